@@ -1,0 +1,36 @@
+"""People: the only place for names, addresses and time zones."""
+
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, Field
+
+from schemas.primitives import Code, Id, Instant, Message
+
+
+def known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is no IANA time zone")
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(known_zone)]
+
+
+class ToolIdentity(Message):
+    """Who the person is in one tool: the tool's own id, or the address it knows."""
+
+    tool: Code
+    id: Annotated[str, Field(min_length=1, max_length=320)]
+
+
+class Participant(Message):
+    id: Id
+    tenant: Id
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    addresses: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)], ...] = ()
+    identities: tuple[ToolIdentity, ...] = ()
+    time_zone: TimeZone
+    status: Literal["active", "leave", "exited"] = "active"
+    consent: bool
+    recordedtime: Instant

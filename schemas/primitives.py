@@ -1,0 +1,56 @@
+"""The small types that every message is made of: ids that cannot carry names, UTC instants, exact millionths."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+
+MICROSECOND = timedelta(microseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+def to_rfc3339(moment: datetime) -> str:
+    """RFC 3339 in UTC with exactly six digits of fraction, so that equal instants are equal text."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def to_micros(moment: datetime) -> int:
+    """Whole microseconds since 1970-01-01 UTC, exactly."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    return EPOCH + timedelta(microseconds=micros)
+
+
+Instant = Annotated[
+    AwareDatetime, AfterValidator(to_utc), PlainSerializer(to_rfc3339, return_type=str, when_used="json")
+]
+
+# Neither pattern admits "@" or blanks: no address and no free text fits into an id or a code.
+# "/" is left out because tenant/relationship is the Kafka key.
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}$")]
+Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+EventId = Annotated[str, Field(min_length=1, max_length=256)]
+SourceUri = Annotated[str, Field(pattern=r"^[!-~]{1,512}$")]
+
+Side = Literal["mentor", "mentee"]
+Rating = Annotated[int, Field(ge=1, le=5)]
+
+
+class Message(BaseModel):
+    """A value on the wire: frozen, and nothing that its schema does not name is let through.
+    Strict: `"5"` is no number and `5` is no time. Read it with `validate_json`."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        populate_by_name=True,
+        serialize_by_alias=True,
+        allow_inf_nan=False,
+    )

@@ -1,0 +1,84 @@
+"""Programmes: whose relationships they are, who is called, and by which profile their scores are computed."""
+
+from datetime import date, timedelta
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from schemas.directory import TimeZone
+from schemas.payloads import Days
+from schemas.primitives import Id, Instant, Message, SourceUri
+
+# A version takes effect at least this long after it was recorded, so that no row that is out already changes.
+PROFILE_NOTICE = timedelta(hours=1)
+Weight = Annotated[float, Field(ge=0, le=100)]
+
+
+class Weights(Message):
+    """Points of the health factors. They need not sum to 100: a score divides by the sum of those with data."""
+
+    rhythm: Weight = 25
+    reliability: Weight = 20
+    goals: Weight = 20
+    feedback: Weight = 15
+    mutual: Weight = 8
+    responsiveness: Weight = 7
+    support: Weight = 5
+    growth: Weight = 0
+    expectations: Weight = 0
+
+
+class WatchLevels(Message):
+    """Levels whose crossing is an instant of its own; alert rules may only use these."""
+
+    health: tuple[Annotated[float, Field(gt=0, lt=100)], ...] = (75, 50, 40, 25)
+    risk: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.55, 0.70)
+
+
+class Profile(Message):
+    """One version of how a programme is scored. The first holds from the beginning."""
+
+    version: Id
+    effective_from: Instant | None = None
+    weights: Weights = Weights()
+    cadence_days: Days = 14
+    review_days: Days = 30
+    horizon_days: Days = 30
+    watch: WatchLevels = WatchLevels()
+
+
+class Source(Message):
+    """A feed that is expected to speak, and how often."""
+
+    source: SourceUri
+    interval_hours: Annotated[float, Field(gt=0, le=24 * 90)]
+
+
+class Programme(Message):
+    """A programme with all versions of its profile, oldest first."""
+
+    id: Id
+    tenant: Id
+    region: Annotated[str, Field(max_length=64)] = ""
+    time_zone: TimeZone = "UTC"
+    coordinator: Id | None = None
+    deputy: Id | None = None
+    manager: Id | None = None
+    holidays: tuple[date, ...] = ()
+    sources: tuple[Source, ...] = ()
+    profiles: Annotated[tuple[Profile, ...], Field(min_length=1)] = (Profile(version="default-1"),)
+    recordedtime: Instant
+
+    @model_validator(mode="after")
+    def _versions_follow_each_other(self) -> Self:
+        first, *later = self.profiles
+        if first.effective_from is not None:
+            raise ValueError("profiles.0.effective_from: the first version holds from the beginning, leave it out")
+        if any(profile.effective_from is None for profile in later):
+            raise ValueError("profiles: every version after the first needs effective_from")
+        starts = [profile.effective_from for profile in later if profile.effective_from]
+        if sorted(set(starts)) != starts:
+            raise ValueError("profiles: effective_from must grow from version to version")
+        if len({profile.version for profile in self.profiles}) != len(self.profiles):
+            raise ValueError("profiles: a version name is used twice")
+        return self

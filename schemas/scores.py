@@ -1,0 +1,103 @@
+"""What scoring says: `score.changed`, `score.corrected` and `clock.advanced` on `mentoring.scores`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from schemas.events import CloudEvent, RelationshipEvent
+from schemas.primitives import EventId, Id, Instant, Message, SourceUri
+
+Band = Literal["thriving", "steady", "strained", "critical"]
+Cause = Annotated[str, Field(max_length=64)]
+Points = Annotated[float, Field(ge=-100, le=100)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Part(Message):
+    """One factor of the health score. `value` is 0..1, `contribution` and `delta` are points.
+    The contributions of a score sum to its health, exactly in millionths."""
+
+    name: str
+    value: Probability
+    weight: Annotated[float, Field(ge=0)]
+    contribution: Points
+    delta: Points
+
+
+class RiskTerm(Message):
+    """One term of the linear predictor L; the terms sum to L, and risk = 1 / (1 + exp(-L))."""
+
+    name: str
+    value: float
+
+
+class Before(Message):
+    """What the deltas are measured against: the preceding row, or the score 28 days earlier where that is later."""
+
+    as_of: Instant
+    health: Annotated[float, Field(ge=0, le=100)]
+    band: Band
+    risk: Probability
+
+
+class Trigger(Message):
+    """The event that brought a row about; a row that only time brought about has none."""
+
+    source: SourceUri
+    id: EventId
+    type: str
+    time: Instant
+    recordedtime: Instant
+
+
+class Score(Message):
+    """Health and risk of one relationship at one instant, with everything that explains them.
+    Numbers are multiples of a millionth."""
+
+    causes: tuple[Cause, ...]
+    health: Annotated[float, Field(ge=0, le=100)]
+    band: Band
+    risk: Probability
+    parts: tuple[Part, ...]
+    risk_terms: tuple[RiskTerm, ...]
+    before: Before | None
+    confidence: Probability
+    trend: float
+    status: Literal["active", "paused", "ended"]
+    started: Instant
+    cadence_days: float
+    last_contact: Instant | None
+    next_session: Instant | None
+    open_requests: tuple[Id, ...]
+    sources: tuple[SourceUri, ...]
+    calibrated: bool
+    profile: str
+    model: str
+    calibration: str
+
+
+class ScoreRow(Message):
+    """One row of a relationship's history. `position` is the version of the row: the greatest one is valid, at equal
+    positions the one of mode heal. `deleted` says that the instant exists no more; `score` is then null."""
+
+    as_of: Instant
+    position: Annotated[int, Field(ge=0)]
+    mode: Literal["live", "heal", "replay"]
+    deleted: bool
+    trigger: Trigger | None
+    score: Score | None
+
+
+class PartitionClock(Message):
+    """All rows of this partition up to `clock` are out."""
+
+    partition: Annotated[int, Field(ge=0)]
+    clock: Instant
+
+
+ScoreChanged = RelationshipEvent[Literal["mentoring.score.changed.v1"], ScoreRow]
+ScoreCorrected = RelationshipEvent[Literal["mentoring.score.corrected.v1"], ScoreRow]
+ClockAdvanced = CloudEvent[Literal["mentoring.clock.advanced.v1"], PartitionClock]
+ScoreEvent = ScoreChanged | ScoreCorrected | ClockAdvanced
+
+SCORE_EVENT: TypeAdapter[ScoreEvent] = TypeAdapter(Annotated[ScoreEvent, Field(discriminator="type")])

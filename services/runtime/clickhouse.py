@@ -1,0 +1,92 @@
+"""A typed door to clickhouse-connect: rows in, rows out, and errors told apart by what one can do about them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError as DriverError
+
+from services.runtime.settings import Settings
+
+# Timeouts, too many queries or parts, no replica, memory: ClickHouse's word for "later".
+RETRYABLE = frozenset({159, 202, 209, 210, 241, 242, 252, 285, 319, 999})
+# Unknown identifier or table, no such column, wrong password, no grant: nothing gets better by itself.
+FATAL = frozenset({16, 47, 60, 497, 516})
+# What the engine refuses of the data itself: one row of the batch is to blame.
+POISON = frozenset({6, 27, 53, 117, 469})
+
+_CODE = re.compile(r"(?:[Cc]ode:? |error code )(\d+)")
+
+
+class ClickHouseError(Exception):
+    """The engine answered with an error; `code` is ClickHouse's own, 0 if it gave none."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ClickHouseAwayError(ClickHouseError):
+    """No answer, or one that says "later": the outcome of an insert is unknown."""
+
+
+class ClickHouse:
+    """One client for one thread. Every call raises ClickHouseError, or ClickHouseAwayError when a retry makes sense."""
+
+    def __init__(self, settings: Settings, database: str = "default") -> None:
+        self._settings, self._database = settings, database
+        self._client: Client | None = None
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        result = self._call(lambda c: c.query(sql, parameters=dict(parameters or {})))
+        return [tuple(row) for row in result.result_rows]
+
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        self._call(lambda c: c.command(sql, parameters=dict(parameters or {})))
+
+    def insert(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], settings: Mapping[str, Any]
+    ) -> None:
+        """Returns when the engine has stored all rows."""
+        self._call(lambda c: c.insert(table, rows, column_names=columns, settings=dict(settings)))
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _call(self, use: Any) -> Any:  # noqa: ANN401 (one door for three result types of the driver)
+        try:
+            if self._client is None:
+                self._client = self._connect()
+            return use(self._client)
+        except (DriverError, OSError) as error:
+            raise _explained(error) from error
+
+    def _connect(self) -> Client:
+        url = urlsplit(self._settings.clickhouse)
+        return clickhouse_connect.get_client(
+            host=url.hostname or "127.0.0.1",
+            port=url.port or (8443 if url.scheme == "https" else 8123),
+            secure=url.scheme == "https",
+            username=self._settings.clickhouse_user,
+            password=self._settings.clickhouse_password.get_secret_value(),
+            database=self._database,
+            # A session would serialise the queries of one client and hold state on the server.
+            autogenerate_session_id=False,
+            connect_timeout=5,
+            send_receive_timeout=60,
+            query_retries=0,
+        )
+
+
+def _explained(error: Exception) -> ClickHouseError:
+    text = str(error)
+    found = _CODE.search(text)
+    code = int(found.group(1)) if found else 0
+    if code == 0 or code in RETRYABLE:
+        return ClickHouseAwayError(text, code)
+    return ClickHouseError(text, code)

@@ -1,0 +1,78 @@
+"""What a process says of itself: `/healthz` (alive), `/readyz` (state and detail), `/metrics` (Prometheus)."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+State = Literal["starting", "ready", "degraded", "stopping"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    state: State
+    detail: str = ""
+
+
+class Health:
+    """The condition of this process; any thread may tell it, the HTTP server shows it."""
+
+    def __init__(self) -> None:
+        self.condition = Condition("starting")
+        self.metrics = CollectorRegistry()
+
+    def tell(self, state: State, detail: str = "") -> None:
+        self.condition = Condition(state, detail)
+
+
+@contextmanager
+def served(health: Health, host: str, port: int) -> Iterator[None]:
+    """Serves the health of the process while the block runs; port 0 serves nothing."""
+    if port == 0:
+        yield
+        return
+    server = ThreadingHTTPServer((host, port), _request_class(health))
+    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _request_class(health: Health) -> type[BaseHTTPRequestHandler]:
+    pages: dict[str, Callable[[], tuple[int, str, bytes]]] = {
+        "/healthz": lambda: (200, "text/plain", b"alive\n"),
+        "/readyz": lambda: _readiness(health.condition),
+        "/metrics": lambda: (200, CONTENT_TYPE_LATEST, generate_latest(health.metrics)),
+    }
+
+    class Request(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, content_type, body = pages.get(self.path.partition("?")[0], _not_found)()
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it so)
+            """Probes every second are no news."""
+
+    return Request
+
+
+def _readiness(condition: Condition) -> tuple[int, str, bytes]:
+    status = 200 if condition.state == "ready" else 503
+    body = json.dumps({"state": condition.state, "detail": condition.detail}) + "\n"
+    return status, "application/json", body.encode()
+
+
+def _not_found() -> tuple[int, str, bytes]:
+    return 404, "text/plain", b"there are /healthz, /readyz and /metrics\n"

@@ -1,0 +1,84 @@
+"""Settings of a service: frozen, from `RAPPORT_*` in the environment, every name known or refused."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "RAPPORT_"
+# One environment serves all services: a service leaves the names of the others alone.
+SERVICES = ("ingest", "scoring", "warehouse", "notify")
+# Read by the local stack, not by a service.
+STACK_NAMES = ("RAPPORT_DATA",)
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class Settings(BaseSettings):
+    """What every service needs. Port 0 means: do not listen."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", case_sensitive=False)
+
+    kafka: str = Field("127.0.0.1:9092", description="bootstrap servers, host:port[,host:port]")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_ssl_cafile: str | None = None
+    kafka_ssl_certfile: str | None = None
+    kafka_ssl_keyfile: str | None = None
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    clickhouse: str = Field("http://127.0.0.1:8123", description="http(s)://host:port")
+    clickhouse_user: str = "default"
+    clickhouse_password: SecretStr = SecretStr("")
+    clock: Literal["wall", "log"] = Field("wall", description="log: all services live in the log's own time")
+    host: str = Field("127.0.0.1", description="address that listeners bind")
+    log_format: Literal["auto", "console", "json"] = "auto"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class SettingsError(Exception):
+    """The environment does not make valid settings; the message names each variable and the reason."""
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def load(model: type[AnySettings], service: str, environ: Mapping[str, str] = os.environ) -> AnySettings:
+    """The settings of one service. Raises SettingsError for unknown names and invalid values."""
+    problems = _unknown_names(model, service, environ)
+    try:
+        settings = model()
+    except ValidationError as invalid:
+        problems += [f"{_variable(str(e['loc'][0]))}: {e['msg']}" for e in invalid.errors()]
+        raise SettingsError("\n".join(problems)) from invalid
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def describe(settings: Settings) -> str:
+    """One line per variable: its value, secrets hidden, and whether it was set or is the default."""
+    lines = []
+    for name, value in settings:
+        origin = "set" if name in settings.model_fields_set else "default"
+        lines.append(f"{_variable(name)}={'' if value is None else value}  ({origin})")
+    return "\n".join(lines)
+
+
+def _unknown_names(model: type[Settings], service: str, environ: Mapping[str, str]) -> list[str]:
+    known = {_variable(name) for name in model.model_fields} | set(STACK_NAMES)
+    others = tuple(f"{PREFIX}{name.upper()}_" for name in SERVICES if name != service)
+    names = [n for n in environ if n.startswith(PREFIX) and n not in known and not n.startswith(others)]
+    return [f"{name}: there is no such setting{_hint(name, known)}" for name in sorted(names)]
+
+
+def _hint(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def _variable(field: str) -> str:
+    return PREFIX + field.upper()

@@ -1,0 +1,1 @@
+"""The admin step that creates the Kafka topics."""
