@@ -1,6 +1,6 @@
 """The envelope (CloudEvents 1.0) and the whole catalogue of mentoring events as one discriminated union."""
 
-from typing import Annotated, Generic, Literal, TypeVar, get_args
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import Field, TypeAdapter
 
@@ -72,7 +72,11 @@ SupportRequested = RelationshipEvent[Literal["mentoring.support.requested.v1"], 
 SupportResolved = RelationshipEvent[Literal["mentoring.support.resolved.v1"], p.SupportResolved]
 EventRetracted = RelationshipEvent[Literal["mentoring.event.retracted.v1"], p.EventRetracted]
 RelationshipErased = RelationshipEvent[Literal["mentoring.relationship.erased.v1"], p.RelationshipErased]
-ClockReached = CloudEvent[Literal["mentoring.clock.reached.v1"], p.ClockReached]
+
+
+class ClockReached(CloudEvent[Literal["mentoring.clock.reached.v1"], p.ClockReached]):
+    """Of a partition, not of a relationship: there is no subject."""
+
 
 OfRelationship = (
     RelationshipStarted
@@ -124,6 +128,6 @@ def partition_key(tenant: str, relationship: str) -> str:
     return f"{tenant}/{relationship}"
 
 
-def to_json(event: CloudEvent[Type, Data]) -> bytes:
+def to_json(event: CloudEvent[Any, Any]) -> bytes:
     """The event in structured mode, unset attributes left out: the value of a Kafka record."""
     return event.__pydantic_serializer__.to_json(event, by_alias=True, exclude_none=True)

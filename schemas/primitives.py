@@ -7,9 +7,14 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 MICROSECOND = timedelta(microseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Earlier years have negative epochs and, before 1000, no four digits; the latest overflow when turned to UTC.
+FIRST_YEAR, LAST_YEAR = 1971, 2199
 
 
 def to_utc(moment: datetime) -> datetime:
+    """Raises ValueError outside of the years in which text, databases and Python's own arithmetic agree."""
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"must lie in the years {FIRST_YEAR} to {LAST_YEAR}")
     return moment.astimezone(UTC)
 
 

@@ -60,14 +60,14 @@ class Score(Message):
     risk: Probability
     parts: tuple[Part, ...]
     risk_terms: tuple[RiskTerm, ...]
-    before: Before | None
+    before: Before | None = None
     confidence: Probability
     trend: float
     status: Literal["active", "paused", "ended"]
     started: Instant
     cadence_days: float
-    last_contact: Instant | None
-    next_session: Instant | None
+    last_contact: Instant | None = None
+    next_session: Instant | None = None
     open_requests: tuple[Id, ...]
     sources: tuple[SourceUri, ...]
     calibrated: bool
@@ -84,8 +84,8 @@ class ScoreRow(Message):
     position: Annotated[int, Field(ge=0)]
     mode: Literal["live", "heal", "replay"]
     deleted: bool
-    trigger: Trigger | None
-    score: Score | None
+    trigger: Trigger | None = None
+    score: Score | None = None
 
 
 class PartitionClock(Message):
@@ -97,7 +97,12 @@ class PartitionClock(Message):
 
 ScoreChanged = RelationshipEvent[Literal["mentoring.score.changed.v1"], ScoreRow]
 ScoreCorrected = RelationshipEvent[Literal["mentoring.score.corrected.v1"], ScoreRow]
-ClockAdvanced = CloudEvent[Literal["mentoring.clock.advanced.v1"], PartitionClock]
+
+
+class ClockAdvanced(CloudEvent[Literal["mentoring.clock.advanced.v1"], PartitionClock]):
+    """Of a partition, not of a relationship: there is no subject."""
+
+
 ScoreEvent = ScoreChanged | ScoreCorrected | ClockAdvanced
 
 SCORE_EVENT: TypeAdapter[ScoreEvent] = TypeAdapter(Annotated[ScoreEvent, Field(discriminator="type")])

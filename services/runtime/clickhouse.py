@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError as DriverError
+from clickhouse_connect.driver.exceptions import DataError
 
 from services.runtime.settings import Settings
 
@@ -17,6 +18,8 @@ RETRYABLE = frozenset({159, 202, 209, 210, 241, 242, 252, 285, 319, 999})
 FATAL = frozenset({16, 47, 60, 497, 516})
 # What the engine refuses of the data itself: one row of the batch is to blame.
 POISON = frozenset({6, 27, 53, 117, 469})
+# What the driver cannot write as its column's type never reaches the engine, which would say "type mismatch".
+TYPE_MISMATCH = 53
 
 _CODE = re.compile(r"(?:[Cc]ode:? |error code )(\d+)")
 
@@ -39,6 +42,7 @@ class ClickHouse:
     def __init__(self, settings: Settings, database: str = "default") -> None:
         self._settings, self._database = settings, database
         self._client: Client | None = None
+        self._types: dict[tuple[str, ...], Sequence[Any]] = {}
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         result = self._call(lambda c: c.query(sql, parameters=dict(parameters or {})))
@@ -53,10 +57,29 @@ class ClickHouse:
         """Returns when the engine has stored all rows."""
         self._call(lambda c: c.insert(table, rows, column_names=columns, settings=dict(settings)))
 
+    def insert_columns(self, table: str, columns: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -> None:
+        """The same for a block that is columns already. The table's types are asked for once per client."""
+        self._call(lambda c: self._insert_columns(c, table, columns, settings))
+
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
             self._client = None
+
+    def _insert_columns(
+        self, client: Client, table: str, columns: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]
+    ) -> None:
+        names = tuple(columns)
+        if (table, *names) not in self._types:
+            self._types[table, *names] = client.create_insert_context(table, names).column_types
+        client.insert(
+            table,
+            list(columns.values()),
+            column_names=names,
+            column_types=self._types[table, *names],
+            column_oriented=True,
+            settings=dict(settings),
+        )
 
     def _call(self, use: Any) -> Any:  # noqa: ANN401 (one door for three result types of the driver)
         try:
@@ -85,6 +108,8 @@ class ClickHouse:
 
 def _explained(error: Exception) -> ClickHouseError:
     text = str(error)
+    if isinstance(error, DataError):
+        return ClickHouseError(text, TYPE_MISMATCH)
     found = _CODE.search(text)
     code = int(found.group(1)) if found else 0
     if code == 0 or code in RETRYABLE:

@@ -1,6 +1,7 @@
 """Typed doors to kafka-python: records, producers, group readers, compacted topics read to their end, topics."""
 
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from services.runtime.settings import Settings
 __all__ = ["KafkaError"]
 
 Headers = Sequence[tuple[str, bytes]]
+COORDINATOR_WITHIN = 30
+"""Seconds a broker may take to be ready for consumer groups."""
 
 
 @dataclass(frozen=True, order=True)
@@ -65,7 +68,6 @@ def client_options(settings: Settings) -> dict[str, Any]:
         "sasl_mechanism": settings.kafka_sasl_mechanism,
         "sasl_plain_username": settings.kafka_sasl_username,
         "sasl_plain_password": password.get_secret_value() if password else None,
-        "metrics_enabled": False,
     }
 
 
@@ -86,6 +88,7 @@ class Producer:
             "request_timeout_ms": 10_000,
             "max_block_ms": 10_000,
             "allow_auto_create_topics": False,
+            "metrics_enabled": False,
             # The default of 100 ms is a wait inside every transaction.
             "retry_backoff_ms": 5 if transactional_id else 100,
         }
@@ -140,6 +143,7 @@ class Reader:
             "max_poll_records": 5_000,
             "fetch_max_wait_ms": 100,
             "allow_auto_create_topics": False,
+            "metrics_enabled": False,
             "partition_assignment_strategy": [CooperativeStickyAssignor],
         }
         self._client = KafkaConsumer(**(client_options(settings) | defaults | options))
@@ -191,8 +195,8 @@ class Reader:
             return False
         return True
 
-    def end_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        found = self._client.end_offsets(list(map(_topic_partition, partitions)), timeout_ms=15_000)
+    def end_offsets(self, partitions: Sequence[Partition], timeout: float = 15) -> dict[Partition, int]:
+        found = self._client.end_offsets(list(map(_topic_partition, partitions)), timeout_ms=round(timeout * 1000))
         return {Partition(tp.topic, tp.partition): offset for tp, offset in found.items()}
 
     def beginning_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
@@ -237,15 +241,31 @@ def read_to_end(settings: Settings, topics: Sequence[str], **options: Any) -> It
 
 
 def create_topics(settings: Settings, topics: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Creates what does not exist yet, {name: {num_partitions, replication_factor, configs}}; returns the new names."""
+    """Creates what does not exist yet, {name: {num_partitions, replication_factor, configs}}; returns the new names.
+    Then consumer groups can be joined: a new broker makes the topic of their offsets at the first question."""
     admin = KafkaAdminClient(**client_options(settings))
     try:
-        missing = {name: dict(options) for name, options in topics.items() if name not in admin.list_topics()}
+        there = set(admin.list_topics())
+        missing = {name: dict(options) for name, options in topics.items() if name not in there}
         if missing:
             admin.create_topics(missing, timeout_ms=30_000, wait_for_metadata=True)
+        _await_coordinator(admin)
         return sorted(missing)
     finally:
         admin.close()
+
+
+def _await_coordinator(admin: KafkaAdminClient) -> None:
+    deadline = time.monotonic() + COORDINATOR_WITHIN
+    while True:
+        try:
+            admin.list_group_offsets("rapport")
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _record(r: Any) -> Record:  # noqa: ANN401

@@ -1,0 +1,1 @@
+"""The rules of scoring: facts that merge, a bounded memory, and rows that are a pure function of both."""

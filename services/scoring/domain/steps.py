@@ -1,0 +1,78 @@
+"""What a worker does with a partition, as phases of writes. Each phase must be acknowledged before the next begins:
+outputs, then states, then the watermark. A crash anywhere repeats work; it leaves no hole and tells nothing twice."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from schemas.events import MentoringEvent
+from services.scoring.domain.bounds import NONE
+from services.scoring.domain.changelog import WATERMARK, Entry, state_entry, watermark_entry
+from services.scoring.domain.partition import Emission, Partition, Watermark
+
+Write = Emission | Entry
+Phase = Sequence[Write]
+ROUND = 500
+"""Rows between two rounds of acknowledgements: a tenth of a second of work, so that heartbeats and a stop get in."""
+
+
+class Record(NamedTuple):
+    """`event` None: the value was no event; it is quarantined elsewhere and only counts as read."""
+
+    offset: int
+    key: str
+    event: MentoringEvent | None
+
+
+class Generation:
+    """One assignment of one partition: writes under its own number, and deletes what older ones left."""
+
+    def __init__(self, number: int, partition: Partition, older: dict[str, set[int]]) -> None:
+        self.partition = partition
+        self._number = number
+        self._older = {name: set(numbers) - {number} for name, numbers in older.items()}
+        self._marked = False
+
+    def run(self, records: Iterable[Record]) -> Iterator[Phase]:
+        """Applies records one by one, so that what an event tells never depends on where a run ends. A run that tells
+        much is acknowledged in several rounds."""
+        outputs: list[Emission] = []
+        touched: set[str] = set()
+        for offset, key, event in records:
+            if event is None:
+                self.partition.offset = offset
+                continue
+            outputs += self.partition.apply(event, key, offset)
+            touched.add(key)
+            if len(outputs) >= ROUND:
+                yield from self._round(outputs, touched)
+                outputs, touched = [], set()
+        yield from self._round(outputs, touched)
+
+    def _round(self, outputs: list[Emission], touched: set[str]) -> Iterator[Phase]:
+        yield outputs
+        states = self.partition.clocked(touched)
+        yield [state_entry(name, self._number, state) for name, state in states.items()]
+        yield [*self._forget(states), *self._watermark()]
+
+    def tick(self, clock: int) -> Iterator[Phase]:
+        """Moves the clock by time alone. The span is announced first: after a crash it is told again as it was,
+        before any later record."""
+        if clock <= self.partition.clock:
+            return
+        yield self._watermark(clock)
+        yield from self.resume(clock)
+
+    def resume(self, clock_next: int) -> Iterator[Phase]:
+        """Finishes a span that was announced."""
+        yield from self.partition.advance(clock_next)
+        yield self._watermark()
+
+    def _watermark(self, clock_next: int = NONE) -> list[Entry]:
+        offset, clock = self.partition.offset, self.partition.clock
+        forgotten = self._forget([WATERMARK]) if self._marked else []
+        self._marked = True
+        return [*forgotten, watermark_entry(self._number, Watermark(offset, clock, max(clock, clock_next)))]
+
+    def _forget(self, names: Iterable[str]) -> list[Entry]:
+        """Tombstones for the records of older generations that were merged into what is now acknowledged."""
+        return [Entry(name, number, None) for name in names for number in sorted(self._older.pop(name, ()))]
