@@ -38,7 +38,8 @@ def served(health: Health, host: str, port: int) -> Iterator[None]:
         yield
         return
     server = ThreadingHTTPServer((host, port), _request_class(health))
-    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+    # The default of 0.5 s is a wait at every stop.
+    threading.Thread(target=server.serve_forever, args=(0.05,), name="health", daemon=True).start()
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import CommitFailedError, KafkaError
+from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 
 from services.runtime.settings import Settings
 
@@ -138,6 +138,9 @@ class Reader:
     def __init__(self, settings: Settings, group: str, **options: Any) -> None:  # noqa: ANN401
         defaults: dict[str, Any] = {
             "group_id": group,
+            "group_instance_id": f"{group}-{settings.instance}" if settings.instance and group else None,
+            # Without an instance name, so long a dead member's partitions wait for it.
+            "session_timeout_ms": 10_000,
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
             "max_poll_records": 5_000,
@@ -188,10 +191,10 @@ class Reader:
         return None if found is None else Committed(found.offset, found.metadata or "")
 
     def commit(self, offsets: Mapping[Partition, Committed]) -> bool:
-        """False when a rebalance has taken the partitions away: their new owner repeats the work."""
+        """False during a rebalance: afterwards the partitions are still ours, or their new owner repeats the work."""
         try:
             self._client.commit(_offsets(offsets), timeout_ms=15_000)
-        except CommitFailedError:
+        except (CommitFailedError, RebalanceInProgressError):
             return False
         return True
 

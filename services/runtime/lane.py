@@ -1,7 +1,7 @@
 """What one partition has in hand: records gathered until they make a batch."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.runtime.kafka import Partition, Record
@@ -35,11 +35,13 @@ class Limits:
 
 
 class Lane:
-    """`until` is the offset at which the next batch must end, None where it may end anywhere."""
+    """`until` is the offset at which the next batch must end, None where it may end anywhere; `notes` are what was
+    said of the batch in hand when it was handled, None before."""
 
     def __init__(self, partition: Partition) -> None:
         self.resumed = False
         self.until: int | None = None
+        self.notes: Mapping[str, object] | None = None
         self.patience = Patience()
         self._partition = partition
         self._records: list[Record] = []
@@ -51,6 +53,11 @@ class Lane:
     @property
     def busy(self) -> bool:
         return bool(self._records or self.patience.tries)
+
+    @property
+    def held(self) -> int:
+        """Records in hand."""
+        return len(self._records)
 
     def overtakes(self, records: Sequence[Record]) -> bool:
         return records[0].offset < self._next
@@ -71,7 +78,7 @@ class Lane:
     def drop(self, batch: Batch) -> None:
         del self._records[: len(batch.records)]
         self._octets -= _octets(batch.records)
-        self.until, self._batch = None, None
+        self.until, self.notes, self._batch = None, None, None
 
     def _complete(self, limits: Limits) -> bool:
         if not self._records:

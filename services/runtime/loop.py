@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Protocol
 
+from prometheus_client import Gauge
+
 from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.kafka import Committed, Partition, Reader, Record
@@ -46,6 +48,7 @@ class BatchLoop:
         self._reader, self._work, self._health, self._limits = reader, work, health, limits
         self._lanes: dict[Partition, Lane] = {}
         self._idle = Patience()
+        self._lag = Gauge("rapport_consumer_lag", "Records not yet handled", registry=health.metrics)
         self._log = log.get(__name__)
 
     def run(self, stop: threading.Event) -> None:
@@ -87,7 +90,9 @@ class BatchLoop:
                 lane.until = self._work.resume(partition, self._reader.committed(partition))
                 lane.resumed = True
             while batch := lane.batch(limits):
-                self._handle(batch)
+                if lane.notes is None:
+                    lane.notes = self._handle(batch)
+                self._commit(batch, lane.notes)
                 lane.drop(batch)
         except TryLaterError as reason:
             self._put_off(lane.patience, str(partition), reason)
@@ -97,10 +102,15 @@ class BatchLoop:
                 lane.patience = Patience()
                 self._reader.resume([partition])
 
-    def _handle(self, batch: Batch) -> None:
+    def _handle(self, batch: Batch) -> Mapping[str, object]:
         began = time.monotonic()
         notes = self._work.handle(batch) or {}
+        return {**notes, "seconds": round(time.monotonic() - began, 3)}
+
+    def _commit(self, batch: Batch, notes: Mapping[str, object]) -> None:
         committed = self._reader.commit({batch.partition: Committed(batch.last + 1)})
+        if not committed and batch.partition in self._reader.assignment():
+            raise TryLaterError("a rebalance is under way")
         self._log.info(
             "batch_done",
             topic=batch.partition.topic,
@@ -109,7 +119,6 @@ class BatchLoop:
             last=batch.last,
             records=len(batch.records),
             **notes,
-            seconds=round(time.monotonic() - began, 3),
             outcome="committed" if committed else "partition_lost",
         )
 
@@ -129,7 +138,9 @@ class BatchLoop:
 
     def _report(self) -> None:
         waiting = sum(bool(lane.patience.tries) for lane in self._lanes.values())
+        lag = self._reader.lag() + sum(lane.held for lane in self._lanes.values())
+        self._lag.set(lag)
         if waiting or self._idle.tries:
             self._health.tell("degraded", f"{waiting} of {len(self._lanes)} partitions wait")
         elif self._lanes:
-            self._health.tell("ready", f"{len(self._lanes)} partitions, lag {self._reader.lag()}")
+            self._health.tell("ready", f"{len(self._lanes)} partitions, lag {lag}")

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     clickhouse_password: SecretStr = SecretStr("")
     clock: Literal["wall", "log"] = Field("wall", description="log: all services live in the log's own time")
     host: str = Field("127.0.0.1", description="address that listeners bind")
+    instance: str = Field(
+        "", max_length=64, description="stable name of this replica: after a crash it rejoins its group at once"
+    )
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -2,17 +2,22 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import click
 import faust
 
+from schemas.primitives import from_micros, to_micros, to_rfc3339
 from schemas.topics import EVENTS
 from services.runtime import health as health_
 from services.runtime import log
+from services.runtime.clickhouse import ClickHouseError
 from services.runtime.kafka import KafkaError, Producer
 from services.runtime.settings import SettingsError, describe, load
 from services.scoring.flow.application import application
 from services.scoring.flow.settings import ScoringSettings
+from services.scoring.flow.verify import NotVerifiableError, Report, verify
 
 
 @click.group()
@@ -32,6 +37,30 @@ def serve(*, check: bool) -> None:
     health = health_.Health()
     with health_.served(health, settings.host, settings.scoring_health_port):
         _work(settings, health)
+
+
+@main.command("verify")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="UTC; default: the lowest clock.")
+def verify_(until: datetime | None) -> None:
+    """Compare all rows in ClickHouse with the truth computed afresh from the log. Ends with 1 if they differ."""
+    settings = settings_or_exit()
+    micros = None if until is None else to_micros(until.replace(tzinfo=UTC))
+    try:
+        report = verify(settings, micros, lambda step: click.echo(f"  {step}", err=True))
+    except (NotVerifiableError, KafkaError, ClickHouseError) as problem:
+        sys.exit(f"rapport scoring verify: {problem}")
+    click.echo("\n".join(_told(report)))
+    sys.exit(0 if report.verdict.equal else 1)
+
+
+def _told(report: Report) -> Iterator[str]:
+    verdict = report.verdict
+    yield f"until  {to_rfc3339(from_micros(report.until))}, {report.relationships} relationships"
+    yield f"truth  {verdict.true_hash}  {verdict.rows} rows"
+    yield f"table  {verdict.stored_hash}  {verdict.stored_rows} rows"
+    if report.stale:
+        yield f"stale  {len(report.stale)} left out, they need a heal: {', '.join(report.stale[:10])}"
+    yield "equal" if verdict.equal else f"DIFFERENT  {verdict.first_difference}"
 
 
 def settings_or_exit() -> ScoringSettings:

@@ -5,11 +5,13 @@ from random import Random
 import pytest
 
 from services.scoring.domain import bounds, history, layout, memory
-from services.scoring.domain.facts import Facts, Key, facts_of, merged
+from services.scoring.domain.facts import Facts, facts_of, merged
 from services.scoring.domain.history import History
 from services.scoring.domain.memory import trimmed
 from services.scoring.domain.state import State
 from tests.scoring import simulation as sim
+from tests.scoring.building import PROFILE
+from tests.scoring.random_logs import Log, random_log
 
 CASES = 240
 SMALL_GROUPS = {"outcomes": 4, "held": 1, "started": 2, "status": 4, "bookings": 2}
@@ -32,7 +34,7 @@ def _small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("seed", range(CASES))
 def test_live_rows_equal_the_truth_whatever_crashed(seed: int) -> None:
     rng = Random(seed)
-    events = sim.random_log(rng)
+    events = random_log(rng)
     play = sim.Play(events)
 
     partition = sim.live(play, rng)
@@ -45,7 +47,7 @@ def test_live_rows_equal_the_truth_whatever_crashed(seed: int) -> None:
         assert layout.facts_bytes(state.facts) == layout.facts_bytes(trimmed(facts))
         if key in stale:
             continue
-        rows = History(facts, sim.PROFILE).rows(0, partition.clock)
+        rows = History(facts, PROFILE).rows(0, partition.clock)
         assert {at: row for (name, at), row in told.items() if name == key} == rows
         last = max(rows, default=None)
         assert newest.get(key, (last, None))[1] == (None if last is None else rows[last])
@@ -55,7 +57,7 @@ def test_live_rows_equal_the_truth_whatever_crashed(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(CASES))
 def test_one_position_of_one_instant_always_says_the_same(seed: int) -> None:
     rng = Random(seed)
-    play = sim.Play(sim.random_log(rng))
+    play = sim.Play(random_log(rng))
 
     sim.live(play, rng)
 
@@ -68,7 +70,7 @@ def test_one_position_of_one_instant_always_says_the_same(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(CASES))
 def test_facts_merge_in_any_order_grouping_and_repetition_to_equal_bytes(seed: int) -> None:
     rng = Random(seed)
-    events = [event for key, event in sim.random_log(rng) if key == "t/x"]
+    events = [event for key, event in random_log(rng) if key == "t/x"]
     singles = [State(facts_of(event, offset), offset) for offset, event in enumerate(events)]
     whole = State()
     for single in singles:
@@ -89,7 +91,7 @@ def test_the_random_logs_are_hard_enough() -> None:
     trims = corrections = deletions = stale = 0
     for seed in range(60):
         rng = Random(seed)
-        events = sim.random_log(rng)
+        events = random_log(rng)
         play = sim.Play(events)
         partition = sim.live(play, rng)
         trims += any(len(s.facts) < len(_truth(events, k)) for k, s in partition.states.items())
@@ -103,9 +105,9 @@ def test_the_random_logs_are_hard_enough() -> None:
     assert 5 < stale < 45
 
 
-def _truth(events: list[tuple[str, sim.e.OfRelationship]], key: str) -> Facts:
-    facts: dict[Key, sim.e.OfRelationship] | Facts = {}
+def _truth(events: Log, key: str) -> Facts:
+    facts: Facts = {}
     for offset, (name, event) in enumerate(events):
         if name == key:
-            facts = merged(facts, facts_of(event, offset))  # type: ignore[arg-type]
-    return facts  # type: ignore[return-value]
+            facts = merged(facts, facts_of(event, offset))
+    return facts

@@ -107,10 +107,20 @@ def uid(source: str, event_id: str) -> bytes:
 def merged(ours: Facts, theirs: Facts) -> dict[Key, Fact]:
     """The union. Of two copies the one first on the log stays, whatever the other says; marks are never lost."""
     out = dict(ours)
-    for key, fact in theirs.items():
-        known = out.get(key)
-        out[key] = fact if known is None else _first(known, fact)
+    merge_into(out, theirs)
     return out
+
+
+def merge_into(known: dict[Key, Fact], facts: Facts) -> None:
+    """The same in place, for folding a long log."""
+    for key, fact in facts.items():
+        copy = known.get(key)
+        known[key] = fact if copy is None else _first(copy, fact)
+
+
+def adds_nothing(known: Facts, facts: Facts) -> bool:
+    """Whether every one of the facts is a copy of a known one that stays as it is."""
+    return all(key in known and _first(known[key], fact) == known[key] for key, fact in facts.items())
 
 
 def _first(a: Fact, b: Fact) -> Fact:

@@ -13,7 +13,7 @@ from schemas.primitives import to_micros
 from schemas.programs import Profile
 from services.scoring.domain import memory
 from services.scoring.domain.bounds import DAY, NONE
-from services.scoring.domain.facts import facts_of
+from services.scoring.domain.facts import adds_nothing, facts_of
 from services.scoring.domain.history import History, Row
 from services.scoring.domain.state import Home, State
 
@@ -101,7 +101,8 @@ class Partition:
         floor = memory.floor(new.facts, self.clock)
         # Below the floor nothing but the newest row can be told; what is between needs a heal.
         low = max(floor, time if time >= floor else self.clock + 1)
-        if time < floor:
+        # A copy of a fact that is still known changes no row of the past either: retries after a crash are such copies.
+        if time < floor and not adds_nothing(old.facts, facts):
             new = replace(new, stale_position=offset)
         if floor > self.clock:
             new = replace(new, inexact_until=max(floor, new.inexact_until))

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.events import OfRelationship
 from schemas.primitives import from_micros, to_rfc3339
+from services.scoring.domain.evaluation import PartValue
 from services.scoring.domain.history import Before, Row
 from services.scoring.domain.millionths import ONE
 from services.scoring.domain.partition import Emission
@@ -14,6 +15,16 @@ SOURCE = "/rapport/scoring"
 PROFILE = "default-1"
 MODEL = "silence-1"
 CALIBRATION = "uncalibrated"
+
+
+class ToldPart(NamedTuple):
+    """`value`, `contribution` and `delta` in millionths, `weight` in points."""
+
+    name: str
+    value: int
+    weight: float
+    contribution: int
+    delta: int
 
 
 def score_event(emission: Emission, mode: str = "live") -> bytes:
@@ -76,7 +87,7 @@ def _score(row: Row) -> dict[str, Any]:
         "health": evaluation.health / ONE,
         "band": evaluation.band,
         "risk": evaluation.risk / ONE,
-        "parts": _parts(row),
+        "parts": [_part(part) for part in told_parts(row)],
         "risk_terms": [{"name": name, "value": value / ONE} for name, value in evaluation.terms],
         "before": _before(row.before),
         "confidence": evaluation.confidence / ONE,
@@ -95,25 +106,33 @@ def _score(row: Row) -> dict[str, Any]:
     }
 
 
-def _parts(row: Row) -> list[dict[str, Any]]:
-    """A factor that was not there before counts from 0; one that has gone is told with what it took away."""
+def told_parts(row: Row) -> list[ToldPart]:
+    """The parts with their deltas. A factor that was not there before counts from 0; one that has gone is told with
+    what it took away."""
     now = row.evaluation.parts
     was = {} if row.before is None else {part.name: part for part in row.before.evaluation.parts}
-    gone = [
-        part._replace(value=0, weight=0.0, contribution=0)
-        for name, part in was.items()
-        if name not in {p.name for p in now}
-    ]
+    names = {part.name for part in now}
+    gone = [PartValue(name, 0, 0.0, 0) for name in was if name not in names]
     return [
-        {
-            "name": part.name,
-            "value": part.value / ONE,
-            "weight": part.weight,
-            "contribution": part.contribution / ONE,
-            "delta": (part.contribution - (was[part.name].contribution if part.name in was else 0)) / ONE,
-        }
+        ToldPart(
+            part.name, part.value, part.weight, part.contribution, part.contribution - _contribution(was, part.name)
+        )
         for part in (*now, *gone)
     ]
+
+
+def _contribution(parts: dict[str, PartValue], name: str) -> int:
+    return parts[name].contribution if name in parts else 0
+
+
+def _part(part: ToldPart) -> dict[str, Any]:
+    return {
+        "name": part.name,
+        "value": part.value / ONE,
+        "weight": part.weight,
+        "contribution": part.contribution / ONE,
+        "delta": part.delta / ONE,
+    }
 
 
 def _before(before: Before | None) -> dict[str, Any] | None:

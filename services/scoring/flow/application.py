@@ -88,11 +88,11 @@ class _Wiring:
             broker_commit_interval=1.0,
             broker_commit_every=1,
             consumer_auto_offset_reset="earliest",
-            consumer_group_instance_id=settings.scoring_instance or None,
+            consumer_group_instance_id=settings.instance or None,
             key_serializer="raw",
             value_serializer="raw",
             stream_wait_empty=True,
-            canonical_url=f"http://{settings.scoring_instance or os.getpid()}:6066",
+            canonical_url=f"http://{settings.instance or os.getpid()}:6066",
         )
 
     async def _seek(self, positions: Untyped) -> None:

@@ -13,7 +13,6 @@ class ScoringSettings(Settings):
     scoring_session_seconds: float = Field(
         15.0, ge=1, le=300, description="after this long without a heartbeat another worker takes over"
     )
-    scoring_instance: str = Field("", max_length=64, description="stable name of this replica, for static membership")
     scoring_datadir: Path = Field(
         Path(tempfile.gettempdir()) / "rapport-scoring", description="Faust's scratch folder; no state is kept there"
     )

@@ -1,0 +1,1 @@
+"""The embedded stack: Kafka, ClickHouse and the services as separate processes on one machine."""

@@ -1,0 +1,102 @@
+"""A handle prepared for one request: external tables, role, database and settings; put back or closed afterwards."""
+
+import json
+import logging
+import tempfile
+from typing import Self
+
+from deploy.local.clickhouse import quoting
+from deploy.local.clickhouse.engine import Engine, Handle
+from deploy.local.clickhouse.job import ExternalTable, Job
+from deploy.local.clickhouse.reader_limits import SETTINGS as READER_SETTINGS
+from deploy.local.clickhouse.users import Role
+
+log = logging.getLogger(__name__)
+
+
+class Lease:
+    """Blocking: enter and leave it on the engine's pool. `session` is a handle to put back, None takes a fresh one."""
+
+    def __init__(self, engine: Engine, job: Job, session: Handle | None) -> None:
+        self._engine = engine
+        self._job = job
+        self._session = session
+        self._undo: list[str] = []
+
+    def __enter__(self) -> Self:
+        self.handle = self._session or self._engine.connect()
+        try:
+            self._prepare()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._session is None:
+            self.handle.close()
+            return
+        for statement in self._undo:
+            self._put_back(statement)
+
+    def _prepare(self) -> None:
+        if self._session is not None:
+            self._undo = self._statements_to_put_back()
+        # 1. The role comes first: all that follows contains text of the client.
+        self._do(f"SET ROLE {self._job.user.role}")
+        # 2. External tables are found in any database.
+        for table in self._job.external:
+            self._load(table)
+        if database := self._job.parameters.get("database"):
+            self._do(f"USE {quoting.identifier(database)}")
+        # 3. Settings come last: `readonly` cannot be lifted again.
+        if settings := self._settings():
+            self._do("SET " + ", ".join(f"{name} = {quoting.text(value)}" for name, value in settings.items()))
+
+    def _settings(self) -> dict[str, str]:
+        wanted = dict(self._job.settings)
+        if self._job.user.role is Role.READER:
+            return READER_SETTINGS | wanted | {"readonly": READER_SETTINGS["readonly"]}
+        # A session's handle would stay read-only for good: there the statement's class alone decides (select.py).
+        return wanted | {"readonly": "2"} if self._job.reading and self._session is None else wanted
+
+    def _statements_to_put_back(self) -> list[str]:
+        """A URL's settings and database are the request's only, not the session's."""
+        names = ", ".join(quoting.text(name) for name in self._job.settings)
+        asked = f"SELECT name, value, changed FROM system.settings WHERE name IN ({names})"  # noqa: S608 - quoted
+        rows = self._ask(asked, "JSONCompactEachRow") if names else []
+        values = [
+            f"{name} = {_literal(value) if changed else 'DEFAULT'}" for name, value, changed in map(json.loads, rows)
+        ]
+        tables = [f"DROP TEMPORARY TABLE IF EXISTS {quoting.identifier(one.name)}" for one in self._job.external]
+        return [*(["SET " + ", ".join(values)] if values else []), *self._database_to_put_back(), *tables]
+
+    def _database_to_put_back(self) -> list[str]:
+        if "database" not in self._job.parameters:
+            return []  # the statement itself may be a USE
+        database = json.loads(self._ask("SELECT currentDatabase()", "JSONCompactEachRow")[0])[0]
+        return [f"USE {quoting.identifier(database)}"]
+
+    def _load(self, table: ExternalTable) -> None:
+        name = quoting.identifier(table.name)
+        self._do(f"CREATE TEMPORARY TABLE {name} ({table.structure}) ENGINE = Memory")
+        with tempfile.NamedTemporaryFile(dir=self._engine.spool, prefix="external-") as rows:
+            rows.write(table.rows)
+            rows.flush()
+            self._do(f"INSERT INTO {name} FROM INFILE '{rows.name}' COMPRESSION 'none' FORMAT {table.format}")
+
+    def _do(self, sql: str) -> None:
+        self.handle.query(sql, "TSV")
+
+    def _ask(self, sql: str, fmt: str) -> list[bytes]:
+        return (self.handle.query(sql, fmt).bytes() or b"").splitlines()
+
+    def _put_back(self, statement: str) -> None:
+        try:
+            self._do(statement)
+        except Exception:
+            log.exception("a session could not be put back: %s", statement)
+
+
+def _literal(value: str) -> str:
+    return value if value.startswith("'") else quoting.text(value)

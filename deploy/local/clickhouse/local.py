@@ -1,0 +1,101 @@
+"""`LocalClickHouse`: the embedded server as a child process on one data folder."""
+
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from deploy.local.child import Child, Command, with_project
+from deploy.local.clickhouse.users import User, save_users
+from deploy.local.ports import LOOPBACK, remembered_ports
+from deploy.local.readiness import Readiness, State, wait_until_ready
+
+READY_SECONDS = 60.0
+PING_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class ClickHouseConfig:
+    """`port` 0 takes a free one and remembers it; without `users` the server is open to all."""
+
+    data: Path
+    port: int = 0
+    users: tuple[User, ...] = ()
+    max_queries: int = 32
+    max_body_bytes: int = 1 << 30
+
+
+class LocalClickHouse:
+    """A context manager, or `start` and `stop`; `start` after `stop` or `kill` goes on with the same data."""
+
+    name = "clickhouse"
+
+    def __init__(self, config: ClickHouseConfig) -> None:
+        self._config = config
+        self._data = config.data.absolute()
+        self._port = config.port
+        self._child: Child | None = None
+        self.log = self._data / "clickhouse.log"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._child is not None, "not launched"
+        return self._child.pid
+
+    def start(self) -> None:
+        """Returns when `/ping` answers. Raises `NotReadyError`."""
+        self.launch()
+        try:
+            wait_until_ready([self], READY_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+
+    def launch(self) -> None:
+        self._data.mkdir(parents=True, exist_ok=True)
+        if self._port == 0:  # else fixed, or a restart: clients know the port
+            self._port = remembered_ports(self._data / "ports.json", ("http",))["http"]
+        self._child = Child(Command(self._argv(), log=self.log, env=with_project()))
+        self._child.launch()
+
+    def exit_code(self) -> int | None:
+        return None if self._child is None else self._child.exit_code()
+
+    def probe(self) -> Readiness:
+        try:
+            with urllib.request.urlopen(f"{self.url}/ping", timeout=PING_SECONDS):  # noqa: S310 - our own http URL
+                return Readiness(State.READY, self.url)
+        except OSError:
+            return Readiness(State.STARTING, self.url)
+
+    def stop(self) -> None:
+        if self._child is not None:
+            self._child.stop()
+
+    def kill(self) -> None:
+        """SIGKILL: for drills, and for a second Ctrl-C."""
+        if self._child is not None:
+            self._child.kill()
+
+    def _argv(self) -> tuple[str, ...]:
+        server = (sys.executable, "-m", "deploy.local.clickhouse", "--path", str(self._data / "engine"))
+        caps = ("--caps", str(self._config.max_queries), str(self._config.max_body_bytes))
+        argv = (*server, "--port", str(self._port), *caps)
+        if not self._config.users:
+            return argv
+        file = self._data / "users.json"
+        save_users(self._config.users, file)
+        return (*argv, "--users", str(file))

@@ -1,0 +1,97 @@
+"""Results as the engine makes them, chunk by chunk, so that a long answer needs little memory."""
+
+import asyncio
+import secrets
+from typing import Self
+
+from aiohttp import web
+
+from deploy.local.clickhouse import formats
+from deploy.local.clickhouse.answer import Asked
+from deploy.local.clickhouse.compression import Packer
+from deploy.local.clickhouse.errors import ClickHouseError
+from deploy.local.clickhouse.summary import short_summary
+
+# Until this much is there no header is sent: an early error still gets its proper status.
+HELD_BACK_BYTES = 1 << 16
+UNSUPPORTED = "Streaming query is not supported"  # SHOW POLICIES and the like
+
+
+class Chunks:
+    """An open result. Blocking: `open`, `next` and `close` run on the engine's pool."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._lease = asked.lease()
+        self.first = b""
+        self.ended = False
+
+    def open(self, sql: bytes, fmt: str) -> Self:
+        """Reads as much as is held back; closes itself when it fails or when that was all."""
+        self._lease.__enter__()
+        try:
+            self._stream = self._lease.handle.send_query(sql, fmt, self._asked.job.binds)
+            while len(self.first) < HELD_BACK_BYTES and (chunk := self.next()):
+                self.first += chunk
+        except BaseException:
+            self._lease.__exit__()
+            raise
+        if self.ended:
+            self.close()
+        return self
+
+    def next(self) -> bytes:
+        """Empty at the end."""
+        chunk = next(self._stream, None)
+        self.ended = chunk is None
+        return b"" if chunk is None else chunk.bytes() or b""
+
+    def close(self) -> None:
+        self._stream.close()
+        self._lease.__exit__()
+
+
+async def answer_streamed(asked: Asked, sql: bytes, fmt: str, packer: Packer) -> web.StreamResponse | None:
+    """None when the engine cannot stream this statement."""
+    try:
+        chunks = await asked.engine.run(lambda: Chunks(asked).open(sql, fmt))
+    except ClickHouseError as failed:
+        if UNSUPPORTED in failed.message:
+            return None
+        raise
+    headers = asked.headers | {"X-ClickHouse-Format": fmt, "Content-Type": formats.content_type(fmt)}
+    if packer.encoding and chunks.first:
+        headers["Content-Encoding"] = packer.encoding
+    if not chunks.ended:
+        return await _sent(asked, chunks, headers, packer)
+    headers["X-ClickHouse-Summary"] = short_summary(asked.began_ns)
+    return web.Response(body=packer.pack(chunks.first) + packer.finish() if chunks.first else b"", headers=headers)
+
+
+async def _sent(asked: Asked, chunks: Chunks, headers: dict[str, str], packer: Packer) -> web.StreamResponse:
+    tag = headers["X-ClickHouse-Exception-Tag"] = secrets.token_hex(8)
+    response = web.StreamResponse(headers=headers)
+    try:
+        await response.prepare(asked.http)
+        await response.write(packer.pack(chunks.first))
+        try:
+            while not chunks.ended:
+                await response.write(packer.pack(await asked.engine.run(chunks.next)))
+        except ClickHouseError as failed:
+            await response.write(packer.pack(_exception_block(failed, tag)))
+        await response.write(packer.finish())
+        await response.write_eof()
+    finally:
+        await asyncio.shield(asked.engine.run(chunks.close))
+    return response
+
+
+def _exception_block(failed: ClickHouseError, tag: str) -> bytes:
+    """How a server ends a broken answer after its headers: src/Server/HTTP/WriteBufferFromHTTPServerResponse.cpp."""
+    message = failed.message.encode() + b"\n"
+    return b"\r\n__exception__\r\n%b\r\n%b%d %b\r\n__exception__\r\n" % (
+        tag.encode(),
+        message,
+        len(message),
+        tag.encode(),
+    )

@@ -1,0 +1,52 @@
+"""One data folder: one running stack at a time, one clock for its whole life, and its secrets."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+
+from deploy.local.folder_lock import FolderLock, FolderLockedError
+
+
+class Clock(StrEnum):
+    WALL = "wall"
+    LOG = "log"
+
+
+class DataFolderError(Exception):
+    """The folder cannot be used; the message says why and what to do."""
+
+
+@contextmanager
+def held(folder: Path, clock: Clock) -> Iterator[None]:
+    """Raises `DataFolderError` while another stack runs on the folder, or if it belongs to the other clock."""
+    try:
+        with FolderLock(folder / "lock"):
+            _check_clock(folder / "clock", clock)
+            yield
+    except FolderLockedError:
+        raise DataFolderError(
+            f"another stack is running on {folder}: stop it first, or choose another folder with --data"
+        ) from None
+
+
+def secret(file: Path) -> str:
+    """Made once per folder and readable by its owner only."""
+    if not file.exists():
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as out:
+            out.write(secrets.token_urlsafe(24))
+    return file.read_text()
+
+
+def _check_clock(file: Path, clock: Clock) -> None:
+    """On the log's clock "now" lies in the sample's past: scores and alerts of both clocks must not mix."""
+    if not file.exists():
+        file.write_text(clock)
+    elif file.read_text() != clock:
+        raise DataFolderError(
+            f"{file.parent} was filled on the {file.read_text()} clock and cannot go on on the {clock} clock:"
+            " choose another folder with --data, or remove this one"
+        )

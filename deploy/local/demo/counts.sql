@@ -1,0 +1,2 @@
+-- How many events were accepted (distinct source and id), and how many rows say so?
+SELECT uniqExact(source, id) AS accepted, count() AS rows FROM mentoring.events FINAL

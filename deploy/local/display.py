@@ -1,0 +1,97 @@
+"""What a person sees of the stack: a live table on a terminal, else a line for each change."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from deploy.local.readiness import Readiness, State
+
+COLORS = {State.READY: "green", State.STARTING: "yellow", State.DEGRADED: "red"}
+OTHER_COLOR = "dim"
+
+
+@dataclass(frozen=True)
+class Status:
+    name: str
+    readiness: Readiness
+    restarts: int = 0
+
+
+class Display(Protocol):
+    """Safe to call from any thread."""
+
+    def show(self, status: Status) -> None: ...
+    def say(self, text: str) -> None: ...
+    def suspended(self) -> AbstractContextManager[None]:
+        """Leaves the terminal to somebody else for a while."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def display_on(console: Console) -> Display:
+    return LiveTable(console) if console.is_terminal else PlainLines(console)
+
+
+class PlainLines:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._shown: dict[str, State] = {}
+
+    def show(self, status: Status) -> None:
+        """Details change often: only a new state is worth a line."""
+        if self._shown.get(status.name) is status.readiness.state:
+            return
+        self._shown[status.name] = status.readiness.state
+        self.say(" ".join([f"{status.name}: {status.readiness.state}", status.readiness.detail]).strip())
+
+    def say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def suspended(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def close(self) -> None:
+        """Lines stay as they are."""
+
+
+class LiveTable:
+    def __init__(self, console: Console) -> None:
+        self._statuses: dict[str, Status] = {}
+        self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4)
+        self._live.start()
+
+    def show(self, status: Status) -> None:
+        self._statuses[status.name] = status
+
+    def say(self, text: str) -> None:
+        self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
+
+    def close(self) -> None:
+        self._live.stop()
+
+    def _table(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        for _ in range(4):
+            table.add_column(no_wrap=True, overflow="ellipsis")  # one line for each, however long the detail
+        for status in tuple(self._statuses.values()):
+            state = status.readiness.state
+            restarts = f"restarted {status.restarts}x" if status.restarts else ""
+            table.add_row(
+                status.name, Text(state, style=COLORS.get(state, OTHER_COLOR)), restarts, Text(status.readiness.detail)
+            )
+        return table

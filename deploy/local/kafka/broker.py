@@ -1,0 +1,125 @@
+"""`LocalKafka`: a broker on one data folder, which survives kill -9 and starts again on what it wrote."""
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from deploy.local.child import Child, Command
+from deploy.local.kafka.cluster_id import cluster_id
+from deploy.local.kafka.handshake import serves_clients
+from deploy.local.kafka.jars import resolve_jars
+from deploy.local.kafka.java import find_java
+from deploy.local.kafka.properties import server_properties
+from deploy.local.ports import LOOPBACK, remembered_ports
+from deploy.local.readiness import Readiness, State, wait_until_ready
+
+LOG4J = Path(__file__).with_name("log4j2.yaml")
+READY_SECONDS = 60.0
+FORMAT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class KafkaConfig:
+    """`port` 0 takes a free one and keeps it in the data folder; `properties` win over the built-in ones."""
+
+    data: Path
+    cache: Path = Path(".rapport/cache")
+    port: int = 0
+    java_options: tuple[str, ...] = ("-Xmx512m", "-XX:+UseSerialGC")
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+class StorageUnformattedError(Exception):
+    pass
+
+
+class LocalKafka:
+    """A context manager, or `start` and `stop`; `start` after `stop` or `kill` goes on with the same data."""
+
+    name = "kafka"
+
+    def __init__(self, config: KafkaConfig) -> None:
+        self._config = config
+        self._data = config.data.absolute()
+        self._port = config.port
+        self._controller_port = 0
+        self._child: Child | None = None
+        self.log = self._data / "kafka.log"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def bootstrap(self) -> str:
+        return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._child is not None, "not launched"
+        return self._child.pid
+
+    def start(self) -> None:
+        """Returns when clients are served.
+
+        Raises `MissingToolError`, `JarsUnresolvedError`, `StorageUnformattedError` or `NotReadyError`.
+        """
+        self.launch()
+        try:
+            wait_until_ready([self], READY_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+
+    def launch(self) -> None:
+        """Starts the broker and does not wait for it; resolves jars and formats the data folder if needed."""
+        java = find_java()
+        jars = resolve_jars(self._config.cache)
+        properties = self._write_properties()
+        run = (java, *self._config.java_options, f"-Dlog4j2.configurationFile={LOG4J}", "-cp", f"{jars}/*")
+        if not (self._data / "log" / "meta.properties").exists():
+            self._format(run, properties)
+        self._child = Child(Command((*run, "kafka.Kafka", str(properties)), log=self.log))
+        self._child.launch()
+
+    def exit_code(self) -> int | None:
+        return None if self._child is None else self._child.exit_code()
+
+    def probe(self) -> Readiness:
+        ready = serves_clients(LOOPBACK, self._port)
+        return Readiness(State.READY if ready else State.STARTING, self.bootstrap)
+
+    def stop(self) -> None:
+        if self._child is not None:
+            self._child.stop()
+
+    def kill(self) -> None:
+        """SIGKILL: for drills, and for a second Ctrl-C."""
+        if self._child is not None:
+            self._child.kill()
+
+    def _write_properties(self) -> Path:
+        if self._controller_port == 0:  # else a restart: clients know the port
+            ports = remembered_ports(self._data / "ports.json", ("broker", "controller"))
+            self._port, self._controller_port = self._config.port or ports["broker"], ports["controller"]
+        file = self._data / "server.properties"
+        file.write_text(server_properties(self._data, self._port, self._controller_port, extra=self._config.properties))
+        return file
+
+    def _format(self, run: tuple[str, ...], properties: Path) -> None:
+        tool = (*run, "kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted")
+        cluster = cluster_id(self._data / "cluster.id")
+        done = subprocess.run(  # noqa: S603 - the command line is ours
+            [*tool, "--cluster-id", cluster, "--config", str(properties)],
+            capture_output=True,
+            text=True,
+            timeout=FORMAT_SECONDS,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise StorageUnformattedError(f"{self._data} could not be formatted:\n{done.stdout}{done.stderr}")

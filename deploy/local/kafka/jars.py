@@ -1,0 +1,62 @@
+"""Kafka's jars: resolved once by Maven from the pinned pom.xml into a cache shared by all data folders."""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from deploy.local.folder_lock import FolderLock
+from deploy.local.kafka.java import find_maven
+
+POM = Path(__file__).with_name("pom.xml")
+RESOLVE_SECONDS = 600  # 43 MB from a slow registry
+MAVEN_LINES_SHOWN = 25
+
+
+class JarsUnresolvedError(Exception):
+    pass
+
+
+def kafka_version() -> str:
+    found = re.search("<kafka.version>(.+)</kafka.version>", POM.read_text())
+    assert found is not None, "pom.xml names no kafka.version"
+    return found[1]
+
+
+def resolve_jars(cache: Path) -> Path:
+    """The folder with all jars; its existence means that it is complete.
+
+    Raises `MissingToolError` or `JarsUnresolvedError`.
+    """
+    jars = cache.absolute() / f"kafka-{kafka_version()}"
+    if jars.exists():
+        return jars
+    with FolderLock(cache / f"{jars.name}.lock", wait_seconds=RESOLVE_SECONDS):
+        if not jars.exists():
+            _resolve_into(jars)
+    return jars
+
+
+def _resolve_into(jars: Path) -> None:
+    maven = find_maven()
+    partial = Path(tempfile.mkdtemp(prefix=f"{jars.name}.partial-", dir=jars.parent))
+    try:
+        _run_maven(maven, partial)
+        partial.rename(jars)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _run_maven(maven: str, into: Path) -> None:
+    done = subprocess.run(  # noqa: S603 - the path comes from PATH
+        [maven, "-B", "-ntp", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={into}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=RESOLVE_SECONDS,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = "\n".join(done.stdout.splitlines()[-MAVEN_LINES_SHOWN:])
+        raise JarsUnresolvedError(f"Maven could not fetch Kafka's jars (exit {done.returncode}):\n{said}")

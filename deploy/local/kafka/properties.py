@@ -1,0 +1,43 @@
+"""The broker's server.properties: one node, loopback only, everything kept."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.local.ports import LOOPBACK
+
+INTERNAL_PARTITIONS = "4"  # 50 by default: slow to create and to load for nothing on one node
+
+
+def server_properties(data: Path, broker_port: int, controller_port: int, extra: Mapping[str, str]) -> str:
+    """Text of the properties file; `extra` wins over what is set here."""
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.bootstrap.servers": f"{LOOPBACK}:{controller_port}",
+        "listeners": f"PLAINTEXT://{LOOPBACK}:{broker_port},CONTROLLER://{LOOPBACK}:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{broker_port},CONTROLLER://{LOOPBACK}:{controller_port}",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "log.dirs": str(data / "log"),
+        # One node holds the only replica.
+        "offsets.topic.replication.factor": "1",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "offsets.topic.num.partitions": INTERNAL_PARTITIONS,
+        "transaction.state.log.num.partitions": INTERNAL_PARTITIONS,
+        "share.coordinator.state.topic.num.partitions": INTERNAL_PARTITIONS,
+        # A first consumer need not wait for others to join.
+        "group.initial.rebalance.delay.ms": "0",
+        # Lets tests and drills see a dead member leave in a second.
+        "group.min.session.timeout.ms": "1000",
+        # After a kill the controller waits until the session of the broker before expires: 9 s by default.
+        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "500",
+        # A misspelt topic must fail, not come to be.
+        "auto.create.topics.enable": "false",
+        # The log is the truth: nothing expires unless its topic says so.
+        "log.retention.hours": "-1",
+    }
+    return "".join(f"{name}={value}\n" for name, value in {**settings, **extra}.items())

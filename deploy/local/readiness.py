@@ -1,0 +1,81 @@
+"""What a part of the stack says about itself, and the wait for it to be ready."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from deploy.local.log_tail import last_lines
+
+POLL_SECONDS = 0.05
+
+
+class State(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    DEGRADED = "degraded"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Readiness:
+    state: State
+    detail: str = ""
+
+
+class Part(Protocol):
+    """A process that the supervisor starts, watches, restarts and stops."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def log(self) -> Path: ...
+    @property
+    def pid(self) -> int: ...
+    def launch(self) -> None: ...
+    def exit_code(self) -> int | None: ...
+    def probe(self) -> Readiness: ...
+    def stop(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+class NotReadyError(Exception):
+    pass
+
+
+def _unseen(_part: Part, _readiness: Readiness) -> None:
+    """Nobody looks on."""
+
+
+def wait_until_ready(
+    parts: Sequence[Part], seconds: float, report: Callable[[Part, Readiness], None] = _unseen
+) -> None:
+    """Raises `NotReadyError` with a part's last log lines when it ends or is not ready in time."""
+    deadline = time.monotonic() + seconds
+    waiting = list(parts)
+    while waiting:
+        waiting = [part for part in waiting if not _is_ready(part, report)]
+        for part in waiting:
+            _check_alive(part)
+        if waiting and time.monotonic() >= deadline:
+            raise NotReadyError(_with_log(waiting[0], f"{waiting[0].name} was not ready after {seconds:.0f} s"))
+        time.sleep(POLL_SECONDS if waiting else 0)
+
+
+def _is_ready(part: Part, report: Callable[[Part, Readiness], None]) -> bool:
+    readiness = part.probe()
+    report(part, readiness)
+    return readiness.state is State.READY
+
+
+def _check_alive(part: Part) -> None:
+    code = part.exit_code()
+    if code is not None:
+        raise NotReadyError(_with_log(part, f"{part.name} ended with exit code {code}"))
+
+
+def _with_log(part: Part, what: str) -> str:
+    return f"{what}; the end of {part.log}:\n{last_lines(part.log)}"

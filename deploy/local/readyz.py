@@ -1,0 +1,29 @@
+"""Asks a service's health port how it is."""
+
+import json
+import urllib.error
+import urllib.request
+
+from deploy.local.ports import LOOPBACK
+from deploy.local.readiness import Readiness, State
+
+TIMEOUT_SECONDS = 1.0
+
+
+def ask_readyz(port: int) -> Readiness:
+    """The state is in the body, of a 200 as of a 503; no answer counts as starting."""
+    try:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/readyz", timeout=TIMEOUT_SECONDS) as answer:
+            return _said(answer.read())
+    except urllib.error.HTTPError as refused:
+        return _said(refused.read())
+    except OSError:
+        return Readiness(State.STARTING, "no answer yet")
+
+
+def _said(body: bytes) -> Readiness:
+    try:
+        said = json.loads(body)
+        return Readiness(State(said["state"]), str(said.get("detail") or ""))
+    except (ValueError, KeyError, TypeError):
+        return Readiness(State.STARTING, body.decode(errors="replace").strip())

@@ -1,0 +1,194 @@
+"""`Stack`: Kafka, ClickHouse and the four services on one data folder, as separate processes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from deploy.local.child import with_project
+from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse, User
+from deploy.local.clickhouse.users import Role
+from deploy.local.data_folder import Clock, held, secret
+from deploy.local.display import Display
+from deploy.local.kafka import KafkaConfig, LocalKafka
+from deploy.local.ports import LOOPBACK, remembered_ports
+from deploy.local.service import Service
+from deploy.local.services import PORTS, Launch, port_variables, services
+from deploy.local.supervisor import Supervisor
+
+PARTITIONS = 4
+KAFKA_SECONDS, CLICKHOUSE_SECONDS = 60.0, 60.0
+SERVICES_SECONDS = 180.0  # scoring reads its state back from the log first
+COMMAND_SECONDS = 180.0
+WRITER, READER = "rapport", "reader"
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """`kafka` and `clickhouse` name a broker and a server that run already; without them the stack brings its own.
+
+    `first_port` N fixes the ports: gateway N, health N+1 to N+4, ClickHouse N+5, Kafka N+6; None takes free ones,
+    which the folder remembers. `environment` is added to that of every service and command.
+    """
+
+    data: Path
+    clock: Clock = Clock.WALL
+    cache: Path = Path(".rapport/cache")
+    kafka: str | None = None
+    clickhouse: str | None = None
+    first_port: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    rapport: tuple[str, ...] = (sys.executable, "-m", "services.cli")
+
+
+class CommandFailedError(Exception):
+    """A command that prepares the stack failed; the message is what it said."""
+
+
+class Stack:
+    """A context manager: entered, everything is ready and supervised; left, nothing runs any more.
+
+    Enter and leave it in one thread that lives as long as the stack.
+    """
+
+    def __init__(self, config: StackConfig, display: Display) -> None:
+        self._config = config
+        self._data = config.data.absolute()
+        self._display = display
+        self._supervisor = Supervisor(display)
+        self._services: dict[str, Service] = {}
+        self.kafka: LocalKafka | None = None
+        self.clickhouse: LocalClickHouse | None = None
+        self.environment: dict[str, str] = {}
+        """What a process needs to join: RAPPORT_KAFKA, RAPPORT_CLICKHOUSE and the rest."""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opened:
+            opened.enter_context(held(self._data, self._config.clock))
+            opened.enter_context(self._supervisor)
+            self._start()
+            self._opened = opened.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    @property
+    def data(self) -> Path:
+        """The folder, absolute."""
+        return self._data
+
+    @property
+    def logs(self) -> Path:
+        return self._data / "logs"
+
+    @property
+    def rapport(self) -> tuple[str, ...]:
+        """The command line that `NAME COMMAND ...` is added to; see also `run`."""
+        return self._config.rapport
+
+    @property
+    def gateway_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.environment['RAPPORT_INGEST_PORT']}"
+
+    @property
+    def clickhouse_url(self) -> str:
+        return self.environment["RAPPORT_CLICKHOUSE"]
+
+    def service(self, name: str) -> Service:
+        """With `.pid`, `.log`, `.probe()` and, for drills, `.kill()`."""
+        return self._services[name]
+
+    def run(self, *arguments: str) -> str:
+        """Runs `rapport ...` within the stack and returns what it printed. Raises `CommandFailedError`."""
+        done = subprocess.run(  # noqa: S603 - the command line is ours
+            [*self._config.rapport, *arguments],
+            env={**os.environ, **with_project(), **self.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise CommandFailedError(f"rapport {' '.join(arguments)} failed ({done.returncode}):\n{done.stdout}")
+        return done.stdout
+
+    @property
+    def failed(self) -> bool:
+        """True once a part was given up and everything is being stopped."""
+        return self._supervisor.failed
+
+    def wait(self) -> None:
+        """Until a part is given up: raises `PartFailedError` with its last log lines."""
+        self._supervisor.wait()
+
+    def kill(self) -> None:
+        """Everything at once, without order."""
+        self._supervisor.kill()
+
+    def _start(self) -> None:
+        """The order matters: topics and tables must be there before the services that use them."""
+        ports = self._ports()
+        self.environment = {
+            "RAPPORT_CLOCK": self._config.clock,
+            "RAPPORT_DATA": str(self._data),
+            "RAPPORT_INSTANCE": "local",
+            **port_variables(ports),
+            **self._config.environment,
+        }
+        # 1. the log and the warehouse
+        self._start_kafka()
+        self._start_clickhouse()
+        # 2. what lies in them
+        self._display.say("creating topics")
+        self.run("topics", "create", "--partitions", str(PARTITIONS))
+        self._display.say("migrating the warehouse")
+        self.run("warehouse", "migrate")
+        # 3. the services
+        started = services(Launch(self._config.rapport, self.logs, self.environment), ports)
+        self._services = {service.name: service for service in started}
+        self._supervisor.start(started, SERVICES_SECONDS)
+
+    def _ports(self) -> Mapping[str, int]:
+        first = self._config.first_port
+        if first is not None:
+            return {name: first + number for number, name in enumerate(PORTS)}
+        return remembered_ports(self._data / "ports.json", PORTS)
+
+    def _fixed_port(self, after_services: int) -> int:
+        first = self._config.first_port
+        return 0 if first is None else first + len(PORTS) + after_services
+
+    def _start_kafka(self) -> None:
+        if self._config.kafka is not None:
+            self.environment["RAPPORT_KAFKA"] = self._config.kafka
+            return
+        self._display.say("starting Kafka (the first time its jars are fetched)")
+        config = KafkaConfig(self._data / "kafka", self._config.cache, port=self._fixed_port(1))
+        self.kafka = LocalKafka(config)
+        self._supervisor.start([self.kafka], KAFKA_SECONDS)
+        self.environment["RAPPORT_KAFKA"] = self.kafka.bootstrap
+
+    def _start_clickhouse(self) -> None:
+        """The login of a server that runs already stays what the environment says."""
+        if self._config.clickhouse is not None:
+            self.environment["RAPPORT_CLICKHOUSE"] = self._config.clickhouse
+            return
+        self._display.say("starting ClickHouse")
+        password = secret(self._data / "clickhouse-password")
+        users = (
+            User.with_password(WRITER, password, Role.WRITER),
+            User.with_password(READER, READER, Role.READER),
+        )
+        config = ClickHouseConfig(self._data / "clickhouse", port=self._fixed_port(0), users=users)
+        self.clickhouse = LocalClickHouse(config)
+        self._supervisor.start([self.clickhouse], CLICKHOUSE_SECONDS)
+        self.environment["RAPPORT_CLICKHOUSE"] = self.clickhouse.url
+        self.environment["RAPPORT_CLICKHOUSE_USER"] = WRITER
+        self.environment["RAPPORT_CLICKHOUSE_PASSWORD"] = password

@@ -1,0 +1,140 @@
+"""Keeps the parts of the stack running: starts, watches, restarts and, in reverse order, stops them."""
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from deploy.local.crashes import GiveUp, after_crash
+from deploy.local.display import Display, Status
+from deploy.local.log_tail import last_lines
+from deploy.local.readiness import Part, Readiness, State, wait_until_ready
+
+TICK_SECONDS = 0.25
+PROBE_EVERY_TICKS = 4
+
+
+@dataclass
+class _Watched:
+    part: Part
+    crashes: tuple[float, ...] = ()
+    restarts: int = 0
+
+
+class PartFailedError(Exception):
+    """A part crashed again and again; everything else was stopped."""
+
+
+class Supervisor:
+    """A context manager: leaving it stops all parts.
+
+    A thread of its own watches them, and stops them too: children that it restarted would die with it (leash.py).
+    """
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._launched: list[Part] = []
+        self._watched: list[_Watched] = []
+        self._stop_asked = threading.Event()
+        # Not `Thread.join`: a signal's exception in the middle of it makes Python 3.11 take the thread for ended.
+        self._all_stopped = threading.Event()
+        self._failure: str | None = None
+        self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self, parts: Sequence[Part], ready_seconds: float) -> None:
+        """Launches them in order and returns when all are ready; from then on they are watched.
+
+        Raises `NotReadyError`, after which none of them runs.
+        """
+        try:
+            for part in parts:
+                self._display.show(Status(part.name, Readiness(State.STARTING)))
+                self._launched.append(part)
+                part.launch()
+            wait_until_ready(parts, ready_seconds, self._show)
+        except BaseException:
+            for part in reversed(parts):
+                part.stop()
+            raise
+        self._watched += [_Watched(part) for part in parts]
+
+    def wait(self) -> None:
+        """Returns after `stop`; raises `PartFailedError` with the part's last log lines."""
+        self._all_stopped.wait()
+        if self._failure is not None:
+            raise PartFailedError(self._failure)
+
+    @property
+    def failed(self) -> bool:
+        return self._failure is not None
+
+    def stop(self) -> None:
+        self._stop_asked.set()
+        self._all_stopped.wait()
+
+    def kill(self) -> None:
+        """At once, without order: for a second Ctrl-C."""
+        self._stop_asked.set()
+        for part in reversed(self._launched):
+            part.kill()
+
+    def _show(self, part: Part, readiness: Readiness) -> None:
+        self._display.show(Status(part.name, readiness))
+
+    def _watch(self) -> None:
+        try:
+            self._look_until_stopped()
+        except Exception as broken:  # noqa: BLE001 - parts must not go on unwatched, whatever broke
+            self._failure = f"the supervisor failed: {broken!r}"
+        finally:
+            self._stop_all()
+            self._all_stopped.set()
+
+    def _look_until_stopped(self) -> None:
+        tick = 0
+        while self._failure is None and not self._stop_asked.wait(TICK_SECONDS):
+            tick += 1
+            for watched in tuple(self._watched):
+                self._look_at(watched, probe=tick % PROBE_EVERY_TICKS == 0)
+
+    def _stop_all(self) -> None:
+        for watched in reversed(self._watched):
+            watched.part.stop()
+            with contextlib.suppress(OSError):  # a terminal that is gone must not keep the rest running
+                self._display.show(Status(watched.part.name, Readiness(State.STOPPED), watched.restarts))
+
+    def _look_at(self, watched: _Watched, *, probe: bool) -> None:
+        code = watched.part.exit_code()
+        if code is not None and not self._stop_asked.is_set():
+            self._after_crash(watched, code)
+        elif probe:
+            self._display.show(Status(watched.part.name, watched.part.probe(), watched.restarts))
+
+    def _after_crash(self, watched: _Watched, code: int) -> None:
+        part = watched.part
+        self._display.say(f"{part.name} ended with {_ending(code)}; log: {part.log}")
+        decision = after_crash(watched.crashes, time.monotonic())
+        if isinstance(decision, GiveUp):
+            self._failure = f"{part.name} {decision.reason}; the end of {part.log}:\n{last_lines(part.log)}"
+            return
+        watched.crashes = decision.crashes
+        watched.restarts += 1
+        self._display.show(Status(part.name, Readiness(State.STARTING, "restarted"), watched.restarts))
+        part.launch()
+
+
+def _ending(code: int) -> str:
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"

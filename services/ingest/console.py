@@ -1,0 +1,41 @@
+"""What the commands share: settings, one record written for good, and errors in one line."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import click
+from pydantic import ValidationError
+
+from services.ingest.domain.wording import explain
+from services.ingest.settings import IngestSettings
+from services.runtime.kafka import KafkaError, Producer
+from services.runtime.settings import Settings, SettingsError, load
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turns what can go wrong outside of the program into one line and exit code 1."""
+    try:
+        yield
+    except SettingsError as problem:
+        raise click.ClickException(str(problem)) from problem
+    except KafkaError as away:
+        raise click.ClickException(f"the broker does not answer: {away}") from away
+
+
+def command_settings() -> IngestSettings:
+    return load(IngestSettings, "ingest")
+
+
+def write(settings: Settings, topic: str, records: Mapping[str, bytes]) -> None:
+    """Returns when every record is acknowledged. Raises KafkaError."""
+    producer = Producer(settings)
+    try:
+        for sent in [producer.send(topic, key.encode(), value) for key, value in records.items()]:
+            sent.get(20)
+    finally:
+        producer.close(5)
+
+
+def in_words(invalid: ValidationError) -> str:
+    return "; ".join(f"{problem.path}: {problem.reason}" for problem in explain(invalid))

@@ -1,0 +1,85 @@
+"""The gate: what a sender handed in, completed and judged."""
+
+import json
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from schemas import events
+from schemas.events import MENTORING_EVENT, MentoringEvent, partition_key
+from schemas.payloads import ClockReached, EventRetracted
+from schemas.primitives import to_rfc3339
+from services.ingest.domain.catalogue import CLOCK_REACHED, refused_type
+from services.ingest.domain.clock import Clock
+from services.ingest.domain.scope import Scope, out_of_scope
+from services.ingest.domain.verdict import Admitted, Rejected, Verdict, rejected
+from services.ingest.domain.wording import explain
+
+# Of a relationship's id: a longer subject is refused as subject, not once more as partitionkey.
+LONGEST_ID = 128
+
+
+def admit(raw: object, scope: Scope, clock: Clock) -> Verdict:
+    """`raw` is one parsed CloudEvent in structured form. `recordedtime` is ours whatever it says; `tenant` and
+    `partitionkey` may be left out."""
+    if not isinstance(raw, dict):
+        return rejected("malformed", "", f"an event is a JSON object, not {_kind(raw)}")
+    given = {name: value for name, value in raw.items() if value is not None}
+    if refusal := refused_type(given.get("type"), scope, clock):
+        return refusal
+    event = _validated(_completed(given, scope, clock))
+    if isinstance(event, Rejected):
+        return event
+    return _refusal(event, scope, clock) or Admitted(_recorded(event, clock))
+
+
+def _kind(value: object) -> str:
+    return "an array" if isinstance(value, list) else "a single value"
+
+
+def _completed(given: Mapping[str, object], scope: Scope, clock: Clock) -> dict[str, object]:
+    ours: dict[str, object] = {"tenant": scope.tenant}
+    if given["type"] != CLOCK_REACHED:
+        ours["partitionkey"] = partition_key(scope.tenant, str(given.get("subject"))[:LONGEST_ID])
+    return {**ours, **given, "recordedtime": to_rfc3339(clock.now)}
+
+
+def _validated(attributes: Mapping[str, object]) -> MentoringEvent | Rejected:
+    try:
+        # Back to text, because only from JSON does a strict model read times and tuples.
+        return MENTORING_EVENT.validate_json(json.dumps(attributes))
+    except RecursionError:
+        return rejected("malformed", "", "is nested too deeply")
+    except ValidationError as invalid:
+        return Rejected("invalid", explain(invalid))
+
+
+def _refusal(event: MentoringEvent, scope: Scope, clock: Clock) -> Rejected | None:
+    return out_of_scope(event, scope) or _misplaced(event) or _ahead(event, clock)
+
+
+def _misplaced(event: MentoringEvent) -> Rejected | None:
+    if event.type == "mentoring.clock.reached.v1" or event.partitionkey == partition_key(event.tenant, event.subject):
+        return None
+    return rejected("invalid", "partitionkey", "must be tenant/subject, or left out")
+
+
+def _ahead(event: MentoringEvent, clock: Clock) -> Rejected | None:
+    if clock.is_ahead(event.time):
+        return rejected("future", "time", "lies in the future; an effective date belongs into data")
+    # A retraction of what has not happened, or a clock ahead of the world, would lie in wait on the log.
+    if isinstance(event.data, EventRetracted | ClockReached) and clock.is_ahead(event.data.time):
+        return rejected("future", "data.time", "lies in the future")
+    return None
+
+
+def _recorded(event: MentoringEvent, clock: Clock) -> MentoringEvent:
+    if event.type == "mentoring.clock.reached.v1":
+        return _known_until(event)
+    return event.model_copy(update={"recordedtime": clock.recorded(event.time)})
+
+
+def _known_until(event: events.ClockReached) -> events.ClockReached:
+    """Everything but the source follows from the instant, so that a repeated import says the same again."""
+    time = event.data.time
+    return event.model_copy(update={"id": f"clock-reached-{to_rfc3339(time)}", "time": time, "recordedtime": time})

@@ -1,0 +1,61 @@
+"""JSON without its traps: UTF-8 only, no name twice, no NaN or infinity, no half characters, no bottomless nesting."""
+
+import json
+import math
+from dataclasses import dataclass
+
+from services.ingest.domain.verdict import Rejected, rejected
+
+LONGEST_NAME_SHOWN = 80
+
+
+@dataclass(frozen=True)
+class Parsed:
+    value: object
+
+
+def read_json(raw: bytes) -> Parsed | Rejected:
+    """One JSON value, or Rejected("malformed") that says where it breaks."""
+    try:
+        text = raw.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_named_once, parse_constant=_no_number, parse_float=_finite_number)
+        if "\\u" in text:
+            _whole_characters(value)
+    except UnicodeDecodeError as broken:
+        return _malformed(f"is not UTF-8: {broken.reason} at byte {broken.start}")
+    except RecursionError:
+        return _malformed("is nested too deeply")
+    except ValueError as broken:
+        return _malformed(f"is not valid JSON: {str(broken).partition(';')[0]}")
+    return Parsed(value)
+
+
+def _malformed(words: str) -> Rejected:
+    return rejected("malformed", "", words)
+
+
+def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {twice[:LONGEST_NAME_SHOWN]!r} appears twice in one object")
+    return members
+
+
+def _no_number(name: str) -> object:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _finite_number(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:LONGEST_NAME_SHOWN]} is too large a number")
+    return number
+
+
+def _whole_characters(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as half:
+        raise ValueError("it holds half a character (a lone surrogate)") from half

@@ -1,0 +1,1 @@
+"""The HTTP side of ingest: `POST /v1/events`."""

@@ -1,0 +1,1 @@
+"""`rapport ingest import`: a JSONL file of CloudEvents through the gateway."""

@@ -1,0 +1,83 @@
+"""Sends batches to the gateway and waits out its bad times."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from services.ingest.importing.lines import Line
+from services.ingest.importing.stopped import ImportStoppedError
+
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 15.0
+# Longer than the gateway waits for the broker.
+ANSWER_SECONDS = 60.0
+AWAY = frozenset({502, 503, 504})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one line."""
+
+    status: int
+    reason: str
+    errors: Sequence[dict[str, str]] = ()
+
+
+class Sender:
+    """`patience` is how many seconds the gateway may stay away; `waiting` is told of every pause."""
+
+    def __init__(self, client: httpx.Client, patience: float, waiting: Callable[[str], None]) -> None:
+        self._client, self._patience, self._waiting = client, patience, waiting
+
+    def send(self, batch: Sequence[Line]) -> list[Answer]:
+        """One answer per line. Raises ImportStoppedError."""
+        response = self._answered(b"[" + b",".join(line.text for line in batch) + b"]")
+        body = _json(response)
+        if "events" not in body:
+            raise ImportStoppedError(
+                f"the gateway answers {response.status_code}: {body.get('detail', response.text[:200])}"
+            )
+        return [Answer(e["status"], e["reason"], e.get("errors", ())) for e in body["events"]]
+
+    def _answered(self, body: bytes) -> httpx.Response:
+        until, wait = time.monotonic() + self._patience, FIRST_WAIT_SECONDS
+        while True:
+            response = self._tried(body)
+            if isinstance(response, httpx.Response) and response.status_code not in AWAY:
+                return response
+            pause = _asked_for(response) or wait
+            if time.monotonic() + pause > until:
+                raise ImportStoppedError(f"the gateway stays away: {_words(response)}")
+            self._waiting(f"{_words(response)}; trying again in {pause:.1f} s")
+            time.sleep(pause)
+            wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+
+    def _tried(self, body: bytes) -> httpx.Response | httpx.TransportError:
+        try:
+            return self._client.post(
+                "/v1/events", content=body, headers={"content-type": "application/cloudevents-batch+json"}
+            )
+        except httpx.TransportError as away:
+            return away
+
+
+def _json(response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _asked_for(response: httpx.Response | httpx.TransportError) -> float:
+    given = response.headers.get("retry-after", "") if isinstance(response, httpx.Response) else ""
+    return min(float(given), LONGEST_WAIT_SECONDS) if given.isdecimal() else 0.0
+
+
+def _words(response: httpx.Response | httpx.TransportError) -> str:
+    if isinstance(response, httpx.Response):
+        return f"the gateway answers {response.status_code}: {_json(response).get('detail', '')}"
+    return f"no answer from the gateway: {response or type(response).__name__}"

@@ -1,0 +1,22 @@
+"""What ingest counts."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.events = Counter(
+            "rapport_ingest_events",
+            "Events handed in, by way (http, raw) and outcome (recorded, duplicate, or the reason of a rejection)",
+            ["way", "outcome"],
+            registry=registry,
+        )
+        self.requests = Histogram(
+            "rapport_ingest_request_seconds",
+            "From the head of a request to its answer, which waits for the broker",
+            ["status"],
+            registry=registry,
+        )
+        self.outstanding = Gauge(
+            "rapport_ingest_outstanding_bytes", "Of requests that wait for the broker", registry=registry
+        )

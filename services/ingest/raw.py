@@ -1,0 +1,88 @@
+"""The raw topic: CloudEvents in structured mode from enterprises that write to Kafka themselves."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+
+from services.ingest.acknowledged import all_of
+from services.ingest.domain.admission import admit
+from services.ingest.domain.clock import Clock
+from services.ingest.domain.scope import Scope
+from services.ingest.domain.strict_json import read_json
+from services.ingest.domain.verdict import Rejected, Verdict, rejected
+from services.ingest.metrics import Metrics
+from services.ingest.quarantine import quarantine
+from services.ingest.recorder import Recorder
+from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Record
+from services.runtime.loop import Batch, TryLaterError
+
+GROUP = "rapport-ingest"
+# The same as over HTTP; parsing more would stall the partition for an event that cannot be valid.
+MOST_BYTES = 2**20
+# kafka-python's producer has no back-pressure: at most this waits for the broker at a time.
+MOST_PENDING_BYTES = 8 * 2**20
+# Beyond the longest delivery timeout, after which the producer itself gives up.
+MOST_SECONDS = 180.0
+
+
+class RawEvents:
+    """The work of a BatchLoop: every record ends on the log of events or in quarantine, acknowledged."""
+
+    def __init__(
+        self, producer: Producer, recorder: Recorder, scope: Scope, clock: Callable[[], Clock], metrics: Metrics
+    ) -> None:
+        self._producer, self._recorder, self._scope = producer, recorder, scope
+        self._clock, self._metrics = clock, metrics
+
+    def resume(self, partition: Partition, committed: Committed | None) -> None:
+        """Nothing is kept per partition."""
+
+    def idle(self) -> None:
+        """Nothing is due by time."""
+
+    def handle(self, batch: Batch) -> Mapping[str, object]:
+        outcomes: Counter[str] = Counter()
+        pending: list[Future[None]] = []
+        size = 0
+        for record in batch.records:
+            outcome, written = self._deal(record)
+            outcomes[outcome] += 1
+            pending.append(written)
+            size += len(record.value or b"")
+            if size > MOST_PENDING_BYTES:
+                _wait(pending)
+                pending, size = [], 0
+        _wait(pending)
+        self._count(outcomes)
+        return outcomes
+
+    def _deal(self, record: Record) -> tuple[str, Future[None]]:
+        try:
+            verdict = self._judge(record)
+            result = verdict if isinstance(verdict, Rejected) else self._recorder.record(verdict.event)
+            if isinstance(result, Rejected):
+                return result.reason, quarantine(self._producer, record, result)
+        except KafkaError as away:
+            raise TryLaterError(f"the broker is away: {away}") from away
+        return "duplicate" if result.repeat else "recorded", result.written
+
+    def _judge(self, record: Record) -> Verdict:
+        if record.value is None:
+            return rejected("malformed", "", "a record without a value (a tombstone) is no event")
+        if len(record.value) > MOST_BYTES:
+            return rejected("too_large", "", f"an event has at most {MOST_BYTES} bytes")
+        parsed = read_json(record.value)
+        if isinstance(parsed, Rejected):
+            return parsed
+        return admit(parsed.value, self._scope, self._clock())
+
+    def _count(self, outcomes: Mapping[str, int]) -> None:
+        for outcome, count in outcomes.items():
+            self._metrics.events.labels("raw", outcome).inc(count)
+
+
+def _wait(pending: list[Future[None]]) -> None:
+    try:
+        all_of(pending).result(MOST_SECONDS)
+    except KafkaError as away:
+        raise TryLaterError(f"the broker does not acknowledge: {away}") from away

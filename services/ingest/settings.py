@@ -1,0 +1,51 @@
+"""Settings of ingest, `RAPPORT_INGEST_*`."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
+
+from schemas.primitives import Id, SourceUri
+from services.ingest.domain.scope import Scope
+from services.runtime.settings import Port, Settings
+
+
+def _comma_separated(text: object) -> object:
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
+
+
+CommaSeparated = BeforeValidator(_comma_separated)
+
+
+class IngestSettings(Settings):
+    ingest_port: Annotated[int, Field(ge=1, le=65_535)] = Field(8080, description="of the gateway")
+    ingest_health_port: Port = 0
+    ingest_delivery_seconds: Annotated[float, Field(ge=1, le=120)] = Field(
+        15, description="after which an event that the broker does not acknowledge is answered 503"
+    )
+    ingest_outstanding_bytes: Annotated[int, Field(ge=2**20)] = Field(
+        64 * 2**20, description="of requests that wait for the broker; beyond it new ones are answered 503"
+    )
+    ingest_remembered: Annotated[int, Field(ge=0)] = Field(
+        100_000, description="recent events whose repeat or conflict the gateway recognises"
+    )
+    ingest_token: SecretStr | None = Field(None, description="for `rapport ingest import`")
+    ingest_raw_tenant: Id | None = Field(None, description="whose events mentoring.raw.cloudevents carries")
+    ingest_raw_programs: Annotated[tuple[Id, ...], NoDecode, CommaSeparated] = Field(
+        (), description="none means every programme of the tenant"
+    )
+    ingest_raw_sources: Annotated[tuple[SourceUri, ...], NoDecode, CommaSeparated] = Field(
+        (), description="which may speak there", validate_default=True
+    )
+
+    @field_validator("ingest_raw_sources")
+    @classmethod
+    def _named_for_the_tenant(cls, sources: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if info.data.get("ingest_raw_tenant") and not sources:
+            raise ValueError("RAPPORT_INGEST_RAW_TENANT is set: name the sources that may speak for it")
+        return sources
+
+    def raw_scope(self) -> Scope | None:
+        if self.ingest_raw_tenant is None:
+            return None
+        return Scope(self.ingest_raw_tenant, frozenset(self.ingest_raw_sources), frozenset(self.ingest_raw_programs))

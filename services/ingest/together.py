@@ -1,0 +1,32 @@
+"""Several parts of one process, each on a thread of its own, that stop together."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+# A process that is told to stop has 2 s; closing its clients takes the rest.
+STOP_SECONDS = 0.9
+
+
+def run_together(parts: Mapping[str, Callable[[], None]], stop: threading.Event) -> None:
+    """Returns after `stop`; the first part to end sets it for all. Raises what the first failed part raised."""
+    failures: list[BaseException] = []
+
+    def run(part: Callable[[], None]) -> None:
+        try:
+            part()
+        except BaseException as failure:  # noqa: BLE001 (raised again below, on the thread that waits)
+            failures.append(failure)
+        finally:
+            stop.set()
+
+    # Daemons: one that waits for a broker that is away must not keep the process from ending in time.
+    threads = [threading.Thread(target=run, args=(part,), name=name, daemon=True) for name, part in parts.items()]
+    for thread in threads:
+        thread.start()
+    stop.wait()
+    deadline = time.monotonic() + STOP_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    if failures:
+        raise failures[0]

@@ -1,0 +1,97 @@
+"""`rapport ingest token create|list|revoke`."""
+
+import secrets
+from datetime import UTC, datetime
+
+import click
+from pydantic import ValidationError
+
+from schemas.primitives import to_rfc3339
+from schemas.tokens import Token
+from schemas.topics import TOKENS
+from services.ingest.console import command_settings, explained, in_words, write
+from services.ingest.domain.secret import hashed, secret_of
+from services.ingest.settings import IngestSettings
+from services.ingest.tokens import read_tokens
+
+RANDOM_BYTES = 32
+
+
+@click.group()
+def token() -> None:
+    """Who may send what."""
+
+
+@token.command()
+@click.option("--tenant", required=True)
+@click.option("--source", "sources", multiple=True, required=True, help="A CloudEvents source it may speak for.")
+@click.option("--program", "programs", multiple=True, help="Default: every programme of the tenant.")
+@click.option("--admin", is_flag=True, help="It may also erase relationships and advance the log's clock.")
+@click.option("--id", "token_id", help="A name for it; default: a random one.")
+def create(token_id: str | None, **scopes: object) -> None:
+    """Create a token and print its secret, once, on standard output."""
+    with explained():
+        settings = command_settings()
+        name = token_id or f"t{secrets.token_hex(5)}"
+        secret = secret_of(name, secrets.token_hex(RANDOM_BYTES))
+        created = _token(name, secret, scopes)
+        if name in read_tokens(settings):
+            raise click.ClickException(f"there is a token {name!r} already")
+        _save(settings, created)
+    click.echo(f"token {name} of tenant {created.tenant}; its secret is shown only now:", err=True)
+    click.echo(secret)
+
+
+@token.command("list")
+def show() -> None:
+    """List the tokens, without their secrets, which nobody has kept."""
+    with explained():
+        tokens = read_tokens(command_settings())
+    rows = [("ID", "TENANT", "STATE", "ADMIN", "CREATED", "PROGRAMMES", "SOURCES"), *map(_row, tokens.values())]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@token.command()
+@click.argument("token_id", metavar="ID")
+def revoke(token_id: str) -> None:
+    """Revoke a token; running gateways refuse it within about a second."""
+    with explained():
+        settings = command_settings()
+        known = read_tokens(settings).get(token_id)
+        if known is None:
+            raise click.ClickException(f"there is no token {token_id!r}")
+        if known.revoked is None:
+            _save(settings, known.model_copy(update={"revoked": datetime.now(UTC)}))
+    click.echo(f"token {token_id} is revoked")
+
+
+def _token(token_id: str, secret: str, scopes: dict[str, object]) -> Token:
+    try:
+        return Token.model_validate(
+            {
+                "token_id": token_id,
+                "sha256": hashed(secret),
+                "created": datetime.now(UTC),
+                **scopes,
+            }
+        )
+    except ValidationError as invalid:
+        raise click.ClickException(in_words(invalid)) from invalid
+
+
+def _save(settings: IngestSettings, saved: Token) -> None:
+    write(settings, TOKENS.name, {saved.token_id: saved.model_dump_json().encode()})
+
+
+def _row(listed: Token) -> tuple[str, ...]:
+    return (
+        listed.token_id,
+        listed.tenant,
+        f"revoked {to_rfc3339(listed.revoked)}" if listed.revoked else "valid",
+        "yes" if listed.admin else "no",
+        to_rfc3339(listed.created),
+        ", ".join(listed.programs) or "all",
+        ", ".join(listed.sources),
+    )

@@ -1,0 +1,84 @@
+"""The tokens as the compact topic holds them: read to its end before the gateway opens, and followed from then on."""
+
+import threading
+import time
+
+from pydantic import ValidationError
+
+from schemas.tokens import Token
+from schemas.topics import TOKENS
+from services.ingest.domain.secret import authenticate
+from services.runtime import log
+from services.runtime.health import Health
+from services.runtime.kafka import KafkaError, Reader, Record, read_to_end
+from services.runtime.settings import Settings
+
+# A created or revoked token takes effect within this, plus the broker's latency.
+POLL_SECONDS = 0.5
+PROBE_SECONDS = 1.0
+PROBE_TIMEOUT_SECONDS = 1.0
+
+
+class TokenTable:
+    """One thread applies records, any thread asks."""
+
+    def __init__(self) -> None:
+        self.tokens: dict[str, Token] = {}
+
+    def apply(self, record: Record) -> None:
+        token_id = (record.key or b"").decode(errors="replace")
+        if record.value is None:
+            self.tokens.pop(token_id, None)
+            return
+        try:
+            self.tokens[token_id] = Token.model_validate_json(record.value)
+        except ValidationError as invalid:
+            # What grants access and cannot be read grants nothing, and must not close the gateway to all others.
+            self.tokens.pop(token_id, None)
+            log.get(__name__).error("token_unreadable", token=token_id, offset=record.offset, error=str(invalid))
+
+    def prove(self, secret: str) -> Token | None:
+        return authenticate(secret, self.tokens)
+
+
+class TokenFollower:
+    """For one thread at a time."""
+
+    def __init__(self, reader: Reader, table: TokenTable, health: Health) -> None:
+        self._reader, self._table, self._health = reader, table, health
+
+    def catch_up(self, stop: threading.Event) -> None:
+        """Reads to the end as it is at the call. Raises KafkaError when the broker is away."""
+        ends = self._reader.end_offsets(sorted(self._reader.assignment()))
+        while not stop.is_set() and any(self._reader.position(p) < end for p, end in ends.items()):
+            self._poll()
+
+    def run(self, stop: threading.Event) -> None:
+        probe_at = 0.0
+        while not stop.is_set():
+            self._poll()
+            if time.monotonic() >= probe_at:
+                self._probe()
+                probe_at = time.monotonic() + PROBE_SECONDS
+
+    def _poll(self) -> None:
+        for records in self._reader.poll(POLL_SECONDS).values():
+            for record in records:
+                self._table.apply(record)
+
+    def _probe(self) -> None:
+        """Asks the broker something, because a reader without a broker reads nothing and says nothing."""
+        try:
+            self._reader.end_offsets(sorted(self._reader.assignment()), PROBE_TIMEOUT_SECONDS)
+        except KafkaError as away:
+            self._health.tell("degraded", f"the broker does not answer: {away}")
+        else:
+            self._health.tell("ready", f"{len(self._table.tokens)} tokens")
+
+
+def read_tokens(settings: Settings) -> dict[str, Token]:
+    """Every token as of now, for the command line."""
+    table = TokenTable()
+    for record in read_to_end(settings, [TOKENS.name]):
+        table.apply(record)
+    return table.tokens

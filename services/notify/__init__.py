@@ -1,0 +1,1 @@
+"""notify: from score changes to people."""

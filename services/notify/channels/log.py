@@ -1,0 +1,33 @@
+"""The log channel: every alert is one line in the log of the process. Always on."""
+
+from schemas.alerts import Delivery
+from services.notify.domain.alerts import Destination
+from services.notify.domain.verdict import Arrived, Verdict
+from services.runtime import log
+
+
+class LogChannel:
+    destination = Destination("log", "log")
+    lanes = 1
+
+    def __init__(self) -> None:
+        self._log = log.get(__name__)
+
+    def send(self, delivery: Delivery) -> Verdict:
+        alert = delivery.alert
+        self._log.info(
+            "alert",
+            transition=alert.transition,
+            rule=alert.rule,
+            urgency=alert.urgency,
+            tenant=delivery.tenant,
+            program=delivery.program,
+            relationship=delivery.relationship,
+            summary=alert.summary,
+            at=alert.at.isoformat(),
+            delivery_id=delivery.delivery_id,
+        )
+        return Arrived("logged")
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,1 @@
+"""Decides: rules, episodes, deadlines, wording, the order of deliveries. No clock and no I/O."""

@@ -1,0 +1,91 @@
+"""The desk of one partition: all its relationships under watch, its clock, and the order of their deadlines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from typing import assert_never
+
+from schemas.events import partition_key
+from schemas.primitives import Instant
+from schemas.scores import ScoreChanged, ScoreCorrected, ScoreEvent
+from services.notify.domain.watch import Happened, Judge, Watch
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What has changed since it was last taken: watches by tenant/relationship, and the clock if it moved."""
+
+    watches: Mapping[str, Watch] = field(default_factory=dict)
+    clock: Instant | None = None
+
+
+class Desk:
+    """Takes the events of a partition in log order; the same events give the same happenings, however they are cut
+    into batches and wherever the state is saved and restored in between."""
+
+    def __init__(self, judge: Judge, watches: Mapping[str, Watch], clock: Instant | None) -> None:
+        self._judge = judge
+        self._watches = dict(watches)
+        self.clock = clock
+        self._touched: set[str] = set()
+        self._clock_moved = False
+        # The soonest deadline of every watch. Entries of deadlines that were moved since are skipped when they come up.
+        self._deadlines = [(watch.due, key) for key, watch in watches.items() if watch.due is not None]
+        heapify(self._deadlines)
+
+    def take(self, event: ScoreEvent) -> list[Happened]:
+        match event.type:
+            case "mentoring.score.changed.v1":
+                return self._changed(event)
+            case "mentoring.score.corrected.v1":
+                watch = self._watch(event)
+                self._put(watch, self._judge.corrected(watch, event.data))
+                return []
+            case "mentoring.clock.advanced.v1":
+                return self._advanced(event.data.clock)
+            case _:
+                assert_never(event)
+
+    def touched(self) -> Touched:
+        """To be written down before the next batch is taken."""
+        watches = {key: self._watches[key] for key in sorted(self._touched)}
+        found = Touched(watches, self.clock if self._clock_moved else None)
+        self._touched, self._clock_moved = set(), False
+        return found
+
+    def watches(self, tenant: str, relationship: str) -> bool:
+        return partition_key(tenant, relationship) in self._watches
+
+    def _changed(self, event: ScoreChanged) -> list[Happened]:
+        watch = self._watch(event)
+        after, happened = self._judge.changed(watch, event.data, self.clock)
+        self._put(watch, after)
+        return happened
+
+    def _advanced(self, clock: Instant) -> list[Happened]:
+        if self.clock is not None and clock <= self.clock:
+            return []
+        happened: list[Happened] = []
+        while self._deadlines and self._deadlines[0][0] <= clock:
+            due, key = heappop(self._deadlines)
+            watch = self._watches[key]
+            if watch.due == due:
+                # Up to this deadline only: those of all pairs take effect in the order of time.
+                after, turned = self._judge.until(watch, due)
+                self._put(watch, after)
+                happened += turned
+        self.clock, self._clock_moved = clock, True
+        return happened
+
+    def _watch(self, event: ScoreChanged | ScoreCorrected) -> Watch:
+        known = self._watches.get(partition_key(event.tenant, event.subject))
+        return known or Watch(event.tenant, event.subject, event.program)
+
+    def _put(self, before: Watch, after: Watch) -> None:
+        if after == before:
+            return
+        key = partition_key(after.tenant, after.relationship)
+        self._watches[key] = after
+        self._touched.add(key)
+        if after.due is not None and after.due != before.due:
+            heappush(self._deadlines, (after.due, key))

@@ -1,0 +1,18 @@
+"""What notify counts, made in the composition root."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.scores = Counter("rapport_notify_scores", "Score events handled", registry=registry)
+        self.refused = Counter("rapport_notify_refused", "Score events that could not be read", registry=registry)
+        self.alerts = Counter(
+            "rapport_notify_alerts", "Transitions decided", ("rule", "transition", "sent"), registry=registry
+        )
+        self.deliveries = Counter(
+            "rapport_notify_deliveries", "Attempts by outcome", ("channel", "state"), registry=registry
+        )
+        self.waiting = Gauge("rapport_notify_deliveries_waiting", "Deliveries without an outcome", registry=registry)
+        self.lag = Gauge("rapport_notify_lag", "Score events not yet read", registry=registry)
+        self.seconds = Histogram("rapport_notify_batch_seconds", "From polled to committed", registry=registry)

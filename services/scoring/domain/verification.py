@@ -1,0 +1,89 @@
+"""Whether stored rows are the truth: both told in the same words, hashed, and the first difference named."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from schemas.primitives import from_micros, to_rfc3339
+from services.scoring.domain.history import Row
+from services.scoring.domain.millionths import millionths
+from services.scoring.domain.telling import told_parts
+
+
+class Statement(NamedTuple):
+    """What is compared of a row; id, position, trigger, recordedtime and mode are left out. Numbers in millionths,
+    `parts` as (name, value, weight, contribution, delta) by name, `before` as (as_of, health, band, risk)."""
+
+    causes: tuple[str, ...]
+    health: int
+    band: str
+    risk: int
+    parts: tuple[tuple[str, int, int, int, int], ...]
+    before: tuple[int, int, str, int] | None
+
+
+@dataclass
+class Verdict:
+    """Grows relationship by relationship, in one order. The hashes are equal if and only if the statements are."""
+
+    rows: int = 0
+    stored_rows: int = 0
+    first_difference: str | None = None
+    _true: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    _stored: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    @property
+    def equal(self) -> bool:
+        return self.true_hash == self.stored_hash
+
+    @property
+    def true_hash(self) -> str:
+        return self._true.hexdigest()
+
+    @property
+    def stored_hash(self) -> str:
+        return self._stored.hexdigest()
+
+    def add(self, relationship: str, true: Mapping[int, Statement], stored: Mapping[int, Statement]) -> None:
+        self.rows += len(true)
+        self.stored_rows += len(stored)
+        for line in _lines(relationship, true):
+            self._true.update(line)
+        for line in _lines(relationship, stored):
+            self._stored.update(line)
+        if self.first_difference is None:
+            self.first_difference = _difference(relationship, true, stored)
+
+
+def statement(row: Row) -> Statement:
+    evaluation, before = row.evaluation, row.before
+    parts = sorted((p.name, p.value, millionths(p.weight), p.contribution, p.delta) for p in told_parts(row))
+    told = None
+    if before is not None:
+        told = (before.at, before.evaluation.health, before.evaluation.band, before.evaluation.risk)
+    return Statement(row.causes, evaluation.health, evaluation.band, evaluation.risk, tuple(parts), told)
+
+
+def _lines(relationship: str, statements: Mapping[int, Statement]) -> Iterable[bytes]:
+    for as_of in sorted(statements):
+        yield json.dumps([relationship, as_of, *statements[as_of]], separators=(",", ":")).encode() + b"\n"
+
+
+def _difference(relationship: str, true: Mapping[int, Statement], stored: Mapping[int, Statement]) -> str | None:
+    for as_of in sorted(true.keys() | stored.keys()):
+        ours, theirs = true.get(as_of), stored.get(as_of)
+        if ours == theirs:
+            continue
+        place = f"{relationship} at {to_rfc3339(from_micros(as_of))}"
+        if ours is None or theirs is None:
+            return f"{place}: the row is {'missing from the table' if theirs is None else 'not part of the truth'}"
+        return "; ".join(
+            [place, *(_field(n, a, b) for n, a, b in zip(Statement._fields, ours, theirs, strict=True) if a != b)]
+        )
+    return None
+
+
+def _field(name: str, true: object, stored: object) -> str:
+    return f"{name} is {stored} in the table, {true} in truth"

@@ -1,0 +1,66 @@
+"""The log and the changelog read from the beginning, for commands that recompute."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from schemas.events import MENTORING_EVENT, ClockReached
+from schemas.topics import EVENTS, SCORING_STATE
+from services.runtime.kafka import read_to_end
+from services.runtime.settings import Settings
+from services.scoring.domain.changelog import Recovery
+from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
+from services.scoring.domain.partition import Watermark
+from services.scoring.domain.state import State
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the workers have acknowledged, by partition."""
+
+    states: Mapping[str, State]
+    watermarks: Mapping[int, Watermark]
+    clock_of: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def clock(self) -> int | None:
+        """The lowest stored clock: rows up to here are out everywhere. None while there is no watermark."""
+        return min((mark.clock for mark in self.watermarks.values()), default=None)
+
+    @property
+    def stale(self) -> list[str]:
+        return sorted(name for name, state in self.states.items() if state.is_stale(self.clock_of[name]))
+
+
+def stored(settings: Settings) -> Stored:
+    recoveries: dict[int, Recovery] = defaultdict(Recovery)
+    for record in read_to_end(settings, [SCORING_STATE.name]):
+        if record.key is not None:
+            recoveries[record.partition].add(record.key, record.value)
+    states: dict[str, State] = {}
+    clock_of: dict[str, int] = {}
+    for recovery in recoveries.values():
+        recovery.finish()
+        states |= recovery.states
+        clock_of |= dict.fromkeys(recovery.states, recovery.watermark.clock)
+    return Stored(states, {number: r.watermark for number, r in recoveries.items()}, clock_of)
+
+
+def true_facts(settings: Settings, upto: Mapping[int, Watermark]) -> dict[str, Facts]:
+    """All facts of every relationship, from the log up to the watermarks. Records that are no events are none here
+    either: they went to quarantine."""
+    facts: dict[str, dict[Key, Fact]] = defaultdict(dict)
+    for record in read_to_end(settings, [EVENTS.name]):
+        mark = upto.get(record.partition)
+        if mark is None or record.offset > mark.offset or record.value is None:
+            continue
+        try:
+            event = MENTORING_EVENT.validate_json(record.value)
+        except ValidationError:
+            continue
+        if isinstance(event, ClockReached):
+            continue
+        merge_into(facts[event.partitionkey], facts_of(event, record.offset))
+    return {relationship: known for relationship, known in facts.items() if known}

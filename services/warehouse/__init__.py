@@ -1,0 +1,1 @@
+"""The warehouse service: what the log says, as tables for data teams."""

@@ -1,0 +1,74 @@
+"""`mentoring.events` into the table `events`."""
+
+from pydantic import ValidationError
+
+from schemas import payloads as p
+from schemas.events import MENTORING_EVENT, OfRelationship
+from services.warehouse.domain.record import Ignored, Outcome, Place, Row, event_id, micros, month, refusal
+
+TABLE = "mentoring.events"
+COLUMNS = (
+    "tenant_id",
+    "program_id",
+    "relationship_id",
+    "occurred_at",
+    "event_id",
+    "type",
+    "source",
+    "id",
+    "recorded_at",
+    "actor",
+    "evidence",
+    "tool",
+    "session_id",
+    "goal_id",
+    "minutes",
+    "people",
+    "payload",
+    "correlation_id",
+    "position",
+    "version",
+    "log_partition",
+    "log_offset",
+)
+# The first on the log has the greatest version; positions stay below (epoch << 48 | offset).
+FIRST_WINS = 2**63
+
+
+def event_row(value: bytes, place: Place) -> Outcome:
+    try:
+        event = MENTORING_EVENT.validate_json(value)
+    except ValidationError as invalid:
+        return refusal(invalid)
+    if event.type == "mentoring.clock.reached.v1":
+        return Ignored("clock")
+    return Row(place.offset, month(event.time), _values(event, place))
+
+
+def _values(event: OfRelationship, place: Place) -> tuple[object, ...]:
+    data = event.data
+    return (
+        event.tenant,
+        event.program,
+        event.subject,
+        micros(event.time),
+        event_id(event.tenant, event.source, event.id),
+        event.type,
+        event.source,
+        event.id,
+        micros(event.recordedtime),
+        data.by,
+        data.evidence,
+        data.origin.tool if data.origin else "",
+        getattr(data, "session_id", ""),
+        getattr(data, "goal_id", None) or "",
+        getattr(data, "minutes", None) or 0.0,
+        (*data.mentors, *data.mentees) if isinstance(data, p.RelationshipStarted) else (),
+        data.model_dump_json(exclude_none=True),
+        event.correlationid or "",
+        # Log epoch 0: the position is the offset, and it grows within a relationship, which has one partition.
+        place.offset,
+        FIRST_WINS - place.offset,
+        place.partition,
+        place.offset,
+    )

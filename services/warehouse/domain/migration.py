@@ -1,0 +1,66 @@
+"""Migrations as values: a numbered file, what was recorded of it, and what is to be done about it."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Migration:
+    """`sql` is the file as it is written, its placeholders not yet filled."""
+
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    checksum: str
+    state: Literal["in_progress", "completed"]
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Where the tables live: one server, or the named cluster with replicated tables."""
+
+    cluster: str = ""
+
+    def fill(self, sql: str) -> str:
+        on_cluster = f"ON CLUSTER '{self.cluster}'" if self.cluster else ""
+        return sql.replace("{on_cluster}", on_cluster).replace("{engine}", "Replicated" if self.cluster else "")
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What is still to be applied, in order."""
+
+    migrations: tuple[Migration, ...]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A file is not the one that was applied: the tables are not what it says."""
+
+    name: str
+
+
+def decide(migrations: Sequence[Migration], ledger: Mapping[str, Recorded]) -> Pending | Changed:
+    """One that was begun and not finished is run again, whatever it was: that is how a broken file is repaired."""
+    pending = []
+    for migration in migrations:
+        recorded = ledger.get(migration.name)
+        if recorded is None or recorded.state == "in_progress":
+            pending.append(migration)
+        elif recorded.checksum != migration.checksum:
+            return Changed(migration.name)
+    return Pending(tuple(pending))
+
+
+def statements(sql: str) -> tuple[str, ...]:
+    """A statement ends with a semicolon at the end of a line; the engine takes one at a time."""
+    return tuple(part.strip().removesuffix(";") for part in f"{sql}\n".split(";\n") if part.strip())

@@ -1,0 +1,78 @@
+"""What becomes of one record of the log: a row of a table, nothing, or a refusal with its reason."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from schemas.primitives import EPOCH, to_micros
+
+# How DateTime64(6) columns say "none".
+NEVER = to_micros(EPOCH)
+MILLION = 1_000_000
+# A part of a path that may be written down: our own field names are like this, a stranger's key may be anything.
+_NAME = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in its topic a record stands."""
+
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Values in the order of its table's columns; `month` (yyyymm of event time) is its partition."""
+
+    offset: int
+    month: int
+    values: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Valid, and not for a table."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """`reason` and `path` come from the schema, never from the record, which may carry personal data."""
+
+    reason: str
+    path: str = ""
+
+
+Outcome = Row | Ignored | Refused
+
+
+def event_id(tenant: str, source: str, id_: str) -> int:
+    """128 bits that stand for the idempotency key, as the number of a UUID."""
+    return int.from_bytes(hashlib.blake2b(f"{tenant}\0{source}\0{id_}".encode(), digest_size=16).digest(), "big")
+
+
+def refusal(invalid: ValidationError) -> Refused:
+    """The first of the errors, without what the record said."""
+    first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
+    return Refused(first["type"], ".".join(map(_spoken, first["loc"])))
+
+
+def month(moment: datetime) -> int:
+    return moment.year * 100 + moment.month
+
+
+def micros(moment: datetime | None) -> int:
+    return NEVER if moment is None else to_micros(moment)
+
+
+def millionths(value: float) -> int:
+    return round(value * MILLION)
+
+
+def _spoken(part: int | str) -> str:
+    return str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "?"

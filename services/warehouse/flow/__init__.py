@@ -1,0 +1,1 @@
+"""Movement: records into tables, derived tables after them, migrations before them."""

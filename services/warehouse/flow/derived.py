@@ -1,0 +1,79 @@
+"""Keeps `relationship_state` and `program_daily` in step with what is stored, as their only writer.
+
+What was touched is asked of the tables themselves, by the time of insertion: a crash forgets nothing, and several
+instances of the service may store while one of them recomputes."""
+
+import threading
+import time
+from importlib.resources import files
+from typing import Any
+
+from services.runtime import log
+from services.runtime.clickhouse import ClickHouse
+from services.warehouse.domain.touched import months, portions
+
+# An own insert has returned before the next look, so that its inserted_at lies after the last one; a few seconds more
+# cost little.
+NARROW_MICROS = 5_000_000
+# An insert of another instance, or of our own before a crash, may become visible as late as its client gives up
+# (60 s) after its inserted_at: now and then, and at first, the look goes further back than that.
+WIDE_MICROS = 180_000_000
+WIDE_EVERY_SECONDS = 60.0
+# Keys are part of a statement's text; these many keep it below 256 KiB, ClickHouse's default limit.
+KEYS_AT_ONCE = 500
+
+
+class Derived:
+    """Does nothing more once `stop` is set: the next start takes it up."""
+
+    def __init__(self, clickhouse: ClickHouse, every_seconds: float, stop: threading.Event) -> None:
+        self._clickhouse, self._every_seconds, self._stop = clickhouse, every_seconds, stop
+        self._stale = False
+        self._looked = self._looked_wide = -WIDE_EVERY_SECONDS
+        self._log = log.get(__name__)
+
+    def stored(self) -> None:
+        """Rows were stored: recompute soon."""
+        self._stale = True
+
+    def leave(self) -> None:
+        """Another instance recomputes for now; when this one does again, it looks further back."""
+        self._looked_wide = -WIDE_EVERY_SECONDS
+
+    def recompute_if_due(self) -> None:
+        """Raises ClickHouseError; a repeat is harmless."""
+        now = time.monotonic()
+        wide = now - self._looked_wide >= WIDE_EVERY_SECONDS
+        if wide or (self._stale and now - self._looked >= self._every_seconds):
+            self._recompute(WIDE_MICROS if wide else NARROW_MICROS)
+            self._stale, self._looked = False, time.monotonic()
+            self._looked_wide = self._looked if wide else self._looked_wide
+
+    def _recompute(self, back: int) -> None:
+        began = time.monotonic()
+        # Version and since are the server's time, as inserted_at is.
+        [(now, upto)] = self._ask("progress")
+        version, since = max(now, upto + 1), max(0, upto - back)
+        relationships, days = self._ask("touched_relationships", since=since), self._ask("touched_days", since=since)
+        for some in portions(relationships, KEYS_AT_ONCE):
+            self._run("relationship_state", relationships=list(some), version=version)
+        for some in portions(days, KEYS_AT_ONCE):
+            self._run("program_daily", days=list(some), months=months(some), version=version)
+        if self._stop.is_set():
+            return
+        # Last, so that after a crash or a stop before it all of this is done again.
+        self._clickhouse.insert("mentoring.recomputed", ["name", "upto"], [["derived", version]], {"async_insert": 0})
+        if relationships or days:
+            seconds = round(time.monotonic() - began, 3)
+            self._log.info("recomputed", relationships=len(relationships), days=len(days), seconds=seconds)
+
+    def _ask(self, name: str, **parameters: object) -> list[tuple[Any, ...]]:
+        return self._clickhouse.query(_sql(name), parameters)
+
+    def _run(self, name: str, **parameters: object) -> None:
+        if not self._stop.is_set():
+            self._clickhouse.command(_sql(name), parameters)
+
+
+def _sql(name: str) -> str:
+    return (files("services.warehouse") / "recompute" / f"{name}.sql").read_text(encoding="utf-8")

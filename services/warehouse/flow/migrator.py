@@ -1,0 +1,99 @@
+"""Applies the numbered SQL files, and tells whether the schema of a database is new enough for this code."""
+
+import threading
+from collections.abc import Callable
+from importlib.resources import files
+
+from services.runtime.clickhouse import ClickHouse, ClickHouseAwayError, ClickHouseError
+from services.warehouse.domain.migration import Changed, Migration, Pending, Recorded, Topology, decide, statements
+
+LEDGER = "mentoring.migrations"
+# Unknown table, unknown database: no migration was ever applied.
+NOTHING_THERE = frozenset({60, 81})
+
+
+class SchemaError(Exception):
+    """The tables are not those of this code; the message says what to do."""
+
+
+def migrations() -> tuple[Migration, ...]:
+    """The files of this code in order, the ledger's own first."""
+    folder = files("services.warehouse") / "migrations"
+    paths = sorted((p for p in folder.iterdir() if p.name.endswith(".sql")), key=lambda p: p.name)
+    return tuple(Migration(p.name.removesuffix(".sql"), p.read_text(encoding="utf-8")) for p in paths)
+
+
+def migrate(clickhouse: ClickHouse, topology: Topology, tell: Callable[[str], None]) -> None:
+    """Brings the database to this code's schema. A repeat, and one after a crash, is harmless.
+    Raises SchemaError when a file was changed after it was applied, and ClickHouseError."""
+    ledger, *numbered = migrations()
+    _run(clickhouse, topology, ledger)
+    match decide(numbered, recorded(clickhouse)):
+        case Changed(name):
+            raise SchemaError(_changed(name))
+        case Pending(pending):
+            for migration in numbered:
+                if migration not in pending:
+                    tell(f"is there {migration.name}")
+            for migration in pending:
+                _apply(clickhouse, topology, migration)
+                tell(f"applied  {migration.name}")
+
+
+def recorded(clickhouse: ClickHouse) -> dict[str, Recorded]:
+    try:
+        rows = clickhouse.query(f"SELECT name, checksum, state FROM {LEDGER} FINAL")  # noqa: S608 (a constant)
+    except ClickHouseError as error:
+        if error.code in NOTHING_THERE:
+            return {}
+        raise
+    return {name: Recorded(checksum, state) for name, checksum, state in rows}
+
+
+def wait_for_schema(clickhouse: ClickHouse, stop: threading.Event, seconds: float) -> None:
+    """Returns when every migration of this code is completed, or `stop` is set. Raises SchemaError when that takes
+    longer than `seconds`, and at once for what waiting does not help."""
+    problem, waited = _problem(clickhouse), 0.0
+    while problem and waited < seconds and not stop.wait(0.5):
+        waited += 0.5
+        problem = _problem(clickhouse)
+    if problem and not stop.is_set():
+        raise SchemaError(f"{problem}, still after {seconds:.0f} s")
+
+
+def _problem(clickhouse: ClickHouse) -> str:
+    _, *numbered = migrations()
+    try:
+        decision = decide(numbered, recorded(clickhouse))
+    except ClickHouseAwayError as away:
+        return f"ClickHouse is away: {away}"
+    match decision:
+        case Changed(name):
+            raise SchemaError(_changed(name))
+        case Pending(()):
+            return ""
+        case Pending(pending):
+            return f"the schema lacks {', '.join(m.name for m in pending)}: run `rapport warehouse migrate`"
+
+
+def _changed(name: str) -> str:
+    return (
+        f"{name}.sql is not the file that was applied to this database. Migrations only go forward: "
+        "restore the file, and put the change into a new one with the next number"
+    )
+
+
+def _apply(clickhouse: ClickHouse, topology: Topology, migration: Migration) -> None:
+    _record(clickhouse, migration, "in_progress")
+    _run(clickhouse, topology, migration)
+    _record(clickhouse, migration, "completed")
+
+
+def _run(clickhouse: ClickHouse, topology: Topology, migration: Migration) -> None:
+    for statement in statements(topology.fill(migration.sql)):
+        clickhouse.command(statement)
+
+
+def _record(clickhouse: ClickHouse, migration: Migration, state: str) -> None:
+    row = [migration.name, migration.checksum, state]
+    clickhouse.insert(LEDGER, ["name", "checksum", "state"], [row], {"async_insert": 0})

@@ -1,0 +1,100 @@
+"""Batches of the log into tables, each row once: plan, insert, set aside; the loop commits last."""
+
+from collections.abc import Iterator, Mapping
+
+from services.runtime.clickhouse import ClickHouseAwayError
+from services.runtime.kafka import Committed, Partition, Reader
+from services.runtime.loop import Batch, TryLaterError
+from services.warehouse.domain.plan import Plan, broken, plan, read_note
+from services.warehouse.domain.record import Outcome, Place, Refused
+from services.warehouse.domain.sorting import Sorted, sort_out
+from services.warehouse.domain.target import Feed, Target
+from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.store import Store
+
+NO_VALUE = Refused("no_value")
+
+
+class PlanBrokenError(Exception):
+    """The log does not hold the range that was being stored when the service last stopped."""
+
+
+class Sink:
+    """The work of the batch loop."""
+
+    def __init__(self, reader: Reader, feed: Feed, store: Store, derived: Derived) -> None:
+        self._reader, self._feed, self._store, self._derived = reader, feed, store, derived
+        self._first = Partition(min(feed.targets), 0)
+        self._planned: dict[Partition, Plan] = {}
+        self._sorted: dict[Partition, tuple[Batch, Sorted]] = {}
+
+    def resume(self, partition: Partition, committed: Committed | None) -> int | None:
+        """What was planned and perhaps not finished is sent again, exactly that range."""
+        self._sorted.pop(partition, None)
+        self._planned.pop(partition, None)
+        planned = read_note(committed.offset, committed.metadata) if committed else None
+        if planned is None:
+            return None
+        self._planned[partition] = planned
+        return planned.last
+
+    def handle(self, batch: Batch) -> Mapping[str, object]:
+        target = self._feed.targets[batch.partition.topic]
+        found = plan([r.offset for r in batch.records], [r.value for r in batch.records])
+        self._expect(batch.partition, found, target)
+        # 1. Decide what every record becomes.
+        sorted_out = self._sort(batch, target)
+        try:
+            refused = self._put(batch, target, found, sorted_out)
+        except ClickHouseAwayError as away:
+            raise TryLaterError(f"ClickHouse is away: {away}") from away
+        self._sorted.pop(batch.partition, None)
+        self._planned.pop(batch.partition, None)
+        return {"rows": sorted_out.rows, "ignored": sorted_out.ignored, "refused": len(refused)}
+
+    def idle(self) -> None:
+        """One instance recomputes: the owner of the first partition."""
+        if self._first not in self._reader.assignment():
+            self._derived.leave()
+            return
+        try:
+            self._derived.recompute_if_due()
+        except ClickHouseAwayError as away:
+            raise TryLaterError(f"ClickHouse is away: {away}") from away
+
+    def _expect(self, partition: Partition, found: Plan, target: Target) -> None:
+        planned = self._planned.get(partition)
+        problem = broken(planned, found, plain=target.plain) if planned else None
+        if problem:
+            raise PlanBrokenError(
+                f"{partition.topic} {partition.number}: {problem.reason}. If the log was cut on purpose, "
+                f"set the offset of group {self._feed.group} for this partition anew"
+            )
+
+    def _sort(self, batch: Batch, target: Target) -> Sorted:
+        """Once per batch, also when it has to be sent several times: a refusal counts once."""
+        known = self._sorted.get(batch.partition)
+        if known is None or known[0] is not batch:
+            known = (batch, sort_out(list(self._outcomes(batch, target))))
+            self._sorted[batch.partition] = known
+        return known[1]
+
+    def _outcomes(self, batch: Batch, target: Target) -> Iterator[tuple[int, Outcome]]:
+        for record in batch.records:
+            place = Place(record.partition, record.offset)
+            outcome = NO_VALUE if record.value is None else target.read(record.value, place)
+            self._store.judged(outcome)
+            yield record.offset, outcome
+
+    def _put(self, batch: Batch, target: Target, found: Plan, sorted_out: Sorted) -> Mapping[int, Refused]:
+        if not sorted_out.rows and not sorted_out.refused:
+            return {}
+        # 2. Plan: after a crash from here on exactly this range is sent again.
+        if not self._reader.commit({batch.partition: Committed(batch.first, found.note())}):
+            raise TryLaterError("a rebalance is under way")
+        # 3. Insert.
+        refused = {**sorted_out.refused, **self._store.put(target, batch, sorted_out.months)}
+        # 4. Set aside what cannot be stored, before the commit says that the range is done.
+        self._store.set_aside(batch, refused)
+        self._derived.stored()
+        return refused

@@ -1,0 +1,93 @@
+"""Rows into their table, one partition of it at a time; a row that ClickHouse refuses is found and set aside."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from services.runtime.breaker import Breaker
+from services.runtime.clickhouse import POISON, ClickHouse, ClickHouseError
+from services.runtime.loop import Batch
+from services.warehouse.domain.record import Outcome, Refused, Row
+from services.warehouse.domain.target import Target
+from services.warehouse.flow.meters import Meters
+
+# Written out, whatever the server's defaults are: an asynchronous insert would be acknowledged before it is stored.
+INSERT = {
+    "async_insert": 0,
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+}
+DEAD_LETTERS = "mentoring.dead_letter"
+DEAD_LETTER_COLUMNS = ("topic", "log_partition", "log_offset", "reason", "path", "size", "sha256")
+
+
+class Store:
+    def __init__(self, clickhouse: ClickHouse, breaker: Breaker, meters: Meters) -> None:
+        self._clickhouse, self._breaker, self._meters = clickhouse, breaker, meters
+
+    def judged(self, outcome: Outcome) -> None:
+        """Raises BadDeployError when too many in a row were refused: nothing of their batch is stored then."""
+        if isinstance(outcome, Refused):
+            self._breaker.refused(f"{outcome.reason} {outcome.path}")
+        else:
+            self._breaker.passed()
+
+    def put(self, target: Target, batch: Batch, months: Mapping[int, Sequence[Row]]) -> dict[int, Refused]:
+        """Stores the rows and returns what ClickHouse refused, by offset. Raises ClickHouseAwayError: then part of it
+        may be stored, and the same call again changes that to all of it, each row once."""
+        refused: dict[int, Refused] = {}
+        with self._meters.put_seconds.labels(target.table).time():
+            for month, rows in months.items():
+                refused |= self._put(target, rows, _token(target, batch, month))
+        self._meters.rows.labels(target.table).inc(sum(map(len, months.values())) - len(refused))
+        return refused
+
+    def set_aside(self, batch: Batch, refused: Mapping[int, Refused]) -> None:
+        """Hash and size of the refused records, never their bytes: those may be personal data."""
+        records = [record for record in batch.records if record.offset in refused]
+        rows = [
+            (
+                record.topic,
+                record.partition,
+                record.offset,
+                refused[record.offset].reason,
+                refused[record.offset].path,
+                len(record.value or b""),
+                hashlib.sha256(record.value or b"").hexdigest(),
+            )
+            for record in records
+        ]
+        if rows:
+            self._meters.dead_letters.labels(batch.partition.topic).inc(len(rows))
+            self._insert(DEAD_LETTERS, DEAD_LETTER_COLUMNS, rows, f"dead:{secrets.token_hex(8)}")
+
+    def _put(self, target: Target, rows: Sequence[Row], token: str) -> dict[int, Refused]:
+        try:
+            self._insert(target.table, target.columns, [row.values for row in rows], token)
+        except ClickHouseError as error:
+            if error.code not in POISON:
+                raise
+            return self._bisect(target, rows, token, error.code)
+        self._breaker.passed()
+        return {}
+
+    def _bisect(self, target: Target, rows: Sequence[Row], token: str, code: int) -> dict[int, Refused]:
+        if len(rows) == 1:
+            refused = Refused(f"clickhouse_{code}")
+            self._breaker.refused(refused.reason)
+            return {rows[0].offset: refused}
+        half = len(rows) // 2
+        return self._put(target, rows[:half], f"{token}:0") | self._put(target, rows[half:], f"{token}:1")
+
+    def _insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], token: str) -> None:
+        block = dict(zip(columns, zip(*rows, strict=True), strict=True))
+        self._clickhouse.insert_columns(table, block, {**INSERT, "insert_deduplication_token": token})
+
+
+def _token(target: Target, batch: Batch, month: int) -> str:
+    """Another one for every sending: a token alone is not safe across a crash of a server without replicas, which may
+    remember the token of a block that it lost. The engine of the table absorbs what is sent twice."""
+    attempt = secrets.token_hex(8)
+    where = f"{batch.partition.topic}:{batch.partition.number}:{batch.first}:{batch.last}"
+    return f"{target.table}:{where}:{month}:{attempt}"

@@ -1,0 +1,49 @@
+"""The composition root of the sink: clients, loop, health and metrics of one running service."""
+
+import threading
+from contextlib import closing
+
+from services.runtime.breaker import Breaker
+from services.runtime.clickhouse import ClickHouse
+from services.runtime.health import Health, served
+from services.runtime.kafka import Reader
+from services.runtime.loop import BatchLoop, Limits
+from services.warehouse.domain.target import Feed
+from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.meters import Meters
+from services.warehouse.flow.migrator import wait_for_schema
+from services.warehouse.flow.sink import Sink
+from services.warehouse.flow.store import Store
+from services.warehouse.settings import WarehouseSettings
+
+SCHEMA_WAIT_SECONDS = 60.0
+# After which the partitions of an instance that does not come back go to the others.
+SESSION_SECONDS = 15
+
+
+def serve(settings: WarehouseSettings, feed: Feed, stop: threading.Event) -> None:
+    """Returns when `stop` is set and the batches in hand are stored. Raises SchemaError when the tables are too old."""
+    health = Health()
+    with served(health, settings.host, settings.warehouse_health_port), closing(ClickHouse(settings)) as clickhouse:
+        health.tell("starting", "waits for the schema")
+        wait_for_schema(clickhouse, stop, SCHEMA_WAIT_SECONDS)
+        store = Store(clickhouse, Breaker(), Meters(health.metrics))
+        derived = Derived(clickhouse, settings.warehouse_recompute_seconds, stop)
+        limits = Limits(records=settings.warehouse_flush_records, seconds=settings.warehouse_flush_seconds)
+        with closing(group_reader(settings, feed)) as reader:
+            BatchLoop(reader, Sink(reader, feed, store, derived), health, limits).run(stop)
+
+
+def group_reader(settings: WarehouseSettings, feed: Feed) -> Reader:
+    reader = Reader(
+        settings,
+        feed.group,
+        # Alerts are written in transactions: what was aborted is not for us.
+        isolation_level="read_committed",
+        # An instance that comes back after a crash takes its partitions up at once, instead of waiting until the
+        # group has noticed that its predecessor is gone.
+        group_instance_id=settings.warehouse_instance,
+        session_timeout_ms=SESSION_SECONDS * 1000,
+    )
+    reader.subscribe(sorted(feed.targets))
+    return reader

@@ -1,0 +1,169 @@
+"""A gateway on the real broker, with the real topics, for the tests of ingest."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from deploy.local.kafka import LocalKafka
+from deploy.local.ports import free_port
+from schemas.tokens import Token
+from schemas.topics import TOKENS, TOPICS
+from services.ingest import service
+from services.ingest.console import write
+from services.ingest.domain.secret import hashed, secret_of
+from services.ingest.settings import IngestSettings
+from services.runtime.kafka import Record, create_topics, reading
+from services.runtime.settings import Settings
+
+SOURCE = "urn:test:calendar"
+BATCH = "application/cloudevents-batch+json"
+STRUCTURED = "application/cloudevents+json"
+
+
+def event(**changes: object) -> dict[str, Any]:
+    """A valid event with an id of its own."""
+    return {
+        "specversion": "1.0",
+        "source": SOURCE,
+        "id": uuid4().hex,
+        "type": "mentoring.session.held.v1",
+        "time": "2026-03-01T10:00:00Z",
+        "subject": "rel-1",
+        "program": "onboarding",
+        "data": {"session_id": "s-1", "started_at": "2026-03-01T10:00:00Z", "minutes": 30},
+    } | changes
+
+
+@dataclass
+class Log:
+    """What has come onto a topic since this object was made."""
+
+    settings: Settings
+    topic: str
+    _starts: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._starts = self._ends()
+
+    def records(self) -> list[Record]:
+        with reading(self.settings, [self.topic]) as reader:
+            ends = reader.end_offsets(sorted(reader.assignment()))
+            found: list[Record] = []
+            while any(reader.position(partition) < end for partition, end in ends.items()):
+                found += [r for records in reader.poll(0.2).values() for r in records]
+        return [record for record in found if record.offset >= self._starts[record.partition]]
+
+    def growth(self) -> int:
+        return sum(self._ends().values()) - sum(self._starts.values())
+
+    def _ends(self) -> dict[int, int]:
+        with reading(self.settings, [self.topic]) as reader:
+            return {p.number: end for p, end in reader.end_offsets(sorted(reader.assignment())).items()}
+
+
+@dataclass
+class Gateway:
+    settings: IngestSettings
+    client: httpx.Client
+
+    def post(self, body: object, content_type: str = STRUCTURED, **headers: str) -> httpx.Response:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.client.post("/v1/events", content=content, headers={"content-type": content_type, **headers})
+
+    def readiness(self) -> tuple[int, dict[str, str]]:
+        answer = httpx.get(f"http://127.0.0.1:{self.settings.ingest_health_port}/readyz", timeout=5)
+        return answer.status_code, answer.json()
+
+
+def make_topics(bootstrap: str) -> Settings:
+    settings = Settings(kafka=bootstrap)
+    create_topics(
+        settings,
+        {
+            topic.name: {
+                "num_partitions": topic.partitions or 4,
+                "replication_factor": 1,
+                "configs": {"cleanup.policy": topic.cleanup},
+            }
+            for topic in TOPICS
+        },
+    )
+    return settings
+
+
+def make_token(settings: Settings, **scopes: Any) -> str:  # noqa: ANN401 (the token's own fields)
+    """Writes a token and returns its secret."""
+    token_id = f"t{uuid4().hex}"
+    secret = secret_of(token_id, uuid4().hex)
+    fields = {"tenant": "acme", "sources": (SOURCE,), "created": datetime.now(UTC)} | scopes
+    token = Token.model_validate({"token_id": token_id, "sha256": hashed(secret)} | fields)
+    write(settings, TOKENS.name, {token_id: token.model_dump_json().encode()})
+    return secret
+
+
+@contextmanager
+def running_gateway(bootstrap: str, secret: str, **options: Any) -> Iterator[Gateway]:  # noqa: ANN401 (settings)
+    """The service as `serve` composes it, on a thread."""
+    ports = {"ingest_port": free_port(set()), "ingest_health_port": free_port(set())}
+    settings = IngestSettings(kafka=bootstrap, **(ports | options))
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            service.serve(settings, stop)
+        except BaseException as failure:  # noqa: BLE001 (raised again by the assertion below)
+            failures.append(failure)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    headers = {"authorization": f"Bearer {secret}"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{settings.ingest_port}", headers=headers, timeout=30) as client:
+        gateway = Gateway(settings, client)
+        try:
+            eventually(lambda: bool(failures) or is_ready(gateway))
+            assert not failures, failures
+            yield gateway
+        finally:
+            stop.set()
+            thread.join(10)
+    assert not failures, failures
+    assert not thread.is_alive()
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.05)
+
+
+def is_ready(gateway: Gateway) -> bool:
+    try:
+        return gateway.readiness()[0] == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def broker(local_kafka: LocalKafka) -> Settings:
+    """Settings that reach the broker, on which the topics exist."""
+    return make_topics(local_kafka.bootstrap)
+
+
+@pytest.fixture(scope="session")
+def gateway(broker: Settings) -> Iterator[Gateway]:
+    """On the wall's clock, for tenant acme and SOURCE; the raw topic is read for tenant rawcorp."""
+    secret = make_token(broker)
+    raw = {"ingest_raw_tenant": "rawcorp", "ingest_raw_sources": (SOURCE,)}
+    with running_gateway(broker.kafka, secret, **raw) as running:
+        yield running

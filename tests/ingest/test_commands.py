@@ -1,0 +1,135 @@
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from click.testing import CliRunner, Result
+
+from schemas.programs import Programme
+from schemas.topics import PROGRAMS
+from services.ingest.__main__ import main
+from services.runtime.settings import Settings
+from tests.ingest.conftest import SOURCE, Gateway, Log, event, eventually
+
+
+@pytest.fixture(autouse=True)
+def environment(broker: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAPPORT_KAFKA", broker.kafka)
+
+
+def rapport(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def test_a_created_token_opens_the_gateway_and_a_revoked_one_does_not(gateway: Gateway) -> None:
+    name = f"t{uuid4().hex}"
+
+    created = rapport(
+        "token", "create", "--tenant", "acme", "--source", SOURCE, "--program", "onboarding", "--id", name
+    )
+
+    assert created.exit_code == 0, created.output
+    secret = created.stdout.strip()
+    assert secret.startswith(f"rpt_{name}_")
+    bearer = {"authorization": f"Bearer {secret}"}
+    eventually(lambda: gateway.post(event(), **bearer).status_code == 202, 2)
+    listed = rapport("token", "list").output
+    assert f"{name}  acme" in listed
+    assert secret not in listed
+    assert rapport("token", "revoke", name).exit_code == 0
+    eventually(lambda: gateway.post(event(), **bearer).status_code == 401, 2)
+    assert "revoked" in next(line for line in rapport("token", "list").output.splitlines() if name in line)
+
+
+def test_a_token_without_a_name_gets_one() -> None:
+    assert rapport("token", "create", "--tenant", "acme", "--source", SOURCE).stdout.startswith("rpt_t")
+
+
+def test_a_token_is_refused_in_words() -> None:
+    invalid = rapport("token", "create", "--tenant", "a b", "--source", SOURCE)
+    named = ("token", "create", "--tenant", "acme", "--source", SOURCE, "--id", f"t{uuid4().hex}")
+    rapport(*named)
+
+    assert (invalid.exit_code, "tenant: " in invalid.output) == (1, True)
+    assert "there is a token" in rapport(*named).output
+    assert "there is no token 'nobody'" in rapport("token", "revoke", "nobody").output
+
+
+def test_programmes_are_applied_once(broker: Settings, tmp_path: Path) -> None:
+    file, ident = tmp_path / "programs.yaml", uuid4().hex
+    file.write_text(
+        f"id: {ident}\ntenant: acme\nholidays: [2026-12-25]\n---\n- {{id: {ident}-2, tenant: acme, region: emea}}\n"
+    )
+    log = Log(broker, PROGRAMS.name)
+
+    first, second = rapport("programs", "apply", str(file)), rapport("programs", "apply", str(file))
+
+    assert first.exit_code == 0, first.output
+    assert first.output.splitlines() == [f"acme/{ident}: applied", f"acme/{ident}-2: applied"]
+    assert second.output.splitlines() == [f"acme/{ident}: unchanged", f"acme/{ident}-2: unchanged"]
+    records = log.records()
+    assert [record.key for record in records] == [f"acme/{ident}".encode(), f"acme/{ident}-2".encode()]
+    assert Programme.model_validate_json(records[0].value or b"").holidays[0].month == 12
+
+
+def test_a_faulty_programme_keeps_all_others_back(broker: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "programs.yaml"
+    file.write_text(
+        """
+- {id: good, tenant: acme}
+- {id: bad, tenant: acme, profiles: [{version: v1, weights: {rhythm: lots}}]}
+- {id: good, tenant: acme}
+- text
+"""
+    )
+    log = Log(broker, PROGRAMS.name)
+
+    result = rapport("programs", "apply", str(file))
+
+    assert result.exit_code == 1
+    assert "record 2: profiles.0.weights.rhythm: Input should be a valid number" in result.output
+    assert "record 3 (acme/good): id: this programme is in the file twice" in result.output
+    assert "record 4: the record: a programme is a mapping" in result.output
+    assert log.growth() == 0
+
+
+def test_the_past_of_a_programme_cannot_be_changed(tmp_path: Path) -> None:
+    file, ident = tmp_path / "program.json", uuid4().hex
+    first = {"version": "v1", "cadence_days": 14}
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+    def applied(*profiles: dict[str, object]) -> Result:
+        file.write_text(json.dumps({"id": ident, "tenant": "acme", "profiles": profiles}))
+        return rapport("programs", "apply", str(file))
+
+    assert applied(first).exit_code == 0
+    assert applied(first, {"version": "v2", "effective_from": tomorrow}).exit_code == 0
+    changed = applied({"version": "v1", "cadence_days": 7})
+    hasty = applied(first, {"version": "v3", "effective_from": datetime.now(UTC).isoformat()})
+    assert "version 'v1' is in force or about to be" in changed.output
+    assert "profiles.1.effective_from: a new version must begin at least 1 hour from now" in hasty.output
+    assert (changed.exit_code, hasty.exit_code) == (1, 1)
+
+
+@pytest.mark.parametrize("text", ["{", "a: 1\na: 2\n", "", "\xff"])
+def test_a_file_that_is_no_list_of_programmes_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "programs.yaml"
+    file.write_text(text, encoding="latin-1")
+
+    result = rapport("programs", "apply", str(file))
+
+    assert result.exit_code == 1
+    assert str(file) in result.output
+
+
+def test_settings_are_checked_without_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAPPORT_INGEST_TOKEN", "rpt_secret")
+
+    good = rapport("serve", "--check")
+    monkeypatch.setenv("RAPPORT_INGEST_PORT", "none")
+    bad = rapport("serve", "--check")
+
+    assert (good.exit_code, "rpt_secret" in good.output) == (0, False)
+    assert (bad.exit_code, "RAPPORT_INGEST_PORT: " in bad.output) == (2, True)
+    assert rapport("token", "list").exit_code == 1

@@ -1,0 +1,28 @@
+from datetime import UTC, datetime
+
+from schemas.events import MENTORING_EVENT, MentoringEvent
+from services.ingest.domain.identity import content, identity
+
+EVENT = MENTORING_EVENT.validate_json(
+    """{"source": "urn:chat", "id": "m-1", "type": "mentoring.message.sent.v1", "time": "2026-03-01T12:00:00+02:00",
+    "recordedtime": "2026-03-02T00:00:00Z", "tenant": "acme", "subject": "r", "program": "p", "partitionkey": "acme/r",
+    "data": {"by": "mentor", "channel": "slack"}}"""
+)
+
+
+def changed(**attributes: object) -> MentoringEvent:
+    return EVENT.model_copy(update=attributes)
+
+
+def test_tenant_source_and_id_make_an_event() -> None:
+    assert identity(EVENT) == identity(changed(subject="other"))
+    assert len({identity(EVENT), *(identity(changed(**{n: "x"})) for n in ("tenant", "source", "id"))}) == 4
+
+
+def test_content_is_everything_but_recordedtime() -> None:
+    assert content(EVENT) == content(changed(recordedtime=datetime(2026, 4, 1, tzinfo=UTC)))
+    assert content(EVENT) != content(changed(program="other"))
+
+
+def test_the_same_instant_in_another_zone_is_the_same_content() -> None:
+    assert content(EVENT) == content(changed(time=datetime(2026, 3, 1, 10, tzinfo=UTC)))

@@ -1,0 +1,137 @@
+"""The gateway as a process of its own: what it says and does while its broker is away, and how it ends."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import httpx
+import pytest
+
+from deploy.local.kafka import KafkaConfig, LocalKafka
+from deploy.local.ports import free_port
+from schemas.topics import EVENTS
+from services.ingest.settings import IngestSettings
+from services.runtime.settings import Settings
+from tests.conftest import JARS_CACHE
+from tests.ingest.conftest import BATCH, SOURCE, Gateway, Log, event, eventually, is_ready, make_token, make_topics
+
+ROOT = Path(__file__).parents[2]
+# The promise is 2 s; the rest is for a machine that is busy with other tests.
+STOP_SECONDS = 3.0
+
+
+@dataclass
+class Process:
+    gateway: Gateway
+    running: subprocess.Popen[str]
+
+    def terminate(self) -> tuple[int, float]:
+        """The exit code, and the seconds it took."""
+        began = time.monotonic()
+        self.running.send_signal(signal.SIGTERM)
+        return self.running.wait(15), time.monotonic() - began
+
+
+@contextmanager
+def process(settings: IngestSettings, secret: str, log: IO[str]) -> Iterator[Process]:
+    changed = settings.model_dump(mode="json", exclude_defaults=True)
+    environment = {
+        f"RAPPORT_{name.upper()}": ",".join(value) if isinstance(value, list) else str(value)
+        for name, value in changed.items()
+    }
+    command = [sys.executable, "-m", "services.cli", "ingest", "serve"]
+    running = subprocess.Popen(command, env=os.environ | environment, stderr=log, text=True, cwd=ROOT)
+    headers = {"authorization": f"Bearer {secret}"}
+    url = f"http://127.0.0.1:{settings.ingest_port}"
+    try:
+        with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
+            gateway = Gateway(settings, client)
+            eventually(lambda: running.poll() is not None or is_ready(gateway))
+            yield Process(gateway, running)
+    finally:
+        running.kill()
+        running.wait(5)
+
+
+@pytest.fixture
+def kafka(tmp_path: Path) -> Iterator[LocalKafka]:
+    with LocalKafka(KafkaConfig(data=tmp_path / "kafka", cache=JARS_CACHE)) as own:
+        yield own
+
+
+def of(bootstrap: str, **options: object) -> IngestSettings:
+    ports = {"ingest_port": free_port(set()), "ingest_health_port": free_port(set())}
+    return IngestSettings.model_validate({"kafka": bootstrap, **ports, **options})
+
+
+def test_a_broker_that_is_away_is_answered_503_and_its_return_is_noticed(kafka: LocalKafka, tmp_path: Path) -> None:
+    broker = make_topics(kafka.bootstrap)
+    limits = {"ingest_delivery_seconds": 2, "ingest_outstanding_bytes": 2**20}
+    settings = of(kafka.bootstrap, **limits, ingest_raw_tenant="acme", ingest_raw_sources=[SOURCE])
+    with (tmp_path / "log").open("w") as log, process(settings, make_token(broker), log) as running:
+        gateway, waiting = running.gateway, event()
+        gateway.post(event()).raise_for_status()
+        written = Log(broker, EVENTS.name)
+
+        kafka.kill()
+        with ThreadPoolExecutor(4) as threads:
+            twice = [threads.submit(gateway.post, waiting) for _ in range(2)]
+            large = [threads.submit(gateway.post, [event() for _ in range(2_000)], BATCH) for _ in range(2)]
+
+        answers = [future.result() for future in [*twice, *large]]
+        assert {answer.status_code for answer in answers} == {503}
+        assert {answer.json()["type"] for answer in answers} == {"urn:rapport:problem:unavailable"}
+        assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
+        assert sum("too many events wait" in answer.json()["detail"] for answer in answers) == 1
+        eventually(lambda: gateway.readiness()[0] == 503, 30)
+
+        kafka.start()
+        eventually(lambda: gateway.post(waiting).status_code == 202, 30)
+        eventually(lambda: gateway.readiness()[0] == 200, 30)
+        assert waiting["id"].encode() in b"".join(record.value or b"" for record in written.records())
+
+        kafka.kill()
+        with ThreadPoolExecutor(1) as threads:
+            left = threads.submit(gateway.post, event())
+            time.sleep(0.2)
+            assert running.terminate() < (0, STOP_SECONDS)
+        assert left.result().status_code == 503
+
+
+def test_it_says_what_it_reads_and_ends_in_time_when_it_is_asked_to(broker: Settings, tmp_path: Path) -> None:
+    settings = of(broker.kafka, log_format="json")
+    file = tmp_path / "log"
+    with file.open("w") as log, process(settings, make_token(broker), log) as running:
+        status, said = running.gateway.readiness()
+        running.gateway.post(event()).raise_for_status()
+
+        assert (status, said["state"]) == (200, "ready")
+        assert "RAPPORT_INGEST_RAW_TENANT is not set" in said["detail"]
+        assert running.terminate() < (0, STOP_SECONDS)
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["serving", "request_done", "stopped"]
+    assert (lines[1]["recorded"], lines[1]["tenant"], lines[1]["status"]) == (1, "acme", 202)
+
+
+def test_a_port_that_is_taken_ends_it_with_one_error(broker: Settings, tmp_path: Path) -> None:
+    settings = of(broker.kafka, log_format="json", ingest_health_port=0)
+    file = tmp_path / "log"
+    with (
+        socket.create_server(("127.0.0.1", settings.ingest_port)),
+        file.open("w") as log,
+        process(settings, "", log) as refused,
+    ):
+        assert refused.running.wait(15) == 1
+    (line,) = [json.loads(line) for line in file.read_text().splitlines()]
+    assert (line["event"], line["level"]) == ("ingest_failed", "error")
+    assert "in use" in line["error"]

@@ -1,0 +1,58 @@
+from datetime import UTC, datetime, timedelta
+
+from schemas.programs import Profile, Programme
+from services.ingest.domain.profile_versions import is_same, violations
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+SOON = NOW + timedelta(minutes=59)
+LATER = NOW + timedelta(hours=1)
+FIRST = Profile(version="v1")
+
+
+def programme(*profiles: Profile, region: str = "") -> Programme:
+    return Programme(id="p", tenant="acme", region=region, profiles=profiles, recordedtime=NOW)
+
+
+def second(effective_from: datetime, cadence_days: float = 7) -> Profile:
+    return Profile(version="v2", effective_from=effective_from, cadence_days=cadence_days)
+
+
+def paths(held: Programme | None, wanted: Programme) -> list[str]:
+    return [problem.path for problem in violations(held, wanted, NOW)]
+
+
+def test_a_new_programme_begins_as_it_likes() -> None:
+    assert paths(None, programme(Profile(version="own", cadence_days=30), second(LATER))) == []
+
+
+def test_a_new_version_begins_an_hour_from_now_at_the_earliest() -> None:
+    assert paths(programme(FIRST), programme(FIRST, second(LATER))) == []
+    assert paths(programme(FIRST), programme(FIRST, second(SOON))) == ["profiles.1.effective_from"]
+    assert paths(None, programme(FIRST, second(SOON))) == ["profiles.1.effective_from"]
+
+
+def test_a_version_in_force_is_neither_changed_nor_dropped() -> None:
+    changed = Profile(version="v1", cadence_days=30)
+
+    assert paths(programme(FIRST), programme(changed)) == ["profiles", "profiles.0.effective_from"]
+    assert paths(programme(FIRST, second(NOW)), programme(FIRST)) == ["profiles"]
+
+
+def test_a_version_about_to_be_in_force_stays() -> None:
+    assert paths(programme(FIRST, second(SOON)), programme(FIRST)) == ["profiles"]
+    assert paths(programme(FIRST, second(SOON)), programme(FIRST, second(SOON))) == []
+
+
+def test_a_version_far_enough_ahead_may_change_or_go() -> None:
+    held = programme(FIRST, second(LATER))
+
+    assert paths(held, programme(FIRST, second(LATER, cadence_days=21))) == []
+    assert paths(held, programme(FIRST)) == []
+
+
+def test_everything_but_the_time_of_recording_makes_a_programme() -> None:
+    held = programme(FIRST)
+
+    assert is_same(held, held.model_copy(update={"recordedtime": LATER}))
+    assert not is_same(held, programme(FIRST, region="emea"))
+    assert not is_same(None, held)

@@ -1,0 +1,45 @@
+import pytest
+
+from services.ingest.domain.strict_json import Parsed, read_json
+from services.ingest.domain.verdict import Rejected
+
+
+def fault(raw: bytes) -> str:
+    result = read_json(raw)
+    assert isinstance(result, Rejected)
+    assert result.reason == "malformed"
+    return result.errors[0].reason
+
+
+def test_json_is_read() -> None:
+    raw = '{"a": [1, 2.5, "ü", "\\u00fc\\ud83d\\ude00"]}'.encode()
+
+    assert read_json(b'{"a": null}') == Parsed({"a": None})
+    assert read_json(raw) == Parsed({"a": [1, 2.5, "ü", "ü😀"]})
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"", "is not valid JSON: Expecting value: line 1 column 1 (char 0)"),
+        (b'{"a": 1', "is not valid JSON: Expecting ',' delimiter: line 1 column 8 (char 7)"),
+        (b'{"a": 1} {}', "is not valid JSON: Extra data: line 1 column 10 (char 9)"),
+        (b'{"a": 1, "a": 2}', "is not valid JSON: the name 'a' appears twice in one object"),
+        (b'{"a": NaN}', "is not valid JSON: NaN is no JSON number"),
+        (b'{"a": -Infinity}', "is not valid JSON: -Infinity is no JSON number"),
+        (b'{"a": 1e999}', "is not valid JSON: 1e999 is too large a number"),
+        (b'{"a": "\\ud800"}', "is not valid JSON: it holds half a character (a lone surrogate)"),
+        (b'{"a": "\xff"}', "is not UTF-8: invalid start byte at byte 7"),
+        (b"[" * 100_000, "is nested too deeply"),
+    ],
+)
+def test_a_trap_is_told_in_words(raw: bytes, words: str) -> None:
+    assert fault(raw) == words
+
+
+def test_a_number_of_thousands_of_digits_is_refused() -> None:
+    assert "Exceeds the limit" in fault(b"[" + b"9" * 5_000 + b"]")
+
+
+def test_a_byte_order_mark_is_refused_by_name() -> None:
+    assert "BOM" in fault(b"\xef\xbb\xbf{}")

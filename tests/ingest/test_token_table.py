@@ -1,0 +1,32 @@
+from datetime import UTC, datetime
+
+from schemas.tokens import Token
+from schemas.topics import TOKENS
+from services.ingest.domain.secret import hashed, secret_of
+from services.ingest.tokens import TokenTable
+from services.runtime.kafka import Record
+
+SECRET = secret_of("a", "00")
+TOKEN = Token(token_id="a", tenant="acme", sha256=hashed(SECRET), sources=("urn:a",), created=datetime.now(UTC))
+
+
+def table(*values: bytes | None) -> TokenTable:
+    told = TokenTable()
+    for offset, value in enumerate(values):
+        told.apply(Record(TOKENS.name, 0, offset, b"a", value, (), 0))
+    return told
+
+
+def test_the_last_record_of_a_token_counts() -> None:
+    saved = TOKEN.model_dump_json().encode()
+
+    assert table(saved).prove(SECRET) == TOKEN
+    assert table(saved, None).prove(SECRET) is None
+    assert table(None, saved).prove(SECRET) == TOKEN
+
+
+def test_a_token_that_cannot_be_read_grants_nothing_and_harms_nobody() -> None:
+    saved = TOKEN.model_dump_json().encode()
+
+    assert table(saved, b"no token").prove(SECRET) is None
+    assert table(b"no token", saved).prove(SECRET) == TOKEN

@@ -1,0 +1,87 @@
+"""The whole system as separate processes, with a receiver of webhooks, and the questions that journeys ask it."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+
+from deploy.local.data_folder import Clock
+from deploy.local.display import display_on
+from deploy.local.stack import Stack, StackConfig
+from tests.receiver import SECRET, Receiver, receiving
+
+CACHE = Path(__file__).parents[2] / ".rapport" / "cache"
+
+
+@dataclass(frozen=True)
+class System:
+    stack: Stack
+    receiver: Receiver
+
+    def token(self, tenant: str, *sources: str) -> str:
+        named = [word for source in sources for word in ("--source", source)]
+        said = self.stack.run("ingest", "token", "create", "--tenant", tenant, "--admin", *named)
+        return next(word for word in said.split() if word.startswith("rpt_"))
+
+    def post(self, token: str, events: Sequence[Mapping[str, Any]]) -> httpx.Response:
+        return httpx.post(
+            f"{self.stack.gateway_url}/v1/events",
+            content=json.dumps(events),
+            headers={"authorization": f"Bearer {token}", "content-type": "application/cloudevents-batch+json"},
+            timeout=30,
+        )
+
+    def ask(self, sql: str, **parameters: str) -> list[list[Any]]:
+        """Rows of a query by the reader's login."""
+        answer = httpx.post(
+            self.stack.clickhouse_url,
+            params={"default_format": "JSONCompactEachRow"} | {f"param_{k}": v for k, v in parameters.items()},
+            content=sql,
+            auth=("reader", "reader"),
+            timeout=30,
+        )
+        assert answer.status_code == 200, answer.text
+        return [json.loads(line) for line in answer.text.splitlines()]
+
+    def verify(self) -> str:
+        """Raises CommandFailedError when the rows in ClickHouse are not the truth."""
+        return self.stack.run("scoring", "verify")
+
+
+@contextmanager
+def system(data: Path, clock: Clock, **environment: str) -> Iterator[System]:
+    with receiving() as receiver:
+        webhook = {
+            "RAPPORT_NOTIFY_WEBHOOK_URL": receiver.url,
+            "RAPPORT_NOTIFY_WEBHOOK_SECRET": SECRET,
+            "RAPPORT_NOTIFY_WEBHOOK_ALLOW_PRIVATE": "true",
+        }
+        config = StackConfig(data=data, clock=clock, cache=CACHE, environment={**webhook, **environment})
+        with Stack(config, display_on(Console(file=io.StringIO()))) as stack:
+            yield System(stack, receiver)
+
+
+def event(relationship: str, kind: str, time: datetime, **data: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
+    return {
+        "specversion": "1.0",
+        "source": "/test",
+        "id": f"{relationship}-{kind}-{time.isoformat()}-{data.get('by', '')}",
+        "type": f"mentoring.{kind}.v1",
+        "time": time.isoformat(),
+        "subject": relationship,
+        "program": "journey",
+        "data": data,
+    }
+
+
+def clock_reached(time: datetime) -> dict[str, Any]:
+    """The log is known up to here."""
+    said = event("clock", "clock.reached", time)
+    return {k: v for k, v in said.items() if k not in {"subject", "program"}} | {"data": {"time": time.isoformat()}}

@@ -1,0 +1,39 @@
+"""`rapport` as the stack calls it, without the services: `small_rapport.py NAME COMMAND ...`.
+
+`serve` runs small_service.py on the service's health port; the other commands use the broker and the engine for real.
+"""
+
+import json
+import os
+import sys
+import urllib.request
+from pathlib import Path
+
+from deploy.local.kafka.handshake import serves_clients
+
+name, command = sys.argv[1:3]
+data = Path(os.environ["RAPPORT_DATA"])
+
+
+def ask_clickhouse() -> str:
+    request = urllib.request.Request(os.environ["RAPPORT_CLICKHOUSE"], data=b"SELECT currentRoles()")
+    request.add_header("X-ClickHouse-User", os.environ.get("RAPPORT_CLICKHOUSE_USER", "default"))
+    request.add_header("X-ClickHouse-Key", os.environ.get("RAPPORT_CLICKHOUSE_PASSWORD", ""))
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+match command:
+    case "create":
+        host, _, port = os.environ["RAPPORT_KAFKA"].partition(":")
+        assert serves_clients(host, int(port))
+    case "migrate":
+        print(ask_clickhouse(), end="")  # noqa: T201
+        if (data / "refuse-migration").exists():
+            sys.exit("no such table")
+    case "serve":
+        shared = {key: value for key, value in os.environ.items() if key.startswith("RAPPORT_")}
+        (data / f"{name}.json").write_text(json.dumps(shared))
+        script = Path(__file__).with_name("small_service.py")
+        health_port = os.environ[f"RAPPORT_{name.upper()}_HEALTH_PORT"]
+        os.execv(sys.executable, [sys.executable, str(script), name, health_port, str(data / "journal")])

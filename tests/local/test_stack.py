@@ -1,0 +1,130 @@
+"""The stack with a real broker and a real engine; small processes stand in for the services."""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from deploy.local.clickhouse import LocalClickHouse
+from deploy.local.commands import main
+from deploy.local.data_folder import Clock, DataFolderError, held, secret
+from deploy.local.display import PlainLines
+from deploy.local.kafka import LocalKafka
+from deploy.local.readiness import State
+from deploy.local.stack import CommandFailedError, Stack, StackConfig
+from tests.local.login import Login
+
+CACHE = Path(__file__).parents[2] / ".rapport" / "cache"
+RAPPORT = (sys.executable, str(Path(__file__).with_name("small_rapport.py")))
+SERVICES = ["warehouse", "scoring", "notify", "ingest"]
+
+
+@pytest.fixture
+def printed() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def display(printed: io.StringIO) -> PlainLines:
+    return PlainLines(Console(file=printed, width=200))
+
+
+@pytest.fixture
+def external(tmp_path: Path, local_kafka: LocalKafka, local_clickhouse: LocalClickHouse) -> StackConfig:
+    """On the run's broker and server, so that only the services have to start."""
+    return StackConfig(
+        data=tmp_path, cache=CACHE, kafka=local_kafka.bootstrap, clickhouse=local_clickhouse.url, rapport=RAPPORT
+    )
+
+
+def test_the_stack_brings_up_everything_and_leaves_nothing(
+    tmp_path: Path, display: PlainLines, printed: io.StringIO
+) -> None:
+    config = StackConfig(data=tmp_path, clock=Clock.LOG, cache=CACHE, rapport=RAPPORT)
+
+    with Stack(config, display) as stack:
+        assert stack.kafka is not None
+        assert stack.clickhouse is not None
+        assert all(stack.service(name).probe().state is State.READY for name in SERVICES)
+        assert Login(stack.clickhouse_url, "reader", "reader").lines("SELECT currentRoles()") == ["['reader']"]
+        pids = [stack.kafka.pid, stack.clickhouse.pid, *(stack.service(name).pid for name in SERVICES)]
+        given = json.loads((tmp_path / "scoring.json").read_text())
+
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert given == {**stack.environment, "RAPPORT_LOG_FORMAT": "json"}
+    assert (given["RAPPORT_CLOCK"], given["RAPPORT_CLICKHOUSE_USER"]) == ("log", "rapport")
+    assert [line for line in printed.getvalue().splitlines() if line.endswith(": stopped")] == [
+        f"{name}: stopped" for name in ("ingest", "notify", "scoring", "warehouse", "clickhouse", "kafka")
+    ]
+
+
+def test_services_start_in_order_and_stop_in_reverse_on_parts_that_run_already(
+    external: StackConfig, display: PlainLines
+) -> None:
+    with Stack(external, display) as stack:
+        assert stack.kafka is None
+        assert stack.clickhouse is None
+        assert stack.environment["RAPPORT_KAFKA"] == external.kafka
+        assert stack.gateway_url == f"http://127.0.0.1:{stack.environment['RAPPORT_INGEST_PORT']}"
+
+    stops = [line for line in (external.data / "journal").read_text().splitlines() if line.startswith("stop")]
+    assert stops == ["stop ingest", "stop notify", "stop scoring", "stop warehouse"]
+
+
+def test_ports_and_passwords_stay_the_same_over_restarts(external: StackConfig, display: PlainLines) -> None:
+    with Stack(external, display) as stack:
+        before = dict(stack.environment)
+    with Stack(external, display) as stack:
+        assert stack.environment == before
+
+    assert secret(external.data / "word") == secret(external.data / "word")
+    assert (external.data / "word").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_stack_on_the_folder_is_refused(external: StackConfig, display: PlainLines) -> None:
+    with Stack(external, display), pytest.raises(DataFolderError, match="another stack is running on"):
+        Stack(external, display).__enter__()
+
+
+def test_a_folder_keeps_to_its_clock(tmp_path: Path) -> None:
+    with held(tmp_path, Clock.LOG):
+        pass
+
+    with pytest.raises(DataFolderError, match="was filled on the log clock"), held(tmp_path, Clock.WALL):
+        pass
+
+
+def test_a_failed_migration_is_quoted_and_starts_no_service(external: StackConfig, display: PlainLines) -> None:
+    external.data.joinpath("refuse-migration").touch()
+
+    with pytest.raises(CommandFailedError, match=r"(?s)rapport warehouse migrate failed \(1\):.*no such table"):
+        Stack(external, display).__enter__()
+
+    assert not (external.data / "journal").exists()
+    with held(external.data, Clock.WALL):  # the lock is free again
+        pass
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path) -> Iterator[Path]:
+    before = Path.cwd()
+    os.chdir(tmp_path)
+    yield tmp_path
+    os.chdir(before)
+
+
+def test_up_says_what_is_missing_and_exits_with_1(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(empty_folder))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+
+    result = CliRunner().invoke(main, ["up"])
+
+    assert result.exit_code == 1
+    assert "Kafka needs Java and `java` was not found: install" in result.output
+    assert (empty_folder / ".rapport" / "up" / "clock").read_text() == "wall"

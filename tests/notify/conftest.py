@@ -1,0 +1,123 @@
+"""The topics of one test, and notify as a process on them."""
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from deploy.local.kafka import LocalKafka
+from schemas.alerts import ALERT_EVENT, AlertEvent, Delivery
+from schemas.events import partition_key, to_json
+from schemas.scores import ScoreEvent
+from services.notify.names import Names
+from services.notify.restore import read_deliveries
+from services.runtime.kafka import Producer, create_topics, read_to_end
+from services.runtime.settings import Settings
+from tests.notify.run_service import names
+from tests.receiver import SECRET, Receiver, receiving
+
+ROOT = Path(__file__).parents[2]
+PARTITIONS = 2
+
+
+@dataclass
+class Notify:
+    """Topics of one test; `start` starts a process, and whatever still runs at the end of the test is killed."""
+
+    settings: Settings
+    names: Names
+    receiver: Receiver
+    logs: Path
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, **environ: str) -> subprocess.Popen[bytes]:
+        log = (self.logs / f"notify-{len(self.processes)}.log").open("wb")
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "tests/notify/run_service.py"), self.names.identity],
+            cwd=ROOT,
+            env=self._environ() | environ,
+            stderr=log,
+        )
+        log.close()
+        self.processes.append(process)
+        return process
+
+    def log(self, number: int = 0) -> str:
+        return (self.logs / f"notify-{number}.log").read_text()
+
+    def write(self, *events: ScoreEvent) -> None:
+        """All on partition 0, as if every relationship hashed there."""
+        self.write_bytes([(_key(event), to_json(event)) for event in events])
+
+    def write_bytes(self, records: Sequence[tuple[bytes | None, bytes]]) -> None:
+        producer = Producer(self.settings)
+        sent = [producer.send(self.names.scores, key, value, partition=0) for key, value in records]
+        producer.flush()
+        for acknowledgement in sent:
+            acknowledgement.get(10)
+        producer.close()
+
+    def deliveries(self, relationship: str, channel: str = "webhook") -> list[Delivery]:
+        found = read_deliveries(self.settings, self.names)
+        return [d for d in found if (d.relationship, d.channel) == (relationship, channel)]
+
+    def states(self, relationship: str, channel: str = "webhook") -> list[str]:
+        return [delivery.state for delivery in self.deliveries(relationship, channel)]
+
+    def alerts(self) -> list[AlertEvent]:
+        read = read_to_end(self.settings, [self.names.alerts], isolation_level="read_committed")
+        return [ALERT_EVENT.validate_json(record.value or b"") for record in read]
+
+    def _environ(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "RAPPORT_KAFKA": self.settings.kafka,
+            "RAPPORT_CLOCK": "log",
+            "RAPPORT_LOG_FORMAT": "json",
+            "RAPPORT_NOTIFY_WEBHOOK_URL": self.receiver.url,
+            "RAPPORT_NOTIFY_WEBHOOK_SECRET": SECRET,
+            "RAPPORT_NOTIFY_WEBHOOK_ALLOW_PRIVATE": "true",
+        }
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as found:
+        yield found
+
+
+@pytest.fixture
+def notify(local_kafka: LocalKafka, receiver: Receiver, tmp_path: Path) -> Iterator[Notify]:
+    settings = Settings(kafka=local_kafka.bootstrap)
+    found = Notify(settings, names(f"notify-{uuid.uuid4().hex[:8]}"), receiver, tmp_path)
+    create_topics(settings, _topics(found.names))
+    yield found
+    for process in found.processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.wait(10)
+
+
+def _topics(of: Names) -> dict[str, dict[str, object]]:
+    compacted = {of.alert_state, of.deliveries}
+    return {
+        topic: {
+            "num_partitions": PARTITIONS,
+            "replication_factor": 1,
+            "configs": {"cleanup.policy": "compact" if topic in compacted else "delete"},
+        }
+        for topic in (of.scores, of.alerts, of.alert_state, of.deliveries)
+    }
+
+
+def _key(event: ScoreEvent) -> bytes | None:
+    if event.type == "mentoring.clock.advanced.v1":
+        return None
+    return partition_key(event.tenant, event.subject).encode()

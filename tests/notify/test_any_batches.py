@@ -1,0 +1,148 @@
+"""The same inputs give the same alerts and ids, however they are cut into batches and wherever state is restored."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.scores import ScoreEvent
+from services.notify.domain import record
+from services.notify.domain.alerts import Destination, alert_changed, planned
+from services.notify.domain.desk import Desk
+from services.notify.domain.record import ClockRecord, WatchRecord
+from services.notify.domain.rules import RULES
+from services.notify.domain.watch import Judge, Watch
+from tests.notify.building import Pair, clock, day, hour, late_trigger, new_desk
+
+PAIRS = tuple(Pair(relationship=name) for name in ("a", "b"))
+DESTINATIONS = (Destination("log", "log"), Destination("webhook", "https://example.org/hook"))
+LEVELS = st.sampled_from([0.0, 24.9, 25.0, 25.1, 39.0, 40.0, 41.0, 50.0, 51.0, 90.0])
+RISKS = st.sampled_from([0.1, 0.549999, 0.55, 0.6, 0.7, 0.9])
+
+Step = tuple[str, Pair, float, int, dict[str, object]]
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> Step:
+    kind = draw(st.sampled_from(["changed"] * 6 + ["corrected"] * 3 + ["clock"]))
+    told: dict[str, object] = {
+        "health": draw(LEVELS),
+        "risk": draw(RISKS),
+        "status": draw(st.sampled_from(["active"] * 8 + ["paused", "ended"])),
+        "confidence": draw(st.sampled_from([0.6, 0.6, 0.2])),
+        "mode": draw(st.sampled_from(["live"] * 6 + ["heal", "replay"])),
+        "deleted": draw(st.integers(0, 9)) == 0,
+        "trigger": draw(st.sampled_from([None, None, late_trigger(day(-3), day(0))])),
+    }
+    return kind, draw(st.sampled_from(PAIRS)), draw(st.floats(-3, 30)), draw(st.integers(0, 1)), told
+
+
+def events(drawn: Sequence[Step]) -> list[ScoreEvent]:
+    """Time goes on, for the most part; the position of a pair never falls by more than one."""
+    made: list[ScoreEvent] = []
+    now, position = day(20), 1
+    for kind, pair, back_or_on, advance, told in drawn:
+        now += max(timedelta(0), timedelta(hours=back_or_on))
+        position += advance
+        as_of = now + min(timedelta(0), timedelta(days=back_or_on))
+        match kind:
+            case "changed":
+                made.append(pair.changed(as_of, position, **told))
+            case "corrected":
+                made.append(pair.corrected(as_of - timedelta(hours=5), position, **told))
+            case _:
+                made.append(clock(now))
+    return [*made, clock(now + timedelta(days=5))]
+
+
+def everything(desk: Desk, batch: Sequence[ScoreEvent]) -> list[str]:
+    """Every alert and delivery that comes of a batch, as the bytes that are written down."""
+    alerts = [alert_changed(happened, hour(0)) for event in batch for happened in desk.take(event)]
+    deliveries = [delivery for alert in alerts for delivery in planned(alert, DESTINATIONS)]
+    return [written.model_dump_json() for written in (*alerts, *deliveries)]
+
+
+class Saved:
+    """The state topics: the last record of every key."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, bytes] = {}
+
+    def write(self, desk: Desk) -> None:
+        touched = desk.touched()
+        self.records |= {key: record.dump(WatchRecord(watch=watch)) for key, watch in touched.watches.items()}
+        if touched.clock is not None:
+            self.records["clock"] = record.dump(ClockRecord(clock=touched.clock))
+
+    def restored(self, judge: Judge) -> Desk:
+        read = {key: record.load(value) for key, value in self.records.items()}
+        watches: dict[str, Watch] = {key: r.watch for key, r in read.items() if isinstance(r, WatchRecord)}
+        clocks = [r.clock for r in read.values() if isinstance(r, ClockRecord)]
+        return Desk(judge, watches, clocks[0] if clocks else None)
+
+
+@given(
+    drawn=st.lists(steps(), max_size=60),
+    cuts=st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=8),
+    mode=st.sampled_from(["wall", "log"]),
+)
+def test_any_cut_into_batches_with_state_restored_between_them_gives_the_same(
+    drawn: list[Step], cuts: list[tuple[int, bool]], mode: str
+) -> None:
+    log = events(drawn)
+    judge = Judge(RULES, "wall" if mode == "wall" else "log")
+    at_once = everything(new_desk(judge.clock), log)
+
+    desk, saved, found = new_desk(judge.clock), Saved(), list[str]()
+    bounds = sorted({0, len(log), *(min(cut, len(log)) for cut, _ in cuts)})
+    restores = {min(cut, len(log)) for cut, restore in cuts if restore}
+    for begin, end in pairwise(bounds):
+        if begin in restores:
+            desk = saved.restored(judge)
+        found += everything(desk, log[begin:end])
+        saved.write(desk)
+
+    assert sorted(found) == sorted(at_once)
+    ids = [text.split('"id":"')[1].split('"')[0] for text in found if '"alert.changed' in text]
+    assert len(ids) == len(set(ids))
+
+
+@given(drawn=st.lists(steps(), max_size=60))
+def test_a_crash_before_the_commit_repeats_the_batch_with_the_same_ids(drawn: list[Step]) -> None:
+    log = events(drawn)
+    judge, saved, half = Judge(RULES, "log"), Saved(), len(log) // 2
+    desk = saved.restored(judge)
+    everything(desk, log[:half])
+    saved.write(desk)
+    lost = everything(desk, log[half:])
+
+    again = everything(saved.restored(judge), log[half:])
+
+    assert again == lost
+
+
+@given(drawn=st.lists(steps(), max_size=60))
+def test_episodes_open_and_close_in_turn(drawn: list[Step]) -> None:
+    desk = new_desk()
+    happened = [h for event in events(drawn) for h in desk.take(event)]
+
+    for pair in PAIRS:
+        for rule in RULES:
+            turns = [
+                (h.transition.name, h.transition.of.episode, h.transition.at)
+                for h in happened
+                if h.watch.relationship == pair.relationship and h.transition.rule == rule
+            ]
+            _assert_in_turn(turns)
+
+
+def _assert_in_turn(turns: Sequence[tuple[str, int, datetime]]) -> None:
+    names = "".join(name[0] for name, _, _ in turns)
+    left = names.replace("fer", "").replace("fr", "")
+    assert left in {"", "f", "fe"}
+    episodes = [episode for name, episode, _ in turns if name == "fired"]
+    assert episodes == list(range(1, len(episodes) + 1))
+    instants = [at for _, _, at in turns]
+    assert instants == sorted(instants)

@@ -1,0 +1,196 @@
+"""What corrections, repeats and other orders of arrival make of alerts."""
+
+from dataclasses import replace
+
+from schemas.scores import ScoreEvent
+from services.notify.domain.desk import Desk
+from services.notify.domain.rules import HEALTH_LOW, RULES, Rule
+from services.notify.domain.watch import Judge, Watch
+from tests.notify.building import Pair, clock, day, hour, late_trigger, new_desk, take, told
+
+PAIR = Pair()
+
+
+def test_a_correction_alone_decides_nothing() -> None:
+    assert take(new_desk(), PAIR.corrected(hour(0), health=10.0), clock(day(9))) == []
+
+
+def test_a_correction_that_breaks_the_run_moves_its_beginning() -> None:
+    events = (
+        PAIR.changed(hour(0), health=30.0),
+        PAIR.corrected(hour(0), 2, health=70.0),
+        PAIR.changed(hour(10), 2, health=30.0),
+        clock(day(9)),
+    )
+
+    assert told(take(new_desk(), *events)) == [("health_low", "fired", hour(34))]
+
+
+def test_a_late_fact_that_shows_a_long_run_fires_at_the_row_that_decides() -> None:
+    events = (
+        PAIR.changed(day(0), health=70.0),
+        PAIR.changed(day(3), health=70.0),
+        PAIR.corrected(day(0), 2, health=30.0),
+        PAIR.changed(day(3), 2, health=30.0, trigger=late_trigger(day(0), day(3))),
+    )
+
+    happened = take(new_desk(), *events)
+
+    assert told(happened) == [("health_low", "fired", day(3))]
+    assert happened[0].transition.of.since == day(0)
+    assert happened[0].by_row
+
+
+def test_rows_older_than_what_was_known_join_the_run() -> None:
+    events = (
+        PAIR.changed(day(3), health=30.0),
+        PAIR.corrected(day(2.5), 2, health=30.0),
+        PAIR.changed(day(3), 2, health=30.0),
+        clock(day(9)),
+    )
+
+    assert told(take(new_desk(), *events)) == [("health_low", "fired", day(3.5))]
+
+
+def test_a_past_transition_stands_and_its_alert_clears_as_any_other() -> None:
+    events = (
+        PAIR.changed(day(0), health=30.0),
+        clock(day(2)),
+        PAIR.corrected(day(0), 2, health=70.0),
+        PAIR.changed(day(2), 2, health=70.0),
+        clock(day(9)),
+    )
+
+    assert told(take(new_desk(), *events)) == [("health_low", "fired", day(1)), ("health_low", "resolved", day(2))]
+
+
+def test_nothing_takes_effect_before_the_clock_that_was_reached() -> None:
+    events = (
+        PAIR.changed(day(0), health=70.0),
+        clock(day(5)),
+        PAIR.corrected(day(1), 2, health=30.0),
+        PAIR.changed(day(3), 2, health=30.0),
+    )
+
+    assert told(take(new_desk(), *events)) == [("health_low", "fired", day(5))]
+
+
+def test_a_deleted_instant_is_no_part_of_a_run() -> None:
+    events = (
+        PAIR.changed(day(0), health=30.0),
+        PAIR.corrected(day(0), 2, deleted=True),
+        PAIR.changed(day(0.5), 2, health=30.0),
+        clock(day(9)),
+    )
+
+    assert told(take(new_desk(), *events)) == [("health_low", "fired", day(1.5))]
+
+
+def test_the_newest_row_may_lie_before_one_that_was_deleted() -> None:
+    events = (
+        PAIR.changed(day(0), health=70.0),
+        PAIR.changed(day(1), 2, health=30.0),
+        PAIR.corrected(day(1), 3, deleted=True),
+        PAIR.changed(day(0), 3, health=70.0),
+        clock(day(9)),
+    )
+
+    assert take(new_desk(), *events) == []
+
+
+def test_a_row_of_a_lower_version_replaces_nothing_and_decides_nothing() -> None:
+    events = (PAIR.changed(day(0), 5, health=30.0), PAIR.changed(day(0), 4, health=90.0), clock(day(2)))
+
+    assert told(take(new_desk(), *events)) == [("health_low", "fired", day(1))]
+
+
+def test_of_equal_positions_heal_wins() -> None:
+    healed = (PAIR.changed(day(0), 5, health=30.0), PAIR.changed(day(0), 5, health=90.0, mode="heal"), clock(day(2)))
+    again = (*healed[:2], PAIR.changed(day(0), 5, health=30.0), clock(day(2)))
+
+    assert take(new_desk(), *healed) == []
+    assert take(new_desk(), *again) == []
+
+
+def test_heal_at_a_lower_position_decides_nothing() -> None:
+    events = (PAIR.changed(day(0), 5, health=30.0), PAIR.changed(day(0), 4, health=90.0, mode="heal"), clock(day(2)))
+
+    assert told(take(new_desk(), *events)) == [("health_low", "fired", day(1))]
+
+
+def test_a_repeat_changes_nothing() -> None:
+    events = (PAIR.changed(day(0), health=30.0), PAIR.changed(day(2), health=60.0))
+    desk = new_desk()
+    take(desk, *events)
+    desk.touched()
+
+    assert take(desk, *events) == []
+    assert desk.touched().watches == {}
+
+
+def test_a_clock_that_does_not_move_changes_nothing() -> None:
+    desk = new_desk()
+    take(desk, clock(day(1)))
+    assert desk.touched().clock == day(1)
+
+    take(desk, clock(day(1)), clock(day(0)))
+
+    assert desk.touched().clock is None
+    assert desk.clock == day(1)
+
+
+def test_the_clock_takes_the_deadlines_of_all_pairs_in_the_order_of_time() -> None:
+    desk = new_desk()
+    pairs = [Pair(relationship=name) for name in "cab"]
+    for late, pair in enumerate(pairs):
+        take(desk, pair.changed(hour(10 - late), health=30.0))
+
+    happened = take(desk, clock(day(5)))
+
+    assert [h.watch.relationship for h in happened] == ["b", "a", "c"]
+    assert desk.watches("acme", "a")
+
+
+def test_a_deadline_that_moved_is_not_taken_twice() -> None:
+    desk = new_desk()
+    moves = [
+        PAIR.changed(hour(h), health=health) for h, health in ((0, 30.0), (1, 60.0), (2, 30.0), (3, 60.0), (4, 30.0))
+    ]
+
+    assert told(take(desk, *moves, clock(day(9)))) == [("health_low", "fired", hour(28))]
+
+
+def test_the_row_that_explains_is_kept_while_a_deadline_needs_it_only() -> None:
+    desk = new_desk()
+
+    def kept() -> Watch:
+        return desk.touched().watches["acme/4F2"]
+
+    take(desk, PAIR.changed(hour(0), health=30.0))
+    assert kept().shown is not None
+    take(desk, clock(day(2)))
+    assert kept().shown is None
+
+
+def restored(events: tuple[ScoreEvent, ...], before: tuple[Rule, ...], after: tuple[Rule, ...]) -> Desk:
+    """A desk that goes on with other rules than those that its state was written under."""
+    desk = Desk(Judge(before, "log"), {}, None)
+    take(desk, *events)
+    return Desk(Judge(after, "log"), desk.touched().watches, None)
+
+
+def test_a_rule_that_is_new_to_a_state_looks_back_into_the_window() -> None:
+    pending = (PAIR.changed(day(0), health=30.0, risk=0.9),)
+    desk = restored(pending, (HEALTH_LOW,), RULES)
+
+    assert told(take(desk, clock(day(2)))) == [("health_low", "fired", day(1))]
+    assert told(take(desk, PAIR.changed(day(3), health=30.0, risk=0.9), clock(day(5)))) == [
+        ("disengaging", "fired", day(3))
+    ]
+
+
+def test_a_rule_may_be_gone_or_have_other_tiers_than_a_state() -> None:
+    pending = (PAIR.changed(day(0), health=30.0, risk=0.9),)
+    other = replace(HEALTH_LOW, tiers=HEALTH_LOW.tiers[1:])
+
+    assert told(take(restored(pending, RULES, (other,)), clock(day(9)))) == [("health_low", "fired", day(1))]

@@ -1,0 +1,174 @@
+"""Notify as a process on the real broker, with a real receiver."""
+
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from schemas.alerts import Alert
+from services.notify.restore import read_deliveries
+from tests.notify.building import Pair, clock, day, hour
+from tests.notify.conftest import Notify
+from tests.receiver import Call, Receiver, eventually
+
+LOW = 30.0
+
+
+def stopped(process: subprocess.Popen[bytes]) -> tuple[int, float]:
+    """Exit code after SIGTERM, and the seconds it took."""
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    return process.wait(10), time.monotonic() - began
+
+
+def test_low_health_reaches_a_person_signed_and_is_journaled(notify: Notify, receiver: Receiver) -> None:
+    process = notify.start()
+    notify.write(Pair().changed(hour(0), health=LOW), clock(day(2)))
+    eventually(lambda: notify.states("4F2") == ["delivered"], what="the delivery")
+
+    message = receiver.calls[0].verified()
+
+    assert message["type"] == "mentoring.alert.fired"
+    assert message["data"]["summary"].startswith("spruce: pair 4F2 is strained: health 30 (P3)")
+    assert receiver.calls[0].webhook_id == notify.deliveries("4F2")[0].delivery_id
+    assert notify.states("4F2", "log") == ["delivered"]
+    fired, *outcomes = notify.alerts()
+    assert isinstance(fired.data, Alert)
+    assert fired.data.at == hour(24)
+    assert [(o.type, o.data.transition) for o in outcomes] == [("mentoring.delivery.changed.v1", "fired")] * 2
+    assert '"event": "alert"' in notify.log()
+    code, seconds = stopped(process)
+    assert code == 0
+    assert seconds < 2
+    assert '"level": "error"' not in notify.log()
+
+
+def test_what_was_pending_at_a_stop_fires_after_the_restart(notify: Notify, receiver: Receiver) -> None:
+    first = notify.start()
+    notify.write(Pair().changed(hour(0), health=LOW))
+    eventually(lambda: "batch_done" in notify.log(), what="the first batch")
+    assert stopped(first)[0] == 0
+
+    notify.write(clock(day(2)))
+    notify.start()
+
+    eventually(lambda: receiver.of("4F2"), what="the webhook")
+    assert receiver.of("4F2")[0].data["since"] == "2024-05-01T00:00:00.000000Z"
+
+
+def test_killed_while_sending_it_sends_again_under_the_same_id(notify: Notify, receiver: Receiver) -> None:
+    killed = threading.Event()
+    receiver.answer = lambda _: (200, {}) if killed.wait(20) else (500, {})
+    first = notify.start()
+    notify.write(Pair().changed(hour(0), health=LOW), clock(day(2)))
+    eventually(lambda: receiver.of("4F2"), what="the first attempt")
+    # The stuck receiver holds up neither the decisions nor the other channel.
+    notify.write(Pair("other").changed(day(2), health=LOW), clock(day(4)))
+    eventually(lambda: notify.states("other", "log") == ["delivered"], what="the log channel")
+    assert notify.states("4F2") == ["started"]
+
+    first.kill()
+    first.wait(10)
+    killed.set()
+    notify.start()
+    eventually(lambda: notify.states("4F2") == ["delivered"], what="the delivery")
+    eventually(lambda: notify.states("other") == ["delivered"], what="the delivery of the other")
+
+    assert len(receiver.of("4F2")) == 2
+    assert len({call.webhook_id for call in receiver.of("4F2")}) == 1
+    assert len({call.body for call in receiver.of("4F2")}) == 1
+    fired = [event for event in notify.alerts() if event.type == "mentoring.alert.changed.v1"]
+    assert len(fired) == 2
+
+
+def test_the_older_of_two_instances_is_fenced_and_exits_with_1(notify: Notify, receiver: Receiver) -> None:
+    older = notify.start()
+    notify.write(Pair("first").changed(hour(0), health=LOW))
+    eventually(lambda: "batch_done" in notify.log(0), what="the first batch of the older")
+    notify.start()
+    eventually(lambda: "restored" in notify.log(1), what="the newer")
+
+    notify.write(Pair("second").changed(hour(0), health=LOW), clock(day(2)))
+
+    assert older.wait(20) == 1
+    errors = [line for line in notify.log(0).splitlines() if '"level": "error"' in line and "services.notify" in line]
+    assert len(errors) == 1
+    assert "Fenced" in errors[0]
+    eventually(lambda: receiver.of("first") and receiver.of("second"), what="both alerts")
+    fired = [event for event in notify.alerts() if event.type == "mentoring.alert.changed.v1"]
+    assert sorted(event.subject for event in fired) == ["first", "second"]
+
+
+def test_a_receiver_that_fails_is_tried_again_and_one_that_refuses_is_not(notify: Notify, receiver: Receiver) -> None:
+    def answer(call: Call) -> tuple[int, Mapping[str, str]]:
+        relationship = call.data["relationship"]
+        if relationship == "refused":
+            return 404, {}
+        first = len(receiver.of(relationship)) == 1
+        return {"fails": (500, {}), "busy": (429, {"retry-after": "1"})}[relationship] if first else (200, {})
+
+    receiver.answer = answer
+    notify.start()
+    pairs = [Pair(name) for name in ("fails", "busy", "refused")]
+    notify.write(*(pair.changed(hour(0), health=LOW) for pair in pairs), clock(day(2)))
+    outcomes = [["delivered"], ["delivered"], ["dead"]]
+    eventually(lambda: [notify.states(pair.relationship) for pair in pairs] == outcomes, what="the outcomes")
+
+    assert [len(receiver.of(pair.relationship)) for pair in pairs] == [2, 2, 1]
+    assert len({call.webhook_id for call in receiver.of("fails")}) == 1
+    assert notify.deliveries("refused")[0].status == "HTTP 404"
+    assert notify.deliveries("fails")[0].attempt == 2
+
+
+def test_while_scores_are_behind_the_wall_clock_nothing_is_sent(notify: Notify, receiver: Receiver) -> None:
+    wall = datetime.now(UTC)
+    notify.start(RAPPORT_CLOCK="wall")
+    notify.write(Pair().changed(wall - timedelta(days=3), health=LOW), clock(wall - timedelta(hours=2)))
+    eventually(lambda: notify.states("4F2") == ["planned"], what="the plan")
+    time.sleep(0.5)
+    assert receiver.calls == []
+
+    notify.write(clock(wall))
+
+    eventually(lambda: receiver.of("4F2"), what="the webhook")
+
+
+def test_a_record_that_is_no_score_is_told_and_the_next_one_is_handled(notify: Notify, receiver: Receiver) -> None:
+    notify.start()
+    notify.write_bytes([(b"acme/4F2", b'{"type": "mentoring.score.changed.v1"}'), (None, b"\xff")])
+    notify.write(Pair().changed(hour(0), health=LOW), clock(day(2)))
+
+    eventually(lambda: receiver.of("4F2"), what="the webhook")
+
+    assert notify.log().count("score_refused") == 2
+
+
+def test_a_receiver_that_hangs_does_not_hold_up_the_stop(notify: Notify, receiver: Receiver) -> None:
+    hanging = threading.Event()
+    receiver.answer = lambda _: (200, {}) if hanging.wait(20) else (500, {})
+    process = notify.start()
+    notify.write(Pair().changed(hour(0), health=LOW), clock(day(2)))
+    eventually(lambda: receiver.of("4F2"), what="the attempt")
+
+    code, seconds = stopped(process)
+    hanging.set()
+
+    assert code == 0
+    assert seconds < 2
+    assert notify.states("4F2") == ["started"]
+
+
+@pytest.mark.timeout(60)
+def test_hundreds_of_alerts_leave_within_seconds(notify: Notify, receiver: Receiver) -> None:
+    pairs = [Pair(f"pair-{number}") for number in range(300)]
+    notify.start()
+    notify.write(*(pair.changed(hour(0), health=LOW, risk=0.9) for pair in pairs), clock(day(2)))
+
+    eventually(lambda: len({call.webhook_id for call in receiver.calls}) == 600, 30, "600 webhooks")
+    eventually(lambda: {d.state for d in read_deliveries(notify.settings, notify.names)} == {"delivered"})
+
+    assert len(receiver.calls) == 600

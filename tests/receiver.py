@@ -1,0 +1,96 @@
+"""A real HTTP receiver of webhooks: keeps what came, and answers as it is told."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from standardwebhooks import Webhook
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@dataclass(frozen=True)
+class Call:
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def webhook_id(self) -> str:
+        return self.headers["webhook-id"]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.body)["data"]
+        return found
+
+    def verified(self) -> dict[str, Any]:
+        """Raises WebhookVerificationError unless the signature is right."""
+        found: dict[str, Any] = Webhook(SECRET).verify(self.body, dict(self.headers))
+        return found
+
+
+@dataclass
+class Receiver:
+    """`answer`: the status of a call, and headers; it may block."""
+
+    url: str = ""
+    calls: list[Call] = field(default_factory=list)
+    answer: Callable[[Call], tuple[int, Mapping[str, str]]] = lambda _: (200, {})
+
+    def of(self, relationship: str) -> list[Call]:
+        return [call for call in list(self.calls) if call.data["relationship"] == relationship]
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    receiver = Receiver()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _request_class(receiver))
+    server.daemon_threads = True
+    receiver.url = f"http://127.0.0.1:{server.server_port}/hook"
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+def eventually(holds: Callable[[], object], seconds: float = 20, what: str = "it") -> None:
+    """Returns as soon as it holds; fails after so many seconds."""
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, f"{what} did not come to be within {seconds} s"
+        time.sleep(0.02)
+
+
+def _request_class(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
+    class Request(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body in one packet: else every answer waits 40 ms for an acknowledgement
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            call = Call({name.lower(): value for name, value in self.headers.items()}, body)
+            receiver.calls.append(call)
+            status, headers = receiver.answer(call)
+            try:
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("content-length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+            except OSError:
+                self.close_connection = True  # the caller was killed while it waited
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it so)
+            """The test looks at what was received."""
+
+    return Request

@@ -1,0 +1,51 @@
+"""The logistic silence model, by its formula."""
+
+import math
+
+import pytest
+
+from services.scoring.domain import kernel
+from tests.scoring.building import held, message, paused, resumed, row, started
+
+
+def test_the_risk_is_the_formula_written_out() -> None:
+    days = [0, 7, 15, 21]
+    found = row(40, started(0, 14), *(held(day) for day in days)).evaluation
+    gaps = [math.log(g) for g in (7, 8, 6)]
+    mu = (math.log(14) + sum(gaps)) / 4
+    var = (4 * 0.8**2 + sum((g - mu) ** 2 for g in gaps)) / 7 * (1 + 1 / 4)
+    m, c = math.exp(mu), math.pi / math.sqrt(3 * var)
+    predictor = 0.5 + 0.9 * math.log(1 + (19 / m) ** c) + 0.55 * math.log(m / 30) - 1.3 * math.log(1 + 4)
+
+    assert found.risk / 1e6 == pytest.approx(1 / (1 + math.exp(-predictor)), abs=1e-6)
+    assert sum(value for _, value in found.terms) / 1e6 == pytest.approx(predictor, abs=4e-6)
+
+
+def test_risk_grows_with_silence_and_falls_with_a_contact() -> None:
+    silent = row(60, started(0, 7), held(1)).evaluation.risk
+    later = row(90, started(0, 7), held(1)).evaluation.risk
+    heard = row(60, started(0, 7), held(1), message(59, "mentee")).evaluation.risk
+
+    assert heard < silent < later
+
+
+def test_without_any_contact_silence_counts_from_the_start() -> None:
+    assert row(50, started(0, 7)).evaluation.risk > row(5, started(0, 7)).evaluation.risk
+
+
+def test_silence_stands_still_while_paused() -> None:
+    events = [started(0, 7), held(1), paused(3), resumed(53)]
+
+    assert row(54, *events).evaluation.risk == row(4, started(0, 7), held(1)).evaluation.risk
+
+
+def test_contacts_older_than_half_a_year_before_the_newest_are_no_more_looked_at() -> None:
+    recent = [held(day) for day in (300, 310, 320)]
+
+    assert row(321, started(0), held(1), *recent).evaluation.terms == row(321, started(0), *recent).evaluation.terms
+
+
+def test_the_probability_does_not_overflow_at_either_end() -> None:
+    assert kernel.probability(-1e6) == 0
+    assert kernel.probability(1e6) == 1
+    assert kernel.probability(0) == 0.5

@@ -1,0 +1,170 @@
+"""A migrated ClickHouse for the tests of the warehouse, and the topics of one test with a sink on them."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse, User
+from deploy.local.clickhouse.users import Role
+from deploy.local.kafka import LocalKafka
+from schemas.events import CloudEvent, to_json
+from services.runtime.breaker import Breaker
+from services.runtime.clickhouse import ClickHouse
+from services.runtime.health import Health
+from services.runtime.kafka import Committed, Partition, Producer, Reader, create_topics
+from services.runtime.loop import Batch, BatchLoop, Limits
+from services.warehouse.domain.migration import Topology
+from services.warehouse.domain.target import Feed
+from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.meters import Meters
+from services.warehouse.flow.migrator import migrate
+from services.warehouse.flow.sink import Sink
+from services.warehouse.flow.store import Store
+from services.warehouse.service import group_reader
+from services.warehouse.settings import WarehouseSettings
+from tests.warehouse.run_service import feed
+
+PARTITIONS = 2
+READER_PASSWORD = "reads only"
+AnyEvent = CloudEvent[Any, Any]
+
+
+class NotingSink(Sink):
+    """Remembers the ranges that it was given, in order."""
+
+    def __init__(self, reader: Reader, feed: Feed, store: Store, derived: Derived) -> None:
+        super().__init__(reader, feed, store, derived)
+        self.ranges: list[tuple[int, int]] = []
+
+    def handle(self, batch: Batch) -> Mapping[str, object]:
+        self.ranges.append((batch.first, batch.last))
+        return super().handle(batch)
+
+
+@dataclass
+class Running:
+    """A sink with its loop; `failure` is what ended the loop."""
+
+    sink: NotingSink
+    loop: BatchLoop
+    health: Health
+    stop: threading.Event
+    failure: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.loop.run(self.stop)
+        except Exception as failure:  # noqa: BLE001 (the test looks at it)
+            self.failure = failure
+
+
+@dataclass
+class Warehouse:
+    """Topics of one test, and one tenant of its own."""
+
+    settings: WarehouseSettings
+    feed: Feed
+    clickhouse: ClickHouse
+
+    @property
+    def tenant(self) -> str:
+        return self.feed.group
+
+    def topic(self, kind: str) -> str:
+        return f"{self.feed.group}.{kind}"
+
+    def write(self, kind: str, *events: AnyEvent, partition: int = 0) -> None:
+        self.write_bytes(kind, [to_json(event) for event in events], partition)
+
+    def write_bytes(self, kind: str, values: list[bytes | None], partition: int = 0) -> None:
+        with closing(Producer(self.settings)) as producer:
+            for sent in [producer.send(self.topic(kind), b"key", value, partition=partition) for value in values]:
+                sent.get(10)
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """`{tenant}` stands for the tenant of the test."""
+        return self.clickhouse.query(sql.replace("{tenant}", f"'{self.tenant}'"))
+
+    def count(self, table: str) -> int:
+        [(rows,)] = self.ask(f"SELECT count() FROM {table} FINAL WHERE tenant_id = {{tenant}}")
+        return int(rows)
+
+    def sink_on(self, reader: Reader, stop: threading.Event) -> NotingSink:
+        clickhouse = ClickHouse(self.settings)
+        store = Store(clickhouse, Breaker(), Meters(CollectorRegistry()))
+        return NotingSink(reader, self.feed, store, Derived(clickhouse, 0.1, stop))
+
+    @contextmanager
+    def running(self, instance: str = "1") -> Iterator[Running]:
+        reader = group_reader(self.settings.model_copy(update={"warehouse_instance": instance}), self.feed)
+        stop, health = threading.Event(), Health()
+        sink = self.sink_on(reader, stop)
+        limits = Limits(records=self.settings.warehouse_flush_records, seconds=self.settings.warehouse_flush_seconds)
+        found = Running(sink, BatchLoop(reader, sink, health, limits), health, stop)
+        thread = threading.Thread(target=found.run)
+        thread.start()
+        try:
+            yield found
+        finally:
+            stop.set()
+            thread.join(20)
+            reader.close()
+
+    def store_all(self) -> list[tuple[int, int]]:
+        """Runs a sink until everything that is on the topics is committed; returns the ranges it handled."""
+        with self.running() as running:
+            eventually(lambda: running.failure is not None or self.is_committed())
+        if running.failure:
+            raise running.failure
+        return running.sink.ranges
+
+    def is_committed(self) -> bool:
+        with closing(Reader(self.settings, self.feed.group)) as reader:
+            ends = reader.end_offsets([Partition(t, n) for t in self.feed.targets for n in range(PARTITIONS)])
+            done = {p: found.offset for p in ends if (found := reader.committed(p))}
+        # The last thing on a topic of transactions is a marker, which nobody reads.
+        markers = {p: 1 if p.topic == self.topic("alerts") else 0 for p in ends}
+        return all(done.get(p, 0) >= end - markers[p] for p, end in ends.items())
+
+    def committed(self, kind: str) -> Committed | None:
+        with closing(Reader(self.settings, self.feed.group)) as reader:
+            return reader.committed(Partition(self.topic(kind), 0))
+
+
+def eventually(predicate: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not predicate():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def warehouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClickHouse]:
+    """One of our own: some tests stop it, others change its tables for a while."""
+    users = (
+        User.with_password("default", "", Role.WRITER),
+        User.with_password("reader", READER_PASSWORD, Role.READER),
+    )
+    with LocalClickHouse(ClickHouseConfig(tmp_path_factory.mktemp("warehouse"), users=users)) as server:
+        with closing(ClickHouse(WarehouseSettings(clickhouse=server.url))) as clickhouse:
+            migrate(clickhouse, Topology(), lambda _: None)
+        yield server
+
+
+@pytest.fixture
+def warehouse(local_kafka: LocalKafka, warehouse_server: LocalClickHouse) -> Iterator[Warehouse]:
+    settings = WarehouseSettings(
+        kafka=local_kafka.bootstrap, clickhouse=warehouse_server.url, warehouse_flush_seconds=0.2
+    )
+    found = feed(f"warehouse-{uuid.uuid4().hex[:8]}")
+    options = {"num_partitions": PARTITIONS, "replication_factor": 1, "configs": {}}
+    create_topics(settings, dict.fromkeys(found.targets, options))
+    with closing(ClickHouse(settings)) as clickhouse:
+        yield Warehouse(settings, found, clickhouse)

@@ -1,0 +1,78 @@
+import socket
+import threading
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from deploy.local.clickhouse import LocalClickHouse
+from services.runtime.clickhouse import ClickHouse
+from services.warehouse.flow.migrator import SchemaError, wait_for_schema
+from tests.warehouse.conftest import Warehouse, eventually
+from tests.warehouse.samples import NOON, held
+
+HOUR = timedelta(hours=1)
+
+
+def test_while_clickhouse_is_away_the_sink_waits_and_says_so_and_afterwards_every_row_is_there_once(
+    warehouse: Warehouse, warehouse_server: LocalClickHouse
+) -> None:
+    with warehouse.running() as running:
+        warehouse.write("events", *(held(NOON + n * HOUR, tenant=warehouse.tenant) for n in range(5)))
+        eventually(warehouse.is_committed)
+        warehouse_server.stop()
+        try:
+            warehouse.write("events", *(held(NOON + n * HOUR, tenant=warehouse.tenant) for n in range(5, 25)))
+            eventually(lambda: running.health.condition.state == "degraded")
+        finally:
+            warehouse_server.start()
+        eventually(warehouse.is_committed, 40)
+        eventually(lambda: running.health.condition.state == "ready")
+
+    assert running.failure is None
+    assert warehouse.count("mentoring.events") == 25
+
+
+def test_a_server_killed_while_rows_arrive_has_each_once_when_it_is_back(
+    warehouse: Warehouse, warehouse_server: LocalClickHouse
+) -> None:
+    with warehouse.running() as running:
+        for n in range(12):
+            instants = [NOON + (n * 25 + m) * HOUR for m in range(25)]
+            warehouse.write("events", *(held(at, tenant=warehouse.tenant) for at in instants), partition=n % 2)
+            if n == 6:
+                warehouse_server.kill()
+                warehouse_server.start()
+        eventually(warehouse.is_committed, 40)
+
+    assert running.failure is None
+    assert warehouse.count("mentoring.events") == 300
+
+
+def test_a_service_without_its_tables_says_what_to_run(local_clickhouse: LocalClickHouse, warehouse: Warehouse) -> None:
+    settings = warehouse.settings.model_copy(update={"clickhouse": local_clickhouse.url})
+    with closing(ClickHouse(settings)) as elsewhere:
+        elsewhere.command("DROP DATABASE IF EXISTS mentoring")
+
+        with pytest.raises(
+            SchemaError, match=r"lacks 001_events, .*: run `rapport warehouse migrate`, still after 1 s"
+        ):
+            wait_for_schema(elsewhere, threading.Event(), 1.0)
+
+
+def test_a_service_without_clickhouse_says_so_after_its_wait(warehouse: Warehouse) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = warehouse.settings.model_copy(update={"clickhouse": f"http://127.0.0.1:{port}"})
+
+    with closing(ClickHouse(settings)) as nobody, pytest.raises(SchemaError, match="ClickHouse is away"):
+        wait_for_schema(nobody, threading.Event(), 0.5)
+
+
+def test_a_service_that_is_stopped_while_it_waits_for_its_tables_ends_quietly(warehouse: Warehouse) -> None:
+    settings = warehouse.settings.model_copy(update={"clickhouse": "http://127.0.0.1:1"})
+    stop = threading.Event()
+    stop.set()
+
+    with closing(ClickHouse(settings)) as nobody:
+        wait_for_schema(nobody, stop, 60.0)

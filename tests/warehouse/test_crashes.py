@@ -1,0 +1,166 @@
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from services.runtime.kafka import Committed, Partition, Reader, Record
+from services.runtime.loop import Batch
+from services.warehouse.domain.plan import plan
+from services.warehouse.flow.sink import PlanBrokenError
+from tests.warehouse.conftest import Warehouse, eventually
+from tests.warehouse.samples import NOON, changed, held, row
+
+ROOT = Path(__file__).parents[2]
+HOUR = timedelta(hours=1)
+
+
+def test_a_repeated_batch_changes_nothing(warehouse: Warehouse) -> None:
+    warehouse.write("events", *(held(NOON + n * HOUR, tenant=warehouse.tenant) for n in range(50)))
+    warehouse.store_all()
+    before = everything(warehouse)
+    forget_commits(warehouse)
+
+    warehouse.store_all()
+
+    assert everything(warehouse) == before
+    assert len(before) == 50
+
+
+def test_after_a_crash_between_plan_and_insert_exactly_the_planned_range_is_sent(warehouse: Warehouse) -> None:
+    warehouse.write("events", *(held(NOON + n * HOUR, tenant=warehouse.tenant) for n in range(30)))
+    with closing(outsider(warehouse)) as reader:
+        batch = first_batch(warehouse, reader, "events", 20)
+        found = plan([r.offset for r in batch.records], [r.value for r in batch.records])
+        assert reader.commit({batch.partition: Committed(batch.first, found.note())})
+    warehouse.write("events", *(held(NOON + n * HOUR, tenant=warehouse.tenant) for n in range(30, 40)))
+
+    ranges = warehouse.store_all()
+
+    assert ranges == [(0, 19), (20, 39)]
+    assert warehouse.count("mentoring.events") == 40
+
+
+def test_after_a_crash_between_insert_and_commit_every_row_is_there_once(warehouse: Warehouse) -> None:
+    warehouse.write("scores", *(changed(row(NOON + n * HOUR), tenant=warehouse.tenant) for n in range(30)))
+    with closing(outsider(warehouse)) as reader:
+        died = warehouse.sink_on(reader, threading.Event())
+        died.handle(first_batch(warehouse, reader, "scores", 20))
+    assert warehouse.count("mentoring.score_history") == 20
+
+    ranges = warehouse.store_all()
+
+    assert ranges == [(0, 19), (20, 29)]
+    assert warehouse.count("mentoring.score_history") == 30
+
+
+def test_a_log_that_does_not_hold_what_was_planned_stops_the_service_and_names_the_range(warehouse: Warehouse) -> None:
+    warehouse.write("events", *(held(NOON + n * HOUR, tenant=warehouse.tenant) for n in range(3)))
+    with closing(outsider(warehouse)) as reader:
+        batch = first_batch(warehouse, reader, "events", 3)
+        reader.commit({batch.partition: Committed(0, plan([0, 1, 2], [b"a", b"b", b"c"]).note())})
+
+    with pytest.raises(PlanBrokenError, match=r"0\.\.2 holds other records than were planned"):
+        warehouse.store_all()
+
+    assert warehouse.count("mentoring.events") == 0
+
+
+def test_a_partition_that_moves_away_in_mid_work_is_stored_once_by_its_new_owner(warehouse: Warehouse) -> None:
+    tenant = warehouse.tenant
+    with warehouse.running("1") as first, warehouse.running("2") as second:
+        for n in range(40):
+            warehouse.write("events", held(NOON + n * HOUR, tenant=tenant), partition=n % 2)
+        eventually(lambda: second.sink.ranges and warehouse.is_committed())
+
+    assert (first.failure, second.failure) == (None, None)
+    assert warehouse.count("mentoring.events") == 40
+
+
+def test_a_service_killed_again_and_again_loses_and_doubles_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
+    chance = random.Random(11)
+    log = tmp_path / "service.log"
+    for round_ in range(4):
+        process = serve(warehouse, log)
+        for n in range(6):
+            instants = [NOON + (round_ * 900 + n * 150 + m) * HOUR for m in range(150)]
+            warehouse.write("scores", *(changed(row(at), tenant=warehouse.tenant) for at in instants), partition=n % 2)
+        time.sleep(chance.uniform(0, 1.0))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    days = len({(NOON + n * HOUR).date() for n in range(4 * 900)})
+    with warehouse.running() as running:
+        eventually(warehouse.is_committed)
+        eventually(lambda: counted_days(warehouse) == (days, days))
+
+    assert running.failure is None
+    assert warehouse.count("mentoring.score_history") == 4 * 900
+
+
+def test_the_service_ends_within_two_seconds_when_it_is_told_to(warehouse: Warehouse, tmp_path: Path) -> None:
+    process = serve(warehouse, tmp_path / "service.log")
+    warehouse.write("events", held(tenant=warehouse.tenant))
+    eventually(lambda: warehouse.count("mentoring.events") == 1)
+    began = time.monotonic()
+
+    process.terminate()
+
+    assert process.wait(10) == 0
+    assert time.monotonic() - began < 2
+    assert '"level": "error"' not in (tmp_path / "service.log").read_text()
+
+
+def counted_days(warehouse: Warehouse) -> tuple[object, ...]:
+    """Days in program_daily, and relationships in all of them: the pair of the test counts once on each of its days."""
+    [counts] = warehouse.ask(
+        "SELECT count(), sum(relationships) FROM mentoring_mart.program_day WHERE tenant_id = {tenant}"
+    )
+    return counts
+
+
+def serve(warehouse: Warehouse, log: Path) -> subprocess.Popen[bytes]:
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "RAPPORT_KAFKA": warehouse.settings.kafka,
+        "RAPPORT_CLICKHOUSE": warehouse.settings.clickhouse,
+        "RAPPORT_WAREHOUSE_FLUSH_SECONDS": "0.1",
+        "RAPPORT_LOG_FORMAT": "json",
+    }
+    with log.open("ab") as out:
+        command = [sys.executable, str(ROOT / "tests/warehouse/run_service.py"), warehouse.feed.group]
+        return subprocess.Popen(command, cwd=ROOT, env=environ, stderr=out)
+
+
+def outsider(warehouse: Warehouse) -> Reader:
+    """Reads and commits for the group without being a member of it."""
+    return Reader(warehouse.settings, warehouse.feed.group)
+
+
+def first_batch(warehouse: Warehouse, reader: Reader, kind: str, size: int) -> Batch:
+    """The first records of partition 0, read and not committed."""
+    reader.assign([warehouse.topic(kind)])
+    records: list[Record] = []
+    while len(records) < size:
+        records += [r for polled in reader.poll(1.0).values() for r in polled]
+    return Batch(Partition(warehouse.topic(kind), 0), records[:size])
+
+
+def forget_commits(warehouse: Warehouse) -> None:
+    with closing(outsider(warehouse)) as reader:
+        partitions = reader.assign(sorted(warehouse.feed.targets))
+        reader.commit({partition: Committed(0) for partition in partitions})
+
+
+def everything(warehouse: Warehouse) -> list[tuple[object, ...]]:
+    return warehouse.ask(
+        "SELECT * EXCEPT inserted_at FROM mentoring.events FINAL WHERE tenant_id = {tenant} ORDER BY log_offset"
+    )

@@ -1,0 +1,176 @@
+"""The derived tables against a recount that shares nothing with their SQL."""
+
+import random
+import statistics
+import threading
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from schemas.scores import ScoreRow
+from services.runtime.clickhouse import ClickHouse
+from services.warehouse.flow.derived import Derived
+from tests.warehouse.conftest import Warehouse, eventually
+from tests.warehouse.samples import alert, band, changed, corrected, held, row, score
+
+BEGIN = datetime(2024, 2, 20, tzinfo=UTC)
+DAYS, PAIRS = 25, 8
+COLUMNS = (
+    "relationships, active, ended, sessions, health_p05, health_p25, health_p50, health_p75, health_p95, "
+    "thriving, steady, strained, critical, at_risk, alerts"
+)
+
+
+@dataclass
+class History:
+    """What was said, and what of it is valid: per pair and instant the row of the greatest position."""
+
+    valid: dict[tuple[str, datetime], ScoreRow] = field(default_factory=dict)
+    position: int = 0
+
+    def say(self, pair: str, as_of: datetime, said: ScoreRow) -> ScoreRow:
+        self.position += 1
+        placed = said.model_copy(update={"as_of": as_of, "position": self.position})
+        self.valid[pair, as_of] = placed
+        return placed
+
+    def standing(self) -> Iterable[tuple[str, ScoreRow]]:
+        return [(pair, said) for (pair, _), said in sorted(self.valid.items()) if not said.deleted]
+
+    def last_of_days(self) -> dict[date, dict[str, ScoreRow]]:
+        days: dict[date, dict[str, ScoreRow]] = defaultdict(dict)
+        for pair, said in self.standing():
+            days[said.as_of.date()][pair] = said
+        return days
+
+    def newest(self) -> dict[str, ScoreRow]:
+        return dict(self.standing())
+
+
+def test_a_programmes_days_are_those_of_a_recount(warehouse: Warehouse) -> None:
+    chance, history = random.Random(5), History()
+    sessions = [BEGIN + timedelta(days=chance.randrange(DAYS), hours=chance.randrange(24)) for _ in range(40)]
+    fired = [BEGIN + timedelta(days=chance.randrange(DAYS), hours=chance.randrange(24)) for _ in range(9)]
+
+    with warehouse.running() as running:
+        tell_history(warehouse, history, chance)
+        tell_corrections(warehouse, history, chance)
+        warehouse.write("events", *(held(at, f"pair-{n}", warehouse.tenant) for n, at in enumerate(sessions)))
+        warehouse.write("alerts", *(alert(at, f"pair-{n}", warehouse.tenant) for n, at in enumerate(fired)))
+        warehouse.write("alerts", alert(fired[0], "pair-0", warehouse.tenant, transition="resolved"))
+        expected = recount(history, sessions, fired)
+        eventually(lambda: days_of(warehouse) == expected)
+
+    assert running.failure is None
+    assert len(expected) == DAYS
+
+
+def test_the_state_of_a_relationship_is_its_newest_row_that_stands(warehouse: Warehouse) -> None:
+    chance, history = random.Random(6), History()
+
+    with warehouse.running() as running:
+        tell_history(warehouse, history, chance)
+        tell_corrections(warehouse, history, chance)
+        gone = [history.say("pair-3", at, row(deleted=True)) for pair, at in list(history.valid) if pair == "pair-3"]
+        warehouse.write("scores", *(corrected(said, "pair-3", warehouse.tenant) for said in gone))
+        expected = {pair: (said.as_of, said.score.health) for pair, said in history.newest().items() if said.score}
+        eventually(lambda: states_of(warehouse) == expected)
+
+    assert running.failure is None
+    assert "pair-3" not in expected
+    assert len(expected) == PAIRS - 1
+
+
+def test_what_a_crash_left_uncomputed_is_computed_at_the_next_start(warehouse: Warehouse) -> None:
+    warehouse.write("scores", changed(row(), tenant=warehouse.tenant))
+    with closing(ClickHouse(warehouse.settings)) as clickhouse:
+        stopped = threading.Event()
+        stopped.set()
+        dies = Derived(clickhouse, 0.1, stopped)
+        with warehouse.running() as running:
+            running.sink._derived = dies
+            eventually(warehouse.is_committed)
+        assert states_of(warehouse) == {}
+
+        Derived(clickhouse, 0.1, threading.Event()).recompute_if_due()
+
+    assert len(states_of(warehouse)) == 1
+    assert len(days_of(warehouse)) == 1
+
+
+def tell_history(warehouse: Warehouse, history: History, chance: random.Random) -> None:
+    """Midnight rows of every pair, some facts in between; one pair is paused at the end, one ends."""
+    said = []
+    for number in range(PAIRS):
+        for day in range(DAYS):
+            midnight = BEGIN + timedelta(days=day)
+            said.append((f"pair-{number}", history.say(f"pair-{number}", midnight, some_row(chance))))
+            if chance.random() < 0.3:
+                at = midnight + timedelta(seconds=chance.randrange(1, 86_400))
+                said.append((f"pair-{number}", history.say(f"pair-{number}", at, some_row(chance))))
+    end = BEGIN + timedelta(days=DAYS - 1, hours=23, minutes=59, seconds=59)
+    said.append(("pair-0", history.say("pair-0", end, some_row(chance, "ended"))))
+    said.append(("pair-1", history.say("pair-1", end, some_row(chance, "paused"))))
+    warehouse.write("scores", *(changed(row_, pair, warehouse.tenant) for pair, row_ in said))
+
+
+def tell_corrections(warehouse: Warehouse, history: History, chance: random.Random) -> None:
+    """Some rows become others, some are deleted; a day may lose all rows of a pair."""
+    keys = chance.sample(sorted(history.valid), 60)
+    said = [(pair, history.say(pair, at, some_row(chance))) for pair, at in keys[:30]]
+    said += [(pair, history.say(pair, at, row(deleted=True))) for pair, at in keys[30:]]
+    warehouse.write("scores", *(corrected(row_, pair, warehouse.tenant) for pair, row_ in said))
+
+
+def some_row(chance: random.Random, status: str = "active") -> ScoreRow:
+    health, risk = chance.randrange(0, 95_000_000) / 1e6, chance.choice([0.1, 0.699999, 0.7, 0.9])
+    return row(score=score(health, risk, status=status, band=band(health)))
+
+
+def recount(history: History, sessions: list[datetime], fired: list[datetime]) -> dict[date, tuple[int, ...]]:
+    days = history.last_of_days()
+    return {day: _counted(day, days.get(day, {}), sessions, fired) for day in _all_days(days, sessions, fired)}
+
+
+def _all_days(days: Iterable[date], sessions: list[datetime], fired: list[datetime]) -> list[date]:
+    return sorted({*days, *(at.date() for at in sessions), *(at.date() for at in fired)})
+
+
+def _counted(day: date, last: dict[str, ScoreRow], sessions: list[datetime], fired: list[datetime]) -> tuple[int, ...]:
+    scores = [said.score for said in last.values() if said.score]
+    here = [found for found in scores if found.status != "ended"]
+    healths = sorted(round(found.health * 1_000_000) for found in here)
+    bands = [sum(found.band == name for found in here) for name in ("thriving", "steady", "strained", "critical")]
+    return (
+        len(here),
+        sum(found.status == "active" for found in here),
+        len(scores) - len(here),
+        sum(at.date() == day for at in sessions),
+        *_quantiles(healths),
+        *bands,
+        sum(found.risk >= 0.7 for found in here),
+        sum(at.date() == day for at in fired),
+    )
+
+
+def _quantiles(healths: list[int]) -> list[int]:
+    if len(healths) < 2:
+        return healths * 5 or [0] * 5
+    twentieths = statistics.quantiles(healths, n=20, method="inclusive")
+    return [round(twentieths[n - 1]) for n in (1, 5, 10, 15, 19)]
+
+
+def days_of(warehouse: Warehouse) -> dict[date, tuple[int, ...]]:
+    rows = warehouse.ask(
+        f"SELECT day, {COLUMNS} FROM mentoring.program_daily FINAL WHERE tenant_id = {{tenant}} ORDER BY day"
+    )
+    return {day: tuple(counts) for day, *counts in rows}
+
+
+def states_of(warehouse: Warehouse) -> dict[str, tuple[datetime, float]]:
+    rows = warehouse.ask(
+        "SELECT relationship_id, as_of, health FROM mentoring_mart.relationship_current WHERE tenant_id = {tenant}"
+    )
+    return {pair: (as_of.replace(tzinfo=UTC), health) for pair, as_of, health in rows}

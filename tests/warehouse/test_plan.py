@@ -1,0 +1,43 @@
+from services.warehouse.domain.plan import Broken, Plan, broken, plan, read_note
+
+VALUES = [b"a", None, b"c"]
+PLANNED = plan([5, 6, 7], VALUES)
+
+
+def test_a_plan_is_read_back_from_its_note() -> None:
+    assert read_note(5, PLANNED.note()) == PLANNED
+
+
+def test_a_note_of_another_form_plans_nothing() -> None:
+    assert read_note(5, "") is None
+    assert read_note(5, "v2;last=7") is None
+
+
+def test_the_same_records_fulfil_the_plan() -> None:
+    assert broken(PLANNED, plan([5, 6, 7], VALUES), plain=True) is None
+
+
+def test_another_content_breaks_the_plan_of_a_plain_topic() -> None:
+    found = plan([5, 6, 7], [b"a", None, b"d"])
+
+    assert broken(PLANNED, found, plain=True) == Broken("5..7 holds other records than were planned")
+
+
+def test_fewer_records_break_the_plan_of_a_plain_topic_only() -> None:
+    found = plan([5, 7], [b"a", b"c"])
+
+    assert isinstance(broken(PLANNED, found, plain=True), Broken)
+    assert broken(PLANNED, found, plain=False) is None
+
+
+def test_a_range_that_begins_later_breaks_the_plan_of_a_plain_topic_only() -> None:
+    found = plan([6, 7], [None, b"c"])
+
+    assert broken(PLANNED, found, plain=True) == Broken("planned 5..7, the log gives 6..7")
+    assert broken(PLANNED, found, plain=False) is None
+
+
+def test_a_range_that_ends_elsewhere_breaks_every_plan() -> None:
+    found = Plan(5, 8, 4, 0)
+
+    assert broken(PLANNED, found, plain=False) == Broken("planned 5..7, the log gives 5..8")

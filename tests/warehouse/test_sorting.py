@@ -1,0 +1,34 @@
+from datetime import date
+
+from services.warehouse.domain.record import Ignored, Refused, Row
+from services.warehouse.domain.sorting import sort_out
+from services.warehouse.domain.touched import months, portions
+
+LATE = Row(0, 202404, ())
+EARLY = Row(1, 202403, ())
+ALSO_LATE = Row(3, 202404, ())
+
+
+def test_rows_are_sorted_by_month_and_keep_their_order_within_it() -> None:
+    found = sort_out([(0, LATE), (1, EARLY), (3, ALSO_LATE)])
+
+    assert found.months == {202403: [EARLY], 202404: [LATE, ALSO_LATE]}
+    assert list(found.months) == [202403, 202404]
+    assert found.rows == 3
+
+
+def test_refusals_keep_their_offset_and_the_rest_is_counted() -> None:
+    found = sort_out([(0, Refused("json_invalid")), (1, Ignored("clock")), (2, Ignored("clock"))])
+
+    assert (found.refused, found.ignored, found.rows) == ({0: Refused("json_invalid")}, 2, 0)
+
+
+def test_days_name_the_partitions_that_they_lie_in() -> None:
+    days = [("acme", "spruce", date(2024, 3, 31)), ("acme", "oak", date(2024, 3, 1)), ("b", "c", date(2023, 12, 31))]
+
+    assert months(days) == (202312, 202403)
+
+
+def test_portions_lose_nothing() -> None:
+    assert list(portions([1, 2, 3, 4, 5], 2)) == [[1, 2], [3, 4], [5]]
+    assert list(portions([], 2)) == []
