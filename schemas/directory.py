@@ -1,5 +1,6 @@
 """People: the only place for names, addresses and time zones."""
 
+from functools import cache
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
@@ -7,11 +8,20 @@ from pydantic import AfterValidator, Field
 
 from schemas.primitives import Code, Id, Instant, Message
 
+# What systems list beside the zones: one says where this machine stands, the other that nobody has said so.
+NO_PLACES = frozenset({"localtime", "Factory"})
+
 
 def known_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _zones():
         raise ValueError(f"{name!r} is no IANA time zone")
     return name
+
+
+@cache
+def _zones() -> frozenset[str]:
+    # It walks a folder of 600 files every time it is asked.
+    return frozenset(available_timezones()) - NO_PLACES
 
 
 TimeZone = Annotated[str, AfterValidator(known_zone)]

@@ -39,6 +39,12 @@ class RelationshipEvent(CloudEvent[Type, Data], Generic[Type, Data]):
     partitionkey: Annotated[str, Field(max_length=257)]
 
 
+def type_of(model: type[CloudEvent[Any, Any]]) -> str:
+    """The type string of a member of one of the unions."""
+    name: str = get_args(model.model_fields["type"].annotation)[0]
+    return name
+
+
 RelationshipStarted = RelationshipEvent[Literal["mentoring.relationship.started.v1"], p.RelationshipStarted]
 ExpectationsAgreed = RelationshipEvent[Literal["mentoring.relationship.expectations_agreed.v1"], p.ExpectationsAgreed]
 RelationshipPaused = RelationshipEvent[Literal["mentoring.relationship.paused.v1"], p.RelationshipPaused]
@@ -118,9 +124,7 @@ MentoringEvent = OfRelationship | ClockReached
 # One validator for every record of `mentoring.events`; it raises pydantic.ValidationError with the path.
 MENTORING_EVENT: TypeAdapter[MentoringEvent] = TypeAdapter(Annotated[MentoringEvent, Field(discriminator="type")])
 # The types that may be sent in; those that only Rapport writes are in scores and alerts.
-EVENT_TYPES: tuple[str, ...] = tuple(
-    get_args(model.model_fields["type"].annotation)[0] for model in get_args(MentoringEvent)
-)
+EVENT_TYPES: tuple[str, ...] = tuple(type_of(model) for model in get_args(MentoringEvent))
 ADMIN_TYPES = frozenset({"mentoring.relationship.erased.v1", "mentoring.clock.reached.v1"})
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 MICROSECOND = timedelta(microseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,8 +19,9 @@ def to_utc(moment: datetime) -> datetime:
 
 
 def to_rfc3339(moment: datetime) -> str:
-    """RFC 3339 in UTC with exactly six digits of fraction, so that equal instants are equal text."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """RFC 3339 with exactly six digits of fraction, so that equal instants are equal text. `moment` is in UTC."""
+    # Nearly twice as fast as strftime, several times for every event; the cut takes the offset away.
+    return moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def to_micros(moment: datetime) -> int:
@@ -33,14 +34,19 @@ def from_micros(micros: int) -> datetime:
 
 
 Instant = Annotated[
-    AwareDatetime, AfterValidator(to_utc), PlainSerializer(to_rfc3339, return_type=str, when_used="json")
+    AwareDatetime,
+    AfterValidator(to_utc),
+    PlainSerializer(to_rfc3339, return_type=str, when_used="json"),
+    # Validators of JSON Schema need not check formats; every one checks this: no time without a zone.
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": r"([Zz]|[+\-][0-9]{2}:[0-9]{2})$"}),
 ]
 
 # Neither pattern admits "@" or blanks: no address and no free text fits into an id or a code.
 # "/" is left out because tenant/relationship is the Kafka key.
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}$")]
 Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-EventId = Annotated[str, Field(min_length=1, max_length=256)]
+# CloudEvents admits no control characters in any attribute; a source has no blanks either.
+EventId = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1F\x7F-\x9F]*$")]
 SourceUri = Annotated[str, Field(pattern=r"^[!-~]{1,512}$")]
 
 Side = Literal["mentor", "mentee"]

@@ -2,46 +2,74 @@
 
 import importlib
 import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import NamedTuple, NoReturn
+
+OURS = frozenset({"schemas", "services", "deploy"})
+
+
+class Command(NamedTuple):
+    """Where its click command lies, and the extra of this distribution that it needs, if any."""
+
+    module: str
+    attribute: str
+    extra: str | None
+    purpose: str
+
 
 COMMANDS = {
-    "up": ("deploy.local.commands", "the whole system on this machine, on the wall clock"),
-    "demo": ("deploy.local.commands", "the same with two years of sample history, on the log's clock"),
-    "topics": ("services.topics.__main__", "create the Kafka topics from the registry"),
-    "ingest": ("services.ingest.__main__", "the gateway, its tokens, programmes and imports"),
-    "scoring": ("services.scoring.__main__", "events to scores, and the check of scores against the log"),
-    "warehouse": ("services.warehouse.__main__", "topics to ClickHouse, and its migrations"),
-    "notify": ("services.notify.__main__", "scores to people"),
+    "up": Command("deploy.local.commands", "up", "local", "the whole system on this machine, on the wall clock"),
+    "demo": Command(
+        "deploy.local.commands", "demo_", "local", "the same with two years of sample history, on the log's clock"
+    ),
+    "topics": Command("services.topics.__main__", "main", None, "create the Kafka topics from the registry"),
+    "programs": Command("services.ingest.programs", "programs", "ingest", "programmes and how they are scored"),
+    "ingest": Command("services.ingest.__main__", "main", "ingest", "the gateway, its tokens, programmes and imports"),
+    "scoring": Command(
+        "services.scoring.__main__", "main", "scoring", "events to scores, and the check of scores against the log"
+    ),
+    "warehouse": Command(
+        "services.warehouse.__main__", "main", "warehouse", "topics to ClickHouse, and its migrations"
+    ),
+    "notify": Command("services.notify.__main__", "main", "notify", "scores to people"),
 }
-SERVICE_ARGUMENT_KEPT = {"up", "demo"}
 
 
 def main() -> None:
-    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    name, *arguments = sys.argv[1:] or ["--help"]
     if name in {"-h", "--help", "help"}:
         sys.stdout.write(usage())
-        return
-    if name not in COMMANDS:
-        sys.stderr.write(f"rapport: there is no command {name!r}\n\n{usage()}")
-        sys.exit(2)
-    _run(name)
+    elif name in COMMANDS:
+        _run(name, arguments)
+    else:
+        _refuse(name)
 
 
 def usage() -> str:
     width = max(map(len, COMMANDS))
-    lines = [f"  {name.ljust(width)}  {purpose}" for name, (_, purpose) in COMMANDS.items()]
+    lines = [f"  {name.ljust(width)}  {command.purpose}" for name, command in COMMANDS.items()]
     return "\n".join(["Usage: rapport COMMAND ...   (rapport COMMAND --help tells more)", "", *lines, ""])
 
 
-def _run(name: str) -> None:
+def _run(name: str, arguments: Sequence[str]) -> None:
+    command = COMMANDS[name]
     try:
-        module = importlib.import_module(COMMANDS[name][0])
+        module = importlib.import_module(command.module)
     except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.split(".")[0] in {"services", "schemas"}:
+        top = (missing.name or "").split(".")[0]
+        if not top or top in OURS:
             raise
-        extra = "local" if name in SERVICE_ARGUMENT_KEPT else name
-        sys.exit(f"rapport {name} needs the package {missing.name}: pip install 'rapport[{extra}]'")
-    arguments = sys.argv[1:] if name in SERVICE_ARGUMENT_KEPT else sys.argv[2:]
-    module.main(args=arguments, prog_name="rapport" if name in SERVICE_ARGUMENT_KEPT else f"rapport {name}")
+        package = f"rapport[{command.extra}]" if command.extra else "rapport"
+        sys.exit(f"rapport {name} needs the module {top}: pip install '{package}'")
+    getattr(module, command.attribute)(args=list(arguments), prog_name=f"rapport {name}")
+
+
+def _refuse(name: str) -> NoReturn:
+    close = get_close_matches(name, COMMANDS, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    sys.stderr.write(f"rapport: there is no command {name!r}{hint}\n\n{usage()}")
+    sys.exit(2)
 
 
 if __name__ == "__main__":

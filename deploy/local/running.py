@@ -49,6 +49,7 @@ def say_addresses(stack: Stack, display: Display) -> None:
     display.say(f"gateway     {stack.gateway_url}")
     display.say(f"ClickHouse  {stack.clickhouse_url}{login}")
     display.say(f"logs        {stack.logs}")
+    display.say(f"in a shell  . {stack.data / 'env'}")
     display.say("Ctrl-C stops everything; the data stays.")
 
 

@@ -1,6 +1,7 @@
 """`Stack`: Kafka, ClickHouse and the four services on one data folder, as separate processes."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -153,7 +154,16 @@ class Stack:
         # 3. the services
         started = services(Launch(self._config.rapport, self.logs, self.environment), ports)
         self._services = {service.name: service for service in started}
+        self._write_environment()
         self._supervisor.start(started, SERVICES_SECONDS)
+
+    def _write_environment(self) -> None:
+        """For a shell: `. DATA/env` lets `rapport` and curl there speak to this stack. It holds a password."""
+        own = ("RAPPORT_INSTANCE", *(name for name in self.environment if name.endswith("HEALTH_PORT")))
+        joined = {name: value for name, value in self.environment.items() if name not in own}
+        lines = [f"export {name}={shlex.quote(str(value))}\n" for name, value in sorted(joined.items())]
+        (self._data / "env").touch(mode=0o600)
+        (self._data / "env").write_text("".join(lines))
 
     def _ports(self) -> Mapping[str, int]:
         first = self._config.first_port

@@ -139,7 +139,7 @@ class Reader:
         defaults: dict[str, Any] = {
             "group_id": group,
             "group_instance_id": f"{group}-{settings.instance}" if settings.instance and group else None,
-            # Without an instance name, so long a dead member's partitions wait for it.
+            # So long the partitions of a dead member wait for it; under an instance name it takes them up at once.
             "session_timeout_ms": 10_000,
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
@@ -207,12 +207,14 @@ class Reader:
         return {Partition(tp.topic, tp.partition): offset for tp, offset in found.items()}
 
     def lag(self) -> int:
-        """Records between what was read and the end of the assigned partitions, as far as fetches have told."""
-        behind = 0
-        for tp in self._client.assignment():
-            end = self._client.highwater(tp)
-            behind += max(0, end - self._client.position(tp)) if end is not None else 0
-        return behind
+        """Records between what was read and the end of the assigned partitions, as the last fetches told; before the
+        first fetch the broker is asked."""
+        assigned = self._client.assignment()
+        ends = {tp: self._client.highwater(tp) for tp in assigned}
+        unknown = [tp for tp, end in ends.items() if end is None]
+        if unknown:
+            ends |= self._client.end_offsets(unknown, timeout_ms=5_000)
+        return sum(max(0, end - self._client.position(tp)) for tp, end in ends.items())
 
     def group_metadata(self) -> Any:  # noqa: ANN401 (kafka-python's own token for send_offsets_to_transaction)
         return self._client.group_metadata()

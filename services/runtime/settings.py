@@ -35,8 +35,8 @@ class Settings(BaseSettings):
     clickhouse_password: SecretStr = SecretStr("")
     clock: Literal["wall", "log"] = Field("wall", description="log: all services live in the log's own time")
     host: str = Field("127.0.0.1", description="address that listeners bind")
-    instance: str = Field(
-        "", max_length=64, description="stable name of this replica: after a crash it rejoins its group at once"
+    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = Field(
+        "", description="stable name of this replica, another for each: after a crash it rejoins its group at once"
     )
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -9,7 +9,6 @@ import click
 import faust
 
 from schemas.primitives import from_micros, to_micros, to_rfc3339
-from schemas.topics import EVENTS
 from services.runtime import health as health_
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouseError
@@ -18,6 +17,7 @@ from services.runtime.settings import SettingsError, describe, load
 from services.scoring.flow.application import application
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.flow.verify import NotVerifiableError, Report, verify
+from services.scoring.names import Names
 
 
 @click.group()
@@ -33,10 +33,7 @@ def serve(*, check: bool) -> None:
     if check:
         click.echo(describe(settings))
         return
-    log.configure(settings, "scoring")
-    health = health_.Health()
-    with health_.served(health, settings.host, settings.scoring_health_port):
-        _work(settings, health)
+    run(settings, Names())
 
 
 @main.command("verify")
@@ -63,6 +60,14 @@ def _told(report: Report) -> Iterator[str]:
     yield "equal" if verdict.equal else f"DIFFERENT  {verdict.first_difference}"
 
 
+def run(settings: ScoringSettings, names: Names) -> None:
+    """Exits with 0 after a signal, with 1 and the reason after anything unexpected."""
+    log.configure(settings, "scoring")
+    health = health_.Health()
+    with health_.served(health, settings.host, settings.scoring_health_port):
+        _work(settings, names, health)
+
+
 def settings_or_exit() -> ScoringSettings:
     try:
         return load(ScoringSettings, "scoring")
@@ -71,22 +76,22 @@ def settings_or_exit() -> ScoringSettings:
         sys.exit(2)
 
 
-def _work(settings: ScoringSettings, health: health_.Health) -> None:
+def _work(settings: ScoringSettings, names: Names, health: health_.Health) -> None:
     try:
-        partitions = _partitions(settings)
+        partitions = _partitions(settings, names)
     except KafkaError as problem:
         log.get(__name__).error("kafka_not_usable", reason=str(problem))
         sys.exit(1)
-    app = application(settings, health, partitions)
+    app = application(settings, health, names, partitions)
     # The level is only passed so that Faust draws no spinner; the logging is ours.
     worker = faust.Worker(app, loglevel=logging.INFO, quiet=True, override_logging=False, redirect_stdouts=False)
     worker.execute_from_commandline()
 
 
-def _partitions(settings: ScoringSettings) -> int:
+def _partitions(settings: ScoringSettings, names: Names) -> int:
     producer = Producer(settings)
     try:
-        return len(producer.partitions(EVENTS.name))
+        return len(producer.partitions(names.events))
     finally:
         producer.close()
 

@@ -17,8 +17,6 @@ from services.warehouse.flow.store import Store
 from services.warehouse.settings import WarehouseSettings
 
 SCHEMA_WAIT_SECONDS = 60.0
-# After which the partitions of an instance that does not come back go to the others.
-SESSION_SECONDS = 15
 
 
 def serve(settings: WarehouseSettings, feed: Feed, stop: threading.Event) -> None:
@@ -35,15 +33,7 @@ def serve(settings: WarehouseSettings, feed: Feed, stop: threading.Event) -> Non
 
 
 def group_reader(settings: WarehouseSettings, feed: Feed) -> Reader:
-    reader = Reader(
-        settings,
-        feed.group,
-        # Alerts are written in transactions: what was aborted is not for us.
-        isolation_level="read_committed",
-        # An instance that comes back after a crash takes its partitions up at once, instead of waiting until the
-        # group has noticed that its predecessor is gone.
-        group_instance_id=settings.warehouse_instance,
-        session_timeout_ms=SESSION_SECONDS * 1000,
-    )
+    # Alerts are written in transactions: what was aborted is not for us.
+    reader = Reader(settings, feed.group, isolation_level="read_committed")
     reader.subscribe(sorted(feed.targets))
     return reader

@@ -9,9 +9,6 @@ from services.runtime.settings import Port, Settings
 
 class WarehouseSettings(Settings):
     warehouse_health_port: Port = 0
-    warehouse_instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = Field(
-        "1", description="name of this instance: the same over its restarts, another one for each"
-    )
     warehouse_flush_records: Annotated[int, Field(ge=1, le=100_000)] = Field(
         10_000, description="records of one partition that are stored at once"
     )

@@ -103,7 +103,7 @@ class Warehouse:
 
     @contextmanager
     def running(self, instance: str = "1") -> Iterator[Running]:
-        reader = group_reader(self.settings.model_copy(update={"warehouse_instance": instance}), self.feed)
+        reader = group_reader(self.settings.model_copy(update={"instance": instance}), self.feed)
         stop, health = threading.Event(), Health()
         sink = self.sink_on(reader, stop)
         limits = Limits(records=self.settings.warehouse_flush_records, seconds=self.settings.warehouse_flush_seconds)

@@ -100,6 +100,16 @@ def test_what_a_crash_left_uncomputed_is_computed_at_the_next_start(warehouse: W
     assert len(days_of(warehouse)) == 1
 
 
+def test_the_very_first_record_of_the_log_has_a_state(warehouse: Warehouse) -> None:
+    """Position 0 is a position, not the absence of one."""
+    warehouse.write("scores", changed(row(BEGIN, position=0), "pair-0", warehouse.tenant))
+
+    with warehouse.running():
+        eventually(lambda: states_of(warehouse))
+
+    assert list(states_of(warehouse)) == ["pair-0"]
+
+
 def tell_history(warehouse: Warehouse, history: History, chance: random.Random) -> None:
     """Midnight rows of every pair, some facts in between; one pair is paused at the end, one ends."""
     said = []

@@ -8,7 +8,6 @@ import faust
 from mode.supervisors import CrashingSupervisor
 
 from schemas.programs import Profile
-from schemas.topics import EVENTS, SCORING_STATE
 from services.runtime import log
 from services.runtime.health import Health
 from services.scoring.flow.liveness import Liveness
@@ -17,14 +16,14 @@ from services.scoring.flow.recovery import RunSchema, StateTable
 from services.scoring.flow.sequencer import Sequencer, Untyped, scheduler_class
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.flow.worker import Worker, wall_clock
+from services.scoring.names import Names
 
-GROUP = "rapport-scoring"
 QUEUED_RUNS = 8
 
 
-def application(settings: ScoringSettings, health: Health, partitions: int) -> faust.App:
+def application(settings: ScoringSettings, health: Health, names: Names, partitions: int) -> faust.App:
     """`partitions`: of the log, and so of state and scores; fixed when the topics were created."""
-    wiring = _Wiring(settings, health, partitions)
+    wiring = _Wiring(settings, health, names, partitions)
     wiring.connect()
     return wiring.app
 
@@ -32,21 +31,19 @@ def application(settings: ScoringSettings, health: Health, partitions: int) -> f
 class _Wiring:
     """Connects Faust's signals to the worker."""
 
-    def __init__(self, settings: ScoringSettings, health: Health, partitions: int) -> None:
-        self._settings, self._health, self._partitions = settings, health, partitions
-        self._sequencer = Sequencer(EVENTS.name)
+    def __init__(self, settings: ScoringSettings, health: Health, names: Names, partitions: int) -> None:
+        self._settings, self._health, self._names, self._partitions = settings, health, names, partitions
+        self._sequencer = Sequencer(names.events)
         self._liveness = Liveness(settings.scoring_session_seconds)
         profile = Profile(version="default-1")
-        self._worker = Worker(health, metrics(health.metrics), self._liveness, profile)
+        self._worker = Worker(names, metrics(health.metrics), self._liveness, profile)
         self._log = log.get(__name__)
         self.app = self._application()
         self._table = self.app.Table(
             "state",
             schema=RunSchema(),
             partitions=partitions,
-            changelog_topic=self.app.topic(
-                SCORING_STATE.name, schema=RunSchema(), partitions=partitions, internal=True
-            ),
+            changelog_topic=self.app.topic(names.state, schema=RunSchema(), partitions=partitions, internal=True),
             recovery_buffer_size=10,
         )
 
@@ -55,7 +52,7 @@ class _Wiring:
         app.on_partitions_revoked.connect(self._revoked, weak=False)
         app.on_rebalance_complete.connect(self._complete, weak=False)
         # App.topic() ignores maxsize, the class does not.
-        source = app.conf.Topic(app, topics=[EVENTS.name], schema=RunSchema(), maxsize=QUEUED_RUNS)
+        source = app.conf.Topic(app, topics=[self._names.events], schema=RunSchema(), maxsize=QUEUED_RUNS)
         app.agent(source, name="score")(self._score)
         app.timer(1.0, name="tick")(self._tick)
 
@@ -63,7 +60,7 @@ class _Wiring:
         settings = self._settings
         session = settings.scoring_session_seconds
         return faust.App(
-            GROUP,
+            self._names.group,
             broker=[f"kafka://{address}" for address in settings.kafka.split(",")],
             broker_credentials=_credentials(settings),
             store="memory://",
@@ -105,7 +102,7 @@ class _Wiring:
     async def _complete(self, *_arguments: Untyped, **_named: Untyped) -> None:
         """Recovery is over: drop what is no more ours, take what is new, and say where to read on."""
         self._liveness.watch(self.app.consumer)
-        assigned = {tp.partition: tp for tp in self.app.assignor.assigned_actives() if tp.topic == EVENTS.name}
+        assigned = {tp.partition: tp for tp in self.app.assignor.assigned_actives() if tp.topic == self._names.events}
         for number in range(self._partitions):
             if number not in assigned:
                 self._worker.drop(number)
@@ -137,7 +134,7 @@ class _Wiring:
 
     async def _tick(self) -> None:
         consumer = self.app.consumer
-        tps = [tp for tp in self.app.assignor.assigned_actives() if tp.topic == EVENTS.name]
+        tps = [tp for tp in self.app.assignor.assigned_actives() if tp.topic == self._names.events]
         owned = [tp for tp in tps if self._worker.owns(tp.partition)]
         if not owned or self.app.rebalancing:
             return

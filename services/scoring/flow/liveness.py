@@ -1,11 +1,11 @@
-"""When a worker must die rather than go on: it may have lost its partitions, or it has stopped making progress."""
+"""When a worker must die rather than go on: it may have lost its partitions, or it does nothing and says nothing."""
 
 import time
 
 from services.scoring.flow.sequencer import Untyped
 
 STALLED_SECONDS = 60
-"""Lag grows and nothing is applied for this long: a restart is better than a silent stop."""
+"""A partition has records ahead and nothing is applied for this long: a restart is better than a silent stop."""
 
 
 class NotAliveError(Exception):
@@ -13,15 +13,49 @@ class NotAliveError(Exception):
 
 
 class Liveness:
-    """Watches the heartbeats of the group and the progress of the partitions."""
+    """Watches the membership in the group, its heartbeats, and the progress of the partitions. The heartbeats come
+    from the consumer's thread, everything else from the main one."""
 
-    def __init__(self, session_seconds: float) -> None:
-        self._session_seconds = session_seconds
+    def __init__(self, session_seconds: float, join_seconds: float) -> None:
+        """`join_seconds`: so long the group may take to let us in, at the start and at every rebalance."""
+        self._session_seconds, self._join_seconds = session_seconds, join_seconds
         self._heartbeat: float | None = None
+        self._outside_since = time.monotonic()
         self._watched: Untyped = None
-        self._progress: dict[int, tuple[int, int, float]] = {}
+        self._progress: dict[int, tuple[int, float]] = {}
 
-    def watch(self, consumer: Untyped) -> None:
+    def left(self) -> None:
+        """A rebalance began. There are no heartbeats until the group has let us in again."""
+        self._heartbeat, self._outside_since = None, time.monotonic()
+        self._progress.clear()
+
+    def joined(self, consumer: Untyped) -> None:
+        self._watch(consumer)
+        self._heartbeat = time.monotonic()
+
+    def check(self) -> None:
+        """Raises NotAliveError when the broker may have given our partitions to somebody else, or never lets us in:
+        aiokafka gives up on a fatal answer to a join, and says so to nobody."""
+        now = time.monotonic()
+        if self._heartbeat is None and now - self._outside_since > self._join_seconds:
+            raise NotAliveError(f"the group has not let us in for {now - self._outside_since:.0f} s")
+        if self._heartbeat is not None and now - self._heartbeat > self._session_seconds:
+            silent = now - self._heartbeat
+            raise NotAliveError(f"no heartbeat for {silent:.1f} s, the session is {self._session_seconds:g} s")
+
+    def standing(self, partition: int, offset: int, end: int) -> float:
+        """Seconds for which nothing was applied although there are records ahead. Raises NotAliveError when they are
+        too many."""
+        now = time.monotonic()
+        last, since = self._progress.get(partition, (offset, now))
+        if offset != last or offset + 1 >= end:
+            since = now
+        self._progress[partition] = (offset, since)
+        if now - since > STALLED_SECONDS:
+            raise NotAliveError(f"partition {partition} stands at {offset} for {now - since:.0f} s, its end is {end}")
+        return now - since
+
+    def _watch(self, consumer: Untyped) -> None:
         """Notes every heartbeat that the broker acknowledged. aiokafka keeps the time of the last one in a local
         variable, so its coordinator's heartbeat call is wrapped, once per coordinator."""
         coordinator = consumer._thread._ensure_consumer()._coordinator  # noqa: SLF001
@@ -30,31 +64,10 @@ class Liveness:
         self._watched, beat = coordinator, coordinator._do_heartbeat  # noqa: SLF001
 
         async def noted() -> bool:
+            asked = time.monotonic()
             acknowledged: bool = await beat()
-            if acknowledged:
-                self._heartbeat = time.monotonic()
+            if acknowledged and self._heartbeat is not None:
+                self._heartbeat = asked
             return acknowledged
 
         coordinator._do_heartbeat = noted  # noqa: SLF001
-        self._heartbeat = time.monotonic()
-
-    def check_heartbeat(self) -> None:
-        """Raises NotAliveError when the broker may have given our partitions to somebody else."""
-        if self._heartbeat is None:
-            return
-        silent = time.monotonic() - self._heartbeat
-        if silent > self._session_seconds:
-            raise NotAliveError(f"no heartbeat for {silent:.1f} s, the session is {self._session_seconds:g} s")
-
-    def check_progress(self, partition: int, offset: int, end: int) -> None:
-        """Raises NotAliveError when the end moves on and the offset does not."""
-        now = time.monotonic()
-        last_offset, last_end, since = self._progress.get(partition, (offset, end, now))
-        if offset != last_offset or offset + 1 >= end:
-            since, last_end = now, end
-        elif end > last_end and now - since > STALLED_SECONDS:
-            raise NotAliveError(f"partition {partition} stands at {offset} for {now - since:.0f} s, its end is {end}")
-        self._progress[partition] = (offset, last_end, since)
-
-    def forget(self, partition: int) -> None:
-        self._progress.pop(partition, None)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from schemas.events import MENTORING_EVENT, ClockReached
-from schemas.topics import EVENTS, SCORING_STATE
 from services.runtime.kafka import read_to_end
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import Recovery
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
 from services.scoring.domain.partition import Watermark
 from services.scoring.domain.state import State
+from services.scoring.names import Names
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Stored:
         return sorted(name for name, state in self.states.items() if state.is_stale(self.clock_of[name]))
 
 
-def stored(settings: Settings) -> Stored:
+def stored(settings: Settings, names: Names) -> Stored:
     recoveries: dict[int, Recovery] = defaultdict(Recovery)
-    for record in read_to_end(settings, [SCORING_STATE.name]):
+    for record in read_to_end(settings, [names.state]):
         if record.key is not None:
             recoveries[record.partition].add(record.key, record.value)
     states: dict[str, State] = {}
@@ -48,11 +48,11 @@ def stored(settings: Settings) -> Stored:
     return Stored(states, {number: r.watermark for number, r in recoveries.items()}, clock_of)
 
 
-def true_facts(settings: Settings, upto: Mapping[int, Watermark]) -> dict[str, Facts]:
+def true_facts(settings: Settings, names: Names, upto: Mapping[int, Watermark]) -> dict[str, Facts]:
     """All facts of every relationship, from the log up to the watermarks. Records that are no events are none here
     either: they went to quarantine."""
     facts: dict[str, dict[Key, Fact]] = defaultdict(dict)
-    for record in read_to_end(settings, [EVENTS.name]):
+    for record in read_to_end(settings, [names.events]):
         mark = upto.get(record.partition)
         if mark is None or record.offset > mark.offset or record.value is None:
             continue

@@ -1,4 +1,4 @@
-"""Recovery: Faust reads the changelog of newly assigned partitions, our own merge makes states of it."""
+"""Recovery: Faust reads the changelog of the assigned partitions, our own merge makes states of it."""
 
 from collections.abc import Callable, Iterable
 
@@ -26,24 +26,28 @@ class StateTable(faust.Table):  # type: ignore[misc]
     def __init__(self, *args: Untyped, **options: Untyped) -> None:
         super().__init__(*args, **options)
         self._recoveries: dict[int, Recovery] = {}
+        self._problem: Exception | None = None
 
     def take(self, partition: int) -> Recovery:
-        """What was recovered of a partition, merged; nothing is kept here."""
+        """What was recovered of a partition, merged; nothing is kept here. Raises whatever reading it raised."""
+        if self._problem:
+            raise self._problem
         return self._recoveries.pop(partition, Recovery()).finish()
 
-    def drop(self, partition: int) -> None:
-        self._recoveries.pop(partition, None)
-
     def apply_changelog_batch(self, batch: Iterable[Untyped]) -> None:
-        for event in batch:
-            for record in event.value:
-                recovery = self._recoveries.setdefault(record.partition, Recovery())
-                recovery.add(record.key, record.value)
+        try:
+            for event in batch:
+                for record in event.value:
+                    self._recoveries.setdefault(record.partition, Recovery()).add(record.key, record.value)
+        except Exception as problem:  # noqa: BLE001 (raised again by `take`; here Faust would log it and wait for ever)
+            self._problem = problem
 
     async def on_rebalance(
         self, assigned: Untyped, revoked: Untyped, newly_assigned: Untyped, generation_id: int = 0
     ) -> None:
+        """Every partition is read from the beginning, also one that Faust believes we kept: while we were away from
+        the group, somebody else may have written it."""
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
-        for tp in revoked:
-            if tp.topic == self.changelog_topic_name:
-                self.drop(tp.partition)
+        self._recoveries.clear()
+        for tp in assigned:
+            self.app.tables.recovery.revoke(tp)

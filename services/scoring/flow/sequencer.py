@@ -65,11 +65,14 @@ class Sequencer:
         self._next[tp] = offset
         if tp not in self._seeking:
             self._log.warning("rewound", partition=tp.partition, offset=offset)
-            self._seeking[tp] = asyncio.ensure_future(self._seek(tp, seek))
+            self._seeking[tp] = asyncio.ensure_future(self._seek(tp, offset, seek))
 
-    async def _seek(self, tp: Untyped, seek: Seek) -> None:
+    async def _seek(self, tp: Untyped, offset: int, seek: Seek) -> None:
+        """A seek that fails, because a rebalance took the partition, leaves it to the next fetch."""
         try:
-            await seek({tp: self._next[tp]})
+            await seek({tp: offset})
+        except Exception as problem:  # noqa: BLE001 (whatever it was, what is fetched next shows where we are)
+            self._log.warning("seek_failed", partition=tp.partition, offset=offset, reason=repr(problem))
         finally:
             del self._seeking[tp]
 

@@ -16,6 +16,7 @@ from services.scoring.domain.facts import Facts
 from services.scoring.domain.history import History
 from services.scoring.domain.verification import Statement, Verdict, statement
 from services.scoring.flow.log_reading import Stored, stored, true_facts
+from services.scoring.names import Names
 
 SINK_GROUP = "rapport-warehouse"
 RELATIONSHIPS_AT_ONCE = 100
@@ -54,9 +55,9 @@ def verify(settings: Settings, until: int | None, progress: Progress) -> Report:
     """Raises NotVerifiableError, KafkaError, ClickHouseError."""
     for attempt in range(1, ATTEMPTS + 1):
         progress("reading the stored states")
-        before = stored(settings)
+        before = stored(settings, Names())
         report = _compared(settings, before, until, progress)
-        if report.verdict.equal or before.watermarks == stored(settings).watermarks:
+        if report.verdict.equal or before.watermarks == stored(settings, Names()).watermarks:
             return report
         progress(f"the log has grown meanwhile, attempt {attempt} of {ATTEMPTS} is repeated")
     return report
@@ -70,7 +71,7 @@ def _compared(settings: Settings, known: Stored, until: int | None, progress: Pr
     progress("waiting for the warehouse to store what was told")
     _await_sink(settings)
     progress("reading the log")
-    facts = true_facts(settings, known.watermarks)
+    facts = true_facts(settings, Names(), known.watermarks)
     verdict = Verdict()
     stale = set(known.stale)
     warehouse = ClickHouse(settings)

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.programs import Profile
-from schemas.topics import REJECTED, SCORES, SCORING_STATE
 from services.runtime import log
-from services.runtime.health import Health
 from services.scoring.domain import steps
 from services.scoring.domain.bounds import SECOND
 from services.scoring.domain.changelog import Entry, Recovery
@@ -18,6 +16,7 @@ from services.scoring.domain.telling import clock_event, score_event
 from services.scoring.flow.decoding import Refused, decoded
 from services.scoring.flow.liveness import Liveness
 from services.scoring.flow.metrics import Metrics
+from services.scoring.names import Names
 
 ACKNOWLEDGED_WITHIN = 60
 """Seconds that a phase may take; longer, and the process starts afresh."""
@@ -45,8 +44,8 @@ class Owned:
 
 
 class Worker:
-    def __init__(self, health: Health, metrics: Metrics, liveness: Liveness, profile: Profile) -> None:
-        self._health, self._metrics, self._liveness, self._profile = health, metrics, liveness, profile
+    def __init__(self, names: Names, metrics: Metrics, liveness: Liveness, profile: Profile) -> None:
+        self._names, self._metrics, self._liveness, self._profile = names, metrics, liveness, profile
         self._owned: dict[int, Owned] = {}
         self._log = log.get(__name__)
 
@@ -144,7 +143,7 @@ class Worker:
     ) -> None:
         self._liveness.check_heartbeat()
         async with asyncio.timeout(ACKNOWLEDGED_WITHIN):
-            sent = [await producer.send(*_record(write, number)) for write in writes]
+            sent = [await producer.send(*_record(self._names, write, number)) for write in writes]
             for acknowledgement in sent:
                 await acknowledgement
 
@@ -173,17 +172,17 @@ class Worker:
         self._metrics.stale.labels(label).set(stale)
 
 
-def _record(write: steps.Write | Refused | bytes, number: int) -> tuple[Any, ...]:
+def _record(names: Names, write: steps.Write | Refused | bytes, number: int) -> tuple[Any, ...]:
     """Topic, key, value, partition, timestamp, headers, as Faust's producer takes them."""
     match write:
         case Entry():
-            return SCORING_STATE.name, write.key, write.value, number, None, None
+            return names.state, write.key, write.value, number, None, None
         case Refused():
-            return REJECTED.name, write.key, write.value, None, None, write.headers
+            return names.rejected, write.key, write.value, None, None, write.headers
         case bytes():
-            return SCORES.name, None, write, number, None, STRUCTURED
+            return names.scores, None, write, number, None, STRUCTURED
         case _:
-            return SCORES.name, write.relationship.encode(), score_event(write), number, None, STRUCTURED
+            return names.scores, write.relationship.encode(), score_event(write), number, None, STRUCTURED
 
 
 def wall_clock(now: Callable[[], float] = time.time) -> int:

@@ -21,7 +21,7 @@ WITH
 SELECT
     tenant_id, program_id, relationship_id, as_of, health, band, risk, factors, weights, confidence, trend, status,
     started, cadence_days, last_contact, next_session, open_requests, calibrated, profile, position,
-    %(version)s AS version, score.version = 0 AS is_deleted
+    %(version)s AS version, score.status = 'none' AS is_deleted
 FROM touched
 LEFT JOIN
 (

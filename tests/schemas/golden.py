@@ -1,0 +1,91 @@
+"""The golden examples, and how each of them is read."""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from pydantic import TypeAdapter
+
+from schemas.alerts import ALERT_EVENT, AlertEvent
+from schemas.events import MENTORING_EVENT, MentoringEvent
+from schemas.generate import FOLDER as SCHEMAS
+from schemas.generate import RECORDS, models
+from schemas.primitives import Message
+from schemas.scores import SCORE_EVENT, ScoreEvent
+
+FOLDER = SCHEMAS.with_name("examples")
+NAMES = sorted(models())
+EVENTS = [name for name in NAMES if name.endswith(".v1")]
+READERS: Mapping[object, TypeAdapter[Any]] = {
+    MentoringEvent: MENTORING_EVENT,
+    ScoreEvent: SCORE_EVENT,
+    AlertEvent: ALERT_EVENT,
+    **{record: TypeAdapter(record) for record in RECORDS},
+}
+Steps = tuple[str | int, ...]
+
+
+@cache
+def value(name: str) -> bytes:
+    """The value of a record that carries this example."""
+    return (FOLDER / f"{name}.json").read_bytes()
+
+
+def example(name: str) -> Any:  # noqa: ANN401 (JSON)
+    return json.loads(value(name))
+
+
+def named(*unions: object) -> list[str]:
+    """The names of the examples of these unions."""
+    return [name for name in NAMES if _union(name) in unions]
+
+
+@cache
+def reader(name: str) -> TypeAdapter[Any]:
+    """Of the union that the event belongs to: what every consumer validates with."""
+    return READERS[_union(name)]
+
+
+def read(name: str) -> Message:
+    message: Message = reader(name).validate_json(value(name))
+    return message
+
+
+@cache
+def json_schema(name: str) -> Draft202012Validator:
+    return Draft202012Validator(json.loads((SCHEMAS / f"{name}.json").read_bytes()))
+
+
+def leaves(tree: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:  # noqa: ANN401 (JSON)
+    """Every single value with its path."""
+    if not isinstance(tree, dict | list):
+        yield path, tree
+        return
+    for step, below in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        yield from leaves(below, (*path, step))
+
+
+def nodes(tree: Any, path: Steps = ()) -> Iterator[Steps]:  # noqa: ANN401 (JSON)
+    """The path of every object."""
+    if isinstance(tree, dict):
+        yield path
+    if isinstance(tree, dict | list):
+        for step, below in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield from nodes(below, (*path, step))
+
+
+def put(tree: Any, path: Steps, changed: object) -> Any:  # noqa: ANN401 (JSON)
+    """A copy in which the value at the path is another one."""
+    if not path:
+        return changed
+    copy: Any = tree.copy()
+    step, *rest = path
+    copy[step] = put(copy[step], tuple(rest), changed) if rest else changed
+    return copy
+
+
+def _union(name: str) -> object:
+    model = models()[name]
+    return next(union for union in READERS if union is model or model in getattr(union, "__args__", ()))

@@ -1,0 +1,134 @@
+"""The golden examples as the services read them: services meet in topics, and here."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.alerts import AlertEvent, Delivery
+from schemas.events import EVENT_TYPES, MentoringEvent, to_json
+from schemas.programs import Programme
+from schemas.scores import ScoreEvent
+from schemas.tokens import Token
+from schemas.topics import ALERTS, EVENTS, SCORES, Topic
+from services.ingest.domain.admission import admit
+from services.ingest.domain.clock import Clock
+from services.ingest.domain.scope import Scope, scope_of
+from services.ingest.domain.verdict import Admitted
+from services.ingest.program_file import read_programs
+from services.notify.domain.desk import Desk
+from services.notify.domain.message import WebhookMessage, body
+from services.notify.domain.outbox import Outbox
+from services.notify.domain.rules import RULES
+from services.notify.domain.watch import Judge
+from services.scoring.domain.facts import KIND_OF_TYPE, facts_of
+from services.warehouse.domain.record import Ignored, Place, Row
+from services.warehouse.domain.target import FEED
+from tests.schemas.golden import example, named, read, value
+
+CATALOGUE = named(MentoringEvent)
+OF_RELATIONSHIP = [name for name in CATALOGUE if name != "clock.reached.v1"]
+SCORED = {name.removeprefix("mentoring.") for name in KIND_OF_TYPE}
+AFTER_ALL = Clock(datetime(2027, 1, 1, tzinfo=UTC), "log")
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_ingest_admits_it_and_changes_nothing_but_when_it_was_recorded(name: str) -> None:
+    given = example(name)
+    scope = Scope("acme", frozenset({given["source"]}), frozenset({"spruce"}), admin=True)
+
+    verdict = admit(given, scope, AFTER_ALL)
+
+    assert isinstance(verdict, Admitted)
+    assert json.loads(to_json(verdict.event)) == given | {"recordedtime": given["time"]}
+
+
+def test_ingest_lets_the_token_speak_for_its_sources() -> None:
+    token: Any = read("token")
+    assert isinstance(token, Token)
+
+    verdict = admit(example("session.held.v1"), scope_of(token), AFTER_ALL)
+
+    assert isinstance(verdict, Admitted)
+
+
+def test_ingest_reads_the_programme_from_a_file(tmp_path: Path) -> None:
+    programme: Any = read("programme")
+    assert isinstance(programme, Programme)
+    file = tmp_path / "spruce.json"
+    file.write_bytes(value("programme"))
+
+    found = read_programs(file, programme.recordedtime)
+
+    assert found == [programme]
+
+
+@pytest.mark.parametrize("name", OF_RELATIONSHIP)
+def test_scoring_takes_a_fact_or_a_mark_from_what_it_scores_and_nothing_else(name: str) -> None:
+    event: Any = read(name)
+
+    facts = facts_of(event, position=7)
+
+    assert len(facts) == (name in SCORED | {"event.retracted.v1"})
+
+
+def test_scoring_finds_the_fact_that_the_retraction_names() -> None:
+    retraction: Any = read("event.retracted.v1")
+    missed: Any = read("session.missed.v1")
+
+    assert facts_of(retraction, position=8).keys() == facts_of(missed, position=7).keys()
+
+
+@pytest.mark.parametrize(
+    ("topic", "name"),
+    [
+        *((EVENTS, name) for name in CATALOGUE),
+        *((SCORES, name) for name in named(ScoreEvent)),
+        *((ALERTS, name) for name in named(AlertEvent)),
+    ],
+    ids=lambda given: given if isinstance(given, str) else "",
+)
+def test_the_warehouse_makes_a_row_of_it_or_says_why_not(topic: Topic, name: str) -> None:
+    target = FEED.targets[topic.name]
+    no_row = {"clock.reached.v1": "clock", "clock.advanced.v1": "clock", "delivery.changed.v1": "delivery"}
+
+    outcome = target.read(value(name), Place(partition=3, offset=42))
+
+    if name in no_row:
+        assert outcome == Ignored(no_row[name])
+    else:
+        assert isinstance(outcome, Row)
+        assert len(outcome.values) == len(target.columns)
+
+
+def test_notify_watches_the_pair_of_a_score_and_follows_the_clock() -> None:
+    desk = Desk(Judge(RULES, "wall"), {}, None)
+    changed, corrected, advanced = (
+        read(name) for name in ("score.changed.v1", "score.corrected.v1", "clock.advanced.v1")
+    )
+
+    happened = [told for event in (changed, corrected, advanced) for told in desk.take(event)]  # type: ignore[arg-type]
+
+    assert happened == []
+    assert desk.watches("acme", "rel-4F2")
+    assert desk.clock == advanced.time  # type: ignore[attr-defined]
+
+
+def test_notify_hands_out_the_delivery_when_it_is_due_and_says_what_the_alert_says() -> None:
+    delivery: Any = read("delivery")
+    assert isinstance(delivery, Delivery)
+    outbox = Outbox()
+    outbox.add(delivery)
+
+    handed = outbox.hand_out(delivery.due_at, 1)
+    message = WebhookMessage.model_validate_json(body(delivery, None))
+
+    assert handed == [delivery]
+    assert message.data.summary == delivery.alert.summary
+    assert message.data.dedup_key == delivery.dedup_key
+
+
+def test_every_type_of_the_catalogue_is_tried_here() -> None:
+    assert {f"mentoring.{name}" for name in CATALOGUE} == set(EVENT_TYPES)

@@ -1,0 +1,109 @@
+"""What was told and stored, compared with what the log says."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from schemas.events import MENTORING_EVENT, ClockReached
+from schemas.scores import SCORE_EVENT, ClockAdvanced
+from services.runtime.kafka import read_to_end
+from services.scoring.domain import layout
+from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
+from services.scoring.domain.history import History
+from services.scoring.domain.memory import trimmed
+from services.scoring.domain.partition import Emission, Watermark
+from services.scoring.domain.telling import score_event
+from services.scoring.flow.log_reading import Stored, stored
+from tests.scoring.building import PROFILE
+from tests.scoring.flow.harness import Scoring
+
+Scores = dict[int, Any]
+"""{as_of: the score as it is told}, as JSON."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """`relationships` and `rows` were compared and are equal; `stale` ones wait for a heal, their rows were not."""
+
+    relationships: int
+    rows: int
+    stale: frozenset[str]
+
+
+def compare(scoring: Scoring) -> Found:
+    """Asserts that states, rows and watermarks are what an ordered reading of the log gives."""
+    facts, ends = _log(scoring)
+    kept = stored(scoring.settings, scoring.names)
+    assert {number: mark.offset + 1 for number, mark in kept.watermarks.items()} == ends, (
+        "a partition is not at its end"
+    )
+    _compare_states(facts, kept)
+    stale = frozenset(kept.stale)
+    told = _told(scoring)
+    rows = 0
+    for name in sorted(facts.keys() - stale):
+        true = _true(name, facts[name], kept)
+        assert told.get(name, {}) == true, _first_difference(name, told.get(name, {}), true)
+        rows += len(true)
+    assert not told.keys() - facts.keys(), "rows of relationships that are not on the log"
+    return Found(len(facts), rows, stale)
+
+
+def _log(scoring: Scoring) -> tuple[dict[str, Facts], dict[int, int]]:
+    """All facts by relationship in log order, and the ends of the partitions."""
+    facts: dict[str, dict[Key, Fact]] = defaultdict(dict)
+    ends: dict[int, int] = {}
+    for record in read_to_end(scoring.settings, [scoring.names.events]):
+        ends[record.partition] = record.offset + 1
+        try:
+            event = MENTORING_EVENT.validate_json(record.value or b"")
+        except ValidationError:
+            continue
+        if not isinstance(event, ClockReached):
+            merge_into(facts[event.partitionkey], facts_of(event, record.offset))
+    return {name: found for name, found in facts.items() if found}, ends
+
+
+def _compare_states(facts: Mapping[str, Facts], kept: Stored) -> None:
+    assert kept.states.keys() == facts.keys()
+    for name, found in facts.items():
+        expected = layout.facts_bytes(trimmed(found))
+        assert layout.facts_bytes(kept.states[name].facts) == expected, f"the facts of {name} are not those of the log"
+
+
+def _told(scoring: Scoring) -> dict[str, Scores]:
+    """What a sink holds: of each instant the greatest position, of equal ones the last, and deletions applied."""
+    newest: dict[tuple[str, str], Any] = {}
+    for record in read_to_end(scoring.settings, [scoring.names.scores]):
+        event = SCORE_EVENT.validate_json(record.value or b"")
+        if isinstance(event, ClockAdvanced):
+            continue
+        data = json.loads(record.value or b"")["data"]
+        place = event.partitionkey, data["as_of"]
+        if place not in newest or data["position"] >= newest[place]["position"]:
+            newest[place] = data
+    rows: dict[str, Scores] = defaultdict(dict)
+    for (name, as_of), data in newest.items():
+        if not data["deleted"]:
+            rows[name][as_of] = data["score"]
+    return rows
+
+
+def _true(name: str, facts: Facts, kept: Stored) -> Scores:
+    rows = History(facts, PROFILE).rows(-1, kept.clock_of[name])
+    emissions = [Emission(name, "p", at, 0, row, changed=True, trigger=None) for at, row in rows.items()]
+    told = [json.loads(score_event(emission))["data"] for emission in emissions]
+    return {data["as_of"]: data["score"] for data in told}
+
+
+def _first_difference(name: str, told: Scores, true: Scores) -> str:
+    at = min(at for at in told.keys() | true.keys() if told.get(at) != true.get(at))
+    return f"{name} at {at}: told {told.get(at)}, true {true.get(at)}"
+
+
+def watermarks(scoring: Scoring) -> Mapping[int, Watermark]:
+    return stored(scoring.settings, scoring.names).watermarks

@@ -1,0 +1,163 @@
+"""Scoring as processes on the topics of one test: feed the log, start and kill workers, wait until all is applied."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from deploy.local.ports import free_port
+from services.runtime.kafka import Producer
+from services.runtime.settings import Settings
+from services.scoring.names import Names
+from tests.receiver import eventually
+from tests.scoring.flow.long_log import Keyed, clock_reached, slices
+
+ROOT = Path(__file__).parents[3]
+PARTITIONS = 4
+_GAUGE = re.compile(r'^rapport_scoring_(\w+)\{partition="(\d+)"\} (\S+)$', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process of the service."""
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+    log: Path
+
+    def end(self, number: int = signal.SIGTERM, within: float = 15) -> tuple[int, float]:
+        """The exit code after the signal, and the seconds it took."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        return self.process.wait(within), time.monotonic() - began
+
+    def said(self, event: str) -> int:
+        return self.log.read_text().count(f'"event": "{event}"')
+
+    def errors(self) -> list[str]:
+        return [line for line in self.log.read_text().splitlines() if '"level": "error"' in line]
+
+    def gauges(self) -> dict[int, dict[str, float]]:
+        """{partition: {name: value}} of the partitions it owns; nothing while it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=2) as answer:
+                text = answer.read().decode()
+        except OSError:
+            return {}
+        found: dict[int, dict[str, float]] = {}
+        for name, partition, value in _GAUGE.findall(text):
+            found.setdefault(int(partition), {})[name] = float(value)
+        return found
+
+    def is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def owns(self, *partitions: int) -> bool:
+        return self.is_ready() and set(self.gauges()) == set(partitions)
+
+
+@dataclass
+class Scoring:
+    """The topics of one test and the processes on them; whatever still runs at its end is killed."""
+
+    settings: Settings
+    names: Names
+    folder: Path
+    services: list[Service] = field(default_factory=list)
+
+    def start(self, **environ: str) -> Service:
+        number = len(self.services)
+        log = self.folder / f"scoring-{number}.log"
+        port = free_port({service.port for service in self.services})
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, str(ROOT / "tests/scoring/flow/run_service.py"), self.names.group],
+                cwd=ROOT,
+                env=self._environ(port) | environ,
+                stdout=stderr,
+                stderr=stderr,
+            )
+        self.services.append(Service(process, port, log))
+        return self.services[-1]
+
+    def feed(self, records: Sequence[Keyed]) -> None:
+        producer = Producer(self.settings)
+        sent = [producer.send(self.names.events, key, value) for key, value in records]
+        producer.flush()
+        for acknowledgement in sent:
+            acknowledgement.get(10)
+        producer.close()
+
+    @contextmanager
+    def feeding(self, records: Sequence[Keyed], count: int, pause: float) -> Iterator[threading.Thread]:
+        """Feeds so many at a time while the block runs, and the rest before it ends."""
+        pauses = threading.Event()
+
+        def work() -> None:
+            for some in slices(records, count):
+                self.feed(some)
+                pauses.wait(pause)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield thread
+        finally:
+            pauses.set()
+            thread.join(60)
+
+    def reach(self, clock: datetime) -> None:
+        """Ends the log on every partition."""
+        producer = Producer(self.settings)
+        sent = [producer.send(self.names.events, None, clock_reached(clock), partition=n) for n in range(PARTITIONS)]
+        producer.flush()
+        for acknowledgement in sent:
+            acknowledgement.get(10)
+        producer.close()
+
+    def await_clock(self, clock: datetime, seconds: float = 60) -> None:
+        """Returns when every partition is applied up to this end of the log."""
+        reached = {number: clock.timestamp() for number in range(PARTITIONS)}
+        eventually(lambda: self._clocks() == reached, seconds, f"the clock {clock}")
+
+    def stop(self) -> None:
+        for service in self.services:
+            if service.process.poll() is None:
+                service.process.send_signal(signal.SIGKILL)
+            service.process.wait(10)
+
+    def _clocks(self) -> dict[int, float]:
+        gauges = [service.gauges() for service in self.services if service.process.poll() is None]
+        return {
+            number: values["clock_seconds"]
+            for owned in gauges
+            for number, values in owned.items()
+            if values["lag"] == 0 and "clock_seconds" in values
+        }
+
+    def _environ(self, port: int) -> Mapping[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "RAPPORT_KAFKA": self.settings.kafka,
+            "RAPPORT_CLOCK": "log",
+            "RAPPORT_LOG_FORMAT": "json",
+            "RAPPORT_INSTANCE": "one",
+            "RAPPORT_SCORING_SESSION_SECONDS": "3",
+            "RAPPORT_SCORING_HEALTH_PORT": str(port),
+            "RAPPORT_SCORING_DATADIR": str(self.folder / "faust"),
+            "DRILL_RUN_LENGTH": "20",
+        }
