@@ -24,7 +24,9 @@ COMMANDS = {
         "deploy.local.commands", "demo_", "local", "the same with two years of sample history, on the log's clock"
     ),
     "topics": Command("services.topics.__main__", "main", None, "create the Kafka topics from the registry"),
-    "programs": Command("services.ingest.programs", "programs", "ingest", "programmes and how they are scored"),
+    "programs": Command(
+        "services.ingest.commands.programs", "programs", "ingest", "programmes and how they are scored"
+    ),
     "ingest": Command("services.ingest.__main__", "main", "ingest", "the gateway, its tokens, programmes and imports"),
     "scoring": Command(
         "services.scoring.__main__", "main", "scoring", "events to scores, and the check of scores against the log"

@@ -5,10 +5,10 @@ import sys
 import click
 
 from services.ingest import service
+from services.ingest.commands.programs import programs
+from services.ingest.commands.token_command import token
 from services.ingest.importing.command import import_events
-from services.ingest.programs import programs
 from services.ingest.settings import IngestSettings
-from services.ingest.token_command import token
 from services.runtime import log
 from services.runtime.settings import SettingsError, describe, load
 from services.runtime.stop import on_signal

@@ -9,17 +9,17 @@ from functools import partial
 
 from schemas.topics import RAW_CLOUDEVENTS, REJECTED, TOKENS
 from services.ingest.domain.clock import Clock
+from services.ingest.flow.intake import Intake
+from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.raw import GROUP, RawEvents
+from services.ingest.flow.readiness import Readiness
+from services.ingest.flow.recorder import Recorder
+from services.ingest.flow.together import run_together
+from services.ingest.flow.tokens import TokenFollower, TokenTable
 from services.ingest.gateway.app import create_app
 from services.ingest.gateway.endpoint import EventsEndpoint
 from services.ingest.gateway.server import listen, run_server
-from services.ingest.intake import Intake
-from services.ingest.metrics import Metrics
-from services.ingest.raw import GROUP, RawEvents
-from services.ingest.readiness import Readiness
-from services.ingest.recorder import Recorder
 from services.ingest.settings import IngestSettings
-from services.ingest.together import run_together
-from services.ingest.tokens import TokenFollower, TokenTable
 from services.runtime import log
 from services.runtime.health import Health, served
 from services.runtime.kafka import KafkaError, Producer, Reader, reading

@@ -7,8 +7,8 @@ import click
 from schemas.alerts import Delivery
 from schemas.programs import WatchLevels
 from services.notify.domain.rules import RULES, describe, problems
+from services.notify.flow.restore import OPEN_STATES, read_deliveries
 from services.notify.names import Names
-from services.notify.restore import OPEN_STATES, read_deliveries
 from services.notify.service import serve as serve_until
 from services.notify.settings import NotifySettings
 from services.runtime import log

@@ -10,19 +10,19 @@ from schemas.primitives import Instant
 from services.notify.channels.channel import Channel
 from services.notify.channels.log import LogChannel
 from services.notify.channels.webhook import WebhookChannel
-from services.notify.deciding import Deciding
-from services.notify.dispatch import Dispatch, Surroundings
 from services.notify.domain.rules import RULES
 from services.notify.domain.watch import Judge
-from services.notify.flow import Flow
-from services.notify.holding import Holding
-from services.notify.journal import COMMIT_SECONDS, Journal
-from services.notify.metrics import Metrics
+from services.notify.flow.deciding import Deciding
+from services.notify.flow.dispatch import Dispatch, Surroundings
+from services.notify.flow.holding import Holding
+from services.notify.flow.journal import COMMIT_SECONDS, Journal
+from services.notify.flow.metrics import Metrics
+from services.notify.flow.report import Report
+from services.notify.flow.restore import restored
+from services.notify.flow.rounds import Flow
+from services.notify.flow.watchdog import bounded
 from services.notify.names import Names
-from services.notify.report import Report
-from services.notify.restore import restored
 from services.notify.settings import NotifySettings
-from services.notify.watchdog import bounded
 from services.runtime import log
 from services.runtime.health import Health, served
 from services.runtime.kafka import Producer, Reader

@@ -18,7 +18,7 @@ from deploy.local.ports import free_port
 from schemas.tokens import Token
 from schemas.topics import TOKENS, TOPICS
 from services.ingest import service
-from services.ingest.console import write
+from services.ingest.commands.console import write
 from services.ingest.domain.secret import hashed, secret_of
 from services.ingest.settings import IngestSettings
 from services.runtime.kafka import Record, create_topics, reading

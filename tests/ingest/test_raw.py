@@ -5,7 +5,7 @@ import pytest
 
 from schemas.events import MENTORING_EVENT
 from schemas.topics import EVENTS, RAW_CLOUDEVENTS, REJECTED
-from services.ingest.quarantine import MOST_BYTES_KEPT
+from services.ingest.flow.quarantine import MOST_BYTES_KEPT
 from services.runtime.kafka import Producer, Record
 from services.runtime.settings import Settings
 from tests.ingest.conftest import Gateway, Log, event, eventually

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from schemas.tokens import Token
 from schemas.topics import TOKENS
 from services.ingest.domain.secret import hashed, secret_of
-from services.ingest.tokens import TokenTable
+from services.ingest.flow.tokens import TokenTable
 from services.runtime.kafka import Record
 
 SECRET = secret_of("a", "00")

@@ -15,8 +15,8 @@ from deploy.local.kafka import LocalKafka
 from schemas.alerts import ALERT_EVENT, AlertEvent, Delivery
 from schemas.events import partition_key, to_json
 from schemas.scores import ScoreEvent
+from services.notify.flow.restore import read_deliveries
 from services.notify.names import Names
-from services.notify.restore import read_deliveries
 from services.runtime.kafka import Producer, create_topics, read_to_end
 from services.runtime.settings import Settings
 from tests.notify.run_service import names

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from schemas.alerts import Alert
-from services.notify.restore import read_deliveries
+from services.notify.flow.restore import read_deliveries
 from tests.notify.building import Pair, clock, day, hour
 from tests.notify.conftest import Notify
 from tests.receiver import Call, Receiver, eventually

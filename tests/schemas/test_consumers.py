@@ -13,11 +13,11 @@ from schemas.programs import Programme
 from schemas.scores import ScoreEvent
 from schemas.tokens import Token
 from schemas.topics import ALERTS, EVENTS, SCORES, Topic
+from services.ingest.commands.program_file import read_programs
 from services.ingest.domain.admission import admit
 from services.ingest.domain.clock import Clock
 from services.ingest.domain.scope import Scope, scope_of
 from services.ingest.domain.verdict import Admitted
-from services.ingest.program_file import read_programs
 from services.notify.domain.desk import Desk
 from services.notify.domain.message import WebhookMessage, body
 from services.notify.domain.outbox import Outbox

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from starlette.responses import JSONResponse
 
 from services.ingest.domain.verdict import Rejected
+from services.ingest.flow.intake import Outcome
 from services.ingest.gateway.problem import STATUS, ProblemError, listed, rejection
-from services.ingest.intake import Outcome
 
 ACCEPTED = 202
 MIXED = 207

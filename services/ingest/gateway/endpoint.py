@@ -10,14 +10,14 @@ from starlette.responses import Response
 from schemas.tokens import Token
 from services.ingest.domain.scope import scope_of
 from services.ingest.domain.verdict import Rejected
+from services.ingest.flow.intake import Intake, Outcome, UnavailableError
+from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.tokens import TokenTable
 from services.ingest.gateway import problem
 from services.ingest.gateway.answers import answer_batch, answer_single
 from services.ingest.gateway.body import may_go_on, read_body
 from services.ingest.gateway.content import media_type, read_content
 from services.ingest.gateway.problem import ProblemError
-from services.ingest.intake import Intake, Outcome, UnavailableError
-from services.ingest.metrics import Metrics
-from services.ingest.tokens import TokenTable
 from services.runtime import log
 
 RETRY_AFTER_SECONDS = 5

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import httpx
 
-from services.ingest.console import command_settings, explained
+from services.ingest.commands.console import command_settings, explained
 from services.ingest.importing.final_clock import report_clock, source_of
 from services.ingest.importing.lines import STDIN, Line, LinesFile, batches
 from services.ingest.importing.progress import shown

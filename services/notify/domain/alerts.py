@@ -12,7 +12,7 @@ from services.notify.domain.reasons import reasons
 from services.notify.domain.watch import Happened
 from services.notify.domain.wording import next_step, summary
 
-SOURCE = "rapport/notify"
+SOURCE = "/rapport/notify"
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from schemas.primitives import to_rfc3339
 from schemas.tokens import Token
 from schemas.topics import TOKENS
-from services.ingest.console import command_settings, explained, in_words, write
+from services.ingest.commands.console import command_settings, explained, in_words, write
 from services.ingest.domain.secret import hashed, secret_of
+from services.ingest.flow.tokens import read_tokens
 from services.ingest.settings import IngestSettings
-from services.ingest.tokens import read_tokens
 
 RANDOM_BYTES = 32
 

@@ -9,8 +9,8 @@ from schemas.primitives import Instant
 from schemas.scores import SCORE_EVENT, ScoreEvent
 from services.notify.domain.alerts import alert_changed
 from services.notify.domain.desk import Desk, Touched
-from services.notify.intake import Polled
-from services.notify.metrics import Metrics
+from services.notify.flow.intake import Polled
+from services.notify.flow.metrics import Metrics
 from services.runtime import log
 from services.runtime.breaker import Breaker
 from services.runtime.kafka import Record

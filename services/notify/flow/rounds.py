@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import chain
 
 from schemas.alerts import Delivery, DeliveryChanged
-from services.notify.deciding import Deciding
-from services.notify.dispatch import Dispatch
 from services.notify.domain.alerts import delivery_changed, planned
-from services.notify.holding import Holding
-from services.notify.intake import BUSY_SECONDS, IDLE_SECONDS, gathered
-from services.notify.journal import Entry, Journal
-from services.notify.report import Backlog, Report
+from services.notify.flow.deciding import Deciding
+from services.notify.flow.dispatch import Dispatch
+from services.notify.flow.holding import Holding
+from services.notify.flow.intake import BUSY_SECONDS, IDLE_SECONDS, gathered
+from services.notify.flow.journal import Entry, Journal
+from services.notify.flow.report import Backlog, Report
 from services.runtime.kafka import Committed, Reader
 
 

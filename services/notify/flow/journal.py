@@ -8,8 +8,8 @@ from schemas.events import to_json
 from services.notify.domain import record
 from services.notify.domain.desk import Touched
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord
+from services.notify.flow.watchdog import bounded
 from services.notify.names import Names
-from services.notify.watchdog import bounded
 from services.runtime.kafka import Committed, Partition, Producer, Reader
 
 COMMIT_SECONDS = 30.0

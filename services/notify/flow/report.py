@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.alerts import AlertChanged, Delivery
-from services.notify.intake import Polled
-from services.notify.metrics import Metrics
+from services.notify.flow.intake import Polled
+from services.notify.flow.metrics import Metrics
 from services.runtime import log
 from services.runtime.health import Health
 

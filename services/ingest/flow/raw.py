@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
-from services.ingest.acknowledged import all_of
 from services.ingest.domain.admission import admit
 from services.ingest.domain.clock import Clock
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.strict_json import read_json
 from services.ingest.domain.verdict import Rejected, Verdict, rejected
-from services.ingest.metrics import Metrics
-from services.ingest.quarantine import quarantine
-from services.ingest.recorder import Recorder
+from services.ingest.flow.acknowledged import all_of
+from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.quarantine import quarantine
+from services.ingest.flow.recorder import Recorder
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Record
 from services.runtime.loop import Batch, TryLaterError
 

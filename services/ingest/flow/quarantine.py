@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from schemas.topics import REJECTED
-from services.ingest.acknowledged import acknowledged
 from services.ingest.domain.verdict import Rejected
+from services.ingest.flow.acknowledged import acknowledged
 from services.runtime.kafka import Producer, Record
 
 # A broker takes 1 MiB by default, headers included. Whatever is larger is no event and is cut.

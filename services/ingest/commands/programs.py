@@ -9,10 +9,10 @@ import click
 from schemas.events import partition_key
 from schemas.programs import Programme
 from schemas.topics import PROGRAMS
-from services.ingest.console import command_settings, explained, write
+from services.ingest.commands.console import command_settings, explained, write
+from services.ingest.commands.program_file import Faulty, UnreadableError, read_programs
 from services.ingest.domain.profile_versions import is_same, violations
 from services.ingest.domain.verdict import Problem
-from services.ingest.program_file import Faulty, UnreadableError, read_programs
 from services.ingest.settings import IngestSettings
 from services.runtime.kafka import read_to_end
 

@@ -8,10 +8,10 @@ from queue import SimpleQueue
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.channels.channel import Channel
-from services.notify.couriers import Brought, Courier, taken
 from services.notify.domain.alerts import Destination
 from services.notify.domain.attempts import refused, settled, started
 from services.notify.domain.outbox import Outbox
+from services.notify.flow.couriers import Brought, Courier, taken
 
 MOST_IN_HANDS = 50
 """Deliveries of a destination that are started at once. All of them are sent again after a crash."""

@@ -5,12 +5,12 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from services.ingest.acknowledged import all_of
 from services.ingest.domain.admission import admit
 from services.ingest.domain.clock import Clock
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Rejected
-from services.ingest.recorder import Receipt, Recorder
+from services.ingest.flow.acknowledged import all_of
+from services.ingest.flow.recorder import Receipt, Recorder
 from services.runtime.kafka import KafkaError
 
 # A stop ends a wait for the broker within this; the process has 2 s in all.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from schemas.events import MentoringEvent, to_json
 from schemas.topics import EVENTS
-from services.ingest.acknowledged import acknowledged, all_of
 from services.ingest.domain.identity import content, identity
 from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.flow.acknowledged import acknowledged, all_of
 from services.runtime.kafka import Headers, Producer
 
 STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)

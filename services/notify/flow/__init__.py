@@ -1,0 +1,1 @@
+"""How notify moves: score events in, one transaction a round, deliveries out."""

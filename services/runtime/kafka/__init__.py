@@ -1,0 +1,24 @@
+"""Typed doors to kafka-python, which is imported nowhere else."""
+
+from kafka.errors import KafkaError
+
+from services.runtime.kafka.options import client_options
+from services.runtime.kafka.producer import Producer, Sent
+from services.runtime.kafka.reader import Reader, read_to_end, reading
+from services.runtime.kafka.records import Committed, Headers, Partition, Record
+from services.runtime.kafka.topics import create_topics
+
+__all__ = [
+    "Committed",
+    "Headers",
+    "KafkaError",
+    "Partition",
+    "Producer",
+    "Reader",
+    "Record",
+    "Sent",
+    "client_options",
+    "create_topics",
+    "read_to_end",
+    "reading",
+]

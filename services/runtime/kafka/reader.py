@@ -1,0 +1,131 @@
+"""Reading: consumers that commit by hand, and topics read to their end."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from kafka import KafkaConsumer
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
+
+from services.runtime.kafka.options import client_options
+from services.runtime.kafka.records import Committed, Partition, Record, offsets_and_metadata, topic_partition
+from services.runtime.settings import Settings
+
+
+class Reader:
+    """A consumer that commits by hand, for one thread. With `assign` it reads what it is told and shares with nobody;
+    with `subscribe` it is a member of its group."""
+
+    def __init__(self, settings: Settings, group: str | None, **options: Any) -> None:  # noqa: ANN401
+        defaults: dict[str, Any] = {
+            "group_id": group,
+            "group_instance_id": f"{group}-{settings.instance}" if settings.instance and group else None,
+            # So long the partitions of a dead member wait for it; under an instance name it takes them up at once.
+            "session_timeout_ms": 10_000,
+            "enable_auto_commit": False,
+            "auto_offset_reset": "earliest",
+            "max_poll_records": 5_000,
+            "fetch_max_wait_ms": 100,
+            "allow_auto_create_topics": False,
+            "metrics_enabled": False,
+            "partition_assignment_strategy": [CooperativeStickyAssignor],
+        }
+        self._client = KafkaConsumer(**(client_options(settings) | defaults | options))
+
+    def subscribe(self, topics: Sequence[str]) -> None:
+        self._client.subscribe(list(topics))
+
+    def assign(self, topics: Sequence[str]) -> list[Partition]:
+        """Takes every partition of the topics. Raises KafkaError if one does not exist."""
+        partitions = [Partition(t, n) for t in topics for n in sorted(self._partition_numbers(t))]
+        self._client.assign(list(map(topic_partition, partitions)))
+        return partitions
+
+    def _partition_numbers(self, topic: str) -> set[int]:
+        numbers = self._client.partitions_for_topic(topic)
+        if not numbers:
+            raise KafkaError(f"there is no topic {topic}: run `rapport topics create`")
+        return set(numbers)
+
+    def assignment(self) -> set[Partition]:
+        return {Partition(tp.topic, tp.partition) for tp in self._client.assignment()}
+
+    def poll(self, timeout: float, most: int | None = None) -> dict[Partition, list[Record]]:
+        """What has arrived, by partition, in offset order; empty after `timeout` seconds."""
+        polled = self._client.poll(timeout_ms=round(timeout * 1000), max_records=most)
+        return {Partition(tp.topic, tp.partition): [_record(r) for r in rs] for tp, rs in polled.items() if rs}
+
+    def position(self, partition: Partition) -> int:
+        return int(self._client.position(topic_partition(partition)))
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        self._client.seek(topic_partition(partition), offset)
+
+    def pause(self, partitions: Sequence[Partition]) -> None:
+        self._client.pause(*map(topic_partition, partitions))
+
+    def resume(self, partitions: Sequence[Partition]) -> None:
+        self._client.resume(*map(topic_partition, partitions))
+
+    def committed(self, partition: Partition) -> Committed | None:
+        found = self._client.committed(topic_partition(partition), metadata=True)
+        return None if found is None else Committed(found.offset, found.metadata or "")
+
+    def commit(self, offsets: Mapping[Partition, Committed]) -> bool:
+        """False during a rebalance: afterwards the partitions are still ours, or their new owner repeats the work."""
+        try:
+            self._client.commit(offsets_and_metadata(offsets), timeout_ms=15_000)
+        except (CommitFailedError, RebalanceInProgressError):
+            return False
+        return True
+
+    def end_offsets(self, partitions: Sequence[Partition], timeout: float = 15) -> dict[Partition, int]:
+        found = self._client.end_offsets(list(map(topic_partition, partitions)), timeout_ms=round(timeout * 1000))
+        return {Partition(tp.topic, tp.partition): offset for tp, offset in found.items()}
+
+    def beginning_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        found = self._client.beginning_offsets(list(map(topic_partition, partitions)), timeout_ms=15_000)
+        return {Partition(tp.topic, tp.partition): offset for tp, offset in found.items()}
+
+    def lag(self) -> int:
+        """Records between what was read and the end of the assigned partitions, as the last fetches told; before the
+        first fetch the broker is asked."""
+        assigned = self._client.assignment()
+        ends = {tp: self._client.highwater(tp) for tp in assigned}
+        unknown = [tp for tp, end in ends.items() if end is None]
+        if unknown:
+            ends |= self._client.end_offsets(unknown, timeout_ms=5_000)
+        return sum(max(0, end - self._client.position(tp)) for tp, end in ends.items())
+
+    def group_metadata(self) -> Any:  # noqa: ANN401 (kafka-python's own token for send_offsets_to_transaction)
+        return self._client.group_metadata()
+
+    def close(self) -> None:
+        self._client.close(autocommit=False)
+
+
+@contextmanager
+def reading(settings: Settings, topics: Sequence[str], **options: Any) -> Iterator[Reader]:  # noqa: ANN401
+    """A reader without a group, at the beginning of every partition of the topics."""
+    reader = Reader(settings, group=None, **options)
+    try:
+        partitions = reader.assign(topics)
+        for partition, offset in reader.beginning_offsets(partitions).items():
+            reader.seek(partition, offset)
+        yield reader
+    finally:
+        reader.close()
+
+
+def read_to_end(settings: Settings, topics: Sequence[str], **options: Any) -> Iterator[Record]:  # noqa: ANN401
+    """Every record from the beginning up to the end as it is at the call, partition by partition as they arrive."""
+    with reading(settings, topics, **options) as reader:
+        ends = reader.end_offsets(sorted(reader.assignment()))
+        while any(reader.position(partition) < end for partition, end in ends.items()):
+            for partition, records in reader.poll(1.0).items():
+                yield from (record for record in records if record.offset < ends[partition])
+
+
+def _record(r: Any) -> Record:  # noqa: ANN401
+    return Record(r.topic, r.partition, r.offset, r.key, r.value, tuple(r.headers), r.timestamp)
