@@ -55,7 +55,7 @@ def load(model: type[AnySettings], service: str, environ: Mapping[str, str] = os
     try:
         settings = model()
     except ValidationError as invalid:
-        problems += [f"{_variable(str(e['loc'][0]))}: {e['msg']}" for e in invalid.errors()]
+        problems += [f"{_place(e['loc'])}: {e['msg']}" for e in invalid.errors()]
         raise SettingsError("\n".join(problems)) from invalid
     if problems:
         raise SettingsError("\n".join(problems))
@@ -81,6 +81,11 @@ def _unknown_names(model: type[Settings], service: str, environ: Mapping[str, st
 def _hint(name: str, known: set[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     return f", did you mean {close[0]}?" if close else ""
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """The variable at fault; a rule that joins several has no single one."""
+    return _variable(str(location[0])) if location else "settings"
 
 
 def _variable(field: str) -> str:

@@ -1,0 +1,69 @@
+"""What a process says of itself, how it stops, and when it refuses to go on."""
+
+import json
+import os
+import signal
+import urllib.error
+import urllib.request
+
+import pytest
+from prometheus_client import Counter
+
+from deploy.local.ports import free_port
+from services.runtime.breaker import BadDeployError, Breaker
+from services.runtime.health import Health, served
+from services.runtime.stop import on_signal
+
+
+def test_health_is_alive_at_once_and_ready_only_when_told() -> None:
+    health, port = Health(), free_port(taken=set())
+    Counter("rapport_test_things", "Things", registry=health.metrics).inc(3)
+
+    with served(health, "127.0.0.1", port):
+        alive, starting = _get(port, "/healthz"), _get(port, "/readyz")
+        health.tell("ready", "4 partitions")
+        ready, metrics, missing = _get(port, "/readyz"), _get(port, "/metrics"), _get(port, "/nothing")
+
+    assert alive == (200, "alive\n")
+    assert starting[0] == 503
+    assert ready[0] == 200
+    assert json.loads(ready[1]) == {"state": "ready", "detail": "4 partitions"}
+    assert "rapport_test_things_total 3.0" in metrics[1]
+    assert missing[0] == 404
+
+
+def test_port_0_listens_nowhere() -> None:
+    with served(Health(), "127.0.0.1", 0):
+        pass
+
+
+def test_the_first_signal_asks_and_the_second_interrupts() -> None:
+    with on_signal() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        asked = stop.wait(1)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert asked
+
+
+def test_refusals_in_a_row_are_a_bad_deploy_and_one_that_passes_resets_them() -> None:
+    breaker = Breaker(limit=3)
+    for _ in range(5):
+        breaker.refused("bad")
+        breaker.refused("bad")
+        breaker.passed()
+    breaker.refused("bad")
+    breaker.refused("bad")
+
+    with pytest.raises(BadDeployError, match="3 records in a row were refused, the last because of: no such type"):
+        breaker.refused("no such type")
+
+
+def _get(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, refused.read().decode()
