@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from deploy.local.demo.warehouse import Warehouse
 
 RANDOM = "active pairs at random instants"
 READY_QUERIES = {
-    "health and bands now": "SELECT * FROM mentoring_mart.relationship_current ORDER BY health LIMIT 10",
-    "how a programme went": "SELECT day, relationships, health_median FROM mentoring_mart.program_day ORDER BY day",
-    "one pair's alerts": "SELECT * FROM mentoring_mart.alerts ORDER BY fired_at DESC LIMIT 10",
+    "which relationships are worst off?": "SELECT relationship_id, health, band, risk, last_contact "
+    "FROM mentoring_mart.relationship_current ORDER BY health LIMIT 10",
+    "how did the programme go?": "SELECT day, relationships, health_median, sessions, alerts "
+    "FROM mentoring_mart.program_day ORDER BY day DESC LIMIT 30",
+    "what were people told last?": "SELECT fired_at, rule, summary FROM mentoring_mart.alerts "
+    "ORDER BY fired_at DESC LIMIT 10",
 }
 
 
@@ -36,7 +38,8 @@ def show(console: Console, warehouse: Warehouse, told: Told) -> None:
     console.print(_at_risk(warehouse.ask("at_risk", end=end)))
     console.print(_alerts(warehouse.ask("alerts")))
     console.print(_outcomes(warehouse.ask("outcomes", end=end)))
-    console.print(_facts(warehouse.ask("counts")[0], told))
+    for line in _facts(warehouse.ask("counts")[0], told):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)  # commands are copied whole
 
 
 def _bands(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -66,20 +69,17 @@ def _outcomes(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     return _table("How the alerts turned out, for the history went on after them", told, columns)
 
 
-def _facts(counts: Mapping[str, Any], told: Told) -> RenderableType:
+def _facts(counts: Mapping[str, Any], told: Told) -> Sequence[str]:
     user, password = told.reader
     same = "equal" if counts["accepted"] == counts["rows"] else "DIFFERENT"
-    lines = [
+    asked = f'curl -sS -u {user}:{password} "{told.clickhouse_url}" -d'
+    return [
         f"Events: {told.new_events} new; {counts['accepted']} accepted, {counts['rows']} rows in ClickHouse: {same}",
         f"Scores recomputed from the log: {told.verdict}",
         "",
-        f"ClickHouse at {told.clickhouse_url}, login {user}, password {password}. Try:",
+        f"ClickHouse at {told.clickhouse_url}, login {user}, password {password}. Three queries to begin with:",
+        *(f"  # {question}\n  {asked} '{query} FORMAT PrettyCompact'" for question, query in READY_QUERIES.items()),
     ]
-    tried = [
-        f'  curl "{told.clickhouse_url}/?user={user}&password={password}" -d "{q} FORMAT PrettyCompact"'
-        for q in READY_QUERIES.values()
-    ]
-    return Group(*[Text(line, overflow="fold") for line in [*lines, *tried]])
 
 
 def _reasons(row: Mapping[str, Any]) -> str:
