@@ -1,17 +1,19 @@
 """The property that everything rests on: whatever happens on the way, the rows told are score(facts, instant)."""
 
+from collections import Counter
 from random import Random
 
 import pytest
 
+from schemas.primitives import to_micros
 from services.scoring.domain import bounds, history, layout, memory
-from services.scoring.domain.facts import Facts, facts_of, merged
+from services.scoring.domain.facts import Facts, Kind, facts_of, merged
 from services.scoring.domain.history import History
 from services.scoring.domain.memory import trimmed
 from services.scoring.domain.state import State
 from tests.scoring import simulation as sim
 from tests.scoring.building import PROFILE
-from tests.scoring.random_logs import Log, random_log
+from tests.scoring.random_logs import TICK, Log, random_log
 
 CASES = 240
 SMALL_GROUPS = {"outcomes": 4, "held": 1, "started": 2, "status": 4, "bookings": 2}
@@ -41,6 +43,7 @@ def test_live_rows_equal_the_truth_whatever_crashed(seed: int) -> None:
 
     truths = {key: _truth(events, key) for key in sorted({key for key, _ in events})}
     stale = {key for key, state in partition.states.items() if state.is_stale(partition.clock)}
+    assert not stale or not _on_time(events), "nothing is stale without a cause, whatever crashed"
     told, newest = sim.table(play.broker.scores), sim.newest_told(play.broker.scores)
     for key, facts in truths.items():
         state = partition.states.get(key, State())
@@ -111,3 +114,15 @@ def _truth(events: Log, key: str) -> Facts:
         if name == key:
             facts = merged(facts, facts_of(event, offset))
     return facts
+
+
+def _on_time(events: Log) -> bool:
+    """Nothing far below the clock, no full group, no end: no relationship may be stale."""
+    clock, sizes = 0, Counter[tuple[str, str]]()
+    for key, event in events:
+        clock = max(clock, to_micros(event.recordedtime), to_micros(event.time))
+        for fact in facts_of(event, 0):
+            sizes.update((key, name) for name in memory.groups(fact))
+            if fact.time < clock - bounds.FLOOR + 4 * TICK or fact.kind == Kind.ENDED:
+                return False
+    return max(sizes.values(), default=0) < bounds.KEPT_WHOLE
