@@ -17,26 +17,26 @@ Log = list[tuple[str, OfRelationship]]
 TICK = DAY // 10
 ORIGIN = b.micros(0)
 KINDS: dict[str, Callable[[Random, float], OfRelationship]] = {
-    "held": lambda rng, day: b.held(day, rng.choice("abc"), rng.choice([None, 30, 300])),
+    "held": lambda rng, day: b.held(day, _session(rng), rng.choice([None, None, 30, 300])),
     "message": lambda rng, day: b.message(day, rng.choice(b.SIDES)),
     "message again": lambda rng, day: b.message(day, rng.choice(b.SIDES)),
     "missed": lambda rng, day: b.missed(
-        day, rng.choice(b.ABSENT), rng.choice("abc"), evidence=rng.choice(["observed", "calendar"])
+        day, rng.choice(b.ABSENT), _session(rng), evidence=rng.choice(["observed", "calendar"])
     ),
-    "cancelled": lambda rng, day: b.cancelled(day, rng.choice("abc"), rng.choice([None, 2, 50])),
+    "cancelled": lambda rng, day: b.cancelled(day, _session(rng), rng.choice([None, 2, 50])),
     "started": lambda rng, day: b.started(day, rng.choice([None, 3, 7])),
     "paused": lambda rng, day: b.paused(day, *(_span(rng, day)), rng.choice("pq")),
     "resumed": lambda rng, day: b.resumed(day, rng.choice([None, "p", "q"])),
     "ended": lambda rng, day: b.ended(day) if rng.random() < 0.3 else b.message(day, "mentor"),
-    "booked": lambda rng, day: b.booked(day, rng.choice("abc"), day + rng.uniform(-0.5, 6), 200),
+    "booked": lambda rng, day: b.booked(day, _session(rng), day + rng.uniform(-0.5, 6), 200),
 }
-FEW_KINDS = (1, 2, 3, 6, len(KINDS), len(KINDS))
+FEW_KINDS = (1, 1, 2, 3, 6, len(KINDS), len(KINDS))
 
 
 def random_log(rng: Random) -> Log:
     keys = ["t/x"] if rng.random() < 0.6 else ["t/x", "t/y"]
     kinds = [KINDS[name] for name in rng.sample(sorted(KINDS), rng.choice(FEW_KINDS))]
-    slow = rng.choice([2, 6, 12, 25])
+    slow = rng.choice([1, 2, 2, 6, 12, 25])
     lateness = rng.choice([_late, _late, _on_time])
     log: Log = []
     clock = ORIGIN + rng.randint(0, 10) * TICK
@@ -53,6 +53,11 @@ def random_log(rng: Random) -> Log:
         if rng.random() < 0.12:
             log.append(_copy(rng, *rng.choice(log), clock))
     return _with_retractions(rng, log)
+
+
+def _session(rng: Random) -> str:
+    """One of a few that several facts tell of, or one of its own."""
+    return rng.choice("abc") if rng.random() < 0.4 else f"s{rng.randrange(10**9)}"
 
 
 def _late(rng: Random) -> int:
