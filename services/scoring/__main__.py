@@ -17,6 +17,7 @@ from services.runtime.settings import SettingsError, describe, load
 from services.scoring.flow.application import application
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.flow.verify import NotVerifiableError, Report, verify
+from services.scoring.flow.watchdog import watch
 from services.scoring.names import Names
 
 
@@ -76,15 +77,21 @@ def settings_or_exit() -> ScoringSettings:
         sys.exit(2)
 
 
+class Process(faust.Worker):  # type: ignore[misc]
+    async def _sentinel_task(self) -> None:
+        """Faust sleeps for a second here, when everything has ended: half of the time that a stop may take."""
+
+
 def _work(settings: ScoringSettings, names: Names, health: health_.Health) -> None:
     try:
         partitions = _partitions(settings, names)
     except KafkaError as problem:
         log.get(__name__).error("kafka_not_usable", reason=str(problem))
         sys.exit(1)
-    app = application(settings, health, names, partitions)
+    built = application(settings, health, names, partitions)
     # The level is only passed so that Faust draws no spinner; the logging is ours.
-    worker = faust.Worker(app, loglevel=logging.INFO, quiet=True, override_logging=False, redirect_stdouts=False)
+    worker = Process(built.app, loglevel=logging.INFO, quiet=True, override_logging=False, redirect_stdouts=False)
+    watch(built.liveness.check, lambda: bool(worker.crashed))
     worker.execute_from_commandline()
 
 

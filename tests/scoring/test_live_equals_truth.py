@@ -29,6 +29,8 @@ def _small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "CONTACT_DAYS", 5)
     monkeypatch.setattr(bounds, "CONTACT_WINDOW_DAYS", 20)
     monkeypatch.setattr(history, "POINTS", (5, 3, 1))
+    monkeypatch.setattr("services.scoring.domain.steps.ROUND", 3)
+    monkeypatch.setattr("services.scoring.domain.partition.DUE_AT_ONCE", 2)
     for name in memory.LOOKED_AT:
         monkeypatch.setitem(memory.LOOKED_AT, name, SMALL_GROUPS.get(name, 2))
 

@@ -76,7 +76,8 @@ def _merged(values: list[bytes]) -> State:
 
 
 def _load_watermark(value: bytes) -> Watermark:
-    version, offset, clock, clock_next = _WATERMARK.unpack(value)
+    version = value[0]
     if version != _WATERMARK_VERSION:
         raise layout.UnknownLayoutError(f"the watermark has layout {version}, this service knows {_WATERMARK_VERSION}")
+    _, offset, clock, clock_next = _WATERMARK.unpack(value)
     return Watermark(offset, clock, clock_next)

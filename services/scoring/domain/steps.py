@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from schemas.events import MentoringEvent
+from schemas.primitives import to_micros
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.changelog import WATERMARK, Entry, state_entry, watermark_entry
 from services.scoring.domain.partition import Emission, Partition, Watermark
@@ -41,6 +42,12 @@ class Generation:
             if event is None:
                 self.partition.offset = offset
                 continue
+            # The same record does this again after a crash in between: its span need not be announced.
+            for due in self.partition.advance(to_micros(event.recordedtime)):
+                outputs += due
+                if len(outputs) >= ROUND:
+                    yield from self._round(outputs, touched)
+                    outputs, touched = [], set()
             outputs += self.partition.apply(event, key, offset)
             touched.add(key)
             if len(outputs) >= ROUND:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-import ssl
+from dataclasses import dataclass
 
 import faust
 from mode.supervisors import CrashingSupervisor
@@ -10,6 +10,7 @@ from mode.supervisors import CrashingSupervisor
 from schemas.programs import Profile
 from services.runtime import log
 from services.runtime.health import Health
+from services.scoring.flow.credentials import credentials
 from services.scoring.flow.liveness import Liveness
 from services.scoring.flow.metrics import metrics
 from services.scoring.flow.recovery import RunSchema, StateTable
@@ -19,13 +20,23 @@ from services.scoring.flow.worker import Worker, wall_clock
 from services.scoring.names import Names
 
 QUEUED_RUNS = 8
+RECOVERY_RUNS = 64
+"""Runs of the changelog in memory at once."""
+STANDING_SECONDS = 10
+"""A partition with records ahead that stands so long is sought again: Faust's own position may have run ahead."""
 
 
-def application(settings: ScoringSettings, health: Health, names: Names, partitions: int) -> faust.App:
+@dataclass(frozen=True)
+class Application:
+    app: faust.App
+    liveness: Liveness
+
+
+def application(settings: ScoringSettings, health: Health, names: Names, partitions: int) -> Application:
     """`partitions`: of the log, and so of state and scores; fixed when the topics were created."""
     wiring = _Wiring(settings, health, names, partitions)
     wiring.connect()
-    return wiring.app
+    return Application(wiring.app, wiring.liveness)
 
 
 class _Wiring:
@@ -34,22 +45,28 @@ class _Wiring:
     def __init__(self, settings: ScoringSettings, health: Health, names: Names, partitions: int) -> None:
         self._settings, self._health, self._names, self._partitions = settings, health, names, partitions
         self._sequencer = Sequencer(names.events)
-        self._liveness = Liveness(settings.scoring_session_seconds)
+        self._joined = False
+        session, rebalance = settings.scoring_session_seconds, _rebalance_seconds(settings)
+        self.liveness = Liveness(session, rebalance + 2 * session)
         profile = Profile(version="default-1")
-        self._worker = Worker(names, metrics(health.metrics), self._liveness, profile)
+        self._worker = Worker(names, metrics(health.metrics), self.liveness, profile)
         self._log = log.get(__name__)
         self.app = self._application()
         self._table = self.app.Table(
             "state",
             schema=RunSchema(),
             partitions=partitions,
-            changelog_topic=self.app.topic(names.state, schema=RunSchema(), partitions=partitions, internal=True),
+            # Without acks: else Faust keeps every run as a gap between acks, and sorts them all for each.
+            changelog_topic=self.app.topic(
+                names.state, schema=RunSchema(), partitions=partitions, internal=True, acks=False
+            ),
             recovery_buffer_size=10,
         )
 
     def connect(self) -> None:
         app = self.app
         app.on_partitions_revoked.connect(self._revoked, weak=False)
+        app.on_partitions_assigned.connect(self._assigned, weak=False)
         app.on_rebalance_complete.connect(self._complete, weak=False)
         # App.topic() ignores maxsize, the class does not.
         source = app.conf.Topic(app, topics=[self._names.events], schema=RunSchema(), maxsize=QUEUED_RUNS)
@@ -62,7 +79,7 @@ class _Wiring:
         return faust.App(
             self._names.group,
             broker=[f"kafka://{address}" for address in settings.kafka.split(",")],
-            broker_credentials=_credentials(settings),
+            broker_credentials=credentials(settings),
             store="memory://",
             datadir=str(settings.scoring_datadir),
             web_enabled=False,
@@ -81,7 +98,7 @@ class _Wiring:
             broker_max_poll_records=5_000,
             broker_session_timeout=session,
             broker_heartbeat_interval=session / 5,
-            broker_rebalance_timeout=max(10.0, 2 * session),
+            broker_rebalance_timeout=_rebalance_seconds(settings),
             broker_commit_interval=1.0,
             broker_commit_every=1,
             consumer_auto_offset_reset="earliest",
@@ -89,6 +106,7 @@ class _Wiring:
             key_serializer="raw",
             value_serializer="raw",
             stream_wait_empty=True,
+            stream_buffer_maxsize=RECOVERY_RUNS,
             canonical_url=f"http://{settings.instance or os.getpid()}:6066",
         )
 
@@ -96,70 +114,75 @@ class _Wiring:
         await self.app.consumer.seek_wait(positions)
 
     async def _revoked(self, *_arguments: Untyped, **_named: Untyped) -> None:
+        """The run in work is over. Whoever gets the partitions reads them from what is acknowledged."""
+        self._joined = False
+        self.liveness.left()
         self._sequencer.forget_all()
         self._health.tell("starting", "rebalancing")
+        await self._worker.drop_all()
+
+    async def _assigned(self, *_arguments: Untyped, **_named: Untyped) -> None:
+        self._joined = True
+        self.liveness.joined(self.app.consumer)
 
     async def _complete(self, *_arguments: Untyped, **_named: Untyped) -> None:
-        """Recovery is over: drop what is no more ours, take what is new, and say where to read on."""
-        self._liveness.watch(self.app.consumer)
-        assigned = {tp.partition: tp for tp in self.app.assignor.assigned_actives() if tp.topic == self._names.events}
-        for number in range(self._partitions):
-            if number not in assigned:
-                self._worker.drop(number)
-        first = await self.app.consumer.earliest_offsets(*assigned.values()) if assigned else {}
-        for number, tp in sorted(assigned.items()):
-            if not self._worker.owns(number):
-                await self._worker.take(self.app.producer, number, self._table.take(number))
-            self._start(number, tp, first.get(tp) or 0)
-        self._health.tell("ready", f"{len(assigned)} partitions")
+        """Recovery is over: take the partitions, and say where to read on. May be cancelled, or overtaken by the next
+        rebalance, at any await: what was taken until then is dropped."""
+        await self._worker.drop_all()
+        tps = {tp.partition: tp for tp in self._tps()}
+        first = await self.app.consumer.earliest_offsets(*tps.values()) if tps else {}
+        gaps = []
+        for number, tp in sorted(tps.items()):
+            if not self._joined:
+                return
+            await self._worker.take(self.app.producer, number, self._table.take(number))
+            if self._has_gap(number, first.get(tp) or 0):
+                gaps.append(number)
+            elif self._joined:
+                self._sequencer.start(tp, max(self._worker.next_offset(number) or 0, first.get(tp) or 0))
+        if gaps:
+            self._health.tell("degraded", f"partitions {gaps}: the log begins beyond what was applied")
+        elif self._joined:
+            self._health.tell("ready", f"{len(tps)} partitions")
 
-    def _start(self, number: int, tp: Untyped, earliest: int) -> None:
+    def _has_gap(self, number: int, earliest: int) -> bool:
         """A log that was cut off beyond our watermark is a hole that nobody may step over by itself."""
-        wanted = self._worker.next_offset(number)
-        if 0 < wanted < earliest:
-            self._log.error("log_gap", partition=number, wanted=wanted, earliest=earliest)
-            self._health.tell("degraded", f"partition {number}: the log begins at {earliest}, {wanted} is wanted")
-            return
-        self._sequencer.start(tp, max(wanted, earliest))
+        wanted = self._worker.next_offset(number) or 0
+        if not 0 < wanted < earliest:
+            return False
+        self._log.error("log_gap", partition=number, wanted=wanted, earliest=earliest)
+        return True
 
     async def _score(self, stream: Untyped) -> None:
         async for event in stream.noack().events():
             message = event.message
             wanted = await self._worker.run(self.app.producer, message.partition, event.value)
-            if wanted is None:
-                event.ack()
-            else:
-                # Runs were dropped between scheduler and agent: go back, and leave this one unacknowledged.
+            if wanted is not None:
+                # Runs were dropped between scheduler and agent: go back.
                 self._sequencer.rewind(message.tp, wanted, self._seek)
+            # Acknowledged in any case. Our position does not come from Faust's, but a rebalance waits for every ack.
+            event.ack()
 
     async def _tick(self) -> None:
-        consumer = self.app.consumer
-        tps = [tp for tp in self.app.assignor.assigned_actives() if tp.topic == self._names.events]
-        owned = [tp for tp in tps if self._worker.owns(tp.partition)]
-        if not owned or self.app.rebalancing:
+        if not self._joined or self.app.rebalancing:
             return
+        owned = [tp for tp in self._tps() if self._sequencer.is_started(tp)]
         async with asyncio.timeout(self._settings.scoring_session_seconds):
-            ends = await consumer.highwaters(*owned)
+            ends = await self.app.consumer.highwaters(*owned)
         clock = None if self._settings.clock == "log" else wall_clock()
         for tp in owned:
             await self._worker.tick(self.app.producer, tp.partition, ends[tp], clock)
+            self._look_whether_it_stands(tp, ends[tp])
+
+    def _look_whether_it_stands(self, tp: Untyped, end: int) -> None:
+        wanted = self._worker.next_offset(tp.partition)
+        if wanted is not None and self.liveness.standing(tp.partition, wanted - 1, end) > STANDING_SECONDS:
+            self._sequencer.rewind(tp, wanted, self._seek)
+
+    def _tps(self) -> list[Untyped]:
+        """The assigned partitions of the log."""
+        return [tp for tp in self.app.assignor.assigned_actives() if tp.topic == self._names.events]
 
 
-def _credentials(settings: ScoringSettings) -> Untyped:
-    protocol, password = settings.kafka_security_protocol, settings.kafka_sasl_password
-    context = _tls(settings) if protocol.endswith("SSL") else None
-    if protocol.startswith("SASL"):
-        return faust.SASLCredentials(
-            username=settings.kafka_sasl_username,
-            password=password.get_secret_value() if password else None,
-            ssl_context=context,
-            mechanism=settings.kafka_sasl_mechanism,
-        )
-    return faust.SSLCredentials(context) if context else None
-
-
-def _tls(settings: ScoringSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
-    if settings.kafka_ssl_certfile:
-        context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
-    return context
+def _rebalance_seconds(settings: ScoringSettings) -> float:
+    return max(10.0, 2 * settings.scoring_session_seconds)

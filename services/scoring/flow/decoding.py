@@ -24,7 +24,7 @@ def decoded(fetched: Sequence[Fetched]) -> tuple[list[Record], list[Refused]]:
     """Every record counts as read; those that are no event carry none."""
     records, refused = [], []
     for record in fetched:
-        event, reason = _event(record)
+        event, reason = event_of(record.value)
         if event is None:
             refused.append(_refused(record, reason))
         key = "" if event is None or isinstance(event, ClockReached) else event.partitionkey
@@ -32,11 +32,12 @@ def decoded(fetched: Sequence[Fetched]) -> tuple[list[Record], list[Refused]]:
     return records, refused
 
 
-def _event(record: Fetched) -> tuple[MentoringEvent | None, str]:
-    if record.value is None:
+def event_of(value: bytes | None) -> tuple[MentoringEvent | None, str]:
+    """The event, or None and the reason why it is none."""
+    if value is None:
         return None, "the record has no value"
     try:
-        event = MENTORING_EVENT.validate_json(record.value)
+        event = MENTORING_EVENT.validate_json(value)
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_input=False)[0]
         path = ".".join(map(str, first["loc"][1:]))

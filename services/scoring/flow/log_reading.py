@@ -4,15 +4,14 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pydantic import ValidationError
-
-from schemas.events import MENTORING_EVENT, ClockReached
+from schemas.events import ClockReached
 from services.runtime.kafka import read_to_end
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import Recovery
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
 from services.scoring.domain.partition import Watermark
 from services.scoring.domain.state import State
+from services.scoring.flow.decoding import event_of
 from services.scoring.names import Names
 
 
@@ -23,6 +22,7 @@ class Stored:
     states: Mapping[str, State]
     watermarks: Mapping[int, Watermark]
     clock_of: Mapping[str, int] = field(default_factory=dict)
+    partition_of: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def clock(self) -> int | None:
@@ -41,11 +41,13 @@ def stored(settings: Settings, names: Names) -> Stored:
             recoveries[record.partition].add(record.key, record.value)
     states: dict[str, State] = {}
     clock_of: dict[str, int] = {}
-    for recovery in recoveries.values():
+    partition_of: dict[str, int] = {}
+    for number, recovery in recoveries.items():
         recovery.finish()
         states |= recovery.states
         clock_of |= dict.fromkeys(recovery.states, recovery.watermark.clock)
-    return Stored(states, {number: r.watermark for number, r in recoveries.items()}, clock_of)
+        partition_of |= dict.fromkeys(recovery.states, number)
+    return Stored(states, {number: r.watermark for number, r in recoveries.items()}, clock_of, partition_of)
 
 
 def true_facts(settings: Settings, names: Names, upto: Mapping[int, Watermark]) -> dict[str, Facts]:
@@ -54,13 +56,10 @@ def true_facts(settings: Settings, names: Names, upto: Mapping[int, Watermark]) 
     facts: dict[str, dict[Key, Fact]] = defaultdict(dict)
     for record in read_to_end(settings, [names.events]):
         mark = upto.get(record.partition)
-        if mark is None or record.offset > mark.offset or record.value is None:
+        if mark is None or record.offset > mark.offset:
             continue
-        try:
-            event = MENTORING_EVENT.validate_json(record.value)
-        except ValidationError:
-            continue
-        if isinstance(event, ClockReached):
+        event, _ = event_of(record.value)
+        if event is None or isinstance(event, ClockReached):
             continue
         merge_into(facts[event.partitionkey], facts_of(event, record.offset))
     return {relationship: known for relationship, known in facts.items() if known}

@@ -16,6 +16,11 @@ class Metrics:
     relationships: Gauge
     stale: Gauge
 
+    def forget(self, partition: int) -> None:
+        """The partition is no more ours."""
+        for gauge in (self.lag, self.clock, self.relationships, self.stale):
+            gauge.remove(str(partition))
+
 
 def metrics(registry: CollectorRegistry) -> Metrics:
     def gauge(name: str, text: str) -> Gauge:

@@ -23,6 +23,8 @@ class RunSchema(faust.Schema):  # type: ignore[misc]
 class StateTable(faust.Table):  # type: ignore[misc]
     """A table that only recovers. Its changelog is written by the worker itself, acknowledged before the input is."""
 
+    mundane_level = "debug"
+
     def __init__(self, *args: Untyped, **options: Untyped) -> None:
         super().__init__(*args, **options)
         self._recoveries: dict[int, Recovery] = {}

@@ -56,6 +56,9 @@ class Sequencer:
     def start(self, tp: Untyped, offset: int) -> None:
         self._next[tp] = offset
 
+    def is_started(self, tp: Untyped) -> bool:
+        return tp in self._next
+
     def forget_all(self) -> None:
         """A rebalance began: whatever is under way is fetched again."""
         self._next.clear()

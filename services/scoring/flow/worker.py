@@ -9,31 +9,33 @@ from typing import Any
 from schemas.programs import Profile
 from services.runtime import log
 from services.scoring.domain import steps
-from services.scoring.domain.bounds import SECOND
+from services.scoring.domain.bounds import DAY, SECOND
 from services.scoring.domain.changelog import Entry, Recovery
 from services.scoring.domain.partition import Partition
-from services.scoring.domain.telling import clock_event, score_event
+from services.scoring.domain.telling import clock_event
 from services.scoring.flow.decoding import Refused, decoded
 from services.scoring.flow.liveness import Liveness
 from services.scoring.flow.metrics import Metrics
+from services.scoring.flow.records import Write, record
 from services.scoring.names import Names
 
 ACKNOWLEDGED_WITHIN = 60
 """Seconds that a phase may take; longer, and the process starts afresh."""
 CLOCK_EVERY = 60
-"""Seconds between two words on a partition's clock while nothing else happens."""
+"""Seconds between two steps of a partition's clock, and two words on it, while nothing else happens."""
 PHASE_LENGTH = 2_000
 """Records that are under way at once."""
 FaustProducer = Any
 """Faust publishes no types; its `send` returns an acknowledgement to await."""
-STRUCTURED = [("content-type", b"application/cloudevents+json")]
 
 
 @dataclass
 class Owned:
-    """A partition while it is ours. The lock keeps the clock out of a run."""
+    """A partition while it is ours. The lock keeps the clock out of a run. Once lost, nothing of it is written."""
 
+    number: int
     generation: steps.Generation
+    lost: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     unheard_records: int = 1
     clock_told: float = 0.0
@@ -49,18 +51,19 @@ class Worker:
         self._owned: dict[int, Owned] = {}
         self._log = log.get(__name__)
 
-    def owns(self, number: int) -> bool:
-        return number in self._owned
-
-    def next_offset(self, number: int) -> int:
-        return self._owned[number].partition.offset + 1
+    def next_offset(self, number: int) -> int | None:
+        """None: the partition is not ours."""
+        owned = self._owned.get(number)
+        return None if owned is None else owned.partition.offset + 1
 
     async def take(self, producer: FaustProducer, number: int, recovery: Recovery) -> None:
         """A partition was assigned and its changelog read. What was announced before a crash is told again first."""
         partition = Partition(self._profile, recovery.states, recovery.watermark)
-        owned = self._owned[number] = Owned(steps.Generation(time.time_ns(), partition, recovery.generations))
+        owned = Owned(number, steps.Generation(time.time_ns(), partition, recovery.generations))
+        self._owned[number] = owned
         if recovery.watermark.clock_next > recovery.watermark.clock:
-            await self._write(producer, number, owned.generation.resume(recovery.watermark.clock_next))
+            async with owned.lock:
+                await self._write(producer, owned, owned.generation.resume(recovery.watermark.clock_next))
         self._log.info(
             "partition_taken",
             partition=number,
@@ -69,13 +72,18 @@ class Worker:
             generations=max(map(len, recovery.generations.values()), default=0),
         )
 
-    def drop(self, number: int) -> None:
-        """The partition is somebody else's; nothing of it may be looked at any more."""
-        if self._owned.pop(number, None):
-            self._liveness.forget(number)
-            for gauge in (self._metrics.lag, self._metrics.clock, self._metrics.relationships, self._metrics.stale):
-                gauge.remove(str(number))
-            self._log.info("partition_dropped", partition=number)
+    async def drop_all(self) -> None:
+        """A rebalance began: the partitions may be somebody else's. Returns when nothing of them is under way any more,
+        at the latest after one phase."""
+        dropped = list(self._owned.values())
+        self._owned.clear()
+        for owned in dropped:
+            owned.lost = True
+        for owned in dropped:
+            async with owned.lock:
+                self._metrics.forget(owned.number)
+        if dropped:
+            self._log.info("partitions_dropped", partitions=sorted(owned.number for owned in dropped))
 
     async def run(self, producer: FaustProducer, number: int, fetched: Sequence[Any]) -> int | None:
         """Applies a run. None when it is applied or was before; else the offset that has to come first."""
@@ -90,46 +98,59 @@ class Worker:
             if fetched[0].offset != partition.offset + 1:
                 return partition.offset + 1
             records, refused = decoded(fetched)
-            rows = await self._write(producer, number, owned.generation.run(records), refused)
-            owned.unheard_records += len(records)
-            self._ran(number, fetched, len(refused), rows, time.monotonic() - began)
+            rows = await self._write(producer, owned, owned.generation.run(records), refused)
+            if not owned.lost:
+                owned.unheard_records += len(records)
+                self._ran(number, fetched, len(refused), rows, time.monotonic() - began)
             return None
 
     async def tick(self, producer: FaustProducer, number: int, end: int, clock: int | None) -> None:
         """Called about once a second with the end of the partition and the wall clock (log mode: None). Only a
-        partition that is read to its end may let time pass."""
+        partition that is read to its end may let time pass, a day at a time, so that records get in between."""
         owned = self._owned.get(number)
-        if owned is None:
-            return
-        async with owned.lock:
-            partition = owned.partition
-            self._measure(number, partition, end)
-            self._liveness.check_progress(number, partition.offset, end)
-            if partition.offset + 1 < end:
-                return
-            if clock is not None:
-                await self._write(producer, number, owned.generation.tick(clock))
-            await self._tell_clock(producer, number, owned)
+        while owned is not None and not owned.lost:
+            async with owned.lock:
+                partition = owned.partition
+                self._measure(partition, number, end)
+                if partition.offset + 1 < end:
+                    return
+                reached = clock is None or await self._let_pass(producer, owned, clock)
+                if reached:
+                    await self._tell_clock(producer, owned)
+                    return
 
-    async def _tell_clock(self, producer: FaustProducer, number: int, owned: Owned) -> None:
+    async def _let_pass(self, producer: FaustProducer, owned: Owned, clock: int) -> bool:
+        """A day at the most; whether the clock is reached. While nothing is due, a step a minute is enough: each is two
+        records in the changelog."""
+        partition = owned.partition
+        if clock - partition.clock < CLOCK_EVERY * SECOND and not partition.is_due(clock):
+            return True
+        step = clock if partition.clock < 0 else min(clock, partition.clock + DAY)
+        await self._write(producer, owned, owned.generation.tick(step))
+        return step == clock
+
+    async def _tell_clock(self, producer: FaustProducer, owned: Owned) -> None:
         now, clock = time.monotonic(), owned.partition.clock
-        if clock < 0 or (not owned.unheard_records and now - owned.clock_told < CLOCK_EVERY):
+        if clock < 0 or owned.lost or (not owned.unheard_records and now - owned.clock_told < CLOCK_EVERY):
             return
-        await self._acknowledged(producer, number, [clock_event(number, clock)])
+        await self._acknowledged(producer, owned, [clock_event(owned.number, clock)])
         owned.unheard_records, owned.clock_told = 0, now
 
     async def _write(
         self,
         producer: FaustProducer,
-        number: int,
+        owned: Owned,
         phases: Iterable[steps.Phase],
         refused: Sequence[Refused] = (),
     ) -> int:
-        """Writes phase by phase, each acknowledged before the next. Returns how many rows were told."""
+        """Writes phase by phase, each acknowledged before the next, and stops when the partition is lost: then its
+        state in memory is of no use any more. Returns how many rows were told."""
         rows = 0
         for phase in phases:
+            if owned.lost:
+                break
             for begin in range(0, len(phase) + len(refused), PHASE_LENGTH):
-                await self._acknowledged(producer, number, [*refused, *phase[begin : begin + PHASE_LENGTH]])
+                await self._acknowledged(producer, owned, [*refused, *phase[begin : begin + PHASE_LENGTH]])
                 refused = ()
             rows += sum(not isinstance(write, Entry) for write in phase)
         self._metrics.rows.inc(rows)
@@ -138,12 +159,12 @@ class Worker:
     async def _acknowledged(
         self,
         producer: FaustProducer,
-        number: int,
-        writes: Sequence[steps.Write | Refused | bytes],
+        owned: Owned,
+        writes: Sequence[Write],
     ) -> None:
-        self._liveness.check_heartbeat()
+        self._liveness.check()
         async with asyncio.timeout(ACKNOWLEDGED_WITHIN):
-            sent = [await producer.send(*_record(self._names, write, number)) for write in writes]
+            sent = [await producer.send(*record(self._names, write, owned.number)) for write in writes]
             for acknowledgement in sent:
                 await acknowledgement
 
@@ -163,26 +184,13 @@ class Worker:
             outcome="acknowledged",
         )
 
-    def _measure(self, number: int, partition: Partition, end: int) -> None:
+    def _measure(self, partition: Partition, number: int, end: int) -> None:
         label = str(number)
         stale = sum(state.is_stale(partition.clock) for state in partition.states.values())
         self._metrics.lag.labels(label).set(max(0, end - partition.offset - 1))
         self._metrics.clock.labels(label).set(partition.clock / SECOND)
         self._metrics.relationships.labels(label).set(len(partition.states))
         self._metrics.stale.labels(label).set(stale)
-
-
-def _record(names: Names, write: steps.Write | Refused | bytes, number: int) -> tuple[Any, ...]:
-    """Topic, key, value, partition, timestamp, headers, as Faust's producer takes them."""
-    match write:
-        case Entry():
-            return names.state, write.key, write.value, number, None, None
-        case Refused():
-            return names.rejected, write.key, write.value, None, None, write.headers
-        case bytes():
-            return names.scores, None, write, number, None, STRUCTURED
-        case _:
-            return names.scores, write.relationship.encode(), score_event(write), number, None, STRUCTURED
 
 
 def wall_clock(now: Callable[[], float] = time.time) -> int:

@@ -6,22 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
-from schemas.events import MENTORING_EVENT, ClockReached
+from schemas.events import ClockReached
 from schemas.scores import SCORE_EVENT, ClockAdvanced
-from services.runtime.kafka import read_to_end
+from services.runtime.kafka import Reader, read_to_end
 from services.scoring.domain import layout
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
 from services.scoring.domain.history import History
 from services.scoring.domain.memory import trimmed
 from services.scoring.domain.partition import Emission, Watermark
 from services.scoring.domain.telling import score_event
+from services.scoring.flow.decoding import event_of
 from services.scoring.flow.log_reading import Stored, stored
 from tests.scoring.building import PROFILE
 from tests.scoring.flow.harness import Scoring
 
-Scores = dict[int, Any]
+Scores = dict[str, Any]
 """{as_of: the score as it is told}, as JSON."""
 
 
@@ -43,7 +42,7 @@ def compare(scoring: Scoring) -> Found:
     )
     _compare_states(facts, kept)
     stale = frozenset(kept.stale)
-    told = _told(scoring)
+    told = told_rows(scoring)
     rows = 0
     for name in sorted(facts.keys() - stale):
         true = _true(name, facts[name], kept)
@@ -59,11 +58,8 @@ def _log(scoring: Scoring) -> tuple[dict[str, Facts], dict[int, int]]:
     ends: dict[int, int] = {}
     for record in read_to_end(scoring.settings, [scoring.names.events]):
         ends[record.partition] = record.offset + 1
-        try:
-            event = MENTORING_EVENT.validate_json(record.value or b"")
-        except ValidationError:
-            continue
-        if not isinstance(event, ClockReached):
+        event, _ = event_of(record.value)
+        if event is not None and not isinstance(event, ClockReached):
             merge_into(facts[event.partitionkey], facts_of(event, record.offset))
     return {name: found for name, found in facts.items() if found}, ends
 
@@ -75,7 +71,7 @@ def _compare_states(facts: Mapping[str, Facts], kept: Stored) -> None:
         assert layout.facts_bytes(kept.states[name].facts) == expected, f"the facts of {name} are not those of the log"
 
 
-def _told(scoring: Scoring) -> dict[str, Scores]:
+def told_rows(scoring: Scoring) -> dict[str, Scores]:
     """What a sink holds: of each instant the greatest position, of equal ones the last, and deletions applied."""
     newest: dict[tuple[str, str], Any] = {}
     for record in read_to_end(scoring.settings, [scoring.names.scores]):
@@ -103,6 +99,17 @@ def _true(name: str, facts: Facts, kept: Stored) -> Scores:
 def _first_difference(name: str, told: Scores, true: Scores) -> str:
     at = min(at for at in told.keys() | true.keys() if told.get(at) != true.get(at))
     return f"{name} at {at}: told {told.get(at)}, true {true.get(at)}"
+
+
+def committed(scoring: Scoring) -> dict[int, int]:
+    """The group's offsets, by partition."""
+    reader = Reader(scoring.settings, scoring.names.group)
+    try:
+        partitions = reader.assign([scoring.names.events])
+        found = {partition.number: reader.committed(partition) for partition in partitions}
+    finally:
+        reader.close()
+    return {number: offset.offset for number, offset in found.items() if offset is not None}
 
 
 def watermarks(scoring: Scoring) -> Mapping[int, Watermark]:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -93,30 +93,27 @@ class Scoring:
         self.services.append(Service(process, port, log))
         return self.services[-1]
 
-    def feed(self, records: Sequence[Keyed]) -> None:
+    def feed(self, records: Sequence[Keyed], count: int = 10_000, pauses: Callable[[], object] = lambda: None) -> None:
+        """So many at a time, with a pause after each."""
         producer = Producer(self.settings)
-        sent = [producer.send(self.names.events, key, value) for key, value in records]
-        producer.flush()
-        for acknowledgement in sent:
-            acknowledgement.get(10)
+        for some in slices(records, count):
+            sent = [producer.send(self.names.events, key, value) for key, value in some]
+            producer.flush()
+            for acknowledgement in sent:
+                acknowledgement.get(10)
+            pauses()
         producer.close()
 
     @contextmanager
-    def feeding(self, records: Sequence[Keyed], count: int, pause: float) -> Iterator[threading.Thread]:
+    def feeding(self, records: Sequence[Keyed], count: int, pause: float) -> Iterator[None]:
         """Feeds so many at a time while the block runs, and the rest before it ends."""
-        pauses = threading.Event()
-
-        def work() -> None:
-            for some in slices(records, count):
-                self.feed(some)
-                pauses.wait(pause)
-
-        thread = threading.Thread(target=work)
+        hurry = threading.Event()
+        thread = threading.Thread(target=self.feed, args=(records, count, lambda: hurry.wait(pause)))
         thread.start()
         try:
-            yield thread
+            yield
         finally:
-            pauses.set()
+            hurry.set()
             thread.join(60)
 
     def reach(self, clock: datetime) -> None:
@@ -148,7 +145,7 @@ class Scoring:
             if values["lag"] == 0 and "clock_seconds" in values
         }
 
-    def _environ(self, port: int) -> Mapping[str, str]:
+    def _environ(self, port: int) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),

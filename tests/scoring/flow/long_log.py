@@ -6,6 +6,7 @@ from random import Random
 
 from schemas.events import ClockReached, MentoringEvent, OfRelationship, to_json
 from schemas.payloads import ClockReached as ReachedTime
+from schemas.payloads import EventRetracted
 from tests.scoring.random_logs import random_log
 
 Keyed = tuple[bytes, bytes]
@@ -16,6 +17,11 @@ def long_log(seed: int, random_logs: int) -> list[OfRelationship]:
     rng = Random(seed)
     events = [_of(f"{key[2:]}{number}", event) for number in range(random_logs) for key, event in random_log(rng)]
     return sorted(events, key=lambda event: event.recordedtime)
+
+
+def moved(events: Sequence[OfRelationship], by: timedelta) -> list[OfRelationship]:
+    """The same log at another time, but for the bookings and pauses that events name."""
+    return [_moved(event, by) for event in events]
 
 
 def keyed(events: Sequence[OfRelationship]) -> list[Keyed]:
@@ -47,3 +53,10 @@ def slices(records: Sequence[Keyed], count: int) -> Iterator[Sequence[Keyed]]:
 
 def _of(relationship: str, event: OfRelationship) -> OfRelationship:
     return event.model_copy(update={"subject": relationship, "partitionkey": f"t/{relationship}"})
+
+
+def _moved(event: OfRelationship, by: timedelta) -> OfRelationship:
+    change: dict[str, object] = {"time": event.time + by, "recordedtime": event.recordedtime + by}
+    if isinstance(event.data, EventRetracted):
+        change["data"] = event.data.model_copy(update={"time": event.data.time + by})
+    return event.model_copy(update=change)

@@ -1,8 +1,11 @@
 """`rapport scoring serve` on the topics of one test: python run_service.py PREFIX.
 
-`DRILL_RUN_LENGTH` makes runs short, so that a small log has many. `DRILL_FAULT` is `raise:N` or `exit:N`: at the Nth
-phase of states, raise before it is written, or die when it is acknowledged and the watermark is not yet written.
-`DRILL_SLOW` is the seconds that every phase of outputs takes longer."""
+`DRILL_RUN_LENGTH` makes runs short, so that a small log has many. `DRILL_SLOW`: seconds that a phase of outputs
+takes longer. `DRILL_FAULT` is one of
+  raise:N  at the Nth phase of states, before it is written
+  exit:N   die when the Nth phase of states is acknowledged and the watermark is not yet written
+  lose:N   the Nth run never reaches the worker
+  hole:N   the Nth run is stepped over"""
 
 import asyncio
 import os
@@ -32,7 +35,17 @@ def names(prefix: str) -> Names:
 class FaultyWorker(Worker):
     """The real worker, with a fault at a chosen moment."""
 
+    _runs = 0
     _phases_of_states = 0
+
+    async def run(self, producer: Any, number: int, fetched: Sequence[Any]) -> int | None:  # noqa: ANN401
+        self._runs += 1
+        if os.environ.get("DRILL_FAULT") == f"lose:{self._runs}":
+            return self.next_offset(number)
+        if os.environ.get("DRILL_FAULT") == f"hole:{self._runs}":
+            self._owned[number].partition.offset = fetched[-1].offset
+            return None
+        return await super().run(producer, number, fetched)
 
     async def _acknowledged(self, producer: Any, owned: Any, writes: Sequence[Any]) -> None:  # noqa: ANN401
         fault, _, at = os.environ.get("DRILL_FAULT", "").partition(":")
@@ -50,5 +63,5 @@ class FaultyWorker(Worker):
 
 if __name__ == "__main__":
     sequencer.RUN_LENGTH = int(os.environ.get("DRILL_RUN_LENGTH", sequencer.RUN_LENGTH))
-    application.Worker = FaultyWorker  # type: ignore[misc]
+    application.Worker = FaultyWorker  # type: ignore[attr-defined]
     run(load(ScoringSettings, "scoring"), names(sys.argv[1]))

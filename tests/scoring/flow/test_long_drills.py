@@ -1,0 +1,270 @@
+"""The failure drills of the Faust service at length, run by `make drills`."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+from kafka import KafkaAdminClient, TopicPartition
+
+from services.runtime.kafka import Producer, Reader
+from tests.receiver import eventually
+from tests.scoring.flow.comparison import compare, watermarks
+from tests.scoring.flow.harness import PARTITIONS, Scoring, Service
+from tests.scoring.flow.long_log import end_of, keyed, long_log, moved
+from tests.scoring.flow.test_drills import clocks, has_run, share, stops_well
+
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(1200)]
+
+SLOW = {"DRILL_SLOW": "0.02"}
+
+
+@contextmanager
+def under_load(scoring: Scoring, seed: int, random_logs: int = 150) -> Iterator[None]:
+    """Feeds a long log while the block runs; then a worker without faults brings it to its end, and all is compared."""
+    events = long_log(seed, random_logs)
+    with scoring.feeding(keyed(events), 40, 0.3):
+        yield
+    scoring.reach(end_of(events))
+    last = scoring.start()
+    scoring.await_clock(end_of(events), 240)
+    stops_well(last)
+    found = compare(scoring)
+    assert found.rows > 3000
+    assert len(found.stale) <= found.relationships / 10
+
+
+def test_killed_24_times_at_random_under_load(scoring: Scoring) -> None:
+    rng = Random(24)
+    with under_load(scoring, 11, 300):
+        for _ in range(24):
+            service = scoring.start(**SLOW)
+            time.sleep(rng.uniform(0.5, 5))
+            assert service.end(signal.SIGKILL)[0] == -signal.SIGKILL
+
+
+def test_killed_12_times_without_a_name_of_its_own(scoring: Scoring) -> None:
+    """Then the group waits for the session of the dead to pass."""
+    rng = Random(12)
+    with under_load(scoring, 12):
+        for _ in range(12):
+            service = scoring.start(RAPPORT_INSTANCE="", **SLOW)
+            time.sleep(rng.uniform(3, 8))
+            assert service.end(signal.SIGKILL)[0] == -signal.SIGKILL
+
+
+def test_dead_before_the_watermark_10_times(scoring: Scoring) -> None:
+    with under_load(scoring, 13):
+        for at in (1, 1, 2, 3, 5, 8, 13, 21, 2, 4):
+            assert scoring.start(DRILL_FAULT=f"exit:{at}").process.wait(60) == 9
+
+
+def test_failed_6_times_in_mid_run(scoring: Scoring) -> None:
+    with under_load(scoring, 14):
+        for at in (1, 2, 3, 8, 20, 30):
+            assert scoring.start(DRILL_FAULT=f"raise:{at}").process.wait(60) == 1
+
+
+def test_told_to_stop_8_times_in_full_flow(scoring: Scoring) -> None:
+    rng = Random(8)
+    with under_load(scoring, 15):
+        for _ in range(8):
+            service = scoring.start(**SLOW)
+            has_run(service, 1)
+            time.sleep(rng.uniform(0, 2))
+            stops_well(service)
+
+
+def test_told_to_stop_while_it_starts_it_ends_too(scoring: Scoring) -> None:
+    rng = Random(9)
+    with under_load(scoring, 16):
+        for _ in range(10):
+            service = scoring.start()
+            time.sleep(rng.uniform(1.2, 3))
+            code, seconds = service.end()
+            assert code == 0
+            assert seconds < 3
+
+
+def test_12_restarts_with_a_backlog_leave_no_hole(scoring: Scoring) -> None:
+    events = long_log(17, 200)
+    scoring.feed(keyed(events))
+    scoring.reach(end_of(events))
+    for number in range(12):
+        service = scoring.start(DRILL_SLOW="0.05")
+        has_run(service, 4)
+        service.end(signal.SIGKILL if number % 2 else signal.SIGTERM)
+        assert sum(mark.offset + 1 for mark in watermarks(scoring).values()) < len(events)
+    last = scoring.start()
+
+    scoring.await_clock(end_of(events), 120)
+    stops_well(last)
+
+    compare(scoring)
+
+
+def test_workers_join_and_leave_5_times(scoring: Scoring) -> None:
+    """By SIGTERM and kill -9, with and without a name of their own."""
+    events = long_log(18, 300)
+    first = scoring.start(RAPPORT_INSTANCE="first", **SLOW)
+    with scoring.feeding(keyed(events), 40, 0.8):
+        for number in range(5):
+            name = f"other{number}" if number % 2 else ""
+            other = scoring.start(RAPPORT_INSTANCE=name, **SLOW)
+            share(first, other)
+            time.sleep(1)
+            other.end(signal.SIGKILL if number in {1, 2} else signal.SIGTERM)
+            eventually(lambda: first.owns(0, 1, 2, 3), 40, "all partitions again")
+    scoring.reach(end_of(events))
+
+    scoring.await_clock(end_of(events), 120)
+    stops_well(first)
+
+    assert compare(scoring).rows > 3000
+
+
+def test_many_workers_come_and_go_at_once(scoring: Scoring) -> None:
+    """Rebalances that overtake each other, also in the middle of a recovery."""
+    rng = Random(10)
+    events = long_log(19, 300)
+    with scoring.feeding(keyed(events), 40, 0.5):
+        alive: list[Service] = []
+        for _ in range(20):
+            alive.append(scoring.start(RAPPORT_INSTANCE="", **SLOW))
+            time.sleep(rng.uniform(0.2, 2.5))
+            if len(alive) > 3:
+                alive.pop(rng.randrange(len(alive))).end(rng.choice([signal.SIGTERM, signal.SIGKILL]))
+    scoring.reach(end_of(events))
+
+    scoring.await_clock(end_of(events), 240)
+    for service in alive:
+        assert service.end()[0] == 0
+
+    assert compare(scoring).rows > 3000
+
+
+def test_a_worker_frozen_past_its_session_ends_and_its_late_writes_change_nothing(scoring: Scoring) -> None:
+    events = long_log(20, 100)
+    records = keyed(events)
+    for number in range(4):
+        frozen = scoring.start(RAPPORT_INSTANCE="", **SLOW)
+        with scoring.feeding(records[number * len(records) // 4 : (number + 1) * len(records) // 4], 20, 0.2):
+            has_run(frozen, 3)
+            frozen.process.send_signal(signal.SIGSTOP)
+            other = scoring.start(RAPPORT_INSTANCE="", **SLOW)
+            has_run(other, 3)
+        frozen.process.send_signal(signal.SIGCONT)
+        assert frozen.process.wait(5) == 1
+        stops_well(other)
+    scoring.reach(end_of(events))
+    last = scoring.start()
+
+    scoring.await_clock(end_of(events))
+    stops_well(last)
+
+    compare(scoring)
+
+
+def test_frozen_for_less_than_its_session_it_goes_on(scoring: Scoring) -> None:
+    events = long_log(21, 100)
+    service = scoring.start(**SLOW)
+    with scoring.feeding(keyed(events), 20, 0.3):
+        for _ in range(5):
+            has_run(service, service.said("run_applied") + 1)
+            service.process.send_signal(signal.SIGSTOP)
+            time.sleep(1)
+            service.process.send_signal(signal.SIGCONT)
+    scoring.reach(end_of(events))
+
+    scoring.await_clock(end_of(events))
+    stops_well(service)
+
+    compare(scoring)
+
+
+def test_three_days_missed_while_down_are_caught_up_through_kills(scoring: Scoring) -> None:
+    events = long_log(22, 100)
+    events = moved(events, datetime.now(UTC) - timedelta(days=5) - end_of(events))
+    scoring.feed(keyed(events))
+    scoring.reach(end_of(events) + timedelta(days=2))
+    first = scoring.start()
+    scoring.await_clock(end_of(events) + timedelta(days=2))
+    stops_well(first)
+    for phases in (1, 2, 5, 3):
+        service = scoring.start(RAPPORT_CLOCK="wall", DRILL_SLOW="0.1")
+        eventually(service.is_ready)
+        time.sleep(phases / 4)
+        service.end(signal.SIGKILL)
+    began = time.time()
+    last = scoring.start(RAPPORT_CLOCK="wall")
+    eventually(lambda: len(clocks(last)) == PARTITIONS and min(clocks(last)) > began - 60, 60, "now")
+    stops_well(last)
+
+    assert compare(scoring).rows > 3000
+
+
+def test_a_log_cut_off_beyond_the_watermark_stops_that_partition_only_and_is_told(scoring: Scoring) -> None:
+    events = long_log(23, 60)
+    scoring.feed(keyed(events))
+    scoring.reach(end_of(events))
+    early = scoring.start(DRILL_FAULT="raise:5")
+    assert early.process.wait(20) == 1
+    before = watermarks(scoring)
+    cut = min(before)
+    truncate(scoring, cut, before[cut].offset + 10)
+
+    service = scoring.start()
+    others = {number: end_of(events).timestamp() for number in range(PARTITIONS) if number != cut}
+    eventually(lambda: {n: v["clock_seconds"] for n, v in service.gauges().items() if n != cut} == others, 30)
+
+    assert service.said("log_gap") == 1
+    assert not service.is_ready()
+    assert service.end()[0] == 0
+    assert watermarks(scoring)[cut] == before[cut]
+
+
+def truncate(scoring: Scoring, number: int, before: int) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=scoring.settings.kafka)
+    admin.delete_records({TopicPartition(scoring.names.events, number): before})
+    admin.close()
+
+
+def test_the_comparison_sees_a_run_that_was_stepped_over(scoring: Scoring) -> None:
+    """Guards the drills themselves."""
+    events = long_log(24, 20)
+    scoring.feed(keyed(events))
+    scoring.reach(end_of(events))
+    service = scoring.start(DRILL_FAULT="hole:8")
+    scoring.await_clock(end_of(events))
+    stops_well(service)
+
+    with pytest.raises(AssertionError, match="the facts of"):
+        compare(scoring)
+
+
+def test_a_group_that_does_not_let_it_in_ends_it(scoring: Scoring) -> None:
+    """Aiokafka gives up on a fatal answer to a join, and says so to nobody."""
+    stranger = Reader(scoring.settings, scoring.names.group)
+    stranger.subscribe([scoring.names.events])
+    try:
+        until = time.monotonic() + 40
+        stranger.poll(2)
+        service = scoring.start(RAPPORT_SCORING_SESSION_SECONDS="2")
+        while service.process.poll() is None and time.monotonic() < until:
+            stranger.poll(0.2)
+    finally:
+        stranger.close()
+
+    assert service.process.wait(1) == 1
+    assert any("the group has not let us in" in line for line in service.errors())
+
+
+def test_a_changelog_record_that_is_none_of_ours_ends_it(scoring: Scoring) -> None:
+    producer = Producer(scoring.settings)
+    producer.send(scoring.names.state, b"abc", b"def", partition=1).get(10)
+    producer.close()
+
+    assert scoring.start().process.wait(20) == 1
