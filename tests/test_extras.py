@@ -18,8 +18,6 @@ SERVICES = ("ingest", "scoring", "warehouse", "notify")
 NOT_IMPORTED = {
     # zoneinfo reads it where the system has no time zones of its own.
     "tzdata",
-    # The client within Faust; [lz4] lets it read what our producers compress.
-    "aiokafka",
 }
 
 

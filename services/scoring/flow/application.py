@@ -13,6 +13,7 @@ from services.runtime.health import Health
 from services.scoring.flow.credentials import credentials
 from services.scoring.flow.liveness import Liveness
 from services.scoring.flow.metrics import metrics
+from services.scoring.flow.putting_back import put_back_when_stopped
 from services.scoring.flow.recovery import RunSchema, StateTable
 from services.scoring.flow.sequencer import Sequencer, Untyped, scheduler_class
 from services.scoring.flow.settings import ScoringSettings
@@ -62,6 +63,7 @@ class _Wiring:
             ),
             recovery_buffer_size=10,
         )
+        self._table.on_progress = self.liveness.recovered_some
 
     def connect(self) -> None:
         app = self.app
@@ -124,10 +126,12 @@ class _Wiring:
     async def _assigned(self, *_arguments: Untyped, **_named: Untyped) -> None:
         self._joined = True
         self.liveness.joined(self.app.consumer)
+        put_back_when_stopped(self.app.consumer)
 
     async def _complete(self, *_arguments: Untyped, **_named: Untyped) -> None:
         """Recovery is over: take the partitions, and say where to read on. May be cancelled, or overtaken by the next
         rebalance, at any await: what was taken until then is dropped."""
+        self.liveness.recovered()
         await self._worker.drop_all()
         tps = {tp.partition: tp for tp in self._tps()}
         first = await self.app.consumer.earliest_offsets(*tps.values()) if tps else {}

@@ -1,15 +1,24 @@
 """Records of the log as events; what is none goes to quarantine with its bytes and the reason."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
 
 from schemas.events import MENTORING_EVENT, ClockReached, MentoringEvent, partition_key
+from services.runtime.breaker import Breaker
 from services.scoring.domain.steps import Record
 from services.scoring.flow.sequencer import Fetched
 
 Header = tuple[str, bytes]
+
+
+class Refusal(NamedTuple):
+    """Why a value is no event: a code, where it is at fault, and in words."""
+
+    reason: Literal["malformed", "invalid"]
+    path: str
+    detail: str
 
 
 class Refused(NamedTuple):
@@ -20,35 +29,45 @@ class Refused(NamedTuple):
     headers: list[Header]
 
 
-def decoded(fetched: Sequence[Fetched]) -> tuple[list[Record], list[Refused]]:
-    """Every record counts as read; those that are no event carry none."""
+def decoded(fetched: Sequence[Fetched], breaker: Breaker) -> tuple[list[Record], list[Refused]]:
+    """Every record counts as read; those that are no event carry none. Raises BadDeployError."""
     records, refused = [], []
     for record in fetched:
-        event, reason = event_of(record.value)
-        if event is None:
-            refused.append(_refused(record, reason))
-        key = "" if event is None or isinstance(event, ClockReached) else event.partitionkey
-        records.append(Record(record.offset, key, event))
+        event = event_of(record.value)
+        if isinstance(event, Refusal):
+            breaker.refused(f"{event.path} {event.detail}".strip())
+            refused.append(_refused(record, event))
+            records.append(Record(record.offset, "", None))
+            continue
+        breaker.passed()
+        records.append(Record(record.offset, "" if isinstance(event, ClockReached) else event.partitionkey, event))
     return records, refused
 
 
-def event_of(value: bytes | None) -> tuple[MentoringEvent | None, str]:
-    """The event, or None and the reason why it is none."""
+def event_of(value: bytes | None) -> MentoringEvent | Refusal:
     if value is None:
-        return None, "the record has no value"
+        return Refusal("malformed", "", "the record has no value")
     try:
         event = MENTORING_EVENT.validate_json(value)
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_input=False)[0]
-        path = ".".join(map(str, first["loc"][1:]))
-        return None, f"{path}: {first['msg']}" if path else first["msg"]
+        reason: Literal["malformed", "invalid"] = "malformed" if first["type"] == "json_invalid" else "invalid"
+        return Refusal(reason, ".".join(map(str, first["loc"][1:])), first["msg"])
     if not isinstance(event, ClockReached) and event.partitionkey != partition_key(event.tenant, event.subject):
-        return None, "partitionkey: must be tenant/subject"
-    return event, ""
+        return Refusal("invalid", "partitionkey", "must be tenant/subject")
+    return event
 
 
-def _refused(record: Fetched, reason: str) -> Refused:
-    origin = f"{record.topic}/{record.partition}/{record.offset}"
-    named = {"reason": reason, "topic": record.topic, "partition": record.partition, "offset": record.offset}
+def _refused(record: Fetched, refusal: Refusal) -> Refused:
+    """The headers are those of every record on that topic, whoever refused it."""
+    named = {
+        "reason": refusal.reason,
+        "path": refusal.path,
+        "detail": refusal.detail,
+        "origin_topic": record.topic,
+        "origin_partition": record.partition,
+        "origin_offset": record.offset,
+        "tool": "scoring",
+    }
     headers = [(name, str(value).encode()) for name, value in named.items()]
-    return Refused(origin.encode(), record.value, [*headers, ("tool", b"scoring")])
+    return Refused(f"{record.topic}/{record.partition}/{record.offset}".encode(), record.value, headers)

@@ -22,16 +22,25 @@ class Liveness:
         self._heartbeat: float | None = None
         self._outside_since = time.monotonic()
         self._watched: Untyped = None
+        self._recovering_since: float | None = None
         self._progress: dict[int, tuple[int, float]] = {}
 
     def left(self) -> None:
         """A rebalance began. There are no heartbeats until the group has let us in again."""
-        self._heartbeat, self._outside_since = None, time.monotonic()
+        self._heartbeat, self._recovering_since, self._outside_since = None, None, time.monotonic()
         self._progress.clear()
 
     def joined(self, consumer: Untyped) -> None:
+        """Then recovery begins."""
         self._watch(consumer)
-        self._heartbeat = time.monotonic()
+        self._heartbeat = self._recovering_since = time.monotonic()
+
+    def recovered_some(self) -> None:
+        if self._recovering_since is not None:
+            self._recovering_since = time.monotonic()
+
+    def recovered(self) -> None:
+        self._recovering_since = None
 
     def check(self) -> None:
         """Raises NotAliveError when the broker may have given our partitions to somebody else, or never lets us in:
@@ -42,6 +51,8 @@ class Liveness:
         if self._heartbeat is not None and now - self._heartbeat > self._session_seconds:
             silent = now - self._heartbeat
             raise NotAliveError(f"no heartbeat for {silent:.1f} s, the session is {self._session_seconds:g} s")
+        if self._recovering_since is not None and now - self._recovering_since > STALLED_SECONDS:
+            raise NotAliveError(f"recovery has read nothing for {now - self._recovering_since:.0f} s")
 
     def standing(self, partition: int, offset: int, end: int) -> float:
         """Seconds for which nothing was applied although there are records ahead. Raises NotAliveError when they are

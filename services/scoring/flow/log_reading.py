@@ -11,7 +11,7 @@ from services.scoring.domain.changelog import Recovery
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
 from services.scoring.domain.partition import Watermark
 from services.scoring.domain.state import State
-from services.scoring.flow.decoding import event_of
+from services.scoring.flow.decoding import Refusal, event_of
 from services.scoring.names import Names
 
 
@@ -58,8 +58,8 @@ def true_facts(settings: Settings, names: Names, upto: Mapping[int, Watermark]) 
         mark = upto.get(record.partition)
         if mark is None or record.offset > mark.offset:
             continue
-        event, _ = event_of(record.value)
-        if event is None or isinstance(event, ClockReached):
+        event = event_of(record.value)
+        if isinstance(event, Refusal | ClockReached):
             continue
         merge_into(facts[event.partitionkey], facts_of(event, record.offset))
     return {relationship: known for relationship, known in facts.items() if known}

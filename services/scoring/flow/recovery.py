@@ -29,6 +29,7 @@ class StateTable(faust.Table):  # type: ignore[misc]
         super().__init__(*args, **options)
         self._recoveries: dict[int, Recovery] = {}
         self._problem: Exception | None = None
+        self.on_progress: Callable[[], None] = lambda: None
 
     def take(self, partition: int) -> Recovery:
         """What was recovered of a partition, merged; nothing is kept here. Raises whatever reading it raised."""
@@ -37,6 +38,7 @@ class StateTable(faust.Table):  # type: ignore[misc]
         return self._recoveries.pop(partition, Recovery()).finish()
 
     def apply_changelog_batch(self, batch: Iterable[Untyped]) -> None:
+        self.on_progress()
         try:
             for event in batch:
                 for record in event.value:

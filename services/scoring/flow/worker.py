@@ -8,6 +8,7 @@ from typing import Any
 
 from schemas.programs import Profile
 from services.runtime import log
+from services.runtime.breaker import Breaker
 from services.scoring.domain import steps
 from services.scoring.domain.bounds import DAY, SECOND
 from services.scoring.domain.changelog import Entry, Recovery
@@ -49,6 +50,7 @@ class Worker:
     def __init__(self, names: Names, metrics: Metrics, liveness: Liveness, profile: Profile) -> None:
         self._names, self._metrics, self._liveness, self._profile = names, metrics, liveness, profile
         self._owned: dict[int, Owned] = {}
+        self._breaker = Breaker()
         self._log = log.get(__name__)
 
     def next_offset(self, number: int) -> int | None:
@@ -97,7 +99,7 @@ class Worker:
                 return None
             if fetched[0].offset != partition.offset + 1:
                 return partition.offset + 1
-            records, refused = decoded(fetched)
+            records, refused = decoded(fetched, self._breaker)
             rows = await self._write(producer, owned, owned.generation.run(records), refused)
             if not owned.lost:
                 owned.unheard_records += len(records)

@@ -15,7 +15,7 @@ from services.scoring.domain.history import History
 from services.scoring.domain.memory import trimmed
 from services.scoring.domain.partition import Emission, Watermark
 from services.scoring.domain.telling import score_event
-from services.scoring.flow.decoding import event_of
+from services.scoring.flow.decoding import Refusal, event_of
 from services.scoring.flow.log_reading import Stored, stored
 from tests.scoring.building import PROFILE
 from tests.scoring.flow.harness import Scoring
@@ -58,14 +58,14 @@ def _log(scoring: Scoring) -> tuple[dict[str, Facts], dict[int, int]]:
     ends: dict[int, int] = {}
     for record in read_to_end(scoring.settings, [scoring.names.events]):
         ends[record.partition] = record.offset + 1
-        event, _ = event_of(record.value)
-        if event is not None and not isinstance(event, ClockReached):
+        event = event_of(record.value)
+        if not isinstance(event, Refusal | ClockReached):
             merge_into(facts[event.partitionkey], facts_of(event, record.offset))
     return {name: found for name, found in facts.items() if found}, ends
 
 
 def _compare_states(facts: Mapping[str, Facts], kept: Stored) -> None:
-    assert kept.states.keys() == facts.keys()
+    assert kept.states.keys() == facts.keys(), "the relationships are not those of the log"
     for name, found in facts.items():
         expected = layout.facts_bytes(trimmed(found))
         assert layout.facts_bytes(kept.states[name].facts) == expected, f"the facts of {name} are not those of the log"

@@ -16,6 +16,8 @@ from tests.scoring.flow.harness import PARTITIONS, Scoring, Service
 from tests.scoring.flow.long_log import Keyed, end_of, keyed, long_log, moved
 
 SLOW = "0.05"
+STOP_SECONDS = 4
+"""It stops within 2 s on a machine of its own; here three test processes share it."""
 """Seconds per phase of outputs: slow enough for a signal to come in mid-stream."""
 
 
@@ -96,7 +98,7 @@ def has_run(service: Service, runs: int) -> None:
 def stops_well(service: Service) -> None:
     code, seconds = service.end()
     assert code == 0
-    assert seconds < 2
+    assert seconds < STOP_SECONDS
     assert service.errors() == []
 
 

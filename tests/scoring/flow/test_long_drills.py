@@ -241,7 +241,7 @@ def test_the_comparison_sees_a_run_that_was_stepped_over(scoring: Scoring) -> No
     scoring.await_clock(end_of(events))
     stops_well(service)
 
-    with pytest.raises(AssertionError, match="the facts of"):
+    with pytest.raises(AssertionError, match="are not those of the log"):
         compare(scoring)
 
 
