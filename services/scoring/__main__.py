@@ -1,6 +1,7 @@
 """`rapport scoring`: the service, and what one asks of scores."""
 
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -63,6 +64,8 @@ def _told(report: Report) -> Iterator[str]:
 
 def run(settings: ScoringSettings, names: Names) -> None:
     """Exits with 0 after a signal, with 1 and the reason after anything unexpected."""
+    # Until Faust sets its own handler there is nothing to finish.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     log.configure(settings, "scoring")
     health = health_.Health()
     with health_.served(health, settings.host, settings.scoring_health_port):

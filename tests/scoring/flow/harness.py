@@ -59,14 +59,20 @@ class Service:
         return found
 
     def is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        return self._answers("readyz")
+
+    def answers(self) -> bool:
+        return self._answers("healthz")
 
     def owns(self, *partitions: int) -> bool:
         return self.is_ready() and set(self.gauges()) == set(partitions)
+
+    def _answers(self, page: str) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/{page}", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
 
 
 @dataclass

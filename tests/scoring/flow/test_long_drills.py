@@ -83,7 +83,8 @@ def test_told_to_stop_while_it_starts_it_ends_too(scoring: Scoring) -> None:
     with under_load(scoring, 16):
         for _ in range(10):
             service = scoring.start()
-            time.sleep(rng.uniform(1.2, 3))
+            eventually(service.answers, what="the process")
+            time.sleep(rng.uniform(0, 2))
             code, seconds = service.end()
             assert code == 0
             assert seconds < 3
