@@ -35,6 +35,8 @@ def configure(settings: Settings, service: str) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    # It calls a refresh that a closing client cancelled an error; what matters is raised where it is awaited.
+    logging.getLogger("kafka.cluster").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
