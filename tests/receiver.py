@@ -62,7 +62,7 @@ def receiving() -> Iterator[Receiver]:
         thread.join(5)
 
 
-def eventually(holds: Callable[[], object], seconds: float = 20, what: str = "it") -> None:
+def eventually(holds: Callable[[], object], seconds: float = 90, what: str = "it") -> None:
     """Returns as soon as it holds; fails after so many seconds."""
     until = time.monotonic() + seconds
     while not holds():

@@ -1,8 +1,10 @@
 """`rapport scoring`: the service, and what one asks of scores."""
 
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -20,6 +22,9 @@ from services.scoring.flow.settings import ScoringSettings
 from services.scoring.flow.verify import NotVerifiableError, Report, verify
 from services.scoring.flow.watchdog import watch
 from services.scoring.names import Names
+
+STOP_SECONDS = 1.8
+"""So long a stop may take at the most; two seconds are promised."""
 
 
 @click.group()
@@ -65,7 +70,7 @@ def _told(report: Report) -> Iterator[str]:
 def run(settings: ScoringSettings, names: Names) -> None:
     """Exits with 0 after a signal, with 1 and the reason after anything unexpected."""
     # Until Faust sets its own handler there is nothing to finish.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     log.configure(settings, "scoring")
     health = health_.Health()
     with health_.served(health, settings.host, settings.scoring_health_port):
@@ -81,6 +86,14 @@ def settings_or_exit() -> ScoringSettings:
 
 
 class Process(faust.Worker):  # type: ignore[misc]
+    def _schedule_shutdown(self, number: signal.Signals) -> None:
+        """The run in work is finished. Told while it starts, Faust may wait for ever for what it has not yet begun; to
+        end then is as good as any crash: it leaves no hole."""
+        end = threading.Timer(STOP_SECONDS, os._exit, [0])
+        end.daemon = True
+        end.start()
+        super()._schedule_shutdown(number)
+
     async def _sentinel_task(self) -> None:
         """Faust sleeps for a second here, when everything has ended: half of the time that a stop may take."""
 

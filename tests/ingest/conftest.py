@@ -140,7 +140,7 @@ def running_gateway(bootstrap: str, secret: str, **options: Any) -> Iterator[Gat
     assert not thread.is_alive()
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 15) -> None:
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it never came true"

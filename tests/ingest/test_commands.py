@@ -33,12 +33,12 @@ def test_a_created_token_opens_the_gateway_and_a_revoked_one_does_not(gateway: G
     secret = created.stdout.strip()
     assert secret.startswith(f"rpt_{name}_")
     bearer = {"authorization": f"Bearer {secret}"}
-    eventually(lambda: gateway.post(event(), **bearer).status_code == 202, 2)
+    eventually(lambda: gateway.post(event(), **bearer).status_code == 202, 20)
     listed = rapport("token", "list").output
     assert f"{name}  acme" in listed
     assert secret not in listed
     assert rapport("token", "revoke", name).exit_code == 0
-    eventually(lambda: gateway.post(event(), **bearer).status_code == 401, 2)
+    eventually(lambda: gateway.post(event(), **bearer).status_code == 401, 20)
     assert "revoked" in next(line for line in rapport("token", "list").output.splitlines() if name in line)
 
 

@@ -93,11 +93,11 @@ def test_a_broker_that_is_away_is_answered_503_and_its_return_is_noticed(kafka: 
         assert {answer.json()["type"] for answer in answers} == {"urn:rapport:problem:unavailable"}
         assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
         assert sum("too many events wait" in answer.json()["detail"] for answer in answers) == 1
-        eventually(lambda: gateway.readiness()[0] == 503, 30)
+        eventually(lambda: gateway.readiness()[0] == 503, 90)
 
         kafka.start()
-        eventually(lambda: gateway.post(waiting).status_code == 202, 30)
-        eventually(lambda: gateway.readiness()[0] == 200, 30)
+        eventually(lambda: gateway.post(waiting).status_code == 202, 90)
+        eventually(lambda: gateway.readiness()[0] == 200, 90)
         assert waiting["id"].encode() in b"".join(record.value or b"" for record in written.records())
 
         kafka.kill()

@@ -168,7 +168,7 @@ def test_hundreds_of_alerts_leave_within_seconds(notify: Notify, receiver: Recei
     notify.start()
     notify.write(*(pair.changed(hour(0), health=LOW, risk=0.9) for pair in pairs), clock(day(2)))
 
-    eventually(lambda: len({call.webhook_id for call in receiver.calls}) == 600, 30, "600 webhooks")
+    eventually(lambda: len({call.webhook_id for call in receiver.calls}) == 600, 120, "600 webhooks")
     eventually(lambda: {d.state for d in read_deliveries(notify.settings, notify.names)} == {"delivered"})
 
     assert len(receiver.calls) == 600

@@ -138,7 +138,7 @@ class Warehouse:
             return reader.committed(Partition(self.topic(kind), 0))
 
 
-def eventually(predicate: Callable[[], object], seconds: float = 20) -> None:
+def eventually(predicate: Callable[[], object], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not predicate():
         assert time.monotonic() < deadline, "it did not happen in time"

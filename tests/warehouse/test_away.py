@@ -26,7 +26,7 @@ def test_while_clickhouse_is_away_the_sink_waits_and_says_so_and_afterwards_ever
             eventually(lambda: running.health.condition.state == "degraded")
         finally:
             warehouse_server.start()
-        eventually(warehouse.is_committed, 40)
+        eventually(warehouse.is_committed, 120)
         eventually(lambda: running.health.condition.state == "ready")
 
     assert running.failure is None
@@ -43,7 +43,7 @@ def test_a_server_killed_while_rows_arrive_has_each_once_when_it_is_back(
             if n == 6:
                 warehouse_server.kill()
                 warehouse_server.start()
-        eventually(warehouse.is_committed, 40)
+        eventually(warehouse.is_committed, 120)
 
     assert running.failure is None
     assert warehouse.count("mentoring.events") == 300

@@ -131,7 +131,7 @@ class Scoring:
             acknowledgement.get(10)
         producer.close()
 
-    def await_clock(self, clock: datetime, seconds: float = 60) -> None:
+    def await_clock(self, clock: datetime, seconds: float = 120) -> None:
         """Returns when every partition is applied up to this end of the log."""
         reached = {number: clock.timestamp() for number in range(PARTITIONS)}
         eventually(lambda: self._clocks() == reached, seconds, f"the clock {clock}")

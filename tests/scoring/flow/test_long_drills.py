@@ -118,7 +118,7 @@ def test_workers_join_and_leave_5_times(scoring: Scoring) -> None:
             share(first, other)
             time.sleep(1)
             other.end(signal.SIGKILL if number in {1, 2} else signal.SIGTERM)
-            eventually(lambda: first.owns(0, 1, 2, 3), 40, "all partitions again")
+            eventually(lambda: first.owns(0, 1, 2, 3), 120, "all partitions again")
     scoring.reach(end_of(events))
 
     scoring.await_clock(end_of(events), 120)
@@ -219,7 +219,7 @@ def test_a_log_cut_off_beyond_the_watermark_stops_that_partition_only_and_is_tol
 
     service = scoring.start()
     others = {number: end_of(events).timestamp() for number in range(PARTITIONS) if number != cut}
-    eventually(lambda: {n: v["clock_seconds"] for n, v in service.gauges().items() if n != cut} == others, 30)
+    eventually(lambda: {n: v["clock_seconds"] for n, v in service.gauges().items() if n != cut} == others, 90)
 
     assert service.said("log_gap") == 1
     assert not service.is_ready()
