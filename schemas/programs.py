@@ -35,8 +35,28 @@ class WatchLevels(Message):
     risk: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.55, 0.70)
 
 
+Coefficient = Annotated[float, Field(ge=0, le=100)]
+
+
+class Coefficients(Message):
+    """The disengagement model's coefficients: of the linear predictor, and the weights of its covariates.
+    All but `base` are signed by the model itself. Defaults: fitted on seven public temporal contact data sets."""
+
+    base: Annotated[float, Field(ge=-100, le=100)] = 0.5
+    silence: Coefficient = 0.9
+    pace: Coefficient = 0.55
+    history: Coefficient = 1.3
+    missed: Coefficient = 0.5
+    cancelled_late: Coefficient = 0.25
+    goal_stalled: Coefficient = 0.3
+    rating_drop: Coefficient = 0.3
+    booked: Coefficient = 1.0
+
+
 class Profile(Message):
-    """One version of how a programme is scored. The first holds from the beginning."""
+    """One version of how a programme is scored. The first holds from the beginning.
+    `calibration` names the file that `rapport scoring calibrate` wrote `coefficients` into; without one the scores are
+    told as uncalibrated."""
 
     version: Id
     effective_from: Instant | None = None
@@ -45,6 +65,8 @@ class Profile(Message):
     review_days: Days = 30
     horizon_days: Days = 30
     watch: WatchLevels = WatchLevels()
+    coefficients: Coefficients = Coefficients()
+    calibration: Id | None = None
 
 
 class Source(Message):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from schemas.events import CloudEvent, RelationshipEvent
-from schemas.primitives import EventId, Id, Instant, Message, SourceUri
+from schemas.primitives import Code, EventId, Id, Instant, Message, SourceUri
 
 Band = Literal["thriving", "steady", "strained", "critical"]
 Cause = Annotated[str, Field(max_length=64)]
@@ -52,11 +52,13 @@ class Trigger(Message):
 
 class Score(Message):
     """Health and risk of one relationship at one instant, with everything that explains them.
-    Numbers are multiples of a millionth."""
+    Numbers are multiples of a millionth. `caps`: what holds the band at strained at the best, whatever the health:
+    support_open (an open immediate request) or fit_not_good (either side says so)."""
 
     causes: tuple[Cause, ...]
     health: Annotated[float, Field(ge=0, le=100)]
     band: Band
+    caps: tuple[Code, ...] = ()
     risk: Probability
     parts: tuple[Part, ...]
     risk_terms: tuple[RiskTerm, ...]

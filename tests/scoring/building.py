@@ -7,12 +7,11 @@ from schemas import events as e
 from schemas import payloads as p
 from schemas.events import OfRelationship
 from schemas.primitives import Side, to_micros
-from schemas.programs import Profile
 from services.scoring.domain.facts import Facts, facts_of, merged
 from services.scoring.domain.history import History, Row
+from services.scoring.domain.profiles import DEFAULT
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
-PROFILE = Profile(version="default-1")
 KEY = "t/r"
 Absent = Literal["mentor", "mentee", "both"]
 SIDES: tuple[Side, ...] = ("mentor", "mentee")
@@ -120,7 +119,7 @@ def facts(*events: OfRelationship) -> Facts:
 
 def row(days: float, *events: OfRelationship) -> Row:
     """The newest row up to that day."""
-    history = History(facts(*events), PROFILE)
+    history = History(facts(*events), DEFAULT)
     newest = history.newest(micros(days))
     assert newest is not None
     return history.rows(newest - 1, newest)[newest]
@@ -128,7 +127,7 @@ def row(days: float, *events: OfRelationship) -> Row:
 
 def instants(days: float, *events: OfRelationship) -> dict[float, tuple[str, ...]]:
     """{days since the beginning: causes} up to that day."""
-    rows = History(facts(*events), PROFILE).rows(-1, micros(days))
+    rows = History(facts(*events), DEFAULT).rows(-1, micros(days))
     return {(as_of - micros(0)) / 86_400_000_000: found.causes for as_of, found in rows.items()}
 
 

@@ -10,7 +10,7 @@ from services.scoring.domain.bounds import DAY
 from services.scoring.domain.changelog import Entry, Recovery
 from services.scoring.domain.history import Row
 from services.scoring.domain.partition import Emission, Partition
-from tests.scoring.building import PROFILE
+from services.scoring.domain.profiles import Programmes
 from tests.scoring.random_logs import ORIGIN, TICK, Log
 
 CRASH = 0.3
@@ -88,7 +88,7 @@ class Play:
         while self.worker is None:
             recovery = self.broker.recovered()
             self.broker.generations += 1
-            partition = Partition(PROFILE, recovery.states, recovery.watermark)
+            partition = Partition(Programmes(), recovery.states, recovery.watermark)
             self.worker = steps.Generation(self.broker.generations, partition, recovery.generations)
             if recovery.watermark.clock_next > recovery.watermark.clock:
                 self._step(self.worker.resume(recovery.watermark.clock_next), crash)

@@ -4,6 +4,7 @@ import pytest
 
 from schemas.programs import Profile, Weights
 from services.scoring.domain.history import History
+from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.telling import told_parts
 from tests.scoring.building import (
     SIDES,
@@ -102,7 +103,7 @@ def test_silence_takes_from_health_after_three_cadences_without_any_contact() ->
 def test_contributions_sum_to_health_and_deltas_to_its_change_exactly() -> None:
     events = [started(0, 7), held(0), held(6), missed(13), *(message(day, "mentor") for day in (3, 9, 15, 21, 27))]
 
-    for as_of, found in History(facts(*events), Profile(version="x")).rows(-1, micros(60)).items():
+    for as_of, found in History(facts(*events), Profiles((Profile(version="x"),))).rows(-1, micros(60)).items():
         parts = told_parts(found)
         assert sum(p.contribution for p in parts) == found.evaluation.health, as_of
         before = found.before.evaluation.health if found.before else 0
@@ -120,7 +121,7 @@ def test_a_factor_that_loses_its_data_is_told_with_what_it_took_away() -> None:
 
 def test_a_profile_without_weights_scores_nothing_and_says_so() -> None:
     nothing = Weights(**dict.fromkeys(Weights.model_fields, 0))
-    history = History(facts(started(0), held(1)), Profile(version="x", weights=nothing))
+    history = History(facts(started(0), held(1)), Profiles((Profile(version="x", weights=nothing),)))
 
     (_, found), *_ = history.rows(-1, micros(2)).items()
 

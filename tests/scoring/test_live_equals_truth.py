@@ -10,9 +10,9 @@ from services.scoring.domain import bounds, history, layout, memory
 from services.scoring.domain.facts import Facts, Kind, facts_of, merged
 from services.scoring.domain.history import History
 from services.scoring.domain.memory import trimmed
+from services.scoring.domain.profiles import DEFAULT
 from services.scoring.domain.state import State
 from tests.scoring import simulation as sim
-from tests.scoring.building import PROFILE
 from tests.scoring.random_logs import TICK, Log, random_log
 
 CASES = 240
@@ -52,7 +52,7 @@ def test_live_rows_equal_the_truth_whatever_crashed(seed: int) -> None:
         assert layout.facts_bytes(state.facts) == layout.facts_bytes(trimmed(facts))
         if key in stale:
             continue
-        rows = History(facts, PROFILE).rows(0, partition.clock)
+        rows = History(facts, DEFAULT).rows(0, partition.clock)
         assert {at: row for (name, at), row in told.items() if name == key} == rows
         last = max(rows, default=None)
         assert newest.get(key, (last, None))[1] == (None if last is None else rows[last])

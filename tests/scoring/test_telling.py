@@ -7,13 +7,14 @@ from schemas.payloads import ClockReached as Reached
 from schemas.scores import SCORE_EVENT, ScoreRow
 from services.scoring.domain.history import History
 from services.scoring.domain.partition import Emission, Partition, Watermark
+from services.scoring.domain.profiles import DEFAULT, Programmes
 from services.scoring.domain.telling import clock_event, event_id, score_event
 from services.scoring.domain.verification import Statement, Verdict, statement
-from tests.scoring.building import KEY, PROFILE, at, facts, held, micros, missed, paused, retraction, started
+from tests.scoring.building import KEY, at, facts, held, micros, missed, paused, retraction, started
 
 
 def _told(*events: OfRelationship) -> list[Emission]:
-    partition = Partition(PROFILE, {}, Watermark())
+    partition = Partition(Programmes(), {}, Watermark())
     return [one for offset, event in enumerate(events) for one in partition.apply(event, KEY, offset)]
 
 
@@ -69,7 +70,7 @@ def test_the_clock_event_is_valid() -> None:
 
 
 def test_the_clock_of_the_log_brings_due_rows_without_touching_a_relationship() -> None:
-    partition = Partition(PROFILE, {}, Watermark())
+    partition = Partition(Programmes(), {}, Watermark())
     partition.apply(started(0), KEY, 0)
     reached = ClockReached(
         type="mentoring.clock.reached.v1",
@@ -88,7 +89,7 @@ def test_the_clock_of_the_log_brings_due_rows_without_touching_a_relationship() 
 
 
 def test_a_copy_of_a_known_fact_far_below_the_floor_makes_nothing_stale() -> None:
-    partition = Partition(PROFILE, {}, Watermark())
+    partition = Partition(Programmes(), {}, Watermark())
     for offset, event in enumerate([started(0), held(1), held(90), held(1)]):
         partition.apply(event, KEY, offset)
 
@@ -96,7 +97,7 @@ def test_a_copy_of_a_known_fact_far_below_the_floor_makes_nothing_stale() -> Non
 
 
 def test_a_new_fact_far_below_the_floor_makes_its_relationship_stale() -> None:
-    partition = Partition(PROFILE, {}, Watermark())
+    partition = Partition(Programmes(), {}, Watermark())
     for offset, event in enumerate([started(0), held(90), held(1)]):
         partition.apply(event, KEY, offset)
 
@@ -105,7 +106,7 @@ def test_a_new_fact_far_below_the_floor_makes_its_relationship_stale() -> None:
 
 def test_a_verdict_is_equal_only_if_every_row_is() -> None:
     rows = {
-        at_: statement(found) for at_, found in History(facts(started(0), held(1)), PROFILE).rows(-1, micros(3)).items()
+        at_: statement(found) for at_, found in History(facts(started(0), held(1)), DEFAULT).rows(-1, micros(3)).items()
     }
     changed = {**rows, micros(2): rows[micros(2)]._replace(health=1, causes=("midnight", "x"))}
 
@@ -117,7 +118,7 @@ def test_a_verdict_is_equal_only_if_every_row_is() -> None:
 
 @pytest.mark.parametrize(("missing", "words"), [(True, "missing from the table"), (False, "not part of the truth")])
 def test_a_verdict_names_a_row_that_only_one_side_has(missing: bool, words: str) -> None:  # noqa: FBT001
-    rows = {at_: statement(found) for at_, found in History(facts(started(0)), PROFILE).rows(-1, micros(2)).items()}
+    rows = {at_: statement(found) for at_, found in History(facts(started(0)), DEFAULT).rows(-1, micros(2)).items()}
     fewer = {at_: said for at_, said in rows.items() if at_ != micros(1)}
 
     verdict = _verdict(rows, fewer) if missing else _verdict(fewer, rows)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from schemas.programs import Profile
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY, SECOND, UNSET
 from services.scoring.domain.crossings import crossings
 from services.scoring.domain.evaluation import Evaluation
 from services.scoring.domain.facts import CAUSE_OF_KIND, Facts, Kind
+from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.selector import Selector
 from services.scoring.domain.trend import POINTS, trend
 
@@ -20,6 +20,7 @@ REMEMBERED = 128
 RETRACTED = "event.retracted"
 MIDNIGHT = "midnight"
 BOOKING_STARTS = "booking.starts"
+PROFILE_CHANGED = "profile.changed"
 PAUSE_BOUNDARY = "pause.boundary"
 
 
@@ -51,14 +52,14 @@ class Row(NamedTuple):
 
 
 class History:
-    def __init__(self, facts: Facts, profile: Profile) -> None:
-        self._facts, self._profile = facts, profile
-        self._selector = Selector(facts, profile)
+    def __init__(self, facts: Facts, profiles: Profiles) -> None:
+        self._facts, self._profiles = facts, profiles
+        self._selector = Selector(facts, profiles)
         self._evaluations: dict[int, Evaluation | None] = {}
 
     def succeeded(self, facts: Facts, since: int) -> "History":
         """The history of other facts that differ at and after `since`, or by what trimming took away."""
-        new = History(facts, self._profile)
+        new = History(facts, self._profiles)
         new._selector.inherit(self._selector, since)
         return new
 
@@ -96,7 +97,7 @@ class History:
             return named
         midnight = (after // DAY + 1) * DAY
         point = midnight if named is None else min(named, midnight)
-        found = crossings(self._selector.scorer(after), self._left(after), point, self._profile.watch)
+        found = crossings(self._selector.scorer(after), self._left(after), point, self._profiles.at(after).watch)
         return min((at for at, _ in found if at > after), default=point)
 
     def instants(self, after: int, upto: int) -> Iterator[Instant]:
@@ -121,7 +122,7 @@ class History:
     @cached_property
     def _named_instants(self) -> list[int]:
         """Times of facts, retracted or not, and the times that facts name."""
-        found = set(self._selector.times)
+        found = {*self._selector.times, *self._profiles.changes}
         for key, fact in self._facts.items():
             if key.kind in {Kind.SCHEDULED, Kind.RESCHEDULED}:
                 found.add(fact.first)
@@ -141,6 +142,8 @@ class History:
             out.append(BOOKING_STARTS)
         if any(at in pause.boundaries for pause in selection.pauses):
             out.append(PAUSE_BOUNDARY)
+        if at in self._profiles.changes:
+            out.append(PROFILE_CHANGED)
         return tuple(out)
 
     @cached_property
@@ -155,7 +158,9 @@ class History:
         if not selection.is_open(after) or selection.is_paused(after):
             return
         together: dict[int, list[str]] = {}
-        for at, cause in crossings(self._selector.scorer(after), self._left(after), upto, self._profile.watch):
+        for at, cause in crossings(
+            self._selector.scorer(after), self._left(after), upto, self._profiles.at(after).watch
+        ):
             if at > after:
                 together.setdefault(at, []).append(cause)
         for at, causes in together.items():

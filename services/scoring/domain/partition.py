@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from schemas.events import MentoringEvent, OfRelationship
 from schemas.primitives import to_micros
-from schemas.programs import Profile
 from services.scoring.domain import memory
 from services.scoring.domain.bounds import DAY, NONE
 from services.scoring.domain.facts import adds_nothing, facts_of
 from services.scoring.domain.history import History, Row
+from services.scoring.domain.profiles import Profiles, Programmes
 from services.scoring.domain.state import Home, State
 
 DUE_AT_ONCE = 100
@@ -45,8 +45,8 @@ class Emission(NamedTuple):
 class Partition:
     """Owned by one worker at a time; recovered from its states and watermark."""
 
-    def __init__(self, profile: Profile, states: Mapping[str, State], watermark: Watermark) -> None:
-        self._profile = profile
+    def __init__(self, programmes: Programmes, states: Mapping[str, State], watermark: Watermark) -> None:
+        self._programmes = programmes
         self.states = dict(states)
         self.offset, self.clock = watermark.offset, watermark.clock
         self._histories: dict[str, History] = {}
@@ -81,6 +81,21 @@ class Partition:
         due = self._next_due()
         return due is not None and due <= clock
 
+    def tell(self, tenant: str, program: str, profiles: Profiles) -> set[str]:
+        """A programme has other profiles. Only rows to come may change by it; where rows that are out would have been
+        others, their relationship is stale. Returns the relationships whose states are to be stored."""
+        since = profiles.differ_from(self._programmes.tell(tenant, program, profiles))
+        stale: set[str] = set()
+        for name, state in self.states.items():
+            if since is None or (name.split("/", 1)[0], state.home.program) != (tenant, program):
+                continue
+            self._histories.pop(name, None)
+            self._schedule(name)
+            if since <= max(self.clock, state.clock) and state.facts:
+                self.states[name] = replace(state, stale_position=state.position)
+                stale.add(name)
+        return stale
+
     def clocked(self, relationships: set[str]) -> dict[str, State]:
         """The states of these relationships, marked with how far their rows are out: what must be stored."""
         for relationship in relationships & self.states.keys():
@@ -108,7 +123,6 @@ class Partition:
         if not facts or offset <= old.position:
             return []
         time = next(iter(facts)).time
-        before = self._history(key) if old.facts else History({}, self._profile)
         new = old.merge(State(facts, offset, home=Home(offset, event.program)))
         floor = memory.floor(new.facts, self.clock)
         # Below the floor nothing but the newest row can be told; what is between needs a heal.
@@ -119,6 +133,7 @@ class Partition:
         if floor > self.clock:
             new = replace(new, inexact_until=max(floor, new.inexact_until))
         self.states[key] = new
+        before = self._history(key, old)
         self._histories[key] = before.succeeded(new.facts, time)
         self._schedule(key)
         rows = self._differences(before, self._history(key), low)
@@ -144,10 +159,12 @@ class Partition:
             for at, row in rows.items()
         ]
 
-    def _history(self, relationship: str) -> History:
+    def _history(self, relationship: str, state: State | None = None) -> History:
         found = self._histories.get(relationship)
         if found is None:
-            found = self._histories[relationship] = History(self.states[relationship].facts, self._profile)
+            facts = (state or self.states[relationship]).facts
+            profiles = self._programmes.of(relationship, self.states[relationship].home.program)
+            found = self._histories[relationship] = History(facts, profiles)
         return found
 
     def _schedule(self, relationship: str, after: int = NONE) -> None:

@@ -14,6 +14,7 @@ from services.scoring.domain.facts import Fact, Facts, Key, Kind
 from services.scoring.domain.memory import LOOKED_AT, contact_days, groups, is_contact, least_two
 from services.scoring.domain.outcomes import outcomes_of
 from services.scoring.domain.pauses import Pause, active_time, pauses_of
+from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.selection import Pace, Selection
 
 RATED_OUTCOMES = 8
@@ -23,8 +24,8 @@ RATED_MESSAGES = 24
 class Selector:
     """Selects from one relationship's facts. The facts are indexed once, each selection costs O(what it looks at)."""
 
-    def __init__(self, facts: Facts, profile: Profile) -> None:
-        self._facts, self._profile = facts, profile
+    def __init__(self, facts: Facts, profiles: Profiles) -> None:
+        self._facts, self._profiles = facts, profiles
         self.keys = sorted(facts)
         self.times = [key.time for key in self.keys]
         self._indexes: dict[str, list[int]] = defaultdict(list)
@@ -33,14 +34,14 @@ class Selector:
                 self._indexes[name].append(index)
         self._contacts = [key for key in self.keys if is_contact(key)]
         self._days = contact_days(self._contacts, len(self._contacts))
-        self._scorers: dict[int, Scorer] = {}
+        self._scorers: dict[tuple[int, int], Scorer] = {}
 
     def inherit(self, older: "Selector", since: int) -> bool:
         """Keeps what was selected from the facts before `since`, if the two have the same ones before it."""
         count = bisect_left(self.times, since)
         same = older.keys[:count] == self.keys[:count]
         if same:
-            self._scorers.update((n, scorer) for n, scorer in older._scorers.items() if n <= count)  # noqa: SLF001
+            self._scorers.update((n, scorer) for n, scorer in older._scorers.items() if n[0] <= count)  # noqa: SLF001
         return same
 
     def at(self, instant: int) -> Selection:
@@ -50,18 +51,20 @@ class Selector:
     def scorer(self, instant: int) -> Scorer:
         """Scores by the facts up to and including this instant, at any time until the next fact."""
         count = bisect_right(self.times, instant)
-        found = self._scorers.get(count)
+        place = count, self._profiles.number(instant)
+        found = self._scorers.get(place)
         if found is None:
-            found = self._scorers[count] = Scorer(self._select(count), self._profile)
+            profile = self._profiles.at(instant)
+            found = self._scorers[place] = Scorer(self._select(count, profile), profile)
         return found
 
-    def _select(self, count: int) -> Selection:
+    def _select(self, count: int, profile: Profile) -> Selection:
         chosen = {name: self._newest(name, count) for name in LOOKED_AT}
         standing = sorted({one for group in chosen.values() for one in group})
         first = [(key, self._facts[key]) for key in self.keys[: min(count, 1)] if self._facts[key].stands]
         started = _start(chosen["started"], first, standing)
         pauses = pauses_of(chosen["status"])
-        cadence = _cadence(chosen["started"], self._profile)
+        cadence = _cadence(chosen["started"], profile)
         contacts = [key.time for key, _ in standing if is_contact(key)]
         held = [key.time for key, _ in standing if key.kind == Kind.HELD]
         outcomes = outcomes_of(chosen["outcomes"], chosen["bookings"])[-RATED_OUTCOMES:]

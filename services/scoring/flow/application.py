@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import faust
 from mode.supervisors import CrashingSupervisor
 
-from schemas.programs import Profile
 from services.runtime import log
 from services.runtime.health import Health
+from services.scoring.domain.profiles import Programmes
 from services.scoring.flow.credentials import credentials
 from services.scoring.flow.liveness import Liveness
 from services.scoring.flow.metrics import metrics
@@ -49,8 +49,7 @@ class _Wiring:
         self._joined = False
         session, rebalance = settings.scoring_session_seconds, _rebalance_seconds(settings)
         self.liveness = Liveness(session, rebalance + 2 * session)
-        profile = Profile(version="default-1")
-        self._worker = Worker(names, metrics(health.metrics), self.liveness, profile)
+        self._worker = Worker(names, metrics(health.metrics), self.liveness, Programmes())
         self._log = log.get(__name__)
         self.app = self._application()
         self._table = self.app.Table(

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from schemas.primitives import from_micros, to_micros
-from schemas.programs import Profile
 from schemas.topics import SCORES
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Partition, Reader
 from services.runtime.settings import Settings
 from services.scoring.domain.facts import Facts
 from services.scoring.domain.history import History
+from services.scoring.domain.profiles import DEFAULT
 from services.scoring.domain.verification import Statement, Verdict, statement
 from services.scoring.flow.log_reading import Stored, stored, true_facts
 from services.scoring.names import Names
@@ -86,7 +86,7 @@ def _compared(settings: Settings, known: Stored, until: int | None, progress: Pr
 
 
 def _true_rows(facts: Facts, until: int) -> dict[int, Statement]:
-    rows = History(facts, Profile(version="default-1")).rows(-1, until)
+    rows = History(facts, DEFAULT).rows(-1, until)
     return {as_of: statement(row) for as_of, row in rows.items()}
 
 

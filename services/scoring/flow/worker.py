@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.programs import Profile
 from services.runtime import log
 from services.runtime.breaker import Breaker
 from services.scoring.domain import steps
 from services.scoring.domain.bounds import DAY, SECOND
 from services.scoring.domain.changelog import Entry, Recovery
 from services.scoring.domain.partition import Partition
+from services.scoring.domain.profiles import Programmes
 from services.scoring.domain.telling import clock_event
 from services.scoring.flow.decoding import Refused, decoded
 from services.scoring.flow.liveness import Liveness
@@ -47,8 +47,8 @@ class Owned:
 
 
 class Worker:
-    def __init__(self, names: Names, metrics: Metrics, liveness: Liveness, profile: Profile) -> None:
-        self._names, self._metrics, self._liveness, self._profile = names, metrics, liveness, profile
+    def __init__(self, names: Names, metrics: Metrics, liveness: Liveness, programmes: Programmes) -> None:
+        self._names, self._metrics, self._liveness, self._programmes = names, metrics, liveness, programmes
         self._owned: dict[int, Owned] = {}
         self._breaker = Breaker()
         self._log = log.get(__name__)
@@ -60,7 +60,7 @@ class Worker:
 
     async def take(self, producer: FaustProducer, number: int, recovery: Recovery) -> None:
         """A partition was assigned and its changelog read. What was announced before a crash is told again first."""
-        partition = Partition(self._profile, recovery.states, recovery.watermark)
+        partition = Partition(self._programmes, recovery.states, recovery.watermark)
         owned = Owned(number, steps.Generation(time.time_ns(), partition, recovery.generations))
         self._owned[number] = owned
         if recovery.watermark.clock_next > recovery.watermark.clock:

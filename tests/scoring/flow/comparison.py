@@ -14,10 +14,10 @@ from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
 from services.scoring.domain.history import History
 from services.scoring.domain.memory import trimmed
 from services.scoring.domain.partition import Emission, Watermark
+from services.scoring.domain.profiles import DEFAULT
 from services.scoring.domain.telling import score_event
 from services.scoring.flow.decoding import Refusal, event_of
 from services.scoring.flow.log_reading import Stored, stored
-from tests.scoring.building import PROFILE
 from tests.scoring.flow.harness import Scoring
 
 Scores = dict[str, Any]
@@ -90,7 +90,7 @@ def told_rows(scoring: Scoring) -> dict[str, Scores]:
 
 
 def _true(name: str, facts: Facts, kept: Stored) -> Scores:
-    rows = History(facts, PROFILE).rows(-1, kept.clock_of[name])
+    rows = History(facts, DEFAULT).rows(-1, kept.clock_of[name])
     emissions = [Emission(name, "p", at, 0, row, changed=True, trigger=None) for at, row in rows.items()]
     told = [json.loads(score_event(emission))["data"] for emission in emissions]
     return {data["as_of"]: data["score"] for data in told}
