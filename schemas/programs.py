@@ -69,6 +69,10 @@ class Profile(Message):
     calibration: Id | None = None
 
 
+DEFAULT_PROFILE = Profile(version="default-1")
+"""Scores the programmes that nobody has described."""
+
+
 class Source(Message):
     """A feed that is expected to speak, and how often."""
 
@@ -88,7 +92,7 @@ class Programme(Message):
     manager: Id | None = None
     holidays: tuple[date, ...] = ()
     sources: tuple[Source, ...] = ()
-    profiles: Annotated[tuple[Profile, ...], Field(min_length=1)] = (Profile(version="default-1"),)
+    profiles: Annotated[tuple[Profile, ...], Field(min_length=1)] = (DEFAULT_PROFILE,)
     recordedtime: Instant
 
     @model_validator(mode="after")

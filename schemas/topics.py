@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 DEFAULT_PARTITIONS = 12
 FOREVER = timedelta(days=-1)
@@ -10,7 +10,8 @@ FOREVER = timedelta(days=-1)
 
 @dataclass(frozen=True)
 class Topic:
-    """`partitions` None: as many as the log has, so that a relationship lives on the same number everywhere."""
+    """`partitions` None: as many as the log has, so that a relationship lives on the same number everywhere.
+    `grows`: what it holds belongs to partitions of the log, so that a log with more of them has another such topic."""
 
     name: str
     payload: str
@@ -21,6 +22,28 @@ class Topic:
     partitions: int | None = None
     retention: timedelta = FOREVER
     config: tuple[tuple[str, str], ...] = field(default=())
+    grows: bool = False
+
+    def at(self, epoch: int) -> str:
+        """Its name in that epoch of the log; the first has number 0."""
+        return f"{self.name}.epoch{epoch}" if self.grows and epoch else self.name
+
+    def options(self, partitions: int, replication: int) -> dict[str, Any]:
+        """How it is created, where the log has so many partitions."""
+        retention = round(self.retention.total_seconds() * 1000) if self.retention.days >= 0 else -1
+        configs = {"cleanup.policy": self.cleanup, **dict(self.config)}
+        if self.cleanup == "delete":
+            configs |= {"retention.ms": str(retention), "retention.bytes": "-1"}
+        return {
+            "num_partitions": self.partitions or partitions,
+            "replication_factor": replication,
+            "configs": configs,
+        }
+
+
+def position(epoch: int, offset: int) -> int:
+    """The place of a record on the log, whatever number of partitions it had: it grows within a relationship."""
+    return epoch << 48 | offset
 
 
 RAW_CLOUDEVENTS = Topic(
@@ -39,6 +62,7 @@ EVENTS = Topic(
     cleanup="delete",
     producers=("ingest",),
     consumers=("scoring", "warehouse"),
+    grows=True,
 )
 REJECTED = Topic(
     name="mentoring.rejected",
@@ -56,7 +80,7 @@ PROGRAMS = Topic(
     cleanup="compact",
     partitions=1,
     producers=("operators",),
-    consumers=("ingest",),
+    consumers=("ingest", "scoring"),
 )
 TOKENS = Topic(
     name="mentoring.tokens",
@@ -76,6 +100,7 @@ SCORING_STATE = Topic(
     config=(("min.compaction.lag.ms", "86400000"),),
     producers=("scoring",),
     consumers=("scoring",),
+    grows=True,
 )
 SCORES = Topic(
     name="mentoring.scores",
@@ -85,6 +110,7 @@ SCORES = Topic(
     retention=timedelta(days=90),
     producers=("scoring",),
     consumers=("warehouse", "notify"),
+    grows=True,
 )
 ALERTS = Topic(
     name="mentoring.alerts",
@@ -101,6 +127,7 @@ ALERT_STATE = Topic(
     cleanup="compact",
     producers=("notify",),
     consumers=("notify",),
+    grows=True,
 )
 DELIVERIES = Topic(
     name="mentoring.deliveries",

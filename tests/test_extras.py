@@ -13,6 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = frozenset({"schemas", "services", "deploy"})
 SERVICES = ("ingest", "scoring", "warehouse", "notify")
+# Extras of commands that say themselves what to install, and the service they belong to.
+COMMANDS = {"scoring": ("analysis", "fast")}
 
 # Named in pyproject.toml though no line imports them.
 NOT_IMPORTED = {
@@ -23,7 +25,9 @@ NOT_IMPORTED = {
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_base_and_extra_of_a_service_are_exactly_what_it_imports(service: str) -> None:
-    assert imported(f"services.{service}") == (base() | extra(service)) - NOT_IMPORTED
+    asked = base().union(*(extra(name) for name in (service, *COMMANDS.get(service, ()))))
+
+    assert imported(f"services.{service}") == asked - NOT_IMPORTED
 
 
 def test_topics_are_created_with_the_base_alone() -> None:
@@ -35,13 +39,13 @@ def test_the_extra_of_the_local_stack_is_exactly_what_it_imports_beyond_the_base
 
 
 def test_an_extra_repeats_nothing_of_the_base() -> None:
-    assert [name for name in (*SERVICES, "local", "dev") if base() & extra(name)] == []
+    assert [name for name in project()["optional-dependencies"] if base() & extra(name)] == []
 
 
 def test_every_dependency_has_a_tested_version() -> None:
     pinned = {canonical(line) for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
 
-    asked = base().union(*(extra(name) for name in (*SERVICES, "local", "dev")))
+    asked = base().union(*(extra(name) for name in project()["optional-dependencies"]))
 
     assert asked <= pinned
 

@@ -29,3 +29,6 @@ NONE = -1
 
 UNSET = -(2**63)
 """A time or number that an event left out."""
+
+FOREVER = 2**62
+"""The end of what has none yet."""

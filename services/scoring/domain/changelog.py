@@ -1,17 +1,21 @@
-"""The changelog of one partition: states and the watermark, each under the generation of the assignment that wrote it.
+"""The changelog of one partition: states, the watermark, and what the partition was told of the programmes, each under
+the generation of the assignment that wrote it.
 
 A worker that lost its partition may still write for a moment. Its records carry another generation, so they never
 replace a successor's; recovery merges all generations of a key, to which an old state adds nothing wrong."""
 
 import struct
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from services.scoring.domain import layout
+from services.scoring.domain import layout, programme_record
 from services.scoring.domain.partition import Watermark
+from services.scoring.domain.programme_record import ProgrammeRecord
 from services.scoring.domain.state import State
 
 WATERMARK = "\0watermark"
+PROGRAMME = "\0programme\0"
 _GENERATION = struct.Struct(">Q")
 _WATERMARK = struct.Struct(">Bqqq")
 _WATERMARK_VERSION = 1
@@ -37,14 +41,21 @@ def watermark_entry(generation: int, watermark: Watermark) -> Entry:
     return Entry(WATERMARK, generation, _WATERMARK.pack(_WATERMARK_VERSION, *watermark))
 
 
+def programme_entry(generation: int, record: ProgrammeRecord) -> Entry:
+    return Entry(PROGRAMME + record.name, generation, programme_record.dump(record))
+
+
 class Recovery:
-    """Folds changelog records, in any order of generations, into states and watermark."""
+    """Folds changelog records, in any order of generations, into states, watermark, and what was told of programmes:
+    of each the latest record last."""
 
     def __init__(self) -> None:
         self.states: dict[str, State] = {}
         self.watermark = Watermark()
+        self.told: dict[str, list[ProgrammeRecord]] = {}
         self.generations: dict[str, set[int]] = defaultdict(set)
         self._last: dict[str, dict[int, bytes]] = defaultdict(dict)
+        self._outdated = False
 
     def add(self, key: bytes, value: bytes | None) -> None:
         """Of one generation the last record of a key counts, as for compaction."""
@@ -55,17 +66,37 @@ class Recovery:
             self._last[name][generation] = value
 
     def finish(self) -> "Recovery":
-        """Merges the generations. Raises layout.UnknownLayoutError."""
-        for name, values in self._last.items():
-            if not values:
-                continue
-            self.generations[name] = set(values)
-            if name == WATERMARK:
-                self.watermark = max(map(_load_watermark, values.values()))
-            else:
-                self.states[name] = _merged(list(values.values()))
-        self._last.clear()
+        for _ in self.merging():
+            pass
         return self
+
+    def merging(self) -> Iterator[str]:
+        """Merges the generations, one name a step. States of an older layout lack facts: without a watermark the log is
+        read again from its beginning. Raises layout.UnknownLayoutError."""
+        while self._last:
+            name, values = self._last.popitem()
+            if values:
+                self.generations[name] = set(values)
+                self._merge(name, list(values.values()))
+            yield name
+        if self._outdated:
+            self.watermark = Watermark()
+            self.states = {name: unread(state) for name, state in self.states.items()}
+
+    def _merge(self, name: str, values: list[bytes]) -> None:
+        if name == WATERMARK:
+            self.watermark = max(map(_load_watermark, values))
+        elif name.startswith(PROGRAMME):
+            program = name.removeprefix(PROGRAMME)
+            self.told[program] = sorted((programme_record.load(program, v) for v in values), key=lambda r: r.offset)
+        else:
+            self._outdated = self._outdated or not all(map(layout.is_current, values))
+            self.states[name] = _merged(values)
+
+
+def unread(state: State) -> State:
+    """What is left of a state whose log is read again: its programme, and that its rows may be wrong."""
+    return State(stale_position=max(state.position, state.stale_position), home=state.home)
 
 
 def _merged(values: list[bytes]) -> State:

@@ -1,16 +1,17 @@
 """The history of one relationship: which instants have a row, and what each row says. A pure function of the facts:
 all of them give the truth, the kept ones give the same above the floor."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
 from services.scoring.domain import bounds
-from services.scoring.domain.bounds import DAY, SECOND, UNSET
+from services.scoring.domain.bounds import DAY, NONE, SECOND, UNSET
 from services.scoring.domain.crossings import crossings
 from services.scoring.domain.evaluation import Evaluation
-from services.scoring.domain.facts import CAUSE_OF_KIND, Facts, Kind
+from services.scoring.domain.facts import Fact, Facts, Key, adds_nothing, merged
+from services.scoring.domain.kinds import CAUSE_OF_KIND, Kind
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.selector import Selector
 from services.scoring.domain.trend import POINTS, trend
@@ -21,7 +22,10 @@ RETRACTED = "event.retracted"
 MIDNIGHT = "midnight"
 BOOKING_STARTS = "booking.starts"
 PROFILE_CHANGED = "profile.changed"
+GOAL_STALLED = "goal.stalled"
 PAUSE_BOUNDARY = "pause.boundary"
+NAMING = frozenset({Kind.SCHEDULED, Kind.RESCHEDULED, Kind.PAUSED})
+"""Facts that name instants to come."""
 
 
 class Instant(NamedTuple):
@@ -48,20 +52,51 @@ class Row(NamedTuple):
     cadence: float
     last_contact: int | None
     next_session: int | None
+    open_requests: tuple[str, ...]
     sources: tuple[str, ...]
+    profile: str
+    calibration: str | None
 
 
 class History:
     def __init__(self, facts: Facts, profiles: Profiles) -> None:
-        self._facts, self._profiles = facts, profiles
-        self._selector = Selector(facts, profiles)
+        # An erasure is absorbing: it takes the whole history with it, whenever it comes.
+        self.is_erased = any(key.kind == Kind.ERASED for key in facts)
+        self.facts = dict(facts)
+        self._facts = {} if self.is_erased else self.facts
+        self._profiles = profiles
+        self._selector = Selector(self._facts, profiles)
         self._evaluations: dict[int, Evaluation | None] = {}
 
-    def succeeded(self, facts: Facts, since: int) -> "History":
-        """The history of other facts that differ at and after `since`, or by what trimming took away."""
+    def grown(self, facts: Facts) -> "History":
+        """The history with one more fact, or mark: this one, changed, where that is the newest; else another one."""
+        if adds_nothing(self.facts, facts):
+            return self
+        key = next(iter(facts))
+        if self.is_erased or key.kind == Kind.ERASED or (self._selector.keys and key <= self._selector.keys[-1]):
+            return self.of(merged(self.facts, facts), key.time)
+        self._append(key, facts[key])
+        return self
+
+    def of(self, facts: Facts, since: int) -> "History":
+        """The history of facts that differ at and after `since`, or by what trimming took away."""
         new = History(facts, self._profiles)
         new._selector.inherit(self._selector, since)
         return new
+
+    def floor(self, clock: int) -> int:
+        """The earliest instant whose row is exact, where older facts were trimmed away."""
+        return self._selector.floor(clock) if self._facts else clock - bounds.FLOOR
+
+    def _append(self, key: Key, fact: Fact) -> None:
+        self.facts[key] = fact
+        self._selector.append(key)
+        for at in {key.time, *_named(key, fact)}:
+            place = bisect_left(self._named_instants, at)
+            if self._named_instants[place : place + 1] != [at]:
+                self._named_instants.insert(place, at)
+        self._facts_at[key.time] = tuple(sorted({*self._facts_at.get(key.time, ()), _cause(key, fact)}))
+        self._evaluations = {at: known for at, known in self._evaluations.items() if at < key.time}
 
     def rows(self, after: int, upto: int) -> dict[int, Row]:
         """{as_of: row} of all instants in (after, upto], in order."""
@@ -71,19 +106,34 @@ class History:
         previous: int | None = None
         for at, causes in self.instants(after, upto):
             if previous is None:
-                previous = self._newest_within(at - bounds.LOOKBACK, after)
-            out[at] = self._row(at, causes, max(previous, at - bounds.LOOKBACK))
+                previous = self.newest(after, at - bounds.LOOKBACK)
+            low = at - bounds.LOOKBACK
+            out[at] = self._row(at, causes, low if previous is None else max(previous, low))
             previous = at
         return out
 
-    def newest(self, upto: int) -> int | None:
-        """The newest instant that has a row, however long ago."""
+    def newest(self, upto: int, after: int = NONE) -> int | None:
+        """The newest instant in (after, upto] that has a row."""
+        low = max(after, self._selector.times[0] - 1) if self._facts else upto
         reach, step = upto, DAY
-        while self._facts and reach >= self._selector.times[0]:
-            found = [at for at, _ in self.instants(reach - step, upto)]
+        while reach > low:
+            begin = max(low, reach - step)
+            found = self._last(begin, reach)
+            if found is not None:
+                return found
+            reach, step = begin, step * 4
+        return None
+
+    def _last(self, after: int, upto: int) -> int | None:
+        """The newest instant in (after, upto], looked for from its end."""
+        end = upto
+        for point in reversed([after, *self._points(after, upto)]):
+            found = self._between(point, end)
             if found:
-                return found[-1]
-            reach, step = reach - step, step * 4
+                return found[-1].at
+            if point > after and self._causes(point):
+                return point
+            end = point
         return None
 
     def due(self, after: int) -> int | None:
@@ -95,8 +145,7 @@ class History:
         named = self._named_instants[upcoming] if upcoming < len(self._named_instants) else None
         if not selection.is_open(after) or selection.is_paused(after):
             return named
-        midnight = (after // DAY + 1) * DAY
-        point = midnight if named is None else min(named, midnight)
+        point = min(at for at in ((after // DAY + 1) * DAY, named, _beyond(after, selection.stalls)) if at is not None)
         found = crossings(self._selector.scorer(after), self._left(after), point, self._profiles.at(after).watch)
         return min((at for at, _ in found if at > after), default=point)
 
@@ -105,12 +154,21 @@ class History:
         if not self._facts:
             return
         at = max(after, self._selector.times[0] - 1)
-        for point in [*self._points(at, upto), upto + 1]:
-            causes = self._causes(point) if point <= upto else ()
-            yield from self._crossings(at, point - 1 if causes or point > upto else point)
+        for point in self._points(at, upto):
+            causes = self._causes(point)
+            yield from self._between(at, point - 1 if causes else point)
             if causes:
                 yield Instant(point, causes)
             at = point
+        yield from self._between(at, upto)
+
+    def _between(self, after: int, upto: int) -> list[Instant]:
+        """The instants in (after, upto] that only time brings about; no fact, and no time that one names, lies between
+        the two."""
+        stalls = self._selector.at(after).stalls
+        if stalls is None or not after < stalls <= upto or not (causes := self._causes(stalls)):
+            return list(self._crossings(after, upto))
+        return [*self._crossings(after, stalls - 1), Instant(stalls, causes), *self._crossings(stalls, upto)]
 
     def _points(self, after: int, upto: int) -> list[int]:
         """Where a row may exist for another reason than a crossing."""
@@ -124,11 +182,9 @@ class History:
         """Times of facts, retracted or not, and the times that facts name."""
         found = {*self._selector.times, *self._profiles.changes}
         for key, fact in self._facts.items():
-            if key.kind in {Kind.SCHEDULED, Kind.RESCHEDULED}:
-                found.add(fact.first)
-            elif key.kind == Kind.PAUSED:
-                found.update((fact.first, fact.second))
-        return sorted(found - {UNSET})
+            if key.kind in NAMING:
+                found.update(_named(key, fact))
+        return sorted(found)
 
     def _causes(self, at: int) -> tuple[str, ...]:
         """Why a row exists at an instant other than a crossing; empty: there is none."""
@@ -140,8 +196,10 @@ class History:
             out.append(MIDNIGHT)
         if at in selection.bookings:
             out.append(BOOKING_STARTS)
-        if any(at in pause.boundaries for pause in selection.pauses):
+        if at in selection.boundaries:
             out.append(PAUSE_BOUNDARY)
+        if at == selection.stalls:
+            out.append(GOAL_STALLED)
         if at in self._profiles.changes:
             out.append(PROFILE_CHANGED)
         return tuple(out)
@@ -150,7 +208,7 @@ class History:
     def _facts_at(self) -> dict[int, tuple[str, ...]]:
         found: dict[int, set[str]] = {}
         for key, fact in self._facts.items():
-            found.setdefault(key.time, set()).add(CAUSE_OF_KIND[key.kind] if fact.stands else RETRACTED)
+            found.setdefault(key.time, set()).add(_cause(key, fact))
         return {at: tuple(sorted(causes)) for at, causes in found.items()}
 
     def _crossings(self, after: int, upto: int) -> Iterator[Instant]:
@@ -173,21 +231,11 @@ class History:
         last = bisect_right(self._named_instants, after) - 1
         return whole if last < 0 else max(whole, self._named_instants[last])
 
-    def _newest_within(self, low: int, upto: int) -> int:
-        """The newest instant in (low, upto], or `low` if there is none: deltas look no further back."""
-        reach, step = upto, DAY
-        while reach > low:
-            found = [at for at, _ in self.instants(max(low, reach - step), upto)]
-            if found:
-                return found[-1]
-            reach, step = reach - step, step * 4
-        return low
-
     def _row(self, at: int, causes: tuple[str, ...], previous: int) -> Row:
         selection, evaluation = self._selector.at(at), self._evaluation(at)
         assert evaluation is not None, "a row needs a fact that stands"
         status = "ended" if selection.ended is not None else "paused" if selection.is_paused(at) else "active"
-        earlier = self._evaluation(previous)
+        earlier, profile = self._evaluation(previous), self._profiles.at(at)
         return Row(
             causes=causes,
             evaluation=evaluation,
@@ -198,7 +246,10 @@ class History:
             cadence=selection.cadence,
             last_contact=selection.last_contact,
             next_session=next((start for start in selection.bookings if start > at), None),
+            open_requests=selection.open_requests,
             sources=selection.sources,
+            profile=profile.version,
+            calibration=profile.calibration,
         )
 
     def _evaluation(self, at: int) -> Evaluation | None:
@@ -211,5 +262,27 @@ class History:
         return self._evaluations[at]
 
     def _trend(self, at: int, health: int) -> int:
-        earlier = [(days, self._evaluation(at - days * DAY)) for days in POINTS]
-        return trend([(-days, e.health) for days, e in earlier if e is not None] + [(0, health)])
+        earlier = [(days, self._health(at - days * DAY)) for days in POINTS]
+        return trend([(-days, then) for days, then in earlier if then is not None] + [(0, health)])
+
+    def _health(self, at: int) -> int | None:
+        known = self._evaluations.get(at)
+        if known is not None:
+            return known.health
+        scorer = self._selector.scorer(at)
+        return scorer.numbers(at)[0] if scorer.selection.exists else None
+
+
+def _beyond(after: int, at: int | None) -> int | None:
+    return at if at is not None and at > after else None
+
+
+def _cause(key: Key, fact: Fact) -> str:
+    return CAUSE_OF_KIND[key.kind] if fact.stands else RETRACTED
+
+
+def _named(key: Key, fact: Fact) -> set[int]:
+    """The instants that a fact names beside its own."""
+    if key.kind not in NAMING:
+        return set()
+    return {fact.first, *((fact.second,) if key.kind == Kind.PAUSED else ())} - {UNSET}

@@ -1,9 +1,10 @@
-"""The binary layout of a state: fixed, versioned, integers and source names only, so that equal facts are equal bytes.
+"""The binary layout of a state: fixed, versioned, integers and names only, so that equal facts are equal bytes.
 
-u8 version | i64 per mark, in the order of state.MARKS | facts
-facts: u16 count, then each source name (u16 length, UTF-8), sorted | u32 count, then each fact in key order
-fact: i64 time, u8 kind, 16 bytes uid, i64 slot, i64 position, u8 marked, i64 first, i64 second, i64 ref,
-      u8 evidence, u16 index of the source name
+u8 version | i64 per mark, in the order of state.MARKS | i64 position and u16 length, UTF-8 of the programme | facts
+facts: u16 count, then each name (u16 length, UTF-8), sorted | u32 count, then each fact in key order
+fact: i64 time, u8 kind, 16 bytes uid, i64 slot, i64 position, u8 marked, i64 first, i64 second, i64 ref, i64 value,
+      u8 evidence, u16 index of the source, u16 index of the name
+Layout 1 knew a third of the kinds of facts only. What it lacks is on the log, so a partition that holds it is rebuilt.
 """
 
 import struct
@@ -11,9 +12,10 @@ import struct
 from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.state import MARKS, Home, State
 
-VERSION = 1
+VERSION = 2
 _HEAD = struct.Struct(f">B{len(MARKS)}qqH")
-_FACT = struct.Struct(">qB16sqqBqqqBH")
+_HEAD_1 = struct.Struct(">B6qqH")
+_FACT = struct.Struct(">qB16sqqBqqqqBHH")
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
 
@@ -31,25 +33,34 @@ def dump(state: State) -> bytes:
 
 def facts_bytes(facts: Facts) -> bytes:
     """What is compared between states: equal facts give equal bytes."""
-    names = sorted({fact.source for fact in facts.values()})
+    names = sorted({name for fact in facts.values() for name in (fact.source, fact.name)})
     index = {name: number for number, name in enumerate(names)}
     out = [_U16.pack(len(names))]
     out += [_U16.pack(len(encoded)) + encoded for encoded in (name.encode() for name in names)]
     out.append(_U32.pack(len(facts)))
     for key in sorted(facts):
-        position, marked, first, second, ref, evidence, source = facts[key]
-        out.append(_FACT.pack(*key, position, marked, first, second, ref, evidence, index[source]))
+        *numbers, source, name = facts[key]
+        out.append(_FACT.pack(*key, *numbers, index[source], index[name]))
     return b"".join(out)
 
 
+def is_current(data: bytes) -> bool:
+    """False for an older layout, whose facts have to be read from the log again. Raises UnknownLayoutError."""
+    version = data[0]
+    if not 1 <= version <= VERSION:
+        raise UnknownLayoutError(f"the state has layout {version}, this service knows {VERSION}: upgrade the service")
+    return version == VERSION
+
+
 def load(data: bytes) -> State:
-    """Raises UnknownLayoutError for a version that this code does not know."""
-    if data[0] != VERSION:
-        raise UnknownLayoutError(f"the state has layout {data[0]}, this service knows {VERSION}: upgrade the service")
-    _, *marks, home_position, length = _HEAD.unpack_from(data)
-    at = _HEAD.size + length
-    home = Home(home_position, data[_HEAD.size : at].decode())
-    return State(_load_facts(data, at), **dict(zip(MARKS, marks, strict=True)), home=home)
+    """Of an older layout only the home and how far it told rows: those are stale. Raises UnknownLayoutError."""
+    head = _HEAD if is_current(data) else _HEAD_1
+    _, *values, home_position, length = head.unpack_from(data)
+    at = head.size + length
+    home = Home(home_position, data[head.size : at].decode())
+    if head is _HEAD_1:
+        return State(stale_position=values[0], home=home)
+    return State(_load_facts(data, at), **dict(zip(MARKS, values, strict=True)), home=home)
 
 
 def _load_facts(data: bytes, at: int) -> dict[Key, Fact]:
@@ -58,9 +69,10 @@ def _load_facts(data: bytes, at: int) -> dict[Key, Fact]:
     at += _U32.size
     facts = {}
     for values in _FACT.iter_unpack(data[at : at + count * _FACT.size]):
-        time, kind, uid, slot, position, marked, first, second, ref, evidence, source = values
-        key = Key(time, kind, uid, slot)
-        facts[key] = Fact(position, bool(marked), first, second, ref, evidence, names[source])
+        time, kind, uid, slot, position, marked, first, second, ref, value, evidence, source, name = values
+        facts[Key(time, kind, uid, slot)] = Fact(
+            position, bool(marked), first, second, ref, value, evidence, names[source], names[name]
+        )
     return facts
 
 

@@ -3,13 +3,15 @@
 Trimming is a projection: `trimmed(a | trimmed(b)) == trimmed(a | b)`, so states merge in any order and grouping."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from services.scoring.domain import bounds
-from services.scoring.domain.facts import BOTH, CONTACTS, LATE, MENTEE, MENTOR, Fact, Facts, Key, Kind
+from services.scoring.domain.facts import Fact, Facts, Key
+from services.scoring.domain.kinds import BOTH, CONTACTS, GOALS, LATE, MENTEE, MENTOR, Kind, slots_of
 
-# How many facts of each group a score looks at.
-LOOKED_AT: Mapping[str, int] = {
+# How many facts of each group a score looks at; of goals: how many goals, with the newest such fact of each.
+# The kernel knows the groups by their place in this order.
+LOOKED_AT: dict[str, int] = {
     "outcomes": 24,
     "held": 1,
     "missed_by_mentor": 3,
@@ -20,49 +22,114 @@ LOOKED_AT: Mapping[str, int] = {
     "started": 4,
     "status": 32,
     "bookings": 16,
+    "goals_set": 16,
+    "goals_progressed": 16,
+    "goals_revised": 16,
+    "goals_ended": 16,
+    "ratings_by_mentor": 6,
+    "ratings_by_mentee": 6,
+    "pulses": 4,
+    "growth_of_mentor": 1,
+    "growth_of_mentee": 1,
+    "support": 16,
+    "fit_by_mentor": 1,
+    "fit_by_mentee": 1,
+    "prepared_mentor": 1,
+    "prepared_mentee": 1,
+    "agreed": 1,
+    "erased": 1,
 }
-_MISSED = {
-    MENTOR: ("outcomes", "missed_by_mentor"),
-    MENTEE: ("outcomes", "missed_by_mentee"),
-    BOTH: ("outcomes", "missed_by_mentor", "missed_by_mentee"),
+PER_GOAL = frozenset({"goals_set", "goals_progressed", "goals_revised", "goals_ended"})
+WITH_CONTACTS = frozenset({"held", "messages_by_mentor", "messages_by_mentee"})
+
+_GROWTH = ("growth_of_mentor", "growth_of_mentee")
+_MISSED = ("missed_by_mentor", "missed_by_mentee")
+_BY_SIDE: Mapping[Kind, tuple[str, str]] = {
+    Kind.MESSAGE: ("messages_by_mentor", "messages_by_mentee"),
+    Kind.FEEDBACK: ("ratings_by_mentor", "ratings_by_mentee"),
+    Kind.CHECKIN: ("ratings_by_mentor", "ratings_by_mentee"),
+    Kind.FIT: ("fit_by_mentor", "fit_by_mentee"),
+    Kind.PREPARED: ("prepared_mentor", "prepared_mentee"),
+    Kind.MISSED: _MISSED,
+    Kind.CELEBRATED: _GROWTH,
+    Kind.REFLECTION: _GROWTH,
+    Kind.SKILL: _GROWTH,
+    Kind.INTRODUCTION: _GROWTH,
+    Kind.RESOURCE: _GROWTH,
 }
+_PLAIN: Mapping[Kind, tuple[str, ...]] = {
+    Kind.STARTED: ("started",),
+    Kind.PAUSED: ("status",),
+    Kind.RESUMED: ("status",),
+    Kind.ENDED: ("status",),
+    Kind.SCHEDULED: ("bookings",),
+    Kind.RESCHEDULED: ("bookings",),
+    Kind.CANCELLED: ("outcomes",),
+    Kind.HELD: ("held", "outcomes"),
+    Kind.GOAL_SET: ("goals_set",),
+    Kind.GOAL_REVISED: ("goals_revised",),
+    Kind.GOAL_PROGRESSED: ("goals_progressed",),
+    Kind.GOAL_ACHIEVED: ("goals_ended",),
+    Kind.GOAL_MISSED: ("goals_ended",),
+    Kind.GOAL_ABANDONED: ("goals_ended",),
+    Kind.PULSE: ("pulses",),
+    Kind.REQUESTED: ("support",),
+    Kind.RESOLVED: ("support",),
+    Kind.AGREED: ("agreed",),
+    Kind.ERASED: ("erased",),
+}
+
+
+def _groups_of(kind: Kind, slot: int) -> tuple[str, ...]:
+    if kind in _BY_SIDE:
+        of_mentor, of_mentee = _BY_SIDE[kind]
+        sides = {MENTOR: (of_mentor,), MENTEE: (of_mentee,), BOTH: (of_mentor, of_mentee)}
+        return (*sides.get(slot, ()), *(("outcomes",) if kind == Kind.MISSED else ()))
+    return (*_PLAIN[kind], *(("cancelled_late",) if kind == Kind.CANCELLED and slot == LATE else ()))
+
+
+_GROUPS = {(kind.value, slot): _groups_of(kind, slot) for kind in Kind for slot in slots_of(kind)}
+MEMBERSHIPS = frozenset(_GROUPS.values())
 
 
 def groups(key: Key) -> tuple[str, ...]:
-    match key.kind:
-        case Kind.HELD:
-            return "held", "outcomes"
-        case Kind.MISSED:
-            return _MISSED.get(key.slot, ("outcomes",))
-        case Kind.CANCELLED:
-            return ("outcomes", "cancelled_late") if key.slot == LATE else ("outcomes",)
-        case Kind.SCHEDULED | Kind.RESCHEDULED:
-            return ("bookings",)
-        case Kind.MESSAGE:
-            return ("messages_by_mentor",) if key.slot == MENTOR else ("messages_by_mentee",)
-        case Kind.STARTED:
-            return ("started",)
-        case _:
-            return ("status",)
+    return _GROUPS[key.kind, 0 if key.kind in GOALS else key.slot]
 
 
 def trimmed(facts: Facts) -> dict[Key, Fact]:
     """Per group the newest facts within the horizon, of all others as many as a score looks at; the oldest fact of all;
-    and of contacts that are not kept whole the newest days, each by its two least ids."""
+    and of contacts that are not kept whole the newest days, each by its two least ids. An erasure leaves only itself.
+    """
     if not facts:
         return {}
+    by_group = _by_group(facts)
+    if "erased" in by_group:
+        least = by_group["erased"][-1]
+        return {least: facts[least]}
     cut = max(facts).time - bounds.HORIZON
     keep, rest = {min(facts)}, []
-    for name, keys in _by_group(facts).items():
+    for name, keys in by_group.items():
         whole = [key for key in keys if key.time > cut][: bounds.KEPT_WHOLE]
         others = keys[len(whole) :]
         keep.update(whole)
-        keep.update(others[: LOOKED_AT[name]])
-        if _holds_contacts(name):
+        keep.update(newest(name, others))
+        if name in WITH_CONTACTS:
             rest += others
     for ids in contact_days(rest, bounds.CONTACT_DAYS).values():
         keep.update(ids)
     return {key: fact for key, fact in facts.items() if key in keep}
+
+
+def newest(name: str, keys: Sequence[Key]) -> Iterable[Key]:
+    """What a score looks at of a group's keys, newest first."""
+    if name not in PER_GOAL:
+        return keys[: LOOKED_AT[name]]
+    of_goal: dict[int, Key] = {}
+    for key in keys:
+        if len(of_goal) == LOOKED_AT[name]:
+            break
+        of_goal.setdefault(key.slot, key)
+    return of_goal.values()
 
 
 def contact_days(contacts: Iterable[Key], count: int) -> dict[int, list[Key]]:
@@ -77,18 +144,6 @@ def least_two(keys: Iterable[Key]) -> list[Key]:
     return sorted(keys, key=lambda key: (key.uid, key))[:2]
 
 
-def floor(facts: Facts, clock: int) -> int:
-    """The earliest instant whose row the kept facts still determine: FLOOR before now, but where a group is full,
-    LOOKBACK after its oldest kept fact."""
-    newest = max(facts).time
-    low = max(newest, clock) - bounds.FLOOR
-    for keys in _by_group(facts).values():
-        whole = [key.time for key in keys if key.time > newest - bounds.HORIZON]
-        if len(whole) >= bounds.KEPT_WHOLE:
-            low = max(low, whole[bounds.KEPT_WHOLE - 1] + bounds.LOOKBACK + 1)
-    return low
-
-
 def is_contact(key: Key) -> bool:
     return key.kind in CONTACTS
 
@@ -100,7 +155,3 @@ def _by_group(facts: Facts) -> dict[str, list[Key]]:
         for name in groups(key):
             found[name].append(key)
     return found
-
-
-def _holds_contacts(name: str) -> bool:
-    return name == "held" or name.startswith("messages")

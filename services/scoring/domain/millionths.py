@@ -4,23 +4,26 @@ import math
 from collections.abc import Sequence
 
 ONE = 1_000_000
+_TENTH = ONE // 10
 
 
 def millionths(value: float) -> int:
     return round(value * ONE)
 
 
-def total_millionths(values: Sequence[float]) -> int:
-    """The rounded sum, that of `apportioned` values to the last bit."""
-    return round(math.fsum(value * ONE for value in values))
+def apportioned(values: Sequence[float], total: int) -> list[int]:
+    """Each value in millionths such that they sum to `total`, by largest remainder; ties to the earlier."""
+    return _shared([value * ONE for value in values], total)
 
 
-def apportioned(values: Sequence[float]) -> list[int]:
-    """Each value in millionths such that they sum to the rounded sum, by largest remainder; ties to the earlier."""
-    scaled = [value * ONE for value in values]
-    parts = [math.floor(value) for value in scaled]
-    missing = total_millionths(values) - sum(parts)
-    by_remainder = sorted(range(len(parts)), key=lambda i: parts[i] - scaled[i])
-    for i in by_remainder[:missing]:
+def tenths(parts: Sequence[int]) -> list[int]:
+    """Parts in millionths as tenths for people, that sum to the whole in tenths."""
+    return _shared([part / _TENTH for part in parts], round(sum(parts) / _TENTH))
+
+
+def _shared(exact: Sequence[float], total: int) -> list[int]:
+    parts = [math.floor(value) for value in exact]
+    by_remainder = sorted(range(len(parts)), key=lambda i: parts[i] - exact[i])
+    for i in by_remainder[: total - sum(parts)]:
         parts[i] += 1
     return parts

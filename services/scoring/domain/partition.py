@@ -10,13 +10,17 @@ from typing import NamedTuple
 
 from schemas.events import MentoringEvent, OfRelationship
 from schemas.primitives import to_micros
-from services.scoring.domain import memory
+from schemas.topics import position
 from services.scoring.domain.bounds import DAY, NONE
-from services.scoring.domain.facts import adds_nothing, facts_of
+from services.scoring.domain.facts import Facts, adds_nothing, facts_of, merged
 from services.scoring.domain.history import History, Row
+from services.scoring.domain.kinds import Kind
+from services.scoring.domain.memory import trimmed
 from services.scoring.domain.profiles import Profiles, Programmes
 from services.scoring.domain.state import Home, State
 
+SPARE = 64
+"""Facts beyond the bounded memory that a history may hold, beside as many as are in it."""
 DUE_AT_ONCE = 100
 """Rows that become due and are computed in one go: some hundredths of a second of work."""
 
@@ -42,18 +46,35 @@ class Emission(NamedTuple):
     trigger: OfRelationship | None
 
 
-class Partition:
-    """Owned by one worker at a time; recovered from its states and watermark."""
+class Change(NamedTuple):
+    """What one fact does to a relationship; `rows`: those that are other than before, None where one is no more."""
 
-    def __init__(self, programmes: Programmes, states: Mapping[str, State], watermark: Watermark) -> None:
-        self._programmes = programmes
+    state: State
+    history: History
+    rows: dict[int, Row | None]
+    floor: int
+
+
+class Partition:
+    """Owned by one worker at a time; recovered from its states and watermark. Offsets are those of log `epoch`."""
+
+    def __init__(
+        self, programmes: Programmes, states: Mapping[str, State], watermark: Watermark, epoch: int = 0
+    ) -> None:
+        self._programmes, self._epoch = programmes, epoch
         self.states = dict(states)
         self.offset, self.clock = watermark.offset, watermark.clock
         self._histories: dict[str, History] = {}
         self._due: dict[str, int] = {}
         self._heap: list[tuple[int, str]] = []
-        for relationship in self.states:
+        self._unscheduled = list(self.states)
+
+    def scheduling(self) -> Iterator[str]:
+        """Finds when each relationship is due first, one a step; whoever asks what is due finishes what is left."""
+        while self._unscheduled:
+            relationship = self._unscheduled.pop()
             self._schedule(relationship)
+            yield relationship
 
     def apply(self, event: MentoringEvent, key: str, offset: int) -> list[Emission]:
         """One record of the log, `key` being its partition key. First the rows that became due before it, oldest
@@ -61,7 +82,7 @@ class Partition:
         out = [emission for step in self.advance(to_micros(event.recordedtime)) for emission in step]
         self.offset = offset
         if isinstance(event, OfRelationship):
-            out += self._changes(event, key, offset)
+            out += self._changes(event, key, position(self._epoch, offset))
         return out
 
     def advance(self, clock: int) -> Iterator[list[Emission]]:
@@ -81,10 +102,11 @@ class Partition:
         due = self._next_due()
         return due is not None and due <= clock
 
-    def tell(self, tenant: str, program: str, profiles: Profiles) -> set[str]:
-        """A programme has other profiles. Only rows to come may change by it; where rows that are out would have been
-        others, their relationship is stale. Returns the relationships whose states are to be stored."""
-        since = profiles.differ_from(self._programmes.tell(tenant, program, profiles))
+    def tell(self, tenant: str, program: str, profiles: Profiles, offset: int) -> set[str]:
+        """A programme has other profiles, by the record at this offset of the programmes' topic. Only rows to come may
+        change by it; where rows that are out would have been others, their relationship is stale. Returns the
+        relationships whose states are to be stored."""
+        since = profiles.differ_from(self._programmes.tell(tenant, program, profiles, offset))
         stale: set[str] = set()
         for name, state in self.states.items():
             if since is None or (name.split("/", 1)[0], state.home.program) != (tenant, program):
@@ -92,15 +114,23 @@ class Partition:
             self._histories.pop(name, None)
             self._schedule(name)
             if since <= max(self.clock, state.clock) and state.facts:
-                self.states[name] = replace(state, stale_position=state.position)
+                self.states[name] = replace(state, stale_programme=max(offset, state.stale_programme))
                 stale.add(name)
         return stale
 
     def clocked(self, relationships: set[str]) -> dict[str, State]:
-        """The states of these relationships, marked with how far their rows are out: what must be stored."""
-        for relationship in relationships & self.states.keys():
-            self.states[relationship] = self.states[relationship].clocked(self.clock)
-        return {relationship: self.states[relationship] for relationship in relationships & self.states.keys()}
+        """The states of these relationships as they must be stored: trimmed, and marked with how far their rows are
+        out."""
+        found = {name: self.states[name].clocked(self.clock) for name in relationships & self.states.keys()}
+        for name, state in found.items():
+            facts = trimmed(state.facts)
+            if len(facts) * 2 + SPARE < len(state.facts):
+                # What is beyond the memory was kept for a while, since to leave out a fact is to index all others anew.
+                self._histories[name] = self._history(name).of(facts, min(facts).time)
+                state = replace(state, facts=facts)  # noqa: PLW2901 (the state in memory has the same facts)
+            self.states[name] = state
+            found[name] = replace(state, facts=facts)
+        return found
 
     def _due_rows(self, end: int) -> Iterator[list[Emission]]:
         out: list[Emission] = []
@@ -117,54 +147,81 @@ class Partition:
                 out = []
         yield sorted(out, key=_by_instant)
 
-    def _changes(self, event: OfRelationship, key: str, offset: int) -> list[Emission]:
-        old = self.states.get(key, State())
-        facts = facts_of(event, offset)
-        if not facts or offset <= old.position:
+    def _changes(self, event: OfRelationship, key: str, place: int) -> list[Emission]:
+        old = self.states.get(key, State(home=Home(place, event.program)))
+        facts = facts_of(event, place)
+        if not facts or place <= old.position:
             return []
-        time = next(iter(facts)).time
-        new = old.merge(State(facts, offset, home=Home(offset, event.program)))
-        floor = memory.floor(new.facts, self.clock)
-        # Below the floor nothing but the newest row can be told; what is between needs a heal.
-        low = max(floor, time if time >= floor else self.clock + 1)
-        # A copy of a fact that is still known changes no row of the past either: retries after a crash are such copies.
-        if time < floor and not adds_nothing(old.facts, facts):
-            new = replace(new, stale_position=offset)
-        if floor > self.clock:
-            new = replace(new, inexact_until=max(floor, new.inexact_until))
-        self.states[key] = new
-        before = self._history(key, old)
-        self._histories[key] = before.succeeded(new.facts, time)
+        change = self._grow(key, replace(old, position=place), facts)
+        self.states[key] = change.state
+        self._histories[key] = change.history
         self._schedule(key)
-        rows = self._differences(before, self._history(key), low)
-        return self._told(rows, key, event, floor)
+        return self._told(key, change, event)
 
-    def _differences(self, before: History, after: History, low: int) -> dict[int, Row | None]:
-        was, now = before.rows(low - 1, self.clock), after.rows(low - 1, self.clock)
-        return {at: now.get(at) for at in sorted(was.keys() | now.keys()) if was.get(at) != now.get(at)}
+    def _grow(self, key: str, old: State, facts: Facts) -> "Change":
+        """Which rows another fact changes, and what becomes of the state."""
+        self.states[key] = old
+        before, time = self._history(key), next(iter(facts)).time
+        if any(fact.kind == Kind.ERASED for fact in facts):
+            return self._erased(before, old, facts)
+        news = not adds_nothing(before.facts, facts)
+        was = before.rows(max(time, before.floor(self.clock)) - 1, self.clock) if news else {}
+        history = before.grown(facts)
+        floor, state = history.floor(self.clock), replace(old, facts=history.facts)
+        # Below the floor nothing but the newest row can be told; what is between needs a heal. A copy of a fact that is
+        # still known changes no row of the past either: retries after a crash are such copies.
+        if time < floor and news:
+            state = replace(state, stale_position=state.position)
+        if floor > self.clock:
+            state = replace(state, inexact_until=max(floor, state.inexact_until))
+        if state.inexact_until > self.clock:
+            # Rows that are not exact have to be the same again after a crash: what is stored decides them.
+            history = history.of(trimmed(history.facts), 0)
+            state = replace(state, facts=history.facts)
+        now = history.rows(max(time, floor) - 1, self.clock) if news and time >= floor else {}
+        was = {at: row for at, row in was.items() if time >= floor and at >= floor}
+        rows = {at: now.get(at) for at in sorted(was.keys() | now.keys()) if was.get(at) != now.get(at)}
+        return Change(state, history, rows, floor)
 
-    def _told(self, rows: dict[int, Row | None], key: str, event: OfRelationship, floor: int) -> list[Emission]:
+    def _erased(self, before: History, old: State, facts: Facts) -> "Change":
+        """Nothing is left: the rows above the floor go at once, and the newest wherever it is; the others by a heal."""
+        floor = before.floor(self.clock)
+        rows: dict[int, Row | None] = dict.fromkeys(before.rows(floor - 1, self.clock))
+        newest = before.newest(self.clock)
+        if newest is not None:
+            rows = dict.fromkeys(sorted({newest, *rows}))
+        history = before.of(trimmed(merged(before.facts, facts)), 0)
+        state = replace(old, facts=history.facts, stale_position=old.position if rows else old.stale_position)
+        return Change(state, history, rows, floor)
+
+    def _told(self, key: str, change: "Change", event: OfRelationship) -> list[Emission]:
         """Corrections oldest first, the newest row last as `score.changed`, changed or not."""
-        newest = self._history(key).newest(self.clock)
-        if newest is not None and newest < floor:
+        rows, history = change.rows, change.history
+        newest = history.newest(self.clock)
+        if newest is None or newest < change.floor:
+            # So far back only what is stored says what the row is.
+            history = history.of(trimmed(history.facts), 0)
+            newest = history.newest(self.clock)
+        if newest is not None and newest < change.floor:
             if not rows:
                 return []
-            self.states[key] = replace(self.states[key], stale_position=self.states[key].position)
+            self.states[key] = replace(change.state, stale_position=change.state.position)
         if newest is not None:
             rows.pop(newest, None)
-            rows[newest] = self._history(key).rows(newest - 1, newest)[newest]
-        state, last = self.states[key], next(reversed(rows), None)
+            rows[newest] = history.rows(newest - 1, newest)[newest]
+        state, last = change.state, next(reversed(rows), None)
         return [
             Emission(key, state.home.program, at, state.position, row, changed=at == last, trigger=event)
             for at, row in rows.items()
         ]
 
-    def _history(self, relationship: str, state: State | None = None) -> History:
+    def _history(self, relationship: str) -> History:
         found = self._histories.get(relationship)
         if found is None:
-            facts = (state or self.states[relationship]).facts
-            profiles = self._programmes.of(relationship, self.states[relationship].home.program)
-            found = self._histories[relationship] = History(facts, profiles)
+            state = self.states[relationship]
+            profiles = self._programmes.of(relationship, state.home.program)
+            found = self._histories[relationship] = History(state.facts, profiles)
+            self.states[relationship] = replace(state, facts=found.facts)
         return found
 
     def _schedule(self, relationship: str, after: int = NONE) -> None:
@@ -178,6 +235,8 @@ class Partition:
 
     def _next_due(self) -> int | None:
         """The least scheduled instant; entries that a later schedule replaced are thrown away."""
+        for _ in self.scheduling():
+            pass
         while self._heap:
             due, relationship = self._heap[0]
             if self._due.get(relationship) == due:

@@ -7,6 +7,8 @@ from functools import cached_property
 
 from schemas.primitives import to_micros
 from schemas.programs import Profile
+from services.scoring.domain.bounds import NONE
+from services.scoring.domain.vectors import vector
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class Profiles:
         """The instants from which a later version holds, microseconds."""
         return [to_micros(version.effective_from) for version in self.versions[1:] if version.effective_from]
 
+    @cached_property
+    def vectors(self) -> list[list[float]]:
+        """The versions as the kernel reads them."""
+        return [vector(version) for version in self.versions]
+
     def differ_from(self, other: "Profiles") -> int | None:
         """The first instant at which the two look-ups give another profile (the beginning: 0); None: there is none."""
         instants = sorted({0, *self.changes, *other.changes})
@@ -42,13 +49,20 @@ class Programmes:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Profiles] = {}
+        self._offsets: dict[tuple[str, str], int] = {}
 
     def of(self, relationship: str, program: str) -> Profiles:
         """Those of the programme of a relationship (`tenant/id`); the defaults for an unknown one."""
         return self._known.get((relationship.split("/", 1)[0], program), DEFAULT)
 
-    def tell(self, tenant: str, program: str, profiles: Profiles) -> Profiles:
+    def offset_of(self, relationship: str, program: str) -> int:
+        """Of the record that described the programme of a relationship; NONE if none did. What is healed with these
+        profiles is healed up to there (`State.healed_programme`)."""
+        return self._offsets.get((relationship.split("/", 1)[0], program), NONE)
+
+    def tell(self, tenant: str, program: str, profiles: Profiles, offset: int = NONE) -> Profiles:
         """Replaces what is known of a programme; returns what was known before."""
+        self._offsets[tenant, program] = offset
         before = self._known.get((tenant, program), DEFAULT)
         self._known[tenant, program] = profiles
         return before

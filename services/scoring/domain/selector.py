@@ -1,24 +1,21 @@
-"""Selection: the newest facts of each group up to one instant, the retracted ones dropped afterwards."""
+"""Selection by instant: windows of one relationship's facts, each read once."""
 
-import math
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
-from collections.abc import Sequence
-from itertools import pairwise
+from typing import Any
 
-from schemas.programs import Profile
-from services.scoring.domain import bounds, kernel
-from services.scoring.domain.bounds import DAY, UNSET
+from services.scoring.domain import bounds
+from services.scoring.domain.columns import Flat, empty_window
 from services.scoring.domain.evaluation import Scorer
-from services.scoring.domain.facts import Fact, Facts, Key, Kind
-from services.scoring.domain.memory import LOOKED_AT, contact_days, groups, is_contact, least_two
-from services.scoring.domain.outcomes import outcomes_of
-from services.scoring.domain.pauses import Pause, active_time, pauses_of
+from services.scoring.domain.facts import Facts, Key
+from services.scoring.domain.kernel import places
+from services.scoring.domain.kernel.batch import PARTS
+from services.scoring.domain.kernel.look import EVERYTHING, look
+from services.scoring.domain.kernel.places import GROUPS, Window
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.selection import Pace, Selection
+from services.scoring.domain.selection import Known, Selection
 
-RATED_OUTCOMES = 8
-RATED_MESSAGES = 24
+REMEMBERED = 16
+"""Windows kept per relationship: what a row, its trend and the next fact read."""
 
 
 class Selector:
@@ -27,14 +24,31 @@ class Selector:
     def __init__(self, facts: Facts, profiles: Profiles) -> None:
         self._facts, self._profiles = facts, profiles
         self.keys = sorted(facts)
-        self.times = [key.time for key in self.keys]
-        self._indexes: dict[str, list[int]] = defaultdict(list)
-        for index, key in enumerate(self.keys):
-            for name in groups(key):
-                self._indexes[name].append(index)
-        self._contacts = [key for key in self.keys if is_contact(key)]
-        self._days = contact_days(self._contacts, len(self._contacts))
+        self._flat = Flat()
+        self._flat.add(facts)
+        self._columns = self._flat.columns
+        self.times = self._columns.time
+        self._sources = {fact.source for fact in facts.values() if fact.stands}
         self._scorers: dict[tuple[int, int], Scorer] = {}
+
+    def append(self, key: Key) -> None:
+        """One more of the facts, newer than all that were indexed: what was selected before it stays."""
+        self.keys.append(key)
+        self._flat.append(key, self._facts[key])
+        if self._facts[key].stands:
+            self._sources.add(self._facts[key].source)
+
+    def floor(self, clock: int) -> int:
+        """The earliest instant whose row the kept facts still determine: FLOOR before now, but where a group is full,
+        LOOKBACK after its oldest kept fact."""
+        newest = self.times[-1]
+        low = max(newest, clock) - bounds.FLOOR
+        for group in range(GROUPS):
+            begin, end = self._reach(group)
+            oldest = end - bounds.KEPT_WHOLE
+            if oldest >= begin and (time := self.times[self._columns.members[oldest]]) > newest - bounds.HORIZON:
+                low = max(low, time + bounds.LOOKBACK + 1)
+        return low
 
     def inherit(self, older: "Selector", since: int) -> bool:
         """Keeps what was selected from the facts before `since`, if the two have the same ones before it."""
@@ -50,97 +64,60 @@ class Selector:
 
     def scorer(self, instant: int) -> Scorer:
         """Scores by the facts up to and including this instant, at any time until the next fact."""
-        count = bisect_right(self.times, instant)
-        place = count, self._profiles.number(instant)
-        found = self._scorers.get(place)
+        count, version = bisect_right(self.times, instant), self._profiles.number(instant)
+        found = self._scorers.get((count, version))
         if found is None:
-            profile = self._profiles.at(instant)
-            found = self._scorers[place] = Scorer(self._select(count, profile), profile)
+            found = self._scorers[count, version] = self._scorer(count, version)
+            if len(self._scorers) > REMEMBERED:
+                del self._scorers[next(iter(self._scorers))]
         return found
 
-    def _select(self, count: int, profile: Profile) -> Selection:
-        chosen = {name: self._newest(name, count) for name in LOOKED_AT}
-        standing = sorted({one for group in chosen.values() for one in group})
-        first = [(key, self._facts[key]) for key in self.keys[: min(count, 1)] if self._facts[key].stands]
-        started = _start(chosen["started"], first, standing)
-        pauses = pauses_of(chosen["status"])
-        cadence = _cadence(chosen["started"], profile)
-        contacts = [key.time for key, _ in standing if is_contact(key)]
-        held = [key.time for key, _ in standing if key.kind == Kind.HELD]
-        outcomes = outcomes_of(chosen["outcomes"], chosen["bookings"])[-RATED_OUTCOMES:]
-        return Selection(
-            exists=bool(standing or first),
-            ended=min((key.time for key, _ in chosen["status"] if key.kind == Kind.ENDED), default=None),
-            started=started,
-            cadence=cadence,
-            last_contact=contacts[-1] if contacts else None,
-            last_held=held[-1] if held else None,
-            held=len(held),
-            outcomes=outcomes,
-            reliability=kernel.reliability(
-                *(outcomes.count(kind) for kind in (Kind.HELD, Kind.MISSED, Kind.CANCELLED))
-            ),
-            messages=_messages(chosen["messages_by_mentor"], chosen["messages_by_mentee"]),
-            pauses=pauses,
-            bookings=_bookings(chosen["bookings"], chosen["outcomes"]),
-            pace=_pace(self._contact_days(count), pauses, cadence),
-            sources=tuple(sorted({fact.source for _, fact in standing})),
-        )
+    def _scorer(self, count: int, version: int) -> Scorer:
+        columns, profile = self._columns, self._profiles.vectors[version]
+        ends = [bisect_left(columns.members, count, *self._reach(group)) for group in range(GROUPS)]
+        ends += [bisect_left(columns.contact, count), count]
+        before = self._scorers.get((count - 1, version))
+        if before is None:
+            window, dirty = empty_window(), EVERYTHING
+        else:
+            window, dirty = _copied(before.selection.window), PARTS[columns.kind[count - 1]]
+        look(columns, 0, ends, profile, dirty, window)
+        counts = [end - begin for begin, end in zip(columns.begin, ends, strict=False)]
+        known = Known(self._facts, self.keys, columns, counts, self._sources)
+        return Scorer(Selection(known, _cut(window), profile), self._profiles.versions[version])
 
-    def _newest(self, name: str, count: int) -> list[tuple[Key, Fact]]:
-        """The newest facts of a group among the first `count`, in order. Chosen first, the marked ones dropped then."""
-        indexes = self._indexes[name]
-        end = bisect_right(indexes, count - 1)
-        keys = (self.keys[i] for i in indexes[max(0, end - LOOKED_AT[name]) : end])
-        return [(key, self._facts[key]) for key in keys if self._facts[key].stands]
-
-    def _contact_days(self, count: int) -> list[int]:
-        """Days with a standing contact, oldest first, of the newest CONTACT_DAYS within the window."""
-        end = bisect_right(self._contacts, self.keys[count - 1]) if count else 0
-        if end == 0:
-            return []
-        newest = self._contacts[end - 1].time // DAY
-        days = [day for day in self._days if day <= newest][: bounds.CONTACT_DAYS]
-        low = newest - bounds.CONTACT_WINDOW_DAYS
-        return [day for day in reversed(days) if day > low and self._day_stands(day, newest, end)]
-
-    def _day_stands(self, day: int, newest: int, end: int) -> bool:
-        ids = self._days[day]
-        if day == newest:  # contacts of this day may still follow
-            today = bisect_right(self._contacts, (day * DAY,))
-            ids = least_two(self._contacts[today:end])
-        return any(self._facts[key].stands for key in ids)
+    def _reach(self, group: int) -> tuple[int, int]:
+        begin = self._columns.begin
+        return begin[group], begin[group + 1] if group + 1 < GROUPS else len(self._columns.members)
 
 
-def _start(started: list[tuple[Key, Fact]], first: list[tuple[Key, Fact]], standing: list[tuple[Key, Fact]]) -> int:
-    """The newest standing `started`, else the first fact; where that is retracted, the oldest selected one."""
-    if started:
-        return started[-1][0].time
-    return min((key.time for key, _ in first or standing), default=0)
+def _cut(window: Window) -> Window:
+    """Without the room to work in."""
+    whole = window.whole
+    pauses, starts, goals = whole[places.PAUSES], whole[places.STARTS], whole[places.GOALS_SEEN]
+    return window._replace(
+        pause_begin=window.pause_begin[:pauses],
+        pause_end=window.pause_end[:pauses],
+        starts=window.starts[:starts],
+        goal_since=window.goal_since[:goals],
+        goal_smart=window.goal_smart[:goals],
+        goal_done=window.goal_done[:goals],
+        goal_open=window.goal_open[:goals],
+        chosen=[],
+        other=[],
+        low=[],
+        high=[],
+        order=[],
+        goal=window.goal[: whole[places.GOAL_FACTS]],
+        work=[],
+    )
 
 
-def _cadence(started: list[tuple[Key, Fact]], profile: Profile) -> float:
-    if started and started[-1][1].first != UNSET:
-        return started[-1][1].first / DAY
-    return float(profile.cadence_days)
-
-
-def _messages(by_mentor: list[tuple[Key, Fact]], by_mentee: list[tuple[Key, Fact]]) -> tuple[int, int]:
-    """How many of the newest messages came from either side."""
-    sides = sorted([(key, 0) for key, _ in by_mentor] + [(key, 1) for key, _ in by_mentee])[-RATED_MESSAGES:]
-    mentee = sum(side for _, side in sides)
-    return len(sides) - mentee, mentee
-
-
-def _bookings(bookings: list[tuple[Key, Fact]], outcomes: list[tuple[Key, Fact]]) -> tuple[int, ...]:
-    """Starts of the booked meetings: the newest word on each counts, cancelled ones are none."""
-    cancelled = {fact.ref: key for key, fact in outcomes if key.kind == Kind.CANCELLED}
-    newest = {fact.ref: (key, fact.first) for key, fact in bookings}
-    return tuple(sorted(start for ref, (key, start) in newest.items() if ref not in cancelled or cancelled[ref] < key))
-
-
-def _pace(days: Sequence[int], pauses: Sequence[Pause], cadence: float) -> Pace:
-    gaps = [math.log(max(1.0, active_time(pauses, a * DAY, b * DAY) / DAY)) for a, b in pairwise(days)]
-    mu = kernel.typical_gap(math.log(cadence), len(gaps), sum(gaps))
-    shape = kernel.steepness(len(gaps), sum((gap - mu) ** 2 for gap in gaps))
-    return Pace(math.exp(mu), shape, max(1, len(days)))
+def _copied(cut: Window) -> Window:
+    """With the room to work in, again."""
+    window = empty_window()
+    sequences: list[list[Any]] = [*window]
+    kept: list[list[Any]] = [*cut]
+    for to, some in zip(sequences, kept, strict=True):
+        to[: len(some)] = some
+    return window

@@ -21,8 +21,9 @@ NOWHERE = Home(NONE, "")
 @dataclass(frozen=True)
 class State:
     """`position` is the greatest log position folded in. `clock`: rows due up to here are out.
-    Rows are stale where a fact arrived below the floor (`stale_position`) or a full group made them inexact
-    (`inexact_until`), until a heal has covered position and clock."""
+    Rows are stale where a fact arrived below the floor (`stale_position`), a full group made them inexact
+    (`inexact_until`) or a programme's profiles changed after they were out (`stale_programme`, an offset of the
+    programmes' topic), until a heal has covered position, clock and that record."""
 
     facts: Facts = field(default_factory=dict)
     position: int = NONE
@@ -31,6 +32,8 @@ class State:
     inexact_until: int = NONE
     healed_position: int = NONE
     healed_clock: int = NONE
+    stale_programme: int = NONE
+    healed_programme: int = NONE
     home: Home = NOWHERE
 
     def merge(self, other: "State") -> "State":
@@ -41,10 +44,23 @@ class State:
         return State(facts, **marks, home=min(homes, default=NOWHERE))
 
     def is_stale(self, clock: int) -> bool:
-        return self.stale_position > self.healed_position or min(clock, self.inexact_until) > self.healed_clock
+        return (
+            self.stale_position > self.healed_position
+            or min(clock, self.inexact_until) > self.healed_clock
+            or self.stale_programme > self.healed_programme
+        )
 
     def clocked(self, clock: int) -> "State":
         return replace(self, clock=max(clock, self.clock))
 
 
-MARKS = ("position", "clock", "stale_position", "inexact_until", "healed_position", "healed_clock")
+MARKS = (
+    "position",
+    "clock",
+    "stale_position",
+    "inexact_until",
+    "healed_position",
+    "healed_clock",
+    "stale_programme",
+    "healed_programme",
+)

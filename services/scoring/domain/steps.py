@@ -7,11 +7,21 @@ from typing import NamedTuple
 from schemas.events import MentoringEvent
 from schemas.primitives import to_micros
 from services.scoring.domain.bounds import NONE
-from services.scoring.domain.changelog import WATERMARK, Entry, state_entry, watermark_entry
+from services.scoring.domain.changelog import (
+    PROGRAMME,
+    WATERMARK,
+    Entry,
+    programme_entry,
+    state_entry,
+    watermark_entry,
+)
 from services.scoring.domain.partition import Emission, Partition, Watermark
+from services.scoring.domain.programme_record import ProgrammeRecord
 
 Write = Emission | Entry
 Phase = Sequence[Write]
+PAUSE: Phase = ()
+"""Nothing to write: others may be let in, for what comes next may take a while."""
 ROUND = 500
 """Rows between two rounds of acknowledgements: a tenth of a second of work, so that heartbeats and a stop get in."""
 
@@ -39,6 +49,7 @@ class Generation:
         outputs: list[Emission] = []
         touched: set[str] = set()
         for offset, key, event in records:
+            yield PAUSE
             if event is None:
                 self.partition.offset = offset
                 continue
@@ -73,6 +84,17 @@ class Generation:
         """Finishes a span that was announced."""
         yield from self.partition.advance(clock_next)
         yield self._watermark()
+
+    def told(self, records: Sequence[ProgrammeRecord]) -> Iterator[Phase]:
+        """Programmes have other profiles. The relationships whose rows that are out would have been others are stale:
+        their states first, then what was told, so that after a crash in between it is told again; and only then is
+        forgotten what was told before."""
+        news = {record.name: record for record in records}
+        stale = {name for record in records for name in self.partition.tell(*record)}
+        states = self.partition.clocked(stale)
+        yield [state_entry(name, self._number, state) for name, state in states.items()]
+        yield [programme_entry(self._number, record) for record in news.values()]
+        yield self._forget([*states, *(PROGRAMME + name for name in news)])
 
     def _watermark(self, clock_next: int = NONE) -> list[Entry]:
         offset, clock = self.partition.offset, self.partition.clock

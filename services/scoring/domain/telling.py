@@ -12,9 +12,9 @@ from services.scoring.domain.millionths import ONE
 from services.scoring.domain.partition import Emission
 
 SOURCE = "/rapport/scoring"
-PROFILE = "default-1"
-MODEL = "silence-1"
-CALIBRATION = "uncalibrated"
+MODEL = "silence-2"
+"""The formulas: health with nine factors, disengagement with covariates."""
+UNCALIBRATED = "uncalibrated"
 
 
 class ToldPart(NamedTuple):
@@ -76,7 +76,9 @@ def clock_event(partition: int, clock: int) -> bytes:
 
 def event_id(emission: Emission, mode: str) -> str:
     """A repeat is the same event; another position, version or mode is another one."""
-    versions = f"{PROFILE}\0{MODEL}\0{CALIBRATION}\0{mode}"
+    row = emission.row
+    scored_by = "" if row is None else f"{row.profile}\0{row.calibration or UNCALIBRATED}"
+    versions = f"{scored_by}\0{MODEL}\0{mode}"
     return _hash(f"{emission.relationship}\0{emission.as_of}\0{emission.position}\0{versions}")
 
 
@@ -86,6 +88,7 @@ def _score(row: Row) -> dict[str, Any]:
         "causes": row.causes,
         "health": evaluation.health / ONE,
         "band": evaluation.band,
+        "caps": evaluation.caps,
         "risk": evaluation.risk / ONE,
         "parts": [_part(part) for part in told_parts(row)],
         "risk_terms": [{"name": name, "value": value / ONE} for name, value in evaluation.terms],
@@ -97,12 +100,12 @@ def _score(row: Row) -> dict[str, Any]:
         "cadence_days": row.cadence,
         "last_contact": None if row.last_contact is None else _time(row.last_contact),
         "next_session": None if row.next_session is None else _time(row.next_session),
-        "open_requests": [],
+        "open_requests": row.open_requests,
         "sources": row.sources,
-        "calibrated": False,
-        "profile": PROFILE,
+        "calibrated": row.calibration is not None,
+        "profile": row.profile,
         "model": MODEL,
-        "calibration": CALIBRATION,
+        "calibration": row.calibration or UNCALIBRATED,
     }
 
 

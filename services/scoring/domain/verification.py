@@ -9,12 +9,13 @@ from typing import NamedTuple
 from schemas.primitives import from_micros, to_rfc3339
 from services.scoring.domain.history import Row
 from services.scoring.domain.millionths import millionths
-from services.scoring.domain.telling import told_parts
+from services.scoring.domain.telling import UNCALIBRATED, told_parts
 
 
 class Statement(NamedTuple):
-    """What is compared of a row; id, position, trigger, recordedtime and mode are left out. Numbers in millionths,
-    `parts` as (name, value, weight, contribution, delta) by name, `before` as (as_of, health, band, risk)."""
+    """What is compared of a row: all of it but id, position, trigger, recordedtime and mode. Numbers in millionths,
+    `parts` as (name, value, weight, contribution, delta) and `terms` as (name, value) by name, `before` as (as_of,
+    health, band, risk)."""
 
     causes: tuple[str, ...]
     health: int
@@ -22,6 +23,18 @@ class Statement(NamedTuple):
     risk: int
     parts: tuple[tuple[str, int, int, int, int], ...]
     before: tuple[int, int, str, int] | None
+    terms: tuple[tuple[str, int], ...]
+    confidence: int
+    trend: int
+    status: str
+    started: int
+    cadence: int
+    last_contact: int | None
+    next_session: int | None
+    open_requests: tuple[str, ...]
+    profile: str
+    calibration: str
+    sources: tuple[str, ...]
 
 
 @dataclass
@@ -63,7 +76,26 @@ def statement(row: Row) -> Statement:
     told = None
     if before is not None:
         told = (before.at, before.evaluation.health, before.evaluation.band, before.evaluation.risk)
-    return Statement(row.causes, evaluation.health, evaluation.band, evaluation.risk, tuple(parts), told)
+    return Statement(
+        causes=row.causes,
+        health=evaluation.health,
+        band=evaluation.band,
+        risk=evaluation.risk,
+        parts=tuple(parts),
+        before=told,
+        terms=tuple(sorted(evaluation.terms)),
+        confidence=evaluation.confidence,
+        trend=row.trend,
+        status=row.status,
+        started=row.started,
+        cadence=millionths(row.cadence),
+        last_contact=row.last_contact,
+        next_session=row.next_session,
+        open_requests=row.open_requests,
+        profile=row.profile,
+        calibration=row.calibration or UNCALIBRATED,
+        sources=row.sources,
+    )
 
 
 def _lines(relationship: str, statements: Mapping[int, Statement]) -> Iterable[bytes]:

@@ -1,0 +1,143 @@
+"""Cases: a pair at a cut-off, what was known of it then, and whether no contact came in the horizon after it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+
+from services.scoring.domain.backtesting.arrays import Bools, Floats, Ints
+from services.scoring.domain.backtesting.pairs import Pair, Span
+from services.scoring.domain.backtesting.sight import Sight
+from services.scoring.domain.bounds import DAY
+from services.scoring.domain.calibration import Examples
+from services.scoring.domain.profiles import Profiles
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which instants are judged. A pair is one to be watched if it has met often enough, and not too long ago."""
+
+    every_days: int = 14
+    horizon_days: int = 30
+    least_contact_days: int = 3
+    active_days: int = 90
+
+    @property
+    def horizon(self) -> int:
+        return self.horizon_days * DAY
+
+
+class Past(NamedTuple):
+    """Contacts as BG/NBD counts them: contact days after the first, days from the first to the last one, and days from
+    the first one until now."""
+
+    repeats: Floats
+    recency: Floats
+    age: Floats
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Columns, one row per case: the pair's number, the cut-off in microseconds, 1.0 where no contact came, what
+    scoring saw, days since the last contact, and the contacts."""
+
+    pair: Ints
+    at: Ints
+    faded: Floats
+    features: Floats
+    health: Floats
+    silence: Floats
+    repeats: Floats
+    recency: Floats
+    age: Floats
+
+    def where(self, chosen: Bools) -> "Cases":
+        return Cases(*(getattr(self, column.name)[chosen] for column in fields(self)))
+
+    @property
+    def past(self) -> Past:
+        return Past(self.repeats, self.recency, self.age)
+
+    @property
+    def examples(self) -> Examples:
+        return Examples(self.features, self.faded, self.pair)
+
+    @property
+    def count(self) -> int:
+        return len(self.at)
+
+    @property
+    def pairs(self) -> int:
+        return len(np.unique(self.pair))
+
+    @property
+    def both_happened(self) -> bool:
+        """Some pairs met again and some did not: otherwise nothing can be learnt or judged."""
+        return 0 < float(self.faded.sum()) < self.count
+
+
+class Plan(NamedTuple):
+    """How a history becomes cases."""
+
+    rule: Rule
+    profiles: Profiles
+
+
+def cases_of(span: Span, plan: Plan, pairs: Iterable[Pair]) -> Cases:
+    found = [_of_pair(number, pair, span, plan) for number, pair in enumerate(pairs)]
+    found = [cases for cases in found if cases is not None]
+    if not found:
+        return _none()
+    return Cases(*(np.concatenate([getattr(cases, column.name) for cases in found]) for column in fields(Cases)))
+
+
+def past_at(days: tuple[int, ...], day: int) -> tuple[float, float, float]:
+    """Of contact days up to `day`, as in `Past`."""
+    return len(days) - 1, days[-1] - days[0], day - days[0]
+
+
+def _of_pair(number: int, pair: Pair, span: Span, plan: Plan) -> Cases | None:
+    horizon = plan.rule.horizon
+    cut_offs = list(_cut_offs(pair, span, plan.rule))
+    if not cut_offs:
+        return None
+    sight = Sight(pair.facts, plan.profiles)
+    cut_offs = [at for at in cut_offs if sight.is_watched(at, at + horizon)]
+    if not cut_offs:
+        return None
+    past = np.array([past_at(pair.days[: pair.days_upto(at)], at // DAY) for at in cut_offs], dtype=np.float64)
+    return Cases(
+        np.full(len(cut_offs), number, dtype=np.int64),
+        np.array(cut_offs, dtype=np.int64),
+        np.array([_fades(pair, at, horizon) for at in cut_offs], dtype=np.float64),
+        sight.features(cut_offs),
+        sight.health(cut_offs),
+        np.array([(at - pair.contacts[pair.contacts_upto(at) - 1]) / DAY for at in cut_offs]),
+        *past.T,
+    )
+
+
+def _cut_offs(pair: Pair, span: Span, rule: Rule) -> Iterator[int]:
+    """Midnights, the same for all pairs, whose horizon lies within the span."""
+    if len(pair.days) < rule.least_contact_days:
+        return
+    origin, step = span.begin // DAY, rule.every_days
+    first = -(-(pair.days[rule.least_contact_days - 1] - origin) // step)
+    last = min(pair.contacts[-1] + rule.active_days * DAY, span.end - rule.horizon)
+    for at in range((origin + max(1, first) * step) * DAY, last + 1, step * DAY):
+        seen = pair.contacts_upto(at)
+        met = pair.days_upto(at) >= rule.least_contact_days
+        if met and at - pair.contacts[seen - 1] <= rule.active_days * DAY:
+            yield at
+
+
+def _fades(pair: Pair, at: int, horizon: int) -> bool:
+    following = pair.next_contact(at)
+    return following is None or following > at + horizon
+
+
+def _none() -> Cases:
+    empty = np.zeros(0)
+    whole = np.zeros(0, dtype=np.int64)
+    return Cases(whole, whole, empty, np.zeros((0, 0)), *[empty] * 5)

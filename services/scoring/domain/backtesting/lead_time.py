@@ -1,0 +1,130 @@
+"""Lead times: how long before a pair counts as faded its risk reaches a level, and how often that was right."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from services.scoring.domain.backtesting.arrays import Floats
+from services.scoring.domain.backtesting.cases import Plan, Rule
+from services.scoring.domain.backtesting.pairs import Pair, Span
+from services.scoring.domain.backtesting.sight import Sight
+from services.scoring.domain.bounds import DAY
+
+QUARTILES = (0.25, 0.5, 0.75)
+
+Predict = Callable[[Floats], Floats]
+"""From unit features, a row per instant, to probabilities."""
+
+
+@dataclass(frozen=True)
+class LeadTime:
+    """Of `silences`, the times after each contact day, `reached` reached the level, and of those whose further course
+    is known the share `right` had no contact in the horizon after it. `fades` lasted as long as a pair counts as
+    active; of them the share `never` never reached the level; `days` are the quartiles of how long before the fade the
+    others did. NaN or None where there is nothing to say."""
+
+    level: float
+    silences: int
+    reached: int
+    right: float
+    fades: int
+    never: float
+    days: tuple[float, float, float] | None
+
+
+class Silence(NamedTuple):
+    """From a contact, the last of its day, to the next one (None: there is none), watched up to `until`."""
+
+    begin: int
+    following: int | None
+    until: int
+
+
+class Told(NamedTuple):
+    """`risks` a day apart, the first at the contact. `fades` None: the history ends before one can say."""
+
+    silence: Silence
+    risks: Floats
+    fades: bool | None
+
+
+@dataclass(frozen=True)
+class Period:
+    """What is looked at: silences that begin at `since` or later."""
+
+    span: Span
+    since: int
+
+
+def told_silences(pairs: Iterable[Pair], plan: Plan, period: Period, predict: Predict) -> list[Told]:
+    return [told for pair in pairs for told in _of_pair(pair, plan, period, predict)]
+
+
+def lead_time(level: float, told: Sequence[Told], rule: Rule, span: Span) -> LeadTime:
+    days = [_first(one.risks, level) for one in told]
+    reached = [(one.silence, day) for one, day in zip(told, days, strict=True) if day is not None]
+    outcomes = [_is_silent(silence, silence.begin + day * DAY + rule.horizon, span) for silence, day in reached]
+    known = [outcome for outcome in outcomes if outcome is not None]
+    fades = [day for one, day in zip(told, days, strict=True) if one.fades]
+    leads = [rule.active_days - day for day in fades if day is not None]
+    return LeadTime(
+        level=level,
+        silences=len(told),
+        reached=len(reached),
+        right=_share(sum(known), len(known)),
+        fades=len(fades),
+        never=_share(len(fades) - len(leads), len(fades)),
+        days=_quartiles(leads),
+    )
+
+
+def _of_pair(pair: Pair, plan: Plan, period: Period, predict: Predict) -> Iterator[Told]:
+    silences = list(_silences(pair, plan.rule, period))
+    if not silences:
+        return
+    sight = Sight(pair.facts, plan.profiles)
+    silences = [silence for silence in silences if sight.is_watched(silence.begin, silence.until)]
+    days = [range(silence.begin, silence.until + 1, DAY) for silence in silences]
+    risks = predict(sight.features([at for instants in days for at in instants]))
+    for silence, instants, stop in zip(silences, days, np.cumsum([*map(len, days)], dtype=int), strict=True):
+        fade = silence.begin + plan.rule.active_days * DAY
+        yield Told(silence, risks[stop - len(instants) : stop], _is_silent(silence, fade, period.span))
+
+
+def _silences(pair: Pair, rule: Rule, period: Period) -> Iterator[Silence]:
+    for day, begin in enumerate(_last_contacts(pair), 1):
+        if day >= rule.least_contact_days and begin >= period.since:
+            following = pair.next_contact(begin)
+            until = min(begin + rule.active_days * DAY, period.span.end)
+            yield Silence(begin, following, until if following is None else min(until, following - 1))
+
+
+def _last_contacts(pair: Pair) -> Iterator[int]:
+    """Of each contact day the last contact."""
+    for day in pair.days:
+        yield pair.contacts[pair.contacts_upto((day + 1) * DAY - 1) - 1]
+
+
+def _is_silent(silence: Silence, upto: int, span: Span) -> bool | None:
+    """Whether the silence lasts beyond `upto`; None: the history ends before."""
+    if silence.following is not None and silence.following <= upto:
+        return False
+    return True if upto <= span.end else None
+
+
+def _first(risks: Floats, level: float) -> int | None:
+    reached = np.flatnonzero(risks >= level)
+    return int(reached[0]) if reached.size else None
+
+
+def _quartiles(days: Sequence[int]) -> tuple[float, float, float] | None:
+    if not days:
+        return None
+    low, median, high = np.quantile(days, QUARTILES)
+    return float(low), float(median), float(high)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else np.nan

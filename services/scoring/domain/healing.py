@@ -1,0 +1,68 @@
+"""Healing: what the bounded memory of a relationship could not tell is told from all that the log says of it."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from services.scoring.domain.account import Account
+from services.scoring.domain.bounds import NONE
+from services.scoring.domain.changelog import Entry, state_entry
+from services.scoring.domain.history import History, Row
+from services.scoring.domain.partition import Emission
+from services.scoring.domain.profiles import Programmes
+from services.scoring.domain.state import State
+from services.scoring.domain.verification import Statement, statement
+
+OF_HEAL = 1 << 63
+"""Set in the generation of every heal, never in that of a worker."""
+
+
+class Mark(NamedTuple):
+    """How far a partition is applied: the position of its last record, its clock, and by which profiles."""
+
+    position: int
+    clock: int
+    programmes: Programmes
+
+
+class Healing(NamedTuple):
+    """When the emissions are acknowledged, in this order, `state` is stored: it merges with whatever state a worker
+    has, or writes later."""
+
+    emissions: list[Emission]
+    state: State
+
+
+def healing(relationship: str, account: Account, stored: Mapping[int, Statement], mark: Mark) -> Healing:
+    """`account` and `stored` (the rows of the table) reach up to the mark. Emitted are rows that are stored otherwise
+    or not at all, and instants that are stored and no more, oldest first; at the end always the newest row as
+    `score.changed` (where no row is left, the last deletion). They have the position of the relationship's own last
+    fact, as the live rows have that they replace."""
+    profiles = mark.programmes.of(relationship, account.program)
+    true = History(account.facts, profiles).rows(NONE, mark.clock)
+    rows = {at: true.get(at) for at in sorted(true.keys() | stored.keys()) if _said(true.get(at)) != stored.get(at)}
+    newest = next(reversed(true), None)
+    if newest is not None:
+        rows.pop(newest, None)
+        rows[newest] = true[newest]
+    last = next(reversed(rows), None)
+    emissions = [
+        Emission(relationship, account.program, at, account.position, row, changed=at == last, trigger=None)
+        for at, row in rows.items()
+    ]
+    told = mark.programmes.offset_of(relationship, account.program)
+    return Healing(emissions, State(healed_position=mark.position, healed_clock=mark.clock, healed_programme=told))
+
+
+def healed_entry(relationship: str, state: State, number: int) -> Entry:
+    """`number` is another one for every writing. Under one that a worker has merged already it would be lost: the
+    worker deletes the generations that it has merged, whatever was written under them since."""
+    return state_entry(relationship, OF_HEAL | number, state)
+
+
+def is_within_reach(state: State, mark: Mark) -> bool:
+    """Whether healing up to the mark covers the fact that made the state stale. States run ahead of their watermark."""
+    return state.stale_position <= mark.position
+
+
+def _said(row: Row | None) -> Statement | None:
+    return None if row is None else statement(row)

@@ -1,0 +1,92 @@
+"""What was known of one relationship at some time: its events, the facts they leave, and which were taken back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from schemas.events import OfRelationship
+from schemas.payloads import RelationshipErased, SessionHeld
+from schemas.primitives import to_micros
+from services.scoring.domain.bounds import NONE
+from services.scoring.domain.event_words import words_of
+from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
+from services.scoring.domain.memory import trimmed
+
+TAKEN_BACK = " (retracted later)"
+NEVER_CAME = "a report that was retracted and never came"
+Logged = tuple[int, OfRelationship]
+"""An event and its position on the log."""
+
+
+class Told(NamedTuple):
+    """A fact as its event told it."""
+
+    key: Key
+    event: OfRelationship
+    stands: bool
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """`told`: every fact once, in the order of facts. `later`: how many events were recorded after `known_at`.
+    `erased`: nothing may be told, whatever was known when."""
+
+    relationship: str
+    program: str
+    known_at: int | None
+    facts: Facts
+    told: tuple[Told, ...]
+    later: int
+    erased: bool
+
+    def words(self) -> dict[int, tuple[str, ...]]:
+        """What happened at each instant, and what is not to count."""
+        told = [(key, words_of(event) + ("" if stands else TAKEN_BACK)) for key, event, stands in self.told]
+        marks = [(key, NEVER_CAME) for key, fact in self.facts.items() if fact.position == NONE]
+        found: dict[int, tuple[str, ...]] = {}
+        for key, words in (*told, *marks):
+            found[key.time] = (*found.get(key.time, ()), words)
+        return found
+
+    def standing(self, upto: int) -> list[OfRelationship]:
+        return [event for key, event, stands in self.told if stands and key.time <= upto]
+
+    def last_held(self, upto: int) -> int | None:
+        """When the last session was held."""
+        held = (key.time for key, event, stands in self.told if stands and isinstance(event.data, SessionHeld))
+        return max((time for time in held if time <= upto), default=None)
+
+    def kept(self, upto: int) -> Facts:
+        """Those facts up to an instant that a score at it can look at."""
+        return trimmed({key: fact for key, fact in self.facts.items() if key.time <= upto})
+
+
+def knowledge_of(relationship: str, log: Sequence[Logged], known_at: int | None) -> Knowledge:
+    """From all events of the relationship in log order, those that were recorded up to `known_at`."""
+    known = [(n, event) for n, event in log if known_at is None or to_micros(event.recordedtime) <= known_at]
+    facts: dict[Key, Fact] = {}
+    first: dict[Key, OfRelationship] = {}
+    for position, event in known:
+        left = facts_of(event, position)
+        merge_into(facts, left)
+        for key, fact in left.items():
+            if facts[key].position == fact.position == position:
+                first[key] = event
+    return Knowledge(
+        relationship=relationship,
+        program=_program(known),
+        known_at=known_at,
+        facts=facts,
+        told=_told(facts, first),
+        later=len(log) - len(known),
+        erased=any(isinstance(event.data, RelationshipErased) for _, event in log),
+    )
+
+
+def _program(known: Sequence[Logged]) -> str:
+    """As the first fact named it; it never changes."""
+    return next((event.program for position, event in known if facts_of(event, position)), "")
+
+
+def _told(facts: Facts, first: Mapping[Key, OfRelationship]) -> tuple[Told, ...]:
+    return tuple(Told(key, first[key], facts[key].stands) for key in sorted(first))
