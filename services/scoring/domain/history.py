@@ -16,8 +16,10 @@ from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.selector import Selector
 from services.scoring.domain.trend import POINTS, trend
 
-REMEMBERED = 128
-"""Evaluations kept per relationship: four weeks of days with room for facts and crossings between."""
+REMEMBERED = 4
+"""Evaluations kept per relationship: a row's deltas read the one before."""
+REMEMBERED_HEALTH = 64
+"""Values of health kept per relationship: trends read four weeks of days again."""
 RETRACTED = "event.retracted"
 MIDNIGHT = "midnight"
 BOOKING_STARTS = "booking.starts"
@@ -67,6 +69,7 @@ class History:
         self._profiles = profiles
         self._selector = Selector(self._facts, profiles)
         self._evaluations: dict[int, Evaluation | None] = {}
+        self._healths: dict[int, int] = {}
 
     def grown(self, facts: Facts) -> "History":
         """The history with one more fact, or mark: this one, changed, where that is the newest; else another one."""
@@ -97,6 +100,7 @@ class History:
                 self._named_instants.insert(place, at)
         self._facts_at[key.time] = tuple(sorted({*self._facts_at.get(key.time, ()), _cause(key, fact)}))
         self._evaluations = {at: known for at, known in self._evaluations.items() if at < key.time}
+        self._healths = {at: health for at, health in self._healths.items() if at < key.time}
 
     def rows(self, after: int, upto: int) -> dict[int, Row]:
         """{as_of: row} of all instants in (after, upto], in order."""
@@ -253,22 +257,24 @@ class History:
         )
 
     def _evaluation(self, at: int) -> Evaluation | None:
-        """None where nothing stands. Kept for a while: a row's trend and deltas read what earlier rows were."""
+        """None where nothing stands."""
         if at not in self._evaluations:
             if len(self._evaluations) >= REMEMBERED:
-                self._evaluations.clear()
+                del self._evaluations[next(iter(self._evaluations))]
             scorer = self._selector.scorer(at)
             self._evaluations[at] = scorer.evaluate(at) if scorer.selection.exists else None
         return self._evaluations[at]
 
     def _trend(self, at: int, health: int) -> int:
+        self._healths[at] = health
+        while len(self._healths) > REMEMBERED_HEALTH:
+            del self._healths[next(iter(self._healths))]
         earlier = [(days, self._health(at - days * DAY)) for days in POINTS]
         return trend([(-days, then) for days, then in earlier if then is not None] + [(0, health)])
 
     def _health(self, at: int) -> int | None:
-        known = self._evaluations.get(at)
-        if known is not None:
-            return known.health
+        if at in self._healths:
+            return self._healths[at]
         scorer = self._selector.scorer(at)
         return scorer.numbers(at)[0] if scorer.selection.exists else None
 

@@ -14,8 +14,10 @@ from services.scoring.domain.kernel.places import GROUPS, Window
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.selection import Known, Selection
 
-REMEMBERED = 16
-"""Windows kept per relationship: what a row, its trend and the next fact read."""
+REMEMBERED = 6
+"""Windows that a relationship may keep in any case, some kB each."""
+REMEMBERED_OF_BUSY = 160
+"""Windows that it may keep at the most: five facts a day for the four weeks that a trend looks back."""
 
 
 class Selector:
@@ -69,8 +71,15 @@ class Selector:
         if found is None:
             found = self._scorers[count, version] = self._scorer(count, version)
             if len(self._scorers) > REMEMBERED:
-                del self._scorers[next(iter(self._scorers))]
+                self._forget(instant)
         return found
+
+    def _forget(self, instant: int) -> None:
+        """All windows but those that rows from this instant on look back to; of a very busy relationship the oldest
+        as well, whatever that costs."""
+        low = bisect_right(self.times, instant - bounds.LOOKBACK) - 1
+        kept = {place: scorer for place, scorer in self._scorers.items() if place[0] >= low}
+        self._scorers = dict(list(kept.items())[-REMEMBERED_OF_BUSY:])
 
     def _scorer(self, count: int, version: int) -> Scorer:
         columns, profile = self._columns, self._profiles.vectors[version]

@@ -89,8 +89,10 @@ class Generation:
         """Programmes have other profiles. The relationships whose rows that are out would have been others are stale:
         their states first, then what was told, so that after a crash in between it is told again; and only then is
         forgotten what was told before."""
-        news = {record.name: record for record in records}
-        stale = {name for record in records for name in self.partition.tell(*record)}
+        news, stale = {record.name: record for record in records}, set[str]()
+        for record in records:
+            stale |= self.partition.tell(*record)
+            yield PAUSE
         states = self.partition.clocked(stale)
         yield [state_entry(name, self._number, state) for name, state in states.items()]
         yield [programme_entry(self._number, record) for record in news.values()]
