@@ -20,6 +20,7 @@ class Statement(NamedTuple):
     causes: tuple[str, ...]
     health: int
     band: str
+    caps: tuple[str, ...]
     risk: int
     parts: tuple[tuple[str, int, int, int, int], ...]
     before: tuple[int, int, str, int] | None
@@ -80,6 +81,7 @@ def statement(row: Row) -> Statement:
         causes=row.causes,
         health=evaluation.health,
         band=evaluation.band,
+        caps=evaluation.caps,
         risk=evaluation.risk,
         parts=tuple(parts),
         before=told,

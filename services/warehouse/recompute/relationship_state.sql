@@ -2,7 +2,7 @@
 -- The newest instant is found first, from narrow columns; only its row is read with all of them.
 INSERT INTO mentoring.relationship_state
 (
-    tenant_id, program_id, relationship_id, as_of, health, band, risk, factors, weights, confidence, trend, status,
+    tenant_id, program_id, relationship_id, as_of, health, band, caps, risk, factors, weights, confidence, trend, status,
     started, cadence_days, last_contact, next_session, open_requests, calibrated, profile, position, version, is_deleted
 )
 WITH
@@ -19,7 +19,7 @@ WITH
         GROUP BY tenant_id, program_id, relationship_id
     )
 SELECT
-    tenant_id, program_id, relationship_id, as_of, health, band, risk, factors, weights, confidence, trend, status,
+    tenant_id, program_id, relationship_id, as_of, health, band, caps, risk, factors, weights, confidence, trend, status,
     started, cadence_days, last_contact, next_session, open_requests, calibrated, profile, position,
     %(version)s AS version, score.status = 'none' AS is_deleted
 FROM touched
