@@ -26,6 +26,8 @@ HEAVY: dict[str, set[str]] = {
     "clickhouse_connect": {"scoring", "warehouse"},
     "fastapi": {"ingest"},
     "faust": {"scoring"},
+    "matplotlib": set(),
+    "scipy": set(),
     "standardwebhooks": {"notify"},
 }
 

@@ -1,30 +1,28 @@
 """`rapport scoring`: the service, and what one asks of scores."""
 
-import logging
-import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import click
-import faust
 
 from schemas.primitives import from_micros, to_micros, to_rfc3339
-from services.runtime import health as health_
-from services.runtime import log
 from services.runtime.clickhouse import ClickHouseError
-from services.runtime.kafka import KafkaError, Producer
+from services.runtime.kafka import KafkaError
 from services.runtime.settings import SettingsError, describe, load
-from services.scoring.flow.application import application
+from services.scoring.commands.accept_gap import accept_gap_
+from services.scoring.commands.backtest import backtest_
+from services.scoring.commands.calibrate import calibrate_
+from services.scoring.commands.explain import explain_
+from services.scoring.commands.grow import grow_
+from services.scoring.commands.heal import heal_
+from services.scoring.commands.what_if import what_if_
+from services.scoring.flow.programmes import UnreadableProgrammeError
 from services.scoring.flow.settings import ScoringSettings
+from services.scoring.flow.sink import SinkBehindError
 from services.scoring.flow.verify import NotVerifiableError, Report, verify
-from services.scoring.flow.watchdog import watch
 from services.scoring.names import Names
-
-STOP_SECONDS = 1.8
-"""So long a stop may take at the most; two seconds are promised."""
+from services.scoring.service import run
 
 
 @click.group()
@@ -40,7 +38,7 @@ def serve(*, check: bool) -> None:
     if check:
         click.echo(describe(settings))
         return
-    run(settings, Names())
+    run(settings, Names.at(settings.log_epoch))
 
 
 @main.command("verify")
@@ -51,7 +49,7 @@ def verify_(until: datetime | None) -> None:
     micros = None if until is None else to_micros(until.replace(tzinfo=UTC))
     try:
         report = verify(settings, micros, lambda step: click.echo(f"  {step}", err=True))
-    except (NotVerifiableError, KafkaError, ClickHouseError) as problem:
+    except (NotVerifiableError, UnreadableProgrammeError, SinkBehindError, KafkaError, ClickHouseError) as problem:
         sys.exit(f"rapport scoring verify: {problem}")
     click.echo("\n".join(_told(report)))
     sys.exit(0 if report.verdict.equal else 1)
@@ -67,16 +65,6 @@ def _told(report: Report) -> Iterator[str]:
     yield "equal" if verdict.equal else f"DIFFERENT  {verdict.first_difference}"
 
 
-def run(settings: ScoringSettings, names: Names) -> None:
-    """Exits with 0 after a signal, with 1 and the reason after anything unexpected."""
-    # Until Faust sets its own handler there is nothing to finish.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    log.configure(settings, "scoring")
-    health = health_.Health()
-    with health_.served(health, settings.host, settings.scoring_health_port):
-        _work(settings, names, health)
-
-
 def settings_or_exit() -> ScoringSettings:
     try:
         return load(ScoringSettings, "scoring")
@@ -85,39 +73,13 @@ def settings_or_exit() -> ScoringSettings:
         sys.exit(2)
 
 
-class Process(faust.Worker):  # type: ignore[misc]
-    def _schedule_shutdown(self, number: signal.Signals) -> None:
-        """The run in work is finished. Told while it starts, Faust may wait for ever for what it has not yet begun; to
-        end then is as good as any crash: it leaves no hole."""
-        end = threading.Timer(STOP_SECONDS, os._exit, [0])
-        end.daemon = True
-        end.start()
-        super()._schedule_shutdown(number)
-
-    async def _sentinel_task(self) -> None:
-        """Faust sleeps for a second here, when everything has ended: half of the time that a stop may take."""
-
-
-def _work(settings: ScoringSettings, names: Names, health: health_.Health) -> None:
-    try:
-        partitions = _partitions(settings, names)
-    except KafkaError as problem:
-        log.get(__name__).error("kafka_not_usable", reason=str(problem))
-        sys.exit(1)
-    built = application(settings, health, names, partitions)
-    # The level is only passed so that Faust draws no spinner; the logging is ours.
-    worker = Process(built.app, loglevel=logging.INFO, quiet=True, override_logging=False, redirect_stdouts=False)
-    watch(built.liveness.check, lambda: bool(worker.crashed))
-    worker.execute_from_commandline()
-
-
-def _partitions(settings: ScoringSettings, names: Names) -> int:
-    producer = Producer(settings)
-    try:
-        return len(producer.partitions(names.events))
-    finally:
-        producer.close()
-
+main.add_command(accept_gap_)
+main.add_command(backtest_)
+main.add_command(calibrate_)
+main.add_command(explain_)
+main.add_command(grow_)
+main.add_command(heal_)
+main.add_command(what_if_)
 
 if __name__ == "__main__":
     main()

@@ -2,9 +2,10 @@
 
 from kafka.errors import KafkaError
 
+from services.runtime.kafka.one_partition import partition_of, partition_with
 from services.runtime.kafka.options import client_options
 from services.runtime.kafka.producer import Producer, Sent
-from services.runtime.kafka.reader import Reader, read_to_end, reading
+from services.runtime.kafka.reader import Reader, read_partition, read_to_end, reading
 from services.runtime.kafka.records import Committed, Headers, Partition, Record
 from services.runtime.kafka.topics import create_topics
 
@@ -19,6 +20,9 @@ __all__ = [
     "Sent",
     "client_options",
     "create_topics",
+    "partition_of",
+    "partition_with",
+    "read_partition",
     "read_to_end",
     "reading",
 ]

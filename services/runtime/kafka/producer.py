@@ -7,7 +7,7 @@ from kafka import KafkaProducer
 
 from services.runtime.kafka.options import client_options
 from services.runtime.kafka.reader import Reader
-from services.runtime.kafka.records import Committed, Headers, Partition, offsets_and_metadata
+from services.runtime.kafka.records import Committed, Headers, Partition, Record, offsets_and_metadata
 from services.runtime.settings import Settings
 
 
@@ -53,6 +53,18 @@ class Producer:
         headers: Headers = (),
     ) -> Sent:
         sent = self._client.send(topic, value=value, key=key, partition=partition, headers=list(headers))
+        return cast("Sent", sent)
+
+    def copy(self, record: Record, target: Partition) -> Sent:
+        """The same record again, its time and its headers included."""
+        sent = self._client.send(
+            target.topic,
+            value=record.value,
+            key=record.key,
+            partition=target.number,
+            headers=list(record.headers),
+            timestamp_ms=record.timestamp_ms,
+        )
         return cast("Sent", sent)
 
     def partitions(self, topic: str) -> list[int]:

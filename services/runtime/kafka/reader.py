@@ -7,6 +7,7 @@ from typing import Any
 from kafka import KafkaConsumer
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
+from kafka.structs import MemberState
 
 from services.runtime.kafka.options import client_options
 from services.runtime.kafka.records import Committed, Partition, Record, offsets_and_metadata, topic_partition
@@ -34,7 +35,12 @@ class Reader:
         self._client = KafkaConsumer(**(client_options(settings) | defaults | options))
 
     def subscribe(self, topics: Sequence[str]) -> None:
+        """Joins the group with the next poll. Raises KafkaError if a topic does not exist."""
         self._client.subscribe(list(topics))
+        # A member that joins before it knows the partitions shares out none. It joins again when it knows them, but if
+        # it dies in between, its successor under the same instance name is handed the same nothing, for good.
+        for topic in topics:
+            self._partition_numbers(topic)
 
     def assign(self, topics: Sequence[str]) -> list[Partition]:
         """Takes every partition of the topics. Raises KafkaError if one does not exist."""
@@ -42,8 +48,13 @@ class Reader:
         self._client.assign(list(map(topic_partition, partitions)))
         return partitions
 
+    def take(self, partitions: Sequence[Partition]) -> None:
+        """Takes these partitions and no others."""
+        self._client.assign(list(map(topic_partition, partitions)))
+
     def _partition_numbers(self, topic: str) -> set[int]:
-        numbers = self._client.partitions_for_topic(topic)
+        # Asked twice: kafka-python may take the answer to its own earlier question, about no topics, for this one's.
+        numbers = self._client.partitions_for_topic(topic) or self._client.partitions_for_topic(topic)
         if not numbers:
             raise KafkaError(f"there is no topic {topic}: run `rapport topics create`")
         return set(numbers)
@@ -53,8 +64,16 @@ class Reader:
 
     def poll(self, timeout: float, most: int | None = None) -> dict[Partition, list[Record]]:
         """What has arrived, by partition, in offset order; empty after `timeout` seconds."""
+        self._go_on_joining()
         polled = self._client.poll(timeout_ms=round(timeout * 1000), max_records=most)
         return {Partition(tp.topic, tp.partition): [_record(r) for r in rs] for tp, rs in polled.items() if rs}
+
+    def _go_on_joining(self) -> None:
+        """A poll that ends in the middle of a join leaves it to the next one. Where new metadata was the cause of the
+        join, kafka-python (3.0.12) does not go on with it: Java's `rejoinNeededOrPending` asks for a join under way,
+        its `need_rejoin` does not. The member would stay without partitions and heartbeats for ever."""
+        if self._client.group_metadata().state == MemberState.REBALANCING:
+            self._client._coordinator.request_rejoin()  # noqa: SLF001 (there is no public way)
 
     def position(self, partition: Partition) -> int:
         return int(self._client.position(topic_partition(partition)))
@@ -125,6 +144,19 @@ def read_to_end(settings: Settings, topics: Sequence[str], **options: Any) -> It
         while any(reader.position(partition) < end for partition, end in ends.items()):
             for partition, records in reader.poll(1.0).items():
                 yield from (record for record in records if record.offset < ends[partition])
+
+
+def read_partition(settings: Settings, partition: Partition, **options: Any) -> Iterator[Record]:  # noqa: ANN401
+    """Every record of one partition, from the beginning up to the end as it is at the call."""
+    reader = Reader(settings, group=None, **options)
+    try:
+        reader.take([partition])
+        end = reader.end_offsets([partition])[partition]
+        reader.seek(partition, reader.beginning_offsets([partition])[partition])
+        while reader.position(partition) < end:
+            yield from (r for r in reader.poll(1.0).get(partition, ()) if r.offset < end)
+    finally:
+        reader.close()
 
 
 def _record(r: Any) -> Record:  # noqa: ANN401

@@ -60,8 +60,9 @@ def healed_entry(relationship: str, state: State, number: int) -> Entry:
 
 
 def is_within_reach(state: State, mark: Mark) -> bool:
-    """Whether healing up to the mark covers the fact that made the state stale. States run ahead of their watermark."""
-    return state.stale_position <= mark.position
+    """Whether the mark covers a fact of the relationship, and the one that made it stale: states run ahead of their
+    watermark."""
+    return max(state.home.position, state.stale_position) <= mark.position
 
 
 def _said(row: Row | None) -> Statement | None:

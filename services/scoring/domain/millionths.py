@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 ONE = 1_000_000
-_TENTH = ONE // 10
 
 
 def millionths(value: float) -> int:
@@ -13,15 +12,7 @@ def millionths(value: float) -> int:
 
 def apportioned(values: Sequence[float], total: int) -> list[int]:
     """Each value in millionths such that they sum to `total`, by largest remainder; ties to the earlier."""
-    return _shared([value * ONE for value in values], total)
-
-
-def tenths(parts: Sequence[int]) -> list[int]:
-    """Parts in millionths as tenths for people, that sum to the whole in tenths."""
-    return _shared([part / _TENTH for part in parts], round(sum(parts) / _TENTH))
-
-
-def _shared(exact: Sequence[float], total: int) -> list[int]:
+    exact = [value * ONE for value in values]
     parts = [math.floor(value) for value in exact]
     by_remainder = sorted(range(len(parts)), key=lambda i: parts[i] - exact[i])
     for i in by_remainder[: total - sum(parts)]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from schemas.primitives import to_micros
-from schemas.programs import Profile
+from schemas.programs import DEFAULT_PROFILE, Profile
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.vectors import vector
 
@@ -15,7 +15,7 @@ from services.scoring.domain.vectors import vector
 class Profiles:
     """All versions of one programme, oldest first; the first holds from the beginning."""
 
-    versions: Sequence[Profile] = (Profile(version="default-1"),)
+    versions: Sequence[Profile] = (DEFAULT_PROFILE,)
 
     def at(self, as_of: int) -> Profile:
         return self.versions[self.number(as_of)]

@@ -1,6 +1,5 @@
 """What scoring reads of payloads, decoded without anything else: the log was validated when it was written."""
 
-import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from services.scoring.domain.bounds import HOUR, MINUTE, UNSET
-from services.scoring.domain.contents import FIT, IMMEDIATE, LATE_NOTICE_HOURS, SMART_UNKNOWN
+from services.scoring.domain.contents import FIT, IMMEDIATE, LATE_NOTICE_HOURS, SMART_UNKNOWN, reference
 from services.scoring.domain.kinds import BOTH, KIND_OF_TYPE, LATE, MENTEE, MENTOR, PLAIN, SLOTS
 from services.scoring.domain.millionths import ONE, millionths
 
@@ -101,10 +100,6 @@ class Retracted(Payload, kw_only=True):
 
 def micros(moment: datetime | None) -> int:
     return UNSET if moment is None else (moment - _EPOCH) // _MICROSECOND
-
-
-def reference(name: str) -> int:
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") >> 1 | 1
 
 
 def _started(data: Started) -> Numbers:

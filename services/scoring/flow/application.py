@@ -1,28 +1,25 @@
 """Builds the Faust application: one agent, one timer, one table that only recovers. Nothing is built at import."""
 
 import asyncio
-import os
 from dataclasses import dataclass
 
 import faust
-from mode.supervisors import CrashingSupervisor
 
 from services.runtime import log
 from services.runtime.health import Health
-from services.scoring.domain.profiles import Programmes
-from services.scoring.flow.credentials import credentials
+from services.scoring.flow.faust_app import faust_app, rebalance_seconds
+from services.scoring.flow.gaps import Gaps
 from services.scoring.flow.liveness import Liveness
 from services.scoring.flow.metrics import metrics
+from services.scoring.flow.programmes import ProgrammeFollower
 from services.scoring.flow.putting_back import put_back_when_stopped
-from services.scoring.flow.recovery import RunSchema, StateTable
+from services.scoring.flow.recovery import RunSchema
 from services.scoring.flow.sequencer import Sequencer, Untyped, scheduler_class
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.flow.worker import Worker, wall_clock
 from services.scoring.names import Names
 
 QUEUED_RUNS = 8
-RECOVERY_RUNS = 64
-"""Runs of the changelog in memory at once."""
 STANDING_SECONDS = 10
 """A partition with records ahead that stands so long is sought again: Faust's own position may have run ahead."""
 
@@ -31,13 +28,14 @@ STANDING_SECONDS = 10
 class Application:
     app: faust.App
     liveness: Liveness
+    programmes: ProgrammeFollower
 
 
 def application(settings: ScoringSettings, health: Health, names: Names, partitions: int) -> Application:
     """`partitions`: of the log, and so of state and scores; fixed when the topics were created."""
     wiring = _Wiring(settings, health, names, partitions)
     wiring.connect()
-    return Application(wiring.app, wiring.liveness)
+    return Application(wiring.app, wiring.liveness, wiring.programmes)
 
 
 class _Wiring:
@@ -47,11 +45,14 @@ class _Wiring:
         self._settings, self._health, self._names, self._partitions = settings, health, names, partitions
         self._sequencer = Sequencer(names.events)
         self._joined = False
-        session, rebalance = settings.scoring_session_seconds, _rebalance_seconds(settings)
+        session, rebalance = settings.scoring_session_seconds, rebalance_seconds(settings)
         self.liveness = Liveness(session, rebalance + 2 * session)
-        self._worker = Worker(names, metrics(health.metrics), self.liveness, Programmes())
+        measured = metrics(health.metrics)
+        self.programmes = ProgrammeFollower(measured.unreadable_programmes)
+        self._worker = Worker(names, measured, self.liveness, self.programmes)
+        self._gaps = Gaps(settings, names)
         self._log = log.get(__name__)
-        self.app = self._application()
+        self.app = faust_app(settings, names, partitions, scheduler_class(self._sequencer, self._seek))
         self._table = self.app.Table(
             "state",
             schema=RunSchema(),
@@ -74,43 +75,6 @@ class _Wiring:
         app.agent(source, name="score")(self._score)
         app.timer(1.0, name="tick")(self._tick)
 
-    def _application(self) -> faust.App:
-        settings = self._settings
-        session = settings.scoring_session_seconds
-        return faust.App(
-            self._names.group,
-            broker=[f"kafka://{address}" for address in settings.kafka.split(",")],
-            broker_credentials=credentials(settings),
-            store="memory://",
-            datadir=str(settings.scoring_datadir),
-            web_enabled=False,
-            topic_partitions=self._partitions,
-            topic_allow_declare=False,
-            topic_disable_leader=True,
-            table_standby_replicas=0,
-            ConsumerScheduler=scheduler_class(self._sequencer, self._seek),
-            Table=StateTable,
-            agent_supervisor=CrashingSupervisor,
-            producer_acks=-1,
-            producer_linger=0.005,
-            producer_max_batch_size=1 << 19,
-            producer_max_request_size=4 << 20,
-            producer_request_timeout=60.0,
-            broker_max_poll_records=5_000,
-            broker_session_timeout=session,
-            broker_heartbeat_interval=session / 5,
-            broker_rebalance_timeout=_rebalance_seconds(settings),
-            broker_commit_interval=1.0,
-            broker_commit_every=1,
-            consumer_auto_offset_reset="earliest",
-            consumer_group_instance_id=settings.instance or None,
-            key_serializer="raw",
-            value_serializer="raw",
-            stream_wait_empty=True,
-            stream_buffer_maxsize=RECOVERY_RUNS,
-            canonical_url=f"http://{settings.instance or os.getpid()}:6066",
-        )
-
     async def _seek(self, positions: Untyped) -> None:
         await self.app.consumer.seek_wait(positions)
 
@@ -132,29 +96,31 @@ class _Wiring:
         rebalance, at any await: what was taken until then is dropped."""
         self.liveness.recovered()
         await self._worker.drop_all()
+        self._gaps.forget_all()
         tps = {tp.partition: tp for tp in self._tps()}
         first = await self.app.consumer.earliest_offsets(*tps.values()) if tps else {}
-        gaps = []
         for number, tp in sorted(tps.items()):
-            if not self._joined:
+            self._health.tell("starting", f"takes partition {number}")
+            if not self._joined or not await self._worker.take(self.app.producer, number, self._table.take(number)):
                 return
-            await self._worker.take(self.app.producer, number, self._table.take(number))
-            if self._has_gap(number, first.get(tp) or 0):
-                gaps.append(number)
-            elif self._joined:
-                self._sequencer.start(tp, max(self._worker.next_offset(number) or 0, first.get(tp) or 0))
-        if gaps:
-            self._health.tell("degraded", f"partitions {gaps}: the log begins beyond what was applied")
-        elif self._joined:
-            self._health.tell("ready", f"{len(tps)} partitions")
+            self._begin(tp, first.get(tp) or 0)
+        self._tell_readiness()
 
-    def _has_gap(self, number: int, earliest: int) -> bool:
+    def _begin(self, tp: Untyped, begin: int) -> None:
         """A log that was cut off beyond our watermark is a hole that nobody may step over by itself."""
-        wanted = self._worker.next_offset(number) or 0
-        if not 0 < wanted < earliest:
-            return False
-        self._log.error("log_gap", partition=number, wanted=wanted, earliest=earliest)
-        return True
+        wanted = self._worker.next_offset(tp.partition) or 0
+        if self._gaps.found(tp.partition, wanted, begin):
+            self._sequencer.stop(tp)
+        else:
+            self._sequencer.start(tp, max(wanted, begin))
+
+    def _tell_readiness(self) -> None:
+        if not self._joined:
+            return
+        if self._gaps.numbers:
+            self._health.tell("degraded", f"partitions {self._gaps.numbers}: the log begins beyond what was applied")
+        else:
+            self._health.tell("ready", f"{len(self._tps())} partitions")
 
     async def _score(self, stream: Untyped) -> None:
         async for event in stream.noack().events():
@@ -169,23 +135,37 @@ class _Wiring:
     async def _tick(self) -> None:
         if not self._joined or self.app.rebalancing:
             return
-        owned = [tp for tp in self._tps() if self._sequencer.is_started(tp)]
+        taken = [tp for tp in self._tps() if self._worker.next_offset(tp.partition) is not None]
         async with asyncio.timeout(self._settings.scoring_session_seconds):
-            ends = await self.app.consumer.highwaters(*owned)
+            ends = await self.app.consumer.highwaters(*taken)
         clock = None if self._settings.clock == "log" else wall_clock()
-        for tp in owned:
-            await self._worker.tick(self.app.producer, tp.partition, ends[tp], clock)
-            self._look_whether_it_stands(tp, ends[tp])
+        for tp in taken:
+            if self._sequencer.is_started(tp):
+                await self._worker.tick(self.app.producer, tp.partition, ends[tp], clock)
+                await self._look_whether_it_stands(tp, ends[tp])
+            else:
+                self._worker.stand(tp.partition, ends[tp], self._gaps.lost(tp.partition))
+        await self._go_on_after_gaps()
 
-    def _look_whether_it_stands(self, tp: Untyped, end: int) -> None:
+    async def _look_whether_it_stands(self, tp: Untyped, end: int) -> None:
         wanted = self._worker.next_offset(tp.partition)
-        if wanted is not None and self.liveness.standing(tp.partition, wanted - 1, end) > STANDING_SECONDS:
+        if wanted is None or self.liveness.standing(tp.partition, wanted - 1, end) <= STANDING_SECONDS:
+            return
+        first = await self.app.consumer.earliest_offsets(tp)
+        if self._gaps.found(tp.partition, wanted, first.get(tp) or 0):
+            self._sequencer.stop(tp)
+            self._tell_readiness()
+        elif self._joined:
             self._sequencer.rewind(tp, wanted, self._seek)
+
+    async def _go_on_after_gaps(self) -> None:
+        for number, offset in (await self._gaps.accepted()).items():
+            await self._worker.step_over(number, offset)
+            for tp in self._tps():
+                if tp.partition == number and self._joined:
+                    self._sequencer.rewind(tp, offset, self._seek)
+                    self._tell_readiness()
 
     def _tps(self) -> list[Untyped]:
         """The assigned partitions of the log."""
         return [tp for tp in self.app.assignor.assigned_actives() if tp.topic == self._names.events]
-
-
-def _rebalance_seconds(settings: ScoringSettings) -> float:
-    return max(10.0, 2 * settings.scoring_session_seconds)

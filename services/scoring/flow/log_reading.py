@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from schemas.events import ClockReached
+from schemas.topics import position
 from services.runtime.kafka import read_to_end
 from services.runtime.settings import Settings
+from services.scoring.domain.account import Account
 from services.scoring.domain.changelog import Recovery
-from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
 from services.scoring.domain.partition import Watermark
+from services.scoring.domain.profiles import Programmes
 from services.scoring.domain.state import State
+from services.scoring.domain.told_programmes import remembered
 from services.scoring.flow.decoding import Refusal, event_of
 from services.scoring.names import Names
 
@@ -23,6 +26,8 @@ class Stored:
     watermarks: Mapping[int, Watermark]
     clock_of: Mapping[str, int] = field(default_factory=dict)
     partition_of: Mapping[str, int] = field(default_factory=dict)
+    programmes: Mapping[int, Programmes] = field(default_factory=dict)
+    """What each partition was told of them: the profiles that its rows are made by."""
 
     @property
     def clock(self) -> int | None:
@@ -47,13 +52,15 @@ def stored(settings: Settings, names: Names) -> Stored:
         states |= recovery.states
         clock_of |= dict.fromkeys(recovery.states, recovery.watermark.clock)
         partition_of |= dict.fromkeys(recovery.states, number)
-    return Stored(states, {number: r.watermark for number, r in recoveries.items()}, clock_of, partition_of)
+    watermarks = {number: recovery.watermark for number, recovery in recoveries.items()}
+    programmes = {number: remembered(recovery.told) for number, recovery in recoveries.items()}
+    return Stored(states, watermarks, clock_of, partition_of, programmes)
 
 
-def true_facts(settings: Settings, names: Names, upto: Mapping[int, Watermark]) -> dict[str, Facts]:
-    """All facts of every relationship, from the log up to the watermarks. Records that are no events are none here
-    either: they went to quarantine."""
-    facts: dict[str, dict[Key, Fact]] = defaultdict(dict)
+def accounts(settings: Settings, names: Names, upto: Mapping[int, Watermark]) -> dict[str, Account]:
+    """What the log says of every relationship, up to the watermarks. Records that are no events are none here either:
+    they went to quarantine."""
+    found: dict[str, Account] = defaultdict(Account)
     for record in read_to_end(settings, [names.events]):
         mark = upto.get(record.partition)
         if mark is None or record.offset > mark.offset:
@@ -61,5 +68,5 @@ def true_facts(settings: Settings, names: Names, upto: Mapping[int, Watermark]) 
         event = event_of(record.value)
         if isinstance(event, Refusal | ClockReached):
             continue
-        merge_into(facts[event.partitionkey], facts_of(event, record.offset))
-    return {relationship: known for relationship, known in facts.items() if known}
+        found[event.partitionkey].add(event, position(names.epoch, record.offset))
+    return {relationship: account for relationship, account in found.items() if account.facts}

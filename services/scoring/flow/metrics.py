@@ -4,21 +4,35 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from services.scoring.domain.bounds import SECOND
+from services.scoring.flow.owned import Owned
+
 
 @dataclass(frozen=True)
 class Metrics:
     events: Counter
     rows: Counter
     rejected: Counter
+    unreadable_programmes: Counter
     run_seconds: Histogram
     lag: Gauge
     clock: Gauge
     relationships: Gauge
     stale: Gauge
+    log_gap: Gauge
+
+    def measure(self, owned: Owned, end: int, lost: int) -> None:
+        """`end` is that of the partition's log; `lost` are the records of a gap that it stands before."""
+        label, partition = str(owned.number), owned.partition
+        self.lag.labels(label).set(max(0, end - partition.offset - 1))
+        self.clock.labels(label).set(partition.clock / SECOND)
+        self.log_gap.labels(label).set(lost)
+        self.relationships.labels(label).set(len(partition.states))
+        self.stale.labels(label).set(owned.suspects.stale(partition.states, partition.clock))
 
     def forget(self, partition: int) -> None:
         """The partition is no more ours."""
-        for gauge in (self.lag, self.clock, self.relationships, self.stale):
+        for gauge in (self.lag, self.clock, self.relationships, self.stale, self.log_gap):
             gauge.remove(str(partition))
 
 
@@ -30,9 +44,13 @@ def metrics(registry: CollectorRegistry) -> Metrics:
         events=Counter("rapport_scoring_events", "Records applied", registry=registry),
         rows=Counter("rapport_scoring_rows", "Score events told", registry=registry),
         rejected=Counter("rapport_scoring_rejected", "Records that were no event", registry=registry),
+        unreadable_programmes=Counter(
+            "rapport_scoring_unreadable_programmes", "Records of programmes that could not be read", registry=registry
+        ),
         run_seconds=Histogram("rapport_scoring_run_seconds", "Seconds per run of records", registry=registry),
         lag=gauge("lag", "Records behind the end of the log"),
         clock=gauge("clock_seconds", "The partition's clock, Unix seconds"),
         relationships=gauge("relationships", "Relationships in memory"),
         stale=gauge("stale", "Relationships whose history needs a heal"),
+        log_gap=gauge("log_gap", "Records that the log lost before they were applied: the partition stands"),
     )

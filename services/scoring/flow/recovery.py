@@ -32,10 +32,10 @@ class StateTable(faust.Table):  # type: ignore[misc]
         self.on_progress: Callable[[], None] = lambda: None
 
     def take(self, partition: int) -> Recovery:
-        """What was recovered of a partition, merged; nothing is kept here. Raises whatever reading it raised."""
+        """What was read of a partition, not yet merged; nothing is kept here. Raises whatever reading it raised."""
         if self._problem:
             raise self._problem
-        return self._recoveries.pop(partition, Recovery()).finish()
+        return self._recoveries.pop(partition, Recovery())
 
     def apply_changelog_batch(self, batch: Iterable[Untyped]) -> None:
         self.on_progress()

@@ -56,6 +56,9 @@ class Sequencer:
     def start(self, tp: Untyped, offset: int) -> None:
         self._next[tp] = offset
 
+    def stop(self, tp: Untyped) -> None:
+        self._next.pop(tp, None)
+
     def is_started(self, tp: Untyped) -> bool:
         return tp in self._next
 

@@ -1,36 +1,26 @@
 """`rapport scoring verify`: the rows in ClickHouse against the truth computed afresh from the log."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
-from schemas.primitives import from_micros, to_micros
-from schemas.topics import SCORES
+from schemas.primitives import from_micros
 from services.runtime.clickhouse import ClickHouse
-from services.runtime.kafka import Partition, Reader
 from services.runtime.settings import Settings
-from services.scoring.domain.facts import Facts
+from services.scoring.domain.account import Account
+from services.scoring.domain.bounds import NONE
 from services.scoring.domain.history import History
-from services.scoring.domain.profiles import DEFAULT
+from services.scoring.domain.profiles import Programmes
 from services.scoring.domain.verification import Statement, Verdict, statement
-from services.scoring.flow.log_reading import Stored, stored, true_facts
+from services.scoring.flow.log_reading import Stored, accounts, stored
+from services.scoring.flow.programmes import programmes
+from services.scoring.flow.sink import await_sink
+from services.scoring.flow.stored_rows import stored_rows
 from services.scoring.names import Names
 
-SINK_GROUP = "rapport-warehouse"
 RELATIONSHIPS_AT_ONCE = 100
-SINK_WITHIN = 120
-"""Seconds that the sink may take to store what was told before the check began."""
 ATTEMPTS = 3
-"""A log that grows meanwhile makes a difference that is none: then the check is repeated."""
-# The order of columns is that of _stored_statement.
-_STORED = """
-SELECT concat(tenant_id, '/', relationship_id) AS relationship, as_of, causes, health, band, risk,
-       factors, factor_values, weights, deltas, before_as_of, before_health, before_band, before_risk
-FROM mentoring.score_history FINAL
-WHERE as_of <= {until:DateTime64(6, 'UTC')} AND concat(tenant_id, '/', relationship_id) IN {names:Array(String)}
-"""
+"""A log that grows meanwhile, or a programme that changes, makes a difference that is none: then the check is
+repeated."""
 _NAMES = """
 SELECT DISTINCT concat(tenant_id, '/', relationship_id) FROM mentoring.score_history FINAL
 WHERE as_of <= {until:DateTime64(6, 'UTC')}
@@ -40,7 +30,7 @@ Progress = Callable[[str], None]
 
 
 class NotVerifiableError(Exception):
-    """There is nothing to compare yet, or the warehouse does not catch up."""
+    """There is nothing to compare yet."""
 
 
 @dataclass(frozen=True)
@@ -52,85 +42,58 @@ class Report:
 
 
 def verify(settings: Settings, until: int | None, progress: Progress) -> Report:
-    """Raises NotVerifiableError, KafkaError, ClickHouseError."""
+    """Raises NotVerifiableError, UnreadableProgrammeError, SinkBehindError, KafkaError, ClickHouseError."""
+    names = Names.at(settings.log_epoch)
     for attempt in range(1, ATTEMPTS + 1):
         progress("reading the stored states")
-        before = stored(settings, Names())
+        before = stored(settings, names)
         report = _compared(settings, before, until, progress)
-        if report.verdict.equal or before.watermarks == stored(settings, Names()).watermarks:
+        if report.verdict.equal or _stands(before, stored(settings, names)):
             return report
         progress(f"the log has grown meanwhile, attempt {attempt} of {ATTEMPTS} is repeated")
     return report
 
 
+def _stands(before: Stored, after: Stored) -> bool:
+    return before.watermarks == after.watermarks and before.stale == after.stale
+
+
 def _compared(settings: Settings, known: Stored, until: int | None, progress: Progress) -> Report:
-    clock = known.clock
+    names, clock = Names.at(settings.log_epoch), known.clock
     if clock is None:
         raise NotVerifiableError("scoring has stored nothing yet")
     until = clock if until is None else min(until, clock)
     progress("waiting for the warehouse to store what was told")
-    _await_sink(settings)
+    await_sink(settings, names.scores)
     progress("reading the log")
-    facts = true_facts(settings, Names(), known.watermarks)
-    verdict = Verdict()
+    truth = Truth(accounts(settings, names, known.watermarks), programmes(settings, names), until)
     stale = set(known.stale)
     warehouse = ClickHouse(settings)
-    names = sorted((facts.keys() | _names(warehouse, until)) - stale)
-    for begin in range(0, len(names), RELATIONSHIPS_AT_ONCE):
-        progress(f"computing and comparing, {begin} of {len(names)} relationships done")
-        chunk = names[begin : begin + RELATIONSHIPS_AT_ONCE]
-        table = _stored_rows(warehouse, chunk, until)
-        for name in chunk:
-            verdict.add(name, _true_rows(facts.get(name, {}), until), table.get(name, {}))
-    return Report(until, verdict, sorted(stale), len(names))
+    relationships = sorted((truth.accounts.keys() | _names(warehouse, until)) - stale)
+    verdict = Verdict()
+    for begin in range(0, len(relationships), RELATIONSHIPS_AT_ONCE):
+        progress(f"computing and comparing, {begin} of {len(relationships)} relationships done")
+        chunk = relationships[begin : begin + RELATIONSHIPS_AT_ONCE]
+        table = stored_rows(warehouse, chunk, until)
+        for relationship in chunk:
+            verdict.add(relationship, truth.rows(relationship), table.get(relationship, {}))
+    return Report(until, verdict, sorted(stale), len(relationships))
 
 
-def _true_rows(facts: Facts, until: int) -> dict[int, Statement]:
-    rows = History(facts, DEFAULT).rows(-1, until)
-    return {as_of: statement(row) for as_of, row in rows.items()}
+@dataclass(frozen=True)
+class Truth:
+    """What the log says, scored by the profiles of the programmes as they are now."""
+
+    accounts: Mapping[str, Account]
+    programmes: Programmes
+    until: int
+
+    def rows(self, relationship: str) -> dict[int, Statement]:
+        account = self.accounts.get(relationship, Account())
+        profiles = self.programmes.of(relationship, account.program)
+        rows = History(account.facts, profiles).rows(NONE, self.until)
+        return {as_of: statement(row) for as_of, row in rows.items()}
 
 
 def _names(warehouse: ClickHouse, until: int) -> set[str]:
     return {name for (name,) in warehouse.query(_NAMES, {"until": from_micros(until)})}
-
-
-def _stored_rows(warehouse: ClickHouse, names: Sequence[str], until: int) -> dict[str, dict[int, Statement]]:
-    found: dict[str, dict[int, Statement]] = {}
-    for name, as_of, *columns in warehouse.query(_STORED, {"until": from_micros(until), "names": list(names)}):
-        found.setdefault(name, {})[_micros(as_of)] = _stored_statement(columns)
-    return found
-
-
-def _stored_statement(columns: Sequence[Any]) -> Statement:
-    causes, health, band, risk, factors, values, weights, deltas, *before = columns
-    parts = sorted((name, values[name], weights[name], points, deltas[name]) for name, points in factors.items())
-    told = None if before[2] == "none" else (_micros(before[0]), before[1], before[2], before[3])
-    return Statement(tuple(causes), health, band, risk, tuple(parts), told)
-
-
-def _micros(moment: datetime) -> int:
-    """clickhouse-connect gives naive datetimes where the column's zone is UTC."""
-    return to_micros(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-
-
-def _await_sink(settings: Settings) -> None:
-    deadline = time.monotonic() + SINK_WITHIN
-    reader = Reader(settings, SINK_GROUP)
-    try:
-        ends = reader.end_offsets(reader.assign([SCORES.name]))
-        while behind := _behind(reader, ends):
-            if time.monotonic() > deadline:
-                raise NotVerifiableError(
-                    f"the warehouse is {behind} records behind; is `rapport warehouse serve` running?"
-                )
-            time.sleep(0.2)
-    finally:
-        reader.close()
-
-
-def _behind(reader: Reader, ends: Mapping[Partition, int]) -> int:
-    behind = 0
-    for partition, end in ends.items():
-        committed = reader.committed(partition)
-        behind += end - (committed.offset if committed else 0)
-    return behind

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from services.runtime import log
@@ -11,12 +10,13 @@ from services.runtime.breaker import Breaker
 from services.scoring.domain import steps
 from services.scoring.domain.bounds import DAY, SECOND
 from services.scoring.domain.changelog import Entry, Recovery
-from services.scoring.domain.partition import Partition
-from services.scoring.domain.profiles import Programmes
+from services.scoring.domain.programme_record import ProgrammeRecord
 from services.scoring.domain.telling import clock_event
 from services.scoring.flow.decoding import Refused, decoded
 from services.scoring.flow.liveness import Liveness
 from services.scoring.flow.metrics import Metrics
+from services.scoring.flow.owned import Breath, Owned, taken
+from services.scoring.flow.programmes import ProgrammeFollower
 from services.scoring.flow.records import Write, record
 from services.scoring.names import Names
 
@@ -30,26 +30,11 @@ FaustProducer = Any
 """Faust publishes no types; its `send` returns an acknowledgement to await."""
 
 
-@dataclass
-class Owned:
-    """A partition while it is ours. The lock keeps the clock out of a run. Once lost, nothing of it is written."""
-
-    number: int
-    generation: steps.Generation
-    lost: bool = False
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    unheard_records: int = 1
-    clock_told: float = 0.0
-
-    @property
-    def partition(self) -> Partition:
-        return self.generation.partition
-
-
 class Worker:
-    def __init__(self, names: Names, metrics: Metrics, liveness: Liveness, programmes: Programmes) -> None:
+    def __init__(self, names: Names, metrics: Metrics, liveness: Liveness, programmes: ProgrammeFollower) -> None:
         self._names, self._metrics, self._liveness, self._programmes = names, metrics, liveness, programmes
         self._owned: dict[int, Owned] = {}
+        self._assignments = 0
         self._breaker = Breaker()
         self._log = log.get(__name__)
 
@@ -58,25 +43,40 @@ class Worker:
         owned = self._owned.get(number)
         return None if owned is None else owned.partition.offset + 1
 
-    async def take(self, producer: FaustProducer, number: int, recovery: Recovery) -> None:
-        """A partition was assigned and its changelog read. What was announced before a crash is told again first."""
-        partition = Partition(self._programmes, recovery.states, recovery.watermark)
-        owned = Owned(number, steps.Generation(time.time_ns(), partition, recovery.generations))
+    async def take(self, producer: FaustProducer, number: int, recovery: Recovery) -> bool:
+        """A partition was assigned and its changelog read. What was announced before a crash is told again first.
+        False: a rebalance began meanwhile, and it is not ours."""
+        assignment = self._assignments
+        owned = await taken(number, recovery, self._names, lambda: assignment == self._assignments)
+        if owned is None:
+            return False
         self._owned[number] = owned
-        if recovery.watermark.clock_next > recovery.watermark.clock:
-            async with owned.lock:
+        table = self._programmes.table
+        async with owned.lock:
+            if recovery.watermark.clock_next > recovery.watermark.clock:
                 await self._write(producer, owned, owned.generation.resume(recovery.watermark.clock_next))
+            # After it: what was announced is told again as it was.
+            await self._tell_programmes(producer, owned, table.offset, table.untold(recovery.told))
         self._log.info(
             "partition_taken",
             partition=number,
-            offset=partition.offset,
-            relationships=len(partition.states),
+            offset=owned.partition.offset,
+            relationships=len(owned.partition.states),
             generations=max(map(len, recovery.generations.values()), default=0),
         )
+        return not owned.lost
+
+    async def step_over(self, number: int, offset: int) -> None:
+        """An operator accepted that the log begins at this offset; what was before it is lost."""
+        owned = self._owned.get(number)
+        if owned is not None:
+            async with owned.lock:
+                owned.partition.offset = max(owned.partition.offset, offset - 1)
 
     async def drop_all(self) -> None:
         """A rebalance began: the partitions may be somebody else's. Returns when nothing of them is under way any more,
         at the latest after one phase."""
+        self._assignments += 1
         dropped = list(self._owned.values())
         self._owned.clear()
         for owned in dropped:
@@ -99,6 +99,7 @@ class Worker:
                 return None
             if fetched[0].offset != partition.offset + 1:
                 return partition.offset + 1
+            await self._follow_programmes(producer, owned)
             records, refused = decoded(fetched, self._breaker)
             rows = await self._write(producer, owned, owned.generation.run(records), refused)
             if not owned.lost:
@@ -113,7 +114,8 @@ class Worker:
         while owned is not None and not owned.lost:
             async with owned.lock:
                 partition = owned.partition
-                self._measure(partition, number, end)
+                await self._follow_programmes(producer, owned)
+                self._metrics.measure(owned, end, lost=0)
                 if partition.offset + 1 < end:
                     return
                 reached = clock is None or await self._let_pass(producer, owned, clock)
@@ -131,6 +133,22 @@ class Worker:
         await self._write(producer, owned, owned.generation.tick(step))
         return step == clock
 
+    async def _follow_programmes(self, producer: FaustProducer, owned: Owned) -> None:
+        """Between runs, so that one run is made by one set of profiles."""
+        table = self._programmes.table
+        if table.offset > owned.programmes:
+            await self._tell_programmes(producer, owned, table.offset, table.since(owned.programmes))
+
+    async def _tell_programmes(
+        self, producer: FaustProducer, owned: Owned, offset: int, records: Sequence[ProgrammeRecord]
+    ) -> None:
+        """`offset`: the records go at least so far. It was asked for before them, for the table grows meanwhile."""
+        await self._write(producer, owned, owned.generation.told(records))
+        owned.programmes = offset
+        for told in records:
+            versions = [profile.version for profile in told.profiles.versions]
+            self._log.info("programme_told", partition=owned.number, programme=told.name, versions=versions)
+
     async def _tell_clock(self, producer: FaustProducer, owned: Owned) -> None:
         now, clock = time.monotonic(), owned.partition.clock
         if clock < 0 or owned.lost or (not owned.unheard_records and now - owned.clock_told < CLOCK_EVERY):
@@ -147,14 +165,16 @@ class Worker:
     ) -> int:
         """Writes phase by phase, each acknowledged before the next, and stops when the partition is lost: then its
         state in memory is of no use any more. Returns how many rows were told."""
-        rows = 0
+        rows, breath = 0, Breath()
         for phase in phases:
+            await breath.taken()
             if owned.lost:
                 break
             for begin in range(0, len(phase) + len(refused), PHASE_LENGTH):
                 await self._acknowledged(producer, owned, [*refused, *phase[begin : begin + PHASE_LENGTH]])
                 refused = ()
             rows += sum(not isinstance(write, Entry) for write in phase)
+            owned.look_at(phase)
         self._metrics.rows.inc(rows)
         return rows
 
@@ -186,13 +206,11 @@ class Worker:
             outcome="acknowledged",
         )
 
-    def _measure(self, partition: Partition, number: int, end: int) -> None:
-        label = str(number)
-        stale = sum(state.is_stale(partition.clock) for state in partition.states.values())
-        self._metrics.lag.labels(label).set(max(0, end - partition.offset - 1))
-        self._metrics.clock.labels(label).set(partition.clock / SECOND)
-        self._metrics.relationships.labels(label).set(len(partition.states))
-        self._metrics.stale.labels(label).set(stale)
+    def stand(self, number: int, end: int, lost: int) -> None:
+        """The partition stands before a gap of so many lost records: no time passes for it."""
+        owned = self._owned.get(number)
+        if owned is not None:
+            self._metrics.measure(owned, end, lost)
 
 
 def wall_clock(now: Callable[[], float] = time.time) -> int:

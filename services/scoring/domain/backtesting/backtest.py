@@ -8,6 +8,7 @@ from schemas.programs import Coefficients
 from services.scoring.domain.backtesting import baselines, bgnbd
 from services.scoring.domain.backtesting.arrays import Floats
 from services.scoring.domain.backtesting.bootstrap import Resamples
+from services.scoring.domain.backtesting.calibration import DEFAULTS, NotLearnable, learnt, probabilities
 from services.scoring.domain.backtesting.cases import Cases, Plan, Rule, cases_of
 from services.scoring.domain.backtesting.drift import drift
 from services.scoring.domain.backtesting.lead_time import LeadTime, Period, lead_time, told_silences
@@ -16,7 +17,6 @@ from services.scoring.domain.backtesting.pairs import Histories, Pair
 from services.scoring.domain.backtesting.reliability import reliability
 from services.scoring.domain.backtesting.report import Judged, Part, Report
 from services.scoring.domain.backtesting.split import Split, split
-from services.scoring.domain.calibration import DEFAULTS, NotLearnable, learnt, probabilities
 
 MODEL = "silence model"
 UNCALIBRATED = "uncalibrated"

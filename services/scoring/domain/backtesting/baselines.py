@@ -8,9 +8,9 @@ from services.scoring.domain.backtesting import bgnbd
 from services.scoring.domain.backtesting.arrays import Floats
 from services.scoring.domain.backtesting.bgnbd import BgNbd
 from services.scoring.domain.backtesting.cases import Cases, Past, past_at
+from services.scoring.domain.backtesting.logistic import Problem, fitted, log_odds, probability
 from services.scoring.domain.backtesting.pairs import Histories
 from services.scoring.domain.bounds import DAY
-from services.scoring.domain.logistic import Problem, fitted, log_odds, probability
 
 RULE_DAYS = 30
 """The rule of thumb: after a month without contact somebody asks."""

@@ -8,12 +8,12 @@ import numpy as np
 from schemas.primitives import from_micros
 from schemas.programs import Coefficients
 from services.scoring.domain.backtesting.backtest import Track
+from services.scoring.domain.backtesting.calibration import DEFAULTS, FEW_PAIRS, NotLearnable, learnt, probabilities
 from services.scoring.domain.backtesting.calibration_record import CalibrationRecord, HeldOut, Metrics, named
 from services.scoring.domain.backtesting.cases import Cases, Plan, cases_of
 from services.scoring.domain.backtesting.measures import auc, brier, ece, log_loss
 from services.scoring.domain.backtesting.pairs import Histories, Pair
 from services.scoring.domain.backtesting.split import Split, split
-from services.scoring.domain.calibration import DEFAULTS, FEW_PAIRS, NotLearnable, learnt, probabilities
 from services.scoring.domain.telling import MODEL
 
 DIGITS = 6

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from services.scoring.domain.backtesting.arrays import Bools, Floats, Ints
+from services.scoring.domain.backtesting.calibration import Examples
 from services.scoring.domain.backtesting.pairs import Pair, Span
 from services.scoring.domain.backtesting.sight import Sight
 from services.scoring.domain.bounds import DAY
-from services.scoring.domain.calibration import Examples
 from services.scoring.domain.profiles import Profiles
 
 

@@ -35,6 +35,8 @@ SPREAD = 0.8
 SPREAD_WEIGHT = 4.0
 """nu: how many gaps that expectation is worth."""
 LEAST_SILENCE_DAYS = 0.5
+LONGEST_SILENCE = 100.0
+"""ln of the longest silence in usual gaps: what takes longer does not happen, and must not overflow."""
 STALLED_REVIEWS = 2.0
 """A goal is stalled when nothing changed for so many review periods."""
 
@@ -108,7 +110,10 @@ def silence_at(level: float, others: float, coefficient: float, median_days: flo
     """The days of silence s* at which the probability reaches `level`, `others` being the predictor without its silence
     term; 0 where it is past the level without any silence. `level` in (0, 1), `coefficient` above 0."""
     r = (math.log(level / (1.0 - level)) - others) / coefficient
-    return 0.0 if r <= 0.0 else median_days * math.exp(math.log(math.expm1(r)) / shape)
+    if r <= 0.0:
+        return 0.0
+    # ln(e^r - 1), written so that a small coefficient, which makes r large, cannot overflow.
+    return median_days * math.exp(min(LONGEST_SILENCE, (r + math.log(-math.expm1(-r))) / shape))
 
 
 def rounded(value: float) -> int:

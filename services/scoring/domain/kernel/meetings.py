@@ -103,7 +103,8 @@ def _join_by_name(c: Columns, count: int, w: Window) -> None:
 
 
 def _join_by_time(c: Columns, count: int, booked_low: int, booked_high: int, w: Window) -> None:
-    """Meetings whose times overlap are one, directly or through a third: a sweep by their begin."""
+    """Meetings whose times overlap are one, directly or through a third: a sweep by their begin. Those that begin at the
+    same instant overlap, however little is known of their length."""
     spans = 0
     for k in range(count):
         begin, end = _span(c, w.chosen[k], booked_low, booked_high)
@@ -117,19 +118,20 @@ def _join_by_time(c: Columns, count: int, booked_low: int, booked_high: int, w: 
         spans += 1
     last = 0
     for n in range(1, spans):
-        if w.low[n] < w.high[last]:
+        if w.low[n] < w.high[last] or w.low[n] == w.low[last]:
             w.other[_root(w, w.order[n])] = _root(w, w.order[last])
-        if w.high[n] > w.high[last]:
+        if w.high[n] >= w.high[last]:
             last = n
 
 
 def _span(c: Columns, i: int, low: int, high: int) -> tuple[int, int]:
-    """The time that a meeting took or was booked for."""
+    """The time that a meeting took, or was booked for when it was cancelled or missed: to book it anew afterwards does
+    not make another meeting of it."""
     if c.kind[i] == HELD:
         return c.first[i], c.second[i]
     for m in range(high - 1, low - 1, -1):
         j = c.members[m]
-        if c.stands[j] != 0 and c.ref[j] == c.ref[i]:
+        if j < i and c.stands[j] != 0 and c.ref[j] == c.ref[i]:
             return c.first[j], c.second[j]
     return UNSET, UNSET
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from schemas.programs import Profile
 from services.scoring.domain.bounds import NONE
+from services.scoring.domain.explaining.knowledge import Knowledge
+from services.scoring.domain.explaining.missing import Missing, missing
+from services.scoring.domain.explaining.remedies import Remedies, remedies
+from services.scoring.domain.explaining.story import Change, story
 from services.scoring.domain.history import History, Row
-from services.scoring.domain.knowledge import Knowledge
-from services.scoring.domain.missing import Missing, missing
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.remedies import Remedies, remedies
-from services.scoring.domain.story import Change, story
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from services.scoring.domain.account import Account
 from services.scoring.domain.bounds import DAY, NONE
 from services.scoring.domain.history import History
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.what_if_alerts import Alert, alerts
-from services.scoring.domain.what_if_rules import AlertRule, watching
+from services.scoring.domain.what_if.alerts import Alert, alerts
+from services.scoring.domain.what_if.rules import AlertRule, watching
 
 WEEK = 7 * DAY
 

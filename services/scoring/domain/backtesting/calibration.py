@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.programs import Coefficients
+from services.scoring.domain.backtesting.logistic import Floats, Problem, Ridge, fitted, probability
 from services.scoring.domain.evaluation import FEATURES
 from services.scoring.domain.kernel.score import signed
-from services.scoring.domain.logistic import Floats, Problem, Ridge, fitted, probability
 
 FEW_PAIRS = 20
 """With fewer pairs only the intercept is learnt: their mean says something, their differences do not."""

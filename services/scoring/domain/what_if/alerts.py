@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from services.scoring.domain.history import Row
-from services.scoring.domain.what_if_rules import AlertRule
+from services.scoring.domain.what_if.rules import AlertRule
 
 
 class Alert(NamedTuple):

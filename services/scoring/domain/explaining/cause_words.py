@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from services.scoring.domain.bounds import DAY
-from services.scoring.domain.event_words import WORDS
+from services.scoring.domain.explaining.event_words import WORDS
 from services.scoring.domain.history import (
     BOOKING_STARTS,
     GOAL_STALLED,

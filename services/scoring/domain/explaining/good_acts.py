@@ -8,7 +8,7 @@ from schemas import payloads as p
 from schemas.events import MENTORING_EVENT, ClockReached, OfRelationship, partition_key
 from schemas.primitives import Side, from_micros, to_rfc3339
 from schemas.programs import Weights
-from services.scoring.domain.knowledge import Knowledge
+from services.scoring.domain.explaining.knowledge import Knowledge
 
 GOALS_TRIED = 3
 """The newest open goals: to achieve another one would lift as much."""

@@ -1,0 +1,57 @@
+"""What an operator does to topics and groups: look who is there, seal, unseal, delete."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from services.runtime.kafka.options import client_options
+from services.runtime.settings import Settings
+
+# A record batch is never so small: whatever a producer sends, with whatever acks, is refused.
+SEAL = {"max.message.bytes": "0"}
+
+
+def members(settings: Settings, group: str) -> list[str]:
+    """The clients that are in a consumer group now; none if there is no such group."""
+    with _admin(settings) as admin:
+        return [str(member["client_id"]) for member in admin.describe_groups([group])[group]["members"]]
+
+
+def replicas(settings: Settings, topic: str) -> int:
+    """How many copies of each record the cluster is to keep."""
+    with _admin(settings) as admin:
+        (described,) = admin.describe_topics([topic])
+        return len(described["partitions"][0]["replica_nodes"])
+
+
+def seal(settings: Settings, topics: Sequence[str]) -> None:
+    """From now on nothing can be written to them; what is there can be read."""
+    with _admin(settings) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, SEAL) for topic in topics])
+
+
+def unseal(settings: Settings, topics: Sequence[str]) -> None:
+    with _admin(settings) as admin:
+        admin.reset_configs([ConfigResource(ConfigResourceType.TOPIC, topic, SEAL) for topic in topics])
+
+
+def existing(settings: Settings, topics: Sequence[str]) -> list[str]:
+    with _admin(settings) as admin:
+        there = set(admin.list_topics())
+    return [topic for topic in topics if topic in there]
+
+
+def delete_topics(settings: Settings, topics: Sequence[str]) -> None:
+    with _admin(settings) as admin:
+        admin.delete_topics(list(topics), timeout_ms=30_000)
+
+
+@contextmanager
+def _admin(settings: Settings) -> Iterator[KafkaAdminClient]:
+    admin = KafkaAdminClient(**client_options(settings))
+    try:
+        yield admin
+    finally:
+        admin.close()

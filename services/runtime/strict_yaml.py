@@ -1,0 +1,33 @@
+"""YAML or JSON files that people write: dates stay text, which schemas read, and no name may appear twice."""
+
+from pathlib import Path
+
+import yaml
+
+
+class UnreadableError(Exception):
+    """The file is no YAML or JSON; the message says where."""
+
+
+def documents(file: Path) -> list[object]:
+    """Raises UnreadableError."""
+    try:
+        return list(yaml.load_all(file.read_bytes(), Loader=_Loader))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as broken:
+        raise UnreadableError(f"{file}: {broken}") from broken
+
+
+class _Loader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001, FBT002 (PyYAML's signature)
+        names = [key.value for key, _ in node.value]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise yaml.MarkedYAMLError(problem=f"{twice!r} appears twice", problem_mark=node.start_mark)
+        found: dict[object, object] = super().construct_mapping(node, deep)
+        return found
+
+
+def _as_text(loader: _Loader, node: yaml.ScalarNode) -> object:
+    return loader.construct_scalar(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _as_text)

@@ -1,0 +1,1 @@
+"""What operators ask of scores: one command per file."""

@@ -1,0 +1,82 @@
+"""What the commands share: their settings, instants as arguments, tables that fit, and one line for what goes wrong."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Literal
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from schemas.primitives import to_micros, to_utc
+from services.runtime.kafka import KafkaError
+from services.runtime.settings import SettingsError, load
+from services.scoring.flow.settings import ScoringSettings
+
+PIPED_WIDTH = 220
+"""Whoever reads a file or a pipe breaks lines as they like."""
+
+
+def instant(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """A callback of options: ISO 8601 as microseconds; without a zone it is in UTC."""
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return to_micros(to_utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC)))
+    except ValueError as invalid:
+        raise click.BadParameter(f"{value!r} is no instant like 2026-08-01T08:30+02:00: {invalid}") from invalid
+
+
+def command_settings() -> ScoringSettings:
+    """Ends with 2 where the environment does not make valid settings."""
+    try:
+        return load(ScoringSettings, "scoring")
+    except SettingsError as invalid:
+        click.echo(f"rapport scoring: {invalid}", err=True)
+        sys.exit(2)
+
+
+@contextmanager
+def explained(command: str, *expected: type[Exception]) -> Iterator[None]:
+    """Turns a broker that is away, and what else is expected, into one line and exit code 1."""
+    try:
+        yield
+    except (KafkaError, *expected) as problem:
+        sys.exit(f"rapport scoring {command}: {problem}")
+
+
+def output() -> Console:
+    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
+
+
+def progress() -> Progress:
+    """On stderr, gone when it is done; nothing is drawn where nobody looks."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}"), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def section(console: Console, title: str, content: Table) -> None:
+    if title:
+        console.print(Text(title, style="bold"))
+    console.print(content)
+    console.print()
+
+
+def table(**columns: str) -> Table:
+    """`columns`: each name with `left`, `right`, or `wrap` for the ones that give way where it is narrow."""
+    made = Table(box=None, pad_edge=False, header_style="dim")
+    for name, kind in columns.items():
+        justify: Literal["left", "right"] = "right" if kind == "right" else "left"
+        made.add_column(name.replace("_", " "), justify=justify, no_wrap=kind != "wrap")
+    return made
+
+
+def cells(*values: object) -> tuple[Text, ...]:
+    """Text as it is: what looks like markup is none."""
+    return tuple(Text(str(value)) for value in values)

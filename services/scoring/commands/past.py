@@ -1,0 +1,48 @@
+"""The history that a command asks for, read with a sign of life."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.progress import Progress
+
+from schemas.programs import Profile
+from services.scoring.commands.console import command_settings, progress
+from services.scoring.commands.history_options import HistoryOptions
+from services.scoring.domain.backtesting.backtest import Track
+from services.scoring.domain.backtesting.cases import Plan, Rule
+from services.scoring.domain.backtesting.pairs import Histories, Pair
+from services.scoring.domain.profiles import Profiles
+from services.scoring.flow.histories import Logged, file_events, log_events, read_histories
+from services.scoring.names import Names
+
+
+def plan_of(options: HistoryOptions) -> Plan:
+    profile = Profile(
+        version="past-1",
+        cadence_days=options.cadence_days,
+        review_days=options.review_days,
+        horizon_days=options.horizon,
+    )
+    rule = Rule(options.every, options.horizon, options.min_contact_days, options.active_days)
+    return Plan(rule, Profiles((profile,)))
+
+
+@contextmanager
+def reading(options: HistoryOptions) -> Iterator[tuple[Histories, Track]]:
+    """The histories, and how to show the work on them. Raises HistoryError and KafkaError."""
+    with progress() as shown:
+        yield read_histories(shown.track(_events(options), description="reading"), options.program), tracking(shown)
+
+
+def tracking(shown: Progress) -> Track:
+    def track(pairs: Sequence[Pair], name: str) -> Iterable[Pair]:
+        return shown.track(pairs, description=name)
+
+    return track
+
+
+def _events(options: HistoryOptions) -> Iterator[Logged]:
+    if options.history is not None:
+        return file_events(options.history)
+    settings = command_settings()
+    return log_events(settings, Names.at(settings.log_epoch))

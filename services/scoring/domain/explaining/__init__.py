@@ -1,0 +1,1 @@
+"""Explaining a score: its parts, its story, and the smallest change that would lift it."""

@@ -1,0 +1,1 @@
+"""Trying another profile on the past: who would have alerted, and when."""

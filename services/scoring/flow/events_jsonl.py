@@ -1,0 +1,42 @@
+"""A history as CloudEvents, one JSON per line: as they are sent in, or as they stand on the log."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from schemas.events import MentoringEvent, partition_key
+from services.scoring.flow.decoding import Refusal, event_of
+from services.scoring.flow.history_file import HistoryError, opened
+
+TENANT = "history"
+"""Whose events they are where they do not say it: ingest adds it by the token."""
+
+
+def jsonl_events(file: Path) -> Iterator[MentoringEvent]:
+    """Blank lines are passed over. Raises HistoryError."""
+    with opened(file) as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield _event(line, f"{file}: line {number}")
+
+
+def _event(line: str, place: str) -> MentoringEvent:
+    try:
+        sent = json.loads(line)
+    except ValueError as broken:
+        raise HistoryError(f"{place}: is no JSON: {broken}") from broken
+    if not isinstance(sent, dict):
+        raise HistoryError(f"{place}: must be one CloudEvent, a JSON object")
+    event = event_of(json.dumps(_completed(sent)).encode())
+    if isinstance(event, Refusal):
+        raise HistoryError(f"{place}, {event.path or 'the event'}: {event.detail}")
+    return event
+
+
+def _completed(sent: dict[str, Any]) -> dict[str, Any]:
+    """With what ingest would have added."""
+    event = {"tenant": TENANT, "recordedtime": sent.get("time"), **sent}
+    if "subject" in event:
+        event.setdefault("partitionkey", partition_key(event["tenant"], event["subject"]))
+    return event

@@ -1,0 +1,101 @@
+"""Gaps of the log: the partitions that stand before one, and the word of an operator that lets them go on."""
+
+import asyncio
+import time
+
+from services.runtime import log
+from services.runtime.kafka import Partition, Producer, Reader, read_partition
+from services.runtime.settings import Settings
+from services.scoring.domain.changelog import WATERMARK, Recovery, watermark_entry
+from services.scoring.domain.gaps import Accepted, Gap, Refused, accept, gap_of
+from services.scoring.domain.partition import Watermark
+from services.scoring.names import Names
+
+LOOK_SECONDS = 5.0
+"""Between two looks into the changelog whether a gap was accepted."""
+
+
+class NoSuchPartitionError(Exception):
+    """The log has no partition of this number."""
+
+
+class Gaps:
+    """Of the partitions that are ours."""
+
+    def __init__(self, settings: Settings, names: Names) -> None:
+        self._settings, self._names = settings, names
+        self._open: dict[int, Gap] = {}
+        self._looked = 0.0
+        self._log = log.get(__name__)
+
+    @property
+    def numbers(self) -> list[int]:
+        return sorted(self._open)
+
+    def lost(self, number: int) -> int:
+        """How many records; 0 where there is no gap."""
+        return self._open[number].lost if number in self._open else 0
+
+    def forget_all(self) -> None:
+        self._open.clear()
+
+    def found(self, number: int, wanted: int, begin: int) -> bool:
+        """Whether there is one; then the partition stands until it is accepted."""
+        gap = gap_of(Watermark(offset=wanted - 1), begin)
+        if gap is not None:
+            self._open[number] = gap
+            self._log.error("log_gap", partition=number, wanted=wanted, earliest=begin, lost=gap.lost)
+        return gap is not None
+
+    async def accepted(self) -> dict[int, int]:
+        """{partition: the offset that an operator has accepted}; asked often, it looks now and then."""
+        if not self._open or time.monotonic() - self._looked < LOOK_SECONDS:
+            return {}
+        self._looked = time.monotonic()
+        standing = dict(self._open)
+        marks = {n: await asyncio.to_thread(watermark_of, self._settings, self._names, n) for n in standing}
+        through = {n: marks[n].offset + 1 for n, gap in standing.items() if marks[n].offset + 1 >= gap.begin}
+        for number, offset in through.items():
+            if self._open.pop(number, None):
+                self._log.warning("log_gap_accepted", partition=number, offset=offset, lost=standing[number].lost)
+        return through
+
+
+def watermark_of(settings: Settings, names: Names, number: int) -> Watermark:
+    """As the changelog says, whoever wrote it. Raises KafkaError."""
+    recovery = Recovery()
+    for record in read_partition(settings, Partition(names.state, number)):
+        if record.key is not None and record.key.startswith(WATERMARK.encode()):
+            recovery.add(record.key, record.value)
+    return recovery.finish().watermark
+
+
+def accept_gap(settings: Settings, names: Names, number: int, offset: int) -> Accepted | Refused:
+    """Writes the acceptance into the changelog, under a generation of its own. Raises NoSuchPartitionError and
+    KafkaError."""
+    begin = _begin(settings, names, number)
+    verdict = accept(watermark_of(settings, names, number), begin, offset)
+    if isinstance(verdict, Accepted):
+        _write(settings, names, number, verdict.watermark)
+    return verdict
+
+
+def _begin(settings: Settings, names: Names, number: int) -> int:
+    reader = Reader(settings, group=None)
+    try:
+        place = Partition(names.events, number)
+        partitions = reader.assign([names.events])
+        if place not in partitions:
+            raise NoSuchPartitionError(f"{names.events} has {len(partitions)} partitions, from 0 on")
+        return reader.beginning_offsets([place])[place]
+    finally:
+        reader.close()
+
+
+def _write(settings: Settings, names: Names, number: int, watermark: Watermark) -> None:
+    entry = watermark_entry(time.time_ns(), watermark)
+    producer = Producer(settings)
+    try:
+        producer.send(names.state, entry.key, entry.value, partition=number).get(30)
+    finally:
+        producer.close()

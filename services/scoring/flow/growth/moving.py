@@ -1,0 +1,68 @@
+"""Moves what the old log holds to the new one: the records, then the states that are made of them."""
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+from services.runtime.kafka import Committed, Partition, Reader, reading
+from services.runtime.settings import Settings
+from services.scoring.domain.changelog import Recovery
+from services.scoring.domain.growth import Split
+from services.scoring.flow.growth.copying import Digest, copy_partition
+from services.scoring.flow.growth.plan import Growth, NotGrownError, Told
+from services.scoring.flow.growth.states import entries_of, of_child, read_log, regrown_states, write_states
+
+
+@dataclass(frozen=True)
+class Grown:
+    """`kept`: relationships whose states hold facts that the log has lost."""
+
+    records: int = 0
+    relationships: int = 0
+    kept: int = 0
+
+    def __add__(self, other: "Grown") -> "Grown":
+        return Grown(self.records + other.records, self.relationships + other.relationships, self.kept + other.kept)
+
+
+@dataclass(frozen=True)
+class Move:
+    settings: Settings
+    growth: Growth
+    split: Split
+    told: Told
+
+    def copy_log(self) -> dict[int, Digest]:
+        """What each new partition has to hold. Raises NotGrownError, KafkaError."""
+        source, target = self.growth.old.names.events, self.growth.new.names.events
+        with reading(self.settings, [source]) as reader:
+            places = sorted(reader.assignment())
+            total = sum(reader.end_offsets(places).values()) - sum(reader.beginning_offsets(places).values())
+        passed = self.told("copying the log", total)
+        due: dict[int, Digest] = {}
+        for place in places:
+            due |= copy_partition(self.settings, place, target, self.split, passed)
+        return due
+
+    def pass_over(self, due: Mapping[int, Digest]) -> None:
+        """Who has read the old log goes on behind the copies."""
+        old, new = self.growth.old.names.events, self.growth.new.names.events
+        for group in (group for group, topics in self.growth.readers.items() if old in topics):
+            with closing(Reader(self.settings, group)) as reader:
+                reader.assign([new])
+                reader.commit({Partition(new, child): Committed(digest.count) for child, digest in due.items()})
+
+    def rebuild_states(self, recovered: Mapping[int, Recovery], due: Mapping[int, Digest]) -> Grown:
+        """Raises NotGrownError where a new partition is not what was copied, KafkaError."""
+        names = self.growth.new.names
+        passed = self.told("rebuilding the states", sum(digest.count for digest in due.values()))
+        grown = Grown()
+        for child, digest in due.items():
+            found = read_log(self.settings, names, child, passed)
+            if found.digest.value != digest.value:
+                raise NotGrownError(f"{names.events} {child} is not what was copied: --abandon it and begin again")
+            old = recovered[child % self.split.old]
+            states = regrown_states(of_child(old.states, child, self.split.new), found)
+            write_states(self.settings, names, child, entries_of(old, states, digest.count))
+            grown += Grown(digest.count, len(states), sum(not state.whole for state in states.values()))
+        return grown

@@ -1,0 +1,61 @@
+"""What grows into what, under which names, and who has to have read it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from schemas.topics import ALERT_STATE, EVENTS, SCORES, SCORING_STATE, Topic
+from services.scoring.names import Names
+
+WAREHOUSE, NOTIFY = "rapport-warehouse", "rapport-notify"
+
+Passed = Callable[[int], object]
+"""Learns that so much more is done."""
+Told = Callable[[str, int], Passed]
+"""Learns what is begun and how much it is, and says whom to tell of progress."""
+
+
+class NotGrownError(Exception):
+    """The log does not grow; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The topics of one epoch of the log. All have as many partitions as the log."""
+
+    names: Names
+    alert_state: str
+
+    @classmethod
+    def at(cls, epoch: int) -> Self:
+        return cls(Names.at(epoch), ALERT_STATE.at(epoch))
+
+    @property
+    def topics(self) -> Mapping[str, Topic]:
+        """By name, with what the registry says of each."""
+        return {
+            self.names.state: SCORING_STATE,
+            self.names.scores: SCORES,
+            self.alert_state: ALERT_STATE,
+            self.names.events: EVENTS,
+        }
+
+    def options(self, partitions: int, replicas: int) -> dict[str, dict[str, Any]]:
+        return {name: topic.options(partitions, replicas) for name, topic in self.topics.items()}
+
+
+@dataclass(frozen=True)
+class Growth:
+    """`readers`: by consumer group the topics of the old epoch that it must have read to the end. Whoever has read the
+    old log does not read the copy again."""
+
+    old: Epoch
+    new: Epoch
+    readers: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(cls, epoch: int) -> Self:
+        """The growth of the log of this epoch."""
+        old = Epoch.at(epoch)
+        readers = {WAREHOUSE: (old.names.events, old.names.scores), NOTIFY: (old.names.scores,)}
+        return cls(old, Epoch.at(epoch + 1), readers)

@@ -1,0 +1,87 @@
+"""One relationship read from the log: from the one partition that its key lies on."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from schemas.events import ClockReached
+from schemas.primitives import to_micros
+from schemas.topics import position
+from services.runtime.kafka import partition_with, read_partition
+from services.runtime.settings import Settings
+from services.scoring.domain.bounds import NONE
+from services.scoring.domain.explaining.knowledge import Logged
+from services.scoring.flow.decoding import Refusal, event_of
+from services.scoring.flow.log_reading import stored
+from services.scoring.names import Names
+
+SUGGESTIONS = 5
+
+
+class UnknownRelationshipError(Exception):
+    """The log does not have it, or more than one tenant does; the message names what is near."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """All events of one relationship with their offsets, in log order. `clock`: up to which instant its score can be
+    told, on the wall clock or on the log's own."""
+
+    relationship: str
+    events: Sequence[Logged]
+    clock: int
+
+
+def read_relationship(settings: Settings, names: Names, asked: str, passed: Callable[[], object]) -> Log:
+    """`asked`: tenant/id, or the id alone; `passed` is called with every record that was read.
+    Raises UnknownRelationshipError and KafkaError."""
+    if "/" not in asked:
+        asked = _with_tenant(asked, _known(settings, names))
+    log = _read(settings, names, asked, passed)
+    if not log.events:
+        raise UnknownRelationshipError(_unknown(asked, _known(settings, names)))
+    return log
+
+
+def _read(settings: Settings, names: Names, relationship: str, passed: Callable[[], object]) -> Log:
+    key, events, clock = relationship.encode(), [], NONE
+    for record in read_partition(settings, partition_with(settings, names.events, key)):
+        passed()
+        # The wall clock needs no other records, the log's clock is the latest of all of them.
+        if record.key != key and settings.clock == "wall":
+            continue
+        event = event_of(record.value)
+        if isinstance(event, Refusal):
+            continue
+        clock = max(clock, to_micros(event.recordedtime))
+        if not isinstance(event, ClockReached) and event.partitionkey == relationship:
+            events.append((position(names.epoch, record.offset), event))
+    return Log(relationship, events, clock if settings.clock == "log" else time.time_ns() // 1000)
+
+
+def _known(settings: Settings, names: Names) -> list[str]:
+    """The relationships that scoring keeps a state of."""
+    return sorted(stored(settings, names).states)
+
+
+def _with_tenant(asked: str, known: Sequence[str]) -> str:
+    found = [name for name in known if _id(name) == asked]
+    if len(found) > 1:
+        raise UnknownRelationshipError(f"more than one tenant has {asked}: {', '.join(found)}; name one of them")
+    if not found:
+        raise UnknownRelationshipError(_unknown(asked, known))
+    return found[0]
+
+
+def _unknown(asked: str, known: Sequence[str]) -> str:
+    if not known:
+        return f"there is no relationship {asked} on the log, and scoring has seen none yet"
+    near = get_close_matches(_id(asked), {_id(name) for name in known}, SUGGESTIONS)
+    names = [name for name in known if _id(name) in near]
+    hint = f"; did you mean {' or '.join(names)}?" if names else f"; scoring knows {len(known)} others"
+    return f"there is no relationship {asked} on the log{hint}"
+
+
+def _id(name: str) -> str:
+    return name.rpartition("/")[2]

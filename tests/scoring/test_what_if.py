@@ -1,0 +1,203 @@
+"""Another profile over the same history: how many alerts more or fewer, of which relationships, in which programme."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from rich.console import Console
+
+from schemas.events import OfRelationship
+from schemas.programs import Profile, WatchLevels, Weights
+from services.scoring.commands.what_if_options import WhatIfOptions, thresholds
+from services.scoring.commands.what_if_report import document, report
+from services.scoring.domain.account import Account
+from services.scoring.domain.bounds import HOUR
+from services.scoring.domain.profiles import DEFAULT, Profiles
+from services.scoring.domain.what_if.alerts import Alert
+from services.scoring.domain.what_if.rules import DISENGAGING, HEALTH_LOW, RULES, AlertRule, Threshold
+from services.scoring.domain.what_if.trial import Compared, Question, Span, Summary, compare, summaries
+from services.scoring.flow.profile_file import ProfileFileError, read_profile
+from tests.scoring.building import held, micros, started
+
+PATIENT = Profile(version="patient", cadence_days=60)
+SILENT = (started(0.5), *(held(1.5 + day) for day in range(6)))
+
+
+def test_the_same_profile_changes_nothing() -> None:
+    for one in compared(Profile(version="same"), *SILENT):
+        assert one.now == one.then
+
+
+def test_a_patient_profile_does_not_alert_where_the_present_one_does_and_the_other_way_round() -> None:
+    (one,) = compared(PATIENT, *SILENT, rules=(HEALTH_LOW,))
+    (other,) = compare("t/r", account(*SILENT), Profiles((PATIENT,)), question(DEFAULT.at(0)))
+
+    assert (len(one.now), one.then) == (1, ())
+    assert (other.now, other.then) == (one.then, one.now)
+
+
+def test_only_alerts_of_the_span_count() -> None:
+    (whole,) = compared(DEFAULT.at(0), *SILENT, rules=(DISENGAGING,))
+    fired = whole.now[0].fired
+
+    def count(since: int, until: int) -> int:
+        of_the_span = Question(DEFAULT.at(0), (DISENGAGING,), Span(since, until))
+        return len(compare("t/r", account(*SILENT), DEFAULT, of_the_span)[0].now)
+
+    assert count(fired, micros(90)) == 1
+    assert count(fired + 1, micros(90)) == 0
+    assert count(micros(0), fired) == 1
+    assert count(micros(0), fired - 1) == 0
+
+
+def test_levels_that_a_profile_does_not_watch_are_found_to_the_second_all_the_same() -> None:
+    blind = Profile(version="blind", watch=WatchLevels(health=(75,), risk=(0.9,)))
+
+    (one,) = compared(blind, *SILENT, rules=(DISENGAGING,))
+
+    assert one.now == one.then
+    assert one.now[0].fired % (24 * HOUR)
+
+
+def test_a_summary_counts_alerts_and_the_relationships_that_differ() -> None:
+    alert, other = Alert(1, None), Alert(2, 3)
+    found = summaries(
+        [
+            Compared("t/a", "p", "x", (alert,), (alert, other)),
+            Compared("t/b", "p", "x", (), (alert,)),
+            Compared("t/c", "p", "x", (other,), ()),
+            Compared("u/a", "p", "x", (), ()),
+        ]
+    )
+
+    assert found == [Summary("t/p", "x", 3, 2, 3, 1, 1), Summary("u/p", "x", 1, 0, 0, 0, 0)]
+
+
+def test_the_report_tells_the_difference_first_and_then_who_and_when() -> None:
+    text = told(PATIENT)
+
+    assert text.startswith("Profile patient: 0.00 alerts a week instead of 0.08 (-0.08)\n")
+    assert "2024-01-01 00:00 to 2024-03-25 00:00 UTC, 12.0 weeks" in text
+    assert "t/p        health_low      1  0.08     0.00       -0.08                   0               1" in text
+    assert "t/r   health_low  no longer  2024-0" in text
+
+
+def test_a_profile_that_notify_would_refuse_is_noted() -> None:
+    blind = PATIENT.model_copy(update={"watch": WatchLevels(health=(50, 25))})
+
+    assert "notify would not start: 40 is no watch level of health, but health_low needs it" in told(blind)
+
+
+def test_the_document_holds_the_same() -> None:
+    found = json.loads(json.dumps(document(question(PATIENT), compared(PATIENT, *SILENT, rules=(HEALTH_LOW,)))))
+
+    assert found["profile"]["version"] == "patient"
+    assert found["weeks"] == 12
+    (programme,) = found["programmes"]
+    assert (programme["program"], programme["now"], programme["then"]) == ("t/p", 1, 0)
+    assert programme["now_a_week"] == pytest.approx(1 / 12)
+    (pair,) = found["relationships"]
+    assert pair["relationship"] == "t/r"
+    assert pair["now"][0]["fired"].endswith("Z")
+
+
+def test_other_levels_are_given_with_their_hours() -> None:
+    asked = options(rule="health_low", fires=("45:24", "25:6"), clears="55:48")
+
+    assert asked.rules()[0].fires == (Threshold(45, 24 * HOUR), Threshold(25, 6 * HOUR))
+    assert asked.rules()[0].clears == Threshold(55, 48 * HOUR)
+    assert options().rules() == RULES
+    assert options(rule="health_low").rules() == (HEALTH_LOW,)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"fires": ("40:24",)}, "need --rule"),
+        ({"rule": "health_low", "fires": ("60:24",)}, "must be better than every level"),
+        ({"rule": "disengaging", "fires": ("70:24",)}, "70 is no risk"),
+        ({"rule": "health_low", "fires": ("nan:24",)}, "nan is no health"),
+        ({"rule": "health_low", "fires": ("40",)}, "'40' is no LEVEL:HOURS such as 40:24"),
+        ({"rule": "health_low", "fires": ("40:inf",)}, "'40:inf' is no LEVEL:HOURS"),
+    ],
+)
+def test_levels_that_cannot_be_tried_are_refused_with_the_reason(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(click.UsageError) as refused:
+        options(**change).rules()
+
+    assert reason in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "text", ['{"cadence_days": 7, "weights": {"growth": 10}}', "cadence_days: 7\nweights: {growth: 10}\n"]
+)
+def test_a_profile_is_read_from_json_and_yaml(tmp_path: Path, text: str) -> None:
+    found = read_profile(written(tmp_path, text))
+
+    assert found == Profile(version="what-if", cadence_days=7, weights=Weights(growth=10))
+
+
+def test_a_version_that_would_begin_later_is_tried_from_the_beginning(tmp_path: Path) -> None:
+    found = read_profile(written(tmp_path, "version: v2\neffective_from: 2030-01-01T00:00:00Z\n"))
+
+    assert (found.version, found.effective_from) == ("v2", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("cadence: 7", "cadence: Extra inputs are not permitted"),
+        ("weights: {rhythm: -1}", "weights.rhythm: Input should be greater than or equal to 0"),
+        ("cadence_days: often", "cadence_days: Input should be a valid number"),
+        ("cadence_days: 7\ncadence_days: 8", "'cadence_days' appears twice"),
+        ("[1, 2]", "a profile is one mapping of names to values"),
+        ("", "a profile is one mapping of names to values"),
+        ("a: [", "while parsing"),
+        ("cadence_days: .nan", "Input should be"),
+        ("calibration: !!binary aGk=", "bytes is not JSON serializable"),
+    ],
+)
+def test_a_file_that_holds_no_profile_is_refused_with_place_and_reason(tmp_path: Path, text: str, reason: str) -> None:
+    file = written(tmp_path, text)
+
+    with pytest.raises(ProfileFileError) as refused:
+        read_profile(file)
+
+    assert str(file) in str(refused.value)
+    assert reason in str(refused.value)
+
+
+def compared(candidate: Profile, *events: OfRelationship, rules: tuple[AlertRule, ...] = RULES) -> list[Compared]:
+    return compare("t/r", account(*events), DEFAULT, question(candidate, rules))
+
+
+def question(candidate: Profile, rules: tuple[AlertRule, ...] = (HEALTH_LOW,)) -> Question:
+    return Question(candidate, rules, Span(micros(0), micros(84)))
+
+
+def account(*events: OfRelationship) -> Account:
+    found = Account()
+    for position, event in enumerate(events):
+        found.add(event, position)
+    return found
+
+
+def told(candidate: Profile) -> str:
+    out, found = io.StringIO(), compared(candidate, *SILENT, rules=(HEALTH_LOW,))
+    report(Console(file=out, width=160, highlight=False), question(candidate), found)
+    return out.getvalue()
+
+
+def options(rule: str | None = None, fires: tuple[str, ...] = (), clears: str | None = None) -> WhatIfOptions:
+    context, parameter = click.Context(click.Command("what-if")), click.Option(["--fires"])
+    found = thresholds(context, parameter, fires), thresholds(context, parameter, [clears] if clears else [])
+    return WhatIfOptions(Path(), None, None, rule, found[0], found[1][0] if found[1] else None)
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "profile.yaml"
+    file.write_text(text)
+    return file
