@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from schemas.topics import RAW_CLOUDEVENTS, REJECTED, TOKENS
+from schemas.topics import EVENTS, RAW_CLOUDEVENTS, REJECTED, TOKENS
 from services.ingest.domain.clock import Clock
 from services.ingest.flow.intake import Intake
 from services.ingest.flow.metrics import Metrics
@@ -50,7 +50,7 @@ def serve(settings: IngestSettings, stop: threading.Event) -> None:
     health = Health()
     with served(health, settings.host, settings.ingest_health_port), _producer(settings) as producer:
         producer.partitions(REJECTED.name)
-        recorder = Recorder(producer, settings.ingest_remembered)
+        recorder = Recorder(producer, settings.ingest_remembered, EVENTS.at(settings.log_epoch))
         shared = _Shared(settings, producer, recorder, Metrics(health.metrics), Readiness(health))
         with reading(settings, [TOKENS.name]) as tokens, _raw_reader(settings) as raw:
             parts = _gateway(shared, tokens, stop) | _raw_topic(shared, raw, stop)

@@ -2,8 +2,7 @@
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from services.ingest.domain.secret import hashed, secret_of
 from services.ingest.settings import IngestSettings
 from services.runtime.kafka import Record, create_topics, reading
 from services.runtime.settings import Settings
+from tests.receiver import eventually
 
 SOURCE = "urn:test:calendar"
 BATCH = "application/cloudevents-batch+json"
@@ -135,16 +135,9 @@ def running_gateway(bootstrap: str, secret: str, **options: Any) -> Iterator[Gat
             yield gateway
         finally:
             stop.set()
-            thread.join(10)
+            thread.join(30)
     assert not failures, failures
     assert not thread.is_alive()
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.05)
 
 
 def is_ready(gateway: Gateway) -> bool:

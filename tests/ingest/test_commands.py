@@ -6,11 +6,16 @@ from uuid import uuid4
 import pytest
 from click.testing import CliRunner, Result
 
+from schemas.primitives import to_rfc3339
 from schemas.programs import Programme
-from schemas.topics import PROGRAMS
+from schemas.topics import EVENTS, PROGRAMS
 from services.ingest.__main__ import main
+from services.ingest.commands.console import write
+from services.runtime.kafka import create_topics
 from services.runtime.settings import Settings
-from tests.ingest.conftest import SOURCE, Gateway, Log, event, eventually
+from tests.ingest.conftest import SOURCE, Gateway, Log, event
+from tests.receiver import eventually
+from tests.schemas.golden import example, value
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +115,52 @@ def test_the_past_of_a_programme_cannot_be_changed(tmp_path: Path) -> None:
     assert "version 'v1' is in force or about to be" in changed.output
     assert "profiles.1.effective_from: a new version must begin at least 1 hour from now" in hasty.output
     assert (changed.exit_code, hasty.exit_code) == (1, 1)
+
+
+def test_a_new_programme_says_what_becomes_of_scores_that_are_out(tmp_path: Path) -> None:
+    file, ident = tmp_path / "program.json", uuid4().hex
+    file.write_text(json.dumps({"id": ident, "tenant": "acme", "profiles": [{"version": "own"}]}))
+
+    result = rapport("programs", "apply", str(file))
+
+    assert result.exit_code == 0
+    assert f"acme/{ident}: applied; scores of it that are out already were made by the defaults" in result.output
+
+
+def test_on_the_logs_clock_a_version_begins_after_the_end_of_the_log(
+    broker: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    events, file, ident = EVENTS.at(7), tmp_path / "program.json", uuid4().hex
+    create_topics(broker, {events: {"num_partitions": 2, "replication_factor": 1, "configs": {}}})
+    monkeypatch.setenv("RAPPORT_CLOCK", "log")
+    monkeypatch.setenv("RAPPORT_LOG_EPOCH", "7")
+
+    def applied(*begins: str) -> Result:
+        profiles = [{"version": f"v{i}", "effective_from": begin} for i, begin in enumerate(begins)]
+        file.write_text(json.dumps({"id": ident, "tenant": "acme", "profiles": [{"version": "first"}, *profiles]}))
+        return rapport("programs", "apply", str(file))
+
+    on_empty_log = applied("2025-01-01T00:00:00Z")
+    write(broker, events, {"b": b"{broken", "a": value("session.held.v1")})
+    recorded = datetime.fromisoformat(example("session.held.v1")["recordedtime"])
+    hasty = applied("2025-01-01T00:00:00Z", (recorded + timedelta(minutes=59)).isoformat())
+    in_time = applied("2025-01-01T00:00:00Z", (recorded + timedelta(hours=1)).isoformat())
+
+    assert (on_empty_log.exit_code, hasty.exit_code, in_time.exit_code) == (0, 1, 0)
+    assert f"from the end of the log, at {to_rfc3339(recorded + timedelta(hours=1))} or later" in hasty.output
+
+
+def test_a_programme_that_cannot_be_read_is_named_and_can_be_applied_again(broker: Settings, tmp_path: Path) -> None:
+    file, ident = tmp_path / "program.json", uuid4().hex
+    file.write_text(json.dumps({"id": ident, "tenant": "acme"}))
+    rapport("programs", "apply", str(file))
+    write(broker, PROGRAMS.name, {f"acme/{ident}": b'{"id": "p", "colour": "green"}'})
+
+    again, later = rapport("programs", "apply", str(file)), rapport("programs", "apply", str(file))
+
+    assert f"holds a record of acme/{ident} that cannot be read: offset " in again.output
+    assert f"acme/{ident}: applied" in again.output
+    assert later.output == f"acme/{ident}: unchanged\n"
 
 
 @pytest.mark.parametrize("text", ["{", "a: 1\na: 2\n", "", "\xff"])

@@ -14,7 +14,8 @@ from schemas.events import MENTORING_EVENT
 from schemas.topics import EVENTS
 from services.ingest.__main__ import main
 from services.runtime.settings import Settings
-from tests.ingest.conftest import BATCH, SOURCE, Gateway, Log, event, eventually, make_token
+from tests.ingest.conftest import BATCH, SOURCE, Gateway, Log, event, make_token
+from tests.receiver import eventually
 
 JSON = "application/json"
 HELD = event()["data"]

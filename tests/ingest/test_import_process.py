@@ -10,7 +10,8 @@ from pathlib import Path
 from deploy.local.ports import free_port
 from schemas.topics import EVENTS
 from services.runtime.settings import Settings
-from tests.ingest.conftest import Log, event, eventually, make_token, running_gateway
+from tests.ingest.conftest import Log, event, make_token, running_gateway
+from tests.receiver import eventually
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +32,7 @@ def test_an_import_waits_for_a_gateway_that_is_away(broker: Settings, tmp_path: 
 
     assert "no answer from the gateway" in importing.stderr.readline()
     with running_gateway(broker.kafka, secret, ingest_port=port):
-        told, _ = importing.communicate(timeout=30)
+        told, _ = importing.communicate(timeout=90)
 
     assert (importing.returncode, told) == (0, "3 new, 0 duplicates, 0 rejected\n")
 
@@ -45,7 +46,7 @@ def test_an_interrupted_import_says_how_far_it_got(broker: Settings, tmp_path: P
         eventually(lambda: log.growth() > 0)
 
         importing.send_signal(signal.SIGINT)
-        told, said = importing.communicate(timeout=30)
+        told, said = importing.communicate(timeout=90)
 
     assert importing.returncode == 130
     assert "interrupted after line " in said

@@ -14,7 +14,8 @@ from schemas.events import MENTORING_EVENT
 from schemas.topics import EVENTS
 from services.ingest.__main__ import main
 from services.runtime.settings import Settings
-from tests.ingest.conftest import BATCH, Gateway, Log, event, eventually, make_token, running_gateway
+from tests.ingest.conftest import BATCH, Gateway, Log, event, make_token, running_gateway
+from tests.receiver import eventually
 
 MIDNIGHT = "2026-03-02T00:00:00.000000Z"
 

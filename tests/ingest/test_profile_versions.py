@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 from schemas.programs import Profile, Programme
-from services.ingest.domain.profile_versions import is_same, violations
+from services.ingest.domain.profile_versions import Present, changes_the_past, is_same, violations
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SOON = NOW + timedelta(minutes=59)
@@ -18,7 +18,7 @@ def second(effective_from: datetime, cadence_days: float = 7) -> Profile:
 
 
 def paths(held: Programme | None, wanted: Programme) -> list[str]:
-    return [problem.path for problem in violations(held, wanted, NOW)]
+    return [problem.path for problem in violations(held, wanted, Present(NOW))]
 
 
 def test_a_new_programme_begins_as_it_likes() -> None:
@@ -29,6 +29,35 @@ def test_a_new_version_begins_an_hour_from_now_at_the_earliest() -> None:
     assert paths(programme(FIRST), programme(FIRST, second(LATER))) == []
     assert paths(programme(FIRST), programme(FIRST, second(SOON))) == ["profiles.1.effective_from"]
     assert paths(None, programme(FIRST, second(SOON))) == ["profiles.1.effective_from"]
+
+
+def test_the_reason_names_the_earliest_instant() -> None:
+    (problem,) = violations(None, programme(FIRST, second(SOON)), Present(NOW, "the end of the log"))
+
+    assert problem.reason == (
+        "a new version must begin at least 1 hour from the end of the log, at 2026-03-01T01:00:00.000000Z or later"
+    )
+
+
+def test_no_version_comes_in_before_one_that_is_in_force() -> None:
+    past = NOW - timedelta(days=1)
+    between = Profile(version="v3", effective_from=past - timedelta(days=1))
+    renamed = Profile(version="v4", effective_from=past)
+
+    assert paths(programme(FIRST, second(past)), programme(FIRST, between, second(past))) == [
+        "profiles.1.effective_from"
+    ]
+    assert paths(programme(FIRST, second(past)), programme(FIRST, renamed)) == ["profiles", "profiles.1.effective_from"]
+
+
+def test_a_version_far_ahead_cannot_be_drawn_near() -> None:
+    assert paths(programme(FIRST, second(LATER)), programme(FIRST, second(SOON))) == ["profiles.1.effective_from"]
+
+
+def test_a_first_description_that_is_not_the_default_changes_the_past() -> None:
+    assert changes_the_past(None, programme(FIRST))
+    assert not changes_the_past(None, programme(Profile(version="default-1"), second(LATER)))
+    assert not changes_the_past(programme(FIRST), programme(FIRST, second(LATER)))
 
 
 def test_a_version_in_force_is_neither_changed_nor_dropped() -> None:

@@ -8,7 +8,8 @@ from schemas.topics import EVENTS, RAW_CLOUDEVENTS, REJECTED
 from services.ingest.flow.quarantine import MOST_BYTES_KEPT
 from services.runtime.kafka import Producer, Record
 from services.runtime.settings import Settings
-from tests.ingest.conftest import Gateway, Log, event, eventually
+from tests.ingest.conftest import Gateway, Log, event
+from tests.receiver import eventually
 
 BROKEN: dict[str, tuple[bytes | None, str, str]] = {
     "broken JSON": (b'{"source": ', "malformed", ""),

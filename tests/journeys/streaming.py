@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,17 +15,19 @@ from deploy.local.demo import sample
 from deploy.local.demo.progress import wait_for
 from tests.journeys.system import System
 
-SLICE = 25
+SLICE = 10
 
 
 @dataclass
 class Streaming:
-    """A running import. `events` are all that it sends, the clock event at its end aside."""
+    """A running import. `events` are all that it sends, the clock event at its end aside; the last of them are kept
+    back until `hurry` is set, so that the stream is in its middle however long things go wrong."""
 
     events: Sequence[dict[str, Any]]
     end: datetime
     process: subprocess.Popen[str]
     feeder: threading.Thread | None = None
+    hurry: threading.Event = field(default_factory=threading.Event)
     said: list[str] = field(default_factory=list)
 
     @property
@@ -60,12 +61,14 @@ def streaming(whole: System, seconds: float, every: int) -> Iterator[Streaming]:
     finally:
         process.kill()
         process.wait(10)
+        stream.hurry.set()
         stream.feeder.join(10)
 
 
 def finish(whole: System, stream: Streaming) -> None:
-    """Until everything that was streamed is scored, judged, told and stored."""
+    """Until everything is streamed, scored, judged, told and stored."""
     assert stream.feeder is not None
+    stream.hurry.set()
     stream.feeder.join(240)
     said, _ = stream.process.communicate(timeout=240)
     assert stream.process.returncode == 0, said
@@ -78,8 +81,9 @@ def _feed(stream: Streaming, seconds: float) -> None:
     pause = seconds / (len(stream.events) / SLICE)
     try:
         for begin in range(0, len(stream.events), SLICE):
-            pipe.write("".join(json.dumps(event) + "\n" for event in stream.events[begin : begin + SLICE]))
+            end = begin + SLICE
+            stream.hurry.wait(pause if end < len(stream.events) else None)
+            pipe.write("".join(json.dumps(event) + "\n" for event in stream.events[begin:end]))
             pipe.flush()
-            time.sleep(pause)
     except BrokenPipeError:
         stream.said.append("the import ended before everything was fed")

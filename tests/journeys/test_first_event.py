@@ -20,9 +20,11 @@ READY_WITHIN = 120
 SCORED_WITHIN = 5
 
 
-def test_the_first_event_of_the_readme_has_a_score_within_5_seconds(tmp_path: Path) -> None:
+def test_the_first_event_of_the_readme_has_a_score_within_5_seconds_and_a_second_up_has_it_still(
+    tmp_path: Path,
+) -> None:
     send, ask = _blocks("Your first event")
-    with _rapport_up(tmp_path):
+    with _rapport_up(tmp_path) as first:
         sent = _shell(send, tmp_path)
         began = time.monotonic()
 
@@ -30,21 +32,16 @@ def test_the_first_event_of_the_readme_has_a_score_within_5_seconds(tmp_path: Pa
         while "health" not in answer and time.monotonic() - began < SCORED_WITHIN:
             time.sleep(0.1)
             answer = _shell(ask, tmp_path)
+    left = _children_of(tmp_path)
+    with _rapport_up(tmp_path) as second:
+        again = _shell(ask, tmp_path)
 
     assert '"status":202' in sent.replace(" ", ""), sent
     assert re.search(r"relationship_id: +ann-and-ben", answer), answer
     assert re.search(r"band: +thriving", answer)
-
-
-def test_up_leaves_no_process_behind_and_can_be_run_again(tmp_path: Path) -> None:
-    with _rapport_up(tmp_path) as first:
-        pass
-    left = _children_of(tmp_path)
-    with _rapport_up(tmp_path) as second:
-        pass
-
+    assert re.search(r"relationship_id: +ann-and-ben", again), again
     assert first.returncode == second.returncode == 0
-    assert left == _children_of(tmp_path) == []
+    assert left == _children_of(tmp_path) == [], "up leaves no process behind"
 
 
 def _blocks(heading: str) -> list[str]:

@@ -1,6 +1,6 @@
 """`rapport ingest programs apply FILE`: programmes and the profiles by which their scores are computed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,11 +10,13 @@ from schemas.events import partition_key
 from schemas.programs import Programme
 from schemas.topics import PROGRAMS
 from services.ingest.commands.console import command_settings, explained, write
-from services.ingest.commands.program_file import Faulty, UnreadableError, read_programs
-from services.ingest.domain.profile_versions import is_same, violations
+from services.ingest.commands.program_file import Faulty, read_programs
+from services.ingest.domain.profile_versions import Present, changes_the_past, is_same, violations
 from services.ingest.domain.verdict import Problem
+from services.ingest.flow.log_end import log_end
+from services.ingest.flow.programmes import Held, held
 from services.ingest.settings import IngestSettings
-from services.runtime.kafka import read_to_end
+from services.runtime.strict_yaml import UnreadableError
 
 
 @click.group()
@@ -25,19 +27,29 @@ def programs() -> None:
 @programs.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def apply(file: Path) -> None:
-    """Write the programmes of FILE (YAML or JSON, one or many); if any is at fault, none."""
-    now = datetime.now(UTC)
+    """Write the programmes of FILE (YAML or JSON, one or many); if any is at fault, none.
+
+    A new version of a profile begins at least an hour from now (RAPPORT_CLOCK=log: from the end of the log); what is in
+    force stays as it is.
+    """
     with explained():
         settings = command_settings()
-        records = _read(file, now)
-        held = _held(settings)
-        if faults := _faults(file, records, held, now):
+        records = _read(file, datetime.now(UTC))
+        known = held(settings)
+        _warn(known)
+        if faults := _faults(file, records, known.programmes, _present(settings)):
             raise click.ClickException("nothing was written\n" + "\n".join(faults))
         wanted = {_key(record): record for record in records if isinstance(record, Programme)}
-        changed = {key: record for key, record in wanted.items() if not is_same(held.get(key), record)}
+        changed = {key: record for key, record in wanted.items() if not _is_known(known, key, record)}
         write(settings, PROGRAMS.name, {key: record.model_dump_json().encode() for key, record in changed.items()})
-    for key in wanted:
-        click.echo(f"{key}: {'applied' if key in changed else 'unchanged'}")
+    for key, record in wanted.items():
+        click.echo(f"{key}: {_outcome(known.programmes.get(key), record) if key in changed else 'unchanged'}")
+
+
+def _present(settings: IngestSettings) -> Present:
+    if settings.clock == "log":
+        return Present(log_end(settings), "the end of the log")
+    return Present(datetime.now(UTC))
 
 
 def _read(file: Path, now: datetime) -> list[Programme | Faulty]:
@@ -50,39 +62,47 @@ def _read(file: Path, now: datetime) -> list[Programme | Faulty]:
     return records
 
 
-def _held(settings: IngestSettings) -> dict[str, Programme]:
-    held: dict[str, Programme] = {}
-    for record in read_to_end(settings, [PROGRAMS.name]):
-        key = (record.key or b"").decode()
-        if record.value is None:
-            held.pop(key, None)
-        else:
-            held[key] = Programme.model_validate_json(record.value)
-    return held
+def _warn(known: Held) -> None:
+    for key, reason in known.unreadable.items():
+        click.echo(f"{PROGRAMS.name} holds a record of {key} that cannot be read: {reason}", err=True)
 
 
-def _faults(file: Path, records: Sequence[Programme | Faulty], held: dict[str, Programme], now: datetime) -> list[str]:
+def _faults(
+    file: Path, records: Sequence[Programme | Faulty], known: Mapping[str, Programme], present: Present
+) -> list[str]:
     lines: list[str] = []
     seen: set[str] = set()
     for number, record in enumerate(records, 1):
         name = f" ({_key(record)})" if isinstance(record, Programme) else ""
+        problems = _repeated(record, seen) or _problems(record, known, present)
         lines += [
-            f"{file}: record {number}{name}: {error.path or 'the record'}: {error.reason}"
-            for error in _errors(record, held, seen, now)
+            f"{file}: record {number}{name}: {problem.path or 'the record'}: {problem.reason}" for problem in problems
         ]
         if isinstance(record, Programme):
             seen.add(_key(record))
     return lines
 
 
-def _errors(
-    record: Programme | Faulty, held: dict[str, Programme], seen: set[str], now: datetime
-) -> tuple[Problem, ...]:
+def _repeated(record: Programme | Faulty, seen: set[str]) -> tuple[Problem, ...]:
+    if isinstance(record, Programme) and _key(record) in seen:
+        return (Problem("id", "this programme is in the file twice"),)
+    return ()
+
+
+def _problems(record: Programme | Faulty, known: Mapping[str, Programme], present: Present) -> tuple[Problem, ...]:
     if isinstance(record, Faulty):
         return record.errors
-    if _key(record) in seen:
-        return (Problem("id", "this programme is in the file twice"),)
-    return violations(held.get(_key(record)), record, now)
+    return violations(known.get(_key(record)), record, present)
+
+
+def _is_known(known: Held, key: str, record: Programme) -> bool:
+    return key not in known.unreadable and is_same(known.programmes.get(key), record)
+
+
+def _outcome(before: Programme | None, record: Programme) -> str:
+    if changes_the_past(before, record):
+        return "applied; scores of it that are out already were made by the defaults: see `rapport scoring heal`"
+    return "applied"
 
 
 def _key(programme: Programme) -> str:

@@ -34,10 +34,10 @@ class Recorder:
     """For any thread. The memory is bounded, the oldest used is forgotten first; what it has forgotten is written
     again, which is harmless downstream."""
 
-    def __init__(self, producer: Producer, remembered: int) -> None:
+    def __init__(self, producer: Producer, remembered: int, topic: str = EVENTS.name) -> None:
         """Raises KafkaError when the topic of events does not exist or the broker is away."""
-        self._producer, self._remembered = producer, remembered
-        self._partitions = producer.partitions(EVENTS.name)
+        self._producer, self._remembered, self._topic = producer, remembered, topic
+        self._partitions = producer.partitions(topic)
         self._recent: OrderedDict[bytes, _Known] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -59,11 +59,11 @@ class Recorder:
         value = to_json(event)
         if event.type == "mentoring.clock.reached.v1":
             copies = [
-                self._producer.send(EVENTS.name, None, value, partition=number, headers=STRUCTURED)
+                self._producer.send(self._topic, None, value, partition=number, headers=STRUCTURED)
                 for number in self._partitions
             ]
             return all_of(map(acknowledged, copies))
-        return acknowledged(self._producer.send(EVENTS.name, event.partitionkey.encode(), value, headers=STRUCTURED))
+        return acknowledged(self._producer.send(self._topic, event.partitionkey.encode(), value, headers=STRUCTURED))
 
     def _remember(self, key: bytes, known: _Known) -> None:
         self._recent[key] = known

@@ -1,6 +1,7 @@
 """Builds the Faust application: one agent, one timer, one table that only recovers. Nothing is built at import."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 
 import faust
@@ -20,8 +21,6 @@ from services.scoring.flow.worker import Worker, wall_clock
 from services.scoring.names import Names
 
 QUEUED_RUNS = 8
-STANDING_SECONDS = 10
-"""A partition with records ahead that stands so long is sought again: Faust's own position may have run ahead."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +147,8 @@ class _Wiring:
         await self._go_on_after_gaps()
 
     async def _look_whether_it_stands(self, tp: Untyped, end: int) -> None:
-        wanted = self._worker.next_offset(tp.partition)
-        if wanted is None or self.liveness.standing(tp.partition, wanted - 1, end) <= STANDING_SECONDS:
+        wanted, progress = self._worker.next_offset(tp.partition), self.liveness.progress
+        if wanted is None or not progress.has_lost_its_position(tp.partition, wanted - 1, end, time.monotonic()):
             return
         first = await self.app.consumer.earliest_offsets(tp)
         if self._gaps.found(tp.partition, wanted, first.get(tp) or 0):

@@ -2,14 +2,8 @@
 
 import time
 
+from services.scoring.flow.progress import STALLED_SECONDS, NotAliveError, Progress
 from services.scoring.flow.sequencer import Untyped
-
-STALLED_SECONDS = 60
-"""A partition has records ahead and nothing is applied for this long: a restart is better than a silent stop."""
-
-
-class NotAliveError(Exception):
-    """The process must end before it writes anything more; the supervisor starts it again."""
 
 
 class Liveness:
@@ -23,12 +17,12 @@ class Liveness:
         self._outside_since = time.monotonic()
         self._watched: Untyped = None
         self._recovering_since: float | None = None
-        self._progress: dict[int, tuple[int, float]] = {}
+        self.progress = Progress()
 
     def left(self) -> None:
         """A rebalance began. There are no heartbeats until the group has let us in again."""
         self._heartbeat, self._recovering_since, self._outside_since = None, None, time.monotonic()
-        self._progress.clear()
+        self.progress.forget_all()
 
     def joined(self, consumer: Untyped) -> None:
         """Then recovery begins."""
@@ -53,18 +47,6 @@ class Liveness:
             raise NotAliveError(f"no heartbeat for {silent:.1f} s, the session is {self._session_seconds:g} s")
         if self._recovering_since is not None and now - self._recovering_since > STALLED_SECONDS:
             raise NotAliveError(f"recovery has read nothing for {now - self._recovering_since:.0f} s")
-
-    def standing(self, partition: int, offset: int, end: int) -> float:
-        """Seconds for which nothing was applied although there are records ahead. Raises NotAliveError when they are
-        too many."""
-        now = time.monotonic()
-        last, since = self._progress.get(partition, (offset, now))
-        if offset != last or offset + 1 >= end:
-            since = now
-        self._progress[partition] = (offset, since)
-        if now - since > STALLED_SECONDS:
-            raise NotAliveError(f"partition {partition} stands at {offset} for {now - since:.0f} s, its end is {end}")
-        return now - since
 
     def _watch(self, consumer: Untyped) -> None:
         """Notes every heartbeat that the broker acknowledged. aiokafka keeps the time of the last one in a local

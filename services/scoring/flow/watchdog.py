@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from services.runtime import log
-from services.scoring.flow.liveness import NotAliveError
+from services.scoring.flow.progress import NotAliveError
 
 LOOK_SECONDS = 1.0
 END_SECONDS = 5

@@ -170,6 +170,7 @@ class Worker:
             await breath.taken()
             if owned.lost:
                 break
+            self._liveness.progress.worked(time.monotonic())
             for begin in range(0, len(phase) + len(refused), PHASE_LENGTH):
                 await self._acknowledged(producer, owned, [*refused, *phase[begin : begin + PHASE_LENGTH]])
                 refused = ()
@@ -191,6 +192,7 @@ class Worker:
                 await acknowledgement
 
     def _ran(self, number: int, fetched: Sequence[Any], refused: int, rows: int, seconds: float) -> None:
+        self._liveness.progress.ran()
         self._metrics.events.inc(len(fetched))
         self._metrics.rejected.inc(refused)
         self._metrics.run_seconds.observe(seconds)

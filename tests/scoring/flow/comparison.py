@@ -8,16 +8,18 @@ from typing import Any
 
 from schemas.events import ClockReached
 from schemas.scores import SCORE_EVENT, ClockAdvanced
+from schemas.topics import position
 from services.runtime.kafka import Reader, read_to_end
 from services.scoring.domain import layout
-from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
+from services.scoring.domain.account import Account
 from services.scoring.domain.history import History
 from services.scoring.domain.memory import trimmed
 from services.scoring.domain.partition import Emission, Watermark
-from services.scoring.domain.profiles import DEFAULT
+from services.scoring.domain.profiles import Programmes
 from services.scoring.domain.telling import score_event
 from services.scoring.flow.decoding import Refusal, event_of
 from services.scoring.flow.log_reading import Stored, stored
+from services.scoring.flow.programmes import programmes
 from tests.scoring.flow.harness import Scoring
 
 Scores = dict[str, Any]
@@ -35,46 +37,47 @@ class Found:
 
 def compare(scoring: Scoring) -> Found:
     """Asserts that states, rows and watermarks are what an ordered reading of the log gives."""
-    facts, ends = _log(scoring)
+    accounts, ends = _log(scoring)
     kept = stored(scoring.settings, scoring.names)
     assert {number: mark.offset + 1 for number, mark in kept.watermarks.items()} == ends, (
         "a partition is not at its end"
     )
-    _compare_states(facts, kept)
+    _compare_states(accounts, kept)
     stale = frozenset(kept.stale)
     told = told_rows(scoring)
+    known = programmes(scoring.settings, scoring.names)
     rows = 0
-    for name in sorted(facts.keys() - stale):
-        true = _true(name, facts[name], kept)
+    for name in sorted(accounts.keys() - stale):
+        true = _true(name, accounts[name], known, kept)
         assert told.get(name, {}) == true, _first_difference(name, told.get(name, {}), true)
         rows += len(true)
-    assert not told.keys() - facts.keys(), "rows of relationships that are not on the log"
-    return Found(len(facts), rows, stale)
+    assert not told.keys() - accounts.keys(), "rows of relationships that are not on the log"
+    return Found(len(accounts), rows, stale)
 
 
-def _log(scoring: Scoring) -> tuple[dict[str, Facts], dict[int, int]]:
-    """All facts by relationship in log order, and the ends of the partitions."""
-    facts: dict[str, dict[Key, Fact]] = defaultdict(dict)
+def _log(scoring: Scoring) -> tuple[dict[str, Account], dict[int, int]]:
+    """What the log says of each relationship, and the ends of the partitions."""
+    accounts: dict[str, Account] = defaultdict(Account)
     ends: dict[int, int] = {}
     for record in read_to_end(scoring.settings, [scoring.names.events]):
         ends[record.partition] = record.offset + 1
         event = event_of(record.value)
         if not isinstance(event, Refusal | ClockReached):
-            merge_into(facts[event.partitionkey], facts_of(event, record.offset))
-    return {name: found for name, found in facts.items() if found}, ends
+            accounts[event.partitionkey].add(event, position(scoring.names.epoch, record.offset))
+    return {name: account for name, account in accounts.items() if account.facts}, ends
 
 
-def _compare_states(facts: Mapping[str, Facts], kept: Stored) -> None:
-    assert kept.states.keys() == facts.keys(), "the relationships are not those of the log"
-    for name, found in facts.items():
-        expected = layout.facts_bytes(trimmed(found))
+def _compare_states(accounts: Mapping[str, Account], kept: Stored) -> None:
+    assert kept.states.keys() == accounts.keys(), "the relationships are not those of the log"
+    for name, account in accounts.items():
+        expected = layout.facts_bytes(trimmed(account.facts))
         assert layout.facts_bytes(kept.states[name].facts) == expected, f"the facts of {name} are not those of the log"
 
 
 def told_rows(scoring: Scoring) -> dict[str, Scores]:
     """What a sink holds: of each instant the greatest position, of equal ones the last, and deletions applied."""
     newest: dict[tuple[str, str], Any] = {}
-    for record in read_to_end(scoring.settings, [scoring.names.scores]):
+    for record in read_to_end(scoring.settings, [*scoring.told_before, scoring.names.scores]):
         event = SCORE_EVENT.validate_json(record.value or b"")
         if isinstance(event, ClockAdvanced):
             continue
@@ -89,9 +92,9 @@ def told_rows(scoring: Scoring) -> dict[str, Scores]:
     return rows
 
 
-def _true(name: str, facts: Facts, kept: Stored) -> Scores:
-    rows = History(facts, DEFAULT).rows(-1, kept.clock_of[name])
-    emissions = [Emission(name, "p", at, 0, row, changed=True, trigger=None) for at, row in rows.items()]
+def _true(name: str, account: Account, known: Programmes, kept: Stored) -> Scores:
+    rows = History(account.facts, known.of(name, account.program)).rows(-1, kept.clock_of[name])
+    emissions = [Emission(name, account.program, at, 0, row, changed=True, trigger=None) for at, row in rows.items()]
     told = [json.loads(score_event(emission))["data"] for emission in emissions]
     return {data["as_of"]: data["score"] for data in told}
 

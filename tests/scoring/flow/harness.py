@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,12 @@ class Service:
         self.process.send_signal(number)
         return self.process.wait(within), time.monotonic() - began
 
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
     def said(self, event: str) -> int:
         return self.log.read_text().count(f'"event": "{event}"')
 
@@ -60,6 +67,16 @@ class Service:
 
     def is_ready(self) -> bool:
         return self._answers("readyz")
+
+    def detail(self) -> str:
+        """What it says of its condition."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
+                return str(answer.read())
+        except urllib.error.HTTPError as not_ready:
+            return str(not_ready.read())
+        except OSError:
+            return ""
 
     def answers(self) -> bool:
         return self._answers("healthz")
@@ -83,6 +100,9 @@ class Scoring:
     names: Names
     folder: Path
     services: list[Service] = field(default_factory=list)
+    partitions: int = PARTITIONS
+    told_before: tuple[str, ...] = ()
+    """Topics of scores of earlier epochs of the log."""
 
     def start(self, **environ: str) -> Service:
         number = len(self.services)
@@ -125,7 +145,9 @@ class Scoring:
     def reach(self, clock: datetime) -> None:
         """Ends the log on every partition."""
         producer = Producer(self.settings)
-        sent = [producer.send(self.names.events, None, clock_reached(clock), partition=n) for n in range(PARTITIONS)]
+        sent = [
+            producer.send(self.names.events, None, clock_reached(clock), partition=n) for n in range(self.partitions)
+        ]
         producer.flush()
         for acknowledgement in sent:
             acknowledgement.get(10)
@@ -133,7 +155,7 @@ class Scoring:
 
     def await_clock(self, clock: datetime, seconds: float = 120) -> None:
         """Returns when every partition is applied up to this end of the log."""
-        reached = {number: clock.timestamp() for number in range(PARTITIONS)}
+        reached = {number: clock.timestamp() for number in range(self.partitions)}
         eventually(lambda: self._clocks() == reached, seconds, f"the clock {clock}")
 
     def stop(self) -> None:
@@ -148,7 +170,7 @@ class Scoring:
             number: values["clock_seconds"]
             for owned in gauges
             for number, values in owned.items()
-            if values["lag"] == 0 and "clock_seconds" in values
+            if values.get("lag") == 0 and "clock_seconds" in values
         }
 
     def _environ(self, port: int) -> dict[str, str]:
@@ -157,6 +179,7 @@ class Scoring:
             "PYTHONPATH": str(ROOT),
             "RAPPORT_KAFKA": self.settings.kafka,
             "RAPPORT_CLOCK": "log",
+            "RAPPORT_LOG_EPOCH": str(self.names.epoch),
             "RAPPORT_LOG_FORMAT": "json",
             "RAPPORT_INSTANCE": "one",
             "RAPPORT_SCORING_SESSION_SECONDS": "3",

@@ -5,30 +5,35 @@ takes longer. `DRILL_FAULT` is one of
   raise:N  at the Nth phase of states, before it is written
   exit:N   die when the Nth phase of states is acknowledged and the watermark is not yet written
   lose:N   the Nth run never reaches the worker
-  hole:N   the Nth run is stepped over"""
+  hole:N   the Nth run is stepped over
+  stall:N  from the Nth run on nothing is applied"""
 
 import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from schemas.topics import EVENTS, SCORES, SCORING_STATE
 from services.runtime.settings import load
-from services.scoring.__main__ import run
 from services.scoring.domain.changelog import WATERMARK, Entry
 from services.scoring.flow import application, sequencer
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.flow.worker import Worker
 from services.scoring.names import Names
+from services.scoring.service import run
 
 
-def names(prefix: str) -> Names:
+def names(prefix: str, epoch: int = 0) -> Names:
     return Names(
-        events=f"{prefix}.events",
-        state=f"{prefix}.state",
-        scores=f"{prefix}.scores",
+        events=replace(EVENTS, name=f"{prefix}.events").at(epoch),
+        state=replace(SCORING_STATE, name=f"{prefix}.state").at(epoch),
+        scores=replace(SCORES, name=f"{prefix}.scores").at(epoch),
         rejected=f"{prefix}.rejected",
+        programs=f"{prefix}.programs",
         group=prefix,
+        epoch=epoch,
     )
 
 
@@ -42,6 +47,9 @@ class FaultyWorker(Worker):
         self._runs += 1
         if os.environ.get("DRILL_FAULT") == f"lose:{self._runs}":
             return self.next_offset(number)
+        fault, _, at = os.environ.get("DRILL_FAULT", "").partition(":")
+        if fault == "stall" and self._runs >= int(at):
+            return None
         if os.environ.get("DRILL_FAULT") == f"hole:{self._runs}":
             self._owned[number].partition.offset = fetched[-1].offset
             return None
@@ -64,4 +72,5 @@ class FaultyWorker(Worker):
 if __name__ == "__main__":
     sequencer.RUN_LENGTH = int(os.environ.get("DRILL_RUN_LENGTH", sequencer.RUN_LENGTH))
     application.Worker = FaultyWorker  # type: ignore[attr-defined]
-    run(load(ScoringSettings, "scoring"), names(sys.argv[1]))
+    settings = load(ScoringSettings, "scoring")
+    run(settings, names(sys.argv[1], settings.log_epoch))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from schemas.scores import SCORE_EVENT, ClockAdvanced
 from services.runtime.kafka import Producer, read_to_end
+from services.scoring.domain import layout
 from services.scoring.domain.changelog import Entry
 from services.scoring.flow.log_reading import stored
 from tests.receiver import eventually
@@ -119,7 +120,8 @@ def test_a_state_of_a_newer_version_stops_it_with_a_clear_message(scoring: Scori
 
     assert service.process.wait(20) == 1
 
-    assert any("layout 99, this service knows 1: upgrade the service" in line for line in service.errors())
+    message = f"layout 99, this service knows {layout.VERSION}: upgrade the service"
+    assert any(message in line for line in service.errors())
     assert len(list(read_to_end(scoring.settings, [scoring.names.state]))) == 1
 
 

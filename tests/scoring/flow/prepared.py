@@ -1,0 +1,36 @@
+"""Topics of one test, on any broker."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from services.runtime.kafka import create_topics
+from services.runtime.settings import Settings
+from services.scoring.names import Names
+from tests.scoring.flow.harness import PARTITIONS, Scoring
+from tests.scoring.flow.run_service import names
+
+
+@contextmanager
+def prepared(bootstrap: str, folder: Path) -> Iterator[Scoring]:
+    """What still runs on them at the end is killed."""
+    settings = Settings(kafka=bootstrap)
+    found = Scoring(settings, names(f"scoring-{uuid.uuid4().hex[:8]}"), folder)
+    create_topics(settings, _topics(found.names))
+    try:
+        yield found
+    finally:
+        found.stop()
+
+
+def _topics(of: Names) -> dict[str, dict[str, object]]:
+    compacted = {of.state: PARTITIONS, of.programs: 1}
+    return {
+        topic: {
+            "num_partitions": compacted.get(topic, PARTITIONS),
+            "replication_factor": 1,
+            "configs": {"cleanup.policy": "compact" if topic in compacted else "delete"},
+        }
+        for topic in (of.events, of.state, of.scores, of.rejected, of.programs)
+    }

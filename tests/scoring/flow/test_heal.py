@@ -1,0 +1,159 @@
+"""Facts that come 400 days late: stale relationships, healed while the service runs, on the real broker and engine."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from random import Random
+
+import pytest
+
+from deploy.local.clickhouse import LocalClickHouse
+from schemas.events import OfRelationship
+from services.scoring.flow.heal import Place, UnknownRelationshipError, heal
+from services.scoring.flow.log_reading import stored
+from tests.scoring.flow.harness import Scoring
+from tests.scoring.flow.long_log import end_of, keyed, long_log
+from tests.scoring.flow.test_drills import stops_well
+from tests.scoring.flow.with_warehouse import storing, table_of, truth_of
+
+LATE = timedelta(days=400)
+
+
+@pytest.fixture
+def place(scoring: Scoring, local_clickhouse: LocalClickHouse) -> Iterator[Place]:
+    with storing(scoring, local_clickhouse) as found:
+        yield found
+
+
+def test_what_is_stale_is_healed_while_the_service_runs_and_stays_healed(scoring: Scoring, place: Place) -> None:
+    events = with_late_facts(long_log(31, 20), 12)
+    half = len(events) // 2
+    service = scoring.start()
+    scoring.feed(keyed(events[:half]))
+    scoring.reach(events[half].recordedtime)
+    scoring.await_clock(events[half].recordedtime)
+    was_stale = stale(place)
+
+    report = heal(place, (), said)
+
+    assert set(report.healed) == set(was_stale) != set()
+    assert (list(report.again), list(report.left)) == ([], [])
+    assert stale(place) == []
+    assert table_of(place) == truth_of(place)
+    scoring.feed(keyed(events[half:]))
+    scoring.reach(end_of(events))
+    scoring.await_clock(end_of(events))
+    stops_well(service)
+    again = scoring.start()
+    scoring.await_clock(end_of(events))
+    stops_well(again)
+    assert heal(place, (), said).left == []
+    assert stale(place) == []
+    assert table_of(place) == truth_of(place)
+
+
+def test_a_heal_that_was_cut_off_is_finished_by_the_next_which_repeats_nothing(
+    scoring: Scoring, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.scoring.flow.heal.TOLD_AT_ONCE", 2)
+    monkeypatch.setattr("services.scoring.flow.heal.READ_AT_ONCE", 3)
+    was_stale = applied(scoring, place, with_late_facts(long_log(32, 16), 12))
+
+    with pytest.raises(KeyboardInterrupt):
+        heal(place, (), CutOff(after=2))
+    left = stale(place)
+    report = heal(place, (), said)
+
+    assert 0 < len(left) < len(was_stale)
+    assert sorted(report.healed) == left
+    assert table_of(place) == truth_of(place)
+    assert heal(place, (), said).healed == {}
+
+
+def test_only_the_relationships_asked_for_are_healed(scoring: Scoring, place: Place) -> None:
+    one, *others = applied(scoring, place, with_late_facts(long_log(33, 12), 8))
+
+    report = heal(place, [one], said)
+
+    assert list(report.healed) == [one]
+    assert stale(place) == others
+    with pytest.raises(UnknownRelationshipError, match="there is no relationship t/nobody"):
+        heal(place, ["t/nobody"], said)
+
+
+def test_what_scoring_has_not_finished_applying_is_left_until_it_has(scoring: Scoring, place: Place) -> None:
+    events = long_log(34, 4)
+    applied(scoring, place, events)
+    late = moved_back(next(event for event in reversed(events) if event.type == "mentoring.message.sent.v1"))
+    scoring.feed(keyed([late]))
+    died = scoring.start(DRILL_FAULT="exit:1")
+    assert died.process.wait(30) == 9
+
+    report = heal(place, (), said)
+    scoring.reach(end_of(events) + timedelta(days=1))
+    service = scoring.start()
+    scoring.await_clock(end_of(events) + timedelta(days=1))
+    stops_well(service)
+
+    assert report.left == [late.partitionkey]
+    assert list(heal(place, (), said).healed) == [late.partitionkey]
+    assert table_of(place) == truth_of(place)
+
+
+def test_a_heal_beside_a_stream_of_late_facts_leaves_nothing_wrong(scoring: Scoring, place: Place) -> None:
+    events = with_late_facts(long_log(35, 40), 30)
+    service = scoring.start()
+    healed = 0
+    with scoring.feeding(keyed(events), 30, 0.4):
+        for _ in range(4):
+            healed += len(heal(place, (), said).healed)
+    scoring.reach(end_of(events))
+    scoring.await_clock(end_of(events))
+    stops_well(service)
+
+    last = heal(place, (), said)
+
+    assert healed + len(last.healed) > 10
+    assert stale(place) == []
+    assert table_of(place) == truth_of(place)
+
+
+def applied(scoring: Scoring, place: Place, events: Sequence[OfRelationship]) -> list[str]:
+    """The relationships that are stale when all events are applied and the service has stopped."""
+    scoring.feed(keyed(events))
+    scoring.reach(end_of(events))
+    service = scoring.start()
+    scoring.await_clock(end_of(events))
+    stops_well(service)
+    return stale(place)
+
+
+def with_late_facts(events: Sequence[OfRelationship], count: int) -> list[OfRelationship]:
+    """Some of them happened 400 days before they were recorded."""
+    late = set(Random(1).sample(range(len(events)), count))
+    return [moved_back(event) if number in late else event for number, event in enumerate(events)]
+
+
+def moved_back(event: OfRelationship) -> OfRelationship:
+    return event.model_copy(update={"id": f"{event.id}-late", "time": event.time - LATE})
+
+
+def stale(place: Place) -> list[str]:
+    return stored(place.settings, place.names).stale
+
+
+def said(doing: str, done: int, of: int) -> None:
+    assert doing
+    assert 0 <= done <= of or of == 0
+
+
+class CutOff:
+    """A person loses patience."""
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+
+    def __call__(self, doing: str, done: int, of: int) -> None:
+        said(doing, done, of)
+        self._left -= doing == "healing"
+        if self._left < 0:
+            raise KeyboardInterrupt

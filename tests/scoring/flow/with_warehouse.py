@@ -1,0 +1,65 @@
+"""A sink on the topics of one test, and the table it fills, beside what the log says."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from deploy.local.clickhouse import LocalClickHouse
+from services.runtime.clickhouse import ClickHouse
+from services.runtime.settings import Settings
+from services.scoring.domain.history import History
+from services.scoring.domain.verification import Statement, statement
+from services.scoring.flow.heal import Place
+from services.scoring.flow.log_reading import accounts, stored
+from services.scoring.flow.programmes import programmes
+from services.scoring.flow.sink import await_sink
+from services.scoring.flow.stored_rows import stored_rows
+from services.warehouse import service
+from services.warehouse.domain.migration import Topology
+from services.warehouse.domain.target import EVENT_LOG, SCORE_HISTORY, Feed
+from services.warehouse.flow.migrator import migrate
+from services.warehouse.settings import WarehouseSettings
+from tests.scoring.flow.harness import Scoring
+
+Rows = dict[str, dict[int, Statement]]
+DATABASES = ("mentoring", "mentoring_mart")
+
+
+@contextmanager
+def storing(scoring: Scoring, server: LocalClickHouse) -> Iterator[Place]:
+    """Fresh tables; a sink stores events and scores while the block runs."""
+    names, group = scoring.names, f"{scoring.names.group}-sink"
+    settings = WarehouseSettings(kafka=scoring.settings.kafka, clickhouse=server.url, warehouse_flush_seconds=0.2)
+    feed = Feed(group, {names.events: EVENT_LOG, names.scores: SCORE_HISTORY})
+    with closing(ClickHouse(settings)) as clickhouse:
+        for database in DATABASES:
+            clickhouse.command(f"DROP DATABASE IF EXISTS {database}")
+        migrate(clickhouse, Topology(), lambda _: None)
+    stop = threading.Event()
+    thread = threading.Thread(target=service.serve, args=(settings, feed, stop))
+    thread.start()
+    try:
+        yield Place(Settings(kafka=settings.kafka, clickhouse=server.url), names, group)
+    finally:
+        stop.set()
+        thread.join(30)
+
+
+def table_of(place: Place) -> Rows:
+    """Every relationship that has rows, when all that was told is stored."""
+    await_sink(place.settings, place.names.scores, place.sink)
+    with closing(ClickHouse(place.settings)) as clickhouse:
+        found = clickhouse.query(
+            "SELECT DISTINCT concat(tenant_id, '/', relationship_id) FROM mentoring.score_history FINAL"
+        )
+        return stored_rows(clickhouse, sorted(name for (name,) in found), 2**52)
+
+
+def truth_of(place: Place) -> Rows:
+    """What the log says of every relationship that has rows, up to the stored watermarks."""
+    known, now = stored(place.settings, place.names), programmes(place.settings, place.names)
+    true = {}
+    for name, account in accounts(place.settings, place.names, known.watermarks).items():
+        history = History(account.facts, now.of(name, account.program))
+        true[name] = {at: statement(row) for at, row in history.rows(-1, known.clock_of[name]).items()}
+    return {name: rows for name, rows in true.items() if rows}
