@@ -9,6 +9,20 @@ from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
 from deploy.local.kafka import KafkaConfig, LocalKafka
 
 JARS_CACHE = Path(__file__).parents[1] / ".rapport" / "cache"
+# Whole systems, crashes and thousands of random examples, the longest first; what is not named follows.
+SLOW = (
+    "tests/journeys/",
+    "tests/scoring/flow/",
+    "tests/scoring/",
+    "tests/warehouse/test_crashes.py",
+    "tests/ingest/test_process.py",
+    "tests/notify/test_flow.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is slow begins first, lest one worker be left alone with it at the end (xdist: --no-loadscope-reorder)."""
+    items.sort(key=lambda item: next((n for n, part in enumerate(SLOW) if item.nodeid.startswith(part)), len(SLOW)))
 
 
 @pytest.fixture(scope="session")

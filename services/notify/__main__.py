@@ -31,7 +31,7 @@ def serve(*, check: bool) -> None:
         click.echo(environment.describe(settings))
         return
     _refuse_bad_rules()
-    run(settings, Names())
+    run(settings, Names.at(settings.log_epoch))
 
 
 @main.command()

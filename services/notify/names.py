@@ -1,6 +1,7 @@
 """Under which names notify works: its topics, and the identity that lets one instance work at a time."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from schemas.topics import ALERT_STATE, ALERTS, DELIVERIES, SCORES
 
@@ -14,3 +15,8 @@ class Names:
     alert_state: str = ALERT_STATE.name
     deliveries: str = DELIVERIES.name
     identity: str = "rapport-notify"
+
+    @classmethod
+    def at(cls, epoch: int) -> Self:
+        """For that epoch of the log."""
+        return cls(scores=SCORES.at(epoch), alert_state=ALERT_STATE.at(epoch))

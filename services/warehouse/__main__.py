@@ -13,7 +13,7 @@ from services.runtime.stop import on_signal
 from services.warehouse import service
 from services.warehouse.catalogue import queries as ready_queries
 from services.warehouse.domain.migration import Topology
-from services.warehouse.domain.target import FEED, Feed
+from services.warehouse.domain.target import Feed, feed_of
 from services.warehouse.flow.migrator import SchemaError
 from services.warehouse.flow.migrator import migrate as bring_up_to_date
 from services.warehouse.roles import READER, NoUsersInSqlError, create_reader
@@ -33,7 +33,7 @@ def serve(check: bool) -> None:  # noqa: FBT001 (click passes options by name)
     if check:
         click.echo(describe(settings))
         return
-    run(settings, FEED)
+    run(settings, feed_of(settings.log_epoch))
 
 
 def run(settings: WarehouseSettings, feed: Feed) -> None:

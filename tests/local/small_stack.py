@@ -15,7 +15,7 @@ supervisor = Supervisor(PlainLines(Console()))
 try:
     with StopSignals(supervisor.kill), supervisor:
         parts = [small_service("first", folder), small_service("second", folder, *options)]
-        supervisor.start(parts, ready_seconds=20)
+        supervisor.start(parts, ready_seconds=60)
         print("pids", *(part.pid for part in parts), flush=True)  # noqa: T201
         supervisor.wait()
 except StopRequestedError:

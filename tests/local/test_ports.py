@@ -69,7 +69,7 @@ def test_a_child_that_ignores_sigterm_is_killed_with_what_it_started(tmp_path: P
     child.stop(seconds=0.5)
 
     assert child.exit_code() == -9
-    eventually(lambda: _is_gone(grandchild), seconds=5, what="the end of what it started")
+    eventually(lambda: _is_gone(grandchild), seconds=30, what="the end of what it started")
 
 
 def _is_gone(pid: int) -> bool:

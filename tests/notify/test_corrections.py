@@ -118,6 +118,30 @@ def test_heal_at_a_lower_position_decides_nothing() -> None:
     assert told(take(new_desk(), *events)) == [("health_low", "fired", day(1))]
 
 
+def test_a_heal_that_deletes_what_came_after_its_newest_row_decides_by_that_row() -> None:
+    events = (
+        PAIR.changed(day(0), 5, health=90.0),
+        PAIR.changed(day(1), 5, health=30.0),
+        PAIR.corrected(day(1), 5, mode="heal", deleted=True),
+        PAIR.changed(day(0), 5, health=90.0, mode="heal"),
+        clock(day(4)),
+    )
+
+    assert take(new_desk(), *events) == []
+
+
+def test_a_heal_that_live_overtook_while_it_computed_decides_nothing() -> None:
+    """Its newest row is older than the one that is shown: until the next row nobody would know better."""
+    events = (
+        PAIR.changed(day(0), 5, health=90.0),
+        PAIR.changed(day(1), 5, health=30.0),
+        PAIR.changed(day(0), 5, health=80.0, mode="heal"),
+        clock(day(4)),
+    )
+
+    assert told(take(new_desk(), *events)) == [("health_low", "fired", day(2))]
+
+
 def test_a_repeat_changes_nothing() -> None:
     events = (PAIR.changed(day(0), health=30.0), PAIR.changed(day(2), health=60.0))
     desk = new_desk()

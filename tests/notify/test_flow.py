@@ -7,13 +7,11 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from schemas.alerts import Alert
 from services.notify.flow.restore import read_deliveries
 from tests.notify.building import Pair, clock, day, hour
 from tests.notify.conftest import Notify
-from tests.receiver import Call, Receiver, eventually
+from tests.receiver import STOP_WITHIN_SECONDS, Call, Receiver, eventually
 
 LOW = 30.0
 
@@ -22,7 +20,7 @@ def stopped(process: subprocess.Popen[bytes]) -> tuple[int, float]:
     """Exit code after SIGTERM, and the seconds it took."""
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    return process.wait(10), time.monotonic() - began
+    return process.wait(30), time.monotonic() - began
 
 
 def test_low_health_reaches_a_person_signed_and_is_journaled(notify: Notify, receiver: Receiver) -> None:
@@ -43,7 +41,7 @@ def test_low_health_reaches_a_person_signed_and_is_journaled(notify: Notify, rec
     assert '"event": "alert"' in notify.log()
     code, seconds = stopped(process)
     assert code == 0
-    assert seconds < 2
+    assert seconds < STOP_WITHIN_SECONDS
     assert '"level": "error"' not in notify.log()
 
 
@@ -62,7 +60,7 @@ def test_what_was_pending_at_a_stop_fires_after_the_restart(notify: Notify, rece
 
 def test_killed_while_sending_it_sends_again_under_the_same_id(notify: Notify, receiver: Receiver) -> None:
     killed = threading.Event()
-    receiver.answer = lambda _: (200, {}) if killed.wait(20) else (500, {})
+    receiver.answer = lambda _: (200, {}) if killed.wait(90) else (500, {})
     first = notify.start()
     notify.write(Pair().changed(hour(0), health=LOW), clock(day(2)))
     eventually(lambda: receiver.of("4F2"), what="the first attempt")
@@ -94,7 +92,7 @@ def test_the_older_of_two_instances_is_fenced_and_exits_with_1(notify: Notify, r
 
     notify.write(Pair("second").changed(hour(0), health=LOW), clock(day(2)))
 
-    assert older.wait(20) == 1
+    assert older.wait(60) == 1
     errors = [line for line in notify.log(0).splitlines() if '"level": "error"' in line and "services.notify" in line]
     assert len(errors) == 1
     assert "Fenced" in errors[0]
@@ -149,7 +147,7 @@ def test_a_record_that_is_no_score_is_told_and_the_next_one_is_handled(notify: N
 
 def test_a_receiver_that_hangs_does_not_hold_up_the_stop(notify: Notify, receiver: Receiver) -> None:
     hanging = threading.Event()
-    receiver.answer = lambda _: (200, {}) if hanging.wait(20) else (500, {})
+    receiver.answer = lambda _: (200, {}) if hanging.wait(90) else (500, {})
     process = notify.start()
     notify.write(Pair().changed(hour(0), health=LOW), clock(day(2)))
     eventually(lambda: receiver.of("4F2"), what="the attempt")
@@ -158,11 +156,10 @@ def test_a_receiver_that_hangs_does_not_hold_up_the_stop(notify: Notify, receive
     hanging.set()
 
     assert code == 0
-    assert seconds < 2
+    assert seconds < STOP_WITHIN_SECONDS
     assert notify.states("4F2") == ["started"]
 
 
-@pytest.mark.timeout(60)
 def test_hundreds_of_alerts_leave_within_seconds(notify: Notify, receiver: Receiver) -> None:
     pairs = [Pair(f"pair-{number}") for number in range(300)]
     notify.start()

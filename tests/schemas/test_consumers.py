@@ -23,9 +23,10 @@ from services.notify.domain.message import WebhookMessage, body
 from services.notify.domain.outbox import Outbox
 from services.notify.domain.rules import RULES
 from services.notify.domain.watch import Judge
-from services.scoring.domain.facts import KIND_OF_TYPE, facts_of
+from services.scoring.domain.facts import facts_of
+from services.scoring.domain.kinds import KIND_OF_TYPE
 from services.warehouse.domain.record import Ignored, Place, Row
-from services.warehouse.domain.target import FEED
+from services.warehouse.domain.target import feed_of
 from tests.schemas.golden import example, named, read, value
 
 CATALOGUE = named(MentoringEvent)
@@ -91,7 +92,7 @@ def test_scoring_finds_the_fact_that_the_retraction_names() -> None:
     ids=lambda given: given if isinstance(given, str) else "",
 )
 def test_the_warehouse_makes_a_row_of_it_or_says_why_not(topic: Topic, name: str) -> None:
-    target = FEED.targets[topic.name]
+    target = feed_of(0).targets[topic.name]
     no_row = {"clock.reached.v1": "clock", "clock.advanced.v1": "clock", "delivery.changed.v1": "delivery"}
 
     outcome = target.read(value(name), Place(partition=3, offset=42))

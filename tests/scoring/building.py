@@ -1,11 +1,11 @@
-"""Short ways to say events of one relationship, in days since the beginning."""
+"""Short ways to say events of one relationship, one per type, in days since the beginning."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
-from schemas import events as e
 from schemas import payloads as p
-from schemas.events import OfRelationship
+from schemas.events import EventRetracted, OfRelationship, type_of
 from schemas.primitives import Side, to_micros
 from services.scoring.domain.facts import Facts, facts_of, merged
 from services.scoring.domain.history import History, Row
@@ -16,6 +16,7 @@ KEY = "t/r"
 Absent = Literal["mentor", "mentee", "both"]
 SIDES: tuple[Side, ...] = ("mentor", "mentee")
 ABSENT: tuple[Absent, ...] = ("mentor", "mentee", "both")
+_MODELS: Mapping[str, Any] = {type_of(model): model for model in get_args(OfRelationship)}
 
 
 def at(days: float) -> datetime:
@@ -26,88 +27,196 @@ def micros(days: float) -> int:
     return to_micros(at(days))
 
 
-def _envelope(days: float, identity: str) -> dict[str, Any]:
-    when = at(days)
-    return {
-        "source": "/s",
-        "id": identity,
-        "time": when,
-        "recordedtime": when,
-        "tenant": "t",
-        "subject": "r",
-        "program": "p",
-        "partitionkey": KEY,
-    }
+def _event(kind: str, days: float, identity: str, data: p.Payload) -> OfRelationship:
+    type_, when = f"mentoring.{kind}.v1", at(days)
+    event: OfRelationship = _MODELS[type_](
+        source="/s",
+        id=identity,
+        type=type_,
+        time=when,
+        recordedtime=when,
+        tenant="t",
+        subject="r",
+        program="p",
+        partitionkey=KEY,
+        data=data,
+    )
+    return event
+
+
+# --- The relationship itself ---
 
 
 def started(days: float, cadence: float | None = None, identity: str = "start") -> OfRelationship:
     data = p.RelationshipStarted(mentors=("a",), mentees=("b",), cadence_days=cadence)
-    return e.RelationshipStarted(type="mentoring.relationship.started.v1", data=data, **_envelope(days, identity))
+    return _event("relationship.started", days, identity, data)
+
+
+def agreed(days: float) -> OfRelationship:
+    return _event("relationship.expectations_agreed", days, f"agreed-{days}", p.ExpectationsAgreed())
+
+
+def prepared(days: float, by: Side) -> OfRelationship:
+    data = p.PreparationCompleted(by=by, kind="briefing")
+    return _event("preparation.completed", days, f"ready-{by}-{days}", data)
+
+
+def paused(days: float, begin: float | None = None, until: float | None = None, name: str = "p") -> OfRelationship:
+    first, last = (None if day is None else at(day) for day in (begin, until))
+    data = p.RelationshipPaused(pause_id=name, from_=first, until=last, reason="leave")
+    return _event("relationship.paused", days, f"{name}-{days}", data)
+
+
+def resumed(days: float, name: str | None = None) -> OfRelationship:
+    return _event("relationship.resumed", days, f"on-{days}", p.RelationshipResumed(pause_id=name))
+
+
+def ended(days: float) -> OfRelationship:
+    data = p.RelationshipEnded(planned=True, reason_code="done", initiated_by="admin")
+    return _event("relationship.ended", days, "end", data)
+
+
+def erased(days: float) -> OfRelationship:
+    return _event("relationship.erased", days, f"erased-{days}", p.RelationshipErased())
+
+
+def retraction(days: float, target: OfRelationship, slot: str = "") -> EventRetracted:
+    data = p.EventRetracted(source=target.source, id=target.id, type=target.type, time=target.time, slot=slot)
+    return cast("EventRetracted", _event("event.retracted", days, f"no-{target.id}", data))
+
+
+# --- Sessions and messages ---
+
+
+def booked(days: float, session: str, starts: float, hours: float = 1) -> OfRelationship:
+    data = p.SessionScheduled(session_id=session, starts_at=at(starts), ends_at=at(starts + hours / 24))
+    return _event("session.scheduled", days, f"{session}-{days}", data)
+
+
+def moved(days: float, session: str, starts: float) -> OfRelationship:
+    data = p.SessionRescheduled(session_id=session, starts_at=at(starts), ends_at=at(starts + 0.1))
+    return _event("session.rescheduled", days, f"{session}-{days}-moved", data)
+
+
+def cancelled(days: float, session: str, notice: float | None = None) -> OfRelationship:
+    data = p.SessionCancelled(session_id=session, notice_hours=notice)
+    return _event("session.cancelled", days, f"{session}-off", data)
 
 
 def held(days: float, session: str = "", minutes: float | None = 60, **more: Any) -> OfRelationship:  # noqa: ANN401
     name = session or f"h{days}"
     data = p.SessionHeld(session_id=name, started_at=at(days), minutes=minutes, **more)
-    return e.SessionHeld(type="mentoring.session.held.v1", data=data, **_envelope(days, f"{name}-{days}-held"))
+    return _event("session.held", days, f"{name}-{days}-held", data)
 
 
 def missed(days: float, absent: Absent = "mentor", session: str = "", **more: Any) -> OfRelationship:  # noqa: ANN401
     name = session or f"m{days}"
-    data = p.SessionMissed(session_id=name, absent=absent, **more)
-    return e.SessionMissed(type="mentoring.session.missed.v1", data=data, **_envelope(days, f"{name}-missed"))
+    return _event("session.missed", days, f"{name}-missed", p.SessionMissed(session_id=name, absent=absent, **more))
 
 
-def cancelled(days: float, session: str, notice: float | None = None) -> OfRelationship:
-    data = p.SessionCancelled(session_id=session, notice_hours=notice)
-    return e.SessionCancelled(type="mentoring.session.cancelled.v1", data=data, **_envelope(days, f"{session}-off"))
+def joined(days: float, role: Side, session: str = "j") -> OfRelationship:
+    return _event("session.joined", days, f"{session}-{role}", p.SessionAttendance(session_id=session, role=role))
 
 
-def booked(days: float, session: str, starts: float, hours: float = 1) -> OfRelationship:
-    data = p.SessionScheduled(session_id=session, starts_at=at(starts), ends_at=at(starts + hours / 24))
-    return e.SessionScheduled(type="mentoring.session.scheduled.v1", data=data, **_envelope(days, f"{session}-{days}"))
+def left(days: float, role: Side, session: str = "j") -> OfRelationship:
+    return _event("session.left", days, f"{session}-{role}-left", p.SessionAttendance(session_id=session, role=role))
 
 
-def moved(days: float, session: str, starts: float) -> OfRelationship:
-    data = p.SessionRescheduled(session_id=session, starts_at=at(starts), ends_at=at(starts + 0.1))
-    envelope = _envelope(days, f"{session}-{days}-moved")
-    return e.SessionRescheduled(type="mentoring.session.rescheduled.v1", data=data, **envelope)
+def message(days: float, by: Side, reply_to: str | None = None) -> OfRelationship:
+    return _event("message.sent", days, f"{by}-{days}", p.MessageSent(channel="chat", by=by, reply_to=reply_to))
 
 
-def message(days: float, by: Side) -> OfRelationship:
-    data = p.MessageSent(channel="chat", by=by)
-    return e.MessageSent(type="mentoring.message.sent.v1", data=data, **_envelope(days, f"{by}-{days}"))
+# --- Goals ---
 
 
-def paused(days: float, begin: float | None = None, until: float | None = None, name: str = "p") -> OfRelationship:
-    data = p.RelationshipPaused(
-        pause_id=name,
-        from_=None if begin is None else at(begin),
-        until=None if until is None else at(until),
-        reason="leave",
-    )
-    return e.RelationshipPaused(type="mentoring.relationship.paused.v1", data=data, **_envelope(days, f"{name}-{days}"))
+def goal_set(days: float, goal: str = "g", smart: int | None = None) -> OfRelationship:
+    """`smart`: how many of the five flags are true."""
+    return _event("goal.set", days, f"{goal}-set-{days}", p.GoalSet(goal_id=goal, smart=_smart(smart)))
 
 
-def resumed(days: float, name: str | None = None) -> OfRelationship:
-    data = p.RelationshipResumed(pause_id=name)
-    return e.RelationshipResumed(type="mentoring.relationship.resumed.v1", data=data, **_envelope(days, f"on-{days}"))
+def goal_revised(days: float, goal: str = "g", smart: int | None = None) -> OfRelationship:
+    return _event("goal.revised", days, f"{goal}-revised-{days}", p.GoalRevised(goal_id=goal, smart=_smart(smart)))
 
 
-def ended(days: float) -> OfRelationship:
-    data = p.RelationshipEnded(planned=True, reason_code="done", initiated_by="admin")
-    return e.RelationshipEnded(type="mentoring.relationship.ended.v1", data=data, **_envelope(days, "end"))
+def goal_progressed(days: float, percent: float, goal: str = "g") -> OfRelationship:
+    return _event("goal.progressed", days, f"{goal}-on-{days}", p.GoalProgressed(goal_id=goal, percent=percent))
 
 
-def retraction(days: float, target: OfRelationship, slot: str = "") -> e.EventRetracted:
-    data = p.EventRetracted(source=target.source, id=target.id, type=target.type, time=target.time, slot=slot)
-    envelope = _envelope(days, f"no-{target.id}")
-    return e.EventRetracted(type="mentoring.event.retracted.v1", data=data, **envelope)
+def goal_achieved(days: float, goal: str = "g") -> OfRelationship:
+    return _event("goal.achieved", days, f"{goal}-done-{days}", p.GoalChanged(goal_id=goal))
 
 
-def reflection(days: float) -> OfRelationship:
-    """Of a type that is not scored yet."""
-    data = p.GrowthRecorded(by="mentee")
-    return e.ReflectionRecorded(type="mentoring.reflection.recorded.v1", data=data, **_envelope(days, f"think-{days}"))
+def goal_missed(days: float, goal: str = "g") -> OfRelationship:
+    return _event("goal.missed", days, f"{goal}-missed-{days}", p.GoalChanged(goal_id=goal))
+
+
+def goal_abandoned(days: float, goal: str = "g") -> OfRelationship:
+    return _event("goal.abandoned", days, f"{goal}-off-{days}", p.GoalChanged(goal_id=goal))
+
+
+def celebrated(days: float, goal: str | None = None, by: p.Actor = "system") -> OfRelationship:
+    return _event("milestone.celebrated", days, f"party-{days}", p.MilestoneCelebrated(goal_id=goal, by=by))
+
+
+# --- What people say of it, and what they need ---
+
+
+def feedback(days: float, by: Side, rating: float, best: float = 5) -> OfRelationship:
+    data = p.FeedbackGiven(by=by, rating=rating, scale_max=best, about="session")
+    return _event("feedback.given", days, f"rated-{by}-{days}", data)
+
+
+def checkin(days: float, by: Side, rating: int | None = None) -> OfRelationship:
+    return _event("checkin.answered", days, f"asked-{by}-{days}", p.CheckinAnswered(by=by, rating=rating))
+
+
+def fit(days: float, by: Side, how: Literal["good", "undecided", "not_good"]) -> OfRelationship:
+    return _event("fit.rated", days, f"fit-{by}-{days}", p.FitRated(by=by, fit=how))
+
+
+def pulse(days: float, rating: int, by: Side = "mentee") -> OfRelationship:
+    return _event("pulse.answered", days, f"pulse-{by}-{days}", p.PulseAnswered(by=by, rating=rating))
+
+
+def requested(
+    days: float, request: str = "q", priority: Literal["immediate", "normal"] = "immediate"
+) -> OfRelationship:
+    data = p.SupportRequested(request_id=request, priority=priority, topic="conflict")
+    return _event("support.requested", days, f"{request}-{days}", data)
+
+
+def resolved(days: float, request: str = "q") -> OfRelationship:
+    return _event("support.resolved", days, f"{request}-{days}-resolved", p.SupportResolved(request_id=request))
+
+
+# --- Growth ---
+
+
+def reflection(days: float, by: Side = "mentee") -> OfRelationship:
+    return _event("reflection.recorded", days, f"think-{by}-{days}", p.GrowthRecorded(by=by))
+
+
+def skill(days: float, by: Side = "mentee", before: int = 2, after: int = 3) -> OfRelationship:
+    data = p.SkillAssessed(by=by, skill="planning", before=before, after=after)
+    return _event("skill.assessed", days, f"skill-{by}-{days}", data)
+
+
+def introduction(days: float, by: Side = "mentor") -> OfRelationship:
+    return _event("introduction.made", days, f"met-{by}-{days}", p.GrowthRecorded(by=by))
+
+
+def resource(days: float, by: Side = "mentor") -> OfRelationship:
+    return _event("resource.shared", days, f"shared-{by}-{days}", p.GrowthRecorded(by=by))
+
+
+def _smart(count: int | None) -> p.Smart | None:
+    if count is None:
+        return None
+    flags = {name: number < count for number, name in enumerate(p.Smart.model_fields)}
+    return p.Smart(**flags)
+
+
+# --- What is known of them ---
 
 
 def facts(*events: OfRelationship) -> Facts:

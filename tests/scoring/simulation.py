@@ -1,32 +1,41 @@
-"""A broker in memory and workers that may die between any two writes. Everything but the crashes is the real domain."""
+"""A broker in memory, workers that may die between any two writes, and heals that race with them and die as well.
+Everything but the crashes is the real domain."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from random import Random
+from typing import NamedTuple
 
+from schemas.events import OfRelationship
 from schemas.primitives import to_micros
 from services.scoring.domain import steps
+from services.scoring.domain.account import Account
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.changelog import Entry, Recovery
-from services.scoring.domain.history import Row
-from services.scoring.domain.partition import Emission, Partition
-from services.scoring.domain.profiles import Programmes
+from services.scoring.domain.healing import Mark, healed_entry, healing, is_within_reach
+from services.scoring.domain.partition import Partition
+from services.scoring.domain.told_programmes import remembered
 from tests.scoring.random_logs import ORIGIN, TICK, Log
+from tests.scoring.readers import Told, statements, table
 
-CRASH = 0.3
+Write = Told | Entry
 
-Crash = tuple[int, float, bool]
-"""At which phase, after which share of its writes, and whether the rest of them lands later."""
+
+class Crash(NamedTuple):
+    """In which phase, after which share of its writes, and whether the rest of them lands later."""
+
+    phase: int
+    share: float
+    lands: bool
 
 
 @dataclass
 class Broker:
     log: list[steps.Record] = field(default_factory=list)
-    scores: list[Emission] = field(default_factory=list)
+    scores: list[Told] = field(default_factory=list)
     changelog: list[Entry] = field(default_factory=list)
-    generations: int = 0
+    writers: int = 0
 
-    def write(self, write: steps.Write) -> None:
+    def write(self, write: Write) -> None:
         if isinstance(write, Entry):
             self.changelog.append(write)
         else:
@@ -44,15 +53,22 @@ class Broker:
             recovery.add(entry.key, entry.value)
         return recovery.finish()
 
+    def next_writer(self) -> int:
+        """Another number for every worker and every heal."""
+        self.writers += 1
+        return self.writers
+
 
 @dataclass
 class Play:
-    """Feeds a log to workers that crash. `late` are writes of the dead that are still under way."""
+    """Feeds a log to workers that crash. `late` are writes of the dead that are still under way; `heal` is one that
+    has begun and is not through."""
 
     events: Log
     broker: Broker = field(default_factory=Broker)
     worker: steps.Generation | None = None
-    late: list[steps.Write] = field(default_factory=list)
+    late: list[Write] = field(default_factory=list)
+    heal: Iterator[Sequence[Write]] | None = None
 
     def feed(self, count: int) -> None:
         at = len(self.broker.log)
@@ -64,7 +80,7 @@ class Play:
         following = worker.partition.offset + 1
         records = self.broker.log[following : following + count]
         if records:
-            self._step(worker.run(records), crash)
+            self._work(worker.run(records), crash)
 
     def tick(self, ahead: int, crash: Crash | None = None) -> None:
         """The wall clock never runs ahead of what the next record was recorded at."""
@@ -73,7 +89,7 @@ class Play:
             return
         following = self.events[len(self.broker.log) :]
         limit = to_micros(following[0][1].recordedtime) if following else 2**62
-        self._step(worker.tick(min(max(worker.partition.clock, ORIGIN) + ahead, limit)), crash)
+        self._work(worker.tick(min(max(worker.partition.clock, ORIGIN) + ahead, limit)), crash)
 
     def restart(self, crash: Crash | None = None) -> None:
         self.worker = None
@@ -84,90 +100,87 @@ class Play:
             self.broker.write(write)
         self.late = []
 
+    def compact(self) -> None:
+        """Nothing is compacted while it is under way."""
+        self.land()
+        self.broker.compact()
+
+    def begin_heal(self) -> None:
+        """When a heal begins, nothing of one that died is under way any more."""
+        self.land()
+        self.heal = healed(self.broker)
+
+    def go_on_healing(self, steps_: int, crash: Crash | None = None) -> None:
+        """So many of its steps. A crash ends it in the middle of the next one that writes."""
+        for _ in range(steps_):
+            phase = None if self.heal is None else next(self.heal, None)
+            if phase is None:
+                self.heal = None
+                return
+            if crash and phase:
+                self._break_off(phase, crash)
+                self.heal = None
+                return
+            for write in phase:
+                self.broker.write(write)
+
     def alive(self, crash: Crash | None = None) -> steps.Generation:
         while self.worker is None:
             recovery = self.broker.recovered()
-            self.broker.generations += 1
-            partition = Partition(Programmes(), recovery.states, recovery.watermark)
-            self.worker = steps.Generation(self.broker.generations, partition, recovery.generations)
+            partition = Partition(remembered(recovery.told), recovery.states, recovery.watermark)
+            self.worker = steps.Generation(self.broker.next_writer(), partition, recovery.generations)
             if recovery.watermark.clock_next > recovery.watermark.clock:
-                self._step(self.worker.resume(recovery.watermark.clock_next), crash)
+                self._work(self.worker.resume(recovery.watermark.clock_next), crash)
             crash = None
         return self.worker
 
     def finish(self) -> Partition:
+        """The log read to its end, nothing under way any more, and a worker that has just recovered."""
         self.feed(len(self.events))
         self.run(10**9)
         self.tick(3 * DAY + 4 * TICK)
+        self.go_on_healing(10**9)
         self.land()
         self.worker = None
         return self.alive().partition
 
-    def _step(self, phases: Iterator[steps.Phase], crash: Crash | None) -> None:
-        for number, phase in enumerate(phases):
-            if crash and number == crash[0]:
-                cut = int(crash[1] * (len(phase) + 1))
-                for write in phase[:cut]:
-                    self.broker.write(write)
-                if crash[2]:
-                    self.late += phase[cut:]
+    def _work(self, phases: Iterable[steps.Phase], crash: Crash | None) -> None:
+        for number, writes in enumerate(filter(None, phases)):
+            phase = [write if isinstance(write, Entry) else Told(write) for write in writes]
+            if crash and number == crash.phase:
+                self._break_off(phase, crash)
                 self.worker = None
                 return
             for write in phase:
                 self.broker.write(write)
 
-
-def table(scores: list[Emission]) -> dict[tuple[str, int], Row]:
-    """What the warehouse holds: of each instant the row with the greatest position, of equal ones the last."""
-    kept: dict[tuple[str, int], Emission] = {}
-    for emission in scores:
-        known = kept.get((emission.relationship, emission.as_of))
-        if known is None or emission.position >= known.position:
-            kept[emission.relationship, emission.as_of] = emission
-    return {key: emission.row for key, emission in kept.items() if emission.row is not None}
+    def _break_off(self, phase: Sequence[Write], crash: Crash) -> None:
+        cut = int(crash.share * (len(phase) + 1))
+        for write in phase[:cut]:
+            self.broker.write(write)
+        if crash.lands:
+            self.late += phase[cut:]
 
 
-def newest_told(scores: list[Emission]) -> dict[str, tuple[int, Row | None]]:
-    """What notify shows: of each pair the last `score.changed` with the greatest position and instant."""
-    deciding: dict[str, Emission] = {}
-    for emission in scores:
-        known = deciding.get(emission.relationship)
-        if emission.changed and (known is None or emission[3:1:-1] >= known[3:1:-1]):
-            deciding[emission.relationship] = emission
-    return {name: (emission.as_of, emission.row) for name, emission in deciding.items()}
+def healed(broker: Broker) -> Iterator[Sequence[Write]]:
+    """A heal, step by step, so that a worker may go on in between: it reads how far the partition is, then (the sink
+    has caught up) table and log, tells relationship by relationship, and stores that it did."""
+    recovery = broker.recovered()
+    mark = Mark(recovery.watermark.offset, recovery.watermark.clock, remembered(recovery.told))
+    yield []
+    stored = table(broker.scores)
+    for name, state in sorted(recovery.states.items()):
+        if not state.is_stale(mark.clock) or not is_within_reach(state, mark):
+            continue
+        known = statements(stored, name, mark.clock)
+        found = healing(name, _account(broker, name, mark.position), known, mark)
+        yield [Told(emission, heal=True) for emission in found.emissions]
+        yield [healed_entry(name, found.state, broker.next_writer())]
 
 
-def live(play: Play, rng: Random) -> Partition:
-    """Feeds, runs, ticks, crashes, restarts, lands late writes and compacts at random until the log is through."""
-    fed = 0
-    while fed < len(play.events):
-        count = rng.choice([1, 1, 2, 5, 12, 30])
-        play.feed(count)
-        fed += count
-        if rng.random() < 0.3:
-            play.run(30)
-            play.tick(rng.choice([3, 12, 40, 100]) * TICK, _crash(rng))
-        for _ in range(rng.randint(0, 3)):
-            _act(play, rng)
-        if rng.random() < 0.1:
-            play.land()
-            play.broker.compact()
-    return play.finish()
-
-
-def _act(play: Play, rng: Random) -> None:
-    match rng.randint(0, 4):
-        case 0:
-            play.run(rng.choice([1, 2, 4, 30]), _crash(rng))
-        case 1:
-            play.run(30, _crash(rng))
-        case 2:
-            play.tick(rng.choice([0, 1, 5, 12, 40, 100]) * TICK, _crash(rng))
-        case 3:
-            play.restart(_crash(rng))
-        case _:
-            play.land()
-
-
-def _crash(rng: Random) -> Crash | None:
-    return (rng.randint(0, 3), rng.random(), rng.random() < 0.5) if rng.random() < CRASH else None
+def _account(broker: Broker, name: str, upto: int) -> Account:
+    account = Account()
+    for offset, key, event in broker.log[: upto + 1]:
+        if key == name and isinstance(event, OfRelationship):
+            account.add(event, offset)
+    return account

@@ -1,17 +1,58 @@
 """What is no event is refused with its bytes and a reason, and a whole bad deploy stops."""
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from schemas.events import to_json
+from schemas.events import EVENT_TYPES, MENTORING_EVENT, to_json
 from services.runtime.breaker import BadDeployError, Breaker
-from services.scoring.flow.decoding import decoded
+from services.scoring.flow.decoding import Refusal, decoded, event_of
 from tests.scoring.building import held
+
+EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
+STRANGE: tuple[Any, ...] = (None, "", "x@y", 0, -1, 1e400, True, [], {}, "2026-01-09T08:12:41", "1970-01-01T00:00:00Z")
 
 
 def _fetched(*values: bytes | None) -> list[SimpleNamespace]:
     return [SimpleNamespace(topic="log", partition=2, offset=7 + n, value=value) for n, value in enumerate(values)]
+
+
+def _spoilt(event: dict[str, Any]) -> Iterator[bytes]:
+    """The event, then without each of its attributes, with something strange in place of each, and with one more."""
+    yield json.dumps(event).encode()
+    yield json.dumps(event | {"more": 1}).encode()
+    names = [(level, name) for level in (event, event["data"]) for name in level]
+    for place, name in names:
+        kept = place.pop(name)
+        yield json.dumps(event).encode()
+        for strange in STRANGE:
+            place[name] = strange
+            yield json.dumps(event).encode()
+        place[name] = kept
+
+
+def _is_of_the_catalogue(value: bytes) -> bool:
+    try:
+        MENTORING_EVENT.validate_json(value)
+    except ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("type_", EVENT_TYPES)
+def test_what_the_catalogue_refuses_is_refused_and_nothing_else(type_: str) -> None:
+    example = json.loads((EXAMPLES / f"{type_.removeprefix('mentoring.')}.json").read_bytes())
+
+    for value in _spoilt(example):
+        event = event_of(value)
+
+        misplaced = isinstance(event, Refusal) and event.path == "partitionkey"
+        assert misplaced or isinstance(event, Refusal) != _is_of_the_catalogue(value), value
 
 
 def test_every_record_counts_as_read_and_only_events_are_applied() -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from services.scoring.domain import kernel
+from services.scoring.domain.kernel import arithmetic as kernel
 from tests.scoring.building import held, message, paused, resumed, row, started
 
 

@@ -1,7 +1,6 @@
 """A migrated ClickHouse for the tests of the warehouse, and the topics of one test with a sink on them."""
 
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -29,6 +28,7 @@ from services.warehouse.flow.sink import Sink
 from services.warehouse.flow.store import Store
 from services.warehouse.service import group_reader
 from services.warehouse.settings import WarehouseSettings
+from tests.receiver import eventually
 from tests.warehouse.run_service import feed
 
 PARTITIONS = 2
@@ -64,14 +64,22 @@ class Running:
         except Exception as failure:  # noqa: BLE001 (the test looks at it)
             self.failure = failure
 
+    def until(self, holds: Callable[[], object], what: str) -> None:
+        """Returns as soon as it holds. Raises what ended the loop before."""
+        eventually(lambda: self.failure is not None or holds(), what=what)
+        if self.failure is not None:
+            raise self.failure
+
 
 @dataclass
 class Warehouse:
-    """Topics of one test, and one tenant of its own."""
+    """Topics of one test, and one tenant of its own. `asker` looks at what the group has committed, as no member."""
 
     settings: WarehouseSettings
     feed: Feed
     clickhouse: ClickHouse
+    producer: Producer
+    asker: Reader
 
     @property
     def tenant(self) -> str:
@@ -84,9 +92,8 @@ class Warehouse:
         self.write_bytes(kind, [to_json(event) for event in events], partition)
 
     def write_bytes(self, kind: str, values: list[bytes | None], partition: int = 0) -> None:
-        with closing(Producer(self.settings)) as producer:
-            for sent in [producer.send(self.topic(kind), b"key", value, partition=partition) for value in values]:
-                sent.get(10)
+        for sent in [self.producer.send(self.topic(kind), b"key", value, partition=partition) for value in values]:
+            sent.get(30)
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         """`{tenant}` stands for the tenant of the test."""
@@ -114,35 +121,30 @@ class Warehouse:
             yield found
         finally:
             stop.set()
-            thread.join(20)
+            thread.join(60)
             reader.close()
 
     def store_all(self) -> list[tuple[int, int]]:
         """Runs a sink until everything that is on the topics is committed; returns the ranges it handled."""
         with self.running() as running:
-            eventually(lambda: running.failure is not None or self.is_committed())
+            running.until(self.is_committed, "the commit of everything")
         if running.failure:
             raise running.failure
         return running.sink.ranges
 
+    def recompute(self) -> None:
+        """The derived tables, as a sink does it when it has stored something."""
+        Derived(self.clickhouse, 0, threading.Event()).recompute_if_due()
+
     def is_committed(self) -> bool:
-        with closing(Reader(self.settings, self.feed.group)) as reader:
-            ends = reader.end_offsets([Partition(t, n) for t in self.feed.targets for n in range(PARTITIONS)])
-            done = {p: found.offset for p in ends if (found := reader.committed(p))}
+        ends = self.asker.end_offsets([Partition(t, n) for t in self.feed.targets for n in range(PARTITIONS)])
+        done = {p: found.offset for p in ends if (found := self.asker.committed(p))}
         # The last thing on a topic of transactions is a marker, which nobody reads.
         markers = {p: 1 if p.topic == self.topic("alerts") else 0 for p in ends}
         return all(done.get(p, 0) >= end - markers[p] for p, end in ends.items())
 
     def committed(self, kind: str) -> Committed | None:
-        with closing(Reader(self.settings, self.feed.group)) as reader:
-            return reader.committed(Partition(self.topic(kind), 0))
-
-
-def eventually(predicate: Callable[[], object], seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not predicate():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
+        return self.asker.committed(Partition(self.topic(kind), 0))
 
 
 @pytest.fixture(scope="session")
@@ -166,5 +168,9 @@ def warehouse(local_kafka: LocalKafka, warehouse_server: LocalClickHouse) -> Ite
     found = feed(f"warehouse-{uuid.uuid4().hex[:8]}")
     options = {"num_partitions": PARTITIONS, "replication_factor": 1, "configs": {}}
     create_topics(settings, dict.fromkeys(found.targets, options))
-    with closing(ClickHouse(settings)) as clickhouse:
-        yield Warehouse(settings, found, clickhouse)
+    with (
+        closing(ClickHouse(settings)) as clickhouse,
+        closing(Producer(settings)) as producer,
+        closing(Reader(settings, found.group)) as asker,
+    ):
+        yield Warehouse(settings, found, clickhouse, producer, asker)

@@ -8,7 +8,7 @@ import pytest
 from deploy.local.clickhouse import LocalClickHouse
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.flow.migrator import SchemaError, wait_for_schema
-from tests.warehouse.conftest import Warehouse, eventually
+from tests.warehouse.conftest import Warehouse
 from tests.warehouse.samples import NOON, held
 
 HOUR = timedelta(hours=1)
@@ -19,15 +19,15 @@ def test_while_clickhouse_is_away_the_sink_waits_and_says_so_and_afterwards_ever
 ) -> None:
     with warehouse.running() as running:
         warehouse.write("events", *(held(NOON + n * HOUR, tenant=warehouse.tenant) for n in range(5)))
-        eventually(warehouse.is_committed)
+        running.until(warehouse.is_committed, "the first rows")
         warehouse_server.stop()
         try:
             warehouse.write("events", *(held(NOON + n * HOUR, tenant=warehouse.tenant) for n in range(5, 25)))
-            eventually(lambda: running.health.condition.state == "degraded")
+            running.until(lambda: running.health.condition.state == "degraded", "the word that ClickHouse is away")
         finally:
             warehouse_server.start()
-        eventually(warehouse.is_committed, 120)
-        eventually(lambda: running.health.condition.state == "ready")
+        running.until(warehouse.is_committed, "the other rows")
+        running.until(lambda: running.health.condition.state == "ready", "the word that all is well")
 
     assert running.failure is None
     assert warehouse.count("mentoring.events") == 25
@@ -43,7 +43,7 @@ def test_a_server_killed_while_rows_arrive_has_each_once_when_it_is_back(
             if n == 6:
                 warehouse_server.kill()
                 warehouse_server.start()
-        eventually(warehouse.is_committed, 120)
+        running.until(warehouse.is_committed, "all rows")
 
     assert running.failure is None
     assert warehouse.count("mentoring.events") == 300

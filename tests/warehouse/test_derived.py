@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from schemas.scores import ScoreRow
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.flow.derived import Derived
-from tests.warehouse.conftest import Warehouse, eventually
+from tests.warehouse.conftest import Warehouse
 from tests.warehouse.samples import alert, band, changed, corrected, held, row, score
 
 BEGIN = datetime(2024, 2, 20, tzinfo=UTC)
@@ -61,7 +61,7 @@ def test_a_programmes_days_are_those_of_a_recount(warehouse: Warehouse) -> None:
         warehouse.write("alerts", *(alert(at, f"pair-{n}", warehouse.tenant) for n, at in enumerate(fired)))
         warehouse.write("alerts", alert(fired[0], "pair-0", warehouse.tenant, transition="resolved"))
         expected = recount(history, sessions, fired)
-        eventually(lambda: days_of(warehouse) == expected)
+        running.until(lambda: days_of(warehouse) == expected, "every day")
 
     assert running.failure is None
     assert len(expected) == DAYS
@@ -76,7 +76,7 @@ def test_the_state_of_a_relationship_is_its_newest_row_that_stands(warehouse: Wa
         gone = [history.say("pair-3", at, row(deleted=True)) for pair, at in list(history.valid) if pair == "pair-3"]
         warehouse.write("scores", *(corrected(said, "pair-3", warehouse.tenant) for said in gone))
         expected = {pair: (said.as_of, said.score.health) for pair, said in history.newest().items() if said.score}
-        eventually(lambda: states_of(warehouse) == expected)
+        running.until(lambda: states_of(warehouse) == expected, "every state")
 
     assert running.failure is None
     assert "pair-3" not in expected
@@ -91,7 +91,7 @@ def test_what_a_crash_left_uncomputed_is_computed_at_the_next_start(warehouse: W
         dies = Derived(clickhouse, 0.1, stopped)
         with warehouse.running() as running:
             running.sink._derived = dies
-            eventually(warehouse.is_committed)
+            running.until(warehouse.is_committed, "the commit")
         assert states_of(warehouse) == {}
 
         Derived(clickhouse, 0.1, threading.Event()).recompute_if_due()
@@ -104,8 +104,8 @@ def test_the_very_first_record_of_the_log_has_a_state(warehouse: Warehouse) -> N
     """Position 0 is a position, not the absence of one."""
     warehouse.write("scores", changed(row(BEGIN, position=0), "pair-0", warehouse.tenant))
 
-    with warehouse.running():
-        eventually(lambda: states_of(warehouse))
+    with warehouse.running() as running:
+        running.until(lambda: states_of(warehouse), "the state")
 
     assert list(states_of(warehouse)) == ["pair-0"]
 

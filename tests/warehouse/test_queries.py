@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
 from services.warehouse.catalogue import queries
-from tests.warehouse.conftest import READER_PASSWORD, Warehouse, eventually
+from tests.warehouse.conftest import READER_PASSWORD, Warehouse
 from tests.warehouse.samples import NOON, alert, changed, held, row, score
 
 DAY = timedelta(days=1)
@@ -29,9 +29,8 @@ def told(warehouse: Warehouse) -> Warehouse:
     )
     warehouse.write("events", held(tenant=tenant))
     warehouse.write("alerts", alert(NOON + DAY, tenant=tenant))
-    with warehouse.running():
-        eventually(lambda: warehouse.count("mentoring.program_daily") == 2 and answer(warehouse, "timeline", "r-1")[2:])
-        eventually(lambda: warehouse.count("mentoring.relationship_state") == 2)
+    warehouse.store_all()
+    warehouse.recompute()
     return warehouse
 
 

@@ -75,10 +75,10 @@ class Judge:
         return replace(watch, window=replaced(watch.window, row(new)))
 
     def changed(self, watch: Watch, new: ScoreRow, clock: Instant | None) -> tuple[Watch, list[Happened]]:
-        """Decides, if the row is above the one that decided last (in mode heal: not below its position).
+        """Decides, if the row is above the one that decided last (in mode heal: not below its position, nor overtaken).
         `clock`: up to which instant the partition's deadlines have taken effect."""
         mark = Mark(new.position, new.as_of)
-        if not _decides(watch.mark, mark, new):
+        if not _decides(watch, mark, new):
             return self.corrected(watch, new), []
         # 1. What was due before takes effect on what was known before.
         watch, before = self.until(watch, new.as_of)
@@ -125,5 +125,13 @@ def _explained(watch: Watch) -> Watch:
     return watch if watch.due is not None else replace(watch, shown=None)
 
 
-def _decides(last: Mark | None, mark: Mark, new: ScoreRow) -> bool:
-    return last is None or mark > last or (new.mode == "heal" and mark.position >= last.position)
+def _decides(watch: Watch, mark: Mark, new: ScoreRow) -> bool:
+    last = watch.mark
+    if last is None or mark > last:
+        return True
+    return new.mode == "heal" and mark.position >= last.position and not _is_overtaken(watch, new)
+
+
+def _is_overtaken(watch: Watch, new: ScoreRow) -> bool:
+    """Rows beyond its own that should not have been, a heal deletes first. One that stands was told since it began."""
+    return any(row.values is not None and row.as_of > new.as_of for row in watch.window)

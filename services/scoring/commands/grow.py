@@ -48,8 +48,6 @@ def _report(growth: Growth, partitions: int, grown: Grown) -> None:
     old, new = growth.old.names, growth.new.names
     click.echo(f"{new.events}: {partitions} partitions, {grown.records} records, in the order of {old.events}")
     click.echo(f"{new.state}: {grown.relationships} relationships, rebuilt from it and equal to those of {old.state}")
-    if grown.kept:
-        click.echo(f"{grown.kept} of them keep facts that the log has lost")
     click.echo(f"the topics of epoch {old.epoch} are sealed; delete them when you are sure")
     click.echo(f"now set RAPPORT_LOG_EPOCH={new.epoch} for every service and command, and start the services")
 

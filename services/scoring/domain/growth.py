@@ -3,13 +3,13 @@
 The new number is a multiple of the old one. Then every new partition holds relationships of one old partition only, in
 their order, and its clock is that of the old one: nothing has to be told again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
 from services.scoring.domain import memory
 from services.scoring.domain.account import Account
-from services.scoring.domain.facts import Fact, Facts, Key, merged
+from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.partition import Watermark
 from services.scoring.domain.state import State
 
@@ -32,30 +32,21 @@ class Split(NamedTuple):
         return range(number, self.new, self.old)
 
 
-class Regrown(NamedTuple):
-    """`whole`: the log holds every fact of the state; else the state keeps those that the log has lost."""
+class Differs(NamedTuple):
+    """So many facts are on the log only, or in the state only: neither can be left behind."""
 
-    state: State
-    whole: bool
-
-
-class Hole(NamedTuple):
-    """The log says what the state does not know: it must not be carried over."""
-
-    facts: int
+    log_only: int
+    state_only: int
 
 
-def regrown(old: State, account: Account) -> Regrown | Hole:
+def regrown(old: State, account: Account) -> State | Differs:
     """The state as the new log makes it. How far its rows are out, and which of them wait for a heal, stays: all that
     was told stays told. The old positions are below every new one."""
     read = memory.trimmed(account.facts)
-    both = memory.trimmed(merged(old.facts, read))
-    known, said = _anywhere(old.facts), _anywhere(both)
-    if known != said:
-        return Hole(sum(known.get(key) != fact for key, fact in said.items()))
-    whole = _anywhere(read) == known
-    facts: Facts = read if whole else both
-    return Regrown(replace(old, facts=facts, position=max(old.position, account.position)), whole)
+    said, known = set(_anywhere(read)), set(_anywhere(old.facts))
+    if said != known:
+        return Differs(len(said - known), len(known - said))
+    return replace(old, facts=read, position=max(old.position, account.position))
 
 
 def carried(watermark: Watermark, offset: int) -> Watermark:
@@ -68,6 +59,7 @@ def is_finished(watermark: Watermark) -> bool:
     return watermark.clock_next <= watermark.clock
 
 
-def _anywhere(facts: Facts) -> Mapping[Key, Fact]:
+def _anywhere(facts: Facts) -> Iterator[tuple[Key, Fact]]:
     """The facts wherever they are on the log; a mark without its fact is nowhere on any."""
-    return {key: fact._replace(position=min(fact.position, 0)) for key, fact in facts.items()}
+    for key, fact in facts.items():
+        yield key, fact._replace(position=min(fact.position, 0))

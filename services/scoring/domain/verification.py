@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -63,10 +63,8 @@ class Verdict:
     def add(self, relationship: str, true: Mapping[int, Statement], stored: Mapping[int, Statement]) -> None:
         self.rows += len(true)
         self.stored_rows += len(stored)
-        for line in _lines(relationship, true):
-            self._true.update(line)
-        for line in _lines(relationship, stored):
-            self._stored.update(line)
+        self._true.update(digest(relationship, true))
+        self._stored.update(digest(relationship, stored))
         if self.first_difference is None:
             self.first_difference = _difference(relationship, true, stored)
 
@@ -100,9 +98,20 @@ def statement(row: Row) -> Statement:
     )
 
 
-def _lines(relationship: str, statements: Mapping[int, Statement]) -> Iterable[bytes]:
+def digest(relationship: str, statements: Mapping[int, Statement]) -> bytes:
+    """Of the rows of one relationship; empty where it has none."""
+    found = hashlib.sha256()
     for as_of in sorted(statements):
-        yield json.dumps([relationship, as_of, *statements[as_of]], separators=(",", ":")).encode() + b"\n"
+        found.update(json.dumps([relationship, as_of, *statements[as_of]], separators=(",", ":")).encode() + b"\n")
+    return found.digest() if statements else b""
+
+
+def combined(digests: Mapping[str, bytes]) -> str:
+    """The hash of a verdict on these relationships, in whatever order they were computed."""
+    found = hashlib.sha256()
+    for relationship in sorted(digests):
+        found.update(digests[relationship])
+    return found.hexdigest()
 
 
 def _difference(relationship: str, true: Mapping[int, Statement], stored: Mapping[int, Statement]) -> str | None:

@@ -35,5 +35,6 @@ def _behind(reader: Reader, ends: Mapping[Partition, int]) -> int:
     behind = 0
     for partition, end in ends.items():
         committed = reader.committed(partition)
-        behind += end - (committed.offset if committed else 0)
+        # While it is told on, one partition may be stored beyond its end of then: that makes up for no other.
+        behind += max(0, end - (committed.offset if committed else 0))
     return behind

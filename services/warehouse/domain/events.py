@@ -4,6 +4,7 @@ from pydantic import ValidationError
 
 from schemas import payloads as p
 from schemas.events import MENTORING_EVENT, OfRelationship
+from schemas.topics import position
 from services.warehouse.domain.record import Ignored, Outcome, Place, Row, event_id, micros, month, refusal
 
 TABLE = "mentoring.events"
@@ -66,9 +67,9 @@ def _values(event: OfRelationship, place: Place) -> tuple[object, ...]:
         (*data.mentors, *data.mentees) if isinstance(data, p.RelationshipStarted) else (),
         data.model_dump_json(exclude_none=True),
         event.correlationid or "",
-        # Log epoch 0: the position is the offset, and it grows within a relationship, which has one partition.
-        place.offset,
-        FIRST_WINS - place.offset,
+        # It grows within a relationship, which has one partition.
+        position(place.epoch, place.offset),
+        FIRST_WINS - position(place.epoch, place.offset),
         place.partition,
         place.offset,
     )

@@ -18,10 +18,11 @@ _NAME = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in its topic a record stands."""
+    """Where in its topic a record stands, in this epoch of the log."""
 
     partition: int
     offset: int
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)

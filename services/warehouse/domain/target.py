@@ -26,10 +26,13 @@ ALERT_LOG = Target(alerts.TABLE, alerts.COLUMNS, alerts.alert_row, plain=False)
 
 @dataclass(frozen=True)
 class Feed:
-    """Which topics are read, by which consumer group, and which table each goes into."""
+    """Which topics are read, by which consumer group, and which table each goes into; of which epoch of the log."""
 
     group: str
     targets: Mapping[str, Target]
+    epoch: int = 0
 
 
-FEED = Feed("rapport-warehouse", {EVENTS.name: EVENT_LOG, SCORES.name: SCORE_HISTORY, ALERTS.name: ALERT_LOG})
+def feed_of(epoch: int) -> Feed:
+    targets = {EVENTS: EVENT_LOG, SCORES: SCORE_HISTORY, ALERTS: ALERT_LOG}
+    return Feed("rapport-warehouse", {topic.at(epoch): target for topic, target in targets.items()}, epoch)

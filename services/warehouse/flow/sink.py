@@ -81,7 +81,7 @@ class Sink:
 
     def _outcomes(self, batch: Batch, target: Target) -> Iterator[tuple[int, Outcome]]:
         for record in batch.records:
-            place = Place(record.partition, record.offset)
+            place = Place(record.partition, record.offset, self._feed.epoch)
             outcome = NO_VALUE if record.value is None else target.read(record.value, place)
             self._store.judged(outcome)
             yield record.offset, outcome

@@ -35,7 +35,7 @@ SPREAD = 0.8
 SPREAD_WEIGHT = 4.0
 """nu: how many gaps that expectation is worth."""
 LEAST_SILENCE_DAYS = 0.5
-LONGEST_SILENCE = 100.0
+LONGEST_SILENCE = 600.0
 """ln of the longest silence in usual gaps: what takes longer does not happen, and must not overflow."""
 STALLED_REVIEWS = 2.0
 """A goal is stalled when nothing changed for so many review periods."""

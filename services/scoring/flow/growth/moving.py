@@ -15,14 +15,10 @@ from services.scoring.flow.growth.states import entries_of, of_child, read_log, 
 
 @dataclass(frozen=True)
 class Grown:
-    """`kept`: relationships whose states hold facts that the log has lost."""
+    """What the new log holds."""
 
-    records: int = 0
-    relationships: int = 0
-    kept: int = 0
-
-    def __add__(self, other: "Grown") -> "Grown":
-        return Grown(self.records + other.records, self.relationships + other.relationships, self.kept + other.kept)
+    records: int
+    relationships: int
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ class Move:
         """Raises NotGrownError where a new partition is not what was copied, KafkaError."""
         names = self.growth.new.names
         passed = self.told("rebuilding the states", sum(digest.count for digest in due.values()))
-        grown = Grown()
+        relationships = 0
         for child, digest in due.items():
             found = read_log(self.settings, names, child, passed)
             if found.digest.value != digest.value:
@@ -64,5 +60,5 @@ class Move:
             old = recovered[child % self.split.old]
             states = regrown_states(of_child(old.states, child, self.split.new), found)
             write_states(self.settings, names, child, entries_of(old, states, digest.count))
-            grown += Grown(digest.count, len(states), sum(not state.whole for state in states.values()))
-        return grown
+            relationships += len(states)
+        return Grown(sum(digest.count for digest in due.values()), relationships)

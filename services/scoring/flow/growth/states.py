@@ -12,7 +12,7 @@ from services.runtime.kafka import Partition, Producer, Record, Sent, partition_
 from services.runtime.settings import Settings
 from services.scoring.domain.account import Account
 from services.scoring.domain.changelog import Entry, Recovery, programme_entry, state_entry, watermark_entry
-from services.scoring.domain.growth import Hole, Regrown, carried, regrown
+from services.scoring.domain.growth import Differs, carried, regrown
 from services.scoring.domain.state import State
 from services.scoring.flow.decoding import Refusal, event_of
 from services.scoring.flow.growth.copying import UNDER_WAY, Digest, await_all
@@ -36,13 +36,16 @@ def read_log(settings: Settings, names: Names, number: int, passed: Passed) -> F
     return Found(digest, {name: account for name, account in accounts.items() if account.facts})
 
 
-def regrown_states(old: Mapping[str, State], found: Found) -> dict[str, Regrown]:
-    """Raises NotGrownError where the log says something that a state does not know."""
-    states: dict[str, Regrown] = {}
+def regrown_states(old: Mapping[str, State], found: Found) -> dict[str, State]:
+    """Raises NotGrownError where log and state do not say the same: whatever is rebuilt later would lose it."""
+    states: dict[str, State] = {}
     for name in old.keys() | found.accounts.keys():
         state = regrown(old.get(name, State()), found.accounts.get(name, Account()))
-        if isinstance(state, Hole):
-            raise NotGrownError(f"the state of {name} lacks {state.facts} facts of the log: heal or rebuild it first")
+        if isinstance(state, Differs):
+            raise NotGrownError(
+                f"{name}: {state.state_only} facts of its state are no more on the log, {state.log_only} on the log are "
+                "not in its state; a log that has lost records must be restored before it grows"
+            )
         states[name] = state
     return states
 
@@ -58,10 +61,10 @@ def write_states(settings: Settings, names: Names, number: int, entries: Iterato
         await_all(waiting)
 
 
-def entries_of(old: Recovery, states: Mapping[str, Regrown], records: int) -> Iterator[Entry]:
+def entries_of(old: Recovery, states: Mapping[str, State], records: int) -> Iterator[Entry]:
     """What the changelog of a new partition begins with. The watermark comes last: it says that all of it is there."""
     generation = time.time_ns()
-    for name, (state, _) in states.items():
+    for name, state in states.items():
         yield state_entry(name, generation, state)
     for told in old.told.values():
         for later, record in enumerate(told):

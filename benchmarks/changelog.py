@@ -1,0 +1,57 @@
+"""A changelog as work leaves it: every state written several times, each time with a few more facts."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from benchmarks import events
+from benchmarks.broker import PARTITIONS, Written
+from schemas.events import MENTORING_EVENT, ClockReached
+from services.scoring.domain.changelog import state_entry, watermark_entry
+from services.scoring.domain.facts import Fact, Facts, Key, facts_of
+from services.scoring.domain.partition import Watermark
+from services.scoring.domain.state import Home, State
+
+WRITES = 10
+FACTS = 30
+"""Facts of a state at its last write: a month or two of an ordinary relationship."""
+SAMPLES = 200
+"""Relationships that differ; the others are copies under other names."""
+GENERATION = 1
+
+
+def changelog(count: int) -> Iterator[Written]:
+    """`count` records of states, then the watermark of each partition."""
+    samples, relationships = _samples(), max(1, count // WRITES)
+    for number in range(count):
+        write, relationship = min(number // relationships, WRITES - 1), number % relationships
+        name = f"{events.TENANT}/rel-{relationship:07}"
+        entry = state_entry(name, GENERATION, State())._replace(value=samples[relationship % SAMPLES][write])
+        assert entry.value is not None, "a state is no tombstone"
+        yield Written(entry.key, entry.value, relationship % PARTITIONS)
+    for partition in range(PARTITIONS):
+        entry = watermark_entry(GENERATION, Watermark())
+        assert entry.value is not None, "a watermark is no tombstone"
+        yield Written(entry.key, entry.value, partition)
+
+
+def _samples() -> list[list[bytes]]:
+    """Of each sample the bytes of all its writes."""
+    return [[_bytes(facts, (write + 1) * FACTS // WRITES) for write in range(WRITES)] for facts in _facts()]
+
+
+def _facts() -> list[Facts]:
+    found: dict[str, dict[Key, Fact]] = defaultdict(dict)
+    for position, (_, value) in enumerate(events.log(SAMPLES * FACTS * 2, SAMPLES)):
+        event = MENTORING_EVENT.validate_json(value)
+        assert not isinstance(event, ClockReached), "events.log tells of relationships only"
+        found[event.partitionkey] |= facts_of(event, position)
+    return list(found.values())
+
+
+def _bytes(facts: Facts, count: int) -> bytes:
+    some = dict(sorted(facts.items())[:count])
+    position = max(fact.position for fact in some.values())
+    state = State(some, position, max(some).time, home=Home(0, "spring"))
+    value = state_entry("", GENERATION, state).value
+    assert value is not None, "a state is no tombstone"
+    return value

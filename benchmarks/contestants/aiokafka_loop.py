@@ -1,0 +1,66 @@
+"""A plain loop over aiokafka. Variants: `fetch`; `decode`, which decodes JSON; and `state`, which also updates a state
+per key and writes its changelog, acknowledged, once per key and fetch."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from benchmarks.contestants.task import Meter, Task, asked
+from benchmarks.contestants.touching import touched
+
+RECORDS = 500
+SILENT_SECONDS = 30
+
+
+async def loop(task: Task) -> None:
+    consumer = AIOKafkaConsumer(
+        task.log,
+        bootstrap_servers=task.kafka,
+        group_id=task.name,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    producer = AIOKafkaProducer(bootstrap_servers=task.kafka, acks="all", linger_ms=5, max_batch_size=1 << 19)
+    await consumer.start()
+    await producer.start()
+    try:
+        await _consume(task, consumer, producer)
+    finally:
+        await producer.stop()
+        await consumer.stop()
+
+
+async def _consume(task: Task, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
+    meter, count = Meter(task), 0
+    states: dict[bytes, Any] = {}
+    while count < task.count:
+        fetched = await consumer.getmany(timeout_ms=SILENT_SECONDS * 1000, max_records=RECORDS)
+        if not fetched:
+            break
+        meter.begin()
+        for records in fetched.values():
+            count += len(records)
+            if task.variant == "decode":
+                for record in records:
+                    json.loads(record.value)
+            elif task.variant == "state":
+                await _update(producer, f"{task.name}.state", records, states)
+    meter.answer(count)
+
+
+async def _update(producer: AIOKafkaProducer, topic: str, records: Sequence[Any], states: dict[bytes, Any]) -> None:
+    keys = set()
+    for record in records:
+        states[record.key] = touched(states.get(record.key), json.loads(record.value))
+        keys.add(record.key)
+    number = records[0].partition
+    sent = [await producer.send(topic, json.dumps(states[key]).encode(), key, number) for key in keys]
+    for acknowledgement in sent:
+        await acknowledgement
+
+
+if __name__ == "__main__":
+    asyncio.run(loop(asked()))

@@ -1,0 +1,98 @@
+"""The scoring service as it is, measured. Variants: `whole`, and `flow`, where the domain does no more than the keyed
+state update that the others do: the log, decoding, states, changelog and watermark are the service's own."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contestants.shares import Shares
+from benchmarks.contestants.task import Meter, Task, asked
+from schemas.events import ClockReached, MentoringEvent
+from services.scoring.domain import changelog, steps, telling
+from services.scoring.domain.partition import Emission, Partition
+from services.scoring.domain.state import Home, State
+from services.scoring.flow import decoding, records, worker
+from services.scoring.flow.settings import ScoringSettings
+from services.scoring.names import Names
+from services.scoring.service import run
+
+Others = dict[tuple[Any, str], Any]
+"""What is put in whose place: {(module or class, name): value}."""
+
+
+def measure(task: Task) -> None:
+    """Only methods and functions are replaced, in this process: whoever calls them gets the measured ones."""
+    shares = Shares()
+    others = {(worker.Worker, "run"): _measured_run(task, shares)}
+    # Timers cost something too: the flow alone is measured without.
+    others |= _UNSCORED if task.variant == "flow" else _timed(shares)
+    for (owner, name), value in others.items():
+        assert hasattr(owner, name), f"{owner} has no {name} any more"
+        setattr(owner, name, value)
+    serve(task, replace(names(task), events=task.log))
+
+
+def names(task: Task) -> Names:
+    """Every topic is the run's own."""
+    own = task.name
+    return Names(f"{own}.events", f"{own}.state", f"{own}.scores", f"{own}.rejected", f"{own}.programs", group=own)
+
+
+def serve(task: Task, under: Names) -> None:
+    run(ScoringSettings(kafka=task.kafka, clock="log", scoring_datadir=Path(task.folder) / "faust"), under)
+
+
+def _touch(partition: Partition, event: MentoringEvent, key: str, offset: int) -> Iterable[Emission]:
+    """Keeps of each relationship the position and the time of its newest event."""
+    partition.offset = offset
+    if not isinstance(event, ClockReached):
+        partition.states[key] = State({}, offset, partition.clock, home=Home(offset, event.program))
+    return ()
+
+
+def _pass(partition: Partition, clock: int) -> Iterator[list[Emission]]:
+    """Moves the clock; silence makes nothing due."""
+    partition.clock = max(clock, partition.clock)
+    yield from ()
+
+
+def _never(*_: object) -> bytes:
+    raise AssertionError("the flow alone was to be measured, and something was scored")
+
+
+_UNSCORED: Others = {
+    (Partition, "apply"): _touch,
+    (Partition, "advance"): _pass,
+    (records, "score_event"): _never,
+}
+
+
+def _timed(shares: Shares) -> Others:
+    return {
+        (worker, "decoded"): shares.timed("decoding", decoding.decoded),
+        (records, "score_event"): shares.timed("telling", telling.score_event),
+        (steps, "state_entry"): shares.timed("states to bytes", changelog.state_entry),
+        (steps.Generation, "run"): shares.timed_steps("facts and rows", steps.Generation.run),
+    }
+
+
+def _measured_run(task: Task, shares: Shares) -> Any:  # noqa: ANN401 (a method of the worker)
+    """The worker's runs, from the first record of the log to the last, which ends the process."""
+    meter, run_ = Meter(task), worker.Worker.run
+
+    async def measured(self: worker.Worker, producer: Any, number: int, fetched: Sequence[Any]) -> int | None:  # noqa: ANN401
+        meter.begin()
+        wanted = await run_(self, producer, number, fetched)
+        applied = sum(self.next_offset(owned) or 0 for owned in range(task.partitions))
+        if applied == task.count:
+            meter.answer(applied, shares=shares.seconds)
+            os._exit(0)
+        return wanted
+
+    return measured
+
+
+if __name__ == "__main__":
+    measure(asked())

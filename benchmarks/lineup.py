@@ -1,0 +1,52 @@
+"""Who takes part, on which log, in which order."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Section = Literal["live", "recovery", "replay"]
+LogName = Literal["events", "changelog", "file", "long file"]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A module of benchmarks.contestants and its variant. `label`: what tables call it. `baseline`: the name that its
+    figures are divided by. `writes`: topics of its own."""
+
+    name: str
+    section: Section
+    label: str
+    module: str
+    variant: str
+    log: LogName
+    baseline: str
+    writes: tuple[str, ...] = ()
+
+
+def _live(name: str, label: str, module: str, variant: str, writes: tuple[str, ...] = ()) -> Contestant:
+    return Contestant(name, "live", label, module, variant, "events", "aiokafka", writes)
+
+
+def _recovery(name: str, label: str, module: str, variant: str, writes: tuple[str, ...] = ()) -> Contestant:
+    return Contestant(name, "recovery", label, module, variant, "changelog", "read", writes)
+
+
+def _replay(name: str, label: str, variant: str, log: LogName) -> Contestant:
+    return Contestant(name, "replay", label, "replay", variant, log, "replay-python")
+
+
+_WRITES = ("scores", "rejected", "programs")
+
+LINEUP = (
+    _live("aiokafka", "aiokafka loop, JSON", "aiokafka_loop", "decode"),
+    _live("aiokafka-state", "aiokafka loop, state", "aiokafka_loop", "state", ("state",)),
+    _live("faust", "Faust agent, JSON", "noop_faust", ""),
+    _live("quix", "Quix Streams, state", "quix", ""),
+    _live("ours-flow", "ours, state, unscored", "ours", "flow", ("state", *_WRITES)),
+    _live("ours", "ours, whole", "ours", "whole", ("state", *_WRITES)),
+    _recovery("read", "aiokafka loop", "aiokafka_loop", "fetch"),
+    _recovery("recovery", "ours", "recovery", "", ("events", *_WRITES)),
+    _replay("replay-python", "Python, from memory", "python", "file"),
+    _replay("replay", "compiled, from memory", "memory", "long file"),
+    _replay("replay-jsonl", "compiled, from JSONL", "jsonl", "long file"),
+)
+NAMES = tuple(contestant.name for contestant in LINEUP)

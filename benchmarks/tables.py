@@ -1,0 +1,114 @@
+"""Figures as tables, for a terminal and for a README, and as one JSON document."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import NamedTuple
+
+from rich.table import Table as RichTable
+
+from benchmarks.figures import PER, Aim, Figure
+from benchmarks.machine import Machine
+
+THOUSAND = 1_000
+"""From here on figures are shown whole."""
+
+
+class Table(NamedTuple):
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def tables(found: Sequence[Figure], judged: Sequence[Aim], scoring: float | None) -> list[Table]:
+    made = [_live(found), _shares(found, scoring), _recovery(found), _replay(found), _aims(judged)]
+    return [table for table in made if table.rows]
+
+
+def as_rich(table: Table) -> RichTable:
+    drawn = RichTable(title=table.title, title_justify="left")
+    for place, column in enumerate(table.columns):
+        drawn.add_column(column, justify="left" if place == 0 else "right")
+    for row in table.rows:
+        drawn.add_row(*row)
+    return drawn
+
+
+def as_markdown(table: Table) -> str:
+    lines = [table.columns, ["---", *["---:"] * (len(table.columns) - 1)], *table.rows]
+    return f"**{table.title}**\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def as_json(machine: Machine, found: Sequence[Figure], judged: Sequence[Aim], failed: Iterable[tuple[str, str]]) -> str:
+    document = {
+        "machine": machine.values(),
+        "figures": [asdict(figure) | {"contestant": figure.contestant.name} for figure in found],
+        "aims": [aim._asdict() for aim in judged],
+        "failures": [{"contestant": name, "reason": reason} for name, reason in failed],
+    }
+    return json.dumps(document, indent=2)
+
+
+def _of(section: str, found: Sequence[Figure]) -> list[Figure]:
+    return [figure for figure in found if figure.contestant.section == section]
+
+
+def _live(found: Sequence[Figure]) -> Table:
+    columns = ("", f"CPU s per {PER:,}", "x aiokafka", "wall s", "rounds")
+    rows = [
+        (f.contestant.label, f"{f.cpu:.2f}", _times(f.ratio), f"{f.wall:.1f}", f"{f.rounds}")
+        for f in _of("live", found)
+    ]
+    return Table("Live flow, the same events on the same topic", columns, rows)
+
+
+def _shares(found: Sequence[Figure], scoring: float | None) -> Table:
+    measured = [figure for figure in found if figure.shares]
+    names = dict.fromkeys(name for figure in measured for name in figure.shares)
+    rows = [(name, *(_percent(figure.shares.get(name)) for figure in measured)) for name in names]
+    rest = [_percent(1 - sum(figure.shares.values())) for figure in measured]
+    rows.append(("fetching, writing, Faust", *rest))
+    if scoring is not None:
+        rows.append(("scoring: whole less unscored", *["" for _ in measured[1:]], _percent(scoring)))
+    columns = ("", *(figure.contestant.label for figure in measured))
+    return Table("Where the CPU seconds go", columns, rows if measured else [])
+
+
+def _recovery(found: Sequence[Figure]) -> Table:
+    columns = ("", "s per million records", "CPU s", "CPU x reading", "rounds")
+    million = 1_000_000 / PER
+    rows = [
+        (f.contestant.label, f"{f.wall * million:.1f}", f"{f.cpu * million:.1f}", _times(f.ratio), f"{f.rounds}")
+        for f in _of("recovery", found)
+    ]
+    return Table("Recovery, from the first record of the changelog", columns, rows)
+
+
+def _replay(found: Sequence[Figure]) -> Table:
+    columns = ("", "events/s", f"CPU s per {PER:,}", "CPU x Python", "rounds")
+    rows = [
+        (f.contestant.label, f"{f.rate:,.0f}", f"{f.cpu:.3f}", _times(f.ratio), f"{f.rounds}")
+        for f in _of("replay", found)
+    ]
+    return Table("Replay, scored events", columns, rows)
+
+
+def _aims(judged: Sequence[Aim]) -> Table:
+    rows = [
+        (
+            aim.what,
+            f"{aim.measured:,.3g}" if aim.measured < THOUSAND else f"{aim.measured:,.0f}",
+            aim.limit,
+            "met" if aim.met else "MISSED",
+        )
+        for aim in judged
+    ]
+    return Table("Aims", ("", "measured", "limit", ""), rows)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _times(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.2f}"

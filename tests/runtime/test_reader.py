@@ -1,0 +1,75 @@
+"""How a member of a group comes by its partitions, on the real broker."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from kafka import KafkaAdminClient
+
+from deploy.local.kafka import LocalKafka
+from services.runtime.kafka import KafkaError, Partition, Reader, create_topics
+from services.runtime.settings import Settings
+
+LONGEST_WAIT_SECONDS = 60
+# A poll of a millisecond ends in the middle of every join.
+SHORT_POLL_SECONDS = 0.001
+
+
+@pytest.fixture
+def settings(local_kafka: LocalKafka) -> Settings:
+    return Settings(kafka=local_kafka.bootstrap)
+
+
+@pytest.fixture
+def topic(settings: Settings) -> str:
+    """A new topic of one partition."""
+    name = f"reader-{uuid.uuid4().hex[:8]}"
+    create_topics(settings, {name: {"num_partitions": 1, "replication_factor": 1, "configs": {}}})
+    return name
+
+
+@pytest.fixture
+def member(settings: Settings, topic: str) -> Iterator[Reader]:
+    """Of a new group; it hears of new partitions at once."""
+    with closing(Reader(settings, f"group-of-{topic}", metadata_max_age_ms=200)) as reader:
+        reader.subscribe([topic])
+        yield reader
+
+
+def test_the_first_member_of_a_group_shares_out_every_partition_when_it_first_joins(member: Reader, topic: str) -> None:
+    poll_until(member, {Partition(topic, 0)}, seconds=1.0)
+
+    assert member.group_metadata().generation_id == 1
+
+
+def test_a_join_goes_on_when_polls_end_in_its_middle(member: Reader, topic: str) -> None:
+    poll_until(member, {Partition(topic, 0)}, SHORT_POLL_SECONDS)
+
+
+def test_a_join_for_new_partitions_goes_on_when_polls_end_in_its_middle(
+    member: Reader, topic: str, settings: Settings
+) -> None:
+    poll_until(member, {Partition(topic, 0)}, SHORT_POLL_SECONDS)
+
+    with closing(KafkaAdminClient(bootstrap_servers=settings.kafka)) as admin:
+        admin.create_partitions({topic: 2})
+
+    poll_until(member, {Partition(topic, 0), Partition(topic, 1)}, SHORT_POLL_SECONDS)
+
+
+def test_a_topic_that_does_not_exist_is_named_at_once(settings: Settings) -> None:
+    with closing(Reader(settings, "group-of-nothing")) as reader:
+        with pytest.raises(KafkaError, match="there is no topic misspelt: run `rapport topics create`"):
+            reader.subscribe(["misspelt"])
+        with pytest.raises(KafkaError, match="there is no topic misspelt"):
+            reader.assign(["misspelt"])
+
+
+def poll_until(member: Reader, assigned: set[Partition], seconds: float) -> None:
+    """Polls of so many seconds each until the member has these partitions."""
+    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+    while member.assignment() != assigned:
+        assert time.monotonic() < deadline, f"it has only {member.assignment()}"
+        member.poll(seconds)

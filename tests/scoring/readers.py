@@ -1,0 +1,71 @@
+"""What the readers of `mentoring.scores` make of it: the warehouse's tables, and the row that notify shows."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from services.scoring.domain.history import Row
+from services.scoring.domain.partition import Emission
+from services.scoring.domain.verification import Statement, statement
+
+Table = Mapping[tuple[str, int], Row]
+"""By relationship and instant."""
+
+
+class Told(NamedTuple):
+    """A record of the topic."""
+
+    emission: Emission
+    heal: bool = False
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.emission.relationship, self.emission.as_of
+
+    @property
+    def version(self) -> tuple[int, bool]:
+        return self.emission.position, self.heal
+
+
+def table(scores: Sequence[Told]) -> Table:
+    """What the warehouse holds: of each instant the row of the greatest version, of equal ones the last."""
+    kept: dict[tuple[str, int], Told] = {}
+    for told in scores:
+        known = kept.get(told.place)
+        if known is None or told.version >= known.version:
+            kept[told.place] = told
+    return {place: told.emission.row for place, told in kept.items() if told.emission.row is not None}
+
+
+def relationship_state(scores: Sequence[Told]) -> dict[str, tuple[int, Row]]:
+    """The newest row of each relationship that the table has."""
+    return {name: (at, row) for (name, at), row in sorted(table(scores).items(), key=lambda item: item[0])}
+
+
+def newest_told(scores: Sequence[Told]) -> dict[str, tuple[int, Row | None]]:
+    """What notify shows: the last `score.changed` that decided. One decides if its position and instant are above those
+    of the last one; in mode heal if its position is not below and no later row stands."""
+    marks: dict[str, tuple[int, int]] = {}
+    shown: dict[str, tuple[int, Row | None]] = {}
+    window: dict[tuple[str, int], Told] = {}
+    for told in scores:
+        (name, _, at, position, row, changed, _), heal = told
+        if told.place not in window or told.version >= window[told.place].version:
+            window[told.place] = told
+        last = marks.get(name, (-1, -1))
+        if changed and ((position, at) >= last or (heal and position >= last[0] and not _is_overtaken(told, window))):
+            marks[name], shown[name] = max(last, (position, at)), (at, row)
+    return shown
+
+
+def rows_of(found: Table, relationship: str) -> dict[int, Row]:
+    return {at: row for (name, at), row in sorted(found.items()) if name == relationship}
+
+
+def statements(found: Table, relationship: str, upto: int) -> dict[int, Statement]:
+    """As a heal reads them from the table."""
+    return {at: statement(row) for at, row in rows_of(found, relationship).items() if at <= upto}
+
+
+def _is_overtaken(told: Told, window: Mapping[tuple[str, int], Told]) -> bool:
+    name, at = told.place
+    return any(other.emission.row is not None and place[0] == name and place[1] > at for place, other in window.items())

@@ -1,0 +1,115 @@
+"""What holds of facts, whatever a score makes of them: properties 9 and 11."""
+
+from collections.abc import Iterator, Mapping
+from random import Random
+from typing import NamedTuple
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from services.scoring.domain import bounds, history, layout, memory
+from services.scoring.domain.bounds import NONE
+from services.scoring.domain.evaluation import FEATURES
+from services.scoring.domain.facts import Facts
+from services.scoring.domain.history import History
+from services.scoring.domain.kinds import GOALS, Kind
+from services.scoring.domain.memory import LOOKED_AT
+from services.scoring.domain.profiles import DEFAULT
+from services.scoring.domain.state import State
+from tests.scoring import building as b
+from tests.scoring.strategies import ALL_ON, Story, later, stories
+
+
+class Group(NamedTuple):
+    """Kinds of facts, and which factors and features read them."""
+
+    kinds: frozenset[int]
+    factors: frozenset[str]
+    features: frozenset[str] = frozenset()
+
+
+OF_CONTACTS = frozenset({"silence", "pace", "history"})
+GROUPS = (
+    Group(
+        frozenset({Kind.SCHEDULED, Kind.RESCHEDULED, Kind.CANCELLED, Kind.HELD, Kind.MISSED}),
+        frozenset({"rhythm", "reliability", "silence"}),
+        OF_CONTACTS | {"missed", "cancelled_late", "booked"},
+    ),
+    Group(frozenset({Kind.MESSAGE}), frozenset({"mutual", "responsiveness", "silence"}), OF_CONTACTS),
+    Group(GOALS, frozenset({"goals"}), frozenset({"goal_stalled"})),
+    Group(frozenset({Kind.FEEDBACK, Kind.CHECKIN}), frozenset({"feedback"}), frozenset({"rating_drop"})),
+    Group(frozenset({Kind.PULSE}), frozenset({"support"})),
+    Group(
+        frozenset({Kind.CELEBRATED, Kind.REFLECTION, Kind.SKILL, Kind.INTRODUCTION, Kind.RESOURCE}),
+        frozenset({"growth"}),
+    ),
+    Group(frozenset({Kind.AGREED, Kind.PREPARED}), frozenset({"expectations"})),
+    Group(frozenset({Kind.REQUESTED, Kind.RESOLVED, Kind.FIT}), frozenset()),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_bounds() -> Iterator[None]:
+    """Bounds so small that a short story trims, fills groups and falls below the floor."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bounds, "HORIZON", 12 * bounds.DAY)
+        patch.setattr(bounds, "FLOOR", 6 * bounds.DAY)
+        patch.setattr(bounds, "LOOKBACK", 5 * bounds.DAY)
+        patch.setattr(bounds, "KEPT_WHOLE", 5)
+        patch.setattr(bounds, "CONTACT_DAYS", 5)
+        patch.setattr(history, "POINTS", (5, 3, 1))
+        for name in memory.LOOKED_AT:
+            patch.setitem(memory.LOOKED_AT, name, min(4, memory.LOOKED_AT[name]))
+        yield
+
+
+@given(stories(beginnings=(b.started,)), later)
+def test_to_remove_the_events_of_a_group_leaves_all_other_factors_alone(story: Story, days: float) -> None:
+    """Property 9: of values, for weights are shared among the factors that have data; where a start was told, for else
+    the first fact is the start. What changes the frame of all ages (starts, pauses, the end) is no group."""
+    assume(any(story.facts[key].stands for key in story.of("started")[-LOOKED_AT["started"] :]))
+    values, features = _read(story, story.day + days)
+
+    for group in GROUPS:
+        rest = {key: fact for key, fact in story.facts.items() if key.kind not in group.kinds}
+        values_without, features_without = _read(Story((rest,), story.day), story.day + days)
+
+        assert _but(values_without, group.factors) == _but(values, group.factors)
+        assert _but(features_without, group.features) == _but(features, group.features)
+
+
+@given(stories(), st.integers(0, 2**32), later)
+def test_any_order_repetition_and_grouping_of_the_facts_gives_the_same_bytes_and_rows(
+    story: Story, seed: int, days: float
+) -> None:
+    """Property 11: rows above the floor, the bounds being small. A repeat comes later on the log."""
+    rng, clock = Random(seed), b.micros(story.day + days)
+    repeats = [_repeated(facts, len(story.told) + n) for n, facts in enumerate(rng.choices(story.told, k=4))]
+    states = [State(facts) for facts in (*story.told, *repeats)]
+    rng.shuffle(states)
+
+    while len(states) > 1:
+        number = rng.randrange(len(states) - 1)
+        states[number : number + 2] = [states[number].merge(states[number + 1])]
+
+    kept, true = states[0].facts, memory.trimmed(story.facts)
+    assert layout.facts_bytes(kept) == layout.facts_bytes(true)
+    since = History(kept, DEFAULT).floor(clock) - 1
+    assert History(kept, DEFAULT).rows(since, clock) == History(story.facts, DEFAULT).rows(since, clock)
+
+
+def _read(story: Story, day: float) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """The values of the factors, and the features of the model."""
+    scorer = story.scorer(day, ALL_ON)
+    found = scorer.evaluate(b.micros(day))
+    features = scorer.features(b.micros(day))
+    return {part.name: part.value for part in found.parts}, dict(zip(FEATURES, features, strict=True))
+
+
+def _but(values: Mapping[str, float], names: frozenset[str]) -> Mapping[str, float]:
+    return {name: value for name, value in values.items() if name not in names}
+
+
+def _repeated(facts: Facts, position: int) -> Facts:
+    return {key: fact if fact.position == NONE else fact._replace(position=position) for key, fact in facts.items()}
