@@ -16,6 +16,7 @@ from services.scoring.commands.calibrate import calibrate_
 from services.scoring.commands.explain import explain_
 from services.scoring.commands.grow import grow_
 from services.scoring.commands.heal import heal_
+from services.scoring.commands.replay import replay_
 from services.scoring.commands.what_if import what_if_
 from services.scoring.flow.programmes import UnreadableProgrammeError
 from services.scoring.flow.settings import ScoringSettings
@@ -79,6 +80,7 @@ main.add_command(calibrate_)
 main.add_command(explain_)
 main.add_command(grow_)
 main.add_command(heal_)
+main.add_command(replay_)
 main.add_command(what_if_)
 
 if __name__ == "__main__":

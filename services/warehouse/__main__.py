@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import click
 
@@ -14,6 +14,7 @@ from services.warehouse import service
 from services.warehouse.catalogue import queries as ready_queries
 from services.warehouse.domain.migration import Topology
 from services.warehouse.domain.target import Feed, feed_of
+from services.warehouse.flow.everything import recompute_everything
 from services.warehouse.flow.migrator import SchemaError
 from services.warehouse.flow.migrator import migrate as bring_up_to_date
 from services.warehouse.roles import READER, NoUsersInSqlError, create_reader
@@ -56,6 +57,14 @@ def migrate() -> None:
     settings = _settings()
     with _explained():
         bring_up_to_date(ClickHouse(settings), Topology(settings.warehouse_cluster), click.echo)
+
+
+@main.command()
+def recompute() -> None:
+    """Compute all derived tables anew, for example after the scores were replaced. The service may run on."""
+    with _explained(), closing(ClickHouse(_settings())) as clickhouse:
+        relationships, days = recompute_everything(clickhouse, lambda doing: click.echo(f"  {doing}", err=True))
+    click.echo(f"recomputed {relationships} relationships and {days} days of programmes")
 
 
 @main.command()

@@ -7,9 +7,11 @@ from typing import Any, Literal, cast, get_args
 from schemas import payloads as p
 from schemas.events import EventRetracted, OfRelationship, type_of
 from schemas.primitives import Side, to_micros
+from services.scoring.domain.evaluation import FEATURES, Evaluation, Scorer
 from services.scoring.domain.facts import Facts, facts_of, merged
 from services.scoring.domain.history import History, Row
-from services.scoring.domain.profiles import DEFAULT
+from services.scoring.domain.profiles import DEFAULT, Profiles
+from services.scoring.domain.selector import Selector
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 KEY = "t/r"
@@ -243,3 +245,23 @@ def instants(days: float, *events: OfRelationship) -> dict[float, tuple[str, ...
 def part(found: Row, name: str) -> float:
     """The value of a factor."""
     return {p.name: p.value for p in found.evaluation.parts}[name] / 1e6
+
+
+def scorer(days: float, *events: OfRelationship, profiles: Profiles = DEFAULT) -> Scorer:
+    return Selector(facts(*events), profiles).scorer(micros(days))
+
+
+def scored(days: float, *events: OfRelationship, profiles: Profiles = DEFAULT) -> Evaluation:
+    """The score as of that day, whether or not there is a row."""
+    return scorer(days, *events, profiles=profiles).evaluate(micros(days))
+
+
+def values(days: float, *events: OfRelationship, profiles: Profiles = DEFAULT) -> dict[str, float]:
+    """{factor: value} as of that day."""
+    return {p.name: p.value / 1e6 for p in scored(days, *events, profiles=profiles).parts}
+
+
+def features(days: float, *events: OfRelationship, profiles: Profiles = DEFAULT) -> dict[str, float]:
+    """{feature of the disengagement model: value} as of that day."""
+    found = scorer(days, *events, profiles=profiles).features(micros(days))
+    return dict(zip(FEATURES, found, strict=True))

@@ -11,7 +11,10 @@ from tests.scoring.building import (
     booked,
     cancelled,
     facts,
+    goal_set,
     held,
+    joined,
+    left,
     message,
     micros,
     missed,
@@ -149,6 +152,12 @@ def test_the_next_session_is_the_last_word_on_each_booking() -> None:
 
 
 def test_a_type_that_is_not_scored_leaves_no_fact() -> None:
-    assert facts(reflection(1)) == {}
-    assert facts(retraction(2, reflection(1))) == {}
+    assert facts(joined(1, "mentor"), left(2, "mentor")) == {}
+    assert facts(retraction(2, joined(1, "mentor"))) == {}
     assert facts(retraction(2, held(1), slot="nobody")) == {}
+    assert facts(retraction(2, reflection(1), slot="mentee")).keys() == facts(reflection(1)).keys()
+
+
+def test_a_mark_finds_its_fact_by_its_side_or_its_goal() -> None:
+    assert facts(retraction(2, goal_set(1), slot="g")).keys() == facts(goal_set(1)).keys()
+    assert facts(retraction(2, missed(1, "both"), slot="both")).keys() == facts(missed(1, "both")).keys()

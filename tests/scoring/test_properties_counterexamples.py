@@ -3,34 +3,21 @@
 Most come from one rule, which keeps a state small: a score looks at so many of the newest facts of each group, and one
 more pushes the oldest out."""
 
-from schemas.events import OfRelationship
 from schemas.programs import Coefficients, Profile
-from services.scoring.domain.evaluation import Evaluation
-from services.scoring.domain.profiles import DEFAULT, Profiles
-from services.scoring.domain.selector import Selector
+from services.scoring.domain.profiles import Profiles
 from tests.scoring.building import (
     SIDES,
     agreed,
     booked,
     cancelled,
-    facts,
     held,
     message,
-    micros,
     missed,
     moved,
+    scored,
     started,
+    values,
 )
-
-
-def now(day: float, *events: OfRelationship, profiles: Profiles = DEFAULT) -> Evaluation:
-    at = micros(day)
-    return Selector(facts(*events), profiles).scorer(at).evaluate(at)
-
-
-def values(day: float, *events: OfRelationship) -> dict[str, int]:
-    return {part.name: part.value for part in now(day, *events).parts}
-
 
 # --- 1: 0 < P <= 1 ---
 
@@ -38,7 +25,7 @@ def values(day: float, *events: OfRelationship) -> dict[str, int]:
 def test_1_with_coefficients_far_from_the_defaults_a_risk_above_0_is_rounded_to_0() -> None:
     sure = Profiles((Profile(version="x", coefficients=Coefficients(base=-100)),))
 
-    assert now(1, started(0), held(1), profiles=sure).risk == 0
+    assert scored(1, started(0), held(1), profiles=sure).risk == 0
 
 
 # --- 3: a good act now never lowers health ---
@@ -47,15 +34,15 @@ def test_1_with_coefficients_far_from_the_defaults_a_risk_above_0_is_rounded_to_
 def test_3_a_reply_of_the_side_that_wrote_more_makes_it_carry_even_more_of_the_conversation() -> None:
     written = [message(day, "mentor") for day in (1, 2, 3)] + [message(4, "mentee")]
 
-    assert now(4.5, started(0), *written, message(4.5, "mentor")).health < now(4.5, started(0), *written).health
+    assert scored(4.5, started(0), *written, message(4.5, "mentor")).health < scored(4.5, started(0), *written).health
 
 
 def test_3_the_fourth_message_tells_who_carries_the_conversation_even_if_it_is_a_reply() -> None:
     written = [started(0), held(0.5), *(message(day, "mentor") for day in (1, 2, 3))]
 
     assert "mutual" not in values(3.5, *written)
-    assert values(3.5, *written, message(3.5, "mentee"))["mutual"] == 666_667
-    assert now(3.5, *written, message(3.5, "mentee")).health < now(3.5, *written).health
+    assert values(3.5, *written, message(3.5, "mentee"))["mutual"] == 0.666667
+    assert scored(3.5, *written, message(3.5, "mentee")).health < scored(3.5, *written).health
 
 
 def test_3_a_reply_that_pushes_a_quicker_one_out_of_the_24_messages_makes_replies_slower() -> None:
@@ -66,20 +53,20 @@ def test_3_a_reply_that_pushes_a_quicker_one_out_of_the_24_messages_makes_replie
 
     assert len([*quick, *slow]) == 24
     assert values(89.9, *written, reply)["responsiveness"] < values(89.9, *written)["responsiveness"]
-    assert now(89.9, *written, reply).health < now(89.9, *written).health
+    assert scored(89.9, *written, reply).health < scored(89.9, *written).health
 
 
 def test_3_a_held_session_by_the_name_of_an_older_one_at_the_time_of_another_makes_one_meeting_of_them() -> None:
     told = [started(0), held(1, "weekly"), held(9, "video")]
 
-    assert now(9.01, *told, held(9.01, "weekly")).health < now(9.01, *told).health
+    assert scored(9.01, *told, held(9.01, "weekly")).health < scored(9.01, *told).health
 
 
 def test_3_a_held_session_that_pushes_the_best_word_on_an_older_one_out_of_the_24_outcomes() -> None:
     contested = [held(1, "a", 30, evidence="observed"), missed(1.1, session="a", evidence="calendar")]
     told = [started(0), *contested, *(cancelled(2 + n / 10, "b").model_copy(update={"id": f"{n}"}) for n in range(22))]
 
-    assert now(5, *told, held(5)).health < now(5, *told).health
+    assert scored(5, *told, held(5)).health < scored(5, *told).health
 
 
 # --- 4: a held session now never raises P ---
@@ -89,13 +76,13 @@ def test_4_with_coefficients_that_make_little_of_silence_a_session_after_a_long_
     patient = Profiles((Profile(version="x", coefficients=Coefficients(silence=0, history=0, pace=1)),))
     met = [started(0), *(held(day) for day in (1, 2, 3))]
 
-    assert now(40, *met, held(40), profiles=patient).risk > now(40, *met, profiles=patient).risk
+    assert scored(40, *met, held(40), profiles=patient).risk > scored(40, *met, profiles=patient).risk
 
 
 def test_4_a_session_that_moves_the_window_of_182_days_forgets_the_contact_days_before_it() -> None:
     met = [started(0), *(held(day) for day in (0.5, 1.5, *range(20, 181, 20), 181.5))]
 
-    assert now(183.5, *met, held(183.5)).risk > now(183.5, *met).risk
+    assert scored(183.5, *met, held(183.5)).risk > scored(183.5, *met).risk
 
 
 # --- 5: a missed session never raises health nor lowers P ---
@@ -104,14 +91,14 @@ def test_4_a_session_that_moves_the_window_of_182_days_forgets_the_contact_days_
 def test_5_a_missed_session_that_was_held_by_stronger_evidence_takes_the_place_of_one_of_three() -> None:
     told = [started(0), held(1, "s", evidence="observed"), *(missed(day) for day in (2, 3, 4))]
 
-    assert now(5, *told, missed(5, session="s", evidence="calendar")).risk < now(5, *told).risk
+    assert scored(5, *told, missed(5, session="s", evidence="calendar")).risk < scored(5, *told).risk
 
 
 def test_5_a_missed_session_by_the_name_of_an_older_one_at_the_time_of_another_makes_one_meeting_of_them() -> None:
     told = [started(0), missed(1, session="weekly"), booked(8, "weekly", 9), booked(8, "video", 9)]
     both = [*told, missed(9.05, session="video")]
 
-    assert now(9.06, *both, missed(9.06, session="weekly")).health > now(9.06, *both).health
+    assert scored(9.06, *both, missed(9.06, session="weekly")).health > scored(9.06, *both).health
 
 
 # --- 6: a reschedule never changes health, and P only through whether a booking lies ahead ---
@@ -126,28 +113,28 @@ def test_6_a_missed_session_that_is_moved_afterwards_stays_the_meeting_that_it_w
         missed(1.04, session="s", evidence="calendar"),
     ]
 
-    assert now(3, *told, moved(2, "s", 9)).health == now(3, *told).health
+    assert scored(3, *told, moved(2, "s", 9)).health == scored(3, *told).health
 
 
 def test_6_one_new_booking_replaces_all_that_was_cancelled_within_ten_minutes() -> None:
     told = [started(0), held(1), cancelled(2, "a"), booked(1.5, "b", 4)]
     replaced = [cancelled(2.003, "b"), booked(2.004, "c", 5)]
 
-    assert now(3, *told, *replaced).health > now(3, *told).health
+    assert scored(3, *told, *replaced).health > scored(3, *told).health
 
 
 def test_6_a_late_cancellation_that_is_replaced_takes_the_place_of_an_older_one_that_was_not() -> None:
     told = [started(0), held(1), cancelled(2, "a", 2), booked(2.5, "b", 4)]
     replaced = [cancelled(3, "b", 2), booked(3.003, "c", 5)]
 
-    assert now(3.5, *told, *replaced).risk < now(3.5, *told).risk
+    assert scored(3.5, *told, *replaced).risk < scored(3.5, *told).risk
 
 
 def test_6_a_move_that_pushes_a_replacement_out_of_the_16_bookings_leaves_the_cancellation_alone() -> None:
     replaced = [started(0), booked(1, "a", 9), cancelled(2, "a"), booked(2.003, "b", 9)]
     told = [*replaced, *(booked(3, f"s{n}", 20 + n) for n in range(15))]
 
-    assert now(4, *told, moved(4, "s0", 30)).health < now(4, *told).health
+    assert scored(4, *told, moved(4, "s0", 30)).health < scored(4, *told).health
 
 
 # --- 9: removing a group's events leaves other factors alone ---

@@ -146,10 +146,9 @@ def _good_acts(story: Story, now: float) -> Iterator[OfRelationship]:
 
 
 def _is_open(story: Story, goal: str) -> bool:
-    said = [
-        key for key in story.of("goals_set", "goals_ended") if key.slot == reference(goal) and story.facts[key].stands
-    ]
-    return bool(said) and said[-1].kind == Kind.GOAL_SET
+    """Whether the newest word on the goal is that it was set; where that is retracted, no score knows of the goal."""
+    said = [key for key in story.of("goals_set", "goals_ended") if key.slot == reference(goal)]
+    return bool(said) and said[-1].kind == Kind.GOAL_SET and story.facts[said[-1]].stands
 
 
 def _standing(story: Story, *sides: Side) -> list[int]:

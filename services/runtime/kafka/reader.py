@@ -114,7 +114,7 @@ class Reader:
         ends = {tp: self._client.highwater(tp) for tp in assigned}
         unknown = [tp for tp, end in ends.items() if end is None]
         if unknown:
-            ends |= self._client.end_offsets(unknown, timeout_ms=5_000)
+            ends |= self._client.end_offsets(unknown, timeout_ms=15_000)
         return sum(max(0, end - self._client.position(tp)) for tp, end in ends.items())
 
     def group_metadata(self) -> Any:  # noqa: ANN401 (kafka-python's own token for send_offsets_to_transaction)

@@ -151,7 +151,7 @@ class History:
             return named
         point = min(at for at in ((after // DAY + 1) * DAY, named, _beyond(after, selection.stalls)) if at is not None)
         found = crossings(self._selector.scorer(after), self._left(after), point, self._profiles.at(after).watch)
-        return min((at for at, _ in found if at > after), default=point)
+        return min((at for at, _ in found), default=point)
 
     def instants(self, after: int, upto: int) -> Iterator[Instant]:
         """The instants in (after, upto] that have a row, in order, each judged from the facts up to it."""
@@ -223,14 +223,13 @@ class History:
         for at, cause in crossings(
             self._selector.scorer(after), self._left(after), upto, self._profiles.at(after).watch
         ):
-            if at > after:
-                together.setdefault(at, []).append(cause)
+            together.setdefault(at, []).append(cause)
         for at, causes in together.items():
             yield Instant(at, tuple(causes))
 
     def _left(self, after: int) -> int:
         """Where a search for crossings begins: the whole second before, but no earlier than the last point, so that
-        what is found does not depend on where the search began."""
+        what is found does not depend on where the search began. The next whole second is beyond `after`."""
         whole = after // SECOND * SECOND
         last = bisect_right(self._named_instants, after) - 1
         return whole if last < 0 else max(whole, self._named_instants[last])

@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from services.scoring.domain.bounds import DAY, FOREVER, UNSET
+from services.scoring.domain.bounds import FOREVER, UNSET
 from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.kernel import places
-from services.scoring.domain.kernel.pauses import active, later
+from services.scoring.domain.kernel.pauses import later
 from services.scoring.domain.kernel.places import Columns, Window
 from services.scoring.domain.kernel.score import stalled_after
 from services.scoring.domain.kernel.voices import REQUESTED, is_resolved
@@ -78,10 +78,6 @@ class Selection:
     def is_paused(self, at: int) -> bool:
         window = self.window
         return any(begin <= at < end for begin, end in zip(window.pause_begin, window.pause_end, strict=True))
-
-    def active_days(self, begin: int, end: int) -> float:
-        """Days between two instants that lie in no pause."""
-        return active(self.window, self.window.whole[places.PAUSES], begin, end) / DAY
 
     @cached_property
     def boundaries(self) -> frozenset[int]:

@@ -10,6 +10,7 @@ from services.scoring.flow.recovery import StateTable
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.names import Names
 
+ONE_DAY = 86_400.0
 RECOVERY_RUNS = 64
 """Runs of the changelog in memory at once."""
 
@@ -46,6 +47,8 @@ def faust_app(settings: ScoringSettings, names: Names, partitions: int, schedule
         key_serializer="raw",
         value_serializer="raw",
         stream_wait_empty=True,
+        # Our own liveness looks. Faust's look at each partition takes waiting for its turn for standing still.
+        stream_processing_timeout=ONE_DAY,
         stream_buffer_maxsize=RECOVERY_RUNS,
         canonical_url=f"http://{settings.instance or os.getpid()}:6066",
     )

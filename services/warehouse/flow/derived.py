@@ -5,12 +5,12 @@ instances of the service may store while one of them recomputes."""
 
 import threading
 import time
-from importlib.resources import files
 from typing import Any
 
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.domain.touched import months, portions
+from services.warehouse.flow.statements import statement
 
 # An own insert has returned before the next look, so that its inserted_at lies after the last one; a few seconds more
 # cost little.
@@ -68,12 +68,8 @@ class Derived:
             self._log.info("recomputed", relationships=len(relationships), days=len(days), seconds=seconds)
 
     def _ask(self, name: str, **parameters: object) -> list[tuple[Any, ...]]:
-        return self._clickhouse.query(_sql(name), parameters)
+        return self._clickhouse.query(statement(name), parameters)
 
     def _run(self, name: str, **parameters: object) -> None:
         if not self._stop.is_set():
-            self._clickhouse.command(_sql(name), parameters)
-
-
-def _sql(name: str) -> str:
-    return (files("services.warehouse") / "recompute" / f"{name}.sql").read_text(encoding="utf-8")
+            self._clickhouse.command(statement(name), parameters)

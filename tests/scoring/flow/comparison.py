@@ -37,12 +37,7 @@ class Found:
 
 def compare(scoring: Scoring) -> Found:
     """Asserts that states, rows and watermarks are what an ordered reading of the log gives."""
-    accounts, ends = _log(scoring)
-    kept = stored(scoring.settings, scoring.names)
-    assert {number: mark.offset + 1 for number, mark in kept.watermarks.items()} == ends, (
-        "a partition is not at its end"
-    )
-    _compare_states(accounts, kept)
+    accounts, kept = compare_states(scoring)
     stale = frozenset(kept.stale)
     told = told_rows(scoring)
     known = programmes(scoring.settings, scoring.names)
@@ -53,6 +48,17 @@ def compare(scoring: Scoring) -> Found:
         rows += len(true)
     assert not told.keys() - accounts.keys(), "rows of relationships that are not on the log"
     return Found(len(accounts), rows, stale)
+
+
+def compare_states(scoring: Scoring) -> tuple[dict[str, Account], Stored]:
+    """Asserts that states and watermarks are what an ordered reading of the log gives; returns both."""
+    accounts, ends = _log(scoring)
+    kept = stored(scoring.settings, scoring.names)
+    assert {number: mark.offset + 1 for number, mark in kept.watermarks.items()} == ends, (
+        "a partition is not at its end"
+    )
+    _compare_states(accounts, kept)
+    return accounts, kept
 
 
 def _log(scoring: Scoring) -> tuple[dict[str, Account], dict[int, int]]:

@@ -22,7 +22,7 @@ from services.scoring.flow.heal import Place, heal
 from services.scoring.flow.log_reading import stored
 from tests.receiver import eventually
 from tests.scoring import building as b
-from tests.scoring.flow.comparison import compare
+from tests.scoring.flow.comparison import compare_states
 from tests.scoring.flow.harness import PARTITIONS, Scoring, Service
 from tests.scoring.flow.long_log import end_of, keyed
 from tests.scoring.flow.shuffled import Life, shuffled
@@ -72,12 +72,13 @@ def test_50_000_shuffled_events_give_the_history_of_one_ordered_pass(
     scoring.await_clock(end_of(events), WITHIN)
     say(f"{len(events)} records, 3 restarts and 2 rebalances: {time.monotonic() - began:.0f} s")
 
-    found = compare(scoring)
-    assert found.relationships == RELATIONSHIPS
-    assert not found.stale
-    say(f"{found.rows} rows equal the truth, {RELATIONSHIPS} states the ordered fold, byte for byte")
-    states = list(stored(scoring.settings, scoring.names).states.values())
-    say(f"states of {EACH} events in {LIFE.days:.0f} days: {sizes(states)}")
+    accounts, kept = compare_states(scoring)
+    rows = table_of(place)
+    assert len(accounts) == RELATIONSHIPS
+    assert not kept.stale
+    assert rows == truth_of(place)
+    say(f"{RELATIONSHIPS} states equal the ordered fold byte for byte, {sum(map(len, rows.values()))} rows the truth")
+    say(f"states of {EACH} events in {LIFE.days:.0f} days: {sizes(list(kept.states.values()))}")
     say(f"states of 50 messages a day for 200 days: {sizes([busy(Random(number)) for number in range(20)])}")
 
     late = late_facts(rng, events)
@@ -95,7 +96,7 @@ def test_50_000_shuffled_events_give_the_history_of_one_ordered_pass(
     assert not stored(scoring.settings, scoring.names).stale
     assert table_of(place) == truth_of(place)
     for worker in workers:
-        stops_well(worker)
+        assert worker.end()[0] == 0
 
 
 def worked_through_mishaps(scoring: Scoring, records: int) -> Sequence[Service]:

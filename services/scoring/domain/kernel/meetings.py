@@ -103,8 +103,8 @@ def _join_by_name(c: Columns, count: int, w: Window) -> None:
 
 
 def _join_by_time(c: Columns, count: int, booked_low: int, booked_high: int, w: Window) -> None:
-    """Meetings whose times overlap are one, directly or through a third: a sweep by their begin. Those that begin at the
-    same instant overlap, however little is known of their length."""
+    """Meetings whose times overlap are one, directly or through a third: a sweep by their begin. Those that begin at
+    the same instant overlap, however little is known of their length."""
     spans = 0
     for k in range(count):
         begin, end = _span(c, w.chosen[k], booked_low, booked_high)

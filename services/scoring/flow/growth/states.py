@@ -43,8 +43,8 @@ def regrown_states(old: Mapping[str, State], found: Found) -> dict[str, State]:
         state = regrown(old.get(name, State()), found.accounts.get(name, Account()))
         if isinstance(state, Differs):
             raise NotGrownError(
-                f"{name}: {state.state_only} facts of its state are no more on the log, {state.log_only} on the log are "
-                "not in its state; a log that has lost records must be restored before it grows"
+                f"{name}: of its state {state.state_only} facts are not on the log, of the log {state.log_only} not in "
+                "its state; a log that has lost records must be restored before it grows"
             )
         states[name] = state
     return states

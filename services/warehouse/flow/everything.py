@@ -1,0 +1,31 @@
+"""The derived tables recomputed as a whole, after the tables below them were replaced; a running sink may go on."""
+
+from collections.abc import Callable
+
+from services.runtime.clickhouse import ClickHouse
+from services.warehouse.domain.touched import months, portions
+from services.warehouse.flow.derived import KEYS_AT_ONCE
+from services.warehouse.flow.statements import statement
+
+Progress = Callable[[str], None]
+
+
+def recompute_everything(clickhouse: ClickHouse, tell: Progress) -> tuple[int, int]:
+    """How many relationships, and how many days of programmes. Raises ClickHouseError; a repeat is harmless."""
+    relationships = clickhouse.query(statement("all_relationships"))
+    for number, some in enumerate(portions(relationships, KEYS_AT_ONCE)):
+        tell(f"relationships, {number * KEYS_AT_ONCE} of {len(relationships)} done")
+        parameters = {"relationships": list(some), "version": _version(clickhouse)}
+        clickhouse.command(statement("relationship_state"), parameters)
+    days = clickhouse.query(statement("all_days"))
+    for number, some in enumerate(portions(days, KEYS_AT_ONCE)):
+        tell(f"days, {number * KEYS_AT_ONCE} of {len(days)} done")
+        parameters = {"days": list(some), "months": months(some), "version": _version(clickhouse)}
+        clickhouse.command(statement("program_daily"), parameters)
+    return len(relationships), len(days)
+
+
+def _version(clickhouse: ClickHouse) -> int:
+    """Now, before the rows are read: whatever is stored later is recomputed by the sink, at a later version."""
+    [(now, upto)] = clickhouse.query(statement("progress"))
+    return int(max(now, upto + 1))
