@@ -85,9 +85,9 @@ def _recovery(found: Sequence[Figure]) -> Table:
 
 
 def _replay(found: Sequence[Figure]) -> Table:
-    columns = ("", "events/s", f"CPU s per {PER:,}", "CPU x Python", "rounds")
+    columns = ("", "events/s", "events per CPU s", "CPU x Python", "rounds")
     rows = [
-        (f.contestant.label, f"{f.rate:,.0f}", f"{f.cpu:.3f}", _times(f.ratio), f"{f.rounds}")
+        (f.contestant.label, f"{f.rate:,.0f}", f"{f.rate_of_a_core:,.0f}", _times(f.ratio), f"{f.rounds}")
         for f in _of("replay", found)
     ]
     return Table("Replay, scored events", columns, rows)

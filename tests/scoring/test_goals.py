@@ -139,6 +139,7 @@ def test_goals_do_not_stall_in_a_pause_that_lies_ahead() -> None:
     resting = [START, goal_set(1.25), paused(2, begin=20, until=30), paused(2, begin=40, until=45, name="q")]
 
     assert instants(80, *resting)[76.25] == ("goal.stalled",)
+    assert instants(80, START, goal_set(1.25), paused(2, begin=70, until=75))[61.25] == ("goal.stalled",)
 
 
 def test_a_stalled_instant_is_due() -> None:

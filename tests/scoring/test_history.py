@@ -1,12 +1,15 @@
 """Which instants have a row: facts, midnights, crossings, bookings, pauses; none after the end."""
 
+from schemas.programs import Profile, Weights
 from services.scoring.domain.history import History
-from services.scoring.domain.profiles import DEFAULT
+from services.scoring.domain.profiles import DEFAULT, Profiles
 from tests.scoring.building import (
+    at,
     booked,
     cancelled,
     ended,
     facts,
+    goal_set,
     held,
     instants,
     message,
@@ -153,3 +156,40 @@ def test_deltas_look_back_no_further_than_four_weeks() -> None:
 def test_the_trend_falls_when_health_does_and_is_flat_for_a_first_row() -> None:
     assert row(0.5, started(0.5)).trend == 0
     assert row(60, started(0, 7), held(0)).trend < 0
+
+
+def test_a_row_stands_where_another_version_of_the_profile_takes_effect() -> None:
+    later = Profile(version="later", effective_from=at(5.5), weights=Weights(rhythm=100))
+    history = History(facts(started(0.5), held(1)), Profiles((Profile(version="first"), later)))
+
+    found = {at: row for at, row in history.rows(-1, micros(7)).items() if "profile.changed" in row.causes}
+
+    assert [*found] == [micros(5.5)]
+    assert found[micros(5.5)].profile == "later"
+    assert history.rows(micros(5) - 1, micros(5))[micros(5)].profile == "first"
+    assert history.due(micros(5.25)) == micros(5.5)
+
+
+def test_a_row_names_the_sources_of_all_that_it_rests_on() -> None:
+    calendar = {"source": "/calendar"}
+    meeting, goal = held(2).model_copy(update=calendar), goal_set(3).model_copy(update={"source": "/goals"})
+
+    assert row(4, started(0.5), meeting, goal).sources == ("/calendar", "/goals", "/s")
+    assert row(4, started(0.5), meeting, retraction(3, meeting)).sources == ("/s",)
+    assert row(2.5, started(0.5), meeting, goal).sources == ("/calendar", "/s")
+
+
+def test_the_first_fact_is_a_source_however_much_came_since() -> None:
+    first = message(0.5, "mentor").model_copy(update={"source": "/first"})
+    later = [message(1 + n / 100, "mentor") for n in range(30)]
+
+    assert row(4, first, *later).sources == ("/first", "/s")
+    assert row(4, first, *later, retraction(3, first, "mentor")).sources == ("/s",)
+
+
+def test_a_history_of_other_facts_inherits_nothing_that_they_contradict() -> None:
+    events = [started(0.5), held(1), held(5)]
+    history, known = History(facts(*events), DEFAULT), facts(*events[:1], *events[2:])
+    whole = history.rows(-1, micros(9))
+
+    assert history.of(known, micros(5)).rows(-1, micros(9)) == History(known, DEFAULT).rows(-1, micros(9)) != whole

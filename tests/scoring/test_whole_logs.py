@@ -11,16 +11,25 @@ from services.scoring.domain.kernel.places import ENDS, PROFILE
 from services.scoring.domain.kinds import Kind
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from services.scoring.domain.selector import Selector
-from tests.scoring.random_logs import CHANGING, relationships
+from tests.scoring.whole_logs import CHANGING, relationships
 
 
 @pytest.mark.parametrize("profiles", [DEFAULT, CHANGING], ids=["one version", "three versions"])
 def test_a_log_is_scored_as_event_by_event(profiles: Profiles) -> None:
-    known = relationships(range(300))
+    known = relationships(300)
 
     whole = list(_at_once(known, profiles))
 
     assert whole == [score for facts in known for score in _event_by_event(facts, profiles)]
+
+
+def test_a_window_that_grew_fact_by_fact_is_the_one_that_is_read_anew() -> None:
+    for facts in relationships(40):
+        grown = Selector(facts, DEFAULT)
+        for at in sorted({key.time for key in facts}):
+            anew = Selector(facts, DEFAULT).scorer(at)
+            assert grown.scorer(at).features(at) == anew.features(at)
+            assert grown.scorer(at).selection.window == anew.selection.window
 
 
 def _at_once(known: list[Facts], profiles: Profiles) -> Iterator[tuple[int, int]]:

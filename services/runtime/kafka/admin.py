@@ -1,5 +1,6 @@
 """What an operator does to topics and groups: look who is there, seal, unseal, delete."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -11,6 +12,8 @@ from services.runtime.settings import Settings
 
 # A record batch is never so small: whatever a producer sends, with whatever acks, is refused.
 SEAL = {"max.message.bytes": "0"}
+FOLLOWED_WITHIN = 2.0
+"""Seconds: the controller answers first, the brokers follow a moment later."""
 
 
 def members(settings: Settings, group: str) -> list[str]:
@@ -27,14 +30,16 @@ def replicas(settings: Settings, topic: str) -> int:
 
 
 def seal(settings: Settings, topics: Sequence[str]) -> None:
-    """From now on nothing can be written to them; what is there can be read."""
+    """When this returns nothing can be written to them; what is there can be read."""
     with _admin(settings) as admin:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, SEAL) for topic in topics])
+    time.sleep(FOLLOWED_WITHIN)
 
 
 def unseal(settings: Settings, topics: Sequence[str]) -> None:
     with _admin(settings) as admin:
         admin.reset_configs([ConfigResource(ConfigResourceType.TOPIC, topic, SEAL) for topic in topics])
+    time.sleep(FOLLOWED_WITHIN)
 
 
 def existing(settings: Settings, topics: Sequence[str]) -> list[str]:

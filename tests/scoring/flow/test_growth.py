@@ -73,8 +73,11 @@ def quiet(_: str, __: int) -> Passed:
     return lambda _: None
 
 
-def test_a_grown_log_gives_the_same_history_and_goes_on(scoring: Scoring, growth: Growth, grown: Scoring) -> None:
-    events = long_log(31, 130)
+@pytest.mark.parametrize("random_logs", [60, pytest.param(250, marks=pytest.mark.drill)])
+def test_a_grown_log_gives_the_same_history_and_goes_on(
+    scoring: Scoring, growth: Growth, grown: Scoring, random_logs: int
+) -> None:
+    events = long_log(31, random_logs)
     scored(scoring, with_poison(keyed(events)), end_of(events))
     before = compare(scoring)
     remember(scoring, growth)
@@ -152,6 +155,7 @@ def test_it_does_not_grow_while_somebody_is_at_work_or_behind(
         grow(scoring.settings, growth, NEW_PARTITIONS, quiet)
 
 
+@pytest.mark.drill
 def test_what_was_begun_can_be_given_up_and_begun_again(scoring: Scoring, growth: Growth, grown: Scoring) -> None:
     events = long_log(34, 20)
     scored(scoring, keyed(events), end_of(events))

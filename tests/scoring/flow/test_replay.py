@@ -116,7 +116,7 @@ def test_cut_off_anywhere_the_next_replay_goes_on(
 
 
 def test_a_shadow_of_another_replay_is_only_dropped_when_asked(scoring: Scoring, place: Place) -> None:
-    applied(scoring, place, long_log(45, 4))
+    applied(scoring, place, without_twins(long_log(45, 4)))
     with pytest.raises(KeyboardInterrupt):
         replayed(place, origin(place, "kafka"), progress=CutOff("following live scoring", 0))
 

@@ -43,7 +43,8 @@ def abandon(settings: Settings, growth: Growth) -> list[str]:
     begun = existing(settings, list(growth.new.topics))
     if is_grown(settings, growth):
         raise NotGrownError("the log has grown, and services may have worked on it: it is not given up")
-    delete_topics(settings, begun)
+    if begun:
+        delete_topics(settings, begun)
     unseal(settings, list(growth.old.topics))
     return begun
 
