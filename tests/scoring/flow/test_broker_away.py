@@ -9,6 +9,7 @@ import pytest
 from deploy.local.crashes import GiveUp, after_crash
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from tests.conftest import JARS_CACHE
+from tests.receiver import eventually
 from tests.scoring.flow.comparison import compare
 from tests.scoring.flow.harness import Scoring, Service
 from tests.scoring.flow.long_log import end_of, keyed, long_log
@@ -51,7 +52,7 @@ def test_started_before_its_broker_it_waits(kafka: LocalKafka, scoring: Scoring)
 def test_told_to_stop_while_it_waits_for_its_broker_it_ends_at_once(kafka: LocalKafka, scoring: Scoring) -> None:
     kafka.stop()
     service = scoring.start()
-    time.sleep(3)
+    eventually(service.answers, what="a service that waits")
 
     code, seconds = service.end()
 
