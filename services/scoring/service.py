@@ -1,5 +1,6 @@
 """The composition root of `rapport scoring serve`: one process, from the first look for the broker to its end."""
 
+import gc
 import logging
 import os
 import signal
@@ -16,6 +17,9 @@ from services.scoring.flow.settings import ScoringSettings
 from services.scoring.flow.watchdog import watch
 from services.scoring.names import Names
 
+GARBAGE_AFTER = (50_000, 20, 100)
+"""Objects that come to life between two searches for garbage, and how many of these until a wider one. At Python's own
+700 a fifth of the work of a run is spent on looking through events that all live until the run is over."""
 STOP_SECONDS = 1.8
 """So long a stop may take at the most; two seconds are promised."""
 
@@ -25,6 +29,7 @@ def run(settings: ScoringSettings, names: Names) -> None:
     # Until Faust sets its own handler there is nothing to finish.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     log.configure(settings, "scoring")
+    gc.set_threshold(*GARBAGE_AFTER)
     health = health_.Health()
     with health_.served(health, settings.host, settings.scoring_health_port):
         _work(settings, names, health)

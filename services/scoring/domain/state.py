@@ -51,7 +51,7 @@ class State:
         )
 
     def clocked(self, clock: int) -> "State":
-        return replace(self, clock=max(clock, self.clock))
+        return self if clock <= self.clock else replace(self, clock=clock)
 
 
 MARKS = (

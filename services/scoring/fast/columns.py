@@ -52,10 +52,21 @@ def _sorted(rows: Rows) -> tuple[Rows, list[str]]:
     place = {name: number for number, name in enumerate(names)}
     pair = np.array([place[name] for name in rows.names], dtype=np.int64)[rows.pair] if rows.names else rows.pair
     uid = np.frombuffer(rows.uid, dtype=">u8").reshape(-1, 2)
-    last = np.where(rows.position == NONE, NO_POSITION, rows.position)
-    order = np.lexsort((last, rows.slot, uid[:, 1], uid[:, 0], rows.kind, rows.time, pair))
+    order = _order(rows, pair, uid)
     rest = {name: getattr(rows, name)[order] for name in Rows._fields[2:] if name != "uid"}
     return Rows(names=names, pair=pair[order], uid=uid[order].tobytes(), **rest), names
+
+
+def _order(rows: Rows, pair: Whole, uid: Whole) -> Whole:
+    """Nearly always relationship and time alone decide: the rest of the key is only looked at where they are equal."""
+    order = np.lexsort((rows.time, pair))
+    same = (np.diff(pair[order]) == 0) & (np.diff(rows.time[order]) == 0)
+    tied = np.flatnonzero(np.append(same, [False]) | np.append([False], same)) if len(order) else order
+    some = order[tied]
+    last = np.where(rows.position[some] == NONE, NO_POSITION, rows.position[some])
+    rest = (last, rows.slot[some], uid[some, 1], uid[some, 0], rows.kind[some])
+    order[tied] = some[np.lexsort((*rest, rows.time[some], pair[some]))]
+    return order
 
 
 def _merged(rows: Rows) -> Rows:
@@ -123,10 +134,11 @@ def _stands_so_far(rows: Rows, contact: Whole, first: Whole) -> Whole:
     """Whether one of the two least contacts of the day, of those up to each, stands. Two are always the two least."""
     stands = _stands(rows)[contact]
     so_far = stands.copy()
-    second = np.setdiff1d(first + 1, np.append(first, len(contact)))
-    so_far[second] |= stands[second - 1]
     uids, ends = rows.uid, np.append(first[1:], len(contact))
-    more = ends - first > LEAST
+    second = first[ends - first > 1] + 1
+    so_far[second] |= stands[second - 1]
+    # Where all stand, so do the two least.
+    more = (ends - first > LEAST) & (np.minimum.reduceat(stands, first) == 0 if len(first) else first > 0)
     for begin, end in zip(first[more], ends[more], strict=True):
         least: list[tuple[bytes, int]] = []
         for j in range(begin, end):

@@ -40,7 +40,7 @@ def rows_of_file(path: Path, progress: Progress = lambda _: None) -> Rows:
     spans = list(_spans(path))
     if len(spans) < 2:  # noqa: PLR2004 (a pool is worth its start from two spans on)
         return _joined(path, [_told(_part(path, span), span, progress) for span in spans])
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("forkserver")) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         parts = pool.map(_part, [path] * len(spans), spans)
         return _joined(path, [_told(part, span, progress) for part, span in zip(parts, spans, strict=True)])
 

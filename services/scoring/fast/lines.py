@@ -1,6 +1,7 @@
 """Lines of CloudEvents as rows of facts in flat arrays, some microseconds each."""
 
 import hashlib
+from array import array
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -63,7 +64,7 @@ def rows_of(lines: Iterable[bytes | str], begin: int = 0) -> Rows:
     """The lines of a log from position `begin` on. Blank ones, and events that are no facts, are passed over.
     Raises LineError."""
     pairs: dict[str, int] = {}
-    numbers: list[tuple[int, ...]] = []
+    numbers = array("q")
     uids: list[bytes] = []
     position = begin - 1
     for position, line in enumerate(lines, begin):
@@ -73,9 +74,9 @@ def rows_of(lines: Iterable[bytes | str], begin: int = 0) -> Rows:
             raise LineError(position - begin + 1, str(invalid)) from invalid
         if row is not None:
             name, uid, *rest = row
-            numbers.append((pairs.setdefault(name, len(pairs)), *rest))
+            numbers.extend((pairs.setdefault(name, len(pairs)), *rest))
             uids.append(uid)
-    columns = np.array(numbers, dtype=np.int64).reshape(len(numbers), 11).T
+    columns = np.array(numbers, dtype=np.int64).reshape(len(uids), 11).T
     pair, time, kind, slot, *others = (np.ascontiguousarray(column) for column in columns)
     return Rows(list(pairs), pair, time, kind, b"".join(uids), slot, *others)
 

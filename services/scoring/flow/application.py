@@ -102,7 +102,7 @@ class _Wiring:
         first = await self.app.consumer.earliest_offsets(*tps.values()) if tps else {}
         for number, tp in sorted(tps.items()):
             self._health.tell("starting", f"takes partition {number}")
-            if not self._joined or not await self._worker.take(self.app.producer, number, self._table.take(number)):
+            if not self._joined or not await self._worker.take(self._producer(), number, self._table.take(number)):
                 return
             self._begin(tp, first.get(tp) or 0)
             # States stay. To look through them for garbage takes 0.2 s per 5,000 relationships, and all threads wait.
@@ -128,7 +128,7 @@ class _Wiring:
     async def _score(self, stream: Untyped) -> None:
         async for event in stream.noack().events():
             message = event.message
-            wanted = await self._worker.run(self.app.producer, message.partition, event.value)
+            wanted = await self._worker.run(self._producer(), message.partition, event.value)
             if wanted is not None:
                 # Runs were dropped between scheduler and agent: go back.
                 self._sequencer.rewind(message.tp, wanted, self._seek)
@@ -144,7 +144,7 @@ class _Wiring:
         clock = None if self._settings.clock == "log" else wall_clock()
         for tp in taken:
             if self._sequencer.is_started(tp):
-                await self._worker.tick(self.app.producer, tp.partition, ends[tp], clock)
+                await self._worker.tick(self._producer(), tp.partition, ends[tp], clock)
                 await self._look_whether_it_stands(tp, ends[tp])
             else:
                 self._worker.stand(tp.partition, ends[tp], self._gaps.lost(tp.partition))
@@ -168,6 +168,10 @@ class _Wiring:
                 if tp.partition == number and self._joined:
                     self._sequencer.rewind(tp, offset, self._seek)
                     self._tell_readiness()
+
+    def _producer(self) -> Untyped:
+        """The one of aiokafka: it sends whole batches."""
+        return self.app.producer._ensure_producer()  # noqa: SLF001 (there is no public way)
 
     def _tps(self) -> list[Untyped]:
         """The assigned partitions of the log."""

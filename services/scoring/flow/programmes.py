@@ -14,9 +14,9 @@ from services.scoring.domain.programme_record import Unreadable, read_record
 from services.scoring.domain.told_programmes import ProgrammeTable
 from services.scoring.names import Names
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.9
+"""A record ends the wait at once; a stop waits for it."""
 END_SECONDS = 1.0
-"""So long a stop waits for the poll under way."""
 
 
 class UnreadableProgrammeError(Exception):
@@ -42,7 +42,7 @@ class ProgrammeFollower:
         """Follows the topic while the block runs, from its end as it is at the call: all up to there is known when the
         block begins. Raises KafkaError."""
         stop = threading.Event()
-        with reading(settings, [names.programs]) as reader:
+        with reading(settings, [names.programs], fetch_max_wait_ms=round(POLL_SECONDS * 1000)) as reader:
             self._catch_up(reader)
             thread = threading.Thread(target=self._follow, args=(reader, stop), name="programmes", daemon=True)
             thread.start()

@@ -1,26 +1,36 @@
-"""What the worker writes, as records in the shape that Faust's producer takes."""
+"""What the worker writes, as records for the broker."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from services.scoring.domain import steps
 from services.scoring.domain.changelog import Entry
 from services.scoring.domain.telling import score_event
-from services.scoring.flow.decoding import Refused
+from services.scoring.flow.decoding import Header, Refused
 from services.scoring.names import Names
 
 Write = steps.Write | Refused | bytes
 """`bytes`: a word on the partition's clock."""
-STRUCTURED = [("content-type", b"application/cloudevents+json")]
+STRUCTURED: Sequence[Header] = [("content-type", b"application/cloudevents+json")]
 
 
-def record(names: Names, write: Write, number: int) -> tuple[Any, ...]:
-    """Topic, key, value, partition, timestamp, headers, as Faust's producer takes them."""
+class Outgoing(NamedTuple):
+    """`partition` None: wherever the key belongs."""
+
+    topic: str
+    partition: int | None
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header] = ()
+
+
+def record(names: Names, write: Write, number: int) -> Outgoing:
     match write:
         case Entry():
-            return names.state, write.key, write.value, number, None, None
+            return Outgoing(names.state, number, write.key, write.value)
         case Refused():
-            return names.rejected, write.key, write.value, None, None, write.headers
+            return Outgoing(names.rejected, None, write.key, write.value, write.headers)
         case bytes():
-            return names.scores, None, write, number, None, STRUCTURED
+            return Outgoing(names.scores, number, None, write, STRUCTURED)
         case _:
-            return names.scores, write.relationship.encode(), score_event(write), number, None, STRUCTURED
+            return Outgoing(names.scores, number, write.relationship.encode(), score_event(write), STRUCTURED)

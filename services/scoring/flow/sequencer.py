@@ -9,7 +9,7 @@ from faust.types import TP
 
 from services.runtime import log
 
-RUN_LENGTH = 500
+RUN_LENGTH = 2_000
 """Records of one partition that are handed over as one message: one round of acknowledgements for all of them."""
 
 Untyped = Any

@@ -18,6 +18,7 @@ from services.scoring.flow.metrics import Metrics
 from services.scoring.flow.owned import Breath, Owned, taken
 from services.scoring.flow.programmes import ProgrammeFollower
 from services.scoring.flow.records import Write, record
+from services.scoring.flow.sending import send
 from services.scoring.names import Names
 
 ACKNOWLEDGED_WITHIN = 60
@@ -26,8 +27,8 @@ CLOCK_EVERY = 60
 """Seconds between two steps of a partition's clock, and two words on it, while nothing else happens."""
 PHASE_LENGTH = 2_000
 """Records that are under way at once."""
-FaustProducer = Any
-"""Faust publishes no types; its `send` returns an acknowledgement to await."""
+Producer = Any
+"""aiokafka's, which publishes no types."""
 
 
 class Worker:
@@ -43,7 +44,7 @@ class Worker:
         owned = self._owned.get(number)
         return None if owned is None else owned.partition.offset + 1
 
-    async def take(self, producer: FaustProducer, number: int, recovery: Recovery) -> bool:
+    async def take(self, producer: Producer, number: int, recovery: Recovery) -> bool:
         """A partition was assigned and its changelog read. What was announced before a crash is told again first.
         False: a rebalance began meanwhile, and it is not ours."""
         assignment = self._assignments
@@ -87,7 +88,7 @@ class Worker:
         if dropped:
             self._log.info("partitions_dropped", partitions=sorted(owned.number for owned in dropped))
 
-    async def run(self, producer: FaustProducer, number: int, fetched: Sequence[Any]) -> int | None:
+    async def run(self, producer: Producer, number: int, fetched: Sequence[Any]) -> int | None:
         """Applies a run. None when it is applied or was before; else the offset that has to come first."""
         owned = self._owned.get(number)
         if owned is None:
@@ -107,7 +108,7 @@ class Worker:
                 self._ran(number, fetched, len(refused), rows, time.monotonic() - began)
             return None
 
-    async def tick(self, producer: FaustProducer, number: int, end: int, clock: int | None) -> None:
+    async def tick(self, producer: Producer, number: int, end: int, clock: int | None) -> None:
         """Called about once a second with the end of the partition and the wall clock (log mode: None). Only a
         partition that is read to its end may let time pass, a day at a time, so that records get in between."""
         owned = self._owned.get(number)
@@ -123,7 +124,7 @@ class Worker:
                     await self._tell_clock(producer, owned)
                     return
 
-    async def _let_pass(self, producer: FaustProducer, owned: Owned, clock: int) -> bool:
+    async def _let_pass(self, producer: Producer, owned: Owned, clock: int) -> bool:
         """A day at the most; whether the clock is reached. While nothing is due, a step a minute is enough: each is two
         records in the changelog."""
         partition = owned.partition
@@ -133,14 +134,14 @@ class Worker:
         await self._write(producer, owned, owned.generation.tick(step))
         return step == clock
 
-    async def _follow_programmes(self, producer: FaustProducer, owned: Owned) -> None:
+    async def _follow_programmes(self, producer: Producer, owned: Owned) -> None:
         """Between runs, so that one run is made by one set of profiles."""
         table = self._programmes.table
         if table.offset > owned.programmes:
             await self._tell_programmes(producer, owned, table.offset, table.since(owned.programmes))
 
     async def _tell_programmes(
-        self, producer: FaustProducer, owned: Owned, offset: int, records: Sequence[ProgrammeRecord]
+        self, producer: Producer, owned: Owned, offset: int, records: Sequence[ProgrammeRecord]
     ) -> None:
         """`offset`: the records go at least so far. It was asked for before them, for the table grows meanwhile."""
         await self._write(producer, owned, owned.generation.told(records))
@@ -149,7 +150,7 @@ class Worker:
             versions = [profile.version for profile in told.profiles.versions]
             self._log.info("programme_told", partition=owned.number, programme=told.name, versions=versions)
 
-    async def _tell_clock(self, producer: FaustProducer, owned: Owned) -> None:
+    async def _tell_clock(self, producer: Producer, owned: Owned) -> None:
         now, clock = time.monotonic(), owned.partition.clock
         if clock < 0 or owned.lost or (not owned.unheard_records and now - owned.clock_told < CLOCK_EVERY):
             return
@@ -158,7 +159,7 @@ class Worker:
 
     async def _write(
         self,
-        producer: FaustProducer,
+        producer: Producer,
         owned: Owned,
         phases: Iterable[steps.Phase],
         refused: Sequence[Refused] = (),
@@ -181,14 +182,14 @@ class Worker:
 
     async def _acknowledged(
         self,
-        producer: FaustProducer,
+        producer: Producer,
         owned: Owned,
         writes: Sequence[Write],
     ) -> None:
         self._liveness.check()
         async with asyncio.timeout(ACKNOWLEDGED_WITHIN):
-            sent = [await producer.send(*record(self._names, write, owned.number)) for write in writes]
-            for acknowledgement in sent:
+            outgoing = (record(self._names, write, owned.number) for write in writes)
+            for acknowledgement in await send(producer, outgoing):
                 await acknowledgement
 
     def _ran(self, number: int, fetched: Sequence[Any], refused: int, rows: int, seconds: float) -> None:
