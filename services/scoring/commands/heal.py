@@ -9,7 +9,7 @@ import click
 from services.runtime.clickhouse import ClickHouseError
 from services.scoring.commands.console import cells, command_settings, explained, output, section, table
 from services.scoring.commands.working import working
-from services.scoring.flow.heal import Place, Report, UnknownRelationshipError, heal
+from services.scoring.flow.heal.heal import Place, Report, UnknownRelationshipError, heal
 from services.scoring.flow.sink import SinkBehindError
 from services.scoring.flow.whole_log import LogCutOffError
 from services.scoring.names import Names

@@ -11,12 +11,12 @@ from services.scoring.commands.extra import extra
 from services.scoring.commands.recomputing import NotRecomputedError, recompute
 from services.scoring.commands.replay_report import rehearsed, replayed
 from services.scoring.commands.working import working
-from services.scoring.flow.heal import Place
-from services.scoring.flow.replay import Effort, Wish, rehearse, replay
-from services.scoring.flow.replay_origin import KAFKA, Origin, is_file, origin, rehearsal_of_file
-from services.scoring.flow.replay_source import ReplaySourceError
-from services.scoring.flow.replay_work import Task
-from services.scoring.flow.shadow import UnusableShadowError
+from services.scoring.flow.heal.heal import Place
+from services.scoring.flow.replay.origin import KAFKA, Origin, is_file, origin, rehearsal_of_file
+from services.scoring.flow.replay.replay import Effort, Wish, rehearse, replay
+from services.scoring.flow.replay.shadow import UnusableShadowError
+from services.scoring.flow.replay.source import ReplaySourceError
+from services.scoring.flow.replay.work import Task
 from services.scoring.flow.sink import SinkBehindError
 from services.scoring.flow.whole_log import LogCutOffError
 from services.scoring.names import Names

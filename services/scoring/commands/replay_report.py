@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from services.scoring.commands.console import cells, output, table
-from services.scoring.flow.replay import Computed, Replayed
+from services.scoring.flow.replay.replay import Computed, Replayed
 
 
 def rehearsed(found: Computed, *, as_json: bool) -> None:

@@ -18,7 +18,7 @@ from services.scoring.domain import layout
 from services.scoring.domain.account import Account
 from services.scoring.domain.memory import trimmed
 from services.scoring.domain.state import Home, State
-from services.scoring.flow.heal import Place, heal
+from services.scoring.flow.heal.heal import Place, heal
 from services.scoring.flow.log_reading import stored
 from tests.receiver import eventually
 from tests.scoring import building as b

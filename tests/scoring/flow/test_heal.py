@@ -8,7 +8,7 @@ import pytest
 
 from deploy.local.clickhouse import LocalClickHouse
 from schemas.events import OfRelationship
-from services.scoring.flow.heal import Place, UnknownRelationshipError, heal
+from services.scoring.flow.heal.heal import Place, UnknownRelationshipError, heal
 from services.scoring.flow.log_reading import stored
 from tests.receiver import eventually
 from tests.scoring.flow.harness import Scoring

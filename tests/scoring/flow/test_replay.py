@@ -17,12 +17,12 @@ from deploy.local.clickhouse import LocalClickHouse
 from schemas.events import OfRelationship
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import read_to_end
-from services.scoring.flow.heal import Place, Progress, heal
-from services.scoring.flow.replay import Computed, Effort, Replayed, Wish, rehearse, replay
-from services.scoring.flow.replay_origin import Origin, origin, rehearsal_of_file
-from services.scoring.flow.replay_source import ReplaySourceError
-from services.scoring.flow.replay_work import Task
-from services.scoring.flow.shadow import Changes, UnusableShadowError
+from services.scoring.flow.heal.heal import Place, Progress, heal
+from services.scoring.flow.replay.origin import Origin, origin, rehearsal_of_file
+from services.scoring.flow.replay.replay import Computed, Effort, Replayed, Wish, rehearse, replay
+from services.scoring.flow.replay.shadow import Changes, UnusableShadowError
+from services.scoring.flow.replay.source import ReplaySourceError
+from services.scoring.flow.replay.work import Task
 from services.warehouse.flow.everything import recompute_everything
 from tests.receiver import eventually
 from tests.scoring.flow.harness import Scoring

@@ -9,7 +9,7 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
 from services.scoring.domain.history import History
 from services.scoring.domain.verification import Statement, statement
-from services.scoring.flow.heal import Place
+from services.scoring.flow.heal.heal import Place
 from services.scoring.flow.log_reading import accounts, stored
 from services.scoring.flow.programmes import programmes
 from services.scoring.flow.sink import await_sink

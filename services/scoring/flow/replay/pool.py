@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 
-from services.scoring.flow.replay_work import Job, Task, Worked, work
+from services.scoring.flow.replay.work import Job, Task, Worked, work
 
 AHEAD = 2
 """Portions per process that are handed over: one is worked on, one waits."""

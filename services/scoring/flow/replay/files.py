@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from schemas.primitives import to_micros
 from services.scoring.domain.bounds import NONE
-from services.scoring.flow.replay_source import Logged, Part, ReplaySourceError, Upto
+from services.scoring.flow.replay.source import Logged, Part, ReplaySourceError, Upto
 from services.scoring.flow.whole_log import SAID_EVERY, Passed
 
 _RECORDED = re.compile(rb'"recordedtime"\s*:\s*"([^"]+)"')

@@ -8,8 +8,8 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from services.runtime.clickhouse import ClickHouse
-from services.scoring.flow import shadow_sql as sql
-from services.scoring.flow.shadow_sql import DONE, SHADOW, TABLE
+from services.scoring.flow.replay import shadow_sql as sql
+from services.scoring.flow.replay.shadow_sql import DONE, SHADOW, TABLE
 
 FILLED = "Filled by rapport scoring replay: "
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from services.runtime.clickhouse import ClickHouse
 from services.scoring.domain.telling import MODEL
 from services.scoring.domain.verification import combined
-from services.scoring.flow.heal import Place, Progress
-from services.scoring.flow.replay_pool import worked
-from services.scoring.flow.replay_source import Part, Source
-from services.scoring.flow.replay_work import Job, Task, Worked
-from services.scoring.flow.shadow import Changes, Phase, Shadow
+from services.scoring.flow.heal.heal import Place, Progress
+from services.scoring.flow.replay.pool import worked
+from services.scoring.flow.replay.shadow import Changes, Phase, Shadow
+from services.scoring.flow.replay.source import Part, Source
+from services.scoring.flow.replay.work import Job, Task, Worked
 from services.scoring.flow.sink import await_sink
 
 RECORDS_AT_ONCE = 2_000_000

@@ -12,8 +12,8 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
 from services.scoring.domain.account import Account
 from services.scoring.domain.healing import Healing, Mark, healing, is_within_reach
-from services.scoring.flow.heal_log import Wanted, accounts_of
-from services.scoring.flow.heal_telling import HealTelling
+from services.scoring.flow.heal.log import Wanted, accounts_of
+from services.scoring.flow.heal.telling import HealTelling
 from services.scoring.flow.log_reading import Stored, stored
 from services.scoring.flow.sink import GROUP, await_sink
 from services.scoring.flow.stored_rows import stored_rows

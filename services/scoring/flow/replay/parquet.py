@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.primitives import to_rfc3339
-from services.scoring.flow.replay_files import FileRecord
-from services.scoring.flow.replay_source import ReplaySourceError
+from services.scoring.flow.replay.files import FileRecord
+from services.scoring.flow.replay.source import ReplaySourceError
 
 ROWS_AT_ONCE = 10_000
 AS_RECORD, AS_EVENT = {"key", "value"}, {"source", "id", "type", "time", "recordedtime", "tenant", "data"}

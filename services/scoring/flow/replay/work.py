@@ -15,9 +15,9 @@ from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import Programmes
 from services.scoring.domain.verification import digest, statement
 from services.scoring.flow.decoding import Refusal, event_of
-from services.scoring.flow.replay_rows import columns
-from services.scoring.flow.replay_source import Upto
-from services.scoring.flow.shadow_sql import DONE, INSERT, SHADOW
+from services.scoring.flow.replay.rows import columns
+from services.scoring.flow.replay.shadow_sql import DONE, INSERT, SHADOW
+from services.scoring.flow.replay.source import Upto
 
 
 class Job(NamedTuple):

@@ -6,7 +6,7 @@ from schemas.topics import position
 from services.runtime.kafka import Partition
 from services.runtime.settings import Settings
 from services.scoring.flow.log_reading import Stored
-from services.scoring.flow.replay_source import Logged, Part, Upto
+from services.scoring.flow.replay.source import Logged, Part, Upto
 from services.scoring.flow.whole_log import Passed, records_up_to
 from services.scoring.names import Names
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from services.scoring.flow.replay_files import FileRecord
-from services.scoring.flow.replay_source import ReplaySourceError
+from services.scoring.flow.replay.files import FileRecord
+from services.scoring.flow.replay.source import ReplaySourceError
 
 _KEY = re.compile(rb'"partitionkey"\s*:\s*"([^"\\]+)"')
 VALUES = ("value", "payload")

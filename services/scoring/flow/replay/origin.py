@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.scoring.domain.profiles import Programmes
-from services.scoring.flow.heal import Place
+from services.scoring.flow.heal.heal import Place
 from services.scoring.flow.log_reading import Stored, stored
-from services.scoring.flow.replay_clickhouse import ClickHouseSource
-from services.scoring.flow.replay_files import FileSource, Reading
-from services.scoring.flow.replay_jsonl import jsonl_records
-from services.scoring.flow.replay_kafka import KafkaSource
-from services.scoring.flow.replay_source import ReplaySourceError, Source
+from services.scoring.flow.replay.clickhouse import ClickHouseSource
+from services.scoring.flow.replay.files import FileSource, Reading
+from services.scoring.flow.replay.jsonl import jsonl_records
+from services.scoring.flow.replay.kafka import KafkaSource
+from services.scoring.flow.replay.source import ReplaySourceError, Source
 from services.scoring.flow.sink import await_sink
 
 KAFKA, CLICKHOUSE = "kafka", "clickhouse"
@@ -74,7 +74,7 @@ def _reading(file: Path) -> Reading:
         case [".jsonl"]:
             return jsonl_records
         case [".parquet"]:
-            from services.scoring.flow.replay_parquet import parquet_records  # noqa: PLC0415 (an extra of its own)
+            from services.scoring.flow.replay.parquet import parquet_records  # noqa: PLC0415 (an extra of its own)
 
             return parquet_records
         case _:

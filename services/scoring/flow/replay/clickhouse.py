@@ -14,8 +14,8 @@ from schemas.primitives import to_rfc3339
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
 from services.scoring.flow.log_reading import Stored
-from services.scoring.flow.replay_kafka import upto
-from services.scoring.flow.replay_source import Logged, Part
+from services.scoring.flow.replay.kafka import upto
+from services.scoring.flow.replay.source import Logged, Part
 from services.scoring.flow.whole_log import Passed
 from services.scoring.names import Names
 

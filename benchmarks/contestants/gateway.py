@@ -1,0 +1,108 @@
+"""Events of a file through one gateway process over HTTP. The variant is how many one request carries."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import httpx
+
+from benchmarks.contestants.task import Meter, Task, asked
+from benchmarks.events import TENANT
+from deploy.local.child import Child, Command, with_project
+from deploy.local.ports import free_port
+from schemas.tokens import Token
+from schemas.topics import TOKENS
+from services.ingest.commands.console import write
+from services.ingest.domain.secret import hashed, secret_of
+from services.runtime.settings import Settings
+
+READY_WITHIN = 60
+UNLIMITED = "1000000000"
+CONNECTIONS = {"1": 64, "100": 8}
+"""By variant: enough that the gateway always has something to do."""
+
+
+@contextmanager
+def gateway(task: Task) -> Iterator[str]:
+    """Its address."""
+    port, health = free_port(set()), free_port(set())
+    env = {
+        "RAPPORT_KAFKA": task.kafka,
+        "RAPPORT_INGEST_PORT": str(port),
+        "RAPPORT_INGEST_HEALTH_PORT": str(health),
+        "RAPPORT_INGEST_TOKEN_RATE": UNLIMITED,
+        "RAPPORT_LOG_FORMAT": "json",
+    }
+    argv = (sys.executable, "-m", "services.cli", "ingest", "serve")
+    child = Child(Command(argv, Path(task.folder) / "gateway.log", with_project() | env))
+    child.launch()
+    try:
+        _await(f"http://127.0.0.1:{health}/readyz")
+        yield f"http://127.0.0.1:{port}/v1/events"
+    finally:
+        child.kill()
+
+
+def _await(url: str) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    while not _is_ready(url):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the gateway is not ready within {READY_WITHIN} s")
+        time.sleep(0.1)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False
+
+
+def token(task: Task, source: str) -> str:
+    name = task.name.replace("-", "_")
+    secret = secret_of(name, os.urandom(16).hex())
+    made = Token(token_id=name, tenant=TENANT, sha256=hashed(secret), sources=(source,), created=datetime.now(UTC))
+    write(Settings(kafka=task.kafka), TOKENS.name, {name: made.model_dump_json().encode()})
+    return secret
+
+
+async def send(task: Task, url: str, secret: str, bodies: Sequence[bytes]) -> None:
+    media = "application/cloudevents+json" if task.variant == "1" else "application/cloudevents-batch+json"
+    headers = {"authorization": f"Bearer {secret}", "content-type": media}
+    meter, waiting = Meter(task), iter(bodies)
+    async with aiohttp.ClientSession(headers=headers) as session:
+
+        async def work() -> None:
+            for body in waiting:
+                async with session.post(url, data=body) as answer:
+                    text = await answer.read()
+                    if answer.status != 202:
+                        raise RuntimeError(f"{answer.status}: {text[:500]!r}")
+
+        meter.begin()
+        await asyncio.gather(*(work() for _ in range(CONNECTIONS[task.variant])))
+    meter.answer(task.count)
+
+
+def run(task: Task) -> None:
+    values = Path(task.log).read_bytes().splitlines()
+    size = int(task.variant)
+    bodies = (
+        values
+        if size == 1
+        else [b"[" + b",".join(values[start : start + size]) + b"]" for start in range(0, len(values), size)]
+    )
+    secret = token(task, json.loads(values[0])["source"])
+    with gateway(task) as url:
+        asyncio.run(send(task, url, secret, bodies))
+
+
+if __name__ == "__main__":
+    run(asked())

@@ -1,0 +1,12 @@
+"""The gateway beside a bare producer of the same bytes, in one run: `python benchmarks/ingest.py --help`."""
+
+import sys
+from pathlib import Path
+
+# Run as a file, Python looks for modules beside it, not where `benchmarks`, `deploy` and `services` are.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.intake import main
+
+if __name__ == "__main__":
+    main()
