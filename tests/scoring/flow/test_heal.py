@@ -55,8 +55,8 @@ def test_what_is_stale_is_healed_while_the_service_runs_and_stays_healed(scoring
 def test_a_heal_that_was_cut_off_is_finished_by_the_next_which_repeats_nothing(
     scoring: Scoring, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.scoring.flow.heal.TOLD_AT_ONCE", 2)
-    monkeypatch.setattr("services.scoring.flow.heal.READ_AT_ONCE", 3)
+    monkeypatch.setattr("services.scoring.flow.heal.heal.TOLD_AT_ONCE", 2)
+    monkeypatch.setattr("services.scoring.flow.heal.heal.READ_AT_ONCE", 3)
     was_stale = applied(scoring, place, with_late_facts(long_log(32, 16), 12))
 
     with pytest.raises(KeyboardInterrupt):

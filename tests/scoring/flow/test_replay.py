@@ -94,8 +94,8 @@ def test_what_live_scoring_tells_meanwhile_is_followed(scoring: Scoring, place: 
 def test_cut_off_anywhere_the_next_replay_goes_on(
     scoring: Scoring, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.scoring.flow.replay.TOGETHER", 3)
-    monkeypatch.setattr("services.scoring.flow.replay.RECORDS_AT_ONCE", 60)
+    monkeypatch.setattr("services.scoring.flow.replay.replay.TOGETHER", 3)
+    monkeypatch.setattr("services.scoring.flow.replay.replay.RECORDS_AT_ONCE", 60)
     applied(scoring, place, with_late_facts(long_log(44, 16), 10))
     before = table_of(place)
 
