@@ -1,65 +1,61 @@
-"""`python -m schemas.generate` writes `schemas/json`: one JSON Schema per event type and version, and per record.
-They describe what stands on the log, as the models read it."""
+"""`python -m schemas.generate` writes what follows from the models: `schemas/json`, one JSON Schema per event type and
+version and per record, of what stands on the log as the models read it; and `schemas/asyncapi.json`, all topics."""
 
 import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from schemas.alerts import AlertEvent, Delivery
-from schemas.directory import Participant
-from schemas.events import MentoringEvent, type_of
-from schemas.programs import Programme
-from schemas.scores import ScoreEvent
-from schemas.tokens import Token
+from schemas.asyncapi import document
+from schemas.models import PREFIX, is_event, models
 
-FOLDER = Path(__file__).with_name("json")
-EVENTS = (*get_args(MentoringEvent), *get_args(ScoreEvent), *get_args(AlertEvent))
-RECORDS: tuple[type[BaseModel], ...] = (Participant, Programme, Token, Delivery)
-PREFIX = "mentoring."
-
-
-def models() -> Mapping[str, type[BaseModel]]:
-    """By the name that schema and golden example share: `session.held.v1`, `participant`."""
-    events = {type_of(model).removeprefix(PREFIX): model for model in EVENTS}
-    return events | {model.__name__.lower(): model for model in RECORDS}
+SCHEMAS = Path(__file__).parent
+FOLDER, ASYNCAPI = "json", "asyncapi.json"
 
 
 def files() -> Mapping[str, bytes]:
-    """Every file of the folder, by name; the same models give the same bytes."""
-    return {f"{name}.json": _document(name, model) for name, model in models().items()}
+    """Every generated file, by its path below `schemas`; the same models give the same bytes."""
+    described = {f"{FOLDER}/{name}.json": _text(json_schema(name, model)) for name, model in models().items()}
+    return described | {ASYNCAPI: _text(document())}
 
 
-def stale(folder: Path) -> Iterator[str]:
-    """What is wrong with the folder, a line each; nothing if it is as it would be written now."""
-    wanted, found = files(), {path.name: path.read_bytes() for path in folder.iterdir()}
+def json_schema(name: str, model: type[BaseModel]) -> dict[str, Any]:
+    schema: dict[str, Any] = model.model_json_schema(mode="validation", by_alias=True)
+    full = f"{PREFIX}{name}" if is_event(model) else name
+    return schema | {"$schema": GenerateJsonSchema.schema_dialect, "$id": f"urn:rapport:{full}", "title": full}
+
+
+def stale(root: Path) -> Iterator[str]:
+    """What is wrong with the files below `root`, a line each; nothing if they are as they would be written now."""
+    wanted, found = files(), {str(path.relative_to(root)): path.read_bytes() for path in _written(root)}
     yield from (f"{name} is missing" for name in sorted(wanted.keys() - found.keys()))
     yield from (f"{name} is superfluous" for name in sorted(found.keys() - wanted.keys()))
     yield from (f"{name} is stale" for name in sorted(wanted.keys() & found.keys()) if wanted[name] != found[name])
 
 
-def write(folder: Path) -> None:
-    """Makes the folder hold these files and no others."""
-    folder.mkdir(exist_ok=True)
+def write(root: Path) -> None:
+    """Makes `root` hold these files, and no others where they lie."""
+    (root / FOLDER).mkdir(parents=True, exist_ok=True)
     wanted = files()
-    for path in folder.iterdir():
-        if path.name not in wanted:
+    for path in _written(root):
+        if str(path.relative_to(root)) not in wanted:
             path.unlink()
     for name, content in wanted.items():
-        (folder / name).write_bytes(content)
+        (root / name).write_bytes(content)
 
 
-def _document(name: str, model: type[BaseModel]) -> bytes:
-    schema: dict[str, Any] = model.model_json_schema(mode="validation", by_alias=True)
-    full = f"{PREFIX}{name}" if model in EVENTS else name
-    named = {"$schema": GenerateJsonSchema.schema_dialect, "$id": f"urn:rapport:{full}", "title": full}
-    return (json.dumps(schema | named, indent=2, sort_keys=True) + "\n").encode()
+def _written(root: Path) -> list[Path]:
+    return [path for path in (*(root / FOLDER).iterdir(), root / ASYNCAPI) if path.exists()]
+
+
+def _text(tree: Mapping[str, Any]) -> bytes:
+    return (json.dumps(tree, indent=2, sort_keys=True) + "\n").encode()
 
 
 if __name__ == "__main__":
-    write(FOLDER)
-    sys.stdout.write(f"{len(models())} schemas in {FOLDER}\n")
+    write(SCHEMAS)
+    sys.stdout.write(f"{len(files())} files below {SCHEMAS}\n")

@@ -6,6 +6,19 @@ from typing import Any, Literal
 
 DEFAULT_PARTITIONS = 12
 FOREVER = timedelta(days=-1)
+TOOLS = (
+    "zoom",
+    "google_calendar",
+    "microsoft_graph",
+    "calendly",
+    "calcom",
+    "slack",
+    "typeform",
+    "xapi",
+    "caliper",
+    "hr",
+    "mapping",
+)
 
 
 @dataclass(frozen=True)
@@ -46,14 +59,35 @@ def position(epoch: int, offset: int) -> int:
     return epoch << 48 | offset
 
 
+def raw_of(tool: str) -> str:
+    """The topic on which a tool's payloads come as they are."""
+    return f"mentoring.raw.{tool}"
+
+
 RAW_CLOUDEVENTS = Topic(
     name="mentoring.raw.cloudevents",
-    payload="a CloudEvent of the catalogue in structured mode, not yet trusted",
+    payload="a CloudEvent of the catalogue in structured or binary mode, not yet trusted",
     key="any",
     cleanup="delete",
     retention=timedelta(days=14),
     producers=("enterprises",),
     consumers=("ingest",),
+)
+RAW_TOOLS = tuple(
+    Topic(
+        name=raw_of(tool),
+        payload="a payload of the tool; headers say of which connection",
+        key="connection",
+        cleanup="delete",
+        # Enough for several gateways; one connection stays on one, in the order in which its tool spoke.
+        partitions=3,
+        retention=timedelta(days=14),
+        # A payload of 1 MiB, as it is taken over HTTP, and what Kafka adds to it.
+        config=(("max.message.bytes", str(2 * 2**20)),),
+        producers=("ingest", "enterprises"),
+        consumers=("ingest",),
+    )
+    for tool in TOOLS
 )
 EVENTS = Topic(
     name="mentoring.events",
@@ -61,7 +95,7 @@ EVENTS = Topic(
     key="tenant/relationship",
     cleanup="delete",
     producers=("ingest",),
-    consumers=("scoring", "warehouse"),
+    consumers=("ingest", "scoring", "warehouse"),
     grows=True,
 )
 REJECTED = Topic(
@@ -72,6 +106,15 @@ REJECTED = Topic(
     retention=timedelta(days=30),
     producers=("ingest", "scoring"),
     consumers=("operators",),
+)
+DIRECTORY = Topic(
+    name="mentoring.directory",
+    payload="Participant",
+    key="tenant/participant",
+    cleanup="compact",
+    partitions=1,
+    producers=("ingest", "operators"),
+    consumers=("ingest",),
 )
 PROGRAMS = Topic(
     name="mentoring.programs",
@@ -89,6 +132,15 @@ TOKENS = Topic(
     cleanup="compact",
     partitions=1,
     producers=("operators",),
+    consumers=("ingest",),
+)
+SYNC_TOKENS = Topic(
+    name="mentoring.sync-tokens",
+    payload="SyncToken",
+    key="tenant/tool/connection/digest of the calendar",
+    cleanup="compact",
+    partitions=1,
+    producers=("ingest",),
     consumers=("ingest",),
 )
 SCORING_STATE = Topic(
@@ -140,10 +192,13 @@ DELIVERIES = Topic(
 
 TOPICS = (
     RAW_CLOUDEVENTS,
+    *RAW_TOOLS,
     EVENTS,
     REJECTED,
+    DIRECTORY,
     PROGRAMS,
     TOKENS,
+    SYNC_TOKENS,
     SCORING_STATE,
     SCORES,
     ALERTS,

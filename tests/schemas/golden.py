@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -10,12 +11,12 @@ from pydantic import TypeAdapter
 
 from schemas.alerts import ALERT_EVENT, AlertEvent
 from schemas.events import MENTORING_EVENT, MentoringEvent
-from schemas.generate import FOLDER as SCHEMAS
-from schemas.generate import RECORDS, models
+from schemas.models import RECORDS, models
 from schemas.primitives import Message
 from schemas.scores import SCORE_EVENT, ScoreEvent
 
-FOLDER = SCHEMAS.with_name("examples")
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+FOLDER = SCHEMAS / "examples"
 NAMES = sorted(models())
 EVENTS = [name for name in NAMES if name.endswith(".v1")]
 READERS: Mapping[object, TypeAdapter[Any]] = {
@@ -55,7 +56,7 @@ def read(name: str) -> Message:
 
 @cache
 def json_schema(name: str) -> Draft202012Validator:
-    return Draft202012Validator(json.loads((SCHEMAS / f"{name}.json").read_bytes()))
+    return Draft202012Validator(json.loads((SCHEMAS / "json" / f"{name}.json").read_bytes()))
 
 
 def leaves(tree: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:  # noqa: ANN401 (JSON)

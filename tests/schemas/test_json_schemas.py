@@ -1,23 +1,26 @@
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator, Draft202012Validator
 
 from schemas.events import EVENT_TYPES
-from schemas.generate import FOLDER, models, stale, write
-from tests.schemas.golden import NAMES, json_schema
+from schemas.generate import stale, write
+from schemas.models import models
+from tests.schemas.golden import NAMES, SCHEMAS, example, json_schema
 
 
-def test_the_schemas_in_the_tree_are_those_of_the_models() -> None:
-    problems = list(stale(FOLDER))
+def test_what_is_generated_is_as_the_models_say() -> None:
+    problems = list(stale(SCHEMAS))
 
-    assert not problems, f"run `python -m schemas.generate` and commit schemas/json: {'; '.join(problems)}"
+    assert not problems, f"run `python -m schemas.generate` and commit schemas: {'; '.join(problems)}"
 
 
 def test_there_is_a_schema_of_every_type_of_the_catalogue_and_of_all_that_we_write() -> None:
     ours = {"score.changed", "score.corrected", "clock.advanced", "alert.changed", "delivery.changed"}
-    records = {"participant", "programme", "token", "delivery"}
+    records = {"participant", "programme", "token", "synctoken", "delivery"}
 
     catalogue = {name.removeprefix("mentoring.") for name in EVENT_TYPES}
 
@@ -36,20 +39,38 @@ def test_a_schema_is_valid_and_names_its_type(name: str) -> None:
     assert schema["properties"].get("type", {"const": full})["const"] == full
 
 
-def test_a_missing_a_stale_and_a_superfluous_schema_are_told_and_mended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_older_readers_of_json_schema_judge_the_same(name: str) -> None:
+    """AsyncAPI's tools read draft 07, in which some keywords of 2020-12 would be overlooked."""
+    newer = {"prefixItems", "dependentRequired", "dependentSchemas", "unevaluatedProperties", "$dynamicRef"}
+    schema: Any = json_schema(name).schema
+    faulty = example(name) | {"remark": "it went well"}
+
+    assert newer.isdisjoint(re.findall(r'"(\S+)":', json.dumps(schema)))
+    assert Draft7Validator(schema).is_valid(example(name))
+    assert not Draft7Validator(schema).is_valid(faulty)
+
+
+def test_a_missing_a_stale_and_a_superfluous_file_are_told_and_mended(tmp_path: Path) -> None:
     write(tmp_path)
-    (tmp_path / "token.json").unlink()
-    (tmp_path / "session.held.v1.json").write_text("{}\n")
-    (tmp_path / "session.dreamt.v1.json").write_text("{}\n")
+    (tmp_path / "json" / "token.json").unlink()
+    (tmp_path / "json" / "session.held.v1.json").write_text("{}\n")
+    (tmp_path / "json" / "session.dreamt.v1.json").write_text("{}\n")
+    (tmp_path / "asyncapi.json").write_text("{}\n")
 
     told = list(stale(tmp_path))
     write(tmp_path)
 
-    assert told == ["token.json is missing", "session.dreamt.v1.json is superfluous", "session.held.v1.json is stale"]
+    assert told == [
+        "json/token.json is missing",
+        "json/session.dreamt.v1.json is superfluous",
+        "asyncapi.json is stale",
+        "json/session.held.v1.json is stale",
+    ]
     assert list(stale(tmp_path)) == []
 
 
 def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
-    write(tmp_path / "json")
+    write(tmp_path / "new")
 
-    assert list(stale(tmp_path / "json")) == []
+    assert list(stale(tmp_path / "new")) == []

@@ -6,11 +6,11 @@ from click.testing import CliRunner
 
 import schemas
 from schemas import topics
-from schemas.topics import ALERT_STATE, RAW_CLOUDEVENTS, REJECTED, SCORING_STATE, TOPICS, Topic
+from schemas.topics import ALERT_STATE, RAW_CLOUDEVENTS, RAW_TOOLS, REJECTED, SCORING_STATE, TOPICS, Topic
 from services.topics.__main__ import main
 
 # What these carry is bytes of others, or the layout of one service that no other reads.
-WITHOUT_SCHEMA = {RAW_CLOUDEVENTS, REJECTED, SCORING_STATE, ALERT_STATE}
+WITHOUT_SCHEMA = {RAW_CLOUDEVENTS, *RAW_TOOLS, REJECTED, SCORING_STATE, ALERT_STATE}
 SERVICES = {"ingest", "scoring", "warehouse", "notify"}
 PEOPLE = {"enterprises", "operators"}
 
@@ -25,15 +25,15 @@ def test_the_payload_of_every_topic_exists() -> None:
 
 
 def test_the_registry_lists_every_topic_once() -> None:
-    named = [topic for topic in vars(topics).values() if isinstance(topic, Topic)]
+    named = [*RAW_TOOLS, *(topic for topic in vars(topics).values() if isinstance(topic, Topic))]
 
     assert sorted(topic.name for topic in TOPICS) == sorted({topic.name for topic in named})
     assert len(named) == len(TOPICS)
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
-def test_a_topic_is_of_one_partition_or_of_as_many_as_the_log(topic: Topic) -> None:
-    assert topic.partitions in {None, 1}
+def test_a_topic_is_of_one_partition_or_of_as_many_as_the_log_except_for_those_of_tools(topic: Topic) -> None:
+    assert topic.partitions in ({3} if topic in RAW_TOOLS else {None, 1})
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)

@@ -1,0 +1,39 @@
+"""Every model that stands on a topic, by the name that its JSON Schema and its golden example share."""
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from schemas.alerts import AlertEvent, Delivery
+from schemas.directory import Participant
+from schemas.events import CloudEvent, MentoringEvent, type_of
+from schemas.programs import Programme
+from schemas.scores import ScoreEvent
+from schemas.sync_tokens import SyncToken
+from schemas.tokens import Token
+
+PREFIX = "mentoring."
+UNIONS: Mapping[str, Any] = {"MentoringEvent": MentoringEvent, "ScoreEvent": ScoreEvent, "AlertEvent": AlertEvent}
+RECORDS: tuple[type[BaseModel], ...] = (Participant, Programme, Token, SyncToken, Delivery)
+
+
+def models() -> Mapping[str, type[BaseModel]]:
+    """`session.held.v1` for an event, `participant` for a record."""
+    events = {name: model for union in UNIONS.values() for name, model in _of(union).items()}
+    return events | {model.__name__.lower(): model for model in RECORDS}
+
+
+def carried(payload: str) -> tuple[str, ...]:
+    """The names of the models that a topic of this payload carries; none where it is bytes that no schema describes."""
+    if payload in UNIONS:
+        return tuple(_of(UNIONS[payload]))
+    return tuple(model.__name__.lower() for model in RECORDS if model.__name__ == payload)
+
+
+def is_event(model: type[BaseModel]) -> bool:
+    return issubclass(model, CloudEvent)
+
+
+def _of(union: object) -> Mapping[str, type[CloudEvent[Any, Any]]]:
+    return {type_of(model).removeprefix(PREFIX): model for model in get_args(union)}

@@ -1,0 +1,66 @@
+"""What one JSON Schema refuses, of a single value, that an earlier one took."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Schema = Mapping[str, Any]
+TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
+# Compared elsewhere, or said to people and tools only.
+STRUCTURE = frozenset({"$defs", "$ref", "additionalProperties", "anyOf", "items", "oneOf", "properties", "required"})
+SPOKEN = frozenset({"$comment", "$id", "$schema", "deprecated", "description", "discriminator", "examples", "title"})
+LOWER = ("minLength", "minItems", "minProperties")
+UPPER = ("maxLength", "maxItems", "maxProperties")
+RANGE = frozenset({"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"})
+COMPARED = STRUCTURE | SPOKEN | RANGE | {*LOWER, *UPPER, "type", "const", "enum", "default"}
+
+
+def narrowed(old: Schema, new: Schema) -> Iterator[str]:
+    """A reason for each way in which `new` is stricter, or means something else. What cannot be compared, such as two
+    patterns, is taken for stricter unless it is gone."""
+    if gone := _types(old) - _types(new):
+        yield f"may no longer be {_listed(gone)}"
+    if gone := _values(old) - _values(new) if "const" in new or "enum" in new else frozenset():
+        yield f"may no longer be {_listed(gone)}"
+    if ("const" in new or "enum" in new) and not _values(old) and "type" in old:
+        yield "takes some values only"
+    yield from (f"{name} is narrower" for name in _narrower_limits(old, new))
+    yield from (f"{name} has changed" for name in sorted(new.keys() - COMPARED) if new[name] != old.get(name))
+    if "default" in old and ("default" not in new or new["default"] != old["default"]):
+        yield "has another meaning where it is left out: default has changed"
+
+
+def _types(schema: Schema) -> frozenset[str]:
+    said = schema.get("type", TYPES)
+    types = frozenset({said} if isinstance(said, str) else said)
+    return types | {"integer"} if "number" in types else types
+
+
+def _values(schema: Schema) -> frozenset[str]:
+    """As JSON, since 1 and true are equal in Python."""
+    values = [schema["const"]] if "const" in schema else schema.get("enum", ())
+    return frozenset(map(json.dumps, values))
+
+
+def _narrower_limits(old: Schema, new: Schema) -> Iterator[str]:
+    yield from (name for name in LOWER if new.get(name, 0) > old.get(name, 0))
+    yield from (name for name in UPPER if new.get(name, math.inf) < old.get(name, math.inf))
+    if _floor(new) > _floor(old):
+        yield "minimum"
+    if _ceiling(new) < _ceiling(old):
+        yield "maximum"
+
+
+def _floor(schema: Schema) -> tuple[float, bool]:
+    """The lowest number, and whether it is itself excluded: more is stricter."""
+    return max((schema.get("minimum", -math.inf), False), (schema.get("exclusiveMinimum", -math.inf), True))
+
+
+def _ceiling(schema: Schema) -> tuple[float, bool]:
+    """The highest number, and whether it is itself included: less is stricter."""
+    return min((schema.get("maximum", math.inf), True), (schema.get("exclusiveMaximum", math.inf), False))
+
+
+def _listed(values: frozenset[str]) -> str:
+    return ", ".join(sorted(values))

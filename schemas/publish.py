@@ -1,0 +1,39 @@
+"""`python -m schemas.publish` notes the JSON Schemas of the tree as published, in `schemas/published.json`. It refuses
+what would break readers of the events that were written since the last time."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from schemas.compatibility import Break, breaks
+from schemas.generate import json_schema
+from schemas.models import models
+
+PUBLISHED = Path(__file__).with_name("published.json")
+
+
+def current() -> Mapping[str, dict[str, Any]]:
+    """The JSON Schema of every model, by name."""
+    return {name: json_schema(name, model) for name, model in models().items()}
+
+
+def published(file: Path) -> Mapping[str, dict[str, Any]]:
+    """Nothing where nothing has been published."""
+    found: dict[str, dict[str, Any]] = json.loads(file.read_bytes()) if file.exists() else {}
+    return found
+
+
+def publish(file: Path) -> list[Break]:
+    """What stands against it; where nothing does, the file is written."""
+    found = breaks(published(file), current())
+    if not found:
+        file.write_text(json.dumps(current(), indent=1, sort_keys=True) + "\n")
+    return found
+
+
+if __name__ == "__main__":
+    refused = publish(PUBLISHED)
+    sys.stderr.writelines(f"{place}: {reason}\n" for place, reason in refused)
+    sys.exit("not published: schemas/README.md says what may change" if refused else 0)
