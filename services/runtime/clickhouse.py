@@ -16,6 +16,8 @@ from services.runtime.settings import Settings
 RETRYABLE = frozenset({159, 202, 209, 210, 241, 242, 252, 285, 319, 999})
 # Unknown identifier or table, no such column, wrong password, no grant: nothing gets better by itself.
 FATAL = frozenset({16, 47, 60, 497, 516})
+# Authentication failed, by its names of several versions.
+REFUSED = frozenset({192, 193, 194, 516})
 # What the engine refuses of the data itself: one row of the batch is to blame.
 POISON = frozenset({6, 27, 53, 117, 469})
 # What the driver cannot write as its column's type never reaches the engine, which would say "type mismatch".
@@ -95,6 +97,7 @@ class ClickHouse:
             host=url.hostname or "127.0.0.1",
             port=url.port or (8443 if url.scheme == "https" else 8123),
             secure=url.scheme == "https",
+            ca_cert=_trusted(self._settings),
             username=self._settings.clickhouse_user,
             password=self._settings.clickhouse_password.get_secret_value(),
             database=self._database,
@@ -106,12 +109,20 @@ class ClickHouse:
         )
 
 
+def _trusted(settings: Settings) -> str | None:
+    return str(settings.clickhouse_ssl_cafile) if settings.clickhouse_ssl_cafile else None
+
+
 def _explained(error: Exception) -> ClickHouseError:
     text = str(error)
     if isinstance(error, DataError):
         return ClickHouseError(text, TYPE_MISMATCH)
     found = _CODE.search(text)
     code = int(found.group(1)) if found else 0
+    if code in REFUSED:
+        text = f"{text.strip()} (see RAPPORT_CLICKHOUSE_USER and RAPPORT_CLICKHOUSE_PASSWORD)"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        text = f"{text} (see RAPPORT_CLICKHOUSE_SSL_CAFILE and the name in RAPPORT_CLICKHOUSE)"
     if code == 0 or code in RETRYABLE:
         return ClickHouseAwayError(text, code)
     return ClickHouseError(text, code)

@@ -3,14 +3,14 @@ partition paused and polling going on, so that the service stays a member of its
 
 import threading
 import time
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
 
 from prometheus_client import Gauge
 
 from services.runtime import log
 from services.runtime.health import Health
-from services.runtime.kafka import Committed, Partition, Reader, Record
+from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
 from services.runtime.lane import Batch, Lane, Limits
 from services.runtime.patience import Patience
 
@@ -21,6 +21,8 @@ IDLE_POLL_SECONDS = 0.5
 BUSY_POLL_SECONDS = 0.1
 # A stop starts no batch after so long: supervisors give a service a few seconds before they kill it.
 DRAIN_SECONDS = 1.0
+
+Answer = TypeVar("Answer")
 
 
 class TryLaterError(Exception):
@@ -87,7 +89,7 @@ class BatchLoop:
     def _proceed(self, partition: Partition, lane: Lane, limits: Limits) -> None:
         try:
             if not lane.resumed:
-                lane.until = self._work.resume(partition, self._reader.committed(partition))
+                lane.until = self._work.resume(partition, _unless_away(lambda: self._reader.committed(partition)))
                 lane.resumed = True
             while batch := lane.batch(limits):
                 if lane.notes is None:
@@ -108,7 +110,8 @@ class BatchLoop:
         return {**notes, "seconds": round(time.monotonic() - began, 3)}
 
     def _commit(self, batch: Batch, notes: Mapping[str, object]) -> None:
-        committed = self._reader.commit({batch.partition: Committed(batch.last + 1)})
+        offsets = {batch.partition: Committed(batch.last + 1)}
+        committed = _unless_away(lambda: self._reader.commit(offsets))
         if not committed and batch.partition in self._reader.assignment():
             raise TryLaterError("a rebalance is under way")
         self._log.info(
@@ -138,9 +141,24 @@ class BatchLoop:
 
     def _report(self) -> None:
         waiting = sum(bool(lane.patience.tries) for lane in self._lanes.values())
-        lag = self._reader.lag() + sum(lane.held for lane in self._lanes.values())
+        try:
+            lag = _unless_away(self._reader.lag) + sum(lane.held for lane in self._lanes.values())
+        except TryLaterError as away:
+            self._health.tell("degraded", str(away))
+            return
         self._lag.set(lag)
         if waiting or self._idle.tries:
             self._health.tell("degraded", f"{waiting} of {len(self._lanes)} partitions wait")
         elif self._lanes:
             self._health.tell("ready", f"{len(self._lanes)} partitions, lag {lag}")
+
+
+def _unless_away(ask: Callable[[], Answer]) -> Answer:
+    """A broker that is away for a while ends no service: whatever else runs in its process may still be of use.
+    Raises TryLaterError; what no waiting mends is raised as it is."""
+    try:
+        return ask()
+    except KafkaError as away:
+        if not away.retriable:
+            raise
+        raise TryLaterError(f"the broker does not answer: {away}") from away

@@ -3,9 +3,9 @@
 import difflib
 import os
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "RAPPORT_"
@@ -24,15 +24,19 @@ class Settings(BaseSettings):
 
     kafka: str = Field("127.0.0.1:9092", description="bootstrap servers, host:port[,host:port]")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_ssl_cafile: str | None = None
-    kafka_ssl_certfile: str | None = None
-    kafka_ssl_keyfile: str | None = None
+    kafka_ssl_cafile: FilePath | None = Field(None, description="whom to trust; the system's authorities if left out")
+    kafka_ssl_certfile: FilePath | None = None
+    kafka_ssl_keyfile: FilePath | None = Field(None, description="may be left out where certfile holds the key, too")
+    kafka_ssl_keyfile_password: SecretStr | None = None
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
     clickhouse: str = Field("http://127.0.0.1:8123", description="http(s)://host:port")
     clickhouse_user: str = "default"
     clickhouse_password: SecretStr = SecretStr("")
+    clickhouse_ssl_cafile: FilePath | None = Field(
+        None, description="as of Kafka; for https with an authority of yours"
+    )
     clock: Literal["wall", "log"] = Field("wall", description="log: all services live in the log's own time")
     log_epoch: int = Field(
         0, ge=0, le=32_767, description="which log all services work on; `rapport scoring grow` makes the next one"
@@ -43,6 +47,14 @@ class Settings(BaseSettings):
     )
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="after")
+    def _able_to_sign_in(self) -> Self:
+        sasl = ("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password")
+        missing = [_variable(name) for name in sasl if not getattr(self, name)]
+        if missing and self.kafka_security_protocol.startswith("SASL"):
+            raise ValueError(f"{self.kafka_security_protocol} needs {', '.join(missing)}")
+        return self
 
 
 class SettingsError(Exception):

@@ -1,12 +1,8 @@
-"""How hard hypothesis tries: `HYPOTHESIS_PROFILE=quick` while writing, `long` to be sure, `ci` otherwise."""
+"""What is no property of the rules is tried with fewer examples."""
 
-import os
+from hypothesis import settings
 
-from hypothesis import HealthCheck, settings
+from tests.scoring.effort import CI
 
-CI = settings(max_examples=2000, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-
-settings.register_profile("ci", CI)
-settings.register_profile("quick", CI, max_examples=100)
-settings.register_profile("long", CI, max_examples=20_000, derandomize=False)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+settings.register_profile("usual", CI, max_examples=200)
+settings.load_profile("usual")

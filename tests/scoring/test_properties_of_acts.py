@@ -19,12 +19,14 @@ from services.scoring.domain.memory import is_contact
 from services.scoring.domain.millionths import ONE
 from services.scoring.domain.profiles import Profiles
 from tests.scoring import building as b
+from tests.scoring.effort import PROPERTY
 from tests.scoring.strategies import GOALS, MESSAGES, PULSES, RATINGS, STATUS, Story, later, profiles, stories
 
 VALUED = frozenset({Kind.FEEDBACK, Kind.CHECKIN, Kind.PULSE, Kind.GOAL_PROGRESSED})
 """Kinds whose value is a rating or a progress."""
 
 
+@PROPERTY
 @given(stories(), profiles, later)
 def test_a_good_act_now_never_lowers_health(story: Story, profiles: Profiles, days: float) -> None:
     """Property 3, replies apart. A held session: one that overlaps no other."""
@@ -36,6 +38,7 @@ def test_a_good_act_now_never_lowers_health(story: Story, profiles: Profiles, da
         assert after >= before, act
 
 
+@PROPERTY
 @given(stories(MESSAGES, (*MESSAGES, *STATUS)), profiles, later, st.sampled_from((0.01, 0.5, 0.98)), st.integers(1, 3))
 def test_a_reply_within_the_day_lowers_nothing_but_mutual_and_that_only_if_the_other_wrote_less(
     story: Story, profiles: Profiles, days: float, waited: float, asked: int
@@ -55,6 +58,7 @@ def test_a_reply_within_the_day_lowers_nothing_but_mutual_and_that_only_if_the_o
         assert after.health >= before.health
 
 
+@PROPERTY
 @given(stories(), later)
 def test_a_held_session_now_never_raises_the_risk(story: Story, days: float) -> None:
     """Property 4: with the default coefficients, bookings unchanged, and no contact day leaving the window."""
@@ -70,6 +74,7 @@ def test_a_held_session_now_never_raises_the_risk(story: Story, days: float) -> 
     assert after <= before
 
 
+@PROPERTY
 @given(stories(), profiles, later, st.sampled_from(b.ABSENT))
 def test_a_missed_session_of_either_side_never_raises_health_nor_lowers_the_risk(
     story: Story, profiles: Profiles, days: float, absent: b.Absent
@@ -85,6 +90,7 @@ def test_a_missed_session_of_either_side_never_raises_health_nor_lowers_the_risk
     assert riskier >= risk
 
 
+@PROPERTY
 @given(stories(), profiles, later, st.sampled_from(("a", "z", "new")), st.sampled_from((-3, 0.003, 4)))
 def test_a_session_moved_now_never_changes_health_and_the_risk_only_by_whether_a_booking_lies_ahead(
     story: Story, profiles: Profiles, days: float, session: str, ahead: float
@@ -98,6 +104,7 @@ def test_a_session_moved_now_never_changes_health_and_the_risk_only_by_whether_a
     assert _but_bookings(after, now, profiles) == _but_bookings(story, now, profiles)
 
 
+@PROPERTY
 @given(stories(), profiles, later, st.sampled_from((-0.006, 0, 0.006)), st.sampled_from((None, 100)))
 def test_a_session_cancelled_and_booked_anew_now_never_changes_health_and_the_risk_only_by_whether_a_booking_lies_ahead(
     story: Story, profiles: Profiles, days: float, apart: float, notice: float | None
@@ -113,6 +120,7 @@ def test_a_session_cancelled_and_booked_anew_now_never_changes_health_and_the_ri
     assert _but_bookings(after, now + 1, profiles) == _but_bookings(booked, now + 1, profiles)
 
 
+@PROPERTY
 @given(stories((*RATINGS, *PULSES), GOALS), profiles, later, st.integers(0, 20), st.sampled_from((0.1, 0.5, 1)))
 def test_a_better_rating_or_more_progress_in_the_same_event_never_lowers_health(
     story: Story, profiles: Profiles, days: float, which: int, share: float

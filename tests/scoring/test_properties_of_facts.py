@@ -18,6 +18,7 @@ from services.scoring.domain.memory import LOOKED_AT
 from services.scoring.domain.profiles import DEFAULT
 from services.scoring.domain.state import State
 from tests.scoring import building as b
+from tests.scoring.effort import PROPERTY
 from tests.scoring.strategies import ALL_ON, Story, later, stories
 
 
@@ -64,6 +65,7 @@ def _small_bounds() -> Iterator[None]:
         yield
 
 
+@PROPERTY
 @given(stories(beginnings=(b.started,)), later)
 def test_to_remove_the_events_of_a_group_leaves_all_other_factors_alone(story: Story, days: float) -> None:
     """Property 9: of values, for weights are shared among the factors that have data; where a start was told, for else
@@ -79,6 +81,7 @@ def test_to_remove_the_events_of_a_group_leaves_all_other_factors_alone(story: S
         assert _but(features_without, group.features) == _but(features, group.features)
 
 
+@PROPERTY
 @given(stories(), st.integers(0, 2**32), later)
 def test_any_order_repetition_and_grouping_of_the_facts_gives_the_same_bytes_and_rows(
     story: Story, seed: int, days: float

@@ -14,12 +14,14 @@ from services.scoring.domain.kernel.score import predictor
 from services.scoring.domain.millionths import ONE
 from services.scoring.domain.profiles import Profiles
 from tests.scoring import building as b
+from tests.scoring.effort import PROPERTY
 from tests.scoring.strategies import DAYS, Story, profiles, stories
 
 UNEVEN = Profiles((Profile(version="uneven", weights=Weights(rhythm=0.1, mutual=100, growth=33.3, support=0)),))
 any_day = st.sampled_from(DAYS)
 
 
+@PROPERTY
 @given(stories(), profiles | st.just(UNEVEN), any_day)
 def test_health_lies_between_0_and_100_and_the_risk_above_0_up_to_1(
     story: Story, profiles: Profiles, days: float
@@ -34,6 +36,7 @@ def test_health_lies_between_0_and_100_and_the_risk_above_0_up_to_1(
     assert 0 < probability(predictor(scorer.selection.window, scorer.selection.profile)) <= 1
 
 
+@PROPERTY
 @given(stories(), profiles | st.just(UNEVEN), any_day)
 def test_contributions_sum_to_health_and_shown_parts_to_shown_health(
     story: Story, profiles: Profiles, days: float
@@ -49,6 +52,7 @@ def test_contributions_sum_to_health_and_shown_parts_to_shown_health(
     assert math.fsum(share) == pytest.approx(found.health / ONE, abs=0.5e-6 + 1e-9)
 
 
+@PROPERTY
 @given(stories(), profiles, any_day, any_day)
 def test_without_facts_a_later_day_never_raises_health_nor_lowers_the_risk(
     story: Story, profiles: Profiles, days: float, more: float
@@ -63,6 +67,7 @@ def test_without_facts_a_later_day_never_raises_health_nor_lowers_the_risk(
     assert later_risk >= risk
 
 
+@PROPERTY
 @given(stories(), profiles, st.integers(0, 30))
 def test_facts_after_an_instant_do_not_count(story: Story, profiles: Profiles, count: int) -> None:
     """Property 10."""
@@ -72,6 +77,7 @@ def test_facts_after_an_instant_do_not_count(story: Story, profiles: Profiles, c
     assert History(story.facts, profiles).rows(at - 1, at) == History(known, profiles).rows(at - 1, at)
 
 
+@PROPERTY
 @given(
     level=st.floats(0.001, 0.999),
     others=st.floats(-8, 4),

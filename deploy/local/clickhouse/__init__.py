@@ -1,6 +1,6 @@
 """The ClickHouse engine in one process of its own behind ClickHouse's HTTP interface."""
 
-from deploy.local.clickhouse.local import ClickHouseConfig, LocalClickHouse
+from deploy.local.clickhouse.local import ClickHouseConfig, LocalClickHouse, Tls
 from deploy.local.clickhouse.users import User
 
-__all__ = ["ClickHouseConfig", "LocalClickHouse", "User"]
+__all__ = ["ClickHouseConfig", "LocalClickHouse", "Tls", "User"]

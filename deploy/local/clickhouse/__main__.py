@@ -1,6 +1,7 @@
 """`python -m deploy.local.clickhouse --path DIR --port N`: the embedded server as a process of its own."""
 
 import logging
+import ssl
 from pathlib import Path
 
 import click
@@ -21,8 +22,11 @@ LONGEST_LINE_BYTES = 1 << 20  # statements come in URLs, too
 @click.option("--port", type=int, required=True)
 @click.option("--host", default=LOOPBACK, show_default=True, help="another address opens the server to the network")
 @click.option("--users", type=click.Path(path_type=Path), help="users.json; without it the server is open to all")
+@click.option("--certificate", type=click.Path(path_type=Path), help="PEM with key and certificates: serves https")
 @click.option("--caps", type=(int, int), default=(32, 1 << 30), show_default=True, help="queries at once, body bytes")
-def main(path: Path, port: int, host: str, users: Path | None, caps: tuple[int, int]) -> None:
+def main(  # noqa: PLR0913 (an option each)
+    *, path: Path, port: int, host: str, users: Path | None, certificate: Path | None, caps: tuple[int, int]
+) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     engine = Engine(path, ENGINE_THREADS)
     server = Server(engine, load_users(users), Caps(*caps))
@@ -30,6 +34,7 @@ def main(path: Path, port: int, host: str, users: Path | None, caps: tuple[int, 
         server.application(),
         host=host,
         port=port,
+        ssl_context=_tls(certificate),
         print=None,
         access_log=None,
         shutdown_timeout=SHUTDOWN_SECONDS,
@@ -37,6 +42,14 @@ def main(path: Path, port: int, host: str, users: Path | None, caps: tuple[int, 
         max_line_size=LONGEST_LINE_BYTES,
         max_field_size=LONGEST_LINE_BYTES,
     )
+
+
+def _tls(certificate: Path | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    return context
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """`LocalClickHouse`: the embedded server as a child process on one data folder."""
 
+import ssl
 import sys
 import urllib.error
 import urllib.request
@@ -17,14 +18,23 @@ PING_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
+class Tls:
+    """PEM files: the server's key with its certificate and those above it, and the authority that clients trust."""
+
+    certificate: Path
+    authority: Path
+
+
+@dataclass(frozen=True)
 class ClickHouseConfig:
-    """`port` 0 takes a free one and remembers it; without `users` the server is open to all."""
+    """`port` 0 takes a free one and remembers it; without `users` the server is open to all; with `tls` it is https."""
 
     data: Path
     port: int = 0
     users: tuple[User, ...] = ()
     max_queries: int = 32
     max_body_bytes: int = 1 << 30
+    tls: Tls | None = None
 
 
 class LocalClickHouse:
@@ -48,7 +58,7 @@ class LocalClickHouse:
 
     @property
     def url(self) -> str:
-        return f"http://{LOOPBACK}:{self._port}"
+        return f"http{'s' if self._config.tls else ''}://{LOOPBACK}:{self._port}"
 
     @property
     def pid(self) -> int:
@@ -75,8 +85,9 @@ class LocalClickHouse:
         return None if self._child is None else self._child.exit_code()
 
     def probe(self) -> Readiness:
+        trust = ssl.create_default_context(cafile=self._config.tls.authority) if self._config.tls else None
         try:
-            with urllib.request.urlopen(f"{self.url}/ping", timeout=PING_SECONDS):  # noqa: S310 - our own http URL
+            with urllib.request.urlopen(f"{self.url}/ping", timeout=PING_SECONDS, context=trust):  # noqa: S310 - our URL
                 return Readiness(State.READY, self.url)
         except OSError:
             return Readiness(State.STARTING, self.url)
@@ -93,7 +104,8 @@ class LocalClickHouse:
     def _argv(self) -> tuple[str, ...]:
         server = (sys.executable, "-m", "deploy.local.clickhouse", "--path", str(self._data / "engine"))
         caps = ("--caps", str(self._config.max_queries), str(self._config.max_body_bytes))
-        argv = (*server, "--port", str(self._port), *caps)
+        tls = ("--certificate", str(self._config.tls.certificate)) if self._config.tls else ()
+        argv = (*server, "--port", str(self._port), *caps, *tls)
         if not self._config.users:
             return argv
         file = self._data / "users.json"

@@ -25,13 +25,16 @@ JAVA_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 @dataclass(frozen=True)
 class KafkaConfig:
-    """`port` 0 takes a free one and keeps it in the data folder; `properties` win over the built-in ones."""
+    """`port` 0 takes a free one and keeps it in the data folder; `properties` win over the built-in ones.
+    `listeners`: ports of further ones by their security protocol, such as SASL_SSL; `properties` say how each is
+    secured."""
 
     data: Path
     cache: Path = Path(".rapport/cache")
     port: int = 0
     java_options: tuple[str, ...] = JAVA_OPTIONS
     properties: Mapping[str, str] = field(default_factory=dict)
+    listeners: Mapping[str, int] = field(default_factory=dict)
 
 
 class StorageUnformattedError(Exception):
@@ -111,7 +114,9 @@ class LocalKafka:
             ports = remembered_ports(self._data / "ports.json", ("broker", "controller"))
             self._port, self._controller_port = self._config.port or ports["broker"], ports["controller"]
         file = self._data / "server.properties"
-        file.write_text(server_properties(self._data, self._port, self._controller_port, extra=self._config.properties))
+        listeners = {"PLAINTEXT": self._port, **self._config.listeners}
+        text = server_properties(self._data, listeners, self._controller_port, extra=self._config.properties)
+        file.write_text(text)
         return file
 
     def _format(self, run: tuple[str, ...], properties: Path) -> None:

@@ -8,16 +8,20 @@ from deploy.local.ports import LOOPBACK
 INTERNAL_PARTITIONS = "4"  # 50 by default: slow to create and to load for nothing on one node
 
 
-def server_properties(data: Path, broker_port: int, controller_port: int, extra: Mapping[str, str]) -> str:
-    """Text of the properties file; `extra` wins over what is set here."""
+def server_properties(data: Path, ports: Mapping[str, int], controller_port: int, extra: Mapping[str, str]) -> str:
+    """Text of the properties file. `ports` of the listeners for clients by their security protocol; PLAINTEXT, which
+    brokers use among themselves, is one. `extra` wins over what is set here."""
+    listeners = ",".join(
+        f"{name}://{LOOPBACK}:{port}" for name, port in {**ports, "CONTROLLER": controller_port}.items()
+    )
     settings = {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.bootstrap.servers": f"{LOOPBACK}:{controller_port}",
-        "listeners": f"PLAINTEXT://{LOOPBACK}:{broker_port},CONTROLLER://{LOOPBACK}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{broker_port},CONTROLLER://{LOOPBACK}:{controller_port}",
+        "listeners": listeners,
+        "advertised.listeners": listeners,
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "listener.security.protocol.map": ",".join(["CONTROLLER:PLAINTEXT", *(f"{name}:{name}" for name in ports)]),
         "log.dirs": str(data / "log"),
         # One node holds the only replica.
         "offsets.topic.replication.factor": "1",

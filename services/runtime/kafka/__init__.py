@@ -7,6 +7,7 @@ from services.runtime.kafka.options import client_options
 from services.runtime.kafka.producer import Producer, Sent
 from services.runtime.kafka.reader import Reader, read_partition, read_to_end, reading
 from services.runtime.kafka.records import Committed, Headers, Partition, Record
+from services.runtime.kafka.tls import SignInError, tls_context
 from services.runtime.kafka.topics import create_topics
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Reader",
     "Record",
     "Sent",
+    "SignInError",
     "client_options",
     "create_topics",
     "partition_of",
@@ -25,4 +27,5 @@ __all__ = [
     "read_partition",
     "read_to_end",
     "reading",
+    "tls_context",
 ]

@@ -107,6 +107,12 @@ class Reader:
         found = self._client.beginning_offsets(list(map(topic_partition, partitions)), timeout_ms=15_000)
         return {Partition(tp.topic, tp.partition): offset for tp, offset in found.items()}
 
+    def offset_at(self, partition: Partition, since_ms: int) -> int | None:
+        """Of the first record that is not older than so many milliseconds since 1970; None if all are."""
+        asked = topic_partition(partition)
+        found = self._client.offsets_for_times({asked: since_ms})[asked]
+        return None if found is None else int(found.offset)
+
     def lag(self) -> int:
         """Records between what was read and the end of the assigned partitions, as the last fetches told; before the
         first fetch the broker is asked."""
@@ -146,13 +152,20 @@ def read_to_end(settings: Settings, topics: Sequence[str], **options: Any) -> It
                 yield from (record for record in records if record.offset < ends[partition])
 
 
-def read_partition(settings: Settings, partition: Partition, **options: Any) -> Iterator[Record]:  # noqa: ANN401
-    """Every record of one partition, from the beginning up to the end as it is at the call."""
+def read_partition(
+    settings: Settings,
+    partition: Partition,
+    since_ms: int = 0,
+    **options: Any,  # noqa: ANN401
+) -> Iterator[Record]:
+    """Every record of one partition that is not older than so many milliseconds since 1970, up to the end as it is at
+    the call."""
     reader = Reader(settings, group=None, **options)
     try:
         reader.take([partition])
         end = reader.end_offsets([partition])[partition]
-        reader.seek(partition, reader.beginning_offsets([partition])[partition])
+        first = reader.offset_at(partition, since_ms)
+        reader.seek(partition, end if first is None else first)
         while reader.position(partition) < end:
             yield from (r for r in reader.poll(1.0).get(partition, ()) if r.offset < end)
     finally:

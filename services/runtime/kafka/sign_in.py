@@ -1,0 +1,118 @@
+"""Signs in once before a client does: kafka-python (3.0.12) repeats a sign-in that was refused for half a minute, and
+then says only that it could not get through."""
+
+import socket
+import ssl
+import struct
+from typing import Any
+
+from kafka.cluster import get_ip_port_afi
+from kafka.errors import for_code
+from kafka.net.sasl import get_sasl_mechanism
+from kafka.protocol.metadata import ApiVersionsRequest
+from kafka.protocol.sasl import (
+    SaslAuthenticateRequest,
+    SaslAuthenticateResponse,
+    SaslHandshakeRequest,
+    SaslHandshakeResponse,
+)
+
+from services.runtime.kafka.tls import SignInError, tls_context
+from services.runtime.settings import Settings
+
+TIMEOUT_SECONDS = 5.0
+# The framing of Kafka's protocol: a length of four bytes.
+LENGTH = struct.Struct(">i")
+
+
+def check_sign_in(settings: Settings) -> None:
+    """Returns when one of the brokers lets us in, or when none can be reached: waiting for it is the client's business.
+    Raises SignInError when one refuses. Without TLS and password there is nothing to check."""
+    if settings.kafka_security_protocol == "PLAINTEXT":
+        return
+    context = tls_context(settings)
+    for address in settings.kafka.split(","):
+        if _let_in(settings, address.strip(), context):
+            return
+
+
+def _let_in(settings: Settings, address: str, context: ssl.SSLContext | None) -> bool:
+    """False when it cannot be reached, or goes away."""
+    try:
+        with _connected(address, context) as connection:
+            if settings.kafka_security_protocol.startswith("SASL"):
+                _authenticate(connection, settings, address)
+            else:
+                # A broker that misses our certificate says so after its own part of the handshake is over.
+                _asked(connection, ApiVersionsRequest(version=0))
+    except ssl.SSLError as untrusted:
+        raise SignInError(_tls_words(address, untrusted)) from untrusted
+    except OSError:
+        return False
+    return True
+
+
+def _connected(address: str, context: ssl.SSLContext | None) -> socket.socket:
+    host, port, _ = get_ip_port_afi(address)
+    plain = socket.create_connection((host, port), TIMEOUT_SECONDS)
+    if context is None:
+        return plain
+    try:
+        return context.wrap_socket(plain, server_hostname=host)
+    except OSError:
+        plain.close()
+        raise
+
+
+def _tls_words(address: str, error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{address}: {error.verify_message}: see RAPPORT_KAFKA_SSL_CAFILE and the name in RAPPORT_KAFKA"
+    names = "RAPPORT_KAFKA_SECURITY_PROTOCOL and RAPPORT_KAFKA_SSL_CERTFILE"
+    return f"{address}: no TLS connection ({error.reason or error}): see {names}"
+
+
+def _authenticate(connection: socket.socket, settings: Settings, address: str) -> None:
+    name, password = settings.kafka_sasl_mechanism, settings.kafka_sasl_password
+    offered = SaslHandshakeResponse.decode(
+        _asked(connection, SaslHandshakeRequest(mechanism=name, version=1)), version=1, header=True
+    )
+    if offered.error_code:
+        names = ", ".join(offered.mechanisms or ("none",))
+        raise SignInError(f"{address} offers {names}: see RAPPORT_KAFKA_SASL_MECHANISM")
+    mechanism = get_sasl_mechanism(name)(
+        sasl_mechanism=name,
+        sasl_plain_username=settings.kafka_sasl_username,
+        sasl_plain_password=password.get_secret_value() if password else "",
+        security_protocol=settings.kafka_security_protocol,
+    )
+    while not mechanism.is_done():
+        _one_step(connection, mechanism, address)
+
+
+def _one_step(connection: socket.socket, mechanism: Any, address: str) -> None:  # noqa: ANN401 (kafka-python's own)
+    request = SaslAuthenticateRequest(auth_bytes=mechanism.auth_bytes(), version=0)
+    answer = SaslAuthenticateResponse.decode(_asked(connection, request), version=0, header=True)
+    if answer.error_code:
+        reason = answer.error_message or for_code(answer.error_code).__name__
+        names = "RAPPORT_KAFKA_SASL_USERNAME and RAPPORT_KAFKA_SASL_PASSWORD"
+        raise SignInError(f"{address} refuses the sign-in ({reason}): see {names}")
+    try:
+        mechanism.receive(answer.auth_bytes)
+    except ValueError as false:
+        raise SignInError(f"{address} does not know the password that it asks for: {false}") from false
+
+
+def _asked(connection: socket.socket, request: Any) -> bytes:  # noqa: ANN401 (kafka-python's own)
+    request.with_header(correlation_id=1, client_id="rapport")
+    connection.sendall(request.encode(header=True, framed=True))
+    return _received(connection, LENGTH.unpack(_received(connection, LENGTH.size))[0])
+
+
+def _received(connection: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        part = connection.recv(size - len(data))
+        if not part:
+            raise ConnectionResetError("the broker closed the connection")
+        data += part
+    return data
