@@ -10,6 +10,7 @@ from typing import Any
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.domain.touched import months, portions
+from services.warehouse.flow.forgetting import forget_erased
 from services.warehouse.flow.statements import statement
 
 # An own insert has returned before the next look, so that its inserted_at lies after the last one; a few seconds more
@@ -54,7 +55,10 @@ class Derived:
         # Version and since are the server's time, as inserted_at is.
         [(now, upto)] = self._ask("progress")
         version, since = max(now, upto + 1), max(0, upto - back)
+        # Before anything is counted: of an erased relationship nothing counts.
+        forgotten = forget_erased(self._clickhouse, since)
         relationships, days = self._ask("touched_relationships", since=since), self._ask("touched_days", since=since)
+        days = sorted({*days, *forgotten}, key=lambda day: (day[2], day))
         for some in portions(relationships, KEYS_AT_ONCE):
             self._run("relationship_state", relationships=list(some), version=version)
         for some in portions(days, KEYS_AT_ONCE):

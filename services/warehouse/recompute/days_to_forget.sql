@@ -1,0 +1,21 @@
+-- Days of programmes in which rows of these relationships count.
+SELECT DISTINCT tenant_id, program_id, day
+FROM
+(
+    SELECT tenant_id, program_id, toDate(as_of) AS day
+    FROM mentoring.score_history
+    WHERE (tenant_id, relationship_id) IN %(relationships)s
+
+    UNION ALL
+
+    SELECT tenant_id, program_id, toDate(occurred_at) AS day
+    FROM mentoring.events
+    WHERE type = 'mentoring.session.held.v1' AND (tenant_id, relationship_id) IN %(relationships)s
+
+    UNION ALL
+
+    SELECT tenant_id, program_id, toDate(at) AS day
+    FROM mentoring.alert_log
+    WHERE transition = 'fired' AND (tenant_id, relationship_id) IN %(relationships)s
+)
+ORDER BY day, tenant_id, program_id

@@ -1,0 +1,7 @@
+-- Relationships of whose erasure the log has told since an instant (microseconds of the server's clock).
+INSERT INTO mentoring.erased (tenant_id, relationship_id)
+SELECT DISTINCT tenant_id, relationship_id
+FROM mentoring.events
+WHERE type = 'mentoring.relationship.erased.v1'
+    AND inserted_at >= fromUnixTimestamp64Micro(toInt64(%(since)s), 'UTC')
+    AND (tenant_id, relationship_id) NOT IN (SELECT tenant_id, relationship_id FROM mentoring.erased)
