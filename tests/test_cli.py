@@ -23,7 +23,7 @@ finally:
 # Who may import these. (Not rich: structlog takes it wherever it is installed.)
 HEAVY: dict[str, set[str]] = {
     "chdb": set(),
-    "clickhouse_connect": {"scoring", "warehouse"},
+    "clickhouse_connect": {"ingest", "scoring", "warehouse"},
     "fastapi": {"ingest"},
     "faust": {"scoring"},
     "matplotlib": set(),

@@ -9,6 +9,7 @@ from kafka import KafkaProducer
 from benchmarks.contestants.task import Meter, Task, asked
 
 TOPIC = "mentoring.events"
+HEADERS = [("content-type", b"application/cloudevents+json")]
 ACKNOWLEDGED_WITHIN = 120
 
 
@@ -27,7 +28,9 @@ def produce(task: Task) -> None:
     producer.partitions_for(TOPIC)
     meter = Meter(task)
     meter.begin()
-    sent = [producer.send(TOPIC, value=value, key=key) for key, value in zip(keys, values, strict=True)]
+    sent = [
+        producer.send(TOPIC, value=value, key=key, headers=HEADERS) for key, value in zip(keys, values, strict=True)
+    ]
     producer.flush(timeout=ACKNOWLEDGED_WITHIN)
     for acknowledgement in sent:
         acknowledgement.get(ACKNOWLEDGED_WITHIN)

@@ -25,6 +25,7 @@ from services.runtime.settings import Settings
 
 READY_WITHIN = 60
 UNLIMITED = "1000000000"
+ACCEPTED = 202
 CONNECTIONS = {"1": 64, "100": 8}
 """By variant: enough that the gateway always has something to do."""
 
@@ -38,6 +39,8 @@ def gateway(task: Task) -> Iterator[str]:
         "RAPPORT_INGEST_PORT": str(port),
         "RAPPORT_INGEST_HEALTH_PORT": str(health),
         "RAPPORT_INGEST_TOKEN_RATE": UNLIMITED,
+        # The workers, which read the log, are processes of their own where so much comes.
+        "RAPPORT_INGEST_PARTS": "http",
         "RAPPORT_LOG_FORMAT": "json",
     }
     argv = (sys.executable, "-m", "services.cli", "ingest", "serve")
@@ -83,7 +86,7 @@ async def send(task: Task, url: str, secret: str, bodies: Sequence[bytes]) -> No
             for body in waiting:
                 async with session.post(url, data=body) as answer:
                     text = await answer.read()
-                    if answer.status != 202:
+                    if answer.status != ACCEPTED:
                         raise RuntimeError(f"{answer.status}: {text[:500]!r}")
 
         meter.begin()

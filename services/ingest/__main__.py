@@ -1,14 +1,21 @@
 """`rapport ingest`: the gateway and its commands."""
 
 import sys
+from collections.abc import Mapping
 
 import click
 
 from services.ingest import service
+from services.ingest.commands.erase import erase
 from services.ingest.commands.programs import programs
+from services.ingest.commands.rejected import rejected
+from services.ingest.commands.requeue import requeue
 from services.ingest.commands.token_command import token
+from services.ingest.commands.try_command import try_
 from services.ingest.importing.command import import_events
 from services.ingest.settings import IngestSettings
+from services.ingest.sources.connection import Connection
+from services.ingest.sources.connections import ConnectionsError, listed
 from services.runtime import log
 from services.runtime.settings import SettingsError, describe, load
 from services.runtime.stop import on_signal
@@ -20,17 +27,18 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--check", is_flag=True, help="Print the settings, secrets hidden, and exit.")
+@click.option("--check", is_flag=True, help="Print the settings and the connections, secrets hidden, and exit.")
 def serve(check: bool) -> None:  # noqa: FBT001 (click passes options by name)
-    """Serve POST /v1/events, and read the raw topic if it is configured."""
+    """Serve events and tools over HTTP, and read the raw topics that are configured."""
     settings = _settings()
+    connections = _connections(settings)
     if check:
-        click.echo(describe(settings))
+        click.echo("\n".join([describe(settings), *listed(connections)]))
         return
     log.configure(settings, "ingest")
     with on_signal() as stop:
         try:
-            service.serve(settings, stop)
+            service.serve(settings, stop, connections)
         except Exception as failure:  # noqa: BLE001 (the last line of a process that must not live on)
             log.get(__name__).error("ingest_failed", error=str(failure), exc_info=failure)
             sys.exit(1)
@@ -44,9 +52,21 @@ def _settings() -> IngestSettings:
         sys.exit(2)
 
 
+def _connections(settings: IngestSettings) -> Mapping[str, Connection]:
+    try:
+        return service.connections_of(settings)
+    except ConnectionsError as problem:
+        click.echo(f"rapport ingest: {problem}", err=True)
+        sys.exit(2)
+
+
 main.add_command(token)
 main.add_command(programs)
 main.add_command(import_events)
+main.add_command(rejected)
+main.add_command(requeue)
+main.add_command(try_)
+main.add_command(erase)
 
 if __name__ == "__main__":
     main()

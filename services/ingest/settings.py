@@ -1,12 +1,13 @@
 """Settings of ingest, `RAPPORT_INGEST_*`."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from schemas.primitives import Id, SourceUri
-from services.ingest.domain.scope import Scope
+from services.ingest.domain.scope import RESERVED, Scope
 from services.runtime.settings import Port, Settings
 
 
@@ -14,12 +15,16 @@ def _comma_separated(text: object) -> object:
     return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
 
 
+Part = Literal["http", "raw", "tools", "attendance"]
 CommaSeparated = BeforeValidator(_comma_separated)
 
 
 class IngestSettings(Settings):
     ingest_port: Annotated[int, Field(ge=1, le=65_535)] = Field(8080, description="of the gateway")
     ingest_health_port: Port = 0
+    ingest_parts: Annotated[tuple[Part, ...], NoDecode, CommaSeparated, Field(min_length=1)] = Field(
+        ("http", "raw", "tools", "attendance"), description="which this process runs; a large system spreads them"
+    )
     ingest_delivery_seconds: Annotated[float, Field(ge=1, le=120)] = Field(
         15, description="after which an event that the broker does not acknowledge is answered 503"
     )
@@ -28,6 +33,13 @@ class IngestSettings(Settings):
     )
     ingest_remembered: Annotated[int, Field(ge=0)] = Field(
         100_000, description="recent events whose repeat or conflict the gateway recognises"
+    )
+    ingest_token_rate: Annotated[int, Field(ge=1)] = Field(
+        10_000, description="events per second and token that a gateway takes in the long run; beyond it 429"
+    )
+    ingest_connections: Path | None = Field(None, description="YAML file of the connections to tools")
+    ingest_connection_rate: Annotated[int, Field(ge=1)] = Field(
+        1_000, description="payloads per second and connection that a gateway takes in the long run; beyond it 429"
     )
     ingest_token: SecretStr | None = Field(None, description="for `rapport ingest import`")
     ingest_raw_tenant: Id | None = Field(None, description="whose events mentoring.raw.cloudevents carries")
@@ -43,6 +55,8 @@ class IngestSettings(Settings):
     def _named_for_the_tenant(cls, sources: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if info.data.get("ingest_raw_tenant") and not sources:
             raise ValueError("RAPPORT_INGEST_RAW_TENANT is set: name the sources that may speak for it")
+        if any(source.startswith(RESERVED) for source in sources):
+            raise ValueError(f"sources that begin with {RESERVED} are Rapport's own")
         return sources
 
     def raw_scope(self) -> Scope | None:

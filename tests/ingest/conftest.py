@@ -88,14 +88,7 @@ def make_topics(bootstrap: str) -> Settings:
     settings = Settings(kafka=bootstrap)
     create_topics(
         settings,
-        {
-            topic.name: {
-                "num_partitions": topic.partitions or 4,
-                "replication_factor": 1,
-                "configs": {"cleanup.policy": topic.cleanup},
-            }
-            for topic in TOPICS
-        },
+        {topic.name: topic.options(partitions=4, replication=1) for topic in TOPICS},
     )
     return settings
 
@@ -120,7 +113,7 @@ def running_gateway(bootstrap: str, secret: str, **options: Any) -> Iterator[Gat
 
     def run() -> None:
         try:
-            service.serve(settings, stop)
+            service.serve(settings, stop, service.connections_of(settings))
         except BaseException as failure:  # noqa: BLE001 (raised again by the assertion below)
             failures.append(failure)
 

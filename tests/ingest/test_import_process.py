@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from deploy.local.ports import free_port
 from schemas.topics import EVENTS
 from services.runtime.settings import Settings
@@ -16,9 +18,9 @@ from tests.receiver import eventually
 ROOT = Path(__file__).parents[2]
 
 
-def start_import(file: Path, port: int, secret: str) -> subprocess.Popen[str]:
+def start_import(file: Path, port: int, secret: str, *options: str) -> subprocess.Popen[str]:
     environment = os.environ | {"RAPPORT_INGEST_PORT": str(port), "RAPPORT_INGEST_TOKEN": secret}
-    command = [sys.executable, "-m", "services.cli", "ingest", "import", str(file)]
+    command = [sys.executable, "-m", "services.cli", "ingest", "import", str(file), *options]
     return subprocess.Popen(
         command, env=environment, text=True, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -53,3 +55,55 @@ def test_an_interrupted_import_says_how_far_it_got(broker: Settings, tmp_path: P
     done = int(said.split("interrupted after line ")[1].split(";")[0])
     assert told == f"{done} new, 0 duplicates, 0 rejected\n"
     assert 0 <= log.growth() - done <= 200
+
+
+def test_an_interrupted_import_goes_on_where_it_was(broker: Settings, tmp_path: Path) -> None:
+    file, secret, port = tmp_path / "history.jsonl", make_token(broker), free_port(set())
+    position = tmp_path / "history.jsonl.position.json"
+    file.write_text("".join(json.dumps(event()) + "\n" for _ in range(10_000)))
+    log = Log(broker, EVENTS.name)
+    with running_gateway(broker.kafka, secret, ingest_port=port):
+        importing = start_import(file, port, secret)
+        eventually(position.exists)
+        importing.send_signal(signal.SIGINT)
+        told, _ = importing.communicate(timeout=90)
+        done = int(told.split()[0])
+
+        resumed = start_import(file, port, secret, "--resume")
+        rest, said = resumed.communicate(timeout=90)
+
+    assert resumed.returncode == 0, said
+    assert "going on where the last import of this file was interrupted" in said
+    new, repeated = (int(rest.split()[at]) for at in (0, 2))
+    assert new + repeated <= 10_000 - done + 200
+    assert done + new + repeated >= 10_000
+    assert log.growth() == 10_000
+    assert not position.exists()
+
+
+def test_an_input_that_changed_is_not_gone_on_with(broker: Settings, tmp_path: Path) -> None:
+    file, secret, port = tmp_path / "history.jsonl", make_token(broker), free_port(set())
+    file.write_text(json.dumps(event()) + "\n")
+    file.with_name("history.jsonl.position.json").write_text('{"line": 1, "digest": "of another"}')
+    with running_gateway(broker.kafka, secret, ingest_port=port):
+        refused, said = start_import(file, port, secret, "--resume").communicate(timeout=90)
+        anew, _ = start_import(file, port, secret).communicate(timeout=90)
+
+    assert refused == "0 new, 0 duplicates, 0 rejected\n"
+    assert "the input has changed since: run it without --resume" in said
+    assert anew == "1 new, 0 duplicates, 0 rejected\n"
+
+
+def test_healing_waits_for_scoring_and_says_what_to_do_without_it(
+    broker: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAPPORT_KAFKA", broker.kafka)
+    file, secret, port = tmp_path / "history.jsonl", make_token(broker), free_port(set())
+    file.write_text(json.dumps(event()) + "\n")
+    with running_gateway(broker.kafka, secret, ingest_port=port):
+        importing = start_import(file, port, secret, "--heal", "--patience", "1")
+        told, said = importing.communicate(timeout=90)
+
+    assert (importing.returncode, told) == (1, "1 new, 0 duplicates, 0 rejected\n")
+    assert "waiting for scoring to apply what was imported" in said
+    assert "is `rapport scoring serve` running? Later run: rapport scoring heal" in said

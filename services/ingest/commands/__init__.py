@@ -1,1 +1,1 @@
-"""What operators type: tokens and programmes."""
+"""What operators type: tokens, programmes, quarantine, trials, erasures."""

@@ -10,6 +10,7 @@ from schemas.primitives import to_rfc3339
 from schemas.tokens import Token
 from schemas.topics import TOKENS
 from services.ingest.commands.console import command_settings, explained, in_words, write
+from services.ingest.domain.scope import RESERVED
 from services.ingest.domain.secret import hashed, secret_of
 from services.ingest.flow.tokens import read_tokens
 from services.ingest.settings import IngestSettings
@@ -69,7 +70,7 @@ def revoke(token_id: str) -> None:
 
 def _token(token_id: str, secret: str, scopes: dict[str, object]) -> Token:
     try:
-        return Token.model_validate(
+        made = Token.model_validate(
             {
                 "token_id": token_id,
                 "sha256": hashed(secret),
@@ -79,6 +80,9 @@ def _token(token_id: str, secret: str, scopes: dict[str, object]) -> Token:
         )
     except ValidationError as invalid:
         raise click.ClickException(in_words(invalid)) from invalid
+    if any(source.startswith(RESERVED) for source in made.sources):
+        raise click.ClickException(f"sources: those that begin with {RESERVED} are Rapport's own")
+    return made
 
 
 def _save(settings: IngestSettings, saved: Token) -> None:

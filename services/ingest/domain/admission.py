@@ -11,6 +11,7 @@ from schemas.payloads import ClockReached, EventRetracted
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.catalogue import CLOCK_REACHED, refused_type
 from services.ingest.domain.clock import Clock
+from services.ingest.domain.cloudevents.json_format import normal_form
 from services.ingest.domain.scope import Scope, out_of_scope
 from services.ingest.domain.verdict import Admitted, Rejected, Verdict, rejected
 from services.ingest.domain.wording import explain
@@ -20,13 +21,18 @@ LONGEST_ID = 128
 
 
 def admit(raw: object, scope: Scope, clock: Clock) -> Verdict:
-    """`raw` is one parsed CloudEvent in structured form. `recordedtime` is ours whatever it says; `tenant` and
+    """`raw` is one parsed CloudEvent of the JSON format. `recordedtime` is ours whatever it says; `tenant` and
     `partitionkey` may be left out."""
     if not isinstance(raw, dict):
         return rejected("malformed", "", f"an event is a JSON object, not {_kind(raw)}")
-    given = {name: value for name, value in raw.items() if value is not None}
+    given = normal_form(raw)
+    if isinstance(given, Rejected):
+        return given
     if refusal := refused_type(given.get("type"), scope, clock):
         return refusal
+    # Our model has it as a default, the specification has not: without it this is no CloudEvent.
+    if "specversion" not in given:
+        return rejected("invalid", "specversion", "is required")
     event = _validated(_completed(given, scope, clock))
     if isinstance(event, Rejected):
         return event
@@ -76,7 +82,8 @@ def _ahead(event: MentoringEvent, clock: Clock) -> Rejected | None:
 def _recorded(event: MentoringEvent, clock: Clock) -> MentoringEvent:
     if event.type == "mentoring.clock.reached.v1":
         return _known_until(event)
-    return event.model_copy(update={"recordedtime": clock.recorded(event.time)})
+    recorded = clock.recorded(event.time)
+    return event if recorded == event.recordedtime else event.model_copy(update={"recordedtime": recorded})
 
 
 def _known_until(event: events.ClockReached) -> events.ClockReached:

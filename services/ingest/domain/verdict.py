@@ -1,11 +1,11 @@
-"""What can become of an event that is handed in: it is admitted, or rejected with a reason and the paths at fault."""
+"""What can become of what is handed in: it is admitted, ignored, or rejected with a reason and the paths at fault."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from schemas.events import MentoringEvent
 
-Reason = Literal["malformed", "invalid", "unknown_type", "future", "forbidden", "conflict", "too_large"]
+Reason = Literal["malformed", "invalid", "unknown_type", "future", "forbidden", "conflict", "too_large", "unresolved"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,13 @@ class Admitted:
     """Complete and trusted, as it goes to the log."""
 
     event: MentoringEvent
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """Rightly sent, and nothing that we need."""
+
+    reason: str
 
 
 Verdict = Admitted | Rejected

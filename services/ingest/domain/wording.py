@@ -8,7 +8,12 @@ from services.ingest.domain.verdict import Problem
 # An event with more faults than this is another format; listing them all helps nobody.
 MOST_LISTED = 20
 LONGEST_PATH = 200
-WORDS = {"missing": "is required", "extra_forbidden": "is not known here"}
+WORDS = {
+    "missing": "is required",
+    "extra_forbidden": "is not known here",
+    # pydantic would name a class of ours.
+    "model_type": "must be an object",
+}
 
 
 def explain(invalid: ValidationError) -> tuple[Problem, ...]:

@@ -1,4 +1,4 @@
-"""From kafka-python's callbacks to futures of the standard library, and from many of them to one."""
+"""From kafka-python's callbacks to futures of the standard library: one for one record, or one for many."""
 
 import threading
 from collections.abc import Iterable
@@ -7,19 +7,56 @@ from concurrent.futures import Future
 from services.runtime.kafka import Sent
 
 
-def acknowledged(sent: Sent) -> Future[None]:
-    """Completes, on the sender's thread, when the record is on the log; fails with KafkaError if it is not."""
-    written: Future[None] = Future()
-    sent.add_callback(lambda _: written.set_result(None))
-    sent.add_errback(written.set_exception)
-    return written
+class Acknowledgements:
+    """One future for many records: it completes, on the sender's thread, when all that were added are on the log, and
+    fails with the first failure. A future for each record would take as long as sending it."""
+
+    def __init__(self) -> None:
+        self.written: Future[None] = Future()
+        self.written.set_running_or_notify_cancel()  # a waiter that gives up cannot cancel it under our hands
+        self._left, self._lock = 1, threading.Lock()
+        self._failure: BaseException | None = None
+
+    def add(self, sent: Sent) -> None:
+        with self._lock:
+            self._left += 1
+        sent.add_callback(self._arrived)
+        sent.add_errback(self._failed)
+
+    def close(self) -> None:
+        """Nothing more is added. Until then `written` is open, even without any record."""
+        self._arrived(None)
+
+    def _arrived(self, _: object) -> None:
+        with self._lock:
+            self._left -= 1
+            last = self._left == 0
+        if last and self._failure is None:
+            self.written.set_result(None)
+        elif last:
+            self.written.set_exception(self._failure)
+
+    def _failed(self, failure: BaseException) -> None:
+        self._failure = self._failure or failure
+        self._arrived(None)
+
+
+def acknowledged(*sent: Sent) -> Future[None]:
+    """Completes, on the sender's thread, when the records are on the log; fails with KafkaError if they are not."""
+    all_sent = Acknowledgements()
+    for one in sent:
+        all_sent.add(one)
+    all_sent.close()
+    return all_sent.written
 
 
 def all_of(parts: Iterable[Future[None]]) -> Future[None]:
     """Completes when every part has; fails with the first failure in their order."""
-    waited = list(parts)
+    waited = list(dict.fromkeys(parts))
+    if len(waited) == 1:
+        return waited[0]
     whole: Future[None] = Future()
-    whole.set_running_or_notify_cancel()  # from now on a waiter that gives up cannot cancel it under our hands
+    whole.set_running_or_notify_cancel()
     left, lock = len(waited) + 1, threading.Lock()
 
     def one_done(_: Future[None] | None) -> None:

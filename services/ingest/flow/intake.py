@@ -1,25 +1,18 @@
 """From what a request holds to the log: admitted, written, and waited for."""
 
-import asyncio
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from services.ingest.domain.admission import admit
 from services.ingest.domain.clock import Clock
 from services.ingest.domain.scope import Scope
-from services.ingest.domain.verdict import Rejected
+from services.ingest.domain.verdict import Admitted, Rejected, Verdict
 from services.ingest.flow.acknowledged import all_of
 from services.ingest.flow.recorder import Receipt, Recorder
-from services.runtime.kafka import KafkaError
+from services.ingest.flow.room import Room
 
-# A stop ends a wait for the broker within this; the process has 2 s in all.
-STOP_NOTICED_SECONDS = 0.5
 LONGEST_ID_SHOWN = 256
-
-
-class UnavailableError(Exception):
-    """Nothing was promised: the same request may be sent again."""
 
 
 @dataclass(frozen=True)
@@ -31,45 +24,31 @@ class Outcome:
 
 
 class Intake:
-    """For one event loop. `limit` bounds the bytes of requests that wait for the broker; when `stop` is set, those
-    that still wait are given up."""
+    """For one event loop."""
 
-    def __init__(self, recorder: Recorder, clock: Callable[[], Clock], limit: int, stop: threading.Event) -> None:
-        self._recorder, self._clock, self._limit, self._stop = recorder, clock, limit, stop
-        self.outstanding = 0
+    def __init__(self, recorder: Recorder, clock: Callable[[], Clock], room: Room) -> None:
+        self._recorder, self._clock, self._room = recorder, clock, room
 
     async def take(self, raw_events: Sequence[object], size: int, scope: Scope) -> list[Outcome]:
         """Returns when every admitted event is on the log. `size` is of the request, in bytes.
         Raises UnavailableError when the broker is away or too much waits for it already."""
-        if self.outstanding + size > self._limit:
-            raise UnavailableError("too many events wait for the broker")
-        self.outstanding += size
-        try:
-            return await self._taken(raw_events, scope)
-        except KafkaError as away:
-            raise UnavailableError(f"the broker does not acknowledge: {away}") from away
-        finally:
-            self.outstanding -= size
-
-    async def _taken(self, raw_events: Sequence[object], scope: Scope) -> list[Outcome]:
         clock = self._clock()
-        outcomes = [self._outcome(raw, scope, clock) for raw in raw_events]
-        receipts = [outcome.result for outcome in outcomes if isinstance(outcome.result, Receipt)]
-        await self._acknowledged(asyncio.wrap_future(all_of(receipt.written for receipt in receipts)))
-        return outcomes
+        verdicts = [admit(raw, scope, clock) for raw in raw_events]
+        recorded: list[Receipt | Rejected] = []
 
-    async def _acknowledged(self, written: asyncio.Future[None]) -> None:
-        while not (await asyncio.wait([written], timeout=STOP_NOTICED_SECONDS))[0]:
-            if self._stop.is_set():
-                written.cancel()
-                raise UnavailableError("the gateway stops")
-        written.result()
+        def send() -> Future[None]:
+            recorded.extend(self._recorder.record_all(v.event for v in verdicts if isinstance(v, Admitted)))
+            return all_of(receipt.written for receipt in recorded if isinstance(receipt, Receipt))
 
-    def _outcome(self, raw: object, scope: Scope, clock: Clock) -> Outcome:
-        verdict = admit(raw, scope, clock)
-        if isinstance(verdict, Rejected):
-            return Outcome(_id_of(raw), verdict)
-        return Outcome(verdict.event.id, self._recorder.record(verdict.event))
+        await self._room.written(size, send)
+        results = iter(recorded)
+        return [_outcome(raw, verdict, results) for raw, verdict in zip(raw_events, verdicts, strict=True)]
+
+
+def _outcome(raw: object, verdict: Verdict, results: Iterator[Receipt | Rejected]) -> Outcome:
+    if isinstance(verdict, Rejected):
+        return Outcome(_id_of(raw), verdict)
+    return Outcome(verdict.event.id, next(results))
 
 
 def _id_of(raw: object) -> str | None:

@@ -11,6 +11,12 @@ class Metrics:
             ["way", "outcome"],
             registry=registry,
         )
+        self.payloads = Counter(
+            "rapport_ingest_payloads",
+            "Of tools, by tool, place (http: requests; log: payloads of the raw topic) and outcome",
+            ["tool", "place", "outcome"],
+            registry=registry,
+        )
         self.requests = Histogram(
             "rapport_ingest_request_seconds",
             "From the head of a request to its answer, which waits for the broker",

@@ -2,23 +2,27 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 from schemas.events import MentoringEvent, to_json
 from schemas.topics import EVENTS
-from services.ingest.domain.identity import content, identity
+from services.ingest.domain.identity import content_of, identity
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.acknowledged import acknowledged, all_of
-from services.runtime.kafka import Headers, Producer
+from services.ingest.flow.acknowledged import Acknowledgements
+from services.runtime.kafka import Headers, Producer, partition_of
 
 STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
+
+MOST_KEYS = 50_000
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """`written` completes when the event is on the log; for a repeat that may have been long ago."""
+    """`written` completes when the event is on the log; for a repeat that may have been long ago. Events that were
+    handed in together share it."""
 
     repeat: bool
     written: Future[None]
@@ -38,47 +42,58 @@ class Recorder:
         """Raises KafkaError when the topic of events does not exist or the broker is away."""
         self._producer, self._remembered, self._topic = producer, remembered, topic
         self._partitions = producer.partitions(topic)
+        # The keys of a day are few, and computing where one lies takes a tenth of the time of sending.
+        self._partition_of = lru_cache(MOST_KEYS)(partial(partition_of, partitions=len(self._partitions)))
         self._recent: OrderedDict[bytes, _Known] = OrderedDict()
         self._lock = threading.Lock()
 
     def record(self, event: MentoringEvent) -> Receipt | Rejected:
-        """Raises KafkaError when the broker's metadata are lost; otherwise `written` tells of failures."""
-        key, said = identity(event), content(event)
-        with self._lock:
-            if known := self._recent.get(key):
-                self._recent.move_to_end(key)
-                return _repeated(known, said)
-            known = _Known(said, self._send(event))
-            self._remember(key, known)
-            receipt = Receipt(repeat=False, written=known.written)
-        # Outside of the lock, which the callback takes: it runs at once if the send has already failed.
-        receipt.written.add_done_callback(self._settling(key, known))
-        return receipt
+        """As `record_all`, for one."""
+        (result,) = self.record_all([event])
+        return result
 
-    def _send(self, event: MentoringEvent) -> Future[None]:
-        value = to_json(event)
-        if event.type == "mentoring.clock.reached.v1":
-            copies = [
-                self._producer.send(self._topic, None, value, partition=number, headers=STRUCTURED)
-                for number in self._partitions
-            ]
-            return all_of(map(acknowledged, copies))
-        return acknowledged(self._producer.send(self._topic, event.partitionkey.encode(), value, headers=STRUCTURED))
+    def record_all(self, events: Iterable[MentoringEvent]) -> list[Receipt | Rejected]:
+        """Raises KafkaError when the broker's metadata are lost, and then some may have been sent; otherwise `written`
+        tells of failures."""
+        sending = Acknowledgements()
+        new: dict[bytes, _Known] = {}
+        try:
+            with self._lock:
+                return [self._one(event, sending, new) for event in events]
+        finally:
+            # Outside of the lock, which the callback takes: it runs at once if all is settled already.
+            sending.written.add_done_callback(partial(self._settle, new))
+            sending.close()
 
-    def _remember(self, key: bytes, known: _Known) -> None:
-        self._recent[key] = known
+    def _one(self, event: MentoringEvent, sending: Acknowledgements, new: dict[bytes, _Known]) -> Receipt | Rejected:
+        key, value = identity(event), to_json(event)
+        said = content_of(value)
+        if known := self._recent.get(key):
+            self._recent.move_to_end(key)
+            return _repeated(known, said)
+        self._send(event, value, sending)
+        new[key] = self._recent[key] = _Known(said, sending.written)
         if len(self._recent) > self._remembered:
             self._recent.popitem(last=False)
+        return Receipt(repeat=False, written=sending.written)
 
-    def _settling(self, key: bytes, known: _Known) -> Callable[[Future[None]], None]:
-        def settle(written: Future[None]) -> None:
-            with self._lock:
-                if written.exception() is None:
+    def _send(self, event: MentoringEvent, value: bytes, sending: Acknowledgements) -> None:
+        if event.type == "mentoring.clock.reached.v1":
+            for number in self._partitions:
+                sending.add(self._producer.send(self._topic, None, value, partition=number, headers=STRUCTURED))
+        else:
+            key = event.partitionkey.encode()
+            number = self._partition_of(key)
+            sending.add(self._producer.send(self._topic, key, value, partition=number, headers=STRUCTURED))
+
+    def _settle(self, new: dict[bytes, _Known], written: Future[None]) -> None:
+        failed = written.exception() is not None
+        with self._lock:
+            for key, known in new.items():
+                if not failed:
                     known.written = _WRITTEN
                 elif self._recent.get(key) is known:
                     del self._recent[key]
-
-        return settle
 
 
 def _repeated(known: _Known, said: bytes) -> Receipt | Rejected:
@@ -95,5 +110,5 @@ def _written() -> Future[None]:
     return done
 
 
-# One for all: a future per remembered event would take most of the memory.
+# One for all: what was said long ago needs no future of its own.
 _WRITTEN = _written()

@@ -11,19 +11,19 @@ MOST_BYTES = 2**20
 HEARD_OUT_BYTES = 16 * 2**20
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, most: int = MOST_BYTES) -> bytes:
     """Raises ProblemError 413, before reading if the length is declared."""
-    if _declared(request) > MOST_BYTES:
-        raise _too_large()
+    if _declared(request) > most:
+        raise _too_large(most)
     body, size = bytearray(), 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > HEARD_OUT_BYTES:
+        if size > max(HEARD_OUT_BYTES, most):
             break
-        if size <= MOST_BYTES:
+        if size <= most:
             body += chunk
-    if size > MOST_BYTES:
-        raise _too_large()
+    if size > most:
+        raise _too_large(most)
     return bytes(body)
 
 
@@ -37,5 +37,5 @@ def _declared(request: Request) -> int:
     return int(request.headers.get("content-length", "0"))
 
 
-def _too_large() -> ProblemError:
-    return ProblemError(413, "too_large", f"a request has at most {MOST_BYTES} bytes: send smaller batches")
+def _too_large(most: int) -> ProblemError:
+    return ProblemError(413, "too_large", f"a request has at most {most} bytes: send smaller batches")

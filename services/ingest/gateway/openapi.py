@@ -1,11 +1,43 @@
 """What FastAPI cannot see of `POST /v1/events`, because the endpoint reads the body itself."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from services.ingest.gateway.content import BATCH, JSON, STRUCTURED
 from services.ingest.gateway.problem import MEDIA_TYPE, STATUS
 
 _OBJECT = {"type": "object"}
+PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "pattern": "^urn:rapport:problem:"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["path", "reason"],
+                "properties": {"path": {"type": "string"}, "reason": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
+SECURITY = {"token": {"type": "http", "scheme": "bearer", "description": "from `rapport ingest token create`"}}
+
+
+def problems(described: Mapping[str, str]) -> dict[str, Any]:
+    """Responses by status, each a problem."""
+    return {
+        status: {"description": words, "content": {MEDIA_TYPE: {"schema": PROBLEM}}}
+        for status, words in described.items()
+    }
+
+
 _PROBLEMS = {
     "400": "not valid: `errors` says where and why",
     "401": "no valid token",
@@ -13,7 +45,8 @@ _PROBLEMS = {
     "409": "the id is taken by another event",
     "413": "more than 1 MiB",
     "415": "another content type",
-    "503": "the broker is away; Retry-After says when to send the same again",
+    "429": "more events than the token may hand in: nothing was taken, Retry-After says when to send the same again",
+    "503": "the broker is away: nothing was promised, Retry-After says when to send the same again",
 }
 _EVENT = {
     "type": "object",
@@ -55,9 +88,6 @@ EVENTS: dict[str, Any] = {
             "description": "some events of the batch are on the log",
             "content": {"application/json": {"schema": _BATCH_RESULT}},
         },
-        **{
-            status: {"description": words, "content": {MEDIA_TYPE: {"schema": _OBJECT}}}
-            for status, words in _PROBLEMS.items()
-        },
+        **problems(_PROBLEMS),
     },
 }

@@ -14,13 +14,16 @@ TITLES = {
     "future": "The event lies in the future",
     "empty_batch": "The batch is empty",
     "no_event_taken": "No event of the batch was taken",
+    "nothing_taken": "Nothing of the request was taken",
     "unauthorized": "A valid token is needed",
     "forbidden": "The token does not allow this",
     "not_found": "There is nothing here",
     "method_not_allowed": "This method is not served here",
     "conflict": "The id is taken by another event",
     "too_large": "The body is too large",
+    "unresolved": "It is not known what this is about",
     "unsupported_media_type": "This content type is not served here",
+    "too_many": "More than this sender may hand in now",
     "unavailable": "Nothing can be recorded now",
     "failed": "An error of ours",
 }
@@ -32,6 +35,7 @@ STATUS: Mapping[Reason, int] = {
     "forbidden": 403,
     "conflict": 409,
     "too_large": 413,
+    "unresolved": 400,
 }
 
 

@@ -36,4 +36,6 @@ def run_server(app: FastAPI, listener: socket.socket, stop: threading.Event) -> 
         timeout_graceful_shutdown=GRACE_SECONDS,
         ws="none",
     )
-    asyncio.run(_Server(config, stop).serve(sockets=[listener]))
+    # uvloop and httptools are used where they are installed.
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_Server(config, stop).serve(sockets=[listener]))

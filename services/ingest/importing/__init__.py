@@ -1,1 +1,1 @@
-"""`rapport ingest import`: a JSONL file of CloudEvents through the gateway."""
+"""`rapport ingest import`: a file of events, or a table, through the gateway."""

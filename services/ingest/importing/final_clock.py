@@ -4,13 +4,13 @@ import json
 
 from services.ingest.domain.strict_json import Parsed, read_json
 from services.ingest.importing.lines import Line
-from services.ingest.importing.sender import Sender
+from services.ingest.importing.sender import EVENTS, Recipient
 from services.ingest.importing.stopped import ImportStoppedError
 
 ACCEPTED = 202
 
 
-def report_clock(sender: Sender, time: str, source: str) -> None:
+def report_clock(recipient: Recipient, time: str, source: str) -> None:
     """Raises ImportStoppedError when the gateway refuses it: it needs an admin token and RAPPORT_CLOCK=log."""
     event = {
         "specversion": "1.0",
@@ -20,7 +20,7 @@ def report_clock(sender: Sender, time: str, source: str) -> None:
         "time": time,
         "data": {"time": time},
     }
-    (answer,) = sender.send([Line(0, json.dumps(event).encode())])
+    (answer,) = recipient.send([json.dumps(event).encode()], EVENTS)
     if answer.status != ACCEPTED:
         reasons = "; ".join(f"{error['path']}: {error['reason']}" for error in answer.errors)
         raise ImportStoppedError(f"the clock event is refused, {answer.reason}: {reasons}")
@@ -28,7 +28,7 @@ def report_clock(sender: Sender, time: str, source: str) -> None:
 
 def source_of(line: Line | None) -> str:
     """Raises ImportStoppedError when the line names none."""
-    parsed = read_json(line.text) if line else None
+    parsed = read_json(line.text.strip()) if line else None
     if isinstance(parsed, Parsed) and isinstance(parsed.value, dict):
         source = parsed.value.get("source")
         if isinstance(source, str):

@@ -30,7 +30,7 @@ def shown(size: int | None, tally: Tally) -> Iterator[Shown]:
 def _bar(size: int, tally: Tally) -> Iterator[Shown]:
     bar: Any  # its class is private to click
     with click.progressbar(
-        length=size, label="import", file=sys.stderr, item_show_func=lambda _: f"{tally.lines:,} events"
+        length=size, label="import", file=sys.stderr, item_show_func=lambda _: f"{tally.lines:,} lines"
     ) as bar:
         yield lambda position: bar.update(position - bar.pos)
 
@@ -44,6 +44,6 @@ def _line_by_line(size: int | None, tally: Tally) -> Shown:
         if now - said >= LINE_SECONDS:
             said = now
             part = f"{100 * position / size:.0f} %, " if size else ""
-            click.echo(f"{part}{tally.lines:,} events, {tally.lines / (now - began):,.0f}/s", err=True)
+            click.echo(f"{part}{tally.lines:,} lines, {tally.lines / (now - began):,.0f}/s", err=True)
 
     return show

@@ -1,29 +1,40 @@
-"""Sends batches to the gateway and waits out its bad times."""
+"""Sends messages to the gateway, many at once, and waits out its bad times."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
-from services.ingest.importing.lines import Line
+from services.ingest.importing.entry import Answer
 from services.ingest.importing.stopped import ImportStoppedError
 
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 15.0
 # Longer than the gateway waits for the broker.
 ANSWER_SECONDS = 60.0
-AWAY = frozenset({502, 503, 504})
+# Too fast, or away.
+LATER = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What became of one line."""
+class Endpoint:
+    """Where messages of one sort go, as what, and under which name the answer speaks of each."""
 
-    status: int
-    reason: str
-    errors: Sequence[dict[str, str]] = ()
+    path: str
+    media_type: str
+    answered: str
+
+
+EVENTS = Endpoint("/v1/events", "application/cloudevents-batch+json", "events")
+PARTICIPANTS = Endpoint("/v1/directory/participants", "application/json", "participants")
+
+
+class Recipient(Protocol):
+    """Takes messages and says what became of each. Raises ImportStoppedError."""
+
+    def send(self, messages: Sequence[bytes], endpoint: Endpoint) -> list[Answer]: ...
 
 
 class Sender:
@@ -32,21 +43,21 @@ class Sender:
     def __init__(self, client: httpx.Client, patience: float, waiting: Callable[[str], None]) -> None:
         self._client, self._patience, self._waiting = client, patience, waiting
 
-    def send(self, batch: Sequence[Line]) -> list[Answer]:
-        """One answer per line. Raises ImportStoppedError."""
-        response = self._answered(b"[" + b",".join(line.text for line in batch) + b"]")
+    def send(self, messages: Sequence[bytes], endpoint: Endpoint) -> list[Answer]:
+        """One answer per message. Raises ImportStoppedError."""
+        response = self._answered(b"[" + b",".join(messages) + b"]", endpoint)
         body = _json(response)
-        if "events" not in body:
+        if endpoint.answered not in body:
             raise ImportStoppedError(
                 f"the gateway answers {response.status_code}: {body.get('detail', response.text[:200])}"
             )
-        return [Answer(e["status"], e["reason"], e.get("errors", ())) for e in body["events"]]
+        return [Answer(e["status"], e["reason"], e.get("errors", ())) for e in body[endpoint.answered]]
 
-    def _answered(self, body: bytes) -> httpx.Response:
+    def _answered(self, body: bytes, endpoint: Endpoint) -> httpx.Response:
         until, wait = time.monotonic() + self._patience, FIRST_WAIT_SECONDS
         while True:
-            response = self._tried(body)
-            if isinstance(response, httpx.Response) and response.status_code not in AWAY:
+            response = self._tried(body, endpoint)
+            if isinstance(response, httpx.Response) and response.status_code not in LATER:
                 return response
             pause = _asked_for(response) or wait
             if time.monotonic() + pause > until:
@@ -55,11 +66,9 @@ class Sender:
             time.sleep(pause)
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
-    def _tried(self, body: bytes) -> httpx.Response | httpx.TransportError:
+    def _tried(self, body: bytes, endpoint: Endpoint) -> httpx.Response | httpx.TransportError:
         try:
-            return self._client.post(
-                "/v1/events", content=body, headers={"content-type": "application/cloudevents-batch+json"}
-            )
+            return self._client.post(endpoint.path, content=body, headers={"content-type": endpoint.media_type})
         except httpx.TransportError as away:
             return away
 

@@ -1,58 +1,66 @@
 """What has become of the lines so far, and the report of those that were rejected."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
 import click
 
-from services.ingest.importing.lines import Line
-from services.ingest.importing.sender import Answer
+from services.ingest.importing.entry import Answer, Entry
 
 # On the console; the report has them all.
 MOST_SHOWN = 10
+TAKEN = frozenset({"recorded", "duplicate"})
 
 
 class Tally:
-    """`report`: where to write rejected lines, JSONL with line number, reason and the event; None for nowhere."""
+    """`report`: where to write rejected lines, JSONL with line number, reason, column and the line as it was; None for
+    nowhere. `adds` to what is in it already."""
 
-    def __init__(self, report: Path | None) -> None:
-        self._report = report
-        self.recorded = self.duplicates = self.rejected = self.last_line = 0
+    def __init__(self, report: Path | None, *, adds: bool = False) -> None:
+        self._report, self._adds = report, adds
+        self.recorded = self.duplicates = self.rejected = self.lines = self.last_line = 0
         self._file: TextIO | None = None
 
-    @property
-    def lines(self) -> int:
-        return self.recorded + self.duplicates + self.rejected
-
-    def count(self, line: Line, answer: Answer) -> None:
-        self.last_line = line.number
-        match answer.reason:
-            case "recorded":
-                self.recorded += 1
-            case "duplicate":
-                self.duplicates += 1
-            case _:
-                self.rejected += 1
-                self._reject(line, answer)
+    def count(self, entry: Entry, answers: Sequence[Answer]) -> None:
+        """A line is rejected if anything that it says is."""
+        self.last_line = entry.line.number
+        self.lines += 1
+        reasons = [answer.reason for answer in answers]
+        self.recorded += reasons.count("recorded")
+        self.duplicates += reasons.count("duplicate")
+        fault = next((answer for answer in answers if answer.reason not in TAKEN), None)
+        if fault:
+            self.rejected += 1
+            self._reject(entry, fault)
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
 
-    def _reject(self, line: Line, answer: Answer) -> None:
+    def summary(self) -> str:
+        return f"{self.recorded} new, {self.duplicates} duplicates, {self.rejected} rejected"
+
+    def _reject(self, entry: Entry, answer: Answer) -> None:
+        errors = [_placed(entry, error["path"], error["reason"]) for error in answer.errors]
         if self.rejected <= MOST_SHOWN:
-            faults = "; ".join(f"{e['path']}: {e['reason']}".removeprefix(": ") for e in answer.errors)
-            click.echo(f"line {line.number}: {answer.reason}: {faults}", err=True)
+            faults = "; ".join(f"{e.get('column') or e['path']}: {e['reason']}".removeprefix(": ") for e in errors)
+            click.echo(f"line {entry.line.number}: {answer.reason}: {faults}", err=True)
         if self._report is None:
             return
         if self._file is None:
-            self._file = self._report.open("w", encoding="utf-8")
-        entry = {
-            "line": line.number,
+            self._file = self._report.open("a" if self._adds else "w", encoding="utf-8")
+        told = {
+            "line": entry.line.number,
             "status": answer.status,
             "reason": answer.reason,
-            "errors": list(answer.errors),
-            "event": line.text.decode(errors="replace"),
+            "errors": errors,
+            entry.original: entry.line.text.decode(errors="backslashreplace").strip("\r\n"),
         }
-        self._file.write(json.dumps(entry) + "\n")
+        self._file.write(json.dumps(told) + "\n")
+
+
+def _placed(entry: Entry, path: str, reason: str) -> dict[str, str]:
+    column = entry.column(path)
+    return {"path": path, "column": column, "reason": reason} if column else {"path": path, "reason": reason}

@@ -1,0 +1,143 @@
+"""`rapport ingest erase TENANT`: a person or a relationship is forgotten, everywhere and for good."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import click
+import httpx
+
+from schemas.primitives import to_rfc3339
+from services.ingest.commands.console import command_settings, explained
+from services.ingest.flow.log_end import log_end
+from services.ingest.flow.people.erasable import Erasable, erasable
+from services.ingest.importing.healing import COMMAND, heal
+from services.ingest.importing.sender import ANSWER_SECONDS, EVENTS, PARTICIPANTS, Sender
+from services.ingest.importing.stopped import ImportStoppedError
+from services.ingest.settings import IngestSettings
+
+# An answer of the gateway to an erasure that is on the log already, told at another time.
+TAKEN = frozenset({"recorded", "duplicate", "conflict"})
+KEPT = (
+    "What tools sent lies on for as long as its topics keep it: raw 14 days, rejected 30 days. "
+    "The log of events keeps ids, which nothing leads back to a person any more."
+)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    tenant: str
+    participant: str | None
+    relationships: tuple[str, ...]
+    source: str
+    patience: float
+
+
+@click.command()
+@click.argument("tenant")
+@click.option("--participant", metavar="ID", help="The person, and every relationship that they were ever in.")
+@click.option("--relationship", "relationships", multiple=True, metavar="ID")
+@click.option("--source", required=True, help="For which the token may speak.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--heal", "heals", is_flag=True, help="Then run `rapport scoring heal`: rows of the past go too.")
+@click.option("--url", help="Of the gateway; default: on this machine, RAPPORT_INGEST_PORT.")
+@click.option("--token", help="With admin scope; default: RAPPORT_INGEST_TOKEN.")
+@click.option("--patience", default=300.0, show_default=True, help="Seconds the gateway may stay away.")
+def erase(*, yes: bool, heals: bool, url: str | None, token: str | None, **options: Any) -> None:  # noqa: ANN401 (as click has parsed them)
+    """Erase a person or relationships of TENANT: the directory, roster, scores and tables forget them, and a replay
+    brings nothing back. It cannot be undone."""
+    asked = _Asked(**options)
+    if bool(asked.participant) == bool(asked.relationships):
+        raise click.UsageError("name either --participant or --relationship")
+    with explained():
+        settings = command_settings()
+        known = erasable(settings, asked.tenant)
+        relationships = _relationships(known, asked)
+        if not yes:
+            click.confirm(_question(asked, relationships), abort=True)
+        _erase(_client(settings, url, token), asked, _events(settings, known, asked, relationships))
+        click.echo(
+            f"erased: {len(relationships)} relationships" + (f", and {asked.participant}" * bool(asked.participant))
+        )
+        click.echo(KEPT, err=True)
+        if heals:
+            raise SystemExit(heal(settings, asked.patience, lambda words: click.echo(words, err=True)))
+    click.echo(f"rows of scores more than 30 days old go when scoring has caught up, by: {COMMAND}", err=True)
+
+
+def _relationships(known: Erasable, asked: _Asked) -> list[str]:
+    """Those that are not erased yet. Raises ClickException for a name that nobody knows."""
+    if asked.participant:
+        found = known.of(asked.participant)
+        if not found and asked.participant not in known.people:
+            raise click.ClickException(f"nothing is known of a participant {asked.participant!r} of {asked.tenant}")
+        return found
+    for relationship in asked.relationships:
+        if relationship not in known.programs:
+            raise click.ClickException(f"there is no relationship {relationship!r} of {asked.tenant} on the log")
+        if known.is_erased(relationship):
+            click.echo(f"{relationship} is erased already", err=True)
+    return [one for one in dict.fromkeys(asked.relationships) if not known.is_erased(one)]
+
+
+def _question(asked: _Asked, relationships: Sequence[str]) -> str:
+    what = [asked.participant] if asked.participant else []
+    listed = ", ".join([*what, *relationships])
+    return f"Erase of {asked.tenant}, for good: {listed or 'nothing'}?"
+
+
+def _events(settings: IngestSettings, known: Erasable, asked: _Asked, relationships: Sequence[str]) -> list[bytes]:
+    now = log_end(settings) if settings.clock == "log" else datetime.now(UTC)
+    return [
+        json.dumps(
+            {
+                "specversion": "1.0",
+                "type": "mentoring.relationship.erased.v1",
+                "source": asked.source,
+                "id": f"erased-{relationship}",
+                "time": to_rfc3339(now),
+                "tenant": asked.tenant,
+                "subject": relationship,
+                "program": known.programs[relationship],
+                "data": {"by": "admin", "evidence": "admin"},
+            }
+        ).encode()
+        for relationship in relationships
+    ]
+
+
+def _client(settings: IngestSettings, url: str | None, token: str | None) -> httpx.Client:
+    secret = token or (settings.ingest_token.get_secret_value() if settings.ingest_token else "")
+    if not secret:
+        raise click.UsageError("give --token or RAPPORT_INGEST_TOKEN, with admin scope")
+    base = url or f"http://{settings.host}:{settings.ingest_port}"
+    return httpx.Client(base_url=base, headers={"authorization": f"Bearer {secret}"}, timeout=ANSWER_SECONDS)
+
+
+def _erase(client: httpx.Client, asked: _Asked, events: Sequence[bytes]) -> None:
+    """Relationships first: cut off in between, the next call still finds what is left. Raises ClickException."""
+    with client:
+        sender = Sender(client, asked.patience, lambda words: click.echo(words, err=True))
+        try:
+            for begin in range(0, len(events), 100):
+                _check(sender.send(events[begin : begin + 100], EVENTS))
+            if asked.participant:
+                _erase_person(client, asked.participant)
+        except (ImportStoppedError, httpx.TransportError) as away:
+            raise click.ClickException(f"not everything is erased, run it again: {away}") from away
+
+
+def _check(answers: Sequence[Any]) -> None:
+    for answer in answers:
+        if answer.reason not in TAKEN:
+            faults = "; ".join(f"{error['path']}: {error['reason']}" for error in answer.errors)
+            raise click.ClickException(f"not everything is erased: {answer.reason}: {faults}")
+
+
+def _erase_person(client: httpx.Client, participant: str) -> None:
+    answer = client.delete(f"{PARTICIPANTS.path}/{quote(participant, safe='')}")
+    if answer.is_error:
+        raise click.ClickException(f"the directory does not forget: {answer.status_code}: {answer.text[:200]}")

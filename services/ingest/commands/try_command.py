@@ -1,0 +1,77 @@
+"""`rapport ingest try TOOL FILE...`: what payloads become, telling nobody."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from services.ingest.commands.console import command_settings, explained
+from services.ingest.domain.clock import Clock
+from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.flow.people.known import known_now
+from services.ingest.sources.registry import TOOLS
+from services.ingest.trying.account import Asked, NoAccountError, account_of
+from services.ingest.trying.attempt import Account, Attempt
+from services.ingest.trying.roster_file import BrokenRosterError, read_roster
+from services.ingest.trying.telling import in_json, in_words
+
+READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
+MEDIA_TYPES = {".csv": "text/csv"}
+
+
+@click.command("try")
+@click.argument("tool", type=click.Choice(sorted(TOOLS)))
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=READABLE)
+@click.option("--connections", type=READABLE, help="The file of connections; secrets need not be there.")
+@click.option("--connection", help="Which of them; not needed if there is one of the tool.")
+@click.option("--settings", type=READABLE, help="Without connections: the tool's settings, YAML.")
+@click.option("--tenant", help="Without connections: whose payload it is.", default="try", show_default=True)
+@click.option("--roster", type=READABLE, help="JSONL: events of relationships and sessions, and participants.")
+@click.option("--live", is_flag=True, help="The roster that the log and the directory know now.")
+@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="Of the request, such as content-type.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON per payload.")
+def try_(*, tool: str, files: tuple[Path, ...], as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as click has parsed them)
+    """Show what the bodies of requests, one per FILE and in this order, would become; nothing is sent or written.
+
+    With a roster the events are shown, without one the statements only. Ends with 1 if anything is rejected."""
+    now = datetime.now(UTC)
+    with explained():
+        account = _account(tool, options)
+        knowledge = _knowledge(account, options, Clock(now))
+    rejected = False
+    for file in files:
+        attempt = Attempt(account, knowledge, _headers(file, options["headers"]))
+        for number, tried in enumerate(attempt.of(file.read_bytes(), now), 1):
+            rejected |= tried.is_rejected
+            if as_json:
+                click.echo(json.dumps({"file": str(file), "payload": number} | in_json(tried)))
+            else:
+                click.echo("\n".join([f"{file}, payload {number}", *(f"  {line}" for line in in_words(tried))]))
+    sys.exit(1 if rejected else 0)
+
+
+def _account(tool: str, options: dict[str, Any]) -> Account:
+    names = ("connections", "connection", "settings", "tenant")
+    try:
+        return account_of(TOOLS[tool], Asked(**{name: options[name] for name in names}))
+    except NoAccountError as missing:
+        raise click.ClickException(str(missing)) from missing
+
+
+def _knowledge(account: Account, options: dict[str, Any], clock: Clock) -> Knowledge | None:
+    if options["roster"] and options["live"]:
+        raise click.UsageError("--roster or --live, not both")
+    if options["live"]:
+        return known_now(command_settings())
+    try:
+        return read_roster(options["roster"], account.speaker.tenant, clock) if options["roster"] else None
+    except BrokenRosterError as broken:
+        raise click.ClickException(str(broken)) from broken
+
+
+def _headers(file: Path, given: tuple[str, ...]) -> dict[str, str]:
+    guessed = {"content-type": MEDIA_TYPES.get(file.suffix.lower(), "application/json")}
+    return guessed | {name.strip().lower(): value.strip() for name, _, value in (h.partition(":") for h in given)}

@@ -1,0 +1,16 @@
+"""For what is judged and never written: a scope that may say just this."""
+
+from services.ingest.domain.scope import Scope
+
+
+def any_scope(event: object, tenant: str) -> Scope:
+    """`tenant` is whose it is if the event does not say so."""
+    given = event if isinstance(event, dict) else {}
+    data = given.get("data")
+    sources = (given.get("source"), data.get("source") if isinstance(data, dict) else None)
+    named = given.get("tenant")
+    return Scope(
+        named if isinstance(named, str) and named else tenant,
+        frozenset(source for source in sources if isinstance(source, str)),
+        admin=True,
+    )

@@ -1,0 +1,1 @@
+"""How CloudEvents are carried: content modes and their traps."""

@@ -1,0 +1,1 @@
+"""What was booked, who came, and what became of it."""

@@ -1,0 +1,154 @@
+"""Which sessions are booked for when, folded from the session events of the log, whoever wrote them."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from schemas import payloads as p
+from schemas.events import OfRelationship
+from services.ingest.domain.tools.derived import series_id, session_id
+from services.ingest.domain.tools.said import Meeting
+from services.ingest.domain.tools.speaker import RESERVED
+
+MOST_SESSIONS = 200_000
+"""About 200 MB. What was told of longest ago is forgotten: who it was of, its cancellation may not say again."""
+EARLY = timedelta(minutes=30)
+"""People come before the time; who comes earlier has come for something else."""
+SAME_DATE = timedelta(hours=12)
+"""A run of a recurring meeting that is further from the booked time belongs to another date, or to none."""
+NONE: frozenset[str] = frozenset()
+
+
+_Sets = dict[tuple[str, str], frozenset[str]]
+"""Sets are replaced, never changed, so that any thread may ask while one writes."""
+
+
+def matter_of(source: str, meeting: Meeting) -> str:
+    """The `correlationid` of what books a meeting: the session that it would be by itself, and its series."""
+    return f"{session_id(source, meeting)}.{series_id(source, meeting)}"
+
+
+class Booking(NamedTuple):
+    """The latest word on a session of one relationship, `told` the time of that word."""
+
+    session: str
+    starts_at: datetime
+    ends_at: datetime
+    told: datetime
+    cancelled: bool = False
+
+    def covers(self, moment: datetime) -> bool:
+        return not self.cancelled and self.starts_at - EARLY <= moment <= self.ends_at
+
+
+class Bookings:
+    """One thread tells it at a time, any thread asks."""
+
+    def __init__(self, most: int = MOST_SESSIONS) -> None:
+        self._most = most
+        self._booked: dict[tuple[str, str, str], Booking] = {}
+        self._of: _Sets = {}
+        self._whose: _Sets = {}
+        self._moved: dict[tuple[str, str], str] = {}
+        self._series: _Sets = {}
+        self._matters: _Sets = {}
+
+    def hear(self, event: OfRelationship) -> None:
+        """Any event of the log; those that book nothing change nothing."""
+        match event.data:
+            case p.SessionScheduled() as data:
+                self._book(
+                    event.tenant, event.subject, Booking(data.session_id, data.starts_at, data.ends_at, event.time)
+                )
+                self._follow(event, data.session_id)
+            case p.SessionCancelled(session_id=session):
+                known = self.booking(event.tenant, event.subject, session)
+                if known and known.told <= event.time:
+                    self._book(event.tenant, event.subject, known._replace(told=event.time, cancelled=True))
+            case p.RelationshipErased():
+                for session in self._of.get((event.tenant, event.subject), NONE):
+                    self._forget((event.tenant, event.subject, session))
+            case _:
+                pass
+
+    def session(self, tenant: str, source: str, meeting: Meeting) -> str:
+        """The session that the tool's meeting is: one that was moved keeps the id of its first booking."""
+        own = session_id(source, meeting)
+        return self._moved.get((tenant, own), own)
+
+    def attended(self, tenant: str, source: str, meeting: Meeting, moment: datetime) -> str:
+        """The session that one run of a meeting is: tools number runs otherwise than dates, which are told apart by
+        their time then."""
+        own = self.session(tenant, source, meeting)
+        if self.whose(tenant, own):
+            return own
+        dates = self._series.get((tenant, series_id(source, meeting)), NONE)
+        starts = (
+            (abs(booking.starts_at - moment), one)
+            for one in dates
+            for whose in self.whose(tenant, one)
+            if (booking := self.booking(tenant, whose, one)) and not booking.cancelled
+        )
+        return min((start for start in starts if start[0] <= SAME_DATE), default=(SAME_DATE, own))[1]
+
+    def booking(self, tenant: str, relationship: str, session: str) -> Booking | None:
+        return self._booked.get((tenant, relationship, session))
+
+    def whose(self, tenant: str, session: str) -> frozenset[str]:
+        """The relationships for which the session is or was booked."""
+        return self._whose.get((tenant, session), NONE)
+
+    def expected(self, tenant: str, relationship: str, session: str, moment: datetime) -> Booking | None:
+        """The booking for which people of a relationship meet: that of the session, else one of any tool around that
+        moment. None if it was cancelled."""
+        own = self.booking(tenant, relationship, session)
+        if own is not None:
+            return None if own.cancelled else own
+        booked = (self.booking(tenant, relationship, one) for one in self._of.get((tenant, relationship), NONE))
+        return min((one for one in booked if one and one.covers(moment)), default=None, key=lambda one: one.starts_at)
+
+    def _book(self, tenant: str, relationship: str, booking: Booking) -> None:
+        key = tenant, relationship, booking.session
+        if (known := self._booked.get(key)) and known.told > booking.told:
+            return
+        # Put at the end: what was told of last is forgotten last.
+        self._booked.pop(key, None)
+        self._booked[key] = booking
+        _add(self._of, (tenant, relationship), booking.session)
+        _add(self._whose, (tenant, booking.session), relationship)
+        if len(self._booked) > self._most:
+            self._forget(next(iter(self._booked)))
+
+    def _follow(self, event: OfRelationship, session: str) -> None:
+        """Our own bookings say in `correlationid` which meeting of the tool they come from, see `matter_of`."""
+        if not event.correlationid or not event.source.startswith(RESERVED):
+            return
+        tenant, matter = event.tenant, event.correlationid
+        own, _, series = matter.partition(".")
+        if own != session:
+            self._moved[tenant, own] = session
+        _add(self._series, (tenant, series), session)
+        _add(self._matters, (tenant, session), matter)
+
+    def _forget(self, key: tuple[str, str, str]) -> None:
+        tenant, relationship, session = key
+        del self._booked[key]
+        _take(self._of, (tenant, relationship), session)
+        _take(self._whose, (tenant, session), relationship)
+        if (tenant, session) in self._whose:
+            return
+        for matter in self._matters.pop((tenant, session), NONE):
+            own, _, series = matter.partition(".")
+            self._moved.pop((tenant, own), None)
+            _take(self._series, (tenant, series), session)
+
+
+def _add(sets: _Sets, key: tuple[str, str], one: str) -> None:
+    sets[key] = sets.get(key, NONE) | {one}
+
+
+def _take(sets: _Sets, key: tuple[str, str], one: str) -> None:
+    left = sets.get(key, NONE) - {one}
+    if left:
+        sets[key] = left
+    else:
+        sets.pop(key, None)

@@ -1,0 +1,133 @@
+"""Leave and exit of a person reach all their relationships. What is written is the difference between what the feed
+says and what the log holds: a feed that says the same every night writes nothing, and what it says anew is the same
+event wherever it is derived. A group goes on while somebody else of the same side is there."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from schemas.directory import Participant
+from schemas.primitives import to_rfc3339
+from services.ingest.domain.people.absence import absence, pauses_of, start_of
+from services.ingest.domain.people.company import subject
+from services.ingest.domain.people.life import Pause
+from services.ingest.domain.people.participants import after, is_same
+from services.ingest.domain.people.relationship import Relationship
+from services.ingest.domain.people.roster import Roster
+from services.ingest.domain.tools.derived import digest
+from services.ingest.domain.tools.raw_event import Content, RawEvent, origin, raw_event
+from services.ingest.domain.tools.said import Employed
+from services.ingest.domain.tools.speaker import Speaker
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
+
+UNCHANGED = Ignored("unchanged")
+
+
+class FannedOut(NamedTuple):
+    events: tuple[RawEvent, ...]
+    participants: tuple[Participant, ...]
+
+
+def employed(said: Employed, speaker: Speaker, roster: Roster) -> FannedOut | Ignored | Rejected:
+    known = roster.known(speaker.tenant, said.participant)
+    record = after(said, speaker.tenant, known)
+    if isinstance(record, Rejected):
+        return record
+    try:
+        events = tuple(_FanOut(said, speaker, roster).events())
+    except OverflowError:
+        return rejected("invalid", "left_on", "this day cannot be placed in any time zone")
+    records = () if is_same(record, known) else (record,)
+    return FannedOut(events, records) if events or records else UNCHANGED
+
+
+class _FanOut:
+    def __init__(self, said: Employed, speaker: Speaker, roster: Roster) -> None:
+        self._said, self._speaker, self._roster = said, speaker, roster
+        self._absence = absence(said)
+
+    def events(self) -> Iterator[RawEvent]:
+        said, speaker = self._said, self._speaker
+        for one in self._roster.of(speaker.tenant, speaker.program, said.participant, said.time):
+            if said.status == "active":
+                yield from self._resumed(one)
+            elif one.ended is None and not self._goes_on(one):
+                is_over = said.status == "exited" and self._begin(one) <= said.time
+                yield from self._ended(one) if is_over else self._paused(one)
+
+    def _begin(self, relationship: Relationship) -> datetime:
+        return max(self._absence.begin, relationship.started)
+
+    def _goes_on(self, relationship: Relationship) -> bool:
+        tenant = relationship.tenant
+        known = (self._roster.known(tenant, one) for one in self._side(relationship) - {self._said.participant})
+        return any(one is None or one.status == "active" for one in known)
+
+    def _side(self, relationship: Relationship) -> frozenset[str]:
+        mentors = relationship.mentors
+        return mentors if self._said.participant in mentors else relationship.mentees
+
+    def _resumed(self, relationship: Relationship) -> Iterator[RawEvent]:
+        """Also what colleagues of the same side had paused: the side has somebody again."""
+        said = self._said
+        prefixes = tuple(pauses_of(one) for one in self._side(relationship))
+        for pause in self._roster.pauses(relationship.tenant, relationship.id):
+            if pause.pause_id.startswith(prefixes) and (pause.until is None or pause.until > said.time):
+                back = start_of(said.back_on, said) if said.back_on else said.time
+                time, tells = (back, "") if pause.told.time <= back < said.time else (said.time, said.key)
+                data = {"pause_id": pause.pause_id}
+                event = digest("resumed", pause.told.id, to_rfc3339(time), tells, relationship.id)
+                yield self._event(relationship, Content("mentoring.relationship.resumed.v1", event, time, data))
+
+    def _ended(self, relationship: Relationship) -> Iterator[RawEvent]:
+        event = digest("ended", self._said.participant, self._absence.cause, relationship.id)
+        data = {"planned": False, "reason_code": "left_organisation", "initiated_by": "system"}
+        content = Content("mentoring.relationship.ended.v1", event, self._begin(relationship), data)
+        yield self._event(relationship, content)
+
+    def _paused(self, relationship: Relationship) -> Iterator[RawEvent]:
+        """An exit that lies ahead is a pause until it has come: nothing ends in the future."""
+        said, held = self._said, self._held(relationship)
+        begin, pause_id = self._begin(relationship), self._absence.pause_id(said.participant)
+        if held is not None and said.left_on is None:
+            begin, pause_id = held.begin, held.pause_id
+        if held is not None and (held.begin, held.until) == (begin, self._absence.until):
+            return
+        # Known by its day alone, so that every feed says the same; by the statement too where that may not be enough.
+        tells = said.key if held is not None or begin > said.time else ""
+        event = digest("paused", pause_id, to_rfc3339(begin), str(self._absence.until), tells, relationship.id)
+        yield self._pause(relationship, event, pause_id, begin)
+        if held is not None and held.told.source == self._speaker.source:
+            yield self._correction(relationship, held, event)
+
+    def _held(self, relationship: Relationship) -> Pause | None:
+        """The pause that this absence has brought about already. Without a day it is the one that lasts."""
+        said = self._said
+        pauses = self._roster.pauses(relationship.tenant, relationship.id)
+        if said.left_on is not None:
+            wanted = self._absence.pause_id(said.participant)
+            return next((one for one in pauses if one.pause_id == wanted), None)
+        ours = (one for one in pauses if one.pause_id.startswith(pauses_of(said.participant)))
+        return next((one for one in ours if one.until is None or one.until > said.time), None)
+
+    def _pause(self, relationship: Relationship, event: str, pause_id: str, begin: datetime) -> RawEvent:
+        until = self._absence.until
+        data = {
+            "pause_id": pause_id,
+            "from": to_rfc3339(begin),
+            "until": None if until is None else to_rfc3339(until),
+            "reason": "leave" if self._said.status == "leave" else "exit",
+        }
+        time = min(begin, self._said.time)
+        return self._event(relationship, Content("mentoring.relationship.paused.v1", event, time, data))
+
+    def _correction(self, relationship: Relationship, wrong: Pause, right: str) -> RawEvent:
+        told = wrong.told
+        data = {"source": told.source, "id": told.id, "type": told.type, "time": to_rfc3339(told.time), "slot": ""}
+        event = digest("corrected", told.id, right)
+        return self._event(relationship, Content("mentoring.event.retracted.v1", event, self._said.time, data))
+
+    def _event(self, relationship: Relationship, content: Content) -> RawEvent:
+        native = origin(self._speaker, self._said.native)
+        data = {"by": "system", "evidence": "admin", "origin": native, **content.data}
+        return raw_event(subject(self._speaker, relationship), content._replace(data=data))

@@ -1,0 +1,50 @@
+"""What the directory knows of a person after a feed of people has told of them."""
+
+import json
+
+from pydantic import ValidationError
+
+from schemas.directory import Participant
+from schemas.primitives import to_rfc3339
+from services.ingest.domain.tools.said import Employed
+from services.ingest.domain.verdict import Rejected
+from services.ingest.domain.wording import explain
+
+
+def after(said: Employed, tenant: str, known: Participant | None) -> Participant | Rejected:
+    """Name, status, time zone and consent are as told. Addresses are replaced, unless none are told; identities are
+    replaced tool by tool: a feed that knows nothing of Slack leaves alone what another one told of it."""
+    record = {
+        "id": said.participant,
+        "tenant": tenant,
+        "name": said.name,
+        "addresses": said.addresses or (known.addresses if known else ()),
+        "identities": [*_told(said), *_kept(said, known)],
+        "time_zone": said.time_zone,
+        "status": said.status,
+        "consent": said.consent,
+        "recordedtime": to_rfc3339(said.time),
+    }
+    try:
+        return Participant.model_validate_json(json.dumps(record))
+    except ValidationError as invalid:
+        return Rejected("invalid", explain(invalid))
+
+
+def is_same(one: Participant, other: Participant | None) -> bool:
+    """Whether both say the same, whenever it was recorded and in whatever order identities are told."""
+    return other is not None and _content(one) == _content(other)
+
+
+def _content(one: Participant) -> dict[str, object]:
+    in_order = sorted((identity.tool, identity.id) for identity in one.identities)
+    return one.model_dump(exclude={"recordedtime"}) | {"identities": in_order}
+
+
+def _kept(said: Employed, known: Participant | None) -> list[dict[str, str]]:
+    told = {tool for tool, _ in said.identities}
+    return [one.model_dump() for one in (known.identities if known else ()) if one.tool not in told]
+
+
+def _told(said: Employed) -> list[dict[str, str]]:
+    return [{"tool": tool, "id": value} for tool, value in dict.fromkeys(said.identities)]

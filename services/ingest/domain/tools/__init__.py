@@ -1,0 +1,1 @@
+"""What tools say, and how it becomes events of relationships."""

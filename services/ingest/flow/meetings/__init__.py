@@ -1,0 +1,1 @@
+"""Outcomes of meetings, concluded from the log."""

@@ -1,0 +1,148 @@
+"""The worker that turns observed attendance into outcomes: reads the log, concludes, and writes on the same log."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from pydantic import ValidationError
+
+from schemas.events import MENTORING_EVENT, MentoringEvent
+from services.ingest.domain.admission import admit
+from services.ingest.domain.clock import Clock
+from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold
+from services.ingest.domain.scope import Scope
+from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.domain.tools.raw_event import RawEvent
+from services.ingest.domain.verdict import Rejected
+from services.ingest.flow.recorder import Receipt, Recorder
+from services.ingest.flow.tools.outbox import Outbox
+from services.runtime import log
+from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
+from services.runtime.loop import Batch, TryLaterError
+
+GROUP = "rapport-attendance"
+# In the bytes of an event: whatever else tells the time only, and is not parsed.
+TELLING = re.compile(rb'"mentoring\.(?:session|relationship|clock\.reached)\.')
+RECORDED = re.compile(rb'"recordedtime":"([^"]{20,32})"')
+
+
+@dataclass(frozen=True)
+class Log:
+    """The reader of the group, and what may be read besides: the records of the day before an offset, and the ids of
+    all outcomes that a partition holds."""
+
+    reader: Reader
+    day_before: Callable[[Partition, int], Iterable[Record]]
+    outcomes: Callable[[Partition], frozenset[str]]
+
+
+class AttendanceWork:
+    """The work of a BatchLoop. What is due while a day is read again was said before the commit, and is not said
+    anew."""
+
+    def __init__(self, log_: Log, recorder: Recorder, knowledge: Knowledge, clock: Callable[[], Clock]) -> None:
+        self._log, self._recorder, self._knowledge, self._clock = log_, recorder, knowledge, clock
+        self._folds: dict[Partition, AttendanceFold] = {}
+        self._next: dict[Partition, int] = {}
+        self._unsaid: list[RawEvent] = []
+        self._outbox = Outbox()
+        self._line = log.get(__name__)
+
+    def resume(self, partition: Partition, committed: Committed | None) -> None:
+        try:
+            self._begin(partition, committed.offset if committed else 0)
+        except KafkaError as away:
+            raise TryLaterError(f"the broker is away: {away}") from away
+
+    def handle(self, batch: Batch) -> Mapping[str, object]:
+        if self._next[batch.partition] not in {0, batch.first}:
+            # Given away and taken back between two polls: another member has handled what lies between.
+            self.resume(batch.partition, Committed(batch.first))
+        notes: Counter[str] = Counter()
+        for record in batch.records:
+            self._unsaid += self._hear(self._folds[batch.partition], record, notes)
+        self._say(notes)
+        self._next[batch.partition] = batch.last + 1
+        return notes
+
+    def idle(self) -> None:
+        """On the wall's clock a session is due when its time has come, whether or not anything else is recorded."""
+        assigned = self._log.reader.assignment()
+        self._folds = {one: fold for one, fold in self._folds.items() if one in assigned}
+        clock = self._clock()
+        if clock.mode == "wall" and self._log.reader.lag() == 0:
+            for fold in self._folds.values():
+                self._unsaid += fold.advance(clock.now)
+        notes: Counter[str] = Counter()
+        self._say(notes)
+        if notes:
+            self._line.info("attendance_due", **notes)
+
+    def _begin(self, partition: Partition, offset: int) -> None:
+        # Without a commit the whole log is read, and a log that was copied holds outcomes of its own.
+        said = frozenset() if offset else self._log.outcomes(partition)
+        fold = AttendanceFold(self._knowledge.bookings.expected, said)
+        for record in self._log.day_before(partition, offset):
+            self._hear(fold, record, Counter())
+        self._folds[partition], self._next[partition] = fold, offset
+
+    def _hear(self, fold: AttendanceFold, record: Record, notes: Counter[str]) -> list[RawEvent]:
+        value = record.value or b""
+        if not TELLING.search(value):
+            return list(fold.advance(_recorded(value) or fold.clock))
+        try:
+            event = MENTORING_EVENT.validate_json(value)
+        except ValidationError as invalid:
+            # Scoring, which reads every record, puts it aside.
+            self._line.error("unreadable", partition=record.partition, offset=record.offset, error=str(invalid)[:500])
+            notes["unreadable"] += 1
+            return []
+        return self._told(fold, event, notes)
+
+    def _told(self, fold: AttendanceFold, event: MentoringEvent, notes: Counter[str]) -> list[RawEvent]:
+        if event.type == "mentoring.clock.reached.v1":
+            return list(fold.advance(event.data.time))
+        self._knowledge.hear(event)
+        if late := fold.hear(event):
+            notes["late"] += 1
+            self._line.warning("attendance_late", event_id=event.id, **late._asdict())
+        return list(fold.advance(event.recordedtime))
+
+    def _say(self, notes: Counter[str]) -> None:
+        """What is concluded is kept until it is acknowledged: it will not be concluded again."""
+        self._outbox.settle()
+        try:
+            while self._unsaid:
+                notes[self._record(self._unsaid[0])] += 1
+                del self._unsaid[0]
+        except KafkaError as away:
+            raise TryLaterError(f"the broker is away: {away}") from away
+        self._outbox.settle()
+
+    def _record(self, raw: RawEvent) -> str:
+        scope = Scope(str(raw["tenant"]), frozenset({ATTENDANCE}), internal=True)
+        verdict = admit(raw, scope, self._clock())
+        result = verdict if isinstance(verdict, Rejected) else self._recorder.record(verdict.event)
+        if isinstance(result, Rejected) or isinstance(verdict, Rejected):
+            self._line.error("outcome_rejected", event_id=raw["id"], subject=raw["subject"], verdict=str(result))
+            return "rejected"
+        self._outbox.owe(result.written, partial(self._again, verdict.event))
+        return "repeated" if result.repeat else verdict.event.type.split(".")[2]
+
+    def _again(self, event: MentoringEvent) -> Future[None]:
+        receipt = self._recorder.record(event)
+        assert isinstance(receipt, Receipt), "what failed was forgotten, so that nothing contradicts it"
+        return receipt.written
+
+
+def _recorded(value: bytes) -> datetime | None:
+    found = RECORDED.search(value)
+    try:
+        moment = datetime.fromisoformat(found[1].decode()) if found else None
+    except ValueError:
+        return None
+    return moment if moment and moment.tzinfo else None

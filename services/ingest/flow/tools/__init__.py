@@ -1,0 +1,1 @@
+"""From the raw topics of tools to the log."""

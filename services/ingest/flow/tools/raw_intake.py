@@ -1,0 +1,39 @@
+"""From a tool's request to its raw topic: what was taken of it, written, and waited for."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from schemas.topics import raw_of
+from services.ingest.domain.tools.free_text import Cut
+from services.ingest.domain.tools.speaker import Speaker
+from services.ingest.flow.acknowledged import acknowledged
+from services.ingest.flow.room import Room
+from services.runtime.kafka import Headers, Producer
+
+
+class RawIntake:
+    """For one event loop."""
+
+    def __init__(self, producer: Producer, room: Room) -> None:
+        self._producer, self._room = producer, room
+
+    async def take(self, payloads: Sequence[Cut], media_type: str, speaker: Speaker) -> None:
+        """Returns when all are on the topic. Raises UnavailableError when the broker is away or too much waits for it
+        already."""
+        size = sum(len(cut.payload) for cut in payloads)
+        await self._room.written(size, lambda: self._send(payloads, media_type, speaker))
+
+    def _send(self, payloads: Sequence[Cut], media_type: str, speaker: Speaker) -> Future[None]:
+        # One key for a connection: its payloads stay in the order in which they came.
+        topic, key = raw_of(speaker.tool), speaker.connection.encode()
+        return acknowledged(
+            *(
+                self._producer.send(topic, key, cut.payload, headers=_headers(cut, media_type, speaker))
+                for cut in payloads
+            )
+        )
+
+
+def _headers(cut: Cut, media_type: str, speaker: Speaker) -> Headers:
+    headers = [("connection", speaker.connection.encode()), ("content-type", media_type.encode())]
+    return [*headers, ("text_cut", b"1")] if cut.was_cut else headers

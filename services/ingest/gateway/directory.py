@@ -1,0 +1,104 @@
+"""`/v1/directory/participants`: people are written, many at once, or erased."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from schemas.directory import Participant
+from schemas.tokens import Token
+from services.ingest.domain.people.handed_in_people import is_participant_id, read_participant
+from services.ingest.domain.strict_json import read_json
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.flow.acknowledged import all_of
+from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.people.directory import Directory
+from services.ingest.flow.room import Room
+from services.ingest.flow.tokens import TokenTable
+from services.ingest.gateway.body import read_body
+from services.ingest.gateway.content import JSON, media_type
+from services.ingest.gateway.endpoint import proven
+from services.ingest.gateway.handled import Handled
+from services.ingest.gateway.problem import STATUS, ProblemError, listed, rejection
+
+ACCEPTED, MIXED = 202, 207
+# Of a tombstone, for the room that it takes while it waits for the broker.
+TOMBSTONE_BYTES = 300
+
+
+class DirectoryEndpoint:
+    def __init__(self, tokens: TokenTable, directory: Directory, room: Room, metrics: Metrics) -> None:
+        self._tokens, self._directory, self._room = tokens, directory, room
+        self._handled = Handled(metrics)
+
+    async def post(self, request: Request, now: Callable[[], datetime]) -> Response:
+        notes: dict[str, object] = {}
+        return await self._handled.answer(request, self._written(request, now(), notes), notes)
+
+    async def delete(self, request: Request, participant: str) -> Response:
+        notes: dict[str, object] = {}
+        return await self._handled.answer(request, self._erased(request, participant, notes), notes)
+
+    async def _written(self, request: Request, now: datetime, notes: dict[str, object]) -> Response:
+        token = self._of_the_tenant(request, notes)
+        body = await _json_body(request)
+        found = [read_participant(raw, token.tenant, now) for raw in _listed(body)]
+        good = [one for one in found if isinstance(one, Participant)]
+        await self._room.written(len(body), lambda: all_of([self._directory.write(one) for one in good]))
+        notes |= {"bytes": len(body), "participants": len(good), "rejected": len(found) - len(good)}
+        return _answer(found)
+
+    async def _erased(self, request: Request, participant: str, notes: dict[str, object]) -> Response:
+        token = self._of_the_tenant(request, notes)
+        if not token.admin:
+            raise rejection(rejected("forbidden", "", "to erase people needs a token with admin scope"))
+        if not is_participant_id(participant):
+            raise rejection(rejected("invalid", "id", "is no id of a participant"))
+        await self._room.written(TOMBSTONE_BYTES, lambda: self._directory.erase(token.tenant, participant))
+        notes["outcome"] = "erased"
+        return JSONResponse({"id": participant, "status": ACCEPTED, "reason": "erased"}, ACCEPTED)
+
+    def _of_the_tenant(self, request: Request, notes: dict[str, object]) -> Token:
+        """Raises ProblemError 401 or 403: people belong to no programme."""
+        token = proven(self._tokens, request)
+        notes |= {"token": token.token_id, "tenant": token.tenant}
+        if token.programs:
+            raise rejection(rejected("forbidden", "", "a token that is limited to programmes may not write people"))
+        return token
+
+
+async def _json_body(request: Request) -> bytes:
+    """Raises ProblemError 413, 415."""
+    if media_type(request.headers) != JSON:
+        raise ProblemError(415, "unsupported_media_type", f"send {JSON}", headers={"Accept-Post": JSON})
+    return await read_body(request)
+
+
+def _listed(body: bytes) -> Sequence[object]:
+    """Raises ProblemError 400."""
+    parsed = read_json(body)
+    if isinstance(parsed, Rejected):
+        raise rejection(parsed)
+    if not isinstance(parsed.value, list) or not parsed.value:
+        raise rejection(rejected("malformed", "", "send a JSON array of at least one participant"))
+    return parsed.value
+
+
+def _answer(found: Sequence[Participant | Rejected]) -> Response:
+    entries = [{"index": index, **_entry(one)} for index, one in enumerate(found)]
+    refused = sum(isinstance(one, Rejected) for one in found)
+    if refused == len(found):
+        raise ProblemError(
+            400, "nothing_taken", "see the participants for the reasons", extra={"participants": entries}
+        )
+    counts = {"recorded": len(found) - refused, "rejected": refused}
+    return JSONResponse({**counts, "participants": entries}, MIXED if refused else ACCEPTED)
+
+
+def _entry(one: Participant | Rejected) -> Mapping[str, object]:
+    match one:
+        case Rejected(reason, errors):
+            return {"id": None, "status": STATUS[reason], "reason": reason, "errors": listed(errors)}
+        case Participant(id=participant):
+            return {"id": participant, "status": ACCEPTED, "reason": "recorded"}

@@ -1,0 +1,56 @@
+"""What all requests have in common: problems become answers, and each leaves one line in the log."""
+
+import time
+from collections.abc import Awaitable
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.room import UnavailableError
+from services.ingest.gateway import problem
+from services.ingest.gateway.body import may_go_on
+from services.ingest.gateway.problem import ProblemError
+from services.runtime import log
+
+RETRY_AFTER_SECONDS = 5
+# nginx's number for a client that went away; nobody receives it, the log shows it.
+CLIENT_GONE = 499
+
+
+class Handled:
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._log = log.get(__name__)
+
+    async def answer(self, request: Request, answering: Awaitable[Response], notes: dict[str, object]) -> Response:
+        """`notes` is what the line in the log says; it may grow while `answering` goes on."""
+        began = time.monotonic()
+        try:
+            response = await _answered(answering)
+        except ProblemError as error:
+            notes["problem"] = error.code
+            response = problem.answer(error)
+            if may_go_on(request):
+                response.headers["connection"] = "close"
+        except ClientDisconnect:
+            response = Response(status_code=CLIENT_GONE)
+        seconds = time.monotonic() - began
+        self._metrics.requests.labels(response.status_code).observe(seconds)
+        self._log.info("request_done", status=response.status_code, **notes, seconds=round(seconds, 4))
+        return response
+
+
+async def _answered(answering: Awaitable[Response]) -> Response:
+    try:
+        return await answering
+    except UnavailableError as away:
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        raise ProblemError(503, "unavailable", f"{away}; send the same again later", headers=headers) from away
+
+
+def not_too_fast(seconds: int) -> None:
+    """Raises ProblemError 429 unless nothing has to be waited for."""
+    if seconds:
+        words = f"more than this sender may hand in; send the same again in {seconds} s"
+        raise ProblemError(429, "too_many", words, headers={"Retry-After": str(seconds)})

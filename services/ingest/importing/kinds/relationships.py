@@ -1,0 +1,62 @@
+"""Who mentors whom, since when, until when."""
+
+from services.ingest.importing.kinds.kind import COMMON, Kind, Message
+from services.ingest.importing.kinds.telling import SUBJECT, check_common, event
+from services.ingest.importing.row import Row, present
+
+
+def _read(row: Row) -> list[Message]:
+    check_common(row)
+    row.needed("started_at")
+    started, ended = row.moment_or_day("started_at"), row.moment_or_day("ended_at")
+    # One that ends and begins again under the same id is two rows, told apart by their begin.
+    events = [event(row, "relationship.started", started, _start(row), [started or ""])]
+    if ended:
+        events.append(event(row, "relationship.ended", ended, _end(row), [ended]))
+    elif row.text("end_reason"):
+        row.fault("ended_at", "is empty, yet there is a reason for the end")
+    return events
+
+
+def _start(row: Row) -> Message:
+    return present(
+        by="admin",
+        evidence="admin",
+        mentors=row.several("mentors"),
+        mentees=row.several("mentees"),
+        kind=row.text("kind"),
+        cadence_days=row.number("cadence_days"),
+        planned_end=row.day("planned_end"),
+        coordinator=row.text("coordinator"),
+        cohort=row.text("cohort"),
+    )
+
+
+def _end(row: Row) -> Message:
+    planned = row.flag("end_planned")
+    if planned is None and not row.text("end_planned"):
+        row.fault("end_planned", "is empty: was the end planned, yes or no?")
+    return present(
+        by="admin",
+        evidence="admin",
+        planned=planned,
+        reason_code=row.text("end_reason") or "not_told",
+        initiated_by=row.text("ended_by") or "admin",
+    )
+
+
+RELATIONSHIPS = Kind(
+    name="relationships",
+    required=frozenset({"relationship", "started_at", "mentors", "mentees"}),
+    optional=COMMON
+    | {"kind", "cadence_days", "planned_end", "coordinator", "cohort"}
+    | {"ended_at", "end_planned", "end_reason", "ended_by"},
+    read=_read,
+    columns={
+        **SUBJECT,
+        "time": "started_at",
+        "reason_code": "end_reason",
+        "planned": "end_planned",
+        "initiated_by": "ended_by",
+    },
+)

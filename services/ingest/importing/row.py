@@ -1,0 +1,115 @@
+"""One row of a table, read cell by cell; what is wrong with it is gathered by column."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from schemas.directory import known_zone
+from services.ingest.domain.verdict import Problem
+from services.ingest.importing.moments import DAY, UncertainError, day, instant
+
+Read = TypeVar("Read")
+
+DIGEST_BYTES = 16
+YES, NO = frozenset({"yes", "true", "1", "y"}), frozenset({"no", "false", "0", "n"})
+_SEPARATED = re.compile(r"[|;,\s]+")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
+LONGEST_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What the options of the command say of every row whose own column does not."""
+
+    source: str = ""
+    program: str = ""
+    time_zone: str = ""
+
+
+@dataclass
+class Row:
+    """`problems` grow while it is read; with any, what was read counts for nothing."""
+
+    cells: Mapping[str, str]
+    defaults: Defaults
+    problems: list[Problem] = field(default_factory=list)
+
+    def text(self, column: str) -> str:
+        """Empty if there is nothing."""
+        return self.cells.get(column, "").strip()
+
+    def needed(self, column: str) -> str:
+        found = self.text(column)
+        if not found:
+            self.fault(column, "is empty")
+        return found
+
+    def moment(self, column: str) -> str | None:
+        """RFC 3339, UTC; a day alone is none."""
+        if DAY.fullmatch(self.text(column)):
+            self.fault(column, f"{self.text(column)!r} names no time of day")
+            return None
+        return self.moment_or_day(column)
+
+    def moment_or_day(self, column: str) -> str | None:
+        """RFC 3339, UTC; a day is its begin."""
+        return self._read(column, lambda text: instant(text, self.zone()))
+
+    def day(self, column: str) -> str | None:
+        return self._read(column, day)
+
+    def number(self, column: str) -> float | int | None:
+        return self._read(column, _number)
+
+    def flag(self, column: str) -> bool | None:
+        return self._read(column, _flag)
+
+    def several(self, column: str) -> list[str]:
+        """Separated by |, comma, semicolon or blanks."""
+        return [part for part in _SEPARATED.split(self.text(column)) if part]
+
+    def zone(self) -> ZoneInfo | None:
+        """Of the row, else of the command. Raises UncertainError."""
+        name = self.text("time_zone") or self.defaults.time_zone
+        try:
+            return ZoneInfo(known_zone(name)) if name else None
+        except ValueError as unknown:
+            raise UncertainError(f"cannot be placed: {unknown}") from unknown
+
+    def fault(self, column: str, words: str) -> None:
+        self.problems.append(Problem(column, words))
+
+    def _read(self, column: str, read: Callable[[str], Read]) -> Read | None:
+        text = self.text(column)
+        if not text:
+            return None
+        try:
+            return read(text)
+        except ValueError as wrong:
+            self.fault(column, f"{text[:LONGEST_SHOWN]!r} {wrong}")
+            return None
+
+
+def derived(*parts: str) -> str:
+    """An id that follows from these parts."""
+    return blake2b("\0".join(parts).encode(errors="surrogatepass"), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def present(**members: object) -> dict[str, object]:
+    """Without what is not known."""
+    return {name: value for name, value in members.items() if value not in (None, "", [])}
+
+
+def _number(text: str) -> float | int:
+    if not _NUMBER.fullmatch(text):
+        raise UncertainError("is no number: write it like 4.5")
+    return float(text) if "." in text else int(text)
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in YES | NO:
+        raise UncertainError("is neither yes nor no")
+    return text.lower() in YES

@@ -1,0 +1,168 @@
+"""A table: comma, semicolon or tab between cells, a header, and rows that may go over several lines."""
+
+import csv
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from services.ingest.importing.kinds.kind import Kind
+from services.ingest.importing.kinds.registry import KINDS, recognised
+from services.ingest.importing.lines import MOST_BYTES, Line
+from services.ingest.importing.stopped import ImportStoppedError
+
+DELIMITERS = (",", ";", "\t")
+# Further than this no cell goes: the quote at its begin is a slip, and what follows is read as rows of their own.
+MOST_LINES = 20
+
+
+class BrokenRowError(ValueError):
+    """The row cannot be taken apart."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """`columns` in the order of the file; those skipped are not read."""
+
+    kind: Kind
+    columns: tuple[str, ...]
+    delimiter: str
+    skipped: frozenset[str] = field(default_factory=frozenset)
+
+    def cells(self, row: Line) -> dict[str, str]:
+        """Raises BrokenRowError."""
+        found = _taken_apart(row.text, self.delimiter)
+        if len(found) > len(self.columns) and not any(found[len(self.columns) :]):
+            found = found[: len(self.columns)]
+        if len(found) != len(self.columns):
+            raise BrokenRowError(f"has {len(found)} cells, the header has {len(self.columns)}")
+        return {name: cell for name, cell in zip(self.columns, found, strict=True) if name not in self.skipped}
+
+    def fits(self, row: Line) -> bool:
+        try:
+            self.cells(row)
+        except BrokenRowError:
+            return False
+        return True
+
+
+def read_header(lines: Iterator[Line], kind: str | None, skipped: Collection[str]) -> Header:
+    """Of the first line that is not blank. Raises ImportStoppedError when it is no header of a table we know."""
+    line = next((line for line in lines if line.text.strip()), None)
+    if line is None:
+        raise ImportStoppedError("the file is empty: a table begins with its header")
+    delimiter, columns = _columns(line)
+    chosen = KINDS[kind] if kind else _recognised(columns)
+    _check(columns, chosen, skipped)
+    return Header(chosen, columns, delimiter, frozenset(map(_name, skipped)))
+
+
+class Rows:
+    """Iterates over the rows below a header; blank lines are none."""
+
+    def __init__(self, lines: Iterator[Line], header: Header) -> None:
+        self._lines, self._header = lines, header
+        self._put_back: deque[Line] = deque()
+
+    def __iter__(self) -> Iterator[Line]:
+        while line := self._next():
+            if _is_open(line.text):
+                yield self._joined(line)
+            elif line.text.strip():
+                yield line
+
+    def _next(self) -> Line | None:
+        return self._put_back.popleft() if self._put_back else next(self._lines, None)
+
+    def _joined(self, first: Line) -> Line:
+        """The row that begins here: the line alone, if none of those that follow completes it."""
+        taken = [first]
+        size = len(first.text)
+        while len(taken) < MOST_LINES and size <= MOST_BYTES and (line := self._next()):
+            taken.append(line)
+            size += len(line.text)
+            if _is_open(line.text):
+                row = Line(first.number, b"\n".join(one.text for one in taken))
+                if self._header.fits(row):
+                    return row
+                break
+        self._put_back.extendleft(reversed(taken[1:]))
+        return first
+
+
+def _is_open(text: bytes) -> bool:
+    """Quotes stand in pairs in a row that is complete."""
+    return text.count(b'"') % 2 == 1
+
+
+def _taken_apart(text: bytes, delimiter: str) -> list[str]:
+    if len(text) > MOST_BYTES:
+        raise BrokenRowError(f"has more than {MOST_BYTES} bytes")
+    if _is_open(text):
+        raise BrokenRowError("has a quote that is never closed")
+    try:
+        found = list(csv.reader([text.decode()], delimiter=delimiter, strict=True))
+    except UnicodeDecodeError as broken:
+        where = len(text[: broken.start].decode()) + 1
+        raise BrokenRowError(f"is not UTF-8: byte {text[broken.start]:#x} at character {where}") from broken
+    except csv.Error as broken:
+        raise BrokenRowError(_in_words(text, str(broken))) from broken
+    return found[0] if found else []
+
+
+def _in_words(text: bytes, words: str) -> str:
+    if b"\r" in text:
+        return "has a carriage return within a line: save the file with LF or CRLF at the ends of lines"
+    return f"is no row of a table: {words}"
+
+
+def _columns(line: Line) -> tuple[str, tuple[str, ...]]:
+    """By the delimiter that shows the most columns that we know. Raises ImportStoppedError."""
+    found: dict[str, tuple[str, ...]] = {}
+    problem = None
+    for delimiter in DELIMITERS:
+        try:
+            found[delimiter] = tuple(map(_name, _taken_apart(line.text, delimiter)))
+        except BrokenRowError as broken:
+            problem = problem or broken
+    if not found:
+        raise ImportStoppedError(f"line {line.number}: the header {problem}") from problem
+    return max(found.items(), key=lambda item: _known(item[1]))
+
+
+def _name(written: str) -> str:
+    return written.strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def _known(columns: Collection[str]) -> int:
+    every = frozenset[str]().union(*(kind.known for kind in KINDS.values()))
+    return len(every & set(columns))
+
+
+def _recognised(columns: tuple[str, ...]) -> Kind:
+    found = recognised(columns)
+    if len(found) == 1:
+        return found[0]
+    needs: Callable[[Kind], str] = lambda kind: f"{kind.name} needs {', '.join(sorted(kind.required))}"  # noqa: E731
+    if found:
+        raise ImportStoppedError(f"the header may be of {' or '.join(k.name for k in found)}: name it with --kind")
+    raise ImportStoppedError(
+        f"the header {', '.join(columns)[:200]!r} is of no table that is known: {'; '.join(map(needs, KINDS.values()))}"
+    )
+
+
+def _check(columns: tuple[str, ...], kind: Kind, skipped: Collection[str]) -> None:
+    missing = sorted(kind.required - set(columns))
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    unknown = [name for name in columns if name not in kind.known and name not in map(_name, skipped)]
+    faults = [f"the column {name!r} is missing" for name in missing]
+    faults += [f"the column {name!r} is there twice" for name in twice]
+    faults += [_unknown(name, kind) for name in unknown]
+    if faults:
+        raise ImportStoppedError(f"the header of {kind.name}: {'; '.join(faults)}")
+
+
+def _unknown(name: str, kind: Kind) -> str:
+    close = get_close_matches(name[:100], kind.known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"leave it out with --skip-column {name[:100]!r}"
+    return f"the column {name[:100]!r} is not known; {hint}"

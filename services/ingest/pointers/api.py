@@ -1,0 +1,107 @@
+"""One connection's way to its tool's API: reads only, with the token of the connection, nowhere but there."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import httpx
+
+from services.ingest.domain.strict_json import read_json
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.pointers.answers import Answer, Gone, Got, Stale
+from services.ingest.pointers.closed import Closed
+from services.ingest.sources.api_settings import ApiSettings
+from services.ingest.sources.connection import Connection
+from services.runtime import log
+from services.runtime.loop import TryLaterError
+
+OK, NOT_FOUND, GONE, UNAUTHORIZED, FORBIDDEN, BAD_REQUEST = 200, 404, 410, 401, 403, 400
+# Beside 5xx: a timeout, too early, too many requests.
+AGAIN = frozenset({408, 425, 429})
+# Google says so with 403, and means 429.
+TOO_FAST = ("ratelimitexceeded", "quotaexceeded")
+# Graph's words for a sync token that it does not know any more, where it does not say 410.
+STALE = ("syncstatenotfound", "syncstateinvalid", "resyncrequired", "fullsyncrequired")
+# Its reason stands in the first lines of an error.
+MOST_READ = 2_000
+
+
+@dataclass(frozen=True)
+class Question:
+    """`path` is below the API's address, or a whole address that the API itself gave. `resumes`: asked with a sync
+    token, which the API may have forgotten."""
+
+    path: str
+    query: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = None
+    resumes: bool = False
+
+
+class Api:
+    """`closed` remembers for all connections when a tool wants to be asked again."""
+
+    def __init__(
+        self, client: httpx.Client, connection: Connection, closed: Closed, now: Callable[[], datetime]
+    ) -> None:
+        assert isinstance(connection.settings, ApiSettings)
+        self._client, self._connection, self._closed, self._now = client, connection, closed, now
+        self._base = connection.settings.api_url
+        self._log = log.get(__name__)
+
+    @property
+    def name(self) -> str:
+        return self._connection.speaker.connection
+
+    def get(self, question: Question) -> Answer:
+        """Raises TryLaterError when the tool is away, or wants to be left alone for now."""
+        self._closed.check(self.name, self._now())
+        url = self._url(question.path)
+        if url is None:
+            return rejected("forbidden", "", f"connection {self.name}: the API leads elsewhere, its token does not")
+        try:
+            headers = {"authorization": f"Bearer {self._token()}", **(question.headers or {})}
+            answer = self._client.get(url, params=question.query, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as away:
+            raise TryLaterError(f"connection {self.name}: no answer from the API: {away}") from away
+        return self._judged(answer, question)
+
+    def _url(self, path: str) -> str | None:
+        if path.startswith(("http://", "https://")):
+            return path if path.startswith(f"{self._base}/") else None
+        return f"{self._base}/{path}"
+
+    def _token(self) -> str:
+        file = self._connection.api_token_file
+        return file.read_text("utf-8").strip() if file else self._connection.api_token
+
+    def _judged(self, answer: httpx.Response, question: Question) -> Answer:
+        code, words = answer.status_code, answer.text[:MOST_READ]
+        if code == OK:
+            return self._read(answer)
+        if code in AGAIN or code >= 500 or (code == FORBIDDEN and _says(TOO_FAST, words)):  # noqa: PLR2004 (HTTP)
+            raise TryLaterError(self._closed.close(self.name, answer, self._now()))
+        if question.resumes and (code in {GONE, BAD_REQUEST} or _says(STALE, words)):
+            return Stale()
+        if code in {NOT_FOUND, GONE}:
+            return Gone()
+        return self._refused(code)
+
+    def _read(self, answer: httpx.Response) -> Got | Rejected:
+        parsed = read_json(answer.content)
+        if isinstance(parsed, Rejected):
+            return rejected("malformed", "", f"connection {self.name}: the API's answer {parsed.errors[0].reason}")
+        if not isinstance(parsed.value, dict):
+            return rejected("malformed", "", f"connection {self.name}: the API's answer is no object")
+        return Got(parsed.value)
+
+    def _refused(self, code: int) -> Rejected:
+        """Nothing of the answer's text is kept: tools quote addresses and tokens in it."""
+        self._log.error("tool_refuses_us", connection=self.name, tool=self._connection.tool.name, status=code)
+        if code in {UNAUTHORIZED, FORBIDDEN}:
+            words = "renew its api_token, or give it the scopes that the README names; then requeue"
+            return rejected("forbidden", "", f"connection {self.name}: the API answers {code}: {words}")
+        return rejected("invalid", "", f"connection {self.name}: the API answers {code}")
+
+
+def _says(codes: tuple[str, ...], words: str) -> bool:
+    return any(code in words.lower() for code in codes)

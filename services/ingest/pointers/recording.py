@@ -1,0 +1,69 @@
+"""What was fetched goes the way of what is pushed: taken apart, freed of what people wrote, onto the raw topic."""
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import Future
+from datetime import datetime
+
+from schemas.topics import raw_of
+from services.ingest.domain.tools.free_text import Cut, cut_text
+from services.ingest.domain.verdict import Rejected
+from services.ingest.flow.acknowledged import acknowledged, all_of
+from services.ingest.pointers.answers import Round
+from services.ingest.sources.connection import Connection
+from services.ingest.sources.proof import Received
+from services.ingest.sources.taken import JSON
+from services.ingest.sources.tool import MOST_BYTES
+from services.runtime import log
+from services.runtime.kafka import KafkaError, Producer
+from services.runtime.loop import TryLaterError
+
+# Beyond the longest delivery timeout, after which the producer itself gives up.
+MOST_SECONDS = 180.0
+
+
+class Recording:
+    """For one thread."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+
+    def record(self, found: Round, connection: Connection, now: datetime) -> int | Rejected:
+        """How many resources are on the topic when it returns. Raises TryLaterError when the broker is away."""
+        payloads = _payloads(found.body, connection, now)
+        if isinstance(payloads, Rejected):
+            return payloads
+        try:
+            all_of([self._send(payload, connection) for payload in payloads]).result(MOST_SECONDS)
+        except (KafkaError, TimeoutError) as away:
+            raise TryLaterError(f"the broker does not acknowledge: {away}") from away
+        return len(payloads)
+
+    def _send(self, cut: Cut, connection: Connection) -> Future[None]:
+        speaker = connection.speaker
+        headers = [("connection", speaker.connection.encode()), ("content-type", JSON.encode())]
+        if cut.was_cut:
+            headers.append(("text_cut", b"1"))
+        topic, key = raw_of(speaker.tool), speaker.connection.encode()
+        return acknowledged(self._producer.send(topic, key, cut.payload, headers=headers))
+
+
+def _payloads(body: Mapping[str, object], connection: Connection, now: datetime) -> list[Cut] | Rejected:
+    if not any(body.values()):
+        return []
+    tool = connection.tool
+    page = Received({"content-type": JSON}, json.dumps(body, ensure_ascii=False).encode())
+    taken = tool.take(page, connection.settings, now)
+    if isinstance(taken, Rejected):
+        return taken
+    found: list[Cut] = []
+    for payload in taken.payloads:
+        cut = cut_text(payload, tool.free_text)
+        if isinstance(cut, Rejected):
+            return cut
+        if len(cut.payload) > MOST_BYTES:
+            # The broker would refuse it for ever, and with it all that comes after it in this calendar.
+            log.get(__name__).error("resource_too_large", connection=connection.speaker.connection, bytes=len(payload))
+        else:
+            found.append(cut)
+    return found

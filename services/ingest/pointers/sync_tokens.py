@@ -1,0 +1,63 @@
+"""The sync tokens as the compact topic holds them: they survive the process."""
+
+from datetime import datetime
+from hashlib import blake2b
+
+from pydantic import ValidationError
+
+from schemas.sync_tokens import SyncToken
+from schemas.topics import SYNC_TOKENS
+from services.ingest.domain.tools.speaker import Speaker
+from services.runtime import log
+from services.runtime.kafka import Producer, read_to_end
+from services.runtime.settings import Settings
+
+DIGEST_BYTES = 16
+ACKNOWLEDGED_WITHIN = 30.0
+
+
+class SyncTokens:
+    """For one thread. Another process may go on from an older token: what it reads again is a harmless repeat."""
+
+    def __init__(self, settings: Settings, producer: Producer) -> None:
+        """Reads the topic to its end. Raises KafkaError."""
+        self._producer = producer
+        self._tokens: dict[str, SyncToken] = {}
+        for record in read_to_end(settings, [SYNC_TOKENS.name]):
+            self._apply((record.key or b"").decode(errors="replace"), record.value)
+
+    def of(self, speaker: Speaker, resource: str) -> SyncToken | None:
+        return self._tokens.get(_key(speaker, resource))
+
+    def keep(self, speaker: Speaker, resource: str, token: str, whole: datetime) -> None:
+        """Durable when it returns. Raises KafkaError."""
+        key = _key(speaker, resource)
+        kept = SyncToken(
+            tenant=speaker.tenant,
+            tool=speaker.tool,
+            connection=speaker.connection,
+            resource=_digest(resource),
+            token=token,
+            whole=whole,
+        )
+        value = kept.model_dump_json().encode()
+        self._producer.send(SYNC_TOKENS.name, key.encode(), value).get(ACKNOWLEDGED_WITHIN)
+        self._tokens[key] = kept
+
+    def _apply(self, key: str, value: bytes | None) -> None:
+        self._tokens.pop(key, None)
+        if value is None:
+            return
+        try:
+            self._tokens[key] = SyncToken.model_validate_json(value)
+        except ValidationError as invalid:
+            # Without it the calendar is read anew, which repeats things and loses none.
+            log.get(__name__).warning("sync_token_unreadable", key=key, error=str(invalid))
+
+
+def _key(speaker: Speaker, resource: str) -> str:
+    return f"{speaker.tenant}/{speaker.tool}/{speaker.connection}/{_digest(resource)}"
+
+
+def _digest(resource: str) -> str:
+    return blake2b(resource.encode(), digest_size=DIGEST_BYTES).hexdigest()

@@ -1,0 +1,75 @@
+"""What calendars have in common: an entry is a session of those who take part, or it is none (any more)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from schemas.primitives import to_rfc3339, to_utc
+from services.ingest.domain.tools.said import Booked, Cancelled, Meeting, Native, Person
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.sources.reading import AnyTime, Foreign, MaybeText, in_zone
+from services.ingest.sources.zones import zone_named
+
+# It takes two to meet.
+FEWEST = 2
+
+
+class Slot(Foreign):
+    """A date and a time; without an offset it is of the zone that stands beside it."""
+
+    moment: AnyTime = Field(alias="dateTime")
+    zone: MaybeText = Field("", alias="timeZone")
+
+    @property
+    def utc(self) -> datetime:
+        return to_utc(self.moment) if self.moment.tzinfo else in_zone(self.moment, zone_named(self.zone))
+
+    @model_validator(mode="after")
+    def _is_a_time(self) -> Self:
+        assert self.utc, "raises ValueError unless zone and year are known"
+        return self
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`version` tells one wording of the entry from the next, `changed` is when it was worded so, UTC."""
+
+    id: str
+    type: str
+    version: str
+    changed: datetime
+
+    @property
+    def key(self) -> str:
+        return f"{self.id}/{to_rfc3339(self.changed)}/{self.version}"
+
+    @property
+    def native(self) -> Native:
+        return Native(self.type, self.id)
+
+
+def session(
+    entry: Entry, starts_at: datetime, ends_at: datetime, people: Iterable[Person]
+) -> Booked | Cancelled | Rejected:
+    """People meet for a while, or it is no session: alone, all others declined, a reminder without duration."""
+    takers = _each_once(people)
+    if ends_at < starts_at:
+        return rejected("invalid", "end", "must not be before the start")
+    if len(takers) < FEWEST or ends_at == starts_at:
+        return no_session(entry)
+    return Booked(entry.key, entry.changed, entry.native, Meeting(entry.id), starts_at, ends_at, takers)
+
+
+def no_session(entry: Entry, people: Iterable[Person] = (), starts_at: datetime | None = None) -> Cancelled:
+    """If it was one before, it is off for these people, or for those who were booked; if not, nobody waits for it."""
+    takers = _each_once(people)
+    meant = takers if len(takers) >= FEWEST else ()
+    return Cancelled(entry.key, entry.changed, entry.native, Meeting(entry.id), meant, starts_at)
+
+
+def _each_once(people: Iterable[Person]) -> tuple[Person, ...]:
+    known = {(person.address.casefold() or person.id): person for person in people}
+    return tuple(person for name, person in known.items() if name)

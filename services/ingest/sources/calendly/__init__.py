@@ -1,0 +1,1 @@
+"""Calendly: webhook subscriptions of its API v2."""

@@ -1,0 +1,89 @@
+"""What Calendly sends of an invitee: every one of its events is about one person at one scheduled event."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from services.ingest.domain.tools.said import Meeting, Person
+from services.ingest.sources.reading import Foreign, Ident, MaybeIdent, MaybeText, MaybeTime, Zoned
+
+# https://api.calendly.com/scheduled_events/<event>/invitees/<invitee>
+_URI = re.compile(r"/scheduled_events/([^/?#]+)/invitees/([^/?#]+)/?$")
+
+
+def _is_uri(text: str) -> str:
+    if text and not _URI.search(text):
+        raise ValueError("must end in /scheduled_events/<event>/invitees/<invitee>")
+    return text
+
+
+InviteeUri = Annotated[Ident, AfterValidator(_is_uri)]
+MaybeInviteeUri = Annotated[MaybeIdent, AfterValidator(_is_uri)]
+
+
+def meeting_at(uri: str) -> Meeting:
+    """Of a group event each invitee has a meeting: one may cancel while the others come. `uri` is an InviteeUri."""
+    found = _URI.search(uri)
+    assert found
+    return Meeting(found[1], found[2])
+
+
+class Membership(Foreign):
+    """A host. Older payloads give no address."""
+
+    user: MaybeIdent = ""
+    user_email: MaybeText = ""
+
+    @property
+    def person(self) -> Person:
+        return Person(self.user, self.user_email.strip())
+
+
+class Guest(Foreign):
+    email: MaybeText = ""
+
+
+class ScheduledEvent(Foreign):
+    start_time: Zoned
+    end_time: Zoned
+    event_memberships: tuple[Membership, ...] | None = None
+    event_guests: tuple[Guest, ...] | None = None
+
+
+class Marked(Foreign):
+    """That something happened, and when: a cancellation or a no-show."""
+
+    created_at: MaybeTime = None
+
+
+class Invitee(Foreign):
+    uri: InviteeUri
+    email: Ident
+    created_at: MaybeTime = None
+    rescheduled: bool | None = None
+    old_invitee: MaybeInviteeUri = ""
+    scheduled_event: ScheduledEvent
+    cancellation: Marked | None = None
+    no_show: Marked | None = None
+
+    @property
+    def meeting(self) -> Meeting:
+        return meeting_at(self.uri)
+
+    @property
+    def person(self) -> Person:
+        return Person(address=self.email.strip())
+
+    @property
+    def people(self) -> tuple[Person, ...]:
+        """The hosts, the invitee, and the guests that the invitee brings."""
+        hosts = tuple(host.person for host in self.scheduled_event.event_memberships or ())
+        guests = tuple(Person(address=guest.email.strip()) for guest in self.scheduled_event.event_guests or ())
+        return tuple(person for person in (*hosts, self.person, *guests) if person != Person())
+
+
+class InviteeEvent(Foreign):
+    event: Ident
+    created_at: Zoned
+    payload: Invitee

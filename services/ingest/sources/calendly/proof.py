@@ -1,0 +1,23 @@
+"""`Calendly-Webhook-Signature: t=<seconds>,v1=<hex>`; while a key is changed there are several v1."""
+
+from datetime import datetime
+
+from services.ingest.sources.proof import Proof, Proven, Received, Refused, is_fresh, same, signed
+from services.ingest.sources.reading import signed_at
+
+HEADER = "calendly-webhook-signature"
+
+
+def prove(received: Received, secret: str, now: datetime) -> Proof:
+    parts = [part.strip().partition("=") for part in received.headers.get(HEADER, "").split(",")]
+    stamps = [text for name, _, text in parts if name == "t"]
+    signatures = [text for name, _, text in parts if name == "v1"]
+    moment = signed_at(stamps[0]) if len(stamps) == 1 else None
+    if moment is None or not signatures:
+        return Refused(f"{HEADER} with one t and at least one v1 is required")
+    if not is_fresh(moment, now):
+        return Refused("t is more than 5 minutes away from now")
+    expected = signed(secret, f"{stamps[0]}.".encode() + received.body)
+    if not secret or not any(same(expected, signature) for signature in signatures):
+        return Refused("no v1 fits the body")
+    return Proven()

@@ -1,0 +1,91 @@
+"""A reschedule arrives as a cancel and a create, in either order: the create says it all, and nothing was cancelled."""
+
+from schemas.primitives import to_rfc3339
+from services.ingest.domain.tools.said import Booked, Cancelled, Missed, Native, Translation, Voided
+from services.ingest.domain.verdict import Ignored, Rejected
+from services.ingest.sources.calendly.invitee import InviteeEvent, meeting_at
+from services.ingest.sources.native import native_id
+from services.ingest.sources.reading import Foreign, Ident, read
+from services.ingest.sources.tool import ToolSettings
+
+USED = frozenset({"invitee.created", "invitee.canceled", "invitee_no_show.created", "invitee_no_show.deleted"})
+
+
+class _Event(Foreign):
+    event: Ident
+
+
+def translate(value: object, _settings: ToolSettings) -> Translation:
+    envelope = read(_Event, value)
+    if isinstance(envelope, Rejected):
+        return envelope
+    if envelope.event not in USED:
+        return Ignored("event_not_used")
+    told = read(InviteeEvent, value)
+    return told if isinstance(told, Rejected) else _by_event(told)
+
+
+def _by_event(told: InviteeEvent) -> Translation:
+    match told.event:
+        case "invitee.created":
+            return _created(told)
+        case "invitee.canceled":
+            return _cancelled(told)
+        case "invitee_no_show.created":
+            return _missed(told)
+        case _:
+            key = f"{told.event}:{told.payload.uri}:{to_rfc3339(told.created_at)}"
+            return (Voided(key, told.created_at, _native(told), target=_no_show_key(told)),)
+
+
+def _created(told: InviteeEvent) -> Translation:
+    invitee = told.payload
+    booked = Booked(
+        key=_key(told),
+        time=invitee.created_at or told.created_at,
+        native=_native(told),
+        meeting=invitee.meeting,
+        starts_at=invitee.scheduled_event.start_time,
+        ends_at=invitee.scheduled_event.end_time,
+        people=invitee.people,
+        replaces=meeting_at(invitee.old_invitee) if invitee.old_invitee else None,
+    )
+    return (booked,)
+
+
+def _cancelled(told: InviteeEvent) -> Translation:
+    invitee = told.payload
+    starts_at = invitee.scheduled_event.start_time
+    time = (invitee.cancellation and invitee.cancellation.created_at) or told.created_at
+    if invitee.rescheduled:
+        return Ignored("rescheduled")
+    if starts_at <= time:
+        return Ignored("already_over")
+    return (Cancelled(_key(told), time, _native(told), invitee.meeting, invitee.people, starts_at),)
+
+
+def _missed(told: InviteeEvent) -> Translation:
+    invitee = told.payload
+    time = (invitee.no_show and invitee.no_show.created_at) or told.created_at
+    missed = Missed(
+        key=_no_show_key(told),
+        time=time,
+        native=_native(told),
+        meeting=invitee.meeting,
+        absent=(invitee.person,),
+        people=invitee.people,
+    )
+    return (missed,)
+
+
+def _key(told: InviteeEvent) -> str:
+    return f"{told.event}:{told.payload.uri}"
+
+
+def _no_show_key(told: InviteeEvent) -> str:
+    return f"invitee_no_show:{told.payload.uri}"
+
+
+def _native(told: InviteeEvent) -> Native:
+    meeting = told.payload.meeting
+    return Native(told.event, native_id(f"{meeting.id}/{meeting.instance}"))

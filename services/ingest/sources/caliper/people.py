@@ -1,0 +1,101 @@
+"""Who an event is about."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from services.ingest.domain.tools.said import Person
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.sources.caliper.event import Event, Scored, Thing
+from services.ingest.sources.caliper.settings import CaliperSettings
+from services.ingest.sources.expression import Compiled
+from services.ingest.sources.reading import within
+
+MAILTO = "mailto:"
+# Of an identity in the directory (schemas.directory).
+LONGEST = 320
+MOST_PEOPLE = 100
+
+
+@dataclass(frozen=True)
+class Circle:
+    by: Person
+    others: tuple[Person, ...]
+    relationship: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """An event: as read, and as it came, which expressions look at."""
+
+    event: Event
+    thing: Thing
+    scored: Scored
+    raw: object
+
+
+def circle_of(told: Told, settings: CaliperSettings) -> Circle | Rejected:
+    by = _person(told.event.actor, settings)
+    if isinstance(by, Rejected):
+        return within("actor", by)
+    named = _named(told, settings)
+    if isinstance(named, Rejected):
+        return within("settings.people", named)
+    others: list[Person] = []
+    for entity in (*_concerned(told), *named):
+        person = _person(entity, settings)
+        if isinstance(person, Rejected):
+            return person
+        others.append(person)
+    relationship = _text(settings.relationship, told.raw)
+    if isinstance(relationship, Rejected):
+        return within("settings.relationship", relationship)
+    distinct = tuple(person for person in dict.fromkeys(others) if person != by)
+    return Circle(by, distinct, relationship)
+
+
+def _concerned(told: Told) -> Iterator[Mapping[str, object]]:
+    """Whose attempt it was, whom it is about, who wrote what is spoken of, and who wrote what it answers."""
+    for entity in (told.thing.assignee, told.scored.attempt.assignee):
+        if entity:
+            yield entity
+    if told.thing.type == "Person":
+        yield told.event.object
+    yield from told.thing.creators
+    yield from told.thing.replyTo.creators
+
+
+def _named(told: Told, settings: CaliperSettings) -> tuple[Mapping[str, object], ...] | Rejected:
+    found = settings.people.of(told.raw) if settings.people else None
+    if found is None or isinstance(found, Rejected):
+        return found or ()
+    values = found.value if isinstance(found.value, list) else [] if found.value is None else [found.value]
+    entities = tuple({"id": value} if isinstance(value, str) else value for value in values)
+    if len(entities) > MOST_PEOPLE or not all(isinstance(entity, dict) for entity in entities):
+        return rejected("invalid", "", f"must give people, at most {MOST_PEOPLE}: IRIs or entities")
+    return entities
+
+
+def _person(entity: Mapping[str, object], settings: CaliperSettings) -> Person | Rejected:
+    iri = entity.get("id")
+    if not isinstance(iri, str) or not 0 < len(iri) <= LONGEST:
+        return rejected("invalid", "id", f"must be an IRI of at most {LONGEST} characters")
+    participant, address = _text(settings.participant, entity), _text(settings.address, entity)
+    if isinstance(participant, Rejected):
+        return participant
+    if isinstance(address, Rejected):
+        return address
+    if iri.startswith(MAILTO):
+        return Person(address=iri.removeprefix(MAILTO), participant=participant)
+    return Person(id=iri, address=address, participant=participant)
+
+
+def _text(expression: Compiled | None, value: object) -> str | Rejected:
+    """Empty where there is nothing."""
+    found = expression.of(value) if expression else None
+    if isinstance(found, Rejected):
+        return found
+    if found is None or found.value is None:
+        return ""
+    if isinstance(found.value, str | int) and not isinstance(found.value, bool):
+        return str(found.value)
+    return rejected("invalid", "", "must give a text")

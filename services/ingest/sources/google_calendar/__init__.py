@@ -1,0 +1,1 @@
+"""Google Calendar: pushes that only point to a calendar, and its events."""

@@ -1,0 +1,47 @@
+"""How HR systems call what we need of a person."""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+# Compared without case, blanks and punctuation: "Employee ID", "employee_id" and "employeeId" are the same.
+# `leave_until` is the last day of a leave, `back_on` the day after it; `updated_at` counts only where nobody says when
+# the record was received.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "id": (
+        *("id", "participant", "participant_id", "employee_id", "employee_number", "emp_id", "person_id"),
+        *("person_number", "personnel_number", "worker_id", "external_id"),
+    ),
+    "name": ("name", "full_name", "display_name", "legal_name", "name.formatted"),
+    "first_name": ("first_name", "given_name", "forename", "name.given_name"),
+    "last_name": ("last_name", "family_name", "surname", "name.family_name"),
+    "addresses": ("addresses", "address", "email", "emails", "mail", "email_address", "work_email", "business_email"),
+    "status": ("status", "employment_status", "employee_status", "worker_status", "active"),
+    "leave_from": ("leave_from", "leave_start", "leave_start_date", "leave_begin", "first_day_of_leave"),
+    "leave_until": ("leave_until", "leave_end", "leave_end_date", "last_day_of_leave"),
+    "back_on": ("back_on", "return_date", "returns_on", "rehired_on", "rehire_date", "first_day_back"),
+    "terminated_on": ("terminated_on", "termination_date", "left_on", "exit_date", "employment_end_date"),
+    "time_zone": ("time_zone", "timezone", "tz"),
+    "consent": ("consent",),
+    "updated_at": ("updated_at", "last_modified", "last_modified_at", "modified_at", "meta.last_modified"),
+}
+# Deeper than this nothing of a person is found.
+MOST_LEVELS = 4
+
+
+# The same few names stand in every row.
+@lru_cache(maxsize=4096)
+def plain(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum() or letter == ".")
+
+
+def flat(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
+    """By plain name, what stands there and how it is called there; `name.formatted` is a member of a member."""
+    return {plain(name): (name, value) for name, value in _leaves("", employee, MOST_LEVELS)}
+
+
+def _leaves(prefix: str, members: Mapping[str, object], levels: int) -> Iterator[tuple[str, object]]:
+    for name, value in members.items():
+        if isinstance(value, dict) and levels > 1:
+            yield from _leaves(f"{prefix}{name}.", value, levels - 1)
+        else:
+            yield f"{prefix}{name}", value

@@ -1,0 +1,108 @@
+"""CSV as HR systems export it. A fault in one row is that row's: the others are read as if it were not there."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from services.ingest.domain.verdict import Rejected, rejected
+
+MARK = b"\xef\xbb\xbf"
+WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
+DELIMITERS = (",", ";", "\t")
+# Further than this no cell goes: the quote at its begin is a slip, and what follows is read as rows of their own.
+MOST_LINES = 20
+MOST_COLUMNS = 500
+
+
+@dataclass(frozen=True)
+class Row:
+    """`cells` by the names of the header. `fault` is what is wrong with the row, at `column` if it is known."""
+
+    line: int
+    cells: dict[str, str]
+    column: str = ""
+    fault: str = ""
+
+
+def read_rows(body: bytes) -> list[Row] | Rejected:
+    """Rejected("malformed") if the file as a whole is at fault: its encoding or its header."""
+    if body.startswith(WIDE_MARKS) or b"\0" in body[:200]:
+        return rejected("malformed", "line 1", "is UTF-16 or another wide encoding: save the file as UTF-8")
+    lines = body.removeprefix(MARK).splitlines()
+    first = next((number for number, line in enumerate(lines) if line.strip()), None)
+    if first is None:
+        return rejected("malformed", "", "the file is empty: it begins with a header")
+    header = _header(lines[first], first + 1)
+    if isinstance(header, Rejected):
+        return header
+    return list(header.rows(lines, first + 1))
+
+
+@dataclass(frozen=True)
+class _Header:
+    delimiter: str
+    names: tuple[str, ...]
+
+    def rows(self, lines: list[bytes], start: int) -> Iterator[Row]:
+        """Lines are counted from 1, blank ones included."""
+        index = start
+        while index < len(lines):
+            taken = _complete(lines, index)
+            if b"".join(taken).strip():
+                yield self._row(index + 1, b"\n".join(taken))
+            index += len(taken)
+
+    def _row(self, line: int, text: bytes) -> Row:
+        decoded = text.decode(errors="surrogateescape")
+        try:
+            cells = next(csv.reader([decoded], delimiter=self.delimiter, strict=True), [])
+        except csv.Error as broken:
+            return Row(line, {"": _escaped(decoded)}, "", f"is no row of a CSV file: {broken}")
+        while len(cells) > len(self.names) and not cells[-1].strip():
+            cells.pop()
+        named = {name: _escaped(cell) for name, cell in zip(self.names, cells, strict=False)}
+        if len(cells) != len(self.names):
+            excess = {"": self.delimiter.join(map(_escaped, cells[len(self.names) :]))}
+            return Row(line, {**named, **excess}, "", f"has {len(cells)} cells, the header has {len(self.names)}")
+        column, fault = next(self._undecoded(cells), ("", ""))
+        return Row(line, named, column, fault)
+
+    def _undecoded(self, cells: list[str]) -> Iterator[tuple[str, str]]:
+        for name, cell in zip(self.names, cells, strict=False):
+            place = next((place for place, letter in enumerate(cell) if "\udc80" <= letter <= "\udcff"), None)
+            if place is not None:
+                byte = ord(cell[place]) - 0xDC00
+                yield name, f"is not UTF-8: byte {byte:#x} at character {place + 1}; save the file as UTF-8"
+
+
+def _header(line: bytes, number: int) -> _Header | Rejected:
+    place = f"line {number}"
+    try:
+        text = line.decode()
+        found = [(delimiter, next(csv.reader([text], delimiter=delimiter, strict=True))) for delimiter in DELIMITERS]
+    except UnicodeDecodeError as broken:
+        return rejected("malformed", place, f"the header is not UTF-8: byte {line[broken.start]:#x}")
+    except csv.Error as broken:
+        return rejected("malformed", place, f"the header is no row of a CSV file: {broken}")
+    delimiter, names = max(found, key=lambda pair: len(pair[1]))
+    stripped = [name.strip() for name in names]
+    if twice := next((name for name in stripped if name and stripped.count(name) > 1), None):
+        return rejected("malformed", place, f"the column {twice[:60]!r} is there twice")
+    if len(stripped) > MOST_COLUMNS:
+        return rejected("malformed", place, f"the header has more than {MOST_COLUMNS} columns")
+    return _Header(delimiter, tuple(stripped))
+
+
+def _complete(lines: list[bytes], index: int) -> list[bytes]:
+    """The row that begins here: the line alone, if it has every quote closed or none of the next lines closes it."""
+    if lines[index].count(b'"') % 2 == 0:
+        return [lines[index]]
+    for end in range(index + 1, min(index + MOST_LINES, len(lines))):
+        if lines[end].count(b'"') % 2:
+            return lines[index : end + 1]
+    return [lines[index]]
+
+
+def _escaped(cell: str) -> str:
+    r"""Undecodable bytes stay readable (`M\xfcller`), so that nothing of the row is lost."""
+    return cell.encode(errors="surrogateescape").decode(errors="backslashreplace")

@@ -1,0 +1,87 @@
+"""A directory, split into its people: each is a record of its own, which says where it stood."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+
+from schemas.primitives import to_rfc3339
+from services.ingest.domain.cloudevents.media_type import CHARSETS, read_media_type
+from services.ingest.domain.strict_json import Parsed, read_json
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.sources.hr.columns import plain
+from services.ingest.sources.hr.csv_rows import Row, read_rows
+from services.ingest.sources.hr.settings import HrSettings
+from services.ingest.sources.proof import Received
+from services.ingest.sources.taken import Taken
+from services.ingest.sources.tool import ToolSettings
+
+CSV = frozenset({"text/csv", "application/csv"})
+# What lists of people are called: by us, and by SCIM 2.0.
+LISTS = ("employees", "Resources")
+NEEDED = ("id", "status")
+EMPLOYEE = "employee"
+
+
+def parse(body: bytes, media_type: str) -> Parsed | Rejected:
+    """A list of records, or what JSON came."""
+    media = read_media_type(media_type)
+    if media.name not in CSV:
+        return read_json(body)
+    if media.charset not in CHARSETS:
+        return rejected("malformed", "", f"CSV is read in UTF-8, not in {media.charset[:40]}")
+    rows = read_rows(body)
+    return rows if isinstance(rows, Rejected) else Parsed([_of_row(row) for row in rows])
+
+
+def take(received: Received, settings: ToolSettings, now: datetime) -> Taken | Rejected:
+    """Each record says when it was received, because an HR system seldom says when it learnt of something."""
+    assert isinstance(settings, HrSettings)
+    media_type = received.headers.get("content-type", "")
+    parsed = parse(received.body, media_type)
+    if isinstance(parsed, Rejected):
+        return parsed
+    people = people_in(parsed.value)
+    if missing := _missing(people, settings):
+        return missing
+    try:
+        stamped = [_stamped(record, now) for record in people]
+        return Taken(tuple(json.dumps(one, ensure_ascii=False).encode() for one in stamped) or (b"[]",))
+    except RecursionError:
+        return rejected("malformed", "", "is nested too deeply")
+
+
+def people_in(value: object) -> list[object]:
+    """One person, or a list of them, each as a record."""
+    if isinstance(value, dict):
+        value = next((value[name] for name in LISTS if isinstance(value.get(name), list)), value)
+    if isinstance(value, list):
+        return [_of_json(one, index) for index, one in enumerate(value)]
+    return [_of_json(value, 0)]
+
+
+def _of_json(value: object, index: int) -> object:
+    """What is a record already stays as it is."""
+    is_record = isinstance(value, dict) and isinstance(value.get(EMPLOYEE), dict)
+    return value if is_record else {"index": index, EMPLOYEE: value}
+
+
+def _of_row(row: Row) -> dict[str, object]:
+    record: dict[str, object] = {"line": row.line, EMPLOYEE: row.cells}
+    return record | {"fault": {"column": row.column, "words": row.fault}} if row.fault else record
+
+
+def _stamped(record: object, now: datetime) -> object:
+    return {"received_at": to_rfc3339(now), **record} if isinstance(record, dict) else record
+
+
+def _missing(people: Iterable[object], settings: HrSettings) -> Rejected | None:
+    """A table without a column that every row needs is rejected as a whole, not row by row."""
+    row = next((one for one in people if isinstance(one, dict) and "line" in one and "fault" not in one), None)
+    cells = row.get(EMPLOYEE) if row else None
+    if not isinstance(cells, dict):
+        return None
+    header = {plain(name) for name in cells}
+    for column in NEEDED:
+        if not header & set(settings.names(column)):
+            return rejected("malformed", "line 1", f"no column is the {column}: settings.columns can name it")
+    return None

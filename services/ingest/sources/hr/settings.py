@@ -1,0 +1,61 @@
+"""How one HR system names its columns, its statuses and its days."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from schemas.directory import TimeZone
+from schemas.primitives import Code
+from services.ingest.sources.hr.columns import COLUMNS, plain
+from services.ingest.sources.tool import ToolSettings
+
+Status = Literal["active", "leave", "exited"]
+# "Inactive" is a leave to some systems and an exit to others: what would end relationships is not guessed.
+STATUSES: Mapping[str, Status] = {
+    **dict.fromkeys(("active", "employed", "current", "enabled", "true", "a", "hired", "rehired"), "active"),
+    **dict.fromkeys(("leave", "on leave", "leave of absence", "loa", "absent", "l", "parental leave"), "leave"),
+    **dict.fromkeys(("maternity leave", "paternity leave", "medical leave", "sabbatical"), "leave"),
+    **dict.fromkeys(("terminated", "exited", "left", "resigned", "retired", "dismissed", "deceased"), "exited"),
+    **dict.fromkeys(("former", "ex-employee", "separated", "false", "t"), "exited"),
+}
+ISO = "%Y-%m-%d"
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+def _readable(form: str) -> str:
+    """A form that cannot read what it has written names no day."""
+    for day in (date(2026, 2, 3), date(1999, 12, 31)):
+        if datetime.strptime(day.strftime(form), form).date() != day:  # noqa: DTZ007 (a day has no zone)
+            raise ValueError("must be a form of days as in %d.%m.%Y")
+    return form
+
+
+class HrSettings(ToolSettings):
+    """`columns` names ours (see columns.py) where the usual names do not fit. `statuses` adds to ours. Days are
+    ISO 8601 or `day_format`. `identities`: the column that holds who somebody is in another tool. `time_zone` and
+    `consent` are those of rows without."""
+
+    columns: Mapping[str, Name | tuple[Name, ...]] = Field(default_factory=dict)
+    statuses: Mapping[Name, Status] = Field(default_factory=dict)
+    identities: Mapping[Code, Name] = Field(default_factory=dict)
+    day_format: Annotated[str, AfterValidator(_readable)] = ISO
+    time_zone: TimeZone = "UTC"
+    consent: bool = False
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if unknown := sorted(self.columns.keys() - COLUMNS.keys()):
+            raise ValueError(f"columns.{unknown[0]} is none of ours: {', '.join(COLUMNS)}")
+        return self
+
+    def names(self, column: str) -> tuple[str, ...]:
+        """Plain, in order of preference."""
+        given = self.columns.get(column, COLUMNS[column])
+        return tuple(map(plain, (given,) if isinstance(given, str) else given))
+
+    def status(self, text: str) -> Status | None:
+        folded = " ".join(text.casefold().replace("_", " ").split())
+        given = {name.casefold(): status for name, status in self.statuses.items()}
+        return given.get(text.casefold()) or given.get(folded) or STATUSES.get(folded)

@@ -1,0 +1,89 @@
+"""The rules that make events of what an in-house tool sends, checked as far as they can be before anything comes."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
+
+from schemas.directory import TimeZone
+from schemas.payloads import Evidence
+from schemas.primitives import Code
+from services.ingest.sources.expression import Compiled, Expression, compiled
+from services.ingest.sources.mapping.proof import ProvenSettings
+from services.ingest.sources.vocabulary import SayableType, check_members, is_one_sided
+
+
+def _member(value: object) -> object:
+    """Text is an expression; a number, a truth value, a list or an object is meant as it stands."""
+    return compiled(value) if isinstance(value, str) else value
+
+
+def _written(value: object) -> object:
+    return value.text if isinstance(value, Compiled) else value
+
+
+Member = Annotated[Any, PlainValidator(_member), PlainSerializer(_written)]
+
+
+class Rule(BaseModel):
+    """All but names are expressions over the payload or, with `items` (which gives a list), over each
+    `{item, payload}`. `when` lets the rule speak; `id` is the tool's own id of what it says and `time` when it
+    happened. About whom: `relationship`, or the pairs among `by` (who did it) and `people`. Instead of a `type`,
+    `voids` names the rule of which what was said under the same id shall stand no more."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Code
+    items: Expression | None = None
+    when: Expression | None = None
+    type: SayableType | None = None
+    voids: Code | None = None
+    id: Expression
+    time: Expression
+    by: Expression | None = None
+    people: Expression | None = None
+    relationship: Expression | None = None
+    data: Mapping[str, Member] = Field(default_factory=dict)
+    evidence: Evidence = "observed"
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.type is None) == (self.voids is None):
+            raise ValueError(f"rule {self.name}: give either type or voids")
+        if self.type is not None:
+            self._check_saying(self.type)
+        elif self.data or self.by or self.people or self.relationship:
+            raise ValueError(f"rule {self.name}: what voids has no data and no people of its own")
+        return self
+
+    def _check_saying(self, name: str) -> None:
+        try:
+            check_members(name, self.data)
+        except ValueError as wrong:
+            raise ValueError(f"rule {self.name}: {wrong}") from wrong
+        if self.by is None and is_one_sided(name):
+            raise ValueError(f"rule {self.name}: by is required, because {name} is done by one of the two")
+        if self.by is None and self.people is None and self.relationship is None:
+            raise ValueError(f"rule {self.name}: relationship, by or people is required")
+
+
+class MappingSettings(ProvenSettings):
+    """Every rule that fits a payload speaks. `people` says what a person is that comes as mere text without an @: the
+    id of our directory, or the tool's own. `times` is how times are written; `time_zone` is that of times without one.
+    `free_text` names the members, at any depth, that are cut before anything is stored."""
+
+    rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=200)]
+    people: Literal["participant", "id"] = "participant"
+    times: Literal["iso8601", "seconds", "milliseconds"] = "iso8601"
+    time_zone: TimeZone | None = None
+    free_text: frozenset[Annotated[str, Field(min_length=1)]] = frozenset()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = [rule.name for rule in self.rules]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"rules: the name {twice!r} is there twice")
+        for rule in self.rules:
+            if rule.voids and rule.voids not in names:
+                raise ValueError(f"rule {rule.name}: there is no rule {rule.voids!r} to void")
+        return self

@@ -1,0 +1,60 @@
+"""How a request of a tool proves that it comes from there."""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+# A signed timestamp that is older, or as far ahead, was recorded by somebody and is played back.
+LONGEST_AGE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request: header names in lower case, the query, the body as it came, and what follows the connection's
+    name in the path, such as `/statements`."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    query: Mapping[str, str] = field(default_factory=dict)
+    method: str = "POST"
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Proven:
+    """The body may be believed."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Answered 401; the reason names no secret."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Handshake:
+    """The tool asks whether we are who it thinks: this is the answer, and there is nothing to record."""
+
+    body: bytes
+    media_type: str = "application/json"
+    status: int = 200
+
+
+Proof = Proven | Refused | Handshake
+
+
+def signed(secret: str, text: bytes) -> str:
+    """HMAC-SHA256 as lower-case hexadecimal digits."""
+    return hmac.new(secret.encode(), text, sha256).hexdigest()
+
+
+def same(one: str, other: str) -> bool:
+    """Compares in a time that tells nothing."""
+    return hmac.compare_digest(one.encode(), other.encode())
+
+
+def is_fresh(signed_at: datetime, now: datetime) -> bool:
+    return abs(now - signed_at) <= LONGEST_AGE

@@ -1,0 +1,1 @@
+"""Slack: the Events API, messages only: that one was sent, never what it says."""

@@ -1,0 +1,98 @@
+"""Messages of people in the conversations that belong to a relationship."""
+
+from services.ingest.domain.tools.said import Native, Person, Told, Translation, Voided
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.sources.reading import Foreign, Ident, epoch, read
+from services.ingest.sources.slack.message import Callback, MessageEvent
+from services.ingest.sources.slack.settings import Conversation, SlackSettings
+from services.ingest.sources.tool import ToolSettings
+
+# What people write themselves; every other subtype is a note of Slack's about the channel.
+WRITTEN = frozenset({"", "file_share", "thread_broadcast", "me_message"})
+# Left in place of a deleted message that has answers.
+TOMBSTONE = "tombstone"
+
+
+class _Inner(Foreign):
+    type: Ident
+
+
+class _Outer(Foreign):
+    """`app_rate_limited` and `url_verification` have no event inside."""
+
+    type: Ident
+    event: _Inner | None = None
+
+
+def translate(value: object, settings: ToolSettings) -> Translation:
+    assert isinstance(settings, SlackSettings)
+    outer = read(_Outer, value)
+    if isinstance(outer, Rejected):
+        return outer
+    if outer.type != "event_callback":
+        return Ignored("rate_limited" if outer.type == "app_rate_limited" else "event_not_used")
+    if outer.event is None:
+        return rejected("invalid", "event", "is required")
+    return _messages(value, settings) if outer.event.type == "message" else Ignored("event_not_used")
+
+
+def _messages(value: object, settings: SlackSettings) -> Translation:
+    callback = read(Callback, value)
+    if isinstance(callback, Rejected):
+        return callback
+    if settings.teams and not settings.teams & callback.teams:
+        return Ignored("other_team")
+    conversation = settings.channels.get(callback.event.channel)
+    return _in(conversation, callback.event) if conversation else Ignored("channel_not_mapped")
+
+
+def _in(conversation: Conversation, event: MessageEvent) -> Translation:
+    if event.subtype == "message_deleted":
+        return _deleted(event, event.deleted_ts)
+    if event.subtype == "message_changed":
+        changed = event.message
+        return _deleted(event, changed.ts) if changed and changed.subtype == TOMBSTONE else Ignored("edited")
+    if event.is_of_a_bot:
+        return Ignored("bot")
+    if event.subtype not in WRITTEN:
+        return Ignored("subtype_not_used")
+    return _written(conversation, event)
+
+
+def _deleted(event: MessageEvent, stamp: str | None) -> Translation:
+    if stamp is None:
+        return rejected("invalid", "event.deleted_ts", "is required")
+    if event.previous_message and event.previous_message.is_of_a_bot:
+        return Ignored("bot")
+    native = Native(f"message.{event.subtype}", _id(event, stamp))
+    return (Voided(f"deleted:{_id(event, stamp)}", epoch(event.ts), native, target=_id(event, stamp)),)
+
+
+def _written(conversation: Conversation, event: MessageEvent) -> Translation:
+    if not event.user:
+        return rejected("invalid", "event.user", "is required")
+    if not conversation.includes(event.user):
+        return Ignored("not_of_this_conversation")
+    told = Told(
+        key=_id(event, event.ts),
+        time=epoch(event.ts),
+        native=Native("message", _id(event, event.ts)),
+        type="mentoring.message.sent.v1",
+        data=_data(event),
+        by=Person(event.user),
+        people=conversation.members,
+        relationship=conversation.relationship or "",
+    )
+    return (told,)
+
+
+def _data(event: MessageEvent) -> dict[str, object]:
+    """`reply_to` is the key of the message at the head of the thread; the head names itself once it is answered."""
+    channel = "direct" if event.channel_type == "im" else "channel"
+    answered = event.thread_ts if event.thread_ts != event.ts else None
+    return {"channel": channel, "reply_to": _id(event, answered)} if answered else {"channel": channel}
+
+
+def _id(event: MessageEvent, stamp: str) -> str:
+    """A retry has the same event_id, yet two teams, or two subscriptions, get the same message under different ones."""
+    return f"{event.channel}:{stamp}"

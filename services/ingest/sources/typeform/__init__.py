@@ -1,0 +1,1 @@
+"""Typeform: forms that mentors and mentees answer."""

@@ -1,0 +1,94 @@
+"""What a configured tool may say: the types of the catalogue and the members of their data."""
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from functools import cache
+from typing import Annotated, get_args
+
+from pydantic import AfterValidator, ValidationError
+
+from schemas.events import ADMIN_TYPES, MentoringEvent, type_of
+from schemas.payloads import OneSided, Payload
+from services.ingest.domain.tools.derived import digest
+from services.ingest.domain.verdict import Problem
+from services.ingest.domain.wording import explain
+
+# Whom it is about and how we know it is said beside the data, not in it.
+NOT_SAID = frozenset({"by", "evidence", "origin"})
+# Retractions follow from what a tool voids; ours are nobody's to say.
+RETRACTED = "mentoring.event.retracted.v1"
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}", re.ASCII)
+# Of `data.origin`.
+LONGEST_NATIVE_ID = 256
+# Low enough that `session.held` finds `mentoring.session.held.v1`.
+LIKENESS = 0.5
+
+
+def known_type(name: str) -> str:
+    if name in _payloads():
+        return name
+    close = get_close_matches(name[:100], _payloads(), cutoff=LIKENESS)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise ValueError(f"there is no type {name!r} that a tool may say{hint}")
+
+
+SayableType = Annotated[str, AfterValidator(known_type)]
+
+
+def members(name: str) -> frozenset[str]:
+    """All that the data of this type may hold."""
+    return frozenset(_fields(name)) - NOT_SAID
+
+
+def required(name: str) -> frozenset[str]:
+    return frozenset(field for field, is_required in _fields(name).items() if is_required) - NOT_SAID
+
+
+def is_one_sided(name: str) -> bool:
+    return issubclass(_payloads()[name], OneSided)
+
+
+def check_members(name: str, given: Collection[str], derived: Iterable[str] = ()) -> None:
+    """Raises ValueError unless `given`, with what the tool itself says, is data of this type."""
+    if unknown := sorted(set(given) - members(name)):
+        known = ", ".join(sorted(members(name))) or "no members"
+        raise ValueError(f"data.{unknown[0]} is not known in {name}: it has {known}")
+    if missing := sorted(required(name) - set(given) - set(derived)):
+        raise ValueError(f"data.{missing[0]} is required in {name}")
+
+
+def problems(name: str, data: Mapping[str, object]) -> tuple[Problem, ...]:
+    """What is wrong with the data of an event, each with its path in it; empty if nothing is."""
+    try:
+        # Which side speaks is found out later, and any will do here.
+        _payloads()[name].model_validate_json(json.dumps({**data, "by": "mentor"}))
+    except ValidationError as invalid:
+        return explain(invalid)
+    except (RecursionError, TypeError, ValueError):
+        return (Problem("", "holds what cannot be written as JSON"),)
+    return ()
+
+
+def as_id(text: str) -> str:
+    """The text itself where it is an id, else a digest: neither an address nor free text becomes one."""
+    return text if ID.fullmatch(text) else digest("native", text)
+
+
+def native_id(text: str) -> str:
+    """As the tool calls it, unless that could be an address."""
+    return digest("native", text) if "@" in text else text[:LONGEST_NATIVE_ID]
+
+
+@cache
+def _payloads() -> Mapping[str, type[Payload]]:
+    found = {type_of(model): model.model_fields["data"].annotation for model in get_args(MentoringEvent)}
+    closed = ADMIN_TYPES | {RETRACTED}
+    return {name: data for name, data in found.items() if name not in closed}
+
+
+def _fields(name: str) -> Mapping[str, bool]:
+    """Whether each is required, by the name that stands on the wire."""
+    fields = _payloads()[name].model_fields.items()
+    return {field.alias or attribute: field.is_required() for attribute, field in fields}

@@ -1,0 +1,25 @@
+"""Statements with attachments come as multipart/mixed: the first part is the statements, the rest is none of ours."""
+
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+from services.ingest.domain.strict_json import Parsed, read_json
+from services.ingest.domain.verdict import Rejected, rejected
+
+MIXED = "multipart/mixed"
+JSON = "application/json"
+# Of a content type: a boundary has at most 70 characters.
+LONGEST_TYPE = 500
+
+
+def parse(body: bytes, media_type: str) -> Parsed | Rejected:
+    if not media_type.lower().lstrip().startswith(MIXED):
+        return read_json(body)
+    if len(media_type) > LONGEST_TYPE or not media_type.isascii() or not media_type.isprintable():
+        return rejected("malformed", "", "the content type is none")
+    message = message_from_bytes(f"Content-Type: {media_type}\r\n\r\n".encode() + body, policy=policy.HTTP)
+    parts = list(message.iter_parts()) if isinstance(message, EmailMessage) and message.is_multipart() else []
+    if not parts or parts[0].get_content_type() != JSON:
+        return rejected("malformed", "", f"the first part of {MIXED} must be {JSON}")
+    content = parts[0].get_payload(decode=True)
+    return read_json(content) if isinstance(content, bytes) else rejected("malformed", "", "the first part is empty")

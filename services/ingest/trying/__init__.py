@@ -1,0 +1,1 @@
+"""`rapport ingest try`: what becomes of a payload, told without sending anything."""

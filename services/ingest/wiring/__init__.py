@@ -1,0 +1,1 @@
+"""How the parts of the process are put together: one module per way in."""

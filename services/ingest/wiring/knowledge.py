@@ -1,0 +1,36 @@
+"""What is known of people, relationships and bookings: one for all who ask in this process."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.flow.people.followers import KnowledgeFollower
+from services.ingest.flow.people.stored import StoredStatements
+from services.ingest.wiring.shared import Parts, Shared
+from services.runtime.clickhouse import ClickHouse
+from services.runtime.loop import BatchLoop
+
+
+@dataclass(frozen=True)
+class Known:
+    knowledge: Knowledge
+    follower: KnowledgeFollower
+
+    def parts(self, stop: threading.Event) -> Parts:
+        return {"knowledge": partial(self.follower.run, stop)}
+
+    def then(self, loop: BatchLoop, stop: threading.Event) -> None:
+        """Nobody is judged before everybody is known: a pair would be strangers."""
+        self.follower.caught_up(stop)
+        if not stop.is_set():
+            loop.run(stop)
+
+
+@contextmanager
+def knowledge(shared: Shared) -> Iterator[Known]:
+    with closing(ClickHouse(shared.settings)) as clickhouse:
+        known = Knowledge(stored=StoredStatements(clickhouse).find)
+        yield Known(known, KnowledgeFollower(shared.settings, known, shared.readiness.part("knowledge")))

@@ -1,0 +1,124 @@
+"""Lines, batches, the place of an import, and what is late."""
+
+import gzip
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from services.ingest.domain.clock import Clock
+from services.ingest.importing.entry import MOST_MESSAGES, Entry, batches
+from services.ingest.importing.lines import MOST_BYTES, Line, LinesFile
+from services.ingest.importing.past import Past
+from services.ingest.importing.resume import Place
+from services.ingest.importing.stopped import ImportStoppedError
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def read(file: Path) -> list[Line]:
+    with LinesFile(file) as lines:
+        return list(lines)
+
+
+def test_lines_end_in_any_way_and_a_mark_of_utf_8_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(b"\xef\xbb\xbfa\tb\t\r\n\n c \nlast")
+
+    assert read(file) == [Line(1, b"a\tb\t"), Line(2, b""), Line(3, b" c "), Line(4, b"last")]
+
+
+def test_a_line_that_never_ends_takes_little_memory(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl.gz"
+    with gzip.open(file, "wb") as packed:
+        packed.write(b"x" * (5 * MOST_BYTES) + b"\nnext\n")
+
+    long, following = read(file)
+
+    assert (len(long.text), long.number) == (MOST_BYTES + 1, 1)
+    assert following == Line(2, b"next")
+
+
+def test_utf_16_is_told_by_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("a,b\n", encoding="utf-16")
+
+    with pytest.raises(ImportStoppedError, match="UTF-16"):
+        read(file)
+
+
+def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+
+    assert read(tmp_path / "a") == []
+
+
+def test_batches_hold_what_one_request_may() -> None:
+    small = [Entry(Line(n, b""), (b"x", b"y")) for n in range(150)]
+    large = [Entry(Line(n, b""), (b"x" * (MOST_BYTES // 2),)) for n in range(3)]
+    refused = [Entry(Line(n, b"")) for n in range(MOST_MESSAGES + 1)]
+
+    assert [len(batch) for batch in batches(small)] == [100, 50]
+    assert [len(batch) for batch in batches(large)] == [1, 1, 1]
+    assert [len(batch) for batch in batches(refused)] == [MOST_MESSAGES, 1]
+
+
+LINES = [Line(number, b"line %d" % number) for number in range(1, 6)]
+
+
+def test_an_import_goes_on_behind_the_last_line_that_is_dealt_with(tmp_path: Path) -> None:
+    first = Place(tmp_path / "state")
+    taken = [Entry(line) for line in first.skipped(LINES)][:3]
+    first.reached(taken)
+    first.save()
+
+    assert [line.number for line in Place(tmp_path / "state").skipped(LINES)] == [4, 5]
+    assert [line.number for line in Place(tmp_path / "state").skipped([*LINES, Line(6, b"new")])] == [4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    "changed", [[Line(1, b"other"), *LINES[1:]], LINES[:2], [LINES[0], LINES[1], Line(4, b"line 3")], []]
+)
+def test_an_input_that_changed_since_is_noticed(changed: list[Line], tmp_path: Path) -> None:
+    first = Place(tmp_path / "state")
+    first.reached([Entry(line) for line in LINES[:3]])
+    first.save()
+
+    with pytest.raises(ImportStoppedError, match="the input has changed since"):
+        list(Place(tmp_path / "state").skipped(changed))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"line": 3}', '{"line": "x", "digest": ""}'])
+def test_a_broken_state_is_told(text: str, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text(text)
+
+    with pytest.raises(ImportStoppedError, match="run it without --resume"):
+        list(Place(tmp_path / "state").skipped(LINES))
+
+
+def test_without_a_file_no_place_is_kept(tmp_path: Path) -> None:
+    place = Place(None)
+    place.reached([Entry(LINES[0])])
+    place.save()
+    place.forget()
+
+    assert (place.line, place.is_known, list(tmp_path.iterdir())) == (1, False, [])
+
+
+def test_late_is_what_lies_a_month_behind_now() -> None:
+    past = Past(Clock(NOW))
+
+    past.told(["2026-05-30T00:00:00Z"])
+    past.told(["2026-05-30T00:00:00Z", "2026-04-01T00:00:00+02:00"])
+    past.told(["no time", "2026-04-01"])
+
+    assert past.late == 1
+
+
+def test_on_the_logs_clock_late_is_what_lies_a_month_behind_what_was_told() -> None:
+    past = Past(Clock(NOW, "log"))
+
+    for day in ("2020-01-01", "2020-03-01", "2020-02-01", "2020-01-15"):
+        past.told([f"{day}T00:00:00Z"])
+
+    assert past.late == 1

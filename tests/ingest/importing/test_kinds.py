@@ -1,0 +1,252 @@
+"""From the cells of a row to what it says."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from schemas.directory import Participant
+from schemas.events import MENTORING_EVENT
+from services.ingest.domain.admission import admit
+from services.ingest.domain.clock import Clock
+from services.ingest.domain.people.handed_in_people import read_participant
+from services.ingest.domain.scope import Scope
+from services.ingest.domain.verdict import Admitted
+from services.ingest.importing.entry import Entry
+from services.ingest.importing.kinds.registry import KINDS
+from services.ingest.importing.lines import Line
+from services.ingest.importing.row import Defaults, Row
+from services.ingest.importing.table import Header
+from services.ingest.importing.table_entry import row_entry
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+DEFAULTS = Defaults("urn:csv", "onboarding", "Europe/Berlin")
+SCOPE = Scope("acme", frozenset({"urn:csv"}))
+
+
+def told(kind: str, /, **cells: str) -> list[dict[str, Any]]:
+    """What the row says, all of which is admitted."""
+    row = Row(cells, DEFAULTS)
+    messages = [dict(message) for message in KINDS[kind].read(row)]
+    assert row.problems == []
+    for message in messages:
+        assert isinstance(admit(json.loads(json.dumps(message)), SCOPE, Clock(NOW)), Admitted), message
+    return messages
+
+
+def faults(kind: str, /, **cells: str) -> dict[str, str]:
+    row = Row(cells, Defaults())
+    KINDS[kind].read(row)
+    return {problem.path: problem.reason for problem in row.problems}
+
+
+def kinds(messages: list[dict[str, Any]]) -> list[str]:
+    return [message["type"].removeprefix("mentoring.").removesuffix(".v1") for message in messages]
+
+
+PAIR = {"relationship": "rel-1", "started_at": "2026-01-05", "mentors": "p-ada", "mentees": "p-ben"}
+
+
+def test_a_relationship_starts_at_the_begin_of_a_day() -> None:
+    (start,) = told("relationships", **PAIR, kind="group", cadence_days="7.5", planned_end="2026-12-31", cohort="c-1")
+
+    assert (start["time"], start["subject"], start["program"]) == ("2026-01-04T23:00:00.000000Z", "rel-1", "onboarding")
+    assert start["data"] == {
+        "by": "admin",
+        "evidence": "admin",
+        "mentors": ["p-ada"],
+        "mentees": ["p-ben"],
+        "kind": "group",
+        "cadence_days": 7.5,
+        "planned_end": "2026-12-31",
+        "cohort": "c-1",
+    }
+
+
+@pytest.mark.parametrize("written", ["p-1|p-2", "p-1, p-2", "p-1;p-2", "p-1 p-2", " p-1 | p-2 "])
+def test_several_people_are_separated_in_any_usual_way(written: str) -> None:
+    (start,) = told("relationships", **PAIR | {"mentees": written})
+
+    assert start["data"]["mentees"] == ["p-1", "p-2"]
+
+
+def test_a_relationship_that_has_ended_is_two_events() -> None:
+    start, end = told("relationships", **PAIR, ended_at="2026-05-01T10:00Z", end_planned="no", end_reason="moved")
+
+    assert kinds([start, end]) == ["relationship.started", "relationship.ended"]
+    assert end["data"] == {
+        "by": "admin",
+        "evidence": "admin",
+        "planned": False,
+        "reason_code": "moved",
+        "initiated_by": "admin",
+    }
+
+
+MET = {"relationship": "rel-1", "starts_at": "2026-03-02 10:00"}
+
+
+def test_a_held_session_happened_when_it_was_over() -> None:
+    (by_minutes,) = told("sessions", **MET, status="held", minutes="45", session_id="s-1")
+    (by_end,) = told("sessions", **MET, status="Held", ends_at="2026-03-02 10:45", session_id="s-1")
+    (open_end,) = told("sessions", **MET, status="held", evidence="calendar")
+
+    assert by_minutes["time"] == by_end["time"] == "2026-03-02T09:45:00.000000Z"
+    assert by_minutes["data"]["minutes"] == by_end["data"]["minutes"] == 45
+    assert open_end["time"] == open_end["data"]["started_at"] == "2026-03-02T09:00:00.000000Z"
+    assert by_minutes["id"] == by_end["id"] != open_end["id"]
+
+
+def test_the_life_of_a_session_is_told_in_order() -> None:
+    booked = {**MET, "booked_at": "2026-02-20 09:00", "minutes": "30", "session_id": "s-1"}
+
+    assert kinds(told("sessions", **booked, status="held")) == ["session.scheduled", "session.held"]
+    assert kinds(told("sessions", **booked, status="missed", absent="Mentee")) == [
+        "session.scheduled",
+        "session.missed",
+    ]
+    assert kinds(told("sessions", **booked, status="scheduled")) == ["session.scheduled"]
+    _, cancelled = told("sessions", **booked, status="cancelled", cancelled_at="2026-03-01 22:00", by="mentor")
+    assert cancelled["data"] == {"by": "mentor", "session_id": "s-1", "notice_hours": 12.0}
+
+
+def test_a_session_cancelled_after_its_begin_had_no_notice() -> None:
+    (cancelled,) = told("sessions", **MET, status="cancelled", cancelled_at="2026-03-02 12:00")
+
+    assert cancelled["data"]["notice_hours"] == 0
+
+
+def test_goals_change_one_row_at_a_time() -> None:
+    smart = dict.fromkeys(("specific", "measurable", "achievable", "relevant", "time_bound"), "yes")
+    goal = {"relationship": "rel-1", "goal_id": "g-1", "at": "2026-03-02"}
+
+    changes = [
+        *told("goals", **goal, **smart, change="set", due="2026-09-01", by="mentee"),
+        *told("goals", **goal, change="progressed", percent="40"),
+        *told("goals", **goal, change="achieved"),
+    ]
+
+    assert kinds(changes) == ["goal.set", "goal.progressed", "goal.achieved"]
+    assert changes[0]["data"]["smart"] == dict.fromkeys(smart, True)
+    assert changes[0]["data"]["due"] == "2026-09-01"
+    assert changes[1]["data"] == {"goal_id": "g-1", "percent": 40}
+
+
+def test_feedback_keeps_its_scale() -> None:
+    (given,) = told(
+        "feedback", relationship="rel-1", by="mentee", at="2026-03-02", rating="7", scale_min="0", scale_max="10"
+    )
+
+    assert given["data"] == {"by": "mentee", "about": "relationship", "rating": 7, "scale_min": 0, "scale_max": 10}
+
+
+def test_people_go_to_the_directory() -> None:
+    row = Row(
+        {
+            "participant": "p-ada",
+            "name": "Ada",
+            "consent": "Yes",
+            "addresses": "ada@example.com ada@example.org",
+            "identities": "slack:U1|zoom:abc",
+            "status": "leave",
+        },
+        DEFAULTS,
+    )
+
+    (said,) = KINDS["directory"].read(row)
+
+    person = read_participant(dict(said), "acme", NOW)
+    assert isinstance(person, Participant)
+    assert (person.time_zone, person.status, person.consent) == ("Europe/Berlin", "leave", True)
+    assert [(one.tool, one.id) for one in person.identities] == [("slack", "U1"), ("zoom", "abc")]
+    assert person.addresses == ("ada@example.com", "ada@example.org")
+
+
+def test_a_repeat_is_the_same_event_however_its_time_is_written() -> None:
+    (local,), (utc,) = (
+        told("sessions", **MET, status="held"),
+        told("sessions", relationship="rel-1", starts_at="2026-03-02T09:00:00Z", status="held", program="other"),
+    )
+
+    assert local["id"] == utc["id"]
+    assert local["data"]["session_id"] == utc["data"]["session_id"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "column", "words"),
+    [
+        ("relationships", PAIR, "started_at", "has no time zone"),
+        ("relationships", PAIR, "program", "names no --program"),
+        ("relationships", PAIR, "source", "names no --source"),
+        ("relationships", PAIR | {"relationship": " "}, "relationship", "is empty"),
+        ("relationships", PAIR | {"time_zone": "Mars/Base"}, "started_at", "is no IANA time zone"),
+        ("relationships", PAIR | {"cadence_days": "1,5"}, "cadence_days", "'1,5' is no number: write it like 4.5"),
+        ("relationships", PAIR | {"cadence_days": "9" * 400}, "cadence_days", "is no number"),
+        ("relationships", PAIR | {"end_reason": "moved"}, "ended_at", "is empty"),
+        ("relationships", PAIR | {"ended_at": "2026-05-01T10:00Z"}, "end_planned", "yes or no"),
+        ("sessions", MET | {"status": "happened"}, "status", "is none of held, missed"),
+        ("sessions", MET | {"status": "held", "starts_at": "2026-03-02"}, "starts_at", "names no time of day"),
+        ("sessions", {"status": "held", "starts_at": "soon", "relationship": "r"}, "starts_at", "is no time"),
+        ("goals", {"change": "dropped"}, "change", "is none of set"),
+        ("goals", {"change": "progressed"}, "percent", "is empty"),
+        ("goals", {"change": "set", "specific": "yes"}, "relevant", "all are told, or none"),
+        ("goals", {"change": "set", "specific": "maybe"}, "specific", "is neither yes nor no"),
+        ("feedback", {"rating": "good"}, "rating", "is no number"),
+        ("directory", {"identities": "U1"}, "identities", "is not written tool:id"),
+        ("directory", {}, "time_zone", "names no --time-zone"),
+        ("directory", {"consent": ""}, "consent", "is empty"),
+    ],
+)
+def test_a_fault_names_its_column(kind: str, cells: dict[str, str], column: str, words: str) -> None:
+    assert words in faults(kind, **cells)[column]
+
+
+@pytest.mark.parametrize(
+    ("cells", "column"),
+    [
+        ({"booked_at": "2026-02-20 09:00", "status": "scheduled"}, "ends_at"),
+        ({"status": "scheduled", "minutes": "30"}, "booked_at"),
+        ({"status": "missed"}, "absent"),
+        ({"status": "cancelled"}, "cancelled_at"),
+        ({"status": "held", "ends_at": "2026-03-02 09:00"}, "ends_at"),
+    ],
+)
+def test_a_session_lacks_what_its_status_needs(cells: dict[str, str], column: str) -> None:
+    row = Row({**MET, **cells}, DEFAULTS)
+
+    KINDS["sessions"].read(row)
+
+    assert [problem.path for problem in row.problems] == [column]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "column"),
+    [
+        ("relationships", "data.mentors.0", "mentors"),
+        ("relationships", "subject", "relationship"),
+        ("relationships", "time", "started_at"),
+        ("relationships", "data.reason_code", "end_reason"),
+        ("sessions", "data.started_at", "starts_at"),
+        ("sessions", "data.minutes", "minutes"),
+        ("sessions", "partitionkey", ""),
+        ("directory", "addresses.1", "addresses"),
+        ("directory", "id", "participant"),
+        ("directory", "", ""),
+    ],
+)
+def test_a_path_of_the_gateway_is_told_as_its_column(kind: str, path: str, column: str) -> None:
+    assert KINDS[kind].column(path) == column
+
+
+def test_a_row_becomes_an_entry_with_its_times() -> None:
+    header = Header(KINDS["sessions"], ("relationship", "status", "starts_at"), ",")
+
+    entry = row_entry(header, DEFAULTS)(Line(7, b"rel-1,held,2026-03-02 10:00"))
+    broken = row_entry(header, DEFAULTS)(Line(8, b"rel-1,held"))
+
+    assert entry.times == ("2026-03-02T09:00:00.000000Z",)
+    assert isinstance(entry, Entry)
+    assert MENTORING_EVENT  # the entry's messages are judged in test_kinds by the gate itself
+    assert broken.refusal is not None
+    assert (broken.refusal.reason, broken.messages) == ("malformed", ())

@@ -1,0 +1,64 @@
+"""Whatever stands in a table: every line is told of, none raises, and nothing but whole JSON is sent."""
+
+import json
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.domain.clock import Clock
+from services.ingest.domain.strict_json import Parsed, read_json
+from services.ingest.importing.kinds.registry import KINDS
+from services.ingest.importing.lines import Line
+from services.ingest.importing.rehearsal import Rehearsal
+from services.ingest.importing.row import Defaults
+from services.ingest.importing.sender import EVENTS, PARTICIPANTS
+from services.ingest.importing.table import Header, Rows
+from services.ingest.importing.table_entry import row_entry
+
+NASTY = (
+    *("", "held", "missed", "cancelled", "scheduled", "set", "progressed", "yes", "no", "rel-1", "p-1|p-2", "tool:id"),
+    *("2026-03-02T10:00:00Z", "2026-03-02", "2026-03-29 02:30", "9999-12-31T23:59:59Z", "0001-01-01", "1971-01-01"),
+    *("-1", "1e400", "NaN", "9" * 400, "0.1", "\x00", "\ud83d\ude00", "Europe/Berlin", "../../etc/passwd", "localtime"),
+)
+CELLS = st.one_of(st.sampled_from(NASTY), st.text(max_size=30))
+ZONES = st.sampled_from(("", "Europe/Berlin", "Asia/Kathmandu", "nowhere", "\x00"))
+
+
+@given(st.sampled_from(sorted(KINDS)), st.data(), ZONES)
+def test_no_row_raises_and_each_is_told_of(kind: str, data: st.DataObject, zone: str) -> None:
+    header = Header(KINDS[kind], tuple(sorted(KINDS[kind].known)), ",")
+    cells = [data.draw(CELLS).replace('"', '""') for _ in header.columns]
+    text = ",".join(f'"{cell}"' for cell in cells).encode(errors="surrogatepass")
+
+    entry = row_entry(header, Defaults("urn:csv", "spruce", zone))(Line(2, text))
+
+    assert bool(entry.messages) != bool(entry.refusal)
+    assert all(isinstance(read_json(message), Parsed) for message in entry.messages)
+
+
+@given(st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=60))
+def test_no_line_is_lost(texts: list[bytes]) -> None:
+    header = Header(KINDS["directory"], ("participant", "name", "consent"), ",")
+    lines = [Line(number, text) for number, text in enumerate(texts, 2)]
+
+    rows = list(Rows(iter(lines), header))
+
+    assert [line for row in rows for line in row.text.split(b"\n") if line.strip()] == [t for t in texts if t.strip()]
+
+
+NAMES = st.sampled_from(("source", "type", "data", "tenant", "id", "time", "name", "consent", "addresses", "subject"))
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=9), st.sampled_from(NASTY))
+ANYTHING = st.recursive(
+    VALUES | st.just("mentoring.event.retracted.v1"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=8),
+)
+
+
+@given(st.lists(ANYTHING, max_size=5))
+def test_a_dry_run_answers_whatever_is_handed_in(values: list[object]) -> None:
+    messages = [json.dumps(value).encode() for value in values]
+    rehearsal = Rehearsal(lambda: Clock(datetime(2026, 6, 1, tzinfo=UTC)))
+
+    for endpoint in (EVENTS, PARTICIPANTS):
+        assert len(rehearsal.send(messages, endpoint)) == len(messages)

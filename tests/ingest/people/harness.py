@@ -1,0 +1,115 @@
+"""The worker and the follower on a log of their own, on the real broker."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+
+from prometheus_client import CollectorRegistry
+
+from schemas.events import MENTORING_EVENT, OfRelationship, to_json
+from schemas.topics import EVENTS
+from services.ingest.domain.meetings.attendance_fold import ATTENDANCE
+from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.people.followers import KnowledgeFollower
+from services.ingest.flow.readiness import Readiness
+from services.ingest.flow.recorder import Recorder
+from services.ingest.flow.together import run_together
+from services.ingest.settings import IngestSettings
+from services.ingest.wiring.attendance import attendance
+from services.ingest.wiring.knowledge import Known
+from services.ingest.wiring.shared import Shared
+from services.runtime.health import Health
+from services.runtime.kafka import Producer, create_topics, read_to_end
+from services.runtime.settings import Settings
+from tests.receiver import eventually
+
+PARTITIONS = 4
+_epochs = count(20_000)
+
+
+@dataclass
+class OwnLog:
+    """An epoch of the log that no other test has."""
+
+    bootstrap: str
+    clock: str = "wall"
+    epoch: int = field(default_factory=lambda: next(_epochs))
+    instance: str = ""
+
+    def __post_init__(self) -> None:
+        create_topics(
+            Settings(kafka=self.bootstrap), {self.topic: {"num_partitions": PARTITIONS, "replication_factor": 1}}
+        )
+        self.producer = Producer(self.settings)
+
+    @property
+    def topic(self) -> str:
+        return EVENTS.at(self.epoch)
+
+    @property
+    def settings(self) -> IngestSettings:
+        changed = {"kafka": self.bootstrap, "clock": self.clock, "log_epoch": self.epoch, "instance": self.instance}
+        return IngestSettings.model_validate(changed)
+
+    def write(self, *events: OfRelationship) -> None:
+        for event in events:
+            self.producer.send(self.topic, event.partitionkey.encode(), to_json(event)).get(15)
+
+    def write_everywhere(self, value: bytes) -> None:
+        for number in range(PARTITIONS):
+            self.producer.send(self.topic, None, value, partition=number).get(15)
+
+    def events(self) -> list[OfRelationship]:
+        values = [record.value or b"" for record in read_to_end(self.settings, [self.topic])]
+        found = [MENTORING_EVENT.validate_json(value) for value in values if value.startswith(b'{"specversion')]
+        return [one for one in found if one.type != "mentoring.clock.reached.v1"]
+
+    def outcomes(self) -> list[OfRelationship]:
+        return [one for one in self.events() if one.source == ATTENDANCE]
+
+    @contextmanager
+    def worker(self) -> Iterator[Health]:
+        """As the service composes it, on threads."""
+        stop, health = threading.Event(), Health()
+        readiness = Readiness(health)
+        shared = Shared(
+            self.settings,
+            self.producer,
+            Recorder(self.producer, 1_000, self.topic),
+            Metrics(CollectorRegistry()),
+            readiness,
+            {},
+        )
+        knowledge = Knowledge()
+        known = Known(knowledge, KnowledgeFollower(self.settings, knowledge, readiness.part("knowledge")))
+        with attendance(shared, known, stop) as parts:
+            failures = Failures()
+            thread = threading.Thread(target=failures.of, args=({**known.parts(stop), **parts}, stop))
+            thread.start()
+            try:
+                yield health
+            finally:
+                stop.set()
+                thread.join(30)
+        assert not failures.raised, failures.raised
+
+
+@dataclass
+class Failures:
+    raised: list[BaseException] = field(default_factory=list)
+
+    def of(self, parts: dict[str, object], stop: threading.Event) -> None:
+        try:
+            run_together(parts, stop)  # type: ignore[arg-type]
+        except BaseException as failure:  # noqa: BLE001 (told by the assertion on the test's thread)
+            self.raised.append(failure)
+
+
+def await_outcomes(log: OwnLog, ids: Sequence[str] | int) -> list[OfRelationship]:
+    """Those that are on the log, when there are so many different ones."""
+    wanted = ids if isinstance(ids, int) else len(ids)
+    eventually(lambda: len({one.id for one in log.outcomes()}) >= wanted, 60, f"{wanted} outcomes")
+    return log.outcomes()

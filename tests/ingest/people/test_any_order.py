@@ -1,0 +1,205 @@
+"""What must hold for whatever a tool tells of a meeting, in any order, however often, and wherever a process stops."""
+
+from collections.abc import Sequence
+from datetime import UTC, timedelta
+from itertools import permutations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.directory import Participant
+from schemas.events import OfRelationship
+from services.ingest.domain.meetings.attendance_fold import AttendanceFold
+from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.domain.tools.resolution import Resolved, resolve
+from services.ingest.domain.tools.said import Booked, Ended, Joined, Left, Meeting, Person, Said
+from services.ingest.domain.tools.speaker import Speaker
+from services.ingest.domain.verdict import Ignored, Rejected
+from tests.ingest.people.building import (
+    ADA,
+    BEN,
+    NATIVE,
+    admitted,
+    booked,
+    ended,
+    event,
+    joined,
+    known,
+    left,
+    minute,
+    pair,
+    participant,
+    say,
+)
+from tests.ingest.people.test_attendance_fold import SCOPE
+
+FEW = settings(max_examples=100, deadline=None)
+END = minute(100_000)
+
+visits = st.builds(
+    lambda person, verb, at: verb(person, at),
+    st.sampled_from([ADA, BEN]),
+    st.sampled_from([joined, left]),
+    st.integers(0, 90),
+)
+meetings = st.lists(st.one_of(visits, st.builds(ended, st.integers(30, 95))), min_size=1, max_size=9, unique=True)
+
+
+def outcomes(said: Sequence[Said], *, is_booked: bool) -> list[OfRelationship]:
+    """Everything is told and recorded within one moment, then time passes."""
+    knowledge = known()
+    if is_booked:
+        say(knowledge, booked(0, 60))
+    fold = AttendanceFold(knowledge.bookings.expected)
+    told = [one for statement in said for one in _told(say(knowledge, statement))]
+    for one in told:
+        fold.hear(one.model_copy(update={"recordedtime": END}))
+    return [admitted(raw, SCOPE) for raw in fold.advance(END + timedelta(hours=12))]
+
+
+def _told(result: list[OfRelationship] | Ignored | Rejected) -> list[OfRelationship]:
+    assert not isinstance(result, Rejected), result
+    return result if isinstance(result, list) else []
+
+
+@FEW
+@given(st.data(), meetings, st.booleans())
+def test_order_and_repetition_make_no_difference(data: st.DataObject, said: list[Said], is_booked: bool) -> None:  # noqa: FBT001
+    other = data.draw(st.permutations([*said, *data.draw(st.lists(st.sampled_from(said), max_size=4))]))
+
+    expected, found = (outcomes(one, is_booked=is_booked) for one in (said, other))
+
+    assert found == expected
+    assert len(found) <= 1
+
+
+def test_somebody_with_two_devices_of_which_one_leaves_is_there_until_the_end() -> None:
+    said: list[Said] = [joined(ADA, 0), joined(ADA, 1), left(ADA, 1), joined(BEN, 0), ended(38)]
+
+    found = [outcomes(one, is_booked=True) for one in permutations(said)]
+
+    assert all(one == found[0] for one in found)
+    assert [getattr(one.data, "minutes", None) for one in found[0]] == [38.0]
+
+
+def log() -> list[OfRelationship]:
+    """Sessions of several relationships, interleaved as they would be recorded, with an hour between them."""
+    found: list[OfRelationship] = []
+    for number in range(6):
+        for role, verb, at in (
+            ("mentor", "joined", 0),
+            ("mentee", "joined", 2),
+            ("mentor", "left", 40),
+            ("mentee", "left", 41),
+        ):
+            if number % 3 == 2 and role == "mentee":
+                continue
+            data = {"session_id": f"s-{number}", "role": role}
+            found.append(event(f"session.{verb}", data, subject=f"rel-{number % 2}", time=minute(60 * number + at)))
+        booking = {"session_id": f"s-{number}", "starts_at": minute(60 * number), "ends_at": minute(60 * number + 30)}
+        found.append(event("session.scheduled", booking, subject=f"rel-{number % 2}", time=minute(-60 + number)))
+    return sorted(found, key=lambda one: one.time)
+
+
+LOG = log()
+
+
+def run(fold: AttendanceFold, knowledge: Knowledge, told: Sequence[OfRelationship]) -> list[OfRelationship]:
+    found = []
+    for one in told:
+        knowledge.hear(one)
+        fold.hear(one)
+        found += [admitted(raw, SCOPE) for raw in fold.advance(one.recordedtime)]
+    return found
+
+
+def test_the_whole_log_has_an_outcome_for_each_session() -> None:
+    knowledge = known()
+    fold = AttendanceFold(knowledge.bookings.expected)
+
+    found = run(fold, knowledge, LOG) + [admitted(raw, SCOPE) for raw in fold.advance(END)]
+
+    assert sorted(one.type.split(".")[2] for one in found) == ["held"] * 4 + ["missed"] * 2
+
+
+@FEW
+@given(st.lists(st.integers(0, len(LOG)), min_size=1, max_size=4).map(sorted))
+def test_a_restart_at_any_point_gives_the_same_outcomes(stops: list[int]) -> None:
+    knowledge = known()
+    fold = AttendanceFold(knowledge.bookings.expected)
+    whole = run(fold, knowledge, LOG) + [admitted(raw, SCOPE) for raw in fold.advance(END)]
+
+    found, begin = [], 0
+    for stop in [*stops, len(LOG)]:
+        knowledge = known()
+        fold = AttendanceFold(knowledge.bookings.expected)
+        run(fold, knowledge, LOG[:begin])
+        found += run(fold, knowledge, LOG[begin:stop])
+        begin = stop
+    found += [admitted(raw, SCOPE) for raw in fold.advance(END)]
+
+    assert {one.id: one for one in found} == {one.id: one for one in whole}
+
+
+people = st.builds(
+    Person,
+    id=st.sampled_from(["", "UADA", "UBEN"]),
+    address=st.sampled_from(["", "ada@example.com", "BEN@example.com", "cat@example.com"]),
+    participant=st.sampled_from(["", "p-ada", "p-ben", "p-eve"]),
+)
+instants = st.datetimes(timezones=st.just(UTC))
+texts = st.text(max_size=20)
+statements = st.one_of(
+    st.builds(lambda who, at: Joined("k", at, NATIVE, Meeting("m"), who), people, instants),
+    st.builds(lambda who, at: Left("k2", at, NATIVE, Meeting("m"), who), people, instants),
+    st.builds(lambda at: Ended("k3", at, NATIVE, Meeting("m")), instants),
+    st.builds(
+        lambda key, who, at, end: Booked(key, at, NATIVE, Meeting("m"), at, end, tuple(who)),
+        texts,
+        st.lists(people, max_size=4),
+        instants,
+        instants,
+    ),
+)
+
+
+@FEW
+@given(st.lists(statements, max_size=8), st.sampled_from(["acme", "beta"]))
+def test_no_tenant_ever_sees_the_people_of_another(said: list[Said], tenant: str) -> None:
+    """Two tenants know the same people under the same ids and addresses, and each has a pair of its own."""
+    knowledge = known(*(one for t in ("acme", "beta") for one in _everybody(t)))
+    speaker = Speaker(tenant, None, "slack", "connection")
+
+    for one in said:
+        resolved = resolve(one, speaker, knowledge)
+        knowledge.attend(one, speaker)
+        for raw in resolved.events if isinstance(resolved, Resolved) else ():
+            assert (raw["tenant"], raw["subject"], raw["source"]) == (tenant, f"rel-{tenant}", speaker.source)
+
+
+def _everybody(tenant: str) -> list[OfRelationship | Participant]:
+    return [
+        pair(tenant=tenant, subject=f"rel-{tenant}"),
+        *(participant(one, tenant=tenant) for one in ("ada", "ben", "cat")),
+    ]
+
+
+def test_what_is_known_of_one_tenant_says_nothing_to_another() -> None:
+    knowledge = known()
+    beta = Speaker("beta", None, "zoom", "zoom_europe")
+
+    assert say(knowledge, booked(0, 60), beta) == Ignored("strangers")
+    assert say(knowledge, joined(ADA, 0), beta) == Ignored("strangers")
+    assert knowledge.roster.relationship("beta", "rel-1") is None
+    assert knowledge.roster.known("beta", "p-ada") is None
+
+
+@pytest.mark.parametrize("name", ["ada", "ben"])
+def test_two_tenants_may_have_people_of_the_same_name(name: str) -> None:
+    knowledge = known(*(one for t in ("acme", "beta") for one in _everybody(t)))
+
+    knowledge.forget("beta", f"p-{name}")
+
+    assert isinstance(say(knowledge, booked(0, 60)), list)
+    assert knowledge.roster.participant("acme", "zoom", Person(address=f"{name}@example.com")) == f"p-{name}"

@@ -1,0 +1,167 @@
+from datetime import timedelta
+
+from schemas.events import OfRelationship
+from services.ingest.domain.meetings.attendance import LONGEST, SETTLE
+from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold, Key
+from services.ingest.domain.scope import Scope
+from tests.ingest.people.building import admitted, event, known, minute
+
+SCOPE = Scope("acme", frozenset({ATTENDANCE}), internal=True)
+DAY = timedelta(days=1)
+
+
+def came(at: float, role: str = "mentor", **changes: object) -> OfRelationship:
+    return event("session.joined", {"session_id": "s-1", "role": role}, time=minute(at), **changes)
+
+
+def went(at: float, role: str = "mentor", **changes: object) -> OfRelationship:
+    return event("session.left", {"session_id": "s-1", "role": role}, time=minute(at), **changes)
+
+
+def scheduled(begin: float, end: float, **changes: object) -> OfRelationship:
+    data = {"session_id": "s-1", "starts_at": minute(begin), "ends_at": minute(end)}
+    return event("session.scheduled", data, time=minute(-600), **changes)
+
+
+BOTH = (came(0), came(1, "mentee"), went(50), went(51, "mentee"))
+
+
+def fold(*told: OfRelationship, said: frozenset[str] = frozenset()) -> AttendanceFold:
+    """Of one partition, as the worker has it: what is booked is heard as well."""
+    knowledge = known()
+    made = AttendanceFold(knowledge.bookings.expected, said)
+    for one in told:
+        knowledge.hear(one)
+        made.hear(one)
+    return made
+
+
+def concluded(of: AttendanceFold, at: float) -> list[OfRelationship]:
+    return [admitted(raw, SCOPE) for raw in of.advance(minute(at))]
+
+
+def test_both_have_left_and_it_was_held() -> None:
+    made = fold(*BOTH)
+
+    assert concluded(made, 51) == []
+    (one,) = concluded(made, 51 + SETTLE / timedelta(minutes=1))
+
+    assert one.type == "mentoring.session.held.v1"
+    assert (one.source, one.subject, one.program, one.partitionkey) == (ATTENDANCE, "rel-1", "leaders", "acme/rel-1")
+    assert (one.data.session_id, one.data.started_at, one.data.minutes) == ("s-1", minute(1), 49.0)
+    assert (one.time, one.data.by, one.data.evidence) == (minute(51), "system", "observed")
+
+
+def test_there_is_one_outcome_and_what_comes_later_is_told_to_be_late() -> None:
+    made = fold(*BOTH)
+    assert len(concluded(made, 60)) == 1
+
+    assert made.hear(came(70)) == Key("acme", "rel-1", "s-1")
+    assert made.hear(went(90)) == Key("acme", "rel-1", "s-1")
+    assert made.hear(BOTH[0]) is None
+    assert concluded(made, 900) == []
+
+
+def test_a_repeat_elsewhere_is_the_same_event() -> None:
+    (one,), (other,) = concluded(fold(*BOTH), 60), concluded(fold(*reversed(BOTH)), 9_000)
+
+    assert one == other
+
+
+def test_a_booked_meeting_to_which_one_side_came_is_missed() -> None:
+    made = fold(scheduled(0, 60), came(2), went(20))
+
+    assert concluded(made, 60) == []
+    (one,) = concluded(made, 61)
+
+    assert one.type == "mentoring.session.missed.v1"
+    assert (one.data.session_id, one.data.absent, one.time) == ("s-1", "mentee", minute(0))
+
+
+def test_a_cancelled_meeting_is_not_missed_and_may_still_be_held() -> None:
+    cancellation = event("session.cancelled", {"session_id": "s-1"}, time=minute(-60))
+
+    assert concluded(fold(scheduled(0, 60), cancellation, came(2), went(20)), 900) == []
+    assert len(concluded(fold(scheduled(0, 60), cancellation, *BOTH), 900)) == 1
+
+
+def test_a_booking_of_another_tool_is_missed_under_its_own_session() -> None:
+    data = {"session_id": "s-calendar", "starts_at": minute(0), "ends_at": minute(60)}
+    made = fold(event("session.scheduled", data, time=minute(-600)), came(2), went(20))
+
+    (one,) = concluded(made, 61)
+
+    assert one.type == "mentoring.session.missed.v1"
+    assert one.data.session_id == "s-calendar"
+
+
+def test_nobody_leaves_and_it_is_over_after_four_hours() -> None:
+    made = fold(BOTH[0], BOTH[1])
+
+    assert concluded(made, 239) == []
+    (one,) = concluded(made, LONGEST / timedelta(minutes=1))
+
+    assert one.type == "mentoring.session.held.v1"
+    assert one.data.minutes == 239.0
+
+
+def test_the_second_of_a_side_is_awaited() -> None:
+    made = fold(*BOTH[:3], came(2, "mentee", correlationid="other"), went(51, "mentee", correlationid=None))
+
+    assert concluded(made, 100) == []
+    assert len(concluded(made, 240)) == 1
+
+
+def test_what_is_booked_anew_while_they_meet_moves_what_is_due() -> None:
+    knowledge = known()
+    made = AttendanceFold(knowledge.bookings.expected)
+    for one in (scheduled(0, 60), came(2), went(20)):
+        knowledge.hear(one)
+        made.hear(one)
+    data = {"session_id": "s-1", "starts_at": minute(30), "ends_at": minute(90)}
+    knowledge.hear(event("session.rescheduled", data, time=minute(10)))
+
+    assert concluded(made, 61) == []
+    assert [one.type for one in concluded(made, 91)] == ["mentoring.session.missed.v1"]
+
+
+def test_an_outcome_on_the_log_is_not_said_again() -> None:
+    (one,) = concluded(fold(*BOTH), 60)
+    assert one.type == "mentoring.session.held.v1"
+
+    assert concluded(fold(*BOTH, one), 60) == []
+    assert concluded(fold(*BOTH, said=frozenset({one.id})), 60) == []
+
+
+def test_what_others_say_of_the_session_is_not_the_outcome() -> None:
+    other = event("session.held", {"session_id": "s-1", "started_at": minute(0)}, time=minute(60))
+
+    assert len(concluded(fold(*BOTH, other), 61)) == 1
+
+
+def test_an_erased_relationship_has_no_outcome() -> None:
+    assert concluded(fold(*BOTH, event("relationship.erased", {})), 900) == []
+
+
+def test_sessions_of_the_past_are_forgotten() -> None:
+    made = fold(*BOTH)
+    concluded(made, 60)
+
+    concluded(made, 51 + 2 * 1440)
+
+    assert made.hear(came(70)) is None
+
+
+def test_the_same_session_id_in_two_relationships_is_two_sessions() -> None:
+    made = fold(*BOTH, *(one.model_copy(update={"subject": "rel-2"}) for one in BOTH))
+
+    found = concluded(made, 60)
+
+    assert sorted(one.subject for one in found) == ["rel-1", "rel-2"]
+    assert len({one.id for one in found}) == 2
+
+
+def test_an_outcome_of_what_is_forgotten_changes_nothing() -> None:
+    (one,) = concluded(fold(*BOTH), 60)
+
+    assert concluded(fold(one), 900) == []

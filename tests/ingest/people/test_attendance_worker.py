@@ -1,0 +1,234 @@
+"""Outcomes from observed attendance, on the real broker."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from schemas.events import OfRelationship, to_json
+from schemas.payloads import SessionHeld
+from schemas.primitives import to_rfc3339
+from services.ingest.flow.meetings.attendance import GROUP
+from services.runtime.kafka import Partition, Reader
+from services.runtime.settings import Settings
+from tests.ingest.people.building import event, minute
+from tests.ingest.people.harness import PARTITIONS, OwnLog, await_outcomes
+from tests.receiver import eventually
+
+ROOT = Path(__file__).parents[3]
+RUN = Path(__file__).with_name("run_attendance.py")
+QUIET_SECONDS = 2.0
+"""In which something that should not happen would have happened."""
+
+
+@pytest.fixture
+def log(broker: Settings) -> Iterator[OwnLog]:
+    own = OwnLog(broker.kafka)
+    yield own
+    own.producer.close()
+
+
+@pytest.fixture
+def log_time(broker: Settings) -> Iterator[OwnLog]:
+    own = OwnLog(broker.kafka, clock="log")
+    yield own
+    own.producer.close()
+
+
+def came(number: int, at: float, role: str = "mentor") -> OfRelationship:
+    return _attendance("joined", number, at, role)
+
+
+def went(number: int, at: float, role: str = "mentor") -> OfRelationship:
+    return _attendance("left", number, at, role)
+
+
+def _attendance(verb: str, number: int, at: float, role: str) -> OfRelationship:
+    data = {"session_id": f"s-{number}", "role": role}
+    return event(f"session.{verb}", data, subject=f"rel-{number}", time=minute(at))
+
+
+def held(number: int, at: float = 0) -> list[OfRelationship]:
+    return [
+        came(number, at),
+        came(number, at + 1, "mentee"),
+        went(number, at + 40, "mentee"),
+        went(number, at + 41),
+    ]
+
+
+def tick(number: int, at: float) -> OfRelationship:
+    """Something else that is recorded then, on the partition of that relationship."""
+    return event("message.sent", {"by": "mentor", "channel": "slack"}, subject=f"rel-{number}", time=minute(at))
+
+
+def ids(outcomes: list[OfRelationship]) -> set[str]:
+    return {one.id for one in outcomes}
+
+
+def test_a_session_that_was_attended_is_held(log: OwnLog) -> None:
+    with log.worker():
+        log.write(*held(1))
+
+        (one,) = await_outcomes(log, 1)
+
+    assert one.type == "mentoring.session.held.v1"
+    assert (one.subject, one.data.session_id, one.data.minutes) == ("rel-1", "s-1", 39.0)
+    assert one.time == minute(41)
+    assert one.recordedtime > datetime.now(UTC) - timedelta(minutes=5)
+
+
+def test_what_cannot_be_read_does_not_stop_the_others(log: OwnLog) -> None:
+    for value in (
+        b"",
+        b"\xff",
+        b'{"type":"mentoring.session.joined.v1"}',
+        b'{"recordedtime":"2026-99-99T00:00:00Z","x":1}',
+    ):
+        log.write_everywhere(value)
+
+    with log.worker():
+        log.write(*held(1))
+
+        assert len(await_outcomes(log, 1)) == 1
+
+
+def test_on_the_clock_of_the_log_nothing_is_due_before_the_log_is_there(log_time: OwnLog) -> None:
+    with log_time.worker() as worker:
+        log_time.write(*held(1))
+        eventually(lambda: worker.condition.state == "ready" and "lag 0" in worker.condition.detail)
+        time.sleep(QUIET_SECONDS)
+        assert log_time.outcomes() == []
+
+        log_time.write(tick(1, 60))
+        (one,) = await_outcomes(log_time, 1)
+
+    assert one.time == one.recordedtime == minute(41)
+
+
+def test_the_end_of_an_import_makes_the_rest_due(log_time: OwnLog) -> None:
+    numbers = range(8)
+    for number in numbers:
+        log_time.write(*held(number))
+    instant = to_rfc3339(minute(600))
+    clock = {"type": "mentoring.clock.reached.v1", "source": "urn:test:import", "id": "c", "tenant": "acme"}
+    reached = {"specversion": "1.0", "time": instant, "recordedtime": instant, "data": {"time": instant}}
+    # As ingest writes it, without blanks.
+    log_time.write_everywhere(json.dumps(clock | reached, separators=(",", ":")).encode())
+
+    with log_time.worker():
+        outcomes = await_outcomes(log_time, 8)
+
+    assert {one.subject for one in outcomes} == {f"rel-{number}" for number in numbers}
+
+
+def test_a_restart_says_nothing_again_and_forgets_nothing(log_time: OwnLog) -> None:
+    with log_time.worker():
+        log_time.write(*held(1), tick(1, 60), *held(2)[:3])
+        first = await_outcomes(log_time, 1)
+
+    with log_time.worker():
+        log_time.write(held(2)[3], tick(2, 60))
+        second = await_outcomes(log_time, 2)
+        time.sleep(QUIET_SECONDS)
+
+    assert {one.subject for one in second} == {"rel-1", "rel-2"}
+    assert len(log_time.outcomes()) == 2
+    assert first[0] in second
+
+
+def test_on_the_clock_of_the_wall_a_restart_says_nothing_again(log: OwnLog) -> None:
+    with log.worker():
+        log.write(*held(1))
+        await_outcomes(log, 1)
+
+    with log.worker():
+        log.write(*held(2))
+        await_outcomes(log, 2)
+        time.sleep(QUIET_SECONDS)
+
+    assert len(log.outcomes()) == 2
+
+
+def test_a_copied_log_without_offsets_says_nothing_again(log_time: OwnLog, broker: Settings) -> None:
+    with log_time.worker():
+        log_time.write(*held(1), tick(1, 60))
+        await_outcomes(log_time, 1)
+    copy = OwnLog(broker.kafka, clock="log")
+    copy.write(*log_time.events())
+
+    with copy.worker():
+        copy.write(*held(2), tick(2, 60))
+        outcomes = await_outcomes(copy, 2)
+    copy.producer.close()
+
+    assert len(outcomes) == len(ids(outcomes)) == 2
+
+
+def test_two_that_share_the_log_and_then_one_of_them_alone_say_each_outcome(log_time: OwnLog) -> None:
+    numbers = range(12)
+    with log_time.worker() as first:
+        for number in numbers:
+            log_time.write(*held(number)[:2])
+        with log_time.worker() as second:
+            eventually(lambda: all("attendance: 2 partitions" in one.condition.detail for one in (first, second)))
+            for number in numbers:
+                log_time.write(held(number)[2])
+        for number in numbers:
+            log_time.write(held(number)[3], tick(number, 60))
+        outcomes = await_outcomes(log_time, 12)
+
+    assert {one.subject for one in outcomes} == {f"rel-{number}" for number in numbers}
+    assert {one.type for one in outcomes} == {"mentoring.session.held.v1"}
+    assert len({to_json(one) for one in outcomes}) == 12
+
+
+def test_what_a_killed_process_had_seen_is_seen_again_by_another(log_time: OwnLog) -> None:
+    numbers = range(12)
+    for number in numbers:
+        log_time.write(*held(number)[:2])
+    with process(log_time, "one") as doomed, process(log_time, "two"):
+        for number in numbers:
+            log_time.write(held(number)[2])
+        eventually(lambda: committed(log_time) == 36)
+        doomed.kill()
+        doomed.wait(10)
+        for number in numbers:
+            log_time.write(held(number)[3], tick(number, 60))
+        outcomes = await_outcomes(log_time, 12)
+
+    assert {one.subject for one in outcomes} == {f"rel-{number}" for number in numbers}
+    assert {one.data.minutes for one in outcomes if isinstance(one.data, SessionHeld)} == {39.0}
+    assert len({to_json(one) for one in outcomes}) == 12
+
+
+@contextmanager
+def process(log: OwnLog, instance: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, str(RUN), log.bootstrap, str(log.epoch), instance]
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    try:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"ready\n"
+        yield running
+    finally:
+        running.kill()
+        running.communicate(timeout=10)
+
+
+def committed(log: OwnLog) -> int:
+    """How many records the group has handled."""
+    reader = Reader(log.settings, GROUP)
+    try:
+        found = [reader.committed(Partition(log.topic, number)) for number in range(PARTITIONS)]
+    finally:
+        reader.close()
+    return sum(one.offset for one in found if one)

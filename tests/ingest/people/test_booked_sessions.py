@@ -1,0 +1,243 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from schemas import payloads as p
+from services.ingest.domain.tools.derived import session_id
+from services.ingest.domain.tools.said import Meeting, Missed, Moved, Person
+from services.ingest.domain.verdict import Ignored, Rejected
+from tests.ingest.people.building import (
+    ADA,
+    BEN,
+    CALENDAR,
+    CAT,
+    HR,
+    NATIVE,
+    STRANGER,
+    ZOOM,
+    booked,
+    cancelled,
+    event,
+    events,
+    kinds,
+    known,
+    minute,
+    pair,
+    participant,
+    say,
+)
+
+OTHER = Meeting("99999")
+
+
+def test_a_meeting_of_a_pair_is_scheduled() -> None:
+    (one,) = events(known(), booked(0, 60, ADA, BEN, STRANGER), CALENDAR)
+
+    assert one.type == "mentoring.session.scheduled.v1"
+    assert (one.subject, one.program, one.source) == ("rel-1", "leaders", "urn:rapport:acme:google_calendar:calendar")
+    assert one.data.session_id == session_id(CALENDAR.source, booked(0, 60).meeting)
+    assert (one.data.starts_at, one.data.ends_at) == (minute(0), minute(60))
+    assert (one.data.by, one.data.evidence) == ("system", "calendar")
+    assert one.data.origin == p.Origin(tool="google_calendar", native_type="meeting", native_id="84512")
+
+
+def test_the_same_again_is_unchanged_and_other_times_are_a_reschedule() -> None:
+    knowledge = known()
+    (first,) = events(knowledge, booked(0, 60))
+
+    assert say(knowledge, booked(0, 60, key="other")) == Ignored("unchanged")
+    (second,) = events(knowledge, booked(120, 180))
+
+    assert kinds([second]) == ["session.rescheduled"]
+    assert first.type == "mentoring.session.scheduled.v1"
+    assert second.type == "mentoring.session.rescheduled.v1"
+    assert first.data.session_id == second.data.session_id
+
+
+def test_a_meeting_that_moves_to_another_id_stays_the_same_session_for_good() -> None:
+    knowledge = known()
+    (first,) = events(knowledge, booked(0, 60))
+    moved = booked(300, 360, key="moved", meeting=OTHER, replaces=booked(0, 60).meeting, time=minute(-60))
+    (second,) = events(knowledge, moved)
+    (third,) = events(knowledge, cancelled(-30, meeting=OTHER))
+
+    assert kinds([first, second, third]) == ["session.scheduled", "session.rescheduled", "session.cancelled"]
+    assert len({getattr(one.data, "session_id", None) for one in (first, second, third)}) == 1
+
+
+def test_a_move_to_the_same_time_is_told_so_that_the_new_id_is_known() -> None:
+    knowledge = known()
+    events(knowledge, booked(0, 60))
+    moved = booked(0, 60, key="moved", meeting=OTHER, replaces=booked(0, 60).meeting)
+
+    assert kinds(events(knowledge, moved)) == ["session.rescheduled"]
+    assert say(knowledge, moved) == Ignored("unchanged")
+
+
+def test_a_cancellation_without_people_is_of_those_who_were_booked() -> None:
+    knowledge = known()
+    events(knowledge, booked(0, 60))
+
+    (one,) = events(knowledge, cancelled(-90))
+
+    assert one.type == "mentoring.session.cancelled.v1"
+    assert one.data.notice_hours == 1.5
+    assert say(knowledge, cancelled(-80)) == Ignored("unchanged")
+
+
+def test_a_cancelled_meeting_may_be_booked_again() -> None:
+    knowledge = known()
+    events(knowledge, booked(0, 60))
+    events(knowledge, cancelled(-90))
+
+    assert kinds(events(knowledge, booked(0, 60, key="again", time=minute(-60)))) == ["session.scheduled"]
+
+
+def test_a_cancellation_of_what_is_not_known_is_of_the_people_it_names() -> None:
+    assert say(known(), cancelled(-90)) == Ignored("not_booked")
+    (one,) = events(known(), cancelled(-90, ADA, BEN))
+
+    assert one.type == "mentoring.session.cancelled.v1"
+    assert one.data.notice_hours is None
+
+
+def test_notice_is_never_negative() -> None:
+    knowledge = known()
+    events(knowledge, booked(0, 60))
+
+    (one,) = events(knowledge, cancelled(30))
+
+    assert one.type == "mentoring.session.cancelled.v1"
+    assert one.data.notice_hours == 0
+
+
+def test_a_tool_that_says_only_what_changed() -> None:
+    knowledge = known()
+    events(knowledge, booked(0, 60))
+
+    (later,) = events(knowledge, Moved("m1", minute(-50), NATIVE, booked(0, 1).meeting, starts_at=minute(10)))
+    (longer,) = events(knowledge, Moved("m2", minute(-40), NATIVE, booked(0, 1).meeting, lasts=timedelta(minutes=90)))
+
+    assert later.type == longer.type == "mentoring.session.rescheduled.v1"
+    assert (later.data.starts_at, later.data.ends_at) == (minute(10), minute(70))
+    assert (longer.data.starts_at, longer.data.ends_at) == (minute(10), minute(100))
+    assert say(knowledge, Moved("m3", minute(-40), NATIVE, booked(0, 1).meeting)) == Ignored("unchanged")
+    assert say(knowledge, Moved("m4", minute(-40), NATIVE, OTHER)) == Ignored("not_booked")
+
+
+def test_a_move_beyond_the_end_of_time_is_refused() -> None:
+    knowledge = known()
+    events(knowledge, booked(0, 60))
+    last = datetime.max.replace(tzinfo=UTC)
+
+    found = say(knowledge, Moved("m1", minute(-50), NATIVE, booked(0, 1).meeting, starts_at=last))
+
+    assert isinstance(found, Rejected)
+    assert found.errors[0].path == "starts_at"
+
+
+def test_strangers_are_none_of_our_business() -> None:
+    assert say(known(), booked(0, 60, ADA, STRANGER)) == Ignored("strangers")
+    assert say(known(), booked(0, 60, STRANGER)) == Ignored("strangers")
+
+
+def test_two_of_ours_who_are_no_pair_yet_are_put_aside_and_let_in_later() -> None:
+    knowledge = known()
+    found = say(knowledge, booked(0, 60, ADA, CAT))
+    assert isinstance(found, Rejected)
+    assert found.reason == "unresolved"
+
+    knowledge.hear(pair("ada", "cat", subject="rel-2"))
+
+    assert [one.subject for one in events(knowledge, booked(0, 60, ADA, CAT))] == ["rel-2"]
+
+
+def test_somebody_who_could_be_several_is_put_aside_and_never_guessed() -> None:
+    knowledge = known(
+        pair(), participant("ada"), participant("ben"), participant("cat", addresses=("ben@example.com",))
+    )
+
+    found = say(knowledge, booked(0, 60))
+
+    assert isinstance(found, Rejected)
+    assert (found.reason, found.errors[0].path) == ("unresolved", "people.1")
+    assert "p-ben, p-cat" in found.errors[0].reason
+    assert "@" not in found.errors[0].reason
+
+
+def test_a_meeting_of_a_group_is_one_event_and_of_two_pairs_two() -> None:
+    knowledge = known(
+        event("relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ben", "p-cat"], "kind": "group"}),
+        pair("ada", "cat", subject="rel-2"),
+        *map(participant, ("ada", "ben", "cat")),
+    )
+
+    found = events(knowledge, booked(0, 60, ADA, BEN, CAT))
+
+    assert [one.subject for one in found] == ["rel-1", "rel-2"]
+    assert len({one.id for one in found}) == 2
+
+
+def test_a_connection_of_a_programme_sees_its_pairs_only() -> None:
+    speaker = replace(CALENDAR, program="other")
+
+    found = say(known(), booked(0, 60), speaker)
+
+    assert isinstance(found, Rejected)
+    assert found.reason == "unresolved"
+
+
+def test_what_is_erased_is_not_booked_any_more() -> None:
+    knowledge = known()
+    events(knowledge, booked(0, 60))
+    knowledge.hear(event("relationship.erased", {}))
+
+    assert say(knowledge, cancelled(-90)) == Ignored("not_booked")
+    assert isinstance(say(knowledge, booked(0, 60, key="again")), Rejected)
+
+
+@pytest.mark.parametrize(
+    ("absent", "side"), [((ADA,), "mentor"), ((BEN,), "mentee"), ((ADA, BEN), "both"), ((BEN, CAT), "mentee")]
+)
+def test_who_did_not_come_is_told_by_side(absent: tuple[Person, ...], side: str) -> None:
+    knowledge = known()
+    events(knowledge, booked(0, 60))
+
+    (one,) = events(knowledge, Missed("x", minute(60), NATIVE, booked(0, 60).meeting, absent))
+
+    assert one.type == "mentoring.session.missed.v1"
+    assert one.data.absent == side
+
+
+def test_a_stranger_who_did_not_come_is_missed_by_nobody() -> None:
+    knowledge = known()
+    events(knowledge, booked(0, 60))
+    meeting = booked(0, 60).meeting
+
+    assert say(knowledge, Missed("x", minute(60), NATIVE, meeting, (STRANGER,))) == Ignored("strangers")
+    assert say(knowledge, Missed("x", minute(60), NATIVE, OTHER, (ADA,))) == Ignored("not_booked")
+    assert kinds(events(knowledge, Missed("x", minute(60), NATIVE, OTHER, (ADA,), (ADA, BEN)))) == ["session.missed"]
+
+
+def test_two_connections_never_share_a_session() -> None:
+    assert session_id(CALENDAR.source, OTHER) != session_id(HR.source, OTHER)
+
+
+def test_a_connection_of_another_programme_does_not_reach_a_booking() -> None:
+    knowledge = known()
+    events(knowledge, booked(0, 60))
+    other = replace(ZOOM, program="other")
+
+    assert say(knowledge, cancelled(-90), other) == Ignored("not_booked")
+
+
+def test_somebody_absent_who_could_be_several_is_put_aside() -> None:
+    knowledge = known(
+        pair(), participant("ada"), participant("ben"), participant("cat", addresses=("ben@example.com",))
+    )
+
+    found = say(knowledge, Missed("x", minute(60), NATIVE, OTHER, (BEN,), (ADA, BEN)))
+
+    assert isinstance(found, Rejected)
+    assert found.reason == "unresolved"

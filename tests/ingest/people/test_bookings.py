@@ -1,0 +1,69 @@
+from services.ingest.domain.meetings.bookings import Bookings
+from tests.ingest.people.building import CALENDAR, MEETING, booked, event, events, known, minute
+
+
+def scheduled(session: str, told: float = 0, **changes: object) -> object:
+    data = {"session_id": session, "starts_at": minute(100), "ends_at": minute(160)}
+    return event("session.scheduled", data, time=minute(told), **changes)
+
+
+def bookings(*told: object, most: int = 10) -> Bookings:
+    made = Bookings(most)
+    for one in told:
+        made.hear(one)  # type: ignore[arg-type]
+    return made
+
+
+def test_the_latest_word_stands_whenever_it_is_told() -> None:
+    later = event("session.cancelled", {"session_id": "s-1"}, time=minute(5))
+    made = bookings(scheduled("s-1"), later, scheduled("s-1", told=3))
+
+    found = made.booking("acme", "rel-1", "s-1")
+
+    assert found is not None
+    assert found.cancelled
+
+
+def test_an_older_cancellation_does_not_cancel() -> None:
+    older = event("session.cancelled", {"session_id": "s-1"}, time=minute(-5))
+    made = bookings(scheduled("s-1"), older, event("session.cancelled", {"session_id": "s-9"}))
+
+    found = made.booking("acme", "rel-1", "s-1")
+
+    assert found is not None
+    assert not found.cancelled
+
+
+def test_what_was_told_of_longest_ago_is_forgotten_with_all_that_leads_to_it() -> None:
+    knowledge = known()
+    (one,) = events(knowledge, booked(0, 60), CALENDAR)
+    made = bookings(one, scheduled("s-2"), scheduled("s-3"), scheduled("s-2", told=1), scheduled("s-4"), most=2)
+
+    assert made.booking("acme", "rel-1", "s-3") is None
+    assert made.booking("acme", "rel-1", "s-2") is not None
+    assert made.whose("acme", "s-3") == frozenset()
+    session = made.session("acme", CALENDAR.source, MEETING)
+    assert made.whose("acme", session) == frozenset()
+    assert made.attended("acme", CALENDAR.source, MEETING, minute(0)) == session
+
+
+def test_a_session_of_a_group_is_of_all_its_relationships() -> None:
+    made = bookings(scheduled("s-1"), scheduled("s-1", subject="rel-2"))
+
+    assert made.whose("acme", "s-1") == {"rel-1", "rel-2"}
+    assert made.whose("beta", "s-1") == frozenset()
+
+
+def test_what_others_say_in_a_correlation_moves_nothing() -> None:
+    own = bookings().session("acme", CALENDAR.source, MEETING)
+
+    made = bookings(scheduled("s-1", correlationid=own))
+
+    assert made.session("acme", CALENDAR.source, MEETING) == own
+
+
+def test_an_erased_relationship_has_no_bookings_and_others_keep_theirs() -> None:
+    made = bookings(scheduled("s-1"), scheduled("s-1", subject="rel-2"), event("relationship.erased", {}))
+
+    assert made.booking("acme", "rel-1", "s-1") is None
+    assert made.whose("acme", "s-1") == {"rel-2"}

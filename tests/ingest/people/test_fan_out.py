@@ -1,0 +1,265 @@
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from schemas.directory import Participant, ToolIdentity
+from services.ingest.domain.tools.resolution import Resolved, resolve
+from services.ingest.domain.tools.said import Employed
+from services.ingest.domain.tools.speaker import Speaker
+from services.ingest.domain.verdict import Ignored, Rejected
+from tests.ingest.people.building import (
+    HR,
+    NOON,
+    START,
+    employed,
+    event,
+    events,
+    kinds,
+    known,
+    pair,
+    participant,
+    say,
+    told,
+)
+
+DAY = timedelta(days=1)
+FIRST_OF_MARCH = date(2026, 3, 1)
+NEXT_WEEK = date(2026, 3, 9)
+
+
+def fanned(knowledge: Any, said: Employed, speaker: Speaker = HR) -> list[Any]:  # noqa: ANN401
+    return events(knowledge, said, speaker)
+
+
+def test_a_leave_pauses_all_relationships_of_the_person() -> None:
+    knowledge = known(pair(), pair("cat", "ada", subject="rel-2"), pair("cat", "ben", subject="rel-3"))
+
+    found = fanned(knowledge, employed("ada", "leave", left_on=NEXT_WEEK, back_on=date(2026, 4, 1)))
+
+    assert [(one.type, one.subject) for one in found] == [
+        ("mentoring.relationship.paused.v1", "rel-1"),
+        ("mentoring.relationship.paused.v1", "rel-2"),
+    ]
+    assert found[0].data.from_ == datetime(2026, 3, 8, 23, tzinfo=UTC)
+    assert found[0].data.until == datetime(2026, 3, 31, 22, tzinfo=UTC)
+    assert (found[0].data.reason, found[0].data.by, found[0].data.evidence) == ("leave", "system", "admin")
+    assert found[0].time == NOON
+
+
+def test_a_leave_that_has_begun_is_told_of_the_day_it_began() -> None:
+    knowledge = known(pair(time=START - 30 * DAY))
+
+    (one,) = fanned(knowledge, employed("ada", "leave", left_on=FIRST_OF_MARCH))
+
+    assert one.time == one.data.from_ == datetime(2026, 2, 28, 23, tzinfo=UTC)
+    assert one.data.until is None
+
+
+def test_a_relationship_is_not_paused_before_it_began() -> None:
+    (one,) = fanned(known(pair()), employed("ada", "leave", left_on=FIRST_OF_MARCH))
+
+    assert one.time == one.data.from_ == START
+
+
+def test_the_same_leave_is_the_same_event_whoever_tells_it_and_when() -> None:
+    other = employed("ada", "leave", left_on=FIRST_OF_MARCH, key="other", time=NOON + DAY)
+    said = employed("ada", "leave", left_on=FIRST_OF_MARCH)
+
+    ours, theirs = fanned(known(pair()), said), fanned(known(pair()), other)
+
+    assert [(one.id, one.time, one.data) for one in ours] == [(one.id, one.time, one.data) for one in theirs]
+
+
+def test_a_feed_that_says_the_same_every_night_is_ignored() -> None:
+    knowledge = known()
+    said = employed("ada", "leave", left_on=NEXT_WEEK)
+    fanned(knowledge, said)
+
+    assert say(knowledge, said, HR) == Ignored("unchanged")
+    again = employed("ada", "leave", left_on=NEXT_WEEK, key="next night", time=NOON + DAY)
+    assert say(knowledge, again, HR) == Ignored("unchanged")
+
+
+def test_a_leave_without_a_day_is_one_until_the_person_is_back() -> None:
+    knowledge = known()
+    (one,) = fanned(knowledge, employed("ada", "leave"))
+    assert one.data.from_ == NOON
+
+    assert say(knowledge, employed("ada", "leave", key="next", time=NOON + DAY), HR) == Ignored("unchanged")
+
+
+def test_two_leaves_are_two_pauses() -> None:
+    knowledge = known()
+    (first,) = fanned(knowledge, employed("ada", "leave"))
+    fanned(knowledge, employed("ada", "active", key="back", time=NOON + DAY))
+
+    (second,) = fanned(knowledge, employed("ada", "leave", key="second", time=NOON + 2 * DAY))
+
+    assert first.data.pause_id != second.data.pause_id
+    assert first.id != second.id
+
+
+def test_a_return_resumes_the_pauses_of_that_person_only() -> None:
+    knowledge = known()
+    (ours,) = fanned(knowledge, employed("ada", "leave"))
+    fanned(knowledge, employed("ben", "leave"))
+    knowledge.hear(event("relationship.paused", {"pause_id": "by-hand", "reason": "agreed"}))
+
+    (one,) = fanned(knowledge, employed("ada", "active", key="back", time=NOON + 3 * DAY, back_on=date(2026, 3, 4)))
+
+    assert one.type == "mentoring.relationship.resumed.v1"
+    assert one.data.pause_id == ours.data.pause_id
+    assert one.time == datetime(2026, 3, 3, 23, tzinfo=UTC)
+    assert say(knowledge, employed("ada", "active", key="again", time=NOON + 4 * DAY), HR) == Ignored("unchanged")
+
+
+def test_a_return_that_was_foreseen_needs_no_word() -> None:
+    knowledge = known()
+    fanned(knowledge, employed("ada", "leave", left_on=FIRST_OF_MARCH, back_on=date(2026, 3, 5)))
+
+    assert kinds(fanned(knowledge, employed("ada", "active", key="back", time=NOON + 9 * DAY))) == []
+
+
+def test_a_leave_that_was_called_off_is_resumed() -> None:
+    knowledge = known()
+    fanned(knowledge, employed("ada", "leave", left_on=NEXT_WEEK))
+
+    (one,) = fanned(knowledge, employed("ada", "active", key="off", time=NOON + DAY))
+
+    assert (one.type, one.time) == ("mentoring.relationship.resumed.v1", NOON + DAY)
+
+
+def test_another_day_of_return_replaces_the_pause() -> None:
+    knowledge = known()
+    (first,) = fanned(knowledge, employed("ada", "leave", left_on=FIRST_OF_MARCH))
+
+    second, retraction = fanned(knowledge, employed("ada", "leave", key="2", left_on=FIRST_OF_MARCH, back_on=NEXT_WEEK))
+
+    assert (second.data.pause_id, second.data.until) == (first.data.pause_id, datetime(2026, 3, 8, 23, tzinfo=UTC))
+    assert (retraction.data.id, retraction.data.type, retraction.data.time) == (first.id, first.type, first.time)
+    again = employed("ada", "leave", key="3", time=NOON + DAY, left_on=FIRST_OF_MARCH, back_on=NEXT_WEEK)
+    assert say(knowledge, again, HR) == Ignored("unchanged")
+
+
+def test_a_pause_that_another_feed_told_is_not_retracted() -> None:
+    knowledge = known()
+    fanned(knowledge, employed("ada", "leave", left_on=FIRST_OF_MARCH), Speaker("acme", None, "hr", "other_feed"))
+
+    found = fanned(knowledge, employed("ada", "leave", key="2", left_on=FIRST_OF_MARCH, back_on=NEXT_WEEK))
+
+    assert kinds(found) == ["relationship.paused"]
+
+
+def test_an_exit_ends_all_relationships() -> None:
+    knowledge = known(pair(time=START - 30 * DAY), pair("cat", "ada", subject="rel-2", time=START - 30 * DAY))
+
+    found = fanned(knowledge, employed("ada", "exited", left_on=FIRST_OF_MARCH))
+
+    assert kinds(found) == ["relationship.ended"] * 2
+    assert {one.time for one in found} == {datetime(2026, 2, 28, 23, tzinfo=UTC)}
+    assert (found[0].data.planned, found[0].data.initiated_by) == (False, "system")
+    assert say(knowledge, employed("ada", "exited", key="again", left_on=FIRST_OF_MARCH), HR) == Ignored("unchanged")
+
+
+def test_an_exit_that_lies_ahead_pauses_from_that_day_and_ends_once_it_has_come() -> None:
+    knowledge = known()
+
+    (one,) = fanned(knowledge, employed("ada", "exited", left_on=NEXT_WEEK))
+    assert (one.type, one.data.reason, one.time) == ("mentoring.relationship.paused.v1", "exit", NOON)
+    assert one.data.from_ == datetime(2026, 3, 8, 23, tzinfo=UTC)
+
+    (two,) = fanned(knowledge, employed("ada", "exited", key="then", time=NOON + 9 * DAY, left_on=NEXT_WEEK))
+    assert (two.type, two.time) == ("mentoring.relationship.ended.v1", datetime(2026, 3, 8, 23, tzinfo=UTC))
+
+
+def test_who_was_away_already_leaves_what_is_ended_alone() -> None:
+    ended = event(
+        "relationship.ended", {"planned": True, "reason_code": "done", "initiated_by": "admin"}, time=START + DAY
+    )
+    knowledge = known(pair(), ended, participant("ada"))
+
+    assert fanned(knowledge, employed("ada", "leave", time=START, key="1")) == []
+    assert fanned(knowledge, employed("ada", "exited", time=START + 2 * DAY, key="2")) == []
+
+
+def test_a_group_goes_on_while_somebody_of_that_side_is_there() -> None:
+    group = event("relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ben", "p-cat"], "kind": "group"})
+    knowledge = known(group, *map(participant, ("ada", "ben", "cat")))
+
+    assert fanned(knowledge, employed("ben", "leave")) == []
+    (one,) = fanned(knowledge, employed("cat", "leave"))
+    assert one.type == "mentoring.relationship.paused.v1"
+    (two,) = fanned(knowledge, employed("ben", "active", key="back", time=NOON + DAY))
+    assert two.data.pause_id == one.data.pause_id
+    assert kinds(fanned(knowledge, employed("ada", "exited"))) == ["relationship.ended"]
+
+
+def test_a_new_name_or_address_writes_the_person_only() -> None:
+    knowledge = known()
+
+    found = resolve(employed("ada", "active", name="Ada B"), HR, knowledge)
+
+    assert isinstance(found, Resolved)
+    assert found.events == ()
+    assert [(one.id, one.name, one.recordedtime) for one in found.participants] == [("p-ada", "Ada B", NOON)]
+
+
+def test_what_others_told_of_a_person_is_kept() -> None:
+    knowledge = known()
+
+    (kept,) = people(knowledge, employed("ada", "active", name="Ada B", addresses=()))
+    (added,) = people(knowledge, employed("ada", "active", identities=(("zoom", "z-1"), ("zoom", "z-1"))))
+    (moved,) = people(
+        knowledge, employed("ada", "active", identities=(("slack", "UNEW"),), addresses=("new@example.com",))
+    )
+
+    assert kept.addresses == ("ada@example.com",)
+    assert kept.identities == (ToolIdentity(tool="slack", id="UADA"),)
+    assert added.identities == (ToolIdentity(tool="zoom", id="z-1"), ToolIdentity(tool="slack", id="UADA"))
+    assert moved.identities == (ToolIdentity(tool="slack", id="UNEW"),)
+    assert moved.addresses == ("new@example.com",)
+
+
+def people(knowledge: Any, said: Employed) -> tuple[Participant, ...]:  # noqa: ANN401
+    found = resolve(said, HR, knowledge)
+    assert isinstance(found, Resolved)
+    return found.participants
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"time_zone": "Mars/Olympus"}, "time_zone"),
+        ({"addresses": ("no address",)}, "addresses.0"),
+        ({"identities": (("No Code", "x"),)}, "identities.0.tool"),
+        ({"name": ""}, "name"),
+        ({"participant": "p ada"}, "id"),
+        ({"left_on": date.min}, "left_on"),
+    ],
+)
+def test_what_is_no_person_is_refused_with_the_place(changes: dict[str, Any], path: str) -> None:
+    found = say(known(), employed("ada", "leave", **changes), HR)
+
+    assert isinstance(found, Rejected)
+    assert (found.reason, found.errors[0].path) == ("invalid", path)
+
+
+def test_a_person_who_is_new_is_written() -> None:
+    assert [one.id for one in people(known(), employed("dan", "active"))] == ["p-dan"]
+
+
+def test_a_feed_of_one_programme_reaches_its_relationships_only() -> None:
+    knowledge = known(pair(), pair("ada", "cat", subject="rel-2", program="second"))
+
+    found = fanned(knowledge, employed("ada", "leave"), Speaker("acme", "second", "hr", "hr_feed"))
+
+    assert [one.subject for one in found] == ["rel-2"]
+
+
+def test_a_tool_may_not_erase() -> None:
+    said = told("relationship.erased", {}, relationship="rel-1", actor="admin")
+
+    found = resolve(said, HR, known())
+
+    assert isinstance(found, Resolved)  # and the gate refuses it: no connection has admin scope

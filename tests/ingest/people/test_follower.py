@@ -1,0 +1,111 @@
+"""What is known, followed on the real broker."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+import pytest
+
+from schemas.directory import Participant
+from schemas.topics import DIRECTORY
+from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.domain.tools.said import Person
+from services.ingest.flow.people.followers import KnowledgeFollower
+from services.runtime.health import Health
+from services.runtime.settings import Settings
+from tests.ingest.people.building import NOON, event, minute, pair, participant
+from tests.ingest.people.harness import OwnLog
+from tests.receiver import eventually
+
+
+@pytest.fixture
+def log(broker: Settings) -> Iterator[OwnLog]:
+    own = OwnLog(broker.kafka)
+    yield own
+    own.producer.close()
+
+
+@contextmanager
+def following(log: OwnLog) -> Iterator[Knowledge]:
+    """From the beginning, as after every start; yields when it has caught up."""
+    knowledge, stop, health = Knowledge(), threading.Event(), Health()
+    follower = KnowledgeFollower(log.settings, knowledge, health)
+    thread = threading.Thread(target=follower.run, args=(stop,))
+    thread.start()
+    try:
+        follower.caught_up(stop)
+        yield knowledge
+        eventually(lambda: health.condition.state == "ready")
+    finally:
+        stop.set()
+        thread.join(30)
+
+
+def put(log: OwnLog, person: Participant | None, key: str = "") -> None:
+    key = key or f"{person.tenant}/{person.id}" if person else key
+    value = person.model_dump_json().encode() if person else None
+    log.producer.send(DIRECTORY.name, key.encode(), value).get(15)
+
+
+def test_all_that_was_written_is_known_before_anybody_is_judged(log: OwnLog) -> None:
+    tenant = f"t{uuid4().hex}"
+    log.write(pair(tenant=tenant))
+    booking = {"session_id": "s-1", "starts_at": minute(0), "ends_at": minute(60)}
+    log.write(event("session.scheduled", booking, tenant=tenant), event("goal.set", {"goal_id": "g"}, tenant=tenant))
+    put(log, participant("ada", tenant=tenant))
+
+    with following(log) as knowledge:
+        assert [one.id for one in knowledge.roster.pairs(tenant, None, frozenset({"p-ada", "p-ben"}), NOON)] == [
+            "rel-1"
+        ]
+        assert knowledge.roster.participant(tenant, "slack", Person(id="UADA")) == "p-ada"
+        assert knowledge.bookings.booking(tenant, "rel-1", "s-1") is not None
+
+
+def test_what_is_written_later_becomes_known(log: OwnLog) -> None:
+    tenant = f"t{uuid4().hex}"
+    with following(log) as knowledge:
+        log.write(pair(tenant=tenant))
+        put(log, participant("ada", tenant=tenant))
+
+        eventually(lambda: knowledge.roster.relationship(tenant, "rel-1"))
+        eventually(lambda: knowledge.roster.known(tenant, "p-ada"))
+
+
+def test_who_is_erased_is_forgotten_now_and_after_every_start(log: OwnLog) -> None:
+    tenant = f"t{uuid4().hex}"
+    log.write(pair(tenant=tenant))
+    put(log, participant("ada", tenant=tenant))
+    with following(log) as knowledge:
+        assert knowledge.roster.known(tenant, "p-ada")
+        log.write(event("relationship.erased", {}, tenant=tenant, time=NOON))
+        put(log, None, f"{tenant}/p-ada")
+
+        eventually(lambda: knowledge.roster.is_erased(tenant, "rel-1"))
+        eventually(lambda: knowledge.roster.known(tenant, "p-ada") is None)
+
+    log.write(pair(tenant=tenant, time=minute(600)))
+    with following(log) as again:
+        assert again.roster.relationship(tenant, "rel-1") is None
+        assert again.roster.identify(tenant, "slack", Person(id="UADA")) == frozenset()
+
+
+def test_what_cannot_be_read_is_passed_over_and_a_person_in_it_forgotten(log: OwnLog) -> None:
+    tenant = f"t{uuid4().hex}"
+    log.write_everywhere(b'{"type":"mentoring.relationship.started.v1"}')
+    put(log, participant("ada", tenant=tenant))
+    log.producer.send(DIRECTORY.name, f"{tenant}/p-ada".encode(), b'{"id": 5}').get(15)
+    log.write(pair(tenant=tenant))
+
+    with following(log) as knowledge:
+        assert knowledge.roster.known(tenant, "p-ada") is None
+        assert knowledge.roster.relationship(tenant, "rel-1") is not None
+
+
+def test_what_tools_said_lately_can_be_taken_back_after_a_start(log: OwnLog) -> None:
+    tenant, source = f"t{uuid4().hex}", "urn:rapport:acme:slack:slack_acme"
+    log.write(event("message.sent", {"by": "mentor", "channel": "slack"}, tenant=tenant, source=source, id="k.1"))
+
+    with following(log) as knowledge:
+        assert [one.slot for one in knowledge.memory.find(tenant, source, "k")] == ["mentor"]

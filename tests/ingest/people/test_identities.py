@@ -1,0 +1,100 @@
+from schemas.directory import ToolIdentity
+from services.ingest.domain.people.identities import Conflict
+from services.ingest.domain.people.roster import Roster
+from services.ingest.domain.tools.said import Person
+from tests.ingest.people.building import pair, participant
+
+
+def roster(*people: object) -> Roster:
+    made = Roster()
+    for one in people:
+        made.learn(one)  # type: ignore[arg-type]
+    return made
+
+
+def test_an_address_is_found_without_regard_to_case_in_every_tool() -> None:
+    known = roster(participant("ada"))
+
+    assert known.participant("acme", "zoom", Person(address=" ADA@Example.COM ")) == "p-ada"
+    assert known.participant("acme", "slack", Person(id="ada@example.com")) == "p-ada"
+
+
+def test_an_id_of_a_tool_is_of_that_tool_only_and_exact() -> None:
+    known = roster(participant("ada"))
+
+    assert known.participant("acme", "slack", Person(id="UADA")) == "p-ada"
+    assert known.participant("acme", "zoom", Person(id="UADA")) is None
+    assert known.participant("acme", "slack", Person(id="uada")) is None
+
+
+def test_an_identity_may_be_an_address_of_one_tool() -> None:
+    known = roster(participant("ada", addresses=(), identities=(ToolIdentity(tool="zoom", id="A@example.org"),)))
+
+    assert known.participant("acme", "zoom", Person(address="a@example.org")) == "p-ada"
+    assert known.participant("acme", "slack", Person(address="a@example.org")) is None
+
+
+def test_nothing_known_of_a_person_is_a_stranger() -> None:
+    assert roster(participant("ada")).identify("acme", "zoom", Person()) == frozenset()
+
+
+def test_an_identity_of_two_is_nobodys_and_is_told() -> None:
+    known = roster(participant("ada"))
+
+    conflicts = known.learn(participant("ben", addresses=("ADA@example.com",)))
+
+    assert conflicts == (Conflict("acme", "address", ("p-ada", "p-ben")),)
+    assert known.participant("acme", "zoom", Person(address="ada@example.com")) is None
+    assert known.identify("acme", "zoom", Person(address="ada@example.com")) == {"p-ada", "p-ben"}
+
+
+def test_a_shared_address_does_not_hide_who_is_known_by_their_id() -> None:
+    known = roster(
+        participant("ada", addresses=("team@example.com",)), participant("ben", addresses=("team@example.com",))
+    )
+
+    assert known.participant("acme", "slack", Person(id="UADA", address="team@example.com")) == "p-ada"
+
+
+def test_an_id_and_an_address_of_different_people_are_nobody() -> None:
+    known = roster(participant("ada"), participant("ben"))
+
+    assert known.participant("acme", "slack", Person(id="UADA", address="ben@example.com")) is None
+
+
+def test_who_has_left_gives_their_address_free() -> None:
+    known = roster(participant("ada", status="exited"))
+    assert known.participant("acme", "zoom", Person(address="ada@example.com")) == "p-ada"
+
+    conflicts = known.learn(participant("new", addresses=("ada@example.com",)))
+
+    assert conflicts == ()
+    assert known.participant("acme", "zoom", Person(address="ada@example.com")) == "p-new"
+
+
+def test_a_new_record_replaces_what_was_known() -> None:
+    known = roster(participant("ada"), participant("ada", addresses=("new@example.com",), identities=()))
+
+    assert known.participant("acme", "zoom", Person(address="ada@example.com")) is None
+    assert known.participant("acme", "slack", Person(id="UADA")) is None
+    assert known.participant("acme", "zoom", Person(address="new@example.com")) == "p-ada"
+
+
+def test_a_tombstone_forgets_all_identities_and_frees_them() -> None:
+    known = roster(participant("ada"), participant("ben", addresses=("ada@example.com",)))
+
+    known.forget("acme", "p-ada")
+    known.forget("acme", "p-ada")
+    known.forget("acme", "p-nobody")
+
+    assert known.participant("acme", "zoom", Person(address="ada@example.com")) == "p-ben"
+    assert known.known("acme", "p-ada") is None
+
+
+def test_somebody_in_a_relationship_is_known_by_their_own_id_without_a_directory() -> None:
+    known = roster()
+    known.hear(pair())
+
+    assert known.participant("acme", "mapping", Person(participant="p-ada")) == "p-ada"
+    assert known.participant("acme", "mapping", Person(participant="p-cat")) is None
+    assert known.participant("beta", "mapping", Person(participant="p-ada")) is None

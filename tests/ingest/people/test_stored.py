@@ -1,0 +1,54 @@
+"""What a tool said long ago, asked of the real engine."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from uuid import uuid4
+
+import pytest
+
+from deploy.local.clickhouse import LocalClickHouse
+from schemas.events import OfRelationship, to_json
+from services.ingest.domain.tools.derived import event_id, statement_id
+from services.ingest.domain.tools.spoken import Spoken
+from services.ingest.flow.people.stored import StoredStatements
+from services.runtime.clickhouse import ClickHouse
+from services.runtime.settings import Settings
+from services.warehouse.domain.events import COLUMNS, TABLE, event_row
+from services.warehouse.domain.migration import Topology
+from services.warehouse.domain.record import Place, Row
+from services.warehouse.flow.migrator import migrate
+from tests.ingest.people.building import NOON, event
+
+SLACK = "urn:rapport:acme:slack:slack_acme"
+
+
+@pytest.fixture(scope="module")
+def clickhouse(local_clickhouse: LocalClickHouse) -> Iterator[ClickHouse]:
+    with closing(ClickHouse(Settings(clickhouse=local_clickhouse.url))) as client:
+        migrate(client, Topology(), lambda _: None)
+        yield client
+
+
+def store(clickhouse: ClickHouse, *events: OfRelationship) -> None:
+    rows = [event_row(to_json(one), Place(0, offset, 0)) for offset, one in enumerate(events)]
+    clickhouse.insert(TABLE, COLUMNS, [row.values for row in rows if isinstance(row, Row)], {})
+
+
+def test_what_was_said_is_found_by_its_statement_with_its_slot(clickhouse: ClickHouse) -> None:
+    tenant = f"t{uuid4().hex}"
+    said = {"source": SLACK, "tenant": tenant, "time": NOON}
+    ours = event("message.sent", {"by": "mentee", "channel": "slack"}, id=event_id("m1", "rel-1"), **said)
+    other = event("message.sent", {"by": "mentee", "channel": "slack"}, id=event_id("m2", "rel-1"), **said)
+    store(clickhouse, ours, other, ours)
+    stored = StoredStatements(clickhouse)
+
+    found = stored.find(tenant, SLACK, statement_id("m1"))
+
+    assert found == (Spoken("rel-1", "leaders", ours.id, ours.type, NOON, "mentee"),)
+    assert stored.find(tenant, "urn:rapport:acme:slack:other", statement_id("m1")) == ()
+    assert stored.find("beta", SLACK, statement_id("m1")) == ()
+
+
+def test_a_warehouse_that_is_away_tells_nothing() -> None:
+    with closing(ClickHouse(Settings(clickhouse="http://127.0.0.1:1"))) as away:
+        assert StoredStatements(away).find("acme", SLACK, statement_id("m1")) == ()

@@ -1,0 +1,74 @@
+"""Whatever a calendar sends is taken, proven or not, and translated; nothing raises."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.ingest.domain.verdict import Rejected
+from services.ingest.sources.google_calendar.tool import TOOL as GOOGLE
+from services.ingest.sources.microsoft_graph.tool import TOOL as GRAPH
+from services.ingest.sources.proof import Received
+from services.ingest.sources.tool import Tool
+from tests.ingest.sources import test_google_calendar_events as google
+from tests.ingest.sources import test_google_calendar_pushes as pushes
+from tests.ingest.sources import test_microsoft_graph_events as events
+from tests.ingest.sources import test_microsoft_graph_notifications as notifications
+from tests.ingest.sources import test_microsoft_graph_reports as reports
+from tests.ingest.sources.mutation import mutated, translated
+
+NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
+GOOGLE_SAMPLES = (
+    google.event(),
+    google.event(status="cancelled"),
+    google.event(start={"date": "2026-03-05"}, end={"date": "2026-03-06"}),
+    {"items": [google.event(), google.event(id="b")], "nextSyncToken": "s"},
+    {"x-goog-resource-state": "exists", "x-goog-resource-uri": pushes.URI},
+)
+GRAPH_SAMPLES = (
+    events.event(),
+    events.event(isCancelled=True),
+    {"id": "a", "@removed": {"reason": "deleted"}, "lastModifiedDateTime": "2026-03-01T08:00:00Z"},
+    {"value": [events.event(id="m", type="seriesMaster"), {"id": "o", "type": "occurrence", "seriesMasterId": "m"}]},
+    {"value": [notifications.notification(), notifications.lifecycle("missed")]},
+    notifications.notification(),
+    reports.report(reports.record((1, 10), (20, 30)), reports.record((None, 5))),
+)
+
+
+def _is_dealt_with(tool: Tool, value: object) -> None:
+    translated(tool, value, tool.settings())
+    body = json.dumps(value).encode()
+    received = Received({}, body)
+    tool.prove(received, "secret", NOW)
+    taken = tool.take(received, tool.settings(), NOW)
+    if isinstance(taken, Rejected):
+        return
+    for payload in taken.payloads:
+        parsed = tool.parse(payload, taken.media_type)
+        if not isinstance(parsed, Rejected):
+            assert translated(tool, parsed.value, tool.settings())
+            assert tool.take(Received({}, payload), tool.settings(), NOW) == type(taken)((payload,))
+
+
+@settings(max_examples=300, deadline=None)
+@given(mutated(GOOGLE_SAMPLES))
+def test_whatever_google_sends_gets_a_verdict(value: Any) -> None:  # noqa: ANN401
+    _is_dealt_with(GOOGLE, value)
+
+
+@settings(max_examples=300, deadline=None)
+@given(mutated(GRAPH_SAMPLES))
+def test_whatever_microsoft_sends_gets_a_verdict(value: Any) -> None:  # noqa: ANN401
+    _is_dealt_with(GRAPH, value)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(), st.dictionaries(st.text(max_size=8), st.text(max_size=8)))
+def test_whatever_bytes_come_get_a_verdict(body: bytes, query: dict[str, str]) -> None:
+    for tool in (GOOGLE, GRAPH):
+        received = Received(query, body, query)
+        tool.prove(received, "secret", NOW)
+        tool.take(received, tool.settings(), NOW)

@@ -1,0 +1,444 @@
+"""HR directories: people as JSON and as CSV, row by row."""
+
+import json
+import time
+from base64 import b64encode
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from services.ingest.domain.strict_json import Parsed
+from services.ingest.domain.tools.said import Employed
+from services.ingest.domain.verdict import Ignored, Rejected
+from services.ingest.sources.hr.settings import HrSettings
+from services.ingest.sources.hr.tool import TOOL
+from services.ingest.sources.proof import Proven, Received, Refused
+from services.ingest.sources.taken import Taken
+from tests.ingest.sources.mutation import mutated, translated
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CSV = "text/csv"
+HEADER = "id,name,email,status,leave_from,leave_until,terminated_on"
+
+
+def configured(**settings: Any) -> HrSettings:  # noqa: ANN401
+    return HrSettings.model_validate(settings)
+
+
+def taken(body: bytes | str, media_type: str = CSV, **settings: Any) -> Taken | Rejected:  # noqa: ANN401
+    content = body.encode() if isinstance(body, str) else body
+    return TOOL.take(Received({"content-type": media_type}, content), configured(**settings), NOW)
+
+
+def results(body: bytes | str, media_type: str = CSV, **settings: Any) -> list[Any]:  # noqa: ANN401
+    """What becomes of each record."""
+    found = taken(body, media_type, **settings)
+    assert isinstance(found, Taken), found
+    parsed = [TOOL.parse(payload, found.media_type) for payload in found.payloads]
+    assert all(isinstance(one, Parsed) for one in parsed)
+    return [TOOL.translate(one.value, configured(**settings)) for one in parsed if isinstance(one, Parsed)]
+
+
+def people(body: bytes | str, media_type: str = CSV, **settings: Any) -> list[Employed]:  # noqa: ANN401
+    found = results(body, media_type, **settings)
+    assert all(isinstance(one, tuple) for one in found), found
+    return [person for one in found for person in one]
+
+
+def person(row: str, header: str = HEADER, **settings: Any) -> Employed:  # noqa: ANN401
+    (found,) = people(f"{header}\n{row}\n", **settings)
+    return found
+
+
+def faults(row: str, header: str = HEADER, **settings: Any) -> list[tuple[str, str]]:  # noqa: ANN401
+    (found,) = results(f"{header}\n{row}\n", **settings)
+    assert isinstance(found, Rejected), found
+    return [(error.path, error.reason) for error in found.errors]
+
+
+def refusal(body: bytes | str, media_type: str = CSV, **settings: Any) -> str:  # noqa: ANN401
+    found = taken(body, media_type, **settings)
+    assert isinstance(found, Rejected), found
+    return f"{found.errors[0].path} {found.errors[0].reason}".strip()
+
+
+def employee(**changes: object) -> dict[str, Any]:
+    return {"id": "p-ada", "name": "A B", "email": "ada@example.com", "status": "active"} | changes
+
+
+def test_a_feed_proves_itself_by_a_token_or_a_password() -> None:
+    basic = b64encode(b"hr:s3cret").decode()
+
+    assert TOOL.prove(Received({"authorization": "Bearer s3cret"}, b""), "s3cret", NOW) == Proven()
+    assert TOOL.prove(Received({"authorization": f"Basic {basic}"}, b""), "hr:s3cret", NOW) == Proven()
+    for header in ("", "Bearer x", "Basic x", f"Basic {b64encode(b'hr:x').decode()}", "Digest s3cret"):
+        assert isinstance(TOOL.prove(Received({"authorization": header}, b""), "hr:s3cret", NOW), Refused)
+
+
+def test_a_row_is_a_person() -> None:
+    found = person("p-ada,A B,ada@example.com,active,,,")
+
+    assert (found.participant, found.name, found.status) == ("p-ada", "A B", "active")
+    assert (found.addresses, found.time_zone, found.consent) == (("ada@example.com",), "UTC", False)
+    assert (found.time, found.left_on, found.back_on) == (NOW, None, None)
+
+
+def test_leave_begins_and_ends_on_its_days() -> None:
+    found = person("p-ada,A B,,On Leave,2026-03-10,2026-03-20,")
+
+    assert (found.status, found.left_on, found.back_on) == ("leave", date(2026, 3, 10), date(2026, 3, 21))
+    assert person("p-ada,A B,,leave,2026-03-10,,").back_on is None
+    back = person("p-ada,A B,leave,2026-03-10,2026-03-21", "id,name,status,leave_from,return_date")
+    assert back.back_on == date(2026, 3, 21)
+
+
+def test_a_termination_takes_effect_on_its_day() -> None:
+    assert person("p-ada,A B,,Terminated,,,2026-04-30").left_on == date(2026, 4, 30)
+    assert person("p-ada,A B,,terminated,,,").left_on is None
+
+
+def test_somebody_rehired_is_back_whatever_the_old_termination_says() -> None:
+    found = person("p-ada,A B,active,2025-01-31,2026-02-01", "id,name,status,termination_date,rehire_date")
+
+    assert (found.status, found.left_on, found.back_on) == ("active", None, date(2026, 2, 1))
+
+
+def test_days_that_stand_for_no_day_are_none() -> None:
+    assert person("p-ada,A B,,leave,2026-03-10,9999-12-31,").back_on is None
+    assert person("p-ada,A B,,terminated,,,1900-01-01").left_on is None
+
+
+@pytest.mark.parametrize(
+    ("written", "status"),
+    [
+        ("Active", "active"),
+        (" ACTIVE ", "active"),
+        ("A", "active"),
+        ("on_leave", "leave"),
+        ("Leave of Absence", "leave"),
+        ("LOA", "leave"),
+        ("Terminated", "exited"),
+        ("resigned", "exited"),
+        ("karenziert", "leave"),
+        ("Im Dienst", "active"),
+    ],
+)
+def test_statuses_have_synonyms_and_settings_add_more(written: str, status: str) -> None:
+    found = person(f"p-ada,A B,,{written},,,", statuses={"Karenziert": "leave", "im dienst": "active"})
+
+    assert found.status == status
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_table_may_be_written_as_systems_write_them(delimiter: str, ending: str, mark: str) -> None:
+    rows = (HEADER.split(","), ["p-ada", '"B, ""A"" é; x"', "ada@example.com", "active", "", "", ""])
+    body = mark + ending.join(delimiter.join(row) for row in rows) + ending
+
+    (found,) = people(body)
+
+    assert (found.participant, found.name) == ("p-ada", 'B, "A" é; x')
+
+
+def test_names_of_columns_are_compared_without_case_and_punctuation() -> None:
+    found = person(
+        "p-ada;Ada;B;ada@example.com;Active;Europe/Vienna;yes",
+        "Employee ID;First Name;LastName;E-Mail;Employment Status;Time-Zone;Consent",
+    )
+
+    assert (found.participant, found.name, found.time_zone, found.consent) == ("p-ada", "Ada B", "Europe/Vienna", True)
+
+
+def test_settings_name_columns_identities_and_the_form_of_days() -> None:
+    found = person(
+        "4711,A B,Karenz,10.03.2026,U-ADA",
+        "Personalnummer,Name,Zustand,Karenz ab,Slack",
+        columns={"id": "Personalnummer", "status": ["Zustand"], "leave_from": "Karenz ab"},
+        statuses={"Karenz": "leave"},
+        identities={"slack": "Slack", "zoom": "Zoom"},
+        day_format="%d.%m.%Y",
+        time_zone="Europe/Vienna",
+        consent=True,
+    )
+
+    assert (found.participant, found.status, found.left_on) == ("4711", "leave", date(2026, 3, 10))
+    assert (found.identities, found.time_zone, found.consent) == ((("slack", "U-ADA"),), "Europe/Vienna", True)
+
+
+def test_several_addresses_are_told_apart() -> None:
+    assert person('p-ada,A B,"a@example.com; b@example.com",active,,,').addresses == ("a@example.com", "b@example.com")
+
+
+def test_a_cell_may_go_over_several_lines_and_lines_are_still_counted() -> None:
+    body = f'{HEADER}\np-ada,"A\nB",,active,,,\n\np-bob,B,,nonsense,,,\n'
+
+    first, second = results(body)
+
+    assert first[0].name == "A\nB"
+    assert second.errors[0].path == "line 5, column status"
+
+
+def test_a_fault_in_one_row_loses_no_other() -> None:
+    rows = [
+        "p-1,A,,active,,,",
+        'p-2,"A,,active,,,',
+        "p-3,A,,active,,,,,extra",
+        "p-4,A,,active",
+        "p-5,M\xfcller,,active,,,",
+        "p-6,A,,gone fishing,,,",
+        'p-7,"A"B,,active,,,',
+        "p-8,A,,active,,,",
+    ]
+    body = f"{HEADER}\n".encode() + "\n".join(rows).encode("latin-1")
+
+    found = results(body)
+
+    assert [isinstance(one, tuple) for one in found] == [True, False, False, False, False, False, False, True]
+    paths = [one.errors[0].path for one in found if isinstance(one, Rejected)]
+    assert paths == ["line 3", "line 4", "line 5", "line 6, column name", "line 7, column status", "line 8"]
+    words = [one.errors[0].reason for one in found if isinstance(one, Rejected)]
+    assert "has 9 cells, the header has 7" in words[1]
+    assert "has 4 cells, the header has 7" in words[2]
+    assert "not UTF-8: byte 0xfc at character 2" in words[3]
+
+
+def test_what_is_rejected_keeps_the_bytes_of_its_row_readable() -> None:
+    found = taken(f"{HEADER}\np-5,M".encode() + b"\xfcller,,active,,,\n")
+
+    assert isinstance(found, Taken)
+    assert r"M\\xfcller" in found.payloads[0].decode()
+
+
+@pytest.mark.parametrize(
+    ("row", "path", "words"),
+    [
+        (",A,,active,,,", "line 2, column id", "is required"),
+        ("a b,A,,active,,,", "line 2, column id", "must be an id"),
+        ("a@b,A,,active,,,", "line 2, column id", "must be an id"),
+        ("p-1,,,active,,,", "line 2, column name", "is required, or first_name"),
+        ("p-1,A,,,,,", "line 2, column status", "is required"),
+        ("p-1,A,not an address,active,,,", "line 2, column email", "must be addresses"),
+        ("p-1,A,,leave,10.3.2026,,", "line 2, column leave_from", "must be a day as in 2026-03-31"),
+        ("p-1,A,,leave,2026-02-30,,", "line 2, column leave_from", "must be a day"),
+        ("p-1,A,,leave,2026-03-10,2026-03-09,", "line 2, column leave_until", "lies before the leave begins"),
+        ("p-1,A,,terminated,,,soon", "line 2, column terminated_on", "must be a day"),
+        (f"p-1,{'A' * 201},,active,,,", "line 2, column name", "more than 200"),
+    ],
+)
+def test_a_fault_names_line_and_column(row: str, path: str, words: str) -> None:
+    ((found, reason),) = faults(row)
+
+    assert found == path
+    assert words in reason
+
+
+def test_all_faults_of_a_row_are_told() -> None:
+    found = faults("p 1,,x,active,,,")
+
+    assert [path for path, _ in found] == [f"line 2, column {column}" for column in ("id", "name", "email")]
+
+
+@pytest.mark.parametrize(
+    ("zone", "consent", "column"), [("Mars/Base", "yes", "time_zone"), ("UTC", "maybe", "consent")]
+)
+def test_zones_and_consent_are_checked(zone: str, consent: str, column: str) -> None:
+    ((path, _),) = faults(f"p-1,A,active,{zone},{consent}", "id,name,status,time_zone,consent")
+
+    assert path == f"line 2, column {column}"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("", "the file is empty"),
+        ("\n \n", "the file is empty"),
+        (f"{HEADER}\n".encode("utf-16"), "UTF-16"),
+        (f"{HEADER}\np-1,A\n".encode("utf-16-le"), "UTF-16"),
+        ("name,status\nA,active\n", "line 1 no column is the id"),
+        ("id,name\np-1,A\n", "line 1 no column is the status"),
+        ("id,name,status,id\np-1,A,active,x\n", "'id' is there twice"),
+        (b"id,n\xfc\np-1,A\n", "line 1 the header is not UTF-8"),
+        ('"id,name\n', "line 1 the header is no row of a CSV file"),
+    ],
+)
+def test_a_table_at_fault_as_a_whole_records_nothing(body: bytes | str, words: str) -> None:
+    assert words in refusal(body)
+
+
+def test_another_encoding_is_refused_by_name() -> None:
+    assert "UTF-8, not in iso-8859-1" in refusal(HEADER, "text/csv; charset=ISO-8859-1")
+    assert len(people(f"{HEADER}\np-1,A,,active,,,\n", 'text/csv; charset="UTF-8"; header=present')) == 1
+
+
+def test_a_header_alone_says_nothing() -> None:
+    assert results(f"{HEADER}\n") == [Ignored("empty")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        employee(),
+        [employee()],
+        {"employees": [employee()]},
+        {"schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"], "Resources": [employee()]},
+    ],
+)
+def test_json_is_one_person_or_a_list(body: object) -> None:
+    (found,) = people(json.dumps(body), "application/json")
+
+    assert found.participant == "p-ada"
+
+
+def test_a_person_of_scim_is_read() -> None:
+    scim = {
+        "id": "2819c223",
+        "externalId": "p-ada",
+        "name": {"formatted": "A B", "givenName": "A", "familyName": "B"},
+        "emails": [{"value": "ada@example.com", "primary": True}, {"value": "a@example.org"}],
+        "active": True,
+        "timezone": "Europe/Vienna",
+        "meta": {"lastModified": "2026-02-01T10:00:00Z"},
+    }
+
+    (found,) = people(json.dumps(scim), "application/json", columns={"id": "externalId"})
+
+    assert (found.participant, found.name, found.status) == ("p-ada", "A B", "active")
+    assert found.addresses == ("ada@example.com", "a@example.org")
+    assert found.time == NOW
+    (left,) = people(json.dumps(scim | {"active": False}), "application/json")
+    assert left.status == "exited"
+
+
+def test_a_fault_in_json_names_the_person_and_the_member() -> None:
+    body = json.dumps([employee(), employee(status=["x"]), 3, employee(id=4711)])
+
+    first, second, third, fourth = results(body, "application/json")
+
+    assert isinstance(first, tuple)
+    assert second.errors[0].path == "employee 2, column status"
+    assert isinstance(third, Rejected)
+    assert fourth[0].participant == "4711"
+
+
+def test_a_repeat_has_the_same_key_and_a_change_another() -> None:
+    one, same = person("p-ada,A B,,active,,,"), person("p-ada,A B,,active,,,")
+    other = person("p-ada,A B,,leave,2026-03-10,,")
+
+    assert one.key == same.key
+    assert one.key != other.key
+
+
+def test_what_was_taken_once_stays_as_it_is() -> None:
+    found = taken(f"{HEADER}\np-1,A,,active,,,\np-2,\xff,,x,,,,,\n")
+    assert isinstance(found, Taken)
+
+    for payload in found.payloads:
+        later = TOOL.take(Received({"content-type": found.media_type}, payload), configured(), datetime.now(UTC))
+        assert later == Taken((payload,))
+
+
+def test_a_status_that_may_mean_leave_or_exit_is_not_guessed() -> None:
+    assert faults("p-1,A,,inactive,,,")[0][0] == "line 2, column status"
+    assert person("p-1,A,,inactive,,,", statuses={"Inactive": "exited"}).status == "exited"
+
+
+def test_a_change_that_was_dated_by_the_system_alone_has_that_time() -> None:
+    result = TOOL.translate(employee(updated_at="2026-02-01T10:00:00Z"), configured())
+
+    assert isinstance(result, tuple)
+    assert result[0].time == datetime(2026, 2, 1, 10, tzinfo=UTC)
+
+
+def test_without_a_time_nothing_is_known_of_a_change() -> None:
+    found = TOOL.translate(employee(), configured())
+
+    assert isinstance(found, Rejected)
+    assert found.errors[0].path == "employee 1, column updated_at"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"columns": {"salary": "x"}}, "none of ours"),
+        ({"statuses": {"x": "gone"}}, "Input should be 'active'"),
+        ({"day_format": "%d"}, "form of days"),
+        ({"day_format": "%H:%M"}, "form of days"),
+        ({"time_zone": "Mars/Base"}, "no IANA time zone"),
+        ({"identities": {"Slack!": "x"}}, "match pattern"),
+    ],
+)
+def test_settings_are_checked_before_anything_comes(settings: Any, words: str) -> None:  # noqa: ANN401
+    with pytest.raises(ValidationError, match=words):
+        configured(**settings)
+
+
+def test_fifty_thousand_rows_are_taken_in_seconds() -> None:
+    row = "p-%d,A B,a%d@example.com,On Leave,2026-03-10,2026-03-20,\n"
+    body = f"{HEADER}\n" + "".join(row % (number, number) for number in range(50_000))
+
+    begun = time.perf_counter()
+    found = taken(body)
+
+    assert isinstance(found, Taken)
+    assert len(found.payloads) == 50_000
+    assert time.perf_counter() - begun < 60
+
+
+SAMPLES = (
+    employee(status="leave", leave_from="2026-03-10", leave_until="2026-03-20", consent=True, time_zone="UTC"),
+    {"employees": [employee(), employee(status="terminated", terminated_on="2026-04-01")]},
+    {"received_at": "2026-03-01T12:00:00Z", "line": 3, "employee": employee(updated_at="2026-02-01T10:00:00Z")},
+    {"received_at": "2026-03-01T12:00:00Z", "line": 3, "employee": {}, "fault": {"column": "a", "words": "b"}},
+)
+
+
+@hypothesis_settings(max_examples=400, deadline=None)
+@given(mutated(SAMPLES))
+def test_whatever_json_comes_gets_a_verdict(value: Any) -> None:  # noqa: ANN401
+    given = configured(identities={"slack": "id"})
+    translated(TOOL, value, given)
+    found = taken(json.dumps(value), "application/json")
+    for payload in found.payloads if isinstance(found, Taken) else ():
+        parsed = TOOL.parse(payload, "application/json")
+        assert isinstance(parsed, Parsed)
+        assert translated(TOOL, parsed.value, given)
+
+
+pieces = st.sampled_from(
+    [
+        HEADER,
+        "id;name;status",
+        "\n",
+        "\r\n",
+        "\r",
+        ",",
+        ";",
+        "\t",
+        '"',
+        '""',
+        "p-1",
+        "A",
+        "active",
+        "\ufeff",
+        "\0",
+        "é",
+        " ",
+    ]
+)
+
+
+@hypothesis_settings(max_examples=400, deadline=None)
+@given(st.binary(max_size=200) | st.lists(pieces).map(lambda parts: "".join(parts).encode()), st.booleans())
+def test_whatever_text_comes_gets_a_verdict(body: bytes, has_header: bool) -> None:  # noqa: FBT001
+    content = f"{HEADER}\n".encode() + body if has_header else body
+    found = taken(content)
+    for payload in found.payloads if isinstance(found, Taken) else ():
+        parsed = TOOL.parse(payload, "application/json")
+        assert isinstance(parsed, Parsed)
+        assert translated(TOOL, parsed.value, configured())

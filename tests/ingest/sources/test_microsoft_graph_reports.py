@@ -1,0 +1,182 @@
+"""Attendance reports of Teams, and what they say."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.ingest.domain.tools.said import Ended, Joined, Left, Meeting, Native, Person, Said, Translation
+from services.ingest.domain.verdict import Ignored, Rejected
+from services.ingest.sources.microsoft_graph.settings import MicrosoftGraphSettings
+from services.ingest.sources.microsoft_graph.stays import Stay, stays
+from services.ingest.sources.microsoft_graph.tool import TOOL
+
+NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
+ADA = Person(id="dc17674c-81d9-4adb-bfb2-8f6a442e4623", address="p-ada@example.com")
+
+
+def at(minute: float) -> datetime:
+    return NOON + timedelta(minutes=minute)
+
+
+def text(minute: float | None) -> str | None:
+    """With seven decimals, as Graph writes it."""
+    return None if minute is None else at(minute).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+
+
+def record(*intervals: tuple[float | None, float | None], **changes: object) -> dict[str, Any]:
+    return {
+        "id": "dc17674c-81d9-4adb-bfb2-8f6a442e4623",
+        "emailAddress": "p-ada@example.com",
+        "totalAttendanceInSeconds": 1152,
+        "role": "Presenter",
+        "identity": {"id": "dc17674c-81d9-4adb-bfb2-8f6a442e4623", "displayName": "Somebody", "tenantId": None},
+        "attendanceIntervals": [
+            {"joinDateTime": text(joined), "leaveDateTime": text(left), "durationInSeconds": 0}
+            for joined, left in intervals
+        ],
+    } | changes
+
+
+def report(*records: dict[str, Any], **changes: object) -> dict[str, Any]:
+    return {
+        "@odata.context": "https://graph.microsoft.com/v1.0/$metadata#users('u')/onlineMeetings('m')/attendanceReports",
+        "id": "c9b6db1c-d5eb-427d-a5c0-20088d9b22d7",
+        "totalParticipantCount": len(records),
+        "meetingStartDateTime": text(0),
+        "meetingEndDateTime": text(60),
+        "attendanceRecords": list(records),
+    } | changes
+
+
+def translated(value: object) -> Translation:
+    return TOOL.translate(value, MicrosoftGraphSettings())
+
+
+def said(value: object) -> tuple[Said, ...]:
+    found = translated(value)
+    assert isinstance(found, tuple), found
+    return found
+
+
+def course(value: object) -> list[tuple[str, int, str]]:
+    """What happened: kind, minute, and who."""
+    return [
+        (
+            type(one).__name__,
+            round((one.time - NOON) / timedelta(minutes=1)),
+            one.person.address or one.person.id if isinstance(one, Joined | Left) else "",
+        )
+        for one in said(value)
+    ]
+
+
+def test_several_intervals_of_one_person_are_several_ways_in_and_out() -> None:
+    joined, left, again, *_, ended = said(report(record((1, 10), (20, 59))))
+
+    assert joined == Joined(
+        key="c9b6db1c-d5eb-427d-a5c0-20088d9b22d7/dc17674c-81d9-4adb-bfb2-8f6a442e4623/joined/2026-03-05T12:01:00.000000Z",
+        time=at(1),
+        native=Native("meetingAttendanceReport", "c9b6db1c-d5eb-427d-a5c0-20088d9b22d7"),
+        meeting=Meeting("c9b6db1c-d5eb-427d-a5c0-20088d9b22d7"),
+        person=ADA,
+    )
+    assert (type(left), left.time, type(again), again.time) == (Left, at(10), Joined, at(20))
+    assert (type(ended), ended.time) == (Ended, at(60))
+    assert len({one.key for one in said(report(record((1, 10), (20, 59))))}) == 5
+
+
+def test_what_everybody_did_comes_in_the_order_in_which_it_happened() -> None:
+    ben = record((5, 30), (30, 50), emailAddress="p-ben@example.com", identity=None, role="Organizer")
+
+    assert course(report(record((1, 59)), ben)) == [
+        ("Joined", 1, "p-ada@example.com"),
+        ("Joined", 5, "p-ben@example.com"),
+        ("Left", 50, "p-ben@example.com"),
+        ("Left", 59, "p-ada@example.com"),
+        ("Ended", 60, ""),
+    ]
+
+
+def test_two_devices_are_one_person() -> None:
+    assert course(report(record((1, 30), (10, 50)), record((45, 55)))) == [
+        ("Joined", 1, "p-ada@example.com"),
+        ("Left", 55, "p-ada@example.com"),
+        ("Ended", 60, ""),
+    ]
+
+
+@pytest.mark.parametrize(("joined", "left", "stay"), [(None, 30, (0, 30)), (10, None, (10, 60)), (None, None, (0, 60))])
+def test_a_time_that_graph_lacks_is_that_of_the_meeting(
+    joined: float | None, left: float | None, stay: tuple[int, int]
+) -> None:
+    times = [minute for _, minute, _ in course(report(record((joined, left))))]
+
+    assert times == [*stay, 60]
+
+
+def test_without_any_time_nobody_was_there() -> None:
+    unknown = report(record((None, None)), meetingStartDateTime=None, meetingEndDateTime=None)
+
+    assert translated(unknown) == Ignored("nobody_was_there")
+
+
+def test_an_end_that_is_not_told_is_that_of_the_last_one_there() -> None:
+    assert course(report(record((1, 40)), meetingEndDateTime=None))[-1] == ("Ended", 40, "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "person"),
+    [
+        ({"emailAddress": None}, Person(id="dc17674c-81d9-4adb-bfb2-8f6a442e4623")),
+        ({"identity": None}, Person(address="p-ada@example.com")),
+        ({"identity": {"id": None}, "emailAddress": "p-ada@example.com"}, Person(address="p-ada@example.com")),
+    ],
+)
+def test_an_address_or_an_id_suffices(changes: dict[str, Any], person: Person) -> None:
+    first, *_ = said(report(record((1, 2), **changes)))
+
+    assert isinstance(first, Joined)
+    assert first.person == person
+
+
+def test_whoever_dialled_in_is_nobody_we_know() -> None:
+    assert course(report(record((1, 2), emailAddress="", identity={"id": None}))) == [("Ended", 60, "")]
+
+
+def test_a_report_of_an_empty_meeting_says_that_it_ended() -> None:
+    assert course(report()) == [("Ended", 60, "")]
+
+
+def test_a_report_without_its_records_is_rejected() -> None:
+    bare = report()
+    del bare["attendanceRecords"]
+
+    match translated(bare):
+        case Rejected("invalid", (problem,)):
+            assert problem.path == "attendanceRecords"
+        case other:
+            raise AssertionError(other)
+
+
+def test_who_leaves_before_joining_is_rejected_with_the_place() -> None:
+    match translated(report(record((1, 2), (30, 20)))):
+        case Rejected("invalid", (problem,)):
+            assert problem.path == "attendanceRecords.0.attendanceIntervals.1.leaveDateTime"
+        case other:
+            raise AssertionError(other)
+
+
+def test_every_report_of_a_meeting_is_a_meeting_of_its_own() -> None:
+    both = said({"value": [report(record((1, 2))), report(record((1, 2)), id="another")]})
+
+    assert {one.meeting.id for one in both if isinstance(one, Joined)} == {
+        "c9b6db1c-d5eb-427d-a5c0-20088d9b22d7",
+        "another",
+    }
+
+
+def test_stays_are_apart_and_last() -> None:
+    found = stays([Stay(at(5), at(5)), Stay(at(1), at(3)), Stay(at(2), at(4)), Stay(at(9), at(9)), Stay(at(4), at(5))])
+
+    assert found == [Stay(at(1), at(5))]

@@ -1,0 +1,401 @@
+"""xAPI 1.0.3: what statements of learning systems say."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from pydantic import ValidationError
+
+from services.ingest.domain.tools.said import Native, Person, Told, Voided
+from services.ingest.domain.verdict import Ignored, Rejected
+from services.ingest.sources.xapi.settings import XapiSettings
+from services.ingest.sources.xapi.tool import TOOL
+from tests.ingest.sources.mutation import mutated, translated
+
+ID = "6690e6c9-3ef0-4ed3-8b37-7f3964730bee"
+OTHER_ID = "9d2b0d1a-6a4b-4a53-9b0c-0c2ea8a1b111"
+ADL = "http://adlnet.gov/expapi/verbs/"
+AT = datetime(2026, 3, 1, 10, tzinfo=UTC)
+ADA = {"objectType": "Agent", "name": "A", "mbox": "mailto:ada@example.com"}
+BOB = {"account": {"homePage": "https://lms.example.com", "name": "p-bob"}}
+SESSION = {
+    "id": "https://lms.example.com/activities/mentoring",
+    "objectType": "Activity",
+    "definition": {"name": {"en-US": "Mentoring"}, "type": "http://adlnet.gov/expapi/activities/meeting"},
+}
+PAIR = {"objectType": "Group", "name": "The pair", "member": [ADA, BOB]}
+
+
+def statement(verb: str = "attended", **changes: object) -> dict[str, Any]:
+    return {
+        "id": ID,
+        "actor": ADA,
+        "verb": {"id": verb if ":" in verb else f"{ADL}{verb}", "display": {"en-US": verb}},
+        "object": SESSION,
+        "timestamp": "2026-03-01T10:00:00Z",
+        "stored": "2026-03-01T10:05:00Z",
+        "authority": {"account": {"homePage": "https://lms.example.com", "name": "system"}},
+        "version": "1.0.3",
+    } | changes
+
+
+def configured(**settings: Any) -> XapiSettings:  # noqa: ANN401
+    return XapiSettings.model_validate(settings)
+
+
+def said(value: object, **settings: Any) -> Told:  # noqa: ANN401
+    result = TOOL.translate(value, configured(**settings))
+    assert isinstance(result, tuple), result
+    (told,) = result
+    assert isinstance(told, Told)
+    return told
+
+
+def fault(value: object, **settings: Any) -> tuple[str, str]:  # noqa: ANN401
+    result = TOOL.translate(value, configured(**settings))
+    assert isinstance(result, Rejected), result
+    return result.errors[0].path, result.errors[0].reason
+
+
+def test_a_group_that_attended_held_a_session_together() -> None:
+    told = said(statement(actor=PAIR, result={"duration": "PT45M"}))
+
+    assert told.type == "mentoring.session.held.v1"
+    assert (told.by, told.people) == (
+        None,
+        (Person(address="ada@example.com"), Person(id="https://lms.example.com#p-bob")),
+    )
+    assert told.data["started_at"] == "2026-03-01T09:15:00.000000Z"
+    assert told.data["minutes"] == 45
+    assert (told.key, told.time, told.native) == (ID, AT, Native(f"{ADL}attended", ID))
+
+
+def test_an_identified_group_is_its_members_and_not_itself() -> None:
+    named = PAIR | {"mbox": "mailto:group@example.com"}
+
+    assert Person(address="group@example.com") not in said(statement(actor=named)).people
+    assert len(said(statement(actor=named)).people) == 2
+
+
+@pytest.mark.parametrize(
+    "actor",
+    [{"objectType": "Group", "mbox": "mailto:group@example.com"}, {"objectType": "Group", "member": []}],
+)
+def test_a_group_that_names_no_members_is_nobody(actor: Any) -> None:  # noqa: ANN401
+    assert TOOL.translate(statement(actor=actor), configured()) == Ignored("group_without_members")
+
+
+@pytest.mark.parametrize(
+    ("identity", "person"),
+    [
+        ({"mbox": "mailto:ada@example.com"}, Person(address="ada@example.com")),
+        ({"mbox": "mailto:ada%2Bx@example.com?subject=x"}, Person(address="ada+x@example.com")),
+        ({"mbox": "ada@example.com"}, Person(address="ada@example.com")),
+        ({"mbox_sha1sum": "A" * 40}, Person(id="a" * 40)),
+        ({"openid": "https://id.example.com/ada"}, Person(id="https://id.example.com/ada")),
+        (
+            {"account": {"homePage": "https://lms.example.com", "name": "ada@example.com"}},
+            Person(id="https://lms.example.com#ada@example.com", address="ada@example.com"),
+        ),
+        ({"account": {"homePage": "https://people.example.com/", "name": "p-ada"}}, Person(participant="p-ada")),
+        ({"account": {"homePage": "https://lms.example.com", "name": 42}}, Person(id="https://lms.example.com#42")),
+    ],
+)
+def test_an_agent_is_known_by_each_of_the_four_identifiers(identity: Any, person: Person) -> None:  # noqa: ANN401
+    assert said(statement(actor=identity), directory_home="https://people.example.com").by == person
+
+
+def test_instructor_and_team_and_an_agent_as_object_take_part() -> None:
+    context = {"instructor": BOB, "team": {"objectType": "Group", "member": [{"mbox": "mailto:cy@example.com"}, ADA]}}
+
+    assert said(statement(context=context)).people == (
+        Person(id="https://lms.example.com#p-bob"),
+        Person(address="cy@example.com"),
+    )
+    mentored = statement("http://id.tincanapi.com/verb/mentored", object={"objectType": "Agent", **BOB})
+    assert said(mentored).people == (Person(id="https://lms.example.com#p-bob"),)
+    assert said(mentored).data["session_id"] != said(mentored | {"id": OTHER_ID}).data["session_id"]
+
+
+def test_both_sides_who_attended_one_activity_on_one_day_speak_of_one_session() -> None:
+    one, other = statement(), statement(id=OTHER_ID, actor=BOB)
+
+    assert said(one).data["session_id"] == said(other).data["session_id"]
+    next_day = statement(timestamp="2026-03-02T10:00:00Z")
+    assert said(next_day).data["session_id"] != said(one).data["session_id"]
+
+
+@pytest.mark.parametrize(
+    ("duration", "minutes"),
+    [
+        ("PT45M", 45),
+        ("PT1H30M", 90),
+        ("PT90M", 90),
+        ("PT1.5H", 90),
+        ("PT1,5H", 90),
+        ("PT5400S", 90),
+        ("PT0.5M", 0.5),
+        ("P0DT1H", 60),
+        ("P0Y0M0DT0H30M0.00S", 30),
+        ("P0W1DT0H", 1440),
+        ("P1D", 1440),
+    ],
+)
+def test_durations_are_iso_8601(duration: str, minutes: float) -> None:
+    assert said(statement(result={"duration": duration})).data["minutes"] == minutes
+
+
+@pytest.mark.parametrize("duration", ["P1Y", "P1M", "P1W", "P2D", "P99999D"])
+def test_a_duration_that_no_session_has_is_a_fault(duration: str) -> None:
+    path, reason = fault(statement(result={"duration": duration}))
+
+    assert path == "result.duration"
+    assert "at most 24 hours" in reason
+
+
+@pytest.mark.parametrize(
+    "duration", ["45 minutes", "-PT30M", "P", "PT", 45, "01:30:00", "PT1H30", "P" + "9" * 50 + "Y"]
+)
+def test_what_is_no_duration_is_a_fault(duration: object) -> None:
+    assert fault(statement(result={"duration": duration}))[0] == "result.duration"
+
+
+def test_a_session_without_a_duration_or_of_none_tells_no_minutes() -> None:
+    assert "minutes" not in said(statement()).data
+    assert "minutes" not in said(statement(result={"duration": "PT0S"})).data
+    begun = said(statement(result={"duration": "PT1H"}), timestamp="start")
+    assert begun.data["started_at"] == "2026-03-01T10:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("score", "settings", "data"),
+    [
+        ({"raw": 4, "min": 1, "max": 5}, {}, (4, 1, 5)),
+        ({"raw": 4, "min": 1, "max": 5, "scaled": 0.5}, {}, (4, 1, 5)),
+        ({"scaled": 0.8}, {}, (0.8, -1, 1)),
+        ({"scaled": 0.8, "raw": 80}, {}, (0.8, -1, 1)),
+        ({"scaled": 0.8}, {"scaled_from": 0}, (0.8, 0, 1)),
+        ({"raw": 80}, {"scale": {"min": 0, "max": 100}}, (80, 0, 100)),
+    ],
+)
+def test_a_score_is_feedback_on_its_scale(score: Any, settings: Any, data: tuple[float, float, float]) -> None:  # noqa: ANN401
+    for verb in ("scored", "http://id.tincanapi.com/verb/rated"):
+        told = said(statement(verb, result={"score": score}), **settings)
+        assert told.type == "mentoring.feedback.given.v1"
+        assert (told.data["rating"], told.data["scale_min"], told.data["scale_max"]) == data
+
+
+@pytest.mark.parametrize(
+    ("score", "path"),
+    [
+        (None, "result.score"),
+        ({"raw": 4}, "result.score"),
+        ({"raw": 6, "min": 1, "max": 5}, "result.score"),
+        ({"raw": 3, "min": 5, "max": 1}, "result.score"),
+        ({"raw": "4", "min": 1, "max": 5}, "result.score.raw"),
+        ({"scaled": 1.5}, "result.score.scaled"),
+        ({"scaled": -2}, "result.score.scaled"),
+        ({"raw": 4, "min": -1e300, "max": 5}, "result.score.min"),
+    ],
+)
+def test_a_score_without_a_scale_or_off_it_is_a_fault(score: object, path: str) -> None:
+    assert fault(statement("scored", result={"score": score}))[0] == path
+
+
+def test_progress_on_a_goal_is_a_percentage() -> None:
+    extension = {"https://w3id.org/xapi/cmi5/result/extensions/progress": 40}
+
+    told = said(statement("progressed", result={"extensions": extension}))
+
+    assert told.type == "mentoring.goal.progressed.v1"
+    assert told.data["percent"] == 40
+    assert "/" not in str(told.data["goal_id"])
+    assert said(statement("progressed", result={"score": {"raw": 3, "min": 1, "max": 5}})).data["percent"] == 50
+
+
+@pytest.mark.parametrize("progress", [101, -1, 10**400, True, "40", None])
+def test_progress_off_its_scale_is_a_fault(progress: object) -> None:
+    extension = {"https://w3id.org/xapi/cmi5/result/extensions/progress": progress}
+
+    assert fault(statement("progressed", result={"extensions": extension}))[0].startswith("result.extensions")
+
+
+def test_a_training_that_was_not_completed_prepares_nobody() -> None:
+    told = said(statement("completed", result={"completion": True}))
+
+    assert (told.type, told.data) == ("mentoring.preparation.completed.v1", {"kind": "training"})
+    assert TOOL.translate(statement("completed", result={"completion": False}), configured()) == Ignored(
+        "not_completed"
+    )
+
+
+def test_what_a_group_did_one_by_one_is_said_for_each_member_under_one_key() -> None:
+    result = TOOL.translate(statement("completed", actor=PAIR), configured())
+
+    assert isinstance(result, tuple)
+    told = [one for one in result if isinstance(one, Told)]
+    assert [one.by for one in told] == [Person(address="ada@example.com"), Person(id="https://lms.example.com#p-bob")]
+    assert {one.key for one in told} == {ID}
+    assert len({one.part for one in told}) == 2
+
+
+def test_a_comment_on_a_statement_answers_it() -> None:
+    told = said(statement("commented", object={"objectType": "StatementRef", "id": OTHER_ID.upper()}))
+
+    assert (told.type, told.data) == ("mentoring.message.sent.v1", {"channel": "xapi", "reply_to": OTHER_ID})
+
+
+def test_voiding_retracts_what_the_other_statement_said() -> None:
+    value = statement("voided", object={"objectType": "StatementRef", "id": OTHER_ID.upper()})
+
+    assert TOOL.translate(value, configured()) == (Voided(ID, AT, Native(f"{ADL}voided", ID), OTHER_ID),)
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ({"objectType": "Activity", "id": OTHER_ID}, "object.objectType"),
+        ({"objectType": "StatementRef", "id": "x"}, "object.id"),
+        ({"objectType": "StatementRef"}, "object.id"),
+    ],
+)
+def test_voiding_something_else_than_a_statement_is_a_fault(target: object, path: str) -> None:
+    assert fault(statement("voided", object=target))[0] == path
+
+
+def test_a_sub_statement_has_not_happened() -> None:
+    planned = {"objectType": "SubStatement", "actor": ADA, "verb": {"id": f"{ADL}attended"}, "object": SESSION}
+
+    assert TOOL.translate(statement("attended", object=planned), configured()) == Ignored("sub_statement")
+    assert TOOL.translate(statement("http://example.com/planned", object=planned), configured()) == Ignored(
+        "sub_statement"
+    )
+
+
+def test_verbs_without_a_meaning_say_nothing() -> None:
+    assert TOOL.translate(statement("experienced"), configured()) == Ignored("verb_of_no_interest")
+    assert TOOL.translate(statement(), configured(verbs={f"{ADL}attended": []})) == Ignored("verb_of_no_interest")
+
+
+def test_a_verb_without_a_meaning_may_be_said_in_any_shape() -> None:
+    value = statement("experienced", actor="somebody", timestamp=None, stored=None, result={"duration": "long"})
+
+    assert TOOL.translate(value, configured()) == Ignored("verb_of_no_interest")
+
+
+def test_a_verb_may_mean_another_thing_for_another_activity() -> None:
+    verbs = {
+        f"{ADL}completed": [
+            {"activity": SESSION["id"], "type": "mentoring.preparation.completed.v1", "data": {"kind": "briefing"}},
+            {"activity": "https://example.com/goal", "type": "mentoring.goal.achieved.v1"},
+        ]
+    }
+
+    assert said(statement("completed"), verbs=verbs).data == {"kind": "briefing"}
+    goal = {"id": "urn:goal", "definition": {"type": "https://example.com/goal"}}
+    assert said(statement("completed", object=goal), verbs=verbs).data == {"goal_id": "urn:goal"}
+    assert TOOL.translate(statement("completed", object={"id": "urn:x"}), configured(verbs=verbs)) == Ignored(
+        "verb_of_no_interest"
+    )
+
+
+def test_the_relationship_may_stand_in_an_extension() -> None:
+    context = {"extensions": {"https://example.com/pair": "rel-1"}}
+
+    assert said(statement(context=context), relationship="https://example.com/pair").relationship == "rel-1"
+    assert said(statement(), relationship="https://example.com/pair").relationship == ""
+    wrong = {"extensions": {"https://example.com/pair": ["rel-1"]}}
+    assert fault(statement(context=wrong), relationship="https://example.com/pair")[0].startswith("context.extensions")
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "shift"),
+    [
+        ("2026-03-01T10:00:00", 0),
+        ("2026-03-01T10:00:00+02:00", -2),
+        ("2026-03-01T10:00:00.1234567Z", 0),
+        ("2026-03-01T10:00:00+0200", -2),
+    ],
+)
+def test_a_time_without_a_zone_is_utc(timestamp: str, shift: int) -> None:
+    assert said(statement(timestamp=timestamp)).time.replace(microsecond=0) == AT + timedelta(hours=shift)
+
+
+def test_without_a_timestamp_it_happened_when_it_was_stored() -> None:
+    assert said(statement(timestamp=None)).time == datetime(2026, 3, 1, 10, 5, tzinfo=UTC)
+    assert fault(statement(timestamp=None, stored=None))[0] == "timestamp"
+
+
+def test_a_statement_without_an_id_gets_one_that_follows_from_it() -> None:
+    value = statement()
+    del value["id"]
+
+    assert said(value).key == said({**value, "id": None}).key
+    assert said(value).key != said(value | {"actor": BOB}).key
+    assert len(said(value).key) == 36
+
+
+def test_an_id_is_the_same_in_either_case() -> None:
+    assert said(statement(id=ID.upper())).key == ID
+
+
+def test_an_array_says_all_of_it_and_names_the_one_at_fault() -> None:
+    result = TOOL.translate([statement(), statement("experienced", id=OTHER_ID)], configured())
+
+    assert isinstance(result, tuple)
+    assert len(result) == 1
+    assert TOOL.translate([], configured()) == Ignored("empty")
+    assert fault([statement(), statement(verb="attended", actor=None)])[0] == "1.actor"
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"actor": {"objectType": "Agent", "name": "A"}}, "actor"),
+        ({"actor": {"mbox": "mailto:nobody"}}, "actor.mbox"),
+        ({"actor": {"mbox_sha1sum": "abc"}}, "actor.mbox_sha1sum"),
+        ({"actor": {"account": {"name": "p-ada"}}}, "actor.account.homePage"),
+        ({"actor": {"objectType": "Group", "member": [ADA, {}]}}, "actor.member.1"),
+        ({"actor": {"objectType": "Group", "member": [ADA] * 101}}, "actor.member"),
+        ({"context": {"instructor": {}}}, "context.instructor"),
+        ({"verb": {}}, "verb.id"),
+        ({"object": []}, "object"),
+        ({"id": "not-a-uuid"}, "id"),
+        ({"timestamp": "2026-03-01"}, "timestamp"),
+        ({"timestamp": "9999-12-31T23:59:59Z"}, "timestamp"),
+    ],
+)
+def test_a_fault_names_its_path(changes: Any, path: str) -> None:  # noqa: ANN401
+    assert fault(statement() | changes)[0] == path
+
+
+@pytest.mark.parametrize(
+    ("meaning", "words"),
+    [
+        ({"type": "attended"}, "no type"),
+        ({"type": "mentoring.preparation.completed.v1"}, "data.kind is required"),
+        ({"type": "mentoring.skill.assessed.v1"}, "data.after is required"),
+        ({"type": "mentoring.session.held.v1", "data": {"mood": 1}}, "data.mood is not known"),
+    ],
+)
+def test_meanings_are_checked_before_anything_comes(meaning: Any, words: str) -> None:  # noqa: ANN401
+    with pytest.raises(ValidationError, match=words):
+        configured(verbs={f"{ADL}attended": [meaning]})
+
+
+SAMPLES = (
+    statement(actor=PAIR, result={"duration": "PT45M"}),
+    statement("scored", result={"score": {"raw": 4, "min": 1, "max": 5}}, context={"instructor": BOB, "team": PAIR}),
+    statement("voided", object={"objectType": "StatementRef", "id": OTHER_ID}),
+    statement("progressed", result={"extensions": {"https://w3id.org/xapi/cmi5/result/extensions/progress": 4}}),
+    statement("completed", context={"extensions": {"https://example.com/pair": "rel-1"}}),
+    [statement(), statement("completed", id=OTHER_ID, actor={"openid": "https://id.example.com/ada"})],
+)
+
+
+@hypothesis_settings(max_examples=400, deadline=None)
+@given(mutated(SAMPLES))
+def test_whatever_comes_gets_a_verdict(value: Any) -> None:  # noqa: ANN401
+    translated(TOOL, value, configured(relationship="https://example.com/pair", scaled_from=0))

@@ -1,0 +1,171 @@
+import copy
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from services.ingest.domain.tools.free_text import Cut, cut_text
+from services.ingest.domain.tools.said import Ended, Joined, Left, Meeting, Person
+from services.ingest.domain.verdict import Ignored
+from services.ingest.sources.proof import Received
+from services.ingest.sources.taken import Taken
+from services.ingest.sources.tool import ToolSettings
+from services.ingest.sources.zoom.tool import TOOL
+from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.zoom_payloads import (
+    SAMPLES,
+    TOLD_AT,
+    UUID,
+    created,
+    ended,
+    event,
+    joined,
+    left,
+    only,
+    paths,
+    run,
+    verdict,
+)
+
+
+def test_who_joins_is_known_by_account_and_address() -> None:
+    one = only(joined())
+
+    assert isinstance(one, Joined)
+    assert one.person == Person("rstuvwxyza789-cde", "ada@example.com")
+    assert one.meeting == Meeting("93200000000", UUID)
+    assert one.time == datetime(2026, 3, 2, 10, 1, tzinfo=UTC)
+    assert (one.native.type, one.native.id) == ("meeting.participant_joined", "93200000000")
+
+
+def test_the_id_of_a_meeting_is_the_same_as_number_and_as_text() -> None:
+    number, text = joined(), joined()
+    number["payload"]["object"]["id"] = 93200000000
+
+    assert only(number) == only(text)
+
+
+def test_a_run_is_known_by_its_uuid_where_the_id_is_missing() -> None:
+    value = joined()
+    del value["payload"]["object"]["id"]
+
+    assert only(value).meeting == Meeting("", UUID)
+    assert only(value).native.id == UUID
+
+
+def test_without_an_address_the_account_is_enough_and_the_other_way_round() -> None:
+    assert only(joined(email="")).person == Person("rstuvwxyza789-cde")
+    assert only(joined(email=None, participant_user_id="")).person == Person("iFxeBPYun6SAiWUzBcEkX")
+    assert only(joined(email="", participant_user_id="", id="")).person == Person("abcdefghij0-klmnopq23456")
+    assert only(joined(participant_user_id="", id="", registrant_id="")).person == Person("", "ada@example.com")
+
+
+def test_a_guest_who_is_nobody_is_ignored() -> None:
+    nobody = {"email": "", "id": "", "participant_user_id": None, "registrant_id": ""}
+
+    assert verdict(joined(**nobody)) == verdict(left(**nobody)) == Ignored("unidentified_guest")
+
+
+def test_who_comes_twice_says_so_twice_and_a_repeat_says_it_once() -> None:
+    again = only(joined(join_time="2026-03-02T10:09:00Z", user_id="16779264", participant_uuid="other"))
+
+    assert again.key != only(joined()).key
+    assert only(joined()) == only(copy.deepcopy(joined()))
+
+
+def test_who_leaves_left_when_zoom_says_so_or_when_it_told_so() -> None:
+    one = only(left())
+
+    assert isinstance(one, Left)
+    assert one.time == datetime(2026, 3, 2, 10, 31, tzinfo=UTC)
+    assert only(left(leave_time=None)).time == only(left(leave_time="")).time == TOLD_AT
+
+
+def test_what_has_no_time_at_all_is_rejected() -> None:
+    for timeless in (left(leave_time=""), joined(join_time=None), ended(end_time=None)):
+        del timeless["event_ts"]
+
+        assert paths(timeless) == ["event_ts"]
+
+
+def test_a_meeting_ends_once_per_run_and_each_end_is_told_apart() -> None:
+    first, second = only(ended()), only(ended(uuid="k==", end_time="2026-03-02T10:50:00Z"))
+
+    assert isinstance(first, Ended)
+    assert (first.meeting, second.meeting) == (Meeting("93200000000", UUID), Meeting("93200000000", "k=="))
+    assert first.time == datetime(2026, 3, 2, 10, 32, tzinfo=UTC)
+    assert first.key != second.key
+
+
+def test_the_scheduled_duration_is_not_how_long_it_took() -> None:
+    value = ended()
+    value["payload"]["object"] |= {"end_time": "", "duration": 600}
+
+    assert only(value).time == TOLD_AT
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("meeting.started", "meeting.participant_jbh_waiting", "meeting.participant_jbh_joined", "meeting.alert"),
+        *(
+            "meeting.participant_joined_waiting_room",
+            "meeting.participant_left_waiting_room",
+            "meeting.chat_message_sent",
+        ),
+        *("meeting.participant_joined_breakout_room", "recording.completed", "endpoint.url_validation", "new.event"),
+    ],
+)
+def test_other_events_are_ignored_whatever_they_hold(name: str) -> None:
+    assert verdict({"event": name, "payload": None}) == Ignored("event_not_used")
+
+
+def test_webinars_are_ignored() -> None:
+    assert verdict({**joined(), "event": "webinar.participant_joined"}) == Ignored("webinar")
+
+
+def test_attendance_at_no_meeting_is_rejected() -> None:
+    assert paths(ended(id=None, uuid="")) == ["payload.object"]
+    assert only(ended(uuid=None)).meeting == Meeting("93200000000")
+
+
+def test_what_is_missing_or_odd_is_named_by_its_path() -> None:
+    assert paths({}) == paths({"event": None}) == ["event"]
+    assert paths({"event": "meeting.ended"}) == ["payload"]
+    assert paths({"event": "meeting.ended", "payload": {"object": []}}) == ["payload.object"]
+    assert paths(joined(join_time="soon", email={})) == [
+        "payload.object.participant.email",
+        "payload.object.participant.join_time",
+    ]
+    assert paths(created(duration=-5, start_time="9999-12-31T23:59:59-14:00")) == [
+        "payload.object.start_time",
+        "payload.object.duration",
+    ]
+    assert paths(event("meeting.participant_left", run())) == ["payload.object.participant"]
+
+
+def test_a_request_is_recorded_as_it_came_and_answered_as_zoom_wants_it() -> None:
+    taken = TOOL.take(Received({}, b"{}"), ToolSettings(), TOLD_AT)
+
+    assert isinstance(taken, Taken)
+    assert taken.payloads == (b"{}",)
+    assert taken.answer
+    assert taken.answer.status == 200
+
+
+@pytest.mark.parametrize("value", SAMPLES)
+def test_what_is_cut_as_free_text_is_not_needed(value: dict[str, Any]) -> None:
+    cut = cut_text(json.dumps(value).encode(), TOOL.free_text)
+
+    assert isinstance(cut, Cut)
+    assert verdict(json.loads(cut.payload)) == verdict(value)
+    assert b"Somebody" not in cut.payload
+    assert b"pwd" not in cut.payload
+
+
+@settings(max_examples=300, deadline=None)
+@given(mutated(SAMPLES))
+def test_whatever_zoom_or_somebody_else_sends_gets_a_verdict(value: object) -> None:
+    assert translated(TOOL, value, ToolSettings())

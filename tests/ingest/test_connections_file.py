@@ -1,0 +1,159 @@
+"""The file of connections: what it makes, and every fault of it at once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from services.ingest.__main__ import main
+from services.ingest.sources.connections import ConnectionsError, listed, load_connections
+from services.ingest.sources.registry import TOOLS
+from services.ingest.sources.slack.settings import SlackSettings
+
+ENVIRON = {"ZOOM_SECRET": "a zoom secret", "OTHER_SECRET": "another secret"}
+
+
+def connection(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
+    entry = {"id": "zoom_europe", "tool": "zoom", "tenant": "acme", "secret_env": "ZOOM_SECRET"} | changes
+    return {name: value for name, value in entry.items() if value is not None}
+
+
+def file_of(folder: Path, *connections: object) -> Path:
+    file = folder / "connections.yaml"
+    file.write_text(yaml.safe_dump({"connections": list(connections)}))
+    return file
+
+
+def faults(file: Path) -> list[str]:
+    with pytest.raises(ConnectionsError) as refused:
+        load_connections(file, ENVIRON)
+    return [line.removeprefix(f"{file}: ") for line in str(refused.value).splitlines()]
+
+
+def test_a_connection_speaks_for_its_tenant_and_programme(tmp_path: Path) -> None:
+    found = load_connections(file_of(tmp_path, connection(program="leaders")), ENVIRON)
+
+    one = found["zoom_europe"]
+    assert (one.speaker.tenant, one.speaker.program, one.tool) == ("acme", "leaders", TOOLS["zoom"])
+    assert one.speaker.source == "urn:rapport:acme:zoom:zoom_europe"
+    assert (one.secret, one.api_token, one.api_token_file) == ("a zoom secret", "", None)
+
+
+def test_secrets_and_tokens_may_lie_in_files_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("a secret in a file\n")
+    (tmp_path / "token").write_text("a token in a file\n")
+    given = connection(tool="google_calendar", secret_env=None, secret_file="secret", api_token_file="token")
+
+    one = load_connections(file_of(tmp_path, given), ENVIRON)["zoom_europe"]
+
+    assert (one.secret, one.api_token) == ("a secret in a file", "a token in a file")
+    assert one.api_token_file == tmp_path / "token"
+
+
+def test_settings_are_those_of_the_tool(tmp_path: Path) -> None:
+    given = connection(tool="slack", settings={"channels": {"C1": {"relationship": "rel-1"}}})
+
+    settings = load_connections(file_of(tmp_path, given), ENVIRON)["zoom_europe"].settings
+
+    assert isinstance(settings, SlackSettings)
+    assert settings.channels["C1"].relationship == "rel-1"
+
+
+FAULTY: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown tool": (connection(tool="tea"), "connections.0.tool: there is no tool 'tea'; there are"),
+    "an unknown name": (connection(tenent="acme"), "connections.0.tenent: is not known here"),
+    "no tenant": (connection(tenant=None), "connections.0.tenant: is required"),
+    "an id that is no part of a URL": (connection(id="Zoom/Europe"), "connections.0.id: "),
+    "no secret": (connection(secret_env=None), "connections.0.secret: name either a variable"),
+    "two secrets": (connection(secret_file="x"), "connections.0.secret: name either a variable"),
+    "a secret that is not set": (
+        connection(secret_env="NOBODY"),
+        "connections.0.secret: the environment has no NOBODY",
+    ),
+    "a missing file": (
+        connection(secret_env=None, secret_file="gone"),
+        "connections.0.secret: gone cannot be read: No such file",
+    ),
+    "settings of another tool": (
+        connection(settings={"channels": {}}),
+        "connections.0.settings.channels: is not known here",
+    ),
+    "faulty settings": (
+        connection(tool="slack", settings={"channels": {"C1": {}}}),
+        "connections.0.settings.channels.C1: needs either relationship or people",
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "words"), FAULTY.values(), ids=FAULTY.keys())
+def test_a_fault_names_its_place_and_its_reason(tmp_path: Path, given: dict[str, Any], words: str) -> None:
+    (fault,) = faults(file_of(tmp_path, given))
+
+    assert fault.startswith(words)
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    file = file_of(tmp_path, connection(tool="tea", secret_env="NOBODY"), connection(id="two", tenant="a/b"))
+
+    told = faults(file)
+
+    assert [fault.partition(":")[0] for fault in told] == [
+        "connections.0.tool",
+        "connections.0.secret",
+        "connections.1.tenant",
+    ]
+
+
+def test_two_connections_share_neither_their_id_nor_their_secret(tmp_path: Path) -> None:
+    same_id = connection(tool="slack", secret_env="OTHER_SECRET")
+    same_secret = connection(id="zoom_asia", tenant="globex")
+
+    told = faults(file_of(tmp_path, connection(), same_id, same_secret))
+
+    assert told == [
+        "connections.1.id: there is a connection 'zoom_europe' above",
+        "connections.2.secret: is that of connection 'zoom_europe': each needs a secret of its own",
+    ]
+
+
+def test_a_secret_that_can_be_guessed_is_refused_and_never_told(tmp_path: Path) -> None:
+    (tmp_path / "short").write_text("hush")
+
+    (told,) = faults(file_of(tmp_path, connection(secret_env=None, secret_file="short")))
+
+    assert told == "connections.0.secret: has less than 8 characters"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "connections: 7", "connections:\n- 7", "a: [", "{}\n---\n{}", "connections: []\nx: 1"]
+)
+def test_what_is_no_file_of_connections_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "connections.yaml"
+    file.write_text(text)
+
+    assert faults(file)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert "No such file" in faults(tmp_path / "gone.yaml")[0]
+
+
+def test_the_list_of_connections_holds_no_secret(tmp_path: Path) -> None:
+    found = load_connections(file_of(tmp_path, connection(api_token_env="OTHER_SECRET")), ENVIRON)
+
+    assert list(listed(found)) == ["zoom/zoom_europe: tenant acme, every programme, secret set, API token set"]
+
+
+def test_check_lists_the_connections_or_tells_what_is_wrong_with_them(tmp_path: Path) -> None:
+    file = file_of(tmp_path, connection())
+    environ = {"RAPPORT_INGEST_CONNECTIONS": str(file)}
+
+    right = CliRunner().invoke(main, ["serve", "--check"], env=environ | ENVIRON)
+    wrong = CliRunner().invoke(main, ["serve", "--check"], env=environ)
+
+    assert (right.exit_code, wrong.exit_code) == (0, 2)
+    assert "zoom/zoom_europe: tenant acme" in right.output
+    assert "a zoom secret" not in right.output
+    assert "connections.0.secret: the environment has no ZOOM_SECRET" in wrong.output

@@ -1,0 +1,182 @@
+"""Whatever a tool or somebody else sends, it ends as admitted, ignored with a reason or rejected with one: the whole
+way of a payload but for the broker."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import yaml
+
+from schemas.directory import Participant
+from schemas.events import MENTORING_EVENT, to_json
+from services.ingest.domain.admission import admit
+from services.ingest.domain.clock import Clock
+from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.domain.tools.resolution import Resolved, resolve
+from services.ingest.domain.tools.said import Pointer, Said
+from services.ingest.domain.tools.speaker import Speaker
+from services.ingest.domain.verdict import Admitted, Ignored, Rejected
+from services.ingest.flow.tools.raw_payloads import Payload, opened, part_of
+from services.ingest.sources.connection import Connection
+from services.ingest.sources.mapping.settings import MappingSettings
+from services.ingest.sources.registry import TOOLS
+from services.ingest.sources.tool import ToolSettings
+from services.runtime.kafka import Record
+from tests.ingest.mutating import bodies
+from tests.ingest.sources import test_calcom as calcom
+from tests.ingest.sources import test_calendars_fuzz as calendars
+from tests.ingest.sources import test_calendly as calendly
+from tests.ingest.sources import test_caliper as caliper
+from tests.ingest.sources import test_hr as hr
+from tests.ingest.sources import test_mapping as mapping
+from tests.ingest.sources import test_slack as slack
+from tests.ingest.sources import test_typeform as typeform
+from tests.ingest.sources import test_xapi as xapi
+from tests.ingest.sources import zoom_payloads as zoom
+
+NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
+ADDRESS = re.compile(r"[\w.+-]+@example\.(?:com|org)", re.IGNORECASE)
+PLAIN = ToolSettings()
+POINTING = frozenset({"google_calendar", "microsoft_graph"})
+"""Their notifications are pointers, which end as what is fetched."""
+SAMPLES: dict[str, tuple[Sequence[Any], ToolSettings]] = {
+    "zoom": (zoom.SAMPLES, PLAIN),
+    "google_calendar": (calendars.GOOGLE_SAMPLES, TOOLS["google_calendar"].settings()),
+    "microsoft_graph": (calendars.GRAPH_SAMPLES, TOOLS["microsoft_graph"].settings()),
+    "calendly": (calendly.SAMPLES, PLAIN),
+    "calcom": (calcom.SAMPLES, PLAIN),
+    "slack": (slack.SAMPLES, slack.SETTINGS),
+    "typeform": (typeform.SAMPLES, typeform.configured()),
+    "xapi": (xapi.SAMPLES, xapi.configured()),
+    "caliper": (caliper.SAMPLES, caliper.configured()),
+    "hr": (hr.SAMPLES, hr.configured()),
+    "mapping": (mapping.SAMPLES, MappingSettings.model_validate(yaml.safe_load(mapping.SETTINGS))),
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """One connection, and a pair to which every address of its samples belongs."""
+
+    connection: Connection
+    knowledge: Knowledge
+
+    def outcomes(self, body: bytes, offset: int) -> list[str]:
+        tool = self.connection.speaker.tool
+        headers = [("connection", b"one"), ("content-type", b"application/json")]
+        record = Record(f"mentoring.raw.{tool}", 0, offset, b"one", body, headers, 1774000000000)
+        payloads = opened(record, {"one": self.connection})
+        if isinstance(payloads, Rejected):
+            return [self._put_aside(record, payloads, None)]
+        return [self._outcome(record, payload) for payload in payloads]
+
+    def _outcome(self, record: Record, payload: Payload) -> str:
+        translation = payload.translated()
+        if isinstance(translation, Pointer):
+            return "pointer"
+        if isinstance(translation, Ignored):
+            assert translation.reason
+            return "ignored"
+        result = translation if isinstance(translation, Rejected) else self._said(translation)
+        return result if isinstance(result, str) else self._put_aside(record, result, payload)
+
+    def _said(self, translation: Sequence[Said]) -> str | Rejected:
+        admitted = False
+        for said in translation:
+            resolved = resolve(said, self.connection.speaker, self.knowledge)
+            self.knowledge.attend(said, self.connection.speaker)
+            if isinstance(resolved, Rejected):
+                return resolved
+            if isinstance(resolved, Resolved):
+                admitted = True
+                for verdict in self._admitted(resolved):
+                    return verdict
+        return "admitted" if admitted else "ignored"
+
+    def _admitted(self, resolved: Resolved) -> Iterator[Rejected]:
+        for raw in resolved.events:
+            verdict = admit(raw, self.connection.speaker.scope, Clock(NOW))
+            if isinstance(verdict, Rejected):
+                yield verdict
+                return
+            assert isinstance(verdict, Admitted)
+            assert b"@" not in to_json(verdict.event)
+            self.knowledge.hear(verdict.event)
+        for participant in resolved.participants:
+            self.knowledge.learn(participant)
+
+    def _put_aside(self, record: Record, rejected: Rejected, payload: Payload | None) -> str:
+        assert rejected.errors
+        assert all(error.reason for error in rejected.errors)
+        part_of(record, {"one": self.connection}, payload)
+        return "rejected"
+
+
+def way(tool: str) -> Way:
+    samples, settings = SAMPLES[tool]
+    speaker = Speaker("acme", None, tool, "one")
+    return Way(Connection(speaker, TOOLS[tool], settings, "a secret"), _knowing(sorted(_addresses(samples))))
+
+
+def _addresses(samples: Sequence[Any]) -> set[str]:
+    return {found.lower() for found in ADDRESS.findall(json.dumps(samples))}
+
+
+def _knowing(addresses: Sequence[str]) -> Knowledge:
+    """Two people, to one of whom each address belongs, with the ids that the samples have for them."""
+    knowledge, of_ada = Knowledge(), addresses[::2]
+    for name in ("ada", "bob"):
+        person = {
+            "id": f"p-{name}",
+            "tenant": "acme",
+            "name": "A Person",
+            "addresses": of_ada if name == "ada" else [one for one in addresses if one not in of_ada],
+            "identities": [
+                {"tool": "slack", "id": f"U-{name}"},
+                {"tool": "caliper", "id": f"{caliper.USERS}/{name}"},
+            ],
+            "time_zone": "UTC",
+            "consent": True,
+            "recordedtime": "2026-01-01T00:00:00Z",
+        }
+        knowledge.learn(Participant.model_validate_json(json.dumps(person)))
+    started = {
+        "specversion": "1.0",
+        "source": "urn:programme",
+        "id": "e-1",
+        "type": "mentoring.relationship.started.v1",
+        "time": "2025-01-01T00:00:00Z",
+        "recordedtime": "2025-01-01T00:00:00Z",
+        "tenant": "acme",
+        "program": "leaders",
+        "subject": "rel-1",
+        "partitionkey": "acme/rel-1",
+        "data": {"mentors": ["p-bob"], "mentees": ["p-ada"]},
+    }
+    knowledge.hear(MENTORING_EVENT.validate_json(json.dumps(started)))
+    return knowledge
+
+
+def test_every_tool_is_sent_something() -> None:
+    assert SAMPLES.keys() == TOOLS.keys()
+
+
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("count", [1_500, pytest.param(100_000, marks=pytest.mark.drill)])
+@pytest.mark.parametrize("tool", SAMPLES)
+def test_every_payload_ends_as_admitted_ignored_or_rejected(tool: str, count: int) -> None:
+    under_test, inputs, found = way(tool), 0, Counter[str]()
+
+    for offset, body in enumerate(bodies(SAMPLES[tool][0], count, seed=count)):
+        outcomes = under_test.outcomes(body, offset)
+        assert outcomes, body
+        inputs += len(outcomes)
+        found.update(outcomes)
+
+    assert found.keys() == {"admitted", "ignored", "rejected"} | ({"pointer"} if tool in POINTING else set())
+    assert found.total() == inputs >= count

@@ -1,0 +1,42 @@
+from services.ingest.domain.pace import BURST_SECONDS, Pace
+
+
+def test_what_was_saved_up_may_come_at_once_and_the_rest_has_to_wait() -> None:
+    pace = Pace(10)
+
+    assert pace.take("a", 10 * BURST_SECONDS, 0.0) == 0
+    assert pace.take("a", 1, 0.0) == 1
+    assert pace.take("a", 1, 0.2) == 0
+
+
+def test_no_batch_is_too_large_for_ever_but_it_is_paid_for() -> None:
+    pace = Pace(10)
+
+    assert pace.take("a", 1_000, 0.0) == 0
+    assert pace.take("a", 1, 0.0) == 91
+    assert pace.take("a", 1, 89.0) == 2
+    assert pace.take("a", 1, 90.1) == 0
+
+
+def test_what_is_refused_costs_nothing() -> None:
+    pace = Pace(1)
+    pace.take("a", 10, 0.0)
+
+    for _ in range(100):
+        assert pace.take("a", 5, 0.0) == 1
+    assert pace.take("a", 5, 0.5) == 0
+
+
+def test_nobody_takes_from_another() -> None:
+    pace = Pace(1)
+    pace.take("a", 1_000, 0.0)
+
+    assert pace.take("b", 1, 0.0) == 0
+
+
+def test_nobody_saves_up_for_ever() -> None:
+    pace = Pace(1)
+    pace.take("a", 1, 0.0)
+
+    assert pace.take("a", BURST_SECONDS, 1e9) == 0
+    assert pace.take("a", 1, 1e9) == 1

@@ -1,0 +1,62 @@
+"""A meeting of two who are no pair yet waits in quarantine until they are, and is judged again then."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from schemas.topics import EVENTS, REJECTED
+from services.ingest.__main__ import main
+from services.runtime.settings import Settings
+from tests.ingest.conftest import Log, event, make_token, running_gateway
+from tests.ingest.tooling import (
+    FOLLOWED_SECONDS,
+    JOINED,
+    LEFT,
+    connections_file,
+    make_pair,
+    meeting_id,
+    post_zoom,
+    zoom,
+)
+from tests.receiver import eventually
+
+
+def test_a_parked_meeting_counts_once_its_pair_is_known(
+    broker: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAPPORT_KAFKA", broker.kafka)
+    one, other = make_pair(broker), make_pair(broker)
+    relationship, meeting = f"{one.relationship}-new", meeting_id()
+    log, kept, since = Log(broker, EVENTS.name), Log(broker, REJECTED.name), datetime.now(UTC).isoformat()
+    start = event(
+        type="mentoring.relationship.started.v1",
+        subject=relationship,
+        time="2026-01-05T10:00:00Z",
+        data={"mentors": [f"mentor-{one.relationship}"], "mentees": [f"mentee-{other.relationship}"]},
+    )
+    with running_gateway(broker.kafka, make_token(broker), ingest_connections=connections_file(tmp_path)) as gateway:
+        for verb, email, at in (
+            (JOINED, one.mentor, "2026-03-02T10:00:00Z"),
+            (JOINED, other.mentee, "2026-03-02T10:01:00Z"),
+            (LEFT, one.mentor, "2026-03-02T10:31:00Z"),
+            (LEFT, other.mentee, "2026-03-02T10:32:00Z"),
+        ):
+            post_zoom(gateway, zoom(verb, meeting, email, at)).raise_for_status()
+        eventually(lambda: kept.growth() >= 3, what="the quarantine of what cannot be resolved")
+        gateway.post(start).raise_for_status()
+        time.sleep(FOLLOWED_SECONDS)
+
+        told = CliRunner().invoke(main, ["requeue", "--connection", "zoom_acme", "--since", since])
+
+        assert "sent again" in told.stdout, told.output
+        eventually(lambda: _told(log, relationship) >= {"session.joined", "session.left"}, what="the parked meeting")
+        again = CliRunner().invoke(main, ["requeue", "--connection", "zoom_acme", "--since", since])
+    assert again.stdout.startswith("0 sent again, ")
+
+
+def _told(log: Log, relationship: str) -> set[str]:
+    values = [record.value or b"" for record in log.records() if (record.key or b"").endswith(relationship.encode())]
+    return {kind for kind in ("session.joined", "session.left") for value in values if f"{kind}.v1".encode() in value}
