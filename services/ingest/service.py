@@ -54,13 +54,12 @@ def serve(settings: IngestSettings, stop: threading.Event, connections: Mapping[
 def _chosen_parts(shared: Shared, stop: threading.Event) -> Iterator[Parts]:
     chosen, parts = frozenset(shared.settings.ingest_parts), dict[str, Callable[[], None]]()
     with ExitStack() as stack:
+        known = stack.enter_context(knowledge(shared))
+        parts |= known.parts(stop)
         if "http" in chosen:
-            parts |= stack.enter_context(over_http(shared, stop))
+            parts |= stack.enter_context(over_http(shared, known, stop))
         if "raw" in chosen:
-            parts |= stack.enter_context(raw_cloudevents(shared, stop))
-        if chosen & {"tools", "attendance"}:
-            known = stack.enter_context(knowledge(shared))
-            parts |= known.parts(stop)
+            parts |= stack.enter_context(raw_cloudevents(shared, known, stop))
         if "tools" in chosen:
             parts |= stack.enter_context(tool_topics(shared, known, stop))
         if "attendance" in chosen:

@@ -105,9 +105,11 @@ def make_token(settings: Settings, **scopes: Any) -> str:  # noqa: ANN401 (the t
 
 @contextmanager
 def running_gateway(bootstrap: str, secret: str, **options: Any) -> Iterator[Gateway]:  # noqa: ANN401 (settings)
-    """The service as `serve` composes it, on a thread."""
+    """The service as `serve` composes it, on a thread; without conclusions about meetings, which would be written at
+    any time, unless `ingest_parts` asks for them."""
     ports = {"ingest_port": free_port(set()), "ingest_health_port": free_port(set())}
-    settings = IngestSettings(kafka=bootstrap, **(ports | options))
+    parts = {"ingest_parts": ("http", "raw", "tools")}
+    settings = IngestSettings(kafka=bootstrap, **(ports | parts | options))
     stop = threading.Event()
     failures: list[BaseException] = []
 

@@ -212,6 +212,23 @@ def test_a_foreign_programme_is_forbidden_unless_every_programme_is_allowed() ->
     assert admitted(held(program="leaders"), ADMIN).program == "leaders"
 
 
+@pytest.mark.parametrize(("belongs", "verdict"), [("leaders", Rejected), ("onboarding", Admitted), (None, Admitted)])
+def test_a_relationship_of_another_programme_is_out_of_reach_whatever_the_event_calls_its_programme(
+    belongs: str | None, verdict: type
+) -> None:
+    found = admit(held(), SCOPE, WALL, lambda *_: belongs)
+
+    assert isinstance(found, verdict)
+    if isinstance(found, Rejected):
+        assert (found.reason, found.errors[0].path) == ("forbidden", "subject")
+
+
+def test_whoever_speaks_for_every_programme_is_not_asked_for_one() -> None:
+    unlimited = Scope("acme", frozenset({"urn:calendar"}))
+
+    assert isinstance(admit(held(program="onboarding"), unlimited, WALL, lambda *_: "leaders"), Admitted)
+
+
 def test_a_wrong_partitionkey_is_invalid() -> None:
     assert refusal(held(partitionkey="acme/rel-2"))[:1] == ("invalid",)
 

@@ -58,7 +58,8 @@ def file(vendors: Vendors, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def gateway(broker: Settings, file: Path) -> Iterator[Gateway]:
-    with running_gateway(broker.kafka, make_token(broker), ingest_connections=file) as running:
+    parts = ("http", "tools", "attendance")
+    with running_gateway(broker.kafka, make_token(broker), ingest_connections=file, ingest_parts=parts) as running:
         yield running
 
 

@@ -162,6 +162,19 @@ def test_no_tenant_programme_or_key_in_an_event_reaches_out_of_the_token(
     assert log.growth() == 0
 
 
+def test_a_token_of_one_programme_cannot_speak_of_the_relationship_of_another(
+    tools: Gateway, broker: Settings, log: Log
+) -> None:
+    pair = make_pair(broker)
+    theirs = bearer(broker, tools, tenant="acme", programs=("leaders",), sources=("urn:leaders",))
+
+    answer = tools.post(event(source="urn:leaders", program="leaders", subject=pair.relationship), authorization=theirs)
+
+    assert answer.status_code == 403
+    assert answer.json()["errors"][0]["path"] == "subject"
+    assert [told["type"] for told in of(pair, log)] == ["mentoring.relationship.started.v1"]
+
+
 def test_a_record_in_the_name_of_a_connection_of_another_tool_is_put_aside(tools: Gateway, broker: Settings) -> None:
     pair, meeting, log = make_pair(broker), meeting_id(), Log(broker, EVENTS.name)
     producer = Producer(broker)

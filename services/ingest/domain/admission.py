@@ -12,7 +12,7 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.catalogue import CLOCK_REACHED, refused_type
 from services.ingest.domain.clock import Clock
 from services.ingest.domain.cloudevents.json_format import normal_form
-from services.ingest.domain.scope import Scope, out_of_scope
+from services.ingest.domain.scope import Home, Scope, out_of_scope, unknown
 from services.ingest.domain.verdict import Admitted, Rejected, Verdict, rejected
 from services.ingest.domain.wording import explain
 
@@ -20,9 +20,9 @@ from services.ingest.domain.wording import explain
 LONGEST_ID = 128
 
 
-def admit(raw: object, scope: Scope, clock: Clock) -> Verdict:
+def admit(raw: object, scope: Scope, clock: Clock, home: Home = unknown) -> Verdict:
     """`raw` is one parsed CloudEvent of the JSON format. `recordedtime` is ours whatever it says; `tenant` and
-    `partitionkey` may be left out."""
+    `partitionkey` may be left out. `home` is asked where the scope is limited to programmes."""
     if not isinstance(raw, dict):
         return rejected("malformed", "", f"an event is a JSON object, not {_kind(raw)}")
     given = normal_form(raw)
@@ -36,7 +36,7 @@ def admit(raw: object, scope: Scope, clock: Clock) -> Verdict:
     event = _validated(_completed(given, scope, clock))
     if isinstance(event, Rejected):
         return event
-    return _refusal(event, scope, clock) or Admitted(_recorded(event, clock))
+    return out_of_scope(event, scope, home) or _refusal(event, clock) or Admitted(_recorded(event, clock))
 
 
 def _kind(value: object) -> str:
@@ -60,8 +60,8 @@ def _validated(attributes: Mapping[str, object]) -> MentoringEvent | Rejected:
         return Rejected("invalid", explain(invalid))
 
 
-def _refusal(event: MentoringEvent, scope: Scope, clock: Clock) -> Rejected | None:
-    return out_of_scope(event, scope) or _misplaced(event) or _ahead(event, clock)
+def _refusal(event: MentoringEvent, clock: Clock) -> Rejected | None:
+    return _misplaced(event) or _ahead(event, clock)
 
 
 def _misplaced(event: MentoringEvent) -> Rejected | None:

@@ -1,5 +1,6 @@
 """For whom a sender may speak, and whether an event stays within that."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from schemas.events import MentoringEvent
@@ -8,6 +9,15 @@ from services.ingest.domain.verdict import Rejected, rejected
 
 RESERVED = "urn:rapport:"
 """Sources that begin like this are ours: those of connections, and of what ingest itself concludes."""
+
+
+Home = Callable[[str, str], str | None]
+"""Of a tenant's relationship: the programme that it belongs to, as far as it is known."""
+
+
+def unknown(_tenant: str, _relationship: str) -> str | None:
+    """Where nobody knows relationships."""
+    return None
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,7 @@ def scope_of(token: Token) -> Scope:
     return Scope(token.tenant, frozenset(token.sources), frozenset(token.programs), token.admin)
 
 
-def out_of_scope(event: MentoringEvent, scope: Scope) -> Rejected | None:
+def out_of_scope(event: MentoringEvent, scope: Scope, home: Home = unknown) -> Rejected | None:
     if event.tenant != scope.tenant:
         return _forbidden("tenant", f"this sender speaks for {scope.tenant!r} only")
     if event.source not in scope.sources or _is_ours(event.source, scope):
@@ -35,17 +45,18 @@ def out_of_scope(event: MentoringEvent, scope: Scope) -> Rejected | None:
         event.data.source not in scope.sources or _is_ours(event.data.source, scope)
     ):
         return _forbidden("data.source", "a retraction reaches the sender's own sources only")
-    if event.type != "mentoring.clock.reached.v1" and not _may_program(event.program, scope):
+    if event.type == "mentoring.clock.reached.v1" or not scope.programs:
+        return None
+    if event.program not in scope.programs:
         return _forbidden("program", "this sender may not speak for this programme")
+    # Whatever the event calls its programme: a relationship never leaves the one that it was begun in.
+    if (home(event.tenant, event.subject) or event.program) not in scope.programs:
+        return _forbidden("subject", "this sender may not speak for the programme of this relationship")
     return None
 
 
 def _is_ours(source: str, scope: Scope) -> bool:
     return source.startswith(RESERVED) and not scope.internal
-
-
-def _may_program(program: str, scope: Scope) -> bool:
-    return not scope.programs or program in scope.programs
 
 
 def _forbidden(path: str, words: str) -> Rejected:

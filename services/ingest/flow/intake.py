@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from services.ingest.domain.admission import admit
 from services.ingest.domain.clock import Clock
-from services.ingest.domain.scope import Scope
+from services.ingest.domain.scope import Home, Scope
 from services.ingest.domain.verdict import Admitted, Rejected, Verdict
 from services.ingest.flow.acknowledged import all_of
 from services.ingest.flow.recorder import Receipt, Recorder
@@ -26,14 +26,14 @@ class Outcome:
 class Intake:
     """For one event loop."""
 
-    def __init__(self, recorder: Recorder, clock: Callable[[], Clock], room: Room) -> None:
-        self._recorder, self._clock, self._room = recorder, clock, room
+    def __init__(self, recorder: Recorder, clock: Callable[[], Clock], room: Room, home: Home) -> None:
+        self._recorder, self._clock, self._room, self._home = recorder, clock, room, home
 
     async def take(self, raw_events: Sequence[object], size: int, scope: Scope) -> list[Outcome]:
         """Returns when every admitted event is on the log. `size` is of the request, in bytes.
-        Raises UnavailableError when the broker is away or too much waits for it already."""
+        Raises UnavailableError when the broker is away or too much waits for it already, and whatever `home` does."""
         clock = self._clock()
-        verdicts = [admit(raw, scope, clock) for raw in raw_events]
+        verdicts = [admit(raw, scope, clock, self._home) for raw in raw_events]
         recorded: list[Receipt | Rejected] = []
 
         def send() -> Future[None]:

@@ -4,15 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
-from services.ingest.domain.admission import admit
-from services.ingest.domain.clock import Clock
 from services.ingest.domain.cloudevents.kafka_binding import read_record
-from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Rejected, Verdict, rejected
 from services.ingest.flow.acknowledged import all_of
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.quarantine import quarantine
 from services.ingest.flow.recorder import Recorder
+from services.ingest.flow.room import UnavailableError
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Record
 from services.runtime.loop import Batch, TryLaterError
 
@@ -29,10 +27,9 @@ class RawEvents:
     """The work of a BatchLoop: every record ends on the log of events or in quarantine, acknowledged."""
 
     def __init__(
-        self, producer: Producer, recorder: Recorder, scope: Scope, clock: Callable[[], Clock], metrics: Metrics
+        self, producer: Producer, recorder: Recorder, admitted: Callable[[object], Verdict], metrics: Metrics
     ) -> None:
-        self._producer, self._recorder, self._scope = producer, recorder, scope
-        self._clock, self._metrics = clock, metrics
+        self._producer, self._recorder, self._admitted, self._metrics = producer, recorder, admitted, metrics
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
         """Nothing is kept per partition."""
@@ -64,6 +61,8 @@ class RawEvents:
                 return result.reason, quarantine(self._producer, record, result)
         except KafkaError as away:
             raise TryLaterError(f"the broker is away: {away}") from away
+        except UnavailableError as early:
+            raise TryLaterError(str(early)) from early
         return "duplicate" if result.repeat else "recorded", result.written
 
     def _judge(self, record: Record) -> Verdict:
@@ -72,7 +71,7 @@ class RawEvents:
         parsed = read_record(record.headers, record.value)
         if isinstance(parsed, Rejected):
             return parsed
-        return admit(parsed.value, self._scope, self._clock())
+        return self._admitted(parsed.value)
 
     def _count(self, outcomes: Mapping[str, int]) -> None:
         for outcome, count in outcomes.items():

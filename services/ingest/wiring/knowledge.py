@@ -9,6 +9,7 @@ from functools import partial
 from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.flow.people.followers import KnowledgeFollower
 from services.ingest.flow.people.stored import StoredStatements
+from services.ingest.flow.room import UnavailableError
 from services.ingest.wiring.shared import Parts, Shared
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.loop import BatchLoop
@@ -18,6 +19,13 @@ from services.runtime.loop import BatchLoop
 class Known:
     knowledge: Knowledge
     follower: KnowledgeFollower
+
+    def home(self, tenant: str, relationship: str) -> str | None:
+        """The programme of a relationship. Raises UnavailableError while the log is not read yet."""
+        if not self.follower.is_caught_up:
+            raise UnavailableError("relationships are still being read")
+        found = self.knowledge.roster.relationship(tenant, relationship)
+        return found.program if found else None
 
     def parts(self, stop: threading.Event) -> Parts:
         return {"knowledge": partial(self.follower.run, stop)}

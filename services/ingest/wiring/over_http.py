@@ -20,27 +20,28 @@ from services.ingest.gateway.directory_routes import serve_directory
 from services.ingest.gateway.endpoint import EventsEndpoint
 from services.ingest.gateway.server import listen, run_server
 from services.ingest.gateway.sources_endpoint import SourcesEndpoint
+from services.ingest.wiring.knowledge import Known
 from services.ingest.wiring.shared import Parts, Shared
 from services.runtime.kafka import reading
 
 
 @contextmanager
-def over_http(shared: Shared, stop: threading.Event) -> Iterator[Parts]:
+def over_http(shared: Shared, known: Known, stop: threading.Event) -> Iterator[Parts]:
     """Ready when every token is known: an unread one would be answered 401. Raises KafkaError or OSError."""
     settings, table = shared.settings, TokenTable()
     with reading(settings, [TOKENS.name]) as reader:
         follower = TokenFollower(reader, table, shared.readiness.part("gateway"))
         follower.catch_up(stop)
-        app = _app(shared, table, stop)
+        app = _app(shared, known, table, stop)
         listener = listen(settings.host, settings.ingest_port)
         yield {"http": partial(run_server, app, listener, stop), "tokens": partial(follower.run, stop)}
 
 
-def _app(shared: Shared, table: TokenTable, stop: threading.Event) -> FastAPI:
+def _app(shared: Shared, known: Known, table: TokenTable, stop: threading.Event) -> FastAPI:
     settings, metrics = shared.settings, shared.metrics
     room = Room(settings.ingest_outstanding_bytes, settings.ingest_delivery_seconds, stop)
     metrics.outstanding.set_function(lambda: room.outstanding)
-    intake = Intake(shared.recorder, shared.clock, room)
+    intake = Intake(shared.recorder, shared.clock, room, known.home)
     events = EventsEndpoint(table, intake, Pace(settings.ingest_token_rate), metrics)
     sources = SourcesEndpoint(
         shared.connections, RawIntake(shared.producer, room), Pace(settings.ingest_connection_rate), metrics

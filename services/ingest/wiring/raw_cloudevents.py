@@ -6,7 +6,10 @@ from contextlib import contextmanager
 from functools import partial
 
 from schemas.topics import RAW_CLOUDEVENTS
+from services.ingest.domain.admission import admit
+from services.ingest.domain.verdict import Verdict
 from services.ingest.flow.raw import GROUP, RawEvents
+from services.ingest.wiring.knowledge import Known
 from services.ingest.wiring.shared import Parts, Shared
 from services.runtime.kafka import Reader
 from services.runtime.loop import BatchLoop
@@ -16,13 +19,17 @@ MOST_RECORDS = 1_000
 
 
 @contextmanager
-def raw_cloudevents(shared: Shared, stop: threading.Event) -> Iterator[Parts]:
+def raw_cloudevents(shared: Shared, known: Known, stop: threading.Event) -> Iterator[Parts]:
     health, scope = shared.readiness.part("raw topic"), shared.settings.raw_scope()
     if scope is None:
         health.tell("ready", "not read, RAPPORT_INGEST_RAW_TENANT is not set")
         yield {}
         return
-    work = RawEvents(shared.producer, shared.recorder, scope, shared.clock, shared.metrics)
+
+    def admitted(raw: object) -> Verdict:
+        return admit(raw, scope, shared.clock(), known.home)
+
+    work = RawEvents(shared.producer, shared.recorder, admitted, shared.metrics)
     reader = Reader(shared.settings, GROUP, max_poll_records=MOST_RECORDS)
     try:
         reader.subscribe([RAW_CLOUDEVENTS.name])

@@ -34,6 +34,10 @@ class KnowledgeFollower:
         self._caught_up = threading.Event()
         self._log = log.get(__name__)
 
+    @property
+    def is_caught_up(self) -> bool:
+        return self._caught_up.is_set()
+
     def caught_up(self, stop: threading.Event) -> None:
         """Returns when all that was written before `run` began is known, or when `stop` is set."""
         while not self._caught_up.wait(POLL_SECONDS) and not stop.is_set():
