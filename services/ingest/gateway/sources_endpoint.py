@@ -60,8 +60,8 @@ class SourcesEndpoint:
         notes["bytes"] = len(received.body)
         now = datetime.now(UTC)
         match connection.prove(received, now):
-            case Refused(reason):
-                challenge = {"WWW-Authenticate": f'Signature realm="{connection.tool.name}"'}
+            case Refused(reason, scheme):
+                challenge = {"WWW-Authenticate": f'{scheme} realm="{connection.tool.name}"'}
                 raise ProblemError(401, "unauthorized", reason, headers=challenge)
             case Handshake(body, media_type, status):
                 notes["outcome"] = "handshake"

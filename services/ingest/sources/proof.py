@@ -29,9 +29,10 @@ class Proven:
 
 @dataclass(frozen=True)
 class Refused:
-    """Answered 401; the reason names no secret."""
+    """Answered 401; the reason names no secret. `scheme` is how the tool proves itself, for WWW-Authenticate."""
 
     reason: str
+    scheme: str = "Signature"
 
 
 @dataclass(frozen=True)

@@ -241,3 +241,24 @@ def test_somebody_absent_who_could_be_several_is_put_aside() -> None:
 
     assert isinstance(found, Rejected)
     assert found.reason == "unresolved"
+
+
+def test_who_takes_part_no_more_has_it_cancelled_and_the_others_keep_it() -> None:
+    people = (participant("ada"), participant("ben"), participant("cat"))
+    knowledge = known(pair(), pair("ada", "cat", subject="rel-2"), *people)
+    events(knowledge, booked(60, 120, ADA, BEN, CAT))
+
+    (one,) = events(knowledge, booked(60, 120, ADA, CAT, key="ben declined"))
+
+    assert (one.type, one.subject) == ("mentoring.session.cancelled.v1", "rel-1")
+    assert isinstance(one.data, p.SessionCancelled)
+    assert one.data.notice_hours is not None
+    assert say(knowledge, booked(60, 120, ADA, CAT, key="once more")) == Ignored("unchanged")
+
+
+def test_a_meeting_that_only_one_of_ours_still_takes_part_in_is_cancelled() -> None:
+    knowledge = known()
+    events(knowledge, booked(60, 120, ADA, BEN))
+
+    assert kinds(events(knowledge, booked(60, 120, ADA, STRANGER, key="ben left"))) == ["session.cancelled"]
+    assert say(knowledge, booked(60, 120, ADA, STRANGER, key="again")) == Ignored("strangers")

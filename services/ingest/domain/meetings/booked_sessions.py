@@ -31,16 +31,21 @@ class _Times(NamedTuple):
 
 
 def booked(said: Booked, speaker: Speaker, knowledge: Knowledge) -> Result:
-    """A meeting that was moved keeps its session, also where the tool gives it another id."""
+    """A meeting that was moved keeps its session, also where the tool gives it another id. Whoever takes part no more
+    has it cancelled."""
     bookings, times = knowledge.bookings, _Times(said.starts_at, said.ends_at)
     session = bookings.session(speaker.tenant, speaker.source, said.replaces or said.meeting)
     slots = slots_of_people(said, session, speaker, knowledge)
-    if isinstance(slots, Ignored | Rejected):
+    if isinstance(slots, Rejected):
         return slots
+    stay = () if isinstance(slots, Ignored) else slots
     # Else what is said next of the meeting, under its new id, would be of another session.
     follows = bookings.session(speaker.tenant, speaker.source, said.meeting) != session
-    events = (_booking(said, speaker, slot, times) for slot in slots if follows or not _is_booked(slot, times))
-    return tuple(events) or UNCHANGED
+    events = [_booking(said, speaker, slot, times) for slot in stay if follows or not _is_booked(slot, times)]
+    staying = {slot.relationship.id for slot in stay}
+    left = [slot for slot in booked_slots(session, speaker, knowledge) if slot.relationship.id not in staying]
+    events += [_cancellation(said, speaker, slot) for slot in left if _lies_ahead(slot, said.time)]
+    return tuple(events) or (slots if isinstance(slots, Ignored) else UNCHANGED)
 
 
 def moved(said: Moved, speaker: Speaker, knowledge: Knowledge) -> Result:
@@ -72,6 +77,10 @@ def _is_booked(slot: Slot, times: _Times) -> bool:
     return bool(known and not known.cancelled and (known.starts_at, known.ends_at) == times)
 
 
+def _lies_ahead(slot: Slot, moment: datetime) -> bool:
+    return bool(slot.known and not slot.known.cancelled and slot.known.ends_at > moment)
+
+
 def _moved_times(said: Moved, slot: Slot) -> _Times:
     assert slot.known is not None, "what is booked is known"
     starts_at = said.starts_at or slot.known.starts_at
@@ -94,8 +103,9 @@ def _booking(said: Booked | Moved, speaker: Speaker, slot: Slot, times: _Times) 
     )
 
 
-def _cancellation(said: Cancelled, speaker: Speaker, slot: Slot) -> RawEvent:
-    starts_at = said.starts_at or (slot.known.starts_at if slot.known else None)
+def _cancellation(said: Booked | Cancelled, speaker: Speaker, slot: Slot) -> RawEvent:
+    told = said.starts_at if isinstance(said, Cancelled) else None
+    starts_at = told or (slot.known.starts_at if slot.known else None)
     data = _data(said, speaker, slot) | {"notice_hours": None if starts_at is None else _hours(starts_at - said.time)}
     content = Content("mentoring.session.cancelled.v1", event_id(said.key, slot.relationship.id), said.time, data)
     return raw_event(subject(speaker, slot.relationship), content)
