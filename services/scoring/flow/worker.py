@@ -168,10 +168,13 @@ class Worker:
         state in memory is of no use any more. Returns how many rows were told."""
         rows, breath = 0, Breath()
         for phase in phases:
-            await breath.taken()
+            if breath.is_over():
+                await breath.taken()
             if owned.lost:
                 break
-            self._liveness.progress.worked(time.monotonic())
+            self._liveness.progress.worked(breath.now)
+            if not phase and not refused:
+                continue
             for begin in range(0, len(phase) + len(refused), PHASE_LENGTH):
                 await self._acknowledged(producer, owned, [*refused, *phase[begin : begin + PHASE_LENGTH]])
                 refused = ()

@@ -73,7 +73,7 @@ def quiet(_: str, __: int) -> Passed:
     return lambda _: None
 
 
-@pytest.mark.parametrize("random_logs", [60, pytest.param(250, marks=pytest.mark.drill)])
+@pytest.mark.parametrize("random_logs", [25, pytest.param(250, marks=pytest.mark.drill)])
 def test_a_grown_log_gives_the_same_history_and_goes_on(
     scoring: Scoring, growth: Growth, grown: Scoring, random_logs: int
 ) -> None:
