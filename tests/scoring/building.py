@@ -9,8 +9,9 @@ from schemas.events import EventRetracted, OfRelationship, type_of
 from schemas.primitives import Side, to_micros
 from services.scoring.domain.evaluation import FEATURES, Evaluation, Scorer
 from services.scoring.domain.facts import Facts, facts_of, merged
-from services.scoring.domain.history import History, Row
+from services.scoring.domain.history import History
 from services.scoring.domain.profiles import DEFAULT, Profiles
+from services.scoring.domain.row import Row
 from services.scoring.domain.selector import Selector
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)

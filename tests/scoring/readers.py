@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from services.scoring.domain.history import Row
 from services.scoring.domain.partition import Emission
+from services.scoring.domain.row import Row
 from services.scoring.domain.verification import Statement, statement
 
 Table = Mapping[tuple[str, int], Row]

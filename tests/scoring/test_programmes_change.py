@@ -17,7 +17,8 @@ from schemas.programs import PROFILE_NOTICE, Profile, WatchLevels, Weights
 from services.scoring.domain import steps
 from services.scoring.domain.account import Account
 from services.scoring.domain.bounds import DAY
-from services.scoring.domain.history import PROFILE_CHANGED, History
+from services.scoring.domain.causes import PROFILE_CHANGED
+from services.scoring.domain.history import History
 from services.scoring.domain.partition import Partition
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.programme_record import ProgrammeRecord

@@ -7,8 +7,9 @@ import pytest
 from schemas.events import OfRelationship
 from schemas.primitives import to_micros
 from schemas.programs import Profile, Weights
-from services.scoring.domain.history import History, Row
+from services.scoring.domain.history import History
 from services.scoring.domain.profiles import Profiles
+from services.scoring.domain.row import Row
 from tests.scoring import building as b
 
 THEMES = (

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from schemas.programs import Profile, Programme, Weights
+from services.scoring.domain.causes import PROFILE_CHANGED
 from services.scoring.domain.changelog import PROGRAMME, Entry, Recovery, programme_entry
-from services.scoring.domain.history import PROFILE_CHANGED
 from services.scoring.domain.layout import UnknownLayoutError
 from services.scoring.domain.partition import Emission, Partition, Watermark
 from services.scoring.domain.profiles import DEFAULT, Profiles, Programmes

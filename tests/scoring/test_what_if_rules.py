@@ -19,9 +19,10 @@ from services.notify.domain.rules import Tier
 from services.notify.domain.watch import Happened, Judge
 from services.notify.domain.window import WINDOW
 from services.scoring.domain.bounds import DAY, HOUR
-from services.scoring.domain.history import History, Row
+from services.scoring.domain.history import History
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import DEFAULT
+from services.scoring.domain.row import Row
 from services.scoring.domain.telling import clock_event, score_event
 from services.scoring.domain.what_if.alerts import Alert, alerts
 from services.scoring.domain.what_if.rules import (

@@ -15,8 +15,8 @@ from services.scoring.domain.explaining.explanation import Explanation
 from services.scoring.domain.explaining.missing import capped_by
 from services.scoring.domain.explaining.remedies import Remedies
 from services.scoring.domain.explaining.shown import TENTH, shown_health, whole
-from services.scoring.domain.history import Row
 from services.scoring.domain.millionths import ONE
+from services.scoring.domain.row import Row
 
 REASONS = 3
 LOW_CONFIDENCE = ONE // 4

@@ -6,9 +6,10 @@ from typing import NamedTuple
 from services.scoring.domain.account import Account
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.changelog import Entry, state_entry
-from services.scoring.domain.history import History, Row
+from services.scoring.domain.history import History
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import Programmes
+from services.scoring.domain.row import Row
 from services.scoring.domain.state import State
 from services.scoring.domain.verification import Statement, statement
 

@@ -7,57 +7,29 @@ from functools import cached_property
 from typing import NamedTuple
 
 from services.scoring.domain import bounds
-from services.scoring.domain.bounds import DAY, NONE, SECOND, UNSET
+from services.scoring.domain.bounds import DAY, NONE, SECOND
+from services.scoring.domain.causes import (
+    BOOKING_STARTS,
+    GOAL_STALLED,
+    MIDNIGHT,
+    NAMING,
+    PAUSE_BOUNDARY,
+    PROFILE_CHANGED,
+    cause_of,
+    named_by,
+)
 from services.scoring.domain.crossings import crossings
-from services.scoring.domain.evaluation import Evaluation
+from services.scoring.domain.evaluations import Evaluations
 from services.scoring.domain.facts import Fact, Facts, Key, adds_nothing, merged
-from services.scoring.domain.kinds import CAUSE_OF_KIND, Kind
+from services.scoring.domain.kinds import Kind
 from services.scoring.domain.profiles import Profiles
+from services.scoring.domain.row import Before, Row
 from services.scoring.domain.selector import Selector
-from services.scoring.domain.trend import POINTS, trend
-
-REMEMBERED = 4
-"""Evaluations kept per relationship: a row's deltas read the one before."""
-REMEMBERED_HEALTH = 64
-"""Values of health kept per relationship: trends read four weeks of days again."""
-RETRACTED = "event.retracted"
-MIDNIGHT = "midnight"
-BOOKING_STARTS = "booking.starts"
-PROFILE_CHANGED = "profile.changed"
-GOAL_STALLED = "goal.stalled"
-PAUSE_BOUNDARY = "pause.boundary"
-NAMING = frozenset({Kind.SCHEDULED, Kind.RESCHEDULED, Kind.PAUSED})
-"""Facts that name instants to come."""
 
 
 class Instant(NamedTuple):
     at: int
     causes: tuple[str, ...]
-
-
-class Before(NamedTuple):
-    """What a row's deltas are measured against."""
-
-    at: int
-    evaluation: Evaluation
-
-
-class Row(NamedTuple):
-    """What is known at one instant. Times in microseconds, numbers in millionths. Equal rows say the same."""
-
-    causes: tuple[str, ...]
-    evaluation: Evaluation
-    before: Before | None
-    trend: int
-    status: str
-    started: int
-    cadence: float
-    last_contact: int | None
-    next_session: int | None
-    open_requests: tuple[str, ...]
-    sources: tuple[str, ...]
-    profile: str
-    calibration: str | None
 
 
 class History:
@@ -68,8 +40,7 @@ class History:
         self._facts = {} if self.is_erased else self.facts
         self._profiles = profiles
         self._selector = Selector(self._facts, profiles)
-        self._evaluations: dict[int, Evaluation | None] = {}
-        self._healths: dict[int, int] = {}
+        self._evaluations = Evaluations(self._selector)
 
     def grown(self, facts: Facts) -> "History":
         """The history with one more fact, or mark: this one, changed, where that is the newest; else another one."""
@@ -94,13 +65,12 @@ class History:
     def _append(self, key: Key, fact: Fact) -> None:
         self.facts[key] = fact
         self._selector.append(key)
-        for at in {key.time, *_named(key, fact)}:
+        for at in {key.time, *named_by(key, fact)}:
             place = bisect_left(self._named_instants, at)
             if self._named_instants[place : place + 1] != [at]:
                 self._named_instants.insert(place, at)
-        self._facts_at[key.time] = tuple(sorted({*self._facts_at.get(key.time, ()), _cause(key, fact)}))
-        self._evaluations = {at: known for at, known in self._evaluations.items() if at < key.time}
-        self._healths = {at: health for at, health in self._healths.items() if at < key.time}
+        self._facts_at[key.time] = tuple(sorted({*self._facts_at.get(key.time, ()), cause_of(key, fact)}))
+        self._evaluations.forget(key.time)
 
     def rows(self, after: int, upto: int) -> dict[int, Row]:
         """{as_of: row} of all instants in (after, upto], in order."""
@@ -187,7 +157,7 @@ class History:
         found = {*self._selector.times, *self._profiles.changes}
         for key, fact in self._facts.items():
             if key.kind in NAMING:
-                found.update(_named(key, fact))
+                found.update(named_by(key, fact))
         return sorted(found)
 
     def _causes(self, at: int) -> tuple[str, ...]:
@@ -212,7 +182,7 @@ class History:
     def _facts_at(self) -> dict[int, tuple[str, ...]]:
         found: dict[int, set[str]] = {}
         for key, fact in self._facts.items():
-            found.setdefault(key.time, set()).add(_cause(key, fact))
+            found.setdefault(key.time, set()).add(cause_of(key, fact))
         return {at: tuple(sorted(causes)) for at, causes in found.items()}
 
     def _crossings(self, after: int, upto: int) -> Iterator[Instant]:
@@ -235,15 +205,15 @@ class History:
         return whole if last < 0 else max(whole, self._named_instants[last])
 
     def _row(self, at: int, causes: tuple[str, ...], previous: int) -> Row:
-        selection, evaluation = self._selector.at(at), self._evaluation(at)
+        selection, evaluation = self._selector.at(at), self._evaluations.at(at)
         assert evaluation is not None, "a row needs a fact that stands"
         status = "ended" if selection.ended is not None else "paused" if selection.is_paused(at) else "active"
-        earlier, profile = self._evaluation(previous), self._profiles.at(at)
+        earlier, profile = self._evaluations.at(previous), self._profiles.at(at)
         return Row(
             causes=causes,
             evaluation=evaluation,
             before=None if earlier is None else Before(previous, earlier),
-            trend=self._trend(at, evaluation.health),
+            trend=self._evaluations.trend(at, evaluation.health),
             status=status,
             started=selection.started,
             cadence=selection.cadence,
@@ -255,39 +225,6 @@ class History:
             calibration=profile.calibration,
         )
 
-    def _evaluation(self, at: int) -> Evaluation | None:
-        """None where nothing stands."""
-        if at not in self._evaluations:
-            if len(self._evaluations) >= REMEMBERED:
-                del self._evaluations[next(iter(self._evaluations))]
-            scorer = self._selector.scorer(at)
-            self._evaluations[at] = scorer.evaluate(at) if scorer.selection.exists else None
-        return self._evaluations[at]
-
-    def _trend(self, at: int, health: int) -> int:
-        self._healths[at] = health
-        while len(self._healths) > REMEMBERED_HEALTH:
-            del self._healths[next(iter(self._healths))]
-        earlier = [(days, self._health(at - days * DAY)) for days in POINTS]
-        return trend([(-days, then) for days, then in earlier if then is not None] + [(0, health)])
-
-    def _health(self, at: int) -> int | None:
-        if at in self._healths:
-            return self._healths[at]
-        scorer = self._selector.scorer(at)
-        return scorer.numbers(at)[0] if scorer.selection.exists else None
-
 
 def _beyond(after: int, at: int | None) -> int | None:
     return at if at is not None and at > after else None
-
-
-def _cause(key: Key, fact: Fact) -> str:
-    return CAUSE_OF_KIND[key.kind] if fact.stands else RETRACTED
-
-
-def _named(key: Key, fact: Fact) -> set[int]:
-    """The instants that a fact names beside its own."""
-    if key.kind not in NAMING:
-        return set()
-    return {fact.first, *((fact.second,) if key.kind == Kind.PAUSED else ())} - {UNSET}

@@ -13,10 +13,11 @@ from schemas.primitives import to_micros
 from schemas.topics import position
 from services.scoring.domain.bounds import DAY, NONE
 from services.scoring.domain.facts import Facts, adds_nothing, facts_of, merged
-from services.scoring.domain.history import History, Row
+from services.scoring.domain.history import History
 from services.scoring.domain.kinds import Kind
 from services.scoring.domain.memory import trimmed
 from services.scoring.domain.profiles import Profiles, Programmes
+from services.scoring.domain.row import Row
 from services.scoring.domain.state import Home, State
 
 SPARE = 64

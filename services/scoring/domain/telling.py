@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from schemas.events import OfRelationship
 from schemas.primitives import from_micros, to_rfc3339
 from services.scoring.domain.evaluation import PartValue
-from services.scoring.domain.history import Before, Row
 from services.scoring.domain.millionths import ONE
 from services.scoring.domain.partition import Emission
+from services.scoring.domain.row import Before, Row
 
 SOURCE = "/rapport/scoring"
 MODEL = "silence-2"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.primitives import from_micros, to_rfc3339
-from services.scoring.domain.history import Row
 from services.scoring.domain.millionths import millionths
+from services.scoring.domain.row import Row
 from services.scoring.domain.telling import UNCALIBRATED, told_parts
 
 

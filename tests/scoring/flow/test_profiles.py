@@ -11,7 +11,7 @@ from schemas.primitives import to_rfc3339
 from schemas.programs import Profile, Programme, Weights
 from services.runtime.kafka import Producer
 from services.scoring.domain.bounds import NONE
-from services.scoring.domain.history import PROFILE_CHANGED
+from services.scoring.domain.causes import PROFILE_CHANGED
 from services.scoring.flow.log_reading import stored
 from services.scoring.flow.programmes import UnreadableProgrammeError, programmes
 from tests.receiver import eventually

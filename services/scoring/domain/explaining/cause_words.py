@@ -3,15 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from services.scoring.domain.bounds import DAY
+from services.scoring.domain.causes import BOOKING_STARTS, GOAL_STALLED, MIDNIGHT, PAUSE_BOUNDARY, PROFILE_CHANGED
 from services.scoring.domain.explaining.event_words import WORDS
-from services.scoring.domain.history import (
-    BOOKING_STARTS,
-    GOAL_STALLED,
-    MIDNIGHT,
-    PAUSE_BOUNDARY,
-    PROFILE_CHANGED,
-    Row,
-)
+from services.scoring.domain.row import Row
 
 OF_TIME = {
     BOOKING_STARTS: "a booked session was to begin",

@@ -8,8 +8,9 @@ from services.scoring.domain.explaining.knowledge import Knowledge
 from services.scoring.domain.explaining.missing import Missing, missing
 from services.scoring.domain.explaining.remedies import Remedies, remedies
 from services.scoring.domain.explaining.story import Change, story
-from services.scoring.domain.history import History, Row
+from services.scoring.domain.history import History
 from services.scoring.domain.profiles import Profiles
+from services.scoring.domain.row import Row
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from services.scoring.domain.evaluation import SILENCE, PartValue
 from services.scoring.domain.explaining.cause_words import since_words
 from services.scoring.domain.explaining.shown import shown_points
-from services.scoring.domain.history import Row
+from services.scoring.domain.row import Row
 
 NOTABLE = 20
 """Tenths of a point; fewer are no reason."""

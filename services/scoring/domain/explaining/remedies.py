@@ -9,8 +9,8 @@ from services.scoring.domain.evaluation import BANDS, LOWEST_BAND, Evaluation
 from services.scoring.domain.explaining.good_acts import Act, good_acts
 from services.scoring.domain.explaining.knowledge import Knowledge
 from services.scoring.domain.facts import Facts, facts_of, merged
-from services.scoring.domain.history import Row
 from services.scoring.domain.profiles import Profiles
+from services.scoring.domain.row import Row
 from services.scoring.domain.selector import Selector
 
 HYPOTHETICAL = 2**62

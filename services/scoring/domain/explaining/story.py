@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from services.scoring.domain.causes import MIDNIGHT
 from services.scoring.domain.evaluation import Evaluation
 from services.scoring.domain.explaining.cause_words import cause_words, passing
 from services.scoring.domain.explaining.shown import TENTH, shares, shown_health
-from services.scoring.domain.history import MIDNIGHT, Row
+from services.scoring.domain.row import Row
 
 _OF_ALL = "base"
 """The term of the risk that is the same for every relationship."""

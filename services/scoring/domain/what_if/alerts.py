@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from services.scoring.domain.history import Row
+from services.scoring.domain.row import Row
 from services.scoring.domain.what_if.rules import AlertRule
 
 

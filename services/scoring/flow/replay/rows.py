@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from services.scoring.domain.history import Before, Row
 from services.scoring.domain.millionths import millionths
 from services.scoring.domain.partition import Emission
+from services.scoring.domain.row import Before, Row
 from services.scoring.domain.telling import MODEL, SOURCE, UNCALIBRATED, event_id, told_parts
 
 MODE = "replay"

@@ -10,9 +10,10 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
 from services.scoring.domain.account import Account
 from services.scoring.domain.bounds import NONE
-from services.scoring.domain.history import History, Row
+from services.scoring.domain.history import History
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import Programmes
+from services.scoring.domain.row import Row
 from services.scoring.domain.verification import digest, statement
 from services.scoring.flow.decoding import Refusal, event_of
 from services.scoring.flow.replay.rows import columns
