@@ -2,14 +2,15 @@
 tokens that expire, deltas, attendance reports; and failures as a test scripts them."""
 
 import json
-import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from tests.http_server import serving
 
 TOKEN = "api-token-of-an-hour"
 # What Google refuses beside a sync token.
@@ -126,17 +127,9 @@ class Vendors:
 @contextmanager
 def vendor_apis() -> Iterator[Vendors]:
     vendors = Vendors()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _request_class(vendors))
-    server.daemon_threads = True
-    vendors.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serving(_request_class(vendors)) as url:
+        vendors.url = url
         yield vendors
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
 
 
 def _request_class(vendors: Vendors) -> type[BaseHTTPRequestHandler]:

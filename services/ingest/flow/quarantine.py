@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from schemas.topics import REJECTED
+from services.ingest.domain.quarantined import ORIGINAL
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.acknowledged import acknowledged
 from services.runtime.kafka import Headers, Producer, Record
@@ -14,8 +15,6 @@ MOST_BYTES_KEPT = 900_000
 MOST_HEADER_BYTES = 1_000
 # Of the record's own headers together: nobody may make a record that cannot even be put aside.
 MOST_ORIGINAL_HEADERS_BYTES = 16_000
-ORIGINAL = "header."
-"""The prefix of the record's own headers, so that it can be sent again as it came."""
 
 
 @dataclass(frozen=True)

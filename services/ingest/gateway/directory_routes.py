@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from services.ingest.gateway.content import JSON
 from services.ingest.gateway.directory import DirectoryEndpoint
-from services.ingest.gateway.openapi import problems
+from services.ingest.gateway.openapi import entry, problems
 from services.ingest.gateway.problem import STATUS
 
 PATH = "/v1/directory/participants"
@@ -18,17 +18,7 @@ _PROBLEMS = {
     "403": "the token does not allow this",
     "503": "the broker is away: nothing was promised, Retry-After says when to send the same again",
 }
-_ENTRY = {
-    "type": "object",
-    "required": ["id", "status", "reason"],
-    "properties": {
-        "index": {"type": "integer", "description": "in the array"},
-        "id": {"type": ["string", "null"]},
-        "status": {"enum": sorted({202, STATUS["invalid"], STATUS["forbidden"]})},
-        "reason": {"enum": ["recorded", "erased", *STATUS]},
-        "errors": {"type": "array", "items": {"type": "object"}},
-    },
-}
+_ENTRY = entry("in the array", {202, STATUS["invalid"], STATUS["forbidden"]}, "recorded", "erased")
 _RESULT = {
     "type": "object",
     "properties": {

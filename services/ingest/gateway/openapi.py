@@ -48,17 +48,24 @@ _PROBLEMS = {
     "429": "more events than the token may hand in: nothing was taken, Retry-After says when to send the same again",
     "503": "the broker is away: nothing was promised, Retry-After says when to send the same again",
 }
-_EVENT = {
-    "type": "object",
-    "required": ["id", "status", "reason"],
-    "properties": {
-        "index": {"type": "integer", "description": "in the batch"},
-        "id": {"type": ["string", "null"]},
-        "status": {"enum": sorted({202, *STATUS.values()} - {413})},
-        "reason": {"enum": ["recorded", "duplicate", *STATUS]},
-        "errors": {"type": "array", "items": _OBJECT},
-    },
-}
+
+
+def entry(place: str, statuses: set[int], *accepted: str) -> dict[str, Any]:
+    """What is said of one of several that were handed in together; `accepted` are the reasons of those that are in."""
+    return {
+        "type": "object",
+        "required": ["id", "status", "reason"],
+        "properties": {
+            "index": {"type": "integer", "description": place},
+            "id": {"type": ["string", "null"]},
+            "status": {"enum": sorted(statuses)},
+            "reason": {"enum": [*accepted, *STATUS]},
+            "errors": {"type": "array", "items": _OBJECT},
+        },
+    }
+
+
+_EVENT = entry("in the batch", {202, *STATUS.values()} - {413}, "recorded", "duplicate")
 _BATCH_RESULT = {
     "type": "object",
     "properties": {
