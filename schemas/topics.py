@@ -116,6 +116,24 @@ DIRECTORY = Topic(
     producers=("ingest", "operators"),
     consumers=("ingest",),
 )
+ROSTER = Topic(
+    name="mentoring.roster",
+    payload="who is paired with whom and since when, as ingest's projector folds it from the log",
+    key="tenant/relationship, or how far the partition of the log is folded",
+    cleanup="compact",
+    producers=("ingest",),
+    consumers=("ingest",),
+    grows=True,
+)
+BOOKINGS = Topic(
+    name="mentoring.bookings",
+    payload="which sessions are booked for when, as ingest's projector folds it from the log",
+    key="tenant/relationship, or how far the partition of the log is folded",
+    cleanup="compact",
+    producers=("ingest",),
+    consumers=("ingest",),
+    grows=True,
+)
 PROGRAMS = Topic(
     name="mentoring.programs",
     payload="Programme",
@@ -196,6 +214,8 @@ TOPICS = (
     EVENTS,
     REJECTED,
     DIRECTORY,
+    ROSTER,
+    BOOKINGS,
     PROGRAMS,
     TOKENS,
     SYNC_TOKENS,

@@ -3,18 +3,35 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from deploy.local.child import Command, with_project
 from deploy.local.service import Service
 
+
+class Process(NamedTuple):
+    """`arguments` come after `rapport`; a service with several processes names each after what it does."""
+
+    name: str
+    arguments: tuple[str, str]
+    health_variable: str
+
+
 # Consumers before the producer of what they consume: the gateway opens when everything behind it listens.
-NAMES = ("warehouse", "scoring", "notify", "ingest")
+PROCESSES = (
+    Process("warehouse", ("warehouse", "serve"), "RAPPORT_WAREHOUSE_HEALTH_PORT"),
+    Process("scoring", ("scoring", "serve"), "RAPPORT_SCORING_HEALTH_PORT"),
+    Process("notify", ("notify", "serve"), "RAPPORT_NOTIFY_HEALTH_PORT"),
+    Process("ingest-work", ("ingest", "work"), "RAPPORT_INGEST_WORK_HEALTH_PORT"),
+    Process("ingest", ("ingest", "serve"), "RAPPORT_INGEST_HEALTH_PORT"),
+)
+NAMES = tuple(process.name for process in PROCESSES)
 PORTS = ("gateway", *NAMES)
 
 
 def port_variables(ports: Mapping[str, int]) -> dict[str, str]:
-    """`ports` by the names in `PORTS`: the gateway's, and each service's health port under its own name."""
-    health = {f"RAPPORT_{name.upper()}_HEALTH_PORT": str(ports[name]) for name in NAMES}
+    """`ports` by the names in `PORTS`: the gateway's, and each process's health port under its own name."""
+    health = {process.health_variable: str(ports[process.name]) for process in PROCESSES}
     return {**health, "RAPPORT_INGEST_PORT": str(ports["gateway"])}
 
 
@@ -28,9 +45,9 @@ class Launch:
 
 
 def services(launch: Launch, ports: Mapping[str, int]) -> tuple[Service, ...]:
-    return tuple(Service(name, _command(launch, name), ports[name]) for name in NAMES)
+    return tuple(Service(one.name, _command(launch, one), ports[one.name]) for one in PROCESSES)
 
 
-def _command(launch: Launch, name: str) -> Command:
+def _command(launch: Launch, process: Process) -> Command:
     environment = {**with_project(), **launch.environment, "RAPPORT_LOG_FORMAT": "json"}
-    return Command((*launch.rapport, name, "serve"), log=launch.logs / f"{name}.log", env=environment)
+    return Command((*launch.rapport, *process.arguments), log=launch.logs / f"{process.name}.log", env=environment)

@@ -32,7 +32,7 @@ WRITER, READER = "rapport", "reader"
 class StackConfig:
     """`kafka` and `clickhouse` name a broker and a server that run already; without them the stack brings its own.
 
-    `first_port` N fixes the ports: gateway N, health N+1 to N+4, ClickHouse N+5, Kafka N+6; None takes free ones,
+    `first_port` N fixes the ports: gateway N, health N+1 to N+5, ClickHouse N+6, Kafka N+7; None takes free ones,
     which the folder remembers. `environment` is added to that of every service and command.
     """
 

@@ -1,13 +1,15 @@
 """`rapport ingest`: the gateway and its commands."""
 
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 
 import click
 
 from services.ingest import service
 from services.ingest.commands.erase import erase
 from services.ingest.commands.programs import programs
+from services.ingest.commands.project import project
 from services.ingest.commands.rejected import rejected
 from services.ingest.commands.requeue import requeue
 from services.ingest.commands.token_command import token
@@ -26,10 +28,29 @@ def main() -> None:
     """Raw input becomes trusted events."""
 
 
+CHECK = click.option("--check", is_flag=True, help="Print the settings and the connections, secrets hidden, and exit.")
+
+
 @main.command()
-@click.option("--check", is_flag=True, help="Print the settings and the connections, secrets hidden, and exit.")
+@CHECK
 def serve(check: bool) -> None:  # noqa: FBT001 (click passes options by name)
-    """Serve events and tools over HTTP, and read the raw topics that are configured."""
+    """Serve events, tools and the directory over HTTP."""
+    _run(service.serve, check)
+
+
+@main.command()
+@CHECK
+def work(check: bool) -> None:  # noqa: FBT001 (click passes options by name)
+    """Read the log and the raw topics: project the roster, translate what tools sent, conclude meetings.
+
+    RAPPORT_INGEST_PARTS says which of it runs in this process."""
+    _run(service.work, check)
+
+
+def _run(
+    run: Callable[[IngestSettings, threading.Event, Mapping[str, Connection]], None],
+    check: bool,  # noqa: FBT001 (handed on from click)
+) -> None:
     settings = _settings()
     connections = _connections(settings)
     if check:
@@ -38,7 +59,7 @@ def serve(check: bool) -> None:  # noqa: FBT001 (click passes options by name)
     log.configure(settings, "ingest")
     with on_signal() as stop:
         try:
-            service.serve(settings, stop, connections)
+            run(settings, stop, connections)
         except Exception as failure:  # noqa: BLE001 (the last line of a process that must not live on)
             log.get(__name__).error("ingest_failed", error=str(failure), exc_info=failure)
             sys.exit(1)
@@ -65,6 +86,7 @@ main.add_command(programs)
 main.add_command(import_events)
 main.add_command(rejected)
 main.add_command(requeue)
+main.add_command(project)
 main.add_command(try_)
 main.add_command(erase)
 

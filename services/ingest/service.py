@@ -1,21 +1,23 @@
-"""The composition of `rapport ingest serve`: all ways in, in one process."""
+"""The composition of `rapport ingest serve`, the gateway, and of `rapport ingest work`, all that reads topics."""
 
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 
 from schemas.topics import EVENTS, REJECTED
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.readiness import Readiness
 from services.ingest.flow.recorder import Recorder
 from services.ingest.flow.together import run_together
-from services.ingest.settings import IngestSettings
+from services.ingest.settings import AnyPart, IngestSettings
 from services.ingest.sources.connection import Connection
 from services.ingest.sources.connections import load_connections
 from services.ingest.wiring.attendance import attendance
 from services.ingest.wiring.knowledge import knowledge
 from services.ingest.wiring.over_http import over_http
+from services.ingest.wiring.projector import projector
 from services.ingest.wiring.raw_cloudevents import raw_cloudevents
 from services.ingest.wiring.shared import Parts, Shared
 from services.ingest.wiring.tool_topics import tool_topics
@@ -38,24 +40,48 @@ def connections_of(settings: IngestSettings) -> Mapping[str, Connection]:
 
 
 def serve(settings: IngestSettings, stop: threading.Event, connections: Mapping[str, Connection]) -> None:
-    """Returns after `stop`. Raises KafkaError or OSError when it cannot start, and whatever is unexpected."""
-    health = Health()
-    with served(health, settings.host, settings.ingest_health_port), _producer(settings) as producer:
+    """The gateway. Returns after `stop`. Raises KafkaError or OSError when it cannot start, and whatever is
+    unexpected."""
+    run_parts(Composition(settings, connections, frozenset({"http"}), settings.ingest_health_port), stop)
+
+
+def work(settings: IngestSettings, stop: threading.Event, connections: Mapping[str, Connection]) -> None:
+    """The workers that the settings choose, as `serve`."""
+    chosen = frozenset[AnyPart](settings.ingest_parts)
+    run_parts(Composition(settings, connections, chosen, settings.ingest_work_health_port), stop)
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What runs in one process."""
+
+    settings: IngestSettings
+    connections: Mapping[str, Connection]
+    parts: frozenset[AnyPart]
+    health_port: int
+
+
+def run_parts(composition: Composition, stop: threading.Event) -> None:
+    settings, health = composition.settings, Health()
+    with served(health, settings.host, composition.health_port), _producer(settings) as producer:
         producer.partitions(REJECTED.name)
         recorder = Recorder(producer, settings.ingest_remembered, EVENTS.at(settings.log_epoch))
-        shared = Shared(settings, producer, recorder, Metrics(health.metrics), Readiness(health), connections)
-        with _chosen_parts(shared, stop) as parts:
-            log.get(__name__).info("serving", host=settings.host, port=settings.ingest_port, clock=settings.clock)
+        metrics, readiness = Metrics(health.metrics), Readiness(health)
+        shared = Shared(settings, producer, recorder, metrics, readiness, composition.connections)
+        with _chosen(shared, composition.parts, stop) as parts:
+            log.get(__name__).info("serving", parts=sorted(composition.parts), clock=settings.clock)
             run_together(parts, stop)
     log.get(__name__).info("stopped")
 
 
 @contextmanager
-def _chosen_parts(shared: Shared, stop: threading.Event) -> Iterator[Parts]:
-    chosen, parts = frozenset(shared.settings.ingest_parts), dict[str, Callable[[], None]]()
+def _chosen(shared: Shared, chosen: frozenset[AnyPart], stop: threading.Event) -> Iterator[Parts]:
+    parts = dict[str, Callable[[], None]]()
     with ExitStack() as stack:
         known = stack.enter_context(knowledge(shared))
         parts |= known.parts(stop)
+        if "projector" in chosen:
+            parts |= stack.enter_context(projector(shared.settings, shared.readiness.part("projector"), stop))
         if "http" in chosen:
             parts |= stack.enter_context(over_http(shared, known, stop))
         if "raw" in chosen:

@@ -15,15 +15,19 @@ def _comma_separated(text: object) -> object:
     return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
 
 
-Part = Literal["http", "raw", "tools", "attendance"]
+Part = Literal["projector", "raw", "tools", "attendance"]
+"""Of `rapport ingest work`."""
+AnyPart = Literal["http"] | Part
 CommaSeparated = BeforeValidator(_comma_separated)
 
 
 class IngestSettings(Settings):
     ingest_port: Annotated[int, Field(ge=1, le=65_535)] = Field(8080, description="of the gateway")
-    ingest_health_port: Port = 0
+    ingest_health_port: Port = Field(0, description="of `rapport ingest serve`")
+    ingest_work_health_port: Port = Field(0, description="of `rapport ingest work`")
     ingest_parts: Annotated[tuple[Part, ...], NoDecode, CommaSeparated, Field(min_length=1)] = Field(
-        ("http", "raw", "tools", "attendance"), description="which this process runs; a large system spreads them"
+        ("projector", "raw", "tools", "attendance"),
+        description="which `rapport ingest work` runs; a large system spreads them over processes",
     )
     ingest_delivery_seconds: Annotated[float, Field(ge=1, le=120)] = Field(
         15, description="after which an event that the broker does not acknowledge is answered 503"

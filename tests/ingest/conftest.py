@@ -105,17 +105,23 @@ def make_token(settings: Settings, **scopes: Any) -> str:  # noqa: ANN401 (the t
 
 @contextmanager
 def running_gateway(bootstrap: str, secret: str, **options: Any) -> Iterator[Gateway]:  # noqa: ANN401 (settings)
-    """The service as `serve` composes it, on a thread; without conclusions about meetings, which would be written at
-    any time, unless `ingest_parts` asks for them."""
+    """What `serve` and `work` compose, on a thread; without conclusions about meetings, which would be written at any
+    time, unless `ingest_parts` asks for them."""
     ports = {"ingest_port": free_port(set()), "ingest_health_port": free_port(set())}
-    parts = {"ingest_parts": ("http", "raw", "tools")}
+    parts = {"ingest_parts": ("projector", "raw", "tools")}
     settings = IngestSettings(kafka=bootstrap, **(ports | parts | options))
+    composition = service.Composition(
+        settings,
+        service.connections_of(settings),
+        frozenset({"http", *settings.ingest_parts}),
+        settings.ingest_health_port,
+    )
     stop = threading.Event()
     failures: list[BaseException] = []
 
     def run() -> None:
         try:
-            service.serve(settings, stop, service.connections_of(settings))
+            service.run_parts(composition, stop)
         except BaseException as failure:  # noqa: BLE001 (raised again by the assertion below)
             failures.append(failure)
 

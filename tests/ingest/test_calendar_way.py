@@ -58,7 +58,7 @@ def file(vendors: Vendors, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def gateway(broker: Settings, file: Path) -> Iterator[Gateway]:
-    parts = ("http", "tools", "attendance")
+    parts = ("projector", "tools", "attendance")
     with running_gateway(broker.kafka, make_token(broker), ingest_connections=file, ingest_parts=parts) as running:
         yield running
 

@@ -1,6 +1,6 @@
 """`rapport` as the stack calls it, without the services: `small_rapport.py NAME COMMAND ...`.
 
-`serve` runs small_service.py on the service's health port; the other commands use the broker and the engine for real.
+`serve` and `work` run small_service.py on the health port; the other commands use the broker and the engine for real.
 """
 
 import json
@@ -31,9 +31,10 @@ match command:
         print(ask_clickhouse(), end="")  # noqa: T201
         if (data / "refuse-migration").exists():
             sys.exit("no such table")
-    case "serve":
+    case "serve" | "work":
+        process = name if command == "serve" else f"{name}-{command}"
         shared = {key: value for key, value in os.environ.items() if key.startswith("RAPPORT_")}
-        (data / f"{name}.json").write_text(json.dumps(shared))
+        (data / f"{process}.json").write_text(json.dumps(shared))
         script = Path(__file__).with_name("small_service.py")
-        health_port = os.environ[f"RAPPORT_{name.upper()}_HEALTH_PORT"]
-        os.execv(sys.executable, [sys.executable, str(script), name, health_port, str(data / "journal")])
+        health_port = os.environ[f"RAPPORT_{process.upper().replace('-', '_')}_HEALTH_PORT"]
+        os.execv(sys.executable, [sys.executable, str(script), process, health_port, str(data / "journal")])

@@ -7,6 +7,7 @@ import click
 from pydantic import ValidationError
 
 from services.ingest.domain.wording import explain
+from services.ingest.flow.people.known import ProjectionBehindError
 from services.ingest.settings import IngestSettings
 from services.runtime.kafka import KafkaError, Producer
 from services.runtime.settings import Settings, SettingsError, load
@@ -19,6 +20,8 @@ def explained() -> Iterator[None]:
         yield
     except SettingsError as problem:
         raise click.ClickException(str(problem)) from problem
+    except ProjectionBehindError as behind:
+        raise click.ClickException(str(behind)) from behind
     except KafkaError as away:
         raise click.ClickException(f"the broker does not answer: {away}") from away
 

@@ -32,6 +32,8 @@ def over_http(shared: Shared, known: Known, stop: threading.Event) -> Iterator[P
     with reading(settings, [TOKENS.name]) as reader:
         follower = TokenFollower(reader, table, shared.readiness.part("gateway"))
         follower.catch_up(stop)
+        if any(token.programs for token in table.tokens.values()):
+            known.wanted.set()
         app = _app(shared, known, table, stop)
         listener = listen(settings.host, settings.ingest_port)
         yield {"http": partial(run_server, app, listener, stop), "tokens": partial(follower.run, stop)}

@@ -26,6 +26,9 @@ def raw_cloudevents(shared: Shared, known: Known, stop: threading.Event) -> Iter
         yield {}
         return
 
+    if scope.programs:
+        known.wanted.set()
+
     def admitted(raw: object) -> Verdict:
         return admit(raw, scope, shared.clock(), known.home)
 

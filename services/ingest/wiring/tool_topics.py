@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 from schemas.topics import raw_of
-from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.flow.people.directory import Directory
 from services.ingest.flow.tools.day_before import day_before
 from services.ingest.flow.tools.statements import Statements
@@ -28,7 +27,7 @@ def tool_topics(shared: Shared, known: Known, stop: threading.Event) -> Iterator
         health.tell("ready", "no connections, RAPPORT_INGEST_CONNECTIONS is not set")
         yield {}
         return
-    with _reader(shared) as reader, _work(shared, known.knowledge) as work:
+    with _reader(shared) as reader, _work(shared, known) as work:
         loop = BatchLoop(reader, work, health, Limits(records=MOST_RECORDS))
         yield {"tools": partial(known.then, loop, stop)}
 
@@ -45,9 +44,9 @@ def _reader(shared: Shared) -> Iterator[Reader]:
 
 
 @contextmanager
-def _work(shared: Shared, knowledge: Knowledge) -> Iterator[ToolRecords]:
+def _work(shared: Shared, known: Known) -> Iterator[ToolRecords]:
     producer, settings = shared.producer, shared.settings
-    statements = Statements(shared.recorder, Directory(producer), knowledge, shared.clock)
+    statements = Statements(shared.recorder, Directory(producer), known.knowledge, shared.clock)
     with closing(Pointers(producer, SyncTokens(settings, producer), lambda: datetime.now(UTC))) as pointers:
-        tools = Tools(shared.connections, pointers, partial(day_before, settings))
+        tools = Tools(shared.connections, pointers, partial(day_before, settings), known.follower.check_fresh)
         yield ToolRecords(tools, statements, producer, shared.metrics)

@@ -9,7 +9,7 @@ from itertools import count
 from prometheus_client import CollectorRegistry
 
 from schemas.events import MENTORING_EVENT, OfRelationship, to_json
-from schemas.topics import EVENTS
+from schemas.topics import BOOKINGS, EVENTS, ROSTER
 from services.ingest.domain.meetings.attendance_fold import ATTENDANCE
 from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.flow.metrics import Metrics
@@ -20,6 +20,7 @@ from services.ingest.flow.together import run_together
 from services.ingest.settings import IngestSettings
 from services.ingest.wiring.attendance import attendance
 from services.ingest.wiring.knowledge import Known
+from services.ingest.wiring.projector import projector
 from services.ingest.wiring.shared import Shared
 from services.runtime.health import Health
 from services.runtime.kafka import Producer, create_topics, read_to_end
@@ -40,8 +41,9 @@ class OwnLog:
     instance: str = ""
 
     def __post_init__(self) -> None:
+        topics = (EVENTS, ROSTER, BOOKINGS)
         create_topics(
-            Settings(kafka=self.bootstrap), {self.topic: {"num_partitions": PARTITIONS, "replication_factor": 1}}
+            Settings(kafka=self.bootstrap), {one.at(self.epoch): one.options(PARTITIONS, 1) for one in topics}
         )
         self.producer = Producer(self.settings)
 
@@ -70,22 +72,37 @@ class OwnLog:
     def outcomes(self) -> list[OfRelationship]:
         return [one for one in self.events() if one.source == ATTENDANCE]
 
+    def shared(self, readiness: Readiness) -> Shared:
+        recorder = Recorder(self.producer, 1_000, self.topic)
+        return Shared(self.settings, self.producer, recorder, Metrics(CollectorRegistry()), readiness, {})
+
+    @contextmanager
+    def projected(self) -> Iterator[None]:
+        """A projector of its own, on a thread."""
+        stop, failures = threading.Event(), Failures()
+        with projector(self.settings, Health(), stop) as parts:
+            thread = threading.Thread(target=failures.of, args=(parts, stop))
+            thread.start()
+            try:
+                yield
+            finally:
+                stop.set()
+                thread.join(30)
+        assert not failures.raised, failures.raised
+
     @contextmanager
     def worker(self) -> Iterator[Health]:
         """As the service composes it, on threads."""
         stop, health = threading.Event(), Health()
         readiness = Readiness(health)
-        shared = Shared(
-            self.settings,
-            self.producer,
-            Recorder(self.producer, 1_000, self.topic),
-            Metrics(CollectorRegistry()),
-            readiness,
-            {},
-        )
+        shared = self.shared(readiness)
         knowledge = Knowledge()
         known = Known(knowledge, KnowledgeFollower(self.settings, knowledge, readiness.part("knowledge")))
-        with attendance(shared, known, stop) as parts:
+        with (
+            projector(self.settings, readiness.part("projector"), stop) as projecting,
+            attendance(shared, known, stop) as concluding,
+        ):
+            parts = {**projecting, **concluding}
             failures = Failures()
             thread = threading.Thread(target=failures.of, args=({**known.parts(stop), **parts}, stop))
             thread.start()

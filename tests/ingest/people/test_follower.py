@@ -32,14 +32,15 @@ def following(log: OwnLog) -> Iterator[Knowledge]:
     knowledge, stop, health = Knowledge(), threading.Event(), Health()
     follower = KnowledgeFollower(log.settings, knowledge, health)
     thread = threading.Thread(target=follower.run, args=(stop,))
-    thread.start()
-    try:
-        follower.caught_up(stop)
-        yield knowledge
-        eventually(lambda: health.condition.state == "ready")
-    finally:
-        stop.set()
-        thread.join(30)
+    with log.projected():
+        thread.start()
+        try:
+            follower.caught_up(stop)
+            yield knowledge
+            eventually(lambda: health.condition.state == "ready")
+        finally:
+            stop.set()
+            thread.join(30)
 
 
 def put(log: OwnLog, person: Participant | None, key: str = "") -> None:

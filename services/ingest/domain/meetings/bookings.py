@@ -1,5 +1,6 @@
 """Which sessions are booked for when, folded from the session events of the log, whoever wrote them."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -40,6 +41,13 @@ class Booking(NamedTuple):
         return not self.cancelled and self.starts_at - EARLY <= moment <= self.ends_at
 
 
+class BookedSession(NamedTuple):
+    """`matters`: of which meetings of tools it is, see `matter_of`."""
+
+    booking: Booking
+    matters: tuple[str, ...] = ()
+
+
 class Bookings:
     """One thread tells it at a time, any thread asks."""
 
@@ -65,10 +73,28 @@ class Bookings:
                 if known and known.told <= event.time:
                     self._book(event.tenant, event.subject, known._replace(told=event.time, cancelled=True))
             case p.RelationshipErased():
-                for session in self._of.get((event.tenant, event.subject), NONE):
-                    self._forget((event.tenant, event.subject, session))
+                self.forget(event.tenant, event.subject)
             case _:
                 pass
+
+    def apply(self, tenant: str, relationship: str, sessions: Iterable[BookedSession]) -> None:
+        """What the projection holds of a relationship; what was heard besides stays, and the later word counts."""
+        for booking, matters in sessions:
+            self._book(tenant, relationship, booking)
+            for matter in matters:
+                self._join(tenant, matter, booking.session)
+
+    def forget(self, tenant: str, relationship: str) -> None:
+        for session in self._of.get((tenant, relationship), NONE):
+            self._forget((tenant, relationship, session))
+
+    def of(self, tenant: str, relationship: str) -> tuple[BookedSession, ...]:
+        """All that is known of a relationship."""
+        return tuple(
+            BookedSession(booking, tuple(sorted(self._matters.get((tenant, session), NONE))))
+            for session in sorted(self._of.get((tenant, relationship), NONE))
+            if (booking := self.booking(tenant, relationship, session))
+        )
 
     def session(self, tenant: str, source: str, meeting: Meeting) -> str:
         """The session that the tool's meeting is: one that was moved keeps the id of its first booking."""
@@ -122,7 +148,9 @@ class Bookings:
         """Our own bookings say in `correlationid` which meeting of the tool they come from, see `matter_of`."""
         if not event.correlationid or not event.source.startswith(RESERVED):
             return
-        tenant, matter = event.tenant, event.correlationid
+        self._join(event.tenant, event.correlationid, session)
+
+    def _join(self, tenant: str, matter: str, session: str) -> None:
         own, _, series = matter.partition(".")
         if own != session:
             self._moved[tenant, own] = session

@@ -67,6 +67,12 @@ class Life:
             return self
         return replace(self, facts=(*self.facts, (key, fact)))
 
+    def merged(self, other: "Life") -> "Life":
+        """What either knows, the facts of `other` first."""
+        known = {told for told, _ in other.facts}
+        new = tuple((told, fact) for told, fact in self.facts if told not in known)
+        return Life((*other.facts, *new), self.retracted | other.retracted)
+
     def at(self, tenant: str, relationship: str, moment: datetime) -> Relationship | None:
         """None where no start stands. Before its first start it is what it is going to be."""
         starts = sorted(

@@ -33,10 +33,24 @@ class Roster:
             return
         key = event.tenant, event.subject
         if event.type == ERASED:
-            self._erased.add(key)
-            self._drop(key)
+            self.erase(*key)
         elif key not in self._erased:
             self._keep(key, self._lives.get(key, Life()).told(event))
+
+    def apply(self, tenant: str, relationship: str, history: Life) -> None:
+        """What the projection holds of a relationship; what was heard besides stays."""
+        key = tenant, relationship
+        if key not in self._erased:
+            self._keep(key, self._lives.get(key, Life()).merged(history))
+
+    def erase(self, tenant: str, relationship: str) -> None:
+        """For good: whatever is heard of it later is not kept."""
+        self._erased.add((tenant, relationship))
+        self._drop((tenant, relationship))
+
+    def history(self, tenant: str, relationship: str) -> Life:
+        """Empty where nothing is known."""
+        return self._lives.get((tenant, relationship), Life())
 
     def learn(self, participant: Participant) -> tuple[Conflict, ...]:
         return self._identities.learn(participant)

@@ -8,7 +8,8 @@ from schemas.events import MentoringEvent
 from services.ingest.domain.meetings.bookings import Bookings
 from services.ingest.domain.meetings.presence import Presence
 from services.ingest.domain.people.identities import Conflict
-from services.ingest.domain.people.roster import Roster
+from services.ingest.domain.people.projection import BookingsRecord, RosterRecord
+from services.ingest.domain.people.roster import ERASED, Roster
 from services.ingest.domain.tools.said import Joined, Left, Said
 from services.ingest.domain.tools.speaker import Speaker
 from services.ingest.domain.tools.spoken import Find, Memory, nothing_stored
@@ -31,8 +32,29 @@ class Knowledge:
             return
         with self._lock:
             self.roster.hear(event)
-            self.bookings.hear(event)
+            # What comes after an erasure brings nothing back; the erasure itself is of bookings too.
+            if event.type == ERASED or not self.roster.is_erased(event.tenant, event.subject):
+                self.bookings.hear(event)
             self.memory.hear(event)
+
+    def recall(self, event: MentoringEvent) -> None:
+        """What tools said before; it changes nothing of who is paired and what is booked."""
+        if event.type != "mentoring.clock.reached.v1":
+            with self._lock:
+                self.memory.hear(event)
+
+    def apply_roster(self, tenant: str, relationship: str, record: RosterRecord) -> None:
+        with self._lock:
+            if record.erased:
+                self.roster.erase(tenant, relationship)
+                self.bookings.forget(tenant, relationship)
+            else:
+                self.roster.apply(tenant, relationship, record.history)
+
+    def apply_bookings(self, tenant: str, relationship: str, record: BookingsRecord) -> None:
+        with self._lock:
+            if not self.roster.is_erased(tenant, relationship):
+                self.bookings.apply(tenant, relationship, record.sessions)
 
     def learn(self, participant: Participant) -> tuple[Conflict, ...]:
         """Returns the identities that others claim as well: they are nobody's from now on."""

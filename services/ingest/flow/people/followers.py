@@ -1,75 +1,151 @@
-"""What is known follows the log of events and the directory: read from the beginning, and followed from then on."""
+"""What is known follows the projection of the log and the directory: read to their ends, and followed from then on."""
 
-import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pydantic import ValidationError
 
 from schemas.directory import Participant
 from schemas.events import MENTORING_EVENT
-from schemas.topics import DIRECTORY, EVENTS
+from schemas.topics import DIRECTORY
+from services.ingest.domain.people.projection import (
+    PROGRESS_KEY,
+    BookingsRecord,
+    ProgressRecord,
+    RosterRecord,
+    load,
+)
 from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.flow.people.projector import topics_of
 from services.runtime import log
-from services.runtime.health import Health
-from services.runtime.kafka import KafkaError, Partition, Reader, Record, reading
+from services.runtime.health import Health, State
+from services.runtime.kafka import KafkaError, Partition, Reader, Record
+from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
 
-POLL_SECONDS = 0.5
-PROBE_SECONDS = 5.0
+POLL_SECONDS = 0.2
+PROBE_SECONDS = 1.0
 PROBE_TIMEOUT_SECONDS = 1.0
-# In the bytes of an event: what tells nothing of people or of booked sessions is not parsed. Nine in ten do not.
-TELLING = re.compile(rb'"mentoring\.(?:relationship|session\.(?:scheduled|rescheduled|cancelled)|event\.retracted)\.')
+FRESH_SECONDS = 10.0
+"""A projection that has not reached the end of the log for so long is told by readiness, and nobody is judged by it: a
+pair that began meanwhile would be strangers."""
 OF_TOOLS = b'"source":"urn:rapport:'
-RECENT = 20_000
-"""Records at the end of each partition among which the past words of tools are remembered."""
+RECENT = 5_000
+"""Records at the end of each partition among which the past words of tools are remembered; the warehouse knows more."""
 
 
 class KnowledgeFollower:
-    """`run` is for one thread, `caught_up` for any."""
+    """`run` is for one thread, the others for any."""
 
     def __init__(self, settings: Settings, knowledge: Knowledge, health: Health) -> None:
         self._settings, self._knowledge, self._health = settings, knowledge, health
+        self._topics = topics_of(settings)
         self._caught_up = threading.Event()
+        self._fresh_at = 0.0
+        self._progress: dict[tuple[str, int], int] = {}
+        self._wanted: Mapping[Partition, int] = {}
         self._log = log.get(__name__)
 
     @property
     def is_caught_up(self) -> bool:
         return self._caught_up.is_set()
 
+    @property
+    def behind(self) -> int:
+        """Records of the log that the projection does not reflect, as of the last question."""
+        return self._behind(self._wanted)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether all that was on the log a few seconds ago is known."""
+        return self._caught_up.is_set() and time.monotonic() - self._fresh_at < FRESH_SECONDS
+
+    def check_fresh(self) -> None:
+        """Raises TryLaterError."""
+        if not self.is_fresh:
+            raise TryLaterError("the projection of the log is behind: does `rapport ingest work` run its projector?")
+
     def caught_up(self, stop: threading.Event) -> None:
         """Returns when all that was written before `run` began is known, or when `stop` is set."""
         while not self._caught_up.wait(POLL_SECONDS) and not stop.is_set():
             pass
 
+    def rest(self) -> None:
+        """Nobody asks yet."""
+        self._health.tell("ready", "not read: nobody here asks for relationships")
+
     def run(self, stop: threading.Event) -> None:
         """Returns when `stop` is set. Raises KafkaError when the broker is away at the beginning."""
-        with reading(self._settings, [DIRECTORY.name, EVENTS.at(self._settings.log_epoch)]) as reader:
-            self._read(reader, reader.end_offsets(sorted(reader.assignment())), stop)
+        self._health.tell("starting", "relationships are being read")
+        self._follow(stop.is_set)
 
-    def _read(self, reader: Reader, ends: Mapping[Partition, int], stop: threading.Event) -> None:
-        probe_at = began = time.monotonic()
-        while not stop.is_set():
-            if not self._caught_up.is_set() and all(reader.position(one) >= end for one, end in ends.items()):
-                self._log.info("caught_up", records=sum(ends.values()), seconds=round(time.monotonic() - began, 3))
-                self._caught_up.set()
-            for partition, records in reader.poll(POLL_SECONDS).items():
-                for record in records:
-                    self._take(record, ends[partition])
-            if self._caught_up.is_set() and time.monotonic() >= probe_at:
-                self._probe(reader)
-                probe_at = time.monotonic() + PROBE_SECONDS
+    def read_once(self, seconds: float) -> bool:
+        """Reads up to the end as it is at the call; False if that takes longer. Raises KafkaError."""
+        deadline = time.monotonic() + seconds
+        self._follow(lambda: self._caught_up.is_set() or time.monotonic() > deadline)
+        return self._caught_up.is_set()
 
-    def _take(self, record: Record, end: int) -> None:
+    def _follow(self, done: Callable[[], bool]) -> None:
+        reader = Reader(self._settings, group=None, isolation_level="read_committed")
+        try:
+            self._begin(reader)
+            self._read(reader, done)
+        finally:
+            reader.close()
+
+    def _begin(self, reader: Reader) -> None:
+        partitions = reader.assign([DIRECTORY.name, *self._topics])
+        for partition, offset in reader.beginning_offsets(partitions).items():
+            reader.seek(partition, offset)
+        for partition, end in self._ends(reader, 15).items():
+            reader.seek(partition, max(reader.position(partition), end - RECENT))
+
+    def _read(self, reader: Reader, done: Callable[[], bool]) -> None:
+        began = asked_at = probed_at = time.monotonic()
+        people = reader.end_offsets([one for one in reader.assignment() if one.topic == DIRECTORY.name])
+        self._wanted = self._ends(reader, 15)
+        while not done():
+            for found in reader.poll(POLL_SECONDS).values():
+                for record in found:
+                    self._take(record)
+            if self.behind == 0 and all(reader.position(one) >= end for one, end in people.items()):
+                self._reached_all(probed_at, began)
+            if time.monotonic() - asked_at >= PROBE_SECONDS:
+                asked_at = time.monotonic()
+                self._tell()
+                # A new question only when the last one is answered, else a busy log is never caught up with.
+                if self.behind == 0 and (ends := self._probed(reader)):
+                    self._wanted, probed_at = ends, asked_at
+
+    def _reached_all(self, probed_at: float, began: float) -> None:
+        self._fresh_at = probed_at
+        if not self._caught_up.is_set():
+            self._log.info("caught_up", seconds=round(time.monotonic() - began, 3))
+            self._caught_up.set()
+
+    def _take(self, record: Record) -> None:
         try:
             if record.topic == DIRECTORY.name:
                 self._person(record)
-            elif record.value and _tells(record.value, is_recent=record.offset >= end - RECENT):
-                self._knowledge.hear(MENTORING_EVENT.validate_json(record.value))
+            elif record.topic == self._topics.events:
+                if OF_TOOLS in (record.value or b""):
+                    self._knowledge.recall(MENTORING_EVENT.validate_json(record.value or b""))
+            elif record.key == PROGRESS_KEY:
+                progress = load(ProgressRecord, record.value or b"")
+                self._progress[record.topic, record.partition] = progress.next_offset
+            else:
+                self._projected(record)
         except ValidationError as invalid:
             places = [".".join(map(str, error["loc"])) for error in invalid.errors(include_input=False)]
             self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places[:5])
+
+    def _projected(self, record: Record) -> None:
+        tenant, _, relationship = (record.key or b"").decode(errors="replace").partition("/")
+        if record.topic == self._topics.roster:
+            self._knowledge.apply_roster(tenant, relationship, load(RosterRecord, record.value or b""))
+        else:
+            self._knowledge.apply_bookings(tenant, relationship, load(BookingsRecord, record.value or b""))
 
     def _person(self, record: Record) -> None:
         """What cannot be read any more counts as forgotten: nobody shall be resolved by what once was."""
@@ -85,15 +161,30 @@ class KnowledgeFollower:
         for conflict in self._knowledge.learn(known):
             self._log.warning("identity_of_several", **conflict._asdict())
 
-    def _probe(self, reader: Reader) -> None:
-        """Asks the broker something, because a reader without a broker reads nothing and says nothing."""
+    def _ends(self, reader: Reader, timeout: float) -> dict[Partition, int]:
+        """Of the log."""
+        return reader.end_offsets(
+            sorted(one for one in reader.assignment() if one.topic == self._topics.events), timeout
+        )
+
+    def _probed(self, reader: Reader) -> dict[Partition, int] | None:
+        """The end of the log now; None where the broker does not say it: a reader without a broker reads nothing and
+        says nothing."""
         try:
-            reader.end_offsets(sorted(reader.assignment()), PROBE_TIMEOUT_SECONDS)
+            return self._ends(reader, PROBE_TIMEOUT_SECONDS)
         except KafkaError as away:
             self._health.tell("degraded", f"the broker does not answer: {away}")
+            return None
+
+    def _tell(self) -> None:
+        if self.is_fresh:
+            self._health.tell("ready", f"caught up, lag {self.behind}")
         else:
-            self._health.tell("ready", f"caught up, lag {reader.lag()}")
+            state: State = "degraded" if self._caught_up.is_set() else "starting"
+            self._health.tell(state, f"the projection is {self.behind} records behind the log")
 
+    def _behind(self, ends: Mapping[Partition, int]) -> int:
+        return sum(max(0, end - self._reached(partition.number)) for partition, end in ends.items())
 
-def _tells(value: bytes, *, is_recent: bool) -> bool:
-    return TELLING.search(value) is not None or (is_recent and OF_TOOLS in value)
+    def _reached(self, number: int) -> int:
+        return min(self._progress.get((topic, number), 0) for topic in (self._topics.roster, self._topics.bookings))

@@ -31,11 +31,13 @@ Past = Callable[[Partition, int], Iterable[Record]]
 
 @dataclass(frozen=True)
 class Tools:
-    """Who may speak, what has to be fetched for them, and what they said."""
+    """Who may speak, what has to be fetched for them, and what they said. `check_known` raises TryLaterError while
+    relationships are not known up to now."""
 
     connections: Mapping[str, Connection]
     pointers: Pointers
     past: Past
+    check_known: Callable[[], None]
 
 
 class ToolRecords:
@@ -58,6 +60,7 @@ class ToolRecords:
 
     def handle(self, batch: Batch) -> Mapping[str, object]:
         outcomes: Counter[str] = Counter()
+        self._tools.check_known()
         # What an earlier try wrote and the broker did not take comes first: what follows relies on it.
         self._statements.outbox.settle()
         try:

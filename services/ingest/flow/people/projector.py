@@ -1,0 +1,192 @@
+"""Folds the log into the compacted topics of the roster and the bookings, partition by partition: whoever starts reads
+these, and a start costs what is alive instead of all that ever happened."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from schemas.events import MENTORING_EVENT, OfRelationship
+from schemas.primitives import EPOCH
+from schemas.topics import BOOKINGS, EVENTS, ROSTER, position
+from services.ingest.domain.people.projection import (
+    PROGRESS_KEY,
+    BookingsRecord,
+    ProgressRecord,
+    RosterRecord,
+    alive,
+    bounded_history,
+    dump,
+    load,
+)
+from services.ingest.domain.tools.knowledge import Knowledge
+from services.runtime import log
+from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, read_partition
+from services.runtime.loop import Batch, TryLaterError
+from services.runtime.settings import Settings
+
+GROUP = "rapport-ingest-projector"
+MOST_RECORDS = 5_000
+"""Of one batch, which is one transaction."""
+MOST_SECONDS = 900
+"""A partition's projection is read back before its first batch."""
+# In the bytes of an event: whatever else tells nothing of people or of booked sessions is not parsed.
+TELLING = re.compile(rb'"mentoring\.(?:relationship|session\.(?:scheduled|rescheduled|cancelled)|event\.retracted)\.')
+
+
+class ProjectionTopics(NamedTuple):
+    events: str
+    roster: str
+    bookings: str
+
+
+def topics_of(settings: Settings) -> ProjectionTopics:
+    return ProjectionTopics(*(topic.at(settings.log_epoch) for topic in (EVENTS, ROSTER, BOOKINGS)))
+
+
+class PartitionProjection:
+    """Of one partition of the log. `touched` are the relationships whose records are not written yet, each with the
+    latest time of recording that was seen of it."""
+
+    def __init__(self) -> None:
+        self._knowledge = Knowledge()
+        self.touched: dict[tuple[str, str], datetime] = {}
+
+    def hear(self, event: OfRelationship) -> None:
+        self._knowledge.hear(event)
+        key = event.tenant, event.subject
+        self.touched[key] = max(event.recordedtime, self.touched.get(key, EPOCH))
+
+    def restore(self, record: Record, topics: ProjectionTopics) -> None:
+        """What was projected before. Raises ValidationError for a record that this version does not know."""
+        tenant, _, relationship = (record.key or b"").decode(errors="replace").partition("/")
+        if record.topic == topics.roster:
+            self._knowledge.apply_roster(tenant, relationship, load(RosterRecord, record.value or b""))
+        else:
+            self._knowledge.apply_bookings(tenant, relationship, load(BookingsRecord, record.value or b""))
+
+    def records(self, topics: ProjectionTopics, at: int) -> Iterator[tuple[str, bytes, bytes]]:
+        """Topic, key and value of whatever was touched."""
+        roster, bookings = self._knowledge.roster, self._knowledge.bookings
+        for (tenant, relationship), latest in self.touched.items():
+            key = f"{tenant}/{relationship}".encode()
+            erased = roster.is_erased(tenant, relationship)
+            history = bounded_history(roster.history(tenant, relationship))
+            yield topics.roster, key, dump(RosterRecord(position=at, erased=erased, history=history))
+            sessions = alive(bookings.of(tenant, relationship), latest)
+            yield topics.bookings, key, dump(BookingsRecord(position=at, sessions=sessions))
+
+
+class Projector:
+    """The work of a BatchLoop: the records of a batch and the offsets that they rest on are one transaction, so that
+    neither a crash nor a member that lost its partition leaves an older word behind a newer one."""
+
+    def __init__(self, settings: Settings, reader: Reader, producer: Callable[[], Producer]) -> None:
+        """`producer` makes one that is transactional."""
+        self._settings, self._reader, self._make = settings, reader, producer
+        self._topics = topics_of(settings)
+        self._producer: Producer | None = None
+        self._projections: dict[Partition, PartitionProjection] = {}
+        self._next: dict[Partition, int] = {}
+        self._log = log.get(__name__)
+
+    def resume(self, partition: Partition, committed: Committed | None) -> None:
+        """Reads back what is projected. What is not, though it was committed (the topics were made anew, or another
+        version wrote them), is folded from the log once more."""
+        begin = committed.offset if committed else 0
+        try:
+            projection, reached = self._restored(partition.number)
+            if reached < begin:
+                self._log.warning("projected_anew", partition=partition.number, first=reached, last=begin - 1)
+                for record in read_partition(self._settings, partition):
+                    if reached <= record.offset < begin:
+                        self._hear(projection, record, Counter())
+        except KafkaError as away:
+            raise TryLaterError(f"the broker is away: {away}") from away
+        self._projections[partition], self._next[partition] = projection, begin
+
+    def handle(self, batch: Batch) -> Mapping[str, object]:
+        if self._next[batch.partition] not in {0, batch.first}:
+            # Given away and taken back between two polls: another member has folded what lies between.
+            self.resume(batch.partition, Committed(batch.first))
+        projection, notes = self._projections[batch.partition], Counter[str]()
+        for record in batch.records:
+            self._hear(projection, record, notes)
+        self._write(projection, batch)
+        notes["relationships"] = len(projection.touched)
+        projection.touched.clear()
+        self._next[batch.partition] = batch.last + 1
+        return notes
+
+    def idle(self) -> None:
+        assigned = self._reader.assignment()
+        self._projections = {one: known for one, known in self._projections.items() if one in assigned}
+
+    def close(self) -> None:
+        if self._producer is not None:
+            # What was not committed is folded again by whoever takes the partition.
+            with suppress(KafkaError):
+                self._producer.close(0.2)
+
+    def _restored(self, number: int) -> tuple[PartitionProjection, int]:
+        """What lies on both topics, and the offset of the log up to which that is all."""
+        projection, reached = PartitionProjection(), []
+        for topic in (self._topics.roster, self._topics.bookings):
+            progress = 0
+            for record in read_partition(self._settings, Partition(topic, number), isolation_level="read_committed"):
+                try:
+                    if record.key == PROGRESS_KEY:
+                        progress = load(ProgressRecord, record.value or b"").next_offset
+                    else:
+                        projection.restore(record, self._topics)
+                except ValidationError as unknown:
+                    places = [".".join(map(str, error["loc"])) for error in unknown.errors(include_input=False)]
+                    self._log.error("unreadable", topic=topic, offset=record.offset, places=places[:5])
+                    return PartitionProjection(), 0
+            reached.append(progress)
+        return projection, min(reached)
+
+    def _hear(self, projection: PartitionProjection, record: Record, notes: Counter[str]) -> None:
+        value = record.value or b""
+        if not TELLING.search(value):
+            return
+        try:
+            event = MENTORING_EVENT.validate_json(value)
+        except ValidationError as invalid:
+            # Scoring, which reads every record, puts it aside.
+            places = [".".join(map(str, error["loc"])) for error in invalid.errors(include_input=False)]
+            self._log.error("unreadable", partition=record.partition, offset=record.offset, places=places[:5])
+            notes["unreadable"] += 1
+            return
+        if event.type != "mentoring.clock.reached.v1":
+            projection.hear(event)
+
+    def _write(self, projection: PartitionProjection, batch: Batch) -> None:
+        at = position(self._settings.log_epoch, batch.last)
+        progress = dump(ProgressRecord(next_offset=batch.last + 1))
+        number = batch.partition.number
+        try:
+            producer = self._started()
+            producer.begin()
+            for topic, key, value in projection.records(self._topics, at):
+                producer.send(topic, key, value, partition=number)
+            for topic in (self._topics.roster, self._topics.bookings):
+                producer.send(topic, PROGRESS_KEY, progress, partition=number)
+            producer.commit({batch.partition: Committed(batch.last + 1)}, self._reader)
+        except KafkaError as failed:
+            # Whether it was committed may be unknown. The same records are written again by a producer that fences
+            # this one; a member that has lost the partition is refused by its generation.
+            self.close()
+            self._producer = None
+            raise TryLaterError(f"the projection is not written: {failed}") from failed
+
+    def _started(self) -> Producer:
+        if self._producer is None:
+            producer = self._make()
+            producer.start_transactions()
+            self._producer = producer
+        return self._producer

@@ -1,0 +1,152 @@
+"""The projection of the log: what it keeps of random logs, through text and back."""
+
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.events import OfRelationship
+from services.ingest.domain.meetings.bookings import Bookings
+from services.ingest.domain.people.projection import (
+    MOST_CHANGES,
+    MOST_SESSIONS,
+    MOST_STARTS,
+    OVER_FOR,
+    BookingsRecord,
+    RosterRecord,
+    alive,
+    bounded_history,
+    dump,
+    load,
+)
+from services.ingest.domain.people.roster import Roster
+from services.ingest.domain.scope import RESERVED
+from services.ingest.domain.tools.knowledge import Knowledge
+from tests.ingest.people.building import NOON, START, event, minute, pair
+
+KINDS = ("started", "ended", "paused", "resumed", "retracted", "scheduled", "rescheduled", "cancelled", "erased")
+Steps = list[tuple[str, int, int]]
+STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 5), st.integers(0, 2)), max_size=25)
+
+
+def told(kind: str, number: int, relationship: int) -> OfRelationship:
+    """One of a few events, so that repeats, contradictions and retractions meet."""
+    names = {"id": f"{kind}-{number}", "subject": f"rel-{relationship}", "time": START + timedelta(hours=number)}
+    match kind:
+        case "started":
+            people = {"mentors": [f"p-{number}"], "mentees": ["p-ben", f"p-x{number}"]}
+            return event("relationship.started", people, **names)
+        case "ended":
+            data = {"planned": False, "reason_code": "moved", "initiated_by": "admin"}
+            return event("relationship.ended", data, **names)
+        case "paused":
+            until = (START + timedelta(days=number)).isoformat() if number % 2 else None
+            return event("relationship.paused", {"pause_id": f"pause-{number}", "until": until, "reason": "l"}, **names)
+        case "resumed":
+            return event("relationship.resumed", {"pause_id": f"pause-{number}" if number else None}, **names)
+        case "retracted":
+            target = told(("started", "ended", "paused", "resumed")[number % 4], number, relationship)
+            data = {"source": target.source, "id": target.id, "type": target.type, "time": target.time}
+            return event("event.retracted", data, **names)
+        case "scheduled" | "rescheduled":
+            times = {"starts_at": minute(number * 60), "ends_at": minute(number * 60 + 30)}
+            from_tool = {"source": f"{RESERVED}acme:zoom:z", "correlationid": f"own{number}.series"}
+            return event(f"session.{kind}", {"session_id": f"s-{number % 3}", **times}, **names | from_tool)
+        case "cancelled":
+            return event("session.cancelled", {"session_id": f"s-{number % 3}"}, **names)
+        case _:
+            return event("relationship.erased", {}, **names)
+
+
+def projected(whole: Knowledge, reader: Knowledge) -> None:
+    """As the projector writes it and a follower reads it."""
+    roster, bookings = whole.roster, whole.bookings
+    for number in range(3):
+        name = f"rel-{number}"
+        erased = roster.is_erased("acme", name)
+        record = RosterRecord(position=1, erased=erased, history=bounded_history(roster.history("acme", name)))
+        reader.apply_roster("acme", name, load(RosterRecord, dump(record)))
+        sessions = BookingsRecord(position=1, sessions=alive(bookings.of("acme", name), NOON))
+        reader.apply_bookings("acme", name, load(BookingsRecord, dump(sessions)))
+
+
+def answers(knowledge: Knowledge) -> object:
+    roster, bookings = knowledge.roster, knowledge.bookings
+    names = [f"rel-{number}" for number in range(3)]
+    moments = [START + timedelta(hours=hours) for hours in (-1, 0, 1, 3, 9)]
+    return (
+        [roster.relationship("acme", one, at) for one in names for at in moments],
+        [roster.pauses("acme", one) for one in names],
+        [roster.is_erased("acme", one) for one in names],
+        [roster.ever("acme", person) for person in ("p-ben", *(f"p-{number}" for number in range(6)))],
+        [bookings.of("acme", one) for one in names],
+        [bookings.whose("acme", f"s-{number}") for number in range(3)],
+    )
+
+
+@given(STEPS)
+def test_who_reads_the_projection_knows_what_the_log_tells(steps: Steps) -> None:
+    whole = Knowledge()
+    for step in steps:
+        whole.hear(told(*step))
+
+    reader = Knowledge()
+    projected(whole, reader)
+
+    assert answers(reader) == answers(whole)
+
+
+@given(STEPS, STEPS)
+def test_who_heard_part_of_the_log_already_knows_the_same_after_reading_the_projection(
+    heard: Steps, later: Steps
+) -> None:
+    """A worker hears at once what it wrote itself; the projection comes afterwards, or before."""
+    whole = Knowledge()
+    for step in [*heard, *later]:
+        whole.hear(told(*step))
+
+    reader = Knowledge()
+    for step in heard:
+        reader.hear(told(*step))
+    projected(whole, reader)
+
+    assert answers(reader) == answers(whole)
+
+
+def test_a_relationship_that_is_told_of_for_decades_keeps_a_bounded_record() -> None:
+    roster = Roster()
+    for number in range(MOST_STARTS + 5):
+        roster.hear(event("relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ben"]}, id=f"start-{number}"))
+    for number in range(MOST_CHANGES + 5):
+        roster.hear(event("relationship.resumed", {}, id=f"resumed-{number}"))
+
+    kept = [key.id for key, _ in bounded_history(roster.history("acme", "rel-1")).facts]
+
+    assert len(kept) == MOST_STARTS + MOST_CHANGES
+    assert (kept[0], kept[-1]) == ("start-5", f"resumed-{MOST_CHANGES + 4}")
+
+
+def test_sessions_that_are_long_over_are_not_kept() -> None:
+    bookings = Bookings()
+    for day in range(200):
+        start = NOON + timedelta(days=day)
+        times = {"starts_at": start, "ends_at": start + timedelta(hours=1)}
+        bookings.hear(event("session.scheduled", {"session_id": f"s-{day}", **times}, id=f"e{day}"))
+    now = NOON + timedelta(days=60)
+
+    kept = [one.booking.session for one in alive(bookings.of("acme", "rel-1"), now)]
+
+    assert len(kept) == MOST_SESSIONS
+    assert kept[-1] == "s-199"
+    early = [one.booking for one in alive(bookings.of("acme", "rel-1"), NOON + timedelta(days=180))]
+    assert min(one.ends_at for one in early) >= NOON + timedelta(days=180) - OVER_FOR
+
+
+def test_a_pair_is_kept_by_the_ids_of_its_people() -> None:
+    roster = Roster()
+    roster.hear(pair())
+
+    record = dump(RosterRecord(position=7, history=roster.history("acme", "rel-1")))
+
+    assert load(RosterRecord, record).history == roster.history("acme", "rel-1")
+    assert len(record) < 400
