@@ -1,6 +1,5 @@
 """A meeting of two who are no pair yet waits in quarantine until they are, and is judged again then."""
 
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +11,9 @@ from services.ingest.__main__ import main
 from services.runtime.settings import Settings
 from tests.ingest.conftest import Log, event, make_token, running_gateway
 from tests.ingest.tooling import (
-    FOLLOWED_SECONDS,
     JOINED,
     LEFT,
+    await_followed,
     connections_file,
     make_pair,
     meeting_id,
@@ -47,7 +46,7 @@ def test_a_parked_meeting_counts_once_its_pair_is_known(
             post_zoom(gateway, zoom(verb, meeting, email, at)).raise_for_status()
         eventually(lambda: kept.growth() >= 3, what="the quarantine of what cannot be resolved")
         gateway.post(start).raise_for_status()
-        time.sleep(FOLLOWED_SECONDS)
+        await_followed(broker)
 
         told = CliRunner().invoke(main, ["requeue", "--connection", "zoom_acme", "--since", since])
 

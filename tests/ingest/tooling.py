@@ -18,13 +18,17 @@ from services.ingest.commands.console import write
 from services.ingest.domain.admission import admit
 from services.ingest.domain.clock import Clock
 from services.ingest.domain.scope import Scope
+from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.domain.verdict import Admitted
+from services.ingest.flow.people.followers import KnowledgeFollower
 from services.ingest.sources.proof import signed
+from services.runtime.health import Health
 from services.runtime.settings import Settings
 from tests.ingest.conftest import Gateway, Log
 
 JSON = "application/json"
-FOLLOWED_SECONDS = 1.0
+# A follower reads what is projected within this.
+FOLLOWED_SECONDS = 0.5
 SECRETS = {
     "zoom_acme": "secret of acme's account",
     "zoom_leaders": "secret of the leaders' account",
@@ -122,9 +126,14 @@ def make_pair(broker: Settings, tenant: str = "acme", program: str = "onboarding
     people = [_participant(pair, "mentor", pair.mentor), _participant(pair, "mentee", pair.mentee)]
     write(broker, DIRECTORY.name, {f"{tenant}/{p.id}": p.model_dump_json().encode() for p in people})
     write(broker, EVENTS.name, {f"{tenant}/{pair.relationship}": to_json(_started(pair))})
-    # Followers of the two topics read them a moment later; whoever meets before that is a stranger.
-    time.sleep(FOLLOWED_SECONDS)
+    await_followed(broker)
     return pair
+
+
+def await_followed(broker: Settings) -> None:
+    """All that is on the log is projected and followed: whoever meets before that is a stranger."""
+    assert KnowledgeFollower(broker, Knowledge(), Health()).read_once(60), "nothing projects the log"
+    time.sleep(FOLLOWED_SECONDS)
 
 
 def _participant(pair: Pair, side: str, address: str) -> Participant:

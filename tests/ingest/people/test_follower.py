@@ -13,6 +13,7 @@ from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.domain.tools.said import Person
 from services.ingest.flow.people.followers import KnowledgeFollower
 from services.runtime.health import Health
+from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
 from tests.ingest.people.building import NOON, event, minute, pair, participant
 from tests.ingest.people.harness import OwnLog
@@ -29,18 +30,24 @@ def log(broker: Settings) -> Iterator[OwnLog]:
 @contextmanager
 def following(log: OwnLog) -> Iterator[Knowledge]:
     """From the beginning, as after every start; yields when it has caught up."""
-    knowledge, stop, health = Knowledge(), threading.Event(), Health()
-    follower = KnowledgeFollower(log.settings, knowledge, health)
+    knowledge, health = Knowledge(), Health()
+    with log.projected(), running(KnowledgeFollower(log.settings, knowledge, health)):
+        yield knowledge
+        eventually(lambda: health.condition.state == "ready")
+
+
+@contextmanager
+def running(follower: KnowledgeFollower) -> Iterator[None]:
+    """On a thread; yields when it has caught up."""
+    stop = threading.Event()
     thread = threading.Thread(target=follower.run, args=(stop,))
-    with log.projected():
-        thread.start()
-        try:
-            follower.caught_up(stop)
-            yield knowledge
-            eventually(lambda: health.condition.state == "ready")
-        finally:
-            stop.set()
-            thread.join(30)
+    thread.start()
+    try:
+        follower.caught_up(stop)
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
 
 
 def put(log: OwnLog, person: Participant | None, key: str = "") -> None:
@@ -110,3 +117,21 @@ def test_what_tools_said_lately_can_be_taken_back_after_a_start(log: OwnLog) -> 
 
     with following(log) as knowledge:
         assert [one.slot for one in knowledge.memory.find(tenant, source, "k")] == ["mentor"]
+
+
+def test_while_nothing_projects_the_log_nobody_is_judged(log: OwnLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.ingest.flow.people.followers.FRESH_SECONDS", 2.0)
+    health, knowledge = Health(), Knowledge()
+    follower = KnowledgeFollower(log.settings, knowledge, health)
+    with running(follower):
+        follower.check_fresh()
+        log.write(pair(tenant="late"))
+
+        eventually(lambda: not follower.is_fresh, what="the projection to be behind")
+        with pytest.raises(TryLaterError, match="does `rapport ingest work` run its projector"):
+            follower.check_fresh()
+        eventually(lambda: health.condition.state == "degraded", what="readiness to say so")
+
+        with log.projected():
+            eventually(lambda: follower.is_fresh, what="the projection to be caught up with")
+            assert knowledge.roster.relationship("late", "rel-1") is not None
