@@ -18,7 +18,7 @@ from rich.console import Console
 from deploy.local.child import with_project
 from deploy.local.data_folder import Clock
 from deploy.local.display import display_on
-from deploy.local.services import NAMES
+from deploy.local.services import NAMES, PROCESSES, Process
 from deploy.local.stack import Stack, StackConfig
 from tests.journeys.system import CACHE, System, clock_reached, event
 from tests.receiver import Receiver, eventually
@@ -88,9 +88,11 @@ def test_an_event_posted_over_http_is_scored_stored_and_readable(secured: Secure
     assert secured.system.verify().strip().endswith("equal")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_service_with_a_wrong_password_of_the_broker_ends_and_names_the_setting(secured: Secured, name: str) -> None:
-    ended = rapport(secured, name, "serve", RAPPORT_KAFKA_SASL_PASSWORD="wrong-horse")
+@pytest.mark.parametrize("process", PROCESSES, ids=NAMES)
+def test_a_service_with_a_wrong_password_of_the_broker_ends_and_names_the_setting(
+    secured: Secured, process: Process
+) -> None:
+    ended = rapport(secured, *process.arguments, RAPPORT_KAFKA_SASL_PASSWORD="wrong-horse")
 
     assert ended.returncode == 1
     assert "RAPPORT_KAFKA_SASL_PASSWORD" in ended.stdout
@@ -136,7 +138,7 @@ def test_what_is_shown_of_the_settings_holds_no_password(secured: Secured) -> No
 def rapport(secured: Secured, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
     """The command within the stack, with some settings changed; an empty one is unset. Its health is not served, for
     the stack serves it."""
-    health = {f"RAPPORT_{name.upper()}_HEALTH_PORT": "0" for name in NAMES}
+    health = {process.health_variable: "0" for process in PROCESSES}
     given = {**os.environ, **with_project(), **secured.system.stack.environment, **health, **changes}
     began = time.monotonic()
     ended = subprocess.run(

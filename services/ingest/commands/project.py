@@ -12,6 +12,7 @@ from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.flow.people.followers import KnowledgeFollower
 from services.ingest.flow.together import run_together
 from services.ingest.wiring.projector import projector
+from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.stop import on_signal
 
@@ -25,6 +26,8 @@ def project() -> None:
     where it stopped."""
     with explained(), on_signal() as stop:
         settings, health = command_settings(), Health()
+        # A line for each batch would bury how far it is.
+        log.configure(settings.model_copy(update={"log_level": "WARNING"}), "ingest")
         follower = KnowledgeFollower(settings, Knowledge(), Health())
         began = time.monotonic()
         with projector(settings, health, stop) as parts:

@@ -1,0 +1,159 @@
+"""How long ingest takes to start on a log that is there: `python benchmarks/start.py --help`."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+# Run as a file, Python looks for modules beside it, not where `benchmarks`, `deploy` and `services` are.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import click
+import httpx
+
+from benchmarks import broker
+from benchmarks.command import KEPT
+from benchmarks.events import TENANT, log
+from benchmarks.machine import machine
+from deploy.local.child import Child, Command, with_project
+from deploy.local.kafka import KafkaConfig, LocalKafka
+from deploy.local.ports import free_port
+from schemas.events import MENTORING_EVENT
+from schemas.topics import EVENTS, TOPICS
+from services.runtime.kafka import Partition, Producer, Record, create_topics, partition_of
+from services.runtime.settings import Settings
+
+GATEWAY_AIM, WORK_AIM = 10.0, 15.0
+"""Seconds until ready, on 2,000,000 events about 20,000 relationships."""
+CALM_SECONDS = 1_800.0
+"""The first start of the workers reads the log for outcomes of meetings; it is not what is measured."""
+AT_ONCE = 20_000
+RAPPORT = (sys.executable, "-m", "services.cli")
+CONNECTIONS = f"""connections:
+  - id: zoom
+    tool: zoom
+    tenant: {TENANT}
+    secret_env: ZOOM_SECRET
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where processes run: their environment, their logs, the ports of their health."""
+
+    environment: Mapping[str, str]
+    folder: Path
+    gateway_health: int
+    work_health: int
+
+
+@click.command()
+@click.option("--events", type=click.IntRange(10_000), default=2_000_000, show_default=True)
+@click.option("--relationships", type=click.IntRange(100), default=20_000, show_default=True)
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+def main(events: int, relationships: int, rounds: int) -> None:
+    """Seconds from the start of a process until its /readyz says ready: the gateway, with a token of a programme, so
+    that it reads the roster too, and the workers. Before that the log is projected once, by `rapport ingest project`.
+    """
+    (KEPT / "bench").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=KEPT / "bench", prefix="start-") as scratch:
+        folder = Path(scratch)
+        with LocalKafka(KafkaConfig(data=folder / "kafka", cache=KEPT / "cache")) as kafka:
+            settings = Settings(kafka=kafka.bootstrap)
+            create_topics(settings, {topic.name: topic.options(broker.PARTITIONS, 1) for topic in TOPICS})
+            _fill(settings, events, relationships)
+            _measure(_machine(kafka.bootstrap, folder), rounds)
+    click.echo(f"{events:,} events about {relationships:,} relationships, on {machine()}.")
+
+
+def _fill(settings: Settings, events: int, relationships: int) -> None:
+    """Each record bears the time of its event, as on a log that grew for years."""
+    producer = Producer(settings)
+    waiting = log(events, relationships)
+    done = 0
+    while some := list(islice(waiting, AT_ONCE)):
+        for key, value in some:
+            moment = MENTORING_EVENT.validate_json(value).time
+            target = Partition(EVENTS.name, partition_of(key, broker.PARTITIONS))
+            producer.copy(_record(key, value, moment), target)
+        producer.flush(60)
+        done += len(some)
+        click.echo(f"{done:,} of {events:,} events written", err=True)
+    producer.close()
+
+
+def _record(key: bytes, value: bytes, moment: datetime) -> Record:
+    return Record("", 0, 0, key, value, (), round(moment.timestamp() * 1000))
+
+
+def _machine(bootstrap: str, folder: Path) -> Machine:
+    taken: set[int] = set()
+    ports = []
+    for _ in range(3):
+        ports.append(free_port(taken))
+        taken.add(ports[-1])
+    connections = folder / "connections.yaml"
+    connections.write_text(CONNECTIONS)
+    environment = {
+        **with_project(),
+        "RAPPORT_KAFKA": bootstrap,
+        "RAPPORT_INSTANCE": "bench",
+        "RAPPORT_INGEST_PORT": str(ports[0]),
+        "RAPPORT_INGEST_HEALTH_PORT": str(ports[1]),
+        "RAPPORT_INGEST_WORK_HEALTH_PORT": str(ports[2]),
+        "RAPPORT_INGEST_CONNECTIONS": str(connections),
+        "ZOOM_SECRET": "a secret of the benchmark",
+    }
+    return Machine(environment, folder, ports[1], ports[2])
+
+
+def _measure(place: Machine, rounds: int) -> None:
+    began = time.monotonic()
+    subprocess.run([*RAPPORT, "ingest", "project"], env=place.environment, check=True)
+    click.echo(f"rapport ingest project: {time.monotonic() - began:.1f} s, once")
+    token = ("ingest", "token", "create", "--tenant", TENANT, "--source", "/bench", "--program", "spring")
+    subprocess.run([*RAPPORT, *token], env=place.environment, check=True, stdout=subprocess.DEVNULL)
+    with _process(place, "work"):
+        _await(place.work_health, CALM_SECONDS, lag="lag 0")
+    for number in range(rounds):
+        for what, port, aim in (("serve", place.gateway_health, GATEWAY_AIM), ("work", place.work_health, WORK_AIM)):
+            began = time.monotonic()
+            with _process(place, what):
+                _await(port, 120)
+                seconds = time.monotonic() - began
+            met = "met" if seconds <= aim else "MISSED"
+            click.echo(f"round {number + 1}: rapport ingest {what} ready after {seconds:.1f} s (aim {aim:g}: {met})")
+
+
+@contextmanager
+def _process(place: Machine, what: str) -> Iterator[None]:
+    child = Child(Command((*RAPPORT, "ingest", what), place.folder / f"{what}.log", place.environment))
+    child.launch()
+    try:
+        yield
+    finally:
+        child.stop()
+
+
+def _await(port: int, seconds: float, lag: str = "") -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{port}/readyz")
+        except httpx.TransportError:
+            time.sleep(0.1)
+            continue
+        if answer.is_success and answer.json()["detail"].count(lag) >= bool(lag):
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"not ready within {seconds:g} s")
+
+
+if __name__ == "__main__":
+    main()
