@@ -39,8 +39,6 @@ def gateway(task: Task) -> Iterator[str]:
         "RAPPORT_INGEST_PORT": str(port),
         "RAPPORT_INGEST_HEALTH_PORT": str(health),
         "RAPPORT_INGEST_TOKEN_RATE": UNLIMITED,
-        # The workers, which read the log, are processes of their own where so much comes.
-        "RAPPORT_INGEST_PARTS": "http",
         "RAPPORT_LOG_FORMAT": "json",
     }
     argv = (sys.executable, "-m", "services.cli", "ingest", "serve")

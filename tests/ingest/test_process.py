@@ -115,13 +115,43 @@ def test_it_says_what_it_reads_and_ends_in_time_when_it_is_asked_to(broker: Sett
         running.gateway.post(event()).raise_for_status()
 
         assert (status, said["state"]) == (200, "ready")
-        assert "RAPPORT_INGEST_RAW_TENANT is not set" in said["detail"]
+        assert said["detail"].startswith("knowledge: not read: nobody here asks for relationships; gateway: ")
         assert running.terminate() < (0, STOP_WITHIN_SECONDS)
     told = [json.loads(line) for line in file.read_text().splitlines()]
-    # Besides, its readers of the log tell when they have caught up, and of every batch.
-    lines = [line for line in told if line["event"] in {"serving", "request_done", "stopped"}]
-    assert [line["event"] for line in lines] == ["serving", "request_done", "stopped"]
-    assert (lines[1]["recorded"], lines[1]["tenant"], lines[1]["status"]) == (1, "acme", 202)
+    assert [line["event"] for line in told] == ["serving", "request_done", "stopped"]
+    assert (told[1]["recorded"], told[1]["tenant"], told[1]["status"]) == (1, "acme", 202)
+
+
+def test_the_workers_are_a_process_of_their_own_that_says_what_it_reads(broker: Settings, tmp_path: Path) -> None:
+    health = free_port(set())
+    file, environment = (
+        tmp_path / "log",
+        {"RAPPORT_KAFKA": broker.kafka, "RAPPORT_INGEST_WORK_HEALTH_PORT": str(health)},
+    )
+    command = [sys.executable, "-m", "services.cli", "ingest", "work"]
+    with file.open("w") as log:
+        running = subprocess.Popen(command, env=os.environ | environment, stderr=log, text=True, cwd=ROOT)
+        try:
+            eventually(lambda: running.poll() is not None or _state(health) == "ready")
+            said = httpx.get(f"http://127.0.0.1:{health}/readyz", timeout=5).json()
+
+            assert "RAPPORT_INGEST_RAW_TENANT is not set" in said["detail"]
+            assert {"projector", "knowledge", "attendance", "tools", "raw topic"} == {
+                part.partition(":")[0] for part in said["detail"].split("; ")
+            }
+            began = time.monotonic()
+            running.send_signal(signal.SIGTERM)
+            assert running.wait(30) == 0
+            assert time.monotonic() - began < STOP_WITHIN_SECONDS
+        finally:
+            running.kill()
+
+
+def _state(port: int) -> str:
+    try:
+        return str(httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5).json()["state"])
+    except httpx.TransportError:
+        return "away"
 
 
 def test_a_port_that_is_taken_ends_it_with_one_error(broker: Settings, tmp_path: Path) -> None:
