@@ -63,12 +63,15 @@ class Composition:
 
 def run_parts(composition: Composition, stop: threading.Event) -> None:
     settings, health = composition.settings, Health()
-    with served(health, settings.host, composition.health_port), _producer(settings) as producer:
+    readiness = Readiness(health)
+    writing = readiness.part("producer")
+    with served(health, settings.host, composition.health_port), _producer(settings, writing) as producer:
         producer.partitions(REJECTED.name)
         recorder = Recorder(producer, settings.ingest_remembered, EVENTS.at(settings.log_epoch))
-        metrics, readiness = Metrics(health.metrics), Readiness(health)
-        shared = Shared(settings, producer, recorder, metrics, readiness, composition.connections)
+        shared = Shared(settings, producer, recorder, Metrics(health.metrics), readiness, composition.connections)
         with _chosen(shared, composition.parts, stop) as parts:
+            # Not before every other part has said that it is starting, or the whole would be ready without them.
+            writing.tell("ready")
             log.get(__name__).info("serving", parts=sorted(composition.parts), clock=settings.clock)
             run_together(parts, stop)
     log.get(__name__).info("stopped")
@@ -94,8 +97,14 @@ def _chosen(shared: Shared, chosen: frozenset[AnyPart], stop: threading.Event) -
 
 
 @contextmanager
-def _producer(settings: IngestSettings) -> Iterator[Producer]:
-    producer = Producer(settings, delivery_timeout_ms=DELIVERY_SECONDS * 1000, max_block_ms=METADATA_SECONDS * 1000)
+def _producer(settings: IngestSettings, writing: Health) -> Iterator[Producer]:
+    """`writing` is red while nothing can be written."""
+    producer = Producer(
+        settings,
+        trouble=lambda why: writing.tell("degraded", why) if why else writing.tell("ready"),
+        delivery_timeout_ms=DELIVERY_SECONDS * 1000,
+        max_block_ms=METADATA_SECONDS * 1000,
+    )
     try:
         yield producer
     finally:

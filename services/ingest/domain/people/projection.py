@@ -12,12 +12,15 @@ from services.ingest.domain.people.life import Life, Started
 
 PROGRESS_KEY = b"\x00progress"
 """No tenant/relationship begins with a zero byte."""
-MOST_STARTS = 20
-"""Of one relationship, the latest: a start names up to 200 people, and a record has at most 1 MiB."""
-MOST_CHANGES = 500
-"""Ends, pauses and resumptions of one relationship, the latest. More than a decade of leaves."""
+MOST_STARTS = 15
+"""Of one relationship, the latest: a start names up to 200 people, and all of a record has to stay below 1 MiB."""
+MOST_CHANGES = 250
+"""Ends, pauses and resumptions of one relationship, the latest: years of leaves."""
+MOST_RETRACTED = 200
 MOST_SESSIONS = 100
 """Of one relationship, those that end last: two years of weekly meetings booked ahead."""
+MOST_MATTERS = 20
+"""Of one session: meetings of tools that it was moved from."""
 OVER_FOR = timedelta(days=35)
 """A session that ended so long before the latest word on its relationship is asked for no more: tools tell of a
 meeting within days, and what is cancelled later was over anyway."""
@@ -68,16 +71,18 @@ def bounded_history(history: Life) -> Life:
     """What of it is kept: of starts and of changes the latest that were told."""
     starts = [told for told, fact in history.facts if isinstance(fact, Started)]
     changes = [told for told, fact in history.facts if not isinstance(fact, Started)]
-    if len(starts) <= MOST_STARTS and len(changes) + len(history.retracted) <= MOST_CHANGES:
+    few = len(starts) <= MOST_STARTS and len(changes) <= MOST_CHANGES
+    if few and len(history.retracted) <= MOST_RETRACTED:
         return history
     kept = frozenset([*starts[-MOST_STARTS:], *changes[-MOST_CHANGES:]])
     facts = tuple((told, fact) for told, fact in history.facts if told in kept)
     # A retraction whose fact is gone as well may still come before it; the latest are kept.
-    retracted = sorted(history.retracted, key=lambda told: told.time)[-MOST_CHANGES:]
+    retracted = sorted(history.retracted, key=lambda told: told.time)[-MOST_RETRACTED:]
     return replace(history, facts=facts, retracted=frozenset(retracted))
 
 
 def alive(sessions: tuple[BookedSession, ...], latest: datetime) -> tuple[BookedSession, ...]:
     """Those that are not long over at the latest word on their relationship."""
     lasting = (one for one in sessions if one.booking.ends_at >= latest - OVER_FOR)
-    return tuple(sorted(lasting, key=lambda one: (one.booking.ends_at, one.booking.session))[-MOST_SESSIONS:])
+    in_order = sorted(lasting, key=lambda one: (one.booking.ends_at, one.booking.session))
+    return tuple(one._replace(matters=one.matters[:MOST_MATTERS]) for one in in_order[-MOST_SESSIONS:])

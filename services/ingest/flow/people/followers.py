@@ -18,11 +18,13 @@ from services.ingest.domain.people.projection import (
 )
 from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.flow.people.projector import topics_of
+from services.ingest.flow.unexpected import UnexpectedFailures
 from services.runtime import log
 from services.runtime.health import Health, State
 from services.runtime.kafka import KafkaError, Partition, Reader, Record
 from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
+from services.runtime.unexpected import places
 
 POLL_SECONDS = 0.2
 PROBE_SECONDS = 1.0
@@ -45,6 +47,7 @@ class KnowledgeFollower:
         self._fresh_at = 0.0
         self._progress: dict[tuple[str, int], int] = {}
         self._wanted: Mapping[Partition, int] = {}
+        self._unexpected = UnexpectedFailures()
         self._log = log.get(__name__)
 
     @property
@@ -76,7 +79,8 @@ class KnowledgeFollower:
         self._health.tell("ready", "not read: nobody here asks for relationships")
 
     def run(self, stop: threading.Event) -> None:
-        """Returns when `stop` is set. Raises KafkaError when the broker is away at the beginning."""
+        """Returns when `stop` is set. Raises KafkaError when the broker is away at the beginning, and BadDeployError
+        when an error of ours met too many records in a row."""
         self._health.tell("starting", "relationships are being read")
         self._follow(stop.is_set)
 
@@ -137,8 +141,11 @@ class KnowledgeFollower:
             else:
                 self._projected(record)
         except ValidationError as invalid:
-            places = [".".join(map(str, error["loc"])) for error in invalid.errors(include_input=False)]
-            self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places[:5])
+            self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places(invalid))
+        except Exception as failure:  # noqa: BLE001 (told and counted; it counts for nothing, as with scoring)
+            self._unexpected.rejected(record, failure)
+        else:
+            self._unexpected.passed()
 
     def _projected(self, record: Record) -> None:
         tenant, _, relationship = (record.key or b"").decode(errors="replace").partition("/")

@@ -24,10 +24,12 @@ from services.ingest.domain.people.projection import (
     load,
 )
 from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.flow.unexpected import UnexpectedFailures
 from services.runtime import log
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, read_partition
 from services.runtime.loop import Batch, TryLaterError
 from services.runtime.settings import Settings
+from services.runtime.unexpected import places
 
 GROUP = "rapport-ingest-projector"
 MOST_RECORDS = 5_000
@@ -92,6 +94,7 @@ class Projector:
         self._producer: Producer | None = None
         self._projections: dict[Partition, PartitionProjection] = {}
         self._next: dict[Partition, int] = {}
+        self._unexpected = UnexpectedFailures()
         self._log = log.get(__name__)
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
@@ -144,13 +147,22 @@ class Projector:
                     else:
                         projection.restore(record, self._topics)
                 except ValidationError as unknown:
-                    places = [".".join(map(str, error["loc"])) for error in unknown.errors(include_input=False)]
-                    self._log.error("unreadable", topic=topic, offset=record.offset, places=places[:5])
+                    self._log.error("unreadable", topic=topic, offset=record.offset, places=places(unknown))
                     return PartitionProjection(), 0
             reached.append(progress)
         return projection, min(reached)
 
     def _hear(self, projection: PartitionProjection, record: Record, notes: Counter[str]) -> None:
+        """What meets an error of ours counts for nothing here; a hundred in a row are a bad deploy."""
+        try:
+            self._heard(projection, record, notes)
+        except Exception as failure:  # noqa: BLE001 (told and counted)
+            self._unexpected.rejected(record, failure)
+            notes["failed"] += 1
+        else:
+            self._unexpected.passed()
+
+    def _heard(self, projection: PartitionProjection, record: Record, notes: Counter[str]) -> None:
         value = record.value or b""
         if not TELLING.search(value):
             return
@@ -158,8 +170,7 @@ class Projector:
             event = MENTORING_EVENT.validate_json(value)
         except ValidationError as invalid:
             # Scoring, which reads every record, puts it aside.
-            places = [".".join(map(str, error["loc"])) for error in invalid.errors(include_input=False)]
-            self._log.error("unreadable", partition=record.partition, offset=record.offset, places=places[:5])
+            self._log.error("unreadable", partition=record.partition, offset=record.offset, places=places(invalid))
             notes["unreadable"] += 1
             return
         if event.type != "mentoring.clock.reached.v1":
