@@ -7,7 +7,7 @@ from functools import partial
 from uuid import uuid4
 
 from schemas.topics import EVENTS
-from services.ingest.flow.people.projector import GROUP, MOST_RECORDS, MOST_SECONDS, Projector
+from services.ingest.flow.people.projector import GROUP, MOST_BYTES, MOST_RECORDS, MOST_SECONDS, Projector
 from services.ingest.settings import IngestSettings
 from services.ingest.wiring.shared import Parts
 from services.runtime.health import Health
@@ -25,7 +25,7 @@ def projector(settings: IngestSettings, health: Health, stop: threading.Event) -
     try:
         reader.subscribe([EVENTS.at(settings.log_epoch)])
         with closing(Projector(settings, reader, partial(_producer, settings))) as work:
-            loop = BatchLoop(reader, work, health, Limits(records=MOST_RECORDS))
+            loop = BatchLoop(reader, work, health, Limits(MOST_RECORDS, MOST_BYTES))
             yield {"projector": partial(loop.run, stop)}
     finally:
         reader.close()

@@ -32,8 +32,9 @@ from services.runtime.settings import Settings
 from services.runtime.unexpected import places
 
 GROUP = "rapport-ingest-projector"
-MOST_RECORDS = 5_000
-"""Of one batch, which is one transaction."""
+MOST_RECORDS = 20_000
+"""Of one batch, which is one transaction: a relationship that is told of several times in it is written once."""
+MOST_BYTES = 32 * 2**20
 MOST_SECONDS = 900
 """A partition's projection is read back before its first batch."""
 # In the bytes of an event: whatever else tells nothing of people or of booked sessions is not parsed.
