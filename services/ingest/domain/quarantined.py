@@ -11,8 +11,14 @@ REQUEUED = "requeued"
 REQUEUED_FROM = "requeued_from"
 """On a record that was sent again: where it lay first."""
 RAW = "mentoring.raw."
+NOTHING_KEPT = "nothing_kept"
+"""The header that says why a record lies there empty."""
 # Why the original cannot be had back, by the header that says so.
-LOSSES = {"cut_from_bytes": "its bytes were cut", "headers_cut": "its headers were cut"}
+LOSSES = {
+    "cut_from_bytes": "its bytes were cut",
+    "headers_cut": "its headers were cut",
+    NOTHING_KEPT: "nothing of it was kept",
+}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from services.ingest.domain.tools.said import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.quarantine import quarantine
-from services.ingest.flow.tools.raw_payloads import Payload, opened, part_of, time_of
+from services.ingest.flow.tools.raw_payloads import Payload, opened, part_of, time_of, without_text
 from services.ingest.flow.tools.statements import Result, Statements, Written
 from services.ingest.pointers.follow import Followed, Pointers
 from services.ingest.sources.connection import Connection
@@ -110,7 +110,7 @@ class ToolRecords:
 
     def _put_aside(self, record: Record, rejected: Rejected, payload: Payload | None = None) -> str:
         part = part_of(record, self._tools.connections, payload)
-        send = partial(quarantine, self._producer, record, rejected, part)
+        send = partial(quarantine, self._producer, without_text(record, self._tools.connections), rejected, part)
         self._statements.outbox.owe(send(), send)
         return f"rejected:{rejected.reason}"
 
