@@ -10,7 +10,7 @@ from functools import cache, reduce
 from types import NoneType, UnionType
 from typing import Annotated, Literal, Union, get_args, get_origin
 
-from pydantic import AliasChoices, BaseModel
+from pydantic import AliasChoices, AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 
 from services.ingest.domain.pseudonym import Pseudonym
@@ -150,6 +150,7 @@ def _of_class(kind: object) -> AllowList:
             return AllowList(leaf=FLAG)
         if issubclass(kind, int | float | Decimal):
             return AllowList(leaf=NUMBER)
-        if issubclass(kind, date):
+        # pydantic reads it as a datetime, and does not derive it from one.
+        if issubclass(kind, date | AwareDatetime):
             return AllowList(leaf=TIME)
     raise TypeError("does not say what of it is kept: give its type a leaf of services.ingest.domain.tools.leaves")
