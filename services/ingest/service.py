@@ -36,7 +36,7 @@ METADATA_SECONDS = 2
 def connections_of(settings: IngestSettings) -> Mapping[str, Connection]:
     """Raises ConnectionsError."""
     file = settings.ingest_connections
-    return {} if file is None else load_connections(file, os.environ)
+    return {} if file is None else load_connections(file, os.environ, settings.ingest_digest_key.get_secret_value())
 
 
 def serve(settings: IngestSettings, stop: threading.Event, connections: Mapping[str, Connection]) -> None:

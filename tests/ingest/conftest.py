@@ -26,6 +26,7 @@ from tests.receiver import eventually
 
 SOURCE = "urn:test:calendar"
 BATCH = "application/cloudevents-batch+json"
+DIGEST_KEY = "a digest key for tests only"
 STRUCTURED = "application/cloudevents+json"
 
 
@@ -108,8 +109,8 @@ def running_gateway(bootstrap: str, secret: str, **options: Any) -> Iterator[Gat
     """What `serve` and `work` compose, on a thread; without conclusions about meetings, which would be written at any
     time, unless `ingest_parts` asks for them."""
     ports = {"ingest_port": free_port(set()), "ingest_health_port": free_port(set())}
-    parts = {"ingest_parts": ("projector", "raw", "tools")}
-    settings = IngestSettings(kafka=bootstrap, **(ports | parts | options))
+    given = {"ingest_parts": ("projector", "raw", "tools"), "ingest_digest_key": DIGEST_KEY}
+    settings = IngestSettings(kafka=bootstrap, **(ports | given | options))
     composition = service.Composition(
         settings,
         service.connections_of(settings),

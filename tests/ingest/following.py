@@ -20,7 +20,7 @@ from services.ingest.sources.connection import Connection
 from services.ingest.sources.tool import Tool
 from services.runtime.kafka import Producer, Record
 from services.runtime.settings import Settings
-from tests.ingest.conftest import Log
+from tests.ingest.conftest import DIGEST_KEY, Log
 from tests.ingest.vendor_apis import TOKEN
 
 SUNDAY = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -76,7 +76,7 @@ def following(settings: Settings, tool: Tool, tool_settings: ApiSettings) -> Ite
     producer, clock = Producer(settings), Clock()
     pointers = Pointers(producer, SyncTokens(settings, producer), clock)
     speaker = Speaker("acme", None, tool.name, f"c{uuid4().hex}")
-    connection = Connection(speaker, tool, tool_settings, "secret", TOKEN)
+    connection = Connection(speaker, tool, tool_settings, "secret", TOKEN, digest_key=DIGEST_KEY)
     try:
         yield Following(settings, producer, pointers, connection, clock)
     finally:

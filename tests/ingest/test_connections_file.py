@@ -12,6 +12,7 @@ from services.ingest.sources.connections import ConnectionsError, listed, load_c
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.slack.settings import SlackSettings
 
+KEY = "a digest key of this test"
 ENVIRON = {"ZOOM_SECRET": "a zoom secret", "OTHER_SECRET": "another secret"}
 
 
@@ -28,12 +29,12 @@ def file_of(folder: Path, *connections: object) -> Path:
 
 def faults(file: Path) -> list[str]:
     with pytest.raises(ConnectionsError) as refused:
-        load_connections(file, ENVIRON)
+        load_connections(file, ENVIRON, KEY)
     return [line.removeprefix(f"{file}: ") for line in str(refused.value).splitlines()]
 
 
 def test_a_connection_speaks_for_its_tenant_and_programme(tmp_path: Path) -> None:
-    found = load_connections(file_of(tmp_path, connection(program="leaders")), ENVIRON)
+    found = load_connections(file_of(tmp_path, connection(program="leaders")), ENVIRON, KEY)
 
     one = found["zoom_europe"]
     assert (one.speaker.tenant, one.speaker.program, one.tool) == ("acme", "leaders", TOOLS["zoom"])
@@ -46,7 +47,7 @@ def test_secrets_and_tokens_may_lie_in_files_beside_it(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("a token in a file\n")
     given = connection(tool="google_calendar", secret_env=None, secret_file="secret", api_token_file="token")
 
-    one = load_connections(file_of(tmp_path, given), ENVIRON)["zoom_europe"]
+    one = load_connections(file_of(tmp_path, given), ENVIRON, KEY)["zoom_europe"]
 
     assert (one.secret, one.api_token) == ("a secret in a file", "a token in a file")
     assert one.api_token_file == tmp_path / "token"
@@ -55,7 +56,7 @@ def test_secrets_and_tokens_may_lie_in_files_beside_it(tmp_path: Path) -> None:
 def test_settings_are_those_of_the_tool(tmp_path: Path) -> None:
     given = connection(tool="slack", settings={"channels": {"C1": {"relationship": "rel-1"}}})
 
-    settings = load_connections(file_of(tmp_path, given), ENVIRON)["zoom_europe"].settings
+    settings = load_connections(file_of(tmp_path, given), ENVIRON, KEY)["zoom_europe"].settings
 
     assert isinstance(settings, SlackSettings)
     assert settings.channels["C1"].relationship == "rel-1"
@@ -141,14 +142,14 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_list_of_connections_holds_no_secret(tmp_path: Path) -> None:
-    found = load_connections(file_of(tmp_path, connection(api_token_env="OTHER_SECRET")), ENVIRON)
+    found = load_connections(file_of(tmp_path, connection(api_token_env="OTHER_SECRET")), ENVIRON, KEY)
 
     assert list(listed(found)) == ["zoom/zoom_europe: tenant acme, every programme, secret set, API token set"]
 
 
 def test_check_lists_the_connections_or_tells_what_is_wrong_with_them(tmp_path: Path) -> None:
     file = file_of(tmp_path, connection())
-    environ = {"RAPPORT_INGEST_CONNECTIONS": str(file)}
+    environ = {"RAPPORT_INGEST_CONNECTIONS": str(file), "RAPPORT_INGEST_DIGEST_KEY": KEY}
 
     right = CliRunner().invoke(main, ["serve", "--check"], env=environ | ENVIRON)
     wrong = CliRunner().invoke(main, ["serve", "--check"], env=environ)
@@ -157,3 +158,8 @@ def test_check_lists_the_connections_or_tells_what_is_wrong_with_them(tmp_path: 
     assert "zoom/zoom_europe: tenant acme" in right.output
     assert "a zoom secret" not in right.output
     assert "connections.0.secret: the environment has no ZOOM_SECRET" in wrong.output
+
+
+def test_connections_without_a_digest_key_are_refused_with_the_name_of_the_setting(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionsError, match="RAPPORT_INGEST_DIGEST_KEY"):
+        load_connections(file_of(tmp_path, connection()), ENVIRON, "")

@@ -27,6 +27,7 @@ from services.ingest.sources.mapping.settings import MappingSettings
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.tool import ToolSettings
 from services.runtime.kafka import Record
+from tests.ingest.conftest import DIGEST_KEY
 from tests.ingest.mutating import bodies
 from tests.ingest.sources import test_calcom as calcom
 from tests.ingest.sources import test_calendars_fuzz as calendars
@@ -120,7 +121,8 @@ class Way:
 def way(tool: str) -> Way:
     samples, settings = SAMPLES[tool]
     speaker = Speaker("acme", None, tool, "one")
-    return Way(Connection(speaker, TOOLS[tool], settings, "a secret"), _knowing(sorted(_addresses(samples))))
+    connection = Connection(speaker, TOOLS[tool], settings, "a secret", digest_key=DIGEST_KEY)
+    return Way(connection, _knowing(sorted(_addresses(samples))))
 
 
 def _addresses(samples: Sequence[Any]) -> set[str]:

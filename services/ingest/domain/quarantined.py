@@ -12,11 +12,14 @@ REQUEUED_FROM = "requeued_from"
 """On a record that was sent again: where it lay first."""
 RAW = "mentoring.raw."
 HEADERS_CUT, KEY_CUT = "headers_cut", "key_cut"
+NOTHING_KEPT = "nothing_kept"
+"""The header that says why a record lies there empty."""
 # Why the original cannot be had back, by the header that says so.
 LOSSES = {
     "cut_from_bytes": "its bytes were cut",
     HEADERS_CUT: "its headers were cut",
     KEY_CUT: "its key was cut",
+    NOTHING_KEPT: "nothing of it was kept",
 }
 
 

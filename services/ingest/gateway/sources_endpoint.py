@@ -1,4 +1,4 @@
-"""`/v1/sources/{tool}/{connection}`: a tool's request as it is, proven, freed of what people wrote, and recorded."""
+"""`/v1/sources/{tool}/{connection}`: a tool's request as it is, proven, and what may be kept of it recorded."""
 
 import asyncio
 import time
@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.ingest.domain.pace import Pace
-from services.ingest.domain.tools.free_text import Cut, cut_text
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.tools.raw_intake import RawIntake
@@ -18,6 +17,7 @@ from services.ingest.gateway.body import read_body
 from services.ingest.gateway.handled import Handled, not_too_fast
 from services.ingest.gateway.problem import ProblemError, rejection
 from services.ingest.sources.connection import Connection
+from services.ingest.sources.kept import Kept
 from services.ingest.sources.media import is_served
 from services.ingest.sources.proof import Handshake, Proven, Received, Refused
 from services.ingest.sources.taken import Taken
@@ -92,7 +92,7 @@ class SourcesEndpoint:
         else:
             taken, payloads = _taken(received, connection, now)
         not_too_fast(self._pace.take(connection.speaker.connection, len(payloads), time.monotonic()))
-        await self._intake.take(payloads, taken.media_type, connection.speaker)
+        await self._intake.take(payloads, connection.speaker)
         notes |= {"outcome": "recorded", "payloads": len(payloads)}
         return _answer(taken)
 
@@ -103,7 +103,7 @@ async def _received(request: Request, target: Target, most_bytes: int) -> Receiv
     return Received(dict(request.headers), body, dict(request.query_params), request.method, target.suffix)
 
 
-def _taken(received: Received, connection: Connection, now: datetime) -> tuple[Taken, list[Cut]]:
+def _taken(received: Received, connection: Connection, now: datetime) -> tuple[Taken, list[Kept]]:
     """Raises ProblemError."""
     taken = connection.tool.take(received, connection.settings, now)
     if isinstance(taken, Rejected):
@@ -111,15 +111,14 @@ def _taken(received: Received, connection: Connection, now: datetime) -> tuple[T
     return taken, [_readable(payload, taken.media_type, connection) for payload in taken.payloads]
 
 
-def _readable(payload: bytes, media_type: str, connection: Connection) -> Cut:
+def _readable(payload: bytes, media_type: str, connection: Connection) -> Kept:
     """Raises ProblemError: what cannot be read even now would only lie in quarantine."""
     if len(payload) > MOST_BYTES:
         raise rejection(rejected("too_large", "", f"a payload has at most {MOST_BYTES} bytes"))
-    parsed = connection.tool.parse(payload, media_type)
-    cut = parsed if isinstance(parsed, Rejected) else cut_text(payload, connection.tool.free_text)
-    if isinstance(cut, Rejected):
-        raise rejection(cut)
-    return cut
+    kept = connection.kept(payload, media_type)
+    if isinstance(kept, Rejected):
+        raise rejection(kept)
+    return kept
 
 
 def _answer(taken: Taken) -> Response:

@@ -1,4 +1,4 @@
-"""What was fetched goes the way of what is pushed: taken apart, freed of what people wrote, onto the raw topic."""
+"""What was fetched goes the way of what is pushed: taken apart, what is kept of it onto the raw topic."""
 
 import json
 from collections.abc import Mapping
@@ -6,12 +6,13 @@ from concurrent.futures import Future
 from datetime import datetime
 
 from schemas.topics import raw_of
-from services.ingest.domain.tools.free_text import Cut, cut_text
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.acknowledged import acknowledged, all_of
 from services.ingest.flow.quarantine import unwritable
+from services.ingest.flow.tools.raw_intake import headers_of
 from services.ingest.pointers.answers import Round
 from services.ingest.sources.connection import Connection
+from services.ingest.sources.kept import Kept
 from services.ingest.sources.proof import Received
 from services.ingest.sources.taken import JSON
 from services.ingest.sources.tool import MOST_BYTES
@@ -42,31 +43,28 @@ class Recording:
             raise TryLaterError(f"the broker does not acknowledge: {away}") from away
         return len(payloads)
 
-    def _send(self, cut: Cut, connection: Connection) -> Future[None]:
+    def _send(self, kept: Kept, connection: Connection) -> Future[None]:
         speaker = connection.speaker
-        headers = [("connection", speaker.connection.encode()), ("content-type", JSON.encode())]
-        if cut.was_cut:
-            headers.append(("text_cut", b"1"))
         topic, key = raw_of(speaker.tool), speaker.connection.encode()
-        return acknowledged(self._producer.send(topic, key, cut.payload, headers=headers))
+        headers = headers_of(kept, speaker.connection)
+        return acknowledged(self._producer.send(topic, key, kept.payload, headers=headers))
 
 
-def _payloads(body: Mapping[str, object], connection: Connection, now: datetime) -> list[Cut] | Rejected:
+def _payloads(body: Mapping[str, object], connection: Connection, now: datetime) -> list[Kept] | Rejected:
     if not any(body.values()):
         return []
-    tool = connection.tool
     page = Received({"content-type": JSON}, json.dumps(body, ensure_ascii=False).encode())
-    taken = tool.take(page, connection.settings, now)
+    taken = connection.tool.take(page, connection.settings, now)
     if isinstance(taken, Rejected):
         return taken
-    found: list[Cut] = []
+    found: list[Kept] = []
     for payload in taken.payloads:
-        cut = cut_text(payload, tool.free_text)
-        if isinstance(cut, Rejected):
-            return cut
-        if len(cut.payload) > MOST_BYTES:
+        kept = connection.kept(payload, taken.media_type)
+        if isinstance(kept, Rejected):
+            return kept
+        if len(kept.payload) > MOST_BYTES:
             # The broker would refuse it for ever, and with it all that comes after it in this calendar.
             log.get(__name__).error("resource_too_large", connection=connection.speaker.connection, bytes=len(payload))
         else:
-            found.append(cut)
+            found.append(kept)
     return found

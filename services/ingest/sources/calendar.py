@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -11,7 +11,7 @@ from schemas.primitives import to_rfc3339, to_utc
 from services.ingest.domain.tools.said import Booked, Cancelled, Meeting, Native, Person
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.reading import AnyTime, Foreign, MaybeText, in_zone
-from services.ingest.sources.zones import zone_named
+from services.ingest.sources.zones import ZONE, zone_named
 
 # It takes two to meet.
 FEWEST = 2
@@ -21,7 +21,7 @@ class Slot(Foreign):
     """A date and a time; without an offset it is of the zone that stands beside it."""
 
     moment: AnyTime = Field(alias="dateTime")
-    zone: MaybeText = Field("", alias="timeZone")
+    zone: Annotated[MaybeText, ZONE] = Field("", alias="timeZone")
 
     @property
     def utc(self) -> datetime:

@@ -1,10 +1,13 @@
 """A connection: one account of one tool, configured by an operator."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from services.ingest.domain.pseudonym import pseudonym_of
 from services.ingest.domain.tools.speaker import Speaker
+from services.ingest.domain.verdict import Rejected
+from services.ingest.sources.kept import Kept, kept
 from services.ingest.sources.proof import Proof, Received
 from services.ingest.sources.tool import Tool, ToolSettings
 
@@ -12,7 +15,8 @@ from services.ingest.sources.tool import Tool, ToolSettings
 @dataclass(frozen=True)
 class Connection:
     """`secret` proves requests. `api_token` is for a tool whose notifications are pointers; where it stands in a
-    file, it is read anew for each use, because such tokens live for an hour and something else renews the file."""
+    file, it is read anew for each use, because such tokens live for an hour and something else renews the file.
+    `digest_key` is the installation's, see domain/pseudonym.py."""
 
     speaker: Speaker
     tool: Tool
@@ -20,8 +24,13 @@ class Connection:
     secret: str
     api_token: str = ""
     api_token_file: Path | None = None
+    digest_key: str = field(default="", repr=False)
 
     def prove(self, received: Received, now: datetime) -> Proof:
         by_settings = self.tool.prove_by
         prove = by_settings(self.settings) if by_settings else self.tool.prove
         return prove(received, self.secret, now)
+
+    def kept(self, payload: bytes, media_type: str) -> Kept | Rejected:
+        """All that may be stored of one of its payloads."""
+        return kept(payload, media_type, self.tool, self.settings, pseudonym_of(self.digest_key, self.speaker.tenant))

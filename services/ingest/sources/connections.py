@@ -20,15 +20,18 @@ class ConnectionsError(Exception):
     """The message names every fault of the file and its place, and no secret."""
 
 
-def load_connections(file: Path, environ: Mapping[str, str]) -> Mapping[str, Connection]:
-    """By connection id. Raises ConnectionsError."""
+def load_connections(file: Path, environ: Mapping[str, str], digest_key: str) -> Mapping[str, Connection]:
+    """By connection id. Raises ConnectionsError; without a digest key too, because an id that may be text could be
+    neither stored nor told from others."""
+    if not digest_key:
+        raise ConnectionsError("RAPPORT_INGEST_DIGEST_KEY: is required where there are connections: see the README")
     try:
         read = documents(file)
     except UnreadableError as broken:
         raise ConnectionsError(str(broken)) from broken
     if len(read) != 1:
         raise ConnectionsError(f"{file}: holds {len(read)} documents instead of one")
-    reading = _Reading(Secrets(environ, file.parent))
+    reading = _Reading(Secrets(environ, file.parent), digest_key)
     connections = reading.connections(read[0])
     if reading.faults:
         raise ConnectionsError("\n".join(f"{file}: {fault}" for fault in reading.faults))
@@ -67,8 +70,8 @@ class _Entry(BaseModel):
 class _Reading:
     """Goes on after a fault, so that all of them are told at once."""
 
-    def __init__(self, secrets: Secrets) -> None:
-        self._secrets = secrets
+    def __init__(self, secrets: Secrets, digest_key: str) -> None:
+        self._secrets, self._digest_key = secrets, digest_key
         self.faults: list[str] = []
 
     def connections(self, document: object) -> dict[str, Connection]:
@@ -102,7 +105,7 @@ class _Reading:
             return None
         speaker = Speaker(entry.tenant, entry.program, tool.name, entry.id)
         file = self._secrets.place(entry.api_token_file) if entry.api_token_file else None
-        return Connection(speaker, tool, settings, secret, token, file)
+        return Connection(speaker, tool, settings, secret, token, file, self._digest_key)
 
     def _settings(self, place: str, model: type[ToolSettings], entry: _Entry) -> ToolSettings | None:
         try:

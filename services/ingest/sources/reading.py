@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from schemas.primitives import LAST_YEAR, from_micros, to_utc
+from services.ingest.domain.tools.leaves import ADDRESS, ADDRESSES, ID, PERSON_ID, WORD
 from services.ingest.domain.verdict import Problem, Rejected
 from services.ingest.domain.wording import explain
 
@@ -105,11 +106,22 @@ def _bare(moment: datetime) -> datetime:
     return moment
 
 
+# Each says what of its text is kept, see services/ingest/domain/tools/leaves.py.
 # Text that is there: an id, as text or as a whole number.
-Ident = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), BeforeValidator(_as_text)]
+Ident = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), BeforeValidator(_as_text), ID]
 # The same where missing, null and "" all mean that the tool does not say it: `name: MaybeIdent = ""`.
-MaybeIdent = Annotated[str, Field(max_length=LONGEST_ID), BeforeValidator(_as_text), BeforeValidator(_unless_null)]
-# An address, or text to compare with; empty as above.
+MaybeIdent = Annotated[str, Field(max_length=LONGEST_ID), BeforeValidator(_as_text), BeforeValidator(_unless_null), ID]
+# Of a person; some tools use addresses for them. Empty as above.
+MaybePersonId = Annotated[
+    str, Field(max_length=LONGEST_ID), BeforeValidator(_as_text), BeforeValidator(_unless_null), PERSON_ID
+]
+Address = Annotated[str, Field(min_length=1), ADDRESS]
+MaybeAddress = Annotated[str, BeforeValidator(_unless_null), ADDRESS]
+MaybeAddresses = Annotated[str, BeforeValidator(_unless_null), ADDRESSES]
+# What kind of thing it is, in the tool's own words, which never hold a blank.
+Word = Annotated[str, Field(min_length=1), WORD]
+MaybeWord = Annotated[str, BeforeValidator(_unless_null), WORD]
+# Text to compare with; empty as above. It does not say what of it is kept: no allow-list is made of it.
 MaybeText = Annotated[str, BeforeValidator(_unless_null)]
 # ISO 8601 with a zone, in UTC.
 Zoned = Annotated[AwareDatetime, BeforeValidator(_iso_text), AfterValidator(to_utc)]

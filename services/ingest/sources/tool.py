@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from services.ingest.domain.pseudonym import Pseudonym
 from services.ingest.domain.strict_json import Parsed, read_json
 from services.ingest.domain.tools.said import Translation
 from services.ingest.domain.verdict import Rejected
@@ -37,8 +38,9 @@ def _posted() -> Mapping[str, frozenset[str]]:
 @dataclass(frozen=True)
 class Tool:
     """`prove` gets the request, the connection's secret and now. `translate` gets what `parse` made of a body (or of
-    a fetched resource) and the connection's settings; it raises for nothing that anybody can send. `free_text` names
-    the members, at any depth, in which people write: their values are cut before anything is stored. `take` says what
+    a fetched resource) and `keep` left of it, and the connection's settings; it raises for nothing that anybody can
+    send. `keep` makes of what was parsed all that may be stored, see domain/tools/allow_list.py; a tool without it
+    names in `free_text` the members, at any depth, in which people write. `take` says what
     of a request is recorded; what it made of a request once, it leaves as it is. `routes` are the methods served by
     what follows the connection's name in the path, `media_types` what they may carry. `loud` are the reasons of
     Ignored that an operator must see. `prove_by`, where it is given, chooses the proof by the settings: see
@@ -49,6 +51,7 @@ class Tool:
     translate: Callable[[object, ToolSettings], Translation]
     settings: type[ToolSettings] = ToolSettings
     parse: Callable[[bytes, str], Parsed | Rejected] = parse_json
+    keep: Callable[[object, ToolSettings, Pseudonym], object] | None = None
     free_text: frozenset[str] = frozenset()
     take: Callable[[Received, ToolSettings, datetime], Taken | Rejected] = as_it_came
     routes: Mapping[str, frozenset[str]] = field(default_factory=_posted)

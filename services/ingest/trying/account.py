@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from services.ingest.domain.pseudonym import pseudonym_of
 from services.ingest.domain.tools.speaker import Speaker
 from services.ingest.domain.wording import explain
 from services.ingest.sources.connections import ConnectionsError, load_connections
@@ -14,6 +15,8 @@ from services.ingest.trying.attempt import Account
 from services.runtime.strict_yaml import UnreadableError, documents
 
 NAMELESS = "try"
+# Ids that may be text are shown as digests, which are others in the installation.
+PRETENDED_KEY = "no key of any installation"
 
 
 class NoAccountError(Exception):
@@ -32,7 +35,8 @@ def account_of(tool: Tool, asked: Asked) -> Account:
     """Raises NoAccountError."""
     if asked.connections is not None:
         return _connected(tool, asked.connections, asked.connection)
-    return Account(tool, _settings(tool, asked.settings), Speaker(asked.tenant, None, tool.name, NAMELESS))
+    speaker = Speaker(asked.tenant, None, tool.name, NAMELESS)
+    return Account(tool, _settings(tool, asked.settings), speaker, pseudonym_of(PRETENDED_KEY, asked.tenant))
 
 
 class _Pretended(Mapping[str, str]):
@@ -53,7 +57,7 @@ class _Pretended(Mapping[str, str]):
 
 def _connected(tool: Tool, file: Path, name: str | None) -> Account:
     try:
-        known = load_connections(file, _Pretended())
+        known = load_connections(file, _Pretended(), PRETENDED_KEY)
     except ConnectionsError as broken:
         raise NoAccountError(str(broken)) from broken
     of_tool = {key: one for key, one in known.items() if one.tool.name == tool.name}
@@ -62,7 +66,8 @@ def _connected(tool: Tool, file: Path, name: str | None) -> Account:
         raise NoAccountError(
             f"name a connection of {tool.name} with --connection: {', '.join(of_tool) or 'there is none'}"
         )
-    return Account(tool, of_tool[chosen].settings, of_tool[chosen].speaker)
+    speaker = of_tool[chosen].speaker
+    return Account(tool, of_tool[chosen].settings, speaker, pseudonym_of(PRETENDED_KEY, speaker.tenant))
 
 
 def _settings(tool: Tool, file: Path | None) -> ToolSettings:

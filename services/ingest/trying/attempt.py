@@ -8,12 +8,14 @@ from schemas.directory import Participant
 from schemas.events import MentoringEvent
 from services.ingest.domain.admission import admit
 from services.ingest.domain.clock import Clock
-from services.ingest.domain.tools.free_text import cut_text
+from services.ingest.domain.pseudonym import Pseudonym
+from services.ingest.domain.tools.allow_list import cut_paths
 from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.tools.said import Pointer, Said
 from services.ingest.domain.tools.speaker import Speaker
 from services.ingest.domain.verdict import Ignored, Rejected
+from services.ingest.sources.kept import kept
 from services.ingest.sources.proof import Received
 from services.ingest.sources.taken import JSON
 from services.ingest.sources.tool import Tool, ToolSettings
@@ -28,6 +30,7 @@ class Account:
     tool: Tool
     settings: ToolSettings
     speaker: Speaker
+    pseudonym: Pseudonym
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,13 @@ class Heard:
 
 @dataclass(frozen=True)
 class Tried:
-    """One payload: what it says, or whereto it points, or why it says nothing. `was_cut`: text that people wrote."""
+    """One payload: what it says, or whereto it points, or why it says nothing. `cut` are the fields of which not
+    all is kept."""
 
     heard: tuple[Heard, ...] = ()
     pointer: Pointer | None = None
     refusal: Refusal | None = None
-    was_cut: bool = False
+    cut: tuple[str, ...] = ()
 
     @property
     def is_rejected(self) -> bool:
@@ -73,20 +77,18 @@ class Attempt:
             yield self._tried(payload, taken.media_type, Clock(now))
 
     def _tried(self, payload: bytes, media_type: str, clock: Clock) -> Tried:
-        tool = self.account.tool
-        cut = cut_text(payload, tool.free_text)
-        if isinstance(cut, Rejected):
-            return Tried(refusal=cut)
-        parsed = tool.parse(cut.payload, media_type or JSON)
-        if isinstance(parsed, Rejected):
-            return Tried(refusal=parsed, was_cut=cut.was_cut)
-        match tool.translate(parsed.value, self.account.settings):
+        tool, settings = self.account.tool, self.account.settings
+        known = kept(payload, media_type or JSON, tool, settings, self.account.pseudonym)
+        if isinstance(known, Rejected):
+            return Tried(refusal=known)
+        cut = tuple(cut_paths(known.before, known.value))
+        match tool.translate(known.value, settings):
             case Pointer() as pointer:
-                return Tried(pointer=pointer, was_cut=cut.was_cut)
+                return Tried(pointer=pointer, cut=cut)
             case Ignored() | Rejected() as refusal:
-                return Tried(refusal=refusal, was_cut=cut.was_cut)
+                return Tried(refusal=refusal, cut=cut)
             case statements:
-                return Tried(tuple(self._heard(said, clock) for said in statements), was_cut=cut.was_cut)
+                return Tried(tuple(self._heard(said, clock) for said in statements), cut=cut)
 
     def _heard(self, said: Said, clock: Clock) -> Heard:
         if self.knowledge is None:

@@ -17,12 +17,17 @@ def in_json(tried: Tried) -> dict[str, object]:
         outcome["resource"] = tried.pointer.resource
     if tried.refusal:
         outcome |= _refusal(tried.refusal)
-    return {**outcome, "text_cut": tried.was_cut, "statements": [_heard_json(one) for one in tried.heard]}
+    return {
+        **outcome,
+        "text_cut": bool(tried.cut),
+        "cut": list(tried.cut),
+        "statements": [_heard_json(one) for one in tried.heard],
+    }
 
 
 def in_words(tried: Tried) -> Iterator[str]:
-    if tried.was_cut:
-        yield "what people wrote was cut"
+    if tried.cut:
+        yield harmless(f"is not kept: {', '.join(path or 'all of it' for path in tried.cut)}")
     if tried.pointer:
         yield f"points to {harmless(tried.pointer.resource)}: it is fetched from the tool's API by the service"
     if tried.refusal:

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.domain.tools.free_text import Cut, cut_text
 from services.ingest.domain.tools.said import Booked, Cancelled, Meeting, Missed, Person, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.calendly.tool import TOOL
 from services.ingest.sources.proof import Proven, Received, Refused, signed
 from services.ingest.sources.tool import ToolSettings
+from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -233,13 +233,12 @@ def test_what_is_missing_or_odd_is_named_by_its_path() -> None:
 
 
 @pytest.mark.parametrize("value", SAMPLES)
-def test_what_is_cut_as_free_text_is_not_needed(value: dict[str, Any]) -> None:
-    cut = cut_text(json.dumps(value).encode(), TOOL.free_text)
+def test_what_is_cut_is_not_needed(value: dict[str, Any]) -> None:
+    found = kept_of(TOOL, value)
 
-    assert isinstance(cut, Cut)
-    assert verdict(json.loads(cut.payload)) == verdict(value)
-    assert b"private" not in cut.payload
-    assert b"Somebody" not in cut.payload
+    assert verdict(found) == verdict(value)
+    assert "private" not in json.dumps(found)
+    assert "Somebody" not in json.dumps(found)
 
 
 @settings(max_examples=300, deadline=None)

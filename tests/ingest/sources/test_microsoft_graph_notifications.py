@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from services.ingest.domain.tools.free_text import Cut, cut_text
 from services.ingest.domain.tools.said import Pointer, Translation
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.microsoft_graph.settings import MicrosoftGraphSettings
 from services.ingest.sources.microsoft_graph.tool import TOOL
 from services.ingest.sources.proof import Handshake, Proof, Proven, Received, Refused
 from services.ingest.sources.taken import Taken
+from tests.ingest.sources.keeping import kept_of
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SECRET = "a-client-state"
@@ -143,11 +143,10 @@ def test_a_post_of_one_can_be_read_whole_and_one_of_several_cannot() -> None:
 
 
 def test_the_secret_of_a_notification_is_not_stored() -> None:
-    cut = cut_text(json.dumps(notification()).encode(), TOOL.free_text)
+    found = kept_of(TOOL, notification())
 
-    assert isinstance(cut, Cut)
-    assert SECRET.encode() not in cut.payload
-    assert translated(json.loads(cut.payload)) == Pointer(f"users/{USER}/calendarView")
+    assert SECRET not in json.dumps(found)
+    assert translated(found) == Pointer(f"users/{USER}/calendarView")
 
 
 def test_the_handshake_answers_with_the_token_as_plain_text() -> None:

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from services.ingest.domain.tools.free_text import Cut, cut_text
 from services.ingest.domain.tools.said import Ended, Joined, Left, Meeting, Person
 from services.ingest.domain.verdict import Ignored
 from services.ingest.sources.proof import Received
 from services.ingest.sources.taken import Taken
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.zoom.tool import TOOL
+from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
 from tests.ingest.sources.zoom_payloads import (
     SAMPLES,
@@ -156,13 +156,19 @@ def test_a_request_is_recorded_as_it_came_and_answered_as_zoom_wants_it() -> Non
 
 
 @pytest.mark.parametrize("value", SAMPLES)
-def test_what_is_cut_as_free_text_is_not_needed(value: dict[str, Any]) -> None:
-    cut = cut_text(json.dumps(value).encode(), TOOL.free_text)
+def test_what_is_cut_is_not_needed(value: dict[str, Any]) -> None:
+    found = kept_of(TOOL, value)
 
-    assert isinstance(cut, Cut)
-    assert verdict(json.loads(cut.payload)) == verdict(value)
-    assert b"Somebody" not in cut.payload
-    assert b"pwd" not in cut.payload
+    assert verdict(found) == verdict(value)
+    assert "Somebody" not in json.dumps(found)
+    assert "pwd" not in json.dumps(found)
+
+
+def test_of_an_event_that_is_not_used_nothing_but_its_name_is_kept() -> None:
+    summary = {"summary_title": "How Ada felt", "summary_details": [{"label": "Ada", "summary": "She cried"}]}
+
+    assert kept_of(TOOL, event("meeting.summary_completed", summary)) == {"event": "meeting.summary_completed"}
+    assert kept_of(TOOL, event("Ada went home", summary)) == {"event": "cut"}
 
 
 @settings(max_examples=300, deadline=None)

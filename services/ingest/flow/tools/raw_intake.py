@@ -1,13 +1,13 @@
-"""From a tool's request to its raw topic: what was taken of it, written, and waited for."""
+"""From a tool's request to its raw topic: what is kept of it, written, and waited for."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future
 
 from schemas.topics import raw_of
-from services.ingest.domain.tools.free_text import Cut
 from services.ingest.domain.tools.speaker import Speaker
 from services.ingest.flow.acknowledged import acknowledged
 from services.ingest.flow.room import Room
+from services.ingest.sources.kept import Kept
 from services.runtime.kafka import Headers, Producer
 
 
@@ -17,23 +17,23 @@ class RawIntake:
     def __init__(self, producer: Producer, room: Room) -> None:
         self._producer, self._room = producer, room
 
-    async def take(self, payloads: Sequence[Cut], media_type: str, speaker: Speaker) -> None:
+    async def take(self, payloads: Sequence[Kept], speaker: Speaker) -> None:
         """Returns when all are on the topic. Raises UnavailableError when the broker is away or too much waits for it
         already, and RefusedError when one of them is more than a record may hold."""
-        size = sum(len(cut.payload) for cut in payloads)
-        await self._room.written(size, lambda: self._send(payloads, media_type, speaker))
+        size = sum(len(kept.payload) for kept in payloads)
+        await self._room.written(size, lambda: self._send(payloads, speaker))
 
-    def _send(self, payloads: Sequence[Cut], media_type: str, speaker: Speaker) -> Future[None]:
+    def _send(self, payloads: Sequence[Kept], speaker: Speaker) -> Future[None]:
         # One key for a connection: its payloads stay in the order in which they came.
         topic, key = raw_of(speaker.tool), speaker.connection.encode()
         return acknowledged(
             *(
-                self._producer.send(topic, key, cut.payload, headers=_headers(cut, media_type, speaker))
-                for cut in payloads
+                self._producer.send(topic, key, kept.payload, headers=headers_of(kept, speaker.connection))
+                for kept in payloads
             )
         )
 
 
-def _headers(cut: Cut, media_type: str, speaker: Speaker) -> Headers:
-    headers = [("connection", speaker.connection.encode()), ("content-type", media_type.encode())]
-    return [*headers, ("text_cut", b"1")] if cut.was_cut else headers
+def headers_of(kept: Kept, connection: str) -> Headers:
+    headers = [("connection", connection.encode()), ("content-type", kept.media_type.encode())]
+    return [*headers, ("text_cut", b"1")] if kept.was_cut else headers

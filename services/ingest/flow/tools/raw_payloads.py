@@ -1,15 +1,18 @@
 """A record of a tool's raw topic, opened: of which connection it is, and the payloads that it holds."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from schemas.primitives import EPOCH, LAST_YEAR
-from services.ingest.domain.tools.free_text import cut_text
+from services.ingest.domain.pseudonym import is_plain
+from services.ingest.domain.quarantined import NOTHING_KEPT, REQUEUED_FROM
 from services.ingest.domain.tools.said import Translation
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.quarantine import Part
 from services.ingest.sources.connection import Connection
+from services.ingest.sources.kept import Kept
 from services.ingest.sources.proof import Received
 from services.ingest.sources.taken import JSON
 from services.ingest.sources.tool import MOST_BYTES
@@ -20,22 +23,29 @@ LAST_MS = round((datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) - EPOCH).total_second
 MOST_HEADERS = 10_000
 
 CONNECTION, CONTENT_TYPE, TEXT_CUT = "connection", "content-type", "text_cut"
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+HEADERS: Mapping[str, re.Pattern[bytes]] = {
+    CONNECTION: re.compile(rb"[a-z][a-z0-9_]{0,63}"),
+    # Type and charset; any other parameter may say anything.
+    CONTENT_TYPE: re.compile(rb"[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}(; ?charset=[a-z0-9-]{1,32})?", re.IGNORECASE),
+    TEXT_CUT: re.compile(rb"1"),
+    REQUEUED_FROM: re.compile(rb"[a-z0-9._/#-]{1,300}"),
+}
 
 
 @dataclass(frozen=True)
 class Payload:
-    """`number` tells it from the others of its record; None if it is the only one."""
+    """Of what may be kept of it; an enterprise that writes records itself has cut nothing. `number` tells it from the
+    others of its record; None if it is the only one."""
 
     connection: Connection
-    value: bytes
-    media_type: str
+    kept: Kept | Rejected
     number: int | None = None
 
     def translated(self) -> Translation:
-        parsed = self.connection.tool.parse(self.value, self.media_type)
-        if isinstance(parsed, Rejected):
-            return parsed
-        return self.connection.tool.translate(parsed.value, self.connection.settings)
+        if isinstance(self.kept, Rejected):
+            return self.kept
+        return self.connection.tool.translate(self.kept.value, self.connection.settings)
 
 
 def opened(record: Record, connections: Mapping[str, Connection]) -> list[Payload] | Rejected:
@@ -53,7 +63,7 @@ def opened(record: Record, connections: Mapping[str, Connection]) -> list[Payloa
         return taken
     several = len(taken.payloads) > 1
     return [
-        Payload(found, value, taken.media_type, number if several else None)
+        Payload(found, found.kept(value, taken.media_type), number if several else None)
         for number, value in enumerate(taken.payloads)
     ]
 
@@ -64,32 +74,41 @@ def time_of(record: Record) -> datetime:
 
 
 def part_of(record: Record, connections: Mapping[str, Connection], payload: Payload | None = None) -> Part:
-    """What is put aside: the payload, or all of the record if it could not be opened; without what people wrote."""
-    name = _header(record, CONNECTION)
-    known = connections.get(name)
-    whole = Part(record.value or b"", notes=((CONNECTION, name),) if name else ())
-    part = replace(whole, value=payload.value, number=payload.number) if payload else whole
-    # Whose connection is not known may have written anything: the free text of no tool is kept.
-    names = known.tool.free_text if known else frozenset().union(*(c.tool.free_text for c in connections.values()))
-    return _without_text(part, names, _header(record, TEXT_CUT))
+    """What is put aside: what may be kept of the payload, or of the record as a whole if it could not be opened."""
+    known, whole = _connection(record, connections), record.value or b""
+    if isinstance(known, Rejected):
+        name = _header(record, CONNECTION)
+        return _nothing_of(whole, ((CONNECTION, name),) if NAME.fullmatch(name) else ())
+    kept = payload.kept if payload else known.kept(whole, _header(record, CONTENT_TYPE) or JSON)
+    notes = ((CONNECTION, known.speaker.connection),)
+    number = payload.number if payload else None
+    if isinstance(kept, Rejected):
+        return replace(_nothing_of(whole, notes), number=number)
+    is_cut = kept.was_cut or _header(record, TEXT_CUT)
+    return Part(kept.payload, number, (*notes, (TEXT_CUT, "1")) if is_cut else notes)
 
 
 def nothing_of(record: Record, payload: Payload | None) -> Part:
-    """Where it was is kept, nothing else: the original lies on its topic for a while."""
-    size = len(payload.value if payload else record.value or b"")
-    words = f"all {size} bytes: text cannot be told from the rest"
-    return Part(b"", payload.number if payload else None, ((TEXT_CUT, words),))
+    """Where it was is kept, nothing else."""
+    return replace(_nothing_of(record.value or b"", ()), number=payload.number if payload else None)
 
 
-def _without_text(part: Part, names: frozenset[str], cut_before: str) -> Part:
-    cut = cut_text(part.value, names)
-    if isinstance(cut, Rejected):
-        # Nobody can make it readable, and the original lies on its topic for a while.
-        words = f"all {len(part.value)} bytes: text cannot be told from the rest"
-        return replace(part, value=b"", notes=(*part.notes, (TEXT_CUT, words)))
-    if cut.was_cut or cut_before:
-        return replace(part, value=cut.payload, notes=(*part.notes, (TEXT_CUT, "1")))
-    return part
+def without_text(record: Record, connections: Mapping[str, Connection]) -> Record:
+    """Its key and its headers as they may stand in quarantine: those that we read, with values such as we write."""
+    known = _connection(record, connections)
+    headers = [
+        (name, value) for name, value in record.headers if name in HEADERS and HEADERS[name].fullmatch(value or b"")
+    ]
+    key = record.key
+    if key is not None and not is_plain(key.decode(errors="replace")):
+        key = None if isinstance(known, Rejected) else known.speaker.connection.encode()
+    return replace(record, key=key, headers=tuple(dict(reversed(headers)).items()))
+
+
+def _nothing_of(value: bytes, notes: tuple[tuple[str, str], ...]) -> Part:
+    """Of an unknown connection, or unreadable. The original lies on its topic for a while."""
+    words = f"all {len(value)} bytes: what people wrote cannot be told from the rest"
+    return Part(b"", notes=(*notes, (NOTHING_KEPT, words)))
 
 
 def _connection(record: Record, connections: Mapping[str, Connection]) -> Connection | Rejected:
@@ -98,7 +117,8 @@ def _connection(record: Record, connections: Mapping[str, Connection]) -> Connec
         return rejected("invalid", "header connection", "is required: it names the connection that speaks")
     found = connections.get(name)
     if found is None or found.tool.name != tool:
-        return rejected("invalid", "header connection", f"there is no connection {name[:80]!r} of {tool}")
+        named = name if NAME.fullmatch(name) else "of this name"
+        return rejected("invalid", "header connection", f"there is no connection {named} of {tool}")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
@@ -10,7 +11,7 @@ from services.ingest.domain.tools.said import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.quarantine import Part, quarantine
-from services.ingest.flow.tools.raw_payloads import Payload, nothing_of, opened, part_of, time_of
+from services.ingest.flow.tools.raw_payloads import Payload, nothing_of, opened, part_of, time_of, without_text
 from services.ingest.flow.tools.statements import Result, Statements, Written
 from services.ingest.flow.unexpected import UnexpectedFailures
 from services.ingest.pointers.follow import Followed, Pointers
@@ -69,7 +70,7 @@ class ToolRecords:
         self._statements.outbox.settle()
         try:
             for record in batch.records:
-                self._statements.outbox.of(partial(quarantine, self._producer, record, part=self._part(record)))
+                self._statements.outbox.of(partial(self._quarantined, record))
                 outcomes.update(self._outcomes(record))
         except KafkaError as away:
             raise TryLaterError(f"the broker is away: {away}") from away
@@ -141,9 +142,13 @@ class ToolRecords:
                 return self._statements.write(said, connection.speaker)
 
     def _put_aside(self, record: Record, rejected: Rejected, payload: Payload | None = None) -> str:
-        send = partial(quarantine, self._producer, record, rejected, self._part(record, payload))
+        send = partial(self._quarantined, record, rejected, payload)
         self._statements.outbox.owe(send(), send)
         return f"rejected:{rejected.reason}"
+
+    def _quarantined(self, record: Record, rejected: Rejected, payload: Payload | None = None) -> Future[None]:
+        bare = without_text(record, self._tools.connections)
+        return quarantine(self._producer, bare, rejected, self._part(record, payload))
 
     def _part(self, record: Record, payload: Payload | None = None) -> Part:
         try:

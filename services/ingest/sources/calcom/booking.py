@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 from services.ingest.domain.tools.said import Meeting, Person
-from services.ingest.sources.reading import Foreign, Ident, MaybeIdent, MaybeText, Zoned
+from services.ingest.sources.reading import Foreign, Ident, MaybeAddress, MaybeIdent, MaybeWord, Word, Zoned
 
 
 class Attendee(Foreign):
-    email: MaybeText = ""
+    email: MaybeAddress = ""
     noShow: bool | None = None  # noqa: N815 (Cal.com's name)
 
 
@@ -21,7 +21,7 @@ class Booking(Foreign):
     uid: Ident
     startTime: Zoned  # noqa: N815
     endTime: Zoned  # noqa: N815
-    status: MaybeText = ""
+    status: MaybeWord = ""
     organizer: Attendee | None = None
     team: Team | None = None
     attendees: tuple[Attendee, ...] | None = None
@@ -36,7 +36,7 @@ class Booking(Foreign):
 
 
 class BookingEvent(Foreign):
-    triggerEvent: Ident  # noqa: N815
+    triggerEvent: Word  # noqa: N815
     createdAt: Zoned  # noqa: N815
     payload: Booking
 
@@ -45,12 +45,12 @@ class Unattended(Foreign):
     """Who did not come: marked by hand, or seen by Cal Video, which names the booking and the host otherwise."""
 
     bookingUid: Ident  # noqa: N815
-    hostEmail: MaybeText = ""  # noqa: N815
+    hostEmail: MaybeAddress = ""  # noqa: N815
     attendees: tuple[Attendee, ...] | None = None
 
 
 class NoShowEvent(Foreign):
-    triggerEvent: Ident  # noqa: N815
+    triggerEvent: Word  # noqa: N815
     createdAt: Zoned  # noqa: N815
     payload: Unattended
 
@@ -60,7 +60,7 @@ class Past(Foreign):
 
     uid: Ident
     endTime: Zoned  # noqa: N815
-    userPrimaryEmail: MaybeText = ""  # noqa: N815
+    userPrimaryEmail: MaybeAddress = ""  # noqa: N815
     user: Attendee | None = None
     noShowHost: bool | None = None  # noqa: N815
     attendees: tuple[Attendee, ...] | None = None

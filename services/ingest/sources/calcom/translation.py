@@ -1,11 +1,13 @@
 """Bookings of Cal.com, each under the uid of its time: a reschedule names the uid that it replaces."""
 
+from services.ingest.domain.pseudonym import Pseudonym
+from services.ingest.domain.tools.allow_list import allow_list
 from services.ingest.domain.tools.said import Booked, Cancelled, Native, Translation
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.calcom import absence
-from services.ingest.sources.calcom.booking import BookingEvent, meeting_of
+from services.ingest.sources.calcom.booking import BookingEvent, NoShowEvent, Past, WrappedPast, meeting_of
 from services.ingest.sources.native import native_id
-from services.ingest.sources.reading import Foreign, Ident, read
+from services.ingest.sources.reading import Foreign, Word, read
 from services.ingest.sources.tool import ToolSettings
 
 # A booking that its host has yet to confirm is none; once confirmed (or paid for) it is created.
@@ -13,7 +15,25 @@ NOT_CONFIRMED = frozenset({"BOOKING_REQUESTED", "BOOKING_REJECTED", "BOOKING_PAY
 
 
 class _Trigger(Foreign):
-    triggerEvent: Ident  # noqa: N815 (Cal.com's name)
+    triggerEvent: Word  # noqa: N815 (Cal.com's name)
+
+
+READ: dict[str, tuple[type[Foreign], ...]] = {
+    **dict.fromkeys(
+        ("BOOKING_CREATED", "BOOKING_RESCHEDULED", "BOOKING_REASSIGNED", "BOOKING_CANCELLED"), (BookingEvent,)
+    ),
+    "BOOKING_NO_SHOW_UPDATED": (NoShowEvent,),
+    "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": (NoShowEvent,),
+    "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": (NoShowEvent,),
+    "MEETING_ENDED": (_Trigger, Past, WrappedPast),
+}
+"""With which models each event is read; of any other nothing but its name is kept."""
+
+
+def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
+    trigger = read(_Trigger, value)
+    models = (_Trigger,) if isinstance(trigger, Rejected) else READ.get(trigger.triggerEvent, (_Trigger,))
+    return allow_list(*models).kept(value, pseudonym)
 
 
 def translate(value: object, _settings: ToolSettings) -> Translation:

@@ -5,8 +5,19 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from services.ingest.domain.tools.leaves import Leaf, matching
 from services.ingest.domain.tools.said import Meeting, Person
-from services.ingest.sources.reading import Foreign, Ident, MaybeIdent, MaybeText, MaybeTime, Zoned
+from services.ingest.sources.reading import (
+    Address,
+    Foreign,
+    Ident,
+    MaybeAddress,
+    MaybeIdent,
+    MaybePersonId,
+    MaybeTime,
+    Word,
+    Zoned,
+)
 
 # https://api.calendly.com/scheduled_events/<event>/invitees/<invitee>
 _URI = re.compile(r"/scheduled_events/([^/?#]+)/invitees/([^/?#]+)/?$")
@@ -18,8 +29,11 @@ def _is_uri(text: str) -> str:
     return text
 
 
-InviteeUri = Annotated[Ident, AfterValidator(_is_uri)]
-MaybeInviteeUri = Annotated[MaybeIdent, AfterValidator(_is_uri)]
+# Such as Calendly makes; nobody's words fit between its slashes.
+_MADE = re.compile(r"(https://[A-Za-z0-9.-]{1,253})?/scheduled_events/[\w.~-]{1,64}/invitees/[\w.~-]{1,64}/?", re.ASCII)
+URI = Leaf("the URI of an invitee", matching(_MADE))
+InviteeUri = Annotated[Ident, AfterValidator(_is_uri), URI]
+MaybeInviteeUri = Annotated[MaybeIdent, AfterValidator(_is_uri), URI]
 
 
 def meeting_at(uri: str) -> Meeting:
@@ -32,8 +46,8 @@ def meeting_at(uri: str) -> Meeting:
 class Membership(Foreign):
     """A host. Older payloads give no address."""
 
-    user: MaybeIdent = ""
-    user_email: MaybeText = ""
+    user: MaybePersonId = ""
+    user_email: MaybeAddress = ""
 
     @property
     def person(self) -> Person:
@@ -41,7 +55,7 @@ class Membership(Foreign):
 
 
 class Guest(Foreign):
-    email: MaybeText = ""
+    email: MaybeAddress = ""
 
 
 class ScheduledEvent(Foreign):
@@ -59,7 +73,7 @@ class Marked(Foreign):
 
 class Invitee(Foreign):
     uri: InviteeUri
-    email: Ident
+    email: Address
     created_at: MaybeTime = None
     rescheduled: bool | None = None
     old_invitee: MaybeInviteeUri = ""
@@ -84,6 +98,6 @@ class Invitee(Foreign):
 
 
 class InviteeEvent(Foreign):
-    event: Ident
+    event: Word
     created_at: Zoned
     payload: Invitee

@@ -5,24 +5,38 @@ from typing import Annotated
 
 from pydantic import Field
 
+from services.ingest.domain.tools.allow_list import allow_list
+from services.ingest.domain.tools.leaves import CUT, ID, TIME, Leaf, one_of
 from services.ingest.domain.tools.said import Booked, Cancelled, Person
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.calendar import Entry, Slot, no_session, session
 from services.ingest.sources.native import native_id
-from services.ingest.sources.reading import Foreign, MaybeText, Zoned, read
+from services.ingest.sources.reading import (
+    Foreign,
+    MaybeAddress,
+    MaybeIdent,
+    MaybePersonId,
+    MaybeText,
+    MaybeWord,
+    Zoned,
+    read,
+)
 
 NATIVE_TYPE = "calendar#event"
 # focusTime, outOfOffice, workingLocation, birthday and fromGmail (a flight, a table) are entries of one person.
 MEETINGS = frozenset({"", "default"})
+# By which rule a series recurs is not read.
+RECURS = Leaf("that it recurs", lambda _, __: CUT)
+ANSWERS = one_of("needsAction", "declined", "tentative", "accepted")
 
 
 class _Head(Foreign):
-    id: Annotated[str, Field(min_length=1, max_length=1024)]
-    status: MaybeText = ""
-    kind: MaybeText = Field("", alias="eventType")
-    etag: MaybeText = ""
+    id: Annotated[str, Field(min_length=1, max_length=1024), ID]
+    status: MaybeWord = ""
+    kind: MaybeWord = Field("", alias="eventType")
+    etag: MaybeIdent = ""
     updated: Zoned
-    recurrence: tuple[str, ...] | None = None
+    recurrence: tuple[Annotated[str, RECURS], ...] | None = None
     are_omitted: bool | None = Field(None, alias="attendeesOmitted")
 
     @property
@@ -31,7 +45,7 @@ class _Head(Foreign):
 
 
 class _Day(Foreign):
-    date: MaybeText = ""
+    date: Annotated[MaybeText, TIME] = ""
 
 
 class _Days(Foreign):
@@ -39,9 +53,9 @@ class _Days(Foreign):
 
 
 class _Whom(Foreign):
-    id: MaybeText = ""
-    email: MaybeText = ""
-    answer: MaybeText = Field("", alias="responseStatus")
+    id: MaybePersonId = ""
+    email: MaybeAddress = ""
+    answer: Annotated[MaybeText, ANSWERS] = Field("", alias="responseStatus")
     is_room: bool | None = Field(None, alias="resource")
 
     @property
@@ -71,6 +85,9 @@ class _Times(Foreign):
     """`originalStartTime`, where an instance of a series once stood, is not read: it may have been moved since."""
 
     start: Slot | None = None
+
+
+EVENT = allow_list(_Head, _Days, _Meeting, _Times)
 
 
 def said_of(value: object) -> Booked | Cancelled | Ignored | Rejected:

@@ -4,6 +4,9 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote, unquote, urlsplit
 
+from services.ingest.domain.pseudonym import Pseudonym, is_plain
+from services.ingest.domain.tools.allow_list import AllowList
+from services.ingest.domain.tools.leaves import CUT, WORD, Leaf, address_in
 from services.ingest.domain.tools.said import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.google_calendar.proof import STATE
@@ -14,6 +17,12 @@ URI = "x-goog-resource-uri"
 STATES = ("sync", "exists", "not_exists")
 _CALENDAR = re.compile(r"/calendars/(?P<id>[^/]{1,512})/events/?$")
 _ID = re.compile(r"[!-.0-~]{1,320}", re.ASCII)
+# Such as are told to be none.
+NO_URI, NO_CALENDAR = "http://[", "/calendars/%20/events"
+
+
+def kept(push: Mapping[str, object], pseudonym: Pseudonym) -> object:
+    return _PUSH.kept({name.lower(): text for name, text in push.items()}, pseudonym)
 
 
 def is_push(value: Mapping[str, object]) -> bool:
@@ -42,3 +51,19 @@ def _pointer(uri: str) -> Pointer | Ignored | Rejected:
     if not _ID.fullmatch(calendar) or calendar in {".", ".."}:
         return rejected("invalid", URI, "names no calendar")
     return Pointer(f"calendars/{quote(calendar, safe='')}/events")
+
+
+def _calendar_uri(uri: str, _: Pseudonym) -> str:
+    """The calendar's id is an address or what Google makes; nothing else of the URI is read."""
+    try:
+        found = _CALENDAR.search(urlsplit(uri).path)
+    except ValueError:
+        return NO_URI
+    if found is None:
+        return CUT
+    calendar = unquote(found["id"])
+    is_id = is_plain(calendar) or address_in(calendar) == calendar
+    return f"/calendars/{quote(calendar, safe='')}/events" if is_id else NO_CALENDAR
+
+
+_PUSH = AllowList(members={STATE: AllowList(WORD), URI: AllowList(Leaf("the URI of a calendar", _calendar_uri))})

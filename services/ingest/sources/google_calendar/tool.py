@@ -1,8 +1,11 @@
 """Google Calendar as a tool."""
 
+from services.ingest.domain.pseudonym import Pseudonym
+from services.ingest.domain.tools.allow_list import AllowList
 from services.ingest.domain.tools.said import Booked, Cancelled, Translation
 from services.ingest.domain.verdict import rejected
-from services.ingest.sources.google_calendar.events import said_of
+from services.ingest.sources.google_calendar import pushes
+from services.ingest.sources.google_calendar.events import EVENT, said_of
 from services.ingest.sources.google_calendar.proof import prove
 from services.ingest.sources.google_calendar.pushes import followed, is_push
 from services.ingest.sources.google_calendar.settings import GoogleCalendarSettings
@@ -12,10 +15,17 @@ from services.ingest.sources.tool import Tool, ToolSettings
 
 # A page holds up to 2,500 events, each of which is recorded for itself.
 MOST_BYTES = 16 * 2**20
-FREE_TEXT = frozenset(
-    {"summary", "description", "location", "comment", "displayName", "attachments", "extendedProperties"}
-    | {"conferenceData", "hangoutLink", "gadget", "source"}
-)
+PAGE = AllowList(members={"items": AllowList(items=EVENT)})
+
+
+def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
+    match value:
+        case dict() if is_push(value):
+            return pushes.kept(value, pseudonym)
+        case {"items": list()}:
+            return PAGE.kept(value, pseudonym)
+        case _:
+            return EVENT.kept(value, pseudonym)
 
 
 def translate(value: object, _settings: ToolSettings) -> Translation:
@@ -40,7 +50,7 @@ TOOL = Tool(
     prove=prove,
     translate=translate,
     settings=GoogleCalendarSettings,
-    free_text=FREE_TEXT,
+    keep=keep,
     take=take,
     most_bytes=MOST_BYTES,
 )

@@ -5,23 +5,26 @@ from typing import Annotated
 
 from pydantic import Field
 
+from services.ingest.domain.tools.allow_list import AllowList, allow_list
+from services.ingest.domain.tools.leaves import ID, one_of
 from services.ingest.domain.tools.said import Booked, Cancelled, Person
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.calendar import Entry, Slot, no_session, session
 from services.ingest.sources.microsoft_graph.series import MASTER
 from services.ingest.sources.microsoft_graph.taking import CHANGED, REMOVED
 from services.ingest.sources.native import native_id
-from services.ingest.sources.reading import Foreign, MaybeText, ZonedOrUtc, read
+from services.ingest.sources.reading import Foreign, MaybeAddress, MaybeIdent, MaybeText, MaybeWord, ZonedOrUtc, read
 
 NATIVE_TYPE = "event"
 DECLINED, ROOM = "declined", "resource"
+ANSWERS = one_of("none", "organizer", "tentativelyAccepted", "accepted", DECLINED, "notResponded")
 
 
 class _Head(Foreign):
-    id: Annotated[str, Field(min_length=1, max_length=1024)]
-    kind: MaybeText = Field("", alias="type")
-    etag: MaybeText = Field("", alias="@odata.etag")
-    change_key: MaybeText = Field("", alias="changeKey")
+    id: Annotated[str, Field(min_length=1, max_length=1024), ID]
+    kind: MaybeWord = Field("", alias="type")
+    etag: MaybeIdent = Field("", alias="@odata.etag")
+    change_key: MaybeIdent = Field("", alias="changeKey")
     changed: ZonedOrUtc = Field(alias=CHANGED)
     is_cancelled: bool | None = Field(None, alias="isCancelled")
     is_all_day: bool | None = Field(None, alias="isAllDay")
@@ -33,17 +36,17 @@ class _Head(Foreign):
 
 
 class _Mailbox(Foreign):
-    address: MaybeText = ""
+    address: MaybeAddress = ""
 
 
 class _Answer(Foreign):
-    response: MaybeText = ""
+    response: Annotated[MaybeText, ANSWERS] = ""
 
 
 class _Whom(Foreign):
     mailbox: _Mailbox | None = Field(None, alias="emailAddress")
     status: _Answer | None = None
-    kind: MaybeText = Field("", alias="type")
+    kind: MaybeWord = Field("", alias="type")
 
     @property
     def person(self) -> Person:
@@ -83,6 +86,20 @@ class _Meeting(_People):
 
 class _Times(Foreign):
     start: Slot | None = None
+
+
+class _Removed(Foreign):
+    reason: MaybeWord = ""
+
+
+class _Change(Foreign):
+    """Of what a page holds; series.py and `_cancelled` ask for it."""
+
+    master: MaybeIdent = Field("", alias="seriesMasterId")
+    removed: _Removed | None = Field(None, alias=REMOVED)
+
+
+EVENT: AllowList = allow_list(_Head, _Meeting, _Times, _Change)
 
 
 def said_of(value: dict[str, object]) -> Booked | Cancelled | Ignored | Rejected:

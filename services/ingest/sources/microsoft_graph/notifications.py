@@ -2,14 +2,17 @@
 notifications are, or soon will be, missing: only an operator can help that."""
 
 import re
-from typing import TypeGuard
+from typing import Annotated, TypeGuard
 from urllib.parse import quote, unquote
 
 from pydantic import Field
 
+from services.ingest.domain.pseudonym import Pseudonym
+from services.ingest.domain.tools.allow_list import allow_list
+from services.ingest.domain.tools.leaves import CUT, Leaf, address_in
 from services.ingest.domain.tools.said import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.reading import Foreign, MaybeText, read
+from services.ingest.sources.reading import Foreign, MaybeIdent, MaybeText, MaybeWord, read
 
 LIFECYCLE = {
     "reauthorizationRequired": "reauthorization_required",
@@ -31,9 +34,25 @@ _PART = re.compile(r"(?:'[^']*'|[^/'])+")
 _KEYED = re.compile(r"(?P<word>\w+)\('(?P<key>[^']+)'\)")
 
 
+# An id of Graph's has no blanks; as text in quotes it may have any length.
+_STEP = re.compile(r"[!-$&-?A-~]{1,512}")
+
+
+def _resource(text: str, _: Pseudonym) -> str:
+    """A path that is followed, of ids and addresses; of any other only that it is another."""
+    if len(text) > LONGEST_RESOURCE or not isinstance(_pointer(_path(text)), Pointer):
+        return CUT
+    steps = [unquote(step) for part in _PART.findall(text) for step in _steps(part)]
+    return text if all(_STEP.fullmatch(step) or address_in(step) == step for step in steps) else CUT
+
+
 class _Notification(Foreign):
-    resource: MaybeText = ""
-    lifecycle: MaybeText = Field("", alias="lifecycleEvent")
+    subscription: MaybeIdent = Field("", alias="subscriptionId")
+    resource: Annotated[MaybeText, Leaf("the path of a resource", _resource)] = ""
+    lifecycle: MaybeWord = Field("", alias="lifecycleEvent")
+
+
+NOTIFICATION = allow_list(_Notification)
 
 
 def is_notification(value: object) -> TypeGuard[dict[str, object]]:

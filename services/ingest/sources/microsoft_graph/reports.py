@@ -7,11 +7,13 @@ from typing import Annotated
 from pydantic import Field
 
 from schemas.primitives import to_rfc3339
+from services.ingest.domain.tools.allow_list import allow_list
+from services.ingest.domain.tools.leaves import ID
 from services.ingest.domain.tools.said import Ended, Joined, Left, Meeting, Native, Person, Said
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.microsoft_graph.stays import Stay, stays
 from services.ingest.sources.native import native_id
-from services.ingest.sources.reading import Foreign, MaybeText, ZonedOrUtc, read
+from services.ingest.sources.reading import Foreign, MaybeAddress, MaybePersonId, ZonedOrUtc, read
 
 NATIVE_TYPE = "meetingAttendanceReport"
 
@@ -22,11 +24,11 @@ class _Interval(Foreign):
 
 
 class _Identity(Foreign):
-    id: MaybeText = ""
+    id: MaybePersonId = ""
 
 
 class _Record(Foreign):
-    address: MaybeText = Field("", alias="emailAddress")
+    address: MaybeAddress = Field("", alias="emailAddress")
     identity: _Identity | None = None
     intervals: tuple[_Interval, ...] | None = Field(None, alias="attendanceIntervals")
 
@@ -37,7 +39,7 @@ class _Record(Foreign):
 
 
 class _Report(Foreign):
-    id: Annotated[str, Field(min_length=1, max_length=1024)]
+    id: Annotated[str, Field(min_length=1, max_length=1024), ID]
     began: ZonedOrUtc | None = Field(None, alias="meetingStartDateTime")
     ended: ZonedOrUtc | None = Field(None, alias="meetingEndDateTime")
     records: tuple[_Record, ...] = Field(alias="attendanceRecords")
@@ -49,6 +51,9 @@ class _Report(Foreign):
     @property
     def native(self) -> Native:
         return Native(NATIVE_TYPE, native_id(self.id))
+
+
+REPORT = allow_list(_Report)
 
 
 def is_report(value: dict[str, object]) -> bool:

@@ -1,5 +1,7 @@
 """Microsoft Graph as a tool."""
 
+from services.ingest.domain.pseudonym import Pseudonym
+from services.ingest.domain.tools.allow_list import AllowList
 from services.ingest.domain.tools.said import Booked, Cancelled, Translation
 from services.ingest.domain.verdict import rejected
 from services.ingest.sources.microsoft_graph import events, notifications, reports
@@ -12,13 +14,18 @@ from services.ingest.sources.tool import Tool, ToolSettings
 
 # A page holds up to 1,000 events, and a POST many notifications, each of which is recorded for itself.
 MOST_BYTES = 16 * 2**20
-FREE_TEXT = frozenset(
-    {"subject", "body", "bodyPreview", "location", "locations", "displayName", "name", "categories"}
-    | {"onlineMeeting", "onlineMeetingUrl", "webLink", "attachments", "extensions", "recurrence"}
-    | {"singleValueExtendedProperties", "multiValueExtendedProperties", "registrationId", "externalEventRegistration"}
-    # No free text: the one is a secret, of the other we read nothing.
-    | {"clientState", "encryptedContent", "validationTokens"}
-)
+
+
+def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
+    if isinstance(value, dict) and isinstance(value.get("value"), list):
+        return {"value": [_list_of(one).kept(one, pseudonym) for one in value["value"]]}
+    return _list_of(value).kept(value, pseudonym)
+
+
+def _list_of(value: object) -> AllowList:
+    if notifications.is_notification(value):
+        return notifications.NOTIFICATION
+    return reports.REPORT if isinstance(value, dict) and reports.is_report(value) else events.EVENT
 
 
 def translate(value: object, _settings: ToolSettings) -> Translation:
@@ -49,7 +56,7 @@ TOOL = Tool(
     prove=prove,
     translate=translate,
     settings=MicrosoftGraphSettings,
-    free_text=FREE_TEXT,
+    keep=keep,
     take=take,
     most_bytes=MOST_BYTES,
     loud=notifications.LOUD,

@@ -9,19 +9,28 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.tools.said import Ended, Joined, Left, Meeting, Native, Person, Translation
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.native import native_id
-from services.ingest.sources.reading import EpochMilliseconds, Foreign, Ident, MaybeIdent, MaybeText, MaybeTime, read
+from services.ingest.sources.reading import (
+    EpochMilliseconds,
+    Foreign,
+    MaybeAddress,
+    MaybeIdent,
+    MaybePersonId,
+    MaybeTime,
+    Word,
+    read,
+)
 
 
 class _Participant(Foreign):
     """`id` and `participant_user_id` are the account, empty for a guest; `user_id` and `participant_uuid` hold in
     this meeting only; `email` may be empty even for colleagues."""
 
-    id: MaybeIdent = ""
-    participant_user_id: MaybeIdent = ""
+    id: MaybePersonId = ""
+    participant_user_id: MaybePersonId = ""
     user_id: MaybeIdent = ""
     participant_uuid: MaybeIdent = ""
-    registrant_id: MaybeIdent = ""
-    email: MaybeText = ""
+    registrant_id: MaybePersonId = ""
+    email: MaybeAddress = ""
     join_time: MaybeTime = None
     leave_time: MaybeTime = None
 
@@ -66,20 +75,20 @@ class _AttendedPayload(Foreign):
     object: _Attended
 
 
-class _EndEvent(Foreign):
-    event: Ident
+class EndEvent(Foreign):
+    event: Word
     event_ts: EpochMilliseconds | None = None
     payload: _RunPayload
 
 
-class _ParticipantEvent(Foreign):
-    event: Ident
+class ParticipantEvent(Foreign):
+    event: Word
     event_ts: EpochMilliseconds | None = None
     payload: _AttendedPayload
 
 
 def joined(value: object) -> Translation:
-    told = read(_ParticipantEvent, value)
+    told = read(ParticipantEvent, value)
     if isinstance(told, Rejected):
         return told
     time = told.payload.object.participant.join_time or told.event_ts
@@ -87,7 +96,7 @@ def joined(value: object) -> Translation:
 
 
 def left(value: object) -> Translation:
-    told = read(_ParticipantEvent, value)
+    told = read(ParticipantEvent, value)
     if isinstance(told, Rejected):
         return told
     time = told.payload.object.participant.leave_time or told.event_ts
@@ -95,7 +104,7 @@ def left(value: object) -> Translation:
 
 
 def ended(value: object) -> Translation:
-    told = read(_EndEvent, value)
+    told = read(EndEvent, value)
     if isinstance(told, Rejected):
         return told
     run = told.payload.object
@@ -109,7 +118,7 @@ def ended(value: object) -> Translation:
     )
 
 
-def _attended(said: type[Joined] | type[Left], told: _ParticipantEvent, time: datetime | None) -> Translation:
+def _attended(said: type[Joined] | type[Left], told: ParticipantEvent, time: datetime | None) -> Translation:
     run = told.payload.object
     who = run.participant
     if time is None:

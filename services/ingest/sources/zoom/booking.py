@@ -11,9 +11,12 @@ from services.ingest.sources.reading import (
     EpochMilliseconds,
     Foreign,
     Ident,
-    MaybeIdent,
-    MaybeText,
+    MaybeAddress,
+    MaybeAddresses,
+    MaybePersonId,
     MaybeTime,
+    MaybeWord,
+    Word,
     ZonedOrUtc,
 )
 
@@ -41,23 +44,23 @@ class Occurrence(Foreign):
     occurrence_id: Ident
     start_time: ZonedOrUtc | None = None
     duration: Minutes | None = None
-    status: MaybeText = ""
+    status: MaybeWord = ""
 
 
 class Invitee(Foreign):
-    email: MaybeText = ""
+    email: MaybeAddress = ""
 
 
 class Settings(Foreign):
     meeting_invitees: tuple[Invitee, ...] | None = None
-    alternative_hosts: MaybeText = ""
+    alternative_hosts: MaybeAddresses = ""
 
 
 class Scheduled(Foreign):
     id: Ident
     type: int | None = None
-    host_id: MaybeIdent = ""
-    host_email: MaybeText = ""
+    host_id: MaybePersonId = ""
+    host_email: MaybeAddress = ""
     start_time: MaybeTime = None
     duration: Minutes | None = None
     occurrences: tuple[Occurrence, ...] | None = None
@@ -89,9 +92,9 @@ class Former(Foreign):
 
 
 class Payload(Foreign):
-    operator: MaybeText = ""
-    operator_id: MaybeIdent = ""
-    scope: MaybeText = ""
+    operator: MaybeAddress = ""
+    operator_id: MaybePersonId = ""
+    scope: MaybeWord = ""
     object: Scheduled
     old_object: Former | None = None
 
@@ -106,7 +109,7 @@ class Payload(Foreign):
 
 
 class BookingEvent(Foreign):
-    event: Ident
+    event: Word
     event_ts: EpochMilliseconds
     payload: Payload
 

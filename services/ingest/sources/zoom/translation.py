@@ -1,14 +1,36 @@
-"""Which of Zoom's events say something about mentoring."""
+"""Which of Zoom's events say something about mentoring, and what of each is kept."""
 
+from services.ingest.domain.pseudonym import Pseudonym
+from services.ingest.domain.tools.allow_list import allow_list
 from services.ingest.domain.tools.said import Translation
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.reading import Foreign, Ident, read
+from services.ingest.sources.reading import Foreign, Word, read
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.zoom import attendance, bookings
+from services.ingest.sources.zoom.attendance import EndEvent, ParticipantEvent
+from services.ingest.sources.zoom.booking import BookingEvent
 
 
 class _Event(Foreign):
-    event: Ident
+    event: Word
+
+
+READ: dict[str, type[Foreign]] = {
+    "meeting.created": BookingEvent,
+    "meeting.updated": BookingEvent,
+    "meeting.recovered": BookingEvent,
+    "meeting.deleted": BookingEvent,
+    "meeting.participant_joined": ParticipantEvent,
+    "meeting.participant_left": ParticipantEvent,
+    "meeting.ended": EndEvent,
+}
+"""With which model each event is read; of any other nothing but its name is kept."""
+
+
+def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
+    envelope = read(_Event, value)
+    model = _Event if isinstance(envelope, Rejected) else READ.get(envelope.event, _Event)
+    return allow_list(model).kept(value, pseudonym)
 
 
 def translate(value: object, _settings: ToolSettings) -> Translation:

@@ -1,0 +1,156 @@
+"""What of a tool's payload is kept: the fields that its translator reads, and of each only what the field is for.
+Everything else is dropped before anything is stored."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from functools import cache, reduce
+from types import NoneType, UnionType
+from typing import Annotated, Literal, Union, get_args, get_origin
+
+from pydantic import AliasChoices, AwareDatetime, BaseModel
+from pydantic.fields import FieldInfo
+
+from services.ingest.domain.pseudonym import Pseudonym
+from services.ingest.domain.tools.leaves import FLAG, NUMBER, TIME, Leaf, is_word, one_of
+
+
+@dataclass(frozen=True)
+class AllowList:
+    """What may stand at one place of a payload: a value of `leaf`, an object of `members` (or of any number of
+    `entries` under names like words), a list of `items`; several of them where models differ. Nothing else."""
+
+    leaf: Leaf | None = None
+    members: Mapping[str, "AllowList"] = field(default_factory=dict)
+    entries: "AllowList | None" = None
+    items: "AllowList | None" = None
+
+    def kept(self, value: object, pseudonym: Pseudonym) -> object:
+        """A new value. What does not fit stays as an empty one of its own JSON type, so that the translator says of it
+        what it would have said; null stays null. What is kept once is kept again as it is."""
+        if value is None:
+            return None
+        if isinstance(value, dict):
+            return dict(self._members_of(value, pseudonym))
+        if isinstance(value, list):
+            return [self.items.kept(one, pseudonym) for one in value] if self.items else []
+        return self.leaf.kept(value, pseudonym) if self.leaf else type(value)()
+
+    def and_also(self, other: "AllowList") -> "AllowList":
+        """What either of them keeps. Raises TypeError where they keep different leaves at the same place."""
+        if self.leaf and other.leaf and self.leaf != other.leaf:
+            raise TypeError(f"is {self.leaf.name} to one model and {other.leaf.name} to another")
+        return AllowList(
+            self.leaf or other.leaf,
+            {
+                name: _either(self.members.get(name), other.members.get(name))
+                for name in {**self.members, **other.members}
+            },
+            _either(self.entries, other.entries) if self.entries or other.entries else None,
+            _either(self.items, other.items) if self.items or other.items else None,
+        )
+
+    def _members_of(self, value: Mapping[str, object], pseudonym: Pseudonym) -> Iterator[tuple[str, object]]:
+        # By the list, not by the payload: however much else it holds costs nothing.
+        for name, member in self.members.items():
+            if name in value:
+                yield name, member.kept(value[name], pseudonym)
+        if self.entries:
+            for name in value.keys() - self.members.keys():
+                if is_word(name):
+                    yield name, self.entries.kept(value[name], pseudonym)
+
+
+@cache
+def allow_list(*models: type[BaseModel]) -> AllowList:
+    """Of a payload that is read with these models, each of which sees all of it. Raises TypeError where a field does
+    not say what of its value is kept."""
+    return reduce(AllowList.and_also, map(_of_model, models))
+
+
+def cut_paths(value: object, kept: object) -> Iterator[str]:
+    """Where something of the value was not kept, each place once; `*` stands for any item of a list."""
+    yield from dict.fromkeys(".".join(steps) for steps in _cut(value, kept))
+
+
+def _cut(value: object, kept: object) -> Iterator[tuple[str, ...]]:
+    if isinstance(value, dict) and isinstance(kept, dict):
+        for name, inner in value.items():
+            found = _cut(inner, kept[name]) if name in kept else iter([()])
+            yield from ((name, *steps) for steps in found)
+    elif isinstance(value, list) and isinstance(kept, list) and len(value) == len(kept):
+        for inner, remains in zip(value, kept, strict=True):
+            yield from (("*", *steps) for steps in _cut(inner, remains))
+    elif value != kept:
+        yield ()
+
+
+def _either(one: AllowList | None, other: AllowList | None) -> AllowList:
+    return one.and_also(other) if one and other else one or other or AllowList()
+
+
+def _of_model(model: type[BaseModel]) -> AllowList:
+    members: dict[str, AllowList] = {}
+    for name, found in model.model_fields.items():
+        try:
+            keeping = _of_type(found.annotation, tuple(found.metadata))
+        except TypeError as unclear:
+            raise TypeError(f"{model.__module__}.{model.__name__}.{name} {unclear}") from unclear
+        members |= dict.fromkeys(_names(name, found), keeping)
+    return AllowList(members=members)
+
+
+def _names(name: str, found: FieldInfo) -> tuple[str, ...]:
+    """As they stand in the payload."""
+    match found.validation_alias or found.alias:
+        case None:
+            return (name,)
+        case str() as alias:
+            return (alias,)
+        case AliasChoices(choices=choices) if all(isinstance(one, str) for one in choices):
+            return tuple(str(one) for one in choices)
+        case other:
+            raise TypeError(f"is read from {other}, which no allow-list follows")
+
+
+def _of_type(kind: object, notes: tuple[object, ...] = ()) -> AllowList:
+    """A leaf or a list that stands beside the type (in Annotated) says more than the type."""
+    for note in notes:
+        if isinstance(note, Leaf):
+            return AllowList(leaf=note)
+        if isinstance(note, AllowList):
+            return note
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _of_type(arguments[0], arguments[1:])
+    if origin in {Union, UnionType}:
+        return reduce(AllowList.and_also, (_of_type(one) for one in arguments if one is not NoneType))
+    if origin is Literal:
+        return AllowList(leaf=one_of(*arguments))
+    if isinstance(origin, type):
+        return _of_collection(origin, arguments)
+    return _of_class(kind)
+
+
+def _of_collection(origin: type, arguments: tuple[object, ...]) -> AllowList:
+    if issubclass(origin, Mapping):
+        return AllowList(entries=_of_type(arguments[1]))
+    return AllowList(items=reduce(AllowList.and_also, (_of_type(one) for one in arguments if one is not Ellipsis)))
+
+
+def _of_class(kind: object) -> AllowList:
+    if isinstance(kind, type):
+        if issubclass(kind, BaseModel):
+            return _of_model(kind)
+        if issubclass(kind, Enum):
+            return AllowList(leaf=one_of(*(one.value for one in kind)))
+        if issubclass(kind, bool):
+            return AllowList(leaf=FLAG)
+        if issubclass(kind, int | float | Decimal):
+            return AllowList(leaf=NUMBER)
+        # pydantic reads it as a datetime, and does not derive it from one.
+        if issubclass(kind, date | AwareDatetime):
+            return AllowList(leaf=TIME)
+    raise TypeError("does not say what of it is kept: give its type a leaf of services.ingest.domain.tools.leaves")

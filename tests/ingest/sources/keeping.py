@@ -1,0 +1,20 @@
+"""What a tool keeps of a payload, as the gateway would store it."""
+
+import json
+from typing import Any
+
+from services.ingest.domain.pseudonym import pseudonym_of
+from services.ingest.sources.kept import Kept, kept
+from services.ingest.sources.taken import JSON
+from services.ingest.sources.tool import Tool, ToolSettings
+from tests.ingest.conftest import DIGEST_KEY
+
+PSEUDONYM = pseudonym_of(DIGEST_KEY, "acme")
+
+
+def kept_of(tool: Tool, value: object, settings: ToolSettings | None = None) -> Any:  # noqa: ANN401 (JSON)
+    """The value after it was written and read again."""
+    found = kept(json.dumps(value).encode(), JSON, tool, settings or tool.settings(), PSEUDONYM)
+    assert isinstance(found, Kept)
+    assert json.loads(found.payload) == found.value
+    return json.loads(found.payload)
