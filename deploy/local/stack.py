@@ -140,6 +140,7 @@ class Stack:
             "RAPPORT_CLOCK": self._config.clock,
             "RAPPORT_DATA": str(self._data),
             "RAPPORT_INSTANCE": "local",
+            "RAPPORT_INGEST_DIGEST_KEY": secret(self._data / "digest-key"),
             **port_variables(ports),
             **self._config.environment,
         }
@@ -158,7 +159,7 @@ class Stack:
         self._supervisor.start(started, SERVICES_SECONDS)
 
     def _write_environment(self) -> None:
-        """For a shell: `. DATA/env` lets `rapport` and curl there speak to this stack. It holds a password."""
+        """For a shell: `. DATA/env` lets `rapport` and curl there speak to this stack. It holds secrets."""
         own = ("RAPPORT_INSTANCE", *(name for name in self.environment if name.endswith("HEALTH_PORT")))
         joined = {name: value for name, value in self.environment.items() if name not in own}
         lines = [f"export {name}={shlex.quote(str(value))}\n" for name, value in sorted(joined.items())]

@@ -3,16 +3,26 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from schemas.primitives import Id, SourceUri
 from services.ingest.domain.scope import RESERVED, Scope
 from services.runtime.settings import Port, Settings
 
+# Whoever guesses the key finds out from a digest which address or which words it stands for.
+SHORTEST_KEY = 16
+
 
 def _comma_separated(text: object) -> object:
     return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
+
+
+def _hard_to_guess(key: SecretStr) -> SecretStr:
+    # "" is not set: whatever needs the key then refuses, and says so.
+    if 0 < len(key.get_secret_value()) < SHORTEST_KEY:
+        raise ValueError(f"must have at least {SHORTEST_KEY} characters")
+    return key
 
 
 Part = Literal["http", "raw", "tools", "attendance"]
@@ -42,6 +52,9 @@ class IngestSettings(Settings):
         1_000, description="payloads per second and connection that a gateway takes in the long run; beyond it 429"
     )
     ingest_token: SecretStr | None = Field(None, description="for `rapport ingest import`")
+    ingest_digest_key: Annotated[SecretStr, AfterValidator(_hard_to_guess)] = Field(
+        SecretStr(""), description="digests ids that may be text; needed for connections, never to be changed"
+    )
     ingest_raw_tenant: Id | None = Field(None, description="whose events mentoring.raw.cloudevents carries")
     ingest_raw_programs: Annotated[tuple[Id, ...], NoDecode, CommaSeparated] = Field(
         (), description="none means every programme of the tenant"
