@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from schemas.directory import Participant
-from schemas.events import MENTORING_EVENT
 from schemas.topics import DIRECTORY, EVENTS
 from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.flow.log_events import event_at
 from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.kafka import KafkaError, Partition, Reader, Record, reading
+from services.runtime.log_place import Misplaced
 from services.runtime.settings import Settings
 
 POLL_SECONDS = 0.5
@@ -32,6 +33,7 @@ class KnowledgeFollower:
     def __init__(self, settings: Settings, knowledge: Knowledge, health: Health) -> None:
         self._settings, self._knowledge, self._health = settings, knowledge, health
         self._caught_up = threading.Event()
+        self._partitions = 0
         self._log = log.get(__name__)
 
     @property
@@ -45,7 +47,9 @@ class KnowledgeFollower:
 
     def run(self, stop: threading.Event) -> None:
         """Returns when `stop` is set. Raises KafkaError when the broker is away at the beginning."""
-        with reading(self._settings, [DIRECTORY.name, EVENTS.at(self._settings.log_epoch)]) as reader:
+        events = EVENTS.at(self._settings.log_epoch)
+        with reading(self._settings, [DIRECTORY.name, events]) as reader:
+            self._partitions = reader.partition_count(events)
             self._read(reader, reader.end_offsets(sorted(reader.assignment())), stop)
 
     def _read(self, reader: Reader, ends: Mapping[Partition, int], stop: threading.Event) -> None:
@@ -66,10 +70,17 @@ class KnowledgeFollower:
             if record.topic == DIRECTORY.name:
                 self._person(record)
             elif record.value and _tells(record.value, is_recent=record.offset >= end - RECENT):
-                self._knowledge.hear(MENTORING_EVENT.validate_json(record.value))
+                self._hear(record)
         except ValidationError as invalid:
             places = [".".join(map(str, error["loc"])) for error in invalid.errors(include_input=False)]
             self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places[:5])
+
+    def _hear(self, record: Record) -> None:
+        event = event_at(record, self._partitions)
+        if isinstance(event, Misplaced):
+            self._log.error("misplaced", partition=record.partition, offset=record.offset, at=event.path)
+        else:
+            self._knowledge.hear(event)
 
     def _person(self, record: Record) -> None:
         """What cannot be read any more counts as forgotten: nobody shall be resolved by what once was."""

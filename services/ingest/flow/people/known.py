@@ -3,11 +3,12 @@
 from pydantic import ValidationError
 
 from schemas.directory import Participant
-from schemas.events import MENTORING_EVENT
 from schemas.topics import DIRECTORY, EVENTS
 from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.flow.log_events import event_at
 from services.ingest.flow.people.followers import TELLING
-from services.runtime.kafka import Record, read_to_end
+from services.runtime.kafka import Record, partition_count, read_to_end
+from services.runtime.log_place import Misplaced
 from services.runtime.settings import Settings
 
 
@@ -16,8 +17,10 @@ def known_now(settings: Settings) -> Knowledge:
     knowledge = Knowledge()
     for record in read_to_end(settings, [DIRECTORY.name]):
         _learn(knowledge, record)
-    for record in read_to_end(settings, [EVENTS.at(settings.log_epoch)]):
-        _hear(knowledge, record)
+    events = EVENTS.at(settings.log_epoch)
+    partitions = partition_count(settings, events)
+    for record in read_to_end(settings, [events]):
+        _hear(knowledge, record, partitions)
     return knowledge
 
 
@@ -32,11 +35,12 @@ def _learn(knowledge: Knowledge, record: Record) -> None:
         return  # what is no participant names nobody; the service, which follows the topic, reports it
 
 
-def _hear(knowledge: Knowledge, record: Record) -> None:
-    value = record.value or b""
-    if not TELLING.search(value):
+def _hear(knowledge: Knowledge, record: Record, partitions: int) -> None:
+    if not TELLING.search(record.value or b""):
         return
     try:
-        knowledge.hear(MENTORING_EVENT.validate_json(value))
+        event = event_at(record, partitions)
     except ValidationError:
         return  # what is no event counts for nothing anywhere; scoring puts it aside
+    if not isinstance(event, Misplaced):
+        knowledge.hear(event)
