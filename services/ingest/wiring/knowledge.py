@@ -4,10 +4,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.flow.people.followers import KnowledgeFollower
+from services.ingest.flow.people.programs import ProgramLookup
 from services.ingest.flow.people.stored import StoredStatements
 from services.ingest.flow.room import UnavailableError
 from services.ingest.wiring.shared import Parts, Shared
@@ -20,7 +21,12 @@ class Known:
     knowledge: Knowledge
     follower: KnowledgeFollower
 
-    def home(self, tenant: str, relationship: str) -> str | None:
+    @cached_property
+    def programs(self) -> ProgramLookup:
+        """One for all ways in."""
+        return ProgramLookup(self._told, self.knowledge.roster.was_started)
+
+    def _told(self, tenant: str, relationship: str) -> str | None:
         """The programme of a relationship. Raises UnavailableError while the log is not read yet."""
         if not self.follower.is_caught_up:
             raise UnavailableError("relationships are still being read")
