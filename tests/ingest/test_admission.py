@@ -223,6 +223,19 @@ def test_a_relationship_of_another_programme_is_out_of_reach_whatever_the_event_
         assert (found.reason, found.errors[0].path) == ("forbidden", "subject")
 
 
+def test_a_start_of_what_another_programme_has_started_is_a_conflict_that_says_what_to_do() -> None:
+    start = held(type="mentoring.relationship.started.v1", data={"mentors": ["ada"], "mentees": ["ben"]})
+
+    found = admit(start, SCOPE, WALL, lambda *_: "leaders")
+
+    assert isinstance(found, Rejected)
+    assert (found.reason, found.errors[0].path) == ("conflict", "subject")
+    assert "another id" in found.errors[0].reason
+    assert "administrator" in found.errors[0].reason
+    assert "leaders" not in found.errors[0].reason
+    assert isinstance(admit(start, SCOPE, WALL, lambda *_: "onboarding"), Admitted)
+
+
 def test_whoever_speaks_for_every_programme_is_not_asked_for_one() -> None:
     unlimited = Scope("acme", frozenset({"urn:calendar"}))
 

@@ -1,16 +1,20 @@
 """The webhook channel against a real receiver."""
 
 import socket
+import threading
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import SecretStr
 
 from schemas.alerts import Delivery
+from services.notify.channels.addresses import is_public
 from services.notify.channels.webhook import WebhookChannel, WebhookOptions
 from services.notify.domain.alerts import Destination, alert_changed, planned
-from services.notify.domain.verdict import Again, Arrived, Never
+from services.notify.domain.verdict import Again, Arrived, Never, of_answer
 from tests.notify.building import Pair, clock, day, hour, new_desk, take
 from tests.receiver import SECRET, Receiver, receiving
 
@@ -83,3 +87,116 @@ def test_a_receiver_that_is_away_or_silent_is_tried_again() -> None:
 def test_a_name_that_nobody_knows_is_tried_again() -> None:
     with channel("http://nobody.invalid/") as webhook:
         assert isinstance(webhook.send(delivery()), Again)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "64:ff9b::7f00:1",
+        "64:ff9b::808:808",
+        "64:ff9b:1::a00:1",
+        "2002:7f00:1::",
+        "2002:808:808::1",
+        "fec0::1",
+        "::7f00:1",
+        "::8.8.8.8",
+        "::ffff:10.0.0.1",
+        "::ffff:127.0.0.1%eth0",
+        "2001:0:4136:e378:8000:63bf:80ff:fffe",
+        "2001:4860::5efe:7f00:1",
+        "2001:4860::200:5efe:a00:1",
+        "2001:db8::1",
+        "3fff::1",
+        "5f00::1",
+        "100::1",
+        "ff0e::1",
+        "192.88.99.1",
+        "100.64.0.1",
+        "169.254.169.254",
+        "0.0.0.0",
+        "198.18.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+    ],
+)
+def test_an_address_that_leads_into_a_network_or_holds_another_address_counts_as_private(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888", "2a00:1450:4001::200e", "::ffff:8.8.8.8"])
+def test_a_host_of_the_internet_is_public(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize("host", ["[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[::127.0.0.1]", "[fec0::1]"])
+def test_a_webhook_to_an_address_in_other_clothes_is_refused(host: str) -> None:
+    with channel(f"http://{host}:9/", allow_private=False) as webhook:
+        verdict = webhook.send(delivery())
+
+    assert isinstance(verdict, Never)
+    assert "no public address" in verdict.status
+
+
+@contextmanager
+def dripping(head: bytes, drop: bytes) -> Iterator[str]:
+    """A server that reads a request, sends `head`, and then a drop every 50 ms for as long as it is listened to."""
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+
+        def drip(caller: socket.socket) -> None:
+            with caller, suppress(OSError):
+                caller.recv(65536)
+                caller.sendall(head)
+                while not stop.wait(0.05):
+                    caller.sendall(drop)
+
+        def serve() -> None:
+            while not stop.is_set():
+                with suppress(TimeoutError):
+                    threading.Thread(target=drip, args=(server.accept()[0],), daemon=True).start()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        finally:
+            stop.set()
+            thread.join(5)
+
+
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [
+        (b"", b"H"),
+        (b"HTTP/1.1 200 OK\r\n", b"x-a: b\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\n", b"x" * 100_000),
+    ],
+)
+def test_a_receiver_that_drips_its_headers_does_not_outlast_the_time_that_it_has(head: bytes, drop: bytes) -> None:
+    began = time.monotonic()
+    with dripping(head, drop) as url, channel(url, seconds=0.5) as webhook:
+        verdict = webhook.send(delivery())
+
+    assert isinstance(verdict, Again)
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("length", [b"content-length: 1000000000\r\n", b"transfer-encoding: chunked\r\n"])
+def test_a_receiver_that_drips_its_body_has_answered(length: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\n" + length + b"\r\n"
+    began = time.monotonic()
+    with dripping(head, b"1\r\nx\r\n") as url, channel(url, seconds=0.5) as webhook:
+        verdict = webhook.send(delivery())
+
+    assert verdict == Arrived("HTTP 200")
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("wait", ["9" * 5_000, "Sun, 01 Mar 9999 08:03:00 GMT", "\u0662", "1e9", "-5", "x" * 50_000])
+def test_an_absurd_wish_to_wait_is_bounded(wait: str) -> None:
+    verdict = of_answer(503, wait, datetime.now(UTC))
+
+    assert isinstance(verdict, Again)
+    assert verdict.wait is None or timedelta(0) <= verdict.wait <= timedelta(days=10)

@@ -11,15 +11,21 @@ from pydantic import ValidationError
 
 from schemas.events import EVENT_TYPES, MENTORING_EVENT, to_json
 from services.runtime.breaker import BadDeployError, Breaker
+from services.runtime.kafka import partition_of
 from services.scoring.flow.decoding import Refusal, decoded, event_of
 from tests.scoring.building import held
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 STRANGE: tuple[Any, ...] = (None, "", "x@y", 0, -1, 1e400, True, [], {}, "2026-01-09T08:12:41", "1970-01-01T00:00:00Z")
+KEY, PARTITIONS = held(1).partitionkey.encode(), 4
+HOME = partition_of(KEY, PARTITIONS)
 
 
 def _fetched(*values: bytes | None) -> list[SimpleNamespace]:
-    return [SimpleNamespace(topic="log", partition=2, offset=7 + n, value=value) for n, value in enumerate(values)]
+    return [
+        SimpleNamespace(topic="log", partition=HOME, offset=7 + n, key=KEY, value=value)
+        for n, value in enumerate(values)
+    ]
 
 
 def _spoilt(event: dict[str, Any]) -> Iterator[bytes]:
@@ -58,7 +64,7 @@ def test_what_the_catalogue_refuses_is_refused_and_nothing_else(type_: str) -> N
 def test_every_record_counts_as_read_and_only_events_are_applied() -> None:
     foreign = to_json(held(1).model_copy(update={"partitionkey": "other/r"}))
 
-    records, refused = decoded(_fetched(b"{broken", to_json(held(1)), None, foreign, b"{}"), Breaker())
+    records, refused = decoded(_fetched(b"{broken", to_json(held(1)), None, foreign, b"{}"), PARTITIONS, Breaker())
 
     assert [(record.offset, record.event is None) for record in records] == [
         (7, True),
@@ -71,12 +77,51 @@ def test_every_record_counts_as_read_and_only_events_are_applied() -> None:
     assert [one.value for one in refused] == [b"{broken", None, foreign, b"{}"]
     assert [headers["reason"] for headers in told] == [b"malformed", b"malformed", b"invalid", b"invalid"]
     assert told[2]["path"] == b"partitionkey"
-    assert (told[0]["origin_topic"], told[0]["origin_partition"], told[0]["origin_offset"]) == (b"log", b"2", b"7")
+    assert (told[0]["origin_topic"], told[0]["origin_partition"], told[0]["origin_offset"]) == (
+        b"log",
+        b"%d" % HOME,
+        b"7",
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "partition", "path"),
+    [
+        (KEY, (HOME + 1) % PARTITIONS, "partition"),
+        (b"other/r", partition_of(b"other/r", PARTITIONS), "key"),
+        (b"other/r", HOME, "key"),
+        (KEY + b" ", HOME, "key"),
+        (b"\xff", HOME, "key"),
+        (b"", HOME, "key"),
+        (None, HOME, "key"),
+    ],
+)
+def test_an_event_that_lies_elsewhere_than_its_key_belongs_is_refused(
+    key: bytes | None, partition: int, path: str
+) -> None:
+    stray = SimpleNamespace(topic="log", partition=partition, offset=3, key=key, value=to_json(held(1)))
+
+    (record,), (refused,) = decoded([stray], PARTITIONS, Breaker())
+
+    said = dict(refused.headers)
+    assert (record.event, said["reason"], said["path"]) == (None, b"misplaced", path.encode())
+
+
+@pytest.mark.parametrize("number", range(PARTITIONS))
+def test_the_clocks_word_counts_on_every_partition(number: int) -> None:
+    word = (EXAMPLES / "clock.reached.v1.json").read_bytes()
+
+    (record,), refused = decoded(
+        [SimpleNamespace(topic="log", partition=number, offset=3, key=None, value=word)], PARTITIONS, Breaker()
+    )
+
+    assert record.event is not None
+    assert refused == []
 
 
 def test_a_hundred_refusals_in_a_row_stop_the_service_instead_of_emptying_the_log_into_quarantine() -> None:
     breaker = Breaker()
-    decoded(_fetched(*[b"{broken"] * 99), breaker)
+    decoded(_fetched(*[b"{broken"] * 99), PARTITIONS, breaker)
 
     with pytest.raises(BadDeployError):
-        decoded(_fetched(b"{broken"), breaker)
+        decoded(_fetched(b"{broken"), PARTITIONS, breaker)

@@ -1,8 +1,9 @@
 """A migrated ClickHouse for the tests of the warehouse, and the topics of one test with a sink on them."""
 
+import itertools
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,11 @@ from prometheus_client import CollectorRegistry
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse, User
 from deploy.local.clickhouse.users import Role
 from deploy.local.kafka import LocalKafka
-from schemas.events import CloudEvent, to_json
+from schemas.events import CloudEvent, partition_key, to_json
 from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.health import Health
-from services.runtime.kafka import Committed, Partition, Producer, Reader, create_topics
+from services.runtime.kafka import Committed, Partition, Producer, Reader, create_topics, partition_of
 from services.runtime.loop import Batch, BatchLoop, Limits
 from services.warehouse.domain.migration import Topology
 from services.warehouse.domain.target import Feed
@@ -89,11 +90,25 @@ class Warehouse:
         return f"{self.feed.group}.{kind}"
 
     def write(self, kind: str, *events: AnyEvent, partition: int = 0) -> None:
-        self.write_bytes(kind, [to_json(event) for event in events], partition)
+        """Events of the log go where their key belongs: `placed` finds relationships that lie on a partition."""
+        for event in events:
+            key = str(getattr(event, "partitionkey", "key")).encode()
+            number = None if kind == "events" else partition
+            self.producer.send(self.topic(kind), key, to_json(event), partition=number)
+        self.producer.flush()
 
     def write_bytes(self, kind: str, values: list[bytes | None], partition: int = 0) -> None:
-        for sent in [self.producer.send(self.topic(kind), b"key", value, partition=partition) for value in values]:
+        self.write_records(kind, [(b"key", value) for value in values], partition)
+
+    def write_records(self, kind: str, records: Sequence[tuple[bytes, bytes | None]], partition: int = 0) -> None:
+        for sent in [self.producer.send(self.topic(kind), key, value, partition=partition) for key, value in records]:
             sent.get(30)
+
+    def placed(self, count: int, partition: int = 0) -> list[str]:
+        """So many relationships of the test's tenant that lie on this partition."""
+        names = (f"r-{number}" for number in itertools.count(1))
+        here = (r for r in names if partition_of(partition_key(self.tenant, r).encode(), PARTITIONS) == partition)
+        return list(itertools.islice(here, count))
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         """`{tenant}` stands for the tenant of the test."""
@@ -165,7 +180,7 @@ def warehouse(local_kafka: LocalKafka, warehouse_server: LocalClickHouse) -> Ite
     settings = WarehouseSettings(
         kafka=local_kafka.bootstrap, clickhouse=warehouse_server.url, warehouse_flush_seconds=0.2
     )
-    found = feed(f"warehouse-{uuid.uuid4().hex[:8]}")
+    found = feed(next(filter(_has_r_1_on_the_first_partition, iter(lambda: f"warehouse-{uuid.uuid4().hex[:8]}", ""))))
     options = {"num_partitions": PARTITIONS, "replication_factor": 1, "configs": {}}
     create_topics(settings, dict.fromkeys(found.targets, options))
     with (
@@ -174,3 +189,8 @@ def warehouse(local_kafka: LocalKafka, warehouse_server: LocalClickHouse) -> Ite
         closing(Reader(settings, found.group)) as asker,
     ):
         yield Warehouse(settings, found, clickhouse, producer, asker)
+
+
+def _has_r_1_on_the_first_partition(tenant: str) -> bool:
+    """r-1 is the relationship of the samples."""
+    return partition_of(partition_key(tenant, "r-1").encode(), PARTITIONS) == 0

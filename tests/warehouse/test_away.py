@@ -39,7 +39,8 @@ def test_a_server_killed_while_rows_arrive_has_each_once_when_it_is_back(
     with warehouse.running() as running:
         for n in range(12):
             instants = [NOON + (n * 25 + m) * HOUR for m in range(25)]
-            warehouse.write("events", *(held(at, tenant=warehouse.tenant) for at in instants), partition=n % 2)
+            (name,) = warehouse.placed(1, n % 2)
+            warehouse.write("events", *(held(at, name, warehouse.tenant) for at in instants))
             if n == 6:
                 warehouse_server.kill()
                 warehouse_server.start()

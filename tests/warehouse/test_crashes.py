@@ -75,10 +75,11 @@ def test_a_log_that_does_not_hold_what_was_planned_stops_the_service_and_names_t
 
 
 def test_a_partition_that_moves_away_in_mid_work_is_stored_once_by_its_new_owner(warehouse: Warehouse) -> None:
-    written = 0
+    written, names = 0, [warehouse.placed(1, partition)[0] for partition in range(2)]
     with warehouse.running("1") as first, warehouse.running("2") as second:
         while not (first.sink.ranges and second.sink.ranges):
-            warehouse.write("events", held(NOON + written * HOUR, tenant=warehouse.tenant), partition=written % 2)
+            instant, name = NOON + written * HOUR, names[written % 2]
+            warehouse.write("events", held(instant, name, warehouse.tenant))
             written += 1
             time.sleep(0.05)
         second.until(warehouse.is_committed, "the commit of everything")

@@ -139,8 +139,9 @@ def test_alerts_that_were_committed_are_rows_and_an_aborted_one_is_none(warehous
 
 def test_poison_is_set_aside_by_hash_and_the_next_good_record_is_stored(warehouse: Warehouse) -> None:
     poison = b'{"name": "Ann Example"}'
-    good = to_json(held(tenant=warehouse.tenant))
-    warehouse.write_bytes("events", [poison, None, good])
+    good = held(tenant=warehouse.tenant)
+    key = good.partitionkey.encode()
+    warehouse.write_records("events", [(key, poison), (key, None), (key, to_json(good))])
 
     warehouse.store_all()
 
@@ -154,11 +155,35 @@ def test_poison_is_set_aside_by_hash_and_the_next_good_record_is_stored(warehous
     ]
 
 
+def test_a_record_that_lies_elsewhere_than_its_key_belongs_is_no_second_history(warehouse: Warehouse) -> None:
+    mine = held(tenant=warehouse.tenant)
+    key = mine.partitionkey.encode()
+    # r-1 lies on partition 0; what comes after it there shows that all was read.
+    warehouse.write_records("events", [(key, to_json(mine.model_copy(update={"id": "stray"})))], partition=1)
+    others = (b"another", b"\xff", b"")
+    warehouse.write_records("events", [(other, to_json(mine)) for other in others] + [(key, to_json(mine))])
+    lying = mine.model_copy(update={"partitionkey": f"{warehouse.tenant}/r-2", "id": "lying"})
+    warehouse.write_records("events", [(lying.partitionkey.encode(), to_json(lying))], partition=1)
+
+    warehouse.store_all()
+
+    assert warehouse.ask("SELECT id FROM mentoring.events FINAL WHERE tenant_id = {tenant}") == [(mine.id,)]
+    assert warehouse.clickhouse.query(
+        "SELECT log_partition, log_offset, reason, path FROM mentoring.dead_letter FINAL "
+        f"WHERE topic = '{warehouse.topic('events')}' ORDER BY log_partition, log_offset"
+    ) == [
+        *((0, offset, "misplaced", "key") for offset in range(3)),
+        (1, 0, "misplaced", "partition"),
+        (1, 1, "misplaced", "partitionkey"),
+    ]
+
+
 def test_a_row_that_clickhouse_refuses_is_found_among_the_others_and_set_aside(warehouse: Warehouse) -> None:
     tenant = warehouse.tenant
-    check = f"tenant_id != '{tenant}' OR relationship_id != 'r-5'"
+    names = warehouse.placed(9)
+    check = f"tenant_id != '{tenant}' OR relationship_id != '{names[5]}'"
     warehouse.clickhouse.command(f"ALTER TABLE mentoring.events ADD CONSTRAINT not_five CHECK {check}")
-    warehouse.write("events", *(held(relationship=f"r-{n}", tenant=tenant) for n in range(9)))
+    warehouse.write("events", *(held(relationship=name, tenant=tenant) for name in names))
 
     try:
         warehouse.store_all()

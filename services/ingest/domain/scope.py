@@ -49,10 +49,22 @@ def out_of_scope(event: MentoringEvent, scope: Scope, home: Home = unknown) -> R
         return None
     if event.program not in scope.programs:
         return _forbidden("program", "this sender may not speak for this programme")
-    # Whatever the event calls its programme: a relationship never leaves the one that it was begun in.
+    # Whatever the event calls its programme: a relationship belongs to the one that started it.
     if (home(event.tenant, event.subject) or event.program) not in scope.programs:
+        if event.type == "mentoring.relationship.started.v1":
+            return started_elsewhere()
         return _forbidden("subject", "this sender may not speak for the programme of this relationship")
     return None
+
+
+def started_elsewhere() -> Rejected:
+    """The programme is not named: this sender may not know it."""
+    return rejected(
+        "conflict",
+        "subject",
+        "this relationship was started in another programme: use another id, or ask an administrator of the tenant to "
+        "retract that start (mentoring.event.retracted.v1) or to start it anew in this programme",
+    )
 
 
 def _is_ours(source: str, scope: Scope) -> bool:

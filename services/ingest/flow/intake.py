@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from services.ingest.domain.admission import admit
 from services.ingest.domain.clock import Clock
-from services.ingest.domain.scope import Home, Scope
+from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Rejected, Verdict
 from services.ingest.flow.acknowledged import all_of
+from services.ingest.flow.people.programs import ProgramLookup
 from services.ingest.flow.recorder import Receipt, Recorder
 from services.ingest.flow.room import Room
 
@@ -26,14 +27,14 @@ class Outcome:
 class Intake:
     """For one event loop."""
 
-    def __init__(self, recorder: Recorder, clock: Callable[[], Clock], room: Room, home: Home) -> None:
-        self._recorder, self._clock, self._room, self._home = recorder, clock, room, home
+    def __init__(self, recorder: Recorder, clock: Callable[[], Clock], room: Room, programs: ProgramLookup) -> None:
+        self._recorder, self._clock, self._room, self._programs = recorder, clock, room, programs
 
     async def take(self, raw_events: Sequence[object], size: int, scope: Scope) -> list[Outcome]:
         """Returns when every admitted event is on the log. `size` is of the request, in bytes.
-        Raises UnavailableError when the broker is away or too much waits for it already, and whatever `home` does."""
-        clock = self._clock()
-        verdicts = [admit(raw, scope, clock, self._home) for raw in raw_events]
+        Raises UnavailableError when the broker is away, too much waits for it already, or the log is not read yet."""
+        clock, programs = self._clock(), self._programs
+        verdicts = [programs.claimed(admit(raw, scope, clock, programs.program_of), scope) for raw in raw_events]
         recorded: list[Receipt | Rejected] = []
 
         def send() -> Future[None]:

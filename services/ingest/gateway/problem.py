@@ -19,7 +19,7 @@ TITLES = {
     "forbidden": "The token does not allow this",
     "not_found": "There is nothing here",
     "method_not_allowed": "This method is not served here",
-    "conflict": "The id is taken by another event",
+    "conflict": "The id is taken",
     "too_large": "The body is too large",
     "unresolved": "It is not known what this is about",
     "unsupported_media_type": "This content type is not served here",

@@ -4,10 +4,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.flow.people.followers import KnowledgeFollower
+from services.ingest.flow.people.programs import ProgramLookup
 from services.ingest.flow.people.stored import StoredStatements
 from services.ingest.flow.room import UnavailableError
 from services.ingest.wiring.shared import Parts, Shared
@@ -25,7 +26,12 @@ class Known:
     follower: KnowledgeFollower
     wanted: threading.Event = field(default_factory=threading.Event)
 
-    def home(self, tenant: str, relationship: str) -> str | None:
+    @cached_property
+    def programs(self) -> ProgramLookup:
+        """One for all ways in."""
+        return ProgramLookup(self._told, self.knowledge.roster.was_started, self.wanted.is_set)
+
+    def _told(self, tenant: str, relationship: str) -> str | None:
         """The programme of a relationship. Raises UnavailableError while relationships are not known up to now."""
         self.wanted.set()
         if not self.follower.is_fresh:

@@ -28,9 +28,11 @@ def raw_cloudevents(shared: Shared, known: Known, stop: threading.Event) -> Iter
 
     if scope.programs:
         known.wanted.set()
+    programs = known.programs
 
     def admitted(raw: object) -> Verdict:
-        return admit(raw, scope, shared.clock(), known.home)
+        verdict = admit(raw, scope, shared.clock(), programs.program_of)
+        return programs.claimed(verdict, scope)
 
     work = RawEvents(shared.producer, shared.recorder, admitted, shared.metrics)
     reader = Reader(shared.settings, GROUP, max_poll_records=MOST_RECORDS)

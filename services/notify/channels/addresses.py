@@ -3,6 +3,24 @@
 import ipaddress
 import socket
 
+UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All that is given out so far. What lies outside is reserved, local, or holds an IPv4 address: `::/96`,
+`64:ff9b::/96` and `64:ff9b:1::/48` (NAT64), `fec0::/10`."""
+NO_HOSTS = tuple(
+    map(
+        ipaddress.IPv6Network,
+        (
+            "2001::/23",  # of protocols: Teredo, ORCHID, benchmarks
+            "2001:db8::/32",  # for documentation
+            "2002::/16",  # 6to4
+            "3fff::/20",  # for documentation
+        ),
+    )
+)
+RELAYS_OF_6TO4 = ipaddress.IPv4Network("192.88.99.0/24")
+ISATAP = (bytes.fromhex("00005efe"), bytes.fromhex("02005efe"))
+"""The beginning of an interface id whose rest is an IPv4 address (RFC 5214)."""
+
 
 class PrivateAddressError(Exception):
     """The receiver's name leads into a private network: through it a webhook would reach what is not its business."""
@@ -20,8 +38,14 @@ def resolve(host: str, port: int, *, allow_private: bool) -> str:
 
 
 def is_public(address: str) -> bool:
-    """Neither loopback, private, link-local, multicast nor reserved; an IPv4 address in IPv6 clothes counts as such."""
+    """Of what the registries call global only what leads to one host of the internet: no range that hands a packet on
+    to an IPv4 address which it holds (NAT64, 6to4, Teredo, ISATAP), whatever that address is."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
     known = mapped or ip
-    return known.is_global and not known.is_multicast
+    if not known.is_global or known.is_multicast:
+        return False
+    if isinstance(known, ipaddress.IPv4Address):
+        return known not in RELAYS_OF_6TO4
+    isatap = known.packed[8:12] in ISATAP
+    return known in UNICAST and not isatap and not any(known in network for network in NO_HOSTS)

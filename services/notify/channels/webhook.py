@@ -14,6 +14,7 @@ from services.notify.channels.addresses import PrivateAddressError, resolve
 from services.notify.domain.alerts import Destination
 from services.notify.domain.message import body
 from services.notify.domain.verdict import Again, Never, Verdict, of_answer
+from services.runtime.bounded_http import BoundedHttp, Bounds
 
 LONGEST_ANSWER_BYTES = 64 * 1024
 LANES = 8
@@ -36,7 +37,8 @@ class WebhookChannel:
         self._options, self._now = options, now
         self._url = httpx.URL(options.url)
         self._signer = Webhook(options.secret.get_secret_value())
-        self._client = httpx.Client(follow_redirects=False, timeout=options.timeout_seconds, trust_env=False)
+        self._http = BoundedHttp()
+        self._bounds = Bounds(options.timeout_seconds, LONGEST_ANSWER_BYTES)
         self.destination = Destination("webhook", options.url)
 
     def __enter__(self) -> Self:
@@ -46,33 +48,27 @@ class WebhookChannel:
         self.close()
 
     def send(self, delivery: Delivery) -> Verdict:
+        """The status counts as soon as it is there: of the body a little is read, so that the connection serves the
+        next message, and a long or slow one is cut off."""
         try:
-            answer = self._client.send(self._request(delivery), stream=True)
-            self._read_off(answer)
+            answer = self._http.ask(lambda: self._request(delivery), self._bounds)
         except PrivateAddressError as refused:
             return Never(str(refused))
+        except TimeoutError:
+            return Again(f"Timeout: no answer within {self._bounds.seconds:g} s")
         except (httpx.TransportError, OSError) as away:
             return Again(f"{type(away).__name__}: {away}")
-        return of_answer(answer.status_code, answer.headers.get("retry-after"), self._now())
+        return of_answer(answer.status, answer.headers.get("retry-after"), self._now())
 
     def close(self) -> None:
-        self._client.close()
-
-    def _read_off(self, answer: httpx.Response) -> None:
-        """A short body is read, so that the connection serves the next message; a long or slow one is cut off."""
-        began, size = self._now(), 0
-        for chunk in answer.iter_raw():
-            size += len(chunk)
-            if size > LONGEST_ANSWER_BYTES or (self._now() - began).total_seconds() > self._options.timeout_seconds:
-                break
-        answer.close()
+        self._http.close()
 
     def _request(self, delivery: Delivery) -> httpx.Request:
         """To the address itself, so that a second look-up cannot lead elsewhere; the name stays in Host and TLS."""
         port = self._url.port or (443 if self._url.scheme == "https" else 80)
         address = resolve(self._url.host, port, allow_private=self._options.allow_private)
         content = body(delivery, self._options.link)
-        return self._client.build_request(
+        return httpx.Request(
             "POST",
             self._url.copy_with(host=address),
             content=content,

@@ -10,6 +10,8 @@ RETRYABLE = frozenset({408, 425, 429})
 """Beside 5xx: timeout, too early, too many requests. Every other 4xx says that a repeat changes nothing."""
 LONGEST_SECONDS = 10 * 24 * 3600
 """Longer than any delivery is kept trying."""
+LONGEST_NUMBER, LONGEST_DATE = 9, 100
+"""Characters; a header may have a hundred thousand."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,10 @@ def _wait(retry_after: str | None, now: Instant) -> timedelta | None:
     """RFC 9110: seconds, or a date. Anything else counts as not said."""
     if retry_after is None:
         return None
-    if retry_after.isdecimal():
-        return timedelta(seconds=min(int(retry_after), LONGEST_SECONDS))
+    if retry_after.isascii() and retry_after.isdecimal():
+        return timedelta(seconds=min(int(retry_after[:LONGEST_NUMBER]), LONGEST_SECONDS))
     try:
-        return max(timedelta(0), parsedate_to_datetime(retry_after) - now)
-    except (ValueError, TypeError):  # no date, or one without a zone
+        wait = parsedate_to_datetime(retry_after[:LONGEST_DATE]) - now
+    except (ValueError, TypeError, OverflowError):  # no date, or one without a zone
         return None
+    return min(max(timedelta(0), wait), timedelta(seconds=LONGEST_SECONDS))

@@ -2,7 +2,7 @@
 
 from kafka.errors import KafkaError
 
-from services.runtime.kafka.one_partition import partition_of, partition_with
+from services.runtime.kafka.one_partition import partition_count, partition_of
 from services.runtime.kafka.options import client_options
 from services.runtime.kafka.producer import Producer, Sent
 from services.runtime.kafka.reader import Reader, read_partition, read_to_end, reading
@@ -34,8 +34,8 @@ __all__ = [
     "UnwritableRecordError",
     "client_options",
     "create_topics",
+    "partition_count",
     "partition_of",
-    "partition_with",
     "read_partition",
     "read_to_end",
     "reading",

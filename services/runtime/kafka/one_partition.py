@@ -1,9 +1,8 @@
-"""On which partition a key lies: all that a question about one key needs to read."""
+"""On which partition of how many a key lies: all that a question about one key needs to read."""
 
 from kafka.partitioner.default import murmur2
 
 from services.runtime.kafka.reader import Reader
-from services.runtime.kafka.records import Partition
 from services.runtime.settings import Settings
 
 
@@ -12,10 +11,10 @@ def partition_of(key: bytes, partitions: int) -> int:
     return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
-def partition_with(settings: Settings, topic: str, key: bytes) -> Partition:
+def partition_count(settings: Settings, topic: str) -> int:
     """Raises KafkaError if the topic does not exist."""
     reader = Reader(settings, group=None)
     try:
-        return Partition(topic, partition_of(key, len(reader.assign([topic]))))
+        return reader.partition_count(topic)
     finally:
         reader.close()

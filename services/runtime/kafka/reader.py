@@ -54,6 +54,10 @@ class Reader:
         """Takes these partitions and no others."""
         self._client.assign(list(map(topic_partition, partitions)))
 
+    def partition_count(self, topic: str) -> int:
+        """Raises KafkaError if the topic does not exist."""
+        return len(self._partition_numbers(topic))
+
     def _partition_numbers(self, topic: str) -> set[int]:
         # Asked twice: kafka-python may take the answer to its own earlier question, about no topics, for this one's.
         numbers = self._client.partitions_for_topic(topic) or self._client.partitions_for_topic(topic)

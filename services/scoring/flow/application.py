@@ -49,7 +49,7 @@ class _Wiring:
         self.liveness = Liveness(session, rebalance + 2 * session)
         measured = metrics(health.metrics)
         self.programmes = ProgrammeFollower(measured.unreadable_programmes)
-        self._worker = Worker(names, measured, self.liveness, self.programmes)
+        self._worker = Worker(names, partitions, measured, self.liveness, self.programmes)
         self._gaps = Gaps(settings, names)
         self._log = log.get(__name__)
         self.app = faust_app(settings, names, partitions, scheduler_class(self._sequencer, self._seek))

@@ -1,12 +1,13 @@
 """Records of the log as events; what is none goes to quarantine with its bytes and the reason."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from pydantic import ValidationError
 
 from schemas.events import MENTORING_EVENT, ClockReached, MentoringEvent, partition_key
 from services.runtime.breaker import Breaker
+from services.runtime.log_place import misplaced
 from services.scoring.domain.steps import Record
 from services.scoring.flow.sequencer import Fetched
 
@@ -16,7 +17,7 @@ Header = tuple[str, bytes]
 class Refusal(NamedTuple):
     """Why a value is no event: a code, where it is at fault, and in words."""
 
-    reason: Literal["malformed", "invalid"]
+    reason: Literal["malformed", "invalid", "misplaced"]
     path: str
     detail: str
 
@@ -29,11 +30,23 @@ class Refused(NamedTuple):
     headers: list[Header]
 
 
-def decoded(fetched: Sequence[Fetched], breaker: Breaker) -> tuple[list[Record], list[Refused]]:
-    """Every record counts as read; those that are no event carry none. Raises BadDeployError."""
+class Placed(Protocol):
+    """A record of the log, of whatever client."""
+
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def partition(self) -> int: ...
+
+
+def decoded(fetched: Sequence[Fetched], partitions: int, breaker: Breaker) -> tuple[list[Record], list[Refused]]:
+    """Every record counts as read; those that are no event carry none. `partitions` are those of the log. Raises
+    BadDeployError."""
     records, refused = [], []
     for record in fetched:
-        event = event_of(record.value)
+        event = event_at(record, partitions)
         if isinstance(event, Refusal):
             breaker.refused(f"{event.path} {event.detail}".strip())
             refused.append(_refused(record, event))
@@ -42,6 +55,16 @@ def decoded(fetched: Sequence[Fetched], breaker: Breaker) -> tuple[list[Record],
         breaker.passed()
         records.append(Record(record.offset, "" if isinstance(event, ClockReached) else event.partitionkey, event))
     return records, refused
+
+
+def event_at(record: Placed, partitions: int) -> MentoringEvent | Refusal:
+    """As `event_of`, of a record that lies where its event belongs. The clock's word is of a partition and has a copy
+    on each."""
+    event = event_of(record.value)
+    if isinstance(event, Refusal | ClockReached):
+        return event
+    found = misplaced(record.key, record.partition, partitions, event.partitionkey)
+    return event if found is None else Refusal("misplaced", found.path, found.detail)
 
 
 def event_of(value: bytes | None) -> MentoringEvent | Refusal:

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from schemas.events import ClockReached, MentoringEvent
 from schemas.primitives import to_micros
-from services.runtime.kafka import read_to_end
+from services.runtime.kafka import partition_count, read_to_end
 from services.runtime.settings import Settings
 from services.scoring.domain.backtesting.pairs import Histories, histories_of
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
 from services.scoring.flow.contacts_csv import csv_events
-from services.scoring.flow.decoding import Refusal, event_of
+from services.scoring.flow.decoding import Refusal, event_at
 from services.scoring.flow.events_jsonl import jsonl_events
 from services.scoring.flow.history_file import HistoryError
 from services.scoring.names import Names
@@ -40,8 +40,9 @@ def file_events(file: Path) -> Iterator[Logged]:
 
 def log_events(settings: Settings, names: Names) -> Iterator[Logged]:
     """Records that are no events are none here either: they went to quarantine. Raises KafkaError."""
+    partitions = partition_count(settings, names.events)
     for record in read_to_end(settings, [names.events]):
-        event = event_of(record.value)
+        event = event_at(record, partitions)
         if not isinstance(event, Refusal):
             yield Logged(record.offset, event)
 

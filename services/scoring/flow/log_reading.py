@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from schemas.events import ClockReached
 from schemas.topics import position
-from services.runtime.kafka import read_to_end
+from services.runtime.kafka import partition_count, read_to_end
 from services.runtime.settings import Settings
 from services.scoring.domain.account import Account
 from services.scoring.domain.changelog import Recovery
@@ -14,7 +14,7 @@ from services.scoring.domain.partition import Watermark
 from services.scoring.domain.profiles import Programmes
 from services.scoring.domain.state import State
 from services.scoring.domain.told_programmes import remembered
-from services.scoring.flow.decoding import Refusal, event_of
+from services.scoring.flow.decoding import Refusal, event_at
 from services.scoring.names import Names
 
 
@@ -61,11 +61,12 @@ def accounts(settings: Settings, names: Names, upto: Mapping[int, Watermark]) ->
     """What the log says of every relationship, up to the watermarks. Records that are no events are none here either:
     they went to quarantine."""
     found: dict[str, Account] = defaultdict(Account)
+    partitions = partition_count(settings, names.events)
     for record in read_to_end(settings, [names.events]):
         mark = upto.get(record.partition)
         if mark is None or record.offset > mark.offset:
             continue
-        event = event_of(record.value)
+        event = event_at(record, partitions)
         if isinstance(event, Refusal | ClockReached):
             continue
         found[event.partitionkey].add(event, position(names.epoch, record.offset))

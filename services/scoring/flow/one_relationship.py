@@ -8,11 +8,11 @@ from difflib import get_close_matches
 from schemas.events import ClockReached
 from schemas.primitives import to_micros
 from schemas.topics import position
-from services.runtime.kafka import partition_with, read_partition
+from services.runtime.kafka import Partition, partition_count, partition_of, read_partition
 from services.runtime.settings import Settings
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.explaining.knowledge import Logged
-from services.scoring.flow.decoding import Refusal, event_of
+from services.scoring.flow.decoding import Refusal, event_at
 from services.scoring.flow.log_reading import stored
 from services.scoring.names import Names
 
@@ -46,12 +46,13 @@ def read_relationship(settings: Settings, names: Names, asked: str, passed: Call
 
 def _read(settings: Settings, names: Names, relationship: str, passed: Callable[[], object]) -> Log:
     key, events, clock = relationship.encode(), [], NONE
-    for record in read_partition(settings, partition_with(settings, names.events, key)):
+    partitions = partition_count(settings, names.events)
+    for record in read_partition(settings, Partition(names.events, partition_of(key, partitions))):
         passed()
         # The wall clock needs no other records, the log's clock is the latest of all of them.
         if record.key != key and settings.clock == "wall":
             continue
-        event = event_of(record.value)
+        event = event_at(record, partitions)
         if isinstance(event, Refusal):
             continue
         clock = max(clock, to_micros(event.recordedtime))

@@ -32,8 +32,12 @@ Producer = Any
 
 
 class Worker:
-    def __init__(self, names: Names, metrics: Metrics, liveness: Liveness, programmes: ProgrammeFollower) -> None:
-        self._names, self._metrics, self._liveness, self._programmes = names, metrics, liveness, programmes
+    def __init__(
+        self, names: Names, partitions: int, metrics: Metrics, liveness: Liveness, programmes: ProgrammeFollower
+    ) -> None:
+        """`partitions`: of the log."""
+        self._names, self._partitions = names, partitions
+        self._metrics, self._liveness, self._programmes = metrics, liveness, programmes
         self._owned: dict[int, Owned] = {}
         self._assignments = 0
         self._breaker = Breaker()
@@ -101,7 +105,7 @@ class Worker:
             if fetched[0].offset != partition.offset + 1:
                 return partition.offset + 1
             await self._follow_programmes(producer, owned)
-            records, refused = decoded(fetched, self._breaker)
+            records, refused = decoded(fetched, self._partitions, self._breaker)
             rows = await self._write(producer, owned, owned.generation.run(records), refused)
             if not owned.lost:
                 owned.unheard_records += len(records)

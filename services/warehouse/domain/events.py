@@ -3,9 +3,9 @@
 from pydantic import ValidationError
 
 from schemas import payloads as p
-from schemas.events import MENTORING_EVENT, OfRelationship
+from schemas.events import MENTORING_EVENT, OfRelationship, partition_key
 from schemas.topics import position
-from services.warehouse.domain.record import Ignored, Outcome, Place, Row, event_id, micros, month, refusal
+from services.warehouse.domain.record import Ignored, Outcome, Place, Refused, Row, event_id, micros, month, refusal
 
 TABLE = "mentoring.events"
 COLUMNS = (
@@ -32,6 +32,7 @@ COLUMNS = (
     "log_partition",
     "log_offset",
 )
+TENANT, RELATIONSHIP = COLUMNS.index("tenant_id"), COLUMNS.index("relationship_id")
 # The first on the log has the greatest version; positions stay below (epoch << 48 | offset).
 FIRST_WINS = 2**63
 
@@ -43,7 +44,14 @@ def event_row(value: bytes, place: Place) -> Outcome:
         return refusal(invalid)
     if event.type == "mentoring.clock.reached.v1":
         return Ignored("clock")
+    if event.partitionkey != partition_key(event.tenant, event.subject):
+        return Refused("misplaced", "partitionkey")
     return Row(place.offset, month(event.time), _values(event, place))
+
+
+def key_of(row: Row) -> str:
+    """The key that its record must have."""
+    return partition_key(str(row.values[TENANT]), str(row.values[RELATIONSHIP]))
 
 
 def _values(event: OfRelationship, place: Place) -> tuple[object, ...]:

@@ -1,12 +1,14 @@
 """Batches of the log into tables, each row once: plan, insert, set aside; the loop commits last."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 from services.runtime.clickhouse import ClickHouseAwayError
-from services.runtime.kafka import Committed, Partition, Reader
+from services.runtime.kafka import Committed, Partition, Reader, Record
+from services.runtime.log_place import misplaced
 from services.runtime.loop import Batch, TryLaterError
 from services.warehouse.domain.plan import Plan, broken, plan, read_note
-from services.warehouse.domain.record import Outcome, Place, Refused
+from services.warehouse.domain.record import Outcome, Place, Refused, Row
 from services.warehouse.domain.sorting import Sorted, sort_out
 from services.warehouse.domain.target import Feed, Target
 from services.warehouse.flow.derived import Derived
@@ -25,6 +27,7 @@ class Sink:
     def __init__(self, reader: Reader, feed: Feed, store: Store, derived: Derived) -> None:
         self._reader, self._feed, self._store, self._derived = reader, feed, store, derived
         self._first = Partition(min(feed.targets), 0)
+        self._partition_count = cache(reader.partition_count)
         self._planned: dict[Partition, Plan] = {}
         self._sorted: dict[Partition, tuple[Batch, Sorted]] = {}
 
@@ -83,8 +86,14 @@ class Sink:
         for record in batch.records:
             place = Place(record.partition, record.offset, self._feed.epoch)
             outcome = NO_VALUE if record.value is None else target.read(record.value, place)
+            if isinstance(outcome, Row) and target.key_of is not None:
+                outcome = self._placed(record, target.key_of(outcome)) or outcome
             self._store.judged(outcome)
             yield record.offset, outcome
+
+    def _placed(self, record: Record, key: str) -> Refused | None:
+        found = misplaced(record.key, record.partition, self._partition_count(record.topic), key)
+        return Refused("misplaced", found.path) if found else None
 
     def _put(self, batch: Batch, target: Target, found: Plan, sorted_out: Sorted) -> Mapping[int, Refused]:
         if not sorted_out.rows and not sorted_out.refused:

@@ -3,20 +3,26 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
 from schemas.directory import Participant
+from schemas.events import to_json
 from schemas.topics import DIRECTORY
 from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.domain.tools.said import Person
+from services.ingest.flow.log_end import BEGINNING, log_end
+from services.ingest.flow.people.erasable import erasable
 from services.ingest.flow.people.followers import KnowledgeFollower
+from services.ingest.flow.people.known import known_now
 from services.runtime.health import Health
+from services.runtime.kafka import partition_of
 from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
 from tests.ingest.people.building import NOON, event, minute, pair, participant
-from tests.ingest.people.harness import OwnLog
+from tests.ingest.people.harness import PARTITIONS, OwnLog
 from tests.receiver import eventually
 
 
@@ -135,3 +141,30 @@ def test_while_nothing_projects_the_log_nobody_is_judged(log: OwnLog, monkeypatc
         with log.projected():
             eventually(lambda: follower.is_fresh, what="the projection to be caught up with")
             assert knowledge.roster.relationship("late", "rel-1") is not None
+
+
+def test_what_lies_elsewhere_than_its_key_belongs_is_no_second_history(log: OwnLog) -> None:
+    tenant = f"t{uuid4().hex}"
+    mine = pair(tenant=tenant)
+    key = mine.partitionkey.encode()
+    home = partition_of(key, PARTITIONS)
+    elsewhere = [number for number in range(PARTITIONS) if number != home]
+    for number in elsewhere:
+        log.producer.send(log.topic, key, to_json(mine), partition=number).get(15)
+    for other in (b"another", f"{tenant}/rel-2".encode(), None):
+        log.producer.send(log.topic, other, to_json(mine), partition=home).get(15)
+    log.write(pair(tenant=tenant, subject="rel-9"))
+
+    with following(log) as knowledge:
+        known, gone = knowledge.roster.relationship(tenant, "rel-9"), knowledge.roster.relationship(tenant, "rel-1")
+    assert known is not None
+    assert gone is None
+    assert known_now(log.settings).roster.relationship(tenant, "rel-1") is None
+    assert "rel-1" not in erasable(log.settings, tenant).programs
+
+
+def test_the_end_of_the_log_is_not_told_by_what_lies_elsewhere(log: OwnLog) -> None:
+    stray = pair(tenant=f"t{uuid4().hex}").model_copy(update={"recordedtime": NOON + timedelta(days=9_000)})
+    log.producer.send(log.topic, b"another", to_json(stray)).get(15)
+
+    assert log_end(log.settings) == BEGINNING

@@ -13,7 +13,15 @@ import pytest
 from deploy.local.kafka import LocalKafka
 from schemas.events import OfRelationship
 from schemas.topics import PROGRAMS, position
-from services.runtime.kafka import Producer, create_topics, partition_of, partition_with, read_partition, read_to_end
+from services.runtime.kafka import (
+    Partition,
+    Producer,
+    create_topics,
+    partition_count,
+    partition_of,
+    read_partition,
+    read_to_end,
+)
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import state_entry
 from services.scoring.domain.explaining.explanation import Explanation, explain
@@ -38,12 +46,12 @@ def test_keys_lie_where_producers_put_them(scoring: Scoring) -> None:
 
     for record in read_to_end(scoring.settings, [scoring.names.events]):
         assert partition_of(record.key or b"", PARTITIONS) == record.partition
-        assert partition_with(scoring.settings, scoring.names.events, record.key or b"").number == record.partition
+        assert partition_count(scoring.settings, record.topic) == PARTITIONS
 
 
 def test_a_relationship_is_read_from_its_partition_alone(scoring: Scoring) -> None:
     scoring.feed(keyed([event for name in PAIRS for event in of(name, STORY)]))
-    place = partition_with(scoring.settings, scoring.names.events, b"t/birch")
+    place = Partition(scoring.names.events, partition_of(b"t/birch", PARTITIONS))
     passed: list[None] = []
 
     log = read_relationship(scoring.settings, scoring.names, "t/birch", lambda: passed.append(None))

@@ -80,6 +80,11 @@ class Roster:
         life = self._lives.get((tenant, relationship))
         return life.at(tenant, relationship, at) if life else None
 
+    def was_started(self, tenant: str, relationship: str) -> bool:
+        """Whether a start was ever told of, also one that was retracted or erased since."""
+        life = self._lives.get((tenant, relationship))
+        return self.is_erased(tenant, relationship) or (life is not None and bool(life.people()))
+
     def is_erased(self, tenant: str, relationship: str) -> bool:
         return (tenant, relationship) in self._erased
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 
 from pydantic import ValidationError
 
-from schemas.events import MENTORING_EVENT, MentoringEvent
+from schemas.events import MentoringEvent
 from services.ingest.domain.admission import admit
 from services.ingest.domain.clock import Clock
 from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold
@@ -18,11 +18,13 @@ from services.ingest.domain.scope import Scope
 from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.domain.tools.raw_event import RawEvent
 from services.ingest.domain.verdict import Rejected
+from services.ingest.flow.log_events import event_at
 from services.ingest.flow.recorder import Recorder
 from services.ingest.flow.tools.outbox import Outbox
 from services.ingest.flow.unexpected import UnexpectedFailures
 from services.runtime import log
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
+from services.runtime.log_place import Misplaced
 from services.runtime.loop import Batch, TryLaterError
 from services.runtime.unexpected import places
 
@@ -48,6 +50,7 @@ class AttendanceWork:
 
     def __init__(self, log_: Log, recorder: Recorder, knowledge: Knowledge, clock: Callable[[], Clock]) -> None:
         self._log, self._recorder, self._knowledge, self._clock = log_, recorder, knowledge, clock
+        self._partition_count = cache(log_.reader.partition_count)
         self._folds: dict[Partition, AttendanceFold] = {}
         self._next: dict[Partition, int] = {}
         self._unsaid: list[RawEvent] = []
@@ -113,11 +116,15 @@ class AttendanceWork:
         if not TELLING.search(value):
             return list(fold.advance(_recorded(value) or fold.clock))
         try:
-            event = MENTORING_EVENT.validate_json(value)
+            event = event_at(record, self._partition_count(record.topic))
         except ValidationError as invalid:
             # Scoring, which reads every record, puts it aside.
             self._line.error("unreadable", partition=record.partition, offset=record.offset, places=places(invalid))
             notes["unreadable"] += 1
+            return []
+        if isinstance(event, Misplaced):
+            self._line.error("misplaced", partition=record.partition, offset=record.offset, at=event.path)
+            notes["misplaced"] += 1
             return []
         return self._told(fold, event, notes)
 

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from schemas.events import MENTORING_EVENT, partition_key
+from schemas.events import partition_key
 from schemas.topics import DIRECTORY, EVENTS
 from services.ingest.domain.people.roster import Roster
-from services.runtime.kafka import Record, read_to_end
+from services.ingest.flow.log_events import event_at
+from services.runtime.kafka import Record, partition_count, read_to_end
+from services.runtime.log_place import Misplaced
 from services.runtime.settings import Settings
 
 # Of the others one per relationship is enough, to know its programme.
@@ -37,9 +39,11 @@ def erasable(settings: Settings, tenant: str) -> Erasable:
     for record in read_to_end(settings, [DIRECTORY.name]):
         if (record.key or b"").startswith(beginning):
             _know_person(known, (record.key or b"")[len(beginning) :].decode(errors="replace"), record)
-    for record in read_to_end(settings, [EVENTS.at(settings.log_epoch)]):
+    events = EVENTS.at(settings.log_epoch)
+    partitions = partition_count(settings, events)
+    for record in read_to_end(settings, [events]):
         if (record.key or b"").startswith(beginning):
-            _hear(known, (record.key or b"")[len(beginning) :].decode(errors="replace"), record.value or b"")
+            _hear(known, (record.key or b"")[len(beginning) :].decode(errors="replace"), record, partitions)
     return known
 
 
@@ -50,13 +54,15 @@ def _know_person(known: Erasable, participant: str, record: Record) -> None:
         known.people.add(participant)
 
 
-def _hear(known: Erasable, relationship: str, value: bytes) -> None:
-    if relationship in known.programs and not any(words in value for words in TELLING):
+def _hear(known: Erasable, relationship: str, record: Record, partitions: int) -> None:
+    if relationship in known.programs and not any(words in (record.value or b"") for words in TELLING):
         return
     try:
-        event = MENTORING_EVENT.validate_json(value)
+        event = event_at(record, partitions)
     except ValidationError:
         return  # what is no event counts for nothing anywhere; scoring puts it aside
+    if isinstance(event, Misplaced):
+        return
     if event.type != "mentoring.clock.reached.v1":
         known.programs.setdefault(relationship, event.program)
         known.roster.hear(event)

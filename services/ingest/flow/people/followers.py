@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pydantic import ValidationError
 
 from schemas.directory import Participant
-from schemas.events import MENTORING_EVENT
 from schemas.topics import DIRECTORY
 from services.ingest.domain.people.projection import (
     PROGRESS_KEY,
@@ -17,11 +16,13 @@ from services.ingest.domain.people.projection import (
     load,
 )
 from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.flow.log_events import event_at
 from services.ingest.flow.people.projector import topics_of
 from services.ingest.flow.unexpected import UnexpectedFailures
 from services.runtime import log
 from services.runtime.health import Health, State
 from services.runtime.kafka import KafkaError, Partition, Reader, Record
+from services.runtime.log_place import Misplaced
 from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
 from services.runtime.unexpected import places
@@ -47,6 +48,7 @@ class KnowledgeFollower:
         self._fresh_at = 0.0
         self._progress: dict[tuple[str, int], int] = {}
         self._wanted: Mapping[Partition, int] = {}
+        self._partitions = 0
         self._unexpected = UnexpectedFailures()
         self._log = log.get(__name__)
 
@@ -100,6 +102,7 @@ class KnowledgeFollower:
 
     def _begin(self, reader: Reader) -> None:
         partitions = reader.assign([DIRECTORY.name, *self._topics])
+        self._partitions = reader.partition_count(self._topics.events)
         for partition, offset in reader.beginning_offsets(partitions).items():
             reader.seek(partition, offset)
         for partition, end in self._ends(reader, 15).items():
@@ -133,8 +136,7 @@ class KnowledgeFollower:
             if record.topic == DIRECTORY.name:
                 self._person(record)
             elif record.topic == self._topics.events:
-                if OF_TOOLS in (record.value or b""):
-                    self._knowledge.recall(MENTORING_EVENT.validate_json(record.value or b""))
+                self._recall(record)
             elif record.key == PROGRESS_KEY:
                 progress = load(ProgressRecord, record.value or b"")
                 self._progress[record.topic, record.partition] = progress.next_offset
@@ -153,6 +155,12 @@ class KnowledgeFollower:
             self._knowledge.apply_roster(tenant, relationship, load(RosterRecord, record.value or b""))
         else:
             self._knowledge.apply_bookings(tenant, relationship, load(BookingsRecord, record.value or b""))
+
+    def _recall(self, record: Record) -> None:
+        if OF_TOOLS in (record.value or b""):
+            event = event_at(record, self._partitions)
+            if not isinstance(event, Misplaced):  # the projector tells of it
+                self._knowledge.recall(event)
 
     def _person(self, record: Record) -> None:
         """What cannot be read any more counts as forgotten: nobody shall be resolved by what once was."""

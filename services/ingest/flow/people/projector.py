@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
+from functools import cache
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from schemas.events import MENTORING_EVENT, OfRelationship
+from schemas.events import OfRelationship
 from schemas.primitives import EPOCH
 from schemas.topics import BOOKINGS, EVENTS, ROSTER, position
 from services.ingest.domain.people.projection import (
@@ -24,9 +25,11 @@ from services.ingest.domain.people.projection import (
     load,
 )
 from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.flow.log_events import event_at
 from services.ingest.flow.unexpected import UnexpectedFailures
 from services.runtime import log
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, read_partition
+from services.runtime.log_place import Misplaced
 from services.runtime.loop import Batch, TryLaterError
 from services.runtime.settings import Settings
 from services.runtime.unexpected import places
@@ -95,6 +98,7 @@ class Projector:
         self._producer: Producer | None = None
         self._projections: dict[Partition, PartitionProjection] = {}
         self._next: dict[Partition, int] = {}
+        self._partition_count = cache(reader.partition_count)
         self._unexpected = UnexpectedFailures()
         self._log = log.get(__name__)
 
@@ -168,13 +172,16 @@ class Projector:
         if not TELLING.search(value):
             return
         try:
-            event = MENTORING_EVENT.validate_json(value)
+            event = event_at(record, self._partition_count(record.topic))
         except ValidationError as invalid:
             # Scoring, which reads every record, puts it aside.
             self._log.error("unreadable", partition=record.partition, offset=record.offset, places=places(invalid))
             notes["unreadable"] += 1
             return
-        if event.type != "mentoring.clock.reached.v1":
+        if isinstance(event, Misplaced):
+            self._log.error("misplaced", partition=record.partition, offset=record.offset, at=event.path)
+            notes["misplaced"] += 1
+        elif event.type != "mentoring.clock.reached.v1":
             projection.hear(event)
 
     def _write(self, projection: PartitionProjection, batch: Batch) -> None:

@@ -59,7 +59,7 @@ def copy_partition(
     waiting: list[Sent] = []
     with closing(Producer(settings)) as producer:
         for record in read_partition(settings, source):
-            for child in children_of(record.key, source.number, split):
+            for child in _homes(record, source.number, split):
                 due[child].add(record)
                 if due[child].count > there[child]:
                     waiting.append(producer.copy(record, Partition(target, child)))
@@ -68,6 +68,15 @@ def copy_partition(
             passed(1)
         await_all(waiting)
     return due
+
+
+def _homes(record: Record, number: int, split: Split) -> Sequence[int]:
+    """A record that lies elsewhere than its key belongs is refused by all who read the log. It stays so: all that
+    comes of its partition is elsewhere too."""
+    of_relationship = record.key is not None and not record.key.startswith(OF_PARTITION)
+    if of_relationship and partition_of(record.key or b"", split.old) != number:
+        return (split.children(number)[0],)
+    return children_of(record.key, number, split)
 
 
 def await_all(waiting: list[Sent]) -> None:

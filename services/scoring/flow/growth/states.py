@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from schemas.events import ClockReached
 from schemas.topics import position
-from services.runtime.kafka import Partition, Producer, Record, Sent, partition_of, read_partition
+from services.runtime.kafka import Partition, Producer, Sent, partition_count, partition_of, read_partition
 from services.runtime.settings import Settings
 from services.scoring.domain.account import Account
 from services.scoring.domain.changelog import Entry, Recovery, programme_entry, state_entry, watermark_entry
 from services.scoring.domain.growth import Differs, carried, regrown
 from services.scoring.domain.state import State
-from services.scoring.flow.decoding import Refusal, event_of
+from services.scoring.flow.decoding import Refusal, event_at
 from services.scoring.flow.growth.copying import UNDER_WAY, Digest, await_all
 from services.scoring.flow.growth.plan import NotGrownError, Passed
 from services.scoring.names import Names
@@ -29,9 +29,12 @@ class Found(NamedTuple):
 
 def read_log(settings: Settings, names: Names, number: int, passed: Passed) -> Found:
     digest, accounts = Digest(), defaultdict[str, Account](Account)
+    partitions = partition_count(settings, names.events)
     for record in read_partition(settings, Partition(names.events, number)):
         digest.add(record)
-        _add(accounts, record, names.epoch)
+        event = event_at(record, partitions)
+        if not isinstance(event, Refusal | ClockReached):
+            accounts[event.partitionkey].add(event, position(names.epoch, record.offset))
         passed(1)
     return Found(digest, {name: account for name, account in accounts.items() if account.facts})
 
@@ -74,9 +77,3 @@ def entries_of(old: Recovery, states: Mapping[str, State], records: int) -> Iter
 
 def of_child(states: Mapping[str, State], child: int, partitions: int) -> dict[str, State]:
     return {name: state for name, state in states.items() if partition_of(name.encode(), partitions) == child}
-
-
-def _add(accounts: Mapping[str, Account], record: Record, epoch: int) -> None:
-    event = event_of(record.value)
-    if not isinstance(event, Refusal | ClockReached):
-        accounts[event.partitionkey].add(event, position(epoch, record.offset))

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from schemas.topics import position
-from services.runtime.kafka import Partition
+from services.runtime.kafka import Partition, partition_count
+from services.runtime.log_place import misplaced
 from services.runtime.settings import Settings
 from services.scoring.flow.log_reading import Stored
 from services.scoring.flow.replay.source import Logged, Part, Upto
@@ -22,11 +23,15 @@ class KafkaSource:
 
     def records(self, part: Part, passed: Passed) -> Iterator[Logged]:
         """Raises LogCutOffError, KafkaError."""
+        partitions = partition_count(self._settings, self._names.events)
         for number, offset in self._offsets.items():
             for record in records_up_to(self._settings, Partition(self._names.events, number), offset, passed):
-                if record.key is not None and record.value is not None and part.has(record.key):
-                    place = position(self._names.epoch, record.offset)
-                    yield Logged(record.key.decode(errors="replace"), number, place, record.value)
+                if record.key is None or record.value is None or not part.has(record.key):
+                    continue
+                name = record.key.decode(errors="replace")
+                # Whether it is the key of its event is seen when that is decoded.
+                if misplaced(record.key, number, partitions, name) is None:
+                    yield Logged(name, number, position(self._names.epoch, record.offset), record.value)
 
 
 def upto(names: Names, known: Stored) -> dict[int, Upto]:

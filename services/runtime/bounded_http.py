@@ -1,0 +1,115 @@
+"""HTTP requests that end: whatever the other side does, an answer is waited for so long and read so far, all in all."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import httpx
+
+CLOSE_SECONDS = 2.0
+"""What is under way is given up on; this is for the loop to notice."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """`seconds` for all of it: the name, the connection, sending, every header and the body; `octets` of the body."""
+
+    seconds: float
+    octets: int
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """`cut`: why the body is not all there."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    cut: Literal["", "octets", "seconds"] = ""
+
+
+class BoundedHttp:
+    """For any thread, which waits for its answer; the requests themselves run on one loop. httpx bounds each read only:
+    a server that sends one byte of a header every second would be waited for without end. Of headers h11 takes
+    100 KiB at most."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="bounded-http", daemon=True)
+        self._thread.start()
+        # An answer is taken as it is: a few bytes of gzip can be a gigabyte.
+        headers = {"accept-encoding": "identity"}
+        self._client = httpx.AsyncClient(follow_redirects=False, timeout=None, trust_env=False, headers=headers)  # noqa: S113 (see Bounds)
+
+    def ask(self, prepare: Callable[[], httpx.Request], bounds: Bounds) -> HttpAnswer:
+        """`prepare` may look a name up: it has its part of the time. Raises TimeoutError when no status has come in
+        time, httpx.HTTPError, and whatever `prepare` does."""
+        return asyncio.run_coroutine_threadsafe(self._asked(prepare, bounds), self._loop).result()
+
+    def close(self) -> None:
+        """Whoever still waits gets a CancelledError."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(CLOSE_SECONDS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(CLOSE_SECONDS)
+        self._loop.close()
+
+    async def _asked(self, prepare: Callable[[], httpx.Request], bounds: Bounds) -> HttpAnswer:
+        until = self._loop.time() + bounds.seconds
+        async with asyncio.timeout_at(until):
+            request = await _on_a_thread(prepare, self._loop)
+            answer = await self._client.send(request, stream=True)
+        try:
+            body, cut = await _read(answer, bounds.octets, until)
+        finally:
+            await answer.aclose()
+        return HttpAnswer(answer.status_code, answer.headers, body, cut)
+
+    async def _end(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._client.aclose()
+
+
+async def _read(answer: httpx.Response, octets: int, until: float) -> tuple[bytes, Literal["", "octets", "seconds"]]:
+    body = bytearray()
+    try:
+        async with asyncio.timeout_at(until):
+            async for chunk in answer.aiter_raw():
+                body += chunk
+                if len(body) > octets:
+                    return bytes(body[:octets]), "octets"
+    except TimeoutError:
+        return bytes(body), "seconds"
+    return bytes(body), ""
+
+
+async def _on_a_thread(work: Callable[[], Result], loop: asyncio.AbstractEventLoop) -> Result:
+    """A thread of its own, for which nobody waits at the end: a name server may be silent for half a minute."""
+    found: asyncio.Future[Result] = loop.create_future()
+
+    def settle(outcome: Result | Exception) -> None:
+        if found.done():  # too late: it was given up
+            return
+        if isinstance(outcome, Exception):
+            found.set_exception(outcome)
+        else:
+            found.set_result(outcome)
+
+    def run() -> None:
+        outcome: Result | Exception
+        try:
+            outcome = work()
+        except Exception as fault:  # noqa: BLE001 (handed to whoever asked)
+            outcome = fault
+        with suppress(RuntimeError):  # the loop has ended, and so has whoever asked
+            loop.call_soon_threadsafe(settle, outcome)
+
+    threading.Thread(target=run, name="bounded-http-prepare", daemon=True).start()
+    return await found
