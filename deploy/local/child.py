@@ -15,11 +15,18 @@ LEASH = Path(__file__).with_name("leash.py")
 
 @dataclass(frozen=True)
 class Command:
-    """`env` is added to the parent's environment; output is appended to `log`."""
+    """`env` is added to the parent's environment, of which `inherited` names all that the child gets (None: all of
+    it); output is appended to `log`."""
 
     argv: tuple[str, ...]
     log: Path
     env: Mapping[str, str] = field(default_factory=dict)
+    inherited: frozenset[str] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if self.inherited is None or name in self.inherited}
+        return {**kept, **self.env}
 
 
 def with_project() -> dict[str, str]:
@@ -44,7 +51,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self._command.env},
+                env=self._command.environment,
                 start_new_session=True,  # a terminal's Ctrl-C reaches only the parent, which stops in order
             )
 

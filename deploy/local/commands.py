@@ -1,6 +1,7 @@
 """`rapport up` and `rapport demo`: the whole system on this machine."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,6 +12,11 @@ from deploy.local.running import run_stack, say_addresses
 from deploy.local.stack import StackConfig
 
 ROOT = Path(".rapport")
+
+
+TRUST_READERS = click.option(
+    "--trust-readers", is_flag=True, help="Admit ClickHouse's readers even where the kernel cannot confine it."
+)
 
 
 @click.group()
@@ -27,12 +33,13 @@ def main() -> None:
     help="Folder that keeps everything.",
 )
 @click.option("--first-port", type=click.IntRange(1024, 65_000), help="Gateway here, all others right after it.")
-def up(data: Path, first_port: int | None) -> None:
+@TRUST_READERS
+def up(*, data: Path, first_port: int | None, trust_readers: bool) -> None:
     """Run everything on the wall clock until Ctrl-C.
 
     With RAPPORT_KAFKA or RAPPORT_CLICKHOUSE set, the broker or the server named there is used.
     """
-    run_stack(config(data, Clock.WALL, first_port), say_addresses)
+    run_stack(replace(config(data, Clock.WALL, first_port), trust_readers=trust_readers), say_addresses)
 
 
 @main.command("demo")
@@ -44,12 +51,13 @@ def up(data: Path, first_port: int | None) -> None:
     help="Folder that keeps everything.",
 )
 @click.option("--first-port", type=click.IntRange(1024, 65_000), help="Gateway here, all others right after it.")
-def demo_(data: Path, first_port: int | None) -> None:
+@TRUST_READERS
+def demo_(*, data: Path, first_port: int | None, trust_readers: bool) -> None:
     """Run everything on the log's clock with two years of real contacts, and show what came of them.
 
     The contacts are streamed through the gateway. A second run goes on where the first one ended.
     """
-    run_stack(config(data, Clock.LOG, first_port), demo)
+    run_stack(replace(config(data, Clock.LOG, first_port), trust_readers=trust_readers), demo)
 
 
 def config(data: Path, clock: Clock, first_port: int | None) -> StackConfig:

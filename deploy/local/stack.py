@@ -33,7 +33,8 @@ class StackConfig:
     """`kafka` and `clickhouse` name a broker and a server that run already; without them the stack brings its own.
 
     `first_port` N fixes the ports: gateway N, health N+1 to N+5, ClickHouse N+6, Kafka N+7; None takes free ones,
-    which the folder remembers. `environment` is added to that of every service and command.
+    which the folder remembers. `environment` is added to that of every service and command. `trust_readers` admits
+    readers to a ClickHouse of the stack's own that the kernel cannot confine.
     """
 
     data: Path
@@ -43,6 +44,7 @@ class StackConfig:
     clickhouse: str | None = None
     first_port: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    trust_readers: bool = False
     rapport: tuple[str, ...] = (sys.executable, "-m", "services.cli")
 
 
@@ -197,9 +199,15 @@ class Stack:
             User.with_password(WRITER, password, Role.WRITER),
             User.with_password(READER, READER, Role.READER),
         )
-        config = ClickHouseConfig(self._data / "clickhouse", port=self._fixed_port(0), users=users)
+        config = ClickHouseConfig(
+            self._data / "clickhouse",
+            port=self._fixed_port(0),
+            users=users,
+            trust_readers=self._config.trust_readers,
+        )
         self.clickhouse = LocalClickHouse(config)
         self._supervisor.start([self.clickhouse], CLICKHOUSE_SECONDS)
+        self._display.say(f"ClickHouse: {self.clickhouse.walls()}")
         self.environment["RAPPORT_CLICKHOUSE"] = self.clickhouse.url
         self.environment["RAPPORT_CLICKHOUSE_USER"] = WRITER
         self.environment["RAPPORT_CLICKHOUSE_PASSWORD"] = password

@@ -82,14 +82,15 @@ def roles(reader_password: str) -> None:
 @main.command()
 @click.argument("name", required=False)
 def queries(name: str | None) -> None:
-    """List the ready queries, or print the one named NAME."""
+    """List the ready queries, or print the one named NAME: its question on stderr, the statement on stdout."""
     known = {query.name: query for query in ready_queries()}
     if name is None:
         width = max(map(len, known))
         for query in known.values():
             click.echo(f"{query.name.ljust(width)}  {query.question}")
     elif name in known:
-        click.echo(known[name].sql, nl=False)
+        click.echo(known[name].comment, nl=False, err=True)
+        click.echo(known[name].statement, nl=False)
     else:
         raise click.ClickException(f"there is no query {name!r}; there are {', '.join(known)}")
 

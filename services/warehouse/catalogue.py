@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import dropwhile
 
 
 @dataclass(frozen=True)
@@ -9,6 +10,17 @@ class Query:
     name: str
     question: str
     sql: str
+
+    @property
+    def comment(self) -> str:
+        """The lines before the statement."""
+        return self.sql[: len(self.sql) - len(self.statement)]
+
+    @property
+    def statement(self) -> str:
+        """Without its comment, which the local ClickHouse refuses from readers."""
+        lines = self.sql.splitlines(keepends=True)
+        return "".join(dropwhile(lambda line: line.startswith("--"), lines))
 
 
 def queries() -> tuple[Query, ...]:

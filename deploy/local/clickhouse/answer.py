@@ -1,13 +1,18 @@
 """What all ways to answer a request share: its parts, and the headers every answer carries."""
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from aiohttp import web
 
 from deploy.local.clickhouse.engine import Engine, Handle, Result
 from deploy.local.clickhouse.job import Job
 from deploy.local.clickhouse.lease import Lease
+from deploy.local.clickhouse.users import Role
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -21,12 +26,24 @@ class Asked:
     headers: dict[str, str]
     began_ns: int = field(default_factory=time.perf_counter_ns)
 
+    def holding(self, most: int) -> "Asked":
+        """For a reader, whose whole answer is to be held in memory: `most` bytes of it."""
+        if self.job.user.role is Role.WRITER:
+            return self
+        asked = int(self.job.settings.get("max_result_bytes", most))
+        return replace(self, job=self.job.asking({"max_result_bytes": str(min(asked, most))}))
+
     def lease(self) -> Lease:
         return Lease(self.engine, self.job, self.session)
 
+    async def run(self, call: Callable[[], T]) -> T:
+        """On a thread for the user's role. When the client goes away a statement that only reads is killed."""
+        sign = self.job.sign if self.job.reading_statement else ""
+        return await self.engine.run(call, self.job.user.role, sign)
+
     async def once(self, sql: bytes, fmt: str) -> Result:
         """The whole result of one engine call."""
-        return await self.engine.run(lambda: self._once(sql, fmt))
+        return await self.run(lambda: self._once(sql, fmt))
 
     def _once(self, sql: bytes, fmt: str) -> Result:
         with self.lease() as lease:

@@ -1,38 +1,117 @@
-"""Who sends a request: basic authentication, ClickHouse's key headers, or URL parameters."""
+"""Who sends a request: basic authentication, ClickHouse's key headers, or URL parameters.
 
+Decided from the request's head alone: of a stranger's body not one byte is read.
+"""
+
+import asyncio
 import base64
 import binascii
+import hashlib
+import hmac
+import secrets
+import time
+from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from deploy.local.clickhouse.errors import ClickHouseError
+from deploy.local.clickhouse.errors import ClickHouseError, too_many, undecodable_login
+from deploy.local.clickhouse.login_delays import LoginDelays
+from deploy.local.clickhouse.passwords import hashed, matches
 from deploy.local.clickhouse.users import User
 
+LONGEST_CREDENTIAL = 1024  # characters of a name or a password
+# Logins that are being tried or held back at once, of one name and in all. More are told to come again (503).
+MOST_WAITING_OF_A_NAME, MOST_WAITING = 8, 64
 
-def authenticated(request: web.Request, users: Mapping[str, User]) -> User:
-    """Raises `ClickHouseError` AUTHENTICATION_FAILED without telling whether the name exists."""
-    name, password = _credentials(request)
-    user = users.get(name)
-    if user is None or not user.accepts(password):
-        text = f"{name}: Authentication failed: password is incorrect, or there is no user with such name"
+
+@dataclass(frozen=True)
+class Credentials:
+    name: str
+    password: str
+
+
+class Authentication:
+    """A password is proven slowly once (scrypt), then remembered as a keyed digest: requests stay cheap."""
+
+    def __init__(self, users: Mapping[str, User]) -> None:
+        self._users = users
+        self._delays = LoginDelays()
+        self._key = secrets.token_bytes(32)  # of this process: a digest found elsewhere says nothing
+        self._proven: dict[str, bytes] = {}
+        self._nobody = hashed(secrets.token_urlsafe())
+        self._pool = ThreadPoolExecutor(1, "login")
+        self._waiting: Counter[str] = Counter()
+
+    async def user_of(self, request: web.Request) -> User:
+        """Raises `ClickHouseError` AUTHENTICATION_FAILED without telling, by word or time, whether the name exists."""
+        given = credentials_of(request)
+        proven = self._proven.get(given.name)
+        if proven is not None and hmac.compare_digest(proven, self._digest(given)):
+            return self._users[given.name]
+        if self._waiting.total() >= MOST_WAITING or self._waiting[given.name] >= MOST_WAITING_OF_A_NAME:
+            raise too_many("logins that are being tried", MOST_WAITING_OF_A_NAME)
+        self._waiting[given.name] += 1
+        try:
+            return await self._tried(given, request.remote or "")
+        finally:
+            self._waiting -= Counter({given.name: 1})  # drops a name at zero
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    async def _tried(self, given: Credentials, address: str) -> User:
+        await asyncio.sleep(self._delays.wait_before(address, given.name, time.monotonic()))
+        user = self._users.get(given.name)
+        kept = user.password if user else self._nobody  # as slow for a name that is not there
+        right = await asyncio.get_running_loop().run_in_executor(self._pool, matches, kept, given.password)
+        if user is not None and right:
+            self._delays.succeeded(address, given.name)
+            self._proven[given.name] = self._digest(given)
+            return user
+        await asyncio.sleep(self._delays.failed(address, given.name, time.monotonic()))
+        text = f"{given.name}: Authentication failed: password is incorrect, or there is no user with such name"
         raise ClickHouseError.of(516, "AUTHENTICATION_FAILED", text)
-    return user
+
+    def _digest(self, given: Credentials) -> bytes:
+        return hmac.digest(self._key, f"{given.name}\0{given.password}".encode(), hashlib.sha256)
 
 
-def _credentials(request: web.Request) -> tuple[str, str]:
+def credentials_of(request: web.Request) -> Credentials:
+    """Raises `ClickHouseError` AUTHENTICATION_FAILED, with status 401, for what is no UTF-8 or too long."""
     headers = request.headers
-    if "X-ClickHouse-User" in headers:
-        return headers["X-ClickHouse-User"] or "default", headers.get("X-ClickHouse-Key", "")
     scheme, _, encoded = headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "basic":
+    if "X-ClickHouse-User" in headers:
+        name, password = headers["X-ClickHouse-User"], headers.get("X-ClickHouse-Key", "")
+    elif scheme.lower() == "basic":
         name, _, password = _decoded(encoded).partition(":")
-        return name or "default", password
-    return request.query.get("user") or "default", request.query.get("password", "")
+    else:
+        name, password = (_of_url(request, part) for part in ("user", "password"))
+    for part in (name, password):
+        _check_text(part)
+    return Credentials(name or "default", password)
 
 
 def _decoded(encoded: str) -> str:
     try:
         return base64.b64decode(encoded, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        raise ClickHouseError.of(516, "AUTHENTICATION_FAILED", "Invalid HTTP header `Authorization`") from None
+    except (binascii.Error, ValueError):
+        raise undecodable_login() from None
+
+
+def _of_url(request: web.Request, name: str) -> str:
+    """From the raw text: what is no UTF-8 there must not become another name."""
+    fields = parse_qs(request.url.raw_query_string, keep_blank_values=True, errors="surrogateescape")
+    return fields.get(name, [""])[0]
+
+
+def _check_text(part: str) -> None:
+    try:
+        part.encode()
+    except UnicodeEncodeError:
+        raise undecodable_login() from None
+    if len(part) > LONGEST_CREDENTIAL or not part.isprintable():
+        raise undecodable_login()

@@ -1,84 +1,181 @@
-"""The SQL text of a request: the URL's query, then the body, of which the beginning is enough to tell an INSERT."""
+"""The SQL text of a request: the URL's query, then the body, of which the beginning is enough to tell an INSERT.
 
-from collections.abc import AsyncIterator
+Every byte is counted after unpacking and before it is kept. What is held in memory counts for all requests together.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from deploy.local.clickhouse.compression import Unpacker
-from deploy.local.clickhouse.errors import syntax_error, too_large
+from deploy.local.clickhouse.errors import ClickHouseError, syntax_error, too_large
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 18
 HEAD_BYTES = 1 << 16
+SILENT_SECONDS = 60.0  # a client that sends nothing for so long gives its place to another
+MOST_PARTS = 200  # of a form
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class BodyCaps:
+    """Bytes, unpacked: `whole` of a body whose rows go to a file, `held` of one that is held in memory."""
+
+    whole: int
+    held: int
+
+
+class HeldBytes:
+    """What the bodies of all requests hold in memory, and may hold at most."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held = 0
+
+    @contextmanager
+    def share(self) -> Iterator["Share"]:
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            self.move(-share.held)
+
+    def move(self, count: int) -> None:
+        """Raises `ClickHouseError` MEMORY_LIMIT_EXCEEDED, on which clients try again."""
+        if count > 0 and self._held + count > self._most:
+            text = f"The bodies of all requests hold more than {self._most} bytes: try again later"
+            raise ClickHouseError.of(241, "MEMORY_LIMIT_EXCEEDED", text, status=503)
+        self._held += count
+
+
+class Share:
+    """One request's."""
+
+    def __init__(self, all_held: HeldBytes) -> None:
+        self._all = all_held
+        self.held = 0
+
+    def take(self, count: int) -> None:
+        self._all.move(count)
+        self.held += count
 
 
 @dataclass
 class Body:
-    """`head` is the text read so far; `rest` gives the remaining chunks, unpacked, and fails beyond `limit` bytes."""
+    """`head` is the text read so far; `rest` gives the remaining chunks, unpacked, and fails beyond `caps.whole`."""
 
     head: bytes
+    caps: BodyCaps
+    share: Share
     chunks: AsyncIterator[bytes] | None = None
-    limit: int = 0
     parameters: dict[str, str] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
 
     async def rest(self) -> AsyncIterator[bytes]:
-        size = self._within_limit(len(self.head))
+        size = len(self.head)
+        _check_size(size, self.caps.whole)
         if self.chunks is None:
             return
         async for chunk in self.chunks:
-            size = self._within_limit(size + len(chunk))
+            size += len(chunk)
+            _check_size(size, self.caps.whole)
             yield chunk
 
     async def text(self) -> bytes:
-        """The whole statement."""
-        return self.head + b"".join([chunk async for chunk in self.rest()])
-
-    def _within_limit(self, size: int) -> int:
-        if size > self.limit:
-            raise too_large(f"The request's body is larger than {self.limit} bytes")
-        return size
-
-
-async def read_body(request: web.Request, limit: int) -> Body:
-    """Reads the head of a plain body, and the whole of a form (external tables, parameters)."""
-    query = request.query.get("query", "").encode()
-    if request.content_type == "multipart/form-data":
-        return await _form(request, query, limit)
-    chunks = _unpacked(request, Unpacker(request.headers.get("Content-Encoding", "")))
-    body = Body(query + (b"\n" if query and request.can_read_body else b""), chunks, limit)
-    async for chunk in chunks:
-        body.head += chunk
-        if len(body.head) > HEAD_BYTES:
-            break
-    return body
+        """The whole statement, in memory."""
+        parts, size = [self.head], len(self.head)
+        async for chunk in self.rest():
+            size += len(chunk)
+            _check_size(size, self.caps.held)
+            self.share.take(len(chunk))
+            parts.append(chunk)
+        return b"".join(parts)
 
 
-async def _unpacked(request: web.Request, unpacker: Unpacker) -> AsyncIterator[bytes]:
-    async for chunk in request.content.iter_chunked(CHUNK_BYTES):
-        if data := unpacker.unpack(chunk):
-            yield data
+class BodyReader:
+    """Unpacks on threads of its own: neither the event loop nor the engine's threads wait for a large frame."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(2, "unpack")
+
+    async def read(self, request: web.Request, caps: BodyCaps, share: Share) -> Body:
+        """Reads the head of a plain body, and the whole of a form (external tables, parameters)."""
+        query = request.query.get("query", "").encode("utf-8", "surrogateescape")
+        body = Body(query + (b"\n" if query and request.can_read_body else b""), caps, share)
+        _check_size(len(body.head), caps.held)
+        share.take(len(body.head))
+        if request.content_type == "multipart/form-data":
+            await _read_form(request, body)
+            return body
+        body.chunks = self._unpacked(request, Unpacker(request.headers.get("Content-Encoding", "")))
+        async for chunk in body.chunks:
+            share.take(len(chunk))
+            body.head += chunk
+            if len(body.head) > HEAD_BYTES:
+                break
+        return body
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    async def _unpacked(self, request: web.Request, unpacker: Unpacker) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        while packed := await _before_silence(request.content.read(CHUNK_BYTES)):
+            left: bytes | None = packed
+            while left is not None:
+                if unpacker.plain:
+                    piece, left = left, None
+                else:
+                    piece, left = await loop.run_in_executor(self._pool, unpacker.unpack, left)
+                if piece:
+                    yield piece
 
 
-async def _form(request: web.Request, query: bytes, limit: int) -> Body:
-    body = Body(query, limit=limit)
-    size = 0
-    async for part in await request.multipart():
-        if not isinstance(part, BodyPartReader) or part.name is None:
-            raise syntax_error("A form's part has no name")
-        data = bytes(await part.read(decode=False))
-        size += len(data)
-        if size > limit:
-            raise too_large(f"The form is larger than {limit} bytes")
-        _take_part(body, part, data)
-    return body
+async def _read_form(request: web.Request, body: Body) -> None:
+    try:
+        parts = await request.multipart()
+        for _ in range(MOST_PARTS):
+            part = await _before_silence(parts.next())
+            if part is None:
+                return
+            if not isinstance(part, BodyPartReader) or part.name is None:
+                raise syntax_error("A form's part has no name")
+            await _take_part(body, part)
+    except (ValueError, BadHttpMessage) as broken:
+        raise syntax_error(f"The form cannot be read: {broken}") from None
+    raise too_large(f"The form has more than {MOST_PARTS} parts")
 
 
-def _take_part(body: Body, part: BodyPartReader, data: bytes) -> None:
+async def _take_part(body: Body, part: BodyPartReader) -> None:
     assert part.name is not None
+    data = bytearray()
+    while chunk := await _before_silence(part.read_chunk(CHUNK_BYTES)):
+        _check_size(body.share.held + len(chunk), body.caps.held)
+        body.share.take(len(chunk))
+        data += chunk
     if part.filename is not None:
-        body.files[part.name] = data
+        body.files[part.name] = bytes(data)
     elif part.name == "query":
         body.head += data
     else:
         body.parameters[part.name] = data.decode()
+
+
+async def _before_silence(coming: Coroutine[Any, Any, T]) -> T:
+    try:
+        async with asyncio.timeout(SILENT_SECONDS):
+            return await coming
+    except TimeoutError:
+        text = f"The client sent nothing for {SILENT_SECONDS:.0f} seconds"
+        raise ClickHouseError.of(159, "TIMEOUT_EXCEEDED", text) from None
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise too_large(f"The request's body is larger than {most} bytes")

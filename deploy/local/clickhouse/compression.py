@@ -10,6 +10,8 @@ from backports import zstd
 from deploy.local.clickhouse.errors import ClickHouseError
 
 OFFERED = ("lz4", "zstd", "gzip")  # fastest first
+PIECE_BYTES = 1 << 20
+WINDOW_LOG = 23  # 8 MiB: what RFC 8878 recommends that every decoder accepts; a frame may ask for 2 GiB
 FASTEST = 1  # level: loopback is quick, the processor is not
 
 
@@ -17,8 +19,10 @@ class Inflater(Protocol):
     @property
     def eof(self) -> bool: ...
     @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, /) -> bytes: ...
+    def unused_data(self) -> bytes | None: ...
+    @property
+    def needs_input(self) -> bool: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
 class Deflater(Protocol):
@@ -27,7 +31,7 @@ class Deflater(Protocol):
 
 
 class Unpacker:
-    """A request body chunk by chunk; frames may follow each other, as clients send one per block of rows."""
+    """A request body piece by piece; frames may follow each other, as clients send one per block of rows."""
 
     def __init__(self, encoding: str) -> None:
         """`encoding` is empty for a plain body. Raises `ClickHouseError` for an unknown one."""
@@ -35,31 +39,54 @@ class Unpacker:
         self._make = _inflater(encoding)
         self._inflater = self._make() if self._make else None
 
-    def unpack(self, chunk: bytes) -> bytes:
-        if self._make is None:
-            return chunk
-        out = bytearray()
-        while chunk:
-            out += self._decompress(chunk)
-            chunk = self._rest()
-        return bytes(out)
+    @property
+    def plain(self) -> bool:
+        return self._make is None
 
-    def _decompress(self, chunk: bytes) -> bytes:
-        assert self._inflater is not None
+    def unpack(self, chunk: bytes) -> tuple[bytes, bytes | None]:
+        """At most PIECE_BYTES of what `chunk` holds, and what to give next to get more; None when there is no more.
+
+        98 KB of zstd can hold 6.5 GB: whoever counts them must be able to stop after each piece.
+        """
+        if self._make is None or self._inflater is None:
+            return chunk, None
+        piece = self._decompress(self._inflater, chunk)
+        if self._inflater.eof:
+            rest = self._inflater.unused_data or b""
+            self._inflater = self._make()
+            return piece, rest or None
+        return piece, None if self._inflater.needs_input else b""
+
+    def _decompress(self, inflater: Inflater, chunk: bytes) -> bytes:
         try:
-            return self._inflater.decompress(chunk)
-        except (zlib.error, zstd.ZstdError, RuntimeError, EOFError) as broken:
+            return inflater.decompress(chunk, PIECE_BYTES)
+        except (zlib.error, zstd.ZstdError, RuntimeError, EOFError, MemoryError) as broken:
             text = f"Cannot decompress a {self._encoding} body: {broken}"
             raise ClickHouseError.of(271, "CANNOT_DECOMPRESS", text) from None
 
-    def _rest(self) -> bytes:
-        assert self._inflater is not None
-        assert self._make is not None
-        if not self._inflater.eof:
-            return b""
-        rest = self._inflater.unused_data or b""
-        self._inflater = self._make()
-        return rest
+
+class _ZlibInflater:
+    """zlib keeps what it did not come to in a place of its own."""
+
+    def __init__(self, window: int) -> None:
+        self._made = zlib.decompressobj(window)
+
+    @property
+    def eof(self) -> bool:
+        return self._made.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._made.unused_data
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._full and not self._made.unconsumed_tail
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        piece = self._made.decompress(self._made.unconsumed_tail + data, max_length)
+        self._full = len(piece) == max_length
+        return piece
 
 
 class Packer:
@@ -102,15 +129,15 @@ def _inflater(encoding: str) -> Callable[[], Inflater] | None:
         case "" | "identity":
             return None
         case "gzip" | "x-gzip":
-            return lambda: zlib.decompressobj(31)
+            return lambda: _ZlibInflater(zlib.MAX_WBITS | 16)
         case "deflate":
-            return zlib.decompressobj
+            return lambda: _ZlibInflater(zlib.MAX_WBITS)
         case "zstd":
-            return zstd.ZstdDecompressor
+            return lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG})
         case "lz4":
             return lambda: _typed(lz4.frame.LZ4FrameDecompressor())
         case _:
-            raise ClickHouseError.of(48, "NOT_IMPLEMENTED", f"Unknown HTTP content encoding: {encoding}")
+            raise ClickHouseError.of(48, "NOT_IMPLEMENTED", f"Unknown HTTP content encoding: {encoding[:40]}")
 
 
 def _typed(inflater: Inflater) -> Inflater:

@@ -1,18 +1,32 @@
-"""The one chdb engine of this process: handles on it, and its blocking calls on a thread pool."""
+"""The one chdb engine of this process: handles on it, and its blocking calls on threads of readers and of writers.
+
+Import it after `confine` (confinement.py): chdb starts threads when it is imported.
+"""
 
 import asyncio
+import re
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import chdb
 from chdb import ChdbError
 
-from deploy.local.clickhouse.errors import ClickHouseError
+from deploy.local.clickhouse import quoting
+from deploy.local.clickhouse.errors import ClickHouseError, readonly
+from deploy.local.clickhouse.reader_settings import CONCURRENT_READERS
+from deploy.local.clickhouse.users import Role
 
 ROLES = Path(__file__).with_name("roles.xml")
 ENGINE_CONFIG = "<clickhouse><users_config>{roles}</users_config></clickhouse>\n"
+WRITING_THREADS = 8  # engine calls at once; each uses all processors
+KILL_AGAIN_SECONDS = 0.2  # a statement that is being prepared is not among the processes yet
+PARSER_LIMITS = "SET max_execution_time = 5, max_parser_depth = 400, max_parser_backtracks = 100000, max_threads = 1"
+PARSE = "SELECT parseQueryToJSON({sql:String})"
+PARSED = re.compile(r": In scope SELECT parseQueryToJSON\(.*\)(?=\. \()", re.DOTALL)  # words of ours in an error
+NO_TREE = 36  # BAD_ARGUMENTS: a statement that is neither a SELECT, a SHOW, an EXPLAIN nor a SET
 T = TypeVar("T")
 
 
@@ -42,14 +56,21 @@ class Handle(Protocol):
 class Engine:
     """Owns the data folder: chdb locks it, so there is one engine per folder and one folder per process."""
 
-    def __init__(self, path: Path, threads: int) -> None:
-        path.mkdir(parents=True, exist_ok=True)
-        self.spool = _empty_folder(path.with_name(f"{path.name}-spool"))
-        config = self.spool / "engine.xml"
+    def __init__(self, path: Path, temporary: Path) -> None:
+        """`temporary` is a folder of this process alone."""
+        self.spool = temporary
+        config = temporary / "engine.xml"
         config.write_text(ENGINE_CONFIG.format(roles=ROLES))
         self._address = f"{path}?config-file={config}"
         self._root = self.connect()  # keeps the engine open between requests
-        self._pool = ThreadPoolExecutor(threads, "engine")
+        self._parser = self.connect()
+        self._parser.query(PARSER_LIMITS, "TSV")
+        self._parsing = threading.Lock()
+        self._lanes = {
+            Role.WRITER: ThreadPoolExecutor(WRITING_THREADS, "writer"),
+            Role.READER: ThreadPoolExecutor(CONCURRENT_READERS, "reader"),
+        }
+        self._control = ThreadPoolExecutor(1, "control")
 
     def connect(self) -> Handle:
         """About 0.5 ms."""
@@ -68,21 +89,47 @@ class Engine:
         report = self._root._conn.classify_query(sql, "")  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
         return report["query_class"].name, report["statement_count"]
 
-    async def run(self, call: Callable[[], T]) -> T:
-        """A blocking call on the pool; the engine's errors come as `ClickHouseError`."""
+    def parse(self, sql: str) -> str:
+        """The tree of a statement as JSON. Blocking. Raises `ClickHouseError` for what is no statement, or one of
+        which the engine shows no tree."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+            with self._parsing:
+                return (self._parser.query(PARSE, "TSVRaw", {"sql": quoting.parameter(sql)}).bytes() or b"").decode()
+        except (ChdbError, RuntimeError) as failed:
+            raise _of_parsing(ClickHouseError(PARSED.sub("", str(failed)))) from None
+
+    async def run(self, call: Callable[[], T], role: Role = Role.WRITER, sign: str = "") -> T:
+        """A blocking call on a thread for `role`; the engine's errors come as `ClickHouseError`.
+
+        When the caller is cancelled (its client went away), statements signed with `sign` are killed; it waits for the
+        call to end in any case, because the call uses files and handles of the caller's.
+        """
+        called = self._lanes[role].submit(call)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(called))
         except (ChdbError, RuntimeError) as failed:
             raise ClickHouseError(str(failed)) from None
+        except asyncio.CancelledError:
+            await asyncio.shield(self._ended(called, sign))
+            raise
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for lane in (*self._lanes.values(), self._control):
+            lane.shutdown(wait=True, cancel_futures=True)
+        self._parser.close()
         self._root.close()
 
+    async def _ended(self, called: "Future[T]", sign: str) -> None:
+        called.cancel()  # if it has not begun
+        while not called.done():
+            if sign:
+                await asyncio.wrap_future(self._control.submit(self._kill, sign))
+            await asyncio.wait([asyncio.wrap_future(called)], timeout=KILL_AGAIN_SECONDS)
 
-def _empty_folder(folder: Path) -> Path:
-    """A process that was killed leaves its temporary files behind."""
-    folder.mkdir(exist_ok=True)
-    for left in folder.iterdir():
-        left.unlink()
-    return folder
+    def _kill(self, sign: str) -> None:
+        signed = f"startsWith(Settings['log_comment'], {quoting.text(sign)})"
+        self._root.query(f"KILL QUERY WHERE {signed} ASYNC", "TSV")
+
+
+def _of_parsing(failed: ClickHouseError) -> ClickHouseError:
+    return readonly("reader: Cannot execute query in readonly mode") if failed.code == NO_TREE else failed

@@ -22,16 +22,17 @@ STATUS_OF_CODE = {code: status for status, codes in STATUSES.items() for code in
 class ClickHouseError(Exception):
     """`message` begins with "Code: N." as clients expect."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         found = CODE.search(message)
         self.code = int(found[1]) if found else UNKNOWN_EXCEPTION
         self.message = message[found.start() :] if found else _coded(UNKNOWN_EXCEPTION, "UNKNOWN_EXCEPTION", message)
-        self.status = STATUS_OF_CODE.get(self.code, 500)
+        self.status = status or STATUS_OF_CODE.get(self.code, 500)
 
     @classmethod
-    def of(cls, code: int, name: str, text: str) -> Self:
-        return cls(_coded(code, name, text))
+    def of(cls, code: int, name: str, text: str, status: int | None = None) -> Self:
+        """`status` where another one than the code's own says more."""
+        return cls(_coded(code, name, text), status)
 
 
 def readonly(text: str) -> ClickHouseError:
@@ -40,6 +41,21 @@ def readonly(text: str) -> ClickHouseError:
 
 def too_large(text: str) -> ClickHouseError:
     return ClickHouseError.of(223, "QUERY_IS_TOO_LARGE", text)
+
+
+def undecodable_login() -> ClickHouseError:
+    """A login that cannot be read is none: 401 asks for one, where 403 refuses the one that was given."""
+    text = "Authentication failed: name and password must be printable UTF-8 of at most 1024 characters"
+    return ClickHouseError.of(516, "AUTHENTICATION_FAILED", text, status=401)
+
+
+def denied(what: str) -> ClickHouseError:
+    text = f"reader: Not enough privileges. Readers may not use {what}"
+    return ClickHouseError.of(497, "ACCESS_DENIED", text)
+
+
+def too_many(what: str, most: int) -> ClickHouseError:
+    return ClickHouseError.of(202, "TOO_MANY_SIMULTANEOUS_QUERIES", f"Too many {what}. Maximum: {most}")
 
 
 def syntax_error(text: str) -> ClickHouseError:

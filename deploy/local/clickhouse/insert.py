@@ -14,11 +14,10 @@ from deploy.local.clickhouse.body import Body
 from deploy.local.clickhouse.errors import readonly
 from deploy.local.clickhouse.statements import Insert
 from deploy.local.clickhouse.summary import summary
-from deploy.local.clickhouse.users import Role
 
 
 async def answer_insert(asked: Asked, insert: Insert, body: Body) -> web.Response:
-    if asked.job.reading or asked.job.user.role is Role.READER:
+    if asked.job.reading:
         raise readonly(f"{asked.job.user.name}: Cannot execute query in readonly mode")
     with tempfile.NamedTemporaryFile(dir=asked.engine.spool, prefix="insert-") as rows:
         rows.write(body.head[insert.rows_at :])

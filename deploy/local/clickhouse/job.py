@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
 
-from deploy.local.clickhouse.errors import ClickHouseError
-from deploy.local.clickhouse.users import User
+from deploy.local.clickhouse.errors import ClickHouseError, denied
+from deploy.local.clickhouse.reader_settings import allowed_settings
+from deploy.local.clickhouse.reader_statement import check_database, check_format
+from deploy.local.clickhouse.users import Role, User
 
 SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 # URL parameters that a server's HTTP layer consumes itself: they never reach the engine.
@@ -30,7 +33,8 @@ class ExternalTable:
 
 @dataclass(frozen=True)
 class Job:
-    """`settings` are the URL's; `binds` are values of `{name:Type}` parameters."""
+    """`settings` are the URL's, and of a reader those of its statement and session, too; `binds` are values of
+    `{name:Type}` parameters. `sign` is unique: the engine finds the request's statement by it."""
 
     user: User
     method: str
@@ -38,15 +42,24 @@ class Job:
     settings: Mapping[str, str]
     binds: Mapping[str, str]
     external: tuple[ExternalTable, ...] = ()
+    reading_statement: bool = False
+    sign: str = field(default_factory=lambda: f"request-{uuid4()}")
 
     @property
     def reading(self) -> bool:
         """GET may not change anything, as on a server."""
         return self.method == "GET"
 
+    def for_reading(self) -> "Job":
+        """Its statement changes nothing: it is cancelled when the client goes away."""
+        return replace(self, reading_statement=True)
+
+    def asking(self, settings: Mapping[str, str]) -> "Job":
+        return replace(self, settings={**self.settings, **settings})
+
 
 def job_of(user: User, method: str, parameters: Mapping[str, str], files: Mapping[str, bytes]) -> Job:
-    """Raises `ClickHouseError` for a setting's name that could not be one."""
+    """Raises `ClickHouseError` for a setting's name that could not be one, and for what readers may not ask for."""
     external = tuple(_external(name, rows, parameters) for name, rows in files.items())
     described = {f"{name}_{what}" for name in files for what in ("format", "structure", "types")}
     binds = {name[6:]: value for name, value in parameters.items() if name.startswith("param_")}
@@ -58,7 +71,19 @@ def job_of(user: User, method: str, parameters: Mapping[str, str], files: Mappin
     for name in settings:
         if not SETTING_NAME.fullmatch(name):
             raise ClickHouseError.of(115, "UNKNOWN_SETTING", f"Unknown setting '{name}'")
-    return Job(user, method, parameters, settings, binds, external)
+    job = Job(user, method, parameters, settings, binds, external)
+    return _of_reader(job) if user.role is Role.READER else job
+
+
+def _of_reader(job: Job) -> Job:
+    if job.external:
+        raise denied("external tables")  # their structure is SQL: DEFAULT, ALIAS
+    if database := job.parameters.get("database"):
+        check_database(database)
+    check_format(job.parameters.get("default_format"))
+    # Some drivers say so themselves; the server does in any case (lease.py).
+    asked = {name: value for name, value in job.settings.items() if name != "readonly"}
+    return replace(job, settings=allowed_settings(asked))
 
 
 def _external(name: str, rows: bytes, parameters: Mapping[str, str]) -> ExternalTable:

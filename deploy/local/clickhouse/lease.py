@@ -3,19 +3,23 @@
 import json
 import logging
 import tempfile
+from collections.abc import Mapping
 from typing import Self
 
 from deploy.local.clickhouse import quoting
 from deploy.local.clickhouse.engine import Engine, Handle
 from deploy.local.clickhouse.job import ExternalTable, Job
-from deploy.local.clickhouse.reader_limits import SETTINGS as READER_SETTINGS
+from deploy.local.clickhouse.reader_settings import LIMITS as READER_LIMITS
 from deploy.local.clickhouse.users import Role
 
 log = logging.getLogger(__name__)
 
 
 class Lease:
-    """Blocking: enter and leave it on the engine's pool. `session` is a handle to put back, None takes a fresh one."""
+    """Blocking: enter and leave it on the engine's threads. `session` is a handle to put back, None takes a fresh one.
+
+    A reader's is always fresh and runs one statement: `readonly` is not lifted from a handle again.
+    """
 
     def __init__(self, engine: Engine, job: Job, session: Handle | None) -> None:
         self._engine = engine
@@ -26,7 +30,10 @@ class Lease:
     def __enter__(self) -> Self:
         self.handle = self._session or self._engine.connect()
         try:
-            self._prepare()
+            if self._job.user.role is Role.READER:
+                self._prepare_reader()
+            else:
+                self._prepare()
         except BaseException:
             self.__exit__()
             raise
@@ -38,6 +45,15 @@ class Lease:
             return
         for statement in self._undo:
             self._put_back(statement)
+
+    def _prepare_reader(self) -> None:
+        """One call, in this order: what the client asked for was checked name by name (reader_settings.py), and
+        `readonly = 1` comes last: from there on the engine refuses every change, also by SETTINGS."""
+        assert self._session is None, "a reader's session is no handle"
+        database = self._job.parameters.get("database")
+        wanted = {**READER_LIMITS, **self._job.settings, "log_comment": self._log_comment(), "readonly": "1"}
+        use = [f"USE {quoting.identifier(database)}"] if database else []
+        self._do("; ".join([f"SET ROLE {Role.READER}", *use, _set(wanted)]))
 
     def _prepare(self) -> None:
         if self._session is not None:
@@ -51,18 +67,23 @@ class Lease:
             self._do(f"USE {quoting.identifier(database)}")
         # 3. Settings come last: `readonly` cannot be lifted again.
         if settings := self._settings():
-            self._do("SET " + ", ".join(f"{name} = {quoting.text(value)}" for name, value in settings.items()))
+            self._do(_set(settings))
 
     def _settings(self) -> dict[str, str]:
         wanted = dict(self._job.settings)
-        if self._job.user.role is Role.READER:
-            return READER_SETTINGS | wanted | {"readonly": READER_SETTINGS["readonly"]}
+        if self._job.reading_statement:
+            wanted["log_comment"] = self._log_comment()
         # A session's handle would stay read-only for good: there the statement's class alone decides (select.py).
         return wanted | {"readonly": "2"} if self._job.reading and self._session is None else wanted
 
+    def _log_comment(self) -> str:
+        """The sign by which the engine finds the statement when its client has gone."""
+        return f"{self._job.sign} {self._job.settings.get('log_comment', '')}".rstrip()
+
     def _statements_to_put_back(self) -> list[str]:
         """A URL's settings and database are the request's only, not the session's."""
-        names = ", ".join(quoting.text(name) for name in self._job.settings)
+        changed_here = [*self._job.settings, *(["log_comment"] if self._job.reading_statement else [])]
+        names = ", ".join(quoting.text(name) for name in changed_here)
         asked = f"SELECT name, value, changed FROM system.settings WHERE name IN ({names})"  # noqa: S608 - quoted
         rows = self._ask(asked, "JSONCompactEachRow") if names else []
         values = [
@@ -96,6 +117,10 @@ class Lease:
             self._do(statement)
         except Exception:
             log.exception("a session could not be put back: %s", statement)
+
+
+def _set(settings: Mapping[str, str]) -> str:
+    return "SET " + ", ".join(f"{name} = {quoting.text(value)}" for name, value in settings.items())
 
 
 def _literal(value: str) -> str:

@@ -15,6 +15,8 @@ from deploy.local.readiness import Readiness, State, wait_until_ready
 
 READY_SECONDS = 60.0
 PING_SECONDS = 1.0
+# No secret of whoever starts the engine: its process runs SQL of others.
+INHERITED = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "VIRTUAL_ENV", "PYTHONHASHSEED"})
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,11 @@ class Tls:
 
 @dataclass(frozen=True)
 class ClickHouseConfig:
-    """`port` 0 takes a free one and remembers it; without `users` the server is open to all; with `tls` it is https."""
+    """`port` 0 takes a free one and remembers it; without `users` the server is open to all; with `tls` it is https.
+
+    Where the kernel cannot confine the server (no Landlock), readers are refused unless `trust_readers` says that they
+    may read every file of its process; `unconfined` is for debuggers, and to try that.
+    """
 
     data: Path
     port: int = 0
@@ -35,6 +41,8 @@ class ClickHouseConfig:
     max_queries: int = 32
     max_body_bytes: int = 1 << 30
     tls: Tls | None = None
+    trust_readers: bool = False
+    unconfined: bool = False
 
 
 class LocalClickHouse:
@@ -78,19 +86,22 @@ class LocalClickHouse:
         self._data.mkdir(parents=True, exist_ok=True)
         if self._port == 0:  # else fixed, or a restart: clients know the port
             self._port = remembered_ports(self._data / "ports.json", ("http",))["http"]
-        self._child = Child(Command(self._argv(), log=self.log, env=with_project()))
+        self._child = Child(Command(self._argv(), log=self.log, env=with_project(), inherited=INHERITED))
         self._child.launch()
 
     def exit_code(self) -> int | None:
         return None if self._child is None else self._child.exit_code()
 
     def probe(self) -> Readiness:
-        trust = ssl.create_default_context(cafile=self._config.tls.authority) if self._config.tls else None
         try:
-            with urllib.request.urlopen(f"{self.url}/ping", timeout=PING_SECONDS, context=trust):  # noqa: S310 - our URL
-                return Readiness(State.READY, self.url)
+            self._get("/ping")
         except OSError:
             return Readiness(State.STARTING, self.url)
+        return Readiness(State.READY, self.url)
+
+    def walls(self) -> str:
+        """What keeps the server's process from the rest of this machine, in one line. Raises OSError."""
+        return self._get("/walls").strip()
 
     def stop(self) -> None:
         if self._child is not None:
@@ -101,11 +112,19 @@ class LocalClickHouse:
         if self._child is not None:
             self._child.kill()
 
+    def _get(self, path: str) -> str:
+        trust = ssl.create_default_context(cafile=self._config.tls.authority) if self._config.tls else None
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=PING_SECONDS, context=trust) as answer:  # noqa: S310 - our URL
+            text: str = answer.read().decode()
+            return text
+
     def _argv(self) -> tuple[str, ...]:
         server = (sys.executable, "-m", "deploy.local.clickhouse", "--path", str(self._data / "engine"))
         caps = ("--caps", str(self._config.max_queries), str(self._config.max_body_bytes))
         tls = ("--certificate", str(self._config.tls.certificate)) if self._config.tls else ()
-        argv = (*server, "--port", str(self._port), *caps, *tls)
+        trusted = ("--trust-readers",) if self._config.trust_readers else ()
+        unconfined = ("--unconfined",) if self._config.unconfined else ()
+        argv = (*server, "--port", str(self._port), *caps, *tls, *trusted, *unconfined)
         if not self._config.users:
             return argv
         file = self._data / "users.json"

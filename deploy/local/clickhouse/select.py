@@ -1,6 +1,6 @@
 """Every statement but an INSERT with rows: checked, then streamed or answered whole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
@@ -8,11 +8,13 @@ from deploy.local.clickhouse import formats
 from deploy.local.clickhouse.answer import Asked
 from deploy.local.clickhouse.compression import Packer, accepted
 from deploy.local.clickhouse.errors import ClickHouseError, readonly, syntax_error
-from deploy.local.clickhouse.reader_limits import ReaderLimits
+from deploy.local.clickhouse.reader_statement import ReaderStatements, check_format
+from deploy.local.clickhouse.sessions import Session
 from deploy.local.clickhouse.statements import changes_only_session, output_format, reaches_files
 from deploy.local.clickhouse.stream import answer_streamed
 from deploy.local.clickhouse.summary import summary
-from deploy.local.clickhouse.users import Role
+
+MOST_BYTES_HELD = 1 << 27  # of a reader's answer that is not streamed
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,34 @@ class Statement:
         return self.kind == "READ_ONLY"
 
 
-async def answer_statement(asked: Asked, text: bytes, limits: ReaderLimits) -> web.StreamResponse:
-    statement = _parsed(asked, text.strip().rstrip(b";").rstrip())
-    _check_rights(asked, statement, limits)
+async def answer_reader(
+    asked: Asked, text: bytes, statements: ReaderStatements, session: Session
+) -> web.StreamResponse:
+    """A reader's statement is parsed and checked before anything of it reaches the engine as a statement."""
+    sql = _trimmed(text)
+    check_format(_asked_format(asked))
+    admitted = await asked.run(lambda: statements.check(sql))
+    if admitted.session_only:
+        session.settings |= admitted.settings
+        session.database = admitted.database or session.database
+        return web.Response(headers=asked.headers, content_type="text/plain")
+    asked = replace(asked, job=asked.job.asking(admitted.settings).for_reading())
+    written = admitted.format
+    return await _answered(asked, Statement(sql, "READ_ONLY", written or _default(asked), written is not None))
+
+
+async def answer_writer(asked: Asked, text: bytes) -> web.StreamResponse:
+    statement = _classified(asked, _trimmed(text))
+    # What does not parse goes on to the engine, for the sake of its error message.
+    harmless = statement.kind in {"READ_ONLY", "UNKNOWN"} or changes_only_session(statement.sql)
+    if asked.job.reading and not harmless:
+        raise readonly(f"{asked.job.user.name}: Cannot execute query in readonly mode")
+    if statement.answers:
+        asked = replace(asked, job=asked.job.for_reading())
+    return await _answered(asked, statement)
+
+
+async def _answered(asked: Asked, statement: Statement) -> web.StreamResponse:
     streamed = statement.answers and statement.format in formats.STREAMABLE
     if streamed and asked.job.parameters.get("wait_end_of_query") != "1":
         answer = await answer_streamed(asked, statement.sql, statement.format, _packer(asked))
@@ -38,28 +65,33 @@ async def answer_statement(asked: Asked, text: bytes, limits: ReaderLimits) -> w
     return await _answer_whole(asked, statement)
 
 
-def _parsed(asked: Asked, sql: bytes) -> Statement:
-    if not sql:
-        raise syntax_error("Empty query")
+def _classified(asked: Asked, sql: bytes) -> Statement:
     if reaches_files(sql):
         raise ClickHouseError.of(48, "NOT_IMPLEMENTED", "INTO OUTFILE and FROM INFILE are not allowed over HTTP")
     kind, count = asked.engine.classify(sql.decode("utf-8", "surrogateescape"))
     if count > 1:
         raise syntax_error("Multi-statements are not allowed")
     written = output_format(sql)
-    asked_for = asked.job.parameters.get("default_format") or asked.http.headers.get("X-ClickHouse-Format")
-    return Statement(sql, kind, written or asked_for or formats.DEFAULT, format_written=written is not None)
+    return Statement(sql, kind, written or _default(asked), format_written=written is not None)
 
 
-def _check_rights(asked: Asked, statement: Statement, limits: ReaderLimits) -> None:
-    user = asked.job.user
-    is_reader = user.role is Role.READER
-    if is_reader:
-        limits.check(statement.sql)
-    # What does not parse goes on to the engine, for the sake of its error message.
-    harmless = statement.kind in {"READ_ONLY", "UNKNOWN"} or changes_only_session(statement.sql)
-    if (is_reader or asked.job.reading) and not harmless:
-        raise readonly(f"{user.name}: Cannot execute query in readonly mode")
+def _trimmed(text: bytes) -> bytes:
+    sql = text.strip().rstrip(b";").rstrip()
+    if not sql:
+        raise syntax_error("Empty query")
+    return sql
+
+
+def _default(asked: Asked) -> str:
+    return _asked_format(asked) or formats.DEFAULT
+
+
+def _asked_format(asked: Asked) -> str | None:
+    """Of the URL or a header. Raises `ClickHouseError` for what could not be a format's name."""
+    name = asked.job.parameters.get("default_format") or asked.http.headers.get("X-ClickHouse-Format")
+    if name and not name.isalnum():
+        raise ClickHouseError.of(73, "UNKNOWN_FORMAT", f"Unknown format {name[:40]}")
+    return name or None
 
 
 def _packer(asked: Asked) -> Packer:
@@ -70,7 +102,8 @@ def _packer(asked: Asked) -> Packer:
 async def _answer_whole(asked: Asked, statement: Statement) -> web.Response:
     # A statement without a result writes nothing even ...WithNames, which tells it from an empty result.
     told_apart = not statement.answers and not statement.format_written and statement.format == formats.DEFAULT
-    result = await asked.once(statement.sql, "TabSeparatedWithNames" if told_apart else statement.format)
+    held = asked.holding(MOST_BYTES_HELD)
+    result = await held.once(statement.sql, "TabSeparatedWithNames" if told_apart else statement.format)
     data = result.bytes() or b""
     headers = asked.headers | {"X-ClickHouse-Summary": summary(result, asked.began_ns)}
     if statement.answers or data:
@@ -86,5 +119,5 @@ async def _packed(asked: Asked, data: bytes, headers: dict[str, str]) -> web.Res
     if packer.encoding and data:
         headers["Content-Encoding"] = packer.encoding
         plain = data
-        data = await asked.engine.run(lambda: packer.pack(plain) + packer.finish())
+        data = await asked.run(lambda: packer.pack(plain) + packer.finish())
     return web.Response(body=data, headers=headers)

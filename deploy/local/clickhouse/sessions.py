@@ -4,24 +4,34 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from deploy.local.clickhouse.engine import Engine, Handle
-from deploy.local.clickhouse.errors import ClickHouseError
+from deploy.local.clickhouse.errors import ClickHouseError, too_many
 from deploy.local.clickhouse.job import Job
 from deploy.local.clickhouse.statements import needs_session
+from deploy.local.clickhouse.users import Role
 
 REAP_SECONDS = 5.0
+LONGEST_NAME, MOST_OF_A_USER = 128, 1000
 DEFAULT_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS = 60.0, 3600.0  # ClickHouse's own
 
 
 @dataclass
 class Session:
-    """It costs a handle only once a statement needs one."""
+    """A writer's costs a handle, once a statement needs one. A reader's is what it asked for by SET and USE: each of
+    its statements runs on a handle of its own."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     handle: Handle | None = None
     deadline: float = 0.0
+    settings: dict[str, str] = field(default_factory=dict)
+    database: str = ""
+
+    def applied_to(self, job: Job) -> Job:
+        """The URL goes before the session."""
+        parameters = {"database": self.database, **job.parameters} if self.database else job.parameters
+        return replace(job, settings={**self.settings, **job.settings}, parameters=parameters)
 
 
 class Sessions:
@@ -30,20 +40,23 @@ class Sessions:
         self._open: dict[tuple[str, str], Session] = {}
 
     @asynccontextmanager
-    async def handle_for(self, job: Job, sql: bytes) -> AsyncIterator[Handle | None]:
-        """The session's handle for the time of a request, or None where a fresh one will do."""
+    async def hold(self, job: Job, sql: bytes) -> AsyncIterator[Session]:
+        """The session of a request, for as long as it takes; one that nobody finds again where none is named.
+
+        `handle` is None where a fresh one will do.
+        """
         name = job.parameters.get("session_id", "")
         if not name:
-            yield None
+            yield Session()
             return
         session = self._find(job, name)
         if session.lock.locked():
             raise ClickHouseError.of(373, "SESSION_IS_LOCKED", f"Session {name} is locked by a concurrent client")
         async with session.lock:
             session.deadline = time.monotonic() + _timeout(job)
-            if session.handle is None and needs_session(sql):
+            if session.handle is None and job.user.role is Role.WRITER and needs_session(sql):
                 session.handle = await self._engine.run(self._engine.connect)
-            yield session.handle
+            yield session
 
     async def reap(self) -> None:
         """Runs until cancelled: closes the sessions whose time is over."""
@@ -65,6 +78,10 @@ class Sessions:
         key = (job.user.name, name)
         if key not in self._open and job.parameters.get("session_check") == "1":
             raise ClickHouseError.of(372, "SESSION_NOT_FOUND", f"Session {name} not found")
+        if len(name) > LONGEST_NAME:
+            raise ClickHouseError.of(36, "BAD_ARGUMENTS", f"A session_id has at most {LONGEST_NAME} characters")
+        if key not in self._open and sum(user == job.user.name for user, _ in self._open) >= MOST_OF_A_USER:
+            raise too_many(f"sessions of {job.user.name}", MOST_OF_A_USER)
         return self._open.setdefault(key, Session())
 
 
@@ -73,4 +90,6 @@ def _timeout(job: Job) -> float:
         asked = float(job.parameters.get("session_timeout", DEFAULT_TIMEOUT_SECONDS))
     except ValueError:
         raise ClickHouseError.of(72, "CANNOT_PARSE_NUMBER", "session_timeout is not a number") from None
+    if not asked >= 0:
+        raise ClickHouseError.of(72, "CANNOT_PARSE_NUMBER", "session_timeout is no number of seconds")
     return min(LONGEST_TIMEOUT_SECONDS, asked)

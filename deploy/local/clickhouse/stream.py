@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from typing import Self
+from contextlib import ExitStack
 
 from aiohttp import web
 
@@ -14,31 +14,32 @@ from deploy.local.clickhouse.summary import short_summary
 
 # Until this much is there no header is sent: an early error still gets its proper status.
 HELD_BACK_BYTES = 1 << 16
+TAKING_SECONDS = 60.0  # for one chunk
 UNSUPPORTED = "Streaming query is not supported"  # SHOW POLICIES and the like
 
 
 class Chunks:
-    """An open result. Blocking: `open`, `next` and `close` run on the engine's pool."""
+    """An open result. Blocking: `open`, `next` and `close` run on the engine's threads."""
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
-        self._lease = asked.lease()
+        self._opened = ExitStack()
         self.first = b""
         self.ended = False
 
-    def open(self, sql: bytes, fmt: str) -> Self:
+    def open(self, sql: bytes, fmt: str) -> None:
         """Reads as much as is held back; closes itself when it fails or when that was all."""
-        self._lease.__enter__()
         try:
-            self._stream = self._lease.handle.send_query(sql, fmt, self._asked.job.binds)
+            lease = self._opened.enter_context(self._asked.lease())
+            self._stream = lease.handle.send_query(sql, fmt, self._asked.job.binds)
+            self._opened.callback(self._stream.close)
             while len(self.first) < HELD_BACK_BYTES and (chunk := self.next()):
                 self.first += chunk
         except BaseException:
-            self._lease.__exit__()
+            self.close()
             raise
         if self.ended:
             self.close()
-        return self
 
     def next(self) -> bytes:
         """Empty at the end."""
@@ -47,17 +48,21 @@ class Chunks:
         return b"" if chunk is None else chunk.bytes() or b""
 
     def close(self) -> None:
-        self._stream.close()
-        self._lease.__exit__()
+        """Harmless to repeat."""
+        self._opened.close()
 
 
 async def answer_streamed(asked: Asked, sql: bytes, fmt: str, packer: Packer) -> web.StreamResponse | None:
     """None when the engine cannot stream this statement."""
+    chunks = Chunks(asked)
     try:
-        chunks = await asked.engine.run(lambda: Chunks(asked).open(sql, fmt))
+        await asked.run(lambda: chunks.open(sql, fmt))
     except ClickHouseError as failed:
         if UNSUPPORTED in failed.message:
             return None
+        raise
+    except asyncio.CancelledError:
+        await asyncio.shield(asked.run(chunks.close))
         raise
     headers = asked.headers | {"X-ClickHouse-Format": fmt, "Content-Type": formats.content_type(fmt)}
     if packer.encoding and chunks.first:
@@ -73,17 +78,23 @@ async def _sent(asked: Asked, chunks: Chunks, headers: dict[str, str], packer: P
     response = web.StreamResponse(headers=headers)
     try:
         await response.prepare(asked.http)
-        await response.write(packer.pack(chunks.first))
+        await _write(response, packer.pack(chunks.first))
         try:
             while not chunks.ended:
-                await response.write(packer.pack(await asked.engine.run(chunks.next)))
+                await _write(response, packer.pack(await asked.run(chunks.next)))
         except ClickHouseError as failed:
-            await response.write(packer.pack(_exception_block(failed, tag)))
-        await response.write(packer.finish())
+            await _write(response, packer.pack(_exception_block(failed, tag)))
+        await _write(response, packer.finish())
         await response.write_eof()
     finally:
-        await asyncio.shield(asked.engine.run(chunks.close))
+        await asyncio.shield(asked.run(chunks.close))
     return response
+
+
+async def _write(response: web.StreamResponse, data: bytes) -> None:
+    """Raises TimeoutError: a client that takes nothing would hold a statement, and its memory, for ever."""
+    async with asyncio.timeout(TAKING_SECONDS):
+        await response.write(data)
 
 
 def _exception_block(failed: ClickHouseError, tag: str) -> bytes:

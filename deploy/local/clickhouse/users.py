@@ -1,17 +1,19 @@
 """Who may use the embedded server: names, passwords and roles, kept in a JSON file."""
 
-import hashlib
-import hmac
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
+
+from deploy.local.clickhouse.passwords import SHA256, hashed
 
 
 class Role(StrEnum):
-    """`writer` may do everything; `reader` only what the engine's role of that name grants (roles.xml)."""
+    """`writer` may do everything; `reader` only what statement_check.py admits and the engine's role of that name
+    grants (roles.xml)."""
 
     WRITER = "writer"
     READER = "reader"
@@ -19,35 +21,37 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class User:
-    """`password` is kept as the hex of its SHA-256, ClickHouse's own notation; see `with_password`."""
+    """`password` is kept as passwords.py hashes it; see `with_password`."""
 
     name: str
-    password_sha256: str
+    password: str
     role: Role
 
     @classmethod
     def with_password(cls, name: str, password: str, role: Role) -> "User":
-        return cls(name, _digest(password), role)
-
-    def accepts(self, password: str) -> bool:
-        return hmac.compare_digest(self.password_sha256, _digest(password))
+        return cls(name, hashed(password), role)
 
 
 def save_users(users: tuple[User, ...], file: Path) -> None:
+    """The owner's only, and whole: whoever reads meanwhile sees the file of before."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    fresh = file.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as out:
         json.dump([asdict(user) for user in users], out, indent=1)
+    fresh.replace(file)
 
 
 def load_users(file: Path | None) -> Mapping[str, User]:
     """Without a file anyone who reaches the port may do everything, as on a freshly installed server."""
     if file is None:
         return {"default": User.with_password("default", "", Role.WRITER)}
-    entries = json.loads(file.read_text())
-    users = [User(entry["name"], entry["password_sha256"], Role(entry["role"])) for entry in entries]
+    users = [_user(entry) for entry in json.loads(file.read_text())]
     return {user.name: user for user in users}
 
 
-def _digest(password: str) -> str:
-    return hashlib.sha256(password.encode()).hexdigest()
+def _user(entry: Mapping[str, Any]) -> User:
+    """Files of before scrypt hold the bare SHA-256."""
+    kept = entry["password"] if "password" in entry else f"{SHA256}${entry['password_sha256']}"
+    return User(entry["name"], kept, Role(entry["role"]))

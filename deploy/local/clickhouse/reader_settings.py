@@ -1,0 +1,134 @@
+"""The settings of a reader: limits that hold whatever is asked, and the names that may be asked for, each bounded.
+
+The server sets them all, `readonly = 1` last (lease.py); after that the engine itself refuses every change.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deploy.local.clickhouse.errors import ClickHouseError
+
+CONCURRENT_READERS = 4  # statements of readers that the engine runs at once, beside those of the writer
+MOST_SECONDS = 30
+MOST_THREADS = max(1, (os.cpu_count() or 1) // 2)  # of one statement: two readers leave room for the writer
+MOST_ROWS = 10_000_000  # of an answer
+MOST_BYTES = 1 << 30  # of an answer, and of what a statement puts aside on disk
+LONGEST_STATEMENT_BYTES = 1 << 18  # the engine's own max_query_size
+MOST_MEMORY = min(
+    2 << 30, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (2 * CONCURRENT_READERS)
+)  # bytes of one statement; all readers together take at most half of the machine's
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number between two bounds, both allowed."""
+
+    least: int
+    most: int
+
+    def allows(self, value: str) -> bool:
+        return re.fullmatch(r"\d{1,18}", value, re.ASCII) is not None and self.least <= int(value) <= self.most
+
+
+@dataclass(frozen=True)
+class Words:
+    """One of these, or a text that the pattern matches whole."""
+
+    pattern: str
+
+    def allows(self, value: str) -> bool:
+        return re.fullmatch(self.pattern, value, re.ASCII) is not None
+
+
+FLAG = Words(r"[01]|true|false")
+WORD = Words(r"[A-Za-z0-9_]{1,40}")
+LIMITS: Mapping[str, str] = {
+    "max_execution_time": str(MOST_SECONDS),
+    "timeout_overflow_mode": "throw",
+    "max_memory_usage": str(MOST_MEMORY),
+    "max_threads": str(MOST_THREADS),
+    "max_result_rows": str(MOST_ROWS),
+    "max_result_bytes": str(MOST_BYTES),
+    "result_overflow_mode": "throw",
+    "max_temporary_data_on_disk_size_for_query": str(MOST_BYTES),
+    "max_query_size": str(LONGEST_STATEMENT_BYTES),
+    "max_ast_depth": "300",
+    "max_ast_elements": "20000",
+    "max_expanded_ast_elements": "100000",
+    "max_subquery_depth": "50",
+    "max_parser_depth": "400",
+    "max_parser_backtracks": "100000",
+    "max_columns_to_read": "2000",
+    "allow_introspection_functions": "0",
+    "allow_ddl": "0",
+}
+ALLOWED: Mapping[str, Whole | Words] = {
+    # how much: never more than the limits; 0 would mean none
+    "max_execution_time": Whole(1, MOST_SECONDS),
+    "max_memory_usage": Whole(1, MOST_MEMORY),
+    "max_threads": Whole(1, MOST_THREADS),
+    "max_result_rows": Whole(1, MOST_ROWS),
+    "max_result_bytes": Whole(1, MOST_BYTES),
+    "max_block_size": Whole(1, 1 << 20),
+    "max_rows_to_read": Whole(0, 1 << 50),
+    "max_bytes_to_read": Whole(0, 1 << 60),
+    "result_overflow_mode": Words("throw|break"),
+    "timeout_overflow_mode": Words("throw|break"),
+    "read_overflow_mode": Words("throw|break"),
+    # what a statement means
+    "join_use_nulls": FLAG,
+    "group_by_use_nulls": FLAG,
+    "transform_null_in": FLAG,
+    "aggregate_functions_null_for_empty": FLAG,
+    "prefer_column_name_to_alias": FLAG,
+    "final": FLAG,
+    "extremes": FLAG,
+    "union_default_mode": Words("|ALL|DISTINCT"),
+    "session_timezone": Words(r"[A-Za-z0-9_+/-]{0,64}"),
+    "date_time_input_format": WORD,
+    "date_time_overflow_behavior": WORD,
+    "cast_string_to_date_time_mode": WORD,
+    # how an answer looks
+    "date_time_output_format": WORD,
+    "bool_true_representation": WORD,
+    "bool_false_representation": WORD,
+    "format_csv_delimiter": Words(r"[,;|\t ]"),
+    "output_format_json_quote_64bit_integers": FLAG,
+    "output_format_json_quote_64bit_floats": FLAG,
+    "output_format_json_quote_decimals": FLAG,
+    "output_format_json_quote_denormals": FLAG,
+    "output_format_json_named_tuples_as_objects": FLAG,
+    "output_format_json_array_of_rows": FLAG,
+    "output_format_json_escape_forward_slashes": FLAG,
+    "output_format_csv_crlf_end_of_line": FLAG,
+    "output_format_tsv_crlf_end_of_line": FLAG,
+    "output_format_pretty_max_rows": Whole(1, 1_000_000),
+    "output_format_pretty_color": Words("0|1|auto"),
+    "output_format_pretty_row_numbers": FLAG,
+    "output_format_native_use_flattened_dynamic_and_json_serialization": FLAG,
+    "output_format_native_write_json_as_string": FLAG,
+    "output_format_parquet_string_as_string": FLAG,
+    "output_format_parquet_compression_method": WORD,
+    "output_format_arrow_string_as_string": FLAG,
+    "output_format_arrow_compression_method": WORD,
+    "output_format_write_statistics": FLAG,
+    # what a statement is called in system.processes: the server puts its own sign before it
+    "log_comment": Words(r"[ -~]{0,200}"),
+}
+
+
+def allowed_settings(asked: Mapping[str, str]) -> dict[str, str]:
+    """Raises `ClickHouseError` SETTING_CONSTRAINT_VIOLATION for a name that is not to be had, or out of bounds."""
+    for name, value in asked.items():
+        bound = ALLOWED.get(name)
+        if bound is None:
+            raise _violated(f"Setting {name} may not be changed by readers")
+        if not bound.allows(value):
+            raise _violated(f"Setting {name} of a reader shouldn't be {value[:40]!r}: {bound}")
+    return dict(asked)
+
+
+def _violated(text: str) -> ClickHouseError:
+    return ClickHouseError.of(452, "SETTING_CONSTRAINT_VIOLATION", text)
