@@ -12,6 +12,7 @@ from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.kafka import KafkaError, Reader, Record, read_to_end
 from services.runtime.settings import Settings
+from services.validation_errors import places_at_fault
 
 # A created or revoked token takes effect within this, plus the broker's latency.
 POLL_SECONDS = 0.5
@@ -35,7 +36,9 @@ class TokenTable:
         except ValidationError as invalid:
             # What grants access and cannot be read grants nothing, and must not close the gateway to all others.
             self.tokens.pop(token_id, None)
-            log.get(__name__).error("token_unreadable", token=token_id, offset=record.offset, error=str(invalid))
+            log.get(__name__).error(
+                "token_unreadable", token=token_id, offset=record.offset, error=places_at_fault(invalid)
+            )
 
     def prove(self, secret: str) -> Token | None:
         return authenticate(secret, self.tokens)

@@ -11,6 +11,7 @@ from services.ingest.domain.tools.speaker import Speaker
 from services.runtime import log
 from services.runtime.kafka import Producer, read_to_end
 from services.runtime.settings import Settings
+from services.validation_errors import places_at_fault
 
 DIGEST_BYTES = 16
 ACKNOWLEDGED_WITHIN = 30.0
@@ -52,7 +53,7 @@ class SyncTokens:
             self._tokens[key] = SyncToken.model_validate_json(value)
         except ValidationError as invalid:
             # Without it the calendar is read anew, which repeats things and loses none.
-            log.get(__name__).warning("sync_token_unreadable", key=key, error=str(invalid))
+            log.get(__name__).warning("sync_token_unreadable", key=key, error=places_at_fault(invalid))
 
 
 def _key(speaker: Speaker, resource: str) -> str:

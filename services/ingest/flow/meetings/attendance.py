@@ -23,6 +23,7 @@ from services.ingest.flow.tools.outbox import Outbox
 from services.runtime import log
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
 from services.runtime.loop import Batch, TryLaterError
+from services.validation_errors import places_at_fault
 
 GROUP = "rapport-attendance"
 # In the bytes of an event: whatever else tells the time only, and is not parsed.
@@ -98,7 +99,9 @@ class AttendanceWork:
             event = MENTORING_EVENT.validate_json(value)
         except ValidationError as invalid:
             # Scoring, which reads every record, puts it aside.
-            self._line.error("unreadable", partition=record.partition, offset=record.offset, error=str(invalid)[:500])
+            self._line.error(
+                "unreadable", partition=record.partition, offset=record.offset, error=places_at_fault(invalid)
+            )
             notes["unreadable"] += 1
             return []
         return self._told(fold, event, notes)

@@ -15,6 +15,7 @@ from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.kafka import KafkaError, Partition, Reader, Record, reading
 from services.runtime.settings import Settings
+from services.validation_errors import places_at_fault
 
 POLL_SECONDS = 0.5
 PROBE_SECONDS = 5.0
@@ -68,8 +69,7 @@ class KnowledgeFollower:
             elif record.value and _tells(record.value, is_recent=record.offset >= end - RECENT):
                 self._knowledge.hear(MENTORING_EVENT.validate_json(record.value))
         except ValidationError as invalid:
-            places = [".".join(map(str, error["loc"])) for error in invalid.errors(include_input=False)]
-            self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places[:5])
+            self._log.error("unreadable", topic=record.topic, offset=record.offset, error=places_at_fault(invalid))
 
     def _person(self, record: Record) -> None:
         """What cannot be read any more counts as forgotten: nobody shall be resolved by what once was."""
