@@ -64,10 +64,9 @@ def refused(value: object) -> ValidationError:
 
 
 def wrapped(invalid: ValidationError) -> Exception:
-    try:
-        raise RuntimeError("the record cannot be read") from invalid
-    except RuntimeError as error:
-        return error
+    error = RuntimeError("the record cannot be read")
+    error.__cause__ = invalid
+    return error
 
 
 def grouped(invalid: ValidationError) -> Exception:
@@ -117,5 +116,5 @@ def test_a_traceback_is_still_one(written: StringIO) -> None:
 
     line = written.getvalue()
     assert "cannot be read" in line
-    assert "in wrapped" in line
+    assert "in refused" in line
     assert "model_attributes_type" in line or "dict_type" in line or "model_type" in line

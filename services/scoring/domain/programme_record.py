@@ -9,7 +9,6 @@ from schemas.events import partition_key
 from schemas.programs import Profile, Programme
 from services.scoring.domain.layout import UnknownLayoutError
 from services.scoring.domain.profiles import DEFAULT, Profiles
-from services.validation_errors import places_at_fault
 
 VERSION = 1
 _HEAD = struct.Struct(">Bq")
@@ -46,7 +45,7 @@ def read_record(key: bytes | None, value: bytes | None, offset: int) -> Programm
     try:
         programme = Programme.model_validate_json(value)
     except ValidationError as invalid:
-        return Unreadable(name, offset, places_at_fault(invalid))
+        return Unreadable(name, offset, _words(invalid))
     if (programme.tenant, programme.id) != (tenant, program):
         return Unreadable(name, offset, f"it describes {partition_key(programme.tenant, programme.id)}")
     return ProgrammeRecord(tenant, program, Profiles(programme.profiles), offset)
@@ -65,8 +64,11 @@ def load(name: str, data: bytes) -> ProgrammeRecord:
     try:
         profiles = Profiles(_PROFILES.validate_json(data[_HEAD.size :]))
     except ValidationError as invalid:
-        raise UnknownLayoutError(
-            f"the profiles of {name} are of a newer service: {places_at_fault(invalid)}"
-        ) from invalid
+        raise UnknownLayoutError(f"the profiles of {name} are of a newer service: {_words(invalid)}") from invalid
     tenant, _, program = name.partition("/")
     return ProgrammeRecord(tenant, program, profiles, offset)
+
+
+def _words(invalid: ValidationError) -> str:
+    first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
