@@ -21,6 +21,7 @@ from services.ingest.sources.connections import ConnectionsError, listed
 from services.runtime import log
 from services.runtime.settings import SettingsError, describe, load
 from services.runtime.stop import on_signal
+from services.validation_errors import reason_of
 
 
 @click.group()
@@ -61,7 +62,7 @@ def _run(
         try:
             run(settings, stop, connections)
         except Exception as failure:  # noqa: BLE001 (the last line of a process that must not live on)
-            log.get(__name__).error("ingest_failed", error=str(failure), exc_info=failure)
+            log.get(__name__).error("ingest_failed", error=reason_of(failure), exc_info=failure)
             sys.exit(1)
 
 

@@ -15,6 +15,7 @@ from services.runtime import log
 from services.runtime import settings as environment
 from services.runtime.kafka import KafkaError
 from services.runtime.stop import on_signal
+from services.validation_errors import reason_of
 
 
 @click.group()
@@ -65,7 +66,7 @@ def run(settings: NotifySettings, names: Names) -> None:
         try:
             serve_until(settings, names, stop)
         except Exception as problem:  # noqa: BLE001 (whatever it was, the restart begins from what is written down)
-            reason = f"{type(problem).__name__}: {problem}"
+            reason = f"{type(problem).__name__}: {reason_of(problem)}"
             log.get(__name__).error("stopped", reason=reason, exc_info=not isinstance(problem, KafkaError))
             sys.exit(1)
 

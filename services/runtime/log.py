@@ -2,10 +2,12 @@
 
 import logging
 import sys
+from types import TracebackType
 
 import structlog
 
 from services.runtime.settings import Settings
+from services.validation_errors import traceback_of, without_inputs
 
 # Libraries that speak at INFO about every connection; their warnings still come through.
 QUIET = (
@@ -55,8 +57,23 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def _rendering(settings: Settings) -> list[structlog.typing.Processor]:
-    remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    """Of errors, nothing that was refused is written down: a log outlives every erasure."""
+    first: list[structlog.typing.Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.ExceptionRenderer(_traceback),
+        _without_inputs,
+    ]
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     if console:
-        return [remove, structlog.dev.ConsoleRenderer()]
-    return [remove, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        # The formatter that it takes by default prints the variables of every frame.
+        return [*first, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    return [*first, structlog.processors.JSONRenderer()]
+
+
+def _traceback(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
+    return traceback_of(exc_info[1])
+
+
+def _without_inputs(_logger: object, _name: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """What libraries make of an error is text by now."""
+    return {name: without_inputs(value) if isinstance(value, str) else value for name, value in fields.items()}

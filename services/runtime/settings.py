@@ -70,7 +70,7 @@ def load(model: type[AnySettings], service: str, environ: Mapping[str, str] = os
     try:
         settings = model()
     except ValidationError as invalid:
-        problems += [f"{_place(e['loc'])}: {e['msg']}" for e in invalid.errors()]
+        problems += [f"{_place(e['loc'])}: {e['msg']}" for e in invalid.errors(include_input=False)]
         raise SettingsError("\n".join(problems)) from invalid
     if problems:
         raise SettingsError("\n".join(problems))

@@ -4,19 +4,7 @@ often quotes what was sent."""
 from pathlib import Path
 from traceback import extract_tb
 
-from pydantic import ValidationError
-
 _ROOT = Path(__file__).parents[2]
-
-
-MOST_PLACES = 5
-LONGEST_PLACE = 80
-
-
-def places(invalid: ValidationError) -> list[str]:
-    """Where what was read is at fault, and by which rule; nothing of what it said but the names of its members."""
-    errors = invalid.errors(include_url=False, include_context=False, include_input=False)[:MOST_PLACES]
-    return [f"{'.'.join(map(str, error['loc']))[:LONGEST_PLACE]}: {error['type']}" for error in errors]
 
 
 def described(failure: BaseException) -> dict[str, str]:

@@ -10,6 +10,7 @@ from services.runtime import log
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
 from services.runtime.settings import SettingsError, describe, load
 from services.runtime.stop import on_signal
+from services.validation_errors import reason_of
 from services.warehouse import service
 from services.warehouse.catalogue import queries as ready_queries
 from services.warehouse.domain.migration import Topology
@@ -47,7 +48,7 @@ def run(settings: WarehouseSettings, feed: Feed) -> None:
             log.get(__name__).error("schema_too_old", error=str(problem))
             sys.exit(1)
         except Exception as failure:  # noqa: BLE001 (the last line of a process that must not live on)
-            log.get(__name__).error("warehouse_failed", error=str(failure), exc_info=failure)
+            log.get(__name__).error("warehouse_failed", error=reason_of(failure), exc_info=failure)
             sys.exit(1)
 
 

@@ -1,4 +1,7 @@
+import json
 from datetime import UTC, datetime
+
+from structlog.testing import capture_logs
 
 from schemas.tokens import Token
 from schemas.topics import TOKENS
@@ -30,3 +33,14 @@ def test_a_token_that_cannot_be_read_grants_nothing_and_harms_nobody() -> None:
 
     assert table(saved, b"no token").prove(SECRET) is None
     assert table(b"no token", saved).prove(SECRET) == TOKEN
+
+
+def test_what_is_logged_of_an_unreadable_token_holds_nothing_of_it() -> None:
+    broken = TOKEN.model_dump(mode="json") | {"tenant": "dear diary", "a note": "to myself"}
+
+    with capture_logs() as lines:
+        table(json.dumps(broken).encode())
+
+    (line,) = lines
+    assert (line["event"], line["token"], line["offset"]) == ("token_unreadable", "a", 0)
+    assert line["error"] == "tenant: string_pattern_mismatch; ?: extra_forbidden"

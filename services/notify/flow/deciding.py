@@ -14,6 +14,7 @@ from services.notify.flow.metrics import Metrics
 from services.runtime import log
 from services.runtime.breaker import Breaker
 from services.runtime.kafka import Record
+from services.validation_errors import places_at_fault
 
 
 class Deciding:
@@ -50,8 +51,7 @@ class Deciding:
 
     def _refuse(self, record: Record, invalid: ValidationError) -> None:
         self._metrics.refused.inc()
-        first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
-        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        reason = places_at_fault(invalid)
         self._log.error(
             "score_refused", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason
         )

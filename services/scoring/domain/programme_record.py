@@ -70,5 +70,5 @@ def load(name: str, data: bytes) -> ProgrammeRecord:
 
 
 def _words(invalid: ValidationError) -> str:
-    first = invalid.errors(include_url=False, include_input=False)[0]
+    first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")

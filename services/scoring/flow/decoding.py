@@ -74,7 +74,7 @@ def event_of(value: bytes | None) -> MentoringEvent | Refusal:
         # The adapter's own method would only put its options together first, for each of millions of records.
         event: MentoringEvent = MENTORING_EVENT.validator.validate_json(value)
     except ValidationError as invalid:
-        first = invalid.errors(include_url=False, include_input=False)[0]
+        first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
         reason: Literal["malformed", "invalid"] = "malformed" if first["type"] == "json_invalid" else "invalid"
         return Refusal(reason, ".".join(map(str, first["loc"][1:])), first["msg"])
     if not isinstance(event, ClockReached) and event.partitionkey != partition_key(event.tenant, event.subject):
