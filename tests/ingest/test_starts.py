@@ -29,7 +29,11 @@ PEOPLE = {"mentors": ["ada"], "mentees": ["ben"]}
 
 @pytest.fixture(scope="module")
 def running(broker: Settings) -> Iterator[Gateway]:
-    raw = {"ingest_raw_tenant": "acme", "ingest_raw_sources": (SOURCE_B,), "ingest_raw_programs": ("b",)}
+    raw: dict[str, Any] = {
+        "ingest_raw_tenant": "acme",
+        "ingest_raw_sources": (SOURCE_B,),
+        "ingest_raw_programs": ("b",),
+    }
     with running_gateway(broker.kafka, make_token(broker), ingest_parts=("projector", "raw"), **raw) as found:
         yield found
 

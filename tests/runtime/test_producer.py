@@ -160,7 +160,7 @@ def test_a_sealed_topic_is_no_fault_of_any_record(settings: Settings, producer: 
         producer.send(topic, None, b"meanwhile").get(ACKNOWLEDGED_SECONDS)
     with pytest.raises(TopicSealedError) as sealed:
         eventually_sent(producer, topic, b"meanwhile")
-    unseal(settings, [topic])
+    unseal(settings, {topic: LIMIT})
 
     assert sealed.value.retriable
     with closing(Producer(settings)) as later:
