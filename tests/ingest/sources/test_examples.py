@@ -4,11 +4,15 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from services.ingest.domain.tools.said import Employed
 from services.ingest.domain.verdict import Rejected
 from tests.ingest.sources.examples import Example, examples, marked
-from tests.ingest.sources.keeping import kept_of
+from tests.ingest.sources.keeping import PSEUDONYM, kept_of
+from tests.ingest.sources.mutation import mutated, translated
 
 MARKER = "Zorblax went quietly home"
 EXAMPLES = list(examples())
@@ -48,6 +52,18 @@ def test_no_text_is_kept_wherever_it_stands(example: Example) -> None:
             assert "Zorblax" not in json.dumps(found), path
             verdict = example.tool.translate(found, example.settings)
             assert not isinstance(verdict, Rejected) or "Zorblax" not in str(verdict), path
+
+
+@hypothesis_settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_comes_what_is_kept_of_it_is_kept_again_and_gets_a_verdict(data: st.DataObject) -> None:
+    example = data.draw(st.sampled_from(EXAMPLES))
+    value = data.draw(mutated(example.payloads()))
+
+    found = example.tool.keep(value, example.settings, PSEUDONYM)
+
+    assert example.tool.keep(found, example.settings, PSEUDONYM) == found
+    assert translated(example.tool, found, example.settings)
 
 
 def test_there_are_examples_of_every_tool_that_people_write_in() -> None:

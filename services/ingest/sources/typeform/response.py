@@ -48,7 +48,7 @@ class Asked(Foreign):
 
 
 class Choice(Foreign):
-    """`other` is free text and left out."""
+    """`other` is what people wrote, and left out."""
 
     id: Annotated[MaybeIdent, BY_SETTINGS] = ""
     ref: Annotated[MaybeIdent, BY_SETTINGS] = ""

@@ -106,7 +106,7 @@ class Score(Foreign):
 
 
 class Result(Foreign):
-    """`response` is free text and left out."""
+    """`response` is what people wrote, and left out."""
 
     score: Annotated[Score, BeforeValidator(_object)] = Score()
     completion: bool | None = None
