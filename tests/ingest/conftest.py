@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from services.ingest import service
 from services.ingest.commands.console import write
 from services.ingest.domain.secret import hashed, secret_of
 from services.ingest.settings import IngestSettings
+from services.ingest.sources.connection import Connection
 from services.runtime.kafka import Record, create_topics, reading
 from services.runtime.settings import Settings
 from tests.receiver import eventually
@@ -105,9 +106,15 @@ def make_token(settings: Settings, **scopes: Any) -> str:  # noqa: ANN401 (the t
 
 
 @contextmanager
-def running_gateway(bootstrap: str, secret: str, **options: Any) -> Iterator[Gateway]:  # noqa: ANN401 (settings)
+def running_gateway(
+    bootstrap: str,
+    secret: str,
+    *,
+    connections: Mapping[str, Connection] | None = None,
+    **options: Any,  # noqa: ANN401 (settings)
+) -> Iterator[Gateway]:
     """The service as `serve` composes it, on a thread; without conclusions about meetings, which would be written at
-    any time, unless `ingest_parts` asks for them."""
+    any time, unless `ingest_parts` asks for them. `connections`: instead of a file of them."""
     ports = {"ingest_port": free_port(set()), "ingest_health_port": free_port(set())}
     given = {"ingest_parts": ("http", "raw", "tools"), "ingest_digest_key": DIGEST_KEY}
     settings = IngestSettings(kafka=bootstrap, **(ports | given | options))
@@ -116,7 +123,7 @@ def running_gateway(bootstrap: str, secret: str, **options: Any) -> Iterator[Gat
 
     def run() -> None:
         try:
-            service.serve(settings, stop, service.connections_of(settings))
+            service.serve(settings, stop, connections or service.connections_of(settings))
         except BaseException as failure:  # noqa: BLE001 (raised again by the assertion below)
             failures.append(failure)
 
@@ -153,6 +160,6 @@ def broker(local_kafka: LocalKafka) -> Settings:
 def gateway(broker: Settings) -> Iterator[Gateway]:
     """On the wall's clock, for tenant acme and SOURCE; the raw topic is read for tenant rawcorp."""
     secret = make_token(broker)
-    raw = {"ingest_raw_tenant": "rawcorp", "ingest_raw_sources": (SOURCE,)}
+    raw: dict[str, Any] = {"ingest_raw_tenant": "rawcorp", "ingest_raw_sources": (SOURCE,)}
     with running_gateway(broker.kafka, secret, **raw) as running:
         yield running

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from schemas.directory import Participant
-from schemas.events import MENTORING_EVENT, to_json
+from schemas.events import MENTORING_EVENT, MentoringEvent, to_json
 from services.ingest.domain.admission import admit
 from services.ingest.domain.clock import Clock
 from services.ingest.domain.tools.knowledge import Knowledge
@@ -122,20 +122,25 @@ def way(tool: str) -> Way:
     samples, settings = SAMPLES[tool]
     speaker = Speaker("acme", None, tool, "one")
     connection = Connection(speaker, TOOLS[tool], settings, "a secret", digest_key=DIGEST_KEY)
-    return Way(connection, _knowing(sorted(_addresses(samples))))
+    return Way(connection, _knowing(samples))
 
 
-def _addresses(samples: Sequence[Any]) -> set[str]:
-    return {found.lower() for found in ADDRESS.findall(json.dumps(samples))}
+def _knowing(samples: Sequence[Any]) -> Knowledge:
+    knowledge = Knowledge()
+    for participant in people_of(samples, "acme"):
+        knowledge.learn(participant)
+    knowledge.hear(relationship_of("acme", "e-1"))
+    return knowledge
 
 
-def _knowing(addresses: Sequence[str]) -> Knowledge:
+def people_of(samples: Sequence[Any], tenant: str) -> list[Participant]:
     """Two people, to one of whom each address belongs, with the ids that the samples have for them."""
-    knowledge, of_ada = Knowledge(), addresses[::2]
+    addresses = sorted({found.lower() for found in ADDRESS.findall(json.dumps(samples))})
+    of_ada, people = addresses[::2], []
     for name in ("ada", "bob"):
         person = {
             "id": f"p-{name}",
-            "tenant": "acme",
+            "tenant": tenant,
             "name": "A Person",
             "addresses": of_ada if name == "ada" else [one for one in addresses if one not in of_ada],
             "identities": [
@@ -146,22 +151,26 @@ def _knowing(addresses: Sequence[str]) -> Knowledge:
             "consent": True,
             "recordedtime": "2026-01-01T00:00:00Z",
         }
-        knowledge.learn(Participant.model_validate_json(json.dumps(person)))
+        people.append(Participant.model_validate_json(json.dumps(person)))
+    return people
+
+
+def relationship_of(tenant: str, event_id: str) -> MentoringEvent:
+    """That of the two."""
     started = {
         "specversion": "1.0",
         "source": "urn:programme",
-        "id": "e-1",
+        "id": event_id,
         "type": "mentoring.relationship.started.v1",
         "time": "2025-01-01T00:00:00Z",
         "recordedtime": "2025-01-01T00:00:00Z",
-        "tenant": "acme",
+        "tenant": tenant,
         "program": "leaders",
         "subject": "rel-1",
-        "partitionkey": "acme/rel-1",
+        "partitionkey": f"{tenant}/rel-1",
         "data": {"mentors": ["p-bob"], "mentees": ["p-ada"]},
     }
-    knowledge.hear(MENTORING_EVENT.validate_json(json.dumps(started)))
-    return knowledge
+    return MENTORING_EVENT.validate_json(json.dumps(started))
 
 
 def test_every_tool_is_sent_something() -> None:

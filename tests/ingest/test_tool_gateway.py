@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -154,7 +155,7 @@ def test_a_payload_of_one_mebibyte_that_does_not_compress_is_recorded(tools: Gat
 
 
 def test_what_a_connection_hands_in_too_fast_is_answered_429_and_not_taken(broker: Settings, tmp_path: Path) -> None:
-    limits = {"ingest_connection_rate": 1, "ingest_token_rate": 2}
+    limits: dict[str, Any] = {"ingest_connection_rate": 1, "ingest_token_rate": 2}
     file = connections_file(tmp_path)
     with running_gateway(broker.kafka, make_token(broker), ingest_connections=file, **limits) as slow:
         raw, log = Log(broker, RAW_ZOOM), Log(broker, EVENTS.name)

@@ -13,7 +13,7 @@ from services.ingest.domain.clock import Clock
 from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.flow.people.known import known_now
 from services.ingest.sources.registry import TOOLS
-from services.ingest.trying.account import Asked, NoAccountError, account_of
+from services.ingest.trying.account import PRETENDED_KEY, Asked, NoAccountError, account_of
 from services.ingest.trying.attempt import Account, Attempt
 from services.ingest.trying.roster_file import BrokenRosterError, read_roster
 from services.ingest.trying.telling import in_json, in_words
@@ -65,7 +65,7 @@ def _knowledge(account: Account, options: dict[str, Any], clock: Clock) -> Knowl
     if options["roster"] and options["live"]:
         raise click.UsageError("--roster or --live, not both")
     if options["live"]:
-        return known_now(command_settings())
+        return known_now(command_settings(), PRETENDED_KEY)
     try:
         return read_roster(options["roster"], account.speaker.tenant, clock) if options["roster"] else None
     except BrokenRosterError as broken:

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from services.ingest.domain.verdict import Rejected, rejected
 
 LONGEST_NAME_SHOWN = 80
+# A member such as `"at":1234,` has some ten bytes. Reading a mebibyte of `[],[],[]` takes 160 ms in one piece, during
+# which no other thread runs; what is this dense describes nothing of ours.
+BYTES_PER_VALUE = 8
+# Small texts may be as dense as they like: reading so many values takes a millisecond.
+FREE_VALUES = 10_000
 
 
 @dataclass(frozen=True)
@@ -15,7 +20,11 @@ class Parsed:
 
 
 def read_json(raw: bytes) -> Parsed | Rejected:
-    """One JSON value, or Rejected("malformed") that says where it breaks."""
+    """One JSON value, or Rejected("malformed") that says where it breaks. Takes time in proportion to the length."""
+    if _is_too_dense(raw):
+        return _malformed(
+            f"holds more than one value for {BYTES_PER_VALUE} bytes: this is no text that describes anything"
+        )
     try:
         text = raw.decode("utf-8")
         value = json.loads(text, object_pairs_hook=_named_once, parse_constant=_no_number, parse_float=_finite_number)
@@ -34,11 +43,18 @@ def _malformed(words: str) -> Rejected:
     return rejected("malformed", "", words)
 
 
+def _is_too_dense(raw: bytes) -> bool:
+    """Before anything is built. What is opened and never closed is told apart: reading ends where it is too deep."""
+    allowed = FREE_VALUES + len(raw) // BYTES_PER_VALUE
+    # None can hold more values than bytes.
+    return len(raw) > FREE_VALUES and raw.count(b",") + raw.count(b"]") + raw.count(b"}") > allowed
+
+
 def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        seen = set[str]()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise ValueError(f"the name {twice[:LONGEST_NAME_SHOWN]!r} appears twice in one object")
     return members
 

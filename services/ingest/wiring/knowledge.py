@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.flow.people.followers import KnowledgeFollower
 from services.ingest.flow.people.stored import StoredStatements
@@ -40,5 +41,6 @@ class Known:
 @contextmanager
 def knowledge(shared: Shared) -> Iterator[Known]:
     with closing(ClickHouse(shared.settings)) as clickhouse:
-        known = Knowledge(stored=StoredStatements(clickhouse).find)
+        roster = Roster(shared.settings.ingest_digest_key.get_secret_value())
+        known = Knowledge(roster, stored=StoredStatements(clickhouse).find)
         yield Known(known, KnowledgeFollower(shared.settings, known, shared.readiness.part("knowledge")))

@@ -1,8 +1,12 @@
 from schemas.directory import ToolIdentity
 from services.ingest.domain.people.identities import Conflict
 from services.ingest.domain.people.roster import Roster
+from services.ingest.domain.pseudonym import pseudonym_of
+from services.ingest.domain.tools.leaves import PERSON_ID
 from services.ingest.domain.tools.said import Person
 from tests.ingest.people.building import pair, participant
+
+KEY = "a digest key of this test"
 
 
 def roster(*people: object) -> Roster:
@@ -98,3 +102,15 @@ def test_somebody_in_a_relationship_is_known_by_their_own_id_without_a_directory
     assert known.participant("acme", "mapping", Person(participant="p-ada")) == "p-ada"
     assert known.participant("acme", "mapping", Person(participant="p-cat")) is None
     assert known.participant("beta", "mapping", Person(participant="p-ada")) is None
+
+
+def test_an_id_that_may_be_text_is_known_by_the_digest_that_stands_for_it_in_payloads() -> None:
+    known = Roster(KEY)
+    known.learn(participant("ada", identities=(ToolIdentity(tool="zoom", id="Ada Lovelace"),)))
+    kept = PERSON_ID.kept("Ada Lovelace", pseudonym_of(KEY, "acme"))
+    assert isinstance(kept, str)
+
+    assert known.participant("acme", "zoom", Person(id=kept)) == "p-ada"
+    assert known.participant("acme", "slack", Person(id=kept)) is None
+    known.forget("acme", "p-ada")
+    assert known.participant("acme", "zoom", Person(id=kept)) is None

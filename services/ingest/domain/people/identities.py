@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from schemas.directory import Participant
+from services.ingest.domain.pseudonym import is_plain, pseudonym_of
 from services.ingest.domain.tools.said import Person
 
 Key = tuple[str, str, str]
@@ -22,9 +23,11 @@ class Conflict(NamedTuple):
 
 
 class Identities:
-    """Sets are replaced, never changed, so that any thread may ask while one writes."""
+    """Sets are replaced, never changed, so that any thread may ask while one writes. With the installation's digest
+    key, people are also known by the digests that stand in payloads for ids of theirs that may be text."""
 
-    def __init__(self) -> None:
+    def __init__(self, digest_key: str = "") -> None:
+        self._digest_key = digest_key
         self._known: dict[tuple[str, str], Participant] = {}
         self._owners: dict[Key, frozenset[str]] = {}
 
@@ -36,7 +39,7 @@ class Identities:
         self.forget(participant.tenant, participant.id)
         self._known[participant.tenant, participant.id] = participant
         conflicts = []
-        for key in set(_keys(participant)):
+        for key in set(self._keys(participant)):
             self._owners[key] = self._owners.get(key, NOBODY) | {participant.id}
             if len(claimed := self._claiming(key)) > 1:
                 conflicts.append(Conflict(participant.tenant, key[1] or "address", tuple(sorted(claimed))))
@@ -44,7 +47,7 @@ class Identities:
 
     def forget(self, tenant: str, participant: str) -> None:
         known = self._known.pop((tenant, participant), None)
-        for key in set(_keys(known)) if known else ():
+        for key in set(self._keys(known)) if known else ():
             left = self._owners[key] - {participant}
             if left:
                 self._owners[key] = left
@@ -59,6 +62,15 @@ class Identities:
                 found |= self._claiming((tenant, ADDRESS, normal(value)))
             if found:
                 yield found
+
+    def _keys(self, participant: Participant) -> Iterator[Key]:
+        for address in participant.addresses:
+            yield participant.tenant, ADDRESS, normal(address)
+        for identity in participant.identities:
+            yield participant.tenant, identity.tool, normal(identity.id)
+            if self._digest_key and not is_plain(identity.id):
+                digest = pseudonym_of(self._digest_key, participant.tenant)(identity.id.strip())
+                yield participant.tenant, identity.tool, digest
 
     def _claiming(self, key: Key) -> frozenset[str]:
         """Who has left gives an address free for somebody else."""
@@ -75,10 +87,3 @@ def normal(value: str) -> str:
     """Addresses are compared without regard to case, ids of tools exactly."""
     value = value.strip()
     return value.casefold() if "@" in value else value
-
-
-def _keys(participant: Participant) -> Iterator[Key]:
-    for address in participant.addresses:
-        yield participant.tenant, ADDRESS, normal(address)
-    for identity in participant.identities:
-        yield participant.tenant, identity.tool, normal(identity.id)

@@ -21,8 +21,8 @@ LATEST = datetime.max.replace(tzinfo=UTC)
 class Roster:
     """One thread tells it at a time, any thread asks."""
 
-    def __init__(self) -> None:
-        self._identities = Identities()
+    def __init__(self, digest_key: str = "") -> None:
+        self._identities = Identities(digest_key)
         self._lives: dict[tuple[str, str], Life] = {}
         self._of: dict[tuple[str, str], frozenset[str]] = {}
         self._erased: set[tuple[str, str]] = set()

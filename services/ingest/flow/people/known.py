@@ -5,15 +5,16 @@ from pydantic import ValidationError
 from schemas.directory import Participant
 from schemas.events import MENTORING_EVENT
 from schemas.topics import DIRECTORY, EVENTS
+from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.flow.people.followers import TELLING
 from services.runtime.kafka import Record, read_to_end
 from services.runtime.settings import Settings
 
 
-def known_now(settings: Settings) -> Knowledge:
-    """Raises KafkaError."""
-    knowledge = Knowledge()
+def known_now(settings: Settings, digest_key: str = "") -> Knowledge:
+    """`digest_key`: of ids that may be text, as payloads hold them. Raises KafkaError."""
+    knowledge = Knowledge(Roster(digest_key))
     for record in read_to_end(settings, [DIRECTORY.name]):
         _learn(knowledge, record)
     for record in read_to_end(settings, [EVENTS.at(settings.log_epoch)]):

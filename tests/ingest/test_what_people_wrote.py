@@ -1,0 +1,84 @@
+"""Whatever people write into whichever field of a tool: it is on no topic, in no reason and in no line of the log."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from services.ingest.domain.verdict import Rejected
+from services.ingest.flow.tools.raw_payloads import Payload, opened, part_of, without_text
+from services.ingest.sources.connection import Connection
+from services.ingest.sources.registry import TOOLS
+from services.runtime.kafka import Record
+from tests.ingest.marking import MARKER, at_once, in_turn, is_marked
+from tests.ingest.sources.keeping import kept_of
+from tests.ingest.test_fuzz import SAMPLES, way
+from tests.ingest.vendor_examples import calcom, calendly, google_calendar, microsoft_graph, zoom
+
+CONVERTED = sorted(name for name, tool in TOOLS.items() if tool.keep)
+FULL: Mapping[str, Sequence[Any]] = {
+    "zoom": zoom.EXAMPLES,
+    "google_calendar": google_calendar.EXAMPLES,
+    "microsoft_graph": microsoft_graph.EXAMPLES,
+    "calendly": calendly.EXAMPLES,
+    "calcom": calcom.EXAMPLES,
+}
+"""All that the vendor documents; what our translators need is in SAMPLES."""
+EXAMPLES = [(tool, value) for tool in CONVERTED for value in (*FULL.get(tool, ()), *SAMPLES[tool][0])]
+
+
+def name_of(tool: str, value: object) -> str:
+    names = ("event", "triggerEvent", "type", "kind", "id")
+    found = next((value[name] for name in names if name in value), "") if isinstance(value, dict) else ""
+    return f"{tool}-{found if isinstance(found, str) else ''}"
+
+
+every_example = pytest.mark.parametrize(("tool", "value"), EXAMPLES, ids=[name_of(*one) for one in EXAMPLES])
+
+
+def record_of(tool: str, body: bytes) -> Record:
+    headers = [("connection", b"one"), ("content-type", b"application/json"), ("note", MARKER.encode())]
+    return Record(f"mentoring.raw.{tool}", 0, 1, MARKER.encode(), body, headers, 1_774_000_000_000)
+
+
+def stored(connection: Connection, value: object) -> Iterator[tuple[str, bytes]]:
+    """Everything that is kept, said or told of a record, by what it is."""
+    record = record_of(connection.tool.name, json.dumps(value).encode())
+    known = {"one": connection}
+    aside = without_text(record, known)
+    yield "headers", repr((aside.key, aside.headers)).encode()
+    payloads = opened(record, known)
+    yield "quarantined record", repr(part_of(record, known)).encode()
+    if isinstance(payloads, Rejected):
+        yield "reason", repr(payloads).encode()
+        return
+    for payload in payloads:
+        yield from _of_payload(record, known, payload)
+
+
+def _of_payload(record: Record, known: dict[str, Connection], payload: Payload) -> Iterator[tuple[str, bytes]]:
+    yield "kept", b"" if isinstance(payload.kept, Rejected) else payload.kept.payload
+    yield "said", repr(payload.translated()).encode()
+    yield "quarantined payload", repr(part_of(record, known, payload)).encode()
+
+
+@every_example
+def test_a_string_that_somebody_wrote_into_is_neither_kept_nor_told(tool: str, value: object) -> None:
+    connection = way(tool).connection
+
+    for path, written in (*in_turn(value), *at_once(value)):
+        for what, content in stored(connection, written):
+            assert not is_marked(content), (what, path)
+
+
+@every_example
+def test_what_is_kept_says_what_all_of_it_said_and_is_kept_again_as_it_is(tool: str, value: object) -> None:
+    connection = way(tool).connection
+
+    found = kept_of(connection.tool, value, connection.settings)
+
+    assert kept_of(connection.tool, found, connection.settings) == found
+    translate = connection.tool.translate
+    if "<" not in json.dumps(value):  # Of `Name <address>` the address is kept, and the name was never an address.
+        assert translate(found, connection.settings) == translate(value, connection.settings)
