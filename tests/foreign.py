@@ -61,6 +61,7 @@ def foreign_producer(settings: Settings) -> Iterator[ForeignProducer]:
         compression_type="lz4",
         max_request_size=MOST_REQUEST_BYTES,
         linger_ms=0,
+        metadata_max_age_ms=1_000,
         metrics_enabled=False,
     )
     try:

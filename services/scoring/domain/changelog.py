@@ -2,7 +2,10 @@
 the generation of the assignment that wrote it.
 
 A worker that lost its partition may still write for a moment. Its records carry another generation, so they never
-replace a successor's; recovery merges all generations of a key, to which an old state adds nothing wrong."""
+replace a successor's; recovery merges all generations of a key, to which an old state adds nothing wrong.
+
+What nobody of ours has written stops nobody: a record that cannot be read is put aside, and where it hides a state or
+the watermark, the log, which has everything, is read again from its beginning."""
 
 import struct
 from collections import defaultdict
@@ -10,6 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from services.scoring.domain import layout, programme_record
+from services.scoring.domain.memory import groups
 from services.scoring.domain.partition import Watermark
 from services.scoring.domain.programme_record import ProgrammeRecord
 from services.scoring.domain.state import State
@@ -45,9 +49,14 @@ def programme_entry(generation: int, record: ProgrammeRecord) -> Entry:
     return Entry(PROGRAMME + record.name, generation, programme_record.dump(record))
 
 
+# What reading bytes raises that are no layout of ours; a newer layout is another thing.
+NO_LAYOUT = (struct.error, ValueError, LookupError, ArithmeticError, TypeError, MemoryError)
+LONGEST_SHOWN = 100
+
+
 class Recovery:
     """Folds changelog records, in any order of generations, into states, watermark, and what was told of programmes:
-    of each the latest record last."""
+    of each the latest record last. `unreadable`: the beginnings of the keys of what was put aside."""
 
     def __init__(self) -> None:
         self.states: dict[str, State] = {}
@@ -55,11 +64,16 @@ class Recovery:
         self.told: dict[str, list[ProgrammeRecord]] = {}
         self.generations: dict[str, set[int]] = defaultdict(set)
         self._last: dict[str, dict[int, bytes]] = defaultdict(dict)
+        self.unreadable: list[str] = []
         self._outdated = False
 
-    def add(self, key: bytes, value: bytes | None) -> None:
+    def add(self, key: bytes | None, value: bytes | None) -> None:
         """Of one generation the last record of a key counts, as for compaction."""
-        name, (generation,) = key[: -_GENERATION.size].decode(), _GENERATION.unpack(key[-_GENERATION.size :])
+        try:
+            name, generation = _parsed(key or b"")
+        except NO_LAYOUT:
+            self._put_aside((key or b"").decode(errors="backslashreplace"))
+            return
         if value is None:
             self._last[name].pop(generation, None)
         else:
@@ -71,17 +85,25 @@ class Recovery:
         return self
 
     def merging(self) -> Iterator[str]:
-        """Merges the generations, one name a step. States of an older layout lack facts: without a watermark the log is
-        read again from its beginning. Raises layout.UnknownLayoutError."""
+        """Merges the generations, one name a step. States of an older layout lack facts, and those that cannot be read
+        have none: without a watermark the log is read again from its beginning. Raises layout.UnknownLayoutError."""
         while self._last:
             name, values = self._last.popitem()
             if values:
                 self.generations[name] = set(values)
-                self._merge(name, list(values.values()))
+                try:
+                    self._merge(name, list(values.values()))
+                except NO_LAYOUT:
+                    self._put_aside(name)
+                    # What was told of a programme is told again from its topic.
+                    self._outdated = self._outdated or not name.startswith(PROGRAMME)
             yield name
         if self._outdated:
             self.watermark = Watermark()
             self.states = {name: unread(state) for name, state in self.states.items()}
+
+    def _put_aside(self, name: str) -> None:
+        self.unreadable.append(name[:LONGEST_SHOWN])
 
     def _merge(self, name: str, values: list[bytes]) -> None:
         if name == WATERMARK:
@@ -90,8 +112,9 @@ class Recovery:
             program = name.removeprefix(PROGRAMME)
             self.told[program] = sorted((programme_record.load(program, v) for v in values), key=lambda r: r.offset)
         else:
-            self._outdated = self._outdated or not all(map(layout.is_current, values))
+            outdated = not all(map(layout.is_current, values))
             self.states[name] = _merged(values)
+            self._outdated = self._outdated or outdated
 
 
 def unread(state: State) -> State:
@@ -99,15 +122,29 @@ def unread(state: State) -> State:
     return State(stale_position=max(state.position, state.stale_position), home=state.home)
 
 
+def _parsed(key: bytes) -> tuple[str, int]:
+    """Raises one of NO_LAYOUT for a key that none of ours is like."""
+    name, (generation,) = key[: -_GENERATION.size].decode(), _GENERATION.unpack(key[-_GENERATION.size :])
+    tenant, _, rest = name.removeprefix(PROGRAMME).partition("/")
+    if name != WATERMARK and not (tenant and rest):
+        raise ValueError("no tenant/relationship, no tenant/program and no watermark")
+    return name, generation
+
+
 def _merged(values: list[bytes]) -> State:
+    """Raises one of NO_LAYOUT."""
     first, *rest = map(layout.load, values)
     for other in rest:
         first = first.merge(other)
+    for key in first.facts:
+        groups(key)  # raises LookupError for a kind of fact that there is not
     return first
 
 
 def _load_watermark(value: bytes) -> Watermark:
     version = value[0]
+    if not 1 <= version <= _WATERMARK_VERSION + layout.NEWER:
+        raise ValueError("no layout of a watermark")
     if version != _WATERMARK_VERSION:
         raise layout.UnknownLayoutError(f"the watermark has layout {version}, this service knows {_WATERMARK_VERSION}")
     _, offset, clock, clock_next = _WATERMARK.unpack(value)

@@ -13,6 +13,8 @@ from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.state import MARKS, Home, State
 
 VERSION = 2
+NEWER = 8
+"""So many versions a newer service may be ahead. Bytes that begin otherwise were written by none."""
 _HEAD = struct.Struct(f">B{len(MARKS)}qqH")
 _HEAD_1 = struct.Struct(">B6qqH")
 _FACT = struct.Struct(">qB16sqqBqqqqBHH")
@@ -45,8 +47,11 @@ def facts_bytes(facts: Facts) -> bytes:
 
 
 def is_current(data: bytes) -> bool:
-    """False for an older layout, whose facts have to be read from the log again. Raises UnknownLayoutError."""
+    """False for an older layout, whose facts have to be read from the log again. Raises UnknownLayoutError, and
+    ValueError or LookupError for what is no layout at all."""
     version = data[0]
+    if not 1 <= version <= VERSION + NEWER:
+        raise ValueError("no layout of a state")
     if not 1 <= version <= VERSION:
         raise UnknownLayoutError(f"the state has layout {version}, this service knows {VERSION}: upgrade the service")
     return version == VERSION
@@ -68,6 +73,8 @@ def _load_facts(data: bytes, at: int) -> dict[Key, Fact]:
     (count,) = _U32.unpack_from(data, at)
     at += _U32.size
     facts = {}
+    if len(data) != at + count * _FACT.size:
+        raise ValueError(f"{count} facts were announced, and {len(data) - at} bytes follow")
     for values in _FACT.iter_unpack(data[at : at + count * _FACT.size]):
         time, kind, uid, slot, position, marked, first, second, ref, value, evidence, source, name = values
         facts[Key(time, kind, uid, slot)] = Fact(

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from schemas.events import partition_key
 from schemas.programs import Profile, Programme
-from services.scoring.domain.layout import UnknownLayoutError
+from services.scoring.domain.layout import NEWER, UnknownLayoutError
 from services.scoring.domain.profiles import DEFAULT, Profiles
 
 VERSION = 1
@@ -57,8 +57,10 @@ def dump(record: ProgrammeRecord) -> bytes:
 
 
 def load(name: str, data: bytes) -> ProgrammeRecord:
-    """Raises UnknownLayoutError for what a newer service wrote."""
+    """Raises UnknownLayoutError for what a newer service wrote, struct.error or ValueError for what is no layout."""
     version, offset = _HEAD.unpack_from(data)
+    if not 1 <= version <= VERSION + NEWER:
+        raise ValueError("no layout of a programme")
     if version != VERSION:
         raise UnknownLayoutError(f"programme {name} has layout {version}, this service knows {VERSION}")
     try:

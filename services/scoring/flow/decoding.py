@@ -17,7 +17,7 @@ Header = tuple[str, bytes]
 class Refusal(NamedTuple):
     """Why a value is no event: a code, where it is at fault, and in words."""
 
-    reason: Literal["malformed", "invalid", "misplaced"]
+    reason: Literal["malformed", "invalid", "misplaced", "failed"]
     path: str
     detail: str
 
@@ -77,6 +77,8 @@ def event_of(value: bytes | None) -> MentoringEvent | Refusal:
         first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
         reason: Literal["malformed", "invalid"] = "malformed" if first["type"] == "json_invalid" else "invalid"
         return Refusal(reason, ".".join(map(str, first["loc"][1:])), first["msg"])
+    except Exception as failure:  # noqa: BLE001 (put aside, told, and counted)
+        return Refusal("failed", "", f"met an error of ours: {type(failure).__name__}")
     if not isinstance(event, ClockReached) and event.partitionkey != partition_key(event.tenant, event.subject):
         return Refusal("invalid", "partitionkey", "must be tenant/subject")
     return event

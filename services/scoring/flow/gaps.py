@@ -65,7 +65,7 @@ def watermark_of(settings: Settings, names: Names, number: int) -> Watermark:
     """As the changelog says, whoever wrote it. Raises KafkaError."""
     recovery = Recovery()
     for record in read_partition(settings, Partition(names.state, number)):
-        if record.key is not None and record.key.startswith(WATERMARK.encode()):
+        if (record.key or b"").startswith(WATERMARK.encode()):
             recovery.add(record.key, record.value)
     return recovery.finish().watermark
 

@@ -14,6 +14,7 @@ class Metrics:
     rows: Counter
     rejected: Counter
     unreadable_programmes: Counter
+    unreadable_states: Counter
     run_seconds: Histogram
     lag: Gauge
     clock: Gauge
@@ -46,6 +47,9 @@ def metrics(registry: CollectorRegistry) -> Metrics:
         rejected=Counter("rapport_scoring_rejected", "Records that were no event", registry=registry),
         unreadable_programmes=Counter(
             "rapport_scoring_unreadable_programmes", "Records of programmes that could not be read", registry=registry
+        ),
+        unreadable_states=Counter(
+            "rapport_scoring_unreadable_states", "Records of the changelog that nobody of ours wrote", registry=registry
         ),
         run_seconds=Histogram("rapport_scoring_run_seconds", "Seconds per run of records", registry=registry),
         lag=gauge("lag", "Records behind the end of the log"),

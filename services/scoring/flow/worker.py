@@ -25,6 +25,8 @@ ACKNOWLEDGED_WITHIN = 60
 """Seconds that a phase may take; longer, and the process starts afresh."""
 CLOCK_EVERY = 60
 """Seconds between two steps of a partition's clock, and two words on it, while nothing else happens."""
+MOST_NAMED = 5
+"""Of the keys of unreadable states in a line of the log."""
 PHASE_LENGTH = 2_000
 """Records that are under way at once."""
 Producer = Any
@@ -56,6 +58,10 @@ class Worker:
         if owned is None:
             return False
         self._owned[number] = owned
+        if recovery.unreadable:
+            self._metrics.unreadable_states.inc(len(recovery.unreadable))
+            first = recovery.unreadable[:MOST_NAMED]
+            self._log.error("states_unreadable", partition=number, count=len(recovery.unreadable), first=first)
         table = self._programmes.table
         async with owned.lock:
             if recovery.watermark.clock_next > recovery.watermark.clock:

@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping
 from functools import cache
 
+from services.runtime import log
 from services.runtime.clickhouse import ClickHouseAwayError
 from services.runtime.kafka import Committed, Partition, Reader, Record
 from services.runtime.log_place import misplaced
 from services.runtime.loop import Batch, TryLaterError
+from services.runtime.unexpected import described
 from services.warehouse.domain.plan import Plan, broken, plan, read_note
 from services.warehouse.domain.record import Outcome, Place, Refused, Row
 from services.warehouse.domain.sorting import Sorted, sort_out
@@ -85,7 +87,7 @@ class Sink:
     def _outcomes(self, batch: Batch, target: Target) -> Iterator[tuple[int, Outcome]]:
         for record in batch.records:
             place = Place(record.partition, record.offset, self._feed.epoch)
-            outcome = NO_VALUE if record.value is None else target.read(record.value, place)
+            outcome = NO_VALUE if record.value is None else _read(target, record.value, place)
             if isinstance(outcome, Row) and target.key_of is not None:
                 outcome = self._placed(record, target.key_of(outcome)) or outcome
             self._store.judged(outcome)
@@ -107,3 +109,13 @@ class Sink:
         self._store.set_aside(batch, refused)
         self._derived.stored()
         return refused
+
+
+def _read(target: Target, value: bytes, place: Place) -> Outcome:
+    """What meets an error of ours is set aside as anything else that cannot be stored, and counts as that."""
+    try:
+        return target.read(value, place)
+    except Exception as failure:  # noqa: BLE001
+        found = described(failure)
+        log.get(__name__).error("record_failed", partition=place.partition, offset=place.offset, **found)
+        return Refused("failed", found["error"])

@@ -80,8 +80,7 @@ def _check_numbers(settings: Settings, growth: Growth, split: Split) -> None:
 def _recovered(settings: Settings, names: Names) -> dict[int, Recovery]:
     found: dict[int, Recovery] = defaultdict(Recovery)
     for record in read_to_end(settings, [names.state]):
-        if record.key is not None:
-            found[record.partition].add(record.key, record.value)
+        found[record.partition].add(record.key, record.value)
     for recovery in found.values():
         recovery.finish()
     return found
