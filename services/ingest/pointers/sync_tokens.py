@@ -8,7 +8,6 @@ from pydantic import ValidationError
 from schemas.sync_tokens import SyncToken
 from schemas.topics import SYNC_TOKENS
 from services.ingest.domain.tools.speaker import Speaker
-from services.ingest.domain.wording import explain
 from services.runtime import log
 from services.runtime.kafka import Producer, read_to_end
 from services.runtime.settings import Settings
@@ -53,7 +52,7 @@ class SyncTokens:
             self._tokens[key] = SyncToken.model_validate_json(value)
         except ValidationError as invalid:
             # Without it the calendar is read anew, which repeats things and loses none.
-            log.get(__name__).warning("sync_token_unreadable", faults=[fault.path for fault in explain(invalid)])
+            log.get(__name__).warning("sync_token_unreadable", key=key, error=str(invalid))
 
 
 def _key(speaker: Speaker, resource: str) -> str:
