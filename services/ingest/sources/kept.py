@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 
 from services.ingest.domain.pseudonym import NoDigestKeyError, Pseudonym
-from services.ingest.domain.tools.free_text import cut_text
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.taken import JSON
 from services.ingest.sources.tool import Tool, ToolSettings
@@ -29,18 +28,8 @@ def kept(payload: bytes, media_type: str, tool: Tool, settings: ToolSettings, ps
     parsed = tool.parse(payload, media_type)
     if isinstance(parsed, Rejected):
         return parsed
-    if tool.keep is None:
-        return _without_text(payload, media_type, tool, parsed.value)
     try:
         value = tool.keep(parsed.value, settings, pseudonym)
     except NoDigestKeyError as missing:
         return rejected("invalid", "", f"an id {missing}")
     return Kept(json.dumps(value, ensure_ascii=False).encode(), JSON, value, parsed.value)
-
-
-def _without_text(payload: bytes, media_type: str, tool: Tool, before: object) -> Kept | Rejected:
-    cut = cut_text(payload, tool.free_text)
-    if isinstance(cut, Rejected):
-        return cut
-    parsed = tool.parse(cut.payload, media_type)
-    return parsed if isinstance(parsed, Rejected) else Kept(cut.payload, media_type, parsed.value, before)

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from schemas.primitives import LAST_YEAR, from_micros, to_utc
-from services.ingest.domain.tools.leaves import ADDRESS, ADDRESSES, ID, PERSON_ID, WORD
+from services.ingest.domain.tools.leaves import ADDRESS, ADDRESSES, ID, PERSON_ID, TIME, WORD
 from services.ingest.domain.verdict import Problem, Rejected
 from services.ingest.domain.wording import explain
 
@@ -124,7 +124,7 @@ MaybeWord = Annotated[str, BeforeValidator(_unless_null), WORD]
 # Text to compare with; empty as above. It does not say what of it is kept: no allow-list is made of it.
 MaybeText = Annotated[str, BeforeValidator(_unless_null)]
 # ISO 8601 with a zone, in UTC.
-Zoned = Annotated[AwareDatetime, BeforeValidator(_iso_text), AfterValidator(to_utc)]
+Zoned = Annotated[AwareDatetime, BeforeValidator(_iso_text), AfterValidator(to_utc), TIME]
 # ISO 8601, in UTC; without a zone it is UTC already.
 ZonedOrUtc = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_utc_if_bare)]
 # The same where missing, null and "" all mean that the tool does not say it: `start: MaybeTime = None`.

@@ -39,20 +39,18 @@ def _posted() -> Mapping[str, frozenset[str]]:
 class Tool:
     """`prove` gets the request, the connection's secret and now. `translate` gets what `parse` made of a body (or of
     a fetched resource) and `keep` left of it, and the connection's settings; it raises for nothing that anybody can
-    send. `keep` makes of what was parsed all that may be stored, see domain/tools/allow_list.py; a tool without it
-    names in `free_text` the members, at any depth, in which people write. `take` says what
-    of a request is recorded; what it made of a request once, it leaves as it is. `routes` are the methods served by
-    what follows the connection's name in the path, `media_types` what they may carry. `loud` are the reasons of
-    Ignored that an operator must see. `prove_by`, where it is given, chooses the proof by the settings: see
-    Connection."""
+    send. `keep` makes of what was parsed all that may be stored, see domain/tools/allow_list.py; what it kept once,
+    it keeps as it is. `take` says which records a request becomes; what it made of a request once, it leaves as it
+    is. `routes` are the methods served by what follows the connection's name in the path, `media_types` what they may
+    carry. `loud` are the reasons of Ignored that an operator must see. `prove_by`, where it is given, chooses the
+    proof by the settings: see Connection."""
 
     name: str
     prove: Callable[[Received, str, datetime], Proof]
     translate: Callable[[object, ToolSettings], Translation]
+    keep: Callable[[object, ToolSettings, Pseudonym], object]
     settings: type[ToolSettings] = ToolSettings
     parse: Callable[[bytes, str], Parsed | Rejected] = parse_json
-    keep: Callable[[object, ToolSettings, Pseudonym], object] | None = None
-    free_text: frozenset[str] = frozenset()
     take: Callable[[Received, ToolSettings, datetime], Taken | Rejected] = as_it_came
     routes: Mapping[str, frozenset[str]] = field(default_factory=_posted)
     most_bytes: int = MOST_BYTES

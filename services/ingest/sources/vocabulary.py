@@ -13,7 +13,7 @@ from schemas.events import ADMIN_TYPES, MentoringEvent, type_of
 from schemas.payloads import OneSided, Payload
 from services.ingest.domain.tools.derived import digest
 from services.ingest.domain.verdict import Problem
-from services.ingest.domain.wording import explain
+from services.ingest.domain.wording import WORDS, explain
 
 # Whom it is about and how we know it is said beside the data, not in it.
 NOT_SAID = frozenset({"by", "evidence", "origin"})
@@ -65,7 +65,7 @@ def problems(name: str, data: Mapping[str, object]) -> tuple[Problem, ...]:
         # Which side speaks is found out later, and any will do here.
         _payloads()[name].model_validate_json(json.dumps({**data, "by": "mentor"}))
     except ValidationError as invalid:
-        return explain(invalid)
+        return tuple(map(_of_ours, explain(invalid)))
     except (RecursionError, TypeError, ValueError):
         return (Problem("", "holds what cannot be written as JSON"),)
     return ()
@@ -79,6 +79,13 @@ def as_id(text: str) -> str:
 def native_id(text: str) -> str:
     """As the tool calls it, unless that could be an address."""
     return digest("native", text) if "@" in text else text[:LONGEST_NATIVE_ID]
+
+
+def _of_ours(problem: Problem) -> Problem:
+    """A member that nobody knows is named by whoever sent it, in any words: only where it stands is told."""
+    if problem.reason != WORDS["extra_forbidden"]:
+        return problem
+    return Problem(problem.path.rpartition(".")[0], "holds a member that is not known here")
 
 
 @cache

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from pydantic import ValidationError
 
-from services.ingest.domain.tools.free_text import Cut, cut_text
 from services.ingest.domain.tools.said import Native, Person, Told
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.caliper.settings import CaliperSettings
 from services.ingest.sources.caliper.tool import TOOL
 from services.ingest.sources.proof import Proven, Received, Refused
 from services.ingest.sources.taken import Taken
+from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -84,7 +84,11 @@ def configured(**settings: Any) -> CaliperSettings:  # noqa: ANN401
 
 
 def said(value: object, **settings: Any) -> Told:  # noqa: ANN401
-    result = TOOL.translate(envelope(value), configured(**settings))
+    return said_of(envelope(value), **settings)
+
+
+def said_of(whole: object, **settings: Any) -> Told:  # noqa: ANN401
+    result = TOOL.translate(whole, configured(**settings))
     assert isinstance(result, tuple), result
     (told,) = result
     assert isinstance(told, Told)
@@ -325,10 +329,64 @@ def test_an_envelope_is_recorded_event_by_event() -> None:
 
 
 def test_what_people_write_is_cut() -> None:
-    cut = cut_text(json.dumps(envelope(event("MessageEvent", "Posted"))).encode(), TOOL.free_text)
+    found = kept_of(TOOL, envelope(event("MessageEvent", "Posted"), graded()))
 
-    assert isinstance(cut, Cut)
-    assert b"secret" not in cut.payload
+    assert "secret" not in json.dumps(found)
+    assert TOOL.translate(found, configured()) == TOOL.translate(
+        envelope(event("MessageEvent", "Posted"), graded()), configured()
+    )
+
+
+def test_of_extensions_only_what_the_expressions_find_in_them_is_kept() -> None:
+    mail = {"com.example.lms": {"sis": "p-ada", "mail": "ada@example.com", "nick": "secret"}}
+    value = event(
+        "MessageEvent",
+        "Posted",
+        actor=ADA | {"extensions": mail},
+        object="urn:m",
+        extensions={"to": [BOB], "x": "secret"},
+    )
+    settings = {
+        "participant": 'extensions."com.example.lms".sis',
+        "address": 'extensions."com.example.lms".mail',
+        "people": "extensions.to",
+        "relationship": "join(' ', [to_string(extensions.x), 'words'])",
+    }
+
+    found = kept_of(TOOL, envelope(value), configured(**settings))
+
+    assert "secret" not in json.dumps(found)
+    told, plain = said_of(found, **settings), said(value, **settings)
+    assert (told.by, told.people) == (plain.by, plain.people)
+    assert told.relationship == PSEUDONYM("secret words")
+    assert kept_of(TOOL, found, configured(**settings)) == found
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        ({"people": "`[1]`"}, "data.0.settings.people"),
+        ({"people": "sum(eventTime)"}, "data.0.settings.people"),
+        ({"relationship": "membership"}, "data.0.settings.relationship"),
+        ({"participant": "keys(type)"}, "data.0.actor"),
+    ],
+)
+def test_an_expression_that_does_not_fit_is_named_after_the_cut_too(settings: Any, path: str) -> None:  # noqa: ANN401
+    found = kept_of(TOOL, envelope(event("MessageEvent", "Posted")), configured(**settings))
+
+    assert fault(found, **settings) == path
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (event("SearchEvent", "Searched", object={"name": "secret"}), {"type": "Event", "action": "cut", "object": {}}),
+        (event("MessageEvent", "MarkedAsRead"), {"type": "MessageEvent", "action": "cut", "object": {}}),
+        ({"id": f"{USERS}/ada", "type": "Person", "name": "secret"}, {"type": "cut"}),
+    ],
+)
+def test_of_what_means_nothing_here_only_that_it_came_is_kept(value: object, kept: object) -> None:
+    assert kept_of(TOOL, envelope(value))["data"] == [kept]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from services.ingest.sources.hr.settings import HrSettings
 from services.ingest.sources.hr.tool import TOOL
 from services.ingest.sources.proof import Proven, Received, Refused
 from services.ingest.sources.taken import Taken
+from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -273,6 +274,8 @@ def test_a_table_at_fault_as_a_whole_records_nothing(body: bytes | str, words: s
 
 def test_another_encoding_is_refused_by_name() -> None:
     assert "UTF-8, not in iso-8859-1" in refusal(HEADER, "text/csv; charset=ISO-8859-1")
+    assert "secret" not in refusal(HEADER, "text/csv; charset=my-secret")
+    assert "secret" not in refusal("id,name,status,my secret,my secret\np,A,active,x,y\n")
     assert len(people(f"{HEADER}\np-1,A,,active,,,\n", 'text/csv; charset="UTF-8"; header=present')) == 1
 
 
@@ -341,6 +344,82 @@ def test_what_was_taken_once_stays_as_it_is() -> None:
     for payload in found.payloads:
         later = TOOL.take(Received({"content-type": found.media_type}, payload), configured(), datetime.now(UTC))
         assert later == Taken((payload,))
+
+
+def kept(body: bytes | str, media_type: str = CSV, **settings: Any) -> list[Any]:  # noqa: ANN401
+    """What is stored of each record."""
+    found = taken(body, media_type, **settings)
+    assert isinstance(found, Taken), found
+    return [kept_of(TOOL, json.loads(payload), configured(**settings)) for payload in found.payloads]
+
+
+def test_columns_that_nobody_reads_are_not_kept() -> None:
+    body = "id,name,status,salary,notes,slack\np-1,A,active,95000,Is often ill,U1\n"
+
+    (record,) = kept(body, identities={"slack": "slack"})
+
+    assert record["employee"] == {"id": "p-1", "name": "A", "status": "active", "slack": "U1"}
+
+
+def test_of_a_row_of_which_nobody_knows_which_cell_is_which_no_cell_is_kept() -> None:
+    rows = ("p-1,A,,active,,,,secret", "p-2,A,active secret", 'p-3,"A" secret,,active,,,')
+
+    found = kept(f"{HEADER}\n" + "\n".join(rows))
+
+    assert [record["employee"] for record in found] == [{}, {}, {}]
+    assert all(record["fault"]["words"] for record in found)
+    assert "secret" not in json.dumps(found)
+
+
+def test_a_cell_that_cannot_be_decoded_is_a_fault_only_where_somebody_reads_its_column() -> None:
+    body = b"id,name,status,notes\np-1,A,active,M\xfcde\np-2,M\xfcller,active,M\xfcde\n"
+
+    first, second = results(body)
+
+    assert isinstance(first, tuple)
+    assert second.errors[0].path == "line 3, column name"
+
+
+@pytest.mark.parametrize(
+    ("row", "path"),
+    [
+        ("a secret,A,,active,,,", "line 2, column id"),
+        ("p-1,A,,my secret,,,", "line 2, column status"),
+        ("p-1,A,my secret,active,,,", "line 2, column email"),
+        ("p-1,A,,leave,my secret,,", "line 2, column leave_from"),
+        ("p-1,A,,leave,2026-03-10 10:00 my secret,2026-03-01,", "line 2, column leave_until"),
+        (f"p-1,{'secret' * 40},,active,,,", "line 2, column name"),
+        ("p-1,,,active,,,", "line 2, column name"),
+    ],
+)
+def test_a_value_that_does_not_fit_its_column_is_named_and_not_kept(row: str, path: str) -> None:
+    (record,) = kept(f"{HEADER}\n{row}\n")
+
+    found = TOOL.translate(record, configured())
+
+    assert "secret" not in json.dumps(record)
+    assert isinstance(found, Rejected)
+    assert path in [error.path for error in found.errors]
+    assert [(error.path, error.reason) for error in found.errors] == faults(row)
+    assert kept_of(TOOL, record, configured()) == record
+
+
+def test_identities_that_may_be_text_are_the_digests_that_their_tools_give() -> None:
+    body = "id,name,status,lms,zoom\np-1,A,active,https://lms.example.com#Ada L,Ada <ada@example.com>\n"
+
+    (record,) = kept(body, identities={"xapi": "lms", "zoom": "zoom"})
+
+    assert record["employee"]["lms"] == PSEUDONYM("https://lms.example.com#Ada L")
+    assert record["employee"]["zoom"] == "ada@example.com"
+
+
+def test_a_record_that_somebody_else_wrote_says_nothing_in_words_of_its_own() -> None:
+    value = {"line": 3, "employee": {}, "note": "secret", "fault": {"column": "secret", "words": "my secret"}}
+
+    found = kept_of(TOOL, value, configured())
+
+    assert found == {"line": 3, "employee": {}, "fault": {"column": "", "words": "is at fault"}}
+    assert "secret" not in str(TOOL.translate(found, configured()))
 
 
 def test_a_status_that_may_mean_leave_or_exit_is_not_guessed() -> None:

@@ -24,6 +24,7 @@ from services.ingest.sources.proof import Proof, Proven, Received, Refused
 from services.ingest.sources.taken import Taken
 from services.ingest.sources.vocabulary import required
 from services.runtime.strict_yaml import documents
+from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -406,14 +407,100 @@ def test_a_signature_may_be_written_in_either_way() -> None:
 
 
 def test_free_text_is_cut_before_anything_is_stored(settings: MappingSettings) -> None:
-    body = json.dumps(progress(note="secret", deep=[{"note": {"a": "secret"}}])).encode()
+    value = progress(note="secret", deep=[{"note": {"a": "secret"}}], words="secret")
 
-    found = TOOL.take(Received({}, body), settings, NOW)
+    found = kept_of(TOOL, value, settings)
 
-    assert isinstance(found, Taken)
-    assert b"secret" not in found.payloads[0]
-    assert TOOL.take(Received({}, found.payloads[0]), settings, NOW) == found
-    assert isinstance(TOOL.take(Received({}, b"{"), settings, NOW), Rejected)
+    assert "secret" not in json.dumps(found)
+    assert TOOL.translate(found, settings) == TOOL.translate(value, settings)
+    assert kept_of(TOOL, found, settings) == found
+
+
+def test_of_an_id_that_may_be_text_a_digest_is_kept_under_which_it_is_answered_and_voided(
+    settings: MappingSettings,
+) -> None:
+    first = kept_of(TOOL, payload("chat", uid="my secret", people=["bob@example.com"]), settings)
+    answer = kept_of(TOOL, payload("chat", uid="m-2", people=["b@x.org"], answers_to="my secret"), settings)
+    goal = kept_of(TOOL, payload("goal", uid="my secret", goal="g-1"), settings)
+    undone = kept_of(TOOL, payload("undone", uid="my secret"), settings)
+
+    assert "secret" not in json.dumps([first, answer, goal, undone])
+    assert said(answer, settings).data["reply_to"] == said(first, settings).key
+    voided = TOOL.translate(undone, settings)
+    assert isinstance(voided, tuple)
+    assert [one.target for one in voided if isinstance(one, Voided)] == [said(goal, settings).key]
+
+
+def test_expressions_may_look_at_whole_texts_and_only_what_they_find_is_kept() -> None:
+    given = configured(
+        rule(when="contains(note, 'brave')", by="who", people="others", data={"goal_id": "goal"}, relationship=None)
+    )
+    value = achieved(note="I was brave, secret", who="Ada L", others=["Bob secret", "bob@example.com"])
+
+    found = kept_of(TOOL, value, given)
+
+    assert "secret" not in json.dumps(found)
+    told = said(found, given)
+    assert told.by == Person(participant=PSEUDONYM("Ada L"))
+    assert told.people == (Person(participant=PSEUDONYM("Bob secret")), Person(address="bob@example.com"))
+    assert TOOL.translate(kept_of(TOOL, achieved(note="no"), given), given) == Ignored("no_rule")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"share": 140}, {"goal": "a secret goal"}, {"at": "secret"}, {"person": {"mail": {"secret": "x"}}}, {"uid": None}],
+)
+def test_a_fault_is_kept_in_our_words_and_none_of_the_payload(settings: MappingSettings, changes: Any) -> None:  # noqa: ANN401
+    value = progress() | changes
+
+    found = kept_of(TOOL, value, settings)
+
+    assert "secret" not in json.dumps(found)
+    assert fault(found, settings) == fault(value, settings)
+    assert kept_of(TOOL, found, settings) == found
+
+
+def test_a_member_of_data_that_nobody_knows_is_not_named() -> None:
+    given = configured(rule(type="mentoring.goal.set.v1", data={"goal_id": "goal", "smart": "flags"}))
+
+    path, reason = fault(achieved(flags={"my secret": True}), given)
+
+    assert "secret" not in path + reason
+
+
+FORGED = (
+    {"made": [{"rule": "one", "id": "my secret", "time": "2026-03-01T10:00:00Z", "data": {"goal_id": "my secret"}}]},
+    {
+        "made": [
+            {
+                "rule": "one",
+                "id": "u",
+                "time": "2026-03-01T10:00:00Z",
+                "people": [{"id": "x"}],
+                "data": {"my secret": 1},
+            }
+        ]
+    },
+    {"made": [{"rule": "secret", "id": "u", "time": "2026-03-01T10:00:00Z"}]},
+    {"made": [{"rule": "one", "id": "u", "time": "2026-03-01T10:00:00Z", "data": {"goal_id": "g"}}]},
+    {"faults": [{"path": "my secret", "reason": "my secret"}], "seal": "0" * 32},
+    {"faults": [{"path": "my secret", "reason": "my secret"}]},
+    {"my secret": "my secret"},
+    "my secret",
+    None,
+)
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_what_was_recorded_is_believed_only_as_far_as_a_rule_could_have_made_it(forged: object) -> None:
+    value = {"rapport_rules_applied": forged}
+
+    found = kept_of(TOOL, value, configured())
+
+    assert "secret" not in json.dumps(found)
+    assert isinstance(TOOL.translate(found, configured()), Rejected)
+    assert isinstance(TOOL.translate(value, configured()), Rejected)
+    assert kept_of(TOOL, found, configured()) == found
 
 
 SAMPLES = (

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from services.ingest.domain.strict_json import Parsed
 from services.ingest.domain.verdict import Rejected
 from services.ingest.sources.caliper.tool import TOOL as CALIPER
 from services.ingest.sources.hr.tool import TOOL as HR
+from services.ingest.sources.kept import Kept, kept
 from services.ingest.sources.mapping.tool import TOOL as MAPPING
 from services.ingest.sources.proof import Received
 from services.ingest.sources.tool import Tool, ToolSettings
@@ -21,6 +23,7 @@ from tests.ingest.sources import test_hr as hr
 from tests.ingest.sources import test_mapping as mapping
 from tests.ingest.sources import test_typeform as typeform
 from tests.ingest.sources import test_xapi as xapi
+from tests.ingest.sources.keeping import PSEUDONYM
 from tests.ingest.sources.mutation import translated
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -48,6 +51,12 @@ def _is_dealt_with(tool: Tool, settings: ToolSettings, body: bytes) -> None:
         parsed = tool.parse(payload, "application/json")
         if isinstance(parsed, Parsed):
             assert translated(tool, parsed.value, settings)
+        found = kept(payload, "application/json", tool, settings, PSEUDONYM)
+        if isinstance(found, Kept):
+            assert translated(tool, found.value, settings)
+            assert kept(found.payload, "application/json", tool, settings, PSEUDONYM) == replace(
+                found, before=found.value
+            )
 
 
 @pytest.mark.parametrize(("tool", "settings", "around"), CASES)

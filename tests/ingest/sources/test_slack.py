@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.ingest.domain.tools.free_text import Cut, cut_text
 from services.ingest.domain.tools.said import Person, Told, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.proof import Handshake, Proven, Received, Refused, signed
 from services.ingest.sources.slack.settings import SlackSettings
 from services.ingest.sources.slack.tool import TOOL
+from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -313,13 +313,19 @@ def test_what_is_missing_or_odd_is_named_by_its_path() -> None:
 
 
 @pytest.mark.parametrize("value", SAMPLES)
-def test_what_is_cut_as_free_text_is_not_needed(value: dict[str, Any]) -> None:
-    cut = cut_text(json.dumps(value).encode(), TOOL.free_text)
+def test_what_is_cut_is_not_needed(value: dict[str, Any]) -> None:
+    found = kept_of(TOOL, value, SETTINGS)
 
-    assert isinstance(cut, Cut)
-    assert verdict(json.loads(cut.payload)) == verdict(value)
-    assert b"private" not in cut.payload
-    assert b"Edited" not in cut.payload
+    assert verdict(found) == verdict(value)
+    assert "private" not in json.dumps(found)
+    assert "Edited" not in json.dumps(found)
+
+
+def test_of_an_event_that_is_not_used_nothing_but_that_it_is_another_is_kept() -> None:
+    changed_profile = {"type": "user_change", "user": {"profile": {"real_name": "Ada", "status_text": "At the doctor"}}}
+
+    assert kept_of(TOOL, callback(changed_profile), SETTINGS) == {"type": "event_callback", "event": {"type": "cut"}}
+    assert kept_of(TOOL, {"type": "Ada went home", "user": "Ada"}, SETTINGS) == {"type": "cut"}
 
 
 @settings(max_examples=300, deadline=None)

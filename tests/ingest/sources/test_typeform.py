@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from pydantic import ValidationError
 
-from services.ingest.domain.tools.free_text import Cut, cut_text
 from services.ingest.domain.tools.said import Native, Person, Told
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.proof import Proven, Received, Refused
 from services.ingest.sources.typeform.settings import TypeformSettings
 from services.ingest.sources.typeform.tool import TOOL
+from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -358,10 +358,47 @@ def test_what_people_write_is_cut() -> None:
         answer("tel", "phone_number", phone_number="+43 secret"),
     )
 
-    cut = cut_text(json.dumps(value).encode(), TOOL.free_text)
+    assert "secret" not in json.dumps(kept_of(TOOL, value, configured()))
 
-    assert isinstance(cut, Cut)
-    assert b"secret" not in cut.payload
+
+def test_of_choices_only_those_are_kept_that_the_settings_give_a_meaning() -> None:
+    known = answer("fit", "multiple_choice", choice={"id": "c1", "ref": "choice-unsure", "label": "secret label"})
+    unknown = answer("fit", "multiple_choice", choice={"id": "c2", "ref": "secret ref", "label": "secret label"})
+    many = answer("fit", "multiple_choice", choices={"labels": ["No", "secret label"], "other": "secret words"})
+
+    found = [kept_of(TOOL, response(one), configured()) for one in (known, unknown, many)]
+
+    assert "secret" not in json.dumps(found)
+    assert said(found[0]).data == {"fit": "undecided"}
+    assert fault(found[1])[0] == "form_response.answers.0.choice"
+    assert said(found[2]).data == {"fit": "not_good"}
+
+
+def test_answers_keep_their_places_when_those_before_them_are_dropped() -> None:
+    value = response(answer("why", "long_text", text="secret words"), rated(9), fields=[asked("how_was_it", "nps")])
+    value["form_response"]["answers"][1]["number"] = 11
+
+    found = kept_of(TOOL, value, configured())
+
+    assert found["form_response"]["answers"][0] == {"field": {}}
+    assert fault(found)[0] == fault(value)[0] == "form_response.answers.1.number"
+
+
+def test_of_hidden_fields_only_those_are_kept_that_the_settings_name_and_text_in_them_is_a_digest() -> None:
+    value = response(rated(4), fields=[asked("how_was_it", "nps")])
+    value["form_response"]["hidden"] |= {"first_name": "Ada", "goal": "to be brave", "pair": "Ada and Bob"}
+
+    found = kept_of(TOOL, value, configured())["form_response"]["hidden"]
+
+    assert found == {"person": "p-ada", "goal": PSEUDONYM("to be brave"), "pair": PSEUDONYM("Ada and Bob")}
+
+
+@pytest.mark.parametrize("kind", ["form_response_partial", "form_viewed", "Ada went home"])
+def test_of_other_events_nothing_is_kept(kind: str) -> None:
+    found = kept_of(TOOL, response(rated(4)) | {"event_type": kind}, configured())
+
+    assert found in ({"event_type": kind, "form_response": {}}, {"event_type": "cut", "form_response": {}})
+    assert "Ada" not in json.dumps(found)
 
 
 SAMPLES = (

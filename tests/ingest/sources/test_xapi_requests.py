@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
 from services.ingest.domain.strict_json import Parsed
-from services.ingest.domain.tools.free_text import Cut, cut_text
 from services.ingest.domain.verdict import Rejected
 from services.ingest.sources.proof import Handshake, Proven, Received, Refused
 from services.ingest.sources.taken import Taken
 from services.ingest.sources.xapi.settings import XapiSettings
 from services.ingest.sources.xapi.tool import TOOL
+from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated
 from tests.ingest.sources.test_xapi import ID, OTHER_ID, SAMPLES, statement
 
@@ -185,10 +185,46 @@ def test_parts_that_hold_no_statements_are_refused(body: bytes, content_type: st
 def test_what_people_answer_in_their_own_words_is_cut() -> None:
     value = statement("commented", result={"response": "secret words"})
 
-    cut = cut_text(json.dumps(value).encode(), TOOL.free_text)
+    assert "secret" not in json.dumps(kept_of(TOOL, value))
 
-    assert isinstance(cut, Cut)
-    assert b"secret" not in cut.payload
+
+def test_names_platforms_extensions_and_attachments_are_cut() -> None:
+    value = statement(
+        actor={"name": "secret", "mbox": "mailto:ada@example.com"},
+        context={"platform": "secret", "language": "secret", "extensions": {"https://example.com/x": "secret"}},
+        attachments=[{"display": {"en": "secret"}, "fileUrl": "https://example.com/secret"}],
+    )
+
+    found = kept_of(TOOL, value)
+
+    assert "secret" not in json.dumps(found)
+    assert TOOL.translate(found, XapiSettings()) == TOOL.translate(value, XapiSettings())
+
+
+def test_of_a_statement_that_means_nothing_here_only_that_it_is_one_is_kept() -> None:
+    value = statement("experienced", result={"response": "secret words"})
+
+    assert kept_of(TOOL, value) == {
+        "verb": {"id": "cut"},
+        "object": {"objectType": "Activity", "id": "", "definition": {"type": ""}},
+    }
+
+
+def test_an_account_that_may_be_text_has_the_digest_that_the_directory_knows() -> None:
+    home = "https://lms.example.com"
+    value = statement(actor={"account": {"homePage": home, "name": "Ada L"}})
+
+    found = kept_of(TOOL, value)
+
+    assert found["actor"] == {"openid": PSEUDONYM(f"{home}#Ada L")}
+    mail = {"account": {"homePage": home, "name": "ada@example.com"}}
+    assert kept_of(TOOL, statement(actor=mail))["actor"] == mail
+
+
+def test_ids_of_activities_that_may_be_text_are_digests() -> None:
+    found = kept_of(TOOL, statement(object={"id": "https://example.com/?q=how to quit"}))
+
+    assert found["object"] == {"id": PSEUDONYM("https://example.com/?q=how to quit")}
 
 
 @hypothesis_settings(max_examples=300, deadline=None)

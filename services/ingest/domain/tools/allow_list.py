@@ -2,7 +2,7 @@
 Everything else is dropped before anything is stored."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from enum import Enum
@@ -51,6 +51,10 @@ class AllowList:
             _either(self.entries, other.entries) if self.entries or other.entries else None,
             _either(self.items, other.items) if self.items or other.items else None,
         )
+
+    def with_members(self, **members: "AllowList") -> "AllowList":
+        """The same, but for these members."""
+        return replace(self, members={**self.members, **members})
 
     def _members_of(self, value: Mapping[str, object], pseudonym: Pseudonym) -> Iterator[tuple[str, object]]:
         # By the list, not by the payload: however much else it holds costs nothing.
@@ -116,8 +120,8 @@ def _names(name: str, found: FieldInfo) -> tuple[str, ...]:
 
 
 def _of_type(kind: object, notes: tuple[object, ...] = ()) -> AllowList:
-    """A leaf or a list that stands beside the type (in Annotated) says more than the type."""
-    for note in notes:
+    """A leaf or a list that stands beside the type (in Annotated) says more than the type, the outermost the most."""
+    for note in reversed(notes):
         if isinstance(note, Leaf):
             return AllowList(leaf=note)
         if isinstance(note, AllowList):

@@ -1,11 +1,15 @@
 """The parts of an envelope and its events that we read. Wherever an entity may stand, its IRI alone may stand too."""
 
 import re
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
+from services.ingest.domain.pseudonym import Pseudonym
+from services.ingest.domain.tools.allow_list import AllowList, allow_list
+from services.ingest.domain.tools.leaves import ADDRESS, CUT, ID, NUMBER, Leaf, address_in, matching, one_of
 from services.ingest.sources.reading import Foreign, Ident, MaybeText, ZonedOrUtc
 
 # 1.2 only adds to 1.1 (events and entities that are read here alike).
@@ -14,12 +18,17 @@ LONGEST_DURATION = 64
 SEPARATOR = re.compile(r"[/#:]")
 
 
-def _term(value: object) -> object:
+def term(text: str) -> str:
     """JSON-LD lets a term be written short (`Posted`) or as an IRI."""
-    return SEPARATOR.split(value)[-1] if isinstance(value, str) else value
+    return SEPARATOR.split(text)[-1]
 
 
-def _entity(value: object) -> object:
+def _term(value: object) -> object:
+    return term(value) if isinstance(value, str) else value
+
+
+def entity(value: object) -> object:
+    """Wherever an entity may stand, its IRI alone may stand too."""
     if isinstance(value, str):
         return {"id": value}
     return {} if value is None else value
@@ -27,7 +36,7 @@ def _entity(value: object) -> object:
 
 def _entities(value: object) -> object:
     values = value if isinstance(value, list) else [] if value is None else [value]
-    return [_entity(each) for each in values]
+    return [entity(each) for each in values]
 
 
 def _texts(value: object) -> object:
@@ -46,16 +55,46 @@ def _number(value: object) -> object:
     return value
 
 
-Term = Annotated[str, Field(min_length=1, max_length=100), BeforeValidator(_term)]
-Raw = Annotated[dict[str, object], BeforeValidator(_entity)]
-Raws = Annotated[tuple[dict[str, object], ...], BeforeValidator(_entities)]
+def terms(known: AbstractSet[str], otherwise: str) -> Leaf:
+    """A term that means something here, written short; of any other that it is another."""
+    return Leaf("a term", lambda text, _: term(text) if term(text) in known else otherwise)
+
+
+def _iri(text: str, pseudonym: Pseudonym) -> str:
+    if text.startswith(MAILTO):
+        address = address_in(text.removeprefix(MAILTO))
+        return MAILTO + address if address else CUT
+    return pseudonym(text)
+
+
+MAILTO = "mailto:"
+PERSON, MESSAGE = "Person", "Message"
+# Bots are not people, and neither are groups of them: an event has one actor.
+PERSONS = frozenset({"", "Agent", PERSON})
+EXPRESSED = "rapport_expressed"
+"""A member that no sender has: what the expressions of the settings found in an entity or an event. It is kept in the
+place of all that they may have looked at."""
+DURATION = re.compile(r"P[\dYMWDTHS.,]{1,63}", re.ASCII)
+# What is kept where only the settings know what is read: nothing, until keeping.py has asked them.
+BY_SETTINGS = AllowList()
+IRI = Leaf("an IRI, or its digest where it may be text", _iri)
+FOUND = AllowList(members={"participant": AllowList(leaf=ID), "address": AllowList(leaf=ADDRESS)})
+ENTITY = AllowList(
+    leaf=IRI,
+    members={"id": AllowList(leaf=IRI), "type": AllowList(leaf=terms(PERSONS, CUT)), EXPRESSED: FOUND},
+)
+ENTITIES = AllowList(leaf=IRI, members=ENTITY.members, items=ENTITY)
+
+Term = Annotated[str, Field(min_length=1, max_length=100), BeforeValidator(_term), BY_SETTINGS]
+Raw = Annotated[dict[str, object], BeforeValidator(entity), ENTITY]
+Raws = Annotated[tuple[dict[str, object], ...], BeforeValidator(_entities), ENTITIES]
 Number = Annotated[float, BeforeValidator(_number)]
-Selected = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+Selected = Annotated[tuple[str, ...], BeforeValidator(_texts), AllowList(items=AllowList(leaf=NUMBER))]
 
 
 class Envelope(Foreign):
-    dataVersion: Ident  # noqa: N815 (the standard's name)
-    data: list[object]
+    dataVersion: Annotated[Ident, one_of(*VERSIONS)]  # noqa: N815 (the standard's name)
+    data: Annotated[list[object], BY_SETTINGS]
 
 
 class Item(Foreign):
@@ -68,19 +107,22 @@ class Action(Item):
     """As much of an event as tells whether it is one of ours."""
 
     action: Term
-    object: Raw
+    object: Annotated[Raw, BY_SETTINGS]
 
 
 class Event(Action):
     id: Ident
     actor: Raw
     eventTime: ZonedOrUtc  # noqa: N815 (the standard's name)
-    generated: Raw = Field(default_factory=dict)
+    generated: Annotated[Raw, BY_SETTINGS] = Field(default_factory=dict)
 
 
 class Replied(Foreign):
-    id: MaybeText = ""
+    id: Annotated[MaybeText, IRI] = ""
     creators: Raws = ()
+
+
+REPLIED = AllowList(leaf=IRI, members=allow_list(Replied).members)
 
 
 class Attempted(Foreign):
@@ -88,8 +130,8 @@ class Attempted(Foreign):
 
 
 class Named(Foreign):
-    id: MaybeText = ""
-    type: Annotated[MaybeText, BeforeValidator(_term)] = ""
+    id: Annotated[MaybeText, IRI] = ""
+    type: Annotated[MaybeText, BeforeValidator(_term), BY_SETTINGS] = ""
 
 
 class Thing(Named):
@@ -97,10 +139,10 @@ class Thing(Named):
 
     assignee: Raw = Field(default_factory=dict)
     creators: Raws = ()
-    replyTo: Annotated[Replied, BeforeValidator(_entity)] = Replied()  # noqa: N815 (the standard's name)
+    replyTo: Annotated[Replied, BeforeValidator(entity), REPLIED] = Replied()  # noqa: N815 (the standard's name)
     startedAtTime: ZonedOrUtc | None = None  # noqa: N815 (the standard's name)
     endedAtTime: ZonedOrUtc | None = None  # noqa: N815 (the standard's name)
-    duration: Annotated[timedelta | None, BeforeValidator(_duration)] = None
+    duration: Annotated[timedelta | None, BeforeValidator(_duration), Leaf("a duration", matching(DURATION))] = None
 
 
 class Points(Foreign):
@@ -112,7 +154,7 @@ class Points(Foreign):
 
 
 class Question(Foreign):
-    scale: Annotated[Points, BeforeValidator(_entity)] = Points()
+    scale: Annotated[Points, BeforeValidator(entity)] = Points()
 
 
 class Scored(Foreign):
@@ -121,5 +163,5 @@ class Scored(Foreign):
     scoreGiven: Number | None = None  # noqa: N815 (the standard's name)
     maxScore: Number | None = None  # noqa: N815 (the standard's name)
     selections: Selected = ()
-    question: Annotated[Question, BeforeValidator(_entity)] = Question()
-    attempt: Annotated[Attempted, BeforeValidator(_entity)] = Attempted()
+    question: Annotated[Question, BeforeValidator(entity)] = Question()
+    attempt: Annotated[Attempted, BeforeValidator(entity)] = Attempted()

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 from services.ingest.domain.tools.said import Person
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.caliper.event import Event, Scored, Thing
+from services.ingest.sources.caliper.event import EXPRESSED, MAILTO, PERSON, Event, Scored, Thing
 from services.ingest.sources.caliper.settings import CaliperSettings
-from services.ingest.sources.expression import Compiled
+from services.ingest.sources.expression import Compiled, Found
 from services.ingest.sources.reading import within
 
-MAILTO = "mailto:"
 # Of an identity in the directory (schemas.directory).
 LONGEST = 320
 MOST_PEOPLE = 100
@@ -46,7 +45,7 @@ def circle_of(told: Told, settings: CaliperSettings) -> Circle | Rejected:
         if isinstance(person, Rejected):
             return person
         others.append(person)
-    relationship = _text(settings.relationship, told.raw)
+    relationship = _text("relationship", settings.relationship, told.raw)
     if isinstance(relationship, Rejected):
         return within("settings.relationship", relationship)
     distinct = tuple(person for person in dict.fromkeys(others) if person != by)
@@ -58,14 +57,14 @@ def _concerned(told: Told) -> Iterator[Mapping[str, object]]:
     for entity in (told.thing.assignee, told.scored.attempt.assignee):
         if entity:
             yield entity
-    if told.thing.type == "Person":
+    if told.thing.type == PERSON:
         yield told.event.object
     yield from told.thing.creators
     yield from told.thing.replyTo.creators
 
 
 def _named(told: Told, settings: CaliperSettings) -> tuple[Mapping[str, object], ...] | Rejected:
-    found = settings.people.of(told.raw) if settings.people else None
+    found = expressed("people", settings.people, told.raw) if settings.people else None
     if found is None or isinstance(found, Rejected):
         return found or ()
     values = found.value if isinstance(found.value, list) else [] if found.value is None else [found.value]
@@ -79,7 +78,8 @@ def _person(entity: Mapping[str, object], settings: CaliperSettings) -> Person |
     iri = entity.get("id")
     if not isinstance(iri, str) or not 0 < len(iri) <= LONGEST:
         return rejected("invalid", "id", f"must be an IRI of at most {LONGEST} characters")
-    participant, address = _text(settings.participant, entity), _text(settings.address, entity)
+    participant = _text("participant", settings.participant, entity)
+    address = _text("address", settings.address, entity)
     if isinstance(participant, Rejected):
         return participant
     if isinstance(address, Rejected):
@@ -89,9 +89,15 @@ def _person(entity: Mapping[str, object], settings: CaliperSettings) -> Person |
     return Person(id=iri, address=address, participant=participant)
 
 
-def _text(expression: Compiled | None, value: object) -> str | Rejected:
+def expressed(name: str, expression: Compiled, value: object) -> Found | Rejected:
+    """What the expression finds in an entity or an event or, of one that was stored, what it found."""
+    kept = value.get(EXPRESSED) if isinstance(value, dict) else None
+    return Found(kept.get(name)) if isinstance(kept, dict) else expression.of(value)
+
+
+def _text(name: str, expression: Compiled | None, value: object) -> str | Rejected:
     """Empty where there is nothing."""
-    found = expression.of(value) if expression else None
+    found = expressed(name, expression, value) if expression else None
     if isinstance(found, Rejected):
         return found
     if found is None or found.value is None:

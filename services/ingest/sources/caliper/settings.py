@@ -55,6 +55,17 @@ class CaliperSettings(ToolSettings):
     relationship: Expression | None = None
     scale: Scale | None = None
 
+    @property
+    def actions(self) -> frozenset[str]:
+        """All that may mean something."""
+        return frozenset((*DEFAULTS, *self.events))
+
+    @property
+    def objects(self) -> frozenset[str]:
+        """The ids and types of entities at which an action has a meaning of its own."""
+        meanings = (meant for meanings in self.events.values() for meant in meanings)
+        return frozenset(meant.object for meant in meanings if meant.object is not None)
+
     def meaning(self, action: str, objects: frozenset[str]) -> Meaning | None:
         """The first that fits the object."""
         meanings = self.events.get(action, DEFAULTS.get(action, ()))

@@ -1,5 +1,6 @@
 """Caliper as a tool."""
 
+from services.ingest.sources.caliper.keeping import keep
 from services.ingest.sources.caliper.settings import CaliperSettings
 from services.ingest.sources.caliper.taking import take
 from services.ingest.sources.caliper.translation import translate
@@ -11,12 +12,6 @@ TOOL = Tool(
     prove=prove_bearer,
     translate=translate,
     settings=CaliperSettings,
-    # What people write and how they are called: messages, comments, answers, notes, searches, titles.
-    free_text=frozenset(
-        {
-            *("body", "bookmarkNotes", "comment", "description", "name", "searchTerms", "selectionText"),
-            *("tags", "value", "values"),
-        }
-    ),
+    keep=keep,
     take=take,
 )

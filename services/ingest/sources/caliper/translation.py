@@ -3,7 +3,19 @@
 from services.ingest.domain.tools import said
 from services.ingest.domain.tools.said import Native, Translation
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.caliper.event import VERSIONS, Action, Envelope, Event, Item, Named, Scored, Thing
+from services.ingest.sources.caliper.event import (
+    MESSAGE,
+    PERSONS,
+    VERSIONS,
+    Action,
+    Envelope,
+    Event,
+    Item,
+    Named,
+    Scored,
+    Thing,
+    term,
+)
 from services.ingest.sources.caliper.meaning import data_of, message_key
 from services.ingest.sources.caliper.people import Told, circle_of
 from services.ingest.sources.caliper.settings import CaliperSettings, Meaning
@@ -11,9 +23,6 @@ from services.ingest.sources.reading import read, within
 from services.ingest.sources.several import as_one
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vocabulary import native_id
-
-# Bots are not people, and neither are groups of them: an event has one actor.
-PERSONS = frozenset({"", "Agent", "Person"})
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
@@ -46,7 +55,7 @@ def _meant(value: object, meaning: Meaning, settings: CaliperSettings) -> Transl
     event = read(Event, value)
     if isinstance(event, Rejected):
         return event
-    if str(event.actor.get("type", "")).rpartition("/")[2] not in PERSONS:
+    if term(str(event.actor.get("type", ""))) not in PERSONS:
         return Ignored("actor_is_no_person")
     thing, scored = read(Thing, event.object), read(Scored, event.generated)
     if isinstance(thing, Rejected):
@@ -80,5 +89,5 @@ def _said(told: Told, meaning: Meaning, settings: CaliperSettings) -> Translatio
 
 def _key(told: Told, meaning: Meaning) -> str:
     """A message that is posted is known by its own id, anything else by that of its event."""
-    is_message = meaning.type == "mentoring.message.sent.v1" and told.thing.type == "Message" and told.thing.id
+    is_message = meaning.type == "mentoring.message.sent.v1" and told.thing.type == MESSAGE and told.thing.id
     return message_key(told.thing.id) if is_message else told.event.id

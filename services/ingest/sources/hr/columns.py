@@ -34,6 +34,10 @@ def plain(name: str) -> str:
     return "".join(letter for letter in name.casefold() if letter.isalnum() or letter == ".")
 
 
+# All of these names, plain.
+KNOWN = frozenset(plain(name) for names in COLUMNS.values() for name in names)
+
+
 def flat(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
     """By plain name, what stands there and how it is called there; `name.formatted` is a member of a member."""
     return {plain(name): (name, value) for name, value in _leaves("", employee, MOST_LEVELS)}

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.sources.hr.columns import KNOWN, plain
 
 MARK = b"\xef\xbb\xbf"
 WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -16,12 +17,13 @@ MOST_COLUMNS = 500
 
 @dataclass(frozen=True)
 class Row:
-    """`cells` by the names of the header. `fault` is what is wrong with the row, at `column` if it is known."""
+    """`cells` by the names of the header. `fault` is what is wrong with the row as a whole: then nobody knows which
+    cell is which, and there are none. `undecoded` is what is wrong with single cells, by column."""
 
     line: int
     cells: dict[str, str]
-    column: str = ""
     fault: str = ""
+    undecoded: tuple[tuple[str, str], ...] = ()
 
 
 def read_rows(body: bytes) -> list[Row] | Rejected:
@@ -57,18 +59,16 @@ class _Header:
         try:
             cells = next(csv.reader([decoded], delimiter=self.delimiter, strict=True), [])
         except csv.Error as broken:
-            return Row(line, {"": _escaped(decoded)}, "", f"is no row of a CSV file: {broken}")
+            return Row(line, {}, f"is no row of a CSV file: {broken}")
         while len(cells) > len(self.names) and not cells[-1].strip():
             cells.pop()
-        named = {name: _escaped(cell) for name, cell in zip(self.names, cells, strict=False)}
         if len(cells) != len(self.names):
-            excess = {"": self.delimiter.join(map(_escaped, cells[len(self.names) :]))}
-            return Row(line, {**named, **excess}, "", f"has {len(cells)} cells, the header has {len(self.names)}")
-        column, fault = next(self._undecoded(cells), ("", ""))
-        return Row(line, named, column, fault)
+            return Row(line, {}, f"has {len(cells)} cells, the header has {len(self.names)}")
+        named = {name: _escaped(cell) for name, cell in zip(self.names, cells, strict=True)}
+        return Row(line, named, undecoded=tuple(self._undecoded(cells)))
 
     def _undecoded(self, cells: list[str]) -> Iterator[tuple[str, str]]:
-        for name, cell in zip(self.names, cells, strict=False):
+        for name, cell in zip(self.names, cells, strict=True):
             place = next((place for place, letter in enumerate(cell) if "\udc80" <= letter <= "\udcff"), None)
             if place is not None:
                 byte = ord(cell[place]) - 0xDC00
@@ -87,7 +87,9 @@ def _header(line: bytes, number: int) -> _Header | Rejected:
     delimiter, names = max(found, key=lambda pair: len(pair[1]))
     stripped = [name.strip() for name in names]
     if twice := next((name for name in stripped if name and stripped.count(name) > 1), None):
-        return rejected("malformed", place, f"the column {twice[:60]!r} is there twice")
+        # Of another column the name may be anything; its number tells it as well.
+        known = repr(twice) if plain(twice) in KNOWN else f"number {stripped.index(twice) + 1}"
+        return rejected("malformed", place, f"the column {known} is there twice")
     if len(stripped) > MOST_COLUMNS:
         return rejected("malformed", place, f"the header has more than {MOST_COLUMNS} columns")
     return _Header(delimiter, tuple(stripped))

@@ -56,23 +56,33 @@ class Employee:
 
     def named(self, name: str) -> str:
         """Of a column that only the settings know."""
-        _, value = self._members.get(plain(name), (name, None))
+        _, value = self.member(name)
         try:
             return "" if value is None else _text(value)
         except ValueError as wrong:
             self.problems.append(Problem(f"{self._place}, column {name}", str(wrong)))
             return ""
 
+    def member(self, name: str) -> tuple[str, object]:
+        """How it is called here, and what stands there; None if there is no such column."""
+        return self._members.get(plain(name), (name, None))
+
+    def found(self, column: str) -> tuple[str, object]:
+        """The first of the columns that could say it that is filled in, else the first that is there."""
+        there = [self._members[name] for name in self._settings.names(column) if name in self._members]
+        filled = (one for one in there if one[1] not in (None, ""))
+        return next(filled, there[0] if there else (column, None))
+
     def fault(self, column: str, words: str) -> None:
         """At the first of the columns that could say it and is there."""
         self.problems.append(Problem(self._path(column), words))
 
     def _path(self, column: str) -> str:
-        name, _ = self._found(column)
+        name, _ = self.found(column)
         return f"{self._place}, column {name}"
 
     def _read(self, column: str, read: Callable[[object], Read], nothing: Read) -> Read:
-        _, value = self._found(column)
+        _, value = self.found(column)
         if value is None or value == "":
             return nothing
         try:
@@ -80,12 +90,6 @@ class Employee:
         except ValueError as wrong:
             self.fault(column, str(wrong))
             return nothing
-
-    def _found(self, column: str) -> tuple[str, object]:
-        """The first that is filled in, else the first that is there."""
-        there = [self._members[name] for name in self._settings.names(column) if name in self._members]
-        filled = (one for one in there if one[1] not in (None, ""))
-        return next(filled, there[0] if there else (column, None))
 
     def _day(self, value: object) -> date | None:
         text = _text(value)

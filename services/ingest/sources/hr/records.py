@@ -1,5 +1,6 @@
 """A directory, split into its people: each is a record of its own, which says where it stood."""
 
+import codecs
 import json
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,6 +8,7 @@ from datetime import datetime
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.cloudevents.media_type import CHARSETS, read_media_type
 from services.ingest.domain.strict_json import Parsed, read_json
+from services.ingest.domain.tools.leaves import is_word
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.hr.columns import plain
 from services.ingest.sources.hr.csv_rows import Row, read_rows
@@ -19,7 +21,8 @@ CSV = frozenset({"text/csv", "application/csv"})
 # What lists of people are called: by us, and by SCIM 2.0.
 LISTS = ("employees", "Resources")
 NEEDED = ("id", "status")
-EMPLOYEE = "employee"
+UNKNOWN = "an encoding that nobody knows"
+EMPLOYEE, UNDECODED = "employee", "undecoded"
 
 
 def parse(body: bytes, media_type: str) -> Parsed | Rejected:
@@ -28,7 +31,7 @@ def parse(body: bytes, media_type: str) -> Parsed | Rejected:
     if media.name not in CSV:
         return read_json(body)
     if media.charset not in CHARSETS:
-        return rejected("malformed", "", f"CSV is read in UTF-8, not in {media.charset[:40]}")
+        return rejected("malformed", "", f"CSV is read in UTF-8, not in {_encoding(media.charset)}")
     rows = read_rows(body)
     return rows if isinstance(rows, Rejected) else Parsed([_of_row(row) for row in rows])
 
@@ -44,7 +47,7 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> Taken | R
     if missing := _missing(people, settings):
         return missing
     try:
-        stamped = [_stamped(record, now) for record in people]
+        stamped = [_stamped(_judged(record, settings), now) for record in people]
         return Taken(tuple(json.dumps(one, ensure_ascii=False).encode() for one in stamped) or (b"[]",))
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
@@ -59,6 +62,14 @@ def people_in(value: object) -> list[object]:
     return [_of_json(value, 0)]
 
 
+def _encoding(charset: str) -> str:
+    """Its name, if there is such an encoding: a header may hold any words."""
+    try:
+        return charset if is_word(charset) and codecs.lookup(charset) else UNKNOWN
+    except (LookupError, ValueError):
+        return UNKNOWN
+
+
 def _of_json(value: object, index: int) -> object:
     """What is a record already stays as it is."""
     is_record = isinstance(value, dict) and isinstance(value.get(EMPLOYEE), dict)
@@ -67,7 +78,19 @@ def _of_json(value: object, index: int) -> object:
 
 def _of_row(row: Row) -> dict[str, object]:
     record: dict[str, object] = {"line": row.line, EMPLOYEE: row.cells}
-    return record | {"fault": {"column": row.column, "words": row.fault}} if row.fault else record
+    if row.fault:
+        return record | {"fault": {"words": row.fault}}
+    return record | {UNDECODED: dict(row.undecoded)} if row.undecoded else record
+
+
+def _judged(record: object, settings: HrSettings) -> object:
+    """A cell that cannot be decoded is the row's fault only where somebody reads its column."""
+    if not isinstance(record, dict) or not isinstance(record.get(UNDECODED), dict):
+        return record
+    cells = record[UNDECODED]
+    rest = {name: value for name, value in record.items() if name != UNDECODED}
+    column = next((name for name in cells if plain(name) in settings.columns_read), None)
+    return rest if column is None else rest | {"fault": {"column": column, "words": cells[column]}}
 
 
 def _stamped(record: object, now: datetime) -> object:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -54,6 +55,12 @@ class HrSettings(ToolSettings):
         """Plain, in order of preference."""
         given = self.columns.get(column, COLUMNS[column])
         return tuple(map(plain, (given,) if isinstance(given, str) else given))
+
+    @cached_property
+    def columns_read(self) -> frozenset[str]:
+        """All columns that are read, by their plain names. Whatever else stands in a record is nobody's business."""
+        known = (name for column in COLUMNS for name in self.names(column))
+        return frozenset((*known, *map(plain, self.identities.values())))
 
     def status(self, text: str) -> Status | None:
         folded = " ".join(text.casefold().replace("_", " ").split())

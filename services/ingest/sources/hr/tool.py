@@ -1,6 +1,7 @@
 """HR directories as a tool."""
 
 from services.ingest.sources.credentials import prove_either
+from services.ingest.sources.hr.keeping import keep
 from services.ingest.sources.hr.records import CSV, parse, take
 from services.ingest.sources.hr.settings import HrSettings
 from services.ingest.sources.hr.translation import translate
@@ -16,6 +17,7 @@ TOOL = Tool(
     translate=translate,
     settings=HrSettings,
     parse=parse,
+    keep=keep,
     take=take,
     most_bytes=MOST_BYTES,
     media_types=CSV | {JSON},

@@ -11,7 +11,7 @@ from services.ingest.domain.verdict import Problem, Rejected, rejected
 from services.ingest.sources.expression import Compiled
 from services.ingest.sources.mapping.settings import MappingSettings, Member
 from services.ingest.sources.reading import Local, Zoned, epoch, in_zone, within
-from services.ingest.sources.vocabulary import problems, required
+from services.ingest.sources.vocabulary import members, problems, required
 
 LONGEST_ID = 512
 MOST_PEOPLE = 100
@@ -105,7 +105,14 @@ def data_of(name: str, wanted: Mapping[str, Member], scope: object) -> Mapping[s
         given = found.value if found else value
         if given is not None:
             data[member] = given
+    return fault_of(name, data) or data
+
+
+def fault_of(name: str, data: Mapping[str, object]) -> Rejected | None:
+    """What the catalogue does not allow in the data of an event of this type; None if there is nothing."""
+    if unknown := data.keys() - members(name):
+        return rejected("invalid", "", f"{name} has fewer members: {len(unknown)} are not known in it")
     if missing := sorted(required(name) - data.keys()):
         return Rejected("invalid", tuple(Problem(member, f"is required in {name}") for member in missing))
     wrong = problems(name, data)
-    return Rejected("invalid", wrong) if wrong else data
+    return Rejected("invalid", wrong) if wrong else None

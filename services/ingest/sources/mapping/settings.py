@@ -70,7 +70,7 @@ class Rule(BaseModel):
 class MappingSettings(ProvenSettings):
     """Every rule that fits a payload speaks. `people` says what a person is that comes as mere text without an @: the
     id of our directory, or the tool's own. `times` is how times are written; `time_zone` is that of times without one.
-    `free_text` names the members, at any depth, that are cut before anything is stored."""
+    `free_text` stands in older files and says nothing any more: only what the rules make of a payload is kept."""
 
     rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=200)]
     people: Literal["participant", "id"] = "participant"

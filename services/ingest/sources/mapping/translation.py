@@ -6,6 +6,7 @@ from datetime import datetime
 from services.ingest.domain.tools.said import Native, Person, Statement, Told, Translation, Voided
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.expression import Compiled, Found
+from services.ingest.sources.mapping.applied import NOT_MEANT, is_applied, translated
 from services.ingest.sources.mapping.results import data_of, is_true, people_of, text_of, time_of
 from services.ingest.sources.mapping.settings import MappingSettings, Rule
 from services.ingest.sources.reading import within
@@ -13,13 +14,15 @@ from services.ingest.sources.several import as_one
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vocabulary import native_id
 
-NOT_MEANT = Ignored("no_rule")
 NOTHING = Found(None)
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
-    """Faults are named by the rule, the number of the item, and the member of the rule."""
+    """A payload as a tool sends it, or what was recorded of one. Faults are named by the rule, the number of the item,
+    and the member of the rule."""
     assert isinstance(settings, MappingSettings)
+    if isinstance(value, dict) and is_applied(value):
+        return translated(value, settings)
     return as_one((rule.name, _by_rule(rule, value, settings)) for rule in settings.rules)
 
 

@@ -4,9 +4,17 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from services.ingest.domain.tools.leaves import TIME, one_of
 from services.ingest.sources.reading import Foreign, Ident, MaybeIdent, epoch
 
 SLACKBOT = "USLACKBOT"
+CALLBACK, RATE_LIMITED, MESSAGE = "event_callback", "app_rate_limited", "message"
+# What people write themselves; every other subtype is a note of Slack's about the channel.
+WRITTEN = frozenset({"", "file_share", "thread_broadcast", "me_message"})
+DELETED, CHANGED, BOT_MESSAGE = "message_deleted", "message_changed", "bot_message"
+# Left in place of a deleted message that has answers.
+TOMBSTONE = "tombstone"
+DIRECT = "im"
 
 
 def _is_moment(text: str) -> str:
@@ -15,30 +23,47 @@ def _is_moment(text: str) -> str:
 
 
 # `1355517523.000005`: seconds, and what tells messages of one second apart; with the channel it is the message's id.
-Stamp = Annotated[str, Field(max_length=32), AfterValidator(_is_moment)]
+Stamp = Annotated[str, Field(max_length=32), AfterValidator(_is_moment), TIME]
+# Of any other subtype it suffices that it is another.
+Subtype = Annotated[MaybeIdent, one_of(*WRITTEN, DELETED, CHANGED, BOT_MESSAGE, TOMBSTONE)]
 
 
 class Written(Foreign):
     """A message as its author knows it, also as part of a change."""
 
-    subtype: MaybeIdent = ""
+    subtype: Subtype = ""
     user: MaybeIdent = ""
     bot_id: MaybeIdent = ""
     ts: Stamp | None = None
 
     @property
     def is_of_a_bot(self) -> bool:
-        return bool(self.bot_id) or self.user == SLACKBOT or self.subtype == "bot_message"
+        return bool(self.bot_id) or self.user == SLACKBOT or self.subtype == BOT_MESSAGE
 
 
 class MessageEvent(Written):
     channel: Ident
-    channel_type: MaybeIdent = ""
+    channel_type: Annotated[MaybeIdent, one_of(DIRECT, "mpim", "channel", "group")] = ""
     ts: Stamp
     thread_ts: Stamp | None = None
     deleted_ts: Stamp | None = None
     message: Written | None = None
     previous_message: Written | None = None
+
+
+class Happening(Foreign):
+    type: Annotated[Ident, one_of(MESSAGE)]
+
+
+class Outline(Foreign):
+    """As much as tells whether it is a message. `app_rate_limited` and `url_verification` have no event inside."""
+
+    type: Annotated[Ident, one_of(CALLBACK, RATE_LIMITED)]
+    event: Happening | None = None
+
+    @property
+    def is_message(self) -> bool:
+        return self.type == CALLBACK and self.event is not None and self.event.type == MESSAGE
 
 
 class Callback(Foreign):

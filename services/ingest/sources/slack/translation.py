@@ -2,38 +2,33 @@
 
 from services.ingest.domain.tools.said import Native, Person, Told, Translation, Voided
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.reading import Foreign, Ident, epoch, read
-from services.ingest.sources.slack.message import Callback, MessageEvent
+from services.ingest.sources.reading import epoch, read
+from services.ingest.sources.slack.message import (
+    CALLBACK,
+    CHANGED,
+    DELETED,
+    DIRECT,
+    RATE_LIMITED,
+    TOMBSTONE,
+    WRITTEN,
+    Callback,
+    MessageEvent,
+    Outline,
+)
 from services.ingest.sources.slack.settings import Conversation, SlackSettings
 from services.ingest.sources.tool import ToolSettings
-
-# What people write themselves; every other subtype is a note of Slack's about the channel.
-WRITTEN = frozenset({"", "file_share", "thread_broadcast", "me_message"})
-# Left in place of a deleted message that has answers.
-TOMBSTONE = "tombstone"
-
-
-class _Inner(Foreign):
-    type: Ident
-
-
-class _Outer(Foreign):
-    """`app_rate_limited` and `url_verification` have no event inside."""
-
-    type: Ident
-    event: _Inner | None = None
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
     assert isinstance(settings, SlackSettings)
-    outer = read(_Outer, value)
+    outer = read(Outline, value)
     if isinstance(outer, Rejected):
         return outer
-    if outer.type != "event_callback":
-        return Ignored("rate_limited" if outer.type == "app_rate_limited" else "event_not_used")
+    if outer.type != CALLBACK:
+        return Ignored("rate_limited" if outer.type == RATE_LIMITED else "event_not_used")
     if outer.event is None:
         return rejected("invalid", "event", "is required")
-    return _messages(value, settings) if outer.event.type == "message" else Ignored("event_not_used")
+    return _messages(value, settings) if outer.is_message else Ignored("event_not_used")
 
 
 def _messages(value: object, settings: SlackSettings) -> Translation:
@@ -47,9 +42,9 @@ def _messages(value: object, settings: SlackSettings) -> Translation:
 
 
 def _in(conversation: Conversation, event: MessageEvent) -> Translation:
-    if event.subtype == "message_deleted":
+    if event.subtype == DELETED:
         return _deleted(event, event.deleted_ts)
-    if event.subtype == "message_changed":
+    if event.subtype == CHANGED:
         changed = event.message
         return _deleted(event, changed.ts) if changed and changed.subtype == TOMBSTONE else Ignored("edited")
     if event.is_of_a_bot:
@@ -88,7 +83,7 @@ def _written(conversation: Conversation, event: MessageEvent) -> Translation:
 
 def _data(event: MessageEvent) -> dict[str, object]:
     """`reply_to` is the key of the message at the head of the thread; the head names itself once it is answered."""
-    channel = "direct" if event.channel_type == "im" else "channel"
+    channel = "direct" if event.channel_type == DIRECT else "channel"
     answered = event.thread_ts if event.thread_ts != event.ts else None
     return {"channel": channel, "reply_to": _id(event, answered)} if answered else {"channel": channel}
 

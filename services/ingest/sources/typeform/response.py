@@ -5,7 +5,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from services.ingest.sources.reading import Foreign, Ident, MaybeIdent, MaybeText, Zoned
+from services.ingest.domain.tools.allow_list import AllowList
+from services.ingest.domain.tools.leaves import TIME, one_of
+from services.ingest.sources.reading import Foreign, Ident, MaybeAddress, MaybeIdent, MaybeText, Zoned
 from services.ingest.sources.scale import Scale
 
 
@@ -23,16 +25,21 @@ def _no_bool(value: object) -> object:
     return value
 
 
-Texts = Annotated[tuple[str, ...], BeforeValidator(_list)]
+WHOLE, PARTIAL = "form_response", "form_response_partial"
+NPS, OPINION_SCALE, RATING = "nps", "opinion_scale", "rating"
+# What is kept where only the settings know what is read: nothing, until keeping.py has asked them.
+BY_SETTINGS = AllowList()
+Name = Annotated[MaybeText, BY_SETTINGS]
+Names = Annotated[tuple[Name, ...], BeforeValidator(_list)]
 Number = Annotated[float, BeforeValidator(_no_bool)]
 
 
 class Asked(Foreign):
     """The question that is answered."""
 
-    id: MaybeIdent = ""
-    ref: MaybeIdent = ""
-    type: MaybeText = ""
+    id: Annotated[MaybeIdent, BY_SETTINGS] = ""
+    ref: Annotated[MaybeIdent, BY_SETTINGS] = ""
+    type: Annotated[MaybeText, one_of(NPS, OPINION_SCALE, RATING)] = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -41,17 +48,17 @@ class Asked(Foreign):
 
 
 class Choice(Foreign):
-    """`other` is free text and left out."""
+    """`other` is what people wrote, and left out."""
 
-    id: MaybeIdent = ""
-    ref: MaybeIdent = ""
-    label: MaybeText = ""
+    id: Annotated[MaybeIdent, BY_SETTINGS] = ""
+    ref: Annotated[MaybeIdent, BY_SETTINGS] = ""
+    label: Name = ""
 
 
 class Choices(Foreign):
-    ids: Texts = ()
-    refs: Texts = ()
-    labels: Texts = ()
+    ids: Names = ()
+    refs: Names = ()
+    labels: Names = ()
 
 
 class Questioned(Foreign):
@@ -61,11 +68,11 @@ class Questioned(Foreign):
 
 
 class Answer(Questioned):
-    type: Ident
+    type: Annotated[Ident, one_of("number", "boolean", "date", "email", "choice", "choices", "text")]
     number: Number | None = None
     boolean: Annotated[bool | None, Field(strict=True)] = None
-    date: MaybeText = ""
-    email: MaybeText = ""
+    date: Annotated[MaybeText, TIME] = ""
+    email: MaybeAddress = ""
     choice: Choice | None = None
     choices: Choices | None = None
 
@@ -98,27 +105,27 @@ class Defined(Asked):
     @property
     def scale(self) -> Scale | None:
         """The scale as far as the form says it."""
-        if self.type == "nps":
+        if self.type == NPS:
             return Scale(min=0, max=10)
         steps, from_one = self.properties.steps, self.properties.start_at_one
-        if steps is None or self.type not in {"opinion_scale", "rating"}:
+        if steps is None or self.type not in {OPINION_SCALE, RATING}:
             return None
-        first = 1 if self.type == "rating" or from_one else 0
+        first = 1 if self.type == RATING or from_one else 0
         return Scale(min=first, max=first + steps - 1)
 
 
 class Definition(Foreign):
-    fields: Annotated[tuple[object, ...], BeforeValidator(_list)] = ()
+    fields: Annotated[tuple[object, ...], BeforeValidator(_list), BY_SETTINGS] = ()
 
 
 class Response(Foreign):
     token: Ident
     submitted_at: Zoned
-    hidden: Annotated[dict[str, object], BeforeValidator(_object)] = Field(default_factory=dict)
+    hidden: Annotated[dict[str, object], BeforeValidator(_object), BY_SETTINGS] = Field(default_factory=dict)
     definition: Annotated[Definition, BeforeValidator(_object)] = Definition()
-    answers: Annotated[tuple[object, ...], BeforeValidator(_list)] = ()
+    answers: Annotated[tuple[object, ...], BeforeValidator(_list), BY_SETTINGS] = ()
 
 
 class Webhook(Foreign):
-    event_type: Ident
-    form_response: object = None
+    event_type: Annotated[Ident, one_of(WHOLE, PARTIAL)]
+    form_response: Annotated[object, BY_SETTINGS] = None

@@ -11,10 +11,8 @@ from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.typeform.answers import data_of
 from services.ingest.sources.typeform.filled_in import FilledIn, filled_in
 from services.ingest.sources.typeform.respondents import People, people_of
-from services.ingest.sources.typeform.response import Answer, Response, Webhook
+from services.ingest.sources.typeform.response import PARTIAL, WHOLE, Answer, Response, Webhook
 from services.ingest.sources.typeform.settings import Question, TypeformSettings
-
-WHOLE = "form_response"
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
@@ -23,7 +21,7 @@ def translate(value: object, settings: ToolSettings) -> Translation:
     if isinstance(webhook, Rejected):
         return webhook
     if webhook.event_type != WHOLE:
-        return Ignored("partial" if webhook.event_type == "form_response_partial" else "other_event")
+        return Ignored("partial" if webhook.event_type == PARTIAL else "other_event")
     response = read(Response, webhook.form_response)
     said = response if isinstance(response, Rejected) else _said(response, settings)
     return within(WHOLE, said) if isinstance(said, Rejected) else said

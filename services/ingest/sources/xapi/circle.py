@@ -8,7 +8,7 @@ from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.reading import read, within
 from services.ingest.sources.xapi.people import people_in
 from services.ingest.sources.xapi.settings import XapiSettings
-from services.ingest.sources.xapi.statement import Actor, Statement, Target
+from services.ingest.sources.xapi.statement import AGENT, GROUP, Actor, Statement, Target
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def _within(path: str, found: tuple[Person, ...] | Rejected) -> tuple[Person, ..
 
 
 def _others(statement: Statement, target: Target) -> Iterator[tuple[str, object]]:
-    if target.objectType in {"Agent", "Group"}:
+    if target.objectType in {AGENT, GROUP}:
         yield "object", statement.object
     if statement.context.instructor:
         yield "context.instructor", statement.context.instructor

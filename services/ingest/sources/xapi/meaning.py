@@ -10,7 +10,7 @@ from services.ingest.sources.scale import MEASURED
 from services.ingest.sources.vocabulary import as_id, members
 from services.ingest.sources.xapi.result import score_data, session_data
 from services.ingest.sources.xapi.settings import Meaning, XapiSettings
-from services.ingest.sources.xapi.statement import Result, Target
+from services.ingest.sources.xapi.statement import STATEMENT_REF, Result, Target
 
 
 @dataclass(frozen=True)
@@ -50,4 +50,4 @@ def _session(deed: Deed) -> str:
 
 def _answered(target: Target) -> Mapping[str, str]:
     """A message about a statement answers it, named by its key."""
-    return {"reply_to": target.id.lower()} if target.objectType == "StatementRef" and target.id else {}
+    return {"reply_to": target.id.lower()} if target.objectType == STATEMENT_REF and target.id else {}

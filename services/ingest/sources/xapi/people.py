@@ -1,17 +1,13 @@
 """Who a statement is about: agents, and the members of groups."""
 
-import re
-from urllib.parse import unquote
-
+from services.ingest.domain.tools.leaves import address_in
 from services.ingest.domain.tools.said import Person
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.reading import within
-from services.ingest.sources.xapi.statement import Actor
+from services.ingest.sources.xapi.statement import SHA1, Actor, Agent, address_of
 
-SHA1 = re.compile(r"[0-9a-f]{40}", re.ASCII)
 # Of an address, and of an identity in the directory (schemas.directory).
 LONGEST = 320
-ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 # A session has few people; a list longer than this is a mailing list.
 MOST_MEMBERS = 100
 
@@ -34,7 +30,12 @@ def people_in(actor: Actor, directory_home: str) -> tuple[Person, ...] | Rejecte
     return tuple(dict.fromkeys(people))
 
 
-def _person(actor: Actor, directory_home: str) -> Person | Rejected:
+def is_home(page: str, directory_home: str) -> bool:
+    """Whether names on that page are those of our directory."""
+    return bool(directory_home) and page.rstrip("/") == directory_home.rstrip("/")
+
+
+def _person(actor: Agent, directory_home: str) -> Person | Rejected:
     if actor.mbox:
         return _by_address(actor.mbox)
     if actor.mbox_sha1sum:
@@ -42,7 +43,7 @@ def _person(actor: Actor, directory_home: str) -> Person | Rejected:
         return Person(id=digest) if SHA1.fullmatch(digest) else rejected("invalid", "mbox_sha1sum", "must be a SHA-1")
     if actor.openid:
         return Person(id=actor.openid[:LONGEST])
-    if actor.account and directory_home and actor.account.homePage.rstrip("/") == directory_home.rstrip("/"):
+    if actor.account and is_home(actor.account.homePage, directory_home):
         return Person(participant=actor.account.name)
     if actor.account:
         return _by_account(actor.account.homePage, actor.account.name)
@@ -50,12 +51,12 @@ def _person(actor: Actor, directory_home: str) -> Person | Rejected:
 
 
 def _by_address(mbox: str) -> Person | Rejected:
-    address = unquote(mbox.removeprefix("mailto:").partition("?")[0]).strip()
-    if ADDRESS.fullmatch(address) and len(address) <= LONGEST:
+    address = address_of(mbox)
+    if address and len(address) <= LONGEST:
         return Person(address=address)
     return rejected("invalid", "mbox", "must be an address as in mailto:somebody@example.com")
 
 
 def _by_account(home: str, name: str) -> Person:
     """Many systems use the address as the account's name."""
-    return Person(id=f"{home}#{name}", address=name if ADDRESS.fullmatch(name) else "")
+    return Person(id=f"{home}#{name}", address=address_in(name))

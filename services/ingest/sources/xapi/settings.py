@@ -12,6 +12,7 @@ from services.ingest.sources.vocabulary import SayableType, check_members
 ADL = "http://adlnet.gov/expapi/verbs/"
 STREAMS = "http://activitystrea.ms/schema/1.0/"
 REGISTRY = "http://id.tincanapi.com/verb/"
+VOIDED = f"{ADL}voided"
 # What a statement itself says of an event.
 DERIVED = frozenset({"session_id", "started_at", "goal_id", "request_id", "rating", "percent"})
 Iri = Annotated[str, Field(min_length=1, max_length=2000)]
@@ -66,6 +67,12 @@ class XapiSettings(ToolSettings):
     scale: Scale | None = None
     scaled_from: Literal[-1, 0] = -1
     timestamp: Literal["end", "start"] = "end"
+
+    @property
+    def activities(self) -> frozenset[str]:
+        """The ids and types of activities at which a verb has a meaning of its own."""
+        meanings = (meant for meanings in self.verbs.values() for meant in meanings)
+        return frozenset(meant.activity for meant in meanings if meant.activity is not None)
 
     def meaning(self, verb: str, activities: frozenset[str]) -> Meaning | None:
         """The first that fits what the verb was done to."""

@@ -1,10 +1,15 @@
 """The parts of a statement that we read."""
 
+import re
 from datetime import timedelta
 from typing import Annotated
+from urllib.parse import quote, unquote
 
 from pydantic import BeforeValidator, Field
 
+from services.ingest.domain.pseudonym import Pseudonym
+from services.ingest.domain.tools.allow_list import AllowList
+from services.ingest.domain.tools.leaves import CUT, ID, NUMBER, PERSON_ID, Leaf, address_in, matching, one_of
 from services.ingest.sources.reading import Foreign, Ident, MaybeIdent, MaybeText, ZonedOrUtc
 
 LONGEST_DURATION = 64
@@ -29,45 +34,67 @@ def _no_bool(value: object) -> object:
     return value
 
 
+def address_of(mbox: str) -> str:
+    """Of a mailto IRI or an address, in which anything may be percent-encoded; empty if there is none."""
+    return address_in(unquote(mbox.removeprefix(MAILTO).partition("?")[0]))
+
+
+def _mailbox(text: str, _: Pseudonym) -> str:
+    address = address_of(text)
+    return MAILTO + quote(address, safe="@!#$&'*+/=^`{|}~") if address else CUT
+
+
+MAILTO = "mailto:"
+AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT = "Agent", "Group", "StatementRef", "SubStatement"
+Kind = Annotated[MaybeText, one_of(AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT, "Activity")]
+# What is kept where only the settings know what is read: nothing, until keeping.py has asked them.
+BY_SETTINGS = AllowList()
+DURATION = re.compile(r"P[\dYMWDTHS.,]{1,63}", re.ASCII)
+SHA1 = re.compile(r"[0-9A-Fa-f]{40}", re.ASCII)
 Number = Annotated[float, BeforeValidator(_no_bool)]
 # A year has 365 days and a month 30: the standard lets both be said, and nothing that lasts so long is a session.
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Extensions = Annotated[dict[str, object], BeforeValidator(_object)]
+Duration = Annotated[timedelta, BeforeValidator(_duration), Leaf("a duration", matching(DURATION))]
+Extensions = Annotated[dict[str, object], BeforeValidator(_object), BY_SETTINGS]
 
 
 class Account(Foreign):
     homePage: Ident  # noqa: N815 (the standard's name)
-    name: Ident
+    name: Annotated[Ident, PERSON_ID]
 
 
-class Actor(Foreign):
+class Agent(Foreign):
+    """Somebody, by one of four identifiers."""
+
+    objectType: Kind = ""  # noqa: N815 (the standard's name)
+    mbox: Annotated[MaybeText, Leaf("a mailbox", _mailbox)] = ""
+    mbox_sha1sum: Annotated[MaybeText, Leaf("a SHA-1", matching(SHA1))] = ""
+    openid: Annotated[MaybeText, ID] = ""
+    account: Account | None = None
+
+
+class Actor(Agent):
     """An agent, or a group with or without an identity of its own."""
 
-    objectType: MaybeText = ""  # noqa: N815 (the standard's name)
-    mbox: MaybeText = ""
-    mbox_sha1sum: MaybeText = ""
-    openid: MaybeText = ""
-    account: Account | None = None
-    member: "tuple[Actor, ...] | None" = None
+    member: tuple[Agent, ...] | None = None
 
     @property
     def is_group(self) -> bool:
-        return self.objectType == "Group" or self.member is not None
+        return self.objectType == GROUP or self.member is not None
 
 
 class Verb(Foreign):
-    id: Ident
+    id: Annotated[Ident, BY_SETTINGS]
 
 
 class Definition(Foreign):
-    type: MaybeText = ""
+    type: Annotated[MaybeText, BY_SETTINGS] = ""
 
 
 class Target(Foreign):
     """The object: an activity, where it does not say otherwise."""
 
-    objectType: MaybeText = ""  # noqa: N815 (the standard's name)
-    id: MaybeText = ""
+    objectType: Kind = ""  # noqa: N815 (the standard's name)
+    id: Annotated[MaybeText, BY_SETTINGS] = ""
     definition: Annotated[Definition, BeforeValidator(_object)] = Definition()
 
 
@@ -79,16 +106,17 @@ class Score(Foreign):
 
 
 class Result(Foreign):
-    """`response` is free text and left out."""
+    """`response` is what people wrote, and left out."""
 
     score: Annotated[Score, BeforeValidator(_object)] = Score()
     completion: bool | None = None
     duration: Duration | None = None
-    extensions: Extensions = Field(default_factory=dict)
+    extensions: Annotated[Extensions, AllowList(members={PROGRESS: AllowList(leaf=NUMBER)})] = Field(
+        default_factory=dict
+    )
 
 
 class Context(Foreign):
-    registration: MaybeIdent = ""
     instructor: Actor | None = None
     team: Actor | None = None
     extensions: Extensions = Field(default_factory=dict)
@@ -98,7 +126,7 @@ class Outline(Foreign):
     """As much of a statement as tells whether it is one of ours."""
 
     verb: Verb
-    object: dict[str, object]
+    object: Annotated[dict[str, object], BY_SETTINGS]
 
 
 class Statement(Outline):

@@ -2,6 +2,7 @@
 
 from services.ingest.sources.taken import JSON
 from services.ingest.sources.tool import Tool
+from services.ingest.sources.xapi.keeping import keep
 from services.ingest.sources.xapi.multipart import MIXED, parse
 from services.ingest.sources.xapi.proof import ABOUT, prove
 from services.ingest.sources.xapi.settings import XapiSettings
@@ -15,8 +16,7 @@ TOOL = Tool(
     translate=translate,
     settings=XapiSettings,
     parse=parse,
-    # Answers in people's own words; descriptions are those of activities, which people write as well.
-    free_text=frozenset({"response", "description"}),
+    keep=keep,
     take=take,
     routes={"": frozenset({POST}), "/statements": frozenset({POST, PUT}), ABOUT: frozenset({GET})},
     media_types=frozenset({JSON, MIXED}),

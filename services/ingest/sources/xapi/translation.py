@@ -13,10 +13,9 @@ from services.ingest.sources.vocabulary import is_one_sided
 from services.ingest.sources.xapi.circle import Circle, circle_of
 from services.ingest.sources.xapi.identity import is_uuid, made_id
 from services.ingest.sources.xapi.meaning import Deed, data_of
-from services.ingest.sources.xapi.settings import Meaning, XapiSettings
-from services.ingest.sources.xapi.statement import Outline, Statement, Target
+from services.ingest.sources.xapi.settings import VOIDED, Meaning, XapiSettings
+from services.ingest.sources.xapi.statement import STATEMENT_REF, SUB_STATEMENT, Outline, Statement, Target
 
-VOIDED = "http://adlnet.gov/expapi/verbs/voided"
 PREPARED = "mentoring.preparation.completed.v1"
 LONGEST_NATIVE_TYPE = 128
 
@@ -38,7 +37,7 @@ def _translated(value: object, settings: XapiSettings) -> Translation:
         return within("object", target)
     if outline.verb.id == VOIDED:
         return _voided(value, target)
-    if target.objectType == "SubStatement":
+    if target.objectType == SUB_STATEMENT:
         # It tells what somebody plans or imagines, not what has happened.
         return Ignored("sub_statement")
     meaning = settings.meaning(outline.verb.id, frozenset({target.id, target.definition.type} - {""}))
@@ -58,7 +57,7 @@ def _voided(value: object, target: Target) -> Translation:
     heading = statement if isinstance(statement, Rejected) else _heading(statement, value)
     if isinstance(heading, Rejected):
         return heading
-    if target.objectType != "StatementRef":
+    if target.objectType != STATEMENT_REF:
         return rejected("invalid", "object.objectType", "a voiding statement refers to a statement: StatementRef")
     if not is_uuid(target.id):
         return rejected("invalid", "object.id", "must be the UUID of the statement that shall stand no more")

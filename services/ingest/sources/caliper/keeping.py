@@ -1,0 +1,142 @@
+"""What is stored of an envelope: of events that mean something who did it, to what, when and with which score, and what
+the expressions of the settings found. No name, no description, no comment, no extension."""
+
+from collections.abc import Mapping
+
+from services.ingest.domain.pseudonym import Pseudonym
+from services.ingest.domain.tools.allow_list import AllowList, allow_list
+from services.ingest.domain.tools.leaves import CUT, ID, Leaf
+from services.ingest.domain.verdict import Rejected
+from services.ingest.sources.caliper.event import (
+    ENTITIES,
+    ENTITY,
+    EXPRESSED,
+    IRI,
+    MESSAGE,
+    PERSON,
+    Action,
+    Envelope,
+    Event,
+    Item,
+    Named,
+    Scored,
+    Thing,
+    entity,
+    terms,
+)
+from services.ingest.sources.caliper.people import expressed
+from services.ingest.sources.caliper.settings import CaliperSettings
+from services.ingest.sources.expression import Compiled
+from services.ingest.sources.reading import read
+from services.ingest.sources.tool import ToolSettings
+
+# Where an event names people, outer ones first: what is found in an entity is found in it as it came.
+PEOPLE = (
+    ("actor",),
+    ("object",),
+    ("object", "assignee"),
+    ("object", "creators"),
+    ("object", "replyTo", "creators"),
+    ("generated", "attempt", "assignee"),
+)
+# Stands where an expression found no text, or nobody: it is at fault, as it was before.
+NO_TEXT: list[object] = []
+NOBODY: list[object] = [[]]
+EVENT = "Event"
+
+
+def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
+    assert isinstance(settings, CaliperSettings)
+    kept = allow_list(Envelope).kept(payload, pseudonym)
+    if isinstance(payload, dict) and isinstance(payload.get("data"), list) and isinstance(kept, dict):
+        kept["data"] = [_item(item, settings, pseudonym) for item in payload["data"]]
+    return kept
+
+
+def _item(value: object, settings: CaliperSettings, pseudonym: Pseudonym) -> object:
+    item = read(Item, value)
+    if isinstance(item, Rejected) or not isinstance(value, dict):
+        return AllowList().kept(value, pseudonym)
+    if not item.type.endswith(EVENT):
+        return {"type": CUT}
+    action = read(Action, value)
+    thing = action if isinstance(action, Rejected) else read(Named, action.object)
+    if isinstance(action, Rejected) or isinstance(thing, Rejected):
+        return _list(settings).kept(value, pseudonym)
+    objects = frozenset({thing.id, thing.type} - {""})
+    if settings.meaning(f"{action.type}.{action.action}", objects) is None:
+        return _outline(settings).kept(value, pseudonym)
+    return _list(settings).kept(_with_findings(value, settings), pseudonym)
+
+
+def _outline(settings: CaliperSettings) -> AllowList:
+    """As much of an event as tells that it means nothing here."""
+    kinds = frozenset(known.partition(".")[0] for known in settings.actions)
+    actions = frozenset(known.partition(".")[2] for known in settings.actions)
+    return AllowList(
+        members={
+            "type": AllowList(leaf=terms(kinds, EVENT)),
+            "action": AllowList(leaf=terms(actions, CUT)),
+            "object": AllowList(),
+        }
+    )
+
+
+def _list(settings: CaliperSettings) -> AllowList:
+    known = settings.objects
+    identified = Leaf("an IRI", lambda text, pseudonym: text if text in known else IRI.of_text(text, pseudonym))
+    members = {
+        **allow_list(Thing).members,
+        "id": AllowList(leaf=identified),
+        "type": AllowList(leaf=terms({PERSON, MESSAGE, *known}, CUT)),
+        EXPRESSED: ENTITY.members[EXPRESSED],
+    }
+    found = AllowList(members={"people": ENTITIES, "relationship": AllowList(leaf=ID)})
+    whole = {**allow_list(Event).members, **_outline(settings).members, EXPRESSED: found}
+    whole |= {"object": AllowList(leaf=identified, members=members), "generated": allow_list(Scored)}
+    return AllowList(members=whole)
+
+
+def _with_findings(event: Mapping[str, object], settings: CaliperSettings) -> object:
+    """The event with what the expressions find in it, and in everybody whom it names."""
+    if EXPRESSED in event:
+        return event
+    found: object = event
+    for place in PEOPLE:
+        found = _changed(found, place, settings)
+    people = _found("people", settings.people, event, NOBODY)
+    if "people" in people:
+        people["people"] = _people(people["people"], settings)
+    findings = people | _found("relationship", settings.relationship, event, NO_TEXT)
+    return {**found, EXPRESSED: findings} if isinstance(found, dict) else found
+
+
+def _changed(value: object, place: tuple[str, ...], settings: CaliperSettings) -> object:
+    if not place:
+        return _people(value, settings)
+    if isinstance(value, dict) and place[0] in value:
+        return {**value, place[0]: _changed(value[place[0]], place[1:], settings)}
+    return value
+
+
+def _people(value: object, settings: CaliperSettings) -> object:
+    if isinstance(value, list):
+        return [_person(one, settings) for one in value]
+    return _person(value, settings)
+
+
+def _person(value: object, settings: CaliperSettings) -> object:
+    person = entity(value) if isinstance(value, str) else value
+    if not isinstance(person, dict) or EXPRESSED in person or not (settings.participant or settings.address):
+        return value
+    found = _found("participant", settings.participant, person, NO_TEXT)
+    return {**person, EXPRESSED: found | _found("address", settings.address, person, NO_TEXT)}
+
+
+def _found(name: str, expression: Compiled | None, value: object, nothing: object) -> dict[str, object]:
+    if expression is None:
+        return {}
+    found = expressed(name, expression, value)
+    if isinstance(found, Rejected):
+        return {name: nothing}
+    return {} if found.value is None else {name: found.value}

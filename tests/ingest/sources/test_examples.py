@@ -1,0 +1,70 @@
+"""Of full payloads as vendors document them nothing is kept that anybody wrote, and nothing is missed that is read."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from services.ingest.domain.tools.said import Employed
+from services.ingest.domain.verdict import Rejected
+from tests.ingest.sources.examples import Example, examples, marked
+from tests.ingest.sources.keeping import PSEUDONYM, kept_of
+from tests.ingest.sources.mutation import mutated, translated
+
+MARKER = "Zorblax went quietly home"
+EXAMPLES = list(examples())
+# Of a person the directory holds the name, and the feed is where it comes from.
+NAMES = frozenset({"Legal_Name", "Name", "name", "formatted", "displayName", "familyName", "givenName"})
+NAMES |= {"firstName", "lastName", "first_name", "last_name"}
+
+
+def said(example: Example, value: object) -> Any:  # noqa: ANN401 (a translation)
+    """Of a person of a feed without the key, which tells one version of a record from another."""
+    found = example.tool.translate(value, example.settings)
+    if not isinstance(found, tuple):
+        return found
+    return [
+        (one.participant, one.name, one.status, one.addresses) if isinstance(one, Employed) else one for one in found
+    ]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_what_is_cut_is_not_needed_and_what_is_kept_is_kept_again(example: Example) -> None:
+    for value in example.payloads():
+        found = kept_of(example.tool, value, example.settings)
+
+        assert said(example, found) == said(example, value)
+        assert kept_of(example.tool, found, example.settings) == found
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_no_text_is_kept_wherever_it_stands(example: Example) -> None:
+    for value in example.payloads():
+        for path, changed in marked(value, MARKER):
+            if path.rpartition(".")[2] in NAMES and example.tool.name == "hr":
+                continue
+
+            found = kept_of(example.tool, changed, example.settings)
+
+            assert "Zorblax" not in json.dumps(found), path
+            verdict = example.tool.translate(found, example.settings)
+            assert not isinstance(verdict, Rejected) or "Zorblax" not in str(verdict), path
+
+
+@hypothesis_settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_comes_what_is_kept_of_it_is_kept_again_and_gets_a_verdict(data: st.DataObject) -> None:
+    example = data.draw(st.sampled_from(EXAMPLES))
+    value = data.draw(mutated(example.payloads()))
+
+    found = example.tool.keep(value, example.settings, PSEUDONYM)
+
+    assert example.tool.keep(found, example.settings, PSEUDONYM) == found
+    assert translated(example.tool, found, example.settings)
+
+
+def test_there_are_examples_of_every_tool_that_people_write_in() -> None:
+    assert {example.tool.name for example in EXAMPLES} >= {"slack", "typeform", "xapi", "caliper", "hr", "mapping"}
