@@ -11,20 +11,24 @@ from services.ingest.flow.tools.raw_payloads import Payload, opened, part_of, wi
 from services.ingest.sources.connection import Connection
 from services.ingest.sources.registry import TOOLS
 from services.runtime.kafka import Record
-from tests.ingest.marking import MARKER, at_once, in_turn, is_marked
+from tests.ingest.marking import MARKER, NOBODY, at_once, in_turn, is_marked
+from tests.ingest.sources.examples import HR_NAMES, documented
 from tests.ingest.sources.keeping import kept_of
 from tests.ingest.test_fuzz import SAMPLES, way
 from tests.ingest.vendor_examples import calcom, calendly, google_calendar, microsoft_graph, zoom
 
-CONVERTED = sorted(name for name, tool in TOOLS.items() if tool.keep)
+CONVERTED = sorted(TOOLS)
 FULL: Mapping[str, Sequence[Any]] = {
     "zoom": zoom.EXAMPLES,
     "google_calendar": google_calendar.EXAMPLES,
     "microsoft_graph": microsoft_graph.EXAMPLES,
     "calendly": calendly.EXAMPLES,
     "calcom": calcom.EXAMPLES,
+    **{tool: documented(tool) for tool in ("slack", "typeform", "xapi", "caliper", "hr", "mapping")},
 }
 """All that the vendor documents; what our translators need is in SAMPLES."""
+NAMES: Mapping[str, frozenset[str]] = {"hr": HR_NAMES}
+"""The members with the names of people, which belong into the directory and which no other tool may bring there."""
 EXAMPLES = [(tool, value) for tool in CONVERTED for value in (*FULL.get(tool, ()), *SAMPLES[tool][0])]
 
 
@@ -67,7 +71,8 @@ def _of_payload(record: Record, known: dict[str, Connection], payload: Payload) 
 def test_a_string_that_somebody_wrote_into_is_neither_kept_nor_told(tool: str, value: object) -> None:
     connection = way(tool).connection
 
-    for path, written in (*in_turn(value), *at_once(value)):
+    names = NAMES.get(tool, NOBODY)
+    for path, written in (*in_turn(value, names), *at_once(value, names)):
         for what, content in stored(connection, written):
             assert not is_marked(content), (what, path)
 

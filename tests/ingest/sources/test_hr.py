@@ -329,6 +329,12 @@ def test_a_fault_in_json_names_the_person_and_the_member() -> None:
     assert fourth[0].participant == "4711"
 
 
+def test_what_nobody_reads_changes_no_key() -> None:
+    one, other = (person(f"p-ada,A B,active,{salary}", "id,name,status,salary") for salary in (95_000, 96_000))
+
+    assert one.key == other.key
+
+
 def test_a_repeat_has_the_same_key_and_a_change_another() -> None:
     one, same = person("p-ada,A B,,active,,,"), person("p-ada,A B,,active,,,")
     other = person("p-ada,A B,,leave,2026-03-10,,")
@@ -473,7 +479,12 @@ SAMPLES = (
     employee(status="leave", leave_from="2026-03-10", leave_until="2026-03-20", consent=True, time_zone="UTC"),
     {"employees": [employee(), employee(status="terminated", terminated_on="2026-04-01")]},
     {"received_at": "2026-03-01T12:00:00Z", "line": 3, "employee": employee(updated_at="2026-02-01T10:00:00Z")},
-    {"received_at": "2026-03-01T12:00:00Z", "line": 3, "employee": {}, "fault": {"column": "a", "words": "b"}},
+    {
+        "received_at": "2026-03-01T12:00:00Z",
+        "line": 3,
+        "employee": {},
+        "fault": {"words": "has 9 cells, the header has 7"},
+    },
 )
 
 

@@ -2,12 +2,14 @@
 
 import json
 import re
+from dataclasses import asdict, replace
 from datetime import date, timedelta
 from typing import Annotated
 
 from pydantic import Field
 
 from schemas.directory import known_zone
+from schemas.primitives import EPOCH
 from services.ingest.domain.tools.derived import digest
 from services.ingest.domain.tools.said import Employed, Native, Translation
 from services.ingest.domain.verdict import Rejected, rejected
@@ -77,9 +79,8 @@ def _employed(record: Record, person: Employee, settings: HrSettings) -> Employe
     if at is None or status is None:
         return None
     left_on, back_on = _days(person, status)
-    content = json.dumps(record.employee, sort_keys=True)
-    return Employed(
-        key=digest("employee", participant, content),
+    said = Employed(
+        key="",
         time=at,
         native=Native("employee", native_id(participant)),
         participant=participant,
@@ -92,6 +93,13 @@ def _employed(record: Record, person: Employee, settings: HrSettings) -> Employe
         left_on=left_on,
         back_on=back_on,
     )
+    # Of what the record says, and not of the record: a new salary is no new statement.
+    return replace(said, key=digest("employee", _content(said)))
+
+
+def _content(said: Employed) -> str:
+    """When it was received is no part of it: the same feed every night says the same."""
+    return json.dumps(asdict(replace(said, time=EPOCH)), sort_keys=True, default=str)
 
 
 def _status(person: Employee, settings: HrSettings) -> Status | None:
