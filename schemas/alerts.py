@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from schemas.events import RelationshipEvent
-from schemas.primitives import Id, Instant, Message
-from schemas.scores import Band, Probability, Trigger
+from schemas.primitives import Count, Id, Instant, Message
+from schemas.scores import Band, Name, Probability, Trigger
 
 TransitionName = Literal["fired", "escalated", "resolved"]
 Condition = Literal["ok", "pending", "firing", "recovering"]
@@ -14,7 +14,7 @@ Urgency = Literal["P1", "P2", "P3"]
 ChannelName = Literal["log", "webhook"]
 DeliveryState = Literal["planned", "started", "delivered", "dead"]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-DedupKey = Annotated[str, Field(pattern=r"^[0-9a-f]{32}-[0-9]+$")]
+DedupKey = Annotated[str, Field(max_length=64, pattern=r"^[0-9a-f]{32}-[0-9]+$")]
 Sentence = Annotated[str, Field(max_length=200)]
 
 
@@ -22,7 +22,7 @@ class Reason(Message):
     """One plain sentence of why, with the points it stands for: of health what is missing from 100, as a negative
     number; of risk what it adds to the log-odds."""
 
-    name: str
+    name: Name
     points: float
     words: Sentence
 
@@ -47,9 +47,9 @@ class Alert(Message):
 
     alert_key: Hash
     dedup_key: DedupKey
-    episode: Annotated[int, Field(ge=1)]
-    rule: str
-    rule_version: str
+    episode: Annotated[Count, Field(ge=1)]
+    rule: Name
+    rule_version: Name
     urgency: Urgency
     transition: TransitionName
     condition: Condition
@@ -76,7 +76,7 @@ class Delivery(Message):
     channel: ChannelName
     recipient: Annotated[str, Field(max_length=512)]
     state: DeliveryState
-    attempt: Annotated[int, Field(ge=0)]
+    attempt: Count
     status: Annotated[str, Field(max_length=512)] = ""
     latency_seconds: Annotated[float, Field(ge=0)] | None = None
     planned_at: Instant

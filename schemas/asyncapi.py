@@ -68,10 +68,11 @@ def _keyed(topic: Topic) -> Tree:
 
 def _kept(topic: Topic) -> Tree:
     if topic.cleanup == "compact":
-        return {"cleanup.policy": ["compact"]}
+        return {"cleanup.policy": ["compact"], "max.message.bytes": topic.most_bytes}
     forever = topic.retention == FOREVER
     return {
         "cleanup.policy": ["delete"],
+        "max.message.bytes": topic.most_bytes,
         "retention.ms": -1 if forever else round(topic.retention.total_seconds() * 1000),
         "retention.bytes": -1,
     }

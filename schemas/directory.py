@@ -24,7 +24,13 @@ def _zones() -> frozenset[str]:
     return frozenset(available_timezones()) - NO_PLACES
 
 
-TimeZone = Annotated[str, AfterValidator(known_zone)]
+# The longest name of a zone has half as many characters.
+TimeZone = Annotated[str, Field(max_length=64), AfterValidator(known_zone)]
+MOST_ADDRESSES, MOST_IDENTITIES = 100, 200
+"""Far more than anybody has; a record with all of them stays well below what its topic takes."""
+
+
+Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)]
 
 
 class ToolIdentity(Message):
@@ -38,8 +44,8 @@ class Participant(Message):
     id: Id
     tenant: Id
     name: Annotated[str, Field(min_length=1, max_length=200)]
-    addresses: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)], ...] = ()
-    identities: tuple[ToolIdentity, ...] = ()
+    addresses: Annotated[tuple[Address, ...], Field(max_length=MOST_ADDRESSES)] = ()
+    identities: Annotated[tuple[ToolIdentity, ...], Field(max_length=MOST_IDENTITIES)] = ()
     time_zone: TimeZone
     status: Literal["active", "leave", "exited"] = "active"
     consent: bool

@@ -13,6 +13,7 @@ SPOKEN = frozenset({"$comment", "$id", "$schema", "deprecated", "description", "
 LOWER = ("minLength", "minItems", "minProperties")
 UPPER = ("maxLength", "maxItems", "maxProperties")
 RANGE = frozenset({"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"})
+FIRST = ": the first bound where there was none"
 COMPARED = STRUCTURE | SPOKEN | RANGE | {*LOWER, *UPPER, "type", "const", "enum", "default"}
 
 
@@ -25,7 +26,7 @@ def narrowed(old: Schema, new: Schema) -> Iterator[str]:
         yield f"may no longer be {_listed(gone)}"
     if ("const" in new or "enum" in new) and not _values(old) and "type" in old:
         yield "takes some values only"
-    yield from (f"{name} is narrower" for name in _narrower_limits(old, new))
+    yield from (f"{name} is narrower{'' if _had(old, name) else FIRST}" for name in _narrower_limits(old, new))
     yield from (f"{name} has changed" for name in sorted(new.keys() - COMPARED) if new[name] != old.get(name))
     if "default" in old and ("default" not in new or new["default"] != old["default"]):
         yield "has another meaning where it is left out: default has changed"
@@ -50,6 +51,11 @@ def _narrower_limits(old: Schema, new: Schema) -> Iterator[str]:
         yield "minimum"
     if _ceiling(new) < _ceiling(old):
         yield "maximum"
+
+
+def _had(old: Schema, name: str) -> bool:
+    """Any lower limit counts as one: only what could grow without end may get its first bound."""
+    return name in old or name not in {*UPPER, "maximum"} or (name == "maximum" and "exclusiveMaximum" in old)
 
 
 def _floor(schema: Schema) -> tuple[float, bool]:

@@ -205,7 +205,7 @@ class EventRetracted(Payload):
 
     source: SourceUri
     id: EventId
-    type: Annotated[str, Field(pattern=r"^mentoring\.[a-z_]+\.[a-z_]+\.v[0-9]+$")]
+    type: Annotated[str, Field(max_length=128, pattern=r"^mentoring\.[a-z_]+\.[a-z_]+\.v[0-9]+$")]
     time: Instant
     slot: Annotated[str, Field(max_length=128)] = ""
 

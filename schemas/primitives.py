@@ -49,6 +49,9 @@ Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 EventId = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1F\x7F-\x9F]*$")]
 SourceUri = Annotated[str, Field(pattern=r"^[!-~]{1,512}$")]
 
+# Whole numbers fit into 64 bits, in every database and every language.
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
 Side = Literal["mentor", "mentee"]
 Rating = Annotated[int, Field(ge=1, le=5)]
 

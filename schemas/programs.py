@@ -11,6 +11,8 @@ from schemas.primitives import Id, Instant, Message, SourceUri
 
 # A version takes effect at least this long after it was recorded, so that no row that is out already changes.
 PROFILE_NOTICE = timedelta(hours=1)
+# Each far beyond what a programme needs, all together within what its topic takes.
+MOST_LEVELS, MOST_HOLIDAYS, MOST_SOURCES, MOST_PROFILES = 32, 1_000, 200, 200
 Weight = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -31,8 +33,13 @@ class Weights(Message):
 class WatchLevels(Message):
     """Levels whose crossing is an instant of its own; alert rules may only use these."""
 
-    health: tuple[Annotated[float, Field(gt=0, lt=100)], ...] = (75, 50, 40, 25)
-    risk: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.55, 0.70)
+    health: Annotated[tuple[Annotated[float, Field(gt=0, lt=100)], ...], Field(max_length=MOST_LEVELS)] = (
+        75,
+        50,
+        40,
+        25,
+    )
+    risk: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(max_length=MOST_LEVELS)] = (0.55, 0.70)
 
 
 Coefficient = Annotated[float, Field(ge=0, le=100)]
@@ -90,9 +97,9 @@ class Programme(Message):
     coordinator: Id | None = None
     deputy: Id | None = None
     manager: Id | None = None
-    holidays: tuple[date, ...] = ()
-    sources: tuple[Source, ...] = ()
-    profiles: Annotated[tuple[Profile, ...], Field(min_length=1)] = (DEFAULT_PROFILE,)
+    holidays: Annotated[tuple[date, ...], Field(max_length=MOST_HOLIDAYS)] = ()
+    sources: Annotated[tuple[Source, ...], Field(max_length=MOST_SOURCES)] = ()
+    profiles: Annotated[tuple[Profile, ...], Field(min_length=1, max_length=MOST_PROFILES)] = (DEFAULT_PROFILE,)
     recordedtime: Instant
 
     @model_validator(mode="after")

@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from schemas.events import CloudEvent, RelationshipEvent
-from schemas.primitives import Code, EventId, Id, Instant, Message, SourceUri
+from schemas.primitives import Code, Count, EventId, Id, Instant, Message, SourceUri
 
 Band = Literal["thriving", "steady", "strained", "critical"]
 Cause = Annotated[str, Field(max_length=64)]
+Name = Annotated[str, Field(max_length=128)]
 Points = Annotated[float, Field(ge=-100, le=100)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -17,7 +18,7 @@ class Part(Message):
     """One factor of the health score. `value` is 0..1, `contribution` and `delta` are points.
     The contributions of a score sum to its health, exactly in millionths."""
 
-    name: str
+    name: Name
     value: Probability
     weight: Annotated[float, Field(ge=0)]
     contribution: Points
@@ -27,7 +28,7 @@ class Part(Message):
 class RiskTerm(Message):
     """One term of the linear predictor L; the terms sum to L, and risk = 1 / (1 + exp(-L))."""
 
-    name: str
+    name: Name
     value: float
 
 
@@ -45,7 +46,7 @@ class Trigger(Message):
 
     source: SourceUri
     id: EventId
-    type: str
+    type: Name
     time: Instant
     recordedtime: Instant
 
@@ -55,13 +56,13 @@ class Score(Message):
     Numbers are multiples of a millionth. `caps`: what holds the band at strained at the best, whatever the health:
     support_open (an open immediate request) or fit_not_good (either side says so)."""
 
-    causes: tuple[Cause, ...]
+    causes: Annotated[tuple[Cause, ...], Field(max_length=256)]
     health: Annotated[float, Field(ge=0, le=100)]
     band: Band
-    caps: tuple[Code, ...] = ()
+    caps: Annotated[tuple[Code, ...], Field(max_length=16)] = ()
     risk: Probability
-    parts: tuple[Part, ...]
-    risk_terms: tuple[RiskTerm, ...]
+    parts: Annotated[tuple[Part, ...], Field(max_length=64)]
+    risk_terms: Annotated[tuple[RiskTerm, ...], Field(max_length=64)]
     before: Before | None = None
     confidence: Probability
     trend: float
@@ -70,12 +71,12 @@ class Score(Message):
     cadence_days: float
     last_contact: Instant | None = None
     next_session: Instant | None = None
-    open_requests: tuple[Id, ...]
-    sources: tuple[SourceUri, ...]
+    open_requests: Annotated[tuple[Id, ...], Field(max_length=64)]
+    sources: Annotated[tuple[SourceUri, ...], Field(max_length=512)]
     calibrated: bool
-    profile: str
-    model: str
-    calibration: str
+    profile: Name
+    model: Name
+    calibration: Name
 
 
 class ScoreRow(Message):
@@ -83,7 +84,7 @@ class ScoreRow(Message):
     positions the one of mode heal. `deleted` says that the instant exists no more; `score` is then null."""
 
     as_of: Instant
-    position: Annotated[int, Field(ge=0)]
+    position: Count
     mode: Literal["live", "heal", "replay"]
     deleted: bool
     trigger: Trigger | None = None
@@ -93,7 +94,7 @@ class ScoreRow(Message):
 class PartitionClock(Message):
     """All rows of this partition up to `clock` are out."""
 
-    partition: Annotated[int, Field(ge=0)]
+    partition: Annotated[int, Field(ge=0, le=2**31 - 1)]
     clock: Instant
 
 

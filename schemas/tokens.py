@@ -14,8 +14,8 @@ class Token(Message):
     token_id: Code
     tenant: Id
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    programs: tuple[Id, ...] = ()
-    sources: Annotated[tuple[SourceUri, ...], Field(min_length=1)]
+    programs: Annotated[tuple[Id, ...], Field(max_length=1_000)] = ()
+    sources: Annotated[tuple[SourceUri, ...], Field(min_length=1, max_length=500)]
     admin: bool = False
     created: Instant
     revoked: Instant | None = None

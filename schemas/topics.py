@@ -6,6 +6,13 @@ from typing import Any, Literal
 
 DEFAULT_PARTITIONS = 12
 FOREVER = timedelta(days=-1)
+# Of a record with all that Kafka adds. It is what Kafka takes unless it is told otherwise, and is said for each topic
+# all the same: what is valid under the schemas fits, whatever the cluster's own limit.
+USUAL_BYTES = 1_048_588
+# A payload of 1 MiB, as it is taken over HTTP, and what Kafka adds to it.
+PAYLOAD_BYTES = 2 * 2**20
+# A state of the most facts that are kept, each by a source and under a name of its own, those of full length.
+STATE_BYTES = 16 * 2**20
 TOOLS = (
     "zoom",
     "google_calendar",
@@ -24,7 +31,8 @@ TOOLS = (
 @dataclass(frozen=True)
 class Topic:
     """`partitions` None: as many as the log has, so that a relationship lives on the same number everywhere.
-    `grows`: what it holds belongs to partitions of the log, so that a log with more of them has another such topic."""
+    `grows`: what it holds belongs to partitions of the log, so that a log with more of them has another such topic.
+    `most_bytes`: of a record, with its key, its headers and what Kafka adds."""
 
     name: str
     payload: str
@@ -36,6 +44,7 @@ class Topic:
     retention: timedelta = FOREVER
     config: tuple[tuple[str, str], ...] = field(default=())
     grows: bool = False
+    most_bytes: int = USUAL_BYTES
 
     def at(self, epoch: int) -> str:
         """Its name in that epoch of the log; the first has number 0."""
@@ -44,7 +53,7 @@ class Topic:
     def options(self, partitions: int, replication: int) -> dict[str, Any]:
         """How it is created, where the log has so many partitions."""
         retention = round(self.retention.total_seconds() * 1000) if self.retention.days >= 0 else -1
-        configs = {"cleanup.policy": self.cleanup, **dict(self.config)}
+        configs = {"cleanup.policy": self.cleanup, "max.message.bytes": str(self.most_bytes), **dict(self.config)}
         if self.cleanup == "delete":
             configs |= {"retention.ms": str(retention), "retention.bytes": "-1"}
         return {
@@ -82,8 +91,7 @@ RAW_TOOLS = tuple(
         # Enough for several gateways; one connection stays on one, in the order in which its tool spoke.
         partitions=3,
         retention=timedelta(days=14),
-        # A payload of 1 MiB, as it is taken over HTTP, and what Kafka adds to it.
-        config=(("max.message.bytes", str(2 * 2**20)),),
+        most_bytes=PAYLOAD_BYTES,
         producers=("ingest", "enterprises"),
         consumers=("ingest",),
     )
@@ -150,6 +158,7 @@ SCORING_STATE = Topic(
     cleanup="compact",
     # A zombie's late record of an older generation must stay readable until recovery has merged it.
     config=(("min.compaction.lag.ms", "86400000"),),
+    most_bytes=STATE_BYTES,
     producers=("scoring",),
     consumers=("scoring",),
     grows=True,

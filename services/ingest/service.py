@@ -40,11 +40,15 @@ def connections_of(settings: IngestSettings) -> Mapping[str, Connection]:
 def serve(settings: IngestSettings, stop: threading.Event, connections: Mapping[str, Connection]) -> None:
     """Returns after `stop`. Raises KafkaError or OSError when it cannot start, and whatever is unexpected."""
     health = Health()
-    with served(health, settings.host, settings.ingest_health_port), _producer(settings) as producer:
+    readiness = Readiness(health)
+    writing = readiness.part("producer")
+    with served(health, settings.host, settings.ingest_health_port), _producer(settings, writing) as producer:
         producer.partitions(REJECTED.name)
         recorder = Recorder(producer, settings.ingest_remembered, EVENTS.at(settings.log_epoch))
-        shared = Shared(settings, producer, recorder, Metrics(health.metrics), Readiness(health), connections)
+        shared = Shared(settings, producer, recorder, Metrics(health.metrics), readiness, connections)
         with _chosen_parts(shared, stop) as parts:
+            # Not before every other part has said that it is starting, or the whole would be ready without them.
+            writing.tell("ready")
             log.get(__name__).info("serving", host=settings.host, port=settings.ingest_port, clock=settings.clock)
             run_together(parts, stop)
     log.get(__name__).info("stopped")
@@ -68,8 +72,14 @@ def _chosen_parts(shared: Shared, stop: threading.Event) -> Iterator[Parts]:
 
 
 @contextmanager
-def _producer(settings: IngestSettings) -> Iterator[Producer]:
-    producer = Producer(settings, delivery_timeout_ms=DELIVERY_SECONDS * 1000, max_block_ms=METADATA_SECONDS * 1000)
+def _producer(settings: IngestSettings, writing: Health) -> Iterator[Producer]:
+    """`writing` is red while nothing can be written."""
+    producer = Producer(
+        settings,
+        trouble=lambda why: writing.tell("degraded", why) if why else writing.tell("ready"),
+        delivery_timeout_ms=DELIVERY_SECONDS * 1000,
+        max_block_ms=METADATA_SECONDS * 1000,
+    )
     try:
         yield producer
     finally:

@@ -47,6 +47,7 @@ def serve(settings: NotifySettings, names: Names, stop: threading.Event) -> None
         log.get(__name__).info("restored", partitions=len(numbers), unfinished_deliveries=len(known.open))
         # 3. Then it starts.
         metrics = Metrics(health.metrics)
+        metrics.unreadable.inc(known.unreadable)
         flow = Flow(
             reader=reader,
             deciding=Deciding(known.desks, now, metrics),

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from prometheus_client import Gauge
 
 from services.runtime import log
+from services.runtime.breaker import BadDeployError
 from services.runtime.health import Health
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
 from services.runtime.lane import Batch, Lane, Limits
@@ -55,8 +56,13 @@ class BatchLoop:
 
     def run(self, stop: threading.Event) -> None:
         """Returns when `stop` is set and what is in hand was tried once; raises what the work raises."""
-        while not stop.is_set():
-            self._round()
+        try:
+            while not stop.is_set():
+                self._round()
+        except BadDeployError as reason:
+            # Others may go on in this process: whoever looks after it is told by its readiness.
+            self._health.tell("degraded", f"stopped: {reason}")
+            raise
         self._health.tell("stopping")
         deadline = time.monotonic() + DRAIN_SECONDS
         for partition, lane in self._lanes.items():

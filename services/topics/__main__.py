@@ -6,6 +6,7 @@ import click
 
 from schemas.topics import DEFAULT_PARTITIONS, TOPICS
 from services.runtime.kafka import KafkaError, create_topics
+from services.runtime.kafka.admin import raise_limits
 from services.runtime.settings import Settings, SettingsError, load
 
 
@@ -25,15 +26,19 @@ def main() -> None:
 )
 @click.option("--replication", type=click.IntRange(1, 9), default=1, show_default=True)
 def create(partitions: int, replication: int) -> None:
-    """Create the topics that do not exist yet; those that do are left as they are."""
+    """Create the topics that do not exist yet. Those that do are left as they are, but for the size of a record where
+    it is less than the registry says."""
     try:
         settings = load(Settings, "topics")
         options = {topic.at(settings.log_epoch): topic.options(partitions, replication) for topic in TOPICS}
         created = create_topics(settings, options)
+        raised = raise_limits(settings, {topic.at(settings.log_epoch): topic.most_bytes for topic in TOPICS})
     except (SettingsError, KafkaError) as problem:
         sys.exit(f"rapport topics: {problem}")
     for name in created:
         click.echo(f"created {name}")
+    for name in raised:
+        click.echo(f"raised the size of a record of {name}")
     click.echo(f"{len(created)} topics created, {len(TOPICS) - len(created)} were there")
 
 

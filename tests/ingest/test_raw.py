@@ -6,8 +6,9 @@ import pytest
 from schemas.events import MENTORING_EVENT
 from schemas.topics import EVENTS, RAW_CLOUDEVENTS, REJECTED
 from services.ingest.flow.quarantine import MOST_BYTES_KEPT
-from services.runtime.kafka import Producer, Record
+from services.runtime.kafka import Record
 from services.runtime.settings import Settings
+from tests.foreign import ForeignProducer, foreign_producer
 from tests.ingest.conftest import Gateway, Log, event
 from tests.receiver import eventually
 
@@ -29,21 +30,19 @@ BROKEN: dict[str, tuple[bytes | None, str, str]] = {
 
 
 @pytest.fixture(scope="module")
-def producer(broker: Settings) -> Iterator[Producer]:
-    producer = Producer(broker, max_request_size=8 * 2**20)
-    yield producer
-    producer.close()
+def producer(broker: Settings) -> Iterator[ForeignProducer]:
+    with foreign_producer(broker) as producer:
+        yield producer
 
 
-def put(producer: Producer, value: bytes | None) -> str:
+def put(producer: ForeignProducer, value: bytes | None) -> str:
     """On partition 0, so that records keep their order; returns the origin."""
-    sent = producer.send(RAW_CLOUDEVENTS.name, b"any", value, partition=0).get(15)
-    return f"{RAW_CLOUDEVENTS.name}/{sent.partition}/{sent.offset}"
+    return producer.put(RAW_CLOUDEVENTS.name, b"any", value, partition=0)
 
 
 @pytest.mark.usefixtures("gateway")
 def test_broken_records_are_kept_with_the_reason_and_the_next_good_one_is_processed(
-    broker: Settings, producer: Producer
+    broker: Settings, producer: ForeignProducer
 ) -> None:
     log, kept = Log(broker, EVENTS.name), Log(broker, REJECTED.name)
 
@@ -69,7 +68,9 @@ def test_broken_records_are_kept_with_the_reason_and_the_next_good_one_is_proces
 
 
 @pytest.mark.usefixtures("gateway")
-def test_a_repeat_is_not_written_again_and_a_contradiction_is_kept_aside(broker: Settings, producer: Producer) -> None:
+def test_a_repeat_is_not_written_again_and_a_contradiction_is_kept_aside(
+    broker: Settings, producer: ForeignProducer
+) -> None:
     log, kept = Log(broker, EVENTS.name), Log(broker, REJECTED.name)
     said = event()
 
@@ -81,7 +82,7 @@ def test_a_repeat_is_not_written_again_and_a_contradiction_is_kept_aside(broker:
     assert [texts(record)["reason"] for record in kept.records()] == ["conflict"]
 
 
-def test_what_was_processed_is_committed(gateway: Gateway, producer: Producer) -> None:
+def test_what_was_processed_is_committed(gateway: Gateway, producer: ForeignProducer) -> None:
     put(producer, json.dumps(event()).encode())
 
     eventually(lambda: "lag 0" in gateway.readiness()[1]["detail"])

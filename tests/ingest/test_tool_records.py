@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from schemas.topics import EVENTS, REJECTED, raw_of
-from services.runtime.kafka import Producer, Record
+from services.runtime.kafka import Record
 from services.runtime.settings import Settings
+from tests.foreign import ForeignProducer, foreign_producer
 from tests.ingest.conftest import Gateway, Log, make_token, running_gateway
 from tests.ingest.tooling import JOINED, LEFT, Pair, connections_file, make_pair, meeting_id, of, post_zoom, zoom
 from tests.receiver import eventually
@@ -29,10 +30,9 @@ def tools(broker: Settings, file: Path) -> Iterator[Gateway]:
 
 
 @pytest.fixture(scope="module")
-def producer(broker: Settings) -> Iterator[Producer]:
-    producer = Producer(broker, max_request_size=8 * 2**20)
-    yield producer
-    producer.close()
+def producer(broker: Settings) -> Iterator[ForeignProducer]:
+    with foreign_producer(broker) as producer:
+        yield producer
 
 
 @pytest.fixture
@@ -49,10 +49,9 @@ def types(pair: Pair, log: Log) -> list[str]:
     return [told["type"].removeprefix("mentoring.").removesuffix(".v1") for told in of(pair, log)]
 
 
-def put(producer: Producer, value: bytes | None, headers: list[tuple[str, bytes]]) -> str:
+def put(producer: ForeignProducer, value: bytes | None, headers: list[tuple[str, bytes]]) -> str:
     """As an enterprise would, on one partition; returns the origin."""
-    sent = producer.send(RAW_ZOOM, b"a key", value, partition=0, headers=headers).get(15)
-    return f"{RAW_ZOOM}/{sent.partition}/{sent.offset}"
+    return producer.put(RAW_ZOOM, b"a key", value, headers, partition=0)
 
 
 def texts(record: Record) -> dict[str, str]:
@@ -146,7 +145,7 @@ BROKEN: dict[str, tuple[bytes | None, list[tuple[str, bytes]], str, str]] = {
 
 @pytest.mark.usefixtures("tools")
 def test_a_poison_record_is_put_aside_and_the_next_one_is_processed(
-    broker: Settings, producer: Producer, log: Log, kept: Log
+    broker: Settings, producer: ForeignProducer, log: Log, kept: Log
 ) -> None:
     pair, meeting = make_pair(broker), meeting_id()
 

@@ -9,7 +9,7 @@ import pytest
 from kafka import KafkaAdminClient
 
 from deploy.local.kafka import LocalKafka
-from services.runtime.kafka import KafkaError, Partition, Reader, create_topics
+from services.runtime.kafka import KafkaError, Partition, Producer, Reader, create_topics, read_to_end
 from services.runtime.settings import Settings
 
 LONGEST_WAIT_SECONDS = 60
@@ -73,3 +73,25 @@ def poll_until(member: Reader, assigned: set[Partition], seconds: float) -> None
     while member.assignment() != assigned:
         assert time.monotonic() < deadline, f"it has only {member.assignment()}"
         member.poll(seconds)
+
+
+class RawName(str):
+    """A header's name of any bytes, which Kafka takes and kafka-python would not write."""
+
+    __slots__ = ()
+
+    def encode(self, *_: object) -> bytes:
+        return bytes(map(ord, self))
+
+
+def test_a_record_whose_header_names_are_no_utf8_is_read_and_so_is_the_next(settings: Settings, topic: str) -> None:
+    with closing(Producer(settings)) as producer:
+        headers = [(RawName("\xff\xfeä"), b"1"), ("plain", b"\xff"), ("ü", b"")]
+        producer.send(topic, b"\x00key", b"value", headers=headers).get(30)
+        producer.send(topic, None, b"next").get(30)
+
+    found = list(read_to_end(settings, [topic]))
+
+    assert [(one.offset, one.key, one.value) for one in found] == [(0, b"\x00key", b"value"), (1, None, b"next")]
+    assert found[0].headers == (("\\xff\\xfe\\xe4", b"1"), ("plain", b"\xff"), ("ü", b""))
+    assert found[0].timestamp_ms > 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schemas.compatibility import Break, breaks
-from schemas.publish import PUBLISHED, current, publish, published
+from schemas.publish import PUBLISHED, current, is_first_bound, publish, published
 
 Schema = dict[str, Any]
 BASE: Schema = {
@@ -112,6 +112,30 @@ def test_a_change_that_breaks_readers_is_told_with_its_place(path: str, value: o
 )
 def test_a_change_that_breaks_nobody_passes(path: str, value: object) -> None:
     assert breaks({"made.v1": BASE}, {"made.v1": changed(path, value)}) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "passes"),
+    [
+        ("$defs/Person/properties/id/maxLength", 9, True),
+        ("properties/weights/maxProperties", 9, True),
+        ("properties/anything/maxItems", 9, True),
+        ("properties/id/maxLength", 8, False),
+        ("properties/mentors/maxItems", 2, False),
+        ("properties/minutes/maximum", 59, False),
+        ("properties/mentors/minItems", 2, False),
+        ("properties/anything/type", "string", False),
+    ],
+)
+def test_only_the_first_bound_of_what_had_none_may_be_published_when_that_is_asked_for(
+    path: str,
+    value: object,
+    passes: bool,  # noqa: FBT001 (of the table above)
+) -> None:
+    found = breaks({"made.v1": BASE}, {"made.v1": changed(path, value)})
+
+    assert found
+    assert all(map(is_first_bound, found)) == passes
 
 
 def test_a_type_may_come_and_none_may_go() -> None:

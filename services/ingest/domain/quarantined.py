@@ -11,8 +11,13 @@ REQUEUED = "requeued"
 REQUEUED_FROM = "requeued_from"
 """On a record that was sent again: where it lay first."""
 RAW = "mentoring.raw."
+HEADERS_CUT, KEY_CUT = "headers_cut", "key_cut"
 # Why the original cannot be had back, by the header that says so.
-LOSSES = {"cut_from_bytes": "its bytes were cut", "headers_cut": "its headers were cut"}
+LOSSES = {
+    "cut_from_bytes": "its bytes were cut",
+    HEADERS_CUT: "its headers were cut",
+    KEY_CUT: "its key was cut",
+}
 
 
 @dataclass(frozen=True)

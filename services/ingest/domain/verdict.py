@@ -5,7 +5,20 @@ from typing import Literal
 
 from schemas.events import MentoringEvent
 
-Reason = Literal["malformed", "invalid", "unknown_type", "future", "forbidden", "conflict", "too_large", "unresolved"]
+Reason = Literal[
+    "malformed",
+    "invalid",
+    "unknown_type",
+    "future",
+    "forbidden",
+    "conflict",
+    "too_large",
+    "unresolved",
+    # The broker takes everything but this record.
+    "refused",
+    # We met an error of ours over it.
+    "failed",
+]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from schemas.topics import EVENTS
 from services.ingest.domain.identity import content_of, identity
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.acknowledged import Acknowledgements
-from services.runtime.kafka import Headers, Producer, partition_of
+from services.ingest.flow.quarantine import unwritable
+from services.runtime.kafka import Headers, Producer, UnwritableRecordError, partition_of
 
 STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
 
@@ -53,8 +54,8 @@ class Recorder:
         return result
 
     def record_all(self, events: Iterable[MentoringEvent]) -> list[Receipt | Rejected]:
-        """Raises KafkaError when the broker's metadata are lost, and then some may have been sent; otherwise `written`
-        tells of failures."""
+        """What is too large for the log is rejected. Raises KafkaError when nothing can be written for now, and then
+        some may have been sent; otherwise `written` tells of failures."""
         sending = Acknowledgements()
         new: dict[bytes, _Known] = {}
         try:
@@ -71,7 +72,10 @@ class Recorder:
         if known := self._recent.get(key):
             self._recent.move_to_end(key)
             return _repeated(known, said)
-        self._send(event, value, sending)
+        try:
+            self._send(event, value, sending)
+        except UnwritableRecordError as failure:
+            return unwritable(failure)
         new[key] = self._recent[key] = _Known(said, sending.written)
         if len(self._recent) > self._remembered:
             self._recent.popitem(last=False)

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from services.runtime.kafka import KafkaError
+from services.ingest.domain.verdict import Rejected
+from services.ingest.flow.quarantine import unwritable
+from services.runtime.kafka import KafkaError, UnwritableRecordError
 
 # A stop ends a wait for the broker within this; the process has 2 s in all.
 STOP_NOTICED_SECONDS = 0.5
@@ -14,6 +16,14 @@ STOP_NOTICED_SECONDS = 0.5
 
 class UnavailableError(Exception):
     """Nothing was promised: the same request may be sent again."""
+
+
+class RefusedError(Exception):
+    """One record of the request can never be written; the others may be. To send the same again is of no use."""
+
+    def __init__(self, refused: Rejected) -> None:
+        super().__init__(refused.errors[0].reason)
+        self.rejected = refused
 
 
 class Room:
@@ -28,18 +38,18 @@ class Room:
 
     async def written(self, size: int, send: Callable[[], Future[None]]) -> None:
         """Sends a request of `size` bytes, and returns when all of it is on the log. Raises UnavailableError when the
-        broker is away or too much waits for it already."""
+        broker is away or too much waits for it already, and RefusedError."""
         self._enter(size)
         try:
             sent = send()
         except KafkaError as away:
             self._leave(size)
-            raise UnavailableError(f"the broker does not answer: {away}") from away
+            raise _unwritten(away, "answer") from away
         sent.add_done_callback(lambda _: self._leave(size))
         try:
             await self._settled(sent)
         except KafkaError as away:
-            raise UnavailableError(f"the broker does not acknowledge: {away}") from away
+            raise _unwritten(away, "acknowledge") from away
 
     async def _settled(self, sent: Future[None]) -> None:
         waited, until = asyncio.wrap_future(sent), time.monotonic() + self._patience
@@ -60,3 +70,9 @@ class Room:
     def _leave(self, size: int) -> None:
         with self._lock:
             self.outstanding -= size
+
+
+def _unwritten(failure: KafkaError, verb: str) -> UnavailableError | RefusedError:
+    if isinstance(failure, UnwritableRecordError):
+        return RefusedError(unwritable(failure))
+    return UnavailableError(f"the broker does not {verb}: {failure}")

@@ -4,21 +4,27 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from services.runtime import log
+from services.runtime.breaker import BadDeployError
+
 # A process that is told to stop has 2 s; closing its clients takes the rest.
 STOP_SECONDS = 0.9
 
 
 def run_together(parts: Mapping[str, Callable[[], None]], stop: threading.Event) -> None:
-    """Returns after `stop`; the first part to end sets it for all. Raises what the first failed part raised."""
+    """Returns after `stop`; the first part to end sets it for all. Raises what the first failed part raised. A part
+    that gave up on its own records, which may be one sender's, ends alone: the others are of use without it."""
     failures: list[BaseException] = []
 
     def run(part: Callable[[], None]) -> None:
         try:
             part()
+        except BadDeployError as reason:
+            log.get(__name__).error("part_stopped", part=threading.current_thread().name, reason=str(reason))
+            return
         except BaseException as failure:  # noqa: BLE001 (raised again below, on the thread that waits)
             failures.append(failure)
-        finally:
-            stop.set()
+        stop.set()
 
     # Daemons: one that waits for a broker that is away must not keep the process from ending in time.
     threads = [threading.Thread(target=run, args=(part,), name=name, daemon=True) for name, part in parts.items()]

@@ -12,12 +12,15 @@ from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.kafka import KafkaError, Reader, Record, read_to_end
 from services.runtime.settings import Settings
-from services.validation_errors import places_at_fault
+from services.runtime.unexpected import described
+from services.validation_errors import places
 
 # A created or revoked token takes effect within this, plus the broker's latency.
 POLL_SECONDS = 0.5
 PROBE_SECONDS = 1.0
 PROBE_TIMEOUT_SECONDS = 1.0
+# A key may have a megabyte.
+LONGEST_SHOWN = 100
 
 
 class TokenTable:
@@ -31,14 +34,18 @@ class TokenTable:
         if record.value is None:
             self.tokens.pop(token_id, None)
             return
+        # What grants access and cannot be read grants nothing, and must not close the gateway to all others.
+        self.tokens.pop(token_id, None)
         try:
             self.tokens[token_id] = Token.model_validate_json(record.value)
         except ValidationError as invalid:
-            # What grants access and cannot be read grants nothing, and must not close the gateway to all others.
-            self.tokens.pop(token_id, None)
-            log.get(__name__).error(
-                "token_unreadable", token=token_id, offset=record.offset, error=places_at_fault(invalid)
-            )
+            self._tell_unreadable(record, places=places(invalid))
+        except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next token is read)
+            self._tell_unreadable(record, **described(failure))
+
+    def _tell_unreadable(self, record: Record, **found: object) -> None:
+        token_id = (record.key or b"").decode(errors="replace")[:LONGEST_SHOWN]
+        log.get(__name__).error("token_unreadable", token=token_id, offset=record.offset, **found)
 
     def prove(self, secret: str) -> Token | None:
         return authenticate(secret, self.tokens)

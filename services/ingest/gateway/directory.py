@@ -1,6 +1,7 @@
 """`/v1/directory/participants`: people are written, many at once, or erased."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime
 
 from starlette.requests import Request
@@ -44,9 +45,19 @@ class DirectoryEndpoint:
         token = self._of_the_tenant(request, notes)
         body = await _json_body(request)
         found = [read_participant(raw, token.tenant, now) for raw in _listed(body)]
-        good = [one for one in found if isinstance(one, Participant)]
-        await self._room.written(len(body), lambda: all_of([self._directory.write(one) for one in good]))
-        notes |= {"bytes": len(body), "participants": len(good), "rejected": len(found) - len(good)}
+        sending: list[Future[None]] = []
+
+        def send() -> Future[None]:
+            for place, one in enumerate(found):
+                written = one if isinstance(one, Rejected) else self._directory.write(one)
+                if isinstance(written, Rejected):
+                    found[place] = written
+                else:
+                    sending.append(written)
+            return all_of(sending)
+
+        await self._room.written(len(body), send)
+        notes |= {"bytes": len(body), "participants": len(sending), "rejected": len(found) - len(sending)}
         return _answer(found)
 
     async def _erased(self, request: Request, participant: str, notes: dict[str, object]) -> Response:

@@ -16,9 +16,10 @@ _PROBLEMS = {
     "400": "not valid: `errors`, or those of each participant, say where and why",
     "401": "no valid token",
     "403": "the token does not allow this",
+    "422": "the broker does not take one of the records, however often it is sent",
     "503": "the broker is away: nothing was promised, Retry-After says when to send the same again",
 }
-_ENTRY = entry("in the array", {202, STATUS["invalid"], STATUS["forbidden"]}, "recorded", "erased")
+_ENTRY = entry("in the array", {202, STATUS["invalid"], STATUS["forbidden"], STATUS["too_large"]}, "recorded", "erased")
 _RESULT = {
     "type": "object",
     "properties": {

@@ -7,10 +7,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from services.ingest.flow.metrics import Metrics
-from services.ingest.flow.room import UnavailableError
+from services.ingest.flow.room import RefusedError, UnavailableError
 from services.ingest.gateway import problem
 from services.ingest.gateway.body import may_go_on
-from services.ingest.gateway.problem import ProblemError
+from services.ingest.gateway.problem import ProblemError, rejection
 from services.runtime import log
 
 RETRY_AFTER_SECONDS = 5
@@ -44,6 +44,8 @@ class Handled:
 async def _answered(answering: Awaitable[Response]) -> Response:
     try:
         return await answering
+    except RefusedError as refused:
+        raise rejection(refused.rejected) from refused
     except UnavailableError as away:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         raise ProblemError(503, "unavailable", f"{away}; send the same again later", headers=headers) from away

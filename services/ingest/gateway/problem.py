@@ -26,6 +26,7 @@ TITLES = {
     "unresolved": "It is not known what this is about",
     "unsupported_media_type": "This content type is not served here",
     "too_many": "More than this sender may hand in now",
+    "refused": "The broker does not take this record",
     "unavailable": "Nothing can be recorded now",
     "failed": "An error of ours",
 }
@@ -38,6 +39,8 @@ STATUS: Mapping[Reason, int] = {
     "conflict": 409,
     "too_large": 413,
     "unresolved": 400,
+    "refused": 422,
+    "failed": 500,
 }
 
 

@@ -9,13 +9,14 @@ from schemas.topics import raw_of
 from services.ingest.domain.tools.free_text import Cut, cut_text
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.acknowledged import acknowledged, all_of
+from services.ingest.flow.quarantine import unwritable
 from services.ingest.pointers.answers import Round
 from services.ingest.sources.connection import Connection
 from services.ingest.sources.proof import Received
 from services.ingest.sources.taken import JSON
 from services.ingest.sources.tool import MOST_BYTES
 from services.runtime import log
-from services.runtime.kafka import KafkaError, Producer
+from services.runtime.kafka import KafkaError, Producer, UnwritableRecordError
 from services.runtime.loop import TryLaterError
 
 # Beyond the longest delivery timeout, after which the producer itself gives up.
@@ -35,6 +36,8 @@ class Recording:
             return payloads
         try:
             all_of([self._send(payload, connection) for payload in payloads]).result(MOST_SECONDS)
+        except UnwritableRecordError as failure:
+            return unwritable(failure)
         except (KafkaError, TimeoutError) as away:
             raise TryLaterError(f"the broker does not acknowledge: {away}") from away
         return len(payloads)

@@ -11,10 +11,13 @@ from services.ingest.domain.tools.speaker import Speaker
 from services.runtime import log
 from services.runtime.kafka import Producer, read_to_end
 from services.runtime.settings import Settings
-from services.validation_errors import places_at_fault
+from services.runtime.unexpected import described
+from services.validation_errors import places
 
 DIGEST_BYTES = 16
 ACKNOWLEDGED_WITHIN = 30.0
+# A key may have a megabyte.
+LONGEST_SHOWN = 300
 
 
 class SyncTokens:
@@ -53,7 +56,9 @@ class SyncTokens:
             self._tokens[key] = SyncToken.model_validate_json(value)
         except ValidationError as invalid:
             # Without it the calendar is read anew, which repeats things and loses none.
-            log.get(__name__).warning("sync_token_unreadable", key=key, error=places_at_fault(invalid))
+            log.get(__name__).warning("sync_token_unreadable", key=key[:LONGEST_SHOWN], places=places(invalid))
+        except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next token is read)
+            log.get(__name__).error("sync_token_unreadable", key=key[:LONGEST_SHOWN], **described(failure))
 
 
 def _key(speaker: Speaker, resource: str) -> str:

@@ -1,9 +1,9 @@
 """The desk of one partition: all its relationships under watch, its clock, and the order of their deadlines."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from schemas.events import partition_key
 from schemas.primitives import Instant
@@ -13,10 +13,19 @@ from services.notify.domain.watch import Happened, Judge, Watch
 
 @dataclass(frozen=True)
 class Touched:
-    """What has changed since it was last taken: watches by tenant/relationship, and the clock if it moved."""
+    """What has changed since it was last taken: watches by tenant/relationship, the clock if it moved, and whose watch
+    is no more."""
 
     watches: Mapping[str, Watch] = field(default_factory=dict)
     clock: Instant | None = None
+    gone: Collection[str] = ()
+
+
+class Forgotten(NamedTuple):
+    """A watch that nothing could be decided on: it begins anew with what the scores say next."""
+
+    key: str
+    failure: Exception
 
 
 class Desk:
@@ -29,6 +38,7 @@ class Desk:
         self.clock = clock
         self._touched: set[str] = set()
         self._clock_moved = False
+        self._forgotten: list[Forgotten] = []
         # The soonest deadline of every watch. Entries of deadlines that were moved since are skipped when they come up.
         self._deadlines = [(watch.due, key) for key, watch in watches.items() if watch.due is not None]
         heapify(self._deadlines)
@@ -48,17 +58,37 @@ class Desk:
 
     def touched(self) -> Touched:
         """To be written down before the next batch is taken."""
-        watches = {key: self._watches[key] for key in sorted(self._touched)}
-        found = Touched(watches, self.clock if self._clock_moved else None)
+        watches = {key: self._watches[key] for key in sorted(self._touched) if key in self._watches}
+        gone = sorted(self._touched - watches.keys())
+        found = Touched(watches, self.clock if self._clock_moved else None, gone)
         self._touched, self._clock_moved = set(), False
         return found
 
     def watches(self, tenant: str, relationship: str) -> bool:
         return partition_key(tenant, relationship) in self._watches
 
+    def forget(self, key: str, failure: Exception) -> None:
+        """The watch of this tenant/relationship begins anew: its state, whoever wrote it, is of no use."""
+        self._watches.pop(key, None)
+        self._touched.add(key)
+        self._forgotten.append(Forgotten(key, failure))
+
+    def forgotten(self) -> list[Forgotten]:
+        """Since it was last asked for."""
+        found, self._forgotten = self._forgotten, []
+        return found
+
     def _changed(self, event: ScoreChanged) -> list[Happened]:
         watch = self._watch(event)
-        after, happened = self._judge.changed(watch, event.data, self.clock)
+        try:
+            after, happened = self._judge.changed(watch, event.data, self.clock)
+        except Exception as failure:
+            # Of a watch that is new already it is the event that nobody can judge.
+            if watch == _new_watch(event):
+                raise
+            self.forget(partition_key(event.tenant, event.subject), failure)
+            watch = _new_watch(event)
+            after, happened = self._judge.changed(watch, event.data, self.clock)
         self._put(watch, after)
         return happened
 
@@ -68,18 +98,24 @@ class Desk:
         happened: list[Happened] = []
         while self._deadlines and self._deadlines[0][0] <= clock:
             due, key = heappop(self._deadlines)
-            watch = self._watches[key]
-            if watch.due == due:
-                # Up to this deadline only: those of all pairs take effect in the order of time.
-                after, turned = self._judge.until(watch, due)
-                self._put(watch, after)
-                happened += turned
+            watch = self._watches.get(key)
+            if watch is not None and watch.due == due:
+                happened += self._turned(key, watch, due)
         self.clock, self._clock_moved = clock, True
         return happened
 
+    def _turned(self, key: str, watch: Watch, due: Instant) -> list[Happened]:
+        """Up to this deadline only: those of all pairs take effect in the order of time."""
+        try:
+            after, turned = self._judge.until(watch, due)
+        except Exception as failure:  # noqa: BLE001 (told by whoever asks for what was forgotten)
+            self.forget(key, failure)
+            return []
+        self._put(watch, after)
+        return turned
+
     def _watch(self, event: ScoreChanged | ScoreCorrected) -> Watch:
-        known = self._watches.get(partition_key(event.tenant, event.subject))
-        return known or Watch(event.tenant, event.subject, event.program)
+        return self._watches.get(partition_key(event.tenant, event.subject)) or _new_watch(event)
 
     def _put(self, before: Watch, after: Watch) -> None:
         if after == before:
@@ -89,3 +125,7 @@ class Desk:
         self._touched.add(key)
         if after.due is not None and after.due != before.due:
             heappush(self._deadlines, (after.due, key))
+
+
+def _new_watch(event: ScoreChanged | ScoreCorrected) -> Watch:
+    return Watch(event.tenant, event.subject, event.program)

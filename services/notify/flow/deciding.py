@@ -1,20 +1,23 @@
 """From the bytes of score events to alerts, desk by desk, in log order."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from pydantic import ValidationError
 
 from schemas.alerts import AlertChanged
+from schemas.events import partition_key
 from schemas.primitives import Instant
-from schemas.scores import SCORE_EVENT, ScoreEvent
+from schemas.scores import SCORE_EVENT
 from services.notify.domain.alerts import alert_changed
 from services.notify.domain.desk import Desk, Touched
+from services.notify.domain.watch import Happened
 from services.notify.flow.intake import Polled
 from services.notify.flow.metrics import Metrics
 from services.runtime import log
 from services.runtime.breaker import Breaker
 from services.runtime.kafka import Record
-from services.validation_errors import places_at_fault
+from services.runtime.unexpected import described
+from services.validation_errors import places
 
 
 class Deciding:
@@ -28,30 +31,43 @@ class Deciding:
     def decide(self, polled: Polled) -> list[AlertChanged]:
         """Raises BadDeployError when too many records in a row cannot be read."""
         decided_at = self._now()
-        return [
-            alert_changed(happened, decided_at)
-            for partition in sorted(polled)
-            for event in self._events(polled[partition])
-            for happened in self._desks[partition.number].take(event)
-        ]
+        alerts: list[AlertChanged] = []
+        for partition in sorted(polled):
+            desk = self._desks[partition.number]
+            for record in polled[partition]:
+                alerts += self._decided(desk, record, decided_at)
+            for key, failure in desk.forgotten():
+                self._metrics.forgotten.inc()
+                self._log.error("watch_begun_anew", partition=partition.number, relationship=key, **described(failure))
+        return alerts
 
     def touched(self, polled: Polled) -> dict[int, Touched]:
         return {partition.number: self._desks[partition.number].touched() for partition in polled}
 
-    def _events(self, records: Sequence[Record]) -> Iterator[ScoreEvent]:
-        """What is no score event stays on its topic and is told as an error."""
-        for record in records:
-            try:
-                event = SCORE_EVENT.validate_json(record.value or b"")
-            except ValidationError as invalid:
-                self._refuse(record, invalid)
-            else:
-                self._breaker.passed()
-                yield event
+    def _decided(self, desk: Desk, record: Record, decided_at: Instant) -> list[AlertChanged]:
+        """What is no score event, or cannot be judged, stays on its topic and is told as an error."""
+        try:
+            happened = desk.take(SCORE_EVENT.validate_json(record.value or b""))
+        except ValidationError as invalid:
+            self._refuse(record, "; ".join(places(invalid)))
+            return []
+        except Exception as failure:  # noqa: BLE001 (refused, told, and counted)
+            found = described(failure)
+            self._refuse(record, f"failed: {found['error']} at {found['raised_at']}")
+            return []
+        self._breaker.passed()
+        return [alert for one in happened if (alert := self._alert(desk, one, decided_at))]
 
-    def _refuse(self, record: Record, invalid: ValidationError) -> None:
+    def _alert(self, desk: Desk, happened: Happened, decided_at: Instant) -> AlertChanged | None:
+        """None where the state that brought it about does not even say of what: its watch begins anew."""
+        try:
+            return alert_changed(happened, decided_at)
+        except Exception as failure:  # noqa: BLE001 (told by whoever asks for what was forgotten)
+            desk.forget(partition_key(happened.watch.tenant, happened.watch.relationship), failure)
+            return None
+
+    def _refuse(self, record: Record, reason: str) -> None:
         self._metrics.refused.inc()
-        reason = places_at_fault(invalid)
         self._log.error(
             "score_refused", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason
         )

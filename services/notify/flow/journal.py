@@ -56,6 +56,8 @@ class Journal:
         for key, watch in touched.watches.items():
             value = record.dump(WatchRecord(watch=watch))
             self._producer.send(self._names.alert_state, key.encode(), value, partition=number)
+        for key in touched.gone:
+            self._producer.send(self._names.alert_state, key.encode(), None, partition=number)
         if touched.clock is not None:
             value = record.dump(ClockRecord(clock=touched.clock))
             self._producer.send(self._names.alert_state, CLOCK_KEY, value, partition=number)

@@ -7,6 +7,12 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.scores = Counter("rapport_notify_scores", "Score events handled", registry=registry)
         self.refused = Counter("rapport_notify_refused", "Score events that could not be read", registry=registry)
+        self.unreadable = Counter(
+            "rapport_notify_unreadable", "Records of its own state that were left out at the start", registry=registry
+        )
+        self.forgotten = Counter(
+            "rapport_notify_forgotten", "Watches begun anew, nothing could be decided on them", registry=registry
+        )
         self.alerts = Counter(
             "rapport_notify_alerts", "Transitions decided", ("rule", "transition", "sent"), registry=registry
         )

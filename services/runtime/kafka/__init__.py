@@ -9,6 +9,13 @@ from services.runtime.kafka.reader import Reader, read_partition, read_to_end, r
 from services.runtime.kafka.records import Committed, Headers, Partition, Record
 from services.runtime.kafka.tls import SignInError, tls_context
 from services.runtime.kafka.topics import create_topics
+from services.runtime.kafka.unwritable import (
+    ProducerReplacedError,
+    RecordRefusedError,
+    RecordTooLargeError,
+    TopicSealedError,
+    UnwritableRecordError,
+)
 
 __all__ = [
     "Committed",
@@ -16,10 +23,15 @@ __all__ = [
     "KafkaError",
     "Partition",
     "Producer",
+    "ProducerReplacedError",
     "Reader",
     "Record",
+    "RecordRefusedError",
+    "RecordTooLargeError",
     "Sent",
     "SignInError",
+    "TopicSealedError",
+    "UnwritableRecordError",
     "client_options",
     "create_topics",
     "partition_of",

@@ -1,17 +1,18 @@
 """What an operator does to topics and groups: look who is there, seal, unseal, delete."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
+from services.runtime.kafka.limits import OPTION
 from services.runtime.kafka.options import client_options
 from services.runtime.settings import Settings
 
 # A record batch is never so small: whatever a producer sends, with whatever acks, is refused.
-SEAL = {"max.message.bytes": "0"}
+SEAL = {OPTION: "0"}
 FOLLOWED_WITHIN = 2.0
 """Seconds: the controller answers first, the brokers follow a moment later."""
 
@@ -36,10 +37,27 @@ def seal(settings: Settings, topics: Sequence[str]) -> None:
     time.sleep(FOLLOWED_WITHIN)
 
 
-def unseal(settings: Settings, topics: Sequence[str]) -> None:
+def unseal(settings: Settings, topics: Mapping[str, int]) -> None:
+    """With the most bytes that a record of each may have from then on."""
     with _admin(settings) as admin:
-        admin.reset_configs([ConfigResource(ConfigResourceType.TOPIC, topic, SEAL) for topic in topics])
+        admin.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, topic, {OPTION: str(most)}) for topic, most in topics.items()]
+        )
     time.sleep(FOLLOWED_WITHIN)
+
+
+def raise_limits(settings: Settings, topics: Mapping[str, int]) -> list[str]:
+    """Lets records of these topics have so many bytes where they may have fewer; returns those that were changed. A
+    sealed topic stays sealed."""
+    with _admin(settings) as admin:
+        asked = [ConfigResource(ConfigResourceType.TOPIC, topic, [OPTION]) for topic in topics]
+        found = admin.describe_configs(asked, config_filter="all")["topic"]
+        now = {topic: int(options[OPTION]["value"]) for topic, options in found.items() if OPTION in options}
+        low = sorted(topic for topic, most in topics.items() if 0 < now.get(topic, 0) < most)
+        if low:
+            raised = [ConfigResource(ConfigResourceType.TOPIC, topic, {OPTION: str(topics[topic])}) for topic in low]
+            admin.alter_configs(raised)
+    return low
 
 
 def existing(settings: Settings, topics: Sequence[str]) -> list[str]:

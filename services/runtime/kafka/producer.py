@@ -1,14 +1,24 @@
-"""Writing: idempotent, acknowledged by all, in transactions where asked for."""
+"""Writing: idempotent, acknowledged by all, in transactions where asked for. No record stops the writing of others."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol, cast
 
 from kafka import KafkaProducer
+from kafka.errors import IllegalStateError, KafkaTimeoutError
 
+from services.runtime.kafka.limits import TopicLimits
 from services.runtime.kafka.options import client_options
+from services.runtime.kafka.pending import Outgoing, PendingRecord
 from services.runtime.kafka.reader import Reader
 from services.runtime.kafka.records import Committed, Headers, Partition, Record, offsets_and_metadata
+from services.runtime.kafka.replacement import Replacement
+from services.runtime.kafka.unwritable import OF_AUTHORIZATION, ProducerReplacedError
 from services.runtime.settings import Settings
+
+Trouble = Callable[[str | None], None]
+"""Is told why nothing can be written for now, and None when it can be again."""
 
 
 class Sent(Protocol):
@@ -23,9 +33,22 @@ class Sent(Protocol):
 
 class Producer:
     """An idempotent producer, acks=all: a record is on the log when its `Sent.get` returns.
-    With a transactional id, its predecessor under the same id is fenced when `start_transactions` returns."""
 
-    def __init__(self, settings: Settings, transactional_id: str | None = None, **options: Any) -> None:  # noqa: ANN401
+    A record that cannot be written fails with UnwritableRecordError: when it is sent, if it is too large, else when the
+    broker has refused it alone. kafka-python's own producer is of no use any more after any refusal: it is replaced.
+    Meanwhile `send` raises ProducerReplacedError, what shared a batch with the refused record is sent again alone, and
+    whatever else was under way fails with a KafkaError, for its sender to send again: it may come twice.
+
+    With a transactional id its predecessor under the same id is fenced when `start_transactions` returns, nothing is
+    replaced, and every failure ends the transaction."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        transactional_id: str | None = None,
+        trouble: Trouble = lambda _: None,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
         defaults: dict[str, Any] = {
             "acks": "all",
             "enable_idempotence": True,
@@ -42,7 +65,13 @@ class Producer:
             # The default of 100 ms is a wait inside every transaction.
             "retry_backoff_ms": 5 if transactional_id else 100,
         }
-        self._client = KafkaProducer(**(client_options(settings) | defaults | options))
+        self._settings, self._options, self._trouble = settings, defaults | options, trouble
+        self._limits = TopicLimits(settings, self._options["max_request_size"])
+        self._is_transactional = transactional_id is not None
+        self._lock = threading.Lock()
+        self._client = self._connect()
+        self._replacement: Replacement | None = None
+        self._is_doubtful = False
 
     def send(
         self,
@@ -52,26 +81,23 @@ class Producer:
         partition: int | None = None,
         headers: Headers = (),
     ) -> Sent:
-        sent = self._client.send(topic, value=value, key=key, partition=partition, headers=list(headers))
-        return cast("Sent", sent)
+        """Raises RecordTooLargeError, and KafkaError when nothing can be written for now."""
+        return self._send(Outgoing(topic, value, key, list(headers), partition))
 
     def copy(self, record: Record, target: Partition) -> Sent:
-        """The same record again, its time and its headers included."""
-        sent = self._client.send(
-            target.topic,
-            value=record.value,
-            key=record.key,
-            partition=target.number,
-            headers=list(record.headers),
-            timestamp_ms=record.timestamp_ms,
-        )
-        return cast("Sent", sent)
+        """The same record again, its time and its headers included. Raises as `send`."""
+        headers, time = list(record.headers), record.timestamp_ms
+        return self._send(Outgoing(target.topic, record.value, record.key, headers, target.number, time))
 
     def partitions(self, topic: str) -> list[int]:
         """Raises KafkaError when the topic does not exist or the broker is away."""
         return sorted(self._client.partitions_for(topic) or ())
 
     def flush(self, timeout: float = 15) -> None:
+        """Raises KafkaError when something is still under way."""
+        replacement = self._replacement
+        if replacement is not None and not replacement.wait(timeout):
+            raise KafkaTimeoutError(f"the producer is being replaced for more than {timeout} s")
         self._client.flush(timeout=timeout)
 
     def start_transactions(self) -> None:
@@ -90,4 +116,71 @@ class Producer:
         self._client.abort_transaction()
 
     def close(self, timeout: float = 15) -> None:
+        replacement = self._replacement
+        if replacement is not None:
+            replacement.stop()
+            replacement.wait(timeout)
         self._client.close(timeout=timeout)
+
+    def _connect(self) -> KafkaProducer:
+        return KafkaProducer(**(client_options(self._settings) | self._options))
+
+    def _send(self, outgoing: Outgoing) -> Sent:
+        self._limits.check(outgoing)
+        if self._is_transactional:
+            return cast("Sent", self._client.send(**outgoing._asdict()))
+        client = self._client
+        if self._replacement is not None:
+            raise ProducerReplacedError("the producer is being replaced after a refusal")
+        pending = PendingRecord(outgoing)
+        try:
+            sent = client.send(**outgoing._asdict())
+        except IllegalStateError as closed:
+            raise ProducerReplacedError(f"the producer has been replaced: {closed}") from closed
+        sent.add_callback(pending.succeed)
+        if self._is_doubtful:
+            sent.add_callback(self._succeeded)
+        sent.add_errback(partial(self._failed, client, pending, sent))
+        return pending
+
+    def _succeeded(self, _: object) -> None:
+        """After a refusal of authorization only a record that gets through shows that all is well again."""
+        if self._is_doubtful:
+            self._is_doubtful = False
+            self._trouble(None)
+
+    def _failed(self, client: KafkaProducer, pending: PendingRecord, sent: Any, failure: Exception) -> None:  # noqa: ANN401
+        """Runs on the thread of the client that has failed."""
+        refusal = _refusal_of(client)
+        if refusal is None:
+            pending.fail(failure)
+            return
+        with self._lock:
+            if self._replacement is None and self._client is client:
+                self._replacement = self._start_replacing(client, refusal)
+            replacement = self._replacement
+        # Whatever was under way fails, often with the very error of the refused batch: only the future tells which.
+        batch = sent._produce_future  # noqa: SLF001
+        if replacement is None or not replacement.takes(client, batch, pending):
+            pending.fail(ProducerReplacedError(f"the producer was replaced meanwhile: {refusal}"))
+
+    def _start_replacing(self, client: KafkaProducer, refusal: Exception) -> Replacement:
+        self._is_doubtful = isinstance(refusal, OF_AUTHORIZATION)
+        self._trouble(f"the producer is being replaced: {refusal}")
+        replacement = Replacement(client, refusal, self._connect, self._limits)
+        threading.Thread(target=self._replace, args=(replacement,), name="producer-replacement", daemon=True).start()
+        return replacement
+
+    def _replace(self, replacement: Replacement) -> None:
+        client = replacement.run()
+        with self._lock:
+            self._client, self._replacement = client or self._client, None
+        if client is not None and not self._is_doubtful:
+            self._trouble(None)
+        replacement.end()
+
+
+def _refusal_of(client: KafkaProducer) -> Exception | None:
+    """What has made it useless: from then on it fails whatever it is given. There is no public word for it."""
+    manager = client._transaction_manager  # noqa: SLF001
+    return manager.last_error if manager is not None and manager.has_fatal_error() else None

@@ -11,6 +11,7 @@ from kafka.structs import MemberState
 
 from services.runtime.kafka.options import client_options
 from services.runtime.kafka.records import Committed, Partition, Record, offsets_and_metadata, topic_partition
+from services.runtime.kafka.tolerant import read_any_header_name
 from services.runtime.settings import Settings
 
 
@@ -32,6 +33,7 @@ class Reader:
             "metrics_enabled": False,
             "partition_assignment_strategy": [CooperativeStickyAssignor],
         }
+        read_any_header_name()
         self._client = KafkaConsumer(**(client_options(settings) | defaults | options))
 
     def subscribe(self, topics: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ import os
 import faust
 from mode.supervisors import CrashingSupervisor
 
+from schemas.topics import SCORING_STATE
 from services.scoring.flow.credentials import credentials
 from services.scoring.flow.recovery import StateTable
 from services.scoring.flow.settings import ScoringSettings
@@ -34,7 +35,8 @@ def faust_app(settings: ScoringSettings, names: Names, partitions: int, schedule
         producer_acks=-1,
         producer_linger=0.005,
         producer_max_batch_size=1 << 19,
-        producer_max_request_size=4 << 20,
+        # A request with the largest state of its own.
+        producer_max_request_size=SCORING_STATE.most_bytes + (1 << 20),
         producer_request_timeout=60.0,
         broker_max_poll_records=5_000,
         broker_session_timeout=session,

@@ -18,12 +18,13 @@ from services.ingest.domain.scope import Scope
 from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.domain.tools.raw_event import RawEvent
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.recorder import Receipt, Recorder
+from services.ingest.flow.recorder import Recorder
 from services.ingest.flow.tools.outbox import Outbox
+from services.ingest.flow.unexpected import UnexpectedFailures
 from services.runtime import log
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
 from services.runtime.loop import Batch, TryLaterError
-from services.validation_errors import places_at_fault
+from services.validation_errors import places
 
 GROUP = "rapport-attendance"
 # In the bytes of an event: whatever else tells the time only, and is not parsed.
@@ -51,6 +52,8 @@ class AttendanceWork:
         self._next: dict[Partition, int] = {}
         self._unsaid: list[RawEvent] = []
         self._outbox = Outbox()
+        self._outbox.of(self._given_up)
+        self._unexpected = UnexpectedFailures()
         self._line = log.get(__name__)
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
@@ -60,6 +63,7 @@ class AttendanceWork:
             raise TryLaterError(f"the broker is away: {away}") from away
 
     def handle(self, batch: Batch) -> Mapping[str, object]:
+        """Raises BadDeployError when an error of ours met too many records in a row."""
         if self._next[batch.partition] not in {0, batch.first}:
             # Given away and taken back between two polls: another member has handled what lies between.
             self.resume(batch.partition, Committed(batch.first))
@@ -92,6 +96,19 @@ class AttendanceWork:
         self._folds[partition], self._next[partition] = fold, offset
 
     def _hear(self, fold: AttendanceFold, record: Record, notes: Counter[str]) -> list[RawEvent]:
+        """What meets an error of ours is on the log all the same, and concludes nothing."""
+        try:
+            found = self._heard(fold, record, notes)
+        except KafkaError:
+            raise
+        except Exception as failure:  # noqa: BLE001 (told and counted)
+            self._unexpected.rejected(record, failure)
+            notes["failed"] += 1
+            return []
+        self._unexpected.passed()
+        return found
+
+    def _heard(self, fold: AttendanceFold, record: Record, notes: Counter[str]) -> list[RawEvent]:
         value = record.value or b""
         if not TELLING.search(value):
             return list(fold.advance(_recorded(value) or fold.clock))
@@ -99,9 +116,7 @@ class AttendanceWork:
             event = MENTORING_EVENT.validate_json(value)
         except ValidationError as invalid:
             # Scoring, which reads every record, puts it aside.
-            self._line.error(
-                "unreadable", partition=record.partition, offset=record.offset, error=places_at_fault(invalid)
-            )
+            self._line.error("unreadable", partition=record.partition, offset=record.offset, places=places(invalid))
             notes["unreadable"] += 1
             return []
         return self._told(fold, event, notes)
@@ -136,10 +151,17 @@ class AttendanceWork:
         self._outbox.owe(result.written, partial(self._again, verdict.event))
         return "repeated" if result.repeat else verdict.event.type.split(".")[2]
 
-    def _again(self, event: MentoringEvent) -> Future[None]:
+    def _again(self, event: MentoringEvent) -> Future[None] | Rejected:
+        """What failed was forgotten, so that nothing contradicts it; it may have become too large for the log."""
         receipt = self._recorder.record(event)
-        assert isinstance(receipt, Receipt), "what failed was forgotten, so that nothing contradicts it"
-        return receipt.written
+        return receipt if isinstance(receipt, Rejected) else receipt.written
+
+    def _given_up(self, rejected: Rejected) -> Future[None]:
+        """It came of several records, none of which is at fault: the log tells of it."""
+        self._line.error("outcome_refused", reason=rejected.reason, detail=rejected.errors[0].reason)
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
 
 
 def _recorded(value: bytes) -> datetime | None:

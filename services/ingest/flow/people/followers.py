@@ -11,11 +11,12 @@ from schemas.directory import Participant
 from schemas.events import MENTORING_EVENT
 from schemas.topics import DIRECTORY, EVENTS
 from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.flow.unexpected import UnexpectedFailures
 from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.kafka import KafkaError, Partition, Reader, Record, reading
 from services.runtime.settings import Settings
-from services.validation_errors import places_at_fault
+from services.validation_errors import places
 
 POLL_SECONDS = 0.5
 PROBE_SECONDS = 5.0
@@ -33,6 +34,7 @@ class KnowledgeFollower:
     def __init__(self, settings: Settings, knowledge: Knowledge, health: Health) -> None:
         self._settings, self._knowledge, self._health = settings, knowledge, health
         self._caught_up = threading.Event()
+        self._unexpected = UnexpectedFailures()
         self._log = log.get(__name__)
 
     @property
@@ -45,7 +47,8 @@ class KnowledgeFollower:
             pass
 
     def run(self, stop: threading.Event) -> None:
-        """Returns when `stop` is set. Raises KafkaError when the broker is away at the beginning."""
+        """Returns when `stop` is set. Raises KafkaError when the broker is away at the beginning, and BadDeployError
+        when an error of ours met too many records in a row."""
         with reading(self._settings, [DIRECTORY.name, EVENTS.at(self._settings.log_epoch)]) as reader:
             self._read(reader, reader.end_offsets(sorted(reader.assignment())), stop)
 
@@ -69,7 +72,11 @@ class KnowledgeFollower:
             elif record.value and _tells(record.value, is_recent=record.offset >= end - RECENT):
                 self._knowledge.hear(MENTORING_EVENT.validate_json(record.value))
         except ValidationError as invalid:
-            self._log.error("unreadable", topic=record.topic, offset=record.offset, error=places_at_fault(invalid))
+            self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places(invalid))
+        except Exception as failure:  # noqa: BLE001 (told and counted; it counts for nothing, as with scoring)
+            self._unexpected.rejected(record, failure)
+        else:
+            self._unexpected.passed()
 
     def _person(self, record: Record) -> None:
         """What cannot be read any more counts as forgotten: nobody shall be resolved by what once was."""

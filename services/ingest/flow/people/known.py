@@ -1,7 +1,5 @@
 """What the log and the directory know as of now, read once, for the command line."""
 
-from pydantic import ValidationError
-
 from schemas.directory import Participant
 from schemas.events import MENTORING_EVENT
 from schemas.topics import DIRECTORY, EVENTS
@@ -28,7 +26,7 @@ def _learn(knowledge: Knowledge, record: Record) -> None:
         return
     try:
         knowledge.learn(Participant.model_validate_json(record.value))
-    except ValidationError:
+    except Exception:  # noqa: BLE001
         return  # what is no participant names nobody; the service, which follows the topic, reports it
 
 
@@ -38,5 +36,5 @@ def _hear(knowledge: Knowledge, record: Record) -> None:
         return
     try:
         knowledge.hear(MENTORING_EVENT.validate_json(value))
-    except ValidationError:
+    except Exception:  # noqa: BLE001
         return  # what is no event counts for nothing anywhere; scoring puts it aside

@@ -19,7 +19,7 @@ class RawIntake:
 
     async def take(self, payloads: Sequence[Cut], media_type: str, speaker: Speaker) -> None:
         """Returns when all are on the topic. Raises UnavailableError when the broker is away or too much waits for it
-        already."""
+        already, and RefusedError when one of them is more than a record may hold."""
         size = sum(len(cut.payload) for cut in payloads)
         await self._room.written(size, lambda: self._send(payloads, media_type, speaker))
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from schemas.primitives import EPOCH, LAST_YEAR
 from services.ingest.domain.tools.free_text import cut_text
 from services.ingest.domain.tools.said import Translation
 from services.ingest.domain.verdict import Rejected, rejected
@@ -13,6 +14,10 @@ from services.ingest.sources.proof import Received
 from services.ingest.sources.taken import JSON
 from services.ingest.sources.tool import MOST_BYTES
 from services.runtime.kafka import Record
+
+LAST_MS = round((datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) - EPOCH).total_seconds() * 1000) - 1
+# Of a record from the gateway there are three.
+MOST_HEADERS = 10_000
 
 CONNECTION, CONTENT_TYPE, TEXT_CUT = "connection", "content-type", "text_cut"
 
@@ -35,6 +40,8 @@ class Payload:
 
 def opened(record: Record, connections: Mapping[str, Connection]) -> list[Payload] | Rejected:
     """Never empty: a record of an enterprise may hold several, which are split as they would have been over HTTP."""
+    if len(record.headers) > MOST_HEADERS:
+        return rejected("too_large", "headers", f"a record has at most {MOST_HEADERS} headers")
     found = _connection(record, connections)
     if isinstance(found, Rejected):
         return found
@@ -52,7 +59,8 @@ def opened(record: Record, connections: Mapping[str, Connection]) -> list[Payloa
 
 
 def time_of(record: Record) -> datetime:
-    return datetime.fromtimestamp(max(0, record.timestamp_ms) / 1000, UTC)
+    """Its writer may have put any number there: what is no time of ours counts as now's past, the beginning."""
+    return datetime.fromtimestamp(record.timestamp_ms / 1000, UTC) if 0 <= record.timestamp_ms <= LAST_MS else EPOCH
 
 
 def part_of(record: Record, connections: Mapping[str, Connection], payload: Payload | None = None) -> Part:
@@ -64,6 +72,13 @@ def part_of(record: Record, connections: Mapping[str, Connection], payload: Payl
     # Whose connection is not known may have written anything: the free text of no tool is kept.
     names = known.tool.free_text if known else frozenset().union(*(c.tool.free_text for c in connections.values()))
     return _without_text(part, names, _header(record, TEXT_CUT))
+
+
+def nothing_of(record: Record, payload: Payload | None) -> Part:
+    """Where it was is kept, nothing else: the original lies on its topic for a while."""
+    size = len(payload.value if payload else record.value or b"")
+    words = f"all {size} bytes: text cannot be told from the rest"
+    return Part(b"", payload.number if payload else None, ((TEXT_CUT, words),))
 
 
 def _without_text(part: Part, names: frozenset[str], cut_before: str) -> Part:

@@ -64,7 +64,8 @@ class Statements:
                 return result
             repeats.append(result.repeat)
         for participant in resolved.participants:
-            self._participant(participant)
+            if refused := self._participant(participant):
+                return refused
         return Written(repeat=not resolved.participants and all(repeats))
 
     def _event(self, event: MentoringEvent) -> Written | Rejected:
@@ -75,15 +76,19 @@ class Statements:
         self.knowledge.hear(event)
         return Written(receipt.repeat)
 
-    def _again(self, event: MentoringEvent) -> Future[None]:
+    def _again(self, event: MentoringEvent) -> Future[None] | Rejected:
+        """What failed was forgotten, so that nothing contradicts it; it may have become too large for the log."""
         receipt = self._recorder.record(event)
-        assert not isinstance(receipt, Rejected), "what failed was forgotten, so that nothing contradicts it"
-        return receipt.written
+        return receipt if isinstance(receipt, Rejected) else receipt.written
 
-    def _participant(self, participant: Participant) -> None:
+    def _participant(self, participant: Participant) -> Rejected | None:
         send = partial(self._directory.write, participant)
-        self.outbox.owe(send(), send)
+        sent = send()
+        if isinstance(sent, Rejected):
+            return sent
+        self.outbox.owe(sent, send)
         self.knowledge.learn(participant)
+        return None
 
 
 def _whole(results: list[Result]) -> Result:

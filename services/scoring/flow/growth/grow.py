@@ -45,7 +45,7 @@ def abandon(settings: Settings, growth: Growth) -> list[str]:
         raise NotGrownError("the log has grown, and services may have worked on it: it is not given up")
     if begun:
         delete_topics(settings, begun)
-    unseal(settings, list(growth.old.topics))
+    _unseal(settings, growth)
     return begun
 
 
@@ -92,8 +92,12 @@ def _seal(settings: Settings, growth: Growth, recovered: Mapping[int, Recovery])
     seal(settings, topics)
     found = problems(settings, growth, recovered)
     if found and not existing(settings, list(growth.new.topics)):
-        unseal(settings, topics)
+        _unseal(settings, growth)
     _refuse(found)
+
+
+def _unseal(settings: Settings, growth: Growth) -> None:
+    unseal(settings, {name: topic.most_bytes for name, topic in growth.old.topics.items()})
 
 
 def _refuse(found: Sequence[str]) -> None:

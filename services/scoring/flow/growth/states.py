@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import NamedTuple
 
 from schemas.events import ClockReached
-from schemas.topics import position
+from schemas.topics import SCORING_STATE, position
 from services.runtime.kafka import Partition, Producer, Record, Sent, partition_of, read_partition
 from services.runtime.settings import Settings
 from services.scoring.domain.account import Account
@@ -53,7 +53,7 @@ def regrown_states(old: Mapping[str, State], found: Found) -> dict[str, State]:
 def write_states(settings: Settings, names: Names, number: int, entries: Iterator[Entry]) -> None:
     """Raises KafkaError."""
     waiting: list[Sent] = []
-    with closing(Producer(settings)) as producer:
+    with closing(Producer(settings, max_request_size=SCORING_STATE.most_bytes)) as producer:
         for entry in entries:
             waiting.append(producer.send(names.state, entry.key, entry.value, partition=number))
             if len(waiting) >= UNDER_WAY:

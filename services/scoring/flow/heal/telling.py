@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
+from schemas.topics import SCORING_STATE
 from services.runtime.kafka import Producer, Sent
 from services.runtime.settings import Settings
 from services.scoring.domain.healing import Healing, healed_entry
@@ -21,7 +22,7 @@ class HealTelling:
     """Writes the healings of some relationships at a time."""
 
     def __init__(self, settings: Settings, names: Names) -> None:
-        self._names, self._producer = names, Producer(settings)
+        self._names, self._producer = names, Producer(settings, max_request_size=SCORING_STATE.most_bytes)
 
     def tell(self, healings: Mapping[str, Healing], partition_of: Mapping[str, int]) -> None:
         """Returns when everything is acknowledged. Raises KafkaError: then the relationships stay stale."""

@@ -1,0 +1,135 @@
+"""A new producer in place of one that a refusal has made useless, and what shared a batch with the refused record."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from services.runtime import log
+from services.runtime.kafka.limits import TopicLimits
+from services.runtime.kafka.pending import PendingRecord
+from services.runtime.kafka.unwritable import OF_AUTHORIZATION, OF_THE_RECORD, ProducerReplacedError, RecordRefusedError
+
+# Within this a useless producer has failed all that it held; what it sent before may still come onto the log.
+CLOSE_SECONDS = 2.0
+# A record that is sent alone waits for its acknowledgement at most so long; its sender then sends it again.
+ALONE_SECONDS = 10.0
+# Between two tries to connect, and after a refusal of authorization, which a new producer alone does not mend.
+PAUSE_SECONDS = 1.0
+
+
+class Replacement:
+    """`run` is for one thread of its own, all else for any."""
+
+    def __init__(
+        self, client: KafkaProducer, refusal: Exception, connect: Callable[[], KafkaProducer], limits: TopicLimits
+    ) -> None:
+        self._client, self._refusal, self._connect, self._limits = client, refusal, connect, limits
+        self._batch: Any = None
+        self._suspects: list[PendingRecord] | None = []
+        self._lock = threading.Lock()
+        self._stopping, self._ended = threading.Event(), threading.Event()
+        self._log = log.get(__name__)
+
+    def takes(self, client: KafkaProducer, batch: object, pending: PendingRecord) -> bool:
+        """Whether the record will be sent again alone: it was in the batch that the broker has refused first."""
+        if not isinstance(self._refusal, OF_THE_RECORD) or client is not self._client:
+            return False
+        with self._lock:
+            self._batch = self._batch or batch
+            if self._suspects is None or batch is not self._batch:
+                return False
+            self._suspects.append(pending)
+            return True
+
+    def run(self) -> KafkaProducer | None:
+        """The new producer, when every suspect is settled; None when it was stopped before."""
+        began = time.monotonic()
+        # 1. The useless one fails all that it holds: from then on every suspect is known.
+        _close(self._client)
+        with self._lock:
+            suspects, self._suspects = self._suspects or [], None
+        # 2. Each suspect alone: who is refused now is the one.
+        try:
+            client, refused = self._tried(suspects)
+        except ProducerReplacedError as stopped:
+            for pending in suspects:
+                pending.fail(stopped)
+            return None
+        seconds = round(time.monotonic() - began, 3)
+        self._log.error(
+            "producer_replaced", reason=str(self._refusal), resent=len(suspects), refused=refused, seconds=seconds
+        )
+        return client
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def end(self) -> None:
+        self._ended.set()
+
+    def wait(self, timeout: float) -> bool:
+        return self._ended.wait(timeout)
+
+    def _tried(self, suspects: list[PendingRecord]) -> tuple[KafkaProducer, int]:
+        if isinstance(self._refusal, OF_AUTHORIZATION):
+            self._stopping.wait(PAUSE_SECONDS)
+        client, refused = self._connected(), 0
+        if suspects:
+            self._refresh_limits()
+        while suspects:
+            pending = suspects[0]
+            failure = _failure_of(client, pending)
+            if isinstance(failure, OF_THE_RECORD):
+                refused += self._refuse(pending, failure)
+                _close(client)
+                client = self._connected()
+            del suspects[0]
+        return client, refused
+
+    def _refuse(self, pending: PendingRecord, failure: KafkaError) -> bool:
+        topic = pending.outgoing.topic
+        if self._limits.is_sealed(topic):
+            pending.fail(ProducerReplacedError(f"{topic} is sealed: {failure}"))
+            return False
+        pending.fail(RecordRefusedError(topic, failure))
+        return True
+
+    def _refresh_limits(self) -> None:
+        try:
+            self._limits.refresh()
+        except KafkaError as away:
+            self._log.warning("topic_limits_not_refreshed", reason=str(away))
+
+    def _connected(self) -> KafkaProducer:
+        """Raises ProducerReplacedError when it was stopped."""
+        while not self._stopping.is_set():
+            try:
+                return self._connect()
+            except (KafkaError, OSError) as away:
+                self._log.warning("producer_not_replaced", reason=str(away))
+                self._stopping.wait(PAUSE_SECONDS)
+        raise ProducerReplacedError("the producer is closed")
+
+
+def _failure_of(client: KafkaProducer, pending: PendingRecord) -> KafkaError | None:
+    """Sends it alone. What is the record's own fault is returned and not told yet."""
+    try:
+        metadata = client.send(**pending.outgoing._asdict()).get(ALONE_SECONDS)
+    except OF_THE_RECORD as refusal:
+        return refusal
+    except KafkaError as away:
+        pending.fail(away)
+        return away
+    pending.succeed(metadata)
+    return None
+
+
+def _close(client: KafkaProducer) -> None:
+    # It says that what it held is not on the log, and every sender has been told that already.
+    with suppress(KafkaError):
+        client.close(timeout=CLOSE_SECONDS)

@@ -1,0 +1,205 @@
+"""One record that cannot be written stops no other: on the real broker, which refuses for its own reasons."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from random import Random
+
+import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from deploy.local.kafka import LocalKafka
+from services.runtime.kafka import (
+    Partition,
+    Producer,
+    ProducerReplacedError,
+    Record,
+    RecordRefusedError,
+    RecordTooLargeError,
+    Sent,
+    TopicSealedError,
+    create_topics,
+    read_to_end,
+)
+from services.runtime.kafka.admin import seal, unseal
+from services.runtime.kafka.limits import record_size
+from services.runtime.kafka.pending import Outgoing
+from services.runtime.settings import Settings
+
+ACKNOWLEDGED_SECONDS = 30
+LIMIT = 20_000
+# No two of its bytes tell anything of each other: compression saves nothing.
+NOISE = Random(1).randbytes(3 * LIMIT)
+
+
+@pytest.fixture
+def settings(local_kafka: LocalKafka) -> Settings:
+    return Settings(kafka=local_kafka.bootstrap)
+
+
+@pytest.fixture
+def troubles() -> list[str | None]:
+    """What the producer has said of itself."""
+    return []
+
+
+@pytest.fixture
+def producer(settings: Settings, troubles: list[str | None]) -> Iterator[Producer]:
+    """It gathers for a moment, so that what is sent together shares a batch."""
+    with closing(Producer(settings, trouble=troubles.append, linger_ms=200)) as producer:
+        yield producer
+
+
+def test_the_largest_record_of_a_topic_is_written_and_one_byte_more_is_refused_before_it_is_sent(
+    settings: Settings, producer: Producer
+) -> None:
+    topic = made(settings, {"max.message.bytes": str(LIMIT)})
+    headers = [("content-type", b"application/json"), ("ü" * 40, b"x" * 300)]
+    spare = LIMIT - record_size(Outgoing(topic, b"", b"a key", headers))
+    # Lengths of more than a byte are counted in more than one.
+    spare -= record_size(Outgoing(topic, NOISE[:spare], b"a key", headers)) - LIMIT
+
+    producer.send(topic, b"a key", NOISE[:spare], headers=headers).get(ACKNOWLEDGED_SECONDS)
+    with pytest.raises(RecordTooLargeError, match=f"at most {LIMIT} bytes .*this one has {LIMIT + 1}") as refused:
+        producer.send(topic, b"a key", NOISE[: spare + 1], headers=headers)
+
+    assert not refused.value.retriable
+    assert [len(record.value or b"") for record in read_to_end(settings, [topic])] == [spare]
+
+
+def test_what_a_request_may_hold_bounds_a_record_where_its_topic_would_take_more(settings: Settings) -> None:
+    topic = made(settings, {"max.message.bytes": str(10 * LIMIT)})
+
+    with closing(Producer(settings, max_request_size=LIMIT)) as producer:
+        producer.send(topic, None, NOISE[: LIMIT - 200]).get(ACKNOWLEDGED_SECONDS)
+        with pytest.raises(RecordTooLargeError, match=f"at most {LIMIT} bytes"):
+            producer.send(topic, None, NOISE[:LIMIT])
+
+
+def test_headers_count_however_empty_they_are(settings: Settings, producer: Producer) -> None:
+    topic = made(settings, {"max.message.bytes": str(LIMIT)})
+
+    with pytest.raises(RecordTooLargeError):
+        producer.send(topic, None, b"x", headers=[("", b"")] * LIMIT)
+
+
+def test_a_refused_record_fails_alone_and_those_of_its_batch_are_written(
+    settings: Settings, producer: Producer, troubles: list[str | None]
+) -> None:
+    topic = made(settings, {"cleanup.policy": "compact"})
+
+    sent = [producer.send(topic, key, b"%d" % n) for n, key in enumerate([b"a", None, b"b", None, b"c"])]
+
+    assert [outcome(one) for one in sent] == ["written", "refused", "written", "refused", "written"]
+    assert [record.key for record in read_to_end(settings, [topic])] == [b"a", b"b", b"c"]
+    assert len(troubles) == 2, troubles
+    assert "being replaced" in (troubles[0] or "")
+    assert troubles[1] is None
+
+
+def test_a_producer_goes_on_after_a_refusal(settings: Settings, producer: Producer) -> None:
+    compact, plain = made(settings, {"cleanup.policy": "compact"}), made(settings, {})
+    with pytest.raises(RecordRefusedError, match="InvalidRecordError") as refused:
+        producer.send(compact, None, b"without a key").get(ACKNOWLEDGED_SECONDS)
+
+    for number in range(3):
+        eventually_sent(producer, plain, b"%d" % number).get(ACKNOWLEDGED_SECONDS)
+
+    assert not refused.value.retriable
+    assert [record.value for record in read_to_end(settings, [plain])] == [b"0", b"1", b"2"]
+
+
+def test_what_was_under_way_elsewhere_may_be_sent_again_and_is_no_more_refused(
+    settings: Settings, producer: Producer
+) -> None:
+    compact, plain = made(settings, {"cleanup.policy": "compact"}), made(settings, {})
+
+    poison = producer.send(compact, None, b"without a key")
+    others = [(number, producer.send(plain, None, b"%d" % number)) for number in range(5)]
+    with pytest.raises(RecordRefusedError):
+        poison.get(ACKNOWLEDGED_SECONDS)
+    for number, sent in others:
+        if outcome(sent) == "again":
+            eventually_sent(producer, plain, b"%d" % number).get(ACKNOWLEDGED_SECONDS)
+
+    assert {record.value for record in read_to_end(settings, [plain])} == {b"%d" % number for number in range(5)}
+
+
+def test_a_limit_that_was_lowered_meanwhile_refuses_the_record_and_nothing_else(
+    settings: Settings, producer: Producer
+) -> None:
+    topic = made(settings, {"max.message.bytes": str(2 * LIMIT)})
+    producer.send(topic, None, b"the limit is known").get(ACKNOWLEDGED_SECONDS)
+    configure(settings, topic, {"max.message.bytes": str(LIMIT)})
+
+    with pytest.raises(RecordRefusedError, match="MessageSizeTooLargeError"):
+        producer.send(topic, None, NOISE[: LIMIT + 5_000]).get(ACKNOWLEDGED_SECONDS)
+    eventually_sent(producer, topic, b"small").get(ACKNOWLEDGED_SECONDS)
+    with pytest.raises(RecordTooLargeError, match=f"at most {LIMIT} bytes"):
+        producer.send(topic, None, NOISE[: LIMIT + 5_000])
+
+
+def test_a_time_that_the_topic_does_not_take_refuses_its_record_only(settings: Settings, producer: Producer) -> None:
+    topic = made(settings, {"message.timestamp.after.max.ms": "1000"})
+    (target,) = partitions_of(topic)
+    ahead = round(time.time() * 1000) + 10**9
+
+    sent = [producer.copy(Record(topic, 0, n, None, b"%d" % n, (), at), target) for n, at in enumerate([1, ahead, 2])]
+
+    assert [outcome(one) for one in sent] == ["written", "refused", "written"]
+
+
+def test_a_sealed_topic_is_no_fault_of_any_record(settings: Settings, producer: Producer) -> None:
+    topic = made(settings, {})
+    producer.send(topic, None, b"before").get(ACKNOWLEDGED_SECONDS)
+    seal(settings, [topic])
+
+    with pytest.raises(ProducerReplacedError, match="is sealed"):
+        producer.send(topic, None, b"meanwhile").get(ACKNOWLEDGED_SECONDS)
+    with pytest.raises(TopicSealedError) as sealed:
+        eventually_sent(producer, topic, b"meanwhile")
+    unseal(settings, {topic: LIMIT})
+
+    assert sealed.value.retriable
+    with closing(Producer(settings)) as later:
+        later.send(topic, None, b"after").get(ACKNOWLEDGED_SECONDS)
+
+
+def made(settings: Settings, configs: dict[str, str]) -> str:
+    """A new topic of one partition."""
+    name = f"producer-{uuid.uuid4().hex[:8]}"
+    create_topics(settings, {name: {"num_partitions": 1, "replication_factor": 1, "configs": configs}})
+    return name
+
+
+def configure(settings: Settings, topic: str, configs: dict[str, str]) -> None:
+    with closing(KafkaAdminClient(bootstrap_servers=settings.kafka)) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs)])
+    time.sleep(1)  # the controller answers first, the broker follows a moment later
+
+
+def partitions_of(topic: str) -> list[Partition]:
+    return [Partition(topic, 0)]
+
+
+def outcome(sent: Sent) -> str:
+    try:
+        sent.get(ACKNOWLEDGED_SECONDS)
+    except RecordRefusedError:
+        return "refused"
+    except ProducerReplacedError:
+        return "again"
+    return "written"
+
+
+def eventually_sent(producer: Producer, topic: str, value: bytes) -> Sent:
+    """As every caller does: what fails for now is sent again later."""
+    until = time.monotonic() + ACKNOWLEDGED_SECONDS
+    while True:
+        try:
+            return producer.send(topic, b"a key", value)
+        except ProducerReplacedError:
+            assert time.monotonic() < until, "the producer was not replaced"
+            time.sleep(0.05)
