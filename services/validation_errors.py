@@ -16,12 +16,17 @@ _UNKNOWN = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 _INPUT = re.compile(r"input_value=.*, input_type=[\w.]+|(?<=Input tag ').*(?=' found using )")
 
 
-def places_at_fault(invalid: ValidationError) -> str:
-    """`data.minutes: int_type; type: union_tag_invalid`. Steps that the sender may have named are `?`, because neither
+def places(invalid: ValidationError) -> list[str]:
+    """The first few, such as `data.minutes: int_type`. Steps that the sender may have named are `?`, because neither
     pydantic's messages nor the names of unknown members are ours."""
     listed = invalid.errors(include_url=False, include_context=False, include_input=False)
-    told = "; ".join(_told(error["loc"], error["type"]) for error in listed[:MOST_TOLD])
-    return f"{told}; and {len(listed) - MOST_TOLD} more" if len(listed) > MOST_TOLD else told
+    return [_told(error["loc"], error["type"]) for error in listed[:MOST_TOLD]]
+
+
+def places_at_fault(invalid: ValidationError) -> str:
+    """In one line."""
+    more = invalid.error_count() - MOST_TOLD
+    return "; ".join(places(invalid)) + (f"; and {more} more" if more > 0 else "")
 
 
 def reason_of(error: BaseException) -> str:

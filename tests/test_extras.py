@@ -18,6 +18,8 @@ COMMANDS = {"scoring": ("analysis", "fast", "parquet")}
 
 # Named in pyproject.toml though no line imports them.
 NOT_IMPORTED = {
+    # uvicorn parses HTTP with it.
+    "httptools",
     # zoneinfo reads it where the system has no time zones of its own.
     "tzdata",
 }

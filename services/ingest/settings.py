@@ -51,6 +51,36 @@ class IngestSettings(Settings):
     ingest_token_rate: Annotated[int, Field(ge=1)] = Field(
         10_000, description="events per second and token that a gateway takes in the long run; beyond it 429"
     )
+    ingest_sender_requests: Annotated[int, Field(ge=1)] = Field(
+        64, description="of one token or connection that are in work at once; beyond it 429"
+    )
+    ingest_sender_bytes: Annotated[int, Field(ge=2**20)] = Field(
+        32 * 2**20, description="of bodies of one token or connection that are in work at once; beyond it 429"
+    )
+    ingest_body_bytes: Annotated[int, Field(ge=2**20)] = Field(
+        128 * 2**20, description="of all bodies that are in work at once; beyond it 503"
+    )
+    ingest_unproven_bytes: Annotated[int, Field(ge=2**16)] = Field(
+        16 * 2**20, description="of all bodies whose signature is not judged yet; beyond it 503"
+    )
+    ingest_unproven_bytes_per_address: Annotated[int, Field(ge=2**16)] = Field(
+        8 * 2**20, description="the same for one address; behind a proxy all senders have the proxy's"
+    )
+    ingest_open_connections: Annotated[int, Field(ge=8)] = Field(
+        800, description="at once; a new one then ends the one that has waited longest for a request to be whole"
+    )
+    ingest_open_connections_per_address: Annotated[int, Field(ge=8)] = Field(
+        400, description="the same for one address; behind a proxy all senders have the proxy's"
+    )
+    ingest_head_seconds: Annotated[float, Field(gt=0, le=600)] = Field(
+        10, description="within which the head of a request has to come"
+    )
+    ingest_body_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(
+        60, description="within which its body has to come, never slower than 4 KiB a second"
+    )
+    ingest_idle_seconds: Annotated[int, Field(ge=1, le=3_600)] = Field(
+        5, description="after which a connection without a request is closed; above that of a proxy in front"
+    )
     ingest_connections: Path | None = Field(None, description="YAML file of the connections to tools")
     ingest_connection_rate: Annotated[int, Field(ge=1)] = Field(
         1_000, description="payloads per second and connection that a gateway takes in the long run; beyond it 429"

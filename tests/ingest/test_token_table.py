@@ -43,4 +43,4 @@ def test_what_is_logged_of_an_unreadable_token_holds_nothing_of_it() -> None:
 
     (line,) = lines
     assert (line["event"], line["token"], line["offset"]) == ("token_unreadable", "a", 0)
-    assert line["error"] == "tenant: string_pattern_mismatch; ?: extra_forbidden"
+    assert line["places"] == ["tenant: string_pattern_mismatch", "?: extra_forbidden"]

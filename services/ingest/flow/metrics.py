@@ -26,3 +26,10 @@ class Metrics:
         self.outstanding = Gauge(
             "rapport_ingest_outstanding_bytes", "Of requests that wait for the broker", registry=registry
         )
+        self.connections = Gauge("rapport_ingest_connections", "Open to the gateway", registry=registry)
+        self.connections_cut = Counter(
+            "rapport_ingest_connections_cut",
+            "Connections that the gateway ended by itself, by why",
+            ["why"],
+            registry=registry,
+        )

@@ -21,6 +21,8 @@ TITLES = {
     "method_not_allowed": "This method is not served here",
     "conflict": "The id is taken",
     "too_large": "The body is too large",
+    "head_too_large": "The head of the request is too large",
+    "too_slow": "The request did not come in time",
     "unresolved": "It is not known what this is about",
     "unsupported_media_type": "This content type is not served here",
     "too_many": "More than this sender may hand in now",

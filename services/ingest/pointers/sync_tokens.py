@@ -12,7 +12,7 @@ from services.runtime import log
 from services.runtime.kafka import Producer, read_to_end
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
-from services.validation_errors import places_at_fault
+from services.validation_errors import places
 
 DIGEST_BYTES = 16
 ACKNOWLEDGED_WITHIN = 30.0
@@ -56,7 +56,7 @@ class SyncTokens:
             self._tokens[key] = SyncToken.model_validate_json(value)
         except ValidationError as invalid:
             # Without it the calendar is read anew, which repeats things and loses none.
-            log.get(__name__).warning("sync_token_unreadable", key=key[:LONGEST_SHOWN], error=places_at_fault(invalid))
+            log.get(__name__).warning("sync_token_unreadable", key=key[:LONGEST_SHOWN], places=places(invalid))
         except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next token is read)
             log.get(__name__).error("sync_token_unreadable", key=key[:LONGEST_SHOWN], **described(failure))
 

@@ -18,7 +18,8 @@ from services.ingest.gateway.app import create_app
 from services.ingest.gateway.directory import DirectoryEndpoint
 from services.ingest.gateway.directory_routes import serve_directory
 from services.ingest.gateway.endpoint import EventsEndpoint
-from services.ingest.gateway.server import listen, run_server
+from services.ingest.gateway.guard import ConnectionGuard, ConnectionLimits
+from services.ingest.gateway.server import Door, listen, run_server
 from services.ingest.gateway.sources_endpoint import SourcesEndpoint
 from services.ingest.wiring.knowledge import Known
 from services.ingest.wiring.shared import Parts, Shared
@@ -35,8 +36,21 @@ def over_http(shared: Shared, known: Known, stop: threading.Event) -> Iterator[P
         if any(token.programs for token in table.tokens.values()):
             known.wanted.set()
         app = _app(shared, known, table, stop)
-        listener = listen(settings.host, settings.ingest_port)
-        yield {"http": partial(run_server, app, listener, stop), "tokens": partial(follower.run, stop)}
+        door = Door(listen(settings.host, settings.ingest_port), _guard(shared), settings.ingest_idle_seconds)
+        yield {"http": partial(run_server, app, door, stop), "tokens": partial(follower.run, stop)}
+
+
+def _guard(shared: Shared) -> ConnectionGuard:
+    settings, metrics = shared.settings, shared.metrics
+    limits = ConnectionLimits(
+        settings.ingest_open_connections,
+        settings.ingest_open_connections_per_address,
+        settings.ingest_head_seconds,
+        settings.ingest_body_seconds,
+    )
+    guard = ConnectionGuard(limits, metrics.connections_cut)
+    metrics.connections.set_function(lambda: guard.number)
+    return guard
 
 
 def _app(shared: Shared, known: Known, table: TokenTable, stop: threading.Event) -> FastAPI:

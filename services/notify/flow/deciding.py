@@ -17,7 +17,7 @@ from services.runtime import log
 from services.runtime.breaker import Breaker
 from services.runtime.kafka import Record
 from services.runtime.unexpected import described
-from services.validation_errors import places_at_fault
+from services.validation_errors import places
 
 
 class Deciding:
@@ -49,7 +49,7 @@ class Deciding:
         try:
             happened = desk.take(SCORE_EVENT.validate_json(record.value or b""))
         except ValidationError as invalid:
-            self._refuse(record, places_at_fault(invalid))
+            self._refuse(record, "; ".join(places(invalid)))
             return []
         except Exception as failure:  # noqa: BLE001 (refused, told, and counted)
             found = described(failure)

@@ -22,6 +22,7 @@ from services.runtime import log
 from services.runtime.kafka import Record, read_to_end
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
+from services.validation_errors import places
 
 OPEN_STATES = frozenset({"planned", "started"})
 # A key may have a megabyte.
@@ -93,7 +94,7 @@ def _state(value: bytes) -> StateRecord:
     try:
         return record.load(value)
     except ValidationError as invalid:
-        raise UnreadableRecordError(places_at_fault(invalid)) from invalid
+        raise UnreadableRecordError("; ".join(places(invalid))) from invalid
     except Exception as failure:
         raise UnreadableRecordError(str(described(failure))) from failure
 
@@ -118,7 +119,7 @@ def _delivery(found: Record) -> Delivery:
     try:
         delivery = Delivery.model_validate_json(found.value or b"")
     except ValidationError as invalid:
-        raise UnreadableRecordError(places_at_fault(invalid)) from invalid
+        raise UnreadableRecordError("; ".join(places(invalid))) from invalid
     except Exception as failure:
         raise UnreadableRecordError(str(described(failure))) from failure
     if found.key != delivery.delivery_id.encode():

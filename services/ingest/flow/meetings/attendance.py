@@ -26,7 +26,7 @@ from services.runtime import log
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
 from services.runtime.log_place import Misplaced
 from services.runtime.loop import Batch, TryLaterError
-from services.validation_errors import places_at_fault
+from services.validation_errors import places
 
 GROUP = "rapport-attendance"
 # In the bytes of an event: whatever else tells the time only, and is not parsed.
@@ -119,9 +119,7 @@ class AttendanceWork:
             event = event_at(record, self._partition_count(record.topic))
         except ValidationError as invalid:
             # Scoring, which reads every record, puts it aside.
-            self._line.error(
-                "unreadable", partition=record.partition, offset=record.offset, error=places_at_fault(invalid)
-            )
+            self._line.error("unreadable", partition=record.partition, offset=record.offset, places=places(invalid))
             notes["unreadable"] += 1
             return []
         if isinstance(event, Misplaced):

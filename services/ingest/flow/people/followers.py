@@ -25,7 +25,7 @@ from services.runtime.kafka import KafkaError, Partition, Reader, Record
 from services.runtime.log_place import Misplaced
 from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
-from services.validation_errors import places_at_fault
+from services.validation_errors import places
 
 POLL_SECONDS = 0.2
 PROBE_SECONDS = 1.0
@@ -143,7 +143,7 @@ class KnowledgeFollower:
             else:
                 self._projected(record)
         except ValidationError as invalid:
-            self._log.error("unreadable", topic=record.topic, offset=record.offset, error=places_at_fault(invalid))
+            self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places(invalid))
         except Exception as failure:  # noqa: BLE001 (told and counted; it counts for nothing, as with scoring)
             self._unexpected.rejected(record, failure)
         else:

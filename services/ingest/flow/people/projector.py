@@ -32,7 +32,7 @@ from services.runtime.kafka import Committed, KafkaError, Partition, Producer, R
 from services.runtime.log_place import Misplaced
 from services.runtime.loop import Batch, TryLaterError
 from services.runtime.settings import Settings
-from services.validation_errors import places_at_fault
+from services.validation_errors import places
 
 GROUP = "rapport-ingest-projector"
 MOST_RECORDS = 20_000
@@ -152,7 +152,7 @@ class Projector:
                     else:
                         projection.restore(record, self._topics)
                 except ValidationError as unknown:
-                    self._log.error("unreadable", topic=topic, offset=record.offset, error=places_at_fault(unknown))
+                    self._log.error("unreadable", topic=topic, offset=record.offset, places=places(unknown))
                     return PartitionProjection(), 0
             reached.append(progress)
         return projection, min(reached)
@@ -175,9 +175,7 @@ class Projector:
             event = event_at(record, self._partition_count(record.topic))
         except ValidationError as invalid:
             # Scoring, which reads every record, puts it aside.
-            self._log.error(
-                "unreadable", partition=record.partition, offset=record.offset, error=places_at_fault(invalid)
-            )
+            self._log.error("unreadable", partition=record.partition, offset=record.offset, places=places(invalid))
             notes["unreadable"] += 1
             return
         if isinstance(event, Misplaced):

@@ -1,0 +1,34 @@
+"""Requests of which two servers could disagree where they end are refused before anybody looks at them: a proxy in
+front that believes one header, and we another, would let a request hide in another's body (RFC 9112, 6.1 and 11.2)."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.ingest.gateway import problem
+from services.ingest.gateway.problem import ProblemError
+
+_LENGTH, _ENCODING = b"content-length", b"transfer-encoding"
+
+
+class UnambiguousFraming:
+    """Wraps the application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (refused := _ambiguous(scope)):
+            answer = problem.answer(ProblemError(400, "malformed", refused, headers={"Connection": "close"}))
+            await answer(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _ambiguous(scope: Scope) -> str:
+    names = [name for name, _ in scope["headers"]]
+    if _ENCODING in names and _LENGTH in names:
+        return "Content-Length beside Transfer-Encoding: send one of them"
+    if _ENCODING in names and scope["http_version"] != "1.1":
+        return "Transfer-Encoding is HTTP/1.1"
+    if names.count(_LENGTH) > 1 or names.count(_ENCODING) > 1:
+        return "the length of the body is told twice"
+    return ""

@@ -1,0 +1,181 @@
+"""uvicorn's protocols of HTTP/1.1, watched: whichever parser is installed, a request has to come in time, in order and
+with a head of bounded size."""
+
+import asyncio
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from services.ingest.gateway import problem
+from services.ingest.gateway.guard import ConnectionGuard, Phase, Progress, Why, overdue, unread
+from services.ingest.gateway.problem import ProblemError
+
+# Of a head; attributes of an event in binary mode have some hundred bytes.
+MOST_HEAD_BYTES = 16 * 2**10
+MOST_HEAD_LINES = 200
+# A parser takes what it is given in one piece: a head in this many bytes, so that a large one is noticed within it; a
+# chunked body in these, because each chunk of a byte costs as much time as one of a mebibyte.
+HEAD_PIECE = 4 * 2**10
+CHUNKED_PIECE = 2**10
+# What chunks may cost in bytes around them, of the bytes in them: their mean is at least some 128 bytes then.
+FREE_FRAMING = 2**10
+FRAMING_SHARE = 16
+# Requests that are sent before the first of them is answered.
+MOST_AHEAD = 100
+END_OF_HEAD = b"\r\n\r\n"
+# Under this name each request's scope has the connection that it came on.
+STATE = "connection"
+
+_ANSWERS = {
+    "too_many": ProblemError(503, "unavailable", "too many connections wait here", headers={"Retry-After": "1"}),
+    "head_too_slow": ProblemError(408, "too_slow", "the head of the request did not come in time"),
+    "body_too_slow": ProblemError(408, "too_slow", "the body of the request did not come in time"),
+    "head_too_large": ProblemError(
+        431, "head_too_large", f"a head has at most {MOST_HEAD_BYTES} bytes in {MOST_HEAD_LINES} lines"
+    ),
+    "framing": ProblemError(400, "malformed", "the body comes in chunks of a few bytes, or too many requests at once"),
+}
+
+
+class Guarded:
+    """Mixed into one of uvicorn's protocols, whose members stand here by name."""
+
+    guard: ConnectionGuard
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    client: tuple[str, int] | None
+    cycle: Any
+    _unset_keepalive_if_required: Any
+
+    def __init__(self, **given: Any) -> None:  # noqa: ANN401 (uvicorn's own)
+        super().__init__(**{**given, "app_state": {**given["app_state"], STATE: self}})
+        self.address = ""
+        self._progress = Progress(0.0, 0.0)
+        self._lines, self._tail = 0, b""
+        self._framing, self._rest, self._is_ended = 0, 0, False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)  # type: ignore[misc]
+        now = self.loop.time()
+        self.address, self._progress = self.client[0] if self.client else "", Progress(now, now)
+        if not self.guard.opened(self):
+            self._is_ended = True
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.guard.closed(self)
+        super().connection_lost(exc)  # type: ignore[misc]
+        # uvicorn leaves its timer when a connection ends by an error, and with it the whole connection in memory.
+        self._unset_keepalive_if_required()
+
+    def data_received(self, data: bytes) -> None:
+        now = self.loop.time()
+        if self.phase == "idle":
+            self._progress = Progress(now, now)
+        self._progress.heard = now
+        for piece in self._pieces(data):
+            if self._is_ended or self.transport.is_closing():
+                return
+            self._receive(piece, now)
+
+    def on_response_complete(self) -> None:
+        now = self.loop.time()
+        self._progress, self._lines, self._tail = Progress(now, now), 0, b""
+        self._rest = self._declared() if self.cycle.more_body else 0
+        self.guard.waits(self)
+        super().on_response_complete()  # type: ignore[misc]
+        if self.phase == "answer":  # of the next request, which had come already
+            self.guard.is_whole(self)
+
+    @property
+    def phase(self) -> Phase:
+        if self.cycle is None:
+            return "head"
+        if self.cycle.response_complete:
+            return "head" if self._progress.received or self._rest else "idle"
+        return "body" if self.cycle.more_body else "answer"
+
+    def proven(self) -> None:
+        """Whoever sends this request has proven it by its head."""
+        self.guard.is_whole(self)
+
+    def look(self, now: float) -> Why | None:
+        if self._is_ended or self.transport.is_closing():
+            return unread(self._progress, self.transport.get_write_buffer_size(), now)
+        return overdue(self.phase, self._progress, self.guard.limits, now) or unread(
+            self._progress, self.transport.get_write_buffer_size(), now
+        )
+
+    def cut(self, why: Why) -> None:
+        """Ends the connection, with an answer where one is waited for."""
+        phase, answer = self.phase, _ANSWERS.get(why)
+        self._is_ended = True
+        is_heard = phase == "body" and not self.cycle.response_started
+        if answer is None or not (is_heard or (phase == "head" and self._progress.received)):
+            self.transport.abort()
+        else:
+            self.transport.write(_raw(answer))
+            self.transport.close()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
+    def _pieces(self, data: bytes) -> Iterator[bytes]:
+        """The size of the next one follows from what the last one was: the end of a head, or of a body."""
+        start = 0
+        while start < len(data):
+            size = HEAD_PIECE if self.phase in {"head", "idle"} else CHUNKED_PIECE if self._is_chunked() else len(data)
+            yield data[start : start + size]
+            start += size
+
+    def _receive(self, piece: bytes, now: float) -> None:
+        before, phase = self.cycle, self.phase
+        if phase in {"head", "idle"} and self._is_too_large(piece):
+            self.guard.cut(self, "head_too_large")
+            return
+        self._progress.received += len(piece)
+        held = len(before.body) if before is not None else 0
+        super().data_received(piece)  # type: ignore[misc]
+        if self.cycle is not before:
+            self._progress, self._framing, self._rest = Progress(now, now), 0, 0
+            if len(getattr(self, "pipeline", ())) > MOST_AHEAD:
+                self.guard.cut(self, "framing")
+        elif phase == "body" and self._is_chunked():
+            self._framing += len(piece) - (len(self.cycle.body) - held)
+            if self._framing > FREE_FRAMING + self._progress.received // FRAMING_SHARE:
+                self.guard.cut(self, "framing")
+        if self.phase == "answer":
+            self.guard.is_whole(self)
+
+    def _is_chunked(self) -> bool:
+        return any(name == b"transfer-encoding" for name, _ in self.cycle.scope["headers"])
+
+    def _declared(self) -> int:
+        lengths = [int(value) for name, value in self.cycle.scope["headers"] if name == b"content-length"]
+        return lengths[0] if lengths else 0
+
+    def _is_too_large(self, piece: bytes) -> bool:
+        """Counts lines as far as the head goes; its end may lie between two pieces."""
+        if self._rest:
+            # Of a body whose answer was given before it was heard: nobody keeps it, and a head follows.
+            return self._progress.received + len(piece) > self._rest + MOST_HEAD_BYTES
+        seen = self._tail + piece
+        end = seen.find(END_OF_HEAD)
+        self._lines += (seen if end < 0 else seen[:end]).count(b"\n") - self._tail.count(b"\n")
+        self._tail = seen[-len(END_OF_HEAD) + 1 :]
+        return self._lines > MOST_HEAD_LINES or (end < 0 and self._progress.received + len(piece) > MOST_HEAD_BYTES)
+
+
+def guarded(guard: ConnectionGuard, protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
+    """The class that uvicorn is given: `protocol` is one of its own."""
+    return type("GuardedProtocol", (Guarded, protocol), {"guard": guard})
+
+
+def _raw(refusal: ProblemError) -> bytes:
+    answer = problem.answer(refusal)
+    names = {**answer.headers, "connection": "close"}
+    lines = [
+        f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}",
+        *(f"{name}: {value}" for name, value in names.items()),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + bytes(answer.body)

@@ -1,0 +1,348 @@
+"""Connections that cost much and say little, against the server as it runs, with either parser."""
+
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from itertools import repeat
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from services.ingest.gateway.guard import ConnectionGuard, ConnectionLimits
+from services.ingest.gateway.guarded_protocol import STATE
+from services.ingest.gateway.server import Door, listen, run_server
+
+LIMITS = ConnectionLimits(most=40, most_per_address=30, head_seconds=1.0, body_seconds=2.0)
+IDLE_SECONDS = 1
+HEAD = b"POST /read HTTP/1.1\r\nHost: gateway\r\n"
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """`/read` reads the body, `/refuse` answers before it, `/proven` believes the head, `/long` answers at length."""
+    if scope["type"] != "http":
+        return
+    if scope["path"] == "/proven":
+        scope["state"][STATE].proven()
+    body = b"" if scope["path"] == "/refuse" else await Request(scope, receive).body()
+    answer = b"x" * 64 * 2**20 if scope["path"] == "/long" else str(len(body)).encode()
+    await Response(answer, 401 if scope["path"] == "/refuse" else 200)(scope, receive, send)
+
+
+@dataclass
+class Served:
+    port: int
+    guard: ConnectionGuard
+    registry: CollectorRegistry
+    stop: threading.Event
+    thread: threading.Thread
+    opened: ExitStack = field(default_factory=ExitStack)
+
+    def connect(self, sent: bytes = b"", source: str = "127.0.0.1") -> socket.socket:
+        one = self.opened.enter_context(socket.create_connection(("127.0.0.1", self.port), 10, (source, 0)))
+        one.sendall(sent)
+        return one
+
+    def ask(self, path: str = "/read", source: str = "127.0.0.1") -> bytes:
+        head = HEAD.replace(b"/read", path.encode())
+        return answer_of(self.connect(head + b"Content-Length: 2\r\n\r\n{}", source))
+
+    def ended(self, why: str) -> float:
+        return self.registry.get_sample_value("cut_total", {"why": why}) or 0.0
+
+
+def answer_of(connection: socket.socket) -> bytes:
+    """One answer; less if the connection was ended before."""
+    text = b""
+    with suppress(ConnectionError):
+        while b"\r\n\r\n" not in text or len(text) < length_of(text):
+            part = connection.recv(65_536)
+            if not part:
+                break
+            text += part
+    return text
+
+
+def length_of(text: bytes) -> int:
+    head = text.partition(b"\r\n\r\n")[0]
+    found = re.search(rb"content-length: (\d+)", head.lower())
+    return len(head) + 4 + (int(found[1]) if found else 0)
+
+
+def is_ended(connection: socket.socket) -> bool:
+    """Waits for it."""
+    with suppress(ConnectionError):
+        while connection.recv(65_536):
+            pass
+    return True
+
+
+def started(protocol: type, limits: ConnectionLimits = LIMITS) -> Served:
+    registry = CollectorRegistry()
+    guard = ConnectionGuard(limits, Counter("cut", "", ["why"], registry=registry))
+    listener, stop = listen("127.0.0.1", 0), threading.Event()
+    port = listener.getsockname()[1]
+    door = Door(listener, guard, IDLE_SECONDS, protocol)
+    thread = threading.Thread(target=run_server, args=(application, door, stop), daemon=True)
+    thread.start()
+    return Served(port, guard, registry, stop, thread)
+
+
+@pytest.fixture(params=[H11Protocol, HttpToolsProtocol], ids=["h11", "httptools"])
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    running = started(request.param)
+    yield running
+    running.opened.close()
+    running.stop.set()
+    running.thread.join(10)
+    assert not running.thread.is_alive()
+    assert running.guard.number == 0
+
+
+def trickle(connection: socket.socket, parts: Iterable[bytes], seconds: float) -> float:
+    """Sends ten a second until the other side has ended the connection; how long that took."""
+    began = time.monotonic()
+    connection.settimeout(0.1)
+    for part in parts:
+        if time.monotonic() - began > seconds:
+            break
+        try:
+            connection.sendall(part)
+            if not connection.recv(65_536):
+                break
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            break
+    return time.monotonic() - began
+
+
+def test_a_request_is_answered_and_its_connection_used_again(served: Served) -> None:
+    connection = served.connect()
+
+    for size in (0, 1, 70_000, 2**20):
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % size + b"x" * size)
+        assert answer_of(connection).endswith(b"\r\n\r\n%d" % size)
+    time.sleep(0.2)
+    connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    connection.sendall((b"1000\r\n" + b"x" * 4096 + b"\r\n") * 64 + b"0\r\n\r\n")
+
+    assert answer_of(connection).endswith(b"\r\n\r\n262144")
+
+
+def test_requests_sent_ahead_are_answered_in_their_order(served: Served) -> None:
+    connection = served.connect(b"".join(HEAD + b"Content-Length: %d\r\n\r\n" % n + b"x" * n for n in range(10)))
+
+    text = b""
+    while len(re.findall(rb"\r\n\r\n\d", text)) < 10:
+        text += connection.recv(65_536)
+    assert re.findall(rb"\r\n\r\n(\d)", text) == [b"%d" % n for n in range(10)]
+
+
+SLOW = HEAD + b"X-Slow: " + b"a" * 1_000
+
+
+@pytest.mark.parametrize("begun", [1, 10, len(HEAD), len(HEAD) + 9])
+def test_a_head_that_trickles_in_is_ended(served: Served, begun: int) -> None:
+    connection = served.connect(SLOW[:begun])
+
+    seconds = trickle(connection, (SLOW[n : n + 1] for n in range(begun, len(SLOW))), 5)
+
+    assert seconds < 3
+    assert served.ended("head_too_slow") == 1
+
+
+def test_a_second_request_that_trickles_in_is_ended_too(served: Served) -> None:
+    connection = served.connect(HEAD + b"Content-Length: 0\r\n\r\n")
+    assert b"200 OK" in answer_of(connection)
+
+    assert trickle(connection, (SLOW[n : n + 1] for n in range(len(SLOW))), 5) < 3
+    assert served.ended("head_too_slow") == 1
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 100000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
+@pytest.mark.parametrize("path", [b"/read", b"/proven", b"/refuse"])
+def test_a_body_that_trickles_in_is_ended(served: Served, framing: bytes, path: bytes) -> None:
+    connection = served.connect(HEAD.replace(b"/read", path) + framing)
+
+    seconds = trickle(connection, repeat(b"1\r\nx\r\n" if b"chunked" in framing else b"x"), 8)
+
+    assert seconds < 4
+
+
+def test_what_comes_too_slowly_is_told_so(served: Served) -> None:
+    connection = served.connect(HEAD + b"Content-Length: 100\r\n\r\nhalf")
+
+    answer = answer_of(connection)
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 Request Timeout")
+    assert json.loads(body)["type"] == "urn:rapport:problem:too_slow"
+    assert is_ended(connection)
+
+
+def test_an_idle_connection_is_closed(served: Served) -> None:
+    connection = served.connect(HEAD + b"Content-Length: 0\r\n\r\n")
+    answer_of(connection)
+
+    assert is_ended(connection)
+    assert served.guard.number == 0
+
+
+def test_half_open_connections_keep_nobody_out(served: Served) -> None:
+    crowd = [served.connect(HEAD) for _ in range(200)]
+
+    answers = [served.ask() for _ in range(20)]
+    others = served.ask(source="127.0.0.2")
+
+    assert all(b"200 OK" in answer for answer in [*answers, others])
+    assert served.guard.number <= LIMITS.most_per_address + 1
+    assert served.ended("too_many") >= len(crowd) - LIMITS.most_per_address
+
+
+def test_no_address_takes_the_room_of_all_others(served: Served) -> None:
+    for number in range(2, 10):
+        for _ in range(30):
+            served.connect(HEAD, f"127.0.0.{number}")
+
+    assert b"200 OK" in served.ask()
+    assert served.guard.number <= LIMITS.most
+
+
+def test_who_has_proven_who_they_are_makes_no_room_for_the_half_open(served: Served) -> None:
+    proven = served.connect(HEAD.replace(b"/read", b"/proven") + b"Content-Length: 4\r\n\r\n")
+    time.sleep(0.2)
+    for _ in range(100):
+        served.connect(HEAD)
+
+    proven.sendall(b"done")
+
+    assert answer_of(proven).endswith(b"\r\n\r\n4")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD + b"X-Large: " + b"x" * 200_000,
+        HEAD + b"X-Large: " + b"x" * 200_000 + b"\r\n\r\n",
+        HEAD + b"a:b\r\n" * 50_000 + b"\r\n",
+        b"POST /" + b"x" * 200_000 + b" HTTP/1.1\r\n\r\n",
+    ],
+    ids=["endless", "long", "lines", "path"],
+)
+def test_a_large_head_is_refused_while_it_comes(served: Served, head: bytes) -> None:
+    connection = served.connect()
+
+    with suppress(ConnectionError):
+        connection.sendall(head)
+
+    answer = answer_of(connection)
+    assert not answer or b" 431 " in answer or b" 400 " in answer
+    assert b"200 OK" in served.ask()
+
+
+def test_chunks_of_a_byte_are_refused_before_they_cost_anything(served: Served) -> None:
+    connection = served.connect(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+
+    began = time.monotonic()
+    with suppress(ConnectionError):
+        connection.sendall(b"1\r\nx\r\n" * 200_000)
+    answer = answer_of(connection)
+
+    assert not answer or b" 400 " in answer
+    assert served.ended("framing") == 1
+    assert b"200 OK" in served.ask()
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("path", ["/read", "/refuse", "/anything"])
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 12\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        b"Content-Length: 2, 3\r\n\r\n{}",
+        b"Transfer-Encoding: identity, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+def test_a_body_whose_length_is_told_twice_is_refused_and_the_connection_ended(
+    served: Served, path: str, framing: bytes
+) -> None:
+    connection = served.connect(HEAD.replace(b"/read", path.encode()) + framing)
+
+    assert answer_of(connection).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 "))
+    assert is_ended(connection)
+
+
+def test_an_answer_that_nobody_takes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.ingest.gateway.guard.UNREAD_SECONDS", 1.0)
+    running = started(H11Protocol)
+
+    reader = running.connect(HEAD.replace(b"/read", b"/long") + b"Content-Length: 0\r\n\r\n")
+    assert reader.recv(1)
+    eventually_none(lambda: running.guard.number)
+
+    assert running.ended("answer_not_taken") == 1
+    reader.close()
+    running.stop.set()
+    running.thread.join(10)
+
+
+def eventually_none(number: Callable[[], int]) -> None:
+    until = time.monotonic() + 10
+    while number() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert number() == 0
+
+
+@pytest.mark.parametrize("protocol", [H11Protocol, HttpToolsProtocol])
+def test_a_stop_waits_for_nobody_who_is_slow(protocol: type) -> None:
+    running = started(protocol)
+    running.ask()
+    for sent in (b"", HEAD, HEAD + b"Content-Length: 9\r\n\r\n", HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n"):
+        running.connect(sent)
+    running.connect(HEAD.replace(b"/read", b"/long") + b"Content-Length: 0\r\n\r\n")
+    time.sleep(0.3)
+
+    began = time.monotonic()
+    running.stop.set()
+    running.thread.join(10)
+
+    assert not running.thread.is_alive()
+    assert time.monotonic() - began < 2
+    running.opened.close()
+
+
+def test_an_answer_does_not_wait_for_acknowledgements(served: Served) -> None:
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    connection = served.connect()
+    took = []
+    for _ in range(20):
+        began = time.monotonic()
+        connection.sendall(HEAD + b"Content-Length: 0\r\n\r\n")
+        answer_of(connection)
+        took.append(time.monotonic() - began)
+
+    assert sorted(took)[10] < 0.03
+
+
+def test_a_connection_that_says_nothing_is_ended(served: Served) -> None:
+    connection = served.connect()
+
+    assert is_ended(connection)
+    assert served.ended("head_too_slow") == 1
