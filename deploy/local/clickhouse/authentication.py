@@ -115,4 +115,3 @@ def _check_text(part: str) -> None:
         raise undecodable_login() from None
     if len(part) > LONGEST_CREDENTIAL or not part.isprintable():
         raise undecodable_login()
-
