@@ -25,9 +25,11 @@ ENGINE_CONFIG = "<clickhouse><users_config>{roles}</users_config></clickhouse>\n
 WRITING_THREADS = 8  # engine calls at once; each uses all processors
 KILL_AGAIN_SECONDS = 0.2  # a statement that is being prepared is not among the processes yet
 PARSER_LIMITS = "SET max_execution_time = 5, max_parser_depth = 400, max_parser_backtracks = 100000, max_threads = 1"
-# A tree that lacks a part of the statement would hide it from the check: written out again it must be the statement.
+# A tree that lacks a part of the statement would hide it from the check: written out again it must be the statement,
+# but for brackets, which the tree holds as its shape.
 PARSE = """SELECT parseQueryToJSON({sql:String}) AS tree,
-    formatQuerySingleLine(formatQueryFromJSON(tree)) = formatQuerySingleLine({sql:String})"""
+    replaceRegexpAll(formatQuerySingleLine(formatQueryFromJSON(tree)), '[() ]', '')
+        = replaceRegexpAll(formatQuerySingleLine({sql:String}), '[() ]', '')"""
 PARSED = re.compile(r": In scope SELECT parseQueryToJSON\(.*(?=\. \()", re.DOTALL)  # words of ours in an error
 NO_TREE = 36  # BAD_ARGUMENTS: a statement that is neither a SELECT, a SHOW, an EXPLAIN nor a SET
 T = TypeVar("T")
