@@ -1,5 +1,6 @@
 """`rapport warehouse ...` as a person types it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -12,7 +13,7 @@ from services.runtime.settings import Settings
 from services.warehouse.__main__ import main
 from services.warehouse.domain.migration import Topology, statements
 from services.warehouse.flow.migrator import migrations
-from services.warehouse.roles import reader_statements
+from services.warehouse.roles import LIMITS, reader_statements
 
 DATABASES = ("mentoring", "mentoring_mart")
 
@@ -100,6 +101,20 @@ def test_every_statement_is_understood_by_the_engine_also_as_it_is_for_a_cluster
     if cluster:
         assert all("ON CLUSTER 'main'" in statement for statement in found)
         assert all("ReplicatedReplacingMergeTree" in s for s in found if "ENGINE" in s)
+
+
+def test_a_readers_limits_are_constraints_and_nothing_else_may_be_changed(local_clickhouse: LocalClickHouse) -> None:
+    profile, *others = reader_statements(Topology(), "secret")
+
+    with closing(ClickHouse(Settings(clickhouse=local_clickhouse.url))) as clickhouse:
+        (understood,) = clickhouse.query("SELECT formatQuerySingleLine({sql:String})", {"sql": profile})
+
+    assert "readonly = 1 CONST" in understood[0]
+    for name in LIMITS:
+        assert re.search(rf"\b{name} = (\d+) MIN 1 MAX \1 CHANGEABLE_IN_READONLY", understood[0]), understood[0]
+    assert "max_concurrent_queries_for_user = 8 CONST" in understood[0]
+    assert any(one.startswith("CREATE QUOTA OR REPLACE rapport_reader") for one in others)
+    assert not any("secret" in one for one in others)
 
 
 def test_the_readers_password_is_never_sent() -> None:

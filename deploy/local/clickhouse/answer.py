@@ -41,6 +41,12 @@ class Asked:
         sign = self.job.sign if self.job.reading_statement else ""
         return await self.engine.run(call, self.job.user.role, sign)
 
+    async def try_database(self, name: str | None) -> None:
+        """Raises `ClickHouseError` UNKNOWN_DATABASE where there is none of that name yet."""
+        if name is not None:
+            parameters = {**self.job.parameters, "database": name}
+            await replace(self, job=replace(self.job, parameters=parameters)).once(b"SELECT 1", "Null")
+
     async def once(self, sql: bytes, fmt: str) -> Result:
         """The whole result of one engine call."""
         return await self.run(lambda: self._once(sql, fmt))

@@ -4,6 +4,7 @@ Import it after `confine` (confinement.py): chdb starts threads when it is impor
 """
 
 import asyncio
+import json
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ import chdb
 from chdb import ChdbError
 
 from deploy.local.clickhouse import quoting
-from deploy.local.clickhouse.errors import ClickHouseError, readonly
+from deploy.local.clickhouse.errors import ClickHouseError, denied, readonly
 from deploy.local.clickhouse.reader_settings import CONCURRENT_READERS
 from deploy.local.clickhouse.users import Role
 
@@ -24,8 +25,12 @@ ENGINE_CONFIG = "<clickhouse><users_config>{roles}</users_config></clickhouse>\n
 WRITING_THREADS = 8  # engine calls at once; each uses all processors
 KILL_AGAIN_SECONDS = 0.2  # a statement that is being prepared is not among the processes yet
 PARSER_LIMITS = "SET max_execution_time = 5, max_parser_depth = 400, max_parser_backtracks = 100000, max_threads = 1"
-PARSE = "SELECT parseQueryToJSON({sql:String})"
-PARSED = re.compile(r": In scope SELECT parseQueryToJSON\(.*\)(?=\. \()", re.DOTALL)  # words of ours in an error
+# A tree that lacks a part of the statement would hide it from the check: written out again it must be the statement,
+# but for brackets, which the tree holds as its shape.
+PARSE = """SELECT parseQueryToJSON({sql:String}) AS tree,
+    replaceRegexpAll(formatQuerySingleLine(formatQueryFromJSON(tree)), '[() ]', '')
+        = replaceRegexpAll(formatQuerySingleLine({sql:String}), '[() ]', '')"""
+PARSED = re.compile(r": In scope SELECT parseQueryToJSON\(.*(?=\. \()", re.DOTALL)  # words of ours in an error
 NO_TREE = 36  # BAD_ARGUMENTS: a statement that is neither a SELECT, a SHOW, an EXPLAIN nor a SET
 T = TypeVar("T")
 
@@ -90,13 +95,17 @@ class Engine:
         return report["query_class"].name, report["statement_count"]
 
     def parse(self, sql: str) -> str:
-        """The tree of a statement as JSON. Blocking. Raises `ClickHouseError` for what is no statement, or one of
-        which the engine shows no tree."""
+        """The tree of a statement as JSON. Blocking. Raises `ClickHouseError` for what is no statement, and for one of
+        which the engine shows no tree, or not all of it."""
         try:
             with self._parsing:
-                return (self._parser.query(PARSE, "TSVRaw", {"sql": quoting.parameter(sql)}).bytes() or b"").decode()
+                row = self._parser.query(PARSE, "JSONCompactEachRow", {"sql": quoting.parameter(sql)}).bytes()
         except (ChdbError, RuntimeError) as failed:
             raise _of_parsing(ClickHouseError(PARSED.sub("", str(failed)))) from None
+        tree, whole = json.loads(row or b"[]")
+        if not whole:
+            raise denied("a statement of which the engine does not show every part")
+        return str(tree)
 
     async def run(self, call: Callable[[], T], role: Role = Role.WRITER, sign: str = "") -> T:
         """A blocking call on a thread for `role`; the engine's errors come as `ClickHouseError`.

@@ -67,6 +67,7 @@ NODES = frozenset(
 )
 EXPLAINED = frozenset({"EXPLAIN", "EXPLAIN SYNTAX", "EXPLAIN QUERY TREE", "EXPLAIN PIPELINE", "EXPLAIN ESTIMATE"})
 SHOWN = frozenset({"type", "databases", "full", "from", "like", "not_like", "case_insensitive_like", "limit_length"})
+SET_KEYS = frozenset({"type", "is_standalone", "changes"})
 FILE_KEYS = ("out_file", "is_outfile_append", "is_outfile_truncate", "is_into_outfile_with_stdout", "compression")
 Node = Mapping[str, Any]
 
@@ -168,12 +169,18 @@ class _Tree:
                 self._check_name(node, role)
             case "QueryParameter" if "identifier" in node["param_type"].lower():
                 raise denied("names as parameters")
-            case "SetQuery" if role != "settings of EXPLAIN":
-                self._settings |= {change["name"]: _value(change["value"]) for change in node["changes"]}
+            case "SetQuery":
+                self._take_settings(node, role)
             case "ExplainQuery" if node["kind"] not in EXPLAINED or "query" not in node:
                 raise denied(node["kind"])
             case "ShowTablesQuery" if {key for key, value in node.items() if value} - SHOWN - {"format_ast"}:
                 raise denied("this SHOW")
+
+    def _take_settings(self, node: Node, role: str) -> None:
+        if set(node) - SET_KEYS:
+            raise denied("SET of parameters or to DEFAULT")
+        if role != "settings of EXPLAIN":  # those say what is shown, and are no settings
+            self._settings |= {change["name"]: _value(change["value"]) for change in node["changes"]}
 
     def _check_function(self, node: Node, role: str) -> None:
         name = node["name"]

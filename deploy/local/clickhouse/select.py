@@ -37,6 +37,7 @@ async def answer_reader(
     check_format(_asked_format(asked))
     admitted = await asked.run(lambda: statements.check(sql))
     if admitted.session_only:
+        await asked.try_database(admitted.database)
         session.settings |= admitted.settings
         session.database = admitted.database or session.database
         return web.Response(headers=asked.headers, content_type="text/plain")

@@ -1,0 +1,131 @@
+"""What the kernel keeps from the engine's process, whatever SQL says: here the writer tries, who may say all."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
+from deploy.local.clickhouse.confinement import landlock_abi
+from tests.local.conftest import USERS
+from tests.local.login import Login, code_of
+
+SECRET = "only-the-owner-knows"
+FORBIDDEN_BY_KERNEL = {74, 75, 76, 481, 1000, 1001}
+needs_landlock = pytest.mark.skipif(landlock_abi() < 1, reason="this kernel has no Landlock: nothing is confined")
+
+
+@pytest.fixture(scope="module")
+def secret_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As the stack keeps the writer's password: a file beside the engine's folder."""
+    file = tmp_path_factory.mktemp("stack") / "clickhouse-password"
+    file.write_text(SECRET)
+    return file
+
+
+@pytest.fixture(scope="module")
+def walled(secret_file: Path) -> Iterator[LocalClickHouse]:
+    config = ClickHouseConfig(data=secret_file.with_name("clickhouse"), users=USERS)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RAPPORT_SOME_SECRET", SECRET)
+        with LocalClickHouse(config) as clickhouse:
+            yield clickhouse
+
+
+@needs_landlock
+def test_no_file_outside_of_the_data_folder_is_read(walled: LocalClickHouse, secret_file: Path) -> None:
+    writer = Login(walled.url, "rapport", "secret")
+    users = walled.log.with_name("users.json")
+    elsewhere = ["/etc/hostname", "/etc/passwd", str(secret_file), str(users), str(walled.log)]
+    assert users.exists()
+
+    for file in elsewhere:
+        for sql in (f"SELECT file('{file}')", f"SELECT * FROM file('{file}', 'RawBLOB')"):
+            answer = writer.ask(sql)
+
+            assert code_of(answer) in FORBIDDEN_BY_KERNEL, answer.text
+
+
+@needs_landlock
+@pytest.mark.parametrize("what", ["environ", "cmdline", "mem", "root/etc/hostname", "cwd/pyproject.toml", "fd/2"])
+def test_no_process_tells_its_environment(walled: LocalClickHouse, what: str) -> None:
+    writer = Login(walled.url, "rapport", "secret")
+
+    for process in ("self", "1", str(walled.pid), str(os.getpid())):
+        answer = writer.ask(f"SELECT * FROM file('/proc/{process}/{what}', 'RawBLOB')")
+
+        assert answer.status_code != 200
+        assert SECRET not in answer.text
+
+
+@needs_landlock
+def test_no_file_outside_of_the_data_folder_is_written(walled: LocalClickHouse, tmp_path: Path) -> None:
+    writer = Login(walled.url, "rapport", "secret")
+    there = tmp_path / "written"
+
+    answers = [
+        writer.ask(f"INSERT INTO FUNCTION file('{there}', 'TSV', 'a UInt8') SELECT 1"),
+        writer.ask(f"SELECT 1 AS a FORMAT Protobuf SETTINGS output_format_schema = '{there}.proto'"),
+        writer.ask(f"BACKUP DATABASE default TO File('{there}')"),
+    ]
+
+    assert all(code_of(answer) != 0 for answer in answers)
+    assert not list(tmp_path.glob("written*"))
+
+
+@needs_landlock
+@pytest.mark.skipif(landlock_abi() < 4, reason="this kernel's Landlock knows no TCP")
+def test_the_engine_connects_to_nobody(walled: LocalClickHouse) -> None:
+    writer = Login(walled.url, "rapport", "secret")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.2)
+        port = listening.getsockname()[1]
+        answers = [
+            writer.ask(f"SELECT * FROM url('http://127.0.0.1:{port}/', 'RawBLOB') SETTINGS http_max_tries = 1"),
+            writer.ask(f"SELECT * FROM remote('127.0.0.1:{port}', 'system', 'one')"),
+            writer.ask(f"SELECT * FROM s3('http://127.0.0.1:{port}/a/b', 'TSV', 'a String')"),
+        ]
+
+        with pytest.raises(TimeoutError):
+            listening.accept()
+
+    assert all(code_of(answer) != 0 for answer in answers)
+
+
+def test_the_process_is_started_without_the_secrets_of_who_starts_it(walled: LocalClickHouse) -> None:
+    environment = Path(f"/proc/{walled.pid}/environ").read_text()
+    argv = Path(f"/proc/{walled.pid}/cmdline").read_text()
+
+    assert "PATH=" in environment
+    assert SECRET not in environment + argv
+    assert "RAPPORT_" not in environment
+
+
+@needs_landlock
+def test_what_holds_is_told_by_the_server_and_in_its_log(walled: LocalClickHouse) -> None:
+    assert walled.walls().startswith(f"confined by Landlock ABI {landlock_abi()}")
+    assert "readers are admitted" in walled.walls()
+    assert "confined by Landlock" in walled.log.read_text()
+
+
+def test_a_server_that_is_not_confined_admits_no_readers(tmp_path: Path) -> None:
+    with LocalClickHouse(ClickHouseConfig(data=tmp_path, users=USERS, unconfined=True)) as clickhouse:
+        reading = Login(clickhouse.url, "reader", "reader").ask("SELECT 1")
+        writing = Login(clickhouse.url, "rapport", "secret").ask("SELECT 1")
+        walls = clickhouse.walls()
+
+    assert (reading.status_code, code_of(reading)) == (403, 497)
+    assert "--trust-readers" in reading.text
+    assert writing.text == "1\n"
+    assert walls.startswith("not confined")
+    assert walls.endswith("readers are refused")
+    assert "not confined" in clickhouse.log.read_text()
+
+
+def test_it_admits_readers_whom_somebody_trusts(tmp_path: Path) -> None:
+    config = ClickHouseConfig(data=tmp_path, users=USERS, unconfined=True, trust_readers=True)
+    with LocalClickHouse(config) as clickhouse:
+        assert Login(clickhouse.url, "reader", "reader").lines("SELECT 1") == ["1"]
+        assert clickhouse.walls().endswith("readers are admitted")
