@@ -1,12 +1,15 @@
 """Stored states: exact bytes, generations that merge, and no guess at what a newer service wrote."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.scoring.domain import layout
-from services.scoring.domain.changelog import WATERMARK, Entry, Recovery, state_entry, watermark_entry
+from services.scoring.domain.changelog import PROGRAMME, WATERMARK, Entry, Recovery, state_entry, watermark_entry
 from services.scoring.domain.facts import facts_of
-from services.scoring.domain.partition import Watermark
+from services.scoring.domain.partition import Partition, Watermark
 from services.scoring.domain.state import Home, State
+from services.scoring.domain.told_programmes import remembered
 from tests.scoring.building import booked, facts, held, message, micros, started
 
 
@@ -85,3 +88,65 @@ def test_the_programme_of_a_relationship_is_that_of_its_first_fact_on_the_log() 
     first, second = State(home=Home(3, "alpha")), State(home=Home(7, "beta"))
 
     assert first.merge(second).home == second.merge(first).home == Home(3, "alpha")
+
+
+TOLD = layout.dump(State(facts(held(1), booked(1, "s", 5)), 7))
+GARBAGE = st.one_of(
+    st.binary(max_size=80),
+    st.builds(lambda begin, rest: bytes([begin]) + rest, st.integers(0, layout.VERSION), st.binary(max_size=200)),
+    st.builds(
+        lambda at, byte: TOLD[:at] + bytes([byte]) + TOLD[at + 1 :], st.integers(0, len(TOLD) - 1), st.integers(0, 255)
+    ),
+)
+NAMES = st.sampled_from(
+    [b"t/r", b"t/other", WATERMARK.encode(), PROGRAMME.encode() + b"t/p", b"", b"\xff/x", b"no-slash"]
+)
+
+
+@given(st.lists(st.tuples(NAMES, st.binary(max_size=9), GARBAGE | st.none()), max_size=12))
+def test_whatever_lies_in_the_changelog_what_can_be_read_is_and_of_the_rest_the_log_is_read_again(
+    written: list[tuple[bytes, bytes, bytes | None]],
+) -> None:
+    recovery = Recovery()
+    whole = state_entry("t/whole", 1, State(facts_of(held(1), 1), 1))
+    recovery.add(whole.key, whole.value)
+
+    for name, generation, value in written:
+        recovery.add(name + generation, value)
+    recovery.add(None, b"x")
+    try:
+        found = recovery.finish()
+    except layout.UnknownLayoutError:
+        return  # it cannot be told from what a newer service wrote
+
+    assert b"" in found.unreadable
+    assert "t/whole" in found.states
+    for _ in Partition(remembered(found.told), found.states, found.watermark, 0).scheduling():
+        pass
+
+
+def test_a_state_that_cannot_be_read_makes_the_log_be_read_again_from_its_beginning() -> None:
+    recovery = Recovery()
+    for entry in (
+        state_entry("t/r", 1, State(facts_of(held(1), 1), 7)),
+        Entry("t/broken", 1, b"\x02garbage"),
+        watermark_entry(1, Watermark(7, 20, 20)),
+    ):
+        recovery.add(entry.key, entry.value)
+
+    found = recovery.finish()
+
+    assert found.unreadable == {Entry("t/broken", 1, None).key}
+    assert found.watermark == Watermark()
+    assert not found.states["t/r"].facts
+    assert found.states["t/r"].stale_position == 7
+
+
+def test_what_was_told_of_a_programme_and_cannot_be_read_is_told_again_and_nothing_else_is() -> None:
+    recovery = Recovery()
+    for entry in (Entry(f"{PROGRAMME}t/p", 1, b"{"), watermark_entry(1, Watermark(7, 20, 20))):
+        recovery.add(entry.key, entry.value)
+
+    found = recovery.finish()
+
+    assert (found.unreadable, found.told, found.watermark.offset) == ({Entry(f"{PROGRAMME}t/p", 1, None).key}, {}, 7)

@@ -37,6 +37,18 @@ class Entry(NamedTuple):
         return self.name.encode() + _GENERATION.pack(self.generation)
 
 
+class Discarded(Entry):
+    """Deletes what nobody of ours wrote, whatever its key is: `name` holds one character for each byte of it."""
+
+    @property
+    def key(self) -> bytes:
+        return self.name.encode("latin-1")
+
+
+def discarded(key: bytes) -> Entry:
+    return Discarded(key.decode("latin-1"), 0, None)
+
+
 def state_entry(relationship: str, generation: int, state: State) -> Entry:
     return Entry(relationship, generation, layout.dump(state))
 
@@ -51,12 +63,11 @@ def programme_entry(generation: int, record: ProgrammeRecord) -> Entry:
 
 # What reading bytes raises that are no layout of ours; a newer layout is another thing.
 NO_LAYOUT = (struct.error, ValueError, LookupError, ArithmeticError, TypeError, MemoryError)
-LONGEST_SHOWN = 100
 
 
 class Recovery:
     """Folds changelog records, in any order of generations, into states, watermark, and what was told of programmes:
-    of each the latest record last. `unreadable`: the beginnings of the keys of what was put aside."""
+    of each the latest record last. `unreadable`: the keys of what was put aside."""
 
     def __init__(self) -> None:
         self.states: dict[str, State] = {}
@@ -64,7 +75,7 @@ class Recovery:
         self.told: dict[str, list[ProgrammeRecord]] = {}
         self.generations: dict[str, set[int]] = defaultdict(set)
         self._last: dict[str, dict[int, bytes]] = defaultdict(dict)
-        self.unreadable: list[str] = []
+        self.unreadable: set[bytes] = set()
         self._outdated = False
 
     def add(self, key: bytes | None, value: bytes | None) -> None:
@@ -72,7 +83,7 @@ class Recovery:
         try:
             name, generation = _parsed(key or b"")
         except NO_LAYOUT:
-            self._put_aside((key or b"").decode(errors="backslashreplace"))
+            (self.unreadable.discard if value is None else self.unreadable.add)(key or b"")
             return
         if value is None:
             self._last[name].pop(generation, None)
@@ -94,16 +105,13 @@ class Recovery:
                 try:
                     self._merge(name, list(values.values()))
                 except NO_LAYOUT:
-                    self._put_aside(name)
+                    self.unreadable |= {Entry(name, generation, None).key for generation in values}
                     # What was told of a programme is told again from its topic.
                     self._outdated = self._outdated or not name.startswith(PROGRAMME)
             yield name
         if self._outdated:
             self.watermark = Watermark()
             self.states = {name: unread(state) for name, state in self.states.items()}
-
-    def _put_aside(self, name: str) -> None:
-        self.unreadable.append(name[:LONGEST_SHOWN])
 
     def _merge(self, name: str, values: list[bytes]) -> None:
         if name == WATERMARK:

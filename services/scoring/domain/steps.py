@@ -11,6 +11,7 @@ from services.scoring.domain.changelog import (
     PROGRAMME,
     WATERMARK,
     Entry,
+    discarded,
     programme_entry,
     state_entry,
     watermark_entry,
@@ -84,6 +85,13 @@ class Generation:
         """Finishes a span that was announced."""
         yield from self.partition.advance(clock_next)
         yield self._watermark()
+
+    def discard(self, keys: Iterable[bytes]) -> Iterator[Phase]:
+        """Deletes what could not be read. First the watermark as it is without it, and only that one: else a crash in
+        between would leave an older one, which vouches for what is missing."""
+        yield self._watermark()
+        yield self._forget([WATERMARK])
+        yield [discarded(key) for key in keys]
 
     def told(self, records: Sequence[ProgrammeRecord]) -> Iterator[Phase]:
         """Programmes have other profiles. The relationships whose rows that are out would have been others are stale:

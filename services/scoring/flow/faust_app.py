@@ -6,6 +6,7 @@ import faust
 from mode.supervisors import CrashingSupervisor
 
 from schemas.topics import SCORING_STATE
+from services.scoring.flow.any_header_name import read_any_header_name
 from services.scoring.flow.credentials import credentials
 from services.scoring.flow.recovery import StateTable
 from services.scoring.flow.settings import ScoringSettings
@@ -18,6 +19,7 @@ RECOVERY_RUNS = 64
 
 def faust_app(settings: ScoringSettings, names: Names, partitions: int, scheduler: type) -> faust.App:
     session = settings.scoring_session_seconds
+    read_any_header_name()
     return faust.App(
         names.group,
         broker=[f"kafka://{address}" for address in settings.kafka.split(",")],

@@ -25,7 +25,7 @@ ACKNOWLEDGED_WITHIN = 60
 """Seconds that a phase may take; longer, and the process starts afresh."""
 CLOCK_EVERY = 60
 """Seconds between two steps of a partition's clock, and two words on it, while nothing else happens."""
-MOST_NAMED = 5
+MOST_NAMED, LONGEST_SHOWN = 5, 100
 """Of the keys of unreadable states in a line of the log."""
 PHASE_LENGTH = 2_000
 """Records that are under way at once."""
@@ -58,12 +58,12 @@ class Worker:
         if owned is None:
             return False
         self._owned[number] = owned
-        if recovery.unreadable:
-            self._metrics.unreadable_states.inc(len(recovery.unreadable))
-            first = recovery.unreadable[:MOST_NAMED]
-            self._log.error("states_unreadable", partition=number, count=len(recovery.unreadable), first=first)
         table = self._programmes.table
         async with owned.lock:
+            if recovery.unreadable:
+                unreadable = sorted(recovery.unreadable)
+                self._tell_unreadable(number, unreadable)
+                await self._write(producer, owned, owned.generation.discard(unreadable))
             if recovery.watermark.clock_next > recovery.watermark.clock:
                 await self._write(producer, owned, owned.generation.resume(recovery.watermark.clock_next))
             # After it: what was announced is told again as it was.
@@ -76,6 +76,11 @@ class Worker:
             generations=max(map(len, recovery.generations.values()), default=0),
         )
         return not owned.lost
+
+    def _tell_unreadable(self, number: int, keys: Sequence[bytes]) -> None:
+        self._metrics.unreadable_states.inc(len(keys))
+        first = [key[:LONGEST_SHOWN].decode(errors="backslashreplace") for key in keys[:MOST_NAMED]]
+        self._log.error("states_unreadable", partition=number, count=len(keys), first=first)
 
     async def step_over(self, number: int, offset: int) -> None:
         """An operator accepted that the log begins at this offset; what was before it is lost."""
