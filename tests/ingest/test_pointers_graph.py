@@ -81,7 +81,8 @@ def test_each_event_is_recorded_like_one_that_was_pushed(graph: Following, vendo
     graph.follow(VIEW)
 
     booked, removed = graph.values()
-    assert (booked["subject"], booked["body"], booked["organizer"]["emailAddress"]["name"]) == ("", {}, "")
+    assert not {"subject", "body"} & booked.keys()
+    assert booked["organizer"]["emailAddress"].keys() == {"address"}
     assert isinstance(said(booked), Booked)
     assert removed["lastModifiedDateTime"] == "2026-03-01T08:01:00.000000Z"
     assert isinstance(said(removed), Cancelled)
@@ -210,7 +211,7 @@ def test_every_report_of_a_meeting_is_fetched_with_those_who_were_there(graph: F
     assert graph.follow(MEETING) == Followed(2)
 
     assert [len(value["attendanceRecords"]) for value in graph.values()] == [1, 1]
-    assert graph.values()[0]["attendanceRecords"][0]["identity"]["displayName"] == ""
+    assert graph.values()[0]["attendanceRecords"][0]["identity"].keys() == {"id"}
 
 
 def test_one_report_is_fetched_with_all_pages_of_those_who_were_there(graph: Following, vendors: Vendors) -> None:
@@ -258,9 +259,11 @@ def test_without_a_token_for_the_api_nothing_is_asked(graph: Following, vendors:
 
 
 def test_what_was_fetched_is_whole_json(graph: Following, vendors: Vendors) -> None:
-    vendors.write(VIEW, *entries("ä/ö"))
+    address = "jörg@exämple.org"
+    vendors.write(VIEW, event(id="a/o", organizer={"emailAddress": {"address": address}}))
 
     graph.follow(VIEW)
 
     (kept,) = graph.records()
-    assert json.loads(kept.value or b"")["id"] == "ä/ö"
+    value = json.loads(kept.value or b"")
+    assert (value["id"], value["organizer"]["emailAddress"]["address"]) == ("a/o", address)

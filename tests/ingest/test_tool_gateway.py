@@ -11,10 +11,12 @@ from uuid import uuid4
 import httpx
 import pytest
 import yaml
+from structlog.testing import capture_logs
 
 from schemas.topics import EVENTS, raw_of
 from services.runtime.settings import Settings
 from tests.ingest.conftest import Gateway, Log, event, make_token, running_gateway
+from tests.ingest.marking import MARKER, is_marked
 from tests.ingest.tooling import (
     SECRETS,
     connections_file,
@@ -230,3 +232,13 @@ def _with_a_calendar_at(address: str, folder: Path) -> Path:
     given["connections"].append(calendar | {"api_token_file": "calendar", "settings": {"api_url": address}})
     file.write_text(yaml.safe_dump(given))
     return file
+
+
+def test_whatever_somebody_asks_for_no_word_of_it_is_in_the_log(tools: Gateway) -> None:
+    with capture_logs() as lines:
+        answer = httpx.post(url(tools, "zoom", f"{MARKER}%20{'x' * 100}"), content=b"{}")
+
+    assert answer.status_code == 404
+    (line,) = [one for one in lines if one["event"] == "request_done"]
+    assert (line["tool"], line["connection"]) == ("zoom", "no name")
+    assert not is_marked(repr(lines).encode())

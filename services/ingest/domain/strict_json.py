@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import dataclass
 
 from services.ingest.domain.verdict import Rejected, rejected
@@ -12,6 +13,8 @@ LONGEST_NAME_SHOWN = 80
 BYTES_PER_VALUE = 8
 # Small texts may be as dense as they like: reading so many values takes a millisecond.
 FREE_VALUES = 10_000
+
+_MEMBER = re.compile(r"[A-Za-z0-9_.$-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,9 @@ def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(members) < len(pairs):
         seen = set[str]()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f"the name {twice[:LONGEST_NAME_SHOWN]!r} appears twice in one object")
+        # Names may be what somebody wrote, and reasons are stored: only one that is like a member's is shown.
+        shown = f"the name {twice!r}" if _MEMBER.fullmatch(twice) else "a name"
+        raise ValueError(f"{shown} appears twice in one object")
     return members
 
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.ingest.domain.pace import Pace
+from services.ingest.domain.tools.leaves import is_word
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.tools.raw_intake import RawIntake
@@ -23,7 +24,8 @@ from services.ingest.sources.proof import Handshake, Proven, Received, Refused
 from services.ingest.sources.taken import Taken
 from services.ingest.sources.tool import MOST_BYTES
 
-LONGEST_NAME_SHOWN = 80
+# In the log; whoever asks for what is not there may have written anything into the path.
+NO_NAME = "no name"
 # Larger bodies are taken apart on another thread: Slack waits 3 s for its answer, whatever HR sends meanwhile.
 QUICKLY_TAKEN_BYTES = 64 * 2**10
 
@@ -44,8 +46,8 @@ class SourcesEndpoint:
 
     async def receive(self, request: Request, target: Target) -> Response:
         notes: dict[str, object] = {
-            "tool": target.tool[:LONGEST_NAME_SHOWN],
-            "connection": target.connection[:LONGEST_NAME_SHOWN],
+            "tool": target.tool if is_word(target.tool) else NO_NAME,
+            "connection": target.connection if is_word(target.connection) else NO_NAME,
         }
         response = await self._handled.answer(request, self._answered(request, target, notes), notes)
         if target.connection in self._connections:

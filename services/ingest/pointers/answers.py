@@ -1,5 +1,6 @@
 """What a tool's API says to one question, and to a whole round of them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,14 @@ class Gone:
 @dataclass(frozen=True)
 class Stale:
     """The sync token is too old, or was given for other questions: read everything again."""
+
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~%+/=:-]{1,4096}")
+
+
+def sync_token(value: object) -> str | None:
+    """As a tool's API gives it; what is like no token is none, and the calendar is read anew next time."""
+    return value if isinstance(value, str) and _TOKEN.fullmatch(value) else None
 
 
 Answer = Got | Gone | Stale | Rejected

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from services.ingest.domain.verdict import rejected
-from services.ingest.pointers.answers import Fetched, Got, Round
+from services.ingest.pointers.answers import Fetched, Got, Round, sync_token
 from services.ingest.pointers.api import Api, Question
 from services.ingest.pointers.window import window
 
@@ -40,7 +40,7 @@ def _pages(api: Api, first: Question) -> Fetched:
         found += items if isinstance(items, list) else []
         page = _text(answer.body, "nextPageToken")
         if page is None:
-            return Round({"items": found}, _text(answer.body, "nextSyncToken"))
+            return Round({"items": found}, sync_token(answer.body.get("nextSyncToken")))
         question = Question(first.path, {**(first.query or {}), "pageToken": page}, resumes=first.resumes)
     return rejected("too_large", "", f"connection {api.name}: the API never comes to the last page")
 

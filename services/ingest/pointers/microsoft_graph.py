@@ -5,7 +5,7 @@ from datetime import datetime
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from services.ingest.domain.verdict import rejected
-from services.ingest.pointers.answers import Answer, Fetched, Gone, Got, Round
+from services.ingest.pointers.answers import Answer, Fetched, Gone, Got, Round, sync_token
 from services.ingest.pointers.api import Api, Question
 from services.ingest.pointers.window import window
 from services.ingest.sources.microsoft_graph.series import MASTER, without_master
@@ -57,7 +57,7 @@ def _pages(api: Api, first: Question) -> Fetched:
 def _delta_token(body: Mapping[str, object]) -> str | None:
     link = body.get("@odata.deltaLink")
     query = dict(parse_qsl(urlsplit(link).query)) if isinstance(link, str) else {}
-    return next((value for name, value in query.items() if name.lower() == "$deltatoken"), None)
+    return sync_token(next((value for name, value in query.items() if name.lower() == "$deltatoken"), None))
 
 
 def _with_masters(api: Api, resource: str, found: Fetched) -> Fetched:
