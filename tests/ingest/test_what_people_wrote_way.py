@@ -65,12 +65,11 @@ class Way:
     def all_handled(self, tool: str) -> None:
         """What lies on the raw topic until now, since one connection stays on one partition."""
         headers = [("connection", f"{tool}_one".encode())]
+        # Heard from before it is sent: it is put aside at once.
+        aside = Log(self.gateway.settings, REJECTED.name)
         sent = self.producer.send(raw_of(tool), f"{tool}_one".encode(), b"no JSON", headers=headers).get(30)
-        origin, last = (
-            f"{raw_of(tool)}/{sent.partition}/{sent.offset}".encode(),
-            Log(self.gateway.settings, REJECTED.name),
-        )
-        eventually(lambda: last.growth() and any(record.key == origin for record in last.records()), seconds=120)
+        origin = f"{raw_of(tool)}/{sent.partition}/{sent.offset}".encode()
+        eventually(lambda: aside.growth() and any(record.key == origin for record in aside.records()), seconds=120)
 
     def ours(self) -> Iterator[tuple[str, Record]]:
         """All records but those that the enterprise wrote."""
