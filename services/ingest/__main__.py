@@ -23,6 +23,8 @@ from services.runtime.settings import SettingsError, describe, load
 from services.runtime.stop import on_signal
 from services.validation_errors import reason_of
 
+SWITCH_SECONDS = 0.0005
+
 
 @click.group()
 def main() -> None:
@@ -58,6 +60,8 @@ def _run(
         click.echo("\n".join([describe(settings), *listed(connections)]))
         return
     log.configure(settings, "ingest")
+    # Large bodies are read on threads: the event loop gets its turn back ten times as soon as by default.
+    sys.setswitchinterval(SWITCH_SECONDS)
     with on_signal() as stop:
         try:
             run(settings, stop, connections)

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from services.ingest.gateway.guard import ConnectionGuard, ConnectionLimits
-from services.ingest.gateway.guarded_protocol import STATE
+from services.ingest.gateway.guarded_protocol import CONNECTION
 from services.ingest.gateway.server import Door, listen, run_server
 
 LIMITS = ConnectionLimits(most=40, most_per_address=30, head_seconds=1.0, body_seconds=2.0)
@@ -32,7 +32,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "http":
         return
     if scope["path"] == "/proven":
-        scope["state"][STATE].proven()
+        scope["state"][CONNECTION].proven()
     body = b"" if scope["path"] == "/refuse" else await Request(scope, receive).body()
     answer = b"x" * 64 * 2**20 if scope["path"] == "/long" else str(len(body)).encode()
     await Response(answer, 401 if scope["path"] == "/refuse" else 200)(scope, receive, send)

@@ -108,16 +108,82 @@ def test_whoever_does_not_prove_it_is_not_heard(tools: Gateway, raw: Log) -> Non
 
         assert answer.status_code == 401
         assert answer.json()["type"] == "urn:rapport:problem:unauthorized"
-        assert answer.headers["www-authenticate"].startswith("Signature ")
+        assert 'Signature realm="rapport"' in answer.headers["www-authenticate"]
         assert SECRETS["zoom_acme"] not in answer.text
     assert raw.growth() == 0
 
 
-@pytest.mark.parametrize("path", ["zoom/nobody", "slack/zoom_acme", "tea/zoom_acme", "zoom/zoom_acme/statements"])
-def test_there_is_nothing_but_the_connections_of_the_file(tools: Gateway, path: str) -> None:
-    answer = httpx.post(f"http://127.0.0.1:{tools.settings.ingest_port}/v1/sources/{path}", content=b"{}")
+UNPROVEN: dict[str, tuple[str, dict[str, str]]] = {
+    "no proof": ("zoom/zoom_acme", {}),
+    "an old proof": ("zoom/zoom_acme", sign_zoom(b"{}", SECRETS["zoom_acme"], 1_000_000_000)),
+    "a wrong proof": ("zoom/zoom_acme", sign_zoom(b"{}", "another secret")),
+    "no connection": ("zoom/nobody", {}),
+    "no connection, and a proof": ("zoom/nobody", sign_zoom(b"{}", SECRETS["zoom_acme"])),
+    "a connection of another tool": ("slack/zoom_acme", {}),
+    "a connection of another tool, and its own proof": ("slack/zoom_acme", sign_zoom(b"{}", SECRETS["zoom_acme"])),
+    "no tool": ("tea/zoom_acme", {}),
+    "no route": ("zoom/zoom_acme/statements", {}),
+    "no route of no connection": ("zoom/nobody/statements", {}),
+    "a bearer": ("zoom/zoom_acme", {"authorization": "Bearer x"}),
+    "a bearer for no connection": ("hr/nobody", {"authorization": "Bearer x"}),
+    "notifications without their secret": ("microsoft_graph/nobody", {}),
+}
 
-    assert (answer.status_code, answer.json()["type"]) == (404, "urn:rapport:problem:not_found")
+
+def test_who_proves_nothing_does_not_learn_which_connections_there_are(tools: Gateway) -> None:
+    root = f"http://127.0.0.1:{tools.settings.ingest_port}/v1/sources"
+
+    answers = {
+        what: httpx.post(f"{root}/{path}", content=b"{}", headers={"content-type": "application/json", **headers})
+        for what, (path, headers) in UNPROVEN.items()
+    }
+
+    told = {what: (one.status_code, one.content, _without_date(one.headers)) for what, one in answers.items()}
+    assert answers["no proof"].status_code == 401
+    assert {what for what, one in told.items() if one != told["no proof"]} == set()
+
+
+def test_a_handshake_that_anybody_may_ask_for_is_answered_alike_for_connections_that_there_are_not(
+    tools: Gateway,
+) -> None:
+    root = f"http://127.0.0.1:{tools.settings.ingest_port}/v1/sources"
+
+    echoed = httpx.post(f"{root}/microsoft_graph/nobody?validationToken=abc")
+    about = httpx.get(f"{root}/xapi/nobody/about")
+
+    assert (echoed.status_code, echoed.text) == (200, "abc")
+    assert (about.status_code, about.json()) == (200, {"version": ["1.0.3"]})
+
+
+def _without_date(headers: httpx.Headers) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in headers.items() if name != "date"]
+
+
+def test_a_body_is_not_waited_for_where_the_head_proves_nothing(tools: Gateway) -> None:
+    for path in ("zoom/zoom_acme", "slack/nobody", "hr/nobody", "google_calendar/nobody", "xapi/nobody"):
+        head = f"POST /v1/sources/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", tools.settings.ingest_port), timeout=5) as connection:
+            connection.sendall(head.encode())
+
+            assert connection.recv(20).startswith(b"HTTP/1.1 401 ")
+
+
+def test_nothing_large_is_read_where_the_proof_lies_in_the_body(tools: Gateway) -> None:
+    target = url(tools, "microsoft_graph", "nobody")
+
+    small = httpx.post(target, content=b'{"value": []}')
+    large = httpx.post(target, content=b'{"value": [' + b" " * 2**16 + b"]}")
+
+    assert (small.status_code, large.status_code) == (401, 413)
+
+
+def test_labels_of_what_is_counted_are_never_those_of_a_path(tools: Gateway) -> None:
+    for path in ("invented/zoom_acme", "zoom/invented", "zoom_acme/zoom_acme"):
+        httpx.post(f"http://127.0.0.1:{tools.settings.ingest_port}/v1/sources/{path}")
+
+    counted = httpx.get(f"http://127.0.0.1:{tools.settings.ingest_health_port}/metrics").text
+    assert "invented" not in counted
+    assert 'tool="zoom_acme"' not in counted
 
 
 def test_a_method_that_the_tool_does_not_use_is_answered_405(tools: Gateway) -> None:

@@ -18,6 +18,8 @@ from services.ingest.domain.wording import explain
 
 # Of a relationship's id: a longer subject is refused as subject, not once more as partitionkey.
 LONGEST_ID = 128
+# A fault of each member takes time: with a mebibyte of unknown ones, half a second in one piece.
+MOST_MEMBERS = 2_000
 
 
 def admit(raw: object, scope: Scope, clock: Clock, home: Home = unknown) -> Verdict:
@@ -53,7 +55,10 @@ def _completed(given: Mapping[str, object], scope: Scope, clock: Clock) -> dict[
 def _validated(attributes: Mapping[str, object]) -> MentoringEvent | Rejected:
     try:
         # Back to text, because only from JSON does a strict model read times and tuples.
-        return MENTORING_EVENT.validate_json(json.dumps(attributes))
+        text = json.dumps(attributes)
+        if text.count(",") > MOST_MEMBERS:
+            return rejected("invalid", "", f"holds more than {MOST_MEMBERS:,} values: no event of the catalogue does")
+        return MENTORING_EVENT.validate_json(text)
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
     except ValidationError as invalid:

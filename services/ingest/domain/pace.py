@@ -1,10 +1,15 @@
 """How much one sender may hand in: a token bucket."""
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from math import ceil
 
 # How long a sender may have saved up: enough for a batch after some quiet.
 BURST_SECONDS = 10
+# An event has some 300 bytes; what is larger counts as several, so that nobody pays less by sending fewer large ones.
+BYTES_PER_ITEM = 1024
+# Senders that are remembered, the last used of them: whoever was quiet for BURST_SECONDS has a full bucket anyway.
+MOST_BUCKETS = 10_000
 
 
 @dataclass
@@ -36,9 +41,24 @@ class Pace:
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
     def take(self, sender: str, amount: int, now: float) -> int:
         """As `Bucket.take`. `sender` has proven who it is: strangers get no bucket."""
+        return self._bucket(sender, now).take(amount, now)
+
+    def charge(self, sender: str, amount: int, now: float) -> None:
+        """For what was let in before it was known how much it is."""
+        self._bucket(sender, now).left -= amount
+
+    def _bucket(self, sender: str, now: float) -> Bucket:
         bucket = self._buckets.setdefault(sender, Bucket.full(self._per_second, now))
-        return bucket.take(amount, now)
+        self._buckets.move_to_end(sender)
+        while len(self._buckets) > MOST_BUCKETS:
+            self._buckets.popitem(last=False)
+        return bucket
+
+
+def items_of(size: int) -> int:
+    """What so many bytes count as, at the least."""
+    return max(1, ceil(size / BYTES_PER_ITEM))

@@ -12,6 +12,7 @@ from services.ingest.flow.acknowledged import all_of
 from services.ingest.flow.people.programs import ProgramLookup
 from services.ingest.flow.recorder import Receipt, Recorder
 from services.ingest.flow.room import Room
+from services.ingest.flow.turns import Turns
 
 LONGEST_ID_SHOWN = 256
 
@@ -24,26 +25,49 @@ class Outcome:
     result: Receipt | Rejected
 
 
+@dataclass(frozen=True)
+class HandedIn:
+    """By whom, and how many bytes the request has."""
+
+    sender: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How much may be under way to the broker, and whose turn it is."""
+
+    room: Room
+    turns: Turns
+
+
 class Intake:
     """For one event loop."""
 
-    def __init__(self, recorder: Recorder, clock: Callable[[], Clock], room: Room, programs: ProgramLookup) -> None:
-        self._recorder, self._clock, self._room, self._programs = recorder, clock, room, programs
+    def __init__(
+        self, recorder: Recorder, clock: Callable[[], Clock], writing: Writing, programs: ProgramLookup
+    ) -> None:
+        self._recorder, self._clock, self._writing, self._programs = recorder, clock, writing, programs
 
-    async def take(self, raw_events: Sequence[object], size: int, scope: Scope) -> list[Outcome]:
-        """Returns when every admitted event is on the log. `size` is of the request, in bytes.
-        Raises UnavailableError when the broker is away, too much waits for it already, or the log is not read yet."""
-        clock, programs = self._clock(), self._programs
-        verdicts = [programs.claimed(admit(raw, scope, clock, programs.program_of), scope) for raw in raw_events]
-        recorded: list[Receipt | Rejected] = []
+    async def take(self, raw_events: Sequence[object], scope: Scope, handed_in: HandedIn) -> list[Outcome]:
+        """Returns when every admitted event is on the log. Raises UnavailableError when the broker is away, too much
+        waits for it already, or relationships are not known up to now; some events may have been sent then."""
+        clock, outcomes, programs = self._clock(), list[Outcome](), self._programs
 
-        def send() -> Future[None]:
-            recorded.extend(self._recorder.record_all(v.event for v in verdicts if isinstance(v, Admitted)))
-            return all_of(receipt.written for receipt in recorded if isinstance(receipt, Receipt))
+        def judged(raw: object) -> tuple[object, Verdict]:
+            return raw, programs.claimed(admit(raw, scope, clock, programs.program_of), scope)
 
-        await self._room.written(size, send)
-        results = iter(recorded)
-        return [_outcome(raw, verdict, results) for raw, verdict in zip(raw_events, verdicts, strict=True)]
+        def recorded(judged: list[tuple[object, Verdict]]) -> None:
+            admitted = [verdict.event for _, verdict in judged if isinstance(verdict, Admitted)]
+            results = iter(self._recorder.record_all(admitted))
+            outcomes.extend(_outcome(raw, verdict, results) for raw, verdict in judged)
+
+        async def send() -> Future[None]:
+            await self._writing.turns.in_slices(handed_in.sender, raw_events, judged, recorded)
+            return all_of(outcome.result.written for outcome in outcomes if isinstance(outcome.result, Receipt))
+
+        await self._writing.room.written(handed_in.size, send)
+        return outcomes
 
 
 def _outcome(raw: object, verdict: Verdict, results: Iterator[Receipt | Rejected]) -> Outcome:

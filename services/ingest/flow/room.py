@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 
 from services.ingest.domain.verdict import Rejected
@@ -36,15 +36,18 @@ class Room:
         self._lock = threading.Lock()
         self.outstanding = 0
 
-    async def written(self, size: int, send: Callable[[], Future[None]]) -> None:
+    async def written(self, size: int, send: Callable[[], Awaitable[Future[None]]]) -> None:
         """Sends a request of `size` bytes, and returns when all of it is on the log. Raises UnavailableError when the
         broker is away or too much waits for it already, and RefusedError."""
         self._enter(size)
         try:
-            sent = send()
+            sent = await send()
         except KafkaError as away:
             self._leave(size)
             raise _unwritten(away, "answer") from away
+        except BaseException:
+            self._leave(size)
+            raise
         sent.add_done_callback(lambda _: self._leave(size))
         try:
             await self._settled(sent)

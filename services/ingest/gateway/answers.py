@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse
 
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.intake import Outcome
-from services.ingest.gateway.problem import STATUS, ProblemError, listed, rejection
+from services.ingest.gateway.problem import STATUS, CompactJson, Listing, ProblemError, rejection
 
 ACCEPTED = 202
 MIXED = 207
@@ -16,12 +16,13 @@ def answer_single(outcome: Outcome) -> JSONResponse:
     """Raises ProblemError when the event was rejected."""
     if isinstance(outcome.result, Rejected):
         raise rejection(outcome.result)
-    return JSONResponse(_entry(outcome), ACCEPTED)
+    return CompactJson(_entry(outcome, Listing()), ACCEPTED)
 
 
 def answer_batch(outcomes: Sequence[Outcome]) -> JSONResponse:
     """202 if all events are in, 207 if some are. Raises ProblemError if none is."""
-    entries = [{"index": index, **_entry(outcome)} for index, outcome in enumerate(outcomes)]
+    listing = Listing()
+    entries = [{"index": index, **_entry(outcome, listing)} for index, outcome in enumerate(outcomes)]
     reasons = [entry["reason"] for entry in entries]
     counts = {
         "recorded": reasons.count("recorded"),
@@ -30,13 +31,13 @@ def answer_batch(outcomes: Sequence[Outcome]) -> JSONResponse:
     }
     if counts["rejected"] == len(outcomes):
         raise _nothing_taken(entries)
-    return JSONResponse({**counts, "events": entries}, MIXED if counts["rejected"] else ACCEPTED)
+    return CompactJson({**counts, "events": entries}, MIXED if counts["rejected"] else ACCEPTED)
 
 
-def _entry(outcome: Outcome) -> dict[str, object]:
+def _entry(outcome: Outcome, listing: Listing) -> dict[str, object]:
     match outcome.result:
         case Rejected(reason, errors):
-            return {"id": outcome.id, "status": STATUS[reason], "reason": reason, "errors": listed(errors)}
+            return {"id": outcome.id, "status": STATUS[reason], "reason": reason, "errors": listing.listed(errors)}
         case receipt:
             return {"id": outcome.id, "status": ACCEPTED, "reason": "duplicate" if receipt.repeat else "recorded"}
 

@@ -13,15 +13,15 @@ from services.ingest.domain.people.handed_in_people import is_participant_id, re
 from services.ingest.domain.strict_json import read_json
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.acknowledged import all_of
+from services.ingest.flow.intake import Writing
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.people.directory import Directory
-from services.ingest.flow.room import Room
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.gateway.body import read_body
 from services.ingest.gateway.content import JSON, media_type
-from services.ingest.gateway.endpoint import proven
+from services.ingest.gateway.endpoint import Admission, not_too_many, proven
 from services.ingest.gateway.handled import Handled
-from services.ingest.gateway.problem import STATUS, ProblemError, listed, rejection
+from services.ingest.gateway.problem import STATUS, CompactJson, Listing, ProblemError, rejection
 
 ACCEPTED, MIXED = 202, 207
 # Of a tombstone, for the room that it takes while it waits for the broker.
@@ -29,8 +29,10 @@ TOMBSTONE_BYTES = 300
 
 
 class DirectoryEndpoint:
-    def __init__(self, tokens: TokenTable, directory: Directory, room: Room, metrics: Metrics) -> None:
-        self._tokens, self._directory, self._room = tokens, directory, room
+    def __init__(
+        self, tokens: TokenTable, directory: Directory, writing: Writing, admission: Admission, metrics: Metrics
+    ) -> None:
+        self._tokens, self._directory, self._writing, self._admission = tokens, directory, writing, admission
         self._handled = Handled(metrics)
 
     async def post(self, request: Request, now: Callable[[], datetime]) -> Response:
@@ -43,20 +45,28 @@ class DirectoryEndpoint:
 
     async def _written(self, request: Request, now: datetime, notes: dict[str, object]) -> Response:
         token = self._of_the_tenant(request, notes)
-        body = await _json_body(request)
-        found = [read_participant(raw, token.tenant, now) for raw in _listed(body)]
-        sending: list[Future[None]] = []
+        _check_media(request)
+        with self._admission.senders.entered(token.token_id) as entered:
+            body = await read_body(request, entered.held)
+            entered.pay_bytes(len(body))
+            people = await self._admission.read(token.token_id, len(body), lambda: _listed(body))
+            entered.pay_items(len(people))
+            not_too_many(len(people))
+            found, sending = list[Participant | Rejected](), list[Future[None]]()
 
-        def send() -> Future[None]:
-            for place, one in enumerate(found):
+            def judged(raw: object) -> Participant | Rejected:
+                one = read_participant(raw, token.tenant, now)
                 written = one if isinstance(one, Rejected) else self._directory.write(one)
                 if isinstance(written, Rejected):
-                    found[place] = written
-                else:
-                    sending.append(written)
-            return all_of(sending)
+                    return written
+                sending.append(written)
+                return one
 
-        await self._room.written(len(body), send)
+            async def send() -> Future[None]:
+                await self._writing.turns.in_slices(token.token_id, people, judged, found.extend)
+                return all_of(sending)
+
+            await self._writing.room.written(len(body), send)
         notes |= {"bytes": len(body), "participants": len(sending), "rejected": len(found) - len(sending)}
         return _answer(found)
 
@@ -66,7 +76,13 @@ class DirectoryEndpoint:
             raise rejection(rejected("forbidden", "", "to erase people needs a token with admin scope"))
         if not is_participant_id(participant):
             raise rejection(rejected("invalid", "id", "is no id of a participant"))
-        await self._room.written(TOMBSTONE_BYTES, lambda: self._directory.erase(token.tenant, participant))
+
+        async def send() -> Future[None]:
+            async with self._writing.turns.turn(token.token_id):
+                return self._directory.erase(token.tenant, participant)
+
+        with self._admission.senders.entered(token.token_id):
+            await self._writing.room.written(TOMBSTONE_BYTES, send)
         notes["outcome"] = "erased"
         return JSONResponse({"id": participant, "status": ACCEPTED, "reason": "erased"}, ACCEPTED)
 
@@ -79,11 +95,10 @@ class DirectoryEndpoint:
         return token
 
 
-async def _json_body(request: Request) -> bytes:
-    """Raises ProblemError 413, 415."""
+def _check_media(request: Request) -> None:
+    """Raises ProblemError 415."""
     if media_type(request.headers) != JSON:
         raise ProblemError(415, "unsupported_media_type", f"send {JSON}", headers={"Accept-Post": JSON})
-    return await read_body(request)
 
 
 def _listed(body: bytes) -> Sequence[object]:
@@ -97,19 +112,20 @@ def _listed(body: bytes) -> Sequence[object]:
 
 
 def _answer(found: Sequence[Participant | Rejected]) -> Response:
-    entries = [{"index": index, **_entry(one)} for index, one in enumerate(found)]
+    listing = Listing()
+    entries = [{"index": index, **_entry(one, listing)} for index, one in enumerate(found)]
     refused = sum(isinstance(one, Rejected) for one in found)
     if refused == len(found):
         raise ProblemError(
             400, "nothing_taken", "see the participants for the reasons", extra={"participants": entries}
         )
     counts = {"recorded": len(found) - refused, "rejected": refused}
-    return JSONResponse({**counts, "participants": entries}, MIXED if refused else ACCEPTED)
+    return CompactJson({**counts, "participants": entries}, MIXED if refused else ACCEPTED)
 
 
-def _entry(one: Participant | Rejected) -> Mapping[str, object]:
+def _entry(one: Participant | Rejected, listing: Listing) -> Mapping[str, object]:
     match one:
         case Rejected(reason, errors):
-            return {"id": None, "status": STATUS[reason], "reason": reason, "errors": listed(errors)}
+            return {"id": None, "status": STATUS[reason], "reason": reason, "errors": listing.listed(errors)}
         case Participant(id=participant):
             return {"id": participant, "status": ACCEPTED, "reason": "recorded"}

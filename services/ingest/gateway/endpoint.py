@@ -1,29 +1,49 @@
 """`POST /v1/events`: who sends, how it is carried, and what becomes of it."""
 
-import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from schemas.tokens import Token
-from services.ingest.domain.pace import Pace
 from services.ingest.domain.scope import scope_of
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.intake import Intake, Outcome
+from services.ingest.flow.intake import HandedIn, Intake, Outcome
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.tokens import TokenTable
+from services.ingest.flow.turns import Reading
 from services.ingest.gateway.answers import answer_batch, answer_single
-from services.ingest.gateway.body import read_body
+from services.ingest.gateway.body import QUICKLY_READ_BYTES, read_body
 from services.ingest.gateway.content import media_type, read_content
-from services.ingest.gateway.handled import Handled, not_too_fast
+from services.ingest.gateway.guarded_protocol import CONNECTION
+from services.ingest.gateway.handled import Handled
 from services.ingest.gateway.problem import ProblemError
+from services.ingest.gateway.senders import Senders
+
+# As many as a mebibyte holds of the smallest that mean something.
+MOST_ITEMS = 10_000
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What all routes share: who may have how much in work, and where large bodies are read."""
+
+    senders: Senders
+    reading: Reading
+
+    async def read(self, sender: str, size: int, work: Callable[[], Result]) -> Result:
+        """What `work` makes of a body of so many bytes, beside the event loop if that takes long."""
+        return work() if size <= QUICKLY_READ_BYTES else await self.reading.read(sender, work)
 
 
 class EventsEndpoint:
-    def __init__(self, tokens: TokenTable, intake: Intake, pace: Pace, metrics: Metrics) -> None:
-        self._tokens, self._intake, self._pace, self._metrics = tokens, intake, pace, metrics
+    def __init__(self, tokens: TokenTable, intake: Intake, admission: Admission, metrics: Metrics) -> None:
+        self._tokens, self._intake, self._admission, self._metrics = tokens, intake, admission, metrics
         self._handled = Handled(metrics)
 
     async def post(self, request: Request) -> Response:
@@ -34,10 +54,16 @@ class EventsEndpoint:
         token = proven(self._tokens, request)
         notes |= {"token": token.token_id, "tenant": token.tenant}
         media = media_type(request.headers)
-        body = await read_body(request)
-        content = read_content(media, request.headers, body)
-        not_too_fast(self._pace.take(token.token_id, len(content.events), time.monotonic()))
-        outcomes = await self._intake.take(content.events, len(body), scope_of(token))
+        with self._admission.senders.entered(token.token_id) as entered:
+            body = await read_body(request, entered.held)
+            entered.pay_bytes(len(body))
+            content = await self._admission.read(
+                token.token_id, len(body), lambda: read_content(media, request.headers, body)
+            )
+            entered.pay_items(len(content.events))
+            not_too_many(len(content.events))
+            handed_in = HandedIn(token.token_id, len(body))
+            outcomes = await self._intake.take(content.events, scope_of(token), handed_in)
         notes |= {"bytes": len(body), **self._counted(outcomes)}
         return answer_batch(outcomes) if content.is_batch else answer_single(outcomes[0])
 
@@ -55,7 +81,15 @@ def proven(tokens: TokenTable, request: Request) -> Token:
     if token is None:
         detail = "send the header Authorization: Bearer with a token from `rapport ingest token create`"
         raise ProblemError(401, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
+    request.scope["state"][CONNECTION].proven()
     return token
+
+
+def not_too_many(count: int) -> None:
+    """Raises ProblemError 413: each is answered for itself."""
+    if count > MOST_ITEMS:
+        words = f"a request holds at most {MOST_ITEMS:,} of them, not {count:,}: send fewer at once"
+        raise ProblemError(413, "too_large", words)
 
 
 def _outcome(outcome: Outcome) -> str:

@@ -46,6 +46,9 @@ class Watched(Protocol):
 
     address: str
 
+    @property
+    def phase(self) -> Phase: ...
+
     def cut(self, why: Why) -> None: ...
 
     def look(self, now: float) -> Why | None: ...
@@ -126,6 +129,14 @@ class ConnectionGuard:
         for connection in [one for there in self._open.values() for one in there]:
             if why := connection.look(now):
                 self.cut(connection, why)
+
+    def relieve(self, address: str) -> bool:
+        """Ends the body of this address that has been on its way the longest, if there are several."""
+        bodies = [one for one in self._waiting.get(address, ()) if one.phase == "body"]
+        if len(bodies) > 1:
+            self.cut(bodies[0], "too_many")
+            self.closed(bodies[0])
+        return len(bodies) > 1
 
     def end_all(self) -> None:
         for connection in [one for there in self._open.values() for one in there]:

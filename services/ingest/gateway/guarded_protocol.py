@@ -24,7 +24,7 @@ FRAMING_SHARE = 16
 MOST_AHEAD = 100
 END_OF_HEAD = b"\r\n\r\n"
 # Under this name each request's scope has the connection that it came on.
-STATE = "connection"
+CONNECTION = "connection"
 
 _ANSWERS = {
     "too_many": ProblemError(503, "unavailable", "too many connections wait here", headers={"Retry-After": "1"}),
@@ -48,7 +48,7 @@ class Guarded:
     _unset_keepalive_if_required: Any
 
     def __init__(self, **given: Any) -> None:  # noqa: ANN401 (uvicorn's own)
-        super().__init__(**{**given, "app_state": {**given["app_state"], STATE: self}})
+        super().__init__(**{**given, "app_state": {**given["app_state"], CONNECTION: self}})
         self.address = ""
         self._progress = Progress(0.0, 0.0)
         self._lines, self._tail = 0, b""

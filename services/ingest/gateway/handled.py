@@ -49,10 +49,3 @@ async def _answered(answering: Awaitable[Response]) -> Response:
     except UnavailableError as away:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         raise ProblemError(503, "unavailable", f"{away}; send the same again later", headers=headers) from away
-
-
-def not_too_fast(seconds: int) -> None:
-    """Raises ProblemError 429 unless nothing has to be waited for."""
-    if seconds:
-        words = f"more than this sender may hand in; send the same again in {seconds} s"
-        raise ProblemError(429, "too_many", words, headers={"Retry-After": str(seconds)})

@@ -1,33 +1,38 @@
 """`/v1/sources/{tool}/{connection}`: a tool's request as it is, proven, and what may be kept of it recorded."""
 
-import asyncio
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from secrets import token_hex
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.ingest.domain.pace import Pace
 from services.ingest.domain.tools.leaves import is_word
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.tools.raw_intake import RawIntake
-from services.ingest.gateway.body import read_body
-from services.ingest.gateway.handled import Handled, not_too_fast
+from services.ingest.gateway.body import InFlightBytes, read_body
+from services.ingest.gateway.endpoint import Admission
+from services.ingest.gateway.guarded_protocol import CONNECTION
+from services.ingest.gateway.handled import Handled
 from services.ingest.gateway.problem import ProblemError, rejection
 from services.ingest.sources.connection import Connection
 from services.ingest.sources.kept import Kept
 from services.ingest.sources.media import is_served
-from services.ingest.sources.proof import Handshake, Proven, Received, Refused
+from services.ingest.sources.proof import BodyNeeded, Handshake, Proof, Proven, Received, Refused
+from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.taken import Taken
-from services.ingest.sources.tool import MOST_BYTES
+from services.ingest.sources.tool import MOST_BYTES, Tool
 
 # In the log; whoever asks for what is not there may have written anything into the path.
 NO_NAME = "no name"
-# Larger bodies are taken apart on another thread: Slack waits 3 s for its answer, whatever HR sends meanwhile.
-QUICKLY_TAKEN_BYTES = 64 * 2**10
+# Whose scheme stands for tools that there are not.
+ANY_TOOL = "zoom"
+# One answer to everybody who proves nothing, whatever is missing: who is told more learns which connections there are.
+# The log says what was wrong with the proof.
+UNPROVEN = "the request does not prove that it comes from a connection of this tool"
+CHALLENGES = 'Basic realm="rapport", Bearer realm="rapport", Signature realm="rapport"'
 
 
 @dataclass(frozen=True)
@@ -39,70 +44,115 @@ class Target:
     suffix: str = ""
 
 
+@dataclass(frozen=True)
+class Stranger:
+    """Stands for a connection that there is not: it is asked for its proof like any other, which nobody has."""
+
+    tool: Tool
+    secret: str
+
+    def prove(self, received: Received, now: datetime) -> Proof:
+        return self.tool.prove(received, self.secret, now)
+
+
 class SourcesEndpoint:
-    def __init__(self, connections: Mapping[str, Connection], intake: RawIntake, pace: Pace, metrics: Metrics) -> None:
-        self._connections, self._intake, self._pace, self._metrics = connections, intake, pace, metrics
+    def __init__(
+        self,
+        connections: Mapping[str, Connection],
+        intake: RawIntake,
+        admission: Admission,
+        unproven: InFlightBytes,
+        metrics: Metrics,
+    ) -> None:
+        self._connections, self._intake, self._admission = connections, intake, admission
+        self._unproven, self._metrics = unproven, metrics
+        self._secret = token_hex()
         self._handled = Handled(metrics)
 
     async def receive(self, request: Request, target: Target) -> Response:
+        found = self._connections.get(target.connection)
+        connection = found if found is not None and found.tool.name == target.tool else None
         notes: dict[str, object] = {
             "tool": target.tool if is_word(target.tool) else NO_NAME,
             "connection": target.connection if is_word(target.connection) else NO_NAME,
         }
-        response = await self._handled.answer(request, self._answered(request, target, notes), notes)
-        if target.connection in self._connections:
+        response = await self._handled.answer(request, self._answered(request, target, connection, notes), notes)
+        # Labels are those of the file of connections: whoever asks may write anything into the path.
+        if connection is not None:
             outcome = notes.get("problem") or notes.get("outcome") or "gone"
-            self._metrics.payloads.labels(target.tool, "http", outcome).inc()
+            self._metrics.payloads.labels(connection.tool.name, "http", outcome).inc()
         return response
 
-    async def _answered(self, request: Request, target: Target, notes: dict[str, object]) -> Response:
-        connection = self._found(request, target)
-        notes["tenant"] = connection.speaker.tenant
-        received = await _received(request, target, connection.tool.most_bytes)
-        notes["bytes"] = len(received.body)
+    async def _answered(
+        self, request: Request, target: Target, connection: Connection | None, notes: dict[str, object]
+    ) -> Response:
+        # Whether there is such a connection is told to nobody who cannot prove that it is theirs.
+        asked = connection or Stranger(TOOLS.get(target.tool, TOOLS[ANY_TOOL]), self._secret)
+        head = Received(
+            dict(request.headers), b"", dict(request.query_params), request.method, target.suffix, is_head=True
+        )
         now = datetime.now(UTC)
-        match connection.prove(received, now):
-            case Refused(reason, scheme):
-                challenge = {"WWW-Authenticate": f'{scheme} realm="{connection.tool.name}"'}
-                raise ProblemError(401, "unauthorized", reason, headers=challenge)
+        with self._unproven.held(_address(request)) as held:
+            received, proof = head, asked.prove(head, now)
+            if isinstance(proof, BodyNeeded):
+                body = await read_body(request, held, min(proof.most_bytes, asked.tool.most_bytes))
+                received = replace(head, body=body, is_head=False)
+                proof = asked.prove(received, now)
+        match proof:
             case Handshake(body, media_type, status):
-                notes["outcome"] = "handshake"
+                notes["outcome"] = "handshake" if connection else "handshake of an unknown connection"
                 return Response(body, status, media_type=media_type)
-            case Proven():
-                return await self._recorded(received, connection, now, notes)
-
-    def _found(self, request: Request, target: Target) -> Connection:
-        connection = self._connections.get(target.connection)
-        if connection is None or connection.tool.name != target.tool:
-            raise ProblemError(404, "not_found", "there is no such connection of this tool")
-        methods = connection.tool.routes.get(target.suffix)
-        if methods is None:
-            raise ProblemError(404, "not_found", "this tool is not served here")
-        if request.method not in methods:
-            allow = {"Allow": ", ".join(sorted(methods))}
-            raise ProblemError(405, "method_not_allowed", "this tool sends otherwise", headers=allow)
-        return connection
+            case Proven() if connection is not None:
+                request.scope["state"][CONNECTION].proven()
+                notes["tenant"] = connection.speaker.tenant
+                return await self._recorded(request, received, connection, notes)
+            case Refused(reason):
+                notes["refused"] = reason if connection else "there is no such connection"
+        raise ProblemError(401, "unauthorized", UNPROVEN, headers={"WWW-Authenticate": CHALLENGES})
 
     async def _recorded(
-        self, received: Received, connection: Connection, now: datetime, notes: dict[str, object]
+        self, request: Request, received: Received, connection: Connection, notes: dict[str, object]
     ) -> Response:
-        if received.body and not is_served(received.headers.get("content-type", ""), connection.tool):
-            accepted = ", ".join(sorted(connection.tool.media_types))
-            raise ProblemError(415, "unsupported_media_type", f"send {accepted}", headers={"Accept-Post": accepted})
-        if len(received.body) > QUICKLY_TAKEN_BYTES:
-            taken, payloads = await asyncio.to_thread(_taken, received, connection, now)
-        else:
-            taken, payloads = _taken(received, connection, now)
-        not_too_fast(self._pace.take(connection.speaker.connection, len(payloads), time.monotonic()))
-        await self._intake.take(payloads, connection.speaker)
+        _check_route(received, connection.tool)
+        name = connection.speaker.connection
+        with self._admission.senders.entered(name) as entered:
+            if received.is_head:
+                body = await read_body(request, entered.held, connection.tool.most_bytes)
+                received = replace(received, body=body, is_head=False)
+            else:
+                entered.held.add(len(received.body))
+            notes["bytes"] = len(received.body)
+            entered.pay_bytes(len(received.body))
+            _check_media(received, connection.tool)
+            now = datetime.now(UTC)
+            taken, payloads = await self._admission.read(
+                name, len(received.body), lambda: _taken(received, connection, now)
+            )
+            entered.pay_items(len(payloads))
+            await self._intake.take(payloads, connection.speaker)
         notes |= {"outcome": "recorded", "payloads": len(payloads)}
         return _answer(taken)
 
 
-async def _received(request: Request, target: Target, most_bytes: int) -> Received:
-    """Raises ProblemError 413."""
-    body = await read_body(request, most_bytes)
-    return Received(dict(request.headers), body, dict(request.query_params), request.method, target.suffix)
+def _address(request: Request) -> str:
+    return str(request.scope["state"][CONNECTION].address)
+
+
+def _check_route(received: Received, tool: Tool) -> None:
+    """Raises ProblemError 404 or 405."""
+    methods = tool.routes.get(received.path)
+    if methods is None:
+        raise ProblemError(404, "not_found", "this tool is not served here")
+    if received.method not in methods:
+        allow = {"Allow": ", ".join(sorted(methods))}
+        raise ProblemError(405, "method_not_allowed", "this tool sends otherwise", headers=allow)
+
+
+def _check_media(received: Received, tool: Tool) -> None:
+    """Raises ProblemError 415."""
+    if received.body and not is_served(received.headers.get("content-type", ""), tool):
+        accepted = ", ".join(sorted(tool.media_types))
+        raise ProblemError(415, "unsupported_media_type", f"send {accepted}", headers={"Accept-Post": accepted})
 
 
 def _taken(received: Received, connection: Connection, now: datetime) -> tuple[Taken, list[Kept]]:

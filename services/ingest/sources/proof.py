@@ -13,13 +13,23 @@ LONGEST_AGE = timedelta(minutes=5)
 @dataclass(frozen=True)
 class Received:
     """One request: header names in lower case, the query, the body as it came, and what follows the connection's
-    name in the path, such as `/statements`."""
+    name in the path, such as `/statements`. A tool is asked to prove the head alone first (`is_head`, the body is
+    empty): no more is read of who cannot, and nothing is parsed before it is proven."""
 
     headers: Mapping[str, str]
     body: bytes
     query: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
     path: str = ""
+    is_head: bool = False
+
+
+@dataclass(frozen=True)
+class BodyNeeded:
+    """Said of a head that is as it should be, where the proof covers the body as well, or lies in it. At most so many
+    bytes of it are read before it is proven."""
+
+    most_bytes: int = 2**20
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,7 @@ class Handshake:
     status: int = 200
 
 
-Proof = Proven | Refused | Handshake
+Proof = Proven | Refused | Handshake | BodyNeeded
 
 
 def signed(secret: str, text: bytes) -> str:

@@ -9,18 +9,22 @@ from fastapi import FastAPI
 
 from schemas.topics import TOKENS
 from services.ingest.domain.pace import Pace
-from services.ingest.flow.intake import Intake
+from services.ingest.flow.intake import Intake, Writing
 from services.ingest.flow.people.directory import Directory
 from services.ingest.flow.room import Room
 from services.ingest.flow.tokens import TokenFollower, TokenTable
 from services.ingest.flow.tools.raw_intake import RawIntake
+from services.ingest.flow.turns import Reading, Turns
 from services.ingest.gateway.app import create_app
+from services.ingest.gateway.body import InFlightBytes
 from services.ingest.gateway.directory import DirectoryEndpoint
 from services.ingest.gateway.directory_routes import serve_directory
-from services.ingest.gateway.endpoint import EventsEndpoint
+from services.ingest.gateway.endpoint import Admission, EventsEndpoint
 from services.ingest.gateway.guard import ConnectionGuard, ConnectionLimits
+from services.ingest.gateway.senders import Senders
 from services.ingest.gateway.server import Door, listen, run_server
 from services.ingest.gateway.sources_endpoint import SourcesEndpoint
+from services.ingest.settings import IngestSettings
 from services.ingest.wiring.knowledge import Known
 from services.ingest.wiring.shared import Parts, Shared
 from services.runtime.kafka import reading
@@ -35,8 +39,9 @@ def over_http(shared: Shared, known: Known, stop: threading.Event) -> Iterator[P
         follower.catch_up(stop)
         if any(token.programs for token in table.tokens.values()):
             known.wanted.set()
-        app = _app(shared, known, table, stop)
-        door = Door(listen(settings.host, settings.ingest_port), _guard(shared), settings.ingest_idle_seconds)
+        guard = _guard(shared)
+        app = _app(shared, known, table, guard, stop)
+        door = Door(listen(settings.host, settings.ingest_port), guard, settings.ingest_idle_seconds)
         yield {"http": partial(run_server, app, door, stop), "tokens": partial(follower.run, stop)}
 
 
@@ -53,15 +58,20 @@ def _guard(shared: Shared) -> ConnectionGuard:
     return guard
 
 
-def _app(shared: Shared, known: Known, table: TokenTable, stop: threading.Event) -> FastAPI:
+def _app(shared: Shared, known: Known, table: TokenTable, guard: ConnectionGuard, stop: threading.Event) -> FastAPI:
     settings, metrics = shared.settings, shared.metrics
-    room = Room(settings.ingest_outstanding_bytes, settings.ingest_delivery_seconds, stop)
-    metrics.outstanding.set_function(lambda: room.outstanding)
-    intake = Intake(shared.recorder, shared.clock, room, known.programs)
-    events = EventsEndpoint(table, intake, Pace(settings.ingest_token_rate), metrics)
-    sources = SourcesEndpoint(
-        shared.connections, RawIntake(shared.producer, room), Pace(settings.ingest_connection_rate), metrics
-    )
-    app = create_app(events, sources)
-    serve_directory(app, DirectoryEndpoint(table, Directory(shared.producer), room, metrics))
+    writing = Writing(Room(settings.ingest_outstanding_bytes, settings.ingest_delivery_seconds, stop), Turns())
+    metrics.outstanding.set_function(lambda: writing.room.outstanding)
+    bodies, reading_aside = InFlightBytes(settings.ingest_body_bytes, settings.ingest_sender_bytes), Reading()
+    tokens = _admission(settings, settings.ingest_token_rate, bodies, reading_aside)
+    tools = _admission(settings, settings.ingest_connection_rate, bodies, reading_aside)
+    unproven = InFlightBytes(settings.ingest_unproven_bytes, settings.ingest_unproven_bytes_per_address, guard.relieve)
+    events = EventsEndpoint(table, Intake(shared.recorder, shared.clock, writing, known.programs), tokens, metrics)
+    raw = RawIntake(shared.producer, writing)
+    app = create_app(events, SourcesEndpoint(shared.connections, raw, tools, unproven, metrics))
+    serve_directory(app, DirectoryEndpoint(table, Directory(shared.producer), writing, tokens, metrics))
     return app
+
+
+def _admission(settings: IngestSettings, rate: int, bodies: InFlightBytes, reading_aside: Reading) -> Admission:
+    return Admission(Senders(Pace(rate), settings.ingest_sender_requests, bodies), reading_aside)

@@ -10,6 +10,9 @@ from schemas.primitives import Id, to_rfc3339
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.domain.wording import explain
 
+# A fault of each of them takes time.
+MOST_MEMBERS = 2_000
+
 PARTICIPANT_ID: TypeAdapter[str] = TypeAdapter(Id)
 
 
@@ -21,7 +24,10 @@ def read_participant(raw: object, tenant: str, now: datetime) -> Participant | R
     if given.get("tenant", tenant) != tenant:
         return rejected("forbidden", "tenant", f"this sender speaks for {tenant!r} only")
     try:
-        return Participant.model_validate_json(json.dumps({**given, "tenant": tenant, "recordedtime": to_rfc3339(now)}))
+        text = json.dumps({**given, "tenant": tenant, "recordedtime": to_rfc3339(now)})
+        if text.count(",") > MOST_MEMBERS:
+            return rejected("invalid", "", f"holds more than {MOST_MEMBERS:,} values: nobody has so many")
+        return Participant.model_validate_json(text)
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
     except ValidationError as invalid:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from services.ingest.sources.proof import Proof, Proven, Received, Refused, same, signed
+from services.ingest.sources.proof import BodyNeeded, Proof, Proven, Received, Refused, same, signed
 
 HEADER = "x-cal-signature-256"
 
@@ -11,6 +11,8 @@ def prove(received: Received, secret: str, _now: datetime) -> Proof:
     signature = received.headers.get(HEADER, "")
     if not signature:
         return Refused(f"{HEADER} is required")
+    if received.is_head:
+        return BodyNeeded()
     # A webhook without a secret sends the words `no-secret-provided` instead, which fit no body either.
     if not secret or not same(signed(secret, received.body), signature):
         return Refused(f"{HEADER} does not fit the body")

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from services.ingest.sources.proof import Proof, Proven, Received, Refused, is_fresh, same, signed
+from services.ingest.sources.proof import BodyNeeded, Proof, Proven, Received, Refused, is_fresh, same, signed
 from services.ingest.sources.reading import signed_at
 
 HEADER = "calendly-webhook-signature"
@@ -17,6 +17,8 @@ def prove(received: Received, secret: str, now: datetime) -> Proof:
         return Refused(f"{HEADER} with one t and at least one v1 is required")
     if not is_fresh(moment, now):
         return Refused("t is more than 5 minutes away from now")
+    if received.is_head:
+        return BodyNeeded()
     expected = signed(secret, f"{stamps[0]}.".encode() + received.body)
     if not secret or not any(same(expected, signature) for signature in signatures):
         return Refused("no v1 fits the body")

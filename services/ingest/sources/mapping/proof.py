@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.ingest.sources.credentials import prove_basic, prove_bearer
-from services.ingest.sources.proof import Proof, Proven, Received, Refused, same
+from services.ingest.sources.proof import BodyNeeded, Proof, Proven, Received, Refused, same
 from services.ingest.sources.tool import ToolSettings
 
 
@@ -27,6 +27,8 @@ class Signature(BaseModel):
         given = received.headers.get(self.header.lower(), "").strip()
         if not given:
             return Refused(f"the header {self.header} is missing")
+        if received.is_head:
+            return BodyNeeded()
         digest = hmac.digest(secret.encode(), received.body, self.algorithm)
         # Hexadecimal digits come in either case, base64 does not.
         found, wanted = (

@@ -7,10 +7,12 @@ from datetime import datetime
 from services.ingest.domain.strict_json import Parsed, read_json
 from services.ingest.sources.credentials import prove_bearer
 from services.ingest.sources.microsoft_graph.notifications import in_notifications
-from services.ingest.sources.proof import Handshake, Proof, Proven, Received, Refused, same
+from services.ingest.sources.proof import BodyNeeded, Handshake, Proof, Proven, Received, Refused, same
 
 # As Graph makes it, it is shorter by far; nobody shall have us say a novel.
 LONGEST_TOKEN = 4096
+# A notification has some 700 bytes; here alone a body is parsed before it is proven.
+MOST_UNPROVEN_BYTES = 64 * 2**10
 
 
 def prove(received: Received, secret: str, now: datetime) -> Proof:
@@ -20,6 +22,8 @@ def prove(received: Received, secret: str, now: datetime) -> Proof:
         return Handshake(token.encode(errors="replace"), "text/plain")
     if "authorization" in received.headers:
         return prove_bearer(received, secret, now)
+    if received.is_head:
+        return BodyNeeded(MOST_UNPROVEN_BYTES)
     parsed = read_json(received.body)
     told = in_notifications(parsed.value) if isinstance(parsed, Parsed) else ()
     if secret and told and _all_same(told, secret):

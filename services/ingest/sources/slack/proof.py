@@ -6,7 +6,7 @@ from typing import Literal
 
 from services.ingest.domain.strict_json import Parsed, read_json
 from services.ingest.domain.verdict import Rejected
-from services.ingest.sources.proof import Handshake, Proof, Proven, Received, Refused
+from services.ingest.sources.proof import Handshake, Proof, Proven, Received
 from services.ingest.sources.reading import Foreign, Ident, read
 from services.ingest.sources.v0_signature import Headers, prove_v0
 
@@ -20,7 +20,7 @@ class _Verification(Foreign):
 
 def prove(received: Received, secret: str, now: datetime) -> Proof:
     proof = prove_v0(received, secret, now, HEADERS)
-    return proof if isinstance(proof, Refused) else _answered(received.body)
+    return proof if not isinstance(proof, Proven) else _answered(received.body)
 
 
 def _answered(body: bytes) -> Handshake | Proven:

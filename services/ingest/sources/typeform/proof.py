@@ -6,7 +6,7 @@ from base64 import b64encode
 from datetime import datetime
 from hashlib import sha256
 
-from services.ingest.sources.proof import Proof, Proven, Received, Refused, same
+from services.ingest.sources.proof import BodyNeeded, Proof, Proven, Received, Refused, same
 
 PREFIX = "sha256="
 
@@ -16,6 +16,8 @@ def prove(received: Received, secret: str, _now: datetime) -> Proof:
     given = received.headers.get("typeform-signature")
     if not given:
         return Refused("the header Typeform-Signature is missing: set a secret for the webhook")
+    if received.is_head:
+        return BodyNeeded()
     digest = b64encode(hmac.digest(secret.encode(), received.body, sha256)).decode()
     if secret and same(given.strip(), PREFIX + digest):
         return Proven()

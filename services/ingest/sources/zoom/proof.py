@@ -6,7 +6,7 @@ from typing import Literal
 
 from services.ingest.domain.strict_json import Parsed, read_json
 from services.ingest.domain.verdict import Rejected
-from services.ingest.sources.proof import Handshake, Proof, Proven, Received, Refused, signed
+from services.ingest.sources.proof import Handshake, Proof, Proven, Received, signed
 from services.ingest.sources.reading import Foreign, Ident, read
 from services.ingest.sources.v0_signature import Headers, prove_v0
 
@@ -25,7 +25,7 @@ class _Validation(Foreign):
 def prove(received: Received, secret: str, now: datetime) -> Proof:
     # The signature comes first: an endpoint that signs any token for anybody would sign `v0:<timestamp>:<forged body>`.
     proof = prove_v0(received, secret, now, HEADERS)
-    return proof if isinstance(proof, Refused) else _answered(received.body, secret)
+    return proof if not isinstance(proof, Proven) else _answered(received.body, secret)
 
 
 def _answered(body: bytes, secret: str) -> Handshake | Proven:

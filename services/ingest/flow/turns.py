@@ -1,0 +1,104 @@
+"""One event loop for all senders: long work is done in slices, and the turn goes round between senders, so that no
+one's work, however much, delays another's by more than a slice."""
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+# Long enough that going round costs little, short beside the broker's acknowledgement.
+SLICE_SECONDS = 0.001
+# Of Python's threads one runs at a time; two let a sender's large body pass while that of another is read.
+READING_THREADS = 2
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Turns:
+    """For one event loop. At most `places` senders work at once, each at one thing; who waits is let in by sender, in
+    the order of their last turn."""
+
+    def __init__(self, places: int = 1) -> None:
+        self._free = places
+        self._working: set[str] = set()
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    @asynccontextmanager
+    async def turn(self, sender: str) -> AsyncIterator[None]:
+        await self._granted(sender)
+        try:
+            yield
+        finally:
+            self._free += 1
+            self._working.discard(sender)
+            # In the next round of the loop: what is short and came meanwhile runs first.
+            asyncio.get_running_loop().call_soon(self._grant)
+
+    async def in_slices(
+        self, sender: str, items: Sequence[Item], one: Callable[[Item], Result], done: Callable[[list[Result]], None]
+    ) -> None:
+        """`one` for each of the items, and `done` with what a slice of them became."""
+        place = 0
+        while place < len(items):
+            if place:
+                await asyncio.sleep(0)
+            async with self.turn(sender):
+                until, results = time.perf_counter() + SLICE_SECONDS, list[Result]()
+                while place < len(items) and (not results or time.perf_counter() < until):
+                    results.append(one(items[place]))
+                    place += 1
+                done(results)
+
+    async def _granted(self, sender: str) -> None:
+        if self._free and sender not in self._working and not self._waiting:
+            self._enter(sender)
+            return
+        granted = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(sender, deque()).append(granted)
+        try:
+            await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled():
+                self._free += 1
+                self._working.discard(sender)
+            asyncio.get_running_loop().call_soon(self._grant)
+            raise
+
+    def _grant(self) -> None:
+        for sender in [one for one in self._waiting if one not in self._working]:
+            if not self._free:
+                return
+            self._next(sender)
+
+    def _next(self, sender: str) -> None:
+        """Whoever waits first of this sender; the sender goes to the end of the round."""
+        queue = self._waiting.pop(sender)
+        while queue:
+            granted = queue.popleft()
+            if not granted.done():
+                self._enter(sender)
+                granted.set_result(None)
+                break
+        if queue:
+            self._waiting[sender] = queue
+
+    def _enter(self, sender: str) -> None:
+        self._free -= 1
+        self._working.add(sender)
+
+
+class Reading:
+    """Large bodies are taken apart beside the event loop, one of each sender at a time."""
+
+    def __init__(self) -> None:
+        self._turns = Turns(READING_THREADS)
+        self._threads = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="reading")
+
+    async def read(self, sender: str, work: Callable[[], Result]) -> Result:
+        """Raises what `work` does."""
+        async with self._turns.turn(sender):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
