@@ -18,6 +18,7 @@ from schemas.tokens import Token
 from schemas.topics import TOKENS, TOPICS
 from services.ingest import service
 from services.ingest.commands.console import write
+from services.ingest.domain.pseudonym import pseudonym_of
 from services.ingest.domain.secret import hashed, secret_of
 from services.ingest.settings import IngestSettings
 from services.runtime.kafka import Record, create_topics, reading
@@ -26,6 +27,7 @@ from tests.receiver import eventually
 
 SOURCE = "urn:test:calendar"
 BATCH = "application/cloudevents-batch+json"
+DIGEST_KEY = "a digest key for tests only"
 STRUCTURED = "application/cloudevents+json"
 
 
@@ -41,6 +43,11 @@ def event(**changes: object) -> dict[str, Any]:
         "program": "onboarding",
         "data": {"session_id": "s-1", "started_at": "2026-03-01T10:00:00Z", "minutes": 30},
     } | changes
+
+
+def stored_id(text: str, tenant: str = "acme") -> str:
+    """As the log has an id that was sent: the same where it is plain, else its digest."""
+    return pseudonym_of(DIGEST_KEY, tenant)(text)
 
 
 @dataclass
@@ -108,8 +115,8 @@ def running_gateway(bootstrap: str, secret: str, **options: Any) -> Iterator[Gat
     """The service as `serve` composes it, on a thread; without conclusions about meetings, which would be written at
     any time, unless `ingest_parts` asks for them."""
     ports = {"ingest_port": free_port(set()), "ingest_health_port": free_port(set())}
-    parts = {"ingest_parts": ("http", "raw", "tools")}
-    settings = IngestSettings(kafka=bootstrap, **(ports | parts | options))
+    given = {"ingest_parts": ("http", "raw", "tools"), "ingest_digest_key": DIGEST_KEY}
+    settings = IngestSettings(kafka=bootstrap, **(ports | given | options))
     stop = threading.Event()
     failures: list[BaseException] = []
 

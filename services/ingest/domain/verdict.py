@@ -10,10 +10,12 @@ Reason = Literal["malformed", "invalid", "unknown_type", "future", "forbidden", 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong at a path such as `data.minutes`; an empty path means the whole event."""
+    """What is wrong at a path such as `data.minutes`; an empty path means the whole event. `stored`: what is written
+    down instead, where `reason` quotes the sender."""
 
     path: str
     reason: str
+    stored: str = ""
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,10 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Admitted:
-    """Complete and trusted, as it goes to the log."""
+    """Complete and trusted, as it goes to the log. `dropped`: how many attributes of the sender's are not in it."""
 
     event: MentoringEvent
+    dropped: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,5 +42,5 @@ class Ignored:
 Verdict = Admitted | Rejected
 
 
-def rejected(reason: Reason, path: str, words: str) -> Rejected:
-    return Rejected(reason, (Problem(path, words),))
+def rejected(reason: Reason, path: str, words: str, stored: str = "") -> Rejected:
+    return Rejected(reason, (Problem(path, words, stored),))

@@ -1,11 +1,12 @@
 """From what a request holds to the log: admitted, written, and waited for."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 from services.ingest.domain.admission import admit
 from services.ingest.domain.clock import Clock
+from services.ingest.domain.pseudonym import Pseudonym
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Rejected, Verdict
 from services.ingest.flow.acknowledged import all_of
@@ -18,23 +19,38 @@ LONGEST_ID_SHOWN = 256
 
 @dataclass(frozen=True)
 class Outcome:
-    """`id` as on the log if it got there, else as the sender wrote it, if that can be read."""
+    """`id` as on the log if it got there, else as the sender wrote it, if that can be read. `dropped`: attributes that
+    are not on the log because we do not know them."""
 
     id: str | None
     result: Receipt | Rejected
+    dropped: int = 0
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What events are judged by."""
+
+    clock: Callable[[], Clock]
+    programs: ProgramLookup
+    pseudonym: Callable[[str], Pseudonym]
+
+    def judge(self, raw_events: Iterable[object], scope: Scope) -> list[Verdict]:
+        """All at one time, in their order. Raises UnavailableError while the log is not read yet."""
+        clock, programs, pseudonym = self.clock(), self.programs, self.pseudonym(scope.tenant)
+        return [programs.claimed(admit(raw, scope, clock, programs.program_of, pseudonym), scope) for raw in raw_events]
 
 
 class Intake:
     """For one event loop."""
 
-    def __init__(self, recorder: Recorder, clock: Callable[[], Clock], room: Room, programs: ProgramLookup) -> None:
-        self._recorder, self._clock, self._room, self._programs = recorder, clock, room, programs
+    def __init__(self, recorder: Recorder, room: Room, gate: Gate) -> None:
+        self._recorder, self._room, self._gate = recorder, room, gate
 
     async def take(self, raw_events: Sequence[object], size: int, scope: Scope) -> list[Outcome]:
         """Returns when every admitted event is on the log. `size` is of the request, in bytes.
         Raises UnavailableError when the broker is away, too much waits for it already, or the log is not read yet."""
-        clock, programs = self._clock(), self._programs
-        verdicts = [programs.claimed(admit(raw, scope, clock, programs.program_of), scope) for raw in raw_events]
+        verdicts = self._gate.judge(raw_events, scope)
         recorded: list[Receipt | Rejected] = []
 
         def send() -> Future[None]:
@@ -49,7 +65,7 @@ class Intake:
 def _outcome(raw: object, verdict: Verdict, results: Iterator[Receipt | Rejected]) -> Outcome:
     if isinstance(verdict, Rejected):
         return Outcome(_id_of(raw), verdict)
-    return Outcome(verdict.event.id, next(results))
+    return Outcome(verdict.event.id, next(results), verdict.dropped)
 
 
 def _id_of(raw: object) -> str | None:

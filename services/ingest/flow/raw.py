@@ -1,15 +1,23 @@
 """The raw topic: CloudEvents, structured or binary, from enterprises that write to Kafka themselves."""
 
+import json
+import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass, replace
 
 from services.ingest.domain.cloudevents.kafka_binding import read_record
-from services.ingest.domain.verdict import Rejected, Verdict, rejected
+from services.ingest.domain.cloudevents.leavings import leavings, without_words
+from services.ingest.domain.pseudonym import NoDigestKeyError, Pseudonym
+from services.ingest.domain.scope import Scope
+from services.ingest.domain.strict_json import Parsed
+from services.ingest.domain.verdict import Admitted, Rejected, Verdict, rejected
 from services.ingest.flow.acknowledged import all_of
+from services.ingest.flow.intake import Gate
 from services.ingest.flow.metrics import Metrics
-from services.ingest.flow.quarantine import quarantine
-from services.ingest.flow.recorder import Recorder
+from services.ingest.flow.quarantine import Part, quarantine
+from services.ingest.flow.recorder import STRUCTURED, Recorder
 from services.ingest.flow.room import UnavailableError
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Record
 from services.runtime.loop import Batch, TryLaterError
@@ -21,15 +29,31 @@ MOST_BYTES = 2**20
 MOST_PENDING_BYTES = 8 * 2**20
 # The loop polls again after this; the producer goes on trying meanwhile, and a repeat of the batch finds that out.
 MOST_SECONDS = 20.0
+# Of a record's key; any other may be what somebody wrote.
+KEY = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/-]{0,256}")
+
+
+@dataclass(frozen=True)
+class RawSender:
+    """For whom the topic speaks, and how what it says is judged."""
+
+    scope: Scope
+    gate: Gate
+    pseudonym: Pseudonym
+
+    def digest(self, value: bytes) -> str:
+        """Under the tenant's key, so that nobody finds what was said by trying."""
+        try:
+            return self.pseudonym(f"a record: {value.hex()}")
+        except NoDigestKeyError:
+            return "none, RAPPORT_INGEST_DIGEST_KEY is not set"
 
 
 class RawEvents:
     """The work of a BatchLoop: every record ends on the log of events or in quarantine, acknowledged."""
 
-    def __init__(
-        self, producer: Producer, recorder: Recorder, admitted: Callable[[object], Verdict], metrics: Metrics
-    ) -> None:
-        self._producer, self._recorder, self._admitted, self._metrics = producer, recorder, admitted, metrics
+    def __init__(self, producer: Producer, recorder: Recorder, sender: RawSender, metrics: Metrics) -> None:
+        self._producer, self._recorder, self._sender, self._metrics = producer, recorder, sender, metrics
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
         """Nothing is kept per partition."""
@@ -55,23 +79,38 @@ class RawEvents:
 
     def _deal(self, record: Record) -> tuple[str, Future[None]]:
         try:
-            verdict = self._judge(record)
+            raw = self._read(record)
+            verdict = raw if isinstance(raw, Rejected) else self._judge(raw.value)
             result = verdict if isinstance(verdict, Rejected) else self._recorder.record(verdict.event)
             if isinstance(result, Rejected):
-                return result.reason, quarantine(self._producer, record, result)
+                return result.reason, self._put_aside(record, result, None if isinstance(raw, Rejected) else raw.value)
+            assert isinstance(verdict, Admitted)
+            self._metrics.dropped.labels("raw").inc(verdict.dropped)
         except KafkaError as away:
             raise TryLaterError(f"the broker is away: {away}") from away
         except UnavailableError as early:
             raise TryLaterError(str(early)) from early
         return "duplicate" if result.repeat else "recorded", result.written
 
-    def _judge(self, record: Record) -> Verdict:
+    def _read(self, record: Record) -> Parsed | Rejected:
         if len(record.value or b"") > MOST_BYTES:
             return rejected("too_large", "", f"an event has at most {MOST_BYTES} bytes")
-        parsed = read_record(record.headers, record.value)
-        if isinstance(parsed, Rejected):
-            return parsed
-        return self._admitted(parsed.value)
+        return read_record(record.headers, record.value)
+
+    def _judge(self, raw: object) -> Verdict:
+        (verdict,) = self._sender.gate.judge([raw], self._sender.scope)
+        return verdict
+
+    def _put_aside(self, record: Record, refused: Rejected, raw: object) -> Future[None]:
+        """In structured mode what may be kept of the event, and a digest of all of it; never a header, a key or a name
+        that anybody may have written."""
+        sender, size = self._sender, len(record.value or b"")
+        kept = leavings(raw, sender.scope, sender.pseudonym)
+        value = json.dumps(kept.event, ensure_ascii=False).encode() if kept.event else b""
+        notes = () if kept.whole else (("cut_from_bytes", str(size)), ("digest", sender.digest(record.value or b"")))
+        key = record.key if KEY.fullmatch(record.key or b"") else None
+        shown = replace(record, key=key, headers=STRUCTURED if value else ())
+        return quarantine(self._producer, shown, without_words(refused), Part(value, notes=notes))
 
     def _count(self, outcomes: Mapping[str, int]) -> None:
         for outcome, count in outcomes.items():

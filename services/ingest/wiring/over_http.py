@@ -41,7 +41,7 @@ def _app(shared: Shared, known: Known, table: TokenTable, stop: threading.Event)
     settings, metrics = shared.settings, shared.metrics
     room = Room(settings.ingest_outstanding_bytes, settings.ingest_delivery_seconds, stop)
     metrics.outstanding.set_function(lambda: room.outstanding)
-    intake = Intake(shared.recorder, shared.clock, room, known.programs)
+    intake = Intake(shared.recorder, room, shared.gate(known.programs))
     events = EventsEndpoint(table, intake, Pace(settings.ingest_token_rate), metrics)
     sources = SourcesEndpoint(
         shared.connections, RawIntake(shared.producer, room), Pace(settings.ingest_connection_rate), metrics
