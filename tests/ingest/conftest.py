@@ -18,6 +18,7 @@ from schemas.tokens import Token
 from schemas.topics import TOKENS, TOPICS
 from services.ingest import service
 from services.ingest.commands.console import write
+from services.ingest.domain.pseudonym import pseudonym_of
 from services.ingest.domain.secret import hashed, secret_of
 from services.ingest.settings import IngestSettings
 from services.ingest.sources.connection import Connection
@@ -43,6 +44,11 @@ def event(**changes: object) -> dict[str, Any]:
         "program": "onboarding",
         "data": {"session_id": "s-1", "started_at": "2026-03-01T10:00:00Z", "minutes": 30},
     } | changes
+
+
+def stored_id(text: str, tenant: str = "acme") -> str:
+    """As the log has an id that was sent: the same where it is plain, else its digest."""
+    return pseudonym_of(DIGEST_KEY, tenant)(text)
 
 
 @dataclass

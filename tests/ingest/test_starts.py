@@ -1,5 +1,6 @@
 """Who starts a relationship owns it: another programme learns what to do, and an administrator can put it right."""
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from schemas.topics import EVENTS, RAW_CLOUDEVENTS, REJECTED
+from schemas.topics import REJECTED
 from services.ingest.domain.admission import admit
 from services.ingest.domain.clock import Clock
 from services.ingest.domain.people.roster import Roster
@@ -17,10 +18,10 @@ from services.ingest.domain.verdict import Admitted, Rejected
 from services.ingest.flow.people import programs
 from services.ingest.flow.people.programs import ProgramLookup
 from services.ingest.flow.room import UnavailableError
-from services.runtime.kafka import Producer
 from services.runtime.settings import Settings
 from tests.ingest.conftest import BATCH, Gateway, Log, event, make_token, running_gateway
 from tests.ingest.people.building import NOON
+from tests.ingest.raw_topic import raw_batch, raw_events
 from tests.receiver import eventually
 
 SOURCE_A, SOURCE_B = "urn:a", "urn:b"
@@ -29,12 +30,7 @@ PEOPLE = {"mentors": ["ada"], "mentees": ["ben"]}
 
 @pytest.fixture(scope="module")
 def running(broker: Settings) -> Iterator[Gateway]:
-    raw: dict[str, Any] = {
-        "ingest_raw_tenant": "acme",
-        "ingest_raw_sources": (SOURCE_B,),
-        "ingest_raw_programs": ("b",),
-    }
-    with running_gateway(broker.kafka, make_token(broker), ingest_parts=("projector", "raw"), **raw) as found:
+    with running_gateway(broker.kafka, make_token(broker), ingest_parts=("projector",)) as found:
         yield found
 
 
@@ -165,18 +161,18 @@ def test_no_other_than_an_administrator_of_that_source_retracts_it(running: Gate
     assert running.post(theirs, authorization=senders.b).status_code == 403
 
 
-def test_the_raw_topic_is_refused_alike(running: Gateway, senders: Senders, broker: Settings) -> None:
-    name, kept, log = new_id(), Log(broker, REJECTED.name), Log(broker, EVENTS.name)
-    running.post(started(name, "a"), authorization=senders.a)
-    producer = Producer(broker)
+def test_the_raw_topic_is_refused_alike(broker: Settings) -> None:
+    name, kept, roster = new_id(), Log(broker, REJECTED.name), Roster()
+    found = lookup(roster)
+    judged(found, started(name, "a"))
 
-    producer.send(RAW_CLOUDEVENTS.name, b"k", str(started(name, "b")).replace("'", '"').encode()).get(15)
+    with raw_events(broker, Scope("acme", frozenset({SOURCE_B}), frozenset({"b"})), found) as work:
+        outcomes = work.handle(raw_batch([json.dumps(started(name, "b")).encode()]))
 
-    producer.close()
-    eventually(kept.growth)
     (rejected,) = kept.records()
+    assert outcomes == {"conflict": 1}
     assert dict(rejected.headers)["reason"] == b"conflict"
-    assert [record.key for record in log.records()] == [f"acme/{name}".encode()]
+    assert json.loads(rejected.value or b"")["subject"] == name
 
 
 def lookup(roster: Roster) -> ProgramLookup:

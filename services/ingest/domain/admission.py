@@ -12,6 +12,8 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.catalogue import CLOCK_REACHED, refused_type
 from services.ingest.domain.clock import Clock
 from services.ingest.domain.cloudevents.json_format import normal_form
+from services.ingest.domain.cloudevents.screening import Screened, screened
+from services.ingest.domain.pseudonym import Pseudonym, pseudonym_of
 from services.ingest.domain.scope import Home, Scope, out_of_scope, unknown
 from services.ingest.domain.verdict import Admitted, Rejected, Verdict, rejected
 from services.ingest.domain.wording import explain
@@ -22,14 +24,20 @@ LONGEST_ID = 128
 MOST_MEMBERS = 2_000
 
 
-def admit(raw: object, scope: Scope, clock: Clock, home: Home = unknown) -> Verdict:
+def admit(raw: object, scope: Scope, clock: Clock, home: Home = unknown, pseudonym: Pseudonym | None = None) -> Verdict:
     """`raw` is one parsed CloudEvent of the JSON format. `recordedtime` is ours whatever it says; `tenant` and
-    `partitionkey` may be left out. `home` is asked where the scope is limited to programmes."""
+    `partitionkey` may be left out. `home` is asked where the scope is limited to programmes. `pseudonym` of the scope's
+    tenant replaces ids that may be text; without it they are refused."""
     if not isinstance(raw, dict):
         return rejected("malformed", "", f"an event is a JSON object, not {_kind(raw)}")
-    given = normal_form(raw)
-    if isinstance(given, Rejected):
-        return given
+    normal = normal_form(raw)
+    if isinstance(normal, Rejected):
+        return normal
+    # What we say ourselves was made of such ids before.
+    found = Screened(normal, 0) if scope.internal else screened(normal, pseudonym or pseudonym_of("", scope.tenant))
+    if isinstance(found, Rejected):
+        return found
+    given = found.event
     if refusal := refused_type(given.get("type"), scope, clock):
         return refusal
     # Our model has it as a default, the specification has not: without it this is no CloudEvent.
@@ -38,7 +46,8 @@ def admit(raw: object, scope: Scope, clock: Clock, home: Home = unknown) -> Verd
     event = _validated(_completed(given, scope, clock))
     if isinstance(event, Rejected):
         return event
-    return out_of_scope(event, scope, home) or _refusal(event, clock) or Admitted(_recorded(event, clock))
+    refused = out_of_scope(event, scope, home) or _refusal(event, clock)
+    return refused or Admitted(_recorded(event, clock), found.dropped)
 
 
 def _kind(value: object) -> str:

@@ -1,6 +1,12 @@
-"""For what is judged and never written: a scope that may say just this."""
+"""For what is judged and never written: a scope that may say just this, and digests of ids."""
 
+from services.ingest.domain.pseudonym import pseudonym_of
 from services.ingest.domain.scope import Scope
+
+
+def any_pseudonym(text: str) -> str:
+    """As a gateway with a key would replace it; nothing is kept of it."""
+    return pseudonym_of("of what is judged and never written", "any")(text)
 
 
 def any_scope(event: object, tenant: str) -> Scope:

@@ -1,5 +1,6 @@
 """Which types may be sent in: those of the catalogue, some by an administrator only, never those that we write."""
 
+import re
 from difflib import get_close_matches
 
 from schemas.events import ADMIN_TYPES, EVENT_TYPES
@@ -13,6 +14,8 @@ CLOCK_REACHED = "mentoring.clock.reached.v1"
 LONGEST_COMPARED = 100
 # Low enough that `session.held` finds `mentoring.session.held.v1`.
 LIKENESS = 0.5
+# Anything else is no name of a type, and may be what somebody wrote.
+CODE_LIKE = re.compile(r"[A-Za-z0-9_.\-]{1,100}")
 
 
 def refused_type(name: object, scope: Scope, clock: Clock) -> Rejected | None:
@@ -23,7 +26,9 @@ def refused_type(name: object, scope: Scope, clock: Clock) -> Rejected | None:
     if name.startswith(OURS):
         return rejected("forbidden", "type", "only Rapport itself writes this type")
     if name not in EVENT_TYPES:
-        return rejected("unknown_type", "type", _unknown(name[:LONGEST_COMPARED]))
+        words = _unknown(name[:LONGEST_COMPARED])
+        shown = f"there is no type {name!r}" if CODE_LIKE.fullmatch(name) else "there is no such type"
+        return rejected("unknown_type", "type", f"{shown}; {words}", f"there is no such type; {words}")
     if name in ADMIN_TYPES and not scope.admin:
         return rejected("forbidden", "type", "this type needs a token with admin scope")
     if name == CLOCK_REACHED and clock.mode != "log":
@@ -33,5 +38,4 @@ def refused_type(name: object, scope: Scope, clock: Clock) -> Rejected | None:
 
 def _unknown(name: str) -> str:
     close = get_close_matches(name, EVENT_TYPES, cutoff=LIKENESS)
-    hint = f"did you mean {' or '.join(close)}?" if close else "the types are mentoring.<thing>.<verb>.v1"
-    return f"there is no type {name!r}; {hint}"
+    return f"did you mean {' or '.join(close)}?" if close else "the types are mentoring.<thing>.<verb>.v1"

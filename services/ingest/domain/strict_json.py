@@ -37,9 +37,19 @@ def read_json(raw: bytes) -> Parsed | Rejected:
         return _malformed(f"is not UTF-8: {broken.reason} at byte {broken.start}")
     except RecursionError:
         return _malformed("is nested too deeply")
+    except _QuotingError as broken:
+        return rejected("malformed", "", f"is not valid JSON: {broken}", f"is not valid JSON: {broken.stored}")
     except ValueError as broken:
         return _malformed(f"is not valid JSON: {str(broken).partition(';')[0]}")
     return Parsed(value)
+
+
+class _QuotingError(ValueError):
+    """`stored`: the same without what was sent."""
+
+    def __init__(self, words: str, stored: str) -> None:
+        super().__init__(words)
+        self.stored = stored
 
 
 def _malformed(words: str) -> Rejected:
@@ -58,9 +68,9 @@ def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(members) < len(pairs):
         seen = set[str]()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        # Names may be what somebody wrote, and reasons are stored: only one that is like a member's is shown.
-        shown = f"the name {twice!r}" if _MEMBER.fullmatch(twice) else "a name"
-        raise ValueError(f"{shown} appears twice in one object")
+        raise _QuotingError(
+            f"the name {twice[:LONGEST_NAME_SHOWN]!r} appears twice in one object", "a name appears twice in one object"
+        )
     return members
 
 
@@ -71,7 +81,7 @@ def _no_number(name: str) -> object:
 def _finite_number(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise ValueError(f"{text[:LONGEST_NAME_SHOWN]} is too large a number")
+        raise _QuotingError(f"{text[:LONGEST_NAME_SHOWN]} is too large a number", "a number is too large")
     return number
 
 

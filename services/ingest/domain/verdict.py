@@ -23,10 +23,12 @@ Reason = Literal[
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong at a path such as `data.minutes`; an empty path means the whole event."""
+    """What is wrong at a path such as `data.minutes`; an empty path means the whole event. `stored`: what is written
+    down instead, where `reason` quotes the sender."""
 
     path: str
     reason: str
+    stored: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,10 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Admitted:
-    """Complete and trusted, as it goes to the log."""
+    """Complete and trusted, as it goes to the log. `dropped`: how many attributes of the sender's are not in it."""
 
     event: MentoringEvent
+    dropped: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,5 +55,5 @@ class Ignored:
 Verdict = Admitted | Rejected
 
 
-def rejected(reason: Reason, path: str, words: str) -> Rejected:
-    return Rejected(reason, (Problem(path, words),))
+def rejected(reason: Reason, path: str, words: str, stored: str = "") -> Rejected:
+    return Rejected(reason, (Problem(path, words, stored),))

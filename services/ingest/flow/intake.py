@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from services.ingest.domain.admission import admit
 from services.ingest.domain.clock import Clock
+from services.ingest.domain.pseudonym import Pseudonym
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Rejected, Verdict
 from services.ingest.flow.acknowledged import all_of
@@ -19,10 +20,27 @@ LONGEST_ID_SHOWN = 256
 
 @dataclass(frozen=True)
 class Outcome:
-    """`id` as on the log if it got there, else as the sender wrote it, if that can be read."""
+    """`id` as on the log if it got there, else as the sender wrote it, if that can be read. `dropped`: attributes that
+    are not on the log because we do not know them."""
 
     id: str | None
     result: Receipt | Rejected
+    dropped: int = 0
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What events are judged by."""
+
+    clock: Callable[[], Clock]
+    programs: ProgramLookup
+    pseudonym: Callable[[str], Pseudonym]
+
+    def judge_of(self, scope: Scope) -> Callable[[object], Verdict]:
+        """For one request: all of it is judged at one time. Calling it raises UnavailableError while relationships are
+        not known up to now."""
+        clock, programs, pseudonym = self.clock(), self.programs, self.pseudonym(scope.tenant)
+        return lambda raw: programs.claimed(admit(raw, scope, clock, programs.program_of, pseudonym), scope)
 
 
 @dataclass(frozen=True)
@@ -44,18 +62,16 @@ class Writing:
 class Intake:
     """For one event loop."""
 
-    def __init__(
-        self, recorder: Recorder, clock: Callable[[], Clock], writing: Writing, programs: ProgramLookup
-    ) -> None:
-        self._recorder, self._clock, self._writing, self._programs = recorder, clock, writing, programs
+    def __init__(self, recorder: Recorder, writing: Writing, gate: Gate) -> None:
+        self._recorder, self._writing, self._gate = recorder, writing, gate
 
     async def take(self, raw_events: Sequence[object], scope: Scope, handed_in: HandedIn) -> list[Outcome]:
         """Returns when every admitted event is on the log. Raises UnavailableError when the broker is away, too much
         waits for it already, or relationships are not known up to now; some events may have been sent then."""
-        clock, outcomes, programs = self._clock(), list[Outcome](), self._programs
+        judge, outcomes = self._gate.judge_of(scope), list[Outcome]()
 
         def judged(raw: object) -> tuple[object, Verdict]:
-            return raw, programs.claimed(admit(raw, scope, clock, programs.program_of), scope)
+            return raw, judge(raw)
 
         def recorded(judged: list[tuple[object, Verdict]]) -> None:
             admitted = [verdict.event for _, verdict in judged if isinstance(verdict, Admitted)]
@@ -73,7 +89,7 @@ class Intake:
 def _outcome(raw: object, verdict: Verdict, results: Iterator[Receipt | Rejected]) -> Outcome:
     if isinstance(verdict, Rejected):
         return Outcome(_id_of(raw), verdict)
-    return Outcome(verdict.event.id, next(results))
+    return Outcome(verdict.event.id, next(results), verdict.dropped)
 
 
 def _id_of(raw: object) -> str | None:

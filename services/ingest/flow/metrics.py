@@ -11,6 +11,12 @@ class Metrics:
             ["way", "outcome"],
             registry=registry,
         )
+        self.dropped = Counter(
+            "rapport_ingest_dropped_attributes",
+            "Attributes of events that are not on the log because we do not know them, by way (http, raw)",
+            ["way"],
+            registry=registry,
+        )
         self.payloads = Counter(
             "rapport_ingest_payloads",
             "Of tools, by tool, place (http: requests; log: payloads of the raw topic) and outcome",

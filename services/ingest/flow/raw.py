@@ -1,15 +1,23 @@
 """The raw topic: CloudEvents, structured or binary, from enterprises that write to Kafka themselves."""
 
+import json
+import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from services.ingest.domain.cloudevents.kafka_binding import read_record
-from services.ingest.domain.verdict import Rejected, Verdict, rejected
+from services.ingest.domain.cloudevents.leavings import leavings, without_words
+from services.ingest.domain.pseudonym import NoDigestKeyError, Pseudonym
+from services.ingest.domain.scope import Scope
+from services.ingest.domain.strict_json import Parsed
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.flow.intake import Gate
 from services.ingest.flow.metrics import Metrics
-from services.ingest.flow.quarantine import quarantine, unwritable
-from services.ingest.flow.recorder import Receipt, Recorder
+from services.ingest.flow.quarantine import Part, quarantine, unwritable
+from services.ingest.flow.recorder import STRUCTURED, Receipt, Recorder
 from services.ingest.flow.room import UnavailableError
 from services.ingest.flow.unexpected import UnexpectedFailures
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Record, UnwritableRecordError
@@ -24,6 +32,24 @@ MOST_HEADERS = 10_000
 MOST_PENDING_BYTES = 8 * 2**20
 # The loop polls again after this; the producer goes on trying meanwhile, and a repeat of the batch finds that out.
 MOST_SECONDS = 20.0
+# Of a record's key; any other may be what somebody wrote.
+KEY = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/-]{0,256}")
+
+
+@dataclass(frozen=True)
+class RawSender:
+    """For whom the topic speaks, and how what it says is judged."""
+
+    scope: Scope
+    gate: Gate
+    pseudonym: Pseudonym
+
+    def digest(self, value: bytes) -> str:
+        """Under the tenant's key, so that nobody finds what was said by trying."""
+        try:
+            return self.pseudonym(f"a record: {value.hex()}")
+        except NoDigestKeyError:
+            return "none, RAPPORT_INGEST_DIGEST_KEY is not set"
 
 
 class _Pending(NamedTuple):
@@ -34,10 +60,8 @@ class _Pending(NamedTuple):
 class RawEvents:
     """The work of a BatchLoop: every record ends on the log of events or in quarantine, acknowledged."""
 
-    def __init__(
-        self, producer: Producer, recorder: Recorder, admitted: Callable[[object], Verdict], metrics: Metrics
-    ) -> None:
-        self._producer, self._recorder, self._admitted, self._metrics = producer, recorder, admitted, metrics
+    def __init__(self, producer: Producer, recorder: Recorder, sender: RawSender, metrics: Metrics) -> None:
+        self._producer, self._recorder, self._sender, self._metrics = producer, recorder, sender, metrics
         self._unexpected = UnexpectedFailures()
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
@@ -68,7 +92,7 @@ class RawEvents:
         try:
             result = self._result(record)
             if isinstance(result, Rejected):
-                return result.reason, quarantine(self._producer, record, result)
+                return result.reason, self._put_aside(record, result)
         except KafkaError as away:
             raise TryLaterError(f"the broker is away: {away}") from away
         except UnavailableError as early:
@@ -77,8 +101,7 @@ class RawEvents:
 
     def _result(self, record: Record) -> Receipt | Rejected:
         try:
-            verdict = self._judge(record)
-            result = verdict if isinstance(verdict, Rejected) else self._recorder.record(verdict.event)
+            result = self._recorded(record)
         except (KafkaError, UnavailableError):
             raise
         except Exception as failure:  # noqa: BLE001 (put aside, told, and counted)
@@ -86,24 +109,52 @@ class RawEvents:
         self._unexpected.passed()
         return result
 
-    def _judge(self, record: Record) -> Verdict:
-        if len(record.value or b"") > MOST_BYTES:
-            return rejected("too_large", "", f"an event has at most {MOST_BYTES} bytes")
-        if len(record.headers) > MOST_HEADERS:
-            return rejected("too_large", "headers", f"a record has at most {MOST_HEADERS} headers")
-        read = read_record(record.headers, record.value)
-        return read if isinstance(read, Rejected) else self._admitted(read.value)
+    def _recorded(self, record: Record) -> Receipt | Rejected:
+        raw = _read(record)
+        verdict = raw if isinstance(raw, Rejected) else self._sender.gate.judge_of(self._sender.scope)(raw.value)
+        if isinstance(verdict, Rejected):
+            return verdict
+        self._metrics.dropped.labels("raw").inc(verdict.dropped)
+        return self._recorder.record(verdict.event)
+
+    def _put_aside(self, record: Record, refused: Rejected) -> Future[None]:
+        """In structured mode what may be kept of the event, and a digest of all of it; never a header, a key or a name
+        that anybody may have written."""
+        sender, size = self._sender, len(record.value or b"")
+        kept = leavings(_value_of(record), sender.scope, sender.pseudonym)
+        value = json.dumps(kept.event, ensure_ascii=False).encode() if kept.event else b""
+        notes = () if kept.whole else (("cut_from_bytes", str(size)), ("digest", sender.digest(record.value or b"")))
+        key = record.key if KEY.fullmatch(record.key or b"") else None
+        shown = replace(record, key=key, headers=STRUCTURED if value else ())
+        return quarantine(self._producer, shown, without_words(refused), Part(value, notes=notes))
 
     def _settled(self, pending: list[_Pending]) -> Counter[str]:
         """What the broker never takes is put aside, and counts so besides."""
         refused = {place: why for place, one in enumerate(pending) if (why := _refusal(one.written))}
         try:
-            again = [quarantine(self._producer, pending[place].record, why) for place, why in refused.items()]
+            again = [self._put_aside(pending[place].record, why) for place, why in refused.items()]
         except KafkaError as away:
             raise TryLaterError(f"the broker is away: {away}") from away
         for written in again:
             _refusal(written)
         return Counter(why.reason for why in refused.values())
+
+
+def _read(record: Record) -> Parsed | Rejected:
+    if len(record.value or b"") > MOST_BYTES:
+        return rejected("too_large", "", f"an event has at most {MOST_BYTES} bytes")
+    if len(record.headers) > MOST_HEADERS:
+        return rejected("too_large", "headers", f"a record has at most {MOST_HEADERS} headers")
+    return read_record(record.headers, record.value)
+
+
+def _value_of(record: Record) -> object:
+    """None where nothing can be read of it, whatever the reason."""
+    try:
+        raw = _read(record)
+    except Exception:  # noqa: BLE001 (told when it was judged)
+        return None
+    return None if isinstance(raw, Rejected) else raw.value
 
 
 def _refusal(written: Future[None]) -> Rejected | None:

@@ -71,6 +71,7 @@ class EventsEndpoint:
         counts = Counter(_outcome(outcome) for outcome in outcomes)
         for name, count in counts.items():
             self._metrics.events.labels("http", name).inc(count)
+        self._metrics.dropped.labels("http").inc(sum(outcome.dropped for outcome in outcomes))
         return dict(counts)
 
 

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from services.ingest.domain.admission import admit
-from services.ingest.domain.any_scope import any_scope
+from services.ingest.domain.any_scope import any_pseudonym, any_scope
 from services.ingest.domain.clock import Clock
 from services.ingest.domain.identity import content, identity
 from services.ingest.domain.people.handed_in_people import read_participant
@@ -40,7 +40,7 @@ class Rehearsal:
         return refusal(found) if isinstance(found, Rejected) else NEW
 
     def _event(self, value: object) -> Answer:
-        verdict = admit(value, any_scope(value, TENANT), self._clock())
+        verdict = admit(value, any_scope(value, TENANT), self._clock(), pseudonym=any_pseudonym)
         if isinstance(verdict, Rejected):
             return refusal(verdict)
         key, said = identity(verdict.event), content(verdict.event)

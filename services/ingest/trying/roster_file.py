@@ -4,7 +4,7 @@ from pathlib import Path
 
 from schemas.directory import Participant
 from services.ingest.domain.admission import admit
-from services.ingest.domain.any_scope import any_scope
+from services.ingest.domain.any_scope import any_pseudonym, any_scope
 from services.ingest.domain.clock import Clock
 from services.ingest.domain.people.handed_in_people import read_participant
 from services.ingest.domain.people.roster import Roster
@@ -39,7 +39,7 @@ def _learn(knowledge: Knowledge, line: bytes, tenant: str, clock: Clock) -> Reje
         return parsed
     if isinstance(parsed.value, dict) and "type" not in parsed.value:
         return _learn_participant(knowledge, parsed.value, tenant, clock)
-    verdict = admit(parsed.value, any_scope(parsed.value, tenant), clock)
+    verdict = admit(parsed.value, any_scope(parsed.value, tenant), clock, pseudonym=any_pseudonym)
     if isinstance(verdict, Rejected):
         return verdict
     knowledge.hear(verdict.event)

@@ -66,7 +66,7 @@ def _app(shared: Shared, known: Known, table: TokenTable, guard: ConnectionGuard
     tokens = _admission(settings, settings.ingest_token_rate, bodies, reading_aside)
     tools = _admission(settings, settings.ingest_connection_rate, bodies, reading_aside)
     unproven = InFlightBytes(settings.ingest_unproven_bytes, settings.ingest_unproven_bytes_per_address, guard.relieve)
-    events = EventsEndpoint(table, Intake(shared.recorder, shared.clock, writing, known.programs), tokens, metrics)
+    events = EventsEndpoint(table, Intake(shared.recorder, writing, shared.gate(known.programs)), tokens, metrics)
     raw = RawIntake(shared.producer, writing)
     app = create_app(events, SourcesEndpoint(shared.connections, raw, tools, unproven, metrics))
     serve_directory(app, DirectoryEndpoint(table, Directory(shared.producer), writing, tokens, metrics))

@@ -6,9 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from schemas.topics import RAW_CLOUDEVENTS
-from services.ingest.domain.admission import admit
-from services.ingest.domain.verdict import Verdict
-from services.ingest.flow.raw import GROUP, RawEvents
+from services.ingest.flow.raw import GROUP, RawEvents, RawSender
 from services.ingest.wiring.knowledge import Known
 from services.ingest.wiring.shared import Parts, Shared
 from services.runtime.kafka import Reader
@@ -28,13 +26,8 @@ def raw_cloudevents(shared: Shared, known: Known, stop: threading.Event) -> Iter
 
     if scope.programs:
         known.wanted.set()
-    programs = known.programs
-
-    def admitted(raw: object) -> Verdict:
-        verdict = admit(raw, scope, shared.clock(), programs.program_of)
-        return programs.claimed(verdict, scope)
-
-    work = RawEvents(shared.producer, shared.recorder, admitted, shared.metrics)
+    sender = RawSender(scope, shared.gate(known.programs), shared.pseudonym(scope.tenant))
+    work = RawEvents(shared.producer, shared.recorder, sender, shared.metrics)
     reader = Reader(shared.settings, GROUP, max_poll_records=MOST_RECORDS)
     try:
         reader.subscribe([RAW_CLOUDEVENTS.name])

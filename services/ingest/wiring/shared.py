@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.ingest.domain.clock import Clock
+from services.ingest.domain.pseudonym import Pseudonym, pseudonym_of
+from services.ingest.flow.intake import Gate
 from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.people.programs import ProgramLookup
 from services.ingest.flow.readiness import Readiness
 from services.ingest.flow.recorder import Recorder
 from services.ingest.settings import IngestSettings
@@ -24,6 +27,12 @@ class Shared:
     metrics: Metrics
     readiness: Readiness
     connections: Mapping[str, Connection]
+
+    def pseudonym(self, tenant: str) -> Pseudonym:
+        return pseudonym_of(self.settings.ingest_digest_key.get_secret_value(), tenant)
+
+    def gate(self, programs: ProgramLookup) -> Gate:
+        return Gate(self.clock, programs, self.pseudonym)
 
     def clock(self) -> Clock:
         return Clock(datetime.now(UTC), self.settings.clock)

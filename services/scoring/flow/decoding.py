@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 from pydantic import ValidationError
 
 from schemas.events import MENTORING_EVENT, ClockReached, MentoringEvent, partition_key
+from schemas.known_names import known_path
 from services.runtime.breaker import Breaker
 from services.runtime.log_place import misplaced
 from services.scoring.domain.steps import Record
@@ -76,7 +77,9 @@ def event_of(value: bytes | None) -> MentoringEvent | Refusal:
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
         reason: Literal["malformed", "invalid"] = "malformed" if first["type"] == "json_invalid" else "invalid"
-        return Refusal(reason, ".".join(map(str, first["loc"][1:])), first["msg"])
+        # The words for a type that is none would quote it.
+        words = "there is no such type" if first["type"] == "union_tag_invalid" else first["msg"]
+        return Refusal(reason, known_path(first["loc"][1:]), words)
     except Exception as failure:  # noqa: BLE001 (put aside, told, and counted)
         return Refusal("failed", "", f"met an error of ours: {type(failure).__name__}")
     if not isinstance(event, ClockReached) and event.partitionkey != partition_key(event.tenant, event.subject):

@@ -1,19 +1,17 @@
 """What becomes of one record of the log: a row of a table, nothing, or a refusal with its reason."""
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import ValidationError
 
+from schemas.known_names import known_path
 from schemas.primitives import EPOCH, to_micros
 
 # How DateTime64(6) columns say "none".
 NEVER = to_micros(EPOCH)
 MILLION = 1_000_000
-# A part of a path that may be written down: our own field names are like this, a stranger's key may be anything.
-_NAME = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ def event_id(tenant: str, source: str, id_: str) -> int:
 def refusal(invalid: ValidationError) -> Refused:
     """The first of the errors, without what the record said."""
     first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
-    return Refused(first["type"], ".".join(map(_spoken, first["loc"])))
+    return Refused(first["type"], known_path(first["loc"]))
 
 
 def month(moment: datetime) -> int:
@@ -73,7 +71,3 @@ def micros(moment: datetime | None) -> int:
 
 def millionths(value: float) -> int:
     return round(value * MILLION)
-
-
-def _spoken(part: int | str) -> str:
-    return str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "?"

@@ -32,7 +32,7 @@ def read_binary(attributes: Mapping[str, object], content_type: str | None, body
     """The event in structured form. Without a content type the data are taken as JSON, which all of ours are."""
     data = read_json(body)
     if isinstance(data, Rejected):
-        return Rejected(data.reason, tuple(Problem("data", error.reason) for error in data.errors))
+        return Rejected(data.reason, tuple(Problem("data", error.reason, error.stored) for error in data.errors))
     declared: dict[str, object] = {} if content_type is None else {"datacontenttype": content_type}
     return Parsed({**attributes, **declared, "data": data.value})
 

@@ -35,5 +35,11 @@ def _decoded(given: dict[str, object]) -> Mapping[str, object] | Rejected:
         return rejected("invalid", ENCODED, "is no base64")
     data = read_json(raw)
     if isinstance(data, Rejected):
-        return Rejected("invalid", tuple(Problem(ENCODED, f"decoded, it {error.reason}") for error in data.errors))
+        return Rejected(
+            "invalid",
+            tuple(
+                Problem(ENCODED, f"decoded, it {error.reason}", f"decoded, it {error.stored or error.reason}")
+                for error in data.errors
+            ),
+        )
     return {**given, "data": data.value}

@@ -47,4 +47,5 @@ def _content_type(headers: list[tuple[str, bytes]]) -> str | Rejected | None:
 
 def _unsupported(content_type: str) -> Rejected:
     words = f"is {content_type[:LONGEST_SHOWN]!r}; send {STRUCTURED}, or {JSON} with the attributes in ce_ headers"
-    return rejected("malformed", CONTENT_TYPE, f"{words}, both in UTF-8")
+    stored = f"is none that is read; send {STRUCTURED}, or {JSON} with the attributes in ce_ headers, both in UTF-8"
+    return rejected("malformed", CONTENT_TYPE, f"{words}, both in UTF-8", stored)

@@ -1,0 +1,35 @@
+"""The work on the raw topic of CloudEvents without its consumer, whose group other gateways may share."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry
+
+from schemas.topics import RAW_CLOUDEVENTS
+from services.ingest.domain.clock import Clock
+from services.ingest.domain.pseudonym import pseudonym_of
+from services.ingest.domain.scope import Scope
+from services.ingest.flow.intake import Gate
+from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.people.programs import ProgramLookup
+from services.ingest.flow.raw import RawEvents, RawSender
+from services.ingest.flow.recorder import Recorder
+from services.runtime.kafka import Headers, Partition, Producer, Record
+from services.runtime.loop import Batch
+from services.runtime.settings import Settings
+from tests.ingest.conftest import DIGEST_KEY
+
+
+@contextmanager
+def raw_events(broker: Settings, scope: Scope, programs: ProgramLookup) -> Iterator[RawEvents]:
+    with closing(Producer(broker)) as producer:
+        gate = Gate(lambda: Clock(datetime.now(UTC)), programs, lambda tenant: pseudonym_of(DIGEST_KEY, tenant))
+        sender = RawSender(scope, gate, pseudonym_of(DIGEST_KEY, scope.tenant))
+        yield RawEvents(producer, Recorder(producer, 1_000), sender, Metrics(CollectorRegistry()))
+
+
+def raw_batch(values: Sequence[bytes | None], headers: Headers = (), key: bytes = b"any") -> Batch:
+    topic = RAW_CLOUDEVENTS.name
+    records = [Record(topic, 0, offset, key, value, headers, 0) for offset, value in enumerate(values)]
+    return Batch(Partition(topic, 0), records)
