@@ -203,6 +203,16 @@ def test_nothing_is_read_of_a_body_whose_sender_is_not_known(guarded: LocalClick
     assert answer.startswith(b"HTTP/1.1 403")
 
 
+def test_a_reader_who_sends_half_a_statement_gives_its_place_back(guarded: LocalClickHouse) -> None:
+    at = urlsplit(guarded.url)
+    with socket.create_connection((at.hostname, at.port), timeout=60) as slow:
+        slow.sendall(b"POST /?user=reader&password=reader HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nSELECT 1")
+
+        answer = slow.recv(4096)
+
+    assert answer.startswith(b"HTTP/1.1 408")
+
+
 def test_a_form_has_few_parts_and_a_reader_sends_no_tables(reader: Login, writer: Login) -> None:
     part = '--x\r\nContent-Disposition: form-data; name="{}"\r\n\r\n1\r\n'
     many = "".join(part.format(f"p{n}") for n in range(300)) + "--x--\r\n"

@@ -159,6 +159,8 @@ REFUSED = [
     "SELECT\u2003file('/etc/hostname')",
     'SELECT "fi\\x6ce"(1)',
     'SELECT 1 AS "a\nFROM system.processes"',
+    "SELECT 'a\0', 1",
+    "SELECT 1\0",
     # SQL in strings
     "SELECT b FROM values('a UInt8, b String ALIAS file(\\'/etc/hostname\\')', (1))",
     "SELECT * FROM values('a UInt8', 1, 2)",

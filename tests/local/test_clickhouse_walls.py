@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,6 +103,24 @@ def test_the_process_is_started_without_the_secrets_of_who_starts_it(walled: Loc
     assert "PATH=" in environment
     assert SECRET not in environment + argv
     assert "RAPPORT_" not in environment
+
+
+@needs_landlock
+def test_walls_come_before_threads_or_not_at_all(tmp_path: Path) -> None:
+    late = """
+import sys, threading
+from pathlib import Path
+from deploy.local.clickhouse.confinement import confine
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+confine((Path(sys.argv[1]),))
+"""
+
+    ended = subprocess.run(
+        [sys.executable, "-c", late, str(tmp_path)], check=False, capture_output=True, text=True, timeout=60
+    )
+
+    assert ended.returncode == 1
+    assert "before it starts threads" in ended.stderr
 
 
 @needs_landlock

@@ -71,7 +71,7 @@ def test_a_reader_reads_every_view_and_table_and_changes_nothing(told: Warehouse
     login = {"clickhouse_user": "reader", "clickhouse_password": SecretStr(READER_PASSWORD)}
     with closing(ClickHouse(told.settings.model_copy(update=login))) as reader:
         for query in READY.values():
-            reader.query(query.sql, {"relationship": "r-1"})
+            reader.query(query.statement, {"relationship": "r-1"})
         for table in ("mentoring_mart.scores", "mentoring_mart.events", "mentoring.score_history"):
             assert reader.query(f"SELECT * FROM {table} LIMIT 1"), table
 

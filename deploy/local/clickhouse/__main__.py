@@ -21,7 +21,7 @@ from deploy.local.ports import LOOPBACK
 
 SHUTDOWN_SECONDS = 5.0  # for answers under way
 LONGEST_LINE_BYTES = 1 << 20  # statements come in URLs, too
-LONGEST_HEADER_BYTES = 1 << 14
+LONGEST_HEADER_BYTES, MOST_HEADERS = 1 << 14, 64
 UNREAD_BODY_SECONDS = 1.0  # what a refused request still sends is thrown away for so long, then the connection ends
 BACKLOG = 128
 
@@ -92,6 +92,7 @@ def main(  # noqa: PLR0913 (an option each)
         max_line_size=LONGEST_LINE_BYTES,
         max_field_size=LONGEST_HEADER_BYTES,
         lingering_time=UNREAD_BODY_SECONDS,
+        max_headers=MOST_HEADERS,
     )
 
 

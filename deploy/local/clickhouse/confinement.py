@@ -57,11 +57,14 @@ class Walls:
 def confine(own: tuple[Path, ...]) -> Walls:
     """From now on this process may change what lies in `own`, read libraries, and use sockets that are open already.
 
-    Raises OSError when a kernel that has Landlock refuses: half a wall is none.
+    Raises OSError when a kernel that has Landlock refuses, and RuntimeError when other threads run already, which would
+    stay outside: half a wall is none.
     """
     abi = landlock_abi()
     if abi < 1:
         return Walls(0, files=False, tcp=False)
+    if len(list(Path("/proc/self/task").iterdir())) != 1:
+        raise RuntimeError("confine this process before it starts threads: those that run already stay outside")
     everything = FILES_OF_ABI[min(abi, max(FILES_OF_ABI))]
     rules = _ruleset(abi, everything)
     try:

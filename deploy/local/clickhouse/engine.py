@@ -68,6 +68,7 @@ class Engine:
         config.write_text(ENGINE_CONFIG.format(roles=ROLES))
         self._address = f"{path}?config-file={config}"
         self._root = self.connect()  # keeps the engine open between requests
+        self._killer = self.connect()  # handles are not shared between threads
         self._parser = self.connect()
         self._parser.query(PARSER_LIMITS, "TSV")
         self._parsing = threading.Lock()
@@ -125,6 +126,7 @@ class Engine:
     def close(self) -> None:
         for lane in (*self._lanes.values(), self._control):
             lane.shutdown(wait=True, cancel_futures=True)
+        self._killer.close()
         self._parser.close()
         self._root.close()
 
@@ -137,7 +139,7 @@ class Engine:
 
     def _kill(self, sign: str) -> None:
         signed = f"startsWith(Settings['log_comment'], {quoting.text(sign)})"
-        self._root.query(f"KILL QUERY WHERE {signed} ASYNC", "TSV")
+        self._killer.query(f"KILL QUERY WHERE {signed} ASYNC", "TSV")
 
 
 def _of_parsing(failed: ClickHouseError) -> ClickHouseError:

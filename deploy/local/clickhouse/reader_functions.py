@@ -16,7 +16,15 @@ GROUPS = frozenset(
 OTHERS = frozenset(
     {
         *("_CAST", "bar", "blockNumber", "byteSize", "caseWithExpression", "countDigits", "currentDatabase"),
-        *("currentSchemas", "currentUser", "currentQueryID", "defaultValueOfTypeName", "digits", "exists"),
+        *(
+            "currentRoles",
+            "currentSchemas",
+            "currentUser",
+            "currentQueryID",
+            "defaultValueOfTypeName",
+            "digits",
+            "exists",
+        ),
         *("finalizeAggregation", "formatReadableDecimalSize", "formatReadableQuantity", "formatReadableSize"),
         *("formatReadableTimeDelta", "getSetting", "grouping", "identity", "ignore", "indexHint"),
         *("initializeAggregation", "isConstant", "lambda", "materialize", "neighbor", "normalizeQuery"),

@@ -40,7 +40,7 @@ FORMATS = re.compile(
 # Strings, quoted names without escapes, and signs; but nothing that any lexer could take for a comment, for a heredoc
 # or for the end of a statement, and nothing beyond ASCII outside of a string.
 PLAIN = re.compile(
-    r"""(?: '(?:[^'\\]|\\.|'')*+' | `[^`\\\x00-\x1f]+` | "[^"\\\x00-\x1f]+"
+    r"""(?: '(?:[^'\\\x00]|\\[^\x00]|'')*+' | `[^`\\\x00-\x1f]+` | "[^"\\\x00-\x1f]+"
     | [A-Za-z0-9_ \t\r\n.,()\[\]{}=<>!+%?:|^&~] | -(?!-) | /(?![/*]) | \*(?!/) )*+""",
     re.VERBOSE | re.DOTALL | re.ASCII,
 )

@@ -26,7 +26,7 @@ from deploy.local.clickhouse.statements import parse_insert
 from deploy.local.clickhouse.users import Role, User
 
 HELD_BYTES, HELD_BYTES_OF_ALL = 64 << 20, 256 << 20  # of one writer's statement; of all bodies together
-READER_BODY_SECONDS = 30.0  # for the statement of a reader to arrive
+READER_BODY_SECONDS = 10.0  # for the statement of a reader to arrive
 MOST_PARAMETERS = 1000
 INSERTS = re.compile(rb"\s*INSERT\s", re.IGNORECASE)
 QUERY_ID = re.compile(r"[!-~]{1,128}")
