@@ -399,3 +399,16 @@ SAMPLES = (
 @given(mutated(SAMPLES))
 def test_whatever_comes_gets_a_verdict(value: Any) -> None:  # noqa: ANN401
     translated(TOOL, value, configured(relationship="https://example.com/pair", scaled_from=0))
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["multipart/mixed; boundary*=idna''%ff", 'multipart/mixed; boundary="', "multipart/mixed; charset*=a; charset*0=b"],
+)
+@pytest.mark.parametrize("head", ["Content-Type: application/json; charset*=a; charset*0=b", 'x: "', "Content-Type: ;x*=''"])
+def test_no_header_of_a_multipart_body_is_an_error_of_ours(media_type: str, head: str) -> None:
+    body = f"--x\r\n{head}\r\n\r\n{{}}\r\n--x--".encode()
+
+    found = TOOL.parse(body, media_type)
+
+    assert isinstance(found, Parsed | Rejected)
