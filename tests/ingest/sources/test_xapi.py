@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from pydantic import ValidationError
 
+from services.ingest.domain.strict_json import Parsed
 from services.ingest.domain.tools.said import Native, Person, Told, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.xapi.settings import XapiSettings
@@ -405,7 +406,9 @@ def test_whatever_comes_gets_a_verdict(value: Any) -> None:  # noqa: ANN401
     "media_type",
     ["multipart/mixed; boundary*=idna''%ff", 'multipart/mixed; boundary="', "multipart/mixed; charset*=a; charset*0=b"],
 )
-@pytest.mark.parametrize("head", ["Content-Type: application/json; charset*=a; charset*0=b", 'x: "', "Content-Type: ;x*=''"])
+@pytest.mark.parametrize(
+    "head", ["Content-Type: application/json; charset*=a; charset*0=b", 'x: "', "Content-Type: ;x*=''"]
+)
 def test_no_header_of_a_multipart_body_is_an_error_of_ours(media_type: str, head: str) -> None:
     body = f"--x\r\n{head}\r\n\r\n{{}}\r\n--x--".encode()
 
