@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from services.ingest.domain.wording import explain
 from services.ingest.settings import IngestSettings
-from services.runtime.kafka import KafkaError, Producer
+from services.runtime.kafka import KafkaError, Producer, UnwritableRecordError
 from services.runtime.settings import Settings, SettingsError, load
 
 
@@ -19,6 +19,8 @@ def explained() -> Iterator[None]:
         yield
     except SettingsError as problem:
         raise click.ClickException(str(problem)) from problem
+    except UnwritableRecordError as unwritable:
+        raise click.ClickException(str(unwritable)) from unwritable
     except KafkaError as away:
         raise click.ClickException(f"the broker does not answer: {away}") from away
 
