@@ -17,6 +17,7 @@ from services.ingest.domain.verdict import Reason, rejected
 from services.ingest.flow.quarantine import quarantine
 from services.runtime.kafka import Producer, Record
 from services.runtime.settings import Settings
+from tests.foreign import RawName, foreign_producer
 from tests.ingest.conftest import Log
 
 RAW = "mentoring.raw.zoom"
@@ -199,3 +200,25 @@ def test_a_thousand_go_back_at_once(quarantined: Quarantine, broker: Settings) -
     assert raw.growth() == 1_200
     assert quarantined.run("requeue").stdout == "0 sent again, 1200 had been already\n"
     assert Log(broker, REJECTED.name).growth() == 0
+
+
+def test_whatever_lies_in_quarantine_the_rest_is_sent_again(quarantined: Quarantine, broker: Settings) -> None:
+    good = quarantined.put(b"{}")
+    with foreign_producer(broker) as writer:
+        for number, topic in enumerate((RAW, "mentoring.raw.nowhere", "mentoring.raw./.."), start=1):
+            headers = [
+                ("reason", b"unresolved"),
+                ("origin_topic", topic.encode()),
+                ("connection", quarantined.connection.encode()),
+                (RawName("\xff"), b"\xff"),
+            ]
+            # Compressed it is small enough for the topic; as a record of ours it is too large for any.
+            writer.put(REJECTED.name, f"x/{uuid4().hex}/{number}".encode(), b" " * 4_000_000, headers, timestamp_ms=1)
+
+    result = quarantined.run("requeue")
+
+    assert result.exit_code == 0, result.output
+    assert "1 sent again" in result.output
+    assert "1 cannot be: its topic does not take it" in result.output
+    assert "2 cannot be: it does not come from a raw topic" in result.output
+    assert lines(quarantined.run("rejected", "list", "--json"))[0]["origin"] == good

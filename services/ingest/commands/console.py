@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from services.ingest.domain.wording import explain
 from services.ingest.flow.people.known import ProjectionBehindError
 from services.ingest.settings import IngestSettings
-from services.runtime.kafka import KafkaError, Producer
+from services.runtime.kafka import KafkaError, Producer, UnwritableRecordError
 from services.runtime.settings import Settings, SettingsError, load
 
 
@@ -22,6 +22,8 @@ def explained() -> Iterator[None]:
         raise click.ClickException(str(problem)) from problem
     except ProjectionBehindError as behind:
         raise click.ClickException(str(behind)) from behind
+    except UnwritableRecordError as unwritable:
+        raise click.ClickException(str(unwritable)) from unwritable
     except KafkaError as away:
         raise click.ClickException(f"the broker does not answer: {away}") from away
 

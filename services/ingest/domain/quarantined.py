@@ -4,13 +4,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from schemas.topics import RAW_CLOUDEVENTS, RAW_TOOLS
+
 ORIGINAL = "header."
 """The prefix under which the headers of the original are kept."""
 REQUEUED = "requeued"
 """A record with this header is no rejection: it says that the one with its key was sent again."""
 REQUEUED_FROM = "requeued_from"
 """On a record that was sent again: where it lay first."""
-RAW = "mentoring.raw."
+RAW_TOPICS = frozenset(topic.name for topic in (RAW_CLOUDEVENTS, *RAW_TOOLS))
 HEADERS_CUT, KEY_CUT = "headers_cut", "key_cut"
 NOTHING_KEPT = "nothing_kept"
 """The header that says why a record lies there empty."""
@@ -105,6 +107,6 @@ def is_marker(one: Quarantined) -> bool:
 
 def hindrance(one: Quarantined) -> str | None:
     """Why it cannot be sent again; None if it can."""
-    if not one.topic.startswith(RAW):
+    if one.topic not in RAW_TOPICS:
         return "it does not come from a raw topic"
     return next((words for header, words in LOSSES.items() if header in one.notes), None)

@@ -94,5 +94,7 @@ class TopicLimits:
 
 def _at_most(outgoing: Outgoing) -> int:
     """Never less than the exact size: characters have up to four bytes, lengths five, and a batch begins with 82."""
-    named = sum(4 * len(name) + len(value) + 10 for name, value in outgoing.headers)
-    return len(outgoing.value or b"") + len(outgoing.key or b"") + named + 100
+    size = len(outgoing.value or b"") + len(outgoing.key or b"") + 100
+    for name, value in outgoing.headers:
+        size += 4 * len(name) + len(value) + 10
+    return size

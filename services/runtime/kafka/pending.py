@@ -6,12 +6,9 @@ from typing import Any, NamedTuple
 
 from kafka.errors import KafkaTimeoutError
 
-# One for all: it is held for a few instructions, and a lock for each of thousands of records a second costs more.
-_LOCK = threading.Lock()
-
 
 class Outgoing(NamedTuple):
-    """What `KafkaProducer.send` takes."""
+    """What `KafkaProducer.send` takes, in its order."""
 
     topic: str
     value: bytes | None
@@ -22,38 +19,39 @@ class Outgoing(NamedTuple):
 
 
 class PendingRecord:
-    """Settled once, on any thread. Callbacks run on the thread that settles it."""
+    """Settled once, on any thread; callbacks run on the thread that settles it. Thin: there is one for each record."""
 
-    __slots__ = ("_callbacks", "_errbacks", "_failure", "_metadata", "_settled", "_waiter", "outgoing")
+    __slots__ = ("_callbacks", "_errbacks", "_failure", "_lock", "_metadata", "_settled", "_waiter", "outgoing")
 
     def __init__(self, outgoing: Outgoing) -> None:
         self.outgoing = outgoing
-        self._callbacks: list[Callable[[Any], object]] = []
-        self._errbacks: list[Callable[[BaseException], object]] = []
+        self._callbacks: tuple[Callable[[Any], object], ...] = ()
+        self._errbacks: tuple[Callable[[BaseException], object], ...] = ()
         self._metadata: Any = None
         self._failure: BaseException | None = None
         self._settled = False
         self._waiter: threading.Event | None = None
+        self._lock = threading.Lock()
 
     def add_callback(self, callback: Callable[[Any], object]) -> None:
-        with _LOCK:
+        with self._lock:
             if not self._settled:
-                self._callbacks.append(callback)
+                self._callbacks = (*self._callbacks, callback)
                 return
         if self._failure is None:
             callback(self._metadata)
 
     def add_errback(self, errback: Callable[[BaseException], object]) -> None:
-        with _LOCK:
+        with self._lock:
             if not self._settled:
-                self._errbacks.append(errback)
+                self._errbacks = (*self._errbacks, errback)
                 return
         if self._failure is not None:
             errback(self._failure)
 
     def get(self, timeout: float | None = None) -> Any:  # noqa: ANN401 (kafka-python's RecordMetadata)
         """Raises KafkaError if the record is not on the log."""
-        with _LOCK:
+        with self._lock:
             if not self._settled and self._waiter is None:
                 self._waiter = threading.Event()
             waiter = None if self._settled else self._waiter
@@ -64,22 +62,17 @@ class PendingRecord:
         return self._metadata
 
     def succeed(self, metadata: Any) -> None:  # noqa: ANN401
-        self._metadata = metadata
-        for callback in self._settle():
+        with self._lock:
+            self._metadata, self._settled, called = metadata, True, self._callbacks
+        if self._waiter is not None:
+            self._waiter.set()
+        for callback in called:
             callback(metadata)
 
     def fail(self, failure: BaseException) -> None:
-        self._failure = failure
-        for errback in self._settle():
+        with self._lock:
+            self._failure, self._settled, called = failure, True, self._errbacks
+        if self._waiter is not None:
+            self._waiter.set()
+        for errback in called:
             errback(failure)
-
-    def _settle(self) -> list[Callable[[Any], object]]:
-        with _LOCK:
-            self._settled = True
-            called: list[Callable[[Any], object]] = self._callbacks if self._failure is None else self._errbacks
-            # Whoever keeps the future need not keep the callers' memory with it.
-            self._callbacks, self._errbacks = [], []
-            waiter = self._waiter
-        if waiter is not None:
-            waiter.set()
-        return called

@@ -128,19 +128,19 @@ class Producer:
     def _send(self, outgoing: Outgoing) -> Sent:
         self._limits.check(outgoing)
         if self._is_transactional:
-            return cast("Sent", self._client.send(**outgoing._asdict()))
+            return cast("Sent", self._client.send(*outgoing))
         client = self._client
         if self._replacement is not None:
             raise ProducerReplacedError("the producer is being replaced after a refusal")
         pending = PendingRecord(outgoing)
         try:
-            sent = client.send(**outgoing._asdict())
+            sent = client.send(*outgoing)
         except IllegalStateError as closed:
             raise ProducerReplacedError(f"the producer has been replaced: {closed}") from closed
-        sent.add_callback(pending.succeed)
+        # In one step, as kafka-python itself does it: the public ways take twice as long, for each record.
+        sent._add_cb_eb(pending.succeed, partial(self._failed, client, pending, sent))  # noqa: SLF001
         if self._is_doubtful:
             sent.add_callback(self._succeeded)
-        sent.add_errback(partial(self._failed, client, pending, sent))
         return pending
 
     def _succeeded(self, _: object) -> None:

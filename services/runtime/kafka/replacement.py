@@ -119,7 +119,7 @@ class Replacement:
 def _failure_of(client: KafkaProducer, pending: PendingRecord) -> KafkaError | None:
     """Sends it alone. What is the record's own fault is returned and not told yet."""
     try:
-        metadata = client.send(**pending.outgoing._asdict()).get(ALONE_SECONDS)
+        metadata = client.send(*pending.outgoing).get(ALONE_SECONDS)
     except OF_THE_RECORD as refusal:
         return refusal
     except KafkaError as away:

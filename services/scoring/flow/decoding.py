@@ -13,6 +13,8 @@ from services.scoring.domain.steps import Record
 from services.scoring.flow.sequencer import Fetched
 
 Header = tuple[str, bytes]
+# As ingest keeps of what it rejects: with all headers it fits into a record, whatever somebody has written.
+MOST_BYTES_KEPT, MOST_HEADER_BYTES = 900_000, 1_000
 
 
 class Refusal(NamedTuple):
@@ -98,5 +100,8 @@ def _refused(record: Fetched, refusal: Refusal) -> Refused:
         "origin_offset": record.offset,
         "tool": "scoring",
     }
-    headers = [(name, str(value).encode()) for name, value in named.items()]
-    return Refused(f"{record.topic}/{record.partition}/{record.offset}".encode(), record.value, headers)
+    if len(record.value or b"") > MOST_BYTES_KEPT:
+        named["cut_from_bytes"] = len(record.value)
+    headers = [(name, str(value).encode(errors="replace")[:MOST_HEADER_BYTES]) for name, value in named.items()]
+    kept = record.value and record.value[:MOST_BYTES_KEPT]
+    return Refused(f"{record.topic}/{record.partition}/{record.offset}".encode(), kept, headers)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from pydantic import ValidationError
 
+from services.ingest.domain.strict_json import Parsed
 from services.ingest.domain.tools.said import Native, Person, Told, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.xapi.settings import XapiSettings
@@ -399,3 +400,18 @@ SAMPLES = (
 @given(mutated(SAMPLES))
 def test_whatever_comes_gets_a_verdict(value: Any) -> None:  # noqa: ANN401
     translated(TOOL, value, configured(relationship="https://example.com/pair", scaled_from=0))
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["multipart/mixed; boundary*=idna''%ff", 'multipart/mixed; boundary="', "multipart/mixed; charset*=a; charset*0=b"],
+)
+@pytest.mark.parametrize(
+    "head", ["Content-Type: application/json; charset*=a; charset*0=b", 'x: "', "Content-Type: ;x*=''"]
+)
+def test_no_header_of_a_multipart_body_is_an_error_of_ours(media_type: str, head: str) -> None:
+    body = f"--x\r\n{head}\r\n\r\n{{}}\r\n--x--".encode()
+
+    found = TOOL.parse(body, media_type)
+
+    assert isinstance(found, Parsed | Rejected)

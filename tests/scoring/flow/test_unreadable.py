@@ -20,7 +20,13 @@ GARBAGE: tuple[tuple[bytes, bytes | None], ...] = (
     (b"k" * 600_000, b"x"),
     (b"gone" + GENERATION, None),
 )
-ON_THE_LOG = ((b"\xff", b"\xff"), (None, b"{}"), (b"k" * 600_000, b"[" * 100_000), (b"acme/x", None))
+ON_THE_LOG = (
+    (b"\xff", b"\xff"),
+    (None, b"{}"),
+    (b"k" * 600_000, b"[" * 100_000),
+    (b"acme/x", None),
+    (b"x", b"{" * 3_000_000),
+)
 
 
 def test_garbage_on_the_log_and_in_the_changelog_changes_no_state_and_stops_nobody(scoring: Scoring) -> None:
