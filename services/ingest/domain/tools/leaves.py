@@ -24,6 +24,7 @@ _TIME = re.compile(
 )
 # No quoted local part: it may hold a sentence.
 _ADDRESS = re.compile(r"[\w.!#$&'*+/=?^`{|}~%-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63}){0,16}\.?")
+_BETWEEN = re.compile(r"[|;,\n]+")
 _SCHEME = re.compile(r"^mailto:", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"<([^<>]+)>\s*$")
 
@@ -64,6 +65,16 @@ def address_in(text: str) -> str:
     bracketed = _IN_BRACKETS.search(seen)
     address = _SCHEME.sub("", (bracketed[1] if bracketed else seen).strip())
     return address if _ADDRESS.fullmatch(address) else ""
+
+
+def mailboxes(text: str) -> list[str]:
+    """The addresses of a text that holds several, between |, comma, semicolon or line breaks with names before them, or
+    between blanks without. What is no address stays as it is."""
+    found: list[str] = []
+    for part in _BETWEEN.split(text):
+        address = address_in(part)
+        found += [address] if address else [address_in(one) or one for one in part.split()]
+    return found
 
 
 def one_of(*values: object) -> Leaf:

@@ -1,16 +1,16 @@
 """One person of an HR system, read column by column; what is wrong is gathered with the column's own name."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.primitives import FIRST_YEAR, LAST_YEAR
-from services.ingest.domain.tools.leaves import address_in
+from services.ingest.domain.tools.leaves import mailboxes
 from services.ingest.domain.verdict import Problem
-from services.ingest.domain.written import composed
+from services.ingest.domain.written import composed, is_no_day
 from services.ingest.sources.hr.columns import flat, plain
 from services.ingest.sources.hr.settings import ISO, HrSettings
 from services.ingest.sources.reading import ZonedOrUtc
@@ -18,15 +18,9 @@ from services.ingest.sources.reading import ZonedOrUtc
 Read = TypeVar("Read")
 TRUE = frozenset({"true", "yes", "y", "1"})
 FALSE = frozenset({"false", "no", "n", "0"})
-SEPARATED = re.compile(r"[|;,\s]+")
-# Between addresses that may have a name before them.
-BETWEEN_MAILBOXES = re.compile(r"[|;,\n]+")
 # ISO 8601 days, with an offset as XML Schema writes them, and moments of which only the day counts: systems export
 # midnights.
 DAY = re.compile(r"(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d.*|[Zz]|[+-]\d\d(:?\d\d)?)?", re.ASCII)
-# How systems write that there is no day.
-NO_DAYS = frozenset({"null", "none", "nil", "n/a", "na", "nan", "nat", "-", "--"})
-ZEROS = re.compile(r"0{1,8}([-./]0{1,4}){0,2}([T ][0-9:.]{0,20}[Zz]?)?", re.ASCII)
 LONGEST_DAY = 64
 MOMENT: TypeAdapter[datetime] = TypeAdapter(ZonedOrUtc)
 
@@ -102,7 +96,7 @@ class Employee:
 
     def _day(self, value: object) -> date | None:
         text = _text(value)
-        if text.lower() in NO_DAYS or ZEROS.fullmatch(text):
+        if is_no_day(text):
             return None
         try:
             found = DAY.fullmatch(text[:LONGEST_DAY])
@@ -132,16 +126,7 @@ def _text(value: object) -> str:
 def _addresses(value: object) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
     texts = (_text(one.get("value")) if isinstance(one, dict) else _text(one) for one in values)
-    found = (address for text in texts for part in BETWEEN_MAILBOXES.split(text) for address in _in_mailbox(part))
-    return tuple(dict.fromkeys(filter(None, found)))
-
-
-def _in_mailbox(text: str) -> Iterator[str]:
-    """`Ada L <ada@example.com>`, or addresses with blanks between them."""
-    if address := address_in(text):
-        yield address
-    else:
-        yield from (address_in(part) or part for part in SEPARATED.split(text))
+    return tuple(dict.fromkeys(address for text in texts for address in mailboxes(text)))
 
 
 def _moment(value: object) -> datetime:
