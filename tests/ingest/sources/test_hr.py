@@ -557,6 +557,20 @@ def test_the_hint_for_excel_is_not_the_header(hint: str) -> None:
     assert found.name == "B, A"
 
 
+def test_a_feed_says_of_which_columns_it_has_none() -> None:
+    without, empty = (
+        person("p-1,A,active", "id,name,status"),
+        person("p-1,A,active,,", "id,name,status,consent,time_zone"),
+    )
+
+    assert without.unsaid == {"time_zone", "consent"}
+    assert not empty.unsaid
+    (record,) = kept("id,name,status,consent\np-1,A,active,\n")
+    found = TOOL.translate(record, configured())
+    assert isinstance(found, tuple)
+    assert [one.unsaid for one in found if isinstance(one, Employed)] == [{"time_zone"}]
+
+
 def test_letters_spelt_in_two_parts_are_the_same_letters() -> None:
     spelt = unicodedata.normalize("NFD", "Personalkürzel;Name;Zustand\np-1;Jürgen;Beschäftigt\n")
 

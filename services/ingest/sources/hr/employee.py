@@ -70,6 +70,10 @@ class Employee:
         """How it is called here, and what stands there; None if there is no such column."""
         return self._members.get(plain(name), (name, None))
 
+    def has(self, column: str) -> bool:
+        """Whether there is a column that could say it, be it empty."""
+        return self.found(column)[1] is not None
+
     def found(self, column: str) -> tuple[str, object]:
         """The first of the columns that could say it that is filled in, else the first that is there."""
         there = [self._members[name] for name in self._settings.names(column) if name in self._members]

@@ -96,6 +96,7 @@ def _employed(record: Record, person: Employee, settings: HrSettings) -> Employe
         consent=_consent(person, settings),
         left_on=left_on,
         back_on=back_on,
+        unsaid=frozenset(column for column in ("time_zone", "consent") if not person.has(column)),
     )
     # Of what the record says, and not of the record: a new salary is no new statement.
     return replace(said, key=digest("employee", _content(said)))
@@ -103,7 +104,8 @@ def _employed(record: Record, person: Employee, settings: HrSettings) -> Employe
 
 def _content(said: Employed) -> str:
     """When it was received is no part of it: the same feed every night says the same."""
-    return json.dumps(asdict(replace(said, time=EPOCH)), sort_keys=True, default=str)
+    members = asdict(replace(said, time=EPOCH)) | {"unsaid": sorted(said.unsaid)}
+    return json.dumps(members, sort_keys=True, default=str)
 
 
 def _status(person: Employee, settings: HrSettings) -> Status | None:
