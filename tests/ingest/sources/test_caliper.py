@@ -325,6 +325,13 @@ def test_expressions_that_do_not_fit_are_named(settings: Any, path: str | None) 
         assert result.errors[0].path == path
 
 
+@pytest.mark.parametrize("iri", ["MAILTO:ada@example.com", "mailto:\u200bada@example.com"])
+def test_a_mailto_may_be_written_in_any_case(iri: str) -> None:
+    value = event("MessageEvent", "Posted", actor=iri)
+
+    assert said(value).by == said_of(kept_of(TOOL, envelope(value))).by == Person(address="ada@example.com")
+
+
 def test_a_mailto_is_an_address() -> None:
     assert said(event("MessageEvent", "Posted", actor="mailto:ada@example.com")).by == Person(address="ada@example.com")
 

@@ -84,8 +84,8 @@ def terms(known: AbstractSet[str], otherwise: str) -> Leaf:
 
 
 def _iri(text: str, pseudonym: Pseudonym) -> str:
-    if text.startswith(MAILTO):
-        address = address_in(text.removeprefix(MAILTO))
+    if text.lower().startswith(MAILTO):
+        address = address_in(text)
         return MAILTO + address if address else CUT
     return pseudonym(text)
 
