@@ -34,6 +34,23 @@ from tests.receiver import eventually
 AT_ONCE = 8
 WRITER = ("note", MARKER.encode())
 
+TABLE = "id;name;status;email;leave_from;notes"
+LETTER = (
+    f"--b\r\nContent-Type: application/json\r\n\r\n{{}}\r\n--b\r\nContent-Type: text/plain\r\n\r\n{MARKER}\r\n--b--"
+)
+OTHER_FORMS = (
+    ("hr", "text/csv", f"{TABLE}\np-ada;A B;active;;;{MARKER}\n"),
+    ("hr", "text/csv", f"{TABLE}\np-ada;A B;{MARKER};{MARKER};{MARKER};\n"),
+    ("hr", "text/csv", f"{TABLE}\n{MARKER};A B;active;;;\np-ada;A B;active;;;a note; {MARKER}\n"),
+    ("hr", "text/csv", f'{TABLE}\np-ada;"A B"{MARKER};active;;;\n'),
+    ("hr", "text/csv", f"{TABLE};{MARKER};{MARKER}\np-ada;A B;active;;;;;\n"),
+    ("hr", "text/csv", f"{MARKER};{MARKER}\np-ada;A B\n"),
+    ("hr", f"text/csv; charset={MARKER.split()[0]}", f"{TABLE}\np-ada;A B;active;;;\n"),
+    ("xapi", "multipart/mixed; boundary=b", LETTER),
+    ("xapi", "multipart/mixed; boundary=b", LETTER.replace("{}", json.dumps(SAMPLES["xapi"][0][0]))),
+    ("xapi", f'multipart/mixed; boundary="{MARKER}"', MARKER),
+)
+
 
 @dataclass
 class Way:
@@ -138,5 +155,20 @@ def test_what_people_wrote_is_on_no_topic_and_in_no_line_of_the_log(way: Way, br
     assert {topic for topic, _ in found} >= {raw_of(tool), REJECTED.name}
     assert any(topic == EVENTS.name and tool.encode() in (record.value or b"") for topic, record in found)
     for topic, record in found:
+        assert not is_marked(repr((record.key, record.value, record.headers)).encode()), topic
+    assert not is_marked(repr(lines).encode())
+
+
+@pytest.mark.parametrize(("tool", "content_type", "body"), OTHER_FORMS, ids=lambda given: str(given)[:12])
+def test_tables_and_attachments_leave_no_word_either(way: Way, tool: str, content_type: str, body: str) -> None:
+    headers = headers_of(tool, body.encode()) | {"content-type": content_type}
+    raw = [("connection", f"{tool}_one".encode()), ("content-type", content_type.encode()), WRITER]
+
+    with capture_logs() as lines:
+        way.client.post(url(way.gateway, tool, f"{tool}_one"), content=body.encode(), headers=headers)
+        way.producer.send(raw_of(tool), f"{tool}_one".encode(), body.encode(), headers=raw)
+        way.all_handled(tool)
+
+    for topic, record in way.ours():
         assert not is_marked(repr((record.key, record.value, record.headers)).encode()), topic
     assert not is_marked(repr(lines).encode())
