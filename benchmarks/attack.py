@@ -1,0 +1,223 @@
+"""What a second tenant notices of a first one at full force: `POST /v1/events` at 50 a second, calm and attacked."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import quantiles
+from uuid import uuid4
+
+import aiohttp
+import click
+import httpx
+import yaml
+from rich.console import Console
+
+from benchmarks import broker
+from benchmarks.command import KEPT
+from benchmarks.contestants.attacker import Orders
+from benchmarks.machine import machine
+from benchmarks.tables import Table, as_markdown, as_rich
+from deploy.local.child import Child, Command, with_project
+from deploy.local.kafka import KafkaConfig, LocalKafka
+from deploy.local.ports import free_port
+from schemas.tokens import Token
+from schemas.topics import TOKENS, TOPICS
+from services.ingest.commands.console import write
+from services.ingest.domain.secret import hashed, secret_of
+from services.runtime.kafka import create_topics
+from services.runtime.settings import Settings
+
+PER_SECOND = 50
+MOST_RATIO = 2.0
+ATTACKS = {
+    "1": "records too large for the log",
+    "4": "bodies that take long to read",
+    "7": "slow and half-open connections",
+    "8": "people without end, batches of nonsense",
+}
+WARMING_SECONDS = 3
+READY_WITHIN = 60
+ENDED_WITHIN = 10
+SOURCE = "urn:benchmark:victim"
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds; `failed` are requests that were not answered 202."""
+
+    p50: float
+    p99: float
+    count: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    kind: str
+    calm: Latency
+    attacked: Latency
+    answers: Mapping[str, int]
+
+    @property
+    def ratio(self) -> float:
+        return self.attacked.p99 / self.calm.p99
+
+
+def held(seconds: int) -> list[Outcome]:
+    """Each attack against a gateway of its own, on one broker, right after its calm."""
+    (KEPT / "bench").mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=KEPT / "bench", prefix="run-") as scratch,
+        LocalKafka(KafkaConfig(data=Path(scratch) / "kafka", cache=KEPT / "cache")) as kafka,
+    ):
+        settings = Settings(kafka=kafka.bootstrap)
+        create_topics(settings, {topic.name: topic.options(broker.PARTITIONS, 1) for topic in TOPICS})
+        return [_held(kind, settings, Path(scratch), seconds) for kind in ATTACKS]
+
+
+def report(outcomes: list[Outcome], output: str) -> bool:
+    """Prints; whether the aim was met."""
+    rows = [
+        (
+            f"{one.kind}: {ATTACKS[one.kind]}",
+            *(f"{part.p50:.1f} / {part.p99:.1f}" for part in (one.calm, one.attacked)),
+            f"{one.ratio:.2f}",
+            str(one.attacked.failed),
+        )
+        for one in outcomes
+    ]
+    columns = ("the first tenant", "calm p50 / p99 ms", "attacked p50 / p99 ms", "x p99", "failed")
+    table = Table(f"A second tenant's POST /v1/events at {PER_SECOND}/s", columns, rows)
+    is_met = all(one.ratio <= MOST_RATIO and not one.attacked.failed for one in outcomes)
+    if output == "json":
+        found = [{**asdict(one), "ratio": one.ratio} for one in outcomes]
+        click.echo(json.dumps({"machine": machine().values(), "attacks": found}, indent=2))
+    elif output == "markdown":
+        click.echo(f"{as_markdown(table)}\nOn {machine()}.")
+    else:
+        console = Console()
+        console.print(as_rich(table))
+        words = "met" if is_met else "MISSED"
+        console.print(f"Aim: p99 at most {MOST_RATIO:g} x calm: {words}. On {machine()}.", highlight=False)
+    return is_met
+
+
+def _held(kind: str, settings: Settings, scratch: Path, seconds: int) -> Outcome:
+    click.echo(f"attack {kind}: {ATTACKS[kind]}", err=True)
+    folder = scratch / f"attack-{kind}"
+    folder.mkdir()
+    victim, attacker = _token(settings, "victim", SOURCE), _token(settings, "attacker", "urn:benchmark:attacker")
+    with _gateway(settings, folder) as (port, hr_secret):
+        asyncio.run(_measured(port, victim, WARMING_SECONDS))
+        calm = asyncio.run(_measured(port, victim, seconds))
+        orders = Orders(kind, port, attacker, hr_secret)
+        module = Path(__file__).parent / "contestants" / "attacker.py"
+        process = subprocess.Popen([sys.executable, module, json.dumps(asdict(orders))], stdout=subprocess.PIPE)
+        try:
+            asyncio.run(_measured(port, victim, WARMING_SECONDS))
+            attacked = asyncio.run(_measured(port, victim, seconds))
+        finally:
+            answers = _ended(process)
+    click.echo(f"  calm {calm}, attacked {attacked}; the attacker was answered {answers}", err=True)
+    return Outcome(kind, calm, attacked, answers)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> dict[str, int]:
+    """What the attacker was answered; nothing if it had to be killed."""
+    process.terminate()
+    try:
+        said, _ = process.communicate(timeout=ENDED_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return {}
+    return json.loads(said) if said else {}
+
+
+async def _measured(port: int, secret: str, seconds: int) -> Latency:
+    """Each request is sent at its time, whether or not the last one was answered, and is timed from then."""
+    headers = {"authorization": f"Bearer {secret}", "content-type": "application/cloudevents+json"}
+    took: list[float] = []
+    failed = 0
+
+    async def once(at: float) -> None:
+        nonlocal failed
+        await asyncio.sleep(max(0.0, at - time.perf_counter()))
+        try:
+            async with session.post(f"http://127.0.0.1:{port}/v1/events", data=_event()) as answer:
+                await answer.read()
+                failed += answer.status != httpx.codes.ACCEPTED
+        except aiohttp.ClientError:
+            failed += 1
+        took.append((time.perf_counter() - at) * 1_000)
+
+    async with aiohttp.ClientSession(headers=headers) as session:
+        begin = time.perf_counter() + 0.1
+        await asyncio.gather(*(once(begin + number / PER_SECOND) for number in range(seconds * PER_SECOND)))
+    parts = quantiles(took, n=100)
+    return Latency(round(parts[49], 2), round(parts[98], 2), len(took), failed)
+
+
+def _event() -> bytes:
+    given = {"specversion": "1.0", "source": SOURCE, "id": uuid4().hex, "type": "mentoring.session.held.v1"}
+    data = {"session_id": "s-1", "started_at": "2026-03-01T10:00:00Z", "minutes": 30}
+    placed = {"time": "2026-03-01T10:00:00Z", "subject": f"rel-{uuid4().hex[:3]}", "program": "onboarding"}
+    return json.dumps({**given, **placed, "data": data}).encode()
+
+
+def _token(settings: Settings, tenant: str, source: str) -> str:
+    name = f"t{uuid4().hex}"
+    secret = secret_of(name, os.urandom(16).hex())
+    made = Token(token_id=name, tenant=tenant, sha256=hashed(secret), sources=(source,), created=datetime.now(UTC))
+    write(settings, TOKENS.name, {name: made.model_dump_json().encode()})
+    return secret
+
+
+@contextmanager
+def _gateway(settings: Settings, folder: Path) -> Iterator[tuple[int, str]]:
+    """With the limits that it has by default; its port, and the secret of the first tenant's HR feed."""
+    port, health, secret = free_port(set()), free_port(set()), os.urandom(16).hex()
+    (folder / "secret").write_text(secret)
+    tools = ("zoom", "microsoft_graph", "hr")
+    names = {"zoom": "zoom", "microsoft_graph": "graph", "hr": "hr"}
+    entries = [{"id": names[t], "tool": t, "tenant": "attacker", "secret_file": f"{t}.secret"} for t in tools]
+    for tool in tools:
+        (folder / f"{tool}.secret").write_text(secret if tool == "hr" else os.urandom(16).hex())
+    (folder / "connections.yaml").write_text(yaml.safe_dump({"connections": entries}))
+    env = {
+        "RAPPORT_KAFKA": settings.kafka,
+        "RAPPORT_INGEST_PORT": str(port),
+        "RAPPORT_INGEST_HEALTH_PORT": str(health),
+        "RAPPORT_INGEST_PARTS": "http",
+        "RAPPORT_INGEST_CONNECTIONS": str(folder / "connections.yaml"),
+        "RAPPORT_LOG_FORMAT": "json",
+    }
+    argv = (sys.executable, "-m", "services.cli", "ingest", "serve")
+    child = Child(Command(argv, folder / "gateway.log", with_project() | env))
+    child.launch()
+    try:
+        _await_ready(f"http://127.0.0.1:{health}/readyz")
+        yield port, secret
+    finally:
+        child.kill()
+
+
+def _await_ready(url: str) -> None:
+    until = time.monotonic() + READY_WITHIN
+    while time.monotonic() < until:
+        try:
+            if httpx.get(url).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise TimeoutError(f"the gateway is not ready within {READY_WITHIN} s")
