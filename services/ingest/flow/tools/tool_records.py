@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
 
@@ -10,6 +10,7 @@ from services.ingest.domain.tools.said import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.quarantine import quarantine
+from services.ingest.flow.tools.pending_fetches import Fetch, Key, PendingFetches, note_of, oldest_noted
 from services.ingest.flow.tools.raw_payloads import Payload, opened, part_of, time_of
 from services.ingest.flow.tools.statements import Result, Statements, Written
 from services.ingest.pointers.follow import Followed, Pointers
@@ -19,14 +20,18 @@ from services.runtime.kafka import Committed, KafkaError, Partition, Producer, R
 from services.runtime.loop import Batch, TryLaterError
 
 GROUP = "rapport-ingest-tools"
-# Of one batch: a pointer may take seconds to follow, and what is polled at once is handled before the next poll.
+# Of one batch: what is polled at once is handled before the next poll.
 MOST_RECORDS = 100
 # So long such a batch may take before the group gives its partitions away.
 MOST_SECONDS = 900
+# Of a record that waits for its fetch.
+KEPT_HEADERS, MOST_HEADERS = frozenset({"connection", "content-type", "text_cut", "requeued_from"}), 8
 
 
 Past = Callable[[Partition, int], Iterable[Record]]
 """The records of the last day before an offset."""
+Between = Callable[[Partition, int, int], Iterable[Record]]
+"""The records from one offset up to another."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,11 @@ class Tools:
     connections: Mapping[str, Connection]
     pointers: Pointers
     past: Past
+    between: Between
+
+
+class Waiting:
+    """It is fetched beside the batches, as soon as its tool answers."""
 
 
 class ToolRecords:
@@ -43,18 +53,36 @@ class ToolRecords:
 
     def __init__(self, tools: Tools, statements: Statements, producer: Producer, metrics: Metrics) -> None:
         self._tools, self._statements, self._producer, self._metrics = tools, statements, producer, metrics
+        self._fetches = PendingFetches(tools.pointers)
         self._log = log.get(__name__)
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
-        """Hears once more who came and left within the last day: what comes now may be of the same meetings."""
+        """Hears once more who came and left within the last day: what comes now may be of the same meetings; and what
+        was not fetched yet."""
         try:
+            self._fetch_again(partition, committed)
             for record in self._tools.past(partition, committed.offset) if committed else ():
                 self._attend(record)
         except KafkaError as away:
             raise TryLaterError(f"the broker is away: {away}") from away
 
     def idle(self) -> None:
-        """Nothing is due by time."""
+        """What was pointed to is fetched by time, beside the batches."""
+        for fetch, outcome in self._fetches.done():
+            try:
+                told = self._told(fetch.record, fetch.payload, outcome)
+            except KafkaError as away:
+                # It could not be put aside, and is fetched once more.
+                self._fetches.add(fetch)
+                raise TryLaterError(f"the broker is away: {away}") from away
+            self._metrics.payloads.labels(fetch.payload.connection.speaker.tool, "log", told).inc()
+        self._fetches.start()
+        self._metrics.fetches.set(len(self._fetches))
+        self._statements.outbox.settle()
+
+    def note(self, partition: Partition) -> str:
+        """All before the committed offset is done, but for fetches, of which this is the oldest."""
+        return note_of(self._fetches.oldest(partition))
 
     def handle(self, batch: Batch) -> Mapping[str, object]:
         outcomes: Counter[str] = Counter()
@@ -71,6 +99,18 @@ class ToolRecords:
             self._metrics.payloads.labels(tool, "log", outcome).inc(count)
         return outcomes
 
+    def _fetch_again(self, partition: Partition, committed: Committed | None) -> None:
+        self._fetches.forget(partition)
+        oldest = oldest_noted(committed.metadata) if committed else None
+        for record in (
+            self._tools.between(partition, oldest, committed.offset) if committed and oldest is not None else ()
+        ):
+            payloads = opened(record, self._tools.connections)
+            for payload in payloads if isinstance(payloads, list) else ():
+                pointer = payload.translated()
+                if isinstance(pointer, Pointer):
+                    self._fetches.add(_fetch(record, payload, pointer))
+
     def _attend(self, record: Record) -> None:
         payloads = opened(record, self._tools.connections)
         for payload in payloads if isinstance(payloads, list) else ():
@@ -85,7 +125,10 @@ class ToolRecords:
         return [self._outcome(record, payload) for payload in payloads]
 
     def _outcome(self, record: Record, payload: Payload) -> str:
-        match self._result(record, payload):
+        return self._told(record, payload, self._result(record, payload))
+
+    def _told(self, record: Record, payload: Payload, result: Result | Followed | Waiting) -> str:
+        match result:
             case Rejected() as rejected:
                 return self._put_aside(record, rejected, payload)
             case Ignored(reason):
@@ -95,16 +138,18 @@ class ToolRecords:
                 return "duplicate" if repeat else "admitted"
             case Followed():
                 return "fetched"
+            case Waiting():
+                return "waiting"
             case other:
                 assert_never(other)
 
-    def _result(self, record: Record, payload: Payload) -> Result | Followed:
+    def _result(self, record: Record, payload: Payload) -> Result | Waiting:
         connection = payload.connection
         match payload.translated():
             case Ignored() | Rejected() as nothing:
                 return nothing
             case Pointer() as pointer:
-                return self._tools.pointers.follow(pointer, connection, time_of(record))
+                return self._fetches.add(_fetch(record, payload, pointer)) or Waiting()
             case said:
                 return self._statements.write(said, connection.speaker)
 
@@ -118,3 +163,16 @@ class ToolRecords:
         if reason in connection.tool.loud:
             speaker = connection.speaker
             self._log.warning("tool_needs_attention", tool=speaker.tool, connection=speaker.connection, reason=reason)
+
+
+def _fetch(record: Record, payload: Payload, pointer: Pointer) -> Fetch:
+    """Of the record only what quarantine needs beside the payload: it may be held for long."""
+    key = Key(Partition(record.topic, record.partition), payload.connection.speaker.connection, pointer.resource)
+    headers = tuple((name, value) for name, value in record.headers if name in KEPT_HEADERS)[:MOST_HEADERS]
+    return Fetch(
+        key, record.offset, replace(record, value=None, headers=headers), payload, time_of(record), _size(record)
+    )
+
+
+def _size(record: Record) -> int:
+    return len(record.value or b"") + len(record.key or b"") + sum(len(value or b"") for _, value in record.headers)
