@@ -35,6 +35,10 @@ class Room:
         except KafkaError as away:
             self._leave(size)
             raise UnavailableError(f"the broker does not answer: {away}") from away
+        except BaseException:
+            # Whatever it was: nothing is under way, and what is not counted off is lost for good.
+            self._leave(size)
+            raise
         sent.add_done_callback(lambda _: self._leave(size))
         try:
             await self._settled(sent)
