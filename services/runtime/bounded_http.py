@@ -38,13 +38,15 @@ class BoundedHttp:
     a server that sends one byte of a header every second would be waited for without end. Of headers h11 takes
     100 KiB at most."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, proxies_of_environment: bool = False) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bounded-http", daemon=True)
         self._thread.start()
-        # An answer is taken as it is: a few bytes of gzip can be a gigabyte.
-        headers = {"accept-encoding": "identity"}
-        self._client = httpx.AsyncClient(follow_redirects=False, timeout=None, trust_env=False, headers=headers)  # noqa: S113 (see Bounds)
+        self._client = httpx.AsyncClient(
+            follow_redirects=False,
+            timeout=None,  # noqa: S113 (see Bounds)
+            trust_env=proxies_of_environment,
+        )
 
     def ask(self, prepare: Callable[[], httpx.Request], bounds: Bounds) -> HttpAnswer:
         """`prepare` may look a name up: it has its part of the time. Raises TimeoutError when no status has come in
@@ -52,7 +54,9 @@ class BoundedHttp:
         return asyncio.run_coroutine_threadsafe(self._asked(prepare, bounds), self._loop).result()
 
     def close(self) -> None:
-        """Whoever still waits gets a CancelledError."""
+        """Whoever still waits gets a CancelledError. A second time changes nothing."""
+        if self._loop.is_closed():
+            return
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(CLOSE_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CLOSE_SECONDS)
@@ -62,6 +66,8 @@ class BoundedHttp:
         until = self._loop.time() + bounds.seconds
         async with asyncio.timeout_at(until):
             request = await _on_a_thread(prepare, self._loop)
+            # An answer is taken as it is: a few bytes of gzip can be a gigabyte.
+            request.headers["accept-encoding"] = "identity"
             answer = await self._client.send(request, stream=True)
         try:
             body, cut = await _read(answer, bounds.octets, until)
@@ -75,6 +81,8 @@ class BoundedHttp:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await self._client.aclose()
+        # Closed transports say goodbye in a turn of the loop of their own.
+        await asyncio.sleep(0.01)
 
 
 async def _read(answer: httpx.Response, octets: int, until: float) -> tuple[bytes, Literal["", "octets", "seconds"]]:

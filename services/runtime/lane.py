@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.runtime.kafka import Partition, Record
+from services.runtime.kafka import Committed, Partition, Record
 from services.runtime.patience import Patience
 
 
@@ -36,13 +36,14 @@ class Limits:
 
 class Lane:
     """`until` is the offset at which the next batch must end, None where it may end anywhere; `notes` are what was
-    said of the batch in hand when it was handled, None before."""
+    said of the batch in hand when it was handled, None before; `committed` is what the group has of the partition."""
 
     def __init__(self, partition: Partition) -> None:
         self.resumed = False
         self.until: int | None = None
         self.notes: Mapping[str, object] | None = None
         self.patience = Patience()
+        self.committed: Committed | None = None
         self._partition = partition
         self._records: list[Record] = []
         self._octets = 0

@@ -4,7 +4,8 @@ partition paused and polling going on, so that the service stays a member of its
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Protocol, TypeVar, runtime_checkable
 
 from prometheus_client import Gauge
 
@@ -44,6 +45,14 @@ class Work(Protocol):
 
     def idle(self) -> None:
         """Called once a round, after the batches; for what is due by time."""
+
+
+@runtime_checkable
+class NotingWork(Protocol):
+    """Work that has something in hand when a batch is done, and finds it again by its note."""
+
+    def note(self, partition: Partition) -> str:
+        """What is kept beside the offset that is about to be committed; `resume` is handed it."""
 
 
 class BatchLoop:
@@ -95,7 +104,8 @@ class BatchLoop:
     def _proceed(self, partition: Partition, lane: Lane, limits: Limits) -> None:
         try:
             if not lane.resumed:
-                lane.until = self._work.resume(partition, _unless_away(lambda: self._reader.committed(partition)))
+                lane.committed = _unless_away(lambda: self._reader.committed(partition))
+                lane.until = self._work.resume(partition, lane.committed)
                 lane.resumed = True
             while batch := lane.batch(limits):
                 if lane.notes is None:
@@ -116,10 +126,11 @@ class BatchLoop:
         return {**notes, "seconds": round(time.monotonic() - began, 3)}
 
     def _commit(self, batch: Batch, notes: Mapping[str, object]) -> None:
-        offsets = {batch.partition: Committed(batch.last + 1)}
-        committed = _unless_away(lambda: self._reader.commit(offsets))
+        done = Committed(batch.last + 1, self._note(batch.partition))
+        committed = _unless_away(lambda: self._reader.commit({batch.partition: done}))
         if not committed and batch.partition in self._reader.assignment():
             raise TryLaterError("a rebalance is under way")
+        self._lanes[batch.partition].committed = done
         self._log.info(
             "batch_done",
             topic=batch.partition.topic,
@@ -136,10 +147,23 @@ class BatchLoop:
             return
         try:
             self._work.idle()
+            self._renew_notes()
         except TryLaterError as reason:
             self._put_off(self._idle, "none", reason)
         else:
             self._idle = Patience()
+
+    def _renew_notes(self) -> None:
+        """What was in hand may have ended without a batch: a restart would begin it anew."""
+        for partition, lane in self._lanes.items():
+            if lane.committed is None or not isinstance(self._work, NotingWork):
+                continue
+            renewed = Committed(lane.committed.offset, self._work.note(partition))
+            if renewed != lane.committed and _unless_away(partial(self._reader.commit, {partition: renewed})):
+                lane.committed = renewed
+
+    def _note(self, partition: Partition) -> str:
+        return self._work.note(partition) if isinstance(self._work, NotingWork) else ""
 
     def _put_off(self, patience: Patience, partition: str, reason: TryLaterError) -> None:
         patience.put_off()

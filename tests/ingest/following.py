@@ -43,6 +43,7 @@ class Following:
     pointers: Pointers
     connection: Connection
     clock: Clock
+    opened: list[Pointers] = field(default_factory=list)
     log: Log = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,7 +66,8 @@ class Following:
     def restarted(self) -> "Following":
         """Another process: what it knows, it knows from the broker."""
         self.pointers.close()
-        return replace(self, pointers=Pointers(self.producer, SyncTokens(self.settings, self.producer), self.clock))
+        self.opened.append(Pointers(self.producer, SyncTokens(self.settings, self.producer), self.clock))
+        return replace(self, pointers=self.opened[-1])
 
     def with_token_file(self, file: Path) -> "Following":
         return replace(self, connection=replace(self.connection, api_token="", api_token_file=file))
@@ -75,10 +77,12 @@ class Following:
 def following(settings: Settings, tool: Tool, tool_settings: ApiSettings) -> Iterator[Following]:
     producer, clock = Producer(settings), Clock()
     pointers = Pointers(producer, SyncTokens(settings, producer), clock)
+    opened = [pointers]
     speaker = Speaker("acme", None, tool.name, f"c{uuid4().hex}")
     connection = Connection(speaker, tool, tool_settings, "secret", TOKEN, digest_key=DIGEST_KEY)
     try:
-        yield Following(settings, producer, pointers, connection, clock)
+        yield Following(settings, producer, pointers, connection, clock, opened)
     finally:
-        pointers.close()
+        for one in opened:
+            one.close()
         producer.close()

@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -22,12 +23,17 @@ from schemas.topics import (
     USUAL_BYTES,
     raw_of,
 )
+from services.ingest.domain.clock import Clock
 from services.ingest.domain.cloudevents.kafka_binding import read_record
+from services.ingest.domain.pseudonym import pseudonym_of
+from services.ingest.domain.scope import Scope
 from services.ingest.domain.strict_json import Parsed
-from services.ingest.domain.verdict import Rejected, Verdict, rejected
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.flow.intake import Gate
 from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.people.programs import ProgramLookup
 from services.ingest.flow.quarantine import quarantine
-from services.ingest.flow.raw import RawEvents
+from services.ingest.flow.raw import RawEvents, RawSender
 from services.ingest.flow.recorder import Recorder
 from services.ingest.flow.together import run_together
 from services.ingest.flow.tools.outbox import Outbox
@@ -50,10 +56,12 @@ FOLLOWED = (EVENTS, DIRECTORY, PROGRAMS, TOKENS, SYNC_TOKENS)
 
 @pytest.fixture(scope="module")
 def ways(broker: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    raw = {"ingest_raw_tenant": "rawcorp", "ingest_raw_sources": (SOURCE,)}
+    raw: dict[str, Any] = {"ingest_raw_tenant": "rawcorp", "ingest_raw_sources": (SOURCE,)}
     file = connections_file(tmp_path_factory.mktemp("connections"))
-    parts = {"ingest_parts": ("http", "raw", "tools", "attendance")}
-    with running_gateway(broker.kafka, make_token(broker), ingest_connections=file, **raw, **parts) as running:
+    parts = ("projector", "raw", "tools", "attendance")
+    with running_gateway(
+        broker.kafka, make_token(broker), ingest_connections=file, ingest_parts=parts, **raw
+    ) as running:
         yield running
 
 
@@ -217,10 +225,12 @@ class Sizes:
 
 
 def raw_events(producer: Producer) -> RawEvents:
-    def admitted(_: object) -> Verdict:
+    def clock() -> Clock:
         raise ZeroDivisionError("a secret that was sent")
 
-    return RawEvents(producer, Recorder(producer, 10), admitted, Metrics(CollectorRegistry()))
+    programs = ProgramLookup(lambda *_: None, lambda *_: True, lambda: False)
+    sender = RawSender(Scope("acme", frozenset({SOURCE})), Gate(clock, programs, partial(pseudonym_of, "")), str)
+    return RawEvents(producer, Recorder(producer, 10), sender, Metrics(CollectorRegistry()))
 
 
 def batch(count: int) -> Batch:

@@ -41,7 +41,7 @@ def ways(broker: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         (folder / entry["id"]).write_text(SECRETS[entry["id"]])
     file = folder / "connections.yaml"
     file.write_text(yaml.safe_dump({"connections": [one | {"secret_file": one["id"]} for one in entries]}))
-    raw = {"ingest_raw_tenant": "rawcorp", "ingest_raw_sources": (SOURCE,)}
+    raw: dict[str, Any] = {"ingest_raw_tenant": "rawcorp", "ingest_raw_sources": (SOURCE,)}
     with running_gateway(broker.kafka, make_token(broker, admin=True), ingest_connections=file, **raw) as running:
         yield running
         assert running.readiness()[0] == 200, "what is too large for one of them stopped the others"

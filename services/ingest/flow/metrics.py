@@ -29,6 +29,11 @@ class Metrics:
             ["status"],
             registry=registry,
         )
+        self.fetches = Gauge(
+            "rapport_ingest_waiting_fetches",
+            "What notifications of tools point to and is not fetched yet",
+            registry=registry,
+        )
         self.outstanding = Gauge(
             "rapport_ingest_outstanding_bytes", "Of requests that wait for the broker", registry=registry
         )

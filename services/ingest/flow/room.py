@@ -46,6 +46,7 @@ class Room:
             self._leave(size)
             raise _unwritten(away, "answer") from away
         except BaseException:
+            # Whatever it was: nothing is under way, and what is not counted off is lost for good.
             self._leave(size)
             raise
         sent.add_done_callback(lambda _: self._leave(size))

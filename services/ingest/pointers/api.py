@@ -1,5 +1,6 @@
 """One connection's way to its tool's API: reads only, with the token of the connection, nowhere but there."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from services.ingest.pointers.closed import Closed
 from services.ingest.sources.api_settings import ApiSettings
 from services.ingest.sources.connection import Connection
 from services.runtime import log
+from services.runtime.bounded_http import BoundedHttp, Bounds, HttpAnswer
 from services.runtime.loop import TryLaterError
 
 OK, NOT_FOUND, GONE, UNAUTHORIZED, FORBIDDEN, BAD_REQUEST = 200, 404, 410, 401, 403, 400
@@ -24,6 +26,10 @@ TOO_FAST = ("ratelimitexceeded", "quotaexceeded")
 STALE = ("syncstatenotfound", "syncstateinvalid", "resyncrequired", "fullsyncrequired")
 # Its reason stands in the first lines of an error.
 MOST_READ = 2_000
+# For one answer, however slowly it comes, and for all of a reading: every page of a calendar.
+ANSWER_SECONDS, MOST_SECONDS = 30.0, 300.0
+# Of all answers of a reading: ten thousand entries of a calendar with all who take part.
+MOST_OCTETS = 32 * 2**20
 
 
 @dataclass(frozen=True)
@@ -38,13 +44,13 @@ class Question:
 
 
 class Api:
-    """`closed` remembers for all connections when a tool wants to be asked again."""
+    """For one reading, which has so much time and so many bytes in all. `closed` remembers for all connections when a
+    tool wants to be asked again."""
 
-    def __init__(
-        self, client: httpx.Client, connection: Connection, closed: Closed, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, http: BoundedHttp, connection: Connection, closed: Closed, now: Callable[[], datetime]) -> None:
         assert isinstance(connection.settings, ApiSettings)
-        self._client, self._connection, self._closed, self._now = client, connection, closed, now
+        self._http, self._connection, self._closed, self._now = http, connection, closed, now
+        self._until, self._left = time.monotonic() + MOST_SECONDS, MOST_OCTETS
         self._base = connection.settings.api_url
         self._log = log.get(__name__)
 
@@ -58,12 +64,31 @@ class Api:
         url = self._url(question.path)
         if url is None:
             return rejected("forbidden", "", f"connection {self.name}: the API leads elsewhere, its token does not")
+        answer = self._answer(url, question)
+        if answer.cut == "octets":
+            return rejected(
+                "too_large", "", f"connection {self.name}: the API's answers have more than {MOST_OCTETS} bytes"
+            )
+        self._left -= len(answer.body)
+        return self._judged(answer, question)
+
+    def _answer(self, url: str, question: Question) -> HttpAnswer:
+        seconds = min(ANSWER_SECONDS, self._until - time.monotonic())
+        if seconds <= 0:
+            raise TryLaterError(f"connection {self.name}: its API takes more than {MOST_SECONDS:g} s for all its pages")
         try:
-            headers = {"authorization": f"Bearer {self._token()}", **(question.headers or {})}
-            answer = self._client.get(url, params=question.query, headers=headers)
+            ours = {"authorization": f"Bearer {self._token()}", "accept": "application/json", "user-agent": "rapport"}
+            headers = {**ours, **(question.headers or {})}
+            answer = self._http.ask(
+                lambda: httpx.Request("GET", url, params=question.query, headers=headers), Bounds(seconds, self._left)
+            )
+        except TimeoutError as late:
+            raise TryLaterError(f"connection {self.name}: no answer from the API within {seconds:.0f} s") from late
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as away:
             raise TryLaterError(f"connection {self.name}: no answer from the API: {away}") from away
-        return self._judged(answer, question)
+        if answer.cut == "seconds":
+            raise TryLaterError(f"connection {self.name}: no whole answer from the API within {seconds:.0f} s")
+        return answer
 
     def _url(self, path: str) -> str | None:
         if path.startswith(("http://", "https://")):
@@ -74,8 +99,8 @@ class Api:
         file = self._connection.api_token_file
         return file.read_text("utf-8").strip() if file else self._connection.api_token
 
-    def _judged(self, answer: httpx.Response, question: Question) -> Answer:
-        code, words = answer.status_code, answer.text[:MOST_READ]
+    def _judged(self, answer: HttpAnswer, question: Question) -> Answer:
+        code, words = answer.status, answer.body[:MOST_READ].decode(errors="replace")
         if code == OK:
             return self._read(answer)
         if code in AGAIN or code >= 500 or (code == FORBIDDEN and _says(TOO_FAST, words)):  # noqa: PLR2004 (HTTP)
@@ -86,8 +111,8 @@ class Api:
             return Gone()
         return self._refused(code)
 
-    def _read(self, answer: httpx.Response) -> Got | Rejected:
-        parsed = read_json(answer.content)
+    def _read(self, answer: HttpAnswer) -> Got | Rejected:
+        parsed = read_json(answer.body)
         if isinstance(parsed, Rejected):
             return rejected("malformed", "", f"connection {self.name}: the API's answer {parsed.errors[0].reason}")
         if not isinstance(parsed.value, dict):

@@ -3,8 +3,7 @@
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-import httpx
-
+from services.runtime.bounded_http import HttpAnswer
 from services.runtime.loop import TryLaterError
 
 # Whatever a tool says: later the operator would rather see it fail again than wait.
@@ -13,7 +12,7 @@ NO_WAIT = timedelta(0)
 
 
 class Closed:
-    """For one thread."""
+    """For any thread that asks for one connection at a time."""
 
     def __init__(self) -> None:
         self._until: dict[str, datetime] = {}
@@ -25,11 +24,11 @@ class Closed:
             raise TryLaterError(f"connection {connection}: its API asks to wait until {until.isoformat()}")
         self._until.pop(connection, None)
 
-    def close(self, connection: str, answer: httpx.Response, now: datetime) -> str:
+    def close(self, connection: str, answer: HttpAnswer, now: datetime) -> str:
         """Says why; without Retry-After it is the loop that waits, longer each time."""
         wait = min(_wait(answer.headers.get("retry-after", ""), now), LONGEST_WAIT)
         self._until[connection] = now + wait
-        return f"connection {connection}: the API answers {answer.status_code}, again in {wait.total_seconds():.0f} s"
+        return f"connection {connection}: the API answers {answer.status}, again in {wait.total_seconds():.0f} s"
 
 
 def _wait(retry_after: str, now: datetime) -> timedelta:

@@ -1,11 +1,10 @@
 """Follows a pointer: asks the tool's API, records what came like a push, and only then keeps how far it was read."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
-
-import httpx
 
 from services.ingest.domain.tools.said import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
@@ -18,10 +17,10 @@ from services.ingest.pointers.vendors import VENDORS, Vendor
 from services.ingest.pointers.window import is_due_anew
 from services.ingest.sources.connection import Connection
 from services.runtime import log
+from services.runtime.bounded_http import BoundedHttp
 from services.runtime.kafka import KafkaError, Producer
 from services.runtime.loop import TryLaterError
 
-TIMEOUT_SECONDS = 10.0
 # Clocks of gateways differ: a notification counts as answered by a question that was asked so long after it.
 SKEW = timedelta(seconds=5)
 # What is forgotten is only asked for once more.
@@ -43,12 +42,14 @@ class _Reading(NamedTuple):
 
 
 class Pointers:
-    """For one thread. A crash between recording and keeping the token repeats the reading, which is harmless."""
+    """For any thread, as long as no two follow pointers of one connection. A crash between recording and keeping the
+    token repeats the reading, which is harmless."""
 
     def __init__(self, producer: Producer, tokens: SyncTokens, now: Callable[[], datetime]) -> None:
         self._recording, self._tokens, self._now = Recording(producer), tokens, now
-        self._client = httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False)
+        self._http = BoundedHttp(proxies_of_environment=True)
         self._closed = Closed()
+        self._lock = threading.Lock()
         self._asked: dict[tuple[str, str], datetime] = {}
         self._log = log.get(__name__)
 
@@ -68,16 +69,17 @@ class Pointers:
         return outcome
 
     def close(self) -> None:
-        self._client.close()
+        self._http.close()
 
     def _remember(self, question: tuple[str, str], now: datetime) -> None:
-        self._asked.pop(question, None)
-        self._asked[question] = now
-        if len(self._asked) > MOST_ASKED:
-            del self._asked[next(iter(self._asked))]
+        with self._lock:
+            self._asked.pop(question, None)
+            self._asked[question] = now
+            if len(self._asked) > MOST_ASKED:
+                del self._asked[next(iter(self._asked))]
 
     def _read(self, vendor: Vendor, connection: Connection, resource: str) -> _Reading | Gone | Stale | Rejected:
-        api, now = Api(self._client, connection, self._closed, self._now), self._now()
+        api, now = Api(self._http, connection, self._closed, self._now), self._now()
         kept = self._tokens.of(connection.speaker, resource)
         if kept is None:
             return _as_reading(vendor.whole(api, resource, now), now)

@@ -25,7 +25,7 @@ MOST_SECONDS = 180.0
 
 
 class Recording:
-    """For one thread."""
+    """For any thread."""
 
     def __init__(self, producer: Producer) -> None:
         self._producer = producer

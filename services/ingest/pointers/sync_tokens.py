@@ -21,7 +21,8 @@ LONGEST_SHOWN = 300
 
 
 class SyncTokens:
-    """For one thread. Another process may go on from an older token: what it reads again is a harmless repeat."""
+    """For any thread, as long as no two ask for one connection. Another process may go on from an older token: what it
+    reads again is a harmless repeat."""
 
     def __init__(self, settings: Settings, producer: Producer) -> None:
         """Reads the topic to its end. Raises KafkaError."""

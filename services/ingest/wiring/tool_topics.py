@@ -8,7 +8,7 @@ from functools import partial
 
 from schemas.topics import raw_of
 from services.ingest.flow.people.directory import Directory
-from services.ingest.flow.tools.day_before import day_before
+from services.ingest.flow.tools.day_before import between, day_before
 from services.ingest.flow.tools.statements import Statements
 from services.ingest.flow.tools.tool_records import GROUP, MOST_RECORDS, MOST_SECONDS, ToolRecords, Tools
 from services.ingest.pointers.follow import Pointers
@@ -48,5 +48,6 @@ def _work(shared: Shared, known: Known) -> Iterator[ToolRecords]:
     producer, settings = shared.producer, shared.settings
     statements = Statements(shared.recorder, Directory(producer), known.knowledge, shared.clock)
     with closing(Pointers(producer, SyncTokens(settings, producer), lambda: datetime.now(UTC))) as pointers:
-        tools = Tools(shared.connections, pointers, partial(day_before, settings), known.follower.check_fresh)
+        past, span = partial(day_before, settings), partial(between, settings)
+        tools = Tools(shared.connections, pointers, past, span, known.follower.check_fresh)
         yield ToolRecords(tools, statements, producer, shared.metrics)

@@ -1,4 +1,5 @@
-"""What a partition held within the day before an offset: enough for whatever was still going on there."""
+"""What a partition held before an offset: within a day, enough for whatever was still going on there; or from another
+offset on."""
 
 from collections.abc import Iterator
 
@@ -18,6 +19,16 @@ def day_before(settings: Settings, partition: Partition, offset: int) -> Iterato
         first = reader.offset_at(partition, max(0, last.timestamp_ms - DAY_MS)) if last else None
         if first is not None:
             yield from _read(reader, partition, (first, offset))
+    finally:
+        reader.close()
+
+
+def between(settings: Settings, partition: Partition, begin: int, end: int) -> Iterator[Record]:
+    """From one offset up to another, as far as the topic still holds them. Raises KafkaError."""
+    reader = Reader(settings, group=None)
+    try:
+        reader.take([partition])
+        yield from _read(reader, partition, (begin, end))
     finally:
         reader.close()
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
 
@@ -11,6 +11,7 @@ from services.ingest.domain.tools.said import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.quarantine import Part, quarantine
+from services.ingest.flow.tools.pending_fetches import Fetch, Key, PendingFetches, note_of, oldest_noted
 from services.ingest.flow.tools.raw_payloads import Payload, nothing_of, opened, part_of, time_of, without_text
 from services.ingest.flow.tools.statements import Result, Statements, Written
 from services.ingest.flow.unexpected import UnexpectedFailures
@@ -22,14 +23,18 @@ from services.runtime.loop import Batch, TryLaterError
 from services.runtime.unexpected import described
 
 GROUP = "rapport-ingest-tools"
-# Of one batch: a pointer may take seconds to follow, and what is polled at once is handled before the next poll.
+# Of one batch: what is polled at once is handled before the next poll.
 MOST_RECORDS = 100
 # So long such a batch may take before the group gives its partitions away.
 MOST_SECONDS = 900
+# Of a record that waits for its fetch.
+KEPT_HEADERS, MOST_HEADERS = frozenset({"connection", "content-type", "text_cut", "requeued_from"}), 8
 
 
 Past = Callable[[Partition, int], Iterable[Record]]
 """The records of the last day before an offset."""
+Between = Callable[[Partition, int, int], Iterable[Record]]
+"""The records from one offset up to another."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,12 @@ class Tools:
     connections: Mapping[str, Connection]
     pointers: Pointers
     past: Past
+    between: Between
     check_known: Callable[[], None]
+
+
+class Waiting:
+    """It is fetched beside the batches, as soon as its tool answers."""
 
 
 class ToolRecords:
@@ -48,19 +58,37 @@ class ToolRecords:
 
     def __init__(self, tools: Tools, statements: Statements, producer: Producer, metrics: Metrics) -> None:
         self._tools, self._statements, self._producer, self._metrics = tools, statements, producer, metrics
+        self._fetches = PendingFetches(tools.pointers)
         self._unexpected = UnexpectedFailures()
         self._log = log.get(__name__)
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
-        """Hears once more who came and left within the last day: what comes now may be of the same meetings."""
+        """Hears once more who came and left within the last day: what comes now may be of the same meetings; and what
+        was not fetched yet."""
         try:
+            self._fetch_again(partition, committed)
             for record in self._tools.past(partition, committed.offset) if committed else ():
-                self._attend_again(record)
+                self._once_more(self._attend, record)
         except KafkaError as away:
             raise TryLaterError(f"the broker is away: {away}") from away
 
     def idle(self) -> None:
-        """Nothing is due by time."""
+        """What was pointed to is fetched by time, beside the batches."""
+        for fetch, outcome in self._fetches.done():
+            try:
+                told = self._told(fetch.record, fetch.payload, outcome)
+            except KafkaError as away:
+                # It could not be put aside, and is fetched once more.
+                self._fetches.add(fetch)
+                raise TryLaterError(f"the broker is away: {away}") from away
+            self._metrics.payloads.labels(fetch.payload.connection.speaker.tool, "log", told).inc()
+        self._fetches.start()
+        self._metrics.fetches.set(len(self._fetches))
+        self._statements.outbox.settle()
+
+    def note(self, partition: Partition) -> str:
+        """All before the committed offset is done, but for fetches, of which this is the oldest."""
+        return note_of(self._fetches.oldest(partition))
 
     def handle(self, batch: Batch) -> Mapping[str, object]:
         """Raises BadDeployError when an error of ours met too many records in a row."""
@@ -80,10 +108,25 @@ class ToolRecords:
             self._metrics.payloads.labels(tool, "log", outcome).inc(count)
         return outcomes
 
-    def _attend_again(self, record: Record) -> None:
+    def _fetch_again(self, partition: Partition, committed: Committed | None) -> None:
+        self._fetches.forget(partition)
+        oldest = oldest_noted(committed.metadata) if committed else None
+        if committed is None or oldest is None:
+            return
+        for record in self._tools.between(partition, oldest, committed.offset):
+            self._once_more(self._fetch_pointers, record)
+
+    def _fetch_pointers(self, record: Record) -> None:
+        payloads = opened(record, self._tools.connections)
+        for payload in payloads if isinstance(payloads, list) else ():
+            pointer = payload.translated()
+            if isinstance(pointer, Pointer):
+                self._fetches.add(_fetch(record, payload, pointer))
+
+    def _once_more(self, read: Callable[[Record], None], record: Record) -> None:
         """Whatever it meets it met before, and has been put aside for it."""
         try:
-            self._attend(record)
+            read(record)
         except KafkaError:
             raise
         except Exception as failure:  # noqa: BLE001 (told; it counts for nothing)
@@ -107,7 +150,10 @@ class ToolRecords:
         return [self._outcome(record, payload) for payload in payloads]
 
     def _outcome(self, record: Record, payload: Payload) -> str:
-        match self._expected_result(record, payload):
+        return self._told(record, payload, self._expected_result(record, payload))
+
+    def _told(self, record: Record, payload: Payload, result: Result | Followed | Waiting) -> str:
+        match result:
             case Rejected() as rejected:
                 return self._put_aside(record, rejected, payload)
             case Ignored(reason):
@@ -117,10 +163,12 @@ class ToolRecords:
                 return "duplicate" if repeat else "admitted"
             case Followed():
                 return "fetched"
+            case Waiting():
+                return "waiting"
             case other:
                 assert_never(other)
 
-    def _expected_result(self, record: Record, payload: Payload) -> Result | Followed:
+    def _expected_result(self, record: Record, payload: Payload) -> Result | Waiting:
         """What was written of a payload before it met an error of ours stands, as with one that is rejected."""
         try:
             result = self._result(record, payload)
@@ -131,13 +179,13 @@ class ToolRecords:
         self._unexpected.passed()
         return result
 
-    def _result(self, record: Record, payload: Payload) -> Result | Followed:
+    def _result(self, record: Record, payload: Payload) -> Result | Waiting:
         connection = payload.connection
         match payload.translated():
             case Ignored() | Rejected() as nothing:
                 return nothing
             case Pointer() as pointer:
-                return self._tools.pointers.follow(pointer, connection, time_of(record))
+                return self._fetches.add(_fetch(record, payload, pointer)) or Waiting()
             case said:
                 return self._statements.write(said, connection.speaker)
 
@@ -161,3 +209,16 @@ class ToolRecords:
         if reason in connection.tool.loud:
             speaker = connection.speaker
             self._log.warning("tool_needs_attention", tool=speaker.tool, connection=speaker.connection, reason=reason)
+
+
+def _fetch(record: Record, payload: Payload, pointer: Pointer) -> Fetch:
+    """Of the record only what quarantine needs beside the payload: it may be held for long."""
+    key = Key(Partition(record.topic, record.partition), payload.connection.speaker.connection, pointer.resource)
+    headers = tuple((name, value) for name, value in record.headers if name in KEPT_HEADERS)[:MOST_HEADERS]
+    return Fetch(
+        key, record.offset, replace(record, value=None, headers=headers), payload, time_of(record), _size(record)
+    )
+
+
+def _size(record: Record) -> int:
+    return len(record.value or b"") + len(record.key or b"") + sum(len(value or b"") for _, value in record.headers)

@@ -1,0 +1,176 @@
+"""What notifications point to and is not fetched yet: waiting is per connection, so that a tool that is slow, away or
+wants to be left alone holds up nobody else.
+
+A pointer only says "look": several of one resource are one fetch. What waits is in memory, and the offset of the oldest
+is noted beside the committed one, so that a restart finds it on the raw topic again; to fetch twice is harmless."""
+
+import re
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, replace
+from datetime import datetime
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from services.ingest.domain.tools.said import Pointer
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.flow.tools.raw_payloads import Payload
+from services.ingest.pointers.follow import Followed, Pointers
+from services.runtime import log
+from services.runtime.kafka import Partition, Record
+from services.runtime.loop import TryLaterError
+from services.runtime.patience import Patience
+
+# So many connections are asked at the same time, each one thing at a time.
+THREADS = 8
+# Of one connection, of all, and bytes of all: what is beyond goes to quarantine, from where it can be requeued.
+MOST_OF_ONE, MOST, MOST_OCTETS = 1_000, 10_000, 64 * 2**20
+_NOTE = re.compile(r"v1;waiting=(\d{1,19})")
+
+Outcome = Followed | Ignored | Rejected
+
+
+class Key(NamedTuple):
+    partition: Partition
+    connection: str
+    resource: str
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """`first`: the offset of the oldest notification of it; `record` (without its value) and `payload` are of the
+    newest, recorded at `told_at`. `octets`: at most so many are held."""
+
+    key: Key
+    first: int
+    record: Record
+    payload: Payload
+    told_at: datetime
+    octets: int
+
+
+class Fetched(NamedTuple):
+    fetch: Fetch
+    outcome: Outcome
+
+
+class PendingFetches:
+    """For one thread; the fetches themselves run on threads of their own, which end with the process."""
+
+    def __init__(self, pointers: Pointers) -> None:
+        self._pointers = pointers
+        self._pending: OrderedDict[Key, Fetch] = OrderedDict()
+        self._of: Counter[str] = Counter()
+        self._octets = 0
+        self._patience: dict[str, Patience] = {}
+        self._busy: dict[str, Key] = {}
+        self._inbox: SimpleQueue[Fetch] = SimpleQueue()
+        self._done: SimpleQueue[tuple[Fetch, Outcome | TryLaterError]] = SimpleQueue()
+        self._threads = 0
+        self._log = log.get(__name__)
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def add(self, fetch: Fetch) -> Rejected | None:
+        """Rejected where too much waits already. It begins with the next `start`."""
+        known, name = self._pending.get(fetch.key), fetch.key.connection
+        octets = self._octets + fetch.octets - (known.octets if known else 0)
+        too_many = known is None and (len(self._pending) >= MOST or self._of[name] >= MOST_OF_ONE)
+        if too_many or octets > MOST_OCTETS:
+            words = f"connection {fetch.key.connection}: more wait for its API than are remembered; requeue it later"
+            return rejected("unresolved", "", words)
+        self._of[name] += known is None
+        self._octets = octets
+        self._pending[fetch.key] = fetch if known is None else replace(fetch, first=known.first)
+        return None
+
+    def start(self) -> None:
+        """Begins what is due: of every connection the oldest, if nothing of it is under way."""
+        begun: set[str] = set()
+        for key, fetch in self._pending.items():
+            name = key.connection
+            if len(self._busy) >= THREADS:
+                return
+            if name in begun or name in self._busy or not self._patience.setdefault(name, Patience()).ready():
+                continue
+            begun.add(name)
+            self._busy[name] = key
+            self._inbox.put(fetch)
+            self._one_thread_more()
+
+    def done(self) -> Iterator[Fetched]:
+        """What has ended since, to be counted or put aside; what has to wait longer is tried again by itself."""
+        while not self._done.empty():
+            fetch, outcome = self._done.get()
+            name = fetch.key.connection
+            self._busy.pop(name, None)
+            if isinstance(outcome, TryLaterError):
+                self._put_off(name, outcome)
+                continue
+            self._patience.pop(name, None)
+            known = self._pending.get(fetch.key)
+            # Of a partition that was given away nothing is kept; what was said meanwhile is looked at once more.
+            if known is not None and known.told_at <= fetch.told_at:
+                self._remove(fetch.key)
+            if known is not None:
+                yield Fetched(fetch, outcome)
+
+    def oldest(self, partition: Partition) -> int | None:
+        return min((fetch.first for key, fetch in self._pending.items() if key.partition == partition), default=None)
+
+    def forget(self, partition: Partition) -> None:
+        """It was given away, or is read anew."""
+        for key in [key for key in self._pending if key.partition == partition]:
+            self._remove(key)
+
+    def _remove(self, key: Key) -> None:
+        self._octets -= self._pending.pop(key).octets
+        self._of[key.connection] -= 1
+
+    def _put_off(self, connection: str, reason: TryLaterError) -> None:
+        patience = self._patience.setdefault(connection, Patience())
+        patience.put_off()
+        self._log.warning(
+            "fetch_put_off",
+            connection=connection,
+            waiting=self._of[connection],
+            tries=patience.tries,
+            reason=str(reason),
+        )
+
+    def _one_thread_more(self) -> None:
+        if self._threads < min(THREADS, len(self._busy)):
+            self._threads += 1
+            threading.Thread(target=self._work, name=f"fetch-{self._threads}", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            fetch = self._inbox.get()
+            self._done.put((fetch, self._fetched(fetch)))
+
+    def _fetched(self, fetch: Fetch) -> Outcome | TryLaterError:
+        connection = fetch.payload.connection
+        try:
+            return self._pointers.follow(Pointer(fetch.key.resource), connection, fetch.told_at)
+        except TryLaterError as later:
+            return later
+        except CancelledError:
+            return TryLaterError("the process stops")
+        except Exception as failure:  # noqa: BLE001 (told, and put aside)
+            self._log.exception("fetch_failed", connection=fetch.key.connection)
+            words = f"connection {fetch.key.connection}: an error of ours, {type(failure).__name__}; requeue it later"
+            return rejected("unresolved", "", words)
+
+
+def note_of(oldest: int | None) -> str:
+    """What is noted beside the committed offset of a partition."""
+    return "" if oldest is None else f"v1;waiting={oldest}"
+
+
+def oldest_noted(note: str) -> int | None:
+    """None as well for a note of another version."""
+    found = _NOTE.fullmatch(note)
+    return int(found[1]) if found else None

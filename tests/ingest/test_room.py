@@ -1,0 +1,32 @@
+"""What is under way is counted, and counted off whatever happens to it."""
+
+import asyncio
+import threading
+from concurrent.futures import Future
+
+import pytest
+
+from services.ingest.flow.room import Room, UnavailableError
+from services.runtime.kafka import KafkaError
+
+
+@pytest.mark.parametrize(
+    ("raised", "seen"),
+    [
+        (KafkaError("away"), UnavailableError),
+        (RuntimeError("a fault of ours"), RuntimeError),
+        (ValueError("a key that is none"), ValueError),
+        (asyncio.CancelledError(), asyncio.CancelledError),
+    ],
+)
+def test_nothing_is_under_way_when_sending_raises(raised: BaseException, seen: type[BaseException]) -> None:
+    room = Room(1_000, 1.0, threading.Event())
+
+    async def send() -> Future[None]:
+        raise raised
+
+    for _ in range(3):
+        with pytest.raises(seen):
+            asyncio.run(room.written(600, send))
+
+    assert room.outstanding == 0
