@@ -9,9 +9,9 @@ from schemas.primitives import to_rfc3339, to_utc
 # fromisoformat would also read week dates and digits without separators, which are numbers in other tables.
 _WRITTEN = re.compile(
     r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"([Tt ](?P<time>[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?) ?(?P<offset>[Zz]|[+-][0-9]{2}:?[0-9]{2})?)?"
+    r"([Tt ](?P<time>[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?) ?(?P<offset>[Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
 )
-DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?")
 FORM = "write it like 2026-03-31 16:30 or 2026-03-31T16:30:00+02:00"
 
 
@@ -35,9 +35,10 @@ def instant(text: str, zone: ZoneInfo | None) -> str:
 
 
 def day(text: str) -> str:
-    """Raises UncertainError."""
+    """Without the offset that XML Schema lets a day have. Raises UncertainError."""
+    found = DAY.fullmatch(text)
     try:
-        return date.fromisoformat(text if DAY.fullmatch(text) else "").isoformat()
+        return date.fromisoformat(found[1] if found else "").isoformat()
     except ValueError as wrong:
         raise UncertainError("is no day: write it like 2026-03-31") from wrong
 

@@ -8,7 +8,9 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from schemas.directory import known_zone
+from services.ingest.domain.tools.leaves import mailboxes
 from services.ingest.domain.verdict import Problem
+from services.ingest.domain.written import composed, is_no_day
 from services.ingest.importing.moments import DAY, UncertainError, day, instant
 
 Read = TypeVar("Read")
@@ -36,12 +38,14 @@ class Row:
     cells: Mapping[str, str]
     defaults: Defaults
     problems: list[Problem] = field(default_factory=list)
+    _needed: set[str] = field(default_factory=set, repr=False)
 
     def text(self, column: str) -> str:
         """Empty if there is nothing."""
-        return self.cells.get(column, "").strip()
+        return composed(self.cells.get(column, ""))
 
     def needed(self, column: str) -> str:
+        self._needed.add(column)
         found = self.text(column)
         if not found:
             self.fault(column, "is empty")
@@ -56,10 +60,10 @@ class Row:
 
     def moment_or_day(self, column: str) -> str | None:
         """RFC 3339, UTC; a day is its begin."""
-        return self._read(column, lambda text: instant(text, self.zone()))
+        return None if self._has_no_day(column) else self._read(column, lambda text: instant(text, self.zone()))
 
     def day(self, column: str) -> str | None:
-        return self._read(column, day)
+        return None if self._has_no_day(column) else self._read(column, day)
 
     def number(self, column: str) -> float | int | None:
         return self._read(column, _number)
@@ -71,6 +75,10 @@ class Row:
         """Separated by |, comma, semicolon or blanks."""
         return [part for part in _SEPARATED.split(self.text(column)) if part]
 
+    def addresses(self, column: str) -> list[str]:
+        """As above, also with names before them."""
+        return mailboxes(self.text(column))
+
     def zone(self) -> ZoneInfo | None:
         """Of the row, else of the command. Raises UncertainError."""
         name = self.text("time_zone") or self.defaults.time_zone
@@ -81,6 +89,12 @@ class Row:
 
     def fault(self, column: str, words: str) -> None:
         self.problems.append(Problem(column, words))
+
+    def _has_no_day(self, column: str) -> bool:
+        found = is_no_day(self.text(column))
+        if found and column in self._needed:
+            self.fault(column, f"{self.text(column)[:LONGEST_SHOWN]!r} names no day")
+        return found
 
     def _read(self, column: str, read: Callable[[str], Read]) -> Read | None:
         text = self.text(column)

@@ -1,17 +1,21 @@
 """A table: comma, semicolon or tab between cells, a header, and rows that may go over several lines."""
 
 import csv
+import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from services.ingest.domain.written import visible
 from services.ingest.importing.kinds.kind import Kind
 from services.ingest.importing.kinds.registry import KINDS, recognised
 from services.ingest.importing.lines import MOST_BYTES, Line
 from services.ingest.importing.stopped import ImportStoppedError
 
 DELIMITERS = (",", ";", "\t")
+# A line of Excel's before the header, for Excel: which delimiter follows.
+HINT = re.compile(rb'"?sep=([!-/:-@\[-`{-~\t])"?', re.IGNORECASE)
 # Further than this no cell goes: the quote at its begin is a slip, and what follows is read as rows of their own.
 MOST_LINES = 20
 
@@ -51,7 +55,10 @@ def read_header(lines: Iterator[Line], kind: str | None, skipped: Collection[str
     line = next((line for line in lines if line.text.strip()), None)
     if line is None:
         raise ImportStoppedError("the file is empty: a table begins with its header")
-    delimiter, columns = _columns(line)
+    hint = HINT.fullmatch(line.text.strip())
+    if hint:
+        line = next((line for line in lines if line.text.strip()), line)
+    delimiter, columns = _columns(line, (hint[1].decode(),) if hint else DELIMITERS)
     chosen = KINDS[kind] if kind else _recognised(columns)
     _check(columns, chosen, skipped)
     return Header(chosen, columns, delimiter, frozenset(map(_name, skipped)))
@@ -116,11 +123,11 @@ def _in_words(text: bytes, words: str) -> str:
     return f"is no row of a table: {words}"
 
 
-def _columns(line: Line) -> tuple[str, tuple[str, ...]]:
+def _columns(line: Line, delimiters: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """By the delimiter that shows the most columns that we know. Raises ImportStoppedError."""
     found: dict[str, tuple[str, ...]] = {}
     problem = None
-    for delimiter in DELIMITERS:
+    for delimiter in delimiters:
         try:
             found[delimiter] = tuple(map(_name, _taken_apart(line.text, delimiter)))
         except BrokenRowError as broken:
@@ -131,7 +138,7 @@ def _columns(line: Line) -> tuple[str, tuple[str, ...]]:
 
 
 def _name(written: str) -> str:
-    return written.strip().lower().replace(" ", "_").replace("-", "_")
+    return visible(written).lower().replace(" ", "_").replace("-", "_")
 
 
 def _known(columns: Collection[str]) -> int:

@@ -20,6 +20,7 @@ LAST_SECOND = Decimal((LAST_YEAR + 1 - 1970) * 366 * 86_400)
 
 # pydantic alone would also take "1e5" for a time, as seconds since 1970.
 _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
+_HOURS_ONLY = re.compile(r"[Tt ]\d\d:\d\d[\d:.,]*[+-]\d\d$", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -88,7 +89,8 @@ def _unless_null(value: object) -> object:
 
 def _iso_text(value: object) -> object:
     if isinstance(value, str) and len(value) <= LONGEST_TIME and _DATE_AND_TIME.match(value):
-        return value
+        # ISO 8601 and PostgreSQL leave out minutes that are none.
+        return f"{value}:00" if _HOURS_ONLY.search(value) else value
     raise ValueError("must be a date and a time as in 2026-03-01T10:00:00Z")
 
 

@@ -250,3 +250,29 @@ def test_a_row_becomes_an_entry_with_its_times() -> None:
     assert MENTORING_EVENT  # the entry's messages are judged in test_kinds by the gate itself
     assert broken.refusal is not None
     assert (broken.refusal.reason, broken.messages) == ("malformed", ())
+
+
+def test_what_stands_around_an_address_and_days_that_are_none_are_left_out() -> None:
+    cells = {"participant": "p-ada", "name": "Ada L", "consent": "yes", "addresses": "\u200bAda L <ada@example.com>"}
+    row = Row(cells, DEFAULTS)
+
+    (person,) = KINDS["directory"].read(row)
+
+    assert person["addresses"] == ["ada@example.com"]
+    (start,) = told("relationships", **PAIR, planned_end="0000-00-00")
+    assert "planned_end" not in start["data"]
+    (other,) = told("relationships", **PAIR, planned_end="2026-12-31+01:00")
+    assert other["data"]["planned_end"] == "2026-12-31"
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "cells"),
+    [
+        ("relationships", "started_at", PAIR),
+        ("sessions", "starts_at", {"relationship": "rel-1", "status": "held", "minutes": "4"}),
+        ("goals", "at", {"relationship": "rel-1", "goal_id": "g-1", "change": "set"}),
+    ],
+)
+def test_no_day_where_one_is_needed_is_a_fault(kind: str, column: str, cells: dict[str, str]) -> None:
+    for written in ("NULL", "0000-00-00 00:00:00"):
+        assert "names no day" in faults(kind, **cells | {column: written})[column]

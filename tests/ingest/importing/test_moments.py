@@ -19,6 +19,9 @@ BERLIN = ZoneInfo("Europe/Berlin")
         ("2026-03-31T16:30Z", "2026-03-31T16:30:00.000000Z"),
         ("2026-03-31 16:30 +05:30", "2026-03-31T11:00:00.000000Z"),
         ("2026-03-31 16:30:00-0800", "2026-04-01T00:30:00.000000Z"),
+        ("2026-03-31 16:30:00+00", "2026-03-31T16:30:00.000000Z"),
+        ("2026-03-31 16:30:00.123+01", "2026-03-31T15:30:00.123000Z"),
+        ("2026-03-31T16:30-08", "2026-04-01T00:30:00.000000Z"),
     ],
 )
 def test_a_time_is_placed_where_its_clock_hung(written: str, utc: str) -> None:
@@ -58,7 +61,7 @@ def test_a_time_that_happens_twice_is_certain_with_its_offset() -> None:
 
 
 def test_a_day_is_written_in_one_way() -> None:
-    assert day("2026-03-31") == "2026-03-31"
+    assert day("2026-03-31") == day("2026-03-31Z") == day("2026-03-31-08:00") == "2026-03-31"
     for text in ("2026-02-30", "20260331", "31.03.2026", "2026-W14-2", "2026-3-31"):
         with pytest.raises(UncertainError, match="is no day"):
             day(text)

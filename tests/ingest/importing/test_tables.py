@@ -44,6 +44,13 @@ def test_cells_stand_between_commas_semicolons_or_tabs(delimiter: str) -> None:
     assert (found.delimiter, found.columns) == (delimiter, tuple(SESSIONS.split(",")))
 
 
+@pytest.mark.parametrize("hint", ["sep=;", "SEP=;", '"sep=;"', "\nsep=;\n"])
+def test_the_hint_for_excel_is_not_the_header(hint: str) -> None:
+    found = header(f"{hint}\n{SESSIONS.replace(',', ';')}")
+
+    assert (found.delimiter, found.columns) == (";", tuple(SESSIONS.split(",")))
+
+
 def test_names_of_columns_may_be_written_with_blanks_and_capitals() -> None:
     assert header('"Participant", Name ,CONSENT,Time-Zone').columns == ("participant", "name", "consent", "time_zone")
 

@@ -221,6 +221,19 @@ def test_what_others_told_of_a_person_is_kept() -> None:
     assert moved.addresses == ("new@example.com",)
 
 
+def test_what_a_feed_does_not_speak_of_is_kept() -> None:
+    knowledge = known()
+    silent = {"time_zone": "UTC", "consent": False, "unsaid": frozenset({"time_zone", "consent"})}
+
+    (renamed,) = people(knowledge, employed("ada", "active", name="Ada B", **silent))
+    (new,) = people(knowledge, employed("dan", "active", **silent))
+    found = fanned(knowledge, employed("ada", "leave", left_on=NEXT_WEEK, **silent))
+
+    assert (renamed.time_zone, renamed.consent) == ("Europe/Berlin", True)
+    assert (new.time_zone, new.consent) == ("UTC", False)
+    assert found[0].data.from_ == datetime(2026, 3, 8, 23, tzinfo=UTC)
+
+
 def people(knowledge: Any, said: Employed) -> tuple[Participant, ...]:  # noqa: ANN401
     found = resolve(said, HR, knowledge)
     assert isinstance(found, Resolved)

@@ -1,6 +1,7 @@
 """Full payloads as vendors document them, every member filled in, of invented people: one folder per tool."""
 
 import copy
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ from services.ingest.sources.tool import Tool, ToolSettings
 FOLDER = Path(__file__).parent / "examples"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MEDIA_TYPES = {".json": JSON, ".csv": "text/csv", ".multipart": 'multipart/mixed; boundary="abc"'}
+# Of a person the directory holds the name, and a feed of HR is where it comes from.
+HR_NAMES = frozenset({"Legal_Name", "Name", "name", "formatted", "displayName", "familyName", "givenName"})
+HR_NAMES |= {"firstName", "lastName", "first_name", "last_name"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,11 @@ def examples() -> Iterator[Example]:
             if path.suffix in MEDIA_TYPES:
                 name = f"{folder.name}/{path.name}"
                 yield Example(tool, settings, name, MEDIA_TYPES[path.suffix], path.read_bytes())
+
+
+def documented(tool: str) -> list[Any]:
+    """The examples of a tool that are JSON, as they are sent."""
+    return [json.loads(path.read_text()) for path in sorted((FOLDER / tool).glob("*.json"))]
 
 
 def marked(value: Any, marker: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 (JSON)

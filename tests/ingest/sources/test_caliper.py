@@ -200,6 +200,47 @@ def test_actions_that_mean_nothing_to_mentoring_are_ignored(kind: str, action: s
     assert ignored(event(kind, action, actor=None, eventTime="?")) == "action_of_no_interest"
 
 
+POST = {
+    "id": "urn:canvas:entry:1",
+    "type": "Message",
+    "isPartOf": {"id": "urn:canvas:discussion:7", "type": "Thread", "isPartOf": {"id": "urn:forum:1", "type": "Forum"}},
+}
+COURSE = {"id": "urn:canvas:course:565", "type": "CourseOffering"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"object": POST},
+        {"object": POST, "group": COURSE},
+        {"object": {"id": "urn:m", "type": "Message"}, "group": COURSE},
+        {"object": {"id": "urn:m", "isPartOf": "urn:canvas:discussion:7"}, "group": None},
+    ],
+)
+def test_a_post_in_a_course_or_forum_to_nobody_in_particular_is_no_contact(changes: Any) -> None:  # noqa: ANN401
+    value = event("MessageEvent", "Posted", **changes)
+    shared = event("AnnotationEvent", "Shared", **changes)
+
+    assert ignored(value) == ignored(shared) == "of_a_course_or_forum"
+    for one in (value, shared):
+        assert TOOL.translate(kept_of(TOOL, envelope(one)), configured()) == Ignored("of_a_course_or_forum")
+
+
+@pytest.mark.parametrize(
+    "place", ["urn:canvas:discussion:7", "Thread", "urn:forum:1", "urn:canvas:course:565", "CourseOffering"]
+)
+def test_settings_may_map_a_thread_a_forum_or_a_course(place: str) -> None:
+    meaning = {"type": "mentoring.message.sent.v1", "data": {"channel": "caliper"}, "object": place}
+    settings = {"events": {"MessageEvent.Posted": [meaning]}}
+    value = event("MessageEvent", "Posted", object=POST, group=COURSE)
+
+    found = kept_of(TOOL, envelope(value), configured(**settings))
+
+    assert said_of(found, **settings) == said(value, **settings)
+    elsewhere = event("MessageEvent", "Posted", object={"id": "urn:m", "isPartOf": "urn:canvas:discussion:8"})
+    assert ignored(elsewhere, **settings) == "action_of_no_interest"
+
+
 def test_a_described_entity_says_nothing() -> None:
     assert ignored({"@context": VERSION, "id": f"{USERS}/ada", "type": "Person", "name": "A"}) == "entity"
     assert TOOL.translate(envelope(), configured()) == Ignored("empty")
@@ -282,6 +323,13 @@ def test_expressions_that_do_not_fit_are_named(settings: Any, path: str | None) 
     assert isinstance(result, Rejected) == bool(path)
     if isinstance(result, Rejected):
         assert result.errors[0].path == path
+
+
+@pytest.mark.parametrize("iri", ["MAILTO:ada@example.com", "mailto:\u200bada@example.com"])
+def test_a_mailto_may_be_written_in_any_case(iri: str) -> None:
+    value = event("MessageEvent", "Posted", actor=iri)
+
+    assert said(value).by == said_of(kept_of(TOOL, envelope(value))).by == Person(address="ada@example.com")
 
 
 def test_a_mailto_is_an_address() -> None:

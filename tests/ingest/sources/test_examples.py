@@ -10,15 +10,12 @@ from hypothesis import strategies as st
 
 from services.ingest.domain.tools.said import Employed
 from services.ingest.domain.verdict import Rejected
-from tests.ingest.sources.examples import Example, examples, marked
+from tests.ingest.sources.examples import HR_NAMES, Example, examples, marked
 from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
 MARKER = "Zorblax went quietly home"
 EXAMPLES = list(examples())
-# Of a person the directory holds the name, and the feed is where it comes from.
-NAMES = frozenset({"Legal_Name", "Name", "name", "formatted", "displayName", "familyName", "givenName"})
-NAMES |= {"firstName", "lastName", "first_name", "last_name"}
 
 
 def said(example: Example, value: object) -> Any:  # noqa: ANN401 (a translation)
@@ -44,7 +41,7 @@ def test_what_is_cut_is_not_needed_and_what_is_kept_is_kept_again(example: Examp
 def test_no_text_is_kept_wherever_it_stands(example: Example) -> None:
     for value in example.payloads():
         for path, changed in marked(value, MARKER):
-            if path.rpartition(".")[2] in NAMES and example.tool.name == "hr":
+            if path.rpartition(".")[2] in HR_NAMES and example.tool.name == "hr":
                 continue
 
             found = kept_of(example.tool, changed, example.settings)

@@ -2,6 +2,7 @@
 
 import json
 import time
+import unicodedata
 from base64 import b64encode
 from datetime import UTC, date, datetime
 from typing import Any
@@ -329,6 +330,12 @@ def test_a_fault_in_json_names_the_person_and_the_member() -> None:
     assert fourth[0].participant == "4711"
 
 
+def test_what_nobody_reads_changes_no_key() -> None:
+    one, other = (person(f"p-ada,A B,active,{salary}", "id,name,status,salary") for salary in (95_000, 96_000))
+
+    assert one.key == other.key
+
+
 def test_a_repeat_has_the_same_key_and_a_change_another() -> None:
     one, same = person("p-ada,A B,,active,,,"), person("p-ada,A B,,active,,,")
     other = person("p-ada,A B,,leave,2026-03-10,,")
@@ -427,6 +434,155 @@ def test_a_status_that_may_mean_leave_or_exit_is_not_guessed() -> None:
     assert person("p-1,A,,inactive,,,", statuses={"Inactive": "exited"}).status == "exited"
 
 
+@pytest.mark.parametrize("column", ["active", "Is Active", "ActiveFlag"])
+@pytest.mark.parametrize("written", ["t", "T", "true", "1", "y", "Yes"])
+def test_yes_to_whether_somebody_is_active_is_active(column: str, written: str) -> None:
+    found = person(f"p-1,A,{written}", f"id,name,{column}", columns={"status": column})
+
+    assert found.status == "active"
+
+
+@pytest.mark.parametrize(("header", "written"), [("active", "f"), ("active", "0"), ("active", "n"), ("status", "T")])
+def test_a_letter_that_settings_do_not_name_is_never_an_exit(header: str, written: str) -> None:
+    (record,) = kept(f"id,name,{header}\np-1,A,{written}\n")
+
+    assert isinstance(TOOL.translate(record, configured()), Rejected)
+    assert person(f"p-1,A,{written}", f"id,name,{header}", statuses={written: "exited"}).status == "exited"
+
+
+ROWS = "id,name,status,leave_from,terminated_on"
+
+
+def outcome(record: object) -> str:
+    """A person's status, or why there is none."""
+    found = TOOL.translate(record, configured())
+    if isinstance(found, Ignored | Rejected):
+        return found.reason
+    assert isinstance(found, tuple)
+    (one,) = found
+    assert isinstance(one, Employed)
+    return one.status
+
+
+@pytest.mark.parametrize(
+    ("rows", "became"),
+    [
+        (("p-1,A,active,,", "p-1,A,terminated,,2019-05-31"), ["active", "another_row_counts"]),
+        (("p-1,A,terminated,,2019-05-31", "p-1,A,active,,"), ["another_row_counts", "active"]),
+        (("p-1,A,leave,2026-03-10,", "p-1,A,active,,"), ["another_row_counts", "active"]),
+        (("p-1,A,active,,", "p-1,A,active,,"), ["active", "another_row_counts"]),
+        (("p-1,A,terminated,,2019-05-31", "p-1,A,terminated,,2019-05-31"), ["exited", "another_row_counts"]),
+        (("p-1,A,terminated,,2019-05-31", "p-1,A,terminated,,2026-05-31"), ["malformed", "malformed"]),
+        (("p-1,A,leave,2026-03-10,", "p-1,A,terminated,,2019-05-31"), ["malformed", "malformed"]),
+        (("p-1,A,active,,", "p-1,A,gone,,"), ["active", "invalid"]),
+        (("p-1,A,terminated,,2019-05-31", "p-2,B,active,,"), ["exited", "active"]),
+        (("\u200bp-1,A,terminated,,2019-05-31", "p-1,A,active,,"), ["another_row_counts", "active"]),
+    ],
+)
+def test_of_several_rows_of_one_person_the_active_one_counts_or_none(rows: tuple[str, ...], became: list[str]) -> None:
+    records = kept(f"{ROWS}\n" + "\n".join(rows) + "\n")
+
+    assert [outcome(record) for record in records] == became
+    assert [kept_of(TOOL, record, configured()) for record in records] == records
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["0000-00-00", "0000-00-00 00:00:00", "0000-00-00T00:00:00Z", "00.00.0000", "00/00/0000", "0", "NULL", "n/a", "-"],
+)
+def test_what_systems_write_for_no_day_is_none(written: str) -> None:
+    row = f"p-1,A,leave,{written},{written}"
+
+    assert person(row, ROWS).left_on is None
+    assert [outcome(record) for record in kept(f"{ROWS}\n{row}\n")] == ["leave"]
+
+
+@pytest.mark.parametrize(
+    "written", ["2026-11-20-08:00", "2026-11-20+01:00", "2026-11-20Z", "2026-11-20+01", "2026-11-20T00:00:00.000-08:00"]
+)
+def test_the_offset_of_a_day_is_dropped(written: str) -> None:
+    assert person(f"p-1,A,leave,{written},", ROWS).left_on == date(2026, 11, 20)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda people: {"Report_Entry": people},
+        lambda people: {"Report_Data": {"Report_Entry": people}},
+        lambda people: {"wd:Report_Data": 1, "report_entry": people[0]},
+        lambda people: {"@odata.context": "x", "value": people},
+        lambda people: {"d": {"results": people}},
+        lambda people: {"id": "request-1", "status": "success", "data": people},
+        lambda people: {"id": "list-1", "name": "Report", "employees": people},
+    ],
+)
+def test_lists_of_people_have_many_names(around: Any) -> None:  # noqa: ANN401
+    (found,) = people(json.dumps(around([employee()])), "application/json")
+
+    assert found.participant == "p-ada"
+
+
+def test_where_no_list_is_found_it_is_said_where_it_was_looked_for() -> None:
+    found = refusal(json.dumps({"my secret": [employee()]}), "application/json")
+
+    assert "no list of people: it was looked for in employees, resources" in found
+    assert "secret" not in found
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "\u200bada@example.com\u200b",
+        "ada\u00ad@example.com",
+        "\ufeffada@example.com",
+        "\u00a0ada@example.com\u2060",
+        "Ada L <ada@example.com>",
+        "MailTo:ada@example.com",
+        "<ada@example.com>",
+    ],
+)
+def test_an_address_is_read_without_what_stands_around_it(written: str) -> None:
+    header, row = "id,name,status,email", f"p-1,A,active,{written}"
+
+    (record,) = kept(f"{header}\n{row}\n")
+
+    assert record["employee"]["email"] == "ada@example.com"
+    assert person(row, header).addresses == ("ada@example.com",)
+
+
+@pytest.mark.parametrize("hint", ["sep=;", "SEP=;", '"sep=;"', "\ufeffsep=;", "\nsep=;\n"])
+def test_the_hint_for_excel_is_not_the_header(hint: str) -> None:
+    found = person("p-1;B, A;active", f"{hint}\nid;name;status")
+
+    assert found.name == "B, A"
+
+
+def test_a_feed_says_of_which_columns_it_has_none() -> None:
+    without, empty = (
+        person("p-1,A,active", "id,name,status"),
+        person("p-1,A,active,,", "id,name,status,consent,time_zone"),
+    )
+
+    assert without.unsaid == {"time_zone", "consent"}
+    assert not empty.unsaid
+    (record,) = kept("id,name,status,consent\np-1,A,active,\n")
+    found = TOOL.translate(record, configured())
+    assert isinstance(found, tuple)
+    assert [one.unsaid for one in found if isinstance(one, Employed)] == [{"time_zone"}]
+
+
+def test_letters_spelt_in_two_parts_are_the_same_letters() -> None:
+    spelt = unicodedata.normalize("NFD", "Personalkürzel;Name;Zustand\np-1;Jürgen;Beschäftigt\n")
+
+    (found,) = people(
+        spelt,
+        columns={"id": "Personalkürzel", "status": "Zustand"},
+        statuses={unicodedata.normalize("NFC", "Beschäftigt"): "active"},
+    )
+
+    assert (found.participant, found.name) == ("p-1", unicodedata.normalize("NFC", "Jürgen"))
+
+
 def test_a_change_that_was_dated_by_the_system_alone_has_that_time() -> None:
     result = TOOL.translate(employee(updated_at="2026-02-01T10:00:00Z"), configured())
 
@@ -473,7 +629,12 @@ SAMPLES = (
     employee(status="leave", leave_from="2026-03-10", leave_until="2026-03-20", consent=True, time_zone="UTC"),
     {"employees": [employee(), employee(status="terminated", terminated_on="2026-04-01")]},
     {"received_at": "2026-03-01T12:00:00Z", "line": 3, "employee": employee(updated_at="2026-02-01T10:00:00Z")},
-    {"received_at": "2026-03-01T12:00:00Z", "line": 3, "employee": {}, "fault": {"column": "a", "words": "b"}},
+    {
+        "received_at": "2026-03-01T12:00:00Z",
+        "line": 3,
+        "employee": {},
+        "fault": {"words": "has 9 cells, the header has 7"},
+    },
 )
 
 

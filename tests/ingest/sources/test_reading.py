@@ -75,6 +75,8 @@ def test_an_id_that_may_be_missing_may_also_be_null_or_empty() -> None:
 
 def test_a_time_with_a_zone_is_kept_in_utc_to_the_microsecond() -> None:
     assert part(zoned="2026-03-01T10:00:00.1234567+02:00").zoned == datetime(2026, 3, 1, 8, 0, 0, 123456, UTC)
+    assert part(zoned="2026-03-01 10:00:00+00").zoned == datetime(2026, 3, 1, 10, tzinfo=UTC)
+    assert part(zoned="2026-03-01T10:00:00.123-08").zoned == datetime(2026, 3, 1, 18, 0, 0, 123000, UTC)
     assert faults({"zoned": "2026-03-01T10:00:00"}) == ["zoned"]
 
 

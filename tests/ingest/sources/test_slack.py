@@ -262,6 +262,28 @@ def test_a_deleted_head_of_a_thread_leaves_a_tombstone_and_is_voided_too() -> No
     assert only(SAMPLES[4]).target == only(message()).key
 
 
+@pytest.mark.parametrize("subtype", ["channel_join", "channel_topic", "huddle_thread", "reminder_add"])
+def test_what_takes_back_a_note_of_slacks_own_is_ignored_like_the_note(subtype: str) -> None:
+    before = {"type": "message", "subtype": subtype, "user": "U-ada", "text": "x", "ts": "1772445600.000200"}
+
+    for value in (deleted(previous_message=before), changed({"subtype": "tombstone", "ts": "1772445600.000200"})):
+        value["event"]["previous_message"] = before
+        assert verdict(value) == verdict(kept_of(TOOL, value, SETTINGS)) == Ignored("subtype_not_used")
+
+
+def test_what_takes_back_a_message_of_somebody_else_is_ignored_like_the_message() -> None:
+    before = {"user": "U-eve", "ts": "1772445600.000200"}
+
+    assert verdict(deleted(channel="D123ABC456", previous_message=before)) == Ignored("not_of_this_conversation")
+
+
+def test_that_a_message_was_answered_is_no_message() -> None:
+    value = message(user=None, text=None, message={"user": "U-ada", "ts": "1772445600.000200", "reply_count": 1})
+
+    assert verdict(value) == verdict(kept_of(TOOL, value, SETTINGS)) == Ignored("subtype_not_used")
+    assert verdict(message(subtype="message_replied", user=None)) == Ignored("subtype_not_used")
+
+
 def test_a_deletion_that_names_no_message_is_rejected() -> None:
     assert paths(deleted(deleted_ts=None)) == ["event.deleted_ts"]
 

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import unicodedata
 from base64 import b64encode
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -372,6 +373,15 @@ def test_of_choices_only_those_are_kept_that_the_settings_give_a_meaning() -> No
     assert said(found[0]).data == {"fit": "undecided"}
     assert fault(found[1])[0] == "form_response.answers.0.choice"
     assert said(found[2]).data == {"fit": "not_good"}
+
+
+def test_a_label_may_be_spelt_in_another_way() -> None:
+    fit = {"type": "mentoring.fit.rated.v1", "values": {unicodedata.normalize("NFC", "Natürlich"): "good"}}
+    given = configured(questions={"fit": fit})
+    label = unicodedata.normalize("NFD", " Natürlich\u200b")
+    value = response(answer("fit", "multiple_choice", choice={"label": label}))
+
+    assert said(value, given).data == said(kept_of(TOOL, value, given), given).data == {"fit": "good"}
 
 
 def test_answers_keep_their_places_when_those_before_them_are_dropped() -> None:

@@ -11,7 +11,7 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.people.absence import absence, pauses_of, start_of
 from services.ingest.domain.people.company import subject
 from services.ingest.domain.people.life import Pause
-from services.ingest.domain.people.participants import after, is_same
+from services.ingest.domain.people.participants import after, completed, is_same
 from services.ingest.domain.people.relationship import Relationship
 from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.tools.derived import digest
@@ -28,8 +28,9 @@ class FannedOut(NamedTuple):
     participants: tuple[Participant, ...]
 
 
-def employed(said: Employed, speaker: Speaker, roster: Roster) -> FannedOut | Ignored | Rejected:
-    known = roster.known(speaker.tenant, said.participant)
+def employed(told: Employed, speaker: Speaker, roster: Roster) -> FannedOut | Ignored | Rejected:
+    known = roster.known(speaker.tenant, told.participant)
+    said = completed(told, known)
     record = after(said, speaker.tenant, known)
     if isinstance(record, Rejected):
         return record

@@ -1,6 +1,7 @@
 """What the directory knows of a person after a feed of people has told of them."""
 
 import json
+from dataclasses import replace
 
 from pydantic import ValidationError
 
@@ -9,6 +10,13 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.tools.said import Employed
 from services.ingest.domain.verdict import Rejected
 from services.ingest.domain.wording import explain
+
+
+def completed(said: Employed, known: Participant | None) -> Employed:
+    """With what is known of that of which the feed does not speak."""
+    if known is None or not said.unsaid:
+        return said
+    return replace(said, **{name: getattr(known, name) for name in said.unsaid & {"time_zone", "consent"}})
 
 
 def after(said: Employed, tenant: str, known: Participant | None) -> Participant | Rejected:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.ingest.domain.pseudonym import Pseudonym
+from services.ingest.domain.written import visible
 
 CUT = "cut"
 """Stands where text was that does not fit: no time, no number, no word that any tool means something by."""
@@ -23,6 +24,8 @@ _TIME = re.compile(
 )
 # No quoted local part: it may hold a sentence.
 _ADDRESS = re.compile(r"[\w.!#$&'*+/=?^`{|}~%-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63}){0,16}\.?")
+_BETWEEN = re.compile(r"[|;,\n]+")
+_SCHEME = re.compile(r"^mailto:", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"<([^<>]+)>\s*$")
 
 
@@ -54,12 +57,24 @@ def is_word(text: str) -> bool:
 
 
 def address_in(text: str) -> str:
-    """The address of `ada@example.com`, `Ada <ada@example.com>` or `<ada@example.com>`; empty if there is none."""
+    """The address of `ada@example.com`, `Ada <ada@example.com>`, `<ada@example.com>` or `MAILTO:ada@example.com`,
+    without characters that nobody sees; empty if there is none."""
     if len(text) > LONGEST_MAILBOX:
         return ""
-    bracketed = _IN_BRACKETS.search(text)
-    address = (bracketed[1] if bracketed else text).strip()
+    seen = visible(text)
+    bracketed = _IN_BRACKETS.search(seen)
+    address = _SCHEME.sub("", (bracketed[1] if bracketed else seen).strip())
     return address if _ADDRESS.fullmatch(address) else ""
+
+
+def mailboxes(text: str) -> list[str]:
+    """The addresses of a text that holds several, between |, comma, semicolon or line breaks with names before them, or
+    between blanks without. What is no address stays as it is."""
+    found: list[str] = []
+    for part in _BETWEEN.split(text):
+        address = address_in(part)
+        found += [address] if address else [address_in(one) or one for one in part.split()]
+    return found
 
 
 def one_of(*values: object) -> Leaf:

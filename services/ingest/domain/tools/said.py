@@ -134,7 +134,8 @@ class Voided(Statement):
 @dataclass(frozen=True)
 class Employed(Statement):
     """A person of the directory. `left_on`: leave or exit takes effect that day, in `time_zone`; `back_on`: the day
-    they are back from leave, where it is known."""
+    they are back from leave, where it is known. `unsaid`: of `time_zone` and `consent`, what the feed does not speak
+    of, so that it holds only of somebody of whom nothing is known yet."""
 
     participant: str
     name: str
@@ -145,6 +146,7 @@ class Employed(Statement):
     consent: bool = False
     left_on: date | None = None
     back_on: date | None = None
+    unsaid: frozenset[str] = frozenset()
 
 
 Said = Booked | Cancelled | Moved | Missed | Joined | Left | Ended | Told | Voided | Employed

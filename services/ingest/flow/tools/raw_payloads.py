@@ -21,8 +21,6 @@ CONNECTION, CONTENT_TYPE, TEXT_CUT = "connection", "content-type", "text_cut"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 HEADERS: Mapping[str, re.Pattern[bytes]] = {
     CONNECTION: re.compile(rb"[a-z][a-z0-9_]{0,63}"),
-    # Type and charset; any other parameter may say anything.
-    CONTENT_TYPE: re.compile(rb"[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}(; ?charset=[a-z0-9-]{1,32})?", re.IGNORECASE),
     TEXT_CUT: re.compile(rb"1"),
     REQUEUED_FROM: re.compile(rb"[a-z0-9._/#-]{1,300}"),
 }
@@ -81,11 +79,13 @@ def part_of(record: Record, connections: Mapping[str, Connection], payload: Payl
 
 
 def without_text(record: Record, connections: Mapping[str, Connection]) -> Record:
-    """Its key and its headers as they may stand in quarantine: those that we read, with values such as we write."""
+    """Its key and its headers as they may stand in quarantine: those that we read, with values such as we write. What
+    is kept beside them is JSON, in whichever form it came."""
     known = _connection(record, connections)
     headers = [
         (name, value) for name, value in record.headers if name in HEADERS and HEADERS[name].fullmatch(value or b"")
     ]
+    headers = [*headers, (CONTENT_TYPE, JSON.encode())]
     key = record.key
     if key is not None and not is_plain(key.decode(errors="replace")):
         key = None if isinstance(known, Rejected) else known.speaker.connection.encode()

@@ -15,7 +15,7 @@ def _read(row: Row) -> list[Message]:
     found = present(
         id=participant,
         name=row.text("name"),
-        addresses=row.several("addresses"),
+        addresses=row.addresses("addresses"),
         identities=_identities(row),
         time_zone=zone,
         status=row.text("status").lower(),

@@ -1,6 +1,7 @@
 """The parts of an envelope and its events that we read. Wherever an entity may stand, its IRI alone may stand too."""
 
 import re
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Annotated
@@ -55,18 +56,43 @@ def _number(value: object) -> object:
     return value
 
 
+def places_of(event: Mapping[str, object]) -> frozenset[str]:
+    """The ids and types of the thread, forum, course or group to which it belongs, and to which that belongs."""
+    about = event.get("object")
+    found: set[str] = set()
+    for place in (about.get(PART) if isinstance(about, dict) else None, event.get(GROUP)):
+        node = entity(place)
+        for _ in range(MOST_LEVELS):
+            if not isinstance(node, dict):
+                break
+            names = (node.get("id"), node.get("type"))
+            found.update(term_or_id for name in names if isinstance(name, str) for term_or_id in (name, term(name)))
+            node = entity(node.get(PART) or node.get(ORGANIZATION))
+    return frozenset(found - {""})
+
+
+def is_public(event: Mapping[str, object]) -> bool:
+    """Whether it belongs to a thread or forum, or to a group that is described; of a group's mere IRI nobody knows what
+    it is."""
+    about = event.get("object")
+    return isinstance(event.get(GROUP), dict) or (isinstance(about, dict) and bool(about.get(PART)))
+
+
 def terms(known: AbstractSet[str], otherwise: str) -> Leaf:
     """A term that means something here, written short; of any other that it is another."""
     return Leaf("a term", lambda text, _: term(text) if term(text) in known else otherwise)
 
 
 def _iri(text: str, pseudonym: Pseudonym) -> str:
-    if text.startswith(MAILTO):
-        address = address_in(text.removeprefix(MAILTO))
+    if text.lower().startswith(MAILTO):
+        address = address_in(text)
         return MAILTO + address if address else CUT
     return pseudonym(text)
 
 
+PART, GROUP, ORGANIZATION = "isPartOf", "group", "subOrganizationOf"
+# A thread of a forum of a section of an offering of a course.
+MOST_LEVELS = 6
 MAILTO = "mailto:"
 PERSON, MESSAGE = "Person", "Message"
 # Bots are not people, and neither are groups of them: an event has one actor.

@@ -11,8 +11,12 @@ from services.ingest.sources.caliper.event import (
     ENTITIES,
     ENTITY,
     EXPRESSED,
+    GROUP,
     IRI,
     MESSAGE,
+    MOST_LEVELS,
+    ORGANIZATION,
+    PART,
     PERSON,
     Action,
     Envelope,
@@ -22,6 +26,7 @@ from services.ingest.sources.caliper.event import (
     Scored,
     Thing,
     entity,
+    places_of,
     terms,
 )
 from services.ingest.sources.caliper.people import expressed
@@ -63,7 +68,7 @@ def _item(value: object, settings: CaliperSettings, pseudonym: Pseudonym) -> obj
     thing = action if isinstance(action, Rejected) else read(Named, action.object)
     if isinstance(action, Rejected) or isinstance(thing, Rejected):
         return _list(settings).kept(value, pseudonym)
-    objects = frozenset({thing.id, thing.type} - {""})
+    objects = frozenset({thing.id, thing.type} - {""}) | places_of(value)
     if settings.meaning(f"{action.type}.{action.action}", objects) is None:
         return _outline(settings).kept(value, pseudonym)
     return _list(settings).kept(_with_findings(value, settings), pseudonym)
@@ -90,11 +95,23 @@ def _list(settings: CaliperSettings) -> AllowList:
         "id": AllowList(leaf=identified),
         "type": AllowList(leaf=terms({PERSON, MESSAGE, *known}, CUT)),
         EXPRESSED: ENTITY.members[EXPRESSED],
+        PART: _place(settings, MOST_LEVELS),
     }
     found = AllowList(members={"people": ENTITIES, "relationship": AllowList(leaf=ID)})
     whole = {**allow_list(Event).members, **_outline(settings).members, EXPRESSED: found}
+    whole[GROUP] = _place(settings, MOST_LEVELS)
     whole |= {"object": AllowList(leaf=identified, members=members), "generated": allow_list(Scored)}
     return AllowList(members=whole)
+
+
+def _place(settings: CaliperSettings, levels: int) -> AllowList:
+    """A thread, forum, course or group: that there is one, and its id and type where the settings name them."""
+    known = settings.objects
+    identified = Leaf("an IRI", lambda text, pseudonym: text if text in known else IRI.of_text(text, pseudonym))
+    members = {"id": AllowList(leaf=identified), "type": AllowList(leaf=terms(known, CUT))}
+    if levels > 1:
+        members |= dict.fromkeys((PART, ORGANIZATION), _place(settings, levels - 1))
+    return AllowList(leaf=identified, members=members)
 
 
 def _with_findings(event: Mapping[str, object], settings: CaliperSettings) -> object:

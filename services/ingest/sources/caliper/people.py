@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from services.ingest.domain.tools.leaves import address_in
 from services.ingest.domain.tools.said import Person
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.caliper.event import EXPRESSED, MAILTO, PERSON, Event, Scored, Thing
@@ -84,8 +85,8 @@ def _person(entity: Mapping[str, object], settings: CaliperSettings) -> Person |
         return participant
     if isinstance(address, Rejected):
         return address
-    if iri.startswith(MAILTO):
-        return Person(address=iri.removeprefix(MAILTO), participant=participant)
+    if iri.lower().startswith(MAILTO):
+        return Person(address=address_in(iri) or iri[len(MAILTO) :], participant=participant)
     return Person(id=iri, address=address, participant=participant)
 
 

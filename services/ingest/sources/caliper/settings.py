@@ -16,7 +16,8 @@ Action = Annotated[str, Field(pattern=r"^[A-Za-z]+\.[A-Za-z]+$")]
 
 
 class Meaning(BaseModel):
-    """`data` is fixed. With `object` (an entity's id or type) the action means this only there."""
+    """`data` is fixed. With `object` (the id or type of an entity, or of the thread, forum, course or group that it
+    belongs to) the action means this only there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -14,15 +14,19 @@ from services.ingest.sources.caliper.event import (
     Named,
     Scored,
     Thing,
+    is_public,
+    places_of,
     term,
 )
 from services.ingest.sources.caliper.meaning import data_of, message_key
-from services.ingest.sources.caliper.people import Told, circle_of
+from services.ingest.sources.caliper.people import Circle, Told, circle_of
 from services.ingest.sources.caliper.settings import CaliperSettings, Meaning
 from services.ingest.sources.reading import read, within
 from services.ingest.sources.several import as_one
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vocabulary import native_id
+
+CONTACTS = frozenset({"mentoring.message.sent.v1", "mentoring.resource.shared.v1"})
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
@@ -47,7 +51,8 @@ def _translated(value: object, settings: CaliperSettings) -> Translation:
     thing = read(Named, action.object)
     if isinstance(thing, Rejected):
         return within("object", thing)
-    meaning = settings.meaning(f"{action.type}.{action.action}", frozenset({thing.id, thing.type} - {""}))
+    objects = frozenset({thing.id, thing.type} - {""}) | places_of(value if isinstance(value, dict) else {})
+    meaning = settings.meaning(f"{action.type}.{action.action}", objects)
     return _meant(value, meaning, settings) if meaning else Ignored("action_of_no_interest")
 
 
@@ -69,6 +74,8 @@ def _said(told: Told, meaning: Meaning, settings: CaliperSettings) -> Translatio
     circle = circle_of(told, settings)
     if isinstance(circle, Rejected):
         return circle
+    if _is_of_a_course(told, circle, meaning):
+        return Ignored("of_a_course_or_forum")
     data = data_of(told, meaning, settings)
     if isinstance(data, Rejected):
         return data
@@ -85,6 +92,15 @@ def _said(told: Told, meaning: Meaning, settings: CaliperSettings) -> Translatio
             relationship=circle.relationship,
         ),
     )
+
+
+def _is_of_a_course(told: Told, circle: Circle, meaning: Meaning) -> bool:
+    """What somebody writes or shares in a course or a forum, to nobody in particular, is no contact of a pair unless
+    the settings say so of that place."""
+    is_addressed = bool(circle.others or circle.relationship)
+    if meaning.type not in CONTACTS or meaning.object is not None or is_addressed:
+        return False
+    return isinstance(told.raw, dict) and is_public(told.raw)
 
 
 def _key(told: Told, meaning: Meaning) -> str:

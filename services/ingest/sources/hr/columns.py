@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
+from services.ingest.domain.written import visible
+
 # Compared without case, blanks and punctuation: "Employee ID", "employee_id" and "employeeId" are the same.
 # `leave_until` is the last day of a leave, `back_on` the day after it; `updated_at` counts only where nobody says when
 # the record was received.
@@ -31,7 +33,7 @@ MOST_LEVELS = 4
 # The same few names stand in every row.
 @lru_cache(maxsize=4096)
 def plain(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum() or letter == ".")
+    return "".join(letter for letter in visible(name).casefold() if letter.isalnum() or letter == ".")
 
 
 # All of these names, plain.

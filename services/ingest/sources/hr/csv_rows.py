@@ -1,6 +1,7 @@
 """CSV as HR systems export it. A fault in one row is that row's: the others are read as if it were not there."""
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from services.ingest.sources.hr.columns import KNOWN, plain
 MARK = b"\xef\xbb\xbf"
 WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 DELIMITERS = (",", ";", "\t")
+# A line of Excel's before the header, for Excel: which delimiter follows.
+SEPARATOR = re.compile(rb'"?sep=([!-/:-@\[-`{-~\t])"?', re.IGNORECASE)
 # Further than this no cell goes: the quote at its begin is a slip, and what follows is read as rows of their own.
 MOST_LINES = 20
 MOST_COLUMNS = 500
@@ -34,7 +37,11 @@ def read_rows(body: bytes) -> list[Row] | Rejected:
     first = next((number for number, line in enumerate(lines) if line.strip()), None)
     if first is None:
         return rejected("malformed", "", "the file is empty: it begins with a header")
-    header = _header(lines[first], first + 1)
+    hint = SEPARATOR.fullmatch(lines[first].strip())
+    delimiters = (hint[1].decode(),) if hint else DELIMITERS
+    if hint:
+        first = next((number for number in range(first + 1, len(lines)) if lines[number].strip()), first)
+    header = _header(lines[first], first + 1, delimiters)
     if isinstance(header, Rejected):
         return header
     return list(header.rows(lines, first + 1))
@@ -75,11 +82,11 @@ class _Header:
                 yield name, f"is not UTF-8: byte {byte:#x} at character {place + 1}; save the file as UTF-8"
 
 
-def _header(line: bytes, number: int) -> _Header | Rejected:
+def _header(line: bytes, number: int, delimiters: tuple[str, ...]) -> _Header | Rejected:
     place = f"line {number}"
     try:
         text = line.decode()
-        found = [(delimiter, next(csv.reader([text], delimiter=delimiter, strict=True))) for delimiter in DELIMITERS]
+        found = [(delimiter, next(csv.reader([text], delimiter=delimiter, strict=True))) for delimiter in delimiters]
     except UnicodeDecodeError as broken:
         return rejected("malformed", place, f"the header is not UTF-8: byte {line[broken.start]:#x}")
     except csv.Error as broken:

@@ -8,7 +8,9 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.primitives import FIRST_YEAR, LAST_YEAR
+from services.ingest.domain.tools.leaves import mailboxes
 from services.ingest.domain.verdict import Problem
+from services.ingest.domain.written import composed, is_no_day
 from services.ingest.sources.hr.columns import flat, plain
 from services.ingest.sources.hr.settings import ISO, HrSettings
 from services.ingest.sources.reading import ZonedOrUtc
@@ -16,9 +18,9 @@ from services.ingest.sources.reading import ZonedOrUtc
 Read = TypeVar("Read")
 TRUE = frozenset({"true", "yes", "y", "1"})
 FALSE = frozenset({"false", "no", "n", "0"})
-SEPARATED = re.compile(r"[|;,\s]+")
-# ISO 8601 days, and moments of which only the day counts: systems export midnights.
-DAY = re.compile(r"(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d.*)?", re.ASCII)
+# ISO 8601 days, with an offset as XML Schema writes them, and moments of which only the day counts: systems export
+# midnights.
+DAY = re.compile(r"(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d.*|[Zz]|[+-]\d\d(:?\d\d)?)?", re.ASCII)
 LONGEST_DAY = 64
 MOMENT: TypeAdapter[datetime] = TypeAdapter(ZonedOrUtc)
 
@@ -41,9 +43,10 @@ class Employee:
             self.fault(column, "is required")
         return found
 
-    def texts(self, column: str) -> tuple[str, ...]:
-        """Separated by |, comma, semicolon or blanks; or a list, of texts or of objects with a value (SCIM)."""
-        return self._read(column, _texts, ())
+    def addresses(self) -> tuple[str, ...]:
+        """Separated by |, comma, semicolon or blanks; or a list, of texts or of objects with a value (SCIM). What is no
+        address stays as it is."""
+        return self._read("addresses", _addresses, ())
 
     def day(self, column: str) -> date | None:
         return self._read(column, self._day, None)
@@ -66,6 +69,10 @@ class Employee:
     def member(self, name: str) -> tuple[str, object]:
         """How it is called here, and what stands there; None if there is no such column."""
         return self._members.get(plain(name), (name, None))
+
+    def has(self, column: str) -> bool:
+        """Whether there is a column that could say it, be it empty."""
+        return self.found(column)[1] is not None
 
     def found(self, column: str) -> tuple[str, object]:
         """The first of the columns that could say it that is filled in, else the first that is there."""
@@ -93,6 +100,8 @@ class Employee:
 
     def _day(self, value: object) -> date | None:
         text = _text(value)
+        if is_no_day(text):
+            return None
         try:
             found = DAY.fullmatch(text[:LONGEST_DAY])
             return self._written(text) if found is None else _lived(date.fromisoformat(found[1]))
@@ -114,14 +123,14 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str | int):
-        return str(value).strip()
+        return composed(str(value))
     raise ValueError("must be a text or a whole number")
 
 
-def _texts(value: object) -> tuple[str, ...]:
-    values = value if isinstance(value, list) else SEPARATED.split(_text(value))
-    found = (_text(one.get("value")) if isinstance(one, dict) else _text(one) for one in values)
-    return tuple(dict.fromkeys(filter(None, found)))
+def _addresses(value: object) -> tuple[str, ...]:
+    values = value if isinstance(value, list) else [value]
+    texts = (_text(one.get("value")) if isinstance(one, dict) else _text(one) for one in values)
+    return tuple(dict.fromkeys(address for text in texts for address in mailboxes(text)))
 
 
 def _moment(value: object) -> datetime:

@@ -9,9 +9,11 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.pseudonym import Pseudonym
 from services.ingest.domain.tools.leaves import CUT, address_in
 from services.ingest.domain.verdict import Rejected
+from services.ingest.domain.written import visible
 from services.ingest.sources.hr.columns import COLUMNS, plain
 from services.ingest.sources.hr.employee import Employee
 from services.ingest.sources.hr.records import EMPLOYEE, people_in
+from services.ingest.sources.hr.repeated import UNCLEAR
 from services.ingest.sources.hr.settings import HrSettings
 from services.ingest.sources.hr.translation import LONGEST_NAME, Record
 from services.ingest.sources.reading import read
@@ -26,7 +28,8 @@ TOO_LONG = CUT * LONGEST_NAME
 # What csv_rows.py says of a row; anybody may write a record with a fault, in any words.
 FAULT = re.compile(
     r"has \d+ cells, the header has \d+|is no row of a CSV file: [a-z0-9 ,;\t'\"()-]{1,80}"
-    r"|is not UTF-8: byte 0x[0-9a-f]{2} at character \d+; save the file as UTF-8",
+    r"|is not UTF-8: byte 0x[0-9a-f]{2} at character \d+; save the file as UTF-8"
+    rf"|{UNCLEAR}",
     re.ASCII,
 )
 AT_FAULT = "is at fault"
@@ -49,6 +52,8 @@ def _record(value: object, settings: HrSettings, pseudonym: Pseudonym) -> object
         found["received_at"] = to_rfc3339(record.received_at)
     person = Employee(record.place, record.employee, settings)
     found[EMPLOYEE] = dict(_columns(person, settings, pseudonym))
+    if record.counts_elsewhere:
+        found["counts_elsewhere"] = True
     if record.fault:
         column = record.fault.column if plain(record.fault.column) in settings.columns_read else ""
         words = record.fault.words if FAULT.fullmatch(record.fault.words) else AT_FAULT
@@ -90,18 +95,20 @@ def _read(person: Employee, column: str, settings: HrSettings) -> object:
         case "consent":
             return str(person.flag(column)).lower()
         case "addresses":
-            return list(dict.fromkeys(address_in(address) or CUT for address in person.texts(column)))
+            addresses = list(dict.fromkeys(address_in(address) or CUT for address in person.addresses()))
+            return addresses if isinstance(person.found(column)[1], list) else ";".join(addresses)
         case _:
-            return _word(person.text(column), column, settings)
+            return _word(person, column, settings)
 
 
-def _word(text: str, column: str, settings: HrSettings) -> str:
+def _word(person: Employee, column: str, settings: HrSettings) -> str:
+    text = person.text(column)
     match column:
         case "id":
-            return text if ID.fullmatch(text) else CUT_ID
+            return visible(text) if ID.fullmatch(visible(text)) else CUT_ID
         case "status":
             # Too long for settings to give it a meaning.
-            return text if settings.status(text) else TOO_LONG
+            return text if settings.status(text, person.found(column)[0]) else TOO_LONG
         case "time_zone":
             return text if _is_zone(text) else CUT
         case _:

@@ -2,7 +2,7 @@
 
 import codecs
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from schemas.primitives import to_rfc3339
@@ -10,16 +10,23 @@ from services.ingest.domain.cloudevents.media_type import CHARSETS, read_media_t
 from services.ingest.domain.strict_json import Parsed, read_json
 from services.ingest.domain.tools.leaves import is_word
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.hr.columns import plain
+from services.ingest.sources.hr.columns import COLUMNS, flat, plain
 from services.ingest.sources.hr.csv_rows import Row, read_rows
+from services.ingest.sources.hr.repeated import distinct
 from services.ingest.sources.hr.settings import HrSettings
 from services.ingest.sources.proof import Received
 from services.ingest.sources.taken import Taken
 from services.ingest.sources.tool import ToolSettings
 
 CSV = frozenset({"text/csv", "application/csv"})
-# What lists of people are called: by us, and by SCIM 2.0.
-LISTS = ("employees", "Resources")
+# What lists of people are called: by us, by SCIM 2.0, by Workday's reports, by OData, and by most others. Some stand in
+# an object of such a name (`Report_Data`, `d`), and a list of one may have become that one.
+PEOPLE = ("employees", "resources", "report_entry")
+AROUND = (
+    *("report_data", "value", "results", "result", "d", "data", "items", "workers", "people", "persons", "users"),
+    *("members", "records", "rows", "entries", "response"),
+)
+MOST_AROUND = 3
 NEEDED = ("id", "status")
 UNKNOWN = "an encoding that nobody knows"
 EMPLOYEE, UNDECODED = "employee", "undecoded"
@@ -44,10 +51,11 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> Taken | R
     if isinstance(parsed, Rejected):
         return parsed
     people = people_in(parsed.value)
-    if missing := _missing(people, settings):
+    if missing := _nobody(parsed.value, settings) or _missing(people, settings):
         return missing
     try:
-        stamped = [_stamped(_judged(record, settings), now) for record in people]
+        judged = distinct([_judged(record, settings) for record in people], settings)
+        stamped = [_stamped(record, now) for record in judged]
         return Taken(tuple(json.dumps(one, ensure_ascii=False).encode() for one in stamped) or (b"[]",))
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
@@ -55,11 +63,26 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> Taken | R
 
 def people_in(value: object) -> list[object]:
     """One person, or a list of them, each as a record."""
-    if isinstance(value, dict):
-        value = next((value[name] for name in LISTS if isinstance(value.get(name), list)), value)
-    if isinstance(value, list):
-        return [_of_json(one, index) for index, one in enumerate(value)]
-    return [_of_json(value, 0)]
+    found = _list_in(value, MOST_AROUND)
+    if isinstance(found, list):
+        return [_of_json(one, index) for index, one in enumerate(found)]
+    return [_of_json(found, 0)]
+
+
+def _list_in(value: object, around: int) -> object:
+    """The list that the value is or holds, or the value: then it is one person, or nobody."""
+    if not isinstance(value, dict) or not around or EMPLOYEE in value:
+        return value
+    named = {name.lower(): inner for name, inner in value.items() if isinstance(inner, list | dict)}
+    names = PEOPLE if _is_person(value) else (*PEOPLE, *AROUND)
+    inner = next((named[name] for name in names if name in named), None)
+    return value if inner is None else _list_in(inner, around - 1)
+
+
+def _is_person(value: Mapping[str, object]) -> bool:
+    """Who has an id and a name is not what a list stands in, unless the list is called nothing else."""
+    columns = flat(value).keys()
+    return all(columns & set(map(plain, COLUMNS[column])) for column in ("id", "name"))
 
 
 def _encoding(charset: str) -> str:
@@ -95,6 +118,14 @@ def _judged(record: object, settings: HrSettings) -> object:
 
 def _stamped(record: object, now: datetime) -> object:
     return {"received_at": to_rfc3339(now), **record} if isinstance(record, dict) else record
+
+
+def _nobody(value: object, settings: HrSettings) -> Rejected | None:
+    """An object in which there is neither a list nor a single member of a person."""
+    found = _list_in(value, MOST_AROUND)
+    if not isinstance(found, dict) or EMPLOYEE in found or flat(found).keys() & settings.columns_read:
+        return None
+    return rejected("malformed", "", f"holds no list of people: it was looked for in {', '.join((*PEOPLE, *AROUND))}")
 
 
 def _missing(people: Iterable[object], settings: HrSettings) -> Rejected | None:

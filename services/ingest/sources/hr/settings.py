@@ -1,5 +1,6 @@
 """How one HR system names its columns, its statuses and its days."""
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cached_property
@@ -9,18 +10,24 @@ from pydantic import AfterValidator, Field, model_validator
 
 from schemas.directory import TimeZone
 from schemas.primitives import Code
+from services.ingest.domain.written import visible
 from services.ingest.sources.hr.columns import COLUMNS, plain
 from services.ingest.sources.tool import ToolSettings
 
 Status = Literal["active", "leave", "exited"]
-# "Inactive" is a leave to some systems and an exit to others: what would end relationships is not guessed.
+# "Inactive" is a leave to some systems and an exit to others, and "T" may be true or terminated: what would end
+# relationships is not guessed.
 STATUSES: Mapping[str, Status] = {
     **dict.fromkeys(("active", "employed", "current", "enabled", "true", "a", "hired", "rehired"), "active"),
-    **dict.fromkeys(("leave", "on leave", "leave of absence", "loa", "absent", "l", "parental leave"), "leave"),
+    **dict.fromkeys(("leave", "on leave", "leave of absence", "loa", "absent", "parental leave"), "leave"),
     **dict.fromkeys(("maternity leave", "paternity leave", "medical leave", "sabbatical"), "leave"),
     **dict.fromkeys(("terminated", "exited", "left", "resigned", "retired", "dismissed", "deceased"), "exited"),
-    **dict.fromkeys(("former", "ex-employee", "separated", "false", "t"), "exited"),
+    **dict.fromkeys(("former", "ex-employee", "separated", "false"), "exited"),
 }
+# Of a column that asks whether somebody is active: how databases and forms write yes. The letters that they write for
+# no stand for other things elsewhere, so that only settings can make an exit of them.
+YES = frozenset({"true", "t", "yes", "y", "1", "on"})
+ACTIVE = re.compile(r"(?<!in)active")
 ISO = "%Y-%m-%d"
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -62,7 +69,12 @@ class HrSettings(ToolSettings):
         known = (name for column in COLUMNS for name in self.names(column))
         return frozenset((*known, *map(plain, self.identities.values())))
 
-    def status(self, text: str) -> Status | None:
-        folded = " ".join(text.casefold().replace("_", " ").split())
-        given = {name.casefold(): status for name, status in self.statuses.items()}
-        return given.get(text.casefold()) or given.get(folded) or STATUSES.get(folded)
+    def status(self, text: str, column: str = "") -> Status | None:
+        """`column` is the name of the column where it stands."""
+        written = visible(text).casefold()
+        folded = " ".join(written.replace("_", " ").split())
+        given = {visible(name).casefold(): status for name, status in self.statuses.items()}
+        found = given.get(written) or given.get(folded)
+        if not found and folded in YES and ACTIVE.search(plain(column)):
+            return "active"
+        return found or STATUSES.get(folded)

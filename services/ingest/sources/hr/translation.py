@@ -2,15 +2,18 @@
 
 import json
 import re
+from dataclasses import asdict, replace
 from datetime import date, timedelta
 from typing import Annotated
 
 from pydantic import Field
 
 from schemas.directory import known_zone
+from schemas.primitives import EPOCH
 from services.ingest.domain.tools.derived import digest
 from services.ingest.domain.tools.said import Employed, Native, Translation
-from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.domain.written import visible
 from services.ingest.sources.hr.employee import Employee
 from services.ingest.sources.hr.records import people_in
 from services.ingest.sources.hr.settings import HrSettings, Status
@@ -39,6 +42,7 @@ class Record(Foreign):
     employee: dict[str, object]
     received_at: ZonedOrUtc | None = None
     fault: Fault | None = None
+    counts_elsewhere: bool = False
 
     @property
     def place(self) -> str:
@@ -58,6 +62,8 @@ def _translated(value: object, settings: HrSettings) -> Translation:
     if record.fault:
         place = f"{record.place}, column {record.fault.column}" if record.fault.column else record.place
         return rejected("malformed", place, record.fault.words)
+    if record.counts_elsewhere:
+        return Ignored("another_row_counts")
     person = Employee(record.place, record.employee, settings)
     try:
         said = _employed(record, person, settings)
@@ -77,9 +83,8 @@ def _employed(record: Record, person: Employee, settings: HrSettings) -> Employe
     if at is None or status is None:
         return None
     left_on, back_on = _days(person, status)
-    content = json.dumps(record.employee, sort_keys=True)
-    return Employed(
-        key=digest("employee", participant, content),
+    said = Employed(
+        key="",
         time=at,
         native=Native("employee", native_id(participant)),
         participant=participant,
@@ -91,19 +96,28 @@ def _employed(record: Record, person: Employee, settings: HrSettings) -> Employe
         consent=_consent(person, settings),
         left_on=left_on,
         back_on=back_on,
+        unsaid=frozenset(column for column in ("time_zone", "consent") if not person.has(column)),
     )
+    # Of what the record says, and not of the record: a new salary is no new statement.
+    return replace(said, key=digest("employee", _content(said)))
+
+
+def _content(said: Employed) -> str:
+    """When it was received is no part of it: the same feed every night says the same."""
+    members = asdict(replace(said, time=EPOCH)) | {"unsaid": sorted(said.unsaid)}
+    return json.dumps(members, sort_keys=True, default=str)
 
 
 def _status(person: Employee, settings: HrSettings) -> Status | None:
     text = person.needed("status")
-    status = settings.status(text) if text else None
+    status = settings.status(text, person.found("status")[0]) if text else None
     if text and status is None:
         person.fault("status", "is no status that is known here: settings.statuses can say what it means")
     return status
 
 
 def _participant(person: Employee) -> str:
-    found = person.needed("id")
+    found = visible(person.needed("id"))
     if found and not ID.fullmatch(found):
         person.fault("id", "must be an id of letters, digits and . _ : -, at most 128 characters")
     return found
@@ -120,7 +134,7 @@ def _name(person: Employee) -> str:
 
 
 def _addresses(person: Employee) -> tuple[str, ...]:
-    found = person.texts("addresses")
+    found = person.addresses()
     if any(not ADDRESS.fullmatch(address) or len(address) > LONGEST_ADDRESS for address in found):
         person.fault("addresses", "must be addresses as in somebody@example.com")
     return found

@@ -50,6 +50,11 @@ class MessageEvent(Written):
     message: Written | None = None
     previous_message: Written | None = None
 
+    @property
+    def is_about_another(self) -> bool:
+        """`message_replied` comes without its subtype: it holds the message that was answered, and nobody wrote it."""
+        return self.message is not None and not self.user
+
 
 class Happening(Foreign):
     type: Annotated[Ident, one_of(MESSAGE)]

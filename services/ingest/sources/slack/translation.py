@@ -43,22 +43,30 @@ def _messages(value: object, settings: SlackSettings) -> Translation:
 
 def _in(conversation: Conversation, event: MessageEvent) -> Translation:
     if event.subtype == DELETED:
-        return _deleted(event, event.deleted_ts)
+        return _deleted(conversation, event, event.deleted_ts)
     if event.subtype == CHANGED:
         changed = event.message
-        return _deleted(event, changed.ts) if changed and changed.subtype == TOMBSTONE else Ignored("edited")
+        if changed is None or changed.subtype != TOMBSTONE:
+            return Ignored("edited")
+        return _deleted(conversation, event, changed.ts)
     if event.is_of_a_bot:
         return Ignored("bot")
-    if event.subtype not in WRITTEN:
+    if event.subtype not in WRITTEN or event.is_about_another:
         return Ignored("subtype_not_used")
     return _written(conversation, event)
 
 
-def _deleted(event: MessageEvent, stamp: str | None) -> Translation:
+def _deleted(conversation: Conversation, event: MessageEvent, stamp: str | None) -> Translation:
+    """What takes back something that was ignored is ignored for the same reason."""
     if stamp is None:
         return rejected("invalid", "event.deleted_ts", "is required")
-    if event.previous_message and event.previous_message.is_of_a_bot:
+    before = event.previous_message
+    if before and before.is_of_a_bot:
         return Ignored("bot")
+    if before and before.subtype not in WRITTEN:
+        return Ignored("subtype_not_used")
+    if before and before.user and not conversation.includes(before.user):
+        return Ignored("not_of_this_conversation")
     native = Native(f"message.{event.subtype}", _id(event, stamp))
     return (Voided(f"deleted:{_id(event, stamp)}", epoch(event.ts), native, target=_id(event, stamp)),)
 

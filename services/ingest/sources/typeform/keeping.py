@@ -7,6 +7,7 @@ from services.ingest.domain.pseudonym import Pseudonym
 from services.ingest.domain.tools.allow_list import AllowList, allow_list
 from services.ingest.domain.tools.leaves import ADDRESS, ID, PERSON_ID, Leaf
 from services.ingest.domain.verdict import Rejected
+from services.ingest.domain.written import composed
 from services.ingest.sources.reading import read
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.typeform.response import WHOLE, Answer, Defined, Questioned, Response, Webhook
@@ -89,4 +90,4 @@ def _read_of(questions: Collection[Question]) -> Iterator[tuple[str, AllowList]]
 
 def _one_of(words: Collection[str]) -> AllowList:
     """The settings' own words. Any other leaves nothing behind that settings could mean something by."""
-    return AllowList(leaf=Leaf("a word of the settings", lambda text, _: text if text in words else ""))
+    return AllowList(leaf=Leaf("a word of the settings", lambda text, _: text if composed(text) in words else ""))

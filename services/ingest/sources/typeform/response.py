@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from services.ingest.domain.tools.allow_list import AllowList
 from services.ingest.domain.tools.leaves import TIME, one_of
+from services.ingest.domain.written import composed
 from services.ingest.sources.reading import Foreign, Ident, MaybeAddress, MaybeIdent, MaybeText, Zoned
 from services.ingest.sources.scale import Scale
 
@@ -88,7 +89,7 @@ class Answer(Questioned):
             found.add(str(self.boolean).lower())
         if self.number is not None:
             found.add(f"{self.number:.15g}")
-        return frozenset(found - {""})
+        return frozenset(map(composed, found)) - {""}
 
 
 class Properties(Foreign):

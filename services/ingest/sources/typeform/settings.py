@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from services.ingest.domain.written import composed
 from services.ingest.sources.scale import MEASURED, Scale
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vocabulary import SayableType, check_members
@@ -19,6 +20,8 @@ FILLED: Mapping[str, str] = {
     FIT: "fit",
 }
 Name = Annotated[str, Field(min_length=1, max_length=256)]
+# What a choice is called: compared without regard to how its letters are spelt.
+Word = Annotated[str, AfterValidator(composed)]
 
 
 class Part(BaseModel):
@@ -49,8 +52,8 @@ class Question(Part):
     type: SayableType
     data: Mapping[str, object] = Field(default_factory=dict)
     hidden: Mapping[str, Name] = Field(default_factory=dict)
-    values: Mapping[str, str | int | float] = Field(default_factory=dict)
-    when: tuple[str, ...] = ()
+    values: Mapping[Word, str | int | float] = Field(default_factory=dict)
+    when: tuple[Word, ...] = ()
     scale: Scale | None = None
 
     @model_validator(mode="after")
