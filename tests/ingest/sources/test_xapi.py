@@ -13,6 +13,7 @@ from services.ingest.domain.tools.said import Native, Person, Told, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.xapi.settings import XapiSettings
 from services.ingest.sources.xapi.tool import TOOL
+from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
 ID = "6690e6c9-3ef0-4ed3-8b37-7f3964730bee"
@@ -298,6 +299,41 @@ def test_a_verb_may_mean_another_thing_for_another_activity() -> None:
     goal = {"id": "urn:goal", "definition": {"type": "https://example.com/goal"}}
     assert said(statement("completed", object=goal), verbs=verbs).data == {"goal_id": "urn:goal"}
     assert TOOL.translate(statement("completed", object={"id": "urn:x"}), configured(verbs=verbs)) == Ignored(
+        "verb_of_no_interest"
+    )
+
+
+COURSE = {"id": "urn:course:1", "definition": {"type": "http://adlnet.gov/expapi/activities/course"}}
+POST = {"id": "urn:post:1", "definition": {"type": "http://id.tincanapi.com/activitytype/forum-topic"}}
+
+
+@pytest.mark.parametrize("verb", ["commented", "shared", "attended"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"object": POST},
+        {"object": COURSE},
+        {"context": {"contextActivities": {"parent": [COURSE]}}},
+        {"context": {"contextActivities": {"grouping": COURSE}}},
+    ],
+)
+def test_what_somebody_does_alone_in_a_course_or_forum_is_no_contact(verb: str, changes: Any) -> None:  # noqa: ANN401
+    value = statement(verb, **changes)
+
+    assert TOOL.translate(value, configured()) == Ignored("of_a_course_or_forum")
+    assert TOOL.translate(kept_of(TOOL, value), configured()) == Ignored("of_a_course_or_forum")
+    together = TOOL.translate(statement(verb, **changes | {"actor": PAIR}), configured())
+    assert isinstance(together, tuple)
+
+
+def test_settings_may_map_a_course_or_a_forum() -> None:
+    data = {"channel": "xapi"}
+    verbs = {f"{ADL}commented": [{"type": "mentoring.message.sent.v1", "data": data, "activity": COURSE["id"]}]}
+    value = statement("commented", object=POST, context={"contextActivities": {"parent": [COURSE]}})
+
+    assert said(value, verbs=verbs).data == data
+    assert said(kept_of(TOOL, value, configured(verbs=verbs)), verbs=verbs).data == data
+    assert TOOL.translate(statement("commented", object=POST), configured(verbs=verbs)) == Ignored(
         "verb_of_no_interest"
     )
 

@@ -95,7 +95,8 @@ def _read(person: Employee, column: str, settings: HrSettings) -> object:
         case "consent":
             return str(person.flag(column)).lower()
         case "addresses":
-            return list(dict.fromkeys(address_in(address) or CUT for address in person.addresses()))
+            addresses = list(dict.fromkeys(address_in(address) or CUT for address in person.addresses()))
+            return addresses if isinstance(person.found(column)[1], list) else ";".join(addresses)
         case _:
             return _word(person, column, settings)
 

@@ -26,6 +26,11 @@ class Circle:
         return not (self.actors or self.others or self.relationship)
 
     @property
+    def is_of_one(self) -> bool:
+        """Nobody but who did it is named, and no relationship."""
+        return not self.relationship and len(self.all) <= 1
+
+    @property
     def all(self) -> tuple[Person, ...]:
         return tuple(dict.fromkeys((*self.actors, *self.others)))
 

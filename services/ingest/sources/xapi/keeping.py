@@ -2,6 +2,7 @@
 description and no other extension. Of a statement that means nothing here only that it is one."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from services.ingest.domain.pseudonym import Pseudonym, is_plain
 from services.ingest.domain.tools.allow_list import AllowList, allow_list
@@ -11,7 +12,20 @@ from services.ingest.sources.reading import read
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.xapi.people import is_home
 from services.ingest.sources.xapi.settings import DEFAULTS, VOIDED, XapiSettings
-from services.ingest.sources.xapi.statement import AGENT, GROUP, SUB_STATEMENT, Actor, Outline, Statement, Target
+from services.ingest.sources.xapi.statement import (
+    AGENT,
+    AROUND,
+    BELONGING,
+    GROUP,
+    SUB_STATEMENT,
+    Actor,
+    Outline,
+    Statement,
+    Target,
+    course_word,
+    names_of,
+    surroundings,
+)
 
 # Where a statement and its context name people.
 STATEMENT_PEOPLE, CONTEXT_PEOPLE = ("actor", "object"), ("instructor", "team")
@@ -27,7 +41,11 @@ def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> objec
 def _kept(statement: object, settings: XapiSettings, pseudonym: Pseudonym) -> object:
     outline = read(Outline, statement)
     target = outline if isinstance(outline, Rejected) else read(Target, outline.object)
-    if isinstance(outline, Rejected) or isinstance(target, Rejected) or not _means_something(outline, target, settings):
+    if (
+        isinstance(outline, Rejected)
+        or isinstance(target, Rejected)
+        or not _means_something(statement, outline, target, settings)
+    ):
         return _unused(settings).kept(statement, pseudonym)
     found = _list(settings)
     if target.objectType in {AGENT, GROUP}:
@@ -35,11 +53,12 @@ def _kept(statement: object, settings: XapiSettings, pseudonym: Pseudonym) -> ob
     return found.kept(_identified(statement, settings), pseudonym)
 
 
-def _means_something(outline: Outline, target: Target, settings: XapiSettings) -> bool:
+def _means_something(statement: object, outline: Outline, target: Target, settings: XapiSettings) -> bool:
     if outline.verb.id == VOIDED:
         return True
-    activities = frozenset({target.id, target.definition.type} - {""})
-    return target.objectType != SUB_STATEMENT and settings.meaning(outline.verb.id, activities) is not None
+    around = surroundings(statement) if isinstance(statement, dict) else ()
+    is_meant = settings.meaning(outline.verb.id, names_of((target, *around))) is not None
+    return target.objectType != SUB_STATEMENT and is_meant
 
 
 def _unused(settings: XapiSettings) -> AllowList:
@@ -49,7 +68,9 @@ def _unused(settings: XapiSettings) -> AllowList:
 def _list(settings: XapiSettings) -> AllowList:
     whole = allow_list(Statement)
     named = {settings.relationship: AllowList(leaf=ID)} if settings.relationship else {}
-    context = whole.members["context"].with_members(extensions=AllowList(members=named))
+    activity = _object(settings)
+    around = AllowList(members=dict.fromkeys(BELONGING, replace(activity, items=activity)))
+    context = whole.members["context"].with_members(extensions=AllowList(members=named), **{AROUND: around})
     return whole.with_members(verb=_verb(settings), object=_object(settings), context=context)
 
 
@@ -60,7 +81,7 @@ def _verb(settings: XapiSettings) -> AllowList:
 def _object(settings: XapiSettings) -> AllowList:
     known = settings.activities
     identified = Leaf("an id", lambda text, pseudonym: text if text in known else pseudonym(text))
-    kind = Leaf("a type of the settings", lambda text, _: text if text in known else "")
+    kind = Leaf("a type of the settings, or of a course", lambda text, _: text if text in known else course_word(text))
     definition = AllowList(members={"type": AllowList(leaf=kind)})
     return allow_list(Target).with_members(id=AllowList(leaf=identified), definition=definition)
 

@@ -15,11 +15,13 @@ from services.ingest.sources.xapi.statement import STATEMENT_REF, Result, Target
 
 @dataclass(frozen=True)
 class Deed:
-    """What was done, to what, with which result; `heading` is its id and its time."""
+    """What was done, to what, with which result; `heading` is its id and its time. `is_public`: in a course or a forum
+    of which the settings say nothing."""
 
     heading: Heading
     target: Target
     result: Result
+    is_public: bool = False
 
 
 def data_of(deed: Deed, meaning: Meaning, settings: XapiSettings) -> Mapping[str, object] | Rejected:

@@ -19,7 +19,8 @@ Iri = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
 class Meaning(BaseModel):
-    """`data` is fixed. With `activity` (the id of an activity, or its type) the verb means this only there."""
+    """`data` is fixed. With `activity` (the id or type of an activity, or of one to which it belongs) the verb means
+    this only there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,6 +1,7 @@
 """The parts of a statement that we read."""
 
 import re
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Annotated
 from urllib.parse import quote, unquote
@@ -10,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from services.ingest.domain.pseudonym import Pseudonym
 from services.ingest.domain.tools.allow_list import AllowList
 from services.ingest.domain.tools.leaves import CUT, ID, NUMBER, PERSON_ID, Leaf, address_in, matching, one_of
-from services.ingest.sources.reading import Foreign, Ident, MaybeIdent, MaybeText, ZonedOrUtc
+from services.ingest.sources.reading import Foreign, Ident, MaybeIdent, MaybeText, ZonedOrUtc, read
 
 LONGEST_DURATION = 64
 # cmi5 says here how far somebody has come, from 0 to 100.
@@ -49,6 +50,15 @@ AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT = "Agent", "Group", "StatementRef", "
 Kind = Annotated[MaybeText, one_of(AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT, "Activity")]
 # What is kept where only the settings know what is read: nothing, until keeping.py has asked them.
 BY_SETTINGS = AllowList()
+# Where many are taught or talk to each other.
+COURSES = frozenset(
+    {
+        *("course", "courseoffering", "coursesection", "module", "lesson", "unit", "lecture"),
+        *("discussion", "forum", "forum-topic", "forum-post", "forum-reply", "forum-thread", "thread"),
+    }
+)
+AROUND, BELONGING, MOST_AROUND = "contextActivities", ("parent", "grouping"), 100
+SEPARATOR = re.compile(r"[/#:]")
 DURATION = re.compile(r"P[\dYMWDTHS.,]{1,63}", re.ASCII)
 SHA1 = re.compile(r"[0-9A-Fa-f]{40}", re.ASCII)
 Number = Annotated[float, BeforeValidator(_no_bool)]
@@ -120,6 +130,28 @@ class Context(Foreign):
     instructor: Actor | None = None
     team: Actor | None = None
     extensions: Extensions = Field(default_factory=dict)
+
+
+def course_word(kind: str) -> str:
+    """The last step of an activity's type where that is a part of a course or a forum; else empty."""
+    step = SEPARATOR.split(kind.rstrip("/#"))[-1].lower()
+    return step if step in COURSES else ""
+
+
+def names_of(activities: Iterable[Target]) -> frozenset[str]:
+    """Their ids and types, by which settings may know them."""
+    return frozenset(name for one in activities for name in (one.id, one.definition.type)) - {""}
+
+
+def surroundings(statement: Mapping[str, object]) -> tuple[Target, ...]:
+    """The activities to which it belongs: those of the context that are its parents or group it."""
+    context = statement.get("context")
+    found = context.get(AROUND) if isinstance(context, dict) else None
+    lists = [found.get(name) for name in BELONGING] if isinstance(found, dict) else []
+    # Clients of version 0.95 send one where there is one.
+    activities = [one for each in lists for one in (each if isinstance(each, list) else [each])]
+    read_ones = (read(Target, activity) for activity in activities[:MOST_AROUND] if isinstance(activity, dict))
+    return tuple(one for one in read_ones if isinstance(one, Target))
 
 
 class Outline(Foreign):

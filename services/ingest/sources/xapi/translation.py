@@ -14,10 +14,22 @@ from services.ingest.sources.xapi.circle import Circle, circle_of
 from services.ingest.sources.xapi.identity import is_uuid, made_id
 from services.ingest.sources.xapi.meaning import Deed, data_of
 from services.ingest.sources.xapi.settings import VOIDED, Meaning, XapiSettings
-from services.ingest.sources.xapi.statement import STATEMENT_REF, SUB_STATEMENT, Outline, Statement, Target
+from services.ingest.sources.xapi.statement import (
+    STATEMENT_REF,
+    SUB_STATEMENT,
+    Outline,
+    Statement,
+    Target,
+    course_word,
+    names_of,
+    surroundings,
+)
 
 PREPARED = "mentoring.preparation.completed.v1"
 LONGEST_NATIVE_TYPE = 128
+# What somebody says, shares or attends in a course or a forum, with nobody in particular, is no contact of a pair
+# unless the settings say so of that activity.
+CONTACTS = frozenset({"mentoring.message.sent.v1", "mentoring.resource.shared.v1", "mentoring.session.held.v1"})
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
@@ -40,7 +52,8 @@ def _translated(value: object, settings: XapiSettings) -> Translation:
     if target.objectType == SUB_STATEMENT:
         # It tells what somebody plans or imagines, not what has happened.
         return Ignored("sub_statement")
-    meaning = settings.meaning(outline.verb.id, frozenset({target.id, target.definition.type} - {""}))
+    around = surroundings(value) if isinstance(value, dict) else ()
+    meaning = settings.meaning(outline.verb.id, names_of((target, *around)))
     if meaning is None:
         return Ignored("verb_of_no_interest")
     statement = read(Statement, value)
@@ -49,7 +62,8 @@ def _translated(value: object, settings: XapiSettings) -> Translation:
     heading = _heading(statement, value)
     if isinstance(heading, Rejected):
         return heading
-    return _told(statement, Deed(heading, target, statement.result), meaning, settings)
+    is_public = meaning.activity is None and any(course_word(one.definition.type) for one in (target, *around))
+    return _told(statement, Deed(heading, target, statement.result, is_public), meaning, settings)
 
 
 def _voided(value: object, target: Target) -> Translation:
@@ -85,6 +99,8 @@ def _told(statement: Statement, deed: Deed, meaning: Meaning, settings: XapiSett
         return circle
     if circle.is_empty:
         return Ignored("group_without_members")
+    if deed.is_public and meaning.type in CONTACTS and circle.is_of_one:
+        return Ignored("of_a_course_or_forum")
     data = data_of(deed, meaning, settings)
     if isinstance(data, Rejected):
         return data
