@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -27,13 +27,14 @@ from benchmarks.contestants.attacker import Orders
 from benchmarks.machine import machine
 from benchmarks.tables import Table, as_markdown, as_rich
 from deploy.local.child import Child, Command, with_project
-from deploy.local.kafka import KafkaConfig, LocalKafka
+from deploy.local.kafka import JarsUnresolvedError, KafkaConfig, LocalKafka, MissingToolError, StorageUnformattedError
 from deploy.local.ports import free_port
+from deploy.local.readiness import NotReadyError
 from schemas.tokens import Token
 from schemas.topics import TOKENS, TOPICS
 from services.ingest.commands.console import write
 from services.ingest.domain.secret import hashed, secret_of
-from services.runtime.kafka import create_topics
+from services.runtime.kafka import KafkaError, create_topics
 from services.runtime.settings import Settings
 
 PER_SECOND = 50
@@ -72,7 +73,21 @@ class Outcome:
         return self.attacked.p99 / self.calm.p99
 
 
-def held(seconds: int) -> list[Outcome]:
+@click.command()
+@click.option("--attack", is_flag=True, expose_value=False, help="What chose this instead of speed.")
+@click.option("--only", multiple=True, type=click.Choice(list(ATTACKS)), help="An attack; again for more.")
+@click.option("--seconds", type=click.IntRange(5), default=20, show_default=True, help="Of each attack, and its calm.")
+@click.option("--output", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True)
+def main(*, only: tuple[str, ...], seconds: int, output: str) -> None:
+    """The second tenant's latency calm and under each attack of the first. Ends with 1 if the aim was missed."""
+    try:
+        outcomes = held(seconds, only or tuple(ATTACKS))
+    except (JarsUnresolvedError, MissingToolError, StorageUnformattedError, NotReadyError, KafkaError) as problem:
+        sys.exit(f"benchmarks: {problem}")
+    sys.exit(0 if report(outcomes, output) else 1)
+
+
+def held(seconds: int, kinds: Sequence[str]) -> list[Outcome]:
     """Each attack against a gateway of its own, on one broker, right after its calm."""
     (KEPT / "bench").mkdir(parents=True, exist_ok=True)
     with (
@@ -81,7 +96,7 @@ def held(seconds: int) -> list[Outcome]:
     ):
         settings = Settings(kafka=kafka.bootstrap)
         create_topics(settings, {topic.name: topic.options(broker.PARTITIONS, 1) for topic in TOPICS})
-        return [_held(kind, settings, Path(scratch), seconds) for kind in ATTACKS]
+        return [_held(kind, settings, Path(scratch), seconds) for kind in kinds]
 
 
 def report(outcomes: list[Outcome], output: str) -> bool:

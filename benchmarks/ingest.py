@@ -6,7 +6,9 @@ from pathlib import Path
 # Run as a file, Python looks for modules beside it, not where `benchmarks`, `deploy` and `services` are.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.intake import main
+from benchmarks import attack, intake
 
 if __name__ == "__main__":
-    main()
+    if "--attack" in sys.argv:
+        attack.main()
+    intake.main()

@@ -14,7 +14,6 @@ import click
 from rich.console import Console
 
 from benchmarks import broker
-from benchmarks.attack import held, report
 from benchmarks.command import KEPT
 from benchmarks.contestants.task import Task
 from benchmarks.events import log
@@ -53,16 +52,12 @@ Outcomes = Mapping[Entrant, Sequence[Run | Failure]]
 @click.command()
 @click.option("--events", type=click.IntRange(1_000), default=100_000, show_default=True)
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Medians are over so many.")
-@click.option("--attack", is_flag=True, help="Instead: what one tenant notices of another at full force.")
-@click.option("--seconds", type=click.IntRange(5), default=20, show_default=True, help="Of each attack, and its calm.")
 @click.option("--output", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True)
-def main(*, events: int, rounds: int, attack: bool, seconds: int, output: str) -> None:
+def main(*, events: int, rounds: int, output: str) -> None:
     """The same events, acknowledged by the same broker (acks=all, idempotent). Ratios are taken within each round.
 
     Ends with 1 if one of them failed."""
     try:
-        if attack:
-            sys.exit(0 if report(held(seconds), output) else 1)
         outcomes = _held(events, rounds)
     except (JarsUnresolvedError, MissingToolError, StorageUnformattedError, NotReadyError, KafkaError) as problem:
         sys.exit(f"benchmarks: {problem}")

@@ -1,15 +1,22 @@
 """What a process says of itself: `/healthz` (alive), `/readyz` (state and detail), `/metrics` (Prometheus)."""
 
 import json
+import socket
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Literal
+from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+# From its first byte to the last one of the answer.
+REQUEST_SECONDS = 5.0
+MOST_REQUESTS = 32
 
 State = Literal["starting", "ready", "degraded", "stopping"]
 
@@ -37,7 +44,7 @@ def served(health: Health, host: str, port: int) -> Iterator[None]:
     if port == 0:
         yield
         return
-    server = ThreadingHTTPServer((host, port), _request_class(health))
+    server = _BoundedServer((host, port), _request_class(health))
     # The default of 0.5 s is a wait at every stop.
     threading.Thread(target=server.serve_forever, args=(0.05,), name="health", daemon=True).start()
     try:
@@ -45,6 +52,50 @@ def served(health: Health, host: str, port: int) -> Iterator[None]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+class _BoundedServer(ThreadingHTTPServer):
+    """Each request has a thread for a few seconds at most. When too many are open, the oldest ends: a crowd that says
+    nothing neither holds threads nor keeps out whoever asks whether this process lives."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], requests: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, requests)
+        self._open: dict[socket.socket, float] = {}
+        self._lock = threading.Lock()
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (the base class's)
+        with self._lock:
+            if len(self._open) >= MOST_REQUESTS:
+                _end(next(iter(self._open)))
+                self._open.pop(next(iter(self._open)))
+            self._open[request] = time.monotonic()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 (the base class's)
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Called by the base class in each round of its loop."""
+        latest = time.monotonic() - REQUEST_SECONDS
+        with self._lock:
+            for request in [one for one, began in self._open.items() if began < latest]:
+                _end(request)
+                self._open.pop(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (the base class's)
+        """Whoever went away, or was ended, is no error of ours."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+def _end(request: socket.socket) -> None:
+    """Its thread, which reads or writes there, sees the end of the connection."""
+    with suppress(OSError):
+        request.shutdown(socket.SHUT_RDWR)
 
 
 def _request_class(health: Health) -> type[BaseHTTPRequestHandler]:

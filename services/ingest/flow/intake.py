@@ -1,8 +1,9 @@
 """From what a request holds to the log: admitted, written, and waited for."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from services.ingest.domain.admission import admit
 from services.ingest.domain.clock import Clock
@@ -13,7 +14,7 @@ from services.ingest.flow.acknowledged import all_of
 from services.ingest.flow.people.programs import ProgramLookup
 from services.ingest.flow.recorder import Receipt, Recorder
 from services.ingest.flow.room import Room
-from services.ingest.flow.turns import Turns
+from services.ingest.flow.turns import LARGE, LARGE_AT_ONCE, WINDOW, Item, Turns
 
 LONGEST_ID_SHOWN = 256
 
@@ -57,6 +58,21 @@ class Writing:
 
     room: Room
     turns: Turns
+    large: Turns = field(default_factory=lambda: Turns(LARGE_AT_ONCE))
+
+    async def in_windows(
+        self, items: Sequence[Item], handed_in: HandedIn, send: Callable[[Sequence[Item]], Awaitable[Future[None]]]
+    ) -> None:
+        """`send` for some of the items after the other, each when those before are on the log. Raises what
+        `Room.written` does."""
+        if len(items) <= LARGE:
+            await self.room.written(handed_in.size, lambda: send(items))
+            return
+        async with self.large.turn(handed_in.sender):
+            for start in range(0, len(items), WINDOW):
+                window = items[start : start + WINDOW]
+                size = handed_in.size * len(window) // len(items)
+                await self.room.written(size, partial(send, window))
 
 
 class Intake:
@@ -78,11 +94,12 @@ class Intake:
             results = iter(self._recorder.record_all(admitted))
             outcomes.extend(_outcome(raw, verdict, results) for raw, verdict in judged)
 
-        async def send() -> Future[None]:
-            await self._writing.turns.in_slices(handed_in.sender, raw_events, judged, recorded)
-            return all_of(outcome.result.written for outcome in outcomes if isinstance(outcome.result, Receipt))
+        async def send(window: Sequence[object]) -> Future[None]:
+            done = len(outcomes)
+            await self._writing.turns.in_slices(handed_in.sender, window, judged, recorded)
+            return all_of(one.result.written for one in outcomes[done:] if isinstance(one.result, Receipt))
 
-        await self._writing.room.written(handed_in.size, send)
+        await self._writing.in_windows(raw_events, handed_in, send)
         return outcomes
 
 

@@ -3,16 +3,24 @@ one's work, however much, delays another's by more than a slice."""
 
 import asyncio
 import time
-from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
 # Long enough that going round costs little, short beside the broker's acknowledgement.
 SLICE_SECONDS = 0.001
+# While somebody else has a request in work, so long nothing of the long work is done after each slice: a short request
+# takes some ten rounds of the loop, and would else wait for a slice in each of them.
+PAUSE_SECONDS = 0.004
 # Of Python's threads one runs at a time; two let a sender's large body pass while that of another is read.
 READING_THREADS = 2
+# What is at most under way to the broker of one large request, and how many senders may have one under way: the
+# producer's thread settles records one by one, and those of all others behind them.
+WINDOW = 500
+LARGE = 100
+LARGE_AT_ONCE = 4
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,6 +33,7 @@ class Turns:
     def __init__(self, places: int = 1) -> None:
         self._free = places
         self._working: set[str] = set()
+        self._present: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
@@ -35,8 +44,20 @@ class Turns:
         finally:
             self._free += 1
             self._working.discard(sender)
-            # In the next round of the loop: what is short and came meanwhile runs first.
-            asyncio.get_running_loop().call_soon(self._grant)
+            # What is short and came meanwhile runs first.
+            is_alone = len(self._present) <= (sender in self._present)
+            asyncio.get_running_loop().call_later(0 if is_alone else PAUSE_SECONDS, self._grant)
+
+    @contextmanager
+    def present(self, sender: str) -> Iterator[None]:
+        """While a request of theirs is in work."""
+        self._present[sender] += 1
+        try:
+            yield
+        finally:
+            self._present[sender] -= 1
+            if not self._present[sender]:
+                del self._present[sender]
 
     async def in_slices(
         self, sender: str, items: Sequence[Item], one: Callable[[Item], Result], done: Callable[[list[Result]], None]
@@ -54,7 +75,8 @@ class Turns:
                 done(results)
 
     async def _granted(self, sender: str) -> None:
-        if self._free and sender not in self._working and not self._waiting:
+        # Whoever waits has had a turn of late, or is one of many: the pause between turns is for others.
+        if self._free and sender not in self._working and sender not in self._waiting:
             self._enter(sender)
             return
         granted = asyncio.get_running_loop().create_future()

@@ -79,10 +79,10 @@ async def read_body(request: Request, held: InFlightBytes.Held, most: int = MOST
     return bytes(body)
 
 
-def may_go_on(request: Request) -> bool:
+def may_go_on(request: Request, most: int = HEARD_OUT_BYTES) -> bool:
     """Whether more may come than is worth hearing out: after an error the connection is then closed, because the
     server would take what comes for as long as it comes."""
-    return "transfer-encoding" in request.headers or _declared(request) > HEARD_OUT_BYTES
+    return "transfer-encoding" in request.headers or _declared(request) > most
 
 
 def _declared(request: Request) -> int:

@@ -13,7 +13,7 @@ from services.ingest.domain.people.handed_in_people import is_participant_id, re
 from services.ingest.domain.strict_json import read_json
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.acknowledged import all_of
-from services.ingest.flow.intake import Writing
+from services.ingest.flow.intake import HandedIn, Writing
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.people.directory import Directory
 from services.ingest.flow.tokens import TokenTable
@@ -62,11 +62,12 @@ class DirectoryEndpoint:
                 sending.append(written)
                 return one
 
-            async def send() -> Future[None]:
-                await self._writing.turns.in_slices(token.token_id, people, judged, found.extend)
-                return all_of(sending)
+            async def send(window: Sequence[object]) -> Future[None]:
+                done = len(sending)
+                await self._writing.turns.in_slices(token.token_id, window, judged, found.extend)
+                return all_of(sending[done:])
 
-            await self._writing.room.written(len(body), send)
+            await self._writing.in_windows(people, HandedIn(token.token_id, len(body)), send)
         notes |= {"bytes": len(body), "participants": len(sending), "rejected": len(found) - len(sending)}
         return _answer(found)
 

@@ -17,6 +17,7 @@ _PROBLEMS = {
     "401": "no valid token",
     "403": "the token does not allow this",
     "422": "the broker does not take one of the records, however often it is sent",
+    "429": "more than the token may hand in: nothing was taken, Retry-After says when to send the same again",
     "503": "the broker is away: nothing was promised, Retry-After says when to send the same again",
 }
 _ENTRY = entry("in the array", {202, STATUS["invalid"], STATUS["forbidden"], STATUS["too_large"]}, "recorded", "erased")

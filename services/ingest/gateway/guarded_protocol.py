@@ -124,7 +124,9 @@ class Guarded:
         """The size of the next one follows from what the last one was: the end of a head, or of a body."""
         start = 0
         while start < len(data):
-            size = HEAD_PIECE if self.phase in {"head", "idle"} else CHUNKED_PIECE if self._is_chunked() else len(data)
+            # The rest of a body that is answered already is thrown away as it comes.
+            is_head = self.phase in {"head", "idle"} and not self._rest
+            size = HEAD_PIECE if is_head else CHUNKED_PIECE if self._is_chunked() else len(data)
             yield data[start : start + size]
             start += size
 

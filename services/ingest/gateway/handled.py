@@ -9,11 +9,12 @@ from starlette.responses import Response
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.room import RefusedError, UnavailableError
 from services.ingest.gateway import problem
-from services.ingest.gateway.body import may_go_on
+from services.ingest.gateway.body import HEARD_OUT_BYTES, MOST_BYTES, may_go_on
 from services.ingest.gateway.problem import ProblemError, rejection
 from services.runtime import log
 
 RETRY_AFTER_SECONDS = 5
+UNPROVEN = 401
 # nginx's number for a client that went away; nobody receives it, the log shows it.
 CLIENT_GONE = 499
 
@@ -31,7 +32,8 @@ class Handled:
         except ProblemError as error:
             notes["problem"] = error.code
             response = problem.answer(error)
-            if may_go_on(request):
+            # Who has proven nothing is heard out no further than anybody may go.
+            if may_go_on(request, MOST_BYTES if error.status == UNPROVEN else HEARD_OUT_BYTES):
                 response.headers["connection"] = "close"
         except ClientDisconnect:
             response = Response(status_code=CLIENT_GONE)

@@ -22,8 +22,8 @@ _ANSWER = {
     "description": "the answer that the tool documents: to a handshake, or to what is recorded",
     "content": {"application/json": {"schema": {}}, "text/plain": {"schema": {"type": "string"}}},
 }
-_NOT_FOUND = {"404": "there is no such connection of this tool", "405": "this tool sends otherwise"}
-_UNPROVEN = {"401": "the request does not prove that it comes from the tool"}
+_NOT_FOUND = {"404": "proven, but this tool has no such route", "405": "this tool sends otherwise"}
+_UNPROVEN = {"401": "the request does not prove that it comes from a connection of this tool, be there one or not"}
 _PROBLEMS = {
     "400": "not readable: `errors` says where and why",
     **_UNPROVEN,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from services.ingest.domain.pace import Pace, items_of
+from services.ingest.flow.turns import Turns
 from services.ingest.gateway.body import InFlightBytes
 from services.ingest.gateway.problem import ProblemError
 
@@ -16,8 +17,8 @@ RETRY_AFTER_SECONDS = 1
 class Senders:
     """For one event loop. A sender is a token or a connection to a tool."""
 
-    def __init__(self, pace: Pace, most_requests: int, bodies: InFlightBytes) -> None:
-        self._pace, self._most, self._bodies = pace, most_requests, bodies
+    def __init__(self, pace: Pace, most_requests: int, bodies: InFlightBytes, turns: Turns) -> None:
+        self._pace, self._most, self._bodies, self._turns = pace, most_requests, bodies, turns
         self._in_work: Counter[str] = Counter()
 
     @contextmanager
@@ -30,7 +31,7 @@ class Senders:
             raise _too_many("more than this sender may hand in", seconds)
         self._in_work[sender] += 1
         try:
-            with self._bodies.held(sender) as held:
+            with self._turns.present(sender), self._bodies.held(sender) as held:
                 yield Entered(sender, self._pace, held)
         finally:
             self._in_work[sender] -= 1

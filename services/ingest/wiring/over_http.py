@@ -24,7 +24,6 @@ from services.ingest.gateway.guard import ConnectionGuard, ConnectionLimits
 from services.ingest.gateway.senders import Senders
 from services.ingest.gateway.server import Door, listen, run_server
 from services.ingest.gateway.sources_endpoint import SourcesEndpoint
-from services.ingest.settings import IngestSettings
 from services.ingest.wiring.knowledge import Known
 from services.ingest.wiring.shared import Parts, Shared
 from services.runtime.kafka import reading
@@ -63,15 +62,15 @@ def _app(shared: Shared, known: Known, table: TokenTable, guard: ConnectionGuard
     writing = Writing(Room(settings.ingest_outstanding_bytes, settings.ingest_delivery_seconds, stop), Turns())
     metrics.outstanding.set_function(lambda: writing.room.outstanding)
     bodies, reading_aside = InFlightBytes(settings.ingest_body_bytes, settings.ingest_sender_bytes), Reading()
-    tokens = _admission(settings, settings.ingest_token_rate, bodies, reading_aside)
-    tools = _admission(settings, settings.ingest_connection_rate, bodies, reading_aside)
+
+    def admission(rate: int) -> Admission:
+        senders = Senders(Pace(rate), settings.ingest_sender_requests, bodies, writing.turns)
+        return Admission(senders, reading_aside)
+
+    tokens, tools = admission(settings.ingest_token_rate), admission(settings.ingest_connection_rate)
     unproven = InFlightBytes(settings.ingest_unproven_bytes, settings.ingest_unproven_bytes_per_address, guard.relieve)
     events = EventsEndpoint(table, Intake(shared.recorder, writing, shared.gate(known.programs)), tokens, metrics)
     raw = RawIntake(shared.producer, writing)
     app = create_app(events, SourcesEndpoint(shared.connections, raw, tools, unproven, metrics))
     serve_directory(app, DirectoryEndpoint(table, Directory(shared.producer), writing, tokens, metrics))
     return app
-
-
-def _admission(settings: IngestSettings, rate: int, bodies: InFlightBytes, reading_aside: Reading) -> Admission:
-    return Admission(Senders(Pace(rate), settings.ingest_sender_requests, bodies), reading_aside)

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from schemas.topics import raw_of
 from services.ingest.domain.tools.speaker import Speaker
 from services.ingest.flow.acknowledged import Acknowledgements
-from services.ingest.flow.intake import Writing
+from services.ingest.flow.intake import HandedIn, Writing
 from services.ingest.sources.kept import Kept
 from services.runtime.kafka import Headers, Producer
 
@@ -21,7 +21,9 @@ class RawIntake:
         """Returns when all are on the topic. Raises UnavailableError when the broker is away or too much waits for it
         already, and RefusedError when one of them is more than a record may hold."""
         size = sum(len(kept.payload) for kept in payloads)
-        await self._writing.room.written(size, lambda: self._send(payloads, speaker))
+        await self._writing.in_windows(
+            payloads, HandedIn(speaker.connection, size), lambda window: self._send(window, speaker)
+        )
 
     async def _send(self, payloads: Sequence[Kept], speaker: Speaker) -> Future[None]:
         # One key for a connection: its payloads stay in the order in which they came.

@@ -1,0 +1,165 @@
+"""No one's work, however much, delays another's by more than a slice."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from services.ingest.domain.pace import BURST_SECONDS, MOST_BUCKETS, Pace, items_of
+from services.ingest.flow.turns import SLICE_SECONDS, Reading, Turns
+from services.ingest.gateway.body import InFlightBytes
+from services.ingest.gateway.problem import ProblemError
+from services.ingest.gateway.senders import Senders
+
+WORK_SECONDS = 0.0002
+
+
+def spin(item: object) -> object:
+    until = time.perf_counter() + WORK_SECONDS
+    while time.perf_counter() < until:
+        pass
+    return item
+
+
+async def long_work(turns: Turns, sender: str, count: int, done: list[str]) -> None:
+    def finished(results: Sequence[object]) -> None:
+        done.extend([sender] * len(results))
+
+    with turns.present(sender):
+        await turns.in_slices(sender, range(count), spin, finished)
+
+
+def test_everything_is_done_in_its_order() -> None:
+    found: list[object] = []
+
+    asyncio.run(Turns().in_slices("a", list(range(100)), spin, found.extend))
+
+    assert found == list(range(100))
+
+
+def test_one_item_is_work_of_another_before_a_thousand_of_the_first_are_done() -> None:
+    done: list[str] = []
+
+    async def both() -> None:
+        turns = Turns()
+        first = [asyncio.create_task(long_work(turns, "many", 1_000, done)) for _ in range(8)]
+        await asyncio.sleep(0.01)
+        done.clear()
+        await long_work(turns, "one", 1, done)
+        for task in first:
+            task.cancel()
+        await asyncio.gather(*first, return_exceptions=True)
+
+    asyncio.run(both())
+
+    # It waits for the slice that is being worked on, and may meet another on its way.
+    assert done.index("one") < 10 * SLICE_SECONDS / WORK_SECONDS
+
+
+def test_turns_go_round_between_senders() -> None:
+    done: list[str] = []
+
+    async def several() -> None:
+        turns = Turns()
+        await asyncio.gather(*(long_work(turns, name, 100, done) for name in ("a", "a", "a", "b", "c")))
+
+    asyncio.run(several())
+
+    halfway = done[: len(done) // 2]
+    assert min(halfway.count("b"), halfway.count("c")) > halfway.count("a") / 3
+
+
+def test_who_gives_up_waiting_leaves_their_turn_to_the_next() -> None:
+    async def given_up() -> int:
+        turns = Turns()
+        async with turns.turn("a"):
+            waiting = [asyncio.create_task(long_work(turns, name, 1, [])) for name in ("a", "b", "b")]
+            await asyncio.sleep(0)
+            waiting[0].cancel()
+            waiting[1].cancel()
+        done = await asyncio.gather(*waiting, return_exceptions=True)
+        async with turns.turn("c"):
+            return sum(one is None for one in done)
+
+    assert asyncio.run(asyncio.wait_for(given_up(), 5)) == 1
+
+
+def test_two_large_bodies_of_one_sender_are_not_read_at_once() -> None:
+    at_once, most = 0, 0
+
+    def work() -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        time.sleep(0.02)
+        at_once -= 1
+
+    async def several() -> None:
+        reading = Reading()
+        await asyncio.gather(*(reading.read("a", work) for _ in range(5)))
+
+    asyncio.run(several())
+
+    assert most == 1
+
+
+def senders(pace: Pace, most_requests: int = 2) -> Senders:
+    return Senders(pace, most_requests, InFlightBytes(100, 50), Turns())
+
+
+def test_too_many_requests_of_one_sender_are_refused_and_those_of_another_are_not() -> None:
+    limited = senders(Pace(1_000))
+
+    with limited.entered("a"), limited.entered("a"), limited.entered("b"):
+        refused = refusal(limited)
+    with limited.entered("a"):
+        pass
+
+    assert refused.status == 429
+
+
+def refusal(limited: Senders) -> ProblemError:
+    with pytest.raises(ProblemError) as refused, limited.entered("a"):
+        pass
+    return refused.value
+
+
+def test_bytes_and_nonsense_are_paid_for_like_good_events() -> None:
+    pace = Pace(1)
+    limited = senders(pace)
+
+    with limited.entered("a") as entered:
+        entered.pay_bytes(BURST_SECONDS * 1_024 + 1)
+        entered.pay_items(3)
+    with pytest.raises(ProblemError) as refused, limited.entered("a"):
+        pass
+
+    assert refused.value.status == 429
+    assert [items_of(size) for size in (0, 1, 1_024, 1_025)] == [1, 1, 1, 2]
+
+
+def test_what_is_not_answered_yet_is_bounded_in_all_and_for_one() -> None:
+    bodies = InFlightBytes(100, 60)
+
+    with bodies.held("a") as held, bodies.held("b") as other:
+        held.add(60)
+        for taker, size, status in ((held, 1, 429), (other, 41, 503)):
+            with pytest.raises(ProblemError) as refused:
+                taker.add(size)
+            assert refused.value.status == status
+        other.add(40)
+
+    assert bodies.total == 0
+
+
+def test_no_more_buckets_are_kept_than_senders_that_were_busy() -> None:
+    pace = Pace(1)
+    pace.take("busy", 100, 0.0)
+
+    for number in range(MOST_BUCKETS + 10):
+        pace.take(f"token {number}", 1, 0.0)
+        if number % 1_000 == 0:
+            assert pace.take("busy", 1, 0.0)
+
+    assert len(pace._buckets) == MOST_BUCKETS

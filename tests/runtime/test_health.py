@@ -1,0 +1,62 @@
+"""The small server of each process: whoever asks is answered, whatever others do."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from deploy.local.ports import free_port
+from services.runtime import health as module
+from services.runtime.health import Health, served
+from tests.receiver import eventually
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.setattr(module, "REQUEST_SECONDS", 1.0)
+    number = free_port(set())
+    with served(Health(), "127.0.0.1", number):
+        yield number
+
+
+def threads() -> int:
+    return sum("process_request_thread" in thread.name for thread in threading.enumerate())
+
+
+def test_a_crowd_that_says_nothing_keeps_nobody_out_and_holds_no_threads(port: int) -> None:
+    crowd = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(200)]
+
+    answer = httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
+
+    assert answer.status_code == 200
+    assert threads() <= module.MOST_REQUESTS + 1
+    eventually(lambda: threads() == 0, 10)
+    for one in crowd:
+        one.close()
+
+
+def test_a_request_that_trickles_in_is_ended(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nX-Slow: ")
+        began = time.monotonic()
+        connection.settimeout(0.1)
+        while time.monotonic() - began < 10:
+            try:
+                connection.sendall(b"a")
+                if not connection.recv(100):
+                    break
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+
+    assert time.monotonic() - began < 3
+
+
+def test_what_is_asked_is_answered(port: int) -> None:
+    found = {path: httpx.get(f"http://127.0.0.1:{port}{path}").status_code for path in ("/healthz", "/readyz", "/x")}
+
+    assert found == {"/healthz": 200, "/readyz": 503, "/x": 404}
