@@ -2,17 +2,15 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 
 from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.flow.people.followers import KnowledgeFollower
 from services.ingest.flow.people.programs import ProgramLookup
-from services.ingest.flow.people.stored import StoredStatements
 from services.ingest.flow.room import UnavailableError
 from services.ingest.wiring.shared import Parts, Shared
-from services.runtime.clickhouse import ClickHouse
 from services.runtime.loop import BatchLoop
 
 
@@ -45,6 +43,5 @@ class Known:
 
 @contextmanager
 def knowledge(shared: Shared) -> Iterator[Known]:
-    with closing(ClickHouse(shared.settings)) as clickhouse:
-        known = Knowledge(stored=StoredStatements(clickhouse).find)
-        yield Known(known, KnowledgeFollower(shared.settings, known, shared.readiness.part("knowledge")))
+    known = Knowledge()
+    yield Known(known, KnowledgeFollower(shared.settings, known, shared.readiness.part("knowledge")))
