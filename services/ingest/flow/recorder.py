@@ -37,7 +37,7 @@ class _Known:
 
 class Recorder:
     """For any thread. The memory is bounded, the oldest used is forgotten first; what it has forgotten is written
-    again, which is harmless downstream."""
+    again, which is harmless downstream. What is under way is never forgotten: those who send bound it by its bytes."""
 
     def __init__(self, producer: Producer, remembered: int, topic: str = EVENTS.name) -> None:
         """Raises KafkaError when the topic of events does not exist or the broker is away."""
@@ -45,6 +45,7 @@ class Recorder:
         self._partitions = producer.partitions(topic)
         # The keys of a day are few, and computing where one lies takes a tenth of the time of sending.
         self._partition_of = lru_cache(MOST_KEYS)(partial(partition_of, partitions=len(self._partitions)))
+        self._under_way: dict[bytes, _Known] = {}
         self._recent: OrderedDict[bytes, _Known] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -69,6 +70,8 @@ class Recorder:
     def _one(self, event: MentoringEvent, sending: Acknowledgements, new: dict[bytes, _Known]) -> Receipt | Rejected:
         key, value = identity(event), to_json(event)
         said = content_of(value)
+        if known := self._under_way.get(key):
+            return _repeated(known, said)
         if known := self._recent.get(key):
             self._recent.move_to_end(key)
             return _repeated(known, said)
@@ -76,9 +79,7 @@ class Recorder:
             self._send(event, value, sending)
         except UnwritableRecordError as failure:
             return unwritable(failure)
-        new[key] = self._recent[key] = _Known(said, sending.written)
-        if len(self._recent) > self._remembered:
-            self._recent.popitem(last=False)
+        new[key] = self._under_way[key] = _Known(said, sending.written)
         return Receipt(repeat=False, written=sending.written)
 
     def _send(self, event: MentoringEvent, value: bytes, sending: Acknowledgements) -> None:
@@ -94,10 +95,12 @@ class Recorder:
         failed = written.exception() is not None
         with self._lock:
             for key, known in new.items():
+                del self._under_way[key]
                 if not failed:
                     known.written = _WRITTEN
-                elif self._recent.get(key) is known:
-                    del self._recent[key]
+                    self._recent[key] = known
+            while len(self._recent) > self._remembered:
+                self._recent.popitem(last=False)
 
 
 def _repeated(known: _Known, said: bytes) -> Receipt | Rejected:

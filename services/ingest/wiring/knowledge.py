@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
@@ -10,10 +10,8 @@ from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.flow.people.followers import KnowledgeFollower
 from services.ingest.flow.people.programs import ProgramLookup
-from services.ingest.flow.people.stored import StoredStatements
 from services.ingest.flow.room import UnavailableError
 from services.ingest.wiring.shared import Parts, Shared
-from services.runtime.clickhouse import ClickHouse
 from services.runtime.loop import BatchLoop
 
 WANTED_NOTICED_SECONDS = 0.2
@@ -60,7 +58,5 @@ class Known:
 
 @contextmanager
 def knowledge(shared: Shared) -> Iterator[Known]:
-    with closing(ClickHouse(shared.settings)) as clickhouse:
-        roster = Roster(shared.settings.ingest_digest_key.get_secret_value())
-        known = Knowledge(roster, stored=StoredStatements(clickhouse).find)
-        yield Known(known, KnowledgeFollower(shared.settings, known, shared.readiness.part("knowledge")))
+    known = Knowledge(Roster(shared.settings.ingest_digest_key.get_secret_value()))
+    yield Known(known, KnowledgeFollower(shared.settings, known, shared.readiness.part("knowledge")))

@@ -8,6 +8,7 @@ from functools import partial
 
 from schemas.topics import raw_of
 from services.ingest.flow.people.directory import Directory
+from services.ingest.flow.people.stored import StoredStatements
 from services.ingest.flow.tools.day_before import between, day_before
 from services.ingest.flow.tools.statements import Statements
 from services.ingest.flow.tools.tool_records import GROUP, MOST_RECORDS, MOST_SECONDS, ToolRecords, Tools
@@ -15,6 +16,7 @@ from services.ingest.pointers.follow import Pointers
 from services.ingest.pointers.sync_tokens import SyncTokens
 from services.ingest.wiring.knowledge import Known
 from services.ingest.wiring.shared import Parts, Shared
+from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Reader
 from services.runtime.loop import BatchLoop, Limits
 
@@ -46,8 +48,12 @@ def _reader(shared: Shared) -> Iterator[Reader]:
 @contextmanager
 def _work(shared: Shared, known: Known) -> Iterator[ToolRecords]:
     producer, settings = shared.producer, shared.settings
-    statements = Statements(shared.recorder, Directory(producer), known.knowledge, shared.clock)
-    with closing(Pointers(producer, SyncTokens(settings, producer), lambda: datetime.now(UTC))) as pointers:
+    with (
+        closing(ClickHouse(settings)) as clickhouse,
+        closing(Pointers(producer, SyncTokens(settings, producer), lambda: datetime.now(UTC))) as pointers,
+    ):
+        find = StoredStatements(clickhouse).find
+        statements = Statements(shared.recorder, Directory(producer), known.knowledge, shared.clock, find)
         past, span = partial(day_before, settings), partial(between, settings)
         tools = Tools(shared.connections, pointers, past, span, known.follower.check_fresh)
         yield ToolRecords(tools, statements, producer, shared.metrics)

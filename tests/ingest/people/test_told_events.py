@@ -1,6 +1,7 @@
 import pytest
 
 from services.ingest.domain.tools.derived import event_id
+from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.tools.said import Native, Person, Voided
 from services.ingest.domain.tools.speaker import Speaker
 from services.ingest.domain.tools.spoken import Memory, Spoken, slot_of
@@ -13,6 +14,8 @@ from tests.ingest.people.building import (
     NOON,
     START,
     STRANGER,
+    ZOOM,
+    admitted,
     event,
     events,
     known,
@@ -151,13 +154,13 @@ def test_only_its_own_connection_takes_back_what_was_said() -> None:
     assert reason(say(knowledge, Voided("v1", NOON, NATIVE, "m9"), SLACK)) == "unresolved"
 
 
-def test_what_is_forgotten_is_asked_of_the_warehouse() -> None:
+def test_what_is_forgotten_is_found_in_what_the_warehouse_has() -> None:
     stored = Spoken("rel-1", "leaders", "id-1", "mentoring.goal.set.v1", START, "g-1")
-    knowledge = known()
-    asking = knowledge.__class__(roster=knowledge.roster, stored=lambda *_: (stored,))
 
-    (one,) = events(asking, Voided("v1", NOON, NATIVE, "long ago"))
+    resolved = resolve(Voided("v1", NOON, NATIVE, "long ago"), ZOOM, known(), (stored,))
 
+    assert isinstance(resolved, Resolved)
+    (one,) = [admitted(raw, ZOOM.scope) for raw in resolved.events]
     assert one.type == "mentoring.event.retracted.v1"
     assert (one.data.id, one.data.slot) == ("id-1", "g-1")
 

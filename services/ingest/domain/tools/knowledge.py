@@ -12,19 +12,18 @@ from services.ingest.domain.people.projection import BookingsRecord, RosterRecor
 from services.ingest.domain.people.roster import ERASED, Roster
 from services.ingest.domain.tools.said import Joined, Left, Said
 from services.ingest.domain.tools.speaker import Speaker
-from services.ingest.domain.tools.spoken import Find, Memory, nothing_stored
+from services.ingest.domain.tools.spoken import Memory
 
 
 @dataclass(frozen=True)
 class Knowledge:
     """For any thread. To hear a repeat changes nothing, so that what was just written may be heard at once, and once
-    more when it comes back on the log. `stored` is asked for what the memory has forgotten."""
+    more when it comes back on the log."""
 
     roster: Roster = field(default_factory=Roster)
     bookings: Bookings = field(default_factory=Bookings)
     presence: Presence = field(default_factory=Presence)
     memory: Memory = field(default_factory=Memory)
-    stored: Find = nothing_stored
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def hear(self, event: MentoringEvent) -> None:

@@ -25,6 +25,7 @@ from services.ingest.domain.tools.said import (
     Voided,
 )
 from services.ingest.domain.tools.speaker import Speaker
+from services.ingest.domain.tools.spoken import Spoken
 from services.ingest.domain.tools.told_events import told
 from services.ingest.domain.verdict import Ignored, Rejected
 
@@ -37,9 +38,12 @@ class Resolved:
     participants: tuple[Participant, ...] = ()
 
 
-def resolve(said: Said, speaker: Speaker, knowledge: Knowledge) -> Resolved | Ignored | Rejected:
+def resolve(
+    said: Said, speaker: Speaker, knowledge: Knowledge, stored: tuple[Spoken, ...] = ()
+) -> Resolved | Ignored | Rejected:
     """Changes nothing and asks nobody but `knowledge`. The same statement gives the same ids, whatever became known
-    since. Rejected("unresolved") may be asked again when more is known; it raises only what `knowledge.stored` does."""
+    since. Rejected("unresolved") may be asked again when more is known. `stored`: of a statement that is taken back,
+    what the warehouse has, where the memory has forgotten it."""
     match said:
         case Booked():
             result = booked(said, speaker, knowledge)
@@ -56,7 +60,7 @@ def resolve(said: Said, speaker: Speaker, knowledge: Knowledge) -> Resolved | Ig
         case Told():
             result = told(said, speaker, knowledge.roster)
         case Voided():
-            result = voided(said, speaker, knowledge)
+            result = voided(said, speaker, knowledge, stored)
         case Employed():
             return _directory(said, speaker, knowledge)
         case _:

@@ -1,5 +1,7 @@
 """What a tool takes back is retracted, event by event: only what the same connection said."""
 
+from typing import NamedTuple
+
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.tools.derived import event_id, statement_id
 from services.ingest.domain.tools.knowledge import Knowledge
@@ -13,10 +15,23 @@ from services.ingest.domain.verdict import Ignored, Rejected, rejected
 RETRACTED = "mentoring.event.retracted.v1"
 
 
-def voided(said: Voided, speaker: Speaker, knowledge: Knowledge) -> tuple[RawEvent, ...] | Ignored | Rejected:
-    """Found among what was said recently, else in the warehouse."""
-    wanted = speaker.tenant, speaker.source, statement_id(said.target)
-    found = knowledge.memory.find(*wanted) or knowledge.stored(*wanted)
+class Statement(NamedTuple):
+    """What is taken back, as memory and warehouse are asked for it."""
+
+    tenant: str
+    source: str
+    id: str
+
+
+def target_of(said: Voided, speaker: Speaker) -> Statement:
+    return Statement(speaker.tenant, speaker.source, statement_id(said.target))
+
+
+def voided(
+    said: Voided, speaker: Speaker, knowledge: Knowledge, stored: tuple[Spoken, ...]
+) -> tuple[RawEvent, ...] | Ignored | Rejected:
+    """Found among what was said recently, else in what is `stored` of it."""
+    found = knowledge.memory.find(*target_of(said, speaker)) or stored
     stands = [one for one in found if one.type != RETRACTED and speaker.program in {None, one.program}]
     if not stands:
         return rejected("unresolved", "target", "what this takes back is not known")

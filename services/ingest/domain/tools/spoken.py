@@ -29,11 +29,6 @@ Find = Callable[[str, str, str], tuple[Spoken, ...]]
 """Tenant, source, statement id: every event that the statement became."""
 
 
-def nothing_stored(_tenant: str, _source: str, _statement: str) -> tuple[Spoken, ...]:
-    """Where there is no warehouse to ask."""
-    return ()
-
-
 class Memory:
     """One thread tells it at a time, any thread asks."""
 

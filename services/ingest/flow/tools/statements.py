@@ -11,8 +11,10 @@ from services.ingest.domain.admission import admit
 from services.ingest.domain.clock import Clock
 from services.ingest.domain.tools.knowledge import Knowledge
 from services.ingest.domain.tools.resolution import Resolved, resolve
-from services.ingest.domain.tools.said import Said
+from services.ingest.domain.tools.retraction import target_of
+from services.ingest.domain.tools.said import Said, Voided
 from services.ingest.domain.tools.speaker import Speaker
+from services.ingest.domain.tools.spoken import Find, Spoken
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.flow.people.directory import Directory
 from services.ingest.flow.recorder import Recorder
@@ -33,9 +35,10 @@ class Statements:
     """For one thread. What was written is heard at once, because what is said next may be about it."""
 
     def __init__(
-        self, recorder: Recorder, directory: Directory, knowledge: Knowledge, clock: Callable[[], Clock]
+        self, recorder: Recorder, directory: Directory, knowledge: Knowledge, clock: Callable[[], Clock], find: Find
     ) -> None:
-        self._recorder, self._directory, self._clock = recorder, directory, clock
+        """`find` is asked for what a tool takes back and the memory has forgotten."""
+        self._recorder, self._directory, self._clock, self._find = recorder, directory, clock, find
         self.knowledge = knowledge
         self.outbox = Outbox()
 
@@ -51,9 +54,15 @@ class Statements:
         return _whole(results)
 
     def _one(self, said: Said, speaker: Speaker) -> Result:
-        resolved = resolve(said, speaker, self.knowledge)
+        resolved = resolve(said, speaker, self.knowledge, self._stored(said, speaker))
         self.knowledge.attend(said, speaker)
         return self._recorded(resolved, speaker) if isinstance(resolved, Resolved) else resolved
+
+    def _stored(self, said: Said, speaker: Speaker) -> tuple[Spoken, ...]:
+        if not isinstance(said, Voided):
+            return ()
+        target = target_of(said, speaker)
+        return () if self.knowledge.memory.find(*target) else self._find(*target)
 
     def _recorded(self, resolved: Resolved, speaker: Speaker) -> Result:
         clock, repeats = self._clock(), []

@@ -1,0 +1,87 @@
+"""What was written is remembered, and what is under way is never forgotten."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import pytest
+
+from deploy.local.kafka import LocalKafka
+from schemas.events import MENTORING_EVENT, MentoringEvent
+from schemas.topics import EVENTS
+from services.ingest.domain.verdict import Rejected
+from services.ingest.flow.recorder import Receipt, Recorder
+from services.runtime.kafka import Producer, create_topics, read_to_end
+from services.runtime.settings import Settings
+
+REMEMBERED = 3
+_epochs = count(40_000)
+
+
+@pytest.fixture
+def topic(local_kafka: LocalKafka) -> str:
+    name = EVENTS.at(next(_epochs))
+    create_topics(Settings(kafka=local_kafka.bootstrap), {name: {"num_partitions": 2, "replication_factor": 1}})
+    return name
+
+
+@contextmanager
+def recording(local_kafka: LocalKafka, topic: str, **options: Any) -> Iterator[Recorder]:  # noqa: ANN401 (kafka-python's own)
+    producer = Producer(Settings(kafka=local_kafka.bootstrap), **options)
+    try:
+        yield Recorder(producer, REMEMBERED, topic)
+    finally:
+        producer.close()
+
+
+def made(number: int, minutes: int = 30) -> MentoringEvent:
+    raw = {
+        "source": "urn:a",
+        "id": f"e-{number}",
+        "type": "mentoring.session.held.v1",
+        "time": datetime(2026, 3, 1, 10, tzinfo=UTC),
+        "recordedtime": datetime(2026, 3, 1, 10, tzinfo=UTC),
+        "tenant": "acme",
+        "subject": "rel-1",
+        "program": "p",
+        "partitionkey": "acme/rel-1",
+        "data": {"session_id": "s-1", "started_at": datetime(2026, 3, 1, 10, tzinfo=UTC), "minutes": minutes},
+    }
+    return MENTORING_EVENT.validate_python(raw)
+
+
+def receipt(found: Receipt | Rejected) -> Receipt:
+    assert isinstance(found, Receipt)
+    return found
+
+
+def test_what_is_under_way_is_recognised_however_much_it_is(local_kafka: LocalKafka, topic: str) -> None:
+    """A linger of seconds stands for a broker that does not acknowledge."""
+    with recording(local_kafka, topic, linger_ms=3_000) as recorder:
+        first = [receipt(recorder.record(made(number))) for number in range(20)]
+        assert not any(one.written.done() for one in first)
+
+        again = [receipt(recorder.record(made(number))) for number in range(20)]
+        contradicted = recorder.record(made(0, minutes=45))
+
+        assert [one.repeat for one in first + again] == [False] * 20 + [True] * 20
+        assert isinstance(contradicted, Rejected)
+        written: list[Future[None]] = [one.written for one in again]
+        for one in written:
+            one.result(20)
+    assert len(list(read_to_end(Settings(kafka=local_kafka.bootstrap), [topic]))) == 20
+
+
+def test_of_what_is_written_so_many_are_remembered_and_the_oldest_is_forgotten_first(
+    local_kafka: LocalKafka, topic: str
+) -> None:
+    with recording(local_kafka, topic) as recorder:
+        for number in range(REMEMBERED + 1):
+            receipt(recorder.record(made(number))).written.result(20)
+
+        repeats = [receipt(recorder.record(made(number))).repeat for number in (1, 2, 3, 0)]
+
+    assert repeats == [True, True, True, False]
