@@ -141,7 +141,7 @@ def test_on_the_logs_clock_a_version_begins_after_the_end_of_the_log(
         return rapport("programs", "apply", str(file))
 
     on_empty_log = applied("2025-01-01T00:00:00Z")
-    write(broker, events, {"b": b"{broken", "a": value("session.held.v1")})
+    write(broker, events, {"b": b"{broken", example("session.held.v1")["partitionkey"]: value("session.held.v1")})
     recorded = datetime.fromisoformat(example("session.held.v1")["recordedtime"])
     hasty = applied("2025-01-01T00:00:00Z", (recorded + timedelta(minutes=59)).isoformat())
     in_time = applied("2025-01-01T00:00:00Z", (recorded + timedelta(hours=1)).isoformat())
