@@ -43,8 +43,12 @@ def test_a_number_of_thousands_of_digits_is_refused() -> None:
     assert "Exceeds the limit" in fault(b"[" + b"9" * 5_000 + b"]")
 
 
-def test_a_byte_order_mark_is_refused_by_name() -> None:
-    assert "BOM" in fault(b"\xef\xbb\xbf{}")
+def test_one_byte_order_mark_is_read_over() -> None:
+    mark = b"\xef\xbb\xbf"
+
+    assert read_json(mark + b'{"a": 1}') == Parsed({"a": 1})
+    assert isinstance(read_json(mark + mark + b"{}"), Rejected)
+    assert isinstance(read_json(mark), Rejected)
 
 
 @pytest.mark.parametrize("where", ["first", "last", "everywhere"])

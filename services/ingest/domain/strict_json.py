@@ -29,7 +29,8 @@ def read_json(raw: bytes) -> Parsed | Rejected:
             f"holds more than one value for {BYTES_PER_VALUE} bytes: this is no text that describes anything"
         )
     try:
-        text = raw.decode("utf-8")
+        # RFC 8259 8.1: nobody shall write a byte order mark, and everybody may read over it.
+        text = raw.decode("utf-8-sig")
         value = json.loads(text, object_pairs_hook=_named_once, parse_constant=_no_number, parse_float=_finite_number)
         if "\\u" in text:
             _whole_characters(value)

@@ -43,7 +43,8 @@ def booked(said: Booked, speaker: Speaker, knowledge: Knowledge) -> Result:
     follows = bookings.session(speaker.tenant, speaker.source, said.meeting) != session
     events = [_booking(said, speaker, slot, times) for slot in stay if follows or not _is_booked(slot, times)]
     staying = {slot.relationship.id for slot in stay}
-    left = [slot for slot in booked_slots(session, speaker, knowledge) if slot.relationship.id not in staying]
+    others = () if said.is_partial else booked_slots(session, speaker, knowledge)
+    left = [slot for slot in others if slot.relationship.id not in staying]
     events += [_cancellation(said, speaker, slot) for slot in left if _lies_ahead(slot, said.time)]
     return tuple(events) or (slots if isinstance(slots, Ignored) else UNCHANGED)
 
@@ -64,7 +65,8 @@ def moved(said: Moved, speaker: Speaker, knowledge: Knowledge) -> Result:
 def cancelled(said: Cancelled, speaker: Speaker, knowledge: Knowledge) -> Result:
     """Of those for whom it was booked; where that is not known, of the pairs among the people that the tool names."""
     session = knowledge.bookings.session(speaker.tenant, speaker.source, said.meeting)
-    slots = booked_slots(session, speaker, knowledge) or slots_of_people(said, session, speaker, knowledge)
+    of_all = () if said.is_partial else booked_slots(session, speaker, knowledge)
+    slots = of_all or slots_of_people(said, session, speaker, knowledge)
     if isinstance(slots, Ignored | Rejected):
         return slots if said.people else NOT_BOOKED
     ahead = [slot for slot in slots if not (slot.known and slot.known.ends_at <= said.time)]

@@ -49,22 +49,26 @@ class Statement:
 @dataclass(frozen=True)
 class Booked(Statement):
     """A meeting stands in a calendar, new or changed: the roster knows which. `replaces` is the meeting that was moved
-    here, where the tool gives a moved meeting another id. Nobody else takes part than `people`."""
+    here, where the tool gives a moved meeting another id. Nobody else takes part than `people`; if it
+    `is_partial`, nothing is said of others."""
 
     meeting: Meeting
     starts_at: datetime
     ends_at: datetime
     people: tuple[Person, ...]
     replaces: Meeting | None = None
+    is_partial: bool = False
 
 
 @dataclass(frozen=True)
 class Cancelled(Statement):
-    """`people` may be empty: then it is of those who were booked. `starts_at` where the tool says it."""
+    """`people` may be empty: then it is of those who were booked. `starts_at` where the tool says it. `is_partial`: of
+    the pairs among `people` only; others meet all the same."""
 
     meeting: Meeting
     people: tuple[Person, ...] = ()
     starts_at: datetime | None = None
+    is_partial: bool = False
 
 
 @dataclass(frozen=True)

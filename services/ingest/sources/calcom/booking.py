@@ -16,7 +16,8 @@ class Team(Foreign):
 
 
 class Booking(Foreign):
-    """`organizer` is one host; of a collective event the others are the team's members. Guests are attendees too."""
+    """`organizer` is one host; of a collective event the others are the team's members. Guests are attendees too. Where
+    seats are booked, attendees are those whose seat it is, and others may have theirs."""
 
     uid: Ident
     startTime: Zoned  # noqa: N815
@@ -28,6 +29,7 @@ class Booking(Foreign):
     rescheduleUid: MaybeIdent = ""  # noqa: N815
     rescheduled: bool | None = None
     requestReschedule: bool | None = None  # noqa: N815
+    seatsPerTimeSlot: int | None = None  # noqa: N815
 
     @property
     def people(self) -> tuple[Person, ...]:

@@ -75,6 +75,7 @@ def _booked(value: object) -> Translation:
         ends_at=booking.endTime,
         people=booking.people,
         replaces=meeting_of(booking.rescheduleUid) if booking.rescheduleUid not in {"", booking.uid} else None,
+        is_partial=bool(booking.seatsPerTimeSlot),
     )
     return (booked,)
 
@@ -90,7 +91,8 @@ def _cancelled(value: object) -> Translation:
     if booking.startTime <= told.createdAt:
         return Ignored("already_over")
     meeting = meeting_of(booking.uid)
-    return (Cancelled(_key(told), told.createdAt, _native(told), meeting, booking.people, booking.startTime),)
+    seats = bool(booking.seatsPerTimeSlot)
+    return (Cancelled(_key(told), told.createdAt, _native(told), meeting, booking.people, booking.startTime, seats),)
 
 
 def _key(told: BookingEvent) -> str:

@@ -77,7 +77,7 @@ class Invitee(Foreign):
     created_at: MaybeTime = None
     rescheduled: bool | None = None
     old_invitee: MaybeInviteeUri = ""
-    scheduled_event: ScheduledEvent
+    scheduled_event: ScheduledEvent | None = None
     cancellation: Marked | None = None
     no_show: Marked | None = None
 
@@ -91,7 +91,10 @@ class Invitee(Foreign):
 
     @property
     def people(self) -> tuple[Person, ...]:
-        """The hosts, the invitee, and the guests that the invitee brings."""
+        """The hosts, the invitee, and the guests that the invitee brings; the invitee where nothing is said of the
+        event."""
+        if self.scheduled_event is None:
+            return (self.person,)
         hosts = tuple(host.person for host in self.scheduled_event.event_memberships or ())
         guests = tuple(Person(address=guest.email.strip()) for guest in self.scheduled_event.event_guests or ())
         return tuple(person for person in (*hosts, self.person, *guests) if person != Person())

@@ -4,7 +4,7 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.pseudonym import Pseudonym
 from services.ingest.domain.tools.allow_list import allow_list
 from services.ingest.domain.tools.said import Booked, Cancelled, Missed, Native, Translation, Voided
-from services.ingest.domain.verdict import Ignored, Rejected
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.calendly.invitee import InviteeEvent, meeting_at
 from services.ingest.sources.native import native_id
 from services.ingest.sources.reading import Foreign, Word, read
@@ -48,14 +48,16 @@ def _by_event(told: InviteeEvent) -> Translation:
 
 
 def _created(told: InviteeEvent) -> Translation:
-    invitee = told.payload
+    invitee, event = told.payload, told.payload.scheduled_event
+    if event is None:
+        return rejected("invalid", "payload.scheduled_event", "is required")
     booked = Booked(
         key=_key(told),
         time=invitee.created_at or told.created_at,
         native=_native(told),
         meeting=invitee.meeting,
-        starts_at=invitee.scheduled_event.start_time,
-        ends_at=invitee.scheduled_event.end_time,
+        starts_at=event.start_time,
+        ends_at=event.end_time,
         people=invitee.people,
         replaces=meeting_at(invitee.old_invitee) if invitee.old_invitee else None,
     )
@@ -64,11 +66,11 @@ def _created(told: InviteeEvent) -> Translation:
 
 def _cancelled(told: InviteeEvent) -> Translation:
     invitee = told.payload
-    starts_at = invitee.scheduled_event.start_time
+    starts_at = invitee.scheduled_event.start_time if invitee.scheduled_event else None
     time = (invitee.cancellation and invitee.cancellation.created_at) or told.created_at
     if invitee.rescheduled:
         return Ignored("rescheduled")
-    if starts_at <= time:
+    if starts_at and starts_at <= time:
         return Ignored("already_over")
     return (Cancelled(_key(told), time, _native(told), invitee.meeting, invitee.people, starts_at),)
 

@@ -67,6 +67,11 @@ class _People(Foreign):
     organizer: _Whom | None = None
     attendees: tuple[_Whom, ...] | None = None
 
+    @property
+    def is_hidden(self) -> bool:
+        """Of an entry that is private to our reader Google tells when it is, and not of whom."""
+        return not any(one.person != Person() for one in (*filter(None, [self.organizer]), *(self.attendees or ())))
+
     def taking_part(self) -> list[Person]:
         """The organizer need not be among the attendees; without anybody else there are none."""
         asked = self.attendees or ()
@@ -112,11 +117,13 @@ def _cancelled(entry: Entry, value: object) -> Cancelled:
     return no_session(entry, takers, slot.utc if slot else None)
 
 
-def _meeting(entry: Entry, value: object) -> Booked | Cancelled | Rejected:
+def _meeting(entry: Entry, value: object) -> Booked | Cancelled | Ignored | Rejected:
     days = read(_Days, value)
     if not isinstance(days, Rejected) and days.start and days.start.date:
         return no_session(entry)
     meeting = read(_Meeting, value)
     if isinstance(meeting, Rejected):
         return meeting
+    if meeting.is_hidden:
+        return Ignored("nobody_named")
     return session(entry, meeting.start.utc, meeting.end.utc, meeting.taking_part())

@@ -128,6 +128,6 @@ def _meeting(entry: Entry, value: object) -> Booked | Cancelled | Rejected:
     meeting = read(_Meeting, value)
     if isinstance(meeting, Rejected):
         return meeting
-    if meeting.organizer is None and meeting.attendees is None:
+    if not any(one.person != Person() for one in (*filter(None, [meeting.organizer]), *(meeting.attendees or ()))):
         return rejected("invalid", "organizer", "is required: without it and the attendees nobody is known to meet")
     return session(entry, meeting.start.utc, meeting.end.utc, meeting.taking_part())

@@ -10,7 +10,7 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.tools.allow_list import allow_list
 from services.ingest.domain.tools.leaves import ID
 from services.ingest.domain.tools.said import Ended, Joined, Left, Meeting, Native, Person, Said
-from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.microsoft_graph.stays import Stay, stays
 from services.ingest.sources.native import native_id
 from services.ingest.sources.reading import Foreign, MaybeAddress, MaybePersonId, ZonedOrUtc, read
@@ -61,18 +61,16 @@ def is_report(value: dict[str, object]) -> bool:
 
 
 def said_of(value: dict[str, object]) -> tuple[Said, ...] | Ignored | Rejected:
-    """Where Graph lacks the time of a join or a leave, it is that of the meeting's start or end."""
+    """Where Graph lacks the time of a join or a leave, it is that of the meeting's start or end. An interval that ends
+    before it begins is none: devices' clocks differ by fractions of a second, and the others tell who was there."""
     report = read(_Report, value)
     if isinstance(report, Rejected):
         return report
     by_person: dict[Person, list[Stay]] = {}
-    for index, record in enumerate(report.records):
-        for place, interval in enumerate(record.intervals or ()):
+    for record in report.records:
+        for interval in record.intervals or ():
             joined, left = interval.joined or report.began, interval.left or report.ended
-            if joined and left and left < joined:
-                path = f"attendanceRecords.{index}.attendanceIntervals.{place}.leaveDateTime"
-                return rejected("invalid", path, "must not be before joinDateTime")
-            if joined and left:
+            if joined and left and joined <= left:
                 by_person.setdefault(record.person, []).append(Stay(joined, left))
     return tuple(_told(report, by_person)) or Ignored("nobody_was_there")
 

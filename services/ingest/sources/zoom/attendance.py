@@ -23,7 +23,7 @@ from services.ingest.sources.reading import (
 
 class _Participant(Foreign):
     """`id` and `participant_user_id` are the account, empty for a guest; `user_id` and `participant_uuid` hold in
-    this meeting only; `email` may be empty even for colleagues."""
+    this meeting only; `email` may be empty even for colleagues. `date_time` is when it happened, whatever it was."""
 
     id: MaybePersonId = ""
     participant_user_id: MaybePersonId = ""
@@ -33,6 +33,7 @@ class _Participant(Foreign):
     email: MaybeAddress = ""
     join_time: MaybeTime = None
     leave_time: MaybeTime = None
+    date_time: MaybeTime = None
 
     @property
     def person(self) -> Person:
@@ -91,7 +92,7 @@ def joined(value: object) -> Translation:
     told = read(ParticipantEvent, value)
     if isinstance(told, Rejected):
         return told
-    time = told.payload.object.participant.join_time or told.event_ts
+    time = _happened(told, told.payload.object.participant.join_time)
     return _attended(Joined, told, time)
 
 
@@ -99,7 +100,7 @@ def left(value: object) -> Translation:
     told = read(ParticipantEvent, value)
     if isinstance(told, Rejected):
         return told
-    time = told.payload.object.participant.leave_time or told.event_ts
+    time = _happened(told, told.payload.object.participant.leave_time)
     return _attended(Left, told, time)
 
 
@@ -116,6 +117,11 @@ def ended(value: object) -> Translation:
             _key("ended", run.meeting, "", time), time, Native(told.event, native_id(run.id or run.uuid)), run.meeting
         ),
     )
+
+
+def _happened(told: ParticipantEvent, named: datetime | None) -> datetime | None:
+    """What Zoom sends, it sends seconds later."""
+    return named or told.payload.object.participant.date_time or told.event_ts
 
 
 def _attended(said: type[Joined] | type[Left], told: ParticipantEvent, time: datetime | None) -> Translation:
