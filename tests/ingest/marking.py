@@ -9,35 +9,34 @@ MARKER = "Zorblax went quietly home, call 0171 555"
 TRACES = (b"zorblax", b"quietly")
 """What is left of the marker wherever any of it is stored, in lower case."""
 Path = tuple[str | int, ...]
-NOBODY: frozenset[str] = frozenset()
 
 
-def in_turn(value: object, names: AbstractSet[str] = NOBODY) -> Iterator[tuple[str, Any]]:
-    """The path and the payload with the marker there: instead of the string, after it, and as somebody's name; but not
-    in the `names` of people, where a tool is where the directory has them from."""
-    for path, text in strings(value, names):
+def in_turn(value: object, spared: AbstractSet[str] = frozenset()) -> Iterator[tuple[str, Any]]:
+    """The path and the payload with the marker there: instead of the string, after it, and as somebody's name.
+    `spared` are members that may hold what people wrote."""
+    for path, text in strings(value, spared):
         for written in (MARKER, f"{text} {MARKER}", f"{MARKER} <ada@example.com>"):
             yield ".".join(map(str, path)), replaced(value, {path: written})
 
 
-def at_once(value: object, names: AbstractSet[str] = NOBODY) -> Iterator[tuple[str, Any]]:
-    """In all strings, in all but the first, and under names of its own at every depth; `names` as above."""
-    found = dict(strings(value, names))
+def at_once(value: object, spared: AbstractSet[str] = frozenset()) -> Iterator[tuple[str, Any]]:
+    """In all strings, in one string of each, under names of its own at every depth, and as names."""
+    found = dict(strings(value, spared))
     yield "everywhere", replaced(value, dict.fromkeys(found, MARKER))
     yield "everywhere but in the first string", replaced(value, dict.fromkeys(list(found)[1:], MARKER))
     yield "beside everything", beside(value)
 
 
-def strings(value: object, names: AbstractSet[str] = NOBODY, path: Path = ()) -> Iterator[tuple[Path, str]]:
+def strings(value: object, spared: AbstractSet[str] = frozenset(), path: Path = ()) -> Iterator[tuple[Path, str]]:
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):
         for name, inner in value.items():
-            if name not in names or not isinstance(inner, str):
-                yield from strings(inner, names, (*path, name))
+            if name not in spared:
+                yield from strings(inner, spared, (*path, name))
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
-            yield from strings(inner, names, (*path, index))
+            yield from strings(inner, spared, (*path, index))
 
 
 def replaced(value: object, texts: dict[Path, str]) -> Any:  # noqa: ANN401 (JSON)

@@ -2,15 +2,16 @@
 
 from datetime import date
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import pytest
 from pydantic import AliasChoices, AliasPath, BaseModel, Field
 
 from services.ingest.domain.pseudonym import NoDigestKeyError, pseudonym_of
-from services.ingest.domain.tools.allow_list import allow_list, cut_paths
+from services.ingest.domain.tools.allow_list import AllowList, allow_list, cut_paths
 from services.ingest.domain.tools.leaves import ADDRESS, ADDRESSES, ID, PERSON_ID, TIME, WORD
 
+Kind = TypeVar("Kind")
 TEXT = "Zorblax went quietly home, call 0171 555"
 PSEUDONYM = pseudonym_of("a key of this test", "acme")
 
@@ -159,6 +160,17 @@ def test_a_payload_that_several_models_read_keeps_what_any_of_them_reads() -> No
     assert found == {"id": "1", "guests": [{"address": "a@example.com", "name": "guest"}]}
 
 
+def test_a_list_of_its_own_stands_beside_a_type_that_says_nothing() -> None:
+    class Loose(BaseModel):
+        data: Annotated[dict[str, object], AllowList(members={"id": AllowList(ID)})]
+
+    assert kept({"data": {"id": 7, "note": TEXT}}, Loose) == {"data": {"id": 7}}
+
+
+def test_what_has_the_wrong_type_of_json_is_emptied() -> None:
+    assert [ADDRESS.kept(value, PSEUDONYM) for value in (5, 1.5, True)] == [0, 0.0, False]
+
+
 def test_a_field_that_does_not_say_what_of_it_is_kept_makes_no_allow_list() -> None:
     class Text(BaseModel):
         topic: str = ""
@@ -172,7 +184,13 @@ def test_a_field_that_does_not_say_what_of_it_is_kept_makes_no_allow_list() -> N
     class Other(BaseModel):
         id: Annotated[str, WORD]
 
-    for models in ((Text,), (Anything,), (Hidden,), (Meeting, Other)):
+    class Every(BaseModel):
+        value: Any
+
+    class Some(BaseModel, Generic[Kind]):
+        value: Kind
+
+    for models in ((Text,), (Anything,), (Hidden,), (Every,), (Some,), (Meeting, Other)):
         with pytest.raises(TypeError):
             allow_list(*models)
 

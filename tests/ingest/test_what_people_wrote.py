@@ -6,30 +6,41 @@ from typing import Any
 
 import pytest
 
+from services.ingest.domain.tools.speaker import Speaker
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.tools.raw_payloads import Payload, opened, part_of, without_text
 from services.ingest.sources.connection import Connection
 from services.ingest.sources.registry import TOOLS
+from services.ingest.sources.tool import ToolSettings
 from services.runtime.kafka import Record
-from tests.ingest.marking import MARKER, NOBODY, at_once, in_turn, is_marked
-from tests.ingest.sources.examples import HR_NAMES, documented
+from tests.ingest.conftest import DIGEST_KEY
+from tests.ingest.marking import MARKER, at_once, in_turn, is_marked
+from tests.ingest.sources.examples import examples
 from tests.ingest.sources.keeping import kept_of
-from tests.ingest.test_fuzz import SAMPLES, way
+from tests.ingest.sources.test_examples import NAMES
+from tests.ingest.test_fuzz import SAMPLES
 from tests.ingest.vendor_examples import calcom, calendly, google_calendar, microsoft_graph, zoom
 
-CONVERTED = sorted(TOOLS)
-FULL: Mapping[str, Sequence[Any]] = {
+FULL: dict[str, Sequence[Any]] = {
     "zoom": zoom.EXAMPLES,
     "google_calendar": google_calendar.EXAMPLES,
     "microsoft_graph": microsoft_graph.EXAMPLES,
     "calendly": calendly.EXAMPLES,
     "calcom": calcom.EXAMPLES,
-    **{tool: documented(tool) for tool in ("slack", "typeform", "xapi", "caliper", "hr", "mapping")},
 }
 """All that the vendor documents; what our translators need is in SAMPLES."""
-NAMES: Mapping[str, frozenset[str]] = {"hr": HR_NAMES}
-"""The members with the names of people, which belong into the directory and which no other tool may bring there."""
-EXAMPLES = [(tool, value) for tool in CONVERTED for value in (*FULL.get(tool, ()), *SAMPLES[tool][0])]
+MEETINGS = frozenset(FULL)
+SETTINGS: dict[str, ToolSettings] = {tool: SAMPLES[tool][1] for tool in FULL}
+"""Of the connections by which the examples come."""
+for _example in examples():
+    FULL[_example.tool.name] = (*FULL.get(_example.tool.name, ()), *_example.payloads())
+    SETTINGS[_example.tool.name] = _example.settings
+SPARED: Mapping[str, frozenset[str]] = {"hr": NAMES}
+"""What people wrote and belongs into the directory: how they are called."""
+EXAMPLES = [(tool, value) for tool in TOOLS for value in (*FULL[tool], *SAMPLES[tool][0])]
+
+OURS = [(tool, value) for tool, value in EXAMPLES if tool in MEETINGS]
+"""The others are compared in sources/test_examples.py."""
 
 
 def name_of(tool: str, value: object) -> str:
@@ -38,7 +49,10 @@ def name_of(tool: str, value: object) -> str:
     return f"{tool}-{found if isinstance(found, str) else ''}"
 
 
-every_example = pytest.mark.parametrize(("tool", "value"), EXAMPLES, ids=[name_of(*one) for one in EXAMPLES])
+def connection_of(tool: str) -> Connection:
+    return Connection(
+        Speaker("acme", None, tool, "one"), TOOLS[tool], SETTINGS[tool], "a secret", digest_key=DIGEST_KEY
+    )
 
 
 def record_of(tool: str, body: bytes) -> Record:
@@ -67,19 +81,18 @@ def _of_payload(record: Record, known: dict[str, Connection], payload: Payload) 
     yield "quarantined payload", repr(part_of(record, known, payload)).encode()
 
 
-@every_example
+@pytest.mark.parametrize(("tool", "value"), EXAMPLES, ids=[name_of(*one) for one in EXAMPLES])
 def test_a_string_that_somebody_wrote_into_is_neither_kept_nor_told(tool: str, value: object) -> None:
-    connection = way(tool).connection
+    connection, spared = connection_of(tool), SPARED.get(tool, frozenset())
 
-    names = NAMES.get(tool, NOBODY)
-    for path, written in (*in_turn(value, names), *at_once(value, names)):
+    for path, written in (*in_turn(value, spared), *at_once(value, spared)):
         for what, content in stored(connection, written):
             assert not is_marked(content), (what, path)
 
 
-@every_example
+@pytest.mark.parametrize(("tool", "value"), OURS, ids=[name_of(*one) for one in OURS])
 def test_what_is_kept_says_what_all_of_it_said_and_is_kept_again_as_it_is(tool: str, value: object) -> None:
-    connection = way(tool).connection
+    connection = connection_of(tool)
 
     found = kept_of(connection.tool, value, connection.settings)
 
