@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 
-from schemas.topics import EVENTS, REJECTED
+from schemas.topics import DIRECTORY, EVENTS, REJECTED, raw_of
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.readiness import Readiness
 from services.ingest.flow.recorder import Recorder
@@ -43,7 +43,10 @@ def serve(settings: IngestSettings, stop: threading.Event, connections: Mapping[
     readiness = Readiness(health)
     writing = readiness.part("producer")
     with served(health, settings.host, settings.ingest_health_port), _producer(settings, writing) as producer:
-        producer.partitions(REJECTED.name)
+        for topic in _written_to(connections):
+            # The first record of a topic would else wait for its metadata, on the event loop.
+            if not producer.partitions(topic):
+                raise MissingTopicError(f"there is no topic {topic}: rapport topics create")
         recorder = Recorder(producer, settings.ingest_remembered, EVENTS.at(settings.log_epoch))
         shared = Shared(settings, producer, recorder, Metrics(health.metrics), readiness, connections)
         with _chosen_parts(shared, stop) as parts:
@@ -52,6 +55,15 @@ def serve(settings: IngestSettings, stop: threading.Event, connections: Mapping[
             log.get(__name__).info("serving", host=settings.host, port=settings.ingest_port, clock=settings.clock)
             run_together(parts, stop)
     log.get(__name__).info("stopped")
+
+
+class MissingTopicError(Exception):
+    """The message names the topic, and the command that makes it."""
+
+
+def _written_to(connections: Mapping[str, Connection]) -> list[str]:
+    tools = sorted({connection.tool.name for connection in connections.values()})
+    return [REJECTED.name, DIRECTORY.name, *map(raw_of, tools)]
 
 
 @contextmanager

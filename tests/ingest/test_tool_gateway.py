@@ -295,3 +295,10 @@ def _with_a_calendar_at(address: str, folder: Path) -> Path:
     given["connections"].append(calendar | {"api_token_file": "calendar", "settings": {"api_url": address}})
     file.write_text(yaml.safe_dump(given))
     return file
+
+
+def test_the_lag_of_every_consumer_of_the_process_is_measured(tools: Gateway) -> None:
+    counted = httpx.get(f"http://127.0.0.1:{tools.settings.ingest_health_port}/metrics").text
+
+    lags = [line for line in counted.splitlines() if line.startswith("rapport_consumer_lag{")]
+    assert {line.partition('part="')[2].partition('"')[0] for line in lags} == {"tools"}
