@@ -96,7 +96,7 @@ def held(seconds: int, kinds: Sequence[str]) -> list[Outcome]:
     ):
         settings = Settings(kafka=kafka.bootstrap)
         create_topics(settings, {topic.name: topic.options(broker.PARTITIONS, 1) for topic in TOPICS})
-        return [_held(kind, settings, Path(scratch), seconds) for kind in kinds]
+        return [attacked(kind, settings, Path(scratch), seconds) for kind in kinds]
 
 
 def report(outcomes: list[Outcome], output: str) -> bool:
@@ -126,7 +126,8 @@ def report(outcomes: list[Outcome], output: str) -> bool:
     return is_met
 
 
-def _held(kind: str, settings: Settings, scratch: Path, seconds: int) -> Outcome:
+def attacked(kind: str, settings: Settings, scratch: Path, seconds: int) -> Outcome:
+    """On a broker that has the topics."""
     click.echo(f"attack {kind}: {ATTACKS[kind]}", err=True)
     folder = scratch / f"attack-{kind}"
     folder.mkdir()
@@ -139,11 +140,11 @@ def _held(kind: str, settings: Settings, scratch: Path, seconds: int) -> Outcome
         process = subprocess.Popen([sys.executable, module, json.dumps(asdict(orders))], stdout=subprocess.PIPE)
         try:
             asyncio.run(_measured(port, victim, WARMING_SECONDS))
-            attacked = asyncio.run(_measured(port, victim, seconds))
+            loud = asyncio.run(_measured(port, victim, seconds))
         finally:
             answers = _ended(process)
-    click.echo(f"  calm {calm}, attacked {attacked}; the attacker was answered {answers}", err=True)
-    return Outcome(kind, calm, attacked, answers)
+    click.echo(f"  calm {calm}, attacked {loud}; the attacker was answered {answers}", err=True)
+    return Outcome(kind, calm, loud, answers)
 
 
 def _ended(process: subprocess.Popen[bytes]) -> dict[str, int]:

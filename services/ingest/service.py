@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-from schemas.topics import EVENTS, REJECTED
+from schemas.topics import DIRECTORY, EVENTS, REJECTED, raw_of
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.readiness import Readiness
 from services.ingest.flow.recorder import Recorder
@@ -66,7 +66,10 @@ def run_parts(composition: Composition, stop: threading.Event) -> None:
     readiness = Readiness(health)
     writing = readiness.part("producer")
     with served(health, settings.host, composition.health_port), _producer(settings, writing) as producer:
-        producer.partitions(REJECTED.name)
+        for topic in _written_to(composition.connections):
+            # The first record of a topic would else wait for its metadata, on the event loop.
+            if not producer.partitions(topic):
+                raise MissingTopicError(f"there is no topic {topic}: rapport topics create")
         recorder = Recorder(producer, settings.ingest_remembered, EVENTS.at(settings.log_epoch))
         shared = Shared(settings, producer, recorder, Metrics(health.metrics), readiness, composition.connections)
         with _chosen(shared, composition.parts, stop) as parts:
@@ -75,6 +78,15 @@ def run_parts(composition: Composition, stop: threading.Event) -> None:
             log.get(__name__).info("serving", parts=sorted(composition.parts), clock=settings.clock)
             run_together(parts, stop)
     log.get(__name__).info("stopped")
+
+
+class MissingTopicError(Exception):
+    """The message names the topic, and the command that makes it."""
+
+
+def _written_to(connections: Mapping[str, Connection]) -> list[str]:
+    tools = sorted({connection.tool.name for connection in connections.values()})
+    return [REJECTED.name, DIRECTORY.name, *map(raw_of, tools)]
 
 
 @contextmanager

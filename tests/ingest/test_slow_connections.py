@@ -346,3 +346,19 @@ def test_a_connection_that_says_nothing_is_ended(served: Served) -> None:
 
     assert is_ended(connection)
     assert served.ended("head_too_slow") == 1
+
+
+@pytest.mark.parametrize("size", [1, 5_000, 356_000, 2**20])
+@pytest.mark.parametrize("at_once", [True, False], ids=["in one go", "after the answer"])
+def test_a_connection_goes_on_after_a_body_that_nobody_read(served: Served, size: int, at_once: bool) -> None:  # noqa: FBT001
+    refused = HEAD.replace(b"/read", b"/refuse") + b"Content-Length: %d\r\n\r\n" % size
+    body, after = b"x" * size, HEAD + b"Content-Length: 300000\r\n\r\n" + b"y" * 300_000
+    connection = served.connect(refused + body + after if at_once else refused)
+
+    first = answer_of(connection)
+    if not at_once:
+        connection.sendall(body + after)
+
+    both = first if b"200 OK" in first else first + answer_of(connection)
+    assert b"401 " in both
+    assert both.endswith(b"\r\n\r\n300000")

@@ -304,7 +304,14 @@ def test_whatever_somebody_asks_for_no_word_of_it_is_in_the_log(tools: Gateway) 
     with capture_logs() as lines:
         answer = httpx.post(url(tools, "zoom", f"{MARKER}%20{'x' * 100}"), content=b"{}")
 
-    assert answer.status_code == 404
+    assert answer.status_code == 401
     (line,) = [one for one in lines if one["event"] == "request_done"]
     assert (line["tool"], line["connection"]) == ("zoom", "no name")
     assert not is_marked(repr(lines).encode())
+
+
+def test_the_lag_of_every_consumer_of_the_process_is_measured(tools: Gateway) -> None:
+    counted = httpx.get(f"http://127.0.0.1:{tools.settings.ingest_health_port}/metrics").text
+
+    lags = [line for line in counted.splitlines() if line.startswith("rapport_consumer_lag{")]
+    assert {line.partition('part="')[2].partition('"')[0] for line in lags} == {"projector", "tools"}

@@ -80,8 +80,8 @@ class Guarded:
 
     def on_response_complete(self) -> None:
         now = self.loop.time()
+        self._rest = max(0, self._declared() - self._progress.received) if self.cycle.more_body else 0
         self._progress, self._lines, self._tail = Progress(now, now), 0, b""
-        self._rest = self._declared() if self.cycle.more_body else 0
         self.guard.waits(self)
         super().on_response_complete()  # type: ignore[misc]
         if self.phase == "answer":  # of the next request, which had come already
@@ -124,13 +124,17 @@ class Guarded:
         """The size of the next one follows from what the last one was: the end of a head, or of a body."""
         start = 0
         while start < len(data):
-            # The rest of a body that is answered already is thrown away as it comes.
-            is_head = self.phase in {"head", "idle"} and not self._rest
-            size = HEAD_PIECE if is_head else CHUNKED_PIECE if self._is_chunked() else len(data)
+            is_head = self.phase in {"head", "idle"}
+            size = self._rest or (HEAD_PIECE if is_head else CHUNKED_PIECE if self._is_chunked() else len(data))
             yield data[start : start + size]
             start += size
 
     def _receive(self, piece: bytes, now: float) -> None:
+        if self._rest:
+            # Of a body that was answered before it was heard: the parser throws it away, and a head follows.
+            self._rest -= len(piece)
+            super().data_received(piece)  # type: ignore[misc]
+            return
         before, phase = self.cycle, self.phase
         if phase in {"head", "idle"} and self._is_too_large(piece):
             self.guard.cut(self, "head_too_large")
@@ -139,7 +143,7 @@ class Guarded:
         held = len(before.body) if before is not None else 0
         super().data_received(piece)  # type: ignore[misc]
         if self.cycle is not before:
-            self._progress, self._framing, self._rest = Progress(now, now), 0, 0
+            self._progress, self._framing = Progress(now, now, received=len(self.cycle.body)), 0
             if len(getattr(self, "pipeline", ())) > MOST_AHEAD:
                 self.guard.cut(self, "framing")
         elif phase == "body" and self._is_chunked():
@@ -158,9 +162,6 @@ class Guarded:
 
     def _is_too_large(self, piece: bytes) -> bool:
         """Counts lines as far as the head goes; its end may lie between two pieces."""
-        if self._rest:
-            # Of a body whose answer was given before it was heard: nobody keeps it, and a head follows.
-            return self._progress.received + len(piece) > self._rest + MOST_HEAD_BYTES
         seen = self._tail + piece
         end = seen.find(END_OF_HEAD)
         self._lines += (seen if end < 0 else seen[:end]).count(b"\n") - self._tail.count(b"\n")
