@@ -15,9 +15,8 @@ from services.ingest.sources.tool import ToolSettings
 from services.runtime.kafka import Record
 from tests.ingest.conftest import DIGEST_KEY
 from tests.ingest.marking import MARKER, at_once, in_turn, is_marked
-from tests.ingest.sources.examples import examples
+from tests.ingest.sources.examples import HR_NAMES, examples
 from tests.ingest.sources.keeping import kept_of
-from tests.ingest.sources.test_examples import NAMES
 from tests.ingest.test_fuzz import SAMPLES
 from tests.ingest.vendor_examples import calcom, calendly, google_calendar, microsoft_graph, zoom
 
@@ -35,7 +34,7 @@ SETTINGS: dict[str, ToolSettings] = {tool: SAMPLES[tool][1] for tool in FULL}
 for _example in examples():
     FULL[_example.tool.name] = (*FULL.get(_example.tool.name, ()), *_example.payloads())
     SETTINGS[_example.tool.name] = _example.settings
-SPARED: Mapping[str, frozenset[str]] = {"hr": NAMES}
+SPARED: Mapping[str, frozenset[str]] = {"hr": HR_NAMES}
 """What people wrote and belongs into the directory: how they are called."""
 EXAMPLES = [(tool, value) for tool in TOOLS for value in (*FULL[tool], *SAMPLES[tool][0])]
 
