@@ -43,6 +43,21 @@ from tests.receiver import eventually
 AT_ONCE = 8
 TABLES = ("events", "dead_letter")
 WRITER = ("note", MARKER.encode())
+HEADER = "id;name;status;email;leave_from;notes"
+PARTS = f"--b\r\nContent-Type: application/json\r\n\r\n{{}}\r\n--b\r\nContent-Type: text/plain\r\n\r\n{MARKER}\r\n--b--"
+OTHER_FORMS = (
+    ("hr", "text/csv", f"{HEADER}\np-ada;A B;active;;;{MARKER}\n"),
+    ("hr", "text/csv", f"{HEADER}\np-ada;A B;{MARKER};{MARKER};{MARKER};\n"),
+    ("hr", "text/csv", f"{HEADER}\n{MARKER};A B;active;;;\np-ada;A B;active;;;a note; {MARKER}\n"),
+    ("hr", "text/csv", f'{HEADER}\np-ada;"A B"{MARKER};active;;;\n'),
+    ("hr", "text/csv", f"{HEADER};{MARKER};{MARKER}\np-ada;A B;active;;;;;\n"),
+    ("hr", "text/csv", f"{MARKER};{MARKER}\np-ada;A B\n"),
+    ("hr", f"text/csv; charset={MARKER.split()[0]}", f"{HEADER}\np-ada;A B;active;;;\n"),
+    ("xapi", "multipart/mixed; boundary=b", PARTS),
+    ("xapi", "multipart/mixed; boundary=b", PARTS.replace("{}", json.dumps(SAMPLES["xapi"][0][0]))),
+    ("xapi", f'multipart/mixed; boundary="{MARKER}"', MARKER),
+)
+"""Tables and attachments: the tool, the content type and the body."""
 
 
 @dataclass
@@ -171,3 +186,18 @@ def test_what_people_wrote_is_on_no_topic_and_in_no_line_of_the_log(way: Way, br
     assert not is_marked(repr(lines).encode())
     eventually(lambda: way.rows("events", tenant))
     assert not any(is_marked(repr(row).encode()) for table in TABLES for row in way.rows(table, tenant))
+
+
+@pytest.mark.parametrize(("tool", "content_type", "body"), OTHER_FORMS, ids=lambda given: str(given)[:12])
+def test_tables_and_attachments_leave_no_word_either(way: Way, tool: str, content_type: str, body: str) -> None:
+    headers = headers_of(tool, body.encode()) | {"content-type": content_type}
+    raw = [("connection", f"{tool}_one".encode()), ("content-type", content_type.encode()), WRITER]
+
+    with capture_logs() as lines:
+        httpx.post(url(way.gateway, tool, f"{tool}_one"), content=body.encode(), headers=headers, timeout=30)
+        way.producer.send(raw_of(tool), f"{tool}_one".encode(), body.encode(), headers=raw)
+        way.all_handled(tool)
+
+    for topic, record in way.ours():
+        assert not is_marked(repr((record.key, record.value, record.headers)).encode()), topic
+    assert not is_marked(repr(lines).encode())

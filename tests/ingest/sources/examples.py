@@ -1,7 +1,6 @@
 """Full payloads as vendors document them, every member filled in, of invented people: one folder per tool."""
 
 import copy
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,11 +49,6 @@ def examples() -> Iterator[Example]:
             if path.suffix in MEDIA_TYPES:
                 name = f"{folder.name}/{path.name}"
                 yield Example(tool, settings, name, MEDIA_TYPES[path.suffix], path.read_bytes())
-
-
-def documented(tool: str) -> list[Any]:
-    """The examples of a tool that are JSON, as they are sent."""
-    return [json.loads(path.read_text()) for path in sorted((FOLDER / tool).glob("*.json"))]
 
 
 def marked(value: Any, marker: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 (JSON)
