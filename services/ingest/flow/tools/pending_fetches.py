@@ -161,8 +161,8 @@ class PendingFetches:
             return TryLaterError("the process stops")
         except Exception as failure:  # noqa: BLE001 (told, and put aside)
             self._log.exception("fetch_failed", connection=fetch.key.connection)
-            words = f"connection {fetch.key.connection}: an error of ours, {type(failure).__name__}; requeue it later"
-            return rejected("unresolved", "", words)
+            words = f"connection {fetch.key.connection}: met an error of ours: {type(failure).__name__}"
+            return rejected("failed", "", words)
 
 
 def note_of(oldest: int | None) -> str:

@@ -75,6 +75,7 @@ class ToolRecords:
     def idle(self) -> None:
         """What was pointed to is fetched by time, beside the batches."""
         for fetch, outcome in self._fetches.done():
+            self._statements.outbox.of(partial(self._quarantined, fetch.record))
             try:
                 told = self._told(fetch.record, fetch.payload, outcome)
             except KafkaError as away:
