@@ -11,13 +11,13 @@ from typing import TypeVar
 
 # Long enough that going round costs little, short beside the broker's acknowledgement.
 SLICE_SECONDS = 0.001
-# While somebody else has a request in work, so long nothing of the long work is done after each slice: a short request
-# takes some ten rounds of the loop, and would else wait for a slice in each of them.
-PAUSE_SECONDS = 0.004
+# While somebody else has a request in work, a sender rests so many times as long as the last slice took: a short
+# request takes some ten rounds of the loop, and would else wait for a slice in each of them.
+RESTS = 4
+LONGEST_PAUSE_SECONDS = 0.01
 # Of Python's threads one runs at a time: more of them would only take more turns from the event loop.
 READING_THREADS = 1
-# As many times as long as a body took, but no longer than this.
-RESTS = 4
+# After a large body.
 LONGEST_REST_SECONDS = 1.0
 # What is at most under way to the broker of one large request, and how many senders may have one under way: the
 # producer's thread settles records one by one, and those of all others behind them.
@@ -42,13 +42,15 @@ class Turns:
     @asynccontextmanager
     async def turn(self, sender: str) -> AsyncIterator[None]:
         await self._granted(sender)
+        began = time.perf_counter()
         try:
             yield
         finally:
             self._free += 1
             # What is short and came meanwhile runs first; who had this turn counts as working until the pause is over.
             asyncio.get_running_loop().call_soon(self._grant)
-            pause = 0 if self.is_alone(sender) else PAUSE_SECONDS
+            took = time.perf_counter() - began
+            pause = 0 if self.is_alone(sender) else min(RESTS * took, LONGEST_PAUSE_SECONDS)
             asyncio.get_running_loop().call_later(pause, self._rested, sender)
 
     def is_alone(self, sender: str) -> bool:
