@@ -1,5 +1,6 @@
 """`rapport ingest`: the gateway and its commands."""
 
+import gc
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -24,6 +25,8 @@ from services.runtime.stop import on_signal
 from services.validation_errors import reason_of
 
 SWITCH_SECONDS = 0.0005
+# By default a large body has every object of the process looked at several times while it is read, in one piece each.
+COLLECTED_AFTER = (50_000, 20, 50)
 
 
 @click.group()
@@ -62,6 +65,7 @@ def _run(
     log.configure(settings, "ingest")
     # Large bodies are read on threads: the event loop gets its turn back ten times as soon as by default.
     sys.setswitchinterval(SWITCH_SECONDS)
+    gc.set_threshold(*COLLECTED_AFTER)
     with on_signal() as stop:
         try:
             run(settings, stop, connections)

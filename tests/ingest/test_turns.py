@@ -96,7 +96,7 @@ def test_two_large_bodies_of_one_sender_are_not_read_at_once() -> None:
         at_once -= 1
 
     async def several() -> None:
-        reading = Reading()
+        reading = Reading(Turns())
         await asyncio.gather(*(reading.read("a", work) for _ in range(5)))
 
     asyncio.run(several())

@@ -11,11 +11,14 @@ from typing import TypeVar
 
 # Long enough that going round costs little, short beside the broker's acknowledgement.
 SLICE_SECONDS = 0.001
-# While somebody else has a request in work, so long nothing of the long work is done after each slice: a short request
-# takes some ten rounds of the loop, and would else wait for a slice in each of them.
-PAUSE_SECONDS = 0.004
-# Of Python's threads one runs at a time; two let a sender's large body pass while that of another is read.
-READING_THREADS = 2
+# While somebody else has a request in work, a sender rests so many times as long as the last slice took: a short
+# request takes some ten rounds of the loop, and would else wait for a slice in each of them.
+RESTS = 4
+LONGEST_PAUSE_SECONDS = 0.01
+# Of Python's threads one runs at a time: more of them would only take more turns from the event loop.
+READING_THREADS = 1
+# After a large body.
+LONGEST_REST_SECONDS = 1.0
 # What is at most under way to the broker of one large request, and how many senders may have one under way: the
 # producer's thread settles records one by one, and those of all others behind them.
 WINDOW = 500
@@ -39,14 +42,20 @@ class Turns:
     @asynccontextmanager
     async def turn(self, sender: str) -> AsyncIterator[None]:
         await self._granted(sender)
+        began = time.perf_counter()
         try:
             yield
         finally:
             self._free += 1
-            self._working.discard(sender)
-            # What is short and came meanwhile runs first.
-            is_alone = len(self._present) <= (sender in self._present)
-            asyncio.get_running_loop().call_later(0 if is_alone else PAUSE_SECONDS, self._grant)
+            # What is short and came meanwhile runs first; who had this turn counts as working until the pause is over.
+            asyncio.get_running_loop().call_soon(self._grant)
+            took = time.perf_counter() - began
+            pause = 0 if self.is_alone(sender) else min(RESTS * took, LONGEST_PAUSE_SECONDS)
+            asyncio.get_running_loop().call_later(pause, self._rested, sender)
+
+    def is_alone(self, sender: str) -> bool:
+        """Nobody else has a request in work."""
+        return len(self._present) <= (sender in self._present)
 
     @contextmanager
     def present(self, sender: str) -> Iterator[None]:
@@ -75,8 +84,7 @@ class Turns:
                 done(results)
 
     async def _granted(self, sender: str) -> None:
-        # Whoever waits has had a turn of late, or is one of many: the pause between turns is for others.
-        if self._free and sender not in self._working and sender not in self._waiting:
+        if self._free and sender not in self._working and not self._waiting.keys() - self._working:
             self._enter(sender)
             return
         granted = asyncio.get_running_loop().create_future()
@@ -89,6 +97,10 @@ class Turns:
                 self._working.discard(sender)
             asyncio.get_running_loop().call_soon(self._grant)
             raise
+
+    def _rested(self, sender: str) -> None:
+        self._working.discard(sender)
+        self._grant()
 
     def _grant(self) -> None:
         for sender in [one for one in self._waiting if one not in self._working]:
@@ -114,13 +126,33 @@ class Turns:
 
 
 class Reading:
-    """Large bodies are taken apart beside the event loop, one of each sender at a time."""
+    """Large bodies are taken apart beside the event loop, one of each sender at a time. Python's threads take turns
+    with the loop: while somebody else has a request in work, reading rests for some time after each body."""
 
-    def __init__(self) -> None:
-        self._turns = Turns(READING_THREADS)
+    def __init__(self, writing: Turns) -> None:
+        self._writing, self._turns = writing, Turns(READING_THREADS)
+        self._resting: set[asyncio.Task[None]] = set()
         self._threads = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="reading")
 
     async def read(self, sender: str, work: Callable[[], Result]) -> Result:
         """Raises what `work` does."""
+        found: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(self._in_turn(sender, work, found))
+        self._resting.add(task)
+        task.add_done_callback(self._resting.discard)
+        return await found
+
+    async def _in_turn(self, sender: str, work: Callable[[], Result], found: asyncio.Future[Result]) -> None:
+        """The result is told before the rest, of which only the next body takes notice."""
         async with self._turns.turn(sender):
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            began = time.perf_counter()
+            try:
+                result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            except BaseException as failure:  # noqa: BLE001 (told to who waits for it)
+                if not found.done():
+                    found.set_exception(failure)
+            else:
+                if not found.done():
+                    found.set_result(result)
+            if not self._writing.is_alone(sender):
+                await asyncio.sleep(min(RESTS * (time.perf_counter() - began), LONGEST_REST_SECONDS))

@@ -61,7 +61,10 @@ def _app(shared: Shared, known: Known, table: TokenTable, guard: ConnectionGuard
     settings, metrics = shared.settings, shared.metrics
     writing = Writing(Room(settings.ingest_outstanding_bytes, settings.ingest_delivery_seconds, stop), Turns())
     metrics.outstanding.set_function(lambda: writing.room.outstanding)
-    bodies, reading_aside = InFlightBytes(settings.ingest_body_bytes, settings.ingest_sender_bytes), Reading()
+    bodies, reading_aside = (
+        InFlightBytes(settings.ingest_body_bytes, settings.ingest_sender_bytes),
+        Reading(writing.turns),
+    )
 
     def admission(rate: int) -> Admission:
         senders = Senders(Pace(rate), settings.ingest_sender_requests, bodies, writing.turns)
