@@ -229,6 +229,17 @@ def test_who_has_proven_who_they_are_makes_no_room_for_the_half_open(served: Ser
     assert answer_of(proven).endswith(b"\r\n\r\n4")
 
 
+def test_a_connection_that_has_proven_who_it_is_is_still_there_after_a_crowd(served: Served) -> None:
+    proven = served.connect(HEAD.replace(b"/read", b"/proven") + b"Content-Length: 0\r\n\r\n")
+    assert b"200 OK" in answer_of(proven)
+
+    for _ in range(100):
+        served.connect(HEAD)
+    proven.sendall(HEAD + b"Content-Length: 3\r\n\r\nyes")
+
+    assert answer_of(proven).endswith(b"\r\n\r\n3")
+
+
 @pytest.mark.parametrize(
     "head",
     [

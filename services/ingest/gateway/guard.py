@@ -45,6 +45,7 @@ class Watched(Protocol):
     """A connection, as the guard sees it."""
 
     address: str
+    was_proven: bool
 
     @property
     def phase(self) -> Phase: ...
@@ -84,6 +85,7 @@ class ConnectionGuard:
         self.limits, self._cut = limits, cut
         self._open: dict[str, set[Watched]] = {}
         self._waiting: dict[str, OrderedDict[Watched, None]] = {}
+        self._trusted: dict[str, OrderedDict[Watched, None]] = {}
         self.number = 0
 
     def opened(self, connection: Watched) -> bool:
@@ -92,7 +94,7 @@ class ConnectionGuard:
         if len(self._open.get(address, ())) >= self.limits.most_per_address:
             self._make_room(address)
         elif self.number >= self.limits.most:
-            self._make_room(max(self._waiting, key=lambda one: len(self._open[one]), default=address))
+            self._make_room(max(self._waiting or self._trusted, key=lambda one: len(self._open[one]), default=address))
         if self.number >= self.limits.most or len(self._open.get(address, ())) >= self.limits.most_per_address:
             self._cut.labels("too_many").inc()
             return False
@@ -113,16 +115,18 @@ class ConnectionGuard:
 
     def waits(self, connection: Watched) -> None:
         """For its first request, or for the next one."""
-        waiting = self._waiting.setdefault(connection.address, OrderedDict())
+        kept = self._trusted if connection.was_proven else self._waiting
+        waiting = kept.setdefault(connection.address, OrderedDict())
         waiting[connection] = None
         waiting.move_to_end(connection)
 
     def is_whole(self, connection: Watched) -> None:
         """The request has come, or has proven by its head who sends it: nobody else makes it end."""
-        waiting = self._waiting.get(connection.address, OrderedDict())
-        waiting.pop(connection, None)
-        if not waiting:
-            self._waiting.pop(connection.address, None)
+        for kept in (self._waiting, self._trusted):
+            waiting = kept.get(connection.address, OrderedDict())
+            waiting.pop(connection, None)
+            if not waiting:
+                kept.pop(connection.address, None)
 
     def sweep(self, now: float) -> None:
         """To be called now and then; ends what takes too long."""
@@ -147,7 +151,8 @@ class ConnectionGuard:
         connection.cut(why)
 
     def _make_room(self, address: str) -> None:
-        waiting = self._waiting.get(address)
+        # Whoever has proven who they are on this connection before goes last.
+        waiting = self._waiting.get(address) or self._trusted.get(address)
         if not waiting:
             return
         longest = next(iter(waiting))

@@ -49,7 +49,7 @@ class Guarded:
 
     def __init__(self, **given: Any) -> None:  # noqa: ANN401 (uvicorn's own)
         super().__init__(**{**given, "app_state": {**given["app_state"], CONNECTION: self}})
-        self.address = ""
+        self.address, self.was_proven = "", False
         self._progress = Progress(0.0, 0.0)
         self._lines, self._tail = 0, b""
         self._framing, self._rest, self._is_ended = 0, 0, False
@@ -97,6 +97,7 @@ class Guarded:
 
     def proven(self) -> None:
         """Whoever sends this request has proven it by its head."""
+        self.was_proven = True
         self.guard.is_whole(self)
 
     def look(self, now: float) -> Why | None:
