@@ -33,7 +33,7 @@ from deploy.local.readiness import NotReadyError
 from schemas.tokens import Token
 from schemas.topics import TOKENS, TOPICS
 from services.ingest.commands.console import write
-from services.ingest.domain.secret import hashed, secret_of
+from services.ingest.domain.scope import hashed, secret_of
 from services.runtime.kafka import KafkaError, create_topics
 from services.runtime.settings import Settings
 

@@ -20,7 +20,7 @@ from deploy.local.ports import free_port
 from schemas.tokens import Token
 from schemas.topics import TOKENS
 from services.ingest.commands.console import write
-from services.ingest.domain.secret import hashed, secret_of
+from services.ingest.domain.scope import hashed, secret_of
 from services.runtime.settings import Settings
 
 READY_WITHIN = 60

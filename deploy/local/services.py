@@ -9,7 +9,7 @@ from deploy.local.child import Command, with_project
 from deploy.local.service import Service
 
 
-class Process(NamedTuple):
+class StackProcess(NamedTuple):
     """`arguments` come after `rapport`; a service with several processes names each after what it does."""
 
     name: str
@@ -19,11 +19,11 @@ class Process(NamedTuple):
 
 # Consumers before the producer of what they consume: the gateway opens when everything behind it listens.
 PROCESSES = (
-    Process("warehouse", ("warehouse", "serve"), "RAPPORT_WAREHOUSE_HEALTH_PORT"),
-    Process("scoring", ("scoring", "serve"), "RAPPORT_SCORING_HEALTH_PORT"),
-    Process("notify", ("notify", "serve"), "RAPPORT_NOTIFY_HEALTH_PORT"),
-    Process("ingest-work", ("ingest", "work"), "RAPPORT_INGEST_WORK_HEALTH_PORT"),
-    Process("ingest", ("ingest", "serve"), "RAPPORT_INGEST_HEALTH_PORT"),
+    StackProcess("warehouse", ("warehouse", "serve"), "RAPPORT_WAREHOUSE_HEALTH_PORT"),
+    StackProcess("scoring", ("scoring", "serve"), "RAPPORT_SCORING_HEALTH_PORT"),
+    StackProcess("notify", ("notify", "serve"), "RAPPORT_NOTIFY_HEALTH_PORT"),
+    StackProcess("ingest-work", ("ingest", "work"), "RAPPORT_INGEST_WORK_HEALTH_PORT"),
+    StackProcess("ingest", ("ingest", "serve"), "RAPPORT_INGEST_HEALTH_PORT"),
 )
 NAMES = tuple(process.name for process in PROCESSES)
 PORTS = ("gateway", *NAMES)
@@ -48,6 +48,6 @@ def services(launch: Launch, ports: Mapping[str, int]) -> tuple[Service, ...]:
     return tuple(Service(one.name, _command(launch, one), ports[one.name]) for one in PROCESSES)
 
 
-def _command(launch: Launch, process: Process) -> Command:
+def _command(launch: Launch, process: StackProcess) -> Command:
     environment = {**with_project(), **launch.environment, "RAPPORT_LOG_FORMAT": "json"}
     return Command((*launch.rapport, *process.arguments), log=launch.logs / f"{process.name}.log", env=environment)

@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping
 import click
 
 from services.ingest import service
+from services.ingest.commands.dead_letters import rejected, requeue
 from services.ingest.commands.erase import erase
 from services.ingest.commands.programs import programs
 from services.ingest.commands.project import project
-from services.ingest.commands.rejected import rejected
-from services.ingest.commands.requeue import requeue
 from services.ingest.commands.token_command import token
 from services.ingest.commands.try_command import try_
 from services.ingest.importing.command import import_events

@@ -1,29 +1,98 @@
-"""The composition of `rapport ingest serve`, the gateway, and of `rapport ingest work`, all that reads topics."""
+"""The gateway: events, what tools send, and the directory, over HTTP."""
 
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
-from schemas.topics import DIRECTORY, EVENTS, REJECTED, raw_of
+from fastapi import FastAPI
+
+from schemas.topics import DIRECTORY, EVENTS, REJECTED, TOKENS, raw_of
+from services.ingest.domain.rate_limit import RateLimiter
+from services.ingest.flow.attendance import attendance
+from services.ingest.flow.event_writer import EventWriter
+from services.ingest.flow.in_flight_limiter import InFlightLimiter
+from services.ingest.flow.intake import Intake, Reading, Turns, Writing
 from services.ingest.flow.metrics import Metrics
-from services.ingest.flow.readiness import Readiness
-from services.ingest.flow.recorder import Recorder
-from services.ingest.flow.together import run_together
+from services.ingest.flow.people.projector import projector
+from services.ingest.flow.raw_cloudevents import raw_cloudevents
+from services.ingest.flow.shared import Parts, ProjectionAccess, Shared, projection
+from services.ingest.flow.supervise import PartsReadiness, supervise
+from services.ingest.flow.tokens import TokenFollower, TokenTable
+from services.ingest.flow.tools.raw_payloads import RawIntake
+from services.ingest.flow.tools.statements import Directory
+from services.ingest.flow.tools.tool_records import tool_topics
+from services.ingest.gateway.app import create_app, serve_directory
+from services.ingest.gateway.body import InFlightBytes
+from services.ingest.gateway.directory_endpoint import DirectoryEndpoint
+from services.ingest.gateway.events_endpoint import Admission, EventsEndpoint
+from services.ingest.gateway.guard import ConnectionGuard, ConnectionLimits
+from services.ingest.gateway.senders import Senders
+from services.ingest.gateway.server import Door, listen, run_server
+from services.ingest.gateway.sources_endpoint import SourcesEndpoint
 from services.ingest.settings import AnyPart, IngestSettings
 from services.ingest.sources.connection import Connection
 from services.ingest.sources.connections import load_connections
-from services.ingest.wiring.attendance import attendance
-from services.ingest.wiring.knowledge import knowledge
-from services.ingest.wiring.over_http import over_http
-from services.ingest.wiring.projector import projector
-from services.ingest.wiring.raw_cloudevents import raw_cloudevents
-from services.ingest.wiring.shared import Parts, Shared
-from services.ingest.wiring.tool_topics import tool_topics
 from services.runtime import log
 from services.runtime.health import Health, served
-from services.runtime.kafka import KafkaError, Producer
+from services.runtime.kafka import KafkaError, Producer, reading
+
+
+@contextmanager
+def over_http(shared: Shared, known: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
+    """Ready when every token is known: an unread one would be answered 401. Raises KafkaError or OSError."""
+    settings, table = shared.settings, TokenTable()
+    with reading(settings, [TOKENS.name]) as reader:
+        follower = TokenFollower(reader, table, shared.readiness.part("gateway"))
+        follower.catch_up(stop)
+        if any(token.programs for token in table.tokens.values()):
+            known.wanted.set()
+        guard = _guard(shared)
+        app = _app(shared, known, table, guard, stop)
+        door = Door(listen(settings.host, settings.ingest_port), guard, settings.ingest_idle_seconds)
+        yield {"http": partial(run_server, app, door, stop), "tokens": partial(follower.run, stop)}
+
+
+def _guard(shared: Shared) -> ConnectionGuard:
+    settings, metrics = shared.settings, shared.metrics
+    limits = ConnectionLimits(
+        settings.ingest_open_connections,
+        settings.ingest_open_connections_per_address,
+        settings.ingest_head_seconds,
+        settings.ingest_body_seconds,
+    )
+    guard = ConnectionGuard(limits, metrics.connections_cut)
+    metrics.connections.set_function(lambda: guard.number)
+    return guard
+
+
+def _app(
+    shared: Shared, known: ProjectionAccess, table: TokenTable, guard: ConnectionGuard, stop: threading.Event
+) -> FastAPI:
+    settings, metrics = shared.settings, shared.metrics
+    writing = Writing(
+        InFlightLimiter(settings.ingest_outstanding_bytes, settings.ingest_delivery_seconds, stop), Turns()
+    )
+    metrics.outstanding.set_function(lambda: writing.in_flight.outstanding)
+    bodies, reading_aside = (
+        InFlightBytes(settings.ingest_body_bytes, settings.ingest_sender_bytes),
+        Reading(writing.turns),
+    )
+
+    def admission(rate: int) -> Admission:
+        senders = Senders(RateLimiter(rate), settings.ingest_sender_requests, bodies, writing.turns)
+        return Admission(senders, reading_aside)
+
+    tokens, tools = admission(settings.ingest_token_rate), admission(settings.ingest_connection_rate)
+    unproven = InFlightBytes(settings.ingest_unproven_bytes, settings.ingest_unproven_bytes_per_address, guard.relieve)
+    events = EventsEndpoint(table, Intake(shared.event_writer, writing, shared.gate(known.programs)), tokens, metrics)
+    raw = RawIntake(shared.producer, writing)
+    app = create_app(events, SourcesEndpoint(shared.connections, raw, tools, unproven, metrics))
+    serve_directory(app, DirectoryEndpoint(table, Directory(shared.producer), writing, tokens, metrics))
+    return app
+
 
 # Everything that was promised is acknowledged by then; the rest was answered 503 or nothing.
 CLOSE_SECONDS = 0.2
@@ -63,20 +132,20 @@ class Composition:
 
 def run_parts(composition: Composition, stop: threading.Event) -> None:
     settings, health = composition.settings, Health()
-    readiness = Readiness(health)
+    readiness = PartsReadiness(health)
     writing = readiness.part("producer")
     with served(health, settings.host, composition.health_port), _producer(settings, writing) as producer:
         for topic in _written_to(composition.connections):
             # The first record of a topic would else wait for its metadata, on the event loop.
             if not producer.partitions(topic):
                 raise MissingTopicError(f"there is no topic {topic}: rapport topics create")
-        recorder = Recorder(producer, settings.ingest_remembered, EVENTS.at(settings.log_epoch))
-        shared = Shared(settings, producer, recorder, Metrics(health.metrics), readiness, composition.connections)
+        event_writer = EventWriter(producer, settings.ingest_remembered, EVENTS.at(settings.log_epoch))
+        shared = Shared(settings, producer, event_writer, Metrics(health.metrics), readiness, composition.connections)
         with _chosen(shared, composition.parts, stop) as parts:
             # Not before every other part has said that it is starting, or the whole would be ready without them.
             writing.tell("ready")
             log.get(__name__).info("serving", parts=sorted(composition.parts), clock=settings.clock)
-            run_together(parts, stop)
+            supervise(parts, stop)
     log.get(__name__).info("stopped")
 
 
@@ -93,7 +162,7 @@ def _written_to(connections: Mapping[str, Connection]) -> list[str]:
 def _chosen(shared: Shared, chosen: frozenset[AnyPart], stop: threading.Event) -> Iterator[Parts]:
     parts = dict[str, Callable[[], None]]()
     with ExitStack() as stack:
-        known = stack.enter_context(knowledge(shared))
+        known = stack.enter_context(projection(shared))
         parts |= known.parts(stop)
         if "projector" in chosen:
             parts |= stack.enter_context(projector(shared.settings, shared.readiness.part("projector"), stop))

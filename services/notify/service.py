@@ -10,11 +10,11 @@ from schemas.primitives import Instant
 from services.notify.channels.channel import Channel
 from services.notify.channels.log import LogChannel
 from services.notify.channels.webhook import WebhookChannel
+from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.rules import RULES
-from services.notify.domain.watch import Judge
 from services.notify.flow.deciding import Deciding
-from services.notify.flow.dispatch import Dispatch, Surroundings
-from services.notify.flow.holding import Holding
+from services.notify.flow.dispatch import Dispatch, Environment
+from services.notify.flow.hold import Hold
 from services.notify.flow.journal import COMMIT_SECONDS, Journal
 from services.notify.flow.metrics import Metrics
 from services.notify.flow.report import Report
@@ -31,7 +31,7 @@ from services.runtime.kafka import Producer, Reader
 def serve(settings: NotifySettings, names: Names, stop: threading.Event) -> None:
     """Runs until `stop` is set; raises whatever ends it before, KafkaError also when another instance took over."""
     health = Health()
-    surroundings = Surroundings(now, random.SystemRandom().random)
+    environment = Environment(now, random.SystemRandom().random)
     with ExitStack() as stack:
         stack.enter_context(served(health, settings.host, settings.notify_health_port))
         producer = Producer(settings, names.identity)
@@ -43,17 +43,17 @@ def serve(settings: NotifySettings, names: Names, stop: threading.Event) -> None
             producer.start_transactions()
         # 2. All that was decided and sent is known before anything is decided or sent.
         numbers = [partition.number for partition in reader.assign([names.scores])]
-        known = restored(settings, names, Judge(RULES, settings.clock), numbers)
+        known = restored(settings, names, Evaluator(RULES, settings.clock), numbers)
         log.get(__name__).info("restored", partitions=len(numbers), unfinished_deliveries=len(known.open))
         # 3. Then it starts.
         metrics = Metrics(health.metrics)
         metrics.unreadable.inc(known.unreadable)
         flow = Flow(
             reader=reader,
-            deciding=Deciding(known.desks, now, metrics),
+            deciding=Deciding(known.partition_alerts_by_number, now, metrics),
             journal=Journal(producer, reader, names),
-            holding=Holding(known.desks, settings.clock, now),
-            dispatch=Dispatch(channels(settings), surroundings),
+            hold=Hold(known.partition_alerts_by_number, settings.clock, now),
+            dispatch=Dispatch(channels(settings), environment),
             report=Report(health, metrics),
         )
         flow.run(stop, known.open)

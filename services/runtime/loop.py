@@ -10,11 +10,11 @@ from typing import Protocol, TypeVar, runtime_checkable
 from prometheus_client import Gauge
 
 from services.runtime import log
+from services.runtime.backoff import Backoff
 from services.runtime.breaker import BadDeployError
 from services.runtime.health import Health
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
-from services.runtime.lane import Batch, Lane, Limits
-from services.runtime.patience import Patience
+from services.runtime.partition_buffer import Batch, Limits, PartitionBuffer
 
 __all__ = ["Batch", "BatchLoop", "Limits", "TryLaterError", "Work"]
 
@@ -58,8 +58,8 @@ class NotingWork(Protocol):
 class BatchLoop:
     def __init__(self, reader: Reader, work: Work, health: Health, limits: Limits = Limits()) -> None:  # noqa: B008
         self._reader, self._work, self._health, self._limits = reader, work, health, limits
-        self._lanes: dict[Partition, Lane] = {}
-        self._idle = Patience()
+        self._buffers: dict[Partition, PartitionBuffer] = {}
+        self._idle = Backoff()
         self._lag = Gauge("rapport_consumer_lag", "Records not yet handled", registry=health.metrics)
         self._log = log.get(__name__)
 
@@ -74,50 +74,50 @@ class BatchLoop:
             raise
         self._health.tell("stopping")
         deadline = time.monotonic() + DRAIN_SECONDS
-        for partition, lane in self._lanes.items():
+        for partition, buffer in self._buffers.items():
             # What had to wait is not waited for: its new owner repeats it.
-            if not lane.patience.tries and time.monotonic() < deadline:
-                self._proceed(partition, lane, Limits(records=self._limits.records))
+            if not buffer.backoff.tries and time.monotonic() < deadline:
+                self._proceed(partition, buffer, Limits(records=self._limits.records))
 
     def _round(self) -> None:
-        busy = any(lane.busy for lane in self._lanes.values())
+        busy = any(buffer.busy for buffer in self._buffers.values())
         polled = self._reader.poll(BUSY_POLL_SECONDS if busy else IDLE_POLL_SECONDS)
         self._follow_assignment()
         for partition, records in polled.items():
             self._take(partition, records)
-        for partition, lane in self._lanes.items():
-            if lane.patience.ready():
-                self._proceed(partition, lane, self._limits)
+        for partition, buffer in self._buffers.items():
+            if buffer.backoff.ready():
+                self._proceed(partition, buffer, self._limits)
         self._rest()
         self._report()
 
     def _follow_assignment(self) -> None:
         assigned = self._reader.assignment()
-        self._lanes = {p: self._lanes.get(p) or Lane(p) for p in sorted(assigned)}
+        self._buffers = {p: self._buffers.get(p) or PartitionBuffer(p) for p in sorted(assigned)}
 
     def _take(self, partition: Partition, records: list[Record]) -> None:
-        if self._lanes[partition].overtakes(records):
+        if self._buffers[partition].overtakes(records):
             # Given away and taken back between two polls: what is in hand is read again from the committed offset.
-            self._lanes[partition] = Lane(partition)
-        self._lanes[partition].take(records)
+            self._buffers[partition] = PartitionBuffer(partition)
+        self._buffers[partition].take(records)
 
-    def _proceed(self, partition: Partition, lane: Lane, limits: Limits) -> None:
+    def _proceed(self, partition: Partition, buffer: PartitionBuffer, limits: Limits) -> None:
         try:
-            if not lane.resumed:
-                lane.committed = _unless_away(lambda: self._reader.committed(partition))
-                lane.until = self._work.resume(partition, lane.committed)
-                lane.resumed = True
-            while batch := lane.batch(limits):
-                if lane.notes is None:
-                    lane.notes = self._handle(batch)
-                self._commit(batch, lane.notes)
-                lane.drop(batch)
+            if not buffer.resumed:
+                buffer.committed = _unless_away(lambda: self._reader.committed(partition))
+                buffer.until = self._work.resume(partition, buffer.committed)
+                buffer.resumed = True
+            while batch := buffer.batch(limits):
+                if buffer.notes is None:
+                    buffer.notes = self._handle(batch)
+                self._commit(batch, buffer.notes)
+                buffer.drop(batch)
         except TryLaterError as reason:
-            self._put_off(lane.patience, str(partition), reason)
+            self._put_off(buffer.backoff, str(partition), reason)
             self._reader.pause([partition])
         else:
-            if lane.patience.tries:
-                lane.patience = Patience()
+            if buffer.backoff.tries:
+                buffer.backoff = Backoff()
                 self._reader.resume([partition])
 
     def _handle(self, batch: Batch) -> Mapping[str, object]:
@@ -130,7 +130,7 @@ class BatchLoop:
         committed = _unless_away(lambda: self._reader.commit({batch.partition: done}))
         if not committed and batch.partition in self._reader.assignment():
             raise TryLaterError("a rebalance is under way")
-        self._lanes[batch.partition].committed = done
+        self._buffers[batch.partition].committed = done
         self._log.info(
             "batch_done",
             topic=batch.partition.topic,
@@ -151,36 +151,36 @@ class BatchLoop:
         except TryLaterError as reason:
             self._put_off(self._idle, "none", reason)
         else:
-            self._idle = Patience()
+            self._idle = Backoff()
 
     def _renew_notes(self) -> None:
         """What was in hand may have ended without a batch: a restart would begin it anew."""
-        for partition, lane in self._lanes.items():
-            if lane.committed is None or not isinstance(self._work, NotingWork):
+        for partition, buffer in self._buffers.items():
+            if buffer.committed is None or not isinstance(self._work, NotingWork):
                 continue
-            renewed = Committed(lane.committed.offset, self._work.note(partition))
-            if renewed != lane.committed and _unless_away(partial(self._reader.commit, {partition: renewed})):
-                lane.committed = renewed
+            renewed = Committed(buffer.committed.offset, self._work.note(partition))
+            if renewed != buffer.committed and _unless_away(partial(self._reader.commit, {partition: renewed})):
+                buffer.committed = renewed
 
     def _note(self, partition: Partition) -> str:
         return self._work.note(partition) if isinstance(self._work, NotingWork) else ""
 
-    def _put_off(self, patience: Patience, partition: str, reason: TryLaterError) -> None:
-        patience.put_off()
-        self._log.warning("work_put_off", partition=partition, tries=patience.tries, reason=str(reason))
+    def _put_off(self, backoff: Backoff, partition: str, reason: TryLaterError) -> None:
+        backoff.put_off()
+        self._log.warning("work_put_off", partition=partition, tries=backoff.tries, reason=str(reason))
 
     def _report(self) -> None:
-        waiting = sum(bool(lane.patience.tries) for lane in self._lanes.values())
+        waiting = sum(bool(buffer.backoff.tries) for buffer in self._buffers.values())
         try:
-            lag = _unless_away(self._reader.lag) + sum(lane.held for lane in self._lanes.values())
+            lag = _unless_away(self._reader.lag) + sum(buffer.held for buffer in self._buffers.values())
         except TryLaterError as away:
             self._health.tell("degraded", str(away))
             return
         self._lag.set(lag)
         if waiting or self._idle.tries:
-            self._health.tell("degraded", f"{waiting} of {len(self._lanes)} partitions wait")
-        elif self._lanes:
-            self._health.tell("ready", f"{len(self._lanes)} partitions, lag {lag}")
+            self._health.tell("degraded", f"{waiting} of {len(self._buffers)} partitions wait")
+        elif self._buffers:
+            self._health.tell("ready", f"{len(self._buffers)} partitions, lag {lag}")
 
 
 def _unless_away(ask: Callable[[], Answer]) -> Answer:

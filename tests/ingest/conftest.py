@@ -18,8 +18,8 @@ from schemas.tokens import Token
 from schemas.topics import TOKENS, TOPICS
 from services.ingest import service
 from services.ingest.commands.console import write
-from services.ingest.domain.pseudonym import pseudonym_of
-from services.ingest.domain.secret import hashed, secret_of
+from services.ingest.domain.ids import pseudonym_of
+from services.ingest.domain.scope import hashed, secret_of
 from services.ingest.settings import IngestSettings
 from services.ingest.sources.connection import Connection
 from services.runtime.kafka import Record, create_topics, reading

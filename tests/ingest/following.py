@@ -10,14 +10,13 @@ from typing import Any
 from uuid import uuid4
 
 from schemas.topics import raw_of
-from services.ingest.domain.tools.said import Pointer
-from services.ingest.domain.tools.speaker import Speaker
+from services.ingest.domain.activity import Pointer
+from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.pointers.follow import Followed, Pointers
-from services.ingest.pointers.sync_tokens import SyncTokens
-from services.ingest.sources.api_settings import ApiSettings
+from services.ingest.fetching.fetch import FetchedResources, Fetcher
+from services.ingest.fetching.sync_tokens import SyncTokens
 from services.ingest.sources.connection import Connection
-from services.ingest.sources.tool import Tool
+from services.ingest.sources.tool import ApiSettings, Tool
 from services.runtime.kafka import Producer, Record
 from services.runtime.settings import Settings
 from tests.ingest.conftest import DIGEST_KEY, Log
@@ -40,21 +39,21 @@ class Following:
 
     settings: Settings
     producer: Producer
-    pointers: Pointers
+    fetcher: Fetcher
     connection: Connection
     clock: Clock
-    opened: list[Pointers] = field(default_factory=list)
+    opened: list[Fetcher] = field(default_factory=list)
     log: Log = field(init=False)
 
     def __post_init__(self) -> None:
         self.log = Log(self.settings, raw_of(self.connection.tool.name))
 
-    def follow(self, resource: str) -> Followed | Ignored | Rejected:
+    def follow(self, resource: str) -> FetchedResources | Ignored | Rejected:
         self.clock.now += timedelta(minutes=1)
-        return self.pointers.follow(Pointer(resource), self.connection, self.clock.now)
+        return self.fetcher.fetch(Pointer(resource), self.connection, self.clock.now)
 
     def records(self) -> list[Record]:
-        own = self.connection.speaker.connection.encode()
+        own = self.connection.connection_scope.connection.encode()
         return [record for record in self.log.records() if record.key == own]
 
     def ids(self) -> list[str]:
@@ -65,9 +64,9 @@ class Following:
 
     def restarted(self) -> "Following":
         """Another process: what it knows, it knows from the broker."""
-        self.pointers.close()
-        self.opened.append(Pointers(self.producer, SyncTokens(self.settings, self.producer), self.clock))
-        return replace(self, pointers=self.opened[-1])
+        self.fetcher.close()
+        self.opened.append(Fetcher(self.producer, SyncTokens(self.settings, self.producer), self.clock))
+        return replace(self, fetcher=self.opened[-1])
 
     def with_token_file(self, file: Path) -> "Following":
         return replace(self, connection=replace(self.connection, api_token="", api_token_file=file))
@@ -76,12 +75,12 @@ class Following:
 @contextmanager
 def following(settings: Settings, tool: Tool, tool_settings: ApiSettings) -> Iterator[Following]:
     producer, clock = Producer(settings), Clock()
-    pointers = Pointers(producer, SyncTokens(settings, producer), clock)
-    opened = [pointers]
-    speaker = Speaker("acme", None, tool.name, f"c{uuid4().hex}")
-    connection = Connection(speaker, tool, tool_settings, "secret", TOKEN, digest_key=DIGEST_KEY)
+    fetcher = Fetcher(producer, SyncTokens(settings, producer), clock)
+    opened = [fetcher]
+    connection_scope = ConnectionScope("acme", None, tool.name, f"c{uuid4().hex}")
+    connection = Connection(connection_scope, tool, tool_settings, "secret", TOKEN, digest_key=DIGEST_KEY)
     try:
-        yield Following(settings, producer, pointers, connection, clock, opened)
+        yield Following(settings, producer, fetcher, connection, clock, opened)
     finally:
         for one in opened:
             one.close()

@@ -4,8 +4,7 @@ from typing import Any
 import pytest
 
 from schemas.events import EVENT_TYPES
-from services.ingest.domain.admission import admit
-from services.ingest.domain.clock import Clock
+from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Rejected
 

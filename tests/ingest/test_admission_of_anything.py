@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.events import EVENT_TYPES, MENTORING_EVENT, to_json
-from services.ingest.domain.admission import admit
-from services.ingest.domain.clock import Clock
+from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.strict_json import Parsed, read_json
 from services.ingest.domain.verdict import Admitted, Rejected

@@ -7,9 +7,18 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import pytest
 from pydantic import AliasChoices, AliasPath, BaseModel, Field
 
-from services.ingest.domain.pseudonym import NoDigestKeyError, pseudonym_of
-from services.ingest.domain.tools.allow_list import AllowList, allow_list, cut_paths
-from services.ingest.domain.tools.leaves import ADDRESS, ADDRESSES, ID, PERSON_ID, TIME, WORD
+from services.ingest.domain.ids import NoDigestKeyError, pseudonym_of
+from services.ingest.domain.tools.allow_list import (
+    ADDRESS,
+    ADDRESSES,
+    ID,
+    PERSON_ID,
+    TIME,
+    WORD,
+    AllowList,
+    allow_list,
+    cut_paths,
+)
 
 Kind = TypeVar("Kind")
 TEXT = "Zorblax went quietly home, call 0171 555"

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from services.ingest.__main__ import main
 from services.ingest.sources.connections import ConnectionsError, listed, load_connections
 from services.ingest.sources.registry import TOOLS
-from services.ingest.sources.slack.settings import SlackSettings
+from services.ingest.sources.slack.model import SlackSettings
 
 KEY = "a digest key of this test"
 ENVIRON = {"ZOOM_SECRET": "a zoom secret", "OTHER_SECRET": "another secret"}
@@ -37,8 +37,8 @@ def test_a_connection_speaks_for_its_tenant_and_programme(tmp_path: Path) -> Non
     found = load_connections(file_of(tmp_path, connection(program="leaders")), ENVIRON, KEY)
 
     one = found["zoom_europe"]
-    assert (one.speaker.tenant, one.speaker.program, one.tool) == ("acme", "leaders", TOOLS["zoom"])
-    assert one.speaker.source == "urn:rapport:acme:zoom:zoom_europe"
+    assert (one.connection_scope.tenant, one.connection_scope.program, one.tool) == ("acme", "leaders", TOOLS["zoom"])
+    assert one.connection_scope.source == "urn:rapport:acme:zoom:zoom_europe"
     assert (one.secret, one.api_token, one.api_token_file) == ("a zoom secret", "", None)
 
 

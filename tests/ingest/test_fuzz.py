@@ -14,12 +14,11 @@ import yaml
 
 from schemas.directory import Participant
 from schemas.events import MENTORING_EVENT, MentoringEvent, to_json
-from services.ingest.domain.admission import admit
-from services.ingest.domain.clock import Clock
-from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.domain.activity import Activity, Pointer
+from services.ingest.domain.admission import Clock, admit
+from services.ingest.domain.scope import ConnectionScope
+from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.resolution import Resolved, resolve
-from services.ingest.domain.tools.said import Pointer, Said
-from services.ingest.domain.tools.speaker import Speaker
 from services.ingest.domain.verdict import Admitted, Ignored, Rejected
 from services.ingest.flow.tools.raw_payloads import Payload, opened, part_of
 from services.ingest.sources.connection import Connection
@@ -65,10 +64,10 @@ class Way:
     """One connection, and a pair to which every address of its samples belongs."""
 
     connection: Connection
-    knowledge: Knowledge
+    projection: Projection
 
     def outcomes(self, body: bytes, offset: int) -> list[str]:
-        tool = self.connection.speaker.tool
+        tool = self.connection.connection_scope.tool
         headers = [("connection", b"one"), ("content-type", b"application/json")]
         record = Record(f"mentoring.raw.{tool}", 0, offset, b"one", body, headers, 1774000000000)
         payloads = opened(record, {"one": self.connection})
@@ -86,11 +85,11 @@ class Way:
         result = translation if isinstance(translation, Rejected) else self._said(translation)
         return result if isinstance(result, str) else self._put_aside(record, result, payload)
 
-    def _said(self, translation: Sequence[Said]) -> str | Rejected:
+    def _said(self, translation: Sequence[Activity]) -> str | Rejected:
         admitted = False
         for said in translation:
-            resolved = resolve(said, self.connection.speaker, self.knowledge)
-            self.knowledge.attend(said, self.connection.speaker)
+            resolved = resolve(said, self.connection.connection_scope, self.projection)
+            self.projection.track(said, self.connection.connection_scope)
             if isinstance(resolved, Rejected):
                 return resolved
             if isinstance(resolved, Resolved):
@@ -101,15 +100,15 @@ class Way:
 
     def _admitted(self, resolved: Resolved) -> Iterator[Rejected]:
         for raw in resolved.events:
-            verdict = admit(raw, self.connection.speaker.scope, Clock(NOW))
+            verdict = admit(raw, self.connection.connection_scope.scope, Clock(NOW))
             if isinstance(verdict, Rejected):
                 yield verdict
                 return
             assert isinstance(verdict, Admitted)
             assert b"@" not in to_json(verdict.event)
-            self.knowledge.hear(verdict.event)
+            self.projection.apply(verdict.event)
         for participant in resolved.participants:
-            self.knowledge.learn(participant)
+            self.projection.upsert(participant)
 
     def _put_aside(self, record: Record, rejected: Rejected, payload: Payload | None) -> str:
         assert rejected.errors
@@ -120,17 +119,17 @@ class Way:
 
 def way(tool: str) -> Way:
     samples, settings = SAMPLES[tool]
-    speaker = Speaker("acme", None, tool, "one")
-    connection = Connection(speaker, TOOLS[tool], settings, "a secret", digest_key=DIGEST_KEY)
+    connection_scope = ConnectionScope("acme", None, tool, "one")
+    connection = Connection(connection_scope, TOOLS[tool], settings, "a secret", digest_key=DIGEST_KEY)
     return Way(connection, _knowing(samples))
 
 
-def _knowing(samples: Sequence[Any]) -> Knowledge:
-    knowledge = Knowledge()
+def _knowing(samples: Sequence[Any]) -> Projection:
+    projection = Projection()
     for participant in people_of(samples, "acme"):
-        knowledge.learn(participant)
-    knowledge.hear(relationship_of("acme", "e-1"))
-    return knowledge
+        projection.upsert(participant)
+    projection.apply(relationship_of("acme", "e-1"))
+    return projection
 
 
 def people_of(samples: Sequence[Any], tenant: str) -> list[Participant]:

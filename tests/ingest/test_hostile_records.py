@@ -23,20 +23,20 @@ from schemas.topics import (
     USUAL_BYTES,
     raw_of,
 )
-from services.ingest.domain.clock import Clock
-from services.ingest.domain.cloudevents.kafka_binding import read_record
-from services.ingest.domain.pseudonym import pseudonym_of
+from services.ingest.domain.admission import Clock
+from services.ingest.domain.cloudevents.content_modes import read_record
+from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.strict_json import Parsed
 from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.flow.dead_letters import quarantine
+from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.intake import Gate
 from services.ingest.flow.metrics import Metrics
-from services.ingest.flow.people.programs import ProgramLookup
-from services.ingest.flow.quarantine import quarantine
-from services.ingest.flow.raw import RawEvents, RawSender
-from services.ingest.flow.recorder import Recorder
-from services.ingest.flow.together import run_together
-from services.ingest.flow.tools.outbox import Outbox
+from services.ingest.flow.people.program_lookup import ProgramLookup
+from services.ingest.flow.raw_cloudevents import RawEvents, RawSender
+from services.ingest.flow.supervise import supervise
+from services.ingest.flow.tools.pending_writes import PendingWrites
 from services.ingest.flow.tools.raw_payloads import time_of
 from services.runtime.breaker import BadDeployError
 from services.runtime.kafka import KafkaError, Partition, Producer, Record, RecordRefusedError
@@ -182,7 +182,7 @@ def test_a_part_that_gave_up_leaves_the_others_at_work() -> None:
 
     ending = threading.Timer(0.5, stop.set)
     ending.start()
-    run_together({"gives up": gives_up, "works": works}, stop)
+    supervise({"gives up": gives_up, "works": works}, stop)
 
     assert worked.is_set()
     assert not ending.is_alive()
@@ -190,17 +190,17 @@ def test_a_part_that_gave_up_leaves_the_others_at_work() -> None:
 
 def test_what_the_broker_never_takes_is_put_aside_once_and_the_rest_is_sent_again() -> None:
     put_aside: list[Rejected] = []
-    outbox = Outbox()
+    pending_writes = PendingWrites()
 
     def aside(why: Rejected) -> Future[None]:
         put_aside.append(why)
         return done()
 
-    outbox.of(aside)
-    outbox.owe(done(RecordRefusedError("t", KafkaError("x"))), done)
+    pending_writes.of(aside)
+    pending_writes.owe(done(RecordRefusedError("t", KafkaError("x"))), done)
     with pytest.raises(Exception, match="does not acknowledge"):
-        outbox.settle()
-    outbox.settle()
+        pending_writes.settle()
+    pending_writes.settle()
 
     assert [one.reason for one in put_aside] == ["refused"]
 
@@ -230,7 +230,7 @@ def raw_events(producer: Producer) -> RawEvents:
 
     programs = ProgramLookup(lambda *_: None, lambda *_: True, lambda: False)
     sender = RawSender(Scope("acme", frozenset({SOURCE})), Gate(clock, programs, partial(pseudonym_of, "")), str)
-    return RawEvents(producer, Recorder(producer, 10), sender, Metrics(CollectorRegistry()))
+    return RawEvents(producer, EventWriter(producer, 10), sender, Metrics(CollectorRegistry()))
 
 
 def batch(count: int) -> Batch:

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
 from schemas.events import MENTORING_EVENT, MentoringEvent
-from services.ingest.domain.identity import content, identity
+from services.ingest.domain.ids import content, identity
 
 EVENT = MENTORING_EVENT.validate_json(
     """{"source": "urn:chat", "id": "m-1", "type": "mentoring.message.sent.v1", "time": "2026-03-01T12:00:00+02:00",

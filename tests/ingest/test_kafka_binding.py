@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.domain.cloudevents.kafka_binding import read_record
+from services.ingest.domain.cloudevents.content_modes import read_record
 from services.ingest.domain.strict_json import Parsed
 from services.ingest.domain.verdict import Rejected
 

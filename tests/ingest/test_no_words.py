@@ -14,7 +14,7 @@ from schemas.models import models
 from schemas.topics import EVENTS, REJECTED, TOPICS
 from services.ingest.domain.cloudevents.screening import IDS, IDS_OF_A_TARGET, IDS_OF_DATA, IDS_OF_ORIGIN
 from services.ingest.domain.scope import Scope
-from services.ingest.flow.people.programs import ProgramLookup
+from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.runtime.settings import Settings
 from tests.ingest.conftest import BATCH, STRUCTURED, Gateway, Log, event, make_token, running_gateway, stored_id
 from tests.ingest.raw_topic import raw_batch, raw_events

@@ -2,8 +2,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from services.ingest.flow.tools import outbox as module
-from services.ingest.flow.tools.outbox import Outbox
+from services.ingest.flow.tools import pending_writes as module
+from services.ingest.flow.tools.pending_writes import PendingWrites
 from services.runtime.kafka import KafkaError
 from services.runtime.loop import TryLaterError
 
@@ -22,32 +22,32 @@ def never_again() -> Future[None]:
 
 
 def test_what_is_acknowledged_is_not_sent_again() -> None:
-    outbox = Outbox()
-    outbox.owe(written(), never_again)
+    pending_writes = PendingWrites()
+    pending_writes.owe(written(), never_again)
 
-    outbox.settle()
-    outbox.settle()
+    pending_writes.settle()
+    pending_writes.settle()
 
 
 def test_what_failed_is_sent_again_before_anything_else_is_decided() -> None:
-    outbox, sent = Outbox(), []
+    pending_writes, sent = PendingWrites(), []
 
     def again() -> Future[None]:
         sent.append("again")
         return written()
 
-    outbox.owe(written(KafkaError("away")), again)
-    outbox.owe(written(), never_again)
+    pending_writes.owe(written(KafkaError("away")), again)
+    pending_writes.owe(written(), never_again)
 
     with pytest.raises(TryLaterError):
-        outbox.settle()
-    outbox.settle()
+        pending_writes.settle()
+    pending_writes.settle()
 
     assert sent == ["again"]
 
 
 def test_what_cannot_even_be_sent_is_still_owed() -> None:
-    outbox, tries = Outbox(), []
+    pending_writes, tries = PendingWrites(), []
 
     def again() -> Future[None]:
         tries.append("try")
@@ -55,23 +55,23 @@ def test_what_cannot_even_be_sent_is_still_owed() -> None:
             raise KafkaError("away")
         return written()
 
-    outbox.owe(written(KafkaError("away")), again)
+    pending_writes.owe(written(KafkaError("away")), again)
     for _ in range(2):
         with pytest.raises(TryLaterError):
-            outbox.settle()
+            pending_writes.settle()
 
-    outbox.settle()
+    pending_writes.settle()
 
     assert len(tries) == 2
 
 
 def test_what_is_still_under_way_is_waited_for_and_not_sent_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_SECONDS", 0.01)
-    outbox, under_way = Outbox(), Future[None]()
-    outbox.owe(under_way, never_again)
+    pending_writes, under_way = PendingWrites(), Future[None]()
+    pending_writes.owe(under_way, never_again)
 
     with pytest.raises(TryLaterError):
-        outbox.settle()
+        pending_writes.settle()
     under_way.set_result(None)
 
-    outbox.settle()
+    pending_writes.settle()

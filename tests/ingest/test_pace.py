@@ -1,8 +1,8 @@
-from services.ingest.domain.pace import BURST_SECONDS, Pace
+from services.ingest.domain.rate_limit import BURST_SECONDS, RateLimiter
 
 
 def test_what_was_saved_up_may_come_at_once_and_the_rest_has_to_wait() -> None:
-    pace = Pace(10)
+    pace = RateLimiter(10)
 
     assert pace.take("a", 10 * BURST_SECONDS, 0.0) == 0
     assert pace.take("a", 1, 0.0) == 1
@@ -10,7 +10,7 @@ def test_what_was_saved_up_may_come_at_once_and_the_rest_has_to_wait() -> None:
 
 
 def test_no_batch_is_too_large_for_ever_but_it_is_paid_for() -> None:
-    pace = Pace(10)
+    pace = RateLimiter(10)
 
     assert pace.take("a", 1_000, 0.0) == 0
     assert pace.take("a", 1, 0.0) == 91
@@ -19,7 +19,7 @@ def test_no_batch_is_too_large_for_ever_but_it_is_paid_for() -> None:
 
 
 def test_what_is_refused_costs_nothing() -> None:
-    pace = Pace(1)
+    pace = RateLimiter(1)
     pace.take("a", 10, 0.0)
 
     for _ in range(100):
@@ -28,14 +28,14 @@ def test_what_is_refused_costs_nothing() -> None:
 
 
 def test_nobody_takes_from_another() -> None:
-    pace = Pace(1)
+    pace = RateLimiter(1)
     pace.take("a", 1_000, 0.0)
 
     assert pace.take("b", 1, 0.0) == 0
 
 
 def test_nobody_saves_up_for_ever() -> None:
-    pace = Pace(1)
+    pace = RateLimiter(1)
     pace.take("a", 1, 0.0)
 
     assert pace.take("a", BURST_SECONDS, 1e9) == 0

@@ -8,10 +8,9 @@ import pytest
 
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.tools import pending_fetches
-from services.ingest.flow.tools.pending_fetches import Fetch, Key, PendingFetches, note_of, oldest_noted
+from services.ingest.flow.tools.pending_fetches import Fetch, FetchKey, PendingFetches, note_of, oldest_noted
 from services.ingest.flow.tools.raw_payloads import Payload
-from services.ingest.sources.google_calendar.settings import GoogleCalendarSettings
-from services.ingest.sources.google_calendar.tool import TOOL
+from services.ingest.sources.google_calendar.tool import TOOL, GoogleCalendarSettings
 from services.runtime.kafka import Partition, Record
 from services.runtime.settings import Settings
 from tests.ingest.following import Following, following
@@ -39,12 +38,12 @@ def google(broker: Settings, vendors: Vendors) -> Iterator[Following]:
 def fetch(google: Following, offset: int, resource: str = POINTED, partition: Partition = HERE) -> Fetch:
     record = Record(partition.topic, partition.number, offset, b"k", None, (), 0)
     payload = Payload(google.connection, google.connection.kept(b"{}", "application/json"))
-    key = Key(partition, google.connection.speaker.connection, resource)
+    key = FetchKey(partition, google.connection.connection_scope.connection, resource)
     return Fetch(key, offset, record, payload, NOON + timedelta(minutes=offset), 1_000)
 
 
 def test_several_notifications_of_one_resource_are_one_fetch_of_the_oldest_offset(google: Following) -> None:
-    pending = PendingFetches(google.pointers)
+    pending = PendingFetches(google.fetcher)
 
     for offset in (5, 6, 9):
         assert pending.add(fetch(google, offset)) is None
@@ -57,7 +56,7 @@ def test_several_notifications_of_one_resource_are_one_fetch_of_the_oldest_offse
 
 
 def test_what_comes_while_it_is_fetched_is_fetched_once_more(google: Following, vendors: Vendors) -> None:
-    pending = PendingFetches(google.pointers)
+    pending = PendingFetches(google.fetcher)
     pending.add(fetch(google, 1))
     pending.start()
     eventually(lambda: len(vendors.asked) == 1)
@@ -74,7 +73,7 @@ def test_what_comes_while_it_is_fetched_is_fetched_once_more(google: Following, 
 
 def test_one_that_waits_is_tried_again_by_itself(google: Following, vendors: Vendors) -> None:
     vendors.scripted.extend([Reply(503)] * 2)
-    pending = PendingFetches(google.pointers)
+    pending = PendingFetches(google.fetcher)
     pending.add(fetch(google, 1))
 
     def tried() -> bool:
@@ -91,7 +90,7 @@ def test_more_than_is_remembered_is_put_aside_and_what_is_known_is_not(
     google: Following, monkeypatch: pytest.MonkeyPatch, name: str, most: int
 ) -> None:
     monkeypatch.setattr(pending_fetches, name, most)
-    pending = PendingFetches(google.pointers)
+    pending = PendingFetches(google.fetcher)
     taken = [pending.add(fetch(google, offset, f"calendars/{offset}/events")) for offset in range(2)]
 
     refused = pending.add(fetch(google, 2, "calendars/2/events"))
@@ -103,7 +102,7 @@ def test_more_than_is_remembered_is_put_aside_and_what_is_known_is_not(
 
 
 def test_an_error_of_ours_is_told_and_the_next_is_fetched(google: Following, vendors: Vendors) -> None:
-    pending = PendingFetches(google.pointers)
+    pending = PendingFetches(google.fetcher)
     broken = fetch(google, 1)
     # Its connection has no settings of an API, which `sources` never lets happen.
     wrong = replace(google.connection, settings=None)  # type: ignore[arg-type]
@@ -121,8 +120,8 @@ def test_an_error_of_ours_is_told_and_the_next_is_fetched(google: Following, ven
     assert vendors.asked
 
 
-def awaited(pending: PendingFetches) -> list[pending_fetches.Fetched]:
-    found: list[pending_fetches.Fetched] = []
+def awaited(pending: PendingFetches) -> list[pending_fetches.FinishedFetch]:
+    found: list[pending_fetches.FinishedFetch] = []
     eventually(lambda: found.extend(pending.done()) or found)  # type: ignore[func-returns-value]
     return found
 

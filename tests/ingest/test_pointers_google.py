@@ -10,11 +10,10 @@ import pytest
 
 from schemas.sync_tokens import SyncToken
 from schemas.topics import SYNC_TOKENS
-from services.ingest.domain.tools.said import Pointer
+from services.ingest.domain.activity import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.pointers.follow import Followed
-from services.ingest.sources.google_calendar.settings import GoogleCalendarSettings
-from services.ingest.sources.google_calendar.tool import TOOL
+from services.ingest.fetching.fetch import FetchedResources
+from services.ingest.sources.google_calendar.tool import TOOL, GoogleCalendarSettings
 from services.runtime.kafka import read_to_end
 from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
@@ -49,10 +48,10 @@ def queries(vendors: Vendors) -> list[dict[str, str]]:
 def test_all_pages_come_first_and_then_only_what_changed(google: Following, vendors: Vendors) -> None:
     vendors.write(CALENDAR, *entries("a", "b", "c", "d", "e"))
 
-    assert google.follow(POINTED) == Followed(5)
+    assert google.follow(POINTED) == FetchedResources(5)
     vendors.write(CALENDAR, {"id": "b", "status": "cancelled"}, *entries("f"))
-    assert google.follow(POINTED) == Followed(2)
-    assert google.follow(POINTED) == Followed(0)
+    assert google.follow(POINTED) == FetchedResources(2)
+    assert google.follow(POINTED) == FetchedResources(0)
 
     assert google.ids() == ["a", "b", "c", "d", "e", "b", "f"]
     whole, *_, changed, _ = queries(vendors)
@@ -67,7 +66,7 @@ def test_each_event_is_recorded_like_one_that_was_pushed(google: Following, vend
     google.follow(POINTED)
 
     first, second = google.records()
-    name = google.connection.speaker.connection.encode()
+    name = google.connection.connection_scope.connection.encode()
     assert dict(first.headers) == {"connection": name, "content-type": b"application/json", "text_cut": b"1"}
     assert dict(second.headers) == {"connection": name, "content-type": b"application/json"}
     assert "summary" not in json.loads(first.value or b"")
@@ -81,14 +80,14 @@ def test_a_restart_goes_on_where_the_process_before_it_was(google: Following, ve
     again = google.restarted()
     vendors.write(CALENDAR, *entries("b"))
 
-    assert again.follow(POINTED) == Followed(1)
+    assert again.follow(POINTED) == FetchedResources(1)
     assert again.ids()[-1] == "b"
 
 
 def test_what_is_kept_names_nobody(google: Following, vendors: Vendors, broker: Settings) -> None:
     google.follow(POINTED)
 
-    name = google.connection.speaker.connection
+    name = google.connection.connection_scope.connection
     (kept,) = [r for r in read_to_end(broker, [SYNC_TOKENS.name]) if name in (r.key or b"").decode()]
     token = SyncToken.model_validate_json(kept.value or b"")
     assert (token.connection, token.token, token.whole) == (name, "s0.0", SUNDAY + timedelta(minutes=1))
@@ -102,8 +101,8 @@ def test_a_token_that_google_forgot_makes_everything_be_read_again(google: Follo
     vendors.forget_tokens()
     vendors.write(CALENDAR, *entries("c"))
 
-    assert google.follow(POINTED) == Followed(3)
-    assert google.follow(POINTED) == Followed(0)
+    assert google.follow(POINTED) == FetchedResources(3)
+    assert google.follow(POINTED) == FetchedResources(0)
 
     assert google.ids() == ["a", "b", "a", "b", "c"]
 
@@ -114,8 +113,8 @@ def test_the_window_moves_on_with_time(google: Following, vendors: Vendors) -> N
     google.clock.now += timedelta(days=31)
     vendors.write(CALENDAR, {"id": "a", "status": "cancelled"})
 
-    assert google.follow(POINTED) == Followed(2)
-    assert google.follow(POINTED) == Followed(0)
+    assert google.follow(POINTED) == FetchedResources(2)
+    assert google.follow(POINTED) == FetchedResources(0)
 
     assert queries(vendors)[2]["timeMin"] == "2026-03-18T08:02:00.000000Z"
 
@@ -124,7 +123,7 @@ def test_a_push_that_was_recorded_before_the_last_question_needs_no_other(google
     google.follow(POINTED)
     told_at = google.clock.now - timedelta(minutes=1)
 
-    again = google.pointers.follow(Pointer(POINTED), google.connection, told_at)
+    again = google.fetcher.fetch(Pointer(POINTED), google.connection, told_at)
 
     assert again == Ignored("just_fetched")
     assert len(vendors.asked) == 1
@@ -138,7 +137,7 @@ def test_what_was_not_recorded_is_asked_for_again(google: Following, vendors: Ve
         google.follow(POINTED)
 
     assert google.records() == []
-    assert google.follow(POINTED) == Followed(3)
+    assert google.follow(POINTED) == FetchedResources(3)
 
 
 @pytest.mark.parametrize("wait", ["120", "Sun, 01 Mar 2026 08:03:00 GMT"])
@@ -146,11 +145,11 @@ def test_a_tool_that_wants_to_be_left_alone_is(google: Following, vendors: Vendo
     vendors.scripted.append(Reply(429, {}, {"retry-after": wait}))
 
     for _ in range(2):
-        with pytest.raises(TryLaterError, match=google.connection.speaker.connection):
+        with pytest.raises(TryLaterError, match=google.connection.connection_scope.connection):
             google.follow(POINTED)
 
     assert len(vendors.asked) == 1
-    assert google.follow(POINTED) == Followed(0)
+    assert google.follow(POINTED) == FetchedResources(0)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +168,7 @@ def test_a_tool_that_is_away_is_asked_again_later(google: Following, vendors: Ve
     with pytest.raises(TryLaterError, match=f"answers {reply.status}"):
         google.follow(POINTED)
 
-    assert google.follow(POINTED) == Followed(0)
+    assert google.follow(POINTED) == FetchedResources(0)
 
 
 def test_a_tool_that_cannot_be_reached_is_asked_again_later(google: Following, vendors: Vendors) -> None:
@@ -187,7 +186,7 @@ def test_a_tool_that_does_not_let_us_in_is_told_with_the_connection(
 
     match google.follow(POINTED):
         case Rejected("forbidden", (problem,)):
-            assert google.connection.speaker.connection in problem.reason
+            assert google.connection.connection_scope.connection in problem.reason
             assert str(status) in problem.reason
             assert "example.com" not in problem.reason
         case other:
@@ -201,7 +200,7 @@ def test_a_token_in_a_file_is_read_anew_each_time(google: Following, vendors: Ve
 
     assert isinstance(renewed.follow(POINTED), Rejected)
     file.write_text(f"{vendors.token}\n")
-    assert renewed.follow(POINTED) == Followed(0)
+    assert renewed.follow(POINTED) == FetchedResources(0)
 
 
 def test_a_calendar_that_is_gone_is_left(google: Following) -> None:
@@ -225,7 +224,7 @@ def test_an_answer_that_makes_no_sense_is_rejected(
     match google.follow(POINTED):
         case Rejected(given, (problem,)):
             assert given == reason
-            assert google.connection.speaker.connection in problem.reason
+            assert google.connection.connection_scope.connection in problem.reason
         case other:
             raise AssertionError(other)
 
@@ -236,7 +235,7 @@ def test_an_answer_that_makes_no_sense_is_rejected(
 def test_a_page_without_what_it_should_hold_is_empty(google: Following, vendors: Vendors, body: object) -> None:
     vendors.scripted.append(Reply(200, body))
 
-    assert google.follow(POINTED) == Followed(0)
+    assert google.follow(POINTED) == FetchedResources(0)
 
 
 def test_an_api_that_never_ends_is_left(google: Following, vendors: Vendors) -> None:
@@ -253,5 +252,5 @@ def test_an_event_too_large_for_the_broker_does_not_hold_up_the_others(google: F
     everybody = [{"email": f"somebody-{number:06}@example.com"} for number in range(30_000)]
     vendors.write(CALENDAR, *entries("a"), *entries("b", attendees=everybody), *entries("c"))
 
-    assert google.follow(POINTED) == Followed(2)
+    assert google.follow(POINTED) == FetchedResources(2)
     assert google.ids() == ["a", "c"]

@@ -9,11 +9,10 @@ import pytest
 
 from schemas.sync_tokens import SyncToken
 from schemas.topics import SYNC_TOKENS
-from services.ingest.domain.tools.said import Booked, Cancelled
+from services.ingest.domain.activity import Booked, Cancelled
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.pointers.follow import Followed
-from services.ingest.sources.microsoft_graph.settings import MicrosoftGraphSettings
-from services.ingest.sources.microsoft_graph.tool import TOOL
+from services.ingest.fetching.fetch import FetchedResources
+from services.ingest.sources.microsoft_graph.tool import TOOL, MicrosoftGraphSettings
 from services.runtime.kafka import read_to_end
 from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
@@ -63,10 +62,10 @@ def said(value: object) -> object:
 def test_all_pages_come_first_and_then_only_what_changed(graph: Following, vendors: Vendors) -> None:
     vendors.write(VIEW, *entries("a", "b", "c", "d", "e"))
 
-    assert graph.follow(VIEW) == Followed(5)
+    assert graph.follow(VIEW) == FetchedResources(5)
     vendors.write(VIEW, {"id": "b", "@removed": {"reason": "deleted"}}, *entries("f"))
-    assert graph.follow(VIEW) == Followed(2)
-    assert graph.follow(VIEW) == Followed(0)
+    assert graph.follow(VIEW) == FetchedResources(2)
+    assert graph.follow(VIEW) == FetchedResources(0)
 
     assert graph.ids() == ["a", "b", "c", "d", "e", "b", "f"]
     first, *_, changed, _ = vendors.asked
@@ -103,7 +102,7 @@ def test_a_series_that_did_not_change_itself_is_asked_who_takes_part(graph: Foll
     vendors.resources[f"users/{USER}/events/master="] = event(id="master=", type="seriesMaster")
     vendors.write(VIEW, occurrence("first", "master="), occurrence("second", "master="), occurrence("odd", "gone"))
 
-    assert graph.follow(VIEW) == Followed(4)
+    assert graph.follow(VIEW) == FetchedResources(4)
 
     first, second, odd, _ = [said(value) for value in graph.values()]
     assert isinstance(first, Booked)
@@ -127,13 +126,13 @@ def test_a_restart_goes_on_where_the_process_before_it_was(graph: Following, ven
     again = graph.restarted()
     vendors.write(VIEW, *entries("b"))
 
-    assert again.follow(VIEW) == Followed(1)
+    assert again.follow(VIEW) == FetchedResources(1)
 
 
 def test_what_is_kept_names_nobody(graph: Following, broker: Settings) -> None:
     graph.follow(VIEW)
 
-    name = graph.connection.speaker.connection
+    name = graph.connection.connection_scope.connection
     (kept,) = [r for r in read_to_end(broker, [SYNC_TOKENS.name]) if name in (r.key or b"").decode()]
     assert SyncToken.model_validate_json(kept.value or b"").token == "0.0.0"
     assert b"ada" not in (kept.key or b"") + (kept.value or b"")
@@ -156,8 +155,8 @@ def test_a_token_that_graph_forgot_makes_everything_be_read_again(
     vendors.forget_tokens()
     vendors.scripted.append(reply)
 
-    assert graph.follow(VIEW) == Followed(3)
-    assert graph.follow(VIEW) == Followed(0)
+    assert graph.follow(VIEW) == FetchedResources(3)
+    assert graph.follow(VIEW) == FetchedResources(0)
 
 
 def test_the_token_goes_nowhere_else(graph: Following, vendors: Vendors) -> None:
@@ -170,7 +169,7 @@ def test_the_token_goes_nowhere_else(graph: Following, vendors: Vendors) -> None
 
         match graph.follow(VIEW):
             case Rejected("forbidden", (problem,)):
-                assert graph.connection.speaker.connection in problem.reason
+                assert graph.connection.connection_scope.connection in problem.reason
             case other:
                 raise AssertionError(other)
 
@@ -186,8 +185,8 @@ def test_an_api_that_never_ends_is_left(graph: Following, vendors: Vendors) -> N
 def test_an_event_of_a_group_is_asked_for_itself(graph: Following, vendors: Vendors) -> None:
     vendors.resources["groups/g-1/events/a"] = event(id="a")
 
-    assert graph.follow("groups/g-1/events/a") == Followed(1)
-    assert graph.follow("groups/g-1/events/deleted") == Followed(1)
+    assert graph.follow("groups/g-1/events/a") == FetchedResources(1)
+    assert graph.follow("groups/g-1/events/deleted") == FetchedResources(1)
 
     booked, removed = [said(value) for value in graph.values()]
     assert isinstance(booked, Booked)
@@ -199,7 +198,7 @@ def test_of_a_series_of_a_group_the_occurrences_are_asked_for(graph: Following, 
     vendors.resources["groups/g-1/events/m"] = event(id="m", type="seriesMaster")
     vendors.resources["groups/g-1/events/m/instances"] = entries("a", "b", "c", type="occurrence")
 
-    assert graph.follow("groups/g-1/events/m") == Followed(3)
+    assert graph.follow("groups/g-1/events/m") == FetchedResources(3)
     assert graph.ids() == ["a", "b", "c"]
 
 
@@ -208,7 +207,7 @@ def test_every_report_of_a_meeting_is_fetched_with_those_who_were_there(graph: F
     vendors.resources[MEETING] = [{"id": one["id"], "totalParticipantCount": 1} for one in reports]
     vendors.resources |= {f"{MEETING}/{one['id']}": one for one in reports[:2]}
 
-    assert graph.follow(MEETING) == Followed(2)
+    assert graph.follow(MEETING) == FetchedResources(2)
 
     assert [len(value["attendanceRecords"]) for value in graph.values()] == [1, 1]
     assert graph.values()[0]["attendanceRecords"][0]["identity"].keys() == {"id"}
@@ -221,7 +220,7 @@ def test_one_report_is_fetched_with_all_pages_of_those_who_were_there(graph: Fol
     vendors.resources[f"{MEETING}/r1"] = report(people[0], id="r1") | more
     vendors.resources[path] = people
 
-    assert graph.follow(f"{MEETING}/r1") == Followed(1)
+    assert graph.follow(f"{MEETING}/r1") == FetchedResources(1)
 
     (value,) = graph.values()
     assert [one["emailAddress"] for one in value["attendanceRecords"]] == [one["emailAddress"] for one in people]
@@ -244,7 +243,7 @@ def test_a_failure_on_the_way_to_a_report_leaves_nothing_behind(graph: Following
         graph.follow(MEETING)
 
     assert graph.records() == []
-    assert graph.follow(MEETING) == Followed(2)
+    assert graph.follow(MEETING) == FetchedResources(2)
 
 
 def test_without_a_token_for_the_api_nothing_is_asked(graph: Following, vendors: Vendors) -> None:

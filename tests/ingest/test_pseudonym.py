@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.ingest.domain.pseudonym import NoDigestKeyError, is_plain, pseudonym_of
+from services.ingest.domain.ids import NoDigestKeyError, is_plain, pseudonym_of
 from services.ingest.settings import IngestSettings
 from services.runtime.settings import SettingsError, describe, load
 

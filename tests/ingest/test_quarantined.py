@@ -4,8 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.ingest.domain.harmless import harmless, shown
-from services.ingest.domain.quarantined import Quarantined, Wanted, hindrance, is_marker, quarantined
+from services.ingest.domain.dead_letters import (
+    DeadLetter,
+    DeadLetterFilter,
+    harmless,
+    hindrance,
+    is_marker,
+    quarantined,
+    shown,
+)
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HEADERS = (
@@ -20,7 +27,7 @@ HEADERS = (
 )
 
 
-def one(*more: tuple[str, bytes | None]) -> Quarantined:
+def one(*more: tuple[str, bytes | None]) -> DeadLetter:
     return quarantined(b"mentoring.raw.zoom/1/42", b"{}", (*HEADERS, *more), NOW)
 
 
@@ -66,19 +73,19 @@ def test_a_record_without_anything_is_shown_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("wanted", "matches"),
     [
-        (Wanted(), True),
-        (Wanted(reasons=frozenset({"unresolved", "invalid"})), True),
-        (Wanted(reasons=frozenset({"invalid"})), False),
-        (Wanted(tools=frozenset({"slack"})), False),
-        (Wanted(connections=frozenset({"zoom_europe"}), topics=frozenset({"mentoring.raw.zoom"})), True),
-        (Wanted(topics=frozenset({"mentoring.raw.slack"})), False),
-        (Wanted(keys=frozenset({"mentoring.raw.zoom/1/42"})), True),
-        (Wanted(keys=frozenset({"mentoring.raw.zoom/1/43"})), False),
-        (Wanted(since=NOW), True),
-        (Wanted(since=NOW + timedelta(seconds=1)), False),
+        (DeadLetterFilter(), True),
+        (DeadLetterFilter(reasons=frozenset({"unresolved", "invalid"})), True),
+        (DeadLetterFilter(reasons=frozenset({"invalid"})), False),
+        (DeadLetterFilter(tools=frozenset({"slack"})), False),
+        (DeadLetterFilter(connections=frozenset({"zoom_europe"}), topics=frozenset({"mentoring.raw.zoom"})), True),
+        (DeadLetterFilter(topics=frozenset({"mentoring.raw.slack"})), False),
+        (DeadLetterFilter(keys=frozenset({"mentoring.raw.zoom/1/42"})), True),
+        (DeadLetterFilter(keys=frozenset({"mentoring.raw.zoom/1/43"})), False),
+        (DeadLetterFilter(since=NOW), True),
+        (DeadLetterFilter(since=NOW + timedelta(seconds=1)), False),
     ],
 )
-def test_filters_must_all_hold(wanted: Wanted, matches: bool) -> None:  # noqa: FBT001 (a table of cases)
+def test_filters_must_all_hold(wanted: DeadLetterFilter, matches: bool) -> None:  # noqa: FBT001 (a table of cases)
     assert wanted.matches(one()) is matches
 
 

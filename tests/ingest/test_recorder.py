@@ -13,7 +13,7 @@ from deploy.local.kafka import LocalKafka
 from schemas.events import MENTORING_EVENT, MentoringEvent
 from schemas.topics import EVENTS
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.recorder import Receipt, Recorder
+from services.ingest.flow.event_writer import EventWriter, Receipt
 from services.runtime.kafka import Producer, create_topics, read_to_end
 from services.runtime.settings import Settings
 
@@ -29,10 +29,10 @@ def topic(local_kafka: LocalKafka) -> str:
 
 
 @contextmanager
-def recording(local_kafka: LocalKafka, topic: str, **options: Any) -> Iterator[Recorder]:  # noqa: ANN401 (kafka-python's own)
+def recording(local_kafka: LocalKafka, topic: str, **options: Any) -> Iterator[EventWriter]:  # noqa: ANN401 (kafka-python's own)
     producer = Producer(Settings(kafka=local_kafka.bootstrap), **options)
     try:
-        yield Recorder(producer, REMEMBERED, topic)
+        yield EventWriter(producer, REMEMBERED, topic)
     finally:
         producer.close()
 
@@ -60,12 +60,12 @@ def receipt(found: Receipt | Rejected) -> Receipt:
 
 def test_what_is_under_way_is_recognised_however_much_it_is(local_kafka: LocalKafka, topic: str) -> None:
     """A linger of seconds stands for a broker that does not acknowledge."""
-    with recording(local_kafka, topic, linger_ms=3_000) as recorder:
-        first = [receipt(recorder.record(made(number))) for number in range(20)]
+    with recording(local_kafka, topic, linger_ms=3_000) as event_writer:
+        first = [receipt(event_writer.record(made(number))) for number in range(20)]
         assert not any(one.written.done() for one in first)
 
-        again = [receipt(recorder.record(made(number))) for number in range(20)]
-        contradicted = recorder.record(made(0, minutes=45))
+        again = [receipt(event_writer.record(made(number))) for number in range(20)]
+        contradicted = event_writer.record(made(0, minutes=45))
 
         assert [one.repeat for one in first + again] == [False] * 20 + [True] * 20
         assert isinstance(contradicted, Rejected)
@@ -78,10 +78,10 @@ def test_what_is_under_way_is_recognised_however_much_it_is(local_kafka: LocalKa
 def test_of_what_is_written_so_many_are_remembered_and_the_oldest_is_forgotten_first(
     local_kafka: LocalKafka, topic: str
 ) -> None:
-    with recording(local_kafka, topic) as recorder:
+    with recording(local_kafka, topic) as event_writer:
         for number in range(REMEMBERED + 1):
-            receipt(recorder.record(made(number))).written.result(20)
+            receipt(event_writer.record(made(number))).written.result(20)
 
-        repeats = [receipt(recorder.record(made(number))).repeat for number in (1, 2, 3, 0)]
+        repeats = [receipt(event_writer.record(made(number))).repeat for number in (1, 2, 3, 0)]
 
     assert repeats == [True, True, True, False]

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from schemas.topics import REJECTED
 from services.ingest.__main__ import main
 from services.ingest.domain.verdict import Reason, rejected
-from services.ingest.flow.quarantine import quarantine
+from services.ingest.flow.dead_letters import quarantine
 from services.runtime.kafka import Producer, Record
 from services.runtime.settings import Settings
 from tests.foreign import RawName, foreign_producer

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from services.ingest.flow.room import Room, UnavailableError
+from services.ingest.flow.in_flight_limiter import InFlightLimiter, UnavailableError
 from services.runtime.kafka import KafkaError
 
 
@@ -20,13 +20,13 @@ from services.runtime.kafka import KafkaError
     ],
 )
 def test_nothing_is_under_way_when_sending_raises(raised: BaseException, seen: type[BaseException]) -> None:
-    room = Room(1_000, 1.0, threading.Event())
+    in_flight = InFlightLimiter(1_000, 1.0, threading.Event())
 
     async def send() -> Future[None]:
         raise raised
 
     for _ in range(3):
         with pytest.raises(seen):
-            asyncio.run(room.written(600, send))
+            asyncio.run(in_flight.written(600, send))
 
-    assert room.outstanding == 0
+    assert in_flight.outstanding == 0

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from schemas.programs import Coefficients, Profile, Programme, WatchLevels, Weights
 from services.ingest.__main__ import main
-from services.ingest.commands.program_file import read_programs
+from services.ingest.commands.programs import read_programs
 from services.runtime.settings import Settings
 
 FILE = Path(str(files("deploy.local") / "sample" / "programme.yaml"))

@@ -1,8 +1,7 @@
 from datetime import UTC, datetime
 
 from schemas.tokens import Token
-from services.ingest.domain.scope import Scope, scope_of
-from services.ingest.domain.secret import authenticate, hashed, secret_of
+from services.ingest.domain.scope import Scope, authenticate, hashed, scope_of, secret_of
 
 SECRET = secret_of("team_a", "0a1b")
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -16,7 +16,7 @@ from schemas.events import MENTORING_EVENT
 from schemas.topics import DIRECTORY, EVENTS, RAW_CLOUDEVENTS, REJECTED, raw_of
 from services.ingest.__main__ import main
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.recorder import Receipt, Recorder
+from services.ingest.flow.event_writer import EventWriter, Receipt
 from services.runtime.kafka import Producer, Record, create_topics
 from services.runtime.kafka.admin import raise_limits
 from services.runtime.settings import Settings
@@ -207,7 +207,7 @@ def test_an_event_that_is_too_large_for_its_topic_is_rejected_and_the_next_one_i
     )
     producer = Producer(broker)
 
-    refused, taken = Recorder(producer, 10, topic).record_all([large, small])
+    refused, taken = EventWriter(producer, 10, topic).record_all([large, small])
 
     assert isinstance(refused, Rejected)
     assert refused.reason == "too_large"

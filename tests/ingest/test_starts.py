@@ -10,14 +10,13 @@ from uuid import uuid4
 import pytest
 
 from schemas.topics import REJECTED
-from services.ingest.domain.admission import admit
-from services.ingest.domain.clock import Clock
+from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Rejected
-from services.ingest.flow.people import programs
-from services.ingest.flow.people.programs import ProgramLookup
-from services.ingest.flow.room import UnavailableError
+from services.ingest.flow.in_flight_limiter import UnavailableError
+from services.ingest.flow.people import program_lookup as programs
+from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.runtime.settings import Settings
 from tests.ingest.conftest import BATCH, Gateway, Log, event, make_token, running_gateway
 from tests.ingest.people.building import NOON
@@ -196,14 +195,14 @@ def test_what_the_log_has_told_of_is_decided_by_the_log_alone() -> None:
     again = started("rel-1", "b", time="2026-01-01T10:00:00Z")
     assert isinstance(judged(found, again), Rejected)
 
-    roster.hear(first.event)  # type: ignore[arg-type]
+    roster.apply(first.event)  # type: ignore[arg-type]
     assert isinstance(judged(found, again), Rejected)
     target = {name: getattr(first.event, name) for name in ("source", "id", "type", "time")}
     scope = Scope("acme", frozenset({SOURCE_A, "urn:admin"}), admin=True)
     raw = retraction(target | {"subject": "rel-1", "program": "a", "time": "2026-01-01T10:00:00Z"})
     taken_back = admit(raw | {"time": "2026-01-01T11:00:00Z"}, scope, Clock(NOON))
     assert isinstance(taken_back, Admitted), taken_back
-    roster.hear(taken_back.event)  # type: ignore[arg-type]
+    roster.apply(taken_back.event)  # type: ignore[arg-type]
 
     assert isinstance(judged(found, again), Admitted)
 
@@ -219,5 +218,5 @@ def test_more_starts_under_way_than_are_remembered_are_not_taken(monkeypatch: py
         judged(found, started("rel-3", "a", time="2026-01-01T10:00:00Z"))
 
     assert isinstance(heard, Admitted)
-    roster.hear(heard.event)  # type: ignore[arg-type]
+    roster.apply(heard.event)  # type: ignore[arg-type]
     assert isinstance(judged(found, started("rel-3", "a", time="2026-01-01T10:00:00Z")), Admitted)

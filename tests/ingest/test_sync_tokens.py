@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 
 from schemas.topics import SYNC_TOKENS
-from services.ingest.domain.tools.speaker import Speaker
-from services.ingest.pointers.sync_tokens import SyncTokens
+from services.ingest.domain.scope import ConnectionScope
+from services.ingest.fetching.sync_tokens import SyncTokens
 from services.runtime.kafka import Producer, read_to_end
 from services.runtime.settings import Settings
 from tests.ingest.following import SUNDAY
@@ -21,28 +21,32 @@ def producer(broker: Settings) -> Iterator[Producer]:
 
 
 @pytest.fixture
-def speaker() -> Speaker:
-    return Speaker("acme", None, "google_calendar", f"c{uuid4().hex}")
+def connection_scope() -> ConnectionScope:
+    return ConnectionScope("acme", None, "google_calendar", f"c{uuid4().hex}")
 
 
-def test_the_last_token_of_each_calendar_counts(broker: Settings, producer: Producer, speaker: Speaker) -> None:
+def test_the_last_token_of_each_calendar_counts(
+    broker: Settings, producer: Producer, connection_scope: ConnectionScope
+) -> None:
     tokens = SyncTokens(broker, producer)
     for calendar, token in (("a", "1"), ("b", "2"), ("a", "3")):
-        tokens.keep(speaker, calendar, token, SUNDAY)
+        tokens.keep(connection_scope, calendar, token, SUNDAY)
 
     again = SyncTokens(broker, producer)
 
-    kept = [again.of(speaker, calendar) for calendar in "abc"]
+    kept = [again.of(connection_scope, calendar) for calendar in "abc"]
     assert [one and one.token for one in kept] == ["3", "2", None]
-    assert again.of(Speaker("globex", None, "google_calendar", speaker.connection), "a") is None
+    assert again.of(ConnectionScope("globex", None, "google_calendar", connection_scope.connection), "a") is None
 
 
 @pytest.mark.parametrize("value", [b"no token", b"{}", None])
 def test_a_token_that_cannot_be_read_is_none(
-    broker: Settings, producer: Producer, speaker: Speaker, value: bytes | None
+    broker: Settings, producer: Producer, connection_scope: ConnectionScope, value: bytes | None
 ) -> None:
-    SyncTokens(broker, producer).keep(speaker, "a", "1", SUNDAY)
-    (key,) = [r.key for r in read_to_end(broker, [SYNC_TOKENS.name]) if speaker.connection.encode() in (r.key or b"")]
+    SyncTokens(broker, producer).keep(connection_scope, "a", "1", SUNDAY)
+    (key,) = [
+        r.key for r in read_to_end(broker, [SYNC_TOKENS.name]) if connection_scope.connection.encode() in (r.key or b"")
+    ]
     producer.send(SYNC_TOKENS.name, key, value).get(15)
 
-    assert SyncTokens(broker, producer).of(speaker, "a") is None
+    assert SyncTokens(broker, producer).of(connection_scope, "a") is None

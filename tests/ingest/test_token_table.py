@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from schemas.tokens import Token
 from schemas.topics import TOKENS
-from services.ingest.domain.secret import hashed, secret_of
+from services.ingest.domain.scope import hashed, secret_of
 from services.ingest.flow.tokens import TokenTable
 from services.runtime.kafka import Record
 
@@ -23,16 +23,16 @@ def table(*values: bytes | None) -> TokenTable:
 def test_the_last_record_of_a_token_counts() -> None:
     saved = TOKEN.model_dump_json().encode()
 
-    assert table(saved).prove(SECRET) == TOKEN
-    assert table(saved, None).prove(SECRET) is None
-    assert table(None, saved).prove(SECRET) == TOKEN
+    assert table(saved).verify(SECRET) == TOKEN
+    assert table(saved, None).verify(SECRET) is None
+    assert table(None, saved).verify(SECRET) == TOKEN
 
 
 def test_a_token_that_cannot_be_read_grants_nothing_and_harms_nobody() -> None:
     saved = TOKEN.model_dump_json().encode()
 
-    assert table(saved, b"no token").prove(SECRET) is None
-    assert table(b"no token", saved).prove(SECRET) == TOKEN
+    assert table(saved, b"no token").verify(SECRET) is None
+    assert table(b"no token", saved).verify(SECRET) == TOKEN
 
 
 def test_what_is_logged_of_an_unreadable_token_holds_nothing_of_it() -> None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.ingest.domain.pace import BURST_SECONDS, MOST_BUCKETS, Pace, items_of
-from services.ingest.flow.turns import SLICE_SECONDS, Reading, Turns
+from services.ingest.domain.rate_limit import BURST_SECONDS, MOST_BUCKETS, RateLimiter, items_of
+from services.ingest.flow.intake import SLICE_SECONDS, Reading, Turns
 from services.ingest.gateway.body import InFlightBytes
-from services.ingest.gateway.problem import ProblemError
+from services.ingest.gateway.request_errors import ProblemError
 from services.ingest.gateway.senders import Senders
 
 WORK_SECONDS = 0.0002
@@ -104,12 +104,12 @@ def test_two_large_bodies_of_one_sender_are_not_read_at_once() -> None:
     assert most == 1
 
 
-def senders(pace: Pace, most_requests: int = 2) -> Senders:
+def senders(pace: RateLimiter, most_requests: int = 2) -> Senders:
     return Senders(pace, most_requests, InFlightBytes(100, 50), Turns())
 
 
 def test_too_many_requests_of_one_sender_are_refused_and_those_of_another_are_not() -> None:
-    limited = senders(Pace(1_000))
+    limited = senders(RateLimiter(1_000))
 
     with limited.entered("a"), limited.entered("a"), limited.entered("b"):
         refused = refusal(limited)
@@ -126,7 +126,7 @@ def refusal(limited: Senders) -> ProblemError:
 
 
 def test_bytes_and_nonsense_are_paid_for_like_good_events() -> None:
-    pace = Pace(1)
+    pace = RateLimiter(1)
     limited = senders(pace)
 
     with limited.entered("a") as entered:
@@ -154,7 +154,7 @@ def test_what_is_not_answered_yet_is_bounded_in_all_and_for_one() -> None:
 
 
 def test_no_more_buckets_are_kept_than_senders_that_were_busy() -> None:
-    pace = Pace(1)
+    pace = RateLimiter(1)
     pace.take("busy", 100, 0.0)
 
     for number in range(MOST_BUCKETS + 10):

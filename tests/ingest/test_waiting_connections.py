@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from schemas.topics import EVENTS, REJECTED, raw_of
-from services.ingest.pointers import api
+from services.ingest.fetching import api
 from services.runtime.kafka import partition_of
 from services.runtime.settings import Settings
 from tests.ingest.conftest import Gateway, Log, make_token, running_gateway

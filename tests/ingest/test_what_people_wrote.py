@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.ingest.domain.tools.speaker import Speaker
+from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.tools.raw_payloads import Payload, opened, part_of, without_text
 from services.ingest.sources.connection import Connection
@@ -50,7 +50,7 @@ def name_of(tool: str, value: object) -> str:
 
 def connection_of(tool: str) -> Connection:
     return Connection(
-        Speaker("acme", None, tool, "one"), TOOLS[tool], SETTINGS[tool], "a secret", digest_key=DIGEST_KEY
+        ConnectionScope("acme", None, tool, "one"), TOOLS[tool], SETTINGS[tool], "a secret", digest_key=DIGEST_KEY
     )
 
 

@@ -7,11 +7,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from schemas.topics import RAW_TOOLS, SYNC_TOKENS
-from services.ingest.pointers.follow import Followed
-from services.ingest.sources.google_calendar.settings import GoogleCalendarSettings
+from services.ingest.fetching.fetch import FetchedResources
 from services.ingest.sources.google_calendar.tool import TOOL as GOOGLE
-from services.ingest.sources.microsoft_graph.settings import MicrosoftGraphSettings
+from services.ingest.sources.google_calendar.tool import GoogleCalendarSettings
 from services.ingest.sources.microsoft_graph.tool import TOOL as GRAPH
+from services.ingest.sources.microsoft_graph.tool import MicrosoftGraphSettings
 from services.runtime.settings import Settings
 from tests.ingest.conftest import Log
 from tests.ingest.following import following
@@ -52,7 +52,7 @@ def test_what_is_fetched_is_kept_as_what_is_pushed(broker: Settings, vendors: Ve
     with capture_logs() as lines, following(broker, *given) as connected:
         found = connected.follow(pointed)
 
-    assert isinstance(found, Followed)
+    assert isinstance(found, FetchedResources)
     assert found.resources
     records = [record for log in logs for record in log.records()]
     assert len(records) > found.resources
@@ -69,5 +69,5 @@ def test_a_sync_token_that_is_none_is_not_stored(broker: Settings, vendors: Vend
     with following(broker, GOOGLE, GoogleCalendarSettings(api_url=vendors.google)) as connected:
         found = connected.follow(FOLLOWED["google"][1])
 
-    assert found == Followed(1)
+    assert found == FetchedResources(1)
     assert log.growth() == 0

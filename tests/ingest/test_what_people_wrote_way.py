@@ -19,9 +19,9 @@ from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
 from schemas.events import to_json
 from schemas.topics import DIRECTORY, EVENTS, REJECTED, TOPICS, raw_of
 from services.ingest.commands.console import write
-from services.ingest.domain.tools.speaker import Speaker
+from services.ingest.domain.scope import ConnectionScope
 from services.ingest.sources.connection import Connection
-from services.ingest.sources.google_calendar.pushes import is_push
+from services.ingest.sources.google_calendar.translation import is_push
 from services.ingest.sources.registry import TOOLS
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Producer, Record
@@ -132,7 +132,7 @@ def warehouse(broker: Settings, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def way(broker: Settings, warehouse: WarehouseSettings) -> Iterator[Way]:
     connections = {
         f"{tool}_one": Connection(
-            Speaker(f"quiet-{tool}", None, tool, f"{tool}_one"),
+            ConnectionScope(f"quiet-{tool}", None, tool, f"{tool}_one"),
             TOOLS[tool],
             SAMPLES[tool][1],
             SECRET,

@@ -15,13 +15,12 @@ from schemas.directory import Participant
 from schemas.events import MentoringEvent, to_json
 from schemas.topics import DIRECTORY, EVENTS
 from services.ingest.commands.console import write
-from services.ingest.domain.admission import admit
-from services.ingest.domain.clock import Clock
+from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.scope import Scope
-from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Admitted
-from services.ingest.flow.people.followers import KnowledgeFollower
-from services.ingest.sources.proof import signed
+from services.ingest.flow.people.followers import ProjectionFollower
+from services.ingest.sources.verification import signed
 from services.runtime.health import Health
 from services.runtime.settings import Settings
 from tests.ingest.conftest import Gateway, Log
@@ -132,7 +131,7 @@ def make_pair(broker: Settings, tenant: str = "acme", program: str = "onboarding
 
 def await_followed(broker: Settings) -> None:
     """All that is on the log is projected and followed: whoever meets before that is a stranger."""
-    assert KnowledgeFollower(broker, Knowledge(), Health()).read_once(60), "nothing projects the log"
+    assert ProjectionFollower(broker, Projection(), Health()).read_once(60), "nothing projects the log"
     time.sleep(FOLLOWED_SECONDS)
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from deploy.local.data_folder import Clock
 from schemas.topics import DIRECTORY
-from services.ingest.domain.tools.said import Person
-from services.ingest.flow.people.known import known_now
+from services.ingest.domain.activity import Person
+from services.ingest.flow.people.followers import projection_now
 from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.health import Health
@@ -58,7 +58,7 @@ def test_an_erased_person_is_forgotten_everywhere(whole: System) -> None:
     eventually(lambda: _rows(whole, "gone") == NEVER, what="rows gone")
     eventually(lambda: _days(whole) == _days_of_one(whole), what="days of one")
     assert _people(whole) == {"acme/p-ben", "acme/p-cat", "acme/p-dan"}
-    roster = known_now(_settings(whole)).roster
+    roster = projection_now(_settings(whole)).roster
     assert roster.ever("acme", "p-ada") == roster.ever("acme", "p-ben") == ()
     assert roster.participant("acme", "zoom", Person(address="p-ada@example.com")) is None
     assert roster.ever("acme", "p-cat") == ("kept",)

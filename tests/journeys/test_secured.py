@@ -18,7 +18,7 @@ from rich.console import Console
 from deploy.local.child import with_project
 from deploy.local.data_folder import Clock
 from deploy.local.display import display_on
-from deploy.local.services import NAMES, PROCESSES, Process
+from deploy.local.services import NAMES, PROCESSES, StackProcess
 from deploy.local.stack import Stack, StackConfig
 from tests.journeys.system import CACHE, System, clock_reached, event
 from tests.receiver import Receiver, eventually
@@ -90,7 +90,7 @@ def test_an_event_posted_over_http_is_scored_stored_and_readable(secured: Secure
 
 @pytest.mark.parametrize("process", PROCESSES, ids=NAMES)
 def test_a_service_with_a_wrong_password_of_the_broker_ends_and_names_the_setting(
-    secured: Secured, process: Process
+    secured: Secured, process: StackProcess
 ) -> None:
     ended = rapport(secured, *process.arguments, RAPPORT_KAFKA_SASL_PASSWORD="wrong-horse")
 

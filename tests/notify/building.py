@@ -19,9 +19,9 @@ from schemas.scores import (
     ScoreRow,
     Trigger,
 )
-from services.notify.domain.desk import Desk
+from services.notify.domain.evaluation import Evaluator, Transitioned
+from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.rules import RULES
-from services.notify.domain.watch import Happened, Judge
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
 SOURCE = "test/scoring"
@@ -95,8 +95,10 @@ def clock(at: datetime, partition: int = 0) -> ClockAdvanced:
     )
 
 
-def late_trigger(happened: datetime, recorded: datetime) -> Trigger:
-    return Trigger(source="test", id="late-1", type="mentoring.session.missed.v1", time=happened, recordedtime=recorded)
+def late_trigger(transitioned: datetime, recorded: datetime) -> Trigger:
+    return Trigger(
+        source="test", id="late-1", type="mentoring.session.missed.v1", time=transitioned, recordedtime=recorded
+    )
 
 
 def score(**told: Any) -> Score:  # noqa: ANN401
@@ -140,14 +142,14 @@ def band(health: float) -> Literal["thriving", "steady", "strained", "critical"]
     return "thriving" if health >= 75 else "steady" if health >= 50 else "strained" if health >= 25 else "critical"
 
 
-def new_desk(mode: Literal["wall", "log"] = "log") -> Desk:
-    return Desk(Judge(RULES, mode), {}, None)
+def new_desk(mode: Literal["wall", "log"] = "log") -> PartitionAlerts:
+    return PartitionAlerts(Evaluator(RULES, mode), {}, None)
 
 
-def take(desk: Desk, *events: ScoreEvent) -> list[Happened]:
-    return [happened for event in events for happened in desk.take(event)]
+def take(partition_alerts: PartitionAlerts, *events: ScoreEvent) -> list[Transitioned]:
+    return [transitioned for event in events for transitioned in partition_alerts.take(event)]
 
 
-def told(happened: list[Happened]) -> list[tuple[str, str, datetime]]:
+def told(transitioned: list[Transitioned]) -> list[tuple[str, str, datetime]]:
     """Rule, transition, instant."""
-    return [(h.transition.rule.name, h.transition.name, h.transition.at) for h in happened]
+    return [(h.transition.rule.name, h.transition.name, h.transition.at) for h in transitioned]

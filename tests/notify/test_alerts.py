@@ -9,12 +9,12 @@ import pytest
 from schemas.alerts import ALERT_EVENT, Delivery
 from schemas.events import to_json
 from schemas.scores import Part, RiskTerm, Score
-from services.notify.domain.alerts import Destination, alert_changed, delivery_changed, planned
+from services.notify.domain.decisions import Destination, alert_changed, delivery_changed, planned
+from services.notify.domain.evaluation import Transitioned
 from services.notify.domain.ids import alert_key, dedup_key, delivery_id
 from services.notify.domain.message import body, filled
 from services.notify.domain.reasons import reasons
 from services.notify.domain.spans import days, instant, span
-from services.notify.domain.watch import Happened
 from tests.notify.building import Pair, clock, day, hour, late_trigger, new_desk, score, take
 
 HOOK = Destination("webhook", "https://example.org/hook")
@@ -22,7 +22,7 @@ LOG = Destination("log", "log")
 PAIR = Pair()
 
 
-def fired(pair: Pair = PAIR, **told: Any) -> Happened:  # noqa: ANN401
+def fired(pair: Pair = PAIR, **told: Any) -> Transitioned:  # noqa: ANN401
     return take(new_desk(), pair.changed(hour(0), **({"health": 38.0} | told)), clock(hour(30)))[0]
 
 
@@ -115,9 +115,9 @@ def test_long_ids_and_reasons_are_shortened_in_the_sentence_only() -> None:
     ],
 )
 def test_every_transition_has_its_sentence(told: dict[str, Any], later: dict[str, Any], sentences: list[str]) -> None:
-    happened = take(new_desk(), PAIR.changed(hour(0), **told), PAIR.changed(day(2), **later), clock(day(30)))
+    transitioned = take(new_desk(), PAIR.changed(hour(0), **told), PAIR.changed(day(2), **later), clock(day(30)))
 
-    alerts = [alert_changed(h, day(40)).data for h in happened]
+    alerts = [alert_changed(h, day(40)).data for h in transitioned]
 
     assert [words in alert.summary for alert, words in zip(alerts, sentences, strict=True)] == [True, True]
     assert all(alert.next_step for alert in alerts)

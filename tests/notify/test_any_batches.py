@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from schemas.scores import ScoreEvent
 from services.notify.domain import record
-from services.notify.domain.alerts import Destination, alert_changed, planned
-from services.notify.domain.desk import Desk
+from services.notify.domain.decisions import Destination, alert_changed, planned
+from services.notify.domain.evaluation import Evaluator, Watch
+from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.record import ClockRecord, WatchRecord
 from services.notify.domain.rules import RULES
-from services.notify.domain.watch import Judge, Watch
 from tests.notify.building import Pair, clock, day, hour, late_trigger, new_desk
 
 PAIRS = tuple(Pair(relationship=name) for name in ("a", "b"))
@@ -57,9 +57,9 @@ def events(drawn: Sequence[Step]) -> list[ScoreEvent]:
     return [*made, clock(now + timedelta(days=5))]
 
 
-def everything(desk: Desk, batch: Sequence[ScoreEvent]) -> list[str]:
+def everything(partition_alerts: PartitionAlerts, batch: Sequence[ScoreEvent]) -> list[str]:
     """Every alert and delivery that comes of a batch, as the bytes that are written down."""
-    alerts = [alert_changed(happened, hour(0)) for event in batch for happened in desk.take(event)]
+    alerts = [alert_changed(transitioned, hour(0)) for event in batch for transitioned in partition_alerts.take(event)]
     deliveries = [delivery for alert in alerts for delivery in planned(alert, DESTINATIONS)]
     return [written.model_dump_json() for written in (*alerts, *deliveries)]
 
@@ -70,17 +70,17 @@ class Saved:
     def __init__(self) -> None:
         self.records: dict[str, bytes] = {}
 
-    def write(self, desk: Desk) -> None:
-        touched = desk.touched()
+    def write(self, partition_alerts: PartitionAlerts) -> None:
+        touched = partition_alerts.touched()
         self.records |= {key: record.dump(WatchRecord(watch=watch)) for key, watch in touched.watches.items()}
         if touched.clock is not None:
             self.records["clock"] = record.dump(ClockRecord(clock=touched.clock))
 
-    def restored(self, judge: Judge) -> Desk:
+    def restored(self, evaluator: Evaluator) -> PartitionAlerts:
         read = {key: record.load(value) for key, value in self.records.items()}
         watches: dict[str, Watch] = {key: r.watch for key, r in read.items() if isinstance(r, WatchRecord)}
         clocks = [r.clock for r in read.values() if isinstance(r, ClockRecord)]
-        return Desk(judge, watches, clocks[0] if clocks else None)
+        return PartitionAlerts(evaluator, watches, clocks[0] if clocks else None)
 
 
 @given(
@@ -92,17 +92,17 @@ def test_any_cut_into_batches_with_state_restored_between_them_gives_the_same(
     drawn: list[Step], cuts: list[tuple[int, bool]], mode: str
 ) -> None:
     log = events(drawn)
-    judge = Judge(RULES, "wall" if mode == "wall" else "log")
-    at_once = everything(new_desk(judge.clock), log)
+    evaluator = Evaluator(RULES, "wall" if mode == "wall" else "log")
+    at_once = everything(new_desk(evaluator.clock), log)
 
-    desk, saved, found = new_desk(judge.clock), Saved(), list[str]()
+    partition_alerts, saved, found = new_desk(evaluator.clock), Saved(), list[str]()
     bounds = sorted({0, len(log), *(min(cut, len(log)) for cut, _ in cuts)})
     restores = {min(cut, len(log)) for cut, restore in cuts if restore}
     for begin, end in pairwise(bounds):
         if begin in restores:
-            desk = saved.restored(judge)
-        found += everything(desk, log[begin:end])
-        saved.write(desk)
+            partition_alerts = saved.restored(evaluator)
+        found += everything(partition_alerts, log[begin:end])
+        saved.write(partition_alerts)
 
     assert sorted(found) == sorted(at_once)
     ids = [text.split('"id":"')[1].split('"')[0] for text in found if '"alert.changed' in text]
@@ -112,27 +112,27 @@ def test_any_cut_into_batches_with_state_restored_between_them_gives_the_same(
 @given(drawn=st.lists(steps(), max_size=60))
 def test_a_crash_before_the_commit_repeats_the_batch_with_the_same_ids(drawn: list[Step]) -> None:
     log = events(drawn)
-    judge, saved, half = Judge(RULES, "log"), Saved(), len(log) // 2
-    desk = saved.restored(judge)
-    everything(desk, log[:half])
-    saved.write(desk)
-    lost = everything(desk, log[half:])
+    evaluator, saved, half = Evaluator(RULES, "log"), Saved(), len(log) // 2
+    partition_alerts = saved.restored(evaluator)
+    everything(partition_alerts, log[:half])
+    saved.write(partition_alerts)
+    lost = everything(partition_alerts, log[half:])
 
-    again = everything(saved.restored(judge), log[half:])
+    again = everything(saved.restored(evaluator), log[half:])
 
     assert again == lost
 
 
 @given(drawn=st.lists(steps(), max_size=60))
 def test_episodes_open_and_close_in_turn(drawn: list[Step]) -> None:
-    desk = new_desk()
-    happened = [h for event in events(drawn) for h in desk.take(event)]
+    partition_alerts = new_desk()
+    transitioned = [h for event in events(drawn) for h in partition_alerts.take(event)]
 
     for pair in PAIRS:
         for rule in RULES:
             turns = [
                 (h.transition.name, h.transition.of.episode, h.transition.at)
-                for h in happened
+                for h in transitioned
                 if h.watch.relationship == pair.relationship and h.transition.rule == rule
             ]
             _assert_in_turn(turns)

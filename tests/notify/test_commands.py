@@ -10,8 +10,8 @@ from deploy.local.kafka import LocalKafka
 from schemas.alerts import Delivery
 from schemas.topics import DELIVERIES
 from services.notify.__main__ import main
-from services.notify.domain.alerts import Destination, alert_changed, planned
 from services.notify.domain.attempts import refused
+from services.notify.domain.decisions import Destination, alert_changed, planned
 from services.runtime.kafka import Producer, create_topics
 from services.runtime.settings import Settings
 from tests.notify.building import Pair, clock, day, hour, new_desk, take
@@ -65,8 +65,8 @@ def test_the_list_of_deliveries_shows_the_dead_with_their_reason(
 
 
 def planned_delivery(relationship: str) -> Delivery:
-    happened = take(new_desk(), Pair(relationship).changed(hour(0), health=30.0), clock(day(2)))
-    return planned(alert_changed(happened[0], day(9)), [Destination("webhook", "https://example.org/hook")])[0]
+    transitioned = take(new_desk(), Pair(relationship).changed(hour(0), health=30.0), clock(day(2)))
+    return planned(alert_changed(transitioned[0], day(9)), [Destination("webhook", "https://example.org/hook")])[0]
 
 
 def write(settings: Settings, delivery: Delivery) -> None:

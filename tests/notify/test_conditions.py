@@ -7,12 +7,12 @@ PAIR = Pair()
 
 
 def test_health_at_the_level_for_a_day_fires_at_the_instant_the_day_is_over() -> None:
-    happened = take(new_desk(), PAIR.changed(hour(0), health=40.0), clock(hour(30)))
+    transitioned = take(new_desk(), PAIR.changed(hour(0), health=40.0), clock(hour(30)))
 
-    assert told(happened) == [("health_low", "fired", hour(24))]
-    assert happened[0].transition.of.urgency == "P3"
-    assert happened[0].transition.of.since == hour(0)
-    assert happened[0].transition.why == "health at or below 40 for 24 h"
+    assert told(transitioned) == [("health_low", "fired", hour(24))]
+    assert transitioned[0].transition.of.urgency == "P3"
+    assert transitioned[0].transition.of.since == hour(0)
+    assert transitioned[0].transition.why == "health at or below 40 for 24 h"
 
 
 def test_health_above_the_level_by_a_millionth_does_not_fire() -> None:
@@ -20,9 +20,9 @@ def test_health_above_the_level_by_a_millionth_does_not_fire() -> None:
 
 
 def test_a_deadline_takes_effect_before_the_row_that_comes_at_or_after_it() -> None:
-    happened = take(new_desk(), PAIR.changed(hour(0), health=30.0), PAIR.changed(hour(24), health=80.0))
+    transitioned = take(new_desk(), PAIR.changed(hour(0), health=30.0), PAIR.changed(hour(24), health=80.0))
 
-    assert told(happened) == [("health_low", "fired", hour(24))]
+    assert told(transitioned) == [("health_low", "fired", hour(24))]
 
 
 def test_a_dip_shorter_than_a_day_does_not_fire() -> None:
@@ -38,10 +38,10 @@ def test_several_rows_below_the_level_are_one_run() -> None:
 
 
 def test_critical_health_fires_as_more_urgent_after_six_hours() -> None:
-    happened = take(new_desk(), PAIR.changed(hour(0), health=25.0), clock(day(3)))
+    transitioned = take(new_desk(), PAIR.changed(hour(0), health=25.0), clock(day(3)))
 
-    assert told(happened) == [("health_low", "fired", hour(6))]
-    assert happened[0].transition.of.urgency == "P2"
+    assert told(transitioned) == [("health_low", "fired", hour(6))]
+    assert transitioned[0].transition.of.urgency == "P2"
 
 
 def test_an_open_alert_escalates_once_when_it_gets_worse() -> None:
@@ -51,26 +51,28 @@ def test_an_open_alert_escalates_once_when_it_gets_worse() -> None:
         PAIR.changed(hour(50), health=15.0),
     )
 
-    happened = take(new_desk(), *rows, clock(day(9)))
+    transitioned = take(new_desk(), *rows, clock(day(9)))
 
-    assert told(happened) == [("health_low", "fired", hour(24)), ("health_low", "escalated", hour(36))]
-    assert [h.transition.of.episode for h in happened] == [1, 1]
-    assert [h.transition.of.urgency for h in happened] == ["P3", "P2"]
+    assert told(transitioned) == [("health_low", "fired", hour(24)), ("health_low", "escalated", hour(36))]
+    assert [h.transition.of.episode for h in transitioned] == [1, 1]
+    assert [h.transition.of.urgency for h in transitioned] == ["P3", "P2"]
 
 
 def test_critical_health_late_in_a_pending_day_fires_first_and_escalates_then() -> None:
-    happened = take(new_desk(), PAIR.changed(hour(0), health=38.0), PAIR.changed(hour(20), health=24.0), clock(day(9)))
+    transitioned = take(
+        new_desk(), PAIR.changed(hour(0), health=38.0), PAIR.changed(hour(20), health=24.0), clock(day(9))
+    )
 
-    assert told(happened) == [("health_low", "fired", hour(24)), ("health_low", "escalated", hour(26))]
+    assert told(transitioned) == [("health_low", "fired", hour(24)), ("health_low", "escalated", hour(26))]
 
 
 def test_it_clears_after_two_days_above_the_clear_level() -> None:
     rows = (PAIR.changed(hour(0), health=30.0), PAIR.changed(hour(30), health=51.0))
 
-    happened = take(new_desk(), *rows, clock(day(9)))
+    transitioned = take(new_desk(), *rows, clock(day(9)))
 
-    assert told(happened) == [("health_low", "fired", hour(24)), ("health_low", "resolved", hour(78))]
-    assert happened[1].transition.why == "health above 50 for 48 h"
+    assert told(transitioned) == [("health_low", "fired", hour(24)), ("health_low", "resolved", hour(78))]
+    assert transitioned[1].transition.why == "health above 50 for 48 h"
 
 
 def test_the_clear_level_itself_is_not_clear() -> None:
@@ -87,18 +89,18 @@ def test_a_relapse_while_recovering_is_the_same_episode_and_says_nothing() -> No
         PAIR.changed(hour(70), health=60.0),
     )
 
-    happened = take(new_desk(), *relapse, clock(day(9)))
+    transitioned = take(new_desk(), *relapse, clock(day(9)))
 
-    assert told(happened) == [("health_low", "fired", hour(24)), ("health_low", "resolved", hour(118))]
-    assert [h.transition.of.episode for h in happened] == [1, 1]
+    assert told(transitioned) == [("health_low", "fired", hour(24)), ("health_low", "resolved", hour(118))]
+    assert [h.transition.of.episode for h in transitioned] == [1, 1]
 
 
 def test_the_next_time_is_the_next_episode() -> None:
     rows = (PAIR.changed(hour(0), health=30.0), PAIR.changed(day(2), health=60.0), PAIR.changed(day(8), health=30.0))
 
-    happened = take(new_desk(), *rows, clock(day(20)))
+    transitioned = take(new_desk(), *rows, clock(day(20)))
 
-    assert [(h.transition.name, h.transition.of.episode) for h in happened] == [
+    assert [(h.transition.name, h.transition.of.episode) for h in transitioned] == [
         ("fired", 1),
         ("resolved", 1),
         ("fired", 2),
@@ -112,24 +114,24 @@ def test_disengaging_includes_its_level_and_clears_strictly_below() -> None:
         PAIR.changed(day(6), risk=0.549999),
     )
 
-    happened = take(new_desk(), *rows, clock(day(20)))
+    transitioned = take(new_desk(), *rows, clock(day(20)))
 
-    assert told(happened) == [("disengaging", "fired", day(1)), ("disengaging", "resolved", day(8))]
-    assert happened[0].transition.why == "risk at or above 0.7 for 24 h"
+    assert told(transitioned) == [("disengaging", "fired", day(1)), ("disengaging", "resolved", day(8))]
+    assert transitioned[0].transition.why == "risk at or above 0.7 for 24 h"
 
 
 def test_two_rules_at_one_instant_both_happen() -> None:
-    happened = take(new_desk(), PAIR.changed(hour(0), health=38.0, risk=0.9), clock(day(2)))
+    transitioned = take(new_desk(), PAIR.changed(hour(0), health=38.0, risk=0.9), clock(day(2)))
 
-    assert told(happened) == [("health_low", "fired", hour(24)), ("disengaging", "fired", hour(24))]
+    assert told(transitioned) == [("health_low", "fired", hour(24)), ("disengaging", "fired", hour(24))]
 
 
 def test_low_confidence_gates_health_and_not_risk() -> None:
     unsure = PAIR.but(confidence=0.249999)
 
-    happened = take(new_desk(), unsure.changed(hour(0), health=10.0, risk=0.9), clock(day(5)))
+    transitioned = take(new_desk(), unsure.changed(hour(0), health=10.0, risk=0.9), clock(day(5)))
 
-    assert told(happened) == [("disengaging", "fired", hour(24))]
+    assert told(transitioned) == [("disengaging", "fired", hour(24))]
 
 
 def test_low_confidence_does_not_resolve_either() -> None:
@@ -158,9 +160,9 @@ def test_a_pause_holds_a_pending_alert_and_the_rest_of_the_day_runs_afterwards()
         PAIR.changed(day(40), health=30.0),
     )
 
-    happened = take(new_desk(), *rows, clock(day(50)))
+    transitioned = take(new_desk(), *rows, clock(day(50)))
 
-    assert told(happened) == [("health_low", "fired", day(40) + (hour(14) - hour(0)))]
+    assert told(transitioned) == [("health_low", "fired", day(40) + (hour(14) - hour(0)))]
 
 
 def test_a_pause_holds_a_recovery_too() -> None:
@@ -171,18 +173,18 @@ def test_a_pause_holds_a_recovery_too() -> None:
         PAIR.changed(day(30), health=60.0),
     )
 
-    happened = take(new_desk(), *rows, clock(day(40)))
+    transitioned = take(new_desk(), *rows, clock(day(40)))
 
-    assert told(happened) == [("health_low", "fired", day(1)), ("health_low", "resolved", day(31))]
+    assert told(transitioned) == [("health_low", "fired", day(1)), ("health_low", "resolved", day(31))]
 
 
 def test_the_end_of_the_relationship_closes_its_alerts_with_a_reason() -> None:
     rows = (PAIR.changed(hour(0), health=30.0, risk=0.8), PAIR.changed(day(3), health=30.0, risk=0.8, status="ended"))
 
-    happened = take(new_desk(), *rows, clock(day(20)))
+    transitioned = take(new_desk(), *rows, clock(day(20)))
 
-    assert told(happened)[2:] == [("health_low", "resolved", day(3)), ("disengaging", "resolved", day(3))]
-    assert {h.transition.why for h in happened[2:]} == {ENDED}
+    assert told(transitioned)[2:] == [("health_low", "resolved", day(3)), ("disengaging", "resolved", day(3))]
+    assert {h.transition.why for h in transitioned[2:]} == {ENDED}
 
 
 def test_the_end_of_the_relationship_forgets_what_was_pending() -> None:

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from schemas.scores import ScoreEvent
-from services.notify.domain.desk import Desk
+from services.notify.domain.evaluation import Evaluator, Watch
+from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.rules import HEALTH_LOW, RULES, Rule
-from services.notify.domain.watch import Judge, Watch
 from tests.notify.building import Pair, clock, day, hour, late_trigger, new_desk, take, told
 
 PAIR = Pair()
@@ -34,11 +34,11 @@ def test_a_late_fact_that_shows_a_long_run_fires_at_the_row_that_decides() -> No
         PAIR.changed(day(3), 2, health=30.0, trigger=late_trigger(day(0), day(3))),
     )
 
-    happened = take(new_desk(), *events)
+    transitioned = take(new_desk(), *events)
 
-    assert told(happened) == [("health_low", "fired", day(3))]
-    assert happened[0].transition.of.since == day(0)
-    assert happened[0].by_row
+    assert told(transitioned) == [("health_low", "fired", day(3))]
+    assert transitioned[0].transition.of.since == day(0)
+    assert transitioned[0].by_row
 
 
 def test_rows_older_than_what_was_known_join_the_run() -> None:
@@ -144,71 +144,71 @@ def test_a_heal_that_live_overtook_while_it_computed_decides_nothing() -> None:
 
 def test_a_repeat_changes_nothing() -> None:
     events = (PAIR.changed(day(0), health=30.0), PAIR.changed(day(2), health=60.0))
-    desk = new_desk()
-    take(desk, *events)
-    desk.touched()
+    partition_alerts = new_desk()
+    take(partition_alerts, *events)
+    partition_alerts.touched()
 
-    assert take(desk, *events) == []
-    assert desk.touched().watches == {}
+    assert take(partition_alerts, *events) == []
+    assert partition_alerts.touched().watches == {}
 
 
 def test_a_clock_that_does_not_move_changes_nothing() -> None:
-    desk = new_desk()
-    take(desk, clock(day(1)))
-    assert desk.touched().clock == day(1)
+    partition_alerts = new_desk()
+    take(partition_alerts, clock(day(1)))
+    assert partition_alerts.touched().clock == day(1)
 
-    take(desk, clock(day(1)), clock(day(0)))
+    take(partition_alerts, clock(day(1)), clock(day(0)))
 
-    assert desk.touched().clock is None
-    assert desk.clock == day(1)
+    assert partition_alerts.touched().clock is None
+    assert partition_alerts.clock == day(1)
 
 
 def test_the_clock_takes_the_deadlines_of_all_pairs_in_the_order_of_time() -> None:
-    desk = new_desk()
+    partition_alerts = new_desk()
     pairs = [Pair(relationship=name) for name in "cab"]
     for late, pair in enumerate(pairs):
-        take(desk, pair.changed(hour(10 - late), health=30.0))
+        take(partition_alerts, pair.changed(hour(10 - late), health=30.0))
 
-    happened = take(desk, clock(day(5)))
+    transitioned = take(partition_alerts, clock(day(5)))
 
-    assert [h.watch.relationship for h in happened] == ["b", "a", "c"]
-    assert desk.watches("acme", "a")
+    assert [h.watch.relationship for h in transitioned] == ["b", "a", "c"]
+    assert partition_alerts.watches("acme", "a")
 
 
 def test_a_deadline_that_moved_is_not_taken_twice() -> None:
-    desk = new_desk()
+    partition_alerts = new_desk()
     moves = [
         PAIR.changed(hour(h), health=health) for h, health in ((0, 30.0), (1, 60.0), (2, 30.0), (3, 60.0), (4, 30.0))
     ]
 
-    assert told(take(desk, *moves, clock(day(9)))) == [("health_low", "fired", hour(28))]
+    assert told(take(partition_alerts, *moves, clock(day(9)))) == [("health_low", "fired", hour(28))]
 
 
 def test_the_row_that_explains_is_kept_while_a_deadline_needs_it_only() -> None:
-    desk = new_desk()
+    partition_alerts = new_desk()
 
     def kept() -> Watch:
-        return desk.touched().watches["acme/4F2"]
+        return partition_alerts.touched().watches["acme/4F2"]
 
-    take(desk, PAIR.changed(hour(0), health=30.0))
+    take(partition_alerts, PAIR.changed(hour(0), health=30.0))
     assert kept().shown is not None
-    take(desk, clock(day(2)))
+    take(partition_alerts, clock(day(2)))
     assert kept().shown is None
 
 
-def restored(events: tuple[ScoreEvent, ...], before: tuple[Rule, ...], after: tuple[Rule, ...]) -> Desk:
+def restored(events: tuple[ScoreEvent, ...], before: tuple[Rule, ...], after: tuple[Rule, ...]) -> PartitionAlerts:
     """A desk that goes on with other rules than those that its state was written under."""
-    desk = Desk(Judge(before, "log"), {}, None)
-    take(desk, *events)
-    return Desk(Judge(after, "log"), desk.touched().watches, None)
+    partition_alerts = PartitionAlerts(Evaluator(before, "log"), {}, None)
+    take(partition_alerts, *events)
+    return PartitionAlerts(Evaluator(after, "log"), partition_alerts.touched().watches, None)
 
 
 def test_a_rule_that_is_new_to_a_state_looks_back_into_the_window() -> None:
     pending = (PAIR.changed(day(0), health=30.0, risk=0.9),)
-    desk = restored(pending, (HEALTH_LOW,), RULES)
+    partition_alerts = restored(pending, (HEALTH_LOW,), RULES)
 
-    assert told(take(desk, clock(day(2)))) == [("health_low", "fired", day(1))]
-    assert told(take(desk, PAIR.changed(day(3), health=30.0, risk=0.9), clock(day(5)))) == [
+    assert told(take(partition_alerts, clock(day(2)))) == [("health_low", "fired", day(1))]
+    assert told(take(partition_alerts, PAIR.changed(day(3), health=30.0, risk=0.9), clock(day(5)))) == [
         ("disengaging", "fired", day(3))
     ]
 

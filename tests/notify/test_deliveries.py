@@ -6,8 +6,8 @@ from email.utils import format_datetime
 import pytest
 
 from schemas.alerts import Delivery
-from services.notify.domain.alerts import Destination, alert_changed, planned
 from services.notify.domain.attempts import Answer, backoff, refused, settled, started
+from services.notify.domain.decisions import Destination, alert_changed, planned
 from services.notify.domain.outbox import Outbox, in_order
 from services.notify.domain.verdict import Again, Arrived, Never, Verdict, of_answer
 from tests.notify.building import Pair, clock, day, hour, new_desk, take
@@ -20,8 +20,8 @@ def deliveries(relationship: str = "4F2", *, decided_at: float = 40) -> list[Del
     """Of one episode: fired, escalated, resolved."""
     pair = Pair(relationship=relationship)
     rows = (pair.changed(hour(0), health=38.0), pair.changed(day(2), health=20.0), pair.changed(day(4), health=90.0))
-    happened = take(new_desk(), *rows, clock(day(30)))
-    return [d for h in happened for d in planned(alert_changed(h, day(decided_at)), [Destination("log", "log")])]
+    transitioned = take(new_desk(), *rows, clock(day(30)))
+    return [d for h in transitioned for d in planned(alert_changed(h, day(decided_at)), [Destination("log", "log")])]
 
 
 @pytest.mark.parametrize(

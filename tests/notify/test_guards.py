@@ -11,10 +11,10 @@ TWO_YEARS_LATE = late_trigger(day(-730), day(3))
 def test_what_was_recorded_more_than_a_day_late_is_decided_and_not_sent() -> None:
     events = (PAIR.corrected(day(0), health=30.0), PAIR.changed(day(3), health=30.0, trigger=TWO_YEARS_LATE))
 
-    happened = take(new_desk("wall"), *events)
+    transitioned = take(new_desk("wall"), *events)
 
-    assert told(happened) == [("health_low", "fired", day(3))]
-    assert happened[0].transition.not_sent == "recorded 733 days after it happened"
+    assert told(transitioned) == [("health_low", "fired", day(3))]
+    assert transitioned[0].transition.not_sent == "recorded 733 days after it happened"
 
 
 def test_nobody_hears_of_the_end_of_what_nobody_heard_of() -> None:
@@ -24,9 +24,9 @@ def test_nobody_hears_of_the_end_of_what_nobody_heard_of() -> None:
         PAIR.changed(day(4), health=80.0),
     )
 
-    happened = take(new_desk("wall"), *events, clock(day(9)))
+    transitioned = take(new_desk("wall"), *events, clock(day(9)))
 
-    assert [h.transition.not_sent for h in happened][1:] == [NEVER_TOLD]
+    assert [h.transition.not_sent for h in transitioned][1:] == [NEVER_TOLD]
 
 
 def test_a_silent_alert_that_gets_worse_is_sent_and_so_is_its_end() -> None:
@@ -37,9 +37,9 @@ def test_a_silent_alert_that_gets_worse_is_sent_and_so_is_its_end() -> None:
         PAIR.changed(day(6), health=80.0),
     )
 
-    happened = take(new_desk("wall"), *events, clock(day(9)))
+    transitioned = take(new_desk("wall"), *events, clock(day(9)))
 
-    assert [(h.transition.name, h.transition.not_sent is None) for h in happened] == [
+    assert [(h.transition.name, h.transition.not_sent is None) for h in transitioned] == [
         ("fired", False),
         ("escalated", True),
         ("resolved", True),
@@ -49,18 +49,18 @@ def test_a_silent_alert_that_gets_worse_is_sent_and_so_is_its_end() -> None:
 def test_an_end_is_sent_whatever_brought_it_about() -> None:
     ended = PAIR.changed(day(3), 2, health=30.0, status="ended", mode="heal")
 
-    happened = take(new_desk("wall"), PAIR.changed(day(0), health=30.0), clock(day(2)), ended)
+    transitioned = take(new_desk("wall"), PAIR.changed(day(0), health=30.0), clock(day(2)), ended)
 
-    assert [(h.transition.name, h.transition.not_sent) for h in happened] == [("fired", None), ("resolved", None)]
+    assert [(h.transition.name, h.transition.not_sent) for h in transitioned] == [("fired", None), ("resolved", None)]
 
 
 def test_an_escalation_that_is_muted_does_not_unsay_the_firing() -> None:
     worse = (PAIR.corrected(day(2), 2, health=20.0), PAIR.changed(day(3), 2, health=20.0, mode="heal"))
     events = (PAIR.changed(day(0), health=30.0), clock(day(2)), *worse, PAIR.changed(day(4), 2, health=80.0))
 
-    happened = take(new_desk("wall"), *events, clock(day(9)))
+    transitioned = take(new_desk("wall"), *events, clock(day(9)))
 
-    assert [(h.transition.name, h.transition.not_sent) for h in happened] == [
+    assert [(h.transition.name, h.transition.not_sent) for h in transitioned] == [
         ("fired", None),
         ("escalated", "heal: history told again"),
         ("resolved", None),
@@ -70,23 +70,23 @@ def test_an_escalation_that_is_muted_does_not_unsay_the_firing() -> None:
 def test_what_was_recorded_in_time_is_sent() -> None:
     in_time = late_trigger(hour(-24), hour(0))
 
-    happened = take(new_desk("wall"), PAIR.changed(hour(0), health=30.0, trigger=in_time), clock(day(2)))
+    transitioned = take(new_desk("wall"), PAIR.changed(hour(0), health=30.0, trigger=in_time), clock(day(2)))
 
-    assert [h.transition.not_sent for h in happened] == [None]
+    assert [h.transition.not_sent for h in transitioned] == [None]
 
 
 def test_a_deadline_after_a_late_record_is_sent_because_it_comes_in_its_own_time() -> None:
-    happened = take(new_desk("wall"), PAIR.changed(day(0), health=30.0, trigger=TWO_YEARS_LATE), clock(day(2)))
+    transitioned = take(new_desk("wall"), PAIR.changed(day(0), health=30.0, trigger=TWO_YEARS_LATE), clock(day(2)))
 
-    assert [h.transition.not_sent for h in happened] == [None]
+    assert [h.transition.not_sent for h in transitioned] == [None]
 
 
 def test_a_replay_lives_in_the_past_with_all_its_deadlines() -> None:
     events = (PAIR.changed(day(0), health=30.0, mode="replay"), PAIR.changed(day(5), health=30.0, mode="replay"))
 
-    happened = take(new_desk("wall"), *events)
+    transitioned = take(new_desk("wall"), *events)
 
-    assert [h.transition.not_sent for h in happened] == ["replay: history told again"]
+    assert [h.transition.not_sent for h in transitioned] == ["replay: history told again"]
 
 
 def test_on_the_clock_of_the_log_everything_is_sent() -> None:

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from schemas.alerts import Delivery
 from services.notify.domain import record
-from services.notify.domain.desk import Desk
+from services.notify.domain.evaluation import Evaluator, Watch
+from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord
 from services.notify.domain.rules import RULES
-from services.notify.domain.watch import Judge, Watch
 from services.runtime.kafka import read_to_end
 from tests.foreign import ForeignProducer, RawName, foreign_producer
 from tests.ingest.mutating import bodies
@@ -114,7 +114,7 @@ def test_a_state_that_can_be_read_and_makes_no_sense_lets_its_watch_begin_anew(
 
 @pytest.mark.parametrize("count", [300, pytest.param(30_000, marks=pytest.mark.drill)])
 def test_whatever_state_can_be_read_a_desk_goes_on_with_it(count: int) -> None:
-    judge, pair = Judge(RULES, "log"), Pair()
+    evaluator, pair = Evaluator(RULES, "log"), Pair()
     written = new_desk()
     written.take(pair.changed(hour(0), health=LOW, risk=0.9))
     written.take(pair.changed(hour(30), health=LOW, risk=0.9))
@@ -127,9 +127,9 @@ def test_whatever_state_can_be_read_a_desk_goes_on_with_it(count: int) -> None:
         if found is None or (found.tenant, found.relationship) != ("acme", "4F2"):
             continue
         readable += 1
-        desk = Desk(judge, {"acme/4F2": found}, None)
+        partition_alerts = PartitionAlerts(evaluator, {"acme/4F2": found}, None)
         for event in (clock(day(1)), pair.changed(day(2), position=9, health=LOW), clock(day(9))):
-            desk.take(event)
+            partition_alerts.take(event)
 
     assert readable > count / 20
 

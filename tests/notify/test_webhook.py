@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from schemas.alerts import Delivery
 from services.notify.channels.addresses import is_public
 from services.notify.channels.webhook import WebhookChannel, WebhookOptions
-from services.notify.domain.alerts import Destination, alert_changed, planned
+from services.notify.domain.decisions import Destination, alert_changed, planned
 from services.notify.domain.verdict import Again, Arrived, Never, of_answer
 from tests.notify.building import Pair, clock, day, hour, new_desk, take
 from tests.receiver import SECRET, Receiver, receiving
@@ -33,8 +33,8 @@ def channel(url: str, *, allow_private: bool = True, seconds: float = 5) -> Webh
 
 
 def delivery() -> Delivery:
-    happened = take(new_desk(), Pair().changed(hour(0), health=30.0), clock(day(2)))
-    return planned(alert_changed(happened[0], day(9)), [Destination("webhook", "hook")])[0]
+    transitioned = take(new_desk(), Pair().changed(hour(0), health=30.0), clock(day(2)))
+    return planned(alert_changed(transitioned[0], day(9)), [Destination("webhook", "hook")])[0]
 
 
 def test_a_message_is_signed_and_carries_the_id_of_its_delivery(receiver: Receiver) -> None:

@@ -1,5 +1,5 @@
 from services.runtime.kafka import Partition, Record
-from services.runtime.lane import Batch, Lane, Limits
+from services.runtime.partition_buffer import Batch, Limits, PartitionBuffer
 
 PARTITION = Partition("log", 0)
 AT_ONCE = Limits()
@@ -10,8 +10,8 @@ def records(*offsets: int, size: int = 1) -> list[Record]:
     return [Record("log", 0, offset, None, b"x" * size, (), 0) for offset in offsets]
 
 
-def lane(*offsets: int) -> Lane:
-    found = Lane(PARTITION)
+def buffer(*offsets: int) -> PartitionBuffer:
+    found = PartitionBuffer(PARTITION)
     if offsets:
         found.take(records(*offsets))
     return found
@@ -22,16 +22,16 @@ def span(batch: Batch | None) -> tuple[int, int] | None:
 
 
 def test_an_empty_lane_has_no_batch() -> None:
-    assert lane().batch(AT_ONCE) is None
-    assert not lane().busy
+    assert buffer().batch(AT_ONCE) is None
+    assert not buffer().busy
 
 
 def test_by_default_a_batch_is_what_a_poll_brought() -> None:
-    assert span(lane(4, 5).batch(AT_ONCE)) == (4, 5)
+    assert span(buffer(4, 5).batch(AT_ONCE)) == (4, 5)
 
 
 def test_records_are_gathered_until_there_are_enough() -> None:
-    found = lane(4, 5)
+    found = buffer(4, 5)
     assert found.batch(PATIENT) is None
 
     found.take(records(6, 7))
@@ -40,7 +40,7 @@ def test_records_are_gathered_until_there_are_enough() -> None:
 
 
 def test_records_are_gathered_until_they_are_large_enough() -> None:
-    found = lane(4)
+    found = buffer(4)
 
     found.take(records(5, size=100))
 
@@ -48,7 +48,7 @@ def test_records_are_gathered_until_they_are_large_enough() -> None:
 
 
 def test_a_batch_stays_the_same_until_it_is_dropped_whatever_arrives() -> None:
-    found = lane(4, 5, 6)
+    found = buffer(4, 5, 6)
     first = found.batch(PATIENT)
     found.take(records(7, 8, 9))
     assert found.batch(PATIENT) is first
@@ -60,7 +60,7 @@ def test_a_batch_stays_the_same_until_it_is_dropped_whatever_arrives() -> None:
 
 
 def test_dropped_records_count_no_more() -> None:
-    found = lane(4, 5, 6)
+    found = buffer(4, 5, 6)
     first = found.batch(PATIENT)
     assert first is not None
 
@@ -72,7 +72,7 @@ def test_dropped_records_count_no_more() -> None:
 
 
 def test_a_planned_batch_ends_where_it_was_planned_to_end() -> None:
-    found = lane(4, 5)
+    found = buffer(4, 5)
     found.until = 6
     assert found.batch(AT_ONCE) is None
 
@@ -86,15 +86,15 @@ def test_a_planned_batch_ends_where_it_was_planned_to_end() -> None:
 
 
 def test_a_planned_batch_that_is_gone_from_the_log_holds_nothing_up() -> None:
-    found = lane(8, 9)
+    found = buffer(8, 9)
     found.until = 6
 
     assert span(found.batch(AT_ONCE)) == (8, 9)
 
 
 def test_records_that_were_seen_already_tell_that_the_partition_was_away() -> None:
-    found = lane(4, 5)
+    found = buffer(4, 5)
 
     assert found.overtakes(records(5))
     assert not found.overtakes(records(6))
-    assert not lane().overtakes(records(0))
+    assert not buffer().overtakes(records(0))

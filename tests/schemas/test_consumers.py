@@ -13,16 +13,15 @@ from schemas.programs import Programme
 from schemas.scores import ScoreEvent
 from schemas.tokens import Token
 from schemas.topics import ALERTS, EVENTS, SCORES, Topic
-from services.ingest.commands.program_file import read_programs
-from services.ingest.domain.admission import admit
-from services.ingest.domain.clock import Clock
+from services.ingest.commands.programs import read_programs
+from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.scope import Scope, scope_of
 from services.ingest.domain.verdict import Admitted
-from services.notify.domain.desk import Desk
+from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.message import WebhookMessage, body
 from services.notify.domain.outbox import Outbox
+from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.rules import RULES
-from services.notify.domain.watch import Judge
 from services.scoring.domain.facts import facts_of
 from services.scoring.domain.kinds import KIND_OF_TYPE
 from services.warehouse.domain.record import Ignored, Place, Row
@@ -105,7 +104,7 @@ def test_the_warehouse_makes_a_row_of_it_or_says_why_not(topic: Topic, name: str
 
 
 def test_notify_watches_the_pair_of_a_score_and_follows_the_clock() -> None:
-    desk = Desk(Judge(RULES, "wall"), {}, None)
+    desk = PartitionAlerts(Evaluator(RULES, "wall"), {}, None)
     changed, corrected, advanced = (
         read(name) for name in ("score.changed.v1", "score.corrected.v1", "clock.advanced.v1")
     )

@@ -12,11 +12,11 @@ from schemas.events import OfRelationship
 from schemas.primitives import to_micros
 from schemas.programs import WatchLevels
 from schemas.scores import SCORE_EVENT
-from services.notify.domain.desk import Desk
+from services.notify.domain.evaluation import Evaluator, Transitioned
+from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.rules import RULES as NOTIFY_RULES
 from services.notify.domain.rules import Rule as NotifyRule
 from services.notify.domain.rules import Tier
-from services.notify.domain.watch import Happened, Judge
 from services.notify.domain.window import WINDOW
 from services.scoring.domain.bounds import DAY, HOUR
 from services.scoring.domain.history import History
@@ -171,7 +171,7 @@ def random_rule(rng: Random) -> AlertRule:
 
 def as_notify(rule: AlertRule, rows: Mapping[int, Row], until: int) -> list[Alert]:
     """What notify's desk makes of the same rows, told one by one, and of the clock at the end."""
-    desk = Desk(Judge((of_notify(rule),), "log"), {}, None)
+    desk = PartitionAlerts(Evaluator((of_notify(rule),), "log"), {}, None)
     out: list[Alert] = []
     for happened in _happenings(desk, rows, until):
         turn, at = happened.transition, to_micros(happened.transition.at)
@@ -198,7 +198,7 @@ def of_notify(rule: AlertRule) -> NotifyRule:
     )
 
 
-def _happenings(desk: Desk, rows: Mapping[int, Row], until: int) -> Iterator[Happened]:
+def _happenings(desk: PartitionAlerts, rows: Mapping[int, Row], until: int) -> Iterator[Transitioned]:
     for at, row in rows.items():
         told = score_event(Emission(KEY, "p", at, 0, row, changed=True, trigger=None))
         yield from desk.take(SCORE_EVENT.validate_json(told))

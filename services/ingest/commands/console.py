@@ -1,16 +1,22 @@
-"""What the commands share: settings, one record written for good, and errors in one line."""
+"""Rows in columns, for people."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import click
 from pydantic import ValidationError
 
-from services.ingest.domain.wording import explain
-from services.ingest.flow.people.known import ProjectionBehindError
+from services.ingest.domain.verdict import explain
+from services.ingest.flow.people.followers import ProjectionBehindError
 from services.ingest.settings import IngestSettings
 from services.runtime.kafka import KafkaError, Producer, UnwritableRecordError
 from services.runtime.settings import Settings, SettingsError, load
+
+
+def print_columns(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @contextmanager

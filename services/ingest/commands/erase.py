@@ -1,23 +1,90 @@
-"""`rapport ingest erase TENANT`: a person or a relationship is forgotten, everywhere and for good."""
+"""What the log and the directory know of a tenant's people and relationships, read once, for an erasure."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 import click
 import httpx
+from pydantic import ValidationError
 
+from schemas.events import partition_key
 from schemas.primitives import to_rfc3339
+from schemas.topics import DIRECTORY, EVENTS
 from services.ingest.commands.console import command_settings, explained
-from services.ingest.flow.log_end import log_end
-from services.ingest.flow.people.erasable import Erasable, erasable
-from services.ingest.importing.healing import COMMAND, heal
-from services.ingest.importing.sender import ANSWER_SECONDS, EVENTS, PARTICIPANTS, Sender
-from services.ingest.importing.stopped import ImportStoppedError
+from services.ingest.domain.people.roster import Roster
+from services.ingest.flow.log_reading import event_at, log_end
+from services.ingest.importing.after_import import COMMAND, heal
+from services.ingest.importing.sender import (
+    ANSWER_SECONDS,
+    EVENTS_ENDPOINT,
+    PARTICIPANTS_ENDPOINT,
+    ImportStoppedError,
+    Sender,
+)
 from services.ingest.settings import IngestSettings
+from services.runtime.kafka import Record, partition_count, read_to_end
+from services.runtime.log_place import Misplaced
+from services.runtime.settings import Settings
+
+# Of the others one per relationship is enough, to know its programme.
+TELLING = (b'"mentoring.relationship.', b'"mentoring.event.retracted.')
+
+
+@dataclass
+class Erasable:
+    """`programs`: of every relationship on the log, whatever is told of it. `people`: those in the directory."""
+
+    tenant: str
+    roster: Roster = field(default_factory=Roster)
+    programs: dict[str, str] = field(default_factory=dict)
+    people: set[str] = field(default_factory=set)
+
+    def of(self, participant: str) -> list[str]:
+        """Their relationships that are not erased."""
+        return sorted(self.roster.ever(self.tenant, participant))
+
+    def is_erased(self, relationship: str) -> bool:
+        return self.roster.is_erased(self.tenant, relationship)
+
+
+def erasable(settings: Settings, tenant: str) -> Erasable:
+    """Raises KafkaError."""
+    known, beginning = Erasable(tenant), partition_key(tenant, "").encode()
+    for record in read_to_end(settings, [DIRECTORY.name]):
+        if (record.key or b"").startswith(beginning):
+            _know_person(known, (record.key or b"")[len(beginning) :].decode(errors="replace"), record)
+    events = EVENTS.at(settings.log_epoch)
+    partitions = partition_count(settings, events)
+    for record in read_to_end(settings, [events]):
+        if (record.key or b"").startswith(beginning):
+            _apply(known, (record.key or b"")[len(beginning) :].decode(errors="replace"), record, partitions)
+    return known
+
+
+def _know_person(known: Erasable, participant: str, record: Record) -> None:
+    if record.value is None:
+        known.people.discard(participant)
+    else:
+        known.people.add(participant)
+
+
+def _apply(known: Erasable, relationship: str, record: Record, partitions: int) -> None:
+    if relationship in known.programs and not any(words in (record.value or b"") for words in TELLING):
+        return
+    try:
+        event = event_at(record, partitions)
+    except ValidationError:
+        return  # what is no event counts for nothing anywhere; scoring puts it aside
+    if isinstance(event, Misplaced):
+        return
+    if event.type != "mentoring.clock.reached.v1":
+        known.programs.setdefault(relationship, event.program)
+        known.roster.apply(event)
+
 
 # An answer of the gateway to an erasure that is on the log already, told at another time.
 TAKEN = frozenset({"recorded", "duplicate", "conflict"})
@@ -123,7 +190,7 @@ def _erase(client: httpx.Client, asked: _Asked, events: Sequence[bytes]) -> None
         sender = Sender(client, asked.patience, lambda words: click.echo(words, err=True))
         try:
             for begin in range(0, len(events), 100):
-                _check(sender.send(events[begin : begin + 100], EVENTS))
+                _check(sender.send(events[begin : begin + 100], EVENTS_ENDPOINT))
             if asked.participant:
                 _erase_person(client, asked.participant)
         except (ImportStoppedError, httpx.TransportError) as away:
@@ -138,6 +205,6 @@ def _check(answers: Sequence[Any]) -> None:
 
 
 def _erase_person(client: httpx.Client, participant: str) -> None:
-    answer = client.delete(f"{PARTICIPANTS.path}/{quote(participant, safe='')}")
+    answer = client.delete(f"{PARTICIPANTS_ENDPOINT.path}/{quote(participant, safe='')}")
     if answer.is_error:
         raise click.ClickException(f"the directory does not forget: {answer.status_code}: {answer.text[:200]}")

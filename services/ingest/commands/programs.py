@@ -1,22 +1,53 @@
-"""`rapport ingest programs apply FILE`: programmes and the profiles by which their scores are computed."""
+"""Reads a file of programmes: YAML or JSON, one record, a list of them, or several YAML documents."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from pydantic import ValidationError
 
 from schemas.events import partition_key
+from schemas.primitives import to_rfc3339
 from schemas.programs import Programme
 from schemas.topics import PROGRAMS
 from services.ingest.commands.console import command_settings, explained, write
-from services.ingest.commands.program_file import Faulty, read_programs
 from services.ingest.domain.profile_versions import Present, changes_the_past, is_same, violations
-from services.ingest.domain.verdict import Problem
-from services.ingest.flow.log_end import log_end
-from services.ingest.flow.programmes import Held, held
+from services.ingest.domain.verdict import Problem, explain
+from services.ingest.flow.log_reading import HeldProgrammes, held, log_end
 from services.ingest.settings import IngestSettings
-from services.runtime.strict_yaml import UnreadableError
+from services.runtime.strict_yaml import UnreadableError, documents
+
+
+@dataclass(frozen=True)
+class Faulty:
+    errors: tuple[Problem, ...]
+
+
+def read_programs(file: Path, now: datetime) -> list[Programme | Faulty]:
+    """Every record in the order of the file, recorded `now`. Raises strict_yaml.UnreadableError, which says where."""
+    return [_programme(record, now) for record in _records(documents(file))]
+
+
+def _records(found: list[object]) -> Iterator[object]:
+    for document in found:
+        if isinstance(document, list):
+            yield from document
+        elif document is not None:
+            yield document
+
+
+def _programme(record: object, now: datetime) -> Programme | Faulty:
+    if not isinstance(record, dict):
+        return Faulty((Problem("", "a programme is a mapping of names to values"),))
+    try:
+        return Programme.model_validate_json(json.dumps({**record, "recordedtime": to_rfc3339(now)}))
+    except ValidationError as invalid:
+        return Faulty(explain(invalid))
+    except (TypeError, ValueError) as broken:
+        return Faulty((Problem("", str(broken)),))
 
 
 @click.group()
@@ -62,7 +93,7 @@ def _read(file: Path, now: datetime) -> list[Programme | Faulty]:
     return records
 
 
-def _warn(known: Held) -> None:
+def _warn(known: HeldProgrammes) -> None:
     for key, reason in known.unreadable.items():
         click.echo(f"{PROGRAMS.name} holds a record of {key} that cannot be read: {reason}", err=True)
 
@@ -95,7 +126,7 @@ def _problems(record: Programme | Faulty, known: Mapping[str, Programme], presen
     return violations(known.get(_key(record)), record, present)
 
 
-def _is_known(known: Held, key: str, record: Programme) -> bool:
+def _is_known(known: HeldProgrammes, key: str, record: Programme) -> bool:
     return key not in known.unreadable and is_same(known.programmes.get(key), record)
 
 

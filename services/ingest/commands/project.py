@@ -8,10 +8,10 @@ from functools import partial
 import click
 
 from services.ingest.commands.console import command_settings, explained
-from services.ingest.domain.tools.knowledge import Knowledge
-from services.ingest.flow.people.followers import KnowledgeFollower
-from services.ingest.flow.together import run_together
-from services.ingest.wiring.projector import projector
+from services.ingest.domain.tools.projection import Projection
+from services.ingest.flow.people.followers import ProjectionFollower
+from services.ingest.flow.people.projector import projector
+from services.ingest.flow.supervise import supervise
 from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.stop import on_signal
@@ -28,18 +28,18 @@ def project() -> None:
         settings, health = command_settings(), Health()
         # A line for each batch would bury how far it is.
         log.configure(settings.model_copy(update={"log_level": "WARNING"}), "ingest")
-        follower = KnowledgeFollower(settings, Knowledge(), Health())
+        follower = ProjectionFollower(settings, Projection(), Health())
         began = time.monotonic()
         with projector(settings, health, stop) as parts:
             watching = {"follower": partial(follower.run, stop), "progress": partial(_watch, follower, stop)}
-            run_together({**parts, **watching}, stop)
+            supervise({**parts, **watching}, stop)
         if not follower.is_caught_up:
             click.echo("stopped before the end of the log: run it again, it goes on from here", err=True)
             sys.exit(130)
         click.echo(f"projected up to the end of the log in {time.monotonic() - began:.0f} s")
 
 
-def _watch(follower: KnowledgeFollower, stop: threading.Event) -> None:
+def _watch(follower: ProjectionFollower, stop: threading.Event) -> None:
     """Returns when the end as it was at the beginning is reached, which ends the other parts too."""
     while not stop.wait(SHOWN_SECONDS) and not follower.is_caught_up:
         click.echo(f"{follower.behind:,} records of the log are left", err=True)

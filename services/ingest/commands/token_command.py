@@ -10,8 +10,7 @@ from schemas.primitives import to_rfc3339
 from schemas.tokens import Token
 from schemas.topics import TOKENS
 from services.ingest.commands.console import command_settings, explained, in_words, write
-from services.ingest.domain.scope import RESERVED
-from services.ingest.domain.secret import hashed, secret_of
+from services.ingest.domain.scope import RESERVED, hashed, secret_of
 from services.ingest.flow.tokens import read_tokens
 from services.ingest.settings import IngestSettings
 

@@ -9,12 +9,11 @@ from typing import Any
 import click
 
 from services.ingest.commands.console import command_settings, explained
-from services.ingest.domain.clock import Clock
-from services.ingest.domain.tools.knowledge import Knowledge
-from services.ingest.flow.people.known import known_now
+from services.ingest.domain.admission import Clock
+from services.ingest.domain.tools.projection import Projection
+from services.ingest.flow.people.followers import projection_now
 from services.ingest.sources.registry import TOOLS
-from services.ingest.trying.account import PRETENDED_KEY, Asked, NoAccountError, account_of
-from services.ingest.trying.attempt import Account, Attempt
+from services.ingest.trying.attempt import PRETENDED_KEY, Account, Asked, Attempt, NoAccountError, account_of
 from services.ingest.trying.roster_file import BrokenRosterError, read_roster
 from services.ingest.trying.telling import in_json, in_words
 
@@ -40,10 +39,10 @@ def try_(*, tool: str, files: tuple[Path, ...], as_json: bool, **options: Any) -
     now = datetime.now(UTC)
     with explained():
         account = _account(tool, options)
-        knowledge = _knowledge(account, options, Clock(now))
+        projection = _projection(account, options, Clock(now))
     rejected = False
     for file in files:
-        attempt = Attempt(account, knowledge, _headers(file, options["headers"]))
+        attempt = Attempt(account, projection, _headers(file, options["headers"]))
         for number, tried in enumerate(attempt.of(file.read_bytes(), now), 1):
             rejected |= tried.is_rejected
             if as_json:
@@ -61,13 +60,13 @@ def _account(tool: str, options: dict[str, Any]) -> Account:
         raise click.ClickException(str(missing)) from missing
 
 
-def _knowledge(account: Account, options: dict[str, Any], clock: Clock) -> Knowledge | None:
+def _projection(account: Account, options: dict[str, Any], clock: Clock) -> Projection | None:
     if options["roster"] and options["live"]:
         raise click.UsageError("--roster or --live, not both")
     if options["live"]:
-        return known_now(command_settings(), PRETENDED_KEY)
+        return projection_now(command_settings(), PRETENDED_KEY)
     try:
-        return read_roster(options["roster"], account.speaker.tenant, clock) if options["roster"] else None
+        return read_roster(options["roster"], account.connection_scope.tenant, clock) if options["roster"] else None
     except BrokenRosterError as broken:
         raise click.ClickException(str(broken)) from broken
 

@@ -1,22 +1,93 @@
-"""The gate: what a sender handed in, completed and judged."""
+"""When an event counts as recorded, and which times lie in the future."""
 
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from typing import Literal
 
 from pydantic import ValidationError
 
 from schemas import events
-from schemas.events import MENTORING_EVENT, MentoringEvent, partition_key
+from schemas.events import ADMIN_TYPES, EVENT_TYPES, MENTORING_EVENT, MentoringEvent, partition_key
 from schemas.payloads import ClockReached, EventRetracted
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.catalogue import CLOCK_REACHED, refused_type
-from services.ingest.domain.clock import Clock
-from services.ingest.domain.cloudevents.json_format import normal_form
+from services.ingest.domain.cloudevents.content_modes import normal_form
 from services.ingest.domain.cloudevents.screening import Screened, screened
-from services.ingest.domain.pseudonym import Pseudonym, pseudonym_of
-from services.ingest.domain.scope import Home, Scope, out_of_scope, unknown
-from services.ingest.domain.verdict import Admitted, Rejected, Verdict, rejected
-from services.ingest.domain.wording import explain
+from services.ingest.domain.ids import Pseudonym, pseudonym_of
+from services.ingest.domain.scope import ProgramOf, Scope, out_of_scope, unknown
+from services.ingest.domain.verdict import Admitted, Rejected, Verdict, explain, rejected
+
+# Clocks of tools run ahead by seconds to minutes; an effective date is data, not time.
+TOLERANCE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """`now` is the wall's time, UTC. In mode log the system lives in the log's own time."""
+
+    now: datetime
+    mode: Literal["wall", "log"] = "wall"
+
+    def recorded(self, time: datetime) -> datetime:
+        return time if self.mode == "log" else self.now
+
+    def is_ahead(self, time: datetime) -> bool:
+        return time > self.now + TOLERANCE
+
+
+OURS = ("mentoring.score.", "mentoring.alert.", "mentoring.delivery.", "mentoring.clock.advanced.")
+CLOCK_REACHED = "mentoring.clock.reached.v1"
+# Longer text is no slip of the pen, and comparing it costs time.
+LONGEST_COMPARED = 100
+# Low enough that `session.held` finds `mentoring.session.held.v1`.
+LIKENESS = 0.5
+# Anything else is no name of a type, and may be what somebody wrote.
+CODE_LIKE = re.compile(r"[A-Za-z0-9_.\-]{1,100}")
+
+
+def refused_type(name: object, scope: Scope, clock: Clock) -> Rejected | None:
+    if name is None:
+        return rejected("invalid", "type", "is required")
+    if not isinstance(name, str):
+        return rejected("invalid", "type", "Input should be a valid string")
+    if name.startswith(OURS):
+        return rejected("forbidden", "type", "only Rapport itself writes this type")
+    if name not in EVENT_TYPES:
+        words = _unknown(name[:LONGEST_COMPARED])
+        shown = f"there is no type {name!r}" if CODE_LIKE.fullmatch(name) else "there is no such type"
+        return rejected("unknown_type", "type", f"{shown}; {words}", f"there is no such type; {words}")
+    if name in ADMIN_TYPES and not scope.admin:
+        return rejected("forbidden", "type", "this type needs a token with admin scope")
+    if name == CLOCK_REACHED and clock.mode != "log":
+        return rejected("invalid", "type", "this system lives on the wall clock (RAPPORT_CLOCK=wall)")
+    return None
+
+
+def _unknown(name: str) -> str:
+    close = get_close_matches(name, EVENT_TYPES, cutoff=LIKENESS)
+    return f"did you mean {' or '.join(close)}?" if close else "the types are mentoring.<thing>.<verb>.v1"
+
+
+def any_pseudonym(text: str) -> str:
+    """As a gateway with a key would replace it; nothing is kept of it."""
+    return pseudonym_of("of what is judged and never written", "any")(text)
+
+
+def any_scope(event: object, tenant: str) -> Scope:
+    """`tenant` is whose it is if the event does not say so."""
+    given = event if isinstance(event, dict) else {}
+    data = given.get("data")
+    sources = (given.get("source"), data.get("source") if isinstance(data, dict) else None)
+    named = given.get("tenant")
+    return Scope(
+        named if isinstance(named, str) and named else tenant,
+        frozenset(source for source in sources if isinstance(source, str)),
+        admin=True,
+    )
+
 
 # Of a relationship's id: a longer subject is refused as subject, not once more as partitionkey.
 LONGEST_ID = 128
@@ -24,7 +95,9 @@ LONGEST_ID = 128
 MOST_MEMBERS = 2_000
 
 
-def admit(raw: object, scope: Scope, clock: Clock, home: Home = unknown, pseudonym: Pseudonym | None = None) -> Verdict:
+def admit(
+    raw: object, scope: Scope, clock: Clock, home: ProgramOf = unknown, pseudonym: Pseudonym | None = None
+) -> Verdict:
     """`raw` is one parsed CloudEvent of the JSON format. `recordedtime` is ours whatever it says; `tenant` and
     `partitionkey` may be left out. `home` is asked where the scope is limited to programmes. `pseudonym` of the scope's
     tenant replaces ids that may be text; without it they are refused."""

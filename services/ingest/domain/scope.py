@@ -1,6 +1,8 @@
 """For whom a sender may speak, and whether an event stays within that."""
 
-from collections.abc import Callable
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from schemas.events import MentoringEvent
@@ -11,7 +13,7 @@ RESERVED = "urn:rapport:"
 """Sources that begin like this are ours: those of connections, and of what ingest itself concludes."""
 
 
-Home = Callable[[str, str], str | None]
+ProgramOf = Callable[[str, str], str | None]
 """Of a tenant's relationship: the programme that it belongs to, as far as it is known."""
 
 
@@ -36,7 +38,7 @@ def scope_of(token: Token) -> Scope:
     return Scope(token.tenant, frozenset(token.sources), frozenset(token.programs), token.admin)
 
 
-def out_of_scope(event: MentoringEvent, scope: Scope, home: Home = unknown) -> Rejected | None:
+def out_of_scope(event: MentoringEvent, scope: Scope, home: ProgramOf = unknown) -> Rejected | None:
     if event.tenant != scope.tenant:
         return _forbidden("tenant", f"this sender speaks for {scope.tenant!r} only")
     if event.source not in scope.sources or _is_ours(event.source, scope):
@@ -73,3 +75,47 @@ def _is_ours(source: str, scope: Scope) -> bool:
 
 def _forbidden(path: str, words: str) -> Rejected:
     return rejected("forbidden", path, words)
+
+
+__all__ = ["RESERVED", "ConnectionScope"]
+
+
+@dataclass(frozen=True)
+class ConnectionScope:
+    """One connection: a tool's account of one tenant. `program` None means every programme of the tenant."""
+
+    tenant: str
+    program: str | None
+    tool: str
+    connection: str
+
+    @property
+    def source(self) -> str:
+        """The CloudEvents source of whatever it says; two connections never share one."""
+        return f"{RESERVED}{self.tenant}:{self.tool}:{self.connection}"
+
+    @property
+    def scope(self) -> Scope:
+        programs = frozenset({self.program} if self.program else ())
+        return Scope(self.tenant, frozenset({self.source}), programs, internal=True)
+
+
+PREFIX = "rpt_"
+# Compared with when there is no such token, so that the answer takes as long either way.
+NO_HASH = "0" * 64
+
+
+def secret_of(token_id: str, random: str) -> str:
+    """`random` is hexadecimal: without an underscore, so that the token id can be read back."""
+    return f"{PREFIX}{token_id}_{random}"
+
+
+def hashed(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def authenticate(secret: str, tokens: Mapping[str, Token]) -> Token | None:
+    """The token that the secret proves, unless it was revoked."""
+    token = tokens.get(secret.removeprefix(PREFIX).rpartition("_")[0])
+    proven = hmac.compare_digest(hashed(secret), token.sha256 if token else NO_HASH)
+    return token if token and proven and token.revoked is None else None

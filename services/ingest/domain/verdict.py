@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from schemas.events import MentoringEvent
+from pydantic import ValidationError
+
+from schemas.events import EVENT_TYPES, MentoringEvent
 
 Reason = Literal[
     "malformed",
@@ -57,3 +59,29 @@ Verdict = Admitted | Rejected
 
 def rejected(reason: Reason, path: str, words: str, stored: str = "") -> Rejected:
     return Rejected(reason, (Problem(path, words, stored),))
+
+
+# An event with more faults than this is another format; listing them all helps nobody.
+MOST_LISTED = 20
+LONGEST_PATH = 200
+WORDS = {
+    "missing": "is required",
+    "extra_forbidden": "is not known here",
+    # pydantic would name a class of ours.
+    "model_type": "must be an object",
+}
+
+
+def explain(invalid: ValidationError) -> tuple[Problem, ...]:
+    listed = invalid.errors(include_url=False, include_context=False, include_input=False)[:MOST_LISTED]
+    return tuple(Problem(_path(error["loc"]), _words(error["type"], error["msg"])) for error in listed)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    # The first step into a union is the name of the member chosen, which the sender has never written as a path.
+    steps = location[1:] if location and location[0] in EVENT_TYPES else location
+    return ".".join(map(str, steps))[:LONGEST_PATH]
+
+
+def _words(kind: str, message: str) -> str:
+    return WORDS.get(kind, message.removeprefix("Value error, "))

@@ -1,20 +1,173 @@
-"""From what a request holds to the log: admitted, written, and waited for."""
+"""One event loop for all senders: long work is done in slices, and the turn goes round between senders, so that no
+one's work, however much, delays another's by more than a slice."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import Future
+import asyncio
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
-from services.ingest.domain.admission import admit
-from services.ingest.domain.clock import Clock
-from services.ingest.domain.pseudonym import Pseudonym
+from services.ingest.domain.admission import Clock, admit
+from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Rejected, Verdict
-from services.ingest.flow.acknowledged import all_of
-from services.ingest.flow.people.programs import ProgramLookup
-from services.ingest.flow.recorder import Receipt, Recorder
-from services.ingest.flow.room import Room
-from services.ingest.flow.turns import LARGE, LARGE_AT_ONCE, WINDOW, Item, Turns
+from services.ingest.flow.acknowledgements import all_of
+from services.ingest.flow.event_writer import EventWriter, Receipt
+from services.ingest.flow.in_flight_limiter import InFlightLimiter
+from services.ingest.flow.people.program_lookup import ProgramLookup
+
+# Long enough that going round costs little, short beside the broker's acknowledgement.
+SLICE_SECONDS = 0.001
+# While somebody else has a request in work, a sender rests so many times as long as the last slice took: a short
+# request takes some ten rounds of the loop, and would else wait for a slice in each of them.
+RESTS = 4
+LONGEST_PAUSE_SECONDS = 0.01
+# Of Python's threads one runs at a time: more of them would only take more turns from the event loop.
+READING_THREADS = 1
+# After a large body.
+LONGEST_REST_SECONDS = 1.0
+# What is at most under way to the broker of one large request, and how many senders may have one under way: the
+# producer's thread settles records one by one, and those of all others behind them.
+WINDOW = 500
+LARGE = 100
+LARGE_AT_ONCE = 4
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Turns:
+    """For one event loop. At most `places` senders work at once, each at one thing; who waits is let in by sender, in
+    the order of their last turn."""
+
+    def __init__(self, places: int = 1) -> None:
+        self._free = places
+        self._working: set[str] = set()
+        self._present: Counter[str] = Counter()
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    @asynccontextmanager
+    async def turn(self, sender: str) -> AsyncIterator[None]:
+        await self._granted(sender)
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._free += 1
+            # What is short and came meanwhile runs first; who had this turn counts as working until the pause is over.
+            asyncio.get_running_loop().call_soon(self._grant)
+            took = time.perf_counter() - began
+            pause = 0 if self.is_alone(sender) else min(RESTS * took, LONGEST_PAUSE_SECONDS)
+            asyncio.get_running_loop().call_later(pause, self._rested, sender)
+
+    def is_alone(self, sender: str) -> bool:
+        """Nobody else has a request in work."""
+        return len(self._present) <= (sender in self._present)
+
+    @contextmanager
+    def present(self, sender: str) -> Iterator[None]:
+        """While a request of theirs is in work."""
+        self._present[sender] += 1
+        try:
+            yield
+        finally:
+            self._present[sender] -= 1
+            if not self._present[sender]:
+                del self._present[sender]
+
+    async def in_slices(
+        self, sender: str, items: Sequence[Item], one: Callable[[Item], Result], done: Callable[[list[Result]], None]
+    ) -> None:
+        """`one` for each of the items, and `done` with what a slice of them became."""
+        place = 0
+        while place < len(items):
+            if place:
+                await asyncio.sleep(0)
+            async with self.turn(sender):
+                until, results = time.perf_counter() + SLICE_SECONDS, list[Result]()
+                while place < len(items) and (not results or time.perf_counter() < until):
+                    results.append(one(items[place]))
+                    place += 1
+                done(results)
+
+    async def _granted(self, sender: str) -> None:
+        if self._free and sender not in self._working and not self._waiting.keys() - self._working:
+            self._enter(sender)
+            return
+        granted = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(sender, deque()).append(granted)
+        try:
+            await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled():
+                self._free += 1
+                self._working.discard(sender)
+            asyncio.get_running_loop().call_soon(self._grant)
+            raise
+
+    def _rested(self, sender: str) -> None:
+        self._working.discard(sender)
+        self._grant()
+
+    def _grant(self) -> None:
+        for sender in [one for one in self._waiting if one not in self._working]:
+            if not self._free:
+                return
+            self._next(sender)
+
+    def _next(self, sender: str) -> None:
+        """Whoever waits first of this sender; the sender goes to the end of the round."""
+        queue = self._waiting.pop(sender)
+        while queue:
+            granted = queue.popleft()
+            if not granted.done():
+                self._enter(sender)
+                granted.set_result(None)
+                break
+        if queue:
+            self._waiting[sender] = queue
+
+    def _enter(self, sender: str) -> None:
+        self._free -= 1
+        self._working.add(sender)
+
+
+class Reading:
+    """Large bodies are taken apart beside the event loop, one of each sender at a time. Python's threads take turns
+    with the loop: while somebody else has a request in work, reading rests for some time after each body."""
+
+    def __init__(self, writing: Turns) -> None:
+        self._writing, self._turns = writing, Turns(READING_THREADS)
+        self._resting: set[asyncio.Task[None]] = set()
+        self._threads = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="reading")
+
+    async def read(self, sender: str, work: Callable[[], Result]) -> Result:
+        """Raises what `work` does."""
+        found: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(self._in_turn(sender, work, found))
+        self._resting.add(task)
+        task.add_done_callback(self._resting.discard)
+        return await found
+
+    async def _in_turn(self, sender: str, work: Callable[[], Result], found: asyncio.Future[Result]) -> None:
+        """The result is told before the rest, of which only the next body takes notice."""
+        async with self._turns.turn(sender):
+            began = time.perf_counter()
+            try:
+                result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            except BaseException as failure:  # noqa: BLE001 (told to who waits for it)
+                if not found.done():
+                    found.set_exception(failure)
+            else:
+                if not found.done():
+                    found.set_result(result)
+            if not self._writing.is_alone(sender):
+                await asyncio.sleep(min(RESTS * (time.perf_counter() - began), LONGEST_REST_SECONDS))
+
 
 LONGEST_ID_SHOWN = 256
 
@@ -56,7 +209,7 @@ class HandedIn:
 class Writing:
     """How much may be under way to the broker, and whose turn it is."""
 
-    room: Room
+    in_flight: InFlightLimiter
     turns: Turns
     large: Turns = field(default_factory=lambda: Turns(LARGE_AT_ONCE))
 
@@ -66,20 +219,20 @@ class Writing:
         """`send` for some of the items after the other, each when those before are on the log. Raises what
         `Room.written` does."""
         if len(items) <= LARGE:
-            await self.room.written(handed_in.size, lambda: send(items))
+            await self.in_flight.written(handed_in.size, lambda: send(items))
             return
         async with self.large.turn(handed_in.sender):
             for start in range(0, len(items), WINDOW):
                 window = items[start : start + WINDOW]
                 size = handed_in.size * len(window) // len(items)
-                await self.room.written(size, partial(send, window))
+                await self.in_flight.written(size, partial(send, window))
 
 
 class Intake:
     """For one event loop."""
 
-    def __init__(self, recorder: Recorder, writing: Writing, gate: Gate) -> None:
-        self._recorder, self._writing, self._gate = recorder, writing, gate
+    def __init__(self, event_writer: EventWriter, writing: Writing, gate: Gate) -> None:
+        self._event_writer, self._writing, self._gate = event_writer, writing, gate
 
     async def take(self, raw_events: Sequence[object], scope: Scope, handed_in: HandedIn) -> list[Outcome]:
         """Returns when every admitted event is on the log. Raises UnavailableError when the broker is away, too much
@@ -91,7 +244,7 @@ class Intake:
 
         def recorded(judged: list[tuple[object, Verdict]]) -> None:
             admitted = [verdict.event for _, verdict in judged if isinstance(verdict, Admitted)]
-            results = iter(self._recorder.record_all(admitted))
+            results = iter(self._event_writer.record_all(admitted))
             outcomes.extend(_outcome(raw, verdict, results) for raw, verdict in judged)
 
         async def send(window: Sequence[object]) -> Future[None]:

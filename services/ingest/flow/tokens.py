@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from schemas.tokens import Token
 from schemas.topics import TOKENS
-from services.ingest.domain.secret import authenticate
+from services.ingest.domain.scope import authenticate
 from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.kafka import KafkaError, Reader, Record, read_to_end
@@ -47,7 +47,7 @@ class TokenTable:
         token_id = (record.key or b"").decode(errors="replace")[:LONGEST_SHOWN]
         log.get(__name__).error("token_unreadable", token=token_id, offset=record.offset, **found)
 
-    def prove(self, secret: str) -> Token | None:
+    def verify(self, secret: str) -> Token | None:
         return authenticate(secret, self.tokens)
 
 

@@ -1,13 +1,27 @@
 """Reads a body and keeps no more of it than the limit, and of all bodies together no more than theirs."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from services.ingest.gateway.problem import ProblemError
+from services.ingest.domain.cloudevents.content_modes import (
+    BATCH,
+    JSON,
+    STRUCTURED,
+    MediaType,
+    read_attributes,
+    read_binary,
+    read_media_type,
+)
+from services.ingest.domain.strict_json import Parsed, read_json
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.gateway.request_errors import ProblemError, rejection
 
 # A valid event has at most some 30 KiB; a batch of this size is about 3,000 of the usual ones.
 MOST_BYTES = 2**20
@@ -23,7 +37,7 @@ class InFlightBytes:
     `relieve` is asked to end something of an owner that has too much; what it ends gives its bytes back soon after."""
 
     @dataclass
-    class Held:
+    class HeldBytes:
         """Of one request."""
 
         bodies: "InFlightBytes"
@@ -41,9 +55,9 @@ class InFlightBytes:
         self.total = 0
 
     @contextmanager
-    def held(self, owner: str) -> Iterator[Held]:
+    def held(self, owner: str) -> Iterator[HeldBytes]:
         """Until the request is answered."""
-        held = InFlightBytes.Held(self, owner)
+        held = InFlightBytes.HeldBytes(self, owner)
         try:
             yield held
         finally:
@@ -62,7 +76,7 @@ class InFlightBytes:
         self._of[owner] += size
 
 
-async def read_body(request: Request, held: InFlightBytes.Held, most: int = MOST_BYTES) -> bytes:
+async def read_body(request: Request, held: InFlightBytes.HeldBytes, most: int = MOST_BYTES) -> bytes:
     """Raises ProblemError 413, before reading if the length is declared, and those of `held`."""
     if _declared(request) > most:
         raise _too_large(most)
@@ -91,3 +105,83 @@ def _declared(request: Request) -> int:
 
 def _too_large(most: int) -> ProblemError:
     return ProblemError(413, "too_large", f"a request has at most {most} bytes: send smaller batches")
+
+
+__all__ = ["BATCH", "JSON", "STRUCTURED", "RequestContent", "media_type", "read_content"]
+
+PREFIX = "ce-"
+QUOTED = re.compile(r'"(.*)"', re.DOTALL)
+ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class RequestContent:
+    """The events of one request, parsed and not yet judged."""
+
+    events: list[object]
+    is_batch: bool
+
+
+def media_type(headers: Headers) -> str:
+    """Raises ProblemError 415. In binary mode the type may be missing, or any kind of JSON."""
+    found = read_media_type(headers.get("content-type", JSON if _is_binary(headers) else ""))
+    if found.name not in {STRUCTURED, BATCH, JSON} and not (_is_binary(headers) and _may_be_data(found)):
+        raise _unsupported(f"the content type is {found.name or 'none'}; send {STRUCTURED}, {BATCH} or {JSON}")
+    if not found.is_json:
+        raise _unsupported("JSON is sent in UTF-8")
+    return found.name
+
+
+def read_content(media: str, headers: Headers, body: bytes) -> RequestContent:
+    """Raises ProblemError 400."""
+    if media == BATCH:
+        return RequestContent(_batch(_value(read_json(body))), is_batch=True)
+    if media != STRUCTURED and _is_binary(headers):
+        return RequestContent([_binary(headers, body)], is_batch=False)
+    event = _value(read_json(body))
+    if isinstance(event, list):
+        raise rejection(rejected("malformed", "", f"is an array: send a batch as {BATCH}"))
+    return RequestContent([event], is_batch=False)
+
+
+def _is_binary(headers: Headers) -> bool:
+    return any(name.startswith(PREFIX) for name in headers)
+
+
+def _may_be_data(media: MediaType) -> bool:
+    return media.is_json and not media.name.startswith("application/cloudevents")
+
+
+def _value(parsed: Parsed | Rejected) -> object:
+    if isinstance(parsed, Rejected):
+        raise rejection(parsed)
+    return parsed.value
+
+
+def _batch(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise rejection(rejected("malformed", "", "a batch is a JSON array of events"))
+    if not value:
+        raise ProblemError(400, "empty_batch", "a batch holds at least one event")
+    return value
+
+
+def _binary(headers: Headers, body: bytes) -> object:
+    attributes = read_attributes(_decoded(headers), PREFIX)
+    if isinstance(attributes, Rejected):
+        raise rejection(attributes)
+    return _value(read_binary(attributes, headers.get("content-type"), body))
+
+
+def _decoded(headers: Headers) -> Iterator[tuple[str, bytes]]:
+    """A value may be quoted, and is then percent-encoded UTF-8 (CloudEvents' HTTP binding, 3.1.3.2)."""
+    for name, value in headers.items():
+        quoted = QUOTED.fullmatch(value)
+        text = ESCAPED.sub(r"\1", quoted[1]) if quoted else value
+        yield name, unquote_to_bytes(text.encode("latin-1"))
+
+
+def _unsupported(detail: str) -> ProblemError:
+    return ProblemError(
+        415, "unsupported_media_type", detail, headers={"Accept-Post": f"{STRUCTURED}, {BATCH}, {JSON}"}
+    )

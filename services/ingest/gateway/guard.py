@@ -30,7 +30,7 @@ class ConnectionLimits:
 
 
 @dataclass
-class Progress:
+class RequestProgress:
     """Of one connection: since when it is in this phase, when it was last heard, and what came in this phase.
     `unread` are bytes of an answer that its client has not taken, which were as many already at `unread_since`."""
 
@@ -55,7 +55,7 @@ class Watched(Protocol):
     def look(self, now: float) -> Why | None: ...
 
 
-def overdue(phase: Phase, progress: Progress, limits: ConnectionLimits, now: float) -> Why | None:
+def overdue(phase: Phase, progress: RequestProgress, limits: ConnectionLimits, now: float) -> Why | None:
     """Why the connection has to end, if it has to."""
     lasted = now - progress.began
     match phase:
@@ -69,7 +69,7 @@ def overdue(phase: Phase, progress: Progress, limits: ConnectionLimits, now: flo
             return None
 
 
-def unread(progress: Progress, waiting: int, now: float) -> Why | None:
+def unread(progress: RequestProgress, waiting: int, now: float) -> Why | None:
     """`waiting` are bytes of answers that the client has not taken yet."""
     if not waiting or waiting != progress.unread:
         progress.unread, progress.unread_since = waiting, now

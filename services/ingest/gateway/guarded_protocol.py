@@ -1,14 +1,46 @@
-"""uvicorn's protocols of HTTP/1.1, watched: whichever parser is installed, a request has to come in time, in order and
-with a head of bounded size."""
+"""Requests of which two servers could disagree where they end are refused before anybody looks at them: a proxy in
+front that believes one header, and we another, would let a request hide in another's body (RFC 9112, 6.1 and 11.2)."""
 
 import asyncio
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-from services.ingest.gateway import problem
-from services.ingest.gateway.guard import ConnectionGuard, Phase, Progress, Why, overdue, unread
-from services.ingest.gateway.problem import ProblemError
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.ingest.gateway import request_errors as problem
+from services.ingest.gateway.guard import ConnectionGuard, Phase, RequestProgress, Why, overdue, unread
+from services.ingest.gateway.request_errors import ProblemError
+
+_LENGTH, _ENCODING = b"content-length", b"transfer-encoding"
+
+
+class UnambiguousFraming:
+    """Wraps the application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (refused := _ambiguous(scope)):
+            answer = problem.answer(ProblemError(400, "malformed", refused, headers={"Connection": "close"}))
+            await answer(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _ambiguous(scope: Scope) -> str:
+    names = [name for name, _ in scope["headers"]]
+    if _ENCODING in names and _LENGTH in names:
+        return "Content-Length beside Transfer-Encoding: send one of them"
+    if _ENCODING in names and scope["http_version"] != "1.1":
+        return "Transfer-Encoding is HTTP/1.1"
+    if any(name == _ENCODING and value.strip().lower() != b"chunked" for name, value in scope["headers"]):
+        return "of encodings only chunked is known"
+    if names.count(_LENGTH) > 1 or names.count(_ENCODING) > 1:
+        return "the length of the body is told twice"
+    return ""
+
 
 # Of a head; attributes of an event in binary mode have some hundred bytes.
 MOST_HEAD_BYTES = 16 * 2**10
@@ -50,14 +82,14 @@ class Guarded:
     def __init__(self, **given: Any) -> None:  # noqa: ANN401 (uvicorn's own)
         super().__init__(**{**given, "app_state": {**given["app_state"], CONNECTION: self}})
         self.address, self.was_proven = "", False
-        self._progress = Progress(0.0, 0.0)
+        self._progress = RequestProgress(0.0, 0.0)
         self._lines, self._tail = 0, b""
         self._framing, self._rest, self._is_ended = 0, 0, False
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)  # type: ignore[misc]
         now = self.loop.time()
-        self.address, self._progress = self.client[0] if self.client else "", Progress(now, now)
+        self.address, self._progress = self.client[0] if self.client else "", RequestProgress(now, now)
         if not self.guard.opened(self):
             self._is_ended = True
             transport.abort()
@@ -71,7 +103,7 @@ class Guarded:
     def data_received(self, data: bytes) -> None:
         now = self.loop.time()
         if self.phase == "idle":
-            self._progress = Progress(now, now)
+            self._progress = RequestProgress(now, now)
         self._progress.heard = now
         for piece in self._pieces(data):
             if self._is_ended or self.transport.is_closing():
@@ -81,7 +113,7 @@ class Guarded:
     def on_response_complete(self) -> None:
         now = self.loop.time()
         self._rest = max(0, self._declared() - self._progress.received) if self.cycle.more_body else 0
-        self._progress, self._lines, self._tail = Progress(now, now), 0, b""
+        self._progress, self._lines, self._tail = RequestProgress(now, now), 0, b""
         self.guard.waits(self)
         super().on_response_complete()  # type: ignore[misc]
         if self.phase == "answer":  # of the next request, which had come already
@@ -144,7 +176,7 @@ class Guarded:
         held = len(before.body) if before is not None else 0
         super().data_received(piece)  # type: ignore[misc]
         if self.cycle is not before:
-            self._progress, self._framing = Progress(now, now, received=len(self.cycle.body)), 0
+            self._progress, self._framing = RequestProgress(now, now, received=len(self.cycle.body)), 0
             if len(getattr(self, "pipeline", ())) > MOST_AHEAD:
                 self.guard.cut(self, "framing")
         elif phase == "body" and self._is_chunked():

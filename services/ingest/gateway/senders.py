@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from services.ingest.domain.pace import Pace, items_of
-from services.ingest.flow.turns import Turns
+from services.ingest.domain.rate_limit import RateLimiter, items_of
+from services.ingest.flow.intake import Turns
 from services.ingest.gateway.body import InFlightBytes
-from services.ingest.gateway.problem import ProblemError
+from services.ingest.gateway.request_errors import ProblemError
 
 RETRY_AFTER_SECONDS = 1
 
@@ -17,7 +17,7 @@ RETRY_AFTER_SECONDS = 1
 class Senders:
     """For one event loop. A sender is a token or a connection to a tool."""
 
-    def __init__(self, pace: Pace, most_requests: int, bodies: InFlightBytes, turns: Turns) -> None:
+    def __init__(self, pace: RateLimiter, most_requests: int, bodies: InFlightBytes, turns: Turns) -> None:
         self._pace, self._most, self._bodies, self._turns = pace, most_requests, bodies, turns
         self._in_work: Counter[str] = Counter()
 
@@ -44,8 +44,8 @@ class Entered:
     """One request in work. It has paid for one thing already."""
 
     sender: str
-    pace: Pace
-    held: "InFlightBytes.Held"
+    pace: RateLimiter
+    held: "InFlightBytes.HeldBytes"
     paid: int = 1
 
     def pay_bytes(self, size: int) -> None:

@@ -9,9 +9,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from services.ingest.gateway.framing import UnambiguousFraming
 from services.ingest.gateway.guard import ConnectionGuard
-from services.ingest.gateway.guarded_protocol import MOST_HEAD_BYTES, guarded
+from services.ingest.gateway.guarded_protocol import MOST_HEAD_BYTES, UnambiguousFraming, guarded
 
 # Also how many are accepted in one go, during which no request is served.
 BACKLOG = 256

@@ -8,22 +8,18 @@ from secrets import token_hex
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.ingest.domain.tools.leaves import is_word
+from services.ingest.domain.tools.allow_list import is_word
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.metrics import Metrics
-from services.ingest.flow.tools.raw_intake import RawIntake
+from services.ingest.flow.tools.raw_payloads import RawIntake
 from services.ingest.gateway.body import InFlightBytes, read_body
-from services.ingest.gateway.endpoint import Admission
+from services.ingest.gateway.events_endpoint import Admission
 from services.ingest.gateway.guarded_protocol import CONNECTION
-from services.ingest.gateway.handled import Handled
-from services.ingest.gateway.problem import ProblemError, rejection
+from services.ingest.gateway.request_errors import ProblemError, RequestErrors, rejection
 from services.ingest.sources.connection import Connection
-from services.ingest.sources.kept import Kept
-from services.ingest.sources.media import is_served
-from services.ingest.sources.proof import BodyNeeded, Handshake, Proof, Proven, Received, Refused
 from services.ingest.sources.registry import TOOLS
-from services.ingest.sources.taken import Taken
-from services.ingest.sources.tool import MOST_BYTES, Tool
+from services.ingest.sources.tool import MOST_BYTES, Kept, RawPayloads, Tool, is_served
+from services.ingest.sources.verification import BodyNeeded, Handshake, Received, Refused, Verification, Verified
 
 # In the log; whoever asks for what is not there may have written anything into the path.
 NO_NAME = "no name"
@@ -36,7 +32,7 @@ CHALLENGES = 'Basic realm="rapport", Bearer realm="rapport", Signature realm="ra
 
 
 @dataclass(frozen=True)
-class Target:
+class SourceTarget:
     """Of a path: `suffix` is what follows the connection's name, empty or with its slash."""
 
     tool: str
@@ -51,8 +47,8 @@ class Stranger:
     tool: Tool
     secret: str
 
-    def prove(self, received: Received, now: datetime) -> Proof:
-        return self.tool.prove(received, self.secret, now)
+    def verify(self, received: Received, now: datetime) -> Verification:
+        return self.tool.verify(received, self.secret, now)
 
 
 class SourcesEndpoint:
@@ -67,16 +63,16 @@ class SourcesEndpoint:
         self._connections, self._intake, self._admission = connections, intake, admission
         self._unproven, self._metrics = unproven, metrics
         self._secret = token_hex()
-        self._handled = Handled(metrics)
+        self._request_errors = RequestErrors(metrics)
 
-    async def receive(self, request: Request, target: Target) -> Response:
+    async def receive(self, request: Request, target: SourceTarget) -> Response:
         found = self._connections.get(target.connection)
         connection = found if found is not None and found.tool.name == target.tool else None
         notes: dict[str, object] = {
             "tool": target.tool if is_word(target.tool) else NO_NAME,
             "connection": target.connection if is_word(target.connection) else NO_NAME,
         }
-        response = await self._handled.answer(request, self._answered(request, target, connection, notes), notes)
+        response = await self._request_errors.answer(request, self._answered(request, target, connection, notes), notes)
         # Labels are those of the file of connections: whoever asks may write anything into the path.
         if connection is not None:
             outcome = notes.get("problem") or notes.get("outcome") or "gone"
@@ -84,7 +80,7 @@ class SourcesEndpoint:
         return response
 
     async def _answered(
-        self, request: Request, target: Target, connection: Connection | None, notes: dict[str, object]
+        self, request: Request, target: SourceTarget, connection: Connection | None, notes: dict[str, object]
     ) -> Response:
         # Whether there is such a connection is told to nobody who cannot prove that it is theirs.
         asked = connection or Stranger(TOOLS.get(target.tool, TOOLS[ANY_TOOL]), self._secret)
@@ -93,18 +89,18 @@ class SourcesEndpoint:
         )
         now = datetime.now(UTC)
         with self._unproven.held(_address(request)) as held:
-            received, proof = head, asked.prove(head, now)
+            received, proof = head, asked.verify(head, now)
             if isinstance(proof, BodyNeeded):
                 body = await read_body(request, held, min(proof.most_bytes, asked.tool.most_bytes))
                 received = replace(head, body=body, is_head=False)
-                proof = asked.prove(received, now)
+                proof = asked.verify(received, now)
         match proof:
             case Handshake(body, media_type, status):
                 notes["outcome"] = "handshake" if connection else "handshake of an unknown connection"
                 return Response(body, status, media_type=media_type)
-            case Proven() if connection is not None:
+            case Verified() if connection is not None:
                 request.scope["state"][CONNECTION].proven()
-                notes["tenant"] = connection.speaker.tenant
+                notes["tenant"] = connection.connection_scope.tenant
                 return await self._recorded(request, received, connection, notes)
             case Refused(reason):
                 notes["refused"] = reason if connection else "there is no such connection"
@@ -114,7 +110,7 @@ class SourcesEndpoint:
         self, request: Request, received: Received, connection: Connection, notes: dict[str, object]
     ) -> Response:
         _check_route(received, connection.tool)
-        name = connection.speaker.connection
+        name = connection.connection_scope.connection
         with self._admission.senders.entered(name) as entered:
             if received.is_head:
                 body = await read_body(request, entered.held, connection.tool.most_bytes)
@@ -129,7 +125,7 @@ class SourcesEndpoint:
                 name, len(received.body), lambda: _taken(received, connection, now)
             )
             entered.pay_items(len(payloads))
-            await self._intake.take(payloads, connection.speaker)
+            await self._intake.take(payloads, connection.connection_scope)
         notes |= {"outcome": "recorded", "payloads": len(payloads)}
         return _answer(taken)
 
@@ -155,7 +151,7 @@ def _check_media(received: Received, tool: Tool) -> None:
         raise ProblemError(415, "unsupported_media_type", f"send {accepted}", headers={"Accept-Post": accepted})
 
 
-def _taken(received: Received, connection: Connection, now: datetime) -> tuple[Taken, list[Kept]]:
+def _taken(received: Received, connection: Connection, now: datetime) -> tuple[RawPayloads, list[Kept]]:
     """Raises ProblemError."""
     taken = connection.tool.take(received, connection.settings, now)
     if isinstance(taken, Rejected):
@@ -173,7 +169,7 @@ def _readable(payload: bytes, media_type: str, connection: Connection) -> Kept:
     return kept
 
 
-def _answer(taken: Taken) -> Response:
+def _answer(taken: RawPayloads) -> Response:
     if taken.answer is None:
         return JSONResponse({"status": 202, "reason": "recorded"}, 202)
     given = taken.answer

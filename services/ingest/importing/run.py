@@ -8,22 +8,22 @@ from datetime import UTC, datetime
 import click
 import httpx
 
-from services.ingest.domain.clock import Clock
-from services.ingest.importing.entry import Answer, Entry, batches
-from services.ingest.importing.final_clock import report_clock, source_of
-from services.ingest.importing.healing import COMMAND, heal
-from services.ingest.importing.jsonl import event_entry, event_lines
-from services.ingest.importing.lines import Line, LinesFile
-from services.ingest.importing.options import Options
-from services.ingest.importing.past import Past
-from services.ingest.importing.progress import shown
-from services.ingest.importing.rehearsal import Rehearsal
-from services.ingest.importing.resume import Place
-from services.ingest.importing.sender import ANSWER_SECONDS, EVENTS, Endpoint, Recipient, Sender
-from services.ingest.importing.stopped import ImportStoppedError
-from services.ingest.importing.table import Rows, read_header
-from services.ingest.importing.table_entry import row_entry
-from services.ingest.importing.tally import Tally
+from services.ingest.domain.admission import Clock
+from services.ingest.importing.after_import import COMMAND, heal, report_clock, source_of
+from services.ingest.importing.command import Options
+from services.ingest.importing.dry_run import LateRows, Rehearsal
+from services.ingest.importing.entry import ImportAnswer, ImportEntry, batches, event_entry, event_lines
+from services.ingest.importing.lines import Checkpoint, Line, LinesFile
+from services.ingest.importing.sender import (
+    ANSWER_SECONDS,
+    EVENTS_ENDPOINT,
+    Endpoint,
+    ImportStoppedError,
+    Recipient,
+    Sender,
+)
+from services.ingest.importing.table import TableRows, read_header, row_entry
+from services.ingest.importing.tally import Tally, shown
 
 INTERRUPTED = 130
 
@@ -33,8 +33,8 @@ class _Content:
     """What the file holds, still unread: its lines or rows, what each asks for, and where that goes."""
 
     lines: Iterator[Line]
-    entry: Callable[[Line], Entry]
-    endpoint: Endpoint = EVENTS
+    entry: Callable[[Line], ImportEntry]
+    endpoint: Endpoint = EVENTS_ENDPOINT
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class _Import:
     options: Options
     recipient: Recipient
     tally: Tally
-    place: Place
-    past: Past
+    place: Checkpoint
+    past: LateRows
 
     @property
     def last(self) -> int:
@@ -71,7 +71,7 @@ class _Import:
                 last = batch[-1].line
         return last
 
-    def _send(self, batch: Sequence[Entry], endpoint: Endpoint) -> None:
+    def _send(self, batch: Sequence[ImportEntry], endpoint: Endpoint) -> None:
         messages = [message for entry in batch for message in entry.messages]
         answers = iter(self.recipient.send(messages, endpoint) if messages else ())
         for entry in batch:
@@ -83,10 +83,10 @@ class _Import:
 
 def run(options: Options) -> int:
     """Returns the exit code: 1 if a line was rejected or the import could not go on. Raises KafkaError."""
-    place = Place(options.state)
+    place = Checkpoint(options.state)
     if not options.resume:
         _begin_anew(options, place)
-    tally, past = Tally(options.rejected, adds=options.resume), Past(_clock(options))
+    tally, past = Tally(options.rejected, adds=options.resume), LateRows(_clock(options))
     with closing(tally), _recipient(options) as recipient:
         code = _attempt(_Import(options, recipient, tally, place, past))
     prefix = "dry run, nothing was sent: " if options.dry_run else ""
@@ -96,7 +96,7 @@ def run(options: Options) -> int:
     return max(code, _healed(options, tally, past)) if code in {0, 1} else code
 
 
-def _begin_anew(options: Options, place: Place) -> None:
+def _begin_anew(options: Options, place: Checkpoint) -> None:
     place.forget()
     if options.rejected:
         options.rejected.unlink(missing_ok=True)
@@ -128,7 +128,7 @@ def _content(lines: Iterator[Line], options: Options) -> _Content:
     if not options.is_table:
         return _Content(event_lines(lines), event_entry)
     header = read_header(lines, options.kind, options.skip_column)
-    return _Content(iter(Rows(lines, header)), row_entry(header, options.defaults), header.kind.endpoint)
+    return _Content(iter(TableRows(lines, header)), row_entry(header, options.defaults), header.kind.endpoint)
 
 
 @contextmanager
@@ -145,11 +145,11 @@ def _clock(options: Options) -> Clock:
     return Clock(datetime.now(UTC), options.settings.clock)
 
 
-def _is_new(answers: Sequence[Answer]) -> bool:
+def _is_new(answers: Sequence[ImportAnswer]) -> bool:
     return any(answer.reason == "recorded" for answer in answers)
 
 
-def _healed(options: Options, tally: Tally, past: Past) -> int:
+def _healed(options: Options, tally: Tally, past: LateRows) -> int:
     if options.heal and not options.dry_run and tally.recorded:
         return heal(options.settings, options.patience, lambda words: click.echo(words, err=True))
     if past.late:

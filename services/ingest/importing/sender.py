@@ -1,4 +1,4 @@
-"""Sends messages to the gateway, many at once, and waits out its bad times."""
+"""Why an import cannot go on."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,8 +7,12 @@ from typing import Any, Protocol
 
 import httpx
 
-from services.ingest.importing.entry import Answer
-from services.ingest.importing.stopped import ImportStoppedError
+from services.ingest.importing.entry import ImportAnswer
+
+
+class ImportStoppedError(Exception):
+    """The file cannot be read on, or the gateway refuses the request as a whole or stays away."""
+
 
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 15.0
@@ -27,14 +31,14 @@ class Endpoint:
     answered: str
 
 
-EVENTS = Endpoint("/v1/events", "application/cloudevents-batch+json", "events")
-PARTICIPANTS = Endpoint("/v1/directory/participants", "application/json", "participants")
+EVENTS_ENDPOINT = Endpoint("/v1/events", "application/cloudevents-batch+json", "events")
+PARTICIPANTS_ENDPOINT = Endpoint("/v1/directory/participants", "application/json", "participants")
 
 
 class Recipient(Protocol):
     """Takes messages and says what became of each. Raises ImportStoppedError."""
 
-    def send(self, messages: Sequence[bytes], endpoint: Endpoint) -> list[Answer]: ...
+    def send(self, messages: Sequence[bytes], endpoint: Endpoint) -> list[ImportAnswer]: ...
 
 
 class Sender:
@@ -43,7 +47,7 @@ class Sender:
     def __init__(self, client: httpx.Client, patience: float, waiting: Callable[[str], None]) -> None:
         self._client, self._patience, self._waiting = client, patience, waiting
 
-    def send(self, messages: Sequence[bytes], endpoint: Endpoint) -> list[Answer]:
+    def send(self, messages: Sequence[bytes], endpoint: Endpoint) -> list[ImportAnswer]:
         """One answer per message. Raises ImportStoppedError."""
         response = self._answered(b"[" + b",".join(messages) + b"]", endpoint)
         body = _json(response)
@@ -51,7 +55,7 @@ class Sender:
             raise ImportStoppedError(
                 f"the gateway answers {response.status_code}: {body.get('detail', response.text[:200])}"
             )
-        return [Answer(e["status"], e["reason"], e.get("errors", ())) for e in body[endpoint.answered]]
+        return [ImportAnswer(e["status"], e["reason"], e.get("errors", ())) for e in body[endpoint.answered]]
 
     def _answered(self, body: bytes, endpoint: Endpoint) -> httpx.Response:
         until, wait = time.monotonic() + self._patience, FIRST_WAIT_SECONDS

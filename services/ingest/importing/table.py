@@ -1,17 +1,21 @@
 """A table: comma, semicolon or tab between cells, a header, and rows that may go over several lines."""
 
 import csv
+import json
 import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.domain.written import visible
-from services.ingest.importing.kinds.kind import Kind
+from services.ingest.importing.entry import ImportEntry, refusal
+from services.ingest.importing.kinds.kind import TableKind
 from services.ingest.importing.kinds.registry import KINDS, recognised
 from services.ingest.importing.lines import MOST_BYTES, Line
-from services.ingest.importing.stopped import ImportStoppedError
+from services.ingest.importing.row import Defaults, TableRow
+from services.ingest.importing.sender import ImportStoppedError
 
 DELIMITERS = (",", ";", "\t")
 # A line of Excel's before the header, for Excel: which delimiter follows.
@@ -28,7 +32,7 @@ class BrokenRowError(ValueError):
 class Header:
     """`columns` in the order of the file; those skipped are not read."""
 
-    kind: Kind
+    kind: TableKind
     columns: tuple[str, ...]
     delimiter: str
     skipped: frozenset[str] = field(default_factory=frozenset)
@@ -64,7 +68,7 @@ def read_header(lines: Iterator[Line], kind: str | None, skipped: Collection[str
     return Header(chosen, columns, delimiter, frozenset(map(_name, skipped)))
 
 
-class Rows:
+class TableRows:
     """Iterates over the rows below a header; blank lines are none."""
 
     def __init__(self, lines: Iterator[Line], header: Header) -> None:
@@ -146,11 +150,11 @@ def _known(columns: Collection[str]) -> int:
     return len(every & set(columns))
 
 
-def _recognised(columns: tuple[str, ...]) -> Kind:
+def _recognised(columns: tuple[str, ...]) -> TableKind:
     found = recognised(columns)
     if len(found) == 1:
         return found[0]
-    needs: Callable[[Kind], str] = lambda kind: f"{kind.name} needs {', '.join(sorted(kind.required))}"  # noqa: E731
+    needs: Callable[[TableKind], str] = lambda kind: f"{kind.name} needs {', '.join(sorted(kind.required))}"  # noqa: E731
     if found:
         raise ImportStoppedError(f"the header may be of {' or '.join(k.name for k in found)}: name it with --kind")
     raise ImportStoppedError(
@@ -158,7 +162,7 @@ def _recognised(columns: tuple[str, ...]) -> Kind:
     )
 
 
-def _check(columns: tuple[str, ...], kind: Kind, skipped: Collection[str]) -> None:
+def _check(columns: tuple[str, ...], kind: TableKind, skipped: Collection[str]) -> None:
     missing = sorted(kind.required - set(columns))
     twice = sorted({name for name in columns if columns.count(name) > 1})
     unknown = [name for name in columns if name not in kind.known and name not in map(_name, skipped)]
@@ -169,7 +173,31 @@ def _check(columns: tuple[str, ...], kind: Kind, skipped: Collection[str]) -> No
         raise ImportStoppedError(f"the header of {kind.name}: {'; '.join(faults)}")
 
 
-def _unknown(name: str, kind: Kind) -> str:
+def _unknown(name: str, kind: TableKind) -> str:
     close = get_close_matches(name[:100], kind.known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"leave it out with --skip-column {name[:100]!r}"
     return f"the column {name[:100]!r} is not known; {hint}"
+
+
+ORIGINAL = "row"
+
+
+def row_entry(header: Header, defaults: Defaults) -> Callable[[Line], ImportEntry]:
+    def entry(line: Line) -> ImportEntry:
+        try:
+            row = TableRow(header.cells(line), defaults)
+        except BrokenRowError as broken:
+            return ImportEntry(line, refusal=refusal(rejected("malformed", "", str(broken))), original=ORIGINAL)
+        messages = header.kind.read(row)
+        if row.problems:
+            answer = refusal(Rejected("invalid", tuple(row.problems)))
+            return ImportEntry(line, refusal=answer, column=header.kind.column, original=ORIGINAL)
+        return ImportEntry(
+            line,
+            tuple(json.dumps(message).encode() for message in messages),
+            times=tuple(str(message["time"]) for message in messages if "time" in message),
+            column=header.kind.column,
+            original=ORIGINAL,
+        )
+
+    return entry

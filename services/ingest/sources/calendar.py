@@ -8,16 +8,15 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from schemas.primitives import to_rfc3339, to_utc
-from services.ingest.domain.tools.said import Booked, Cancelled, Meeting, Native, Person
+from services.ingest.domain.activity import Booked, Cancelled, Meeting, Native, Person
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.reading import AnyTime, Foreign, MaybeText, in_zone
-from services.ingest.sources.zones import ZONE, zone_named
+from services.ingest.sources.vendor_model import ZONE, AnyTime, MaybeText, VendorModel, in_zone, zone_named
 
 # It takes two to meet.
 FEWEST = 2
 
 
-class Slot(Foreign):
+class CalendarSlot(VendorModel):
     """A date and a time; without an offset it is of the zone that stands beside it."""
 
     moment: AnyTime = Field(alias="dateTime")
@@ -34,7 +33,7 @@ class Slot(Foreign):
 
 
 @dataclass(frozen=True)
-class Entry:
+class CalendarEntry:
     """`version` tells one wording of the entry from the next, `changed` is when it was worded so, UTC."""
 
     id: str
@@ -52,7 +51,7 @@ class Entry:
 
 
 def session(
-    entry: Entry, starts_at: datetime, ends_at: datetime, people: Iterable[Person]
+    entry: CalendarEntry, starts_at: datetime, ends_at: datetime, people: Iterable[Person]
 ) -> Booked | Cancelled | Rejected:
     """People meet for a while, or it is no session: alone, all others declined, a reminder without duration."""
     takers = _each_once(people)
@@ -63,7 +62,7 @@ def session(
     return Booked(entry.key, entry.changed, entry.native, Meeting(entry.id), starts_at, ends_at, takers)
 
 
-def no_session(entry: Entry, people: Iterable[Person] = (), starts_at: datetime | None = None) -> Cancelled:
+def no_session(entry: CalendarEntry, people: Iterable[Person] = (), starts_at: datetime | None = None) -> Cancelled:
     """If it was one before, it is off for these people, or for those who were booked; if not, nobody waits for it."""
     takers = _each_once(people)
     meant = takers if len(takers) >= FEWEST else ()

@@ -1,19 +1,59 @@
-"""The file of connections: which accounts of which tools speak for whom. Read at start, all of it or nothing."""
+"""Where secrets of connections come from: the environment or a file, never the file of connections itself."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.primitives import Code, Id
-from services.ingest.domain.tools.speaker import Speaker
-from services.ingest.domain.wording import explain
+from services.ingest.domain.scope import ConnectionScope
+from services.ingest.domain.verdict import explain
 from services.ingest.sources.connection import Connection
 from services.ingest.sources.registry import TOOLS
-from services.ingest.sources.secrets import Secrets, UnknownSecretError
 from services.ingest.sources.tool import ToolSettings
 from services.runtime.strict_yaml import UnreadableError, documents
+
+# What can be guessed proves nothing.
+SHORTEST = 8
+
+
+class UnknownSecretError(Exception):
+    """The message says what is wrong, and nothing of the secret."""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Relative paths begin in `folder`."""
+
+    environ: Mapping[str, str]
+    folder: Path
+
+    def read(self, variable: str | None, file: Path | None) -> str:
+        """Raises UnknownSecretError."""
+        if (variable is None) == (file is None):
+            raise UnknownSecretError("name either a variable of the environment (_env) or a file (_file)")
+        secret = self._of(variable) if variable is not None else self._in(file or Path())
+        if len(secret) < SHORTEST:
+            raise UnknownSecretError(f"has less than {SHORTEST} characters")
+        return secret
+
+    def place(self, file: Path) -> Path:
+        return self.folder / file
+
+    def _of(self, variable: str) -> str:
+        if variable not in self.environ:
+            raise UnknownSecretError(f"the environment has no {variable[:80]}")
+        return self.environ[variable]
+
+    def _in(self, file: Path) -> str:
+        try:
+            return self.place(file).read_text("utf-8").strip()
+        except OSError as broken:
+            raise UnknownSecretError(f"{file} cannot be read: {broken.strerror}") from broken
+        except ValueError as broken:
+            raise UnknownSecretError(f"{file} cannot be read: it is no text in UTF-8") from broken
 
 
 class ConnectionsError(Exception):
@@ -41,10 +81,10 @@ def load_connections(file: Path, environ: Mapping[str, str], digest_key: str) ->
 def listed(connections: Mapping[str, Connection]) -> Iterator[str]:
     """One line each, without secrets."""
     for name, connection in sorted(connections.items()):
-        speaker = connection.speaker
-        programmes = speaker.program or "every programme"
+        connection_scope = connection.connection_scope
+        programmes = connection_scope.program or "every programme"
         token = ", API token set" if connection.api_token else ""
-        yield f"{speaker.tool}/{name}: tenant {speaker.tenant}, {programmes}, secret set{token}"
+        yield f"{connection_scope.tool}/{name}: tenant {connection_scope.tenant}, {programmes}, secret set{token}"
 
 
 class _File(BaseModel):
@@ -84,7 +124,7 @@ class _Reading:
         for index, entry in enumerate(entries):
             if connection := self._connection(f"connections.{index}", entry):
                 self._compare(f"connections.{index}", connection, found)
-                found.setdefault(connection.speaker.connection, connection)
+                found.setdefault(connection.connection_scope.connection, connection)
         return found
 
     def _connection(self, place: str, given: dict[str, object]) -> Connection | None:
@@ -103,9 +143,9 @@ class _Reading:
         settings = self._settings(f"{place}.settings", tool.settings, entry) if tool else None
         if tool is None or secret is None or token is None or settings is None:
             return None
-        speaker = Speaker(entry.tenant, entry.program, tool.name, entry.id)
+        connection_scope = ConnectionScope(entry.tenant, entry.program, tool.name, entry.id)
         file = self._secrets.place(entry.api_token_file) if entry.api_token_file else None
-        return Connection(speaker, tool, settings, secret, token, file, self._digest_key)
+        return Connection(connection_scope, tool, settings, secret, token, file, self._digest_key)
 
     def _settings(self, place: str, model: type[ToolSettings], entry: _Entry) -> ToolSettings | None:
         try:
@@ -128,8 +168,8 @@ class _Reading:
             return None
 
     def _compare(self, place: str, new: Connection, others: Mapping[str, Connection]) -> None:
-        if new.speaker.connection in others:
-            self.faults.append(f"{place}.id: there is a connection {new.speaker.connection!r} above")
+        if new.connection_scope.connection in others:
+            self.faults.append(f"{place}.id: there is a connection {new.connection_scope.connection!r} above")
         for name, other in others.items():
             if other.tool is new.tool and other.secret == new.secret:
                 # What is signed for one of them would be believed by the other.

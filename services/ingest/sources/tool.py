@@ -1,17 +1,40 @@
-"""What a package of a tool offers to the rest of ingest."""
+"""What of a request is recorded, and what its sender expects to hear once it is."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from services.ingest.domain.pseudonym import Pseudonym
+from services.ingest.domain.activity import Translation
+from services.ingest.domain.cloudevents.content_modes import JSON, read_media_type
+from services.ingest.domain.ids import NoDigestKeyError, Pseudonym
 from services.ingest.domain.strict_json import Parsed, read_json
-from services.ingest.domain.tools.said import Translation
-from services.ingest.domain.verdict import Rejected
-from services.ingest.sources.proof import Proof, Received
-from services.ingest.sources.taken import JSON, Taken
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.sources.verification import Received, Verification
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Instead of the gateway's own, where a standard says what a client waits for."""
+
+    status: int
+    body: bytes = b""
+    media_type: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class RawPayloads:
+    """Each of `payloads` (at least one) becomes a record, and is judged, of its own: a fault in one loses no other.
+    `media_type` is theirs. `answer` is sent when all of them are acknowledged."""
+
+    payloads: tuple[bytes, ...]
+    media_type: str = JSON
+    answer: Answer | None = None
+
 
 # Larger than any payload documented here; a broker takes no larger record by default.
 MOST_BYTES = 2**20
@@ -27,8 +50,8 @@ def parse_json(body: bytes, _media_type: str) -> Parsed | Rejected:
     return read_json(body)
 
 
-def as_it_came(received: Received, _settings: ToolSettings, _now: datetime) -> Taken:
-    return Taken((received.body,), received.headers.get("content-type", JSON))
+def as_it_came(received: Received, _settings: ToolSettings, _now: datetime) -> RawPayloads:
+    return RawPayloads((received.body,), received.headers.get("content-type", JSON))
 
 
 def _posted() -> Mapping[str, frozenset[str]]:
@@ -46,14 +69,59 @@ class Tool:
     proof by the settings: see Connection."""
 
     name: str
-    prove: Callable[[Received, str, datetime], Proof]
+    verify: Callable[[Received, str, datetime], Verification]
     translate: Callable[[object, ToolSettings], Translation]
     keep: Callable[[object, ToolSettings, Pseudonym], object]
     settings: type[ToolSettings] = ToolSettings
     parse: Callable[[bytes, str], Parsed | Rejected] = parse_json
-    take: Callable[[Received, ToolSettings, datetime], Taken | Rejected] = as_it_came
+    take: Callable[[Received, ToolSettings, datetime], RawPayloads | Rejected] = as_it_came
     routes: Mapping[str, frozenset[str]] = field(default_factory=_posted)
     most_bytes: int = MOST_BYTES
     media_types: frozenset[str] = frozenset({JSON})
     loud: frozenset[str] = frozenset()
-    prove_by: Callable[[ToolSettings], Callable[[Received, str, datetime], Proof]] | None = None
+    verify_by: Callable[[ToolSettings], Callable[[Received, str, datetime], Verification]] | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """`value` is what the payload says, parsed; `before` what it said with all that was cut."""
+
+    payload: bytes
+    media_type: str
+    value: object
+    before: object
+
+    @property
+    def was_cut(self) -> bool:
+        return self.value != self.before
+
+
+def kept(payload: bytes, media_type: str, tool: Tool, settings: ToolSettings, pseudonym: Pseudonym) -> Kept | Rejected:
+    """Rejected: it cannot be read, so that what may be kept of it cannot be told."""
+    parsed = tool.parse(payload, media_type)
+    if isinstance(parsed, Rejected):
+        return parsed
+    try:
+        value = tool.keep(parsed.value, settings, pseudonym)
+    except NoDigestKeyError as missing:
+        return rejected("invalid", "", f"an id {missing}")
+    return Kept(json.dumps(value, ensure_ascii=False).encode(), JSON, value, parsed.value)
+
+
+def is_served(content_type: str, tool: Tool) -> bool:
+    """Without any the body is taken for what the tool documents, and read or refused as that."""
+    if not content_type:
+        return True
+    media = read_media_type(content_type)
+    return media.name in tool.media_types or (JSON in tool.media_types and media.is_json)
+
+
+# Joined with paths: without a slash at the end, a query or a fragment. What carries a token is encrypted, unless it
+# stays on this machine.
+ApiUrl = Annotated[
+    str, Field(pattern=r"^(https://[^\s?#/@]+|http://(127\.0\.0\.1|localhost)(:\d+)?)(/[^\s?#]*[^\s?#/])?$")
+]
+
+
+class ApiSettings(ToolSettings):
+    api_url: ApiUrl

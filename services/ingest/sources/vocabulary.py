@@ -1,19 +1,82 @@
-"""What a configured tool may say: the types of the catalogue and the members of their data."""
+"""Numbers that people choose on a scale, and what they become on ours."""
 
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
-from typing import Annotated, get_args
+from typing import Annotated, Self, get_args
 
-from pydantic import AfterValidator, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from schemas.events import ADMIN_TYPES, MentoringEvent, type_of
 from schemas.payloads import OneSided, Payload
-from services.ingest.domain.tools.derived import digest
-from services.ingest.domain.verdict import Problem
-from services.ingest.domain.wording import WORDS, explain
+from services.ingest.domain.activity import Activity, Translation
+from services.ingest.domain.derived_events import digest
+from services.ingest.domain.verdict import WORDS, Ignored, Problem, Rejected, explain
+from services.ingest.sources.vendor_model import within
+
+FEEDBACK = "mentoring.feedback.given.v1"
+PROGRESSED = "mentoring.goal.progressed.v1"
+# Of `rating` in check-ins and pulses (schemas.payloads).
+LOWEST, HIGHEST = 1, 5
+RATED = frozenset({"mentoring.checkin.answered.v1", "mentoring.pulse.answered.v1"})
+MEASURED = RATED | {FEEDBACK, PROGRESSED}
+Bound = Annotated[float, Field(ge=-1e9, le=1e9)]
+
+
+class Scale(BaseModel):
+    """From the lowest to the highest number that could have been chosen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    min: Bound
+    max: Bound
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min >= self.max:
+            raise ValueError("min must be below max")
+        return self
+
+    def holds(self, number: float) -> bool:
+        return self.min <= number <= self.max
+
+    def share(self, number: float) -> float:
+        """From 0 at the lowest to 1 at the highest."""
+        return (number - self.min) / (self.max - self.min)
+
+
+def on_our_scale(name: str, number: float, scale: Scale) -> Mapping[str, object]:
+    """The members of data that a number on `scale` stands for in an event of a type of MEASURED. Feedback keeps its
+    scale. A rating is stretched to 1 to 5 and rounded, half up; progress becomes a percentage."""
+    if name == FEEDBACK:
+        return {"rating": number, "scale_min": scale.min, "scale_max": scale.max}
+    if name == PROGRESSED:
+        return {"percent": scale.share(number) * 100}
+    return {"rating": int(LOWEST + scale.share(number) * (HIGHEST - LOWEST) + 0.5)}
+
+
+EMPTY = Ignored("empty")
+
+
+def as_one(parts: Iterable[tuple[str, Translation]]) -> Translation:
+    """`parts` are translations and their paths. The first that is at fault rejects the whole; if none says anything,
+    the first reason stands for all."""
+    said: list[Activity] = []
+    ignored: list[Ignored] = []
+    for path, part in parts:
+        match part:
+            case Rejected():
+                return within(path, part)
+            case Ignored():
+                ignored.append(part)
+            case tuple():
+                said += part
+            case _:
+                raise TypeError("no tool that sends several things sends pointers")
+    return tuple(said) or (ignored[0] if ignored else EMPTY)
+
 
 # Whom it is about and how we know it is said beside the data, not in it.
 NOT_SAID = frozenset({"by", "evidence", "origin"})

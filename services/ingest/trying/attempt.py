@@ -3,22 +3,25 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
+
+from pydantic import ValidationError
 
 from schemas.directory import Participant
 from schemas.events import MentoringEvent
-from services.ingest.domain.admission import admit
-from services.ingest.domain.clock import Clock
-from services.ingest.domain.pseudonym import Pseudonym
+from services.ingest.domain.activity import Activity, Pointer
+from services.ingest.domain.admission import Clock, admit
+from services.ingest.domain.cloudevents.content_modes import JSON
+from services.ingest.domain.ids import Pseudonym, pseudonym_of
+from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.allow_list import cut_paths
-from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.resolution import Resolved, resolve
-from services.ingest.domain.tools.said import Pointer, Said
-from services.ingest.domain.tools.speaker import Speaker
-from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.kept import kept
-from services.ingest.sources.proof import Received
-from services.ingest.sources.taken import JSON
-from services.ingest.sources.tool import Tool, ToolSettings
+from services.ingest.domain.verdict import Ignored, Rejected, explain
+from services.ingest.sources.connections import ConnectionsError, load_connections
+from services.ingest.sources.tool import Tool, ToolSettings, kept
+from services.ingest.sources.verification import Received
+from services.runtime.strict_yaml import UnreadableError, documents
 
 Refusal = Ignored | Rejected
 
@@ -29,7 +32,7 @@ class Account:
 
     tool: Tool
     settings: ToolSettings
-    speaker: Speaker
+    connection_scope: ConnectionScope
     pseudonym: Pseudonym
 
 
@@ -37,7 +40,7 @@ class Account:
 class Heard:
     """One statement and what became of it: events and people, or why nothing; neither if no roster is known."""
 
-    said: Said
+    said: Activity
     events: tuple[MentoringEvent, ...] = ()
     participants: tuple[Participant, ...] = ()
     refusal: Refusal | None = None
@@ -64,7 +67,7 @@ class Attempt:
     """`knowledge` learns from what it hears, so that payloads can be tried in a row; None: there is no roster."""
 
     account: Account
-    knowledge: Knowledge | None
+    projection: Projection | None
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, body: bytes, now: datetime) -> Iterator[Tried]:
@@ -90,24 +93,93 @@ class Attempt:
             case statements:
                 return Tried(tuple(self._heard(said, clock) for said in statements), cut=cut)
 
-    def _heard(self, said: Said, clock: Clock) -> Heard:
-        if self.knowledge is None:
+    def _heard(self, said: Activity, clock: Clock) -> Heard:
+        if self.projection is None:
             return Heard(said)
-        resolved = resolve(said, self.account.speaker, self.knowledge)
-        self.knowledge.attend(said, self.account.speaker)
+        resolved = resolve(said, self.account.connection_scope, self.projection)
+        self.projection.track(said, self.account.connection_scope)
         if not isinstance(resolved, Resolved):
             return Heard(said, refusal=resolved)
         return self._admitted(said, resolved, clock)
 
-    def _admitted(self, said: Said, resolved: Resolved, clock: Clock) -> Heard:
-        assert self.knowledge is not None
+    def _admitted(self, said: Activity, resolved: Resolved, clock: Clock) -> Heard:
+        assert self.projection is not None
         events: list[MentoringEvent] = []
         for raw in resolved.events:
-            verdict = admit(raw, self.account.speaker.scope, clock)
+            verdict = admit(raw, self.account.connection_scope.scope, clock)
             if isinstance(verdict, Rejected):
                 return Heard(said, refusal=verdict)
             events.append(verdict.event)
-            self.knowledge.hear(verdict.event)
+            self.projection.apply(verdict.event)
         for participant in resolved.participants:
-            self.knowledge.learn(participant)
+            self.projection.upsert(participant)
         return Heard(said, tuple(events), resolved.participants)
+
+
+NAMELESS = "try"
+# Ids that may be text are shown as digests, which are others in the installation.
+PRETENDED_KEY = "no key of any installation"
+
+
+class NoAccountError(Exception):
+    """The message says what is missing or wrong."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    connections: Path | None = None
+    connection: str | None = None
+    settings: Path | None = None
+    tenant: str = NAMELESS
+
+
+def account_of(tool: Tool, asked: Asked) -> Account:
+    """Raises NoAccountError."""
+    if asked.connections is not None:
+        return _connected(tool, asked.connections, asked.connection)
+    connection_scope = ConnectionScope(asked.tenant, None, tool.name, NAMELESS)
+    return Account(tool, _settings(tool, asked.settings), connection_scope, pseudonym_of(PRETENDED_KEY, asked.tenant))
+
+
+class _Pretended(Mapping[str, str]):
+    """Secrets are not needed to try a payload: every variable has one, each another."""
+
+    def __getitem__(self, name: str) -> str:
+        return f"pretended-{name}"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def _connected(tool: Tool, file: Path, name: str | None) -> Account:
+    try:
+        known = load_connections(file, _Pretended(), PRETENDED_KEY)
+    except ConnectionsError as broken:
+        raise NoAccountError(str(broken)) from broken
+    of_tool = {key: one for key, one in known.items() if one.tool.name == tool.name}
+    chosen = name or next(iter(of_tool), "") if len(of_tool) == 1 else name
+    if not chosen or chosen not in of_tool:
+        raise NoAccountError(
+            f"name a connection of {tool.name} with --connection: {', '.join(of_tool) or 'there is none'}"
+        )
+    connection_scope = of_tool[chosen].connection_scope
+    return Account(
+        tool, of_tool[chosen].settings, connection_scope, pseudonym_of(PRETENDED_KEY, connection_scope.tenant)
+    )
+
+
+def _settings(tool: Tool, file: Path | None) -> ToolSettings:
+    try:
+        read = documents(file) if file else []
+        return tool.settings.model_validate(read[0] if read else {})
+    except UnreadableError as broken:
+        raise NoAccountError(str(broken)) from broken
+    except ValidationError as invalid:
+        faults = "; ".join(f"{fault.path}: {fault.reason}" for fault in explain(invalid))
+        raise NoAccountError(f"the settings of {tool.name} (--settings): {faults}") from invalid

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 
 from schemas.events import to_json
-from services.ingest.domain.harmless import harmless
+from services.ingest.domain.dead_letters import harmless
 from services.ingest.domain.verdict import Ignored
 from services.ingest.trying.attempt import Heard, Refusal, Tried
 

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from schemas.alerts import Delivery
-from services.notify.domain.alerts import Destination
+from services.notify.domain.decisions import Destination
 from services.notify.domain.verdict import Verdict
 
 

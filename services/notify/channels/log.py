@@ -1,7 +1,7 @@
 """The log channel: every alert is one line in the log of the process. Always on."""
 
 from schemas.alerts import Delivery
-from services.notify.domain.alerts import Destination
+from services.notify.domain.decisions import Destination
 from services.notify.domain.verdict import Arrived, Verdict
 from services.runtime import log
 

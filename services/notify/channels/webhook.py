@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.channels.addresses import PrivateAddressError, resolve
-from services.notify.domain.alerts import Destination
+from services.notify.domain.decisions import Destination
 from services.notify.domain.message import body
 from services.notify.domain.verdict import Again, Never, Verdict, of_answer
 from services.runtime.bounded_http import BoundedHttp, Bounds

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from schemas.primitives import Instant
-from services.notify.domain.watch import Watch
+from services.notify.domain.evaluation import Watch
 
 CLOCK_KEY = b"\x00clock"
 """No tenant/relationship begins with a zero byte."""

@@ -8,10 +8,10 @@ from queue import SimpleQueue
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.channels.channel import Channel
-from services.notify.domain.alerts import Destination
 from services.notify.domain.attempts import refused, settled, started
+from services.notify.domain.decisions import Destination
 from services.notify.domain.outbox import Outbox
-from services.notify.flow.couriers import Brought, Courier, taken
+from services.notify.flow.senders import Brought, Courier, taken
 
 MOST_IN_HANDS = 50
 """Deliveries of a destination that are started at once. All of them are sent again after a crash."""
@@ -20,7 +20,7 @@ LAST_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Environment:
     """What is not a function of the input: wall time and chance."""
 
     now: Callable[[], Instant]
@@ -28,10 +28,10 @@ class Surroundings:
 
 
 class Dispatch:
-    def __init__(self, channels: Sequence[Channel], surroundings: Surroundings) -> None:
-        self._surroundings = surroundings
+    def __init__(self, channels: Sequence[Channel], environment: Environment) -> None:
+        self._surroundings = environment
         self._brought: SimpleQueue[Brought] = SimpleQueue()
-        self._couriers = [Courier(channel, self._brought, surroundings.now) for channel in channels]
+        self._couriers = [Courier(channel, self._brought, environment.now) for channel in channels]
         self._outboxes = {courier.destination: Outbox() for courier in self._couriers}
 
     @property

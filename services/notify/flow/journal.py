@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from schemas.alerts import AlertChanged, Delivery, DeliveryChanged
 from schemas.events import to_json
 from services.notify.domain import record
-from services.notify.domain.desk import Touched
+from services.notify.domain.partition_alerts import Touched
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord
 from services.notify.flow.watchdog import bounded
 from services.notify.names import Names

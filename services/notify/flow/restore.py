@@ -13,10 +13,10 @@ from schemas.alerts import Delivery
 from schemas.events import partition_key
 from schemas.primitives import Instant
 from services.notify.domain import record
-from services.notify.domain.desk import Desk
+from services.notify.domain.evaluation import Evaluator, Watch
 from services.notify.domain.outbox import in_order
+from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, StateRecord, WatchRecord
-from services.notify.domain.watch import Judge, Watch
 from services.notify.names import Names
 from services.runtime import log
 from services.runtime.kafka import Record, read_to_end
@@ -38,7 +38,7 @@ class Restored:
     """`open`: planned, and started without an outcome, in the order of their decisions. `unreadable`: how many records
     were left out."""
 
-    desks: dict[int, Desk]
+    partition_alerts_by_number: dict[int, PartitionAlerts]
     open: list[Delivery]
     unreadable: int
 
@@ -50,7 +50,7 @@ class _States:
     unreadable: int = 0
 
 
-def restored(settings: Settings, names: Names, judge: Judge, partitions: Sequence[int]) -> Restored:
+def restored(settings: Settings, names: Names, evaluator: Evaluator, partitions: Sequence[int]) -> Restored:
     """Reads both topics to their last stable offset: call it after the predecessor was fenced, so that its open
     transaction has come to an end."""
     states = _States({number: {} for number in partitions})
@@ -61,8 +61,14 @@ def restored(settings: Settings, names: Names, judge: Judge, partitions: Sequenc
             states.unreadable += 1
             _tell(state, "alert_state_unreadable", reason)
     deliveries, unreadable = _deliveries(settings, names)
-    desks = {number: Desk(judge, states.watches[number], states.clocks.get(number)) for number in partitions}
-    return Restored(desks, in_order([d for d in deliveries if d.state in OPEN_STATES]), states.unreadable + unreadable)
+    partition_alerts_by_number = {
+        number: PartitionAlerts(evaluator, states.watches[number], states.clocks.get(number)) for number in partitions
+    }
+    return Restored(
+        partition_alerts_by_number,
+        in_order([d for d in deliveries if d.state in OPEN_STATES]),
+        states.unreadable + unreadable,
+    )
 
 
 def read_deliveries(settings: Settings, names: Names) -> list[Delivery]:

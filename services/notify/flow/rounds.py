@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import chain
 
 from schemas.alerts import Delivery, DeliveryChanged
-from services.notify.domain.alerts import delivery_changed, planned
+from services.notify.domain.decisions import delivery_changed, planned
 from services.notify.flow.deciding import Deciding
 from services.notify.flow.dispatch import Dispatch
-from services.notify.flow.holding import Holding
+from services.notify.flow.hold import Hold
 from services.notify.flow.intake import BUSY_SECONDS, IDLE_SECONDS, gathered
 from services.notify.flow.journal import Entry, Journal
 from services.notify.flow.report import Backlog, Report
@@ -24,7 +24,7 @@ class Flow:
     reader: Reader
     deciding: Deciding
     journal: Journal
-    holding: Holding
+    hold: Hold
     dispatch: Dispatch
     report: Report
 
@@ -43,7 +43,7 @@ class Flow:
         # 1. Decide, settle what came back, start what is due: all of it one entry.
         alerts = self.deciding.decide(polled)
         news = list(chain.from_iterable(planned(alert, self.dispatch.destinations) for alert in alerts))
-        outcomes = self.dispatch.settle() + self.dispatch.add(self.holding.released(planned_before))
+        outcomes = self.dispatch.settle() + self.dispatch.add(self.hold.released(planned_before))
         starting = self.dispatch.start()
         # 2. Nothing is sent before it is written down.
         entry = Entry(
@@ -59,7 +59,7 @@ class Flow:
         self.report.outcomes(outcomes)
         if polled:
             self.report.batch(polled, alerts, time.monotonic() - began)
-        self.report.backlog(Backlog(self.reader.lag(), self.dispatch.waiting + len(self.holding), len(self.holding)))
+        self.report.backlog(Backlog(self.reader.lag(), self.dispatch.waiting + len(self.hold), len(self.hold)))
         return news
 
     def _end(self, outcomes: Sequence[Delivery]) -> None:

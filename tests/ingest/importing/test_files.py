@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.domain.clock import Clock
-from services.ingest.importing.entry import MOST_MESSAGES, Entry, batches
-from services.ingest.importing.lines import MOST_BYTES, Line, LinesFile
-from services.ingest.importing.past import Past
-from services.ingest.importing.resume import Place
-from services.ingest.importing.stopped import ImportStoppedError
+from services.ingest.domain.admission import Clock
+from services.ingest.importing.dry_run import LateRows
+from services.ingest.importing.entry import MOST_MESSAGES, ImportEntry, batches
+from services.ingest.importing.lines import MOST_BYTES, Checkpoint, Line, LinesFile
+from services.ingest.importing.sender import ImportStoppedError
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -54,9 +53,9 @@ def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
 
 
 def test_batches_hold_what_one_request_may() -> None:
-    small = [Entry(Line(n, b""), (b"x", b"y")) for n in range(150)]
-    large = [Entry(Line(n, b""), (b"x" * (MOST_BYTES // 2),)) for n in range(3)]
-    refused = [Entry(Line(n, b"")) for n in range(MOST_MESSAGES + 1)]
+    small = [ImportEntry(Line(n, b""), (b"x", b"y")) for n in range(150)]
+    large = [ImportEntry(Line(n, b""), (b"x" * (MOST_BYTES // 2),)) for n in range(3)]
+    refused = [ImportEntry(Line(n, b"")) for n in range(MOST_MESSAGES + 1)]
 
     assert [len(batch) for batch in batches(small)] == [100, 50]
     assert [len(batch) for batch in batches(large)] == [1, 1, 1]
@@ -67,25 +66,25 @@ LINES = [Line(number, b"line %d" % number) for number in range(1, 6)]
 
 
 def test_an_import_goes_on_behind_the_last_line_that_is_dealt_with(tmp_path: Path) -> None:
-    first = Place(tmp_path / "state")
-    taken = [Entry(line) for line in first.skipped(LINES)][:3]
+    first = Checkpoint(tmp_path / "state")
+    taken = [ImportEntry(line) for line in first.skipped(LINES)][:3]
     first.reached(taken)
     first.save()
 
-    assert [line.number for line in Place(tmp_path / "state").skipped(LINES)] == [4, 5]
-    assert [line.number for line in Place(tmp_path / "state").skipped([*LINES, Line(6, b"new")])] == [4, 5, 6]
+    assert [line.number for line in Checkpoint(tmp_path / "state").skipped(LINES)] == [4, 5]
+    assert [line.number for line in Checkpoint(tmp_path / "state").skipped([*LINES, Line(6, b"new")])] == [4, 5, 6]
 
 
 @pytest.mark.parametrize(
     "changed", [[Line(1, b"other"), *LINES[1:]], LINES[:2], [LINES[0], LINES[1], Line(4, b"line 3")], []]
 )
 def test_an_input_that_changed_since_is_noticed(changed: list[Line], tmp_path: Path) -> None:
-    first = Place(tmp_path / "state")
-    first.reached([Entry(line) for line in LINES[:3]])
+    first = Checkpoint(tmp_path / "state")
+    first.reached([ImportEntry(line) for line in LINES[:3]])
     first.save()
 
     with pytest.raises(ImportStoppedError, match="the input has changed since"):
-        list(Place(tmp_path / "state").skipped(changed))
+        list(Checkpoint(tmp_path / "state").skipped(changed))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"line": 3}', '{"line": "x", "digest": ""}'])
@@ -93,12 +92,12 @@ def test_a_broken_state_is_told(text: str, tmp_path: Path) -> None:
     (tmp_path / "state").write_text(text)
 
     with pytest.raises(ImportStoppedError, match="run it without --resume"):
-        list(Place(tmp_path / "state").skipped(LINES))
+        list(Checkpoint(tmp_path / "state").skipped(LINES))
 
 
 def test_without_a_file_no_place_is_kept(tmp_path: Path) -> None:
-    place = Place(None)
-    place.reached([Entry(LINES[0])])
+    place = Checkpoint(None)
+    place.reached([ImportEntry(LINES[0])])
     place.save()
     place.forget()
 
@@ -106,7 +105,7 @@ def test_without_a_file_no_place_is_kept(tmp_path: Path) -> None:
 
 
 def test_late_is_what_lies_a_month_behind_now() -> None:
-    past = Past(Clock(NOW))
+    past = LateRows(Clock(NOW))
 
     past.told(["2026-05-30T00:00:00Z"])
     past.told(["2026-05-30T00:00:00Z", "2026-04-01T00:00:00+02:00"])
@@ -116,7 +115,7 @@ def test_late_is_what_lies_a_month_behind_now() -> None:
 
 
 def test_on_the_logs_clock_late_is_what_lies_a_month_behind_what_was_told() -> None:
-    past = Past(Clock(NOW, "log"))
+    past = LateRows(Clock(NOW, "log"))
 
     for day in ("2020-01-01", "2020-03-01", "2020-02-01", "2020-01-15"):
         past.told([f"{day}T00:00:00Z"])

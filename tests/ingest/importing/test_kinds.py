@@ -8,17 +8,15 @@ import pytest
 
 from schemas.directory import Participant
 from schemas.events import MENTORING_EVENT
-from services.ingest.domain.admission import admit
-from services.ingest.domain.clock import Clock
-from services.ingest.domain.people.handed_in_people import read_participant
+from services.ingest.domain.admission import Clock, admit
+from services.ingest.domain.people.participants import read_participant
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted
-from services.ingest.importing.entry import Entry
+from services.ingest.importing.entry import ImportEntry
 from services.ingest.importing.kinds.registry import KINDS
 from services.ingest.importing.lines import Line
-from services.ingest.importing.row import Defaults, Row
-from services.ingest.importing.table import Header
-from services.ingest.importing.table_entry import row_entry
+from services.ingest.importing.row import Defaults, TableRow
+from services.ingest.importing.table import Header, row_entry
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DEFAULTS = Defaults("urn:csv", "onboarding", "Europe/Berlin")
@@ -27,7 +25,7 @@ SCOPE = Scope("acme", frozenset({"urn:csv"}))
 
 def told(kind: str, /, **cells: str) -> list[dict[str, Any]]:
     """What the row says, all of which is admitted."""
-    row = Row(cells, DEFAULTS)
+    row = TableRow(cells, DEFAULTS)
     messages = [dict(message) for message in KINDS[kind].read(row)]
     assert row.problems == []
     for message in messages:
@@ -36,7 +34,7 @@ def told(kind: str, /, **cells: str) -> list[dict[str, Any]]:
 
 
 def faults(kind: str, /, **cells: str) -> dict[str, str]:
-    row = Row(cells, Defaults())
+    row = TableRow(cells, Defaults())
     KINDS[kind].read(row)
     return {problem.path: problem.reason for problem in row.problems}
 
@@ -142,7 +140,7 @@ def test_feedback_keeps_its_scale() -> None:
 
 
 def test_people_go_to_the_directory() -> None:
-    row = Row(
+    row = TableRow(
         {
             "participant": "p-ada",
             "name": "Ada",
@@ -213,7 +211,7 @@ def test_a_fault_names_its_column(kind: str, cells: dict[str, str], column: str,
     ],
 )
 def test_a_session_lacks_what_its_status_needs(cells: dict[str, str], column: str) -> None:
-    row = Row({**MET, **cells}, DEFAULTS)
+    row = TableRow({**MET, **cells}, DEFAULTS)
 
     KINDS["sessions"].read(row)
 
@@ -246,7 +244,7 @@ def test_a_row_becomes_an_entry_with_its_times() -> None:
     broken = row_entry(header, DEFAULTS)(Line(8, b"rel-1,held"))
 
     assert entry.times == ("2026-03-02T09:00:00.000000Z",)
-    assert isinstance(entry, Entry)
+    assert isinstance(entry, ImportEntry)
     assert MENTORING_EVENT  # the entry's messages are judged in test_kinds by the gate itself
     assert broken.refusal is not None
     assert (broken.refusal.reason, broken.messages) == ("malformed", ())
@@ -254,7 +252,7 @@ def test_a_row_becomes_an_entry_with_its_times() -> None:
 
 def test_what_stands_around_an_address_and_days_that_are_none_are_left_out() -> None:
     cells = {"participant": "p-ada", "name": "Ada L", "consent": "yes", "addresses": "\u200bAda L <ada@example.com>"}
-    row = Row(cells, DEFAULTS)
+    row = TableRow(cells, DEFAULTS)
 
     (person,) = KINDS["directory"].read(row)
 

@@ -6,15 +6,14 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.domain.clock import Clock
+from services.ingest.domain.admission import Clock
 from services.ingest.domain.strict_json import Parsed, read_json
+from services.ingest.importing.dry_run import Rehearsal
 from services.ingest.importing.kinds.registry import KINDS
 from services.ingest.importing.lines import Line
-from services.ingest.importing.rehearsal import Rehearsal
 from services.ingest.importing.row import Defaults
-from services.ingest.importing.sender import EVENTS, PARTICIPANTS
-from services.ingest.importing.table import Header, Rows
-from services.ingest.importing.table_entry import row_entry
+from services.ingest.importing.sender import EVENTS_ENDPOINT, PARTICIPANTS_ENDPOINT
+from services.ingest.importing.table import Header, TableRows, row_entry
 
 NASTY = (
     *("", "held", "missed", "cancelled", "scheduled", "set", "progressed", "yes", "no", "rel-1", "p-1|p-2", "tool:id"),
@@ -42,7 +41,7 @@ def test_no_line_is_lost(texts: list[bytes]) -> None:
     header = Header(KINDS["directory"], ("participant", "name", "consent"), ",")
     lines = [Line(number, text) for number, text in enumerate(texts, 2)]
 
-    rows = list(Rows(iter(lines), header))
+    rows = list(TableRows(iter(lines), header))
 
     assert [line for row in rows for line in row.text.split(b"\n") if line.strip()] == [t for t in texts if t.strip()]
 
@@ -60,5 +59,5 @@ def test_a_dry_run_answers_whatever_is_handed_in(values: list[object]) -> None:
     messages = [json.dumps(value).encode() for value in values]
     rehearsal = Rehearsal(lambda: Clock(datetime(2026, 6, 1, tzinfo=UTC)))
 
-    for endpoint in (EVENTS, PARTICIPANTS):
+    for endpoint in (EVENTS_ENDPOINT, PARTICIPANTS_ENDPOINT):
         assert len(rehearsal.send(messages, endpoint)) == len(messages)

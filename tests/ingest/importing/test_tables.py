@@ -3,8 +3,8 @@
 import pytest
 
 from services.ingest.importing.lines import MOST_BYTES, Line
-from services.ingest.importing.stopped import ImportStoppedError
-from services.ingest.importing.table import BrokenRowError, Header, Rows, read_header
+from services.ingest.importing.sender import ImportStoppedError
+from services.ingest.importing.table import BrokenRowError, Header, TableRows, read_header
 
 SESSIONS = "relationship,program,status,starts_at,minutes"
 DIRECTORY = "participant,name,consent"
@@ -20,7 +20,7 @@ def header(text: str, kind: str | None = None, *skipped: str) -> Header:
 
 
 def rows(text: str | bytes, head: str = DIRECTORY) -> list[Line]:
-    return list(Rows(iter(lines(text)), header(head)))
+    return list(TableRows(iter(lines(text)), header(head)))
 
 
 @pytest.mark.parametrize(

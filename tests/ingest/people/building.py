@@ -7,26 +7,24 @@ from typing import Any
 
 from schemas.directory import Participant, ToolIdentity
 from schemas.events import MENTORING_EVENT, OfRelationship
-from services.ingest.domain.admission import admit
-from services.ingest.domain.clock import Clock
-from services.ingest.domain.scope import Scope
-from services.ingest.domain.tools.knowledge import Knowledge
-from services.ingest.domain.tools.raw_event import RawEvent
-from services.ingest.domain.tools.resolution import Resolved, resolve
-from services.ingest.domain.tools.said import (
+from services.ingest.domain.activity import (
+    Activity,
     Booked,
     Cancelled,
     Employed,
     Ended,
+    GenericActivity,
     Joined,
     Left,
     Meeting,
     Native,
     Person,
-    Said,
-    Told,
 )
-from services.ingest.domain.tools.speaker import Speaker
+from services.ingest.domain.admission import Clock, admit
+from services.ingest.domain.derived_events import RawEvent
+from services.ingest.domain.scope import ConnectionScope, Scope
+from services.ingest.domain.tools.projection import Projection
+from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Admitted, Ignored, Rejected
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -34,9 +32,9 @@ START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NOON = START.replace(hour=12)
 NATIVE = Native("meeting", "84512")
 MEETING = Meeting("84512", "run-1")
-ZOOM = Speaker("acme", None, "zoom", "zoom_europe")
-CALENDAR = Speaker("acme", None, "google_calendar", "calendar")
-HR = Speaker("acme", None, "hr", "hr_feed")
+ZOOM = ConnectionScope("acme", None, "zoom", "zoom_europe")
+CALENDAR = ConnectionScope("acme", None, "google_calendar", "calendar")
+HR = ConnectionScope("acme", None, "hr", "hr_feed")
 ADA = Person(address="Ada@example.com")
 BEN = Person(address="ben@example.com")
 CAT = Person(address="cat@example.com")
@@ -89,38 +87,40 @@ def pair(mentor: str = "ada", mentee: str = "ben", **changes: object) -> OfRelat
     return event("relationship.started", people, **changes)
 
 
-def known(*told: OfRelationship | Participant) -> Knowledge:
+def known(*told: OfRelationship | Participant) -> Projection:
     """Ada mentors Ben in rel-1, and Cat is in the directory, unless told otherwise."""
-    knowledge = Knowledge()
+    projection = Projection()
     for one in told or (pair(), participant("ada"), participant("ben"), participant("cat")):
-        tell(knowledge, one)
-    return knowledge
+        tell(projection, one)
+    return projection
 
 
-def tell(knowledge: Knowledge, *told: OfRelationship | Participant) -> None:
+def tell(projection: Projection, *told: OfRelationship | Participant) -> None:
     for one in told:
         if isinstance(one, Participant):
-            knowledge.learn(one)
+            projection.upsert(one)
         else:
-            knowledge.hear(one)
+            projection.apply(one)
 
 
-def say(knowledge: Knowledge, said: Said, speaker: Speaker = ZOOM) -> list[OfRelationship] | Ignored | Rejected:
+def say(
+    projection: Projection, said: Activity, connection_scope: ConnectionScope = ZOOM
+) -> list[OfRelationship] | Ignored | Rejected:
     """As the worker does: resolved, attended, admitted, and heard at once."""
-    resolved = resolve(said, speaker, knowledge)
-    knowledge.attend(said, speaker)
+    resolved = resolve(said, connection_scope, projection)
+    projection.track(said, connection_scope)
     if not isinstance(resolved, Resolved):
         return resolved
-    events = [admitted(raw, speaker.scope) for raw in resolved.events]
+    events = [admitted(raw, connection_scope.scope) for raw in resolved.events]
     for one in events:
-        knowledge.hear(one)
+        projection.apply(one)
     for person in resolved.participants:
-        knowledge.learn(person)
+        projection.upsert(person)
     return events
 
 
-def events(knowledge: Knowledge, said: Said, speaker: Speaker = ZOOM) -> list[OfRelationship]:
-    found = say(knowledge, said, speaker)
+def events(projection: Projection, said: Activity, connection_scope: ConnectionScope = ZOOM) -> list[OfRelationship]:
+    found = say(projection, said, connection_scope)
     assert isinstance(found, list), found
     return found
 
@@ -165,9 +165,9 @@ def cancelled(at: float, *people: Person, meeting: Meeting = MEETING) -> Cancell
     return Cancelled(f"cancelled-{at}", minute(at), NATIVE, meeting, people)
 
 
-def told(kind: str, data: Mapping[str, object], **changes: Any) -> Told:  # noqa: ANN401 (any field)
+def told(kind: str, data: Mapping[str, object], **changes: Any) -> GenericActivity:  # noqa: ANN401 (any field)
     fields: dict[str, Any] = {"key": "told-1", "time": NOON, "native": NATIVE, "type": f"mentoring.{kind}.v1"}
-    return Told(**(fields | {"data": data} | changes))
+    return GenericActivity(**(fields | {"data": data} | changes))
 
 
 def employed(person: str, status: str, **changes: Any) -> Employed:  # noqa: ANN401 (any field)

@@ -11,17 +11,15 @@ from prometheus_client import CollectorRegistry
 from schemas.events import MENTORING_EVENT, OfRelationship, to_json
 from schemas.topics import BOOKINGS, EVENTS, ROSTER
 from services.ingest.domain.meetings.attendance_fold import ATTENDANCE
-from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.domain.tools.projection import Projection
+from services.ingest.flow.attendance import attendance
+from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.metrics import Metrics
-from services.ingest.flow.people.followers import KnowledgeFollower
-from services.ingest.flow.readiness import Readiness
-from services.ingest.flow.recorder import Recorder
-from services.ingest.flow.together import run_together
+from services.ingest.flow.people.followers import ProjectionFollower
+from services.ingest.flow.people.projector import projector
+from services.ingest.flow.shared import ProjectionAccess, Shared
+from services.ingest.flow.supervise import PartsReadiness, supervise
 from services.ingest.settings import IngestSettings
-from services.ingest.wiring.attendance import attendance
-from services.ingest.wiring.knowledge import Known
-from services.ingest.wiring.projector import projector
-from services.ingest.wiring.shared import Shared
 from services.runtime.health import Health
 from services.runtime.kafka import Producer, create_topics, read_to_end
 from services.runtime.settings import Settings
@@ -72,9 +70,9 @@ class OwnLog:
     def outcomes(self) -> list[OfRelationship]:
         return [one for one in self.events() if one.source == ATTENDANCE]
 
-    def shared(self, readiness: Readiness) -> Shared:
-        recorder = Recorder(self.producer, 1_000, self.topic)
-        return Shared(self.settings, self.producer, recorder, Metrics(CollectorRegistry()), readiness, {})
+    def shared(self, readiness: PartsReadiness) -> Shared:
+        event_writer = EventWriter(self.producer, 1_000, self.topic)
+        return Shared(self.settings, self.producer, event_writer, Metrics(CollectorRegistry()), readiness, {})
 
     @contextmanager
     def projected(self) -> Iterator[None]:
@@ -94,10 +92,10 @@ class OwnLog:
     def worker(self) -> Iterator[Health]:
         """As the service composes it, on threads."""
         stop, health = threading.Event(), Health()
-        readiness = Readiness(health)
+        readiness = PartsReadiness(health)
         shared = self.shared(readiness)
-        knowledge = Knowledge()
-        known = Known(knowledge, KnowledgeFollower(self.settings, knowledge, readiness.part("knowledge")))
+        projection = Projection()
+        known = ProjectionAccess(projection, ProjectionFollower(self.settings, projection, readiness.part("knowledge")))
         with (
             projector(self.settings, readiness.part("projector"), stop) as projecting,
             attendance(shared, known, stop) as concluding,
@@ -120,7 +118,7 @@ class Failures:
 
     def of(self, parts: dict[str, object], stop: threading.Event) -> None:
         try:
-            run_together(parts, stop)  # type: ignore[arg-type]
+            supervise(parts, stop)  # type: ignore[arg-type]
         except BaseException as failure:  # noqa: BLE001 (told by the assertion on the test's thread)
             self.raised.append(failure)
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from schemas.directory import Participant
 from schemas.events import OfRelationship
+from services.ingest.domain.activity import Activity, Booked, Ended, Joined, Left, Meeting, Person
 from services.ingest.domain.meetings.attendance_fold import AttendanceFold
-from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.domain.scope import ConnectionScope
+from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.resolution import Resolved, resolve
-from services.ingest.domain.tools.said import Booked, Ended, Joined, Left, Meeting, Person, Said
-from services.ingest.domain.tools.speaker import Speaker
 from services.ingest.domain.verdict import Ignored, Rejected
 from tests.ingest.people.building import (
     ADA,
@@ -46,15 +46,15 @@ visits = st.builds(
 meetings = st.lists(st.one_of(visits, st.builds(ended, st.integers(30, 95))), min_size=1, max_size=9, unique=True)
 
 
-def outcomes(said: Sequence[Said], *, is_booked: bool) -> list[OfRelationship]:
+def outcomes(said: Sequence[Activity], *, is_booked: bool) -> list[OfRelationship]:
     """Everything is told and recorded within one moment, then time passes."""
-    knowledge = known()
+    projection = known()
     if is_booked:
-        say(knowledge, booked(0, 60))
-    fold = AttendanceFold(knowledge.bookings.expected)
-    told = [one for statement in said for one in _told(say(knowledge, statement))]
+        say(projection, booked(0, 60))
+    fold = AttendanceFold(projection.bookings.expected)
+    told = [one for statement in said for one in _told(say(projection, statement))]
     for one in told:
-        fold.hear(one.model_copy(update={"recordedtime": END}))
+        fold.apply(one.model_copy(update={"recordedtime": END}))
     return [admitted(raw, SCOPE) for raw in fold.advance(END + timedelta(hours=12))]
 
 
@@ -65,7 +65,7 @@ def _told(result: list[OfRelationship] | Ignored | Rejected) -> list[OfRelations
 
 @FEW
 @given(st.data(), meetings, st.booleans())
-def test_order_and_repetition_make_no_difference(data: st.DataObject, said: list[Said], is_booked: bool) -> None:  # noqa: FBT001
+def test_order_and_repetition_make_no_difference(data: st.DataObject, said: list[Activity], is_booked: bool) -> None:  # noqa: FBT001
     other = data.draw(st.permutations([*said, *data.draw(st.lists(st.sampled_from(said), max_size=4))]))
 
     expected, found = (outcomes(one, is_booked=is_booked) for one in (said, other))
@@ -75,7 +75,7 @@ def test_order_and_repetition_make_no_difference(data: st.DataObject, said: list
 
 
 def test_somebody_with_two_devices_of_which_one_leaves_is_there_until_the_end() -> None:
-    said: list[Said] = [joined(ADA, 0), joined(ADA, 1), left(ADA, 1), joined(BEN, 0), ended(38)]
+    said: list[Activity] = [joined(ADA, 0), joined(ADA, 1), left(ADA, 1), joined(BEN, 0), ended(38)]
 
     found = [outcomes(one, is_booked=True) for one in permutations(said)]
 
@@ -105,20 +105,20 @@ def log() -> list[OfRelationship]:
 LOG = log()
 
 
-def run(fold: AttendanceFold, knowledge: Knowledge, told: Sequence[OfRelationship]) -> list[OfRelationship]:
+def run(fold: AttendanceFold, projection: Projection, told: Sequence[OfRelationship]) -> list[OfRelationship]:
     found = []
     for one in told:
-        knowledge.hear(one)
-        fold.hear(one)
+        projection.apply(one)
+        fold.apply(one)
         found += [admitted(raw, SCOPE) for raw in fold.advance(one.recordedtime)]
     return found
 
 
 def test_the_whole_log_has_an_outcome_for_each_session() -> None:
-    knowledge = known()
-    fold = AttendanceFold(knowledge.bookings.expected)
+    projection = known()
+    fold = AttendanceFold(projection.bookings.expected)
 
-    found = run(fold, knowledge, LOG) + [admitted(raw, SCOPE) for raw in fold.advance(END)]
+    found = run(fold, projection, LOG) + [admitted(raw, SCOPE) for raw in fold.advance(END)]
 
     assert sorted(one.type.split(".")[2] for one in found) == ["held"] * 4 + ["missed"] * 2
 
@@ -126,16 +126,16 @@ def test_the_whole_log_has_an_outcome_for_each_session() -> None:
 @FEW
 @given(st.lists(st.integers(0, len(LOG)), min_size=1, max_size=4).map(sorted))
 def test_a_restart_at_any_point_gives_the_same_outcomes(stops: list[int]) -> None:
-    knowledge = known()
-    fold = AttendanceFold(knowledge.bookings.expected)
-    whole = run(fold, knowledge, LOG) + [admitted(raw, SCOPE) for raw in fold.advance(END)]
+    projection = known()
+    fold = AttendanceFold(projection.bookings.expected)
+    whole = run(fold, projection, LOG) + [admitted(raw, SCOPE) for raw in fold.advance(END)]
 
     found, begin = [], 0
     for stop in [*stops, len(LOG)]:
-        knowledge = known()
-        fold = AttendanceFold(knowledge.bookings.expected)
-        run(fold, knowledge, LOG[:begin])
-        found += run(fold, knowledge, LOG[begin:stop])
+        projection = known()
+        fold = AttendanceFold(projection.bookings.expected)
+        run(fold, projection, LOG[:begin])
+        found += run(fold, projection, LOG[begin:stop])
         begin = stop
     found += [admitted(raw, SCOPE) for raw in fold.advance(END)]
 
@@ -166,16 +166,16 @@ statements = st.one_of(
 
 @FEW
 @given(st.lists(statements, max_size=8), st.sampled_from(["acme", "beta"]))
-def test_no_tenant_ever_sees_the_people_of_another(said: list[Said], tenant: str) -> None:
+def test_no_tenant_ever_sees_the_people_of_another(said: list[Activity], tenant: str) -> None:
     """Two tenants know the same people under the same ids and addresses, and each has a pair of its own."""
-    knowledge = known(*(one for t in ("acme", "beta") for one in _everybody(t)))
-    speaker = Speaker(tenant, None, "slack", "connection")
+    projection = known(*(one for t in ("acme", "beta") for one in _everybody(t)))
+    connection_scope = ConnectionScope(tenant, None, "slack", "connection")
 
     for one in said:
-        resolved = resolve(one, speaker, knowledge)
-        knowledge.attend(one, speaker)
+        resolved = resolve(one, connection_scope, projection)
+        projection.track(one, connection_scope)
         for raw in resolved.events if isinstance(resolved, Resolved) else ():
-            assert (raw["tenant"], raw["subject"], raw["source"]) == (tenant, f"rel-{tenant}", speaker.source)
+            assert (raw["tenant"], raw["subject"], raw["source"]) == (tenant, f"rel-{tenant}", connection_scope.source)
 
 
 def _everybody(tenant: str) -> list[OfRelationship | Participant]:
@@ -186,20 +186,20 @@ def _everybody(tenant: str) -> list[OfRelationship | Participant]:
 
 
 def test_what_is_known_of_one_tenant_says_nothing_to_another() -> None:
-    knowledge = known()
-    beta = Speaker("beta", None, "zoom", "zoom_europe")
+    projection = known()
+    beta = ConnectionScope("beta", None, "zoom", "zoom_europe")
 
-    assert say(knowledge, booked(0, 60), beta) == Ignored("strangers")
-    assert say(knowledge, joined(ADA, 0), beta) == Ignored("strangers")
-    assert knowledge.roster.relationship("beta", "rel-1") is None
-    assert knowledge.roster.known("beta", "p-ada") is None
+    assert say(projection, booked(0, 60), beta) == Ignored("strangers")
+    assert say(projection, joined(ADA, 0), beta) == Ignored("strangers")
+    assert projection.roster.relationship("beta", "rel-1") is None
+    assert projection.roster.known("beta", "p-ada") is None
 
 
 @pytest.mark.parametrize("name", ["ada", "ben"])
 def test_two_tenants_may_have_people_of_the_same_name(name: str) -> None:
-    knowledge = known(*(one for t in ("acme", "beta") for one in _everybody(t)))
+    projection = known(*(one for t in ("acme", "beta") for one in _everybody(t)))
 
-    knowledge.forget("beta", f"p-{name}")
+    projection.forget("beta", f"p-{name}")
 
-    assert isinstance(say(knowledge, booked(0, 60)), list)
-    assert knowledge.roster.participant("acme", "zoom", Person(address=f"{name}@example.com")) == f"p-{name}"
+    assert isinstance(say(projection, booked(0, 60)), list)
+    assert projection.roster.participant("acme", "zoom", Person(address=f"{name}@example.com")) == f"p-{name}"

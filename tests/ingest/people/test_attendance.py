@@ -3,9 +3,23 @@ from datetime import datetime, timedelta
 import pytest
 
 from schemas.primitives import Side
-from services.ingest.domain.meetings.attendance import LONGEST, SETTLE, Attendance, Held, Missed, Neither, due, outcome
+from services.ingest.domain.meetings.attendance import (
+    LONGEST,
+    SETTLE,
+    Attendance,
+    HeldOutcome,
+    MissedOutcome,
+    NoOutcome,
+    Seen,
+    Span,
+    Stay,
+    due,
+    is_there,
+    outcome,
+    stay,
+    together,
+)
 from services.ingest.domain.meetings.bookings import Booking
-from services.ingest.domain.meetings.visits import Seen, Span, Stay, is_there, stay, together
 from tests.ingest.people.building import START, minute
 
 BOOKING = Booking("s-1", minute(0), minute(60), START)
@@ -76,7 +90,7 @@ def test_time_together_is_that_of_both_sides() -> None:
 def test_a_session_is_held_from_the_overlap_of_both_sides() -> None:
     facts = seen(came(0), came(4, "mentee"), went(50), went(52, "mentee"))
 
-    assert outcome(facts, None) == Held(minute(4), minute(52), 46.0)
+    assert outcome(facts, None) == HeldOutcome(minute(4), minute(52), 46.0)
     assert due(facts, None) == minute(52) + SETTLE
 
 
@@ -90,53 +104,53 @@ def test_any_mentee_of_a_group_will_do() -> None:
         went(20, "mentee", "b"),
     )
 
-    assert outcome(facts, None) == Held(minute(0), minute(60), 13.0)
+    assert outcome(facts, None) == HeldOutcome(minute(0), minute(60), 13.0)
 
 
 def test_interruptions_add_up() -> None:
     facts = seen(came(0), went(3), came(4), went(7), came(0, "mentee"), went(9, "mentee"))
 
-    assert outcome(facts, None) == Held(minute(0), minute(9), 6.0)
+    assert outcome(facts, None) == HeldOutcome(minute(0), minute(9), 6.0)
 
 
 @pytest.mark.parametrize(("until", "is_held"), [(5, True), (4.99, False)])
 def test_less_than_five_minutes_is_no_session(until: float, is_held: bool) -> None:  # noqa: FBT001
     facts = seen(came(0), went(until), came(0, "mentee"), went(until, "mentee"))
 
-    assert isinstance(outcome(facts, None), Held) is is_held
-    assert outcome(facts, BOOKING) == (Held(minute(0), minute(5), 5.0) if is_held else Neither("too_short"))
+    assert isinstance(outcome(facts, None), HeldOutcome) is is_held
+    assert outcome(facts, BOOKING) == (HeldOutcome(minute(0), minute(5), 5.0) if is_held else NoOutcome("too_short"))
 
 
 @pytest.mark.parametrize(("side", "absent"), [("mentor", "mentee"), ("mentee", "mentor")])
 def test_one_side_at_a_booked_meeting_is_missed_by_the_other(side: Side, absent: Side) -> None:
     facts = seen(came(0, side), went(15, side))
 
-    assert outcome(facts, BOOKING) == Missed(BOOKING, absent)
+    assert outcome(facts, BOOKING) == MissedOutcome(BOOKING, absent)
     assert due(facts, BOOKING) == minute(60) + SETTLE
 
 
 def test_one_side_without_a_booking_is_nothing() -> None:
-    assert outcome(seen(came(0), went(15)), None) == Neither("not_booked")
+    assert outcome(seen(came(0), went(15)), None) == NoOutcome("not_booked")
 
 
 def test_who_never_left_was_there_for_four_hours_at_most() -> None:
     facts = seen(came(0), came(1, "mentee"), went(30, "mentee"))
 
     assert due(facts, None) == minute(0) + LONGEST
-    assert outcome(facts, None) == Held(minute(1), minute(240), 29.0)
+    assert outcome(facts, None) == HeldOutcome(minute(1), minute(240), 29.0)
 
 
 def test_who_never_left_a_booked_meeting_was_there_to_its_end() -> None:
     facts = seen(came(0), came(1, "mentee"))
 
-    assert outcome(facts, BOOKING) == Held(minute(1), minute(60), 59.0)
+    assert outcome(facts, BOOKING) == HeldOutcome(minute(1), minute(60), 59.0)
 
 
 def test_who_came_before_the_meeting_was_moved_has_not_missed_it() -> None:
     moved = BOOKING._replace(starts_at=minute(1440), ends_at=minute(1500))
     facts = seen(came(0), went(15))
 
-    assert outcome(facts, moved) == Neither("not_yet")
+    assert outcome(facts, moved) == NoOutcome("not_yet")
     assert due(facts, moved) == minute(1500) + SETTLE
 
 
@@ -145,13 +159,13 @@ def test_what_was_seen_of_the_day_before_it_was_moved_does_not_count() -> None:
     facts = seen(came(0), went(15), came(1441))
 
     assert due(facts, moved) == minute(1441) + LONGEST
-    assert outcome(facts, moved) == Missed(moved, "mentee")
+    assert outcome(facts, moved) == MissedOutcome(moved, "mentee")
 
 
 def test_a_session_has_the_minutes_of_a_day_at_most() -> None:
     facts = seen(came(0), went(9_000), came(0, "mentee"), went(9_000, "mentee"))
 
-    assert outcome(facts, None) == Held(minute(0), minute(9_000), 1_440.0)
+    assert outcome(facts, None) == HeldOutcome(minute(0), minute(9_000), 1_440.0)
 
 
 def test_what_is_recorded_late_is_waited_for() -> None:

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from schemas.events import OfRelationship
 from services.ingest.domain.meetings.attendance import LONGEST, SETTLE
-from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold, Key
+from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold, SessionKey
 from services.ingest.domain.scope import Scope
 from tests.ingest.people.building import admitted, event, known, minute
 
@@ -28,11 +28,11 @@ BOTH = (came(0), came(1, "mentee"), went(50), went(51, "mentee"))
 
 def fold(*told: OfRelationship, said: frozenset[str] = frozenset()) -> AttendanceFold:
     """Of one partition, as the worker has it: what is booked is heard as well."""
-    knowledge = known()
-    made = AttendanceFold(knowledge.bookings.expected, said)
+    projection = known()
+    made = AttendanceFold(projection.bookings.expected, said)
     for one in told:
-        knowledge.hear(one)
-        made.hear(one)
+        projection.apply(one)
+        made.apply(one)
     return made
 
 
@@ -56,9 +56,9 @@ def test_there_is_one_outcome_and_what_comes_later_is_told_to_be_late() -> None:
     made = fold(*BOTH)
     assert len(concluded(made, 60)) == 1
 
-    assert made.hear(came(70)) == Key("acme", "rel-1", "s-1")
-    assert made.hear(went(90)) == Key("acme", "rel-1", "s-1")
-    assert made.hear(BOTH[0]) is None
+    assert made.apply(came(70)) == SessionKey("acme", "rel-1", "s-1")
+    assert made.apply(went(90)) == SessionKey("acme", "rel-1", "s-1")
+    assert made.apply(BOTH[0]) is None
     assert concluded(made, 900) == []
 
 
@@ -113,13 +113,13 @@ def test_the_second_of_a_side_is_awaited() -> None:
 
 
 def test_what_is_booked_anew_while_they_meet_moves_what_is_due() -> None:
-    knowledge = known()
-    made = AttendanceFold(knowledge.bookings.expected)
+    projection = known()
+    made = AttendanceFold(projection.bookings.expected)
     for one in (scheduled(0, 60), came(2), went(20)):
-        knowledge.hear(one)
-        made.hear(one)
+        projection.apply(one)
+        made.apply(one)
     data = {"session_id": "s-1", "starts_at": minute(30), "ends_at": minute(90)}
-    knowledge.hear(event("session.rescheduled", data, time=minute(10)))
+    projection.apply(event("session.rescheduled", data, time=minute(10)))
 
     assert concluded(made, 61) == []
     assert [one.type for one in concluded(made, 91)] == ["mentoring.session.missed.v1"]
@@ -149,7 +149,7 @@ def test_sessions_of_the_past_are_forgotten() -> None:
 
     concluded(made, 51 + 2 * 1440)
 
-    assert made.hear(came(70)) is None
+    assert made.apply(came(70)) is None
 
 
 def test_the_same_session_id_in_two_relationships_is_two_sessions() -> None:

@@ -15,7 +15,7 @@ import pytest
 from schemas.events import OfRelationship, to_json
 from schemas.payloads import SessionHeld
 from schemas.primitives import to_rfc3339
-from services.ingest.flow.meetings.attendance import GROUP
+from services.ingest.flow.attendance import GROUP
 from services.runtime.kafka import Partition, Reader
 from services.runtime.settings import Settings
 from tests.ingest.people.building import event, minute

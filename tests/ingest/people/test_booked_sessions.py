@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from schemas import payloads as p
-from services.ingest.domain.tools.derived import session_id
-from services.ingest.domain.tools.said import Meeting, Missed, Moved, Person
+from services.ingest.domain.activity import Meeting, Missed, Moved, Person
+from services.ingest.domain.derived_events import session_id
 from services.ingest.domain.verdict import Ignored, Rejected
 from tests.ingest.people.building import (
     ADA,
@@ -43,11 +43,11 @@ def test_a_meeting_of_a_pair_is_scheduled() -> None:
 
 
 def test_the_same_again_is_unchanged_and_other_times_are_a_reschedule() -> None:
-    knowledge = known()
-    (first,) = events(knowledge, booked(0, 60))
+    projection = known()
+    (first,) = events(projection, booked(0, 60))
 
-    assert say(knowledge, booked(0, 60, key="other")) == Ignored("unchanged")
-    (second,) = events(knowledge, booked(120, 180))
+    assert say(projection, booked(0, 60, key="other")) == Ignored("unchanged")
+    (second,) = events(projection, booked(120, 180))
 
     assert kinds([second]) == ["session.rescheduled"]
     assert first.type == "mentoring.session.scheduled.v1"
@@ -56,42 +56,42 @@ def test_the_same_again_is_unchanged_and_other_times_are_a_reschedule() -> None:
 
 
 def test_a_meeting_that_moves_to_another_id_stays_the_same_session_for_good() -> None:
-    knowledge = known()
-    (first,) = events(knowledge, booked(0, 60))
+    projection = known()
+    (first,) = events(projection, booked(0, 60))
     moved = booked(300, 360, key="moved", meeting=OTHER, replaces=booked(0, 60).meeting, time=minute(-60))
-    (second,) = events(knowledge, moved)
-    (third,) = events(knowledge, cancelled(-30, meeting=OTHER))
+    (second,) = events(projection, moved)
+    (third,) = events(projection, cancelled(-30, meeting=OTHER))
 
     assert kinds([first, second, third]) == ["session.scheduled", "session.rescheduled", "session.cancelled"]
     assert len({getattr(one.data, "session_id", None) for one in (first, second, third)}) == 1
 
 
 def test_a_move_to_the_same_time_is_told_so_that_the_new_id_is_known() -> None:
-    knowledge = known()
-    events(knowledge, booked(0, 60))
+    projection = known()
+    events(projection, booked(0, 60))
     moved = booked(0, 60, key="moved", meeting=OTHER, replaces=booked(0, 60).meeting)
 
-    assert kinds(events(knowledge, moved)) == ["session.rescheduled"]
-    assert say(knowledge, moved) == Ignored("unchanged")
+    assert kinds(events(projection, moved)) == ["session.rescheduled"]
+    assert say(projection, moved) == Ignored("unchanged")
 
 
 def test_a_cancellation_without_people_is_of_those_who_were_booked() -> None:
-    knowledge = known()
-    events(knowledge, booked(0, 60))
+    projection = known()
+    events(projection, booked(0, 60))
 
-    (one,) = events(knowledge, cancelled(-90))
+    (one,) = events(projection, cancelled(-90))
 
     assert one.type == "mentoring.session.cancelled.v1"
     assert one.data.notice_hours == 1.5
-    assert say(knowledge, cancelled(-80)) == Ignored("unchanged")
+    assert say(projection, cancelled(-80)) == Ignored("unchanged")
 
 
 def test_a_cancelled_meeting_may_be_booked_again() -> None:
-    knowledge = known()
-    events(knowledge, booked(0, 60))
-    events(knowledge, cancelled(-90))
+    projection = known()
+    events(projection, booked(0, 60))
+    events(projection, cancelled(-90))
 
-    assert kinds(events(knowledge, booked(0, 60, key="again", time=minute(-60)))) == ["session.scheduled"]
+    assert kinds(events(projection, booked(0, 60, key="again", time=minute(-60)))) == ["session.scheduled"]
 
 
 def test_a_cancellation_of_what_is_not_known_is_of_the_people_it_names() -> None:
@@ -103,35 +103,35 @@ def test_a_cancellation_of_what_is_not_known_is_of_the_people_it_names() -> None
 
 
 def test_notice_is_never_negative() -> None:
-    knowledge = known()
-    events(knowledge, booked(0, 60))
+    projection = known()
+    events(projection, booked(0, 60))
 
-    (one,) = events(knowledge, cancelled(30))
+    (one,) = events(projection, cancelled(30))
 
     assert one.type == "mentoring.session.cancelled.v1"
     assert one.data.notice_hours == 0
 
 
 def test_a_tool_that_says_only_what_changed() -> None:
-    knowledge = known()
-    events(knowledge, booked(0, 60))
+    projection = known()
+    events(projection, booked(0, 60))
 
-    (later,) = events(knowledge, Moved("m1", minute(-50), NATIVE, booked(0, 1).meeting, starts_at=minute(10)))
-    (longer,) = events(knowledge, Moved("m2", minute(-40), NATIVE, booked(0, 1).meeting, lasts=timedelta(minutes=90)))
+    (later,) = events(projection, Moved("m1", minute(-50), NATIVE, booked(0, 1).meeting, starts_at=minute(10)))
+    (longer,) = events(projection, Moved("m2", minute(-40), NATIVE, booked(0, 1).meeting, lasts=timedelta(minutes=90)))
 
     assert later.type == longer.type == "mentoring.session.rescheduled.v1"
     assert (later.data.starts_at, later.data.ends_at) == (minute(10), minute(70))
     assert (longer.data.starts_at, longer.data.ends_at) == (minute(10), minute(100))
-    assert say(knowledge, Moved("m3", minute(-40), NATIVE, booked(0, 1).meeting)) == Ignored("unchanged")
-    assert say(knowledge, Moved("m4", minute(-40), NATIVE, OTHER)) == Ignored("not_booked")
+    assert say(projection, Moved("m3", minute(-40), NATIVE, booked(0, 1).meeting)) == Ignored("unchanged")
+    assert say(projection, Moved("m4", minute(-40), NATIVE, OTHER)) == Ignored("not_booked")
 
 
 def test_a_move_beyond_the_end_of_time_is_refused() -> None:
-    knowledge = known()
-    events(knowledge, booked(0, 60))
+    projection = known()
+    events(projection, booked(0, 60))
     last = datetime.max.replace(tzinfo=UTC)
 
-    found = say(knowledge, Moved("m1", minute(-50), NATIVE, booked(0, 1).meeting, starts_at=last))
+    found = say(projection, Moved("m1", minute(-50), NATIVE, booked(0, 1).meeting, starts_at=last))
 
     assert isinstance(found, Rejected)
     assert found.errors[0].path == "starts_at"
@@ -143,22 +143,22 @@ def test_strangers_are_none_of_our_business() -> None:
 
 
 def test_two_of_ours_who_are_no_pair_yet_are_put_aside_and_let_in_later() -> None:
-    knowledge = known()
-    found = say(knowledge, booked(0, 60, ADA, CAT))
+    projection = known()
+    found = say(projection, booked(0, 60, ADA, CAT))
     assert isinstance(found, Rejected)
     assert found.reason == "unresolved"
 
-    knowledge.hear(pair("ada", "cat", subject="rel-2"))
+    projection.apply(pair("ada", "cat", subject="rel-2"))
 
-    assert [one.subject for one in events(knowledge, booked(0, 60, ADA, CAT))] == ["rel-2"]
+    assert [one.subject for one in events(projection, booked(0, 60, ADA, CAT))] == ["rel-2"]
 
 
 def test_somebody_who_could_be_several_is_put_aside_and_never_guessed() -> None:
-    knowledge = known(
+    projection = known(
         pair(), participant("ada"), participant("ben"), participant("cat", addresses=("ben@example.com",))
     )
 
-    found = say(knowledge, booked(0, 60))
+    found = say(projection, booked(0, 60))
 
     assert isinstance(found, Rejected)
     assert (found.reason, found.errors[0].path) == ("unresolved", "people.1")
@@ -167,57 +167,57 @@ def test_somebody_who_could_be_several_is_put_aside_and_never_guessed() -> None:
 
 
 def test_a_meeting_of_a_group_is_one_event_and_of_two_pairs_two() -> None:
-    knowledge = known(
+    projection = known(
         event("relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ben", "p-cat"], "kind": "group"}),
         pair("ada", "cat", subject="rel-2"),
         *map(participant, ("ada", "ben", "cat")),
     )
 
-    found = events(knowledge, booked(0, 60, ADA, BEN, CAT))
+    found = events(projection, booked(0, 60, ADA, BEN, CAT))
 
     assert [one.subject for one in found] == ["rel-1", "rel-2"]
     assert len({one.id for one in found}) == 2
 
 
 def test_a_connection_of_a_programme_sees_its_pairs_only() -> None:
-    speaker = replace(CALENDAR, program="other")
+    connection_scope = replace(CALENDAR, program="other")
 
-    found = say(known(), booked(0, 60), speaker)
+    found = say(known(), booked(0, 60), connection_scope)
 
     assert isinstance(found, Rejected)
     assert found.reason == "unresolved"
 
 
 def test_what_is_erased_is_not_booked_any_more() -> None:
-    knowledge = known()
-    events(knowledge, booked(0, 60))
-    knowledge.hear(event("relationship.erased", {}))
+    projection = known()
+    events(projection, booked(0, 60))
+    projection.apply(event("relationship.erased", {}))
 
-    assert say(knowledge, cancelled(-90)) == Ignored("not_booked")
-    assert isinstance(say(knowledge, booked(0, 60, key="again")), Rejected)
+    assert say(projection, cancelled(-90)) == Ignored("not_booked")
+    assert isinstance(say(projection, booked(0, 60, key="again")), Rejected)
 
 
 @pytest.mark.parametrize(
     ("absent", "side"), [((ADA,), "mentor"), ((BEN,), "mentee"), ((ADA, BEN), "both"), ((BEN, CAT), "mentee")]
 )
 def test_who_did_not_come_is_told_by_side(absent: tuple[Person, ...], side: str) -> None:
-    knowledge = known()
-    events(knowledge, booked(0, 60))
+    projection = known()
+    events(projection, booked(0, 60))
 
-    (one,) = events(knowledge, Missed("x", minute(60), NATIVE, booked(0, 60).meeting, absent))
+    (one,) = events(projection, Missed("x", minute(60), NATIVE, booked(0, 60).meeting, absent))
 
     assert one.type == "mentoring.session.missed.v1"
     assert one.data.absent == side
 
 
 def test_a_stranger_who_did_not_come_is_missed_by_nobody() -> None:
-    knowledge = known()
-    events(knowledge, booked(0, 60))
+    projection = known()
+    events(projection, booked(0, 60))
     meeting = booked(0, 60).meeting
 
-    assert say(knowledge, Missed("x", minute(60), NATIVE, meeting, (STRANGER,))) == Ignored("strangers")
-    assert say(knowledge, Missed("x", minute(60), NATIVE, OTHER, (ADA,))) == Ignored("not_booked")
-    assert kinds(events(knowledge, Missed("x", minute(60), NATIVE, OTHER, (ADA,), (ADA, BEN)))) == ["session.missed"]
+    assert say(projection, Missed("x", minute(60), NATIVE, meeting, (STRANGER,))) == Ignored("strangers")
+    assert say(projection, Missed("x", minute(60), NATIVE, OTHER, (ADA,))) == Ignored("not_booked")
+    assert kinds(events(projection, Missed("x", minute(60), NATIVE, OTHER, (ADA,), (ADA, BEN)))) == ["session.missed"]
 
 
 def test_two_connections_never_share_a_session() -> None:
@@ -225,19 +225,19 @@ def test_two_connections_never_share_a_session() -> None:
 
 
 def test_a_connection_of_another_programme_does_not_reach_a_booking() -> None:
-    knowledge = known()
-    events(knowledge, booked(0, 60))
+    projection = known()
+    events(projection, booked(0, 60))
     other = replace(ZOOM, program="other")
 
-    assert say(knowledge, cancelled(-90), other) == Ignored("not_booked")
+    assert say(projection, cancelled(-90), other) == Ignored("not_booked")
 
 
 def test_somebody_absent_who_could_be_several_is_put_aside() -> None:
-    knowledge = known(
+    projection = known(
         pair(), participant("ada"), participant("ben"), participant("cat", addresses=("ben@example.com",))
     )
 
-    found = say(knowledge, Missed("x", minute(60), NATIVE, OTHER, (BEN,), (ADA, BEN)))
+    found = say(projection, Missed("x", minute(60), NATIVE, OTHER, (BEN,), (ADA, BEN)))
 
     assert isinstance(found, Rejected)
     assert found.reason == "unresolved"
@@ -245,20 +245,20 @@ def test_somebody_absent_who_could_be_several_is_put_aside() -> None:
 
 def test_who_takes_part_no_more_has_it_cancelled_and_the_others_keep_it() -> None:
     people = (participant("ada"), participant("ben"), participant("cat"))
-    knowledge = known(pair(), pair("ada", "cat", subject="rel-2"), *people)
-    events(knowledge, booked(60, 120, ADA, BEN, CAT))
+    projection = known(pair(), pair("ada", "cat", subject="rel-2"), *people)
+    events(projection, booked(60, 120, ADA, BEN, CAT))
 
-    (one,) = events(knowledge, booked(60, 120, ADA, CAT, key="ben declined"))
+    (one,) = events(projection, booked(60, 120, ADA, CAT, key="ben declined"))
 
     assert (one.type, one.subject) == ("mentoring.session.cancelled.v1", "rel-1")
     assert isinstance(one.data, p.SessionCancelled)
     assert one.data.notice_hours is not None
-    assert say(knowledge, booked(60, 120, ADA, CAT, key="once more")) == Ignored("unchanged")
+    assert say(projection, booked(60, 120, ADA, CAT, key="once more")) == Ignored("unchanged")
 
 
 def test_a_meeting_that_only_one_of_ours_still_takes_part_in_is_cancelled() -> None:
-    knowledge = known()
-    events(knowledge, booked(60, 120, ADA, BEN))
+    projection = known()
+    events(projection, booked(60, 120, ADA, BEN))
 
-    assert kinds(events(knowledge, booked(60, 120, ADA, STRANGER, key="ben left"))) == ["session.cancelled"]
-    assert say(knowledge, booked(60, 120, ADA, STRANGER, key="again")) == Ignored("strangers")
+    assert kinds(events(projection, booked(60, 120, ADA, STRANGER, key="ben left"))) == ["session.cancelled"]
+    assert say(projection, booked(60, 120, ADA, STRANGER, key="again")) == Ignored("strangers")

@@ -10,7 +10,7 @@ def scheduled(session: str, told: float = 0, **changes: object) -> object:
 def bookings(*told: object, most: int = 10) -> Bookings:
     made = Bookings(most)
     for one in told:
-        made.hear(one)  # type: ignore[arg-type]
+        made.apply(one)  # type: ignore[arg-type]
     return made
 
 
@@ -35,8 +35,8 @@ def test_an_older_cancellation_does_not_cancel() -> None:
 
 
 def test_what_was_told_of_longest_ago_is_forgotten_with_all_that_leads_to_it() -> None:
-    knowledge = known()
-    (one,) = events(knowledge, booked(0, 60), CALENDAR)
+    projection = known()
+    (one,) = events(projection, booked(0, 60), CALENDAR)
     made = bookings(one, scheduled("s-2"), scheduled("s-3"), scheduled("s-2", told=1), scheduled("s-4"), most=2)
 
     assert made.booking("acme", "rel-1", "s-3") is None

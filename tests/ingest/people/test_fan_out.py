@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from schemas.directory import Participant, ToolIdentity
+from services.ingest.domain.activity import Employed
+from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.resolution import Resolved, resolve
-from services.ingest.domain.tools.said import Employed
-from services.ingest.domain.tools.speaker import Speaker
 from services.ingest.domain.verdict import Ignored, Rejected
 from tests.ingest.people.building import (
     HR,
@@ -28,14 +28,14 @@ FIRST_OF_MARCH = date(2026, 3, 1)
 NEXT_WEEK = date(2026, 3, 9)
 
 
-def fanned(knowledge: Any, said: Employed, speaker: Speaker = HR) -> list[Any]:  # noqa: ANN401
-    return events(knowledge, said, speaker)
+def fanned(projection: Any, said: Employed, connection_scope: ConnectionScope = HR) -> list[Any]:  # noqa: ANN401
+    return events(projection, said, connection_scope)
 
 
 def test_a_leave_pauses_all_relationships_of_the_person() -> None:
-    knowledge = known(pair(), pair("cat", "ada", subject="rel-2"), pair("cat", "ben", subject="rel-3"))
+    projection = known(pair(), pair("cat", "ada", subject="rel-2"), pair("cat", "ben", subject="rel-3"))
 
-    found = fanned(knowledge, employed("ada", "leave", left_on=NEXT_WEEK, back_on=date(2026, 4, 1)))
+    found = fanned(projection, employed("ada", "leave", left_on=NEXT_WEEK, back_on=date(2026, 4, 1)))
 
     assert [(one.type, one.subject) for one in found] == [
         ("mentoring.relationship.paused.v1", "rel-1"),
@@ -48,9 +48,9 @@ def test_a_leave_pauses_all_relationships_of_the_person() -> None:
 
 
 def test_a_leave_that_has_begun_is_told_of_the_day_it_began() -> None:
-    knowledge = known(pair(time=START - 30 * DAY))
+    projection = known(pair(time=START - 30 * DAY))
 
-    (one,) = fanned(knowledge, employed("ada", "leave", left_on=FIRST_OF_MARCH))
+    (one,) = fanned(projection, employed("ada", "leave", left_on=FIRST_OF_MARCH))
 
     assert one.time == one.data.from_ == datetime(2026, 2, 28, 23, tzinfo=UTC)
     assert one.data.until is None
@@ -72,104 +72,108 @@ def test_the_same_leave_is_the_same_event_whoever_tells_it_and_when() -> None:
 
 
 def test_a_feed_that_says_the_same_every_night_is_ignored() -> None:
-    knowledge = known()
+    projection = known()
     said = employed("ada", "leave", left_on=NEXT_WEEK)
-    fanned(knowledge, said)
+    fanned(projection, said)
 
-    assert say(knowledge, said, HR) == Ignored("unchanged")
+    assert say(projection, said, HR) == Ignored("unchanged")
     again = employed("ada", "leave", left_on=NEXT_WEEK, key="next night", time=NOON + DAY)
-    assert say(knowledge, again, HR) == Ignored("unchanged")
+    assert say(projection, again, HR) == Ignored("unchanged")
 
 
 def test_a_leave_without_a_day_is_one_until_the_person_is_back() -> None:
-    knowledge = known()
-    (one,) = fanned(knowledge, employed("ada", "leave"))
+    projection = known()
+    (one,) = fanned(projection, employed("ada", "leave"))
     assert one.data.from_ == NOON
 
-    assert say(knowledge, employed("ada", "leave", key="next", time=NOON + DAY), HR) == Ignored("unchanged")
+    assert say(projection, employed("ada", "leave", key="next", time=NOON + DAY), HR) == Ignored("unchanged")
 
 
 def test_two_leaves_are_two_pauses() -> None:
-    knowledge = known()
-    (first,) = fanned(knowledge, employed("ada", "leave"))
-    fanned(knowledge, employed("ada", "active", key="back", time=NOON + DAY))
+    projection = known()
+    (first,) = fanned(projection, employed("ada", "leave"))
+    fanned(projection, employed("ada", "active", key="back", time=NOON + DAY))
 
-    (second,) = fanned(knowledge, employed("ada", "leave", key="second", time=NOON + 2 * DAY))
+    (second,) = fanned(projection, employed("ada", "leave", key="second", time=NOON + 2 * DAY))
 
     assert first.data.pause_id != second.data.pause_id
     assert first.id != second.id
 
 
 def test_a_return_resumes_the_pauses_of_that_person_only() -> None:
-    knowledge = known()
-    (ours,) = fanned(knowledge, employed("ada", "leave"))
-    fanned(knowledge, employed("ben", "leave"))
-    knowledge.hear(event("relationship.paused", {"pause_id": "by-hand", "reason": "agreed"}))
+    projection = known()
+    (ours,) = fanned(projection, employed("ada", "leave"))
+    fanned(projection, employed("ben", "leave"))
+    projection.apply(event("relationship.paused", {"pause_id": "by-hand", "reason": "agreed"}))
 
-    (one,) = fanned(knowledge, employed("ada", "active", key="back", time=NOON + 3 * DAY, back_on=date(2026, 3, 4)))
+    (one,) = fanned(projection, employed("ada", "active", key="back", time=NOON + 3 * DAY, back_on=date(2026, 3, 4)))
 
     assert one.type == "mentoring.relationship.resumed.v1"
     assert one.data.pause_id == ours.data.pause_id
     assert one.time == datetime(2026, 3, 3, 23, tzinfo=UTC)
-    assert say(knowledge, employed("ada", "active", key="again", time=NOON + 4 * DAY), HR) == Ignored("unchanged")
+    assert say(projection, employed("ada", "active", key="again", time=NOON + 4 * DAY), HR) == Ignored("unchanged")
 
 
 def test_a_return_that_was_foreseen_needs_no_word() -> None:
-    knowledge = known()
-    fanned(knowledge, employed("ada", "leave", left_on=FIRST_OF_MARCH, back_on=date(2026, 3, 5)))
+    projection = known()
+    fanned(projection, employed("ada", "leave", left_on=FIRST_OF_MARCH, back_on=date(2026, 3, 5)))
 
-    assert kinds(fanned(knowledge, employed("ada", "active", key="back", time=NOON + 9 * DAY))) == []
+    assert kinds(fanned(projection, employed("ada", "active", key="back", time=NOON + 9 * DAY))) == []
 
 
 def test_a_leave_that_was_called_off_is_resumed() -> None:
-    knowledge = known()
-    fanned(knowledge, employed("ada", "leave", left_on=NEXT_WEEK))
+    projection = known()
+    fanned(projection, employed("ada", "leave", left_on=NEXT_WEEK))
 
-    (one,) = fanned(knowledge, employed("ada", "active", key="off", time=NOON + DAY))
+    (one,) = fanned(projection, employed("ada", "active", key="off", time=NOON + DAY))
 
     assert (one.type, one.time) == ("mentoring.relationship.resumed.v1", NOON + DAY)
 
 
 def test_another_day_of_return_replaces_the_pause() -> None:
-    knowledge = known()
-    (first,) = fanned(knowledge, employed("ada", "leave", left_on=FIRST_OF_MARCH))
+    projection = known()
+    (first,) = fanned(projection, employed("ada", "leave", left_on=FIRST_OF_MARCH))
 
-    second, retraction = fanned(knowledge, employed("ada", "leave", key="2", left_on=FIRST_OF_MARCH, back_on=NEXT_WEEK))
+    second, retraction = fanned(
+        projection, employed("ada", "leave", key="2", left_on=FIRST_OF_MARCH, back_on=NEXT_WEEK)
+    )
 
     assert (second.data.pause_id, second.data.until) == (first.data.pause_id, datetime(2026, 3, 8, 23, tzinfo=UTC))
     assert (retraction.data.id, retraction.data.type, retraction.data.time) == (first.id, first.type, first.time)
     again = employed("ada", "leave", key="3", time=NOON + DAY, left_on=FIRST_OF_MARCH, back_on=NEXT_WEEK)
-    assert say(knowledge, again, HR) == Ignored("unchanged")
+    assert say(projection, again, HR) == Ignored("unchanged")
 
 
 def test_a_pause_that_another_feed_told_is_not_retracted() -> None:
-    knowledge = known()
-    fanned(knowledge, employed("ada", "leave", left_on=FIRST_OF_MARCH), Speaker("acme", None, "hr", "other_feed"))
+    projection = known()
+    fanned(
+        projection, employed("ada", "leave", left_on=FIRST_OF_MARCH), ConnectionScope("acme", None, "hr", "other_feed")
+    )
 
-    found = fanned(knowledge, employed("ada", "leave", key="2", left_on=FIRST_OF_MARCH, back_on=NEXT_WEEK))
+    found = fanned(projection, employed("ada", "leave", key="2", left_on=FIRST_OF_MARCH, back_on=NEXT_WEEK))
 
     assert kinds(found) == ["relationship.paused"]
 
 
 def test_an_exit_ends_all_relationships() -> None:
-    knowledge = known(pair(time=START - 30 * DAY), pair("cat", "ada", subject="rel-2", time=START - 30 * DAY))
+    projection = known(pair(time=START - 30 * DAY), pair("cat", "ada", subject="rel-2", time=START - 30 * DAY))
 
-    found = fanned(knowledge, employed("ada", "exited", left_on=FIRST_OF_MARCH))
+    found = fanned(projection, employed("ada", "exited", left_on=FIRST_OF_MARCH))
 
     assert kinds(found) == ["relationship.ended"] * 2
     assert {one.time for one in found} == {datetime(2026, 2, 28, 23, tzinfo=UTC)}
     assert (found[0].data.planned, found[0].data.initiated_by) == (False, "system")
-    assert say(knowledge, employed("ada", "exited", key="again", left_on=FIRST_OF_MARCH), HR) == Ignored("unchanged")
+    assert say(projection, employed("ada", "exited", key="again", left_on=FIRST_OF_MARCH), HR) == Ignored("unchanged")
 
 
 def test_an_exit_that_lies_ahead_pauses_from_that_day_and_ends_once_it_has_come() -> None:
-    knowledge = known()
+    projection = known()
 
-    (one,) = fanned(knowledge, employed("ada", "exited", left_on=NEXT_WEEK))
+    (one,) = fanned(projection, employed("ada", "exited", left_on=NEXT_WEEK))
     assert (one.type, one.data.reason, one.time) == ("mentoring.relationship.paused.v1", "exit", NOON)
     assert one.data.from_ == datetime(2026, 3, 8, 23, tzinfo=UTC)
 
-    (two,) = fanned(knowledge, employed("ada", "exited", key="then", time=NOON + 9 * DAY, left_on=NEXT_WEEK))
+    (two,) = fanned(projection, employed("ada", "exited", key="then", time=NOON + 9 * DAY, left_on=NEXT_WEEK))
     assert (two.type, two.time) == ("mentoring.relationship.ended.v1", datetime(2026, 3, 8, 23, tzinfo=UTC))
 
 
@@ -177,28 +181,28 @@ def test_who_was_away_already_leaves_what_is_ended_alone() -> None:
     ended = event(
         "relationship.ended", {"planned": True, "reason_code": "done", "initiated_by": "admin"}, time=START + DAY
     )
-    knowledge = known(pair(), ended, participant("ada"))
+    projection = known(pair(), ended, participant("ada"))
 
-    assert fanned(knowledge, employed("ada", "leave", time=START, key="1")) == []
-    assert fanned(knowledge, employed("ada", "exited", time=START + 2 * DAY, key="2")) == []
+    assert fanned(projection, employed("ada", "leave", time=START, key="1")) == []
+    assert fanned(projection, employed("ada", "exited", time=START + 2 * DAY, key="2")) == []
 
 
 def test_a_group_goes_on_while_somebody_of_that_side_is_there() -> None:
     group = event("relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ben", "p-cat"], "kind": "group"})
-    knowledge = known(group, *map(participant, ("ada", "ben", "cat")))
+    projection = known(group, *map(participant, ("ada", "ben", "cat")))
 
-    assert fanned(knowledge, employed("ben", "leave")) == []
-    (one,) = fanned(knowledge, employed("cat", "leave"))
+    assert fanned(projection, employed("ben", "leave")) == []
+    (one,) = fanned(projection, employed("cat", "leave"))
     assert one.type == "mentoring.relationship.paused.v1"
-    (two,) = fanned(knowledge, employed("ben", "active", key="back", time=NOON + DAY))
+    (two,) = fanned(projection, employed("ben", "active", key="back", time=NOON + DAY))
     assert two.data.pause_id == one.data.pause_id
-    assert kinds(fanned(knowledge, employed("ada", "exited"))) == ["relationship.ended"]
+    assert kinds(fanned(projection, employed("ada", "exited"))) == ["relationship.ended"]
 
 
 def test_a_new_name_or_address_writes_the_person_only() -> None:
-    knowledge = known()
+    projection = known()
 
-    found = resolve(employed("ada", "active", name="Ada B"), HR, knowledge)
+    found = resolve(employed("ada", "active", name="Ada B"), HR, projection)
 
     assert isinstance(found, Resolved)
     assert found.events == ()
@@ -206,12 +210,12 @@ def test_a_new_name_or_address_writes_the_person_only() -> None:
 
 
 def test_what_others_told_of_a_person_is_kept() -> None:
-    knowledge = known()
+    projection = known()
 
-    (kept,) = people(knowledge, employed("ada", "active", name="Ada B", addresses=()))
-    (added,) = people(knowledge, employed("ada", "active", identities=(("zoom", "z-1"), ("zoom", "z-1"))))
+    (kept,) = people(projection, employed("ada", "active", name="Ada B", addresses=()))
+    (added,) = people(projection, employed("ada", "active", identities=(("zoom", "z-1"), ("zoom", "z-1"))))
     (moved,) = people(
-        knowledge, employed("ada", "active", identities=(("slack", "UNEW"),), addresses=("new@example.com",))
+        projection, employed("ada", "active", identities=(("slack", "UNEW"),), addresses=("new@example.com",))
     )
 
     assert kept.addresses == ("ada@example.com",)
@@ -222,20 +226,20 @@ def test_what_others_told_of_a_person_is_kept() -> None:
 
 
 def test_what_a_feed_does_not_speak_of_is_kept() -> None:
-    knowledge = known()
+    projection = known()
     silent = {"time_zone": "UTC", "consent": False, "unsaid": frozenset({"time_zone", "consent"})}
 
-    (renamed,) = people(knowledge, employed("ada", "active", name="Ada B", **silent))
-    (new,) = people(knowledge, employed("dan", "active", **silent))
-    found = fanned(knowledge, employed("ada", "leave", left_on=NEXT_WEEK, **silent))
+    (renamed,) = people(projection, employed("ada", "active", name="Ada B", **silent))
+    (new,) = people(projection, employed("dan", "active", **silent))
+    found = fanned(projection, employed("ada", "leave", left_on=NEXT_WEEK, **silent))
 
     assert (renamed.time_zone, renamed.consent) == ("Europe/Berlin", True)
     assert (new.time_zone, new.consent) == ("UTC", False)
     assert found[0].data.from_ == datetime(2026, 3, 8, 23, tzinfo=UTC)
 
 
-def people(knowledge: Any, said: Employed) -> tuple[Participant, ...]:  # noqa: ANN401
-    found = resolve(said, HR, knowledge)
+def people(projection: Any, said: Employed) -> tuple[Participant, ...]:  # noqa: ANN401
+    found = resolve(said, HR, projection)
     assert isinstance(found, Resolved)
     return found.participants
 
@@ -263,9 +267,9 @@ def test_a_person_who_is_new_is_written() -> None:
 
 
 def test_a_feed_of_one_programme_reaches_its_relationships_only() -> None:
-    knowledge = known(pair(), pair("ada", "cat", subject="rel-2", program="second"))
+    projection = known(pair(), pair("ada", "cat", subject="rel-2", program="second"))
 
-    found = fanned(knowledge, employed("ada", "leave"), Speaker("acme", "second", "hr", "hr_feed"))
+    found = fanned(projection, employed("ada", "leave"), ConnectionScope("acme", "second", "hr", "hr_feed"))
 
     assert [one.subject for one in found] == ["rel-2"]
 

@@ -11,12 +11,11 @@ import pytest
 from schemas.directory import Participant
 from schemas.events import to_json
 from schemas.topics import DIRECTORY
-from services.ingest.domain.tools.knowledge import Knowledge
-from services.ingest.domain.tools.said import Person
-from services.ingest.flow.log_end import BEGINNING, log_end
-from services.ingest.flow.people.erasable import erasable
-from services.ingest.flow.people.followers import KnowledgeFollower
-from services.ingest.flow.people.known import known_now
+from services.ingest.commands.erase import erasable
+from services.ingest.domain.activity import Person
+from services.ingest.domain.tools.projection import Projection
+from services.ingest.flow.log_reading import BEGINNING, log_end
+from services.ingest.flow.people.followers import ProjectionFollower, projection_now
 from services.runtime.health import Health
 from services.runtime.kafka import partition_of
 from services.runtime.loop import TryLaterError
@@ -34,16 +33,16 @@ def log(broker: Settings) -> Iterator[OwnLog]:
 
 
 @contextmanager
-def following(log: OwnLog) -> Iterator[Knowledge]:
+def following(log: OwnLog) -> Iterator[Projection]:
     """From the beginning, as after every start; yields when it has caught up."""
-    knowledge, health = Knowledge(), Health()
-    with log.projected(), running(KnowledgeFollower(log.settings, knowledge, health)):
-        yield knowledge
+    projection, health = Projection(), Health()
+    with log.projected(), running(ProjectionFollower(log.settings, projection, health)):
+        yield projection
         eventually(lambda: health.condition.state == "ready")
 
 
 @contextmanager
-def running(follower: KnowledgeFollower) -> Iterator[None]:
+def running(follower: ProjectionFollower) -> Iterator[None]:
     """On a thread; yields when it has caught up."""
     stop = threading.Event()
     thread = threading.Thread(target=follower.run, args=(stop,))
@@ -69,35 +68,35 @@ def test_all_that_was_written_is_known_before_anybody_is_judged(log: OwnLog) -> 
     log.write(event("session.scheduled", booking, tenant=tenant), event("goal.set", {"goal_id": "g"}, tenant=tenant))
     put(log, participant("ada", tenant=tenant))
 
-    with following(log) as knowledge:
-        assert [one.id for one in knowledge.roster.pairs(tenant, None, frozenset({"p-ada", "p-ben"}), NOON)] == [
+    with following(log) as projection:
+        assert [one.id for one in projection.roster.pairs(tenant, None, frozenset({"p-ada", "p-ben"}), NOON)] == [
             "rel-1"
         ]
-        assert knowledge.roster.participant(tenant, "slack", Person(id="UADA")) == "p-ada"
-        assert knowledge.bookings.booking(tenant, "rel-1", "s-1") is not None
+        assert projection.roster.participant(tenant, "slack", Person(id="UADA")) == "p-ada"
+        assert projection.bookings.booking(tenant, "rel-1", "s-1") is not None
 
 
 def test_what_is_written_later_becomes_known(log: OwnLog) -> None:
     tenant = f"t{uuid4().hex}"
-    with following(log) as knowledge:
+    with following(log) as projection:
         log.write(pair(tenant=tenant))
         put(log, participant("ada", tenant=tenant))
 
-        eventually(lambda: knowledge.roster.relationship(tenant, "rel-1"))
-        eventually(lambda: knowledge.roster.known(tenant, "p-ada"))
+        eventually(lambda: projection.roster.relationship(tenant, "rel-1"))
+        eventually(lambda: projection.roster.known(tenant, "p-ada"))
 
 
 def test_who_is_erased_is_forgotten_now_and_after_every_start(log: OwnLog) -> None:
     tenant = f"t{uuid4().hex}"
     log.write(pair(tenant=tenant))
     put(log, participant("ada", tenant=tenant))
-    with following(log) as knowledge:
-        assert knowledge.roster.known(tenant, "p-ada")
+    with following(log) as projection:
+        assert projection.roster.known(tenant, "p-ada")
         log.write(event("relationship.erased", {}, tenant=tenant, time=NOON))
         put(log, None, f"{tenant}/p-ada")
 
-        eventually(lambda: knowledge.roster.is_erased(tenant, "rel-1"))
-        eventually(lambda: knowledge.roster.known(tenant, "p-ada") is None)
+        eventually(lambda: projection.roster.is_erased(tenant, "rel-1"))
+        eventually(lambda: projection.roster.known(tenant, "p-ada") is None)
 
     log.write(pair(tenant=tenant, time=minute(600)))
     with following(log) as again:
@@ -112,23 +111,23 @@ def test_what_cannot_be_read_is_passed_over_and_a_person_in_it_forgotten(log: Ow
     log.producer.send(DIRECTORY.name, f"{tenant}/p-ada".encode(), b'{"id": 5}').get(15)
     log.write(pair(tenant=tenant))
 
-    with following(log) as knowledge:
-        assert knowledge.roster.known(tenant, "p-ada") is None
-        assert knowledge.roster.relationship(tenant, "rel-1") is not None
+    with following(log) as projection:
+        assert projection.roster.known(tenant, "p-ada") is None
+        assert projection.roster.relationship(tenant, "rel-1") is not None
 
 
 def test_what_tools_said_lately_can_be_taken_back_after_a_start(log: OwnLog) -> None:
     tenant, source = f"t{uuid4().hex}", "urn:rapport:acme:slack:slack_acme"
     log.write(event("message.sent", {"by": "mentor", "channel": "slack"}, tenant=tenant, source=source, id="k.1"))
 
-    with following(log) as knowledge:
-        assert [one.slot for one in knowledge.memory.find(tenant, source, "k")] == ["mentor"]
+    with following(log) as projection:
+        assert [one.slot for one in projection.memory.find(tenant, source, "k")] == ["mentor"]
 
 
 def test_while_nothing_projects_the_log_nobody_is_judged(log: OwnLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.ingest.flow.people.followers.FRESH_SECONDS", 2.0)
-    health, knowledge = Health(), Knowledge()
-    follower = KnowledgeFollower(log.settings, knowledge, health)
+    health, projection = Health(), Projection()
+    follower = ProjectionFollower(log.settings, projection, health)
     with running(follower):
         follower.check_fresh()
         log.write(pair(tenant="late"))
@@ -140,7 +139,7 @@ def test_while_nothing_projects_the_log_nobody_is_judged(log: OwnLog, monkeypatc
 
         with log.projected():
             eventually(lambda: follower.is_fresh, what="the projection to be caught up with")
-            assert knowledge.roster.relationship("late", "rel-1") is not None
+            assert projection.roster.relationship("late", "rel-1") is not None
 
 
 def test_what_lies_elsewhere_than_its_key_belongs_is_no_second_history(log: OwnLog) -> None:
@@ -155,11 +154,11 @@ def test_what_lies_elsewhere_than_its_key_belongs_is_no_second_history(log: OwnL
         log.producer.send(log.topic, other, to_json(mine), partition=home).get(15)
     log.write(pair(tenant=tenant, subject="rel-9"))
 
-    with following(log) as knowledge:
-        known, gone = knowledge.roster.relationship(tenant, "rel-9"), knowledge.roster.relationship(tenant, "rel-1")
+    with following(log) as projection:
+        known, gone = projection.roster.relationship(tenant, "rel-9"), projection.roster.relationship(tenant, "rel-1")
     assert known is not None
     assert gone is None
-    assert known_now(log.settings).roster.relationship(tenant, "rel-1") is None
+    assert projection_now(log.settings).roster.relationship(tenant, "rel-1") is None
     assert "rel-1" not in erasable(log.settings, tenant).programs
 
 

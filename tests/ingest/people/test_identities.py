@@ -1,9 +1,8 @@
 from schemas.directory import ToolIdentity
-from services.ingest.domain.people.identities import Conflict
-from services.ingest.domain.people.roster import Roster
-from services.ingest.domain.pseudonym import pseudonym_of
-from services.ingest.domain.tools.leaves import PERSON_ID
-from services.ingest.domain.tools.said import Person
+from services.ingest.domain.activity import Person
+from services.ingest.domain.ids import pseudonym_of
+from services.ingest.domain.people.roster import Conflict, Roster
+from services.ingest.domain.tools.allow_list import PERSON_ID
 from tests.ingest.people.building import pair, participant
 
 KEY = "a digest key of this test"
@@ -12,7 +11,7 @@ KEY = "a digest key of this test"
 def roster(*people: object) -> Roster:
     made = Roster()
     for one in people:
-        made.learn(one)  # type: ignore[arg-type]
+        made.upsert(one)  # type: ignore[arg-type]
     return made
 
 
@@ -45,7 +44,7 @@ def test_nothing_known_of_a_person_is_a_stranger() -> None:
 def test_an_identity_of_two_is_nobodys_and_is_told() -> None:
     known = roster(participant("ada"))
 
-    conflicts = known.learn(participant("ben", addresses=("ADA@example.com",)))
+    conflicts = known.upsert(participant("ben", addresses=("ADA@example.com",)))
 
     assert conflicts == (Conflict("acme", "address", ("p-ada", "p-ben")),)
     assert known.participant("acme", "zoom", Person(address="ada@example.com")) is None
@@ -70,7 +69,7 @@ def test_who_has_left_gives_their_address_free() -> None:
     known = roster(participant("ada", status="exited"))
     assert known.participant("acme", "zoom", Person(address="ada@example.com")) == "p-ada"
 
-    conflicts = known.learn(participant("new", addresses=("ada@example.com",)))
+    conflicts = known.upsert(participant("new", addresses=("ada@example.com",)))
 
     assert conflicts == ()
     assert known.participant("acme", "zoom", Person(address="ada@example.com")) == "p-new"
@@ -97,7 +96,7 @@ def test_a_tombstone_forgets_all_identities_and_frees_them() -> None:
 
 def test_somebody_in_a_relationship_is_known_by_their_own_id_without_a_directory() -> None:
     known = roster()
-    known.hear(pair())
+    known.apply(pair())
 
     assert known.participant("acme", "mapping", Person(participant="p-ada")) == "p-ada"
     assert known.participant("acme", "mapping", Person(participant="p-cat")) is None
@@ -106,7 +105,7 @@ def test_somebody_in_a_relationship_is_known_by_their_own_id_without_a_directory
 
 def test_an_id_that_may_be_text_is_known_by_the_digest_that_stands_for_it_in_payloads() -> None:
     known = Roster(KEY)
-    known.learn(participant("ada", identities=(ToolIdentity(tool="zoom", id="Ada Lovelace"),)))
+    known.upsert(participant("ada", identities=(ToolIdentity(tool="zoom", id="Ada Lovelace"),)))
     kept = PERSON_ID.kept("Ada Lovelace", pseudonym_of(KEY, "acme"))
     assert isinstance(kept, str)
 

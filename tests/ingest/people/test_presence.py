@@ -1,8 +1,8 @@
 from schemas.events import MENTORING_EVENT
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.meetings.presence import MOST_VISITS, Gathering, Presence, Visit
-from services.ingest.domain.tools.knowledge import Knowledge
-from services.ingest.domain.tools.said import Meeting
+from services.ingest.domain.activity import Meeting
+from services.ingest.domain.meetings.gatherings import MOST_VISITS, Gathering, Presence, Visit
+from services.ingest.domain.tools.projection import Projection
 from tests.ingest.people.building import ADA, MEETING, NATIVE, ZOOM, booked, ended, joined, known, minute
 
 OTHER = Meeting("other")
@@ -11,7 +11,7 @@ OTHER = Meeting("other")
 def test_of_too_many_meetings_the_one_not_heard_of_for_longest_is_forgotten() -> None:
     presence = Presence(most=2)
     for meeting in (MEETING, OTHER, MEETING, Meeting("third")):
-        presence.hear(ZOOM.source, joined(ADA, 0, meeting), "p-ada")
+        presence.apply(ZOOM.source, joined(ADA, 0, meeting), "p-ada")
 
     assert presence.at(ZOOM.source, MEETING).people == {"p-ada"}
     assert presence.at(ZOOM.source, OTHER).people == frozenset()
@@ -19,16 +19,16 @@ def test_of_too_many_meetings_the_one_not_heard_of_for_longest_is_forgotten() ->
 
 def test_two_connections_do_not_share_a_meeting() -> None:
     presence = Presence()
-    presence.hear(ZOOM.source, joined(ADA, 0), "p-ada")
+    presence.apply(ZOOM.source, joined(ADA, 0), "p-ada")
 
     assert presence.at("urn:rapport:acme:zoom:other", MEETING).people == frozenset()
 
 
 def test_what_is_neither_coming_nor_going_changes_nothing() -> None:
-    knowledge = known()
-    knowledge.attend(booked(0, 60), ZOOM)
+    projection = known()
+    projection.track(booked(0, 60), ZOOM)
 
-    assert knowledge.presence.at(ZOOM.source, MEETING) == Gathering()
+    assert projection.presence.at(ZOOM.source, MEETING) == Gathering()
 
 
 def test_a_meeting_of_absurd_size_does_not_grow_on() -> None:
@@ -40,10 +40,10 @@ def test_a_meeting_of_absurd_size_does_not_grow_on() -> None:
 
 
 def test_the_clock_tells_nothing_of_people() -> None:
-    instant, knowledge = to_rfc3339(minute(0)), Knowledge()
+    instant, projection = to_rfc3339(minute(0)), Projection()
     clock = {"type": "mentoring.clock.reached.v1", "source": "urn:test", "id": "c", "tenant": "acme"}
     told = clock | {"time": instant, "recordedtime": instant, "data": {"time": instant}}
 
-    knowledge.hear(MENTORING_EVENT.validate_python(told, strict=False))
+    projection.apply(MENTORING_EVENT.validate_python(told, strict=False))
 
-    assert knowledge.memory.find("acme", "urn:test", "c") == ()
+    assert projection.memory.find("acme", "urn:test", "c") == ()

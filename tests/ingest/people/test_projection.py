@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from schemas.events import OfRelationship
 from services.ingest.domain.meetings.bookings import Bookings
-from services.ingest.domain.people.projection import (
+from services.ingest.domain.people.roster import Roster
+from services.ingest.domain.projection_records import (
     MOST_CHANGES,
     MOST_SESSIONS,
     MOST_STARTS,
@@ -19,9 +20,8 @@ from services.ingest.domain.people.projection import (
     dump,
     load,
 )
-from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.scope import RESERVED
-from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.domain.tools.projection import Projection
 from tests.ingest.people.building import NOON, START, event, minute, pair
 
 KINDS = ("started", "ended", "paused", "resumed", "retracted", "scheduled", "rescheduled", "cancelled", "erased")
@@ -58,7 +58,7 @@ def told(kind: str, number: int, relationship: int) -> OfRelationship:
             return event("relationship.erased", {}, **names)
 
 
-def projected(whole: Knowledge, reader: Knowledge) -> None:
+def projected(whole: Projection, reader: Projection) -> None:
     """As the projector writes it and a follower reads it."""
     roster, bookings = whole.roster, whole.bookings
     for number in range(3):
@@ -70,8 +70,8 @@ def projected(whole: Knowledge, reader: Knowledge) -> None:
         reader.apply_bookings("acme", name, load(BookingsRecord, dump(sessions)))
 
 
-def answers(knowledge: Knowledge) -> object:
-    roster, bookings = knowledge.roster, knowledge.bookings
+def answers(projection: Projection) -> object:
+    roster, bookings = projection.roster, projection.bookings
     names = [f"rel-{number}" for number in range(3)]
     moments = [START + timedelta(hours=hours) for hours in (-1, 0, 1, 3, 9)]
     return (
@@ -86,11 +86,11 @@ def answers(knowledge: Knowledge) -> object:
 
 @given(STEPS)
 def test_who_reads_the_projection_knows_what_the_log_tells(steps: Steps) -> None:
-    whole = Knowledge()
+    whole = Projection()
     for step in steps:
-        whole.hear(told(*step))
+        whole.apply(told(*step))
 
-    reader = Knowledge()
+    reader = Projection()
     projected(whole, reader)
 
     assert answers(reader) == answers(whole)
@@ -101,13 +101,13 @@ def test_who_heard_part_of_the_log_already_knows_the_same_after_reading_the_proj
     heard: Steps, later: Steps
 ) -> None:
     """A worker hears at once what it wrote itself; the projection comes afterwards, or before."""
-    whole = Knowledge()
+    whole = Projection()
     for step in [*heard, *later]:
-        whole.hear(told(*step))
+        whole.apply(told(*step))
 
-    reader = Knowledge()
+    reader = Projection()
     for step in heard:
-        reader.hear(told(*step))
+        reader.apply(told(*step))
     projected(whole, reader)
 
     assert answers(reader) == answers(whole)
@@ -116,9 +116,9 @@ def test_who_heard_part_of_the_log_already_knows_the_same_after_reading_the_proj
 def test_a_relationship_that_is_told_of_for_decades_keeps_a_bounded_record() -> None:
     roster = Roster()
     for number in range(MOST_STARTS + 5):
-        roster.hear(event("relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ben"]}, id=f"start-{number}"))
+        roster.apply(event("relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ben"]}, id=f"start-{number}"))
     for number in range(MOST_CHANGES + 5):
-        roster.hear(event("relationship.resumed", {}, id=f"resumed-{number}"))
+        roster.apply(event("relationship.resumed", {}, id=f"resumed-{number}"))
 
     kept = [key.id for key, _ in bounded_history(roster.history("acme", "rel-1")).facts]
 
@@ -131,7 +131,7 @@ def test_sessions_that_are_long_over_are_not_kept() -> None:
     for day in range(200):
         start = NOON + timedelta(days=day)
         times = {"starts_at": start, "ends_at": start + timedelta(hours=1)}
-        bookings.hear(event("session.scheduled", {"session_id": f"s-{day}", **times}, id=f"e{day}"))
+        bookings.apply(event("session.scheduled", {"session_id": f"s-{day}", **times}, id=f"e{day}"))
     now = NOON + timedelta(days=60)
 
     kept = [one.booking.session for one in alive(bookings.of("acme", "rel-1"), now)]
@@ -144,7 +144,7 @@ def test_sessions_that_are_long_over_are_not_kept() -> None:
 
 def test_a_pair_is_kept_by_the_ids_of_its_people() -> None:
     roster = Roster()
-    roster.hear(pair())
+    roster.apply(pair())
 
     record = dump(RosterRecord(position=7, history=roster.history("acme", "rel-1")))
 

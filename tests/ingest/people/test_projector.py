@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from schemas.events import OfRelationship
 from schemas.topics import BOOKINGS, ROSTER, Topic
 from services.ingest.__main__ import main
-from services.ingest.domain.people.projection import PROGRESS_KEY
-from services.ingest.domain.tools.knowledge import Knowledge
-from services.ingest.flow.people.known import ProjectionBehindError, known_now
+from services.ingest.domain.projection_records import PROGRESS_KEY
+from services.ingest.domain.tools.projection import Projection
+from services.ingest.flow.people.followers import ProjectionBehindError, projection_now
 from services.ingest.flow.people.projector import GROUP
 from services.runtime.kafka import Record, read_to_end
 from services.runtime.settings import Settings
@@ -44,18 +44,18 @@ def story(number: int) -> list[OfRelationship]:
     return [*told, event("relationship.erased", {}, time=NOON, **names)] if number % 3 == 0 else told
 
 
-def write(log: OwnLog, whole: Knowledge, numbers: range) -> Knowledge:
+def write(log: OwnLog, whole: Projection, numbers: range) -> Projection:
     """Onto the log, and told to `whole`, which is what whoever reads all of it knows."""
     for number in numbers:
         for one in story(number):
             log.write(one)
-            whole.hear(one)
+            whole.apply(one)
     return whole
 
 
-def answers(knowledge: Knowledge) -> object:
+def answers(projection: Projection) -> object:
     names = [f"rel-{number}" for number in range(RELATIONSHIPS)]
-    roster, bookings = knowledge.roster, knowledge.bookings
+    roster, bookings = projection.roster, projection.bookings
     return [
         (
             roster.relationship("acme", one),
@@ -73,24 +73,24 @@ def rostered(log: OwnLog) -> list[Record]:
 
 
 def test_who_starts_knows_all_that_the_log_tells_without_reading_it(log: OwnLog) -> None:
-    whole = write(log, Knowledge(), range(RELATIONSHIPS))
+    whole = write(log, Projection(), range(RELATIONSHIPS))
 
     with log.projected():
-        read = known_now(log.settings)
+        read = projection_now(log.settings)
 
     assert answers(read) == answers(whole)
     assert len({record.key for record in rostered(log)}) == RELATIONSHIPS
 
 
 def test_a_restart_goes_on_where_it_stopped_and_forgets_nothing(log: OwnLog) -> None:
-    whole = write(log, Knowledge(), range(10))
+    whole = write(log, Projection(), range(10))
     with log.projected():
-        known_now(log.settings)
+        projection_now(log.settings)
     written = {(record.partition, record.offset) for record in rostered(log)}
     write(log, whole, range(10, RELATIONSHIPS))
 
     with log.projected():
-        read = known_now(log.settings)
+        read = projection_now(log.settings)
 
     assert answers(read) == answers(whole)
     new = [record for record in rostered(log) if (record.partition, record.offset) not in written]
@@ -101,37 +101,37 @@ def test_two_members_share_the_partitions_and_one_that_leaves_loses_nothing(log:
     with ExitStack() as first:
         first.enter_context(log.projected())
         with log.projected():
-            whole = write(log, Knowledge(), range(20))
+            whole = write(log, Projection(), range(20))
         write(log, whole, range(20, RELATIONSHIPS))
 
-        eventually(lambda: answers(known_now(log.settings)) == answers(whole), 60, "everything is projected")
+        eventually(lambda: answers(projection_now(log.settings)) == answers(whole), 60, "everything is projected")
 
 
 @pytest.mark.parametrize("topic", [ROSTER, BOOKINGS], ids=["roster", "bookings"])
 def test_what_another_version_or_anybody_else_wrote_there_is_folded_from_the_log_again(
     log: OwnLog, topic: Topic
 ) -> None:
-    whole = write(log, Knowledge(), range(RELATIONSHIPS))
+    whole = write(log, Projection(), range(RELATIONSHIPS))
     with log.projected():
-        known_now(log.settings)
+        projection_now(log.settings)
     for number in range(4):
         log.producer.send(topic.at(log.epoch), b"acme/rel-1", b'{"version": 99}', partition=number).get(15)
     log.write(event("goal.set", {"goal_id": "g"}, subject="rel-1"))
 
     with log.projected():
-        eventually(lambda: answers(known_now(log.settings)) == answers(whole), 60, "everything is projected")
+        eventually(lambda: answers(projection_now(log.settings)) == answers(whole), 60, "everything is projected")
 
 
 def test_nobody_is_judged_by_a_projection_that_nothing_writes(log: OwnLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.ingest.flow.people.known.AWAITED_SECONDS", 1.0)
-    write(log, Knowledge(), range(1))
+    monkeypatch.setattr("services.ingest.flow.people.followers.AWAITED_SECONDS", 1.0)
+    write(log, Projection(), range(1))
 
     with pytest.raises(ProjectionBehindError, match="rapport ingest project"):
-        known_now(log.settings)
+        projection_now(log.settings)
 
 
 def test_the_command_folds_a_log_that_was_written_before_and_ends(log: OwnLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = write(log, Knowledge(), range(RELATIONSHIPS))
+    whole = write(log, Projection(), range(RELATIONSHIPS))
     monkeypatch.setenv("RAPPORT_KAFKA", log.bootstrap)
     monkeypatch.setenv("RAPPORT_LOG_EPOCH", str(log.epoch))
 
@@ -139,5 +139,5 @@ def test_the_command_folds_a_log_that_was_written_before_and_ends(log: OwnLog, m
 
     assert done.exit_code == 0, done.output
     assert "projected up to the end of the log" in done.output
-    assert answers(known_now(log.settings)) == answers(whole)
+    assert answers(projection_now(log.settings)) == answers(whole)
     assert not [thread.name for thread in threading.enumerate() if thread.name in {"projector", "follower"}], GROUP

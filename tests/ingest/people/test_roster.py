@@ -12,7 +12,7 @@ DAY = timedelta(days=1)
 def roster(*told: Any) -> Roster:  # noqa: ANN401
     made = Roster()
     for one in told:
-        made.hear(one)
+        made.apply(one)
     return made
 
 

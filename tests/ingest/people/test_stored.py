@@ -8,9 +8,9 @@ import pytest
 
 from deploy.local.clickhouse import LocalClickHouse
 from schemas.events import OfRelationship, to_json
-from services.ingest.domain.tools.derived import event_id, statement_id
-from services.ingest.domain.tools.spoken import Spoken
-from services.ingest.flow.people.stored import StoredStatements
+from services.ingest.domain.derived_events import event_id, statement_id
+from services.ingest.domain.tools.projection import Spoken
+from services.ingest.flow.tools.statements import StoredStatements
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
 from services.warehouse.domain.events import COLUMNS, TABLE, event_row

@@ -1,10 +1,10 @@
 import pytest
 
-from services.ingest.domain.tools.derived import event_id
+from services.ingest.domain.activity import Native, Person, Voided
+from services.ingest.domain.derived_events import event_id
+from services.ingest.domain.scope import ConnectionScope
+from services.ingest.domain.tools.projection import Memory, Spoken, slot_of
 from services.ingest.domain.tools.resolution import Resolved, resolve
-from services.ingest.domain.tools.said import Native, Person, Voided
-from services.ingest.domain.tools.speaker import Speaker
-from services.ingest.domain.tools.spoken import Memory, Spoken, slot_of
 from services.ingest.domain.verdict import Ignored, Rejected
 from tests.ingest.people.building import (
     ADA,
@@ -25,7 +25,7 @@ from tests.ingest.people.building import (
     told,
 )
 
-SLACK = Speaker("acme", None, "slack", "slack_acme")
+SLACK = ConnectionScope("acme", None, "slack", "slack_acme")
 MESSAGE = {"channel": "slack"}
 
 
@@ -41,12 +41,12 @@ def test_the_author_must_be_of_the_pair() -> None:
 
 
 def test_without_others_it_is_of_the_only_relationship() -> None:
-    knowledge = known()
-    assert len(events(knowledge, told("pulse.answered", {"rating": 4}, by=BEN))) == 1
-    assert reason(say(knowledge, told("pulse.answered", {"rating": 4}, by=CAT))) == "unresolved"
-    knowledge.hear(pair("cat", "ben", subject="rel-2"))
+    projection = known()
+    assert len(events(projection, told("pulse.answered", {"rating": 4}, by=BEN))) == 1
+    assert reason(say(projection, told("pulse.answered", {"rating": 4}, by=CAT))) == "unresolved"
+    projection.apply(pair("cat", "ben", subject="rel-2"))
 
-    assert reason(say(knowledge, told("pulse.answered", {"rating": 4}, by=BEN))) == "unresolved"
+    assert reason(say(projection, told("pulse.answered", {"rating": 4}, by=BEN))) == "unresolved"
 
 
 def test_a_named_relationship_is_taken_and_its_programme_with_it() -> None:
@@ -92,25 +92,25 @@ def test_a_relationship_may_be_started_by_a_tool_of_a_programme() -> None:
     )
 
     assert reason(say(known(), said)) == "invalid"
-    (one,) = events(known(), said, Speaker("acme", "leaders", "mapping", "matches"))
+    (one,) = events(known(), said, ConnectionScope("acme", "leaders", "mapping", "matches"))
     assert (one.subject, one.program) == ("rel-7", "leaders")
 
 
 def test_what_is_erased_is_not_told_of() -> None:
-    knowledge = known()
-    knowledge.hear(event("relationship.erased", {}))
+    projection = known()
+    projection.apply(event("relationship.erased", {}))
     again = told("relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ben"]}, relationship="rel-1")
 
-    assert say(knowledge, told("goal.set", {"goal_id": "g"}, relationship="rel-1")) == Ignored("erased")
-    assert say(knowledge, again, Speaker("acme", "leaders", "mapping", "m")) == Ignored("erased")
+    assert say(projection, told("goal.set", {"goal_id": "g"}, relationship="rel-1")) == Ignored("erased")
+    assert say(projection, again, ConnectionScope("acme", "leaders", "mapping", "m")) == Ignored("erased")
 
 
 def test_an_answer_names_the_event_that_its_question_became() -> None:
-    knowledge = known()
-    (question,) = events(knowledge, told("message.sent", MESSAGE, key="m1", by=ADA, people=(BEN,)), SLACK)
+    projection = known()
+    (question,) = events(projection, told("message.sent", MESSAGE, key="m1", by=ADA, people=(BEN,)), SLACK)
 
     (answer,) = events(
-        knowledge, told("message.sent", MESSAGE | {"reply_to": "m1"}, key="m2", by=BEN, people=(ADA,)), SLACK
+        projection, told("message.sent", MESSAGE | {"reply_to": "m1"}, key="m2", by=BEN, people=(ADA,)), SLACK
     )
 
     assert answer.type == "mentoring.message.sent.v1"
@@ -126,19 +126,19 @@ def test_an_address_never_gets_into_an_event() -> None:
 
 
 def test_two_possible_authors_are_nobody() -> None:
-    knowledge = known(
+    projection = known(
         pair(), participant("ada"), participant("ben"), participant("cat", addresses=("ada@example.com",))
     )
 
-    assert reason(say(knowledge, told("message.sent", MESSAGE, by=ADA, people=(BEN,)))) == "unresolved"
-    assert reason(say(knowledge, told("message.sent", MESSAGE, by=BEN, people=(ADA,)))) == "unresolved"
+    assert reason(say(projection, told("message.sent", MESSAGE, by=ADA, people=(BEN,)))) == "unresolved"
+    assert reason(say(projection, told("message.sent", MESSAGE, by=BEN, people=(ADA,)))) == "unresolved"
 
 
 def test_what_a_tool_takes_back_is_retracted_with_its_slot() -> None:
-    knowledge = known()
-    (message,) = events(knowledge, told("message.sent", MESSAGE, key="m1", by=BEN, people=(ADA,)), SLACK)
+    projection = known()
+    (message,) = events(projection, told("message.sent", MESSAGE, key="m1", by=BEN, people=(ADA,)), SLACK)
 
-    (one,) = events(knowledge, Voided("v1", NOON, NATIVE, "m1"), SLACK)
+    (one,) = events(projection, Voided("v1", NOON, NATIVE, "m1"), SLACK)
 
     assert one.type == "mentoring.event.retracted.v1"
     assert (one.data.source, one.data.id, one.data.type) == (SLACK.source, message.id, message.type)
@@ -146,12 +146,12 @@ def test_what_a_tool_takes_back_is_retracted_with_its_slot() -> None:
 
 
 def test_only_its_own_connection_takes_back_what_was_said() -> None:
-    knowledge = known()
-    events(knowledge, told("message.sent", MESSAGE, key="m1", by=BEN, people=(ADA,)), SLACK)
-    other = Speaker("acme", None, "slack", "slack_other")
+    projection = known()
+    events(projection, told("message.sent", MESSAGE, key="m1", by=BEN, people=(ADA,)), SLACK)
+    other = ConnectionScope("acme", None, "slack", "slack_other")
 
-    assert reason(say(knowledge, Voided("v1", NOON, NATIVE, "m1"), other)) == "unresolved"
-    assert reason(say(knowledge, Voided("v1", NOON, NATIVE, "m9"), SLACK)) == "unresolved"
+    assert reason(say(projection, Voided("v1", NOON, NATIVE, "m1"), other)) == "unresolved"
+    assert reason(say(projection, Voided("v1", NOON, NATIVE, "m9"), SLACK)) == "unresolved"
 
 
 def test_what_is_forgotten_is_found_in_what_the_warehouse_has() -> None:
@@ -166,17 +166,17 @@ def test_what_is_forgotten_is_found_in_what_the_warehouse_has() -> None:
 
 
 def test_what_is_erased_needs_no_retraction() -> None:
-    knowledge = known()
-    events(knowledge, told("message.sent", MESSAGE, key="m1", by=BEN, people=(ADA,)), SLACK)
-    knowledge.hear(event("relationship.erased", {}))
+    projection = known()
+    events(projection, told("message.sent", MESSAGE, key="m1", by=BEN, people=(ADA,)), SLACK)
+    projection.apply(event("relationship.erased", {}))
 
-    assert say(knowledge, Voided("v1", NOON, NATIVE, "m1"), SLACK) == Ignored("erased")
+    assert say(projection, Voided("v1", NOON, NATIVE, "m1"), SLACK) == Ignored("erased")
 
 
 def test_the_memory_is_bounded() -> None:
     memory = Memory(most=1)
     for key in ("a", "b"):
-        memory.hear(event("message.sent", {"by": "mentor", **MESSAGE}, source=SLACK.source, id=event_id(key, "rel-1")))
+        memory.apply(event("message.sent", {"by": "mentor", **MESSAGE}, source=SLACK.source, id=event_id(key, "rel-1")))
 
     assert [len(memory.find("acme", SLACK.source, event_id(key).partition(".")[0])) for key in ("a", "b")] == [0, 1]
 

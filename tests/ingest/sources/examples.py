@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
+from services.ingest.domain.cloudevents.content_modes import JSON
 from services.ingest.domain.strict_json import Parsed
-from services.ingest.sources.proof import Received
 from services.ingest.sources.registry import TOOLS
-from services.ingest.sources.taken import JSON, Taken
-from services.ingest.sources.tool import Tool, ToolSettings
+from services.ingest.sources.tool import RawPayloads, Tool, ToolSettings
+from services.ingest.sources.verification import Received
 
 FOLDER = Path(__file__).parent / "examples"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -34,7 +34,7 @@ class Example:
     def payloads(self) -> list[Any]:
         """What is recorded of the request, parsed, before anything is cut of it."""
         taken = self.tool.take(Received({"content-type": self.media_type}, self.body), self.settings, NOW)
-        assert isinstance(taken, Taken), taken
+        assert isinstance(taken, RawPayloads), taken
         parsed = [self.tool.parse(payload, taken.media_type) for payload in taken.payloads]
         assert all(isinstance(one, Parsed) for one in parsed)
         return [one.value for one in parsed if isinstance(one, Parsed)]

@@ -3,10 +3,9 @@
 import json
 from typing import Any
 
-from services.ingest.domain.pseudonym import pseudonym_of
-from services.ingest.sources.kept import Kept, kept
-from services.ingest.sources.taken import JSON
-from services.ingest.sources.tool import Tool, ToolSettings
+from services.ingest.domain.cloudevents.content_modes import JSON
+from services.ingest.domain.ids import pseudonym_of
+from services.ingest.sources.tool import Kept, Tool, ToolSettings, kept
 from tests.ingest.conftest import DIGEST_KEY
 
 PSEUDONYM = pseudonym_of(DIGEST_KEY, "acme")

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from services.ingest.domain.tools.said import Employed, Pointer, Statement
+from services.ingest.domain.activity import Employed, Pointer, Statement
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.tool import Tool, ToolSettings
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.domain.tools.said import Booked, Cancelled, Meeting, Missed, Person, Voided
+from services.ingest.domain.activity import Booked, Cancelled, Meeting, Missed, Person, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.calcom.tool import TOOL
-from services.ingest.sources.proof import Proven, Received, Refused, signed
 from services.ingest.sources.tool import ToolSettings
+from services.ingest.sources.verification import Received, Refused, Verified, signed
 from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
@@ -119,7 +119,7 @@ def paths(value: object) -> list[str]:
 
 
 def test_a_body_that_was_signed_with_the_secret_is_proven() -> None:
-    assert TOOL.prove(Received({"x-cal-signature-256": signed(SECRET, b"{}")}, b"{}"), SECRET, NOW) == Proven()
+    assert TOOL.verify(Received({"x-cal-signature-256": signed(SECRET, b"{}")}, b"{}"), SECRET, NOW) == Verified()
 
 
 @pytest.mark.parametrize(
@@ -127,12 +127,12 @@ def test_a_body_that_was_signed_with_the_secret_is_proven() -> None:
     ["", "no-secret-provided", "no-signature-provided", signed("another", b"{}"), signed(SECRET, b"{ }"), "é"],
 )
 def test_any_other_signature_is_refused(signature: str) -> None:
-    assert isinstance(TOOL.prove(Received({"x-cal-signature-256": signature}, b"{}"), SECRET, NOW), Refused)
-    assert isinstance(TOOL.prove(Received({}, b"{}"), SECRET, NOW), Refused)
+    assert isinstance(TOOL.verify(Received({"x-cal-signature-256": signature}, b"{}"), SECRET, NOW), Refused)
+    assert isinstance(TOOL.verify(Received({}, b"{}"), SECRET, NOW), Refused)
 
 
 def test_without_a_secret_nothing_is_proven() -> None:
-    assert isinstance(TOOL.prove(Received({"x-cal-signature-256": signed("", b"{}")}, b"{}"), "", NOW), Refused)
+    assert isinstance(TOOL.verify(Received({"x-cal-signature-256": signed("", b"{}")}, b"{}"), "", NOW), Refused)
 
 
 def test_a_booking_is_of_its_host_and_its_attendees_who_include_the_guests() -> None:
@@ -269,4 +269,4 @@ def test_whatever_calcom_or_somebody_else_sends_gets_a_verdict(value: object) ->
 @settings(max_examples=100, deadline=None)
 @given(st.text(), st.binary())
 def test_whatever_the_header_is_it_proves_nothing(header: str, body: bytes) -> None:
-    assert isinstance(TOOL.prove(Received({"x-cal-signature-256": header}, body), SECRET, NOW), Refused)
+    assert isinstance(TOOL.verify(Received({"x-cal-signature-256": header}, body), SECRET, NOW), Refused)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from services.ingest.domain.verdict import Rejected
 from services.ingest.sources.google_calendar.tool import TOOL as GOOGLE
 from services.ingest.sources.microsoft_graph.tool import TOOL as GRAPH
-from services.ingest.sources.proof import Received
 from services.ingest.sources.tool import Tool
+from services.ingest.sources.verification import Received
 from tests.ingest.sources import test_google_calendar_events as google
 from tests.ingest.sources import test_google_calendar_pushes as pushes
 from tests.ingest.sources import test_microsoft_graph_events as events
@@ -42,7 +42,7 @@ def _is_dealt_with(tool: Tool, value: object) -> None:
     translated(tool, value, tool.settings())
     body = json.dumps(value).encode()
     received = Received({}, body)
-    tool.prove(received, "secret", NOW)
+    tool.verify(received, "secret", NOW)
     taken = tool.take(received, tool.settings(), NOW)
     if isinstance(taken, Rejected):
         return
@@ -70,5 +70,5 @@ def test_whatever_microsoft_sends_gets_a_verdict(value: Any) -> None:  # noqa: A
 def test_whatever_bytes_come_get_a_verdict(body: bytes, query: dict[str, str]) -> None:
     for tool in (GOOGLE, GRAPH):
         received = Received(query, body, query)
-        tool.prove(received, "secret", NOW)
+        tool.verify(received, "secret", NOW)
         tool.take(received, tool.settings(), NOW)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.ingest.domain.tools.knowledge import Knowledge
-from services.ingest.domain.tools.speaker import Speaker
+from services.ingest.domain.scope import ConnectionScope
+from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.google_calendar.tool import TOOL as GOOGLE
 from services.ingest.sources.microsoft_graph.tool import TOOL as GRAPH
@@ -19,18 +19,18 @@ ADA, BEN = "p-ada@example.com", "p-ben@example.com"
 
 
 @pytest.fixture
-def knowledge() -> Knowledge:
+def projection() -> Projection:
     """Under the addresses of the calendars' own tests."""
     people = [participant(name, addresses=(f"p-{name}@example.com",)) for name in ("ada", "ben", "cat")]
     return known(pair(time="2026-01-01T00:00:00Z"), *people)
 
 
-def tell(knowledge: Knowledge, tool: Tool, value: object) -> list[str] | Ignored | Rejected:
+def tell(projection: Projection, tool: Tool, value: object) -> list[str] | Ignored | Rejected:
     """The types of the events, or why there are none."""
     translation = tool.translate(value, tool.settings())
     assert isinstance(translation, tuple), translation
     (said,) = translation
-    found = say(knowledge, said, Speaker("acme", None, tool.name, "one"))
+    found = say(projection, said, ConnectionScope("acme", None, tool.name, "one"))
     return kinds(found) if isinstance(found, list) else found
 
 
@@ -42,60 +42,62 @@ def graph_event(changed: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
     return graph.event(lastModifiedDateTime=f"2026-{changed}T08:00:00.0000000Z", **changes)
 
 
-def test_a_mentee_of_google_who_declines_calls_the_session_off_and_may_change_their_mind(knowledge: Knowledge) -> None:
+def test_a_mentee_of_google_who_declines_calls_the_session_off_and_may_change_their_mind(
+    projection: Projection,
+) -> None:
     declined = [google.guest(ADA), google.guest(BEN, responseStatus="declined")]
 
-    assert tell(knowledge, GOOGLE, google_event("02-27")) == ["session.scheduled"]
-    assert tell(knowledge, GOOGLE, google_event("02-27")) == Ignored("unchanged")
-    assert tell(knowledge, GOOGLE, google_event("02-28", attendees=declined)) == ["session.cancelled"]
-    assert tell(knowledge, GOOGLE, google_event("03-01")) == ["session.scheduled"]
+    assert tell(projection, GOOGLE, google_event("02-27")) == ["session.scheduled"]
+    assert tell(projection, GOOGLE, google_event("02-27")) == Ignored("unchanged")
+    assert tell(projection, GOOGLE, google_event("02-28", attendees=declined)) == ["session.cancelled"]
+    assert tell(projection, GOOGLE, google_event("03-01")) == ["session.scheduled"]
 
 
-def test_a_mentee_of_graph_who_declines_calls_the_session_off(knowledge: Knowledge) -> None:
-    assert tell(knowledge, GRAPH, graph_event("02-27")) == ["session.scheduled"]
-    assert tell(knowledge, GRAPH, graph_event("02-28", attendees=[graph.guest(BEN, "declined")])) == [
+def test_a_mentee_of_graph_who_declines_calls_the_session_off(projection: Projection) -> None:
+    assert tell(projection, GRAPH, graph_event("02-27")) == ["session.scheduled"]
+    assert tell(projection, GRAPH, graph_event("02-28", attendees=[graph.guest(BEN, "declined")])) == [
         "session.cancelled"
     ]
 
 
-def test_a_session_that_turns_into_a_day_is_off(knowledge: Knowledge) -> None:
+def test_a_session_that_turns_into_a_day_is_off(projection: Projection) -> None:
     days = {"start": {"date": "2026-03-05"}, "end": {"date": "2026-03-06"}}
 
-    assert tell(knowledge, GOOGLE, google_event("02-27")) == ["session.scheduled"]
-    assert tell(knowledge, GOOGLE, google_event("02-28", **days)) == ["session.cancelled"]
+    assert tell(projection, GOOGLE, google_event("02-27")) == ["session.scheduled"]
+    assert tell(projection, GOOGLE, google_event("02-28", **days)) == ["session.cancelled"]
 
 
 @pytest.mark.parametrize("day", ["02-28", "03-04"])
-def test_what_was_deleted_in_time_is_off(knowledge: Knowledge, day: str) -> None:
+def test_what_was_deleted_in_time_is_off(projection: Projection, day: str) -> None:
     removed = {"id": graph.event()["id"], "@removed": {"reason": "deleted"}}
 
-    assert tell(knowledge, GRAPH, graph_event("02-27")) == ["session.scheduled"]
-    assert tell(knowledge, GRAPH, removed | {"lastModifiedDateTime": f"2026-{day}T08:00:00Z"}) == ["session.cancelled"]
+    assert tell(projection, GRAPH, graph_event("02-27")) == ["session.scheduled"]
+    assert tell(projection, GRAPH, removed | {"lastModifiedDateTime": f"2026-{day}T08:00:00Z"}) == ["session.cancelled"]
 
 
-def test_what_was_tidied_up_afterwards_took_place(knowledge: Knowledge) -> None:
+def test_what_was_tidied_up_afterwards_took_place(projection: Projection) -> None:
     deleted = {"id": google.event()["id"], "status": "cancelled", "updated": "2026-03-05T10:00:00Z"}
 
-    assert tell(knowledge, GOOGLE, google_event("02-27")) == ["session.scheduled"]
-    assert tell(knowledge, GOOGLE, deleted) == Ignored("over")
+    assert tell(projection, GOOGLE, google_event("02-27")) == ["session.scheduled"]
+    assert tell(projection, GOOGLE, deleted) == Ignored("over")
 
 
 @pytest.mark.parametrize("attendees", [None, [google.guest("stranger@example.org")]])
-def test_what_was_never_booked_is_nobodys(knowledge: Knowledge, attendees: object) -> None:
-    outcome = tell(knowledge, GOOGLE, google_event("02-27", attendees=attendees))
+def test_what_was_never_booked_is_nobodys(projection: Projection, attendees: object) -> None:
+    outcome = tell(projection, GOOGLE, google_event("02-27", attendees=attendees))
 
     assert outcome == Ignored("not_booked" if attendees is None else "strangers")
 
 
-def test_two_mailboxes_tell_of_the_same_meeting_at_the_same_time(knowledge: Knowledge) -> None:
+def test_two_mailboxes_tell_of_the_same_meeting_at_the_same_time(projection: Projection) -> None:
     """Each copy has an id of its own; meetings at one time are joined where they are scored."""
     copies = [graph_event("02-27", id="in-adas"), graph_event("02-27", id="in-bens", isOrganizer=False)]
 
-    assert [tell(knowledge, GRAPH, copy) for copy in copies] == [["session.scheduled"]] * 2
+    assert [tell(projection, GRAPH, copy) for copy in copies] == [["session.scheduled"]] * 2
 
 
-def test_a_relationship_that_ended_books_nothing(knowledge: Knowledge) -> None:
+def test_a_relationship_that_ended_books_nothing(projection: Projection) -> None:
     data = {"planned": True, "reason_code": "done", "initiated_by": "admin"}
-    knowledge.hear(told_event("relationship.ended", data, time="2026-02-01T00:00:00Z"))
+    projection.apply(told_event("relationship.ended", data, time="2026-02-01T00:00:00Z"))
 
-    assert isinstance(tell(knowledge, GOOGLE, google_event("02-27")), Rejected)
+    assert isinstance(tell(projection, GOOGLE, google_event("02-27")), Rejected)

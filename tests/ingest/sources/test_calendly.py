@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.domain.tools.said import Booked, Cancelled, Meeting, Missed, Person, Voided
+from services.ingest.domain.activity import Booked, Cancelled, Meeting, Missed, Person, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.calendly.tool import TOOL
-from services.ingest.sources.proof import Proven, Received, Refused, signed
 from services.ingest.sources.tool import ToolSettings
+from services.ingest.sources.verification import Received, Refused, Verified, signed
 from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
@@ -114,14 +114,14 @@ def received(header: str, body: bytes = b"{}") -> Received:
 
 
 def test_a_request_that_calendly_signed_is_proven() -> None:
-    assert TOOL.prove(received(signature(b"{}")), SECRET, NOW) == Proven()
+    assert TOOL.verify(received(signature(b"{}")), SECRET, NOW) == Verified()
 
 
 def test_one_of_several_signatures_is_enough_while_a_key_is_changed() -> None:
     stamp, good = signature(b"{}").split(",")
 
-    assert TOOL.prove(received(f"{stamp},v1=0000,{good}"), SECRET, NOW) == Proven()
-    assert TOOL.prove(received(f"{stamp}, {good}, v1=0000, v0=1"), SECRET, NOW) == Proven()
+    assert TOOL.verify(received(f"{stamp},v1=0000,{good}"), SECRET, NOW) == Verified()
+    assert TOOL.verify(received(f"{stamp}, {good}, v1=0000, v0=1"), SECRET, NOW) == Verified()
 
 
 @pytest.mark.parametrize(
@@ -136,12 +136,12 @@ def test_one_of_several_signatures_is_enough_while_a_key_is_changed() -> None:
     ],
 )
 def test_a_request_without_a_fresh_signature_of_these_bytes_is_refused(header: str) -> None:
-    assert isinstance(TOOL.prove(received(header), SECRET, NOW), Refused)
-    assert isinstance(TOOL.prove(Received({}, b"{}"), SECRET, NOW), Refused)
+    assert isinstance(TOOL.verify(received(header), SECRET, NOW), Refused)
+    assert isinstance(TOOL.verify(Received({}, b"{}"), SECRET, NOW), Refused)
 
 
 def test_without_a_secret_nothing_is_proven() -> None:
-    assert isinstance(TOOL.prove(received(signature(b"{}", secret="")), "", NOW), Refused)
+    assert isinstance(TOOL.verify(received(signature(b"{}", secret="")), "", NOW), Refused)
 
 
 def test_a_new_invitee_books_a_meeting_with_hosts_and_guests() -> None:
@@ -252,4 +252,4 @@ def test_whatever_calendly_or_somebody_else_sends_gets_a_verdict(value: object) 
     st.text() | st.lists(st.sampled_from(["t=1772452800", "v1=", "v1=00", "t=", ",", "="])).map(",".join), st.binary()
 )
 def test_whatever_the_header_is_it_proves_nothing(header: str, body: bytes) -> None:
-    assert isinstance(TOOL.prove(received(header, body), SECRET, NOW), Refused)
+    assert isinstance(TOOL.verify(received(header, body), SECRET, NOW), Refused)

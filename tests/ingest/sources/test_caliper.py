@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from pydantic import ValidationError
 
-from services.ingest.domain.tools.said import Native, Person, Told
+from services.ingest.domain.activity import GenericActivity, Native, Person
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.caliper.settings import CaliperSettings
+from services.ingest.sources.caliper.model import CaliperSettings
 from services.ingest.sources.caliper.tool import TOOL
-from services.ingest.sources.proof import Proven, Received, Refused
-from services.ingest.sources.taken import Taken
+from services.ingest.sources.tool import RawPayloads
+from services.ingest.sources.verification import Received, Refused, Verified
 from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
@@ -83,15 +83,15 @@ def configured(**settings: Any) -> CaliperSettings:  # noqa: ANN401
     return CaliperSettings.model_validate(settings)
 
 
-def said(value: object, **settings: Any) -> Told:  # noqa: ANN401
+def said(value: object, **settings: Any) -> GenericActivity:  # noqa: ANN401
     return said_of(envelope(value), **settings)
 
 
-def said_of(whole: object, **settings: Any) -> Told:  # noqa: ANN401
+def said_of(whole: object, **settings: Any) -> GenericActivity:  # noqa: ANN401
     result = TOOL.translate(whole, configured(**settings))
     assert isinstance(result, tuple), result
     (told,) = result
-    assert isinstance(told, Told)
+    assert isinstance(told, GenericActivity)
     return told
 
 
@@ -108,11 +108,11 @@ def fault(value: object, **settings: Any) -> str:  # noqa: ANN401
 
 
 def test_a_sensor_with_the_token_is_proven() -> None:
-    assert TOOL.prove(Received({"authorization": "Bearer s3cret"}, b""), "s3cret", NOW) == Proven()
-    assert TOOL.prove(Received({"authorization": "bearer  s3cret"}, b""), "s3cret", NOW) == Proven()
+    assert TOOL.verify(Received({"authorization": "Bearer s3cret"}, b""), "s3cret", NOW) == Verified()
+    assert TOOL.verify(Received({"authorization": "bearer  s3cret"}, b""), "s3cret", NOW) == Verified()
     for header in ("", "s3cret", "Bearer", "Bearer other", "Basic s3cret"):
-        assert isinstance(TOOL.prove(Received({"authorization": header}, b""), "s3cret", NOW), Refused)
-    assert isinstance(TOOL.prove(Received({"authorization": "Bearer "}, b""), "", NOW), Refused)
+        assert isinstance(TOOL.verify(Received({"authorization": header}, b""), "s3cret", NOW), Refused)
+    assert isinstance(TOOL.verify(Received({"authorization": "Bearer "}, b""), "", NOW), Refused)
 
 
 def test_a_message_that_is_posted_answers_the_one_before() -> None:
@@ -366,13 +366,13 @@ def test_an_envelope_is_recorded_event_by_event() -> None:
 
     found = TOOL.take(Received({}, body), configured(), NOW)
 
-    assert isinstance(found, Taken)
+    assert isinstance(found, RawPayloads)
     assert [json.loads(payload) for payload in found.payloads] == [
         envelope(event("MessageEvent", "Posted")),
         envelope(graded()),
     ]
     for payload in found.payloads:
-        assert TOOL.take(Received({}, payload), configured(), NOW) == Taken((payload,))
+        assert TOOL.take(Received({}, payload), configured(), NOW) == RawPayloads((payload,))
     assert isinstance(TOOL.take(Received({}, b"{"), configured(), NOW), Rejected)
 
 
@@ -472,5 +472,5 @@ def test_whatever_comes_gets_a_verdict(value: Any) -> None:  # noqa: ANN401
     )
     translated(TOOL, value, given)
     found = TOOL.take(Received({}, json.dumps(value).encode()), given, NOW)
-    for payload in found.payloads if isinstance(found, Taken) else ():
-        assert TOOL.take(Received({}, payload), given, NOW) == Taken((payload,))
+    for payload in found.payloads if isinstance(found, RawPayloads) else ():
+        assert TOOL.take(Received({}, payload), given, NOW) == RawPayloads((payload,))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from services.ingest.domain.tools.said import Employed
+from services.ingest.domain.activity import Employed
 from services.ingest.domain.verdict import Rejected
 from tests.ingest.sources.examples import HR_NAMES, Example, examples, marked
 from tests.ingest.sources.keeping import PSEUDONYM, kept_of

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from services.ingest.domain.tools.said import Booked, Cancelled, Meeting, Native, Person, Translation
+from services.ingest.domain.activity import Booked, Cancelled, Meeting, Native, Person, Translation
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.google_calendar.settings import GoogleCalendarSettings
-from services.ingest.sources.google_calendar.tool import TOOL
-from services.ingest.sources.proof import Received
-from services.ingest.sources.taken import Taken
+from services.ingest.sources.google_calendar.tool import TOOL, GoogleCalendarSettings
+from services.ingest.sources.tool import RawPayloads
+from services.ingest.sources.verification import Received
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 UPDATED = datetime(2026, 2, 27, 9, 30, 0, 123000, tzinfo=UTC)
@@ -57,7 +56,7 @@ def translated(value: object) -> Translation:
 
 def taken(body: bytes) -> tuple[bytes, ...]:
     found = TOOL.take(Received({"content-type": "application/json"}, body), GoogleCalendarSettings(), NOW)
-    assert isinstance(found, Taken), found
+    assert isinstance(found, RawPayloads), found
     return found.payloads
 
 

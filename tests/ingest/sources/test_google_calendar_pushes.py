@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.ingest.domain.tools.said import Pointer, Translation
+from services.ingest.domain.activity import Pointer, Translation
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.google_calendar.settings import GoogleCalendarSettings
-from services.ingest.sources.google_calendar.tool import TOOL
-from services.ingest.sources.proof import Proof, Proven, Received, Refused
-from services.ingest.sources.taken import Taken
+from services.ingest.sources.google_calendar.tool import TOOL, GoogleCalendarSettings
+from services.ingest.sources.tool import RawPayloads
+from services.ingest.sources.verification import Received, Refused, Verification, Verified
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SECRET = "a-channel-token"
@@ -39,7 +38,7 @@ def push(state: str = "exists", **headers: str) -> Received:
 def taken(body: bytes | Received) -> tuple[bytes, ...]:
     received = body if isinstance(body, Received) else Received({"content-type": "application/json"}, body)
     found = TOOL.take(received, GoogleCalendarSettings(), NOW)
-    assert isinstance(found, Taken), found
+    assert isinstance(found, RawPayloads), found
     return found.payloads
 
 
@@ -84,12 +83,12 @@ def test_a_state_that_google_does_not_document_is_ignored() -> None:
     assert translated({"x-goog-resource-state": "update"}) == Ignored("unknown_state")
 
 
-def proof(received: Received, secret: str = SECRET) -> Proof:
-    return TOOL.prove(received, secret, NOW)
+def proof(received: Received, secret: str = SECRET) -> Verification:
+    return TOOL.verify(received, secret, NOW)
 
 
 def test_a_push_is_proven_by_the_token_of_its_channel() -> None:
-    assert proof(push()) == Proven()
+    assert proof(push()) == Verified()
     for token in ("", "a-channel-tokeN", SECRET + " "):
         assert isinstance(proof(push(**{"x-goog-channel-token": token})), Refused)
 
@@ -106,7 +105,7 @@ def test_a_push_of_a_channel_that_was_opened_without_a_token_is_refused_with_tha
 
 
 def test_who_sends_events_bears_the_secret() -> None:
-    assert proof(Received({"authorization": f"Bearer {SECRET}"}, b"{}")) == Proven()
+    assert proof(Received({"authorization": f"Bearer {SECRET}"}, b"{}")) == Verified()
     assert isinstance(proof(Received({"authorization": "Bearer guess"}, b"{}")), Refused)
     assert isinstance(proof(Received({}, b"{}")), Refused)
 

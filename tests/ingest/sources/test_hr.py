@@ -13,13 +13,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from services.ingest.domain.activity import Employed
 from services.ingest.domain.strict_json import Parsed
-from services.ingest.domain.tools.said import Employed
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.hr.settings import HrSettings
+from services.ingest.sources.hr.model import HrSettings
 from services.ingest.sources.hr.tool import TOOL
-from services.ingest.sources.proof import Proven, Received, Refused
-from services.ingest.sources.taken import Taken
+from services.ingest.sources.tool import RawPayloads
+from services.ingest.sources.verification import Received, Refused, Verified
 from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
@@ -32,7 +32,7 @@ def configured(**settings: Any) -> HrSettings:  # noqa: ANN401
     return HrSettings.model_validate(settings)
 
 
-def taken(body: bytes | str, media_type: str = CSV, **settings: Any) -> Taken | Rejected:  # noqa: ANN401
+def taken(body: bytes | str, media_type: str = CSV, **settings: Any) -> RawPayloads | Rejected:  # noqa: ANN401
     content = body.encode() if isinstance(body, str) else body
     return TOOL.take(Received({"content-type": media_type}, content), configured(**settings), NOW)
 
@@ -40,7 +40,7 @@ def taken(body: bytes | str, media_type: str = CSV, **settings: Any) -> Taken | 
 def results(body: bytes | str, media_type: str = CSV, **settings: Any) -> list[Any]:  # noqa: ANN401
     """What becomes of each record."""
     found = taken(body, media_type, **settings)
-    assert isinstance(found, Taken), found
+    assert isinstance(found, RawPayloads), found
     parsed = [TOOL.parse(payload, found.media_type) for payload in found.payloads]
     assert all(isinstance(one, Parsed) for one in parsed)
     return [TOOL.translate(one.value, configured(**settings)) for one in parsed if isinstance(one, Parsed)]
@@ -76,10 +76,10 @@ def employee(**changes: object) -> dict[str, Any]:
 def test_a_feed_proves_itself_by_a_token_or_a_password() -> None:
     basic = b64encode(b"hr:s3cret").decode()
 
-    assert TOOL.prove(Received({"authorization": "Bearer s3cret"}, b""), "s3cret", NOW) == Proven()
-    assert TOOL.prove(Received({"authorization": f"Basic {basic}"}, b""), "hr:s3cret", NOW) == Proven()
+    assert TOOL.verify(Received({"authorization": "Bearer s3cret"}, b""), "s3cret", NOW) == Verified()
+    assert TOOL.verify(Received({"authorization": f"Basic {basic}"}, b""), "hr:s3cret", NOW) == Verified()
     for header in ("", "Bearer x", "Basic x", f"Basic {b64encode(b'hr:x').decode()}", "Digest s3cret"):
-        assert isinstance(TOOL.prove(Received({"authorization": header}, b""), "hr:s3cret", NOW), Refused)
+        assert isinstance(TOOL.verify(Received({"authorization": header}, b""), "hr:s3cret", NOW), Refused)
 
 
 def test_a_row_is_a_person() -> None:
@@ -213,7 +213,7 @@ def test_a_fault_in_one_row_loses_no_other() -> None:
 def test_what_is_rejected_keeps_the_bytes_of_its_row_readable() -> None:
     found = taken(f"{HEADER}\np-5,M".encode() + b"\xfcller,,active,,,\n")
 
-    assert isinstance(found, Taken)
+    assert isinstance(found, RawPayloads)
     assert r"M\\xfcller" in found.payloads[0].decode()
 
 
@@ -346,17 +346,17 @@ def test_a_repeat_has_the_same_key_and_a_change_another() -> None:
 
 def test_what_was_taken_once_stays_as_it_is() -> None:
     found = taken(f"{HEADER}\np-1,A,,active,,,\np-2,\xff,,x,,,,,\n")
-    assert isinstance(found, Taken)
+    assert isinstance(found, RawPayloads)
 
     for payload in found.payloads:
         later = TOOL.take(Received({"content-type": found.media_type}, payload), configured(), datetime.now(UTC))
-        assert later == Taken((payload,))
+        assert later == RawPayloads((payload,))
 
 
 def kept(body: bytes | str, media_type: str = CSV, **settings: Any) -> list[Any]:  # noqa: ANN401
     """What is stored of each record."""
     found = taken(body, media_type, **settings)
-    assert isinstance(found, Taken), found
+    assert isinstance(found, RawPayloads), found
     return [kept_of(TOOL, json.loads(payload), configured(**settings)) for payload in found.payloads]
 
 
@@ -620,7 +620,7 @@ def test_fifty_thousand_rows_are_taken_in_seconds() -> None:
     begun = time.perf_counter()
     found = taken(body)
 
-    assert isinstance(found, Taken)
+    assert isinstance(found, RawPayloads)
     assert len(found.payloads) == 50_000
     assert time.perf_counter() - begun < 60
 
@@ -644,7 +644,7 @@ def test_whatever_json_comes_gets_a_verdict(value: Any) -> None:  # noqa: ANN401
     given = configured(identities={"slack": "id"})
     translated(TOOL, value, given)
     found = taken(json.dumps(value), "application/json")
-    for payload in found.payloads if isinstance(found, Taken) else ():
+    for payload in found.payloads if isinstance(found, RawPayloads) else ():
         parsed = TOOL.parse(payload, "application/json")
         assert isinstance(parsed, Parsed)
         assert translated(TOOL, parsed.value, given)
@@ -678,7 +678,7 @@ pieces = st.sampled_from(
 def test_whatever_text_comes_gets_a_verdict(body: bytes, has_header: bool) -> None:  # noqa: FBT001
     content = f"{HEADER}\n".encode() + body if has_header else body
     found = taken(content)
-    for payload in found.payloads if isinstance(found, Taken) else ():
+    for payload in found.payloads if isinstance(found, RawPayloads) else ():
         parsed = TOOL.parse(payload, "application/json")
         assert isinstance(parsed, Parsed)
         assert translated(TOOL, parsed.value, configured())

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.events import ADMIN_TYPES, EVENT_TYPES
-from services.ingest.domain.tools.said import Native, Person, Told, Voided
-from services.ingest.domain.tools.speaker import Speaker
+from services.ingest.domain.activity import GenericActivity, Native, Person, Voided
+from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.connection import Connection
 from services.ingest.sources.mapping.settings import MappingSettings
 from services.ingest.sources.mapping.tool import TOOL
-from services.ingest.sources.proof import Proof, Proven, Received, Refused
-from services.ingest.sources.taken import Taken
+from services.ingest.sources.tool import RawPayloads
+from services.ingest.sources.verification import Received, Refused, Verification, Verified
 from services.ingest.sources.vocabulary import required
 from services.runtime.strict_yaml import documents
 from tests.ingest.sources.keeping import PSEUDONYM, kept_of
@@ -121,11 +121,11 @@ def achieved(**changes: object) -> dict[str, Any]:
     return {"uid": "u-1", "at": "2026-03-01T10:00:00Z", "pair": "rel-1", "goal": "g-1"} | changes
 
 
-def said(value: object, given: MappingSettings) -> Told:
+def said(value: object, given: MappingSettings) -> GenericActivity:
     result = TOOL.translate(value, given)
     assert isinstance(result, tuple), result
     (told,) = result
-    assert isinstance(told, Told)
+    assert isinstance(told, GenericActivity)
     return told
 
 
@@ -378,17 +378,17 @@ def test_every_type_of_the_catalogue_can_be_mapped(name: str) -> None:
     assert configured(rule(type=name, data=data, by="who")).rules[0].type == name
 
 
-def proven(given: MappingSettings, body: bytes, **headers: str) -> Proof:
-    connection = Connection(Speaker("acme", None, "mapping", "house"), TOOL, given, "s3cret")
-    return connection.prove(Received({name.replace("_", "-"): value for name, value in headers.items()}, body), NOW)
+def proven(given: MappingSettings, body: bytes, **headers: str) -> Verification:
+    connection = Connection(ConnectionScope("acme", None, "mapping", "house"), TOOL, given, "s3cret")
+    return connection.verify(Received({name.replace("_", "-"): value for name, value in headers.items()}, body), NOW)
 
 
 def test_a_tool_proves_itself_as_the_settings_say() -> None:
     basic = b64encode(b"s3cret").decode()
 
-    assert proven(configured(), b"x", authorization="Bearer s3cret") == Proven()
+    assert proven(configured(), b"x", authorization="Bearer s3cret") == Verified()
     assert isinstance(proven(configured(), b"x", authorization=f"Basic {basic}"), Refused)
-    assert proven(configured(proof="basic"), b"x", authorization=f"Basic {basic}") == Proven()
+    assert proven(configured(proof="basic"), b"x", authorization=f"Basic {basic}") == Verified()
     assert isinstance(proven(configured(proof="basic"), b"x", authorization="Bearer s3cret"), Refused)
 
 
@@ -398,9 +398,9 @@ def test_a_signature_may_be_written_in_either_way() -> None:
     hexadecimal = configured(proof={"header": "X-Signature", "prefix": "sha256="})
     base64 = configured(proof={"header": "X-Sign", "encoding": "base64", "algorithm": "sha512"})
 
-    assert proven(hexadecimal, body, x_signature=f"sha256={digest.hexdigest()}") == Proven()
-    assert proven(hexadecimal, body, x_signature=f"SHA256={digest.hexdigest().upper()}") == Proven()
-    assert proven(base64, body, x_sign=b64encode(hmac.new(b"s3cret", body, sha512).digest()).decode()) == Proven()
+    assert proven(hexadecimal, body, x_signature=f"sha256={digest.hexdigest()}") == Verified()
+    assert proven(hexadecimal, body, x_signature=f"SHA256={digest.hexdigest().upper()}") == Verified()
+    assert proven(base64, body, x_sign=b64encode(hmac.new(b"s3cret", body, sha512).digest()).decode()) == Verified()
     for wrong in ("", digest.hexdigest(), "sha256=", f"sha256={hmac.new(b'x', body, sha256).hexdigest()}", "sha256=é"):
         assert isinstance(proven(hexadecimal, body, x_signature=wrong), Refused)
     assert isinstance(proven(hexadecimal, body, authorization="Bearer s3cret"), Refused)
@@ -532,4 +532,4 @@ def test_whatever_comes_gets_a_verdict(
 ) -> None:
     translated(TOOL, value, settings)
     translated(TOOL, value, other_settings)
-    assert isinstance(TOOL.take(Received({}, raw), settings, NOW), Taken | Rejected)
+    assert isinstance(TOOL.take(Received({}, raw), settings, NOW), RawPayloads | Rejected)

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from services.ingest.domain.tools.said import Booked, Cancelled, Meeting, Native, Person, Translation
+from services.ingest.domain.activity import Booked, Cancelled, Meeting, Native, Person, Translation
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.microsoft_graph.settings import MicrosoftGraphSettings
-from services.ingest.sources.microsoft_graph.tool import TOOL
-from services.ingest.sources.proof import Received
-from services.ingest.sources.taken import Taken
+from services.ingest.sources.microsoft_graph.tool import TOOL, MicrosoftGraphSettings
+from services.ingest.sources.tool import RawPayloads
+from services.ingest.sources.verification import Received
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 STARTS, ENDS = datetime(2026, 3, 5, 9, tzinfo=UTC), datetime(2026, 3, 5, 10, tzinfo=UTC)
@@ -81,7 +80,7 @@ def cancelled(value: object) -> Cancelled:
 
 def taken(value: object) -> list[Any]:
     found = TOOL.take(Received({}, json.dumps(value).encode()), MicrosoftGraphSettings(), NOW)
-    assert isinstance(found, Taken), found
+    assert isinstance(found, RawPayloads), found
     return [json.loads(payload) for payload in found.payloads]
 
 

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from services.ingest.domain.tools.said import Pointer, Translation
+from services.ingest.domain.activity import Pointer, Translation
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.microsoft_graph.settings import MicrosoftGraphSettings
-from services.ingest.sources.microsoft_graph.tool import TOOL
-from services.ingest.sources.proof import Handshake, Proof, Proven, Received, Refused
-from services.ingest.sources.taken import Taken
+from services.ingest.sources.microsoft_graph.tool import TOOL, MicrosoftGraphSettings
+from services.ingest.sources.tool import RawPayloads
+from services.ingest.sources.verification import Handshake, Received, Refused, Verification, Verified
 from tests.ingest.sources.keeping import kept_of
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -50,8 +49,8 @@ def posted(*notifications: object, **query: str) -> Received:
     return Received({"content-type": "application/json; charset=utf-8"}, body, query)
 
 
-def proof(received: Received, secret: str = SECRET) -> Proof:
-    return TOOL.prove(received, secret, NOW)
+def proof(received: Received, secret: str = SECRET) -> Verification:
+    return TOOL.verify(received, secret, NOW)
 
 
 @pytest.mark.parametrize(
@@ -127,14 +126,14 @@ def test_every_notification_of_a_post_is_recorded_for_itself() -> None:
     post = posted(notification(), lifecycle("missed"), notification(resource="users/b/events/c"))
     found = TOOL.take(post, MicrosoftGraphSettings(), NOW)
 
-    assert isinstance(found, Taken)
+    assert isinstance(found, RawPayloads)
     assert [translated(json.loads(payload)) for payload in found.payloads] == [
         Pointer(f"users/{USER}/calendarView"),
         Ignored("notifications_missed"),
         Pointer("users/b/calendarView"),
     ]
     for payload in found.payloads:
-        assert TOOL.take(Received({}, payload), MicrosoftGraphSettings(), NOW) == Taken((payload,))
+        assert TOOL.take(Received({}, payload), MicrosoftGraphSettings(), NOW) == RawPayloads((payload,))
 
 
 def test_a_post_of_one_can_be_read_whole_and_one_of_several_cannot() -> None:
@@ -157,7 +156,7 @@ def test_the_handshake_answers_with_the_token_as_plain_text() -> None:
 
 
 def test_every_notification_must_carry_the_secret() -> None:
-    assert proof(posted(notification(), lifecycle("missed"))) == Proven()
+    assert proof(posted(notification(), lifecycle("missed"))) == Verified()
     for wrong in ("a-client-statE", "", None, 5, [SECRET]):
         assert isinstance(proof(posted(notification(), notification(clientState=wrong))), Refused)
     for odd in ((), (5,), (notification(), 5), ({"clientState": SECRET},)):
@@ -170,7 +169,7 @@ def test_a_body_that_is_none_of_graphs_is_refused(body: bytes) -> None:
 
 
 def test_who_sends_events_bears_the_secret() -> None:
-    assert proof(Received({"authorization": f"Bearer {SECRET}"}, b"{}")) == Proven()
+    assert proof(Received({"authorization": f"Bearer {SECRET}"}, b"{}")) == Verified()
     assert isinstance(proof(Received({"authorization": "Bearer guess"}, b"{}")), Refused)
 
 

@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from services.ingest.domain.tools.said import Ended, Joined, Left, Meeting, Native, Person, Said, Translation
+from services.ingest.domain.activity import Activity, Ended, Joined, Left, Meeting, Native, Person, Translation
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.microsoft_graph.settings import MicrosoftGraphSettings
-from services.ingest.sources.microsoft_graph.stays import Stay, stays
-from services.ingest.sources.microsoft_graph.tool import TOOL
+from services.ingest.sources.microsoft_graph.reports import GraphStay, stays
+from services.ingest.sources.microsoft_graph.tool import TOOL, MicrosoftGraphSettings
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
 ADA = Person(id="dc17674c-81d9-4adb-bfb2-8f6a442e4623", address="p-ada@example.com")
@@ -53,7 +52,7 @@ def translated(value: object) -> Translation:
     return TOOL.translate(value, MicrosoftGraphSettings())
 
 
-def said(value: object) -> tuple[Said, ...]:
+def said(value: object) -> tuple[Activity, ...]:
     found = translated(value)
     assert isinstance(found, tuple), found
     return found
@@ -176,6 +175,14 @@ def test_every_report_of_a_meeting_is_a_meeting_of_its_own() -> None:
 
 
 def test_stays_are_apart_and_last() -> None:
-    found = stays([Stay(at(5), at(5)), Stay(at(1), at(3)), Stay(at(2), at(4)), Stay(at(9), at(9)), Stay(at(4), at(5))])
+    found = stays(
+        [
+            GraphStay(at(5), at(5)),
+            GraphStay(at(1), at(3)),
+            GraphStay(at(2), at(4)),
+            GraphStay(at(9), at(9)),
+            GraphStay(at(4), at(5)),
+        ]
+    )
 
-    assert found == [Stay(at(1), at(5))]
+    assert found == [GraphStay(at(1), at(5))]

@@ -5,14 +5,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.ingest.domain.verdict import Problem, Rejected
-from services.ingest.sources.reading import (
+from services.ingest.sources.vendor_model import (
     EpochMilliseconds,
     EpochSeconds,
-    Foreign,
     Ident,
     Local,
     MaybeIdent,
     MaybeTime,
+    VendorModel,
     Zoned,
     ZonedOrUtc,
     in_zone,
@@ -22,7 +22,7 @@ from services.ingest.sources.reading import (
 )
 
 
-class Part(Foreign):
+class Part(VendorModel):
     zoned: Zoned | None = None
     or_utc: ZonedOrUtc | None = None
     maybe: MaybeTime = None

@@ -6,20 +6,18 @@ from typing import Any
 
 from schemas.directory import Participant
 from schemas.events import MENTORING_EVENT, MentoringEvent
-from services.ingest.domain.admission import admit
-from services.ingest.domain.clock import Clock
+from services.ingest.domain.admission import Clock, admit
+from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.strict_json import Parsed
-from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.resolution import Resolved, resolve
-from services.ingest.domain.tools.speaker import Speaker
 from services.ingest.domain.verdict import Admitted, Rejected
 from services.ingest.sources.caliper.tool import TOOL as CALIPER
 from services.ingest.sources.hr.tool import TOOL as HR
 from services.ingest.sources.mapping.tool import TOOL as MAPPING
-from services.ingest.sources.proof import Received
-from services.ingest.sources.taken import Taken
-from services.ingest.sources.tool import Tool
+from services.ingest.sources.tool import RawPayloads, Tool
 from services.ingest.sources.typeform.tool import TOOL as TYPEFORM
+from services.ingest.sources.verification import Received
 from services.ingest.sources.xapi.tool import TOOL as XAPI
 from tests.ingest.sources import test_caliper as caliper
 from tests.ingest.sources import test_mapping as mapping
@@ -47,17 +45,17 @@ class Account:
 
     def __init__(self, tool: Tool, **settings: Any) -> None:  # noqa: ANN401
         self._tool, self._settings = tool, tool.settings.model_validate(settings)
-        self._speaker = Speaker("acme", "leaders", tool.name, "one")
-        self._knowledge = Knowledge()
-        self._knowledge.hear(MENTORING_EVENT.validate_json(json.dumps(STARTED)))
+        self._connection_scope = ConnectionScope("acme", "leaders", tool.name, "one")
+        self._projection = Projection()
+        self._projection.apply(MENTORING_EVENT.validate_json(json.dumps(STARTED)))
         for name in ("ada", "bob"):
-            self._knowledge.learn(participant(name))
+            self._projection.upsert(participant(name))
 
     def tell(self, body: object, media_type: str = "application/json", now: datetime = NOW) -> list[Any]:
         """The events that come of one request, as they go to the log."""
         content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
         taken = self._tool.take(Received({"content-type": media_type}, content), self._settings, now)
-        assert isinstance(taken, Taken), taken
+        assert isinstance(taken, RawPayloads), taken
         return [event for payload in taken.payloads for event in self._of(payload, taken.media_type)]
 
     def _of(self, payload: bytes, media_type: str) -> list[MentoringEvent]:
@@ -68,19 +66,19 @@ class Account:
         return [event for said in translation for event in self._resolved(said)]
 
     def _resolved(self, said: Any) -> list[MentoringEvent]:  # noqa: ANN401
-        resolved = resolve(said, self._speaker, self._knowledge)
+        resolved = resolve(said, self._connection_scope, self._projection)
         assert not isinstance(resolved, Rejected), resolved
         if not isinstance(resolved, Resolved):
             return []
         events = [self._admitted(raw) for raw in resolved.events]
         for event in events:
-            self._knowledge.hear(event)
+            self._projection.apply(event)
         for person in resolved.participants:
-            self._knowledge.learn(person)
+            self._projection.upsert(person)
         return events
 
     def _admitted(self, raw: Any) -> MentoringEvent:  # noqa: ANN401
-        verdict = admit(dict(raw), self._speaker.scope, Clock(NOW))
+        verdict = admit(dict(raw), self._connection_scope.scope, Clock(NOW))
         assert isinstance(verdict, Admitted), verdict
         return verdict.event
 

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from pydantic import ValidationError
 
-from services.ingest.domain.tools.said import Native, Person, Told
+from services.ingest.domain.activity import GenericActivity, Native, Person
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.proof import Proven, Received, Refused
-from services.ingest.sources.typeform.settings import TypeformSettings
+from services.ingest.sources.typeform.model import TypeformSettings
 from services.ingest.sources.typeform.tool import TOOL
+from services.ingest.sources.verification import Received, Refused, Verified
 from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
@@ -74,11 +74,11 @@ def response(*answers: object, fields: list[Any] | None = None, **changes: objec
     }
 
 
-def said(value: object, settings: TypeformSettings | None = None) -> Told:
+def said(value: object, settings: TypeformSettings | None = None) -> GenericActivity:
     result = TOOL.translate(value, settings or configured())
     assert isinstance(result, tuple), result
     (told,) = result
-    assert isinstance(told, Told)
+    assert isinstance(told, GenericActivity)
     return told
 
 
@@ -96,16 +96,16 @@ def test_a_body_signed_with_the_secret_is_proven() -> None:
     body = b'{"event_id": "1"}'
     signature = b64encode(hmac.new(b"s3cret", body, sha256).digest()).decode()
 
-    def prove(header: str, secret: str = "s3cret") -> object:
-        return TOOL.prove(Received({"typeform-signature": header}, body), secret, NOW)
+    def verify(header: str, secret: str = "s3cret") -> object:
+        return TOOL.verify(Received({"typeform-signature": header}, body), secret, NOW)
 
-    assert prove(f"sha256={signature}") == Proven()
-    assert isinstance(prove(f"sha256={signature}", "another"), Refused)
-    assert isinstance(prove(signature), Refused)
-    assert isinstance(prove(f"sha256={hmac.new(b's3cret', body, sha256).hexdigest()}"), Refused)
-    assert isinstance(TOOL.prove(Received({}, body), "s3cret", NOW), Refused)
+    assert verify(f"sha256={signature}") == Verified()
+    assert isinstance(verify(f"sha256={signature}", "another"), Refused)
+    assert isinstance(verify(signature), Refused)
+    assert isinstance(verify(f"sha256={hmac.new(b's3cret', body, sha256).hexdigest()}"), Refused)
+    assert isinstance(TOOL.verify(Received({}, body), "s3cret", NOW), Refused)
     assert isinstance(
-        TOOL.prove(Received({"typeform-signature": f"sha256={signature}"}, body + b" "), "s3cret", NOW), Refused
+        TOOL.verify(Received({"typeform-signature": f"sha256={signature}"}, body + b" "), "s3cret", NOW), Refused
     )
 
 
@@ -248,7 +248,7 @@ def test_each_answer_is_a_statement_of_its_own() -> None:
     result = TOOL.translate(value, configured())
 
     assert isinstance(result, tuple)
-    assert [one.type for one in result if isinstance(one, Told)] == [
+    assert [one.type for one in result if isinstance(one, GenericActivity)] == [
         "mentoring.feedback.given.v1",
         "mentoring.pulse.answered.v1",
     ]

@@ -6,11 +6,10 @@ from typing import Any
 
 from schemas.directory import Participant
 from schemas.events import MENTORING_EVENT, MentoringEvent
-from services.ingest.domain.admission import admit
-from services.ingest.domain.clock import Clock
-from services.ingest.domain.tools.knowledge import Knowledge
+from services.ingest.domain.admission import Clock, admit
+from services.ingest.domain.scope import ConnectionScope
+from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.resolution import Resolved, resolve
-from services.ingest.domain.tools.speaker import Speaker
 from services.ingest.domain.verdict import Admitted, Ignored, Rejected
 from services.ingest.sources.calcom.tool import TOOL as CALCOM
 from services.ingest.sources.calendly.tool import TOOL as CALENDLY
@@ -43,11 +42,11 @@ class Account:
 
     def __init__(self, tool: Tool, settings: ToolSettings) -> None:
         self._tool, self._settings = tool, settings
-        self._speaker = Speaker("acme", "leaders", tool.name, "one")
-        self._knowledge = Knowledge()
-        self._knowledge.hear(MENTORING_EVENT.validate_json(json.dumps(OPERATOR)))
+        self._connection_scope = ConnectionScope("acme", "leaders", tool.name, "one")
+        self._projection = Projection()
+        self._projection.apply(MENTORING_EVENT.validate_json(json.dumps(OPERATOR)))
         for person, slack_id in (("host", "U-bob"), ("ada", "U-ada")):
-            self._knowledge.learn(participant(person, slack_id))
+            self._projection.upsert(participant(person, slack_id))
 
     def tell(self, value: object) -> list[Any]:
         """The events that come of one payload, as they go to the log."""
@@ -58,16 +57,16 @@ class Account:
         return [event for said in translation for event in self._resolved(said)]
 
     def _resolved(self, said: Any) -> list[MentoringEvent]:  # noqa: ANN401
-        resolved = resolve(said, self._speaker, self._knowledge)
+        resolved = resolve(said, self._connection_scope, self._projection)
         assert not isinstance(resolved, Rejected), resolved
-        self._knowledge.attend(said, self._speaker)
+        self._projection.track(said, self._connection_scope)
         events = [self._admitted(raw) for raw in resolved.events] if isinstance(resolved, Resolved) else []
         for event in events:
-            self._knowledge.hear(event)
+            self._projection.apply(event)
         return events
 
     def _admitted(self, raw: Any) -> MentoringEvent:  # noqa: ANN401
-        verdict = admit(dict(raw), self._speaker.scope, Clock(NOW))
+        verdict = admit(dict(raw), self._connection_scope.scope, Clock(NOW))
         assert isinstance(verdict, Admitted), verdict
         return verdict.event
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from pydantic import ValidationError
 
+from services.ingest.domain.activity import GenericActivity, Native, Person, Voided
 from services.ingest.domain.strict_json import Parsed
-from services.ingest.domain.tools.said import Native, Person, Told, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.xapi.settings import XapiSettings
+from services.ingest.sources.xapi.model import XapiSettings
 from services.ingest.sources.xapi.tool import TOOL
 from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
@@ -47,11 +47,11 @@ def configured(**settings: Any) -> XapiSettings:  # noqa: ANN401
     return XapiSettings.model_validate(settings)
 
 
-def said(value: object, **settings: Any) -> Told:  # noqa: ANN401
+def said(value: object, **settings: Any) -> GenericActivity:  # noqa: ANN401
     result = TOOL.translate(value, configured(**settings))
     assert isinstance(result, tuple), result
     (told,) = result
-    assert isinstance(told, Told)
+    assert isinstance(told, GenericActivity)
     return told
 
 
@@ -237,7 +237,7 @@ def test_what_a_group_did_one_by_one_is_said_for_each_member_under_one_key() -> 
     result = TOOL.translate(statement("completed", actor=PAIR), configured())
 
     assert isinstance(result, tuple)
-    told = [one for one in result if isinstance(one, Told)]
+    told = [one for one in result if isinstance(one, GenericActivity)]
     assert [one.by for one in told] == [Person(address="ada@example.com"), Person(id="https://lms.example.com#p-bob")]
     assert {one.key for one in told} == {ID}
     assert len({one.part for one in told}) == 2

@@ -11,9 +11,9 @@ from hypothesis import settings as hypothesis_settings
 
 from services.ingest.domain.strict_json import Parsed
 from services.ingest.domain.verdict import Rejected
-from services.ingest.sources.proof import Handshake, Proven, Received, Refused
-from services.ingest.sources.taken import Taken
-from services.ingest.sources.xapi.settings import XapiSettings
+from services.ingest.sources.tool import RawPayloads
+from services.ingest.sources.verification import Handshake, Received, Refused, Verified
+from services.ingest.sources.xapi.model import XapiSettings
 from services.ingest.sources.xapi.tool import TOOL
 from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated
@@ -26,17 +26,17 @@ SECRET = "lms:s3cret"
 
 def taken(
     value: object, method: str = "POST", content_type: str = "application/json", **query: str
-) -> Taken | Rejected:
+) -> RawPayloads | Rejected:
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
     return TOOL.take(Received({"content-type": content_type}, body, query, method, "/statements"), XapiSettings(), NOW)
 
 
-def statements(value: Taken | Rejected) -> list[Any]:
-    assert isinstance(value, Taken), value
+def statements(value: RawPayloads | Rejected) -> list[Any]:
+    assert isinstance(value, RawPayloads), value
     return [json.loads(payload) for payload in value.payloads]
 
 
-def reason(value: Taken | Rejected) -> str:
+def reason(value: RawPayloads | Rejected) -> str:
     assert isinstance(value, Rejected), value
     return f"{value.errors[0].path} {value.errors[0].reason}".strip()
 
@@ -49,7 +49,7 @@ def without(value: dict[str, Any], *names: str) -> dict[str, Any]:
 def test_a_client_with_the_password_and_the_version_is_proven(version: str) -> None:
     headers = {"authorization": BASIC, "x-experience-api-version": version}
 
-    assert TOOL.prove(Received(headers, b"[]"), SECRET, NOW) == Proven()
+    assert TOOL.verify(Received(headers, b"[]"), SECRET, NOW) == Verified()
 
 
 @pytest.mark.parametrize(
@@ -59,15 +59,15 @@ def test_a_client_with_the_password_and_the_version_is_proven(version: str) -> N
 def test_a_client_without_the_password_is_refused(authorization: str) -> None:
     headers = {"authorization": authorization, "x-experience-api-version": "1.0.3"}
 
-    assert isinstance(TOOL.prove(Received(headers, b"[]"), SECRET, NOW), Refused)
-    assert isinstance(TOOL.prove(Received(headers, b"[]"), "", NOW), Refused)
+    assert isinstance(TOOL.verify(Received(headers, b"[]"), SECRET, NOW), Refused)
+    assert isinstance(TOOL.verify(Received(headers, b"[]"), "", NOW), Refused)
 
 
 @pytest.mark.parametrize("version", ["", "2.0.0", "0.95", "1.0.3.1", "1.1"])
 def test_another_version_is_a_bad_request_of_a_proven_client(version: str) -> None:
     headers = {"authorization": BASIC, "x-experience-api-version": version}
 
-    answer = TOOL.prove(Received(headers, b"[]"), SECRET, NOW)
+    answer = TOOL.verify(Received(headers, b"[]"), SECRET, NOW)
 
     assert isinstance(answer, Handshake)
     assert answer.status == 400
@@ -75,7 +75,7 @@ def test_another_version_is_a_bad_request_of_a_proven_client(version: str) -> No
 
 
 def test_anybody_may_ask_which_version_is_spoken() -> None:
-    answer = TOOL.prove(Received({}, b"", method="GET", path="/about"), SECRET, NOW)
+    answer = TOOL.verify(Received({}, b"", method="GET", path="/about"), SECRET, NOW)
 
     assert isinstance(answer, Handshake)
     assert json.loads(answer.body) == {"version": ["1.0.3"]}
@@ -85,7 +85,7 @@ def test_statements_are_recorded_one_by_one_and_answered_with_their_ids() -> Non
     found = taken([statement(), statement(id=OTHER_ID)])
 
     assert [one["id"] for one in statements(found)] == [ID, OTHER_ID]
-    assert isinstance(found, Taken)
+    assert isinstance(found, RawPayloads)
     assert found.answer is not None
     assert (found.answer.status, json.loads(found.answer.body)) == (200, [ID, OTHER_ID])
     assert found.answer.headers == (("X-Experience-API-Version", "1.0.3"),)
@@ -95,7 +95,7 @@ def test_a_put_is_answered_without_content() -> None:
     found = taken(without(statement(), "id"), "PUT", statementId=ID)
 
     assert statements(found)[0]["id"] == ID
-    assert isinstance(found, Taken)
+    assert isinstance(found, RawPayloads)
     assert found.answer is not None
     assert (found.answer.status, found.answer.body) == (204, b"")
 
@@ -112,18 +112,18 @@ def test_what_the_client_leaves_out_is_completed() -> None:
 
 def test_what_was_taken_once_stays_as_it_is() -> None:
     found = taken([without(statement(), "id", "timestamp", "stored"), statement()])
-    assert isinstance(found, Taken)
+    assert isinstance(found, RawPayloads)
 
     for payload in found.payloads:
         later = TOOL.take(Received({"content-type": found.media_type}, payload), XapiSettings(), datetime.now(UTC))
-        assert isinstance(later, Taken)
+        assert isinstance(later, RawPayloads)
         assert later.payloads == (payload,)
 
 
 def test_an_empty_array_is_right_and_says_nothing() -> None:
     found = taken([])
 
-    assert isinstance(found, Taken)
+    assert isinstance(found, RawPayloads)
     assert found.payloads == (b"[]",)
 
 
@@ -232,7 +232,7 @@ def test_ids_of_activities_that_may_be_text_are_digests() -> None:
 def test_whatever_comes_is_taken_or_refused_and_what_was_taken_stays(value: Any) -> None:  # noqa: ANN401
     for method in ("POST", "PUT"):
         found = taken(value, method, statementId=ID)
-        for payload in found.payloads if isinstance(found, Taken) else ():
+        for payload in found.payloads if isinstance(found, RawPayloads) else ():
             again = taken(payload)
-            assert isinstance(again, Taken)
+            assert isinstance(again, RawPayloads)
             assert again.payloads == (payload,)

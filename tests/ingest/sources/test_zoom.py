@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from services.ingest.domain.tools.said import Ended, Joined, Left, Meeting, Person
+from services.ingest.domain.activity import Ended, Joined, Left, Meeting, Person
 from services.ingest.domain.verdict import Ignored
-from services.ingest.sources.proof import Received
-from services.ingest.sources.taken import Taken
-from services.ingest.sources.tool import ToolSettings
+from services.ingest.sources.tool import RawPayloads, ToolSettings
+from services.ingest.sources.verification import Received
 from services.ingest.sources.zoom.tool import TOOL
 from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
@@ -149,7 +148,7 @@ def test_what_is_missing_or_odd_is_named_by_its_path() -> None:
 def test_a_request_is_recorded_as_it_came_and_answered_as_zoom_wants_it() -> None:
     taken = TOOL.take(Received({}, b"{}"), ToolSettings(), TOLD_AT)
 
-    assert isinstance(taken, Taken)
+    assert isinstance(taken, RawPayloads)
     assert taken.payloads == (b"{}",)
     assert taken.answer
     assert taken.answer.status == 200

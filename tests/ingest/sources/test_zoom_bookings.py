@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.ingest.domain.tools.said import Booked, Cancelled, Meeting, Moved, Person
+from services.ingest.domain.activity import Booked, Cancelled, Meeting, Moved, Person
 from services.ingest.domain.verdict import Ignored
 from tests.ingest.sources.zoom_payloads import (
     SERIES,

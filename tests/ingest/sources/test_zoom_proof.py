@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.sources.proof import Handshake, Proven, Received, Refused, signed
+from services.ingest.sources.verification import Handshake, Received, Refused, Verified, signed
 from services.ingest.sources.zoom.tool import TOOL
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -27,8 +27,8 @@ VALIDATION = json.dumps(
 
 
 def test_a_request_that_zoom_signed_is_proven() -> None:
-    assert TOOL.prove(request(b'{"event":"meeting.ended"}'), SECRET, NOW) == Proven()
-    assert TOOL.prove(request(b"no JSON"), SECRET, NOW) == Proven()
+    assert TOOL.verify(request(b'{"event":"meeting.ended"}'), SECRET, NOW) == Verified()
+    assert TOOL.verify(request(b"no JSON"), SECRET, NOW) == Verified()
 
 
 def test_the_signature_is_the_one_that_zoom_documents() -> None:
@@ -54,18 +54,18 @@ def test_the_signature_is_the_one_that_zoom_documents() -> None:
     ],
 )
 def test_a_request_without_a_fresh_signature_of_these_bytes_is_refused(received: Received) -> None:
-    proof = TOOL.prove(received, SECRET, NOW)
+    proof = TOOL.verify(received, SECRET, NOW)
 
     assert isinstance(proof, Refused)
     assert SECRET not in proof.reason
 
 
 def test_without_a_secret_nothing_is_proven() -> None:
-    assert isinstance(TOOL.prove(request(b"{}", secret=""), "", NOW), Refused)
+    assert isinstance(TOOL.verify(request(b"{}", secret=""), "", NOW), Refused)
 
 
 def test_the_url_is_validated_by_signing_the_token() -> None:
-    proof = TOOL.prove(request(VALIDATION), SECRET, NOW)
+    proof = TOOL.verify(request(VALIDATION), SECRET, NOW)
 
     assert isinstance(proof, Handshake)
     token = "qgg8vlvZRS6UYooatFL8Aw"
@@ -76,11 +76,11 @@ def test_no_token_is_signed_for_a_stranger_who_would_make_a_signature_of_it() ->
     forged = f"v0:{int(NOW.timestamp())}:{{}}"
     body = json.dumps({"event": "endpoint.url_validation", "payload": {"plainToken": forged}}).encode()
 
-    assert isinstance(TOOL.prove(request(body, secret="guess"), SECRET, NOW), Refused)
-    assert isinstance(TOOL.prove(Received({}, body), SECRET, NOW), Refused)
+    assert isinstance(TOOL.verify(request(body, secret="guess"), SECRET, NOW), Refused)
+    assert isinstance(TOOL.verify(Received({}, body), SECRET, NOW), Refused)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.sampled_from(["x-zm-signature", "x-zm-request-timestamp"]), st.text()), st.binary())
 def test_whatever_the_headers_are_they_prove_nothing(headers: dict[str, str], body: bytes) -> None:
-    assert isinstance(TOOL.prove(Received(headers, body), SECRET, NOW), Refused)
+    assert isinstance(TOOL.verify(Received(headers, body), SECRET, NOW), Refused)

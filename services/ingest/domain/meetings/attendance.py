@@ -1,12 +1,111 @@
-"""What became of a session, from who was seen there: held, missed, or neither."""
+"""From comings and goings to the time that people were there, and that both sides were there together."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from itertools import groupby
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from schemas.primitives import Side
 from services.ingest.domain.meetings.bookings import Booking
-from services.ingest.domain.meetings.visits import Seen, Span, Stay, joined, length, stay, together
+
+NOTHING = timedelta(0)
+
+AnyMovement = TypeVar("AnyMovement", bound="Movement")
+
+
+class Seen(NamedTuple):
+    """Somebody came or left. `visitor` tells people of one side apart; empty where nobody says who it was."""
+
+    role: Side
+    visitor: str
+    verb: Literal["joined", "left"]
+    time: datetime
+
+
+class Movement(Protocol):
+    """Somebody came or left."""
+
+    @property
+    def verb(self) -> Literal["joined", "left"]: ...
+
+    @property
+    def time(self) -> datetime: ...
+
+
+class Span(NamedTuple):
+    begin: datetime
+    end: datetime
+
+
+class Stay(NamedTuple):
+    """`since`: still there, as far as is known."""
+
+    spans: tuple[Span, ...]
+    since: datetime | None = None
+
+
+def stay(seen: Iterable[Movement]) -> Stay:
+    """Of one visitor, in any order. Somebody may come with two devices, or come again without having left; then the
+    last that left was they. To leave without having come tells nothing."""
+    spans: list[Span] = []
+    begin, devices, left = None, 0, None
+    for one in _in_order(seen):
+        if one.verb == "joined":
+            begin, devices, left = begin or one.time, devices + 1, None
+        elif begin is not None:
+            devices, left = devices - 1, one.time
+            if devices == 0:
+                spans.append(Span(begin, one.time))
+                begin = None
+    if begin is not None and left is not None:
+        return Stay((*spans, Span(begin, left)))
+    return Stay(tuple(spans), begin)
+
+
+def is_there(seen: Iterable[Movement]) -> bool:
+    """Whether one visitor has come more often than they have left."""
+    devices = 0
+    for one in _in_order(seen):
+        devices = _counted(devices, one)
+    return devices > 0
+
+
+def together(one: Iterable[Span], other: Iterable[Span]) -> tuple[Span, ...]:
+    """When both were there, in order, without overlaps."""
+    theirs = joined(other)
+    both = (Span(max(mine.begin, their.begin), min(mine.end, their.end)) for mine in joined(one) for their in theirs)
+    return tuple(span for span in both if span.begin < span.end)
+
+
+def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """The same time without overlaps, in order."""
+    found: list[Span] = []
+    for span in sorted(spans):
+        if found and span.begin <= found[-1].end:
+            found[-1] = Span(found[-1].begin, max(found[-1].end, span.end))
+        else:
+            found.append(span)
+    return tuple(found)
+
+
+def length(spans: Iterable[Span]) -> timedelta:
+    return sum((span.end - span.begin for span in spans), NOTHING)
+
+
+def _counted(devices: int, one: Movement) -> int:
+    return devices + 1 if one.verb == "joined" else max(0, devices - 1)
+
+
+def _in_order(seen: Iterable[AnyMovement]) -> Iterator[AnyMovement]:
+    """At one instant somebody who is there leaves first, somebody who is not there comes first."""
+    devices = 0
+    for _, same in groupby(sorted(seen, key=lambda one: one.time), key=lambda one: one.time):
+        instant = sorted(same, key=lambda one: one.verb, reverse=devices > 0)
+        for one in instant:
+            devices = _counted(devices, one)
+            yield one
+
 
 LEAST_TOGETHER = timedelta(minutes=5)
 """Less is a test of the line."""
@@ -18,7 +117,7 @@ LONGEST_MINUTES = 24 * 60.0
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldOutcome:
     """`ended_at` is when the last of them left, `minutes` how long both sides were there."""
 
     started_at: datetime
@@ -27,19 +126,19 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Missed:
+class MissedOutcome:
     booking: Booking
     absent: Side
 
 
 @dataclass(frozen=True)
-class Neither:
+class NoOutcome:
     """Nothing is said of it, for this reason; if more is seen, it may become something."""
 
     reason: Literal["not_booked", "not_yet", "too_short"]
 
 
-Outcome = Held | Missed | Neither
+Outcome = HeldOutcome | MissedOutcome | NoOutcome
 
 
 @dataclass(frozen=True)
@@ -79,15 +178,15 @@ def outcome(attendance: Attendance, booking: Booking | None) -> Outcome:
     both = together(mentors, mentees)
     if length(both) >= LEAST_TOGETHER:
         minutes = round(length(both) / timedelta(minutes=1), 3)
-        return Held(both[0].begin, max(mentors[-1].end, mentees[-1].end), min(minutes, LONGEST_MINUTES))
+        return HeldOutcome(both[0].begin, max(mentors[-1].end, mentees[-1].end), min(minutes, LONGEST_MINUTES))
     if booking is None:
-        return Neither("not_booked")
+        return NoOutcome("not_booked")
     came = {one.role for one in attendance.seen if one.time >= booking.starts_at - LONGEST}
     if not came:
-        return Neither("not_yet")
+        return NoOutcome("not_yet")
     if came == {"mentor", "mentee"}:
-        return Neither("too_short")
-    return Missed(booking, "mentee" if "mentor" in came else "mentor")
+        return NoOutcome("too_short")
+    return MissedOutcome(booking, "mentee" if "mentor" in came else "mentor")
 
 
 def _of_this_time(attendance: Attendance, booking: Booking | None) -> Attendance:

@@ -9,12 +9,18 @@ from typing import NamedTuple, assert_never
 from schemas import payloads as p
 from schemas.events import OfRelationship
 from schemas.primitives import EPOCH, to_rfc3339
-from services.ingest.domain.meetings.attendance import Attendance, Held, Missed, Neither, due, outcome
+from services.ingest.domain.derived_events import EventContent, RawEvent, Subject, outcome_id, raw_event
+from services.ingest.domain.meetings.attendance import (
+    Attendance,
+    HeldOutcome,
+    MissedOutcome,
+    NoOutcome,
+    Seen,
+    due,
+    outcome,
+)
 from services.ingest.domain.meetings.bookings import Booking
-from services.ingest.domain.meetings.visits import Seen
 from services.ingest.domain.scope import RESERVED
-from services.ingest.domain.tools.derived import outcome_id
-from services.ingest.domain.tools.raw_event import Content, RawEvent, Subject, raw_event
 
 ATTENDANCE = f"{RESERVED}attendance"
 """The source of what is concluded here."""
@@ -22,7 +28,7 @@ REMEMBERED = timedelta(days=1)
 """After the last word on a session. Longer than any meeting, and as much as is read again after a restart."""
 
 
-class Key(NamedTuple):
+class SessionKey(NamedTuple):
     tenant: str
     relationship: str
     session: str
@@ -37,26 +43,26 @@ class _Session:
     program: str
     attendance: Attendance
     due: datetime
-    is_told: bool = False
+    is_emitted: bool = False
 
 
 class AttendanceFold:
     """For one thread. `said` are ids of outcomes that the log holds anyway. `clock` is the latest time of recording."""
 
-    def __init__(self, expected: Expected, said: frozenset[str] = frozenset()) -> None:
+    def __init__(self, expected: Expected, emitted: frozenset[str] = frozenset()) -> None:
         self.clock = EPOCH
-        self._expected, self._said = expected, said
-        self._sessions: dict[Key, _Session] = {}
-        self._queue: list[tuple[datetime, Key]] = []
+        self._expected, self._emitted = expected, emitted
+        self._sessions: dict[SessionKey, _Session] = {}
+        self._queue: list[tuple[datetime, SessionKey]] = []
 
-    def hear(self, event: OfRelationship) -> Key | None:
+    def apply(self, event: OfRelationship) -> SessionKey | None:
         """Returns the session of which the event tells too late, when its outcome has been said."""
         match event.data:
             case p.SessionAttendance(session_id=session):
-                return self._see(Key(event.tenant, event.subject, session), event)
+                return self._see(SessionKey(event.tenant, event.subject, session), event)
             case p.SessionHeld(session_id=session) | p.SessionMissed(session_id=session):
                 if event.source == ATTENDANCE:
-                    self._tell(Key(event.tenant, event.subject, session))
+                    self._mark_emitted(SessionKey(event.tenant, event.subject, session))
             case p.RelationshipErased():
                 for key in [key for key in self._sessions if key[:2] == (event.tenant, event.subject)]:
                     del self._sessions[key]
@@ -70,27 +76,27 @@ class AttendanceFold:
         while self._queue and self._queue[0][0] <= self.clock:
             at, key = heapq.heappop(self._queue)
             session = self._sessions.get(key)
-            if session is not None and session.due == at and not session.is_told:
+            if session is not None and session.due == at and not session.is_emitted:
                 yield from self._concluded(key, session)
         self._forget()
 
-    def _see(self, key: Key, event: OfRelationship) -> Key | None:
+    def _see(self, key: SessionKey, event: OfRelationship) -> SessionKey | None:
         seen = _seen(event)
         known = self._sessions.pop(key, None)
         attendance = known.attendance if known else Attendance(frozenset(), event.recordedtime)
         grown = attendance.with_seen(seen, event.recordedtime)
-        is_told, is_new = known is not None and known.is_told, grown is not attendance
+        is_emitted, is_new = known is not None and known.is_emitted, grown is not attendance
         at = due(grown, self._booking(key, grown))
         # Put at the end: what is not heard of for longest is forgotten first.
-        self._sessions[key] = _Session(event.program, grown, at, is_told)
+        self._sessions[key] = _Session(event.program, grown, at, is_emitted)
         heapq.heappush(self._queue, (at, key))
-        return key if is_told and is_new else None
+        return key if is_emitted and is_new else None
 
-    def _tell(self, key: Key) -> None:
+    def _mark_emitted(self, key: SessionKey) -> None:
         if key in self._sessions:
-            self._sessions[key].is_told = True
+            self._sessions[key].is_emitted = True
 
-    def _concluded(self, key: Key, session: _Session) -> Iterator[RawEvent]:
+    def _concluded(self, key: SessionKey, session: _Session) -> Iterator[RawEvent]:
         booking = self._booking(key, session.attendance)
         at = due(session.attendance, booking)
         if at > self.clock:
@@ -101,11 +107,11 @@ class AttendanceFold:
         content = _content(key, outcome(session.attendance, booking))
         if content is None:
             return
-        session.is_told = True
-        if content.id not in self._said:
+        session.is_emitted = True
+        if content.id not in self._emitted:
             yield raw_event(Subject(ATTENDANCE, key.tenant, session.program, key.relationship), content)
 
-    def _booking(self, key: Key, attendance: Attendance) -> Booking | None:
+    def _booking(self, key: SessionKey, attendance: Attendance) -> Booking | None:
         return self._expected(key.tenant, key.relationship, key.session, attendance.begin)
 
     def _forget(self) -> None:
@@ -124,18 +130,18 @@ def _seen(event: OfRelationship) -> Seen:
     return Seen(event.data.role, visitor, "left", event.time)
 
 
-def _content(key: Key, result: Held | Missed | Neither) -> Content | None:
+def _content(key: SessionKey, result: HeldOutcome | MissedOutcome | NoOutcome) -> EventContent | None:
     match result:
-        case Held(started_at=start, ended_at=end, minutes=minutes):
+        case HeldOutcome(started_at=start, ended_at=end, minutes=minutes):
             event = outcome_id("held", key.relationship, key.session)
             data = {"session_id": key.session, "started_at": to_rfc3339(start), "minutes": minutes}
-            return Content("mentoring.session.held.v1", event, end, _OBSERVED | data)
-        case Missed(booking=booking, absent=absent):
+            return EventContent("mentoring.session.held.v1", event, end, _OBSERVED | data)
+        case MissedOutcome(booking=booking, absent=absent):
             occasion = to_rfc3339(booking.starts_at)
             event = outcome_id("missed", key.relationship, booking.session, occasion)
             data = {"session_id": booking.session, "absent": absent}
-            return Content("mentoring.session.missed.v1", event, booking.starts_at, _OBSERVED | data)
-        case Neither():
+            return EventContent("mentoring.session.missed.v1", event, booking.starts_at, _OBSERVED | data)
+        case NoOutcome():
             return None
         case _:
             assert_never(result)

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from schemas import payloads as p
 from schemas.events import OfRelationship
-from services.ingest.domain.tools.derived import series_id, session_id
-from services.ingest.domain.tools.said import Meeting
-from services.ingest.domain.tools.speaker import RESERVED
+from services.ingest.domain.activity import Meeting
+from services.ingest.domain.derived_events import series_id, session_id
+from services.ingest.domain.scope import RESERVED
 
 MOST_SESSIONS = 200_000
 """About 200 MB. What was told of longest ago is forgotten: who it was of, its cancellation may not say again."""
@@ -60,7 +60,7 @@ class Bookings:
         self._series: _Sets = {}
         self._matters: _Sets = {}
 
-    def hear(self, event: OfRelationship) -> None:
+    def apply(self, event: OfRelationship) -> None:
         """Any event of the log; those that book nothing change nothing."""
         match event.data:
             case p.SessionScheduled() as data:
@@ -77,7 +77,7 @@ class Bookings:
             case _:
                 pass
 
-    def apply(self, tenant: str, relationship: str, sessions: Iterable[BookedSession]) -> None:
+    def restore(self, tenant: str, relationship: str, sessions: Iterable[BookedSession]) -> None:
         """What the projection holds of a relationship; what was heard besides stays, and the later word counts."""
         for booking, matters in sessions:
             self._book(tenant, relationship, booking)

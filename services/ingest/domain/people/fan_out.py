@@ -1,24 +1,48 @@
-"""Leave and exit of a person reach all their relationships. What is written is the difference between what the feed
-says and what the log holds: a feed that says the same every night writes nothing, and what it says anew is the same
-event wherever it is derived. A group goes on while somebody else of the same side is there."""
+"""When somebody's leave or exit takes effect, and the ids of the pauses that come of it."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from schemas.directory import Participant
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.people.absence import absence, pauses_of, start_of
-from services.ingest.domain.people.company import subject
-from services.ingest.domain.people.life import Pause
+from services.ingest.domain.activity import Employed
+from services.ingest.domain.derived_events import EventContent, RawEvent, digest, origin, raw_event
+from services.ingest.domain.people.pairing import subject
 from services.ingest.domain.people.participants import after, completed, is_same
-from services.ingest.domain.people.relationship import Relationship
+from services.ingest.domain.people.relationship_history import Pause, Relationship
 from services.ingest.domain.people.roster import Roster
-from services.ingest.domain.tools.derived import digest
-from services.ingest.domain.tools.raw_event import Content, RawEvent, origin, raw_event
-from services.ingest.domain.tools.said import Employed
-from services.ingest.domain.tools.speaker import Speaker
+from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
+
+
+class Absence(NamedTuple):
+    """`cause` tells it from other absences of the same person: the day it begins, else the statement that told it."""
+
+    begin: datetime
+    until: datetime | None
+    cause: str
+
+    def pause_id(self, participant: str) -> str:
+        return f"{pauses_of(participant)}{digest('absence', participant, self.cause)[:16]}"
+
+
+def absence(said: Employed) -> Absence:
+    """Raises OverflowError for a day that no time zone can place."""
+    begin = said.time if said.left_on is None else start_of(said.left_on, said)
+    until = None if said.back_on is None else start_of(said.back_on, said)
+    return Absence(begin, until, said.left_on.isoformat() if said.left_on else said.key)
+
+
+def pauses_of(participant: str) -> str:
+    """What the ids of all pauses begin with that this person's absences brought about, whoever told of them."""
+    return f"absence-{digest('person', participant)[:16]}-"
+
+
+def start_of(day: date, said: Employed) -> datetime:
+    return datetime.combine(day, time.min, ZoneInfo(said.time_zone)).astimezone(UTC)
+
 
 UNCHANGED = Ignored("unchanged")
 
@@ -28,14 +52,14 @@ class FannedOut(NamedTuple):
     participants: tuple[Participant, ...]
 
 
-def employed(told: Employed, speaker: Speaker, roster: Roster) -> FannedOut | Ignored | Rejected:
-    known = roster.known(speaker.tenant, told.participant)
+def employed(told: Employed, connection_scope: ConnectionScope, roster: Roster) -> FannedOut | Ignored | Rejected:
+    known = roster.known(connection_scope.tenant, told.participant)
     said = completed(told, known)
-    record = after(said, speaker.tenant, known)
+    record = after(said, connection_scope.tenant, known)
     if isinstance(record, Rejected):
         return record
     try:
-        events = tuple(_FanOut(said, speaker, roster).events())
+        events = tuple(_FanOut(said, connection_scope, roster).events())
     except OverflowError:
         return rejected("invalid", "left_on", "this day cannot be placed in any time zone")
     records = () if is_same(record, known) else (record,)
@@ -43,13 +67,13 @@ def employed(told: Employed, speaker: Speaker, roster: Roster) -> FannedOut | Ig
 
 
 class _FanOut:
-    def __init__(self, said: Employed, speaker: Speaker, roster: Roster) -> None:
-        self._said, self._speaker, self._roster = said, speaker, roster
+    def __init__(self, said: Employed, connection_scope: ConnectionScope, roster: Roster) -> None:
+        self._said, self._connection_scope, self._roster = said, connection_scope, roster
         self._absence = absence(said)
 
     def events(self) -> Iterator[RawEvent]:
-        said, speaker = self._said, self._speaker
-        for one in self._roster.of(speaker.tenant, speaker.program, said.participant, said.time):
+        said, connection_scope = self._said, self._connection_scope
+        for one in self._roster.of(connection_scope.tenant, connection_scope.program, said.participant, said.time):
             if said.status == "active":
                 yield from self._resumed(one)
             elif one.ended is None and not self._goes_on(one):
@@ -78,12 +102,12 @@ class _FanOut:
                 time, tells = (back, "") if pause.told.time <= back < said.time else (said.time, said.key)
                 data = {"pause_id": pause.pause_id}
                 event = digest("resumed", pause.told.id, to_rfc3339(time), tells, relationship.id)
-                yield self._event(relationship, Content("mentoring.relationship.resumed.v1", event, time, data))
+                yield self._event(relationship, EventContent("mentoring.relationship.resumed.v1", event, time, data))
 
     def _ended(self, relationship: Relationship) -> Iterator[RawEvent]:
         event = digest("ended", self._said.participant, self._absence.cause, relationship.id)
         data = {"planned": False, "reason_code": "left_organisation", "initiated_by": "system"}
-        content = Content("mentoring.relationship.ended.v1", event, self._begin(relationship), data)
+        content = EventContent("mentoring.relationship.ended.v1", event, self._begin(relationship), data)
         yield self._event(relationship, content)
 
     def _paused(self, relationship: Relationship) -> Iterator[RawEvent]:
@@ -98,7 +122,7 @@ class _FanOut:
         tells = said.key if held is not None or begin > said.time else ""
         event = digest("paused", pause_id, to_rfc3339(begin), str(self._absence.until), tells, relationship.id)
         yield self._pause(relationship, event, pause_id, begin)
-        if held is not None and held.told.source == self._speaker.source:
+        if held is not None and held.told.source == self._connection_scope.source:
             yield self._correction(relationship, held, event)
 
     def _held(self, relationship: Relationship) -> Pause | None:
@@ -120,15 +144,15 @@ class _FanOut:
             "reason": "leave" if self._said.status == "leave" else "exit",
         }
         time = min(begin, self._said.time)
-        return self._event(relationship, Content("mentoring.relationship.paused.v1", event, time, data))
+        return self._event(relationship, EventContent("mentoring.relationship.paused.v1", event, time, data))
 
     def _correction(self, relationship: Relationship, wrong: Pause, right: str) -> RawEvent:
         told = wrong.told
         data = {"source": told.source, "id": told.id, "type": told.type, "time": to_rfc3339(told.time), "slot": ""}
         event = digest("corrected", told.id, right)
-        return self._event(relationship, Content("mentoring.event.retracted.v1", event, self._said.time, data))
+        return self._event(relationship, EventContent("mentoring.event.retracted.v1", event, self._said.time, data))
 
-    def _event(self, relationship: Relationship, content: Content) -> RawEvent:
-        native = origin(self._speaker, self._said.native)
+    def _event(self, relationship: Relationship, content: EventContent) -> RawEvent:
+        native = origin(self._connection_scope, self._said.native)
         data = {"by": "system", "evidence": "admin", "origin": native, **content.data}
-        return raw_event(subject(self._speaker, relationship), content._replace(data=data))
+        return raw_event(subject(self._connection_scope, relationship), content._replace(data=data))

@@ -1,17 +1,98 @@
-"""The roster: who is known under which identities, and who is paired with whom. Folded from the relationship events of
-the log and from the directory; every question names a tenant, and no answer leaves it."""
+"""Under which tool ids and addresses the people of the directory are known. One identity belongs to one person: where
+two claim it, it is nobody's, because a meeting must never count for the wrong person."""
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from schemas import payloads as p
 from schemas.directory import Participant
 from schemas.events import OfRelationship
-from services.ingest.domain.people.identities import NOBODY, Conflict, Identities
-from services.ingest.domain.people.life import Life, Pause
-from services.ingest.domain.people.relationship import Relationship
-from services.ingest.domain.tools.said import Person
+from services.ingest.domain.activity import Person
+from services.ingest.domain.ids import is_plain, pseudonym_of
+from services.ingest.domain.people.relationship_history import Pause, Relationship, RelationshipHistory
+
+Key = tuple[str, str, str]
+ADDRESS = ""
+"""Stands for the tool where any tool may know the address."""
+NOBODY: frozenset[str] = frozenset()
+
+
+class Conflict(NamedTuple):
+    """An identity that several participants claim, by their ids; the identity itself is personal and is not told."""
+
+    tenant: str
+    tool: str
+    participants: tuple[str, ...]
+
+
+class Identities:
+    """Sets are replaced, never changed, so that any thread may ask while one writes. With the installation's digest
+    key, people are also known by the digests that stand in payloads for ids of theirs that may be text."""
+
+    def __init__(self, digest_key: str = "") -> None:
+        self._digest_key = digest_key
+        self._known: dict[tuple[str, str], Participant] = {}
+        self._owners: dict[Key, frozenset[str]] = {}
+
+    def get(self, tenant: str, participant: str) -> Participant | None:
+        return self._known.get((tenant, participant))
+
+    def upsert(self, participant: Participant) -> tuple[Conflict, ...]:
+        """Replaces what was known of the participant. Returns the identities that others claim as well."""
+        self.forget(participant.tenant, participant.id)
+        self._known[participant.tenant, participant.id] = participant
+        conflicts = []
+        for key in set(self._keys(participant)):
+            self._owners[key] = self._owners.get(key, NOBODY) | {participant.id}
+            if len(claimed := self._claiming(key)) > 1:
+                conflicts.append(Conflict(participant.tenant, key[1] or "address", tuple(sorted(claimed))))
+        return tuple(conflicts)
+
+    def forget(self, tenant: str, participant: str) -> None:
+        known = self._known.pop((tenant, participant), None)
+        for key in set(self._keys(known)) if known else ():
+            left = self._owners[key] - {participant}
+            if left:
+                self._owners[key] = left
+            else:
+                del self._owners[key]
+
+    def claiming(self, tenant: str, tool: str, person: Person) -> Iterator[frozenset[str]]:
+        """For each thing that is known of the person, whom it points to, if to anybody."""
+        for value in filter(None, (person.id, person.address)):
+            found = self._claiming((tenant, tool, normal(value)))
+            if "@" in value:
+                found |= self._claiming((tenant, ADDRESS, normal(value)))
+            if found:
+                yield found
+
+    def _keys(self, participant: Participant) -> Iterator[Key]:
+        for address in participant.addresses:
+            yield participant.tenant, ADDRESS, normal(address)
+        for identity in participant.identities:
+            yield participant.tenant, identity.tool, normal(identity.id)
+            if self._digest_key and not is_plain(identity.id):
+                digest = pseudonym_of(self._digest_key, participant.tenant)(identity.id.strip())
+                yield participant.tenant, identity.tool, digest
+
+    def _claiming(self, key: Key) -> frozenset[str]:
+        """Who has left gives an address free for somebody else."""
+        owners = self._owners.get(key, NOBODY)
+        staying = frozenset(owner for owner in owners if not self._has_left(key[0], owner))
+        return staying or owners
+
+    def _has_left(self, tenant: str, participant: str) -> bool:
+        known = self._known.get((tenant, participant))
+        return known is not None and known.status == "exited"
+
+
+def normal(value: str) -> str:
+    """Addresses are compared without regard to case, ids of tools exactly."""
+    value = value.strip()
+    return value.casefold() if "@" in value else value
+
 
 TOLD = "mentoring.relationship."
 ERASED = "mentoring.relationship.erased.v1"
@@ -23,11 +104,11 @@ class Roster:
 
     def __init__(self, digest_key: str = "") -> None:
         self._identities = Identities(digest_key)
-        self._lives: dict[tuple[str, str], Life] = {}
+        self._histories: dict[tuple[str, str], RelationshipHistory] = {}
         self._of: dict[tuple[str, str], frozenset[str]] = {}
         self._erased: set[tuple[str, str]] = set()
 
-    def hear(self, event: OfRelationship) -> None:
+    def apply(self, event: OfRelationship) -> None:
         """Any event of the log; those that tell nothing of relationships change nothing."""
         if not _concerns(event):
             return
@@ -35,25 +116,25 @@ class Roster:
         if event.type == ERASED:
             self.erase(*key)
         elif key not in self._erased:
-            self._keep(key, self._lives.get(key, Life()).told(event))
+            self._keep(key, self._histories.get(key, RelationshipHistory()).told(event))
 
-    def apply(self, tenant: str, relationship: str, history: Life) -> None:
+    def restore(self, tenant: str, relationship: str, history: RelationshipHistory) -> None:
         """What the projection holds of a relationship; what was heard besides stays."""
         key = tenant, relationship
         if key not in self._erased:
-            self._keep(key, self._lives.get(key, Life()).merged(history))
+            self._keep(key, self._histories.get(key, RelationshipHistory()).merged(history))
 
     def erase(self, tenant: str, relationship: str) -> None:
         """For good: whatever is heard of it later is not kept."""
         self._erased.add((tenant, relationship))
         self._drop((tenant, relationship))
 
-    def history(self, tenant: str, relationship: str) -> Life:
+    def history(self, tenant: str, relationship: str) -> RelationshipHistory:
         """Empty where nothing is known."""
-        return self._lives.get((tenant, relationship), Life())
+        return self._histories.get((tenant, relationship), RelationshipHistory())
 
-    def learn(self, participant: Participant) -> tuple[Conflict, ...]:
-        return self._identities.learn(participant)
+    def upsert(self, participant: Participant) -> tuple[Conflict, ...]:
+        return self._identities.upsert(participant)
 
     def forget(self, tenant: str, participant: str) -> None:
         self._identities.forget(tenant, participant)
@@ -77,12 +158,12 @@ class Roster:
         return next(iter(found)) if len(found) == 1 else None
 
     def relationship(self, tenant: str, relationship: str, at: datetime = LATEST) -> Relationship | None:
-        life = self._lives.get((tenant, relationship))
+        life = self._histories.get((tenant, relationship))
         return life.at(tenant, relationship, at) if life else None
 
     def was_started(self, tenant: str, relationship: str) -> bool:
         """Whether a start was ever told of, also one that was retracted or erased since."""
-        life = self._lives.get((tenant, relationship))
+        life = self._histories.get((tenant, relationship))
         return self.is_erased(tenant, relationship) or (life is not None and bool(life.people()))
 
     def is_erased(self, tenant: str, relationship: str) -> bool:
@@ -104,7 +185,7 @@ class Roster:
         return tuple(sorted(self._of.get((tenant, participant), NOBODY)))
 
     def pauses(self, tenant: str, relationship: str) -> tuple[Pause, ...]:
-        life = self._lives.get((tenant, relationship))
+        life = self._histories.get((tenant, relationship))
         return life.pauses() if life else ()
 
     def _open(
@@ -119,13 +200,13 @@ class Roster:
     def _is_ours(self, tenant: str, participant: str) -> bool:
         return self.known(tenant, participant) is not None or (tenant, participant) in self._of
 
-    def _keep(self, key: tuple[str, str], life: Life) -> None:
-        self._lives[key] = life
+    def _keep(self, key: tuple[str, str], life: RelationshipHistory) -> None:
+        self._histories[key] = life
         for person in life.people():
             self._of[key[0], person] = self._of.get((key[0], person), NOBODY) | {key[1]}
 
     def _drop(self, key: tuple[str, str]) -> None:
-        life = self._lives.pop(key, Life())
+        life = self._histories.pop(key, RelationshipHistory())
         for person in life.people():
             left = self._of[key[0], person] - {key[1]}
             if left:

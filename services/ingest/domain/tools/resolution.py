@@ -5,28 +5,25 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from schemas.directory import Participant
-from services.ingest.domain.meetings.booked_sessions import booked, cancelled, moved
-from services.ingest.domain.meetings.missed_sessions import missed
-from services.ingest.domain.meetings.seen_people import ended, joined_or_left
-from services.ingest.domain.people.fan_out import employed
-from services.ingest.domain.tools.knowledge import Knowledge
-from services.ingest.domain.tools.retraction import voided
-from services.ingest.domain.tools.said import (
+from services.ingest.domain.activity import (
+    Activity,
     Booked,
     Cancelled,
     Employed,
     Ended,
+    GenericActivity,
     Joined,
     Left,
     Missed,
     Moved,
-    Said,
-    Told,
     Voided,
 )
-from services.ingest.domain.tools.speaker import Speaker
-from services.ingest.domain.tools.spoken import Spoken
-from services.ingest.domain.tools.told_events import told
+from services.ingest.domain.people.fan_out import employed
+from services.ingest.domain.scope import ConnectionScope
+from services.ingest.domain.tools.attendance_events import ended, joined_or_left
+from services.ingest.domain.tools.booked_sessions import booked, cancelled, missed, moved
+from services.ingest.domain.tools.generic_events import told, voided
+from services.ingest.domain.tools.projection import Projection, Spoken
 from services.ingest.domain.verdict import Ignored, Rejected
 
 
@@ -39,35 +36,37 @@ class Resolved:
 
 
 def resolve(
-    said: Said, speaker: Speaker, knowledge: Knowledge, stored: tuple[Spoken, ...] = ()
+    said: Activity, connection_scope: ConnectionScope, projection: Projection, stored: tuple[Spoken, ...] = ()
 ) -> Resolved | Ignored | Rejected:
     """Changes nothing and asks nobody but `knowledge`. The same statement gives the same ids, whatever became known
     since. Rejected("unresolved") may be asked again when more is known. `stored`: of a statement that is taken back,
     what the warehouse has, where the memory has forgotten it."""
     match said:
         case Booked():
-            result = booked(said, speaker, knowledge)
+            result = booked(said, connection_scope, projection)
         case Cancelled():
-            result = cancelled(said, speaker, knowledge)
+            result = cancelled(said, connection_scope, projection)
         case Moved():
-            result = moved(said, speaker, knowledge)
+            result = moved(said, connection_scope, projection)
         case Missed():
-            result = missed(said, speaker, knowledge)
+            result = missed(said, connection_scope, projection)
         case Joined() | Left():
-            result = joined_or_left(said, speaker, knowledge)
+            result = joined_or_left(said, connection_scope, projection)
         case Ended():
-            result = ended(said, speaker, knowledge)
-        case Told():
-            result = told(said, speaker, knowledge.roster)
+            result = ended(said, connection_scope, projection)
+        case GenericActivity():
+            result = told(said, connection_scope, projection.roster)
         case Voided():
-            result = voided(said, speaker, knowledge, stored)
+            result = voided(said, connection_scope, projection, stored)
         case Employed():
-            return _directory(said, speaker, knowledge)
+            return _directory(said, connection_scope, projection)
         case _:
             assert_never(said)
     return result if isinstance(result, Ignored | Rejected) else Resolved(result)
 
 
-def _directory(said: Employed, speaker: Speaker, knowledge: Knowledge) -> Resolved | Ignored | Rejected:
-    found = employed(said, speaker, knowledge.roster)
+def _directory(
+    said: Employed, connection_scope: ConnectionScope, projection: Projection
+) -> Resolved | Ignored | Rejected:
+    found = employed(said, connection_scope, projection.roster)
     return found if isinstance(found, Ignored | Rejected) else Resolved(found.events, found.participants)

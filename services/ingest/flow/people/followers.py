@@ -8,17 +8,12 @@ from pydantic import ValidationError
 
 from schemas.directory import Participant
 from schemas.topics import DIRECTORY
-from services.ingest.domain.people.projection import (
-    PROGRESS_KEY,
-    BookingsRecord,
-    ProgressRecord,
-    RosterRecord,
-    load,
-)
-from services.ingest.domain.tools.knowledge import Knowledge
-from services.ingest.flow.log_events import event_at
+from services.ingest.domain.people.roster import Roster
+from services.ingest.domain.projection_records import PROGRESS_KEY, BookingsRecord, ProgressRecord, RosterRecord, load
+from services.ingest.domain.tools.projection import Projection
+from services.ingest.flow.dead_letters import UnexpectedFailures
+from services.ingest.flow.log_reading import event_at
 from services.ingest.flow.people.projector import topics_of
-from services.ingest.flow.unexpected import UnexpectedFailures
 from services.runtime import log
 from services.runtime.health import Health, State
 from services.runtime.kafka import KafkaError, Partition, Reader, Record
@@ -38,11 +33,11 @@ RECENT = 5_000
 """Records at the end of each partition among which the past words of tools are remembered; the warehouse knows more."""
 
 
-class KnowledgeFollower:
+class ProjectionFollower:
     """`run` is for one thread, the others for any."""
 
-    def __init__(self, settings: Settings, knowledge: Knowledge, health: Health) -> None:
-        self._settings, self._knowledge, self._health = settings, knowledge, health
+    def __init__(self, settings: Settings, projection: Projection, health: Health) -> None:
+        self._settings, self._projection, self._health = settings, projection, health
         self._topics = topics_of(settings)
         self._caught_up = threading.Event()
         self._fresh_at = 0.0
@@ -152,28 +147,28 @@ class KnowledgeFollower:
     def _projected(self, record: Record) -> None:
         tenant, _, relationship = (record.key or b"").decode(errors="replace").partition("/")
         if record.topic == self._topics.roster:
-            self._knowledge.apply_roster(tenant, relationship, load(RosterRecord, record.value or b""))
+            self._projection.apply_roster(tenant, relationship, load(RosterRecord, record.value or b""))
         else:
-            self._knowledge.apply_bookings(tenant, relationship, load(BookingsRecord, record.value or b""))
+            self._projection.apply_bookings(tenant, relationship, load(BookingsRecord, record.value or b""))
 
     def _recall(self, record: Record) -> None:
         if OF_TOOLS in (record.value or b""):
             event = event_at(record, self._partitions)
             if not isinstance(event, Misplaced):  # the projector tells of it
-                self._knowledge.recall(event)
+                self._projection.recall(event)
 
     def _person(self, record: Record) -> None:
         """What cannot be read any more counts as forgotten: nobody shall be resolved by what once was."""
         tenant, _, participant = (record.key or b"").decode(errors="replace").partition("/")
         if record.value is None:
-            self._knowledge.forget(tenant, participant)
+            self._projection.forget(tenant, participant)
             return
         try:
             known = Participant.model_validate_json(record.value)
         except ValidationError:
-            self._knowledge.forget(tenant, participant)
+            self._projection.forget(tenant, participant)
             raise
-        for conflict in self._knowledge.learn(known):
+        for conflict in self._projection.upsert(known):
             self._log.warning("identity_of_several", **conflict._asdict())
 
     def _ends(self, reader: Reader, timeout: float) -> dict[Partition, int]:
@@ -203,3 +198,22 @@ class KnowledgeFollower:
 
     def _reached(self, number: int) -> int:
         return min(self._progress.get((topic, number), 0) for topic in (self._topics.roster, self._topics.bookings))
+
+
+AWAITED_SECONDS = 60.0
+
+
+class ProjectionBehindError(Exception):
+    """The message says what to do."""
+
+
+def projection_now(settings: Settings, digest_key: str = "") -> Projection:
+    """`digest_key`: of ids that may be text, as payloads hold them. Raises KafkaError, and ProjectionBehindError where
+    nothing projects the log."""
+    projection = Projection(Roster(digest_key))
+    follower = ProjectionFollower(settings, projection, Health())
+    if not follower.read_once(AWAITED_SECONDS):
+        raise ProjectionBehindError(
+            "the roster is behind the log: start `rapport ingest work`, or run `rapport ingest project` once"
+        )
+    return projection

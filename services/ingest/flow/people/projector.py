@@ -2,19 +2,21 @@
 these, and a start costs what is alive instead of all that ever happened."""
 
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
+from uuid import uuid4
 
 from pydantic import ValidationError
 
 from schemas.events import OfRelationship
 from schemas.primitives import EPOCH
 from schemas.topics import BOOKINGS, EVENTS, ROSTER, position
-from services.ingest.domain.people.projection import (
+from services.ingest.domain.projection_records import (
     PROGRESS_KEY,
     BookingsRecord,
     ProgressRecord,
@@ -24,13 +26,16 @@ from services.ingest.domain.people.projection import (
     dump,
     load,
 )
-from services.ingest.domain.tools.knowledge import Knowledge
-from services.ingest.flow.log_events import event_at
-from services.ingest.flow.unexpected import UnexpectedFailures
+from services.ingest.domain.tools.projection import Projection
+from services.ingest.flow.dead_letters import UnexpectedFailures
+from services.ingest.flow.log_reading import event_at
+from services.ingest.flow.shared import Parts
+from services.ingest.settings import IngestSettings
 from services.runtime import log
+from services.runtime.health import Health
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, read_partition
 from services.runtime.log_place import Misplaced
-from services.runtime.loop import Batch, TryLaterError
+from services.runtime.loop import Batch, BatchLoop, Limits, TryLaterError
 from services.runtime.settings import Settings
 from services.validation_errors import places
 
@@ -59,11 +64,11 @@ class PartitionProjection:
     latest time of recording that was seen of it."""
 
     def __init__(self) -> None:
-        self._knowledge = Knowledge()
+        self._projection = Projection()
         self.touched: dict[tuple[str, str], datetime] = {}
 
-    def hear(self, event: OfRelationship) -> None:
-        self._knowledge.hear(event)
+    def apply(self, event: OfRelationship) -> None:
+        self._projection.apply(event)
         key = event.tenant, event.subject
         self.touched[key] = max(event.recordedtime, self.touched.get(key, EPOCH))
 
@@ -71,13 +76,13 @@ class PartitionProjection:
         """What was projected before. Raises ValidationError for a record that this version does not know."""
         tenant, _, relationship = (record.key or b"").decode(errors="replace").partition("/")
         if record.topic == topics.roster:
-            self._knowledge.apply_roster(tenant, relationship, load(RosterRecord, record.value or b""))
+            self._projection.apply_roster(tenant, relationship, load(RosterRecord, record.value or b""))
         else:
-            self._knowledge.apply_bookings(tenant, relationship, load(BookingsRecord, record.value or b""))
+            self._projection.apply_bookings(tenant, relationship, load(BookingsRecord, record.value or b""))
 
     def records(self, topics: ProjectionTopics, at: int) -> Iterator[tuple[str, bytes, bytes]]:
         """Topic, key and value of whatever was touched."""
-        roster, bookings = self._knowledge.roster, self._knowledge.bookings
+        roster, bookings = self._projection.roster, self._projection.bookings
         for (tenant, relationship), latest in self.touched.items():
             key = f"{tenant}/{relationship}".encode()
             erased = roster.is_erased(tenant, relationship)
@@ -112,7 +117,7 @@ class Projector:
                 self._log.warning("projected_anew", partition=partition.number, first=reached, last=begin - 1)
                 for record in read_partition(self._settings, partition):
                     if reached <= record.offset < begin:
-                        self._hear(projection, record, Counter())
+                        self._apply(projection, record, Counter())
         except KafkaError as away:
             raise TryLaterError(f"the broker is away: {away}") from away
         self._projections[partition], self._next[partition] = projection, begin
@@ -123,7 +128,7 @@ class Projector:
             self.resume(batch.partition, Committed(batch.first))
         projection, notes = self._projections[batch.partition], Counter[str]()
         for record in batch.records:
-            self._hear(projection, record, notes)
+            self._apply(projection, record, notes)
         self._write(projection, batch)
         notes["relationships"] = len(projection.touched)
         projection.touched.clear()
@@ -157,7 +162,7 @@ class Projector:
             reached.append(progress)
         return projection, min(reached)
 
-    def _hear(self, projection: PartitionProjection, record: Record, notes: Counter[str]) -> None:
+    def _apply(self, projection: PartitionProjection, record: Record, notes: Counter[str]) -> None:
         """What meets an error of ours counts for nothing here; a hundred in a row are a bad deploy."""
         try:
             self._heard(projection, record, notes)
@@ -182,7 +187,7 @@ class Projector:
             self._log.error("misplaced", partition=record.partition, offset=record.offset, at=event.path)
             notes["misplaced"] += 1
         elif event.type != "mentoring.clock.reached.v1":
-            projection.hear(event)
+            projection.apply(event)
 
     def _write(self, projection: PartitionProjection, batch: Batch) -> None:
         at = position(self._settings.log_epoch, batch.last)
@@ -209,3 +214,26 @@ class Projector:
             producer.start_transactions()
             self._producer = producer
         return self._producer
+
+
+# A transaction that died with its process keeps readers waiting for so long.
+TRANSACTION_SECONDS = 15
+
+
+@contextmanager
+def projector(settings: IngestSettings, health: Health, stop: threading.Event) -> Iterator[Parts]:
+    """Raises KafkaError."""
+    reader = Reader(settings, GROUP, max_poll_records=MOST_RECORDS, max_poll_interval_ms=MOST_SECONDS * 1000)
+    try:
+        reader.subscribe([EVENTS.at(settings.log_epoch)])
+        with closing(Projector(settings, reader, partial(_producer, settings))) as work:
+            loop = BatchLoop(reader, work, health, Limits(MOST_RECORDS, MOST_BYTES))
+            yield {"projector": partial(loop.run, stop)}
+    finally:
+        reader.close()
+
+
+def _producer(settings: IngestSettings) -> Producer:
+    # A replica with a name takes over from its predecessor at once; without one nobody else bears its name.
+    name = settings.instance or uuid4().hex
+    return Producer(settings, f"{GROUP}-{name}", transaction_timeout_ms=TRANSACTION_SECONDS * 1000)

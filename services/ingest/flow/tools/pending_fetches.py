@@ -14,14 +14,14 @@ from datetime import datetime
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from services.ingest.domain.tools.said import Pointer
+from services.ingest.domain.activity import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.fetching.fetch import FetchedResources, Fetcher
 from services.ingest.flow.tools.raw_payloads import Payload
-from services.ingest.pointers.follow import Followed, Pointers
 from services.runtime import log
+from services.runtime.backoff import Backoff
 from services.runtime.kafka import Partition, Record
 from services.runtime.loop import TryLaterError
-from services.runtime.patience import Patience
 
 # So many connections are asked at the same time, each one thing at a time.
 THREADS = 8
@@ -29,10 +29,10 @@ THREADS = 8
 MOST_OF_ONE, MOST, MOST_OCTETS = 1_000, 10_000, 64 * 2**20
 _NOTE = re.compile(r"v1;waiting=(\d{1,19})")
 
-Outcome = Followed | Ignored | Rejected
+Outcome = FetchedResources | Ignored | Rejected
 
 
-class Key(NamedTuple):
+class FetchKey(NamedTuple):
     partition: Partition
     connection: str
     resource: str
@@ -43,7 +43,7 @@ class Fetch:
     """`first`: the offset of the oldest notification of it; `record` (without its value) and `payload` are of the
     newest, recorded at `told_at`. `octets`: at most so many are held."""
 
-    key: Key
+    key: FetchKey
     first: int
     record: Record
     payload: Payload
@@ -51,7 +51,7 @@ class Fetch:
     octets: int
 
 
-class Fetched(NamedTuple):
+class FinishedFetch(NamedTuple):
     fetch: Fetch
     outcome: Outcome
 
@@ -59,13 +59,13 @@ class Fetched(NamedTuple):
 class PendingFetches:
     """For one thread; the fetches themselves run on threads of their own, which end with the process."""
 
-    def __init__(self, pointers: Pointers) -> None:
-        self._pointers = pointers
-        self._pending: OrderedDict[Key, Fetch] = OrderedDict()
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+        self._pending: OrderedDict[FetchKey, Fetch] = OrderedDict()
         self._of: Counter[str] = Counter()
         self._octets = 0
-        self._patience: dict[str, Patience] = {}
-        self._busy: dict[str, Key] = {}
+        self._patience: dict[str, Backoff] = {}
+        self._busy: dict[str, FetchKey] = {}
         self._inbox: SimpleQueue[Fetch] = SimpleQueue()
         self._done: SimpleQueue[tuple[Fetch, Outcome | TryLaterError]] = SimpleQueue()
         self._threads = 0
@@ -94,14 +94,14 @@ class PendingFetches:
             name = key.connection
             if len(self._busy) >= THREADS:
                 return
-            if name in begun or name in self._busy or not self._patience.setdefault(name, Patience()).ready():
+            if name in begun or name in self._busy or not self._patience.setdefault(name, Backoff()).ready():
                 continue
             begun.add(name)
             self._busy[name] = key
             self._inbox.put(fetch)
             self._one_thread_more()
 
-    def done(self) -> Iterator[Fetched]:
+    def done(self) -> Iterator[FinishedFetch]:
         """What has ended since, to be counted or put aside; what has to wait longer is tried again by itself."""
         while not self._done.empty():
             fetch, outcome = self._done.get()
@@ -116,7 +116,7 @@ class PendingFetches:
             if known is not None and known.told_at <= fetch.told_at:
                 self._remove(fetch.key)
             if known is not None:
-                yield Fetched(fetch, outcome)
+                yield FinishedFetch(fetch, outcome)
 
     def oldest(self, partition: Partition) -> int | None:
         return min((fetch.first for key, fetch in self._pending.items() if key.partition == partition), default=None)
@@ -126,12 +126,12 @@ class PendingFetches:
         for key in [key for key in self._pending if key.partition == partition]:
             self._remove(key)
 
-    def _remove(self, key: Key) -> None:
+    def _remove(self, key: FetchKey) -> None:
         self._octets -= self._pending.pop(key).octets
         self._of[key.connection] -= 1
 
     def _put_off(self, connection: str, reason: TryLaterError) -> None:
-        patience = self._patience.setdefault(connection, Patience())
+        patience = self._patience.setdefault(connection, Backoff())
         patience.put_off()
         self._log.warning(
             "fetch_put_off",
@@ -154,7 +154,7 @@ class PendingFetches:
     def _fetched(self, fetch: Fetch) -> Outcome | TryLaterError:
         connection = fetch.payload.connection
         try:
-            return self._pointers.follow(Pointer(fetch.key.resource), connection, fetch.told_at)
+            return self._fetcher.fetch(Pointer(fetch.key.resource), connection, fetch.told_at)
         except TryLaterError as later:
             return later
         except CancelledError:

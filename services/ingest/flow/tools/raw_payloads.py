@@ -1,22 +1,26 @@
 """A record of a tool's raw topic, opened: of which connection it is, and the payloads that it holds."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from schemas.primitives import EPOCH, LAST_YEAR
-from services.ingest.domain.pseudonym import is_plain
-from services.ingest.domain.quarantined import NOTHING_KEPT, REQUEUED_FROM
-from services.ingest.domain.tools.said import Translation
+from schemas.topics import raw_of
+from services.ingest.domain.activity import Translation
+from services.ingest.domain.cloudevents.content_modes import JSON
+from services.ingest.domain.dead_letters import NOTHING_KEPT, REQUEUED_FROM
+from services.ingest.domain.ids import is_plain
+from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.quarantine import Part
+from services.ingest.flow.acknowledgements import Acknowledgements
+from services.ingest.flow.dead_letters import DeadLetterPart
+from services.ingest.flow.intake import HandedIn, Writing
 from services.ingest.sources.connection import Connection
-from services.ingest.sources.kept import Kept
-from services.ingest.sources.proof import Received
-from services.ingest.sources.taken import JSON
-from services.ingest.sources.tool import MOST_BYTES
-from services.runtime.kafka import Record
+from services.ingest.sources.tool import MOST_BYTES, Kept
+from services.ingest.sources.verification import Received
+from services.runtime.kafka import Headers, Producer, Record
 
 LAST_MS = round((datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) - EPOCH).total_seconds() * 1000) - 1
 # Of a record from the gateway there are three.
@@ -71,22 +75,22 @@ def time_of(record: Record) -> datetime:
     return datetime.fromtimestamp(record.timestamp_ms / 1000, UTC) if 0 <= record.timestamp_ms <= LAST_MS else EPOCH
 
 
-def part_of(record: Record, connections: Mapping[str, Connection], payload: Payload | None = None) -> Part:
+def part_of(record: Record, connections: Mapping[str, Connection], payload: Payload | None = None) -> DeadLetterPart:
     """What is put aside: what may be kept of the payload, or of the record as a whole if it could not be opened."""
     known, whole = _connection(record, connections), record.value or b""
     if isinstance(known, Rejected):
         name = _header(record, CONNECTION)
         return _nothing_of(whole, ((CONNECTION, name),) if NAME.fullmatch(name) else ())
     kept = payload.kept if payload else known.kept(whole, _header(record, CONTENT_TYPE) or JSON)
-    notes = ((CONNECTION, known.speaker.connection),)
+    notes = ((CONNECTION, known.connection_scope.connection),)
     number = payload.number if payload else None
     if isinstance(kept, Rejected):
         return replace(_nothing_of(whole, notes), number=number)
     is_cut = kept.was_cut or _header(record, TEXT_CUT)
-    return Part(kept.payload, number, (*notes, (TEXT_CUT, "1")) if is_cut else notes)
+    return DeadLetterPart(kept.payload, number, (*notes, (TEXT_CUT, "1")) if is_cut else notes)
 
 
-def nothing_of(record: Record, payload: Payload | None) -> Part:
+def nothing_of(record: Record, payload: Payload | None) -> DeadLetterPart:
     """Where it was is kept, nothing else."""
     return replace(_nothing_of(record.value or b"", ()), number=payload.number if payload else None)
 
@@ -101,14 +105,14 @@ def without_text(record: Record, connections: Mapping[str, Connection]) -> Recor
     headers = [*headers, (CONTENT_TYPE, JSON.encode())]
     key = record.key
     if key is not None and not is_plain(key.decode(errors="replace")):
-        key = None if isinstance(known, Rejected) else known.speaker.connection.encode()
+        key = None if isinstance(known, Rejected) else known.connection_scope.connection.encode()
     return replace(record, key=key, headers=tuple(dict(reversed(headers)).items()))
 
 
-def _nothing_of(value: bytes, notes: tuple[tuple[str, str], ...]) -> Part:
+def _nothing_of(value: bytes, notes: tuple[tuple[str, str], ...]) -> DeadLetterPart:
     """Of an unknown connection, or unreadable. The original lies on its topic for a while."""
     words = f"all {len(value)} bytes: what people wrote cannot be told from the rest"
-    return Part(b"", notes=(*notes, (NOTHING_KEPT, words)))
+    return DeadLetterPart(b"", notes=(*notes, (NOTHING_KEPT, words)))
 
 
 def _connection(record: Record, connections: Mapping[str, Connection]) -> Connection | Rejected:
@@ -125,3 +129,38 @@ def _connection(record: Record, connections: Mapping[str, Connection]) -> Connec
 def _header(record: Record, name: str) -> str:
     """Empty if it is not there; of several the first."""
     return next((value.decode(errors="replace") for key, value in record.headers if key == name and value), "")
+
+
+class RawIntake:
+    """For one event loop."""
+
+    def __init__(self, producer: Producer, writing: Writing) -> None:
+        self._producer, self._writing = producer, writing
+
+    async def take(self, payloads: Sequence[Kept], connection_scope: ConnectionScope) -> None:
+        """Returns when all are on the topic. Raises UnavailableError when the broker is away or too much waits for it
+        already, and RefusedError when one of them is more than a record may hold."""
+        size = sum(len(kept.payload) for kept in payloads)
+        await self._writing.in_windows(
+            payloads, HandedIn(connection_scope.connection, size), lambda window: self._send(window, connection_scope)
+        )
+
+    async def _send(self, payloads: Sequence[Kept], connection_scope: ConnectionScope) -> Future[None]:
+        # One key for a connection: its payloads stay in the order in which they came.
+        topic, key = raw_of(connection_scope.tool), connection_scope.connection.encode()
+        sending = Acknowledgements()
+
+        def send(kept: Kept) -> None:
+            headers = headers_of(kept, connection_scope.connection)
+            sending.add(self._producer.send(topic, key, kept.payload, headers=headers))
+
+        try:
+            await self._writing.turns.in_slices(connection_scope.connection, payloads, send, lambda _: None)
+        finally:
+            sending.close()
+        return sending.written
+
+
+def headers_of(kept: Kept, connection: str) -> Headers:
+    headers = [("connection", connection.encode()), ("content-type", kept.media_type.encode())]
+    return [*headers, ("text_cut", b"1")] if kept.was_cut else headers

@@ -1,24 +1,96 @@
-"""What a payload says, told of relationships and written down."""
+"""The directory of people on its compact topic."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
+
+from pydantic import ValidationError
 
 from schemas.directory import Participant
-from schemas.events import MentoringEvent
-from services.ingest.domain.admission import admit
-from services.ingest.domain.clock import Clock
-from services.ingest.domain.tools.knowledge import Knowledge
+from schemas.events import MENTORING_EVENT, MentoringEvent, partition_key
+from schemas.primitives import from_micros, to_rfc3339
+from schemas.topics import DIRECTORY
+from services.ingest.domain.activity import Activity, Voided
+from services.ingest.domain.admission import Clock, admit
+from services.ingest.domain.scope import ConnectionScope
+from services.ingest.domain.tools.generic_events import target_of
+from services.ingest.domain.tools.projection import Find, Projection, Spoken, spoken_of
 from services.ingest.domain.tools.resolution import Resolved, resolve
-from services.ingest.domain.tools.retraction import target_of
-from services.ingest.domain.tools.said import Said, Voided
-from services.ingest.domain.tools.speaker import Speaker
-from services.ingest.domain.tools.spoken import Find, Spoken
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.flow.people.directory import Directory
-from services.ingest.flow.recorder import Recorder
-from services.ingest.flow.tools.outbox import Outbox
+from services.ingest.flow.acknowledgements import acknowledged
+from services.ingest.flow.dead_letters import unwritable
+from services.ingest.flow.event_writer import EventWriter
+from services.ingest.flow.tools.pending_writes import PendingWrites
+from services.runtime import log
+from services.runtime.clickhouse import ClickHouse, ClickHouseError
+from services.runtime.kafka import Producer, UnwritableRecordError
+
+
+class Directory:
+    """For any thread. Futures complete when the record is on the log. Raises KafkaError when the broker is lost."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+
+    def write(self, participant: Participant) -> Future[None] | Rejected:
+        """Replaces what was known of them; rejected where it is more than a record may hold."""
+        key = partition_key(participant.tenant, participant.id).encode()
+        try:
+            return acknowledged(self._producer.send(DIRECTORY.name, key, participant.model_dump_json().encode()))
+        except UnwritableRecordError as failure:
+            return unwritable(failure)
+
+    def erase(self, tenant: str, participant: str) -> Future[None]:
+        """A tombstone: compaction takes away all that was written before."""
+        return acknowledged(self._producer.send(DIRECTORY.name, partition_key(tenant, participant).encode(), None))
+
+
+# The table is ordered by tenant first. One statement becomes an event per relationship; nobody is in a thousand.
+_SQL = """
+SELECT source, id, type, toUnixTimestamp64Micro(occurred_at), relationship_id, program_id, payload
+FROM mentoring.events
+WHERE tenant_id = {tenant:String} AND source = {source:String} AND startsWith(id, {statement:String})
+ORDER BY position
+LIMIT 1000
+"""
+
+
+class StoredStatements:
+    """For one thread. Whoever may not ask now is told nothing and may ask again: what is unresolved can be requeued,
+    whereas waiting for the warehouse would keep everything else of the tool from the log."""
+
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
+
+    def find(self, tenant: str, source: str, statement: str) -> tuple[Spoken, ...]:
+        asked = {"tenant": tenant, "source": source, "statement": f"{statement}."}
+        try:
+            rows = self._clickhouse.query(_SQL, asked)
+        except ClickHouseError as away:
+            log.get(__name__).warning("warehouse_not_asked", source=source, error=str(away)[:500])
+            return ()
+        return tuple(dict.fromkeys(spoken for row in rows if (spoken := _spoken(tenant, row))))
+
+
+def _spoken(tenant: str, row: tuple[Any, ...]) -> Spoken | None:
+    """None for what the schemas of today do not know; nothing else writes that table."""
+    source, event_id, kind, occurred_at, relationship, program, payload = row
+    time = to_rfc3339(from_micros(occurred_at))
+    envelope = {"source": source, "id": event_id, "type": kind, "time": time, "recordedtime": time, "tenant": tenant}
+    whole = envelope | {
+        "subject": relationship,
+        "program": program,
+        "partitionkey": partition_key(tenant, relationship),
+        "data": json.loads(payload),
+    }
+    try:
+        event = MENTORING_EVENT.validate_json(json.dumps(whole))
+    except ValidationError:
+        return None
+    return None if event.type == "mentoring.clock.reached.v1" else spoken_of(event)
 
 
 @dataclass(frozen=True)
@@ -35,38 +107,43 @@ class Statements:
     """For one thread. What was written is heard at once, because what is said next may be about it."""
 
     def __init__(
-        self, recorder: Recorder, directory: Directory, knowledge: Knowledge, clock: Callable[[], Clock], find: Find
+        self,
+        event_writer: EventWriter,
+        directory: Directory,
+        projection: Projection,
+        clock: Callable[[], Clock],
+        find: Find,
     ) -> None:
         """`find` is asked for what a tool takes back and the memory has forgotten."""
-        self._recorder, self._directory, self._clock, self._find = recorder, directory, clock, find
-        self.knowledge = knowledge
-        self.outbox = Outbox()
+        self._event_writer, self._directory, self._clock, self._find = event_writer, directory, clock, find
+        self.projection = projection
+        self.pending_writes = PendingWrites()
 
-    def write(self, said: tuple[Said, ...], speaker: Speaker) -> Result:
+    def write(self, said: tuple[Activity, ...], connection_scope: ConnectionScope) -> Result:
         """One payload. The first that is rejected rejects it, and what was written of it before stands: it is a
         repeat when the payload is sent again. Raises KafkaError or TryLaterError; then it may be told again."""
         results: list[Result] = []
         for statement in said:
-            result = self._one(statement, speaker)
+            result = self._one(statement, connection_scope)
             if isinstance(result, Rejected):
                 return result
             results.append(result)
         return _whole(results)
 
-    def _one(self, said: Said, speaker: Speaker) -> Result:
-        resolved = resolve(said, speaker, self.knowledge, self._stored(said, speaker))
-        self.knowledge.attend(said, speaker)
-        return self._recorded(resolved, speaker) if isinstance(resolved, Resolved) else resolved
+    def _one(self, said: Activity, connection_scope: ConnectionScope) -> Result:
+        resolved = resolve(said, connection_scope, self.projection, self._stored(said, connection_scope))
+        self.projection.track(said, connection_scope)
+        return self._recorded(resolved, connection_scope) if isinstance(resolved, Resolved) else resolved
 
-    def _stored(self, said: Said, speaker: Speaker) -> tuple[Spoken, ...]:
+    def _stored(self, said: Activity, connection_scope: ConnectionScope) -> tuple[Spoken, ...]:
         if not isinstance(said, Voided):
             return ()
-        target = target_of(said, speaker)
-        return () if self.knowledge.memory.find(*target) else self._find(*target)
+        target = target_of(said, connection_scope)
+        return () if self.projection.memory.find(*target) else self._find(*target)
 
-    def _recorded(self, resolved: Resolved, speaker: Speaker) -> Result:
+    def _recorded(self, resolved: Resolved, connection_scope: ConnectionScope) -> Result:
         clock, repeats = self._clock(), []
-        verdicts = [admit(raw, speaker.scope, clock) for raw in resolved.events]
+        verdicts = [admit(raw, connection_scope.scope, clock) for raw in resolved.events]
         for verdict in verdicts:
             result = verdict if isinstance(verdict, Rejected) else self._event(verdict.event)
             if isinstance(result, Rejected):
@@ -78,16 +155,16 @@ class Statements:
         return Written(repeat=not resolved.participants and all(repeats))
 
     def _event(self, event: MentoringEvent) -> Written | Rejected:
-        receipt = self._recorder.record(event)
+        receipt = self._event_writer.record(event)
         if isinstance(receipt, Rejected):
             return receipt
-        self.outbox.owe(receipt.written, partial(self._again, event))
-        self.knowledge.hear(event)
+        self.pending_writes.owe(receipt.written, partial(self._again, event))
+        self.projection.apply(event)
         return Written(receipt.repeat)
 
     def _again(self, event: MentoringEvent) -> Future[None] | Rejected:
         """What failed was forgotten, so that nothing contradicts it; it may have become too large for the log."""
-        receipt = self._recorder.record(event)
+        receipt = self._event_writer.record(event)
         return receipt if isinstance(receipt, Rejected) else receipt.written
 
     def _participant(self, participant: Participant) -> Rejected | None:
@@ -95,8 +172,8 @@ class Statements:
         sent = send()
         if isinstance(sent, Rejected):
             return sent
-        self.outbox.owe(sent, send)
-        self.knowledge.learn(participant)
+        self.pending_writes.owe(sent, send)
+        self.projection.upsert(participant)
         return None
 
 

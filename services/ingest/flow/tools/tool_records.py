@@ -1,25 +1,32 @@
 """The raw topics of tools: each payload becomes events, is ignored for a reason, or goes to quarantine with one."""
 
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import assert_never
 
-from services.ingest.domain.tools.said import Pointer
+from schemas.topics import raw_of
+from services.ingest.domain.activity import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected
+from services.ingest.fetching.fetch import FetchedResources, Fetcher
+from services.ingest.fetching.sync_tokens import SyncTokens
+from services.ingest.flow.dead_letters import DeadLetterPart, UnexpectedFailures, quarantine
+from services.ingest.flow.log_reading import between, day_before
 from services.ingest.flow.metrics import Metrics
-from services.ingest.flow.quarantine import Part, quarantine
-from services.ingest.flow.tools.pending_fetches import Fetch, Key, PendingFetches, note_of, oldest_noted
+from services.ingest.flow.shared import Parts, ProjectionAccess, Shared
+from services.ingest.flow.tools.pending_fetches import Fetch, FetchKey, PendingFetches, note_of, oldest_noted
 from services.ingest.flow.tools.raw_payloads import Payload, nothing_of, opened, part_of, time_of, without_text
-from services.ingest.flow.tools.statements import Result, Statements, Written
-from services.ingest.flow.unexpected import UnexpectedFailures
-from services.ingest.pointers.follow import Followed, Pointers
+from services.ingest.flow.tools.statements import Directory, Result, Statements, StoredStatements, Written
 from services.ingest.sources.connection import Connection
 from services.runtime import log
-from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Record
-from services.runtime.loop import Batch, TryLaterError
+from services.runtime.clickhouse import ClickHouse
+from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record
+from services.runtime.loop import Batch, BatchLoop, Limits, TryLaterError
 from services.runtime.unexpected import described
 
 GROUP = "rapport-ingest-tools"
@@ -43,7 +50,7 @@ class Tools:
     relationships are not known up to now."""
 
     connections: Mapping[str, Connection]
-    pointers: Pointers
+    fetcher: Fetcher
     past: Past
     between: Between
     check_known: Callable[[], None]
@@ -58,7 +65,7 @@ class ToolRecords:
 
     def __init__(self, tools: Tools, statements: Statements, producer: Producer, metrics: Metrics) -> None:
         self._tools, self._statements, self._producer, self._metrics = tools, statements, producer, metrics
-        self._fetches = PendingFetches(tools.pointers)
+        self._fetches = PendingFetches(tools.fetcher)
         self._unexpected = UnexpectedFailures()
         self._log = log.get(__name__)
 
@@ -75,17 +82,17 @@ class ToolRecords:
     def idle(self) -> None:
         """What was pointed to is fetched by time, beside the batches."""
         for fetch, outcome in self._fetches.done():
-            self._statements.outbox.of(partial(self._quarantined, fetch.record))
+            self._statements.pending_writes.of(partial(self._quarantined, fetch.record))
             try:
                 told = self._told(fetch.record, fetch.payload, outcome)
             except KafkaError as away:
                 # It could not be put aside, and is fetched once more.
                 self._fetches.add(fetch)
                 raise TryLaterError(f"the broker is away: {away}") from away
-            self._metrics.payloads.labels(fetch.payload.connection.speaker.tool, "log", told).inc()
+            self._metrics.payloads.labels(fetch.payload.connection.connection_scope.tool, "log", told).inc()
         self._fetches.start()
         self._metrics.fetches.set(len(self._fetches))
-        self._statements.outbox.settle()
+        self._statements.pending_writes.settle()
 
     def note(self, partition: Partition) -> str:
         """All before the committed offset is done, but for fetches, of which this is the oldest."""
@@ -96,14 +103,14 @@ class ToolRecords:
         outcomes: Counter[str] = Counter()
         self._tools.check_known()
         # What an earlier try wrote and the broker did not take comes first: what follows relies on it.
-        self._statements.outbox.settle()
+        self._statements.pending_writes.settle()
         try:
             for record in batch.records:
-                self._statements.outbox.of(partial(self._quarantined, record))
+                self._statements.pending_writes.of(partial(self._quarantined, record))
                 outcomes.update(self._outcomes(record))
         except KafkaError as away:
             raise TryLaterError(f"the broker is away: {away}") from away
-        self._statements.outbox.settle()
+        self._statements.pending_writes.settle()
         for outcome, count in outcomes.items():
             tool = batch.partition.topic.rpartition(".")[2]
             self._metrics.payloads.labels(tool, "log", outcome).inc(count)
@@ -139,7 +146,7 @@ class ToolRecords:
         for payload in payloads if isinstance(payloads, list) else ():
             said = payload.translated()
             for statement in said if isinstance(said, tuple) else ():
-                self._statements.knowledge.attend(statement, payload.connection.speaker)
+                self._statements.projection.track(statement, payload.connection.connection_scope)
 
     def _outcomes(self, record: Record) -> list[str]:
         try:
@@ -153,7 +160,7 @@ class ToolRecords:
     def _outcome(self, record: Record, payload: Payload) -> str:
         return self._told(record, payload, self._expected_result(record, payload))
 
-    def _told(self, record: Record, payload: Payload, result: Result | Followed | Waiting) -> str:
+    def _told(self, record: Record, payload: Payload, result: Result | FetchedResources | Waiting) -> str:
         match result:
             case Rejected() as rejected:
                 return self._put_aside(record, rejected, payload)
@@ -162,7 +169,7 @@ class ToolRecords:
                 return f"ignored:{reason}"
             case Written(repeat):
                 return "duplicate" if repeat else "admitted"
-            case Followed():
+            case FetchedResources():
                 return "fetched"
             case Waiting():
                 return "waiting"
@@ -188,18 +195,18 @@ class ToolRecords:
             case Pointer() as pointer:
                 return self._fetches.add(_fetch(record, payload, pointer)) or Waiting()
             case said:
-                return self._statements.write(said, connection.speaker)
+                return self._statements.write(said, connection.connection_scope)
 
     def _put_aside(self, record: Record, rejected: Rejected, payload: Payload | None = None) -> str:
         send = partial(self._quarantined, record, rejected, payload)
-        self._statements.outbox.owe(send(), send)
+        self._statements.pending_writes.owe(send(), send)
         return f"rejected:{rejected.reason}"
 
     def _quarantined(self, record: Record, rejected: Rejected, payload: Payload | None = None) -> Future[None]:
         bare = without_text(record, self._tools.connections)
         return quarantine(self._producer, bare, rejected, self._part(record, payload))
 
-    def _part(self, record: Record, payload: Payload | None = None) -> Part:
+    def _part(self, record: Record, payload: Payload | None = None) -> DeadLetterPart:
         try:
             return part_of(record, self._tools.connections, payload)
         except Exception as failure:  # noqa: BLE001 (told; what cannot be freed of text is not kept)
@@ -208,13 +215,20 @@ class ToolRecords:
 
     def _say_if_loud(self, reason: str, connection: Connection) -> None:
         if reason in connection.tool.loud:
-            speaker = connection.speaker
-            self._log.warning("tool_needs_attention", tool=speaker.tool, connection=speaker.connection, reason=reason)
+            connection_scope = connection.connection_scope
+            self._log.warning(
+                "tool_needs_attention",
+                tool=connection_scope.tool,
+                connection=connection_scope.connection,
+                reason=reason,
+            )
 
 
 def _fetch(record: Record, payload: Payload, pointer: Pointer) -> Fetch:
     """Of the record only what quarantine needs beside the payload: it may be held for long."""
-    key = Key(Partition(record.topic, record.partition), payload.connection.speaker.connection, pointer.resource)
+    key = FetchKey(
+        Partition(record.topic, record.partition), payload.connection.connection_scope.connection, pointer.resource
+    )
     headers = tuple((name, value) for name, value in record.headers if name in KEPT_HEADERS)[:MOST_HEADERS]
     return Fetch(
         key, record.offset, replace(record, value=None, headers=headers), payload, time_of(record), _size(record)
@@ -223,3 +237,41 @@ def _fetch(record: Record, payload: Payload, pointer: Pointer) -> Fetch:
 
 def _size(record: Record) -> int:
     return len(record.value or b"") + len(record.key or b"") + sum(len(value or b"") for _, value in record.headers)
+
+
+@contextmanager
+def tool_topics(shared: Shared, known: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
+    """Raises KafkaError."""
+    health = shared.readiness.part("tools")
+    if not shared.connections:
+        health.tell("ready", "no connections, RAPPORT_INGEST_CONNECTIONS is not set")
+        yield {}
+        return
+    with _reader(shared) as reader, _work(shared, known) as work:
+        loop = BatchLoop(reader, work, health, Limits(records=MOST_RECORDS))
+        yield {"tools": partial(known.then, loop, stop)}
+
+
+@contextmanager
+def _reader(shared: Shared) -> Iterator[Reader]:
+    topics = sorted({raw_of(connection.connection_scope.tool) for connection in shared.connections.values()})
+    reader = Reader(shared.settings, GROUP, max_poll_records=MOST_RECORDS, max_poll_interval_ms=MOST_SECONDS * 1000)
+    try:
+        reader.subscribe(topics)
+        yield reader
+    finally:
+        reader.close()
+
+
+@contextmanager
+def _work(shared: Shared, known: ProjectionAccess) -> Iterator[ToolRecords]:
+    producer, settings = shared.producer, shared.settings
+    with (
+        closing(ClickHouse(settings)) as clickhouse,
+        closing(Fetcher(producer, SyncTokens(settings, producer), lambda: datetime.now(UTC))) as fetcher,
+    ):
+        find = StoredStatements(clickhouse).find
+        statements = Statements(shared.event_writer, Directory(producer), known.projection, shared.clock, find)
+        past, span = partial(day_before, settings), partial(between, settings)
+        tools = Tools(shared.connections, fetcher, past, span, known.follower.check_fresh)
+        yield ToolRecords(tools, statements, producer, shared.metrics)

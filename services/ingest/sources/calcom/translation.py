@@ -1,31 +1,103 @@
-"""Bookings of Cal.com, each under the uid of its time: a reschedule names the uid that it replaces."""
+"""Who did not come. That a meeting's time is over says nothing of who came: Cal.com tells it by the clock."""
 
-from services.ingest.domain.pseudonym import Pseudonym
+from hashlib import sha256
+
+from services.ingest.domain.activity import Activity, Booked, Cancelled, Missed, Native, Person, Translation, Voided
+from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import allow_list
-from services.ingest.domain.tools.said import Booked, Cancelled, Native, Translation
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.calcom import absence
-from services.ingest.sources.calcom.booking import BookingEvent, NoShowEvent, Past, WrappedPast, meeting_of
-from services.ingest.sources.native import native_id
-from services.ingest.sources.reading import Foreign, Word, read
+from services.ingest.sources.calcom.model import (
+    CalcomBookingEvent,
+    CalcomPast,
+    NoShowEvent,
+    WrappedPast,
+    meeting_of,
+    persons,
+)
 from services.ingest.sources.tool import ToolSettings
+from services.ingest.sources.vendor_model import VendorModel, Word, native_id, read
+
+
+def marked(value: object) -> Translation:
+    """By hand, and perhaps unmarked again: only those who changed are named."""
+    told = read(NoShowEvent, value)
+    if isinstance(told, Rejected):
+        return told
+    known = [attendee for attendee in told.payload.attendees or () if attendee.email.strip()]
+    absent = persons(attendee.email for attendee in known if attendee.noShow)
+    present = persons(attendee.email for attendee in known if not attendee.noShow)
+    missed = [_missed(told, person) for person in absent]
+    return (*missed, *(_voided(told, person) for person in present)) or Ignored("nobody_named")
+
+
+def detected(value: object) -> Translation:
+    """By Cal Video, so many minutes after the start. Older versions mark no attendee: then none of them has come."""
+    told = read(NoShowEvent, value)
+    if isinstance(told, Rejected):
+        return told
+    if told.triggerEvent == "AFTER_HOSTS_CAL_VIDEO_NO_SHOW":
+        absent = persons([told.payload.hostEmail])
+    else:
+        guests = told.payload.attendees or ()
+        absent = persons(guest.email for guest in guests if guest.noShow or not any(each.noShow for each in guests))
+    return tuple(_missed(told, person) for person in absent) or Ignored("nobody_named")
+
+
+def in_retrospect(value: object) -> Translation:
+    """At the scheduled end, in a flat payload."""
+    flat = isinstance(value, dict) and not isinstance(value.get("payload"), dict)
+    told = read(CalcomPast, value) if flat else read(WrappedPast, value)
+    if isinstance(told, Rejected):
+        return told
+    past = told if isinstance(told, CalcomPast) else told.payload
+    return tuple(_seen_missing(past, person) for person in past.absent) or Ignored("ended_by_the_clock")
+
+
+def _missed(told: NoShowEvent, person: Person) -> Activity:
+    uid = told.payload.bookingUid
+    seen = told.triggerEvent != "BOOKING_NO_SHOW_UPDATED"
+    return Missed(
+        key=_absence_key(uid, person),
+        time=told.createdAt,
+        native=Native(told.triggerEvent, native_id(uid)),
+        meeting=meeting_of(uid),
+        absent=(person,),
+        evidence="observed" if seen else "self_reported",
+    )
+
+
+def _seen_missing(past: CalcomPast, person: Person) -> Activity:
+    native = Native("MEETING_ENDED", native_id(past.uid))
+    return Missed(_absence_key(past.uid, person), past.endTime, native, meeting_of(past.uid), (person,))
+
+
+def _voided(told: NoShowEvent, person: Person) -> Activity:
+    uid = told.payload.bookingUid
+    key = f"{_absence_key(uid, person)}:unmarked:{told.createdAt.isoformat()}"
+    return Voided(key, told.createdAt, Native(told.triggerEvent, native_id(uid)), target=_absence_key(uid, person))
+
+
+def _absence_key(uid: str, person: Person) -> str:
+    """Without the address: keys may be shown."""
+    return f"no_show:{uid}:{sha256(person.address.lower().encode()).hexdigest()}"
+
 
 # A booking that its host has yet to confirm is none; once confirmed (or paid for) it is created.
 NOT_CONFIRMED = frozenset({"BOOKING_REQUESTED", "BOOKING_REJECTED", "BOOKING_PAYMENT_INITIATED", "BOOKING_PAID"})
 
 
-class _Trigger(Foreign):
+class _Trigger(VendorModel):
     triggerEvent: Word  # noqa: N815 (Cal.com's name)
 
 
-READ: dict[str, tuple[type[Foreign], ...]] = {
+READ: dict[str, tuple[type[VendorModel], ...]] = {
     **dict.fromkeys(
-        ("BOOKING_CREATED", "BOOKING_RESCHEDULED", "BOOKING_REASSIGNED", "BOOKING_CANCELLED"), (BookingEvent,)
+        ("BOOKING_CREATED", "BOOKING_RESCHEDULED", "BOOKING_REASSIGNED", "BOOKING_CANCELLED"), (CalcomBookingEvent,)
     ),
     "BOOKING_NO_SHOW_UPDATED": (NoShowEvent,),
     "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": (NoShowEvent,),
     "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": (NoShowEvent,),
-    "MEETING_ENDED": (_Trigger, Past, WrappedPast),
+    "MEETING_ENDED": (_Trigger, CalcomPast, WrappedPast),
 }
 """With which models each event is read; of any other nothing but its name is kept."""
 
@@ -48,11 +120,11 @@ def _by_trigger(trigger: str, value: object) -> Translation:
         case "BOOKING_CANCELLED":
             return _cancelled(value)
         case "BOOKING_NO_SHOW_UPDATED":
-            return absence.marked(value)
+            return marked(value)
         case "AFTER_HOSTS_CAL_VIDEO_NO_SHOW" | "AFTER_GUESTS_CAL_VIDEO_NO_SHOW":
-            return absence.detected(value)
+            return detected(value)
         case "MEETING_ENDED":
-            return absence.in_retrospect(value)
+            return in_retrospect(value)
         case _ if trigger in NOT_CONFIRMED:
             return Ignored("not_confirmed")
         case _:
@@ -60,7 +132,7 @@ def _by_trigger(trigger: str, value: object) -> Translation:
 
 
 def _booked(value: object) -> Translation:
-    told = read(BookingEvent, value)
+    told = read(CalcomBookingEvent, value)
     if isinstance(told, Rejected):
         return told
     booking = told.payload
@@ -82,7 +154,7 @@ def _booked(value: object) -> Translation:
 
 def _cancelled(value: object) -> Translation:
     """With `requestReschedule` the host asks for another date: the booking that comes of it replaces this one."""
-    told = read(BookingEvent, value)
+    told = read(CalcomBookingEvent, value)
     if isinstance(told, Rejected):
         return told
     booking = told.payload
@@ -95,9 +167,9 @@ def _cancelled(value: object) -> Translation:
     return (Cancelled(_key(told), told.createdAt, _native(told), meeting, booking.people, booking.startTime, seats),)
 
 
-def _key(told: BookingEvent) -> str:
+def _key(told: CalcomBookingEvent) -> str:
     return f"{told.triggerEvent}:{told.payload.uid}:{told.createdAt.isoformat()}"
 
 
-def _native(told: BookingEvent) -> Native:
+def _native(told: CalcomBookingEvent) -> Native:
     return Native(told.triggerEvent, native_id(told.payload.uid))

@@ -1,31 +1,30 @@
 """A reschedule arrives as a cancel and a create, in either order: the create says it all, and nothing was cancelled."""
 
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.pseudonym import Pseudonym
+from services.ingest.domain.activity import Booked, Cancelled, Missed, Native, Translation, Voided
+from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import allow_list
-from services.ingest.domain.tools.said import Booked, Cancelled, Missed, Native, Translation, Voided
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.calendly.invitee import InviteeEvent, meeting_at
-from services.ingest.sources.native import native_id
-from services.ingest.sources.reading import Foreign, Word, read
+from services.ingest.sources.calendly.model import InviteeEvent, meeting_at
 from services.ingest.sources.tool import ToolSettings
+from services.ingest.sources.vendor_model import VendorModel, Word, native_id, read
 
 USED = frozenset({"invitee.created", "invitee.canceled", "invitee_no_show.created", "invitee_no_show.deleted"})
 
 
-class _Event(Foreign):
+class _CalendlyEvent(VendorModel):
     event: Word
 
 
 def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
     """Of an event that is not used nothing but its name."""
-    envelope = read(_Event, value)
-    is_used = isinstance(envelope, _Event) and envelope.event in USED
-    return allow_list(InviteeEvent if is_used else _Event).kept(value, pseudonym)
+    envelope = read(_CalendlyEvent, value)
+    is_used = isinstance(envelope, _CalendlyEvent) and envelope.event in USED
+    return allow_list(InviteeEvent if is_used else _CalendlyEvent).kept(value, pseudonym)
 
 
 def translate(value: object, _settings: ToolSettings) -> Translation:
-    envelope = read(_Event, value)
+    envelope = read(_CalendlyEvent, value)
     if isinstance(envelope, Rejected):
         return envelope
     if envelope.event not in USED:

@@ -1,15 +1,187 @@
-"""Caliper as a tool."""
+"""Envelopes as a sensor sends them, one event each."""
 
-from services.ingest.sources.caliper.keeping import keep
-from services.ingest.sources.caliper.settings import CaliperSettings
-from services.ingest.sources.caliper.taking import take
-from services.ingest.sources.caliper.translation import translate
-from services.ingest.sources.credentials import prove_bearer
-from services.ingest.sources.tool import Tool
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from services.ingest.domain.ids import Pseudonym
+from services.ingest.domain.strict_json import read_json
+from services.ingest.domain.tools.allow_list import CUT, ID, AllowList, Leaf, allow_list
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.sources.caliper.model import (
+    ENTITIES,
+    ENTITY,
+    EXPRESSED,
+    GROUP,
+    IRI,
+    MESSAGE,
+    MOST_LEVELS,
+    ORGANIZATION,
+    PART,
+    PERSON,
+    Action,
+    CaliperEvent,
+    CaliperSettings,
+    Envelope,
+    Item,
+    Named,
+    Scored,
+    Thing,
+    entity,
+    places_of,
+    terms,
+)
+from services.ingest.sources.caliper.translation import expressed, translate
+from services.ingest.sources.mapping.settings import Compiled
+from services.ingest.sources.tool import RawPayloads, Tool, ToolSettings
+from services.ingest.sources.vendor_model import read
+from services.ingest.sources.verification import Received, prove_bearer
+
+
+def take(received: Received, _settings: ToolSettings, _now: datetime) -> RawPayloads | Rejected:
+    """An envelope of one event, or one that is none, stays the same bytes."""
+    parsed = read_json(received.body)
+    if isinstance(parsed, Rejected):
+        return parsed
+    envelope = parsed.value
+    data = envelope.get("data") if isinstance(envelope, dict) else None
+    if not isinstance(envelope, dict) or not isinstance(data, list) or len(data) <= 1:
+        return RawPayloads((received.body,))
+    try:
+        return RawPayloads(
+            tuple(json.dumps({**envelope, "data": [item]}, ensure_ascii=False).encode() for item in data)
+        )
+    except RecursionError:
+        return rejected("malformed", "", "is nested too deeply")
+
+
+# Where an event names people, outer ones first: what is found in an entity is found in it as it came.
+PEOPLE = (
+    ("actor",),
+    ("object",),
+    ("object", "assignee"),
+    ("object", "creators"),
+    ("object", "replyTo", "creators"),
+    ("generated", "attempt", "assignee"),
+)
+# Stands where an expression found no text, or nobody: it is at fault, as it was before.
+NO_TEXT: list[object] = []
+NOBODY: list[object] = [[]]
+EVENT = "CaliperEvent"
+
+
+def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
+    assert isinstance(settings, CaliperSettings)
+    kept = allow_list(Envelope).kept(payload, pseudonym)
+    if isinstance(payload, dict) and isinstance(payload.get("data"), list) and isinstance(kept, dict):
+        kept["data"] = [_item(item, settings, pseudonym) for item in payload["data"]]
+    return kept
+
+
+def _item(value: object, settings: CaliperSettings, pseudonym: Pseudonym) -> object:
+    item = read(Item, value)
+    if isinstance(item, Rejected) or not isinstance(value, dict):
+        return AllowList().kept(value, pseudonym)
+    if not item.type.endswith(EVENT):
+        return {"type": CUT}
+    action = read(Action, value)
+    thing = action if isinstance(action, Rejected) else read(Named, action.object)
+    if isinstance(action, Rejected) or isinstance(thing, Rejected):
+        return _list(settings).kept(value, pseudonym)
+    objects = frozenset({thing.id, thing.type} - {""}) | places_of(value)
+    if settings.meaning(f"{action.type}.{action.action}", objects) is None:
+        return _outline(settings).kept(value, pseudonym)
+    return _list(settings).kept(_with_findings(value, settings), pseudonym)
+
+
+def _outline(settings: CaliperSettings) -> AllowList:
+    """As much of an event as tells that it means nothing here."""
+    kinds = frozenset(known.partition(".")[0] for known in settings.actions)
+    actions = frozenset(known.partition(".")[2] for known in settings.actions)
+    return AllowList(
+        members={
+            "type": AllowList(leaf=terms(kinds, EVENT)),
+            "action": AllowList(leaf=terms(actions, CUT)),
+            "object": AllowList(),
+        }
+    )
+
+
+def _list(settings: CaliperSettings) -> AllowList:
+    known = settings.objects
+    identified = Leaf("an IRI", lambda text, pseudonym: text if text in known else IRI.of_text(text, pseudonym))
+    members = {
+        **allow_list(Thing).members,
+        "id": AllowList(leaf=identified),
+        "type": AllowList(leaf=terms({PERSON, MESSAGE, *known}, CUT)),
+        EXPRESSED: ENTITY.members[EXPRESSED],
+        PART: _place(settings, MOST_LEVELS),
+    }
+    found = AllowList(members={"people": ENTITIES, "relationship": AllowList(leaf=ID)})
+    whole = {**allow_list(CaliperEvent).members, **_outline(settings).members, EXPRESSED: found}
+    whole[GROUP] = _place(settings, MOST_LEVELS)
+    whole |= {"object": AllowList(leaf=identified, members=members), "generated": allow_list(Scored)}
+    return AllowList(members=whole)
+
+
+def _place(settings: CaliperSettings, levels: int) -> AllowList:
+    """A thread, forum, course or group: that there is one, and its id and type where the settings name them."""
+    known = settings.objects
+    identified = Leaf("an IRI", lambda text, pseudonym: text if text in known else IRI.of_text(text, pseudonym))
+    members = {"id": AllowList(leaf=identified), "type": AllowList(leaf=terms(known, CUT))}
+    if levels > 1:
+        members |= dict.fromkeys((PART, ORGANIZATION), _place(settings, levels - 1))
+    return AllowList(leaf=identified, members=members)
+
+
+def _with_findings(event: Mapping[str, object], settings: CaliperSettings) -> object:
+    """The event with what the expressions find in it, and in everybody whom it names."""
+    if EXPRESSED in event:
+        return event
+    found: object = event
+    for place in PEOPLE:
+        found = _changed(found, place, settings)
+    people = _found("people", settings.people, event, NOBODY)
+    if "people" in people:
+        people["people"] = _people(people["people"], settings)
+    findings = people | _found("relationship", settings.relationship, event, NO_TEXT)
+    return {**found, EXPRESSED: findings} if isinstance(found, dict) else found
+
+
+def _changed(value: object, place: tuple[str, ...], settings: CaliperSettings) -> object:
+    if not place:
+        return _people(value, settings)
+    if isinstance(value, dict) and place[0] in value:
+        return {**value, place[0]: _changed(value[place[0]], place[1:], settings)}
+    return value
+
+
+def _people(value: object, settings: CaliperSettings) -> object:
+    if isinstance(value, list):
+        return [_person(one, settings) for one in value]
+    return _person(value, settings)
+
+
+def _person(value: object, settings: CaliperSettings) -> object:
+    person = entity(value) if isinstance(value, str) else value
+    if not isinstance(person, dict) or EXPRESSED in person or not (settings.participant or settings.address):
+        return value
+    found = _found("participant", settings.participant, person, NO_TEXT)
+    return {**person, EXPRESSED: found | _found("address", settings.address, person, NO_TEXT)}
+
+
+def _found(name: str, expression: Compiled | None, value: object, nothing: object) -> dict[str, object]:
+    if expression is None:
+        return {}
+    found = expressed(name, expression, value)
+    if isinstance(found, Rejected):
+        return {name: nothing}
+    return {} if found.value is None else {name: found.value}
+
 
 TOOL = Tool(
     name="caliper",
-    prove=prove_bearer,
+    verify=prove_bearer,
     translate=translate,
     settings=CaliperSettings,
     keep=keep,

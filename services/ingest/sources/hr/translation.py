@@ -10,17 +10,15 @@ from pydantic import Field
 
 from schemas.directory import known_zone
 from schemas.primitives import EPOCH
-from services.ingest.domain.tools.derived import digest
-from services.ingest.domain.tools.said import Employed, Native, Translation
+from services.ingest.domain.activity import Employed, Native, Translation
+from services.ingest.domain.derived_events import digest
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.domain.written import visible
-from services.ingest.sources.hr.employee import Employee
-from services.ingest.sources.hr.records import people_in
-from services.ingest.sources.hr.settings import HrSettings, Status
-from services.ingest.sources.reading import Foreign, ZonedOrUtc, read
-from services.ingest.sources.several import as_one
+from services.ingest.sources.hr.model import Employee, HrSettings, Status
+from services.ingest.sources.hr.rows import people_in
 from services.ingest.sources.tool import ToolSettings
-from services.ingest.sources.vocabulary import ID, native_id
+from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc, read
+from services.ingest.sources.vocabulary import ID, as_one, native_id
 
 DAY = timedelta(days=1)
 # Of a participant in the directory (schemas.directory).
@@ -29,19 +27,19 @@ LONGEST_ADDRESS = 320
 ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 
 
-class Fault(Foreign):
+class HrFault(VendorModel):
     column: str = ""
     words: Annotated[str, Field(min_length=1)]
 
 
-class Record(Foreign):
+class HrRecord(VendorModel):
     """See records.py."""
 
     line: int | None = None
     index: int | None = None
     employee: dict[str, object]
     received_at: ZonedOrUtc | None = None
-    fault: Fault | None = None
+    fault: HrFault | None = None
     counts_elsewhere: bool = False
 
     @property
@@ -56,7 +54,7 @@ def translate(value: object, settings: ToolSettings) -> Translation:
 
 
 def _translated(value: object, settings: HrSettings) -> Translation:
-    record = read(Record, value)
+    record = read(HrRecord, value)
     if isinstance(record, Rejected):
         return record
     if record.fault:
@@ -72,7 +70,7 @@ def _translated(value: object, settings: HrSettings) -> Translation:
     return Rejected("invalid", tuple(person.problems)) if person.problems or said is None else (said,)
 
 
-def _employed(record: Record, person: Employee, settings: HrSettings) -> Employed | None:
+def _employed(record: HrRecord, person: Employee, settings: HrSettings) -> Employed | None:
     """None if it is told nowhere when this was known; problems are gathered by `person`."""
     status = _status(person, settings)
     # A feed tells what holds now. When it changed says nothing of relationships that began since.

@@ -1,16 +1,89 @@
-"""The rules that make events of what an in-house tool sends, checked as far as they can be before anything comes."""
+"""JMESPath expressions in settings: checked when they are read, and never raising when they are evaluated.
+https://jmespath.org/specification.html"""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
+import jmespath
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
+from jmespath.functions import Functions
+from jmespath.parser import ParsedResult
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
 
 from schemas.directory import TimeZone
 from schemas.payloads import Evidence
 from schemas.primitives import Code
-from services.ingest.sources.expression import Compiled, Expression, compiled
-from services.ingest.sources.mapping.proof import ProvenSettings
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.sources.mapping.tool import ProvenSettings
 from services.ingest.sources.vocabulary import SayableType, check_members, is_one_sided
+
+LONGEST = 4096
+# What the functions and comparisons of the package raise on payloads of other shapes than the expression expects.
+UNFIT = (JMESPathError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+@dataclass(frozen=True)
+class ExpressionResult:
+    """None where the payload has nothing there."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Compiled:
+    text: str
+    parsed: ParsedResult
+
+    def of(self, value: object) -> ExpressionResult | Rejected:
+        """Rejected("invalid") without a path, and without anything of the payload in its words."""
+        try:
+            return ExpressionResult(self.parsed.search(value))
+        except JMESPathTypeError as unfit:
+            expected = " or ".join(map(str, unfit.expected_types))
+            return _unfit(f"{self.text!r}: {unfit.function_name}() takes {expected}, and got {unfit.actual_type}")
+        except UNFIT as unfit:
+            return _unfit(f"{self.text!r} cannot be evaluated on this payload: {type(unfit).__name__}")
+
+
+def compiled(text: object) -> Compiled:
+    """Raises ValueError, also for functions that there are not and wrong numbers of arguments."""
+    if isinstance(text, Compiled):
+        return text
+    if not isinstance(text, str) or len(text) > LONGEST:
+        raise ValueError(f"must be a JMESPath expression of at most {LONGEST} characters")
+    try:
+        parsed = jmespath.compile(text)
+    except JMESPathError as broken:
+        raise ValueError(f"is no JMESPath expression: {' '.join(str(broken).split())}") from broken
+    for fault in _wrong_calls(parsed.parsed):
+        raise ValueError(fault)
+    return Compiled(text, parsed)
+
+
+Expression = Annotated[Compiled, PlainValidator(compiled), PlainSerializer(lambda expression: expression.text)]
+
+
+def _unfit(words: str) -> Rejected:
+    return rejected("invalid", "", words)
+
+
+def _wrong_calls(node: Mapping[str, Any]) -> Iterator[str]:
+    if node["type"] == "function_expression":
+        yield from _wrong_call(node["value"], len(node["children"]))
+    for child in node["children"]:
+        yield from _wrong_calls(child)
+
+
+def _wrong_call(name: str, arguments: int) -> Iterator[str]:
+    known = Functions.FUNCTION_TABLE.get(name)
+    if known is None:
+        yield f"JMESPath has no function {name}()"
+        return
+    signature = known["signature"]
+    is_variadic = bool(signature) and signature[-1].get("variadic", False)
+    if arguments < len(signature) or (arguments > len(signature) and not is_variadic):
+        yield f"{name}() takes {len(signature)} argument(s), not {arguments}"
 
 
 def _member(value: object) -> object:
@@ -25,7 +98,7 @@ def _written(value: object) -> object:
 Member = Annotated[Any, PlainValidator(_member), PlainSerializer(_written)]
 
 
-class Rule(BaseModel):
+class MappingRule(BaseModel):
     """All but names are expressions over the payload or, with `items` (which gives a list), over each
     `{item, payload}`. `when` lets the rule speak; `id` is the tool's own id of what it says and `time` when it
     happened. About whom: `relationship`, or the pairs among `by` (who did it) and `people`. Instead of a `type`,
@@ -72,7 +145,7 @@ class MappingSettings(ProvenSettings):
     id of our directory, or the tool's own. `times` is how times are written; `time_zone` is that of times without one.
     `free_text` stands in older files and says nothing any more: only what the rules make of a payload is kept."""
 
-    rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=200)]
+    rules: Annotated[tuple[MappingRule, ...], Field(min_length=1, max_length=200)]
     people: Literal["participant", "id"] = "participant"
     times: Literal["iso8601", "seconds", "milliseconds"] = "iso8601"
     time_zone: TimeZone | None = None

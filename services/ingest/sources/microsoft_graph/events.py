@@ -1,26 +1,73 @@
-"""An event of Outlook. Its times are a wall clock's with a named zone and seven decimals. Who declined does not take
-part; an entry for whole days is no session. The master of a series is none either: its occurrences come themselves."""
+"""The delta of a calendar view tells of an occurrence only when it is and of which series: the rest is the master's."""
 
-from typing import Annotated
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, TypeGuard
 
 from pydantic import Field
 
-from services.ingest.domain.tools.allow_list import AllowList, allow_list
-from services.ingest.domain.tools.leaves import ID, one_of
-from services.ingest.domain.tools.said import Booked, Cancelled, Person
+from services.ingest.domain.activity import Booked, Cancelled, Person
+from services.ingest.domain.tools.allow_list import ID, AllowList, allow_list, one_of
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.calendar import Entry, Slot, no_session, session
-from services.ingest.sources.microsoft_graph.series import MASTER
-from services.ingest.sources.microsoft_graph.taking import CHANGED, REMOVED
-from services.ingest.sources.native import native_id
-from services.ingest.sources.reading import Foreign, MaybeAddress, MaybeIdent, MaybeText, MaybeWord, ZonedOrUtc, read
+from services.ingest.sources.calendar import CalendarEntry, CalendarSlot, no_session, session
+from services.ingest.sources.microsoft_graph.tool import CHANGED, REMOVED
+from services.ingest.sources.vendor_model import (
+    MaybeAddress,
+    MaybeIdent,
+    MaybeText,
+    MaybeWord,
+    VendorModel,
+    ZonedOrUtc,
+    native_id,
+    read,
+)
+
+MASTER, OCCURRENCE = "seriesMaster", "occurrence"
+INHERITED = (
+    "organizer",
+    "attendees",
+    "responseStatus",
+    "isOrganizer",
+    "isAllDay",
+    "isCancelled",
+    "lastModifiedDateTime",
+)
+
+
+def completed(listed: Sequence[object]) -> list[object]:
+    """Every occurrence whose master is in the list says who takes part."""
+    masters = {
+        one.get("id"): one for one in listed if isinstance(one, dict) and one.get("type") == MASTER and _has_id(one)
+    }
+    return [{**_inherited(masters, one), **one} if _is_sparse(one) else one for one in listed]
+
+
+def without_master(listed: Iterable[object]) -> list[str]:
+    """The ids of the series of which there are occurrences that do not say who takes part."""
+    found = {one["seriesMasterId"]: None for one in listed if _is_sparse(one)}
+    return [master for master in found if isinstance(master, str)]
+
+
+def _inherited(masters: Mapping[object, Mapping[str, object]], one: Mapping[str, object]) -> dict[str, object]:
+    master = masters.get(one["seriesMasterId"], {})
+    return {name: master[name] for name in INHERITED if name in master}
+
+
+def _is_sparse(one: object) -> TypeGuard[dict[str, object]]:
+    if not isinstance(one, dict) or one.get("type") != OCCURRENCE or "organizer" in one:
+        return False
+    return isinstance(one.get("seriesMasterId"), str)
+
+
+def _has_id(one: Mapping[str, object]) -> bool:
+    return isinstance(one.get("id"), str)
+
 
 NATIVE_TYPE = "event"
 DECLINED, ROOM = "declined", "resource"
 ANSWERS = one_of("none", "organizer", "tentativelyAccepted", "accepted", DECLINED, "notResponded")
 
 
-class _Head(Foreign):
+class _GraphHead(VendorModel):
     id: Annotated[str, Field(min_length=1, max_length=1024), ID]
     kind: MaybeWord = Field("", alias="type")
     etag: MaybeIdent = Field("", alias="@odata.etag")
@@ -31,19 +78,19 @@ class _Head(Foreign):
     is_draft: bool | None = Field(None, alias="isDraft")
 
     @property
-    def entry(self) -> Entry:
-        return Entry(native_id(self.id), NATIVE_TYPE, self.change_key or self.etag, self.changed)
+    def entry(self) -> CalendarEntry:
+        return CalendarEntry(native_id(self.id), NATIVE_TYPE, self.change_key or self.etag, self.changed)
 
 
-class _Mailbox(Foreign):
+class _Mailbox(VendorModel):
     address: MaybeAddress = ""
 
 
-class _Answer(Foreign):
+class _Answer(VendorModel):
     response: Annotated[MaybeText, ANSWERS] = ""
 
 
-class _Whom(Foreign):
+class _GraphWhom(VendorModel):
     mailbox: _Mailbox | None = Field(None, alias="emailAddress")
     status: _Answer | None = None
     kind: MaybeWord = Field("", alias="type")
@@ -57,9 +104,9 @@ class _Whom(Foreign):
         return self.status is not None and self.status.response == DECLINED
 
 
-class _People(Foreign):
-    organizer: _Whom | None = None
-    attendees: tuple[_Whom, ...] | None = None
+class _GraphPeople(VendorModel):
+    organizer: _GraphWhom | None = None
+    attendees: tuple[_GraphWhom, ...] | None = None
     is_organizer: bool | None = Field(None, alias="isOrganizer")
     answer: _Answer | None = Field(None, alias="responseStatus")
 
@@ -79,31 +126,31 @@ class _People(Foreign):
         return not self.is_organizer and self.answer is not None and self.answer.response == DECLINED
 
 
-class _Meeting(_People):
-    start: Slot
-    end: Slot
+class _GraphMeeting(_GraphPeople):
+    start: CalendarSlot
+    end: CalendarSlot
 
 
-class _Times(Foreign):
-    start: Slot | None = None
+class _GraphTimes(VendorModel):
+    start: CalendarSlot | None = None
 
 
-class _Removed(Foreign):
+class _Removed(VendorModel):
     reason: MaybeWord = ""
 
 
-class _Change(Foreign):
+class _Change(VendorModel):
     """Of what a page holds; series.py and `_cancelled` ask for it."""
 
     master: MaybeIdent = Field("", alias="seriesMasterId")
     removed: _Removed | None = Field(None, alias=REMOVED)
 
 
-EVENT: AllowList = allow_list(_Head, _Meeting, _Times, _Change)
+EVENT: AllowList = allow_list(_GraphHead, _GraphMeeting, _GraphTimes, _Change)
 
 
 def said_of(value: dict[str, object]) -> Booked | Cancelled | Ignored | Rejected:
-    head = read(_Head, value)
+    head = read(_GraphHead, value)
     if isinstance(head, Rejected):
         return head
     if head.is_cancelled or REMOVED in value:
@@ -117,15 +164,15 @@ def said_of(value: dict[str, object]) -> Booked | Cancelled | Ignored | Rejected
     return _meeting(head.entry, value)
 
 
-def _cancelled(entry: Entry, value: object) -> Cancelled:
-    people, times = read(_People, value), read(_Times, value)
+def _cancelled(entry: CalendarEntry, value: object) -> Cancelled:
+    people, times = read(_GraphPeople, value), read(_GraphTimes, value)
     takers = [] if isinstance(people, Rejected) else people.taking_part()
     slot = None if isinstance(times, Rejected) else times.start
     return no_session(entry, takers, slot.utc if slot else None)
 
 
-def _meeting(entry: Entry, value: object) -> Booked | Cancelled | Rejected:
-    meeting = read(_Meeting, value)
+def _meeting(entry: CalendarEntry, value: object) -> Booked | Cancelled | Rejected:
+    meeting = read(_GraphMeeting, value)
     if isinstance(meeting, Rejected):
         return meeting
     if not any(one.person != Person() for one in (*filter(None, [meeting.organizer]), *(meeting.attendees or ()))):

@@ -7,12 +7,11 @@ from urllib.parse import quote, unquote
 
 from pydantic import Field
 
-from services.ingest.domain.pseudonym import Pseudonym
-from services.ingest.domain.tools.allow_list import allow_list
-from services.ingest.domain.tools.leaves import CUT, Leaf, address_in
-from services.ingest.domain.tools.said import Pointer
+from services.ingest.domain.activity import Pointer
+from services.ingest.domain.ids import Pseudonym
+from services.ingest.domain.tools.allow_list import CUT, Leaf, address_in, allow_list
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.reading import Foreign, MaybeIdent, MaybeText, MaybeWord, read
+from services.ingest.sources.vendor_model import MaybeIdent, MaybeText, MaybeWord, VendorModel, read
 
 LIFECYCLE = {
     "reauthorizationRequired": "reauthorization_required",
@@ -46,7 +45,7 @@ def _resource(text: str, _: Pseudonym) -> str:
     return text if all(_STEP.fullmatch(step) or address_in(step) == step for step in steps) else CUT
 
 
-class _Notification(Foreign):
+class _Notification(VendorModel):
     subscription: MaybeIdent = Field("", alias="subscriptionId")
     resource: Annotated[MaybeText, Leaf("the path of a resource", _resource)] = ""
     lifecycle: MaybeWord = Field("", alias="lifecycleEvent")

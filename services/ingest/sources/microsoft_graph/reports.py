@@ -1,33 +1,47 @@
-"""An attendance report of Teams: one for each time that a meeting took place, with all intervals of everybody."""
+"""When somebody was in a meeting: of many intervals, which may overlap where two devices were used, the stays."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.tools.allow_list import allow_list
-from services.ingest.domain.tools.leaves import ID
-from services.ingest.domain.tools.said import Ended, Joined, Left, Meeting, Native, Person, Said
+from services.ingest.domain.activity import Activity, Ended, Joined, Left, Meeting, Native, Person
+from services.ingest.domain.tools.allow_list import ID, allow_list
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.microsoft_graph.stays import Stay, stays
-from services.ingest.sources.native import native_id
-from services.ingest.sources.reading import Foreign, MaybeAddress, MaybePersonId, ZonedOrUtc, read
+from services.ingest.sources.vendor_model import MaybeAddress, MaybePersonId, VendorModel, ZonedOrUtc, native_id, read
+
+
+class GraphStay(NamedTuple):
+    joined: datetime
+    left: datetime
+
+
+def stays(intervals: Iterable[GraphStay]) -> list[GraphStay]:
+    """In order, apart from each other, none without duration."""
+    found: list[GraphStay] = []
+    for interval in sorted(intervals):
+        if found and interval.joined <= found[-1].left:
+            found[-1] = GraphStay(found[-1].joined, max(found[-1].left, interval.left))
+        else:
+            found.append(interval)
+    return [stay for stay in found if stay.left > stay.joined]
+
 
 NATIVE_TYPE = "meetingAttendanceReport"
 
 
-class _Interval(Foreign):
+class _Interval(VendorModel):
     joined: ZonedOrUtc | None = Field(None, alias="joinDateTime")
     left: ZonedOrUtc | None = Field(None, alias="leaveDateTime")
 
 
-class _Identity(Foreign):
+class _Identity(VendorModel):
     id: MaybePersonId = ""
 
 
-class _Record(Foreign):
+class _Record(VendorModel):
     address: MaybeAddress = Field("", alias="emailAddress")
     identity: _Identity | None = None
     intervals: tuple[_Interval, ...] | None = Field(None, alias="attendanceIntervals")
@@ -38,7 +52,7 @@ class _Record(Foreign):
         return Person(id=self.identity.id if self.identity else "", address=self.address)
 
 
-class _Report(Foreign):
+class _Report(VendorModel):
     id: Annotated[str, Field(min_length=1, max_length=1024), ID]
     began: ZonedOrUtc | None = Field(None, alias="meetingStartDateTime")
     ended: ZonedOrUtc | None = Field(None, alias="meetingEndDateTime")
@@ -60,22 +74,22 @@ def is_report(value: dict[str, object]) -> bool:
     return "attendanceRecords" in value or "meetingStartDateTime" in value
 
 
-def said_of(value: dict[str, object]) -> tuple[Said, ...] | Ignored | Rejected:
+def said_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Rejected:
     """Where Graph lacks the time of a join or a leave, it is that of the meeting's start or end. An interval that ends
     before it begins is none: devices' clocks differ by fractions of a second, and the others tell who was there."""
     report = read(_Report, value)
     if isinstance(report, Rejected):
         return report
-    by_person: dict[Person, list[Stay]] = {}
+    by_person: dict[Person, list[GraphStay]] = {}
     for record in report.records:
         for interval in record.intervals or ():
             joined, left = interval.joined or report.began, interval.left or report.ended
             if joined and left and joined <= left:
-                by_person.setdefault(record.person, []).append(Stay(joined, left))
+                by_person.setdefault(record.person, []).append(GraphStay(joined, left))
     return tuple(_told(report, by_person)) or Ignored("nobody_was_there")
 
 
-def _told(report: _Report, by_person: dict[Person, list[Stay]]) -> Iterator[Said]:
+def _told(report: _Report, by_person: dict[Person, list[GraphStay]]) -> Iterator[Activity]:
     """In the order in which it happened: who leaves and comes back at the same instant is there afterwards."""
     known = {person: stays(found) for person, found in by_person.items() if person.id or person.address}
     ways: list[Joined | Left] = [way for person, found in known.items() for way in _ways(report, person, found)]
@@ -84,7 +98,7 @@ def _told(report: _Report, by_person: dict[Person, list[Stay]]) -> Iterator[Said
         yield Ended(f"{report.id}/ended", end, report.native, report.meeting)
 
 
-def _ways(report: _Report, person: Person, found: list[Stay]) -> Iterator[Joined | Left]:
+def _ways(report: _Report, person: Person, found: list[GraphStay]) -> Iterator[Joined | Left]:
     for stay in found:
         yield Joined(_key(report, person, "joined", stay.joined), stay.joined, report.native, report.meeting, person)
         yield Left(_key(report, person, "left", stay.left), stay.left, report.native, report.meeting, person)

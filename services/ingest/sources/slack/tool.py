@@ -1,13 +1,37 @@
-"""What Slack offers to the rest of ingest."""
+"""Slack signs every request, also the one that asks whether the URL is ours."""
 
-from services.ingest.domain.pseudonym import Pseudonym
+import json
+from datetime import datetime
+from typing import Literal
+
+from services.ingest.domain.ids import Pseudonym
+from services.ingest.domain.strict_json import Parsed, read_json
 from services.ingest.domain.tools.allow_list import allow_list
-from services.ingest.sources.reading import read
-from services.ingest.sources.slack.message import Callback, Outline
-from services.ingest.sources.slack.proof import prove
-from services.ingest.sources.slack.settings import SlackSettings
+from services.ingest.domain.verdict import Rejected
+from services.ingest.sources.slack.model import Callback, SlackOutline, SlackSettings
 from services.ingest.sources.slack.translation import translate
 from services.ingest.sources.tool import Tool, ToolSettings
+from services.ingest.sources.vendor_model import Ident, VendorModel, read
+from services.ingest.sources.verification import Handshake, Headers, Received, Verification, Verified, verify_v0
+
+HEADERS = Headers("x-slack-signature", "x-slack-request-timestamp")
+
+
+class _Verification(VendorModel):
+    type: Literal["url_verification"]
+    challenge: Ident
+
+
+def verify(received: Received, secret: str, now: datetime) -> Verification:
+    proof = verify_v0(received, secret, now, HEADERS)
+    return proof if not isinstance(proof, Verified) else _answered(received.body)
+
+
+def _answered(body: bytes) -> Handshake | Verified:
+    parsed = read_json(body)
+    asked = read(_Verification, parsed.value) if isinstance(parsed, Parsed) else parsed
+    return Verified() if isinstance(asked, Rejected) else Handshake(json.dumps({"challenge": asked.challenge}).encode())
+
 
 # Slack holds events back for a minute then, and sends them never.
 LOUD = frozenset({"rate_limited"})
@@ -16,9 +40,9 @@ LOUD = frozenset({"rate_limited"})
 def keep(payload: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
     """Of a message who wrote where and when, never what or under which name; of any other event only that it is
     another."""
-    outline = read(Outline, payload)
-    models = (Outline, Callback) if isinstance(outline, Outline) and outline.is_message else (Outline,)
+    outline = read(SlackOutline, payload)
+    models = (SlackOutline, Callback) if isinstance(outline, SlackOutline) and outline.is_message else (SlackOutline,)
     return allow_list(*models).kept(payload, pseudonym)
 
 
-TOOL = Tool(name="slack", prove=prove, translate=translate, settings=SlackSettings, keep=keep, loud=LOUD)
+TOOL = Tool(name="slack", verify=verify, translate=translate, settings=SlackSettings, keep=keep, loud=LOUD)

@@ -1,9 +1,8 @@
 """Messages of people in the conversations that belong to a relationship."""
 
-from services.ingest.domain.tools.said import Native, Person, Told, Translation, Voided
+from services.ingest.domain.activity import GenericActivity, Native, Person, Translation, Voided
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.reading import epoch, read
-from services.ingest.sources.slack.message import (
+from services.ingest.sources.slack.model import (
     CALLBACK,
     CHANGED,
     DELETED,
@@ -12,16 +11,18 @@ from services.ingest.sources.slack.message import (
     TOMBSTONE,
     WRITTEN,
     Callback,
+    Conversation,
     MessageEvent,
-    Outline,
+    SlackOutline,
+    SlackSettings,
 )
-from services.ingest.sources.slack.settings import Conversation, SlackSettings
 from services.ingest.sources.tool import ToolSettings
+from services.ingest.sources.vendor_model import epoch, read
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
     assert isinstance(settings, SlackSettings)
-    outer = read(Outline, value)
+    outer = read(SlackOutline, value)
     if isinstance(outer, Rejected):
         return outer
     if outer.type != CALLBACK:
@@ -76,7 +77,7 @@ def _written(conversation: Conversation, event: MessageEvent) -> Translation:
         return rejected("invalid", "event.user", "is required")
     if not conversation.includes(event.user):
         return Ignored("not_of_this_conversation")
-    told = Told(
+    told = GenericActivity(
         key=_id(event, event.ts),
         time=epoch(event.ts),
         native=Native("message", _id(event, event.ts)),

@@ -1,18 +1,138 @@
-"""What a response says: one event for each answer that the settings know."""
+"""A response, its answers found by the names of their questions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.ingest.domain.tools.said import Translation
-from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.reading import read, within
-from services.ingest.sources.several import as_one
+from services.ingest.domain.activity import GenericActivity, Native, Person, Statement, Translation
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import ToolSettings
-from services.ingest.sources.typeform.answers import data_of
-from services.ingest.sources.typeform.filled_in import FilledIn, filled_in
-from services.ingest.sources.typeform.respondents import People, people_of
-from services.ingest.sources.typeform.response import PARTIAL, WHOLE, Answer, Response, Webhook
-from services.ingest.sources.typeform.settings import Question, TypeformSettings
+from services.ingest.sources.typeform.model import (
+    PARTIAL,
+    WHOLE,
+    Defined,
+    Questioned,
+    Response,
+    TypeformAnswer,
+    TypeformPlace,
+    TypeformQuestion,
+    TypeformSettings,
+    Webhook,
+    data_of,
+)
+from services.ingest.sources.vendor_model import read, within
+from services.ingest.sources.vocabulary import Scale, as_one, native_id
+
+# What the links that Typeform suggests say of a hidden field that nobody has filled in.
+PLACEHOLDER = "xxxxx"
+
+
+@dataclass(frozen=True)
+class TypeformPlaced:
+    """An answer as it came, and where it stood."""
+
+    path: str
+    value: object
+
+
+@dataclass(frozen=True)
+class FilledIn:
+    """`answers` and `scales` by the ref and by the id of the question."""
+
+    response: Response
+    answers: Mapping[str, TypeformPlaced]
+    scales: Mapping[str, Scale]
+
+    def hidden(self, name: str) -> str:
+        """Empty if the form was not given it."""
+        found = self.response.hidden.get(name)
+        text = str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
+        return "" if text == PLACEHOLDER else text
+
+    def statement(self, question: str) -> Statement:
+        token = self.response.token
+        return Statement(f"{token}:{question}", self.response.submitted_at, Native("form_response", native_id(token)))
+
+
+def filled_in(response: Response) -> FilledIn | Rejected:
+    answers: dict[str, TypeformPlaced] = {}
+    for index, value in enumerate(response.answers):
+        path = f"answers.{index}"
+        answer = read(Questioned, value)
+        if isinstance(answer, Rejected):
+            return within(path, answer)
+        answers |= dict.fromkeys(answer.field.names, TypeformPlaced(path, value))
+    return FilledIn(response, answers, _scales(response))
+
+
+def _scales(response: Response) -> Mapping[str, Scale]:
+    """A question defined otherwise than we read has no scale here: only an answer that needs one is at fault."""
+    scales: dict[str, Scale] = {}
+    for value in response.definition.fields:
+        defined = read(Defined, value)
+        if not isinstance(defined, Rejected) and defined.scale:
+            scales |= dict.fromkeys(defined.names, defined.scale)
+    return scales
+
+
+@dataclass(frozen=True)
+class People:
+    respondent: Person
+    others: tuple[Person, ...]
+    relationship: str
+
+    def told(self, statement: Statement, name: str, data: Mapping[str, object]) -> GenericActivity:
+        return GenericActivity(
+            key=statement.key,
+            time=statement.time,
+            native=statement.native,
+            type=name,
+            data=data,
+            by=self.respondent,
+            people=self.others,
+            relationship=self.relationship,
+            evidence="self_reported",
+        )
+
+
+def people_of(form: FilledIn, settings: TypeformSettings) -> People | Rejected:
+    respondent = _person(form, settings.respondent)
+    if isinstance(respondent, Rejected):
+        return respondent
+    other = _person(form, settings.other) if settings.other else None
+    if isinstance(other, Rejected):
+        return other
+    relationship = form.hidden(settings.relationship) if settings.relationship else ""
+    if settings.relationship and not relationship:
+        return _unknown(settings.relationship)
+    return People(respondent, (other,) if other else (), relationship)
+
+
+def _person(form: FilledIn, place: TypeformPlace) -> Person | Rejected:
+    if place.answer:
+        return _by_answer(form, place.answer)
+    name = place.participant or place.address or place.id or ""
+    text = form.hidden(name)
+    if not text:
+        return _unknown(name)
+    if place.address:
+        return Person(address=text)
+    return Person(participant=text) if place.participant else Person(id=text)
+
+
+def _by_answer(form: FilledIn, question: str) -> Person | Rejected:
+    placed = form.answers.get(question)
+    if placed is None:
+        return rejected("invalid", "answers", f"the question {question!r}, which tells who it is, is not answered")
+    answer = read(TypeformAnswer, placed.value)
+    if isinstance(answer, Rejected):
+        return within(placed.path, answer)
+    if not answer.email:
+        return rejected("invalid", f"{placed.path}.email", "is required: the settings say that it tells who it is")
+    return Person(address=answer.email)
+
+
+def _unknown(name: str) -> Rejected:
+    return rejected("invalid", f"hidden.{name}", "is required: the settings say that it tells whom this is about")
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
@@ -46,8 +166,8 @@ class _Sayings:
     form: FilledIn
     people: People
 
-    def of(self, name: str, question: Question) -> Translation:
-        answer = read(Answer, self.form.answers[name].value)
+    def of(self, name: str, question: TypeformQuestion) -> Translation:
+        answer = read(TypeformAnswer, self.form.answers[name].value)
         if isinstance(answer, Rejected):
             return answer
         data = data_of(answer, question, self.form.scales.get(name))

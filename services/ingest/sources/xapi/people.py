@@ -1,10 +1,105 @@
-"""Who a statement is about: agents, and the members of groups."""
+"""The ids of statements, which a client may leave to us."""
 
-from services.ingest.domain.tools.leaves import address_in
-from services.ingest.domain.tools.said import Person
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+from services.ingest.domain.activity import Person
+from services.ingest.domain.tools.allow_list import address_in
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.reading import within
-from services.ingest.sources.xapi.statement import SHA1, Actor, Agent, address_of
+from services.ingest.sources.vendor_model import read, within
+from services.ingest.sources.xapi.model import (
+    AGENT,
+    GROUP,
+    SHA1,
+    Actor,
+    Agent,
+    XapiSettings,
+    XapiStatement,
+    XapiTarget,
+    address_of,
+)
+
+# The namespace of ids that were made here.
+NAMESPACE = UUID("6f1d6a3e-5f0b-5c55-9d0f-7d2b7f3a9c41")
+SHAPE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+
+
+def is_uuid(text: str) -> bool:
+    return SHAPE.fullmatch(text.lower()) is not None
+
+
+def made_id(statement: Mapping[str, object]) -> str:
+    """The same statement gets the same id, so that a repeat is one. Raises RecursionError."""
+    content = {name: value for name, value in statement.items() if name != "id"}
+    return str(uuid5(NAMESPACE, json.dumps(content, sort_keys=True)))
+
+
+@dataclass(frozen=True)
+class XapiCircle:
+    """`actors`: who did it, several if it was a group. `others`: the object, if that is people, and those of the
+    context: instructor and team."""
+
+    actors: tuple[Person, ...]
+    others: tuple[Person, ...]
+    relationship: str
+    is_group: bool
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.actors or self.others or self.relationship)
+
+    @property
+    def is_of_one(self) -> bool:
+        """Nobody but who did it is named, and no relationship."""
+        return not self.relationship and len(self.all) <= 1
+
+    @property
+    def all(self) -> tuple[Person, ...]:
+        return tuple(dict.fromkeys((*self.actors, *self.others)))
+
+
+def circle_of(statement: XapiStatement, target: XapiTarget, settings: XapiSettings) -> XapiCircle | Rejected:
+    actors = _within("actor", people_in(statement.actor, settings.directory_home))
+    if isinstance(actors, Rejected):
+        return actors
+    others: list[Person] = []
+    for path, value in _others(statement, target):
+        actor = read(Actor, value)
+        found = actor if isinstance(actor, Rejected) else people_in(actor, settings.directory_home)
+        if isinstance(found, Rejected):
+            return within(path, found)
+        others += found
+    relationship = _relationship(statement, settings)
+    if isinstance(relationship, Rejected):
+        return relationship
+    return XapiCircle(actors, tuple(dict.fromkeys(others)), relationship, statement.actor.is_group)
+
+
+def _within(path: str, found: tuple[Person, ...] | Rejected) -> tuple[Person, ...] | Rejected:
+    return within(path, found) if isinstance(found, Rejected) else found
+
+
+def _others(statement: XapiStatement, target: XapiTarget) -> Iterator[tuple[str, object]]:
+    if target.objectType in {AGENT, GROUP}:
+        yield "object", statement.object
+    if statement.context.instructor:
+        yield "context.instructor", statement.context.instructor
+    if statement.context.team:
+        yield "context.team", statement.context.team
+
+
+def _relationship(statement: XapiStatement, settings: XapiSettings) -> str | Rejected:
+    """Empty where nothing says it: then the people tell."""
+    if settings.relationship is None:
+        return ""
+    found = statement.context.extensions.get(settings.relationship, "")
+    if isinstance(found, str):
+        return found
+    return rejected("invalid", f"context.extensions.{settings.relationship}", "must be the id of a relationship")
+
 
 # Of an address, and of an identity in the directory (schemas.directory).
 LONGEST = 320

@@ -1,18 +1,260 @@
-"""xAPI as a tool."""
+"""How a client of xAPI introduces itself: Basic authentication, and the version that it speaks."""
 
-from services.ingest.sources.taken import JSON
-from services.ingest.sources.tool import Tool
-from services.ingest.sources.xapi.keeping import keep
-from services.ingest.sources.xapi.multipart import MIXED, parse
-from services.ingest.sources.xapi.proof import ABOUT, prove
-from services.ingest.sources.xapi.settings import XapiSettings
-from services.ingest.sources.xapi.taking import take
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+from schemas.primitives import to_rfc3339
+from services.ingest.domain.cloudevents.content_modes import JSON
+from services.ingest.domain.ids import Pseudonym, is_plain
+from services.ingest.domain.strict_json import Parsed, read_json
+from services.ingest.domain.tools.allow_list import ID, AllowList, Leaf, address_in, allow_list, one_of
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.sources.tool import Answer, RawPayloads, Tool, ToolSettings
+from services.ingest.sources.vendor_model import read
+from services.ingest.sources.verification import Handshake, Received, Verification, Verified, verify_basic
+from services.ingest.sources.xapi.model import (
+    AGENT,
+    AROUND,
+    BELONGING,
+    DEFAULTS,
+    GROUP,
+    SUB_STATEMENT,
+    VOIDED,
+    Actor,
+    XapiOutline,
+    XapiSettings,
+    XapiStatement,
+    XapiTarget,
+    course_word,
+    names_of,
+    surroundings,
+)
+from services.ingest.sources.xapi.people import is_home, is_uuid, made_id
 from services.ingest.sources.xapi.translation import translate
+
+VERSION_HEADER = "X-Experience-API-Version"
+VERSION = "1.0.3"
+ABOUT = "/about"
+SPOKEN = re.compile(r"1\.0(\.\d+)?", re.ASCII)
+
+
+def verify(received: Received, secret: str, now: datetime) -> Verification:
+    """`GET /about` is open to everybody, says the standard (Communication 2.8)."""
+    if received.path == ABOUT:
+        return Handshake(json.dumps({"version": [VERSION]}).encode())
+    proof = verify_basic(received, secret, now)
+    spoken = received.headers.get(VERSION_HEADER.lower(), "").strip()
+    if isinstance(proof, Verified) and not SPOKEN.fullmatch(spoken):
+        return _other_version(spoken)
+    return proof
+
+
+def _other_version(spoken: str) -> Handshake:
+    """The standard asks for 400 rather than for a recorded statement (Communication 3.3)."""
+    words = f"the header {VERSION_HEADER} must be {VERSION}" + (f", not {spoken[:20]}" if spoken else "")
+    return Handshake(json.dumps({"status": 400, "reason": "version", "detail": words}).encode(), status=400)
+
+
+MIXED = "multipart/mixed"
+# Of a content type: a boundary has at most 70 characters.
+LONGEST_TYPE = 500
+
+
+def parse(body: bytes, media_type: str) -> Parsed | Rejected:
+    if not media_type.lower().lstrip().startswith(MIXED):
+        return read_json(body)
+    if len(media_type) > LONGEST_TYPE or not media_type.isascii() or not media_type.isprintable():
+        return rejected("malformed", "", "the content type is none")
+    content = _first_part(body, media_type)
+    return content if isinstance(content, Rejected) else read_json(content)
+
+
+def _first_part(body: bytes, media_type: str) -> bytes | Rejected:
+    """The standard library's parser raises whatever comes up for headers that it did not foresee: encoded parameters
+    of an unknown charset, quotes that never end."""
+    try:
+        message = message_from_bytes(f"Content-Type: {media_type}\r\n\r\n".encode() + body, policy=policy.HTTP)
+        parts = list(message.iter_parts()) if isinstance(message, EmailMessage) and message.is_multipart() else []
+        if not parts or parts[0].get_content_type() != JSON:
+            return rejected("malformed", "", f"the first part of {MIXED} must be {JSON}")
+        content = parts[0].get_payload(decode=True)
+    except Exception as failure:  # noqa: BLE001 (told to the sender; nothing but the message is parsed here)
+        return rejected("malformed", "", f"is no {MIXED} that can be read: {type(failure).__name__}")
+    return content if isinstance(content, bytes) else rejected("malformed", "", "the first part is empty")
+
+
+HEADERS = ((VERSION_HEADER, VERSION),)
+RawStatement = Mapping[str, object]
+
+
+def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
+    parsed = parse(received.body, received.headers.get("content-type", ""))
+    if isinstance(parsed, Rejected):
+        return parsed
+    statements = _put(received, parsed) if received.method == "PUT" else _posted(parsed)
+    if isinstance(statements, Rejected):
+        return statements
+    try:
+        completed = [_completed(statement, now) for statement in statements]
+        payloads = tuple(json.dumps(statement, ensure_ascii=False).encode() for statement in completed)
+    except RecursionError:
+        return rejected("malformed", "", "is nested too deeply")
+    # An empty array is right, and says nothing.
+    return RawPayloads(
+        payloads or (b"[]",), answer=_answer(received, [str(statement["id"]) for statement in completed])
+    )
+
+
+def _posted(parsed: Parsed) -> list[RawStatement] | Rejected:
+    values = parsed.value if isinstance(parsed.value, list) else [parsed.value]
+    statements = [value for value in values if isinstance(value, dict)]
+    if len(statements) < len(values):
+        return rejected("malformed", "", "a statement is a JSON object; several are an array of them")
+    ids: set[str] = set()
+    for index, statement in enumerate(statements):
+        given = statement.get("id")
+        if given is None:
+            continue
+        if not isinstance(given, str) or not is_uuid(given):
+            return rejected("invalid", f"{index}.id", "must be a UUID")
+        if given.lower() in ids:
+            return rejected("invalid", f"{index}.id", "is that of another statement of this request")
+        ids.add(given.lower())
+    return list(statements)
+
+
+def _put(received: Received, parsed: Parsed) -> list[RawStatement] | Rejected:
+    name = received.query.get("statementId", "")
+    if not is_uuid(name):
+        return rejected("invalid", "statementId", "PUT needs ?statementId= and the UUID of the statement")
+    if not isinstance(parsed.value, dict):
+        return rejected("malformed", "", "PUT carries one statement")
+    statements = _posted(Parsed({"id": name, **parsed.value}))
+    if isinstance(statements, Rejected):
+        return statements
+    if str(statements[0]["id"]).lower() != name.lower():
+        return rejected("invalid", "id", "is another than that of ?statementId=")
+    return statements
+
+
+def _completed(statement: RawStatement, now: datetime) -> RawStatement:
+    """What is complete stays as it is. Without an id of its own, the same statement gets the same."""
+    timed = {**statement}
+    if timed.get("timestamp") is None and timed.get("stored") is None:
+        timed["timestamp"] = to_rfc3339(now)
+    if timed.get("id") is None:
+        timed["id"] = made_id(timed)
+    return timed
+
+
+def _answer(received: Received, ids: list[str]) -> Answer:
+    if received.method == "PUT":
+        return Answer(204, headers=HEADERS)
+    return Answer(200, json.dumps(ids).encode(), headers=HEADERS)
+
+
+# Where a statement and its context name people.
+STATEMENT_PEOPLE, CONTEXT_PEOPLE = ("actor", "object"), ("instructor", "team")
+
+
+def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
+    assert isinstance(settings, XapiSettings)
+    if isinstance(payload, list):
+        return [_kept(statement, settings, pseudonym) for statement in payload]
+    return _kept(payload, settings, pseudonym)
+
+
+def _kept(statement: object, settings: XapiSettings, pseudonym: Pseudonym) -> object:
+    outline = read(XapiOutline, statement)
+    target = outline if isinstance(outline, Rejected) else read(XapiTarget, outline.object)
+    if (
+        isinstance(outline, Rejected)
+        or isinstance(target, Rejected)
+        or not _means_something(statement, outline, target, settings)
+    ):
+        return _unused(settings).kept(statement, pseudonym)
+    found = _list(settings)
+    if target.objectType in {AGENT, GROUP}:
+        found = found.with_members(object=_object(settings).and_also(allow_list(Actor)))
+    return found.kept(_identified(statement, settings), pseudonym)
+
+
+def _means_something(statement: object, outline: XapiOutline, target: XapiTarget, settings: XapiSettings) -> bool:
+    if outline.verb.id == VOIDED:
+        return True
+    around = surroundings(statement) if isinstance(statement, dict) else ()
+    is_meant = settings.meaning(outline.verb.id, names_of((target, *around))) is not None
+    return target.objectType != SUB_STATEMENT and is_meant
+
+
+def _unused(settings: XapiSettings) -> AllowList:
+    return AllowList(members={"verb": _verb(settings), "object": allow_list(XapiTarget)})
+
+
+def _list(settings: XapiSettings) -> AllowList:
+    whole = allow_list(XapiStatement)
+    named = {settings.relationship: AllowList(leaf=ID)} if settings.relationship else {}
+    activity = _object(settings)
+    around = AllowList(members=dict.fromkeys(BELONGING, replace(activity, items=activity)))
+    context = whole.members["context"].with_members(extensions=AllowList(members=named), **{AROUND: around})
+    return whole.with_members(verb=_verb(settings), object=_object(settings), context=context)
+
+
+def _verb(settings: XapiSettings) -> AllowList:
+    return AllowList(members={"id": AllowList(leaf=one_of(VOIDED, *DEFAULTS, *settings.verbs))})
+
+
+def _object(settings: XapiSettings) -> AllowList:
+    known = settings.activities
+    identified = Leaf("an id", lambda text, pseudonym: text if text in known else pseudonym(text))
+    kind = Leaf("a type of the settings, or of a course", lambda text, _: text if text in known else course_word(text))
+    definition = AllowList(members={"type": AllowList(leaf=kind)})
+    return allow_list(XapiTarget).with_members(id=AllowList(leaf=identified), definition=definition)
+
+
+def _identified(statement: object, settings: XapiSettings) -> object:
+    """The statement with every account whose id, `<homePage>#<name>`, may be text as an id of one part: the digest of
+    that is the one that the directory has of it."""
+    if not isinstance(statement, dict):
+        return statement
+    context = statement.get("context")
+    inner = {"context": _with_groups(context, CONTEXT_PEOPLE, settings)} if isinstance(context, dict) else {}
+    return {**_with_groups(statement, STATEMENT_PEOPLE, settings), **inner}
+
+
+def _with_groups(holder: Mapping[str, object], names: tuple[str, ...], settings: XapiSettings) -> Mapping[str, object]:
+    return {**holder, **{name: _group(holder[name], settings) for name in names if name in holder}}
+
+
+def _group(actor: object, settings: XapiSettings) -> object:
+    if not isinstance(actor, dict):
+        return actor
+    members = actor.get("member")
+    if isinstance(members, list):
+        actor = {**actor, "member": [_agent(member, settings) for member in members]}
+    return _agent(actor, settings)
+
+
+def _agent(actor: object, settings: XapiSettings) -> object:
+    found = read(Actor, actor)
+    if isinstance(found, Rejected) or found.account is None or found.openid or not isinstance(actor, dict):
+        return actor
+    home, name = found.account.homePage, found.account.name
+    identity = f"{home}#{name}"
+    if is_plain(identity) or address_in(name) or is_home(home, settings.directory_home):
+        return actor
+    return {**{member: value for member, value in actor.items() if member != "account"}, "openid": identity}
+
 
 POST, PUT, GET = "POST", "PUT", "GET"
 TOOL = Tool(
     name="xapi",
-    prove=prove,
+    verify=verify,
     translate=translate,
     settings=XapiSettings,
     parse=parse,

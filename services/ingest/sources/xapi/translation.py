@@ -1,29 +1,76 @@
-"""What statements say."""
+"""The data of the event that a statement becomes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.ingest.domain.tools import said
-from services.ingest.domain.tools.said import Native, Person, Told, Translation, Voided
+from services.ingest.domain import activity as said
+from services.ingest.domain.activity import GenericActivity, Native, Person, Translation, Voided
+from services.ingest.domain.activity import Statement as Heading
+from services.ingest.domain.derived_events import digest
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.reading import read, within
-from services.ingest.sources.several import as_one
 from services.ingest.sources.tool import ToolSettings
-from services.ingest.sources.vocabulary import is_one_sided
-from services.ingest.sources.xapi.circle import Circle, circle_of
-from services.ingest.sources.xapi.identity import is_uuid, made_id
-from services.ingest.sources.xapi.meaning import Deed, data_of
-from services.ingest.sources.xapi.settings import VOIDED, Meaning, XapiSettings
-from services.ingest.sources.xapi.statement import (
+from services.ingest.sources.vendor_model import read, within
+from services.ingest.sources.vocabulary import MEASURED, as_id, as_one, is_one_sided, members
+from services.ingest.sources.xapi.model import (
     STATEMENT_REF,
     SUB_STATEMENT,
-    Outline,
-    Statement,
-    Target,
+    VOIDED,
+    XapiMeaning,
+    XapiOutline,
+    XapiResult,
+    XapiSettings,
+    XapiStatement,
+    XapiTarget,
     course_word,
     names_of,
+    score_data,
+    session_data,
     surroundings,
 )
+from services.ingest.sources.xapi.people import XapiCircle, circle_of, is_uuid, made_id
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What was done, to what, with which result; `heading` is its id and its time. `is_public`: in a course or a forum
+    of which the settings say nothing."""
+
+    heading: Heading
+    target: XapiTarget
+    result: XapiResult
+    is_public: bool = False
+
+
+def data_of(deed: Deed, meaning: XapiMeaning, settings: XapiSettings) -> Mapping[str, object] | Rejected:
+    """What is fixed in the settings stays as it is."""
+    measured = _measured(deed, meaning.type, settings)
+    if isinstance(measured, Rejected):
+        return measured
+    wanted = members(meaning.type)
+    ids = {"session_id": _session(deed), "goal_id": as_id(deed.target.id or deed.heading.key)}
+    ids |= {"request_id": as_id(deed.heading.key), **_answered(deed.target)}
+    return {**{name: value for name, value in ids.items() if name in wanted}, **measured, **meaning.data}
+
+
+def _measured(deed: Deed, name: str, settings: XapiSettings) -> Mapping[str, object] | Rejected:
+    if name == "mentoring.session.held.v1":
+        return session_data(deed.result, deed.heading.time, settings)
+    if name in MEASURED:
+        return score_data(name, deed.result, settings)
+    return {}
+
+
+def _session(deed: Deed) -> str:
+    """What several say of one activity on one day is one session. What was done to people is one of its own."""
+    if deed.target.objectType in {"", "Activity"} and deed.target.id:
+        return digest("activity", deed.target.id, deed.heading.time.date().isoformat())
+    return digest("statement", deed.heading.key)
+
+
+def _answered(target: XapiTarget) -> Mapping[str, str]:
+    """A message about a statement answers it, named by its key."""
+    return {"reply_to": target.id.lower()} if target.objectType == STATEMENT_REF and target.id else {}
+
 
 PREPARED = "mentoring.preparation.completed.v1"
 LONGEST_NATIVE_TYPE = 128
@@ -41,10 +88,10 @@ def translate(value: object, settings: ToolSettings) -> Translation:
 
 
 def _translated(value: object, settings: XapiSettings) -> Translation:
-    outline = read(Outline, value)
+    outline = read(XapiOutline, value)
     if isinstance(outline, Rejected):
         return outline
-    target = read(Target, outline.object)
+    target = read(XapiTarget, outline.object)
     if isinstance(target, Rejected):
         return within("object", target)
     if outline.verb.id == VOIDED:
@@ -56,7 +103,7 @@ def _translated(value: object, settings: XapiSettings) -> Translation:
     meaning = settings.meaning(outline.verb.id, names_of((target, *around)))
     if meaning is None:
         return Ignored("verb_of_no_interest")
-    statement = read(Statement, value)
+    statement = read(XapiStatement, value)
     if isinstance(statement, Rejected):
         return statement
     heading = _heading(statement, value)
@@ -66,8 +113,8 @@ def _translated(value: object, settings: XapiSettings) -> Translation:
     return _told(statement, Deed(heading, target, statement.result, is_public), meaning, settings)
 
 
-def _voided(value: object, target: Target) -> Translation:
-    statement = read(Statement, value)
+def _voided(value: object, target: XapiTarget) -> Translation:
+    statement = read(XapiStatement, value)
     heading = statement if isinstance(statement, Rejected) else _heading(statement, value)
     if isinstance(heading, Rejected):
         return heading
@@ -78,7 +125,7 @@ def _voided(value: object, target: Target) -> Translation:
     return (Voided(heading.key, heading.time, heading.native, target.id.lower()),)
 
 
-def _heading(statement: Statement, value: object) -> said.Statement | Rejected:
+def _heading(statement: XapiStatement, value: object) -> said.Statement | Rejected:
     at = statement.timestamp or statement.stored
     if at is None:
         return rejected("invalid", "timestamp", "is required where there is no time of storage")
@@ -91,7 +138,7 @@ def _heading(statement: Statement, value: object) -> said.Statement | Rejected:
     return said.Statement(name, at, Native(statement.verb.id[:LONGEST_NATIVE_TYPE], name))
 
 
-def _told(statement: Statement, deed: Deed, meaning: Meaning, settings: XapiSettings) -> Translation:
+def _told(statement: XapiStatement, deed: Deed, meaning: XapiMeaning, settings: XapiSettings) -> Translation:
     if meaning.type == PREPARED and statement.result.completion is False:
         return Ignored("not_completed")
     circle = circle_of(statement, deed.target, settings)
@@ -113,18 +160,18 @@ class _Telling:
     heading: said.Statement
     type: str
     data: Mapping[str, object]
-    circle: Circle
+    circle: XapiCircle
 
-    def together(self) -> Told:
+    def together(self) -> GenericActivity:
         return self._told(None if self.circle.is_group else self.circle.actors[0])
 
-    def one_by_one(self) -> tuple[Told, ...]:
+    def one_by_one(self) -> tuple[GenericActivity, ...]:
         """Each member of the group did it."""
         return tuple(self._told(member, str(index)) for index, member in enumerate(self.circle.actors))
 
-    def _told(self, by: Person | None, part: str = "") -> Told:
+    def _told(self, by: Person | None, part: str = "") -> GenericActivity:
         heading = self.heading
-        return Told(
+        return GenericActivity(
             key=heading.key,
             time=heading.time,
             native=heading.native,

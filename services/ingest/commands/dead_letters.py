@@ -1,0 +1,175 @@
+"""Which records in quarantine a command is about."""
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from heapq import nlargest
+from typing import Any, TextIO, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+
+from schemas.primitives import to_rfc3339
+from services.ingest.commands.console import command_settings, explained, print_columns
+from services.ingest.domain.dead_letters import DeadLetter, DeadLetterFilter, harmless, shown
+from services.ingest.flow.dead_letters import Requeued, read_rejected, rehearse, requeued_keys
+from services.ingest.flow.dead_letters import requeue as send_again
+from services.ingest.importing.row import UncertainError, instant
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_AGO = re.compile(r"([0-9]{1,5})([mhd])")
+UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+
+class Since(click.ParamType):
+    """`90m`, `24h`, `7d` ago, or a time; one without a zone is UTC."""
+
+    name = "since"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401 (click's signature)
+        ago = _AGO.fullmatch(value)
+        if ago:
+            return datetime.now(UTC) - int(ago[1]) * UNITS[ago[2]]
+        try:
+            return datetime.fromisoformat(instant(value, ZoneInfo("UTC")))
+        except UncertainError as wrong:
+            self.fail(f"{value!r} {wrong}; or 90m, 24h, 7d for ago", param, ctx)
+
+
+_OPTIONS = (
+    click.option("--reason", "reasons", multiple=True, help="Such as unresolved, invalid, conflict."),
+    click.option("--tool", "tools", multiple=True),
+    click.option("--connection", "connections", multiple=True),
+    click.option("--topic", "topics", multiple=True, help="Where it came from, such as mentoring.raw.zoom."),
+    click.option("--since", type=Since(), help="Set aside since: 90m, 24h, 7d ago, or a time."),
+)
+
+
+def filters(command: Command) -> Command:
+    return reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), command)
+
+
+def wanted(given: dict[str, Any], keys: tuple[str, ...] = ()) -> DeadLetterFilter:
+    names = ("reasons", "tools", "connections", "topics")
+    return DeadLetterFilter(
+        **{name: frozenset(given[name]) for name in names}, keys=frozenset(keys), since=given["since"]
+    )
+
+
+HEAD = ("SET ASIDE", "STATE", "REASON", "TOOL", "CONNECTION", "ORIGIN", "DETAIL")
+LONGEST_DETAIL = 100
+MOST_SHOWN = 20_000
+
+
+@click.group()
+def rejected() -> None:
+    """What could not be let in, kept for 30 days with the reason."""
+
+
+@rejected.command("list")
+@filters
+@click.option("--limit", default=50, show_default=True, help="The newest so many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON per line.")
+def list_(*, limit: int, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as click has parsed them)
+    """List them, the newest first. `show` and `requeue` take what stands under ORIGIN."""
+    with explained():
+        settings = command_settings()
+        done = requeued_keys(settings)
+        found = nlargest(limit, read_rejected(settings, wanted(options)), key=lambda one: one.since)
+    if as_json:
+        for one in found:
+            click.echo(json.dumps(_told(one) | {"state": _state(one, done)}))
+        return
+    print_columns([HEAD, *(_row(one, done) for one in found)])
+    click.echo(f"{len(found)} listed" + (", there may be more: --limit" if len(found) == limit else ""), err=True)
+
+
+@rejected.command()
+@click.argument("origin")
+@click.option("--json", "as_json", is_flag=True)
+def show(origin: str, *, as_json: bool) -> None:
+    """Show one with its bytes and headers; ORIGIN as `list` says it: topic/partition/offset."""
+    with explained():
+        settings = command_settings()
+        one = next(read_rejected(settings, DeadLetterFilter(keys=frozenset({origin}))), None)
+        if one is None:
+            raise click.ClickException(f"there is nothing of {origin!r} in quarantine")
+        state = _state(one, requeued_keys(settings))
+    if as_json:
+        click.echo(json.dumps(_told(one) | {"state": state} | _content(one)))
+        return
+    click.echo(f"{one.key}, set aside {to_rfc3339(one.since)}, {state}")
+    click.echo(harmless(f"{one.reason}: {one.detail}"))
+    for name, value in one.headers:
+        click.echo(f"  {harmless(name)}: {shown(value, LONGEST_DETAIL)}")
+    click.echo(shown(one.value, MOST_SHOWN))
+
+
+@rejected.command()
+@click.argument("file", type=click.File("w", encoding="utf-8", lazy=True))
+@filters
+def export(*, file: TextIO, **options: Any) -> None:  # noqa: ANN401 (as click has parsed them)
+    """Write them to FILE (- for standard output), one JSON per line, with their bytes and headers.
+
+    The file holds personal data as tools sent them."""
+    count = 0
+    with explained():
+        for one in read_rejected(command_settings(), wanted(options)):
+            file.write(json.dumps(_told(one) | _content(one)) + "\n")
+            count += 1
+    click.echo(f"{count} exported", err=True)
+
+
+def _state(one: DeadLetter, done: frozenset[str]) -> str:
+    return "requeued" if one.key in done else "waiting"
+
+
+def _row(one: DeadLetter, done: frozenset[str]) -> tuple[str, ...]:
+    cells = (one.reason, one.tool, one.connection, one.key, one.detail[:LONGEST_DETAIL])
+    return (to_rfc3339(one.since)[:19] + "Z", _state(one, done), *map(harmless, cells))
+
+
+def _told(one: DeadLetter) -> dict[str, object]:
+    ours = {"origin": one.key, "set_aside": to_rfc3339(one.since)}
+    return {**ours, "reason": one.reason, "tool": one.tool, "connection": one.connection, "notes": dict(one.notes)}
+
+
+def _content(one: DeadLetter) -> dict[str, object]:
+    """As text where it is text, else as base64."""
+    headers = [[name, value.decode(errors="backslashreplace")] for name, value in one.headers]
+    try:
+        return {"headers": headers, "value": one.value.decode()}
+    except UnicodeDecodeError:
+        return {"headers": headers, "value_base64": b64encode(one.value).decode()}
+
+
+DEFAULT_REASONS = ("unresolved",)
+
+
+@click.command()
+@click.argument("origins", nargs=-1, metavar="[ORIGIN...]")
+@filters
+@click.option("--dry-run", is_flag=True, help="Say how many, send nothing.")
+def requeue(*, origins: tuple[str, ...], dry_run: bool, **options: Any) -> None:  # noqa: ANN401 (as click has parsed them)
+    """Send what lies in quarantine back to the raw topic that it came from, as it came: those named, else those whose
+    reason is `unresolved`, else those that the options choose.
+
+    For example after the pair of a meeting has become known. What is rejected again lies in quarantine anew; what was
+    sent again once is not sent a second time."""
+    chosen = wanted(options | {"reasons": options["reasons"] or (() if origins else DEFAULT_REASONS)}, origins)
+    with explained():
+        settings = command_settings()
+        done = rehearse(settings, chosen) if dry_run else send_again(settings, chosen, datetime.now(UTC))
+    click.echo(_in_words(done, "would be sent again" if dry_run else "sent again"))
+
+
+def _in_words(done: Requeued, verb: str) -> str:
+    parts = [f"{done.again} {verb}"]
+    if done.before:
+        parts.append(f"{done.before} had been already")
+    parts += [f"{count} cannot be: {words}" for words, count in sorted(done.hindered.items())]
+    return ", ".join(parts)

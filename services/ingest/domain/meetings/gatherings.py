@@ -1,0 +1,97 @@
+"""Who came to which meeting of a tool, and who left. It knows people of the roster only, for as long as it is not full:
+of strangers nothing is kept but that a meeting is over."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from services.ingest.domain.activity import Ended, Joined, Left, Meeting, Native, Statement
+from services.ingest.domain.meetings.attendance import is_there
+
+MOST_MEETINGS = 50_000
+"""Held at a time, across all tools; a meeting of two takes about 2 KB."""
+MOST_VISITS = 1_000
+"""Of one meeting: a gathering of many, told twice each, is still whole."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Somebody came or left."""
+
+    participant: str
+    verb: Literal["joined", "left"]
+    key: str
+    time: datetime
+    native: Native
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """One meeting. Order and repetition of what the tool says do not matter."""
+
+    visits: frozenset[Visit] = frozenset()
+    ends: frozenset[Ended] = frozenset()
+
+    @property
+    def people(self) -> frozenset[str]:
+        return frozenset(visit.participant for visit in self.visits)
+
+    def with_visit(self, visit: Visit) -> "Gathering":
+        return self if len(self.visits) >= MOST_VISITS else replace(self, visits=self.visits | {visit})
+
+    def with_end(self, end: Ended) -> "Gathering":
+        return self if len(self.ends) >= MOST_VISITS else replace(self, ends=self.ends | {end})
+
+    def without(self, said: Visit | Ended) -> "Gathering":
+        return replace(self, visits=self.visits - {said}, ends=self.ends - {said})
+
+    def of(self, people: frozenset[str]) -> frozenset[Visit]:
+        """All comings and goings of these people: whoever did not say that they left has left when it was over."""
+        own = {visit for visit in self.visits if visit.participant in people}
+        left = {
+            Visit(person, "left", end.key, end.time, end.native)
+            for end in self.ends
+            for person in people
+            if self._is_there(person, end.time)
+        }
+        return frozenset(own | left)
+
+    def _is_there(self, person: str, moment: datetime) -> bool:
+        return is_there(visit for visit in self.visits if visit.participant == person and visit.time <= moment)
+
+
+EMPTY = Gathering()
+
+
+def visit(said: Joined | Left, participant: str) -> Visit:
+    verb: Literal["joined", "left"] = "joined" if isinstance(said, Joined) else "left"
+    return Visit(participant, verb, said.key, said.time, said.native)
+
+
+class Presence:
+    """One thread tells it at a time, any thread asks. Of too many meetings the one not heard of for longest is
+    forgotten."""
+
+    def __init__(self, most: int = MOST_MEETINGS) -> None:
+        self._most = most
+        self._gatherings: dict[tuple[str, Meeting], Gathering] = {}
+
+    def at(self, source: str, meeting: Meeting) -> Gathering:
+        return self._gatherings.get((source, meeting), EMPTY)
+
+    def apply(self, source: str, said: Statement, participant: str | None) -> None:
+        """`participant` is whom `said` is about; with None only an end tells something."""
+        match said:
+            case Joined(meeting=meeting) | Left(meeting=meeting) if participant:
+                self._keep((source, meeting), self.at(source, meeting).with_visit(visit(said, participant)))
+            case Ended(meeting=meeting):
+                # Even of a meeting that nobody of ours is known to be in: it may be told before who came.
+                self._keep((source, meeting), self.at(source, meeting).with_end(said))
+            case _:
+                pass
+
+    def _keep(self, key: tuple[str, Meeting], gathering: Gathering) -> None:
+        self._gatherings.pop(key, None)
+        self._gatherings[key] = gathering
+        if len(self._gatherings) > self._most:
+            del self._gatherings[next(iter(self._gatherings))]

@@ -1,0 +1,158 @@
+"""Who is paired with whom, and from when to when."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple
+
+from schemas import payloads as p
+from schemas.events import OfRelationship
+from schemas.primitives import Side
+
+
+@dataclass(frozen=True)
+class Relationship:
+    """As its latest start before some moment says; `ended` is the end that followed, if one did."""
+
+    tenant: str
+    id: str
+    program: str
+    mentors: frozenset[str]
+    mentees: frozenset[str]
+    coordinator: str | None
+    started: datetime
+    ended: datetime | None = None
+
+    @property
+    def people(self) -> frozenset[str]:
+        return self.mentors | self.mentees
+
+    def role(self, participant: str) -> Side | None:
+        if participant in self.mentors:
+            return "mentor"
+        return "mentee" if participant in self.mentees else None
+
+    def meets(self, present: AbstractSet[str]) -> bool:
+        """Whether one of each side is there; somebody on both sides is no company for themselves."""
+        mentors, mentees = self.mentors & present, self.mentees & present
+        return bool(mentors and mentees) and len(mentors | mentees) > 1
+
+    def is_over(self, moment: datetime) -> bool:
+        return self.ended is not None and self.ended < moment
+
+
+class FactKey(NamedTuple):
+    """Which fact: copies that differ in type or time are two."""
+
+    source: str
+    id: str
+    type: str
+    time: datetime
+
+
+class StartedFact(NamedTuple):
+    program: str
+    mentors: frozenset[str]
+    mentees: frozenset[str]
+    coordinator: str | None
+
+
+class EndedFact(NamedTuple):
+    pass
+
+
+class PausedFact(NamedTuple):
+    pause_id: str
+    begin: datetime
+    until: datetime | None
+
+
+class ResumedFact(NamedTuple):
+    pause_id: str | None
+
+
+Fact = StartedFact | EndedFact | PausedFact | ResumedFact
+
+
+class Pause(NamedTuple):
+    """One that has not been closed by a resume; `told` is the fact to retract where it was wrong."""
+
+    told: FactKey
+    pause_id: str
+    begin: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RelationshipHistory:
+    """In the order of the log; of repeats the first stands. A retraction may come before what it retracts."""
+
+    facts: tuple[tuple[FactKey, Fact], ...] = ()
+    retracted: frozenset[FactKey] = frozenset()
+
+    def told(self, event: OfRelationship) -> "RelationshipHistory":
+        if isinstance(event.data, p.EventRetracted):
+            target = event.data
+            return replace(
+                self, retracted=self.retracted | {FactKey(target.source, target.id, target.type, target.time)}
+            )
+        fact, key = _fact(event), FactKey(event.source, event.id, event.type, event.time)
+        if fact is None or any(key == known for known, _ in self.facts):
+            return self
+        return replace(self, facts=(*self.facts, (key, fact)))
+
+    def merged(self, other: "RelationshipHistory") -> "RelationshipHistory":
+        """What either knows, the facts of `other` first."""
+        known = {told for told, _ in other.facts}
+        new = tuple((told, fact) for told, fact in self.facts if told not in known)
+        return RelationshipHistory((*other.facts, *new), self.retracted | other.retracted)
+
+    def at(self, tenant: str, relationship: str, moment: datetime) -> Relationship | None:
+        """None where no start stands. Before its first start it is what it is going to be."""
+        starts = sorted(
+            ((key.time, fact) for key, fact in self._standing() if isinstance(fact, StartedFact)), key=lambda s: s[0]
+        )
+        if not starts:
+            return None
+        begin, start = next((s for s in reversed(starts) if s[0] <= moment), starts[0])
+        following = next((time for time, _ in starts if time > begin), None)
+        ends = (key.time for key, fact in self._standing() if isinstance(fact, EndedFact))
+        ended = min((end for end in ends if begin <= end and not (following and end > following)), default=None)
+        return Relationship(
+            tenant, relationship, start.program, start.mentors, start.mentees, start.coordinator, begin, ended
+        )
+
+    def people(self) -> frozenset[str]:
+        """Everybody who ever was of it."""
+        facts = [fact for _, fact in self.facts if isinstance(fact, StartedFact)]
+        return frozenset().union(*(fact.mentors | fact.mentees for fact in facts))
+
+    def pauses(self) -> tuple[Pause, ...]:
+        return tuple(
+            Pause(key, fact.pause_id, fact.begin, fact.until)
+            for key, fact in self._standing()
+            if isinstance(fact, PausedFact) and not self._is_closed(key.time, fact.pause_id)
+        )
+
+    def _is_closed(self, since: datetime, pause_id: str) -> bool:
+        return any(
+            isinstance(fact, ResumedFact) and key.time >= since and fact.pause_id in {None, pause_id}
+            for key, fact in self._standing()
+        )
+
+    def _standing(self) -> list[tuple[FactKey, Fact]]:
+        return [(key, fact) for key, fact in self.facts if key not in self.retracted]
+
+
+def _fact(event: OfRelationship) -> Fact | None:
+    match event.data:
+        case p.RelationshipStarted() as data:
+            return StartedFact(event.program, frozenset(data.mentors), frozenset(data.mentees), data.coordinator)
+        case p.RelationshipEnded():
+            return EndedFact()
+        case p.RelationshipPaused() as data:
+            return PausedFact(data.pause_id, data.from_ or event.time, data.until)
+        case p.RelationshipResumed() as data:
+            return ResumedFact(data.pause_id)
+        case _:
+            return None

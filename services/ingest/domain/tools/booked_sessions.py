@@ -1,0 +1,190 @@
+"""Which relationships a meeting of a tool is booked for, and for when."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from schemas.primitives import to_rfc3339
+from services.ingest.domain.activity import Booked, Cancelled, Missed, Moved
+from services.ingest.domain.derived_events import EventContent, RawEvent, event_id, origin, raw_event
+from services.ingest.domain.meetings.bookings import Booking, matter_of
+from services.ingest.domain.people.pairing import STRANGERS, company, pairs, subject
+from services.ingest.domain.people.relationship_history import Relationship
+from services.ingest.domain.scope import ConnectionScope
+from services.ingest.domain.tools.projection import Projection
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
+
+
+class Slot(NamedTuple):
+    """A session of one relationship. `known` None: as far as the log tells it is not booked."""
+
+    relationship: Relationship
+    session: str
+    known: Booking | None
+
+
+def booked_slots(session: str, connection_scope: ConnectionScope, projection: Projection) -> list[Slot]:
+    found = []
+    for one in sorted(projection.bookings.whose(connection_scope.tenant, session)):
+        relationship = projection.roster.relationship(connection_scope.tenant, one)
+        if relationship and connection_scope.program in {None, relationship.program}:
+            found.append(_slot(relationship, session, projection))
+    return found
+
+
+def slots_of_people(
+    said: Booked | Cancelled | Missed, session: str, connection_scope: ConnectionScope, projection: Projection
+) -> list[Slot] | Ignored | Rejected:
+    """Of the pairs among the people that the tool names."""
+    present = company(said.people, connection_scope, projection.roster)
+    found = present if isinstance(present, Rejected) else pairs(present, connection_scope, projection.roster, said.time)
+    return found if isinstance(found, Ignored | Rejected) else [_slot(one, session, projection) for one in found]
+
+
+def _slot(relationship: Relationship, session: str, projection: Projection) -> Slot:
+    return Slot(relationship, session, projection.bookings.booking(relationship.tenant, relationship.id, session))
+
+
+LONGEST_NOTICE_HOURS = 10_000.0
+"""More than a year; the schema admits no more."""
+HOUR = timedelta(hours=1)
+UNCHANGED = Ignored("unchanged")
+NOT_BOOKED = Ignored("not_booked")
+# Calendars are tidied up afterwards: what is over cannot be called off any more.
+OVER = Ignored("over")
+
+Result = tuple[RawEvent, ...] | Ignored | Rejected
+
+
+class _Times(NamedTuple):
+    starts_at: datetime
+    ends_at: datetime
+
+
+def booked(said: Booked, connection_scope: ConnectionScope, projection: Projection) -> Result:
+    """A meeting that was moved keeps its session, also where the tool gives it another id. Whoever takes part no more
+    has it cancelled."""
+    bookings, times = projection.bookings, _Times(said.starts_at, said.ends_at)
+    session = bookings.session(connection_scope.tenant, connection_scope.source, said.replaces or said.meeting)
+    slots = slots_of_people(said, session, connection_scope, projection)
+    if isinstance(slots, Rejected):
+        return slots
+    stay = () if isinstance(slots, Ignored) else slots
+    # Else what is said next of the meeting, under its new id, would be of another session.
+    follows = bookings.session(connection_scope.tenant, connection_scope.source, said.meeting) != session
+    events = [_booking(said, connection_scope, slot, times) for slot in stay if follows or not _is_booked(slot, times)]
+    staying = {slot.relationship.id for slot in stay}
+    others = () if said.is_partial else booked_slots(session, connection_scope, projection)
+    left = [slot for slot in others if slot.relationship.id not in staying]
+    events += [_cancellation(said, connection_scope, slot) for slot in left if _lies_ahead(slot, said.time)]
+    return tuple(events) or (slots if isinstance(slots, Ignored) else UNCHANGED)
+
+
+def moved(said: Moved, connection_scope: ConnectionScope, projection: Projection) -> Result:
+    session = projection.bookings.session(connection_scope.tenant, connection_scope.source, said.meeting)
+    slots = booked_slots(session, connection_scope, projection)
+    if not slots:
+        return NOT_BOOKED
+    try:
+        wanted = [(slot, _moved_times(said, slot)) for slot in slots]
+    except OverflowError:
+        return rejected("invalid", "starts_at", "ends beyond the end of time")
+    events = (_booking(said, connection_scope, slot, times) for slot, times in wanted if not _is_booked(slot, times))
+    return tuple(events) or UNCHANGED
+
+
+def cancelled(said: Cancelled, connection_scope: ConnectionScope, projection: Projection) -> Result:
+    """Of those for whom it was booked; where that is not known, of the pairs among the people that the tool names."""
+    session = projection.bookings.session(connection_scope.tenant, connection_scope.source, said.meeting)
+    of_all = () if said.is_partial else booked_slots(session, connection_scope, projection)
+    slots = of_all or slots_of_people(said, session, connection_scope, projection)
+    if isinstance(slots, Ignored | Rejected):
+        return slots if said.people else NOT_BOOKED
+    ahead = [slot for slot in slots if not (slot.known and slot.known.ends_at <= said.time)]
+    events = (
+        _cancellation(said, connection_scope, slot) for slot in ahead if not (slot.known and slot.known.cancelled)
+    )
+    return tuple(events) or (UNCHANGED if ahead else OVER)
+
+
+def _is_booked(slot: Slot, times: _Times) -> bool:
+    known = slot.known
+    return bool(known and not known.cancelled and (known.starts_at, known.ends_at) == times)
+
+
+def _lies_ahead(slot: Slot, moment: datetime) -> bool:
+    return bool(slot.known and not slot.known.cancelled and slot.known.ends_at > moment)
+
+
+def _moved_times(said: Moved, slot: Slot) -> _Times:
+    assert slot.known is not None, "what is booked is known"
+    starts_at = said.starts_at or slot.known.starts_at
+    return _Times(starts_at, starts_at + (said.lasts or slot.known.ends_at - slot.known.starts_at))
+
+
+def _booking(said: Booked | Moved, connection_scope: ConnectionScope, slot: Slot, times: _Times) -> RawEvent:
+    replaces = isinstance(said, Booked) and said.replaces is not None
+    verb = "rescheduled" if replaces or (slot.known and not slot.known.cancelled) else "scheduled"
+    data = _data(said, connection_scope, slot) | {name: to_rfc3339(time) for name, time in times._asdict().items()}
+    return raw_event(
+        subject(connection_scope, slot.relationship),
+        EventContent(
+            f"mentoring.session.{verb}.v1",
+            event_id(said.key, slot.relationship.id),
+            said.time,
+            data,
+            matter_of(connection_scope.source, said.meeting),
+        ),
+    )
+
+
+def _cancellation(said: Booked | Cancelled, connection_scope: ConnectionScope, slot: Slot) -> RawEvent:
+    told = said.starts_at if isinstance(said, Cancelled) else None
+    starts_at = told or (slot.known.starts_at if slot.known else None)
+    data = _data(said, connection_scope, slot) | {
+        "notice_hours": None if starts_at is None else _hours(starts_at - said.time)
+    }
+    content = EventContent("mentoring.session.cancelled.v1", event_id(said.key, slot.relationship.id), said.time, data)
+    return raw_event(subject(connection_scope, slot.relationship), content)
+
+
+def _data(said: Booked | Moved | Cancelled, connection_scope: ConnectionScope, slot: Slot) -> dict[str, object]:
+    native = origin(connection_scope, said.native)
+    return {"by": "system", "evidence": "calendar", "origin": native, "session_id": slot.session}
+
+
+def _hours(notice: timedelta) -> float:
+    return min(max(0.0, notice / HOUR), LONGEST_NOTICE_HOURS)
+
+
+def missed(said: Missed, connection_scope: ConnectionScope, projection: Projection) -> Result:
+    """A side is absent when nobody of it came."""
+    absent = company(said.absent, connection_scope, projection.roster)
+    if isinstance(absent, Rejected):
+        return absent
+    session = projection.bookings.session(connection_scope.tenant, connection_scope.source, said.meeting)
+    slots = booked_slots(session, connection_scope, projection) or slots_of_people(
+        said, session, connection_scope, projection
+    )
+    if isinstance(slots, Ignored | Rejected):
+        return slots if said.people else NOT_BOOKED
+    sides = ((slot, _absent(slot.relationship, absent)) for slot in slots)
+    return tuple(_event(said, connection_scope, slot, side) for slot, side in sides if side) or STRANGERS
+
+
+def _absent(relationship: Relationship, absent: frozenset[str]) -> str | None:
+    no_mentor, no_mentee = relationship.mentors <= absent, relationship.mentees <= absent
+    if no_mentor and no_mentee:
+        return "both"
+    return "mentor" if no_mentor else "mentee" if no_mentee else None
+
+
+def _event(said: Missed, connection_scope: ConnectionScope, slot: Slot, absent: str) -> RawEvent:
+    data = {
+        "by": "system",
+        "evidence": said.evidence,
+        "origin": origin(connection_scope, said.native),
+        "session_id": slot.session,
+        "absent": absent,
+    }
+    content = EventContent("mentoring.session.missed.v1", event_id(said.key, slot.relationship.id), said.time, data)
+    return raw_event(subject(connection_scope, slot.relationship), content)

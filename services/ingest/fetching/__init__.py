@@ -1,0 +1,1 @@
+"""What a notification points to is fetched from the tool's own API."""

@@ -1,0 +1,225 @@
+"""What a tool's API says to one question, and to a whole round of them."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from schemas.primitives import to_rfc3339
+from services.ingest.domain.strict_json import read_json
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.sources.connection import Connection
+from services.ingest.sources.tool import ApiSettings
+from services.runtime import log
+from services.runtime.bounded_http import BoundedHttp, Bounds, HttpAnswer
+from services.runtime.loop import TryLaterError
+
+
+@dataclass(frozen=True)
+class Got:
+    body: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Gone:
+    """It is not there (any more), or not for us to see: tools tell that alike."""
+
+
+@dataclass(frozen=True)
+class Stale:
+    """The sync token is too old, or was given for other questions: read everything again."""
+
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~%+/=:-]{1,4096}")
+
+
+def sync_token(value: object) -> str | None:
+    """As a tool's API gives it; what is like no token is none, and the calendar is read anew next time."""
+    return value if isinstance(value, str) and _TOKEN.fullmatch(value) else None
+
+
+ApiAnswer = Got | Gone | Stale | Rejected
+
+
+@dataclass(frozen=True)
+class Round:
+    """`body` is what was found, as the tool writes a page. With `token` one asks next time; None where the tool has no
+    such thing for this resource."""
+
+    body: Mapping[str, object]
+    token: str | None = None
+
+
+Fetched = Round | Gone | Stale | Rejected
+
+
+# What is moved or cancelled after its time is still told; older entries are history.
+BEHIND = timedelta(days=14)
+# People book a series for half a year; one without an end would go on for ever.
+AHEAD = timedelta(days=270)
+# The end of what is read moves on with each reading from the beginning: what lies so near is always known.
+ANEW_AFTER = timedelta(days=30)
+
+
+def window(now: datetime) -> tuple[str, str]:
+    return to_rfc3339(now - BEHIND), to_rfc3339(now + AHEAD)
+
+
+def is_due_anew(whole: datetime, now: datetime) -> bool:
+    return now - whole > ANEW_AFTER
+
+
+# Whatever a tool says: later the operator would rather see it fail again than wait.
+LONGEST_WAIT = timedelta(hours=1)
+NO_WAIT = timedelta(0)
+
+
+class RetryAfterGate:
+    """For any thread that asks for one connection at a time."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, datetime] = {}
+
+    def check(self, connection: str, now: datetime) -> None:
+        """Raises TryLaterError as long as the tool wants to be left alone."""
+        until = self._until.get(connection)
+        if until is not None and now < until:
+            raise TryLaterError(f"connection {connection}: its API asks to wait until {until.isoformat()}")
+        self._until.pop(connection, None)
+
+    def close(self, connection: str, answer: HttpAnswer, now: datetime) -> str:
+        """Says why; without Retry-After it is the loop that waits, longer each time."""
+        wait = min(_wait(answer.headers.get("retry-after", ""), now), LONGEST_WAIT)
+        self._until[connection] = now + wait
+        return f"connection {connection}: the API answers {answer.status}, again in {wait.total_seconds():.0f} s"
+
+
+def _wait(retry_after: str, now: datetime) -> timedelta:
+    """RFC 9110: seconds, or a date. Anything else counts as not said."""
+    if retry_after.isascii() and retry_after.isdecimal():
+        return timedelta(seconds=min(int(retry_after[:9]), LONGEST_WAIT.total_seconds()))
+    try:
+        return max(NO_WAIT, parsedate_to_datetime(retry_after) - now)
+    except (ValueError, TypeError):  # no date, or one without a zone
+        return NO_WAIT
+
+
+OK, NOT_FOUND, GONE, UNAUTHORIZED, FORBIDDEN, BAD_REQUEST = 200, 404, 410, 401, 403, 400
+# Beside 5xx: a timeout, too early, too many requests.
+AGAIN = frozenset({408, 425, 429})
+# Google says so with 403, and means 429.
+TOO_FAST = ("ratelimitexceeded", "quotaexceeded")
+# Graph's words for a sync token that it does not know any more, where it does not say 410.
+STALE = ("syncstatenotfound", "syncstateinvalid", "resyncrequired", "fullsyncrequired")
+# Its reason stands in the first lines of an error.
+MOST_READ = 2_000
+# For one answer, however slowly it comes, and for all of a reading: every page of a calendar.
+ANSWER_SECONDS, MOST_SECONDS = 30.0, 300.0
+# Of all answers of a reading: ten thousand entries of a calendar with all who take part.
+MOST_OCTETS = 32 * 2**20
+
+
+@dataclass(frozen=True)
+class ApiQuestion:
+    """`path` is below the API's address, or a whole address that the API itself gave. `resumes`: asked with a sync
+    token, which the API may have forgotten."""
+
+    path: str
+    query: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = None
+    resumes: bool = False
+
+
+class Api:
+    """For one reading, which has so much time and so many bytes in all. `closed` remembers for all connections when a
+    tool wants to be asked again."""
+
+    def __init__(
+        self, http: BoundedHttp, connection: Connection, closed: RetryAfterGate, now: Callable[[], datetime]
+    ) -> None:
+        assert isinstance(connection.settings, ApiSettings)
+        self._http, self._connection, self._gate, self._now = http, connection, closed, now
+        self._until, self._left = time.monotonic() + MOST_SECONDS, MOST_OCTETS
+        self._base = connection.settings.api_url
+        self._log = log.get(__name__)
+
+    @property
+    def name(self) -> str:
+        return self._connection.connection_scope.connection
+
+    def get(self, question: ApiQuestion) -> ApiAnswer:
+        """Raises TryLaterError when the tool is away, or wants to be left alone for now."""
+        self._gate.check(self.name, self._now())
+        url = self._url(question.path)
+        if url is None:
+            return rejected("forbidden", "", f"connection {self.name}: the API leads elsewhere, its token does not")
+        answer = self._answer(url, question)
+        if answer.cut == "octets":
+            return rejected(
+                "too_large", "", f"connection {self.name}: the API's answers have more than {MOST_OCTETS} bytes"
+            )
+        self._left -= len(answer.body)
+        return self._judged(answer, question)
+
+    def _answer(self, url: str, question: ApiQuestion) -> HttpAnswer:
+        seconds = min(ANSWER_SECONDS, self._until - time.monotonic())
+        if seconds <= 0:
+            raise TryLaterError(f"connection {self.name}: its API takes more than {MOST_SECONDS:g} s for all its pages")
+        try:
+            ours = {"authorization": f"Bearer {self._token()}", "accept": "application/json", "user-agent": "rapport"}
+            headers = {**ours, **(question.headers or {})}
+            answer = self._http.ask(
+                lambda: httpx.Request("GET", url, params=question.query, headers=headers), Bounds(seconds, self._left)
+            )
+        except TimeoutError as late:
+            raise TryLaterError(f"connection {self.name}: no answer from the API within {seconds:.0f} s") from late
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as away:
+            raise TryLaterError(f"connection {self.name}: no answer from the API: {away}") from away
+        if answer.cut == "seconds":
+            raise TryLaterError(f"connection {self.name}: no whole answer from the API within {seconds:.0f} s")
+        return answer
+
+    def _url(self, path: str) -> str | None:
+        if path.startswith(("http://", "https://")):
+            return path if path.startswith(f"{self._base}/") else None
+        return f"{self._base}/{path}"
+
+    def _token(self) -> str:
+        file = self._connection.api_token_file
+        return file.read_text("utf-8").strip() if file else self._connection.api_token
+
+    def _judged(self, answer: HttpAnswer, question: ApiQuestion) -> ApiAnswer:
+        code, words = answer.status, answer.body[:MOST_READ].decode(errors="replace")
+        if code == OK:
+            return self._read(answer)
+        if code in AGAIN or code >= 500 or (code == FORBIDDEN and _says(TOO_FAST, words)):  # noqa: PLR2004 (HTTP)
+            raise TryLaterError(self._gate.close(self.name, answer, self._now()))
+        if question.resumes and (code in {GONE, BAD_REQUEST} or _says(STALE, words)):
+            return Stale()
+        if code in {NOT_FOUND, GONE}:
+            return Gone()
+        return self._refused(code)
+
+    def _read(self, answer: HttpAnswer) -> Got | Rejected:
+        parsed = read_json(answer.body)
+        if isinstance(parsed, Rejected):
+            return rejected("malformed", "", f"connection {self.name}: the API's answer {parsed.errors[0].reason}")
+        if not isinstance(parsed.value, dict):
+            return rejected("malformed", "", f"connection {self.name}: the API's answer is no object")
+        return Got(parsed.value)
+
+    def _refused(self, code: int) -> Rejected:
+        """Nothing of the answer's text is kept: tools quote addresses and tokens in it."""
+        self._log.error("tool_refuses_us", connection=self.name, tool=self._connection.tool.name, status=code)
+        if code in {UNAUTHORIZED, FORBIDDEN}:
+            words = "renew its api_token, or give it the scopes that the README names; then requeue"
+            return rejected("forbidden", "", f"connection {self.name}: the API answers {code}: {words}")
+        return rejected("invalid", "", f"connection {self.name}: the API answers {code}")
+
+
+def _says(codes: tuple[str, ...], words: str) -> bool:
+    return any(code in words.lower() for code in codes)

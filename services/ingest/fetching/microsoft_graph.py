@@ -1,0 +1,127 @@
+"""Microsoft Graph: the delta of a calendar view, an event of a group, the attendance reports of a meeting."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from services.ingest.domain.verdict import rejected
+from services.ingest.fetching.api import Api, ApiAnswer, ApiQuestion, Fetched, Gone, Got, Round, sync_token, window
+from services.ingest.sources.microsoft_graph.events import MASTER, without_master
+from services.ingest.sources.microsoft_graph.tool import REMOVED
+
+VIEW, REPORTS = "/calendarView", "/attendanceReports"
+HEADERS = {"prefer": 'outlook.timezone="UTC", odata.maxpagesize=200'}
+MORE_RECORDS = "attendanceRecords@odata.nextLink"
+EXPANDED = {"$expand": "attendanceRecords"}
+# More pages than any calendar has: an API that says `next` for ever is broken.
+MOST_PAGES = 400
+
+
+def changed(api: Api, resource: str, token: str) -> Fetched:
+    """Only calendar views give tokens."""
+    found = _pages(api, ApiQuestion(f"{resource}/delta", {"$deltatoken": token}, HEADERS, resumes=True))
+    return _with_masters(api, resource, found)
+
+
+def whole(api: Api, resource: str, now: datetime) -> Fetched:
+    if resource.endswith(VIEW):
+        earliest, latest = window(now)
+        query = {"startDateTime": earliest, "endDateTime": latest}
+        return _with_masters(api, resource, _pages(api, ApiQuestion(f"{resource}/delta", query, HEADERS)))
+    if resource.endswith(REPORTS):
+        return _reports(api, resource)
+    if REPORTS in resource:
+        return _report(api, resource)
+    return _event(api, resource, now)
+
+
+def _pages(api: Api, first: ApiQuestion) -> Fetched:
+    """The sync token alone is kept of the link that holds it: the link names the owner of the mailbox."""
+    found: list[object] = []
+    question = first
+    for _ in range(MOST_PAGES):
+        answer = api.get(question)
+        if not isinstance(answer, Got):
+            return answer
+        values = answer.body.get("value")
+        found += values if isinstance(values, list) else []
+        link = answer.body.get("@odata.nextLink")
+        if not isinstance(link, str):
+            return Round({"value": found}, _delta_token(answer.body))
+        question = ApiQuestion(link, None, first.headers, resumes=first.resumes)
+    return rejected("too_large", "", f"connection {api.name}: the API never comes to the last page")
+
+
+def _delta_token(body: Mapping[str, object]) -> str | None:
+    link = body.get("@odata.deltaLink")
+    query = dict(parse_qsl(urlsplit(link).query)) if isinstance(link, str) else {}
+    return sync_token(next((value for name, value in query.items() if name.lower() == "$deltatoken"), None))
+
+
+def _with_masters(api: Api, resource: str, found: Fetched) -> Fetched:
+    """Occurrences say only when they are: a series that did not change itself is asked who takes part."""
+    if not isinstance(found, Round):
+        return found
+    values = _values(found)
+    known = {one.get("id") for one in values if isinstance(one, dict)}
+    for master in without_master(values):
+        if master in known:
+            continue
+        answer = api.get(ApiQuestion(f"{resource.removesuffix(VIEW)}/events/{quote(master, safe='@=')}", None, HEADERS))
+        if isinstance(answer, Got):
+            values.append(answer.body)
+        elif not isinstance(answer, Gone):
+            return answer
+    return Round({"value": values}, found.token)
+
+
+def _event(api: Api, resource: str, now: datetime) -> Fetched:
+    """One that is gone was deleted, which is told as a delta would. Of a series the occurrences are asked for."""
+    answer = api.get(ApiQuestion(resource, None, HEADERS))
+    if isinstance(answer, Gone):
+        return Round({"value": [{"id": resource.rpartition("/")[2], REMOVED: {"reason": "deleted"}}]})
+    if not isinstance(answer, Got) or answer.body.get("type") != MASTER:
+        return _listed(answer)
+    earliest, latest = window(now)
+    query = {"startDateTime": earliest, "endDateTime": latest}
+    return _pages(api, ApiQuestion(f"{resource}/instances", query, HEADERS))
+
+
+def _reports(api: Api, resource: str) -> Fetched:
+    """The list leaves out who was there, so each of a meeting's reports is asked for."""
+    listed = _pages(api, ApiQuestion(resource))
+    if not isinstance(listed, Round):
+        return listed
+    found: list[object] = []
+    for one in _values(listed):
+        name = one.get("id") if isinstance(one, dict) else None
+        report = _report(api, f"{resource}/{quote(str(name), safe='@=')}")
+        if isinstance(report, Round):
+            found += _values(report)
+        elif not isinstance(report, Gone):
+            return report
+    return Round({"value": found})
+
+
+def _report(api: Api, resource: str) -> Fetched:
+    """With everybody who was there: more than a page of them go on under a link of their own."""
+    answer = api.get(ApiQuestion(resource, EXPANDED))
+    link = answer.body.get(MORE_RECORDS) if isinstance(answer, Got) else None
+    if not isinstance(answer, Got) or not isinstance(link, str):
+        return _listed(answer)
+    more = _pages(api, ApiQuestion(link))
+    if not isinstance(more, Round):
+        return more
+    first = answer.body.get("attendanceRecords")
+    records = [*(first if isinstance(first, list) else []), *_values(more)]
+    return Round({"value": [{**answer.body, "attendanceRecords": records}]})
+
+
+def _listed(answer: ApiAnswer) -> Fetched:
+    return Round({"value": [answer.body]}) if isinstance(answer, Got) else answer
+
+
+def _values(found: Round) -> list[object]:
+    values = found.body["value"]
+    assert isinstance(values, list)
+    return values

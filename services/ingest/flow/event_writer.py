@@ -1,0 +1,121 @@
+"""Writes events to the log, each one once as far as this process can remember."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+from schemas.events import MentoringEvent, to_json
+from schemas.topics import EVENTS
+from services.ingest.domain.ids import content_of, identity
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.flow.acknowledgements import Acknowledgements
+from services.ingest.flow.dead_letters import unwritable
+from services.runtime.kafka import Headers, Producer, UnwritableRecordError, partition_of
+
+STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
+
+MOST_KEYS = 50_000
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """`written` completes when the event is on the log; for a repeat that may have been long ago. Events that were
+    handed in together share it."""
+
+    repeat: bool
+    written: Future[None]
+
+
+@dataclass(slots=True)
+class _Known:
+    content: bytes
+    written: Future[None]
+
+
+class EventWriter:
+    """For any thread. The memory is bounded, the oldest used is forgotten first; what it has forgotten is written
+    again, which is harmless downstream. What is under way is never forgotten: those who send bound it by its bytes."""
+
+    def __init__(self, producer: Producer, remembered: int, topic: str = EVENTS.name) -> None:
+        """Raises KafkaError when the topic of events does not exist or the broker is away."""
+        self._producer, self._remembered, self._topic = producer, remembered, topic
+        self._partitions = producer.partitions(topic)
+        # The keys of a day are few, and computing where one lies takes a tenth of the time of sending.
+        self._partition_of = lru_cache(MOST_KEYS)(partial(partition_of, partitions=len(self._partitions)))
+        self._under_way: dict[bytes, _Known] = {}
+        self._recent: OrderedDict[bytes, _Known] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def record(self, event: MentoringEvent) -> Receipt | Rejected:
+        """As `record_all`, for one."""
+        (result,) = self.record_all([event])
+        return result
+
+    def record_all(self, events: Iterable[MentoringEvent]) -> list[Receipt | Rejected]:
+        """What is too large for the log is rejected. Raises KafkaError when nothing can be written for now, and then
+        some may have been sent; otherwise `written` tells of failures."""
+        sending = Acknowledgements()
+        new: dict[bytes, _Known] = {}
+        try:
+            with self._lock:
+                return [self._one(event, sending, new) for event in events]
+        finally:
+            # Outside of the lock, which the callback takes: it runs at once if all is settled already.
+            sending.written.add_done_callback(partial(self._settle, new))
+            sending.close()
+
+    def _one(self, event: MentoringEvent, sending: Acknowledgements, new: dict[bytes, _Known]) -> Receipt | Rejected:
+        key, value = identity(event), to_json(event)
+        said = content_of(value)
+        if known := self._under_way.get(key):
+            return _repeated(known, said)
+        if known := self._recent.get(key):
+            self._recent.move_to_end(key)
+            return _repeated(known, said)
+        try:
+            self._send(event, value, sending)
+        except UnwritableRecordError as failure:
+            return unwritable(failure)
+        new[key] = self._under_way[key] = _Known(said, sending.written)
+        return Receipt(repeat=False, written=sending.written)
+
+    def _send(self, event: MentoringEvent, value: bytes, sending: Acknowledgements) -> None:
+        if event.type == "mentoring.clock.reached.v1":
+            for number in self._partitions:
+                sending.add(self._producer.send(self._topic, None, value, partition=number, headers=STRUCTURED))
+        else:
+            key = event.partitionkey.encode()
+            number = self._partition_of(key)
+            sending.add(self._producer.send(self._topic, key, value, partition=number, headers=STRUCTURED))
+
+    def _settle(self, new: dict[bytes, _Known], written: Future[None]) -> None:
+        failed = written.exception() is not None
+        with self._lock:
+            for key, known in new.items():
+                del self._under_way[key]
+                if not failed:
+                    known.written = _WRITTEN
+                    self._recent[key] = known
+            while len(self._recent) > self._remembered:
+                self._recent.popitem(last=False)
+
+
+def _repeated(known: _Known, said: bytes) -> Receipt | Rejected:
+    if known.content == said:
+        return Receipt(repeat=True, written=known.written)
+    return rejected(
+        "conflict", "id", "this source has already said something else under this id; retract it, then use a new id"
+    )
+
+
+def _written() -> Future[None]:
+    done: Future[None] = Future()
+    done.set_result(None)
+    return done
+
+
+# One for all: what was said long ago needs no future of its own.
+_WRITTEN = _written()

@@ -1,0 +1,117 @@
+"""The log as every reader of ingest takes it: what is no event, or lies where its key does not belong, counts for
+nothing. Scoring, which reads every record, puts it aside."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from schemas.events import MENTORING_EVENT, MentoringEvent, partition_key
+from schemas.programs import Programme
+from schemas.topics import EVENTS, PROGRAMS
+from services.ingest.domain.verdict import explain
+from services.runtime.kafka import Partition, Reader, Record, read_to_end, reading
+from services.runtime.log_place import Misplaced, misplaced
+from services.runtime.settings import Settings
+
+
+def event_at(record: Record, partitions: int) -> MentoringEvent | Misplaced:
+    """`partitions` are those of the log. The clock's word is of a partition and has a copy on each. Raises pydantic's
+    ValidationError."""
+    event = MENTORING_EVENT.validate_json(record.value or b"")
+    if event.type == "mentoring.clock.reached.v1":
+        return event
+    if event.partitionkey != partition_key(event.tenant, event.subject):
+        return Misplaced("key", "its partitionkey is that of another relationship")
+    return misplaced(record.key, record.partition, partitions, event.partitionkey) or event
+
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+LOOKED_AT = 1_000
+"""Records at the end of each partition: a history is imported in the order of its times, the latest is among them."""
+
+
+def log_end(settings: Settings) -> datetime:
+    """The latest time of recording; BEGINNING when the log is empty. Raises KafkaError."""
+    events = EVENTS.at(settings.log_epoch)
+    with reading(settings, [events]) as reader:
+        return max(_last_times(reader, reader.partition_count(events)), default=BEGINNING)
+
+
+def _last_times(reader: Reader, partitions: int) -> list[datetime]:
+    ends = reader.end_offsets(sorted(reader.assignment()))
+    for partition, end in ends.items():
+        reader.seek(partition, max(reader.position(partition), end - LOOKED_AT))
+    found: list[datetime] = []
+    while any(reader.position(partition) < end for partition, end in ends.items()):
+        for records in reader.poll(1.0).values():
+            found += [time for record in records if (time := _recorded(record, partitions))]
+    return found
+
+
+def _recorded(record: Record, partitions: int) -> datetime | None:
+    """None: no event, which counts for nothing anywhere."""
+    try:
+        event = event_at(record, partitions)
+    except ValidationError:
+        return None
+    return None if isinstance(event, Misplaced) else event.recordedtime
+
+
+class HeldProgrammes(NamedTuple):
+    """By key. Where the last record cannot be read, the last one that can is in force; `unreadable` says why."""
+
+    programmes: dict[str, Programme]
+    unreadable: dict[str, str]
+
+
+def held(settings: Settings) -> HeldProgrammes:
+    """Raises KafkaError."""
+    found = HeldProgrammes({}, {})
+    for record in read_to_end(settings, [PROGRAMS.name]):
+        key = (record.key or b"").decode(errors="replace")
+        found.unreadable.pop(key, None)
+        if record.value is None:
+            found.programmes.pop(key, None)
+            continue
+        try:
+            found.programmes[key] = Programme.model_validate_json(record.value)
+        except ValidationError as invalid:
+            first = explain(invalid)[0]
+            found.unreadable[key] = f"offset {record.offset}: {first.path}: {first.reason}"
+    return found
+
+
+DAY_MS = 24 * 60 * 60 * 1000
+POLL_SECONDS = 1.0
+
+
+def day_before(settings: Settings, partition: Partition, offset: int) -> Iterator[Record]:
+    """Up to that offset, by the time at which records came, however long ago that is. Raises KafkaError."""
+    reader = Reader(settings, group=None)
+    try:
+        reader.take([partition])
+        last = next(_read(reader, partition, (offset - 1, offset)), None) if offset > 0 else None
+        first = reader.offset_at(partition, max(0, last.timestamp_ms - DAY_MS)) if last else None
+        if first is not None:
+            yield from _read(reader, partition, (first, offset))
+    finally:
+        reader.close()
+
+
+def between(settings: Settings, partition: Partition, begin: int, end: int) -> Iterator[Record]:
+    """From one offset up to another, as far as the topic still holds them. Raises KafkaError."""
+    reader = Reader(settings, group=None)
+    try:
+        reader.take([partition])
+        yield from _read(reader, partition, (begin, end))
+    finally:
+        reader.close()
+
+
+def _read(reader: Reader, partition: Partition, span: tuple[int, int]) -> Iterator[Record]:
+    begin, end = span
+    reader.seek(partition, begin)
+    while reader.position(partition) < end:
+        yield from (record for record in reader.poll(POLL_SECONDS).get(partition, ()) if record.offset < end)

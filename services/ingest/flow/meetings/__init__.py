@@ -1,1 +1,0 @@
-"""Outcomes of meetings, concluded from the log."""

@@ -1,0 +1,195 @@
+"""The raw topic: CloudEvents, structured or binary, from enterprises that write to Kafka themselves."""
+
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+from schemas.topics import RAW_CLOUDEVENTS
+from services.ingest.domain.cloudevents.content_modes import read_record
+from services.ingest.domain.cloudevents.screening import leavings, without_words
+from services.ingest.domain.ids import NoDigestKeyError, Pseudonym
+from services.ingest.domain.scope import Scope
+from services.ingest.domain.strict_json import Parsed
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.flow.dead_letters import DeadLetterPart, UnexpectedFailures, quarantine, unwritable
+from services.ingest.flow.event_writer import STRUCTURED, EventWriter, Receipt
+from services.ingest.flow.in_flight_limiter import UnavailableError
+from services.ingest.flow.intake import Gate
+from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.shared import Parts, ProjectionAccess, Shared
+from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, UnwritableRecordError
+from services.runtime.loop import Batch, BatchLoop, TryLaterError
+
+GROUP = "rapport-ingest"
+# The same as over HTTP; parsing more would stall the partition for an event that cannot be valid.
+MOST_BYTES = 2**20
+# No event has nearly as many: what has is not worth the time that it takes to read them.
+MOST_HEADERS = 10_000
+# kafka-python's producer has no back-pressure: at most this waits for the broker at a time.
+MOST_PENDING_BYTES = 8 * 2**20
+# The loop polls again after this; the producer goes on trying meanwhile, and a repeat of the batch finds that out.
+MOST_SECONDS = 20.0
+# Of a record's key; any other may be what somebody wrote.
+KEY = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/-]{0,256}")
+
+
+@dataclass(frozen=True)
+class RawSender:
+    """For whom the topic speaks, and how what it says is judged."""
+
+    scope: Scope
+    gate: Gate
+    pseudonym: Pseudonym
+
+    def digest(self, value: bytes) -> str:
+        """Under the tenant's key, so that nobody finds what was said by trying."""
+        try:
+            return self.pseudonym(f"a record: {value.hex()}")
+        except NoDigestKeyError:
+            return "none, RAPPORT_INGEST_DIGEST_KEY is not set"
+
+
+class _Pending(NamedTuple):
+    record: Record
+    written: Future[None]
+
+
+class RawEvents:
+    """The work of a BatchLoop: every record ends on the log of events or in quarantine, acknowledged."""
+
+    def __init__(self, producer: Producer, event_writer: EventWriter, sender: RawSender, metrics: Metrics) -> None:
+        self._producer, self._event_writer, self._sender, self._metrics = producer, event_writer, sender, metrics
+        self._unexpected = UnexpectedFailures()
+
+    def resume(self, partition: Partition, committed: Committed | None) -> None:
+        """Nothing is kept per partition."""
+
+    def idle(self) -> None:
+        """Nothing is due by time."""
+
+    def handle(self, batch: Batch) -> Mapping[str, object]:
+        """Raises BadDeployError when an error of ours met too many records in a row."""
+        outcomes: Counter[str] = Counter()
+        pending: list[_Pending] = []
+        size = 0
+        for record in batch.records:
+            outcome, written = self._deal(record)
+            outcomes[outcome] += 1
+            pending.append(_Pending(record, written))
+            size += len(record.value or b"")
+            if size > MOST_PENDING_BYTES:
+                outcomes.update(self._settled(pending))
+                pending, size = [], 0
+        outcomes.update(self._settled(pending))
+        for outcome, count in outcomes.items():
+            self._metrics.events.labels("raw", outcome).inc(count)
+        return outcomes
+
+    def _deal(self, record: Record) -> tuple[str, Future[None]]:
+        try:
+            result = self._result(record)
+            if isinstance(result, Rejected):
+                return result.reason, self._put_aside(record, result)
+        except KafkaError as away:
+            raise TryLaterError(f"the broker is away: {away}") from away
+        except UnavailableError as early:
+            raise TryLaterError(str(early)) from early
+        return "duplicate" if result.repeat else "recorded", result.written
+
+    def _result(self, record: Record) -> Receipt | Rejected:
+        try:
+            result = self._recorded(record)
+        except (KafkaError, UnavailableError):
+            raise
+        except Exception as failure:  # noqa: BLE001 (put aside, told, and counted)
+            return self._unexpected.rejected(record, failure)
+        self._unexpected.passed()
+        return result
+
+    def _recorded(self, record: Record) -> Receipt | Rejected:
+        raw = _read(record)
+        verdict = raw if isinstance(raw, Rejected) else self._sender.gate.judge_of(self._sender.scope)(raw.value)
+        if isinstance(verdict, Rejected):
+            return verdict
+        self._metrics.dropped.labels("raw").inc(verdict.dropped)
+        return self._event_writer.record(verdict.event)
+
+    def _put_aside(self, record: Record, refused: Rejected) -> Future[None]:
+        """In structured mode what may be kept of the event, and a digest of all of it; never a header, a key or a name
+        that anybody may have written."""
+        sender, size = self._sender, len(record.value or b"")
+        kept = leavings(_value_of(record), sender.scope, sender.pseudonym)
+        value = json.dumps(kept.event, ensure_ascii=False).encode() if kept.event else b""
+        notes = () if kept.whole else (("cut_from_bytes", str(size)), ("digest", sender.digest(record.value or b"")))
+        key = record.key if KEY.fullmatch(record.key or b"") else None
+        shown = replace(record, key=key, headers=STRUCTURED if value else ())
+        return quarantine(self._producer, shown, without_words(refused), DeadLetterPart(value, notes=notes))
+
+    def _settled(self, pending: list[_Pending]) -> Counter[str]:
+        """What the broker never takes is put aside, and counts so besides."""
+        refused = {place: why for place, one in enumerate(pending) if (why := _refusal(one.written))}
+        try:
+            again = [self._put_aside(pending[place].record, why) for place, why in refused.items()]
+        except KafkaError as away:
+            raise TryLaterError(f"the broker is away: {away}") from away
+        for written in again:
+            _refusal(written)
+        return Counter(why.reason for why in refused.values())
+
+
+def _read(record: Record) -> Parsed | Rejected:
+    if len(record.value or b"") > MOST_BYTES:
+        return rejected("too_large", "", f"an event has at most {MOST_BYTES} bytes")
+    if len(record.headers) > MOST_HEADERS:
+        return rejected("too_large", "headers", f"a record has at most {MOST_HEADERS} headers")
+    return read_record(record.headers, record.value)
+
+
+def _value_of(record: Record) -> object:
+    """None where nothing can be read of it, whatever the reason."""
+    try:
+        raw = _read(record)
+    except Exception:  # noqa: BLE001 (told when it was judged)
+        return None
+    return None if isinstance(raw, Rejected) else raw.value
+
+
+def _refusal(written: Future[None]) -> Rejected | None:
+    try:
+        written.result(MOST_SECONDS)
+    except UnwritableRecordError as failure:
+        return unwritable(failure)
+    except (KafkaError, TimeoutError) as away:
+        raise TryLaterError(f"the broker does not acknowledge: {away}") from away
+    return None
+
+
+# Of the raw topic in one poll: few enough to stay well within the poll interval.
+MOST_RECORDS = 1_000
+
+
+@contextmanager
+def raw_cloudevents(shared: Shared, known: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
+    health, scope = shared.readiness.part("raw topic"), shared.settings.raw_scope()
+    if scope is None:
+        health.tell("ready", "not read, RAPPORT_INGEST_RAW_TENANT is not set")
+        yield {}
+        return
+
+    if scope.programs:
+        known.wanted.set()
+    sender = RawSender(scope, shared.gate(known.programs), shared.pseudonym(scope.tenant))
+    work = RawEvents(shared.producer, shared.event_writer, sender, shared.metrics)
+    reader = Reader(shared.settings, GROUP, max_poll_records=MOST_RECORDS)
+    try:
+        reader.subscribe([RAW_CLOUDEVENTS.name])
+        yield {"raw": partial(BatchLoop(reader, work, health).run, stop)}
+    finally:
+        reader.close()

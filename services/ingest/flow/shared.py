@@ -1,0 +1,94 @@
+"""What all ways in share: the producer and its memory, the connections, counts and readiness."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property, partial
+
+from services.ingest.domain.admission import Clock
+from services.ingest.domain.ids import Pseudonym, pseudonym_of
+from services.ingest.domain.people.roster import Roster
+from services.ingest.domain.tools.projection import Projection
+from services.ingest.flow.event_writer import EventWriter
+from services.ingest.flow.in_flight_limiter import UnavailableError
+from services.ingest.flow.intake import Gate
+from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.people.followers import ProjectionFollower
+from services.ingest.flow.people.program_lookup import ProgramLookup
+from services.ingest.flow.supervise import PartsReadiness
+from services.ingest.settings import IngestSettings
+from services.ingest.sources.connection import Connection
+from services.runtime.kafka import Producer
+from services.runtime.loop import BatchLoop
+
+Parts = Mapping[str, Callable[[], None]]
+"""What runs, each on a thread of its own, by name."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    settings: IngestSettings
+    producer: Producer
+    event_writer: EventWriter
+    metrics: Metrics
+    readiness: PartsReadiness
+    connections: Mapping[str, Connection]
+
+    def pseudonym(self, tenant: str) -> Pseudonym:
+        return pseudonym_of(self.settings.ingest_digest_key.get_secret_value(), tenant)
+
+    def gate(self, programs: ProgramLookup) -> Gate:
+        return Gate(self.clock, programs, self.pseudonym)
+
+    def clock(self) -> Clock:
+        return Clock(datetime.now(UTC), self.settings.clock)
+
+
+WANTED_NOTICED_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class ProjectionAccess:
+    """Nothing is read before somebody asks: a gateway whose tokens are all of whole tenants follows nothing."""
+
+    projection: Projection
+    follower: ProjectionFollower
+    wanted: threading.Event = field(default_factory=threading.Event)
+
+    @cached_property
+    def programs(self) -> ProgramLookup:
+        """One for all ways in."""
+        return ProgramLookup(self._told, self.projection.roster.was_started, self.wanted.is_set)
+
+    def _told(self, tenant: str, relationship: str) -> str | None:
+        """The programme of a relationship. Raises UnavailableError while relationships are not known up to now."""
+        self.wanted.set()
+        if not self.follower.is_fresh:
+            raise UnavailableError("relationships are still being read")
+        found = self.projection.roster.relationship(tenant, relationship)
+        return found.program if found else None
+
+    def parts(self, stop: threading.Event) -> Parts:
+        return {"knowledge": partial(self._follow, stop)}
+
+    def _follow(self, stop: threading.Event) -> None:
+        self.follower.rest()
+        while not self.wanted.wait(WANTED_NOTICED_SECONDS):
+            if stop.is_set():
+                return
+        self.follower.run(stop)
+
+    def then(self, loop: BatchLoop, stop: threading.Event) -> None:
+        """Nobody is judged before everybody is known: a pair would be strangers."""
+        self.wanted.set()
+        self.follower.caught_up(stop)
+        if not stop.is_set():
+            loop.run(stop)
+
+
+@contextmanager
+def projection(shared: Shared) -> Iterator[ProjectionAccess]:
+    known = Projection(Roster(shared.settings.ingest_digest_key.get_secret_value()))
+    yield ProjectionAccess(known, ProjectionFollower(shared.settings, known, shared.readiness.part("knowledge")))

@@ -1,0 +1,269 @@
+"""What actions mean. The defaults are those that mean the same everywhere."""
+
+import re
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from datetime import timedelta
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from services.ingest.domain.ids import Pseudonym
+from services.ingest.domain.tools.allow_list import (
+    ADDRESS,
+    CUT,
+    ID,
+    NUMBER,
+    AllowList,
+    Leaf,
+    address_in,
+    allow_list,
+    matching,
+    one_of,
+)
+from services.ingest.sources.mapping.settings import Expression
+from services.ingest.sources.tool import ToolSettings
+from services.ingest.sources.vendor_model import Ident, MaybeText, VendorModel, ZonedOrUtc
+from services.ingest.sources.vocabulary import SayableType, Scale, check_members
+
+# What an event itself says.
+DERIVED = frozenset({"session_id", "started_at", "goal_id", "request_id", "rating", "percent"})
+ActionName = Annotated[str, Field(pattern=r"^[A-Za-z]+\.[A-Za-z]+$")]
+
+
+class CaliperMeaning(BaseModel):
+    """`data` is fixed. With `object` (the id or type of an entity, or of the thread, forum, course or group that it
+    belongs to) the action means this only there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: SayableType
+    data: Mapping[str, object] = Field(default_factory=dict)
+    object: str | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        check_members(self.type, self.data, DERIVED)
+        return self
+
+
+WRITTEN = (CaliperMeaning(type="mentoring.message.sent.v1", data={"channel": "caliper"}),)
+PREPARED = (CaliperMeaning(type="mentoring.preparation.completed.v1", data={"kind": "training"}),)
+RATED = (CaliperMeaning(type="mentoring.feedback.given.v1", data={"about": "relationship"}),)
+DEFAULTS: Mapping[str, tuple[CaliperMeaning, ...]] = {
+    "MessageEvent.Posted": WRITTEN,
+    "AssignableEvent.Completed": PREPARED,
+    "AssessmentEvent.Submitted": PREPARED,
+    "GradeEvent.Graded": RATED,
+    "FeedbackEvent.Ranked": RATED,
+    "AnnotationEvent.Shared": (CaliperMeaning(type="mentoring.resource.shared.v1"),),
+}
+
+
+class CaliperSettings(ToolSettings):
+    """`events` (`MessageEvent.Posted`: [...]) replaces the default of each that it names; an empty list switches it
+    off. The expressions find, in a person, the id in our directory and the address; in an event, more people (an IRI,
+    an entity, or a list of them) and the relationship. `scale` is that of scores that come without `maxScore`."""
+
+    events: Mapping[ActionName, tuple[CaliperMeaning, ...]] = Field(default_factory=dict)
+    participant: Expression | None = None
+    address: Expression | None = None
+    people: Expression | None = None
+    relationship: Expression | None = None
+    scale: Scale | None = None
+
+    @property
+    def actions(self) -> frozenset[str]:
+        """All that may mean something."""
+        return frozenset((*DEFAULTS, *self.events))
+
+    @property
+    def objects(self) -> frozenset[str]:
+        """The ids and types of entities at which an action has a meaning of its own."""
+        meanings = (meant for meanings in self.events.values() for meant in meanings)
+        return frozenset(meant.object for meant in meanings if meant.object is not None)
+
+    def meaning(self, action: str, objects: frozenset[str]) -> CaliperMeaning | None:
+        """The first that fits the object."""
+        meanings = self.events.get(action, DEFAULTS.get(action, ()))
+        return next((meant for meant in meanings if meant.object is None or meant.object in objects), None)
+
+
+# 1.2 only adds to 1.1 (events and entities that are read here alike).
+VERSIONS = frozenset({"http://purl.imsglobal.org/ctx/caliper/v1p1", "http://purl.imsglobal.org/ctx/caliper/v1p2"})
+LONGEST_DURATION = 64
+SEPARATOR = re.compile(r"[/#:]")
+
+
+def term(text: str) -> str:
+    """JSON-LD lets a term be written short (`Posted`) or as an IRI."""
+    return SEPARATOR.split(text)[-1]
+
+
+def _term(value: object) -> object:
+    return term(value) if isinstance(value, str) else value
+
+
+def entity(value: object) -> object:
+    """Wherever an entity may stand, its IRI alone may stand too."""
+    if isinstance(value, str):
+        return {"id": value}
+    return {} if value is None else value
+
+
+def _entities(value: object) -> object:
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    return [entity(each) for each in values]
+
+
+def _texts(value: object) -> object:
+    return [str(each) for each in value] if isinstance(value, list) else [] if value is None else value
+
+
+def _duration(value: object) -> object:
+    if value is None or (isinstance(value, str) and len(value) <= LONGEST_DURATION and value.startswith("P")):
+        return value
+    raise ValueError("must be an ISO 8601 duration as in PT1H30M")
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise ValueError("must be a number")  # noqa: TRY004 (pydantic reads ValueError)
+    return value
+
+
+def places_of(event: Mapping[str, object]) -> frozenset[str]:
+    """The ids and types of the thread, forum, course or group to which it belongs, and to which that belongs."""
+    about = event.get("object")
+    found: set[str] = set()
+    for place in (about.get(PART) if isinstance(about, dict) else None, event.get(GROUP)):
+        node = entity(place)
+        for _ in range(MOST_LEVELS):
+            if not isinstance(node, dict):
+                break
+            names = (node.get("id"), node.get("type"))
+            found.update(term_or_id for name in names if isinstance(name, str) for term_or_id in (name, term(name)))
+            node = entity(node.get(PART) or node.get(ORGANIZATION))
+    return frozenset(found - {""})
+
+
+def is_public(event: Mapping[str, object]) -> bool:
+    """Whether it belongs to a thread or forum, or to a group that is described; of a group's mere IRI nobody knows what
+    it is."""
+    about = event.get("object")
+    return isinstance(event.get(GROUP), dict) or (isinstance(about, dict) and bool(about.get(PART)))
+
+
+def terms(known: AbstractSet[str], otherwise: str) -> Leaf:
+    """A term that means something here, written short; of any other that it is another."""
+    return Leaf("a term", lambda text, _: term(text) if term(text) in known else otherwise)
+
+
+def _iri(text: str, pseudonym: Pseudonym) -> str:
+    if text.lower().startswith(MAILTO):
+        address = address_in(text)
+        return MAILTO + address if address else CUT
+    return pseudonym(text)
+
+
+PART, GROUP, ORGANIZATION = "isPartOf", "group", "subOrganizationOf"
+# A thread of a forum of a section of an offering of a course.
+MOST_LEVELS = 6
+MAILTO = "mailto:"
+PERSON, MESSAGE = "Person", "Message"
+# Bots are not people, and neither are groups of them: an event has one actor.
+PERSONS = frozenset({"", "Agent", PERSON})
+EXPRESSED = "rapport_expressed"
+"""A member that no sender has: what the expressions of the settings found in an entity or an event. It is kept in the
+place of all that they may have looked at."""
+DURATION = re.compile(r"P[\dYMWDTHS.,]{1,63}", re.ASCII)
+# What is kept where only the settings know what is read: nothing, until keeping.py has asked them.
+BY_SETTINGS = AllowList()
+IRI = Leaf("an IRI, or its digest where it may be text", _iri)
+FOUND = AllowList(members={"participant": AllowList(leaf=ID), "address": AllowList(leaf=ADDRESS)})
+ENTITY = AllowList(
+    leaf=IRI,
+    members={"id": AllowList(leaf=IRI), "type": AllowList(leaf=terms(PERSONS, CUT)), EXPRESSED: FOUND},
+)
+ENTITIES = AllowList(leaf=IRI, members=ENTITY.members, items=ENTITY)
+
+Term = Annotated[str, Field(min_length=1, max_length=100), BeforeValidator(_term), BY_SETTINGS]
+Raw = Annotated[dict[str, object], BeforeValidator(entity), ENTITY]
+Raws = Annotated[tuple[dict[str, object], ...], BeforeValidator(_entities), ENTITIES]
+Number = Annotated[float, BeforeValidator(_number)]
+Selected = Annotated[tuple[str, ...], BeforeValidator(_texts), AllowList(items=AllowList(leaf=NUMBER))]
+
+
+class Envelope(VendorModel):
+    dataVersion: Annotated[Ident, one_of(*VERSIONS)]  # noqa: N815 (the standard's name)
+    data: Annotated[list[object], BY_SETTINGS]
+
+
+class Item(VendorModel):
+    """Anything in `data`: an event, or an entity that is described."""
+
+    type: Term
+
+
+class Action(Item):
+    """As much of an event as tells whether it is one of ours."""
+
+    action: Term
+    object: Annotated[Raw, BY_SETTINGS]
+
+
+class CaliperEvent(Action):
+    id: Ident
+    actor: Raw
+    eventTime: ZonedOrUtc  # noqa: N815 (the standard's name)
+    generated: Annotated[Raw, BY_SETTINGS] = Field(default_factory=dict)
+
+
+class Replied(VendorModel):
+    id: Annotated[MaybeText, IRI] = ""
+    creators: Raws = ()
+
+
+REPLIED = AllowList(leaf=IRI, members=allow_list(Replied).members)
+
+
+class Attempted(VendorModel):
+    assignee: Raw = Field(default_factory=dict)
+
+
+class Named(VendorModel):
+    id: Annotated[MaybeText, IRI] = ""
+    type: Annotated[MaybeText, BeforeValidator(_term), BY_SETTINGS] = ""
+
+
+class Thing(Named):
+    """What an event is about, of any type."""
+
+    assignee: Raw = Field(default_factory=dict)
+    creators: Raws = ()
+    replyTo: Annotated[Replied, BeforeValidator(entity), REPLIED] = Replied()  # noqa: N815 (the standard's name)
+    startedAtTime: ZonedOrUtc | None = None  # noqa: N815 (the standard's name)
+    endedAtTime: ZonedOrUtc | None = None  # noqa: N815 (the standard's name)
+    duration: Annotated[timedelta | None, BeforeValidator(_duration), Leaf("a duration", matching(DURATION))] = None
+
+
+class Points(VendorModel):
+    """A numeric scale, or a Likert scale whose items have values."""
+
+    minValue: Number | None = None  # noqa: N815 (the standard's name)
+    maxValue: Number | None = None  # noqa: N815 (the standard's name)
+    itemValues: Selected = ()  # noqa: N815 (the standard's name)
+
+
+class CaliperQuestion(VendorModel):
+    scale: Annotated[Points, BeforeValidator(entity)] = Points()
+
+
+class Scored(VendorModel):
+    """What a grade or, in the feedback profile, a ranking generates: a score, or a rating."""
+
+    scoreGiven: Number | None = None  # noqa: N815 (the standard's name)
+    maxScore: Number | None = None  # noqa: N815 (the standard's name)
+    selections: Selected = ()
+    question: Annotated[CaliperQuestion, BeforeValidator(entity)] = CaliperQuestion()
+    attempt: Annotated[Attempted, BeforeValidator(entity)] = Attempted()

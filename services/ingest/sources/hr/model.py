@@ -1,0 +1,262 @@
+"""How HR systems call what we need of a person."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
+from functools import cached_property, lru_cache
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+
+from schemas.directory import TimeZone
+from schemas.primitives import FIRST_YEAR, LAST_YEAR, Code
+from services.ingest.domain.tools.allow_list import mailboxes
+from services.ingest.domain.verdict import Problem
+from services.ingest.domain.written import composed, is_no_day, visible
+from services.ingest.sources.tool import ToolSettings
+from services.ingest.sources.vendor_model import ZonedOrUtc
+
+# Compared without case, blanks and punctuation: "Employee ID", "employee_id" and "employeeId" are the same.
+# `leave_until` is the last day of a leave, `back_on` the day after it; `updated_at` counts only where nobody says when
+# the record was received.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "id": (
+        *("id", "participant", "participant_id", "employee_id", "employee_number", "emp_id", "person_id"),
+        *("person_number", "personnel_number", "worker_id", "external_id"),
+    ),
+    "name": ("name", "full_name", "display_name", "legal_name", "name.formatted"),
+    "first_name": ("first_name", "given_name", "forename", "name.given_name"),
+    "last_name": ("last_name", "family_name", "surname", "name.family_name"),
+    "addresses": ("addresses", "address", "email", "emails", "mail", "email_address", "work_email", "business_email"),
+    "status": ("status", "employment_status", "employee_status", "worker_status", "active"),
+    "leave_from": ("leave_from", "leave_start", "leave_start_date", "leave_begin", "first_day_of_leave"),
+    "leave_until": ("leave_until", "leave_end", "leave_end_date", "last_day_of_leave"),
+    "back_on": ("back_on", "return_date", "returns_on", "rehired_on", "rehire_date", "first_day_back"),
+    "terminated_on": ("terminated_on", "termination_date", "left_on", "exit_date", "employment_end_date"),
+    "time_zone": ("time_zone", "timezone", "tz"),
+    "consent": ("consent",),
+    "updated_at": ("updated_at", "last_modified", "last_modified_at", "modified_at", "meta.last_modified"),
+}
+# Deeper than this nothing of a person is found.
+MOST_LEVELS = 4
+
+
+# The same few names stand in every row.
+@lru_cache(maxsize=4096)
+def plain(name: str) -> str:
+    return "".join(letter for letter in visible(name).casefold() if letter.isalnum() or letter == ".")
+
+
+# All of these names, plain.
+KNOWN = frozenset(plain(name) for names in COLUMNS.values() for name in names)
+
+
+def flat(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
+    """By plain name, what stands there and how it is called there; `name.formatted` is a member of a member."""
+    return {plain(name): (name, value) for name, value in _leaves("", employee, MOST_LEVELS)}
+
+
+def _leaves(prefix: str, members: Mapping[str, object], levels: int) -> Iterator[tuple[str, object]]:
+    for name, value in members.items():
+        if isinstance(value, dict) and levels > 1:
+            yield from _leaves(f"{prefix}{name}.", value, levels - 1)
+        else:
+            yield f"{prefix}{name}", value
+
+
+Status = Literal["active", "leave", "exited"]
+# "Inactive" is a leave to some systems and an exit to others, and "T" may be true or terminated: what would end
+# relationships is not guessed.
+STATUSES: Mapping[str, Status] = {
+    **dict.fromkeys(("active", "employed", "current", "enabled", "true", "a", "hired", "rehired"), "active"),
+    **dict.fromkeys(("leave", "on leave", "leave of absence", "loa", "absent", "parental leave"), "leave"),
+    **dict.fromkeys(("maternity leave", "paternity leave", "medical leave", "sabbatical"), "leave"),
+    **dict.fromkeys(("terminated", "exited", "left", "resigned", "retired", "dismissed", "deceased"), "exited"),
+    **dict.fromkeys(("former", "ex-employee", "separated", "false"), "exited"),
+}
+# Of a column that asks whether somebody is active: how databases and forms write yes. The letters that they write for
+# no stand for other things elsewhere, so that only settings can make an exit of them.
+YES = frozenset({"true", "t", "yes", "y", "1", "on"})
+ACTIVE = re.compile(r"(?<!in)active")
+ISO = "%Y-%m-%d"
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+def _readable(form: str) -> str:
+    """A form that cannot read what it has written names no day."""
+    for day in (date(2026, 2, 3), date(1999, 12, 31)):
+        if datetime.strptime(day.strftime(form), form).date() != day:  # noqa: DTZ007 (a day has no zone)
+            raise ValueError("must be a form of days as in %d.%m.%Y")
+    return form
+
+
+class HrSettings(ToolSettings):
+    """`columns` names ours (see columns.py) where the usual names do not fit. `statuses` adds to ours. Days are
+    ISO 8601 or `day_format`. `identities`: the column that holds who somebody is in another tool. `time_zone` and
+    `consent` are those of rows without."""
+
+    columns: Mapping[str, Name | tuple[Name, ...]] = Field(default_factory=dict)
+    statuses: Mapping[Name, Status] = Field(default_factory=dict)
+    identities: Mapping[Code, Name] = Field(default_factory=dict)
+    day_format: Annotated[str, AfterValidator(_readable)] = ISO
+    time_zone: TimeZone = "UTC"
+    consent: bool = False
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if unknown := sorted(self.columns.keys() - COLUMNS.keys()):
+            raise ValueError(f"columns.{unknown[0]} is none of ours: {', '.join(COLUMNS)}")
+        return self
+
+    def names(self, column: str) -> tuple[str, ...]:
+        """Plain, in order of preference."""
+        given = self.columns.get(column, COLUMNS[column])
+        return tuple(map(plain, (given,) if isinstance(given, str) else given))
+
+    @cached_property
+    def columns_read(self) -> frozenset[str]:
+        """All columns that are read, by their plain names. Whatever else stands in a record is nobody's business."""
+        known = (name for column in COLUMNS for name in self.names(column))
+        return frozenset((*known, *map(plain, self.identities.values())))
+
+    def status(self, text: str, column: str = "") -> Status | None:
+        """`column` is the name of the column where it stands."""
+        written = visible(text).casefold()
+        folded = " ".join(written.replace("_", " ").split())
+        given = {visible(name).casefold(): status for name, status in self.statuses.items()}
+        found = given.get(written) or given.get(folded)
+        if not found and folded in YES and ACTIVE.search(plain(column)):
+            return "active"
+        return found or STATUSES.get(folded)
+
+
+Read = TypeVar("Read")
+TRUE = frozenset({"true", "yes", "y", "1"})
+FALSE = frozenset({"false", "no", "n", "0"})
+# ISO 8601 days, with an offset as XML Schema writes them, and moments of which only the day counts: systems export
+# midnights.
+DAY = re.compile(r"(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d.*|[Zz]|[+-]\d\d(:?\d\d)?)?", re.ASCII)
+LONGEST_DAY = 64
+MOMENT: TypeAdapter[datetime] = TypeAdapter(ZonedOrUtc)
+
+
+class Employee:
+    """`place` is where the person stands, such as `line 5`. With any of `problems` it counts for nothing."""
+
+    def __init__(self, place: str, members: Mapping[str, object], settings: HrSettings) -> None:
+        self._place, self._settings = place, settings
+        self._members = flat(members)
+        self.problems: list[Problem] = []
+
+    def text(self, column: str) -> str:
+        """Empty if there is nothing."""
+        return self._read(column, _text, "")
+
+    def needed(self, column: str) -> str:
+        found = self.text(column)
+        if not found and not any(problem.path == self._path(column) for problem in self.problems):
+            self.fault(column, "is required")
+        return found
+
+    def addresses(self) -> tuple[str, ...]:
+        """Separated by |, comma, semicolon or blanks; or a list, of texts or of objects with a value (SCIM). What is no
+        address stays as it is."""
+        return self._read("addresses", _addresses, ())
+
+    def day(self, column: str) -> date | None:
+        return self._read(column, self._day, None)
+
+    def moment(self, column: str) -> datetime | None:
+        return self._read(column, _moment, None)
+
+    def flag(self, column: str) -> bool | None:
+        return self._read(column, _flag, None)
+
+    def named(self, name: str) -> str:
+        """Of a column that only the settings know."""
+        _, value = self.member(name)
+        try:
+            return "" if value is None else _text(value)
+        except ValueError as wrong:
+            self.problems.append(Problem(f"{self._place}, column {name}", str(wrong)))
+            return ""
+
+    def member(self, name: str) -> tuple[str, object]:
+        """How it is called here, and what stands there; None if there is no such column."""
+        return self._members.get(plain(name), (name, None))
+
+    def has(self, column: str) -> bool:
+        """Whether there is a column that could say it, be it empty."""
+        return self.found(column)[1] is not None
+
+    def found(self, column: str) -> tuple[str, object]:
+        """The first of the columns that could say it that is filled in, else the first that is there."""
+        there = [self._members[name] for name in self._settings.names(column) if name in self._members]
+        filled = (one for one in there if one[1] not in (None, ""))
+        return next(filled, there[0] if there else (column, None))
+
+    def fault(self, column: str, words: str) -> None:
+        """At the first of the columns that could say it and is there."""
+        self.problems.append(Problem(self._path(column), words))
+
+    def _path(self, column: str) -> str:
+        name, _ = self.found(column)
+        return f"{self._place}, column {name}"
+
+    def _read(self, column: str, read: Callable[[object], Read], nothing: Read) -> Read:
+        _, value = self.found(column)
+        if value is None or value == "":
+            return nothing
+        try:
+            return read(value)
+        except ValueError as wrong:
+            self.fault(column, str(wrong))
+            return nothing
+
+    def _day(self, value: object) -> date | None:
+        text = _text(value)
+        if is_no_day(text):
+            return None
+        try:
+            found = DAY.fullmatch(text[:LONGEST_DAY])
+            return self._written(text) if found is None else _lived(date.fromisoformat(found[1]))
+        except ValueError as wrong:
+            example = date(2026, 3, 31)
+            forms = dict.fromkeys(example.strftime(form) for form in (ISO, self._settings.day_format))
+            raise ValueError(f"must be a day as in {' or '.join(forms)}") from wrong
+
+    def _written(self, text: str) -> date | None:
+        return _lived(datetime.strptime(text, self._settings.day_format).date())  # noqa: DTZ007 (a day has no zone)
+
+
+def _lived(day: date) -> date | None:
+    """Systems write 9999-12-31 or 1900-01-01 for a day that is not known."""
+    return day if FIRST_YEAR <= day.year <= LAST_YEAR else None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | int):
+        return composed(str(value))
+    raise ValueError("must be a text or a whole number")
+
+
+def _addresses(value: object) -> tuple[str, ...]:
+    values = value if isinstance(value, list) else [value]
+    texts = (_text(one.get("value")) if isinstance(one, dict) else _text(one) for one in values)
+    return tuple(dict.fromkeys(address for text in texts for address in mailboxes(text)))
+
+
+def _moment(value: object) -> datetime:
+    try:
+        return MOMENT.validate_python(value)
+    except ValidationError as wrong:
+        raise ValueError("must be a date and a time as in 2026-03-01T10:00:00Z") from wrong
+
+
+def _flag(value: object) -> bool:
+    text = _text(value).lower()
+    if text not in TRUE | FALSE:
+        raise ValueError("must be true or false")
+    return text in TRUE

@@ -1,0 +1,265 @@
+"""What the questions of a form mean, and where a response says who answered."""
+
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from services.ingest.domain.tools.allow_list import TIME, AllowList, one_of
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.domain.written import composed
+from services.ingest.sources.tool import ToolSettings
+from services.ingest.sources.vendor_model import Ident, MaybeAddress, MaybeIdent, MaybeText, VendorModel, Zoned
+from services.ingest.sources.vocabulary import MEASURED, RATED, SayableType, Scale, check_members, on_our_scale
+
+FIT = "mentoring.fit.rated.v1"
+# The member of data that an answer becomes; of other types an answer only says that it happened.
+FILLED: Mapping[str, str] = {
+    **dict.fromkeys(MEASURED, "rating"),
+    "mentoring.goal.progressed.v1": "percent",
+    "mentoring.goal.set.v1": "due",
+    "mentoring.goal.revised.v1": "due",
+    FIT: "fit",
+}
+SettingName = Annotated[str, Field(min_length=1, max_length=256)]
+# What a choice is called: compared without regard to how its letters are spelt.
+Word = Annotated[str, AfterValidator(composed)]
+
+
+class TypeformPart(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TypeformPlace(TypeformPart):
+    """Where a person is found: a hidden field that holds the id of our directory, an address, or an id of this tool in
+    our directory; or the question (its ref or id) that is answered with an e-mail address."""
+
+    participant: SettingName | None = None
+    address: SettingName | None = None
+    id: SettingName | None = None
+    answer: SettingName | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("give one of participant, address, id (names of hidden fields) and answer (a question)")
+        return self
+
+
+class TypeformQuestion(TypeformPart):
+    """An answer to it says `type`. `data` is fixed, `hidden` takes members of the data from hidden fields. `values`
+    says what an answer (label, ref or id of a choice, "true", "false", or a number) stands for. With `when`, only
+    these answers say anything. `scale` where neither the form nor `values` says it."""
+
+    type: SayableType
+    data: Mapping[str, object] = Field(default_factory=dict)
+    hidden: Mapping[str, SettingName] = Field(default_factory=dict)
+    values: Mapping[Word, str | int | float] = Field(default_factory=dict)
+    when: tuple[Word, ...] = ()
+    scale: Scale | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        filled = FILLED.get(self.type)
+        check_members(self.type, {*self.data, *self.hidden}, {filled} if filled else ())
+        if self.type == FIT and not self.values:
+            raise ValueError("values is required: which answers mean good, undecided and not_good")
+        if self.scale and self.type not in MEASURED:
+            raise ValueError(f"scale has no meaning in {self.type}")
+        return self
+
+    @property
+    def filled(self) -> str | None:
+        """The member of data that the answer becomes, unless it is fixed."""
+        name = FILLED.get(self.type)
+        return None if name in self.data or name in self.hidden else name
+
+
+class TypeformSettings(ToolSettings):
+    """`relationship` is a hidden field; without it, it is about the pair of `respondent` and `other`, or the only
+    relationship of the respondent. `questions` by the ref or id of the question; all others are nobody's business."""
+
+    respondent: TypeformPlace
+    other: TypeformPlace | None = None
+    relationship: SettingName | None = None
+    questions: Annotated[Mapping[str, TypeformQuestion], Field(min_length=1)]
+
+
+def _list(value: object) -> object:
+    return [] if value is None else value
+
+
+def _object(value: object) -> object:
+    return {} if value is None else value
+
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise ValueError("must be a number")  # noqa: TRY004 (pydantic reads ValueError)
+    return value
+
+
+WHOLE, PARTIAL = "form_response", "form_response_partial"
+NPS, OPINION_SCALE, RATING = "nps", "opinion_scale", "rating"
+# What is kept where only the settings know what is read: nothing, until keeping.py has asked them.
+BY_SETTINGS = AllowList()
+Name = Annotated[MaybeText, BY_SETTINGS]
+Names = Annotated[tuple[Name, ...], BeforeValidator(_list)]
+Number = Annotated[float, BeforeValidator(_no_bool)]
+
+
+class TypeformField(VendorModel):
+    """The question that is answered."""
+
+    id: Annotated[MaybeIdent, BY_SETTINGS] = ""
+    ref: Annotated[MaybeIdent, BY_SETTINGS] = ""
+    type: Annotated[MaybeText, one_of(NPS, OPINION_SCALE, RATING)] = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A ref is chosen by people, an id by Typeform."""
+        return tuple(filter(None, (self.ref, self.id)))
+
+
+class Choice(VendorModel):
+    """`other` is what people wrote, and left out."""
+
+    id: Annotated[MaybeIdent, BY_SETTINGS] = ""
+    ref: Annotated[MaybeIdent, BY_SETTINGS] = ""
+    label: Name = ""
+
+
+class Choices(VendorModel):
+    ids: Names = ()
+    refs: Names = ()
+    labels: Names = ()
+
+
+class Questioned(VendorModel):
+    """As much of an answer as tells whether it is one of ours."""
+
+    field: TypeformField
+
+
+class TypeformAnswer(Questioned):
+    type: Annotated[Ident, one_of("number", "boolean", "date", "email", "choice", "choices", "text")]
+    number: Number | None = None
+    boolean: Annotated[bool | None, Field(strict=True)] = None
+    date: Annotated[MaybeText, TIME] = ""
+    email: MaybeAddress = ""
+    choice: Choice | None = None
+    choices: Choices | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What settings may call it."""
+        found: set[str] = set()
+        if self.choice:
+            found |= {self.choice.id, self.choice.ref, self.choice.label}
+        if self.choices:
+            found |= {*self.choices.ids, *self.choices.refs, *self.choices.labels}
+        if self.boolean is not None:
+            found.add(str(self.boolean).lower())
+        if self.number is not None:
+            found.add(f"{self.number:.15g}")
+        return frozenset(map(composed, found)) - {""}
+
+
+class Properties(VendorModel):
+    """Of an opinion scale, a rating or an NPS. Forms leave out what is Typeform's default, webhooks leave out all of
+    it: what is missing is unknown. https://www.typeform.com/developers/create/reference/create-form/"""
+
+    steps: Annotated[int, Field(ge=2, le=100)] | None = None
+    start_at_one: bool | None = None
+
+
+class Defined(TypeformField):
+    properties: Annotated[Properties, BeforeValidator(_object)] = Properties()
+
+    @property
+    def scale(self) -> Scale | None:
+        """The scale as far as the form says it."""
+        if self.type == NPS:
+            return Scale(min=0, max=10)
+        steps, from_one = self.properties.steps, self.properties.start_at_one
+        if steps is None or self.type not in {OPINION_SCALE, RATING}:
+            return None
+        first = 1 if self.type == RATING or from_one else 0
+        return Scale(min=first, max=first + steps - 1)
+
+
+class TypeformDefinition(VendorModel):
+    fields: Annotated[tuple[object, ...], BeforeValidator(_list), BY_SETTINGS] = ()
+
+
+class Response(VendorModel):
+    token: Ident
+    submitted_at: Zoned
+    hidden: Annotated[dict[str, object], BeforeValidator(_object), BY_SETTINGS] = Field(default_factory=dict)
+    definition: Annotated[TypeformDefinition, BeforeValidator(_object)] = TypeformDefinition()
+    answers: Annotated[tuple[object, ...], BeforeValidator(_list), BY_SETTINGS] = ()
+
+
+class Webhook(VendorModel):
+    event_type: Annotated[Ident, one_of(WHOLE, PARTIAL)]
+    form_response: Annotated[object, BY_SETTINGS] = None
+
+
+NOT_SAID = Ignored("answer_of_no_interest")
+PERCENT = Scale(min=0, max=100)
+OURS = Scale(min=1, max=5)
+
+
+def data_of(
+    answer: TypeformAnswer, question: TypeformQuestion, in_form: Scale | None
+) -> Mapping[str, object] | Ignored | Rejected:
+    """Without the members that hidden fields hold. Paths begin at the answer."""
+    if question.when and not answer.names & set(question.when):
+        return NOT_SAID
+    if question.filled is None:
+        return question.data
+    filled = _filled(answer, question, in_form)
+    return filled if isinstance(filled, Rejected) else {**question.data, **filled}
+
+
+def _filled(
+    answer: TypeformAnswer, question: TypeformQuestion, in_form: Scale | None
+) -> Mapping[str, object] | Rejected:
+    if question.values:
+        return _by_values(answer, question)
+    if question.filled == "due":
+        return {"due": answer.date[:10]} if answer.date else {}
+    if answer.number is not None:
+        return _measured(answer.number, question, in_form)
+    if question.type == "mentoring.checkin.answered.v1":
+        # That it was answered is worth knowing; the rating may be missing.
+        return {}
+    return rejected("invalid", "number", f"is required: {question.type} needs a number, or values in the settings")
+
+
+def _by_values(answer: TypeformAnswer, question: TypeformQuestion) -> Mapping[str, object] | Rejected:
+    meant = next((question.values[name] for name in sorted(answer.names & question.values.keys())), None)
+    if meant is None:
+        return rejected("invalid", answer.type, "the settings do not say what this answer stands for (values)")
+    if isinstance(meant, str) or question.type not in MEASURED:
+        return {str(question.filled): meant}
+    ours = OURS if question.type in RATED else None
+    return _measured(meant, question, ours)
+
+
+def _measured(number: float, question: TypeformQuestion, in_form: Scale | None) -> Mapping[str, object] | Rejected:
+    scale = _scale(question, in_form)
+    if isinstance(scale, Rejected):
+        return scale
+    if not scale.holds(number):
+        return rejected("invalid", "number", f"must lie on the scale from {scale.min:g} to {scale.max:g}")
+    return on_our_scale(question.type, number, scale)
+
+
+def _scale(question: TypeformQuestion, in_form: Scale | None) -> Scale | Rejected:
+    given = question.scale
+    if given and in_form and given != in_form:
+        form, ours = (f"{scale.min:g} to {scale.max:g}" for scale in (in_form, given))
+        return rejected("invalid", "number", f"the form's scale is {form}, that of the settings {ours}")
+    found = given or in_form or (PERCENT if question.filled == "percent" else None)
+    return found or rejected("invalid", "number", "its scale stands neither in the form nor in the settings")

@@ -1,0 +1,177 @@
+"""Time zones by whichever of their names a calendar uses: IANA's, or the one that Windows gives them."""
+
+import re
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Annotated, TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from tzlocal.windows_tz import win_tz
+
+from schemas.directory import known_zone
+from schemas.primitives import LAST_YEAR, from_micros, to_utc
+from services.ingest.domain.ids import Pseudonym
+from services.ingest.domain.tools.allow_list import ADDRESS, ADDRESSES, CUT, ID, PERSON_ID, TIME, WORD, Leaf
+from services.ingest.domain.verdict import Problem, Rejected, explain
+
+# No zone has a longer name; what is longer would only make a long message.
+LONGEST_NAME = 64
+# Exchange's own name; its `tzone://Microsoft/Custom` stands for rules that it does not tell.
+EXCHANGE = {"tzone://Microsoft/Utc": "UTC"}
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """The Windows names are those of Unicode's CLDR. Raises ValueError."""
+    if len(name) > LONGEST_NAME:
+        raise ValueError("is no time zone")
+    return ZoneInfo(known_zone(win_tz.get(name) or EXCHANGE.get(name) or name))
+
+
+def _if_known(name: str, _: Pseudonym) -> str:
+    try:
+        zone_named(name)
+    except ValueError:
+        return CUT
+    return name
+
+
+ZONE = Leaf("a time zone", _if_known)
+
+
+# What `data.origin` holds of an id; no tool documented here has longer ones.
+LONGEST_ID = 256
+# Longer text is no time. It also keeps absurd numbers from costing time.
+LONGEST_TIME = 64
+LAST_SECOND = Decimal((LAST_YEAR + 1 - 1970) * 366 * 86_400)
+
+# pydantic alone would also take "1e5" for a time, as seconds since 1970.
+_DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
+_HOURS_ONLY = re.compile(r"[Tt ]\d\d:\d\d[\d:.,]*[+-]\d\d$", re.ASCII)
+_NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class VendorModel(BaseModel):
+    """The part of a tool's payload that we need; everything else in it is nobody's business."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+def read(model: type[Model], value: object) -> Model | Rejected:
+    """`value` is parsed JSON. Rejected("invalid") names every path at fault, as in `payload.object.id`."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as invalid:
+        return Rejected("invalid", explain(invalid))
+
+
+def within(path: str, fault: Rejected) -> Rejected:
+    """The same fault, its paths seen from a payload that holds the value at `path`."""
+    errors = (Problem(".".join(filter(None, (path, error.path))), error.reason) for error in fault.errors)
+    return Rejected(fault.reason, tuple(errors))
+
+
+def epoch(value: object, per_second: int = 1) -> datetime:
+    """A number, or a number as text, since 1970-01-01 UTC. Raises ValueError."""
+    seconds = _decimal(value) / per_second
+    if not 0 <= seconds <= LAST_SECOND:
+        raise ValueError("must be a time after 1970 that people live to see")
+    return to_utc(from_micros(int(seconds * 1_000_000)))
+
+
+def signed_at(header: str) -> datetime | None:
+    """The timestamp of a signature, in whole seconds since 1970; None if it is no time."""
+    try:
+        return epoch(header) if header.isascii() and header.isdigit() else None
+    except ValueError:
+        return None
+
+
+def in_zone(local: datetime, zone: tzinfo) -> datetime:
+    """A wall clock's time in UTC: of an hour that comes twice the first. Raises ValueError outside of 1971 to 2199."""
+    return to_utc(local.replace(tzinfo=zone))
+
+
+def _decimal(value: object) -> Decimal:
+    text = str(value) if isinstance(value, int | float | str) else ""
+    if len(text) <= LONGEST_TIME and _NUMBER.fullmatch(text):
+        return Decimal(text)
+    raise ValueError("must be a number of seconds or milliseconds since 1970")
+
+
+def _milliseconds(value: object) -> datetime:
+    return epoch(value, 1000)
+
+
+def _as_text(value: object) -> object:
+    """Ids that some send as a number and some as text are text."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _unless_null(value: object) -> object:
+    return "" if value is None else value
+
+
+def _iso_text(value: object) -> object:
+    if isinstance(value, str) and len(value) <= LONGEST_TIME and _DATE_AND_TIME.match(value):
+        # ISO 8601 and PostgreSQL leave out minutes that are none.
+        return f"{value}:00" if _HOURS_ONLY.search(value) else value
+    raise ValueError("must be a date and a time as in 2026-03-01T10:00:00Z")
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+def _utc_if_bare(moment: datetime) -> datetime:
+    return to_utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _bare(moment: datetime) -> datetime:
+    if moment.tzinfo:
+        raise ValueError("must be a local time, without a zone")
+    return moment
+
+
+# Each says what of its text is kept, see services/ingest/domain/tools/leaves.py.
+# Text that is there: an id, as text or as a whole number.
+Ident = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), BeforeValidator(_as_text), ID]
+# The same where missing, null and "" all mean that the tool does not say it: `name: MaybeIdent = ""`.
+MaybeIdent = Annotated[str, Field(max_length=LONGEST_ID), BeforeValidator(_as_text), BeforeValidator(_unless_null), ID]
+# Of a person; some tools use addresses for them. Empty as above.
+MaybePersonId = Annotated[
+    str, Field(max_length=LONGEST_ID), BeforeValidator(_as_text), BeforeValidator(_unless_null), PERSON_ID
+]
+Address = Annotated[str, Field(min_length=1), ADDRESS]
+MaybeAddress = Annotated[str, BeforeValidator(_unless_null), ADDRESS]
+MaybeAddresses = Annotated[str, BeforeValidator(_unless_null), ADDRESSES]
+# What kind of thing it is, in the tool's own words, which never hold a blank.
+Word = Annotated[str, Field(min_length=1), WORD]
+MaybeWord = Annotated[str, BeforeValidator(_unless_null), WORD]
+# Text to compare with; empty as above. It does not say what of it is kept: no allow-list is made of it.
+MaybeText = Annotated[str, BeforeValidator(_unless_null)]
+# ISO 8601 with a zone, in UTC.
+Zoned = Annotated[AwareDatetime, BeforeValidator(_iso_text), AfterValidator(to_utc), TIME]
+# ISO 8601, in UTC; without a zone it is UTC already.
+ZonedOrUtc = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_utc_if_bare)]
+# The same where missing, null and "" all mean that the tool does not say it: `start: MaybeTime = None`.
+MaybeTime = Annotated[ZonedOrUtc | None, BeforeValidator(_none_if_empty)]
+# ISO 8601 without a zone: the zone stands elsewhere, see `in_zone`.
+Local = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_bare)]
+# ISO 8601, with or without a zone: then it stands beside it.
+AnyTime = Annotated[datetime, BeforeValidator(_iso_text)]
+EpochSeconds = Annotated[datetime, BeforeValidator(epoch)]
+EpochMilliseconds = Annotated[datetime, BeforeValidator(_milliseconds)]
+
+
+DIGEST_BYTES = 16
+
+
+def native_id(text: str) -> str:
+    """The tool's id, or a digest of it where it is too long or might be an address."""
+    if len(text) <= LONGEST_ID and "@" not in text:
+        return text
+    return blake2b(text.encode(errors="replace"), digest_size=DIGEST_BYTES).hexdigest()

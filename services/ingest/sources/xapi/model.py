@@ -1,0 +1,307 @@
+"""What verbs mean. The defaults are the verbs of ADL's vocabulary and of the registry that people use for mentoring."""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Literal, Self
+from urllib.parse import quote, unquote
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from schemas.primitives import to_rfc3339
+from services.ingest.domain.ids import Pseudonym
+from services.ingest.domain.tools.allow_list import (
+    CUT,
+    ID,
+    NUMBER,
+    PERSON_ID,
+    AllowList,
+    Leaf,
+    address_in,
+    matching,
+    one_of,
+)
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.sources.tool import ToolSettings
+from services.ingest.sources.vendor_model import Ident, MaybeIdent, MaybeText, VendorModel, ZonedOrUtc, read, within
+from services.ingest.sources.vocabulary import MEASURED, PROGRESSED, SayableType, Scale, check_members, on_our_scale
+
+ADL = "http://adlnet.gov/expapi/verbs/"
+STREAMS = "http://activitystrea.ms/schema/1.0/"
+REGISTRY = "http://id.tincanapi.com/verb/"
+VOIDED = f"{ADL}voided"
+# What a statement itself says of an event.
+DERIVED = frozenset({"session_id", "started_at", "goal_id", "request_id", "rating", "percent"})
+Iri = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class XapiMeaning(BaseModel):
+    """`data` is fixed. With `activity` (the id or type of an activity, or of one to which it belongs) the verb means
+    this only there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: SayableType
+    data: Mapping[str, object] = Field(default_factory=dict)
+    activity: Iri | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        check_members(self.type, self.data, DERIVED)
+        return self
+
+
+HELD = (XapiMeaning(type="mentoring.session.held.v1"),)
+PREPARED = (XapiMeaning(type="mentoring.preparation.completed.v1", data={"kind": "training"}),)
+RATED = (XapiMeaning(type="mentoring.feedback.given.v1", data={"about": "session"}),)
+WRITTEN = (XapiMeaning(type="mentoring.message.sent.v1", data={"channel": "xapi"}),)
+SHARED = (XapiMeaning(type="mentoring.resource.shared.v1"),)
+DEFAULTS: Mapping[str, tuple[XapiMeaning, ...]] = {
+    f"{ADL}attended": HELD,
+    f"{STREAMS}attend": HELD,
+    f"{REGISTRY}mentored": HELD,
+    f"{ADL}completed": PREPARED,
+    f"{STREAMS}complete": PREPARED,
+    f"{ADL}scored": RATED,
+    f"{REGISTRY}rated": RATED,
+    f"{ADL}commented": WRITTEN,
+    f"{ADL}responded": WRITTEN,
+    f"{ADL}shared": SHARED,
+    f"{STREAMS}share": SHARED,
+    f"{ADL}progressed": (XapiMeaning(type="mentoring.goal.progressed.v1"),),
+}
+
+
+class XapiSettings(ToolSettings):
+    """`verbs` replaces the default of each verb that it names; an empty list switches it off. Accounts on
+    `directory_home` are named by the ids of our directory. `relationship` is the context extension that holds the id
+    of the relationship. `scale` is that of raw scores that come without min and max, `scaled_from` where the scaled
+    ones begin: -1 as in the standard, or 0 as many send them. `timestamp` is when a session with a duration ended or,
+    for systems that say so, when it began."""
+
+    verbs: Mapping[Iri, tuple[XapiMeaning, ...]] = Field(default_factory=dict)
+    directory_home: str = ""
+    relationship: Iri | None = None
+    scale: Scale | None = None
+    scaled_from: Literal[-1, 0] = -1
+    timestamp: Literal["end", "start"] = "end"
+
+    @property
+    def activities(self) -> frozenset[str]:
+        """The ids and types of activities at which a verb has a meaning of its own."""
+        meanings = (meant for meanings in self.verbs.values() for meant in meanings)
+        return frozenset(meant.activity for meant in meanings if meant.activity is not None)
+
+    def meaning(self, verb: str, activities: frozenset[str]) -> XapiMeaning | None:
+        """The first that fits what the verb was done to."""
+        meanings = self.verbs.get(verb, DEFAULTS.get(verb, ()))
+        return next((meant for meant in meanings if meant.activity is None or meant.activity in activities), None)
+
+
+LONGEST_DURATION = 64
+# cmi5 says here how far somebody has come, from 0 to 100.
+PROGRESS = "https://w3id.org/xapi/cmi5/result/extensions/progress"
+
+
+def _duration(value: object) -> object:
+    # pydantic alone would also take 5400 and "01:30:00".
+    if isinstance(value, str) and len(value) <= LONGEST_DURATION and value.startswith("P"):
+        return value
+    raise ValueError("must be an ISO 8601 duration as in PT1H30M")
+
+
+def _object(value: object) -> object:
+    return {} if value is None else value
+
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise ValueError("must be a number")  # noqa: TRY004 (pydantic reads ValueError)
+    return value
+
+
+def address_of(mbox: str) -> str:
+    """Of a mailto IRI or an address, in which anything may be percent-encoded; empty if there is none."""
+    return address_in(unquote(mbox.removeprefix(MAILTO).partition("?")[0]))
+
+
+def _mailbox(text: str, _: Pseudonym) -> str:
+    address = address_of(text)
+    return MAILTO + quote(address, safe="@!#$&'*+/=^`{|}~") if address else CUT
+
+
+MAILTO = "mailto:"
+AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT = "Agent", "Group", "StatementRef", "SubStatement"
+Kind = Annotated[MaybeText, one_of(AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT, "Activity")]
+# What is kept where only the settings know what is read: nothing, until keeping.py has asked them.
+BY_SETTINGS = AllowList()
+# Where many are taught or talk to each other.
+COURSES = frozenset(
+    {
+        *("course", "courseoffering", "coursesection", "module", "lesson", "unit", "lecture"),
+        *("discussion", "forum", "forum-topic", "forum-post", "forum-reply", "forum-thread", "thread"),
+    }
+)
+AROUND, BELONGING, MOST_AROUND = "contextActivities", ("parent", "grouping"), 100
+SEPARATOR = re.compile(r"[/#:]")
+DURATION = re.compile(r"P[\dYMWDTHS.,]{1,63}", re.ASCII)
+SHA1 = re.compile(r"[0-9A-Fa-f]{40}", re.ASCII)
+Number = Annotated[float, BeforeValidator(_no_bool)]
+# A year has 365 days and a month 30: the standard lets both be said, and nothing that lasts so long is a session.
+Duration = Annotated[timedelta, BeforeValidator(_duration), Leaf("a duration", matching(DURATION))]
+Extensions = Annotated[dict[str, object], BeforeValidator(_object), BY_SETTINGS]
+
+
+class XapiAccount(VendorModel):
+    homePage: Ident  # noqa: N815 (the standard's name)
+    name: Annotated[Ident, PERSON_ID]
+
+
+class Agent(VendorModel):
+    """Somebody, by one of four identifiers."""
+
+    objectType: Kind = ""  # noqa: N815 (the standard's name)
+    mbox: Annotated[MaybeText, Leaf("a mailbox", _mailbox)] = ""
+    mbox_sha1sum: Annotated[MaybeText, Leaf("a SHA-1", matching(SHA1))] = ""
+    openid: Annotated[MaybeText, ID] = ""
+    account: XapiAccount | None = None
+
+
+class Actor(Agent):
+    """An agent, or a group with or without an identity of its own."""
+
+    member: tuple[Agent, ...] | None = None
+
+    @property
+    def is_group(self) -> bool:
+        return self.objectType == GROUP or self.member is not None
+
+
+class Verb(VendorModel):
+    id: Annotated[Ident, BY_SETTINGS]
+
+
+class XapiDefinition(VendorModel):
+    type: Annotated[MaybeText, BY_SETTINGS] = ""
+
+
+class XapiTarget(VendorModel):
+    """The object: an activity, where it does not say otherwise."""
+
+    objectType: Kind = ""  # noqa: N815 (the standard's name)
+    id: Annotated[MaybeText, BY_SETTINGS] = ""
+    definition: Annotated[XapiDefinition, BeforeValidator(_object)] = XapiDefinition()
+
+
+class XapiScore(VendorModel):
+    scaled: Annotated[Number, Field(ge=-1, le=1)] | None = None
+    raw: Number | None = None
+    min: Number | None = None
+    max: Number | None = None
+
+
+class XapiResult(VendorModel):
+    """`response` is what people wrote, and left out."""
+
+    score: Annotated[XapiScore, BeforeValidator(_object)] = XapiScore()
+    completion: bool | None = None
+    duration: Duration | None = None
+    extensions: Annotated[Extensions, AllowList(members={PROGRESS: AllowList(leaf=NUMBER)})] = Field(
+        default_factory=dict
+    )
+
+
+class Context(VendorModel):
+    instructor: Actor | None = None
+    team: Actor | None = None
+    extensions: Extensions = Field(default_factory=dict)
+
+
+def course_word(kind: str) -> str:
+    """The last step of an activity's type where that is a part of a course or a forum; else empty."""
+    step = SEPARATOR.split(kind.rstrip("/#"))[-1].lower()
+    return step if step in COURSES else ""
+
+
+def names_of(activities: Iterable[XapiTarget]) -> frozenset[str]:
+    """Their ids and types, by which settings may know them."""
+    return frozenset(name for one in activities for name in (one.id, one.definition.type)) - {""}
+
+
+def surroundings(statement: Mapping[str, object]) -> tuple[XapiTarget, ...]:
+    """The activities to which it belongs: those of the context that are its parents or group it."""
+    context = statement.get("context")
+    found = context.get(AROUND) if isinstance(context, dict) else None
+    lists = [found.get(name) for name in BELONGING] if isinstance(found, dict) else []
+    # Clients of version 0.95 send one where there is one.
+    activities = [one for each in lists for one in (each if isinstance(each, list) else [each])]
+    read_ones = (read(XapiTarget, activity) for activity in activities[:MOST_AROUND] if isinstance(activity, dict))
+    return tuple(one for one in read_ones if isinstance(one, XapiTarget))
+
+
+class XapiOutline(VendorModel):
+    """As much of a statement as tells whether it is one of ours."""
+
+    verb: Verb
+    object: Annotated[dict[str, object], BY_SETTINGS]
+
+
+class XapiStatement(XapiOutline):
+    """Without `timestamp` it happened when it was `stored`."""
+
+    id: MaybeIdent = ""
+    actor: Actor
+    result: Annotated[XapiResult, BeforeValidator(_object)] = XapiResult()
+    context: Annotated[Context, BeforeValidator(_object)] = Context()
+    timestamp: ZonedOrUtc | None = None
+    stored: ZonedOrUtc | None = None
+
+
+# Of `data.minutes`.
+LONGEST_SESSION = timedelta(days=1)
+PERCENT = Scale(min=0, max=100)
+
+
+def session_data(result: XapiResult, at: datetime, settings: XapiSettings) -> Mapping[str, object] | Rejected:
+    """When it began and, if the statement says so, how long it lasted."""
+    duration = result.duration
+    if not duration:
+        return {"started_at": to_rfc3339(at)}
+    if not timedelta(0) < duration <= LONGEST_SESSION:
+        return rejected("invalid", "result.duration", "a session lasts longer than nothing and at most 24 hours")
+    started = at if settings.timestamp == "start" else at - duration
+    return {"started_at": to_rfc3339(started), "minutes": duration / timedelta(minutes=1)}
+
+
+def score_data(name: str, result: XapiResult, settings: XapiSettings) -> Mapping[str, object] | Rejected:
+    """Of a type that is MEASURED; only a check-in may come without a score."""
+    assert name in MEASURED
+    if name == PROGRESSED and PROGRESS in result.extensions:
+        return _progress(result.extensions[PROGRESS])
+    score = result.score
+    if score.raw is not None and (scale := _raw_scale(score, settings)):
+        return within("result.score", scale) if isinstance(scale, Rejected) else _on_scale(name, score.raw, scale)
+    if score.scaled is not None:
+        return _on_scale(name, score.scaled, Scale(min=settings.scaled_from, max=1))
+    if name == "mentoring.checkin.answered.v1":
+        return {}
+    wanted = "min and max are" if score.raw is not None else "raw or scaled is"
+    return rejected("invalid", "result.score", f"{wanted} required: without them nobody knows what was rated")
+
+
+def _progress(value: object) -> Mapping[str, object] | Rejected:
+    if isinstance(value, int | float) and not isinstance(value, bool) and PERCENT.holds(value):
+        return on_our_scale(PROGRESSED, value, PERCENT)
+    return rejected("invalid", f"result.extensions.{PROGRESS}", "must be a number from 0 to 100")
+
+
+def _raw_scale(score: XapiScore, settings: XapiSettings) -> Scale | Rejected | None:
+    if score.min is None or score.max is None:
+        return settings.scale
+    return read(Scale, {"min": score.min, "max": score.max})
+
+
+def _on_scale(name: str, number: float, scale: Scale) -> Mapping[str, object] | Rejected:
+    if scale.holds(number):
+        return on_our_scale(name, number, scale)
+    return rejected("invalid", "result.score", f"must lie on the scale from {scale.min:g} to {scale.max:g}")

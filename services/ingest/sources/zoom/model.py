@@ -1,0 +1,124 @@
+"""What Zoom sends of a scheduled meeting: whole when it is created, in parts when it is updated."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Annotated, NamedTuple
+
+from pydantic import Field
+
+from services.ingest.domain.activity import Meeting, Person
+from services.ingest.sources.vendor_model import (
+    EpochMilliseconds,
+    Ident,
+    MaybeAddress,
+    MaybeAddresses,
+    MaybePersonId,
+    MaybeTime,
+    MaybeWord,
+    VendorModel,
+    Word,
+    ZonedOrUtc,
+)
+
+# Instant, recurring without fixed time, personal room, audio conference: a start that they name is none.
+NO_FIXED_TIME = frozenset({1, 3, 4, 7})
+# A month in minutes; Zoom itself ends a meeting after 30 hours.
+LONGEST = 31 * 24 * 60
+
+Minutes = Annotated[int, Field(ge=0, le=LONGEST)]
+
+
+class Date(NamedTuple):
+    """One date of a meeting; the only one of a meeting that does not recur has no instance."""
+
+    meeting: Meeting
+    starts_at: datetime | None
+    minutes: int | None
+
+    @property
+    def lasts(self) -> timedelta | None:
+        return timedelta(minutes=self.minutes) if self.minutes else None
+
+
+class Occurrence(VendorModel):
+    occurrence_id: Ident
+    start_time: ZonedOrUtc | None = None
+    duration: Minutes | None = None
+    status: MaybeWord = ""
+
+
+class ZoomInvitee(VendorModel):
+    email: MaybeAddress = ""
+
+
+class ZoomSettings(VendorModel):
+    meeting_invitees: tuple[ZoomInvitee, ...] | None = None
+    alternative_hosts: MaybeAddresses = ""
+
+
+class Scheduled(VendorModel):
+    id: Ident
+    type: int | None = None
+    host_id: MaybePersonId = ""
+    host_email: MaybeAddress = ""
+    start_time: MaybeTime = None
+    duration: Minutes | None = None
+    occurrences: tuple[Occurrence, ...] | None = None
+    settings: ZoomSettings | None = None
+
+    @property
+    def dates(self) -> tuple[Date, ...]:
+        if not self.occurrences:
+            return (Date(Meeting(self.id), self.start_time, self.duration),)
+        return tuple(self._date(each) for each in self.occurrences if each.status != "deleted")
+
+    @property
+    def dropped(self) -> tuple[Date, ...]:
+        return tuple(self._date(each) for each in self.occurrences or () if each.status == "deleted")
+
+    @property
+    def invitees(self) -> tuple[ZoomInvitee, ...]:
+        return (self.settings and self.settings.meeting_invitees) or ()
+
+    def _date(self, occurrence: Occurrence) -> Date:
+        minutes = self.duration if occurrence.duration is None else occurrence.duration
+        return Date(Meeting(self.id, occurrence.occurrence_id), occurrence.start_time, minutes)
+
+
+class Former(VendorModel):
+    """Of what was there before, Zoom repeats what has changed."""
+
+    occurrences: tuple[Occurrence, ...] | None = None
+
+
+class ZoomPayload(VendorModel):
+    operator: MaybeAddress = ""
+    operator_id: MaybePersonId = ""
+    scope: MaybeWord = ""
+    object: Scheduled
+    old_object: Former | None = None
+
+    @property
+    def people(self) -> tuple[Person, ...]:
+        """The host and whoever is invited, each once."""
+        meeting = self.object
+        hosted_by_operator = bool(meeting.host_id) and meeting.host_id == self.operator_id
+        host = Person(meeting.host_id, meeting.host_email or (self.operator if hosted_by_operator else ""))
+        others = (meeting.settings.alternative_hosts if meeting.settings else "").replace(",", ";").split(";")
+        return _each_once([host, *_by_address([*others, *(invitee.email for invitee in meeting.invitees)])])
+
+
+class ZoomBookingEvent(VendorModel):
+    event: Word
+    event_ts: EpochMilliseconds
+    payload: ZoomPayload
+
+
+def _by_address(addresses: Iterable[str]) -> list[Person]:
+    return [Person(address=address.strip()) for address in addresses]
+
+
+def _each_once(people: list[Person]) -> tuple[Person, ...]:
+    # The host may be invited too, and is known by the address then.
+    named = {person.address.lower() or person.id: person for person in reversed(people) if person != Person()}
+    return tuple(reversed(named.values()))
