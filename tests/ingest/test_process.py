@@ -115,7 +115,7 @@ def test_it_says_what_it_reads_and_ends_in_time_when_it_is_asked_to(broker: Sett
         running.gateway.post(event()).raise_for_status()
 
         assert (status, said["state"]) == (200, "ready")
-        assert said["detail"].startswith("knowledge: not read: nobody here asks for relationships; gateway: ")
+        assert said["detail"].startswith("producer: ready; knowledge: not read: nobody here asks for relationships; gateway: ")
         assert running.terminate() < (0, STOP_WITHIN_SECONDS)
     told = [json.loads(line) for line in file.read_text().splitlines()]
     assert [line["event"] for line in told] == ["serving", "request_done", "stopped"]
@@ -136,7 +136,7 @@ def test_the_workers_are_a_process_of_their_own_that_says_what_it_reads(broker: 
             said = httpx.get(f"http://127.0.0.1:{health}/readyz", timeout=5).json()
 
             assert "RAPPORT_INGEST_RAW_TENANT is not set" in said["detail"]
-            assert {"projector", "knowledge", "attendance", "tools", "raw topic"} == {
+            assert {"producer", "projector", "knowledge", "attendance", "tools", "raw topic"} == {
                 part.partition(":")[0] for part in said["detail"].split("; ")
             }
             began = time.monotonic()

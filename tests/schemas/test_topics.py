@@ -6,11 +6,21 @@ from click.testing import CliRunner
 
 import schemas
 from schemas import topics
-from schemas.topics import ALERT_STATE, RAW_CLOUDEVENTS, RAW_TOOLS, REJECTED, SCORING_STATE, TOPICS, Topic
+from schemas.topics import (
+    ALERT_STATE,
+    BOOKINGS,
+    RAW_CLOUDEVENTS,
+    RAW_TOOLS,
+    REJECTED,
+    ROSTER,
+    SCORING_STATE,
+    TOPICS,
+    Topic,
+)
 from services.topics.__main__ import main
 
 # What these carry is bytes of others, or the layout of one service that no other reads.
-WITHOUT_SCHEMA = {RAW_CLOUDEVENTS, *RAW_TOOLS, REJECTED, SCORING_STATE, ALERT_STATE}
+WITHOUT_SCHEMA = {RAW_CLOUDEVENTS, *RAW_TOOLS, REJECTED, ROSTER, BOOKINGS, SCORING_STATE, ALERT_STATE}
 SERVICES = {"ingest", "scoring", "warehouse", "notify"}
 PEOPLE = {"enterprises", "operators"}
 
