@@ -23,7 +23,8 @@ from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.log_reading import day_before, event_at
-from services.ingest.flow.shared import Parts, ProjectionAccess, Shared
+from services.ingest.flow.shared import ProjectionAccess, Shared
+from services.ingest.flow.supervise import Parts
 from services.ingest.flow.tools.pending_writes import PendingWrites
 from services.runtime import log
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record, partition_count, read_partition

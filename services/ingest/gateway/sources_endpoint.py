@@ -15,7 +15,8 @@ from services.ingest.flow.tools.raw_payloads import RawIntake
 from services.ingest.gateway.body import InFlightBytes, read_body
 from services.ingest.gateway.events_endpoint import Admission
 from services.ingest.gateway.guarded_protocol import CONNECTION
-from services.ingest.gateway.request_errors import ProblemError, RequestErrors, rejection
+from services.ingest.gateway.request_answers import RequestErrors
+from services.ingest.gateway.request_errors import ProblemError, rejection
 from services.ingest.sources.connection import Connection
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.tool import MOST_BYTES, Kept, RawPayloads, Tool, is_served
