@@ -93,7 +93,7 @@ class Missed(Statement):
 
 @dataclass(frozen=True)
 class Joined(Statement):
-    """Of a guest or a phone nobody may know who it is: then the person is empty, and somebody was there all the same."""
+    """Who a guest or a phone is may be unknown: then the person is empty, and somebody was there all the same."""
 
     meeting: Meeting
     person: Person

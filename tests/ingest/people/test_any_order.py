@@ -89,7 +89,8 @@ def test_where_somebody_unidentified_was_nobody_is_said_to_have_missed_it(
 @given(st.lists(st.tuples(st.integers(1, 20), st.integers(1, 9)), max_size=6))
 def test_both_who_drop_out_and_are_back_have_one_outcome_of_all_their_time(stays: list[tuple[int, int]]) -> None:
     """Each stays for some minutes and is away for less than ten."""
-    at, told = 0, []
+    at = 0
+    told: list[Activity] = []
     for lasts, away in [*stays, (20, 0)]:
         told += [joined(ADA, at), joined(BEN, at), left(BEN, at + lasts), left(ADA, at + lasts)]
         at += lasts + away
@@ -103,7 +104,7 @@ def test_both_who_drop_out_and_are_back_have_one_outcome_of_all_their_time(stays
 
     (held,) = found
     assert held.type == "mentoring.session.held.v1"
-    assert held.data.minutes == 20.0 + sum(lasts for lasts, _ in stays)
+    assert getattr(held.data, "minutes", None) == 20.0 + sum(lasts for lasts, _ in stays)
 
 
 def test_somebody_with_two_devices_of_which_one_leaves_is_there_until_the_end() -> None:

@@ -154,7 +154,9 @@ def test_somebody_whom_nobody_can_identify_is_no_third_side() -> None:
     guest = (Seen("unidentified", "", "joined", minute(-300)), Seen("unidentified", "", "left", minute(90)))
     both = [came(0), went(50), came(1, "mentee"), went(51, "mentee")]
 
-    assert outcome(seen(*both, *guest), BOOKING) == outcome(seen(*both), BOOKING) == HeldOutcome(minute(1), minute(51), 49)
+    assert (
+        outcome(seen(*both, *guest), BOOKING) == outcome(seen(*both), BOOKING) == HeldOutcome(minute(1), minute(51), 49)
+    )
     assert due(seen(*both, *guest, recorded=minute(51)), None) == minute(51) + SETTLE
     assert outcome(seen(came(0), went(50), *guest), None) == NoOutcome("not_booked")
     assert due(seen(came(0), went(50), *guest), None) == minute(0) + LONGEST

@@ -171,8 +171,8 @@ class Attendance:
 
 
 def due(attendance: Attendance, booking: Booking | None) -> datetime:
-    """When the outcome may be decided: both sides have left, or what was booked is over and whoever came has been gone for
-    ten minutes, or it lasted too long; and nothing was recorded of it for a while."""
+    """When the outcome may be decided: both sides have left, or what was booked is over and whoever came has been gone
+    for ten minutes, or it lasted too long; and nothing was recorded of it for a while."""
     settled, attendance = attendance.recorded + SETTLE, _of_this_time(attendance, booking)
     is_open = any(one.since for role, one in _stays(attendance) if role != "unidentified")
     if not is_open and booking is not None:

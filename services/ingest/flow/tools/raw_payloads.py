@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from schemas.topics import raw_of
 from services.ingest.domain.activity import Translation
@@ -16,7 +17,7 @@ from services.ingest.flow.acknowledgements import Acknowledgements
 from services.ingest.flow.dead_letters import DeadLetterPart, time_of
 from services.ingest.flow.intake import HandedIn, Writing
 from services.ingest.sources.connection import Connection
-from services.ingest.sources.tool import MOST_BYTES, Kept
+from services.ingest.sources.tool import MOST_BYTES, Answer, Kept
 from services.ingest.sources.verification import Received
 from services.runtime.kafka import Headers, Producer, Record
 
@@ -45,6 +46,30 @@ class Payload:
         if isinstance(self.kept, Rejected):
             return self.kept
         return self.connection.tool.translate(self.kept.value, self.connection.settings)
+
+
+@dataclass(frozen=True)
+class TakenRequest:
+    """What of a tool's request is recorded, each payload a record of its own, and what its sender hears then."""
+
+    payloads: tuple[Kept, ...]
+    answer: Answer | None
+
+
+def taken(received: Received, connection: Connection, now: datetime) -> TakenRequest | Rejected:
+    """What cannot be read even now is refused as a whole: it would only lie in quarantine."""
+    found = connection.tool.take(received, connection.settings, now)
+    if isinstance(found, Rejected):
+        return found
+    payloads: list[Kept] = []
+    for payload in found.payloads:
+        if len(payload) > MOST_BYTES:
+            return rejected("too_large", "", f"a payload has at most {MOST_BYTES} bytes")
+        kept = connection.kept(payload, found.media_type)
+        if isinstance(kept, Rejected):
+            return kept
+        payloads.append(kept)
+    return TakenRequest(tuple(payloads), found.answer)
 
 
 def opened(record: Record, connections: Mapping[str, Connection]) -> list[Payload] | Rejected:
