@@ -212,6 +212,14 @@ def test_a_crowd_of_guests_is_told_of_a_few_times_only() -> None:
     assert len(told) == 1 + MOST_UNIDENTIFIED
 
 
+def test_a_run_that_ends_early_is_not_the_end_of_what_is_booked() -> None:
+    projection = known()
+    events(projection, booked(0, 60))
+
+    assert say(projection, ended(6)) == Ignored("strangers")
+    assert kinds(events(projection, ended(52))) == ["session.missed"]
+
+
 def test_nobody_has_missed_what_is_cancelled_or_still_to_come() -> None:
     projection = known()
     events(projection, booked(0, 60))

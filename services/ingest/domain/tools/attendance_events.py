@@ -15,6 +15,7 @@ from services.ingest.domain.derived_events import (
     raw_event,
     visitor_id,
 )
+from services.ingest.domain.meetings.attendance import GONE
 from services.ingest.domain.meetings.gatherings import UNIDENTIFIED, Gathering, Visit, visit
 from services.ingest.domain.people.pairing import STRANGERS, no_pair, several, subject
 from services.ingest.domain.people.relationship_history import Relationship
@@ -106,8 +107,8 @@ class _Meeting:
 
     def _missed_by(self, relationship: Relationship) -> Iterable[RawEvent]:
         booking = self._projection.bookings.booking(relationship.tenant, relationship.id, self._session)
-        # Somebody who tries a room before the time has not missed what is booked for later.
-        if booking is None or booking.cancelled or booking.starts_at > self._said.time:
+        # A run that somebody tries before the time, or ends early, is not the last one: they may come to the next.
+        if booking is None or booking.cancelled or max(booking.starts_at, booking.ends_at - GONE) > self._said.time:
             return
         occasion = to_rfc3339(booking.starts_at)
         # Nothing of this end of several: each tells the same event.
