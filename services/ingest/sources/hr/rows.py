@@ -227,7 +227,9 @@ def _judged(record: object, settings: HrSettings) -> object:
 
 
 def _stamped(record: object, now: datetime) -> object:
-    return {"received_at": to_rfc3339(now), **record} if isinstance(record, dict) else record
+    if not isinstance(record, dict) or record.get("received_at") is not None:
+        return record
+    return {**record, "received_at": to_rfc3339(now)}
 
 
 def _nobody(value: object, settings: HrSettings) -> Rejected | None:
