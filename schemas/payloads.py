@@ -111,8 +111,10 @@ class SessionMissed(Payload):
 
 
 class SessionAttendance(Payload):
+    """`unidentified`: somebody was there of whom nobody knows who it was; it may have been either side."""
+
     session_id: Id
-    role: Side
+    role: Side | Literal["unidentified"]
 
 
 class MessageSent(OneSided):

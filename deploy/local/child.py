@@ -10,7 +10,7 @@ from pathlib import Path
 
 STOP_SECONDS = 10.0
 PROJECT = Path(__file__).parents[2]
-LEASH = Path(__file__).with_name("leash.py")
+LEASH = Path(__file__).with_name("parent_death.py")
 
 
 @dataclass(frozen=True)

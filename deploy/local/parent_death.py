@@ -1,4 +1,4 @@
-"""Runs a command that dies with its parent (on Linux): `python -I -S leash.py PARENT_PID COMMAND ...`.
+"""Runs a command that dies with its parent (on Linux): `python -I -S parent_death.py PARENT_PID COMMAND ...`.
 
 A program of its own that ends in exec, because code between fork and exec of a threaded parent may deadlock.
 The kernel signals when the *thread* that started the child ends: start children from one that outlives them.

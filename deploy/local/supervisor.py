@@ -31,7 +31,7 @@ class PartFailedError(Exception):
 class Supervisor:
     """A context manager: leaving it stops all parts.
 
-    A thread of its own watches them, and stops them too: children that it restarted would die with it (leash.py).
+    A thread of its own watches them, and stops them too: children that it restarted would die with it (parent_death).
     """
 
     def __init__(self, display: Display) -> None:

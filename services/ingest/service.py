@@ -18,8 +18,8 @@ from services.ingest.flow.intake import Intake, Reading, Turns, Writing
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.raw_cloudevents import raw_cloudevents
-from services.ingest.flow.shared import Parts, ProjectionAccess, Shared, projection
-from services.ingest.flow.supervise import PartsReadiness, supervise
+from services.ingest.flow.shared import ProjectionAccess, Shared, projection
+from services.ingest.flow.supervise import Parts, PartsReadiness, supervise
 from services.ingest.flow.tokens import TokenFollower, TokenTable
 from services.ingest.flow.tools.raw_payloads import RawIntake
 from services.ingest.flow.tools.statements import Directory

@@ -29,7 +29,7 @@ from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.strict_json import Parsed
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.dead_letters import quarantine
+from services.ingest.flow.dead_letters import quarantine, time_of
 from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.intake import Gate
 from services.ingest.flow.metrics import Metrics
@@ -37,7 +37,6 @@ from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.ingest.flow.raw_cloudevents import RawEvents, RawSender
 from services.ingest.flow.supervise import supervise
 from services.ingest.flow.tools.pending_writes import PendingWrites
-from services.ingest.flow.tools.raw_payloads import time_of
 from services.runtime.breaker import BadDeployError
 from services.runtime.kafka import KafkaError, Partition, Producer, Record, RecordRefusedError
 from services.runtime.kafka.limits import record_size

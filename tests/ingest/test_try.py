@@ -111,6 +111,58 @@ def test_it_is_told_in_words(meeting: list[Path], roster: Path) -> None:
     assert "payload.object.participant.user_name" in cut
 
 
+def test_what_becomes_of_a_meeting_is_told_when_it_is_over(meeting: list[Path], roster: Path) -> None:
+    whole = run("zoom", *meeting, "--roster", roster)
+    last = told(run("zoom", *meeting, "--roster", roster, "--json"))
+    short = run("zoom", *meeting[:1], "--roster", roster)
+
+    assert "when the meetings are over\n  becomes mentoring.session.held.v1 of rel-1\n" in whole.stdout
+    assert [len(one["outcomes"]) for one in last] == [0, 0, 1]
+    assert (last[-1]["outcomes"][0]["type"], last[-1]["undecided"]) == ("mentoring.session.held.v1", [])
+    assert "when the meetings are over" not in short.stdout
+
+
+def test_a_session_of_which_nothing_is_said_says_why(tmp_path: Path, meeting: list[Path], roster: Path) -> None:
+    at_once = by(left(), "ben")
+    at_once["payload"]["object"]["participant"]["leave_time"] = joined()["payload"]["object"]["participant"][
+        "join_time"
+    ]
+
+    result = run("zoom", *meeting[:2], payload(tmp_path, "at_once", at_once), "--roster", roster)
+
+    assert " of rel-1: not_booked" in result.stdout
+
+
+def test_what_is_rejected_rejects_what_comes_after_it_as_the_service_does(tmp_path: Path) -> None:
+    twins = [one | {"addresses": ["ada@example.com"]} for one in PEOPLE]
+    roster = tmp_path / "twins.jsonl"
+    roster.write_text("\n".join(map(json.dumps, [STARTED, *twins])))
+    came = {"joinDateTime": "2026-03-02T10:00:00Z", "leaveDateTime": "2026-03-02T10:30:00Z"}
+    report = {
+        "id": "report",
+        "meetingEndDateTime": "2026-03-02T10:30:00Z",
+        "attendanceRecords": [{"emailAddress": "ada@example.com", "attendanceIntervals": [came]}],
+    }
+
+    result = run("microsoft_graph", payload(tmp_path, "report", report), "--roster", roster, "--json")
+
+    assert result.exit_code == 1
+    (one,) = told(result)
+    assert one["outcome"] == "rejected"
+    assert [(said["outcome"], said["reason"]) for said in one["statements"]] == [
+        ("rejected", "unresolved"),
+        ("ignored", "after_a_rejection"),
+        ("ignored", "after_a_rejection"),
+    ]
+
+
+def test_a_repeat_is_told_once_as_the_log_holds_it_once(meeting: list[Path], roster: Path) -> None:
+    twice = told(run("zoom", *meeting, *meeting, "--roster", roster, "--json"))
+
+    events = [event["id"] for one in twice for said in one["statements"] for event in said["events"]]
+    assert len(events) == len(set(events)) == 3
+
+
 def test_what_is_ignored_or_rejected_says_why(tmp_path: Path) -> None:
     unused = run("zoom", payload(tmp_path, "a", {"event": "meeting.unheard_of", "event_ts": 1, "payload": {}}))
     broken = run("zoom", payload(tmp_path, "b", "{broken"))

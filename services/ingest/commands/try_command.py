@@ -1,6 +1,5 @@
 """`rapport ingest try TOOL FILE...`: what payloads become, telling nobody."""
 
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +11,11 @@ from services.ingest.commands.console import command_settings, explained
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.people.followers import projection_now
+from services.ingest.sources.connection import Connection
 from services.ingest.sources.registry import TOOLS
-from services.ingest.trying.attempt import PRETENDED_KEY, Account, Asked, Attempt, NoAccountError, account_of
+from services.ingest.trying.attempt import PRETENDED_KEY, Asked, Attempt, NoAccountError, connection_of
 from services.ingest.trying.roster_file import BrokenRosterError, read_roster
-from services.ingest.trying.telling import in_json, in_words
+from services.ingest.trying.telling import Shown, all_in_json, all_in_words
 
 READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 MEDIA_TYPES = {".csv": "text/csv"}
@@ -35,38 +35,39 @@ MEDIA_TYPES = {".csv": "text/csv"}
 def try_(*, tool: str, files: tuple[Path, ...], as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as click has parsed them)
     """Show what the bodies of requests, one per FILE and in this order, would become; nothing is sent or written.
 
-    With a roster the events are shown, without one the statements only. Ends with 1 if anything is rejected."""
+    With a roster the events are shown, and what becomes of the meetings when they are over; without one the statements
+    only. Ends with 1 if anything is rejected."""
     now = datetime.now(UTC)
     with explained():
-        account = _account(tool, options)
-        projection = _projection(account, options, Clock(now))
-    rejected = False
-    for file in files:
-        attempt = Attempt(account, projection, _headers(file, options["headers"]))
-        for number, tried in enumerate(attempt.of(file.read_bytes(), now), 1):
-            rejected |= tried.is_rejected
-            if as_json:
-                click.echo(json.dumps({"file": str(file), "payload": number} | in_json(tried)))
-            else:
-                click.echo("\n".join([f"{file}, payload {number}", *(f"  {line}" for line in in_words(tried))]))
-    sys.exit(1 if rejected else 0)
+        connection = _connection(tool, options)
+        projection = _projection(connection, options, Clock(now))
+    attempt = Attempt(connection, projection, now)
+    found = [
+        Shown(str(file), number, tried)
+        for file in files
+        for number, tried in enumerate(attempt.of(file.read_bytes(), _headers(file, options["headers"])), 1)
+    ]
+    told = all_in_json(found, attempt.concluded()) if as_json else all_in_words(found, attempt.concluded())
+    for line in told:
+        click.echo(line)
+    sys.exit(1 if any(one.tried.is_rejected for one in found) else 0)
 
 
-def _account(tool: str, options: dict[str, Any]) -> Account:
+def _connection(tool: str, options: dict[str, Any]) -> Connection:
     names = ("connections", "connection", "settings", "tenant")
     try:
-        return account_of(TOOLS[tool], Asked(**{name: options[name] for name in names}))
+        return connection_of(TOOLS[tool], Asked(**{name: options[name] for name in names}))
     except NoAccountError as missing:
         raise click.ClickException(str(missing)) from missing
 
 
-def _projection(account: Account, options: dict[str, Any], clock: Clock) -> Projection | None:
+def _projection(connection: Connection, options: dict[str, Any], clock: Clock) -> Projection | None:
     if options["roster"] and options["live"]:
         raise click.UsageError("--roster or --live, not both")
     if options["live"]:
         return projection_now(command_settings(), PRETENDED_KEY)
     try:
-        return read_roster(options["roster"], account.connection_scope.tenant, clock) if options["roster"] else None
+        return read_roster(options["roster"], connection.connection_scope.tenant, clock) if options["roster"] else None
     except BrokenRosterError as broken:
         raise click.ClickException(str(broken)) from broken
 

@@ -93,6 +93,8 @@ class Missed(Statement):
 
 @dataclass(frozen=True)
 class Joined(Statement):
+    """Who a guest or a phone is may be unknown: then the person is empty, and somebody was there all the same."""
+
     meeting: Meeting
     person: Person
 

@@ -6,8 +6,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from services.ingest.domain.verdict import rejected
 from services.ingest.fetching.api import Api, ApiAnswer, ApiQuestion, Fetched, Gone, Got, Round, sync_token, window
-from services.ingest.sources.microsoft_graph.events import MASTER, without_master
-from services.ingest.sources.microsoft_graph.tool import REMOVED
+from services.ingest.sources.microsoft_graph.events import MASTER, REMOVED, without_master
 
 VIEW, REPORTS = "/calendarView", "/attendanceReports"
 HEADERS = {"prefer": 'outlook.timezone="UTC", odata.maxpagesize=200'}

@@ -19,11 +19,12 @@ from services.ingest.domain.derived_events import RawEvent
 from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.tools.projection import Projection
-from services.ingest.domain.verdict import Rejected
+from services.ingest.domain.verdict import Admitted, Rejected
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.log_reading import day_before, event_at
-from services.ingest.flow.shared import Parts, ProjectionAccess, Shared
+from services.ingest.flow.shared import ProjectionAccess, Shared
+from services.ingest.flow.supervise import Parts
 from services.ingest.flow.tools.pending_writes import PendingWrites
 from services.runtime import log
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record, partition_count, read_partition
@@ -174,8 +175,7 @@ class AttendanceWork:
         self._pending_writes.settle()
 
     def _record(self, raw: RawEvent) -> str:
-        scope = Scope(str(raw["tenant"]), frozenset({ATTENDANCE}), internal=True)
-        verdict = admit(raw, scope, self._clock())
+        verdict = admitted_outcome(raw, self._clock())
         result = verdict if isinstance(verdict, Rejected) else self._event_writer.record(verdict.event)
         if isinstance(result, Rejected) or isinstance(verdict, Rejected):
             self._line.error("outcome_rejected", event_id=raw["id"], subject=raw["subject"], verdict=str(result))
@@ -194,6 +194,10 @@ class AttendanceWork:
         done: Future[None] = Future()
         done.set_result(None)
         return done
+
+
+def admitted_outcome(raw: RawEvent, clock: Clock) -> Admitted | Rejected:
+    return admit(raw, Scope(str(raw["tenant"]), frozenset({ATTENDANCE}), internal=True), clock)
 
 
 def _recorded(value: bytes) -> datetime | None:

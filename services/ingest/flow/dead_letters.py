@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
-from schemas.primitives import to_rfc3339
+from schemas.primitives import EPOCH, LAST_YEAR, to_rfc3339
 from schemas.topics import REJECTED
 from services.ingest.domain.dead_letters import (
     HEADERS_CUT,
@@ -21,7 +21,6 @@ from services.ingest.domain.dead_letters import (
 )
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.acknowledgements import acknowledged
-from services.ingest.flow.tools.raw_payloads import time_of
 from services.runtime import log
 from services.runtime.breaker import Breaker
 from services.runtime.kafka import (
@@ -45,6 +44,12 @@ MOST_HEADER_BYTES = 1_000
 MOST_ORIGINAL_HEADERS = 100
 MOST_ORIGINAL_HEADERS_BYTES = 16_000
 HEADER_OVERHEAD = 10
+LAST_MS = round((datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) - EPOCH).total_seconds() * 1000) - 1
+
+
+def time_of(record: Record) -> datetime:
+    """Its writer may have put any number there: what is no time of ours counts as now's past, the beginning."""
+    return datetime.fromtimestamp(record.timestamp_ms / 1000, UTC) if 0 <= record.timestamp_ms <= LAST_MS else EPOCH
 
 
 @dataclass(frozen=True)

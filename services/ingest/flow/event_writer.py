@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Protocol
 
 from schemas.events import MentoringEvent, to_json
 from schemas.topics import EVENTS
@@ -13,7 +14,7 @@ from services.ingest.domain.ids import content_of, identity
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.acknowledgements import Acknowledgements
 from services.ingest.flow.dead_letters import unwritable
-from services.runtime.kafka import Headers, Producer, UnwritableRecordError, partition_of
+from services.runtime.kafka import Headers, Sent, UnwritableRecordError, partition_of
 
 STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
 
@@ -35,11 +36,26 @@ class _Known:
     written: Future[None]
 
 
+class LogProducer(Protocol):
+    """As the producer of the runtime."""
+
+    def partitions(self, topic: str) -> list[int]: ...
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None = None,
+        headers: Headers = (),
+    ) -> Sent: ...
+
+
 class EventWriter:
     """For any thread. The memory is bounded, the oldest used is forgotten first; what it has forgotten is written
     again, which is harmless downstream. What is under way is never forgotten: those who send bound it by its bytes."""
 
-    def __init__(self, producer: Producer, remembered: int, topic: str = EVENTS.name) -> None:
+    def __init__(self, producer: LogProducer, remembered: int, topic: str = EVENTS.name) -> None:
         """Raises KafkaError when the topic of events does not exist or the broker is away."""
         self._producer, self._remembered, self._topic = producer, remembered, topic
         self._partitions = producer.partitions(topic)

@@ -23,7 +23,8 @@ from services.ingest.flow.event_writer import STRUCTURED, EventWriter, Receipt
 from services.ingest.flow.in_flight_limiter import UnavailableError
 from services.ingest.flow.intake import Gate
 from services.ingest.flow.metrics import Metrics
-from services.ingest.flow.shared import Parts, ProjectionAccess, Shared
+from services.ingest.flow.shared import ProjectionAccess, Shared
+from services.ingest.flow.supervise import Parts
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, UnwritableRecordError
 from services.runtime.loop import Batch, BatchLoop, TryLaterError
 

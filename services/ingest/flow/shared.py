@@ -1,7 +1,7 @@
 """What all ways in share: the producer and its memory, the connections, counts and readiness."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,14 +17,11 @@ from services.ingest.flow.intake import Gate
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.people.followers import ProjectionFollower
 from services.ingest.flow.people.program_lookup import ProgramLookup
-from services.ingest.flow.supervise import PartsReadiness
+from services.ingest.flow.supervise import Parts, PartsReadiness
 from services.ingest.settings import IngestSettings
 from services.ingest.sources.connection import Connection
 from services.runtime.kafka import Producer
 from services.runtime.loop import BatchLoop
-
-Parts = Mapping[str, Callable[[], None]]
-"""What runs, each on a thread of its own, by name."""
 
 
 @dataclass(frozen=True)

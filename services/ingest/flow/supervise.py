@@ -14,8 +14,11 @@ from services.runtime.health import Condition, Health, State
 # A process that is told to stop has 2 s; closing its clients takes the rest.
 STOP_SECONDS = 0.9
 
+Parts = Mapping[str, Callable[[], None]]
+"""What runs, each on a thread of its own, by name."""
 
-def supervise(parts: Mapping[str, Callable[[], None]], stop: threading.Event) -> None:
+
+def supervise(parts: Parts, stop: threading.Event) -> None:
     """Returns after `stop`; the first part to end sets it for all. Raises what the first failed part raised. A part
     that gave up on its own records, which may be one sender's, ends alone: the others are of use without it."""
     failures: list[BaseException] = []

@@ -19,7 +19,8 @@ from services.ingest.flow.tokens import TokenTable
 from services.ingest.flow.tools.statements import Directory
 from services.ingest.gateway.body import JSON, media_type, read_body
 from services.ingest.gateway.events_endpoint import Admission, not_too_many, proven
-from services.ingest.gateway.request_errors import STATUS, CompactJson, Listing, ProblemError, RequestErrors, rejection
+from services.ingest.gateway.request_answers import RequestErrors
+from services.ingest.gateway.request_errors import STATUS, CompactJson, Listing, ProblemError, rejection
 
 ACCEPTED, MIXED = 202, 207
 # Of a tombstone, for the room that it takes while it waits for the broker.

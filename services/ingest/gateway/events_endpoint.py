@@ -16,7 +16,8 @@ from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.gateway.body import QUICKLY_READ_BYTES, media_type, read_body, read_content
 from services.ingest.gateway.guarded_protocol import CONNECTION
-from services.ingest.gateway.request_errors import STATUS, CompactJson, Listing, ProblemError, RequestErrors, rejection
+from services.ingest.gateway.request_answers import RequestErrors
+from services.ingest.gateway.request_errors import STATUS, CompactJson, Listing, ProblemError, rejection
 from services.ingest.gateway.senders import Senders
 
 ACCEPTED = 202

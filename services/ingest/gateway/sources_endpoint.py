@@ -9,16 +9,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.ingest.domain.tools.allow_list import is_word
-from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.metrics import Metrics
-from services.ingest.flow.tools.raw_payloads import RawIntake
+from services.ingest.flow.tools.raw_payloads import RawIntake, taken
 from services.ingest.gateway.body import InFlightBytes, read_body
 from services.ingest.gateway.events_endpoint import Admission
 from services.ingest.gateway.guarded_protocol import CONNECTION
-from services.ingest.gateway.request_errors import ProblemError, RequestErrors, rejection
+from services.ingest.gateway.request_answers import RequestErrors
+from services.ingest.gateway.request_errors import ProblemError, rejection
 from services.ingest.sources.connection import Connection
 from services.ingest.sources.registry import TOOLS
-from services.ingest.sources.tool import MOST_BYTES, Kept, RawPayloads, Tool, is_served
+from services.ingest.sources.tool import Answer, Tool, is_served
 from services.ingest.sources.verification import BodyNeeded, Handshake, Received, Refused, Verification, Verified
 
 # In the log; whoever asks for what is not there may have written anything into the path.
@@ -121,13 +122,13 @@ class SourcesEndpoint:
             entered.pay_bytes(len(received.body))
             _check_media(received, connection.tool)
             now = datetime.now(UTC)
-            taken, payloads = await self._admission.read(
-                name, len(received.body), lambda: _taken(received, connection, now)
-            )
-            entered.pay_items(len(payloads))
-            await self._intake.take(payloads, connection.connection_scope)
-        notes |= {"outcome": "recorded", "payloads": len(payloads)}
-        return _answer(taken)
+            found = await self._admission.read(name, len(received.body), lambda: taken(received, connection, now))
+            if isinstance(found, Rejected):
+                raise rejection(found)
+            entered.pay_items(len(found.payloads))
+            await self._intake.take(found.payloads, connection.connection_scope)
+        notes |= {"outcome": "recorded", "payloads": len(found.payloads)}
+        return _answer(found.answer)
 
 
 def _address(request: Request) -> str:
@@ -151,26 +152,7 @@ def _check_media(received: Received, tool: Tool) -> None:
         raise ProblemError(415, "unsupported_media_type", f"send {accepted}", headers={"Accept-Post": accepted})
 
 
-def _taken(received: Received, connection: Connection, now: datetime) -> tuple[RawPayloads, list[Kept]]:
-    """Raises ProblemError."""
-    taken = connection.tool.take(received, connection.settings, now)
-    if isinstance(taken, Rejected):
-        raise rejection(taken)
-    return taken, [_readable(payload, taken.media_type, connection) for payload in taken.payloads]
-
-
-def _readable(payload: bytes, media_type: str, connection: Connection) -> Kept:
-    """Raises ProblemError: what cannot be read even now would only lie in quarantine."""
-    if len(payload) > MOST_BYTES:
-        raise rejection(rejected("too_large", "", f"a payload has at most {MOST_BYTES} bytes"))
-    kept = connection.kept(payload, media_type)
-    if isinstance(kept, Rejected):
-        raise rejection(kept)
-    return kept
-
-
-def _answer(taken: RawPayloads) -> Response:
-    if taken.answer is None:
+def _answer(given: Answer | None) -> Response:
+    if given is None:
         return JSONResponse({"status": 202, "reason": "recorded"}, 202)
-    given = taken.answer
     return Response(given.body, given.status, dict(given.headers), media_type=given.media_type if given.body else None)

@@ -9,8 +9,8 @@ from services.ingest.domain.ids import content, identity
 from services.ingest.domain.people.participants import read_participant
 from services.ingest.domain.strict_json import Parsed, read_json
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.importing.entry import ImportAnswer, refusal
-from services.ingest.importing.sender import PARTICIPANTS_ENDPOINT, Endpoint
+from services.ingest.importing.entry import refusal
+from services.ingest.importing.sender import PARTICIPANTS_ENDPOINT, Endpoint, ImportAnswer
 
 # So late a running scoring service no longer remembers enough to correct its rows of the past.
 LATE_ROWS_REMEMBERED = timedelta(days=30)

@@ -1,23 +1,15 @@
 """What one line of the input asks for: the messages to send, and how to tell of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from services.ingest.domain.strict_json import read_json
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.gateway.request_errors import STATUS, listed
 from services.ingest.importing.lines import MOST_BYTES, Line
+from services.ingest.importing.sender import ImportAnswer
 
 MOST_MESSAGES = 200
-
-
-@dataclass(frozen=True)
-class ImportAnswer:
-    """What became of one message."""
-
-    status: int
-    reason: str
-    errors: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,16 @@ import httpx
 
 from services.ingest.domain.admission import Clock
 from services.ingest.importing.after_import import COMMAND, heal, report_clock, source_of
-from services.ingest.importing.command import Options
+from services.ingest.importing.checkpoint import Checkpoint
 from services.ingest.importing.dry_run import LateRows, Rehearsal
-from services.ingest.importing.entry import ImportAnswer, ImportEntry, batches, event_entry, event_lines
-from services.ingest.importing.lines import Checkpoint, Line, LinesFile
+from services.ingest.importing.entry import ImportEntry, batches, event_entry, event_lines
+from services.ingest.importing.lines import Line, LinesFile
+from services.ingest.importing.options import Options
 from services.ingest.importing.sender import (
     ANSWER_SECONDS,
     EVENTS_ENDPOINT,
     Endpoint,
+    ImportAnswer,
     ImportStoppedError,
     Recipient,
     Sender,

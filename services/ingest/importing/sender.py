@@ -1,13 +1,20 @@
 """Why an import cannot go on."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httpx
 
-from services.ingest.importing.entry import ImportAnswer
+
+@dataclass(frozen=True)
+class ImportAnswer:
+    """What became of one message."""
+
+    status: int
+    reason: str
+    errors: Sequence[Mapping[str, str]] = ()
 
 
 class ImportStoppedError(Exception):

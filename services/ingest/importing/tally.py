@@ -10,7 +10,8 @@ from typing import Any, TextIO
 
 import click
 
-from services.ingest.importing.entry import ImportAnswer, ImportEntry
+from services.ingest.importing.entry import ImportEntry
+from services.ingest.importing.sender import ImportAnswer
 
 # On the console; the report has them all.
 MOST_SHOWN = 10

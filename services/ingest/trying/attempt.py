@@ -1,39 +1,43 @@
-"""A request of a tool on its way through translation, roster and gate; nothing of it is written anywhere."""
+"""A request of a tool on its way, as the services take it: gateway, raw topic, translation, roster, gate, log and
+attendance are theirs; only the log itself is pretended, and nothing is written anywhere."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from schemas.directory import Participant
 from schemas.events import MentoringEvent
+from schemas.primitives import LAST_YEAR
+from schemas.topics import raw_of
 from services.ingest.domain.activity import Activity, Pointer
-from services.ingest.domain.admission import Clock, admit
-from services.ingest.domain.cloudevents.content_modes import JSON
-from services.ingest.domain.ids import Pseudonym, pseudonym_of
+from services.ingest.domain.admission import Clock
+from services.ingest.domain.meetings.attendance_fold import AttendanceFold, SessionKey
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.allow_list import cut_paths
 from services.ingest.domain.tools.projection import Projection
-from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Ignored, Rejected, explain
+from services.ingest.flow.attendance import admitted_outcome
+from services.ingest.flow.event_writer import EventWriter
+from services.ingest.flow.tools.raw_payloads import Payload, headers_of, opened, taken
+from services.ingest.flow.tools.statements import Directory, Statements
+from services.ingest.sources.connection import Connection
 from services.ingest.sources.connections import ConnectionsError, load_connections
-from services.ingest.sources.tool import Tool, ToolSettings, kept
+from services.ingest.sources.tool import Kept, Tool, ToolSettings
 from services.ingest.sources.verification import Received
+from services.ingest.trying.pretended_log import PretendedLog
+from services.runtime.kafka import Record
 from services.runtime.strict_yaml import UnreadableError, documents
 
 Refusal = Ignored | Rejected
-
-
-@dataclass(frozen=True)
-class Account:
-    """As whom the payload is taken."""
-
-    tool: Tool
-    settings: ToolSettings
-    connection_scope: ConnectionScope
-    pseudonym: Pseudonym
+NOT_REACHED = Ignored("after_a_rejection")
+REMEMBERED = 100_000
+"""As the service does where nothing else is set."""
+AT_LAST = datetime(LAST_YEAR, 1, 1, tzinfo=UTC)
+"""Every meeting is over then."""
 
 
 @dataclass(frozen=True)
@@ -62,58 +66,90 @@ class Tried:
         return isinstance(self.refusal, Rejected) or any(isinstance(one.refusal, Rejected) for one in self.heard)
 
 
-@dataclass(frozen=True)
+class Conclusion(NamedTuple):
+    """What the attendance of all meetings became when they were over, and of which nothing is said, and why."""
+
+    outcomes: tuple[MentoringEvent, ...] = ()
+    undecided: tuple[tuple[SessionKey, str], ...] = ()
+
+
 class Attempt:
-    """`knowledge` learns from what it hears, so that payloads can be tried in a row; None: there is no roster."""
+    """`projection` learns from what it hears, so that payloads can be tried in a row; None: there is no roster."""
 
-    account: Account
-    projection: Projection | None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    def __init__(self, connection: Connection, projection: Projection | None, now: datetime) -> None:
+        self._connection, self._projection, self._now = connection, projection, now
+        self._log = PretendedLog()
+        self._event_writer = EventWriter(self._log, REMEMBERED)
+        self._fold = AttendanceFold(projection.bookings.expected) if projection else None
+        self._records = 0
 
-    def of(self, body: bytes, now: datetime) -> Iterator[Tried]:
+    def of(self, body: bytes, headers: Mapping[str, str]) -> Iterator[Tried]:
         """Every payload of the request."""
-        taken = self.account.tool.take(Received(self.headers, body), self.account.settings, now)
-        if isinstance(taken, Rejected):
-            yield Tried(refusal=taken)
+        request = taken(Received(headers, body), self._connection, self._now)
+        if isinstance(request, Rejected):
+            yield Tried(refusal=request)
             return
-        for payload in taken.payloads:
-            yield self._tried(payload, taken.media_type, Clock(now))
+        for kept in request.payloads:
+            cut = tuple(cut_paths(kept.before, kept.value))
+            payloads = opened(self._record(kept), {self._connection.connection_scope.connection: self._connection})
+            if isinstance(payloads, Rejected):
+                yield Tried(refusal=payloads, cut=cut)
+                continue
+            for payload in payloads:
+                yield self._tried(payload, cut)
 
-    def _tried(self, payload: bytes, media_type: str, clock: Clock) -> Tried:
-        tool, settings = self.account.tool, self.account.settings
-        known = kept(payload, media_type or JSON, tool, settings, self.account.pseudonym)
-        if isinstance(known, Rejected):
-            return Tried(refusal=known)
-        cut = tuple(cut_paths(known.before, known.value))
-        match tool.translate(known.value, settings):
+    def concluded(self) -> Conclusion:
+        """As the attendance worker concludes it, once every meeting is over."""
+        if self._fold is None:
+            return Conclusion()
+        undecided = tuple(self._fold.undecided())
+        for raw in self._fold.advance(AT_LAST):
+            clock = Clock(max(self._now, datetime.fromisoformat(str(raw["time"]))))
+            verdict = admitted_outcome(raw, clock)
+            assert not isinstance(verdict, Rejected), verdict
+            self._event_writer.record(verdict.event)
+        outcomes, _ = self._log.taken()
+        return Conclusion(outcomes, undecided)
+
+    def _record(self, kept: Kept) -> Record:
+        """As the gateway puts it on the tool's raw topic."""
+        name, tool = self._connection.connection_scope.connection, self._connection.tool.name
+        self._records += 1
+        headers, time = headers_of(kept, name), round(self._now.timestamp() * 1000)
+        return Record(raw_of(tool), 0, self._records, name.encode(), kept.payload, headers, time)
+
+    def _tried(self, payload: Payload, cut: tuple[str, ...]) -> Tried:
+        match payload.translated():
             case Pointer() as pointer:
                 return Tried(pointer=pointer, cut=cut)
             case Ignored() | Rejected() as refusal:
                 return Tried(refusal=refusal, cut=cut)
             case statements:
-                return Tried(tuple(self._heard(said, clock) for said in statements), cut=cut)
+                return Tried(tuple(self._heard(statements)), cut=cut)
 
-    def _heard(self, said: Activity, clock: Clock) -> Heard:
-        if self.projection is None:
-            return Heard(said)
-        resolved = resolve(said, self.account.connection_scope, self.projection)
-        self.projection.track(said, self.account.connection_scope)
-        if not isinstance(resolved, Resolved):
-            return Heard(said, refusal=resolved)
-        return self._admitted(said, resolved, clock)
+    def _heard(self, said: tuple[Activity, ...]) -> Iterator[Heard]:
+        """One statement after the other, for each its own; after one that is rejected the service reads no further."""
+        if self._projection is None:
+            yield from map(Heard, said)
+            return
+        is_over = False
+        for one in said:
+            heard = Heard(one, refusal=NOT_REACHED) if is_over else self._written(one, self._projection)
+            is_over = is_over or isinstance(heard.refusal, Rejected)
+            yield heard
 
-    def _admitted(self, said: Activity, resolved: Resolved, clock: Clock) -> Heard:
-        assert self.projection is not None
-        events: list[MentoringEvent] = []
-        for raw in resolved.events:
-            verdict = admit(raw, self.account.connection_scope.scope, clock)
-            if isinstance(verdict, Rejected):
-                return Heard(said, refusal=verdict)
-            events.append(verdict.event)
-            self.projection.apply(verdict.event)
-        for participant in resolved.participants:
-            self.projection.upsert(participant)
-        return Heard(said, tuple(events), resolved.participants)
+    def _written(self, said: Activity, projection: Projection) -> Heard:
+        clock = Clock(self._now)
+        statements = Statements(self._event_writer, Directory(self._log), projection, lambda: clock, lambda *_: ())
+        result = statements.write((said,), self._connection.connection_scope)
+        events, participants = self._log.taken()
+        for event in events:
+            self._follow(event)
+        return Heard(said, events, participants, result if isinstance(result, Ignored | Rejected) else None)
+
+    def _follow(self, event: MentoringEvent) -> None:
+        if self._fold is not None and event.type != "mentoring.clock.reached.v1":
+            self._fold.apply(event)
 
 
 NAMELESS = "try"
@@ -133,12 +169,12 @@ class Asked:
     tenant: str = NAMELESS
 
 
-def account_of(tool: Tool, asked: Asked) -> Account:
+def connection_of(tool: Tool, asked: Asked) -> Connection:
     """Raises NoAccountError."""
     if asked.connections is not None:
         return _connected(tool, asked.connections, asked.connection)
     connection_scope = ConnectionScope(asked.tenant, None, tool.name, NAMELESS)
-    return Account(tool, _settings(tool, asked.settings), connection_scope, pseudonym_of(PRETENDED_KEY, asked.tenant))
+    return Connection(connection_scope, tool, _settings(tool, asked.settings), secret="", digest_key=PRETENDED_KEY)
 
 
 class _Pretended(Mapping[str, str]):
@@ -157,7 +193,7 @@ class _Pretended(Mapping[str, str]):
         return True
 
 
-def _connected(tool: Tool, file: Path, name: str | None) -> Account:
+def _connected(tool: Tool, file: Path, name: str | None) -> Connection:
     try:
         known = load_connections(file, _Pretended(), PRETENDED_KEY)
     except ConnectionsError as broken:
@@ -168,10 +204,7 @@ def _connected(tool: Tool, file: Path, name: str | None) -> Account:
         raise NoAccountError(
             f"name a connection of {tool.name} with --connection: {', '.join(of_tool) or 'there is none'}"
         )
-    connection_scope = of_tool[chosen].connection_scope
-    return Account(
-        tool, of_tool[chosen].settings, connection_scope, pseudonym_of(PRETENDED_KEY, connection_scope.tenant)
-    )
+    return of_tool[chosen]
 
 
 def _settings(tool: Tool, file: Path | None) -> ToolSettings:

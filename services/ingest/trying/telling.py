@@ -4,11 +4,50 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
-from schemas.events import to_json
+from schemas.events import MentoringEvent, to_json
 from services.ingest.domain.dead_letters import harmless
 from services.ingest.domain.verdict import Ignored
-from services.ingest.trying.attempt import Heard, Refusal, Tried
+from services.ingest.trying.attempt import Conclusion, Heard, Refusal, Tried
+
+
+class Shown(NamedTuple):
+    """The payload of that number in a file."""
+
+    file: str
+    number: int
+    tried: Tried
+
+
+def all_in_json(found: list[Shown], conclusion: Conclusion) -> Iterator[str]:
+    """One line for each payload. What became of the meetings is told with the last: by then all is told of them."""
+    for place, one in enumerate(found, 1):
+        last = conclusion if place == len(found) else Conclusion()
+        value = {"file": one.file, "payload": one.number, **in_json(one.tried), **_concluded_json(last)}
+        yield json.dumps(value)
+
+
+def all_in_words(found: list[Shown], conclusion: Conclusion) -> Iterator[str]:
+    for one in found:
+        yield f"{one.file}, payload {one.number}"
+        yield from (f"  {line}" for line in in_words(one.tried))
+    if conclusion.outcomes or conclusion.undecided:
+        yield "when the meetings are over"
+    for event in conclusion.outcomes:
+        yield from _event(event)
+    for key, reason in conclusion.undecided:
+        yield harmless(f"  nothing is said of session {key.session} of {key.relationship}: {reason}")
+
+
+def _concluded_json(conclusion: Conclusion) -> dict[str, object]:
+    return {
+        "outcomes": [json.loads(to_json(event)) for event in conclusion.outcomes],
+        "undecided": [
+            {"subject": key.relationship, "session_id": key.session, "reason": reason}
+            for key, reason in conclusion.undecided
+        ],
+    }
 
 
 def in_json(tried: Tried) -> dict[str, object]:
@@ -62,7 +101,7 @@ def _heard_json(one: Heard) -> dict[str, object]:
     found: dict[str, object] = {"said": type(one.said).__name__.lower(), **_members(one.said)}
     if one.refusal:
         kind = "ignored" if isinstance(one.refusal, Ignored) else "rejected"
-        return found | {"outcome": kind, **_refusal(one.refusal)}
+        found |= {"outcome": kind, **_refusal(one.refusal)}
     return found | {
         "events": [json.loads(to_json(event)) for event in one.events],
         "participants": [participant.model_dump(mode="json") for participant in one.participants],
@@ -76,10 +115,14 @@ def _heard(one: Heard) -> Iterator[str]:
     if one.refusal:
         yield from (f"  {line}" for line in _refused(one.refusal))
     for event in one.events:
-        yield harmless(f"  becomes {event.type} of {event.subject if hasattr(event, 'subject') else event.tenant}")
-        yield harmless(f"    {to_json(event).decode()}")
+        yield from _event(event)
     for participant in one.participants:
         yield harmless(f"  writes the participant {participant.id}, {participant.status}")
+
+
+def _event(event: MentoringEvent) -> Iterator[str]:
+    yield harmless(f"  becomes {event.type} of {event.subject if hasattr(event, 'subject') else event.tenant}")
+    yield harmless(f"    {to_json(event).decode()}")
 
 
 def _members(value: object) -> dict[str, object]:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from services.ingest.domain.admission import Clock
+from services.ingest.importing.checkpoint import Checkpoint
 from services.ingest.importing.dry_run import LateRows
 from services.ingest.importing.entry import MOST_MESSAGES, ImportEntry, batches
-from services.ingest.importing.lines import MOST_BYTES, Checkpoint, Line, LinesFile
+from services.ingest.importing.lines import MOST_BYTES, Line, LinesFile
 from services.ingest.importing.sender import ImportStoppedError
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -20,6 +20,7 @@ from tests.ingest.people.building import (
     ADA,
     BEN,
     NATIVE,
+    STRANGER,
     admitted,
     booked,
     ended,
@@ -39,7 +40,7 @@ END = minute(100_000)
 
 visits = st.builds(
     lambda person, verb, at: verb(person, at),
-    st.sampled_from([ADA, BEN]),
+    st.sampled_from([ADA, BEN, Person(), STRANGER]),
     st.sampled_from([joined, left]),
     st.integers(0, 90),
 )
@@ -72,6 +73,42 @@ def test_order_and_repetition_make_no_difference(data: st.DataObject, said: list
 
     assert found == expected
     assert len(found) <= 1
+
+
+@FEW
+@given(meetings, st.sampled_from([Person(), STRANGER]), st.integers(0, 90))
+def test_where_somebody_unidentified_was_nobody_is_said_to_have_missed_it(
+    said: list[Activity], guest: Person, at: int
+) -> None:
+    found = outcomes([joined(guest, at), *said], is_booked=True)
+
+    assert [one.type for one in found] in ([], ["mentoring.session.held.v1"])
+
+
+@FEW
+@given(st.lists(st.tuples(st.integers(1, 20), st.integers(1, 9)), max_size=6))
+def test_both_who_drop_out_and_are_back_have_one_outcome_of_all_their_time(stays: list[tuple[int, int]]) -> None:
+    """Each stays for some minutes and is away for less than ten."""
+    at = 0
+    told: list[Activity] = []
+    for lasts, away in [*stays, (20, 0)]:
+        told += [joined(ADA, at), joined(BEN, at), left(BEN, at + lasts), left(ADA, at + lasts)]
+        at += lasts + away
+    projection = known()
+    say(projection, booked(0, 60))
+    fold = AttendanceFold(projection.bookings.expected)
+    log = sorted((one for said in told for one in _told(say(projection, said))), key=lambda one: one.time)
+
+    found = []
+    for one in log:
+        # On the wall's clock the time comes before the event.
+        found += [admitted(raw, SCOPE) for raw in fold.advance(one.time)]
+        fold.apply(one.model_copy(update={"recordedtime": one.time}))
+    found += [admitted(raw, SCOPE) for raw in fold.advance(END)]
+
+    (held,) = found
+    assert held.type == "mentoring.session.held.v1"
+    assert getattr(held.data, "minutes", None) == 20.0 + sum(lasts for lasts, _ in stays)
 
 
 def test_somebody_with_two_devices_of_which_one_leaves_is_there_until_the_end() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from schemas.primitives import Side
 from services.ingest.domain.meetings.attendance import (
+    GONE,
     LONGEST,
     SETTLE,
     Attendance,
@@ -127,6 +128,38 @@ def test_one_side_at_a_booked_meeting_is_missed_by_the_other(side: Side, absent:
 
     assert outcome(facts, BOOKING) == MissedOutcome(BOOKING, absent)
     assert due(facts, BOOKING) == minute(60) + SETTLE
+
+
+def test_a_booked_meeting_is_over_at_its_end_and_not_when_both_drop_out() -> None:
+    facts = seen(came(0), went(6), came(1, "mentee"), went(5.5, "mentee"))
+
+    assert due(facts, BOOKING) == minute(60) + SETTLE
+
+
+def test_who_drops_out_of_a_booked_meeting_that_takes_longer_is_given_ten_minutes_to_come_back() -> None:
+    facts = seen(came(0), went(65), came(1, "mentee"), went(64, "mentee"))
+
+    assert due(facts, BOOKING) == minute(65) + GONE
+
+
+@pytest.mark.parametrize("side", ["mentor", "mentee"])
+def test_somebody_whom_nobody_can_identify_may_be_the_other_side(side: Side) -> None:
+    guest = Seen("unidentified", "phone", "joined", minute(1))
+
+    assert outcome(seen(came(0, side), went(55, side), guest), BOOKING) == NoOutcome("unidentified")
+    assert due(seen(came(0, side), went(55, side), guest), BOOKING) == minute(55) + GONE
+
+
+def test_somebody_whom_nobody_can_identify_is_no_third_side() -> None:
+    guest = (Seen("unidentified", "", "joined", minute(-300)), Seen("unidentified", "", "left", minute(90)))
+    both = [came(0), went(50), came(1, "mentee"), went(51, "mentee")]
+
+    assert (
+        outcome(seen(*both, *guest), BOOKING) == outcome(seen(*both), BOOKING) == HeldOutcome(minute(1), minute(51), 49)
+    )
+    assert due(seen(*both, *guest, recorded=minute(51)), None) == minute(51) + SETTLE
+    assert outcome(seen(came(0), went(50), *guest), None) == NoOutcome("not_booked")
+    assert due(seen(came(0), went(50), *guest), None) == minute(0) + LONGEST
 
 
 def test_one_side_without_a_booking_is_nothing() -> None:

@@ -64,6 +64,11 @@ def held(number: int, at: float = 0) -> list[OfRelationship]:
     ]
 
 
+def booking(number: int) -> OfRelationship:
+    data = {"session_id": f"s-{number}", "starts_at": minute(0), "ends_at": minute(60)}
+    return event("session.scheduled", data, subject=f"rel-{number}", time=minute(-60))
+
+
 def tick(number: int, at: float) -> OfRelationship:
     """Something else that is recorded then, on the partition of that relationship."""
     return event("message.sent", {"by": "mentor", "channel": "slack"}, subject=f"rel-{number}", time=minute(at))
@@ -142,6 +147,22 @@ def test_a_restart_says_nothing_again_and_forgets_nothing(log_time: OwnLog) -> N
     assert {one.subject for one in second} == {"rel-1", "rel-2"}
     assert len(log_time.outcomes()) == 2
     assert first[0] in second
+
+
+def test_who_came_unidentified_before_a_restart_is_not_forgotten(log_time: OwnLog) -> None:
+    guest = {"session_id": "s-1", "role": "unidentified"}
+    with log_time.worker():
+        log_time.write(*(one for number in (1, 2) for one in (booking(number), came(number, 0))))
+        log_time.write(event("session.joined", guest, subject="rel-1", time=minute(1)))
+        eventually(lambda: committed(log_time) == 5)
+
+    with log_time.worker():
+        log_time.write(*(one for number in (1, 2) for one in (went(number, 50), tick(number, 90))))
+        (one,) = await_outcomes(log_time, 1)
+        time.sleep(QUIET_SECONDS)
+
+    assert (one.type, one.subject) == ("mentoring.session.missed.v1", "rel-2")
+    assert log_time.outcomes() == [one]
 
 
 def test_on_the_clock_of_the_wall_a_restart_says_nothing_again(log: OwnLog) -> None:

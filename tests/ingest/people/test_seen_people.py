@@ -1,7 +1,12 @@
-from schemas.events import OfRelationship
+from itertools import permutations
+
+import pytest
+
+from schemas.events import OfRelationship, to_json
 from schemas.payloads import SessionAttendance, SessionScheduled
-from services.ingest.domain.activity import Activity, Meeting
+from services.ingest.domain.activity import Activity, Meeting, Person
 from services.ingest.domain.derived_events import session_id
+from services.ingest.domain.meetings.gatherings import MOST_UNIDENTIFIED
 from services.ingest.domain.verdict import Ignored, Rejected
 from tests.ingest.people.building import (
     ADA,
@@ -139,6 +144,80 @@ def test_a_booked_pair_of_whom_nobody_came_has_missed_it_once() -> None:
     assert one.type == "mentoring.session.missed.v1"
     assert (one.data.absent, one.data.evidence) == ("both", "observed")
     assert again == one
+
+
+NOBODY = Person()
+
+
+@pytest.mark.parametrize("guest", [NOBODY, STRANGER], ids=["a phone", "an address that nobody knows"])
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_at_a_booked_meeting_it_is_told_that_somebody_unidentified_was_there(
+    guest: Person, order: tuple[int, ...]
+) -> None:
+    projection = known()
+    events(projection, booked(0, 60))
+    said: list[Activity] = [joined(ADA, 0), joined(guest, 1), left(guest, 50), left(ADA, 51)]
+
+    found = [one for place in order if isinstance(one := say(projection, said[place]), list)]
+
+    told = {one.id: one for events_ in found for one in events_}.values()
+    roles = sorted((getattr(one.data, "role", ""), one.data.by, one.type.split(".")[2]) for one in told)
+    assert roles == [
+        ("mentor", "mentor", "joined"),
+        ("mentor", "mentor", "left"),
+        ("unidentified", "system", "joined"),
+        ("unidentified", "system", "left"),
+    ]
+    assert not any("stranger" in to_json(one).decode() for one in told)
+
+
+def test_of_a_guest_where_nothing_is_booked_nothing_is_told() -> None:
+    projection = known()
+
+    assert say(projection, joined(NOBODY, 0)) == Ignored("unidentified_guest")
+    assert say(projection, joined(ADA, 0)) == Ignored("alone")
+    assert kinds(events(projection, joined(BEN, 1))) == ["session.joined", "session.joined"]
+    assert say(projection, left(NOBODY, 30)) == Ignored("unidentified_guest")
+
+
+def test_who_was_in_a_meeting_unidentified_may_be_both_so_that_nobody_has_missed_it() -> None:
+    projection = known()
+    events(projection, booked(0, 60))
+    say(projection, joined(NOBODY, 1))
+
+    assert say(projection, ended(61)) == Ignored("strangers")
+
+
+def test_who_could_be_several_may_be_the_one_who_is_waited_for() -> None:
+    projection = known(
+        pair(), participant("ada"), participant("ben"), participant("cat", addresses=("ben@example.com",))
+    )
+    events(projection, booked(0, 60, Person(participant="p-ada"), Person(participant="p-ben")))
+    say(projection, joined(ADA, 0))
+    assert isinstance(say(projection, joined(BEN, 1)), Rejected)
+
+    told = events(projection, left(ADA, 50))
+
+    assert "unidentified" in {getattr(one.data, "role", None) for one in told}
+
+
+def test_a_crowd_of_guests_is_told_of_a_few_times_only() -> None:
+    projection = known()
+    events(projection, booked(0, 60))
+    for number in range(200):
+        say(projection, joined(NOBODY, number / 10, key=str(number)))
+
+    told = events(projection, joined(ADA, 1))
+
+    assert len(told) == 1 + MOST_UNIDENTIFIED
+
+
+def test_a_run_that_ends_early_is_not_the_end_of_what_is_booked() -> None:
+    projection = known()
+    events(projection, booked(0, 60))
+
+    assert say(projection, ended(6)) == Ignored("strangers")
+    assert kinds(events(projection, ended(52))) == ["session.missed"]
 
 
 def test_nobody_has_missed_what_is_cancelled_or_still_to_come() -> None:

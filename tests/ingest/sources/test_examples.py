@@ -9,8 +9,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from services.ingest.domain.activity import Employed
+from services.ingest.domain.cloudevents.content_modes import JSON
+from services.ingest.domain.strict_json import Parsed
 from services.ingest.domain.verdict import Rejected
-from tests.ingest.sources.examples import HR_NAMES, Example, examples, marked
+from services.ingest.sources.verification import Received
+from tests.ingest.sources.examples import HR_NAMES, NOW, Example, examples, marked
 from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
@@ -61,6 +64,41 @@ def test_whatever_comes_what_is_kept_of_it_is_kept_again_and_gets_a_verdict(data
 
     assert example.tool.keep(found, example.settings, PSEUDONYM) == found
     assert translated(example.tool, found, example.settings)
+
+
+def recorded(example: Example, value: object) -> list[Any]:
+    """What of a request is put on the tool's topic, and what the worker takes of a record there; nothing is refused."""
+    taken = example.tool.take(
+        Received({"content-type": JSON}, json.dumps(value, ensure_ascii=False).encode()), example.settings, NOW
+    )
+    if isinstance(taken, Rejected):
+        return []
+    parsed = [example.tool.parse(payload, taken.media_type) for payload in taken.payloads]
+    return [example.tool.keep(one.value, example.settings, PSEUDONYM) for one in parsed if isinstance(one, Parsed)]
+
+
+def outline(example: Example, value: object) -> Any:  # noqa: ANN401 (a translation)
+    """Of a refusal the reason: where it came in, what was no person has been given a time by then."""
+    found = said(example, value)
+    return found.reason if isinstance(found, Rejected) else found
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_what_is_recorded_says_the_same_when_it_is_taken_from_the_topic(example: Example) -> None:
+    for value in example.payloads():
+        found = kept_of(example.tool, value, example.settings)
+
+        assert [said(example, again) for again in recorded(example, found)] == [said(example, found)]
+
+
+@hypothesis_settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_is_recorded_says_the_same_when_it_is_taken_from_the_topic(data: st.DataObject) -> None:
+    example = data.draw(st.sampled_from(EXAMPLES))
+    for found in recorded(example, data.draw(mutated(example.payloads()))):
+        again = recorded(example, found)
+
+        assert [outline(example, one) for one in again] == [outline(example, found)]
 
 
 def test_there_are_examples_of_every_tool_that_people_write_in() -> None:

@@ -139,8 +139,17 @@ def test_an_address_or_an_id_suffices(changes: dict[str, Any], person: Person) -
     assert first.person == person
 
 
-def test_whoever_dialled_in_is_nobody_we_know() -> None:
-    assert course(report(record((1, 2), emailAddress="", identity={"id": None}))) == [("Ended", 60, "")]
+def test_whoever_dialled_in_is_nobody_we_know_and_was_there_all_the_same() -> None:
+    assert course(report(record((1, 2), emailAddress="", identity={"id": None}))) == [
+        ("Joined", 1, ""),
+        ("Left", 2, ""),
+        ("Ended", 60, ""),
+    ]
+
+
+@pytest.mark.parametrize("intervals", [(), ((30, 29.9),), ((30, 30),)], ids=["none", "one before itself", "an instant"])
+def test_of_whom_no_time_is_known_somebody_was_there(intervals: tuple[tuple[float, float], ...]) -> None:
+    assert course(report(record(*intervals))) == [("Joined", 0, ""), ("Left", 60, ""), ("Ended", 60, "")]
 
 
 def test_a_report_of_an_empty_meeting_says_that_it_ended() -> None:

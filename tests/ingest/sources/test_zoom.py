@@ -61,10 +61,13 @@ def test_without_an_address_the_account_is_enough_and_the_other_way_round() -> N
     assert only(joined(participant_user_id="", id="", registrant_id="")).person == Person("", "ada@example.com")
 
 
-def test_a_guest_who_is_nobody_is_ignored() -> None:
+def test_a_guest_who_is_nobody_was_there_all_the_same() -> None:
     nobody = {"email": "", "id": "", "participant_user_id": None, "registrant_id": ""}
 
-    assert verdict(joined(**nobody)) == verdict(left(**nobody)) == Ignored("unidentified_guest")
+    came, went = only(joined(**nobody)), only(left(**nobody))
+
+    assert (type(came), type(went)) == (Joined, Left)
+    assert came.person == went.person == Person()
 
 
 def test_who_comes_twice_says_so_twice_and_a_repeat_says_it_once() -> None:

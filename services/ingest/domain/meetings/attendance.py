@@ -14,10 +14,13 @@ NOTHING = timedelta(0)
 AnyMovement = TypeVar("AnyMovement", bound="Movement")
 
 
+Role = Side | Literal["unidentified"]
+
+
 class Seen(NamedTuple):
     """Somebody came or left. `visitor` tells people of one side apart; empty where nobody says who it was."""
 
-    role: Side
+    role: Role
     visitor: str
     verb: Literal["joined", "left"]
     time: datetime
@@ -113,7 +116,10 @@ LONGEST = timedelta(hours=4)
 """After the first has come; whoever has not left by then has forgotten to hang up, or the tool to tell it."""
 SETTLE = timedelta(seconds=10)
 """Tools tell of one meeting in any order; after so long without a word of it, all of it is told."""
+GONE = timedelta(minutes=10)
+"""Who drops out of a booked meeting is back within that time."""
 LONGEST_MINUTES = 24 * 60.0
+BOTH_SIDES = 2
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,7 @@ class MissedOutcome:
 class NoOutcome:
     """Nothing is said of it, for this reason; if more is seen, it may become something."""
 
-    reason: Literal["not_booked", "not_yet", "too_short"]
+    reason: Literal["not_booked", "not_yet", "too_short", "unidentified"]
 
 
 Outcome = HeldOutcome | MissedOutcome | NoOutcome
@@ -156,18 +162,24 @@ class Attendance:
 
     @property
     def begin(self) -> datetime:
-        return min(one.time for one in self.seen)
+        """When the first of a side came: somebody whom nobody knows may have come for something else."""
+        return min(one.time for one in self.of_sides or self.seen)
+
+    @property
+    def of_sides(self) -> frozenset[Seen]:
+        return frozenset(one for one in self.seen if one.role != "unidentified")
 
 
 def due(attendance: Attendance, booking: Booking | None) -> datetime:
-    """When the outcome may be decided: both sides have left, or one side has and the booked time is over, or it lasted
-    too long; and nothing was recorded of it for a while."""
+    """When the outcome may be decided: both sides have left, or what was booked is over and whoever came has been gone
+    for ten minutes, or it lasted too long; and nothing was recorded of it for a while."""
     settled, attendance = attendance.recorded + SETTLE, _of_this_time(attendance, booking)
-    is_open = any(one.since for _, one in _stays(attendance))
-    if not is_open and len({one.role for one in attendance.seen}) > 1:
-        return settled
+    is_open = any(one.since for role, one in _stays(attendance) if role != "unidentified")
     if not is_open and booking is not None:
-        return max(settled, booking.ends_at + SETTLE)
+        gone = max(one.time for one in attendance.of_sides or attendance.seen) + GONE
+        return max(settled, gone, booking.ends_at + SETTLE)
+    if not is_open and len({one.role for one in attendance.of_sides}) == BOTH_SIDES:
+        return settled
     return max(settled, attendance.begin + LONGEST)
 
 
@@ -184,8 +196,10 @@ def outcome(attendance: Attendance, booking: Booking | None) -> Outcome:
     came = {one.role for one in attendance.seen if one.time >= booking.starts_at - LONGEST}
     if not came:
         return NoOutcome("not_yet")
-    if came == {"mentor", "mentee"}:
+    if came >= {"mentor", "mentee"}:
         return NoOutcome("too_short")
+    if "unidentified" in came:
+        return NoOutcome("unidentified")
     return MissedOutcome(booking, "mentee" if "mentor" in came else "mentor")
 
 
@@ -197,7 +211,7 @@ def _of_this_time(attendance: Attendance, booking: Booking | None) -> Attendance
     return replace(attendance, seen=seen) if seen else attendance
 
 
-def _stays(attendance: Attendance) -> list[tuple[Side, Stay]]:
+def _stays(attendance: Attendance) -> list[tuple[Role, Stay]]:
     visitors = {(one.role, one.visitor) for one in attendance.seen}
     return [
         (role, stay(one for one in attendance.seen if (one.role, one.visitor) == (role, visitor)))

@@ -80,6 +80,13 @@ class AttendanceFold:
                 yield from self._concluded(key, session)
         self._forget()
 
+    def undecided(self) -> Iterator[tuple[SessionKey, str]]:
+        """The sessions of which nothing would be said by what is known now, and why not."""
+        for key, session in self._sessions.items():
+            found = outcome(session.attendance, self._booking(key, session.attendance))
+            if isinstance(found, NoOutcome) and not session.is_emitted:
+                yield key, found.reason
+
     def _see(self, key: SessionKey, event: OfRelationship) -> SessionKey | None:
         seen = _seen(event)
         known = self._sessions.pop(key, None)

@@ -1,10 +1,11 @@
-"""Who came to which meeting of a tool, and who left. It knows people of the roster only, for as long as it is not full:
-of strangers nothing is kept but that a meeting is over."""
+"""Who came to which meeting of a tool, and who left, for as long as it is not full. It knows people of the roster only;
+of others nothing is kept but when somebody came or left: who it was is not known, and it may have been one of ours."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Ended, Joined, Left, Meeting, Native, Statement
 from services.ingest.domain.meetings.attendance import is_there
 
@@ -12,6 +13,10 @@ MOST_MEETINGS = 50_000
 """Held at a time, across all tools; a meeting of two takes about 2 KB."""
 MOST_VISITS = 1_000
 """Of one meeting: a gathering of many, told twice each, is still whole."""
+UNIDENTIFIED = ""
+"""Stands for whoever is no participant that we know."""
+MOST_UNIDENTIFIED = 20
+"""Comings and goings of them in one meeting: that there were any is all that counts."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,18 @@ class Gathering:
 
     @property
     def people(self) -> frozenset[str]:
-        return frozenset(visit.participant for visit in self.visits)
+        """Those of ours."""
+        return frozenset(visit.participant for visit in self.visits) - {UNIDENTIFIED}
+
+    @property
+    def has_unidentified(self) -> bool:
+        return any(visit.participant == UNIDENTIFIED for visit in self.visits)
 
     def with_visit(self, visit: Visit) -> "Gathering":
-        return self if len(self.visits) >= MOST_VISITS else replace(self, visits=self.visits | {visit})
+        is_known = visit.participant != UNIDENTIFIED
+        alike = sum((one.participant != UNIDENTIFIED) is is_known for one in self.visits)
+        is_full = alike >= (MOST_VISITS if is_known else MOST_UNIDENTIFIED)
+        return self if is_full else replace(self, visits=self.visits | {visit})
 
     def with_end(self, end: Ended) -> "Gathering":
         return self if len(self.ends) >= MOST_VISITS else replace(self, ends=self.ends | {end})
@@ -64,8 +77,10 @@ EMPTY = Gathering()
 
 
 def visit(said: Joined | Left, participant: str) -> Visit:
+    """What tells those apart whom nobody knows would be theirs, and is not kept."""
     verb: Literal["joined", "left"] = "joined" if isinstance(said, Joined) else "left"
-    return Visit(participant, verb, said.key, said.time, said.native)
+    anybody = f"unidentified:{verb}:{said.meeting.id}:{said.meeting.instance}:{to_rfc3339(said.time)}"
+    return Visit(participant, verb, said.key if participant else anybody, said.time, said.native)
 
 
 class Presence:
@@ -79,10 +94,10 @@ class Presence:
     def at(self, source: str, meeting: Meeting) -> Gathering:
         return self._gatherings.get((source, meeting), EMPTY)
 
-    def apply(self, source: str, said: Statement, participant: str | None) -> None:
-        """`participant` is whom `said` is about; with None only an end tells something."""
+    def apply(self, source: str, said: Statement, participant: str = UNIDENTIFIED) -> None:
+        """`participant` is whom `said` is about."""
         match said:
-            case Joined(meeting=meeting) | Left(meeting=meeting) if participant:
+            case Joined(meeting=meeting) | Left(meeting=meeting):
                 self._keep((source, meeting), self.at(source, meeting).with_visit(visit(said, participant)))
             case Ended(meeting=meeting):
                 # Even of a meeting that nobody of ours is known to be in: it may be told before who came.

@@ -1,10 +1,11 @@
 """Who is seen in a meeting becomes `session.joined` and `session.left`: for pairs of whom both sides came, and for
-those who have a booking. The order in which a tool tells it makes no difference to what the log holds in the end."""
+those who have a booking; of these also that somebody was there whom nobody can identify, which may have been the other
+side. The order in which a tool tells it makes no difference to what the log holds in the end."""
 
 from collections.abc import Iterable
 
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.activity import Ended, Joined, Left
+from services.ingest.domain.activity import Ended, Joined, Left, Person
 from services.ingest.domain.derived_events import (
     EventContent,
     RawEvent,
@@ -14,7 +15,8 @@ from services.ingest.domain.derived_events import (
     raw_event,
     visitor_id,
 )
-from services.ingest.domain.meetings.gatherings import Gathering, Visit, visit
+from services.ingest.domain.meetings.attendance import GONE
+from services.ingest.domain.meetings.gatherings import UNIDENTIFIED, Gathering, Visit, visit
 from services.ingest.domain.people.pairing import STRANGERS, no_pair, several, subject
 from services.ingest.domain.people.relationship_history import Relationship
 from services.ingest.domain.scope import ConnectionScope
@@ -24,6 +26,7 @@ from services.ingest.domain.verdict import Ignored, Rejected
 ALONE = Ignored("alone")
 NO_PAIR = Ignored("no_pair_of_theirs")
 NOTHING_NEW = Ignored("unchanged")
+UNIDENTIFIED_GUEST = Ignored("unidentified_guest")
 
 Result = tuple[RawEvent, ...] | Ignored | Rejected
 
@@ -31,8 +34,10 @@ Result = tuple[RawEvent, ...] | Ignored | Rejected
 def joined_or_left(said: Joined | Left, connection_scope: ConnectionScope, projection: Projection) -> Result:
     """Of somebody whose other side has not come yet nothing is told; it follows when the other side comes."""
     who = projection.roster.identify(connection_scope.tenant, connection_scope.tool, said.person)
-    if len(who) != 1:
-        return several("person", who) if who else STRANGERS
+    if not who:
+        return _of_anybody(said, connection_scope, projection)
+    if len(who) > 1:
+        return several("person", who)
     (participant,) = who
     meeting, new = _Meeting(said, connection_scope, projection), visit(said, participant)
     before, after = meeting.gathering.without(new), meeting.gathering.with_visit(new)
@@ -41,6 +46,14 @@ def joined_or_left(said: Joined | Left, connection_scope: ConnectionScope, proje
     if not ours:
         return _nobody(after, connection_scope, found)
     return tuple(event for one in ours for event in meeting.events(one, before, after)) or NOTHING_NEW
+
+
+def _of_anybody(said: Joined | Left, connection_scope: ConnectionScope, projection: Projection) -> Result:
+    """Somebody whom nobody can identify, by an address that is not in the directory, or without any."""
+    meeting, new = _Meeting(said, connection_scope, projection), visit(said, UNIDENTIFIED)
+    before, after = meeting.gathering.without(new), meeting.gathering.with_visit(new)
+    told = (event for one in meeting.relationships(after) for event in meeting.events(one, before, after))
+    return tuple(told) or (UNIDENTIFIED_GUEST if said.person == Person() else STRANGERS)
 
 
 def ended(said: Ended, connection_scope: ConnectionScope, projection: Projection) -> Result:
@@ -75,11 +88,17 @@ class _Meeting:
 
     def events(self, relationship: Relationship, before: Gathering, after: Gathering) -> Iterable[RawEvent]:
         """What `after` tells of a relationship that was not told `before`."""
-        told = before.of(relationship.people) if relationship.meets(before.people) else frozenset()
-        new = after.of(relationship.people) - told
+        people = relationship.people
+        if self._is_expected(relationship):
+            # Only who was expected can be missed: whoever nobody can identify may be they.
+            people |= {UNIDENTIFIED}
+        told = before.of(people) if relationship.meets(before.people) else frozenset()
+        new = after.of(people) - told
         return [self._visit(one, relationship) for one in sorted(new, key=lambda v: (v.time, v.key, v.participant))]
 
     def missed(self) -> Iterable[RawEvent]:
+        if self.gathering.has_unidentified:
+            return
         connection_scope, bookings = self._connection_scope, self._projection.bookings
         for one in sorted(bookings.whose(connection_scope.tenant, self._session)):
             found = self._projection.roster.relationship(connection_scope.tenant, one, self._said.time)
@@ -88,8 +107,8 @@ class _Meeting:
 
     def _missed_by(self, relationship: Relationship) -> Iterable[RawEvent]:
         booking = self._projection.bookings.booking(relationship.tenant, relationship.id, self._session)
-        # Somebody who tries a room before the time has not missed what is booked for later.
-        if booking is None or booking.cancelled or booking.starts_at > self._said.time:
+        # A run that somebody tries before the time, or ends early, is not the last one: they may come to the next.
+        if booking is None or booking.cancelled or max(booking.starts_at, booking.ends_at - GONE) > self._said.time:
             return
         occasion = to_rfc3339(booking.starts_at)
         # Nothing of this end of several: each tells the same event.
@@ -103,7 +122,13 @@ class _Meeting:
     def _visit(self, one: Visit, relationship: Relationship) -> RawEvent:
         role = relationship.role(one.participant)
         native = origin(self._connection_scope, one.native)
-        data = {"by": role, "evidence": "observed", "origin": native, "session_id": self._session, "role": role}
+        data = {
+            "by": role or "system",
+            "evidence": "observed",
+            "origin": native,
+            "session_id": self._session,
+            "role": role or "unidentified",
+        }
         content = EventContent(
             f"mentoring.session.{one.verb}.v1",
             event_id(one.key, relationship.id, one.participant),

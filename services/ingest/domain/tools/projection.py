@@ -11,7 +11,7 @@ from schemas.directory import Participant
 from schemas.events import MentoringEvent, OfRelationship
 from services.ingest.domain.activity import Activity, Joined, Left
 from services.ingest.domain.meetings.bookings import Bookings
-from services.ingest.domain.meetings.gatherings import Presence
+from services.ingest.domain.meetings.gatherings import UNIDENTIFIED, Presence
 from services.ingest.domain.people.roster import ERASED, Conflict, Roster
 from services.ingest.domain.projection_records import BookingsRecord, RosterRecord
 from services.ingest.domain.scope import RESERVED, ConnectionScope
@@ -132,8 +132,9 @@ class Projection:
     def track(self, said: Activity, connection_scope: ConnectionScope) -> None:
         """Who came to a meeting and who left, for what is said of that meeting next; to be told after `resolve`, and,
         after a restart, for what was said within the last day. Whatever else is said changes nothing."""
-        who = None
+        who = UNIDENTIFIED
         if isinstance(said, Joined | Left):
-            who = self.roster.participant(connection_scope.tenant, connection_scope.tool, said.person)
+            found = self.roster.participant(connection_scope.tenant, connection_scope.tool, said.person)
+            who = found or UNIDENTIFIED
         with self._lock:
             self.presence.apply(connection_scope.source, said, who)

@@ -29,7 +29,7 @@ from services.ingest.domain.projection_records import (
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.log_reading import event_at
-from services.ingest.flow.shared import Parts
+from services.ingest.flow.supervise import Parts
 from services.ingest.settings import IngestSettings
 from services.runtime import log
 from services.runtime.health import Health

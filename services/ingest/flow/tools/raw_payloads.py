@@ -4,9 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
-from schemas.primitives import EPOCH, LAST_YEAR
 from schemas.topics import raw_of
 from services.ingest.domain.activity import Translation
 from services.ingest.domain.cloudevents.content_modes import JSON
@@ -15,14 +14,13 @@ from services.ingest.domain.ids import is_plain
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.acknowledgements import Acknowledgements
-from services.ingest.flow.dead_letters import DeadLetterPart
+from services.ingest.flow.dead_letters import DeadLetterPart, time_of
 from services.ingest.flow.intake import HandedIn, Writing
 from services.ingest.sources.connection import Connection
-from services.ingest.sources.tool import MOST_BYTES, Kept
+from services.ingest.sources.tool import MOST_BYTES, Answer, Kept
 from services.ingest.sources.verification import Received
 from services.runtime.kafka import Headers, Producer, Record
 
-LAST_MS = round((datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) - EPOCH).total_seconds() * 1000) - 1
 # Of a record from the gateway there are three.
 MOST_HEADERS = 10_000
 
@@ -50,6 +48,30 @@ class Payload:
         return self.connection.tool.translate(self.kept.value, self.connection.settings)
 
 
+@dataclass(frozen=True)
+class TakenRequest:
+    """What of a tool's request is recorded, each payload a record of its own, and what its sender hears then."""
+
+    payloads: tuple[Kept, ...]
+    answer: Answer | None
+
+
+def taken(received: Received, connection: Connection, now: datetime) -> TakenRequest | Rejected:
+    """What cannot be read even now is refused as a whole: it would only lie in quarantine."""
+    found = connection.tool.take(received, connection.settings, now)
+    if isinstance(found, Rejected):
+        return found
+    payloads: list[Kept] = []
+    for payload in found.payloads:
+        if len(payload) > MOST_BYTES:
+            return rejected("too_large", "", f"a payload has at most {MOST_BYTES} bytes")
+        kept = connection.kept(payload, found.media_type)
+        if isinstance(kept, Rejected):
+            return kept
+        payloads.append(kept)
+    return TakenRequest(tuple(payloads), found.answer)
+
+
 def opened(record: Record, connections: Mapping[str, Connection]) -> list[Payload] | Rejected:
     """Never empty: a record of an enterprise may hold several, which are split as they would have been over HTTP."""
     if len(record.headers) > MOST_HEADERS:
@@ -68,11 +90,6 @@ def opened(record: Record, connections: Mapping[str, Connection]) -> list[Payloa
         Payload(found, found.kept(value, taken.media_type), number if several else None)
         for number, value in enumerate(taken.payloads)
     ]
-
-
-def time_of(record: Record) -> datetime:
-    """Its writer may have put any number there: what is no time of ours counts as now's past, the beginning."""
-    return datetime.fromtimestamp(record.timestamp_ms / 1000, UTC) if 0 <= record.timestamp_ms <= LAST_MS else EPOCH
 
 
 def part_of(record: Record, connections: Mapping[str, Connection], payload: Payload | None = None) -> DeadLetterPart:

@@ -22,17 +22,17 @@ from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.flow.acknowledgements import acknowledged
 from services.ingest.flow.dead_letters import unwritable
-from services.ingest.flow.event_writer import EventWriter
+from services.ingest.flow.event_writer import EventWriter, LogProducer
 from services.ingest.flow.tools.pending_writes import PendingWrites
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
-from services.runtime.kafka import Producer, UnwritableRecordError
+from services.runtime.kafka import UnwritableRecordError
 
 
 class Directory:
     """For any thread. Futures complete when the record is on the log. Raises KafkaError when the broker is lost."""
 
-    def __init__(self, producer: Producer) -> None:
+    def __init__(self, producer: LogProducer) -> None:
         self._producer = producer
 
     def write(self, participant: Participant) -> Future[None] | Rejected:

@@ -15,12 +15,13 @@ from services.ingest.domain.activity import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.fetching.fetch import FetchedResources, Fetcher
 from services.ingest.fetching.sync_tokens import SyncTokens
-from services.ingest.flow.dead_letters import DeadLetterPart, UnexpectedFailures, quarantine
+from services.ingest.flow.dead_letters import DeadLetterPart, UnexpectedFailures, quarantine, time_of
 from services.ingest.flow.log_reading import between, day_before
 from services.ingest.flow.metrics import Metrics
-from services.ingest.flow.shared import Parts, ProjectionAccess, Shared
+from services.ingest.flow.shared import ProjectionAccess, Shared
+from services.ingest.flow.supervise import Parts
 from services.ingest.flow.tools.pending_fetches import Fetch, FetchKey, PendingFetches, note_of, oldest_noted
-from services.ingest.flow.tools.raw_payloads import Payload, nothing_of, opened, part_of, time_of, without_text
+from services.ingest.flow.tools.raw_payloads import Payload, nothing_of, opened, part_of, without_text
 from services.ingest.flow.tools.statements import Directory, Result, Statements, StoredStatements, Written
 from services.ingest.sources.connection import Connection
 from services.runtime import log

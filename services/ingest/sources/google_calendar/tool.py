@@ -10,12 +10,11 @@ from services.ingest.domain.strict_json import read_json
 from services.ingest.domain.tools.allow_list import AllowList
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.google_calendar import translation as pushes
-from services.ingest.sources.google_calendar.translation import EVENT, followed, is_push, said_of
+from services.ingest.sources.google_calendar.translation import EVENT, STATE, followed, is_push, said_of
 from services.ingest.sources.tool import ApiSettings, ApiUrl, RawPayloads, Tool, ToolSettings
 from services.ingest.sources.verification import Received, Refused, Verification, Verified, prove_bearer, same
 from services.ingest.sources.vocabulary import as_one
 
-STATE = "x-goog-resource-state"
 CHANNEL_TOKEN = "x-goog-channel-token"  # noqa: S105 (the name of the header)
 
 

@@ -13,7 +13,6 @@ from services.ingest.domain.ids import Pseudonym, is_plain
 from services.ingest.domain.tools.allow_list import CUT, ID, TIME, WORD, AllowList, Leaf, address_in, allow_list, one_of
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.calendar import CalendarEntry, CalendarSlot, no_session, session
-from services.ingest.sources.google_calendar.tool import STATE
 from services.ingest.sources.vendor_model import (
     MaybeAddress,
     MaybeIdent,
@@ -136,6 +135,7 @@ def _meeting(entry: CalendarEntry, value: object) -> Booked | Cancelled | Ignore
 URI = "x-goog-resource-uri"
 # The first push of a channel (`sync`) is followed too: it brings what is booked already, and after a channel was
 # renewed what happened meanwhile. A calendar that is gone (`not_exists`) is found to be gone.
+STATE = "x-goog-resource-state"
 STATES = ("sync", "exists", "not_exists")
 _CALENDAR = re.compile(r"/calendars/(?P<id>[^/]{1,512})/events/?$")
 _ID = re.compile(r"[!-.0-~]{1,320}", re.ASCII)

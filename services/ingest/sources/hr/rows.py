@@ -227,7 +227,9 @@ def _judged(record: object, settings: HrSettings) -> object:
 
 
 def _stamped(record: object, now: datetime) -> object:
-    return {"received_at": to_rfc3339(now), **record} if isinstance(record, dict) else record
+    if not isinstance(record, dict) or record.get("received_at") is not None:
+        return record
+    return {**record, "received_at": to_rfc3339(now)}
 
 
 def _nobody(value: object, settings: HrSettings) -> Rejected | None:
@@ -240,7 +242,9 @@ def _nobody(value: object, settings: HrSettings) -> Rejected | None:
 
 def _missing(people: Iterable[object], settings: HrSettings) -> Rejected | None:
     """A table without a column that every row needs is rejected as a whole, not row by row."""
-    row = next((one for one in people if isinstance(one, dict) and "line" in one and "fault" not in one), None)
+    of_table = (one for one in people if isinstance(one, dict) and "line" in one)
+    # Of some nothing is kept but where they were.
+    row = next((one for one in of_table if "fault" not in one and "counts_elsewhere" not in one), None)
     cells = row.get(EMPLOYEE) if row else None
     if not isinstance(cells, dict):
         return None

@@ -15,7 +15,7 @@ from schemas.directory import TimeZone
 from schemas.payloads import Evidence
 from schemas.primitives import Code
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.mapping.tool import ProvenSettings
+from services.ingest.sources.mapping.proof import ProvenSettings
 from services.ingest.sources.vocabulary import SayableType, check_members, is_one_sided
 
 LONGEST = 4096

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 from pydantic import TypeAdapter, ValidationError
 
 from services.ingest.domain.activity import GenericActivity, Native, Person, Statement, Translation, Voided
-from services.ingest.domain.verdict import Ignored, Problem, Rejected, rejected
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.sources.mapping.applied import NOT_MEANT, fault_of, is_applied, translated
 from services.ingest.sources.mapping.settings import Compiled, ExpressionResult, MappingRule, MappingSettings, Member
-from services.ingest.sources.mapping.tool import NOT_MEANT, is_applied, translated
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import Local, Zoned, epoch, in_zone, within
-from services.ingest.sources.vocabulary import as_one, members, native_id, problems, required
+from services.ingest.sources.vocabulary import as_one, native_id
 
 LONGEST_ID = 512
 MOST_PEOPLE = 100
@@ -108,16 +108,6 @@ def data_of(name: str, wanted: Mapping[str, Member], scope: object) -> Mapping[s
         if given is not None:
             data[member] = given
     return fault_of(name, data) or data
-
-
-def fault_of(name: str, data: Mapping[str, object]) -> Rejected | None:
-    """What the catalogue does not allow in the data of an event of this type; None if there is nothing."""
-    if unknown := data.keys() - members(name):
-        return rejected("invalid", "", f"{name} has fewer members: {len(unknown)} are not known in it")
-    if missing := sorted(required(name) - data.keys()):
-        return Rejected("invalid", tuple(Problem(member, f"is required in {name}") for member in missing))
-    wrong = problems(name, data)
-    return Rejected("invalid", wrong) if wrong else None
 
 
 NOTHING = ExpressionResult(None)

@@ -9,7 +9,6 @@ from services.ingest.domain.activity import Booked, Cancelled, Person
 from services.ingest.domain.tools.allow_list import ID, AllowList, allow_list, one_of
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.calendar import CalendarEntry, CalendarSlot, no_session, session
-from services.ingest.sources.microsoft_graph.tool import CHANGED, REMOVED
 from services.ingest.sources.vendor_model import (
     MaybeAddress,
     MaybeIdent,
@@ -20,6 +19,9 @@ from services.ingest.sources.vendor_model import (
     native_id,
     read,
 )
+
+REMOVED = "@removed"
+CHANGED = "lastModifiedDateTime"
 
 MASTER, OCCURRENCE = "seriesMaster", "occurrence"
 INHERITED = (

@@ -51,6 +51,12 @@ class _Record(VendorModel):
         """Whoever dialled in or came as a guest has neither."""
         return Person(id=self.identity.id if self.identity else "", address=self.address)
 
+    def stays(self, began: datetime | None, ended: datetime | None) -> Iterator[GraphStay]:
+        for interval in self.intervals or ():
+            joined, left = interval.joined or began, interval.left or ended
+            if joined and left and joined < left:
+                yield GraphStay(joined, left)
+
 
 class _Report(VendorModel):
     id: Annotated[str, Field(min_length=1, max_length=1024), ID]
@@ -76,25 +82,27 @@ def is_report(value: dict[str, object]) -> bool:
 
 def said_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Rejected:
     """Where Graph lacks the time of a join or a leave, it is that of the meeting's start or end. An interval that ends
-    before it begins is none: devices' clocks differ by fractions of a second, and the others tell who was there."""
+    before it begins is none: devices' clocks differ by fractions of a second, and the others tell who was there. Where
+    none is left, somebody was there, and nobody knows for how long."""
     report = read(_Report, value)
     if isinstance(report, Rejected):
         return report
     by_person: dict[Person, list[GraphStay]] = {}
     for record in report.records:
-        for interval in record.intervals or ():
-            joined, left = interval.joined or report.began, interval.left or report.ended
-            if joined and left and joined <= left:
-                by_person.setdefault(record.person, []).append(GraphStay(joined, left))
+        found = list(record.stays(report.began, report.ended))
+        if found:
+            by_person.setdefault(record.person, []).extend(found)
+        elif report.began and report.ended:
+            by_person.setdefault(Person(), []).append(GraphStay(report.began, report.ended))
     return tuple(_told(report, by_person)) or Ignored("nobody_was_there")
 
 
 def _told(report: _Report, by_person: dict[Person, list[GraphStay]]) -> Iterator[Activity]:
     """In the order in which it happened: who leaves and comes back at the same instant is there afterwards."""
-    known = {person: stays(found) for person, found in by_person.items() if person.id or person.address}
-    ways: list[Joined | Left] = [way for person, found in known.items() for way in _ways(report, person, found)]
+    there = {person: stays(found) for person, found in by_person.items()}
+    ways: list[Joined | Left] = [way for person, found in there.items() for way in _ways(report, person, found)]
     yield from sorted(ways, key=lambda way: (way.time, isinstance(way, Joined)))
-    if end := report.ended or max((stay.left for found in known.values() for stay in found), default=None):
+    if end := report.ended or max((stay.left for found in there.values() for stay in found), default=None):
         yield Ended(f"{report.id}/ended", end, report.native, report.meeting)
 
 

@@ -12,7 +12,7 @@ from services.ingest.domain.strict_json import Parsed, read_json
 from services.ingest.domain.tools.allow_list import AllowList
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.microsoft_graph import events, notifications, reports
-from services.ingest.sources.microsoft_graph.events import completed
+from services.ingest.sources.microsoft_graph.events import CHANGED, REMOVED, completed
 from services.ingest.sources.microsoft_graph.notifications import in_notifications
 from services.ingest.sources.tool import ApiSettings, ApiUrl, RawPayloads, Tool, ToolSettings
 from services.ingest.sources.verification import (
@@ -59,10 +59,6 @@ class MicrosoftGraphSettings(ApiSettings):
     """National clouds have addresses of their own."""
 
     api_url: ApiUrl = "https://graph.microsoft.com/v1.0"
-
-
-REMOVED = "@removed"
-CHANGED = "lastModifiedDateTime"
 
 
 def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:

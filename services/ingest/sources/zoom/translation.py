@@ -142,8 +142,6 @@ def _attended(said: type[Joined] | type[Left], told: ParticipantEvent, time: dat
     who = run.participant
     if time is None:
         return _timeless()
-    if who.person == Person():
-        return Ignored("unidentified_guest")
     key = _attendance_key(said.__name__.lower(), run.meeting, who.presence, time)
     return (said(key, time, Native(told.event, native_id(run.id or run.uuid)), run.meeting, who.person),)
 

@@ -1,0 +1,191 @@
+"""What the rules made of a payload, as it is recorded: the payload itself is kept nowhere."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.primitives import Code, to_rfc3339
+from services.ingest.domain.activity import Activity, GenericActivity, Native, Person, Translation, Voided
+from services.ingest.domain.ids import NoDigestKeyError, Pseudonym
+from services.ingest.domain.tools.allow_list import address_in
+from services.ingest.domain.verdict import Ignored, Problem, Rejected, rejected
+from services.ingest.sources.mapping.settings import MappingRule, MappingSettings
+from services.ingest.sources.vendor_model import Zoned, read, within
+from services.ingest.sources.vocabulary import members, native_id, problems, required
+
+# The one member of what is recorded: nothing that a tool sends has it.
+APPLIED = "rapport_rules_applied"
+NOT_MEANT = Ignored("no_rule")
+# More than a payload of the largest size can say.
+MOST_STATEMENTS = 20_000
+MOST_FAULTS = 100
+LONGEST_PATH, LONGEST_REASON = 512, 8192
+FOREIGN = Problem(APPLIED, "holds what no rule has made")
+Text = Annotated[str, Field(max_length=512)]
+
+
+class _RulePart(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Whom(_RulePart):
+    id: Text = ""
+    address: Text = ""
+    participant: Text = ""
+
+
+class Made(_RulePart):
+    """A statement; its type and how it is known are those of the rule."""
+
+    rule: Code
+    id: Annotated[Text, Field(min_length=1)]
+    time: Zoned
+    by: Whom | None = None
+    people: Annotated[tuple[Whom, ...], Field(max_length=100)] = ()
+    relationship: Text = ""
+    data: Mapping[str, object] = Field(default_factory=dict)
+
+
+class MappingFault(_RulePart):
+    path: Text
+    reason: Annotated[str, Field(max_length=LONGEST_REASON)]
+
+
+class Applied(_RulePart):
+    """Either `made`, empty if no rule fitted, or `faults`, whose words are ours: `seal` shows that."""
+
+    made: Annotated[tuple[Made, ...], Field(max_length=MOST_STATEMENTS)] = ()
+    faults: Annotated[tuple[MappingFault, ...], Field(max_length=MOST_FAULTS)] = ()
+    seal: Text = ""
+
+
+def is_applied(payload: object) -> bool:
+    return isinstance(payload, dict) and payload.keys() == {APPLIED}
+
+
+def recorded(translation: Translation, pseudonym: Pseudonym) -> Mapping[str, object]:
+    """What is written down of what the rules made of a payload."""
+    if isinstance(translation, Rejected):
+        return _at_fault(translation.errors, pseudonym)
+    said = translation if isinstance(translation, tuple) else ()
+    made = [_made(one, pseudonym) for one in said[:MOST_STATEMENTS]]
+    if len(said) > MOST_STATEMENTS:
+        return _at_fault((Problem("", f"says more than {MOST_STATEMENTS} things at once"),), pseudonym)
+    return {APPLIED: {"made": made} if made else {}}
+
+
+def kept_again(payload: Mapping[str, object], settings: MappingSettings, pseudonym: Pseudonym) -> Mapping[str, object]:
+    """What was recorded stays as it is. Somebody else may have written it: nothing in it is believed that the rules
+    could not have made."""
+    applied = read(Applied, payload[APPLIED])
+    if isinstance(applied, Rejected):
+        return _at_fault((FOREIGN,), pseudonym)
+    if applied.faults:
+        problems = tuple(Problem(fault.path, fault.reason) for fault in applied.faults)
+        is_ours = bool(applied.seal) and applied.seal == _seal(problems, pseudonym)
+        return _at_fault(problems if is_ours else (FOREIGN,), pseudonym)
+    return recorded(translated(payload, settings), pseudonym)
+
+
+def translated(payload: Mapping[str, object], settings: MappingSettings) -> Translation:
+    """What was recorded, read."""
+    applied = read(Applied, payload[APPLIED])
+    if isinstance(applied, Rejected):
+        return Rejected("invalid", (FOREIGN,))
+    if applied.faults:
+        return Rejected("invalid", tuple(Problem(fault.path, fault.reason) for fault in applied.faults))
+    rules = {rule.name: rule for rule in settings.rules}
+    said: list[Activity] = []
+    for index, made in enumerate(applied.made):
+        rule = rules.get(made.rule)
+        one = rejected("invalid", "rule", "is none of the settings") if rule is None else _said(made, rule)
+        if isinstance(one, Rejected):
+            return within(f"{APPLIED}.made.{index}", one)
+        said.append(one)
+    return tuple(said) or NOT_MEANT
+
+
+def _at_fault(errors: tuple[Problem, ...], pseudonym: Pseudonym) -> Mapping[str, object]:
+    problems = tuple(
+        Problem(error.path[:LONGEST_PATH], error.reason[:LONGEST_REASON]) for error in errors[:MOST_FAULTS]
+    )
+    faults = [{"path": problem.path, "reason": problem.reason} for problem in problems]
+    return {APPLIED: {"faults": faults, "seal": _seal(problems, pseudonym)}}
+
+
+def _seal(problems: tuple[Problem, ...], pseudonym: Pseudonym) -> str:
+    """Nobody without the tenant's key can make it; empty, which proves nothing, where there is no key. The blank makes
+    it a digest, however short the rest is."""
+    try:
+        return pseudonym(" " + json.dumps([[problem.path, problem.reason] for problem in problems]))
+    except NoDigestKeyError:
+        return ""
+
+
+def _made(said: Activity, pseudonym: Pseudonym) -> Mapping[str, object]:
+    assert isinstance(said, GenericActivity | Voided), "rules make nothing else"
+    rule = said.native.type
+    made: dict[str, object] = {
+        "rule": rule,
+        "id": pseudonym(said.key.removeprefix(f"{rule}:")),
+        "time": to_rfc3339(said.time),
+    }
+    if isinstance(said, Voided):
+        return made
+    data = dict(said.data)
+    if isinstance(answered := data.get("reply_to"), str):
+        # The one member of data that could be text: the id of a statement, named as that statement is.
+        data["reply_to"] = pseudonym(answered.removeprefix(f"{rule}:"))
+    if said.by:
+        made["by"] = _whom(said.by, pseudonym)
+    if said.people:
+        made["people"] = [_whom(person, pseudonym) for person in said.people]
+    if said.relationship:
+        made["relationship"] = pseudonym(said.relationship)
+    return {**made, "data": data}
+
+
+def _whom(person: Person, pseudonym: Pseudonym) -> Mapping[str, str]:
+    known = {"id": person.id, "address": person.address, "participant": person.participant}
+    return {name: address_in(text) or pseudonym(text) for name, text in known.items() if text}
+
+
+def _said(made: Made, rule: MappingRule) -> Activity | Rejected:
+    key, native = f"{rule.name}:{made.id}", Native(rule.name, native_id(made.id))
+    if rule.voids:
+        return Voided(key, made.time, native, f"{rule.voids}:{made.id}")
+    name = str(rule.type)
+    if wrong := fault_of(name, made.data):
+        return within("data", wrong)
+    if not (made.by or made.people or made.relationship):
+        return rejected("invalid", "people", "gives nobody")
+    data = dict(made.data)
+    if isinstance(answered := data.get("reply_to"), str):
+        data["reply_to"] = f"{rule.name}:{answered}"
+    return GenericActivity(
+        key=key,
+        time=made.time,
+        native=native,
+        type=name,
+        data=data,
+        by=_person(made.by) if made.by else None,
+        people=tuple(map(_person, made.people)),
+        relationship=made.relationship,
+        evidence=rule.evidence,
+    )
+
+
+def _person(whom: Whom) -> Person:
+    return Person(whom.id, whom.address, whom.participant)
+
+
+def fault_of(name: str, data: Mapping[str, object]) -> Rejected | None:
+    """What the catalogue does not allow in the data of an event of this type; None if there is nothing."""
+    if unknown := data.keys() - members(name):
+        return rejected("invalid", "", f"{name} has fewer members: {len(unknown)} are not known in it")
+    if missing := sorted(required(name) - data.keys()):
+        return Rejected("invalid", tuple(Problem(member, f"is required in {name}") for member in missing))
+    wrong = problems(name, data)
+    return Rejected("invalid", wrong) if wrong else None
