@@ -67,7 +67,7 @@ PEOPLE = (
 # Stands where an expression found no text, or nobody: it is at fault, as it was before.
 NO_TEXT: list[object] = []
 NOBODY: list[object] = [[]]
-EVENT = "CaliperEvent"
+EVENT = "Event"
 
 
 def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:

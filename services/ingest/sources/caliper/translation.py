@@ -250,7 +250,7 @@ def _translated(value: object, settings: CaliperSettings) -> Translation:
     item = read(Item, value)
     if isinstance(item, Rejected):
         return item
-    if not item.type.endswith("CaliperEvent"):
+    if not item.type.endswith("Event"):
         return Ignored("entity")
     action = read(Action, value)
     if isinstance(action, Rejected):
