@@ -33,12 +33,21 @@ def held(folder: Path, clock: Clock) -> Iterator[None]:
 
 
 def secret(file: Path) -> str:
-    """Made once per folder and readable by its owner only."""
-    if not file.exists():
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as out:
-            out.write(secrets.token_urlsafe(24))
+    """Made once per folder and readable by its owner only. Whoever is killed in between leaves none, rather than an
+    empty one."""
+    if not file.exists() or not file.read_text():
+        put_private(file, secrets.token_urlsafe(24))
     return file.read_text()
+
+
+def put_private(file: Path, text: str) -> None:
+    """Whole or not at all, and readable by its owner only, whatever lay there before."""
+    beside = file.with_name(f"{file.name}.new")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(text)
+    beside.replace(file)
 
 
 def _check_clock(file: Path, clock: Clock) -> None:

@@ -13,7 +13,7 @@ from typing import Self
 from deploy.local.child import with_project
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse, User
 from deploy.local.clickhouse.users import Role
-from deploy.local.data_folder import Clock, held, secret
+from deploy.local.data_folder import Clock, held, put_private, secret
 from deploy.local.display import Display
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.ports import LOOPBACK, remembered_ports
@@ -165,8 +165,7 @@ class Stack:
         own = ("RAPPORT_INSTANCE", *(name for name in self.environment if name.endswith("HEALTH_PORT")))
         joined = {name: value for name, value in self.environment.items() if name not in own}
         lines = [f"export {name}={shlex.quote(str(value))}\n" for name, value in sorted(joined.items())]
-        (self._data / "env").touch(mode=0o600)
-        (self._data / "env").write_text("".join(lines))
+        put_private(self._data / "env", "".join(lines))
 
     def _ports(self) -> Mapping[str, int]:
         first = self._config.first_port

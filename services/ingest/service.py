@@ -45,10 +45,8 @@ def over_http(shared: Shared, known: ProjectionAccess, stop: threading.Event) ->
     """Ready when every token is known: an unread one would be answered 401. Raises KafkaError or OSError."""
     settings, table = shared.settings, TokenTable()
     with reading(settings, [TOKENS.name]) as reader:
-        follower = TokenFollower(reader, table, shared.readiness.part("gateway"))
+        follower = TokenFollower(reader, table, shared.readiness.part("gateway"), known.wanted)
         follower.catch_up(stop)
-        if any(token.programs for token in table.tokens.values()):
-            known.wanted.set()
         guard = _guard(shared)
         app = _app(shared, known, table, guard, stop)
         door = Door(listen(settings.host, settings.ingest_port), guard, settings.ingest_idle_seconds)

@@ -76,9 +76,12 @@ def hostile(samples: Sequence[bytes], count: int, seed: int) -> Iterator[Hostile
     headers of nothing."""
     rng = Random(seed)
     for number in range(count):
+        key = KEYS[number % len(KEYS)] if number < len(KEYS) else rng.choice(KEYS[:-2])
+        value = rng.choice((*BODIES, *samples))
         yield Hostile(
-            KEYS[number % len(KEYS)] if number < len(KEYS) else rng.choice(KEYS[:-2]),
-            rng.choice((*BODIES, *samples)),
+            key,
+            # kafka-python sends no record that has neither.
+            b"" if key is None and value is None else value,
             _headers(rng, CONTENT_TYPES[number % len(CONTENT_TYPES)]),
             rng.choice(TIMES),
         )

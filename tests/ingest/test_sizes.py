@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,7 +23,7 @@ from services.runtime.kafka.admin import raise_limits
 from services.runtime.settings import Settings
 from tests.foreign import ForeignProducer, foreign_producer
 from tests.ingest.conftest import BATCH, SOURCE, Gateway, Log, event, make_token, running_gateway
-from tests.ingest.tooling import JOINED, SECRETS, meeting_id, post_zoom, zoom
+from tests.ingest.tooling import JOINED, SECRETS, meeting_id, post_zoom, url, zoom
 from tests.receiver import eventually
 
 MOST = 2**20
@@ -227,3 +228,69 @@ def test_the_size_of_a_record_is_raised_for_topics_that_are_there_and_never_lowe
 
     assert raised == [low]
     assert raise_limits(broker, {low: 50_000, high: 50_000}) == []
+
+
+def hr_row(addresses: int, **more: object) -> dict[str, object]:
+    row = {"id": f"e-{uuid4().hex}", "name": "A", "status": "active", "consent": True, "time_zone": "UTC"}
+    many = [f"{number}@example.com" for number in range(addresses)]
+    return row | {"addresses": many, "updated_at": "2026-03-01T10:00:00Z", **more}
+
+
+def post_hr(gateway: Gateway, body: bytes, media_type: str = JSON) -> httpx.Response:
+    headers = {"authorization": f"Bearer {SECRETS['hr_acme']}", "content-type": media_type}
+    return httpx.post(url(gateway, "hr", "hr_acme"), content=body, headers=headers, timeout=60)
+
+
+def test_a_feed_of_hr_over_http_takes_the_largest_row_and_puts_a_larger_one_aside(
+    ways: Gateway, broker: Settings, kept: Log
+) -> None:
+    log = Log(broker, DIRECTORY.name)
+
+    answers = [
+        post_hr(ways, json.dumps([hr_row(count)]).encode()) for count in (MOST_ADDRESSES, MOST_ADDRESSES + 1, 25_527, 1)
+    ]
+
+    assert all(answer.is_success for answer in answers), [answer.text[:200] for answer in answers]
+    eventually(lambda: log.growth() == 2, what="the largest and the last are in the directory")
+    eventually(lambda: kept.growth() == 2, what="the two others are put aside")
+    assert set(reasons(kept).values()) == {"invalid"}
+
+
+def test_what_is_kept_of_a_payload_may_be_longer_than_the_payload_and_is_answered_where_it_is_too_long(
+    ways: Gateway, broker: Settings
+) -> None:
+    """An id that may be text becomes a digest, many times as long; and a table's row names all of its columns."""
+    raw, ids = Log(broker, raw_of("hr")), "\n".join(f"ü{number:x};a;active" for number in range(1_000))
+    rows = f"id;name;status\n{ids}\n".encode()
+    blank = json.dumps([{"id": " a", "name": "A", "addresses": ["ü" * 8] * 50_000}], ensure_ascii=False).encode()
+
+    answers = [post_hr(ways, rows, "text/csv"), post_hr(ways, blank), post_hr(ways, json.dumps([hr_row(1)]).encode())]
+
+    assert [answer.status_code in {202, 413, 429} for answer in answers] == [True] * 3, [a.text for a in answers]
+    assert answers[-1].is_success
+    assert raw.growth() >= 1
+    assert ways.readiness()[0] == 200
+
+
+@pytest.mark.parametrize("kind", ["events", "people"])
+def test_an_import_takes_the_largest_line_and_says_which_one_is_too_large(
+    ways: Gateway, tmp_path: Path, kind: str
+) -> None:
+    if kind == "events":
+        lines = [json.dumps(one) for one in (largest_event(), largest_event(101), event(), event())]
+        lines[3] += " " * MOST
+        file, wanted = tmp_path / "events.jsonl", {2: "invalid"}
+    else:
+        addresses = ("|".join(f"{number}@example.com" for number in range(count)) for count in (100, 101, 40_000, 1))
+        lines = ["participant,name,consent,time_zone,addresses"]
+        lines += [f"p-{uuid4().hex},A,yes,UTC,{one}" for one in addresses]
+        file, wanted = tmp_path / "directory.csv", {3: "invalid", 4: "malformed"}
+    file.write_text("\n".join(lines))
+    address = f"http://127.0.0.1:{ways.settings.ingest_port}"
+    token = ways.client.headers["authorization"].removeprefix("Bearer ")
+
+    done = CliRunner().invoke(main, ["import", str(file), "--url", address, "--token", token])
+
+    report = [json.loads(line) for line in file.with_name(f"{file.name}.rejected.jsonl").read_text().splitlines()]
+    assert done.exit_code == 1, done.output
+    assert {one["line"]: one["reason"] for one in report} == wanted

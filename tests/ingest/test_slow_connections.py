@@ -285,6 +285,8 @@ def test_chunks_of_a_byte_are_refused_before_they_cost_anything(served: Served) 
         b"Content-Length: 2, 3\r\n\r\n{}",
         b"Transfer-Encoding: identity, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
         b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\nContent-Length: 2\r\n\r\n{}",
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     ],
 )
 def test_a_body_whose_length_is_told_twice_is_refused_and_the_connection_ended(

@@ -49,11 +49,14 @@ def senders(broker: Settings, running: Gateway) -> Senders:
         eventually(lambda: running.post([], BATCH, authorization=authorization).status_code == 400, 20)
         return authorization
 
-    return Senders(
+    found = Senders(
         bearer(programs=("a",), sources=(SOURCE_A,)),
         bearer(programs=("b",), sources=(SOURCE_B,)),
         bearer(sources=(SOURCE_A, SOURCE_B, "urn:admin"), admin=True),
     )
+    # Relationships are read since the first token of a programme came.
+    eventually(lambda: running.post(told(new_id(), "a"), authorization=found.a).status_code == 202, 60)
+    return found
 
 
 def started(relationship: str, program: str, **changes: object) -> dict[str, Any]:
@@ -209,6 +212,7 @@ def test_what_the_log_has_told_of_is_decided_by_the_log_alone() -> None:
 
 def test_more_starts_under_way_than_are_remembered_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "MOST_CLAIMS", 2)
+    monkeypatch.setattr(programs, "LOOKED_THROUGH_SECONDS", 0.0)
     roster = Roster()
     found = lookup(roster)
     heard = judged(found, started("rel-1", "a", time="2026-01-01T10:00:00Z"))
@@ -220,3 +224,51 @@ def test_more_starts_under_way_than_are_remembered_are_not_taken(monkeypatch: py
     assert isinstance(heard, Admitted)
     roster.apply(heard.event)  # type: ignore[arg-type]
     assert isinstance(judged(found, started("rel-3", "a", time="2026-01-01T10:00:00Z")), Admitted)
+
+
+class Asked:
+    """Whether somebody is limited to programmes, from some moment on."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self.looked = 0
+
+    def __call__(self) -> bool:
+        return self.wanted
+
+    def heard(self, _tenant: str, _relationship: str) -> bool:
+        self.looked += 1
+        return False
+
+
+def whole(found: ProgramLookup, raw: dict[str, Any]) -> Admitted | Rejected:
+    scope = Scope("acme", frozenset({raw["source"]}))
+    return found.claimed(admit(raw, scope, Clock(NOON), found.program_of), scope)
+
+
+def test_a_start_that_was_under_way_when_the_first_token_of_a_programme_came_is_known() -> None:
+    asked, roster = Asked(), Roster()
+    found = ProgramLookup(lambda _tenant, _relationship: None, roster.was_started, asked)
+
+    first = whole(found, started("rel-1", "a", time="2026-01-01T10:00:00Z"))
+    asked.wanted = True
+    second = judged(found, started("rel-1", "b", time="2026-01-01T10:00:00Z"))
+
+    assert isinstance(first, Admitted)
+    assert isinstance(second, Rejected)
+    assert second.reason == "conflict"
+
+
+def test_where_nobody_asks_starts_without_end_are_taken_and_cost_no_more_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "MOST_CLAIMS", 50)
+    asked = Asked()
+    found = ProgramLookup(lambda _tenant, _relationship: None, asked.heard, asked)
+
+    for number in range(200):
+        assert isinstance(whole(found, started(f"rel-{number}", "a", time="2026-01-01T10:00:00Z")), Admitted)
+    asked.wanted, asked.looked = True, 0
+    for number in range(200, 210):
+        with pytest.raises(UnavailableError):
+            whole(found, started(f"rel-{number}", "a", time="2026-01-01T10:00:00Z"))
+
+    assert asked.looked < 2 * 50 + 3 * 10

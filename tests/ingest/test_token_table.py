@@ -1,4 +1,5 @@
 import json
+import threading
 from datetime import UTC, datetime
 
 from structlog.testing import capture_logs
@@ -6,8 +7,12 @@ from structlog.testing import capture_logs
 from schemas.tokens import Token
 from schemas.topics import TOKENS
 from services.ingest.domain.scope import hashed, secret_of
-from services.ingest.flow.tokens import TokenTable
-from services.runtime.kafka import Record
+from services.ingest.flow.tokens import TokenFollower, TokenTable
+from services.runtime.health import Health
+from services.runtime.kafka import Record, reading
+from services.runtime.settings import Settings
+from tests.ingest.conftest import make_token
+from tests.receiver import eventually
 
 SECRET = secret_of("a", "00")
 TOKEN = Token(token_id="a", tenant="acme", sha256=hashed(SECRET), sources=("urn:a",), created=datetime.now(UTC))
@@ -44,3 +49,23 @@ def test_what_is_logged_of_an_unreadable_token_holds_nothing_of_it() -> None:
     (line,) = lines
     assert (line["event"], line["token"], line["offset"]) == ("token_unreadable", "a", 0)
     assert line["places"] == ["tenant: string_pattern_mismatch", "?: extra_forbidden"]
+
+
+def test_relationships_are_wanted_as_soon_as_a_token_of_a_programme_is_there(broker: Settings) -> None:
+    stop, wanted, found = threading.Event(), threading.Event(), TokenTable()
+    with reading(broker, [TOKENS.name]) as reader:
+        for partition, end in reader.end_offsets(sorted(reader.assignment())).items():
+            reader.seek(partition, end)
+        follower = threading.Thread(target=TokenFollower(reader, found, Health(), wanted).run, args=(stop,))
+        follower.start()
+        try:
+            whole = make_token(broker)
+            eventually(lambda: found.verify(whole) is not None, 20)
+            before = wanted.is_set()
+            make_token(broker, programs=("a",))
+
+            assert wanted.wait(10)
+            assert not before
+        finally:
+            stop.set()
+            follower.join(10)

@@ -3,9 +3,11 @@
 import io
 import json
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
@@ -22,6 +24,7 @@ from tests.local.login import Login
 
 CACHE = Path(__file__).parents[2] / ".rapport" / "cache"
 RAPPORT = (sys.executable, str(Path(__file__).with_name("small_rapport.py")))
+MOST_GUESSABLE = 16
 SERVICES = ["warehouse", "scoring", "notify", "ingest-work", "ingest"]
 
 
@@ -63,6 +66,49 @@ def test_the_stack_brings_up_everything_and_leaves_nothing(
         f"{name}: stopped"
         for name in ("ingest", "ingest-work", "notify", "scoring", "warehouse", "clickhouse", "kafka")
     ]
+
+
+def test_what_the_stack_runs_has_a_digest_key_of_its_own_and_nobody_but_this_machine_reaches_it(
+    tmp_path: Path, display: PlainLines
+) -> None:
+    with Stack(StackConfig(data=tmp_path, cache=CACHE, rapport=RAPPORT), display) as stack:
+        key = stack.environment["RAPPORT_INGEST_DIGEST_KEY"]
+        given = [json.loads((tmp_path / f"{name}.json").read_text()) for name in SERVICES]
+        ports = [int(value) for name, value in stack.environment.items() if name.endswith("_PORT")]
+        ports += [int(stack.environment["RAPPORT_KAFKA"].rpartition(":")[2]), urlsplit(stack.clickhouse_url).port or 0]
+        # Whoever listens on every address listens on this one too.
+        reached = [port for port in ports if socket.socket().connect_ex(("127.0.0.2", port)) == 0]
+
+    assert len(key) >= MOST_GUESSABLE
+    assert {one["RAPPORT_INGEST_DIGEST_KEY"] for one in given} == {key}
+    assert reached == []
+    held_by_others = [file for file in tmp_path.rglob("*") if file.is_file() and file.stat().st_mode & 0o077]
+    # Those of the small services that stand in for ours tell what they were given.
+    ours = [file for file in held_by_others if file.suffix != ".json"]
+    assert [file.name for file in ours if key in file.read_text(errors="replace")] == []
+
+
+def test_a_secret_whose_making_was_interrupted_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "word").touch(mode=0o600)
+
+    made = secret(tmp_path / "word")
+
+    assert len(made) >= MOST_GUESSABLE
+    assert secret(tmp_path / "word") == made
+    assert [file.name for file in tmp_path.iterdir()] == ["word"]
+    assert (tmp_path / "word").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_of_variables_that_others_could_read_is_theirs_no_more(
+    external: StackConfig, display: PlainLines
+) -> None:
+    (external.data / "env").write_text("left by an older version")
+    (external.data / "env").chmod(0o644)
+
+    with Stack(external, display):
+        pass
+
+    assert (external.data / "env").stat().st_mode & 0o777 == 0o600
 
 
 def test_services_start_in_order_and_stop_in_reverse_on_parts_that_run_already(

@@ -17,6 +17,8 @@ MOST_STARTS = 15
 MOST_CHANGES = 250
 """Ends, pauses and resumptions of one relationship, the latest: years of leaves."""
 MOST_RETRACTED = 200
+MOST_BYTES = 900_000
+"""Of one record: Kafka takes 1,048,588 with the key and all that it adds."""
 MOST_SESSIONS = 100
 """Of one relationship, those that end last: two years of weekly meetings booked ahead."""
 MOST_MATTERS = 20
@@ -67,18 +69,37 @@ def load(model: type[AnyRecord], value: bytes) -> AnyRecord:
     return model.model_validate_json(value)
 
 
-def bounded_history(history: RelationshipHistory) -> RelationshipHistory:
-    """What of it is kept: of starts and of changes the latest that were told."""
+def bounded_history(history: RelationshipHistory, share: int = 1) -> RelationshipHistory:
+    """What of it is kept: of starts, of changes and of retractions the latest that were told; one of `share` of what is
+    kept usually."""
+    most_starts, most_changes, most_retracted = (
+        max(1, most // share) for most in (MOST_STARTS, MOST_CHANGES, MOST_RETRACTED)
+    )
     starts = [told for told, fact in history.facts if isinstance(fact, StartedFact)]
     changes = [told for told, fact in history.facts if not isinstance(fact, StartedFact)]
-    few = len(starts) <= MOST_STARTS and len(changes) <= MOST_CHANGES
-    if few and len(history.retracted) <= MOST_RETRACTED:
+    few = len(starts) <= most_starts and len(changes) <= most_changes
+    if few and len(history.retracted) <= most_retracted:
         return history
-    kept = frozenset([*starts[-MOST_STARTS:], *changes[-MOST_CHANGES:]])
+    kept = frozenset([*starts[-most_starts:], *changes[-most_changes:]])
     facts = tuple((told, fact) for told, fact in history.facts if told in kept)
     # A retraction whose fact is gone as well may still come before it; the latest are kept.
-    retracted = sorted(history.retracted, key=lambda told: told.time)[-MOST_RETRACTED:]
+    retracted = sorted(history.retracted, key=lambda told: told.time)[-most_retracted:]
     return replace(history, facts=facts, retracted=frozenset(retracted))
+
+
+def is_overgrown(history: RelationshipHistory) -> bool:
+    """Whether it has twice as much as is kept: nobody who tells of one relationship without end shall make each word
+    on it cost more than the last."""
+    return len(history.facts) > 2 * (MOST_STARTS + MOST_CHANGES) or len(history.retracted) > 2 * MOST_RETRACTED
+
+
+def roster_value(at: int, history: RelationshipHistory) -> bytes:
+    """Of a relationship that is not erased. Sources and ids may be long, and twice as long in JSON: then less is kept
+    than usually."""
+    share = 1
+    while len(value := dump(RosterRecord(position=at, history=bounded_history(history, share)))) > MOST_BYTES:
+        share *= 2
+    return value
 
 
 def alive(sessions: tuple[BookedSession, ...], latest: datetime) -> tuple[BookedSession, ...]:

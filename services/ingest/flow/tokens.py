@@ -47,15 +47,20 @@ class TokenTable:
         token_id = (record.key or b"").decode(errors="replace")[:LONGEST_SHOWN]
         log.get(__name__).error("token_unreadable", token=token_id, offset=record.offset, **found)
 
+    @property
+    def names_programmes(self) -> bool:
+        return any(token.programs for token in self.tokens.values())
+
     def verify(self, secret: str) -> Token | None:
         return authenticate(secret, self.tokens)
 
 
 class TokenFollower:
-    """For one thread at a time."""
+    """For one thread at a time. `wanted` is set as soon as a token is limited to programmes: its relationships are read
+    before it is used, not when it is refused."""
 
-    def __init__(self, reader: Reader, table: TokenTable, health: Health) -> None:
-        self._reader, self._table, self._health = reader, table, health
+    def __init__(self, reader: Reader, table: TokenTable, health: Health, wanted: threading.Event) -> None:
+        self._reader, self._table, self._health, self._wanted = reader, table, health, wanted
 
     def catch_up(self, stop: threading.Event) -> None:
         """Reads to the end as it is at the call. Raises KafkaError when the broker is away."""
@@ -75,6 +80,8 @@ class TokenFollower:
         for records in self._reader.poll(POLL_SECONDS).values():
             for record in records:
                 self._table.apply(record)
+            if not self._wanted.is_set() and self._table.names_programmes:
+                self._wanted.set()
 
     def _probe(self) -> None:
         """Asks the broker something, because a reader without a broker reads nothing and says nothing."""

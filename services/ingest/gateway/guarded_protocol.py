@@ -39,6 +39,9 @@ def _ambiguous(scope: Scope) -> str:
         return "of encodings only chunked is known"
     if names.count(_LENGTH) > 1 or names.count(_ENCODING) > 1:
         return "the length of the body is told twice"
+    if b"upgrade" in names and {_LENGTH, _ENCODING} & set(names):
+        # The parser takes the body for what follows the upgrade, and the request would be judged without it.
+        return "only HTTP/1.1 is served here: send no Upgrade with a body (in Java: HttpClient.Version.HTTP_1_1)"
     return ""
 
 

@@ -11,12 +11,15 @@ from click.testing import CliRunner
 from schemas.events import OfRelationship
 from schemas.topics import BOOKINGS, ROSTER, Topic
 from services.ingest.__main__ import main
+from services.ingest.domain import projection_records
+from services.ingest.domain.people.relationship_history import RelationshipHistory, StartedFact
 from services.ingest.domain.projection_records import PROGRESS_KEY
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.people.followers import ProjectionBehindError, projection_now
 from services.ingest.flow.people.projector import GROUP
 from services.runtime.kafka import Record, read_to_end
 from services.runtime.settings import Settings
+from tests.foreign import ForeignProducer, foreign_producer
 from tests.ingest.people.building import NOON, START, event, minute, pair
 from tests.ingest.people.harness import OwnLog
 from tests.receiver import eventually
@@ -29,6 +32,12 @@ def log(broker: Settings) -> Iterator[OwnLog]:
     own = OwnLog(broker.kafka)
     yield own
     own.producer.close()
+
+
+@pytest.fixture
+def writer(broker: Settings) -> Iterator[ForeignProducer]:
+    with foreign_producer(broker) as producer:
+        yield producer
 
 
 def story(number: int) -> list[OfRelationship]:
@@ -120,6 +129,52 @@ def test_what_another_version_or_anybody_else_wrote_there_is_folded_from_the_log
 
     with log.projected():
         eventually(lambda: answers(projection_now(log.settings)) == answers(whole), 60, "everything is projected")
+
+
+HOSTILE = {
+    "times without a zone": b'{"position":1,"history":{"facts":[[["urn:a","e1","mentoring.relationship.started.v1",'
+    b'"2026-03-02T09:00:00"],["leaders",["p-a"],["p-b"],null]]],"retracted":[]}}',
+    "a time before all times": b'{"position":1,"sessions":[[["s","0001-01-01T00:00:00Z","0001-01-01T00:00:01Z",'
+    b'"0001-01-01T00:00:00Z",false],[]]]}',
+    "no JSON": b"\xff",
+    "nothing": None,
+    "nested without end": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("topic", [ROSTER, BOOKINGS], ids=["roster", "bookings"])
+def test_whatever_lies_on_its_topics_it_starts_and_who_follows_them_goes_on(
+    log: OwnLog, writer: ForeignProducer, topic: Topic, value: bytes | None
+) -> None:
+    whole = write(log, Projection(), range(RELATIONSHIPS))
+    for number in range(4):
+        for key in (b"acme/rel-1", b"\xff", b"k", PROGRESS_KEY):
+            writer.put(topic.at(log.epoch), key, value, partition=number)
+
+    with log.projected():
+        eventually(lambda: answers(projection_now(log.settings)) == answers(whole), 60, "everything is projected")
+
+
+def test_a_relationship_that_meets_an_error_of_ours_is_told_and_keeps_no_other_from_being_written(
+    log: OwnLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(log, Projection(), range(RELATIONSHIPS))
+    whole = projection_records.roster_value
+
+    def broken(at: int, history: RelationshipHistory) -> bytes:
+        if any(fact.program == "poison" for _, fact in history.facts if isinstance(fact, StartedFact)):
+            raise RuntimeError("this history")
+        return whole(at, history)
+
+    monkeypatch.setattr("services.ingest.flow.people.projector.roster_value", broken)
+    log.write(pair(subject="rel-poison", program="poison"))
+
+    with log.projected():
+        read = projection_now(log.settings)
+
+    assert read.roster.relationship("acme", "rel-1") is not None
+    assert read.roster.relationship("acme", "rel-poison") is None
 
 
 def test_nobody_is_judged_by_a_projection_that_nothing_writes(log: OwnLog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,12 +6,16 @@ from typing import NamedTuple
 
 from schemas import payloads as p
 from schemas.events import OfRelationship
+from schemas.primitives import Instant
 from services.ingest.domain.activity import Meeting
 from services.ingest.domain.derived_events import series_id, session_id
 from services.ingest.domain.scope import RESERVED
 
 MOST_SESSIONS = 200_000
-"""About 200 MB. What was told of longest ago is forgotten: who it was of, its cancellation may not say again."""
+"""About 200 MB. Of the tenant that has most, what was told of longest ago is forgotten: who it was of, its cancellation
+may not say again. What one tenant books makes nobody else's be forgotten."""
+MOST_OF_RELATIONSHIP = 200
+"""Those that end last."""
 EARLY = timedelta(minutes=30)
 """People come before the time; who comes earlier has come for something else."""
 SAME_DATE = timedelta(hours=12)
@@ -32,9 +36,9 @@ class Booking(NamedTuple):
     """The latest word on a session of one relationship, `told` the time of that word."""
 
     session: str
-    starts_at: datetime
-    ends_at: datetime
-    told: datetime
+    starts_at: Instant
+    ends_at: Instant
+    told: Instant
     cancelled: bool = False
 
     def covers(self, moment: datetime) -> bool:
@@ -53,7 +57,8 @@ class Bookings:
 
     def __init__(self, most: int = MOST_SESSIONS) -> None:
         self._most = most
-        self._booked: dict[tuple[str, str, str], Booking] = {}
+        self._booked: dict[str, dict[tuple[str, str], Booking]] = {}
+        self._number = 0
         self._of: _Sets = {}
         self._whose: _Sets = {}
         self._moved: dict[tuple[str, str], str] = {}
@@ -117,7 +122,7 @@ class Bookings:
         return min((start for start in starts if start[0] <= SAME_DATE), default=(SAME_DATE, own))[1]
 
     def booking(self, tenant: str, relationship: str, session: str) -> Booking | None:
-        return self._booked.get((tenant, relationship, session))
+        return self._booked.get(tenant, {}).get((relationship, session))
 
     def whose(self, tenant: str, session: str) -> frozenset[str]:
         """The relationships for which the session is or was booked."""
@@ -133,16 +138,25 @@ class Bookings:
         return min((one for one in booked if one and one.covers(moment)), default=None, key=lambda one: one.starts_at)
 
     def _book(self, tenant: str, relationship: str, booking: Booking) -> None:
-        key = tenant, relationship, booking.session
-        if (known := self._booked.get(key)) and known.told > booking.told:
+        known, of_tenant = self.booking(tenant, relationship, booking.session), self._booked.setdefault(tenant, {})
+        if known and known.told > booking.told:
             return
         # Put at the end: what was told of last is forgotten last.
-        self._booked.pop(key, None)
-        self._booked[key] = booking
+        of_tenant.pop((relationship, booking.session), None)
+        of_tenant[relationship, booking.session] = booking
+        self._number += known is None
         _add(self._of, (tenant, relationship), booking.session)
         _add(self._whose, (tenant, booking.session), relationship)
-        if len(self._booked) > self._most:
-            self._forget(next(iter(self._booked)))
+        self._make_room(tenant, relationship)
+
+    def _make_room(self, tenant: str, relationship: str) -> None:
+        if len(sessions := self._of[tenant, relationship]) > MOST_OF_RELATIONSHIP:
+            booked = self._booked[tenant]
+            first = min(sessions, key=lambda one: (booked[relationship, one].ends_at, one))
+            self._forget((tenant, relationship, first))
+        if self._number > self._most:
+            most = max(self._booked, key=lambda one: len(self._booked[one]))
+            self._forget((most, *next(iter(self._booked[most]))))
 
     def _follow(self, event: OfRelationship, session: str) -> None:
         """Our own bookings say in `correlationid` which meeting of the tool they come from, see `matter_of`."""
@@ -159,7 +173,8 @@ class Bookings:
 
     def _forget(self, key: tuple[str, str, str]) -> None:
         tenant, relationship, session = key
-        del self._booked[key]
+        del self._booked[tenant][relationship, session]
+        self._number -= 1
         _take(self._of, (tenant, relationship), session)
         _take(self._whose, (tenant, session), relationship)
         if (tenant, session) in self._whose:

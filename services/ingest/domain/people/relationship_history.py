@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from schemas import payloads as p
 from schemas.events import OfRelationship
-from schemas.primitives import Side
+from schemas.primitives import Instant, Side
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class FactKey(NamedTuple):
     source: str
     id: str
     type: str
-    time: datetime
+    time: Instant
 
 
 class StartedFact(NamedTuple):
@@ -63,8 +63,8 @@ class EndedFact(NamedTuple):
 
 class PausedFact(NamedTuple):
     pause_id: str
-    begin: datetime
-    until: datetime | None
+    begin: Instant
+    until: Instant | None
 
 
 class ResumedFact(NamedTuple):

@@ -12,6 +12,7 @@ from schemas.events import OfRelationship
 from services.ingest.domain.activity import Person
 from services.ingest.domain.ids import is_plain, pseudonym_of
 from services.ingest.domain.people.relationship_history import Pause, Relationship, RelationshipHistory
+from services.ingest.domain.projection_records import bounded_history, is_overgrown
 
 Key = tuple[str, str, str]
 ADDRESS = ""
@@ -201,18 +202,23 @@ class Roster:
         return self.known(tenant, participant) is not None or (tenant, participant) in self._of
 
     def _keep(self, key: tuple[str, str], life: RelationshipHistory) -> None:
+        if is_overgrown(life):
+            self._leave(key, life.people())
+            life = bounded_history(life)
         self._histories[key] = life
         for person in life.people():
             self._of[key[0], person] = self._of.get((key[0], person), NOBODY) | {key[1]}
 
     def _drop(self, key: tuple[str, str]) -> None:
-        life = self._histories.pop(key, RelationshipHistory())
-        for person in life.people():
-            left = self._of[key[0], person] - {key[1]}
+        self._leave(key, self._histories.pop(key, RelationshipHistory()).people())
+
+    def _leave(self, key: tuple[str, str], people: Iterable[str]) -> None:
+        for person in people:
+            left = self._of.get((key[0], person), NOBODY) - {key[1]}
             if left:
                 self._of[key[0], person] = left
             else:
-                del self._of[key[0], person]
+                self._of.pop((key[0], person), None)
 
 
 def _concerns(event: OfRelationship) -> bool:

@@ -12,6 +12,7 @@ from services.ingest.flow.in_flight_limiter import UnavailableError
 # Beyond the longest delivery timeout of the producer: what is not on the log by then never comes onto it.
 FORGOTTEN_SECONDS = 900.0
 MOST_CLAIMS = 100_000
+LOOKED_THROUGH_SECONDS = 1.0
 
 Heard = Callable[[str, str], bool]
 """Of a tenant's relationship: whether the log has told of a start, whatever became of it."""
@@ -27,11 +28,12 @@ class ProgramLookup:
     admitted counts as told, so that two programmes cannot both start one relationship here."""
 
     def __init__(self, told: ProgramOf, heard: Heard, is_asked: Callable[[], bool]) -> None:
-        """`is_asked`: whether anybody here is limited to programmes. Until then nothing is remembered: nothing reads
-        the log to tell when it may be forgotten."""
+        """`is_asked`: whether anybody here is limited to programmes. Until then nothing reads the log to tell what may
+        be forgotten, and the oldest make room: what is under way when the first such token comes is remembered."""
         self._told, self._heard, self._is_asked = told, heard, is_asked
         self._claims: dict[tuple[str, str], _Claim] = {}
         self._lock = threading.Lock()
+        self._looked_through_at = 0.0
 
     def program_of(self, tenant: str, relationship: str) -> str | None:
         """Raises UnavailableError while the log is not read yet."""
@@ -46,8 +48,6 @@ class ProgramLookup:
         """An admitted start takes its relationship for its programme, unless another one just did. Raises
         UnavailableError when more starts are under way than are remembered."""
         if isinstance(verdict, Rejected) or verdict.event.type != "mentoring.relationship.started.v1":
-            return verdict
-        if not scope.programs and not self._is_asked():
             return verdict
         key, program = (verdict.event.tenant, verdict.event.subject), verdict.event.program
         with self._lock:
@@ -74,7 +74,13 @@ class ProgramLookup:
     def _make_room(self) -> None:
         if len(self._claims) < MOST_CLAIMS:
             return
-        for key in list(self._claims):
-            self._claim(*key)
+        if not self._is_asked():
+            del self._claims[next(iter(self._claims))]
+            return
+        # Not for each start: it takes as long as a hundred requests.
+        if time.monotonic() - self._looked_through_at >= LOOKED_THROUGH_SECONDS:
+            self._looked_through_at = time.monotonic()
+            for key in list(self._claims):
+                self._claim(*key)
         if len(self._claims) >= MOST_CLAIMS:
             raise UnavailableError("more relationships were started than are read back from the log")

@@ -22,9 +22,9 @@ from services.ingest.domain.projection_records import (
     ProgressRecord,
     RosterRecord,
     alive,
-    bounded_history,
     dump,
     load,
+    roster_value,
 )
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.dead_letters import UnexpectedFailures
@@ -32,11 +32,13 @@ from services.ingest.flow.log_reading import event_at
 from services.ingest.flow.supervise import Parts
 from services.ingest.settings import IngestSettings
 from services.runtime import log
+from services.runtime.breaker import Breaker
 from services.runtime.health import Health
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, read_partition
 from services.runtime.log_place import Misplaced
 from services.runtime.loop import Batch, BatchLoop, Limits, TryLaterError
 from services.runtime.settings import Settings
+from services.runtime.unexpected import described
 from services.validation_errors import places
 
 GROUP = "rapport-ingest-projector"
@@ -57,6 +59,12 @@ class ProjectionTopics(NamedTuple):
 
 def topics_of(settings: Settings) -> ProjectionTopics:
     return ProjectionTopics(*(topic.at(settings.log_epoch) for topic in (EVENTS, ROSTER, BOOKINGS)))
+
+
+class _Projected(NamedTuple):
+    topic: str
+    key: bytes
+    value: bytes
 
 
 class PartitionProjection:
@@ -80,16 +88,20 @@ class PartitionProjection:
         else:
             self._projection.apply_bookings(tenant, relationship, load(BookingsRecord, record.value or b""))
 
-    def records(self, topics: ProjectionTopics, at: int) -> Iterator[tuple[str, bytes, bytes]]:
-        """Topic, key and value of whatever was touched."""
+    def records(self, topics: ProjectionTopics, at: int, touched: tuple[str, str]) -> Iterator[_Projected]:
+        """Of one that was touched."""
         roster, bookings = self._projection.roster, self._projection.bookings
-        for (tenant, relationship), latest in self.touched.items():
-            key = f"{tenant}/{relationship}".encode()
-            erased = roster.is_erased(tenant, relationship)
-            history = bounded_history(roster.history(tenant, relationship))
-            yield topics.roster, key, dump(RosterRecord(position=at, erased=erased, history=history))
-            sessions = alive(bookings.of(tenant, relationship), latest)
-            yield topics.bookings, key, dump(BookingsRecord(position=at, sessions=sessions))
+        (tenant, relationship), latest = touched, self.touched[touched]
+        key = f"{tenant}/{relationship}".encode()
+        erased = roster.is_erased(tenant, relationship)
+        value = (
+            dump(RosterRecord(position=at, erased=True))
+            if erased
+            else roster_value(at, roster.history(tenant, relationship))
+        )
+        yield _Projected(topics.roster, key, value)
+        sessions = alive(bookings.of(tenant, relationship), latest)
+        yield _Projected(topics.bookings, key, dump(BookingsRecord(position=at, sessions=sessions)))
 
 
 class Projector:
@@ -104,7 +116,7 @@ class Projector:
         self._projections: dict[Partition, PartitionProjection] = {}
         self._next: dict[Partition, int] = {}
         self._partition_count = cache(reader.partition_count)
-        self._unexpected = UnexpectedFailures()
+        self._unexpected, self._written = UnexpectedFailures(), Breaker()
         self._log = log.get(__name__)
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
@@ -159,6 +171,9 @@ class Projector:
                 except ValidationError as unknown:
                     self._log.error("unreadable", topic=topic, offset=record.offset, places=places(unknown))
                     return PartitionProjection(), 0
+                except Exception as failure:  # noqa: BLE001 (told; the log is what counts)
+                    self._log.error("unreadable", topic=topic, offset=record.offset, **described(failure))
+                    return PartitionProjection(), 0
             reached.append(progress)
         return projection, min(reached)
 
@@ -196,8 +211,8 @@ class Projector:
         try:
             producer = self._started()
             producer.begin()
-            for topic, key, value in projection.records(self._topics, at):
-                producer.send(topic, key, value, partition=number)
+            for record in self._told(projection, at):
+                producer.send(*record, partition=number)
             for topic in (self._topics.roster, self._topics.bookings):
                 producer.send(topic, PROGRESS_KEY, progress, partition=number)
             producer.commit({batch.partition: Committed(batch.last + 1)}, self._reader)
@@ -207,6 +222,19 @@ class Projector:
             self.close()
             self._producer = None
             raise TryLaterError(f"the projection is not written: {failed}") from failed
+
+    def _told(self, projection: PartitionProjection, at: int) -> Iterator[_Projected]:
+        """What meets an error of ours keeps its older word, and no other from being written; a hundred in a row are a
+        bad deploy."""
+        for touched in projection.touched:
+            try:
+                told = list(projection.records(self._topics, at, touched))
+            except Exception as failure:  # noqa: BLE001 (told and counted)
+                self._log.error("relationship_failed", relationship="/".join(touched), **described(failure))
+                self._written.refused(type(failure).__name__)
+            else:
+                self._written.passed()
+                yield from told
 
     def _started(self) -> Producer:
         if self._producer is None:
