@@ -213,7 +213,6 @@ def _gateway(settings: Settings, folder: Path) -> Iterator[tuple[int, str]]:
         "RAPPORT_KAFKA": settings.kafka,
         "RAPPORT_INGEST_PORT": str(port),
         "RAPPORT_INGEST_HEALTH_PORT": str(health),
-        "RAPPORT_INGEST_PARTS": "http",
         "RAPPORT_INGEST_CONNECTIONS": str(folder / "connections.yaml"),
         "RAPPORT_LOG_FORMAT": "json",
     }
