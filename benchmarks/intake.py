@@ -1,10 +1,12 @@
-"""Events a second onto the log: through one gateway process over HTTP, and by a bare kafka-python producer."""
+"""Events onto the log, through one gateway process over HTTP and by a bare kafka-python producer: events a second, CPU
+of the process alone, and the latency of single events at a steady pace."""
 
 import json
+import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -15,6 +17,7 @@ from rich.console import Console
 
 from benchmarks import broker
 from benchmarks.command import KEPT
+from benchmarks.contestants.paced import PER_SECOND
 from benchmarks.contestants.task import Task
 from benchmarks.events import log
 from benchmarks.logs import RELATIONSHIPS
@@ -27,24 +30,32 @@ from schemas.topics import TOPICS
 from services.runtime.kafka import KafkaError, create_topics
 from services.runtime.settings import Settings
 
-BATCH_AIM = 0.5
-"""Of the bare producer's rate; batches of 100."""
+CPU_AIM = 2.5
+"""Of the bare producer's CPU for an event; batches of 100."""
+P50_AIM, P99_AIM = 8.0, 25.0
+"""Milliseconds above the bare producer's acknowledgement; single events at a steady pace."""
 FEWER_SINGLES = 10
 """A request for each event takes so much longer that a part of the log tells its speed."""
 
 
 @dataclass(frozen=True)
 class Entrant:
+    """`is_before`: of another version of our code, in the folder that the option names."""
+
     label: str
     module: str
     variant: str
     share: int = 1
+    is_before: bool = False
 
 
 BARE = Entrant("bare kafka-python producer", "bare_producer", "")
 BATCHES = Entrant("gateway, batches of 100", "gateway", "100")
 SINGLES = Entrant("gateway, single events", "gateway", "1", FEWER_SINGLES)
-ENTRANTS = (BARE, BATCHES, SINGLES)
+BARE_PACED = Entrant(f"bare producer, {PER_SECOND}/s", "bare_producer", "paced", FEWER_SINGLES)
+PACED = Entrant(f"gateway, singles, {PER_SECOND}/s", "gateway", "paced", FEWER_SINGLES)
+ENTRANTS = (BARE, BATCHES, SINGLES, BARE_PACED, PACED)
+BEFORE = tuple(replace(one, label=f"before: {one.label}", is_before=True) for one in (BATCHES, SINGLES, PACED))
 
 Outcomes = Mapping[Entrant, Sequence[Run | Failure]]
 
@@ -52,13 +63,19 @@ Outcomes = Mapping[Entrant, Sequence[Run | Failure]]
 @click.command()
 @click.option("--events", type=click.IntRange(1_000), default=100_000, show_default=True)
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Medians are over so many.")
+@click.option(
+    "--before",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True),
+    default="",
+    help="A worktree of another commit: its gateway runs in the same rounds.",
+)
 @click.option("--output", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True)
-def main(*, events: int, rounds: int, output: str) -> None:
+def main(*, events: int, rounds: int, before: str, output: str) -> None:
     """The same events, acknowledged by the same broker (acks=all, idempotent). Ratios are taken within each round.
 
     Ends with 1 if one of them failed."""
     try:
-        outcomes = _held(events, rounds)
+        outcomes = _held(events, rounds, before)
     except (JarsUnresolvedError, MissingToolError, StorageUnformattedError, NotReadyError, KafkaError) as problem:
         sys.exit(f"benchmarks: {problem}")
     _print(outcomes, output)
@@ -68,18 +85,20 @@ def main(*, events: int, rounds: int, output: str) -> None:
     sys.exit(1 if failed else 0)
 
 
-def _held(events: int, rounds: int) -> Outcomes:
+def _held(events: int, rounds: int, before: str) -> Outcomes:
     (KEPT / "bench").mkdir(parents=True, exist_ok=True)
-    outcomes: dict[Entrant, list[Run | Failure]] = {entrant: [] for entrant in ENTRANTS}
+    outcomes: dict[Entrant, list[Run | Failure]] = {one: [] for one in ENTRANTS + (BEFORE if before else ())}
     with tempfile.TemporaryDirectory(dir=KEPT / "bench", prefix="run-") as scratch:
         folder = Path(scratch)
         with LocalKafka(KafkaConfig(data=folder / "kafka", cache=KEPT / "cache")) as kafka:
             settings = Settings(kafka=kafka.bootstrap)
             create_topics(settings, {topic.name: topic.options(broker.PARTITIONS, 1) for topic in TOPICS})
             for number in range(rounds):
-                for entrant, runs in outcomes.items():
+                for place, (entrant, runs) in enumerate(outcomes.items()):
                     click.echo(f"round {number + 1} of {rounds}: {entrant.label}", err=True)
-                    runs.append(_run(entrant, settings, events, _fresh(folder, f"{entrant.variant}-{number}")))
+                    task = _task(settings, entrant, events, _fresh(folder, f"{place}-{number}"))
+                    project = before if entrant.is_before else ""
+                    runs.append(race(entrant.module, replace(task, project=project)))
     return outcomes
 
 
@@ -89,48 +108,104 @@ def _fresh(folder: Path, name: str) -> Path:
     return own
 
 
-def _run(entrant: Entrant, settings: Settings, events: int, folder: Path) -> Run | Failure:
+def _task(settings: Settings, entrant: Entrant, events: int, folder: Path) -> Task:
     """Each run has events of its own: what is repeated is not written again."""
     count = events // entrant.share
     file = folder / "events.jsonl"
     with file.open("wb") as lines:
         for _, value in islice(log(count, min(RELATIONSHIPS, count), seed=crc32(folder.name.encode())), count):
             lines.write(value + b"\n")
-    return race(
-        entrant.module,
-        Task(settings.kafka, str(file), broker.PARTITIONS, count, folder.name, entrant.variant, str(folder)),
-    )
+    return Task(settings.kafka, str(file), broker.PARTITIONS, count, folder.name, entrant.variant, str(folder))
 
 
 def _runs(outcomes: Outcomes) -> Iterator[tuple[Entrant, Run | Failure]]:
     return ((entrant, run) for entrant, runs in outcomes.items() for run in runs)
 
 
+@dataclass(frozen=True)
+class _Figure:
+    """Medians over the rounds. `cpu_micros`: of the process alone, for an event. Those against the bare producer are
+    taken within each round; milliseconds only of those at a steady pace."""
+
+    entrant: Entrant
+    rate: float
+    cpu_micros: float
+    rate_ratio: float
+    cpu_ratio: float
+    p50: float | None
+    p99: float | None
+    p50_above: float | None
+    p99_above: float | None
+
+
+def _figure(entrant: Entrant, outcomes: Outcomes) -> _Figure | None:
+    base = BARE_PACED if entrant.variant == "paced" else BARE
+    both = zip(outcomes[entrant], outcomes[base], strict=True)
+    pairs = [(run, bare) for run, bare in both if isinstance(run, Run) and isinstance(bare, Run)]
+    if not pairs:
+        return None
+
+    def of(measure: Callable[[Run, Run], float]) -> float:
+        return median(measure(run, bare) for run, bare in pairs)
+
+    def above(name: str) -> tuple[float | None, float | None]:
+        if name not in pairs[0][0].latency:
+            return None, None
+        return of(lambda run, _: run.latency[name]), of(lambda run, bare: run.latency[name] - bare.latency[name])
+
+    p50, p50_above = above("p50")
+    p99, p99_above = above("p99")
+    return _Figure(
+        entrant,
+        of(lambda run, _: run.count / run.wall),
+        of(lambda run, _: run.cpu / run.count * 1e6),
+        of(lambda run, bare: (run.count / run.wall) / (bare.count / bare.wall)),
+        of(lambda run, bare: (run.cpu / run.count) / (bare.cpu / bare.count)),
+        p50,
+        p99,
+        p50_above,
+        p99_above,
+    )
+
+
 def _print(outcomes: Outcomes, output: str) -> None:
-    rates = {
-        entrant: [run.count / run.wall for run in runs if isinstance(run, Run)] for entrant, runs in outcomes.items()
-    }
-    ratios = {entrant: _ratio(outcomes[entrant], outcomes[BARE]) for entrant in ENTRANTS}
+    found = {entrant: figure for entrant in outcomes if (figure := _figure(entrant, outcomes))}
+    load = f"load average {', '.join(f'{one:.1f}' for one in os.getloadavg())}"
     if output == "json":
-        found = [{"entrant": e.label, "events_per_second": rates[e], "ratio": ratios[e]} for e in ENTRANTS]
-        click.echo(json.dumps({"machine": machine().values(), "figures": found}, indent=2))
+        told = [asdict(figure) | {"entrant": entrant.label} for entrant, figure in found.items()]
+        click.echo(json.dumps({"machine": machine().values(), "load": os.getloadavg(), "figures": told}, indent=2))
         return
-    rows = [
-        (e.label, f"{median(rates[e]):,.0f}", "-" if ratios[e] is None else f"{ratios[e]:.2f}", str(len(rates[e])))
-        for e in ENTRANTS
-        if rates[e]
-    ]
-    table = Table("Events onto the log", ("", "events/s", "x bare", "rounds"), rows)
+    columns = ("", "events/s", "x bare", "CPU us/event", "x bare", "p50 / p99 ms", "above bare")
+    table = Table("Events onto the log", columns, [_row(figure) for figure in found.values()])
     if output == "markdown":
-        click.echo(f"{as_markdown(table)}\nOn {machine()}.")
+        click.echo(f"{as_markdown(table)}\nOn {machine()}; {load}.")
         return
     console = Console()
     console.print(as_rich(table))
-    met = "-" if ratios[BATCHES] is None else "met" if (ratios[BATCHES] or 0) >= BATCH_AIM else "MISSED"
-    console.print(f"Aim: batches at least {BATCH_AIM:g} x bare: {met}. On {machine()}.", highlight=False)
+    for what, measured, aim in _aims(found):
+        words = "met" if measured <= aim else "MISSED"
+        console.print(f"Aim: {what} at most {aim:g}: {measured:.2f}, {words}.", highlight=False)
+    console.print(f"On {machine()}; {load}.", highlight=False)
 
 
-def _ratio(runs: Sequence[Run | Failure], base: Sequence[Run | Failure]) -> float | None:
-    """Of rates, within each round."""
-    pairs = [(r, b) for r, b in zip(runs, base, strict=True) if isinstance(r, Run) and isinstance(b, Run)]
-    return median((r.count / r.wall) / (b.count / b.wall) for r, b in pairs) if pairs else None
+def _row(figure: _Figure) -> tuple[str, ...]:
+    return (
+        figure.entrant.label,
+        f"{figure.rate:,.0f}",
+        f"{figure.rate_ratio:.2f}",
+        f"{figure.cpu_micros:.0f}",
+        f"{figure.cpu_ratio:.2f}",
+        "-" if figure.p50 is None else f"{figure.p50:.1f} / {figure.p99:.1f}",
+        "-" if figure.p50_above is None else f"{figure.p50_above:.1f} / {figure.p99_above:.1f}",
+    )
+
+
+def _aims(found: Mapping[Entrant, _Figure]) -> Iterator[tuple[str, float, float]]:
+    if BATCHES in found:
+        yield "CPU of an event in batches, x bare", found[BATCHES].cpu_ratio, CPU_AIM
+    if PACED in found:
+        paced = found[PACED]
+        assert paced.p50_above is not None
+        assert paced.p99_above is not None
+        yield f"ms of a single POST above bare at {PER_SECOND}/s, p50", paced.p50_above, P50_AIM
+        yield "the same, p99", paced.p99_above, P99_AIM

@@ -18,12 +18,14 @@ POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Run:
-    """`cpu` and `wall` in seconds, from the first record to the last; `shares`: CPU seconds by what they went into."""
+    """`cpu` and `wall` in seconds, from the first record to the last; `shares`: CPU seconds by what they went into;
+    `latency`: milliseconds by quantile, of those that are sent at a steady pace."""
 
     count: int
     cpu: float
     wall: float
     shares: Mapping[str, float] = field(default_factory=dict)
+    latency: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ COMMANDS = {"scoring": ("analysis", "fast", "parquet")}
 NOT_IMPORTED = {
     # uvicorn parses HTTP with it.
     "httptools",
+    # uvicorn's event loop, where the platform has it.
+    "uvloop",
     # zoneinfo reads it where the system has no time zones of its own.
     "tzdata",
 }

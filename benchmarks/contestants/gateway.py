@@ -1,18 +1,22 @@
-"""Events of a file through one gateway process over HTTP. The variant is how many one request carries."""
+"""Events of a file through one gateway process over HTTP. The variant is how many one request carries, or
+`paced` for one by one at a steady pace."""
 
 import asyncio
 import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
 import httpx
 
+from benchmarks.contestants.paced import paced
+from benchmarks.contestants.process_cpu import cpu_of
 from benchmarks.contestants.task import Meter, Task, asked
 from benchmarks.events import TENANT
 from deploy.local.child import Child, Command, with_project
@@ -30,9 +34,14 @@ CONNECTIONS = {"1": 64, "100": 8}
 """By variant: enough that the gateway always has something to do."""
 
 
+@dataclass(frozen=True)
+class Served:
+    url: str
+    pid: int
+
+
 @contextmanager
-def gateway(task: Task) -> Iterator[str]:
-    """Its address."""
+def gateway(task: Task) -> Iterator[Served]:
     port, health = free_port(set()), free_port(set())
     env = {
         "RAPPORT_KAFKA": task.kafka,
@@ -40,15 +49,21 @@ def gateway(task: Task) -> Iterator[str]:
         "RAPPORT_INGEST_HEALTH_PORT": str(health),
         "RAPPORT_INGEST_TOKEN_RATE": UNLIMITED,
         "RAPPORT_LOG_FORMAT": "json",
+        **(_of(task.project) if task.project else with_project()),
     }
     argv = (sys.executable, "-m", "services.cli", "ingest", "serve")
-    child = Child(Command(argv, Path(task.folder) / "gateway.log", with_project() | env))
+    child = Child(Command(argv, Path(task.folder) / "gateway.log", env))
     child.launch()
     try:
         _await(f"http://127.0.0.1:{health}/readyz")
-        yield f"http://127.0.0.1:{port}/v1/events"
+        yield Served(f"http://127.0.0.1:{port}/v1/events", child.pid)
     finally:
         child.kill()
+
+
+def _of(project: str) -> dict[str, str]:
+    """Not the folder that this was started from. Before there was `rapport ingest work`, `serve` was told its parts."""
+    return {"PYTHONPATH": project, "PYTHONSAFEPATH": "1", "RAPPORT_INGEST_PARTS": "http"}
 
 
 def _await(url: str) -> None:
@@ -74,35 +89,45 @@ def token(task: Task, source: str) -> str:
     return secret
 
 
-async def send(task: Task, url: str, secret: str, bodies: Sequence[bytes]) -> None:
-    media = "application/cloudevents+json" if task.variant == "1" else "application/cloudevents-batch+json"
+async def send(task: Task, served: Served, secret: str, bodies: Sequence[bytes]) -> None:
+    media = "application/cloudevents-batch+json" if task.variant == "100" else "application/cloudevents+json"
     headers = {"authorization": f"Bearer {secret}", "content-type": media}
-    meter, waiting = Meter(task), iter(bodies)
+    meter = Meter(task, lambda: cpu_of(served.pid))
     async with aiohttp.ClientSession(headers=headers) as session:
 
-        async def work() -> None:
-            for body in waiting:
-                async with session.post(url, data=body) as answer:
-                    text = await answer.read()
-                    if answer.status != ACCEPTED:
-                        raise RuntimeError(f"{answer.status}: {text[:500]!r}")
+        async def post(body: bytes) -> None:
+            async with session.post(served.url, data=body) as answer:
+                text = await answer.read()
+                if answer.status != ACCEPTED:
+                    raise RuntimeError(f"{answer.status}: {text[:500]!r}")
 
         meter.begin()
-        await asyncio.gather(*(work() for _ in range(CONNECTIONS[task.variant])))
-    meter.answer(task.count)
+        latency = await paced(bodies, post) if task.variant == "paced" else await _at_once(task.variant, bodies, post)
+    meter.answer(task.count, latency=latency)
+
+
+async def _at_once(variant: str, bodies: Sequence[bytes], post: Callable[[bytes], Awaitable[None]]) -> dict[str, float]:
+    waiting = iter(bodies)
+
+    async def work() -> None:
+        for body in waiting:
+            await post(body)
+
+    await asyncio.gather(*(work() for _ in range(CONNECTIONS[variant])))
+    return {}
 
 
 def run(task: Task) -> None:
     values = Path(task.log).read_bytes().splitlines()
-    size = int(task.variant)
+    size = 1 if task.variant == "paced" else int(task.variant)
     bodies = (
         values
         if size == 1
         else [b"[" + b",".join(values[start : start + size]) + b"]" for start in range(0, len(values), size)]
     )
     secret = token(task, json.loads(values[0])["source"])
-    with gateway(task) as url:
-        asyncio.run(send(task, url, secret, bodies))
+    with gateway(task) as served:
+        asyncio.run(send(task, served, secret, bodies))
 
 
 if __name__ == "__main__":

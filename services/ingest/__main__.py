@@ -18,6 +18,7 @@ from services.ingest.importing.command import import_events
 from services.ingest.settings import IngestSettings
 from services.ingest.sources.connection import Connection
 from services.ingest.sources.connections import ConnectionsError, listed
+from services.ingest.workers import inherited, serve_in_workers
 from services.runtime import log
 from services.runtime.settings import SettingsError, describe, load
 from services.runtime.stop import on_signal
@@ -26,6 +27,10 @@ from services.validation_errors import reason_of
 SWITCH_SECONDS = 0.0005
 # By default a large body has every object of the process looked at several times while it is read, in one piece each.
 COLLECTED_AFTER = (50_000, 20, 50)
+
+
+# As many as a machine has cores; more of them only remember less each.
+MOST_WORKERS = 64
 
 
 @click.group()
@@ -38,9 +43,25 @@ CHECK = click.option("--check", is_flag=True, help="Print the settings and the c
 
 @main.command()
 @CHECK
-def serve(check: bool) -> None:  # noqa: FBT001 (click passes options by name)
-    """Serve events, tools and the directory over HTTP."""
-    _run(service.serve, check)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, MOST_WORKERS),
+    default=1,
+    show_default=True,
+    help="Processes that serve one port together.",
+)
+@click.option("--listener", type=click.IntRange(0), hidden=True, help="Of a worker: the descriptor of its port.")
+def serve(check: bool, workers: int, listener: int | None) -> None:  # noqa: FBT001 (click passes options by name)
+    """Serve events, tools and the directory over HTTP.
+
+    With several workers the health port tells of all; worker 1 has the next port for itself, with its metrics, and so
+    on. When one ends by itself, all end."""
+    if listener is not None:
+        _run(lambda settings, stop, tools: service.serve(settings, stop, tools, inherited(listener, stop)), check)
+    elif workers > 1:
+        _run(lambda settings, stop, _: serve_in_workers(settings, stop, workers), check)
+    else:
+        _run(service.serve, check)
 
 
 @main.command()

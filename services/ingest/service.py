@@ -1,6 +1,7 @@
 """The gateway: events, what tools send, and the directory, over HTTP."""
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -41,7 +42,9 @@ from services.runtime.kafka import KafkaError, Producer, reading
 
 
 @contextmanager
-def over_http(shared: Shared, known: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
+def over_http(
+    shared: Shared, known: ProjectionAccess, stop: threading.Event, listener: socket.socket | None = None
+) -> Iterator[Parts]:
     """Ready when every token is known: an unread one would be answered 401. Raises KafkaError or OSError."""
     settings, table = shared.settings, TokenTable()
     with reading(settings, [TOKENS.name]) as reader:
@@ -49,7 +52,8 @@ def over_http(shared: Shared, known: ProjectionAccess, stop: threading.Event) ->
         follower.catch_up(stop)
         guard = _guard(shared)
         app = _app(shared, known, table, guard, stop)
-        door = Door(listen(settings.host, settings.ingest_port), guard, settings.ingest_idle_seconds)
+        listener = listener or listen(settings.host, settings.ingest_port)
+        door = Door(listener, guard, settings.ingest_idle_seconds)
         yield {"http": partial(run_server, app, door, stop), "tokens": partial(follower.run, stop)}
 
 
@@ -106,10 +110,16 @@ def connections_of(settings: IngestSettings) -> Mapping[str, Connection]:
     return {} if file is None else load_connections(file, os.environ, settings.ingest_digest_key.get_secret_value())
 
 
-def serve(settings: IngestSettings, stop: threading.Event, connections: Mapping[str, Connection]) -> None:
-    """The gateway. Returns after `stop`. Raises KafkaError or OSError when it cannot start, and whatever is
-    unexpected."""
-    run_parts(Composition(settings, connections, frozenset({"http"}), settings.ingest_health_port), stop)
+def serve(
+    settings: IngestSettings,
+    stop: threading.Event,
+    connections: Mapping[str, Connection],
+    listener: socket.socket | None = None,
+) -> None:
+    """The gateway, on the listener of its parent if it is one of several workers. Returns after `stop`. Raises
+    KafkaError or OSError when it cannot start, and whatever is unexpected."""
+    port = settings.ingest_health_port
+    run_parts(Composition(settings, connections, frozenset({"http"}), port, listener), stop)
 
 
 def work(settings: IngestSettings, stop: threading.Event, connections: Mapping[str, Connection]) -> None:
@@ -126,6 +136,7 @@ class Composition:
     connections: Mapping[str, Connection]
     parts: frozenset[AnyPart]
     health_port: int
+    listener: socket.socket | None = None
 
 
 def run_parts(composition: Composition, stop: threading.Event) -> None:
@@ -139,7 +150,7 @@ def run_parts(composition: Composition, stop: threading.Event) -> None:
                 raise MissingTopicError(f"there is no topic {topic}: rapport topics create")
         event_writer = EventWriter(producer, settings.ingest_remembered, EVENTS.at(settings.log_epoch))
         shared = Shared(settings, producer, event_writer, Metrics(health.metrics), readiness, composition.connections)
-        with _chosen(shared, composition.parts, stop) as parts:
+        with _chosen(shared, composition, stop) as parts:
             # Not before every other part has said that it is starting, or the whole would be ready without them.
             writing.tell("ready")
             log.get(__name__).info("serving", parts=sorted(composition.parts), clock=settings.clock)
@@ -157,15 +168,15 @@ def _written_to(connections: Mapping[str, Connection]) -> list[str]:
 
 
 @contextmanager
-def _chosen(shared: Shared, chosen: frozenset[AnyPart], stop: threading.Event) -> Iterator[Parts]:
-    parts = dict[str, Callable[[], None]]()
+def _chosen(shared: Shared, composition: Composition, stop: threading.Event) -> Iterator[Parts]:
+    chosen, parts = composition.parts, dict[str, Callable[[], None]]()
     with ExitStack() as stack:
         known = stack.enter_context(projection(shared))
         parts |= known.parts(stop)
         if "projector" in chosen:
             parts |= stack.enter_context(projector(shared.settings, shared.readiness.part("projector"), stop))
         if "http" in chosen:
-            parts |= stack.enter_context(over_http(shared, known, stop))
+            parts |= stack.enter_context(over_http(shared, known, stop, composition.listener))
         if "raw" in chosen:
             parts |= stack.enter_context(raw_cloudevents(shared, known, stop))
         if "tools" in chosen:

@@ -115,7 +115,9 @@ def test_it_says_what_it_reads_and_ends_in_time_when_it_is_asked_to(broker: Sett
         running.gateway.post(event()).raise_for_status()
 
         assert (status, said["state"]) == (200, "ready")
-        assert said["detail"].startswith("producer: ready; knowledge: not read: nobody here asks for relationships; gateway: ")
+        assert said["detail"].startswith(
+            "producer: ready; knowledge: not read: nobody here asks for relationships; gateway: "
+        )
         assert running.terminate() < (0, STOP_WITHIN_SECONDS)
     told = [json.loads(line) for line in file.read_text().splitlines()]
     assert [line["event"] for line in told] == ["serving", "request_done", "stopped"]

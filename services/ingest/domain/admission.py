@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Literal
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from schemas import events
 from schemas.events import ADMIN_TYPES, EVENT_TYPES, MENTORING_EVENT, MentoringEvent, partition_key
@@ -31,11 +33,20 @@ class Clock:
     now: datetime
     mode: Literal["wall", "log"] = "wall"
 
+    @cached_property
+    def now_text(self) -> str:
+        """Written once for all events of a request."""
+        return to_rfc3339(self.now)
+
+    @cached_property
+    def latest(self) -> datetime:
+        return self.now + TOLERANCE
+
     def recorded(self, time: datetime) -> datetime:
         return time if self.mode == "log" else self.now
 
     def is_ahead(self, time: datetime) -> bool:
-        return time > self.now + TOLERANCE
+        return time > self.latest
 
 
 OURS = ("mentoring.score.", "mentoring.alert.", "mentoring.delivery.", "mentoring.clock.advanced.")
@@ -131,20 +142,28 @@ def _completed(given: Mapping[str, object], scope: Scope, clock: Clock) -> dict[
     ours: dict[str, object] = {"tenant": scope.tenant}
     if given["type"] != CLOCK_REACHED:
         ours["partitionkey"] = partition_key(scope.tenant, str(given.get("subject"))[:LONGEST_ID])
-    return {**ours, **given, "recordedtime": to_rfc3339(clock.now)}
+    return {**ours, **given, "recordedtime": clock.now_text}
 
 
 def _validated(attributes: Mapping[str, object]) -> MentoringEvent | Rejected:
     try:
         # Back to text, because only from JSON does a strict model read times and tuples.
-        text = json.dumps(attributes)
-        if text.count(",") > MOST_MEMBERS:
+        text = _text(attributes)
+        if text.count(b",") > MOST_MEMBERS:
             return rejected("invalid", "", f"holds more than {MOST_MEMBERS:,} values: no event of the catalogue does")
         return MENTORING_EVENT.validate_json(text)
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
     except ValidationError as invalid:
         return Rejected("invalid", explain(invalid))
+
+
+def _text(attributes: Mapping[str, object]) -> bytes:
+    try:
+        return to_json(attributes)
+    except ValueError:
+        # Half a character, or nested deeper than pydantic writes: Python's own writer says which, or can.
+        return json.dumps(attributes).encode()
 
 
 def _refusal(event: MentoringEvent, clock: Clock) -> Rejected | None:

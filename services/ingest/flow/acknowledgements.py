@@ -14,31 +14,43 @@ class Acknowledgements:
     def __init__(self) -> None:
         self.written: Future[None] = Future()
         self.written.set_running_or_notify_cancel()  # a waiter that gives up cannot cancel it under our hands
-        self._left, self._lock = 1, threading.Lock()
+        self._added = 0  # by the one thread that sends; the others count what has arrived
+        self._left, self._is_closed, self._lock = 0, False, threading.Lock()
         self._failure: BaseException | None = None
 
     def add(self, sent: Sent) -> None:
-        with self._lock:
-            self._left += 1
-        sent.add_callback(self._arrived)
-        sent.add_errback(self._failed)
+        self.expect()
+        sent.add_callback(self.succeed)
+        sent.add_errback(self.fail)
+
+    def expect(self) -> None:
+        """One more record, which tells this itself what became of it, before or after."""
+        self._added += 1
 
     def close(self) -> None:
         """Nothing more is added. Until then `written` is open, even without any record."""
-        self._arrived(None)
+        with self._lock:
+            self._left, self._is_closed = self._left + self._added, True
+            last = self._left == 0
+        if last:
+            self._end()
 
-    def _arrived(self, _: object) -> None:
+    def succeed(self, _: object) -> None:
         with self._lock:
             self._left -= 1
-            last = self._left == 0
-        if last and self._failure is None:
-            self.written.set_result(None)
-        elif last:
-            self.written.set_exception(self._failure)
+            last = self._is_closed and self._left == 0
+        if last:
+            self._end()
 
-    def _failed(self, failure: BaseException) -> None:
+    def fail(self, failure: BaseException) -> None:
         self._failure = self._failure or failure
-        self._arrived(None)
+        self.succeed(None)
+
+    def _end(self) -> None:
+        if self._failure is None:
+            self.written.set_result(None)
+        else:
+            self.written.set_exception(self._failure)
 
 
 def acknowledged(*sent: Sent) -> Future[None]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from schemas.events import MentoringEvent, to_json
 from schemas.topics import EVENTS
@@ -14,9 +14,11 @@ from services.ingest.domain.ids import content_of, identity
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.acknowledgements import Acknowledgements
 from services.ingest.flow.dead_letters import unwritable
-from services.runtime.kafka import Headers, Sent, UnwritableRecordError, partition_of
+from services.runtime.kafka import Awaited, Headers, Outgoing, Sent, UnwritableRecordError, partition_of
 
 STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
+# As kafka-python takes it, one list for all records.
+_HEADERS = list(STRUCTURED)
 
 MOST_KEYS = 50_000
 
@@ -50,6 +52,8 @@ class LogProducer(Protocol):
         headers: Headers = (),
     ) -> Sent: ...
 
+    def send_for(self, awaited: Awaited, record: Outgoing) -> None: ...
+
 
 class EventWriter:
     """For any thread. The memory is bounded, the oldest used is forgotten first; what it has forgotten is written
@@ -75,37 +79,39 @@ class EventWriter:
         some may have been sent; otherwise `written` tells of failures."""
         sending = Acknowledgements()
         new: dict[bytes, _Known] = {}
+        # Before the lock, for which every other sender waits.
+        prepared = [_prepared(event) for event in events]
         try:
             with self._lock:
-                return [self._one(event, sending, new) for event in events]
+                return [self._one(one, sending, new) for one in prepared]
         finally:
             # Outside of the lock, which the callback takes: it runs at once if all is settled already.
             sending.written.add_done_callback(partial(self._settle, new))
             sending.close()
 
-    def _one(self, event: MentoringEvent, sending: Acknowledgements, new: dict[bytes, _Known]) -> Receipt | Rejected:
-        key, value = identity(event), to_json(event)
-        said = content_of(value)
+    def _one(self, one: "_Prepared", sending: Acknowledgements, new: dict[bytes, _Known]) -> Receipt | Rejected:
+        key = one.identity
         if known := self._under_way.get(key):
-            return _repeated(known, said)
+            return _repeated(known, one.content)
         if known := self._recent.get(key):
             self._recent.move_to_end(key)
-            return _repeated(known, said)
+            return _repeated(known, one.content)
         try:
-            self._send(event, value, sending)
+            self._send(one, sending)
         except UnwritableRecordError as failure:
             return unwritable(failure)
-        new[key] = self._under_way[key] = _Known(said, sending.written)
+        new[key] = self._under_way[key] = _Known(one.content, sending.written)
         return Receipt(repeat=False, written=sending.written)
 
-    def _send(self, event: MentoringEvent, value: bytes, sending: Acknowledgements) -> None:
-        if event.type == "mentoring.clock.reached.v1":
+    def _send(self, one: "_Prepared", sending: Acknowledgements) -> None:
+        if one.key is None:
             for number in self._partitions:
-                sending.add(self._producer.send(self._topic, None, value, partition=number, headers=STRUCTURED))
+                self._producer.send_for(sending, Outgoing(self._topic, one.value, None, _HEADERS, number))
+                sending.expect()
         else:
-            key = event.partitionkey.encode()
-            number = self._partition_of(key)
-            sending.add(self._producer.send(self._topic, key, value, partition=number, headers=STRUCTURED))
+            number = self._partition_of(one.key)
+            self._producer.send_for(sending, Outgoing(self._topic, one.value, one.key, _HEADERS, number))
+            sending.expect()
 
     def _settle(self, new: dict[bytes, _Known], written: Future[None]) -> None:
         failed = written.exception() is not None
@@ -117,6 +123,21 @@ class EventWriter:
                     self._recent[key] = known
             while len(self._recent) > self._remembered:
                 self._recent.popitem(last=False)
+
+
+class _Prepared(NamedTuple):
+    """An event as it goes to the log; `key` None: to every partition."""
+
+    identity: bytes
+    key: bytes | None
+    value: bytes
+    content: bytes
+
+
+def _prepared(event: MentoringEvent) -> _Prepared:
+    value = to_json(event)
+    key = None if event.type == "mentoring.clock.reached.v1" else event.partitionkey.encode()
+    return _Prepared(identity(event), key, value, content_of(value))
 
 
 def _repeated(known: _Known, said: bytes) -> Receipt | Rejected:

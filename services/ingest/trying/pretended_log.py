@@ -5,7 +5,7 @@ from typing import Any
 from schemas.directory import Participant
 from schemas.events import MENTORING_EVENT, MentoringEvent
 from schemas.topics import DIRECTORY, EVENTS
-from services.runtime.kafka import Headers
+from services.runtime.kafka import Awaited, Headers, Outgoing
 
 
 class _Acknowledged:
@@ -44,6 +44,10 @@ class PretendedLog:
             assert topic == DIRECTORY.name, "an attempt writes events and people"
             self._participants.append(Participant.model_validate_json(value or b""))
         return _Acknowledged()
+
+    def send_for(self, awaited: Awaited, record: Outgoing) -> None:
+        self.send(record.topic, record.key, record.value, record.partition, record.headers)
+        awaited.succeed(None)
 
     def taken(self) -> tuple[tuple[MentoringEvent, ...], tuple[Participant, ...]]:
         """What was written since the last time."""

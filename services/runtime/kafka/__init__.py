@@ -4,6 +4,7 @@ from kafka.errors import KafkaError
 
 from services.runtime.kafka.one_partition import partition_count, partition_of
 from services.runtime.kafka.options import client_options
+from services.runtime.kafka.pending import Awaited, Outgoing
 from services.runtime.kafka.producer import Producer, Sent
 from services.runtime.kafka.reader import Reader, read_partition, read_to_end, reading
 from services.runtime.kafka.records import Committed, Headers, Partition, Record
@@ -18,9 +19,11 @@ from services.runtime.kafka.unwritable import (
 )
 
 __all__ = [
+    "Awaited",
     "Committed",
     "Headers",
     "KafkaError",
+    "Outgoing",
     "Partition",
     "Producer",
     "ProducerReplacedError",

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from kafka.errors import KafkaTimeoutError
 
@@ -18,13 +18,20 @@ class Outgoing(NamedTuple):
     timestamp_ms: int | None = None
 
 
+class Awaited(Protocol):
+    """Is told, on any thread, what became of each record that was sent for it."""
+
+    def succeed(self, metadata: Any) -> None: ...  # noqa: ANN401 (kafka-python's RecordMetadata)
+
+    def fail(self, failure: BaseException) -> None: ...
+
+
 class PendingRecord:
     """Settled once, on any thread; callbacks run on the thread that settles it. Thin: there is one for each record."""
 
-    __slots__ = ("_callbacks", "_errbacks", "_failure", "_lock", "_metadata", "_settled", "_waiter", "outgoing")
+    __slots__ = ("_callbacks", "_errbacks", "_failure", "_lock", "_metadata", "_settled", "_waiter")
 
-    def __init__(self, outgoing: Outgoing) -> None:
-        self.outgoing = outgoing
+    def __init__(self) -> None:
         self._callbacks: tuple[Callable[[Any], object], ...] = ()
         self._errbacks: tuple[Callable[[BaseException], object], ...] = ()
         self._metadata: Any = None

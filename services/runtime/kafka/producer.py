@@ -10,10 +10,10 @@ from kafka.errors import IllegalStateError, KafkaTimeoutError
 
 from services.runtime.kafka.limits import TopicLimits
 from services.runtime.kafka.options import client_options
-from services.runtime.kafka.pending import Outgoing, PendingRecord
+from services.runtime.kafka.pending import Awaited, Outgoing, PendingRecord
 from services.runtime.kafka.reader import Reader
 from services.runtime.kafka.records import Committed, Headers, Partition, Record, offsets_and_metadata
-from services.runtime.kafka.replacement import Replacement
+from services.runtime.kafka.replacement import Replacement, Suspect
 from services.runtime.kafka.unwritable import OF_AUTHORIZATION, ProducerReplacedError
 from services.runtime.settings import Settings
 
@@ -84,6 +84,10 @@ class Producer:
         """Raises RecordTooLargeError, and KafkaError when nothing can be written for now."""
         return self._send(Outgoing(topic, value, key, list(headers), partition))
 
+    def send_for(self, awaited: Awaited, record: Outgoing) -> None:
+        """As `send`, and tells `awaited`: nothing is kept for this record alone. Not in transactions."""
+        self._hand_over(record, awaited)
+
     def copy(self, record: Record, target: Partition) -> Sent:
         """The same record again, its time and its headers included. Raises as `send`."""
         headers, time = list(record.headers), record.timestamp_ms
@@ -126,22 +130,27 @@ class Producer:
         return KafkaProducer(**(client_options(self._settings) | self._options))
 
     def _send(self, outgoing: Outgoing) -> Sent:
-        self._limits.check(outgoing)
         if self._is_transactional:
+            self._limits.check(outgoing)
             return cast("Sent", self._client.send(*outgoing))
+        pending = PendingRecord()
+        self._hand_over(outgoing, pending)
+        return pending
+
+    def _hand_over(self, outgoing: Outgoing, awaited: Awaited) -> None:
+        self._limits.check(outgoing)
         client = self._client
         if self._replacement is not None:
             raise ProducerReplacedError("the producer is being replaced after a refusal")
-        pending = PendingRecord(outgoing)
         try:
             sent = client.send(*outgoing)
         except IllegalStateError as closed:
             raise ProducerReplacedError(f"the producer has been replaced: {closed}") from closed
         # In one step, as kafka-python itself does it: the public ways take twice as long, for each record.
-        sent._add_cb_eb(pending.succeed, partial(self._failed, client, pending, sent))  # noqa: SLF001
+        failed = partial(self._failed, client, Suspect(outgoing, awaited), sent)
+        sent._add_cb_eb(awaited.succeed, failed)  # noqa: SLF001
         if self._is_doubtful:
             sent.add_callback(self._succeeded)
-        return pending
 
     def _succeeded(self, _: object) -> None:
         """After a refusal of authorization only a record that gets through shows that all is well again."""
@@ -149,11 +158,11 @@ class Producer:
             self._is_doubtful = False
             self._trouble(None)
 
-    def _failed(self, client: KafkaProducer, pending: PendingRecord, sent: Any, failure: Exception) -> None:  # noqa: ANN401
+    def _failed(self, client: KafkaProducer, record: Suspect, sent: Any, failure: Exception) -> None:  # noqa: ANN401
         """Runs on the thread of the client that has failed."""
         refusal = _refusal_of(client)
         if refusal is None:
-            pending.fail(failure)
+            record.awaited.fail(failure)
             return
         with self._lock:
             if self._replacement is None and self._client is client:
@@ -161,8 +170,8 @@ class Producer:
             replacement = self._replacement
         # Whatever was under way fails, often with the very error of the refused batch: only the future tells which.
         batch = sent._produce_future  # noqa: SLF001
-        if replacement is None or not replacement.takes(client, batch, pending):
-            pending.fail(ProducerReplacedError(f"the producer was replaced meanwhile: {refusal}"))
+        if replacement is None or not replacement.takes(client, batch, record):
+            record.awaited.fail(ProducerReplacedError(f"the producer was replaced meanwhile: {refusal}"))
 
     def _start_replacing(self, client: KafkaProducer, refusal: Exception) -> Replacement:
         self._is_doubtful = isinstance(refusal, OF_AUTHORIZATION)

@@ -4,14 +4,14 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from services.runtime import log
 from services.runtime.kafka.limits import TopicLimits
-from services.runtime.kafka.pending import PendingRecord
+from services.runtime.kafka.pending import Awaited, Outgoing
 from services.runtime.kafka.unwritable import OF_AUTHORIZATION, OF_THE_RECORD, ProducerReplacedError, RecordRefusedError
 
 # Within this a useless producer has failed all that it held; what it sent before may still come onto the log.
@@ -22,6 +22,13 @@ ALONE_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
 
 
+class Suspect(NamedTuple):
+    """A record, and who waits for it."""
+
+    outgoing: Outgoing
+    awaited: Awaited
+
+
 class Replacement:
     """`run` is for one thread of its own, all else for any."""
 
@@ -30,12 +37,12 @@ class Replacement:
     ) -> None:
         self._client, self._refusal, self._connect, self._limits = client, refusal, connect, limits
         self._batch: Any = None
-        self._suspects: list[PendingRecord] | None = []
+        self._suspects: list[Suspect] | None = []
         self._lock = threading.Lock()
         self._stopping, self._ended = threading.Event(), threading.Event()
         self._log = log.get(__name__)
 
-    def takes(self, client: KafkaProducer, batch: object, pending: PendingRecord) -> bool:
+    def takes(self, client: KafkaProducer, batch: object, suspect: Suspect) -> bool:
         """Whether the record will be sent again alone: it was in the batch that the broker has refused first."""
         if not isinstance(self._refusal, OF_THE_RECORD) or client is not self._client:
             return False
@@ -43,7 +50,7 @@ class Replacement:
             self._batch = self._batch or batch
             if self._suspects is None or batch is not self._batch:
                 return False
-            self._suspects.append(pending)
+            self._suspects.append(suspect)
             return True
 
     def run(self) -> KafkaProducer | None:
@@ -57,8 +64,8 @@ class Replacement:
         try:
             client, refused = self._tried(suspects)
         except ProducerReplacedError as stopped:
-            for pending in suspects:
-                pending.fail(stopped)
+            for suspect in suspects:
+                suspect.awaited.fail(stopped)
             return None
         seconds = round(time.monotonic() - began, 3)
         self._log.error(
@@ -75,28 +82,28 @@ class Replacement:
     def wait(self, timeout: float) -> bool:
         return self._ended.wait(timeout)
 
-    def _tried(self, suspects: list[PendingRecord]) -> tuple[KafkaProducer, int]:
+    def _tried(self, suspects: list[Suspect]) -> tuple[KafkaProducer, int]:
         if isinstance(self._refusal, OF_AUTHORIZATION):
             self._stopping.wait(PAUSE_SECONDS)
         client, refused = self._connected(), 0
         if suspects:
             self._refresh_limits()
         while suspects:
-            pending = suspects[0]
-            failure = _failure_of(client, pending)
+            suspect = suspects[0]
+            failure = _failure_of(client, suspect)
             if isinstance(failure, OF_THE_RECORD):
-                refused += self._refuse(pending, failure)
+                refused += self._refuse(suspect, failure)
                 _close(client)
                 client = self._connected()
             del suspects[0]
         return client, refused
 
-    def _refuse(self, pending: PendingRecord, failure: KafkaError) -> bool:
-        topic = pending.outgoing.topic
+    def _refuse(self, suspect: Suspect, failure: KafkaError) -> bool:
+        topic = suspect.outgoing.topic
         if self._limits.is_sealed(topic):
-            pending.fail(ProducerReplacedError(f"{topic} is sealed: {failure}"))
+            suspect.awaited.fail(ProducerReplacedError(f"{topic} is sealed: {failure}"))
             return False
-        pending.fail(RecordRefusedError(topic, failure))
+        suspect.awaited.fail(RecordRefusedError(topic, failure))
         return True
 
     def _refresh_limits(self) -> None:
@@ -116,16 +123,16 @@ class Replacement:
         raise ProducerReplacedError("the producer is closed")
 
 
-def _failure_of(client: KafkaProducer, pending: PendingRecord) -> KafkaError | None:
+def _failure_of(client: KafkaProducer, suspect: Suspect) -> KafkaError | None:
     """Sends it alone. What is the record's own fault is returned and not told yet."""
     try:
-        metadata = client.send(*pending.outgoing).get(ALONE_SECONDS)
+        metadata = client.send(*suspect.outgoing).get(ALONE_SECONDS)
     except OF_THE_RECORD as refusal:
         return refusal
     except KafkaError as away:
-        pending.fail(away)
+        suspect.awaited.fail(away)
         return away
-    pending.succeed(metadata)
+    suspect.awaited.succeed(metadata)
     return None
 
 

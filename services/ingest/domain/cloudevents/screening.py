@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from schemas.events import EVENT_TYPES, MENTORING_EVENT, CloudEvent, RelationshipEvent, partition_key
 from schemas.known_names import UNKNOWN, known_path
 from services.ingest.domain.cloudevents.content_modes import ATTRIBUTE, ENCODED, normal_form
-from services.ingest.domain.ids import NoDigestKeyError, Pseudonym
+from services.ingest.domain.ids import NoDigestKeyError, Pseudonym, is_plain
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Problem, Rejected, rejected
 
@@ -27,6 +27,8 @@ TRACESTATE = re.compile(f"{_MEMBER}(,{_MEMBER}){{0,7}}")
 # The schemas that we publish; nobody else's says anything of what is in our events.
 DATASCHEMA = re.compile(r"urn:rapport:mentoring\.[a-z_]{1,40}\.[a-z_]{1,40}\.v[0-9]{1,3}(#/\$defs/[A-Za-z]{1,60})?")
 STRICT = {"traceparent": TRACEPARENT, "tracestate": TRACESTATE, "dataschema": DATASCHEMA}
+# Kept whatever they say: nearly all that is ever sent.
+PLAIN = KNOWN - STRICT.keys()
 # What the schema of an id refuses is left to it: it says why.
 LONGEST_ID = 256
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -43,7 +45,7 @@ def screened(given: Mapping[str, object], pseudonym: Pseudonym) -> Screened | Re
     """`given` in normal form. Left out are extensions that we do not know, as gateways add them, and what traces and
     schemas say in another than their strict form. Ids become the same each time: a repeat stays one, and what names
     another event by its id finds it. Rejected where an id may be text and no key is set."""
-    kept = {name: value for name, value in given.items() if _is_kept(name, value)}
+    kept = {name: value for name, value in given.items() if name in PLAIN or _is_kept(name, value)}
     try:
         for name in IDS:
             _replace(kept, name, pseudonym)
@@ -76,7 +78,10 @@ def _data(event: Mapping[str, object], pseudonym: Pseudonym) -> dict[str, object
 
 def _replace(members: dict[str, object], name: str, pseudonym: Pseudonym, below: str = "") -> None:
     value = members.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ID or CONTROL.search(value):
+    # A plain id is its own pseudonym.
+    if not isinstance(value, str) or is_plain(value):
+        return
+    if not 0 < len(value) <= LONGEST_ID or CONTROL.search(value):
         return
     try:
         members[name] = pseudonym(value)

@@ -1,0 +1,128 @@
+"""Several gateways on one port: processes of one listener, supervised together."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from services.ingest.gateway.server import listen
+from services.ingest.settings import IngestSettings
+from services.runtime import log
+from services.runtime.health import Condition, Health, served
+
+HEALTH_PORT = "RAPPORT_INGEST_HEALTH_PORT"
+WATCHED_SECONDS = 0.2
+ASKED_SECONDS = 1.0
+# SIGTERM ends all within 2 s.
+STOP_SECONDS = 1.8
+
+
+class WorkerEndedError(Exception):
+    """The message says which, and how."""
+
+
+@dataclass(frozen=True)
+class _Worker:
+    number: int
+    process: subprocess.Popen[bytes]
+    health_url: str
+
+    def condition(self) -> Condition:
+        if not self.health_url:
+            return Condition("ready")
+        try:
+            told = httpx.get(self.health_url, timeout=ASKED_SECONDS).json()
+        except (httpx.TransportError, json.JSONDecodeError) as silent:
+            return Condition("starting", f"it does not say: {type(silent).__name__}")
+        return Condition(told["state"], told["detail"])
+
+
+def serve_in_workers(settings: IngestSettings, stop: threading.Event, count: int) -> None:
+    """Returns after `stop`, when all have ended. Raises OSError if the address is taken, and WorkerEndedError when one
+    ended by itself: then all end, for whatever started this to start it anew."""
+    health = Health()
+    with (
+        listen(settings.host, settings.ingest_port) as listener,
+        served(health, settings.host, settings.ingest_health_port),
+        _launched(settings, listener, count) as workers,
+    ):
+        log.get(__name__).info("serving", workers=count, pids=[one.process.pid for one in workers])
+        while not stop.wait(WATCHED_SECONDS):
+            _check(workers)
+            _tell(health, workers)
+        health.tell("stopping")
+    log.get(__name__).info("stopped")
+
+
+def inherited(listener: int, stop: threading.Event) -> socket.socket:
+    """What a worker listens on. It stops when its parent has died: it would else keep the port for ever, and nobody
+    would start it anew."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        stop.set()
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+    return socket.socket(fileno=listener)
+
+
+@contextmanager
+def _launched(settings: IngestSettings, listener: socket.socket, count: int) -> Iterator[Sequence[_Worker]]:
+    workers: list[_Worker] = []
+    try:
+        # One by one: those that run are in the list when the next one cannot be started.
+        workers.extend(_launch(settings, listener, number) for number in range(1, count + 1))
+        yield workers
+    finally:
+        for worker in workers:
+            worker.process.terminate()
+        _await_end(workers)
+
+
+def _launch(settings: IngestSettings, listener: socket.socket, number: int) -> _Worker:
+    port = settings.ingest_health_port and settings.ingest_health_port + number
+    process = subprocess.Popen(  # noqa: S603 - the command line is ours
+        [sys.executable, "-m", "services.cli", "ingest", "serve", "--listener", str(listener.fileno())],
+        env=os.environ | {HEALTH_PORT: str(port)},
+        stdin=subprocess.PIPE,
+        pass_fds=[listener.fileno()],
+        start_new_session=True,  # a terminal's Ctrl-C reaches only the parent, which stops them in order
+    )
+    return _Worker(number, process, f"http://{_reachable(settings.host)}:{port}/readyz" if port else "")
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 (asked, not bound)
+
+
+def _check(workers: Sequence[_Worker]) -> None:
+    for worker in workers:
+        if (code := worker.process.poll()) is not None:
+            raise WorkerEndedError(f"worker {worker.number} ended with exit code {code}; its last lines say why")
+
+
+def _tell(health: Health, workers: Sequence[_Worker]) -> None:
+    conditions = {worker.number: worker.condition() for worker in workers}
+    unready = {number: one for number, one in conditions.items() if one.state != "ready"}
+    worst = next(iter(unready.values()), Condition("ready"))
+    details = (f"worker {number}: {one.detail or one.state}" for number, one in conditions.items())
+    health.tell(worst.state, "; ".join(details))
+
+
+def _await_end(workers: Sequence[_Worker]) -> None:
+    """Killed is who has not ended in time."""
+    until = time.monotonic() + STOP_SECONDS
+    for worker in workers:
+        try:
+            worker.process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            worker.process.wait()
