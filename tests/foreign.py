@@ -9,6 +9,8 @@ from kafka import KafkaProducer
 from services.runtime.settings import Settings
 
 ACKNOWLEDGED_SECONDS = 20
+# Of all that a drill has sent: thousands of records of a megabyte.
+FLUSHED_SECONDS = 300
 MOST_REQUEST_BYTES = 32 * 2**20
 
 
@@ -50,7 +52,7 @@ class ForeignProducer:
         return f"{topic}/{sent.partition}/{sent.offset}"
 
     def flush(self) -> None:
-        self._client.flush(timeout=ACKNOWLEDGED_SECONDS)
+        self._client.flush(timeout=FLUSHED_SECONDS)
 
 
 @contextmanager
