@@ -20,8 +20,11 @@ from services.ingest import service
 from services.ingest.commands.console import write
 from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import hashed, secret_of
+from services.ingest.flow.people.projector import projector
+from services.ingest.flow.supervise import supervise
 from services.ingest.settings import IngestSettings
 from services.ingest.sources.connection import Connection
+from services.runtime.health import Health
 from services.runtime.kafka import Record, create_topics, reading
 from services.runtime.settings import Settings
 from tests.receiver import eventually
@@ -120,9 +123,10 @@ def running_gateway(
     **options: Any,  # noqa: ANN401 (settings)
 ) -> Iterator[Gateway]:
     """What `serve` and `work` compose, on a thread; without conclusions about meetings, which would be written at any
-    time, unless `ingest_parts` asks for them. `connections`: instead of a file of them."""
+    time, unless `ingest_parts` asks for them, and without a projector: the broker has one. `connections`: instead of a
+    file of them."""
     ports = {"ingest_port": free_port(set()), "ingest_health_port": free_port(set())}
-    given = {"ingest_parts": ("projector", "raw", "tools"), "ingest_digest_key": DIGEST_KEY}
+    given = {"ingest_parts": ("raw", "tools"), "ingest_digest_key": DIGEST_KEY}
     settings = IngestSettings(kafka=bootstrap, **(ports | given | options))
     composition = service.Composition(
         settings,
@@ -163,9 +167,17 @@ def is_ready(gateway: Gateway) -> bool:
 
 
 @pytest.fixture(scope="session")
-def broker(local_kafka: LocalKafka) -> Settings:
-    """Settings that reach the broker, on which the topics exist."""
-    return make_topics(local_kafka.bootstrap)
+def broker(local_kafka: LocalKafka) -> Iterator[Settings]:
+    """Settings that reach the broker, on which the topics exist and the log is projected all the time."""
+    settings, stop = make_topics(local_kafka.bootstrap), threading.Event()
+    with projector(IngestSettings(kafka=settings.kafka), Health(), stop) as parts:
+        thread = threading.Thread(target=supervise, args=(parts, stop))
+        thread.start()
+        try:
+            yield settings
+        finally:
+            stop.set()
+            thread.join(30)
 
 
 @pytest.fixture(scope="session")

@@ -314,4 +314,4 @@ def test_the_lag_of_every_consumer_of_the_process_is_measured(tools: Gateway) ->
     counted = httpx.get(f"http://127.0.0.1:{tools.settings.ingest_health_port}/metrics").text
 
     lags = [line for line in counted.splitlines() if line.startswith("rapport_consumer_lag{")]
-    assert {line.partition('part="')[2].partition('"')[0] for line in lags} == {"projector", "tools"}
+    assert {line.partition('part="')[2].partition('"')[0] for line in lags} == {"tools"}

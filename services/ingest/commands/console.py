@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from services.ingest.domain.verdict import explain
 from services.ingest.flow.people.followers import ProjectionBehindError
 from services.ingest.settings import IngestSettings
+from services.runtime import log
 from services.runtime.kafka import KafkaError, Producer, UnwritableRecordError
 from services.runtime.settings import Settings, SettingsError, load
 
@@ -36,6 +37,13 @@ def explained() -> Iterator[None]:
 
 def command_settings() -> IngestSettings:
     return load(IngestSettings, "ingest")
+
+
+def quiet_settings() -> IngestSettings:
+    """For commands that use what services use: only its warnings are said, on stderr, beside what the command prints."""
+    settings = command_settings()
+    log.configure(settings.model_copy(update={"log_level": "WARNING"}), "ingest")
+    return settings
 
 
 def write(settings: Settings, topic: str, records: Mapping[str, bytes]) -> None:

@@ -7,12 +7,11 @@ from functools import partial
 
 import click
 
-from services.ingest.commands.console import command_settings, explained
+from services.ingest.commands.console import explained, quiet_settings
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.people.followers import ProjectionFollower
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.supervise import supervise
-from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.stop import on_signal
 
@@ -25,9 +24,7 @@ def project() -> None:
     were there. `rapport ingest work` does the same while it runs, and may run meanwhile; an interrupted fold goes on
     where it stopped."""
     with explained(), on_signal() as stop:
-        settings, health = command_settings(), Health()
-        # A line for each batch would bury how far it is.
-        log.configure(settings.model_copy(update={"log_level": "WARNING"}), "ingest")
+        settings, health = quiet_settings(), Health()
         follower = ProjectionFollower(settings, Projection(), Health())
         began = time.monotonic()
         with projector(settings, health, stop) as parts:

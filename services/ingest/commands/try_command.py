@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from services.ingest.commands.console import command_settings, explained
+from services.ingest.commands.console import explained, quiet_settings
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.people.followers import projection_now
@@ -65,7 +65,7 @@ def _projection(connection: Connection, options: dict[str, Any], clock: Clock) -
     if options["roster"] and options["live"]:
         raise click.UsageError("--roster or --live, not both")
     if options["live"]:
-        return projection_now(command_settings(), PRETENDED_KEY)
+        return projection_now(quiet_settings(), PRETENDED_KEY)
     try:
         return read_roster(options["roster"], connection.connection_scope.tenant, clock) if options["roster"] else None
     except BrokenRosterError as broken:

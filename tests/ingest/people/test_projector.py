@@ -190,9 +190,11 @@ def test_the_command_folds_a_log_that_was_written_before_and_ends(log: OwnLog, m
     monkeypatch.setenv("RAPPORT_KAFKA", log.bootstrap)
     monkeypatch.setenv("RAPPORT_LOG_EPOCH", str(log.epoch))
 
+    before = threading.enumerate()
     done = CliRunner().invoke(main, ["project"])
 
     assert done.exit_code == 0, done.output
     assert "projected up to the end of the log" in done.output
     assert answers(projection_now(log.settings)) == answers(whole)
-    assert not [thread.name for thread in threading.enumerate() if thread.name in {"projector", "follower"}], GROUP
+    left = {thread.name for thread in threading.enumerate() if thread not in before}
+    assert not left & {"projector", "follower", "progress"}, GROUP
