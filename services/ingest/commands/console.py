@@ -40,7 +40,7 @@ def command_settings() -> IngestSettings:
 
 
 def quiet_settings() -> IngestSettings:
-    """For commands that use what services use: only its warnings are said, on stderr, beside what the command prints."""
+    """For commands that use what services use: of its log only warnings are said, on stderr."""
     settings = command_settings()
     log.configure(settings.model_copy(update={"log_level": "WARNING"}), "ingest")
     return settings
