@@ -1,22 +1,16 @@
 """The roster and the bookings as they lie on their compacted topics: of each relationship what is alive, and the
 position of the log up to which that holds. Whoever starts reads these instead of the log."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from services.ingest.domain.meetings.bookings import BookedSession
-from services.ingest.domain.people.relationship_history import RelationshipHistory, StartedFact
+from services.ingest.domain.people.relationship_history import RelationshipHistory, bounded_history
 
 PROGRESS_KEY = b"\x00progress"
 """No tenant/relationship begins with a zero byte."""
-MOST_STARTS = 15
-"""Of one relationship, the latest: a start names up to 200 people, and all of a record has to stay below 1 MiB."""
-MOST_CHANGES = 250
-"""Ends, pauses and resumptions of one relationship, the latest: years of leaves."""
-MOST_RETRACTED = 200
 MOST_BYTES = 900_000
 """Of one record: Kafka takes 1,048,588 with the key and all that it adds."""
 MOST_SESSIONS = 100
@@ -67,30 +61,6 @@ def dump(record: RosterRecord | BookingsRecord | ProgressRecord) -> bytes:
 def load(model: type[AnyRecord], value: bytes) -> AnyRecord:
     """Raises pydantic.ValidationError for a layout that this version does not know."""
     return model.model_validate_json(value)
-
-
-def bounded_history(history: RelationshipHistory, share: int = 1) -> RelationshipHistory:
-    """What of it is kept: of starts, of changes and of retractions the latest that were told; one of `share` of what is
-    kept usually."""
-    most_starts, most_changes, most_retracted = (
-        max(1, most // share) for most in (MOST_STARTS, MOST_CHANGES, MOST_RETRACTED)
-    )
-    starts = [told for told, fact in history.facts if isinstance(fact, StartedFact)]
-    changes = [told for told, fact in history.facts if not isinstance(fact, StartedFact)]
-    few = len(starts) <= most_starts and len(changes) <= most_changes
-    if few and len(history.retracted) <= most_retracted:
-        return history
-    kept = frozenset([*starts[-most_starts:], *changes[-most_changes:]])
-    facts = tuple((told, fact) for told, fact in history.facts if told in kept)
-    # A retraction whose fact is gone as well may still come before it; the latest are kept.
-    retracted = sorted(history.retracted, key=lambda told: told.time)[-most_retracted:]
-    return replace(history, facts=facts, retracted=frozenset(retracted))
-
-
-def is_overgrown(history: RelationshipHistory) -> bool:
-    """Whether it has twice as much as is kept: nobody who tells of one relationship without end shall make each word
-    on it cost more than the last."""
-    return len(history.facts) > 2 * (MOST_STARTS + MOST_CHANGES) or len(history.retracted) > 2 * MOST_RETRACTED
 
 
 def roster_value(at: int, history: RelationshipHistory) -> bytes:

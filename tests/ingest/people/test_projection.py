@@ -7,16 +7,14 @@ from hypothesis import strategies as st
 
 from schemas.events import OfRelationship
 from services.ingest.domain.meetings.bookings import Bookings
+from services.ingest.domain.people.relationship_history import MOST_CHANGES, MOST_STARTS, bounded_history
 from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.projection_records import (
-    MOST_CHANGES,
     MOST_SESSIONS,
-    MOST_STARTS,
     OVER_FOR,
     BookingsRecord,
     RosterRecord,
     alive,
-    bounded_history,
     dump,
     load,
 )

@@ -9,6 +9,12 @@ from schemas import payloads as p
 from schemas.events import OfRelationship
 from schemas.primitives import Instant, Side
 
+MOST_STARTS = 15
+"""Of one relationship, the latest: a start names up to 200 people, and all of a record has to stay below 1 MiB."""
+MOST_CHANGES = 250
+"""Ends, pauses and resumptions of one relationship, the latest: years of leaves."""
+MOST_RETRACTED = 200
+
 
 @dataclass(frozen=True)
 class Relationship:
@@ -142,6 +148,30 @@ class RelationshipHistory:
 
     def _standing(self) -> list[tuple[FactKey, Fact]]:
         return [(key, fact) for key, fact in self.facts if key not in self.retracted]
+
+
+def bounded_history(history: RelationshipHistory, share: int = 1) -> RelationshipHistory:
+    """What of it is kept: of starts, of changes and of retractions the latest that were told; one of `share` of what is
+    kept usually."""
+    most_starts, most_changes, most_retracted = (
+        max(1, most // share) for most in (MOST_STARTS, MOST_CHANGES, MOST_RETRACTED)
+    )
+    starts = [told for told, fact in history.facts if isinstance(fact, StartedFact)]
+    changes = [told for told, fact in history.facts if not isinstance(fact, StartedFact)]
+    few = len(starts) <= most_starts and len(changes) <= most_changes
+    if few and len(history.retracted) <= most_retracted:
+        return history
+    kept = frozenset([*starts[-most_starts:], *changes[-most_changes:]])
+    facts = tuple((told, fact) for told, fact in history.facts if told in kept)
+    # A retraction whose fact is gone as well may still come before it; the latest are kept.
+    retracted = sorted(history.retracted, key=lambda told: told.time)[-most_retracted:]
+    return replace(history, facts=facts, retracted=frozenset(retracted))
+
+
+def is_overgrown(history: RelationshipHistory) -> bool:
+    """Whether it has twice as much as is kept: nobody who tells of one relationship without end shall make each word
+    on it cost more than the last."""
+    return len(history.facts) > 2 * (MOST_STARTS + MOST_CHANGES) or len(history.retracted) > 2 * MOST_RETRACTED
 
 
 def _fact(event: OfRelationship) -> Fact | None:

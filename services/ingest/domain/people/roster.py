@@ -11,8 +11,13 @@ from schemas.directory import Participant
 from schemas.events import OfRelationship
 from services.ingest.domain.activity import Person
 from services.ingest.domain.ids import is_plain, pseudonym_of
-from services.ingest.domain.people.relationship_history import Pause, Relationship, RelationshipHistory
-from services.ingest.domain.projection_records import bounded_history, is_overgrown
+from services.ingest.domain.people.relationship_history import (
+    Pause,
+    Relationship,
+    RelationshipHistory,
+    bounded_history,
+    is_overgrown,
+)
 
 Key = tuple[str, str, str]
 ADDRESS = ""
