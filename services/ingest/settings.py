@@ -52,7 +52,7 @@ class IngestSettings(Settings):
         10_000, description="events per second and token that a gateway takes in the long run; beyond it 429"
     )
     ingest_sender_requests: Annotated[int, Field(ge=1)] = Field(
-        64, description="of one token or connection that are in work at once; beyond it 429"
+        256, description="of one token or connection that are in work at once; beyond it 429"
     )
     ingest_sender_bytes: Annotated[int, Field(ge=2**20)] = Field(
         32 * 2**20, description="of bodies of one token or connection that are in work at once; beyond it 429"
