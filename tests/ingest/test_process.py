@@ -83,15 +83,15 @@ def test_a_broker_that_is_away_is_answered_503_and_its_return_is_noticed(kafka: 
         written = Log(broker, EVENTS.name)
 
         kafka.kill()
-        with ThreadPoolExecutor(4) as threads:
+        with ThreadPoolExecutor(12) as threads:
             twice = [threads.submit(gateway.post, waiting) for _ in range(2)]
-            large = [threads.submit(gateway.post, [event() for _ in range(2_000)], BATCH) for _ in range(2)]
+            large = [threads.submit(gateway.post, [event() for _ in range(2_000)], BATCH) for _ in range(10)]
 
         answers = [future.result() for future in [*twice, *large]]
         assert {answer.status_code for answer in answers} == {503}
         assert {answer.json()["type"] for answer in answers} == {"urn:rapport:problem:unavailable"}
         assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
-        assert sum("too many events wait" in answer.json()["detail"] for answer in answers) == 1
+        assert any("too many events wait" in answer.json()["detail"] for answer in answers)
         eventually(lambda: gateway.readiness()[0] == 503, 90)
 
         kafka.start()

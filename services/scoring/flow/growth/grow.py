@@ -40,7 +40,7 @@ def grow(settings: Settings, growth: Growth, partitions: int, told: Told) -> Gro
 
 def abandon(settings: Settings, growth: Growth) -> list[str]:
     """The topics that were deleted again; the old log can be written to. Raises NotGrownError, KafkaError."""
-    begun = existing(settings, list(growth.new.topics))
+    begun = existing(settings, [*growth.new.topics, *growth.new.projections])
     if is_grown(settings, growth):
         raise NotGrownError("the log has grown, and services may have worked on it: it is not given up")
     if begun:

@@ -1,10 +1,10 @@
 """What grows into what, under which names, and who has to have read it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
-from schemas.topics import ALERT_STATE, EVENTS, SCORES, SCORING_STATE, Topic
+from schemas.topics import ALERT_STATE, BOOKINGS, EVENTS, ROSTER, SCORES, SCORING_STATE, Topic
 from services.scoring.names import Names
 
 WAREHOUSE, NOTIFY = "rapport-warehouse", "rapport-notify"
@@ -21,18 +21,22 @@ class NotGrownError(Exception):
 
 @dataclass(frozen=True)
 class Epoch:
-    """The topics of one epoch of the log. All have as many partitions as the log."""
+    """The topics of one epoch of the log. All have as many partitions as the log.
+
+    `projections`: the topics that ingest folds from the log. They are created with the log, and are not copied: the
+    projector folds the grown log from its beginning."""
 
     names: Names
     alert_state: str
+    projections: Mapping[str, Topic] = field(default_factory=dict)
 
     @classmethod
     def at(cls, epoch: int) -> Self:
-        return cls(Names.at(epoch), ALERT_STATE.at(epoch))
+        return cls(Names.at(epoch), ALERT_STATE.at(epoch), {topic.at(epoch): topic for topic in (ROSTER, BOOKINGS)})
 
     @property
     def topics(self) -> Mapping[str, Topic]:
-        """By name, with what the registry says of each."""
+        """Those that growth fills, by name, with what the registry says of each."""
         return {
             self.names.state: SCORING_STATE,
             self.names.scores: SCORES,
@@ -41,7 +45,8 @@ class Epoch:
         }
 
     def options(self, partitions: int, replicas: int) -> dict[str, dict[str, Any]]:
-        return {name: topic.options(partitions, replicas) for name, topic in self.topics.items()}
+        topics = {**self.projections, **self.topics}
+        return {name: topic.options(partitions, replicas) for name, topic in topics.items()}
 
 
 @dataclass(frozen=True)
