@@ -113,14 +113,14 @@ def acknowledged(scoring: Scoring) -> int:
 
 def test_a_state_of_a_newer_version_stops_it_with_a_clear_message(scoring: Scoring) -> None:
     producer = Producer(scoring.settings)
-    newer = Entry("t/r", 1, bytes([99]) + bytes(80))
+    newer = Entry("t/r", 1, bytes([layout.VERSION + 1]) + bytes(80))
     producer.send(scoring.names.state, newer.key, newer.value, partition=1).get(10)
     producer.close()
     service = scoring.start()
 
     assert service.process.wait(20) == 1
 
-    message = f"layout 99, this service knows {layout.VERSION}: upgrade the service"
+    message = f"layout {layout.VERSION + 1}, this service knows {layout.VERSION}: upgrade the service"
     assert any(message in line for line in service.errors())
     assert len(list(read_to_end(scoring.settings, [scoring.names.state]))) == 1
 
