@@ -9,14 +9,13 @@ from urllib.parse import quote
 
 import click
 import httpx
-from pydantic import ValidationError
 
 from schemas.events import partition_key
 from schemas.primitives import to_rfc3339
 from schemas.topics import DIRECTORY, EVENTS
 from services.ingest.commands.console import command_settings, explained
 from services.ingest.domain.people.roster import Roster
-from services.ingest.flow.log_reading import event_at, log_end
+from services.ingest.flow.log_reading import event_or_none, log_end
 from services.ingest.importing.after_import import COMMAND, heal
 from services.ingest.importing.sender import (
     ANSWER_SECONDS,
@@ -27,7 +26,6 @@ from services.ingest.importing.sender import (
 )
 from services.ingest.settings import IngestSettings
 from services.runtime.kafka import Record, partition_count, read_to_end
-from services.runtime.log_place import Misplaced
 from services.runtime.settings import Settings
 
 # Of the others one per relationship is enough, to know its programme.
@@ -75,13 +73,8 @@ def _know_person(known: Erasable, participant: str, record: Record) -> None:
 def _apply(known: Erasable, relationship: str, record: Record, partitions: int) -> None:
     if relationship in known.programs and not any(words in (record.value or b"") for words in TELLING):
         return
-    try:
-        event = event_at(record, partitions)
-    except ValidationError:
-        return  # what is no event counts for nothing anywhere; scoring puts it aside
-    if isinstance(event, Misplaced):
-        return
-    if event.type != "mentoring.clock.reached.v1":
+    event = event_or_none(record, partitions)
+    if event and event.type != "mentoring.clock.reached.v1":
         known.programs.setdefault(relationship, event.program)
         known.roster.apply(event)
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
 
-from pydantic import ValidationError
-
 from schemas.events import MentoringEvent
 from schemas.topics import EVENTS
 from services.ingest.domain.admission import Clock, admit
@@ -22,16 +20,14 @@ from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Admitted, Rejected
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.log_reading import day_before, event_at
+from services.ingest.flow.log_reading import day_before, event_or_none, event_or_note
 from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.ingest.flow.tools.pending_writes import PendingWrites
 from services.runtime import log
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record, partition_count, read_partition
-from services.runtime.log_place import Misplaced
 from services.runtime.loop import Batch, BatchLoop, TryLaterError
 from services.runtime.settings import Settings
-from services.validation_errors import places
 
 _SOURCE = f'"source":"{ATTENDANCE}"'.encode()
 
@@ -44,12 +40,8 @@ def outcomes(settings: Settings, partition: Partition) -> frozenset[str]:
 
 
 def _id_of(record: Record, partitions: int) -> str | None:
-    """None: no event, which counts for nothing anywhere."""
-    try:
-        event = event_at(record, partitions)
-    except ValidationError:
-        return None
-    return None if isinstance(event, Misplaced) else event.id
+    event = event_or_none(record, partitions)
+    return event.id if event else None
 
 
 GROUP = "rapport-attendance"
@@ -141,18 +133,8 @@ class AttendanceWork:
         value = record.value or b""
         if not TELLING.search(value):
             return list(fold.advance(_recorded(value) or fold.clock))
-        try:
-            event = event_at(record, self._partition_count(record.topic))
-        except ValidationError as invalid:
-            # Scoring, which reads every record, puts it aside.
-            self._line.error("unreadable", partition=record.partition, offset=record.offset, places=places(invalid))
-            notes["unreadable"] += 1
-            return []
-        if isinstance(event, Misplaced):
-            self._line.error("misplaced", partition=record.partition, offset=record.offset, at=event.path)
-            notes["misplaced"] += 1
-            return []
-        return self._told(fold, event, notes)
+        event = event_or_note(record, self._partition_count(record.topic), self._line, notes)
+        return self._told(fold, event, notes) if event else []
 
     def _told(self, fold: AttendanceFold, event: MentoringEvent, notes: Counter[str]) -> list[RawEvent]:
         if event.type == "mentoring.clock.reached.v1":

@@ -1,10 +1,12 @@
 """The log as every reader of ingest takes it: what is no event, or lies where its key does not belong, counts for
 nothing. Scoring, which reads every record, puts it aside."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+import structlog
 from pydantic import ValidationError
 
 from schemas.events import MENTORING_EVENT, MentoringEvent, partition_key
@@ -14,6 +16,7 @@ from services.ingest.domain.verdict import explain
 from services.runtime.kafka import Partition, Reader, Record, read_to_end, reading
 from services.runtime.log_place import Misplaced, misplaced
 from services.runtime.settings import Settings
+from services.validation_errors import places
 
 
 def event_at(record: Record, partitions: int) -> MentoringEvent | Misplaced:
@@ -25,6 +28,33 @@ def event_at(record: Record, partitions: int) -> MentoringEvent | Misplaced:
     if event.partitionkey != partition_key(event.tenant, event.subject):
         return Misplaced("key", "its partitionkey is that of another relationship")
     return misplaced(record.key, record.partition, partitions, event.partitionkey) or event
+
+
+def event_or_none(record: Record, partitions: int) -> MentoringEvent | None:
+    """None for what counts for nothing anywhere."""
+    try:
+        event = event_at(record, partitions)
+    except ValidationError:
+        return None
+    return None if isinstance(event, Misplaced) else event
+
+
+def event_or_note(
+    record: Record, partitions: int, line: structlog.stdlib.BoundLogger, notes: Counter[str]
+) -> MentoringEvent | None:
+    """As `event_or_none`, for those who read the log as it grows: what counts for nothing is told and counted."""
+    place = {"partition": record.partition, "offset": record.offset}
+    try:
+        event = event_at(record, partitions)
+    except ValidationError as invalid:
+        line.error("unreadable", **place, places=places(invalid))
+        notes["unreadable"] += 1
+        return None
+    if isinstance(event, Misplaced):
+        line.error("misplaced", **place, at=event.path)
+        notes["misplaced"] += 1
+        return None
+    return event
 
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,12 +81,8 @@ def _last_times(reader: Reader, partitions: int) -> list[datetime]:
 
 
 def _recorded(record: Record, partitions: int) -> datetime | None:
-    """None: no event, which counts for nothing anywhere."""
-    try:
-        event = event_at(record, partitions)
-    except ValidationError:
-        return None
-    return None if isinstance(event, Misplaced) else event.recordedtime
+    event = event_or_none(record, partitions)
+    return event.recordedtime if event else None
 
 
 class HeldProgrammes(NamedTuple):

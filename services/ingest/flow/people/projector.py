@@ -28,14 +28,13 @@ from services.ingest.domain.projection_records import (
 )
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.dead_letters import UnexpectedFailures
-from services.ingest.flow.log_reading import event_at
+from services.ingest.flow.log_reading import event_or_note
 from services.ingest.flow.supervise import Parts
 from services.ingest.settings import IngestSettings
 from services.runtime import log
 from services.runtime.breaker import Breaker
 from services.runtime.health import Health
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, read_partition
-from services.runtime.log_place import Misplaced
 from services.runtime.loop import Batch, BatchLoop, Limits, TryLaterError
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
@@ -191,17 +190,8 @@ class Projector:
         value = record.value or b""
         if not TELLING.search(value):
             return
-        try:
-            event = event_at(record, self._partition_count(record.topic))
-        except ValidationError as invalid:
-            # Scoring, which reads every record, puts it aside.
-            self._log.error("unreadable", partition=record.partition, offset=record.offset, places=places(invalid))
-            notes["unreadable"] += 1
-            return
-        if isinstance(event, Misplaced):
-            self._log.error("misplaced", partition=record.partition, offset=record.offset, at=event.path)
-            notes["misplaced"] += 1
-        elif event.type != "mentoring.clock.reached.v1":
+        event = event_or_note(record, self._partition_count(record.topic), self._log, notes)
+        if event and event.type != "mentoring.clock.reached.v1":
             projection.apply(event)
 
     def _write(self, projection: PartitionProjection, batch: Batch) -> None:
