@@ -221,5 +221,34 @@ class Api:
         return rejected("invalid", "", f"connection {self.name}: the API answers {code}")
 
 
+# More pages than any calendar has: an API that says `next` for ever is broken.
+MOST_PAGES = 400
+Body = Mapping[str, object]
+
+
+def pages(
+    api: Api,
+    first: ApiQuestion,
+    items: str,
+    following: Callable[[Body], ApiQuestion | None],
+    token: Callable[[Body], str | None],
+) -> Fetched:
+    """What stands under `items` of all pages, as one page. `following` is asked of each page for the question after
+    it, `token` of the last one."""
+    found: list[object] = []
+    question = first
+    for _ in range(MOST_PAGES):
+        answer = api.get(question)
+        if not isinstance(answer, Got):
+            return answer
+        values = answer.body.get(items)
+        found += values if isinstance(values, list) else []
+        after = following(answer.body)
+        if after is None:
+            return Round({items: found}, token(answer.body))
+        question = after
+    return rejected("too_large", "", f"connection {api.name}: the API never comes to the last page")
+
+
 def _says(codes: tuple[str, ...], words: str) -> bool:
     return any(code in words.lower() for code in codes)

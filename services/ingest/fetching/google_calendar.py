@@ -1,10 +1,8 @@
 """Google Calendar's events: all pages of what changed since the sync token, or of the whole window."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
-from services.ingest.domain.verdict import rejected
-from services.ingest.fetching.api import Api, ApiQuestion, Fetched, Got, Round, sync_token, window
+from services.ingest.fetching.api import Api, ApiQuestion, Body, Fetched, pages, sync_token, window
 
 # Instead of series their instances come, each with its id. These must be alike in every question of a sync token.
 ALWAYS = {
@@ -14,8 +12,6 @@ ALWAYS = {
     "fields": "nextPageToken,nextSyncToken,items(id,status,eventType,etag,updated,recurringEventId,originalStartTime,"
     "recurrence,start,end,attendeesOmitted,organizer(id,email),attendees(id,email,responseStatus,resource,optional))",
 }
-# More pages than any calendar has: an API that says `next` for ever is broken.
-MOST_PAGES = 400
 
 
 def changed(api: Api, resource: str, token: str) -> Fetched:
@@ -28,21 +24,10 @@ def whole(api: Api, resource: str, now: datetime) -> Fetched:
 
 
 def _pages(api: Api, first: ApiQuestion) -> Fetched:
-    found: list[object] = []
-    question = first
-    for _ in range(MOST_PAGES):
-        answer = api.get(question)
-        if not isinstance(answer, Got):
-            return answer
-        items = answer.body.get("items")
-        found += items if isinstance(items, list) else []
-        page = _text(answer.body, "nextPageToken")
-        if page is None:
-            return Round({"items": found}, sync_token(answer.body.get("nextSyncToken")))
-        question = ApiQuestion(first.path, {**(first.query or {}), "pageToken": page}, resumes=first.resumes)
-    return rejected("too_large", "", f"connection {api.name}: the API never comes to the last page")
+    def following(body: Body) -> ApiQuestion | None:
+        page = body.get("nextPageToken")
+        if not isinstance(page, str) or not page:
+            return None
+        return ApiQuestion(first.path, {**(first.query or {}), "pageToken": page}, resumes=first.resumes)
 
-
-def _text(body: Mapping[str, object], name: str) -> str | None:
-    text = body.get(name)
-    return text if isinstance(text, str) and text else None
+    return pages(api, first, "items", following, lambda body: sync_token(body.get("nextSyncToken")))

@@ -1,19 +1,27 @@
 """Microsoft Graph: the delta of a calendar view, an event of a group, the attendance reports of a meeting."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from services.ingest.domain.verdict import rejected
-from services.ingest.fetching.api import Api, ApiAnswer, ApiQuestion, Fetched, Gone, Got, Round, sync_token, window
+from services.ingest.fetching.api import (
+    Api,
+    ApiAnswer,
+    ApiQuestion,
+    Body,
+    Fetched,
+    Gone,
+    Got,
+    Round,
+    pages,
+    sync_token,
+    window,
+)
 from services.ingest.sources.microsoft_graph.events import MASTER, REMOVED, without_master
 
 VIEW, REPORTS = "/calendarView", "/attendanceReports"
 HEADERS = {"prefer": 'outlook.timezone="UTC", odata.maxpagesize=200'}
 MORE_RECORDS = "attendanceRecords@odata.nextLink"
 EXPANDED = {"$expand": "attendanceRecords"}
-# More pages than any calendar has: an API that says `next` for ever is broken.
-MOST_PAGES = 400
 
 
 def changed(api: Api, resource: str, token: str) -> Fetched:
@@ -36,22 +44,15 @@ def whole(api: Api, resource: str, now: datetime) -> Fetched:
 
 def _pages(api: Api, first: ApiQuestion) -> Fetched:
     """The sync token alone is kept of the link that holds it: the link names the owner of the mailbox."""
-    found: list[object] = []
-    question = first
-    for _ in range(MOST_PAGES):
-        answer = api.get(question)
-        if not isinstance(answer, Got):
-            return answer
-        values = answer.body.get("value")
-        found += values if isinstance(values, list) else []
-        link = answer.body.get("@odata.nextLink")
-        if not isinstance(link, str):
-            return Round({"value": found}, _delta_token(answer.body))
-        question = ApiQuestion(link, None, first.headers, resumes=first.resumes)
-    return rejected("too_large", "", f"connection {api.name}: the API never comes to the last page")
+
+    def following(body: Body) -> ApiQuestion | None:
+        link = body.get("@odata.nextLink")
+        return ApiQuestion(link, None, first.headers, resumes=first.resumes) if isinstance(link, str) else None
+
+    return pages(api, first, "value", following, _delta_token)
 
 
-def _delta_token(body: Mapping[str, object]) -> str | None:
+def _delta_token(body: Body) -> str | None:
     link = body.get("@odata.deltaLink")
     query = dict(parse_qsl(urlsplit(link).query)) if isinstance(link, str) else {}
     return sync_token(next((value for name, value in query.items() if name.lower() == "$deltatoken"), None))
