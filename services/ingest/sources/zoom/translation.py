@@ -1,5 +1,6 @@
 """Who was in a meeting, and when: join and leave come in any order, the end comes several times."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Self
 
@@ -105,19 +106,11 @@ class ParticipantEvent(VendorModel):
 
 
 def joined(value: object) -> Translation:
-    told = read(ParticipantEvent, value)
-    if isinstance(told, Rejected):
-        return told
-    time = _happened(told, told.payload.object.participant.join_time)
-    return _attended(Joined, told, time)
+    return _attended(Joined, value, lambda participant: participant.join_time)
 
 
 def left(value: object) -> Translation:
-    told = read(ParticipantEvent, value)
-    if isinstance(told, Rejected):
-        return told
-    time = _happened(told, told.payload.object.participant.leave_time)
-    return _attended(Left, told, time)
+    return _attended(Left, value, lambda participant: participant.leave_time)
 
 
 def ended(value: object) -> Translation:
@@ -132,14 +125,16 @@ def ended(value: object) -> Translation:
     return (Ended(key, time, native, run.meeting),)
 
 
-def _happened(told: ParticipantEvent, named: datetime | None) -> datetime | None:
-    """What Zoom sends, it sends seconds later."""
-    return named or told.payload.object.participant.date_time or told.event_ts
-
-
-def _attended(said: type[Joined] | type[Left], told: ParticipantEvent, time: datetime | None) -> Translation:
+def _attended(
+    said: type[Joined] | type[Left], value: object, named: Callable[[_Participant], datetime | None]
+) -> Translation:
+    """`event_ts` comes last: what Zoom sends, it sends seconds later."""
+    told = read(ParticipantEvent, value)
+    if isinstance(told, Rejected):
+        return told
     run = told.payload.object
     who = run.participant
+    time = named(who) or who.date_time or told.event_ts
     if time is None:
         return _timeless()
     key = _attendance_key(said.__name__.lower(), run.meeting, who.presence, time)
