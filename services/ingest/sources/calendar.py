@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from schemas.primitives import to_rfc3339, to_utc
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, Native, Person
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.vendor_model import ZONE, AnyTime, MaybeText, VendorModel, in_zone, zone_named
+from services.ingest.sources.vendor_model import ZONE, AnyTime, MaybeText, VendorModel, in_zone, read, zone_named
 
 # It takes two to meet.
 FEWEST = 2
@@ -30,6 +30,13 @@ class CalendarSlot(VendorModel):
     def _is_a_time(self) -> Self:
         assert self.utc, "raises ValueError unless zone and year are known"
         return self
+
+
+class CalendarTimes(VendorModel):
+    """What there may be of an entry that is off. Where an instance of a series once stood is not read: it may have been
+    moved since."""
+
+    start: CalendarSlot | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,13 @@ def no_session(entry: CalendarEntry, people: Iterable[Person] = (), starts_at: d
     takers = _each_once(people)
     meant = takers if len(takers) >= FEWEST else ()
     return Cancelled(entry.key, entry.changed, entry.native, Meeting(entry.id), meant, starts_at)
+
+
+def cancelled(entry: CalendarEntry, takers: Iterable[Person], value: object) -> Cancelled:
+    """`value` is the entry as it came; it is off all the same where its time cannot be read."""
+    times = read(CalendarTimes, value)
+    slot = None if isinstance(times, Rejected) else times.start
+    return no_session(entry, takers, slot.utc if slot else None)
 
 
 def _each_once(people: Iterable[Person]) -> tuple[Person, ...]:

@@ -12,7 +12,7 @@ from services.ingest.domain.activity import Booked, Cancelled, Person, Pointer
 from services.ingest.domain.ids import Pseudonym, is_plain
 from services.ingest.domain.tools.allow_list import CUT, ID, TIME, WORD, AllowList, Leaf, address_in, allow_list, one_of
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.calendar import CalendarEntry, CalendarSlot, no_session, session
+from services.ingest.sources.calendar import CalendarEntry, CalendarSlot, CalendarTimes, cancelled, no_session, session
 from services.ingest.sources.vendor_model import (
     MaybeAddress,
     MaybeIdent,
@@ -89,13 +89,7 @@ class _GoogleMeeting(_GooglePeople):
     end: CalendarSlot
 
 
-class _GoogleTimes(VendorModel):
-    """`originalStartTime`, where an instance of a series once stood, is not read: it may have been moved since."""
-
-    start: CalendarSlot | None = None
-
-
-EVENT = allow_list(_GoogleHead, _Days, _GoogleMeeting, _GoogleTimes)
+EVENT = allow_list(_GoogleHead, _Days, _GoogleMeeting, CalendarTimes)
 
 
 def said_of(value: object) -> Booked | Cancelled | Ignored | Rejected:
@@ -114,10 +108,8 @@ def said_of(value: object) -> Booked | Cancelled | Ignored | Rejected:
 
 
 def _cancelled(entry: CalendarEntry, value: object) -> Cancelled:
-    people, times = read(_GooglePeople, value), read(_GoogleTimes, value)
-    takers = [] if isinstance(people, Rejected) else people.taking_part()
-    slot = None if isinstance(times, Rejected) else times.start
-    return no_session(entry, takers, slot.utc if slot else None)
+    people = read(_GooglePeople, value)
+    return cancelled(entry, [] if isinstance(people, Rejected) else people.taking_part(), value)
 
 
 def _meeting(entry: CalendarEntry, value: object) -> Booked | Cancelled | Ignored | Rejected:

@@ -8,7 +8,7 @@ from pydantic import Field
 from services.ingest.domain.activity import Booked, Cancelled, Person
 from services.ingest.domain.tools.allow_list import ID, AllowList, allow_list, one_of
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.calendar import CalendarEntry, CalendarSlot, no_session, session
+from services.ingest.sources.calendar import CalendarEntry, CalendarSlot, CalendarTimes, cancelled, no_session, session
 from services.ingest.sources.vendor_model import (
     MaybeAddress,
     MaybeIdent,
@@ -133,10 +133,6 @@ class _GraphMeeting(_GraphPeople):
     end: CalendarSlot
 
 
-class _GraphTimes(VendorModel):
-    start: CalendarSlot | None = None
-
-
 class _Removed(VendorModel):
     reason: MaybeWord = ""
 
@@ -148,7 +144,7 @@ class _Change(VendorModel):
     removed: _Removed | None = Field(None, alias=REMOVED)
 
 
-EVENT: AllowList = allow_list(_GraphHead, _GraphMeeting, _GraphTimes, _Change)
+EVENT: AllowList = allow_list(_GraphHead, _GraphMeeting, CalendarTimes, _Change)
 
 
 def said_of(value: dict[str, object]) -> Booked | Cancelled | Ignored | Rejected:
@@ -167,10 +163,8 @@ def said_of(value: dict[str, object]) -> Booked | Cancelled | Ignored | Rejected
 
 
 def _cancelled(entry: CalendarEntry, value: object) -> Cancelled:
-    people, times = read(_GraphPeople, value), read(_GraphTimes, value)
-    takers = [] if isinstance(people, Rejected) else people.taking_part()
-    slot = None if isinstance(times, Rejected) else times.start
-    return no_session(entry, takers, slot.utc if slot else None)
+    people = read(_GraphPeople, value)
+    return cancelled(entry, [] if isinstance(people, Rejected) else people.taking_part(), value)
 
 
 def _meeting(entry: CalendarEntry, value: object) -> Booked | Cancelled | Rejected:
