@@ -29,13 +29,6 @@ QUIET_SECONDS = 2.0
 
 
 @pytest.fixture
-def log(broker: Settings) -> Iterator[OwnLog]:
-    own = OwnLog(broker.kafka)
-    yield own
-    own.producer.close()
-
-
-@pytest.fixture
 def log_time(broker: Settings) -> Iterator[OwnLog]:
     own = OwnLog(broker.kafka, clock="log")
     yield own

@@ -19,17 +19,9 @@ from services.ingest.flow.people.followers import ProjectionFollower, projection
 from services.runtime.health import Health
 from services.runtime.kafka import partition_of
 from services.runtime.loop import TryLaterError
-from services.runtime.settings import Settings
 from tests.ingest.people.building import NOON, event, minute, pair, participant
 from tests.ingest.people.harness import PARTITIONS, OwnLog
 from tests.receiver import eventually
-
-
-@pytest.fixture
-def log(broker: Settings) -> Iterator[OwnLog]:
-    own = OwnLog(broker.kafka)
-    yield own
-    own.producer.close()
 
 
 @contextmanager

@@ -28,13 +28,6 @@ RELATIONSHIPS = 40
 
 
 @pytest.fixture
-def log(broker: Settings) -> Iterator[OwnLog]:
-    own = OwnLog(broker.kafka)
-    yield own
-    own.producer.close()
-
-
-@pytest.fixture
 def writer(broker: Settings) -> Iterator[ForeignProducer]:
     with foreign_producer(broker) as producer:
         yield producer
