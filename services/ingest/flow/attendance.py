@@ -118,15 +118,10 @@ class AttendanceWork:
 
     def _apply(self, fold: AttendanceFold, record: Record, notes: Counter[str]) -> list[RawEvent]:
         """What meets an error of ours is on the log all the same, and concludes nothing."""
-        try:
-            found = self._heard(fold, record, notes)
-        except KafkaError:
-            raise
-        except Exception as failure:  # noqa: BLE001 (told and counted)
-            self._unexpected.rejected(record, failure)
+        found = self._unexpected.attempt(record, partial(self._heard, fold, record, notes), KafkaError)
+        if isinstance(found, Rejected):
             notes["failed"] += 1
             return []
-        self._unexpected.passed()
         return found
 
     def _heard(self, fold: AttendanceFold, record: Record, notes: Counter[str]) -> list[RawEvent]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from schemas.primitives import EPOCH, LAST_YEAR, to_rfc3339
 from schemas.topics import REJECTED
@@ -35,6 +36,8 @@ from services.runtime.kafka import (
 )
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
+
+T = TypeVar("T")
 
 # A broker takes 1 MiB by default, headers included. Whatever is larger is no event and is cut.
 MOST_BYTES_KEPT = 900_000
@@ -118,8 +121,17 @@ class UnexpectedFailures:
         self._counted: dict[Partition, int] = {}
         self._log = log.get(__name__)
 
-    def passed(self) -> None:
+    def attempt(self, record: Record, work: Callable[[], T], *known: type[Exception]) -> T | Rejected:
+        """What `work` returns; Rejected when it meets an error of ours, which is told and counted. `known` errors are
+        raised as they are, and count for nothing. Raises BadDeployError."""
+        try:
+            found = work()
+        except known:
+            raise
+        except Exception as failure:  # noqa: BLE001 (told and counted)
+            return self.rejected(record, failure)
         self._breaker.passed()
+        return found
 
     def rejected(self, record: Record, failure: Exception) -> Rejected:
         """Raises BadDeployError."""

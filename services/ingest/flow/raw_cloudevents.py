@@ -95,7 +95,7 @@ class RawEvents:
 
     def _deal(self, record: Record) -> tuple[str, Future[None]]:
         try:
-            result = self._result(record)
+            result = self._unexpected.attempt(record, partial(self._recorded, record), KafkaError, UnavailableError)
             if isinstance(result, Rejected):
                 return result.reason, self._put_aside(record, result)
         except KafkaError as away:
@@ -103,16 +103,6 @@ class RawEvents:
         except UnavailableError as early:
             raise TryLaterError(str(early)) from early
         return "duplicate" if result.repeat else "recorded", result.written
-
-    def _result(self, record: Record) -> Receipt | Rejected:
-        try:
-            result = self._recorded(record)
-        except (KafkaError, UnavailableError):
-            raise
-        except Exception as failure:  # noqa: BLE001 (put aside, told, and counted)
-            return self._unexpected.rejected(record, failure)
-        self._unexpected.passed()
-        return result
 
     def _recorded(self, record: Record) -> Receipt | Rejected:
         raw = _read(record)

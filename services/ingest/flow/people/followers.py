@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -127,22 +128,22 @@ class ProjectionFollower:
             self._caught_up.set()
 
     def _take(self, record: Record) -> None:
+        """What meets an error of ours counts for nothing, as with scoring."""
         try:
-            if record.topic == DIRECTORY.name:
-                self._person(record)
-            elif record.topic == self._topics.events:
-                self._recall(record)
-            elif record.key == PROGRESS_KEY:
-                progress = load(ProgressRecord, record.value or b"")
-                self._progress[record.topic, record.partition] = progress.next_offset
-            else:
-                self._projected(record)
+            self._unexpected.attempt(record, partial(self._heard, record), ValidationError)
         except ValidationError as invalid:
             self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places(invalid))
-        except Exception as failure:  # noqa: BLE001 (told and counted; it counts for nothing, as with scoring)
-            self._unexpected.rejected(record, failure)
+
+    def _heard(self, record: Record) -> None:
+        if record.topic == DIRECTORY.name:
+            self._person(record)
+        elif record.topic == self._topics.events:
+            self._recall(record)
+        elif record.key == PROGRESS_KEY:
+            progress = load(ProgressRecord, record.value or b"")
+            self._progress[record.topic, record.partition] = progress.next_offset
         else:
-            self._unexpected.passed()
+            self._projected(record)
 
     def _projected(self, record: Record) -> None:
         tenant, _, relationship = (record.key or b"").decode(errors="replace").partition("/")

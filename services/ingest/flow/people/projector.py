@@ -27,6 +27,7 @@ from services.ingest.domain.projection_records import (
     roster_value,
 )
 from services.ingest.domain.tools.projection import Projection
+from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.log_reading import event_or_note
 from services.ingest.flow.supervise import Parts
@@ -178,13 +179,8 @@ class Projector:
 
     def _apply(self, projection: PartitionProjection, record: Record, notes: Counter[str]) -> None:
         """What meets an error of ours counts for nothing here; a hundred in a row are a bad deploy."""
-        try:
-            self._heard(projection, record, notes)
-        except Exception as failure:  # noqa: BLE001 (told and counted)
-            self._unexpected.rejected(record, failure)
+        if isinstance(self._unexpected.attempt(record, partial(self._heard, projection, record, notes)), Rejected):
             notes["failed"] += 1
-        else:
-            self._unexpected.passed()
 
     def _heard(self, projection: PartitionProjection, record: Record, notes: Counter[str]) -> None:
         value = record.value or b""

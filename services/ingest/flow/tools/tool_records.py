@@ -159,7 +159,9 @@ class ToolRecords:
         return [self._outcome(record, payload) for payload in payloads]
 
     def _outcome(self, record: Record, payload: Payload) -> str:
-        return self._told(record, payload, self._expected_result(record, payload))
+        """What was written of a payload before it met an error of ours stands, as with one that is rejected."""
+        work = partial(self._result, record, payload)
+        return self._told(record, payload, self._unexpected.attempt(record, work, KafkaError, TryLaterError))
 
     def _told(self, record: Record, payload: Payload, result: Result | FetchedResources | Waiting) -> str:
         match result:
@@ -176,17 +178,6 @@ class ToolRecords:
                 return "waiting"
             case other:
                 assert_never(other)
-
-    def _expected_result(self, record: Record, payload: Payload) -> Result | Waiting:
-        """What was written of a payload before it met an error of ours stands, as with one that is rejected."""
-        try:
-            result = self._result(record, payload)
-        except (KafkaError, TryLaterError):
-            raise
-        except Exception as failure:  # noqa: BLE001 (put aside, told, and counted)
-            return self._unexpected.rejected(record, failure)
-        self._unexpected.passed()
-        return result
 
     def _result(self, record: Record, payload: Payload) -> Result | Waiting:
         connection = payload.connection
