@@ -15,7 +15,7 @@ from services.ingest.domain.rate_limit import RateLimiter
 from services.ingest.flow.attendance import attendance
 from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.in_flight_limiter import InFlightLimiter
-from services.ingest.flow.intake import Intake, Reading, Turns, Writing
+from services.ingest.flow.intake import BodyReading, Intake, Turns, Writing
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.raw_cloudevents import raw_cloudevents
@@ -80,7 +80,7 @@ def _app(
     metrics.outstanding.set_function(lambda: writing.in_flight.outstanding)
     bodies, reading_aside = (
         InFlightBytes(settings.ingest_body_bytes, settings.ingest_sender_bytes),
-        Reading(writing.turns),
+        BodyReading(writing.turns),
     )
 
     def admission(rate: int) -> Admission:

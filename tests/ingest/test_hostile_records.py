@@ -40,7 +40,7 @@ from services.ingest.flow.tools.pending_writes import PendingWrites
 from services.runtime.breaker import BadDeployError
 from services.runtime.kafka import KafkaError, Partition, Producer, Record, RecordRefusedError
 from services.runtime.kafka.limits import record_size
-from services.runtime.kafka.pending import Outgoing
+from services.runtime.kafka.pending import OutgoingRecord
 from services.runtime.loop import Batch
 from services.runtime.settings import Settings
 from tests.foreign import ForeignProducer, RawName, foreign_producer
@@ -209,10 +209,10 @@ class Sizes:
 
     def __init__(self) -> None:
         self.largest = 0
-        self.sent: list[Outgoing] = []
+        self.sent: list[OutgoingRecord] = []
 
     def send(self, topic: str, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]) -> "Sizes":
-        self.sent = [Outgoing(topic, value, key, list(headers))]
+        self.sent = [OutgoingRecord(topic, value, key, list(headers))]
         self.largest = max(self.largest, record_size(self.sent[0]))
         return self
 

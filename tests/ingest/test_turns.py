@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from services.ingest.domain.rate_limit import BURST_SECONDS, MOST_BUCKETS, RateLimiter, items_of
-from services.ingest.flow.intake import SLICE_SECONDS, Reading, Turns
+from services.ingest.flow.intake import SLICE_SECONDS, BodyReading, Turns
 from services.ingest.gateway.body import InFlightBytes
 from services.ingest.gateway.request_errors import ProblemError
 from services.ingest.gateway.senders import Senders
@@ -96,7 +96,7 @@ def test_two_large_bodies_of_one_sender_are_not_read_at_once() -> None:
         at_once -= 1
 
     async def several() -> None:
-        reading = Reading(Turns())
+        reading = BodyReading(Turns())
         await asyncio.gather(*(reading.read("a", work) for _ in range(5)))
 
     asyncio.run(several())

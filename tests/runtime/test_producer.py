@@ -25,7 +25,7 @@ from services.runtime.kafka import (
 )
 from services.runtime.kafka.admin import seal, unseal
 from services.runtime.kafka.limits import record_size
-from services.runtime.kafka.pending import Outgoing
+from services.runtime.kafka.pending import OutgoingRecord
 from services.runtime.settings import Settings
 
 ACKNOWLEDGED_SECONDS = 30
@@ -57,9 +57,9 @@ def test_the_largest_record_of_a_topic_is_written_and_one_byte_more_is_refused_b
 ) -> None:
     topic = made(settings, {"max.message.bytes": str(LIMIT)})
     headers = [("content-type", b"application/json"), ("ü" * 40, b"x" * 300)]
-    spare = LIMIT - record_size(Outgoing(topic, b"", b"a key", headers))
+    spare = LIMIT - record_size(OutgoingRecord(topic, b"", b"a key", headers))
     # Lengths of more than a byte are counted in more than one.
-    spare -= record_size(Outgoing(topic, NOISE[:spare], b"a key", headers)) - LIMIT
+    spare -= record_size(OutgoingRecord(topic, NOISE[:spare], b"a key", headers)) - LIMIT
 
     producer.send(topic, b"a key", NOISE[:spare], headers=headers).get(ACKNOWLEDGED_SECONDS)
     with pytest.raises(RecordTooLargeError, match=f"at most {LIMIT} bytes .*this one has {LIMIT + 1}") as refused:

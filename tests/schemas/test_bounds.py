@@ -6,7 +6,7 @@ from schemas.models import carried
 from schemas.publish import current
 from schemas.topics import TOPICS, Topic
 from services.runtime.kafka.limits import USUAL_LIMIT, record_size
-from services.runtime.kafka.pending import Outgoing
+from services.runtime.kafka.pending import OutgoingRecord
 from tests.schemas.bounds import Schema, largest, unbounded
 
 CURRENT = current()
@@ -23,7 +23,7 @@ def test_every_string_list_map_and_number_of_a_schema_has_a_bound(name: str) -> 
 
 @pytest.mark.parametrize("topic", CARRYING, ids=lambda topic: topic.name)
 def test_the_largest_valid_message_fits_into_a_record_of_its_topic(topic: Topic) -> None:
-    around = record_size(Outgoing(topic.name, b"", LONGEST_KEY, HEADERS))
+    around = record_size(OutgoingRecord(topic.name, b"", LONGEST_KEY, HEADERS))
 
     for name in carried(topic.payload):
         assert around + largest(CURRENT[name]) <= topic.most_bytes, name

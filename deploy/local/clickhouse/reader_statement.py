@@ -73,7 +73,7 @@ Node = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Admitted:
+class AdmittedStatement:
     """`settings` and `database` are what the statement asks for by SETTINGS, SET and USE. `session_only`: that is all
     it asks for, and the engine need not see it."""
 
@@ -92,7 +92,7 @@ class ReaderStatements:
         self._functions = functions
         self._remembered = lru_cache(MOST_REMEMBERED)(self._checked)
 
-    def check(self, sql: bytes) -> Admitted:
+    def check(self, sql: bytes) -> AdmittedStatement:
         """Raises `ClickHouseError`: READONLY, ACCESS_DENIED, SETTING_CONSTRAINT_VIOLATION, or the parser's own."""
         if len(sql) > LONGEST_STATEMENT_BYTES:
             raise too_large(f"A reader's statement is larger than {LONGEST_STATEMENT_BYTES} bytes")
@@ -102,7 +102,7 @@ class ReaderStatements:
             raise syntax_error("A reader's statement must be UTF-8") from None
         return self._remembered(text) if len(text) <= LONGEST_REMEMBERED else self._checked(text)
 
-    def _checked(self, text: str) -> Admitted:
+    def _checked(self, text: str) -> AdmittedStatement:
         if not PLAIN.fullmatch(text):
             raise denied(
                 "comments, several statements, heredocs, escaped names, or signs beyond ASCII outside of strings"
@@ -127,15 +127,19 @@ def check_format(name: str | None) -> str | None:
     return name
 
 
-def _short(found: re.Match[str]) -> Admitted:
+def _short(found: re.Match[str]) -> AdmittedStatement:
     first, second = (None if part is None else part.strip('`"') for part in (found["first"], found["second"]))
     assert first is not None, "the pattern has a first name"
     if found["use"] or found["of_database"]:
         if second is not None:
             raise syntax_error("One name of a database is expected")
-        return Admitted(database=check_database(first), session_only=True) if found["use"] else Admitted()
+        return (
+            AdmittedStatement(database=check_database(first), session_only=True)
+            if found["use"]
+            else AdmittedStatement()
+        )
     _check_table([first] if second is None else [first, second])
-    return Admitted(format=check_format(found["format"]))
+    return AdmittedStatement(format=check_format(found["format"]))
 
 
 class _Tree:
@@ -145,14 +149,14 @@ class _Tree:
         self._functions = functions
         self._settings: dict[str, str] = {}
 
-    def admitted(self, tree: Node) -> Admitted:
+    def admitted(self, tree: Node) -> AdmittedStatement:
         if tree["type"] not in {"SelectWithUnionQuery", "ExplainQuery", "ShowTablesQuery", "SetQuery"}:
             raise readonly("reader: Cannot execute query in readonly mode")
         for node, role in _nodes(tree, ""):
             self._check(node, role)
         written = tree.get("format_ast", {}).get("name")
         session_only = tree["type"] == "SetQuery"
-        return Admitted(check_format(written), allowed_settings(self._settings), session_only=session_only)
+        return AdmittedStatement(check_format(written), allowed_settings(self._settings), session_only=session_only)
 
     def _check(self, node: Node, role: str) -> None:
         kind = node["type"]

@@ -22,11 +22,11 @@ OVER_FOR = timedelta(days=35)
 meeting within days, and what is cancelled later was over anyway."""
 
 
-class _Layout(BaseModel):
+class _ProjectionRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class RosterRecord(_Layout):
+class RosterRecord(_ProjectionRecord):
     """Of `mentoring.roster`, key tenant/relationship. An erased relationship keeps nothing but that it is erased."""
 
     version: Literal[1] = 1
@@ -35,7 +35,7 @@ class RosterRecord(_Layout):
     history: RelationshipHistory = RelationshipHistory()
 
 
-class BookingsRecord(_Layout):
+class BookingsRecord(_ProjectionRecord):
     """Of `mentoring.bookings`, key tenant/relationship."""
 
     version: Literal[1] = 1
@@ -43,7 +43,7 @@ class BookingsRecord(_Layout):
     sessions: tuple[BookedSession, ...] = ()
 
 
-class ProgressRecord(_Layout):
+class ProgressRecord(_ProjectionRecord):
     """Of either topic, under PROGRESS_KEY: how far the partition of the log with the same number is folded. It comes
     after all that it speaks of."""
 

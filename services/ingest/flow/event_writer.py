@@ -14,7 +14,7 @@ from services.ingest.domain.ids import content_of, identity
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.acknowledgements import Acknowledgements
 from services.ingest.flow.dead_letters import unwritable
-from services.runtime.kafka import Awaited, Headers, Outgoing, Sent, UnwritableRecordError, partition_of
+from services.runtime.kafka import Awaited, Headers, OutgoingRecord, Sent, UnwritableRecordError, partition_of
 
 STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
 # As kafka-python takes it, one list for all records.
@@ -52,7 +52,7 @@ class LogProducer(Protocol):
         headers: Headers = (),
     ) -> Sent: ...
 
-    def send_for(self, awaited: Awaited, record: Outgoing) -> None: ...
+    def send_for(self, awaited: Awaited, record: OutgoingRecord) -> None: ...
 
 
 class EventWriter:
@@ -106,11 +106,11 @@ class EventWriter:
     def _send(self, one: "_Prepared", sending: Acknowledgements) -> None:
         if one.key is None:
             for number in self._partitions:
-                self._producer.send_for(sending, Outgoing(self._topic, one.value, None, _HEADERS, number))
+                self._producer.send_for(sending, OutgoingRecord(self._topic, one.value, None, _HEADERS, number))
                 sending.expect()
         else:
             number = self._partition_of(one.key)
-            self._producer.send_for(sending, Outgoing(self._topic, one.value, one.key, _HEADERS, number))
+            self._producer.send_for(sending, OutgoingRecord(self._topic, one.value, one.key, _HEADERS, number))
             sending.expect()
 
     def _settle(self, new: dict[bytes, _Known], written: Future[None]) -> None:

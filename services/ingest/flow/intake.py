@@ -136,7 +136,7 @@ class Turns:
         self._working.add(sender)
 
 
-class Reading:
+class BodyReading:
     """Large bodies are taken apart beside the event loop, one of each sender at a time. Python's threads take turns
     with the loop: while somebody else has a request in work, reading rests for some time after each body."""
 

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from schemas.tokens import Token
 from services.ingest.domain.scope import scope_of
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.intake import HandedIn, Intake, Outcome, Reading
+from services.ingest.flow.intake import BodyReading, HandedIn, Intake, Outcome
 from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.gateway.body import QUICKLY_READ_BYTES, media_type, read_body, read_content
@@ -72,7 +72,7 @@ class Admission:
     """What all routes share: who may have how much in work, and where large bodies are read."""
 
     senders: Senders
-    reading: Reading
+    reading: BodyReading
 
     async def read(self, sender: str, size: int, work: Callable[[], Result]) -> Result:
         """What `work` makes of a body of so many bytes, beside the event loop if that takes long."""

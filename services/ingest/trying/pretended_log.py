@@ -5,7 +5,7 @@ from typing import Any
 from schemas.directory import Participant
 from schemas.events import MENTORING_EVENT, MentoringEvent
 from schemas.topics import DIRECTORY, EVENTS
-from services.runtime.kafka import Awaited, Headers, Outgoing
+from services.runtime.kafka import Awaited, Headers, OutgoingRecord
 
 
 class _Acknowledged:
@@ -45,7 +45,7 @@ class PretendedLog:
             self._participants.append(Participant.model_validate_json(value or b""))
         return _Acknowledged()
 
-    def send_for(self, awaited: Awaited, record: Outgoing) -> None:
+    def send_for(self, awaited: Awaited, record: OutgoingRecord) -> None:
         self.send(record.topic, record.key, record.value, record.partition, record.headers)
         awaited.succeed(None)
 

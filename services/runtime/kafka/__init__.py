@@ -4,7 +4,7 @@ from kafka.errors import KafkaError
 
 from services.runtime.kafka.one_partition import partition_count, partition_of
 from services.runtime.kafka.options import client_options
-from services.runtime.kafka.pending import Awaited, Outgoing
+from services.runtime.kafka.pending import Awaited, OutgoingRecord
 from services.runtime.kafka.producer import Producer, Sent
 from services.runtime.kafka.reader import Reader, read_partition, read_to_end, reading
 from services.runtime.kafka.records import Committed, Headers, Partition, Record
@@ -23,7 +23,7 @@ __all__ = [
     "Committed",
     "Headers",
     "KafkaError",
-    "Outgoing",
+    "OutgoingRecord",
     "Partition",
     "Producer",
     "ProducerReplacedError",

@@ -10,7 +10,7 @@ from kafka.record.default_records import DefaultRecordBatchBuilder
 
 from services.runtime import log
 from services.runtime.kafka.options import client_options
-from services.runtime.kafka.pending import Outgoing
+from services.runtime.kafka.pending import OutgoingRecord
 from services.runtime.kafka.unwritable import RecordTooLargeError, TopicSealedError
 from services.runtime.settings import Settings
 
@@ -22,7 +22,7 @@ REFRESH_SECONDS = 60.0
 ASK_SECONDS = 2.0
 
 
-def record_size(outgoing: Outgoing) -> int:
+def record_size(outgoing: OutgoingRecord) -> int:
     """In bytes, as a batch of its own and not compressed: key, value, headers, and what Kafka adds. An upper bound."""
     size: int = DefaultRecordBatchBuilder.estimate_size_in_bytes(outgoing.key, outgoing.value, outgoing.headers)
     return size
@@ -38,7 +38,7 @@ class TopicLimits:
         self._refresh_at = 0.0
         self._log = log.get(__name__)
 
-    def check(self, outgoing: Outgoing) -> None:
+    def check(self, outgoing: OutgoingRecord) -> None:
         """Raises RecordTooLargeError, TopicSealedError, and KafkaError when the broker does not say."""
         limit = self._limits.get(outgoing.topic)
         if limit is None:
@@ -92,7 +92,7 @@ class TopicLimits:
         return limit
 
 
-def _at_most(outgoing: Outgoing) -> int:
+def _at_most(outgoing: OutgoingRecord) -> int:
     """Never less than the exact size: characters have up to four bytes, lengths five, and a batch begins with 82."""
     size = len(outgoing.value or b"") + len(outgoing.key or b"") + 100
     for name, value in outgoing.headers:

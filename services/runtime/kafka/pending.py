@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from kafka.errors import KafkaTimeoutError
 
 
-class Outgoing(NamedTuple):
+class OutgoingRecord(NamedTuple):
     """What `KafkaProducer.send` takes, in its order."""
 
     topic: str

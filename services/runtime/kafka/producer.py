@@ -10,7 +10,7 @@ from kafka.errors import IllegalStateError, KafkaTimeoutError
 
 from services.runtime.kafka.limits import TopicLimits
 from services.runtime.kafka.options import client_options
-from services.runtime.kafka.pending import Awaited, Outgoing, PendingRecord
+from services.runtime.kafka.pending import Awaited, OutgoingRecord, PendingRecord
 from services.runtime.kafka.reader import Reader
 from services.runtime.kafka.records import Committed, Headers, Partition, Record, offsets_and_metadata
 from services.runtime.kafka.replacement import Replacement, Suspect
@@ -82,16 +82,16 @@ class Producer:
         headers: Headers = (),
     ) -> Sent:
         """Raises RecordTooLargeError, and KafkaError when nothing can be written for now."""
-        return self._send(Outgoing(topic, value, key, list(headers), partition))
+        return self._send(OutgoingRecord(topic, value, key, list(headers), partition))
 
-    def send_for(self, awaited: Awaited, record: Outgoing) -> None:
+    def send_for(self, awaited: Awaited, record: OutgoingRecord) -> None:
         """As `send`, and tells `awaited`: nothing is kept for this record alone. Not in transactions."""
         self._hand_over(record, awaited)
 
     def copy(self, record: Record, target: Partition) -> Sent:
         """The same record again, its time and its headers included. Raises as `send`."""
         headers, time = list(record.headers), record.timestamp_ms
-        return self._send(Outgoing(target.topic, record.value, record.key, headers, target.number, time))
+        return self._send(OutgoingRecord(target.topic, record.value, record.key, headers, target.number, time))
 
     def partitions(self, topic: str) -> list[int]:
         """Raises KafkaError when the topic does not exist or the broker is away."""
@@ -129,7 +129,7 @@ class Producer:
     def _connect(self) -> KafkaProducer:
         return KafkaProducer(**(client_options(self._settings) | self._options))
 
-    def _send(self, outgoing: Outgoing) -> Sent:
+    def _send(self, outgoing: OutgoingRecord) -> Sent:
         if self._is_transactional:
             self._limits.check(outgoing)
             return cast("Sent", self._client.send(*outgoing))
@@ -137,7 +137,7 @@ class Producer:
         self._hand_over(outgoing, pending)
         return pending
 
-    def _hand_over(self, outgoing: Outgoing, awaited: Awaited) -> None:
+    def _hand_over(self, outgoing: OutgoingRecord, awaited: Awaited) -> None:
         self._limits.check(outgoing)
         client = self._client
         if self._replacement is not None:

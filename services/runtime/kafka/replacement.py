@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 
 from services.runtime import log
 from services.runtime.kafka.limits import TopicLimits
-from services.runtime.kafka.pending import Awaited, Outgoing
+from services.runtime.kafka.pending import Awaited, OutgoingRecord
 from services.runtime.kafka.unwritable import OF_AUTHORIZATION, OF_THE_RECORD, ProducerReplacedError, RecordRefusedError
 
 # Within this a useless producer has failed all that it held; what it sent before may still come onto the log.
@@ -25,7 +25,7 @@ PAUSE_SECONDS = 1.0
 class Suspect(NamedTuple):
     """A record, and who waits for it."""
 
-    outgoing: Outgoing
+    outgoing: OutgoingRecord
     awaited: Awaited
 
 
