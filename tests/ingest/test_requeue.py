@@ -95,7 +95,7 @@ def test_one_is_shown_with_its_bytes(quarantined: Quarantine) -> None:
 
     words = CliRunner().invoke(main, ["rejected", "show", origin])
     as_json = json.loads(CliRunner().invoke(main, ["rejected", "show", binary, "--json"]).stdout)
-    missing = CliRunner().invoke(main, ["rejected", "show", "mentoring.raw.zoom/0/7"])
+    missing = CliRunner().invoke(main, ["rejected", "show", "mentoring.raw.zoom/0/1125899906842624"])
 
     assert words.exit_code == 0, words.output
     assert "unresolved: people: no \\x1b[31mpair" in words.stdout

@@ -17,11 +17,12 @@ from services.ingest.domain.projection_records import PROGRESS_KEY
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.people.followers import ProjectionBehindError, projection_now
 from services.ingest.flow.people.projector import GROUP
-from services.runtime.kafka import Record, read_to_end
+from services.runtime.kafka import Record, create_topics, read_to_end
+from services.runtime.kafka.admin import delete_topics
 from services.runtime.settings import Settings
 from tests.foreign import ForeignProducer, foreign_producer
 from tests.ingest.people.building import NOON, START, event, minute, pair
-from tests.ingest.people.harness import OwnLog
+from tests.ingest.people.harness import PARTITIONS, OwnLog
 from tests.receiver import eventually
 
 RELATIONSHIPS = 40
@@ -119,6 +120,17 @@ def test_what_another_version_or_anybody_else_wrote_there_is_folded_from_the_log
     for number in range(4):
         log.producer.send(topic.at(log.epoch), b"acme/rel-1", b'{"version": 99}', partition=number).get(15)
     log.write(event("goal.set", {"goal_id": "g"}, subject="rel-1"))
+
+    with log.projected():
+        eventually(lambda: answers(projection_now(log.settings)) == answers(whole), 60, "everything is projected")
+
+
+def test_topics_that_were_made_anew_are_filled_though_nothing_more_comes_onto_the_log(log: OwnLog) -> None:
+    whole = write(log, Projection(), range(RELATIONSHIPS))
+    with log.projected():
+        projection_now(log.settings)
+    delete_topics(log.settings, [topic.at(log.epoch) for topic in (ROSTER, BOOKINGS)])
+    create_topics(log.settings, {topic.at(log.epoch): topic.options(PARTITIONS, 1) for topic in (ROSTER, BOOKINGS)})
 
     with log.projected():
         eventually(lambda: answers(projection_now(log.settings)) == answers(whole), 60, "everything is projected")

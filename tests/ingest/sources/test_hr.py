@@ -273,6 +273,21 @@ def test_a_table_at_fault_as_a_whole_records_nothing(body: bytes | str, words: s
     assert words in refusal(body)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"employee": {"id": None, "name": "A", "status": "active"}},
+        {"fault": None},
+        {"counts_elsewhere": False},
+        {"counts_elsewhere": "no"},
+    ],
+)
+def test_a_record_is_judged_as_a_row_of_a_table_by_what_is_kept_of_it(more: dict[str, Any]) -> None:
+    row = {"line": 2, "employee": {"name": "A", "status": "active"}}
+
+    assert "line 1 no column is the id" in refusal(json.dumps(row | more), "application/json")
+
+
 def test_another_encoding_is_refused_by_name() -> None:
     assert "UTF-8, not in iso-8859-1" in refusal(HEADER, "text/csv; charset=ISO-8859-1")
     assert "secret" not in refusal(HEADER, "text/csv; charset=my-secret")

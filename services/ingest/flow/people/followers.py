@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from schemas.directory import Participant
 from schemas.topics import DIRECTORY
 from services.ingest.domain.people.roster import Roster
-from services.ingest.domain.projection_records import PROGRESS_KEY, BookingsRecord, ProgressRecord, RosterRecord, load
+from services.ingest.domain.projection_records import PROGRESS_KEY, ProgressRecord, load
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.log_reading import event_at
-from services.ingest.flow.people.projector import topics_of
+from services.ingest.flow.people.projector import restore, topics_of
 from services.runtime import log
 from services.runtime.health import Health, State
 from services.runtime.kafka import KafkaError, Partition, Reader, Record
@@ -143,14 +143,7 @@ class ProjectionFollower:
             progress = load(ProgressRecord, record.value or b"")
             self._progress[record.topic, record.partition] = progress.next_offset
         else:
-            self._projected(record)
-
-    def _projected(self, record: Record) -> None:
-        tenant, _, relationship = (record.key or b"").decode(errors="replace").partition("/")
-        if record.topic == self._topics.roster:
-            self._projection.apply_roster(tenant, relationship, load(RosterRecord, record.value or b""))
-        else:
-            self._projection.apply_bookings(tenant, relationship, load(BookingsRecord, record.value or b""))
+            restore(self._projection, record, self._topics)
 
     def _recall(self, record: Record) -> None:
         if OF_TOOLS in (record.value or b""):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from functools import cache, partial
+from itertools import chain, islice
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -43,7 +44,9 @@ from services.validation_errors import places
 
 GROUP = "rapport-ingest-projector"
 MOST_RECORDS = 20_000
-"""Of one batch, which is one transaction: a relationship that is told of several times in it is written once."""
+"""Of one batch: a relationship that is told of several times in it is written once."""
+MOST_WRITTEN = 50_000
+"""Of one transaction: it ends before the broker aborts it. A batch is one."""
 MOST_BYTES = 32 * 2**20
 MOST_SECONDS = 900
 """A partition's projection is read back before its first batch."""
@@ -67,6 +70,16 @@ class _Projected(NamedTuple):
     value: bytes
 
 
+def restore(projection: Projection, record: Record, topics: ProjectionTopics) -> None:
+    """What was projected before, from either topic. Raises ValidationError for a record that this version does not
+    know."""
+    tenant, _, relationship = (record.key or b"").decode(errors="replace").partition("/")
+    if record.topic == topics.roster:
+        projection.apply_roster(tenant, relationship, load(RosterRecord, record.value or b""))
+    else:
+        projection.apply_bookings(tenant, relationship, load(BookingsRecord, record.value or b""))
+
+
 class PartitionProjection:
     """Of one partition of the log. `touched` are the relationships whose records are not written yet, each with the
     latest time of recording that was seen of it."""
@@ -81,12 +94,8 @@ class PartitionProjection:
         self.touched[key] = max(event.recordedtime, self.touched.get(key, EPOCH))
 
     def restore(self, record: Record, topics: ProjectionTopics) -> None:
-        """What was projected before. Raises ValidationError for a record that this version does not know."""
-        tenant, _, relationship = (record.key or b"").decode(errors="replace").partition("/")
-        if record.topic == topics.roster:
-            self._projection.apply_roster(tenant, relationship, load(RosterRecord, record.value or b""))
-        else:
-            self._projection.apply_bookings(tenant, relationship, load(BookingsRecord, record.value or b""))
+        """Raises ValidationError for a record that this version does not know."""
+        restore(self._projection, record, topics)
 
     def records(self, topics: ProjectionTopics, at: int, touched: tuple[str, str]) -> Iterator[_Projected]:
         """Of one that was touched."""
@@ -105,7 +114,7 @@ class PartitionProjection:
 
 
 class Projector:
-    """The work of a BatchLoop: the records of a batch and the offsets that they rest on are one transaction, so that
+    """The work of a BatchLoop: records and the offsets that they rest on are one transaction, so that
     neither a crash nor a member that lost its partition leaves an older word behind a newer one."""
 
     def __init__(self, settings: Settings, reader: Reader, producer: Callable[[], Producer]) -> None:
@@ -121,7 +130,7 @@ class Projector:
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
         """Reads back what is projected. What is not, though it was committed (the topics were made anew, or another
-        version wrote them), is folded from the log once more."""
+        version wrote them), is folded from the log and written once more, because nothing may come after it."""
         begin = committed.offset if committed else 0
         try:
             projection, reached = self._restored(partition.number)
@@ -130,6 +139,7 @@ class Projector:
                 for record in read_partition(self._settings, partition):
                     if reached <= record.offset < begin:
                         self._apply(projection, record, Counter())
+                self._write(projection, partition, range(begin, begin))
         except KafkaError as away:
             raise TryLaterError(f"the broker is away: {away}") from away
         self._projections[partition], self._next[partition] = projection, begin
@@ -141,9 +151,8 @@ class Projector:
         projection, notes = self._projections[batch.partition], Counter[str]()
         for record in batch.records:
             self._apply(projection, record, notes)
-        self._write(projection, batch)
         notes["relationships"] = len(projection.touched)
-        projection.touched.clear()
+        self._write(projection, batch.partition, range(batch.first, batch.last + 1))
         self._next[batch.partition] = batch.last + 1
         return notes
 
@@ -190,24 +199,27 @@ class Projector:
         if event and event.type != "mentoring.clock.reached.v1":
             projection.apply(event)
 
-    def _write(self, projection: PartitionProjection, batch: Batch) -> None:
-        at = position(self._settings.log_epoch, batch.last)
-        progress = dump(ProgressRecord(next_offset=batch.last + 1))
-        number = batch.partition.number
+    def _write(self, projection: PartitionProjection, partition: Partition, offsets: range) -> None:
+        """All that was touched, in transactions of a bounded size; the last of them says how far the log is folded.
+        `offsets` is what was folded of it since the last commit."""
+        progress = dump(ProgressRecord(next_offset=offsets.stop))
+        last = [_Projected(topic, PROGRESS_KEY, progress) for topic in (self._topics.roster, self._topics.bookings)]
+        records = chain(self._told(projection, position(self._settings.log_epoch, offsets.stop - 1)), last)
         try:
             producer = self._started()
-            producer.begin()
-            for record in self._told(projection, at):
-                producer.send(*record, partition=number)
-            for topic in (self._topics.roster, self._topics.bookings):
-                producer.send(topic, PROGRESS_KEY, progress, partition=number)
-            producer.commit({batch.partition: Committed(batch.last + 1)}, self._reader)
+            while part := list(islice(records, MOST_WRITTEN)):
+                producer.begin()
+                for record in part:
+                    producer.send(*record, partition=partition.number)
+                folded = Committed(offsets.stop if part[-1] is last[-1] else offsets.start)
+                producer.commit({partition: folded}, self._reader)
         except KafkaError as failed:
             # Whether it was committed may be unknown. The same records are written again by a producer that fences
             # this one; a member that has lost the partition is refused by its generation.
             self.close()
             self._producer = None
             raise TryLaterError(f"the projection is not written: {failed}") from failed
+        projection.touched.clear()
 
     def _told(self, projection: PartitionProjection, at: int) -> Iterator[_Projected]:
         """What meets an error of ours keeps its older word, and no other from being written; a hundred in a row are a

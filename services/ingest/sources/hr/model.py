@@ -14,7 +14,7 @@ from services.ingest.domain.tools.allow_list import mailboxes
 from services.ingest.domain.verdict import Problem
 from services.ingest.domain.written import composed, is_no_day, visible
 from services.ingest.sources.tool import ToolSettings
-from services.ingest.sources.vendor_model import ZonedOrUtc
+from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc
 
 # Compared without case, blanks and punctuation: "Employee ID", "employee_id" and "employeeId" are the same.
 # `leave_until` is the last day of a leave, `back_on` the day after it; `updated_at` counts only where nobody says when
@@ -91,7 +91,7 @@ def _readable(form: str) -> str:
 
 
 class HrSettings(ToolSettings):
-    """`columns` names ours (see columns.py) where the usual names do not fit. `statuses` adds to ours. Days are
+    """`columns` names ours (see COLUMNS) where the usual names do not fit. `statuses` adds to ours. Days are
     ISO 8601 or `day_format`. `identities`: the column that holds who somebody is in another tool. `time_zone` and
     `consent` are those of rows without."""
 
@@ -128,6 +128,26 @@ class HrSettings(ToolSettings):
         if not found and folded in YES and ACTIVE.search(plain(column)):
             return "active"
         return found or STATUSES.get(folded)
+
+
+class HrFault(VendorModel):
+    column: str = ""
+    words: Annotated[str, Field(min_length=1)]
+
+
+class HrRecord(VendorModel):
+    """A person as recorded: where they stood, what their HR system says, and what is wrong with the row as a whole."""
+
+    line: int | None = None
+    index: int | None = None
+    employee: dict[str, object]
+    received_at: ZonedOrUtc | None = None
+    fault: HrFault | None = None
+    counts_elsewhere: bool = False
+
+    @property
+    def place(self) -> str:
+        return f"line {self.line}" if self.line is not None else f"employee {(self.index or 0) + 1}"
 
 
 Read = TypeVar("Read")

@@ -15,8 +15,9 @@ from services.ingest.domain.strict_json import Parsed, read_json
 from services.ingest.domain.tools.allow_list import is_word
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.domain.written import visible
-from services.ingest.sources.hr.model import COLUMNS, KNOWN, Employee, HrSettings, flat, plain
+from services.ingest.sources.hr.model import COLUMNS, KNOWN, Employee, HrRecord, HrSettings, flat, plain
 from services.ingest.sources.tool import RawPayloads, ToolSettings
+from services.ingest.sources.vendor_model import read
 from services.ingest.sources.verification import Received
 
 MARK = b"\xef\xbb\xbf"
@@ -242,13 +243,12 @@ def _nobody(value: object, settings: HrSettings) -> Rejected | None:
 
 def _missing(people: Iterable[object], settings: HrSettings) -> Rejected | None:
     """A table without a column that every row needs is rejected as a whole, not row by row."""
-    of_table = (one for one in people if isinstance(one, dict) and "line" in one)
+    records = (record for one in people if isinstance(record := read(HrRecord, one), HrRecord))
     # Of some nothing is kept but where they were.
-    row = next((one for one in of_table if "fault" not in one and "counts_elsewhere" not in one), None)
-    cells = row.get(EMPLOYEE) if row else None
-    if not isinstance(cells, dict):
+    row = next((one for one in records if one.line is not None and not (one.fault or one.counts_elsewhere)), None)
+    if row is None:
         return None
-    header = {plain(name) for name in cells}
+    header = {plain(name) for name, cell in row.employee.items() if cell is not None}
     for column in NEEDED:
         if not header & set(settings.names(column)):
             return rejected("malformed", "line 1", f"no column is the {column}: settings.columns can name it")
@@ -277,7 +277,7 @@ def _repeated(records: Sequence[object], settings: HrSettings) -> Iterator[Mappi
     """Of each person of whom several records have a status that is known, these, by their places."""
     people = defaultdict[str, dict[int, Employee]](dict)
     for place, record in enumerate(records):
-        if isinstance(record, dict) and isinstance(record.get("employee"), dict) and "fault" not in record:
+        if isinstance(record, dict) and isinstance(record.get(EMPLOYEE), dict) and record.get("fault") is None:
             person = Employee("", record["employee"], settings)
             if _status(person, settings):
                 people[visible(person.text("id"))][place] = person

@@ -11,9 +11,9 @@ from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import CUT, address_in
 from services.ingest.domain.verdict import Rejected
 from services.ingest.domain.written import visible
-from services.ingest.sources.hr.model import COLUMNS, Employee, HrSettings, plain
+from services.ingest.sources.hr.model import COLUMNS, Employee, HrRecord, HrSettings, plain
 from services.ingest.sources.hr.rows import CSV, EMPLOYEE, UNCLEAR, parse, people_in, take
-from services.ingest.sources.hr.translation import LONGEST_NAME, HrRecord, translate
+from services.ingest.sources.hr.translation import LONGEST_NAME, translate
 from services.ingest.sources.tool import Tool, ToolSettings
 from services.ingest.sources.vendor_model import read
 from services.ingest.sources.verification import prove_either
@@ -24,7 +24,7 @@ NO_TEXT: list[object] = [[]]
 # No id, where an id that may be text stood.
 CUT_ID = f"({CUT})"
 TOO_LONG = CUT * LONGEST_NAME
-# What csv_rows.py says of a row; anybody may write a record with a fault, in any words.
+# What rows.py says of a row; anybody may write a record with a fault, in any words.
 FAULT = re.compile(
     r"has \d+ cells, the header has \d+|is no row of a CSV file: [a-z0-9 ,;\t'\"()-]{1,80}"
     r"|is not UTF-8: byte 0x[0-9a-f]{2} at character \d+; save the file as UTF-8"

@@ -4,9 +4,6 @@ import json
 import re
 from dataclasses import asdict, replace
 from datetime import date, timedelta
-from typing import Annotated
-
-from pydantic import Field
 
 from schemas.directory import known_zone
 from schemas.primitives import EPOCH
@@ -14,10 +11,10 @@ from services.ingest.domain.activity import Employed, Native, Translation
 from services.ingest.domain.derived_events import digest
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.domain.written import visible
-from services.ingest.sources.hr.model import Employee, HrSettings, Status
+from services.ingest.sources.hr.model import Employee, HrRecord, HrSettings, Status
 from services.ingest.sources.hr.rows import people_in
 from services.ingest.sources.tool import ToolSettings
-from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc, read
+from services.ingest.sources.vendor_model import read
 from services.ingest.sources.vocabulary import ID, as_one, native_id
 
 DAY = timedelta(days=1)
@@ -25,26 +22,6 @@ DAY = timedelta(days=1)
 LONGEST_NAME = 200
 LONGEST_ADDRESS = 320
 ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
-
-
-class HrFault(VendorModel):
-    column: str = ""
-    words: Annotated[str, Field(min_length=1)]
-
-
-class HrRecord(VendorModel):
-    """See records.py."""
-
-    line: int | None = None
-    index: int | None = None
-    employee: dict[str, object]
-    received_at: ZonedOrUtc | None = None
-    fault: HrFault | None = None
-    counts_elsewhere: bool = False
-
-    @property
-    def place(self) -> str:
-        return f"line {self.line}" if self.line is not None else f"employee {(self.index or 0) + 1}"
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
