@@ -277,6 +277,7 @@ def test_a_table_at_fault_as_a_whole_records_nothing(body: bytes | str, words: s
     "more",
     [
         {"employee": {"id": None, "name": "A", "status": "active"}},
+        {"employee": {"id": {"id": "p-1"}, "name": "A", "status": "active"}},
         {"fault": None},
         {"counts_elsewhere": False},
         {"counts_elsewhere": "no"},

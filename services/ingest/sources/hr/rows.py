@@ -248,9 +248,9 @@ def _missing(people: Iterable[object], settings: HrSettings) -> Rejected | None:
     row = next((one for one in records if one.line is not None and not (one.fault or one.counts_elsewhere)), None)
     if row is None:
         return None
-    header = {plain(name) for name, cell in row.employee.items() if cell is not None}
+    person = Employee(row.place, row.employee, settings)
     for column in NEEDED:
-        if not header & set(settings.names(column)):
+        if not person.has(column):
             return rejected("malformed", "line 1", f"no column is the {column}: settings.columns can name it")
     return None
 
