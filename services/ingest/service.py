@@ -1,4 +1,4 @@
-"""The gateway: events, what tools send, and the directory, over HTTP."""
+"""The processes of ingest: the gateway over HTTP, and the workers, each composed of the parts that settings choose."""
 
 import os
 import socket

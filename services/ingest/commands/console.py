@@ -1,4 +1,4 @@
-"""Rows in columns, for people."""
+"""What the commands of operators share: settings, errors explained, rows in columns."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Which records in quarantine a command is about."""
+"""`rapport ingest rejected list|show|export` and `rapport ingest requeue`: records in quarantine."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What the log and the directory know of a tenant's people and relationships, read once, for an erasure."""
+"""`rapport ingest erase`: a person, or relationships, forgotten everywhere."""
 
 import json
 from collections.abc import Sequence

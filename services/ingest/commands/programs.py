@@ -1,4 +1,5 @@
-"""Reads a file of programmes: YAML or JSON, one record, a list of them, or several YAML documents."""
+"""`rapport ingest programs apply FILE`: programmes and how they are scored, as YAML or JSON: one record, a list of
+them, or several YAML documents."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""When an event counts as recorded, and which times lie in the future."""
+"""Whether an event from outside may go onto the log: its schema, its scope, and its times."""
 
 import json
 import re

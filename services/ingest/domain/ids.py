@@ -1,4 +1,4 @@
-"""What makes two events the same event, and what makes them differ."""
+"""What makes two events the same event, what makes them differ, and the digests that stand for ids that may be text."""
 
 import hmac
 import re

@@ -1,4 +1,5 @@
-"""What a tool's API says to one question, and to a whole round of them."""
+"""Asks the API of a tool: page after page, with a sync token where there is one, and not before it wants to be
+asked."""
 
 import re
 import time

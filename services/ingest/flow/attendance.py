@@ -1,4 +1,4 @@
-"""The outcomes of sessions that the log holds already."""
+"""The worker that concludes what became of booked sessions, from who joined and left on the log."""
 
 import re
 import threading

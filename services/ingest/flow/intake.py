@@ -1,5 +1,5 @@
-"""One event loop for all senders: long work is done in slices, and the turn goes round between senders, so that no
-one's work, however much, delays another's by more than a slice."""
+"""From the events of a request to the log. One event loop serves all senders: long work is done in slices, and the turn
+goes round between senders, so that no one's work, however much, delays another's by more than a slice."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The routes of the directory, and what FastAPI cannot see of them."""
+"""The web application: every route with its part of the OpenAPI document, and errors explained."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -9,13 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from services.ingest.gateway import openapi
-from services.ingest.gateway import openapi as openapi_tools
-from services.ingest.gateway import request_errors as problem
 from services.ingest.gateway.body import JSON
 from services.ingest.gateway.directory_endpoint import DirectoryEndpoint
 from services.ingest.gateway.events_endpoint import EventsEndpoint
 from services.ingest.gateway.openapi import entry, problems
-from services.ingest.gateway.request_errors import STATUS, ProblemError
+from services.ingest.gateway.request_errors import STATUS, ProblemError, answer
 from services.ingest.gateway.sources_endpoint import SourcesEndpoint, SourceTarget
 
 PATH = "/v1/directory/participants"
@@ -104,15 +102,13 @@ def _described(app: FastAPI) -> dict[str, Any]:
 
 
 def _serve_tools(app: FastAPI, sources: SourcesEndpoint) -> None:
-    @app.post(TOOL, summary="Hand in what a tool says", status_code=202, openapi_extra=openapi_tools.SENT)
+    @app.post(TOOL, summary="Hand in what a tool says", status_code=202, openapi_extra=openapi.SENT)
     async def post_source(request: Request) -> Response:
         return await sources.receive(request, _target(request))
 
-    @app.get(TOOL + "/{route}", summary="What a tool asks first", openapi_extra=openapi_tools.ASKED)
-    @app.put(TOOL + "/{route}", summary="For tools with routes of their own", openapi_extra=openapi_tools.SENT_TO_ROUTE)
-    @app.post(
-        TOOL + "/{route}", summary="For tools with routes of their own", openapi_extra=openapi_tools.SENT_TO_ROUTE
-    )
+    @app.get(TOOL + "/{route}", summary="What a tool asks first", openapi_extra=openapi.ASKED)
+    @app.put(TOOL + "/{route}", summary="For tools with routes of their own", openapi_extra=openapi.SENT_TO_ROUTE)
+    @app.post(TOOL + "/{route}", summary="For tools with routes of their own", openapi_extra=openapi.SENT_TO_ROUTE)
     async def serve_route(request: Request) -> Response:
         return await sources.receive(request, _target(request))
 
@@ -126,9 +122,9 @@ async def _explained(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = f"{request.method} {request.url.path[:200]}: GET / says what is served"
     code = CODES.get(error.status_code, "invalid")
-    return problem.answer(ProblemError(error.status_code, code, detail, headers=error.headers))
+    return answer(ProblemError(error.status_code, code, detail, headers=error.headers))
 
 
 async def _failed(_request: Request, _error: Exception) -> Response:
     """The server logs the error; the sender learns only that it was ours."""
-    return problem.answer(ProblemError(500, "failed", "this request met an error of ours; it has been logged"))
+    return answer(ProblemError(500, "failed", "this request met an error of ours; it has been logged"))

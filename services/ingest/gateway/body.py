@@ -1,4 +1,4 @@
-"""Reads a body and keeps no more of it than the limit, and of all bodies together no more than theirs."""
+"""Bodies of requests: read within limits of one and of all together, and taken apart into events."""
 
 import re
 from collections import Counter

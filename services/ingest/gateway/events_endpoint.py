@@ -1,4 +1,4 @@
-"""What is said of every event that was handed in."""
+"""`POST /v1/events`: events are judged, recorded and answered one by one."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -1,5 +1,6 @@
-"""Requests of which two servers could disagree where they end are refused before anybody looks at them: a proxy in
-front that believes one header, and we another, would let a request hide in another's body (RFC 9112, 6.1 and 11.2)."""
+"""Every connection under guard: heads and chunks are bounded, and requests of which two servers could disagree where
+they end are refused before anybody looks at them. A proxy in front that believes one header, and we another, would
+let a request hide in another's body (RFC 9112, 6.1 and 11.2)."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.ingest.gateway import request_errors as problem
+from services.ingest.gateway import request_errors
 from services.ingest.gateway.guard import ConnectionGuard, Phase, RequestProgress, Why, overdue, unread
 from services.ingest.gateway.request_errors import ProblemError
 
@@ -23,7 +24,7 @@ class UnambiguousFraming:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (refused := _ambiguous(scope)):
-            answer = problem.answer(ProblemError(400, "malformed", refused, headers={"Connection": "close"}))
+            answer = request_errors.answer(ProblemError(400, "malformed", refused, headers={"Connection": "close"}))
             await answer(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -211,7 +212,7 @@ def guarded(guard: ConnectionGuard, protocol: type[asyncio.Protocol]) -> type[as
 
 
 def _raw(refusal: ProblemError) -> bytes:
-    answer = problem.answer(refusal)
+    answer = request_errors.answer(refusal)
     names = {**answer.headers, "connection": "close"}
     lines = [
         f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}",

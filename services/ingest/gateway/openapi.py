@@ -1,4 +1,4 @@
-"""What FastAPI cannot see of `POST /v1/events`, because the endpoint reads the body itself."""
+"""What FastAPI cannot see of our routes, because the endpoints read the bodies themselves."""
 
 from collections.abc import Mapping
 from typing import Any

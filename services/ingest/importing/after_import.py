@@ -1,4 +1,4 @@
-"""The last word of an import on the log's clock: all that has happened until then is on the log."""
+"""What follows an import on the log's clock: the clock is told to the log, and late rows are healed."""
 
 import json
 import subprocess

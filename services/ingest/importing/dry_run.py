@@ -1,4 +1,4 @@
-"""Whether an import told of times so long ago that scores which are out already need a heal."""
+"""`--dry-run`: what an import would send, and whether scores that are out already would need a heal."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Times as people write them into tables, in UTC; what is not certain is an error, never a guess."""
+"""The cells of a row, read as times, numbers and lists in UTC; what is not certain is an error, never a guess."""
 
 import re
 from collections.abc import Callable, Mapping

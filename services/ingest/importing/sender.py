@@ -1,4 +1,4 @@
-"""Why an import cannot go on."""
+"""Sends batches to the gateway, waits while it is away, and says why an import cannot go on."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Where secrets of connections come from: the environment or a file, never the file of connections itself."""
+"""The file of connections, and where their secrets come from: the environment or files, never the file itself."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What of a request is recorded, and what its sender expects to hear once it is."""
+"""What every tool is: how its requests are proven, what of them is recorded, and what is made of that."""
 
 import json
 from collections.abc import Callable, Mapping

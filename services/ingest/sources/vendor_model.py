@@ -1,4 +1,4 @@
-"""Time zones by whichever of their names a calendar uses: IANA's, or the one that Windows gives them."""
+"""The base of the models of what vendors send, and their ways to write times, zones and ids."""
 
 import re
 from datetime import UTC, datetime, tzinfo

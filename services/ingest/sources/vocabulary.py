@@ -1,4 +1,4 @@
-"""Numbers that people choose on a scale, and what they become on ours."""
+"""What tools' numbers and words become: scales, ids, and the data of known types of events."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What a content type says: the media type without its parameters, and whether we can read what it announces."""
+"""CloudEvents in binary and structured mode: what a content type announces, and attributes read from headers."""
 
 import base64
 import binascii

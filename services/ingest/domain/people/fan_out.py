@@ -1,4 +1,5 @@
-"""When somebody's leave or exit takes effect, and the ids of the pauses that come of it."""
+"""What somebody's employment means for each of their relationships: leave pauses it, return resumes it, exit ends
+it."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time

@@ -1,4 +1,5 @@
-"""What a tool said before, by statement: enough to retract it, for as long as it is remembered."""
+"""What ingest knows while it works: who is paired with whom, what is booked, who is in which meeting, and what tools
+said before."""
 
 import threading
 from collections.abc import Callable

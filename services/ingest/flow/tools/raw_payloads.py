@@ -1,4 +1,4 @@
-"""A record of a tool's raw topic, opened: of which connection it is, and the payloads that it holds."""
+"""The raw topic of a tool: a proven request put onto it, and its records opened again by the worker."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Who mentors whom, since when, until when."""
+"""Tables of people: who mentors whom, since when and until when, and the directory."""
 
 from services.ingest.importing.kinds.kind import COMMON, SUBJECT, Message, TableKind, check_common, event
 from services.ingest.importing.row import TableRow, present

@@ -1,4 +1,5 @@
-"""Who did not come. That a meeting's time is over says nothing of who came: Cal.com tells it by the clock."""
+"""Bookings of Cal.com as sessions, and who did not come. That a meeting's time is over says nothing of who came:
+Cal.com tells it by the clock."""
 
 from hashlib import sha256
 

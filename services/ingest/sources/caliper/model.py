@@ -1,4 +1,4 @@
-"""What actions mean. The defaults are those that mean the same everywhere."""
+"""What Caliper sends, and what its actions mean. The defaults are those that mean the same everywhere."""
 
 import re
 from collections.abc import Mapping

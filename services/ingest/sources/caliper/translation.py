@@ -1,4 +1,4 @@
-"""Who an event is about."""
+"""From an event of Caliper to what it says about people and their relationship."""
 
 import math
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""How HR systems call what we need of a person."""
+"""What HR systems send of a person, and what they call it."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping

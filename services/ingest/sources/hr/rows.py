@@ -1,4 +1,5 @@
-"""CSV as HR systems export it. A fault in one row is that row's: the others are read as if it were not there."""
+"""Records of people taken from CSV and JSON as HR systems export them. A fault in one row is that row's: the others are
+read as if it were not there."""
 
 import codecs
 import csv

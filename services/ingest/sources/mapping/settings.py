@@ -1,5 +1,5 @@
-"""JMESPath expressions in settings: checked when they are read, and never raising when they are evaluated.
-https://jmespath.org/specification.html"""
+"""The rules of an in-house tool: JMESPath expressions, checked when settings are read, and never raising when they are
+evaluated. https://jmespath.org/specification.html"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
-"""The delta of a calendar view tells of an occurrence only when it is and of which series: the rest is the master's."""
+"""Events of Outlook. The delta of a calendar view tells of an occurrence only when it is and of which series: the
+rest is the master's."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, TypeGuard

@@ -1,4 +1,5 @@
-"""Which of Slack's conversations are those of a relationship: Slack itself tells who writes, never who reads."""
+"""What Slack sends of messages, and which conversations are those of a relationship: Slack itself tells who writes,
+never who reads."""
 
 from collections.abc import Mapping
 from typing import Annotated, Self

@@ -1,4 +1,4 @@
-"""What the questions of a form mean, and where a response says who answered."""
+"""What Typeform sends, what the questions of a form mean, and where a response says who answered."""
 
 from collections.abc import Mapping
 from typing import Annotated, Self

@@ -1,4 +1,5 @@
-"""What verbs mean. The defaults are the verbs of ADL's vocabulary and of the registry that people use for mentoring."""
+"""What a statement of xAPI holds, and what its verbs mean. The defaults are the verbs of ADL's vocabulary and of the
+registry that people use for mentoring."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""The ids of statements, which a client may leave to us."""
+"""Who a statement is about, and the ids of statements, which a client may leave to us."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""How a client of xAPI introduces itself: Basic authentication, and the version that it speaks."""
+"""How a client of xAPI introduces itself, and what of its statements is recorded."""
 
 import json
 import re

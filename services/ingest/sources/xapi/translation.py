@@ -1,4 +1,4 @@
-"""The data of the event that a statement becomes."""
+"""From a statement of xAPI to what it says about people and their relationship."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
-"""What Zoom sends of a scheduled meeting: whole when it is created, in parts when it is updated."""
+"""What Zoom sends of meetings and of who is in them; a scheduled one comes whole when created, in parts when
+updated."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Who was in a meeting, and when: join and leave come in any order, the end comes several times."""
+"""Bookings, and who was in a meeting and when: join and leave come in any order, the end comes several times."""
 
 from collections.abc import Callable
 from datetime import datetime
