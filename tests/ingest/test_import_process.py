@@ -16,6 +16,8 @@ from tests.ingest.conftest import Log, event, make_token, running_gateway
 from tests.receiver import eventually
 
 ROOT = Path(__file__).parents[2]
+PER_SECOND = 1_000
+"""An import that is to be interrupted takes some seconds on every machine."""
 
 
 def start_import(file: Path, port: int, secret: str, *options: str) -> subprocess.Popen[str]:
@@ -43,7 +45,7 @@ def test_an_interrupted_import_says_how_far_it_got(broker: Settings, tmp_path: P
     file, secret, port = tmp_path / "history.jsonl", make_token(broker), free_port(set())
     file.write_text("".join(json.dumps(event()) + "\n" for _ in range(30_000)))
     log = Log(broker, EVENTS.name)
-    with running_gateway(broker.kafka, secret, ingest_port=port):
+    with running_gateway(broker.kafka, secret, ingest_port=port, ingest_token_rate=PER_SECOND):
         importing = start_import(file, port, secret)
         eventually(lambda: log.growth() > 0)
 
@@ -62,7 +64,7 @@ def test_an_interrupted_import_goes_on_where_it_was(broker: Settings, tmp_path: 
     position = tmp_path / "history.jsonl.position.json"
     file.write_text("".join(json.dumps(event()) + "\n" for _ in range(10_000)))
     log = Log(broker, EVENTS.name)
-    with running_gateway(broker.kafka, secret, ingest_port=port):
+    with running_gateway(broker.kafka, secret, ingest_port=port, ingest_token_rate=PER_SECOND):
         importing = start_import(file, port, secret)
         eventually(position.exists)
         importing.send_signal(signal.SIGINT)

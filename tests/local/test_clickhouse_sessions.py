@@ -54,7 +54,7 @@ def test_too_many_queries_and_too_long_bodies_are_refused(tmp_path: Path) -> Non
     with LocalClickHouse(ClickHouseConfig(data=tmp_path, max_queries=1, max_body_bytes=1000)) as clickhouse:
         login = Login(clickhouse.url, "default", "")
         with ThreadPoolExecutor(4) as pool:
-            answers = list(pool.map(login.ask, ["SELECT sleep(0.5)"] * 4))
+            answers = list(pool.map(login.ask, ["SELECT sleep(3)"] * 4))
         long_query = login.ask("SELECT '" + "x" * 2000 + "'")
         packed = gzip.compress(b"1\n" * 5000)
         long_rows = login.send(
