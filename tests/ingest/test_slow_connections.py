@@ -18,9 +18,10 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.ingest.gateway.guard import ConnectionGuard, ConnectionLimits
+from services.ingest.gateway.guard import TOLD_AFTER, ConnectionGuard, ConnectionLimits
 from services.ingest.gateway.guarded_protocol import CONNECTION
 from services.ingest.gateway.server import Door, listen, run_server
+from tests.receiver import eventually
 
 LIMITS = ConnectionLimits(most=40, most_per_address=30, head_seconds=1.0, body_seconds=2.0)
 IDLE_SECONDS = 1
@@ -207,6 +208,23 @@ def test_half_open_connections_keep_nobody_out(served: Served) -> None:
     assert all(b"200 OK" in answer for answer in [*answers, others])
     assert served.guard.number <= LIMITS.most_per_address + 1
     assert served.ended("too_many") >= len(crowd) - LIMITS.most_per_address
+
+
+def test_who_makes_room_is_told_so_after_a_while_and_cannot_come_back_at_once(served: Served) -> None:
+    began = time.monotonic()
+    crowd = [served.connect(HEAD) for _ in range(LIMITS.most_per_address + 10)]
+    eventually(lambda: served.ended("too_many") >= 10)
+    first = crowd[0]
+    first.settimeout(TOLD_AFTER["too_many"] / 2)
+
+    with pytest.raises(TimeoutError):
+        first.recv(1)
+    first.settimeout(10)
+    answer = answer_of(first)
+
+    assert b" 503 " in answer
+    assert TOLD_AFTER["too_many"] <= time.monotonic() - began < TOLD_AFTER["too_many"] + 5
+    assert served.guard.number <= LIMITS.most_per_address
 
 
 def test_no_address_takes_the_room_of_all_others(served: Served) -> None:

@@ -49,6 +49,10 @@ class InFlightBytes:
             self.bodies.add(self.owner, size)
             self.size += size
 
+        def check(self, size: int) -> None:
+            """Whether there is room for so many more. Raises as `add`."""
+            self.bodies.check(self.owner, size)
+
     def __init__(self, most: int, most_of_one: int, relieve: Callable[[str], bool] = lambda _owner: False) -> None:
         self._most, self._most_of_one, self._relieve = most, most_of_one, relieve
         self._of: Counter[str] = Counter()
@@ -66,20 +70,26 @@ class InFlightBytes:
             if not self._of[owner]:
                 del self._of[owner]
 
-    def add(self, owner: str, size: int) -> None:
+    def check(self, owner: str, size: int) -> None:
+        """Raises ProblemError 429 or 503."""
         is_too_much = self.total + size > self._most or self._of[owner] + size > self._most_of_one
         if is_too_much and not self._relieve(owner):
             code = ("too_many", 429) if self._of[owner] + size > self._most_of_one else ("unavailable", 503)
             words = "too much is under way here; send the same again in 1 s"
             raise ProblemError(code[1], code[0], words, headers={"Retry-After": "1"})
+
+    def add(self, owner: str, size: int) -> None:
+        """Raises as `check`."""
+        self.check(owner, size)
         self.total += size
         self._of[owner] += size
 
 
 async def read_body(request: Request, held: InFlightBytes.HeldBytes, most: int = MOST_BYTES) -> bytes:
-    """Raises ProblemError 413, before reading if the length is declared, and those of `held`."""
+    """Raises ProblemError 413 and those of `held`, before reading if the length is declared."""
     if _declared(request) > most:
         raise _too_large(most)
+    held.check(_declared(request))
     body, size = bytearray(), 0
     async for chunk in request.stream():
         size += len(chunk)
@@ -97,6 +107,11 @@ def may_go_on(request: Request, most: int = HEARD_OUT_BYTES) -> bool:
     """Whether more may come than is worth hearing out: after an error the connection is then closed, because the
     server would take what comes for as long as it comes."""
     return "transfer-encoding" in request.headers or _declared(request) > most
+
+
+def size_of(request: Request) -> int:
+    """Of the body, as far as it is known before it has come: one in chunks may have any. No more than is heard out."""
+    return MOST_BYTES if "transfer-encoding" in request.headers else min(_declared(request), HEARD_OUT_BYTES)
 
 
 def _declared(request: Request) -> int:

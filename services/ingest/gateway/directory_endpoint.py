@@ -48,7 +48,7 @@ class DirectoryEndpoint:
         with self._admission.senders.entered(token.token_id) as entered:
             body = await read_body(request, entered.held)
             entered.pay_bytes(len(body))
-            people = await self._admission.read(token.token_id, len(body), lambda: _listed(body))
+            people = await self._admission.aside(token.token_id, len(body), lambda: _listed(body))
             entered.pay_items(len(people))
             not_too_many(len(people))
             found, sending = list[Participant | Rejected](), list[Future[None]]()

@@ -69,13 +69,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Admission:
-    """What all routes share: who may have how much in work, and where large bodies are read."""
+    """What all routes share: who may have how much in work, and where long work is done that is not in slices."""
 
     senders: Senders
     reading: BodyReading
 
-    async def read(self, sender: str, size: int, work: Callable[[], Result]) -> Result:
-        """What `work` makes of a body of so many bytes, beside the event loop if that takes long."""
+    async def aside(self, sender: str, size: int, work: Callable[[], Result]) -> Result:
+        """What `work` makes of a body of so many bytes, beside the event loop if that takes long. Raises what it
+        does."""
         return work() if size <= QUICKLY_READ_BYTES else await self.reading.read(sender, work)
 
 
@@ -95,15 +96,18 @@ class EventsEndpoint:
         with self._admission.senders.entered(token.token_id) as entered:
             body = await read_body(request, entered.held)
             entered.pay_bytes(len(body))
-            content = await self._admission.read(
+            content = await self._admission.aside(
                 token.token_id, len(body), lambda: read_content(media, request.headers, body)
             )
             entered.pay_items(len(content.events))
             not_too_many(len(content.events))
             handed_in = HandedIn(token.token_id, len(body))
             outcomes = await self._intake.take(content.events, scope_of(token), handed_in)
-        notes |= {"bytes": len(body), **self._counted(outcomes)}
-        return answer_batch(outcomes) if content.is_batch else answer_single(outcomes[0])
+            notes |= {"bytes": len(body), **self._counted(outcomes)}
+            if not content.is_batch:
+                return answer_single(outcomes[0])
+            # To answer for ten thousand takes as long as to read them.
+            return await self._admission.aside(token.token_id, len(body), lambda: answer_batch(outcomes))
 
     def _counted(self, outcomes: Sequence[Outcome]) -> dict[str, int]:
         counts = Counter(_outcome(outcome) for outcome in outcomes)

@@ -2,6 +2,7 @@
 large its head is. uvicorn itself waits for the rest of a request for ever."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -17,6 +18,12 @@ UNREAD_SECONDS = 10.0
 
 Phase = Literal["idle", "head", "body", "answer"]
 Why = Literal["too_many", "head_too_slow", "body_too_slow", "answer_not_taken", "head_too_large", "framing", "stopping"]
+
+# Seconds after which those are told who are refused for these: a crowd that is told at once is back at once, a thousand
+# times a second.
+TOLD_AFTER: Mapping[Why, float] = {"too_many": 3.0, "framing": 1.0, "head_too_large": 1.0}
+MOST_LEAVING = 1_000
+"""Of those, beside the connections that are open; more are told at once."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,8 @@ class Watched(Protocol):
 
     def cut(self, why: Why) -> None: ...
 
+    def silence(self) -> None: ...
+
     def look(self, now: float) -> Why | None: ...
 
 
@@ -86,6 +95,9 @@ class ConnectionGuard:
         self._open: dict[str, set[Watched]] = {}
         self._waiting: dict[str, OrderedDict[Watched, None]] = {}
         self._trusted: dict[str, OrderedDict[Watched, None]] = {}
+        # Those that are refused and not told yet: why, and the time of the last sweep before.
+        self._leaving: dict[Watched, tuple[Why, float]] = {}
+        self._swept_at = 0.0
         self.number = 0
 
     def opened(self, connection: Watched) -> bool:
@@ -105,6 +117,10 @@ class ConnectionGuard:
 
     def closed(self, connection: Watched) -> None:
         """Harmless to repeat."""
+        self._leaving.pop(connection, None)
+        self._forget(connection)
+
+    def _forget(self, connection: Watched) -> None:
         self.is_whole(connection)
         there = self._open.get(connection.address, set())
         if connection in there:
@@ -133,6 +149,11 @@ class ConnectionGuard:
         for connection in [one for there in self._open.values() for one in there]:
             if why := connection.look(now):
                 self.cut(connection, why)
+        for connection, (why, since) in list(self._leaving.items()):
+            if now - since >= TOLD_AFTER[why]:
+                del self._leaving[connection]
+                connection.cut(why)
+        self._swept_at = now
 
     def relieve(self, address: str) -> bool:
         """Ends the body of this address that has been on its way the longest, if there are several."""
@@ -143,19 +164,27 @@ class ConnectionGuard:
         return len(bodies) > 1
 
     def end_all(self) -> None:
-        for connection in [one for there in self._open.values() for one in there]:
+        for connection in [*self._leaving, *(one for there in self._open.values() for one in there)]:
             self.cut(connection, "stopping")
 
     def cut(self, connection: Watched, why: Why) -> None:
         self._cut.labels(why).inc()
         connection.cut(why)
 
+    def refuse(self, connection: Watched, why: Why) -> None:
+        """It is gone for us at once, and cut in a while."""
+        self._cut.labels(why).inc()
+        is_idle = connection.phase == "idle"
+        self._forget(connection)
+        if is_idle or len(self._leaving) >= MOST_LEAVING:
+            connection.cut(why)
+        else:
+            connection.silence()
+            self._leaving[connection] = why, self._swept_at
+
     def _make_room(self, address: str) -> None:
         # Whoever has proven who they are on this connection before goes last.
         waiting = self._waiting.get(address) or self._trusted.get(address)
         if not waiting:
             return
-        longest = next(iter(waiting))
-        self.cut(longest, "too_many")
-        # It is gone for us, whenever its socket is.
-        self.closed(longest)
+        self.refuse(next(iter(waiting)), "too_many")

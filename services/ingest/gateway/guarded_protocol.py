@@ -81,6 +81,7 @@ class Guarded:
     transport: asyncio.Transport
     client: tuple[str, int] | None
     cycle: Any
+    flow: Any
     _unset_keepalive_if_required: Any
 
     def __init__(self, **given: Any) -> None:  # noqa: ANN401 (uvicorn's own)
@@ -143,12 +144,19 @@ class Guarded:
             self._progress, self.transport.get_write_buffer_size(), now
         )
 
+    def silence(self) -> None:
+        """Nothing more is taken of it, until it is cut."""
+        self._is_ended = True
+        self.flow.pause_reading()
+
     def cut(self, why: Why) -> None:
         """Ends the connection, with an answer where one is waited for."""
         phase, answer = self.phase, _ANSWERS.get(why)
         self._is_ended = True
         is_heard = phase == "body" and not self.cycle.response_started
-        if answer is None or not (is_heard or (phase == "head" and self._progress.received)):
+        is_asked = is_heard or (phase == "head" and self._progress.received)
+        # Behind an answer that is not taken no other one is heard.
+        if answer is None or not is_asked or self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
             self.transport.write(_raw(answer))
@@ -174,7 +182,7 @@ class Guarded:
             return
         before, phase = self.cycle, self.phase
         if phase in {"head", "idle"} and self._is_too_large(piece):
-            self.guard.cut(self, "head_too_large")
+            self.guard.refuse(self, "head_too_large")
             return
         self._progress.received += len(piece)
         held = len(before.body) if before is not None else 0
@@ -182,11 +190,11 @@ class Guarded:
         if self.cycle is not before:
             self._progress, self._framing = RequestProgress(now, now, received=len(self.cycle.body)), 0
             if len(getattr(self, "pipeline", ())) > MOST_AHEAD:
-                self.guard.cut(self, "framing")
+                self.guard.refuse(self, "framing")
         elif phase == "body" and self._is_chunked():
             self._framing += len(piece) - (len(self.cycle.body) - held)
             if self._framing > FREE_FRAMING + self._progress.received // FRAMING_SHARE:
-                self.guard.cut(self, "framing")
+                self.guard.refuse(self, "framing")
         if self.phase == "answer":
             self.guard.is_whole(self)
 

@@ -1,14 +1,17 @@
 """Every request is answered, counted and has its line in the log, whatever it meets."""
 
+import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from services.ingest.domain.rate_limit import RateLimiter, items_of
 from services.ingest.flow.in_flight_limiter import RefusedError, UnavailableError
 from services.ingest.flow.metrics import Metrics
-from services.ingest.gateway.body import HEARD_OUT_BYTES, MOST_BYTES, may_go_on
+from services.ingest.gateway.body import HEARD_OUT_BYTES, MOST_BYTES, may_go_on, size_of
+from services.ingest.gateway.guarded_protocol import CONNECTION
 from services.ingest.gateway.request_errors import ProblemError, answer, rejection
 from services.runtime import log
 
@@ -16,11 +19,20 @@ RETRY_AFTER_SECONDS = 5
 UNPROVEN = 401
 # nginx's number for a client that went away; nobody receives it, the log shows it.
 CLIENT_GONE = 499
+# Of requests that are refused, in KiB: what a sender has in a second, and ten seconds of it at once. A refusal takes
+# time, too, and its body comes whether it is read or not.
+REFUSED_PER_SECOND = 1_000
+# A head and a line in the log cost as much as this many KiB of a body.
+LEAST_REFUSED = 2
+# Whoever is refused more than that waits for each answer until it is paid for, at most so long; nothing of the body is
+# taken meanwhile.
+LONGEST_PAUSE_SECONDS = 3.0
 
 
 class RequestErrors:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._refused = RateLimiter(REFUSED_PER_SECOND)
         self._log = log.get(__name__)
 
     async def answer(self, request: Request, answering: Awaitable[Response], notes: dict[str, object]) -> Response:
@@ -30,6 +42,7 @@ class RequestErrors:
             response = await _answered(answering)
         except ProblemError as error:
             notes["problem"] = error.code
+            await self._pause(request, notes)
             response = answer(error)
             # Who has proven nothing is heard out no further than anybody may go.
             if may_go_on(request, MOST_BYTES if error.status == UNPROVEN else HEARD_OUT_BYTES):
@@ -40,6 +53,15 @@ class RequestErrors:
         self._metrics.requests.labels(response.status_code).observe(seconds)
         self._log.info("request_done", status=response.status_code, **notes, seconds=round(seconds, 4))
         return response
+
+    async def _pause(self, request: Request, notes: Mapping[str, object]) -> None:
+        """Senders are told apart by what they have proven, else by their address."""
+        connection = request.scope["state"][CONNECTION]
+        owner = str(notes.get("token") or (notes["connection"] if "tenant" in notes else connection.address))
+        now = time.monotonic()
+        self._refused.charge(owner, max(LEAST_REFUSED, items_of(size_of(request))), now)
+        if seconds := self._refused.take(owner, 0, now):
+            await asyncio.sleep(min(seconds, LONGEST_PAUSE_SECONDS))
 
 
 async def _answered(answering: Awaitable[Response]) -> Response:

@@ -122,7 +122,7 @@ class SourcesEndpoint:
             entered.pay_bytes(len(received.body))
             _check_media(received, connection.tool)
             now = datetime.now(UTC)
-            found = await self._admission.read(name, len(received.body), lambda: taken(received, connection, now))
+            found = await self._admission.aside(name, len(received.body), lambda: taken(received, connection, now))
             if isinstance(found, Rejected):
                 raise rejection(found)
             entered.pay_items(len(found.payloads))
