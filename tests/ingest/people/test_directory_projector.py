@@ -1,0 +1,269 @@
+"""The projector of the directory on a broker of its own: over restarts, over an old directory, and where it is fed what
+it cannot merge."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from deploy.local.kafka import KafkaConfig, LocalKafka
+from schemas.directory import DirectoryStatement, Participant, ToolIdentity
+from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
+from services.ingest.commands.erase import erasable
+from services.ingest.domain.people import participants
+from services.ingest.domain.people.participants import merging, replacing
+from services.ingest.domain.projection_records import PROGRESS_KEY
+from services.ingest.domain.scope import ConnectionScope
+from services.ingest.flow.people.followers import ProjectionBehindError, projection_now
+from services.ingest.flow.people.projector import projector
+from services.ingest.flow.supervise import supervise
+from services.ingest.flow.tools.statements import Directory
+from services.ingest.settings import IngestSettings
+from services.runtime.health import Health
+from services.runtime.kafka import Producer, Record, create_topics, read_to_end
+from services.runtime.kafka.admin import delete_topics
+from services.runtime.settings import Settings
+from tests.conftest import JARS_CACHE
+from tests.foreign import ForeignProducer, foreign_producer
+from tests.ingest.conftest import make_topics
+from tests.ingest.people.building import employed, participant
+from tests.ingest.people.test_directory_merge import person, tools
+from tests.ingest.tooling import await_merged
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A broker on which nothing projects unless a test says so."""
+    with LocalKafka(KafkaConfig(data=tmp_path_factory.mktemp("kafka"), cache=JARS_CACHE)) as kafka:
+        yield make_topics(kafka.bootstrap)
+
+
+@pytest.fixture(scope="module")
+def says(alone: Settings) -> Iterator[Directory]:
+    with closing(Producer(alone)) as producer:
+        yield Directory(producer)
+
+
+@pytest.fixture(scope="module")
+def writer(alone: Settings) -> Iterator[ForeignProducer]:
+    with foreign_producer(alone) as producer:
+        yield producer
+
+
+@pytest.fixture
+def tenant() -> str:
+    return f"t{uuid4().hex}"
+
+
+@contextmanager
+def projecting(alone: Settings) -> Iterator[Health]:
+    """What the service runs; ends when all that is said until then is merged."""
+    stop, health = threading.Event(), Health()
+    with projector(IngestSettings(kafka=alone.kafka), health, stop) as parts:
+        thread = threading.Thread(target=supervise, args=(parts, stop))
+        thread.start()
+        try:
+            yield health
+            await_merged(alone)
+        finally:
+            stop.set()
+            thread.join(30)
+
+
+def say(says: Directory, *said: DirectoryStatement) -> None:
+    for one in said:
+        written = says.write(one)
+        assert not isinstance(written, participants.Rejected)
+        written.result(20)
+
+
+def row(tenant: str, name: str = "ada", **changes: Any) -> DirectoryStatement:  # noqa: ANN401 (any field)
+    said = merging(employed(name, "active", **changes), ConnectionScope(tenant, None, "hr", "hr_feed"))
+    assert isinstance(said, DirectoryStatement)
+    return said
+
+
+def posted(tenant: str, name: str = "ada", **changes: Any) -> DirectoryStatement:  # noqa: ANN401 (any field)
+    return replacing(participant(name, tenant=tenant, **changes), "api:token")
+
+
+def records(alone: Settings, tenant: str) -> list[Record]:
+    read = read_to_end(alone, [DIRECTORY.name], isolation_level="read_committed")
+    return [one for one in read if (one.key or b"").startswith(tenant.encode())]
+
+
+def outcomes(health: Health) -> Counter[str]:
+    measured = [one for one in health.metrics.collect() if one.name == "rapport_ingest_directory_statements"]
+    samples = [one for metric in measured for one in metric.samples if one.name.endswith("_total")]
+    return Counter({one.labels["outcome"]: round(one.value) for one in samples})
+
+
+def test_while_nothing_projects_what_is_said_waits_and_whoever_asks_is_told(
+    alone: Settings, says: Directory, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.ingest.flow.people.followers.AWAITED_SECONDS", 1.0)
+    say(says, posted(tenant), posted(tenant, "ben"))
+    says.erase(tenant, "p-ben", "api:token", NOW).result(20)
+
+    with pytest.raises(ProjectionBehindError, match="the directory is behind"):
+        projection_now(alone)
+    assert erasable(alone, tenant).people == {"p-ada"}
+    assert person(alone, tenant) is None
+
+    with projecting(alone):
+        pass
+
+    projection = projection_now(alone)
+    assert projection.roster.known(tenant, "p-ada") == person(alone, tenant)
+    assert projection.roster.known(tenant, "p-ben") is None
+
+
+def test_a_restart_goes_on_where_it_stopped_and_doubles_nothing(alone: Settings, says: Directory, tenant: str) -> None:
+    say(says, posted(tenant, identities=(ToolIdentity(tool="slack", id="UADA"),)), row(tenant, name="ben"))
+    with projecting(alone):
+        pass
+    before = records(alone, tenant)
+
+    with projecting(alone):
+        pass
+    after_a_start = records(alone, tenant)
+    say(says, row(tenant, identities=(("zoom", "z-1"),)), row(tenant, "ben"))
+    with projecting(alone) as health:
+        pass
+
+    assert len(before) == 2
+    assert after_a_start == before
+    assert [record.key for record in records(alone, tenant)[2:]] == [f"{tenant}/p-ada".encode()]
+    assert tools(person(alone, tenant)) == {("slack", "UADA"), ("zoom", "z-1")}
+    assert outcomes(health) == {"merged": 1, "unchanged": 1}
+
+
+def test_where_the_offsets_are_lost_the_same_directory_comes_of_it(
+    alone: Settings, says: Directory, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(says, posted(tenant), row(tenant, identities=(("zoom", "z-1"),)), posted(tenant, "ben"))
+    says.erase(tenant, "p-ben", "api:token", NOW).result(20)
+    with projecting(alone):
+        pass
+    before = person(alone, tenant)
+
+    monkeypatch.setattr("services.ingest.flow.people.projector.GROUP", f"another-{tenant}")
+    with projecting(alone):
+        pass
+
+    assert person(alone, tenant) == before
+    assert tools(before) == {("slack", "UADA"), ("zoom", "z-1")}
+    assert person(alone, tenant, "p-ben") is None
+
+
+def test_a_directory_that_was_written_before_there_were_statements_is_what_they_are_merged_into(
+    alone: Settings, says: Directory, writer: ForeignProducer, tenant: str
+) -> None:
+    ada = participant("ada", tenant=tenant)
+    writer.put(DIRECTORY.name, f"{tenant}/p-ada".encode(), ada.model_dump_json().encode())
+    writer.put(DIRECTORY.name, f"{tenant}/p-ben".encode(), b'{"id": 5}')
+    writer.put(DIRECTORY.name, f"{tenant}/p-cat".encode(), b'{"id": 5}')
+    say(says, row(tenant, identities=(("zoom", "z-1"),)), row(tenant, "ben"))
+    says.erase(tenant, "p-cat", "api:token", NOW).result(20)
+
+    with projecting(alone):
+        pass
+
+    assert tools(person(alone, tenant)) == {("slack", "UADA"), ("zoom", "z-1")}
+    assert person(alone, tenant, "p-ben") is not None
+    assert records(alone, tenant)[-1].value is None
+
+
+def test_a_directory_that_was_made_anew_is_filled_with_what_the_statements_still_tell(
+    alone: Settings, says: Directory, tenant: str
+) -> None:
+    say(says, posted(tenant), row(tenant, identities=(("zoom", "z-1"),)))
+    with projecting(alone):
+        pass
+    before = person(alone, tenant)
+    delete_topics(alone, [DIRECTORY.name])
+    create_topics(alone, {DIRECTORY.name: DIRECTORY.options(4, 1)})
+
+    with projecting(alone):
+        pass
+
+    assert person(alone, tenant) == before is not None
+
+
+def test_what_cannot_be_merged_is_told_and_counted_and_the_next_statement_is_merged(
+    alone: Settings, says: Directory, writer: ForeignProducer, tenant: str
+) -> None:
+    full = tuple(ToolIdentity(tool="slack", id=f"{number}") for number in range(200))
+    say(says, posted(tenant, identities=full))
+    before = posted(tenant, identities=full)
+    key, value = f"{tenant}/p-ada".encode(), posted(tenant).model_dump_json().encode()
+    for other in (b"k", b"\xff", PROGRESS_KEY, f"{tenant}/p-other".encode(), None):
+        writer.put(DIRECTORY_STATEMENTS.name, other, value)
+    for garbage in (b"", b"{", b"[" * 100_000, b'{"version": 1}'):
+        writer.put(DIRECTORY_STATEMENTS.name, key, garbage)
+    writer.put(DIRECTORY_STATEMENTS.name, b"nobody", None)
+    writer.put(DIRECTORY_STATEMENTS.name, PROGRESS_KEY, None)
+    say(says, row(tenant, identities=(("zoom", "z-1"),)), row(tenant, "ben"))
+
+    with projecting(alone) as health:
+        pass
+
+    known = person(alone, tenant)
+    assert known is not None
+    assert before.person is not None
+    assert known.identities == before.person.identities
+    assert known.name == before.person.name
+    assert person(alone, tenant, "p-ben") is not None
+    assert outcomes(health) == {"merged": 2, "misplaced": 5, "unreadable": 4, "unchanged": 2, "too_much": 1}
+
+
+def test_a_statement_that_meets_an_error_of_ours_keeps_no_other_from_being_merged(
+    alone: Settings, says: Directory, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = participants.merged
+
+    def broken(statement: DirectoryStatement, known: Participant | None) -> object:
+        if statement.id == "p-poison":
+            raise RuntimeError("this person")
+        return whole(statement, known)
+
+    monkeypatch.setattr("services.ingest.flow.people.directory_projector.merged", broken)
+    say(says, row(tenant, "poison"), row(tenant))
+
+    with projecting(alone) as health:
+        pass
+
+    assert person(alone, tenant, "p-poison") is None
+    assert person(alone, tenant) is not None
+    assert outcomes(health) == {"failed": 1, "merged": 1}
+
+
+def test_an_erasure_takes_away_what_was_said_before_and_what_comes_after_starts_anew(
+    alone: Settings, says: Directory, writer: ForeignProducer, tenant: str
+) -> None:
+    silent = {"time_zone": "UTC", "consent": False, "unsaid": frozenset({"time_zone", "consent"}), "addresses": ()}
+    say(says, posted(tenant), posted(tenant, "ben"), posted(tenant, "cat"))
+    says.erase(tenant, "p-ada", "api:token", NOW).result(20)
+    writer.put(DIRECTORY_STATEMENTS.name, f"{tenant}/p-ben".encode(), None)
+    says.erase(tenant, "p-cat", "api:token", NOW).result(20)
+    say(says, row(tenant, "ben", **silent), row(tenant, "cat"))
+    says.erase(tenant, "p-cat", "api:token", NOW).result(20)
+
+    with projecting(alone):
+        pass
+
+    last = {record.key: record.value for record in records(alone, tenant)}
+    assert (last[f"{tenant}/p-ada".encode()], last[f"{tenant}/p-cat".encode()]) == (None, None)
+    ben = person(alone, tenant, "p-ben")
+    assert ben is not None
+    assert (ben.addresses, ben.identities, ben.time_zone, ben.consent) == ((), (), "UTC", False)
+    roster = projection_now(alone).roster
+    assert roster.known(tenant, "p-ada") is None
+    assert roster.known(tenant, "p-ben") == ben
