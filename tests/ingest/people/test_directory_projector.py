@@ -1,31 +1,35 @@
 """The projector of the directory on a broker of its own: over restarts, over an old directory, and where it is fed what
 it cannot merge."""
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient
 
 from deploy.local.kafka import KafkaConfig, LocalKafka
-from schemas.directory import DirectoryStatement, Participant, ToolIdentity
+from schemas.directory import MOST_ADDRESSES, MOST_IDENTITIES, DirectoryStatement, Participant, ToolIdentity
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
 from services.ingest.commands.erase import erasable
 from services.ingest.domain.people import participants
 from services.ingest.domain.people.participants import merging, replacing
 from services.ingest.domain.projection_records import PROGRESS_KEY
 from services.ingest.domain.scope import ConnectionScope
+from services.ingest.flow.people.directory_projector import MergedDirectory
 from services.ingest.flow.people.followers import ProjectionBehindError, projection_now
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.supervise import supervise
 from services.ingest.flow.tools.statements import Directory
 from services.ingest.settings import IngestSettings
 from services.runtime.health import Health
-from services.runtime.kafka import Producer, Record, create_topics, read_to_end
+from services.runtime.kafka import Producer, Record, client_options, create_topics, read_to_end
 from services.runtime.kafka.admin import delete_topics
 from services.runtime.settings import Settings
 from tests.conftest import JARS_CACHE
@@ -222,6 +226,101 @@ def test_what_cannot_be_merged_is_told_and_counted_and_the_next_statement_is_mer
     assert known.name == before.person.name
     assert person(alone, tenant, "p-ben") is not None
     assert outcomes(health) == {"merged": 2, "misplaced": 5, "unreadable": 4, "unchanged": 2, "too_much": 1}
+
+
+@pytest.mark.parametrize(("field", "more"), [("identities", 0), ("addresses", 1), ("identities", 1)])
+def test_the_largest_statement_of_anybody_is_merged_and_one_more_is_not(
+    alone: Settings, writer: ForeignProducer, tenant: str, field: str, more: int
+) -> None:
+    most = {"addresses": MOST_ADDRESSES, "identities": MOST_IDENTITIES}
+    named = {one: [f"{number:03d}" for number in range(count + more * (one == field))] for one, count in most.items()}
+    value = json.loads(posted(tenant).model_dump_json())
+    value["person"] |= {
+        "name": "ü" * 200,
+        "addresses": [f"{one.ljust(310, 'ü')}@ü.example" for one in named["addresses"]],
+        "identities": [{"tool": "slack", "id": one.ljust(320, "ü")} for one in named["identities"]],
+    }
+    writer.put(DIRECTORY_STATEMENTS.name, f"{tenant}/p-ada".encode(), json.dumps(value).encode())
+
+    with projecting(alone) as health:
+        pass
+
+    assert outcomes(health) == {"unreadable" if more else "merged": 1}
+    assert (person(alone, tenant) is None) == bool(more)
+
+
+@pytest.mark.parametrize(("more", "outcome"), [(MOST_IDENTITIES - 150, "merged"), (MOST_IDENTITIES - 149, "too_much")])
+def test_feeds_together_fill_a_person_and_what_is_too_much_leaves_them_as_they_were(
+    alone: Settings, says: Directory, tenant: str, more: int, outcome: str
+) -> None:
+    say(says, posted(tenant, identities=tuple(ToolIdentity(tool="slack", id=f"{number}") for number in range(150))))
+    with projecting(alone):
+        pass
+
+    say(says, row(tenant, identities=tuple(("zoom", f"{number}") for number in range(more))))
+    with projecting(alone) as health:
+        pass
+
+    assert outcomes(health) == {outcome: 1}
+    assert len(tools(person(alone, tenant))) == (MOST_IDENTITIES if outcome == "merged" else 150)
+
+
+def test_two_members_take_turns_and_one_that_leaves_loses_nothing(
+    alone: Settings, says: Directory, tenant: str
+) -> None:
+    with ExitStack() as first:
+        first.enter_context(projecting(alone))
+        say(says, posted(tenant))
+        await_merged(alone)
+        with projecting(alone):
+            say(says, row(tenant, identities=(("zoom", "z-1"),)))
+            await_merged(alone)
+            first.close()
+            say(says, row(tenant, identities=(("xapi", "x-1"),)))
+            await_merged(alone)
+        with projecting(alone):
+            say(says, row(tenant, "ben"))
+
+    assert tools(person(alone, tenant)) == {("slack", "UADA"), ("zoom", "z-1"), ("xapi", "x-1")}
+    assert Counter(one.key for one in records(alone, tenant)) == {
+        f"{tenant}/p-ada".encode(): 3,
+        f"{tenant}/p-ben".encode(): 1,
+    }
+
+
+def test_statements_that_their_topic_has_let_go_are_waited_for_by_nobody(
+    alone: Settings, says: Directory, tenant: str
+) -> None:
+    say(says, posted(tenant))
+    with projecting(alone):
+        pass
+    say(says, posted(tenant, "ben"))
+    admin = KafkaAdminClient(**client_options(alone))
+    admin.delete_records({TopicPartition(DIRECTORY_STATEMENTS.name, 0): -1})
+    admin.close()
+
+    with projecting(alone):
+        pass
+
+    known = projection_now(alone).roster.known
+    assert known(tenant, "p-ada") is not None
+    assert known(tenant, "p-ben") is None
+
+
+def test_a_batch_that_is_handed_over_again_is_merged_once_and_written_again() -> None:
+    directory = MergedDirectory()
+    said = [posted("acme"), row("acme", identities=(("zoom", "z-1"),))]
+    values = [(f"acme/{one.id}".encode(), one.model_dump_json().encode()) for one in said]
+    batch = [Record(DIRECTORY_STATEMENTS.name, 0, offset, *one, (), 0) for offset, one in enumerate(values)]
+
+    first = [directory.apply(record) for record in batch]
+    unwritten = list(directory.unwritten)
+    again = [directory.apply(record) for record in batch]
+
+    assert (first, again) == (["merged", "merged"], [None, None])
+    assert directory.unwritten == unwritten
+    directory.written()
+    assert directory.unwritten == []
 
 
 def test_a_statement_that_meets_an_error_of_ours_keeps_no_other_from_being_merged(
