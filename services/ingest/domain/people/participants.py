@@ -64,25 +64,25 @@ def replacing(participant: Participant, feed: str) -> DirectoryStatement:
     )
 
 
-def merging(said: Employed, connection_scope: ConnectionScope) -> DirectoryStatement | Rejected:
+def merging(activity: Employed, connection_scope: ConnectionScope) -> DirectoryStatement | Rejected:
     """What a feed says of somebody of whom others may know more."""
     described = {
-        "name": said.name,
-        "addresses": said.addresses,
-        "identities": [{"tool": tool, "id": value} for tool, value in dict.fromkeys(said.identities)],
-        "time_zone": said.time_zone,
-        "status": said.status,
-        "consent": said.consent,
-        "unsaid": sorted(said.unsaid),
+        "name": activity.name,
+        "addresses": activity.addresses,
+        "identities": [{"tool": tool, "id": value} for tool, value in dict.fromkeys(activity.identities)],
+        "time_zone": activity.time_zone,
+        "status": activity.status,
+        "consent": activity.consent,
+        "unsaid": sorted(activity.unsaid),
     }
     try:
         return DirectoryStatement(
             person=PersonDescription.model_validate_json(json.dumps(described)),
-            id=said.participant,
+            id=activity.participant,
             tenant=connection_scope.tenant,
             feed=connection_scope.source,
             kind="merges",
-            recordedtime=said.time,
+            recordedtime=activity.time,
         )
     except ValidationError as invalid:
         return Rejected("invalid", explain(invalid))
@@ -90,22 +90,22 @@ def merging(said: Employed, connection_scope: ConnectionScope) -> DirectoryState
 
 def merged(statement: DirectoryStatement, known: Participant | None) -> Participant | Rejected | None:
     """Who is in the directory after the statement, None where nobody is. Addresses are replaced, unless none are named;
-    identities are replaced tool by tool: a feed that knows nothing of Slack leaves alone what another one said of it.
+    identities are replaced tool by tool: a feed that knows nothing of Slack leaves alone what another one named there.
     Rejected where a person would have more of either than the directory holds."""
-    said = statement.person
-    if said is None:
+    described = statement.person
+    if described is None:
         return None
     before = known if statement.kind == "merges" else None
     try:
         return Participant(
             id=statement.id,
             tenant=statement.tenant,
-            name=said.name,
-            addresses=said.addresses or (before.addresses if before else ()),
-            identities=(*said.identities, *_of_other_tools(said, before)),
-            time_zone=before.time_zone if before and "time_zone" in said.unsaid else said.time_zone,
-            status=said.status,
-            consent=before.consent if before and "consent" in said.unsaid else said.consent,
+            name=described.name,
+            addresses=described.addresses or (before.addresses if before else ()),
+            identities=(*described.identities, *_of_other_tools(described, before)),
+            time_zone=before.time_zone if before and "time_zone" in described.unsaid else described.time_zone,
+            status=described.status,
+            consent=before.consent if before and "consent" in described.unsaid else described.consent,
             recordedtime=statement.recordedtime,
         )
     except ValidationError as invalid:
@@ -122,6 +122,6 @@ def _content(one: Participant) -> dict[str, object]:
     return one.model_dump(exclude={"recordedtime"}) | {"identities": in_order}
 
 
-def _of_other_tools(said: PersonDescription, before: Participant | None) -> tuple[ToolIdentity, ...]:
-    named = {one.tool for one in said.identities}
+def _of_other_tools(described: PersonDescription, before: Participant | None) -> tuple[ToolIdentity, ...]:
+    named = {one.tool for one in described.identities}
     return tuple(one for one in before.identities if one.tool not in named) if before else ()

@@ -156,7 +156,7 @@ class Statements:
                 return result
             repeats.append(result.repeat)
         for statement in resolved.statements:
-            if refused := self._said_of_person(statement):
+            if refused := self._describe(statement):
                 return refused
         for participant in resolved.participants:
             self.projection.upsert(participant)
@@ -175,7 +175,7 @@ class Statements:
         receipt = self._event_writer.record(event)
         return receipt if isinstance(receipt, Rejected) else receipt.written
 
-    def _said_of_person(self, statement: DirectoryStatement) -> Rejected | None:
+    def _describe(self, statement: DirectoryStatement) -> Rejected | None:
         send = partial(self._directory.write, statement)
         sent = send()
         if isinstance(sent, Rejected):
