@@ -22,6 +22,7 @@ from services.ingest.domain.people import participants
 from services.ingest.domain.people.participants import merging, replacing
 from services.ingest.domain.projection_records import PROGRESS_KEY
 from services.ingest.domain.scope import ConnectionScope
+from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.people.directory_projector import MergedDirectory
 from services.ingest.flow.people.followers import ProjectionBehindError, projection_now
 from services.ingest.flow.people.projector import projector
@@ -84,7 +85,7 @@ def projecting(alone: Settings) -> Iterator[Health]:
 def say(says: Directory, *said: DirectoryStatement) -> None:
     for one in said:
         written = says.write(one)
-        assert not isinstance(written, participants.Rejected)
+        assert not isinstance(written, Rejected)
         written.result(20)
 
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from functools import reduce
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from services.ingest.domain.people.participants import is_same, merged, merging,
 from services.ingest.domain.verdict import Rejected
 from tests.ingest.people.building import HR, NOON, employed, participant
 
+Kind = Literal["replaces", "merges", "erases"]
 TOOLS = ("slack", "zoom", "xapi")
 identities = st.lists(
     st.builds(ToolIdentity, tool=st.sampled_from(TOOLS), id=st.sampled_from(("one", "two"))), max_size=3, unique=True
@@ -35,12 +37,12 @@ people = st.builds(
 )
 
 
-def statement(kind: str, person: PersonDescription | None, feed: str = "urn:test:hr") -> DirectoryStatement:
+def statement(kind: Kind, person: PersonDescription | None, feed: str = "urn:test:hr") -> DirectoryStatement:
     return DirectoryStatement(
         id="p-ada",
         tenant="acme",
         feed=feed,
-        kind=kind,  # type: ignore[arg-type] (validated)
+        kind=kind,
         person=person,
         recordedtime=NOON,
     )
