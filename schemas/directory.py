@@ -1,12 +1,12 @@
 """People: the only place for names, addresses and time zones."""
 
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from schemas.primitives import Code, Id, Instant, Message
+from schemas.primitives import Code, Id, Instant, Message, SourceUri
 
 # What systems list beside the zones: one says where this machine stands, the other that nobody has said so.
 NO_PLACES = frozenset({"localtime", "Factory"})
@@ -40,13 +40,55 @@ class ToolIdentity(Message):
     id: Annotated[str, Field(min_length=1, max_length=320)]
 
 
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Addresses = Annotated[tuple[Address, ...], Field(max_length=MOST_ADDRESSES)]
+Identities = Annotated[tuple[ToolIdentity, ...], Field(max_length=MOST_IDENTITIES)]
+Status = Literal["active", "leave", "exited"]
+
+
 class Participant(Message):
+    """A person of the directory, as all feeds together have described them."""
+
     id: Id
     tenant: Id
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    addresses: Annotated[tuple[Address, ...], Field(max_length=MOST_ADDRESSES)] = ()
-    identities: Annotated[tuple[ToolIdentity, ...], Field(max_length=MOST_IDENTITIES)] = ()
+    name: Name
+    addresses: Addresses = ()
+    identities: Identities = ()
     time_zone: TimeZone
-    status: Literal["active", "leave", "exited"] = "active"
+    status: Status = "active"
     consent: bool
     recordedtime: Instant
+
+
+class PersonDescription(Message):
+    """What a feed says of a person. `unsaid`: of `time_zone` and `consent` what it does not speak of; the value then
+    holds only of somebody who is not in the directory yet."""
+
+    name: Name
+    addresses: Addresses = ()
+    identities: Identities = ()
+    time_zone: TimeZone
+    status: Status = "active"
+    consent: bool
+    unsaid: Annotated[tuple[Literal["time_zone", "consent"], ...], Field(max_length=2)] = ()
+
+
+class DirectoryStatement(Message):
+    """What one feed says of one person; the directory is all statements merged in the order of their topic.
+
+    `replaces`: nothing else is known of the person from now on. `merges`: addresses are replaced unless none are named,
+    identities only of the tools that are named. `erases`: nothing is known from now on. `feed` is the source of a
+    connection, or `api:` and the id of a token."""
+
+    id: Id
+    tenant: Id
+    feed: SourceUri
+    kind: Literal["replaces", "merges", "erases"]
+    person: PersonDescription | None = None
+    recordedtime: Instant
+
+    @model_validator(mode="after")
+    def _describes_somebody_unless_it_erases(self) -> Self:
+        if (self.person is None) != (self.kind == "erases"):
+            raise ValueError("`person` is required, and left out where `kind` is `erases`")
+        return self

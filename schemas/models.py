@@ -6,7 +6,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from schemas.alerts import AlertEvent, Delivery
-from schemas.directory import Participant
+from schemas.directory import DirectoryStatement, Participant
 from schemas.events import CloudEvent, MentoringEvent, type_of
 from schemas.programs import Programme
 from schemas.scores import ScoreEvent
@@ -15,7 +15,7 @@ from schemas.tokens import Token
 
 PREFIX = "mentoring."
 UNIONS: Mapping[str, Any] = {"MentoringEvent": MentoringEvent, "ScoreEvent": ScoreEvent, "AlertEvent": AlertEvent}
-RECORDS: tuple[type[BaseModel], ...] = (Participant, Programme, Token, SyncToken, Delivery)
+RECORDS: tuple[type[BaseModel], ...] = (Participant, DirectoryStatement, Programme, Token, SyncToken, Delivery)
 
 
 def models() -> Mapping[str, type[BaseModel]]:

@@ -115,13 +115,24 @@ REJECTED = Topic(
     producers=("ingest", "scoring"),
     consumers=("operators",),
 )
+DIRECTORY_STATEMENTS = Topic(
+    name="mentoring.directory-statements",
+    payload="DirectoryStatement",
+    key="tenant/participant",
+    cleanup="delete",
+    # One order over all feeds: what is merged is merged in it.
+    partitions=1,
+    retention=timedelta(days=14),
+    producers=("ingest", "operators"),
+    consumers=("ingest",),
+)
 DIRECTORY = Topic(
     name="mentoring.directory",
     payload="Participant",
-    key="tenant/participant",
+    key="tenant/participant, or how far the statements are merged",
     cleanup="compact",
     partitions=1,
-    producers=("ingest", "operators"),
+    producers=("ingest",),
     consumers=("ingest",),
 )
 ROSTER = Topic(
@@ -222,6 +233,7 @@ TOPICS = (
     *RAW_TOOLS,
     EVENTS,
     REJECTED,
+    DIRECTORY_STATEMENTS,
     DIRECTORY,
     ROSTER,
     BOOKINGS,

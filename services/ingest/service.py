@@ -10,7 +10,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from schemas.topics import DIRECTORY, EVENTS, REJECTED, TOKENS, raw_of
+from schemas.topics import DIRECTORY_STATEMENTS, EVENTS, REJECTED, TOKENS, raw_of
 from services.ingest.domain.rate_limit import RateLimiter
 from services.ingest.flow.attendance import attendance
 from services.ingest.flow.event_writer import EventWriter
@@ -164,7 +164,7 @@ class MissingTopicError(Exception):
 
 def _written_to(connections: Mapping[str, Connection]) -> list[str]:
     tools = sorted({connection.tool.name for connection in connections.values()})
-    return [REJECTED.name, DIRECTORY.name, *map(raw_of, tools)]
+    return [REJECTED.name, DIRECTORY_STATEMENTS.name, *map(raw_of, tools)]
 
 
 @contextmanager

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from schemas.directory import Participant
-from schemas.topics import DIRECTORY
 from services.runtime.settings import Settings
-from tests.ingest.conftest import SOURCE, Gateway, Log, event, make_token
+from tests.ingest.conftest import SOURCE, Gateway, event, make_token
+from tests.ingest.tooling import DirectoryLog
 from tests.receiver import eventually
 
 PATH = "/v1/directory/participants"
@@ -39,7 +39,7 @@ def directory(gateway: Gateway, broker: Settings, **scopes: Any) -> Directory:  
 
 
 def test_people_are_written_with_their_tenant_and_replaced(gateway: Gateway, broker: Settings) -> None:
-    tenant, log = f"t{uuid4().hex}", Log(broker, DIRECTORY.name)
+    tenant, log = f"t{uuid4().hex}", DirectoryLog(broker)
     ours = directory(gateway, broker, tenant=tenant)
 
     first = ours.post([ADA, ADA | {"id": "p-ben", "tenant": tenant, "recordedtime": "1990-01-01T00:00:00Z"}])
@@ -54,7 +54,7 @@ def test_people_are_written_with_their_tenant_and_replaced(gateway: Gateway, bro
 
 
 def test_some_of_many_are_written(gateway: Gateway, broker: Settings) -> None:
-    ours, log = directory(gateway, broker), Log(broker, DIRECTORY.name)
+    ours, log = directory(gateway, broker), DirectoryLog(broker)
 
     mixed = ours.post([ADA | {"tenant": "other"}, ADA, ADA | {"name": ""}, "p-ben"])
     none = ours.post([ADA | {"consent": "yes"}])
@@ -95,7 +95,7 @@ def test_an_administrator_erases_people_of_their_tenant(gateway: Gateway, broker
     tenant = f"t{uuid4().hex}"
     admin, other = directory(gateway, broker, tenant=tenant, admin=True), directory(gateway, broker, tenant=tenant)
     admin.post([ADA])
-    log = Log(broker, DIRECTORY.name)
+    log = DirectoryLog(broker)
 
     refused, erased, odd = other.delete("p-ada"), admin.delete("p-ada"), admin.delete("p%20ada")
 

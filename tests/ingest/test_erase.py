@@ -8,10 +8,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from schemas.events import MENTORING_EVENT
-from schemas.topics import DIRECTORY, EVENTS
+from schemas.topics import EVENTS
 from services.ingest.__main__ import main
 from services.runtime.settings import Settings
 from tests.ingest.conftest import BATCH, SOURCE, Gateway, Log, event, make_token
+from tests.ingest.tooling import DirectoryLog
 from tests.receiver import eventually
 
 PEOPLE = "/v1/directory/participants"
@@ -54,7 +55,7 @@ def erasures(log: Log) -> list[tuple[str, str]]:
 
 
 def test_a_person_goes_with_every_relationship(tenant: Tenant, broker: Settings) -> None:
-    log, people = Log(broker, EVENTS.name), Log(broker, DIRECTORY.name)
+    log, people = Log(broker, EVENTS.name), DirectoryLog(broker)
 
     result = tenant.run("--participant", "p-ada", "--yes")
     again = tenant.run("--participant", "p-ada", "--yes")
@@ -69,7 +70,7 @@ def test_a_person_goes_with_every_relationship(tenant: Tenant, broker: Settings)
 
 
 def test_somebody_without_relationships_is_only_taken_out_of_the_directory(tenant: Tenant, broker: Settings) -> None:
-    log, people = Log(broker, EVENTS.name), Log(broker, DIRECTORY.name)
+    log, people = Log(broker, EVENTS.name), DirectoryLog(broker)
 
     result = tenant.run("--participant", "p-new", "--yes")
 
@@ -78,7 +79,7 @@ def test_somebody_without_relationships_is_only_taken_out_of_the_directory(tenan
 
 
 def test_relationships_are_erased_once_whatever_is_known_of_them(tenant: Tenant, broker: Settings) -> None:
-    log, people = Log(broker, EVENTS.name), Log(broker, DIRECTORY.name)
+    log, people = Log(broker, EVENTS.name), DirectoryLog(broker)
     named = ("--relationship", "rel-3", "--relationship", "rel-4", "--relationship", "rel-3", "--yes")
 
     first, second = tenant.run(*named), tenant.run(*named)
@@ -100,7 +101,7 @@ def test_it_asks_first(tenant: Tenant, broker: Settings) -> None:
 
 
 def test_it_needs_an_administrator(tenant: Tenant, broker: Settings) -> None:
-    log, people = Log(broker, EVENTS.name), Log(broker, DIRECTORY.name)
+    log, people = Log(broker, EVENTS.name), DirectoryLog(broker)
     secret = make_token(broker, tenant=tenant.name)
     bearer = {"authorization": f"Bearer {secret}"}
     eventually(lambda: tenant.gateway.post(event(subject="rel-9"), **bearer).status_code == 202, 20)

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas.topics import (
     DIRECTORY,
+    DIRECTORY_STATEMENTS,
     EVENTS,
     PROGRAMS,
     RAW_CLOUDEVENTS,
@@ -50,7 +51,7 @@ from tests.ingest.tooling import JOINED, connections_file, make_pair, meeting_id
 from tests.receiver import eventually
 
 HEADERS = [("connection", b"zoom_acme"), ("content-type", b"application/json")]
-FOLLOWED = (EVENTS, DIRECTORY, PROGRAMS, TOKENS, SYNC_TOKENS)
+FOLLOWED = (EVENTS, DIRECTORY_STATEMENTS, DIRECTORY, PROGRAMS, TOKENS, SYNC_TOKENS)
 
 
 @pytest.fixture(scope="module")

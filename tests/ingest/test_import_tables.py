@@ -12,10 +12,11 @@ from click.testing import CliRunner, Result
 
 from schemas.directory import Participant
 from schemas.events import MENTORING_EVENT
-from schemas.topics import DIRECTORY, EVENTS
+from schemas.topics import EVENTS
 from services.ingest.__main__ import main
 from services.runtime.settings import Settings
 from tests.ingest.conftest import Gateway, Log, event, make_token
+from tests.ingest.tooling import DirectoryLog
 from tests.receiver import eventually
 
 SOURCE = "urn:test:tables"
@@ -119,7 +120,7 @@ def test_a_correction_under_the_same_key_is_a_conflict(tables: Tables) -> None:
 
 
 def test_people_are_imported_into_the_directory_and_nowhere_else(tables: Tables, broker: Settings) -> None:
-    people, log = Log(broker, DIRECTORY.name), Log(broker, EVENTS.name)
+    people, log = DirectoryLog(broker), Log(broker, EVENTS.name)
     table = (
         "participant\tname\tconsent\taddresses\n"
         "p-ada\tAda\tyes\tada@example.com\n"
@@ -141,7 +142,7 @@ def test_people_are_imported_into_the_directory_and_nowhere_else(tables: Tables,
 
 
 def test_a_dry_run_judges_all_and_sends_nothing(tables: Tables, broker: Settings) -> None:
-    log, people = Log(broker, EVENTS.name), Log(broker, DIRECTORY.name)
+    log, people = Log(broker, EVENTS.name), DirectoryLog(broker)
     sessions = (
         "relationship,status,starts_at\n"
         "rel-1,held,2026-03-02 10:00\nrel-1,held,2026-03-02 10:00\nrel/1,held,2026-03-02 10:00\n"

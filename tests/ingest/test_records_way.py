@@ -12,12 +12,12 @@ import httpx
 import pytest
 import yaml
 
-from schemas.topics import DIRECTORY, EVENTS, REJECTED, raw_of
+from schemas.topics import EVENTS, REJECTED, raw_of
 from services.runtime.settings import Settings
 from tests.ingest.conftest import Gateway, Log, make_token, running_gateway
 from tests.ingest.sources import test_typeform as typeform
 from tests.ingest.sources import test_xapi as xapi
-from tests.ingest.tooling import Pair, make_pair, of, url
+from tests.ingest.tooling import DirectoryLog, Pair, make_pair, of, url
 from tests.receiver import eventually
 
 PASSWORD = "lms:secret of the records"
@@ -99,7 +99,7 @@ def test_a_client_of_xapi_is_answered_as_the_standard_says(tools: Gateway, broke
 def test_a_feed_is_recorded_row_by_row_and_a_row_at_fault_is_put_aside_alone(
     tools: Gateway, broker: Settings, log: Log, kept: Log
 ) -> None:
-    pair, raw, directory = make_pair(broker), Log(broker, raw_of("hr")), Log(broker, DIRECTORY.name)
+    pair, raw, directory = make_pair(broker), Log(broker, raw_of("hr")), DirectoryLog(broker)
     known = f"mentee-{pair.relationship}"
     body = (
         "Employee ID;Name;E-Mail;Status;Leave Start\r\n"

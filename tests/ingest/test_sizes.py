@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from schemas.directory import MOST_ADDRESSES, MOST_IDENTITIES
 from schemas.events import MENTORING_EVENT
-from schemas.topics import DIRECTORY, EVENTS, RAW_CLOUDEVENTS, REJECTED, raw_of
+from schemas.topics import EVENTS, RAW_CLOUDEVENTS, REJECTED, raw_of
 from services.ingest.__main__ import main
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.event_writer import EventWriter, Receipt
@@ -23,7 +23,7 @@ from services.runtime.kafka.admin import raise_limits
 from services.runtime.settings import Settings
 from tests.foreign import ForeignProducer, foreign_producer
 from tests.ingest.conftest import BATCH, SOURCE, Gateway, Log, event, make_token, running_gateway
-from tests.ingest.tooling import JOINED, SECRETS, meeting_id, post_zoom, url, zoom
+from tests.ingest.tooling import JOINED, SECRETS, DirectoryLog, meeting_id, post_zoom, url, zoom
 from tests.receiver import eventually
 
 MOST = 2**20
@@ -118,7 +118,7 @@ def test_the_largest_event_is_recorded_and_one_person_more_is_refused_where_it_i
 
 
 def test_a_person_has_a_hundred_addresses_and_a_mebibyte_of_them_stops_nobody(ways: Gateway, broker: Settings) -> None:
-    log, many = Log(broker, DIRECTORY.name), 40_000
+    log, many = DirectoryLog(broker), 40_000
 
     largest = ways.client.post(PEOPLE, json=[person(MOST_ADDRESSES, MOST_IDENTITIES)])
     mixed = ways.client.post(PEOPLE, json=[person(MOST_ADDRESSES + 1), person(1), person(1, MOST_IDENTITIES + 1)])
@@ -155,7 +155,7 @@ def test_a_webhook_has_at_most_a_mebibyte(ways: Gateway) -> None:
 def test_a_row_of_hr_with_more_addresses_than_anybody_has_is_put_aside_and_the_next_is_taken(
     writer: ForeignProducer, broker: Settings, kept: Log
 ) -> None:
-    log, topic = Log(broker, DIRECTORY.name), raw_of("hr")
+    log, topic = DirectoryLog(broker), raw_of("hr")
 
     def put(addresses: int) -> str:
         many = [f"{number}@example.com" for number in range(addresses)]
@@ -244,7 +244,7 @@ def post_hr(gateway: Gateway, body: bytes, media_type: str = JSON) -> httpx.Resp
 def test_a_feed_of_hr_over_http_takes_the_largest_row_and_puts_a_larger_one_aside(
     ways: Gateway, broker: Settings, kept: Log
 ) -> None:
-    log = Log(broker, DIRECTORY.name)
+    log = DirectoryLog(broker)
 
     answers = [
         post_hr(ways, json.dumps([hr_row(count)]).encode()) for count in (MOST_ADDRESSES, MOST_ADDRESSES + 1, 25_527, 1)

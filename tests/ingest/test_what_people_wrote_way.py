@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
 from schemas.events import to_json
-from schemas.topics import DIRECTORY, EVENTS, REJECTED, TOPICS, raw_of
+from schemas.topics import EVENTS, REJECTED, TOPICS, raw_of
 from services.ingest.commands.console import write
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.sources.connection import Connection
@@ -36,7 +36,7 @@ from tests.ingest.marking import MARKER, at_once, is_marked, replaced, strings
 from tests.ingest.signing import SECRET, headers_of
 from tests.ingest.test_fuzz import SAMPLES, people_of, relationship_of
 from tests.ingest.test_what_people_wrote import FULL, SPARED
-from tests.ingest.tooling import FOLLOWED_SECONDS, url
+from tests.ingest.tooling import FOLLOWED_SECONDS, url, write_people
 from tests.receiver import eventually
 
 # Requests under way; a gateway has more.
@@ -166,7 +166,7 @@ def test_what_people_wrote_is_on_no_topic_and_in_no_line_of_the_log(way: Way, br
     examples = [*FULL[tool], *SAMPLES[tool][0]]
     tenant = f"quiet-{tool}"
     people = people_of(examples, tenant)
-    write(broker, DIRECTORY.name, {f"{tenant}/{one.id}": one.model_dump_json().encode() for one in people})
+    write_people(broker, people)
     write(broker, EVENTS.name, {f"{tenant}/rel-1": to_json(relationship_of(tenant, "e-1"))})
     time.sleep(FOLLOWED_SECONDS)
     written = variants(tool)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,17 +14,21 @@ import yaml
 
 from schemas.directory import Participant
 from schemas.events import MentoringEvent, to_json
-from schemas.topics import DIRECTORY, EVENTS
+from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS, EVENTS
 from services.ingest.commands.console import write
 from services.ingest.domain.admission import Clock, admit
+from services.ingest.domain.people.participants import replacing
+from services.ingest.domain.projection_records import PROGRESS_KEY, ProgressRecord, load
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Admitted
 from services.ingest.flow.people.followers import ProjectionFollower
 from services.ingest.sources.verification import signed
 from services.runtime.health import Health
+from services.runtime.kafka import Record, read_to_end, reading
 from services.runtime.settings import Settings
 from tests.ingest.conftest import Gateway, Log
+from tests.receiver import eventually
 
 JSON = "application/json"
 # A follower reads what is projected within this.
@@ -123,10 +128,50 @@ def make_pair(broker: Settings, tenant: str = "acme", program: str = "onboarding
     """Two people of the directory, and their relationship on the log."""
     pair = Pair(tenant, program, f"rel-{uuid4().hex}")
     people = [_participant(pair, "mentor", pair.mentor), _participant(pair, "mentee", pair.mentee)]
-    write(broker, DIRECTORY.name, {f"{tenant}/{p.id}": p.model_dump_json().encode() for p in people})
+    write_people(broker, people)
     write(broker, EVENTS.name, {f"{tenant}/{pair.relationship}": to_json(_started(pair))})
     await_followed(broker)
     return pair
+
+
+def write_people(broker: Settings, people: Iterable[Participant]) -> None:
+    """As the gateway does."""
+    said = [replacing(one, "urn:test:roster") for one in people]
+    records = {f"{one.tenant}/{one.id}": one.model_dump_json().encode() for one in said}
+    write(broker, DIRECTORY_STATEMENTS.name, records)
+
+
+@dataclass
+class DirectoryLog(Log):
+    """What has become of people since this object was made: whenever it is asked, all that is said is merged."""
+
+    topic: str = DIRECTORY.name
+
+    def __post_init__(self) -> None:
+        await_merged(self.settings)
+        super().__post_init__()
+
+    def records(self) -> list[Record]:
+        await_merged(self.settings)
+        return [record for record in super().records() if record.key != PROGRESS_KEY]
+
+    def growth(self) -> int:
+        return len(self.records())
+
+
+def await_merged(broker: Settings) -> None:
+    """All that is said of people until now is in the directory."""
+    with reading(broker, [DIRECTORY_STATEMENTS.name]) as reader:
+        (end,) = reader.end_offsets(sorted(reader.assignment())).values()
+
+    def reached() -> int:
+        progress = 0
+        for record in read_to_end(broker, [DIRECTORY.name], isolation_level="read_committed"):
+            if record.key == PROGRESS_KEY:
+                progress = load(ProgressRecord, record.value or b"").next_offset
+        return progress
+
+    eventually(lambda: reached() >= end, what="what is said of people to be in the directory")
 
 
 def await_followed(broker: Settings) -> None:

@@ -3,7 +3,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from schemas.directory import Participant
+from schemas.directory import DirectoryStatement, Participant
 from tests.schemas.golden import example, put
 
 
@@ -28,3 +28,12 @@ def test_an_address_has_one_at_and_no_blanks(address: str) -> None:
 
     with pytest.raises(ValidationError, match=r"addresses\.0"):
         Participant.model_validate_json(person)
+
+
+@pytest.mark.parametrize("change", [{"kind": "erases"}, {"person": None}, {"kind": "replaces", "person": None}])
+def test_only_an_erasure_describes_nobody(change: dict[str, object]) -> None:
+    erasing = example("directorystatement") | {"kind": "erases", "person": None}
+
+    assert DirectoryStatement.model_validate_json(json.dumps(erasing)).person is None
+    with pytest.raises(ValidationError, match="`person` is required"):
+        DirectoryStatement.model_validate_json(json.dumps(example("directorystatement") | change))

@@ -20,7 +20,7 @@ def test_what_is_generated_is_as_the_models_say() -> None:
 
 def test_there_is_a_schema_of_every_type_of_the_catalogue_and_of_all_that_we_write() -> None:
     ours = {"score.changed", "score.corrected", "clock.advanced", "alert.changed", "delivery.changed"}
-    records = {"participant", "programme", "token", "synctoken", "delivery"}
+    records = {"participant", "directorystatement", "programme", "token", "synctoken", "delivery"}
 
     catalogue = {name.removeprefix("mentoring.") for name in EVENT_TYPES}
 

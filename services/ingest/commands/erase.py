@@ -9,10 +9,12 @@ from urllib.parse import quote
 
 import click
 import httpx
+from pydantic import ValidationError
 
+from schemas.directory import DirectoryStatement
 from schemas.events import partition_key
 from schemas.primitives import to_rfc3339
-from schemas.topics import DIRECTORY, EVENTS
+from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS, EVENTS
 from services.ingest.commands.console import command_settings, explained
 from services.ingest.domain.people.roster import Roster
 from services.ingest.flow.log_reading import event_or_none, log_end
@@ -52,9 +54,11 @@ class Erasable:
 def erasable(settings: Settings, tenant: str) -> Erasable:
     """Raises KafkaError."""
     known, beginning = Erasable(tenant), partition_key(tenant, "").encode()
-    for record in read_to_end(settings, [DIRECTORY.name]):
-        if (record.key or b"").startswith(beginning):
-            _know_person(known, (record.key or b"")[len(beginning) :].decode(errors="replace"), record)
+    # What is said of people, and not merged yet, comes after the directory; what is merged already says the same again.
+    for topic in (DIRECTORY.name, DIRECTORY_STATEMENTS.name):
+        for record in read_to_end(settings, [topic], isolation_level="read_committed"):
+            if (record.key or b"").startswith(beginning):
+                _know_person(known, (record.key or b"")[len(beginning) :].decode(errors="replace"), record)
     events = EVENTS.at(settings.log_epoch)
     partitions = partition_count(settings, events)
     for record in read_to_end(settings, [events]):
@@ -64,10 +68,18 @@ def erasable(settings: Settings, tenant: str) -> Erasable:
 
 
 def _know_person(known: Erasable, participant: str, record: Record) -> None:
-    if record.value is None:
+    if record.value is None or (record.topic == DIRECTORY_STATEMENTS.name and _erases(record.value)):
         known.people.discard(participant)
     else:
         known.people.add(participant)
+
+
+def _erases(value: bytes) -> bool:
+    """What cannot be read may be of somebody: to erase them once more is harmless."""
+    try:
+        return DirectoryStatement.model_validate_json(value).kind == "erases"
+    except ValidationError:
+        return False
 
 
 def _apply(known: Erasable, relationship: str, record: Record, partitions: int) -> None:
@@ -83,6 +95,7 @@ def _apply(known: Erasable, relationship: str, record: Record, partitions: int) 
 TAKEN = frozenset({"recorded", "duplicate", "conflict"})
 KEPT = (
     "What tools sent lies on for as long as its topics keep it: raw 14 days, rejected 30 days. "
+    "So does what was said of people (mentoring.directory-statements): 14 days. "
     "The log of events keeps ids, which nothing leads back to a person any more."
 )
 

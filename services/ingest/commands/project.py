@@ -1,4 +1,5 @@
-"""`rapport ingest project`: folds the log into the roster and the bookings up to its end, and says how far it is."""
+"""`rapport ingest project`: folds the log into the roster and the bookings, and what is said of people into the
+directory, up to their ends, and says how far it is."""
 
 import sys
 import threading
@@ -20,9 +21,9 @@ SHOWN_SECONDS = 2.0
 
 @click.command()
 def project() -> None:
-    """Fold the log into mentoring.roster and mentoring.bookings, once: for a log that was written before these topics
-    were there. `rapport ingest work` does the same while it runs, and may run meanwhile; an interrupted fold goes on
-    where it stopped."""
+    """Fold the log into mentoring.roster and mentoring.bookings, and what is said of people into mentoring.directory,
+    once: for a log that was written before these topics were there. `rapport ingest work` does the same while it runs,
+    and may run meanwhile; an interrupted fold goes on where it stopped."""
     with explained(), on_signal() as stop:
         settings, health = quiet_settings(), Health()
         follower = ProjectionFollower(settings, Projection(), Health())

@@ -41,8 +41,11 @@ _WRITTEN: dict[str, Any] = {
         "content": {JSON: {"schema": {"type": "array", "items": {"type": "object"}, "minItems": 1}}},
     },
     "responses": {
-        "202": {"description": "all are in the directory", "content": {JSON: {"schema": _RESULT}}},
-        "207": {"description": "some are in the directory", "content": {JSON: {"schema": _RESULT}}},
+        "202": {
+            "description": "all are on the way into the directory: the broker has them",
+            "content": {JSON: {"schema": _RESULT}},
+        },
+        "207": {"description": "some are on the way into the directory", "content": {JSON: {"schema": _RESULT}}},
         **problems({**_PROBLEMS, "413": "more than 1 MiB", "415": "another content type"}),
     },
 }
@@ -50,7 +53,10 @@ _ERASED: dict[str, Any] = {
     "security": [{"token": []}],
     "parameters": [{"name": "participant", "in": "path", "required": True, "schema": {"type": "string"}}],
     "responses": {
-        "202": {"description": "a tombstone is on the directory's topic", "content": {JSON: {"schema": _ENTRY}}},
+        "202": {
+            "description": "the erasure is on its way into the directory: the broker has it",
+            "content": {JSON: {"schema": _ENTRY}},
+        },
         **problems(_PROBLEMS),
     },
 }
@@ -63,7 +69,7 @@ def serve_directory(app: FastAPI, endpoint: DirectoryEndpoint) -> None:
 
     @app.delete(PATH + "/{participant}", summary="Erase a person", status_code=202, openapi_extra=_ERASED)
     async def delete_participant(request: Request) -> Response:
-        return await endpoint.delete(request, request.path_params["participant"])
+        return await endpoint.delete(request, request.path_params["participant"], lambda: datetime.now(UTC))
 
 
 TOOL = "/v1/sources/{tool}/{connection}"

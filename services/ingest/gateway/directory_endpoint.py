@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from schemas.directory import Participant
 from schemas.tokens import Token
-from services.ingest.domain.people.participants import is_participant_id, read_participant
+from services.ingest.domain.people.participants import is_participant_id, read_participant, replacing
 from services.ingest.domain.strict_json import read_json
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.acknowledgements import all_of
@@ -23,8 +23,8 @@ from services.ingest.gateway.request_answers import RequestErrors
 from services.ingest.gateway.request_errors import STATUS, CompactJson, Listing, ProblemError, rejection
 
 ACCEPTED, MIXED = 202, 207
-# Of a tombstone, for the room that it takes while it waits for the broker.
-TOMBSTONE_BYTES = 300
+# Of an erasure, for the room that it takes while it waits for the broker.
+ERASURE_BYTES = 1_000
 
 
 class DirectoryEndpoint:
@@ -38,12 +38,13 @@ class DirectoryEndpoint:
         notes: dict[str, object] = {}
         return await self._request_errors.answer(request, self._written(request, now(), notes), notes)
 
-    async def delete(self, request: Request, participant: str) -> Response:
+    async def delete(self, request: Request, participant: str, now: Callable[[], datetime]) -> Response:
         notes: dict[str, object] = {}
-        return await self._request_errors.answer(request, self._erased(request, participant, notes), notes)
+        return await self._request_errors.answer(request, self._erased(request, participant, now(), notes), notes)
 
     async def _written(self, request: Request, now: datetime, notes: dict[str, object]) -> Response:
         token = self._of_the_tenant(request, notes)
+        feed = _feed_of(token)
         _check_media(request)
         with self._admission.senders.entered(token.token_id) as entered:
             body = await read_body(request, entered.held)
@@ -55,7 +56,7 @@ class DirectoryEndpoint:
 
             def judged(raw: object) -> Participant | Rejected:
                 one = read_participant(raw, token.tenant, now)
-                written = one if isinstance(one, Rejected) else self._directory.write(one)
+                written = one if isinstance(one, Rejected) else self._directory.write(replacing(one, feed))
                 if isinstance(written, Rejected):
                     return written
                 sending.append(written)
@@ -70,7 +71,7 @@ class DirectoryEndpoint:
         notes |= {"bytes": len(body), "participants": len(sending), "rejected": len(found) - len(sending)}
         return _answer(found)
 
-    async def _erased(self, request: Request, participant: str, notes: dict[str, object]) -> Response:
+    async def _erased(self, request: Request, participant: str, now: datetime, notes: dict[str, object]) -> Response:
         token = self._of_the_tenant(request, notes)
         if not token.admin:
             raise rejection(rejected("forbidden", "", "to erase people needs a token with admin scope"))
@@ -79,10 +80,10 @@ class DirectoryEndpoint:
 
         async def send() -> Future[None]:
             async with self._writing.turns.turn(token.token_id):
-                return self._directory.erase(token.tenant, participant)
+                return self._directory.erase(token.tenant, participant, _feed_of(token), now)
 
         with self._admission.senders.entered(token.token_id):
-            await self._writing.in_flight.written(TOMBSTONE_BYTES, send)
+            await self._writing.in_flight.written(ERASURE_BYTES, send)
         notes["outcome"] = "erased"
         return JSONResponse({"id": participant, "status": ACCEPTED, "reason": "erased"}, ACCEPTED)
 
@@ -93,6 +94,10 @@ class DirectoryEndpoint:
         if token.programs:
             raise rejection(rejected("forbidden", "", "a token that is limited to programmes may not write people"))
         return token
+
+
+def _feed_of(token: Token) -> str:
+    return f"api:{token.token_id}"
 
 
 def _check_media(request: Request) -> None:

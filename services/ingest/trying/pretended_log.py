@@ -1,10 +1,12 @@
 """The log of an attempt: what is written to it is kept in memory, and acknowledged at once."""
 
+from collections.abc import Callable
 from typing import Any
 
-from schemas.directory import Participant
+from schemas.directory import DirectoryStatement, Participant
 from schemas.events import MENTORING_EVENT, MentoringEvent
-from schemas.topics import DIRECTORY, EVENTS
+from schemas.topics import DIRECTORY_STATEMENTS, EVENTS
+from services.ingest.domain.people.participants import is_same, merged
 from services.runtime.kafka import Awaited, Headers, OutgoingRecord
 
 
@@ -20,9 +22,12 @@ class _Acknowledged:
 
 
 class PretendedLog:
-    """For one thread, in place of a producer. Whatever is written is read as whoever follows the log reads it."""
+    """For one thread, in place of a producer. Whatever is written is read as whoever follows the log reads it, and what
+    is said of people is merged as the projector does it."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Callable[[str, str], Participant | None]) -> None:
+        """`known`: whom the directory has before a statement, by tenant and id."""
+        self._known = known
         self._events: list[MentoringEvent] = []
         self._participants: list[Participant] = []
 
@@ -41,16 +46,22 @@ class PretendedLog:
         if topic == EVENTS.name:
             self._events.append(MENTORING_EVENT.validate_json(value or b""))
         else:
-            assert topic == DIRECTORY.name, "an attempt writes events and people"
-            self._participants.append(Participant.model_validate_json(value or b""))
+            assert topic == DIRECTORY_STATEMENTS.name, "an attempt writes events and what is said of people"
+            self._merge(DirectoryStatement.model_validate_json(value or b""))
         return _Acknowledged()
+
+    def _merge(self, statement: DirectoryStatement) -> None:
+        known = self._known(statement.tenant, statement.id)
+        found = merged(statement, known)
+        if isinstance(found, Participant) and not is_same(found, known):
+            self._participants.append(found)
 
     def send_for(self, awaited: Awaited, record: OutgoingRecord) -> None:
         self.send(record.topic, record.key, record.value, record.partition, record.headers)
         awaited.succeed(None)
 
     def taken(self) -> tuple[tuple[MentoringEvent, ...], tuple[Participant, ...]]:
-        """What was written since the last time."""
+        """Events and changed people since the last time."""
         found = tuple(self._events), tuple(self._participants)
         self._events, self._participants = [], []
         return found

@@ -116,7 +116,7 @@ def say(
         projection.apply(one)
     for person in resolved.participants:
         projection.upsert(person)
-    return events
+    return Ignored("unchanged") if resolved.changes_nothing else events
 
 
 def events(projection: Projection, said: Activity, connection_scope: ConnectionScope = ZOOM) -> list[OfRelationship]:

@@ -6,16 +6,16 @@ from datetime import UTC, date, datetime, time
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from schemas.directory import Participant
+from schemas.directory import DirectoryStatement, Participant
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Employed
 from services.ingest.domain.derived_events import EventContent, RawEvent, digest, origin, raw_event
 from services.ingest.domain.people.pairing import subject
-from services.ingest.domain.people.participants import after, completed, is_same
+from services.ingest.domain.people.participants import completed, is_same, merged, merging
 from services.ingest.domain.people.relationship_history import Pause, Relationship
 from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.scope import ConnectionScope
-from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.domain.verdict import Rejected, rejected
 
 
 class Absence(NamedTuple):
@@ -45,26 +45,28 @@ def start_of(day: date, said: Employed) -> datetime:
     return datetime.combine(day, time.min, ZoneInfo(said.time_zone)).astimezone(UTC)
 
 
-UNCHANGED = Ignored("unchanged")
-
-
 class FannedOut(NamedTuple):
+    """`participants`: as whom the person is known after the statement, where that is another word than before."""
+
     events: tuple[RawEvent, ...]
+    statement: DirectoryStatement
     participants: tuple[Participant, ...]
 
 
-def employed(told: Employed, connection_scope: ConnectionScope, roster: Roster) -> FannedOut | Ignored | Rejected:
+def employed(told: Employed, connection_scope: ConnectionScope, roster: Roster) -> FannedOut | Rejected:
     known = roster.known(connection_scope.tenant, told.participant)
     said = completed(told, known)
-    record = after(said, connection_scope.tenant, known)
+    statement = merging(told, connection_scope)
+    if isinstance(statement, Rejected):
+        return statement
+    record = merged(statement, known)
     if isinstance(record, Rejected):
         return record
     try:
         events = tuple(_FanOut(said, connection_scope, roster).events())
     except OverflowError:
         return rejected("invalid", "left_on", "this day cannot be placed in any time zone")
-    records = () if is_same(record, known) else (record,)
-    return FannedOut(events, records) if events or records else UNCHANGED
+    return FannedOut(events, statement, () if record is None or is_same(record, known) else (record,))
 
 
 class _FanOut:

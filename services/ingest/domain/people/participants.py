@@ -1,4 +1,4 @@
-"""A person of the directory as a sender hands them in, completed and judged."""
+"""A person of the directory as a sender hands them in, and as all statements together describe them."""
 
 import json
 from dataclasses import replace
@@ -6,9 +6,10 @@ from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.directory import Participant
+from schemas.directory import DirectoryStatement, Participant, PersonDescription, ToolIdentity
 from schemas.primitives import Id, to_rfc3339
 from services.ingest.domain.activity import Employed
+from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected, explain, rejected
 
 # A fault of each of them takes time.
@@ -50,22 +51,63 @@ def completed(said: Employed, known: Participant | None) -> Employed:
     return replace(said, **{name: getattr(known, name) for name in said.unsaid & {"time_zone", "consent"}})
 
 
-def after(said: Employed, tenant: str, known: Participant | None) -> Participant | Rejected:
-    """Name, status, time zone and consent are as told. Addresses are replaced, unless none are told; identities are
-    replaced tool by tool: a feed that knows nothing of Slack leaves alone what another one told of it."""
-    record = {
-        "id": said.participant,
-        "tenant": tenant,
-        "name": said.name,
-        "addresses": said.addresses or (known.addresses if known else ()),
-        "identities": [*_told(said), *_kept(said, known)],
-        "time_zone": said.time_zone,
-        "status": said.status,
-        "consent": said.consent,
-        "recordedtime": to_rfc3339(said.time),
+def replacing(participant: Participant, feed: str) -> DirectoryStatement:
+    """That this is all that is known of them."""
+    described = {name: getattr(participant, name) for name in PersonDescription.model_fields if name != "unsaid"}
+    return DirectoryStatement(
+        id=participant.id,
+        tenant=participant.tenant,
+        feed=feed,
+        kind="replaces",
+        person=PersonDescription(**described),
+        recordedtime=participant.recordedtime,
+    )
+
+
+def merging(activity: Employed, connection_scope: ConnectionScope) -> DirectoryStatement | Rejected:
+    """What a feed says of somebody of whom others may know more."""
+    described = {
+        "name": activity.name,
+        "addresses": activity.addresses,
+        "identities": [{"tool": tool, "id": value} for tool, value in dict.fromkeys(activity.identities)],
+        "time_zone": activity.time_zone,
+        "status": activity.status,
+        "consent": activity.consent,
+        "unsaid": sorted(activity.unsaid),
     }
     try:
-        return Participant.model_validate_json(json.dumps(record))
+        return DirectoryStatement(
+            person=PersonDescription.model_validate_json(json.dumps(described)),
+            id=activity.participant,
+            tenant=connection_scope.tenant,
+            feed=connection_scope.source,
+            kind="merges",
+            recordedtime=activity.time,
+        )
+    except ValidationError as invalid:
+        return Rejected("invalid", explain(invalid))
+
+
+def merged(statement: DirectoryStatement, known: Participant | None) -> Participant | Rejected | None:
+    """Who is in the directory after the statement, None where nobody is. Addresses are replaced, unless none are named;
+    identities are replaced tool by tool: a feed that knows nothing of Slack leaves alone what another one named there.
+    Rejected where a person would have more of either than the directory holds."""
+    described = statement.person
+    if described is None:
+        return None
+    before = known if statement.kind == "merges" else None
+    try:
+        return Participant(
+            id=statement.id,
+            tenant=statement.tenant,
+            name=described.name,
+            addresses=described.addresses or (before.addresses if before else ()),
+            identities=(*described.identities, *_of_other_tools(described, before)),
+            time_zone=before.time_zone if before and "time_zone" in described.unsaid else described.time_zone,
+            status=described.status,
+            consent=before.consent if before and "consent" in described.unsaid else described.consent,
+            recordedtime=statement.recordedtime,
+        )
     except ValidationError as invalid:
         return Rejected("invalid", explain(invalid))
 
@@ -80,10 +122,6 @@ def _content(one: Participant) -> dict[str, object]:
     return one.model_dump(exclude={"recordedtime"}) | {"identities": in_order}
 
 
-def _kept(said: Employed, known: Participant | None) -> list[dict[str, str]]:
-    told = {tool for tool, _ in said.identities}
-    return [one.model_dump() for one in (known.identities if known else ()) if one.tool not in told]
-
-
-def _told(said: Employed) -> list[dict[str, str]]:
-    return [{"tool": tool, "id": value} for tool, value in dict.fromkeys(said.identities)]
+def _of_other_tools(described: PersonDescription, before: Participant | None) -> tuple[ToolIdentity, ...]:
+    named = {one.tool for one in described.identities}
+    return tuple(one for one in before.identities if one.tool not in named) if before else ()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from schemas.directory import Participant
+from schemas.directory import DirectoryStatement, Participant
 from services.ingest.domain.activity import (
     Activity,
     Booked,
@@ -29,10 +29,18 @@ from services.ingest.domain.verdict import Ignored, Rejected
 
 @dataclass(frozen=True)
 class Resolved:
-    """Raw CloudEvents, not yet admitted, and records of the directory. One of the two is not empty."""
+    """Raw CloudEvents, not yet admitted, and what is said of people. One of the two is not empty. `participants`: as
+    whom people are known after it, where that is another word than before; who knew less or more may find another, so
+    that what is said is written all the same."""
 
     events: tuple[Mapping[str, object], ...] = ()
+    statements: tuple[DirectoryStatement, ...] = ()
     participants: tuple[Participant, ...] = ()
+
+    @property
+    def changes_nothing(self) -> bool:
+        """As far as is known here."""
+        return not self.events and not self.participants
 
 
 def resolve(
@@ -65,8 +73,8 @@ def resolve(
     return result if isinstance(result, Ignored | Rejected) else Resolved(result)
 
 
-def _directory(
-    said: Employed, connection_scope: ConnectionScope, projection: Projection
-) -> Resolved | Ignored | Rejected:
+def _directory(said: Employed, connection_scope: ConnectionScope, projection: Projection) -> Resolved | Rejected:
     found = employed(said, connection_scope, projection.roster)
-    return found if isinstance(found, Ignored | Rejected) else Resolved(found.events, found.participants)
+    if isinstance(found, Rejected):
+        return found
+    return Resolved(found.events, (found.statement,), found.participants)

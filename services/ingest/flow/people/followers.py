@@ -1,4 +1,5 @@
-"""What is known follows the projection of the log and the directory: read to their ends, and followed from then on."""
+"""What is known follows the projections of the log and of what is said of people: read to their ends, and followed from
+then on."""
 
 import threading
 import time
@@ -8,7 +9,7 @@ from functools import partial
 from pydantic import ValidationError
 
 from schemas.directory import Participant
-from schemas.topics import DIRECTORY
+from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
 from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.projection_records import PROGRESS_KEY, ProgressRecord, load
 from services.ingest.domain.tools.projection import Projection
@@ -29,6 +30,8 @@ PROBE_TIMEOUT_SECONDS = 1.0
 FRESH_SECONDS = 10.0
 """A projection that has not reached the end of the log for so long is told by readiness, and nobody is judged by it: a
 pair that began meanwhile would be strangers."""
+STATEMENTS = Partition(DIRECTORY_STATEMENTS.name, 0)
+"""It has one partition."""
 OF_TOOLS = b'"source":"urn:rapport:'
 RECENT = 5_000
 """Records at the end of each partition among which the past words of tools are remembered; the warehouse knows more."""
@@ -54,12 +57,13 @@ class ProjectionFollower:
 
     @property
     def behind(self) -> int:
-        """Records of the log that the projection does not reflect, as of the last question."""
+        """Records of the log, and statements about people, that the projection does not reflect, as of the last
+        question."""
         return self._behind(self._wanted)
 
     @property
     def is_fresh(self) -> bool:
-        """Whether all that was on the log a few seconds ago is known."""
+        """Whether all that was on the log, and was said of people, a few seconds ago is known."""
         return self._caught_up.is_set() and time.monotonic() - self._fresh_at < FRESH_SECONDS
 
     def check_fresh(self) -> None:
@@ -97,12 +101,15 @@ class ProjectionFollower:
             reader.close()
 
     def _begin(self, reader: Reader) -> None:
-        partitions = reader.assign([DIRECTORY.name, *self._topics])
+        partitions = reader.assign([DIRECTORY_STATEMENTS.name, DIRECTORY.name, *self._topics])
+        # Only its end is asked for, and kafka-python answers for what is assigned alone.
+        reader.pause([STATEMENTS])
         self._partitions = reader.partition_count(self._topics.events)
         for partition, offset in reader.beginning_offsets(partitions).items():
             reader.seek(partition, offset)
         for partition, end in self._ends(reader, 15).items():
-            reader.seek(partition, max(reader.position(partition), end - RECENT))
+            if partition != STATEMENTS:
+                reader.seek(partition, max(reader.position(partition), end - RECENT))
 
     def _read(self, reader: Reader, done: Callable[[], bool]) -> None:
         began = asked_at = probed_at = time.monotonic()
@@ -135,13 +142,13 @@ class ProjectionFollower:
             self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places(invalid))
 
     def _heard(self, record: Record) -> None:
-        if record.topic == DIRECTORY.name:
-            self._person(record)
-        elif record.topic == self._topics.events:
+        if record.topic == self._topics.events:
             self._recall(record)
         elif record.key == PROGRESS_KEY:
             progress = load(ProgressRecord, record.value or b"")
             self._progress[record.topic, record.partition] = progress.next_offset
+        elif record.topic == DIRECTORY.name:
+            self._person(record)
         else:
             restore(self._projection, record, self._topics)
 
@@ -166,13 +173,12 @@ class ProjectionFollower:
             self._log.warning("identity_of_several", **conflict._asdict())
 
     def _ends(self, reader: Reader, timeout: float) -> dict[Partition, int]:
-        """Of the log."""
-        return reader.end_offsets(
-            sorted(one for one in reader.assignment() if one.topic == self._topics.events), timeout
-        )
+        """Of the log and of the statements about people, which are not read here: the directory reflects them."""
+        wanted = {self._topics.events, STATEMENTS.topic}
+        return reader.end_offsets(sorted(one for one in reader.assignment() if one.topic in wanted), timeout)
 
     def _probed(self, reader: Reader) -> dict[Partition, int] | None:
-        """The end of the log now; None where the broker does not say it: a reader without a broker reads nothing and
+        """The ends now; None where the broker does not say it: a reader without a broker reads nothing and
         says nothing."""
         try:
             return self._ends(reader, PROBE_TIMEOUT_SECONDS)
@@ -188,10 +194,11 @@ class ProjectionFollower:
             self._health.tell(state, f"the projection is {self.behind} records behind the log")
 
     def _behind(self, ends: Mapping[Partition, int]) -> int:
-        return sum(max(0, end - self._reached(partition.number)) for partition, end in ends.items())
+        return sum(max(0, end - self._reached(partition)) for partition, end in ends.items())
 
-    def _reached(self, number: int) -> int:
-        return min(self._progress.get((topic, number), 0) for topic in (self._topics.roster, self._topics.bookings))
+    def _reached(self, partition: Partition) -> int:
+        reflecting = (DIRECTORY.name,) if partition == STATEMENTS else (self._topics.roster, self._topics.bookings)
+        return min(self._progress.get((topic, partition.number), 0) for topic in reflecting)
 
 
 AWAITED_SECONDS = 60.0
@@ -208,6 +215,7 @@ def projection_now(settings: Settings, digest_key: str = "") -> Projection:
     follower = ProjectionFollower(settings, projection, Health())
     if not follower.read_once(AWAITED_SECONDS):
         raise ProjectionBehindError(
-            "the roster is behind the log: start `rapport ingest work`, or run `rapport ingest project` once"
+            "the roster or the directory is behind the log: "
+            "start `rapport ingest work`, or run `rapport ingest project` once"
         )
     return projection

@@ -1,14 +1,14 @@
-"""Folds the log into the compacted topics of the roster and the bookings, partition by partition: whoever starts reads
-these, and a start costs what is alive instead of all that ever happened."""
+"""Folds the log into the compacted topics of the roster and the bookings, partition by partition, and what is said of
+people into the directory: whoever starts reads these, and a start costs what is alive instead of all that ever
+happened."""
 
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cache, partial
-from itertools import chain, islice
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from schemas.events import OfRelationship
 from schemas.primitives import EPOCH
-from schemas.topics import BOOKINGS, EVENTS, ROSTER, position
+from schemas.topics import BOOKINGS, DIRECTORY_STATEMENTS, EVENTS, ROSTER, position
 from services.ingest.domain.projection_records import (
     PROGRESS_KEY,
     BookingsRecord,
@@ -31,13 +31,15 @@ from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.log_reading import event_or_note
+from services.ingest.flow.people.directory_projector import DirectoryProjector
+from services.ingest.flow.people.projection_writer import Projected, ProjectionWriter
 from services.ingest.flow.supervise import Parts
 from services.ingest.settings import IngestSettings
 from services.runtime import log
 from services.runtime.breaker import Breaker
 from services.runtime.health import Health
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, read_partition
-from services.runtime.loop import Batch, BatchLoop, Limits, TryLaterError
+from services.runtime.loop import Batch, BatchLoop, Limits, TryLaterError, Work
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
 from services.validation_errors import places
@@ -45,8 +47,6 @@ from services.validation_errors import places
 GROUP = "rapport-ingest-projector"
 MOST_RECORDS = 20_000
 """Of one batch: a relationship that is told of several times in it is written once."""
-MOST_WRITTEN = 50_000
-"""Of one transaction: it ends before the broker aborts it. A batch is one."""
 MOST_BYTES = 32 * 2**20
 MOST_SECONDS = 900
 """A partition's projection is read back before its first batch."""
@@ -62,12 +62,6 @@ class ProjectionTopics(NamedTuple):
 
 def topics_of(settings: Settings) -> ProjectionTopics:
     return ProjectionTopics(*(topic.at(settings.log_epoch) for topic in (EVENTS, ROSTER, BOOKINGS)))
-
-
-class _Projected(NamedTuple):
-    topic: str
-    key: bytes
-    value: bytes
 
 
 def restore(projection: Projection, record: Record, topics: ProjectionTopics) -> None:
@@ -97,7 +91,7 @@ class PartitionProjection:
         """Raises ValidationError for a record that this version does not know."""
         restore(self._projection, record, topics)
 
-    def records(self, topics: ProjectionTopics, at: int, touched: tuple[str, str]) -> Iterator[_Projected]:
+    def records(self, topics: ProjectionTopics, at: int, touched: tuple[str, str]) -> Iterator[Projected]:
         """Of one that was touched."""
         roster, bookings = self._projection.roster, self._projection.bookings
         (tenant, relationship), latest = touched, self.touched[touched]
@@ -108,20 +102,17 @@ class PartitionProjection:
             if erased
             else roster_value(at, roster.history(tenant, relationship))
         )
-        yield _Projected(topics.roster, key, value)
+        yield Projected(topics.roster, key, value)
         sessions = alive(bookings.of(tenant, relationship), latest)
-        yield _Projected(topics.bookings, key, dump(BookingsRecord(position=at, sessions=sessions)))
+        yield Projected(topics.bookings, key, dump(BookingsRecord(position=at, sessions=sessions)))
 
 
 class Projector:
-    """The work of a BatchLoop: records and the offsets that they rest on are one transaction, so that
-    neither a crash nor a member that lost its partition leaves an older word behind a newer one."""
+    """The work of a BatchLoop, of the partitions of the log."""
 
-    def __init__(self, settings: Settings, reader: Reader, producer: Callable[[], Producer]) -> None:
-        """`producer` makes one that is transactional."""
-        self._settings, self._reader, self._make = settings, reader, producer
+    def __init__(self, settings: Settings, reader: Reader, writer: ProjectionWriter) -> None:
+        self._settings, self._reader, self._writer = settings, reader, writer
         self._topics = topics_of(settings)
-        self._producer: Producer | None = None
         self._projections: dict[Partition, PartitionProjection] = {}
         self._next: dict[Partition, int] = {}
         self._partition_count = cache(reader.partition_count)
@@ -160,12 +151,6 @@ class Projector:
         assigned = self._reader.assignment()
         self._projections = {one: known for one, known in self._projections.items() if one in assigned}
 
-    def close(self) -> None:
-        if self._producer is not None:
-            # What was not committed is folded again by whoever takes the partition.
-            with suppress(KafkaError):
-                self._producer.close(0.2)
-
     def _restored(self, number: int) -> tuple[PartitionProjection, int]:
         """What lies on both topics, and the offset of the log up to which that is all."""
         projection, reached = PartitionProjection(), []
@@ -200,28 +185,12 @@ class Projector:
             projection.apply(event)
 
     def _write(self, projection: PartitionProjection, partition: Partition, offsets: range) -> None:
-        """All that was touched, in transactions of a bounded size; the last of them says how far the log is folded.
-        `offsets` is what was folded of it since the last commit."""
-        progress = dump(ProgressRecord(next_offset=offsets.stop))
-        last = [_Projected(topic, PROGRESS_KEY, progress) for topic in (self._topics.roster, self._topics.bookings)]
-        records = chain(self._told(projection, position(self._settings.log_epoch, offsets.stop - 1)), last)
-        try:
-            producer = self._started()
-            while part := list(islice(records, MOST_WRITTEN)):
-                producer.begin()
-                for record in part:
-                    producer.send(*record, partition=partition.number)
-                folded = Committed(offsets.stop if part[-1] is last[-1] else offsets.start)
-                producer.commit({partition: folded}, self._reader)
-        except KafkaError as failed:
-            # Whether it was committed may be unknown. The same records are written again by a producer that fences
-            # this one; a member that has lost the partition is refused by its generation.
-            self.close()
-            self._producer = None
-            raise TryLaterError(f"the projection is not written: {failed}") from failed
+        """All that was touched. `offsets` is what was folded of the log since the last commit."""
+        records = self._told(projection, position(self._settings.log_epoch, offsets.stop - 1))
+        self._writer.write(records, (self._topics.roster, self._topics.bookings), partition, offsets)
         projection.touched.clear()
 
-    def _told(self, projection: PartitionProjection, at: int) -> Iterator[_Projected]:
+    def _told(self, projection: PartitionProjection, at: int) -> Iterator[Projected]:
         """What meets an error of ours keeps its older word, and no other from being written; a hundred in a row are a
         bad deploy."""
         for touched in projection.touched:
@@ -234,12 +203,25 @@ class Projector:
                 self._written.passed()
                 yield from told
 
-    def _started(self) -> Producer:
-        if self._producer is None:
-            producer = self._make()
-            producer.start_transactions()
-            self._producer = producer
-        return self._producer
+
+class _EitherTopic:
+    """The work of a BatchLoop over both topics: a partition of the log or that of statements, each has its own."""
+
+    def __init__(self, relationships: Projector, people: DirectoryProjector) -> None:
+        self._relationships, self._people = relationships, people
+
+    def resume(self, partition: Partition, committed: Committed | None) -> None:
+        self._of(partition).resume(partition, committed)
+
+    def handle(self, batch: Batch) -> Mapping[str, object] | None:
+        return self._of(batch.partition).handle(batch)
+
+    def idle(self) -> None:
+        self._relationships.idle()
+        self._people.idle()
+
+    def _of(self, partition: Partition) -> Work:
+        return self._people if partition.topic == DIRECTORY_STATEMENTS.name else self._relationships
 
 
 # A transaction that died with its process keeps readers waiting for so long.
@@ -251,8 +233,10 @@ def projector(settings: IngestSettings, health: Health, stop: threading.Event) -
     """Raises KafkaError."""
     reader = Reader(settings, GROUP, max_poll_records=MOST_RECORDS, max_poll_interval_ms=MOST_SECONDS * 1000)
     try:
-        reader.subscribe([EVENTS.at(settings.log_epoch)])
-        with closing(Projector(settings, reader, partial(_producer, settings))) as work:
+        reader.subscribe([EVENTS.at(settings.log_epoch), DIRECTORY_STATEMENTS.name])
+        with closing(ProjectionWriter(reader, partial(_producer, settings))) as writer:
+            people = DirectoryProjector(settings, reader, writer, health.metrics)
+            work = _EitherTopic(Projector(settings, reader, writer), people)
             loop = BatchLoop(reader, work, health, Limits(MOST_RECORDS, MOST_BYTES))
             yield {"projector": partial(loop.run, stop)}
     finally:

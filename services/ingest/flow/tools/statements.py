@@ -1,18 +1,19 @@
-"""The directory of people on its compact topic."""
+"""What tools and the API say, onto the log and onto the topic of statements about people."""
 
 import json
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
-from schemas.directory import Participant
+from schemas.directory import DirectoryStatement
 from schemas.events import MENTORING_EVENT, MentoringEvent, partition_key
 from schemas.primitives import from_micros, to_rfc3339
-from schemas.topics import DIRECTORY
+from schemas.topics import DIRECTORY_STATEMENTS
 from services.ingest.domain.activity import Activity, Voided
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.scope import ConnectionScope
@@ -30,22 +31,26 @@ from services.runtime.kafka import UnwritableRecordError
 
 
 class Directory:
-    """For any thread. Futures complete when the record is on the log. Raises KafkaError when the broker is lost."""
+    """What is said of people, on its topic; the projector merges it into the directory, and nobody else writes that.
+    For any thread. Futures complete when the statement is on its topic. Raises KafkaError when the broker is lost."""
 
     def __init__(self, producer: LogProducer) -> None:
         self._producer = producer
 
-    def write(self, participant: Participant) -> Future[None] | Rejected:
-        """Replaces what was known of them; rejected where it is more than a record may hold."""
-        key = partition_key(participant.tenant, participant.id).encode()
+    def write(self, statement: DirectoryStatement) -> Future[None] | Rejected:
+        """Rejected where it is more than a record may hold."""
         try:
-            return acknowledged(self._producer.send(DIRECTORY.name, key, participant.model_dump_json().encode()))
+            return self._sent(statement)
         except UnwritableRecordError as failure:
             return unwritable(failure)
 
-    def erase(self, tenant: str, participant: str) -> Future[None]:
-        """A tombstone: compaction takes away all that was written before."""
-        return acknowledged(self._producer.send(DIRECTORY.name, partition_key(tenant, participant).encode(), None))
+    def erase(self, tenant: str, participant: str, feed: str, now: datetime) -> Future[None]:
+        """What was said before counts no more: the directory gets a tombstone."""
+        return self._sent(DirectoryStatement(id=participant, tenant=tenant, feed=feed, kind="erases", recordedtime=now))
+
+    def _sent(self, statement: DirectoryStatement) -> Future[None]:
+        key = partition_key(statement.tenant, statement.id).encode()
+        return acknowledged(self._producer.send(DIRECTORY_STATEMENTS.name, key, statement.model_dump_json().encode()))
 
 
 # The table is ordered by tenant first. One statement becomes an event per relationship; nobody is in a thousand.
@@ -101,6 +106,7 @@ class Written:
 
 
 Result = Written | Ignored | Rejected
+UNCHANGED = Ignored("unchanged")
 
 
 class Statements:
@@ -149,10 +155,12 @@ class Statements:
             if isinstance(result, Rejected):
                 return result
             repeats.append(result.repeat)
-        for participant in resolved.participants:
-            if refused := self._participant(participant):
+        for statement in resolved.statements:
+            if refused := self._describe(statement):
                 return refused
-        return Written(repeat=not resolved.participants and all(repeats))
+        for participant in resolved.participants:
+            self.projection.upsert(participant)
+        return UNCHANGED if resolved.changes_nothing else Written(not resolved.participants and all(repeats))
 
     def _event(self, event: MentoringEvent) -> Written | Rejected:
         receipt = self._event_writer.record(event)
@@ -167,13 +175,12 @@ class Statements:
         receipt = self._event_writer.record(event)
         return receipt if isinstance(receipt, Rejected) else receipt.written
 
-    def _participant(self, participant: Participant) -> Rejected | None:
-        send = partial(self._directory.write, participant)
+    def _describe(self, statement: DirectoryStatement) -> Rejected | None:
+        send = partial(self._directory.write, statement)
         sent = send()
         if isinstance(sent, Rejected):
             return sent
         self.pending_writes.owe(sent, send)
-        self.projection.upsert(participant)
         return None
 
 

@@ -1,0 +1,181 @@
+"""Merges what feeds say of people into the directory, in the order of their topic, and is its only writer: two feeds
+that know nothing of each other cannot undo each other's words."""
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+
+from prometheus_client import CollectorRegistry
+from prometheus_client import Counter as Counted
+from pydantic import ValidationError
+
+from schemas.directory import DirectoryStatement, Participant
+from schemas.events import partition_key
+from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
+from services.ingest.domain.people.participants import is_same, merged
+from services.ingest.domain.projection_records import PROGRESS_KEY, ProgressRecord, load
+from services.ingest.domain.verdict import Rejected
+from services.ingest.flow.dead_letters import UnexpectedFailures
+from services.ingest.flow.people.projection_writer import Projected, ProjectionWriter
+from services.runtime import log
+from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record, read_partition
+from services.runtime.loop import Batch, TryLaterError
+from services.runtime.settings import Settings
+from services.validation_errors import places
+
+NOWHERE = -1
+
+
+class MergedDirectory:
+    """The people of the directory by their keys, each as their record says it: who is spoken of is parsed, and nobody
+    else. `unwritten` is what has changed since `written`."""
+
+    def __init__(self) -> None:
+        self._people: dict[bytes, bytes] = {}
+        self._next = 0
+        self.unwritten: list[Projected] = []
+        self._log = log.get(__name__)
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """What lies on the topic of the directory. A value that cannot be read is kept, to be erased or replaced."""
+        if value is None:
+            self._people.pop(key, None)
+        else:
+            self._people[key] = value
+
+    def apply(self, record: Record) -> str | None:
+        """What became of a statement; None where it was applied already, by a batch that could not be written."""
+        if record.offset < self._next:
+            return None
+        # Also where this raises: what meets an error of ours counts for nothing.
+        self._next = record.offset + 1
+        key = record.key or b""
+        if record.value is None:
+            return self._erased(key)
+        try:
+            statement = DirectoryStatement.model_validate_json(record.value)
+        except ValidationError as invalid:
+            self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places(invalid))
+            return "unreadable"
+        if key != partition_key(statement.tenant, statement.id).encode():
+            self._log.error("misplaced", topic=record.topic, offset=record.offset)
+            return "misplaced"
+        return self._merged(key, statement)
+
+    def written(self) -> None:
+        self.unwritten.clear()
+
+    def _merged(self, key: bytes, statement: DirectoryStatement) -> str:
+        known = self._known(key)
+        result = merged(statement, known)
+        if result is None:
+            return self._erased(key)
+        if isinstance(result, Rejected):
+            faults = [f"{fault.path}: {fault.reason}" for fault in result.errors]
+            self._log.error("statement_not_merged", participant=key.decode(), feed=statement.feed, faults=faults)
+            return "too_much"
+        if is_same(result, known):
+            return "unchanged"
+        self._people[key] = result.model_dump_json().encode()
+        self.unwritten.append(Projected(DIRECTORY.name, key, self._people[key]))
+        return "merged"
+
+    def _erased(self, key: bytes) -> str:
+        if key not in self._people:
+            return "unchanged"
+        del self._people[key]
+        self.unwritten.append(Projected(DIRECTORY.name, key, None))
+        return "erased"
+
+    def _known(self, key: bytes) -> Participant | None:
+        """None as well for a record that cannot be read: it counts as forgotten with whoever follows the directory."""
+        value = self._people.get(key)
+        if value is None:
+            return None
+        try:
+            return Participant.model_validate_json(value)
+        except ValidationError as invalid:
+            self._log.error("unreadable", topic=DIRECTORY.name, participant=key.decode(), places=places(invalid))
+            return None
+
+
+class DirectoryProjector:
+    """The work of a BatchLoop, of the one partition of statements."""
+
+    def __init__(
+        self, settings: Settings, reader: Reader, writer: ProjectionWriter, metrics: CollectorRegistry
+    ) -> None:
+        self._settings, self._reader, self._writer = settings, reader, writer
+        self._directory, self._next = MergedDirectory(), NOWHERE
+        self._unexpected = UnexpectedFailures()
+        self._outcomes = Counted(
+            "rapport_ingest_directory_statements",
+            "About people, by outcome (merged, erased, unchanged; too_much for the directory, which then keeps what it "
+            "had; unreadable, misplaced, failed)",
+            ["outcome"],
+            registry=metrics,
+        )
+        self._log = log.get(__name__)
+
+    def resume(self, partition: Partition, committed: Committed | None) -> None:
+        """Reads the directory back. Statements that were merged into a directory that is no more are merged again, as
+        far as their topic still holds them."""
+        try:
+            begin = max(committed.offset if committed else 0, self._reader.beginning_offsets([partition])[partition])
+            self._next = NOWHERE
+            self._directory, reached = self._restored(partition.number)
+            if reached < begin:
+                self._log.warning("merged_anew", first=reached, last=begin - 1)
+                for record in read_partition(self._settings, partition):
+                    if reached <= record.offset < begin:
+                        self._apply(record, Counter())
+                self._write(partition, range(begin, begin))
+        except KafkaError as away:
+            raise TryLaterError(f"the broker is away: {away}") from away
+        self._next = begin
+
+    def handle(self, batch: Batch) -> Mapping[str, object]:
+        if self._next != batch.first:
+            # Given away and taken back between two polls: another member has merged what lies between.
+            self.resume(batch.partition, Committed(batch.first))
+        outcomes = Counter[str]()
+        for record in batch.records:
+            self._apply(record, outcomes)
+        self._write(batch.partition, range(batch.first, batch.last + 1))
+        self._next = batch.last + 1
+        return outcomes
+
+    def idle(self) -> None:
+        if not any(one.topic == DIRECTORY_STATEMENTS.name for one in self._reader.assignment()):
+            self._directory, self._next = MergedDirectory(), NOWHERE
+
+    def _restored(self, number: int) -> tuple[MergedDirectory, int]:
+        """What lies on the topic, and the offset of the statements up to which that is all."""
+        directory, reached = MergedDirectory(), 0
+        place = Partition(DIRECTORY.name, number)
+        for record in read_partition(self._settings, place, isolation_level="read_committed"):
+            if record.key == PROGRESS_KEY:
+                reached = self._progress(record)
+            elif record.key is not None:
+                directory.restore(record.key, record.value)
+        return directory, reached
+
+    def _progress(self, record: Record) -> int:
+        """0 where it cannot be read: to merge anew is harmless."""
+        try:
+            return load(ProgressRecord, record.value or b"").next_offset
+        except ValidationError as unknown:
+            self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places(unknown))
+            return 0
+
+    def _apply(self, record: Record, outcomes: Counter[str]) -> None:
+        """What meets an error of ours counts for nothing here; a hundred in a row are a bad deploy."""
+        found = self._unexpected.attempt(record, partial(self._directory.apply, record))
+        outcome = "failed" if isinstance(found, Rejected) else found
+        if outcome is not None:
+            outcomes[outcome] += 1
+            self._outcomes.labels(outcome).inc()
+
+    def _write(self, partition: Partition, offsets: range) -> None:
+        self._writer.write(self._directory.unwritten, [DIRECTORY.name], partition, offsets)
+        self._directory.written()
