@@ -1,5 +1,6 @@
 import json
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,6 +14,9 @@ from click.testing import CliRunner
 from schemas.events import MENTORING_EVENT
 from schemas.topics import EVENTS
 from services.ingest.__main__ import main
+from services.ingest.domain.rate_limit import BURST_SECONDS
+from services.ingest.gateway.body import MOST_BYTES
+from services.ingest.gateway.request_answers import LONGEST_PAUSE_SECONDS, REFUSED_PER_SECOND
 from services.runtime.settings import Settings
 from tests.ingest.conftest import BATCH, SOURCE, Gateway, Log, event, make_token, stored_id
 from tests.receiver import eventually
@@ -291,6 +295,34 @@ def test_the_gateway_says_what_it_serves(gateway: Gateway) -> None:
     operation = described["paths"][links["events"]]["post"]
     assert set(operation["requestBody"]["content"]) == {"application/cloudevents+json", BATCH, JSON}
     assert {"202", "207", "400", "401", "403", "409", "413", "415", "503"} <= set(operation["responses"])
+
+
+def test_whoever_is_refused_much_waits_for_the_answer_and_nobody_else_does(gateway: Gateway, broker: Settings) -> None:
+    often, other = (Gateway(gateway.settings, client_of(gateway, make_token(broker))) for _ in range(2))
+    nonsense = b"[" + b" " * (MOST_BYTES - 2) + b"1"
+
+    with often.client, other.client:
+        allowed = [timed(often, nonsense) for _ in range(REFUSED_PER_SECOND * BURST_SECONDS * 1024 // MOST_BYTES)]
+        more = [timed(often, nonsense) for _ in range(3)]
+        short = timed(other, b"nonsense")
+        good = often.post(event())
+
+    assert max(allowed) < LONGEST_PAUSE_SECONDS
+    assert max(more) >= 1
+    assert max(more) < LONGEST_PAUSE_SECONDS + 2
+    assert short < 1
+    assert good.status_code == 202
+
+
+def client_of(gateway: Gateway, secret: str) -> httpx.Client:
+    headers = {"authorization": f"Bearer {secret}"}
+    return httpx.Client(base_url=gateway.client.base_url, headers=headers, timeout=30)
+
+
+def timed(gateway: Gateway, body: bytes) -> float:
+    began = time.monotonic()
+    assert gateway.post(body).status_code == 400
+    return time.monotonic() - began
 
 
 def test_what_happened_is_counted(gateway: Gateway) -> None:

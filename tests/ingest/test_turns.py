@@ -5,10 +5,12 @@ import time
 from collections.abc import Sequence
 
 import pytest
+from starlette.requests import Request
+from starlette.types import Message
 
 from services.ingest.domain.rate_limit import BURST_SECONDS, MOST_BUCKETS, RateLimiter, items_of
 from services.ingest.flow.intake import SLICE_SECONDS, BodyReading, Turns
-from services.ingest.gateway.body import InFlightBytes
+from services.ingest.gateway.body import InFlightBytes, read_body
 from services.ingest.gateway.request_errors import ProblemError
 from services.ingest.gateway.senders import Senders
 
@@ -151,6 +153,17 @@ def test_what_is_not_answered_yet_is_bounded_in_all_and_for_one() -> None:
         other.add(40)
 
     assert bodies.total == 0
+
+
+def test_a_body_that_has_no_room_is_refused_by_its_declared_length() -> None:
+    async def never() -> Message:
+        raise AssertionError("nothing of it is taken")
+
+    request = Request({"type": "http", "headers": [(b"content-length", b"11")]}, never)
+    with InFlightBytes(most=20, most_of_one=10).held("a") as held, pytest.raises(ProblemError) as refused:
+        asyncio.run(read_body(request, held))
+
+    assert refused.value.status == 429
 
 
 def test_no_more_buckets_are_kept_than_senders_that_were_busy() -> None:

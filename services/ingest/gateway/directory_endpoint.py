@@ -68,8 +68,8 @@ class DirectoryEndpoint:
                 return all_of(sending[done:])
 
             await self._writing.in_windows(people, HandedIn(token.token_id, len(body)), send)
-        notes |= {"bytes": len(body), "participants": len(sending), "rejected": len(found) - len(sending)}
-        return _answer(found)
+            notes |= {"bytes": len(body), "participants": len(sending), "rejected": len(found) - len(sending)}
+            return await self._admission.aside(token.token_id, len(body), lambda: _answer(found))
 
     async def _erased(self, request: Request, participant: str, now: datetime, notes: dict[str, object]) -> Response:
         token = self._of_the_tenant(request, notes)
