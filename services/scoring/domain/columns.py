@@ -1,6 +1,5 @@
 """Facts as flat arrays, the form in which the kernel reads them."""
 
-from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any
 
@@ -14,15 +13,6 @@ NUMBERS = {names: [GROUP_NUMBER[name] for name in names] for names in MEMBERSHIP
 _REAL = {"weight", "real", "goal_smart", "goal_done", "value", "share", "feature", "work"}
 ZERO = {name: 0.0 if name in _REAL else 0 for name in Window._fields}
 """What the sequences of a window hold: real numbers or whole ones."""
-
-
-def columns_of(relationships: Iterable[Facts]) -> Columns:
-    """The facts of relationships, one after another; closed, as a batch wants them."""
-    built = Flat()
-    for facts in relationships:
-        built.add(facts)
-    built.close()
-    return built.columns
 
 
 def empty_window() -> Window:
@@ -54,14 +44,6 @@ class Flat:
         to["begin"] += accumulate(map(len, found[:-1]), initial=at)
         for members in found:
             to["members"] += members
-
-    def close(self) -> None:
-        """Behind the last one."""
-        to, columns = self._lists, self.columns
-        to["begin"].append(len(columns.members))
-        to["fact_begin"].append(len(columns.time))
-        to["contact_begin"].append(len(columns.contact))
-        to["day_begin"].append(len(columns.day))
 
     def append(self, key: Key, fact: Fact) -> None:
         """One more fact of the last relationship, newer than all of it."""

@@ -8,8 +8,7 @@ from services.scoring.domain.columns import Flat, empty_window
 from services.scoring.domain.evaluation import Scorer
 from services.scoring.domain.facts import Facts, Key
 from services.scoring.domain.kernel import places
-from services.scoring.domain.kernel.batch import PARTS
-from services.scoring.domain.kernel.look import EVERYTHING, look
+from services.scoring.domain.kernel.look import EVERYTHING, PARTS, look
 from services.scoring.domain.kernel.places import GROUPS, Window
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.selection import Known, Selection

@@ -1,4 +1,4 @@
-"""The formulas: plain numbers in, plain numbers out. Only functions that C's library gives Python and numba alike."""
+"""The formulas: plain numbers in, plain numbers out."""
 
 import math
 

@@ -67,6 +67,40 @@ HELD_KIND, ENDED_KIND = 8, 4
 # What a window is made of: which groups a fact touches decides what has to be read again.
 FRAME, MEETINGS, TALK, PACE, GOALS_READ, VOICES = 1, 2, 4, 8, 16, 32
 EVERYTHING = 63
+# Which parts a fact touches, by kind; whatever is not named changes the frame, and so everything.
+PARTS = (
+    EVERYTHING,  # 0: none
+    EVERYTHING,  # 1: started
+    EVERYTHING,  # 2: paused
+    EVERYTHING,  # 3: resumed
+    EVERYTHING,  # 4: ended
+    MEETINGS,  # 5: scheduled
+    MEETINGS,  # 6: rescheduled
+    MEETINGS,  # 7: cancelled
+    MEETINGS | PACE,  # 8: held
+    MEETINGS,  # 9: missed
+    TALK | PACE,  # 10: message
+    EVERYTHING,  # 11: erased
+    GOALS_READ,  # 12 to 17: goals
+    GOALS_READ,
+    GOALS_READ,
+    GOALS_READ,
+    GOALS_READ,
+    GOALS_READ,
+    VOICES,  # 18: celebrated; from here on what the two say and do of themselves
+    VOICES,
+    VOICES,
+    VOICES,
+    VOICES,
+    VOICES,
+    VOICES,
+    VOICES,
+    VOICES,
+    VOICES,
+    VOICES,
+    VOICES,
+    VOICES,
+)
 
 
 def look(c: Columns, r: int, ends: Sequence[int], profile: Sequence[float], dirty: int, w: Window) -> None:
