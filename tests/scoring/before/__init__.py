@@ -1,0 +1,1 @@
+"""The scoring core before the snapshots, for as long as the two are compared."""
