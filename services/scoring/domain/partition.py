@@ -209,8 +209,7 @@ class Partition:
                 return []
             self.states[key] = replace(change.state, stale_position=change.state.position)
         if newest is not None:
-            rows.pop(newest, None)
-            rows[newest] = history.rows(newest - 1, newest)[newest]
+            rows[newest] = rows.pop(newest, None) or history.rows(newest - 1, newest)[newest]
         state, last = change.state, next(reversed(rows), None)
         return [
             Emission(key, state.home.program, at, state.position, row, changed=at == last, trigger=event)
