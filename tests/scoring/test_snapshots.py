@@ -5,7 +5,10 @@ import pytest
 
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.evaluation import Moment, scores_at, scores_of, scores_over
+from services.scoring.domain.kinds import Kind
+from services.scoring.domain.memory import trimmed
 from services.scoring.domain.profiles import DEFAULT, Profiles
+from services.scoring.domain.snapshots.index import FactIndex
 from services.scoring.domain.snapshots.snapshot import Snapshot
 from services.scoring.domain.snapshots.timeline import Timeline
 from tests.scoring.whole_logs import CHANGING, relationships
@@ -48,6 +51,16 @@ def test_many_scores_at_once_are_those_that_are_computed_one_by_one(profiles: Pr
         health, risk = scores_over(moment, later)
         one_by_one = [scores_at(Moment(moment.snapshot, moment.at + int(span))) for span in later]
         assert [*zip(health, risk, strict=True)] == [(scores.health, scores.risk) for scores in one_by_one]
+
+
+def test_facts_that_fit_into_the_memory_are_kept_by_it() -> None:
+    fitting = 0
+    for facts in relationships(200):
+        if FactIndex(facts).fits_memory() and not any(key.kind == Kind.ERASED for key in facts):
+            fitting += 1
+            assert trimmed(facts) == facts
+
+    assert fitting > 50
 
 
 def said(snapshot: Snapshot) -> object:

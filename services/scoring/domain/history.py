@@ -102,6 +102,10 @@ class History:
                 low = max(low, time + bounds.LOOKBACK + DAY)
         return low
 
+    def fits_memory(self) -> bool:
+        """Whether the bounded memory keeps all facts for sure."""
+        return not self.is_erased and self._index.fits_memory()
+
     def rows(self, after: int, upto: int) -> dict[int, Row]:
         """{as_of: row} of all instants in (after, upto], in order."""
         if not self._facts or self._is_quiet(after, upto):

@@ -125,6 +125,9 @@ class Partition:
         out."""
         found = {name: self.states[name].clocked(self.clock) for name in relationships & self.states.keys()}
         for name, state in found.items():
+            if (history := self._histories.get(name)) is not None and history.fits_memory():
+                self.states[name] = state
+                continue
             facts = trimmed(state.facts)
             if len(facts) * 2 + SPARE < len(state.facts):
                 # What is beyond the memory was kept for a while, since to leave out a fact is to index all others anew.

@@ -4,9 +4,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.facts import Fact, Facts, Key
-from services.scoring.domain.memory import LOOKED_AT, groups, is_contact
+from services.scoring.domain.memory import LOOKED_AT, PER_GOAL, groups, is_contact
 
 
 class Entry(NamedTuple):
@@ -74,6 +75,16 @@ class FactIndex:
             self._add_contact(key, fact, place)
         if stands:
             self.sources.add(fact.source)
+
+    def fits_memory(self) -> bool:
+        """Whether the bounded memory keeps all of it for sure; where it is not sure, memory.trimmed tells."""
+        begin = self.times[-1] - bounds.HORIZON if self.times else 0
+        return all(
+            (name not in PER_GOAL and len(group) <= LOOKED_AT[name])
+            or (len(group) <= bounds.KEPT_WHOLE and group[0].time > begin)
+            for name, group in self.groups.items()
+            if group
+        )
 
     def count(self, at: int) -> int:
         """How many facts there are up to and including an instant."""
