@@ -110,7 +110,7 @@ class Snapshot:
             weight if name in ALWAYS_KNOWN or count else 0.0
             for name, weight, count in zip(FACTORS, self.parameters.weights, self.counts, strict=True)
         ]
-        total = sum(known)
+        total = math.fsum(known)
         return tuple(100.0 * weight / total if total else 0.0 for weight in known)
 
     @cached_property
@@ -133,7 +133,7 @@ class Snapshot:
         """Sum over the factors with data of w n / (n + 3), over the sum of all weights; n: facts a factor rests on."""
         weighted = zip(self.parameters.weights, self.counts, self.points, strict=True)
         trusted = math.fsum(weight * count / (count + CONFIDENT_AT) for weight, count, points in weighted if points)
-        everything = sum(self.parameters.weights)
+        everything = math.fsum(self.parameters.weights)
         return trusted / everything if everything else 0.0
 
     @cached_property
