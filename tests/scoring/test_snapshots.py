@@ -25,7 +25,7 @@ def test_a_snapshot_that_grew_fact_by_fact_is_the_one_that_is_read_anew(profiles
             grown.at(key.time - 1)
             grown.append(key, facts[key])
         for at in sorted({key.time for key in facts}):
-            assert said(grown.at(at)) == said(Timeline(facts, profiles).at(at))
+            assert content(grown.at(at)) == content(Timeline(facts, profiles).at(at))
 
 
 @PROFILES
@@ -63,6 +63,6 @@ def test_facts_that_fit_into_the_memory_are_kept_by_it() -> None:
     assert fitting > 50
 
 
-def said(snapshot: Snapshot) -> object:
+def content(snapshot: Snapshot) -> object:
     found = (snapshot.meetings, snapshot.messages, snapshot.pace, snapshot.goals, snapshot.voices)
     return snapshot.exists, snapshot.frame, found, snapshot.exists and (snapshot.aging, snapshot.sources)

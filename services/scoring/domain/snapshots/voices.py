@@ -99,6 +99,6 @@ def _sum(ratings: list[Entry]) -> float:
 
 def _open_requests(view: View) -> list[Entry]:
     """The requests for support that nobody has resolved."""
-    told = view.standing("support")
-    resolved = {entry.ref: entry.place for entry in told if entry.kind == Kind.RESOLVED}
-    return [e for e in told if e.kind == Kind.REQUESTED and resolved.get(e.ref, -1) < e.place]
+    reports = view.standing("support")
+    resolved = {entry.ref: entry.place for entry in reports if entry.kind == Kind.RESOLVED}
+    return [e for e in reports if e.kind == Kind.REQUESTED and resolved.get(e.ref, -1) < e.place]
