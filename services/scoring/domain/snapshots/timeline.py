@@ -7,7 +7,7 @@ from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.snapshots.index import FactIndex, View
 from services.scoring.domain.snapshots.snapshot import Snapshot, snapshot
 
-REMEMBERED = 8
+REMEMBERED = 2
 """Snapshots kept for a relationship: those that were made last."""
 
 
