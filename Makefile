@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := ingest,scoring,fast,analysis,parquet,warehouse,notify,local,dev
+EXTRAS := ingest,scoring,analysis,parquet,warehouse,notify,local,dev
 # Much of a test's time is waiting for real parts: three at once keep two cores busy. Each has a broker of its own.
 # Files begin in the order of tests/conftest.py, the slow ones first.
 PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder

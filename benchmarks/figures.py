@@ -58,16 +58,9 @@ def failures(outcomes: Outcomes) -> list[tuple[str, str]]:
 
 def aims(outcomes: Outcomes) -> list[Aim]:
     """Those that this run can judge."""
-    named = {figure.contestant.name: figure for figure in figures(outcomes)}
-    rates = {
-        "replay": named["replay"].rate_of_a_core if "replay" in named else None,
-        "replay-jsonl": named["replay-jsonl"].rate if "replay-jsonl" in named else None,
-    }
     found = [
         _at_most("unscored flow, CPU x Quix Streams", _ratio("ours-flow", "quix", outcomes), 1.0),
         _at_most("unscored flow, CPU x aiokafka loop", _ratio("ours-flow", "aiokafka", outcomes), 2.0),
-        _at_least("events per CPU s, compiled, from memory", rates["replay"], 1_000_000),
-        _at_least("events/s, compiled, from JSONL", rates["replay-jsonl"], 200_000),
     ]
     return [aim for aim in found if aim is not None]
 
@@ -108,7 +101,3 @@ def _per(run: Run, seconds: float) -> float:
 
 def _at_most(what: str, measured: float | None, limit: float) -> Aim | None:
     return None if measured is None else Aim(what, measured, f"at most {limit:g} x", measured <= limit)
-
-
-def _at_least(what: str, measured: float | None, limit: float) -> Aim | None:
-    return None if measured is None else Aim(what, measured, f"at least {limit:,}", measured >= limit)

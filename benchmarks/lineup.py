@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Section = Literal["live", "recovery", "replay"]
-LogName = Literal["events", "changelog", "file", "long file"]
+LogName = Literal["events", "changelog", "file"]
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ def _recovery(name: str, label: str, module: str, variant: str, writes: tuple[st
     return Contestant(name, "recovery", label, module, variant, "changelog", "read", writes)
 
 
-def _replay(name: str, label: str, variant: str, log: LogName) -> Contestant:
-    return Contestant(name, "replay", label, "replay", variant, log, "replay-python")
+def _replay(name: str, label: str, variant: str) -> Contestant:
+    return Contestant(name, "replay", label, "replay", variant, "file", "replay")
 
 
 _WRITES = ("scores", "rejected", "programs")
@@ -45,8 +45,7 @@ LINEUP = (
     _live("ours", "ours, whole", "ours", "whole", ("state", *_WRITES)),
     _recovery("read", "aiokafka loop", "aiokafka_loop", "fetch"),
     _recovery("recovery", "ours", "recovery", "", ("events", *_WRITES)),
-    _replay("replay-python", "Python, from memory", "python", "file"),
-    _replay("replay", "compiled, from memory", "memory", "long file"),
-    _replay("replay-jsonl", "compiled, from JSONL", "jsonl", "long file"),
+    _replay("replay", "one process", "1"),
+    _replay("replay-2", "two processes", "2"),
 )
 NAMES = tuple(contestant.name for contestant in LINEUP)

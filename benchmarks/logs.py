@@ -11,10 +11,6 @@ from benchmarks.changelog import changelog
 from benchmarks.lineup import LogName
 from services.runtime.settings import Settings
 
-COPIES = 10
-"""A long file is so many times the log, each of another tenant."""
-
-
 RELATIONSHIPS = 1_000
 """Among which the events are: a run of 500 records touches some 200 of those on its partition."""
 
@@ -66,13 +62,6 @@ def _file(workshop: Workshop) -> Log:
     return _written(workshop.folder / "events.jsonl", _values(workshop.sizes))
 
 
-def _long_file(workshop: Workshop) -> Log:
-    values = list(_values(workshop.sizes))
-    tenant = f'"{events.TENANT}'.encode()
-    copies = (value.replace(tenant, b"%b-%d" % (tenant, copy)) for copy in range(COPIES) for value in values)
-    return _written(workshop.folder / "long.jsonl", copies)
-
-
 def _values(sizes: Sizes) -> Iterator[bytes]:
     return (value for _, value in events.log(sizes.events, RELATIONSHIPS))
 
@@ -90,5 +79,4 @@ _MAKERS: dict[LogName, Callable[[Workshop], Log]] = {
     "events": _events,
     "changelog": _changelog,
     "file": _file,
-    "long file": _long_file,
 }

@@ -85,12 +85,12 @@ def _recovery(found: Sequence[Figure]) -> Table:
 
 
 def _replay(found: Sequence[Figure]) -> Table:
-    columns = ("", "events/s", "events per CPU s", "CPU x Python", "rounds")
+    columns = ("", "events/s", "events per CPU s", "CPU x one process", "rounds")
     rows = [
         (f.contestant.label, f"{f.rate:,.0f}", f"{f.rate_of_a_core:,.0f}", _times(f.ratio), f"{f.rounds}")
         for f in _of("replay", found)
     ]
-    return Table("Replay, scored events", columns, rows)
+    return Table("Replay from JSONL, dry run", columns, rows)
 
 
 def _aims(judged: Sequence[Aim]) -> Table:

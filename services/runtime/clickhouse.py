@@ -14,8 +14,6 @@ from services.runtime.settings import Settings
 
 # Timeouts, too many queries or parts, no replica, memory: ClickHouse's word for "later".
 RETRYABLE = frozenset({159, 202, 209, 210, 241, 242, 252, 285, 319, 999})
-# Unknown identifier or table, no such column, wrong password, no grant: nothing gets better by itself.
-FATAL = frozenset({16, 47, 60, 497, 516})
 # Authentication failed, by its names of several versions.
 REFUSED = frozenset({192, 193, 194, 516})
 # What the engine refuses of the data itself: one row of the batch is to blame.

@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from schemas import payloads as p
 from schemas.events import EventRetracted, OfRelationship, type_of
 from schemas.primitives import Side, to_micros
-from services.scoring.domain.evaluation import FEATURES, Evaluation, Scorer
+from services.scoring.domain.evaluation import Evaluation, Moment, evaluation_of, scores_at
+from services.scoring.domain.evaluation import features as features_of
 from services.scoring.domain.facts import Facts, facts_of, merged
 from services.scoring.domain.history import History
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from services.scoring.domain.row import Row
-from services.scoring.domain.selector import Selector
+from services.scoring.domain.score import FEATURES, Scores
+from services.scoring.domain.snapshots.snapshot import Snapshot
+from services.scoring.domain.snapshots.timeline import Timeline
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 KEY = "t/r"
@@ -248,8 +251,27 @@ def part(found: Row, name: str) -> float:
     return {p.name: p.value for p in found.evaluation.parts}[name] / 1e6
 
 
+class Scorer(NamedTuple):
+    """Scores by what is known at one instant, at any time until the next fact."""
+
+    snapshot: Snapshot
+
+    def scores(self, at: int) -> Scores:
+        return scores_at(Moment(self.snapshot, at))
+
+    def numbers(self, at: int) -> tuple[int, int]:
+        """Health and risk in millionths."""
+        return self.scores(at).health, self.scores(at).risk
+
+    def features(self, at: int) -> tuple[float, ...]:
+        return features_of(self.snapshot, self.scores(at))
+
+    def evaluate(self, at: int) -> Evaluation:
+        return evaluation_of(self.snapshot, self.scores(at))
+
+
 def scorer(days: float, *events: OfRelationship, profiles: Profiles = DEFAULT) -> Scorer:
-    return Selector(facts(*events), profiles).scorer(micros(days))
+    return Scorer(Timeline(facts(*events), profiles).at(micros(days)))
 
 
 def scored(days: float, *events: OfRelationship, profiles: Profiles = DEFAULT) -> Evaluation:

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from schemas.events import OfRelationship
 from schemas.programs import Profile, Weights
 from services.scoring.domain.bounds import NONE
-from services.scoring.domain.evaluation import Scorer
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
 from services.scoring.domain.memory import LOOKED_AT, groups
 from services.scoring.domain.profiles import DEFAULT, Profiles
-from services.scoring.domain.selector import Selector
+from services.scoring.domain.snapshots.timeline import Timeline
 from tests.scoring import building as b
 
 Happening = Callable[[float], OfRelationship]
@@ -59,10 +58,10 @@ class Story:
             merge_into(story.facts, facts)
         return story
 
-    def scorer(self, day: float, profiles: Profiles = DEFAULT) -> Scorer:
+    def scorer(self, day: float, profiles: Profiles = DEFAULT) -> b.Scorer:
         """Scores as of that day; there must be something to score."""
-        scorer = Selector(self.facts, profiles).scorer(b.micros(day))
-        assume(scorer.selection.exists)
+        scorer = b.Scorer(Timeline(self.facts, profiles).at(b.micros(day)))
+        assume(scorer.snapshot.exists)
         return scorer
 
     def numbers(self, day: float, profiles: Profiles = DEFAULT) -> tuple[int, int]:

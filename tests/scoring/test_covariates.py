@@ -6,8 +6,8 @@ import pytest
 
 from schemas.programs import Coefficients, Profile
 from services.scoring.domain.history import History
-from services.scoring.domain.kernel.arithmetic import probability, silence_at
 from services.scoring.domain.profiles import DEFAULT, Profiles
+from services.scoring.domain.score import ONE, probability
 from tests.scoring.building import (
     booked,
     cancelled,
@@ -20,7 +20,6 @@ from tests.scoring.building import (
     missed,
     moved,
     retraction,
-    row,
     scored,
     scorer,
     started,
@@ -100,7 +99,7 @@ def test_the_terms_are_the_coefficients_times_the_features_and_sum_to_the_predic
     assert terms["rating_drop"] == pytest.approx(0.3)
     assert terms["booked"] == -1
     assert terms["history"] == pytest.approx(-1.3 * math.log(2), abs=1e-6)
-    assert found.risk / 1e6 == pytest.approx(probability(sum(terms.values())), abs=2e-6)
+    assert found.risk / 1e6 == pytest.approx(probability(sum(terms.values()), ONE), abs=2e-6)
 
 
 def test_covariates_are_told_only_where_they_apply() -> None:
@@ -115,26 +114,24 @@ def test_each_covariate_weighs_what_the_profile_says() -> None:
     assert dict(scored(9, *told, profiles=light).terms)["booked"] == -3_000_000
 
 
-def test_the_risk_crosses_a_level_at_the_silence_of_the_closed_form() -> None:
+def test_the_risk_crosses_a_level_at_the_first_second_past_it() -> None:
     history = History(facts(*MET), DEFAULT)
     crossed = next(at for at, found in history.rows(-1, micros(90)).items() if "crossing.risk.0.55" in found.causes)
     scores = scorer(2, *MET)
 
-    days = scores.silence_at(0.55, micros(2))
-
-    assert (crossed - micros(1)) / 86_400e6 == pytest.approx(days, abs=2 / 86_400)
-    assert scores.silence(micros(9)) == 8
-    assert row(90, *MET).evaluation.risk > 550_000
+    assert scores.numbers(crossed)[1] >= 550_000
+    assert scores.numbers(crossed - 1_000_000)[1] < 550_000
 
 
-def test_where_the_level_is_passed_without_any_silence_none_is_needed() -> None:
-    assert silence_at(0.2, 1.0, 0.9, 14, 1.6) == 0
+def test_where_silence_weighs_nothing_no_level_is_crossed_by_it() -> None:
     eager = Profiles((Profile(version="eager", coefficients=Coefficients(silence=0)),))
-    assert scorer(2, *MET, profiles=eager).silence_at(0.9, micros(2)) == 0
+
+    causes = {cause for found in History(facts(*MET), eager).rows(-1, micros(90)).values() for cause in found.causes}
+
+    assert not any(cause.startswith("crossing.risk") for cause in causes)
 
 
 def test_a_level_that_silence_hardly_brings_about_lies_beyond_every_clock() -> None:
-    assert silence_at(0.7, -3, 0.001, 14, 1.6) > 1e100
     slow = Profiles((Profile(version="slow", coefficients=Coefficients(base=2, silence=0.001, history=0.5, booked=3)),))
     history = History(facts(started(0, 7), booked(0.5, "s", 5.25)), slow)
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from services.scoring.domain.kernel import arithmetic as kernel
+from services.scoring.domain.score import ONE, probability
 from tests.scoring.building import held, message, paused, resumed, row, started
 
 
@@ -46,6 +46,6 @@ def test_contacts_older_than_half_a_year_before_the_newest_are_no_more_looked_at
 
 
 def test_the_probability_does_not_overflow_at_either_end() -> None:
-    assert kernel.probability(-1e6) == 0
-    assert kernel.probability(1e6) == 1
-    assert kernel.probability(0) == 0.5
+    assert probability(-1e6, ONE) == 0
+    assert probability(1e6, ONE) == 1
+    assert probability(0, ONE) == 0.5

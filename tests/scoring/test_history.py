@@ -55,7 +55,7 @@ def test_the_row_of_a_crossing_is_at_the_level_and_the_second_before_is_not() ->
 
     there = history.rows(at - 1, at)[at].evaluation.health
     before = History(facts(*events, message((at - micros(0)) / 86_400e6 - 1 / 86_400, "mentor")), DEFAULT)
-    second_before = before._evaluations.at(at - 1_000_001)
+    second_before = before.score(at - 1_000_001)
 
     assert there <= 50_000_000
     assert second_before is not None

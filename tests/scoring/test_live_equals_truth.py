@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from schemas.primitives import to_micros
-from services.scoring.domain import bounds, evaluations, layout, memory
+from services.scoring.domain import bounds, layout, memory, trend
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.facts import Facts, facts_of, merged
 from services.scoring.domain.history import History
@@ -39,7 +39,7 @@ def _small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "KEPT_WHOLE", 5)
     monkeypatch.setattr(bounds, "CONTACT_DAYS", 5)
     monkeypatch.setattr(bounds, "CONTACT_WINDOW_DAYS", 20)
-    monkeypatch.setattr(evaluations, "POINTS", (5, 3, 1))
+    monkeypatch.setattr(trend, "POINTS", (5, 3, 1))
     monkeypatch.setattr("services.scoring.domain.steps.ROUND", 3)
     monkeypatch.setattr("services.scoring.domain.partition.DUE_AT_ONCE", 2)
     for name in memory.LOOKED_AT:

@@ -13,11 +13,11 @@ from schemas.primitives import Side
 from services.scoring.domain.bounds import CONTACT_DAYS, CONTACT_WINDOW_DAYS, DAY
 from services.scoring.domain.contents import reference
 from services.scoring.domain.evaluation import Evaluation
-from services.scoring.domain.kernel.talk import LEAST_MESSAGES, RATED_MESSAGES
 from services.scoring.domain.kinds import Kind
 from services.scoring.domain.memory import is_contact
 from services.scoring.domain.millionths import ONE
 from services.scoring.domain.profiles import Profiles
+from services.scoring.domain.snapshots.messages import LEAST_MESSAGES, RATED_MESSAGES
 from tests.scoring import building as b
 from tests.scoring.effort import PROPERTY
 from tests.scoring.strategies import GOALS, MESSAGES, PULSES, RATINGS, STATUS, Story, later, profiles, stories

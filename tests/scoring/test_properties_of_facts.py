@@ -8,14 +8,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from services.scoring.domain import bounds, evaluations, layout, memory
+from services.scoring.domain import bounds, layout, memory, trend
 from services.scoring.domain.bounds import NONE
-from services.scoring.domain.evaluation import FEATURES
 from services.scoring.domain.facts import Facts
 from services.scoring.domain.history import History
 from services.scoring.domain.kinds import GOALS, Kind
 from services.scoring.domain.memory import LOOKED_AT
 from services.scoring.domain.profiles import DEFAULT
+from services.scoring.domain.score import FEATURES
 from services.scoring.domain.state import State
 from tests.scoring import building as b
 from tests.scoring.effort import PROPERTY
@@ -59,7 +59,7 @@ def _small_bounds() -> Iterator[None]:
         patch.setattr(bounds, "LOOKBACK", 5 * bounds.DAY)
         patch.setattr(bounds, "KEPT_WHOLE", 5)
         patch.setattr(bounds, "CONTACT_DAYS", 5)
-        patch.setattr(evaluations, "POINTS", (5, 3, 1))
+        patch.setattr(trend, "POINTS", (5, 3, 1))
         for name in memory.LOOKED_AT:
             patch.setitem(memory.LOOKED_AT, name, min(4, memory.LOOKED_AT[name]))
         yield

@@ -1,18 +1,22 @@
 """What holds of every score: properties 1, 2, 7, 10 and 12."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.programs import Profile, Weights
+from services.scoring.domain.bounds import SECOND
+from services.scoring.domain.evaluation import factors
 from services.scoring.domain.explaining.shown import shown_health, shown_points
 from services.scoring.domain.history import History
-from services.scoring.domain.kernel.arithmetic import LEAST_SILENCE_DAYS, probability, silence, silence_at
-from services.scoring.domain.kernel.score import predictor
+from services.scoring.domain.levels import levels
 from services.scoring.domain.millionths import ONE
 from services.scoring.domain.profiles import Profiles
+from services.scoring.domain.score import ONE as SINGLE
+from services.scoring.domain.score import probability
 from tests.scoring import building as b
 from tests.scoring.effort import PROPERTY
 from tests.scoring.strategies import DAYS, Story, profiles, stories
@@ -33,7 +37,8 @@ def test_health_lies_between_0_and_100_and_the_risk_above_0_up_to_1(
 
     assert 0 <= health <= 100 * ONE
     assert 0 < risk <= ONE
-    assert 0 < probability(predictor(scorer.selection.window, scorer.selection.profile)) <= 1
+    terms = zip(scorer.snapshot.parameters.coefficients, scorer.features(b.micros(story.day + days)), strict=True)
+    assert 0 < probability(scorer.snapshot.parameters.base + math.fsum(c * x for c, x in terms), SINGLE) <= 1
 
 
 @PROPERTY
@@ -48,8 +53,9 @@ def test_contributions_sum_to_health_and_shown_parts_to_shown_health(
 
     assert sum(part.contribution for part in found.parts) == found.health
     assert sum(shown_points(found)) == shown_health(found)
-    share = scorer.selection.window.share
-    assert math.fsum(share) == pytest.approx(found.health / ONE, abs=0.5e-6 + 1e-9)
+    scores, points = scorer.scores(b.micros(story.day + days)), scorer.snapshot.points
+    shares = [most * value for most, value in zip(points, factors(scorer.snapshot, scores), strict=True)]
+    assert math.fsum([*shares, -scores.silence * scores.core]) == pytest.approx(found.health / ONE, abs=0.5e-6 + 1e-9)
 
 
 @PROPERTY
@@ -78,22 +84,17 @@ def test_facts_after_an_instant_do_not_count(story: Story, profiles: Profiles, c
 
 
 @PROPERTY
-@given(
-    level=st.floats(0.001, 0.999),
-    others=st.floats(-8, 4),
-    coefficient=st.floats(0.1, 10),
-    median=st.floats(0.5, 200),
-    shape=st.floats(0.3, 9),
-)
-def test_at_the_silence_of_the_closed_form_the_risk_is_the_level(
-    level: float, others: float, coefficient: float, median: float, shape: float
+@given(stories(), profiles)
+def test_at_the_second_of_a_crossing_the_level_is_passed_and_one_second_before_it_is_not(
+    story: Story, profiles: Profiles
 ) -> None:
-    """Property 12, on real-valued silence: above half a day, below which silence is taken for half a day."""
-    days = silence_at(level, others, coefficient, median, shape)
+    """Property 12; where the last instant is less than a second ago, not at that one."""
+    history, upto = History(story.facts, profiles), b.micros(story.day + 60)
+    rows = history.rows(-1, upto)
+    watched = {level.cause: level for level in levels(profiles.at(upto).watch)}
 
-    if days == 0:
-        assert probability(others) >= level
-    elif days >= LEAST_SILENCE_DAYS:
-        assert probability(others + coefficient * silence(days, median, shape)) == pytest.approx(level, abs=1e-12)
-    else:
-        assert probability(others + coefficient * silence(days, median, shape)) >= level
+    for before, at in pairwise(rows):
+        for level in (watched[cause] for cause in rows[at].causes if cause in watched):
+            now, then = rows[at].evaluation, history.score(max(before, at - SECOND))
+            assert level.is_passed(now.health, now.risk)
+            assert then is None or not level.is_passed(then.health, then.risk)

@@ -1,4 +1,4 @@
-"""The facts of many random relationships, to be scored at once."""
+"""The facts of many random relationships."""
 
 from collections.abc import Iterable
 from random import Random

@@ -11,7 +11,7 @@ from services.scoring.commands.console import cells, section, table
 from services.scoring.domain.backtesting.bootstrap import Interval
 from services.scoring.domain.backtesting.cases import Rule
 from services.scoring.domain.backtesting.report import Part, Report
-from services.scoring.domain.evaluation import FEATURES
+from services.scoring.domain.score import FEATURES
 
 MEASURES = {"AUC": "auc", "Brier": "brier", "log-loss": "log_loss", "ECE": "ece", "lift": "lift"}
 

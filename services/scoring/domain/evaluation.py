@@ -1,37 +1,26 @@
-"""One score: health with its parts and risk with its terms, of one selection at one instant, in millionths."""
+"""One score: health with its parts and risk with its terms, in millionths."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from schemas.programs import Profile
-from services.scoring.domain.kernel import places
-from services.scoring.domain.kernel.arithmetic import rounded, silence_at
-from services.scoring.domain.kernel.score import days_since, predictor, score, signed
-from services.scoring.domain.millionths import ONE, apportioned, millionths
-from services.scoring.domain.selection import Selection
+import numpy as np
+import numpy.typing as npt
 
-CONFIDENT_AT = 3
-"""Facts at which a factor is half trusted: n / (n + 3)."""
+from services.scoring.domain.millionths import ONE, apportioned, millionths
+from services.scoring.domain.score import FACTORS, FEATURES, MANY, Aging, OpenGoal, Scores, score
+from services.scoring.domain.score import ONE as SINGLE
+from services.scoring.domain.snapshots.snapshot import Snapshot
 
 BANDS = ((75, "thriving"), (50, "steady"), (25, "strained"))
 LOWEST_BAND = "critical"
 CAPPED_BAND_BELOW = 50
 """What caps a band lets it be strained at the best."""
-FACTORS = (
-    "rhythm",
-    "reliability",
-    "goals",
-    "feedback",
-    "mutual",
-    "responsiveness",
-    "support",
-    "growth",
-    "expectations",
-)
 SILENCE = "silence"
 BASE = "base"
-FEATURES = ("silence", "pace", "history", "missed", "cancelled_late", "goal_stalled", "rating_drop", "booked")
-_ALWAYS_TOLD = 3
-"""The model's own features are told in any case, covariates only where they apply."""
+ALWAYS_SHOWN = frozenset({"silence", "pace", "history"})
+"""The model's own features are shown in any case, covariates only where they apply."""
+FEW = 4
+"""So many scores are computed one by one: to set up columns costs as much."""
 
 
 class PartValue(NamedTuple):
@@ -60,60 +49,86 @@ class Evaluation(NamedTuple):
         return next((name for least, name in bands if self.health >= least * ONE), LOWEST_BAND)
 
 
-class Scorer:
-    """Scores one selection at any instant until its next fact."""
+class Moment(NamedTuple):
+    """A snapshot at an instant."""
 
-    def __init__(self, selection: Selection, profile: Profile) -> None:
-        self.selection, self.profile = selection, profile
-        self._vector = list(selection.profile)
+    snapshot: Snapshot
+    at: int
 
-    def numbers(self, at: int) -> tuple[int, int]:
-        """Health and risk alone, in millionths, to the last bit those of `evaluate`."""
-        return score(self.selection.window, self._vector, at)
 
-    def features(self, at: int) -> tuple[float, ...]:
-        """The features of the disengagement model, in the order of FEATURES: L = base + sum of their signed terms."""
-        self.numbers(at)
-        return tuple(self.selection.window.feature)
+def scores_at(moment: Moment) -> Scores:
+    snapshot, at = moment
+    return score(snapshot.aging, snapshot.active(at), snapshot.booked(at), SINGLE)
 
-    def silence(self, at: int) -> float:
-        """Active days since the last contact, or the start."""
-        window = self.selection.window
-        return days_since(window, window.whole[places.LAST_CONTACT], at)
 
-    def silence_at(self, level: float, at: int) -> float:
-        """The days of silence at which risk reaches `level`, everything else being as it is at that instant."""
-        self.numbers(at)
-        window, coefficient = self.selection.window, self._vector[places.SILENT]
-        if coefficient == 0:
-            return 0.0
-        others = predictor(window, self._vector) - coefficient * window.feature[0]
-        return silence_at(level, others, coefficient, window.real[places.MEDIAN], window.real[places.SHAPE])
+def scores_of(moments: Sequence[Moment]) -> list[Scores]:
+    """The same for many at once, to the last bit."""
+    if len(moments) <= FEW:
+        return [scores_at(moment) for moment in moments]
+    places: dict[Snapshot, int] = {}
+    rows = np.array([places.setdefault(moment.snapshot, len(places)) for moment in moments])
+    now = np.array([moment.snapshot.active(moment.at) for moment in moments], dtype=np.float64)
+    booked = np.array([moment.snapshot.booked(moment.at) for moment in moments])
+    found = score(_columns([snapshot.aging for snapshot in places], rows), now, booked, MANY)
+    return [Scores(*values) for values in zip(*(column.tolist() for column in found), strict=True)]
 
-    def evaluate(self, at: int) -> Evaluation:
-        health, risk = self.numbers(at)
-        window = self.selection.window
-        told = [k for k in range(places.FACTORS) if window.weight[k] > 0]
-        points = apportioned([window.share[k] for k in (*told, places.SILENCE)], health)
-        parts = [
-            PartValue(FACTORS[k], millionths(window.value[k]), self._vector[k], share)
-            for k, share in zip(told, points, strict=False)
-        ]
-        silent = PartValue(SILENCE, millionths(window.value[places.SILENCE]), 0.0, points[-1])
-        return Evaluation(health, risk, (*parts, silent), self._terms(), self._confidence(told), self.selection.caps)
 
-    def _terms(self) -> tuple[tuple[str, int], ...]:
-        """They sum to the linear predictor."""
-        feature = self.selection.window.feature
-        terms = [
-            (FEATURES[k], signed(k) * self._vector[places.SILENT + k] * feature[k]) for k in range(places.FEATURES)
-        ]
-        told = [(name, value) for k, (name, value) in enumerate(terms) if k < _ALWAYS_TOLD or feature[k]]
-        return ((BASE, rounded(self._vector[places.BASE])), *((name, rounded(value)) for name, value in told))
+def scores_over(
+    moment: Moment, later: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Health and risk so many microseconds after a moment, while no pause and no booked meeting begins or ends."""
+    snapshot, at = moment
+    now = (snapshot.active(at) + later).astype(np.float64)
+    found = score(snapshot.aging, now, snapshot.booked(at), MANY)
+    return found.health, found.risk
 
-    def _confidence(self, told: list[int]) -> int:
-        """Sum over the factors of w n / (n + 3), n the facts a factor rests on, over the sum of all weights."""
-        everything = sum(self._vector[: places.FACTORS])
-        rests_on = self.selection.window.whole[places.COUNTS :]
-        trusted = sum(self._vector[k] * rests_on[k] / (rests_on[k] + CONFIDENT_AT) for k in told)
-        return millionths(trusted / everything) if everything else 0
+
+def evaluation_of(snapshot: Snapshot, scores: Scores) -> Evaluation:
+    health, risk = int(scores.health), int(scores.risk)
+    values, weights = factors(snapshot, scores), snapshot.parameters.weights
+    shown = [k for k, points in enumerate(snapshot.points) if points > 0]
+    shares = [snapshot.points[k] * values[k] for k in shown]
+    *contributions, silent = apportioned([*shares, -scores.silence * scores.core], health)
+    parts = [
+        PartValue(FACTORS[k], millionths(values[k]), weights[k], contribution)
+        for k, contribution in zip(shown, contributions, strict=True)
+    ]
+    silence = PartValue(SILENCE, millionths(scores.silence), 0.0, silent)
+    confidence = millionths(snapshot.confidence)
+    return Evaluation(health, risk, (*parts, silence), _terms(snapshot, scores), confidence, snapshot.voices.caps)
+
+
+def factors(snapshot: Snapshot, scores: Scores) -> tuple[float, ...]:
+    """Of 0 to 1, in the order of score.FACTORS."""
+    _, reliability, _, feedback, mutual, responsiveness, support, _, _ = snapshot.steady
+    first = (scores.rhythm, reliability, scores.goals, feedback, mutual, responsiveness, support)
+    return (*first, scores.growth, scores.expectations)
+
+
+def features(snapshot: Snapshot, scores: Scores) -> tuple[float, ...]:
+    """Of the disengagement model, in the order of score.FEATURES: L = base + sum of coefficient times feature."""
+    _, pace, history, missed, late, _, drop, _ = snapshot.features
+    return (scores.quiet, pace, history, missed, late, scores.stalled, drop, scores.booked)
+
+
+def _terms(snapshot: Snapshot, scores: Scores) -> tuple[tuple[str, int], ...]:
+    """They sum to the linear predictor."""
+    coefficients = snapshot.parameters.coefficients
+    terms = zip(FEATURES, coefficients, features(snapshot, scores), strict=True)
+    shown = [(name, slope * x) for name, slope, x in terms if name in ALWAYS_SHOWN or x]
+    return ((BASE, millionths(snapshot.parameters.base)), *((name, millionths(value)) for name, value in shown))
+
+
+def _columns(aging: Sequence[Aging], rows: npt.NDArray[np.intp]) -> Aging:
+    """Goals are filled up with some that weigh nothing."""
+    most = max(len(one.goals) for one in aging)
+    nothing = OpenGoal(0.0, 0.0, 0.0)
+    table = [(*one[:-1], *(n for goal in _filled(one.goals, most, nothing) for n in goal)) for one in aging]
+    columns = np.ascontiguousarray(np.array(table, dtype=np.float64).T[:, rows])
+    plain = len(Aging._fields) - 1
+    goals = [OpenGoal(*columns[plain + 3 * k : plain + 3 * k + 3]) for k in range(most)]
+    return Aging._make((*columns[:plain], goals))
+
+
+def _filled(goals: Sequence[OpenGoal], most: int, nothing: OpenGoal) -> list[OpenGoal]:
+    return [*goals, *[nothing] * (most - len(goals))]

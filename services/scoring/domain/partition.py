@@ -125,6 +125,9 @@ class Partition:
         out."""
         found = {name: self.states[name].clocked(self.clock) for name in relationships & self.states.keys()}
         for name, state in found.items():
+            if (history := self._histories.get(name)) is not None and history.fits_memory():
+                self.states[name] = state
+                continue
             facts = trimmed(state.facts)
             if len(facts) * 2 + SPARE < len(state.facts):
                 # What is beyond the memory was kept for a while, since to leave out a fact is to index all others anew.
@@ -209,8 +212,7 @@ class Partition:
                 return []
             self.states[key] = replace(change.state, stale_position=change.state.position)
         if newest is not None:
-            rows.pop(newest, None)
-            rows[newest] = history.rows(newest - 1, newest)[newest]
+            rows[newest] = rows.pop(newest, None) or history.rows(newest - 1, newest)[newest]
         state, last = change.state, next(reversed(rows), None)
         return [
             Emission(key, state.home.program, at, state.position, row, changed=at == last, trigger=event)

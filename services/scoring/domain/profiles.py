@@ -8,7 +8,8 @@ from functools import cached_property
 from schemas.primitives import to_micros
 from schemas.programs import DEFAULT_PROFILE, Profile
 from services.scoring.domain.bounds import NONE
-from services.scoring.domain.vectors import vector
+from services.scoring.domain.levels import Level, levels
+from services.scoring.domain.parameters import Parameters, parameters
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,14 @@ class Profiles:
         return [to_micros(version.effective_from) for version in self.versions[1:] if version.effective_from]
 
     @cached_property
-    def vectors(self) -> list[list[float]]:
-        """The versions as the kernel reads them."""
-        return [vector(version) for version in self.versions]
+    def parameters(self) -> list[Parameters]:
+        """The versions as the score reads them."""
+        return [parameters(version) for version in self.versions]
+
+    @cached_property
+    def levels(self) -> list[tuple[Level, ...]]:
+        """The levels that each version watches."""
+        return [levels(version.watch) for version in self.versions]
 
     def differ_from(self, other: "Profiles") -> int | None:
         """The first instant at which the two look-ups give another profile (the beginning: 0); None: there is none."""

@@ -12,8 +12,8 @@ from services.scoring.domain.partition import Emission
 from services.scoring.domain.row import Before, Row
 
 SOURCE = "/rapport/scoring"
-MODEL = "silence-2"
-"""The formulas: health with nine factors, disengagement with covariates."""
+MODEL = "silence-3"
+"""The formulas: health with nine factors and its trend by midnights, disengagement with covariates."""
 UNCALIBRATED = "uncalibrated"
 
 

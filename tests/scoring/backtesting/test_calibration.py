@@ -5,7 +5,7 @@ import pytest
 
 from schemas.programs import Coefficients
 from services.scoring.domain.backtesting.calibration import DEFAULTS, Examples, NotLearnable, learnt, probabilities
-from services.scoring.domain.evaluation import FEATURES
+from services.scoring.domain.score import FEATURES
 
 TRUE = Coefficients(
     base=1.4,

@@ -8,9 +8,10 @@ from services.scoring.domain.backtesting.cases import Cases
 from services.scoring.domain.backtesting.split import split
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.millionths import ONE
-from services.scoring.domain.selector import Selector
+from services.scoring.domain.snapshots.timeline import Timeline
 from tests.scoring.backtesting.past import cases, days_of, known, many, met, plan
 from tests.scoring.building import (
+    Scorer,
     booked,
     cancelled,
     ended,
@@ -104,7 +105,7 @@ def test_scoring_at_a_cut_off_is_the_live_one() -> None:
     profile = asked.profiles.at(0)
 
     found = cases(histories, horizon_days=45)
-    live = [Selector(pair, asked.profiles).scorer(int(at)).numbers(int(at)) for at in found.at]
+    live = [Scorer(Timeline(pair, asked.profiles).at(int(at))).numbers(int(at)) for at in found.at]
 
     assert found.count > 4
     assert [round(health * ONE) for health in found.health] == [health for health, _ in live]

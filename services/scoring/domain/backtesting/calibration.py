@@ -7,14 +7,13 @@ import numpy.typing as npt
 
 from schemas.programs import Coefficients
 from services.scoring.domain.backtesting.logistic import Floats, Problem, Ridge, fitted, probability
-from services.scoring.domain.evaluation import FEATURES
-from services.scoring.domain.kernel.score import signed
+from services.scoring.domain.score import FEATURES, LOWERING
 
 FEW_PAIRS = 20
 """With fewer pairs only the intercept is learnt: their mean says something, their differences do not."""
 STRENGTH = 4.0
 """Of the ridge: before any history a coefficient is believed to lie within half a unit of its default."""
-SIGNS = np.array([signed(k) for k in range(len(FEATURES))])
+SIGNS = np.array([-1.0 if name in LOWERING else 1.0 for name in FEATURES])
 MOST = 100.0
 """What a programme's profile takes."""
 DIGITS = 4

@@ -106,13 +106,14 @@ def _of_pair(number: int, pair: Pair, span: Span, plan: Plan) -> Cases | None:
     cut_offs = [at for at in cut_offs if sight.is_watched(at, at + horizon)]
     if not cut_offs:
         return None
+    features, health = sight.scores(cut_offs)
     past = np.array([past_at(pair.days[: pair.days_upto(at)], at // DAY) for at in cut_offs], dtype=np.float64)
     return Cases(
         np.full(len(cut_offs), number, dtype=np.int64),
         np.array(cut_offs, dtype=np.int64),
         np.array([_fades(pair, at, horizon) for at in cut_offs], dtype=np.float64),
-        sight.features(cut_offs),
-        sight.health(cut_offs),
+        features,
+        health,
         np.array([(at - pair.contacts[pair.contacts_upto(at) - 1]) / DAY for at in cut_offs]),
         *past.T,
     )

@@ -87,7 +87,7 @@ def _of_pair(pair: Pair, plan: Plan, period: Period, predict: Predict) -> Iterat
     sight = Sight(pair.facts, plan.profiles)
     silences = [silence for silence in silences if sight.is_watched(silence.begin, silence.until)]
     days = [range(silence.begin, silence.until + 1, DAY) for silence in silences]
-    risks = predict(sight.features([at for instants in days for at in instants]))
+    risks = predict(sight.scores([at for instants in days for at in instants])[0])
     for silence, instants, stop in zip(silences, days, np.cumsum([*map(len, days)], dtype=int), strict=True):
         fade = silence.begin + plan.rule.active_days * DAY
         yield Told(silence, risks[stop - len(instants) : stop], _is_silent(silence, fade, period.span))

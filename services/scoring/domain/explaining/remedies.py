@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
-from services.scoring.domain.evaluation import BANDS, LOWEST_BAND, Evaluation
+from services.scoring.domain.evaluation import BANDS, LOWEST_BAND, Evaluation, Moment, evaluation_of, scores_at
 from services.scoring.domain.explaining.good_acts import Act, good_acts
 from services.scoring.domain.explaining.knowledge import Knowledge
 from services.scoring.domain.facts import Facts, facts_of, merged
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.row import Row
-from services.scoring.domain.selector import Selector
+from services.scoring.domain.snapshots.timeline import Timeline
 
 HYPOTHETICAL = 2**62
 """A position beyond every log."""
@@ -62,7 +62,8 @@ class _Laboratory(NamedTuple):
         facts = self.facts
         for event in (event for act in acts for event in act.events):
             facts = merged(facts, facts_of(event, HYPOTHETICAL))
-        evaluation = Selector(facts, self.profiles).scorer(self.at).evaluate(self.at)
+        snapshot = Timeline(facts, self.profiles).at(self.at)
+        evaluation = evaluation_of(snapshot, scores_at(Moment(snapshot, self.at)))
         return Trial(tuple(step for act in acts for step in act.steps), evaluation.health, evaluation.band)
 
 

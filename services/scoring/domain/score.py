@@ -1,0 +1,223 @@
+"""The score as a closed form of time: between two facts nothing changes but the active clock.
+
+One source for a single instant (`ONE`: floats) and for columns of many relationships and instants (`MANY`: arrays).
+Exponentials and logarithms go through NumPy's ufuncs in both, the rest is IEEE arithmetic: so a value does not depend
+on how many are computed at once, to the last bit."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from services.scoring.domain.bounds import DAY
+
+FACTORS = (
+    "rhythm",
+    "reliability",
+    "goals",
+    "feedback",
+    "mutual",
+    "responsiveness",
+    "support",
+    "growth",
+    "expectations",
+)
+"""Of health, in the order in which they are shown; silence takes its share of what they give."""
+FEATURES = ("silence", "pace", "history", "missed", "cancelled_late", "goal_stalled", "rating_drop", "booked")
+"""Of the disengagement model, in the order of its coefficients."""
+LOWERING = frozenset({"history", "booked"})
+"""A long history and a booking ahead lower the risk, everything else raises it."""
+
+RECENT_SHARE, GOALS_SHARE = 0.6, 0.4
+"""Of the goals factor: how lately anything changed, and how far the goals are."""
+SILENCE_CADENCES = 3.0
+"""Silence costs nothing up to three usual intervals: one skipped meeting is no silence."""
+GROWTH_REVIEWS = 2.0
+"""Growth is fresh for so many review periods."""
+EXPECTED_WITHIN_DAYS = 14.0
+"""So long a relationship may take to agree on expectations and to prepare."""
+EXPECTED_THINGS = 3
+"""Expectations agreed, the mentor prepared, the mentee prepared."""
+LEAST_SILENCE_DAYS = 0.5
+STALLED_REVIEWS = 2.0
+"""A goal is stalled when nothing changed for so many review periods."""
+MILLIONTHS = 1e6
+
+Number = Any
+"""A float, or an array of floats."""
+
+
+@dataclass(frozen=True)
+class Operations:
+    """What the formulas need beyond + - * /."""
+
+    exp: Callable[[Number], Number]
+    exp2: Callable[[Number], Number]
+    log: Callable[[Number], Number]
+    log1p: Callable[[Number], Number]
+    floor: Callable[[Number], Number]
+    max: Callable[[Number, Number], Number]
+    where: Callable[[Number, Number, Number], Number]
+    some: Callable[[Number], bool]
+    """Whether any value differs from 0."""
+
+
+def _one(ufunc: Callable[[float], Any]) -> Callable[[float], float]:
+    def operation(value: float) -> float:
+        return float(ufunc(value))
+
+    return operation
+
+
+ONE = Operations(
+    exp=_one(np.exp),
+    exp2=_one(np.exp2),
+    log=_one(np.log),
+    log1p=_one(np.log1p),
+    floor=math.floor,
+    max=lambda a, b: max(b, a),
+    where=lambda condition, a, b: a if condition else b,
+    some=bool,
+)
+MANY = Operations(
+    exp=np.exp,
+    exp2=np.exp2,
+    log=np.log,
+    log1p=np.log1p,
+    floor=np.floor,
+    max=np.maximum,
+    where=np.where,
+    some=np.any,
+)
+
+
+class OpenGoal(NamedTuple):
+    """Numbers of one goal that ages: its SMART share, its progress, since when it ages on the active clock."""
+
+    smart: Number
+    done: Number
+    since: Number
+
+
+class Aging(NamedTuple):
+    """What the score of a relationship needs until its next fact: numbers, or columns of them. Instants are on the
+    active clock, in microseconds; weights are points at the most, 0 for a factor without data. `steady`: the points of
+    the factors that time does not change; `ended_goals`: of ended goals, the sum of SMART share times progress;
+    `stalls`: when the open goals count as stalled; `others`: the predictor without what time changes."""
+
+    steady: Number
+    rhythm_weight: Number
+    goals_weight: Number
+    growth_weight: Number
+    expectations_weight: Number
+    cadence: Number
+    review: Number
+    start: Number
+    held: Number
+    contact: Number
+    mentor_growth: Number
+    mentee_growth: Number
+    goal_changed: Number
+    stalls: Number
+    done: Number
+    rated_goals: Number
+    ended_goals: Number
+    median: Number
+    shape: Number
+    others: Number
+    silence_weight: Number
+    stalled_weight: Number
+    booked_weight: Number
+    goals: Sequence[OpenGoal]
+
+
+class Scores(NamedTuple):
+    """`health` and `risk` in whole millionths. The factors of 0 to 1 that time changes, `core` the points of all
+    factors, `silence` the share of them that silence takes; `quiet`, `stalled` and `booked`: features of the model."""
+
+    health: Number
+    risk: Number
+    rhythm: Number
+    goals: Number
+    growth: Number
+    expectations: Number
+    core: Number
+    silence: Number
+    quiet: Number
+    stalled: Number
+    booked: Number
+
+
+def score(s: Aging, now: Number, booked: Number, ops: Operations) -> Scores:
+    """At the instant `now` of the active clock; `booked`: 1.0 while a booking lies ahead, else 0.0."""
+    since_contact = days_since(s.contact, now, ops)
+    rhythm = fresh(days_since(s.held, now, ops) / s.cadence, ops)
+    goals = _weighted(s.goals_weight, _goals, (s, now), ops)
+    growth = _weighted(s.growth_weight, _growth, (s, now), ops)
+    expectations = _weighted(s.expectations_weight, _expectations, (s, now), ops)
+    core = s.steady + (
+        s.rhythm_weight * rhythm
+        + s.goals_weight * goals
+        + s.growth_weight * growth
+        + s.expectations_weight * expectations
+    )
+    silence = 1.0 - fresh(since_contact / (SILENCE_CADENCES * s.cadence), ops)
+    quiet = ops.log1p(ops.exp(s.shape * ops.log(ops.max(since_contact, LEAST_SILENCE_DAYS) / s.median)))
+    stalled = ops.where(now >= s.stalls, 1.0, 0.0)
+    predictor = s.others + (s.silence_weight * quiet + s.stalled_weight * stalled) - s.booked_weight * booked
+    return Scores(
+        health=ops.floor((core - silence * core) * MILLIONTHS + 0.5),
+        risk=ops.floor(probability(predictor, ops) * MILLIONTHS + 0.5),
+        rhythm=rhythm,
+        goals=goals,
+        growth=growth,
+        expectations=expectations,
+        core=core,
+        silence=silence,
+        quiet=quiet,
+        stalled=stalled,
+        booked=booked,
+    )
+
+
+def days_since(begin: Number, now: Number, ops: Operations) -> Number:
+    return ops.max(now - begin, 0) / DAY
+
+
+def fresh(age: Number, ops: Operations) -> Number:
+    """1 up to one interval, then halved with every further one."""
+    return ops.exp2(1.0 - ops.max(age, 1.0))
+
+
+def probability(predictor: Number, ops: Operations) -> Number:
+    """1 / (1 + exp(-L)), without overflow at either end."""
+    small = ops.exp(-abs(predictor))
+    return ops.where(predictor >= 0.0, 1.0, small) / (1.0 + small)
+
+
+def _weighted(
+    weight: Number, factor: Callable[[Aging, Number, Operations], Number], at: tuple[Aging, Number], ops: Operations
+) -> Number:
+    """A factor where it weighs anything, else 0; not computed where it never does, as most of them."""
+    return ops.where(weight > 0.0, factor(*at, ops), 0.0) if ops.some(weight) else 0.0 * weight
+
+
+def _goals(s: Aging, now: Number, ops: Operations) -> Number:
+    total = s.ended_goals
+    for goal in s.goals:
+        total = total + goal.smart * ops.max(goal.done, fresh(days_since(goal.since, now, ops) / s.review, ops))
+    recent = RECENT_SHARE * fresh(days_since(s.goal_changed, now, ops) / s.review, ops)
+    return recent + GOALS_SHARE * total / ops.max(s.rated_goals, 1)
+
+
+def _growth(s: Aging, now: Number, ops: Operations) -> Number:
+    mentor = fresh(days_since(s.mentor_growth, now, ops) / (GROWTH_REVIEWS * s.review), ops)
+    mentee = fresh(days_since(s.mentee_growth, now, ops) / (GROWTH_REVIEWS * s.review), ops)
+    return 0.5 * mentor + 0.5 * mentee
+
+
+def _expectations(s: Aging, now: Number, ops: Operations) -> Number:
+    missed = fresh(days_since(s.start, now, ops) / EXPECTED_WITHIN_DAYS, ops)
+    return (s.done + (EXPECTED_THINGS - s.done) * missed) / EXPECTED_THINGS

@@ -1,0 +1,154 @@
+"""Meetings: one outcome each, however many tools report it, the strongest evidence winning; and what is booked."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from services.scoring.domain.bounds import MINUTE
+from services.scoring.domain.kinds import Kind
+from services.scoring.domain.snapshots.index import Entry, View
+
+GROUPS = ("outcomes", "held", "missed_by_mentor", "missed_by_mentee", "cancelled_late", "bookings")
+
+REPLACED_WITHIN = 10 * MINUTE
+"""A cancellation with another booking this close is a reschedule: the tools report it as a cancel plus a create."""
+RATED_OUTCOMES = 8
+HELD_PRIOR = 1.7
+"""Kept meetings that a new relationship is credited with, of OUTCOME_PRIOR: 85 %, the usual attendance."""
+OUTCOME_PRIOR = 2.0
+CANCELLED_SHARE = 0.5
+"""A cancellation is half a missed meeting: the other was told."""
+_BETTER: Mapping[int, int] = {Kind.HELD: 2, Kind.MISSED: 1, Kind.CANCELLED: 0}
+
+
+class Meetings(NamedTuple):
+    """`outcomes`: how many meetings reliability rests on, `sessions`: how many held ones rhythm does. `held`: the last
+    held session. `missed`: sides that missed a session since then; `cancelled_late`: 1 if a late cancellation came
+    since then. `bookings`: starts of what is booked, ascending, also of what has begun."""
+
+    reliability: float
+    outcomes: int
+    held: Entry | None
+    sessions: int
+    missed: int
+    cancelled_late: int
+    bookings: tuple[int, ...]
+
+
+def meetings(view: View) -> Meetings:
+    booked, outcomes = view.standing("bookings"), view.standing("outcomes")
+    decided = _decided(outcomes, booked)
+    rated = _rated(outcomes, booked, decided)
+    kinds = [outcome.kind for outcome in rated]
+    held, sessions = _held(view, outcomes)
+    last = -1 if held is None else held.place
+    missed = [
+        entry
+        for side in ("missed_by_mentor", "missed_by_mentee")
+        for entry in view.standing(side)
+        # Where stronger evidence says that the meeting took place, nobody missed it.
+        if entry.place > last and decided.get(entry.place, entry).kind == Kind.MISSED
+    ]
+    late = [
+        entry for entry in view.standing("cancelled_late") if entry.place > last and not _is_replaced(entry, booked)
+    ]
+    return Meetings(
+        reliability=reliability(kinds.count(Kind.HELD), kinds.count(Kind.MISSED), kinds.count(Kind.CANCELLED)),
+        outcomes=len(rated),
+        held=held,
+        sessions=sessions,
+        missed=len(missed),
+        cancelled_late=1 if late else 0,
+        bookings=_bookings(booked, outcomes),
+    )
+
+
+def reliability(held: int, missed: int, cancelled: int) -> float:
+    return (HELD_PRIOR + held) / (OUTCOME_PRIOR + held + missed + CANCELLED_SHARE * cancelled)
+
+
+def _held(view: View, outcomes: Sequence[Entry]) -> tuple[Entry | None, int]:
+    """The last held session, and how many there are: among the outcomes, and the newest one where that is older."""
+    found = [outcome for outcome in outcomes if outcome.kind == Kind.HELD]
+    alone, selected = view.newest("held"), view.selected("outcomes")
+    if alone is not None and (not selected or alone.place < selected[0].place):
+        return (found[-1] if found else alone), len(found) + 1
+    return (found[-1] if found else None), len(found)
+
+
+def _rated(outcomes: Sequence[Entry], booked: Sequence[Entry], decided: dict[int, Entry]) -> list[Entry]:
+    """The deciding facts of the newest meetings, newest first; a reschedule counts as nothing."""
+    rated: list[Entry] = []
+    for outcome in reversed(outcomes):
+        if len(rated) == RATED_OUTCOMES:
+            break
+        is_rescheduled = outcome.kind == Kind.CANCELLED and _is_replaced(outcome, booked)
+        if decided[outcome.place] is outcome and not is_rescheduled:
+            rated.append(outcome)
+    return rated
+
+
+def _decided(outcomes: Sequence[Entry], booked: Sequence[Entry]) -> dict[int, Entry]:
+    """By the place of each outcome the one that decides its meeting: the strongest evidence, then the better outcome,
+    then the later fact."""
+    meeting_of = _joined(outcomes, booked)
+    best: dict[int, Entry] = {}
+    for outcome, meeting in zip(outcomes, meeting_of, strict=True):
+        if meeting not in best or _strength(outcome) >= _strength(best[meeting]):
+            best[meeting] = outcome
+    return {outcome.place: best[meeting] for outcome, meeting in zip(outcomes, meeting_of, strict=True)}
+
+
+def _strength(outcome: Entry) -> tuple[int, int]:
+    return outcome.evidence, _BETTER[outcome.kind]
+
+
+def _joined(outcomes: Sequence[Entry], booked: Sequence[Entry]) -> list[int]:
+    """The number of the meeting that each outcome belongs to. Outcomes of one session id are one meeting, and so are
+    those whose times overlap, directly or through a third. Two that begin at the same instant overlap, however little
+    is known of their length."""
+    root = list(range(len(outcomes)))
+
+    def find(k: int) -> int:
+        while root[k] != k:
+            k = root[k]
+        return k
+
+    by_name: dict[int, int] = {}
+    for k, outcome in enumerate(outcomes):
+        if outcome.ref and by_name.setdefault(outcome.ref, k) != k:
+            root[find(k)] = find(by_name[outcome.ref])
+    spans = [(_span(outcome, booked), k) for k, outcome in enumerate(outcomes)]
+    last: tuple[int, int, int] | None = None
+    for begin, end, k in sorted((*span, k) for span, k in spans if span is not None):
+        if last is not None and (begin < last[1] or begin == last[0]):
+            root[find(k)] = find(last[2])
+        if last is None or end >= last[1]:
+            last = begin, end, k
+    return [find(k) for k in range(len(outcomes))]
+
+
+def _span(outcome: Entry, booked: Sequence[Entry]) -> tuple[int, int] | None:
+    """The time that a meeting took, or was booked for when it was cancelled or missed: to book it anew afterwards does
+    not make another meeting of it."""
+    if outcome.kind == Kind.HELD:
+        return outcome.first, outcome.second
+    for booking in reversed(booked):
+        if booking.place < outcome.place and booking.ref == outcome.ref:
+            return booking.first, booking.second
+    return None
+
+
+def _is_replaced(outcome: Entry, booked: Sequence[Entry]) -> bool:
+    return any(
+        booking.kind == Kind.SCHEDULED
+        and abs(booking.time - outcome.time) <= REPLACED_WITHIN
+        and booking.ref != outcome.ref
+        for booking in booked
+    )
+
+
+def _bookings(booked: Sequence[Entry], outcomes: Sequence[Entry]) -> tuple[int, ...]:
+    """The newest word on each session counts; a cancelled one is not booked."""
+    newest = {booking.ref: booking for booking in booked}
+    cancelled = {outcome.ref: outcome.place for outcome in outcomes if outcome.kind == Kind.CANCELLED}
+    return tuple(sorted(one.first for one in newest.values() if cancelled.get(one.ref, -1) < one.place))

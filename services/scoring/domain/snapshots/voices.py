@@ -1,0 +1,104 @@
+"""What the two say of the relationship: ratings, well-being, calls for help, fit, growth, expectations."""
+
+import math
+from typing import NamedTuple
+
+from services.scoring.domain.kinds import Kind
+from services.scoring.domain.millionths import ONE
+from services.scoring.domain.snapshots.index import Entry, View
+
+GROUPS = (
+    "ratings_by_mentor",
+    "ratings_by_mentee",
+    "pulses",
+    "growth_of_mentor",
+    "growth_of_mentee",
+    "support",
+    "fit_by_mentor",
+    "fit_by_mentee",
+    "prepared_mentor",
+    "prepared_mentee",
+    "agreed",
+)
+
+NOT_GOOD = 0
+STEPS_OF_RATING = 4.0
+"""Points between the worst and the best rating."""
+POINTS_OF_DROP = 2.0
+"""A drop is counted per 2 of these points."""
+
+
+class Voices(NamedTuple):
+    """`ratings` and `pulses`: how many feedback and support rest on. `drop`: the latest rating below the mean, per two
+    points. `requests`: open ones, oldest first. `done`: of agreed, mentor prepared, mentee prepared."""
+
+    feedback: float
+    ratings: int
+    drop: float
+    support: float
+    pulses: int
+    mentor_growth: int | None
+    mentee_growth: int | None
+    done: int
+    requests: tuple[str, ...]
+    caps: tuple[str, ...]
+
+
+def voices(view: View) -> Voices:
+    by_mentor, by_mentee = view.standing("ratings_by_mentor"), view.standing("ratings_by_mentee")
+    pulses, requests = view.standing("pulses"), _open_requests(view)
+    fits = [view.newest(name) for name in ("fit_by_mentor", "fit_by_mentee")]
+    growth = [view.newest(name) for name in ("growth_of_mentor", "growth_of_mentee")]
+    things = [view.newest(name) for name in ("agreed", "prepared_mentor", "prepared_mentee")]
+    found = {
+        "support_open": any(request.value for request in requests),
+        "fit_not_good": any(fit is not None and fit.value == NOT_GOOD for fit in fits),
+    }
+    return Voices(
+        feedback=_feedback(by_mentor, by_mentee),
+        ratings=len(by_mentor) + len(by_mentee),
+        drop=_drop(by_mentor, by_mentee),
+        support=rated(_sum(pulses), len(pulses)),
+        pulses=len(pulses),
+        mentor_growth=growth[0].time if growth[0] else None,
+        mentee_growth=growth[1].time if growth[1] else None,
+        done=sum(thing is not None for thing in things),
+        requests=tuple(request.name for request in requests),
+        caps=tuple(cap for cap, holds in found.items() if holds),
+    )
+
+
+def rated(total: float, count: int) -> float:
+    """One side's ratings, of 0 to 1 each; one full rating is credited."""
+    return (1.0 + total) / (1.0 + count)
+
+
+def both_sides(a: float, b: float) -> float:
+    """The less content side counts more: one happy side is no happy pair."""
+    return 0.5 * min(a, b) + 0.25 * (a + b)
+
+
+def _feedback(by_mentor: list[Entry], by_mentee: list[Entry]) -> float:
+    mentor, mentee = (rated(_sum(ratings), len(ratings)) for ratings in (by_mentor, by_mentee))
+    if by_mentor and by_mentee:
+        return both_sides(mentor, mentee)
+    return mentor if by_mentor else mentee
+
+
+def _drop(by_mentor: list[Entry], by_mentee: list[Entry]) -> float:
+    if not by_mentor and not by_mentee:
+        return 0.0
+    latest = max([*by_mentor[-1:], *by_mentee[-1:]])
+    mean = (_sum(by_mentor) + _sum(by_mentee)) / (len(by_mentor) + len(by_mentee))
+    return max(0.0, (mean - latest.value / ONE) * STEPS_OF_RATING / POINTS_OF_DROP)
+
+
+def _sum(ratings: list[Entry]) -> float:
+    return math.fsum(entry.value / ONE for entry in ratings)
+
+
+def _open_requests(view: View) -> list[Entry]:
+    """The requests for support that nobody has resolved."""
+    reports = view.standing("support")
+    resolved = {entry.ref: entry.place for entry in reports if entry.kind == Kind.RESOLVED}
+    return [e for e in reports if e.kind == Kind.REQUESTED and resolved.get(e.ref, -1) < e.place]
