@@ -10,7 +10,6 @@ from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.kinds import BOTH, CONTACTS, GOALS, LATE, MENTEE, MENTOR, Kind, slots_of
 
 # How many facts of each group a score looks at; of goals: how many goals, with the newest such fact of each.
-# The kernel knows the groups by their place in this order.
 LOOKED_AT: dict[str, int] = {
     "outcomes": 24,
     "held": 1,
