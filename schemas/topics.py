@@ -27,6 +27,8 @@ TOOLS = (
     "mapping",
 )
 
+DAY_MS = str(24 * 3_600_000)
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -56,6 +58,9 @@ class Topic:
         configs = {"cleanup.policy": self.cleanup, "max.message.bytes": str(self.most_bytes), **dict(self.config)}
         if self.cleanup == "delete":
             configs |= {"retention.ms": str(retention), "retention.bytes": "-1"}
+        if self.cleanup == "delete" and retention >= 0:
+            # Whole segments are deleted, by their newest record.
+            configs["segment.ms"] = DAY_MS
         return {
             "num_partitions": self.partitions or partitions,
             "replication_factor": replication,
@@ -131,6 +136,8 @@ DIRECTORY = Topic(
     payload="Participant",
     key="tenant/participant, or how far the statements are merged",
     cleanup="compact",
+    # What an erasure replaces lies on for so long.
+    config=(("max.compaction.lag.ms", DAY_MS),),
     partitions=1,
     producers=("ingest",),
     consumers=("ingest",),

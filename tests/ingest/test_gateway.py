@@ -16,7 +16,7 @@ from schemas.topics import EVENTS
 from services.ingest.__main__ import main
 from services.ingest.domain.rate_limit import BURST_SECONDS
 from services.ingest.gateway.body import MOST_BYTES
-from services.ingest.gateway.request_answers import LONGEST_PAUSE_SECONDS, REFUSED_PER_SECOND
+from services.ingest.gateway.request_answers import LONGEST_PAUSE_SECONDS, MOST_PAUSED_OF_ONE, REFUSED_PER_SECOND
 from services.runtime.settings import Settings
 from tests.ingest.conftest import BATCH, SOURCE, Gateway, Log, event, make_token, stored_id
 from tests.receiver import eventually
@@ -314,9 +314,25 @@ def test_whoever_is_refused_much_waits_for_the_answer_and_nobody_else_does(gatew
     assert good.status_code == 202
 
 
+def test_few_of_those_who_are_refused_much_wait_at_once_and_the_rest_lose_their_connection(
+    gateway: Gateway, broker: Settings
+) -> None:
+    often = Gateway(gateway.settings, client_of(gateway, make_token(broker)))
+    nonsense = b"[" + b" " * (MOST_BYTES - 2) + b"1"
+    with often.client, ThreadPoolExecutor(3 * MOST_PAUSED_OF_ONE) as pool:
+        answers = list(pool.map(lambda _: often.post(nonsense), range(3 * MOST_PAUSED_OF_ONE)))
+        good = often.post(event())
+
+    ended = [answer for answer in answers if answer.headers.get("connection") == "close"]
+    assert {answer.status_code for answer in answers} <= {400, 429}
+    assert len(answers) - len(ended) <= MOST_PAUSED_OF_ONE + 2 * BURST_SECONDS
+    assert good.status_code == 202
+
+
 def client_of(gateway: Gateway, secret: str) -> httpx.Client:
     headers = {"authorization": f"Bearer {secret}"}
-    return httpx.Client(base_url=gateway.client.base_url, headers=headers, timeout=30)
+    limits = httpx.Limits(max_connections=200)
+    return httpx.Client(base_url=gateway.client.base_url, headers=headers, timeout=30, limits=limits)
 
 
 def timed(gateway: Gateway, body: bytes) -> float:

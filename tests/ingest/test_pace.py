@@ -40,3 +40,13 @@ def test_nobody_saves_up_for_ever() -> None:
 
     assert pace.take("a", BURST_SECONDS, 1e9) == 0
     assert pace.take("a", 1, 1e9) == 1
+
+
+def test_what_is_owed_may_be_bounded() -> None:
+    pace = RateLimiter(10)
+
+    for _ in range(100):
+        pace.charge("a", 1_000, 0.0, most_owed=20)
+
+    assert pace.take("a", 0, 0.0) == 3
+    assert pace.take("a", 0, 2.1) == 0

@@ -28,12 +28,22 @@ IDLE_SECONDS = 1
 HEAD = b"POST /read HTTP/1.1\r\nHost: gateway\r\n"
 
 
+BEGUN: list[Scope] = []
+
+
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """`/read` reads the body, `/refuse` answers before it, `/proven` believes the head, `/long` answers at length."""
+    """`/read` reads the body, `/refuse` answers before it, `/proven` believes the head, `/long` answers at length,
+    `/begin` is in BEGUN while its body comes."""
     if scope["type"] != "http":
         return
     if scope["path"] == "/proven":
         scope["state"][CONNECTION].proven()
+    if scope["path"] == "/begin":
+        BEGUN.append(scope)
+        try:
+            await Request(scope, receive).body()
+        finally:
+            BEGUN.remove(scope)
     body = b"" if scope["path"] == "/refuse" else await Request(scope, receive).body()
     answer = b"x" * 64 * 2**20 if scope["path"] == "/long" else str(len(body)).encode()
     await Response(answer, 401 if scope["path"] == "/refuse" else 200)(scope, receive, send)
@@ -225,6 +235,18 @@ def test_who_makes_room_is_told_so_after_a_while_and_cannot_come_back_at_once(se
     assert b" 503 " in answer
     assert TOLD_AFTER["too_many"] <= time.monotonic() - began < TOLD_AFTER["too_many"] + 5
     assert served.guard.number <= LIMITS.most_per_address
+
+
+def test_whoever_works_on_a_request_that_is_refused_stops_at_once(served: Served) -> None:
+    begun = [served.connect(HEAD.replace(b"/read", b"/begin") + b"Content-Length: 4\r\n\r\n1") for _ in range(5)]
+    eventually(lambda: len(BEGUN) == len(begun))
+
+    for _ in range(LIMITS.most_per_address + 5):
+        served.connect(HEAD)
+
+    eventually(lambda: not BEGUN, 2)
+    assert served.ended("too_many") >= len(begun)
+    assert b"200 OK" in served.ask()
 
 
 def test_no_address_takes_the_room_of_all_others(served: Served) -> None:

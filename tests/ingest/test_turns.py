@@ -166,6 +166,22 @@ def test_a_body_that_has_no_room_is_refused_by_its_declared_length() -> None:
     assert refused.value.status == 429
 
 
+def test_nobody_has_to_make_room_for_bytes_that_may_never_come() -> None:
+    asked: list[str] = []
+
+    def relieve(owner: str) -> bool:
+        asked.append(owner)
+        return True
+
+    with InFlightBytes(most=10, most_of_one=10, relieve=relieve).held("a") as held:
+        held.check(11)
+        held.add(10)
+        assert asked == []
+        held.add(1)
+
+    assert asked == ["a"]
+
+
 def test_no_more_buckets_are_kept_than_senders_that_were_busy() -> None:
     pace = RateLimiter(1)
     pace.take("busy", 100, 0.0)

@@ -42,6 +42,10 @@ def _small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trend, "POINTS", (5, 3, 1))
     monkeypatch.setattr("services.scoring.domain.steps.ROUND", 3)
     monkeypatch.setattr("services.scoring.domain.partition.DUE_AT_ONCE", 2)
+    monkeypatch.setattr("services.scoring.domain.history.REMEMBERED", 1)
+    monkeypatch.setattr("services.scoring.domain.history.REMEMBERED_HEALTHS", 2)
+    monkeypatch.setattr("services.scoring.domain.history.WINDOW", 2 * bounds.DAY)
+    monkeypatch.setattr("services.scoring.domain.snapshots.timeline.REMEMBERED", 1)
     for name in memory.LOOKED_AT:
         monkeypatch.setitem(memory.LOOKED_AT, name, SMALL_GROUPS.get(name, 2))
 

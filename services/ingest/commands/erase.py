@@ -68,18 +68,19 @@ def erasable(settings: Settings, tenant: str) -> Erasable:
 
 
 def _know_person(known: Erasable, participant: str, record: Record) -> None:
-    if record.value is None or (record.topic == DIRECTORY_STATEMENTS.name and _erases(record.value)):
+    if record.value is None or (record.topic == DIRECTORY_STATEMENTS.name and _erases(record.value, record.key)):
         known.people.discard(participant)
     else:
         known.people.add(participant)
 
 
-def _erases(value: bytes) -> bool:
-    """What cannot be read may be of somebody: to erase them once more is harmless."""
+def _erases(value: bytes, key: bytes | None) -> bool:
+    """What cannot be read, or lies under another key, may be of somebody: to erase them once more is harmless."""
     try:
-        return DirectoryStatement.model_validate_json(value).kind == "erases"
+        statement = DirectoryStatement.model_validate_json(value)
     except ValidationError:
         return False
+    return statement.kind == "erases" and partition_key(statement.tenant, statement.id).encode() == key
 
 
 def _apply(known: Erasable, relationship: str, record: Record, partitions: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
 # How long a sender may have saved up: enough for a batch after some quiet.
 BURST_SECONDS = 10
@@ -47,9 +47,10 @@ class RateLimiter:
         """As `Bucket.take`. `sender` has proven who it is: strangers get no bucket."""
         return self._bucket(sender, now).take(amount, now)
 
-    def charge(self, sender: str, amount: int, now: float) -> None:
+    def charge(self, sender: str, amount: int, now: float, most_owed: float = inf) -> None:
         """For what was let in before it was known how much it is."""
-        self._bucket(sender, now).left -= amount
+        bucket = self._bucket(sender, now)
+        bucket.left = max(bucket.left - amount, -most_owed)
 
     def _bucket(self, sender: str, now: float) -> Bucket:
         bucket = self._buckets.setdefault(sender, Bucket.full(self._per_second, now))

@@ -21,6 +21,7 @@ from services.ingest.domain.cloudevents.content_modes import (
 )
 from services.ingest.domain.strict_json import Parsed, read_json
 from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.gateway.guarded_protocol import CONNECTION
 from services.ingest.gateway.request_errors import ProblemError, rejection
 
 # A valid event has at most some 30 KiB; a batch of this size is about 3,000 of the usual ones.
@@ -50,10 +51,10 @@ class InFlightBytes:
             self.size += size
 
         def check(self, size: int) -> None:
-            """Whether there is room for so many more. Raises as `add`."""
+            """Raises as `add` where so many more have no room for sure."""
             self.bodies.check(self.owner, size)
 
-    def __init__(self, most: int, most_of_one: int, relieve: Callable[[str], bool] = lambda _owner: False) -> None:
+    def __init__(self, most: int, most_of_one: int, relieve: Callable[[str], bool] | None = None) -> None:
         self._most, self._most_of_one, self._relieve = most, most_of_one, relieve
         self._of: Counter[str] = Counter()
         self.total = 0
@@ -71,18 +72,24 @@ class InFlightBytes:
                 del self._of[owner]
 
     def check(self, owner: str, size: int) -> None:
-        """Raises ProblemError 429 or 503."""
-        is_too_much = self.total + size > self._most or self._of[owner] + size > self._most_of_one
-        if is_too_much and not self._relieve(owner):
-            code = ("too_many", 429) if self._of[owner] + size > self._most_of_one else ("unavailable", 503)
-            words = "too much is under way here; send the same again in 1 s"
-            raise ProblemError(code[1], code[0], words, headers={"Retry-After": "1"})
+        """Where somebody may be asked to make room they are asked as the bytes come. Raises ProblemError 429 or 503."""
+        if self._relieve is None and self._is_too_much(owner, size):
+            raise self._refusal(owner, size)
 
     def add(self, owner: str, size: int) -> None:
-        """Raises as `check`."""
-        self.check(owner, size)
+        """Raises ProblemError 429 or 503."""
+        if self._is_too_much(owner, size) and not (self._relieve and self._relieve(owner)):
+            raise self._refusal(owner, size)
         self.total += size
         self._of[owner] += size
+
+    def _is_too_much(self, owner: str, size: int) -> bool:
+        return self.total + size > self._most or self._of[owner] + size > self._most_of_one
+
+    def _refusal(self, owner: str, size: int) -> ProblemError:
+        code, status = ("too_many", 429) if self._of[owner] + size > self._most_of_one else ("unavailable", 503)
+        words = "too much is under way here; send the same again in 1 s"
+        return ProblemError(status, code, words, headers={"Retry-After": "1"})
 
 
 async def read_body(request: Request, held: InFlightBytes.HeldBytes, most: int = MOST_BYTES) -> bytes:
@@ -110,8 +117,10 @@ def may_go_on(request: Request, most: int = HEARD_OUT_BYTES) -> bool:
 
 
 def size_of(request: Request) -> int:
-    """Of the body, as far as it is known before it has come: one in chunks may have any. No more than is heard out."""
-    return MOST_BYTES if "transfer-encoding" in request.headers else min(_declared(request), HEARD_OUT_BYTES)
+    """Of the body, no more than is heard out: as declared, else as much as has come."""
+    if "transfer-encoding" in request.headers:
+        return int(request.scope["state"][CONNECTION].received)
+    return min(_declared(request), HEARD_OUT_BYTES)
 
 
 def _declared(request: Request) -> int:

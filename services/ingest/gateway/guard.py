@@ -53,6 +53,7 @@ class Watched(Protocol):
 
     address: str
     was_proven: bool
+    is_decided: bool
 
     @property
     def phase(self) -> Phase: ...
@@ -85,6 +86,15 @@ def unread(progress: RequestProgress, waiting: int, now: float) -> Why | None:
     return "answer_not_taken" if waiting and now - progress.unread_since > UNREAD_SECONDS else None
 
 
+@dataclass(frozen=True)
+class _Leaving:
+    """Refused: since the sweep before it was, and once it is told, since then."""
+
+    why: Why
+    since: float
+    is_told: bool = False
+
+
 class ConnectionGuard:
     """For one event loop. Those that wait for a request to be whole are kept in the order in which they began to wait,
     by address: when there are too many, the one that has waited longest makes room, so that a crowd of half-open
@@ -95,8 +105,7 @@ class ConnectionGuard:
         self._open: dict[str, set[Watched]] = {}
         self._waiting: dict[str, OrderedDict[Watched, None]] = {}
         self._trusted: dict[str, OrderedDict[Watched, None]] = {}
-        # Those that are refused and not told yet: why, and the time of the last sweep before.
-        self._leaving: dict[Watched, tuple[Why, float]] = {}
+        self._leaving: dict[Watched, _Leaving] = {}
         self._swept_at = 0.0
         self.number = 0
 
@@ -106,7 +115,9 @@ class ConnectionGuard:
         if len(self._open.get(address, ())) >= self.limits.most_per_address:
             self._make_room(address)
         elif self.number >= self.limits.most:
-            self._make_room(max(self._waiting or self._trusted, key=lambda one: len(self._open[one]), default=address))
+            self._make_room(
+                max(self._waiting or self._trusted, key=lambda one: len(self._open.get(one, ())), default=address)
+            )
         if self.number >= self.limits.most or len(self._open.get(address, ())) >= self.limits.most_per_address:
             self._cut.labels("too_many").inc()
             return False
@@ -149,15 +160,17 @@ class ConnectionGuard:
         for connection in [one for there in self._open.values() for one in there]:
             if why := connection.look(now):
                 self.cut(connection, why)
-        for connection, (why, since) in list(self._leaving.items()):
-            if now - since >= TOLD_AFTER[why]:
-                del self._leaving[connection]
-                connection.cut(why)
+        for connection, leaving in list(self._leaving.items()):
+            if not leaving.is_told and now - leaving.since >= TOLD_AFTER[leaving.why]:
+                self._leaving[connection] = _Leaving(leaving.why, now, is_told=True)
+                connection.cut(leaving.why)
+            elif leaving.is_told and now - leaving.since >= UNREAD_SECONDS:
+                self.cut(connection, "answer_not_taken")
         self._swept_at = now
 
     def relieve(self, address: str) -> bool:
-        """Ends the body of this address that has been on its way the longest, if there are several."""
-        bodies = [one for one in self._waiting.get(address, ()) if one.phase == "body"]
+        """Ends the body of this address that has been on its way the longest, if there are several that are read."""
+        bodies = [one for one in self._waiting.get(address, ()) if one.phase == "body" and not one.is_decided]
         if len(bodies) > 1:
             self.cut(bodies[0], "too_many")
             self.closed(bodies[0])
@@ -180,7 +193,7 @@ class ConnectionGuard:
             connection.cut(why)
         else:
             connection.silence()
-            self._leaving[connection] = why, self._swept_at
+            self._leaving[connection] = _Leaving(why, self._swept_at)
 
     def _make_room(self, address: str) -> None:
         # Whoever has proven who they are on this connection before goes last.

@@ -86,7 +86,7 @@ class Guarded:
 
     def __init__(self, **given: Any) -> None:  # noqa: ANN401 (uvicorn's own)
         super().__init__(**{**given, "app_state": {**given["app_state"], CONNECTION: self}})
-        self.address, self.was_proven = "", False
+        self.address, self.was_proven, self.is_decided = "", False, False
         self._progress = RequestProgress(0.0, 0.0)
         self._lines, self._tail = 0, b""
         self._framing, self._rest, self._is_ended = 0, 0, False
@@ -116,7 +116,10 @@ class Guarded:
             self._receive(piece, now)
 
     def on_response_complete(self) -> None:
+        if self._is_ended:
+            return
         now = self.loop.time()
+        self.is_decided = False
         self._rest = max(0, self._declared() - self._progress.received) if self.cycle.more_body else 0
         self._progress, self._lines, self._tail = RequestProgress(now, now), 0, b""
         self.guard.waits(self)
@@ -137,6 +140,15 @@ class Guarded:
         self.was_proven = True
         self.guard.is_whole(self)
 
+    def decided(self) -> None:
+        """The request is answered, whenever that is sent: nothing more is read of it."""
+        self.is_decided = True
+
+    @property
+    def received(self) -> int:
+        """Bytes of the body that have come."""
+        return self._progress.received
+
     def look(self, now: float) -> Why | None:
         if self._is_ended or self.transport.is_closing():
             return unread(self._progress, self.transport.get_write_buffer_size(), now)
@@ -148,6 +160,7 @@ class Guarded:
         """Nothing more is taken of it, until it is cut."""
         self._is_ended = True
         self.flow.pause_reading()
+        self._give_up()
 
     def cut(self, why: Why) -> None:
         """Ends the connection, with an answer where one is waited for."""
@@ -161,6 +174,10 @@ class Guarded:
         else:
             self.transport.write(_raw(answer))
             self.transport.close()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """Whoever works on the request stops, and gives back what it holds."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Mapping
 
 from starlette.requests import ClientDisconnect, Request
@@ -16,7 +17,7 @@ from services.ingest.gateway.request_errors import ProblemError, answer, rejecti
 from services.runtime import log
 
 RETRY_AFTER_SECONDS = 5
-UNPROVEN = 401
+UNPROVEN, AWAY = 401, 503
 # nginx's number for a client that went away; nobody receives it, the log shows it.
 CLIENT_GONE = 499
 # Of requests that are refused, in KiB: what a sender has in a second, and ten seconds of it at once. A refusal takes
@@ -27,41 +28,65 @@ LEAST_REFUSED = 2
 # Whoever is refused more than that waits for each answer until it is paid for, at most so long; nothing of the body is
 # taken meanwhile.
 LONGEST_PAUSE_SECONDS = 3.0
+# Whoever waits holds a connection that nobody else may have: further ones are answered at once, and end.
+MOST_PAUSED, MOST_PAUSED_OF_ONE = 100, 25
 
 
 class RequestErrors:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._refused = RateLimiter(REFUSED_PER_SECOND)
+        self._paused = Counter[str]()
         self._log = log.get(__name__)
 
     async def answer(self, request: Request, answering: Awaitable[Response], notes: dict[str, object]) -> Response:
         """`notes` is what the line in the log says; it may grow while `answering` goes on."""
-        began = time.monotonic()
+        began, pause = time.monotonic(), 0.0
         try:
             response = await _answered(answering)
         except ProblemError as error:
             notes["problem"] = error.code
-            await self._pause(request, notes)
             response = answer(error)
             # Who has proven nothing is heard out no further than anybody may go.
             if may_go_on(request, MOST_BYTES if error.status == UNPROVEN else HEARD_OUT_BYTES):
                 response.headers["connection"] = "close"
+            # That the broker is away is nobody's fault.
+            pause = 0.0 if error.status == AWAY else self._owed(request, notes)
         except ClientDisconnect:
             response = Response(status_code=CLIENT_GONE)
+        if pause:
+            # Here nothing of what was sent is held any more.
+            await self._wait(_owner(request, notes), pause, response)
         seconds = time.monotonic() - began
         self._metrics.requests.labels(response.status_code).observe(seconds)
         self._log.info("request_done", status=response.status_code, **notes, seconds=round(seconds, 4))
         return response
 
-    async def _pause(self, request: Request, notes: Mapping[str, object]) -> None:
-        """Senders are told apart by what they have proven, else by their address."""
-        connection = request.scope["state"][CONNECTION]
-        owner = str(notes.get("token") or (notes["connection"] if "tenant" in notes else connection.address))
-        now = time.monotonic()
-        self._refused.charge(owner, max(LEAST_REFUSED, items_of(size_of(request))), now)
-        if seconds := self._refused.take(owner, 0, now):
-            await asyncio.sleep(min(seconds, LONGEST_PAUSE_SECONDS))
+    def _owed(self, request: Request, notes: Mapping[str, object]) -> float:
+        """Seconds until what this sender was refused is paid for."""
+        request.scope["state"][CONNECTION].decided()
+        owner, now = _owner(request, notes), time.monotonic()
+        size = max(LEAST_REFUSED, items_of(size_of(request)))
+        self._refused.charge(owner, size, now, most_owed=LONGEST_PAUSE_SECONDS * REFUSED_PER_SECOND)
+        return min(self._refused.take(owner, 0, now), LONGEST_PAUSE_SECONDS)
+
+    async def _wait(self, owner: str, seconds: float, response: Response) -> None:
+        if self._paused.total() >= MOST_PAUSED or self._paused[owner] >= MOST_PAUSED_OF_ONE:
+            response.headers["connection"] = "close"
+            return
+        self._paused[owner] += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._paused[owner] -= 1
+            if not self._paused[owner]:
+                del self._paused[owner]
+
+
+def _owner(request: Request, notes: Mapping[str, object]) -> str:
+    """Senders are told apart by what they have proven, else by their address."""
+    proven = notes.get("token") or (notes["connection"] if "tenant" in notes else None)
+    return str(proven or request.scope["state"][CONNECTION].address)
 
 
 async def _answered(answering: Awaitable[Response]) -> Response:

@@ -36,6 +36,9 @@ REMEMBERED_HEALTHS = 40
 """Midnights whose health is kept: a trend looks back on four of the last 28, and some rows may have to be computed
 again."""
 
+WINDOW = 60 * DAY
+"""Of a history, whose rows are computed at once."""
+
 
 class Instant(NamedTuple):
     at: int
@@ -107,9 +110,18 @@ class History:
         return not self.is_erased and self._index.fits_memory()
 
     def rows(self, after: int, upto: int) -> dict[int, Row]:
-        """{as_of: row} of all instants in (after, upto], in order."""
+        """{as_of: row} of all instants in (after, upto], in order. Computed window by window, so that a long history
+        needs no more memory than a short one, beside its rows."""
         if not self._facts or self._is_quiet(after, upto):
             return {}
+        out: dict[int, Row] = {}
+        begin, least = after, max(after, self._index.times[0] - 1)
+        for end in (*range(least + WINDOW, upto, WINDOW), upto):
+            out |= self._rows_in(begin, end)
+            begin = end
+        return out
+
+    def _rows_in(self, after: int, upto: int) -> dict[int, Row]:
         instants = list(self.instants(after, upto))
         out, known = self._rows(after, instants), self._quiet
         if after < self._index.times[0] or (known is not None and after <= known.until <= upto):
@@ -157,6 +169,7 @@ class History:
     def _append(self, key: Key, fact: Fact) -> None:
         self.facts[key] = fact
         self._timeline.append(key, fact)
+        self._crossed.clear()
         for at in {key.time, *named_by(key, fact)}:
             place = bisect_left(self._named_instants, at)
             if self._named_instants[place : place + 1] != [at]:

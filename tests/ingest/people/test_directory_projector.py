@@ -150,6 +150,21 @@ def test_a_restart_goes_on_where_it_stopped_and_doubles_nothing(alone: Settings,
     assert outcomes(health) == {"merged": 1, "unchanged": 1}
 
 
+def test_what_takes_many_transactions_is_the_same_directory(
+    alone: Settings, says: Directory, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("projection_writer", "directory_projector"):
+        monkeypatch.setattr(f"services.ingest.flow.people.{module}.MOST_WRITTEN_BYTES", 1)
+    say(says, *(posted(tenant, f"p{number % 3}", addresses=(f"a{number}@example.com",)) for number in range(12)))
+
+    with projecting(alone) as health:
+        pass
+
+    found = {(one.key or b"").decode(): json.loads(one.value or b"")["addresses"] for one in records(alone, tenant)}
+    assert found == {f"{tenant}/p-p{number}": [f"a{9 + number}@example.com"] for number in range(3)}
+    assert outcomes(health)["merged"] == 12
+
+
 def test_where_the_offsets_are_lost_the_same_directory_comes_of_it(
     alone: Settings, says: Directory, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

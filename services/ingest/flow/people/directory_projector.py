@@ -2,7 +2,7 @@
 that know nothing of each other cannot undo each other's words."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from prometheus_client import CollectorRegistry
@@ -16,7 +16,7 @@ from services.ingest.domain.people.participants import is_same, merged
 from services.ingest.domain.projection_records import PROGRESS_KEY, ProgressRecord, load
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.dead_letters import UnexpectedFailures
-from services.ingest.flow.people.projection_writer import Projected, ProjectionWriter
+from services.ingest.flow.people.projection_writer import MOST_WRITTEN_BYTES, Projected, ProjectionWriter
 from services.runtime import log
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record, read_partition
 from services.runtime.loop import Batch, TryLaterError
@@ -34,6 +34,7 @@ class MergedDirectory:
         self._people: dict[bytes, bytes] = {}
         self._next = 0
         self.unwritten: list[Projected] = []
+        self.unwritten_bytes = 0
         self._log = log.get(__name__)
 
     def restore(self, key: bytes, value: bytes | None) -> None:
@@ -64,6 +65,11 @@ class MergedDirectory:
 
     def written(self) -> None:
         self.unwritten.clear()
+        self.unwritten_bytes = 0
+
+    def _write(self, projected: Projected) -> None:
+        self.unwritten.append(projected)
+        self.unwritten_bytes += projected.size
 
     def _merged(self, key: bytes, statement: DirectoryStatement) -> str:
         known = self._known(key)
@@ -77,14 +83,14 @@ class MergedDirectory:
         if is_same(result, known):
             return "unchanged"
         self._people[key] = result.model_dump_json().encode()
-        self.unwritten.append(Projected(DIRECTORY.name, key, self._people[key]))
+        self._write(Projected(DIRECTORY.name, key, self._people[key]))
         return "merged"
 
     def _erased(self, key: bytes) -> str:
         if key not in self._people:
             return "unchanged"
         del self._people[key]
-        self.unwritten.append(Projected(DIRECTORY.name, key, None))
+        self._write(Projected(DIRECTORY.name, key, None))
         return "erased"
 
     def _known(self, key: bytes) -> Participant | None:
@@ -126,10 +132,8 @@ class DirectoryProjector:
             self._directory, reached = self._restored(partition.number)
             if reached < begin:
                 self._log.warning("merged_anew", first=reached, last=begin - 1)
-                for record in read_partition(self._settings, partition):
-                    if reached <= record.offset < begin:
-                        self._apply(record, Counter())
-                self._write(partition, range(begin, begin))
+                records = read_partition(self._settings, partition)
+                self._merge(partition, (one for one in records if reached <= one.offset < begin), range(reached, begin))
         except KafkaError as away:
             raise TryLaterError(f"the broker is away: {away}") from away
         self._next = begin
@@ -138,10 +142,7 @@ class DirectoryProjector:
         if self._next != batch.first:
             # Given away and taken back between two polls: another member has merged what lies between.
             self.resume(batch.partition, Committed(batch.first))
-        outcomes = Counter[str]()
-        for record in batch.records:
-            self._apply(record, outcomes)
-        self._write(batch.partition, range(batch.first, batch.last + 1))
+        outcomes = self._merge(batch.partition, batch.records, range(batch.first, batch.last + 1))
         self._next = batch.last + 1
         return outcomes
 
@@ -167,6 +168,18 @@ class DirectoryProjector:
         except ValidationError as unknown:
             self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places(unknown))
             return 0
+
+    def _merge(self, partition: Partition, records: Iterable[Record], offsets: range) -> Counter[str]:
+        """All of them, written now and then: each word about a person may write a record of its own, much larger than
+        the word."""
+        outcomes, start = Counter[str](), offsets.start
+        for record in records:
+            self._apply(record, outcomes)
+            if self._directory.unwritten_bytes >= MOST_WRITTEN_BYTES:
+                self._write(partition, range(start, record.offset + 1))
+                start = record.offset + 1
+        self._write(partition, range(start, offsets.stop))
+        return outcomes
 
     def _apply(self, record: Record, outcomes: Counter[str]) -> None:
         """What meets an error of ours counts for nothing here; a hundred in a row are a bad deploy."""

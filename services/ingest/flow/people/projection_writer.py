@@ -1,23 +1,27 @@
 """Writes projections to their compacted topics: records, how far they reach, and the offset that they rest on are one
 transaction, so that neither a crash nor a member that lost its partition leaves an older word behind a newer one."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import chain, islice
+from itertools import chain
 from typing import NamedTuple
 
 from services.ingest.domain.projection_records import PROGRESS_KEY, ProgressRecord, dump
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader
 from services.runtime.loop import TryLaterError
 
-MOST_WRITTEN = 50_000
-"""Of one transaction: it ends before the broker aborts it. A batch is one."""
+MOST_WRITTEN, MOST_WRITTEN_BYTES = 50_000, 16 * 2**20
+"""Of one transaction: it ends before the broker aborts it. Most batches are one."""
 
 
 class Projected(NamedTuple):
     topic: str
     key: bytes
     value: bytes | None
+
+    @property
+    def size(self) -> int:
+        return len(self.key) + len(self.value or b"")
 
 
 class ProjectionWriter:
@@ -33,10 +37,9 @@ class ProjectionWriter:
         partition is folded. `offsets` is what was folded of it since the last commit. Raises TryLaterError."""
         progress = dump(ProgressRecord(next_offset=offsets.stop))
         last = [Projected(topic, PROGRESS_KEY, progress) for topic in reached]
-        whole = chain(records, last)
         try:
             producer = self._started()
-            while part := list(islice(whole, MOST_WRITTEN)):
+            for part in _parts(chain(records, last)):
                 producer.begin()
                 for record in part:
                     producer.send(*record, partition=partition.number)
@@ -61,3 +64,15 @@ class ProjectionWriter:
             producer.start_transactions()
             self._producer = producer
         return self._producer
+
+
+def _parts(records: Iterable[Projected]) -> Iterator[list[Projected]]:
+    part, size = list[Projected](), 0
+    for record in records:
+        part.append(record)
+        size += record.size
+        if len(part) >= MOST_WRITTEN or size >= MOST_WRITTEN_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part

@@ -1,6 +1,7 @@
 """The snapshots of one relationship by instant."""
 
 from bisect import bisect_left
+from operator import itemgetter
 
 from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.profiles import Profiles
@@ -8,7 +9,7 @@ from services.scoring.domain.snapshots.index import FactIndex, View
 from services.scoring.domain.snapshots.snapshot import Snapshot, snapshot
 
 REMEMBERED = 2
-"""Snapshots kept for a relationship: those that were made last."""
+"""Snapshots kept for a relationship: those of the newest facts."""
 
 
 class Timeline:
@@ -25,13 +26,16 @@ class Timeline:
         if found is None:
             before, parameters = self._latest.get(version), self._profiles.parameters[version]
             found = snapshot(View(self.index, count), parameters, before)
-            self._remembered[count, version] = self._latest[version] = found
+            self._remembered[count, version] = found
+            if before is None or before.view.count < count:
+                self._latest[version] = found
         return found
 
     def forget(self) -> None:
-        """All snapshots but some."""
+        """All snapshots but those of the newest facts."""
         if len(self._remembered) > 2 * REMEMBERED:
-            self._remembered = dict(list(self._remembered.items())[-REMEMBERED:])
+            self._remembered = dict(sorted(self._remembered.items(), key=itemgetter(0))[-REMEMBERED:])
+            self._latest = {version: found for (_, version), found in self._remembered.items()}
 
     def append(self, key: Key, fact: Fact) -> None:
         """One more fact, newer than all others: what is known before it stays."""
@@ -43,5 +47,8 @@ class Timeline:
         if older.index.keys[:count] != self.index.keys[:count]:
             return
         for (place, version), found in older._remembered.items():  # noqa: SLF001 (of its own kind)
-            if place <= count:
-                self._remembered[place, version] = self._latest[version] = found
+            if 0 < place <= count:
+                # The first facts of both indexes are the same, and the older one need not live on.
+                found.view.index = self.index
+                self._remembered[place, version] = found
+        self._latest = {version: found for (_, version), found in sorted(self._remembered.items(), key=itemgetter(0))}
