@@ -20,18 +20,19 @@ PER_SECOND = 1_000
 """An import that is to be interrupted takes some seconds on every machine."""
 
 
+# What runs in the background of a shell ignores SIGINT, and so would its children.
+INTERRUPTIBLE = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('services.cli', run_name='__main__', alter_sys=True)"
+)
+
+
 def start_import(file: Path, port: int, secret: str, *options: str) -> subprocess.Popen[str]:
     environment = os.environ | {"RAPPORT_INGEST_PORT": str(port), "RAPPORT_INGEST_TOKEN": secret}
-    command = [sys.executable, "-m", "services.cli", "ingest", "import", str(file), *options]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(  # noqa: PLW1509 (nothing else of this process has a lock that the child needs)
-        command, env=environment, text=True, cwd=ROOT, stdout=pipe, stderr=pipe, preexec_fn=_interruptible
+    command = [sys.executable, "-c", INTERRUPTIBLE, "ingest", "import", str(file), *options]
+    return subprocess.Popen(
+        command, env=environment, text=True, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-
-
-def _interruptible() -> None:
-    """What runs in the background of a shell ignores SIGINT, and so would its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_an_import_waits_for_a_gateway_that_is_away(broker: Settings, tmp_path: Path) -> None:
