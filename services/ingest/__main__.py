@@ -86,6 +86,9 @@ def _run(
     # Large bodies are read on threads: the event loop gets its turn back ten times as soon as by default.
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.set_threshold(*COLLECTED_AFTER)
+    # What is imported is never garbage: to look through it at every full collection stops all senders for a while.
+    gc.collect()
+    gc.freeze()
     with on_signal() as stop:
         try:
             run(settings, stop, connections)
