@@ -30,6 +30,7 @@ from services.ingest.gateway.body import InFlightBytes
 from services.ingest.gateway.directory_endpoint import DirectoryEndpoint
 from services.ingest.gateway.events_endpoint import Admission, EventsEndpoint
 from services.ingest.gateway.guard import ConnectionGuard, ConnectionLimits
+from services.ingest.gateway.request_answers import RequestErrors
 from services.ingest.gateway.senders import Senders
 from services.ingest.gateway.server import Door, listen, run_server
 from services.ingest.gateway.sources_endpoint import SourcesEndpoint
@@ -78,21 +79,19 @@ def _app(
         InFlightLimiter(settings.ingest_outstanding_bytes, settings.ingest_delivery_seconds, stop), Turns()
     )
     metrics.outstanding.set_function(lambda: writing.in_flight.outstanding)
-    bodies, reading_aside = (
-        InFlightBytes(settings.ingest_body_bytes, settings.ingest_sender_bytes),
-        BodyReading(writing.turns),
-    )
+    bodies = InFlightBytes(settings.ingest_body_bytes, settings.ingest_sender_bytes)
+    reading_aside, request_errors = BodyReading(writing.turns), RequestErrors(metrics)
 
     def admission(rate: int) -> Admission:
         senders = Senders(RateLimiter(rate), settings.ingest_sender_requests, bodies, writing.turns)
-        return Admission(senders, reading_aside)
+        return Admission(senders, reading_aside, request_errors)
 
     tokens, tools = admission(settings.ingest_token_rate), admission(settings.ingest_connection_rate)
     unproven = InFlightBytes(settings.ingest_unproven_bytes, settings.ingest_unproven_bytes_per_address, guard.relieve)
     events = EventsEndpoint(table, Intake(shared.event_writer, writing, shared.gate(known.programs)), tokens, metrics)
     raw = RawIntake(shared.producer, writing)
     app = create_app(events, SourcesEndpoint(shared.connections, raw, tools, unproven, metrics))
-    serve_directory(app, DirectoryEndpoint(table, Directory(shared.producer), writing, tokens, metrics))
+    serve_directory(app, DirectoryEndpoint(table, Directory(shared.producer), writing, tokens))
     return app
 
 

@@ -14,12 +14,10 @@ from services.ingest.domain.strict_json import read_json
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.acknowledgements import all_of
 from services.ingest.flow.intake import HandedIn, Writing
-from services.ingest.flow.metrics import Metrics
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.flow.tools.statements import Directory
 from services.ingest.gateway.body import JSON, media_type, read_body
 from services.ingest.gateway.events_endpoint import Admission, not_too_many, proven
-from services.ingest.gateway.request_answers import RequestErrors
 from services.ingest.gateway.request_errors import STATUS, CompactJson, Listing, ProblemError, rejection
 
 ACCEPTED, MIXED = 202, 207
@@ -28,19 +26,18 @@ ERASURE_BYTES = 1_000
 
 
 class DirectoryEndpoint:
-    def __init__(
-        self, tokens: TokenTable, directory: Directory, writing: Writing, admission: Admission, metrics: Metrics
-    ) -> None:
+    def __init__(self, tokens: TokenTable, directory: Directory, writing: Writing, admission: Admission) -> None:
         self._tokens, self._directory, self._writing, self._admission = tokens, directory, writing, admission
-        self._request_errors = RequestErrors(metrics)
 
     async def post(self, request: Request, now: Callable[[], datetime]) -> Response:
         notes: dict[str, object] = {}
-        return await self._request_errors.answer(request, self._written(request, now(), notes), notes)
+        return await self._admission.request_errors.answer(request, self._written(request, now(), notes), notes)
 
     async def delete(self, request: Request, participant: str, now: Callable[[], datetime]) -> Response:
         notes: dict[str, object] = {}
-        return await self._request_errors.answer(request, self._erased(request, participant, now(), notes), notes)
+        return await self._admission.request_errors.answer(
+            request, self._erased(request, participant, now(), notes), notes
+        )
 
     async def _written(self, request: Request, now: datetime, notes: dict[str, object]) -> Response:
         token = self._of_the_tenant(request, notes)

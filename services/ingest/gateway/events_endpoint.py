@@ -69,10 +69,12 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Admission:
-    """What all routes share: who may have how much in work, and where long work is done that is not in slices."""
+    """What all routes share: who may have how much in work, where long work is done that is not in slices, and who
+    waits for a refusal."""
 
     senders: Senders
     reading: BodyReading
+    request_errors: RequestErrors
 
     async def aside(self, sender: str, size: int, work: Callable[[], Result]) -> Result:
         """What `work` makes of a body of so many bytes, beside the event loop if that takes long. Raises what it
@@ -83,11 +85,10 @@ class Admission:
 class EventsEndpoint:
     def __init__(self, tokens: TokenTable, intake: Intake, admission: Admission, metrics: Metrics) -> None:
         self._tokens, self._intake, self._admission, self._metrics = tokens, intake, admission, metrics
-        self._request_errors = RequestErrors(metrics)
 
     async def post(self, request: Request) -> Response:
         notes: dict[str, object] = {}
-        return await self._request_errors.answer(request, self._answered(request, notes), notes)
+        return await self._admission.request_errors.answer(request, self._answered(request, notes), notes)
 
     async def _answered(self, request: Request, notes: dict[str, object]) -> Response:
         token = proven(self._tokens, request)

@@ -33,6 +33,8 @@ MOST_PAUSED, MOST_PAUSED_OF_ONE = 100, 25
 
 
 class RequestErrors:
+    """One for all routes of a gateway: what a sender was refused counts wherever it was."""
+
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._refused = RateLimiter(REFUSED_PER_SECOND)

@@ -15,7 +15,6 @@ from services.ingest.flow.tools.raw_payloads import RawIntake, taken
 from services.ingest.gateway.body import InFlightBytes, read_body
 from services.ingest.gateway.events_endpoint import Admission
 from services.ingest.gateway.guarded_protocol import CONNECTION
-from services.ingest.gateway.request_answers import RequestErrors
 from services.ingest.gateway.request_errors import ProblemError, rejection
 from services.ingest.sources.connection import Connection
 from services.ingest.sources.registry import TOOLS
@@ -64,7 +63,6 @@ class SourcesEndpoint:
         self._connections, self._intake, self._admission = connections, intake, admission
         self._unproven, self._metrics = unproven, metrics
         self._secret = token_hex()
-        self._request_errors = RequestErrors(metrics)
 
     async def receive(self, request: Request, target: SourceTarget) -> Response:
         found = self._connections.get(target.connection)
@@ -73,7 +71,9 @@ class SourcesEndpoint:
             "tool": target.tool if is_word(target.tool) else NO_NAME,
             "connection": target.connection if is_word(target.connection) else NO_NAME,
         }
-        response = await self._request_errors.answer(request, self._answered(request, target, connection, notes), notes)
+        response = await self._admission.request_errors.answer(
+            request, self._answered(request, target, connection, notes), notes
+        )
         # Labels are those of the file of connections: whoever asks may write anything into the path.
         if connection is not None:
             outcome = notes.get("problem") or notes.get("outcome") or "gone"
