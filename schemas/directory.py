@@ -6,6 +6,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, model_validator
 
+from schemas.events import partition_key
 from schemas.primitives import Code, Id, Instant, Message, SourceUri
 
 # What systems list beside the zones: one says where this machine stands, the other that nobody has said so.
@@ -86,6 +87,11 @@ class DirectoryStatement(Message):
     kind: Literal["replaces", "merges", "erases"]
     person: PersonDescription | None = None
     recordedtime: Instant
+
+    @property
+    def key(self) -> bytes:
+        """Under which it lies on its topic, and the person in the directory."""
+        return partition_key(self.tenant, self.id).encode()
 
     @model_validator(mode="after")
     def _describes_somebody_unless_it_erases(self) -> Self:

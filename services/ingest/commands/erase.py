@@ -80,7 +80,7 @@ def _erases(value: bytes, key: bytes | None) -> bool:
         statement = DirectoryStatement.model_validate_json(value)
     except ValidationError:
         return False
-    return statement.kind == "erases" and partition_key(statement.tenant, statement.id).encode() == key
+    return statement.kind == "erases" and statement.key == key
 
 
 def _apply(known: Erasable, relationship: str, record: Record, partitions: int) -> None:

@@ -10,7 +10,6 @@ from prometheus_client import Counter as Counted
 from pydantic import ValidationError
 
 from schemas.directory import DirectoryStatement, Participant
-from schemas.events import partition_key
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
 from services.ingest.domain.people.participants import is_same, merged
 from services.ingest.domain.projection_records import PROGRESS_KEY, ProgressRecord, load
@@ -58,7 +57,7 @@ class MergedDirectory:
         except ValidationError as invalid:
             self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places(invalid))
             return "unreadable"
-        if key != partition_key(statement.tenant, statement.id).encode():
+        if key != statement.key:
             self._log.error("misplaced", topic=record.topic, offset=record.offset)
             return "misplaced"
         return self._merged(key, statement)

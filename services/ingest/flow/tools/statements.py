@@ -49,8 +49,8 @@ class Directory:
         return self._sent(DirectoryStatement(id=participant, tenant=tenant, feed=feed, kind="erases", recordedtime=now))
 
     def _sent(self, statement: DirectoryStatement) -> Future[None]:
-        key = partition_key(statement.tenant, statement.id).encode()
-        return acknowledged(self._producer.send(DIRECTORY_STATEMENTS.name, key, statement.model_dump_json().encode()))
+        value = statement.model_dump_json().encode()
+        return acknowledged(self._producer.send(DIRECTORY_STATEMENTS.name, statement.key, value))
 
 
 # The table is ordered by tenant first. One statement becomes an event per relationship; nobody is in a thousand.

@@ -1,6 +1,8 @@
 """The snapshots of one relationship by instant."""
 
 from bisect import bisect_left
+from collections.abc import Iterable
+from heapq import nlargest
 from operator import itemgetter
 
 from services.scoring.domain.facts import Fact, Facts, Key
@@ -34,8 +36,7 @@ class Timeline:
     def forget(self) -> None:
         """All snapshots but those of the newest facts."""
         if len(self._remembered) > 2 * REMEMBERED:
-            self._remembered = dict(sorted(self._remembered.items(), key=itemgetter(0))[-REMEMBERED:])
-            self._latest = {version: found for (_, version), found in self._remembered.items()}
+            self._keep(nlargest(REMEMBERED, self._remembered.items(), key=itemgetter(0)))
 
     def append(self, key: Key, fact: Fact) -> None:
         """One more fact, newer than all others: what is known before it stays."""
@@ -46,9 +47,13 @@ class Timeline:
         count = bisect_left(self.index.times, since)
         if older.index.keys[:count] != self.index.keys[:count]:
             return
-        for (place, version), found in older._remembered.items():  # noqa: SLF001 (of its own kind)
-            if 0 < place <= count:
-                # The first facts of both indexes are the same, and the older one need not live on.
-                found.view.index = self.index
-                self._remembered[place, version] = found
-        self._latest = {version: found for (_, version), found in sorted(self._remembered.items(), key=itemgetter(0))}
+        # The first facts of both indexes are the same, and the older one need not live on.
+        kept = [(place, found) for place, found in older._remembered.items() if 0 < place[0] <= count]  # noqa: SLF001 (of its own kind)
+        for _, found in kept:
+            found.view.index = self.index
+        self._keep(kept)
+
+    def _keep(self, snapshots: Iterable[tuple[tuple[int, int], Snapshot]]) -> None:
+        """These alone, by how many facts and which version of the profile they are of."""
+        self._remembered = dict(sorted(snapshots, key=itemgetter(0)))
+        self._latest = {version: found for (_, version), found in self._remembered.items()}
