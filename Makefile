@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := ingest,scoring,analysis,parquet,warehouse,notify,local,dev
+EXTRAS := ingest,scoring,analysis,warehouse,notify,local,dev
 # Much of a test's time is waiting for real parts: three at once keep two cores busy. Each has a broker of its own.
 # Files begin in the order of tests/conftest.py, the slow ones first.
-PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# Compiled sources are kept: each of several hundred processes would else compile all that it imports.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format drills clean
@@ -25,7 +26,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $(READY)
 
-demo: $(READY) ## the whole system with two years of sample history; Ctrl-C ends it
+demo: $(READY) ## the whole system with three years of sample history; Ctrl-C ends it
 	@$(BIN)/rapport demo
 
 test: $(READY) ## all tests, on a real Kafka and the real ClickHouse engine

@@ -30,10 +30,9 @@ from deploy.local.child import Child, Command, with_project
 from deploy.local.kafka import JarsUnresolvedError, KafkaConfig, LocalKafka, MissingToolError, StorageUnformattedError
 from deploy.local.ports import free_port
 from deploy.local.readiness import NotReadyError
-from schemas.tokens import Token
+from schemas.tokens import Token, hashed, secret_of
 from schemas.topics import TOKENS, TOPICS
 from services.ingest.commands.console import write
-from services.ingest.domain.scope import hashed, secret_of
 from services.runtime.kafka import KafkaError, create_topics
 from services.runtime.settings import Settings
 
@@ -192,7 +191,7 @@ def _event() -> bytes:
 
 def _token(settings: Settings, tenant: str, source: str) -> str:
     name = f"t{uuid4().hex}"
-    secret = secret_of(name, os.urandom(16).hex())
+    secret = secret_of(Token, name, os.urandom(16).hex())
     made = Token(token_id=name, tenant=tenant, sha256=hashed(secret), sources=(source,), created=datetime.now(UTC))
     write(settings, TOKENS.name, {name: made.model_dump_json().encode()})
     return secret

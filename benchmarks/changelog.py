@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from benchmarks import events
 from benchmarks.broker import PARTITIONS, Written
-from schemas.events import MENTORING_EVENT, ClockReached
+from schemas.events import MENTORING_EVENT, OfPartition
 from services.scoring.domain.changelog import state_entry, watermark_entry
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of
-from services.scoring.domain.partition import Watermark
-from services.scoring.domain.state import Home, State
+from services.scoring.domain.partition import PartitionWatermark
+from services.scoring.domain.state import Home, RelationshipState
 
 WRITES = 10
 FACTS = 30
@@ -25,11 +25,13 @@ def changelog(count: int) -> Iterator[Written]:
     for number in range(count):
         write, relationship = min(number // relationships, WRITES - 1), number % relationships
         name = f"{events.TENANT}/rel-{relationship:07}"
-        entry = state_entry(name, GENERATION, State())._replace(value=samples[relationship % SAMPLES][write])
+        entry = state_entry(name, GENERATION, RelationshipState())._replace(
+            value=samples[relationship % SAMPLES][write]
+        )
         assert entry.value is not None, "a state is no tombstone"
         yield Written(entry.key, entry.value, relationship % PARTITIONS)
     for partition in range(PARTITIONS):
-        entry = watermark_entry(GENERATION, Watermark())
+        entry = watermark_entry(GENERATION, PartitionWatermark())
         assert entry.value is not None, "a watermark is no tombstone"
         yield Written(entry.key, entry.value, partition)
 
@@ -43,7 +45,7 @@ def _facts() -> list[Facts]:
     found: dict[str, dict[Key, Fact]] = defaultdict(dict)
     for position, (_, value) in enumerate(events.log(SAMPLES * FACTS * 2, SAMPLES)):
         event = MENTORING_EVENT.validate_json(value)
-        assert not isinstance(event, ClockReached), "events.log tells of relationships only"
+        assert not isinstance(event, OfPartition), "events.log tells of relationships only"
         found[event.partitionkey] |= facts_of(event, position)
     return list(found.values())
 
@@ -51,7 +53,7 @@ def _facts() -> list[Facts]:
 def _bytes(facts: Facts, count: int) -> bytes:
     some = dict(sorted(facts.items())[:count])
     position = max(fact.position for fact in some.values())
-    state = State(some, position, max(some).time, home=Home(0, "spring"))
+    state = RelationshipState(some, position, max(some).time, home=Home(0, "spring"))
     value = state_entry("", GENERATION, state).value
     assert value is not None, "a state is no tombstone"
     return value

@@ -34,7 +34,7 @@ def _replay(name: str, label: str, variant: str) -> Contestant:
     return Contestant(name, "replay", label, "replay", variant, "file", "replay")
 
 
-_WRITES = ("scores", "rejected", "programs")
+_WRITES = ("scores", "rejected")
 
 LINEUP = (
     _live("aiokafka", "aiokafka loop, JSON", "aiokafka_loop", "decode"),

@@ -1,5 +1,7 @@
 """How long ingest takes to start on a log that is there: `python benchmarks/start.py --help`."""
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,10 +21,12 @@ import httpx
 
 from benchmarks import broker
 from benchmarks.command import KEPT
+from benchmarks.contestants.process_cpu import cpu_of
 from benchmarks.events import TENANT, log
 from benchmarks.machine import machine
 from deploy.local.child import Child, Command, with_project
 from deploy.local.kafka import KafkaConfig, LocalKafka
+from deploy.local.log_tail import last_lines
 from deploy.local.ports import free_port
 from schemas.events import MENTORING_EVENT
 from schemas.topics import EVENTS, TOPICS
@@ -57,22 +61,41 @@ class Machine:
 @click.option("--events", type=click.IntRange(10_000), default=2_000_000, show_default=True)
 @click.option("--relationships", type=click.IntRange(100), default=20_000, show_default=True)
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
-def main(events: int, relationships: int, rounds: int) -> None:
+@click.option(
+    "--logs",
+    type=click.Path(file_okay=False, resolve_path=True, path_type=Path),
+    help="A folder where the log is kept: written by the first run with such numbers, copied by the next ones.",
+)
+def main(events: int, relationships: int, rounds: int, logs: Path | None) -> None:
     """Seconds from the start of a process until its /readyz says ready: the gateway, with a token of a programme, so
     that it reads the roster too, and the workers. Before that the log is projected once, by `rapport ingest project`.
     """
     (KEPT / "bench").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=KEPT / "bench", prefix="start-") as scratch:
         folder = Path(scratch)
+        kept = (logs or folder) / f"log-{events}-{relationships}"
+        if not kept.exists():
+            _fill(kept, events, relationships)
+        shutil.copytree(kept, folder / "kafka")
         with LocalKafka(KafkaConfig(data=folder / "kafka", cache=KEPT / "cache")) as kafka:
             settings = Settings(kafka=kafka.bootstrap)
             create_topics(settings, {topic.name: topic.options(broker.PARTITIONS, 1) for topic in TOPICS})
-            _fill(settings, events, relationships)
             _measure(_machine(kafka.bootstrap, folder), rounds)
     click.echo(f"{events:,} events about {relationships:,} relationships, on {machine()}.")
 
 
-def _fill(settings: Settings, events: int, relationships: int) -> None:
+def _fill(kept: Path, events: int, relationships: int) -> None:
+    """A broker's data with the log alone; other topics are made by whoever measures, as its version has them."""
+    unfinished = kept.with_name(f"{kept.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    with LocalKafka(KafkaConfig(data=unfinished, cache=KEPT / "cache")) as kafka:
+        settings = Settings(kafka=kafka.bootstrap)
+        create_topics(settings, {EVENTS.name: EVENTS.options(broker.PARTITIONS, 1)})
+        _write(settings, events, relationships)
+    unfinished.rename(kept)
+
+
+def _write(settings: Settings, events: int, relationships: int) -> None:
     """Each record bears the time of its event, as on a log that grew for years."""
     producer = Producer(settings)
     waiting = log(events, relationships)
@@ -108,6 +131,7 @@ def _machine(bootstrap: str, folder: Path) -> Machine:
         "RAPPORT_INGEST_HEALTH_PORT": str(ports[1]),
         "RAPPORT_INGEST_WORK_HEALTH_PORT": str(ports[2]),
         "RAPPORT_INGEST_CONNECTIONS": str(connections),
+        "RAPPORT_INGEST_DIGEST_KEY": os.urandom(32).hex(),
         "ZOOM_SECRET": "a secret of the benchmark",
     }
     return Machine(environment, folder, ports[1], ports[2])
@@ -119,31 +143,40 @@ def _measure(place: Machine, rounds: int) -> None:
     click.echo(f"rapport ingest project: {time.monotonic() - began:.1f} s, once")
     token = ("ingest", "token", "create", "--tenant", TENANT, "--source", "/bench", "--program", "spring")
     subprocess.run([*RAPPORT, *token], env=place.environment, check=True, stdout=subprocess.DEVNULL)
-    with _process(place, "work"):
-        _await(place.work_health, CALM_SECONDS, lag="lag 0")
+    with _process(place, "work") as child:
+        _await(child, place.work_health, CALM_SECONDS, lag="lag 0")
     for number in range(rounds):
         for what, port, aim in (("serve", place.gateway_health, GATEWAY_AIM), ("work", place.work_health, WORK_AIM)):
             began = time.monotonic()
-            with _process(place, what):
-                _await(port, 120)
-                seconds = time.monotonic() - began
-            met = "met" if seconds <= aim else "MISSED"
-            click.echo(f"round {number + 1}: rapport ingest {what} ready after {seconds:.1f} s (aim {aim:g}: {met})")
+            with _process(place, what) as child:
+                _await(child, port, 120)
+                seconds, cpu = time.monotonic() - began, cpu_of(child.pid)
+            met = f"aim {aim:g}: {'met' if seconds <= aim else 'MISSED'}"
+            click.echo(
+                f"round {number + 1}: rapport ingest {what} ready after {seconds:.1f} s ({met}), {cpu:.1f} s of CPU"
+            )
 
 
 @contextmanager
-def _process(place: Machine, what: str) -> Iterator[None]:
-    child = Child(Command((*RAPPORT, "ingest", what), place.folder / f"{what}.log", place.environment))
+def _process(place: Machine, what: str) -> Iterator[Child]:
+    """What it said last is shown where it has ended by itself."""
+    output = place.folder / f"{what}.log"
+    child = Child(Command((*RAPPORT, "ingest", what), output, place.environment))
     child.launch()
     try:
-        yield
+        yield child
     finally:
+        if not child.running():
+            click.echo(last_lines(output), err=True)
         child.stop()
 
 
-def _await(port: int, seconds: float, lag: str = "") -> None:
+def _await(child: Child, port: int, seconds: float, lag: str = "") -> None:
+    """Raises RuntimeError where it has ended by itself, and TimeoutError."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
+        if not child.running():
+            raise RuntimeError(f"it has ended: {child.exit_code()}")
         try:
             answer = httpx.get(f"http://127.0.0.1:{port}/readyz")
         except httpx.TransportError:

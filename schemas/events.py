@@ -6,6 +6,7 @@ from pydantic import Field, TypeAdapter
 
 from schemas import payloads as p
 from schemas.primitives import EventId, Id, Instant, Message, SourceUri
+from schemas.programs import ProfilesSet
 
 Type = TypeVar("Type", bound=str)
 Data = TypeVar("Data", bound=Message)
@@ -84,6 +85,12 @@ class ClockReached(CloudEvent[Literal["mentoring.clock.reached.v1"], p.ClockReac
     """Of a partition, not of a relationship: there is no subject."""
 
 
+class ProfileSet(CloudEvent[Literal["mentoring.program.profile_set.v1"], ProfilesSet]):
+    """How a programme is scored. Every partition of the log has a copy, so that its place among the events decides."""
+
+    program: Id
+
+
 OfRelationship = (
     RelationshipStarted
     | ExpectationsAgreed
@@ -119,12 +126,14 @@ OfRelationship = (
     | EventRetracted
     | RelationshipErased
 )
-MentoringEvent = OfRelationship | ClockReached
+OfPartition = ClockReached | ProfileSet
+"""They have no key: every partition of the log has a copy."""
+MentoringEvent = OfRelationship | OfPartition
 
 # One validator for every record of `mentoring.events`; it raises pydantic.ValidationError with the path.
 MENTORING_EVENT: TypeAdapter[MentoringEvent] = TypeAdapter(Annotated[MentoringEvent, Field(discriminator="type")])
-# The types that may be sent in; those that only Rapport writes are in scores and alerts.
-EVENT_TYPES: tuple[str, ...] = tuple(type_of(model) for model in get_args(MentoringEvent))
+# The types that may be sent in; what only Rapport writes is not among them.
+EVENT_TYPES: tuple[str, ...] = tuple(type_of(model) for model in get_args(OfRelationship | ClockReached))
 ADMIN_TYPES = frozenset({"mentoring.relationship.erased.v1", "mentoring.clock.reached.v1"})
 
 

@@ -1,5 +1,6 @@
 """`python -m schemas.generate` writes what follows from the models: `schemas/json`, one JSON Schema per event type and
-version and per record, of what stands on the log as the models read it; and `schemas/asyncapi.json`, all topics."""
+version and per record, of what stands on the log as the models read it; `schemas/asyncapi.json`, all topics; and
+`schemas/catalogue`, the event types for people."""
 
 import json
 import sys
@@ -11,16 +12,18 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from schemas.asyncapi import document
+from schemas.catalogue import pages
 from schemas.models import PREFIX, is_event, models
 
 SCHEMAS = Path(__file__).parent
-FOLDER, ASYNCAPI = "json", "asyncapi.json"
+FOLDER, ASYNCAPI, CATALOGUE = "json", "asyncapi.json", "catalogue"
 
 
 def files() -> Mapping[str, bytes]:
     """Every generated file, by its path below `schemas`; the same models give the same bytes."""
     described = {f"{FOLDER}/{name}.json": _text(json_schema(name, model)) for name, model in models().items()}
-    return described | {ASYNCAPI: _text(document())}
+    catalogue = {f"{CATALOGUE}/{name}": text.encode() for name, text in pages()}
+    return described | catalogue | {ASYNCAPI: _text(document())}
 
 
 def json_schema(name: str, model: type[BaseModel]) -> dict[str, Any]:
@@ -39,7 +42,8 @@ def stale(root: Path) -> Iterator[str]:
 
 def write(root: Path) -> None:
     """Makes `root` hold these files, and no others where they lie."""
-    (root / FOLDER).mkdir(parents=True, exist_ok=True)
+    for folder in (FOLDER, CATALOGUE):
+        (root / folder).mkdir(parents=True, exist_ok=True)
     wanted = files()
     for path in _written(root):
         if str(path.relative_to(root)) not in wanted:
@@ -49,7 +53,8 @@ def write(root: Path) -> None:
 
 
 def _written(root: Path) -> list[Path]:
-    return [path for path in (*(root / FOLDER).iterdir(), root / ASYNCAPI) if path.exists()]
+    folders = [root / folder for folder in (FOLDER, CATALOGUE) if (root / folder).exists()]
+    return [path for path in (*(file for one in folders for file in one.iterdir()), root / ASYNCAPI) if path.exists()]
 
 
 def _text(tree: Mapping[str, Any]) -> bytes:

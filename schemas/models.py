@@ -5,17 +5,35 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from schemas.alert_commands import AlertCommand, AlertSilence
 from schemas.alerts import AlertEvent, Delivery
 from schemas.directory import DirectoryStatement, Participant
 from schemas.events import CloudEvent, MentoringEvent, type_of
-from schemas.programs import Programme
+from schemas.programs import Programme, SourceWatermark
+from schemas.rule_sets import RuleEvent
 from schemas.scores import ScoreEvent
 from schemas.sync_tokens import SyncToken
-from schemas.tokens import Token
+from schemas.tokens import BoardToken, Token
 
 PREFIX = "mentoring."
-UNIONS: Mapping[str, Any] = {"MentoringEvent": MentoringEvent, "ScoreEvent": ScoreEvent, "AlertEvent": AlertEvent}
-RECORDS: tuple[type[BaseModel], ...] = (Participant, DirectoryStatement, Programme, Token, SyncToken, Delivery)
+UNIONS: Mapping[str, Any] = {
+    "MentoringEvent": MentoringEvent,
+    "ScoreEvent": ScoreEvent,
+    "AlertEvent": AlertEvent,
+    "RuleEvent": RuleEvent,
+}
+RECORDS: tuple[type[BaseModel], ...] = (
+    Participant,
+    DirectoryStatement,
+    Programme,
+    Token,
+    BoardToken,
+    SyncToken,
+    Delivery,
+    AlertCommand,
+    AlertSilence,
+    SourceWatermark,
+)
 
 
 def models() -> Mapping[str, type[BaseModel]]:

@@ -1,7 +1,9 @@
 """The small types that every message is made of: ids that cannot carry names, UTC instants, exact millionths."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from functools import cache
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
@@ -20,8 +22,9 @@ def to_utc(moment: datetime) -> datetime:
 
 def to_rfc3339(moment: datetime) -> str:
     """RFC 3339 with exactly six digits of fraction, so that equal instants are equal text. `moment` is in UTC."""
-    # Nearly twice as fast as strftime, several times for every event; the cut takes the offset away.
-    return moment.isoformat(timespec="microseconds")[:26] + "Z"
+    # Several times for every event: nearly twice as fast as strftime; arguments by name would cost a fifth more. The
+    # cut takes the offset away.
+    return moment.isoformat("T", "microseconds")[:26] + "Z"
 
 
 def to_micros(moment: datetime) -> int:
@@ -40,6 +43,20 @@ Instant = Annotated[
     # Validators of JSON Schema need not check formats; every one checks this: no time without a zone.
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": r"([Zz]|[+\-][0-9]{2}:[0-9]{2})$"}),
 ]
+
+
+def _without_zone(at: time) -> time:
+    if at.tzinfo is not None:
+        raise ValueError("a time of day has no zone of its own")
+    return at
+
+
+TimeOfDay = Annotated[
+    time,
+    AfterValidator(_without_zone),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?$"}),
+]
+"""In the zone of whoever it is about."""
 
 # Neither pattern admits "@" or blanks: no address and no free text fits into an id or a code.
 # "/" is left out because tenant/relationship is the Kafka key.
@@ -68,3 +85,23 @@ class Message(BaseModel):
         serialize_by_alias=True,
         allow_inf_nan=False,
     )
+
+
+# What systems list beside the zones: one says where this machine stands, the other that nobody has said so.
+NO_PLACES = frozenset({"localtime", "Factory"})
+
+
+def known_zone(name: str) -> str:
+    if name not in _zones():
+        raise ValueError(f"{name!r} is no IANA time zone")
+    return name
+
+
+@cache
+def _zones() -> frozenset[str]:
+    # It walks a folder of 600 files every time it is asked.
+    return frozenset(available_timezones()) - NO_PLACES
+
+
+# The longest name of a zone has half as many characters.
+TimeZone = Annotated[str, Field(max_length=64), AfterValidator(known_zone)]

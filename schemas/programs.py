@@ -1,13 +1,13 @@
 """Programmes: whose relationships they are, who is called, and by which profile their scores are computed."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from schemas.directory import TimeZone
 from schemas.payloads import Days
-from schemas.primitives import Id, Instant, Message, SourceUri
+from schemas.primitives import Id, Instant, Message, SourceUri, TimeZone
 
 # A version takes effect at least this long after it was recorded, so that no row that is out already changes.
 PROFILE_NOTICE = timedelta(hours=1)
@@ -47,23 +47,54 @@ Coefficient = Annotated[float, Field(ge=0, le=100)]
 
 class Coefficients(Message):
     """The disengagement model's coefficients: of the linear predictor, and the weights of its covariates.
-    All but `base` are signed by the model itself. Defaults: fitted on seven public temporal contact data sets."""
+    All but `base` are signed by the model itself. Defaults: fitted on seven public temporal contact data sets.
+    A record from before `elapsed` and `activity` names all others and neither of these: it has 0 for both, so that it
+    gives the risks that it gave."""
 
-    base: Annotated[float, Field(ge=-100, le=100)] = 0.5
-    silence: Coefficient = 0.9
-    pace: Coefficient = 0.55
-    history: Coefficient = 1.3
+    base: Annotated[float, Field(ge=-100, le=100)] = 1.0
+    silence: Coefficient = 0.45
+    pace: Coefficient = 0.3
+    history: Coefficient = 0.8
+    elapsed: Coefficient = 0.4
+    activity: Coefficient = 1.0
     missed: Coefficient = 0.5
     cancelled_late: Coefficient = 0.25
     goal_stalled: Coefficient = 0.3
     rating_drop: Coefficient = 0.3
     booked: Coefficient = 1.0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_the_later_terms(cls, said: object) -> object:
+        later = {"elapsed", "activity"}
+        if isinstance(said, Mapping) and cls.model_fields.keys() - later == said.keys():
+            return {**said, **dict.fromkeys(later, 0.0)}
+        return said
+
+
+FORMER_DEFAULTS = Coefficients(base=0.5, silence=0.9, pace=0.55, history=1.3, elapsed=0, activity=0)
+"""What a version had that named no coefficients before `elapsed` and `activity` were known."""
+
+
+class CalibrationEvidence(Message):
+    """What calibrated coefficients rest on: so many cases were learnt from; on `judged` newer ones the risk that was
+    predicted and the share that fell silent lay `apart`, on the average of ten bins."""
+
+    cases: Annotated[int, Field(ge=0, le=2**31 - 1)]
+    judged: Annotated[int, Field(ge=0, le=2**31 - 1)]
+    apart: Annotated[float, Field(ge=0, le=1)]
+
+    def words(self) -> str:
+        return (
+            f"calibrated on {self.cases} cases of its own past; on {self.judged} newer ones predicted and observed lay "
+            f"{self.apart:.2f} apart"
+        )
+
 
 class Profile(Message):
     """One version of how a programme is scored. The first holds from the beginning.
-    `calibration` names the file that `rapport scoring calibrate` wrote `coefficients` into; without one the scores are
-    told as uncalibrated."""
+    `calibration` names what `rapport scoring calibrate` learnt `coefficients` as, `evidence` says what they rest on;
+    without a calibration the scores are told as uncalibrated."""
 
     version: Id
     effective_from: Instant | None = None
@@ -74,10 +105,52 @@ class Profile(Message):
     watch: WatchLevels = WatchLevels()
     coefficients: Coefficients = Coefficients()
     calibration: Id | None = None
+    evidence: CalibrationEvidence | None = None
+
+    @property
+    def certainty(self) -> str:
+        """How far the risk can be trusted, in words."""
+        return certainty(self.evidence, calibrated=self.calibration is not None)
 
 
 DEFAULT_PROFILE = Profile(version="default-1")
 """Scores the programmes that nobody has described."""
+
+
+def certainty(evidence: CalibrationEvidence | None, *, calibrated: bool) -> str:
+    """How far a risk can be trusted, in the words that everybody uses who shows one."""
+    if evidence is not None:
+        return evidence.words()
+    return "calibrated on this organisation's history" if calibrated else "uncalibrated: general defaults"
+
+
+Profiles = Annotated[tuple[Profile, ...], Field(min_length=1, max_length=MOST_PROFILES)]
+"""All versions of a programme's profile, oldest first."""
+
+
+class ProfilesSet(Message):
+    """How a programme is scored from here on: all versions, so that one still to come can be changed or taken back."""
+
+    profiles: Profiles
+
+    @model_validator(mode="after")
+    def _versions_follow_each_other(self) -> Self:
+        check_versions(self.profiles)
+        return self
+
+
+def check_versions(profiles: Profiles) -> None:
+    """Raises ValueError where one does not follow the other."""
+    first, *later = profiles
+    if first.effective_from is not None:
+        raise ValueError("profiles.0.effective_from: the first version holds from the beginning, leave it out")
+    if any(profile.effective_from is None for profile in later):
+        raise ValueError("profiles: every version after the first needs effective_from")
+    starts = [profile.effective_from for profile in later if profile.effective_from]
+    if sorted(set(starts)) != starts:
+        raise ValueError("profiles: effective_from must grow from version to version")
+    if len({profile.version for profile in profiles}) != len(profiles):
+        raise ValueError("profiles: a version name is used twice")
 
 
 class Source(Message):
@@ -85,6 +158,16 @@ class Source(Message):
 
     source: SourceUri
     interval_hours: Annotated[float, Field(gt=0, le=24 * 90)]
+
+
+class SourceWatermark(Message):
+    """How far a source has spoken. `time`: the latest event of it, as it says; `recordedtime`: when one was recorded
+    last. Several writers say it: the latest counts, in whatever order they come."""
+
+    tenant: Id
+    source: SourceUri
+    time: Instant
+    recordedtime: Instant
 
 
 class Programme(Message):
@@ -99,19 +182,10 @@ class Programme(Message):
     manager: Id | None = None
     holidays: Annotated[tuple[date, ...], Field(max_length=MOST_HOLIDAYS)] = ()
     sources: Annotated[tuple[Source, ...], Field(max_length=MOST_SOURCES)] = ()
-    profiles: Annotated[tuple[Profile, ...], Field(min_length=1, max_length=MOST_PROFILES)] = (DEFAULT_PROFILE,)
+    profiles: Profiles = (DEFAULT_PROFILE,)
     recordedtime: Instant
 
     @model_validator(mode="after")
     def _versions_follow_each_other(self) -> Self:
-        first, *later = self.profiles
-        if first.effective_from is not None:
-            raise ValueError("profiles.0.effective_from: the first version holds from the beginning, leave it out")
-        if any(profile.effective_from is None for profile in later):
-            raise ValueError("profiles: every version after the first needs effective_from")
-        starts = [profile.effective_from for profile in later if profile.effective_from]
-        if sorted(set(starts)) != starts:
-            raise ValueError("profiles: effective_from must grow from version to version")
-        if len({profile.version for profile in self.profiles}) != len(self.profiles):
-            raise ValueError("profiles: a version name is used twice")
+        check_versions(self.profiles)
         return self

@@ -6,6 +6,7 @@ from pydantic import Field, TypeAdapter
 
 from schemas.events import CloudEvent, RelationshipEvent
 from schemas.primitives import Code, Count, EventId, Id, Instant, Message, SourceUri
+from schemas.programs import CalibrationEvidence
 
 Band = Literal["thriving", "steady", "strained", "critical"]
 Cause = Annotated[str, Field(max_length=64)]
@@ -54,7 +55,8 @@ class Trigger(Message):
 class Score(Message):
     """Health and risk of one relationship at one instant, with everything that explains them.
     Numbers are multiples of a millionth. `caps`: what holds the band at strained at the best, whatever the health:
-    support_open (an open immediate request) or fit_not_good (either side says so)."""
+    support_open (an open immediate request) or fit_not_good (either side says so). `evidence`: what a calibrated risk
+    rests on."""
 
     causes: Annotated[tuple[Cause, ...], Field(max_length=256)]
     health: Annotated[float, Field(ge=0, le=100)]
@@ -77,6 +79,7 @@ class Score(Message):
     profile: Name
     model: Name
     calibration: Name
+    evidence: CalibrationEvidence | None = None
 
 
 class ScoreRow(Message):

@@ -13,6 +13,7 @@ USUAL_BYTES = 1_048_588
 PAYLOAD_BYTES = 2 * 2**20
 # A state of the most facts that are kept, each by a source and under a name of its own, those of full length.
 STATE_BYTES = 16 * 2**20
+PROGRAMME_BYTES = 2 * 2**20
 TOOLS = (
     "zoom",
     "google_calendar",
@@ -28,6 +29,9 @@ TOOLS = (
 )
 
 DAY_MS = str(24 * 3_600_000)
+# Of topics that every start reads to their end: Kafka compacts no segment that is written to, one of 1 GiB unless it is
+# told otherwise, so that a start would read each version of each record. A fifth that is new is compacted.
+READ_AT_STARTS = (("segment.bytes", str(8 * 2**20)), ("min.cleanable.dirty.ratio", "0.2"))
 
 
 @dataclass(frozen=True)
@@ -105,9 +109,9 @@ RAW_TOOLS = tuple(
 EVENTS = Topic(
     name="mentoring.events",
     payload="MentoringEvent",
-    key="tenant/relationship",
+    key="tenant/relationship; none where every partition has a copy",
     cleanup="delete",
-    producers=("ingest",),
+    producers=("ingest", "operators"),
     consumers=("ingest", "scoring", "warehouse"),
     grows=True,
 )
@@ -118,7 +122,7 @@ REJECTED = Topic(
     cleanup="delete",
     retention=timedelta(days=30),
     producers=("ingest", "scoring"),
-    consumers=("operators",),
+    consumers=("operators", "warehouse"),
 )
 DIRECTORY_STATEMENTS = Topic(
     name="mentoring.directory-statements",
@@ -140,15 +144,16 @@ DIRECTORY = Topic(
     config=(("max.compaction.lag.ms", DAY_MS),),
     partitions=1,
     producers=("ingest",),
-    consumers=("ingest",),
+    consumers=("ingest", "notify"),
 )
 ROSTER = Topic(
     name="mentoring.roster",
     payload="who is paired with whom and since when, as ingest's projector folds it from the log",
     key="tenant/relationship, or how far the partition of the log is folded",
     cleanup="compact",
+    config=READ_AT_STARTS,
     producers=("ingest",),
-    consumers=("ingest",),
+    consumers=("ingest", "notify"),
     grows=True,
 )
 BOOKINGS = Topic(
@@ -156,6 +161,7 @@ BOOKINGS = Topic(
     payload="which sessions are booked for when, as ingest's projector folds it from the log",
     key="tenant/relationship, or how far the partition of the log is folded",
     cleanup="compact",
+    config=READ_AT_STARTS,
     producers=("ingest",),
     consumers=("ingest",),
     grows=True,
@@ -167,7 +173,18 @@ PROGRAMS = Topic(
     cleanup="compact",
     partitions=1,
     producers=("operators",),
-    consumers=("ingest", "scoring"),
+    # Scoring reads it when it calibrates only: what it scores by stands on the log.
+    consumers=("ingest", "scoring", "notify", "warehouse"),
+    most_bytes=PROGRAMME_BYTES,
+)
+SOURCES = Topic(
+    name="mentoring.sources",
+    payload="SourceWatermark",
+    key="tenant/source",
+    cleanup="compact",
+    partitions=1,
+    producers=("ingest",),
+    consumers=("notify",),
 )
 TOKENS = Topic(
     name="mentoring.tokens",
@@ -177,6 +194,15 @@ TOKENS = Topic(
     partitions=1,
     producers=("operators",),
     consumers=("ingest",),
+)
+BOARD_TOKENS = Topic(
+    name="mentoring.board-tokens",
+    payload="BoardToken",
+    key="token id",
+    cleanup="compact",
+    partitions=1,
+    producers=("operators",),
+    consumers=("notify",),
 )
 SYNC_TOKENS = Topic(
     name="mentoring.sync-tokens",
@@ -189,8 +215,8 @@ SYNC_TOKENS = Topic(
 )
 SCORING_STATE = Topic(
     name="mentoring.scoring-state",
-    payload="a relationship's state in scoring's binary layout, or the partition's watermark",
-    key="tenant/relationship or watermark, and the generation of its writer",
+    payload="a relationship's state in scoring's binary layout, the partition's watermark, or a programme's profiles",
+    key="tenant/relationship, watermark or programme, and the generation of its writer",
     cleanup="compact",
     # A zombie's late record of an older generation must stay readable until recovery has merged it.
     config=(("min.compaction.lag.ms", "86400000"),),
@@ -231,6 +257,60 @@ DELIVERIES = Topic(
     payload="Delivery",
     key="delivery id",
     cleanup="compact",
+    # What an erasure replaces lies on for so long.
+    config=(("max.compaction.lag.ms", DAY_MS),),
+    producers=("notify", "operators"),
+    consumers=("notify",),
+)
+ALERT_COMMANDS = Topic(
+    name="mentoring.alert-commands",
+    payload="AlertCommand",
+    key="tenant/subject, or the silence",
+    cleanup="delete",
+    # One order over all acts.
+    partitions=1,
+    # Notes are free text.
+    retention=timedelta(days=14),
+    producers=("notify", "operators"),
+    consumers=("notify",),
+)
+ALERT_RULES = Topic(
+    name="mentoring.alert-rules",
+    payload="RuleEvent",
+    key="tenant/program",
+    cleanup="delete",
+    # All versions that ever held, in one order.
+    partitions=1,
+    producers=("operators", "notify"),
+    consumers=("notify",),
+)
+NOTIFY_STATE = Topic(
+    name="mentoring.notify-state",
+    payload="AlertSilence",
+    key="tenant/silence/id",
+    cleanup="compact",
+    # What belongs to no partition of the log.
+    partitions=1,
+    producers=("notify",),
+    consumers=("notify",),
+)
+SUBJECT_STATE = Topic(
+    name="mentoring.subject-state",
+    payload="notify's state of the rules of one programme or source",
+    key="tenant/programme/id or tenant/source/id",
+    cleanup="compact",
+    # They live by the lowest clock of all partitions.
+    partitions=1,
+    producers=("notify",),
+    consumers=("notify",),
+)
+NOTIFY_LEADER = Topic(
+    name="mentoring.notify-leader",
+    payload="nothing: the instance of notify that owns the partition works, the others stand by",
+    key="none",
+    cleanup="delete",
+    partitions=1,
+    retention=timedelta(days=1),
     producers=("notify",),
     consumers=("notify",),
 )
@@ -245,11 +325,18 @@ TOPICS = (
     ROSTER,
     BOOKINGS,
     PROGRAMS,
+    SOURCES,
     TOKENS,
+    BOARD_TOKENS,
     SYNC_TOKENS,
     SCORING_STATE,
     SCORES,
     ALERTS,
     ALERT_STATE,
     DELIVERIES,
+    ALERT_COMMANDS,
+    ALERT_RULES,
+    NOTIFY_STATE,
+    SUBJECT_STATE,
+    NOTIFY_LEADER,
 )

@@ -1,11 +1,16 @@
 """The `rapport` command: hands over to one service's own command line without importing the others."""
 
+import gc
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import NamedTuple, NoReturn
 
+from services.runtime import log
+
+INTERRUPTED = 130
 OURS = frozenset({"schemas", "services", "deploy"})
 
 
@@ -43,7 +48,10 @@ def main() -> None:
     if name in {"-h", "--help", "help"}:
         sys.stdout.write(usage())
     elif name in COMMANDS:
-        _run(name, arguments)
+        try:
+            _run(name, arguments)
+        except KeyboardInterrupt:  # while modules are being imported; from then on click's
+            sys.exit(INTERRUPTED)
     else:
         _refuse(name)
 
@@ -56,8 +64,16 @@ def usage() -> str:
 
 def _run(name: str, arguments: Sequence[str]) -> None:
     command = COMMANDS[name]
+    log.to_stderr()
+    # numpy reads it when it is imported. Our matrices have some ten columns: threads that spin until they get a part of
+    # one take ten times the CPU of the whole, and make nothing sooner.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
+        # What is imported stays. To look through it for garbage, again and again, takes a fifth of a start.
+        gc.disable()
         module = importlib.import_module(command.module)
+        gc.freeze()
+        gc.enable()
     except ModuleNotFoundError as missing:
         top = (missing.name or "").split(".")[0]
         if not top or top in OURS:

@@ -1,28 +1,69 @@
 """Kafka and ClickHouse for every test: the real ones, started at most once per run."""
 
+import gc
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
 from deploy.local.kafka import KafkaConfig, LocalKafka
+from services.runtime import log
+from tests.scoring.effort import PROPERTY
+
+# As in every process of ours (services/cli.py), before anything imports numpy.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# What is compiled is kept, whatever is usual on this machine: some hundred processes would else each compile all that
+# they import (as `make test` says before this one has imported anything).
+os.environ["PYTHONDONTWRITEBYTECODE"] = ""
+sys.dont_write_bytecode = False
+# Every property of every service is tried as hard, and none has a deadline: machines differ, and are busy.
+settings.register_profile("asked for", PROPERTY)
+settings.load_profile("asked for")
+
+# Services run in threads beside the commands that tests call: what a command prints on stdout is its output alone.
+log.to_stderr()
 
 JARS_CACHE = Path(__file__).parents[1] / ".rapport" / "cache"
-# Whole systems, crashes and thousands of random examples, the longest first; what is not named follows.
+# Whole systems, crashes and thousands of random examples, the longest first.
 SLOW = (
     "tests/journeys/",
     "tests/scoring/flow/",
     "tests/scoring/",
     "tests/warehouse/test_crashes.py",
     "tests/ingest/test_process.py",
+    "tests/ingest/test_what_people_wrote_way.py",
+    "tests/ingest/people/test_attendance_worker.py",
     "tests/notify/test_flow.py",
 )
+# What is between them is in the order of its names.
+QUICK = ("tests/runtime/", "tests/ingest/sources/", "tests/schemas/")
+
+
+# Modules and thousands of tests are made to stay. To look through them for garbage again and again would take nearly
+# half of the time in which they are collected, in each worker, and the same with every full search afterwards.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on what tests make is looked through, and what was collected never."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is slow begins first, lest one worker be left alone with it at the end (xdist: --no-loadscope-reorder)."""
-    items.sort(key=lambda item: next((n for n, part in enumerate(SLOW) if item.nodeid.startswith(part)), len(SLOW)))
+    """What is slow begins first, and thousands of quick tests come last, lest one worker be left alone with a long file
+    at the end (xdist: --no-loadscope-reorder)."""
+
+    def turn(item: pytest.Item) -> int:
+        slow = (n for n, part in enumerate(SLOW, -len(SLOW)) if item.nodeid.startswith(part))
+        quick = (n for n, part in enumerate(QUICK, 1) if item.nodeid.startswith(part))
+        return next(slow, next(quick, 0))
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import UserScramCredentialUpsertion
 
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse, Tls, User
-from deploy.local.clickhouse.users import Role
+from deploy.local.clickhouse.users import ReaderScope, Role
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.ports import LOOPBACK, free_port
 
@@ -79,7 +79,7 @@ def secured_kafka(folder: Path, cache: Path) -> Iterator[SecuredKafka]:
 def secured_clickhouse(folder: Path, certificates: Certificates) -> Iterator[LocalClickHouse]:
     users = (
         User.with_password(USER, PASSWORD, Role.WRITER),
-        User.with_password("reader", READER_PASSWORD, Role.READER),
+        User.with_password("reader", READER_PASSWORD, Role.READER, ReaderScope.ANALYST),
     )
     tls = Tls(certificates.server, certificates.authority)
     with LocalClickHouse(ClickHouseConfig(folder / "clickhouse", users=users, tls=tls)) as clickhouse:

@@ -2,6 +2,9 @@
 
 import importlib.util
 
+import pytest
+
+from benchmarks import core
 from benchmarks.figures import aims, failures, figures, scoring_share
 from benchmarks.lineup import LINEUP, NAMES, Contestant
 from benchmarks.race import Failure, Run
@@ -44,3 +47,15 @@ def test_aims_are_judged_where_both_sides_were_measured() -> None:
 
     assert [(aim.measured, aim.met) for aim in aims(outcomes)] == [(1.5, True)]
     assert scoring_share(outcomes) == 0.75
+
+
+def test_every_aim_of_the_core_is_measured_by_what_a_worker_and_the_commands_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(core, "SAMPLES", 3)
+
+    found = {**core.live(20), **core.live_for_months(5), **core.midnights(10), **core.memory(20), **core.histories(2)}
+
+    assert found.keys() == {aim.what for aim in core.AIMS}
+    assert all(value >= 0 for value in found.values())
+    assert found["an in-order event, calls"] > 100

@@ -115,3 +115,21 @@ def test_a_module_of_ours_that_is_missing_is_no_missing_extra() -> None:
     assert ran.returncode == 1
     assert "ModuleNotFoundError" in ran.stderr
     assert "pip install" not in ran.stderr
+
+
+def test_what_is_logged_is_no_output_of_a_command() -> None:
+    script = "from services.runtime import log; log.to_stderr(); log.get('x').warning('hello'); print('said')"
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "said\n"
+    assert "hello" in done.stderr
+
+
+def test_ctrl_c_while_modules_are_imported_leaves_no_traceback() -> None:
+    interrupted = "import importlib\ndef interrupt(_): raise KeyboardInterrupt\nimportlib.import_module = interrupt"
+
+    ran = rapport("topics", "--help", before=interrupted)
+
+    assert ran.returncode == 130
+    assert "Traceback" not in ran.stderr

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 OURS = frozenset({"schemas", "services", "deploy"})
 SERVICES = ("ingest", "scoring", "warehouse", "notify")
 # Extras of commands that say themselves what to install, and the service they belong to.
-COMMANDS = {"scoring": ("analysis", "parquet")}
+COMMANDS = {"ingest": ("excel",), "scoring": ("analysis",)}
 
 # Named in pyproject.toml though no line imports them.
 NOT_IMPORTED = {

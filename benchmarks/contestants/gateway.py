@@ -21,10 +21,9 @@ from benchmarks.contestants.task import Meter, Task, asked
 from benchmarks.events import TENANT
 from deploy.local.child import Child, Command, with_project
 from deploy.local.ports import free_port
-from schemas.tokens import Token
+from schemas.tokens import Token, hashed, secret_of
 from schemas.topics import TOKENS
 from services.ingest.commands.console import write
-from services.ingest.domain.scope import hashed, secret_of
 from services.runtime.settings import Settings
 
 READY_WITHIN = 60
@@ -62,8 +61,8 @@ def gateway(task: Task) -> Iterator[Served]:
 
 
 def _of(project: str) -> dict[str, str]:
-    """Not the folder that this was started from. Before there was `rapport ingest work`, `serve` was told its parts."""
-    return {"PYTHONPATH": project, "PYTHONSAFEPATH": "1", "RAPPORT_INGEST_PARTS": "http"}
+    """Not the folder that this was started from."""
+    return {"PYTHONPATH": project, "PYTHONSAFEPATH": "1"}
 
 
 def _await(url: str) -> None:
@@ -83,7 +82,7 @@ def _is_ready(url: str) -> bool:
 
 def token(task: Task, source: str) -> str:
     name = task.name.replace("-", "_")
-    secret = secret_of(name, os.urandom(16).hex())
+    secret = secret_of(Token, name, os.urandom(16).hex())
     made = Token(token_id=name, tenant=TENANT, sha256=hashed(secret), sources=(source,), created=datetime.now(UTC))
     write(Settings(kafka=task.kafka), TOKENS.name, {name: made.model_dump_json().encode()})
     return secret

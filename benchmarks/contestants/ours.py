@@ -10,13 +10,13 @@ from typing import Any
 from benchmarks.contestants.shares import Shares
 from benchmarks.contestants.task import Meter, Task, asked
 from schemas.events import ClockReached, MentoringEvent
-from services.scoring.domain import changelog, steps, telling
-from services.scoring.domain.partition import Emission, Partition
-from services.scoring.domain.state import Home, State
+from services.scoring.domain import changelog, serialization, write_phases
+from services.scoring.domain.partition import Emission, ScoredPartition
+from services.scoring.domain.state import Home, RelationshipState
 from services.scoring.flow import decoding, records, worker
 from services.scoring.flow.settings import ScoringSettings
-from services.scoring.names import Names
 from services.scoring.service import run
+from services.scoring.topics import Topics
 
 Others = dict[tuple[Any, str], Any]
 """What is put in whose place: {(module or class, name): value}."""
@@ -25,7 +25,7 @@ Others = dict[tuple[Any, str], Any]
 def measure(task: Task) -> None:
     """Only methods and functions are replaced, in this process: whoever calls them gets the measured ones."""
     shares = Shares()
-    others = {(worker.Worker, "run"): _measured_run(task, shares)}
+    others = {(worker.Worker, "apply"): _measured_run(task, shares)}
     # Timers cost something too: the flow alone is measured without.
     others |= _UNSCORED if task.variant == "flow" else _timed(shares)
     for (owner, name), value in others.items():
@@ -34,25 +34,27 @@ def measure(task: Task) -> None:
     serve(task, replace(names(task), events=task.log))
 
 
-def names(task: Task) -> Names:
+def names(task: Task) -> Topics:
     """Every topic is the run's own."""
     own = task.name
-    return Names(f"{own}.events", f"{own}.state", f"{own}.scores", f"{own}.rejected", f"{own}.programs", group=own)
+    return Topics(f"{own}.events", f"{own}.state", f"{own}.scores", f"{own}.rejected", group=own)
 
 
-def serve(task: Task, under: Names) -> None:
+def serve(task: Task, under: Topics) -> None:
     run(ScoringSettings(kafka=task.kafka, clock="log", scoring_datadir=Path(task.folder) / "faust"), under)
 
 
-def _touch(partition: Partition, event: MentoringEvent, key: str, offset: int) -> Iterable[Emission]:
+def _touch(
+    partition: ScoredPartition, event: MentoringEvent, key: str, offset: int, _ceiling: int = 0
+) -> Iterable[Emission]:
     """Keeps of each relationship the position and the time of its newest event."""
     partition.offset = offset
     if not isinstance(event, ClockReached):
-        partition.states[key] = State({}, offset, partition.clock, home=Home(offset, event.program))
+        partition.states[key] = RelationshipState({}, offset, partition.clock, home=Home(offset, event.program))
     return ()
 
 
-def _pass(partition: Partition, clock: int) -> Iterator[list[Emission]]:
+def _pass(partition: ScoredPartition, clock: int) -> Iterator[list[Emission]]:
     """Moves the clock; silence makes nothing due."""
     partition.clock = max(clock, partition.clock)
     yield from ()
@@ -63,8 +65,8 @@ def _never(*_: object) -> bytes:
 
 
 _UNSCORED: Others = {
-    (Partition, "apply"): _touch,
-    (Partition, "advance"): _pass,
+    (ScoredPartition, "apply"): _touch,
+    (ScoredPartition, "advance"): _pass,
     (records, "score_event"): _never,
 }
 
@@ -72,20 +74,22 @@ _UNSCORED: Others = {
 def _timed(shares: Shares) -> Others:
     return {
         (worker, "decoded"): shares.timed("decoding", decoding.decoded),
-        (records, "score_event"): shares.timed("telling", telling.score_event),
-        (steps, "state_entry"): shares.timed("states to bytes", changelog.state_entry),
-        (steps.Generation, "run"): shares.timed_steps("facts and rows", steps.Generation.run),
+        (records, "score_event"): shares.timed("telling", serialization.score_event),
+        (write_phases, "state_entry"): shares.timed("states to bytes", changelog.state_entry),
+        (write_phases.PartitionProcessor, "run"): shares.timed_steps(
+            "facts and rows", write_phases.PartitionProcessor.run
+        ),
     }
 
 
 def _measured_run(task: Task, shares: Shares) -> Any:  # noqa: ANN401 (a method of the worker)
     """The worker's runs, from the first record of the log to the last, which ends the process."""
-    meter, run_ = Meter(task), worker.Worker.run
+    meter, run_ = Meter(task), worker.Worker.apply
 
-    async def measured(self: worker.Worker, producer: Any, number: int, fetched: Sequence[Any]) -> int | None:  # noqa: ANN401
+    async def measured(self: worker.Worker, number: int, fetched: Sequence[Any]) -> int | None:
         meter.begin()
-        wanted = await run_(self, producer, number, fetched)
-        applied = sum(self.next_offset(owned) or 0 for owned in range(task.partitions))
+        wanted = await run_(self, number, fetched)
+        applied = sum(self.applied_offset(owned) or 0 for owned in range(task.partitions))
         if applied == task.count:
             meter.answer(applied, shares=shares.seconds)
             os._exit(0)

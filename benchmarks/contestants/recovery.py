@@ -7,13 +7,13 @@ from typing import Any
 
 from benchmarks.contestants.ours import names, serve
 from benchmarks.contestants.task import Meter, Task, asked
-from services.scoring.flow.recovery import StateTable
+from services.scoring.flow.faust.table import StateTable
 from services.scoring.flow.worker import Worker
 
 
 def measure(task: Task) -> None:
     meter, counted, taken = Meter(task), [0], [0]
-    apply, take = StateTable.apply_changelog_batch, Worker.take
+    apply, take = StateTable.apply_changelog_batch, Worker.restore
 
     def applying(self: StateTable, batch: Any) -> None:  # noqa: ANN401 (Faust publishes no types)
         meter.begin()
@@ -29,7 +29,7 @@ def measure(task: Task) -> None:
             os._exit(0)
         return answer
 
-    for (owner, name), value in {(StateTable, "apply_changelog_batch"): applying, (Worker, "take"): taking}.items():
+    for (owner, name), value in {(StateTable, "apply_changelog_batch"): applying, (Worker, "restore"): taking}.items():
         setattr(owner, name, value)
     serve(task, replace(names(task), state=task.log))
 

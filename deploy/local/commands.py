@@ -1,12 +1,15 @@
 """`rapport up` and `rapport demo`: the whole system on this machine."""
 
 import os
+import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from deploy.local.data_folder import Clock
+from deploy.local.demo import sample
 from deploy.local.demo.run import demo
 from deploy.local.running import run_stack, say_addresses
 from deploy.local.stack import StackConfig
@@ -37,7 +40,8 @@ def main() -> None:
 def up(*, data: Path, first_port: int | None, trust_readers: bool) -> None:
     """Run everything on the wall clock until Ctrl-C.
 
-    With RAPPORT_KAFKA or RAPPORT_CLICKHOUSE set, the broker or the server named there is used.
+    With RAPPORT_KAFKA or RAPPORT_CLICKHOUSE set, the broker or the server named there is used, unless the shell has it
+    from the env file of a stack: that of this one starts its own again, that of another one is left alone.
     """
     run_stack(replace(config(data, Clock.WALL, first_port), trust_readers=trust_readers), say_addresses)
 
@@ -53,20 +57,46 @@ def up(*, data: Path, first_port: int | None, trust_readers: bool) -> None:
 @click.option("--first-port", type=click.IntRange(1024, 65_000), help="Gateway here, all others right after it.")
 @TRUST_READERS
 def demo_(*, data: Path, first_port: int | None, trust_readers: bool) -> None:
-    """Run everything on the log's clock with two years of real contacts, and show what came of them.
+    """Run everything on the log's clock with three years of real contacts, and show what came of them.
 
-    The contacts are streamed through the gateway. A second run goes on where the first one ended.
+    The contacts are sent through the gateway. It takes a few minutes, the first time longer while Kafka is fetched.
+    A second run goes on where the first one ended.
     """
-    run_stack(replace(config(data, Clock.LOG, first_port), trust_readers=trust_readers), demo)
+    click.echo("The demo takes about 3 minutes, in four steps; the first time longer, while")
+    click.echo("Kafka is fetched. What it shows goes on running until Ctrl-C.")
+    click.echo("Step 1 of 4: starting Kafka, ClickHouse and the services (about 30 s)")
+    shared = config(data, Clock.LOG, first_port)
+    run_stack(replace(shared, trust_readers=trust_readers, tenant=sample.TENANT), demo)
 
 
 def config(data: Path, clock: Clock, first_port: int | None) -> StackConfig:
     """What `up` and `demo` share."""
+    connections = named_elsewhere("RAPPORT_INGEST_CONNECTIONS", os.environ)
     return StackConfig(
         data=data,
         clock=clock,
         cache=ROOT / "cache",
-        kafka=os.environ.get("RAPPORT_KAFKA"),
-        clickhouse=os.environ.get("RAPPORT_CLICKHOUSE"),
+        kafka=named_elsewhere("RAPPORT_KAFKA", os.environ),
+        clickhouse=named_elsewhere("RAPPORT_CLICKHOUSE", os.environ),
         first_port=first_port,
+        environment={"RAPPORT_INGEST_CONNECTIONS": connections} if connections else {},
     )
+
+
+OWN_PARTS = {
+    "RAPPORT_KAFKA": "kafka",
+    "RAPPORT_CLICKHOUSE": "clickhouse",
+    "RAPPORT_INGEST_CONNECTIONS": "connections.yaml",
+}
+"""What a stack keeps in its folder of a part of its own."""
+
+
+def named_elsewhere(name: str, environ: Mapping[str, str]) -> str | None:
+    """What somebody set, None where the shell has it from the env file of a stack that brings this part itself: the
+    same stack starts it again, and no other may write to it."""
+    value, data = environ.get(name), environ.get("RAPPORT_DATA")
+    if not value or not data or not (Path(data) / OWN_PARTS[name]).exists():
+        return value or None
+    env = Path(data) / "env"
+    lines = env.read_text().splitlines() if env.exists() else []
+    return None if f"export {name}={shlex.quote(value)}" in lines else value

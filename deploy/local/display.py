@@ -45,11 +45,13 @@ class PlainLines:
         self._shown: dict[str, State] = {}
 
     def show(self, status: Status) -> None:
-        """Details change often: only a new state is worth a line."""
-        if self._shown.get(status.name) is status.readiness.state:
+        """Details change often, and are of use only where something is wrong: only a new state is worth a line."""
+        state = status.readiness.state
+        if self._shown.get(status.name) is state:
             return
-        self._shown[status.name] = status.readiness.state
-        self.say(" ".join([f"{status.name}: {status.readiness.state}", status.readiness.detail]).strip())
+        self._shown[status.name] = state
+        detail = status.readiness.detail if state is State.DEGRADED or status.restarts else ""
+        self.say(f"{status.name}: {state} {detail}".strip())
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -64,14 +66,14 @@ class PlainLines:
 class LiveTable:
     def __init__(self, console: Console) -> None:
         self._statuses: dict[str, Status] = {}
-        self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4)
-        self._live.start()
+        self._console = console
+        self._live = self._started()
 
     def show(self, status: Status) -> None:
         self._statuses[status.name] = status
 
     def say(self, text: str) -> None:
-        self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
@@ -79,19 +81,26 @@ class LiveTable:
         try:
             yield
         finally:
-            self._live.start()
+            # One that is started again overwrites as many lines as it had: the last that somebody else wrote.
+            self._live = self._started()
 
     def close(self) -> None:
         self._live.stop()
 
-    def _table(self) -> Table:
-        table = Table.grid(padding=(0, 2))
-        for _ in range(4):
-            table.add_column(no_wrap=True, overflow="ellipsis")  # one line for each, however long the detail
+    def _started(self) -> Live:
+        live = Live(console=self._console, get_renderable=self.table, refresh_per_second=4)
+        live.start()
+        return live
+
+    def table(self) -> Table:
+        """As it is shown now."""
+        table = Table.grid(padding=(0, 2), expand=True)
+        for _ in range(3):
+            table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)  # one line for each, however long the detail
         for status in tuple(self._statuses.values()):
             state = status.readiness.state
             restarts = f"restarted {status.restarts}x" if status.restarts else ""
-            table.add_row(
-                status.name, Text(state, style=COLORS.get(state, OTHER_COLOR)), restarts, Text(status.readiness.detail)
-            )
+            detail = "" if state is State.READY else status.readiness.detail
+            table.add_row(status.name, Text(state, style=COLORS.get(state, OTHER_COLOR)), restarts, Text(detail))
         return table

@@ -12,6 +12,18 @@ LOWEST, HIGHEST = 20_000, 32_000
 ATTEMPTS = 200
 
 
+class PortTakenError(Exception):
+    """The message says which, and what to do."""
+
+
+def ports_from(first: int, names: tuple[str, ...], others: int) -> dict[str, int]:
+    """A port for each name, and so many after them that somebody else chooses. Raises PortTakenError."""
+    taken = [port for port in range(first, first + len(names) + others) if not is_free(port)]
+    if taken:
+        raise PortTakenError(f"port {taken[0]} is in use: end what listens there, or choose another --first-port")
+    return {name: first + number for number, name in enumerate(names)}
+
+
 def remembered_ports(file: Path, names: tuple[str, ...]) -> dict[str, int]:
     """A port for each name: the one noted in `file` if it is still free, else a new one, which is noted."""
     noted: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}

@@ -2,17 +2,22 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from rich.console import Console
 
 from deploy.local.data_folder import DataFolderError
 from deploy.local.display import Display, display_on
 from deploy.local.kafka import JarsUnresolvedError, MissingToolError, StorageUnformattedError
+from deploy.local.ports import PortTakenError
 from deploy.local.readiness import NotReadyError
-from deploy.local.stack import READER, CommandFailedError, Stack, StackConfig
+from deploy.local.stack import ANALYST, READER, CommandFailedError, Stack, StackConfig
+from deploy.local.steps import ticking
 from deploy.local.stop_signals import StopRequestedError, StopSignals
 from deploy.local.supervisor import PartFailedError
 
+# Seconds on two cores, the jars being there.
+STARTED_WITHIN = 30
 # What a person can act on: its message is enough, a traceback would hide it.
 EXPECTED = (
     CommandFailedError,
@@ -21,6 +26,7 @@ EXPECTED = (
     MissingToolError,
     NotReadyError,
     PartFailedError,
+    PortTakenError,
     StorageUnformattedError,
 )
 
@@ -40,13 +46,20 @@ def run_stack(config: StackConfig, when_ready: Callable[[Stack, Display], None])
     except EXPECTED as failure:
         display.close()
         sys.exit(f"rapport: {failure}")
+    except OSError as failure:
+        # A folder that nobody may write to, a disk that is full.
+        display.close()
+        sys.exit(f"rapport: {failure.filename or config.data}: {failure.strerror or failure}")
     finally:
         display.close()
 
 
 def say_addresses(stack: Stack, display: Display) -> None:
-    login = f" (login {READER}, password {READER}: reads mentoring and mentoring_mart)" if stack.clickhouse else ""
+    login = (
+        f" (login and password {READER}: reads mentoring_mart; {ANALYST}: mentoring too)" if stack.clickhouse else ""
+    )
     display.say(f"gateway     {stack.gateway_url}")
+    display.say(f"board       {stack.board_url} (open to this machine, without login)")
     display.say(f"ClickHouse  {stack.clickhouse_url}{login}")
     display.say(f"logs        {stack.logs}")
     display.say(f"in a shell  . {stack.data / 'env'}")
@@ -54,7 +67,9 @@ def say_addresses(stack: Stack, display: Display) -> None:
 
 
 def _run(stack: Stack, display: Display, when_ready: Callable[[Stack, Display], None]) -> None:
-    with stack:
+    with ExitStack() as opened:
+        with ticking(display.say, STARTED_WITHIN):
+            opened.enter_context(stack)
         try:
             when_ready(stack, display)
             stack.wait()

@@ -22,17 +22,21 @@ PROCESSES = (
     StackProcess("warehouse", ("warehouse", "serve"), "RAPPORT_WAREHOUSE_HEALTH_PORT"),
     StackProcess("scoring", ("scoring", "serve"), "RAPPORT_SCORING_HEALTH_PORT"),
     StackProcess("notify", ("notify", "serve"), "RAPPORT_NOTIFY_HEALTH_PORT"),
+    StackProcess("notify-board", ("notify", "board"), "RAPPORT_NOTIFY_BOARD_HEALTH_PORT"),
     StackProcess("ingest-work", ("ingest", "work"), "RAPPORT_INGEST_WORK_HEALTH_PORT"),
     StackProcess("ingest", ("ingest", "serve"), "RAPPORT_INGEST_HEALTH_PORT"),
 )
 NAMES = tuple(process.name for process in PROCESSES)
-PORTS = ("gateway", *NAMES)
+PORTS = ("gateway", *NAMES, "pages")
+"""The last is that of the board's pages."""
 
 
 def port_variables(ports: Mapping[str, int]) -> dict[str, str]:
-    """`ports` by the names in `PORTS`: the gateway's, and each process's health port under its own name."""
+    """`ports` by the names in `PORTS`: the gateway's, the board's, and each process's health port under its own
+    name."""
     health = {process.health_variable: str(ports[process.name]) for process in PROCESSES}
-    return {**health, "RAPPORT_INGEST_PORT": str(ports["gateway"])}
+    pages = str(ports["pages"])
+    return {**health, "RAPPORT_INGEST_PORT": str(ports["gateway"]), "RAPPORT_NOTIFY_BOARD_PORT": pages}
 
 
 @dataclass(frozen=True)

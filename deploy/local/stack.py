@@ -1,6 +1,7 @@
 """`Stack`: Kafka, ClickHouse and the four services on one data folder, as separate processes."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -12,29 +13,39 @@ from typing import Self
 
 from deploy.local.child import with_project
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse, User
-from deploy.local.clickhouse.users import Role
+from deploy.local.clickhouse.users import ReaderScope, Role
 from deploy.local.data_folder import Clock, held, put_private, secret
 from deploy.local.display import Display
 from deploy.local.kafka import KafkaConfig, LocalKafka
-from deploy.local.ports import LOOPBACK, remembered_ports
+from deploy.local.ports import LOOPBACK, ports_from, remembered_ports
 from deploy.local.service import Service
 from deploy.local.services import PORTS, Launch, port_variables, services
 from deploy.local.supervisor import Supervisor
 
 PARTITIONS = 4
+OWN_PORTS = 2  # of ClickHouse and of Kafka
 KAFKA_SECONDS, CLICKHOUSE_SECONDS = 60.0, 60.0
 SERVICES_SECONDS = 180.0  # scoring reads its state back from the log first
 COMMAND_SECONDS = 180.0
-WRITER, READER = "rapport", "reader"
+WRITER, READER, ANALYST = "rapport", "reader", "analyst"
+TOKEN = re.compile(r"rpt_\S+")
+BOARD_SOURCE = "/rapport/board"
+"""What the board calls itself at the gateway (services/notify/board/meetings.py)."""
+NO_CONNECTIONS = """\
+# The tools that send webhooks: deploy/connections.example.yaml shows every one. What is saved here is taken up within
+# seconds; `rapport ingest connections check` and `rapport ingest connections reload` say what is wrong with it.
+connections: []
+"""
 
 
 @dataclass(frozen=True)
 class StackConfig:
     """`kafka` and `clickhouse` name a broker and a server that run already; without them the stack brings its own.
 
-    `first_port` N fixes the ports: gateway N, health N+1 to N+5, ClickHouse N+6, Kafka N+7; None takes free ones,
-    which the folder remembers. `environment` is added to that of every service and command. `trust_readers` admits
-    readers to a ClickHouse of the stack's own that the kernel cannot confine.
+    `first_port` N fixes the ports: gateway N, health N+1 to N+6, board N+7, ClickHouse N+8, Kafka N+9; None takes free
+    ones, which the folder remembers. `environment` is added to that of every service and command. `trust_readers`
+    admits readers to a ClickHouse of the stack's own that the kernel cannot confine. Of `tenant` the board may hand in
+    that a pair has met.
     """
 
     data: Path
@@ -45,6 +56,7 @@ class StackConfig:
     first_port: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     trust_readers: bool = False
+    tenant: str | None = None
     rapport: tuple[str, ...] = (sys.executable, "-m", "services.cli")
 
 
@@ -99,6 +111,10 @@ class Stack:
         return f"http://{LOOPBACK}:{self.environment['RAPPORT_INGEST_PORT']}"
 
     @property
+    def board_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.environment['RAPPORT_NOTIFY_BOARD_PORT']}"
+
+    @property
     def clickhouse_url(self) -> str:
         return self.environment["RAPPORT_CLICKHOUSE"]
 
@@ -106,11 +122,11 @@ class Stack:
         """With `.pid`, `.log`, `.probe()` and, for drills, `.kill()`."""
         return self._services[name]
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, **environment: str) -> str:
         """Runs `rapport ...` within the stack and returns what it printed. Raises `CommandFailedError`."""
         done = subprocess.run(  # noqa: S603 - the command line is ours
             [*self._config.rapport, *arguments],
-            env={**os.environ, **with_project(), **self.environment},
+            env={**os.environ, **with_project(), **self.environment, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -121,6 +137,15 @@ class Stack:
         if done.returncode != 0:
             raise CommandFailedError(f"rapport {' '.join(arguments)} failed ({done.returncode}):\n{done.stdout}")
         return done.stdout
+
+    def token(self, name: str, *scope: str) -> str:
+        """A token of the gateway, made at the first call and kept in the folder. Raises `CommandFailedError`."""
+        kept = self._data / f"{name}-token"
+        if not kept.exists():
+            found = TOKEN.search(self.run("ingest", "token", "create", "--id", name, *scope))
+            assert found is not None, "the command prints the secret"
+            put_private(kept, found.group())
+        return kept.read_text()
 
     @property
     def failed(self) -> bool:
@@ -143,22 +168,34 @@ class Stack:
             "RAPPORT_DATA": str(self._data),
             "RAPPORT_INSTANCE": "local",
             "RAPPORT_INGEST_DIGEST_KEY": secret(self._data / "digest-key"),
+            "RAPPORT_INGEST_RELOAD": f"{LOOPBACK}:{ports['ingest-work']},{LOOPBACK}:{ports['ingest']}",
             **port_variables(ports),
+            **self._connections(),
+            # Whoever has this machine has the data anyway; nobody else is served.
+            "RAPPORT_NOTIFY_BOARD_OPEN": "true",
+            "RAPPORT_NOTIFY_LINK": f"http://{LOOPBACK}:{ports['pages']}/relationships/{{tenant}}/{{relationship}}",
             **self._config.environment,
         }
         # 1. the log and the warehouse
         self._start_kafka()
         self._start_clickhouse()
         # 2. what lies in them
-        self._display.say("creating topics")
+        self._display.say("preparing Kafka")
         self.run("topics", "create", "--partitions", str(PARTITIONS))
-        self._display.say("migrating the warehouse")
+        self._display.say("preparing ClickHouse")
         self.run("warehouse", "migrate")
+        if self._config.tenant is not None:
+            self._let_the_board_hand_in(self._config.tenant)
         # 3. the services
         started = services(Launch(self._config.rapport, self.logs, self.environment), ports)
         self._services = {service.name: service for service in started}
         self._write_environment()
         self._supervisor.start(started, SERVICES_SECONDS)
+
+    def _let_the_board_hand_in(self, tenant: str) -> None:
+        token = self.token("board", "--tenant", tenant, "--source", BOARD_SOURCE)
+        self.environment["RAPPORT_NOTIFY_BOARD_GATEWAY"] = self.gateway_url
+        self.environment["RAPPORT_NOTIFY_BOARD_GATEWAY_TOKENS"] = f"{tenant}={token}"
 
     def _write_environment(self) -> None:
         """For a shell: `. DATA/env` lets `rapport` and curl there speak to this stack. It holds secrets."""
@@ -167,10 +204,20 @@ class Stack:
         lines = [f"export {name}={shlex.quote(str(value))}\n" for name, value in sorted(joined.items())]
         put_private(self._data / "env", "".join(lines))
 
+    def _connections(self) -> dict[str, str]:
+        """A file of the stack's own to write them into."""
+        name = "RAPPORT_INGEST_CONNECTIONS"
+        if name in self._config.environment:
+            return {}
+        file = self._data / "connections.yaml"
+        if not file.exists():
+            put_private(file, NO_CONNECTIONS)
+        return {name: str(file)}
+
     def _ports(self) -> Mapping[str, int]:
         first = self._config.first_port
         if first is not None:
-            return {name: first + number for number, name in enumerate(PORTS)}
+            return ports_from(first, PORTS, OWN_PORTS)
         return remembered_ports(self._data / "ports.json", PORTS)
 
     def _fixed_port(self, after_services: int) -> int:
@@ -197,6 +244,7 @@ class Stack:
         users = (
             User.with_password(WRITER, password, Role.WRITER),
             User.with_password(READER, READER, Role.READER),
+            User.with_password(ANALYST, ANALYST, Role.READER, ReaderScope.ANALYST),
         )
         config = ClickHouseConfig(
             self._data / "clickhouse",
@@ -206,7 +254,8 @@ class Stack:
         )
         self.clickhouse = LocalClickHouse(config)
         self._supervisor.start([self.clickhouse], CLICKHOUSE_SECONDS)
-        self._display.say(f"ClickHouse: {self.clickhouse.walls()}")
+        for part in self.clickhouse.walls().split("; "):
+            self._display.say(f"  {part}")
         self.environment["RAPPORT_CLICKHOUSE"] = self.clickhouse.url
         self.environment["RAPPORT_CLICKHOUSE_USER"] = WRITER
         self.environment["RAPPORT_CLICKHOUSE_PASSWORD"] = password

@@ -8,16 +8,17 @@ from collections.abc import Callable, Mapping
 import click
 
 from services.ingest import service
+from services.ingest.commands.connections import connections
 from services.ingest.commands.dead_letters import rejected, requeue
 from services.ingest.commands.erase import erase
 from services.ingest.commands.programs import programs
 from services.ingest.commands.project import project
 from services.ingest.commands.token_command import token
+from services.ingest.commands.trace import trace
 from services.ingest.commands.try_command import try_
-from services.ingest.importing.command import import_events
+from services.ingest.importing.command import import_events, template
 from services.ingest.settings import IngestSettings
-from services.ingest.sources.connection import Connection
-from services.ingest.sources.connections import ConnectionsError, listed
+from services.ingest.sources.connections import Connection, ConnectionsError, listed
 from services.ingest.workers import inherited, serve_in_workers
 from services.runtime import log
 from services.runtime.settings import SettingsError, describe, load
@@ -25,8 +26,9 @@ from services.runtime.stop import on_signal
 from services.validation_errors import reason_of
 
 SWITCH_SECONDS = 0.0005
-# By default a large body has every object of the process looked at several times while it is read, in one piece each.
-COLLECTED_AFTER = (50_000, 20, 50)
+# A collection stops all senders while it looks at what is young and alive: some 300 ns an object. So each object of a
+# large body is looked at twice, in pieces of a few milliseconds; by default it would be several times.
+COLLECTED_AFTER = (5_000, 4, 100)
 
 
 # As many as a machine has cores; more of them only remember less each.
@@ -116,10 +118,13 @@ def _connections(settings: IngestSettings) -> Mapping[str, Connection]:
 main.add_command(token)
 main.add_command(programs)
 main.add_command(import_events)
+main.add_command(template)
 main.add_command(rejected)
 main.add_command(requeue)
 main.add_command(project)
 main.add_command(try_)
+main.add_command(trace)
+main.add_command(connections)
 main.add_command(erase)
 
 if __name__ == "__main__":

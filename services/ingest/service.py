@@ -3,20 +3,21 @@
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
 from fastapi import FastAPI
 
-from schemas.topics import DIRECTORY_STATEMENTS, EVENTS, REJECTED, TOKENS, raw_of
-from services.ingest.domain.rate_limit import RateLimiter
+from schemas.topics import DIRECTORY_STATEMENTS, EVENTS, REJECTED, SOURCES, TOKENS
+from services.ingest.domain.scope import RateLimiter
 from services.ingest.flow.attendance import attendance
-from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.in_flight_limiter import InFlightLimiter
+from services.ingest.flow.connections_file import PATH, ConnectionsFile, reload_act
+from services.ingest.flow.event_writer import EventWriter, SourceWatermarks
+from services.ingest.flow.in_flight import InFlightLimiter
 from services.ingest.flow.intake import BodyReading, Intake, Turns, Writing
-from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.raw_cloudevents import raw_cloudevents
 from services.ingest.flow.shared import ProjectionAccess, Shared, projection
@@ -24,22 +25,20 @@ from services.ingest.flow.supervise import Parts, PartsReadiness, supervise
 from services.ingest.flow.tokens import TokenFollower, TokenTable
 from services.ingest.flow.tools.raw_payloads import RawIntake
 from services.ingest.flow.tools.statements import Directory
-from services.ingest.flow.tools.tool_records import tool_topics
-from services.ingest.gateway.app import create_app, serve_directory
-from services.ingest.gateway.body import InFlightBytes
+from services.ingest.flow.tools.tool_records import tool_topics, topics_of
+from services.ingest.gateway.app import create_app
 from services.ingest.gateway.directory_endpoint import DirectoryEndpoint
-from services.ingest.gateway.events_endpoint import Admission, EventsEndpoint
-from services.ingest.gateway.guard import ConnectionGuard, ConnectionLimits
-from services.ingest.gateway.request_answers import RequestErrors
-from services.ingest.gateway.senders import Senders
-from services.ingest.gateway.server import Door, listen, run_server
+from services.ingest.gateway.events_endpoint import EventsEndpoint
+from services.ingest.gateway.requests import InFlightBytes, RequestErrors
+from services.ingest.gateway.senders import Admission, Senders
 from services.ingest.gateway.sources_endpoint import SourcesEndpoint
 from services.ingest.settings import AnyPart, IngestSettings
-from services.ingest.sources.connection import Connection
-from services.ingest.sources.connections import load_connections
+from services.ingest.sources.connections import Connection, ConnectionsError, load_connections
 from services.runtime import log
 from services.runtime.health import Health, served
-from services.runtime.kafka import KafkaError, Producer, reading
+from services.runtime.http.guarded_protocol import ConnectionGuard, ConnectionLimits
+from services.runtime.http.server import Door, listen, run_server
+from services.runtime.kafka import KafkaError, Producer, await_broker, reading
 
 
 @contextmanager
@@ -90,9 +89,8 @@ def _app(
     unproven = InFlightBytes(settings.ingest_unproven_bytes, settings.ingest_unproven_bytes_per_address, guard.relieve)
     events = EventsEndpoint(table, Intake(shared.event_writer, writing, shared.gate(known.programs)), tokens, metrics)
     raw = RawIntake(shared.producer, writing)
-    app = create_app(events, SourcesEndpoint(shared.connections, raw, tools, unproven, metrics))
-    serve_directory(app, DirectoryEndpoint(table, Directory(shared.producer), writing, tokens))
-    return app
+    sources = SourcesEndpoint(shared.connections, raw, tools, unproven, metrics)
+    return create_app(events, sources, DirectoryEndpoint(table, Directory(shared.producer), writing, tokens))
 
 
 # Everything that was promised is acknowledged by then; the rest was answered 503 or nothing.
@@ -142,28 +140,53 @@ def run_parts(composition: Composition, stop: threading.Event) -> None:
     settings, health = composition.settings, Health()
     readiness = PartsReadiness(health)
     writing = readiness.part("producer")
-    with served(health, settings.host, composition.health_port), _producer(settings, writing) as producer:
-        for topic in _written_to(composition.connections):
-            # The first record of a topic would else wait for its metadata, on the event loop.
-            if not producer.partitions(topic):
-                raise MissingTopicError(f"there is no topic {topic}: rapport topics create")
-        event_writer = EventWriter(producer, settings.ingest_remembered, EVENTS.at(settings.log_epoch))
-        shared = Shared(settings, producer, event_writer, Metrics(health.metrics), readiness, composition.connections)
+    with ExitStack() as stack:
+        stack.enter_context(served(health, settings.host, composition.health_port))
+        if not await_broker(settings, writing, stop):
+            return
+        producer = stack.enter_context(_producer(settings, writing))
+        _check_topics(
+            producer, [REJECTED.name, DIRECTORY_STATEMENTS.name, SOURCES.name, *topics_of(composition.connections)]
+        )
+        connections = _connections_file(composition, producer)
+        if connections is not None:
+            health.acts[PATH] = reload_act(connections, settings.ingest_digest_key.get_secret_value())
+        watermarks = SourceWatermarks(producer)
+        log_topic = EVENTS.at(settings.log_epoch)
+        event_writer = EventWriter(producer, settings.ingest_remembered, log_topic, watermarks)
+        known = composition.connections if connections is None else connections
+        shared = Shared(settings, producer, event_writer, IngestMetrics(health.metrics), readiness, known)
         with _chosen(shared, composition, stop) as parts:
             # Not before every other part has said that it is starting, or the whole would be ready without them.
             writing.tell("ready")
             log.get(__name__).info("serving", parts=sorted(composition.parts), clock=settings.clock)
-            supervise(parts, stop)
+            watching = {} if connections is None else {"connections": partial(connections.run, stop)}
+            supervise({**parts, **watching, "watermarks": partial(watermarks.run, stop)}, stop)
     log.get(__name__).info("stopped")
 
 
-class MissingTopicError(Exception):
-    """The message names the topic, and the command that makes it."""
+def _check_topics(producer: Producer, topics: Iterable[str]) -> None:
+    """The first record of a topic would else wait for its metadata, on the event loop. Raises KafkaError, which names
+    the topic that is missing."""
+    for topic in topics:
+        producer.partitions(topic)
 
 
-def _written_to(connections: Mapping[str, Connection]) -> list[str]:
-    tools = sorted({connection.tool.name for connection in connections.values()})
-    return [REJECTED.name, DIRECTORY_STATEMENTS.name, *map(raw_of, tools)]
+def _connections_file(composition: Composition, producer: Producer) -> ConnectionsFile | None:
+    settings = composition.settings
+    if settings.ingest_connections is None:
+        return None
+
+    def load() -> Mapping[str, Connection]:
+        found = connections_of(settings)
+        try:
+            _check_topics(producer, topics_of(found))
+        except KafkaError as missing:
+            raise ConnectionsError(str(missing)) from missing
+        return found
+
+    looks_twice = "tools" in composition.parts
+    return ConnectionsFile(settings.ingest_connections, composition.connections, load, looks_twice=looks_twice)
 
 
 @contextmanager

@@ -81,7 +81,14 @@ class IngestSettings(Settings):
     ingest_idle_seconds: Annotated[int, Field(ge=1, le=3_600)] = Field(
         5, description="after which a connection without a request is closed; above that of a proxy in front"
     )
-    ingest_connections: Path | None = Field(None, description="YAML file of the connections to tools")
+    ingest_connections: Path | None = Field(
+        None, description="YAML file of the connections to tools; it is read again when it changes"
+    )
+    ingest_reload: Annotated[tuple[str, ...], NoDecode, CommaSeparated] = Field(
+        (),
+        description="health ports (host:port) of the processes that `connections reload` asks, those of `work` first; "
+        "default: this machine's RAPPORT_INGEST_WORK_HEALTH_PORT and RAPPORT_INGEST_HEALTH_PORT",
+    )
     ingest_connection_rate: Annotated[int, Field(ge=1)] = Field(
         1_000, description="payloads per second and connection that a gateway takes in the long run; beyond it 429"
     )

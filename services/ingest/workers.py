@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 import httpx
 
-from services.ingest.gateway.server import listen
+from services.ingest.flow.connections_file import PATH, forwarding_act
 from services.ingest.settings import IngestSettings
 from services.runtime import log
 from services.runtime.health import Condition, Health, served
+from services.runtime.http.server import listen
 
 HEALTH_PORT = "RAPPORT_INGEST_HEALTH_PORT"
 WATCHED_SECONDS = 0.2
@@ -49,6 +50,9 @@ def serve_in_workers(settings: IngestSettings, stop: threading.Event, count: int
     """Returns after `stop`, when all have ended. Raises OSError if the address is taken, and WorkerEndedError when one
     ended by itself: then all end, for whatever started this to start it anew."""
     health = Health()
+    addresses = [f"{_reachable(settings.host)}:{settings.ingest_health_port + n}" for n in range(1, count + 1)]
+    if settings.ingest_connections is not None:
+        health.acts[PATH] = forwarding_act(addresses, settings.ingest_digest_key.get_secret_value())
     with (
         listen(settings.host, settings.ingest_port) as listener,
         served(health, settings.host, settings.ingest_health_port),

@@ -1,13 +1,24 @@
-"""`rapport notify`: serve, check the rules, list the deliveries."""
+"""`rapport notify`: serve, check the rules; commands about alerts, destinations, deliveries and messages."""
 
 import sys
+import threading
+from collections.abc import Callable
 
 import click
 
-from schemas.alerts import Delivery
 from schemas.programs import WatchLevels
-from services.notify.domain.rules import RULES, describe, problems
-from services.notify.flow.restore import OPEN_STATES, read_deliveries
+from schemas.rule_faults import problems
+from schemas.rule_words import describe
+from schemas.rules import RULES, SUBJECT_RULES
+from services.notify.commands.acts import ACTS
+from services.notify.commands.audit import explain
+from services.notify.commands.board_tokens import token
+from services.notify.commands.common import destinations_or_exit, settings_or_exit
+from services.notify.commands.deliveries import deliveries, discard, replay
+from services.notify.commands.destinations import destinations
+from services.notify.commands.messages import preview, test
+from services.notify.commands.open_alerts import alerts
+from services.notify.commands.rules import rules
 from services.notify.names import Names
 from services.notify.service import serve as serve_until
 from services.notify.settings import NotifySettings
@@ -16,6 +27,8 @@ from services.runtime import settings as environment
 from services.runtime.kafka import KafkaError
 from services.runtime.stop import on_signal
 from services.validation_errors import reason_of
+
+Serves = Callable[[NotifySettings, Names, threading.Event], None]
 
 
 @click.group()
@@ -27,79 +40,65 @@ def main() -> None:
 @click.option("--check", is_flag=True, help="Print the settings, secrets hidden, and exit.")
 def serve(*, check: bool) -> None:
     """Decide on score changes and tell people, until SIGTERM."""
-    settings = _settings()
+    settings = settings_or_exit()
     if check:
         click.echo(environment.describe(settings))
         return
     _refuse_bad_rules()
+    destinations_or_exit(settings)
     run(settings, Names.at(settings.log_epoch))
 
 
 @main.command()
-def check() -> None:
-    """Print the alert rules and validate them."""
-    for rule in RULES:
-        click.echo(describe(rule))
-    _refuse_bad_rules()
-    click.echo(f"{len(RULES)} rules are valid")
+@click.option("--check", is_flag=True, help="Print the settings, secrets hidden, and exit.")
+def board(*, check: bool) -> None:
+    """Serve the board: what is open, who has it, and acting on it, in a browser, until SIGTERM."""
+    # A web framework and a client of ClickHouse, which every other command starts faster without.
+    from services.notify.board.service import serve_board  # noqa: PLC0415
+
+    settings = settings_or_exit()
+    if check:
+        click.echo(environment.describe(settings))
+        return
+    run(settings, Names.at(settings.log_epoch), serve_board)
+
+
+for command in (alerts, explain, *ACTS):
+    main.add_command(command)
 
 
 @main.command()
-@click.option("--dead", is_flag=True, help="Only those that were given up, with the reason.")
-@click.option("--open", "unfinished", is_flag=True, help="Only those without an outcome.")
-def deliveries(*, dead: bool, unfinished: bool) -> None:
-    """List what was or is to be sent to people, the oldest first."""
-    shown = {"dead"} if dead else OPEN_STATES if unfinished else {"delivered", "dead", *OPEN_STATES}
-    try:
-        found = [d for d in read_deliveries(_settings(), Names()) if d.state in shown]
-    except KafkaError as away:
-        sys.exit(f"rapport notify: {away}")
-    for delivery in sorted(found, key=lambda d: (d.planned_at, d.alert.at, d.delivery_id)):
-        click.echo(_line(delivery))
-    click.echo(f"{len(found)} deliveries")
+def check() -> None:
+    """Print the rules that hold by default and validate them; `rapport notify rules` is about those of programmes."""
+    every = (*RULES, *SUBJECT_RULES)
+    for rule in every:
+        click.echo(describe(rule))
+    _refuse_bad_rules()
+    click.echo(f"{len(every)} rules are valid")
 
 
-def run(settings: NotifySettings, names: Names) -> None:
+for command in (deliveries, destinations, discard, preview, replay, rules, test, token):
+    main.add_command(command)
+
+
+def run(settings: NotifySettings, names: Names, serves: Serves = serve_until) -> None:
     """Exits with 0 after a signal, with 1 and one line of error after anything unexpected."""
     log.configure(settings, "notify")
     with on_signal() as stop:
         try:
-            serve_until(settings, names, stop)
+            serves(settings, names, stop)
         except Exception as problem:  # noqa: BLE001 (whatever it was, the restart begins from what is written down)
             reason = f"{type(problem).__name__}: {reason_of(problem)}"
             log.get(__name__).error("stopped", reason=reason, exc_info=not isinstance(problem, KafkaError))
             sys.exit(1)
 
 
-def _settings() -> NotifySettings:
-    try:
-        return environment.load(NotifySettings, "notify")
-    except environment.SettingsError as invalid:
-        click.echo(f"rapport notify: {invalid}", err=True)
-        sys.exit(2)
-
-
 def _refuse_bad_rules() -> None:
-    found = problems(RULES, WatchLevels())
+    found = problems((*RULES, *SUBJECT_RULES), WatchLevels())
     for problem in found:
         click.echo(f"rapport notify: rule {problem}", err=True)
     if found:
         sys.exit(1)
-
-
-def _line(delivery: Delivery) -> str:
-    parts = (
-        f"{delivery.planned_at:%Y-%m-%d %H:%M:%S}",
-        delivery.state.ljust(9),
-        delivery.channel.ljust(7),
-        delivery.transition.ljust(9),
-        f"{delivery.tenant}/{delivery.relationship}",
-        delivery.alert.rule,
-        f"attempts {delivery.attempt}",
-        delivery.status or "-",
-        delivery.delivery_id[:16],
-    )
-    return "  ".join(parts)
 
 
 if __name__ == "__main__":

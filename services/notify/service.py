@@ -2,67 +2,162 @@
 
 import random
 import threading
-from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from schemas.primitives import Instant
-from services.notify.channels.channel import Channel
-from services.notify.channels.log import LogChannel
-from services.notify.channels.webhook import WebhookChannel
-from services.notify.domain.evaluation import Evaluator
-from services.notify.domain.rules import RULES
-from services.notify.flow.deciding import Deciding
+from services.notify.channels.smtp import MailDirectory
+from services.notify.domain.addresses_off import AddressesOff
+from services.notify.domain.attempts import has_ended
+from services.notify.domain.held import HOUR
+from services.notify.domain.ledger import Ledger
+from services.notify.domain.name_book import NameBook
+from services.notify.domain.notices import is_notice
+from services.notify.domain.preferences import Preferences
+from services.notify.domain.routing import Addressing
+from services.notify.domain.rule_book import RuleBook
+from services.notify.domain.shared_alerts import SharedAlerts
+from services.notify.domain.unsubscribing import LeavingLinks
+from services.notify.flow.asking import Asking
+from services.notify.flow.beside import Beside
+from services.notify.flow.commanding import Commanding
+from services.notify.flow.deciding import Deciding, DecisionContext, lowest_clock
+from services.notify.flow.destinations import DestinationsFile, configured
 from services.notify.flow.dispatch import Dispatch, Environment
 from services.notify.flow.hold import Hold
 from services.notify.flow.journal import COMMIT_SECONDS, Journal
+from services.notify.flow.leadership import Leadership, LeadershipLostError
 from services.notify.flow.metrics import Metrics
+from services.notify.flow.noticing import Noticing
+from services.notify.flow.people import PeopleRecords
 from services.notify.flow.report import Report
+from services.notify.flow.requests import DeliveryRequests
 from services.notify.flow.restore import restored
 from services.notify.flow.rounds import Flow
+from services.notify.flow.senders import SenderPool
+from services.notify.flow.subject_inputs import SubjectInputs
 from services.notify.flow.watchdog import bounded
 from services.notify.names import Names
+from services.notify.rendering.renderer import Renderer
 from services.notify.settings import NotifySettings
 from services.runtime import log
+from services.runtime.following import FETCH_MS, Follower
+from services.runtime.garbage import keep_what_is
 from services.runtime.health import Health, served
-from services.runtime.kafka import Producer, Reader
+from services.runtime.kafka import KafkaError, Producer, Reader, await_broker, is_fenced, read_to_end
 
 
 def serve(settings: NotifySettings, names: Names, stop: threading.Event) -> None:
-    """Runs until `stop` is set; raises whatever ends it before, KafkaError also when another instance took over."""
+    """Stands by, leads, and stands by again when another instance has taken over, until `stop` is set; raises whatever
+    else ends it before."""
     health = Health()
-    environment = Environment(now, random.SystemRandom().random)
     with ExitStack() as stack:
         stack.enter_context(served(health, settings.host, settings.notify_health_port))
-        producer = Producer(settings, names.identity)
-        stack.callback(producer.close, 1)
-        reader = Reader(settings, names.identity, isolation_level="read_committed")
-        stack.callback(reader.close)
-        # 1. A predecessor can write no more, and what it had begun has come to an end.
-        with bounded(COMMIT_SECONDS, "fence"):
-            producer.start_transactions()
-        # 2. All that was decided and sent is known before anything is decided or sent.
-        numbers = [partition.number for partition in reader.assign([names.scores])]
-        known = restored(settings, names, Evaluator(RULES, settings.clock), numbers)
-        log.get(__name__).info("restored", partitions=len(numbers), unfinished_deliveries=len(known.open))
-        # 3. Then it starts.
+        if not await_broker(settings, health, stop):
+            return
         metrics = Metrics(health.metrics)
-        metrics.unreadable.inc(known.unreadable)
-        flow = Flow(
-            reader=reader,
-            deciding=Deciding(known.partition_alerts_by_number, now, metrics),
-            journal=Journal(producer, reader, names),
-            hold=Hold(known.partition_alerts_by_number, settings.clock, now),
-            dispatch=Dispatch(channels(settings), environment),
-            report=Report(health, metrics),
-        )
-        flow.run(stop, known.open)
+        leadership = stack.enter_context(Leadership(settings, names))
+        while leadership.wait(stop, health):
+            try:
+                _lead(settings, names, Office(leadership, health, metrics), stop)
+            except LeadershipLostError as lost:
+                log.get(__name__).warning("leadership_lost", reason=str(lost))
+            except KafkaError as failure:
+                if not is_fenced(failure):
+                    raise
+                log.get(__name__).warning("leadership_lost", reason=f"{type(failure).__name__}: {failure}")
         health.tell("stopping")
 
 
-def channels(settings: NotifySettings) -> Sequence[Channel]:
-    webhook = settings.webhook()
-    return [LogChannel(), *([WebhookChannel(webhook, now)] if webhook else [])]
+@dataclass(frozen=True)
+class Office:
+    """What an instance keeps from one term to the next."""
+
+    leadership: Leadership
+    health: Health
+    metrics: Metrics
+
+
+def _lead(settings: NotifySettings, names: Names, office: Office, stop: threading.Event) -> None:
+    with ExitStack() as stack:
+        producer = Producer(settings, names.identity)
+        stack.callback(producer.close, 1)
+        reader = Reader(settings, names.identity, isolation_level="read_committed", fetch_max_wait_ms=FETCH_MS)
+        stack.callback(reader.close)
+        # 1. A predecessor that does not know yet can write no more, and what it had begun has come to an end.
+        with bounded(COMMIT_SECONDS, "fence"):
+            producer.start_transactions()
+        # 2. All that was decided and sent, and who is called what, is known before anything is decided or sent.
+        metrics, people, requests = office.metrics, NameBook(), DeliveryRequests()
+        records = PeopleRecords(people, names, metrics)
+        asking, naming = Follower(requests.apply), Follower(records.apply)
+        stack.enter_context(asking.following(settings, [names.deliveries], since="now"))
+        stack.enter_context(naming.following(settings, [names.directory, names.programs, names.roster]))
+        rules = RuleBook(settings.clock)
+        assigned = reader.assign([names.scores, names.commands, names.programs, names.sources, names.rules])
+        numbers = [partition.number for partition in assigned if partition.topic == names.scores]
+        known = restored(settings, names, rules, numbers)
+        shared = SharedAlerts(rules, known.subjects, lowest_clock(known.partition_alerts_by_number.values()))
+        inputs = SubjectInputs(rules, shared, names, metrics)
+        for record in read_to_end(settings, inputs.topics, isolation_level="read_committed"):
+            inputs.apply(record)
+        for alerts in known.partition_alerts_by_number.values():
+            alerts.silence(shared.silent())
+        log.get(__name__).info("restored", partitions=len(numbers), unfinished_deliveries=len(known.open))
+        metrics.unreadable.inc(known.unreadable)
+        # 3. Then it works.
+        ledger, began = Ledger(), now() - HOUR
+        # What was decided or sent of late counts for storms and for how much people get.
+        recent = [one for one in (*known.open, *known.finished) if one.changed_at > began]
+        told = [one for one in (*known.open, *known.finished) if is_notice(one)]
+        off = AddressesOff(known.addresses_off)
+        config = configured(settings)
+        addressing = Addressing(config.routing(), people, off, Preferences(known.personal))
+        context = DecisionContext(settings.clock, now, addressing)
+        by_name = Asking((*known.partition_alerts_by_number.values(), shared), rules, context)
+        by_name.remember([*known.open, *known.finished])
+        while known.finished:
+            # Whole messages: what the ledger knows of them is enough from here on.
+            ledger.add(known.finished.pop())
+        environment = Environment(
+            now, random.SystemRandom().random, mail_directory(people, off, settings.leaving()), context.opens
+        )
+        dispatch = Dispatch(SenderPool(now), Renderer(people, settings.notify_link), ledger, environment)
+        dispatch.configure(config.destinations)
+        deciding = Deciding(known.partition_alerts_by_number, shared, rules, context, metrics)
+        deciding.remember(recent)
+        hold = Hold(known.partition_alerts_by_number, shared, context, dispatch.knows)
+        hold.remember([one for one in recent if has_ended(one) or one.group is not None])
+        noticing = Noticing(addressing, off, settings.clock, now)
+        noticing.remember(told)
+        flow = Flow(
+            scores=names.scores,
+            reader=reader,
+            inputs=inputs,
+            leadership=office.leadership,
+            commanding=Commanding(known.partition_alerts_by_number, shared, known.silences, context, metrics),
+            deciding=deciding,
+            journal=Journal(producer, reader, names),
+            hold=hold,
+            noticing=noticing,
+            asking=by_name,
+            dispatch=dispatch,
+            beside=Beside(addressing, DestinationsFile(settings, metrics), requests, records, (asking, naming)),
+            report=Report(office.health, metrics),
+        )
+        keep_what_is()
+        flow.run(stop, known.open)
+
+
+def mail_directory(people: NameBook, off: AddressesOff, leaving: LeavingLinks | None) -> MailDirectory:
+    """Addresses as the directory has them when a mail is sent, without those that are refused for good."""
+    return MailDirectory(
+        lambda destination, tenant, person: people.address_of(tenant, person, partial(off.is_off, destination)),
+        off.is_off,
+        leaving,
+    )
 
 
 def now() -> Instant:

@@ -1,25 +1,50 @@
 """Settings of notify, `RAPPORT_NOTIFY_*`."""
 
-import base64
-import binascii
-import ipaddress
+from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
-import httpx
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from services.notify.channels.addresses import is_public
+from services.notify.channels.destinations import DestinationConfig
+from services.notify.channels.posting import HttpTarget
+from services.notify.channels.url_faults import secret_fault, url_fault
 from services.notify.channels.webhook import WebhookOptions
-from services.notify.domain.message import filled
+from services.notify.domain.unsubscribing import LeavingLinks
+from services.notify.rendering.webhook import filled
 from services.runtime.settings import Port, Settings
 
-LEAST_SECRET_BYTES = 24
-"""Standard Webhooks: a secret has 24 to 64 bytes."""
+SHORTEST_KEY = 16
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+LOG = DestinationConfig("log", "log", None)
+"""The log channel is always on."""
 
 
 class NotifySettings(Settings):
     notify_health_port: Port = 0
+    notify_board_port: Annotated[int, Field(ge=1, le=65_535)] = Field(8090, description="of `rapport notify board`")
+    notify_board_health_port: Port = Field(0, description="of `rapport notify board`")
+    notify_board_https: bool = Field(
+        default=False,
+        description="true where people come over https, by a proxy in front: cookies then go over TLS only",
+    )
+    notify_board_key: SecretStr = Field(
+        SecretStr(""), description="signs the sessions of the board; left out, they end with the process"
+    )
+    notify_board_open: bool = Field(
+        default=False, description="true: the board asks nobody who they are; for development, on loopback only"
+    )
+    notify_board_url: str | None = Field(
+        None, description="address of the board as people reach it; mails to persons then say how to get no more"
+    )
+    notify_board_gateway: str | None = Field(
+        None, description="http(s) address of the gateway of ingest: the board hands in there that a pair has met"
+    )
+    notify_board_gateway_tokens: SecretStr = Field(
+        SecretStr(""), description="TENANT=TOKEN[,TENANT=TOKEN]: tokens of ingest for the source /rapport/board"
+    )
+    notify_destinations: Path | None = Field(
+        None, description="YAML file of where messages go; it is read again when it changes"
+    )
     notify_webhook_allow_private: bool = Field(
         default=False, description="true: the receiver may live on loopback or in a private network"
     )
@@ -34,20 +59,57 @@ class NotifySettings(Settings):
         None, description="a page of yours about a relationship; {tenant}, {program}, {relationship} are filled in"
     )
 
+    @field_validator("notify_board_key")
+    @classmethod
+    def _hard_to_guess(cls, key: SecretStr) -> SecretStr:
+        if 0 < len(key.get_secret_value()) < SHORTEST_KEY:
+            raise ValueError(f"must have at least {SHORTEST_KEY} characters")
+        return key
+
+    @field_validator("notify_board_url", "notify_board_gateway")
+    @classmethod
+    def _is_address(cls, url: str | None) -> str | None:
+        if url is not None and (fault := url_fault(url, allow_private=True)):
+            raise ValueError(fault)
+        return url
+
+    @field_validator("notify_board_url")
+    @classmethod
+    def _has_a_key(cls, url: str | None, info: ValidationInfo) -> str | None:
+        key = info.data.get("notify_board_key", SecretStr("invalid"))
+        if url is not None and not key.get_secret_value():
+            raise ValueError("needs RAPPORT_NOTIFY_BOARD_KEY, which signs the links in mails")
+        return url
+
+    @field_validator("notify_board_gateway_tokens")
+    @classmethod
+    def _names_tenants(cls, tokens: SecretStr) -> SecretStr:
+        if not all(tenant and secret for tenant, secret in _pairs(tokens)):
+            raise ValueError("write TENANT=TOKEN, several separated by commas")
+        return tokens
+
+    @field_validator("notify_board_open")
+    @classmethod
+    def _open_to_this_machine_only(cls, is_open: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 (pydantic's)
+        if is_open and str(info.data.get("host")) not in LOOPBACK:
+            raise ValueError("a board without login is served on loopback only: set RAPPORT_HOST=127.0.0.1, or login")
+        return is_open
+
     @field_validator("notify_webhook_secret")
     @classmethod
     def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and _secret_bytes(secret.get_secret_value()) < LEAST_SECRET_BYTES:
-            raise ValueError(f"must be whsec_ and the base64 of at least {LEAST_SECRET_BYTES} random bytes")
+        if secret is not None and (fault := secret_fault(secret.get_secret_value())):
+            raise ValueError(fault)
         return secret
 
     @field_validator("notify_webhook_url")
     @classmethod
     def _may_be_called(cls, url: str | None, info: ValidationInfo) -> str | None:
         if url is not None:
-            _check_url(url)
-            if _is_private(url) and not info.data.get("notify_webhook_allow_private"):
-                raise ValueError("is a private address: set RAPPORT_NOTIFY_WEBHOOK_ALLOW_PRIVATE=true to allow it")
+            allow_private = bool(info.data.get("notify_webhook_allow_private"))
+            if fault := url_fault(url, allow_private=allow_private):
+                hint = "" if allow_private else ": set RAPPORT_NOTIFY_WEBHOOK_ALLOW_PRIVATE=true to allow it"
+                raise ValueError(fault + hint if "private" in fault else fault)
             # A secret that is invalid has been complained about already.
             if info.data.get("notify_webhook_secret", url) is None:
                 raise ValueError("needs RAPPORT_NOTIFY_WEBHOOK_SECRET, which signs what is posted")
@@ -62,47 +124,23 @@ class NotifySettings(Settings):
             raise ValueError("only {tenant}, {program} and {relationship} can be filled in") from unknown
         return link
 
-    def webhook(self) -> WebhookOptions | None:
+    def leaving(self) -> LeavingLinks | None:
+        """How people get no more mails; None where nobody has said where the board is."""
+        secret = self.notify_board_key.get_secret_value()
+        return LeavingLinks.keyed(self.notify_board_url, secret) if self.notify_board_url else None
+
+    def gateway_tokens(self) -> dict[str, SecretStr]:
+        """By tenant."""
+        return {tenant: SecretStr(secret) for tenant, secret in _pairs(self.notify_board_gateway_tokens)}
+
+    def destinations(self) -> list[DestinationConfig]:
+        """Those that the environment names; a file may name more."""
         if self.notify_webhook_url is None or self.notify_webhook_secret is None:
-            return None
-        return WebhookOptions(
-            url=self.notify_webhook_url,
-            secret=self.notify_webhook_secret,
-            allow_private=self.notify_webhook_allow_private,
-            timeout_seconds=self.notify_webhook_seconds,
-            link=self.notify_link,
-        )
+            return [LOG]
+        target = HttpTarget(self.notify_webhook_url, self.notify_webhook_allow_private, self.notify_webhook_seconds)
+        return [LOG, DestinationConfig("webhook", "webhook", WebhookOptions(target, self.notify_webhook_secret))]
 
 
-def _secret_bytes(secret: str) -> int:
-    prefix, found, encoded = secret.partition("whsec_")
-    try:
-        return len(base64.b64decode(encoded + "==", validate=False)) if found and not prefix else 0
-    except binascii.Error:
-        return 0
-
-
-def _check_url(url: str) -> None:
-    parts = urlsplit(str(_parsed(url)))
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be an http or https address")
-    parts.hostname.encode("idna")  # raises a ValueError for what no resolver takes
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not contain a user or password: it is written beside every delivery")
-
-
-def _parsed(url: str) -> httpx.URL:
-    try:
-        return httpx.URL(url)
-    except httpx.InvalidURL as invalid:
-        raise ValueError(str(invalid)) from invalid
-
-
-def _is_private(url: str) -> bool:
-    """What can be told without asking for the name; the rest is looked at before every message."""
-    host = urlsplit(url).hostname or ""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    return not is_public(host)
+def _pairs(tokens: SecretStr) -> list[tuple[str, str]]:
+    found = [part.strip().partition("=") for part in tokens.get_secret_value().split(",") if part.strip()]
+    return [(tenant.strip(), secret.strip()) for tenant, _, secret in found]

@@ -33,25 +33,51 @@ class HttpAnswer:
     cut: Literal["", "octets", "seconds"] = ""
 
 
-class BoundedHttp:
-    """For any thread, which waits for its answer; the requests themselves run on one loop. httpx bounds each read only:
-    a server that sends one byte of a header every second would be waited for without end. Of headers h11 takes
-    100 KiB at most."""
+class AsyncBoundedHttp:
+    """For the tasks of one loop. httpx bounds each read only: a server that sends one byte of a header every second
+    would be waited for without end. Of headers h11 takes 100 KiB at most."""
 
     def __init__(self, *, proxies_of_environment: bool = False) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="bounded-http", daemon=True)
-        self._thread.start()
         self._client = httpx.AsyncClient(
             follow_redirects=False,
             timeout=None,  # noqa: S113 (see Bounds)
             trust_env=proxies_of_environment,
         )
 
+    async def ask(self, prepare: Callable[[], httpx.Request], bounds: Bounds) -> HttpAnswer:
+        """`prepare` may look a name up: it has its part of the time, on a thread. Raises TimeoutError when no status
+        has come in time, httpx.HTTPError, and whatever `prepare` does."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + bounds.seconds
+        async with asyncio.timeout_at(until):
+            request = await _on_a_thread(prepare, loop)
+            # An answer is taken as it is: a few bytes of gzip can be a gigabyte.
+            request.headers["accept-encoding"] = "identity"
+            answer = await self._client.send(request, stream=True)
+        try:
+            body, cut = await _read(answer, bounds.octets, until)
+        finally:
+            await answer.aclose()
+        return HttpAnswer(answer.status_code, answer.headers, body, cut)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+        # Closed transports say goodbye in a turn of the loop of their own.
+        await asyncio.sleep(0.01)
+
+
+class BoundedHttp:
+    """For any thread, which waits for its answer; the requests themselves run on one loop."""
+
+    def __init__(self, *, proxies_of_environment: bool = False) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="bounded-http", daemon=True)
+        self._thread.start()
+        self._http = AsyncBoundedHttp(proxies_of_environment=proxies_of_environment)
+
     def ask(self, prepare: Callable[[], httpx.Request], bounds: Bounds) -> HttpAnswer:
-        """`prepare` may look a name up: it has its part of the time. Raises TimeoutError when no status has come in
-        time, httpx.HTTPError, and whatever `prepare` does."""
-        return asyncio.run_coroutine_threadsafe(self._asked(prepare, bounds), self._loop).result()
+        """As of AsyncBoundedHttp."""
+        return asyncio.run_coroutine_threadsafe(self._http.ask(prepare, bounds), self._loop).result()
 
     def close(self) -> None:
         """Whoever still waits gets a CancelledError. A second time changes nothing."""
@@ -62,27 +88,12 @@ class BoundedHttp:
         self._thread.join(CLOSE_SECONDS)
         self._loop.close()
 
-    async def _asked(self, prepare: Callable[[], httpx.Request], bounds: Bounds) -> HttpAnswer:
-        until = self._loop.time() + bounds.seconds
-        async with asyncio.timeout_at(until):
-            request = await _on_a_thread(prepare, self._loop)
-            # An answer is taken as it is: a few bytes of gzip can be a gigabyte.
-            request.headers["accept-encoding"] = "identity"
-            answer = await self._client.send(request, stream=True)
-        try:
-            body, cut = await _read(answer, bounds.octets, until)
-        finally:
-            await answer.aclose()
-        return HttpAnswer(answer.status_code, answer.headers, body, cut)
-
     async def _end(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        await self._client.aclose()
-        # Closed transports say goodbye in a turn of the loop of their own.
-        await asyncio.sleep(0.01)
+        await self._http.close()
 
 
 async def _read(answer: httpx.Response, octets: int, until: float) -> tuple[bytes, Literal["", "octets", "seconds"]]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,12 @@ POISON = frozenset({6, 27, 53, 117, 469})
 TYPE_MISMATCH = 53
 
 _CODE = re.compile(r"(?:[Cc]ode:? |error code )(\d+)")
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
 
 
 class ClickHouseError(Exception):
@@ -47,6 +54,11 @@ class ClickHouse:
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         result = self._call(lambda c: c.query(sql, parameters=dict(parameters or {})))
         return [tuple(row) for row in result.result_rows]
+
+    def answer(self, sql: str, parameters: Mapping[str, Any] | None = None) -> QueryResult:
+        """The same with the names of the columns."""
+        result = self._call(lambda c: c.query(sql, parameters=dict(parameters or {})))
+        return QueryResult(tuple(result.column_names), [tuple(row) for row in result.result_rows])
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         self._call(lambda c: c.command(sql, parameters=dict(parameters or {})))
@@ -87,7 +99,7 @@ class ClickHouse:
                 self._client = self._connect()
             return use(self._client)
         except (DriverError, OSError) as error:
-            raise _explained(error) from error
+            raise _explained(error, self._settings) from error
 
     def _connect(self) -> Client:
         url = urlsplit(self._settings.clickhouse)
@@ -101,7 +113,8 @@ class ClickHouse:
             database=self._database,
             # A session would serialise the queries of one client and hold state on the server.
             autogenerate_session_id=False,
-            connect_timeout=5,
+            # Whoever waits for a command hears within 5 s that nobody answers.
+            connect_timeout=3,
             send_receive_timeout=60,
             query_retries=0,
         )
@@ -111,8 +124,11 @@ def _trusted(settings: Settings) -> str | None:
     return str(settings.clickhouse_ssl_cafile) if settings.clickhouse_ssl_cafile else None
 
 
-def _explained(error: Exception) -> ClickHouseError:
+def _explained(error: Exception, settings: Settings) -> ClickHouseError:
     text = str(error)
+    if reason := _unreachable(error):
+        url = settings.clickhouse.rpartition("@")[2]
+        return ClickHouseAwayError(f"RAPPORT_CLICKHOUSE names no server that can be reached ({url}: {reason})", 0)
     if isinstance(error, DataError):
         return ClickHouseError(text, TYPE_MISMATCH)
     found = _CODE.search(text)
@@ -124,3 +140,18 @@ def _explained(error: Exception) -> ClickHouseError:
     if code == 0 or code in RETRYABLE:
         return ClickHouseAwayError(text, code)
     return ClickHouseError(text, code)
+
+
+def _unreachable(error: BaseException | None) -> str:
+    """Why there was no connection at all, as the system says; empty where there was one. Errors are told by the names
+    of urllib3, which is the driver's own and no dependency of ours."""
+    while error is not None:
+        names = {kind.__name__ for kind in type(error).__mro__}
+        if "NewConnectionError" in names:
+            return str(error).rpartition(": ")[2].rpartition("] ")[2].rstrip(")")
+        if "ConnectTimeoutError" in names:
+            return "timed out"
+        # The driver and urllib3 wrap one another in one of these ways; a `reason` of ssl is a word.
+        inner = getattr(error, "reason", None)
+        error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
+    return ""

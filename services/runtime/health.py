@@ -1,4 +1,5 @@
-"""What a process says of itself: `/healthz` (alive), `/readyz` (state and detail), `/metrics` (Prometheus)."""
+"""What a process says of itself: `/healthz` (alive), `/readyz` (state and detail), `/metrics` (Prometheus); and what it
+may be asked to do."""
 
 import json
 import socket
@@ -27,12 +28,18 @@ class Condition:
     detail: str = ""
 
 
+Act = Callable[[str], tuple[int, object]]
+"""Is given what the header Authorization says, and returns a status and what is answered as JSON. It raises nothing."""
+
+
 class Health:
-    """The condition of this process; any thread may tell it, the HTTP server shows it."""
+    """The condition of this process; any thread may tell it, the HTTP server shows it. `acts` are what may be asked of
+    it by POST, by path."""
 
     def __init__(self) -> None:
         self.condition = Condition("starting")
         self.metrics = CollectorRegistry()
+        self.acts: dict[str, Act] = {}
 
     def tell(self, state: State, detail: str = "") -> None:
         self.condition = Condition(state, detail)
@@ -59,6 +66,9 @@ class _BoundedServer(ThreadingHTTPServer):
     nothing neither holds threads nor keeps out whoever asks whether this process lives."""
 
     daemon_threads = True
+    # Who waits to be let in. By default they are 5: the rest of a crowd, and whoever comes behind it, would try again
+    # after 1, 3 and 7 seconds.
+    request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], requests: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(address, requests)
@@ -107,7 +117,17 @@ def _request_class(health: Health) -> type[BaseHTTPRequestHandler]:
 
     class Request(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, content_type, body = pages.get(self.path.partition("?")[0], _not_found)()
+            self._answer(*pages.get(self.path.partition("?")[0], _not_found)())
+
+        def do_POST(self) -> None:
+            act = health.acts.get(self.path)
+            if act is None:
+                self._answer(*_not_found())
+                return
+            status, told = act(self.headers.get("Authorization", ""))
+            self._answer(status, "application/json", json.dumps(told).encode() + b"\n")
+
+        def _answer(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))

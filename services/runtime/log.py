@@ -39,6 +39,7 @@ def configure(settings: Settings, service: str) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
     # It calls a refresh that a closing client cancelled an error; what matters is raised where it is awaited.
     logging.getLogger("kafka.cluster").setLevel(logging.CRITICAL)
+    _leave_to_who_asked()
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -51,9 +52,21 @@ def configure(settings: Settings, service: str) -> None:
     structlog.contextvars.bind_contextvars(service=service)
 
 
+def to_stderr() -> None:
+    """Before anything is configured: what a command prints on stdout is its output alone, to be piped on."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    _leave_to_who_asked()
+
+
 def get(name: str) -> structlog.stdlib.BoundLogger:
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
+
+
+def _leave_to_who_asked() -> None:
+    """What the driver and its pool of connections call unexpected is raised as well, and whoever asked tells it."""
+    for name in ("clickhouse_connect", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _rendering(settings: Settings) -> list[structlog.typing.Processor]:

@@ -39,7 +39,10 @@ class Settings(BaseSettings):
     )
     clock: Literal["wall", "log"] = Field("wall", description="log: all services live in the log's own time")
     log_epoch: int = Field(
-        0, ge=0, le=32_767, description="which log all services work on; `rapport scoring grow` makes the next one"
+        0,
+        ge=0,
+        le=32_767,
+        description="which log all services work on; `rapport scoring repartition` makes the next one",
     )
     host: str = Field("127.0.0.1", description="address that listeners bind")
     instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = Field(

@@ -2,61 +2,67 @@
 
 import sys
 from collections.abc import Iterator
+from copy import copy
 from datetime import UTC, datetime
 
 import click
 
 from schemas.primitives import from_micros, to_micros, to_rfc3339
 from services.runtime.clickhouse import ClickHouseError
+from services.runtime.garbage import collect_seldom
 from services.runtime.kafka import KafkaError
-from services.runtime.settings import SettingsError, describe, load
-from services.scoring.commands.accept_gap import accept_gap_
-from services.scoring.commands.backtest import backtest_
-from services.scoring.commands.calibrate import calibrate_
+from services.runtime.settings import describe
+from services.scoring.commands.console import command_settings
 from services.scoring.commands.explain import explain_
-from services.scoring.commands.grow import grow_
-from services.scoring.commands.heal import heal_
+from services.scoring.commands.maintenance import accept_gap_, heal_, repartition_
+from services.scoring.commands.past import backtest_, calibrate_
 from services.scoring.commands.replay import replay_
 from services.scoring.commands.what_if import what_if_
-from services.scoring.flow.programmes import UnreadableProgrammeError
-from services.scoring.flow.settings import ScoringSettings
+from services.scoring.flow.faust.versions import UnsupportedVersionError, assert_versions
 from services.scoring.flow.sink import SinkBehindError
-from services.scoring.flow.verify import NotVerifiableError, Report, verify
-from services.scoring.names import Names
-from services.scoring.service import run
+from services.scoring.flow.verify import NotVerifiableError, VerifyReport, verify
+from services.scoring.topics import Topics
 
 
 @click.group()
 def main() -> None:
     """Events to scores: health and risk of disengagement of every relationship."""
+    collect_seldom()
 
 
 @main.command()
 @click.option("--check", is_flag=True, help="Print the settings, secrets hidden, and end.")
 def serve(*, check: bool) -> None:
     """Run the stream processor until it is told to stop."""
-    settings = settings_or_exit()
+    settings = command_settings()
+    try:
+        assert_versions()
+    except UnsupportedVersionError as problem:
+        sys.exit(f"rapport scoring: {problem}")
+    # Only now: it uses private names, which other versions do not have.
+    from services.scoring.service import run  # noqa: PLC0415
+
     if check:
         click.echo(describe(settings))
         return
-    run(settings, Names.at(settings.log_epoch))
+    run(settings, Topics.at(settings.log_epoch))
 
 
 @main.command("verify")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="UTC; default: the lowest clock.")
 def verify_(until: datetime | None) -> None:
     """Compare all rows in ClickHouse with the truth computed afresh from the log. Ends with 1 if they differ."""
-    settings = settings_or_exit()
+    settings = command_settings()
     micros = None if until is None else to_micros(until.replace(tzinfo=UTC))
     try:
         report = verify(settings, micros, lambda step: click.echo(f"  {step}", err=True))
-    except (NotVerifiableError, UnreadableProgrammeError, SinkBehindError, KafkaError, ClickHouseError) as problem:
+    except (NotVerifiableError, SinkBehindError, KafkaError, ClickHouseError) as problem:
         sys.exit(f"rapport scoring verify: {problem}")
     click.echo("\n".join(_told(report)))
     sys.exit(0 if report.verdict.equal else 1)
 
 
-def _told(report: Report) -> Iterator[str]:
+def _told(report: VerifyReport) -> Iterator[str]:
     verdict = report.verdict
     yield f"until  {to_rfc3339(from_micros(report.until))}, {report.relationships} relationships"
     yield f"truth  {verdict.true_hash}  {verdict.rows} rows"
@@ -66,22 +72,18 @@ def _told(report: Report) -> Iterator[str]:
     yield "equal" if verdict.equal else f"DIFFERENT  {verdict.first_difference}"
 
 
-def settings_or_exit() -> ScoringSettings:
-    try:
-        return load(ScoringSettings, "scoring")
-    except SettingsError as invalid:
-        click.echo(f"rapport scoring: {invalid}", err=True)
-        sys.exit(2)
-
-
 main.add_command(accept_gap_)
 main.add_command(backtest_)
 main.add_command(calibrate_)
 main.add_command(explain_)
-main.add_command(grow_)
+main.add_command(repartition_)
 main.add_command(heal_)
 main.add_command(replay_)
 main.add_command(what_if_)
+# What scripts of operators may still say: the name of `repartition` until it had the field's own.
+FORMER_NAME = copy(repartition_)
+FORMER_NAME.hidden = True
+main.add_command(FORMER_NAME, "grow")
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,7 @@ import click
 
 from schemas.topics import DEFAULT_PARTITIONS, TOPICS
 from services.runtime.kafka import KafkaError, create_topics
-from services.runtime.kafka.admin import raise_limits
+from services.runtime.kafka.admin import add_options, raise_limits
 from services.runtime.settings import Settings, SettingsError, load
 
 
@@ -22,23 +22,27 @@ def main() -> None:
     default=DEFAULT_PARTITIONS,
     show_default=True,
     help="Of the log and all that follows it. Fixed from then on, for a relationship lives on one partition; "
-    "`rapport scoring grow` makes a log with more.",
+    "`rapport scoring repartition` makes a log with more.",
 )
 @click.option("--replication", type=click.IntRange(1, 9), default=1, show_default=True)
 def create(partitions: int, replication: int) -> None:
     """Create the topics that do not exist yet. Those that do are left as they are, but for the size of a record where
-    it is less than the registry says."""
+    it is less than the registry says, and for options of the registry about which nobody has said anything there."""
     try:
         settings = load(Settings, "topics")
         options = {topic.at(settings.log_epoch): topic.options(partitions, replication) for topic in TOPICS}
         created = create_topics(settings, options)
         raised = raise_limits(settings, {topic.at(settings.log_epoch): topic.most_bytes for topic in TOPICS})
+        given = {topic.at(settings.log_epoch): dict(topic.config) for topic in TOPICS if topic.config}
+        changed = add_options(settings, given)
     except (SettingsError, KafkaError) as problem:
         sys.exit(f"rapport topics: {problem}")
     for name in created:
         click.echo(f"created {name}")
     for name in raised:
         click.echo(f"raised the size of a record of {name}")
+    for name in changed:
+        click.echo(f"added options to {name}")
     click.echo(f"{len(created)} topics created, {len(TOPICS) - len(created)} were there")
 
 

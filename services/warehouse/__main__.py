@@ -1,25 +1,37 @@
 """`rapport warehouse`: the sink, the schema, the readers' login and the ready queries."""
 
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import click
+from pydantic import ValidationError
 
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
+from services.runtime.garbage import keep_what_is
+from services.runtime.kafka import KafkaError
 from services.runtime.settings import SettingsError, describe, load
 from services.runtime.stop import on_signal
 from services.validation_errors import reason_of
-from services.warehouse import service
+from services.warehouse import dictionary, service
+from services.warehouse.answers import FORMATS, written
+from services.warehouse.catalogue import ParameterError, Query
 from services.warehouse.catalogue import queries as ready_queries
 from services.warehouse.domain.migration import Topology
 from services.warehouse.domain.target import Feed, feed_of
+from services.warehouse.flow.applying import RolesError, apply, passwords, read_roles
+from services.warehouse.flow.backups import BackupError, back_up, set_back
+from services.warehouse.flow.backups import restore as restore_backup
 from services.warehouse.flow.everything import recompute_everything
-from services.warehouse.flow.migrator import SchemaError
+from services.warehouse.flow.migrator import SchemaError, retain, script
 from services.warehouse.flow.migrator import migrate as bring_up_to_date
-from services.warehouse.roles import READER, NoUsersInSqlError, create_reader
+from services.warehouse.flow.reconciling import reconcile as compare
 from services.warehouse.settings import WarehouseSettings
+
+MOST_DIFFERENCES = 20
 
 
 @click.group()
@@ -41,6 +53,7 @@ def serve(check: bool) -> None:  # noqa: FBT001 (click passes options by name)
 def run(settings: WarehouseSettings, feed: Feed) -> None:
     """Serves until SIGTERM; one log line of level error and exit code 1 when it cannot go on."""
     log.configure(settings, "warehouse")
+    keep_what_is()
     with on_signal() as stop:
         try:
             service.serve(settings, feed, stop)
@@ -53,52 +66,154 @@ def run(settings: WarehouseSettings, feed: Feed) -> None:
 
 
 @main.command()
-def migrate() -> None:
-    """Create the tables and views, or bring them up to date. Harmless to repeat."""
-    settings = _settings()
-    with _explained():
-        bring_up_to_date(ClickHouse(settings), Topology(settings.warehouse_cluster), click.echo)
+@click.option("--print", "printed", is_flag=True, help="Print all statements, for a server of nothing, and run none.")
+@click.option("--cluster", help="Another cluster than RAPPORT_WAREHOUSE_CLUSTER names; empty: one server.")
+def migrate(*, printed: bool, cluster: str | None) -> None:
+    """Create the tables and views, or bring them up to date, and let rows leave as RAPPORT_WAREHOUSE_KEEP_..._DAYS say.
+    Harmless to repeat."""
+    settings = _settings() if cluster is None else _settings(warehouse_cluster=cluster)
+    topology = Topology(settings.warehouse_cluster)
+    if printed:
+        click.echo("".join(f"{one};\n\n" for one in script(topology, settings.retention)), nl=False)
+        return
+    with _explained(), closing(ClickHouse(settings)) as clickhouse:
+        bring_up_to_date(clickhouse, topology, click.echo)
+        retain(clickhouse, topology, settings.retention, click.echo)
 
 
 @main.command()
 def recompute() -> None:
     """Compute all derived tables anew, for example after the scores were replaced. The service may run on."""
-    with _explained(), closing(ClickHouse(_settings())) as clickhouse:
-        relationships, days = recompute_everything(clickhouse, lambda doing: click.echo(f"  {doing}", err=True))
+    settings = _settings()
+    with _explained(), closing(ClickHouse(settings)) as clickhouse:
+        relationships, days = recompute_everything(
+            clickhouse, lambda doing: click.echo(f"  {doing}", err=True), settings.retention
+        )
     click.echo(f"recomputed {relationships} relationships and {days} days of programmes")
 
 
 @main.command()
-@click.option(
-    "--reader-password", prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for if left out."
-)
-def roles(reader_password: str) -> None:
-    """Create the login `reader`, which reads everything and changes nothing."""
+def reconcile() -> None:
+    """Compare the log with the tables, by ranges of offsets and by days, up to what is stored. Ends with 1 if they
+    differ; the service may run on."""
+    settings = _settings()
+    rows: Counter[str] = Counter()
+    differences: list[str] = []
+    with _explained(), closing(ClickHouse(settings)) as clickhouse:
+        for one in compare(
+            settings, feed_of(settings.log_epoch), clickhouse, lambda doing: click.echo(doing, err=True)
+        ):
+            rows[one.table] += one.rows
+            differences += [f"{one.table}, partition {one.partition}: {words}" for words in one.differences]
+    for table, count in rows.items():
+        click.echo(f"{table}: {count} rows on the log")
+    for words in differences[:MOST_DIFFERENCES]:
+        click.echo(words)
+    if differences:
+        raise click.ClickException(f"log and tables differ in {len(differences)} places")
+    click.echo("equal")
+
+
+@main.command()
+@click.argument("name")
+def backup(name: str) -> None:
+    """Back up all databases under NAME, where RAPPORT_WAREHOUSE_BACKUPS says. The service may run on."""
     settings = _settings()
     with _explained():
-        create_reader(ClickHouse(settings), Topology(settings.warehouse_cluster), reader_password)
-    click.echo(f"the login {READER} may read mentoring_mart and mentoring")
+        back_up(settings, feed_of(settings.log_epoch), name, lambda doing: click.echo(f"  {doing}", err=True))
+    click.echo(f"backed up as {name}")
+
+
+@main.command()
+@click.argument("name")
+@click.option(
+    "--offsets-only", is_flag=True, help="The databases are restored: set back only where the service goes on."
+)
+def restore(name: str, *, offsets_only: bool) -> None:
+    """Restore the backup NAME into a server without our databases, with the service stopped; then it reads again what
+    was stored after the backup."""
+    settings = _settings()
+    feed = feed_of(settings.log_epoch)
+    with _explained():
+        if offsets_only:
+            set_back(settings, feed, name)
+        else:
+            restore_backup(settings, feed, name, lambda doing: click.echo(f"  {doing}", err=True))
+    click.echo(f"restored {name}")
+
+
+@main.command()
+@click.option("--format", "kind", type=click.Choice(dictionary.FORMATS), default="markdown", show_default=True)
+def docs(kind: str) -> None:
+    """Print the data dictionary: every table, view and column in its own words; `dbt`: the marts as its sources."""
+    with _explained(), closing(ClickHouse(_settings())) as clickhouse:
+        click.echo(dictionary.written(dictionary.read_dictionary(clickhouse), kind), nl=False)
+
+
+@main.group()
+def roles() -> None:
+    """Logins of a server: what the sink, migrations, analysts, readers and single programmes may do."""
+
+
+@roles.command("apply")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def apply_roles(file: Path) -> None:
+    r"""Create or change the logins of FILE (TOML). Passwords come from the environment. Harmless to repeat, and to be
+    repeated after `migrate`: views of single programmes are made anew.
+
+    \b
+    [[login]]
+    name = "spruce"
+    role = "program"        # sink, migrator, analyst, reader; a program names tenant and program
+    tenant = "acme"
+    program = "spruce"
+    password_env = "SPRUCE_PASSWORD"
+    """
+    settings = _settings()
+    with _explained(), closing(ClickHouse(settings)) as clickhouse:
+        logins = passwords(read_roles(file))
+        apply(clickhouse, Topology(settings.warehouse_cluster), logins)
+        for login, _ in logins:
+            click.echo(f"{login.name}: {login.role}{f' ({login.database})' if login.database else ''}")
 
 
 @main.command()
 @click.argument("name", required=False)
-def queries(name: str | None) -> None:
-    """List the ready queries, or print the one named NAME: its question on stderr, the statement on stdout."""
+@click.option(
+    "--param", "given", multiple=True, metavar="NAME=VALUE", help="A parameter; tenant and program limit any."
+)
+@click.option("--format", "kind", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("--sql", is_flag=True, help="Print the statement instead of asking it, its question on stderr.")
+def queries(name: str | None, *, given: tuple[str, ...], kind: str, sql: bool) -> None:
+    """List the ready queries with their questions, or ask the one named NAME with the reader's login."""
     known = {query.name: query for query in ready_queries()}
     if name is None:
         width = max(map(len, known))
         for query in known.values():
             click.echo(f"{query.name.ljust(width)}  {query.question}")
-    elif name in known:
+    elif name not in known:
+        raise click.ClickException(f"there is no query {name!r}; there are {', '.join(known)}")
+    elif sql:
         click.echo(known[name].comment, nl=False, err=True)
         click.echo(known[name].statement, nl=False)
     else:
-        raise click.ClickException(f"there is no query {name!r}; there are {', '.join(known)}")
+        click.echo(ask(known[name], given, kind), nl=False)
 
 
-def _settings() -> WarehouseSettings:
+def ask(query: Query, given: Sequence[str], kind: str) -> str:
+    """The answer as text, asked with the reader's login."""
+    settings = _settings()
+    login = {"clickhouse_user": settings.warehouse_reader, "clickhouse_password": settings.warehouse_reader_password}
+    with _explained(), closing(ClickHouse(settings.model_copy(update=login))) as reader:
+        return written(reader.answer(query.statement, query.bound(given)), kind)
+
+
+def _settings(**others: str) -> WarehouseSettings:
     try:
-        return load(WarehouseSettings, "warehouse")
+        found = load(WarehouseSettings, "warehouse")
+        return WarehouseSettings.model_validate(found.model_dump() | others) if others else found
+    except ValidationError as invalid:
+        raise click.ClickException(f"--cluster: {invalid.errors(include_url=False)[0]['msg']}") from invalid
     except SettingsError as problem:
         click.echo(f"rapport warehouse: {problem}", err=True)
         sys.exit(2)
@@ -109,10 +224,12 @@ def _explained() -> Iterator[None]:
     """Turns what can go wrong outside of the program into one line and exit code 1."""
     try:
         yield
-    except (SchemaError, NoUsersInSqlError) as problem:
+    except (SchemaError, RolesError, ParameterError, BackupError) as problem:
         raise click.ClickException(str(problem)) from problem
     except ClickHouseError as problem:
         raise click.ClickException(f"ClickHouse: {problem}") from problem
+    except KafkaError as problem:
+        raise click.ClickException(f"Kafka: {problem}") from problem
 
 
 if __name__ == "__main__":

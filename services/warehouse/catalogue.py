@@ -1,8 +1,21 @@
 """The ready queries for data teams: each file begins with the question that it answers."""
 
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from itertools import dropwhile
+
+# What every query takes: empty means all.
+COMMON = ("tenant", "program")
+LONGEST_VALUE = 512
+_DECLARED = re.compile(r"-- Parameter (\w+)(?: = (\S+))?: ", re.MULTILINE)
+_USED = re.compile(r"\{(\w+):")
+
+
+class ParameterError(Exception):
+    """A parameter is missing, unknown or too long; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -16,18 +29,46 @@ class Query:
         """The lines before the statement."""
         return self.sql[: len(self.sql) - len(self.statement)]
 
-    @property
+    @cached_property
     def statement(self) -> str:
         """Without its comment, which the local ClickHouse refuses from readers."""
         lines = self.sql.splitlines(keepends=True)
         return "".join(dropwhile(lambda line: line.startswith("--"), lines))
 
+    @property
+    def parameters(self) -> Mapping[str, str | None]:
+        """Their defaults by name; None where one must be given."""
+        declared = {name: default or None for name, default in _DECLARED.findall(self.comment)}
+        return dict.fromkeys(COMMON, "") | declared
+
+    def bound(self, given: Sequence[str]) -> dict[str, str]:
+        """What the statement is asked with, from `name=value`. Raises ParameterError."""
+        values = dict(map(self._pair, given))
+        missing = [name for name, default in self.parameters.items() if default is None and name not in values]
+        if missing:
+            raise ParameterError(f"{self.name} needs --param {missing[0]}=...")
+        filled = {name: values.get(name, default or "") for name, default in self.parameters.items()}
+        return {name: value for name, value in filled.items() if name in self.used}
+
+    @property
+    def used(self) -> frozenset[str]:
+        return frozenset(_USED.findall(self.statement))
+
+    def _pair(self, given: str) -> tuple[str, str]:
+        name, equals, value = given.partition("=")
+        if not equals or name not in self.parameters:
+            raise ParameterError(f"{self.name} takes {', '.join(self.parameters)}, as --param name=value")
+        if len(value) > LONGEST_VALUE:
+            raise ParameterError(f"{name} has more than {LONGEST_VALUE} characters")
+        return name, value
+
 
 def queries() -> tuple[Query, ...]:
+    return tuple(_queries())
+
+
+def _queries() -> Iterator[Query]:
     folder = files("services.warehouse") / "queries"
-    paths = sorted((p for p in folder.iterdir() if p.name.endswith(".sql")), key=lambda p: p.name)
-    return tuple(_query(p.name.removesuffix(".sql"), p.read_text(encoding="utf-8")) for p in paths)
-
-
-def _query(name: str, sql: str) -> Query:
-    return Query(name, sql.splitlines()[0].removeprefix("--").strip(), sql)
+    for path in sorted((p for p in folder.iterdir() if p.name.endswith(".sql")), key=lambda p: p.name):
+        sql = path.read_text(encoding="utf-8")
+        yield Query(path.name.removesuffix(".sql"), sql.splitlines()[0].removeprefix("--").strip(), sql)

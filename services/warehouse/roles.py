@@ -1,13 +1,37 @@
-"""The role and the login of readers, on a server that keeps its users in SQL."""
+"""Roles and logins on a server that keeps its users in SQL, from a file: who may what, and how much of it."""
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from services.runtime.clickhouse import ClickHouse, ClickHouseError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from schemas.primitives import Id
+from services.warehouse.domain.marts import OF_PROGRAMS
 from services.warehouse.domain.migration import Topology
 
-READER = "reader"
+Role = Literal["sink", "migrator", "analyst", "reader", "program"]
+MARTS, CALLED, TABLES = "mentoring_mart", "mentoring_at", "mentoring"
+# What each role may do. A view runs with the rights of whoever made it: a reader of views needs none on the tables.
+GRANTS: Mapping[Role, Sequence[str]] = {
+    "sink": ("SELECT, INSERT, ALTER DELETE ON mentoring.*", "SELECT ON system.columns", "SELECT ON system.tables"),
+    "migrator": (
+        *(
+            f"SELECT, INSERT, CREATE, ALTER, DROP, TRUNCATE, OPTIMIZE, SHOW ON {database}.*"
+            for database in (TABLES, MARTS, CALLED, "mentoring_of_*")
+        ),
+        "SELECT ON system.columns",
+        "SELECT ON system.tables",
+        "SET DEFINER ON *",
+    ),
+    "analyst": tuple(f"SELECT, SHOW ON {database}.*" for database in (TABLES, MARTS, CALLED)),
+    "reader": tuple(f"SELECT, SHOW ON {database}.*" for database in (MARTS, CALLED)),
+    # Of its own database, which is named in each login's grants.
+    "program": (),
+}
+READING = frozenset({"analyst", "reader", "program"})
 # What one statement of a reader may take, and all of them within an hour. 0 would mean no limit: it is no value here.
 MOST_SECONDS, MOST_MEMORY_BYTES, MOST_THREADS = 30, 4_000_000_000, 8
 MOST_ROWS, MOST_RESULT_BYTES = 10_000_000, 1 << 30
@@ -30,64 +54,144 @@ FIXED = {
     "max_temporary_data_on_disk_size_for_query": MOST_RESULT_BYTES,
     "cancel_http_readonly_queries_on_client_close": 1,
 }
-# How an answer looks and what a statement means: drivers and data teams ask for these, and none reaches further.
+# How an answer looks and what a statement means: drivers and data teams ask for these, and none reaches further. JDBC
+# speaks of insertion with every statement.
 CHANGEABLE = (
+    *("async_insert", "wait_for_async_insert"),
     *("date_time_input_format", "date_time_output_format", "extremes", "group_by_use_nulls", "join_use_nulls"),
     *("log_comment", "max_block_size", "output_format_json_quote_64bit_integers", "result_overflow_mode"),
     *("session_timezone", "timeout_overflow_mode", "transform_null_in"),
 )
-# Access denied, not enough privileges, storage of users read-only or absent, role unknown to a file-based storage.
-NO_USERS_IN_SQL = frozenset({48, 291, 344, 482, 495, 497, 514})
+MOST_LOGINS = 1_000
 
 
-class NoUsersInSqlError(Exception):
-    """The server does not let this login create users; the message says what to do instead."""
+class ServerLogin(BaseModel):
+    """`password_env` names the variable of the environment that holds the password: no file does. A login of role
+    `program` reads the rows of one programme."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+    role: Role
+    password_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,127}$")]
+    tenant: Id | None = None
+    program: Id | None = None
+
+    @model_validator(mode="after")
+    def _a_programme_for_that_role_only(self) -> "ServerLogin":
+        named = [name for name in (self.tenant, self.program) if name is not None]
+        if len(named) != (2 if self.role == "program" else 0):
+            raise ValueError("tenant and program belong to the role `program`, both, and to no other")
+        return self
+
+    @property
+    def granted(self) -> str:
+        """The engine's role: one for all of a kind, one for each programme."""
+        return f"rapport_{self.role}" if self.database is None else f"rapport_{self.database}"
+
+    @property
+    def database(self) -> str | None:
+        """Of the programme's views. Ids may hold what names of databases may not, so that a hash tells them apart."""
+        if self.tenant is None or self.program is None:
+            return None
+        digest = hashlib.blake2b(f"{self.tenant}\0{self.program}".encode(), digest_size=8).hexdigest()
+        words = "".join(sign if sign.isalnum() else "_" for sign in f"{self.tenant}_{self.program}".lower())
+        return f"mentoring_of_{words[:40]}_{digest}"
 
 
-def create_reader(clickhouse: ClickHouse, topology: Topology, password: str) -> None:
-    """Makes the login `reader`, or gives it a new password: reads both databases, changes nothing, within limits.
-    Raises NoUsersInSqlError."""
-    try:
-        for statement in reader_statements(topology, password):
-            clickhouse.command(statement)
-    except ClickHouseError as error:
-        if error.code not in NO_USERS_IN_SQL:
-            raise
-        raise NoUsersInSqlError(
-            f"this server does not let us create users in SQL (code {error.code}). On a server, set "
-            "access_management=1 for the migrating user; the local stack has the login `reader` already"
-        ) from error
+class RolesFile(BaseModel):
+    """What `rapport warehouse roles apply` reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    login: Annotated[tuple[ServerLogin, ...], Field(min_length=1, max_length=MOST_LOGINS)]
+
+    @model_validator(mode="after")
+    def _names_are_used_once(self) -> "RolesFile":
+        if len({login.name for login in self.login}) != len(self.login):
+            raise ValueError("login: a name is used twice")
+        return self
 
 
-def reader_statements(topology: Topology, password: str) -> Iterator[str]:
-    """Each may be repeated. The password goes over the wire, and into the query log, as a salted SHA-256 only.
+@dataclass(frozen=True)
+class MartColumn:
+    """Of a mart, as the engine describes it."""
 
-    The limits are constraints: `readonly = 1` refuses every change by URL, SETTINGS or SET, but to less of a limit and
-    to what CHANGEABLE names.
-    """
-    salt = secrets.token_hex(16)
-    digest = hashlib.sha256(f"{password}{salt}".encode()).hexdigest()
+    mart: str
+    name: str
+    type: str
+    comment: str
+
+
+def statements(
+    topology: Topology, logins: Sequence[tuple[ServerLogin, SecretStr]], columns: Sequence[MartColumn]
+) -> Iterator[str]:
+    """Each may be repeated. Passwords go over the wire, and into the query log, as salted SHA-256 only."""
     on = topology.fill("{on_cluster}")
     yield f"CREATE SETTINGS PROFILE OR REPLACE rapport_reader {on} SETTINGS {', '.join(_constraints())}"
-    yield f"CREATE ROLE IF NOT EXISTS rapport_reader {on}"
-    yield f"GRANT {on} SELECT ON mentoring_mart.* TO rapport_reader"
-    yield f"GRANT {on} SELECT ON mentoring.* TO rapport_reader"
+    for login, password in logins:
+        if login.database is not None:
+            yield from program_views(login, topology, columns)
+        yield f"CREATE ROLE IF NOT EXISTS {login.granted} {on}"
+        yield from (f"GRANT {on} {grant} TO {login.granted}" for grant in grants(login))
+        yield _user(login, password.get_secret_value(), on)
+        yield f"GRANT {on} {login.granted} TO {login.name}"
+    readers = sorted({login.granted for login, _ in logins if login.role in READING})
+    if readers:
+        within = ", ".join(f"{what} = {most}" for what, most in MOST_IN_AN_HOUR.items())
+        yield (
+            f"CREATE QUOTA OR REPLACE rapport_reader {on} KEYED BY user_name FOR INTERVAL 1 hour MAX {within} "
+            f"TO {', '.join(readers)}"
+        )
+
+
+def grants(login: ServerLogin) -> Sequence[str]:
+    return GRANTS[login.role] if login.database is None else (f"SELECT, SHOW ON {login.database}.*",)
+
+
+def program_views(login: ServerLogin, topology: Topology, columns: Sequence[MartColumn]) -> Iterator[str]:
+    """The marts of one programme, in a database of their own. A policy on the tables would be passed over by a view
+    that runs with its maker's rights; what a login has no right on, it cannot reach by any way of naming it."""
+    on = topology.fill("{on_cluster}")
     yield (
-        f"CREATE USER OR REPLACE {READER} {on} IDENTIFIED WITH sha256_hash BY '{digest}' SALT '{salt}' "
-        "DEFAULT ROLE rapport_reader SETTINGS PROFILE 'rapport_reader'"
+        f"CREATE DATABASE IF NOT EXISTS {login.database} {on} "
+        f"COMMENT {_text(f'The marts of programme {login.program} of {login.tenant}')}"
     )
-    yield f"GRANT {on} rapport_reader TO {READER}"
-    within = ", ".join(f"{what} = {most}" for what, most in MOST_IN_AN_HOUR.items())
-    yield (
-        f"CREATE QUOTA OR REPLACE rapport_reader {on} KEYED BY user_name FOR INTERVAL 1 hour MAX {within} "
-        "TO rapport_reader"
+    for mart in OF_PROGRAMS:
+        described = ", ".join(
+            f"`{column.name}` {column.type} COMMENT {_text(column.comment)}"
+            for column in columns
+            if column.mart == mart
+        )
+        yield (
+            f"CREATE OR REPLACE VIEW {login.database}.{mart} {on} ({described}) "  # noqa: S608 (names of ours, quoted ids)
+            f"DEFINER = CURRENT_USER SQL SECURITY DEFINER AS SELECT * FROM {MARTS}.{mart} "
+            f"WHERE tenant_id = {_text(login.tenant or '')} AND program_id = {_text(login.program or '')} "
+            f"COMMENT {_text(f'{MARTS}.{mart}, of this programme only')}"
+        )
+
+
+def _user(login: ServerLogin, password: str, on: str) -> str:
+    salt = secrets.token_hex(16)
+    digest = hashlib.sha256(f"{password}{salt}".encode()).hexdigest()
+    profile = " SETTINGS PROFILE 'rapport_reader'" if login.role in READING else ""
+    return (
+        f"CREATE USER OR REPLACE {login.name} {on} IDENTIFIED WITH sha256_hash BY '{digest}' SALT '{salt}' "
+        f"DEFAULT ROLE {login.granted}{profile}"
     )
 
 
 def _constraints() -> Iterator[str]:
+    """`readonly = 1` refuses every change by URL, SETTINGS or SET, but to less of a limit and to what CHANGEABLE
+    names."""
     for name, value in FIXED.items():
         yield f"{name} = {value} CONST"
     for name, most in LIMITS.items():
         yield f"{name} = {most} MIN 1 MAX {most} CHANGEABLE_IN_READONLY"
     for name in CHANGEABLE:
         yield f"{name} CHANGEABLE_IN_READONLY"
+
+
+def _text(words: str) -> str:
+    escaped = words.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -6,12 +6,14 @@ from contextlib import closing
 from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.health import Health, served
-from services.runtime.kafka import Reader
+from services.runtime.kafka import Reader, await_broker
 from services.runtime.loop import BatchLoop, Limits
+from services.warehouse.domain.migration import Topology
 from services.warehouse.domain.target import Feed
 from services.warehouse.flow.derived import Derived
 from services.warehouse.flow.meters import Meters
 from services.warehouse.flow.migrator import wait_for_schema
+from services.warehouse.flow.recomputing import Recomputing
 from services.warehouse.flow.sink import Sink
 from services.warehouse.flow.store import Store
 from services.warehouse.settings import WarehouseSettings
@@ -23,13 +25,20 @@ def serve(settings: WarehouseSettings, feed: Feed, stop: threading.Event) -> Non
     """Returns when `stop` is set and the batches in hand are stored. Raises SchemaError when the tables are too old."""
     health = Health()
     with served(health, settings.host, settings.warehouse_health_port), closing(ClickHouse(settings)) as clickhouse:
+        if not await_broker(settings, health, stop):
+            return
         health.tell("starting", "waits for the schema")
         wait_for_schema(clickhouse, stop, SCHEMA_WAIT_SECONDS)
         store = Store(clickhouse, Breaker(), Meters(health.metrics))
-        derived = Derived(clickhouse, settings.warehouse_recompute_seconds, stop)
         limits = Limits(records=settings.warehouse_flush_records, seconds=settings.warehouse_flush_seconds)
-        with closing(group_reader(settings, feed)) as reader:
-            BatchLoop(reader, Sink(reader, feed, store, derived), health, limits).run(stop)
+        with closing(group_reader(settings, feed)) as reader, recomputing(settings, stop) as beside:
+            BatchLoop(reader, Sink(reader, feed, store, beside), health, limits).run(stop)
+
+
+def recomputing(settings: WarehouseSettings, stop: threading.Event) -> Recomputing:
+    """With a client of its own: one is for one thread."""
+    topology, seconds = Topology(settings.warehouse_cluster), settings.warehouse_recompute_seconds
+    return Recomputing(Derived(ClickHouse(settings), seconds, stop, topology, settings.retention))
 
 
 def group_reader(settings: WarehouseSettings, feed: Feed) -> Reader:

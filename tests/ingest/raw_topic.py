@@ -12,7 +12,7 @@ from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import Scope
 from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.intake import Gate
-from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.ingest.flow.raw_cloudevents import RawEvents, RawSender
 from services.runtime.kafka import Headers, Partition, Producer, Record
@@ -26,7 +26,7 @@ def raw_events(broker: Settings, scope: Scope, programs: ProgramLookup) -> Itera
     with closing(Producer(broker)) as producer:
         gate = Gate(lambda: Clock(datetime.now(UTC)), programs, lambda tenant: pseudonym_of(DIGEST_KEY, tenant))
         sender = RawSender(scope, gate, pseudonym_of(DIGEST_KEY, scope.tenant))
-        yield RawEvents(producer, EventWriter(producer, 1_000), sender, Metrics(CollectorRegistry()))
+        yield RawEvents(producer, EventWriter(producer, 1_000), sender, IngestMetrics(CollectorRegistry()))
 
 
 def raw_batch(values: Sequence[bytes | None], headers: Headers = (), key: bytes = b"any") -> Batch:

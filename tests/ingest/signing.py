@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 
-from services.ingest.sources.verification import signed
+from services.ingest.sources.tool import signed
 from tests.ingest.tooling import sign_slack, sign_zoom
 
 SECRET = "somebody:a secret of all these tools"

@@ -1,10 +1,12 @@
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from schemas.events import EVENT_TYPES
-from services.ingest.domain.admission import Clock, admit
+from schemas.models import models
+from services.ingest.domain.admission import PAST, Clock, admit
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Rejected
 
@@ -255,6 +257,28 @@ def test_five_minutes_ahead_are_tolerated_and_not_a_microsecond_more() -> None:
 
     assert admitted(held(time=latest.isoformat())).time == latest
     assert refusal(held(time=(latest + timedelta(microseconds=1)).isoformat()))[0] == "future"
+
+
+def test_what_has_been_is_judged_as_time_is_and_what_is_planned_is_not() -> None:
+    data = held()["data"]
+    booked = {"session_id": "s-1", "starts_at": "2027-03-03T00:00:00Z", "ends_at": "2027-03-03T01:00:00Z"}
+
+    assert refusal(held(data=data | {"started_at": "2027-03-01T10:00:00Z"})) == (
+        "future",
+        [("data.started_at", "lies in the future")],
+    )
+    assert isinstance(admit(held(type="mentoring.session.scheduled.v1", data=booked), SCOPE, WALL), Admitted)
+
+
+def test_of_every_time_in_data_it_is_decided_whether_it_may_lie_ahead() -> None:
+    ahead = {"starts_at", "ends_at", "from", "until"}
+    past = {name for names in PAST.values() for name in names}
+
+    for name in EVENT_TYPES:
+        schema = models()[name.removeprefix("mentoring.")].model_json_schema(by_alias=True)
+        data = schema["$defs"][schema["properties"]["data"]["$ref"].rpartition("/")[2]]
+        times = {field for field, inner in data["properties"].items() if "date-time" in json.dumps(inner)}
+        assert times <= ahead | past, name
 
 
 def test_the_future_is_refused_on_the_clock_of_the_log_too() -> None:

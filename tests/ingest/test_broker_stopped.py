@@ -19,7 +19,7 @@ from deploy.local.kafka import KafkaConfig, LocalKafka
 from schemas.topics import EVENTS, raw_of
 from services.ingest.settings import IngestSettings
 from tests.conftest import JARS_CACHE
-from tests.ingest.conftest import BATCH, Gateway, Log, event, make_token, make_topics
+from tests.ingest.conftest import BATCH, DIGEST_KEY, Gateway, Log, event, make_token, make_topics
 from tests.ingest.test_process import of, process
 from tests.ingest.tooling import SECRETS, connections_file, meeting_id, sign_zoom, url, zoom
 
@@ -63,7 +63,7 @@ class ZoomSender(Sender):
     def run(self, stop: Event) -> None:
         while not stop.is_set():
             meeting = meeting_id()
-            self._insist(json.dumps(zoom("started", meeting)).encode())
+            self._insist(json.dumps(zoom("ended", meeting)).encode())
             self.promised.append(meeting)
 
     def _post(self, body: bytes) -> httpx.Response:
@@ -80,6 +80,7 @@ def test_a_broker_that_stands_still_loses_nothing_that_was_promised_and_doubles_
         broker = make_topics(kafka.bootstrap)
         settings = _settings(kafka, tmp_path)
         with (tmp_path / "log").open("w") as log, process(settings, make_token(broker), log) as running:
+            assert running.running.poll() is None, (tmp_path / "log").read_text()
             senders = [Sender(running.gateway) for _ in range(SENDERS)]
             tool = ZoomSender(running.gateway)
             stop = Event()
@@ -100,7 +101,8 @@ def test_a_broker_that_stands_still_loses_nothing_that_was_promised_and_doubles_
 
 
 def _settings(kafka: LocalKafka, folder: Path) -> IngestSettings:
-    return of(kafka.bootstrap, ingest_delivery_seconds=5, ingest_connections=connections_file(folder))
+    tools = {"ingest_connections": connections_file(folder), "ingest_digest_key": DIGEST_KEY}
+    return of(kafka.bootstrap, ingest_delivery_seconds=5, **tools)
 
 
 def _stand_still(kafka: LocalKafka) -> None:

@@ -133,7 +133,7 @@ def test_a_notification_of_graph_brings_what_is_booked_and_who_was_there(
         forged = httpx.post(target, json={"value": [notification()]}, timeout=30)
         booked = notification(resource="users/u-1/events/e-1")
         answer = notified(running, booked, booked, notification(resource=f"{meeting}/transcripts/t-1"))
-        eventually(lambda: "session.held" in types(pair, log), 30)
+        eventually(lambda: "session.held" in types(pair, log))
 
     assert (shaken.status_code, shaken.text) == (200, "Validation: a token")
     assert shaken.headers["content-type"].startswith("text/plain")

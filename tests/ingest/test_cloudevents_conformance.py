@@ -8,11 +8,10 @@ import pytest
 from starlette.datastructures import Headers
 
 from services.ingest.domain.admission import Clock, admit
-from services.ingest.domain.cloudevents.content_modes import read_record
+from services.ingest.domain.cloudevents import Parsed, read_record
 from services.ingest.domain.scope import Scope
-from services.ingest.domain.strict_json import Parsed
 from services.ingest.domain.verdict import Admitted, Rejected, Verdict
-from services.ingest.gateway.body import media_type, read_content
+from services.ingest.gateway.requests import media_type, read_content
 
 ATTRIBUTES = {
     "specversion": "1.0",

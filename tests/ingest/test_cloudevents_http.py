@@ -37,7 +37,7 @@ def sent(gateway: Gateway, headers: Mapping[str, str], body: object = None) -> t
 
 
 def dropped(gateway: Gateway) -> float:
-    text = httpx.get(f"http://127.0.0.1:{gateway.settings.ingest_health_port}/metrics", timeout=5).text
+    text = httpx.get(f"http://127.0.0.1:{gateway.settings.ingest_health_port}/metrics", timeout=30).text
     found = re.search(r'^rapport_ingest_dropped_attributes_total\{way="http"\} (\S+)$', text, re.MULTILINE)
     return float(found[1]) if found else 0.0
 

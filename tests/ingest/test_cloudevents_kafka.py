@@ -34,7 +34,7 @@ def attributes(**changes: str) -> Headers:
 
 
 def put(producer: Producer, headers: Headers, value: bytes | None) -> str:
-    sent = producer.send(RAW_CLOUDEVENTS.name, b"any", value, partition=0, headers=headers).get(15)
+    sent = producer.send(RAW_CLOUDEVENTS.name, b"any", value, partition=0, headers=headers).get(60)
     return f"{RAW_CLOUDEVENTS.name}/{sent.partition}/{sent.offset}"
 
 

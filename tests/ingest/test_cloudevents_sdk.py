@@ -112,4 +112,4 @@ def put(broker: Settings, messages: list[kafka.KafkaMessage] | list[old_kafka.Ka
     with closing(Producer(broker)) as producer:
         for message in messages:
             value = message.value if isinstance(message.value, bytes) else message.value.encode()
-            producer.send(RAW_CLOUDEVENTS.name, b"any", value, headers=list(message.headers.items())).get(15)
+            producer.send(RAW_CLOUDEVENTS.name, b"any", value, headers=list(message.headers.items())).get(60)

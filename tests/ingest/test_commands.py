@@ -1,4 +1,6 @@
 import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -6,12 +8,13 @@ from uuid import uuid4
 import pytest
 from click.testing import CliRunner, Result
 
+from schemas.events import MENTORING_EVENT, ProfileSet
 from schemas.primitives import to_rfc3339
 from schemas.programs import Programme
 from schemas.topics import EVENTS, PROGRAMS
 from services.ingest.__main__ import main
 from services.ingest.commands.console import write
-from services.runtime.kafka import create_topics
+from services.runtime.kafka import create_topics, partition_count, read_to_end
 from services.runtime.settings import Settings
 from tests.ingest.conftest import SOURCE, Gateway, Log, event
 from tests.receiver import eventually
@@ -38,13 +41,13 @@ def test_a_created_token_opens_the_gateway_and_a_revoked_one_does_not(gateway: G
     secret = created.stdout.strip()
     assert secret.startswith(f"rpt_{name}_")
     bearer = {"authorization": f"Bearer {secret}"}
-    eventually(lambda: gateway.post(event(), **bearer).status_code == 202, 20)
+    eventually(lambda: gateway.post(event(), **bearer).status_code == 202)
     listed = rapport("token", "list").output
     assert f"{name}  acme" in listed
     assert secret not in listed
     assert rapport("token", "revoke", name).exit_code == 0
-    eventually(lambda: gateway.post(event(), **bearer).status_code == 401, 20)
-    assert "revoked" in next(line for line in rapport("token", "list").output.splitlines() if name in line)
+    eventually(lambda: gateway.post(event(), **bearer).status_code == 401)
+    assert "revoked" in next(line for line in rapport("token", "list").stdout.splitlines() if name in line)
 
 
 def test_a_token_without_a_name_gets_one() -> None:
@@ -71,11 +74,46 @@ def test_programmes_are_applied_once(broker: Settings, tmp_path: Path) -> None:
     first, second = rapport("programs", "apply", str(file)), rapport("programs", "apply", str(file))
 
     assert first.exit_code == 0, first.output
-    assert first.output.splitlines() == [f"acme/{ident}: applied", f"acme/{ident}-2: applied"]
-    assert second.output.splitlines() == [f"acme/{ident}: unchanged", f"acme/{ident}-2: unchanged"]
+    assert said_of_programmes(first) == [f"acme/{ident}: applied", f"acme/{ident}-2: applied"]
+    assert said_of_programmes(second) == [f"acme/{ident}: unchanged", f"acme/{ident}-2: unchanged"]
     records = log.records()
     assert [record.key for record in records] == [f"acme/{ident}".encode(), f"acme/{ident}-2".encode()]
     assert Programme.model_validate_json(records[0].value or b"").holidays[0].month == 12
+    assert profiles_on_log(broker, ident) == dict.fromkeys(range(partition_count(broker, EVENTS.name)), 1)
+
+
+def test_the_upgrade_writes_the_profiles_of_all_programmes_to_every_partition_of_the_log(
+    broker: Settings, tmp_path: Path
+) -> None:
+    file, ident = tmp_path / "programs.yaml", uuid4().hex
+    file.write_text(f"id: {ident}\ntenant: acme\nprofiles: [{{version: own, cadence_days: 7}}]\n")
+    rapport("programs", "apply", str(file))
+
+    upgraded = rapport("programs", "upgrade")
+
+    assert upgraded.exit_code == 0, upgraded.output
+    assert upgraded.stdout.endswith(" programmes are on the log\n")
+    found = [event for event, _ in on_log(broker, ident)]
+    assert {(event.source, event.data.profiles[0].version) for event in found} == {("urn:rapport:programs", "own")}
+    assert set(profiles_on_log(broker, ident).values()) == {2}
+
+
+def said_of_programmes(result: Result) -> list[str]:
+    """A projector of another test, in this process, may say at the same time that it has read them."""
+    return [line for line in result.stdout.splitlines() if line.startswith("acme/")]
+
+
+def on_log(broker: Settings, ident: str) -> Iterator[tuple[ProfileSet, int]]:
+    for record in read_to_end(broker, [EVENTS.name]):
+        if ident.encode() in (record.value or b""):
+            event = MENTORING_EVENT.validate_json(record.value or b"")
+            if isinstance(event, ProfileSet) and event.program == ident:
+                yield event, record.partition
+
+
+def profiles_on_log(broker: Settings, ident: str) -> Mapping[int, int]:
+    """How many of the programme are on each partition."""
+    return Counter(partition for _, partition in on_log(broker, ident))
 
 
 def test_a_faulty_programme_keeps_all_others_back(broker: Settings, tmp_path: Path) -> None:
@@ -160,7 +198,7 @@ def test_a_programme_that_cannot_be_read_is_named_and_can_be_applied_again(broke
 
     assert f"holds a record of acme/{ident} that cannot be read: offset " in again.output
     assert f"acme/{ident}: applied" in again.output
-    assert later.output == f"acme/{ident}: unchanged\n"
+    assert later.stdout == f"acme/{ident}: unchanged\n"
 
 
 @pytest.mark.parametrize("text", ["{", "a: 1\na: 2\n", "", "\xff"])

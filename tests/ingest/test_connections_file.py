@@ -1,5 +1,6 @@
 """The file of connections: what it makes, and every fault of it at once."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 from services.ingest.__main__ import main
 from services.ingest.sources.connections import ConnectionsError, listed, load_connections
 from services.ingest.sources.registry import TOOLS
-from services.ingest.sources.slack.model import SlackSettings
+from services.ingest.sources.slack import SlackSettings
 
 KEY = "a digest key of this test"
 ENVIRON = {"ZOOM_SECRET": "a zoom secret", "OTHER_SECRET": "another secret"}
@@ -163,3 +164,48 @@ def test_check_lists_the_connections_or_tells_what_is_wrong_with_them(tmp_path: 
 def test_connections_without_a_digest_key_are_refused_with_the_name_of_the_setting(tmp_path: Path) -> None:
     with pytest.raises(ConnectionsError, match="RAPPORT_INGEST_DIGEST_KEY"):
         load_connections(file_of(tmp_path, connection()), ENVIRON, "")
+
+
+EXAMPLE = Path(__file__).parents[2] / "deploy" / "connections.example.yaml"
+SOURCES = Path(__file__).parents[2] / "services" / "ingest" / "sources" / "README.md"
+
+
+def test_the_example_holds_every_tool_and_is_checked_by_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = EXAMPLE.read_text()
+    (tmp_path / "connections.yaml").write_text(text)
+    (tmp_path / "secrets").mkdir()
+    for name in re.findall(r"_file: (\S+)", text):
+        (tmp_path / name).write_text("an access token")
+    for name in re.findall(r"secret_env: (\S+)", text):
+        monkeypatch.setenv(name, "a user:a password")
+    monkeypatch.setenv("RAPPORT_INGEST_DIGEST_KEY", KEY)
+
+    checked = CliRunner().invoke(main, ["connections", "check", str(tmp_path / "connections.yaml")])
+    monkeypatch.delenv("ZOOM_EUROPE_SECRET")
+    missing = CliRunner().invoke(main, ["connections", "check", str(tmp_path / "connections.yaml")])
+
+    assert checked.exit_code == 0, checked.output
+    assert {line.partition("/")[0] for line in checked.stdout.splitlines()} == set(TOOLS)
+    assert (missing.exit_code, "the environment has no ZOOM_EUROPE_SECRET" in missing.output) == (1, True)
+
+
+def test_every_block_of_the_page_of_tools_is_valid(tmp_path: Path) -> None:
+    """Settings as they stand there make a connection of their tool."""
+    first, *sections = re.split(r"^## ", SOURCES.read_text(), flags=re.MULTILINE)
+    blocks = [(section, yaml.safe_load(block)) for section in sections for block in BLOCK.findall(section)]
+    (whole,) = BLOCK.findall(first)
+    (tmp_path / "first.yaml").write_text(whole)
+
+    assert load_connections(tmp_path / "first.yaml", {"ZOOM_EUROPE_SECRET": "a zoom secret"}, KEY).keys() == {
+        "zoom_europe"
+    }
+    assert len(blocks) >= 5
+    for section, block in blocks:
+        tool = next(name for name in TOOLS if f"(`{name}`)" in section.splitlines()[0])
+        secret = {"ZOOM_SECRET": "a user:a password"}
+        assert load_connections(file_of(tmp_path, connection(tool=tool, **block)), secret, KEY)
+
+
+BLOCK = re.compile(r"```yaml\n(.*?)```", re.DOTALL)

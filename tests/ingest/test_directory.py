@@ -34,7 +34,7 @@ class Directory:
 def directory(gateway: Gateway, broker: Settings, **scopes: Any) -> Directory:  # noqa: ANN401 (the token's own fields)
     secret = make_token(broker, **scopes)
     bearer = {"authorization": f"Bearer {secret}"}
-    eventually(lambda: gateway.post(event(source=SOURCE), **bearer).status_code != 401, 20)
+    eventually(lambda: gateway.post(event(source=SOURCE), **bearer).status_code != 401)
     return Directory(gateway, secret)
 
 

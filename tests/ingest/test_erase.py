@@ -43,7 +43,7 @@ def tenant(gateway: Gateway, broker: Settings, monkeypatch: pytest.MonkeyPatch) 
         for one, (m, e) in pairs.items()
     ]
     told.append(event(subject="rel-4", program="b"))
-    eventually(lambda: gateway.post(told, BATCH, **bearer).status_code == 202, 20)
+    eventually(lambda: gateway.post(told, BATCH, **bearer).status_code == 202)
     people = [{"id": one, "name": "N", "time_zone": "UTC", "consent": True} for one in ("p-ada", "p-new")]
     gateway.client.post(PEOPLE, json=people, headers=bearer).raise_for_status()
     return Tenant(name, secret, gateway)
@@ -104,7 +104,7 @@ def test_it_needs_an_administrator(tenant: Tenant, broker: Settings) -> None:
     log, people = Log(broker, EVENTS.name), DirectoryLog(broker)
     secret = make_token(broker, tenant=tenant.name)
     bearer = {"authorization": f"Bearer {secret}"}
-    eventually(lambda: tenant.gateway.post(event(subject="rel-9"), **bearer).status_code == 202, 20)
+    eventually(lambda: tenant.gateway.post(event(subject="rel-9"), **bearer).status_code == 202)
 
     of_pair = tenant.run("--relationship", "rel-3", "--yes", secret=secret)
     of_person = tenant.run("--participant", "p-new", "--yes", secret=secret)

@@ -18,4 +18,4 @@ def test_a_tenant_at_full_force_keeps_no_other_out(broker: Settings, tmp_path: P
 
     assert outcome.attacked.failed == 0
     # Where nothing else runs it is some 20 ms; the bound is for a machine that does other things. It was 38 s.
-    assert outcome.attacked.p99 < 5_000
+    assert outcome.attacked.p99 < 1_000

@@ -20,8 +20,8 @@ from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Admitted, Ignored, Rejected
-from services.ingest.flow.tools.raw_payloads import Payload, opened, part_of
-from services.ingest.sources.connection import Connection
+from services.ingest.flow.tools.raw_payloads import OpenedPayload, opened, part_of
+from services.ingest.sources.connections import Connection
 from services.ingest.sources.mapping.settings import MappingSettings
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.tool import ToolSettings
@@ -75,7 +75,7 @@ class Way:
             return [self._put_aside(record, payloads, None)]
         return [self._outcome(record, payload) for payload in payloads]
 
-    def _outcome(self, record: Record, payload: Payload) -> str:
+    def _outcome(self, record: Record, payload: OpenedPayload) -> str:
         translation = payload.translated()
         if isinstance(translation, Pointer):
             return "pointer"
@@ -110,7 +110,7 @@ class Way:
         for participant in resolved.participants:
             self.projection.upsert(participant)
 
-    def _put_aside(self, record: Record, rejected: Rejected, payload: Payload | None) -> str:
+    def _put_aside(self, record: Record, rejected: Rejected, payload: OpenedPayload | None) -> str:
         assert rejected.errors
         assert all(error.reason for error in rejected.errors)
         part_of(record, {"one": self.connection}, payload)

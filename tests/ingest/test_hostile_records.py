@@ -25,23 +25,21 @@ from schemas.topics import (
     raw_of,
 )
 from services.ingest.domain.admission import Clock
-from services.ingest.domain.cloudevents.content_modes import read_record
+from services.ingest.domain.cloudevents import Parsed, read_record
 from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import Scope
-from services.ingest.domain.strict_json import Parsed
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.dead_letters import quarantine, time_of
 from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.intake import Gate
-from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.ingest.flow.raw_cloudevents import RawEvents, RawSender
 from services.ingest.flow.supervise import supervise
-from services.ingest.flow.tools.pending_writes import PendingWrites
+from services.ingest.flow.tools.statements import PendingWrites
 from services.runtime.breaker import BadDeployError
 from services.runtime.kafka import KafkaError, Partition, Producer, Record, RecordRefusedError
-from services.runtime.kafka.limits import record_size
-from services.runtime.kafka.pending import OutgoingRecord
+from services.runtime.kafka.outgoing import OutgoingRecord, record_size
 from services.runtime.loop import Batch
 from services.runtime.settings import Settings
 from tests.foreign import ForeignProducer, RawName, foreign_producer
@@ -107,7 +105,7 @@ def test_hostile_records_of_what_ingest_follows_change_nothing(
 
     # Who is written now is known a moment later, to those who followed and to those who begin anew.
     secret, pair = make_token(broker), make_pair(broker)
-    eventually(lambda: ways.post(event(), authorization=f"Bearer {secret}").status_code == 202, 60)
+    eventually(lambda: ways.post(event(), authorization=f"Bearer {secret}").status_code == 202)
     with running_gateway(broker.kafka, secret) as anew:
         assert anew.post(event()).status_code == 202
     assert pair.tenant == "acme"
@@ -230,7 +228,7 @@ def raw_events(producer: Producer) -> RawEvents:
 
     programs = ProgramLookup(lambda *_: None, lambda *_: True, lambda: False)
     sender = RawSender(Scope("acme", frozenset({SOURCE})), Gate(clock, programs, partial(pseudonym_of, "")), str)
-    return RawEvents(producer, EventWriter(producer, 10), sender, Metrics(CollectorRegistry()))
+    return RawEvents(producer, EventWriter(producer, 10), sender, IngestMetrics(CollectorRegistry()))
 
 
 def batch(count: int) -> Batch:

@@ -49,7 +49,7 @@ def tables(gateway: Gateway, broker: Settings, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("RAPPORT_KAFKA", broker.kafka)
     secret = make_token(broker, tenant=f"t{uuid4().hex}", sources=(SOURCE,))
     bearer = {"authorization": f"Bearer {secret}"}
-    eventually(lambda: gateway.post(event(source=SOURCE), **bearer).status_code == 202, 20)
+    eventually(lambda: gateway.post(event(source=SOURCE), **bearer).status_code == 202)
     return Tables(tmp_path, gateway, secret)
 
 
@@ -92,7 +92,7 @@ def test_what_is_rejected_names_line_and_column_and_keeps_the_row(tables: Tables
         b"rel-\xe9,held,2026-03-05 10:00,45\n"
     )
 
-    result = tables.run("met.csv", table, *EVERY)
+    result = tables.run("met.csv", table, *EVERY, "--encoding", "utf-8")
 
     assert ended(result) == (1, "1 new, 0 duplicates, 5 rejected")
     kept = tables.rejected("met.csv")

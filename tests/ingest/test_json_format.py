@@ -3,7 +3,7 @@ from base64 import b64encode
 
 import pytest
 
-from services.ingest.domain.cloudevents.content_modes import normal_form
+from services.ingest.domain.cloudevents import normal_form
 from services.ingest.domain.verdict import Rejected
 
 DATA = {"session_id": "s-1"}

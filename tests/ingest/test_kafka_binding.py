@@ -2,8 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.domain.cloudevents.content_modes import read_record
-from services.ingest.domain.strict_json import Parsed
+from services.ingest.domain.cloudevents import Parsed, read_record
 from services.ingest.domain.verdict import Rejected
 
 STRUCTURED = b"application/cloudevents+json"

@@ -71,7 +71,7 @@ def test_the_clock_goes_to_every_partition_once(imports: Imports, log: Log) -> N
 
 def test_on_the_clock_of_the_wall_nobody_tells_the_time(gateway: Gateway, broker: Settings) -> None:
     bearer = {"authorization": f"Bearer {make_token(broker, admin=True)}"}
-    eventually(lambda: gateway.post(event(), **bearer).status_code == 202, 20)
+    eventually(lambda: gateway.post(event(), **bearer).status_code == 202)
 
     answer = gateway.post(clock_event(MIDNIGHT), **bearer)
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from schemas.models import models
 from schemas.topics import EVENTS, REJECTED, TOPICS
-from services.ingest.domain.cloudevents.screening import IDS, IDS_OF_A_TARGET, IDS_OF_DATA, IDS_OF_ORIGIN
+from services.ingest.domain.admission import IDS, IDS_OF_A_TARGET, IDS_OF_DATA, IDS_OF_ORIGIN
 from services.ingest.domain.scope import Scope
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.runtime.settings import Settings
@@ -234,7 +234,7 @@ def takes_words(schema: dict[str, Any]) -> bool:
 
 
 def test_metrics_name_no_attribute(running: Gateway) -> None:
-    text = httpx.get(f"http://127.0.0.1:{running.settings.ingest_health_port}/metrics", timeout=5).text
+    text = httpx.get(f"http://127.0.0.1:{running.settings.ingest_health_port}/metrics", timeout=30).text
 
     eventually(lambda: "rapport_ingest_dropped_attributes_total" in text)
     assert NAME not in text

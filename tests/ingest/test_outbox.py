@@ -2,8 +2,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from services.ingest.flow.tools import pending_writes as module
-from services.ingest.flow.tools.pending_writes import PendingWrites
+from services.ingest.flow.tools import statements as module
+from services.ingest.flow.tools.statements import PendingWrites
 from services.runtime.kafka import KafkaError
 from services.runtime.loop import TryLaterError
 

@@ -9,8 +9,8 @@ import pytest
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.tools import pending_fetches
 from services.ingest.flow.tools.pending_fetches import Fetch, FetchKey, PendingFetches, note_of, oldest_noted
-from services.ingest.flow.tools.raw_payloads import Payload
-from services.ingest.sources.google_calendar.tool import TOOL, GoogleCalendarSettings
+from services.ingest.flow.tools.raw_payloads import OpenedPayload
+from services.ingest.sources.google_calendar import TOOL, GoogleCalendarSettings
 from services.runtime.kafka import Partition, Record
 from services.runtime.settings import Settings
 from tests.ingest.following import Following, following
@@ -37,7 +37,7 @@ def google(broker: Settings, vendors: Vendors) -> Iterator[Following]:
 
 def fetch(google: Following, offset: int, resource: str = POINTED, partition: Partition = HERE) -> Fetch:
     record = Record(partition.topic, partition.number, offset, b"k", None, (), 0)
-    payload = Payload(google.connection, google.connection.kept(b"{}", "application/json"))
+    payload = OpenedPayload(google.connection, google.connection.kept(b"{}", "application/json"))
     key = FetchKey(partition, google.connection.connection_scope.connection, resource)
     return Fetch(key, offset, record, payload, NOON + timedelta(minutes=offset), 1_000)
 

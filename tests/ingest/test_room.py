@@ -6,7 +6,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from services.ingest.flow.in_flight_limiter import InFlightLimiter, UnavailableError
+from services.ingest.flow.in_flight import InFlightLimiter, UnavailableError
 from services.runtime.kafka import KafkaError
 
 

@@ -1,9 +1,9 @@
 from datetime import UTC, datetime
 
-from schemas.tokens import Token
-from services.ingest.domain.scope import Scope, authenticate, hashed, scope_of, secret_of
+from schemas.tokens import Token, authenticate, hashed, secret_of
+from services.ingest.domain.scope import Scope, scope_of
 
-SECRET = secret_of("team_a", "0a1b")
+SECRET = secret_of(Token, "team_a", "0a1b")
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 TOKEN = Token(token_id="team_a", tenant="acme", sha256=hashed(SECRET), sources=("urn:a",), programs=("p",), created=NOW)
 TOKENS = {"team_a": TOKEN}

@@ -11,6 +11,8 @@ import httpx
 import pytest
 import yaml
 from click.testing import CliRunner
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from schemas.directory import MOST_ADDRESSES, MOST_IDENTITIES
 from schemas.events import MENTORING_EVENT
@@ -19,7 +21,7 @@ from services.ingest.__main__ import main
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.event_writer import EventWriter, Receipt
 from services.runtime.kafka import Producer, Record, create_topics
-from services.runtime.kafka.admin import raise_limits
+from services.runtime.kafka.admin import add_options, raise_limits
 from services.runtime.settings import Settings
 from tests.foreign import ForeignProducer, foreign_producer
 from tests.ingest.conftest import BATCH, SOURCE, Gateway, Log, event, make_token, running_gateway
@@ -228,6 +230,30 @@ def test_the_size_of_a_record_is_raised_for_topics_that_are_there_and_never_lowe
 
     assert raised == [low]
     assert raise_limits(broker, {low: 50_000, high: 50_000}) == []
+
+
+def test_a_topic_that_exists_gets_the_options_about_which_nobody_has_said_anything(broker: Settings) -> None:
+    bare, own = f"bare-{uuid4().hex[:8]}", f"own-{uuid4().hex[:8]}"
+    for name, configs in ((bare, {}), (own, {"segment.bytes": "1048576"})):
+        create_topics(broker, {name: {"num_partitions": 1, "replication_factor": 1, "configs": configs}})
+    wanted = {"segment.bytes": "8388608", "min.cleanable.dirty.ratio": "0.2"}
+
+    first = add_options(broker, {bare: wanted, own: wanted, "nowhere": wanted})
+
+    assert first == sorted([bare, own])
+    assert add_options(broker, {bare: wanted, own: wanted}) == []
+    assert options_of(broker, bare, *wanted) == wanted
+    assert options_of(broker, own, *wanted) == wanted | {"segment.bytes": "1048576"}
+
+
+def options_of(broker: Settings, topic: str, *names: str) -> dict[str, str]:
+    admin = KafkaAdminClient(bootstrap_servers=broker.kafka)
+    try:
+        asked = [ConfigResource(ConfigResourceType.TOPIC, topic, list(names))]
+        found = admin.describe_configs(asked, config_filter="all")["topic"][topic]
+        return {name: found[name]["value"] for name in names}
+    finally:
+        admin.close()
 
 
 def hr_row(addresses: int, **more: object) -> dict[str, object]:

@@ -14,7 +14,7 @@ from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Rejected
-from services.ingest.flow.in_flight_limiter import UnavailableError
+from services.ingest.flow.in_flight import UnavailableError
 from services.ingest.flow.people import program_lookup as programs
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.runtime.settings import Settings
@@ -46,7 +46,7 @@ class Senders:
 def senders(broker: Settings, running: Gateway) -> Senders:
     def bearer(**scopes: object) -> str:
         authorization = f"Bearer {make_token(broker, tenant='acme', **scopes)}"
-        eventually(lambda: running.post([], BATCH, authorization=authorization).status_code == 400, 20)
+        eventually(lambda: running.post([], BATCH, authorization=authorization).status_code == 400)
         return authorization
 
     found = Senders(
@@ -55,7 +55,7 @@ def senders(broker: Settings, running: Gateway) -> Senders:
         bearer(sources=(SOURCE_A, SOURCE_B, "urn:admin"), admin=True),
     )
     # Relationships are read since the first token of a programme came.
-    eventually(lambda: running.post(told(new_id(), "a"), authorization=found.a).status_code == 202, 60)
+    eventually(lambda: running.post(told(new_id(), "a"), authorization=found.a).status_code == 202)
     return found
 
 
@@ -138,8 +138,8 @@ def test_after_an_administrator_has_retracted_the_wrong_start_the_id_is_free(
     retracted = running.post(retraction(wrong), authorization=senders.admin)
 
     assert retracted.status_code == 202
-    eventually(lambda: running.post(started(name, "b"), authorization=senders.b).status_code == 202, 30)
-    eventually(lambda: running.post(told(name, "a"), authorization=senders.a).status_code == 403, 30)
+    eventually(lambda: running.post(started(name, "b"), authorization=senders.b).status_code == 202)
+    eventually(lambda: running.post(told(name, "a"), authorization=senders.a).status_code == 403)
     assert running.post(started(name, "a"), authorization=senders.a).status_code == 409
     assert running.post(told(name, "b"), authorization=senders.b).status_code == 202
 
@@ -151,7 +151,7 @@ def test_an_administrator_moves_a_relationship_by_starting_it_anew(running: Gate
     moved = started(name, "b", source="urn:admin", time="2026-03-01T11:00:00Z")
     assert running.post(moved, authorization=senders.admin).status_code == 202
 
-    eventually(lambda: running.post(told(name, "b"), authorization=senders.b).status_code == 202, 30)
+    eventually(lambda: running.post(told(name, "b"), authorization=senders.b).status_code == 202)
     assert running.post(told(name, "a"), authorization=senders.a).status_code == 403
 
 

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from services.ingest.domain.strict_json import Parsed, read_json
+from services.ingest.domain.cloudevents import Parsed, read_json
 from services.ingest.domain.verdict import Rejected
 
 
@@ -57,11 +57,11 @@ def test_a_name_twice_among_very_many_is_found_at_once(where: str) -> None:
     repeated = {"first": [names[0]], "last": [names[-1]], "everywhere": names}[where]
     body = ("{" + ",".join(names + repeated) + "}").encode()
 
-    began = time.process_time()
+    began = time.thread_time()
     words = fault(body)
 
     # It took 38 s when each name was looked for among all others.
-    assert time.process_time() - began < 1
+    assert time.thread_time() - began < 1
     assert "appears twice in one object" in words
 
 
@@ -69,10 +69,10 @@ def test_a_name_twice_among_very_many_is_found_at_once(where: str) -> None:
 def test_a_text_of_nothing_but_tiny_values_is_refused_before_it_is_read(value: bytes) -> None:
     body = b"[" + b",".join([value] * (2**20 // (len(value) + 1))) + b"]"
 
-    began = time.process_time()
+    began = time.thread_time()
     words = fault(body)
 
-    assert time.process_time() - began < 0.1
+    assert time.thread_time() - began < 0.1
     assert words == "holds more than one value for 8 bytes: this is no text that describes anything"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.topics import SYNC_TOKENS
 from services.ingest.domain.scope import ConnectionScope
-from services.ingest.fetching.sync_tokens import SyncTokens
+from services.ingest.fetching.fetch import SyncTokens
 from services.runtime.kafka import Producer, read_to_end
 from services.runtime.settings import Settings
 from tests.ingest.following import SUNDAY
@@ -47,6 +47,6 @@ def test_a_token_that_cannot_be_read_is_none(
     (key,) = [
         r.key for r in read_to_end(broker, [SYNC_TOKENS.name]) if connection_scope.connection.encode() in (r.key or b"")
     ]
-    producer.send(SYNC_TOKENS.name, key, value).get(15)
+    producer.send(SYNC_TOKENS.name, key, value).get(60)
 
     assert SyncTokens(broker, producer).of(connection_scope, "a") is None

@@ -4,9 +4,8 @@ from datetime import UTC, datetime
 
 from structlog.testing import capture_logs
 
-from schemas.tokens import Token
+from schemas.tokens import Token, authenticate, hashed, secret_of
 from schemas.topics import TOKENS
-from services.ingest.domain.scope import hashed, secret_of
 from services.ingest.flow.tokens import TokenFollower, TokenTable
 from services.runtime.health import Health
 from services.runtime.kafka import Record, reading
@@ -14,7 +13,7 @@ from services.runtime.settings import Settings
 from tests.ingest.conftest import make_token
 from tests.receiver import eventually
 
-SECRET = secret_of("a", "00")
+SECRET = secret_of(Token, "a", "00")
 TOKEN = Token(token_id="a", tenant="acme", sha256=hashed(SECRET), sources=("urn:a",), created=datetime.now(UTC))
 
 
@@ -28,16 +27,16 @@ def table(*values: bytes | None) -> TokenTable:
 def test_the_last_record_of_a_token_counts() -> None:
     saved = TOKEN.model_dump_json().encode()
 
-    assert table(saved).verify(SECRET) == TOKEN
-    assert table(saved, None).verify(SECRET) is None
-    assert table(None, saved).verify(SECRET) == TOKEN
+    assert authenticate(SECRET, table(saved).tokens) == TOKEN
+    assert authenticate(SECRET, table(saved, None).tokens) is None
+    assert authenticate(SECRET, table(None, saved).tokens) == TOKEN
 
 
 def test_a_token_that_cannot_be_read_grants_nothing_and_harms_nobody() -> None:
     saved = TOKEN.model_dump_json().encode()
 
-    assert table(saved, b"no token").verify(SECRET) is None
-    assert table(b"no token", saved).verify(SECRET) == TOKEN
+    assert authenticate(SECRET, table(saved, b"no token").tokens) is None
+    assert authenticate(SECRET, table(b"no token", saved).tokens) == TOKEN
 
 
 def test_what_is_logged_of_an_unreadable_token_holds_nothing_of_it() -> None:
@@ -60,7 +59,7 @@ def test_relationships_are_wanted_as_soon_as_a_token_of_a_programme_is_there(bro
         follower.start()
         try:
             whole = make_token(broker)
-            eventually(lambda: found.verify(whole) is not None, 20)
+            eventually(lambda: authenticate(whole, found.tokens) is not None)
             before = wanted.is_set()
             make_token(broker, programs=("a",))
 

@@ -5,16 +5,19 @@ import time
 from collections.abc import Sequence
 
 import pytest
+from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.types import Message
 
-from services.ingest.domain.rate_limit import BURST_SECONDS, MOST_BUCKETS, RateLimiter, items_of
+from services.ingest.domain.scope import BURST_SECONDS, MOST_BUCKETS, RateLimiter, items_of
 from services.ingest.flow.intake import SLICE_SECONDS, BodyReading, Turns
-from services.ingest.gateway.body import InFlightBytes, read_body
-from services.ingest.gateway.request_errors import ProblemError
-from services.ingest.gateway.senders import Senders
+from services.ingest.flow.metrics import IngestMetrics
+from services.ingest.gateway.requests import QUICKLY_READ_BYTES, InFlightBytes, RequestErrors, read_body
+from services.ingest.gateway.senders import HUGE_BYTES_PER_SECOND, Admission, Senders
+from services.runtime.http.problems import ProblemError
 
 WORK_SECONDS = 0.0002
+LARGE = QUICKLY_READ_BYTES + 1
 
 
 def spin(item: object) -> object:
@@ -108,6 +111,73 @@ def test_two_large_bodies_of_one_sender_are_not_read_at_once() -> None:
 
 def senders(pace: RateLimiter, most_requests: int = 2) -> Senders:
     return Senders(pace, most_requests, InFlightBytes(100, 50), Turns())
+
+
+def admission() -> Admission:
+    turns = Turns()
+    senders = Senders(RateLimiter(1_000), 10, InFlightBytes(2**30, 2**30), turns)
+    return Admission(senders, BodyReading(turns), RequestErrors(IngestMetrics(CollectorRegistry())))
+
+
+async def refused(of: Admission, items: int) -> None:
+    async with of.in_work("a", LARGE) as work:
+        work.items = items
+        raise ProblemError(400, "nothing_taken", "broken")
+
+
+def test_the_next_large_body_of_a_sender_is_looked_at_when_the_last_was_answered_and_small_ones_at_once() -> None:
+    seen: list[str] = []
+
+    async def in_work(of: Admission, sender: str, size: int, name: str) -> None:
+        async with of.in_work(sender, size):
+            seen.append(f"{name} begins")
+            await asyncio.sleep(0.02)
+            seen.append(f"{name} ends")
+
+    async def all_of_them() -> None:
+        of = admission()
+        await asyncio.gather(
+            in_work(of, "a", LARGE, "first"),
+            in_work(of, "a", LARGE, "second"),
+            in_work(of, "a", 1_000, "small"),
+            in_work(of, "b", LARGE, "another's"),
+        )
+
+    asyncio.run(all_of_them())
+
+    assert seen.index("first ends") < seen.index("second begins")
+    assert max(seen.index("small begins"), seen.index("another's begins")) < seen.index("first ends")
+
+
+def test_who_sent_a_huge_thing_that_was_refused_waits_with_the_next_and_nobody_else_does() -> None:
+    async def waited(of: Admission, sender: str) -> float:
+        began = time.monotonic()
+        async with of.in_work(sender, LARGE):
+            return time.monotonic() - began
+
+    async def both() -> tuple[float, float]:
+        of = admission()
+        with pytest.raises(ProblemError, match="broken"):
+            await refused(of, items=1)
+        same, other = await asyncio.gather(waited(of, "a"), waited(of, "b"))
+        return same, other
+
+    same, other = asyncio.run(both())
+
+    assert same >= LARGE / HUGE_BYTES_PER_SECOND - 0.05
+    assert other < same / 2
+
+
+def test_after_many_small_things_that_were_refused_the_next_body_is_read_at_once() -> None:
+    async def waited() -> float:
+        of = admission()
+        with pytest.raises(ProblemError, match="broken"):
+            await refused(of, items=1_000)
+        began = time.monotonic()
+        async with of.in_work("a", LARGE):
+            return time.monotonic() - began
+
+    assert asyncio.run(waited()) < LARGE / HUGE_BYTES_PER_SECOND
 
 
 def test_too_many_requests_of_one_sender_are_refused_and_those_of_another_are_not() -> None:

@@ -182,6 +182,6 @@ def of(connection: str, kept: Log) -> list[dict[str, bytes]]:
 
 
 def waiting_fetches(running: Gateway) -> int:
-    text = httpx.get(f"http://127.0.0.1:{running.settings.ingest_health_port}/metrics", timeout=5).text
+    text = httpx.get(f"http://127.0.0.1:{running.settings.ingest_health_port}/metrics", timeout=30).text
     (line,) = [line for line in text.splitlines() if line.startswith("rapport_ingest_waiting_fetches ")]
     return round(float(line.split()[1]))

@@ -8,8 +8,8 @@ import pytest
 
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.tools.raw_payloads import Payload, opened, part_of, without_text
-from services.ingest.sources.connection import Connection
+from services.ingest.flow.tools.raw_payloads import OpenedPayload, opened, part_of, without_text
+from services.ingest.sources.connections import Connection
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.tool import ToolSettings
 from services.runtime.kafka import Record
@@ -74,7 +74,7 @@ def stored(connection: Connection, value: object) -> Iterator[tuple[str, bytes]]
         yield from _of_payload(record, known, payload)
 
 
-def _of_payload(record: Record, known: dict[str, Connection], payload: Payload) -> Iterator[tuple[str, bytes]]:
+def _of_payload(record: Record, known: dict[str, Connection], payload: OpenedPayload) -> Iterator[tuple[str, bytes]]:
     yield "kept", b"" if isinstance(payload.kept, Rejected) else payload.kept.payload
     yield "said", repr(payload.translated()).encode()
     yield "quarantined payload", repr(part_of(record, known, payload)).encode()

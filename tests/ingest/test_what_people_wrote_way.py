@@ -20,8 +20,8 @@ from schemas.events import to_json
 from schemas.topics import EVENTS, REJECTED, TOPICS, raw_of
 from services.ingest.commands.console import write
 from services.ingest.domain.scope import ConnectionScope
-from services.ingest.sources.connection import Connection
-from services.ingest.sources.google_calendar.translation import is_push
+from services.ingest.sources.connections import Connection
+from services.ingest.sources.google_calendar import is_push
 from services.ingest.sources.registry import TOOLS
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Producer, Record

@@ -39,12 +39,12 @@ class System:
         )
 
     def ask(self, sql: str, **parameters: str) -> list[list[Any]]:
-        """Rows of a query by the reader's login."""
+        """Rows of a query by the login that reads tables too."""
         answer = httpx.post(
             self.stack.clickhouse_url,
             params={"default_format": "JSONCompactEachRow"} | {f"param_{k}": v for k, v in parameters.items()},
             content=sql,
-            auth=("reader", "reader"),
+            auth=("analyst", "analyst"),
             timeout=30,
         )
         assert answer.status_code == 200, answer.text

@@ -12,22 +12,21 @@ import pytest
 from deploy.local.data_folder import Clock
 from schemas.topics import DIRECTORY
 from services.ingest.domain.activity import Person
-from services.ingest.domain.projection_records import PROGRESS_KEY
+from services.ingest.domain.tools.projection import PROGRESS_KEY
 from services.ingest.flow.people.followers import projection_now
 from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.health import Health
 from services.runtime.kafka import Reader, read_to_end
 from services.runtime.loop import BatchLoop
-from services.scoring.domain.kinds import Kind
+from services.scoring.domain.kinds import FactKind
 from services.scoring.flow.log_reading import stored
-from services.scoring.names import Names
+from services.scoring.topics import Topics
 from services.warehouse.domain.target import Feed, feed_of
-from services.warehouse.flow.derived import Derived
 from services.warehouse.flow.meters import Meters
 from services.warehouse.flow.sink import Sink
 from services.warehouse.flow.store import Store
-from services.warehouse.service import group_reader
+from services.warehouse.service import group_reader, recomputing
 from services.warehouse.settings import WarehouseSettings
 from tests.journeys.system import System, event, system
 from tests.receiver import eventually
@@ -63,8 +62,8 @@ def test_an_erased_person_is_forgotten_everywhere(whole: System) -> None:
     assert roster.ever("acme", "p-ada") == roster.ever("acme", "p-ben") == ()
     assert roster.participant("acme", "zoom", Person(address="p-ada@example.com")) is None
     assert roster.ever("acme", "p-cat") == ("kept",)
-    facts = stored(_settings(whole), Names()).states["acme/gone"].facts
-    assert {key.kind for key in facts} == {Kind.ERASED}
+    facts = stored(_settings(whole), Topics()).states["acme/gone"].facts
+    assert {key.kind for key in facts} == {FactKind.ERASED}
     assert all(_rows(whole, "kept")[table] >= count for table, count in before.items())
 
 
@@ -191,9 +190,13 @@ def _storing_all_again(whole: System) -> Iterator[Any]:
     """A second sink with a group of its own, from the beginning of every topic into the same tables."""
     settings, stop, health = _settings(whole), threading.Event(), Health()
     feed = Feed("erasure-replay", feed_of(0).targets)
-    with closing(ClickHouse(settings)) as clickhouse, closing(group_reader(settings, feed)) as reader:
+    with (
+        closing(ClickHouse(settings)) as clickhouse,
+        closing(group_reader(settings, feed)) as reader,
+        recomputing(settings, stop) as beside,
+    ):
         store = Store(clickhouse, Breaker(), Meters(health.metrics))
-        sink = Sink(reader, feed, store, Derived(clickhouse, 1, stop))
+        sink = Sink(reader, feed, store, beside)
         thread = threading.Thread(target=BatchLoop(reader, sink, health).run, args=(stop,))
         thread.start()
         try:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 from rich.console import Console
 
 from deploy.local.child import with_project
@@ -27,7 +26,6 @@ PAIRS = 12
 WEEKS = 10
 
 
-@pytest.mark.timeout(600)
 def test_the_system_grows_and_nobody_is_told_anything_twice(tmp_path: Path) -> None:
     """Every second pair falls silent after ten weeks; the others a year later, on the grown log."""
     with receiving() as receiver:
@@ -48,7 +46,9 @@ def test_the_system_grows_and_nobody_is_told_anything_twice(tmp_path: Path) -> N
             assert rows(whole) == stored, "nothing is stored twice"
             assert told(receiver) == alerted, "nobody is told again"
             send(whole, token, [meeting("pair-0", BEGIN + 2 * WEEKS * 7 * DAY)], BEGIN + 60 * 7 * DAY)
-            assert {relationship for relationship, _ in told(receiver)} == {f"pair-{n}" for n in range(PAIRS)}
+            # The programme itself shifts, too.
+            heard = {subject for subject, _ in told(receiver)} - {"journey"}
+            assert heard == {f"pair-{n}" for n in range(PAIRS)}
             assert whole.verify().strip().endswith("equal")
             assert whole.ask(EPOCHS) == [[0, stored[0][0]], [1, 1]], "the new event has a position above all others"
 

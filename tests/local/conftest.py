@@ -5,21 +5,27 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse, User
-from deploy.local.clickhouse.users import Role
+from deploy.local.clickhouse.users import ReaderScope, Role
 from tests.local.login import Login
 
 USERS = (
     User.with_password("rapport", "secret", Role.WRITER),
     User.with_password("reader", "reader", Role.READER),
+    User.with_password("analyst", "analyst", Role.READER, ReaderScope.ANALYST),
 )
 
 PREPARED = (
     "CREATE DATABASE mentoring",
     "CREATE DATABASE mentoring_mart",
+    "CREATE DATABASE mentoring_at",
     "CREATE DATABASE elsewhere",
     "CREATE TABLE mentoring.events (id UInt32, name String) ENGINE = MergeTree ORDER BY id",
     "INSERT INTO mentoring.events VALUES (1, 'a'), (2, 'b')",
-    "CREATE VIEW mentoring_mart.events AS SELECT id FROM mentoring.events",
+    "CREATE VIEW mentoring_mart.events SQL SECURITY DEFINER AS SELECT id FROM mentoring.events",
+    (
+        "CREATE VIEW mentoring_at.events_up_to SQL SECURITY DEFINER AS "
+        "SELECT id FROM mentoring_mart.events WHERE id <= {most:UInt32}"
+    ),
     "CREATE TABLE elsewhere.secrets (word String) ENGINE = MergeTree ORDER BY word",
     "INSERT INTO elsewhere.secrets VALUES ('hidden')",
     "CREATE VIEW mentoring.peeping AS SELECT word FROM elsewhere.secrets",
@@ -45,6 +51,11 @@ def writer(guarded: LocalClickHouse) -> Login:
 @pytest.fixture
 def reader(guarded: LocalClickHouse) -> Login:
     return Login(guarded.url, "reader", "reader")
+
+
+@pytest.fixture
+def analyst(guarded: LocalClickHouse) -> Login:
+    return Login(guarded.url, "analyst", "analyst")
 
 
 @pytest.fixture

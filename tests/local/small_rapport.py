@@ -1,6 +1,7 @@
 """`rapport` as the stack calls it, without the services: `small_rapport.py NAME COMMAND ...`.
 
-`serve` and `work` run small_service.py on the health port; the other commands use the broker and the engine for real.
+`serve`, `work` and `board` run small_service.py on the health port; the other commands use the broker and the engine
+for real.
 """
 
 import json
@@ -31,7 +32,7 @@ match command:
         print(ask_clickhouse(), end="")  # noqa: T201
         if (data / "refuse-migration").exists():
             sys.exit("no such table")
-    case "serve" | "work":
+    case "serve" | "work" | "board":
         process = name if command == "serve" else f"{name}-{command}"
         shared = {key: value for key, value in os.environ.items() if key.startswith("RAPPORT_")}
         (data / f"{process}.json").write_text(json.dumps(shared))

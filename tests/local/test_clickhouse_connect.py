@@ -120,6 +120,6 @@ def test_a_wrong_password_is_refused(guarded: LocalClickHouse) -> None:
 def test_the_reader_reads_and_does_not_write(guarded: LocalClickHouse) -> None:
     with connected(guarded.url, "reader", "reader") as client:
         assert client.query("SELECT count() FROM mentoring_mart.events").result_rows == [(2,)]
-        assert client.query_df("SELECT id FROM mentoring.events ORDER BY id")["id"].tolist() == [1, 2]
+        assert client.query_df("SELECT id FROM mentoring_mart.events ORDER BY id")["id"].tolist() == [1, 2]
         with pytest.raises(DatabaseError, match="164"):
-            client.insert("mentoring.events", [[3, "c"]], column_names=["id", "name"])
+            client.insert("mentoring_mart.events", [[3]], column_names=["id"])

@@ -66,6 +66,25 @@ def test_get_may_only_read(guarded: LocalClickHouse, table: str, sql: str) -> No
     assert code_of(httpx.get(guarded.url, params=query)) == 164
 
 
+def test_a_database_may_be_named_in_a_header_and_a_url_that_names_one_wins(writer: Login) -> None:
+    named = {"X-ClickHouse-Database": "elsewhere"}
+
+    first, second = (
+        writer.send(b"SELECT currentDatabase()", {}, named),
+        writer.send(b"SELECT currentDatabase()", {"database": "mentoring"}, named),
+    )
+
+    assert (first.text, second.text) == ("elsewhere\n", "mentoring\n")
+
+
+@pytest.mark.parametrize("name", ["compress", "decompress"])
+def test_blocks_of_clickhouses_own_are_refused_with_what_to_say_instead(writer: Login, name: str) -> None:
+    answer = writer.send(b"SELECT 1", {name: "1"}, {})
+
+    assert (answer.status_code, code_of(answer)) == (501, 48)
+    assert "set compress=0" in answer.text
+
+
 def test_parameters_settings_and_database_belong_to_one_request(writer: Login, table: str) -> None:
     writer.lines(f"INSERT INTO {table} VALUES (1), (2), (3)")
 

@@ -55,12 +55,12 @@ def test_less_than_a_limit_may_be_asked_for(reader: Login) -> None:
 
 def test_a_session_of_a_reader_keeps_what_it_set_and_its_database(reader: Login) -> None:
     reader.lines("SET max_block_size = 77, join_use_nulls = 1", session_id="kept")
-    reader.lines("USE mentoring", session_id="kept")
+    reader.lines("USE mentoring_mart", session_id="kept")
     asked = "SELECT getSetting('max_block_size'), currentDatabase(), getSetting('readonly')"
 
-    assert reader.lines(asked, session_id="kept") == ["77\tmentoring\t1"]
-    assert reader.lines(asked, session_id="kept", max_block_size="5") == ["5\tmentoring\t1"]
-    assert reader.lines(asked, session_id="kept") == ["77\tmentoring\t1"]
+    assert reader.lines(asked, session_id="kept") == ["77\tmentoring_mart\t1"]
+    assert reader.lines(asked, session_id="kept", max_block_size="5") == ["5\tmentoring_mart\t1"]
+    assert reader.lines(asked, session_id="kept") == ["77\tmentoring_mart\t1"]
     assert reader.lines(asked, session_id="other")[0].endswith("\tdefault\t1")
 
 
@@ -201,7 +201,7 @@ def test_other_requests_are_answered_while_a_large_body_is_unpacked(small: Local
 def test_nothing_is_read_of_a_body_whose_sender_is_not_known(guarded: LocalClickHouse) -> None:
     """The answer comes although the body has not: only the head was looked at."""
     at = urlsplit(guarded.url)
-    with socket.create_connection((at.hostname, at.port), timeout=20) as stranger:
+    with socket.create_connection((at.hostname, at.port), timeout=60) as stranger:
         stranger.sendall(
             b"POST /?user=stranger&password=x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\nSELECT 1"
         )
@@ -241,7 +241,7 @@ def test_a_form_has_few_parts_and_a_reader_sends_no_tables(reader: Login, writer
 def test_names_counts_and_heads_have_bounds(reader: Login, guarded: LocalClickHouse) -> None:
     many = "&".join(f"p{n}=1" for n in range(2000))
     at = urlsplit(guarded.url)
-    connection = http.client.HTTPConnection(str(at.hostname), at.port, timeout=20)
+    connection = http.client.HTTPConnection(str(at.hostname), at.port, timeout=60)
     connection.request("GET", f"/?query=SELECT%201&user=reader&password=reader&{many}")
     too_many = connection.getresponse()
     connection.close()
@@ -256,7 +256,7 @@ def test_names_counts_and_heads_have_bounds(reader: Login, guarded: LocalClickHo
 
 def test_one_user_opens_so_many_sessions_and_no_more(small: LocalClickHouse) -> None:
     at = urlsplit(small.url)
-    connection = http.client.HTTPConnection(str(at.hostname), at.port, timeout=20)
+    connection = http.client.HTTPConnection(str(at.hostname), at.port, timeout=60)
     login = {"X-ClickHouse-User": "reader", "X-ClickHouse-Key": "reader"}
     codes = []
     for number in range(1001):
@@ -270,13 +270,13 @@ def test_one_user_opens_so_many_sessions_and_no_more(small: LocalClickHouse) -> 
     assert codes[:1000] == ["0"] * 1000
     assert codes[1000] == "202"
     assert again.text == "1\n"
-    assert code_of(Login(small.url, "reader", "reader").ask("USE mentoring", session_id="s1")) == 81
+    assert code_of(Login(small.url, "reader", "reader").ask("USE mentoring_mart", session_id="s1")) == 81
 
 
 def _sent(server: LocalClickHouse, name: str, password: str, sql: str) -> socket.socket:
     """A request under way, whose answer nobody waits for."""
     at = urlsplit(server.url)
-    connection = socket.create_connection((at.hostname, at.port), timeout=20)
+    connection = socket.create_connection((at.hostname, at.port), timeout=60)
     head = f"POST /?user={name}&password={password} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(sql)}\r\n\r\n"
     connection.sendall((head + sql).encode())
     return connection
@@ -284,7 +284,7 @@ def _sent(server: LocalClickHouse, name: str, password: str, sql: str) -> socket
 
 def _ping(server: LocalClickHouse) -> None:
     at = urlsplit(server.url)
-    connection = http.client.HTTPConnection(str(at.hostname), at.port, timeout=20)
+    connection = http.client.HTTPConnection(str(at.hostname), at.port, timeout=60)
     connection.request("GET", "/ping")
     connection.getresponse().read()
     connection.close()

@@ -109,7 +109,7 @@ def produce(bootstrap: str, count: int) -> None:
     producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all")
     sent = [producer.send(PARTITION.topic, str(number).encode(), partition=0) for number in range(count)]
     for future in sent:
-        future.get(timeout=10)
+        future.get(timeout=60)
     producer.close()
 
 

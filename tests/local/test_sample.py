@@ -3,6 +3,8 @@
 from datetime import UTC, date, datetime, timedelta
 
 from deploy.local.demo import sample
+from deploy.local.demo.people import people_of
+from schemas.directory import PersonDescription
 
 TODAY = date(2026, 11, 24)
 
@@ -10,8 +12,8 @@ TODAY = date(2026, 11, 24)
 def test_the_sample_is_the_pairs_that_met_on_three_days_of_the_span() -> None:
     chosen = sample.contacts()
 
-    assert len({contact.pair for contact in chosen}) == 193
-    assert len(chosen) == 2052
+    assert len({contact.pair for contact in chosen}) == 250
+    assert len(chosen) == 2833
     assert chosen == sorted(chosen, key=lambda contact: contact.time)
 
 
@@ -28,8 +30,8 @@ def test_the_first_contact_of_a_pair_also_starts_it() -> None:
     told = list(sample.events(sample.contacts(), timedelta()))
     starts = [event for event in told if event["type"] == "mentoring.relationship.started.v1"]
 
-    assert len(starts) == 193
-    assert len(told) == 2052 + 193
+    assert len(starts) == 250
+    assert len(told) == 2833 + 250
     for event in starts:
         following = told[told.index(event) + 1]
         assert (following["subject"], following["time"]) == (event["subject"], event["time"])
@@ -42,3 +44,15 @@ def test_ids_are_unique_and_do_not_depend_on_the_day_of_the_demo() -> None:
     assert [event["id"] for event in now] == [event["id"] for event in later]
     assert len({event["id"] for event in now}) == len(now)
     assert [event["time"] for event in now] != [event["time"] for event in later]
+
+
+def test_both_sides_of_every_pair_have_an_invented_name_of_their_own() -> None:
+    chosen = sample.contacts()
+    told = people_of(chosen)
+
+    told_of = [event["data"] for event in sample.events(chosen, timedelta())]
+    sides = {side for data in told_of for side in (*data.get("mentors", ()), *data.get("mentees", ()))}
+
+    assert {one["id"] for one in told} == sides
+    assert all(PersonDescription.model_validate(one | {"id": None}, extra="ignore") for one in told)
+    assert people_of(chosen) == told

@@ -25,7 +25,7 @@ from tests.local.login import Login
 CACHE = Path(__file__).parents[2] / ".rapport" / "cache"
 RAPPORT = (sys.executable, str(Path(__file__).with_name("small_rapport.py")))
 MOST_GUESSABLE = 16
-SERVICES = ["warehouse", "scoring", "notify", "ingest-work", "ingest"]
+SERVICES = ["warehouse", "scoring", "notify", "notify-board", "ingest-work", "ingest"]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_the_stack_brings_up_everything_and_leaves_nothing(
     assert (given["RAPPORT_CLOCK"], given["RAPPORT_CLICKHOUSE_USER"]) == ("log", "rapport")
     assert [line for line in printed.getvalue().splitlines() if line.endswith(": stopped")] == [
         f"{name}: stopped"
-        for name in ("ingest", "ingest-work", "notify", "scoring", "warehouse", "clickhouse", "kafka")
+        for name in ("ingest", "ingest-work", "notify-board", "notify", "scoring", "warehouse", "clickhouse", "kafka")
     ]
 
 
@@ -121,7 +121,7 @@ def test_services_start_in_order_and_stop_in_reverse_on_parts_that_run_already(
         assert stack.gateway_url == f"http://127.0.0.1:{stack.environment['RAPPORT_INGEST_PORT']}"
 
     stops = [line for line in (external.data / "journal").read_text().splitlines() if line.startswith("stop")]
-    assert stops == ["stop ingest", "stop ingest-work", "stop notify", "stop scoring", "stop warehouse"]
+    assert stops == [f"stop {name}" for name in reversed(SERVICES)]
 
 
 def test_ports_and_passwords_stay_the_same_over_restarts(external: StackConfig, display: PlainLines) -> None:

@@ -1,11 +1,15 @@
 """Score events for tests: a few words for what a test is about, defaults for the rest."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from schemas.alert_commands import AlertSilence
+from schemas.alerts import Delivery
 from schemas.events import partition_key
 from schemas.primitives import to_rfc3339
+from schemas.rules import HEALTH_DROP, RULES, Rule
 from schemas.scores import (
     Before,
     ClockAdvanced,
@@ -19,12 +23,18 @@ from schemas.scores import (
     ScoreRow,
     Trigger,
 )
+from services.notify.domain.catching_up import CatchingUp, settled
+from services.notify.domain.decisions import alert_changed
+from services.notify.domain.digests import latest, one_message
 from services.notify.domain.evaluation import Evaluator, Transitioned
+from services.notify.domain.ids import Destination, Recipient
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.domain.rules import RULES
+from services.notify.domain.pipeline import Decision, Notice, situation, through
+from services.notify.domain.routing import Addressee, Routed
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
 SOURCE = "test/scoring"
+HOOK = Destination("webhook", "https://example.org/hook")
 
 
 def day(days: float) -> datetime:
@@ -142,14 +152,82 @@ def band(health: float) -> Literal["thriving", "steady", "strained", "critical"]
     return "thriving" if health >= 75 else "steady" if health >= 50 else "strained" if health >= 25 else "critical"
 
 
-def new_desk(mode: Literal["wall", "log"] = "log") -> PartitionAlerts:
-    return PartitionAlerts(Evaluator(RULES, mode), {}, None)
+WITHOUT_FALLS = tuple(rule for rule in RULES if rule is not HEALTH_DROP)
+"""For tests of other rules, whose health goes up and down as they need it."""
+
+
+def new_alerts(mode: Literal["wall", "log"] = "log", rules: tuple[Rule, ...] = WITHOUT_FALLS) -> PartitionAlerts:
+    return PartitionAlerts(Evaluator(rules, mode), {}, None)
 
 
 def take(partition_alerts: PartitionAlerts, *events: ScoreEvent) -> list[Transitioned]:
     return [transitioned for event in events for transitioned in partition_alerts.take(event)]
 
 
+@dataclass(frozen=True)
+class Around:
+    """Where notices may go, what is silenced, and how far scores are behind."""
+
+    destinations: tuple[Destination, ...] = (HOOK,)
+    silences: tuple[AlertSilence, ...] = ()
+    lag: timedelta = timedelta(0)
+
+
+PLAIN = Around()
+
+
+def decide(partition_alerts: PartitionAlerts, *events: ScoreEvent) -> list[Decision]:
+    """What comes of all stages, as if every event were a round of its own."""
+    return [decision for event in events for decision in round_of(partition_alerts, event)]
+
+
+def round_of(partition_alerts: PartitionAlerts, event: ScoreEvent, around: Around = PLAIN) -> list[Decision]:
+    found = [decided(partition_alerts, one, day(0), around) for one in partition_alerts.take(event)]
+    waiting = [
+        CatchingUp(key, 0, catch_up, partition_alerts.clock, timedelta(0))
+        for key, catch_up in partition_alerts.catching_up().items()
+    ]
+    return found + [
+        decided(partition_alerts, transitioned, day(0), around)
+        for one in settled(waiting)
+        for transitioned in partition_alerts.settle(one.key)
+    ]
+
+
+def decided(
+    partition_alerts: PartitionAlerts, transitioned: Transitioned, decided_at: datetime, around: Around = PLAIN
+) -> Decision:
+    key, transition = transitioned.watch.subject.key, transitioned.transition
+    told = partition_alerts.told(key, transition.rule.name)
+    why = "catch-all" if around.destinations else "no destination is configured"
+    routed = Routed(tuple(map(Addressee, around.destinations)), why)
+    found = situation(transitioned, told, routed, around.silences)
+    decision = through(Notice(alert_changed(transitioned, decided_at)), replace(found, lag=around.lag))
+    if decision.is_told:
+        heard = [Recipient(one) for one in around.destinations]
+        partition_alerts.mark_told(key, transition.rule.name, transition.of.episode, heard)
+    return decision
+
+
+def digests(decisions: Sequence[Decision]) -> list[Delivery]:
+    """The messages of what came to light late, one for each recipient."""
+    grouped: dict[tuple[str, str, str], list[Delivery]] = {}
+    for delivery in (delivery for decision in decisions for delivery in decision.deliveries):
+        if delivery.group == "late":
+            grouped.setdefault((delivery.tenant, delivery.channel, delivery.recipient), []).append(delivery)
+    return [one_message(latest(members), members[0].planned_at) for members in grouped.values()]
+
+
+def alone(decisions: Sequence[Decision]) -> list[Delivery]:
+    """The messages that tell of one transition."""
+    return [delivery for decision in decisions for delivery in decision.deliveries if delivery.group != "late"]
+
+
 def told(transitioned: list[Transitioned]) -> list[tuple[str, str, datetime]]:
     """Rule, transition, instant."""
     return [(h.transition.rule.name, h.transition.name, h.transition.at) for h in transitioned]
+
+
+def told_of(decisions: list[Decision]) -> list[tuple[str, str, datetime]]:
+    """Rule, transition, instant."""
+    return [(d.event.data.rule, d.event.data.transition, d.event.data.at) for d in decisions]

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from deploy.local.kafka import LocalKafka
 from schemas.alerts import ALERT_EVENT, AlertEvent, Delivery
@@ -17,10 +19,14 @@ from schemas.events import partition_key, to_json
 from schemas.scores import ScoreEvent
 from services.notify.flow.restore import read_deliveries
 from services.notify.names import Names
-from services.runtime.kafka import Producer, create_topics, read_to_end
+from services.runtime.kafka import Partition, Producer, Reader, create_topics, read_to_end
 from services.runtime.settings import Settings
 from tests.notify.run_service import names
 from tests.receiver import SECRET, Receiver, receiving
+from tests.scoring import effort  # noqa: F401 (it registers the profiles)
+
+# No deadline of an example: a busy machine is no fault.
+hypothesis_settings.load_profile("usual")
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 2
@@ -28,18 +34,20 @@ PARTITIONS = 2
 
 @dataclass
 class Notify:
-    """Topics of one test; `start` starts a process, and whatever still runs at the end of the test is killed."""
+    """Topics of one test; `start` starts a process, and whatever still runs at the end of the test is killed.
+    `script`: what is started, beside this file."""
 
     settings: Settings
     names: Names
     receiver: Receiver
     logs: Path
+    script: str = "run_service.py"
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start(self, **environ: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[bytes]:
         log = (self.logs / f"notify-{len(self.processes)}.log").open("wb")
         process = subprocess.Popen(
-            [sys.executable, str(ROOT / "tests/notify/run_service.py"), self.names.identity],
+            [sys.executable, str(ROOT / "tests/notify" / self.script), self.names.identity, *arguments],
             cwd=ROOT,
             env=self._environ() | environ,
             stderr=log,
@@ -60,7 +68,7 @@ class Notify:
         sent = [producer.send(self.names.scores, key, value, partition=0) for key, value in records]
         producer.flush()
         for acknowledgement in sent:
-            acknowledgement.get(10)
+            acknowledgement.get(60)
         producer.close()
 
     def deliveries(self, relationship: str, channel: str = "webhook") -> list[Delivery]:
@@ -73,6 +81,15 @@ class Notify:
     def alerts(self) -> list[AlertEvent]:
         read = read_to_end(self.settings, [self.names.alerts], isolation_level="read_committed")
         return [ALERT_EVENT.validate_json(record.value or b"") for record in read]
+
+    def committed(self, topic: str) -> int:
+        """How many records of a topic of one partition it has taken."""
+        reader = Reader(self.settings, self.names.identity)
+        try:
+            found = reader.committed(Partition(topic, 0))
+        finally:
+            reader.close()
+        return 0 if found is None else found.offset
 
     def _environ(self) -> dict[str, str]:
         return {
@@ -95,25 +112,37 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def notify(local_kafka: LocalKafka, receiver: Receiver, tmp_path: Path) -> Iterator[Notify]:
-    settings = Settings(kafka=local_kafka.bootstrap)
-    found = Notify(settings, names(f"notify-{uuid.uuid4().hex[:8]}"), receiver, tmp_path)
+    with notify_on(local_kafka, receiver, tmp_path) as found:
+        yield found
+
+
+@contextmanager
+def notify_on(kafka: LocalKafka, receiver: Receiver, folder: Path) -> Iterator[Notify]:
+    settings = Settings(kafka=kafka.bootstrap)
+    found = Notify(settings, names(f"notify-{uuid.uuid4().hex[:8]}"), receiver, folder)
     create_topics(settings, _topics(found.names))
-    yield found
-    for process in found.processes:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-        process.wait(10)
+    try:
+        yield found
+    finally:
+        for process in found.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+            process.wait(60)
 
 
 def _topics(of: Names) -> dict[str, dict[str, object]]:
-    compacted = {of.alert_state, of.deliveries}
+    compacted = {
+        *(of.alert_state, of.deliveries, of.directory, of.programs, of.roster, of.shared_state),
+        *(of.subject_state, of.sources, of.board_tokens),
+    }
+    single = (of.commands, of.shared_state, of.leader, of.sources, of.rules, of.subject_state, of.board_tokens)
     return {
         topic: {
-            "num_partitions": PARTITIONS,
+            "num_partitions": 1 if topic in single else PARTITIONS,
             "replication_factor": 1,
             "configs": {"cleanup.policy": "compact" if topic in compacted else "delete"},
         }
-        for topic in (of.scores, of.alerts, of.alert_state, of.deliveries)
+        for topic in sorted({of.scores, of.alerts, *compacted, *single})
     }
 
 

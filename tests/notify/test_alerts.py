@@ -6,24 +6,26 @@ from typing import Any
 
 import pytest
 
-from schemas.alerts import ALERT_EVENT, Delivery
+from schemas.alerts import ALERT_EVENT, Delivery, Reading
 from schemas.events import to_json
+from schemas.programs import CalibrationEvidence
 from schemas.scores import Part, RiskTerm, Score
-from services.notify.domain.decisions import Destination, alert_changed, delivery_changed, planned
+from services.notify.domain.decisions import alert_changed, delivery_changed, planned
 from services.notify.domain.evaluation import Transitioned
-from services.notify.domain.ids import alert_key, dedup_key, delivery_id
-from services.notify.domain.message import body, filled
+from services.notify.domain.ids import AlertSubject, Destination, alert_key, dedup_key, delivery_id, transition_id
+from services.notify.domain.pipeline import NEVER_TOLD
 from services.notify.domain.reasons import reasons
 from services.notify.domain.spans import days, instant, span
-from tests.notify.building import Pair, clock, day, hour, late_trigger, new_desk, score, take
+from services.notify.domain.wording import certainty
+from services.notify.rendering.webhook import body, filled
+from tests.notify.building import HOOK, Around, Pair, clock, day, decided, hour, late_trigger, new_alerts, score, take
 
-HOOK = Destination("webhook", "https://example.org/hook")
 LOG = Destination("log", "log")
 PAIR = Pair()
 
 
 def fired(pair: Pair = PAIR, **told: Any) -> Transitioned:  # noqa: ANN401
-    return take(new_desk(), pair.changed(hour(0), **({"health": 38.0} | told)), clock(hour(30)))[0]
+    return take(new_alerts(), pair.changed(hour(0), **({"health": 38.0} | told)), clock(hour(30)))[0]
 
 
 def delivery(pair: Pair = PAIR) -> Delivery:
@@ -31,23 +33,35 @@ def delivery(pair: Pair = PAIR) -> Delivery:
 
 
 def test_ids_are_derived_from_what_they_name() -> None:
-    key = alert_key("acme", "health_low", "4F2")
+    pair = AlertSubject("acme", "relationship", "4F2", "spruce")
+    key = alert_key(pair, "health_low")
+    fired_again = transition_id("d", 3, "fired")
 
-    assert key != alert_key("acme", "health_lo", "w4F2")
+    assert key != alert_key(AlertSubject("acme", "relationship", "w4F2", "spruce"), "health_lo")
+    assert key != alert_key(AlertSubject("acme", "programme", "4F2", "4F2"), "health_low")
     assert dedup_key(key, 3) == f"{key[:32]}-3"
-    assert delivery_id("d", "fired", "log", "log") == delivery_id("d", "fired", "log", "log")
-    assert delivery_id("d", "fired", "log", "log") != delivery_id("d", "resolved", "log", "log")
+    assert fired_again != transition_id("d", 1, "fired")
+    assert delivery_id(fired_again, "log", "log") == delivery_id(fired_again, "log", "log")
+    assert delivery_id(fired_again, "log", "log") != delivery_id(transition_id("d", 1, "fired"), "log", "log")
+
+
+def test_subjects_that_are_no_relationship_have_keys_of_their_own() -> None:
+    pair = AlertSubject("acme", "relationship", "spruce", "spruce")
+    programme = AlertSubject("acme", "programme", "spruce", "spruce")
+
+    assert (pair.key, programme.key) == ("acme/spruce", "acme/programme/spruce")
 
 
 def test_an_alert_event_is_complete_and_reads_back_as_itself() -> None:
     event = alert_changed(fired(), day(9))
 
     assert ALERT_EVENT.validate_json(to_json(event)) == event
-    assert event.id == f"{event.data.dedup_key}-fired"
+    assert event.id == f"{event.data.dedup_key}-1-fired"
     assert (event.time, event.recordedtime) == (hour(24), day(9))
     assert (event.tenant, event.program, event.subject, event.partitionkey) == ("acme", "spruce", "4F2", "acme/4F2")
     assert event.data.decided_at == day(9)
     assert event.data.trigger is None
+    assert event.data.reading is not None
     assert event.data.reading.health == 38.0
     assert event.data.reading.as_of == hour(0)
 
@@ -56,7 +70,7 @@ def test_what_a_row_brought_about_names_its_trigger() -> None:
     trigger = late_trigger(day(0), day(3))
     events = (PAIR.corrected(day(0), health=30.0), PAIR.changed(day(3), health=30.0, trigger=trigger))
 
-    event = alert_changed(take(new_desk(), *events)[0], day(9))
+    event = alert_changed(take(new_alerts(), *events)[0], day(9))
 
     assert event.data.trigger == trigger
     assert event.correlationid == trigger.id
@@ -75,12 +89,15 @@ def test_every_channel_gets_a_delivery_of_its_own() -> None:
 
 
 def test_what_is_not_sent_has_no_delivery_and_says_why() -> None:
-    late = PAIR.changed(day(3), health=30.0, trigger=late_trigger(day(0), day(3)))
+    alerts = new_alerts()
+    transitioned = take(alerts, PAIR.changed(day(0), health=30.0), clock(day(2)), PAIR.changed(day(3), health=90.0))
 
-    event = alert_changed(take(new_desk("wall"), PAIR.corrected(day(0), health=30.0), late)[0], day(9))
+    fired = decided(alerts, transitioned[0], day(9), Around(()))
+    resolved = decided(alerts, take(alerts, clock(day(9)))[0], day(9))
 
-    assert event.data.not_sent == "recorded 3 days after it happened"
-    assert planned(event, [LOG, HOOK]) == []
+    assert [one.event.data.not_sent for one in (fired, resolved)] == ["no destination is configured", NEVER_TOLD]
+    assert [one.deliveries for one in (fired, resolved)] == [(), ()]
+    assert [one.outcome for one in fired.event.data.decisions] == ["passed", "passed", "stopped"]
 
 
 def test_an_outcome_is_an_event_beside_its_alert() -> None:
@@ -88,7 +105,7 @@ def test_an_outcome_is_an_event_beside_its_alert() -> None:
 
     assert ALERT_EVENT.validate_json(to_json(event)) == event
     assert event.partitionkey == "acme/4F2"
-    assert event.causationid == f"{event.data.dedup_key}-fired"
+    assert event.causationid == f"{event.data.dedup_key}-1-fired"
 
 
 def test_the_first_80_characters_stand_alone() -> None:
@@ -115,7 +132,7 @@ def test_long_ids_and_reasons_are_shortened_in_the_sentence_only() -> None:
     ],
 )
 def test_every_transition_has_its_sentence(told: dict[str, Any], later: dict[str, Any], sentences: list[str]) -> None:
-    transitioned = take(new_desk(), PAIR.changed(hour(0), **told), PAIR.changed(day(2), **later), clock(day(30)))
+    transitioned = take(new_alerts(), PAIR.changed(hour(0), **told), PAIR.changed(day(2), **later), clock(day(30)))
 
     alerts = [alert_changed(h, day(40)).data for h in transitioned]
 
@@ -187,6 +204,23 @@ def test_the_message_is_the_same_bytes_for_the_same_delivery() -> None:
     assert first["data"]["next_step"]
     assert first["data"]["how_sure"] == "confidence 0.60 of 1; risk uncalibrated: general defaults"
     assert json.loads(body(sent, None))["data"]["links"] == {}
+
+
+def test_a_calibrated_score_says_on_how_many_cases_it_rests_and_how_far_off_it_was() -> None:
+    reading = Reading(
+        as_of=day(9),
+        health=50,
+        band="steady",
+        risk=0.6,
+        calibrated=True,
+        evidence=CalibrationEvidence(cases=1840, judged=512, apart=0.031),
+        confidence=0.6,
+    )
+
+    assert certainty(reading) == (
+        "confidence 0.60 of 1; risk calibrated on 1840 cases of its own past; on 512 newer ones predicted and observed "
+        "lay 0.03 apart"
+    )
 
 
 def test_a_calibrated_score_says_so() -> None:

@@ -1,26 +1,42 @@
 """What the answer of a receiver means, and what waits for whom."""
 
-from datetime import timedelta
+import json
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 
-from schemas.alerts import Delivery
-from services.notify.domain.attempts import Answer, backoff, refused, settled, started
-from services.notify.domain.decisions import Destination, alert_changed, planned
-from services.notify.domain.outbox import Outbox, in_order
-from services.notify.domain.verdict import Again, Arrived, Never, Verdict, of_answer
-from tests.notify.building import Pair, clock, day, hour, new_desk, take
+from schemas.alerts import ChannelName, Delivery, Urgency
+from services.notify.domain.attempts import (
+    KEYED,
+    AttemptResult,
+    backoff,
+    has_ended,
+    interrupted,
+    refused,
+    replayed,
+    settled,
+    started,
+    superseded,
+)
+from services.notify.domain.decisions import alert_changed, planned
+from services.notify.domain.fallbacks import in_place_of, is_overdue
+from services.notify.domain.ids import Destination
+from services.notify.domain.ledger import Ledger, StandIn
+from services.notify.domain.outbox import Outbox, Parked, SendingPace, in_order
+from services.notify.domain.verdict import Again, Arrived, Down, Never, Unknown, Verdict, of_answer
+from tests.notify.building import Pair, clock, day, hour, new_alerts, take
 
 NOW = day(50)
 SECOND = timedelta(seconds=1)
+WIDE = SendingPace(in_hands=9, most=100, span=SECOND)
 
 
 def deliveries(relationship: str = "4F2", *, decided_at: float = 40) -> list[Delivery]:
     """Of one episode: fired, escalated, resolved."""
     pair = Pair(relationship=relationship)
     rows = (pair.changed(hour(0), health=38.0), pair.changed(day(2), health=20.0), pair.changed(day(4), health=90.0))
-    transitioned = take(new_desk(), *rows, clock(day(30)))
+    transitioned = take(new_alerts(), *rows, clock(day(30)))
     return [d for h in transitioned for d in planned(alert_changed(h, day(decided_at)), [Destination("log", "log")])]
 
 
@@ -29,12 +45,13 @@ def deliveries(relationship: str = "4F2", *, decided_at: float = 40) -> list[Del
     [
         (200, Arrived("HTTP 200")),
         (204, Arrived("HTTP 204")),
-        (302, Never("HTTP 302: redirects are not followed")),
-        *[(code, Never(f"HTTP {code}")) for code in (400, 401, 403, 404, 410, 413, 422)],
-        *[(code, Again(f"HTTP {code}")) for code in (408, 425, 429, 500, 502, 503, 504)],
+        (302, Down("HTTP 302: redirects are not followed")),
+        *[(code, Never(f"HTTP {code}")) for code in (400, 413, 422)],
+        *[(code, Down(f"HTTP {code}")) for code in (401, 403, 404, 410, 429)],
+        *[(code, Again(f"HTTP {code}")) for code in (408, 425, 500, 502, 503, 504)],
     ],
 )
-def test_an_answer_says_whether_to_try_again(code: int, verdict: Verdict) -> None:
+def test_an_answer_says_whether_message_or_destination_is_at_fault(code: int, verdict: Verdict) -> None:
     assert of_answer(code, None, NOW) == verdict
 
 
@@ -63,7 +80,7 @@ def test_the_wait_doubles_from_a_second_to_five_minutes_with_full_jitter() -> No
 
 def test_a_delivery_lives_from_planned_to_delivered() -> None:
     begun = started(deliveries()[0], NOW)
-    done = settled(begun, Answer(Arrived("HTTP 200"), NOW + SECOND, 0.25), jitter=1.0)
+    done = settled(begun, AttemptResult(Arrived("HTTP 200"), NOW + SECOND, 0.25), jitter=1.0)
 
     assert (begun.state, begun.attempt, begun.started_at) == ("started", 1, NOW)
     assert (done.state, done.status, done.latency_seconds, done.changed_at) == (
@@ -75,17 +92,17 @@ def test_a_delivery_lives_from_planned_to_delivered() -> None:
 
 
 def test_a_refused_delivery_is_dead() -> None:
-    dead = settled(started(deliveries()[0], NOW), Answer(Never("HTTP 404"), NOW, 0.1), jitter=1.0)
+    dead = settled(started(deliveries()[0], NOW), AttemptResult(Never("HTTP 422"), NOW, 0.1), jitter=1.0)
 
-    assert (dead.state, dead.status) == ("dead", "HTTP 404")
+    assert (dead.state, dead.status) == ("dead", "HTTP 422")
     assert refused(deliveries()[0], "gone", NOW).state == "dead"
 
 
 def test_a_failed_attempt_is_planned_again_and_retry_after_wins() -> None:
     begun = started(deliveries()[0], NOW)
 
-    later = settled(begun, Answer(Again("HTTP 500"), NOW, 0.1), jitter=0.5)
-    told = settled(begun, Answer(Again("HTTP 429", 600 * SECOND), NOW, 0.1), jitter=0.5)
+    later = settled(begun, AttemptResult(Again("HTTP 500"), NOW, 0.1), jitter=0.5)
+    told = settled(begun, AttemptResult(Again("HTTP 503", 600 * SECOND), NOW, 0.1), jitter=0.5)
 
     assert (later.state, later.due_at, later.status) == ("planned", NOW + 0.5 * SECOND, "HTTP 500")
     assert told.due_at == NOW + 600 * SECOND
@@ -96,24 +113,24 @@ def test_a_failed_attempt_is_planned_again_and_retry_after_wins() -> None:
 def test_old_news_is_given_up() -> None:
     begun = started(deliveries()[0], NOW)
 
-    dead = settled(begun, Answer(Again("HTTP 500"), NOW + timedelta(hours=24), 0.1), jitter=0.5)
+    dead = settled(begun, AttemptResult(Again("HTTP 500"), NOW + timedelta(hours=24), 0.1), jitter=0.5)
 
     assert (dead.state, dead.status) == ("dead", "given up after 1 attempts: HTTP 500")
 
 
 def test_the_transitions_of_an_episode_go_one_after_the_other() -> None:
     first, second, third = deliveries()
-    outbox = Outbox()
+    outbox = Outbox(WIDE)
     for delivery in (first, second, third):
         outbox.add(delivery)
 
-    assert outbox.hand_out(NOW, 9) == [first]
-    assert outbox.hand_out(NOW, 9) == []
+    assert outbox.hand_out(NOW) == [first]
+    assert outbox.hand_out(NOW) == []
     assert (len(outbox), outbox.in_hands) == (3, 1)
     outbox.take_back(first.model_copy(update={"state": "delivered"}))
-    assert outbox.hand_out(NOW, 9) == [second]
+    assert outbox.hand_out(NOW) == [second]
     outbox.take_back(second.model_copy(update={"state": "dead"}))
-    assert outbox.hand_out(NOW, 9) == [third]
+    assert outbox.hand_out(NOW) == [third]
     outbox.take_back(third.model_copy(update={"state": "delivered"}))
     assert (len(outbox), outbox.in_hands) == (0, 0)
 
@@ -121,26 +138,298 @@ def test_the_transitions_of_an_episode_go_one_after_the_other() -> None:
 def test_what_failed_waits_and_holds_up_its_own_episode_only() -> None:
     stuck, follower, _ = deliveries("stuck")
     other = deliveries("other")[0]
-    outbox = Outbox()
+    outbox = Outbox(WIDE)
     for delivery in (stuck, follower, other):
         outbox.add(delivery)
-    assert outbox.hand_out(NOW, 1) == [stuck]
+    assert outbox.hand_out(NOW) == [stuck, other]
 
     again = stuck.model_copy(update={"due_at": NOW + SECOND})
     outbox.take_back(again)
 
-    assert outbox.hand_out(NOW, 9) == [other]
-    assert outbox.hand_out(NOW + SECOND, 9) == [again]
+    assert outbox.hand_out(NOW) == []
+    assert outbox.hand_out(NOW + SECOND) == [again]
 
 
 def test_nothing_is_handed_out_before_it_is_due() -> None:
-    outbox = Outbox()
+    outbox = Outbox(WIDE)
     outbox.add(deliveries(decided_at=51)[0])
 
-    assert outbox.hand_out(NOW, 9) == []
+    assert outbox.hand_out(NOW) == []
 
 
 def test_after_a_restart_the_order_is_that_of_the_decisions() -> None:
     first, second = deliveries("a", decided_at=41), deliveries("b", decided_at=40)
 
     assert in_order([*reversed(first), *reversed(second)]) == [*second, *first]
+
+
+def of(channel: ChannelName, urgency: Urgency = "P2", **fields: object) -> Delivery:
+    first = deliveries()[0]
+    alert = first.alert.model_copy(update={"urgency": urgency})
+    return first.model_copy(update={"channel": channel, "alert": alert, **fields})
+
+
+def sent(channel: ChannelName, verdict: Verdict, urgency: Urgency = "P2", **fields: object) -> Delivery:
+    return settled(started(of(channel, urgency, **fields), NOW), AttemptResult(verdict, NOW, 0.1), jitter=0.5)
+
+
+@pytest.mark.parametrize("channel", sorted(KEYED))
+def test_what_is_unknown_is_tried_again_under_its_key(channel: ChannelName) -> None:
+    later = sent(channel, Unknown("ReadError"), body="as it was")
+
+    again = started(later, NOW + SECOND)
+
+    assert (later.state, later.due_at) == ("planned", NOW + 0.5 * SECOND)
+    assert (again.repeat, again.body) == (False, "as it was")
+
+
+@pytest.mark.parametrize(("urgency", "again"), [("P1", True), ("P2", True), ("P3", False)])
+def test_without_a_key_it_is_sent_again_once_where_somebody_waits_for_it(urgency: Urgency, again: bool) -> None:  # noqa: FBT001
+    unknown = sent("smtp", Unknown("SMTPServerDisconnected"), urgency, body="as it was")
+
+    assert unknown.state == "unknown"
+    assert has_ended(unknown) is not again
+    if again:
+        second = started(unknown, NOW + SECOND)
+        assert (second.repeat, second.body) == (True, None)
+        assert has_ended(settled(second, AttemptResult(Unknown("again"), NOW, 0.1), jitter=0.5))
+
+
+def test_what_the_last_run_began_is_unknown_and_nothing_else_is() -> None:
+    begun = started(of("slack"), NOW)
+
+    assert interrupted(begun, NOW + SECOND).state == "unknown"
+    assert interrupted(of("slack"), NOW).state == "planned"
+
+
+def test_a_destination_that_is_down_costs_the_message_neither_its_time_nor_its_place() -> None:
+    down = sent("webhook", Down("HTTP 404"))
+
+    assert (down.state, down.started_at, down.due_at) == ("planned", None, NOW)
+    much_later = settled(
+        started(down, NOW + timedelta(days=3)), AttemptResult(Again("HTTP 500"), NOW + timedelta(days=3), 1), 0.5
+    )
+    assert much_later.state == "planned"
+
+
+def test_what_is_replayed_begins_anew_under_its_id() -> None:
+    dead = sent("smtp", Never("SMTP 554"), body="as it was")
+
+    again = replayed(dead, NOW + SECOND)
+
+    assert (again.delivery_id, again.state, again.attempt, again.started_at) == (dead.delivery_id, "planned", 0, None)
+    assert (again.body, again.repeat) == (None, False)
+    assert replayed(sent("smtp", Unknown("gone"), "P3"), NOW).repeat
+
+
+def test_while_a_destination_is_down_one_tries_and_the_others_wait() -> None:
+    one, other = deliveries("one")[0], deliveries("other")[0]
+    outbox = Outbox(WIDE)
+    outbox.add(one)
+    outbox.add(other)
+    for handed in outbox.hand_out(NOW):
+        outbox.take_back(handed.model_copy(update={"due_at": NOW}))
+        outbox.park("HTTP 410", NOW, None, jitter=1.0)
+
+    assert outbox.hand_out(NOW + SECOND) == []
+    assert len(outbox.hand_out(NOW + 2 * SECOND)) == 1
+    assert outbox.hand_out(NOW + 9 * SECOND) == []
+    assert len(outbox) == 2
+
+
+def test_what_arrives_opens_a_destination_for_all() -> None:
+    outbox = Outbox(WIDE)
+    outbox.park("HTTP 429", NOW, 60 * SECOND, jitter=1.0)
+    waiting = [deliveries(name)[0] for name in ("a", "b", "c")]
+    for one in waiting:
+        outbox.add(one)
+    assert outbox.hand_out(NOW + 59 * SECOND) == []
+    (tried,) = outbox.hand_out(NOW + 60 * SECOND)
+
+    outbox.take_back(tried.model_copy(update={"state": "delivered"}))
+    outbox.open()
+
+    assert len(outbox.hand_out(NOW + 60 * SECOND)) == 2
+
+
+def test_after_three_failures_in_a_row_a_destination_is_unhealthy() -> None:
+    outbox = Outbox(WIDE)
+    told = []
+    for failure in range(3):
+        outbox.park("HTTP 401", NOW + failure * SECOND, None, jitter=0.0)
+        told.append(outbox.is_unhealthy)
+
+    assert told == [False, False, True]
+    assert outbox.parked is not None
+    assert outbox.parked.since == NOW
+
+
+def test_three_failures_of_any_kind_among_which_nothing_arrives_are_the_destinations() -> None:
+    outbox = Outbox(WIDE)
+    outbox.stumble("Timeout", NOW, None, jitter=1.0)
+    outbox.stumble("HTTP 500", NOW, None, jitter=1.0)
+    outbox.open()
+    standing = []
+    for failure in range(1, 4):
+        outbox.stumble("Timeout", NOW + failure * SECOND, None, jitter=1.0)
+        standing.append(outbox.parked)
+
+    assert standing == [None, None, Parked(NOW + SECOND, 3, "Timeout", NOW + 7 * SECOND)]
+    assert outbox.is_unhealthy
+
+
+def test_a_destination_gets_no_more_than_its_pace() -> None:
+    outbox = Outbox(SendingPace(in_hands=9, most=2, span=60 * SECOND))
+    for name in ("a", "b", "c"):
+        outbox.add(deliveries(name)[0])
+
+    assert len(outbox.hand_out(NOW)) == 2
+    assert outbox.hand_out(NOW + 59 * SECOND) == []
+    assert len(outbox.hand_out(NOW + 60 * SECOND)) == 1
+
+
+def test_the_end_of_an_episode_makes_its_unknown_notice_needless_and_no_other() -> None:
+    fired, escalated, resolved = (one.model_copy(update={"channel": "slack"}) for one in deliveries())
+    outbox = Outbox(WIDE)
+    outbox.add(fired.model_copy(update={"state": "unknown"}))
+    outbox.add(escalated)
+
+    needless = outbox.add(resolved)
+
+    assert [one.transition for one in needless] == ["fired"]
+    assert (
+        superseded(needless[0], resolved, NOW).status == "nobody knows whether it arrived, and resolved came after it"
+    )
+    assert outbox.hand_out(NOW) == [escalated]
+    outbox.take_back(escalated.model_copy(update={"state": "delivered"}))
+    assert outbox.hand_out(NOW) == [resolved]
+
+
+def test_what_is_in_somebodys_hands_is_neither_overtaken_dropped_nor_replaced() -> None:
+    fired, _, resolved = deliveries()
+    outbox = Outbox(WIDE)
+    outbox.add(fired.model_copy(update={"state": "unknown"}))
+    (handed,) = outbox.hand_out(NOW)
+
+    assert outbox.add(resolved) == []
+    assert not outbox.drop(handed)
+    assert not outbox.replace(handed)
+    assert outbox.drop(resolved)
+    assert len(outbox) == 1
+
+
+def test_whoever_waits_behind_one_that_is_dropped_comes_next() -> None:
+    fired, escalated, _ = deliveries()
+    outbox = Outbox(WIDE)
+    outbox.add(fired)
+    outbox.add(escalated)
+    changed = escalated.model_copy(update={"body": "other"})
+
+    assert outbox.drop(fired)
+    assert outbox.replace(changed)
+
+    assert outbox.hand_out(NOW) == [changed]
+    assert changed in outbox
+    assert fired not in outbox
+
+
+@pytest.mark.parametrize(
+    ("urgency", "minutes", "overdue"), [("P1", 1.9, False), ("P1", 2, True), ("P2", 479, False), ("P3", 1440, True)]
+)
+def test_another_gets_it_when_it_has_waited_too_long(urgency: Urgency, minutes: float, overdue: bool) -> None:  # noqa: FBT001
+    begun = started(of("webhook", urgency), NOW)
+
+    assert is_overdue(begun, None, NOW + timedelta(minutes=minutes)) is overdue
+
+
+def test_behind_a_destination_that_is_down_all_wait_since_it_is_down_or_since_they_came() -> None:
+    early, late = of("webhook", "P1"), of("webhook", "P1", planned_at=NOW + 60 * SECOND)
+    parked = Parked(since=NOW, failures=3, reason="HTTP 410", until=NOW + 300 * SECOND)
+
+    assert is_overdue(early, parked, NOW + 120 * SECOND)
+    assert not is_overdue(late, parked, NOW + 120 * SECOND)
+    assert not is_overdue(of("webhook", "P1", due_at=day(60)), parked, NOW + 120 * SECOND)
+
+
+def test_a_stand_in_gets_the_same_message_once_whoever_it_stands_in_for() -> None:
+    first = of("slack", "P1")
+    to = Destination("pagerduty", "on-call")
+
+    one = in_place_of(first, to, NOW)
+
+    assert one.delivery_id == in_place_of(of("teams", "P1"), to, NOW).delivery_id
+    assert (one.channel, one.recipient, one.state, one.fallback_of) == (
+        "pagerduty",
+        "on-call",
+        "planned",
+        first.delivery_id,
+    )
+    assert one.alert == first.alert
+
+
+def test_the_ledger_forgets_after_thirty_days_and_not_what_was_begun_anew() -> None:
+    ledger = Ledger()
+    old, anew = (one.model_copy(update={"state": "dead", "changed_at": NOW}) for one in deliveries()[:2])
+    ledger.add(old)
+    ledger.add(anew)
+    ledger.remove(anew.delivery_id)
+    ledger.add(anew.model_copy(update={"changed_at": NOW + SECOND}))
+
+    assert ledger.expired(NOW + timedelta(days=30) - SECOND) == []
+    assert ledger.expired(NOW + timedelta(days=30)) == [old.delivery_id]
+    assert old.delivery_id not in ledger
+    assert ledger.expired(NOW + timedelta(days=31)) == [anew.delivery_id]
+
+
+def test_the_ledger_knows_whom_a_delivery_names_and_who_stood_in() -> None:
+    ledger = Ledger()
+    stood_in = in_place_of(of("slack"), Destination("smtp", "deputy"), NOW)
+    done = stood_in.model_copy(update={"state": "delivered", "people": ("p-1",)})
+    ledger.add(done)
+
+    assert ledger.stand_ins(done.dedup_key) == {StandIn("smtp", "deputy")}
+    assert ledger.naming("acme", "p-1") == ledger.of_relationship("acme", "4F2") == [done.delivery_id]
+    assert ledger.naming("other", "p-1") == []
+    ledger.remove(done.delivery_id)
+    assert ledger.stand_ins(done.dedup_key) == set()
+    assert ledger.naming("acme", "p-1") == ledger.of_relationship("acme", "4F2") == []
+
+
+def test_an_old_record_with_an_address_and_without_the_new_fields_is_read() -> None:
+    old = deliveries()[0].model_dump(
+        mode="json", exclude={"items", "more", "body", "people", "repeat", "fallback_of", "provider_id"}
+    )
+
+    assert Delivery.model_validate_json(json.dumps(old)) == deliveries()[0]
+
+
+def test_what_may_not_be_sent_yet_waits_for_its_hour() -> None:
+    outbox = Outbox(WIDE)
+    first, second = deliveries("a")[0], deliveries("b")[0]
+    later = NOW + timedelta(hours=9)
+    outbox.add(first)
+    outbox.add(second)
+
+    def opens(delivery: Delivery, now: datetime) -> datetime:
+        return max(now, later) if delivery is first else now
+
+    assert outbox.hand_out(NOW, opens) == [second]
+    assert outbox.hand_out(later - timedelta(seconds=1), opens) == []
+    assert outbox.hand_out(later, opens) == [first]
+
+
+def test_what_people_are_told_with_others_goes_in_its_order_and_machines_wait_for_no_other_alert() -> None:
+    outbox = Outbox(WIDE)
+    of_team = {"channel": "slack", "recipient": "team", "group": "digest"}
+    first, second = (deliveries(name)[0].model_copy(update=of_team) for name in ("a", "b"))
+    of_other, alone = (
+        second.model_copy(update={"person": "p-3"}),
+        deliveries("c")[0].model_copy(update={"group": "late"}),
+    )
+    for delivery in (first, second, of_other, alone):
+        outbox.add(delivery)
+
+    assert outbox.hand_out(NOW) == [first, of_other, alone]
+    assert second in outbox
+    outbox.take_back(first.model_copy(update={"due_at": NOW + SECOND}))
+    assert outbox.hand_out(NOW) == []

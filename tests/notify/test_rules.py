@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 
 from schemas.programs import WatchLevels
-from services.notify.domain.rules import DISENGAGING, HEALTH_LOW, RULES, Rule, Tier, describe, problems
+from schemas.rule_faults import problems
+from schemas.rule_words import describe
+from schemas.rules import DISENGAGING, HEALTH_LOW, RULES, Rule, Tier
 
 WATCH = WatchLevels()
 DAY = timedelta(days=1)

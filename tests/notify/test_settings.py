@@ -4,7 +4,9 @@ import pytest
 from pydantic import SecretStr
 
 from services.notify.channels.addresses import PrivateAddressError, is_public, resolve
-from services.notify.settings import NotifySettings
+from services.notify.channels.posting import HttpTarget
+from services.notify.channels.webhook import WebhookOptions
+from services.notify.settings import LOG, NotifySettings
 from services.runtime.settings import SettingsError, load
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -19,16 +21,16 @@ def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> NotifySetting
 
 
 def test_without_settings_only_the_log_channel_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert settings(monkeypatch).webhook() is None
+    assert settings(monkeypatch).destinations() == [LOG]
 
 
 def test_a_webhook_has_an_address_and_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    options = settings(monkeypatch, WEBHOOK_URL="https://example.org/hook", WEBHOOK_SECRET=SECRET).webhook()
+    _, webhook = settings(monkeypatch, WEBHOOK_URL="https://example.org/hook", WEBHOOK_SECRET=SECRET).destinations()
 
-    assert options is not None
-    assert options.url == "https://example.org/hook"
-    assert options.secret == SecretStr(SECRET)
-    assert not options.allow_private
+    assert (webhook.name, webhook.channel) == ("webhook", "webhook")
+    assert webhook.options == WebhookOptions(
+        HttpTarget("https://example.org/hook", allow_private=False, timeout_seconds=10), SecretStr(SECRET)
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,10 @@ def test_a_webhook_has_an_address_and_a_secret(monkeypatch: pytest.MonkeyPatch) 
         ({"WEBHOOK_SECRET": "secret"}, "must be whsec_"),
         ({"WEBHOOK_SECRET": "whsec_a"}, "must be whsec_"),
         ({"LINK": "https://example.org/{person}"}, "can be filled in"),
+        ({"BOARD_URL": "https://board.acme.example"}, "needs RAPPORT_NOTIFY_BOARD_KEY"),
+        ({"BOARD_KEY": "short", "BOARD_URL": "https://board.acme.example"}, "at least 16 characters"),
+        ({"BOARD_GATEWAY": "gateway.acme.example"}, "must be an http or https address"),
+        ({"BOARD_GATEWAY_TOKENS": "rap_secret"}, "write TENANT=TOKEN"),
         ({"WEBHOK_URL": "https://example.org"}, "did you mean RAPPORT_NOTIFY_WEBHOOK_URL?"),
     ],
 )
@@ -59,6 +65,15 @@ def test_what_cannot_work_is_refused_with_variable_and_reason(
 
 def test_the_secret_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SECRET not in str(settings(monkeypatch, WEBHOOK_SECRET=SECRET))
+
+
+def test_the_board_may_speak_for_several_organisations_and_shows_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settings(monkeypatch, BOARD_GATEWAY_TOKENS="acme=one=1, globex=two,", BOARD_GATEWAY="http://127.0.0.1:1")
+
+    tokens = {tenant: token.get_secret_value() for tenant, token in found.gateway_tokens().items()}
+    assert tokens == {"acme": "one=1", "globex": "two"}
+    assert "two" not in str(found)
+    assert found.leaving() is None
 
 
 @pytest.mark.parametrize(

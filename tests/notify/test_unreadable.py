@@ -9,15 +9,16 @@ from kafka import KafkaAdminClient
 from pydantic import ValidationError
 
 from schemas.alerts import Delivery
+from schemas.rules import RULES
 from services.notify.domain import record
 from services.notify.domain.evaluation import Evaluator, Watch
+from services.notify.domain.ids import AlertSubject
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord
-from services.notify.domain.rules import RULES
 from services.runtime.kafka import read_to_end
 from tests.foreign import ForeignProducer, RawName, foreign_producer
 from tests.ingest.mutating import bodies
-from tests.notify.building import Pair, clock, day, hour, new_desk
+from tests.notify.building import Pair, clock, day, hour, new_alerts
 from tests.notify.conftest import Notify
 from tests.receiver import Receiver, eventually
 
@@ -38,7 +39,7 @@ def test_garbage_among_the_states_is_told_and_everybody_is_watched(
     notify: Notify, receiver: Receiver, writer: ForeignProducer
 ) -> None:
     pair = Pair()
-    watched = record.dump(WatchRecord(watch=Watch("acme", "other", "spruce")))
+    watched = record.dump(WatchRecord(watch=Watch(AlertSubject("acme", "relationship", "other", "spruce"))))
     topic = notify.names.alert_state
     for key, value in (
         (KEY, b"\xff garbage"),
@@ -113,9 +114,9 @@ def test_a_state_that_can_be_read_and_makes_no_sense_lets_its_watch_begin_anew(
 
 
 @pytest.mark.parametrize("count", [300, pytest.param(30_000, marks=pytest.mark.drill)])
-def test_whatever_state_can_be_read_a_desk_goes_on_with_it(count: int) -> None:
+def test_whatever_state_can_be_read_its_partition_goes_on_with_it(count: int) -> None:
     evaluator, pair = Evaluator(RULES, "log"), Pair()
-    written = new_desk()
+    written = new_alerts()
     written.take(pair.changed(hour(0), health=LOW, risk=0.9))
     written.take(pair.changed(hour(30), health=LOW, risk=0.9))
     watch = written.touched().watches["acme/4F2"]
@@ -124,7 +125,7 @@ def test_whatever_state_can_be_read_a_desk_goes_on_with_it(count: int) -> None:
 
     for body in bodies(samples, count, seed=count):
         found = _read(body)
-        if found is None or (found.tenant, found.relationship) != ("acme", "4F2"):
+        if found is None or found.subject.key != "acme/4F2":
             continue
         readable += 1
         partition_alerts = PartitionAlerts(evaluator, {"acme/4F2": found}, None)

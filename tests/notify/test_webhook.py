@@ -12,10 +12,10 @@ from pydantic import SecretStr
 
 from schemas.alerts import Delivery
 from services.notify.channels.addresses import is_public
+from services.notify.channels.posting import HttpTarget
 from services.notify.channels.webhook import WebhookChannel, WebhookOptions
-from services.notify.domain.decisions import Destination, alert_changed, planned
-from services.notify.domain.verdict import Again, Arrived, Never, of_answer
-from tests.notify.building import Pair, clock, day, hour, new_desk, take
+from services.notify.domain.verdict import Again, Arrived, Down, Unknown, of_answer
+from tests.notify.sending import Waiting, episode, rendered, sending
 from tests.receiver import SECRET, Receiver, receiving
 
 
@@ -25,16 +25,15 @@ def receiver() -> Iterator[Receiver]:
         yield found
 
 
-def channel(url: str, *, allow_private: bool = True, seconds: float = 5) -> WebhookChannel:
-    options = WebhookOptions(
-        url, SecretStr(SECRET), allow_private, seconds, link="https://pairs.example.org/{relationship}"
-    )
-    return WebhookChannel(options, lambda: datetime.now(UTC))
+@contextmanager
+def channel(url: str, *, allow_private: bool = True, seconds: float = 5) -> Iterator[Waiting]:
+    options = WebhookOptions(HttpTarget(url, allow_private, seconds), SecretStr(SECRET))
+    with sending(lambda: WebhookChannel(options, lambda: datetime.now(UTC))) as found:
+        yield found
 
 
 def delivery() -> Delivery:
-    transitioned = take(new_desk(), Pair().changed(hour(0), health=30.0), clock(day(2)))
-    return planned(alert_changed(transitioned[0], day(9)), [Destination("webhook", "hook")])[0]
+    return rendered(episode("webhook")[0])
 
 
 def test_a_message_is_signed_and_carries_the_id_of_its_delivery(receiver: Receiver) -> None:
@@ -58,7 +57,7 @@ def test_the_name_of_the_receiver_stays_in_the_host_header(receiver: Receiver) -
 def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
     receiver.answer = lambda _: (307, {"location": receiver.url})
     with channel(receiver.url) as webhook:
-        assert webhook.send(delivery()) == Never("HTTP 307: redirects are not followed")
+        assert webhook.send(delivery()) == Down("HTTP 307: redirects are not followed")
 
     assert len(receiver.calls) == 1
 
@@ -67,26 +66,26 @@ def test_a_private_address_is_refused_unless_allowed(receiver: Receiver) -> None
     with channel(receiver.url.replace("127.0.0.1", "localhost"), allow_private=False) as webhook:
         verdict = webhook.send(delivery())
 
-    assert isinstance(verdict, Never)
+    assert isinstance(verdict, Down)
     assert "no public address" in verdict.status
     assert receiver.calls == []
 
 
-def test_a_receiver_that_is_away_or_silent_is_tried_again() -> None:
+def test_of_a_silent_receiver_nobody_knows_and_one_that_is_away_is_down() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with channel(f"http://127.0.0.1:{port}/", seconds=0.2) as webhook:
-            assert isinstance(late := webhook.send(delivery()), Again)
+            assert isinstance(late := webhook.send(delivery()), Unknown)
     with channel(f"http://127.0.0.1:{port}/") as webhook:
-        assert isinstance(away := webhook.send(delivery()), Again)
+        assert isinstance(away := webhook.send(delivery()), Down)
 
     assert "Timeout" in late.status
     assert "ConnectError" in away.status
 
 
-def test_a_name_that_nobody_knows_is_tried_again() -> None:
+def test_a_name_that_nobody_knows_is_a_destination_that_is_down() -> None:
     with channel("http://nobody.invalid/") as webhook:
-        assert isinstance(webhook.send(delivery()), Again)
+        assert isinstance(webhook.send(delivery()), Down)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +132,7 @@ def test_a_webhook_to_an_address_in_other_clothes_is_refused(host: str) -> None:
     with channel(f"http://{host}:9/", allow_private=False) as webhook:
         verdict = webhook.send(delivery())
 
-    assert isinstance(verdict, Never)
+    assert isinstance(verdict, Down)
     assert "no public address" in verdict.status
 
 
@@ -179,7 +178,7 @@ def test_a_receiver_that_drips_its_headers_does_not_outlast_the_time_that_it_has
     with dripping(head, drop) as url, channel(url, seconds=0.5) as webhook:
         verdict = webhook.send(delivery())
 
-    assert isinstance(verdict, Again)
+    assert isinstance(verdict, Unknown)
     assert time.monotonic() - began < 10
 
 

@@ -62,7 +62,7 @@ def test_up_to_includes_the_instant_itself() -> None:
 
 def test_a_run_ends_at_the_first_row_that_fails() -> None:
     assert unbroken_run((row(0), row(1, GOOD), row(2), row(3)), low) == Run(
-        day(2), day(3), timedelta(days=1), paused=False
+        day(2), day(3), timedelta(days=1), paused=False, points=2
     )
     assert unbroken_run((row(0), row(1, GOOD)), low) is None
     assert unbroken_run((), low) is None
@@ -72,7 +72,7 @@ def test_a_run_ends_at_the_first_row_that_fails() -> None:
 def test_paused_time_does_not_count_in_a_run() -> None:
     run = unbroken_run((row(0), row(1, PAUSED), row(5), row(6)), low)
 
-    assert run == Run(day(0), day(6), timedelta(days=2), paused=False)
+    assert run == Run(day(0), day(6), timedelta(days=2), paused=False, points=4)
     assert run.due(timedelta(days=3)) == day(7)
 
 

@@ -24,8 +24,7 @@ from services.runtime.kafka import (
     read_to_end,
 )
 from services.runtime.kafka.admin import seal, unseal
-from services.runtime.kafka.limits import record_size
-from services.runtime.kafka.pending import OutgoingRecord
+from services.runtime.kafka.outgoing import OutgoingRecord, record_size
 from services.runtime.settings import Settings
 
 ACKNOWLEDGED_SECONDS = 30

@@ -9,7 +9,16 @@ import pytest
 from kafka import KafkaAdminClient
 
 from deploy.local.kafka import LocalKafka
-from services.runtime.kafka import KafkaError, Partition, Producer, Reader, create_topics, read_to_end
+from services.runtime.kafka import (
+    KafkaError,
+    Partition,
+    Producer,
+    Reader,
+    Record,
+    create_topics,
+    newest_of_keys,
+    read_to_end,
+)
 from services.runtime.settings import Settings
 
 LONGEST_WAIT_SECONDS = 60
@@ -65,6 +74,25 @@ def test_a_topic_that_does_not_exist_is_named_at_once(settings: Settings) -> Non
             reader.subscribe(["misspelt"])
         with pytest.raises(KafkaError, match="there is no topic misspelt"):
             reader.assign(["misspelt"])
+
+
+def test_of_each_key_the_newest_record_is_kept_and_no_more_than_so_many_keys() -> None:
+    told = [record("a", 0), record("b", 1), record("a", 2, b"2"), record("c", 3), record("b", 4, None)]
+
+    every, bounded = list(newest_of_keys(iter(told))), list(newest_of_keys(iter(told), most=2))
+
+    assert [(one.key, one.offset) for one in every] == [(b"a", 2), (b"c", 3), (b"b", 4)]
+    assert [(one.key, one.offset) for one in bounded] == [(b"a", 0), (b"b", 1), (b"a", 2), (b"c", 3), (b"b", 4)]
+
+
+def test_keys_of_other_partitions_and_topics_are_others() -> None:
+    told = [Record(topic, number, 0, b"a", b"1", (), 0) for topic in ("x", "y") for number in (0, 1)]
+
+    assert list(newest_of_keys(iter(told))) == told
+
+
+def record(key: str, offset: int, value: bytes | None = b"1") -> Record:
+    return Record("x", 0, offset, key.encode(), value, (), 0)
 
 
 def poll_until(member: Reader, assigned: set[Partition], seconds: float) -> None:

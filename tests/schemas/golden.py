@@ -13,6 +13,7 @@ from schemas.alerts import ALERT_EVENT, AlertEvent
 from schemas.events import MENTORING_EVENT, MentoringEvent
 from schemas.models import RECORDS, models
 from schemas.primitives import Message
+from schemas.rule_sets import RULE_EVENT, RuleEvent
 from schemas.scores import SCORE_EVENT, ScoreEvent
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -23,6 +24,7 @@ READERS: Mapping[object, TypeAdapter[Any]] = {
     MentoringEvent: MENTORING_EVENT,
     ScoreEvent: SCORE_EVENT,
     AlertEvent: ALERT_EVENT,
+    RuleEvent: RULE_EVENT,
     **{record: TypeAdapter(record) for record in RECORDS},
 }
 Steps = tuple[str | int, ...]

@@ -1,7 +1,7 @@
 """The golden examples as the services read them: services meet in topics, and here."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +10,32 @@ import pytest
 from schemas.alerts import AlertEvent, Delivery
 from schemas.events import EVENT_TYPES, MentoringEvent, to_json
 from schemas.programs import Programme
+from schemas.rules import RULES
 from schemas.scores import ScoreEvent
 from schemas.tokens import Token
 from schemas.topics import ALERTS, EVENTS, SCORES, Topic
 from services.ingest.commands.programs import read_programs
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.scope import Scope, scope_of
-from services.ingest.domain.verdict import Admitted
+from services.ingest.domain.verdict import Admitted, Rejected
 from services.notify.domain.evaluation import Evaluator
-from services.notify.domain.message import WebhookMessage, body
-from services.notify.domain.outbox import Outbox
+from services.notify.domain.outbox import Outbox, SendingPace
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.domain.rules import RULES
+from services.notify.rendering.webhook import WebhookMessage, body
 from services.scoring.domain.facts import facts_of
 from services.scoring.domain.kinds import KIND_OF_TYPE
-from services.warehouse.domain.record import Ignored, Place, Row
-from services.warehouse.domain.target import feed_of
+from services.warehouse.domain.record import Ignored, Place
+from services.warehouse.domain.target import TABLES, feed_of
 from tests.schemas.golden import example, named, read, value
 
 CATALOGUE = named(MentoringEvent)
-OF_RELATIONSHIP = [name for name in CATALOGUE if name != "clock.reached.v1"]
+OURS = "program.profile_set.v1"
+OF_RELATIONSHIP = [name for name in CATALOGUE if name not in {"clock.reached.v1", OURS}]
 SCORED = {name.removeprefix("mentoring.") for name in KIND_OF_TYPE}
 AFTER_ALL = Clock(datetime(2027, 1, 1, tzinfo=UTC), "log")
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", [name for name in CATALOGUE if name != OURS])
 def test_ingest_admits_it_and_changes_nothing_but_when_it_was_recorded(name: str) -> None:
     given = example(name)
     scope = Scope("acme", frozenset({given["source"]}), frozenset({"spruce"}), admin=True)
@@ -43,6 +44,16 @@ def test_ingest_admits_it_and_changes_nothing_but_when_it_was_recorded(name: str
 
     assert isinstance(verdict, Admitted)
     assert json.loads(to_json(verdict.event)) == given | {"recordedtime": given["time"]}
+
+
+def test_ingest_lets_nobody_set_profiles_but_the_command_that_checks_them() -> None:
+    given = example(OURS)
+    scope = Scope("acme", frozenset({given["source"]}), admin=True, internal=True)
+
+    verdict = admit(given, scope, AFTER_ALL)
+
+    assert isinstance(verdict, Rejected)
+    assert [problem.reason for problem in verdict.errors] == ["only Rapport itself writes this type"]
 
 
 def test_ingest_lets_the_token_speak_for_its_sources() -> None:
@@ -92,37 +103,38 @@ def test_scoring_finds_the_fact_that_the_retraction_names() -> None:
 )
 def test_the_warehouse_makes_a_row_of_it_or_says_why_not(topic: Topic, name: str) -> None:
     target = feed_of(0).targets[topic.name]
-    no_row = {"clock.reached.v1": "clock", "clock.advanced.v1": "clock", "delivery.changed.v1": "delivery"}
+    no_row = {OURS: "profiles"}
+    no_row |= dict.fromkeys(("clock.reached.v1", "clock.advanced.v1"), "clock")
 
     outcome = target.read(value(name), Place(partition=3, offset=42))
 
     if name in no_row:
         assert outcome == Ignored(no_row[name])
     else:
-        assert isinstance(outcome, Row)
-        assert len(outcome.values) == len(target.columns)
+        assert isinstance(outcome, tuple)
+        assert [len(row.values) for row in outcome] == [len(TABLES[row.table].columns) for row in outcome]
 
 
 def test_notify_watches_the_pair_of_a_score_and_follows_the_clock() -> None:
-    desk = PartitionAlerts(Evaluator(RULES, "wall"), {}, None)
+    alerts = PartitionAlerts(Evaluator(RULES, "wall"), {}, None)
     changed, corrected, advanced = (
         read(name) for name in ("score.changed.v1", "score.corrected.v1", "clock.advanced.v1")
     )
 
-    happened = [told for event in (changed, corrected, advanced) for told in desk.take(event)]  # type: ignore[arg-type]
+    found = [one.transition for event in (changed, corrected, advanced) for one in alerts.take(event)]  # type: ignore[arg-type]
 
-    assert happened == []
-    assert desk.watches("acme", "rel-4F2")
-    assert desk.clock == advanced.time  # type: ignore[attr-defined]
+    assert [(one.rule.name, one.name) for one in found] == [("no_contact", "fired"), ("support_requested", "fired")]
+    assert alerts.watches("acme/rel-4F2")
+    assert alerts.clock == advanced.time  # type: ignore[attr-defined]
 
 
 def test_notify_hands_out_the_delivery_when_it_is_due_and_says_what_the_alert_says() -> None:
     delivery: Any = read("delivery")
     assert isinstance(delivery, Delivery)
-    outbox = Outbox()
+    outbox = Outbox(SendingPace(in_hands=1, most=1, span=timedelta(seconds=1)))
     outbox.add(delivery)
 
-    handed = outbox.hand_out(delivery.due_at, 1)
+    handed = outbox.hand_out(delivery.due_at)
     message = WebhookMessage.model_validate_json(body(delivery, None))
 
     assert handed == [delivery]
@@ -131,4 +143,4 @@ def test_notify_hands_out_the_delivery_when_it_is_due_and_says_what_the_alert_sa
 
 
 def test_every_type_of_the_catalogue_is_tried_here() -> None:
-    assert {f"mentoring.{name}" for name in CATALOGUE} == set(EVENT_TYPES)
+    assert {f"mentoring.{name}" for name in CATALOGUE if name != OURS} == set(EVENT_TYPES)

@@ -19,8 +19,29 @@ def test_what_is_generated_is_as_the_models_say() -> None:
 
 
 def test_there_is_a_schema_of_every_type_of_the_catalogue_and_of_all_that_we_write() -> None:
-    ours = {"score.changed", "score.corrected", "clock.advanced", "alert.changed", "delivery.changed"}
-    records = {"participant", "directorystatement", "programme", "token", "synctoken", "delivery"}
+    ours = {
+        "score.changed",
+        "score.corrected",
+        "clock.advanced",
+        "alert.changed",
+        "alert.handled",
+        "delivery.changed",
+        "program.profile_set",
+        "program.rules_set",
+        "program.rules_shadowed",
+    }
+    records = {
+        "participant",
+        "directorystatement",
+        "programme",
+        "token",
+        "synctoken",
+        "delivery",
+        "alertcommand",
+        "alertsilence",
+        "boardtoken",
+        "sourcewatermark",
+    }
 
     catalogue = {name.removeprefix("mentoring.") for name in EVENT_TYPES}
 

@@ -3,7 +3,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from schemas.programs import Programme
+from schemas.programs import Coefficients, Programme
 from tests.schemas.golden import example, put, read
 
 FIRST = {"version": "v1"}
@@ -46,6 +46,20 @@ def test_a_programme_that_says_little_is_scored_by_the_defaults() -> None:
 
     assert [profile.version for profile in programme.profiles] == ["default-1"]
     assert sum(dict(programme.profiles[0].weights).values()) == 100
+
+
+def test_coefficients_from_before_time_elapsed_and_recent_activity_counted_have_0_for_both() -> None:
+    before = {"base": 0.5, "silence": 0.9, "pace": 0.55, "history": 1.3, "missed": 0.5, "cancelled_late": 0.25}
+    whole = {**before, "goal_stalled": 0.3, "rating_drop": 0.3, "booked": 1.0}
+
+    of_then, some, now = (
+        Coefficients.model_validate_json(json.dumps(said)) for said in (whole, before, {**whole, "elapsed": 0.2})
+    )
+
+    assert (of_then.silence, of_then.elapsed, of_then.activity) == (0.9, 0, 0)
+    assert (some.silence, some.elapsed, some.activity) == (0.9, 0.4, 1.0)
+    assert (now.elapsed, now.activity) == (0.2, 1.0)
+    assert Coefficients.model_validate_json(of_then.model_dump_json()) == of_then
 
 
 def test_the_example_changes_how_its_pairs_are_scored_in_spring() -> None:

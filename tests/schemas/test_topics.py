@@ -9,18 +9,23 @@ from schemas import topics
 from schemas.topics import (
     ALERT_STATE,
     BOOKINGS,
+    NOTIFY_LEADER,
     RAW_CLOUDEVENTS,
     RAW_TOOLS,
     REJECTED,
     ROSTER,
     SCORING_STATE,
+    SUBJECT_STATE,
     TOPICS,
     Topic,
 )
 from services.topics.__main__ import main
 
 # What these carry is bytes of others, or the layout of one service that no other reads.
-WITHOUT_SCHEMA = {RAW_CLOUDEVENTS, *RAW_TOOLS, REJECTED, ROSTER, BOOKINGS, SCORING_STATE, ALERT_STATE}
+WITHOUT_SCHEMA = {
+    *(RAW_CLOUDEVENTS, *RAW_TOOLS, REJECTED, ROSTER, BOOKINGS, SCORING_STATE),
+    *(ALERT_STATE, SUBJECT_STATE, NOTIFY_LEADER),
+}
 SERVICES = {"ingest", "scoring", "warehouse", "notify"}
 PEOPLE = {"enterprises", "operators"}
 
@@ -64,3 +69,12 @@ def test_the_command_that_creates_them_explains_itself() -> None:
     assert shown.exit_code == 0
     assert "--partitions" in shown.output
     assert "--replication" in shown.output
+
+
+@pytest.mark.parametrize("topic", [ROSTER, BOOKINGS], ids=lambda topic: topic.name)
+def test_a_topic_that_every_start_reads_is_compacted_while_it_grows(topic: Topic) -> None:
+    configs = topic.options(partitions=1, replication=1)["configs"]
+
+    assert configs["cleanup.policy"] == "compact"
+    assert topic.most_bytes < int(configs["segment.bytes"]) <= 16 * 2**20
+    assert float(configs["min.cleanable.dirty.ratio"]) < 0.5

@@ -5,17 +5,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 from schemas import payloads as p
-from schemas.events import EventRetracted, OfRelationship, type_of
+from schemas.events import EventRetracted, OfRelationship, ProfileSet, type_of
 from schemas.primitives import Side, to_micros
+from schemas.programs import Profile, ProfilesSet
 from services.scoring.domain.evaluation import Evaluation, Moment, evaluation_of, scores_at
 from services.scoring.domain.evaluation import features as features_of
 from services.scoring.domain.facts import Facts, facts_of, merged
-from services.scoring.domain.history import History
+from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT, Profiles
-from services.scoring.domain.row import Row
+from services.scoring.domain.row import HistoryRow
 from services.scoring.domain.score import FEATURES, Scores
 from services.scoring.domain.snapshots.snapshot import Snapshot
-from services.scoring.domain.snapshots.timeline import Timeline
+from services.scoring.domain.timeline import Timeline
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 KEY = "t/r"
@@ -232,9 +233,9 @@ def facts(*events: OfRelationship) -> Facts:
     return known
 
 
-def row(days: float, *events: OfRelationship) -> Row:
+def row(days: float, *events: OfRelationship) -> HistoryRow:
     """The newest row up to that day."""
-    history = History(facts(*events), DEFAULT)
+    history = ScoreHistory(facts(*events), DEFAULT)
     newest = history.newest(micros(days))
     assert newest is not None
     return history.rows(newest - 1, newest)[newest]
@@ -242,11 +243,11 @@ def row(days: float, *events: OfRelationship) -> Row:
 
 def instants(days: float, *events: OfRelationship) -> dict[float, tuple[str, ...]]:
     """{days since the beginning: causes} up to that day."""
-    rows = History(facts(*events), DEFAULT).rows(-1, micros(days))
+    rows = ScoreHistory(facts(*events), DEFAULT).rows(-1, micros(days))
     return {(as_of - micros(0)) / 86_400_000_000: found.causes for as_of, found in rows.items()}
 
 
-def part(found: Row, name: str) -> float:
+def part(found: HistoryRow, name: str) -> float:
     """The value of a factor."""
     return {p.name: p.value for p in found.evaluation.parts}[name] / 1e6
 
@@ -288,3 +289,17 @@ def features(days: float, *events: OfRelationship, profiles: Profiles = DEFAULT)
     """{feature of the disengagement model: value} as of that day."""
     found = scorer(days, *events, profiles=profiles).features(micros(days))
     return dict(zip(FEATURES, found, strict=True))
+
+
+def profile_set(recorded: datetime, *profiles: Profile) -> ProfileSet:
+    """Of the programme of all events here."""
+    return ProfileSet(
+        type="mentoring.program.profile_set.v1",
+        source="urn:rapport:programs",
+        id=f"profile-set-{len(profiles)}-{profiles[-1].version}",
+        time=recorded,
+        recordedtime=recorded,
+        tenant="t",
+        program="p",
+        data=ProfilesSet(profiles=profiles),
+    )

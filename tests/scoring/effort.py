@@ -1,5 +1,5 @@
-"""How hard hypothesis tries at the properties: 200 examples of each, 2,000 with `HYPOTHESIS_PROFILE=ci` (as `.ci/run`
-does), 20,000 with `long` to be sure, 100 with `quick` while writing."""
+"""How hard hypothesis tries at the properties of every service, as tests/conftest.py says: 200 examples of each, 2,000
+with `HYPOTHESIS_PROFILE=ci` (so does `.ci/run`), 20,000 with `long` to be sure, 100 with `quick` while writing."""
 
 import os
 

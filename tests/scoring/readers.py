@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from services.scoring.domain.partition import Emission
-from services.scoring.domain.row import Row
-from services.scoring.domain.verification import Statement, statement
+from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.verification import ComparableRow, comparable
 
-Table = Mapping[tuple[str, int], Row]
+Table = Mapping[tuple[str, int], HistoryRow]
 """By relationship and instant."""
 
 
@@ -36,16 +36,16 @@ def table(scores: Sequence[Told]) -> Table:
     return {place: told.emission.row for place, told in kept.items() if told.emission.row is not None}
 
 
-def relationship_state(scores: Sequence[Told]) -> dict[str, tuple[int, Row]]:
+def relationship_state(scores: Sequence[Told]) -> dict[str, tuple[int, HistoryRow]]:
     """The newest row of each relationship that the table has."""
     return {name: (at, row) for (name, at), row in sorted(table(scores).items(), key=lambda item: item[0])}
 
 
-def newest_told(scores: Sequence[Told]) -> dict[str, tuple[int, Row | None]]:
+def newest_told(scores: Sequence[Told]) -> dict[str, tuple[int, HistoryRow | None]]:
     """What notify shows: the last `score.changed` that decided. One decides if its position and instant are above those
     of the last one; in mode heal if its position is not below and no later row stands."""
     marks: dict[str, tuple[int, int]] = {}
-    shown: dict[str, tuple[int, Row | None]] = {}
+    shown: dict[str, tuple[int, HistoryRow | None]] = {}
     window: dict[tuple[str, int], Told] = {}
     for told in scores:
         (name, _, at, position, row, changed, _), heal = told
@@ -57,13 +57,13 @@ def newest_told(scores: Sequence[Told]) -> dict[str, tuple[int, Row | None]]:
     return shown
 
 
-def rows_of(found: Table, relationship: str) -> dict[int, Row]:
+def rows_of(found: Table, relationship: str) -> dict[int, HistoryRow]:
     return {at: row for (name, at), row in sorted(found.items()) if name == relationship}
 
 
-def statements(found: Table, relationship: str, upto: int) -> dict[int, Statement]:
+def statements(found: Table, relationship: str, upto: int) -> dict[int, ComparableRow]:
     """As a heal reads them from the table."""
-    return {at: statement(row) for at, row in rows_of(found, relationship).items() if at <= upto}
+    return {at: comparable(row) for at, row in rows_of(found, relationship).items() if at <= upto}
 
 
 def _is_overtaken(told: Told, window: Mapping[tuple[str, int], Told]) -> bool:

@@ -1,23 +1,24 @@
-"""A broker in memory, workers that may die between any two writes, and heals that race with them and die as well.
-Everything but the crashes is the real domain."""
+"""Workers on a broker in memory that may die between any two writes, and maintenance that races with them and dies as
+well. Everything but the crashes is the real domain."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from random import Random
 from typing import NamedTuple
 
-from schemas.events import OfRelationship
+from schemas.events import MentoringEvent
 from schemas.primitives import to_micros
-from services.scoring.domain import steps
-from services.scoring.domain.account import Account
-from services.scoring.domain.bounds import DAY
-from services.scoring.domain.changelog import Entry, Recovery
-from services.scoring.domain.healing import Mark, healed_entry, healing, is_within_reach
-from services.scoring.domain.partition import Partition
-from services.scoring.domain.told_programmes import remembered
-from tests.scoring.random_logs import ORIGIN, TICK, Log
-from tests.scoring.readers import Told, statements, table
+from services.scoring.domain import write_phases
+from services.scoring.domain.applied_profiles import programmes_of
+from services.scoring.domain.bounds import DAY, FOREVER
+from services.scoring.domain.changelog import ChangelogEntry
+from services.scoring.domain.partition import ScoredPartition
+from tests.scoring.random_logs import ORIGIN, TICK
+from tests.scoring.readers import Told
+from tests.scoring.simulated_maintenance import STEP, Broker, HealHold, Write, healed, replayed
 
-Write = Told | Entry
+Maintenance = Callable[[Broker, HealHold], Iterator[Sequence[Write]]]
 
 
 class Crash(NamedTuple):
@@ -29,58 +30,30 @@ class Crash(NamedTuple):
 
 
 @dataclass
-class Broker:
-    log: list[steps.Record] = field(default_factory=list)
-    scores: list[Told] = field(default_factory=list)
-    changelog: list[Entry] = field(default_factory=list)
-    writers: int = 0
-
-    def write(self, write: Write) -> None:
-        if isinstance(write, Entry):
-            self.changelog.append(write)
-        else:
-            self.scores.append(write)
-
-    def compact(self) -> None:
-        last = {entry.key: i for i, entry in enumerate(self.changelog)}
-        self.changelog = [
-            entry for i, entry in enumerate(self.changelog) if last[entry.key] == i and entry.value is not None
-        ]
-
-    def recovered(self) -> Recovery:
-        recovery = Recovery()
-        for entry in self.changelog:
-            recovery.add(entry.key, entry.value)
-        return recovery.finish()
-
-    def next_writer(self) -> int:
-        """Another number for every worker and every heal."""
-        self.writers += 1
-        return self.writers
-
-
-@dataclass
 class Play:
     """Feeds a log to workers that crash. `late` are writes of the dead that are still under way; `heal` is one that
-    has begun and is not through."""
+    has begun and is not through, `forgotten` are those that the group has forgotten while they stood still."""
 
-    events: Log
+    events: Sequence[tuple[str, MentoringEvent]]
     broker: Broker = field(default_factory=Broker)
-    worker: steps.Generation | None = None
+    worker: write_phases.PartitionProcessor | None = None
     late: list[Write] = field(default_factory=list)
     heal: Iterator[Sequence[Write]] | None = None
+    hold: HealHold = field(default_factory=HealHold)
+    forgotten: list[Iterator[Sequence[Write]]] = field(default_factory=list)
+    refused: int = 0
 
     def feed(self, count: int) -> None:
         at = len(self.broker.log)
         for offset, (key, event) in enumerate(self.events[at : at + count], at):
-            self.broker.log.append(steps.Record(offset, key, event))
+            self.broker.log.append(write_phases.LogRecord(offset, key, event))
 
     def run(self, count: int, crash: Crash | None = None) -> None:
         worker = self.alive()
         following = worker.partition.offset + 1
         records = self.broker.log[following : following + count]
         if records:
-            self._work(worker.run(records), crash)
+            self._work(worker.run(records, self.ceiling()), crash)
 
     def tick(self, ahead: int, crash: Crash | None = None) -> None:
         """The wall clock never runs ahead of what the next record was recorded at."""
@@ -90,6 +63,18 @@ class Play:
         following = self.events[len(self.broker.log) :]
         limit = to_micros(following[0][1].recordedtime) if following else 2**62
         self._work(worker.tick(min(max(worker.partition.clock, ORIGIN) + ahead, limit)), crash)
+
+    def tick_a_little(self, ahead: int, phases: int) -> None:
+        """The timer lets records in before it is through."""
+        worker = self.alive()
+        if worker.partition.offset + 1 == len(self.broker.log) and self.events[len(self.broker.log) :]:
+            limit = to_micros(self.events[len(self.broker.log)][1].recordedtime)
+            clock = min(max(worker.partition.clock, ORIGIN) + ahead, limit)
+            self._work(islice(filter(None, worker.tick(clock)), phases), None)
+
+    def ceiling(self) -> int:
+        """No record moves the clock beyond it."""
+        return FOREVER
 
     def restart(self, crash: Crash | None = None) -> None:
         self.worker = None
@@ -105,10 +90,32 @@ class Play:
         self.land()
         self.broker.compact()
 
-    def begin_heal(self) -> None:
-        """When a heal begins, nothing of one that died is under way any more."""
+    def begin_heal(self, *, forgets: bool = False) -> None:
+        self._begin(healed, forgets=forgets)
+
+    def begin_replay(self, *, forgets: bool = False) -> None:
+        self._begin(replayed, forgets=forgets)
+
+    def _begin(self, work: Maintenance, *, forgets: bool) -> None:
+        """A second one is refused, unless the group has forgotten the first, which then goes on later. When one begins,
+        nothing of one that died is under way any more."""
+        if self.heal is not None and not forgets:
+            self.refused += 1
+            return
+        if self.heal is not None:
+            self.hold.lost = True
+            self.forgotten.append(self.heal)
         self.land()
-        self.heal = healed(self.broker)
+        self.hold = HealHold()
+        self.heal = work(self.broker, self.hold)
+
+    def thaw(self) -> None:
+        """The forgotten go on, as far as they may."""
+        for heal in self.forgotten:
+            for phase in heal:
+                for write in phase:
+                    self.broker.write(write)
+        self.forgotten = []
 
     def go_on_healing(self, steps_: int, crash: Crash | None = None) -> None:
         """So many of its steps. A crash ends it in the middle of the next one that writes."""
@@ -117,42 +124,55 @@ class Play:
             if phase is None:
                 self.heal = None
                 return
-            if crash and phase:
+            if crash and (phase or phase is STEP):
                 self._break_off(phase, crash)
                 self.heal = None
                 return
             for write in phase:
                 self.broker.write(write)
 
-    def alive(self, crash: Crash | None = None) -> steps.Generation:
+    def alive(self, crash: Crash | None = None) -> write_phases.PartitionProcessor:
         while self.worker is None:
             recovery = self.broker.recovered()
-            partition = Partition(remembered(recovery.told), recovery.states, recovery.watermark)
-            self.worker = steps.Generation(self.broker.next_writer(), partition, recovery.generations)
+            programmes = programmes_of(recovery.profiles.values())
+            partition = ScoredPartition(programmes, recovery.states, recovery.watermark, self.broker.epoch)
+            self.worker = write_phases.PartitionProcessor(
+                self.broker.next_writer(), partition, recovery.generations, recovery.watermark.clock_next
+            )
             if recovery.watermark.clock_next > recovery.watermark.clock:
                 self._work(self.worker.resume(recovery.watermark.clock_next), crash)
             crash = None
         return self.worker
 
-    def finish(self) -> Partition:
+    def finish(self) -> ScoredPartition:
         """The log read to its end, nothing under way any more, and a worker that has just recovered."""
         self.feed(len(self.events))
         self.run(10**9)
         self.tick(3 * DAY + 4 * TICK)
         self.go_on_healing(10**9)
+        self.thaw()
         self.land()
+        if self.broker.replaced is not None:
+            self.begin_replay()
+            self.go_on_healing(10**9)
         self.worker = None
         return self.alive().partition
 
-    def _work(self, phases: Iterable[steps.Phase], crash: Crash | None) -> None:
-        for number, writes in enumerate(filter(None, phases)):
-            phase = [write if isinstance(write, Entry) else Told(write) for write in writes]
+    def write(self, phase: write_phases.Phase) -> None:
+        for write in _as_written(phase):
+            self.broker.write(write)
+
+    def die(self, phase: write_phases.Phase, crash: Crash) -> None:
+        """In the middle of a phase."""
+        self._break_off(_as_written(phase), crash)
+        self.worker = None
+
+    def _work(self, phases: Iterable[write_phases.Phase], crash: Crash | None) -> None:
+        for number, phase in enumerate(filter(None, phases)):
             if crash and number == crash.phase:
-                self._break_off(phase, crash)
-                self.worker = None
+                self.die(phase, crash)
                 return
-            for write in phase:
-                self.broker.write(write)
+            self.write(phase)
 
     def _break_off(self, phase: Sequence[Write], crash: Crash) -> None:
         cut = int(crash.share * (len(phase) + 1))
@@ -162,25 +182,29 @@ class Play:
             self.late += phase[cut:]
 
 
-def healed(broker: Broker) -> Iterator[Sequence[Write]]:
-    """A heal, step by step, so that a worker may go on in between: it reads how far the partition is, then (the sink
-    has caught up) table and log, tells relationship by relationship, and stores that it did."""
-    recovery = broker.recovered()
-    mark = Mark(recovery.watermark.offset, recovery.watermark.clock, remembered(recovery.told))
-    yield []
-    stored = table(broker.scores)
-    for name, state in sorted(recovery.states.items()):
-        if not state.is_stale(mark.clock) or not is_within_reach(state, mark):
+def _as_written(phase: write_phases.Phase) -> list[Write]:
+    return [write if isinstance(write, ChangelogEntry) else Told(write) for write in phase]
+
+
+def interleaved(plays: Sequence[Play], rng: Random, steps: int | None) -> list[int]:
+    """One process that works on all that is on the logs, each partition phase by phase, whichever comes next. After so
+    many steps it dies, and with it the work on all of them; None: it lives. Which partition was at work, step by
+    step."""
+    at_work = {
+        number: play.alive().run(play.broker.log[play.alive().partition.offset + 1 :])
+        for number, play in enumerate(plays)
+    }
+    order: list[int] = []
+    while at_work and (steps is None or len(order) < steps):
+        number = rng.choice(sorted(at_work))
+        phase = next(at_work[number], None)
+        if phase is None:
+            del at_work[number]
             continue
-        known = statements(stored, name, mark.clock)
-        found = healing(name, _account(broker, name, mark.position), known, mark)
-        yield [Told(emission, heal=True) for emission in found.emissions]
-        yield [healed_entry(name, found.state, broker.next_writer())]
-
-
-def _account(broker: Broker, name: str, upto: int) -> Account:
-    account = Account()
-    for offset, key, event in broker.log[: upto + 1]:
-        if key == name and isinstance(event, OfRelationship):
-            account.add(event, offset)
-    return account
+        order.append(number)
+        plays[number].write(phase)
+    if at_work:
+        for number, play in enumerate(plays):
+            # What was next may be half written.
+            play.die(next(at_work[number], ()) if number in at_work else (), Crash(0, rng.random(), rng.random() < 0.5))
+    return order

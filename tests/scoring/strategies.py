@@ -10,12 +10,13 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from schemas.events import OfRelationship
-from schemas.programs import Profile, Weights
+from schemas.programs import Coefficients, Profile, Weights
+from services.scoring.domain.backtesting.calibration import BOUNDS
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
 from services.scoring.domain.memory import LOOKED_AT, groups
 from services.scoring.domain.profiles import DEFAULT, Profiles
-from services.scoring.domain.snapshots.timeline import Timeline
+from services.scoring.domain.timeline import Timeline
 from tests.scoring import building as b
 
 Happening = Callable[[float], OfRelationship]
@@ -156,6 +157,11 @@ BEGINNINGS: tuple[Happening, ...] = (b.started, partial(b.started, cadence=7), p
 
 ALL_ON = Profiles((Profile(version="all-on", weights=Weights(growth=6, expectations=4), review_days=20),))
 profiles = st.sampled_from((DEFAULT, ALL_ON))
+calibrated = st.builds(
+    lambda **slopes: Profiles((Profile(version="calibrated", coefficients=Coefficients(**slopes)),)),
+    **{name: st.sampled_from((low, min(high, 3.0))) for name, (low, high) in BOUNDS.items()},
+)
+"""Coefficients at the corners of what calibration may find."""
 later = st.sampled_from(LATER)
 
 

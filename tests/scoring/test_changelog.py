@@ -5,16 +5,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.scoring.domain import layout
-from services.scoring.domain.changelog import PROGRAMME, WATERMARK, Entry, Recovery, state_entry, watermark_entry
+from services.scoring.domain.applied_profiles import programmes_of
+from services.scoring.domain.changelog import (
+    PROGRAMME,
+    WATERMARK,
+    ChangelogEntry,
+    Recovery,
+    state_entry,
+    watermark_entry,
+)
 from services.scoring.domain.facts import facts_of
-from services.scoring.domain.partition import Partition, Watermark
-from services.scoring.domain.state import Home, State
-from services.scoring.domain.told_programmes import remembered
+from services.scoring.domain.packing import facts_bytes
+from services.scoring.domain.partition import PartitionWatermark, ScoredPartition
+from services.scoring.domain.state import Home, RelationshipState
 from tests.scoring.building import booked, facts, held, message, micros, started
 
 
 def test_a_state_survives_its_bytes() -> None:
-    state = State(
+    state = RelationshipState(
         facts(started(0), held(1), message(2, "mentee"), booked(3, "s", 5)),
         position=3,
         clock=micros(4),
@@ -31,11 +39,11 @@ def test_a_state_survives_its_bytes() -> None:
 def test_equal_facts_are_equal_bytes_whatever_the_order() -> None:
     forwards, backwards = facts(started(0), held(1)), dict(reversed(list(facts(started(0), held(1)).items())))
 
-    assert layout.facts_bytes(forwards) == layout.facts_bytes(backwards)
+    assert facts_bytes(forwards) == facts_bytes(backwards)
 
 
 def test_a_layout_of_a_newer_service_is_refused() -> None:
-    newer = bytes([layout.VERSION + 1]) + layout.dump(State())[1:]
+    newer = bytes([layout.VERSION + 1]) + layout.dump(RelationshipState())[1:]
 
     with pytest.raises(layout.UnknownLayoutError, match="upgrade the service"):
         layout.load(newer)
@@ -43,38 +51,38 @@ def test_a_layout_of_a_newer_service_is_refused() -> None:
 
 def test_a_watermark_of_a_newer_service_is_refused() -> None:
     recovery = Recovery()
-    recovery.add(Entry(WATERMARK, 1, None).key, bytes([9]) + bytes(24))
+    recovery.add(ChangelogEntry(WATERMARK, 1, None).key, bytes([9]) + bytes(24))
 
     with pytest.raises(layout.UnknownLayoutError):
         recovery.finish()
 
 
 def test_recovery_merges_generations_and_takes_the_greatest_watermark() -> None:
-    late, early = State(facts_of(held(2), 2), 2), State(facts_of(held(1), 1), 1)
+    late, early = RelationshipState(facts_of(held(2), 2), 2), RelationshipState(facts_of(held(1), 1), 1)
     recovery = Recovery()
     for entry in (
         state_entry("t/r", 2, late),
-        watermark_entry(2, Watermark(2, 20, 20)),
+        watermark_entry(2, PartitionWatermark(2, 20, 20)),
         state_entry("t/r", 1, early),
-        watermark_entry(1, Watermark(1, 10, 30)),
+        watermark_entry(1, PartitionWatermark(1, 10, 30)),
     ):
         recovery.add(entry.key, entry.value)
 
     found = recovery.finish()
 
     assert found.states["t/r"] == late.merge(early)
-    assert found.watermark == Watermark(2, 20, 20)
+    assert found.watermark == PartitionWatermark(2, 20, 20)
     assert found.generations["t/r"] == {1, 2}
 
 
 def test_of_one_generation_the_last_record_counts_and_a_tombstone_takes_it_away() -> None:
     recovery = Recovery()
     for entry in (
-        state_entry("t/r", 1, State(facts_of(held(1), 1), 1)),
-        state_entry("t/r", 2, State(facts_of(held(2), 2), 2)),
-        Entry("t/r", 1, None),
-        state_entry("t/gone", 1, State()),
-        Entry("t/gone", 1, None),
+        state_entry("t/r", 1, RelationshipState(facts_of(held(1), 1), 1)),
+        state_entry("t/r", 2, RelationshipState(facts_of(held(2), 2), 2)),
+        ChangelogEntry("t/r", 1, None),
+        state_entry("t/gone", 1, RelationshipState()),
+        ChangelogEntry("t/gone", 1, None),
     ):
         recovery.add(entry.key, entry.value)
 
@@ -85,12 +93,12 @@ def test_of_one_generation_the_last_record_counts_and_a_tombstone_takes_it_away(
 
 
 def test_the_programme_of_a_relationship_is_that_of_its_first_fact_on_the_log() -> None:
-    first, second = State(home=Home(3, "alpha")), State(home=Home(7, "beta"))
+    first, second = RelationshipState(home=Home(3, "alpha")), RelationshipState(home=Home(7, "beta"))
 
     assert first.merge(second).home == second.merge(first).home == Home(3, "alpha")
 
 
-TOLD = layout.dump(State(facts(held(1), booked(1, "s", 5)), 7))
+TOLD = layout.dump(RelationshipState(facts(held(1), booked(1, "s", 5)), 7))
 GARBAGE = st.one_of(
     st.binary(max_size=80),
     st.builds(lambda begin, rest: bytes([begin]) + rest, st.integers(0, layout.VERSION), st.binary(max_size=200)),
@@ -108,7 +116,7 @@ def test_whatever_lies_in_the_changelog_what_can_be_read_is_and_of_the_rest_the_
     written: list[tuple[bytes, bytes, bytes | None]],
 ) -> None:
     recovery = Recovery()
-    whole = state_entry("t/whole", 1, State(facts_of(held(1), 1), 1))
+    whole = state_entry("t/whole", 1, RelationshipState(facts_of(held(1), 1), 1))
     recovery.add(whole.key, whole.value)
 
     for name, generation, value in written:
@@ -121,32 +129,22 @@ def test_whatever_lies_in_the_changelog_what_can_be_read_is_and_of_the_rest_the_
 
     assert b"" in found.unreadable
     assert "t/whole" in found.states
-    for _ in Partition(remembered(found.told), found.states, found.watermark, 0).scheduling():
+    for _ in ScoredPartition(programmes_of(found.profiles.values()), found.states, found.watermark, 0).scheduling():
         pass
 
 
 def test_a_state_that_cannot_be_read_makes_the_log_be_read_again_from_its_beginning() -> None:
     recovery = Recovery()
     for entry in (
-        state_entry("t/r", 1, State(facts_of(held(1), 1), 7)),
-        Entry("t/broken", 1, b"\x02garbage"),
-        watermark_entry(1, Watermark(7, 20, 20)),
+        state_entry("t/r", 1, RelationshipState(facts_of(held(1), 1), 7)),
+        ChangelogEntry("t/broken", 1, b"\x02garbage"),
+        watermark_entry(1, PartitionWatermark(7, 20, 20)),
     ):
         recovery.add(entry.key, entry.value)
 
     found = recovery.finish()
 
-    assert found.unreadable == {Entry("t/broken", 1, None).key}
-    assert found.watermark == Watermark()
+    assert found.unreadable == {ChangelogEntry("t/broken", 1, None).key}
+    assert found.watermark == PartitionWatermark()
     assert not found.states["t/r"].facts
     assert found.states["t/r"].stale_position == 7
-
-
-def test_what_was_told_of_a_programme_and_cannot_be_read_is_told_again_and_nothing_else_is() -> None:
-    recovery = Recovery()
-    for entry in (Entry(f"{PROGRAMME}t/p", 1, b"{"), watermark_entry(1, Watermark(7, 20, 20))):
-        recovery.add(entry.key, entry.value)
-
-    found = recovery.finish()
-
-    assert (found.unreadable, found.told, found.watermark.offset) == ({Entry(f"{PROGRAMME}t/p", 1, None).key}, {}, 7)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from schemas.programs import Coefficients, Profile
-from services.scoring.domain.history import History
+from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from services.scoring.domain.score import ONE, probability
 from tests.scoring.building import (
@@ -92,18 +92,18 @@ def test_the_terms_are_the_coefficients_times_the_features_and_sum_to_the_predic
     found = scored(70, *told)
     terms = {name: value / 1e6 for name, value in found.terms}
 
-    assert terms["base"] == 0.5
+    assert terms["base"] == 1.0
     assert terms["missed"] == 2 * 0.5
     assert terms["cancelled_late"] == 0.25
     assert terms["goal_stalled"] == 0.3
     assert terms["rating_drop"] == pytest.approx(0.3)
     assert terms["booked"] == -1
-    assert terms["history"] == pytest.approx(-1.3 * math.log(2), abs=1e-6)
+    assert terms["history"] == pytest.approx(-0.8 * math.log(2), abs=1e-6)
     assert found.risk / 1e6 == pytest.approx(probability(sum(terms.values()), ONE), abs=2e-6)
 
 
 def test_covariates_are_told_only_where_they_apply() -> None:
-    assert [name for name, _ in scored(9, *MET).terms] == ["base", "silence", "pace", "history"]
+    assert [name for name, _ in scored(9, *MET).terms] == ["base", "silence", "pace", "history", "elapsed", "activity"]
 
 
 def test_each_covariate_weighs_what_the_profile_says() -> None:
@@ -115,24 +115,28 @@ def test_each_covariate_weighs_what_the_profile_says() -> None:
 
 
 def test_the_risk_crosses_a_level_at_the_first_second_past_it() -> None:
-    history = History(facts(*MET), DEFAULT)
+    history = ScoreHistory(facts(*MET), DEFAULT)
     crossed = next(at for at, found in history.rows(-1, micros(90)).items() if "crossing.risk.0.55" in found.causes)
     scores = scorer(2, *MET)
 
+    pace = scores.snapshot.pace
+    assert scores.features(micros(9))[0] == pytest.approx(math.log1p((8 / pace.median) ** pace.shape))
     assert scores.numbers(crossed)[1] >= 550_000
     assert scores.numbers(crossed - 1_000_000)[1] < 550_000
 
 
 def test_where_silence_weighs_nothing_no_level_is_crossed_by_it() -> None:
-    eager = Profiles((Profile(version="eager", coefficients=Coefficients(silence=0)),))
+    eager = Profiles((Profile(version="eager", coefficients=Coefficients(silence=0, elapsed=0)),))
 
-    causes = {cause for found in History(facts(*MET), eager).rows(-1, micros(90)).values() for cause in found.causes}
+    causes = {
+        cause for found in ScoreHistory(facts(*MET), eager).rows(-1, micros(90)).values() for cause in found.causes
+    }
 
     assert not any(cause.startswith("crossing.risk") for cause in causes)
 
 
 def test_a_level_that_silence_hardly_brings_about_lies_beyond_every_clock() -> None:
     slow = Profiles((Profile(version="slow", coefficients=Coefficients(base=2, silence=0.001, history=0.5, booked=3)),))
-    history = History(facts(started(0, 7), booked(0.5, "s", 5.25)), slow)
+    history = ScoreHistory(facts(started(0, 7), booked(0.5, "s", 5.25)), slow)
 
     assert history.due(micros(5.1)) == micros(5.25)

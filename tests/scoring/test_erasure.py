@@ -1,19 +1,19 @@
 """An erasure is absorbing: it takes the whole history with it, whenever it comes, and nothing brings it back."""
 
 from services.scoring.domain.facts import facts_of, merged
-from services.scoring.domain.history import History
-from services.scoring.domain.kinds import Kind
+from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.kinds import FactKind
 from services.scoring.domain.memory import trimmed
-from services.scoring.domain.partition import Partition, Watermark
+from services.scoring.domain.partition import PartitionWatermark, ScoredPartition
 from services.scoring.domain.profiles import DEFAULT, Programmes
-from services.scoring.domain.state import State
+from services.scoring.domain.state import RelationshipState
 from tests.scoring.building import KEY, erased, facts, held, message, micros, retraction, started
 
 LIFE = (started(0), held(1), message(2, "mentor"))
 
 
 def test_an_erased_relationship_has_no_rows_at_any_time() -> None:
-    history = History(facts(*LIFE, erased(3)), DEFAULT)
+    history = ScoreHistory(facts(*LIFE, erased(3)), DEFAULT)
 
     assert history.rows(-1, micros(9)) == {}
     assert history.newest(micros(9)) is None
@@ -21,7 +21,7 @@ def test_an_erased_relationship_has_no_rows_at_any_time() -> None:
 
 
 def test_what_comes_after_an_erasure_brings_nothing_back() -> None:
-    history = History(facts(*LIFE, erased(3)), DEFAULT)
+    history = ScoreHistory(facts(*LIFE, erased(3)), DEFAULT)
 
     grown = history.grown(facts_of(held(9), 9))
 
@@ -32,12 +32,16 @@ def test_what_comes_after_an_erasure_brings_nothing_back() -> None:
 def test_the_memory_keeps_the_erasure_alone() -> None:
     kept = trimmed(facts(*LIFE, erased(3), held(5), erased(6)))
 
-    assert [key.kind for key in kept] == [Kind.ERASED]
+    assert [key.kind for key in kept] == [FactKind.ERASED]
     assert next(iter(kept)).time == micros(3)
 
 
 def test_states_merge_to_the_same_erasure_in_any_order() -> None:
-    states = [State(facts(*LIFE)), State(facts(erased(3))), State(facts(held(9), erased(6)))]
+    states = [
+        RelationshipState(facts(*LIFE)),
+        RelationshipState(facts(erased(3))),
+        RelationshipState(facts(held(9), erased(6))),
+    ]
     forth = states[0].merge(states[1]).merge(states[2])
     back = states[2].merge(states[1].merge(states[0]))
 
@@ -48,11 +52,11 @@ def test_an_erasure_cannot_be_retracted() -> None:
     end = erased(3)
 
     assert facts_of(retraction(4, end), 9) == {}
-    assert History(merged(facts(*LIFE, end), facts_of(retraction(4, end), 9)), DEFAULT).rows(-1, micros(9)) == {}
+    assert ScoreHistory(merged(facts(*LIFE, end), facts_of(retraction(4, end), 9)), DEFAULT).rows(-1, micros(9)) == {}
 
 
 def test_all_rows_above_the_floor_are_deleted_at_once_and_nothing_follows() -> None:
-    partition = Partition(Programmes(), {}, Watermark())
+    partition = ScoredPartition(Programmes(), {}, PartitionWatermark())
     told = [one for offset, event in enumerate(LIFE) for one in partition.apply(event, KEY, offset)]
 
     gone = partition.apply(erased(4.5), KEY, 9)

@@ -7,18 +7,18 @@ from datetime import date
 import pytest
 
 from deploy.local.demo import sample
-from schemas.events import MENTORING_EVENT, ClockReached, partition_key
+from schemas.events import MENTORING_EVENT, OfPartition, partition_key
 from schemas.primitives import to_micros
 from services.scoring.domain.explaining.explanation import Explanation, explain
 from services.scoring.domain.explaining.knowledge import Logged, knowledge_of
-from services.scoring.domain.explaining.shown import shown_points
+from services.scoring.domain.explaining.points import shown_points
 from services.scoring.domain.profiles import DEFAULT
 
 CHOSEN = sample.contacts()
 SHIFT = sample.shift_to(date(2026, 8, 1), CHOSEN)
 END = to_micros(sample.end_of(CHOSEN, SHIFT))
 EVERY = 12
-"""Of 193 relationships some are explained."""
+"""Of 250 relationships some are explained."""
 
 
 def logs() -> dict[str, list[Logged]]:
@@ -28,7 +28,7 @@ def logs() -> dict[str, list[Logged]]:
         key = partition_key(sample.TENANT, event["subject"])
         recorded = {**event, "tenant": sample.TENANT, "partitionkey": key, "recordedtime": event["time"]}
         parsed = MENTORING_EVENT.validate_json(json.dumps(recorded))
-        assert not isinstance(parsed, ClockReached)
+        assert not isinstance(parsed, OfPartition)
         found[key].append((offset, parsed))
     return found
 
@@ -45,4 +45,4 @@ def test_a_relationship_of_the_demo_tells_its_story_and_its_parts_add_up(name: s
     assert sum(points for change in found.story for _, points in change.moved) == found.story[-1].health
     assert sum(shown_points(found.row.evaluation)) == found.story[-1].health
     assert sum(change.words.count("session held") for change in found.story) == len(LOGS[name]) - 1
-    assert found.remedies.smallest or found.row.evaluation.band == "thriving"
+    assert found.remedies.first or found.row.evaluation.band == "thriving"

@@ -1,15 +1,18 @@
-"""The smallest change that would lift the band: good acts, tried as if they had just happened."""
+"""What to do: good acts, tried as if they had just happened, and the one that answers the costliest cause."""
 
 from schemas.events import OfRelationship, partition_key
 from schemas.payloads import MessageSent
 from schemas.programs import Profile, Weights
 from services.scoring.domain.explaining.good_acts import GOALS_TRIED, Act, good_acts
 from services.scoring.domain.explaining.knowledge import knowledge_of
+from services.scoring.domain.explaining.points import missing
 from services.scoring.domain.explaining.remedies import BEST_TO_WORST, Remedies, remedies
-from services.scoring.domain.history import History
+from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from tests.scoring.building import (
     KEY,
+    SIDES,
+    feedback,
     fit,
     goal_achieved,
     goal_set,
@@ -20,6 +23,7 @@ from tests.scoring.building import (
     requested,
     resolved,
     retraction,
+    scored,
     started,
 )
 
@@ -30,39 +34,78 @@ LIVELY = tuple(held(1.5 + 3 * n) for n in range(6))
 def test_one_session_lifts_a_silent_pair_and_says_to_which_health_and_band() -> None:
     found = tried(90, started(0.5, 7), held(1.5))
 
-    assert found.smallest is not None
-    assert found.smallest.steps == ("hold a session",)
-    assert found.smallest.band == "thriving"
-    assert found.smallest.health > 75_000_000
+    assert found.first is not None
+    assert found.first.steps == ("hold a session",)
+    assert found.first.band == "thriving"
+    assert found.first.health > 75_000_000
 
 
 def test_the_result_of_an_act_is_what_the_score_says_when_it_really_happens() -> None:
     events = [started(0.5, 7), held(1.5)]
-    smallest = tried(90, *events).smallest
+    first = tried(90, *events).first
 
     really = knowledge_of(KEY, list(enumerate([*events, held(90, minutes=None)])), None)
-    row = History(really.facts, DEFAULT).rows(micros(90) - 1, micros(90))[micros(90)]
+    row = ScoreHistory(really.facts, DEFAULT).rows(micros(90) - 1, micros(90))[micros(90)]
 
-    assert smallest is not None
-    assert (smallest.health, smallest.band) == (row.evaluation.health, row.evaluation.band)
+    assert first is not None
+    assert (first.health, first.band, first.risk) == (row.evaluation.health, row.evaluation.band, row.evaluation.risk)
 
 
 def test_what_caps_the_band_is_what_lifts_it() -> None:
     found = tried(20, started(0.5), *LIVELY, requested(19.5, "q1"))
 
-    assert found.smallest is not None
-    assert found.smallest.steps == ("resolve support request q1",)
-    assert found.smallest.band == "thriving"
+    assert found.first is not None
+    assert found.first.steps == ("resolve support request q1",)
+    assert found.first.band == "thriving"
+
+
+def test_silence_is_answered_by_a_session_and_never_by_a_rating() -> None:
+    rated = [feedback(2 + n, side, 5) for n in range(3) for side in SIDES]
+    found = tried(90, started(0.5, 7), *LIVELY[:1], *rated)
+
+    assert found.cause in {"silence", "rhythm"}
+    assert found.first is not None
+    assert found.first.steps == ("hold a session",)
+
+
+def test_what_costs_most_is_answered_even_where_meeting_would_help_too() -> None:
+    profiles = Profiles((Profile(version="v", weights=Weights(feedback=60)),))
+    told = [started(0.5, 7), *(held(1.5 + 7 * n) for n in range(8)), *(feedback(50 + n, "mentee", 1) for n in range(4))]
+
+    found = tried(60, *told, profiles=profiles)
+
+    assert found.cause == "feedback"
+    assert found.first is not None
+    assert found.first.steps[0].startswith("a full rating from the ")
+
+
+def test_an_act_that_would_lower_the_score_is_not_offered() -> None:
+    """The side that wrote more would carry even more of the conversation."""
+    alone = Weights(rhythm=0, reliability=0, goals=0, feedback=0, mutual=100, responsiveness=0, support=0)
+    profiles = Profiles((Profile(version="v", weights=alone),))
+    told = [started(0), *(message(day, "mentor") for day in (1, 2, 3)), message(4, "mentee")]
+
+    assert ("a reply from the mentor",) in steps(acts(4.5, *told))
+    offered = [trial.steps for trial in tried(4.5, *told, profiles=profiles).singles]
+    assert ("book a session",) in offered
+    assert ("a reply from the mentor",) not in offered
+
+
+def test_a_booked_session_lowers_the_risk_and_leaves_health_alone() -> None:
+    (booking,) = (one for one in tried(90, started(0.5, 7), held(1.5)).singles if one.steps == ("book a session",))
+
+    assert booking.health == tried_health(90, started(0.5, 7), held(1.5))
+    assert booking.risk < scored(90, started(0.5, 7), held(1.5)).risk
 
 
 def test_where_one_act_is_not_enough_two_are_named() -> None:
     found = tried(70, started(0.5), *LIVELY, fit(19.5, "mentee", "not_good"))
 
-    assert found.smallest is not None
-    assert len(found.smallest.steps) == 2
-    assert "settle the fit, which the mentee calls not good" in found.smallest.steps
-    assert found.smallest.band == "steady"
-    assert all(trial.band != "steady" for trial in found.singles)
+    assert found.first is not None
+    assert len(found.first.steps) == 2
+    assert "settle the fit, which the mentee calls not good" in found.first.steps
+    assert found.first.band == "thriving"
+    assert all(trial.band not in {"thriving", "steady"} for trial in found.singles)
 
 
 def test_where_not_even_two_are_enough_it_says_so_and_ranks_them_all_the_same() -> None:
@@ -71,9 +114,10 @@ def test_where_not_even_two_are_enough_it_says_so_and_ranks_them_all_the_same() 
 
     found = tried(20, started(0.5), held(0.8), *(missed(1.5 + day, "both") for day in range(7)), profiles=profiles)
 
-    assert found.smallest is None
-    assert found.reason == "no act by itself nor any two together lift the band"
-    assert found.singles[0].steps == ("hold a session",)
+    assert found.first is not None
+    assert found.first.steps == ("hold a session",)
+    assert found.first.band == BEST_TO_WORST[-1] or found.first.health > 0
+    assert found.singles[0] == found.first
 
 
 def test_an_open_goal_that_is_achieved_lifts_as_much_as_it_really_would() -> None:
@@ -81,7 +125,7 @@ def test_an_open_goal_that_is_achieved_lifts_as_much_as_it_really_would() -> Non
     achieved = next(trial for trial in tried(60, *events).singles if trial.steps == ("achieve goal g",))
 
     really = knowledge_of(KEY, list(enumerate([*events, goal_achieved(60, "g")])), None)
-    row = History(really.facts, DEFAULT).rows(micros(60) - 1, micros(60))[micros(60)]
+    row = ScoreHistory(really.facts, DEFAULT).rows(micros(60) - 1, micros(60))[micros(60)]
 
     assert (achieved.health, achieved.band) == (row.evaluation.health, row.evaluation.band)
 
@@ -106,6 +150,7 @@ def test_bands_are_ordered() -> None:
 def test_every_relationship_can_meet_be_rated_and_set_a_goal() -> None:
     assert steps(acts(9, started(0.5))) == [
         ("hold a session",),
+        ("book a session",),
         ("a full rating from the mentor",),
         ("a full rating from the mentee",),
         ("set a SMART goal",),
@@ -163,10 +208,17 @@ def test_what_caps_the_band_is_resolved_by_one_act_of_all_its_steps() -> None:
 
 def tried(days: float, *events: OfRelationship, profiles: Profiles = DEFAULT) -> Remedies:
     known = knowledge_of(KEY, list(enumerate(events)), None)
-    history = History(known.facts, profiles)
+    history = ScoreHistory(known.facts, profiles)
     newest = history.newest(micros(days))
     assert newest is not None
-    return remedies(known, profiles, history.rows(newest - 1, newest)[newest], micros(days))
+    row = history.rows(newest - 1, newest)[newest]
+    return remedies(
+        known, profiles, row, micros(days), [lack.part for lack in missing(newest, row, known.last_held(newest))]
+    )
+
+
+def tried_health(days: float, *events: OfRelationship) -> int:
+    return scored(days, *events).health
 
 
 def acts(days: float, *events: OfRelationship, weights: Weights | None = None) -> list[Act]:

@@ -8,8 +8,8 @@ from datetime import datetime
 from rich.console import Console
 
 from schemas.events import OfRelationship
-from schemas.programs import Profile
-from services.scoring.commands.explain_json import document
+from schemas.programs import CalibrationEvidence, Profile
+from services.scoring.commands.explain import document
 from services.scoring.commands.explain_report import report
 from services.scoring.domain.explaining.explanation import Explanation, explain
 from services.scoring.domain.explaining.knowledge import knowledge_of
@@ -19,20 +19,25 @@ from tests.scoring.building import KEY, booked, held, micros, missed, paused, re
 SILENT = (started(0.5, 7), held(1.5), missed(20.5))
 
 
-def test_the_first_three_lines_say_how_it_is_why_and_what_lifts_it() -> None:
-    how, why, lift, *_ = lines(explained(60, *SILENT))
+def test_the_first_three_lines_say_how_it_is_why_and_what_to_do() -> None:
+    how, why, to_do, *_ = lines(explained(60, *SILENT))
 
-    assert re.fullmatch(r"t/r: health \d+\.\d, critical \([+-]\d+\.\d in 4 weeks\); risk 0\.\d\d \(uncalibrated\)", how)
+    assert re.fullmatch(
+        r"t/r: health \d+\.\d, critical \([+-]\d+\.\d in 4 weeks\); risk 0\.\d\d \(uncalibrated.*\)", how
+    )
     assert re.match(r"Why:  no session for 58 days, due every 7 -\d+\.\d; no contact for 58 days -\d+\.\d; ", why)
-    assert re.fullmatch(r"Lift: hold a session: health \d+\.\d, (thriving|steady|strained)", lift)
+    numbers = r"health \d+\.\d -> \d+\.\d, (thriving|steady|strained); risk 0\.86 -> 0\.\d\d"
+    assert re.fullmatch(rf"Do:   hold a session: {numbers} \(uncalibrated.*", to_do)
 
 
 def test_wherever_risk_is_shown_it_says_whether_it_is_calibrated() -> None:
-    calibrated = Profiles((Profile(version="v7", calibration="2026-q2"),))
+    rests_on = CalibrationEvidence(cases=1840, judged=512, apart=0.031)
+    calibrated = Profiles((Profile(version="v7", calibration="2026-q2", evidence=rests_on),))
+    words = "calibrated on 1840 cases of its own past; on 512 newer ones predicted and observed lay 0.03 apart"
 
-    assert "(uncalibrated)" in lines(explained(9, *SILENT))[0]
-    assert "(calibrated by 2026-q2)" in lines(explained(9, *SILENT, profiles=calibrated))[0]
-    assert "profile v7, calibrated by 2026-q2" in told(explained(9, *SILENT, profiles=calibrated))
+    assert "(uncalibrated: general defaults)" in lines(explained(9, *SILENT))[0]
+    assert f"({words})" in " ".join(told(explained(9, *SILENT, profiles=calibrated)).split())
+    assert document(explained(9, *SILENT, profiles=calibrated))["certainty_of_risk"] == words
 
 
 def test_the_head_tells_the_standing_of_the_relationship() -> None:
@@ -89,14 +94,14 @@ def test_what_caps_the_band_is_the_first_reason() -> None:
     assert lines(found)[1].startswith("Why:  an immediate support request is open, so no better than strained")
     assert "band          strained, capped: an immediate support request is open" in told(found)
     assert "support       open requests: q1" in told(found)
-    assert "Lift: resolve support request q1: health " in told(found)
+    assert "Do:   resolve support request q1: health " in told(found)
 
 
 def test_a_paused_relationship_is_told_first_as_paused() -> None:
     how, _, lift, *_ = lines(explained(20, *SILENT[:2], paused(9.5)))
 
     assert how.startswith("t/r: paused, health ")
-    assert lift == "Lift: none: the relationship is paused"
+    assert lift == "Do:   nothing: the relationship is paused"
 
 
 def test_the_document_holds_the_same_with_points_that_add_up() -> None:
@@ -107,7 +112,8 @@ def test_the_document_holds_the_same_with_points_that_add_up() -> None:
     assert round(sum(part["points"] for part in found["parts"]), 1) == found["health"]
     for change in found["story"]:
         assert round((change["before"] or 0) + sum(change["moved"].values()), 1) == change["health"]
-    assert found["lift"]["smallest"]["steps"] == ["hold a session"]
+    assert found["to_do"]["first"]["steps"] == ["hold a session"]
+    assert found["to_do"]["first"]["risk"] < found["risk"]
     assert found["calibration"] is None
     assert found["known_at"] is None
 

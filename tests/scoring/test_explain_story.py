@@ -9,9 +9,23 @@ from schemas.events import OfRelationship
 from schemas.primitives import to_micros
 from services.scoring.domain.explaining.explanation import Explanation, Untold, explain
 from services.scoring.domain.explaining.knowledge import knowledge_of
-from services.scoring.domain.explaining.shown import shown_health, shown_points
+from services.scoring.domain.explaining.points import shown_health, shown_points
 from services.scoring.domain.profiles import DEFAULT
-from tests.scoring.building import KEY, ended, erased, held, message, micros, missed, paused, retraction, started
+from tests.scoring.building import (
+    KEY,
+    SIDES,
+    ended,
+    erased,
+    feedback,
+    goal_set,
+    held,
+    message,
+    micros,
+    missed,
+    paused,
+    retraction,
+    started,
+)
 from tests.scoring.random_logs import random_log
 
 
@@ -34,7 +48,7 @@ def test_each_change_says_what_moved_and_what_drives_the_risk() -> None:
     assert last_session.before is not None
     assert last_session.health - last_session.before == sum(points for _, points in last_session.moved)
     assert {name for name, _ in last_session.moved} == {"rhythm", "reliability", "silence"}
-    assert found.story[-1].term == "silence"
+    assert found.story[-1].term == "elapsed"
 
 
 def test_the_first_change_counts_every_part_from_nothing() -> None:
@@ -125,3 +139,28 @@ def explained(days: float, *events: OfRelationship, known_at: float | None = Non
 
 def recorded(event: OfRelationship, days: float) -> OfRelationship:
     return event.model_copy(update={"recordedtime": started(0).time + timedelta(days=days)})
+
+
+def test_where_a_goal_is_set_what_the_new_weights_do_is_one_line() -> None:
+    talk = [message(1.3 + 0.1 * n, SIDES[n % 2]) for n in range(4)]
+    told = [started(0.5, 14), held(1.25), *talk, goal_set(30.25, "g", 0)]
+    found = explained(31, *told)
+    (change,) = (one for one in found.story if one.begin == micros(30.25))
+    moved = dict(change.moved)
+
+    assert change.before is not None
+    assert change.health - change.before == sum(moved.values())
+    assert "goals now count" in moved
+    assert "goals" not in moved
+    assert sum(points < 0 for points in moved.values()) <= 1
+
+
+def test_what_passing_time_takes_in_the_same_instant_stays_with_its_part() -> None:
+    told = [started(0.5, 7), held(1.25), feedback(20.25, "mentor", 5)]
+    (change,) = (one for one in explained(21, *told).story if one.begin == micros(20.25))
+    moved = dict(change.moved)
+
+    assert change.before is not None
+    assert change.health - change.before == sum(moved.values())
+    assert moved["feedback now counts"] > 0
+    assert moved["rhythm"] < 0

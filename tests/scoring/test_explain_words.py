@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from schemas.events import EVENT_TYPES, MENTORING_EVENT, ClockReached, OfRelationship
-from services.scoring.domain.explaining.event_words import WORDS, short_type, words_of
+from schemas.events import EVENT_TYPES, MENTORING_EVENT, OfPartition, OfRelationship
 from services.scoring.domain.explaining.knowledge import NEVER_CAME, TAKEN_BACK, knowledge_of
 from services.scoring.domain.explaining.story import story
-from services.scoring.domain.history import History
+from services.scoring.domain.explaining.words import WORDS, short_type, words_of
+from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT
 from tests.scoring.building import (
     KEY,
@@ -39,7 +39,7 @@ def test_every_type_of_the_catalogue_has_words() -> None:
 @pytest.mark.parametrize("name", sorted(WORDS))
 def test_the_words_of_every_golden_example_name_no_field_and_no_gap(name: str) -> None:
     event = MENTORING_EVENT.validate_json((EXAMPLES / f"{name}.v1.json").read_bytes())
-    assert not isinstance(event, ClockReached)
+    assert not isinstance(event, OfPartition)
 
     words = words_of(event)
 
@@ -104,5 +104,5 @@ def test_a_retracted_event_stays_explained() -> None:
 
 def told(days: float, *events: OfRelationship) -> list[str]:
     known = knowledge_of(KEY, list(enumerate(events)), None)
-    rows = History(known.facts, DEFAULT).rows(-1, micros(days))
+    rows = ScoreHistory(known.facts, DEFAULT).rows(-1, micros(days))
     return ["; ".join(change.words) for change in story(rows, known.words())]

@@ -1,6 +1,6 @@
 """Goals: how lately anything changed, and how far they are."""
 
-from services.scoring.domain.history import History
+from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT
 from tests.scoring.building import (
     facts,
@@ -143,7 +143,7 @@ def test_goals_do_not_stall_in_a_pause_that_lies_ahead() -> None:
 
 
 def test_a_stalled_instant_is_due() -> None:
-    history = History(facts(START, goal_set(1.25)), DEFAULT)
+    history = ScoreHistory(facts(START, goal_set(1.25)), DEFAULT)
 
     assert history.due(micros(61.1)) == micros(61.25)
     assert history.due(micros(61.25)) == micros(62)

@@ -3,9 +3,9 @@
 import pytest
 
 from schemas.programs import Profile, Weights
-from services.scoring.domain.history import History
+from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.telling import told_parts
+from services.scoring.domain.serialization import told_parts
 from tests.scoring.building import (
     SIDES,
     booked,
@@ -106,11 +106,11 @@ def test_silence_takes_from_health_after_three_cadences_without_any_contact() ->
 def test_contributions_sum_to_health_and_deltas_to_its_change_exactly() -> None:
     events = [started(0, 7), held(0), held(6), missed(13), *(message(day, "mentor") for day in (3, 9, 15, 21, 27))]
 
-    for as_of, found in History(facts(*events), Profiles((Profile(version="x"),))).rows(-1, micros(60)).items():
+    for as_of, found in ScoreHistory(facts(*events), Profiles((Profile(version="x"),))).rows(-1, micros(60)).items():
         parts = told_parts(found)
-        assert sum(p.contribution for p in parts) == found.evaluation.health, as_of
+        assert sum(contribution for _, _, _, contribution, _ in parts) == found.evaluation.health, as_of
         before = found.before.evaluation.health if found.before else 0
-        assert sum(p.delta for p in parts) == found.evaluation.health - before, as_of
+        assert sum(delta for *_, delta in parts) == found.evaluation.health - before, as_of
 
 
 def test_a_factor_that_loses_its_data_is_told_with_what_it_took_away() -> None:
@@ -118,13 +118,13 @@ def test_a_factor_that_loses_its_data_is_told_with_what_it_took_away() -> None:
     found = row(4.5, started(0), *written, retraction(4.4, written[3], "mentor"))
     now = row(4.5, started(0), *written)
 
-    assert {p.name for p in told_parts(now)} >= {"mutual"}
+    assert {name for name, *_ in told_parts(now)} >= {"mutual"}
     assert "mutual" not in {p.name for p in found.evaluation.parts}
 
 
 def test_a_profile_without_weights_scores_nothing_and_says_so() -> None:
     nothing = Weights(**dict.fromkeys(Weights.model_fields, 0))
-    history = History(facts(started(0), held(1)), Profiles((Profile(version="x", weights=nothing),)))
+    history = ScoreHistory(facts(started(0), held(1)), Profiles((Profile(version="x", weights=nothing),)))
 
     (_, found), *_ = history.rows(-1, micros(2)).items()
 

@@ -1,7 +1,7 @@
 """Which instants have a row: facts, midnights, crossings, bookings, pauses; none after the end."""
 
 from schemas.programs import Profile, Weights
-from services.scoring.domain.history import History
+from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from tests.scoring.building import (
     at,
@@ -50,11 +50,11 @@ def test_silence_crosses_each_watched_level_once_at_a_whole_second() -> None:
 
 def test_the_row_of_a_crossing_is_at_the_level_and_the_second_before_is_not() -> None:
     events = [started(0, 7), held(0.3)]
-    history = History(facts(*events), DEFAULT)
+    history = ScoreHistory(facts(*events), DEFAULT)
     at = next(at for at, found in history.rows(-1, micros(60)).items() if "crossing.health.50" in found.causes)
 
     there = history.rows(at - 1, at)[at].evaluation.health
-    before = History(facts(*events, message((at - micros(0)) / 86_400e6 - 1 / 86_400, "mentor")), DEFAULT)
+    before = ScoreHistory(facts(*events, message((at - micros(0)) / 86_400e6 - 1 / 86_400, "mentor")), DEFAULT)
     second_before = before.score(at - 1_000_001)
 
     assert there <= 50_000_000
@@ -64,7 +64,7 @@ def test_the_row_of_a_crossing_is_at_the_level_and_the_second_before_is_not() ->
 
 def test_what_is_found_does_not_depend_on_where_the_search_begins() -> None:
     events = [started(0, 7), held(0.300001), paused(9.1, until=10.7), held(20.2)]
-    history = History(facts(*events), DEFAULT)
+    history = ScoreHistory(facts(*events), DEFAULT)
     whole = history.rows(-1, micros(80))
 
     for day in range(0, 700, 7):
@@ -94,7 +94,7 @@ def test_a_resume_without_a_name_closes_every_pause() -> None:
 
 
 def test_a_pause_without_end_is_due_only_when_a_fact_comes() -> None:
-    history = History(facts(started(0), paused(1)), DEFAULT)
+    history = ScoreHistory(facts(started(0), paused(1)), DEFAULT)
 
     assert history.due(micros(2)) is None
 
@@ -109,7 +109,7 @@ def test_nothing_follows_the_end() -> None:
 
     assert max(found) == 2.5
     assert row(9, started(0.5), ended(2.5)).status == "ended"
-    assert History(facts(started(0.5), ended(2.5)), DEFAULT).due(micros(3)) is None
+    assert ScoreHistory(facts(started(0.5), ended(2.5)), DEFAULT).due(micros(3)) is None
 
 
 def test_a_retracted_fact_keeps_its_instant_and_says_so() -> None:
@@ -125,7 +125,7 @@ def test_when_everything_is_retracted_no_row_is_left() -> None:
     start = started(0.5)
 
     assert instants(3, start, retraction(1, start)) == {}
-    assert History(facts(start, retraction(1, start)), DEFAULT).newest(micros(3)) is None
+    assert ScoreHistory(facts(start, retraction(1, start)), DEFAULT).newest(micros(3)) is None
 
 
 def test_where_the_first_fact_is_retracted_the_oldest_selected_one_is_the_start() -> None:
@@ -135,7 +135,7 @@ def test_where_the_first_fact_is_retracted_the_oldest_selected_one_is_the_start(
 
 
 def test_without_facts_there_is_nothing() -> None:
-    history = History({}, DEFAULT)
+    history = ScoreHistory({}, DEFAULT)
 
     assert history.rows(-1, micros(9)) == {}
     assert list(history.instants(-1, micros(9))) == []
@@ -160,7 +160,7 @@ def test_the_trend_falls_when_health_does_and_is_flat_for_a_first_row() -> None:
 
 def test_a_row_stands_where_another_version_of_the_profile_takes_effect() -> None:
     later = Profile(version="later", effective_from=at(5.5), weights=Weights(rhythm=100))
-    history = History(facts(started(0.5), held(1)), Profiles((Profile(version="first"), later)))
+    history = ScoreHistory(facts(started(0.5), held(1)), Profiles((Profile(version="first"), later)))
 
     found = {at: row for at, row in history.rows(-1, micros(7)).items() if "profile.changed" in row.causes}
 
@@ -189,7 +189,7 @@ def test_the_first_fact_is_a_source_however_much_came_since() -> None:
 
 def test_a_history_of_other_facts_inherits_nothing_that_they_contradict() -> None:
     events = [started(0.5), held(1), held(5)]
-    history, known = History(facts(*events), DEFAULT), facts(*events[:1], *events[2:])
+    history, known = ScoreHistory(facts(*events), DEFAULT), facts(*events[:1], *events[2:])
     whole = history.rows(-1, micros(9))
 
-    assert history.of(known, micros(5)).rows(-1, micros(9)) == History(known, DEFAULT).rows(-1, micros(9)) != whole
+    assert history.of(known, micros(5)).rows(-1, micros(9)) == ScoreHistory(known, DEFAULT).rows(-1, micros(9)) != whole

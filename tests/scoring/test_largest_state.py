@@ -5,9 +5,9 @@ from datetime import timedelta
 from schemas.topics import SCORING_STATE, USUAL_BYTES
 from services.scoring.domain import bounds, layout
 from services.scoring.domain.facts import Fact, Facts, Key
-from services.scoring.domain.kinds import Kind, slots_of
+from services.scoring.domain.kinds import FactKind, slots_of
 from services.scoring.domain.memory import trimmed
-from services.scoring.domain.state import Home, State
+from services.scoring.domain.state import Home, RelationshipState
 
 LONGEST_SOURCE, LONGEST_NAME, LONGEST_KEY = 512, 128, 300
 SPACING = round(timedelta(minutes=10).total_seconds()) * bounds.SECOND
@@ -16,7 +16,7 @@ SPACING = round(timedelta(minutes=10).total_seconds()) * bounds.SECOND
 def test_the_state_of_the_most_facts_each_under_names_of_its_own_fits_into_a_record() -> None:
     facts = facts_of_every_kind(bounds.KEPT_WHOLE + 100)
 
-    state = State(trimmed(facts), home=Home(0, "p" * LONGEST_NAME))
+    state = RelationshipState(trimmed(facts), home=Home(0, "p" * LONGEST_NAME))
 
     size = len(layout.dump(state)) + LONGEST_KEY
     assert USUAL_BYTES < size < SCORING_STATE.most_bytes
@@ -25,7 +25,7 @@ def test_the_state_of_the_most_facts_each_under_names_of_its_own_fits_into_a_rec
 def facts_of_every_kind(count: int) -> Facts:
     """So many of each, ten minutes apart; no two share a source or a name."""
     found = {}
-    for kind in (kind for kind in Kind if kind != Kind.ERASED):
+    for kind in (kind for kind in FactKind if kind != FactKind.ERASED):
         for slot in slots_of(kind):
             for number in range(count):
                 key = Key(number * SPACING, kind.value, f"{number:08d}{kind.value:08d}".encode(), slot)

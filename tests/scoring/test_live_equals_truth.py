@@ -1,32 +1,37 @@
 """The property that everything rests on: whatever happens on the way, the rows told are score(facts, instant).
 
-`RANDOM_LOGS=5000` tries so many logs instead of the usual number."""
+As many logs are tried as there are examples of other properties; `RANDOM_LOGS=5000` tries so many."""
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 
 import pytest
 
+from schemas.events import MentoringEvent, OfPartition
 from schemas.primitives import to_micros
-from services.scoring.domain import bounds, layout, memory, trend
+from services.scoring.domain import bounds, layout, memory
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.facts import Facts, facts_of, merged
-from services.scoring.domain.history import History
-from services.scoring.domain.kinds import Kind
+from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.kinds import FactKind
 from services.scoring.domain.memory import trimmed
-from services.scoring.domain.partition import Partition
+from services.scoring.domain.packing import facts_bytes
+from services.scoring.domain.partition import ScoredPartition
 from services.scoring.domain.profiles import DEFAULT
-from services.scoring.domain.row import Row
-from services.scoring.domain.state import State
-from services.scoring.domain.verification import Statement, statement
+from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.state import RelationshipState
+from services.scoring.domain.verification import ComparableRow, comparable
+from tests.scoring import building as b
 from tests.scoring import readers
 from tests.scoring.chances import live
+from tests.scoring.effort import PROPERTY
 from tests.scoring.random_logs import TICK, Log, random_log
-from tests.scoring.simulation import Play
+from tests.scoring.simulated_maintenance import lies_on, split
+from tests.scoring.simulation import Play, interleaved
 
-CASES = int(os.environ.get("RANDOM_LOGS", "400"))
+CASES = int(os.environ.get("RANDOM_LOGS", str(PROPERTY.max_examples)))
 SMALL_GROUPS = {"outcomes": 4, "held": 1, "started": 2, "status": 4, "bookings": 2}
 
 
@@ -39,13 +44,13 @@ def _small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "KEPT_WHOLE", 5)
     monkeypatch.setattr(bounds, "CONTACT_DAYS", 5)
     monkeypatch.setattr(bounds, "CONTACT_WINDOW_DAYS", 20)
-    monkeypatch.setattr(trend, "POINTS", (5, 3, 1))
-    monkeypatch.setattr("services.scoring.domain.steps.ROUND", 3)
+    monkeypatch.setattr("services.scoring.domain.row.POINTS", (5, 3, 1))
+    monkeypatch.setattr("services.scoring.domain.write_phases.ROUND", 3)
     monkeypatch.setattr("services.scoring.domain.partition.DUE_AT_ONCE", 2)
     monkeypatch.setattr("services.scoring.domain.history.REMEMBERED", 1)
     monkeypatch.setattr("services.scoring.domain.history.REMEMBERED_HEALTHS", 2)
     monkeypatch.setattr("services.scoring.domain.history.WINDOW", 2 * bounds.DAY)
-    monkeypatch.setattr("services.scoring.domain.snapshots.timeline.REMEMBERED", 1)
+    monkeypatch.setattr("services.scoring.domain.timeline.REMEMBERED", 1)
     for name in memory.LOOKED_AT:
         monkeypatch.setitem(memory.LOOKED_AT, name, SMALL_GROUPS.get(name, 2))
 
@@ -78,24 +83,82 @@ def test_live_rows_equal_the_truth_whatever_crashed_and_all_rows_do_after_a_heal
 def test_facts_merge_in_any_order_grouping_and_repetition_to_equal_bytes(seed: int) -> None:
     rng = Random(seed)
     events = [event for key, event in random_log(rng) if key == "t/x"]
-    singles = [State(facts_of(event, offset), offset) for offset, event in enumerate(events)]
-    whole = State()
+    singles = [RelationshipState(facts_of(event, offset), offset) for offset, event in enumerate(events)]
+    whole = RelationshipState()
     for single in singles:
         whole = whole.merge(single)
 
-    pile = singles + rng.choices(singles, k=rng.randint(0, 5)) if singles else [State()]
+    pile = singles + rng.choices(singles, k=rng.randint(0, 5)) if singles else [RelationshipState()]
     rng.shuffle(pile)
     while len(pile) > 1:
         i = rng.randrange(len(pile) - 1)
         pile[i : i + 2] = [pile[i].merge(pile[i + 1])]
 
-    assert layout.facts_bytes(pile[0].facts) == layout.facts_bytes(whole.facts)
+    assert facts_bytes(pile[0].facts) == facts_bytes(whole.facts)
     assert layout.load(layout.dump(whole)) == whole
+
+
+@pytest.mark.parametrize("seed", range(CASES // 4))
+def test_partitions_that_a_process_works_on_in_turns_disturb_each_other_in_nothing(seed: int) -> None:
+    """One of them may move its clock by weeks meanwhile, and the process may die while each is in another phase."""
+    rng = Random(seed)
+    logs = [random_log(rng) for _ in range(rng.choice([2, 3]))]
+    plays = [Play(log) for log in logs]
+    for steps in (rng.randint(0, 40), rng.randint(0, 200), None):
+        for play in plays:
+            play.feed(len(play.events) if steps is None else rng.randint(0, 12))
+        interleaved(plays, rng, steps)
+        for play in plays:
+            play.land()
+
+    for play, log in zip(plays, logs, strict=True):
+        partition = play.finish()
+        assert said_twice(play) == []
+        assert facts_told(partition, log) == facts_kept(log)
+        assert differences(play, partition) == []
+
+
+def test_an_event_of_one_partition_does_not_wait_for_the_span_of_another() -> None:
+    """Row by row they take turns: no step brings more than what becomes due at once."""
+    quiet = [("t/x", b.message(day, "mentor")) for day in (0, 300)]
+    fresh = [("t/y", b.message(day, "mentor")) for day in (300, 300.01)]
+    plays = [Play(quiet), Play(fresh)]
+    for play in plays:
+        play.feed(2)
+
+    order = interleaved(plays, Random(1), None)
+
+    assert len(order) > 100
+    assert max(at for at, number in enumerate(order) if number == 1) < len(order) // 2
+
+
+@pytest.mark.parametrize("seed", range(CASES // 4))
+def test_a_log_that_is_copied_to_more_partitions_goes_on_exactly(seed: int) -> None:
+    """What was late, retracted or erased before the copy, and comes after it; a heal works on the copy too."""
+    rng = Random(seed)
+    log = random_log(rng)
+    begin, rest = log[: len(log) // 2], log[len(log) // 2 :]
+    old = Play(begin)
+    live(old, rng)
+
+    children = split(old.broker, 2)
+
+    for number, child in enumerate(children):
+        copied = [(key, event) for _, key, event in child.log if event is not None]
+        play = Play([*copied, *(entry for entry in rest if lies_on(entry[0], 2) == number)], child)
+        partition = live(play, rng)
+        assert said_twice(play) == []
+        assert differences(play, partition) == []
+        play.begin_heal()
+        play.go_on_healing(10**9)
+        play.tick(DAY + 3 * TICK)
+        play.restart()
+        assert differences(play, play.alive().partition) == []
 
 
 def test_the_random_logs_are_hard_enough() -> None:
     """Guards the generator: enough cases trim, correct the past, delete rows, heal, and only some go stale."""
-    trims = corrections = deletions = stale = heals = 0
+    trims = corrections = deletions = stale = heals = refused = replays = 0
     for seed in range(60):
         rng = Random(seed)
         events = random_log(rng)
@@ -105,18 +168,22 @@ def test_the_random_logs_are_hard_enough() -> None:
         corrections += any(not told.emission.changed for told in play.broker.scores)
         deletions += any(told.emission.row is None for told in play.broker.scores)
         heals += any(told.heal for told in play.broker.scores)
+        refused += play.refused
+        replays += play.broker.bound is not None
         stale += bool(stale_of(partition))
 
     assert trims > 10
     assert corrections > 20
     assert deletions > 5
     assert heals > 5
+    assert refused > 1
+    assert replays > 5
     assert 5 < stale < 45
 
 
 def said_twice(play: Play) -> list[object]:
     """Where one version of one instant says two things: they would have the same id."""
-    said: dict[tuple[object, object], Row | None] = {}
+    said: dict[tuple[object, object], HistoryRow | None] = {}
     return [
         (told.place, told.version, fields)
         for told in play.broker.scores
@@ -125,30 +192,31 @@ def said_twice(play: Play) -> list[object]:
     ]
 
 
-def facts_told(partition: Partition, events: Log) -> dict[str, bytes]:
+def facts_told(partition: ScoredPartition, events: Log) -> dict[str, bytes]:
     keys = {key for key, _ in events}
-    return {key: layout.facts_bytes(partition.states.get(key, State()).facts) for key in sorted(keys)}
+    return {key: facts_bytes(partition.states.get(key, RelationshipState()).facts) for key in sorted(keys)}
 
 
 def facts_kept(events: Log) -> dict[str, bytes]:
-    return {key: layout.facts_bytes(trimmed(truth(events, key))) for key in sorted({key for key, _ in events})}
+    return {key: facts_bytes(trimmed(truth(events, key))) for key in sorted({key for key, _ in events})}
 
 
-def stale_of(partition: Partition) -> set[str]:
+def stale_of(partition: ScoredPartition) -> set[str]:
     return {key for key, state in partition.states.items() if state.is_stale(partition.clock)}
 
 
-def differences(play: Play, partition: Partition) -> list[tuple[object, ...]]:
+def differences(play: Play, partition: ScoredPartition) -> list[tuple[object, ...]]:
     """What any reader shows otherwise than the truth, relationships that are stale aside; of these notify still has to
     show the newest row, unless it lies below the floor."""
     stale, clock, scores = stale_of(partition), partition.clock, play.broker.scores
-    table, state, shown = readers.table(scores), readers.relationship_state(scores), readers.newest_told(scores)
+    rows = play.broker.rows
+    table, state, shown = readers.table(rows), readers.relationship_state(rows), readers.newest_told(scores)
     found: list[tuple[object, ...]] = [("row beyond the clock", place) for place in table if place[1] > clock]
     for key in sorted({key for key, _ in play.events}):
-        true = History(truth(play.events, key), DEFAULT).rows(0, clock)
+        true = ScoreHistory(truth(play.events, key), DEFAULT).rows(0, clock)
         newest = next(((at, true[at]) for at in reversed(true)), None)
         below = newest is None or (
-            key in stale and newest[0] < History(partition.states[key].facts, DEFAULT).floor(clock)
+            key in stale and newest[0] < ScoreHistory(partition.states[key].facts, DEFAULT).index.floor(clock)
         )
         if key not in stale:
             found += [("table", key, *one) for one in different(true, readers.rows_of(table, key))]
@@ -160,7 +228,7 @@ def differences(play: Play, partition: Partition) -> list[tuple[object, ...]]:
     return found
 
 
-def different(true: Mapping[int, Row], stored: Mapping[int, Row]) -> list[tuple[int, object]]:
+def different(true: Mapping[int, HistoryRow], stored: Mapping[int, HistoryRow]) -> list[tuple[int, object]]:
     """The instants whose rows say different things, and in which fields."""
     return [
         (at, fields)
@@ -169,10 +237,10 @@ def different(true: Mapping[int, Row], stored: Mapping[int, Row]) -> list[tuple[
     ]
 
 
-def truth(events: Log, key: str) -> Facts:
+def truth(events: Sequence[tuple[str, MentoringEvent]], key: str) -> Facts:
     facts: Facts = {}
     for offset, (name, event) in enumerate(events):
-        if name == key:
+        if name == key and not isinstance(event, OfPartition):
             facts = merged(facts, facts_of(event, offset))
     return facts
 
@@ -184,17 +252,17 @@ def on_time(events: Log) -> bool:
         clock = max(clock, to_micros(event.recordedtime), to_micros(event.time))
         for fact in facts_of(event, 0):
             sizes.update((key, name) for name in memory.groups(fact))
-            if fact.time < clock - bounds.FLOOR + 4 * TICK or fact.kind in {Kind.ENDED, Kind.ERASED}:
+            if fact.time < clock - bounds.FLOOR + 4 * TICK or fact.kind in {FactKind.ENDED, FactKind.ERASED}:
                 return False
     return max(sizes.values(), default=0) < bounds.KEPT_WHOLE
 
 
-def _as_rows(shown: tuple[int, Row | None] | None) -> dict[int, Row]:
+def _as_rows(shown: tuple[int, HistoryRow | None] | None) -> dict[int, HistoryRow]:
     return {} if shown is None or shown[1] is None else {shown[0]: shown[1]}
 
 
-def _fields(true: Row | None, stored: Row | None) -> object:
+def _fields(true: HistoryRow | None, stored: HistoryRow | None) -> object:
     if true is None or stored is None:
         return "missing" if stored is None else "too much"
-    pairs = zip(Statement._fields, statement(true), statement(stored), strict=True)
+    pairs = zip(ComparableRow._fields, comparable(true), comparable(stored), strict=True)
     return [name for name, a, b in pairs if a != b]

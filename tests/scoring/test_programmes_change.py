@@ -11,19 +11,17 @@ from random import Random
 
 import pytest
 
-from schemas.events import OfRelationship
+from schemas.events import OfPartition, ProfileSet
 from schemas.primitives import from_micros, to_micros
 from schemas.programs import PROFILE_NOTICE, Profile, WatchLevels, Weights
-from services.scoring.domain import steps
-from services.scoring.domain.account import Account
 from services.scoring.domain.bounds import DAY
-from services.scoring.domain.causes import PROFILE_CHANGED
-from services.scoring.domain.history import History
-from services.scoring.domain.partition import Partition
-from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.programme_record import ProgrammeRecord
-from services.scoring.domain.told_programmes import ProgrammeTable
-from services.scoring.domain.verification import Statement, statement
+from services.scoring.domain.facts import FullHistory
+from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.partition import ScoredPartition
+from services.scoring.domain.profiles import Profiles, Programmes
+from services.scoring.domain.timeline import PROFILE_CHANGED
+from services.scoring.domain.verification import ComparableRow, comparable
+from tests.scoring.building import at, held, profile_set
 from tests.scoring.chances import live
 from tests.scoring.random_logs import ORIGIN, random_log
 from tests.scoring.readers import statements, table
@@ -35,14 +33,12 @@ FIRST = Profile(version="default-1")
 
 @dataclass
 class Changing(Play):
-    """Its programme gets further versions. With `notice` they begin after everything that may be out, also of what a
-    dead worker told and never acknowledged; without, at any time, but then nothing of that kind is under way."""
+    """Its programme gets further versions, as events of the log. With `notice` they begin after everything that may be
+    out, also of what a dead worker emitted and never acknowledged; without, at any time."""
 
     rng: Random = field(default_factory=Random)
     notice: bool = True
-    topic: ProgrammeTable = field(default_factory=ProgrammeTable)
     versions: tuple[Profile, ...] = (FIRST,)
-    told_upto: int = -1
     reached: int = ORIGIN
 
     def feed(self, count: int) -> None:
@@ -51,37 +47,24 @@ class Changing(Play):
         if self.rng.random() < 0.3:
             self.describe()
 
-    def run(self, count: int, crash: Crash | None = None) -> None:
-        self.follow()
-        super().run(count, crash)
-
     def tick(self, ahead: int, crash: Crash | None = None) -> None:
-        self.follow()
         self.reached = max(self.reached, self.alive().partition.clock + ahead)
         super().tick(ahead, crash)
 
-    def alive(self, crash: Crash | None = None) -> steps.Generation:
-        while self.worker is None:
-            worker, told = super().alive(crash), self.broker.recovered().told
-            self.told_upto = self.topic.offset
-            self._work(worker.told(self.topic.untold(told)), self._crash())
-            crash = None
-        return self.worker
-
-    def follow(self) -> None:
-        worker = self.alive()
-        if self.topic.offset > self.told_upto:
-            news, self.told_upto = self.topic.since(self.told_upto), self.topic.offset
-            self._work(worker.told(news), self._crash())
+    def tick_a_little(self, ahead: int, phases: int) -> None:
+        self.reached = max(self.reached, self.alive().partition.clock + ahead)
+        super().tick_a_little(ahead, phases)
 
     def describe(self) -> None:
-        if not self.notice:
-            self.land()
-            self.run(len(self.events))
-        self.versions = tuple(self._changed())
-        self.topic.apply(ProgrammeRecord("t", "p", Profiles(self.versions), self.topic.offset + 1))
-        if not self.notice:
-            self.follow()
+        self.versions, end = tuple(self._changed()), len(self.broker.log)
+        described = ("", profile_set(from_micros(self.reached), *self.versions))
+        self.events = [*self.events[:end], described, *self.events[end:]]
+        super().feed(1)
+
+    @property
+    def places(self) -> set[int]:
+        """Where on the log the profiles are."""
+        return {offset for offset, (_, event) in enumerate(self.events) if isinstance(event, ProfileSet)}
 
     def _changed(self) -> Iterator[Profile]:
         """What is in force stays, what is still to come may not; and a new version."""
@@ -105,11 +88,6 @@ class Changing(Play):
             cadence_days=self.rng.randint(1, 20),
         )
 
-    def _crash(self) -> Crash | None:
-        """A write that lands an hour late is only for those without notice."""
-        lands = not self.notice and self.rng.random() < 0.5
-        return Crash(self.rng.randint(0, 4), self.rng.random(), lands) if self.rng.random() < 0.3 else None
-
 
 @pytest.mark.parametrize("seed", range(CASES))
 @pytest.mark.parametrize("notice", [True, False])
@@ -119,14 +97,71 @@ def test_rows_are_those_of_the_profiles_in_the_end_or_stale(seed: int, *, notice
 
     partition = live(play, rng)
 
-    assert not play.notice or not any(state.stale_programme >= 0 for state in partition.states.values())
+    assert not play.notice or not any(state.stale_position in play.places for state in partition.states.values())
     assert wrong(play, partition, stale_of(partition)) == {}
     play.begin_heal()
     play.go_on_healing(10**9)
     play.restart()
     partition = play.alive().partition
     assert wrong(play, partition, stale_of(partition)) == {}
-    assert not any(state.stale_programme > state.healed_programme for state in partition.states.values())
+    changed_late = [state for state in partition.states.values() if state.stale_position in play.places]
+    assert not [state for state in changed_late if state.stale_position > state.healed_position]
+
+
+@pytest.mark.parametrize("lands", [True, False])
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("phase", range(12))
+def test_a_profile_without_notice_that_a_worker_emits_by_and_dies_of_leaves_nothing_silently_wrong(
+    phase: int, share: float, *, lands: bool
+) -> None:
+    """The worker dies in each of its phases, before and after what it has applied is known; what it wrote last may come
+    an hour later."""
+    own = Profile(version="own", weights=Weights(rhythm=60), cadence_days=5)
+    log = [("t/x", held(0)), ("t/x", held(3)), ("", profile_set(at(3.5), own)), ("t/x", held(3.6)), ("t/x", held(5))]
+    numbered = [(key, event.model_copy(update={"id": str(number)})) for number, (key, event) in enumerate(log)]
+    play = Changing(numbered, notice=False, versions=(own,))
+
+    Play.feed(play, 2)
+    play.run(2)
+    play.tick(DAY // 3)
+    Play.feed(play, 3)
+    play.run(3, Crash(phase, share, lands))
+    play.restart(Crash(0, share, lands))
+    partition = play.finish()
+
+    assert wrong(play, partition, stale_of(partition)) == {}
+    assert stale_of(partition) == {"t/x"}
+    play.begin_heal()
+    play.go_on_healing(10**9)
+    play.restart()
+    partition = play.alive().partition
+    assert stale_of(partition) == set()
+    assert wrong(play, partition, set()) == {}
+
+
+def test_a_heal_that_the_group_has_forgotten_writes_nothing_any_more() -> None:
+    """It stood still while the profiles changed once more and another heal did all of it: by the profiles that it knows
+    it would replace what is right."""
+    first, second = (Profile(version=name, weights=Weights(rhythm=rhythm)) for name, rhythm in (("a", 60), ("b", 5)))
+    log = [("t/x", held(0)), ("t/x", held(3)), ("", profile_set(at(3.5), first)), ("", profile_set(at(3.6), second))]
+    play = Changing(log, notice=False, versions=(second,))
+    Play.feed(play, 3)
+    play.run(3)
+    play.begin_heal()
+    play.go_on_healing(1)
+    Play.feed(play, 1)
+    play.run(1)
+
+    play.begin_heal()
+    assert play.refused == 1
+    play.begin_heal(forgets=True)
+    play.go_on_healing(10**9)
+    play.thaw()
+    play.restart()
+    partition = play.alive().partition
+
+    assert stale_of(partition) == set()
+    assert wrong(play, partition, set()) == {}
 
 
 def test_the_random_programmes_change_enough() -> None:
@@ -135,8 +170,9 @@ def test_the_random_programmes_change_enough() -> None:
         rng = Random(seed)
         play = Changing(random_log(rng), rng=rng, notice=seed % 2 == 0)
         states = live(play, rng).states.values()
-        stale += any(state.stale_programme >= 0 for state in states)
-        healed += any(state.healed_programme >= 0 for state in states)
+        changed_late = [state for state in states if state.stale_position in play.places]
+        stale += bool(changed_late)
+        healed += any(state.healed_position >= state.stale_position for state in changed_late)
         rows = [told.emission.row for told in play.broker.scores]
         changed += any(PROFILE_CHANGED in row.causes for row in rows if row is not None)
 
@@ -145,24 +181,31 @@ def test_the_random_programmes_change_enough() -> None:
     assert changed > 20
 
 
-def stale_of(partition: Partition) -> set[str]:
+def stale_of(partition: ScoredPartition) -> set[str]:
     return {key for key, state in partition.states.items() if state.is_stale(partition.clock)}
 
 
-def wrong(play: Changing, partition: Partition, stale: set[str]) -> dict[str, list[int]]:
+def wrong(play: Changing, partition: ScoredPartition, stale: set[str]) -> dict[str, list[int]]:
+    programmes = Programmes()
+    programmes.apply("t", "p", Profiles(play.versions), 0)
+    return wrong_of(play, partition, stale, programmes)
+
+
+def wrong_of(play: Play, partition: ScoredPartition, stale: set[str], programmes: Programmes) -> dict[str, list[int]]:
     """{relationship: instants} at which table and truth do not say the same."""
     found = {}
-    for key in sorted({key for key, _ in play.events} - stale):
-        true, told = truth(play, key, partition.clock), statements(table(play.broker.scores), key, 2**62)
+    for key in sorted({key for key, _ in play.events if key} - stale):
+        true = truth(play, key, partition.clock, programmes)
+        told = statements(table(play.broker.rows), key, 2**62)
         if different := [at for at in sorted(true.keys() | told.keys()) if true.get(at) != told.get(at)]:
             found[key] = different
     return found
 
 
-def truth(play: Changing, key: str, upto: int) -> dict[int, Statement]:
-    account = Account()
+def truth(play: Play, key: str, upto: int, programmes: Programmes) -> dict[int, ComparableRow]:
+    account = FullHistory()
     for offset, (name, event) in enumerate(play.events):
-        if name == key and isinstance(event, OfRelationship):
+        if name == key and not isinstance(event, OfPartition):
             account.add(event, offset)
-    profiles = play.topic.programmes().of(key, account.program)
-    return {at: statement(row) for at, row in History(account.facts, profiles).rows(-1, upto).items()}
+    profiles = programmes.of(key, account.program)
+    return {at: comparable(row) for at, row in ScoreHistory(account.facts, profiles).rows(-1, upto).items()}

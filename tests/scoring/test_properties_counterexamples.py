@@ -80,9 +80,9 @@ def test_4_with_coefficients_that_make_little_of_silence_a_session_after_a_long_
 
 
 def test_4_a_session_that_moves_the_window_of_182_days_forgets_the_contact_days_before_it() -> None:
-    met = [started(0), *(held(day) for day in (0.5, 1.5, *range(20, 181, 20), 181.5))]
+    met = [started(0), *(held(day + 0.5) for day in range(20)), held(186.5)]
 
-    assert scored(183.5, *met, held(183.5)).risk > scored(183.5, *met).risk
+    assert scored(203.5, *met, held(203.5)).risk > scored(203.5, *met).risk
 
 
 # --- 5: a missed session never raises health nor lowers P ---

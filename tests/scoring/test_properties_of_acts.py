@@ -11,18 +11,29 @@ from hypothesis import strategies as st
 from schemas.events import OfRelationship
 from schemas.primitives import Side
 from services.scoring.domain.bounds import CONTACT_DAYS, CONTACT_WINDOW_DAYS, DAY
-from services.scoring.domain.contents import reference
 from services.scoring.domain.evaluation import Evaluation
-from services.scoring.domain.kinds import Kind
+from services.scoring.domain.facts import reference
+from services.scoring.domain.kinds import FactKind
 from services.scoring.domain.memory import is_contact
 from services.scoring.domain.millionths import ONE
-from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.snapshots.messages import LEAST_MESSAGES, RATED_MESSAGES
+from services.scoring.domain.profiles import DEFAULT, Profiles
+from services.scoring.domain.snapshots.contacts import LEAST_MESSAGES, RATED_MESSAGES
 from tests.scoring import building as b
 from tests.scoring.effort import PROPERTY
-from tests.scoring.strategies import GOALS, MESSAGES, PULSES, RATINGS, STATUS, Story, later, profiles, stories
+from tests.scoring.strategies import (
+    GOALS,
+    MESSAGES,
+    PULSES,
+    RATINGS,
+    STATUS,
+    Story,
+    calibrated,
+    later,
+    profiles,
+    stories,
+)
 
-VALUED = frozenset({Kind.FEEDBACK, Kind.CHECKIN, Kind.PULSE, Kind.GOAL_PROGRESSED})
+VALUED = frozenset({FactKind.FEEDBACK, FactKind.CHECKIN, FactKind.PULSE, FactKind.GOAL_PROGRESSED})
 """Kinds whose value is a rating or a progress."""
 
 
@@ -59,17 +70,18 @@ def test_a_reply_within_the_day_lowers_nothing_but_mutual_and_that_only_if_the_o
 
 
 @PROPERTY
-@given(stories(), later)
-def test_a_held_session_now_never_raises_the_risk(story: Story, days: float) -> None:
-    """Property 4: with the default coefficients, bookings unchanged, and no contact day leaving the window."""
+@given(stories(), later, st.just(DEFAULT) | calibrated)
+def test_a_held_session_now_never_raises_the_risk(story: Story, days: float, profiles: Profiles) -> None:
+    """Property 4: with coefficients as calibration may find them, bookings unchanged, and no contact day leaving the
+    window."""
     now = story.day + days
     contact_days = {key.time // DAY for key in story.facts if is_contact(key)}
     assume(not story.is_full("outcomes") and len(contact_days) < CONTACT_DAYS)
     assume(all(day > b.micros(now) // DAY - CONTACT_WINDOW_DAYS for day in contact_days))
 
-    _, before = story.numbers(now)
+    _, before = story.numbers(now, profiles)
 
-    _, after = story.and_then(b.held(now, "new", None)).numbers(now)
+    _, after = story.and_then(b.held(now, "new", None)).numbers(now, profiles)
 
     assert after <= before
 
@@ -113,7 +125,7 @@ def test_a_session_cancelled_and_booked_anew_now_never_changes_health_and_the_ri
     now = story.day + days + 0.01
     booked = story.and_then(b.booked(now - 0.05, "new", now + 50))
     assume(not booked.is_full("bookings") and not booked.is_full("outcomes"))
-    assume(all(key.kind != Kind.CANCELLED or key.time < b.micros(now - 0.02) for key in story.facts))
+    assume(all(key.kind != FactKind.CANCELLED or key.time < b.micros(now - 0.02) for key in story.facts))
 
     after = booked.and_then(b.cancelled(now, "new", notice), b.booked(now + apart, "newer", now + 60))
 
@@ -156,7 +168,7 @@ def _good_acts(story: Story, now: float) -> Iterator[OfRelationship]:
 def _is_open(story: Story, goal: str) -> bool:
     """Whether the newest word on the goal is that it was set; where that is retracted, no score knows of the goal."""
     said = [key for key in story.of("goals_set", "goals_ended") if key.slot == reference(goal)]
-    return bool(said) and said[-1].kind == Kind.GOAL_SET and story.facts[said[-1]].stands
+    return bool(said) and said[-1].kind == FactKind.GOAL_SET and story.facts[said[-1]].stands
 
 
 def _standing(story: Story, *sides: Side) -> list[int]:

@@ -8,15 +8,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from services.scoring.domain import bounds, layout, memory, trend
+from services.scoring.domain import bounds, memory
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import Facts
-from services.scoring.domain.history import History
-from services.scoring.domain.kinds import GOALS, Kind
+from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.kinds import GOALS, FactKind
 from services.scoring.domain.memory import LOOKED_AT
+from services.scoring.domain.packing import facts_bytes
 from services.scoring.domain.profiles import DEFAULT
 from services.scoring.domain.score import FEATURES
-from services.scoring.domain.state import State
+from services.scoring.domain.state import RelationshipState
 from tests.scoring import building as b
 from tests.scoring.effort import PROPERTY
 from tests.scoring.strategies import ALL_ON, Story, later, stories
@@ -30,23 +31,23 @@ class Group(NamedTuple):
     features: frozenset[str] = frozenset()
 
 
-OF_CONTACTS = frozenset({"silence", "pace", "history"})
+OF_CONTACTS = frozenset({"silence", "pace", "history", "elapsed", "activity"})
 GROUPS = (
     Group(
-        frozenset({Kind.SCHEDULED, Kind.RESCHEDULED, Kind.CANCELLED, Kind.HELD, Kind.MISSED}),
+        frozenset({FactKind.SCHEDULED, FactKind.RESCHEDULED, FactKind.CANCELLED, FactKind.HELD, FactKind.MISSED}),
         frozenset({"rhythm", "reliability", "silence"}),
         OF_CONTACTS | {"missed", "cancelled_late", "booked"},
     ),
-    Group(frozenset({Kind.MESSAGE}), frozenset({"mutual", "responsiveness", "silence"}), OF_CONTACTS),
+    Group(frozenset({FactKind.MESSAGE}), frozenset({"mutual", "responsiveness", "silence"}), OF_CONTACTS),
     Group(GOALS, frozenset({"goals"}), frozenset({"goal_stalled"})),
-    Group(frozenset({Kind.FEEDBACK, Kind.CHECKIN}), frozenset({"feedback"}), frozenset({"rating_drop"})),
-    Group(frozenset({Kind.PULSE}), frozenset({"support"})),
+    Group(frozenset({FactKind.FEEDBACK, FactKind.CHECKIN}), frozenset({"feedback"}), frozenset({"rating_drop"})),
+    Group(frozenset({FactKind.PULSE}), frozenset({"support"})),
     Group(
-        frozenset({Kind.CELEBRATED, Kind.REFLECTION, Kind.SKILL, Kind.INTRODUCTION, Kind.RESOURCE}),
+        frozenset({FactKind.CELEBRATED, FactKind.REFLECTION, FactKind.SKILL, FactKind.INTRODUCTION, FactKind.RESOURCE}),
         frozenset({"growth"}),
     ),
-    Group(frozenset({Kind.AGREED, Kind.PREPARED}), frozenset({"expectations"})),
-    Group(frozenset({Kind.REQUESTED, Kind.RESOLVED, Kind.FIT}), frozenset()),
+    Group(frozenset({FactKind.AGREED, FactKind.PREPARED}), frozenset({"expectations"})),
+    Group(frozenset({FactKind.REQUESTED, FactKind.RESOLVED, FactKind.FIT}), frozenset()),
 )
 
 
@@ -59,7 +60,7 @@ def _small_bounds() -> Iterator[None]:
         patch.setattr(bounds, "LOOKBACK", 5 * bounds.DAY)
         patch.setattr(bounds, "KEPT_WHOLE", 5)
         patch.setattr(bounds, "CONTACT_DAYS", 5)
-        patch.setattr(trend, "POINTS", (5, 3, 1))
+        patch.setattr("services.scoring.domain.row.POINTS", (5, 3, 1))
         for name in memory.LOOKED_AT:
             patch.setitem(memory.LOOKED_AT, name, min(4, memory.LOOKED_AT[name]))
         yield
@@ -89,7 +90,7 @@ def test_any_order_repetition_and_grouping_of_the_facts_gives_the_same_bytes_and
     """Property 11: rows above the floor, the bounds being small. A repeat comes later on the log."""
     rng, clock = Random(seed), b.micros(story.day + days)
     repeats = [_repeated(facts, len(story.told) + n) for n, facts in enumerate(rng.choices(story.told, k=4))]
-    states = [State(facts) for facts in (*story.told, *repeats)]
+    states = [RelationshipState(facts) for facts in (*story.told, *repeats)]
     rng.shuffle(states)
 
     while len(states) > 1:
@@ -97,9 +98,9 @@ def test_any_order_repetition_and_grouping_of_the_facts_gives_the_same_bytes_and
         states[number : number + 2] = [states[number].merge(states[number + 1])]
 
     kept, true = states[0].facts, memory.trimmed(story.facts)
-    assert layout.facts_bytes(kept) == layout.facts_bytes(true)
-    since = History(kept, DEFAULT).floor(clock) - 1
-    assert History(kept, DEFAULT).rows(since, clock) == History(story.facts, DEFAULT).rows(since, clock)
+    assert facts_bytes(kept) == facts_bytes(true)
+    since = ScoreHistory(kept, DEFAULT).index.floor(clock) - 1
+    assert ScoreHistory(kept, DEFAULT).rows(since, clock) == ScoreHistory(story.facts, DEFAULT).rows(since, clock)
 
 
 def _read(story: Story, day: float) -> tuple[Mapping[str, float], Mapping[str, float]]:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from schemas.programs import Profile, Weights
 from services.scoring.domain.bounds import SECOND
+from services.scoring.domain.crossings import levels
 from services.scoring.domain.evaluation import factors
-from services.scoring.domain.explaining.shown import shown_health, shown_points
-from services.scoring.domain.history import History
-from services.scoring.domain.levels import levels
+from services.scoring.domain.explaining.points import shown_health, shown_points
+from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.millionths import ONE
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.score import ONE as SINGLE
@@ -80,7 +80,7 @@ def test_facts_after_an_instant_do_not_count(story: Story, profiles: Profiles, c
     at = sorted(key.time for key in story.facts)[min(count, len(story.facts) - 1)]
     known = {key: fact for key, fact in story.facts.items() if key.time <= at}
 
-    assert History(story.facts, profiles).rows(at - 1, at) == History(known, profiles).rows(at - 1, at)
+    assert ScoreHistory(story.facts, profiles).rows(at - 1, at) == ScoreHistory(known, profiles).rows(at - 1, at)
 
 
 @PROPERTY
@@ -89,7 +89,7 @@ def test_at_the_second_of_a_crossing_the_level_is_passed_and_one_second_before_i
     story: Story, profiles: Profiles
 ) -> None:
     """Property 12; where the last instant is less than a second ago, not at that one."""
-    history, upto = History(story.facts, profiles), b.micros(story.day + 60)
+    history, upto = ScoreHistory(story.facts, profiles), b.micros(story.day + 60)
     rows = history.rows(-1, upto)
     watched = {level.cause: level for level in levels(profiles.at(upto).watch)}
 

@@ -1,16 +1,23 @@
 """Snapshots: grown or read at once, one by one or in columns, they give the same to the last bit."""
 
+from random import Random
+
 import numpy as np
 import pytest
 
+from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY
-from services.scoring.domain.evaluation import Moment, scores_at, scores_of, scores_over
-from services.scoring.domain.kinds import Kind
-from services.scoring.domain.memory import trimmed
+from services.scoring.domain.crossings import SilentTime
+from services.scoring.domain.evaluation import Moment, evaluation_of, evaluations_of, scores_at, scores_of
+from services.scoring.domain.kinds import FactKind
+from services.scoring.domain.memory import LOOKED_AT, trimmed
+from services.scoring.domain.packing import facts_bytes
 from services.scoring.domain.profiles import DEFAULT, Profiles
+from services.scoring.domain.row import midnights, trends
 from services.scoring.domain.snapshots.index import FactIndex
 from services.scoring.domain.snapshots.snapshot import Snapshot
-from services.scoring.domain.snapshots.timeline import Timeline
+from services.scoring.domain.timeline import Timeline
+from tests.scoring.building import micros
 from tests.scoring.whole_logs import CHANGING, relationships
 
 PROFILES = pytest.mark.parametrize("profiles", [DEFAULT, CHANGING], ids=["one version", "three versions"])
@@ -44,23 +51,56 @@ def test_many_scores_at_once_are_those_that_are_computed_one_by_one(profiles: Pr
     assert len(moments) > 2_000
     assert scores_of(moments) == single
     assert scores_of(moments[7:1_000]) == single[7:1_000]
+    whole = [evaluation_of(moment.snapshot, scores) for moment, scores in zip(moments, single, strict=True)]
+    assert evaluations_of(moments) == whole
+    assert evaluations_of(moments[7:1_000]) == whole[7:1_000]
+    assert evaluations_of(moments[:3]) == whole[:3]
     for moment in (
         one for one in moments[::20] if not (one.snapshot.frame.pauses.spans or one.snapshot.meetings.bookings)
     ):
         later = np.arange(60) * (DAY // 24)
-        health, risk = scores_over(moment, later)
+        snapshot, at = moment
+        found = SilentTime(snapshot.aging, snapshot.active(at), snapshot.booked(at)).scores(later)
+        health, risk = found.health, found.risk
         one_by_one = [scores_at(Moment(moment.snapshot, moment.at + int(span))) for span in later]
         assert [*zip(health, risk, strict=True)] == [(scores.health, scores.risk) for scores in one_by_one]
 
 
-def test_facts_that_fit_into_the_memory_are_kept_by_it() -> None:
-    fitting = 0
+def test_what_an_index_leaves_out_is_what_the_bounded_memory_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of short histories too: the bounds are small here."""
+    monkeypatch.setattr(bounds, "HORIZON", 6 * DAY)
+    monkeypatch.setattr(bounds, "KEPT_WHOLE", 5)
+    monkeypatch.setattr(bounds, "CONTACT_DAYS", 3)
+    for name in LOOKED_AT:
+        monkeypatch.setitem(LOOKED_AT, name, 2)
+    all_kept = some_left_out = 0
     for facts in relationships(200):
-        if FactIndex(facts).fits_memory() and not any(key.kind == Kind.ERASED for key in facts):
-            fitting += 1
-            assert trimmed(facts) == facts
+        if any(key.kind == FactKind.ERASED for key in facts):
+            continue
+        index = FactIndex(facts)
 
-    assert fitting > 50
+        surplus = index.surplus()
+
+        assert index.bytes.without(surplus).unpacked() == trimmed(facts)
+        assert index.bytes.without(surplus).data == facts_bytes(trimmed(facts))
+        all_kept, some_left_out = all_kept + (not surplus), some_left_out + bool(surplus)
+    assert all_kept > 20
+    assert some_left_out > 50
+
+
+def test_many_trends_at_once_are_those_that_are_computed_one_by_one() -> None:
+    rng = Random(1)
+    rows = []
+    for _ in range(2_000):
+        newest = micros(60) + rng.randrange(DAY)
+        points = [(at, rng.choice([None, rng.randrange(100_000_000)])) for at in midnights(newest)]
+        rows.append([*points, (newest, rng.randrange(100_000_000))])
+
+    many = trends(rows)
+
+    assert many == [trends([points])[0] for points in rows]
+    assert len(set(many)) > 1_000
+    assert trends([[(micros(1), None), (micros(8), 50_000_000)]] * 9) == [0] * 9
 
 
 def content(snapshot: Snapshot) -> object:

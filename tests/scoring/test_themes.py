@@ -7,9 +7,9 @@ import pytest
 from schemas.events import OfRelationship
 from schemas.primitives import to_micros
 from schemas.programs import Profile, Weights
-from services.scoring.domain.history import History
+from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.row import Row
+from services.scoring.domain.row import HistoryRow
 from tests.scoring import building as b
 
 THEMES = (
@@ -120,8 +120,8 @@ def _value(factor: str, at: int, *events: OfRelationship) -> int:
     return {part.name: part.value for part in _row(at, *events).evaluation.parts}[factor]
 
 
-def _row(at: int, *events: OfRelationship) -> Row:
-    history = History(b.facts(*events), EVERYTHING_COUNTS)
+def _row(at: int, *events: OfRelationship) -> HistoryRow:
+    history = ScoreHistory(b.facts(*events), EVERYTHING_COUNTS)
     newest = history.newest(at)
     assert newest is not None
     return history.rows(newest - 1, newest)[newest]

@@ -1,14 +1,14 @@
 """The hash of many relationships does not depend on who computed which of them, and when."""
 
-from services.scoring.domain.history import History
+from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT
-from services.scoring.domain.verification import Statement, combined, digest, statement
+from services.scoring.domain.verification import ComparableRow, combined, comparable, digest
 from tests.scoring.building import facts, held, micros, started
 
 
-def _statements(*days: float) -> dict[int, Statement]:
-    rows = History(facts(started(0), *map(held, days)), DEFAULT).rows(-1, micros(3))
-    return {at: statement(row) for at, row in rows.items()}
+def _statements(*days: float) -> dict[int, ComparableRow]:
+    rows = ScoreHistory(facts(started(0), *map(held, days)), DEFAULT).rows(-1, micros(3))
+    return {at: comparable(row) for at, row in rows.items()}
 
 
 def test_digests_combine_to_the_same_hash_in_any_order() -> None:

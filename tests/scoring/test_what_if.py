@@ -2,6 +2,8 @@
 
 import io
 import json
+from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,25 @@ from rich.console import Console
 
 from schemas.events import OfRelationship
 from schemas.programs import Profile, WatchLevels, Weights
-from services.scoring.commands.what_if_options import WhatIfOptions, thresholds
+from schemas.rules import DISENGAGING, HEALTH_LOW, LEVELLED_RULES, Rule
+from services.scoring.commands.what_if import WhatIfOptions, thresholds
 from services.scoring.commands.what_if_report import document, report
-from services.scoring.domain.account import Account
 from services.scoring.domain.bounds import HOUR
+from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.profiles import DEFAULT, Profiles
-from services.scoring.domain.what_if.alerts import Alert
-from services.scoring.domain.what_if.rules import DISENGAGING, HEALTH_LOW, RULES, AlertRule, Threshold
-from services.scoring.domain.what_if.trial import Compared, Question, Span, Summary, compare, summaries
-from services.scoring.flow.profile_file import ProfileFileError, read_profile
+from services.scoring.domain.what_if.alerts import TrialAlert
+from services.scoring.domain.what_if.trial import (
+    Balance,
+    Candidates,
+    Compared,
+    Summary,
+    TrialQuestion,
+    TrialSpan,
+    balance,
+    compare,
+    summaries,
+)
+from services.scoring.flow.what_if import ProfileFileError, read_candidates
 from tests.scoring.building import held, micros, started
 
 PATIENT = Profile(version="patient", cadence_days=60)
@@ -44,7 +56,7 @@ def test_only_alerts_of_the_span_count() -> None:
     fired = whole.now[0].fired
 
     def count(since: int, until: int) -> int:
-        of_the_span = Question(DEFAULT.at(0), (DISENGAGING,), Span(since, until))
+        of_the_span = TrialQuestion(Candidates(DEFAULT.at(0)), (DISENGAGING,), TrialSpan(since, until))
         return len(compare("t/r", account(*SILENT), DEFAULT, of_the_span)[0].now)
 
     assert count(fired, micros(90)) == 1
@@ -63,7 +75,7 @@ def test_levels_that_a_profile_does_not_watch_are_found_to_the_second_all_the_sa
 
 
 def test_a_summary_counts_alerts_and_the_relationships_that_differ() -> None:
-    alert, other = Alert(1, None), Alert(2, 3)
+    alert, other = TrialAlert(1, None), TrialAlert(2, 3)
     found = summaries(
         [
             Compared("t/a", "p", "x", (alert,), (alert, other)),
@@ -76,10 +88,37 @@ def test_a_summary_counts_alerts_and_the_relationships_that_differ() -> None:
     assert found == [Summary("t/p", "x", 3, 2, 3, 1, 1), Summary("u/p", "x", 1, 0, 0, 0, 0)]
 
 
-def test_the_report_tells_the_difference_first_and_then_who_and_when() -> None:
+def test_a_relationship_is_gained_or_lost_whichever_rule_it_is_that_alerts() -> None:
+    alert = TrialAlert(1, None)
+    found = balance(
+        [
+            Compared("t/a", "p", "x", (alert,), ()),
+            Compared("t/a", "p", "y", (), (alert,)),
+            Compared("t/b", "p", "x", (), (alert,)),
+            Compared("t/c", "p", "x", (alert,), ()),
+            Compared("t/d", "p", "x", (alert,), ()),
+            Compared("t/e", "p", "x", (), ()),
+        ]
+    )
+
+    assert found == Balance(gained=1, lost=2, kept=1)
+
+
+def test_a_programme_is_scored_by_its_own_candidate_and_others_are_left_out() -> None:
+    asked = TrialQuestion(Candidates(of_program={"t/p": PATIENT}), (HEALTH_LOW,), TrialSpan(micros(0), micros(84)))
+
+    assert compare("t/r", account(*SILENT), DEFAULT, asked) == compared(PATIENT, *SILENT, rules=(HEALTH_LOW,))
+    assert compare("u/r", account(*SILENT), DEFAULT, asked) == []
+
+
+def test_the_report_tells_the_relationships_first_and_then_who_and_when() -> None:
     text = told(PATIENT)
 
-    assert text.startswith("Profile patient: 0.00 alerts a week instead of 0.08 (-0.08)\n")
+    assert text.startswith(
+        "With patient 0 relationships would alert that do not now, and 1 no longer would; 0 do either way. That is "
+        "0.00 alerts a week instead of 0.08.\n"
+    )
+    assert "Note: the risk of patient is uncalibrated: general defaults" in text
     assert "2024-01-01 00:00 to 2024-03-25 00:00 UTC, 12.0 weeks" in text
     assert "t/p        health_low      1  0.08     0.00       -0.08                   0               1" in text
     assert "t/r   health_low  no longer  2024-0" in text
@@ -88,13 +127,14 @@ def test_the_report_tells_the_difference_first_and_then_who_and_when() -> None:
 def test_a_profile_that_notify_would_refuse_is_noted() -> None:
     blind = PATIENT.model_copy(update={"watch": WatchLevels(health=(50, 25))})
 
-    assert "notify would not start: 40 is no watch level of health, but health_low needs it" in told(blind)
+    assert "with patient notify would not start: health_low: 40 is no watch level of health (50, 25)" in told(blind)
 
 
 def test_the_document_holds_the_same() -> None:
     found = json.loads(json.dumps(document(question(PATIENT), compared(PATIENT, *SILENT, rules=(HEALTH_LOW,)))))
 
-    assert found["profile"]["version"] == "patient"
+    assert found["profiles"]["*"]["version"] == "patient"
+    assert (found["relationships_gained"], found["relationships_lost"]) == (0, 1)
     assert found["weeks"] == 12
     (programme,) = found["programmes"]
     assert (programme["program"], programme["now"], programme["then"]) == ("t/p", 1, 0)
@@ -107,9 +147,10 @@ def test_the_document_holds_the_same() -> None:
 def test_other_levels_are_given_with_their_hours() -> None:
     asked = options(rule="health_low", fires=("45:24", "25:6"), clears="55:48")
 
-    assert asked.rules()[0].fires == (Threshold(45, 24 * HOUR), Threshold(25, 6 * HOUR))
-    assert asked.rules()[0].clears == Threshold(55, 48 * HOUR)
-    assert options().rules() == RULES
+    (rule,) = asked.rules()
+    assert [(tier.level, tier.hold) for tier in rule.tiers] == [(45, timedelta(hours=24)), (25, timedelta(hours=6))]
+    assert (rule.clear_level, rule.clear_hold) == (55, timedelta(hours=48))
+    assert options().rules() == LEVELLED_RULES
     assert options(rule="health_low").rules() == (HEALTH_LOW,)
 
 
@@ -117,9 +158,10 @@ def test_other_levels_are_given_with_their_hours() -> None:
     ("change", "reason"),
     [
         ({"fires": ("40:24",)}, "need --rule"),
-        ({"rule": "health_low", "fires": ("60:24",)}, "must be better than every level"),
+        ({"rule": "health_low", "fires": ("60:24",)}, "the clear level must be stricter than every tier"),
         ({"rule": "disengaging", "fires": ("70:24",)}, "70 is no risk"),
         ({"rule": "health_low", "fires": ("nan:24",)}, "nan is no health"),
+        ({"rule": "health_low", "fires": ("45:24", "40:24", "25:6")}, "needs 1 to 2 tiers"),
         ({"rule": "health_low", "fires": ("40",)}, "'40' is no LEVEL:HOURS such as 40:24"),
         ({"rule": "health_low", "fires": ("40:inf",)}, "'40:inf' is no LEVEL:HOURS"),
     ],
@@ -135,15 +177,29 @@ def test_levels_that_cannot_be_tried_are_refused_with_the_reason(change: dict[st
     "text", ['{"cadence_days": 7, "weights": {"growth": 10}}', "cadence_days: 7\nweights: {growth: 10}\n"]
 )
 def test_a_profile_is_read_from_json_and_yaml(tmp_path: Path, text: str) -> None:
-    found = read_profile(written(tmp_path, text))
+    found = read_candidates(written(tmp_path, text)).of_all
 
     assert found == Profile(version="what-if", cadence_days=7, weights=Weights(growth=10))
 
 
 def test_a_version_that_would_begin_later_is_tried_from_the_beginning(tmp_path: Path) -> None:
-    found = read_profile(written(tmp_path, "version: v2\neffective_from: 2030-01-01T00:00:00Z\n"))
+    found = read_candidates(written(tmp_path, "version: v2\neffective_from: 2030-01-01T00:00:00Z\n")).of_all
 
+    assert found is not None
     assert (found.version, found.effective_from) == ("v2", None)
+
+
+def test_a_file_of_programmes_is_taken_as_it_is_and_their_newest_versions_are_tried(tmp_path: Path) -> None:
+    sample = files("deploy.local") / "sample" / "programme.yaml"
+    two = "[{id: a, tenant: t, profiles: [{version: a-1}]}, {id: b, tenant: t}]"
+
+    spring = read_candidates(Path(str(sample)))
+    found = read_candidates(written(tmp_path, two))
+
+    assert spring.of_all is None
+    assert {name: profile.version for name, profile in spring.of_program.items()} == {"acme/spring": "spring-2"}
+    assert spring.of_program["acme/spring"].effective_from is None
+    assert {name: profile.version for name, profile in found.of_program.items()} == {"t/a": "a-1", "t/b": "default-1"}
 
 
 @pytest.mark.parametrize(
@@ -153,9 +209,11 @@ def test_a_version_that_would_begin_later_is_tried_from_the_beginning(tmp_path: 
         ("weights: {rhythm: -1}", "weights.rhythm: Input should be greater than or equal to 0"),
         ("cadence_days: often", "cadence_days: Input should be a valid number"),
         ("cadence_days: 7\ncadence_days: 8", "'cadence_days' appears twice"),
-        ("[1, 2]", "a profile is one mapping of names to values"),
-        ("", "a profile is one mapping of names to values"),
+        ("[1, 2]", "a profile, or a programme, is one mapping of names to values"),
+        ("", "a profile, or a programme, is one mapping of names to values"),
         ("a: [", "while parsing"),
+        ("cadence_days: 7\n---\ncadence_days: 8\n", "one profile can be tried at a time"),
+        ("id: p\ntenant: t\nprofiles: [{version: a}, {version: b}]", "every version after the first needs"),
         ("cadence_days: .nan", "Input should be"),
         ("calibration: !!binary aGk=", "bytes is not JSON serializable"),
     ],
@@ -164,22 +222,22 @@ def test_a_file_that_holds_no_profile_is_refused_with_place_and_reason(tmp_path:
     file = written(tmp_path, text)
 
     with pytest.raises(ProfileFileError) as refused:
-        read_profile(file)
+        read_candidates(file)
 
     assert str(file) in str(refused.value)
     assert reason in str(refused.value)
 
 
-def compared(candidate: Profile, *events: OfRelationship, rules: tuple[AlertRule, ...] = RULES) -> list[Compared]:
+def compared(candidate: Profile, *events: OfRelationship, rules: tuple[Rule, ...] = LEVELLED_RULES) -> list[Compared]:
     return compare("t/r", account(*events), DEFAULT, question(candidate, rules))
 
 
-def question(candidate: Profile, rules: tuple[AlertRule, ...] = (HEALTH_LOW,)) -> Question:
-    return Question(candidate, rules, Span(micros(0), micros(84)))
+def question(candidate: Profile, rules: tuple[Rule, ...] = (HEALTH_LOW,)) -> TrialQuestion:
+    return TrialQuestion(Candidates(candidate), rules, TrialSpan(micros(0), micros(84)))
 
 
-def account(*events: OfRelationship) -> Account:
-    found = Account()
+def account(*events: OfRelationship) -> FullHistory:
+    found = FullHistory()
     for position, event in enumerate(events):
         found.add(event, position)
     return found

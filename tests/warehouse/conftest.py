@@ -25,6 +25,7 @@ from services.warehouse.domain.target import Feed
 from services.warehouse.flow.derived import Derived
 from services.warehouse.flow.meters import Meters
 from services.warehouse.flow.migrator import migrate
+from services.warehouse.flow.recomputing import Recomputing
 from services.warehouse.flow.sink import Sink
 from services.warehouse.flow.store import Store
 from services.warehouse.service import group_reader
@@ -40,8 +41,8 @@ AnyEvent = CloudEvent[Any, Any]
 class NotingSink(Sink):
     """Remembers the ranges that it was given, in order."""
 
-    def __init__(self, reader: Reader, feed: Feed, store: Store, derived: Derived) -> None:
-        super().__init__(reader, feed, store, derived)
+    def __init__(self, reader: Reader, feed: Feed, store: Store, recomputing: Recomputing) -> None:
+        super().__init__(reader, feed, store, recomputing)
         self.ranges: list[tuple[int, int]] = []
 
     def handle(self, batch: Batch) -> Mapping[str, object]:
@@ -118,26 +119,30 @@ class Warehouse:
         [(rows,)] = self.ask(f"SELECT count() FROM {table} FINAL WHERE tenant_id = {{tenant}}")
         return int(rows)
 
-    def sink_on(self, reader: Reader, stop: threading.Event) -> NotingSink:
-        clickhouse = ClickHouse(self.settings)
-        store = Store(clickhouse, Breaker(), Meters(CollectorRegistry()))
-        return NotingSink(reader, self.feed, store, Derived(clickhouse, 0.1, stop))
+    def sink_on(self, reader: Reader, recomputing: Recomputing) -> NotingSink:
+        store = Store(ClickHouse(self.settings), Breaker(), Meters(CollectorRegistry()))
+        return NotingSink(reader, self.feed, store, recomputing)
+
+    def recomputing(self, stop: threading.Event) -> Recomputing:
+        return Recomputing(Derived(ClickHouse(self.settings), 0.1, stop))
 
     @contextmanager
-    def running(self, instance: str = "1") -> Iterator[Running]:
+    def running(self, instance: str = "1", derived: Derived | None = None) -> Iterator[Running]:
         reader = group_reader(self.settings.model_copy(update={"instance": instance}), self.feed)
         stop, health = threading.Event(), Health()
-        sink = self.sink_on(reader, stop)
+        beside = Recomputing(derived) if derived else self.recomputing(stop)
+        sink = self.sink_on(reader, beside)
         limits = Limits(records=self.settings.warehouse_flush_records, seconds=self.settings.warehouse_flush_seconds)
         found = Running(sink, BatchLoop(reader, sink, health, limits), health, stop)
         thread = threading.Thread(target=found.run)
-        thread.start()
-        try:
-            yield found
-        finally:
-            stop.set()
-            thread.join(60)
-            reader.close()
+        with beside:
+            thread.start()
+            try:
+                yield found
+            finally:
+                stop.set()
+                thread.join(60)
+                reader.close()
 
     def store_all(self) -> list[tuple[int, int]]:
         """Runs a sink until everything that is on the topics is committed; returns the ranges it handled."""
@@ -146,6 +151,13 @@ class Warehouse:
         if running.failure:
             raise running.failure
         return running.sink.ranges
+
+    def forget_commits(self) -> None:
+        """The next sink begins at offset 0. A member under an instance name is one of its group until its session has
+        passed, and until then nobody else may commit."""
+        with closing(Reader(self.settings, self.feed.group)) as reader:
+            beginning = {partition: Committed(0) for partition in reader.assign(sorted(self.feed.targets))}
+            eventually(lambda: reader.commit(beginning), what="a group without members")
 
     def recompute(self) -> None:
         """The derived tables, as a sink does it when it has stored something."""

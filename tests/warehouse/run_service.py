@@ -4,13 +4,13 @@ import sys
 
 from services.runtime.settings import load
 from services.warehouse.__main__ import run
-from services.warehouse.domain.target import ALERT_LOG, EVENT_LOG, SCORE_HISTORY, Feed
+from services.warehouse.domain.target import TARGETS, Feed
 from services.warehouse.settings import WarehouseSettings
 
 
 def feed(prefix: str) -> Feed:
-    targets = {f"{prefix}.events": EVENT_LOG, f"{prefix}.scores": SCORE_HISTORY, f"{prefix}.alerts": ALERT_LOG}
-    return Feed(prefix, targets)
+    """The topics of the test, each named by the last word of the real one."""
+    return Feed(prefix, {f"{prefix}.{topic.name.rpartition('.')[2]}": target for topic, target in TARGETS.items()})
 
 
 if __name__ == "__main__":

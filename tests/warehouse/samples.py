@@ -3,8 +3,20 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from schemas.alerts import Alert, AlertChanged, Reading, Reason
-from schemas.events import RelationshipStarted, SessionHeld, partition_key
+from schemas.alerts import (
+    Alert,
+    AlertAct,
+    AlertChanged,
+    AlertHandled,
+    Delivery,
+    DeliveryChanged,
+    DeliveryItem,
+    Handling,
+    Reading,
+    Reason,
+)
+from schemas.events import CloudEvent, EventRetracted, RelationshipStarted, SessionHeld, partition_key
+from schemas.payloads import EventRetracted as Retraction
 from schemas.payloads import Origin
 from schemas.payloads import RelationshipStarted as Started
 from schemas.payloads import SessionHeld as Held
@@ -140,6 +152,57 @@ def alert(at: datetime = NOON, relationship: str = "r-1", tenant: str = "acme", 
         "summary": "Spruce: pair r-1 is down to 38",
         "next_step": "Call the mentor",
     }
+    said = Alert(**values | changes)
     about = envelope("alert.changed", at, relationship, tenant)
-    about["id"] = f"{values['dedup_key']}-{changes.get('transition', 'fired')}-{relationship}"
-    return AlertChanged(**about, data=Alert(**values | changes))
+    about["id"] = f"{said.dedup_key}-{said.transition}-{relationship}"
+    if said.subject_kind != "relationship":
+        about["partitionkey"] = partition_key(tenant, f"{said.subject_kind}/{relationship}")
+    return AlertChanged(**about, data=said)
+
+
+def handled(of: AlertChanged, act: str, at: datetime, **changes: object) -> AlertHandled:
+    values: dict[str, Any] = {
+        "alert_key": of.data.alert_key,
+        "dedup_key": of.data.dedup_key,
+        "rule": of.data.rule,
+        "act": act,
+        "by": "p-9",
+        "at": at,
+        "decided_at": at,
+        "handling": Handling(),
+    }
+    about = envelope("alert.handled", at, of.subject, of.tenant) | {"partitionkey": of.partitionkey}
+    about["id"] = f"{of.data.dedup_key}-{act}-{at.isoformat()}"
+    return AlertHandled(**about, data=AlertAct(**values | changes))
+
+
+def delivery(
+    relationship: str = "r-1", tenant: str = "acme", status: str = "HTTP 200", items: tuple[DeliveryItem, ...] = ()
+) -> DeliveryChanged:
+    told = alert(NOON, relationship, tenant).data
+    one = Delivery(
+        delivery_id="b" * 64,
+        dedup_key=told.dedup_key,
+        transition="fired",
+        channel="webhook",
+        recipient="https://hooks.example/ann.example@example.org",
+        state="delivered",
+        attempt=1,
+        status=status,
+        latency_seconds=0.25,
+        planned_at=NOON,
+        due_at=NOON,
+        changed_at=NOON,
+        alert=told,
+        items=items,
+        tenant=tenant,
+        program="spruce",
+        relationship=relationship,
+    )
+    return DeliveryChanged(**envelope("delivery.changed", NOON, relationship, tenant), data=one)
+
+
+def retracted(of: CloudEvent[Any, Any], relationship: str = "r-1", tenant: str = "acme") -> EventRetracted:
+    data = Retraction(source=of.source, id=of.id, type=of.type, time=of.time)
+    about = envelope("event.retracted", of.time + timedelta(days=2), relationship, tenant)
+    return EventRetracted(**about | {"id": f"retracted-{of.id}"}, data=data)

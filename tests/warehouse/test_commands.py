@@ -1,6 +1,5 @@
 """`rapport warehouse ...` as a person types it."""
 
-import re
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -13,9 +12,8 @@ from services.runtime.settings import Settings
 from services.warehouse.__main__ import main
 from services.warehouse.domain.migration import Topology, statements
 from services.warehouse.flow.migrator import migrations
-from services.warehouse.roles import LIMITS, reader_statements
 
-DATABASES = ("mentoring", "mentoring_mart")
+DATABASES = ("mentoring", "mentoring_mart", "mentoring_at")
 
 
 @pytest.fixture
@@ -65,7 +63,7 @@ def test_a_migration_that_broke_off_is_finished_by_the_next(
     again = rapport_warehouse(local_clickhouse, "migrate")
 
     assert again.exit_code == 0
-    assert again.output.splitlines()[-1] == "applied  001_events"
+    assert again.stdout.splitlines()[-1] == "applied  001_events"
 
 
 def test_a_migration_that_was_changed_afterwards_is_refused(
@@ -94,39 +92,13 @@ def test_every_statement_is_understood_by_the_engine_also_as_it_is_for_a_cluster
 ) -> None:
     topology = Topology(cluster)
     found = [s for migration in migrations() for s in statements(topology.fill(migration.sql))]
-    found += reader_statements(topology, "secret")
 
     for statement in found:
         assert elsewhere.query(f"EXPLAIN AST {statement}"), statement
     if cluster:
         assert all("ON CLUSTER 'main'" in statement for statement in found)
+        assert all("/clickhouse/tables/{shard}/mentoring/" in s for s in found if "ENGINE" in s)
         assert all("ReplicatedReplacingMergeTree" in s for s in found if "ENGINE" in s)
-
-
-def test_a_readers_limits_are_constraints_and_nothing_else_may_be_changed(local_clickhouse: LocalClickHouse) -> None:
-    profile, *others = reader_statements(Topology(), "secret")
-
-    with closing(ClickHouse(Settings(clickhouse=local_clickhouse.url))) as clickhouse:
-        (understood,) = clickhouse.query("SELECT formatQuerySingleLine({sql:String})", {"sql": profile})
-
-    assert "readonly = 1 CONST" in understood[0]
-    for name in LIMITS:
-        assert re.search(rf"\b{name} = (\d+) MIN 1 MAX \1 CHANGEABLE_IN_READONLY", understood[0]), understood[0]
-    assert "max_concurrent_queries_for_user = 8 CONST" in understood[0]
-    assert any(one.startswith("CREATE QUOTA OR REPLACE rapport_reader") for one in others)
-    assert not any("secret" in one for one in others)
-
-
-def test_the_readers_password_is_never_sent() -> None:
-    assert not any("my secret" in statement for statement in reader_statements(Topology(), "my secret"))
-
-
-def test_a_server_that_keeps_no_users_in_sql_is_explained(local_clickhouse: LocalClickHouse) -> None:
-    refused = rapport_warehouse(local_clickhouse, "roles", "--reader-password", "secret")
-
-    assert refused.exit_code == 1
-    assert "does not let us create users in SQL" in refused.output
-    assert "the local stack has the login `reader` already" in refused.output
 
 
 def test_serve_check_prints_the_settings_and_hides_secrets(local_clickhouse: LocalClickHouse) -> None:
@@ -146,9 +118,29 @@ def test_serve_check_names_the_variable_that_is_wrong(local_clickhouse: LocalCli
 
 def test_queries_are_listed_with_their_questions_and_printed_by_name(local_clickhouse: LocalClickHouse) -> None:
     listed = rapport_warehouse(local_clickhouse, "queries")
-    printed = rapport_warehouse(local_clickhouse, "queries", "bands_now")
+    printed = rapport_warehouse(local_clickhouse, "queries", "bands_now", "--sql")
     unknown = rapport_warehouse(local_clickhouse, "queries", "nothing")
 
-    assert "bands_now      How healthy is each programme now" in listed.output
-    assert printed.output.splitlines()[0].startswith("-- How healthy is each programme now")
+    assert "bands_now         How healthy is each programme now" in listed.output
+    assert printed.stdout.startswith("SELECT\n")
+    assert "How healthy is each programme now" in printed.stderr
     assert (unknown.exit_code, "there is no query 'nothing'" in unknown.output) == (1, True)
+
+
+def test_docs_say_of_every_table_and_column_what_it_means(warehouse_server: LocalClickHouse) -> None:
+    markdown = rapport_warehouse(warehouse_server, "docs")
+    html = rapport_warehouse(warehouse_server, "docs", "--format", "html")
+
+    with closing(ClickHouse(Settings(clickhouse=warehouse_server.url))) as clickhouse:
+        columns = clickhouse.query(
+            "SELECT concat(database, '.', table), name, comment FROM system.columns "
+            "WHERE database IN ('mentoring', 'mentoring_mart')"
+        )
+    assert (markdown.exit_code, html.exit_code) == (0, 0)
+    for table, name, comment in columns:
+        assert f"### {table}\n" in markdown.output
+        assert f"| `{name}` |" in markdown.output
+        assert comment.replace("|", "\\|") in markdown.output
+        assert f"<code>{name}</code>" in html.output
+    assert "Key: `tenant_id`, `program_id`, `week`" in markdown.output
+    assert markdown.output.index("## mentoring_mart") < markdown.output.index("### mentoring.events")

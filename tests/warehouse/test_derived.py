@@ -3,17 +3,20 @@
 import random
 import statistics
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from schemas.scores import ScoreRow
+import pytest
+
+from schemas.events import SessionHeld
+from schemas.scores import Score, ScoreRow
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.flow.derived import Derived
 from tests.warehouse.conftest import Warehouse
-from tests.warehouse.samples import alert, band, changed, corrected, held, row, score
+from tests.warehouse.samples import alert, band, changed, corrected, held, retracted, row, score
 
 BEGIN = datetime(2024, 2, 20, tzinfo=UTC)
 DAYS, PAIRS = 25, 8
@@ -67,6 +70,30 @@ def test_a_programmes_days_are_those_of_a_recount(warehouse: Warehouse) -> None:
     assert len(expected) == DAYS
 
 
+def test_a_sink_that_begins_again_at_offset_0_leaves_every_aggregate_as_it_was(warehouse: Warehouse) -> None:
+    chance, history = random.Random(8), History()
+    told = [
+        held(BEGIN + timedelta(hours=chance.randrange(24 * DAYS)), f"pair-{n % 4}", warehouse.tenant, id=f"h-{n}")
+        for n in range(30)
+    ]
+    tell_history(warehouse, history, chance)
+    tell_corrections(warehouse, history, chance)
+    warehouse.write("events", *told, retracted(told[0], told[0].subject, warehouse.tenant))
+    warehouse.write("alerts", alert(BEGIN, "pair-0", warehouse.tenant))
+    warehouse.store_all()
+    warehouse.recompute()
+    before = aggregates(warehouse)
+    warehouse.forget_commits()
+
+    ranges = warehouse.store_all()
+    warehouse.recompute()
+
+    assert aggregates(warehouse) == before
+    assert before[1:3] == [expected_pair_days(history, told[1:]), expected_sessions(told[1:])]
+    assert_counted(days_of(warehouse), recount(history, [one.time for one in told[1:]], [BEGIN]))
+    assert min(ranges)[0] == 0
+
+
 def test_the_state_of_a_relationship_is_its_newest_row_that_stands(warehouse: Warehouse) -> None:
     chance, history = random.Random(6), History()
 
@@ -89,8 +116,7 @@ def test_what_a_crash_left_uncomputed_is_computed_at_the_next_start(warehouse: W
         stopped = threading.Event()
         stopped.set()
         dies = Derived(clickhouse, 0.1, stopped)
-        with warehouse.running() as running:
-            running.sink._derived = dies
+        with warehouse.running(derived=dies) as running:
             running.until(warehouse.is_committed, "the commit")
         assert states_of(warehouse) == {}
 
@@ -139,6 +165,14 @@ def some_row(chance: random.Random, status: str = "active") -> ScoreRow:
     return row(score=score(health, risk, status=status, band=band(health)))
 
 
+def assert_counted(found: dict[date, tuple[int, ...]], expected: dict[date, tuple[int, ...]]) -> None:
+    """A quantile between two healths may lie half a millionth between two of its numbers: then either is right."""
+    assert found.keys() == expected.keys()
+    for day, counts in expected.items():
+        assert found[day] == pytest.approx(counts, rel=0, abs=1), day
+        assert (found[day][:4], found[day][9:]) == (counts[:4], counts[9:]), day
+
+
 def recount(history: History, sessions: list[datetime], fired: list[datetime]) -> dict[date, tuple[int, ...]]:
     days = history.last_of_days()
     return {day: _counted(day, days.get(day, {}), sessions, fired) for day in _all_days(days, sessions, fired)}
@@ -184,3 +218,70 @@ def states_of(warehouse: Warehouse) -> dict[str, tuple[datetime, float]]:
         "SELECT relationship_id, as_of, health FROM mentoring_mart.relationship_current WHERE tenant_id = {tenant}"
     )
     return {pair: (as_of.replace(tzinfo=UTC), health) for pair, as_of, health in rows}
+
+
+def test_days_of_relationships_and_types_are_those_of_a_recount(warehouse: Warehouse) -> None:
+    chance, history = random.Random(7), History()
+    told = [
+        held(BEGIN + timedelta(hours=chance.randrange(24 * DAYS)), f"pair-{n % 4}", warehouse.tenant, id=f"h-{n}")
+        for n in range(60)
+    ]
+    taken_back = chance.sample(told, 15)
+
+    with warehouse.running() as running:
+        tell_history(warehouse, history, chance)
+        warehouse.write("events", *told)
+        tell_corrections(warehouse, history, chance)
+        warehouse.write("events", *(retracted(one, one.subject, warehouse.tenant) for one in taken_back))
+        # A producer that was not sure sends some of it again.
+        warehouse.write("events", *told[:20])
+        standing = [one for one in told if one not in taken_back]
+        running.until(lambda: pair_days(warehouse) == expected_pair_days(history, standing), "every pair's days")
+        running.until(lambda: sessions_by_day(warehouse) == expected_sessions(standing), "every day's sessions")
+
+    assert running.failure is None
+    assert len(pair_days(warehouse)) > DAYS
+
+
+def expected_pair_days(history: History, standing: list[SessionHeld]) -> dict[tuple[str, date], tuple[object, ...]]:
+    """(scores, health, least, greatest, greatest risk, band, sessions) of every pair and day with any of it."""
+    scores: dict[tuple[str, date], list[Score]] = defaultdict(list)
+    for pair, said in history.standing():
+        assert said.score is not None
+        scores[pair, said.as_of.date()].append(said.score)
+    held_on = Counter((one.subject, one.time.date()) for one in standing)
+    return {key: _pair_day(scores.get(key, []), held_on[key]) for key in scores.keys() | held_on.keys()}
+
+
+def _pair_day(scores: list[Score], sessions: int) -> tuple[object, ...]:
+    if not scores:
+        return (0, 0, 0, 0, 0, "", sessions)
+    healths = [round(one.health * 1_000_000) for one in scores]
+    risk = max(round(one.risk * 1_000_000) for one in scores)
+    return (len(scores), healths[-1], min(healths), max(healths), risk, scores[-1].band, sessions)
+
+
+def pair_days(warehouse: Warehouse) -> dict[tuple[str, date], tuple[object, ...]]:
+    rows = warehouse.ask(
+        "SELECT relationship_id, day, scores, health, health_min, health_max, risk_max, toString(band), sessions "
+        "FROM mentoring.relationship_daily FINAL WHERE tenant_id = {tenant}"
+    )
+    return {(pair, day): tuple(values) for pair, day, *values in rows}
+
+
+def expected_sessions(standing: list[SessionHeld]) -> dict[date, tuple[int, int]]:
+    days = Counter(one.time.date() for one in standing)
+    pairs = {day: len({one.subject for one in standing if one.time.date() == day}) for day in days}
+    return {day: (count, pairs[day]) for day, count in days.items()}
+
+
+def aggregates(warehouse: Warehouse) -> list[object]:
+    return [days_of(warehouse), pair_days(warehouse), sessions_by_day(warehouse), states_of(warehouse)]
+
+
+def sessions_by_day(warehouse: Warehouse) -> dict[date, tuple[int, int]]:
+    rows = warehouse.ask(
+        "SELECT day, events, relationships FROM mentoring_mart.activity_day "
+        "WHERE tenant_id = {tenant} AND type = 'mentoring.session.held.v1'"
+    )
+    return {day: (events, relationships) for day, events, relationships in rows}

@@ -33,9 +33,15 @@ def test_one_server_has_no_cluster_and_plain_engines() -> None:
     )
 
 
-def test_a_cluster_has_replicated_engines() -> None:
-    assert Topology("main").fill("CREATE TABLE t {on_cluster} ENGINE = {engine}MergeTree") == (
-        "CREATE TABLE t ON CLUSTER 'main' ENGINE = ReplicatedMergeTree"
+def test_a_cluster_has_replicated_engines_that_name_their_paths() -> None:
+    first = "CREATE TABLE IF NOT EXISTS mentoring.t {on_cluster} ENGINE = {engine}ReplacingMergeTree(version)"
+    second = "CREATE TABLE IF NOT EXISTS mentoring.u {on_cluster} ENGINE = {engine}MergeTree"
+
+    assert Topology("main").fill(f"{first};\n{second}") == (
+        "CREATE TABLE IF NOT EXISTS mentoring.t ON CLUSTER 'main' ENGINE = "
+        "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/mentoring/t/1', '{replica}', version);\n"
+        "CREATE TABLE IF NOT EXISTS mentoring.u ON CLUSTER 'main' ENGINE = "
+        "ReplicatedMergeTree('/clickhouse/tables/{shard}/mentoring/u/1', '{replica}')"
     )
 
 
@@ -50,7 +56,8 @@ def test_the_files_are_numbered_without_gaps_and_every_statement_can_be_repeated
     for migration in found:
         for statement in statements(migration.sql):
             code = " ".join(line for line in statement.splitlines() if not line.startswith("--"))
-            assert "IF NOT EXISTS" in code or code.strip().startswith("CREATE OR REPLACE"), migration.name
+            repeatable = ("IF NOT EXISTS" in code, "IF EXISTS" in code, code.strip().startswith("CREATE OR REPLACE"))
+            assert any(repeatable), migration.name
             assert "{on_cluster}" in code
 
 

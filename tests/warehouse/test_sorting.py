@@ -1,20 +1,24 @@
 from datetime import date
 
 from services.warehouse.domain.record import Ignored, Refused, Row
-from services.warehouse.domain.sorting import sort_out
+from services.warehouse.domain.sorting import Block, sort_out
 from services.warehouse.domain.touched import months, portions
 
-LATE = Row(0, 202404, ())
-EARLY = Row(1, 202403, ())
-ALSO_LATE = Row(3, 202404, ())
+LATE = Row("a", 0, 202404, ())
+EARLY = Row("a", 1, 202403, ())
+ALSO_LATE = Row("a", 3, 202404, ())
+OTHER = Row("b", 3, 202404, ())
 
 
-def test_rows_are_sorted_by_month_and_keep_their_order_within_it() -> None:
-    found = sort_out([(0, LATE), (1, EARLY), (3, ALSO_LATE)])
+def test_rows_are_sorted_by_table_and_month_and_keep_their_order_within_them() -> None:
+    found = sort_out([(0, (LATE,)), (1, (EARLY,)), (3, (ALSO_LATE, OTHER))])
 
-    assert found.months == {202403: [EARLY], 202404: [LATE, ALSO_LATE]}
-    assert list(found.months) == [202403, 202404]
-    assert found.rows == 3
+    assert found.blocks == (
+        Block("a", 202403, [EARLY]),
+        Block("a", 202404, [LATE, ALSO_LATE]),
+        Block("b", 202404, [OTHER]),
+    )
+    assert found.rows == 4
 
 
 def test_refusals_keep_their_offset_and_the_rest_is_counted() -> None:

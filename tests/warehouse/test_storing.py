@@ -60,9 +60,10 @@ def test_a_score_is_read_back_exactly(warehouse: Warehouse) -> None:
             1,
         )
     ]
-    assert warehouse.ask("SELECT health, risk, factors FROM mentoring_mart.scores WHERE tenant_id = {tenant}") == [
-        (62.5, 0.25, {"rhythm": 66.75, "silence": -4.25})
-    ]
+    assert warehouse.ask("SELECT health, risk FROM mentoring_mart.scores WHERE tenant_id = {tenant}") == [(62.5, 0.25)]
+    assert warehouse.ask(
+        "SELECT factor, points, change FROM mentoring_mart.score_factors WHERE tenant_id = {tenant} ORDER BY factor"
+    ) == [("rhythm", 66.75, -1.5), ("silence", -4.25, 0.0)]
 
 
 def test_the_row_that_knows_most_of_the_log_is_valid_whatever_comes_last(warehouse: Warehouse) -> None:

@@ -49,9 +49,11 @@ class Walls:
 
     def __str__(self) -> str:
         if not self.files:
-            return "not confined: this kernel has no Landlock"
-        network = "no TCP" if self.tcp else "TCP is open (Landlock before ABI 4)"
-        return f"confined by Landlock ABI {self.abi}: own folders only, {network}"
+            return (
+                "not confined: a query may reach the files and the network of this user, as the kernel has no Landlock"
+            )
+        network = "no network" if self.tcp else "the network (Landlock before ABI 4)"
+        return f"confined: a query reaches its own folders only and {network} (Landlock ABI {self.abi})"
 
 
 def confine(own: tuple[Path, ...]) -> Walls:

@@ -21,7 +21,12 @@ from deploy.local.clickhouse.reader_settings import CONCURRENT_READERS
 from deploy.local.clickhouse.users import Role
 
 ROLES = Path(__file__).with_name("roles.xml")
-ENGINE_CONFIG = "<clickhouse><users_config>{roles}</users_config></clickhouse>\n"
+# Backups lie in the data folder, where alone this process may write.
+ENGINE_CONFIG = """<clickhouse>
+<users_config>{roles}</users_config>
+<backups><allowed_path>{path}/backups</allowed_path></backups>
+</clickhouse>
+"""
 WRITING_THREADS = 8  # engine calls at once; each uses all processors
 KILL_AGAIN_SECONDS = 0.2  # a statement that is being prepared is not among the processes yet
 PARSER_LIMITS = "SET max_execution_time = 5, max_parser_depth = 400, max_parser_backtracks = 100000, max_threads = 1"
@@ -65,7 +70,7 @@ class Engine:
         """`temporary` is a folder of this process alone."""
         self.spool = temporary
         config = temporary / "engine.xml"
-        config.write_text(ENGINE_CONFIG.format(roles=ROLES))
+        config.write_text(ENGINE_CONFIG.format(roles=ROLES, path=path))
         self._address = f"{path}?config-file={config}"
         self._root = self.connect()  # keeps the engine open between requests
         self._killer = self.connect()  # handles are not shared between threads

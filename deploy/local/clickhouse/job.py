@@ -19,6 +19,8 @@ TRANSPORT = {
     *("password", "query", "query_id", "quota_key", "role", "send_progress_in_http_headers", "session_check"),
     *("session_id", "session_timeout", "stacktrace", "user", "wait_end_of_query"),
 }
+# Bodies in blocks with checksums of ClickHouse's own, which only its drivers write and read.
+NATIVE_FRAMES = ("compress", "decompress")
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,12 @@ def job_of(user: User, method: str, parameters: Mapping[str, str], files: Mappin
         for name, value in parameters.items()
         if name not in TRANSPORT and name not in described and not name.startswith("param_")
     }
+    for name in NATIVE_FRAMES:
+        if parameters.get(name) in {"1", "true"}:
+            text = (
+                f"{name}=1 (blocks of ClickHouse's own) is not known here: set compress=0, or ask for Accept-Encoding"
+            )
+            raise ClickHouseError.of(48, "NOT_IMPLEMENTED", text)
     for name in settings:
         if not SETTING_NAME.fullmatch(name):
             raise ClickHouseError.of(115, "UNKNOWN_SETTING", f"Unknown setting '{name}'")

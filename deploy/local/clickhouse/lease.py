@@ -53,7 +53,7 @@ class Lease:
         database = self._job.parameters.get("database")
         wanted = {**READER_LIMITS, **self._job.settings, "log_comment": self._log_comment(), "readonly": "1"}
         use = [f"USE {quoting.identifier(database)}"] if database else []
-        self._do("; ".join([f"SET ROLE {Role.READER}", *use, _set(wanted)]))
+        self._do("; ".join([f"SET ROLE {self._job.user.sees}", *use, _set(wanted)]))
 
     def _prepare(self) -> None:
         if self._session is not None:

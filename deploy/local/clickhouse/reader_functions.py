@@ -31,6 +31,8 @@ OTHERS = frozenset(
         *("parseReadableSize", "rowNumberInAllBlocks", "rowNumberInBlock", "runningAccumulate", "runningDifference"),
         *("throwIf", "toTypeName", "transform", "tupleElement", "variantElement", "variantType", "version"),
         *("visibleWidth", "getSubcolumn", "minSampleSizeContinuous", "minSampleSizeConversion", "queryID"),
+        # What drivers ask first: who they speak to.
+        *("displayName", "revision", "timezone", "serverTimezone"),
     }
 )
 # Of the groups: formats of output read files of settings; flameGraph and aggThrow are made to debug an engine.

@@ -120,6 +120,9 @@ ALLOWED: Mapping[str, Whole | Words] = {
     "output_format_arrow_string_as_string": FLAG,
     "output_format_arrow_compression_method": WORD,
     "output_format_write_statistics": FLAG,
+    # what drivers say with every statement, and what means nothing for one that only reads
+    "async_insert": FLAG,
+    "wait_for_async_insert": FLAG,
     # what a statement is called in system.processes: the server puts its own sign before it
     "log_comment": Words(r"[ -~]{0,200}"),
 }

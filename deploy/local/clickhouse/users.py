@@ -12,24 +12,32 @@ from deploy.local.clickhouse.passwords import SHA256, hashed
 
 
 class Role(StrEnum):
-    """`writer` may do everything; `reader` only what statement_check.py admits and the engine's role of that name
+    """`writer` may do everything; `reader` only what reader_statement.py admits and the engine's role of the user
     grants (roles.xml)."""
 
     WRITER = "writer"
     READER = "reader"
 
 
+class ReaderScope(StrEnum):
+    """The engine's role of a reader: `reader` sees the marts, `analyst` the tables below them too."""
+
+    READER = "reader"
+    ANALYST = "analyst"
+
+
 @dataclass(frozen=True)
 class User:
-    """`password` is kept as passwords.py hashes it; see `with_password`."""
+    """`password` is kept as passwords.py hashes it; see `with_password`. `sees` is of readers only."""
 
     name: str
     password: str
     role: Role
+    sees: ReaderScope = ReaderScope.READER
 
     @classmethod
-    def with_password(cls, name: str, password: str, role: Role) -> "User":
-        return cls(name, hashed(password), role)
+    def with_password(cls, name: str, password: str, role: Role, sees: ReaderScope = ReaderScope.READER) -> "User":
+        return cls(name, hashed(password), role, sees)
 
 
 def save_users(users: tuple[User, ...], file: Path) -> None:
@@ -54,4 +62,4 @@ def load_users(file: Path | None) -> Mapping[str, User]:
 def _user(entry: Mapping[str, Any]) -> User:
     """Files of before scrypt hold the bare SHA-256."""
     kept = entry["password"] if "password" in entry else f"{SHA256}${entry['password_sha256']}"
-    return User(entry["name"], kept, Role(entry["role"]))
+    return User(entry["name"], kept, Role(entry["role"]), ReaderScope(entry.get("sees", ReaderScope.READER)))

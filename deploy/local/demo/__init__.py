@@ -1,1 +1,1 @@
-"""The demo: two years of real contacts streamed through the gateway, and what Rapport makes of them."""
+"""The demo: three years of real contacts streamed through the gateway, and what Rapport makes of them."""

@@ -9,6 +9,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 EVERY_SECONDS = 0.5
 WITHIN_SECONDS = 600.0
+TOLD_EVERY_SECONDS = 10.0
+YEAR_SECONDS = 365 * 86_400.0
+"""Of the log's clock, which each wait is for."""
+LEAST_SHARE = 0.1
+"""Of the work: what is done before says little of how long the rest takes."""
 
 
 class NotCaughtUpError(Exception):
@@ -33,16 +38,42 @@ class Standing:
 def wait_for(end: float, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
     """Returns when scoring's clocks have reached `end` and nothing is left to do, seen twice in a row, since a service
     learns of new records only by asking. Raises NotCaughtUpError."""
-    deadline, seen, told = time.monotonic() + WITHIN_SECONDS, 0, time.monotonic()
+    began = time.monotonic()
+    told = began - TOLD_EVERY_SECONDS / 2  # the first line soon
+    progress, seen = Progress(), 0
     while seen < 2:  # noqa: PLR2004 (twice)
-        standing = _standing(environment)
+        standing, now = _standing(environment), time.monotonic()
         seen = seen + 1 if standing and standing.clock >= end and standing.rest == 0 else 0
-        if time.monotonic() > deadline:
+        if now - began > WITHIN_SECONDS:
             raise NotCaughtUpError(f"after {WITHIN_SECONDS:.0f} s: {standing}")
-        if standing and time.monotonic() - told > 5:  # noqa: PLR2004 (seconds between two words)
-            told = time.monotonic()
-            say(f"  to score {standing.scoring:.0f}, to judge {standing.notify:.0f}, to store {standing.warehouse:.0f}")
+        if standing:
+            progress.seen(standing.rest, 1 - (end - standing.clock) / YEAR_SECONDS)
+        if now - told > TOLD_EVERY_SECONDS:
+            told = now
+            say(f"  {progress.in_words(now - began)}")
         time.sleep(EVERY_SECONDS)
+
+
+class Progress:
+    """How much of the work is done. More of it may come to light meanwhile, since one service makes work for the next:
+    the share that is told never falls."""
+
+    def __init__(self) -> None:
+        self._most = self._share = 0.0
+
+    def seen(self, rest: float, reached: float) -> None:
+        """So much is left of what is known by now, and such a share of the time is reached: each of its days makes work
+        for the services behind."""
+        self._most = max(self._most, rest)
+        done = 1 - rest / self._most if self._most else 0.0
+        self._share = max(self._share, done * min(1.0, max(0.0, reached)))
+
+    def in_words(self, seconds: float) -> str:
+        """`seconds` since it began."""
+        percent = min(99, round(100 * self._share))
+        left = seconds * (1 - self._share) / max(self._share, LEAST_SHARE)
+        estimate = f", about {max(5, round(left / 5) * 5)} s left" if self._share >= LEAST_SHARE else ""
+        return f"{percent} % done{estimate}"
 
 
 def _standing(environment: Mapping[str, str]) -> Standing | None:

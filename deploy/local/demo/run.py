@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,15 +11,17 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
-from deploy.local.child import with_project
 from deploy.local.demo import sample
+from deploy.local.demo.people import name_everybody
 from deploy.local.demo.progress import NotCaughtUpError, wait_for
-from deploy.local.demo.report import Told, show
+from deploy.local.demo.report import Told, answers, show
 from deploy.local.demo.warehouse import Warehouse
 from deploy.local.display import Display
 from deploy.local.stack import READER, CommandFailedError, Stack
+from deploy.local.steps import Say, step
 
-SECRET = re.compile(r"rpt_\S+")
+# On two cores.
+SENDING_SECONDS, LEARNING_SECONDS, CHECKING_SECONDS = 5, 15, 15
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class History:
     def end(self) -> datetime:
         return sample.end_of(self.chosen, self.shift)
 
+    @property
+    def learnt_until(self) -> datetime:
+        """The end of the years that the risk learns from."""
+        return sample.LEARNT_UNTIL + self.shift
+
 
 def demo(stack: Stack, display: Display) -> None:
     """Streams what is missing of the sample and shows what came of it. Raises CommandFailedError."""
@@ -43,31 +48,60 @@ def demo(stack: Stack, display: Display) -> None:
 
 
 def _demo(stack: Stack, display: Display) -> None:
-    history = _history(stack.data)
+    history, say = _history(stack.data), display.say
     warehouse = Warehouse(stack.clickhouse_url, _login(stack))
     stored = {row["id"] for row in warehouse.ask("stored_ids", source=sample.SOURCE)}
-    missing = [e for e in sample.events(history.chosen, history.shift) if e["id"] not in stored]
-    display.say(f"streaming {len(missing)} events of {len({c.pair for c in history.chosen})} relationships")
-    with display.suspended():
-        _stream(stack, missing, history.end)
-    display.say("scoring, judging and storing them")
-    wait_for(history.end.timestamp(), stack.environment, display.say)
-    verdict = _verified(stack, display)
-    with display.suspended():
-        told = Told(len(missing), history.end, _summary(verdict), stack.clickhouse_url, (READER, READER))
-        show(Console(), warehouse, told)
+    everything = list(sample.events(history.chosen, history.shift))
+    missing = [e for e in everything if e["id"] not in stored]
+    later = {e["id"] for e in everything if datetime.fromisoformat(e["time"]) >= history.learnt_until}
+    pairs = len({contact.pair for contact in history.chosen})
+    name_everybody(stack.gateway_url, _token(stack), history.chosen)
+    if later.isdisjoint(stored):
+        _years_before(stack, say, [e for e in missing if e["id"] not in later], (pairs, history.learnt_until))
+    rest = [e for e in missing if e["id"] in later or not later.isdisjoint(stored)]
+    say(f"Step 3 of 4: the last year: {len(rest):,} events")
+    _stream(stack, say, rest, history.end)
+    say("  computing day by day how each pair fared, and whom to alert")
+    wait_for(history.end.timestamp(), stack.environment, say)
+    verdict, found = _verified(stack, say), answers(warehouse, history.end)
     warehouse.close()
+    with display.suspended():
+        told = Told(
+            new_events=len(missing),
+            verdict=verdict,
+            clickhouse_url=stack.clickhouse_url,
+            reader=(READER, READER),
+            gateway_url=stack.gateway_url,
+            board_url=stack.board_url,
+            env=os.path.relpath(stack.data / "env"),
+        )
+        show(Console(), found, told)
 
 
-def _verified(stack: Stack, display: Display) -> list[str]:
+def _years_before(stack: Stack, say: Say, events: Sequence[object], of: tuple[int, datetime]) -> None:
+    """Streams them and has the risk learn from them, as a nightly job would: what follows is scored by what was
+    learnt."""
+    pairs, end = of
+    say(f"Step 2 of 4: the first two years of {pairs} mentoring pairs: {len(events):,} events")
+    _stream(stack, say, events, end)
+    say("  computing day by day how each pair fared")
+    wait_for(end.timestamp(), stack.environment, say)
+    with step(say, "  learning from it how likely a pair is to go silent", LEARNING_SECONDS):
+        said = stack.run("scoring", "calibrate", "--apply")
+    cases = re.search(r"calibrated on ([0-9]+) cases", said)
+    say(f"  learnt from {int(cases[1]):,} cases, for the last year" if cases else f"  {said.strip()}")
+
+
+def _verified(stack: Stack, say: Say) -> str:
     """What recomputing says. Scores that the bounded memory could not tell, as after an upgrade, are healed before."""
-    display.say("recomputing every score from the log")
-    verdict = stack.run("scoring", "verify").strip().splitlines()
-    if any(line.startswith("stale") for line in verdict):
-        display.say("healing what came too late for the bounded memory")
-        stack.run("scoring", "heal")
-        verdict = stack.run("scoring", "verify").strip().splitlines()
-    return verdict
+    with step(say, "Step 4 of 4: checking: every score is computed once more", CHECKING_SECONDS):
+        lines = stack.run("scoring", "verify").strip().splitlines()
+    if any(line.startswith("stale") for line in lines):
+        with step(say, "  correcting what came very late, and checking again", 2 * CHECKING_SECONDS):
+            stack.run("scoring", "heal")
+            lines = stack.run("scoring", "verify").strip().splitlines()
+    table = next(line.split() for line in lines if line.startswith("table "))
+    return f"{lines[-1]}, {int(table[2]):,} scores, SHA-256 {table[1][:12]}..."
 
 
 def _history(data: Path) -> History:
@@ -79,37 +113,19 @@ def _history(data: Path) -> History:
     return History(chosen, timedelta(days=json.loads(kept.read_text())["days"]))
 
 
-def _stream(stack: Stack, events: Sequence[object], end: datetime) -> None:
-    """Through the gateway, by the command that anybody would use; it draws its own progress."""
+def _stream(stack: Stack, say: Say, events: Sequence[object], end: datetime) -> None:
+    """Through the gateway, by the command that anybody would use."""
     file = stack.data / "sample.jsonl"
     file.write_text("".join(json.dumps(event) + "\n" for event in events))
     arguments = ["ingest", "import", str(file), "--clock-reached", end.isoformat(), "--source", sample.SOURCE]
-    environment = {**os.environ, **with_project(), **stack.environment, "RAPPORT_INGEST_TOKEN": _token(stack)}
-    sys.stdout.flush()
-    done = subprocess.run(  # noqa: S603 (the command line is ours)
-        [*stack.rapport, *arguments], env=environment, stdin=subprocess.DEVNULL, check=False
-    )
-    if done.returncode != 0:
-        raise CommandFailedError(f"the import ended with {done.returncode}")
+    with step(say, "  sending them over HTTP", SENDING_SECONDS):
+        stack.run(*arguments, RAPPORT_INGEST_TOKEN=_token(stack))
 
 
 def _token(stack: Stack) -> str:
-    kept = stack.data / "demo-token"
-    if not kept.exists():
-        scope = ["--tenant", sample.TENANT, "--source", sample.SOURCE, "--admin"]
-        found = SECRET.search(stack.run("ingest", "token", "create", "--id", "demo", *scope))
-        assert found is not None, "the command prints the secret"
-        kept.touch(mode=0o600)
-        kept.write_text(found.group())
-    return kept.read_text()
+    return stack.token("demo", "--tenant", sample.TENANT, "--source", sample.SOURCE, "--admin")
 
 
 def _login(stack: Stack) -> tuple[str, str]:
     environment = {**os.environ, **stack.environment}
     return environment.get("RAPPORT_CLICKHOUSE_USER", "default"), environment.get("RAPPORT_CLICKHOUSE_PASSWORD", "")
-
-
-def _summary(lines: Sequence[str]) -> str:
-    """`equal, N rows, sha256 ...` of what `rapport scoring verify` printed."""
-    table = next(line.split() for line in lines if line.startswith("table "))
-    return f"{lines[-1]}, {table[2]} rows, sha256 {table[1]}"

@@ -13,7 +13,11 @@ from typing import Any
 SOURCE = "/sample/rust-review"
 TENANT = "demo"
 PROGRAM = "rust-review"
-FROM, UNTIL = datetime(2022, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)
+FROM, UNTIL = datetime(2021, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)
+LEARNT_UNTIL = datetime(2023, 1, 1, tzinfo=UTC)
+"""The risk is calibrated on what comes before, and the last year shows what it predicted then. Two years, because in
+the first months the sample knows no pair's past: whoever is a case then has met unusually often, and one year alone
+teaches that too few pairs fall silent."""
 LEAST_CONTACT_DAYS = 3
 """Fewer contact days make no relationship that anybody would watch."""
 

@@ -10,7 +10,13 @@ from services.ingest.domain.verdict import explain
 from services.ingest.flow.people.followers import ProjectionBehindError
 from services.ingest.settings import IngestSettings
 from services.runtime import log
-from services.runtime.kafka import KafkaError, Producer, UnwritableRecordError
+from services.runtime.kafka import (
+    BrokerUnreachableError,
+    KafkaError,
+    Producer,
+    UnwritableRecordError,
+    partition_count,
+)
 from services.runtime.settings import Settings, SettingsError, load
 
 
@@ -31,8 +37,13 @@ def explained() -> Iterator[None]:
         raise click.ClickException(str(behind)) from behind
     except UnwritableRecordError as unwritable:
         raise click.ClickException(str(unwritable)) from unwritable
+    except BrokerUnreachableError as nobody:
+        raise click.ClickException(str(nobody)) from nobody
     except KafkaError as away:
         raise click.ClickException(f"the broker does not answer: {away}") from away
+    except OSError as failed:
+        # A file that cannot be read, a folder that nobody may write to, a disk that is full.
+        raise click.ClickException(f"{failed.filename or ''}: {failed.strerror or failed}".lstrip(": ")) from failed
 
 
 def command_settings() -> IngestSettings:
@@ -51,6 +62,17 @@ def write(settings: Settings, topic: str, records: Mapping[str, bytes]) -> None:
     producer = Producer(settings)
     try:
         for sent in [producer.send(topic, key.encode(), value) for key, value in records.items()]:
+            sent.get(20)
+    finally:
+        producer.close(5)
+
+
+def write_to_all(settings: Settings, topic: str, values: Sequence[bytes]) -> None:
+    """To every partition of the topic, without a key. Returns when all is acknowledged. Raises KafkaError."""
+    partitions = partition_count(settings, topic)
+    producer = Producer(settings)
+    try:
+        for sent in [producer.send(topic, None, value, number) for number in range(partitions) for value in values]:
             sent.get(20)
     finally:
         producer.close(5)

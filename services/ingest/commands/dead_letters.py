@@ -17,7 +17,7 @@ from services.ingest.commands.console import command_settings, explained, print_
 from services.ingest.domain.dead_letters import DeadLetter, DeadLetterFilter, harmless, shown
 from services.ingest.flow.dead_letters import Requeued, read_rejected, rehearse, requeued_keys
 from services.ingest.flow.dead_letters import requeue as send_again
-from services.ingest.importing.row import UncertainError, instant
+from services.ingest.importing.moments import UncertainError, instant
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

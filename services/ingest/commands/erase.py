@@ -12,13 +12,13 @@ import httpx
 from pydantic import ValidationError
 
 from schemas.directory import DirectoryStatement
-from schemas.events import partition_key
+from schemas.events import OfPartition, partition_key
 from schemas.primitives import to_rfc3339
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS, EVENTS
 from services.ingest.commands.console import command_settings, explained
 from services.ingest.domain.people.roster import Roster
 from services.ingest.flow.log_reading import event_or_none, log_end
-from services.ingest.importing.after_import import COMMAND, heal
+from services.ingest.importing.run import COMMAND, heal
 from services.ingest.importing.sender import (
     ANSWER_SECONDS,
     EVENTS_ENDPOINT,
@@ -87,7 +87,7 @@ def _apply(known: Erasable, relationship: str, record: Record, partitions: int) 
     if relationship in known.programs and not any(words in (record.value or b"") for words in TELLING):
         return
     event = event_or_none(record, partitions)
-    if event and event.type != "mentoring.clock.reached.v1":
+    if event and not isinstance(event, OfPartition):
         known.programs.setdefault(relationship, event.program)
         known.roster.apply(event)
 

@@ -2,7 +2,7 @@
 them, or several YAML documents."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,16 +10,26 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
-from schemas.events import partition_key
-from schemas.primitives import to_rfc3339
+from schemas.events import partition_key, to_json
+from schemas.primitives import FIRST_YEAR, to_rfc3339
 from schemas.programs import Programme
-from schemas.topics import PROGRAMS
-from services.ingest.commands.console import command_settings, explained, write
-from services.ingest.domain.profile_versions import Present, changes_the_past, is_same, violations
+from schemas.topics import EVENTS, PROGRAMS
+from services.ingest.commands.console import command_settings, explained, write, write_to_all
+from services.ingest.domain.profile_versions import (
+    Present,
+    changes_the_past,
+    is_same,
+    profile_set,
+    violations,
+    with_what_stays,
+)
 from services.ingest.domain.verdict import Problem, explain
 from services.ingest.flow.log_reading import HeldProgrammes, held, log_end
 from services.ingest.settings import IngestSettings
 from services.runtime.strict_yaml import UnreadableError, documents
+
+FIRST_INSTANT = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
+"""Of a log that is empty, on the log's clock."""
 
 
 @dataclass(frozen=True)
@@ -61,21 +71,56 @@ def programs() -> None:
 def apply(file: Path) -> None:
     """Write the programmes of FILE (YAML or JSON, one or many); if any is at fault, none.
 
-    A new version of a profile begins at least an hour from now (RAPPORT_CLOCK=log: from the end of the log); what is in
+    Their profiles are written to the log, a copy on every partition, and the records to mentoring.programs. A new
+    version of a profile begins at least an hour from now (RAPPORT_CLOCK=log: from the end of the log); what is in
     force stays as it is.
     """
     with explained():
         settings = command_settings()
-        records = _read(file, datetime.now(UTC))
-        known = held(settings)
+        known, present = held(settings), _present(settings)
+        records = [_as_it_was(known, record) for record in _read(file, datetime.now(UTC))]
         _warn(known)
-        if faults := _faults(file, records, known.programmes, _present(settings)):
+        if faults := _faults(file, records, known.programmes, present):
             raise click.ClickException("nothing was written\n" + "\n".join(faults))
         wanted = {_key(record): record for record in records if isinstance(record, Programme)}
         changed = {key: record for key, record in wanted.items() if not _is_known(known, key, record)}
+        # 1. The profiles, for scoring. 2. That they are applied: cut off in between, the same command does both again.
+        _publish(settings, [r for key, r in changed.items() if _sets_profiles(known.programmes.get(key), r)], present)
         write(settings, PROGRAMS.name, {key: record.model_dump_json().encode() for key, record in changed.items()})
     for key, record in wanted.items():
         click.echo(f"{key}: {_outcome(known.programmes.get(key), record) if key in changed else 'unchanged'}")
+
+
+@programs.command()
+def upgrade() -> None:
+    """Write the profiles of all programmes to the log: once, where programmes were applied by a version before profiles
+    were events of it. A repeat changes nothing."""
+    with explained():
+        settings = command_settings()
+        known = held(settings)
+        _warn(known)
+        _publish(settings, known.programmes.values(), _present(settings))
+    click.echo(f"the profiles of {len(known.programmes)} programmes are on the log")
+
+
+def _as_it_was(known: HeldProgrammes, record: Programme | Faulty) -> Programme | Faulty:
+    if isinstance(record, Faulty):
+        return record
+    whole = with_what_stays(known.programmes.get(_key(record)), record)
+    try:
+        return Programme.model_validate_json(whole.model_dump_json())
+    except ValidationError as invalid:
+        return Faulty(explain(invalid))
+
+
+def _sets_profiles(before: Programme | None, record: Programme) -> bool:
+    return before is None or before.profiles != record.profiles
+
+
+def _publish(settings: IngestSettings, programmes: Iterable[Programme], present: Present) -> None:
+    """A copy on every partition of the log, recorded at present: it moves no clock beyond that."""
+    values = [to_json(profile_set(programme, max(present.at, FIRST_INSTANT))) for programme in programmes]
+    write_to_all(settings, EVENTS.at(settings.log_epoch), values)
 
 
 def _present(settings: IngestSettings) -> Present:

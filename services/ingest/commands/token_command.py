@@ -7,10 +7,10 @@ import click
 from pydantic import ValidationError
 
 from schemas.primitives import to_rfc3339
-from schemas.tokens import Token
+from schemas.tokens import Token, hashed, secret_of
 from schemas.topics import TOKENS
 from services.ingest.commands.console import command_settings, explained, in_words, write
-from services.ingest.domain.scope import RESERVED, hashed, secret_of
+from services.ingest.domain.scope import RESERVED
 from services.ingest.flow.tokens import read_tokens
 from services.ingest.settings import IngestSettings
 
@@ -33,7 +33,7 @@ def create(token_id: str | None, **scopes: object) -> None:
     with explained():
         settings = command_settings()
         name = token_id or f"t{secrets.token_hex(5)}"
-        secret = secret_of(name, secrets.token_hex(RANDOM_BYTES))
+        secret = secret_of(Token, name, secrets.token_hex(RANDOM_BYTES))
         created = _token(name, secret, scopes)
         if name in read_tokens(settings):
             raise click.ClickException(f"there is a token {name!r} already")

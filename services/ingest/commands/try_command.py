@@ -11,11 +11,10 @@ from services.ingest.commands.console import explained, quiet_settings
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.people.followers import projection_now
-from services.ingest.sources.connection import Connection
+from services.ingest.sources.connections import Connection
 from services.ingest.sources.registry import TOOLS
-from services.ingest.trying.attempt import PRETENDED_KEY, Asked, Attempt, NoAccountError, connection_of
-from services.ingest.trying.roster_file import BrokenRosterError, read_roster
-from services.ingest.trying.telling import Shown, all_in_json, all_in_words
+from services.ingest.trying.attempt import PRETENDED_KEY, Attempt, NoAccountError, TryOptions, connection_of
+from services.ingest.trying.telling import BrokenRosterError, Shown, all_in_json, all_in_words, read_roster
 
 READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 MEDIA_TYPES = {".csv": "text/csv"}
@@ -56,7 +55,7 @@ def try_(*, tool: str, files: tuple[Path, ...], as_json: bool, **options: Any) -
 def _connection(tool: str, options: dict[str, Any]) -> Connection:
     names = ("connections", "connection", "settings", "tenant")
     try:
-        return connection_of(TOOLS[tool], Asked(**{name: options[name] for name in names}))
+        return connection_of(TOOLS[tool], TryOptions(**{name: options[name] for name in names}))
     except NoAccountError as missing:
         raise click.ClickException(str(missing)) from missing
 

@@ -72,7 +72,7 @@ class Cancelled(Statement):
 
 
 @dataclass(frozen=True)
-class Moved(Statement):
+class MeetingMoved(Statement):
     """A booked meeting takes place at another time, with the same people: for a tool that says only what changed. None
     stays as it was. Of a meeting that nobody knows to be booked it says nothing."""
 
@@ -155,7 +155,7 @@ class Employed(Statement):
     unsaid: frozenset[str] = frozenset()
 
 
-Activity = Booked | Cancelled | Moved | Missed | Joined | Left | Ended | GenericActivity | Voided | Employed
+Activity = Booked | Cancelled | MeetingMoved | Missed | Joined | Left | Ended | GenericActivity | Voided | Employed
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Whether an event from outside may go onto the log: its schema, its scope, and its times."""
+"""Whether an event from outside may go onto the log: what of it goes further, its schema, its scope, its times."""
 
 import json
 import re
@@ -7,20 +7,109 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import to_json
 
 from schemas import events
-from schemas.events import ADMIN_TYPES, EVENT_TYPES, MENTORING_EVENT, MentoringEvent, partition_key
-from schemas.payloads import ClockReached, EventRetracted
+from schemas.events import (
+    ADMIN_TYPES,
+    EVENT_TYPES,
+    MENTORING_EVENT,
+    CloudEvent,
+    MentoringEvent,
+    OfPartition,
+    RelationshipEvent,
+    partition_key,
+)
+from schemas.payloads import ClockReached, EventRetracted, SessionHeld
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.cloudevents.content_modes import normal_form
-from services.ingest.domain.cloudevents.screening import Screened, screened
-from services.ingest.domain.ids import Pseudonym, pseudonym_of
+from services.ingest.domain.cloudevents import ATTRIBUTE, ENCODED, normal_form
+from services.ingest.domain.ids import NoDigestKeyError, Pseudonym, is_plain, pseudonym_of
 from services.ingest.domain.scope import ProgramOf, Scope, out_of_scope, unknown
 from services.ingest.domain.verdict import Admitted, Rejected, Verdict, explain, rejected
+
+KNOWN = frozenset({*CloudEvent.model_fields, *RelationshipEvent.model_fields, ENCODED})
+IDS = ("id", "correlationid", "causationid")
+IDS_OF_DATA = ("reply_to",)
+IDS_OF_A_TARGET = ("id", "slot")
+IDS_OF_ORIGIN = ("native_type", "native_id")
+RETRACTED = "mentoring.event.retracted.v1"
+# W3C Trace Context. Values of tracestate are any ASCII there; here they are tokens, as tracers write them.
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_MEMBER = r"[a-z0-9][a-z0-9_*/-]{0,40}=[A-Za-z0-9+/=._:;~-]{1,80}"
+TRACESTATE = re.compile(f"{_MEMBER}(,{_MEMBER}){{0,7}}")
+# The schemas that we publish; nobody else's says anything of what is in our events.
+DATASCHEMA = re.compile(r"urn:rapport:mentoring\.[a-z_]{1,40}\.[a-z_]{1,40}\.v[0-9]{1,3}(#/\$defs/[A-Za-z]{1,60})?")
+STRICT = {"traceparent": TRACEPARENT, "tracestate": TRACESTATE, "dataschema": DATASCHEMA}
+# Kept whatever they say: nearly all that is ever sent.
+PLAIN = KNOWN - STRICT.keys()
+# What the schema of an id refuses is left to it: it says why.
+LONGEST_EVENT_ID = 256
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class Screened(NamedTuple):
+    """`dropped`: how many attributes were left out."""
+
+    event: Mapping[str, object]
+    dropped: int
+
+
+def screened(given: Mapping[str, object], pseudonym: Pseudonym) -> Screened | Rejected:
+    """`given` in normal form. Left out are extensions that we do not know, as gateways add them, and what traces and
+    schemas say in another than their strict form. Ids become the same each time: a repeat stays one, and what names
+    another event by its id finds it. Rejected where an id may be text and no key is set."""
+    kept = {name: value for name, value in given.items() if name in PLAIN or _is_kept(name, value)}
+    try:
+        for name in IDS:
+            _replace(kept, name, pseudonym)
+        if isinstance(kept.get("data"), dict):
+            kept["data"] = _data(kept, pseudonym)
+    except _TextError as text:
+        return rejected("invalid", text.path, str(text))
+    return Screened(kept, len(given) - len(kept))
+
+
+def _is_kept(name: str, value: object) -> bool:
+    if name in STRICT:
+        return not isinstance(value, str) or STRICT[name].fullmatch(value) is not None
+    # A name that no attribute may have is no extension, and is refused by what validates the event.
+    return name in KNOWN or ATTRIBUTE.fullmatch(name) is None
+
+
+def _data(event: Mapping[str, object], pseudonym: Pseudonym) -> dict[str, object]:
+    given = event["data"]
+    assert isinstance(given, dict)
+    data = dict(given)
+    for name in (*IDS_OF_DATA, *(IDS_OF_A_TARGET if event.get("type") == RETRACTED else ())):
+        _replace(data, name, pseudonym, "data.")
+    if isinstance(data.get("origin"), dict):
+        data["origin"] = dict(data["origin"])
+        for name in IDS_OF_ORIGIN:
+            _replace(data["origin"], name, pseudonym, "data.origin.")
+    return data
+
+
+def _replace(members: dict[str, object], name: str, pseudonym: Pseudonym, below: str = "") -> None:
+    value = members.get(name)
+    # A plain id is its own pseudonym.
+    if not isinstance(value, str) or is_plain(value):
+        return
+    if not 0 < len(value) <= LONGEST_EVENT_ID or CONTROL.search(value):
+        return
+    try:
+        members[name] = pseudonym(value)
+    except NoDigestKeyError as no_key:
+        raise _TextError(f"{below}{name}", str(no_key)) from no_key
+
+
+class _TextError(Exception):
+    def __init__(self, path: str, words: str) -> None:
+        super().__init__(words)
+        self.path = path
+
 
 # Clocks of tools run ahead by seconds to minutes; an effective date is data, not time.
 TOLERANCE = timedelta(minutes=5)
@@ -49,7 +138,13 @@ class Clock:
         return time > self.latest
 
 
-OURS = ("mentoring.score.", "mentoring.alert.", "mentoring.delivery.", "mentoring.clock.advanced.")
+OURS = (
+    "mentoring.score.",
+    "mentoring.alert.",
+    "mentoring.delivery.",
+    "mentoring.clock.advanced.",
+    "mentoring.program.",
+)
 CLOCK_REACHED = "mentoring.clock.reached.v1"
 # Longer text is no slip of the pen, and comparing it costs time.
 LONGEST_COMPARED = 100
@@ -57,6 +152,15 @@ LONGEST_COMPARED = 100
 LIKENESS = 0.5
 # Anything else is no name of a type, and may be what somebody wrote.
 CODE_LIKE = re.compile(r"[A-Za-z0-9_.\-]{1,100}")
+
+
+PAST: Mapping[type[object], tuple[str, ...]] = {
+    SessionHeld: ("started_at",),
+    # A retraction of what has not happened, or a clock ahead of the world, would lie in wait on the log.
+    EventRetracted: ("time",),
+    ClockReached: ("time",),
+}
+"""The instants in data that have been: they are judged as `time` is. All others may lie ahead: bookings, days until."""
 
 
 def refused_type(name: object, scope: Scope, clock: Clock) -> Rejected | None:
@@ -101,7 +205,7 @@ def any_scope(event: object, tenant: str) -> Scope:
 
 
 # Of a relationship's id: a longer subject is refused as subject, not once more as partitionkey.
-LONGEST_ID = 128
+LONGEST_SUBJECT = 128
 # A fault of each member takes time: with a mebibyte of unknown ones, half a second in one piece.
 MOST_MEMBERS = 2_000
 
@@ -141,7 +245,7 @@ def _kind(value: object) -> str:
 def _completed(given: Mapping[str, object], scope: Scope, clock: Clock) -> dict[str, object]:
     ours: dict[str, object] = {"tenant": scope.tenant}
     if given["type"] != CLOCK_REACHED:
-        ours["partitionkey"] = partition_key(scope.tenant, str(given.get("subject"))[:LONGEST_ID])
+        ours["partitionkey"] = partition_key(scope.tenant, str(given.get("subject"))[:LONGEST_SUBJECT])
     return {**ours, **given, "recordedtime": clock.now_text}
 
 
@@ -171,7 +275,7 @@ def _refusal(event: MentoringEvent, clock: Clock) -> Rejected | None:
 
 
 def _misplaced(event: MentoringEvent) -> Rejected | None:
-    if event.type == "mentoring.clock.reached.v1" or event.partitionkey == partition_key(event.tenant, event.subject):
+    if isinstance(event, OfPartition) or event.partitionkey == partition_key(event.tenant, event.subject):
         return None
     return rejected("invalid", "partitionkey", "must be tenant/subject, or left out")
 
@@ -179,9 +283,9 @@ def _misplaced(event: MentoringEvent) -> Rejected | None:
 def _ahead(event: MentoringEvent, clock: Clock) -> Rejected | None:
     if clock.is_ahead(event.time):
         return rejected("future", "time", "lies in the future; an effective date belongs into data")
-    # A retraction of what has not happened, or a clock ahead of the world, would lie in wait on the log.
-    if isinstance(event.data, EventRetracted | ClockReached) and clock.is_ahead(event.data.time):
-        return rejected("future", "data.time", "lies in the future")
+    for name in PAST.get(type(event.data), ()):
+        if clock.is_ahead(getattr(event.data, name)):
+            return rejected("future", f"data.{name}", "lies in the future")
     return None
 
 

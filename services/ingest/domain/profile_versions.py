@@ -1,10 +1,22 @@
-"""What a new version of a programme may change: the scoring of the future, never that of the past."""
+"""What a new version of a programme may change: the scoring of the future, never that of the past; and its profiles as
+an event of the log, whose place among the other events decides what scores by them."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
+from schemas.events import ProfileSet, partition_key
 from schemas.primitives import to_rfc3339
-from schemas.programs import DEFAULT_PROFILE, PROFILE_NOTICE, Profile, Programme
+from schemas.programs import (
+    DEFAULT_PROFILE,
+    FORMER_DEFAULTS,
+    PROFILE_NOTICE,
+    Coefficients,
+    Profile,
+    ProfilesSet,
+    Programme,
+)
+from services.ingest.domain.scope import RESERVED
 from services.ingest.domain.verdict import Problem
 
 
@@ -19,6 +31,23 @@ class Present:
     def earliest(self) -> datetime:
         """From when on a version may begin."""
         return self.at + PROFILE_NOTICE
+
+
+def with_what_stays(held: Programme | None, wanted: Programme) -> Programme:
+    """What a file need not repeat: a version that names no coefficients, and named none when it was written, keeps the
+    defaults of that time; and versions that `rapport scoring calibrate` appended stay where they are."""
+    kept = {profile.version: profile for profile in held.profiles} if held else {}
+    versions = [
+        profile.model_copy(update={"coefficients": FORMER_DEFAULTS})
+        if profile.coefficients == Coefficients() and _had_former_defaults(kept.get(profile.version))
+        else profile
+        for profile in wanted.profiles
+    ]
+    named = {profile.version for profile in versions}
+    appended = [one for one in kept.values() if one.version == one.calibration and one.version not in named]
+    first, *later = *versions, *appended
+    later.sort(key=lambda profile: profile.effective_from or wanted.recordedtime)
+    return wanted.model_copy(update={"profiles": (first, *later)})
 
 
 def violations(held: Programme | None, wanted: Programme, present: Present) -> tuple[Problem, ...]:
@@ -43,6 +72,29 @@ def changes_the_past(held: Programme | None, wanted: Programme) -> bool:
     """Whether scores by the defaults that may be out already would have been others: those of a programme that nobody
     had described."""
     return held is None and wanted.profiles[0] != DEFAULT_PROFILE
+
+
+SOURCE = f"{RESERVED}programs"
+
+
+def profile_set(programme: Programme, recorded: datetime) -> ProfileSet:
+    """The id follows from what it says: a repeat is the same event."""
+    data = ProfilesSet(profiles=programme.profiles)
+    said = f"{partition_key(programme.tenant, programme.id)}\0{recorded.isoformat()}\0{data.model_dump_json()}"
+    return ProfileSet(
+        type="mentoring.program.profile_set.v1",
+        source=SOURCE,
+        id=f"profile-set-{hashlib.blake2b(said.encode(), digest_size=16).hexdigest()}",
+        time=recorded,
+        recordedtime=recorded,
+        tenant=programme.tenant,
+        program=programme.id,
+        data=data,
+    )
+
+
+def _had_former_defaults(profile: Profile | None) -> bool:
+    return profile is not None and profile.coefficients == FORMER_DEFAULTS
 
 
 def _takes_effect_before(profile: Profile, moment: datetime) -> bool:

@@ -1,11 +1,11 @@
-"""For whom a sender may speak, and whether an event stays within that."""
+"""For whom a sender may speak, whether an event stays within that, and how much they may hand in: a token bucket."""
 
-import hashlib
-import hmac
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil, inf
 
-from schemas.events import MentoringEvent
+from schemas.events import MentoringEvent, OfPartition
 from schemas.tokens import Token
 from services.ingest.domain.verdict import Rejected, rejected
 
@@ -47,7 +47,7 @@ def out_of_scope(event: MentoringEvent, scope: Scope, home: ProgramOf = unknown)
         event.data.source not in scope.sources or _is_ours(event.data.source, scope)
     ):
         return _forbidden("data.source", "a retraction reaches the sender's own sources only")
-    if event.type == "mentoring.clock.reached.v1" or not scope.programs:
+    if isinstance(event, OfPartition) or not scope.programs:
         return None
     if event.program not in scope.programs:
         return _forbidden("program", "this sender may not speak for this programme")
@@ -77,9 +77,6 @@ def _forbidden(path: str, words: str) -> Rejected:
     return rejected("forbidden", path, words)
 
 
-__all__ = ["RESERVED", "ConnectionScope"]
-
-
 @dataclass(frozen=True)
 class ConnectionScope:
     """One connection: a tool's account of one tenant. `program` None means every programme of the tenant."""
@@ -100,22 +97,62 @@ class ConnectionScope:
         return Scope(self.tenant, frozenset({self.source}), programs, internal=True)
 
 
-PREFIX = "rpt_"
-# Compared with when there is no such token, so that the answer takes as long either way.
-NO_HASH = "0" * 64
+# How long a sender may have saved up: enough for a batch after some quiet.
+BURST_SECONDS = 10
+# An event has some 300 bytes; what is larger counts as several, so that nobody pays less by sending fewer large ones.
+BYTES_PER_ITEM = 1024
+# Senders that are remembered, the last used of them: whoever was quiet for BURST_SECONDS has a full bucket anyway.
+MOST_BUCKETS = 10_000
 
 
-def secret_of(token_id: str, random: str) -> str:
-    """`random` is hexadecimal: without an underscore, so that the token id can be read back."""
-    return f"{PREFIX}{token_id}_{random}"
+@dataclass
+class Bucket:
+    """`left` may fall below zero: whoever has anything left may hand in a batch of any size and waits longer after it,
+    so that no batch is too large for ever. Times are in seconds of any clock that only goes forward."""
+
+    per_second: int
+    left: float
+    at: float
+
+    @classmethod
+    def full(cls, per_second: int, now: float) -> "Bucket":
+        return cls(per_second, float(per_second * BURST_SECONDS), now)
+
+    def take(self, amount: int, now: float) -> int:
+        """0 if it was taken; else nothing was, and these whole seconds have to pass."""
+        most = float(self.per_second * BURST_SECONDS)
+        self.left = min(most, self.left + (now - self.at) * self.per_second)
+        self.at = now
+        if self.left <= 0:
+            return ceil((1 - self.left) / self.per_second)
+        self.left -= amount
+        return 0
 
 
-def hashed(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+class RateLimiter:
+    """One bucket for each who sends; `per_second` holds for each of them alike."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+
+    def take(self, sender: str, amount: int, now: float) -> int:
+        """As `Bucket.take`. `sender` has proven who it is: strangers get no bucket."""
+        return self._bucket(sender, now).take(amount, now)
+
+    def charge(self, sender: str, amount: int, now: float, most_owed: float = inf) -> None:
+        """For what was let in before it was known how much it is."""
+        bucket = self._bucket(sender, now)
+        bucket.left = max(bucket.left - amount, -most_owed)
+
+    def _bucket(self, sender: str, now: float) -> Bucket:
+        bucket = self._buckets.setdefault(sender, Bucket.full(self._per_second, now))
+        self._buckets.move_to_end(sender)
+        while len(self._buckets) > MOST_BUCKETS:
+            self._buckets.popitem(last=False)
+        return bucket
 
 
-def authenticate(secret: str, tokens: Mapping[str, Token]) -> Token | None:
-    """The token that the secret proves, unless it was revoked."""
-    token = tokens.get(secret.removeprefix(PREFIX).rpartition("_")[0])
-    proven = hmac.compare_digest(hashed(secret), token.sha256 if token else NO_HASH)
-    return token if token and proven and token.revoked is None else None
+def items_of(size: int) -> int:
+    """What so many bytes count as, at the least."""
+    return max(1, ceil(size / BYTES_PER_ITEM))

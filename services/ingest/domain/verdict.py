@@ -1,11 +1,16 @@
 """What can become of what is handed in: it is admitted, ignored, or rejected with a reason and the paths at fault."""
 
 from dataclasses import dataclass
-from typing import Literal
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any, Literal
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from schemas.events import EVENT_TYPES, MentoringEvent
+from schemas.models import PREFIX, models
+from schemas.patterns import pattern_in_words
 
 Reason = Literal[
     "malformed",
@@ -64,6 +69,8 @@ def rejected(reason: Reason, path: str, words: str, stored: str = "") -> Rejecte
 # An event with more faults than this is another format; listing them all helps nobody.
 MOST_LISTED = 20
 LONGEST_PATH = 200
+# Longer text is no slip of the pen, and comparing it costs time.
+LONGEST_COMPARED = 100
 WORDS = {
     "missing": "is required",
     "extra_forbidden": "is not known here",
@@ -74,7 +81,7 @@ WORDS = {
 
 def explain(invalid: ValidationError) -> tuple[Problem, ...]:
     listed = invalid.errors(include_url=False, include_context=False, include_input=False)[:MOST_LISTED]
-    return tuple(Problem(_path(error["loc"]), _words(error["type"], error["msg"])) for error in listed)
+    return tuple(Problem(_path(error["loc"]), _words(error["type"], error["msg"]) + _hint(error)) for error in listed)
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -84,4 +91,27 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 
 def _words(kind: str, message: str) -> str:
-    return WORDS.get(kind, message.removeprefix("Value error, "))
+    return WORDS.get(kind) or pattern_in_words(message.removeprefix("Value error, "))
+
+
+def _hint(error: ErrorDetails) -> str:
+    """Of a member of an event that is not known: ours that is called most alike."""
+    if error["type"] != "extra_forbidden":
+        return ""
+    event, *steps = error["loc"]
+    if not isinstance(event, str) or event not in EVENT_TYPES or not steps:
+        return ""
+    close = get_close_matches(str(steps[-1])[:LONGEST_COMPARED], _members(event, tuple(steps[:-1])), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+@lru_cache(maxsize=512)
+def _members(event: str, steps: tuple[int | str, ...]) -> tuple[str, ...]:
+    """Of the object at that place of such an event."""
+    schema = models()[event.removeprefix(PREFIX)].model_json_schema(by_alias=True)
+    found: Any = schema
+    for step in steps:
+        found = found.get("properties", {}).get(step, {})
+        found = next((one for one in found.get("anyOf", ()) if "$ref" in one), found)
+        found = schema["$defs"][found["$ref"].rpartition("/")[2]] if "$ref" in found else found
+    return tuple(found.get("properties", ()))

@@ -11,9 +11,9 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.strict_json import read_json
+from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.connection import Connection
+from services.ingest.sources.connections import Connection
 from services.ingest.sources.tool import ApiSettings
 from services.runtime import log
 from services.runtime.bounded_http import BoundedHttp, Bounds, HttpAnswer

@@ -1,22 +1,143 @@
 """The tools whose notifications are pointers, and how each is asked."""
 
+import json
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
+from schemas.sync_tokens import SyncToken
+from schemas.topics import SYNC_TOKENS, raw_of
 from services.ingest.domain.activity import Pointer
+from services.ingest.domain.cloudevents import JSON
+from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.fetching import google_calendar, microsoft_graph
 from services.ingest.fetching.api import Api, Fetched, Gone, RetryAfterGate, Round, Stale, is_due_anew
-from services.ingest.fetching.recording import Recording
-from services.ingest.fetching.sync_tokens import SyncTokens
-from services.ingest.sources.connection import Connection
+from services.ingest.flow.in_flight import acknowledged, all_of, unwritable
+from services.ingest.flow.tools.raw_payloads import headers_of
+from services.ingest.sources.connections import Connection
+from services.ingest.sources.tool import MOST_BYTES, Kept, Received
 from services.runtime import log
 from services.runtime.bounded_http import BoundedHttp
-from services.runtime.kafka import KafkaError, Producer
+from services.runtime.kafka import KafkaError, Producer, UnwritableRecordError, read_to_end
 from services.runtime.loop import TryLaterError
+from services.runtime.settings import Settings
+from services.runtime.unexpected import described
+from services.validation_errors import places
+
+DIGEST_BYTES = 16
+ACKNOWLEDGED_WITHIN = 30.0
+# A key may have a megabyte.
+LONGEST_SHOWN = 300
+
+
+class SyncTokens:
+    """For any thread, as long as no two ask for one connection. Another process may go on from an older token: what it
+    reads again is a harmless repeat."""
+
+    def __init__(self, settings: Settings, producer: Producer) -> None:
+        """Reads the topic to its end. Raises KafkaError."""
+        self._producer = producer
+        self._tokens: dict[str, SyncToken] = {}
+        for record in read_to_end(settings, [SYNC_TOKENS.name]):
+            self._apply((record.key or b"").decode(errors="replace"), record.value)
+
+    def of(self, connection_scope: ConnectionScope, resource: str) -> SyncToken | None:
+        return self._tokens.get(_key(connection_scope, resource))
+
+    def keep(self, connection_scope: ConnectionScope, resource: str, token: str, whole: datetime) -> None:
+        """Durable when it returns. Raises KafkaError."""
+        key = _key(connection_scope, resource)
+        kept = SyncToken(
+            tenant=connection_scope.tenant,
+            tool=connection_scope.tool,
+            connection=connection_scope.connection,
+            resource=_digest(resource),
+            token=token,
+            whole=whole,
+        )
+        value = kept.model_dump_json().encode()
+        self._producer.send(SYNC_TOKENS.name, key.encode(), value).get(ACKNOWLEDGED_WITHIN)
+        self._tokens[key] = kept
+
+    def _apply(self, key: str, value: bytes | None) -> None:
+        self._tokens.pop(key, None)
+        if value is None:
+            return
+        try:
+            self._tokens[key] = SyncToken.model_validate_json(value)
+        except ValidationError as invalid:
+            # Without it the calendar is read anew, which repeats things and loses none.
+            log.get(__name__).warning("sync_token_unreadable", key=key[:LONGEST_SHOWN], places=places(invalid))
+        except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next token is read)
+            log.get(__name__).error("sync_token_unreadable", key=key[:LONGEST_SHOWN], **described(failure))
+
+
+def _key(connection_scope: ConnectionScope, resource: str) -> str:
+    return f"{connection_scope.tenant}/{connection_scope.tool}/{connection_scope.connection}/{_digest(resource)}"
+
+
+def _digest(resource: str) -> str:
+    return blake2b(resource.encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+# Beyond the longest delivery timeout, after which the producer itself gives up.
+MOST_SECONDS = 180.0
+
+
+class Recording:
+    """What was fetched goes the way of what is pushed: taken apart, what is kept of it onto the raw topic. For any
+    thread."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+
+    def record(self, found: Round, connection: Connection, now: datetime) -> int | Rejected:
+        """How many resources are on the topic when it returns. Raises TryLaterError when the broker is away."""
+        payloads = _payloads(found.body, connection, now)
+        if isinstance(payloads, Rejected):
+            return payloads
+        try:
+            all_of([self._send(payload, connection) for payload in payloads]).result(MOST_SECONDS)
+        except UnwritableRecordError as failure:
+            return unwritable(failure)
+        except (KafkaError, TimeoutError) as away:
+            raise TryLaterError(f"the broker does not acknowledge: {away}") from away
+        return len(payloads)
+
+    def _send(self, kept: Kept, connection: Connection) -> Future[None]:
+        connection_scope = connection.connection_scope
+        topic, key = raw_of(connection_scope.tool), connection_scope.connection.encode()
+        headers = headers_of(kept, connection_scope.connection)
+        return acknowledged(self._producer.send(topic, key, kept.payload, headers=headers))
+
+
+def _payloads(body: Mapping[str, object], connection: Connection, now: datetime) -> list[Kept] | Rejected:
+    if not any(body.values()):
+        return []
+    page = Received({"content-type": JSON}, json.dumps(body, ensure_ascii=False).encode())
+    taken = connection.tool.take(page, connection.settings, now)
+    if isinstance(taken, Rejected):
+        return taken
+    found: list[Kept] = []
+    for payload in taken.payloads:
+        kept = connection.kept(payload, taken.media_type)
+        if isinstance(kept, Rejected):
+            return kept
+        if len(kept.payload) > MOST_BYTES:
+            # The broker would refuse it for ever, and with it all that comes after it in this calendar.
+            log.get(__name__).error(
+                "resource_too_large", connection=connection.connection_scope.connection, bytes=len(payload)
+            )
+        else:
+            found.append(kept)
+    return found
 
 
 class Vendor(NamedTuple):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
 
-from schemas.events import MentoringEvent
+from schemas.events import MentoringEvent, ProfileSet
 from schemas.topics import EVENTS
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.derived_events import RawEvent
@@ -23,7 +23,7 @@ from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.log_reading import day_before, event_or_none, event_or_note
 from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
-from services.ingest.flow.tools.pending_writes import PendingWrites
+from services.ingest.flow.tools.statements import PendingWrites
 from services.runtime import log
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record, partition_count, read_partition
 from services.runtime.loop import Batch, BatchLoop, TryLaterError
@@ -134,6 +134,8 @@ class AttendanceWork:
     def _told(self, fold: AttendanceFold, event: MentoringEvent, notes: Counter[str]) -> list[RawEvent]:
         if event.type == "mentoring.clock.reached.v1":
             return list(fold.advance(event.data.time))
+        if isinstance(event, ProfileSet):
+            return list(fold.advance(event.recordedtime))
         self._projection.apply(event)
         if late := fold.apply(event):
             notes["late"] += 1

@@ -21,7 +21,7 @@ from services.ingest.domain.dead_letters import (
     quarantined,
 )
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.acknowledgements import acknowledged
+from services.ingest.flow.in_flight import acknowledged
 from services.runtime import log
 from services.runtime.breaker import Breaker
 from services.runtime.kafka import (
@@ -29,7 +29,6 @@ from services.runtime.kafka import (
     Partition,
     Producer,
     Record,
-    RecordTooLargeError,
     Sent,
     UnwritableRecordError,
     read_to_end,
@@ -73,11 +72,6 @@ def quarantine(
     key = origin if kept.number is None else f"{origin}#{kept.number}"
     headers = [*_headers(record, rejected, kept), *_original(record.headers)]
     return acknowledged(producer.send(REJECTED.name, key.encode(), kept.value[:MOST_BYTES_KEPT], headers=headers))
-
-
-def unwritable(failure: UnwritableRecordError) -> Rejected:
-    """What becomes of something whose record can never be written."""
-    return rejected("too_large" if isinstance(failure, RecordTooLargeError) else "refused", "", str(failure))
 
 
 def _headers(record: Record, rejected: Rejected, kept: DeadLetterPart) -> Sequence[tuple[str, bytes]]:

@@ -1,6 +1,7 @@
-"""Writes events to the log, each one once as far as this process can remember."""
+"""Writes events to the log, each one once as far as this process can remember, and how far every source has spoken."""
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from concurrent.futures import Future
@@ -8,13 +9,118 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import NamedTuple, Protocol
 
-from schemas.events import MentoringEvent, to_json
-from schemas.topics import EVENTS
+from schemas.events import MentoringEvent, OfPartition, to_json
+from schemas.primitives import Instant
+from schemas.programs import SourceWatermark
+from schemas.topics import EVENTS, SOURCES
 from services.ingest.domain.ids import content_of, identity
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.acknowledgements import Acknowledgements
-from services.ingest.flow.dead_letters import unwritable
-from services.runtime.kafka import Awaited, Headers, OutgoingRecord, Sent, UnwritableRecordError, partition_of
+from services.ingest.flow.in_flight import Acknowledgements, unwritable
+from services.runtime import log
+from services.runtime.kafka import (
+    Awaited,
+    Headers,
+    KafkaError,
+    OutgoingRecord,
+    Sent,
+    UnwritableRecordError,
+    partition_of,
+)
+
+EVERY_SECONDS = 60.0
+LOOK_SECONDS = 1.0
+MOST_SOURCES = 10_000
+"""Of one process. Beyond, the source that has been quiet for longest is forgotten: what it had said is written."""
+
+
+class RecordProducer(Protocol):
+    """As the producer of the runtime."""
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None) -> Sent: ...
+
+
+class SourceWatermarks:
+    """For any thread. Whoever reads takes the latest of several writers: each process knows what it has written itself,
+    and after a start begins anew."""
+
+    def __init__(self, producer: RecordProducer, topic: str = SOURCES.name) -> None:
+        self._producer, self._topic = producer, topic
+        self._known: OrderedDict[tuple[str, str], _Spoken] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def observe(self, events: Iterable[MentoringEvent]) -> None:
+        """They are on the log."""
+        with self._lock:
+            for event in events:
+                if isinstance(event, OfPartition):
+                    continue
+                key = (event.tenant, event.source)
+                # Nobody speaks from the future.
+                at = min(event.time, event.recordedtime)
+                before = self._known.get(key)
+                if before is None:
+                    self._known[key] = _Spoken(at, event.recordedtime, moved=True)
+                elif at > before.time or event.recordedtime > before.recorded:
+                    latest = max(at, before.time), max(event.recordedtime, before.recorded)
+                    self._known[key] = _Spoken(*latest, moved=True, written=before.written)
+                self._known.move_to_end(key)
+
+    def run(self, stop: threading.Event) -> None:
+        """Writes what has moved, until `stop`; then all that has."""
+        while not stop.wait(LOOK_SECONDS):
+            self.write(time.monotonic())
+        self.write(float("inf"))
+
+    def write(self, now: float) -> int:
+        """How many were written. `now` in seconds: each that has moved and was not written within EVERY_SECONDS. What
+        cannot be written stays to be written."""
+        written = 0
+        for (tenant, source), spoken in self._due(now):
+            mark = SourceWatermark(tenant=tenant, source=source, time=spoken.time, recordedtime=spoken.recorded)
+            try:
+                sent = self._producer.send(self._topic, f"{tenant}/{source}".encode(), mark.model_dump_json().encode())
+            except KafkaError as away:
+                log.get(__name__).warning("watermark_not_written", tenant=tenant, reason=str(away))
+                self._again(tenant, source)
+                continue
+            sent.add_errback(partial(self._failed, tenant, source))
+            written += 1
+        return written
+
+    def _due(self, now: float) -> list[tuple[tuple[str, str], "_Spoken"]]:
+        """They count as written from here on."""
+        with self._lock:
+            due = [
+                (key, spoken)
+                for key, spoken in self._known.items()
+                if spoken.moved and (spoken.written is None or now - spoken.written >= EVERY_SECONDS)
+            ]
+            for key, spoken in due:
+                self._known[key] = spoken._replace(moved=False, written=now)
+            quiet = [key for key, spoken in self._known.items() if not spoken.moved]
+            for key in quiet[: max(0, len(self._known) - MOST_SOURCES)]:
+                del self._known[key]
+        return due
+
+    def _failed(self, tenant: str, source: str, failure: BaseException) -> None:
+        log.get(__name__).warning("watermark_not_written", tenant=tenant, reason=str(failure))
+        self._again(tenant, source)
+
+    def _again(self, tenant: str, source: str) -> None:
+        with self._lock:
+            spoken = self._known.get((tenant, source))
+            if spoken is not None:
+                self._known[tenant, source] = spoken._replace(moved=True)
+
+
+class _Spoken(NamedTuple):
+    """`moved`: since it was written last, which was at `written`, in seconds."""
+
+    time: Instant
+    recorded: Instant
+    moved: bool
+    written: float | None = None
+
 
 STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
 # As kafka-python takes it, one list for all records.
@@ -36,6 +142,7 @@ class Receipt:
 class _Known:
     content: bytes
     written: Future[None]
+    event: MentoringEvent | None
 
 
 class LogProducer(Protocol):
@@ -59,9 +166,16 @@ class EventWriter:
     """For any thread. The memory is bounded, the oldest used is forgotten first; what it has forgotten is written
     again, which is harmless downstream. What is under way is never forgotten: those who send bound it by its bytes."""
 
-    def __init__(self, producer: LogProducer, remembered: int, topic: str = EVENTS.name) -> None:
-        """Raises KafkaError when the topic of events does not exist or the broker is away."""
-        self._producer, self._remembered, self._topic = producer, remembered, topic
+    def __init__(
+        self,
+        producer: LogProducer,
+        remembered: int,
+        topic: str = EVENTS.name,
+        watermarks: SourceWatermarks | None = None,
+    ) -> None:
+        """`watermarks` hears of what is on the log. Raises KafkaError when the topic of events does not exist or the
+        broker is away."""
+        self._producer, self._remembered, self._topic, self._watermarks = producer, remembered, topic, watermarks
         self._partitions = producer.partitions(topic)
         # The keys of a day are few, and computing where one lies takes a tenth of the time of sending.
         self._partition_of = lru_cache(MOST_KEYS)(partial(partition_of, partitions=len(self._partitions)))
@@ -100,7 +214,7 @@ class EventWriter:
             self._send(one, sending)
         except UnwritableRecordError as failure:
             return unwritable(failure)
-        new[key] = self._under_way[key] = _Known(one.content, sending.written)
+        new[key] = self._under_way[key] = _Known(one.content, sending.written, one.event)
         return Receipt(repeat=False, written=sending.written)
 
     def _send(self, one: "_Prepared", sending: Acknowledgements) -> None:
@@ -115,11 +229,15 @@ class EventWriter:
 
     def _settle(self, new: dict[bytes, _Known], written: Future[None]) -> None:
         failed = written.exception() is not None
+        if self._watermarks is not None and not failed:
+            self._watermarks.observe([known.event for known in new.values() if known.event is not None])
         with self._lock:
             for key, known in new.items():
                 del self._under_way[key]
                 if not failed:
                     known.written = _WRITTEN
+                    # What was written is remembered by its content alone.
+                    known.event = None
                     self._recent[key] = known
             while len(self._recent) > self._remembered:
                 self._recent.popitem(last=False)
@@ -132,12 +250,13 @@ class _Prepared(NamedTuple):
     key: bytes | None
     value: bytes
     content: bytes
+    event: MentoringEvent
 
 
 def _prepared(event: MentoringEvent) -> _Prepared:
     value = to_json(event)
-    key = None if event.type == "mentoring.clock.reached.v1" else event.partitionkey.encode()
-    return _Prepared(identity(event), key, value, content_of(value))
+    key = None if isinstance(event, OfPartition) else event.partitionkey.encode()
+    return _Prepared(identity(event), key, value, content_of(value), event)
 
 
 def _repeated(known: _Known, said: bytes) -> Receipt | Rejected:

@@ -7,17 +7,17 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Rejected, Verdict
-from services.ingest.flow.acknowledgements import all_of
 from services.ingest.flow.event_writer import EventWriter, Receipt
-from services.ingest.flow.in_flight_limiter import InFlightLimiter
+from services.ingest.flow.in_flight import InFlightLimiter, all_of
 from services.ingest.flow.people.program_lookup import ProgramLookup
 
 # Long enough that going round costs little, short beside the broker's acknowledgement.
@@ -30,14 +30,19 @@ LONGEST_PAUSE_SECONDS = 0.01
 READING_THREADS = 1
 # After a large body.
 LONGEST_REST_SECONDS = 1.0
-# What is at most under way to the broker of one large request, and how many senders may have one under way: the
-# producer's thread settles records one by one, and those of all others behind them.
+# What is at most under way to the broker of one request: the producer's thread settles records one by one, and those of
+# all others behind them.
 WINDOW = 500
-LARGE = 100
-LARGE_AT_ONCE = 4
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+@dataclass
+class Turn:
+    """`rest`: seconds for which the sender gets no further turn, as whoever has the turn may say."""
+
+    rest: float = 0.0
 
 
 class Turns:
@@ -51,18 +56,18 @@ class Turns:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
-    async def turn(self, sender: str) -> AsyncIterator[None]:
+    async def turn(self, sender: str) -> AsyncIterator[Turn]:
         await self._granted(sender)
-        began = time.perf_counter()
+        began, turn = time.perf_counter(), Turn()
         try:
-            yield
+            yield turn
         finally:
             self._free += 1
             # What is short and came meanwhile runs first; who had this turn counts as working until the pause is over.
             asyncio.get_running_loop().call_soon(self._grant)
             took = time.perf_counter() - began
             pause = 0 if self.is_alone(sender) else min(RESTS * took, LONGEST_PAUSE_SECONDS)
-            asyncio.get_running_loop().call_later(pause, self._rested, sender)
+            asyncio.get_running_loop().call_later(max(pause, turn.rest), self._rested, sender)
 
     def is_alone(self, sender: str) -> bool:
         """Nobody else has a request in work."""
@@ -194,7 +199,20 @@ class Gate:
         """For one request: all of it is judged at one time. Calling it raises UnavailableError while relationships are
         not known up to now."""
         clock, programs, pseudonym = self.clock(), self.programs, self.pseudonym(scope.tenant)
-        return lambda raw: programs.claimed(admit(raw, scope, clock, programs.program_of, pseudonym), scope)
+
+        def judged(raw: object) -> Verdict:
+            verdict = admit(raw, scope, clock, programs.program_of, pseudonym)
+            return programs.claimed(verdict, scope) if _starts(verdict) else verdict
+
+        return judged
+
+
+def _starts(verdict: Verdict) -> bool:
+    return isinstance(verdict, Admitted) and verdict.event.type == "mentoring.relationship.started.v1"
+
+
+def clock_now(mode: Literal["wall", "log"]) -> Clock:
+    return Clock(datetime.now(UTC), mode)
 
 
 @dataclass(frozen=True)
@@ -211,21 +229,16 @@ class Writing:
 
     in_flight: InFlightLimiter
     turns: Turns
-    large: Turns = field(default_factory=lambda: Turns(LARGE_AT_ONCE))
 
     async def in_windows(
         self, items: Sequence[Item], handed_in: HandedIn, send: Callable[[Sequence[Item]], Awaitable[Future[None]]]
     ) -> None:
         """`send` for some of the items after the other, each when those before are on the log. Raises what
         `Room.written` does."""
-        if len(items) <= LARGE:
-            await self.in_flight.written(handed_in.size, lambda: send(items))
-            return
-        async with self.large.turn(handed_in.sender):
-            for start in range(0, len(items), WINDOW):
-                window = items[start : start + WINDOW]
-                size = handed_in.size * len(window) // len(items)
-                await self.in_flight.written(size, partial(send, window))
+        for start in range(0, len(items), WINDOW):
+            window = items[start : start + WINDOW]
+            size = handed_in.size * len(window) // len(items)
+            await self.in_flight.written(size, partial(send, window))
 
 
 class Intake:

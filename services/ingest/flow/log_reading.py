@@ -9,7 +9,7 @@ from typing import NamedTuple
 import structlog
 from pydantic import ValidationError
 
-from schemas.events import MENTORING_EVENT, MentoringEvent, partition_key
+from schemas.events import MENTORING_EVENT, MentoringEvent, OfPartition, partition_key
 from schemas.programs import Programme
 from schemas.topics import EVENTS, PROGRAMS
 from services.ingest.domain.verdict import explain
@@ -23,7 +23,7 @@ def event_at(record: Record, partitions: int) -> MentoringEvent | Misplaced:
     """`partitions` are those of the log. The clock's word is of a partition and has a copy on each. Raises pydantic's
     ValidationError."""
     event = MENTORING_EVENT.validate_json(record.value or b"")
-    if event.type == "mentoring.clock.reached.v1":
+    if isinstance(event, OfPartition):
         return event
     if event.partitionkey != partition_key(event.tenant, event.subject):
         return Misplaced("key", "its partitionkey is that of another relationship")

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
-class Metrics:
+class IngestMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.events = Counter(
             "rapport_ingest_events",

@@ -12,17 +12,16 @@ from functools import partial
 from typing import NamedTuple
 
 from schemas.topics import RAW_CLOUDEVENTS
-from services.ingest.domain.cloudevents.content_modes import read_record
-from services.ingest.domain.cloudevents.screening import leavings, without_words
+from services.ingest.domain.cloudevents import Parsed, read_record
+from services.ingest.domain.dead_letters import leavings, without_words
 from services.ingest.domain.ids import NoDigestKeyError, Pseudonym
 from services.ingest.domain.scope import Scope
-from services.ingest.domain.strict_json import Parsed
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.dead_letters import DeadLetterPart, UnexpectedFailures, quarantine, unwritable
+from services.ingest.flow.dead_letters import DeadLetterPart, UnexpectedFailures, quarantine
 from services.ingest.flow.event_writer import STRUCTURED, EventWriter, Receipt
-from services.ingest.flow.in_flight_limiter import UnavailableError
+from services.ingest.flow.in_flight import UnavailableError, unwritable
 from services.ingest.flow.intake import Gate
-from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, UnwritableRecordError
@@ -65,7 +64,9 @@ class _Pending(NamedTuple):
 class RawEvents:
     """The work of a BatchLoop: every record ends on the log of events or in quarantine, acknowledged."""
 
-    def __init__(self, producer: Producer, event_writer: EventWriter, sender: RawSender, metrics: Metrics) -> None:
+    def __init__(
+        self, producer: Producer, event_writer: EventWriter, sender: RawSender, metrics: IngestMetrics
+    ) -> None:
         self._producer, self._event_writer, self._sender, self._metrics = producer, event_writer, sender, metrics
         self._unexpected = UnexpectedFailures()
 

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property, partial
 
 from services.ingest.domain.admission import Clock
@@ -12,14 +11,14 @@ from services.ingest.domain.ids import Pseudonym, pseudonym_of
 from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.in_flight_limiter import UnavailableError
-from services.ingest.flow.intake import Gate
-from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.in_flight import UnavailableError
+from services.ingest.flow.intake import Gate, clock_now
+from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.people.followers import ProjectionFollower
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.ingest.flow.supervise import Parts, PartsReadiness
 from services.ingest.settings import IngestSettings
-from services.ingest.sources.connection import Connection
+from services.ingest.sources.connections import Connection
 from services.runtime.kafka import Producer
 from services.runtime.loop import BatchLoop
 
@@ -29,7 +28,7 @@ class Shared:
     settings: IngestSettings
     producer: Producer
     event_writer: EventWriter
-    metrics: Metrics
+    metrics: IngestMetrics
     readiness: PartsReadiness
     connections: Mapping[str, Connection]
 
@@ -37,10 +36,11 @@ class Shared:
         return pseudonym_of(self.settings.ingest_digest_key.get_secret_value(), tenant)
 
     def gate(self, programs: ProgramLookup) -> Gate:
-        return Gate(self.clock, programs, self.pseudonym)
+        key = self.settings.ingest_digest_key.get_secret_value()
+        return Gate(partial(clock_now, self.settings.clock), programs, partial(pseudonym_of, key))
 
     def clock(self) -> Clock:
-        return Clock(datetime.now(UTC), self.settings.clock)
+        return clock_now(self.settings.clock)
 
 
 WANTED_NOTICED_SECONDS = 0.2

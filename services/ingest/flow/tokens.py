@@ -7,7 +7,6 @@ from pydantic import ValidationError
 
 from schemas.tokens import Token
 from schemas.topics import TOKENS
-from services.ingest.domain.scope import authenticate
 from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.kafka import KafkaError, Reader, Record, read_to_end
@@ -50,9 +49,6 @@ class TokenTable:
     @property
     def names_programmes(self) -> bool:
         return any(token.programs for token in self.tokens.values())
-
-    def verify(self, secret: str) -> Token | None:
-        return authenticate(secret, self.tokens)
 
 
 class TokenFollower:

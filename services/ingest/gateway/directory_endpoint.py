@@ -1,74 +1,98 @@
 """`/v1/directory/participants`: people are written, many at once, or erased."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from schemas.directory import Participant
 from schemas.tokens import Token
+from services.ingest.domain.cloudevents import JSON, read_json
 from services.ingest.domain.people.participants import is_participant_id, read_participant, replacing
-from services.ingest.domain.strict_json import read_json
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.acknowledgements import all_of
+from services.ingest.flow.in_flight import Acknowledgements
 from services.ingest.flow.intake import HandedIn, Writing
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.flow.tools.statements import Directory
-from services.ingest.gateway.body import JSON, media_type, read_body
-from services.ingest.gateway.events_endpoint import Admission, not_too_many, proven
-from services.ingest.gateway.request_errors import STATUS, CompactJson, Listing, ProblemError, rejection
+from services.ingest.gateway.events_endpoint import proven
+from services.ingest.gateway.requests import STATUS, Listing, media_type, read_body, rejection
+from services.ingest.gateway.senders import ANSWERED_BYTES, Admission, not_too_many
+from services.runtime.http.problems import ProblemError
 
 ACCEPTED, MIXED = 202, 207
 # Of an erasure, for the room that it takes while it waits for the broker.
 ERASURE_BYTES = 1_000
 
 
+@dataclass(frozen=True)
+class Described:
+    """Who describes people, of which tenant, and when."""
+
+    tenant: str
+    feed: str
+    now: datetime
+
+
 class DirectoryEndpoint:
     def __init__(self, tokens: TokenTable, directory: Directory, writing: Writing, admission: Admission) -> None:
         self._tokens, self._directory, self._writing, self._admission = tokens, directory, writing, admission
 
-    async def post(self, request: Request, now: Callable[[], datetime]) -> Response:
+    async def post(self, request: Request) -> Response:
         notes: dict[str, object] = {}
-        return await self._admission.request_errors.answer(request, self._written(request, now(), notes), notes)
+        return await self._admission.request_errors.answer(request, self._written(request, notes), notes)
 
-    async def delete(self, request: Request, participant: str, now: Callable[[], datetime]) -> Response:
+    async def delete(self, request: Request) -> Response:
         notes: dict[str, object] = {}
-        return await self._admission.request_errors.answer(
-            request, self._erased(request, participant, now(), notes), notes
-        )
+        return await self._admission.request_errors.answer(request, self._erased(request, notes), notes)
 
-    async def _written(self, request: Request, now: datetime, notes: dict[str, object]) -> Response:
+    async def _written(self, request: Request, notes: dict[str, object]) -> Response:
+        now = datetime.now(UTC)
         token = self._of_the_tenant(request, notes)
         feed = _feed_of(token)
         _check_media(request)
         with self._admission.senders.entered(token.token_id) as entered:
             body = await read_body(request, entered.held)
             entered.pay_bytes(len(body))
-            people = await self._admission.aside(token.token_id, len(body), lambda: _listed(body))
-            entered.pay_items(len(people))
-            not_too_many(len(people))
-            found, sending = list[Participant | Rejected](), list[Future[None]]()
+            async with self._admission.in_work(token.token_id, len(body)) as work:
+                people = await self._admission.aside(token.token_id, len(body), lambda: _listed(body))
+                work.items = len(people)
+                entered.pay_items(len(people))
+                not_too_many(len(people))
+                found = await self._taken(
+                    people, HandedIn(token.token_id, len(body)), Described(token.tenant, feed, now)
+                )
+                refused = sum(isinstance(one, Rejected) for one in found)
+                notes |= {"bytes": len(body), "participants": len(found) - refused, "rejected": refused}
+                size = len(found) * ANSWERED_BYTES
+                return await self._admission.aside(token.token_id, size, lambda: _answer(found))
 
-            def judged(raw: object) -> Participant | Rejected:
-                one = read_participant(raw, token.tenant, now)
-                written = one if isinstance(one, Rejected) else self._directory.write(replacing(one, feed))
-                if isinstance(written, Rejected):
-                    return written
-                sending.append(written)
-                return one
+    async def _taken(self, people: Sequence[object], handed_in: HandedIn, described: Described) -> list[str | Rejected]:
+        """The id of each, on the topic, or why it is not."""
+        found = list[str | Rejected]()
 
-            async def send(window: Sequence[object]) -> Future[None]:
-                done = len(sending)
-                await self._writing.turns.in_slices(token.token_id, window, judged, found.extend)
-                return all_of(sending[done:])
+        async def send(window: Sequence[object]) -> Future[None]:
+            sending = Acknowledgements()
 
-            await self._writing.in_windows(people, HandedIn(token.token_id, len(body)), send)
-            notes |= {"bytes": len(body), "participants": len(sending), "rejected": len(found) - len(sending)}
-            return await self._admission.aside(token.token_id, len(body), lambda: _answer(found))
+            def written(raw: object) -> str | Rejected:
+                one = read_participant(raw, described.tenant, described.now)
+                if isinstance(one, Rejected):
+                    return one
+                return self._directory.write_for(sending, replacing(one, described.feed)) or one.id
 
-    async def _erased(self, request: Request, participant: str, now: datetime, notes: dict[str, object]) -> Response:
+            try:
+                await self._writing.turns.in_slices(handed_in.sender, window, written, found.extend)
+            finally:
+                sending.close()
+            return sending.written
+
+        await self._writing.in_windows(people, handed_in, send)
+        return found
+
+    async def _erased(self, request: Request, notes: dict[str, object]) -> Response:
+        participant, now = request.path_params["participant"], datetime.now(UTC)
         token = self._of_the_tenant(request, notes)
         if not token.admin:
             raise rejection(rejected("forbidden", "", "to erase people needs a token with admin scope"))
@@ -113,7 +137,7 @@ def _listed(body: bytes) -> Sequence[object]:
     return parsed.value
 
 
-def _answer(found: Sequence[Participant | Rejected]) -> Response:
+def _answer(found: Sequence[str | Rejected]) -> Response:
     listing = Listing()
     entries = [{"index": index, **_entry(one, listing)} for index, one in enumerate(found)]
     refused = sum(isinstance(one, Rejected) for one in found)
@@ -122,12 +146,13 @@ def _answer(found: Sequence[Participant | Rejected]) -> Response:
             400, "nothing_taken", "see the participants for the reasons", extra={"participants": entries}
         )
     counts = {"recorded": len(found) - refused, "rejected": refused}
-    return CompactJson({**counts, "participants": entries}, MIXED if refused else ACCEPTED)
+    body = to_json({**counts, "participants": entries})
+    return Response(body, MIXED if refused else ACCEPTED, media_type=JSON)
 
 
-def _entry(one: Participant | Rejected, listing: Listing) -> Mapping[str, object]:
+def _entry(one: str | Rejected, listing: Listing) -> Mapping[str, object]:
     match one:
         case Rejected(reason, errors):
             return {"id": None, "status": STATUS[reason], "reason": reason, "errors": listing.listed(errors)}
-        case Participant(id=participant):
+        case participant:
             return {"id": participant, "status": ACCEPTED, "reason": "recorded"}

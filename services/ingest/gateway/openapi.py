@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from services.ingest.gateway.body import BATCH, JSON, STRUCTURED
-from services.ingest.gateway.request_errors import MEDIA_TYPE, STATUS
+from schemas.events import EVENT_TYPES
+from schemas.models import PREFIX, models
+from services.ingest.domain.cloudevents import BATCH, JSON, STRUCTURED
+from services.ingest.gateway.requests import STATUS
+from services.runtime.http.problems import MEDIA_TYPE
 
 _OBJECT = {"type": "object"}
 PROBLEM = {
@@ -76,28 +79,62 @@ _BATCH_RESULT = {
     },
 }
 
-EVENTS: dict[str, Any] = {
-    "security": [{"token": []}],
-    "requestBody": {
-        "required": True,
-        "content": {
-            STRUCTURED: {"schema": _OBJECT},
-            BATCH: {"schema": {"type": "array", "items": _OBJECT, "minItems": 1}},
-            JSON: {"schema": _OBJECT},
-        },
+_REFERENCE = "#/components/schemas/{model}"
+_ANY_EVENT = {"$ref": _REFERENCE.format(model="Event")}
+# What ingest adds where a sender leaves it out.
+_ADDED = frozenset({"tenant", "partitionkey", "recordedtime"})
+
+
+def event_schemas() -> dict[str, Any]:
+    """Every type of event as a sender writes it, and `Event`: one of them, by its type. An attribute that we do not
+    know is left out and no fault, so that each may have others."""
+    found: dict[str, Any] = {}
+    named: dict[str, str] = {}
+    for name in EVENT_TYPES:
+        schema = models()[name.removeprefix(PREFIX)].model_json_schema(by_alias=True, ref_template=_REFERENCE)
+        found |= schema.pop("$defs")
+        schema.pop("additionalProperties")
+        schema |= {"title": name, "required": sorted({"specversion", *schema["required"]} - _ADDED)}
+        model = _component(name)
+        found[model], named[name] = schema, _REFERENCE.format(model=model)
+    one_of = [{"$ref": reference} for reference in named.values()]
+    return found | {"Event": {"oneOf": one_of, "discriminator": {"propertyName": "type", "mapping": named}}}
+
+
+def _component(name: str) -> str:
+    """`SessionHeldEvent` for `mentoring.session.held.v1`."""
+    words = name.removeprefix(PREFIX).removesuffix(".v1").replace(".", "_").split("_")
+    return "".join(map(str.capitalize, words)) + "Event"
+
+
+_ANSWERS = {
+    "202": {
+        "description": "every event is on the log",
+        "content": {"application/json": {"schema": {"oneOf": [_EVENT, _BATCH_RESULT]}}},
     },
-    "responses": {
-        "202": {
-            "description": "every event is on the log",
-            "content": {"application/json": {"schema": {"oneOf": [_EVENT, _BATCH_RESULT]}}},
-        },
-        "207": {
-            "description": "some events of the batch are on the log",
-            "content": {"application/json": {"schema": _BATCH_RESULT}},
-        },
-        **problems(_PROBLEMS),
+    "207": {
+        "description": "some events of the batch are on the log",
+        "content": {"application/json": {"schema": _BATCH_RESULT}},
     },
+    **problems(_PROBLEMS),
 }
+
+
+def _taking(media_type: str, schema: Mapping[str, Any], words: str) -> dict[str, Any]:
+    body = {"required": True, "content": {media_type: {"schema": schema}}}
+    return {"security": [{"token": []}], "description": words, "requestBody": body, "responses": _ANSWERS}
+
+
+# Generators of clients make nothing that runs of an operation with several content types: each has its own.
+EVENTS = _taking(
+    STRUCTURED,
+    _ANY_EVENT,
+    f"One CloudEvent in structured mode. Also a batch ({BATCH}), and binary mode: attributes in `ce-` headers, `data` "
+    f"as the body ({JSON}).",
+)
+BATCHES = _taking(
+    BATCH, {"type": "array", "items": _ANY_EVENT, "minItems": 1}, "The same for several events: a JSON array of them."
+)
 
 
 _ANY = {"description": "as the tool documents it"}
@@ -149,5 +186,52 @@ ASKED: dict[str, Any] = {
     "responses": {
         "200": _ANSWER,
         **problems({name: _TOOL_PROBLEMS[name] for name in ("400", "401", "404", "405", "413", "429", "503")}),
+    },
+}
+
+
+_OF_PEOPLE = {
+    "400": "not valid: `errors`, or those of each participant, say where and why",
+    "401": "no valid token",
+    "403": "the token does not allow this",
+    "422": "the broker does not take one of the records, however often it is sent",
+    "429": "more than the token may hand in: nothing was taken, Retry-After says when to send the same again",
+    "503": "the broker is away: nothing was promised, Retry-After says when to send the same again",
+}
+_PERSON = entry(
+    "in the array", {202, STATUS["invalid"], STATUS["forbidden"], STATUS["too_large"]}, "recorded", "erased"
+)
+_PEOPLE = {
+    "type": "object",
+    "properties": {
+        "recorded": {"type": "integer"},
+        "rejected": {"type": "integer"},
+        "participants": {"type": "array", "items": _PERSON},
+    },
+}
+WRITTEN: dict[str, Any] = {
+    "security": [{"token": []}],
+    "requestBody": {
+        "required": True,
+        "content": {JSON: {"schema": {"type": "array", "items": {"type": "object"}, "minItems": 1}}},
+    },
+    "responses": {
+        "202": {
+            "description": "all are on the way into the directory: the broker has them",
+            "content": {JSON: {"schema": _PEOPLE}},
+        },
+        "207": {"description": "some are on the way into the directory", "content": {JSON: {"schema": _PEOPLE}}},
+        **problems({**_OF_PEOPLE, "413": "more than 1 MiB", "415": "another content type"}),
+    },
+}
+ERASED: dict[str, Any] = {
+    "security": [{"token": []}],
+    "parameters": [{"name": "participant", "in": "path", "required": True, "schema": {"type": "string"}}],
+    "responses": {
+        "202": {
+            "description": "the erasure is on its way into the directory: the broker has it",
+            "content": {JSON: {"schema": _PERSON}},
+        },
+        **problems(_OF_PEOPLE),
     },
 }

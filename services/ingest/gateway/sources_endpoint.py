@@ -10,16 +10,25 @@ from starlette.responses import JSONResponse, Response
 
 from services.ingest.domain.tools.allow_list import is_word
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.tools.raw_payloads import RawIntake, taken
-from services.ingest.gateway.body import InFlightBytes, read_body
-from services.ingest.gateway.events_endpoint import Admission
-from services.ingest.gateway.guarded_protocol import CONNECTION
-from services.ingest.gateway.request_errors import ProblemError, rejection
-from services.ingest.sources.connection import Connection
+from services.ingest.gateway.requests import InFlightBytes, read_body, rejection
+from services.ingest.gateway.senders import Admission
+from services.ingest.sources.connections import Connection
 from services.ingest.sources.registry import TOOLS
-from services.ingest.sources.tool import Answer, Tool, is_served
-from services.ingest.sources.verification import BodyNeeded, Handshake, Received, Refused, Verification, Verified
+from services.ingest.sources.tool import (
+    Answer,
+    BodyNeeded,
+    Handshake,
+    Received,
+    Tool,
+    Unverified,
+    Verification,
+    Verified,
+    is_served,
+)
+from services.runtime.http.guarded_protocol import CONNECTION
+from services.runtime.http.problems import ProblemError
 
 # In the log; whoever asks for what is not there may have written anything into the path.
 NO_NAME = "no name"
@@ -58,13 +67,15 @@ class SourcesEndpoint:
         intake: RawIntake,
         admission: Admission,
         unproven: InFlightBytes,
-        metrics: Metrics,
+        metrics: IngestMetrics,
     ) -> None:
         self._connections, self._intake, self._admission = connections, intake, admission
         self._unproven, self._metrics = unproven, metrics
         self._secret = token_hex()
 
-    async def receive(self, request: Request, target: SourceTarget) -> Response:
+    async def receive(self, request: Request) -> Response:
+        path = request.path_params
+        target = SourceTarget(path["tool"], path["connection"], f"/{path['route']}" if "route" in path else "")
         found = self._connections.get(target.connection)
         connection = found if found is not None and found.tool.name == target.tool else None
         notes: dict[str, object] = {
@@ -103,7 +114,7 @@ class SourcesEndpoint:
                 request.scope["state"][CONNECTION].proven()
                 notes["tenant"] = connection.connection_scope.tenant
                 return await self._recorded(request, received, connection, notes)
-            case Refused(reason):
+            case Unverified(reason):
                 notes["refused"] = reason if connection else "there is no such connection"
         raise ProblemError(401, "unauthorized", UNPROVEN, headers={"WWW-Authenticate": CHALLENGES})
 
@@ -121,12 +132,14 @@ class SourcesEndpoint:
             notes["bytes"] = len(received.body)
             entered.pay_bytes(len(received.body))
             _check_media(received, connection.tool)
-            now = datetime.now(UTC)
-            found = await self._admission.aside(name, len(received.body), lambda: taken(received, connection, now))
-            if isinstance(found, Rejected):
-                raise rejection(found)
-            entered.pay_items(len(found.payloads))
-            await self._intake.take(found.payloads, connection.connection_scope)
+            now, size = datetime.now(UTC), len(received.body)
+            async with self._admission.in_work(name, size) as work:
+                found = await self._admission.aside(name, size, lambda: taken(received, connection, now))
+                if isinstance(found, Rejected):
+                    raise rejection(found)
+                work.items = max(1, len(found.payloads))
+                entered.pay_items(len(found.payloads))
+                await self._intake.take(found.payloads, connection.connection_scope)
         notes |= {"outcome": "recorded", "payloads": len(found.payloads)}
         return _answer(found.answer)
 

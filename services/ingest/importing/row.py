@@ -1,73 +1,28 @@
-"""The cells of a row, read as times, numbers and lists in UTC; what is not certain is an error, never a guess."""
+"""The cells of a row, read as times, numbers, people and lists; what is not certain is a fault of its column."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from hashlib import blake2b
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from schemas.directory import known_zone
-from schemas.primitives import to_rfc3339, to_utc
-from services.ingest.domain.tools.allow_list import mailboxes
+from schemas.primitives import known_zone
+from services.ingest.domain.tools.allow_list import address_in, composed, is_no_day, mailboxes
 from services.ingest.domain.verdict import Problem
-from services.ingest.domain.written import composed, is_no_day
-
-# fromisoformat would also read week dates and digits without separators, which are numbers in other tables.
-_WRITTEN = re.compile(
-    r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"([Tt ](?P<time>[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?) ?(?P<offset>[Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
-)
-DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?")
-FORM = "write it like 2026-03-31 16:30 or 2026-03-31T16:30:00+02:00"
-
-
-class UncertainError(ValueError):
-    """The text names no instant, or more than one; the message says why."""
-
-
-def instant(text: str, zone: ZoneInfo | None) -> str:
-    """RFC 3339 in UTC. `zone` is where the clock hung if the text does not say it; a day is its begin there.
-    Raises UncertainError."""
-    found = _WRITTEN.fullmatch(text)
-    if found is None:
-        raise UncertainError(f"is no time: {FORM}")
-    try:
-        written = datetime.fromisoformat(f"{found['day']}T{found['time'] or '00:00'}{found['offset'] or ''}")
-        return to_rfc3339(to_utc(written if written.tzinfo else _placed(written, zone)))
-    except UncertainError:
-        raise
-    except (ValueError, OverflowError) as wrong:
-        raise UncertainError(f"is no time: {wrong}") from wrong
-
-
-def day(text: str) -> str:
-    """Without the offset that XML Schema lets a day have. Raises UncertainError."""
-    found = DAY.fullmatch(text)
-    try:
-        return date.fromisoformat(found[1] if found else "").isoformat()
-    except ValueError as wrong:
-        raise UncertainError("is no day: write it like 2026-03-31") from wrong
-
-
-def _placed(written: datetime, zone: ZoneInfo | None) -> datetime:
-    if zone is None:
-        raise UncertainError("has no time zone: write it like 2026-03-31T16:30:00+02:00, or name the zone")
-    early, late = written.replace(tzinfo=zone, fold=0), written.replace(tzinfo=zone, fold=1)
-    if early.utcoffset() == late.utcoffset():
-        return early
-    there = early.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
-    happens = "happens twice" if there == written else "does not exist"
-    raise UncertainError(f"{happens} in {zone.key}, where the clocks change: write it with its offset")
-
+from services.ingest.importing.moments import Forms, UncertainError
 
 Read = TypeVar("Read")
 
 DIGEST_BYTES = 16
 YES, NO = frozenset({"yes", "true", "1", "y"}), frozenset({"no", "false", "0", "n"})
+# No comma and no blank: between a first and a last name stand these.
+_BETWEEN_PEOPLE = re.compile(r"[|;\n]+")
 _SEPARATED = re.compile(r"[|;,\s]+")
-_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
+# What no id holds: Ada Lovelace; Lovelace, Ada.
+_NAME = re.compile(r"[\s,]")
+A_NAME = "looks like a name: give the id, or import the directory first and name people by address"
 LONGEST_SHOWN = 60
 
 
@@ -80,14 +35,34 @@ class Defaults:
     time_zone: str = ""
 
 
+def nobody_by_address(_: str) -> str:
+    """Where nobody knows a directory. Raises UncertainError."""
+    raise UncertainError("is an address, and the directory is not known here: give the id")
+
+
+@dataclass(frozen=True)
+class RowReading:
+    """How all rows of a table are read. `saved`: RFC 3339, when the table was last written. `person_at` tells the id
+    of whom an address belongs to, or raises UncertainError."""
+
+    defaults: Defaults = field(default_factory=Defaults)
+    forms: Forms = field(default_factory=Forms)
+    saved: str = ""
+    person_at: Callable[[str], str] = nobody_by_address
+
+
 @dataclass
 class TableRow:
     """`problems` grow while it is read; with any, what was read counts for nothing."""
 
     cells: Mapping[str, str]
-    defaults: Defaults
+    reading: RowReading = field(default_factory=RowReading)
     problems: list[Problem] = field(default_factory=list)
     _needed: set[str] = field(default_factory=set, repr=False)
+
+    @property
+    def defaults(self) -> Defaults:
+        return self.reading.defaults
 
     def text(self, column: str) -> str:
         """Empty if there is nothing."""
@@ -100,25 +75,46 @@ class TableRow:
             self.fault(column, "is empty")
         return found
 
+    def word(self, column: str, allowed: Collection[str]) -> str:
+        """One of these, in any case; empty if there is nothing, or something else."""
+        found = self.text(column).lower()
+        if not found or found in allowed:
+            return found
+        close = get_close_matches(found[:LONGEST_SHOWN], allowed, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        self.fault(column, f"{found[:LONGEST_SHOWN]!r} is none of {', '.join(allowed)}{hint}")
+        return ""
+
     def moment(self, column: str) -> str | None:
         """RFC 3339, UTC; a day alone is none."""
-        if DAY.fullmatch(self.text(column)):
+        if self.reading.forms.is_day(self.text(column)):
             self.fault(column, f"{self.text(column)!r} names no time of day")
             return None
         return self.moment_or_day(column)
 
     def moment_or_day(self, column: str) -> str | None:
         """RFC 3339, UTC; a day is its begin."""
-        return None if self._has_no_day(column) else self._read(column, lambda text: instant(text, self.zone()))
+        if self._has_no_day(column):
+            return None
+        return self._read(column, lambda text: self.reading.forms.moment(text, self.zone()))
 
     def day(self, column: str) -> str | None:
-        return None if self._has_no_day(column) else self._read(column, day)
+        return None if self._has_no_day(column) else self._read(column, self.reading.forms.day)
 
     def number(self, column: str) -> float | int | None:
-        return self._read(column, _number)
+        return self._read(column, self.reading.forms.number)
+
+    def percent(self, column: str) -> float | int | None:
+        """Also as Excel writes a cell of this format: 40 %."""
+        return self._read(column, lambda text: self.reading.forms.number(text.removesuffix("%").rstrip()))
 
     def flag(self, column: str) -> bool | None:
         return self._read(column, _flag)
+
+    def people(self, column: str) -> list[str]:
+        """Ids, of which addresses are looked up, between |, semicolons or line breaks."""
+        found = [part.strip() for part in _BETWEEN_PEOPLE.split(self.text(column)) if part.strip()]
+        return [person for part in found if (person := self._person(column, part))]
 
     def several(self, column: str) -> list[str]:
         """Separated by |, comma, semicolon or blanks."""
@@ -138,6 +134,14 @@ class TableRow:
 
     def fault(self, column: str, words: str) -> None:
         self.problems.append(Problem(column, words))
+
+    def _person(self, column: str, written: str) -> str | None:
+        """None with a fault."""
+        try:
+            return self.reading.person_at(address_in(written) or written) if "@" in written else _id(written)
+        except UncertainError as wrong:
+            self.fault(column, f"{written[:LONGEST_SHOWN]!r} {wrong}")
+            return None
 
     def _has_no_day(self, column: str) -> bool:
         found = is_no_day(self.text(column))
@@ -166,10 +170,11 @@ def present(**members: object) -> dict[str, object]:
     return {name: value for name, value in members.items() if value not in (None, "", [])}
 
 
-def _number(text: str) -> float | int:
-    if not _NUMBER.fullmatch(text):
-        raise UncertainError("is no number: write it like 4.5")
-    return float(text) if "." in text else int(text)
+def _id(text: str) -> str:
+    """Raises UncertainError."""
+    if _NAME.search(text):
+        raise UncertainError(A_NAME)
+    return text
 
 
 def _flag(text: str) -> bool:

@@ -1,51 +1,112 @@
 """An import from its first line to its last word."""
 
+import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import click
 import httpx
 
+from schemas.topics import EVENTS
 from services.ingest.domain.admission import Clock
-from services.ingest.importing.after_import import COMMAND, heal, report_clock, source_of
-from services.ingest.importing.checkpoint import Checkpoint
-from services.ingest.importing.dry_run import LateRows, Rehearsal
-from services.ingest.importing.entry import ImportEntry, batches, event_entry, event_lines
-from services.ingest.importing.lines import Line, LinesFile
-from services.ingest.importing.options import Options
+from services.ingest.domain.cloudevents import Parsed, read_json
+from services.ingest.importing.entry import Checkpoint, ImportEntry, Line, batches
+from services.ingest.importing.inputs import Input, opened
+from services.ingest.importing.known import Known, LateRows, Rehearsal
+from services.ingest.importing.options import Options, ask
 from services.ingest.importing.sender import (
     ANSWER_SECONDS,
     EVENTS_ENDPOINT,
-    Endpoint,
     ImportAnswer,
     ImportStoppedError,
-    Recipient,
+    MessageRecipient,
     Sender,
 )
-from services.ingest.importing.table import TableRows, read_header, row_entry
-from services.ingest.importing.tally import Tally, shown
+from services.ingest.importing.tally import ImportTally, Reports, shown
+from services.ingest.importing.together import PAIRS, REST, in_order
+from services.runtime.kafka import Reader
+from services.runtime.settings import Settings
+
+ACCEPTED = 202
+
+
+def report_clock(recipient: MessageRecipient, time: str, source: str) -> None:
+    """Raises ImportStoppedError when the gateway refuses it: it needs an admin token and RAPPORT_CLOCK=log."""
+    event = {
+        "specversion": "1.0",
+        "type": "mentoring.clock.reached.v1",
+        "source": source,
+        "id": "clock-reached",
+        "time": time,
+        "data": {"time": time},
+    }
+    (answer,) = recipient.send([json.dumps(event).encode()], EVENTS_ENDPOINT)
+    if answer.status != ACCEPTED:
+        reasons = "; ".join(f"{error['path']}: {error['reason']}" for error in answer.errors)
+        raise ImportStoppedError(f"the clock event is refused, {answer.reason}: {reasons}")
+
+
+def source_of(line: Line | None) -> str:
+    """Raises ImportStoppedError when the line names none."""
+    parsed = read_json(line.text.strip()) if line else None
+    if isinstance(parsed, Parsed) and isinstance(parsed.value, dict):
+        source = parsed.value.get("source")
+        if isinstance(source, str):
+            return source
+    raise ImportStoppedError("the clock event needs a source: name it with --source")
+
+
+COMMAND = "rapport scoring heal"
+# The group that reads the log for scoring; its committed offsets show how far it has come.
+SCORING = "rapport-scoring"
+LOOK_SECONDS = 0.5
+
+
+def heal(settings: Settings, patience: float, tell: Callable[[str], None]) -> int:
+    """Returns the exit code. Waits up to `patience` seconds for scoring to apply what was imported: what it has not
+    applied cannot be healed. Raises KafkaError."""
+    tell("waiting for scoring to apply what was imported")
+    behind = _await_scoring(settings, patience)
+    if behind:
+        tell(f"scoring is {behind} events behind; is `rapport scoring serve` running? Later run: {COMMAND}")
+        return 1
+    tell(f"running: {COMMAND}")
+    return subprocess.run([sys.executable, "-m", "services.cli", *COMMAND.split()[1:]], check=False).returncode  # noqa: S603 (the command line is ours)
+
+
+def _await_scoring(settings: Settings, patience: float) -> int:
+    """How many events of those on the log at the call it has not applied in the end."""
+    until = time.monotonic() + patience
+    reader = Reader(settings, SCORING)
+    try:
+        ends = reader.end_offsets(reader.assign([EVENTS.at(settings.log_epoch)]))
+        while True:
+            done = {partition: reader.committed(partition) for partition in ends}
+            behind = sum(max(0, end - (found.offset if (found := done[p]) else 0)) for p, end in ends.items())
+            if not behind or time.monotonic() > until:
+                return behind
+            time.sleep(LOOK_SECONDS)
+    finally:
+        reader.close()
+
 
 INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
-class _Content:
-    """What the file holds, still unread: its lines or rows, what each asks for, and where that goes."""
-
-    lines: Iterator[Line]
-    entry: Callable[[Line], ImportEntry]
-    endpoint: Endpoint = EVENTS_ENDPOINT
-
-
-@dataclass(frozen=True)
 class _Import:
     options: Options
-    recipient: Recipient
-    tally: Tally
+    recipient: MessageRecipient
+    tally: ImportTally
+    reports: Reports
     place: Checkpoint
     past: LateRows
+    known: Known
 
     @property
     def last(self) -> int:
@@ -62,20 +123,41 @@ class _Import:
             report_clock(self.recipient, time, self.options.source or source_of(last))
 
     def _send_all(self) -> Line | None:
-        """Returns the last line."""
+        """Returns the last line. Everything is looked at before anything is sent."""
+        with ExitStack() as stack:
+            inputs = [opened(file, self.options, self.known, ask(), stack) for file in self.options.files]
+            self.reports.begin([(self.options.refused_rows(found.file), found.look) for found in inputs])
+            return self._one_by_one(inputs[0]) if len(inputs) == 1 else self._together(inputs)
+
+    def _one_by_one(self, found: Input) -> Line | None:
+        """In the order of the file, which may be of any length."""
         last = None
-        with LinesFile(self.options.file) as file, shown(file.size, self.tally) as show:
-            content = _content(iter(file), self.options)
-            for batch in batches(map(content.entry, self.place.skipped(content.lines))):
-                self._send(batch, content.endpoint)
+        with shown(found.size, self.tally) as show:
+            for batch in batches(map(found.entry, self.place.skipped(found.lines))):
+                self._send(batch)
                 self.place.reached(batch)
-                show(file.position())
+                show(found.position())
                 last = batch[-1].line
         return last
 
-    def _send(self, batch: Sequence[ImportEntry], endpoint: Endpoint) -> None:
+    def _together(self, inputs: Sequence[Input]) -> Line | None:
+        last, done = None, 0
+        stage_of_pairs = PAIRS if self.options.settings.clock == "wall" else REST
+        with in_order(inputs, self._refuse, stage_of_pairs) as entries, shown(len(entries), self.tally) as show:
+            for batch in batches(iter(entries)):
+                self._send(batch)
+                done += len(batch)
+                show(done)
+                last = batch[-1].line
+        return last
+
+    def _refuse(self, entry: ImportEntry) -> None:
+        assert entry.refusal is not None, "it is refused"
+        self.tally.count(entry, [entry.refusal])
+
+    def _send(self, batch: Sequence[ImportEntry]) -> None:
         messages = [message for entry in batch for message in entry.messages]
-        answers = iter(self.recipient.send(messages, endpoint) if messages else ())
+        answers = iter(self.recipient.send(messages, batch[0].endpoint) if messages else ())
         for entry in batch:
             own = [next(answers) for _ in entry.messages] if entry.refusal is None else [entry.refusal]
             self.tally.count(entry, own)
@@ -88,20 +170,32 @@ def run(options: Options) -> int:
     place = Checkpoint(options.state)
     if not options.resume:
         _begin_anew(options, place)
-    tally, past = Tally(options.rejected, adds=options.resume), LateRows(_clock(options))
-    with closing(tally), _recipient(options) as recipient:
-        code = _attempt(_Import(options, recipient, tally, place, past))
+    names = [file.name for file in options.files] if len(options.files) > 1 else []
+    reports, known = Reports(options.rejected, adds=options.resume), Known(options.settings, options.token)
+    tally, past = ImportTally(reports, names), LateRows(_clock(options))
+    with closing(reports), _recipient(options) as recipient:
+        code = _attempt(_Import(options, recipient, tally, reports, place, past, known))
     prefix = "dry run, nothing was sent: " if options.dry_run else ""
     click.echo(f"{prefix}{tally.summary()}")
+    if undeclared := known.undeclared():
+        click.echo(undeclared)
     if tally.rejected and options.rejected:
-        click.echo(f"what was rejected is in {options.rejected}", err=True)
+        _tell_reports(options, reports)
     return max(code, _healed(options, tally, past)) if code in {0, 1} else code
+
+
+def _tell_reports(options: Options, reports: Reports) -> None:
+    click.echo(f"what was rejected is in {options.rejected}", err=True)
+    for table in reports.tables:
+        click.echo(f"to mend its rows and import them again: {table}", err=True)
 
 
 def _begin_anew(options: Options, place: Checkpoint) -> None:
     place.forget()
-    if options.rejected:
-        options.rejected.unlink(missing_ok=True)
+    for report in (options.rejected, *map(options.refused_rows, options.files)):
+        # What somebody named may be a device.
+        if report and report not in options.files and report.is_file():
+            report.unlink()
 
 
 def _attempt(work: _Import) -> int:
@@ -126,15 +220,8 @@ def _attempt(work: _Import) -> int:
     return 1 if work.tally.rejected else 0
 
 
-def _content(lines: Iterator[Line], options: Options) -> _Content:
-    if not options.is_table:
-        return _Content(event_lines(lines), event_entry)
-    header = read_header(lines, options.kind, options.skip_column)
-    return _Content(iter(TableRows(lines, header)), row_entry(header, options.defaults), header.kind.endpoint)
-
-
 @contextmanager
-def _recipient(options: Options) -> Iterator[Recipient]:
+def _recipient(options: Options) -> Iterator[MessageRecipient]:
     if options.dry_run:
         yield Rehearsal(lambda: _clock(options))
         return
@@ -151,7 +238,7 @@ def _is_new(answers: Sequence[ImportAnswer]) -> bool:
     return any(answer.reason == "recorded" for answer in answers)
 
 
-def _healed(options: Options, tally: Tally, past: LateRows) -> int:
+def _healed(options: Options, tally: ImportTally, past: LateRows) -> int:
     if options.heal and not options.dry_run and tally.recorded:
         return heal(options.settings, options.patience, lambda words: click.echo(words, err=True))
     if past.late:

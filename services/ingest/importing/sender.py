@@ -42,7 +42,7 @@ EVENTS_ENDPOINT = Endpoint("/v1/events", "application/cloudevents-batch+json", "
 PARTICIPANTS_ENDPOINT = Endpoint("/v1/directory/participants", "application/json", "participants")
 
 
-class Recipient(Protocol):
+class MessageRecipient(Protocol):
     """Takes messages and says what became of each. Raises ImportStoppedError."""
 
     def send(self, messages: Sequence[bytes], endpoint: Endpoint) -> list[ImportAnswer]: ...

@@ -4,24 +4,28 @@ import csv
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.domain.written import visible
-from services.ingest.importing.entry import ImportEntry, refusal
+from services.ingest.importing.entry import MOST_BYTES, ImportEntry, Line, refusal
 from services.ingest.importing.kinds.kind import TableKind
 from services.ingest.importing.kinds.registry import KINDS, recognised
-from services.ingest.importing.lines import MOST_BYTES, Line
-from services.ingest.importing.row import Defaults, TableRow
+from services.ingest.importing.row import RowReading, TableRow
 from services.ingest.importing.sender import ImportStoppedError
+from services.ingest.importing.translation import Translation, name_of
 
 DELIMITERS = (",", ";", "\t")
 # A line of Excel's before the header, for Excel: which delimiter follows.
 HINT = re.compile(rb'"?sep=([!-/:-@\[-`{-~\t])"?', re.IGNORECASE)
 # Further than this no cell goes: the quote at its begin is a slip, and what follows is read as rows of their own.
 MOST_LINES = 20
+LONGEST_CELL = 4_000
+"""A hundred people take less."""
+# What stands before each row in the table of those that were refused.
+REPORT = ("refused_row", "refused_column", "refused_value", "refused_reason")
+REPORTED = frozenset(REPORT)
 
 
 class BrokenRowError(ValueError):
@@ -30,42 +34,75 @@ class BrokenRowError(ValueError):
 
 @dataclass(frozen=True)
 class Header:
-    """`columns` in the order of the file; those skipped are not read."""
+    """`written` are the columns as the file calls them, `columns` as we do; empty is not read."""
 
     kind: TableKind
     columns: tuple[str, ...]
     delimiter: str
-    skipped: frozenset[str] = field(default_factory=frozenset)
+    written: tuple[str, ...] = ()
+    translation: Translation = field(default_factory=Translation)
 
     def cells(self, row: Line) -> dict[str, str]:
-        """Raises BrokenRowError."""
-        found = _taken_apart(row.text, self.delimiter)
-        if len(found) > len(self.columns) and not any(found[len(self.columns) :]):
-            found = found[: len(self.columns)]
+        """Of the columns that are read, in our words. Raises BrokenRowError."""
+        found = self.written_cells(row)
         if len(found) != len(self.columns):
             raise BrokenRowError(f"has {len(found)} cells, the header has {len(self.columns)}")
-        return {name: cell for name, cell in zip(self.columns, found, strict=True) if name not in self.skipped}
+        long = next((name for name, cell in zip(self.columns, found, strict=True) if len(cell) > LONGEST_CELL), None)
+        if long is not None:
+            raise BrokenRowError(
+                f"has more than {LONGEST_CELL:,} characters in the column {long or 'that is not read'}"
+            )
+        cells = {name: cell for name, cell in zip(self.columns, found, strict=True) if name}
+        return {name: self.translation.value(name, cell) for name, cell in cells.items()}
+
+    def written_cells(self, row: Line) -> list[str]:
+        """All cells as they are, without empty ones beyond the header. Raises BrokenRowError."""
+        found = _taken_apart(row.text, self.delimiter)
+        beyond = found[len(self.columns) :]
+        return found if any(beyond) else found[: len(self.columns)]
 
     def fits(self, row: Line) -> bool:
         try:
-            self.cells(row)
+            return len(self.written_cells(row)) == len(self.columns)
         except BrokenRowError:
             return False
-        return True
 
 
-def read_header(lines: Iterator[Line], kind: str | None, skipped: Collection[str]) -> Header:
-    """Of the first line that is not blank. Raises ImportStoppedError when it is no header of a table we know."""
+@dataclass(frozen=True)
+class HeaderWish:
+    """What is to be made of a header. `kind` None: the kind whose columns it has."""
+
+    kind: str | None = None
+    skipped: tuple[str, ...] = ()
+    translation: Translation = field(default_factory=Translation)
+
+
+class UnknownColumnsError(ImportStoppedError):
+    """The header is there, and not in our words."""
+
+    def __init__(self, words: str, columns: tuple[str, ...], delimiter: str) -> None:
+        super().__init__(words)
+        self.columns, self.delimiter = columns, delimiter
+
+
+def read_header(lines: Iterator[Line], wish: HeaderWish) -> Header:
+    """Of the first line that is not blank. Raises ImportStoppedError when it is no header of a table that we know."""
     line = next((line for line in lines if line.text.strip()), None)
     if line is None:
         raise ImportStoppedError("the file is empty: a table begins with its header")
     hint = HINT.fullmatch(line.text.strip())
     if hint:
         line = next((line for line in lines if line.text.strip()), line)
-    delimiter, columns = _columns(line, (hint[1].decode(),) if hint else DELIMITERS)
-    chosen = KINDS[kind] if kind else _recognised(columns)
-    _check(columns, chosen, skipped)
-    return Header(chosen, columns, delimiter, frozenset(map(_name, skipped)))
+    delimiter, written = _columns(line, (hint[1].decode(),) if hint else DELIMITERS, wish.translation)
+    skipped = frozenset(map(name_of, wish.skipped)) | REPORTED
+    names = [(name_of(one), wish.translation.column(one)) for one in written]
+    columns = tuple("" if skipped & {theirs, ours} else ours for theirs, ours in names)
+    try:
+        kind = KINDS[wish.kind] if wish.kind else _recognised(columns)
+        _check(columns, kind)
+    except ImportStoppedError as stopped:
+        raise UnknownColumnsError(str(stopped), written, delimiter) from stopped
+    return Header(kind, columns, delimiter, written, wish.translation)
 
 
 class TableRows:
@@ -127,34 +164,27 @@ def _in_words(text: bytes, words: str) -> str:
     return f"is no row of a table: {words}"
 
 
-def _columns(line: Line, delimiters: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """By the delimiter that shows the most columns that we know. Raises ImportStoppedError."""
+def _columns(line: Line, delimiters: tuple[str, ...], translation: Translation) -> tuple[str, tuple[str, ...]]:
+    """By the delimiter that shows the most columns that we know, else the most columns. Raises ImportStoppedError."""
     found: dict[str, tuple[str, ...]] = {}
     problem = None
     for delimiter in delimiters:
         try:
-            found[delimiter] = tuple(map(_name, _taken_apart(line.text, delimiter)))
+            found[delimiter] = tuple(_taken_apart(line.text, delimiter))
         except BrokenRowError as broken:
             problem = problem or broken
     if not found:
         raise ImportStoppedError(f"line {line.number}: the header {problem}") from problem
-    return max(found.items(), key=lambda item: _known(item[1]))
-
-
-def _name(written: str) -> str:
-    return visible(written).lower().replace(" ", "_").replace("-", "_")
-
-
-def _known(columns: Collection[str]) -> int:
-    every = frozenset[str]().union(*(kind.known for kind in KINDS.values()))
-    return len(every & set(columns))
+    every = frozenset[str]().union(*(kind.columns for kind in KINDS.values()))
+    known = {cut: len(every & set(map(translation.column, names))) for cut, names in found.items()}
+    return max(found.items(), key=lambda item: (known[item[0]], len(item[1])))
 
 
 def _recognised(columns: tuple[str, ...]) -> TableKind:
     found = recognised(columns)
     if len(found) == 1:
         return found[0]
-    needs: Callable[[TableKind], str] = lambda kind: f"{kind.name} needs {', '.join(sorted(kind.required))}"  # noqa: E731
+    needs: Callable[[TableKind], str] = lambda kind: f"{kind.name} needs {', '.join(sorted(kind.needed))}"  # noqa: E731
     if found:
         raise ImportStoppedError(f"the header may be of {' or '.join(k.name for k in found)}: name it with --kind")
     raise ImportStoppedError(
@@ -162,10 +192,10 @@ def _recognised(columns: tuple[str, ...]) -> TableKind:
     )
 
 
-def _check(columns: tuple[str, ...], kind: TableKind, skipped: Collection[str]) -> None:
-    missing = sorted(kind.required - set(columns))
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    unknown = [name for name in columns if name not in kind.known and name not in map(_name, skipped)]
+def _check(columns: tuple[str, ...], kind: TableKind) -> None:
+    missing = sorted(kind.needed - set(columns))
+    twice = sorted({name for name in columns if name and columns.count(name) > 1})
+    unknown = [name for name in columns if name and name not in kind.columns]
     faults = [f"the column {name!r} is missing" for name in missing]
     faults += [f"the column {name!r} is there twice" for name in twice]
     faults += [_unknown(name, kind) for name in unknown]
@@ -174,30 +204,47 @@ def _check(columns: tuple[str, ...], kind: TableKind, skipped: Collection[str]) 
 
 
 def _unknown(name: str, kind: TableKind) -> str:
-    close = get_close_matches(name[:100], kind.known, n=1)
+    close = get_close_matches(name[:100], kind.columns, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"leave it out with --skip-column {name[:100]!r}"
     return f"the column {name[:100]!r} is not known; {hint}"
 
 
 ORIGINAL = "row"
+# What a row of empty cells is made of.
+EMPTY = b'",; \t'
 
 
-def row_entry(header: Header, defaults: Defaults) -> Callable[[Line], ImportEntry]:
+def says_nothing(line: Line) -> bool:
+    """A row of empty cells, or a note such as the example of a template: its first cell begins with #."""
+    text = line.text.strip(EMPTY)
+    return not text or text.startswith(b"#")
+
+
+def row_entry(header: Header, reading: RowReading) -> Callable[[Line], ImportEntry]:
     def entry(line: Line) -> ImportEntry:
         try:
-            row = TableRow(header.cells(line), defaults)
+            row = TableRow(header.cells(line), reading)
         except BrokenRowError as broken:
-            return ImportEntry(line, refusal=refusal(rejected("malformed", "", str(broken))), original=ORIGINAL)
+            answer = refusal(rejected("malformed", "", str(broken)))
+            return ImportEntry(line, refusal=answer, original=ORIGINAL, endpoint=header.kind.endpoint)
         messages = header.kind.read(row)
         if row.problems:
             answer = refusal(Rejected("invalid", tuple(row.problems)))
-            return ImportEntry(line, refusal=answer, column=header.kind.column, original=ORIGINAL)
+            return ImportEntry(
+                line,
+                refusal=answer,
+                column=header.kind.column,
+                original=ORIGINAL,
+                endpoint=header.kind.endpoint,
+            )
         return ImportEntry(
             line,
             tuple(json.dumps(message).encode() for message in messages),
             times=tuple(str(message["time"]) for message in messages if "time" in message),
             column=header.kind.column,
             original=ORIGINAL,
+            endpoint=header.kind.endpoint,
+            relationship=row.text("relationship") if header.kind.speaks_of_relationships else "",
         )
 
     return entry

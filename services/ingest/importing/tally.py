@@ -1,9 +1,10 @@
 """What has become of the lines so far, and the report of those that were rejected."""
 
+import csv
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,37 +12,132 @@ from typing import Any, TextIO
 import click
 
 from services.ingest.importing.entry import ImportEntry
+from services.ingest.importing.first_look import Look
 from services.ingest.importing.sender import ImportAnswer
+from services.ingest.importing.table import REPORT, REPORTED, BrokenRowError
+from services.ingest.importing.translation import name_of
+
+LONGEST_VALUE = 500
+# Excel would calculate what begins like this.
+_CALCULATED = ("=", "+", "-", "@", "\t")
+
+
+class RefusedRows:
+    """Written in UTF-8 with the mark by which Excel knows it, and with the delimiter of the table; of a workbook, that
+    which goes with its days. The file is there as soon as a row is refused."""
+
+    def __init__(self, file: Path, look: Look, *, adds: bool) -> None:
+        self.path, self._look, self._adds = file, look, adds
+        self._file: TextIO | None = None
+        self._kept = [at for at, name in enumerate(look.header.written) if name_of(name) not in REPORTED]
+
+    def add(self, entry: ImportEntry, errors: Sequence[Mapping[str, str]]) -> None:
+        header = self._look.header
+        try:
+            cells = header.written_cells(entry.line)
+        except BrokenRowError:
+            cells = []
+        column = errors[0].get("column", "") if errors else ""
+        at = header.columns.index(column) if column in header.columns else None
+        named = header.written[at] if at is not None else column
+        whole = entry.line.text.decode(errors="backslashreplace")
+        value = cells[at] if at is not None and at < len(cells) else "" if cells else whole
+        reason = "; ".join([error["reason"] for error in errors[:1]] + [in_words(error) for error in errors[1:]])
+        said = [str(entry.line.number), named, value[:LONGEST_VALUE], reason]
+        # What is beyond the header stays, so that it is seen.
+        row = [cells[one] if one < len(cells) else "" for one in self._kept] + cells[len(header.written) :]
+        self._writer().writerow([*map(_harmless, said), *row])
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _writer(self) -> Any:  # noqa: ANN401 (its class is private to csv)
+        header, continues = self._look.header, self._adds and self.path.exists()
+        is_new = self._file is None
+        if self._file is None:
+            encoding = "utf-8" if continues else "utf-8-sig"
+            self._file = self.path.open("a" if continues else "w", encoding=encoding, newline="")
+        writer = csv.writer(self._file, delimiter=self._look.delimiter_of_reports)
+        if is_new and not continues:
+            writer.writerow([*REPORT, *(header.written[one] for one in self._kept)])
+        return writer
+
+
+def in_words(error: Mapping[str, str]) -> str:
+    return f"{error.get('column') or error['path']}: {error['reason']}".removeprefix(": ")
+
+
+def _harmless(text: str) -> str:
+    return f"'{text}" if text.startswith(_CALCULATED) else text
+
 
 # On the console; the report has them all.
 MOST_SHOWN = 10
 TAKEN = frozenset({"recorded", "duplicate"})
 
 
-class Tally:
-    """`report`: where to write rejected lines, JSONL with line number, reason, column and the line as it was; None for
-    nowhere. `adds` to what is in it already."""
+class Reports:
+    """Of the files of one import, in their order: of each the rejected lines as JSONL (line number, reason, column and
+    the line as it was) and, of a table, as a table. `file` None for nowhere. `adds` to what is in them already."""
 
-    def __init__(self, report: Path | None, *, adds: bool = False) -> None:
-        self._report, self._adds = report, adds
-        self.recorded = self.duplicates = self.rejected = self.lines = self.last_line = 0
+    def __init__(self, file: Path | None, *, adds: bool = False) -> None:
+        self._path, self._adds = file, adds
         self._file: TextIO | None = None
+        self._rows: list[RefusedRows | None] = []
+
+    @property
+    def tables(self) -> list[Path]:
+        """That were written."""
+        return [rows.path for rows in self._rows if rows and rows.path.exists()]
+
+    def begin(self, looks: Sequence[tuple[Path | None, Look | None]]) -> None:
+        """What was recognised of the files, each with the place of its table of refused rows."""
+        self._rows = [RefusedRows(path, look, adds=self._adds) if path and look else None for path, look in looks]
+
+    def add(self, entry: ImportEntry, answer: ImportAnswer, errors: Sequence[Mapping[str, str]]) -> None:
+        if self._path is not None:
+            if self._file is None:
+                self._file = self._path.open("a" if self._adds else "w", encoding="utf-8")
+            told = {
+                "line": entry.line.number,
+                "status": answer.status,
+                "reason": answer.reason,
+                "errors": errors,
+                entry.original: entry.line.text.decode(errors="backslashreplace").strip("\r\n"),
+            }
+            self._file.write(json.dumps(told) + "\n")
+        rows = self._rows[entry.input] if self._rows else None
+        if rows:
+            rows.add(entry, errors)
+
+    def close(self) -> None:
+        for one in (self._file, *self._rows):
+            if one is not None:
+                one.close()
+
+
+class ImportTally:
+    """Counts lines, and reports those that were rejected. `names`: how each file is called, if there are several."""
+
+    def __init__(self, reports: Reports, names: Sequence[str] = ()) -> None:
+        self._reports, self._names = reports, names
+        self.recorded = self.duplicates = self.rejected = self.lines = self.last_line = 0
+        self._refused: set[tuple[int, int]] = set()
 
     def count(self, entry: ImportEntry, answers: Sequence[ImportAnswer]) -> None:
-        """A line is rejected if anything that it says is."""
+        """A line is rejected if anything that it says is; that is told once."""
         self.last_line = entry.line.number
         self.lines += 1
         reasons = [answer.reason for answer in answers]
         self.recorded += reasons.count("recorded")
         self.duplicates += reasons.count("duplicate")
         fault = next((answer for answer in answers if answer.reason not in TAKEN), None)
-        if fault:
+        if fault and (entry.input, entry.line.number) not in self._refused:
             self.rejected += 1
+            if self._names:
+                self._refused.add((entry.input, entry.line.number))
             self._reject(entry, fault)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
 
     def summary(self) -> str:
         return f"{self.recorded} new, {self.duplicates} duplicates, {self.rejected} rejected"
@@ -49,20 +145,9 @@ class Tally:
     def _reject(self, entry: ImportEntry, answer: ImportAnswer) -> None:
         errors = [_placed(entry, error["path"], error["reason"]) for error in answer.errors]
         if self.rejected <= MOST_SHOWN:
-            faults = "; ".join(f"{e.get('column') or e['path']}: {e['reason']}".removeprefix(": ") for e in errors)
-            click.echo(f"line {entry.line.number}: {answer.reason}: {faults}", err=True)
-        if self._report is None:
-            return
-        if self._file is None:
-            self._file = self._report.open("a" if self._adds else "w", encoding="utf-8")
-        told = {
-            "line": entry.line.number,
-            "status": answer.status,
-            "reason": answer.reason,
-            "errors": errors,
-            entry.original: entry.line.text.decode(errors="backslashreplace").strip("\r\n"),
-        }
-        self._file.write(json.dumps(told) + "\n")
+            place = f"{self._names[entry.input]}, line" if self._names else "line"
+            click.echo(f"{place} {entry.line.number}: {answer.reason}: {'; '.join(map(in_words, errors))}", err=True)
+        self._reports.add(entry, answer, errors)
 
 
 def _placed(entry: ImportEntry, path: str, reason: str) -> dict[str, str]:
@@ -77,7 +162,7 @@ Shown = Callable[[int], None]
 
 
 @contextmanager
-def shown(size: int | None, tally: Tally) -> Iterator[Shown]:
+def shown(size: int | None, tally: ImportTally) -> Iterator[Shown]:
     """`size` of the file in bytes, None if nobody knows."""
     if sys.stderr.isatty() and size:
         with _bar(size, tally) as show:
@@ -87,7 +172,7 @@ def shown(size: int | None, tally: Tally) -> Iterator[Shown]:
 
 
 @contextmanager
-def _bar(size: int, tally: Tally) -> Iterator[Shown]:
+def _bar(size: int, tally: ImportTally) -> Iterator[Shown]:
     bar: Any  # its class is private to click
     with click.progressbar(
         length=size, label="import", file=sys.stderr, item_show_func=lambda _: f"{tally.lines:,} lines"
@@ -95,7 +180,7 @@ def _bar(size: int, tally: Tally) -> Iterator[Shown]:
         yield lambda position: bar.update(position - bar.pos)
 
 
-def _line_by_line(size: int | None, tally: Tally) -> Shown:
+def _line_by_line(size: int | None, tally: ImportTally) -> Shown:
     began = said = time.monotonic()
 
     def show(position: int) -> None:

@@ -8,8 +8,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from schemas.primitives import to_rfc3339, to_utc
-from services.ingest.domain.activity import Booked, Cancelled, Meeting, Native, Person
-from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.domain.activity import Booked, Cancelled, Meeting, Native, Person, Translation
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.vendor_model import ZONE, AnyTime, MaybeText, VendorModel, in_zone, read, zone_named
 
 # It takes two to meet.
@@ -81,6 +81,11 @@ def cancelled(entry: CalendarEntry, takers: Iterable[Person], value: object) -> 
     times = read(CalendarTimes, value)
     slot = None if isinstance(times, Rejected) else times.start
     return no_session(entry, takers, slot.utc if slot else None)
+
+
+def as_translation(said: Booked | Cancelled | Ignored | Rejected) -> Translation:
+    """Of one entry as a payload of its own."""
+    return (said,) if isinstance(said, Booked | Cancelled) else said
 
 
 def _each_once(people: Iterable[Person]) -> tuple[Person, ...]:

@@ -1,59 +1,49 @@
 """The file of connections, and where their secrets come from: the environment or files, never the file itself."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.primitives import Code, Id
+from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import ConnectionScope
-from services.ingest.domain.verdict import explain
-from services.ingest.sources.connection import Connection
+from services.ingest.domain.verdict import Rejected, explain
 from services.ingest.sources.registry import TOOLS
-from services.ingest.sources.tool import ToolSettings
+from services.ingest.sources.tool import Kept, Received, Tool, ToolSettings, Verification, kept
+from services.runtime.secrets import Secrets, UnknownSecretError
 from services.runtime.strict_yaml import UnreadableError, documents
-
-# What can be guessed proves nothing.
-SHORTEST = 8
-
-
-class UnknownSecretError(Exception):
-    """The message says what is wrong, and nothing of the secret."""
 
 
 @dataclass(frozen=True)
-class Secrets:
-    """Relative paths begin in `folder`."""
+class Connection:
+    """`secret` proves requests. `api_token` is for a tool whose notifications are pointers; where it stands in a
+    file, it is read anew for each use, because such tokens live for an hour and something else renews the file.
+    `secret_file` is where the secret was read, None for a variable.
+    `digest_key` is the installation's, see domain/pseudonym.py."""
 
-    environ: Mapping[str, str]
-    folder: Path
+    connection_scope: ConnectionScope
+    tool: Tool
+    settings: ToolSettings
+    secret: str
+    api_token: str = ""
+    api_token_file: Path | None = None
+    digest_key: str = field(default="", repr=False)
+    secret_file: Path | None = None
 
-    def read(self, variable: str | None, file: Path | None) -> str:
-        """Raises UnknownSecretError."""
-        if (variable is None) == (file is None):
-            raise UnknownSecretError("name either a variable of the environment (_env) or a file (_file)")
-        secret = self._of(variable) if variable is not None else self._in(file or Path())
-        if len(secret) < SHORTEST:
-            raise UnknownSecretError(f"has less than {SHORTEST} characters")
-        return secret
+    def verify(self, received: Received, now: datetime) -> Verification:
+        by_settings = self.tool.verify_by
+        verify = by_settings(self.settings) if by_settings else self.tool.verify
+        return verify(received, self.secret, now)
 
-    def place(self, file: Path) -> Path:
-        return self.folder / file
-
-    def _of(self, variable: str) -> str:
-        if variable not in self.environ:
-            raise UnknownSecretError(f"the environment has no {variable[:80]}")
-        return self.environ[variable]
-
-    def _in(self, file: Path) -> str:
-        try:
-            return self.place(file).read_text("utf-8").strip()
-        except OSError as broken:
-            raise UnknownSecretError(f"{file} cannot be read: {broken.strerror}") from broken
-        except ValueError as broken:
-            raise UnknownSecretError(f"{file} cannot be read: it is no text in UTF-8") from broken
+    def kept(self, payload: bytes, media_type: str) -> Kept | Rejected:
+        """All that may be stored of one of its payloads."""
+        return kept(
+            payload, media_type, self.tool, self.settings, pseudonym_of(self.digest_key, self.connection_scope.tenant)
+        )
 
 
 class ConnectionsError(Exception):
@@ -71,7 +61,7 @@ def load_connections(file: Path, environ: Mapping[str, str], digest_key: str) ->
         raise ConnectionsError(str(broken)) from broken
     if len(read) != 1:
         raise ConnectionsError(f"{file}: holds {len(read)} documents instead of one")
-    reading = _Reading(Secrets(environ, file.parent), digest_key)
+    reading = _ConnectionsReading(Secrets(environ, file.parent), digest_key)
     connections = reading.connections(read[0])
     if reading.faults:
         raise ConnectionsError("\n".join(f"{file}: {fault}" for fault in reading.faults))
@@ -87,13 +77,13 @@ def listed(connections: Mapping[str, Connection]) -> Iterator[str]:
         yield f"{connection_scope.tool}/{name}: tenant {connection_scope.tenant}, {programmes}, secret set{token}"
 
 
-class _File(BaseModel):
+class _ConnectionsYaml(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     connections: list[dict[str, object]]
 
 
-class _Entry(BaseModel):
+class _ConnectionEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     id: Code
@@ -107,7 +97,7 @@ class _Entry(BaseModel):
     settings: Annotated[dict[str, object], Field(default_factory=dict)]
 
 
-class _Reading:
+class _ConnectionsReading:
     """Goes on after a fault, so that all of them are told at once."""
 
     def __init__(self, secrets: Secrets, digest_key: str) -> None:
@@ -116,7 +106,7 @@ class _Reading:
 
     def connections(self, document: object) -> dict[str, Connection]:
         try:
-            entries = _File.model_validate(document).connections
+            entries = _ConnectionsYaml.model_validate(document).connections
         except ValidationError as invalid:
             self._explain("", invalid)
             return {}
@@ -129,7 +119,7 @@ class _Reading:
 
     def _connection(self, place: str, given: dict[str, object]) -> Connection | None:
         try:
-            entry = _Entry.model_validate(given)
+            entry = _ConnectionEntry.model_validate(given)
         except ValidationError as invalid:
             self._explain(f"{place}.", invalid)
             return None
@@ -144,17 +134,19 @@ class _Reading:
         if tool is None or secret is None or token is None or settings is None:
             return None
         connection_scope = ConnectionScope(entry.tenant, entry.program, tool.name, entry.id)
-        file = self._secrets.place(entry.api_token_file) if entry.api_token_file else None
-        return Connection(connection_scope, tool, settings, secret, token, file, self._digest_key)
+        token_file, secret_file = (
+            self._secrets.place(file) if file else None for file in (entry.api_token_file, entry.secret_file)
+        )
+        return Connection(connection_scope, tool, settings, secret, token, token_file, self._digest_key, secret_file)
 
-    def _settings(self, place: str, model: type[ToolSettings], entry: _Entry) -> ToolSettings | None:
+    def _settings(self, place: str, model: type[ToolSettings], entry: _ConnectionEntry) -> ToolSettings | None:
         try:
             return model.model_validate(entry.settings)
         except ValidationError as invalid:
             self._explain(f"{place}.", invalid)
             return None
 
-    def _token(self, place: str, entry: _Entry) -> str | None:
+    def _token(self, place: str, entry: _ConnectionEntry) -> str | None:
         """Empty where the file names none, None if it is at fault."""
         if entry.api_token_env is None and entry.api_token_file is None:
             return ""

@@ -1,19 +1,148 @@
 """What every tool is: how its requests are proven, what of them is recorded, and what is made of that."""
 
+import hmac
 import json
+from base64 import b64decode
+from binascii import Error
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Annotated
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.ingest.domain.activity import Translation
-from services.ingest.domain.cloudevents.content_modes import JSON, read_media_type
+from services.ingest.domain.cloudevents import JSON, Parsed, read_json, read_media_type
 from services.ingest.domain.ids import NoDigestKeyError, Pseudonym
-from services.ingest.domain.strict_json import Parsed, read_json
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.verification import Received, Verification
+from services.ingest.sources.vendor_model import signed_at
+
+# A signed timestamp that is older, or as far ahead, was recorded by somebody and is played back.
+LONGEST_AGE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request: header names in lower case, the query, the body as it came, and what follows the connection's
+    name in the path, such as `/statements`. A tool is asked to prove the head alone first (`is_head`, the body is
+    empty): no more is read of who cannot, and nothing is parsed before it is proven."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    query: Mapping[str, str] = field(default_factory=dict)
+    method: str = "POST"
+    path: str = ""
+    is_head: bool = False
+
+
+@dataclass(frozen=True)
+class BodyNeeded:
+    """Said of a head that is as it should be, where the proof covers the body as well, or lies in it. At most so many
+    bytes of it are read before it is proven."""
+
+    most_bytes: int = 2**20
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The body may be believed."""
+
+
+@dataclass(frozen=True)
+class Unverified:
+    """Answered 401; the reason names no secret. `scheme` is how the tool proves itself, for WWW-Authenticate."""
+
+    reason: str
+    scheme: str = "Signature"
+
+
+@dataclass(frozen=True)
+class Handshake:
+    """The tool asks whether we are who it thinks: this is the answer, and there is nothing to record."""
+
+    body: bytes
+    media_type: str = "application/json"
+    status: int = 200
+
+
+Verification = Verified | Unverified | Handshake | BodyNeeded
+
+
+def signed(secret: str, text: bytes) -> str:
+    """HMAC-SHA256 as lower-case hexadecimal digits."""
+    return hmac.new(secret.encode(), text, sha256).hexdigest()
+
+
+def same(one: str, other: str) -> bool:
+    """Compares in a time that tells nothing."""
+    return hmac.compare_digest(one.encode(), other.encode())
+
+
+def is_fresh(signed_at: datetime, now: datetime) -> bool:
+    return abs(now - signed_at) <= LONGEST_AGE
+
+
+class Headers(NamedTuple):
+    """Where a tool puts the two, in lower case."""
+
+    signature: str
+    timestamp: str
+
+
+def verify_v0(received: Received, secret: str, now: datetime, headers: Headers) -> Verified | Unverified | BodyNeeded:
+    signature = received.headers.get(headers.signature, "")
+    stamp = received.headers.get(headers.timestamp, "")
+    moment = signed_at(stamp)
+    if not signature or moment is None:
+        return Unverified(f"{headers.signature} and {headers.timestamp} are required")
+    if not is_fresh(moment, now):
+        return Unverified(f"{headers.timestamp} is more than 5 minutes away from now")
+    if received.is_head:
+        return BodyNeeded()
+    if not secret or not same(f"v0={signed(secret, f'v0:{stamp}:'.encode() + received.body)}", signature):
+        return Unverified(f"{headers.signature} does not fit the body")
+    return Verified()
+
+
+BEARER, BASIC = "Bearer", "Basic"
+
+
+def prove_bearer(received: Received, secret: str, _now: datetime) -> Verification:
+    """`Authorization: Bearer <secret>`."""
+    scheme, credentials = _authorization(received)
+    if scheme != "bearer":
+        return Unverified("the header Authorization must say: Bearer, and the connection's secret", BEARER)
+    return _compared(credentials, secret, BEARER)
+
+
+def verify_basic(received: Received, secret: str, _now: datetime) -> Verification:
+    """`Authorization: Basic <base64 of secret>`; the secret is `user:password`."""
+    scheme, credentials = _authorization(received)
+    if scheme != "basic":
+        return Unverified("the header Authorization must say: Basic, and the connection's user and password", BASIC)
+    try:
+        return _compared(b64decode(credentials, validate=True).decode(), secret, BASIC)
+    except (Error, ValueError):
+        return Unverified("the credentials are no base64 of a user and a password", BASIC)
+
+
+def prove_either(received: Received, secret: str, now: datetime) -> Verification:
+    """By whichever of the two the request chose."""
+    scheme, _ = _authorization(received)
+    return verify_basic(received, secret, now) if scheme == "basic" else prove_bearer(received, secret, now)
+
+
+def _authorization(received: Received) -> tuple[str, str]:
+    scheme, _, credentials = received.headers.get("authorization", "").strip().partition(" ")
+    return scheme.lower(), credentials.strip()
+
+
+def _compared(credentials: str, secret: str, scheme: str) -> Verification:
+    # A connection without a secret is proven by nobody.
+    if secret and same(credentials, secret):
+        return Verified()
+    return Unverified("the credentials are not those of this connection", scheme)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from tzlocal.windows_tz import win_tz
 
-from schemas.directory import known_zone
-from schemas.primitives import LAST_YEAR, from_micros, to_utc
+from schemas.primitives import LAST_YEAR, from_micros, known_zone, to_utc
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import ADDRESS, ADDRESSES, CUT, ID, PERSON_ID, TIME, WORD, Leaf
 from services.ingest.domain.verdict import Problem, Rejected, explain
@@ -136,7 +135,7 @@ def _bare(moment: datetime) -> datetime:
     return moment
 
 
-# Each says what of its text is kept, see services/ingest/domain/tools/leaves.py.
+# Each says what of its text is kept, see services/ingest/domain/tools/allow_list.py.
 # Text that is there: an id, as text or as a whole number.
 Ident = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), BeforeValidator(_as_text), ID]
 # The same where missing, null and "" all mean that the tool does not say it: `name: MaybeIdent = ""`.

@@ -9,7 +9,7 @@ from typing import Annotated, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from schemas.events import ADMIN_TYPES, MentoringEvent, type_of
+from schemas.events import ADMIN_TYPES, OfRelationship, type_of
 from schemas.payloads import OneSided, Payload
 from services.ingest.domain.activity import Activity, Translation
 from services.ingest.domain.derived_events import digest
@@ -153,7 +153,7 @@ def _of_ours(problem: Problem) -> Problem:
 
 @cache
 def _payloads() -> Mapping[str, type[Payload]]:
-    found = {type_of(model): model.model_fields["data"].annotation for model in get_args(MentoringEvent)}
+    found = {type_of(model): model.model_fields["data"].annotation for model in get_args(OfRelationship)}
     closed = ADMIN_TYPES | {RETRACTED}
     return {name: data for name, data in found.items() if name not in closed}
 

@@ -1,36 +1,92 @@
 """A request of a tool on its way, as the services take it: gateway, raw topic, translation, roster, gate, log and
 attendance are theirs; only the log itself is pretended, and nothing is written anywhere."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from schemas.directory import Participant
-from schemas.events import MentoringEvent
+from schemas.directory import DirectoryStatement, Participant
+from schemas.events import MENTORING_EVENT, MentoringEvent, OfPartition
 from schemas.primitives import LAST_YEAR
-from schemas.topics import raw_of
+from schemas.topics import DIRECTORY_STATEMENTS, EVENTS, raw_of
 from services.ingest.domain.activity import Activity, Pointer
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.meetings.attendance_fold import AttendanceFold, SessionKey
+from services.ingest.domain.people.participants import is_same, merged
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.allow_list import cut_paths
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored, Rejected, explain
 from services.ingest.flow.attendance import admitted_outcome
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.tools.raw_payloads import Payload, headers_of, opened, taken
+from services.ingest.flow.tools.raw_payloads import OpenedPayload, headers_of, opened, taken
 from services.ingest.flow.tools.statements import Directory, Statements
-from services.ingest.sources.connection import Connection
-from services.ingest.sources.connections import ConnectionsError, load_connections
-from services.ingest.sources.tool import Kept, Tool, ToolSettings
-from services.ingest.sources.verification import Received
-from services.ingest.trying.pretended_log import PretendedLog
-from services.runtime.kafka import Record
+from services.ingest.sources.connections import Connection, ConnectionsError, load_connections
+from services.ingest.sources.tool import Kept, Received, Tool, ToolSettings
+from services.runtime.kafka import Awaited, Headers, OutgoingRecord, Record
 from services.runtime.strict_yaml import UnreadableError, documents
+
+
+class _Acknowledged:
+    """It is on the log."""
+
+    def get(self, timeout: float | None = None) -> Any: ...  # noqa: ANN401 (as kafka-python's)
+
+    def add_callback(self, callback: Any) -> Any:  # noqa: ANN401
+        callback(None)
+
+    def add_errback(self, errback: Any) -> Any: ...  # noqa: ANN401
+
+
+class PretendedLog:
+    """For one thread, in place of a producer. Whatever is written is read as whoever follows the log reads it, and what
+    is said of people is merged as the projector does it."""
+
+    def __init__(self, known: Callable[[str, str], Participant | None]) -> None:
+        """`known`: whom the directory has before a statement, by tenant and id."""
+        self._known = known
+        self._events: list[MentoringEvent] = []
+        self._participants: list[Participant] = []
+
+    def partitions(self, topic: str) -> list[int]:
+        return [0] if topic == EVENTS.name else []
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None = None,
+        headers: Headers = (),
+    ) -> _Acknowledged:
+        assert key, partition in {None, 0} and headers is not None
+        if topic == EVENTS.name:
+            self._events.append(MENTORING_EVENT.validate_json(value or b""))
+        else:
+            assert topic == DIRECTORY_STATEMENTS.name, "an attempt writes events and what is said of people"
+            self._merge(DirectoryStatement.model_validate_json(value or b""))
+        return _Acknowledged()
+
+    def _merge(self, statement: DirectoryStatement) -> None:
+        known = self._known(statement.tenant, statement.id)
+        found = merged(statement, known)
+        if isinstance(found, Participant) and not is_same(found, known):
+            self._participants.append(found)
+
+    def send_for(self, awaited: Awaited, record: OutgoingRecord) -> None:
+        self.send(record.topic, record.key, record.value, record.partition, record.headers)
+        awaited.succeed(None)
+
+    def taken(self) -> tuple[tuple[MentoringEvent, ...], tuple[Participant, ...]]:
+        """Events and changed people since the last time."""
+        found = tuple(self._events), tuple(self._participants)
+        self._events, self._participants = [], []
+        return found
+
 
 Refusal = Ignored | Rejected
 NOT_REACHED = Ignored("after_a_rejection")
@@ -90,13 +146,16 @@ class Attempt:
             yield Tried(refusal=request)
             return
         for kept in request.payloads:
-            cut = tuple(cut_paths(kept.before, kept.value))
-            payloads = opened(self._record(kept), {self._connection.connection_scope.connection: self._connection})
-            if isinstance(payloads, Rejected):
-                yield Tried(refusal=payloads, cut=cut)
-                continue
-            for payload in payloads:
-                yield self._tried(payload, cut)
+            yield from self.of_record(self._record(kept), tuple(cut_paths(kept.before, kept.value)))
+
+    def of_record(self, record: Record, cut: tuple[str, ...] = ()) -> Iterator[Tried]:
+        """Every payload of a record of the tool's raw topic."""
+        payloads = opened(record, {self._connection.connection_scope.connection: self._connection})
+        if isinstance(payloads, Rejected):
+            yield Tried(refusal=payloads, cut=cut)
+            return
+        for payload in payloads:
+            yield self._tried(payload, cut)
 
     def concluded(self) -> Conclusion:
         """As the attendance worker concludes it, once every meeting is over."""
@@ -118,7 +177,7 @@ class Attempt:
         headers, time = headers_of(kept, name), round(self._now.timestamp() * 1000)
         return Record(raw_of(tool), 0, self._records, name.encode(), kept.payload, headers, time)
 
-    def _tried(self, payload: Payload, cut: tuple[str, ...]) -> Tried:
+    def _tried(self, payload: OpenedPayload, cut: tuple[str, ...]) -> Tried:
         match payload.translated():
             case Pointer() as pointer:
                 return Tried(pointer=pointer, cut=cut)
@@ -148,7 +207,7 @@ class Attempt:
         return Heard(said, events, participants, result if isinstance(result, Ignored | Rejected) else None)
 
     def _follow(self, event: MentoringEvent) -> None:
-        if self._fold is not None and event.type != "mentoring.clock.reached.v1":
+        if self._fold is not None and not isinstance(event, OfPartition):
             self._fold.apply(event)
 
 
@@ -162,14 +221,14 @@ class NoAccountError(Exception):
 
 
 @dataclass(frozen=True)
-class Asked:
+class TryOptions:
     connections: Path | None = None
     connection: str | None = None
     settings: Path | None = None
     tenant: str = NAMELESS
 
 
-def connection_of(tool: Tool, asked: Asked) -> Connection:
+def connection_of(tool: Tool, asked: TryOptions) -> Connection:
     """Raises NoAccountError."""
     if asked.connections is not None:
         return _connected(tool, asked.connections, asked.connection)

@@ -1,19 +1,15 @@
 """The log channel: every alert is one line in the log of the process. Always on."""
 
 from schemas.alerts import Delivery
-from services.notify.domain.decisions import Destination
 from services.notify.domain.verdict import Arrived, Verdict
 from services.runtime import log
 
 
 class LogChannel:
-    destination = Destination("log", "log")
-    lanes = 1
-
     def __init__(self) -> None:
         self._log = log.get(__name__)
 
-    def send(self, delivery: Delivery) -> Verdict:
+    async def send(self, delivery: Delivery) -> Verdict:
         alert = delivery.alert
         self._log.info(
             "alert",
@@ -29,5 +25,5 @@ class LogChannel:
         )
         return Arrived("logged")
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Nothing is open."""

@@ -1,23 +1,34 @@
-"""The life of one delivery: planned, started, and delivered, dead, or planned again for later."""
+"""The life of one delivery: planned or held, started, and then delivered, dead, unknown, superseded, or planned again
+for later."""
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
-from schemas.alerts import Delivery, DeliveryState, Urgency
+from schemas.alerts import ChannelName, Delivery, DeliveryState, Urgency
 from schemas.primitives import Instant
-from services.notify.domain.verdict import Again, Arrived, Never, Verdict
+from services.notify.domain.addresses_off import AddressOff
+from services.notify.domain.verdict import Again, Arrived, Down, Never, Unknown, Verdict
 
+KEYED: frozenset[ChannelName] = frozenset({"log", "webhook", "pagerduty"})
+"""Their receivers know a repeat by its key. A repeat through any other channel is a second message to a person."""
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=5)
 # After this time from the first attempt the news is old: somebody must look at the dead letters instead.
 GIVE_UP: dict[Urgency, timedelta] = {"P1": timedelta(minutes=15), "P2": timedelta(hours=8), "P3": timedelta(hours=24)}
-LONGEST_STATUS = 512
+FALL_BACK = GIVE_UP | {"P1": timedelta(minutes=2)}
+"""After this time the destination's fallback gets the message, too: what is urgent does not wait to be given up."""
+SENT_AGAIN: frozenset[Urgency] = frozenset({"P1", "P2"})
+"""Better twice than never. Of a P3 nobody wants a second message, and it stands in the next digest."""
+KEPT = timedelta(days=30)
+"""What has ended is kept for so long: it is listed, dead letters are replayed, and nothing is sent twice."""
+LONGEST_STATUS, LONGEST_PROVIDER_ID = 512, 256
 """As the schema admits."""
+INTERRUPTED = "interrupted: nobody knows whether it arrived"
 
 
 @dataclass(frozen=True)
-class Answer:
+class AttemptResult:
     """What came of an attempt, when, and after how many seconds."""
 
     verdict: Verdict
@@ -26,6 +37,8 @@ class Answer:
 
 
 def started(delivery: Delivery, at: Instant) -> Delivery:
+    """What is unknown on a channel without keys may be a repeat now, and says so: its old body is of no use."""
+    again: dict[str, Any] = {"repeat": True, "body": None} if _is_second_message(delivery) else {}
     return delivery.model_copy(
         update={
             "state": "started",
@@ -34,38 +47,129 @@ def started(delivery: Delivery, at: Instant) -> Delivery:
             "changed_at": at,
             "status": "",
             "latency_seconds": None,
+            **again,
         }
     )
 
 
-def settled(delivery: Delivery, answer: Answer, jitter: float) -> Delivery:
+def settled(delivery: Delivery, answer: AttemptResult, jitter: float) -> Delivery:
     """`jitter`: a random number from 0 to 1."""
     match answer.verdict:
-        case Arrived(status):
-            return _ended(delivery, answer, "delivered", status)
-        case Never(status):
+        case Arrived(status=status, provider_id=provider_id):
+            done = _ended(delivery, answer, "delivered", status)
+            return done.model_copy(update={"provider_id": provider_id[:LONGEST_PROVIDER_ID]})
+        case Never(status=status):
             return _ended(delivery, answer, "dead", status)
         case Again(status, wait):
-            due = answer.at + (wait if wait is not None else backoff(delivery.attempt, jitter))
-            if due - (delivery.started_at or answer.at) > GIVE_UP[delivery.alert.urgency]:
-                return _ended(delivery, answer, "dead", f"given up after {delivery.attempt} attempts: {status}")
-            return _ended(delivery, answer, "planned", status).model_copy(update={"due_at": due})
+            return _later(delivery, answer, status, wait if wait is not None else backoff(delivery.attempt, jitter))
+        case Unknown(status) if delivery.channel in KEYED:
+            return _later(delivery, answer, status, backoff(delivery.attempt, jitter))
+        case Unknown(status):
+            due = answer.at + backoff(delivery.attempt, jitter)
+            return _ended(delivery, answer, "unknown", status).model_copy(update={"due_at": due})
+        case Down(status):
+            # The clock of giving up begins anew when the destination is back: it was not the message's fault.
+            update: dict[str, Any] = {"due_at": answer.at, "started_at": None}
+            return _ended(delivery, answer, "planned", status).model_copy(update=update)
         case _:
             assert_never(answer.verdict)
 
 
+def addresses_off(delivery: Delivery, answer: AttemptResult) -> list[AddressOff]:
+    """Those that the server has refused for good in this attempt."""
+    refused = answer.verdict.refused if isinstance(answer.verdict, Arrived | Never) else ()
+    return [
+        AddressOff(
+            destination=delivery.recipient,
+            digest=digest,
+            tenant=delivery.tenant if delivery.person else None,
+            person=delivery.person,
+            since=answer.at,
+            status=answer.verdict.status[:64],
+        )
+        for digest in refused
+    ]
+
+
+def interrupted(delivery: Delivery, at: Instant) -> Delivery:
+    """A delivery of which the last run has not written down what came of it."""
+    if delivery.state != "started":
+        return delivery
+    return delivery.model_copy(update={"state": "unknown", "status": INTERRUPTED, "changed_at": at, "due_at": at})
+
+
+def held(delivery: Delivery) -> Delivery:
+    return delivery.model_copy(update={"state": "held"}) if delivery.state == "planned" else delivery
+
+
+def superseded(delivery: Delivery, by: Delivery, at: Instant) -> Delivery:
+    reason = f"nobody knows whether it arrived, and {by.transition} came after it"
+    return _ended(delivery, AttemptResult(Never(reason), at, seconds=0.0), "superseded", reason)
+
+
 def refused(delivery: Delivery, reason: str, at: Instant) -> Delivery:
     """It cannot even be tried."""
-    return _ended(delivery, Answer(Never(reason), at, seconds=0.0), "dead", reason)
+    return _ended(delivery, AttemptResult(Never(reason), at, seconds=0.0), "dead", reason)
+
+
+def dropped(delivery: Delivery, reason: str, at: Instant) -> Delivery:
+    """It was held, and is not sent by itself."""
+    return _ended(delivery, AttemptResult(Never(reason), at, seconds=0.0), "superseded", reason)
+
+
+def replayed(delivery: Delivery, at: Instant) -> Delivery:
+    """Begun anew by a person, as if it had never been tried; its id stays the same."""
+    return delivery.model_copy(
+        update={
+            "state": "planned",
+            "attempt": 0,
+            "due_at": at,
+            "started_at": None,
+            "changed_at": at,
+            "status": "replayed",
+            "latency_seconds": None,
+            "repeat": delivery.repeat or delivery.state == "unknown",
+            "body": None,
+        }
+    )
+
+
+def has_ended(delivery: Delivery) -> bool:
+    """Whether nothing more will be done about it."""
+    match delivery.state:
+        case "delivered" | "dead" | "superseded":
+            return True
+        case "unknown":
+            return not _may_be_sent_again(delivery)
+        case "planned" | "held" | "started":
+            return False
+        case _:
+            assert_never(delivery.state)
 
 
 def backoff(attempt: int, jitter: float) -> timedelta:
     """Full jitter: anything from nothing to the bound, which doubles from 1 s to 5 min, so that many deliveries that
     failed together do not come back together."""
-    return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempt - 1, 20)) * jitter
+    return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** max(0, min(attempt - 1, 20))) * jitter
 
 
-def _ended(delivery: Delivery, answer: Answer, state: DeliveryState, status: str) -> Delivery:
+def _is_second_message(delivery: Delivery) -> bool:
+    return delivery.state == "unknown" and delivery.channel not in KEYED
+
+
+def _may_be_sent_again(delivery: Delivery) -> bool:
+    """Once, marked, where a person waits for it; as often as it takes where the receiver knows it by its key."""
+    return delivery.channel in KEYED or (delivery.alert.urgency in SENT_AGAIN and not delivery.repeat)
+
+
+def _later(delivery: Delivery, answer: AttemptResult, status: str, wait: timedelta) -> Delivery:
+    due = answer.at + wait
+    if due - (delivery.started_at or answer.at) > GIVE_UP[delivery.alert.urgency]:
+        return _ended(delivery, answer, "dead", f"given up after {delivery.attempt} attempts: {status}")
+    return _ended(delivery, answer, "planned", status).model_copy(update={"due_at": due})
+
+
+def _ended(delivery: Delivery, answer: AttemptResult, state: DeliveryState, status: str) -> Delivery:
     return delivery.model_copy(
         update={
             "state": state,

@@ -1,55 +1,72 @@
-"""From what happened at a desk to what is written down: the alert event, and a delivery for every channel."""
+"""From a transition to what is written down of it: the alert event, and a delivery for every destination."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from schemas.alerts import Alert, AlertChanged, ChannelName, Delivery, DeliveryChanged, Reading
+from schemas.alert_commands import AlertCommand
+from schemas.alerts import (
+    Alert,
+    AlertAct,
+    AlertChanged,
+    AlertHandled,
+    Delivery,
+    DeliveryChanged,
+    Handling,
+    InputOffset,
+    Reading,
+    Reason,
+)
 from schemas.events import partition_key
 from schemas.primitives import Instant
-from schemas.scores import Score, ScoreRow
-from services.notify.domain.evaluation import Transitioned
-from services.notify.domain.ids import alert_key, dedup_key, delivery_id
+from schemas.scores import Score, ScoreRow, Trigger
+from services.notify.domain.evaluation import Transitioned, Watch
+from services.notify.domain.handling import UNTOUCHED
+from services.notify.domain.ids import AlertSubject, Destination, alert_key, dedup_key, delivery_id, transition_id
+from services.notify.domain.lifecycle import ERASED, Transition
 from services.notify.domain.reasons import reasons
-from services.notify.domain.wording import next_step, summary
+from services.notify.domain.subjects import SubjectTransitioned, SubjectWatch
+from services.notify.domain.wording import next_step, subject_summary, summary
 
 SOURCE = "/rapport/notify"
+LONGEST_COMMAND_ID = 160
+"""With the key of the episode it makes an id that events may have."""
 
 
-@dataclass(frozen=True)
-class Destination:
-    """Where messages go: a channel and whom it reaches there."""
+class AlertGrounds(NamedTuple):
+    """What an alert rests on, and how that is said."""
 
-    channel: ChannelName
-    recipient: str
+    reasons: tuple[Reason, ...]
+    summary: str
+    reading: Reading | None = None
+    trigger: Trigger | None = None
+    inputs: tuple[InputOffset, ...] = ()
 
 
-def alert_changed(transitioned: Transitioned, decided_at: Instant) -> AlertChanged:
-    """The journaled decision. Its id is the same whenever and however often it is decided."""
-    watch, alert = transitioned.watch, _alert(transitioned, decided_at)
-    trigger = alert.trigger
-    return AlertChanged(
-        source=SOURCE,
-        id=f"{alert.dedup_key}-{alert.transition}",
-        type="mentoring.alert.changed.v1",
-        time=alert.at,
-        recordedtime=decided_at,
-        tenant=watch.tenant,
-        correlationid=trigger.id if trigger else None,
-        data=alert,
-        subject=watch.relationship,
-        program=watch.program,
-        partitionkey=partition_key(watch.tenant, watch.relationship),
-    )
+def alert_changed(
+    transitioned: Transitioned, decided_at: Instant, inputs: tuple[InputOffset, ...] = ()
+) -> AlertChanged:
+    """The decision as it enters the pipeline. Its id is the same whenever and however often it is decided."""
+    watch, turn, row, by_row = transitioned
+    assert row.score is not None or turn.why == ERASED, "a row without a score brings nothing else about"
+    why = reasons(row.score, row.as_of, turn.rule.measure) if row.score else ()
+    reading = _reading(row, row.score) if row.score else None
+    words = summary(watch.subject, turn, reading, why)
+    grounds = AlertGrounds(why, words, reading, row.trigger if by_row else None, inputs)
+    return _changed(watch.subject, turn, decided_at, grounds)
+
+
+def subject_alert_changed(found: SubjectTransitioned, decided_at: Instant) -> AlertChanged:
+    """As `alert_changed`, of a programme or a source: it rests on no reading, and names itself as its subject."""
+    watch, turn, why = found
+    return _changed(watch.subject, turn, decided_at, AlertGrounds(why, subject_summary(watch.subject, turn, why)))
 
 
 def planned(event: AlertChanged, destinations: Sequence[Destination]) -> list[Delivery]:
-    """One delivery per destination, or none where the alert says why it is not sent."""
+    """One delivery per destination."""
     alert = event.data
-    if alert.not_sent is not None:
-        return []
     return [
         Delivery(
-            delivery_id=delivery_id(alert.dedup_key, alert.transition, to.channel, to.recipient),
+            delivery_id=delivery_id(event.id, to.channel, to.recipient),
             dedup_key=alert.dedup_key,
             transition=alert.transition,
             channel=to.channel,
@@ -68,8 +85,42 @@ def planned(event: AlertChanged, destinations: Sequence[Destination]) -> list[De
     ]
 
 
+def alert_handled(
+    watch: Watch | SubjectWatch, command: AlertCommand, done: Handling | str, decided_at: Instant
+) -> AlertHandled:
+    """What came of an act: how the alert is handled since, or why it was refused. For the audit trail."""
+    assert command.alert is not None, "it is an act on an alert"
+    subject, alert, act = watch.subject, command.alert, command.act
+    before = watch.handling.get(alert.rule, UNTOUCHED)
+    return AlertHandled(
+        source=SOURCE,
+        id=f"{alert.dedup_key}-{command.id[:LONGEST_COMMAND_ID]}",
+        type="mentoring.alert.handled.v1",
+        time=command.at,
+        recordedtime=decided_at,
+        tenant=subject.tenant,
+        causationid=command.id,
+        data=AlertAct(
+            alert_key=alert_key(subject, alert.rule),
+            dedup_key=alert.dedup_key,
+            rule=alert.rule,
+            act=act.kind,
+            by=command.by,
+            at=command.at,
+            decided_at=decided_at,
+            handling=before if isinstance(done, str) else done,
+            verdict=("useful" if act.useful else "not_useful") if act.kind == "vote" else None,
+            closing=act.reason if act.kind == "vote" else None,
+            refused=done if isinstance(done, str) else None,
+        ),
+        subject=subject.id,
+        program=subject.program,
+        partitionkey=subject.key,
+    )
+
+
 def delivery_changed(delivery: Delivery) -> DeliveryChanged:
-    """What became of a delivery, for the audit trail beside its alert."""
+    """What became of a delivery, for the audit trail beside its alert: without names and persons."""
     return DeliveryChanged(
         source=SOURCE,
         id=f"{delivery.delivery_id}-{delivery.state}-{delivery.attempt}",
@@ -77,25 +128,23 @@ def delivery_changed(delivery: Delivery) -> DeliveryChanged:
         time=delivery.changed_at,
         recordedtime=delivery.changed_at,
         tenant=delivery.tenant,
-        causationid=f"{delivery.dedup_key}-{delivery.transition}",
-        data=delivery,
+        causationid=transition_id(delivery.dedup_key, delivery.alert.seq, delivery.transition),
+        data=delivery.model_copy(update={"body": None, "people": (), "person": None}),
         subject=delivery.relationship,
         program=delivery.program,
         partitionkey=partition_key(delivery.tenant, delivery.relationship),
     )
 
 
-def _alert(transitioned: Transitioned, decided_at: Instant) -> Alert:
-    watch, turn, row, by_row = transitioned
-    key = alert_key(watch.tenant, turn.rule.name, watch.relationship)
-    assert row.score is not None, "a row without a score brings nothing about"
+def _changed(subject: AlertSubject, turn: Transition, decided_at: Instant, grounds: AlertGrounds) -> AlertChanged:
+    key = alert_key(subject, turn.rule.name)
     assert turn.of.urgency is not None and turn.of.since is not None, "an episode has begun with an urgency"  # noqa: PT018
-    why = reasons(row.score, row.as_of, turn.rule.measure)
-    reading = _reading(row, row.score)
-    return Alert(
+    alert = Alert(
         alert_key=key,
         dedup_key=dedup_key(key, turn.of.episode),
         episode=turn.of.episode,
+        seq=turn.of.seq,
+        subject_kind=subject.kind,
         rule=turn.rule.name,
         rule_version=turn.rule.version,
         urgency=turn.of.urgency,
@@ -105,12 +154,25 @@ def _alert(transitioned: Transitioned, decided_at: Instant) -> Alert:
         at=turn.at,
         since=turn.of.since,
         decided_at=decided_at,
-        reading=reading,
-        trigger=row.trigger if by_row else None,
-        reasons=why,
-        summary=summary(watch.program, watch.relationship, turn, reading, why),
+        reading=grounds.reading,
+        trigger=grounds.trigger,
+        reasons=grounds.reasons,
+        summary=grounds.summary,
         next_step=next_step(turn),
-        not_sent=turn.not_sent,
+        inputs=grounds.inputs,
+    )
+    return AlertChanged(
+        source=SOURCE,
+        id=transition_id(alert.dedup_key, alert.seq, alert.transition),
+        type="mentoring.alert.changed.v1",
+        time=alert.at,
+        recordedtime=decided_at,
+        tenant=subject.tenant,
+        correlationid=alert.trigger.id if alert.trigger else None,
+        data=alert,
+        subject=subject.id,
+        program=subject.program,
+        partitionkey=subject.key,
     )
 
 
@@ -121,6 +183,7 @@ def _reading(row: ScoreRow, score: Score) -> Reading:
         band=score.band,
         risk=score.risk,
         calibrated=score.calibrated,
+        evidence=score.evidence,
         confidence=score.confidence,
         last_contact=score.last_contact,
     )

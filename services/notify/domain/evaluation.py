@@ -1,42 +1,129 @@
-"""One relationship under watch: its window, the conditions of all rules, and what a score or time makes of them."""
+"""A subject under watch: its window, the conditions of all rules, and what a score or time makes of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from schemas.alerts import Handling
 from schemas.primitives import Id, Instant
+from schemas.rules import SUPPORT_REQUESTED, Rule
 from schemas.scores import ScoreRow
-from services.notify.domain.guards import Clock, muted, muted_later
-from services.notify.domain.lifecycle import RuleState, Transition, closed, judged, turned
-from services.notify.domain.rules import Rule
-from services.notify.domain.window import Window, replaced, row, trimmed, up_to
+from services.notify.domain.catching_up import SETTLE, CatchUp
+from services.notify.domain.folding import Anchor, folded, is_corrected_away, moved_up, reopened
+from services.notify.domain.guards import Clock, history
+from services.notify.domain.handling import UNTOUCHED, after, with_handling
+from services.notify.domain.ids import AlertSubject, Recipient
+from services.notify.domain.inhibition import Frozen, source_digests
+from services.notify.domain.lifecycle import (
+    ERASED,
+    OPEN,
+    RuleState,
+    Transition,
+    closed,
+    judged,
+    reconciled,
+    reminded,
+    turned,
+    withdrawn,
+)
+from services.notify.domain.window import MOST_ROWS, WINDOW, StoredInstant, Window, replaced, row, trimmed, up_to
+
+Anchors = Mapping[str, Anchor]
+
+EXPIRED = {
+    "acknowledged": "the acknowledgement has expired",
+    "snoozed": "the snooze is over",
+    "open": "nobody looks after it",
+}
+SWITCHED_OFF = "the rule is off"
+AT_REST, NO_ANCHOR = RuleState(), Anchor()
+LEAST_CUT = 16
+"""Rows that leave the window at once: to move the anchors costs as much as a decision."""
 
 
 class Mark(NamedTuple):
     """Which row decided last: the greatest position, then the latest instant."""
 
     position: int
-    as_of: Instant
+    as_of: StoredInstant
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """`reached`: the latest instant that was decided; `shown`: the row that explains what a coming deadline brings
-    about, None while there is none."""
+    """`reached`: the latest instant that was decided; `shown`: the row that explains what is open or coming, None while
+    there is nothing; `anchors`: from where rules are folded when rows were corrected; `handling` and `notes`: who looks
+    after an alert, and what was left for the next, by rule; `revised`: rows were corrected, and none has decided since;
+    `catch_up`: history is being told; `sources`: digests of those it depends on; `frozen`: one of them is silent;
+    `heard`: the destinations that were told of the last episode of which anybody was, and `muted`: the silence that has
+    kept it from people, by rule."""
 
-    tenant: Id
-    relationship: Id
-    program: Id
+    subject: AlertSubject
     window: Window = ()
     mark: Mark | None = None
-    reached: Instant | None = None
+    reached: StoredInstant | None = None
     shown: ScoreRow | None = None
     rules: Mapping[str, RuleState] = field(default_factory=dict)
+    anchors: Anchors = field(default_factory=dict)
+    handling: Mapping[str, Handling] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    revised: bool = False
+    catch_up: CatchUp | None = None
+    sources: tuple[str, ...] = ()
+    frozen: Frozen | None = None
+    heard: Mapping[str, tuple[Recipient, ...]] = field(default_factory=dict)
+    muted: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def due(self) -> Instant | None:
-        """The next deadline of all rules."""
-        return min((state.dues[0].at for state in self.rules.values() if state.dues), default=None)
+        """The next deadline of all rules, and of those who look after their alerts; none while history is told, of
+        which a deadline may be the half. While a source is silent only a call for support goes on."""
+        if self.catch_up is not None:
+            return None
+        if self.frozen is not None:
+            return self.due_of(SUPPORT_REQUESTED.name) if SUPPORT_REQUESTED.name in self.rules else None
+        # No generator, and no call for each rule: it is asked several times of every row of every pair.
+        soonest: Instant | None = None
+        for state in self.rules.values():
+            if state.dues and (soonest is None or state.dues[0].at < soonest):
+                soonest = state.dues[0].at
+        for name in self.handling:
+            due = self.due_of(name) if name in self.rules else None
+            if due is not None and (soonest is None or due < soonest):
+                soonest = due
+        return soonest
+
+    @property
+    def is_open(self) -> bool:
+        return any(state.condition in OPEN for state in self.rules.values())
+
+    def ruled(self, rules: Mapping[str, RuleState]) -> "Watch":
+        """With these conditions."""
+        # By place: `replace` takes three times as long, for every row of every pair.
+        one = self
+        return Watch(
+            one.subject,
+            one.window,
+            one.mark,
+            one.reached,
+            one.shown,
+            rules,
+            one.anchors,
+            one.handling,
+            one.notes,
+            one.revised,
+            one.catch_up,
+            one.sources,
+            one.frozen,
+            one.heard,
+            one.muted,
+        )
+
+    def due_of(self, rule: str) -> Instant | None:
+        state, handling = self.rules[rule], self.handling.get(rule)
+        expires = handling.until if handling is not None and state.condition in OPEN else None
+        if not state.dues:
+            return expires
+        return state.dues[0].at if expires is None else min(state.dues[0].at, expires)
 
 
 class Transitioned(NamedTuple):
@@ -48,31 +135,37 @@ class Transitioned(NamedTuple):
     by_row: bool
 
 
-class _Effect(NamedTuple):
-    """How deadlines take effect: at their own instants, or all at the instant of the row that brought them about;
-    and why nobody hears of it, if so."""
-
-    shown: ScoreRow
-    of_row: Instant | None
-    muted: str | None
-
-
 @dataclass(frozen=True, slots=True)
 class Evaluator:
-    """The rules, and whose clock they live by."""
+    """The rules, and whose clock they live by. `off`: those of which nothing shall be open any more."""
 
     rules: tuple[Rule, ...]
     clock: Clock
+    off: tuple[Rule, ...] = ()
+
+    def of(self, _tenant: Id, _program: Id, _at: Instant) -> "Evaluator":
+        """The same for all, always."""
+        return self
 
     def until(self, watch: Watch, instant: Instant) -> tuple[Watch, list[Transitioned]]:
         """Deadlines at or before the instant take effect, each at its own."""
-        if watch.shown is None:
+        if watch.shown is None or watch.shown.score is None:
             return watch, []
-        return self._turn(watch, instant, _Effect(watch.shown, None, muted_later(watch.shown, self.clock)))
+        due = watch.due
+        if due is None or due > instant:
+            return watch, []
+        return self._turn(watch, instant, None, self.rules if watch.frozen is None else self._urgent)
 
     def corrected(self, watch: Watch, new: ScoreRow) -> Watch:
         """A row of the past takes its place; it decides nothing."""
-        return replace(watch, window=replaced(watch.window, row(new)))
+        before = dict(watch.anchors)
+        for rule in self.rules:
+            anchor, state = before.get(rule.name, Anchor()), watch.rules.get(rule.name, RuleState())
+            if anchor.at is not None and new.as_of <= anchor.at:
+                before[rule.name] = reopened(anchor, state)
+        window, anchors = self._placed(watch.window, before, new)
+        # A repeat changes nothing.
+        return watch if window == watch.window else replace(watch, window=window, anchors=anchors, revised=True)
 
     def changed(self, watch: Watch, new: ScoreRow, clock: Instant | None) -> tuple[Watch, list[Transitioned]]:
         """Decides, if the row is above the one that decided last (in mode heal: not below its position, nor overtaken).
@@ -80,49 +173,243 @@ class Evaluator:
         mark = Mark(new.position, new.as_of)
         if not _decides(watch, mark, new):
             return self.corrected(watch, new), []
-        # 1. What was due before takes effect on what was known before.
-        watch, before = self.until(watch, new.as_of)
-        # 2. The row takes its place and shows the pair as it is now.
+        late = history(new, self.clock)
+        is_next = not watch.window or new.as_of >= watch.window[-1].as_of
+        before: list[Transitioned] = []
+        # 1. What was due before takes effect on what was known before, unless that was corrected.
+        if late is None and is_next and not watch.revised:
+            watch, before = self.until(watch, new.as_of)
+        # 2. The row takes its place and shows the subject as it is now.
         now = max(new.as_of, watch.reached or new.as_of, clock or new.as_of)
-        window, last = trimmed(replaced(watch.window, row(new))), max(mark, watch.mark or mark)
-        watch, ends = self._judge(replace(watch, window=window, mark=last, reached=now, shown=new))
-        # 3. Past transitions stand: a deadline that turns out to be over takes effect now.
-        watch, after = self._turn(watch, now, _Effect(new, now, muted(new, self.clock)))
-        return watch, [*before, *ends, *after]
+        last, revised = max(mark, watch.mark or mark), watch.revised or not is_next
+        watch = watch if is_next else self.corrected(watch, new)
+        window, anchors = self._trimmed(*self._placed(watch.window, watch.anchors, new))
+        sources = watch.sources if new.score is None else source_digests(new.score.sources)
+        # By place: `replace` takes three times as long, for every row of every pair.
+        watch = Watch(
+            watch.subject,
+            window,
+            last,
+            now,
+            new,
+            watch.rules,
+            anchors,
+            watch.handling,
+            watch.notes,
+            revised,
+            watch.catch_up,
+            sources,
+            watch.frozen,
+            watch.heard,
+            watch.muted,
+        )
+        if new.score is not None:
+            watch, over = self._switched_off(watch, now)
+            before += over
+            if new.score.status == "ended":
+                watch, ends = self._end(watch, now)
+                return watch, [*before, *ends]
+        # 3. While history is told, or a source is silent, nothing is decided but what cannot wait.
+        if late is not None or watch.catch_up is not None or watch.frozen is not None:
+            watch = replace(watch, revised=True, catch_up=_catching_up(watch.catch_up, new, now, late))
+            if new.mode == "replay":
+                return watch, before
+            after, found = self._judge(watch, now, self._urgent)
+            return after, [*before, *found]
+        # 4. A deadline that turns out to be over takes effect now.
+        if not revised:
+            after, found = self._judge(watch, now, self.rules)
+            return after, [*before, *found]
+        after, found = self._fold(watch, now, None)
+        after, over = self.until(after, now)
+        return after, [*before, *found, *over]
 
-    def _judge(self, watch: Watch) -> tuple[Watch, list[Transitioned]]:
+    def reminded(self, watch: Watch, rule: str, at: Instant, why: str) -> tuple[Watch, list[Transitioned]]:
+        """Whoever shall hear of an open alert now, though nothing has changed."""
+        found = next((one for one in self.rules if one.name == rule), None)
+        state = watch.rules.get(rule)
+        if found is None or state is None or state.condition not in OPEN or watch.shown is None:
+            return watch, []
+        after, transition = reminded(found, state, max(at, watch.reached or at), why)
+        after_it = replace(watch, rules={**watch.rules, rule: after})
+        return after_it, [Transitioned(after_it, transition, watch.shown, by_row=False)]
+
+    def erased(self, watch: Watch, at: Instant) -> tuple[Watch, list[Transitioned]]:
+        """Nothing is known of it any more: what is open is closed."""
+        states, ends = dict(watch.rules), list[Transition]()
+        for rule in (*self.rules, *self.off):
+            states[rule.name], end = closed(rule, states.get(rule.name, RuleState()), at, ERASED)
+            ends += [end] if end else []
+        empty = Watch(watch.subject, rules=states, heard=watch.heard)
+        nothing = ScoreRow(as_of=at, position=0, mode="live", deleted=True)
+        return empty, [Transitioned(empty, end, nothing, by_row=False) for end in ends]
+
+    def settled(self, watch: Watch, clock: Instant) -> tuple[Watch, list[Transitioned]]:
+        """The history has been told: what has come to light takes effect now."""
+        if watch.catch_up is None:
+            return watch, []
+        if watch.frozen is not None:
+            # It is judged when it thaws.
+            return replace(watch, catch_up=None), []
+        now = max(clock, watch.reached or clock)
+        return self._fold(replace(watch, catch_up=None, reached=now), now, watch.catch_up.why)
+
+    def thawed(self, watch: Watch, clock: Instant) -> tuple[Watch, list[Transitioned]]:
+        """No source that it depends on is silent any more: what the rows say now takes effect, and is no news of its
+        own."""
+        if watch.frozen is None:
+            return watch, []
+        why, watch = watch.frozen.reason, replace(watch, frozen=None)
+        if watch.catch_up is not None or watch.shown is None:
+            # The one is judged when its history has been told; of the other nothing was open or coming.
+            return watch, []
+        now = max(clock, watch.reached or clock)
+        watch, found = self._fold(replace(watch, reached=now), now, why)
+        if watch.shown is None or watch.shown.score is None:
+            return watch, found
+        # Whoever looked after it, and whose time has ended meanwhile, is asked now.
+        watch, over = self._turn(watch, now, now, self.rules)
+        return watch, [*found, *over]
+
+    def _switched_off(self, watch: Watch, at: Instant) -> tuple[Watch, list[Transitioned]]:
+        gone = [rule for rule in self.off if rule.name in watch.rules]
+        if not gone:
+            return watch, []
+        states, ends = dict(watch.rules), []
+        for rule in gone:
+            states[rule.name], end = closed(rule, states[rule.name], at, SWITCHED_OFF)
+            ends += [end] if end else []
+        return self._stood(replace(watch, rules=states), ends, by_row=False)
+
+    def _end(self, watch: Watch, at: Instant) -> tuple[Watch, list[Transitioned]]:
+        """Open alerts resolve at once, pending ones are forgotten."""
+        states, ends = dict(watch.rules), []
+        for rule in self.rules:
+            states[rule.name], end = closed(rule, states.get(rule.name, RuleState()), at)
+            ends += [end] if end else []
+        return self._stood(replace(watch, rules=states, catch_up=None, revised=False), ends, by_row=True)
+
+    @property
+    def _urgent(self) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self.rules if rule.is_urgent)
+
+    def _judge(self, watch: Watch, now: Instant, rules: tuple[Rule, ...]) -> tuple[Watch, list[Transitioned]]:
+        """The newest row decides."""
         new = watch.shown
-        assert new is not None and watch.reached is not None, "a row has been reached"  # noqa: PT018
-        states, transitioned = dict(watch.rules), []
+        assert new is not None, "a row has been reached"
         rows = up_to(watch.window, new.as_of) if new.score else ()
-        ended = new.score is not None and new.score.status == "ended"
+        before, states = watch.rules, dict[str, RuleState]()
+        for rule in rules:
+            state = before.get(rule.name)
+            after = judged(rule, state or AT_REST, rows)
+            # Most rows change nothing of most rules.
+            if after is not state:
+                states[rule.name] = after
+        if states:
+            watch = watch.ruled({**before, **states})
+        return self._turn(watch, now, now, rules) if new.score else (_explained(watch), [])
+
+    def _fold(self, watch: Watch, now: Instant, late: str | None) -> tuple[Watch, list[Transitioned]]:
+        """Rows were corrected: every rule is folded anew from its anchor."""
+        states, transitions = dict(watch.rules), []
         for rule in self.rules:
             state = states.get(rule.name, RuleState())
-            if not ended:
-                states[rule.name] = judged(rule, state, rows)
+            if watch.shown is None or watch.shown.score is None:
+                # Where nothing is known, nothing fires or resolves.
+                states[rule.name] = judged(rule, state, ())
                 continue
-            states[rule.name], end = closed(rule, state, watch.reached)
-            transitioned += [Transitioned(watch, end, new, by_row=True)] if end else []
-        return _explained(replace(watch, rules=states)), transitioned
+            if is_corrected_away(rule, state, watch.window, now):
+                found = folded(rule, Anchor(), watch.window, now)
+                states[rule.name], gone = withdrawn(rule, state, found, now, late)
+                transitions.append(gone)
+                continue
+            found = folded(rule, watch.anchors.get(rule.name, Anchor()), watch.window, now)
+            states[rule.name], transition = reconciled(rule, state, found, now, late)
+            transitions += [transition] if transition else []
+        return self._stood(replace(watch, rules=states, revised=False), transitions, by_row=True)
 
-    def _turn(self, watch: Watch, until: Instant, effect: _Effect) -> tuple[Watch, list[Transitioned]]:
-        if watch.due is None or watch.due > until:
-            return watch, []
-        states, transitions = dict(watch.rules), []
+    def _turn(
+        self, watch: Watch, until: Instant, of_row: Instant | None, rules: tuple[Rule, ...]
+    ) -> tuple[Watch, list[Transitioned]]:
+        """Deadlines take effect: at their own instants, or all at the instant of the row that brought them about."""
+        if watch.catch_up is None and ((soonest := watch.due) is None or soonest > until):
+            return _explained(watch), []
+        transitions: list[Transition] = []
         # A rule that is newer than the state that was restored has none yet.
-        for rule in (rule for rule in self.rules if rule.name in states):
-            while (dues := states[rule.name].dues) and dues[0].at <= until:
-                states[rule.name], turn = turned(rule, states[rule.name], effect.of_row or dues[0].at, effect.muted)
+        for rule in rules:
+            state = watch.rules.get(rule.name)
+            if state is None or not (state.dues or watch.handling):
+                continue
+            while (due := watch.due_of(rule.name)) is not None and due <= until:
+                watch, turn = _elapsed(watch, rule, due, of_row or due)
                 transitions.append(turn)
-        watch = replace(watch, rules=states)
-        by_row = effect.of_row is not None
-        in_order = sorted(transitions, key=lambda turn: turn.at)
-        return _explained(watch), [Transitioned(watch, turn, effect.shown, by_row) for turn in in_order]
+        transitions.sort(key=lambda turn: turn.at)
+        return self._stood(watch, transitions, by_row=of_row is not None)
+
+    def _stood(
+        self, watch: Watch, transitions: Sequence[Transition], *, by_row: bool
+    ) -> tuple[Watch, list[Transitioned]]:
+        """They are written down: from now on rules are folded from them."""
+        if not transitions:
+            return _explained(watch), []
+        shown, anchors = watch.shown, dict(watch.anchors)
+        assert shown is not None, "a row explains what has come about"
+        for transition in transitions:
+            name = transition.rule.name
+            anchors[name] = Anchor(transition.at, watch.rules[name], transition.at)
+            if name in watch.handling:
+                watch = _handled(watch, name, after(watch.handling[name], transition.name))
+        watch = replace(watch, anchors=anchors)
+        return _explained(watch), [Transitioned(watch, transition, shown, by_row) for transition in transitions]
+
+    def _placed(self, window: Window, anchors: Anchors, new: ScoreRow) -> tuple[Window, Anchors]:
+        placed = replaced(window, row(new))
+        return self._cut(window, anchors, placed) if len(window) == MOST_ROWS else (placed, anchors)
+
+    def _trimmed(self, window: Window, anchors: Anchors) -> tuple[Window, Anchors]:
+        # Time is no shorter than active time: most windows need not be walked.
+        if len(window) <= LEAST_CUT or window[-1].as_of - window[LEAST_CUT].as_of < WINDOW:
+            return window, anchors
+        left = trimmed(window)
+        return (window, anchors) if len(window) - len(left) < LEAST_CUT else self._cut(window, anchors, left)
+
+    def _cut(self, window: Window, anchors: Anchors, left: Window) -> tuple[Window, Anchors]:
+        """Rows leave the window: anchors move up with its begin."""
+        moved = {rule.name: moved_up(rule, anchors.get(rule.name, NO_ANCHOR), window, left) for rule in self.rules}
+        return left, {name: anchor for name, anchor in moved.items() if anchor is not NO_ANCHOR}
+
+
+def _catching_up(before: CatchUp | None, new: ScoreRow, now: Instant, late: str | None) -> CatchUp | None:
+    if late is None:
+        return before
+    recorded = new.trigger.recordedtime if new.trigger else now
+    until = max(now, recorded) + SETTLE
+    return before.prolonged(until, late) if before else CatchUp(max(now, recorded), until, late)
 
 
 def _explained(watch: Watch) -> Watch:
     """Without the row that nothing will be explained by: it is most of the size of a state."""
-    return watch if watch.due is not None else replace(watch, shown=None)
+    if watch.shown is None or watch.catch_up is not None or watch.frozen is not None:
+        return watch
+    for state in watch.rules.values():
+        if state.dues or state.condition in OPEN:
+            return watch
+    return replace(watch, shown=None)
+
+
+def _elapsed(watch: Watch, rule: Rule, due: Instant, at: Instant) -> tuple[Watch, Transition]:
+    """The next deadline of a rule, or of whoever looks after its alert, takes effect."""
+    state, handling = watch.rules[rule.name], watch.handling.get(rule.name, UNTOUCHED)
+    if state.dues and state.dues[0].at == due:
+        state, transition = turned(rule, state, at)
+    else:
+        state, transition = reminded(rule, state, at, EXPIRED[handling.state])
+    watch = replace(watch, rules={**watch.rules, rule.name: state})
+    return _handled(watch, rule.name, after(handling, transition.name)), transition
+
+
+def _handled(watch: Watch, rule: str, handling: Handling) -> Watch:
+    return replace(watch, handling=with_handling(watch.handling, rule, handling))
 
 
 def _decides(watch: Watch, mark: Mark, new: ScoreRow) -> bool:

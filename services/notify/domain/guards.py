@@ -14,8 +14,8 @@ BEHIND = timedelta(hours=1)
 """While scores are this far behind the wall clock, the next ones may already say that all is well again."""
 
 
-def muted(row: ScoreRow, clock: Clock) -> str | None:
-    """Why what this row brings about is not sent, if so. On the log's own clock everything is."""
+def history(row: ScoreRow, clock: Clock) -> str | None:
+    """Why what this row brings about is history, if so. On the log's own clock everything is news."""
     if clock == "log":
         return None
     if row.mode != "live":
@@ -26,10 +26,10 @@ def muted(row: ScoreRow, clock: Clock) -> str | None:
     return None
 
 
-def muted_later(row: ScoreRow, clock: Clock) -> str | None:
-    """The same for a deadline that the row has set: only a replay lives in the past with all its deadlines."""
-    return muted(row, clock) if row.mode == "replay" else None
+def lag(scores: Instant | None, wall: Instant, clock: Clock) -> timedelta:
+    """How far scores are behind the wall clock; on the log's own clock, and before the first score, not at all."""
+    return timedelta(0) if scores is None or clock == "log" else max(timedelta(0), wall - scores)
 
 
-def is_behind(scores: Instant | None, wall: Instant) -> bool:
-    return scores is not None and wall - scores > BEHIND
+def is_behind(lag: timedelta) -> bool:
+    return lag > BEHIND

@@ -1,11 +1,62 @@
-"""Ids that are the same after any crash: derived from what they name, never drawn."""
+"""What an alert is about, and ids that are the same after any crash: derived from what they name, never drawn."""
 
+from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
+
+from schemas.alerts import ChannelName, Delivery, SubjectKind
+from schemas.events import partition_key
+from schemas.primitives import Id
+
+LONGEST_KEY = 257
+"""As the schema of events has it."""
 
 
-def alert_key(tenant: str, rule: str, subject: str) -> str:
+@dataclass(frozen=True, slots=True)
+class AlertSubject:
+    """A relationship, or its whole programme, or a source of events of the programme."""
+
+    tenant: Id
+    kind: SubjectKind
+    id: Id
+    program: Id
+
+    @property
+    def key(self) -> str:
+        """Of its state and its events, at most LONGEST_KEY characters; a relationship's is that of its scores."""
+        if self.kind == "relationship":
+            return partition_key(self.tenant, self.id)
+        key = partition_key(self.tenant, f"{self.kind}/{self.id}")
+        return key if len(key) <= LONGEST_KEY else partition_key(self.tenant, f"{self.kind}/{_hash(self.id)}")
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where messages go: a channel and whom it reaches there."""
+
+    channel: ChannelName
+    recipient: str
+
+
+class Recipient(NamedTuple):
+    """Somebody at a destination; the person is None where the destination is one address."""
+
+    destination: Destination
+    person: Id | None = None
+
+
+def subject_key(delivery: Delivery) -> str:
+    """Of the subject of its (first) alert."""
+    kind = delivery.alert.subject_kind
+    if kind == "relationship":
+        return partition_key(delivery.tenant, delivery.relationship)
+    return AlertSubject(delivery.tenant, kind, delivery.relationship, delivery.program).key
+
+
+def alert_key(subject: AlertSubject, rule: str) -> str:
     """Names a rule on a subject, over all its episodes."""
-    return _hash(tenant, rule, subject)
+    kind = () if subject.kind == "relationship" else (subject.kind,)
+    return _hash(subject.tenant, rule, *kind, subject.id)
 
 
 def dedup_key(key: str, episode: int) -> str:
@@ -13,9 +64,19 @@ def dedup_key(key: str, episode: int) -> str:
     return f"{key[:32]}-{episode}"
 
 
-def delivery_id(dedup: str, transition: str, channel: str, recipient: str) -> str:
-    """Names one message to one recipient: a repeat carries the same."""
-    return _hash(dedup, transition, channel, recipient)
+def transition_id(dedup: str, seq: int, transition: str) -> str:
+    """Names one transition: a second notice of the same kind is another one."""
+    return f"{dedup}-{seq}-{transition}"
+
+
+def list_id(first: str) -> str:
+    """Names a message that lists several transitions, by the first of them."""
+    return f"{first}-list"
+
+
+def delivery_id(transition: str, channel: str, recipient: str) -> str:
+    """Names one message of a transition to one recipient: a repeat carries the same."""
+    return _hash(transition, channel, recipient)
 
 
 def _hash(*parts: str) -> str:

@@ -1,126 +1,272 @@
-"""One rule of one relationship: ok -> pending -> firing -> recovering -> ok. What a row shows changes the condition
-and its deadlines; only a deadline, or the end of the relationship, makes a transition that people hear of."""
+"""One rule of one subject: ok -> pending -> firing -> recovering -> ok. What a row shows changes the condition and its
+deadlines; only a deadline, or the end of the relationship, makes a transition that people hear of."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import NamedTuple
 
 from schemas.alerts import Condition, TransitionName, Urgency
 from schemas.primitives import Instant
-from services.notify.domain.rules import Rule, Tier, hours, more_urgent
-from services.notify.domain.window import Run, Window, unbroken_run
+from schemas.rule_words import cleared, fired
+from schemas.rules import NO_TIME, Age, Drawdown, Rule, Tier, more_urgent
+from services.notify.domain.drawdown import Fall, fallen, held_at, regained, settles
+from services.notify.domain.window import Run, StoredInstant, Window, newest, unbroken_run
 
 ENDED = "relationship ended"
-NEVER_TOLD = "its firing was not sent"
+ERASED = "relationship erased"
+CORRECTED = "corrected: it was never so"
+SETTLED = "the new level has held"
+OPEN = frozenset({"firing", "recovering"})
+RELAPSE = timedelta(hours=24)
+"""Whoever was told that all is well, and is told the contrary within a day, does not listen the third time."""
+UNSTABLE_WITHIN = timedelta(days=7)
+UNSTABLE_FLAPS = 3
+MOST_FLAPS = 8
+"""More than fit into that time with the holds of any rule."""
 
 
 class Due(NamedTuple):
     """A deadline: the tier of this urgency fires, or, without urgency, the alert resolves."""
 
-    at: Instant
+    at: StoredInstant
     urgency: Urgency | None
 
 
 @dataclass(frozen=True, slots=True)
 class RuleState:
     """`since`: since when the values have been bad, kept while the episode is open; `dues`: its deadlines, soonest
-    first, each more urgent than the one before; `told`: a notice of the open episode was (or will be) sent."""
+    first, each more urgent than the one before; `seq` counts the transitions of all episodes; `told` is the last
+    episode of which a notice was (or will be) sent; `ended`: when the last episode closed; `flaps`: the relapses soon
+    after a close, within `UNSTABLE_WITHIN` before the last firing; `unstable`: there were so many, and none of them is
+    so long ago."""
 
     condition: Condition = "ok"
-    since: Instant | None = None
+    since: StoredInstant | None = None
     dues: tuple[Due, ...] = ()
     episode: int = 0
     urgency: Urgency | None = None
-    told: bool = False
+    seq: int = 0
+    told: int = 0
+    ended: StoredInstant | None = None
+    flaps: tuple[StoredInstant, ...] = ()
+    unstable: bool = False
+    fired: StoredInstant | None = None
+    fall: Fall | None = None
+
+    def shut(self) -> "RuleState":
+        """Nothing is open; what was counted goes on."""
+        return self if self.condition == "ok" else RuleState().counting_on(self)
+
+    def counting_on(self, other: "RuleState") -> "RuleState":
+        """The condition, with what was counted in the other state."""
+        # By place: `replace` takes three times as long, for every rule of every row.
+        return RuleState(
+            self.condition,
+            self.since,
+            self.dues,
+            other.episode,
+            self.urgency,
+            other.seq,
+            other.told,
+            other.ended,
+            other.flaps,
+            other.unstable,
+            self.fired,
+            self.fall,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What people hear of; `not_sent` is the reason why they do not. `of` is the open episode that it belongs to."""
+    """What people hear of. `of` is the open episode that it belongs to, as it is with this transition. `late`: why it
+    came to light late, if so: it is no news of its own, and stands in the digest of what is at risk now."""
 
     rule: Rule
     name: TransitionName
     at: Instant
     of: RuleState
     why: str
-    not_sent: str | None
+    late: str | None = None
 
 
 def judged(rule: Rule, state: RuleState, rows: Window) -> RuleState:
     """What the newest of these rows makes of the rule. Where nothing is known (no row, or low confidence) it neither
     fires nor resolves. A deadline may come out in the past, after a correction: then it is due at once."""
-    if state.condition in {"firing", "recovering"}:
+    if state.condition in OPEN:
         return _held_open(rule, state, rows)
-    return _watched(rule, state, rows)
+    if rule.drop is not None:
+        return _fallen(rule, rule.drop, state, rows)
+    last = newest(rows)
+    # Most rows reach nothing.
+    if last is None or not rule.reaches(last, rule.tiers[0].level):
+        return state.shut()
+    since = last.silent_from if rule.age is not None else _begin(rule, rows)
+    dues = _deadlines(rule, rows, rule.tiers)
+    if state.condition == "pending" and state.since == since and state.dues == dues and state.fall is None:
+        return state
+    return RuleState("pending", since, dues).counting_on(state)
 
 
-def turned(rule: Rule, state: RuleState, at: Instant, muted: str | None) -> tuple[RuleState, Transition]:
-    """The first deadline takes effect at an instant. `muted`: why nobody shall hear of it, if so."""
+def turned(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Transition]:
+    """The first deadline takes effect at an instant."""
     due = state.dues[0]
     if due.urgency is None:
-        return _resolved(rule, state, at, f"{_clear(rule)} for {hours(rule.clear_hold)}")
-    again = state.condition == "firing"
-    opened = replace(
-        state,
-        condition="firing",
-        dues=state.dues[1:],
-        urgency=due.urgency,
-        episode=state.episode if again else state.episode + 1,
-        told=muted is None or (again and state.told),
-    )
-    # The deadline may have been set by an older version of the rule, which had other tiers.
-    tier = next((tier for tier in rule.tiers if tier.urgency == due.urgency), rule.tiers[-1])
-    why = f"{_reached(rule, tier)} for {hours(tier.hold)}"
-    return opened, Transition(rule, "escalated" if again else "fired", at, opened, why, muted)
+        settled = state.fall is not None and state.condition == "firing"
+        return _resolved(rule, state, at, SETTLED if settled else cleared(rule))
+    if state.condition != "firing":
+        return _opened(rule, replace(state, condition="firing", dues=state.dues[1:], urgency=due.urgency), at)
+    worse = replace(state, dues=state.dues[1:], urgency=due.urgency, seq=state.seq + 1)
+    return worse, Transition(rule, "escalated", at, worse, _fired(rule, worse))
 
 
-def closed(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Transition | None]:
-    """The relationship has ended: an open alert resolves at once, a pending one is forgotten."""
-    if state.condition in {"firing", "recovering"}:
-        return _resolved(rule, state, at, ENDED)
-    return RuleState(episode=state.episode), None
+def closed(rule: Rule, state: RuleState, at: Instant, why: str = ENDED) -> tuple[RuleState, Transition | None]:
+    """Nothing is watched any more, such as where the relationship has ended: an open alert resolves at once, a pending
+    one is forgotten."""
+    if state.condition in OPEN:
+        return _resolved(rule, state, at, why)
+    return state.shut(), None
 
 
-def _watched(rule: Rule, state: RuleState, rows: Window) -> RuleState:
-    run = _run(rule, rows, rule.tiers[0])
-    if run is None:
-        return RuleState(episode=state.episode)
-    return RuleState("pending", run.since, _deadlines(rule, rows, rule.tiers), state.episode)
+def reconciled(
+    rule: Rule, state: RuleState, found: RuleState, at: Instant, late: str | None
+) -> tuple[RuleState, Transition | None]:
+    """The state that stands, brought to what the corrected rows say of now; at most one transition, since what began
+    and ended among rows that nobody was told of is told to nobody."""
+    was_open, is_open = state.condition in OPEN, found.condition in OPEN
+    kept = found.counting_on(state)
+    if was_open and not is_open:
+        ended, transition = _resolved(rule, state, at, cleared(rule))
+        return found.counting_on(ended), replace(transition, late=late)
+    if not is_open or found.urgency is None:
+        return kept, None
+    if not was_open:
+        opened, transition = _opened(rule, kept, at)
+        return opened, replace(transition, late=late)
+    # An episode that ended and began anew among these rows goes on: people hear of it as one.
+    if state.urgency is not None and more_urgent(found.urgency, state.urgency):
+        worse = replace(kept, seq=state.seq + 1, fired=state.fired)
+        return worse, Transition(rule, "escalated", at, worse, _fired(rule, worse), late)
+    return replace(kept, urgency=state.urgency, fired=state.fired), None
+
+
+def withdrawn(
+    rule: Rule, state: RuleState, found: RuleState, at: Instant, late: str | None
+) -> tuple[RuleState, Transition]:
+    """The rows under an open alert were corrected away; `found` is what is left."""
+    ended, transition = _resolved(rule, state, at, CORRECTED)
+    return found.counting_on(ended), replace(transition, late=late)
+
+
+def _fallen(rule: Rule, drop: Drawdown, state: RuleState, rows: Window) -> RuleState:
+    found = fallen(rule, drop, rows)
+    if found is None:
+        return state.shut()
+    due = found.run.due(rule.tiers[0].hold) if found.points >= rule.min_points else None
+    over = settles(rule, drop, found.fall, rows)
+    dues: tuple[Due, ...] = ()
+    if due is not None and over is not None:
+        # The end is known with the begin: no further row need come.
+        dues = (Due(due, rule.tiers[0].urgency), Due(max(over, due + rule.keep), None))
+    return RuleState("pending", found.run.since, dues, fall=found.fall).counting_on(state)
 
 
 def _held_open(rule: Rule, state: RuleState, rows: Window) -> RuleState:
-    run = unbroken_run(rows, rule.clears)
+    if rule.drop is not None and state.fall is not None:
+        fall = held_at(rule, state.fall, rows)
+        state, run = replace(state, fall=fall), regained(rule, rule.drop, fall, rows)
+    else:
+        run = unbroken_run(rows, lambda values: rule.clears(values, state.since))
     if run is not None:
-        due = run.due(rule.clear_hold)
-        return replace(state, condition="recovering", dues=() if due is None else (Due(due, None),))
+        return replace(state, condition="recovering", dues=_end(rule, state, run.due(rule.clear_hold)))
+    if rule.drop is not None and state.fall is not None:
+        return replace(state, condition="firing", dues=_end(rule, state, settles(rule, rule.drop, state.fall, rows)))
     assert state.urgency is not None, "an open alert has an urgency"
     worse = tuple(tier for tier in rule.tiers if more_urgent(tier.urgency, state.urgency))
     return replace(state, condition="firing", dues=_deadlines(rule, rows, worse))
 
 
+def _end(rule: Rule, state: RuleState, due: Instant | None) -> tuple[Due, ...]:
+    """What has fired stays open for a while, as the rule says."""
+    if due is None:
+        return ()
+    return (Due(due if state.fired is None else max(due, state.fired + rule.keep), None),)
+
+
 def _deadlines(rule: Rule, rows: Window, tiers: tuple[Tier, ...]) -> tuple[Due, ...]:
     """Soonest first. A milder tier that would come with or after a more urgent one adds nothing and is left out."""
     found: list[Due] = []
+    aged = None if rule.age is None else _too_old(rule.age, rows)
     for tier in tiers:
-        run = _run(rule, rows, tier)
-        due = run and run.due(tier.hold)
+        due = (aged and aged + tier.hold) if rule.age else _lasted(rule, rows, tier)
         if due is None:
             break
-        found = [*(milder for milder in found if milder.at < due), Due(due, tier.urgency)]
+        while found and found[-1].at >= due:
+            found.pop()
+        found.append(Due(due, tier.urgency))
     return tuple(found)
+
+
+def _begin(rule: Rule, rows: Window) -> Instant | None:
+    """Since when what the mildest tier looks for has been so."""
+    run = _run(rule, rows, rule.tiers[0])
+    return run and run.since
+
+
+def _lasted(rule: Rule, rows: Window, tier: Tier) -> Instant | None:
+    run = _run(rule, rows, tier)
+    return run.due(tier.hold) if run is not None and run.points >= rule.min_points else None
 
 
 def _run(rule: Rule, rows: Window, tier: Tier) -> Run | None:
     return unbroken_run(rows, lambda values: rule.reaches(values, tier.level))
 
 
+def _too_old(age: Age, rows: Window) -> Instant | None:
+    """When the last contact will be too old (or was), paused time left out as far as the window shows it; None while
+    paused, and where a meeting lies ahead that counts."""
+    last = newest(rows)
+    if last is None or last.silent_from is None or last.status == "paused" or (age.unless_booked and last.booked):
+        return None
+    paused, later = NO_TIME, None
+    # No lambdas: this is walked for every row of every pair.
+    for at, _, _, values in reversed(rows):
+        if values is None:
+            continue
+        if values.silent_from != last.silent_from:
+            break
+        if values.status == "paused" and later is not None:
+            paused += later - at
+        later = at
+    return last.silent_from + age.limit(last) + paused
+
+
+def _opened(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Transition]:
+    """The next episode. The relapse that makes the alert unstable is told as that, once."""
+    relapsed = state.ended is not None and at - state.ended <= RELAPSE
+    flaps = tuple(flap for flap in state.flaps if at - flap < UNSTABLE_WITHIN)
+    flaps = (*flaps, at)[-MOST_FLAPS:] if relapsed else flaps
+    unstable = len(flaps) >= UNSTABLE_FLAPS or (state.unstable and bool(flaps))
+    opened = replace(state, episode=state.episode + 1, seq=state.seq + 1, flaps=flaps, unstable=unstable, fired=at)
+    assert opened.urgency is not None, "a deadline has fired it"
+    name: TransitionName = "unstable" if unstable and not state.unstable else "fired"
+    return opened, Transition(rule, name, at, opened, _fired(rule, opened))
+
+
+def reminded(rule: Rule, state: RuleState, at: Instant, why: str) -> tuple[RuleState, Transition]:
+    """It is still open, and whoever looked after it no longer does."""
+    again = replace(state, seq=state.seq + 1)
+    return again, Transition(rule, "reminded", at, again, why)
+
+
 def _resolved(rule: Rule, state: RuleState, at: Instant, why: str) -> tuple[RuleState, Transition]:
-    muted = None if state.told else NEVER_TOLD
-    return RuleState(episode=state.episode), Transition(rule, "resolved", at, state, why, muted)
+    ended = replace(state, seq=state.seq + 1, ended=at)
+    return ended.shut(), Transition(rule, "resolved", at, ended, why)
 
 
-def _reached(rule: Rule, tier: Tier) -> str:
-    return f"{rule.measure} at or {'below' if rule.measure == 'health' else 'above'} {tier.level:g}"
-
-
-def _clear(rule: Rule) -> str:
-    return f"{rule.measure} {'above' if rule.measure == 'health' else 'below'} {rule.clear_level:g}"
+def _fired(rule: Rule, state: RuleState) -> str:
+    if rule.drop is not None and state.fall is not None:
+        fall, days = state.fall, rule.drop.window / timedelta(days=1)
+        return f"health fell from {fall.peak:.0f} to {fall.level:.0f} within {days:g} d"
+    # The deadline may have been set by an older version of the rule, which had other tiers.
+    tier = next((tier for tier in rule.tiers if tier.urgency == state.urgency), rule.tiers[-1])
+    return fired(rule, tier)

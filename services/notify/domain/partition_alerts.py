@@ -1,14 +1,24 @@
-"""The desk of one partition: all its relationships under watch, its clock, and the order of their deadlines."""
+"""The alerts of one partition: all its relationships under watch, its clock, and the order of their deadlines."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple, assert_never
+from typing import NamedTuple, Protocol, assert_never
 
 from schemas.events import partition_key
-from schemas.primitives import Instant
+from schemas.primitives import Id, Instant
+from schemas.rules import OF_SCORES, RULES
 from schemas.scores import ScoreChanged, ScoreCorrected, ScoreEvent
+from services.notify.domain.alert_holder import AlertHolder
+from services.notify.domain.catching_up import CatchUp
 from services.notify.domain.evaluation import Evaluator, Transitioned, Watch
+from services.notify.domain.ids import AlertSubject
+from services.notify.domain.inhibition import Frozen, frozen_by, source_digests
+from services.notify.domain.lifecycle import OPEN
+from services.notify.domain.window import newest
+
+ProgrammeKey = tuple[Id, Id]
+"""Tenant and programme."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +30,9 @@ class Touched:
     clock: Instant | None = None
     gone: Collection[str] = ()
 
+    def __bool__(self) -> bool:
+        return bool(self.watches or self.clock or self.gone)
+
 
 class Forgotten(NamedTuple):
     """A watch that nothing could be decided on: it begins anew with what the scores say next."""
@@ -28,28 +41,63 @@ class Forgotten(NamedTuple):
     failure: Exception
 
 
-class PartitionAlerts:
-    """Takes the events of a partition in log order; the same events give the same happenings, however they are cut
+@dataclass
+class Pulses:
+    """Of the active relationships of a programme: their healths, and which of them alert by a rule that looks at their
+    scores."""
+
+    healths: dict[str, float] = field(default_factory=dict)
+    alerting: set[str] = field(default_factory=set)
+
+    def drop(self, key: str) -> None:
+        self.healths.pop(key, None)
+        self.alerting.discard(key)
+
+
+SHIFTING = tuple(rule.name for rule in RULES if rule.measure in OF_SCORES)
+"""What is old, such as a pair that has had no contact for months, is no shift of its programme."""
+
+
+class Evaluators(Protocol):
+    """Which rules hold for a programme at an instant; an Evaluator holds everywhere and always."""
+
+    def of(self, tenant: Id, program: Id, at: Instant) -> Evaluator: ...
+
+
+class PartitionAlerts(AlertHolder[Watch]):
+    """Takes the events of a partition in log order; the same events give the same transitions, however they are cut
     into batches and wherever the state is saved and restored in between."""
 
-    def __init__(self, evaluator: Evaluator, watches: Mapping[str, Watch], clock: Instant | None) -> None:
-        self._judge = evaluator
-        self._watches = dict(watches)
+    def __init__(self, evaluators: Evaluators, watches: Mapping[str, Watch], clock: Instant | None) -> None:
+        super().__init__(dict(watches))
+        self._evaluators = evaluators
         self.clock = clock
         self._touched: set[str] = set()
         self._clock_moved = False
         self._forgotten: list[Forgotten] = []
-        # The soonest deadline of every watch. Entries of deadlines that were moved since are skipped when they come up.
-        self._deadlines = [(watch.due, key) for key, watch in watches.items() if watch.due is not None]
+        # The soonest deadline of every watch, and all of them in the order of time. Entries of deadlines that were
+        # moved since are skipped when they come up.
+        self._dues = {key: watch.due for key, watch in watches.items()}
+        self._deadlines = [(due, key) for key, due in self._dues.items() if due is not None]
         heapify(self._deadlines)
+        self._catching_up = {key for key, watch in watches.items() if watch.catch_up is not None}
+        self._silent: Mapping[ProgrammeKey, Mapping[str, Frozen]] = {}
+        self._stuck: set[ProgrammeKey] = set()
+        self._pulses: dict[ProgrammeKey, Pulses] = {}
+        for key, watch in watches.items():
+            self._feel(key, watch)
+        # Nothing that still comes of them is watched.
+        self._erased: set[str] = set()
 
     def take(self, event: ScoreEvent) -> list[Transitioned]:
+        if self._erased and _key_of(event) in self._erased:
+            return []
         match event.type:
             case "mentoring.score.changed.v1":
                 return self._changed(event)
             case "mentoring.score.corrected.v1":
                 watch = self._watch(event)
-                self._put(watch, self._judge.corrected(watch, event.data))
+                self._put(watch, self._rules(watch, event.data.as_of).corrected(watch, event.data))
                 return []
             case "mentoring.clock.advanced.v1":
                 return self._advanced(event.data.clock)
@@ -64,13 +112,81 @@ class PartitionAlerts:
         self._touched, self._clock_moved = set(), False
         return found
 
-    def watches(self, tenant: str, relationship: str) -> bool:
-        return partition_key(tenant, relationship) in self._watches
+    @property
+    def is_empty(self) -> bool:
+        return not self._watches
+
+    def remind(self, key: str, rule: str, at: Instant, why: str) -> list[Transitioned]:
+        """Of an alert that is open, though nothing has changed."""
+        watch = self._watches[key]
+        after, transitioned = self._rules(watch, self.clock or at).reminded(watch, rule, self.clock or at, why)
+        self._put(watch, after)
+        return transitioned
+
+    def erase(self, key: str, at: Instant) -> list[Transitioned]:
+        """Nothing is kept of it, and nothing that still comes of it is watched. What was open ends."""
+        self._erased.add(key)
+        watch = self._watches.get(key)
+        if watch is None:
+            return []
+        _, ends = self._rules(watch, at).erased(watch, max(at, watch.reached or at))
+        return ends
+
+    def bury(self, key: str) -> None:
+        """After the ends of an erased relationship have found their way."""
+        if self._watches.pop(key, None) is not None:
+            self._unwatch(key)
+
+    def active(self, tenant: str, program: str) -> int:
+        """How many relationships of a programme are active, by their newest rows."""
+        pulses = self._pulses.get((tenant, program))
+        return len(pulses.healths) if pulses else 0
+
+    def catching_up(self) -> Mapping[str, CatchUp]:
+        """The keys of those whose history is being told."""
+        found = ((key, self._watches[key].catch_up) for key in sorted(self._catching_up) if key in self._watches)
+        return {key: catch_up for key, catch_up in found if catch_up is not None}
+
+    def settle(self, key: str) -> list[Transitioned]:
+        """Its history has been told, up to the clock of the partition."""
+        watch = self._watches[key]
+        assert self.clock is not None, "history settles by the clock"
+        after, transitioned = self._rules(watch, self.clock).settled(watch, self.clock)
+        self._put(watch, after)
+        return transitioned
+
+    def pulses(self) -> Mapping[ProgrammeKey, Pulses]:
+        """Of every programme, by the newest rows."""
+        return self._pulses
+
+    def of_program(self, program: ProgrammeKey) -> list[Watch]:
+        return self.watches_of(program[0], {program[1]})
+
+    def silence(self, silent: Mapping[ProgrammeKey, Mapping[str, Frozen]]) -> None:
+        """These sources are silent, as the states that were restored say. Whoever is frozen by another, of which no
+        state is left, thaws with the next `freeze`."""
+        self._silent = silent
+        frozen = [watch.subject for watch in self._watches.values() if watch.frozen is not None]
+        self._stuck = {(one.tenant, one.program) for one in frozen} - silent.keys()
+
+    def freeze(self, silent: Mapping[ProgrammeKey, Mapping[str, Frozen]]) -> list[Transitioned]:
+        """From now on these sources are silent, and no others: who depends on one of them is frozen, and who was and
+        does no longer is judged as of now."""
+        concerned = {
+            program for program in {*silent, *self._silent} if silent.get(program) != self._silent.get(program)
+        }
+        concerned |= self._stuck
+        self._silent, self._stuck = silent, set()
+        transitioned: list[Transitioned] = []
+        for key, watch in list(self._watches.items()) if concerned else []:
+            if (watch.subject.tenant, watch.subject.program) in concerned:
+                transitioned += self._freeze(key, watch)
+        return transitioned
 
     def forget(self, key: str, failure: Exception) -> None:
         """The watch of this tenant/relationship begins anew: its state, whoever wrote it, is of no use."""
         self._watches.pop(key, None)
-        self._touched.add(key)
+        self._unwatch(key)
         self._forgotten.append(Forgotten(key, failure))
 
     def forgotten(self) -> list[Forgotten]:
@@ -78,17 +194,28 @@ class PartitionAlerts:
         found, self._forgotten = self._forgotten, []
         return found
 
+    def _unwatch(self, key: str) -> None:
+        self._catching_up.discard(key)
+        self._dues.pop(key, None)
+        for pulses in self._pulses.values():
+            pulses.drop(key)
+        self._touched.add(key)
+
     def _changed(self, event: ScoreChanged) -> list[Transitioned]:
         watch = self._watch(event)
+        silent = self._silent.get((event.tenant, event.program)) if self._silent else None
+        if silent and event.data.score is not None:
+            frozen = watch.frozen or frozen_by(source_digests(event.data.score.sources), silent)
+            watch = replace(watch, frozen=frozen)
         try:
-            after, transitioned = self._judge.changed(watch, event.data, self.clock)
+            after, transitioned = self._rules(watch, event.data.as_of).changed(watch, event.data, self.clock)
         except Exception as failure:
             # Of a watch that is new already it is the event that nobody can judge.
             if watch == _new_watch(event):
                 raise
             self.forget(partition_key(event.tenant, event.subject), failure)
             watch = _new_watch(event)
-            after, transitioned = self._judge.changed(watch, event.data, self.clock)
+            after, transitioned = self._rules(watch, event.data.as_of).changed(watch, event.data, self.clock)
         self._put(watch, after)
         return transitioned
 
@@ -98,34 +225,83 @@ class PartitionAlerts:
         transitioned: list[Transitioned] = []
         while self._deadlines and self._deadlines[0][0] <= clock:
             due, key = heappop(self._deadlines)
-            watch = self._watches.get(key)
-            if watch is not None and watch.due == due:
-                transitioned += self._turned(key, watch, due)
+            if self._dues.get(key) == due:
+                transitioned += self._turned(key, self._watches[key], due)
         self.clock, self._clock_moved = clock, True
+        return transitioned
+
+    def _freeze(self, key: str, watch: Watch) -> list[Transitioned]:
+        frozen = frozen_by(watch.sources, self._silent.get((watch.subject.tenant, watch.subject.program), {}))
+        if frozen is not None:
+            # The one that was silent first is the reason, for as long as any is.
+            self._put(watch, replace(watch, frozen=watch.frozen or frozen, revised=True))
+            return []
+        if watch.frozen is None:
+            return []
+        now = self.clock or watch.frozen.since
+        try:
+            after, transitioned = self._rules(watch, now).thawed(watch, now)
+        except Exception as failure:  # noqa: BLE001 (told by whoever asks for what was forgotten)
+            self.forget(key, failure)
+            return []
+        self._put(watch, after)
         return transitioned
 
     def _turned(self, key: str, watch: Watch, due: Instant) -> list[Transitioned]:
         """Up to this deadline only: those of all pairs take effect in the order of time."""
         try:
-            after, turned = self._judge.until(watch, due)
+            after, turned = self._rules(watch, due).until(watch, due)
         except Exception as failure:  # noqa: BLE001 (told by whoever asks for what was forgotten)
             self.forget(key, failure)
             return []
         self._put(watch, after)
         return turned
 
+    def _rules(self, watch: Watch, at: Instant) -> Evaluator:
+        """Those of the partition's time: a row of the past is judged as we judge now."""
+        subject = watch.subject
+        return self._evaluators.of(subject.tenant, subject.program, max(at, self.clock or at))
+
     def _watch(self, event: ScoreChanged | ScoreCorrected) -> Watch:
         return self._watches.get(partition_key(event.tenant, event.subject)) or _new_watch(event)
 
     def _put(self, before: Watch, after: Watch) -> None:
-        if after == before:
+        if after is before or after == before:
             return
-        key = partition_key(after.tenant, after.relationship)
+        key = after.subject.key
         self._watches[key] = after
         self._touched.add(key)
-        if after.due is not None and after.due != before.due:
-            heappush(self._deadlines, (after.due, key))
+        self._feel(key, after)
+        if after.catch_up is not None:
+            self._catching_up.add(key)
+        elif before.catch_up is not None:
+            self._catching_up.discard(key)
+        due = after.due
+        if due != self._dues.get(key):
+            self._dues[key] = due
+            if due is not None:
+                heappush(self._deadlines, (due, key))
+
+    def _feel(self, key: str, watch: Watch) -> None:
+        program = (watch.subject.tenant, watch.subject.program)
+        pulses = self._pulses.get(program) or self._pulses.setdefault(program, Pulses())
+        values = newest(watch.window)
+        if values is None or values.status != "active":
+            pulses.drop(key)
+            return
+        pulses.healths[key] = values.health
+        # No generator: this is asked of every row of every pair.
+        for name in SHIFTING:
+            state = watch.rules.get(name)
+            if state is not None and state.condition in OPEN:
+                pulses.alerting.add(key)
+                return
+        pulses.alerting.discard(key)
+
+
+def _key_of(event: ScoreEvent) -> str | None:
+    return None if event.type == "mentoring.clock.advanced.v1" else partition_key(event.tenant, event.subject)
 
 
 def _new_watch(event: ScoreChanged | ScoreCorrected) -> Watch:
-    return Watch(event.tenant, event.subject, event.program)
+    return Watch(AlertSubject(event.tenant, "relationship", event.subject, event.program))

@@ -2,11 +2,12 @@
 never about a person."""
 
 from math import log2
+from typing import assert_never
 
 from schemas.alerts import Reason
 from schemas.primitives import Instant
+from schemas.rules import Measure
 from schemas.scores import Part, Score
-from services.notify.domain.rules import Measure
 from services.notify.domain.spans import DAY, days
 
 TOP = 3
@@ -26,17 +27,31 @@ HEALTH_WORDS = {
 RISK_WORDS = {
     "pace": "contacts are far apart even when all is well",
     "history": "few contacts so far",
+    "elapsed": "the silence is long even for a slow pair",
     "missed": "meetings were missed since the last one held",
-    "cancelled": "a meeting was cancelled late since the last one held",
+    "cancelled_late": "a meeting was cancelled late since the last one held",
     "goal_stalled": "a goal has not moved for long",
-    "rating_fell": "the latest rating is below what this pair is used to",
+    "rating_drop": "the latest rating is below what this pair is used to",
 }
 
 
 def reasons(score: Score, as_of: Instant, measure: Measure) -> tuple[Reason, ...]:
     """At most three, the heaviest first. Of health: the points that each part misses, as negative numbers; over all
-    parts they sum to health - 100. Of risk: what each term adds to the log-odds."""
-    found = _of_health(score, as_of) if measure == "health" else _of_risk(score, as_of)
+    parts they sum to health - 100. Of risk: what each term adds to the log-odds. What no points stand for has none."""
+    match measure:
+        case "contact":
+            return (Reason(name="contact", points=0.0, words=_silence_words(score, as_of)),)
+        case "support":
+            # What is asked for stays with those who were asked.
+            return (Reason(name="support_request", points=0.0, words="an immediate request for support is open"),)
+        case "health" | "drawdown":
+            found = _of_health(score, as_of)
+        case "risk":
+            found = _of_risk(score, as_of)
+        case "share" | "watermark" | "lag":
+            raise ValueError("a score says nothing of a programme or a source")
+        case _:
+            assert_never(measure)
     heaviest = sorted(found, key=lambda reason: (-abs(reason.points), reason.name))
     return tuple(reason for reason in heaviest if reason.points)[:TOP]
 

@@ -1,11 +1,18 @@
-"""The layout of `mentoring.alert-state`: the complete state of one relationship, or the clock of a partition."""
+"""The layout of `mentoring.alert-state`: the complete state of one subject, or the clock of a partition. A state of an
+older layout is read and upgraded; it is written in the new one when it next changes."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from schemas.primitives import Instant
-from services.notify.domain.evaluation import Watch
+from schemas.primitives import Id, Instant
+from schemas.scores import ScoreRow
+from services.notify.domain.evaluation import Mark, Watch
+from services.notify.domain.ids import AlertSubject
+from services.notify.domain.lifecycle import Due, RuleState
+from services.notify.domain.subjects import SubjectWatch
+from services.notify.domain.window import Window
 
 CLOCK_KEY = b"\x00clock"
 """No tenant/relationship begins with a zero byte."""
@@ -16,8 +23,15 @@ class _Layout(BaseModel):
 
 
 class WatchRecord(_Layout):
-    kind: Literal["watch.1"] = "watch.1"
+    kind: Literal["watch.2"] = "watch.2"
     watch: Watch
+
+
+class SubjectRecord(_Layout):
+    """Of a programme or a source, on `mentoring.subject-state`."""
+
+    kind: Literal["subject.1"] = "subject.1"
+    watch: SubjectWatch
 
 
 class ClockRecord(_Layout):
@@ -27,13 +41,75 @@ class ClockRecord(_Layout):
 
 StateRecord = WatchRecord | ClockRecord
 
-_STATE_RECORD: TypeAdapter[StateRecord] = TypeAdapter(Annotated[StateRecord, Field(discriminator="kind")])
 
-
-def dump(record: StateRecord) -> bytes:
+def dump(record: StateRecord | SubjectRecord) -> bytes:
     return record.__pydantic_serializer__.to_json(record)
 
 
 def load(value: bytes) -> StateRecord:
     """Raises pydantic.ValidationError for a layout that this version does not know."""
-    return _STATE_RECORD.validate_json(value)
+    found = _STORED.validate_json(value)
+    return _upgraded(found) if isinstance(found, _WatchRecord1) else found
+
+
+def load_subject(value: bytes) -> SubjectRecord:
+    """Raises pydantic.ValidationError for a layout that this version does not know."""
+    return SubjectRecord.model_validate_json(value)
+
+
+class _RuleState1(_Layout):
+    """Transitions were not counted, and `told` was said of the open episode alone."""
+
+    condition: Literal["ok", "pending", "firing", "recovering"] = "ok"
+    since: Instant | None = None
+    dues: tuple[Due, ...] = ()
+    episode: int = 0
+    urgency: Literal["P1", "P2", "P3"] | None = None
+    told: bool = False
+
+
+class _Watch1(_Layout):
+    """Everything was a relationship."""
+
+    tenant: Id
+    relationship: Id
+    program: Id
+    window: Window = ()
+    mark: Mark | None = None
+    reached: Instant | None = None
+    shown: ScoreRow | None = None
+    rules: Mapping[str, _RuleState1] = {}
+
+
+class _WatchRecord1(_Layout):
+    kind: Literal["watch.1"]
+    watch: _Watch1
+
+
+_STORED: TypeAdapter[Any] = TypeAdapter(
+    Annotated[WatchRecord | ClockRecord | _WatchRecord1, Field(discriminator="kind")]
+)
+
+
+def _upgraded(stored: _WatchRecord1) -> WatchRecord:
+    old = stored.watch
+    return WatchRecord(
+        watch=Watch(
+            subject=AlertSubject(old.tenant, "relationship", old.relationship, old.program),
+            window=old.window,
+            mark=old.mark,
+            reached=old.reached,
+            shown=old.shown,
+            rules={
+                name: RuleState(
+                    condition=state.condition,
+                    since=state.since,
+                    dues=state.dues,
+                    episode=state.episode,
+                    urgency=state.urgency,
+                    told=state.episode if state.told else 0,
+                )
+                for name, state in old.rules.items()
+            },
+        )
+    )

@@ -3,30 +3,46 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Literal, NamedTuple
+from itertools import pairwise
+from typing import Annotated, Literal, NamedTuple
 
-from schemas.primitives import Instant
-from schemas.scores import ScoreRow
+from pydantic import AfterValidator, AwareDatetime
 
-WINDOW = timedelta(days=14)
+from schemas.primitives import Instant, to_utc
+from schemas.rules import LONGEST_HOLD
+from schemas.scores import Score, ScoreRow
+
+WINDOW = LONGEST_HOLD
 MOST_ROWS = 512
 """Of a pair that writes hundreds of messages a day the window is shorter; its state record stays below 64 KB."""
+SUPPORT_OPEN = "support_open"
+"""As scoring calls it."""
 _NO_TIME = timedelta(0)
+
+StoredInstant = Annotated[AwareDatetime, AfterValidator(to_utc)]
+"""An instant as states have it: it is written without a call of Python, in a quarter of the time. Rows are most of a
+state, and a state is written for every score."""
 
 
 class Values(NamedTuple):
-    """What rules look at. Numbers are scoring's, rounded to millionths: a crossing row carries the level itself."""
+    """What rules look at. Numbers are scoring's, rounded to millionths: a crossing row carries the level itself.
+    `silent_from`: the last contact, or the start where there was none yet, and then there is no interval either;
+    `booked`: a meeting lies ahead; `support`: an immediate request is open. Rows of older states say none of these."""
 
     status: Literal["active", "paused", "ended"]
     health: float
     risk: float
     confidence: float
+    silent_from: StoredInstant | None = None
+    interval_days: float = 0.0
+    booked: bool = False
+    support: bool = False
 
 
 class Row(NamedTuple):
     """`values` None: this instant exists no more. The version of a row is (position, heal)."""
 
-    as_of: Instant
+    as_of: StoredInstant
     position: int
     heal: bool
     values: Values | None
@@ -36,12 +52,14 @@ Window = tuple[Row, ...]
 
 
 class Run(NamedTuple):
-    """Something has held from `since` up to `until`, the newest row; `active` of that time was not paused."""
+    """Something has held from `since` up to `until`, the newest row; `active` of that time was not paused, and so many
+    rows show it."""
 
     since: Instant
     until: Instant
     active: timedelta
     paused: bool
+    points: int = 1
 
     def due(self, hold: timedelta) -> Instant | None:
         """When it will have held for `hold` of active time (or had); None while paused: then nobody knows."""
@@ -49,8 +67,7 @@ class Run(NamedTuple):
 
 
 def row(of: ScoreRow) -> Row:
-    values = Values(of.score.status, of.score.health, of.score.risk, of.score.confidence) if of.score else None
-    return Row(of.as_of, of.position, of.mode == "heal", values)
+    return Row(of.as_of, of.position, of.mode == "heal", _values(of.score, of.as_of) if of.score else None)
 
 
 def replaced(window: Window, new: Row) -> Window:
@@ -76,8 +93,20 @@ def trimmed(window: Window) -> Window:
     return window
 
 
+def aged(window: Window, span: timedelta) -> Instant | None:
+    """The instant of the first row before which the window holds so much active time; None if it holds less."""
+    for before, after in pairwise(window):
+        if before.values is None or before.values.status != "paused":
+            span -= after.as_of - before.as_of
+        if span <= _NO_TIME:
+            return after.as_of
+    return None
+
+
 def up_to(window: Window, instant: Instant) -> Window:
     """The rows at or before an instant, deleted ones included."""
+    if window and window[-1].as_of <= instant:
+        return window
     return window[: bisect_right(window, instant, key=_as_of)]
 
 
@@ -94,8 +123,31 @@ def unbroken_run(rows: Window, holds: Callable[[Values], bool]) -> Run | None:
         if run is None:
             run = Run(at, at, _NO_TIME, paused)
         else:
-            run = Run(at, run.until, run.active + (_NO_TIME if paused else run.since - at), run.paused)
+            active = run.active + (_NO_TIME if paused else run.since - at)
+            run = Run(at, run.until, active, run.paused, run.points + 1)
     return run
+
+
+def newest(rows: Window) -> Values | None:
+    """Of the last row that was not deleted."""
+    # No generator: this is walked for every row of every pair.
+    for found in reversed(rows):
+        if found.values is not None:
+            return found.values
+    return None
+
+
+def _values(of: Score, as_of: Instant) -> Values:
+    return Values(
+        of.status,
+        of.health,
+        of.risk,
+        of.confidence,
+        of.last_contact or of.started,
+        of.cadence_days if of.last_contact else 0.0,
+        of.next_session is not None and of.next_session > as_of,
+        SUPPORT_OPEN in of.caps,
+    )
 
 
 def _as_of(row: Row) -> Instant:

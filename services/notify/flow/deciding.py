@@ -1,18 +1,33 @@
-"""From the bytes of score events to alerts, desk by desk, in log order."""
+"""From the bytes of score events to decisions, partition by partition, in log order."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from pydantic import ValidationError
 
-from schemas.alerts import AlertChanged
-from schemas.events import partition_key
-from schemas.primitives import Instant
+from schemas.alert_commands import AlertSilence
+from schemas.alerts import AlertChanged, Delivery, InputOffset
+from schemas.primitives import Id, Instant
+from schemas.rule_sets import RuleEvent
 from schemas.scores import SCORE_EVENT
-from services.notify.domain.decisions import alert_changed
+from services.notify.domain.catching_up import CatchingUp, settled
+from services.notify.domain.decisions import alert_changed, subject_alert_changed
+from services.notify.domain.digests import alerts_of
 from services.notify.domain.evaluation import Transitioned
-from services.notify.domain.partition_alerts import PartitionAlerts, Touched
+from services.notify.domain.guards import Clock, lag
+from services.notify.domain.held import STORM_SPAN
+from services.notify.domain.ids import Destination, Recipient, transition_id
+from services.notify.domain.partition_alerts import PartitionAlerts, ProgrammeKey, Touched
+from services.notify.domain.pipeline import HANDED_OVER, Decision, Notice, situation, through
+from services.notify.domain.routing import About, Addressee, Addressing, Routed, told_from
+from services.notify.domain.rule_book import RuleBook
+from services.notify.domain.shared_alerts import SharedAlerts
+from services.notify.domain.storms import Storms
+from services.notify.domain.subjects import SubjectTransitioned, SubjectWatch, Tally
 from services.notify.flow.intake import Polled
 from services.notify.flow.metrics import Metrics
+from services.notify.flow.shadows import Shadows
 from services.runtime import log
 from services.runtime.breaker import Breaker
 from services.runtime.kafka import Record
@@ -20,55 +35,337 @@ from services.runtime.unexpected import described
 from services.validation_errors import places
 
 
+@dataclass(frozen=True)
+class DecisionContext:
+    """Whose clock decides, the wall clock, and where notices go. On the log's clock nobody sleeps: nothing is held for
+    people."""
+
+    clock: Clock
+    now: Callable[[], Instant]
+    addressing: Addressing
+
+    def routed(self, about: About) -> Routed:
+        routed = self.addressing.routed(about)
+        if self.clock == "wall":
+            return routed
+        return replace(routed, to=tuple(replace(one, receiving=None) for one in routed.to))
+
+    def opens(self, delivery: Delivery, now: Instant) -> Instant:
+        """From when on it may be sent: what wakes people is P1 alone."""
+        if any(alert.urgency == "P1" for alert in alerts_of(delivery)):
+            return now
+        about = About(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
+        found = self.again([Recipient(Destination(delivery.channel, delivery.recipient))], about)
+        return told_from(found[0].receiving, now) if found else now
+
+    def again(self, recipients: Sequence[Recipient], about: About) -> tuple[Addressee, ...]:
+        """Those that were told before, as they are now; a destination that is no more is left out."""
+        every = [self.addressing.again(one.destination, about) for one in recipients]
+        # Several may have become one, such as owners whom nobody is any more.
+        found = {one.destination: one for one in every if one is not None}
+        asleep = self.clock == "wall"
+        return tuple(one if asleep else replace(one, receiving=None) for one in found.values())
+
+
+@dataclass(frozen=True)
+class Basis:
+    """On what a round decides in one partition."""
+
+    alerts: PartitionAlerts
+    decided_at: Instant
+    silences: tuple[AlertSilence, ...]
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a transition is decided in: `lag`: how far the scores are behind the wall clock; `storm`: why it is one of a
+    storm, if so."""
+
+    alerts: PartitionAlerts | SharedAlerts
+    decided_at: Instant
+    silences: tuple[AlertSilence, ...]
+    lag: timedelta = timedelta(0)
+    storm: str | None = None
+
+
+def lowest_clock(partitions: Iterable[PartitionAlerts]) -> Instant | None:
+    """Of the partitions that have relationships or a clock; None while one of them has no clock yet."""
+    clocks = [alerts.clock for alerts in partitions if alerts.clock is not None or not alerts.is_empty]
+    known = [clock for clock in clocks if clock is not None]
+    return min(known) if known and len(known) == len(clocks) else None
+
+
 class Deciding:
-    """`decide` is to be followed by `touched`, and both by a transaction; then comes the next batch."""
+    """`decide` is to be followed by `touched`, `touched_subjects` and `shadowed`, and all by a transaction; then comes
+    the next batch."""
 
     def __init__(
-        self, partition_alerts_by_number: Mapping[int, PartitionAlerts], now: Callable[[], Instant], metrics: Metrics
+        self,
+        partition_alerts_by_number: Mapping[int, PartitionAlerts],
+        shared: SharedAlerts,
+        rules: RuleBook,
+        context: DecisionContext,
+        metrics: Metrics,
     ) -> None:
-        self._partition_alerts, self._now, self._metrics = partition_alerts_by_number, now, metrics
+        self._partition_alerts, self._context, self._metrics = partition_alerts_by_number, context, metrics
+        self._shared, self._rules = shared, rules
+        self._shadows = Shadows(rules, self._failed)
+        self._is_fresh = True
         self._breaker = Breaker()
+        self._storms = Storms()
         self._log = log.get(__name__)
 
-    def decide(self, polled: Polled) -> list[AlertChanged]:
-        """Raises BadDeployError when too many records in a row cannot be read."""
-        decided_at = self._now()
-        alerts: list[AlertChanged] = []
+    def decide(self, polled: Polled, silences: tuple[AlertSilence, ...]) -> list[Decision]:
+        """Of score events. Raises BadDeployError when too many records in a row cannot be read."""
+        decided_at, decisions = self._context.now(), list[Decision]()
         for partition in sorted(polled):
             partition_alerts = self._partition_alerts[partition.number]
+            basis = Basis(partition_alerts, decided_at, silences)
             for record in polled[partition]:
-                alerts += self._decided(partition_alerts, record, decided_at)
+                decisions += self._decided(basis, record)
             for key, failure in partition_alerts.forgotten():
                 self._metrics.forgotten.inc()
                 self._log.error("watch_begun_anew", partition=partition.number, relationship=key, **described(failure))
-        return alerts
+        return decisions
 
-    def touched(self, polled: Polled) -> dict[int, Touched]:
-        return {partition.number: self._partition_alerts[partition.number].touched() for partition in polled}
+    def settle(self, silences: tuple[AlertSilence, ...]) -> list[Decision]:
+        """What has come to light of history that was told late and has been told."""
+        decided_at = self._context.now()
+        waiting: dict[str, list[CatchingUp]] = {}
+        for number, partition_alerts in self._partition_alerts.items():
+            behind = lag(partition_alerts.clock, decided_at, self._context.clock)
+            for key, catch_up in partition_alerts.catching_up().items():
+                one = CatchingUp(key, number, catch_up, partition_alerts.clock, behind)
+                waiting.setdefault(key.partition("/")[0], []).append(one)
+        return [
+            decision
+            for of_tenant in waiting.values()
+            for one in settled(of_tenant)
+            for decision in self._settled(one.key, Basis(self._partition_alerts[one.partition], decided_at, silences))
+        ]
 
-    def _decided(self, partition_alerts: PartitionAlerts, record: Record, decided_at: Instant) -> list[AlertChanged]:
-        """What is no score event, or cannot be judged, stays on its topic and is told as an error."""
+    def stale(self, silences: tuple[AlertSilence, ...]) -> list[Decision]:
+        """Whether scores are behind the events: to be asked when all of them have been read."""
+        clock = lowest_clock(self._partition_alerts.values())
+        found = [] if clock is None else self._shared.stale(clock)
+        return self._of_subjects(found, self._context.now(), silences)
+
+    def touched_subjects(self) -> dict[str, SubjectWatch]:
+        """The programmes and sources of which something has changed, by key."""
+        return self._shared.touched()
+
+    def shadowed(self) -> list[RuleEvent]:
+        """What has come of shadows since it was last asked for."""
+        return self._shadows.counted(self._context.now())
+
+    def remember(self, deliveries: Sequence[Delivery]) -> None:
+        """What was decided of late, before the start: it counts for storms."""
+        since = self._context.now() - STORM_SPAN
+        for delivery in sorted(deliveries, key=lambda one: one.alert.decided_at):
+            alert = delivery.alert
+            if alert.decided_at > since and delivery.group != "late":
+                told = transition_id(alert.dedup_key, alert.seq, alert.transition)
+                self._storms.add(delivery.tenant, delivery.program, told, alert.decided_at)
+
+    def remind(self, keys: Sequence[tuple[str, str]], why: str, silences: tuple[AlertSilence, ...]) -> list[Decision]:
+        """Of open alerts, by the key of their subject and their rule, though nothing has changed."""
+        decided_at = self._context.now()
+        found: list[Decision] = []
+        for key, rule in keys:
+            holder = self._holder(key)
+            if holder is not None:
+                basis = Basis(holder, decided_at, silences)
+                found += self._through(holder.remind(key, rule, decided_at, why), basis, ())
+            elif self._shared.watches(key):
+                for one in self._shared.remind(key, rule, decided_at, why):
+                    found += self._of_subject(one, decided_at, silences)
+        return found
+
+    def hand_over(self, away: Sequence[tuple[Id, Id]], silences: tuple[AlertSilence, ...]) -> list[Decision]:
+        """What these people, by tenant and id, have in hand goes to whoever looks after it now, in one message."""
+        found: list[tuple[str, str]] = []
+        for alerts in self._holders() if away else ():
+            found += alerts.take_from(set(away))
+        return self.remind(found, HANDED_OVER, silences)
+
+    def unmute(self, over: Sequence[AlertSilence], silences: tuple[AlertSilence, ...]) -> list[Decision]:
+        """What a silence has muted that is over, and is still so, is told."""
+        decisions: list[Decision] = []
+        for silence in over:
+            muted = [found for alerts in self._holders() for found in alerts.muted_by(silence)]
+            decisions += self.remind(muted, f"still so when silence {silence.id} was over"[:64], silences)
+        return decisions
+
+    def erase(self, key: str) -> list[Decision]:
+        """The alerts of a relationship that was erased end, and nothing is kept of it."""
+        decided_at = self._context.now()
+        found: list[Decision] = []
+        for alerts in self._partition_alerts.values():
+            found += self._through(alerts.erase(key, decided_at), Basis(alerts, decided_at, ()), ())
+            alerts.bury(key)
+        return found
+
+    def forget_people(self, people: Collection[tuple[Id, Id]]) -> None:
+        for alerts in self._holders() if people else ():
+            alerts.forget_people(people)
+
+    def touched(self) -> dict[int, Touched]:
+        """Of the partitions in which something has changed."""
+        every = {number: alerts.touched() for number, alerts in self._partition_alerts.items()}
+        return {number: touched for number, touched in every.items() if touched}
+
+    def _settled(self, key: str, basis: Basis) -> list[Decision]:
         try:
-            transitioned = partition_alerts.take(SCORE_EVENT.validate_json(record.value or b""))
+            transitioned = basis.alerts.settle(key)
+        except Exception as failure:  # noqa: BLE001 (logged with the next batch of the partition)
+            basis.alerts.forget(key, failure)
+            return []
+        return self._through(transitioned, basis, ())
+
+    def _decided(self, basis: Basis, record: Record) -> list[Decision]:
+        """What is no score event, or cannot be judged, stays on its topic and is logged as an error."""
+        try:
+            event = SCORE_EVENT.validate_json(record.value or b"")
+            transitioned = basis.alerts.take(event)
         except ValidationError as invalid:
             self._refuse(record, "; ".join(places(invalid)))
             return []
-        except Exception as failure:  # noqa: BLE001 (refused, told, and counted)
+        except Exception as failure:  # noqa: BLE001 (refused, logged, and counted)
             found = described(failure)
             self._refuse(record, f"failed: {found['error']} at {found['raised_at']}")
             return []
         self._breaker.passed()
-        return [alert for one in transitioned if (alert := self._alert(partition_alerts, one, decided_at))]
+        decisions: list[Decision] = []
+        if transitioned:
+            rests_on = InputOffset(topic=record.topic, partition=record.partition, offset=record.offset)
+            decisions = self._through(transitioned, basis, (rests_on,))
+        if event.type == "mentoring.clock.advanced.v1":
+            decisions += self._advanced(basis.decided_at, basis.silences)
+        elif event.data.trigger is not None:
+            self._shared.hear(event.tenant, event.data.trigger)
+        return decisions
 
-    def _alert(
-        self, partition_alerts: PartitionAlerts, transitioned: Transitioned, decided_at: Instant
-    ) -> AlertChanged | None:
-        """None where the state that brought it about does not even say of what: its watch begins anew."""
+    def _advanced(self, decided_at: Instant, silences: tuple[AlertSilence, ...]) -> list[Decision]:
+        """A clock has moved: what lives by the lowest one is looked at, where that has come far enough."""
+        clock = lowest_clock(self._partition_alerts.values())
+        if clock is None:
+            return []
         try:
-            return alert_changed(transitioned, decided_at)
-        except Exception as failure:  # noqa: BLE001 (told by whoever asks for what was forgotten)
-            partition_alerts.forget(partition_key(transitioned.watch.tenant, transitioned.watch.relationship), failure)
+            self._shadows.look(clock, self._partition_alerts.values())
+            found = self._shared.advance(clock, self._tallies)
+        except Exception as failure:  # noqa: BLE001 (logged and counted; relationships are judged all the same)
+            self._failed("subjects_not_judged", failure)
+            return []
+        return self._of_subjects(found, decided_at, silences)
+
+    def _tallies(self) -> dict[ProgrammeKey, Tally]:
+        pulses = [alerts.pulses() for alerts in self._partition_alerts.values()]
+        found = {}
+        for program in {program for of_partition in pulses for program in of_partition}:
+            every = [of_partition[program] for of_partition in pulses if program in of_partition]
+            healths = [health for of_partition in every for health in of_partition.healths.values()]
+            found[program] = Tally(healths, sum(len(of_partition.alerting) for of_partition in every))
+        return found
+
+    def _of_subjects(
+        self, found: Sequence[SubjectTransitioned], decided_at: Instant, silences: tuple[AlertSilence, ...]
+    ) -> list[Decision]:
+        """What has come about of programmes and sources; then what a source that has fallen silent freezes, or one that
+        speaks again releases."""
+        decisions = [decision for one in found for decision in self._of_subject(one, decided_at, silences)]
+        if found or self._is_fresh:
+            self._is_fresh = False
+            silent = self._shared.silent()
+            for alerts in self._partition_alerts.values():
+                decisions += self._through(alerts.freeze(silent), Basis(alerts, decided_at, silences), ())
+        return decisions
+
+    def _of_subject(
+        self, one: SubjectTransitioned, decided_at: Instant, silences: tuple[AlertSilence, ...]
+    ) -> list[Decision]:
+        """No lag, and no storm: that scores are behind, or that much alerts, may be the very thing that it tells."""
+        try:
+            event = subject_alert_changed(one, decided_at)
+        except Exception as failure:  # noqa: BLE001 (logged and counted; the next one is told)
+            self._failed("subject_not_told", failure)
+            return []
+        return [self._decision(event, one, Around(self._shared, decided_at, silences))]
+
+    def _through(
+        self, transitioned: Sequence[Transitioned], basis: Basis, inputs: tuple[InputOffset, ...]
+    ) -> list[Decision]:
+        """Each before the next: what was told of the one counts for the other."""
+        decisions = []
+        for one in transitioned:
+            key = one.watch.subject.key
+            try:
+                event = alert_changed(one, basis.decided_at, inputs)
+            except Exception as failure:  # noqa: BLE001 (logged by whoever asks for what was forgotten)
+                # The state that brought it about does not even say of what: its watch begins anew.
+                basis.alerts.forget(key, failure)
+                continue
+            around = Around(
+                basis.alerts,
+                basis.decided_at,
+                basis.silences,
+                lag(basis.alerts.clock, basis.decided_at, self._context.clock),
+                self._storm(event, one, basis),
+            )
+            decision = self._decision(event, one, around)
+            if decision.is_told and one.transition.late is None:
+                self._storms.add(event.tenant, event.program, event.id, basis.decided_at)
+            decisions.append(decision)
+        return decisions
+
+    def _decision(
+        self, event: AlertChanged, transitioned: Transitioned | SubjectTransitioned, around: Around
+    ) -> Decision:
+        """Through the stages; who will hear of it, and what keeps it from people, is kept with the alert."""
+        key, rule, alerts = transitioned.watch.subject.key, event.data.rule, around.alerts
+        about = About(event.tenant, event.program, rule, event.data.urgency)
+        found = situation(transitioned, alerts.told(key, rule), self._context.routed(about), around.silences)
+        before = alerts.heard(key, rule)
+        decision = through(
+            Notice(self._after_silence(event, transitioned, around)),
+            replace(
+                found,
+                heard=None if before is None else self._context.again(before, about),
+                lag=around.lag,
+                storm=around.storm,
+            ),
+        )
+        if decision.is_told:
+            heard = tuple(Recipient(Destination(d.channel, d.recipient), d.person) for d in decision.deliveries)
+            alerts.mark_told(key, rule, event.data.episode, heard)
+        elif decision.muted is not None:
+            alerts.mark_muted(key, rule, decision.muted)
+        return decision
+
+    def _after_silence(
+        self, event: AlertChanged, transitioned: Transitioned | SubjectTransitioned, around: Around
+    ) -> AlertChanged:
+        """The first notice since a silence has ended says so."""
+        muted = transitioned.watch.muted.get(event.data.rule)
+        if muted is None or any(silence.id == muted for silence in around.silences):
+            return event
+        return event.model_copy(update={"data": event.data.model_copy(update={"after_silence": muted})})
+
+    def _storm(self, event: AlertChanged, transitioned: Transitioned, basis: Basis) -> str | None:
+        of = (event.tenant, event.program)
+        if self._context.clock == "log" or transitioned.transition.name == "resolved":
             return None
+        active = sum(alerts.active(*of) for alerts in self._partition_alerts.values())
+        return self._storms.found(*of, basis.decided_at, active)
+
+    def _holders(self) -> tuple[PartitionAlerts | SharedAlerts, ...]:
+        return (*self._partition_alerts.values(), self._shared)
+
+    def _holder(self, key: str) -> PartitionAlerts | None:
+        return next((alerts for alerts in self._partition_alerts.values() if alerts.watches(key)), None)
+
+    def _failed(self, what: str, failure: Exception) -> None:
+        self._metrics.forgotten.inc()
+        self._log.error(what, **described(failure))
 
     def _refuse(self, record: Record, reason: str) -> None:
         self._metrics.refused.inc()

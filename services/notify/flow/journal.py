@@ -3,11 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from schemas.alerts import AlertChanged, Delivery, DeliveryChanged
-from schemas.events import to_json
+from schemas.alert_commands import AlertSilence
+from schemas.alerts import AlertChanged, AlertHandled, Delivery, DeliveryChanged
+from schemas.events import partition_key, to_json
+from schemas.rule_sets import RuleEvent
 from services.notify.domain import record
+from services.notify.domain.addresses_off import AddressOff
 from services.notify.domain.partition_alerts import Touched
-from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord
+from services.notify.domain.preferences import PersonalSettings
+from services.notify.domain.record import CLOCK_KEY, ClockRecord, SubjectRecord, WatchRecord
+from services.notify.domain.subjects import SubjectWatch
 from services.notify.flow.watchdog import bounded
 from services.notify.names import Names
 from services.runtime.kafka import Committed, Partition, Producer, Reader
@@ -19,15 +24,23 @@ _CLOUDEVENT = [("content-type", b"application/cloudevents+json")]
 
 @dataclass(frozen=True)
 class Entry:
-    """`touched` by partition number; `offsets` of the input that all this rests on."""
+    """`touched` by partition number; `subjects`: programmes and sources that have changed, by key; `rules`: what has
+    come of shadows; `offsets` of the input that all rests on; `gone`: ids of deliveries that are kept no longer."""
 
-    events: Sequence[AlertChanged | DeliveryChanged] = ()
+    events: Sequence[AlertChanged | AlertHandled | DeliveryChanged] = ()
+    silences: Mapping[str, AlertSilence | None] = field(default_factory=dict)
+    addresses: Mapping[str, AddressOff | None] = field(default_factory=dict)
+    settings: Mapping[str, PersonalSettings | None] = field(default_factory=dict)
     deliveries: Sequence[Delivery] = ()
+    gone: Sequence[str] = ()
     touched: Mapping[int, Touched] = field(default_factory=dict)
+    subjects: Mapping[str, SubjectWatch] = field(default_factory=dict)
+    rules: Sequence[RuleEvent] = ()
     offsets: Mapping[Partition, Committed] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.events or self.deliveries or self.offsets)
+        written = self.events or self.silences or self.addresses or self.deliveries or self.gone or self.touched
+        return bool(written or self.settings or self.subjects or self.rules or self.offsets)
 
 
 class Journal:
@@ -47,6 +60,17 @@ class Journal:
             for delivery in entry.deliveries:
                 key = delivery.delivery_id.encode()
                 self._producer.send(self._names.deliveries, key, delivery.model_dump_json().encode())
+            for delivery_id in entry.gone:
+                self._producer.send(self._names.deliveries, delivery_id.encode(), None)
+            for name, shared in (*entry.silences.items(), *entry.addresses.items(), *entry.settings.items()):
+                value = shared.model_dump_json().encode() if shared else None
+                self._producer.send(self._names.shared_state, name.encode(), value)
+            for name, watch in entry.subjects.items():
+                value = record.dump(SubjectRecord(watch=watch))
+                self._producer.send(self._names.subject_state, name.encode(), value)
+            for published in entry.rules:
+                key = partition_key(published.tenant, published.program).encode()
+                self._producer.send(self._names.rules, key, to_json(published), headers=_CLOUDEVENT)
             for number, touched in entry.touched.items():
                 self._write_state(number, touched)
             self._producer.commit(entry.offsets, self._reader)

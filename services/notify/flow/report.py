@@ -1,9 +1,12 @@
 """What notify tells of a batch: its canonical line, the figures, and its health."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.alerts import AlertChanged, Delivery
+from services.notify.domain.addresses_off import AddressOff
+from services.notify.domain.attempts import has_ended
+from services.notify.domain.outbox import Parked
 from services.notify.flow.intake import Polled
 from services.notify.flow.metrics import Metrics
 from services.runtime import log
@@ -12,23 +15,31 @@ from services.runtime.health import Health
 
 @dataclass(frozen=True)
 class Backlog:
-    """Scores not read yet, deliveries without an outcome, and how many of these are held back."""
+    """Scores not read yet, deliveries without an outcome, how many of these are held back, and destinations where
+    nothing arrives."""
 
     lag: int
     waiting: int
     held: int
+    down: Mapping[str, Parked]
 
 
 class Report:
     def __init__(self, health: Health, metrics: Metrics) -> None:
         self._health, self._metrics = health, metrics
+        self._down: set[str] = set()
         self._log = log.get(__name__)
 
     def backlog(self, backlog: Backlog) -> None:
         self._metrics.lag.set(backlog.lag)
         self._metrics.waiting.set(backlog.waiting)
         held = f", {backlog.held} of them held until scores have caught up" if backlog.held else ""
-        self._health.tell("ready", f"lag {backlog.lag}, {backlog.waiting} deliveries waiting{held}")
+        for name in {*backlog.down, *self._down}:
+            self._metrics.parked.labels(name).set(name in backlog.down)
+        self._down = set(backlog.down)
+        down = "".join(f"; {name} is down: {parked.reason}" for name, parked in sorted(backlog.down.items()))
+        detail = f"lag {backlog.lag}, {backlog.waiting} deliveries waiting{held}{down}"
+        self._health.tell("degraded" if down else "ready", detail)
 
     def batch(self, polled: Polled, alerts: Sequence[AlertChanged], seconds: float) -> None:
         records = sum(map(len, polled.values()))
@@ -46,14 +57,20 @@ class Report:
             outcome="committed",
         )
 
+    def off(self, addresses: Sequence[AddressOff]) -> None:
+        for one in addresses:
+            self._metrics.addresses_off.labels(one.destination).inc()
+            self._log.error("address_switched_off", destination=one.destination, person=one.person, status=one.status)
+
     def outcomes(self, outcomes: Sequence[Delivery]) -> None:
         for delivery in outcomes:
             self._metrics.deliveries.labels(delivery.channel, delivery.state).inc()
-            tell = self._log.info if delivery.state == "delivered" else self._log.warning
+            tell = self._log.info if delivery.state in {"delivered", "superseded"} else self._log.warning
             tell(
-                "delivery_done" if delivery.state != "planned" else "delivery_put_off",
+                "delivery_done" if has_ended(delivery) else "delivery_put_off",
                 delivery_id=delivery.delivery_id,
                 channel=delivery.channel,
+                destination=delivery.recipient,
                 transition=delivery.transition,
                 state=delivery.state,
                 attempt=delivery.attempt,

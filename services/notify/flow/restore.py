@@ -1,4 +1,4 @@
-"""What an instance knows when it starts: the desks of all partitions, and the deliveries without an outcome.
+"""What an instance knows when it leads: the alerts of all partitions, and the deliveries without an outcome.
 
 Whatever lies on its topics, it starts. A state that cannot be read is told as an error and left out: the relationship's
 watch begins anew with its next score, so that an open alert of it may be told once more. Of a delivery the last record
@@ -6,17 +6,24 @@ that can be read counts: a message is rather sent again, under the same id, than
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from schemas.alert_commands import AlertSilence
 from schemas.alerts import Delivery
-from schemas.events import partition_key
 from schemas.primitives import Instant
 from services.notify.domain import record
-from services.notify.domain.evaluation import Evaluator, Watch
+from services.notify.domain.addresses_off import KEY_PREFIX as ADDRESSES
+from services.notify.domain.addresses_off import AddressOff
+from services.notify.domain.attempts import has_ended
+from services.notify.domain.evaluation import Watch
 from services.notify.domain.outbox import in_order
-from services.notify.domain.partition_alerts import PartitionAlerts
+from services.notify.domain.partition_alerts import Evaluators, PartitionAlerts
+from services.notify.domain.preferences import KEY_PREFIX as PERSONS
+from services.notify.domain.preferences import PersonalSettings
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, StateRecord, WatchRecord
+from services.notify.domain.subjects import SubjectWatch
 from services.notify.names import Names
 from services.runtime import log
 from services.runtime.kafka import Record, read_to_end
@@ -24,9 +31,11 @@ from services.runtime.settings import Settings
 from services.runtime.unexpected import described
 from services.validation_errors import places
 
-OPEN_STATES = frozenset({"planned", "started"})
 # A key may have a megabyte.
 LONGEST_SHOWN = 100
+
+
+SharedRecord = TypeVar("SharedRecord", bound=BaseModel)
 
 
 class UnreadableRecordError(Exception):
@@ -35,11 +44,16 @@ class UnreadableRecordError(Exception):
 
 @dataclass
 class Restored:
-    """`open`: planned, and started without an outcome, in the order of their decisions. `unreadable`: how many records
-    were left out."""
+    """`open`: deliveries without an outcome, in the order of their decisions; `finished`: those of the last 30 days.
+    `unreadable`: how many records were left out."""
 
     partition_alerts_by_number: dict[int, PartitionAlerts]
+    subjects: dict[str, SubjectWatch]
+    silences: dict[str, AlertSilence]
+    addresses_off: list[AddressOff]
+    personal: list[PersonalSettings]
     open: list[Delivery]
+    finished: list[Delivery]
     unreadable: int
 
 
@@ -50,7 +64,17 @@ class _States:
     unreadable: int = 0
 
 
-def restored(settings: Settings, names: Names, evaluator: Evaluator, partitions: Sequence[int]) -> Restored:
+@dataclass
+class _Shared:
+    """By key. `unreadable`: how many records could not be read."""
+
+    silences: dict[str, AlertSilence] = field(default_factory=dict)
+    addresses: dict[str, AddressOff] = field(default_factory=dict)
+    personal: dict[str, PersonalSettings] = field(default_factory=dict)
+    unreadable: int = 0
+
+
+def restored(settings: Settings, names: Names, evaluators: Evaluators, partitions: Sequence[int]) -> Restored:
     """Reads both topics to their last stable offset: call it after the predecessor was fenced, so that its open
     transaction has come to an end."""
     states = _States({number: {} for number in partitions})
@@ -59,21 +83,102 @@ def restored(settings: Settings, names: Names, evaluator: Evaluator, partitions:
             _apply(states, state)
         except UnreadableRecordError as reason:
             states.unreadable += 1
-            _tell(state, "alert_state_unreadable", reason)
+            log_unreadable(state, "alert_state_unreadable", reason)
     deliveries, unreadable = _deliveries(settings, names)
+    shared = _shared(settings, names)
+    subjects, unknown = _subjects(settings, names)
     partition_alerts_by_number = {
-        number: PartitionAlerts(evaluator, states.watches[number], states.clocks.get(number)) for number in partitions
+        number: PartitionAlerts(evaluators, states.watches[number], states.clocks.get(number)) for number in partitions
     }
     return Restored(
         partition_alerts_by_number,
-        in_order([d for d in deliveries if d.state in OPEN_STATES]),
-        states.unreadable + unreadable,
+        subjects,
+        shared.silences,
+        list(shared.addresses.values()),
+        list(shared.personal.values()),
+        in_order([d for d in deliveries if not has_ended(d)]),
+        [d for d in deliveries if has_ended(d)],
+        states.unreadable + unreadable + shared.unreadable + unknown,
     )
 
 
 def read_deliveries(settings: Settings, names: Names) -> list[Delivery]:
     """The last record of every delivery that can be read."""
     return _deliveries(settings, names)[0]
+
+
+def read_watches(settings: Settings, names: Names) -> list[Watch | SubjectWatch]:
+    """The last state of every subject that can be read."""
+    watches: dict[bytes | None, Watch] = {}
+    for found in _read(settings, names.alert_state):
+        watches.pop(found.key, None)
+        try:
+            state = state_of(found.value) if found.value is not None else None
+        except UnreadableRecordError as reason:
+            log_unreadable(found, "alert_state_unreadable", reason)
+            continue
+        if isinstance(state, WatchRecord):
+            watches[found.key] = state.watch
+    return [*watches.values(), *_subjects(settings, names)[0].values()]
+
+
+def _shared(settings: Settings, names: Names) -> _Shared:
+    """A silence that cannot be read mutes nothing, and whoever has set what cannot be read gets all."""
+    found = _Shared()
+    for one in _read(settings, names.shared_state):
+        try:
+            key = _text(one.key)
+            for known in (found.silences, found.addresses, found.personal):
+                known.pop(key, None)
+            if one.value is not None and key.startswith(ADDRESSES):
+                found.addresses[key] = parsed(AddressOff, one.value)
+            elif one.value is not None and key.startswith(PERSONS):
+                found.personal[key] = parsed(PersonalSettings, one.value)
+            elif one.value is not None:
+                found.silences[key] = parsed(AlertSilence, one.value)
+        except UnreadableRecordError as reason:
+            found.unreadable += 1
+            log_unreadable(one, "shared_state_unreadable", reason)
+    return found
+
+
+def _subjects(settings: Settings, names: Names) -> tuple[dict[str, SubjectWatch], int]:
+    """By key; and how many records could not be read: such a programme or source begins anew."""
+    subjects: dict[str, SubjectWatch] = {}
+    unreadable = 0
+    for found in _read(settings, names.subject_state):
+        try:
+            key = _text(found.key)
+            subjects.pop(key, None)
+            if found.value is not None:
+                subjects[key] = subject_of(key, found.value)
+        except UnreadableRecordError as reason:
+            unreadable += 1
+            log_unreadable(found, "subject_state_unreadable", reason)
+    return subjects, unreadable
+
+
+def subject_of(key: str, value: bytes) -> SubjectWatch:
+    """Raises UnreadableRecordError."""
+    try:
+        watch = record.load_subject(value).watch
+    except ValidationError as invalid:
+        raise UnreadableRecordError("; ".join(places(invalid))) from invalid
+    except Exception as failure:
+        raise UnreadableRecordError(str(described(failure))) from failure
+    if watch.subject.key != key:
+        raise UnreadableRecordError("it does not belong to its key")
+    return watch
+
+
+def parsed(kind: type[SharedRecord], value: bytes) -> SharedRecord:
+    """Raises UnreadableRecordError."""
+    try:
+        return kind.model_validate_json(value)
+    except ValidationError as invalid:
+        raise UnreadableRecordError("; ".join(places(invalid))) from invalid
+    except Exception as failure:
+        raise UnreadableRecordError(str(described(failure))) from failure
 
 
 def _apply(states: _States, state: Record) -> None:
@@ -85,10 +190,10 @@ def _apply(states: _States, state: Record) -> None:
     if state.value is None:
         states.watches[state.partition].pop(key, None)
         return
-    match _state(state.value):
+    match state_of(state.value):
         case ClockRecord(clock=clock) if state.key == CLOCK_KEY:
             states.clocks[state.partition] = clock
-        case WatchRecord(watch=watch) if key == partition_key(watch.tenant, watch.relationship):
+        case WatchRecord(watch=watch) if key == watch.subject.key:
             states.watches[state.partition][key] = watch
         case _:
             # What was known under this key is no more, and what it holds belongs elsewhere.
@@ -96,7 +201,8 @@ def _apply(states: _States, state: Record) -> None:
             raise UnreadableRecordError("it does not belong to its key")
 
 
-def _state(value: bytes) -> StateRecord:
+def state_of(value: bytes) -> StateRecord:
+    """Raises UnreadableRecordError."""
     try:
         return record.load(value)
     except ValidationError as invalid:
@@ -113,14 +219,14 @@ def _deliveries(settings: Settings, names: Names) -> tuple[list[Delivery], int]:
             last.pop(found.key, None)
             continue
         try:
-            last[found.key] = _delivery(found)
+            last[found.key] = delivery_of(found)
         except UnreadableRecordError as reason:
             unreadable += 1
-            _tell(found, "delivery_unreadable", reason)
+            log_unreadable(found, "delivery_unreadable", reason)
     return list(last.values()), unreadable
 
 
-def _delivery(found: Record) -> Delivery:
+def delivery_of(found: Record) -> Delivery:
     """Raises UnreadableRecordError."""
     try:
         delivery = Delivery.model_validate_json(found.value or b"")
@@ -140,7 +246,7 @@ def _text(key: bytes | None) -> str:
         raise UnreadableRecordError("the key is no UTF-8") from invalid
 
 
-def _tell(found: Record, event: str, reason: UnreadableRecordError) -> None:
+def log_unreadable(found: Record, event: str, reason: UnreadableRecordError) -> None:
     key = (found.key or b"").decode(errors="replace")[:LONGEST_SHOWN]
     log.get(__name__).error(event, key=key, partition=found.partition, offset=found.offset, reason=str(reason))
 

@@ -3,70 +3,172 @@
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
+from schemas.alert_commands import AlertSilence
 from schemas.alerts import Delivery, DeliveryChanged
-from services.notify.domain.decisions import delivery_changed, planned
+from schemas.events import partition_key
+from services.notify.domain.addresses_off import AddressOff
+from services.notify.domain.attempts import has_ended
+from services.notify.domain.decisions import delivery_changed
+from services.notify.domain.notices import is_notice
+from services.notify.domain.pipeline import Decision
+from services.notify.flow.asking import Asking
+from services.notify.flow.beside import Beside
+from services.notify.flow.commanding import Commanding
 from services.notify.flow.deciding import Deciding
-from services.notify.flow.dispatch import Dispatch
+from services.notify.flow.dispatch import Dispatch, Step
 from services.notify.flow.hold import Hold
 from services.notify.flow.intake import BUSY_SECONDS, IDLE_SECONDS, gathered
 from services.notify.flow.journal import Entry, Journal
+from services.notify.flow.leadership import Leadership
+from services.notify.flow.noticing import Noticing
+from services.notify.flow.people import Erased
 from services.notify.flow.report import Backlog, Report
+from services.notify.flow.subject_inputs import SubjectInputs
 from services.runtime.kafka import Committed, Reader
+
+
+@dataclass
+class _Forgotten:
+    """What comes of erasures in one round."""
+
+    gone: list[str]
+    silences: dict[str, AlertSilence | None] = field(default_factory=dict)
+    addresses: list[str] = field(default_factory=list)
+    settings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Flow:
-    """One thread decides and writes; couriers send."""
+    """One thread decides and writes; senders send, followers learn who is called what and what people ask for.
+    `scores`: the topic of what is decided on; `inputs`: what it is judged by; all else that is read are acts of
+    people."""
 
+    scores: str
     reader: Reader
+    inputs: SubjectInputs
+    leadership: Leadership
+    commanding: Commanding
     deciding: Deciding
     journal: Journal
     hold: Hold
+    noticing: Noticing
+    asking: Asking
     dispatch: Dispatch
+    beside: Beside
     report: Report
 
     def run(self, stop: threading.Event, unfinished: Sequence[Delivery]) -> None:
         """`unfinished`: deliveries of the last run. Returns when `stop` is set and the outcomes of what was in hand are
-        written down; raises whatever goes wrong."""
-        planned_before = list(unfinished)
-        while not stop.is_set():
-            planned_before = self._round(planned_before)
-        self._end(self.dispatch.stop())
+        written down; raises whatever goes wrong, LeadershipLostError when another instance has taken over."""
+        left_over = self.hold.left_over(unfinished)
+        try:
+            while not stop.is_set():
+                self.leadership.check()
+                self._round(left_over)
+                left_over = []
+        finally:
+            last = self.dispatch.stop()
+        self._end(last)
 
-    def _round(self, planned_before: Sequence[Delivery]) -> list[Delivery]:
-        """Returns what it has planned, which the next round may start."""
-        polled = gathered(self.reader, BUSY_SECONDS if self.dispatch.waiting or planned_before else IDLE_SECONDS)
+    def _round(self, left_over: list[Delivery]) -> None:
+        polled = gathered(self.reader, BUSY_SECONDS if self.dispatch.in_hands or left_over else IDLE_SECONDS)
         began = time.monotonic()
-        # 1. Decide, settle what came back, start what is due: all of it one entry.
-        alerts = self.deciding.decide(polled)
-        news = list(chain.from_iterable(planned(alert, self.dispatch.destinations) for alert in alerts))
-        outcomes = self.dispatch.settle() + self.dispatch.add(self.hold.released(planned_before))
-        starting = self.dispatch.start()
-        # 2. Nothing is sent before it is written down.
+        news = self.beside.apply(self.dispatch)
+        # 1. What people ask, and what is to be judged by, takes effect first: it was written before anybody knew what
+        # comes now.
+        scores = {partition: records for partition, records in polled.items() if partition.topic == self.scores}
+        judged_by = self.inputs.topics
+        for record in chain.from_iterable(records for part, records in polled.items() if part.topic in judged_by):
+            self.inputs.apply(record)
+        others = {self.scores, *judged_by}
+        asked = [records for partition, records in polled.items() if partition.topic not in others]
+        handled = self.commanding.take(list(chain.from_iterable(asked)))
+        forgotten = _Forgotten(self.hold.forget(news.erased))
+        # 2. Decide, settle what came back, start what is due: all of it one entry. What is planned for now is started
+        # in the same entry, so that nothing waits for a round.
+        silences = self.commanding.silences
+        decisions = [
+            *self.deciding.hand_over([*news.away, *_people(news.erased)], silences),
+            *self._forget(news.erased, forgotten),
+            *self.deciding.unmute(handled.over, silences),
+            *self.deciding.decide(scores, silences),
+            *(self.deciding.stale(silences) if not scores and self.reader.lag() == 0 else ()),
+            *self.deciding.settle(silences),
+        ]
+        alerts = [decision.event for decision in decisions]
+        planned = [delivery for decision in decisions for delivery in decision.deliveries]
+        released = self.hold.released(planned, silences)
+        self.dispatch.keep(released.ended)
+        self.asking.observe(planned)
+        for notice in (*self.noticing.planned(silences, self.dispatch.parked), *self.asking.planned(handled.given)):
+            self.dispatch.plan(notice)
+        step = self.dispatch.step([*left_over, *released.messages])
+        # 3. Nothing is sent before it is written down.
         entry = Entry(
-            events=[*alerts, *_endings(outcomes)],
-            deliveries=[*news, *outcomes, *starting],
-            touched=self.deciding.touched(polled),
+            events=[*handled.events, *alerts, *_endings([*released.ended, *step.outcomes])],
+            silences={**handled.silences, **forgotten.silences},
+            addresses={**self._switched_off(step.off), **dict.fromkeys(forgotten.addresses)},
+            settings={**handled.settings, **dict.fromkeys(forgotten.settings)},
+            deliveries=_last([*released.written, *step.planned, *step.outcomes, *step.starting]),
+            gone=[*forgotten.gone, *released.gone, *step.gone],
+            touched=self.deciding.touched(),
+            subjects=self.deciding.touched_subjects(),
+            rules=self.deciding.shadowed(),
             offsets={partition: Committed(records[-1].offset + 1) for partition, records in polled.items()},
         )
         if entry:
             self.journal.write(entry)
-        # 3. Send.
-        self.dispatch.send(starting)
-        self.report.outcomes(outcomes)
-        if polled:
-            self.report.batch(polled, alerts, time.monotonic() - began)
-        self.report.backlog(Backlog(self.reader.lag(), self.dispatch.waiting + len(self.hold), len(self.hold)))
-        return news
+        # 4. Send.
+        self.dispatch.send(step.starting)
+        self.report.outcomes(step.outcomes)
+        if scores or alerts:
+            self.report.batch(scores, alerts, time.monotonic() - began)
+        waiting = self.dispatch.waiting + len(self.hold)
+        self.report.backlog(Backlog(self.reader.lag(), waiting, len(self.hold), self.dispatch.parked))
 
-    def _end(self, outcomes: Sequence[Delivery]) -> None:
-        if outcomes:
-            self.journal.write(Entry(events=_endings(outcomes), deliveries=outcomes))
-        self.report.outcomes(outcomes)
+    def _forget(self, erased: Sequence[Erased], found: _Forgotten) -> list[Decision]:
+        """Of relationships that were erased the alerts end; of persons nothing says any more that they did anything."""
+        ends: list[Decision] = []
+        for one in erased:
+            if one.kind == "relationship":
+                ends += self.deciding.erase(partition_key(one.tenant, one.id))
+            else:
+                found.silences.update(self.commanding.forget(one.tenant, one.id))
+                found.addresses += self.noticing.off.forget(one.tenant, one.id)
+                found.settings += self.commanding.forget_settings(one.tenant, one.id)
+        self.deciding.forget_people(_people(erased))
+        return ends
+
+    def _switched_off(self, off: Sequence[AddressOff]) -> dict[str, AddressOff | None]:
+        """Addresses that servers have refused for good, and those that are tried again."""
+        for one in off:
+            self.noticing.switch_off(one)
+        self.report.off(off)
+        return {**dict.fromkeys(self.noticing.expired()), **{one.key: one for one in off}}
+
+    def _end(self, step: Step) -> None:
+        entry = Entry(
+            events=_endings(step.outcomes),
+            addresses=self._switched_off(step.off),
+            deliveries=_last([*step.planned, *step.outcomes]),
+            gone=step.gone,
+        )
+        if entry:
+            self.journal.write(entry)
+        self.report.outcomes(step.outcomes)
+
+
+def _people(erased: Sequence[Erased]) -> list[tuple[str, str]]:
+    return [(one.tenant, one.id) for one in erased if one.kind == "person"]
+
+
+def _last(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """The last that is said of each."""
+    return list({delivery.delivery_id: delivery for delivery in deliveries}.values())
 
 
 def _endings(outcomes: Sequence[Delivery]) -> list[DeliveryChanged]:
-    return [delivery_changed(delivery) for delivery in outcomes if delivery.state in {"delivered", "dead"}]
+    return [delivery_changed(delivery) for delivery in outcomes if has_ended(delivery) and not is_notice(delivery)]

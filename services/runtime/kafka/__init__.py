@@ -4,22 +4,26 @@ from kafka.errors import KafkaError
 
 from services.runtime.kafka.one_partition import partition_count, partition_of
 from services.runtime.kafka.options import client_options
-from services.runtime.kafka.pending import Awaited, OutgoingRecord
-from services.runtime.kafka.producer import Producer, Sent
-from services.runtime.kafka.reader import Reader, read_partition, read_to_end, reading
-from services.runtime.kafka.records import Committed, Headers, Partition, Record
-from services.runtime.kafka.tls import SignInError, tls_context
-from services.runtime.kafka.topics import create_topics
-from services.runtime.kafka.unwritable import (
+from services.runtime.kafka.outgoing import (
+    Awaited,
+    OutgoingRecord,
     ProducerReplacedError,
     RecordRefusedError,
     RecordTooLargeError,
     TopicSealedError,
     UnwritableRecordError,
+    is_fenced,
 )
+from services.runtime.kafka.producer import Producer, Sent
+from services.runtime.kafka.reachable import BrokerUnreachableError, await_broker
+from services.runtime.kafka.reader import Reader, newest_of_keys, read_partition, read_partitions, read_to_end, reading
+from services.runtime.kafka.records import Committed, Headers, Partition, Record
+from services.runtime.kafka.tls import SignInError, tls_context
+from services.runtime.kafka.topics import create_topics
 
 __all__ = [
     "Awaited",
+    "BrokerUnreachableError",
     "Committed",
     "Headers",
     "KafkaError",
@@ -35,11 +39,15 @@ __all__ = [
     "SignInError",
     "TopicSealedError",
     "UnwritableRecordError",
+    "await_broker",
     "client_options",
     "create_topics",
+    "is_fenced",
+    "newest_of_keys",
     "partition_count",
     "partition_of",
     "read_partition",
+    "read_partitions",
     "read_to_end",
     "reading",
     "tls_context",

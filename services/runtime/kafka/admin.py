@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.admin import ConfigResource, ConfigResourceType, ConfigSourceType
 
-from services.runtime.kafka.limits import OPTION
 from services.runtime.kafka.options import client_options
+from services.runtime.kafka.outgoing import OPTION
 from services.runtime.settings import Settings
 
 # A record batch is never so small: whatever a producer sends, with whatever acks, is refused.
@@ -58,6 +58,26 @@ def raise_limits(settings: Settings, topics: Mapping[str, int]) -> list[str]:
             raised = [ConfigResource(ConfigResourceType.TOPIC, topic, {OPTION: str(topics[topic])}) for topic in low]
             admin.alter_configs(raised)
     return low
+
+
+def add_options(settings: Settings, topics: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Gives topics that exist the options about which nobody has said anything for them yet, {name: {option: value}};
+    returns those that were changed. What an operator has set stays."""
+    with _admin(settings) as admin:
+        asked = [ConfigResource(ConfigResourceType.TOPIC, topic, list(given)) for topic, given in topics.items()]
+        found = admin.describe_configs(asked, config_filter="all")["topic"] if asked else {}
+        missing = {
+            topic: {name: value for name, value in topics[topic].items() if _is_unsaid(options, name)}
+            for topic, options in found.items()
+        }
+        changed = [topic for topic, options in missing.items() if options]
+        if changed:
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, missing[topic]) for topic in changed])
+    return sorted(changed)
+
+
+def _is_unsaid(options: Mapping[str, Mapping[str, str]], name: str) -> bool:
+    return name in options and options[name]["config_source"] != ConfigSourceType.DYNAMIC_TOPIC_CONFIG.name
 
 
 def existing(settings: Settings, topics: Sequence[str]) -> list[str]:

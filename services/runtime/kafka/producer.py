@@ -6,15 +6,20 @@ from functools import partial
 from typing import Any, Protocol, cast
 
 from kafka import KafkaProducer
-from kafka.errors import IllegalStateError, KafkaTimeoutError
+from kafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
 
-from services.runtime.kafka.limits import TopicLimits
-from services.runtime.kafka.options import client_options
-from services.runtime.kafka.pending import Awaited, OutgoingRecord, PendingRecord
+from services.runtime.kafka.options import ask_for_topics_at_once, client_options
+from services.runtime.kafka.outgoing import (
+    OF_AUTHORIZATION,
+    Awaited,
+    OutgoingRecord,
+    PendingRecord,
+    ProducerReplacedError,
+    TopicLimits,
+)
 from services.runtime.kafka.reader import Reader
 from services.runtime.kafka.records import Committed, Headers, Partition, Record, offsets_and_metadata
 from services.runtime.kafka.replacement import Replacement, Suspect
-from services.runtime.kafka.unwritable import OF_AUTHORIZATION, ProducerReplacedError
 from services.runtime.settings import Settings
 
 Trouble = Callable[[str | None], None]
@@ -95,7 +100,11 @@ class Producer:
 
     def partitions(self, topic: str) -> list[int]:
         """Raises KafkaError when the topic does not exist or the broker is away."""
-        return sorted(self._client.partitions_for(topic) or ())
+        try:
+            return sorted(self._client.partitions_for(topic) or ())
+        except KafkaTimeoutError as unknown:
+            words = f"there is no topic {topic}, or the broker does not answer: run `rapport topics create`"
+            raise KafkaError(words) from unknown
 
     def flush(self, timeout: float = 15) -> None:
         """Raises KafkaError when something is still under way."""
@@ -127,7 +136,9 @@ class Producer:
         self._client.close(timeout=timeout)
 
     def _connect(self) -> KafkaProducer:
-        return KafkaProducer(**(client_options(self._settings) | self._options))
+        client = KafkaProducer(**(client_options(self._settings) | self._options))
+        ask_for_topics_at_once(client._metadata)  # noqa: SLF001 (there is no public way)
+        return client
 
     def _send(self, outgoing: OutgoingRecord) -> Sent:
         if self._is_transactional:

@@ -1,6 +1,6 @@
 """Reading: consumers that commit by hand, and topics read to their end."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,7 +9,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 from kafka.structs import MemberState
 
-from services.runtime.kafka.options import client_options
+from services.runtime.kafka.options import ask_for_topics_at_once, client_options
 from services.runtime.kafka.records import Committed, Partition, Record, offsets_and_metadata, topic_partition
 from services.runtime.kafka.tolerant import read_any_header_name
 from services.runtime.settings import Settings
@@ -35,6 +35,7 @@ class Reader:
         }
         read_any_header_name()
         self._client = KafkaConsumer(**(client_options(settings) | defaults | options))
+        ask_for_topics_at_once(self._client._cluster)  # noqa: SLF001 (there is no public way)
 
     def subscribe(self, topics: Sequence[str]) -> None:
         """Joins the group with the next poll. Raises KafkaError if a topic does not exist."""
@@ -152,10 +153,45 @@ def reading(settings: Settings, topics: Sequence[str], **options: Any) -> Iterat
 def read_to_end(settings: Settings, topics: Sequence[str], **options: Any) -> Iterator[Record]:  # noqa: ANN401
     """Every record from the beginning up to the end as it is at the call, partition by partition as they arrive."""
     with reading(settings, topics, **options) as reader:
-        ends = reader.end_offsets(sorted(reader.assignment()))
-        while any(reader.position(partition) < end for partition, end in ends.items()):
-            for partition, records in reader.poll(1.0).items():
-                yield from (record for record in records if record.offset < ends[partition])
+        yield from _up_to_ends(reader)
+
+
+def read_partitions(
+    settings: Settings,
+    partitions: Sequence[Partition],
+    **options: Any,  # noqa: ANN401
+) -> Iterator[Record]:
+    """Every record of these partitions up to their ends as they are at the call, as they arrive."""
+    reader = Reader(settings, group=None, **options)
+    try:
+        reader.take(partitions)
+        for partition, offset in reader.beginning_offsets(partitions).items():
+            reader.seek(partition, offset)
+        yield from _up_to_ends(reader)
+    finally:
+        reader.close()
+
+
+def _up_to_ends(reader: Reader) -> Iterator[Record]:
+    ends = reader.end_offsets(sorted(reader.assignment()))
+    while any(reader.position(partition) < end for partition, end in ends.items()):
+        for partition, records in reader.poll(1.0).items():
+            yield from (record for record in records if record.offset < ends[partition])
+
+
+def newest_of_keys(records: Iterable[Record], most: int = 100_000) -> Iterator[Record]:
+    """Of compacted topics, read to their ends, the newest record of each key: compaction lags far behind, and what it
+    will remove need not be understood. Holds the bytes of at most so many keys; beyond that an older record of a key
+    may come before its newest. Records come in the order of their partitions."""
+    held: dict[tuple[str, int, bytes | None], Record] = {}
+    for record in records:
+        place = (record.topic, record.partition, record.key)
+        held.pop(place, None)
+        held[place] = record
+        if len(held) >= most:
+            yield from held.values()
+            held.clear()
+    yield from held.values()
 
 
 def read_partition(

@@ -10,9 +10,15 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from services.runtime import log
-from services.runtime.kafka.limits import TopicLimits
-from services.runtime.kafka.pending import Awaited, OutgoingRecord
-from services.runtime.kafka.unwritable import OF_AUTHORIZATION, OF_THE_RECORD, ProducerReplacedError, RecordRefusedError
+from services.runtime.kafka.outgoing import (
+    OF_AUTHORIZATION,
+    OF_THE_RECORD,
+    Awaited,
+    OutgoingRecord,
+    ProducerReplacedError,
+    RecordRefusedError,
+    TopicLimits,
+)
 
 # Within this a useless producer has failed all that it held; what it sent before may still come onto the log.
 CLOSE_SECONDS = 2.0

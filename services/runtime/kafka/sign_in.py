@@ -1,5 +1,4 @@
-"""Signs in once before a client does: kafka-python (3.0.12) repeats a sign-in that was refused for half a minute, and
-then says only that it could not get through."""
+"""Connects and signs in once, before a client does."""
 
 import socket
 import ssl
@@ -20,41 +19,34 @@ from kafka.protocol.sasl import (
 from services.runtime.kafka.tls import SignInError, tls_context
 from services.runtime.settings import Settings
 
+# Of each answer, once connected.
 TIMEOUT_SECONDS = 5.0
 # The framing of Kafka's protocol: a length of four bytes.
 LENGTH = struct.Struct(">i")
 
 
-def check_sign_in(settings: Settings) -> None:
-    """Returns when one of the brokers lets us in, or when none can be reached: waiting for it is the client's business.
-    Raises SignInError when one refuses. Without TLS and password there is nothing to check."""
-    if settings.kafka_security_protocol == "PLAINTEXT":
-        return
+def sign_in(settings: Settings, address: str, seconds: float) -> str | None:
+    """None when the broker of this address lets us in. Otherwise why it cannot be reached, for which a connection has
+    so many seconds, or has gone away. Raises SignInError when it refuses us."""
     context = tls_context(settings)
-    for address in settings.kafka.split(","):
-        if _let_in(settings, address.strip(), context):
-            return
-
-
-def _let_in(settings: Settings, address: str, context: ssl.SSLContext | None) -> bool:
-    """False when it cannot be reached, or goes away."""
     try:
-        with _connected(address, context) as connection:
+        with _connected(address, context, seconds) as connection:
             if settings.kafka_security_protocol.startswith("SASL"):
                 _authenticate(connection, settings, address)
-            else:
+            elif context is not None:
                 # A broker that misses our certificate says so after its own part of the handshake is over.
                 _asked(connection, ApiVersionsRequest(version=0))
     except ssl.SSLError as untrusted:
         raise SignInError(_tls_words(address, untrusted)) from untrusted
-    except OSError:
-        return False
-    return True
+    except (OSError, ValueError, OverflowError) as away:
+        return getattr(away, "strerror", None) or str(away)
+    return None
 
 
-def _connected(address: str, context: ssl.SSLContext | None) -> socket.socket:
+def _connected(address: str, context: ssl.SSLContext | None, seconds: float) -> socket.socket:
     host, port, _ = get_ip_port_afi(address)
-    plain = socket.create_connection((host, port), TIMEOUT_SECONDS)
+    plain = socket.create_connection((host, port), seconds)
+    plain.settimeout(TIMEOUT_SECONDS)
     if context is None:
         return plain
     try:

@@ -1,7 +1,8 @@
-"""What the commands share: their settings, instants as arguments, tables that fit, and one line for what goes wrong."""
+"""What the commands share: their settings, instants as arguments, tables that fit, numbers as people read them, and one
+line for what goes wrong."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
@@ -12,9 +13,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from schemas.primitives import to_micros, to_utc
+from schemas.primitives import from_micros, to_micros, to_utc
 from services.runtime.kafka import KafkaError
 from services.runtime.settings import SettingsError, load
+from services.scoring.domain.millionths import ONE
 from services.scoring.flow.settings import ScoringSettings
 
 PIPED_WIDTH = 220
@@ -80,3 +82,48 @@ def table(**columns: str) -> Table:
 def cells(*values: object) -> tuple[Text, ...]:
     """Text as it is: what looks like markup is none."""
     return tuple(Text(str(value)) for value in values)
+
+
+def tenths(value: int) -> str:
+    """Of tenths of a point: `74.1`."""
+    return f"{value / 10:.1f}"
+
+
+def signed(value: int) -> str:
+    """Of tenths of a point: `-3.1`."""
+    return f"{value / 10:+.1f}"
+
+
+def hundredths(value: int) -> str:
+    """Of millionths: `0.63`."""
+    return f"{value / ONE:.2f}"
+
+
+def minute(at: int) -> str:
+    """Of microseconds, in UTC: `2026-08-01 08:30`."""
+    return f"{from_micros(at):%Y-%m-%d %H:%M}"
+
+
+def spaced(name: str) -> str:
+    return name.replace("_", " ")
+
+
+At = Callable[[str, int, int], object]
+"""What is being done, how much of it is done, and how much there is to do (0: nobody knows)."""
+
+
+@contextmanager
+def working() -> Iterator[At]:
+    with progress() as bar:
+        task, stage = bar.add_task("", total=None), ""
+
+        def at(doing: str, done: int, of: int) -> None:
+            nonlocal stage
+            if doing != stage:
+                stage = doing
+                bar.reset(task)
+                if bar.disable:
+                    click.echo(f"  {doing}", err=True)
+            bar.update(task, description=doing, completed=done, total=of or None)
+
+        yield at

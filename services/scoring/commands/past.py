@@ -1,48 +1,134 @@
-"""The history that a command asks for, read with a sign of life."""
+"""`rapport scoring backtest` and `calibrate`: how good the risk would have been on the past, and its coefficients
+learnt from there."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
-from rich.progress import Progress
+import click
+from click.core import ParameterSource
 
-from schemas.programs import Profile
-from services.scoring.commands.console import command_settings, progress
-from services.scoring.commands.history_options import HistoryOptions
-from services.scoring.domain.backtesting.backtest import Track
-from services.scoring.domain.backtesting.cases import Plan, Rule
-from services.scoring.domain.backtesting.pairs import Histories, Pair
-from services.scoring.domain.profiles import Profiles
-from services.scoring.flow.histories import Logged, file_events, log_events, read_histories
-from services.scoring.names import Names
+Command = TypeVar("Command", bound=Callable[..., Any])
+_DAYS = click.IntRange(min=1, max=366)
 
 
-def plan_of(options: HistoryOptions) -> Plan:
-    profile = Profile(
-        version="past-1",
-        cadence_days=options.cadence_days,
-        review_days=options.review_days,
-        horizon_days=options.horizon,
-    )
-    rule = Rule(options.every, options.horizon, options.min_contact_days, options.active_days)
-    return Plan(rule, Profiles((profile,)))
+@dataclass(frozen=True)
+class HistoryOptions:
+    """`history` None: the log. All else in days."""
+
+    history: Path | None
+    program: str | None
+    horizon: int
+    cadence_days: float
+    review_days: float
+
+
+_OPTIONS = (
+    click.argument("history", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)),
+    click.option("--program", help="Only the relationships of this programme."),
+    click.option("--horizon", type=_DAYS, default=30, show_default=True, help="Days without contact that make a fade."),
+    click.option(
+        "--cadence-days",
+        type=click.FloatRange(min=1, max=366),
+        default=14.0,
+        show_default=True,
+        help="The programme's, for pairs that named none.",
+    ),
+    click.option(
+        "--review-days",
+        type=click.FloatRange(min=1, max=366),
+        default=30.0,
+        show_default=True,
+        help="The programme's review period.",
+    ),
+)
+
+
+def history_options(command: Command) -> Command:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+OURS = frozenset({"", "schemas", "services"})
 
 
 @contextmanager
-def reading(options: HistoryOptions) -> Iterator[tuple[Histories, Track]]:
-    """The histories, and how to show the work on them. Raises HistoryError and KafkaError."""
-    with progress() as shown:
-        yield read_histories(shown.track(_events(options), description="reading"), options.program), tracking(shown)
+def extra(name: str) -> Iterator[None]:
+    """Around the import of what needs an extra: says which one is to be installed."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        top = (missing.name or "").split(".")[0]
+        if top in OURS:
+            raise
+        raise click.ClickException(f"this needs the module {top}: pip install 'rapport[{name}]'") from missing
 
 
-def tracking(shown: Progress) -> Track:
-    def track(pairs: Sequence[Pair], name: str) -> Iterable[Pair]:
-        return shown.track(pairs, description=name)
+@click.command("backtest")
+@history_options
+@click.option("--rolling", type=_DAYS, help="Also learn anew every so many days, as a nightly job would.")
+@click.option("--png", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Draw the reliability.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of tables.")
+def backtest_(
+    rolling: int | None,
+    png: Path | None,
+    *,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Judge the risk on the past, beside simpler rules.
 
-    return track
+    HISTORY is CSV (pair_id; t in Unix seconds; dir: -1 of both, 0 mentor, 1 mentee) or CloudEvents as JSONL, also
+    gzipped; without it the log is read. The first part of the time calibrates the model and every other rule, the rest
+    is predicted. Relationships that are paused or ended within a horizon make no case."""
+    with extra("analysis"):
+        from services.scoring.commands import backtest_report  # noqa: PLC0415 (the service needs none of it)
+    report = backtest_report.run(HistoryOptions(**options), rolling, png)
+    (backtest_report.as_json if as_json else backtest_report.as_text)(report)
 
 
-def _events(options: HistoryOptions) -> Iterator[Logged]:
-    if options.history is not None:
-        return file_events(options.history)
-    settings = command_settings()
-    return log_events(settings, Names.at(settings.log_epoch))
+@click.command("calibrate")
+@history_options
+@click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Default: its name.json")
+@click.option("--apply", "applied", is_flag=True, help="Let the programmes use what beats the profile in force.")
+@click.option("--json", "as_json", is_flag=True, help="Print the file's content instead of a summary.")
+@click.pass_context
+def calibrate_(
+    context: click.Context,
+    /,
+    out: Path | None,
+    *,
+    applied: bool,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Learn the coefficients of the risk from a past history and write them to a file.
+
+    HISTORY as for `backtest`; horizon, cadence and review period must be those of the programme that will use the
+    result. Coefficients stay within bounds in which no contact raises the risk, and what the history does not tell
+    stays at its default; with fewer than 20 pairs only the intercept is learnt.
+
+    With --apply the log is the history, and every programme (or --program) is looked at by its own profile: what was
+    learnt before the last quarter becomes a new version of the profile if, on that quarter, it predicts better than the
+    version in force for sure. Nothing is applied twice: made to be run every night. Ends with 1 where something better
+    could not be applied."""
+    with extra("analysis"):
+        from services.scoring.commands import calibrate_report  # noqa: PLC0415 (the service needs none of it)
+    if applied:
+        _only(context, {"program", "applied", "as_json"})
+        outcomes = calibrate_report.apply(options["program"])
+        (calibrate_report.outcomes_as_json if as_json else calibrate_report.outcomes_as_text)(outcomes)
+        context.exit(int(any(outcome.failed for outcome in outcomes)))
+    record = calibrate_report.run(HistoryOptions(**options))
+    file = calibrate_report.write(record, out)
+    (calibrate_report.as_json if as_json else calibrate_report.as_text)(record, file)
+
+
+def _only(context: click.Context, known: set[str]) -> None:
+    """Raises click.UsageError where something was asked for that a programme's own profile says."""
+    said = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if others := sorted(set(said) - known):
+        raise click.UsageError(f"--apply takes the programmes as they are: leave out {', '.join(others)}")

@@ -1,25 +1,35 @@
 """`rapport scoring replay`: compute all rows afresh, beside live scoring, and put them in place of what is there."""
 
+import json
 import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
 
 import click
 
 from services.runtime.clickhouse import ClickHouseError
 from services.runtime.settings import Settings
-from services.scoring.commands.console import command_settings, explained, instant
-from services.scoring.commands.extra import extra
-from services.scoring.commands.recomputing import NotRecomputedError, recompute
-from services.scoring.commands.replay_report import rehearsed, replayed
-from services.scoring.commands.working import working
-from services.scoring.flow.heal.heal import Place
-from services.scoring.flow.replay.origin import KAFKA, Origin, is_file, origin, rehearsal_of_file
-from services.scoring.flow.replay.replay import Effort, Wish, rehearse, replay
+from services.scoring.commands.console import cells, command_settings, explained, instant, output, table, working
+from services.scoring.flow.heal import HealEnvironment
+from services.scoring.flow.log_reading import LogCutOffError
+from services.scoring.flow.maintenance import EXCLUSIVE, maintained
+from services.scoring.flow.replay.origin import KAFKA, ReplayOrigin, is_file, origin, rehearsal_of_file
+from services.scoring.flow.replay.replay import Computed, Effort, Replayed, Wish, rehearse, replay
 from services.scoring.flow.replay.shadow import UnusableShadowError
 from services.scoring.flow.replay.source import ReplaySourceError
 from services.scoring.flow.replay.work import Task
 from services.scoring.flow.sink import SinkBehindError
-from services.scoring.flow.whole_log import LogCutOffError
-from services.scoring.names import Names
+from services.scoring.topics import Topics
+
+COMMAND = ("warehouse", "recompute")
+
+
+class NotRecomputedError(Exception):
+    """The derived tables are not those of the scores; the message says why, and what to run."""
+
 
 EXPECTED = (
     ReplaySourceError,
@@ -28,39 +38,56 @@ EXPECTED = (
     LogCutOffError,
     ClickHouseError,
     NotRecomputedError,
+    *EXCLUSIVE,
 )
+
+
+CLUSTER = re.compile(r"[A-Za-z0-9_.{}-]*")
+
+
+def _cluster(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not CLUSTER.fullmatch(value):
+        raise click.BadParameter("a cluster's name has letters, digits and any of _.{}-")
+    return value
 
 
 @click.command("replay")
-@click.option(
-    "--from", "asked", default=KAFKA, show_default=True, metavar="kafka|clickhouse|FILE", help="Where the log is read."
-)
+@click.option("--from", "asked", default=KAFKA, show_default=True, metavar="kafka|FILE", help="Where the log is read.")
 @click.option("--dry-run", is_flag=True, help="Compute and count, store nothing; a file needs nothing else.")
 @click.option("--until", callback=instant, help="With --dry-run: rows up to here, as `verify --until`.")
 @click.option("--keep", is_flag=True, help="Keep the table from before, under another name.")
 @click.option("--restart", is_flag=True, help="Forget a replay that was cut off, instead of going on with it.")
 @click.option(
+    "--cluster",
+    envvar="RAPPORT_WAREHOUSE_CLUSTER",
+    default="",
+    callback=_cluster,
+    help="Where the tables are replicated; as RAPPORT_WAREHOUSE_CLUSTER says if left out.",
+)
+@click.option(
     "--processes", type=click.IntRange(1, 64), default=os.cpu_count() or 1, show_default=True, help="At work at once."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
-def replay_(asked: str, processes: int, until: int | None, **flags: bool) -> None:
+def replay_(asked: str, cluster: str, processes: int, until: int | None, **flags: bool) -> None:
     """Compute all rows from the log into a second table, follow what live scoring tells meanwhile, exchange the two.
 
-    FILE is JSONL (also gzipped) or Parquet, with events as they stand on the log, or with records of key and value,
-    partition and offset. Needs a ClickHouse login that may create tables in `mentoring`. Cut off, the next call goes
+    FILE is JSONL (also gzipped), with events as they stand on the log, or with records of key and value, partition and
+    offset. Needs a ClickHouse login that may create tables in `mentoring`. Cut off, the next call goes
     on. Relationships that are stale stay so until `rapport scoring heal` has told their newest row."""
     _refuse_until(until, dry_run=flags["dry_run"])
     settings = command_settings()
-    place = Place(settings, Names.at(settings.log_epoch))
-    with explained("replay", *EXPECTED), extra("parquet"), working() as at:
+    place = HealEnvironment(settings, Topics.at(settings.log_epoch))
+    with explained("replay", *EXPECTED), working() as at:
         effort = Effort(processes, at)
         if flags["dry_run"]:
             found = rehearsal_of_file(asked) if is_file(asked) else origin(place, asked)
             rehearsed(rehearse(_task(found, until, None), found.source, effort), as_json=flags["as_json"])
             return
-        found = origin(place, asked)
-        wish = Wish(lambda: recompute(settings), keep=flags["keep"], restart=flags["restart"])
-        done = replay(place, _task(found, None, settings), found.source, effort, wish)
+        with maintained(settings, place.names.state, "replay") as held:
+            found = origin(place, asked)
+            wish = Wish(lambda: recompute(settings), keep=flags["keep"], restart=flags["restart"], cluster=cluster)
+            exclusive = replace(place, check=held.check)
+            done = replay(exclusive, _task(found, None, settings), found.source, effort, wish)
     replayed(done, as_json=flags["as_json"])
 
 
@@ -69,8 +96,65 @@ def _refuse_until(until: int | None, *, dry_run: bool) -> None:
         raise click.UsageError("--until goes with --dry-run: the table needs all rows")
 
 
-def _task(found: Origin, until: int | None, warehouse: Settings | None) -> Task:
+def _task(found: ReplayOrigin, until: int | None, warehouse: Settings | None) -> Task:
     upto = found.source.upto
     if until is not None:
         upto = {number: one._replace(clock=min(one.clock, until)) for number, one in upto.items()}
     return Task(upto, found.programmes, warehouse)
+
+
+def recompute(settings: Settings) -> None:
+    """Returns when the tables that are derived from scores are computed anew. Raises NotRecomputedError."""
+    environ = {**os.environ, "RAPPORT_CLICKHOUSE": settings.clickhouse}
+    done = subprocess.run(  # noqa: S603 (our own program)
+        [sys.executable, "-m", "services.cli", *COMMAND], env=environ, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or ["it did not say why"]
+        raise NotRecomputedError(f"`rapport {' '.join(COMMAND)}` failed: {reason[0]}; run replay again, it goes on")
+
+
+def rehearsed(found: Computed, *, as_json: bool) -> None:
+    _told(_computed(found) | {"hash": found.hash}, as_json=as_json)
+
+
+def replayed(found: Replayed, *, as_json: bool) -> None:
+    computed = {} if found.computed is None else _computed(found.computed)
+    _told(computed | _changes(found), as_json=as_json)
+
+
+def _computed(found: Computed) -> dict[str, Any]:
+    worked, seconds = found.worked, max(found.seconds, 1e-9)
+    return {
+        "relationships": worked.relationships,
+        "records": worked.records,
+        "skipped_records": found.skipped,
+        "refused_records": worked.refused,
+        "facts": worked.facts,
+        "rows": worked.rows,
+        "seconds": round(seconds, 1),
+        "records_per_second": round(worked.records / seconds),
+        "rows_per_second": round(worked.rows / seconds),
+    }
+
+
+def _changes(found: Replayed) -> dict[str, Any]:
+    equal, changed, gone, new = found.changes
+    return {
+        "rows_as_before": equal,
+        "rows_changed": changed,
+        "rows_gone": gone,
+        "rows_new": new,
+        "table_from_before": found.kept or "dropped",
+    }
+
+
+def _told(values: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(values, indent=1))
+        return
+    found = table(what="left", value="right")
+    found.show_header = False
+    for name, value in values.items():
+        found.add_row(*cells(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else value))
+    output().print(found)

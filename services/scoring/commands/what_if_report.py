@@ -8,25 +8,17 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.primitives import from_micros, to_rfc3339
-from services.scoring.commands.console import cells, section, table
-from services.scoring.commands.figures import minute
-from services.scoring.domain.what_if.alerts import Alert
-from services.scoring.domain.what_if.rules import unwatched
-from services.scoring.domain.what_if.trial import Compared, Question, Span, Summary, summaries
+from schemas.rule_faults import unwatched
+from services.scoring.commands.console import cells, minute, section, table
+from services.scoring.domain.what_if.alerts import TrialAlert
+from services.scoring.domain.what_if.trial import Compared, Summary, TrialQuestion, TrialSpan, balance, summaries
 
 Document = dict[str, Any]
 
 
-def report(console: Console, question: Question, compared: Sequence[Compared]) -> None:
+def report(console: Console, question: TrialQuestion, compared: Sequence[Compared]) -> None:
     span, found = question.span, summaries(compared)
-    now, then = sum(one.now for one in found), sum(one.then for one in found)
-    console.print(
-        Text(
-            f"Profile {question.candidate.version}: {_rate(then, span)} alerts a week instead of {_rate(now, span)} "
-            f"({_rate(then - now, span, '+')})",
-            style="bold",
-        )
-    )
+    console.print(Text(verdict(question, compared), style="bold"), soft_wrap=True)
     console.print(Text(f"{minute(span.since)} to {minute(span.until)} UTC, {span.weeks:.1f} weeks"))
     for note in _notes(question):
         console.print(Text(f"Note: {note}"))
@@ -36,10 +28,27 @@ def report(console: Console, question: Question, compared: Sequence[Compared]) -
     section(console, "When they fired (UTC)", _pairs(alerting))
 
 
-def document(question: Question, compared: Sequence[Compared]) -> Document:
+def verdict(question: TrialQuestion, compared: Sequence[Compared]) -> str:
+    """The pairs first: a rate of alerts hides which people somebody would call and which no longer."""
+    span, pairs = question.span, balance(compared)
+    now, then = (sum(len(alerts) for alerts in side) for side in zip(*((o.now, o.then) for o in compared), strict=True))
+    versions = " and ".join(profile.version for profile in question.candidates.profiles)
+    return (
+        f"With {versions} {_pairs_words(pairs.gained)} that do not now, and {pairs.lost} no longer would; {pairs.kept} "
+        f"do either way. That is {_rate(then, span)} alerts a week instead of {_rate(now, span)}."
+    )
+
+
+def document(question: TrialQuestion, compared: Sequence[Compared]) -> Document:
     span = question.span
     return {
-        "profile": question.candidate.model_dump(mode="json"),
+        "verdict": verdict(question, compared),
+        "profiles": {
+            **{name: profile.model_dump(mode="json") for name, profile in question.candidates.of_program.items()},
+            **({"*": question.candidates.of_all.model_dump(mode="json")} if question.candidates.of_all else {}),
+        },
+        "relationships_gained": balance(compared).gained,
+        "relationships_lost": balance(compared).lost,
         "since": _time(span.since),
         "until": _time(span.until),
         "weeks": span.weeks,
@@ -56,7 +65,7 @@ def document(question: Question, compared: Sequence[Compared]) -> Document:
     }
 
 
-def _programmes(found: Sequence[Summary], span: Span) -> Table:
+def _programmes(found: Sequence[Summary], span: TrialSpan) -> Table:
     made = table(
         programme="wrap",
         rule="left",
@@ -86,25 +95,33 @@ def _change(one: Compared) -> str:
     return "no longer" if one.now else "newly"
 
 
-def _fired(alerts: Sequence[Alert]) -> str:
+def _fired(alerts: Sequence[TrialAlert]) -> str:
     return ", ".join(minute(alert.fired) for alert in alerts) or "never"
 
 
-def _notes(question: Question) -> list[str]:
+def _notes(question: TrialQuestion) -> list[str]:
+    profiles = question.candidates.profiles
     return [
         "the profile is tried as if it had held from the beginning, and everything had been known in time",
+        *(f"the risk of {profile.version} is {profile.certainty}" for profile in profiles),
         *(
-            f"with this profile notify would not start: {gap}"
-            for gap in unwatched(question.rules, question.candidate.watch)
+            f"with {profile.version} notify would not start: {rule.name}: {gap}"
+            for profile in profiles
+            for rule in question.rules
+            for gap in unwatched(rule, profile.watch)
         ),
     ]
 
 
-def _rate(count: int, span: Span, sign: str = "") -> str:
+def _pairs_words(count: int) -> str:
+    return "1 relationship would alert" if count == 1 else f"{count} relationships would alert"
+
+
+def _rate(count: int, span: TrialSpan, sign: str = "") -> str:
     return f"{count / span.weeks:{sign}.2f}"
 
 
-def _alert(alert: Alert) -> Document:
+def _alert(alert: TrialAlert) -> Document:
     return {"fired": _time(alert.fired), "resolved": None if alert.resolved is None else _time(alert.resolved)}
 
 

@@ -1,5 +1,5 @@
-"""The changelog of one partition: states, the watermark, and what the partition was told of the programmes, each under
-the generation of the assignment that wrote it.
+"""The changelog of one partition: states, the watermark, and the profiles of programmes as they were applied, each
+under the generation of the assignment that wrote it.
 
 A worker that lost its partition may still write for a moment. Its records carry another generation, so they never
 replace a successor's; recovery merges all generations of a key, to which an old state adds nothing wrong.
@@ -12,11 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from services.scoring.domain import layout, programme_record
-from services.scoring.domain.memory import groups
-from services.scoring.domain.partition import Watermark
-from services.scoring.domain.programme_record import ProgrammeRecord
-from services.scoring.domain.state import State
+from services.scoring.domain import applied_profiles, layout
+from services.scoring.domain.applied_profiles import AppliedProfiles
+from services.scoring.domain.partition import PartitionWatermark
+from services.scoring.domain.state import RelationshipState
 
 WATERMARK = "\0watermark"
 PROGRAMME = "\0programme\0"
@@ -25,7 +24,7 @@ _WATERMARK = struct.Struct(">Bqqq")
 _WATERMARK_VERSION = 1
 
 
-class Entry(NamedTuple):
+class ChangelogEntry(NamedTuple):
     """A changelog record: `value` None deletes what an older generation wrote."""
 
     name: str
@@ -37,7 +36,7 @@ class Entry(NamedTuple):
         return self.name.encode() + _GENERATION.pack(self.generation)
 
 
-class Discarded(Entry):
+class Discarded(ChangelogEntry):
     """Deletes what nobody of ours wrote, whatever its key is: `name` holds one character for each byte of it."""
 
     @property
@@ -45,20 +44,20 @@ class Discarded(Entry):
         return self.name.encode("latin-1")
 
 
-def discarded(key: bytes) -> Entry:
+def discarded(key: bytes) -> ChangelogEntry:
     return Discarded(key.decode("latin-1"), 0, None)
 
 
-def state_entry(relationship: str, generation: int, state: State) -> Entry:
-    return Entry(relationship, generation, layout.dump(state))
+def state_entry(relationship: str, generation: int, state: RelationshipState) -> ChangelogEntry:
+    return ChangelogEntry(relationship, generation, layout.dump(state))
 
 
-def watermark_entry(generation: int, watermark: Watermark) -> Entry:
-    return Entry(WATERMARK, generation, _WATERMARK.pack(_WATERMARK_VERSION, *watermark))
+def watermark_entry(generation: int, watermark: PartitionWatermark) -> ChangelogEntry:
+    return ChangelogEntry(WATERMARK, generation, _WATERMARK.pack(_WATERMARK_VERSION, *watermark))
 
 
-def programme_entry(generation: int, record: ProgrammeRecord) -> Entry:
-    return Entry(PROGRAMME + record.name, generation, programme_record.dump(record))
+def programme_entry(generation: int, applied: AppliedProfiles) -> ChangelogEntry:
+    return ChangelogEntry(PROGRAMME + applied.name, generation, applied_profiles.dump(applied))
 
 
 # What reading bytes raises that are no layout of ours; a newer layout is another thing.
@@ -66,13 +65,13 @@ NO_LAYOUT = (struct.error, ValueError, LookupError, ArithmeticError, TypeError, 
 
 
 class Recovery:
-    """Folds changelog records, in any order of generations, into states, watermark, and what was told of programmes:
-    of each the latest record last. `unreadable`: the keys of what was put aside."""
+    """Folds changelog records, in any order of generations, into states, watermark, and of each programme the profiles
+    that stand last on the log. `unreadable`: the keys of what was put aside."""
 
     def __init__(self) -> None:
-        self.states: dict[str, State] = {}
-        self.watermark = Watermark()
-        self.told: dict[str, list[ProgrammeRecord]] = {}
+        self.states: dict[str, RelationshipState] = {}
+        self.watermark = PartitionWatermark()
+        self.profiles: dict[str, AppliedProfiles] = {}
         self.generations: dict[str, set[int]] = defaultdict(set)
         self._last: dict[str, dict[int, bytes]] = defaultdict(dict)
         self.unreadable: set[bytes] = set()
@@ -105,12 +104,11 @@ class Recovery:
                 try:
                     self._merge(name, list(values.values()))
                 except NO_LAYOUT:
-                    self.unreadable |= {Entry(name, generation, None).key for generation in values}
-                    # What was told of a programme is told again from its topic.
-                    self._outdated = self._outdated or not name.startswith(PROGRAMME)
+                    self.unreadable |= {ChangelogEntry(name, generation, None).key for generation in values}
+                    self._outdated = True
             yield name
         if self._outdated:
-            self.watermark = Watermark()
+            self.watermark = PartitionWatermark()
             self.states = {name: unread(state) for name, state in self.states.items()}
 
     def _merge(self, name: str, values: list[bytes]) -> None:
@@ -118,16 +116,16 @@ class Recovery:
             self.watermark = max(map(_load_watermark, values))
         elif name.startswith(PROGRAMME):
             program = name.removeprefix(PROGRAMME)
-            self.told[program] = sorted((programme_record.load(program, v) for v in values), key=lambda r: r.offset)
+            self.profiles[program] = max((applied_profiles.load(program, v) for v in values), key=lambda a: a.position)
         else:
             outdated = not all(map(layout.is_current, values))
             self.states[name] = _merged(values)
             self._outdated = self._outdated or outdated
 
 
-def unread(state: State) -> State:
+def unread(state: RelationshipState) -> RelationshipState:
     """What is left of a state whose log is read again: its programme, and that its rows may be wrong."""
-    return State(stale_position=max(state.position, state.stale_position), home=state.home)
+    return RelationshipState(stale_position=max(state.position, state.stale_position), home=state.home)
 
 
 def _parsed(key: bytes) -> tuple[str, int]:
@@ -139,21 +137,19 @@ def _parsed(key: bytes) -> tuple[str, int]:
     return name, generation
 
 
-def _merged(values: list[bytes]) -> State:
+def _merged(values: list[bytes]) -> RelationshipState:
     """Raises one of NO_LAYOUT."""
     first, *rest = map(layout.load, values)
     for other in rest:
         first = first.merge(other)
-    for key in first.facts:
-        groups(key)  # raises LookupError for a kind of fact that there is not
     return first
 
 
-def _load_watermark(value: bytes) -> Watermark:
+def _load_watermark(value: bytes) -> PartitionWatermark:
     version = value[0]
     if not 1 <= version <= _WATERMARK_VERSION + layout.NEWER:
         raise ValueError("no layout of a watermark")
     if version != _WATERMARK_VERSION:
         raise layout.UnknownLayoutError(f"the watermark has layout {version}, this service knows {_WATERMARK_VERSION}")
     _, offset, clock, clock_next = _WATERMARK.unpack(value)
-    return Watermark(offset, clock, clock_next)
+    return PartitionWatermark(offset, clock, clock_next)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from services.scoring.domain.bounds import NONE
-from services.scoring.domain.partition import Watermark
+from services.scoring.domain.partition import PartitionWatermark
 
 
 class Gap(NamedTuple):
@@ -17,30 +17,30 @@ class Gap(NamedTuple):
         return self.begin - self.wanted
 
 
-class Accepted(NamedTuple):
+class GapAccepted(NamedTuple):
     """`watermark` is what says so in the changelog: under a generation of its own, and the greatest of all."""
 
     lost: int
-    watermark: Watermark
+    watermark: PartitionWatermark
 
 
-class Refused(NamedTuple):
+class GapRefused(NamedTuple):
     reason: str
 
 
-def gap_of(watermark: Watermark, begin: int) -> Gap | None:
+def gap_of(watermark: PartitionWatermark, begin: int) -> Gap | None:
     """Where nothing was applied yet, reading begins where the log does."""
     wanted = watermark.offset + 1
     return Gap(wanted, begin) if watermark.offset > NONE and wanted < begin else None
 
 
-def accept(watermark: Watermark, begin: int, offset: int) -> Accepted | Refused:
+def accept(watermark: PartitionWatermark, begin: int, offset: int) -> GapAccepted | GapRefused:
     """Whether work may go on at `offset`. Only where the log begins: what still exists is never stepped over."""
     gap = gap_of(watermark, begin)
     if gap is None:
-        return Refused(f"there is no gap: the log begins at {begin}, and offset {watermark.offset + 1} comes next")
+        return GapRefused(f"there is no gap: the log begins at {begin}, and offset {watermark.offset + 1} comes next")
     if offset < begin:
-        return Refused(f"offset {offset} is lost as well: the log begins at {begin}")
+        return GapRefused(f"offset {offset} is lost as well: the log begins at {begin}")
     if offset > begin:
-        return Refused(f"the records from {begin} to {offset - 1} still exist: only {begin} can be accepted")
-    return Accepted(gap.lost, watermark._replace(offset=begin - 1))
+        return GapRefused(f"the records from {begin} to {offset - 1} still exist: only {begin} can be accepted")
+    return GapAccepted(gap.lost, watermark._replace(offset=begin - 1))

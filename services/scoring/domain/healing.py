@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from services.scoring.domain.account import Account
-from services.scoring.domain.bounds import NONE
-from services.scoring.domain.changelog import Entry, state_entry
-from services.scoring.domain.history import History
+from services.scoring.domain.bounds import FOREVER, NONE
+from services.scoring.domain.changelog import ChangelogEntry, state_entry
+from services.scoring.domain.facts import FullHistory
+from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import Programmes
-from services.scoring.domain.row import Row
-from services.scoring.domain.state import State
-from services.scoring.domain.verification import Statement, statement
+from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.state import RelationshipState
+from services.scoring.domain.verification import ComparableRow, comparable
 
 OF_HEAL = 1 << 63
 """Set in the generation of every heal, never in that of a worker."""
 
 
-class Mark(NamedTuple):
+class HealBound(NamedTuple):
     """How far a partition is applied: the position of its last record, its clock, and by which profiles."""
 
     position: int
@@ -30,17 +30,19 @@ class Healing(NamedTuple):
     has, or writes later."""
 
     emissions: list[Emission]
-    state: State
+    state: RelationshipState
 
 
-def healing(relationship: str, account: Account, stored: Mapping[int, Statement], mark: Mark) -> Healing:
+def healing(relationship: str, account: FullHistory, stored: Mapping[int, ComparableRow], mark: HealBound) -> Healing:
     """`account` and `stored` (the rows of the table) reach up to the mark. Emitted are rows that are stored otherwise
     or not at all, and instants that are stored and no more, oldest first; at the end always the newest row as
     `score.changed` (where no row is left, the last deletion). They have the position of the relationship's own last
     fact, as the live rows have that they replace."""
     profiles = mark.programmes.of(relationship, account.program)
-    true = History(account.facts, profiles).rows(NONE, mark.clock)
-    rows = {at: true.get(at) for at in sorted(true.keys() | stored.keys()) if _said(true.get(at)) != stored.get(at)}
+    true = ScoreHistory(account.facts, profiles).rows(NONE, mark.clock)
+    rows = {
+        at: true.get(at) for at in sorted(true.keys() | stored.keys()) if _comparable(true.get(at)) != stored.get(at)
+    }
     newest = next(reversed(true), None)
     if newest is not None:
         rows.pop(newest, None)
@@ -50,21 +52,22 @@ def healing(relationship: str, account: Account, stored: Mapping[int, Statement]
         Emission(relationship, account.program, at, account.position, row, changed=at == last, trigger=None)
         for at, row in rows.items()
     ]
-    told = mark.programmes.offset_of(relationship, account.program)
-    return Healing(emissions, State(healed_position=mark.position, healed_clock=mark.clock, healed_programme=told))
+    # Whatever an older version was told of the programme: the log has it.
+    state = RelationshipState(healed_position=mark.position, healed_clock=mark.clock, healed_programme=FOREVER)
+    return Healing(emissions, state)
 
 
-def healed_entry(relationship: str, state: State, number: int) -> Entry:
+def healed_entry(relationship: str, state: RelationshipState, number: int) -> ChangelogEntry:
     """`number` is another one for every writing. Under one that a worker has merged already it would be lost: the
     worker deletes the generations that it has merged, whatever was written under them since."""
     return state_entry(relationship, OF_HEAL | number, state)
 
 
-def is_within_reach(state: State, mark: Mark) -> bool:
+def is_within_reach(state: RelationshipState, mark: HealBound) -> bool:
     """Whether the mark covers a fact of the relationship, and the one that made it stale: states run ahead of their
     watermark."""
     return max(state.home.position, state.stale_position) <= mark.position
 
 
-def _said(row: Row | None) -> Statement | None:
-    return None if row is None else statement(row)
+def _comparable(row: HistoryRow | None) -> ComparableRow | None:
+    return None if row is None else comparable(row)

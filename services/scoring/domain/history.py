@@ -1,58 +1,41 @@
 """The history of one relationship: which instants have a row, and what each row says. A pure function of the facts:
 all of them give the truth, the kept ones give the same above the floor."""
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
+
 from services.scoring.domain import bounds
-from services.scoring.domain.bounds import DAY, NONE, SECOND
-from services.scoring.domain.causes import (
-    BOOKING_STARTS,
-    GOAL_STALLED,
-    MIDNIGHT,
-    NAMING,
-    PAUSE_BOUNDARY,
-    PROFILE_CHANGED,
-    cause_of,
-    named_by,
+from services.scoring.domain.bounds import DAY, FOREVER, NONE, SECOND
+from services.scoring.domain.crossings import Level, SilentTime, crossing, crossings, passed
+from services.scoring.domain.evaluation import (
+    Evaluation,
+    Moment,
+    evaluation_of,
+    evaluations_of,
+    numbers_of,
+    scores_at,
+    scores_of,
 )
-from services.scoring.domain.crossings import Crossing, crossing, passed
-from services.scoring.domain.evaluation import Evaluation, Moment, evaluation_of, scores_at, scores_of
 from services.scoring.domain.facts import Fact, Facts, Key, adds_nothing, merged
-from services.scoring.domain.kinds import Kind
-from services.scoring.domain.levels import Level
+from services.scoring.domain.kinds import FactKind
+from services.scoring.domain.memory import trimmed
+from services.scoring.domain.outlook import NO_OUTLOOK, Outlook, outlook_of
+from services.scoring.domain.packing import PackedFacts, facts_bytes
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.row import Before, Row
+from services.scoring.domain.row import HistoryRow, PrecedingRow, ScoredRow, midnights, row_of, trend_of, trends
 from services.scoring.domain.score import Scores
 from services.scoring.domain.snapshots.snapshot import Snapshot
-from services.scoring.domain.snapshots.timeline import Timeline
-from services.scoring.domain.trend import midnights, trend
+from services.scoring.domain.timeline import Instant, SilentSpan, Timeline
 
 REMEMBERED = 4
 """Scores and evaluations kept for a relationship: the next row is measured against the last."""
 REMEMBERED_HEALTHS = 40
-"""Midnights whose health is kept: a trend looks back on four of the last 28, and some rows may have to be computed
-again."""
-
-WINDOW = 60 * DAY
+"""Midnights whose health is kept: a trend looks back on the last 28, and some rows may be computed again."""
+WINDOW = 120 * DAY
 """Of a history, whose rows are computed at once."""
-
-
-class Instant(NamedTuple):
-    at: int
-    causes: tuple[str, ...]
-
-
-class Span(NamedTuple):
-    """Time in which silence alone changes the score. A level may be crossed at whole seconds in (begin, last]; at
-    `edge`, which is `last` or just behind it, whoever has crossed one in between is past it."""
-
-    snapshot: Snapshot
-    begin: int
-    last: int
-    edge: int
 
 
 class Quiet(NamedTuple):
@@ -62,79 +45,149 @@ class Quiet(NamedTuple):
     until: int
 
 
-class History:
+class NewestRow(NamedTuple):
+    """That of the newest fact; when the next one is due after it (None: never without a further fact); and what the
+    relationship looks forward to from then on."""
+
+    row: HistoryRow
+    due: int | None
+    outlook: Outlook
+
+
+class ScoreHistory:
     def __init__(self, facts: Facts, profiles: Profiles) -> None:
         # An erasure is absorbing: it takes the whole history with it, whenever it comes.
-        self.is_erased = any(key.kind == Kind.ERASED for key in facts)
-        self.facts = dict(facts)
+        self.is_erased = any(key.kind == FactKind.ERASED for key in facts)
+        self.facts = dict(facts.items())
         self._facts = {} if self.is_erased else self.facts
         self._profiles = profiles
         self._timeline = Timeline(self._facts, profiles)
-        self._index = self._timeline.index
+        self.index = self._timeline.index
         self._scores: dict[Moment, Scores] = {}
         self._crossed: dict[tuple[Snapshot, Level], int] = {}
         self._evaluations: dict[int, Evaluation | None] = {}
         self._healths: dict[int, int | None] = {}
         self._quiet: Quiet | None = None
 
-    def grown(self, facts: Facts) -> "History":
+    def grown(self, facts: Facts) -> "ScoreHistory":
         """The history with one more fact, or mark: this one, changed, where that is the newest; else another one."""
         if adds_nothing(self.facts, facts):
             return self
         key = next(iter(facts))
-        if self.is_erased or key.kind == Kind.ERASED or (self._index.keys and key <= self._index.keys[-1]):
+        if not self.is_newer(key):
             return self.of(merged(self.facts, facts), key.time)
-        self._append(key, facts[key])
+        self.append(key, facts[key])
         return self
 
-    def of(self, facts: Facts, since: int) -> "History":
+    def is_newer(self, key: Key) -> bool:
+        """Whether a fact with this key comes after all others."""
+        keys = self.index.keys
+        return not (self.is_erased or key.kind == FactKind.ERASED or (keys and key <= keys[-1]))
+
+    def of(self, facts: Facts, since: int) -> "ScoreHistory":
         """The history of facts that differ at and after `since`, or by what trimming took away."""
-        new = History(facts, self._profiles)
+        new = ScoreHistory(facts, self._profiles)
         new._timeline.inherit(self._timeline, since)
         return new
 
-    def floor(self, clock: int) -> int:
-        """The earliest instant whose row is exact, where older facts were trimmed away: FLOOR before now, but where a
-        group is full, as far after its oldest kept fact as a trend looks back."""
-        if not self._facts:
-            return clock - bounds.FLOOR
-        newest = self._index.times[-1]
-        low = max(newest, clock) - bounds.FLOOR
-        for group in self._index.groups.values():
-            if len(group) >= bounds.KEPT_WHOLE and (time := group[-bounds.KEPT_WHOLE].time) > newest - bounds.HORIZON:
-                low = max(low, time + bounds.LOOKBACK + DAY)
-        return low
+    def packed(self) -> PackedFacts:
+        """The facts that the bounded memory keeps, in bytes; as memory.trimmed finds them."""
+        if self.is_erased:
+            return PackedFacts(facts_bytes(trimmed(self.facts)))
+        return self.index.bytes.without(self.index.surplus())
 
-    def fits_memory(self) -> bool:
-        """Whether the bounded memory keeps all facts for sure."""
-        return not self.is_erased and self._index.fits_memory()
-
-    def rows(self, after: int, upto: int) -> dict[int, Row]:
+    def rows(self, after: int, upto: int) -> dict[int, HistoryRow]:
         """{as_of: row} of all instants in (after, upto], in order. Computed window by window, so that a long history
         needs no more memory than a short one, beside its rows."""
         if not self._facts or self._is_quiet(after, upto):
             return {}
-        out: dict[int, Row] = {}
-        begin, least = after, max(after, self._index.times[0] - 1)
-        for end in (*range(least + WINDOW, upto, WINDOW), upto):
+        out, least = dict[int, HistoryRow](), max(after, self.index.times[0] - 1)
+        for begin, end in pairwise((after, *range(least + WINDOW, upto, WINDOW), upto)):
             out |= self._rows_in(begin, end)
-            begin = end
         return out
 
-    def _rows_in(self, after: int, upto: int) -> dict[int, Row]:
-        instants = list(self.instants(after, upto))
+    def _rows_in(self, after: int, upto: int) -> dict[int, HistoryRow]:
+        instants = self.instants(after, upto)
         out, known = self._rows(after, instants), self._quiet
-        if after < self._index.times[0] or (known is not None and after <= known.until <= upto):
-            earlier = known.newest if known is not None and after >= self._index.times[0] else None
+        if after < self.index.times[0] or (known is not None and after <= known.until <= upto):
+            earlier = known.newest if known is not None and after >= self.index.times[0] else None
             newest = instants[-1].at if instants else earlier
             self._quiet = Quiet(newest, upto)
         return out
+
+    def extended(
+        self, news: tuple[Key, Fact], previous: int, healths: Sequence[tuple[int, int | None]], clock: int
+    ) -> NewestRow | None:
+        """Takes a fact that is newer than all others, and than the row at `previous`, the newest one. No earlier row
+        changes, so only its own is computed. `healths`: those at the midnights of its trend. None: it has no row.
+
+        On the way of every event that comes in order, so nothing is asked twice here, and the general search for
+        instants and crossings is only begun where a level is passed."""
+        # 1. What its row is measured against.
+        at = news[0].time
+        low = max(previous, at - bounds.LOOKBACK)
+        earlier = self._evaluations.get(low) or self.score(low)
+        # 2. The row.
+        self.append(*news)
+        snapshot = self._timeline.at(at)
+        causes = self._timeline.causes(snapshot, at)
+        if not causes:
+            return None
+        moment = Moment(snapshot, at)
+        scores = scores_at(moment)
+        evaluation = evaluation_of(snapshot, scores)
+        before = None if earlier is None else PrecedingRow(low, earlier)
+        scored = ScoredRow(evaluation, before, trend_of([*healths, (at, evaluation.health)]))
+        row = row_of(moment, causes, scored, self._profiles.at(at))
+        # 3. When the next one is due.
+        upcoming, midnight = self._timeline.upcoming(snapshot, at), (at // DAY + 1) * DAY
+        due: int | None = min(midnight, upcoming)
+        if not snapshot.is_open(at) or snapshot.is_paused(at):
+            named = self._timeline.next_named(at)
+            due = None if named == FOREVER else named
+        elif due is not None and self._passed(at, scores, scores_at(Moment(snapshot, due))):
+            due = self.due(at)
+        # 4. All that the next fact needs of this history.
+        self._timeline.forget()
+        self._evaluations = {at: evaluation}
+        self._quiet = Quiet(at, FOREVER if due is None else due - 1)
+        if due is not None and due <= clock:
+            return NewestRow(row, due, NO_OUTLOOK)
+        if clock // DAY > at // DAY or upcoming <= clock:
+            return NewestRow(row, due, self.look_ahead(clock, at, due))
+        return NewestRow(row, due, outlook_of(snapshot, clock, (at, snapshot), (due, upcoming), self._profiles))
+
+    def healths(self, instants: Sequence[int]) -> list[int | None]:
+        if not self._facts:
+            return [None] * len(instants)
+        self._read_healths([at for at in instants if at not in self._healths])
+        found = [self._healths[at] for at in instants]
+        self._forget()
+        return found
+
+    def look_ahead(self, after: int, newest: int, due: int | None) -> Outlook:
+        """What is known at an instant of the time to come. `newest`: the instant of the newest row up to it, NONE if
+        there is none; `due`: when the next one is."""
+        if not self._facts:
+            return NO_OUTLOOK
+        snapshot = self._timeline.at(after)
+        scored = snapshot if newest == NONE else self._timeline.at(newest)
+        return outlook_of(
+            snapshot, after, (newest, scored), (due, self._timeline.upcoming(snapshot, after)), self._profiles
+        )
+
+    def resume(self, newest: int, upto: int) -> None:
+        """What is known elsewhere: no row lies in (newest, upto]; `newest` NONE: none up to there."""
+        self._quiet = Quiet(None if newest == NONE else newest, upto)
 
     def score(self, at: int) -> Evaluation | None:
         """At any instant, whether or not it has a row; None where nothing stands."""
         if not self._facts:
             return None
-        self._evaluate([at])
+        if at not in self._evaluations:
+            snapshot = self._timeline.at(at)
+            found = evaluation_of(snapshot, scores_at(Moment(snapshot, at))) if snapshot.exists else None
+            self._evaluations[at] = found
         return self._evaluations[at]
 
     def newest(self, upto: int, after: int = NONE) -> int | None:
@@ -153,113 +206,26 @@ class History:
         self._forget()
         return due
 
-    def instants(self, after: int, upto: int) -> Iterator[Instant]:
+    def instants(self, after: int, upto: int) -> list[Instant]:
         """The instants in (after, upto] that have a row, in order, each judged from the facts up to it."""
         if not self._facts:
-            return
-        found, spans = self._walk(max(after, self._index.times[0] - 1), upto)
-        spans = [span for span in spans if span.last // SECOND * SECOND > span.begin]
-        self._compute(moment for span in spans for moment in _ends(span))
-        together: dict[int, list[str]] = {}
-        for span in spans:
-            for at, cause in self._crossings(span):
-                together.setdefault(at, []).append(cause)
-        yield from sorted([*found, *(Instant(at, tuple(causes)) for at, causes in together.items())])
+            return []
+        found, spans = self._timeline.between(max(after, self.index.times[0] - 1), upto)
+        return sorted([*found, *self._crossings(spans)])
 
-    def _append(self, key: Key, fact: Fact) -> None:
+    def append(self, key: Key, fact: Fact) -> None:
+        """A fact that is newer than all others: what was before it stays as it is."""
+        time = key.time
         self.facts[key] = fact
         self._timeline.append(key, fact)
         self._crossed.clear()
-        for at in {key.time, *named_by(key, fact)}:
-            place = bisect_left(self._named_instants, at)
-            if self._named_instants[place : place + 1] != [at]:
-                self._named_instants.insert(place, at)
-        self._facts_at[key.time] = tuple(sorted({*self._facts_at.get(key.time, ()), cause_of(key, fact)}))
-        # What was before the fact stays as it is.
-        self._evaluations = {at: known for at, known in self._evaluations.items() if at < key.time}
-        self._healths = {at: health for at, health in self._healths.items() if at < key.time}
+        if self._evaluations and max(self._evaluations) >= time:
+            self._evaluations = {at: found for at, found in self._evaluations.items() if at < time}
+        if self._healths and max(self._healths) >= time:
+            self._healths = {at: found for at, found in self._healths.items() if at < time}
         if self._quiet is not None:
             newest, until = self._quiet
-            is_before = newest is None or newest < key.time
-            self._quiet = Quiet(newest, min(until, key.time - 1)) if is_before else None
-
-    # --- Instants ---
-
-    def _walk(self, after: int, upto: int) -> tuple[list[Instant], list[Span]]:
-        """The instants in (after, upto] that have a row for another reason than a crossing, and the time in between."""
-        found: list[Instant] = []
-        spans: list[Span] = []
-        at = after
-        for point in self._points(after, upto):
-            causes = self._causes(point)
-            for span in self._spans(at, point, point - 1 if causes else point):
-                spans.append(span)
-                if span.edge < point and (stalled := self._causes(span.edge)):
-                    found.append(Instant(span.edge, stalled))
-            if causes:
-                found.append(Instant(point, causes))
-            at = point
-        return found, spans
-
-    def _spans(self, after: int, edge: int, last: int) -> Iterator[Span]:
-        """From `after` to `edge`, between which no fact lies, and no time that one names: one span, or two with the
-        instant in between at which the open goals stall."""
-        snapshot = self._timeline.at(after)
-        if after >= edge or not snapshot.is_open(after) or snapshot.is_paused(after):
-            return
-        stalls = snapshot.stalls
-        if stalls is not None and after < stalls < edge:
-            yield Span(snapshot, self._left(after), stalls - 1, stalls)
-            after = stalls
-        yield Span(snapshot, self._left(after), last, edge)
-
-    def _points(self, after: int, upto: int) -> list[int]:
-        """Where a row may exist for another reason than a crossing, and the end."""
-        points = set(range((after // DAY + 1) * DAY, upto + 1, DAY))
-        named = self._named_instants
-        points.update(named[bisect_right(named, after) : bisect_right(named, upto)])
-        return sorted({*points, upto} if upto > after else points)
-
-    @cached_property
-    def _named_instants(self) -> list[int]:
-        """Times of facts, retracted or not, and the times that facts name."""
-        found = {*self._index.times, *self._profiles.changes}
-        for key, fact in self._facts.items():
-            if key.kind in NAMING:
-                found.update(named_by(key, fact))
-        return sorted(found)
-
-    def _causes(self, at: int) -> tuple[str, ...]:
-        """Why a row exists at an instant other than a crossing; empty: there is none."""
-        snapshot = self._timeline.at(at)
-        if not snapshot.exists or (snapshot.ended is not None and snapshot.ended < at):
-            return ()
-        out = list(self._facts_at.get(at, ()))
-        if at % DAY == 0 and not snapshot.is_paused(at):
-            out.append(MIDNIGHT)
-        if at in snapshot.meetings.bookings:
-            out.append(BOOKING_STARTS)
-        if at in snapshot.frame.boundaries:
-            out.append(PAUSE_BOUNDARY)
-        if at == snapshot.stalls:
-            out.append(GOAL_STALLED)
-        if at in self._profiles.changes:
-            out.append(PROFILE_CHANGED)
-        return tuple(out)
-
-    @cached_property
-    def _facts_at(self) -> dict[int, tuple[str, ...]]:
-        found: dict[int, set[str]] = {}
-        for key, fact in self._facts.items():
-            found.setdefault(key.time, set()).add(cause_of(key, fact))
-        return {at: tuple(sorted(causes)) for at, causes in found.items()}
-
-    def _left(self, after: int) -> int:
-        """Where a search for crossings begins: the whole second before, but no earlier than the last point, so that
-        what is found does not depend on where the search began. The next whole second is beyond `after`."""
-        whole = after // SECOND * SECOND
-        last = bisect_right(self._named_instants, after) - 1
-        return whole if last < 0 else max(whole, self._named_instants[last])
+            self._quiet = Quiet(newest, min(until, time - 1)) if newest is None or newest < time else None
 
     def _is_quiet(self, after: int, upto: int) -> bool:
         known = self._quiet
@@ -272,93 +238,100 @@ class History:
         known = self._quiet
         if known is not None and upto <= known.until and (known.newest is None or known.newest <= upto):
             return known.newest
-        low, reach, step = max(after, self._index.times[0] - 1), upto, DAY
+        low, reach, step = max(after, self.index.times[0] - 1), upto, DAY
         while reach > low:
             begin = max(low, reach - step)
-            if found := list(self.instants(begin, reach)):
+            if found := self.instants(begin, reach):
                 self._quiet = Quiet(found[-1].at, upto)
                 return found[-1].at
             reach, step = begin, step * 4
-        if after < self._index.times[0]:
+        if after < self.index.times[0]:
             self._quiet = Quiet(None, upto)
         return None
 
     def _due(self, after: int) -> int | None:
         snapshot = self._timeline.at(after)
-        upcoming = bisect_right(self._named_instants, after)
-        named = self._named_instants[upcoming] if upcoming < len(self._named_instants) else None
         if not snapshot.is_open(after) or snapshot.is_paused(after):
-            return named
-        stalls = snapshot.stalls if snapshot.stalls is not None and snapshot.stalls > after else None
-        point = min(at for at in ((after // DAY + 1) * DAY, named, stalls) if at is not None)
-        span = Span(snapshot, self._left(after), point, point)
-        return min((at for at, _ in self._crossings(span)), default=point)
+            named = self._timeline.next_named(after)
+            return None if named == FOREVER else named
+        point = min((after // DAY + 1) * DAY, self._timeline.upcoming(snapshot, after))
+        crossed = self._crossings([SilentSpan(snapshot, self._timeline.left(snapshot, after), point, point)])
+        return crossed[0].at if crossed else point
 
-    def _crossings(self, span: Span) -> list[Crossing]:
-        if span.last // SECOND * SECOND <= span.begin:
-            return []
-        begin, end = _ends(span)
-        levels = self._profiles.levels[self._profiles.number(span.begin)]
-        found = []
-        for level in passed(levels, self._scores_at(begin), self._scores_at(end)):
-            # Under one snapshot a level is crossed once, wherever the search begins.
-            at = self._crossed.get((span.snapshot, level))
-            if at is None or not span.begin < at <= span.last:
-                at = crossing(begin, span.last, level)
+    def _passed(self, at: int, begin: Scores, end: Scores) -> list[Level]:
+        """The levels that are passed at the end and were not at the begin, which was at an instant."""
+        return passed(self._profiles.levels[self._profiles.number(at)], begin, end)
+
+    def _crossings(self, spans: Sequence[SilentSpan]) -> list[Instant]:
+        """Where levels are passed in these spans, in order."""
+        # 1. Which are passed at all.
+        spans = [span for span in spans if span.last // SECOND * SECOND > span.begin]
+        self._compute(moment for span in spans for moment in span.ends)
+        wanted = [
+            (span, level)
+            for span in spans
+            for level in self._passed(span.begin, *(self._scores[moment] for moment in span.ends))
+        ]
+        # 2. When. Under one snapshot a level is crossed once, wherever the search begins.
+        unknown = [
+            (span, level)
+            for span, level in wanted
+            if not span.begin < self._crossed.get((span.snapshot, level), NONE) <= span.last
+        ]
+        for (span, level), at in zip(unknown, _searched(unknown), strict=True):
             if at is not None:
                 self._crossed[span.snapshot, level] = at
-                found.append(Crossing(at, level.cause))
-        return sorted(found)
+        # 3. What is crossed in the same second is one row; a midnight has its own, and the level is passed there.
+        together: dict[int, tuple[Snapshot, list[str]]] = {}
+        for span, level in wanted:
+            at = self._crossed.get((span.snapshot, level))
+            if at is not None and span.begin < at <= span.last and at % DAY != 0:
+                together.setdefault(at, (span.snapshot, []))[1].append(level.cause)
+        return [Instant(at, tuple(sorted(causes)), snapshot) for at, (snapshot, causes) in sorted(together.items())]
 
-    # --- Rows ---
-
-    def _rows(self, after: int, instants: Sequence[Instant]) -> dict[int, Row]:
+    def _rows(self, after: int, instants: Sequence[Instant]) -> dict[int, HistoryRow]:
         if not instants:
             return {}
-        previous = self.newest(after, instants[0].at - bounds.LOOKBACK)
-        before: list[int] = []
-        for at, _ in instants:
+        # 1. What the deltas of each are measured against.
+        newest, before = self.newest(after, instants[0].at - bounds.LOOKBACK), list[int]()
+        for at, _, _ in instants:
             low = at - bounds.LOOKBACK
-            before.append(low if previous is None else max(previous, low))
-            previous = at
-        looked_at = {midnight for at, _ in instants for midnight in midnights(at)} - self._healths.keys()
-        self._evaluate({*before, *(at for at, _ in instants)})
-        self._read_healths(looked_at - self._healths.keys())
-        rows = {at: self._row(at, causes, then) for (at, causes), then in zip(instants, before, strict=True)}
+            before.append(low if newest is None else max(newest, low))
+            newest = at
+        # 2. All that is needed, at once.
+        moments = [Moment(snapshot, at) for at, _, snapshot in instants]
+        others = {then for then in before if then not in self._evaluations}.difference(at for at, _, _ in instants)
+        self._evaluate([*moments, *(Moment(self._timeline.at(at), at) for at in sorted(others))])
+        looked_at = [midnights(at) for at, _, _ in instants]
+        self._read_healths({midnight for some in looked_at for midnight in some} - self._healths.keys())
+        # 3. The rows.
+        rows: dict[int, HistoryRow] = {}
+        slopes = self._trends(instants, looked_at)
+        for moment, (at, causes, _), then, slope in zip(moments, instants, before, slopes, strict=True):
+            evaluation, earlier = self._evaluations[at], self._evaluations[then]
+            assert evaluation is not None, "a row needs a fact that stands"
+            scored = ScoredRow(evaluation, None if earlier is None else PrecedingRow(then, earlier), slope)
+            rows[at] = row_of(moment, causes, scored, self._profiles.at(at))
         self._forget()
         return rows
 
-    def _row(self, at: int, causes: tuple[str, ...], previous: int) -> Row:
-        snapshot, evaluation = self._timeline.at(at), self._evaluations[at]
-        assert evaluation is not None, "a row needs a fact that stands"
-        status = "ended" if snapshot.ended is not None else "paused" if snapshot.is_paused(at) else "active"
-        earlier, profile = self._evaluations[previous], self._profiles.at(at)
-        healths = [(midnight, self._healths[midnight]) for midnight in midnights(at)]
-        return Row(
-            causes=causes,
-            evaluation=evaluation,
-            before=None if earlier is None else Before(previous, earlier),
-            trend=trend([*((then, health) for then, health in healths if health is not None), (at, evaluation.health)]),
-            status=status,
-            started=snapshot.started,
-            cadence=snapshot.cadence,
-            last_contact=snapshot.last_contact,
-            next_session=snapshot.next_session(at),
-            open_requests=snapshot.voices.requests,
-            sources=snapshot.sources,
-            profile=profile.version,
-            calibration=profile.calibration,
-        )
+    def _trends(self, instants: Sequence[Instant], looked_at: Sequence[Sequence[int]]) -> list[int]:
+        """At instants that are evaluated, which look at the healths of these midnights."""
+        points = []
+        for (at, _, _), some in zip(instants, looked_at, strict=True):
+            evaluation = self._evaluations[at]
+            now = None if evaluation is None else evaluation.health
+            points.append([*[(then, self._healths[then]) for then in some], (at, now)])
+        return trends(points)
 
-    def _evaluate(self, instants: Iterable[int]) -> None:
-        missing = [Moment(self._timeline.at(at), at) for at in sorted(instants) if at not in self._evaluations]
-        self._compute([moment for moment in missing if moment.snapshot.exists])
-        for moment in missing:
-            snapshot, at = moment
-            found = evaluation_of(snapshot, self._scores[moment]) if snapshot.exists else None
-            self._evaluations[at] = found
+    def _evaluate(self, moments: Iterable[Moment]) -> None:
+        missing = [moment for moment in moments if moment.at not in self._evaluations]
+        standing = [moment for moment in missing if moment.snapshot.exists]
+        found = dict(zip((moment.at for moment in standing), evaluations_of(standing), strict=True))
+        for _, at in missing:
+            evaluation = self._evaluations[at] = found.get(at)
             if at % DAY == 0:
-                self._healths[at] = None if found is None else found.health
+                self._healths[at] = None if evaluation is None else evaluation.health
 
     def _read_healths(self, instants: Iterable[int]) -> None:
         moments = [Moment(self._timeline.at(at), at) for at in sorted(instants)]
@@ -370,12 +343,6 @@ class History:
         missing = [moment for moment in dict.fromkeys(moments) if moment not in self._scores]
         if missing:
             self._scores.update(zip(missing, scores_of(missing), strict=True))
-
-    def _scores_at(self, moment: Moment) -> Scores:
-        found = self._scores.get(moment)
-        if found is None:
-            found = self._scores[moment] = scores_at(moment)
-        return found
 
     def _forget(self) -> None:
         """What the next row does not need."""
@@ -390,5 +357,21 @@ class History:
             self._healths = dict(sorted(self._healths.items())[-REMEMBERED_HEALTHS:])
 
 
-def _ends(span: Span) -> tuple[Moment, Moment]:
-    return Moment(span.snapshot, span.begin), Moment(span.snapshot, span.edge)
+def _searched(crossed: Sequence[tuple[SilentSpan, Level]]) -> list[int | None]:
+    """When each level is crossed in its span; None: only behind it."""
+    if len(crossed) <= 1:
+        return [
+            crossing(SilentTime(one.snapshot.aging, *_silence(one)), one.begin, one.last, level)
+            for one, level in crossed
+        ]
+    spans = [span for span, _ in crossed]
+    aging = numbers_of([span.snapshot for span in spans]).aging
+    active, booked = zip(*map(_silence, spans), strict=True)
+    silences = SilentTime(aging, np.array(active), np.array(booked))
+    begins, lasts = np.array([(span.begin, span.last) for span in spans]).T
+    return crossings(silences, begins, lasts, [level for _, level in crossed])
+
+
+def _silence(span: SilentSpan) -> tuple[int, float]:
+    """Where it begins on the active clock, and whether a booking lies ahead."""
+    return span.snapshot.active(span.begin), span.snapshot.booked(span.begin)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 
 
-class Kind(IntEnum):
+class FactKind(IntEnum):
     """The number stands in stored states: it never changes."""
 
     STARTED = 1
@@ -39,46 +39,46 @@ class Kind(IntEnum):
     PREPARED = 30
 
 
-KIND_OF_TYPE: Mapping[str, Kind] = {
+KIND_OF_TYPE: Mapping[str, FactKind] = {
     f"mentoring.{name}.v1": kind
     for name, kind in (
-        ("relationship.started", Kind.STARTED),
-        ("relationship.expectations_agreed", Kind.AGREED),
-        ("relationship.paused", Kind.PAUSED),
-        ("relationship.resumed", Kind.RESUMED),
-        ("relationship.ended", Kind.ENDED),
-        ("relationship.erased", Kind.ERASED),
-        ("preparation.completed", Kind.PREPARED),
-        ("session.scheduled", Kind.SCHEDULED),
-        ("session.rescheduled", Kind.RESCHEDULED),
-        ("session.cancelled", Kind.CANCELLED),
-        ("session.held", Kind.HELD),
-        ("session.missed", Kind.MISSED),
-        ("message.sent", Kind.MESSAGE),
-        ("checkin.answered", Kind.CHECKIN),
-        ("goal.set", Kind.GOAL_SET),
-        ("goal.revised", Kind.GOAL_REVISED),
-        ("goal.progressed", Kind.GOAL_PROGRESSED),
-        ("goal.achieved", Kind.GOAL_ACHIEVED),
-        ("goal.missed", Kind.GOAL_MISSED),
-        ("goal.abandoned", Kind.GOAL_ABANDONED),
-        ("milestone.celebrated", Kind.CELEBRATED),
-        ("feedback.given", Kind.FEEDBACK),
-        ("fit.rated", Kind.FIT),
-        ("pulse.answered", Kind.PULSE),
-        ("reflection.recorded", Kind.REFLECTION),
-        ("skill.assessed", Kind.SKILL),
-        ("introduction.made", Kind.INTRODUCTION),
-        ("resource.shared", Kind.RESOURCE),
-        ("support.requested", Kind.REQUESTED),
-        ("support.resolved", Kind.RESOLVED),
+        ("relationship.started", FactKind.STARTED),
+        ("relationship.expectations_agreed", FactKind.AGREED),
+        ("relationship.paused", FactKind.PAUSED),
+        ("relationship.resumed", FactKind.RESUMED),
+        ("relationship.ended", FactKind.ENDED),
+        ("relationship.erased", FactKind.ERASED),
+        ("preparation.completed", FactKind.PREPARED),
+        ("session.scheduled", FactKind.SCHEDULED),
+        ("session.rescheduled", FactKind.RESCHEDULED),
+        ("session.cancelled", FactKind.CANCELLED),
+        ("session.held", FactKind.HELD),
+        ("session.missed", FactKind.MISSED),
+        ("message.sent", FactKind.MESSAGE),
+        ("checkin.answered", FactKind.CHECKIN),
+        ("goal.set", FactKind.GOAL_SET),
+        ("goal.revised", FactKind.GOAL_REVISED),
+        ("goal.progressed", FactKind.GOAL_PROGRESSED),
+        ("goal.achieved", FactKind.GOAL_ACHIEVED),
+        ("goal.missed", FactKind.GOAL_MISSED),
+        ("goal.abandoned", FactKind.GOAL_ABANDONED),
+        ("milestone.celebrated", FactKind.CELEBRATED),
+        ("feedback.given", FactKind.FEEDBACK),
+        ("fit.rated", FactKind.FIT),
+        ("pulse.answered", FactKind.PULSE),
+        ("reflection.recorded", FactKind.REFLECTION),
+        ("skill.assessed", FactKind.SKILL),
+        ("introduction.made", FactKind.INTRODUCTION),
+        ("resource.shared", FactKind.RESOURCE),
+        ("support.requested", FactKind.REQUESTED),
+        ("support.resolved", FactKind.RESOLVED),
     )
 }
 CAUSE_OF_KIND: Mapping[int, str] = {
     kind.value: type_.removeprefix("mentoring.").removesuffix(".v1") for type_, kind in KIND_OF_TYPE.items()
 }
-CONTACTS = frozenset({Kind.HELD.value, Kind.MESSAGE.value})
-GOALS = frozenset(range(Kind.GOAL_SET.value, Kind.GOAL_ABANDONED.value + 1))
+CONTACTS = frozenset({FactKind.HELD.value, FactKind.MESSAGE.value})
+GOALS = frozenset(range(FactKind.GOAL_SET.value, FactKind.GOAL_ABANDONED.value + 1))
 
 # Slots: what chooses a fact's group besides its kind. Facts of goals have the goal's number instead.
 PLAIN = 0
@@ -86,24 +86,24 @@ MENTOR, MENTEE, BOTH = 1, 2, 3
 LATE = 4
 SLOTS: Mapping[str, int] = {"": PLAIN, "mentor": MENTOR, "mentee": MENTEE, "both": BOTH, "late": LATE}
 _SIDES = frozenset({MENTOR, MENTEE})
-_SLOTS_OF: Mapping[Kind, frozenset[int]] = {
-    Kind.MESSAGE: _SIDES,
-    Kind.FEEDBACK: _SIDES,
-    Kind.CHECKIN: _SIDES,
-    Kind.FIT: _SIDES,
-    Kind.PREPARED: _SIDES,
-    Kind.REFLECTION: _SIDES,
-    Kind.SKILL: _SIDES,
-    Kind.INTRODUCTION: _SIDES,
-    Kind.RESOURCE: _SIDES,
-    Kind.PULSE: frozenset({MENTEE}),
-    Kind.CELEBRATED: _SIDES | {BOTH},
-    Kind.MISSED: _SIDES | {BOTH},
-    Kind.CANCELLED: frozenset({PLAIN, LATE}),
+_SLOTS_OF: Mapping[FactKind, frozenset[int]] = {
+    FactKind.MESSAGE: _SIDES,
+    FactKind.FEEDBACK: _SIDES,
+    FactKind.CHECKIN: _SIDES,
+    FactKind.FIT: _SIDES,
+    FactKind.PREPARED: _SIDES,
+    FactKind.REFLECTION: _SIDES,
+    FactKind.SKILL: _SIDES,
+    FactKind.INTRODUCTION: _SIDES,
+    FactKind.RESOURCE: _SIDES,
+    FactKind.PULSE: frozenset({MENTEE}),
+    FactKind.CELEBRATED: _SIDES | {BOTH},
+    FactKind.MISSED: _SIDES | {BOTH},
+    FactKind.CANCELLED: frozenset({PLAIN, LATE}),
 }
 
 
-def slots_of(kind: Kind) -> frozenset[int]:
+def slots_of(kind: FactKind) -> frozenset[int]:
     """The slots that facts of a kind may have, those of goals apart."""
     return _SLOTS_OF.get(kind, frozenset({PLAIN}))
 

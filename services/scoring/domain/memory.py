@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from services.scoring.domain import bounds
 from services.scoring.domain.facts import Fact, Facts, Key
-from services.scoring.domain.kinds import BOTH, CONTACTS, GOALS, LATE, MENTEE, MENTOR, Kind, slots_of
+from services.scoring.domain.kinds import BOTH, CONTACTS, GOALS, LATE, MENTEE, MENTOR, FactKind, slots_of
 
 # How many facts of each group a score looks at; of goals: how many goals, with the newest such fact of each.
 LOOKED_AT: dict[str, int] = {
@@ -41,53 +41,56 @@ LOOKED_AT: dict[str, int] = {
 PER_GOAL = frozenset({"goals_set", "goals_progressed", "goals_revised", "goals_ended"})
 WITH_CONTACTS = frozenset({"held", "messages_by_mentor", "messages_by_mentee"})
 
+LEAST_OF_DAY = 2
+"""By so many contacts a day is known, so that one of them may be retracted."""
+
 _GROWTH = ("growth_of_mentor", "growth_of_mentee")
 _MISSED = ("missed_by_mentor", "missed_by_mentee")
-_BY_SIDE: Mapping[Kind, tuple[str, str]] = {
-    Kind.MESSAGE: ("messages_by_mentor", "messages_by_mentee"),
-    Kind.FEEDBACK: ("ratings_by_mentor", "ratings_by_mentee"),
-    Kind.CHECKIN: ("ratings_by_mentor", "ratings_by_mentee"),
-    Kind.FIT: ("fit_by_mentor", "fit_by_mentee"),
-    Kind.PREPARED: ("prepared_mentor", "prepared_mentee"),
-    Kind.MISSED: _MISSED,
-    Kind.CELEBRATED: _GROWTH,
-    Kind.REFLECTION: _GROWTH,
-    Kind.SKILL: _GROWTH,
-    Kind.INTRODUCTION: _GROWTH,
-    Kind.RESOURCE: _GROWTH,
+_BY_SIDE: Mapping[FactKind, tuple[str, str]] = {
+    FactKind.MESSAGE: ("messages_by_mentor", "messages_by_mentee"),
+    FactKind.FEEDBACK: ("ratings_by_mentor", "ratings_by_mentee"),
+    FactKind.CHECKIN: ("ratings_by_mentor", "ratings_by_mentee"),
+    FactKind.FIT: ("fit_by_mentor", "fit_by_mentee"),
+    FactKind.PREPARED: ("prepared_mentor", "prepared_mentee"),
+    FactKind.MISSED: _MISSED,
+    FactKind.CELEBRATED: _GROWTH,
+    FactKind.REFLECTION: _GROWTH,
+    FactKind.SKILL: _GROWTH,
+    FactKind.INTRODUCTION: _GROWTH,
+    FactKind.RESOURCE: _GROWTH,
 }
-_PLAIN: Mapping[Kind, tuple[str, ...]] = {
-    Kind.STARTED: ("started",),
-    Kind.PAUSED: ("status",),
-    Kind.RESUMED: ("status",),
-    Kind.ENDED: ("status",),
-    Kind.SCHEDULED: ("bookings",),
-    Kind.RESCHEDULED: ("bookings",),
-    Kind.CANCELLED: ("outcomes",),
-    Kind.HELD: ("held", "outcomes"),
-    Kind.GOAL_SET: ("goals_set",),
-    Kind.GOAL_REVISED: ("goals_revised",),
-    Kind.GOAL_PROGRESSED: ("goals_progressed",),
-    Kind.GOAL_ACHIEVED: ("goals_ended",),
-    Kind.GOAL_MISSED: ("goals_ended",),
-    Kind.GOAL_ABANDONED: ("goals_ended",),
-    Kind.PULSE: ("pulses",),
-    Kind.REQUESTED: ("support",),
-    Kind.RESOLVED: ("support",),
-    Kind.AGREED: ("agreed",),
-    Kind.ERASED: ("erased",),
+_PLAIN: Mapping[FactKind, tuple[str, ...]] = {
+    FactKind.STARTED: ("started",),
+    FactKind.PAUSED: ("status",),
+    FactKind.RESUMED: ("status",),
+    FactKind.ENDED: ("status",),
+    FactKind.SCHEDULED: ("bookings",),
+    FactKind.RESCHEDULED: ("bookings",),
+    FactKind.CANCELLED: ("outcomes",),
+    FactKind.HELD: ("held", "outcomes"),
+    FactKind.GOAL_SET: ("goals_set",),
+    FactKind.GOAL_REVISED: ("goals_revised",),
+    FactKind.GOAL_PROGRESSED: ("goals_progressed",),
+    FactKind.GOAL_ACHIEVED: ("goals_ended",),
+    FactKind.GOAL_MISSED: ("goals_ended",),
+    FactKind.GOAL_ABANDONED: ("goals_ended",),
+    FactKind.PULSE: ("pulses",),
+    FactKind.REQUESTED: ("support",),
+    FactKind.RESOLVED: ("support",),
+    FactKind.AGREED: ("agreed",),
+    FactKind.ERASED: ("erased",),
 }
 
 
-def _groups_of(kind: Kind, slot: int) -> tuple[str, ...]:
+def _groups_of(kind: FactKind, slot: int) -> tuple[str, ...]:
     if kind in _BY_SIDE:
         of_mentor, of_mentee = _BY_SIDE[kind]
         sides = {MENTOR: (of_mentor,), MENTEE: (of_mentee,), BOTH: (of_mentor, of_mentee)}
-        return (*sides.get(slot, ()), *(("outcomes",) if kind == Kind.MISSED else ()))
-    return (*_PLAIN[kind], *(("cancelled_late",) if kind == Kind.CANCELLED and slot == LATE else ()))
+        return (*sides.get(slot, ()), *(("outcomes",) if kind == FactKind.MISSED else ()))
+    return (*_PLAIN[kind], *(("cancelled_late",) if kind == FactKind.CANCELLED and slot == LATE else ()))
 
 
-_GROUPS = {(kind.value, slot): _groups_of(kind, slot) for kind in Kind for slot in slots_of(kind)}
+_GROUPS = {(kind.value, slot): _groups_of(kind, slot) for kind in FactKind for slot in slots_of(kind)}
 MEMBERSHIPS = frozenset(_GROUPS.values())
 
 
@@ -140,7 +143,7 @@ def contact_days(contacts: Iterable[Key], count: int) -> dict[int, list[Key]]:
 
 
 def least_two(keys: Iterable[Key]) -> list[Key]:
-    return sorted(keys, key=lambda key: (key.uid, key))[:2]
+    return sorted(keys, key=lambda key: (key.uid, key))[:LEAST_OF_DAY]
 
 
 def is_contact(key: Key) -> bool:

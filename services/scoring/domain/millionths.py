@@ -13,8 +13,8 @@ def millionths(value: float) -> int:
 def apportioned(values: Sequence[float], total: int) -> list[int]:
     """Each value in millionths such that they sum to `total`, by largest remainder; ties to the earlier."""
     exact = [value * ONE for value in values]
-    parts = [math.floor(value) for value in exact]
-    by_remainder = sorted(range(len(parts)), key=lambda i: parts[i] - exact[i])
-    for i in by_remainder[: total - sum(parts)]:
-        parts[i] += 1
+    parts = list(map(math.floor, exact))
+    remainders = sorted([(part - value, place) for place, (part, value) in enumerate(zip(parts, exact, strict=True))])
+    for _, place in remainders[: total - sum(parts)]:
+        parts[place] += 1
     return parts

@@ -3,30 +3,38 @@
 A state holds enough to compute every row above its floor; this file says which rows an event changes, which become due
 as time passes, and marks as stale what the bounded memory can no longer tell."""
 
-import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from schemas.events import ClockReached, MentoringEvent, OfRelationship
+from schemas.events import ClockReached, OfRelationship, ProfileSet
 from schemas.primitives import to_micros
 from schemas.topics import position
-from services.scoring.domain.bounds import DAY, NONE
-from services.scoring.domain.facts import Facts, adds_nothing, facts_of, merged
-from services.scoring.domain.history import History
-from services.scoring.domain.kinds import Kind
-from services.scoring.domain.memory import trimmed
+from services.scoring.domain import bounds
+from services.scoring.domain.applied_profiles import AppliedProfiles, applied_profiles
+from services.scoring.domain.bounds import DAY, FOREVER, NONE
+from services.scoring.domain.facts import Fact, Facts, Key, facts_of
+from services.scoring.domain.histories import Histories
+from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.late_facts import FactChange, change_of, with_newest
+from services.scoring.domain.outlook import Outlook
+from services.scoring.domain.packing import PackedFacts, packed
 from services.scoring.domain.profiles import Profiles, Programmes
-from services.scoring.domain.row import Row
-from services.scoring.domain.state import Home, State
+from services.scoring.domain.row import HistoryRow, midnights
+from services.scoring.domain.schedule import Schedule
+from services.scoring.domain.state import Home, RelationshipState
 
 SPARE = 64
 """Facts beyond the bounded memory that a history may hold, beside as many as are in it."""
 DUE_AT_ONCE = 100
-"""Rows that become due and are computed in one go: some hundredths of a second of work."""
+"""Rows that become due and are computed in one go: a hundredth of a second of work."""
+LOADED_AT_ONCE = 250
+"""Relationships whose outlooks are taken from their states in one go."""
+INDEXED_FACTS = 100_000
+"""Facts that are indexed in memory, unless the settings say otherwise: some 200 MB."""
 
 
-class Watermark(NamedTuple):
+class PartitionWatermark(NamedTuple):
     """Everything up to `offset` is in the states, every row up to `clock` is out, those up to `clock_next` may be."""
 
     offset: int = NONE
@@ -42,45 +50,67 @@ class Emission(NamedTuple):
     program: str
     as_of: int
     position: int
-    row: Row | None
+    row: HistoryRow | None
     changed: bool
     trigger: OfRelationship | None
 
 
-class Change(NamedTuple):
-    """What one fact does to a relationship; `rows`: those that are other than before, None where one is no more."""
+class ScoredPartition:
+    """Owned by one worker at a time; recovered from its states and watermark. Offsets are those of log `epoch`.
 
-    state: State
-    history: History
-    rows: dict[int, Row | None]
-    floor: int
-
-
-class Partition:
-    """Owned by one worker at a time; recovered from its states and watermark. Offsets are those of log `epoch`."""
+    In memory a relationship is its packed facts and its outlook. A history, which is many times as large, exists while
+    somebody works with it, and of those that were worked with last, up to `indexed_facts` facts of all of them."""
 
     def __init__(
-        self, programmes: Programmes, states: Mapping[str, State], watermark: Watermark, epoch: int = 0
+        self,
+        programmes: Programmes,
+        states: Mapping[str, RelationshipState],
+        watermark: PartitionWatermark,
+        epoch: int = 0,
+        indexed_facts: int = INDEXED_FACTS,
     ) -> None:
         self._programmes, self._epoch = programmes, epoch
         self.states = dict(states)
         self.offset, self.clock = watermark.offset, watermark.clock
-        self._histories: dict[str, History] = {}
-        self._due: dict[str, int] = {}
-        self._heap: list[tuple[int, str]] = []
+        self._due = Schedule()
+        self._outlooks = self._due.outlooks
+        self._histories = Histories(indexed_facts)
         self._unscheduled = list(self.states)
+        self._packed_facts = 0
+
+    @property
+    def packed_bytes(self) -> int:
+        """Of the facts as they were last stored, and of the outlooks."""
+        return self._packed_facts + self._outlooks.size
+
+    @property
+    def indexed_facts(self) -> int:
+        """Of the histories in memory."""
+        return self._histories.facts
 
     def scheduling(self) -> Iterator[str]:
         """Finds when each relationship is due first, one a step; whoever asks what is due finishes what is left."""
         while self._unscheduled:
-            relationship = self._unscheduled.pop()
-            self._schedule(relationship)
-            yield relationship
+            some = self._unscheduled[-LOADED_AT_ONCE:]
+            del self._unscheduled[-LOADED_AT_ONCE:]
+            # Who had an event meanwhile was looked at then.
+            anew = self._carry([name for name in some if self._outlooks.prospect(name) is None])
+            for relationship in some:
+                if relationship in anew:
+                    self._schedule(relationship)
+                    # Nobody works with it yet.
+                    self._histories.drop(relationship)
+                yield relationship
 
-    def apply(self, event: MentoringEvent, key: str, offset: int) -> list[Emission]:
-        """One record of the log, `key` being its partition key. First the rows that became due before it, oldest
-        first, then those it changes: past ones oldest first, the newest always last."""
-        out = [emission for step in self.advance(to_micros(event.recordedtime)) for emission in step]
+    def apply(
+        self, event: OfRelationship | ClockReached, key: str, offset: int, ceiling: int = FOREVER
+    ) -> list[Emission]:
+        """One record of the log, `key` being its partition key; it moves the clock up to `ceiling` at the most. First
+        the rows that became due before it, oldest first, then those it changes: past ones oldest first, the newest
+        always last."""
+        clock, out = min(to_micros(event.recordedtime), ceiling), list[Emission]()
+        if clock > self.clock:
+            out += [emission for step in self.advance(clock) for emission in step]
         self.offset = offset
         # Asked so, because to look for the event among the 33 kinds of the other takes longer than to read its time.
         if not isinstance(event, ClockReached):
@@ -104,149 +134,176 @@ class Partition:
         due = self._next_due()
         return due is not None and due <= clock
 
-    def tell(self, tenant: str, program: str, profiles: Profiles, offset: int) -> set[str]:
-        """A programme has other profiles, by the record at this offset of the programmes' topic. Only rows to come may
-        change by it; where rows that are out would have been others, their relationship is stale. Returns the
-        relationships whose states are to be stored."""
-        since = profiles.differ_from(self._programmes.tell(tenant, program, profiles, offset))
-        stale: set[str] = set()
-        for name, state in self.states.items():
-            if since is None or (name.split("/", 1)[0], state.home.program) != (tenant, program):
+    def applied(self, event: ProfileSet, offset: int) -> AppliedProfiles:
+        return applied_profiles(event, position(self._epoch, offset))
+
+    def apply_profiles(self, applied: AppliedProfiles, offset: int) -> Iterator[str | None]:
+        """A programme has other profiles from this record of the log on. Only rows to come may change by it; where rows
+        that are out would have been others, their relationship is stale. One relationship a step: its name if its state
+        is to be stored."""
+        tenant, program, _, place = applied
+        self.offset = offset
+        since = self._programmes.apply(*applied).differ_from(self._programmes.known(tenant, program))
+        if since is None:
+            return
+        for name, state in list(self.states.items()):
+            if (name.split("/", 1)[0], state.home.program) != (tenant, program):
+                yield None
                 continue
-            self._histories.pop(name, None)
+            self._histories.drop(name)
+            self._outlooks.forget_healths(name, since)
             self._schedule(name)
             if since <= max(self.clock, state.clock) and state.facts:
-                self.states[name] = replace(state, stale_programme=max(offset, state.stale_programme))
-                stale.add(name)
-        return stale
+                self.states[name] = replace(self.states[name], stale_position=max(place, state.stale_position))
+                yield name
+            else:
+                yield None
 
-    def clocked(self, relationships: set[str]) -> dict[str, State]:
+    def clocked(self, relationships: set[str]) -> dict[str, RelationshipState]:
         """The states of these relationships as they must be stored: trimmed, and marked with how far their rows are
         out."""
-        found = {name: self.states[name].clocked(self.clock) for name in relationships & self.states.keys()}
-        for name, state in found.items():
-            if (history := self._histories.get(name)) is not None and history.fits_memory():
-                self.states[name] = state
-                continue
-            facts = trimmed(state.facts)
-            if len(facts) * 2 + SPARE < len(state.facts):
+        found: dict[str, RelationshipState] = {}
+        for name in relationships & self.states.keys():
+            state, history = self.states[name], self._histories.get(name)
+            facts = state.facts
+            if history is not None and type(facts) is not PackedFacts:
+                facts = history.packed()
+            state = state.kept(facts, self.clock)
+            self._keep(name, state)
+            found[name] = state.with_derived(self._outlooks.dumped(name))
+            if history is not None and len(history.facts) > len(facts) * 2 + SPARE:
                 # What is beyond the memory was kept for a while, since to leave out a fact is to index all others anew.
-                self._histories[name] = self._history(name).of(facts, min(facts).time)
-                state = replace(state, facts=facts)  # noqa: PLW2901 (the state in memory has the same facts)
-            self.states[name] = state
-            found[name] = replace(state, facts=facts)
+                self._histories.drop(name)
+        self._histories.shrink(lambda name: isinstance(self.states[name].facts, PackedFacts))
         return found
+
+    def _keep(self, name: str, state: RelationshipState) -> None:
+        known = self.states.get(name)
+        self._packed_facts += _packed_size(state.facts) - (0 if known is None else _packed_size(known.facts))
+        self.states[name] = state
 
     def _due_rows(self, end: int) -> Iterator[list[Emission]]:
         out: list[Emission] = []
-        while (due := self._next_due()) is not None and due <= end:
-            _, relationship = heapq.heappop(self._heap)
+        while (due := self._due.next_alone()) is not None and due <= end:
+            relationship = self._due.pop_alone()
             state = self.states[relationship]
-            out += [
-                Emission(relationship, state.home.program, at, state.position, row, changed=True, trigger=None)
-                for at, row in self._history(relationship).rows(max(self.clock, state.clock), end).items()
-            ]
+            became_due = self._history(relationship).rows(max(self.clock, state.clock), end)
+            out += [self._due_row(relationship, at, row) for at, row in became_due.items()]
             self._schedule(relationship, end)
             if len(out) >= DUE_AT_ONCE:
                 yield sorted(out, key=_by_instant)
                 out = []
+            else:
+                # One that is looked at by itself takes as long as many others: whoever writes may pause here.
+                yield []
         yield sorted(out, key=_by_instant)
+        for rows in self._due.midnight(end, DUE_AT_ONCE, self._profiles_of):
+            yield [self._due_row(found.name, end, found.row) for found in rows]
+
+    def _due_row(self, relationship: str, at: int, row: HistoryRow) -> Emission:
+        state = self.states[relationship]
+        return Emission(relationship, state.home.program, at, state.position, row, changed=True, trigger=None)
 
     def _changes(self, event: OfRelationship, key: str, place: int) -> list[Emission]:
-        old = self.states.get(key, State(home=Home(place, event.program)))
         facts = facts_of(event, place)
+        old = self.states.get(key) or RelationshipState(home=Home(place, event.program))
         if not facts or place <= old.position:
             return []
-        change = self._grow(key, replace(old, position=place), facts)
-        self.states[key] = change.state
-        self._histories[key] = change.history
-        self._schedule(key)
-        return self._told(key, change, event)
-
-    def _grow(self, key: str, old: State, facts: Facts) -> "Change":
-        """Which rows another fact changes, and what becomes of the state."""
+        self._packed_facts -= _packed_size(old.facts)
+        ((fact_key, fact),) = facts.items()
+        newest = self._outlooks.newest(key)
+        if newest is not None and newest < fact_key.time <= self.clock:
+            history = self._history(key)
+            is_exact = old.inexact_until <= self.clock and not history.index.is_full
+            if is_exact and fact_key.time >= self.clock - bounds.FLOOR and history.is_newer(fact_key):
+                self.states[key] = old.kept(history.facts, NONE, place)
+                return self._in_order(key, history, (fact_key, fact), newest, event)
         self.states[key] = old
-        before, time = self._history(key), next(iter(facts)).time
-        if any(fact.kind == Kind.ERASED for fact in facts):
-            return self._erased(before, old, facts)
-        news = not adds_nothing(before.facts, facts)
-        was = before.rows(max(time, before.floor(self.clock)) - 1, self.clock) if news else {}
-        history = before.grown(facts)
-        floor, state = history.floor(self.clock), replace(old, facts=history.facts)
-        # Below the floor nothing but the newest row can be told; what is between needs a heal. A copy of a fact that is
-        # still known changes no row of the past either: retries after a crash are such copies.
-        if time < floor and news:
-            state = replace(state, stale_position=state.position)
-        if floor > self.clock:
-            state = replace(state, inexact_until=max(floor, state.inexact_until))
-        if state.inexact_until > self.clock:
-            # Rows that are not exact have to be the same again after a crash: what is stored decides them.
-            history = history.of(trimmed(history.facts), 0)
-            state = replace(state, facts=history.facts)
-        now = history.rows(max(time, floor) - 1, self.clock) if news and time >= floor else {}
-        was = {at: row for at, row in was.items() if time >= floor and at >= floor}
-        rows = {at: now.get(at) for at in sorted(was.keys() | now.keys()) if was.get(at) != now.get(at)}
-        return Change(state, history, rows, floor)
+        change = change_of(self._history(key), replace(old, position=place), facts, self.clock)
+        self._outlooks.forget_healths(key, fact_key.time)
+        return self._changed(key, change, event)
 
-    def _erased(self, before: History, old: State, facts: Facts) -> "Change":
-        """Nothing is left: the rows above the floor go at once, and the newest wherever it is; the others by a heal."""
-        floor = before.floor(self.clock)
-        rows: dict[int, Row | None] = dict.fromkeys(before.rows(floor - 1, self.clock))
-        newest = before.newest(self.clock)
-        if newest is not None:
-            rows = dict.fromkeys(sorted({newest, *rows}))
-        history = before.of(trimmed(merged(before.facts, facts)), 0)
-        state = replace(old, facts=history.facts, stale_position=old.position if rows else old.stale_position)
-        return Change(state, history, rows, floor)
+    def _changed(self, key: str, change: FactChange, event: OfRelationship) -> list[Emission]:
+        self.states[key] = change.state
+        self._histories.put(key, change.history)
+        self._schedule(key)
+        return self._emissions(key, change.rows, event)
 
-    def _told(self, key: str, change: "Change", event: OfRelationship) -> list[Emission]:
-        """Corrections oldest first, the newest row last as `score.changed`, changed or not."""
-        rows, history = change.rows, change.history
-        newest = history.newest(self.clock)
-        if newest is None or newest < change.floor:
-            # So far back only what is stored says what the row is.
-            history = history.of(trimmed(history.facts), 0)
-            newest = history.newest(self.clock)
-        if newest is not None and newest < change.floor:
-            if not rows:
-                return []
-            self.states[key] = replace(change.state, stale_position=change.state.position)
-        if newest is not None:
-            rows[newest] = rows.pop(newest, None) or history.rows(newest - 1, newest)[newest]
-        state, last = change.state, next(reversed(rows), None)
-        return [
-            Emission(key, state.home.program, at, state.position, row, changed=at == last, trigger=event)
-            for at, row in rows.items()
-        ]
+    def _emissions(self, key: str, rows: dict[int, HistoryRow | None], event: OfRelationship) -> list[Emission]:
+        """The last of them is the newest row."""
+        state, last = self.states[key], next(reversed(rows), None)
+        program, place = state.home.program, state.position
+        return [Emission(key, program, at, place, row, changed=at == last, trigger=event) for at, row in rows.items()]
 
-    def _history(self, relationship: str) -> History:
+    def _in_order(
+        self, key: str, history: ScoreHistory, news: tuple[Key, Fact], newest: int, event: OfRelationship
+    ) -> list[Emission]:
+        """A fact that is newer than all others and than every row, the newest of which is at `newest`: it changes no
+        earlier one."""
+        state, time = self.states[key], news[0].time
+        looked_at = midnights(time)
+        healths = self._outlooks.healths(key, looked_at) or history.healths(looked_at)
+        found = history.extended(news, newest, list(zip(looked_at, healths, strict=True)), self.clock)
+        self._histories.put(key, history)
+        self._outlooks.forget_healths(key, time)
+        if found is None:
+            change = FactChange(state, history, {}, history.index.floor(self.clock))
+            return self._changed(key, with_newest(change, self.clock), event)
+        row, due, outlook = found
+        if due is None or due > self.clock:
+            self._look_ahead(key, outlook, self.clock)
+            return [Emission(key, state.home.program, time, state.position, row, changed=True, trigger=event)]
+        # The clock is beyond the fact: what comes between the two becomes due with it.
+        rows = {time: row} | history.rows(time, self.clock)
+        due, last = history.due(self.clock), next(reversed(rows))
+        history.resume(last, self.clock)
+        self._look_ahead(key, history.look_ahead(self.clock, last, due), self.clock)
+        return self._emissions(key, dict(rows), event)
+
+    def _history(self, relationship: str) -> ScoreHistory:
         found = self._histories.get(relationship)
         if found is None:
             state = self.states[relationship]
-            profiles = self._programmes.of(relationship, state.home.program)
-            found = self._histories[relationship] = History(state.facts, profiles)
-            self.states[relationship] = replace(state, facts=found.facts)
+            found = ScoreHistory(state.facts, self._profiles_of(relationship))
+            self._histories.put(relationship, found)
         return found
 
+    def _carry(self, relationships: Sequence[str]) -> set[str]:
+        """Takes what the states were stored with. Returns those that have to be looked at anew."""
+        stored: dict[str, bytes] = {}
+        for name in relationships:
+            state = self.states[name]
+            stored[name] = state.derived if state.clock <= self.clock else b""
+            self._keep(name, state.kept(packed(state.facts), state.clock))
+        return self._due.carry(stored, self.clock, self._profiles_of)
+
     def _schedule(self, relationship: str, after: int = NONE) -> None:
-        state = self.states[relationship]
-        due = self._history(relationship).due(max(after, self.clock, state.clock))
-        if due is None:
-            self._due.pop(relationship, None)
-            return
-        self._due[relationship] = due
-        heapq.heappush(self._heap, (due, relationship))
+        """Looks anew at a relationship all of whose rows up to the clock are out."""
+        upto = max(after, self.clock, self.states[relationship].clock)
+        history = self._history(relationship)
+        newest = history.newest(upto)
+        due = history.due(upto)
+        self._look_ahead(relationship, history.look_ahead(upto, NONE if newest is None else newest, due), upto)
+        self._histories.shrink(lambda name: isinstance(self.states[name].facts, PackedFacts))
+
+    def _look_ahead(self, relationship: str, outlook: Outlook, upto: int) -> None:
+        self._due.put(relationship, outlook)
+        missing = self._outlooks.missing_healths(relationship, upto // DAY * DAY)
+        if missing:
+            self._outlooks.keep_healths(relationship, missing, self._history(relationship).healths(missing))
 
     def _next_due(self) -> int | None:
-        """The least scheduled instant; entries that a later schedule replaced are thrown away."""
         for _ in self.scheduling():
             pass
-        while self._heap:
-            due, relationship = self._heap[0]
-            if self._due.get(relationship) == due:
-                return due
-            heapq.heappop(self._heap)
-        return None
+        return self._due.next_due()
+
+    def _profiles_of(self, relationship: str) -> Profiles:
+        return self._programmes.of(relationship, self.states[relationship].home.program)
+
+
+def _packed_size(facts: Facts) -> int:
+    # Asked of the type itself: to ask whether it is a kind of mapping takes ten times as long.
+    return len(facts.data) if type(facts) is PackedFacts else 0
 
 
 def _by_instant(emission: Emission) -> tuple[int, str]:

@@ -1,15 +1,50 @@
 """Which profile scores a relationship at an instant: a look-up in the versions of its programme."""
 
+import hashlib
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from schemas.primitives import to_micros
 from schemas.programs import DEFAULT_PROFILE, Profile
-from services.scoring.domain.bounds import NONE
-from services.scoring.domain.levels import Level, levels
-from services.scoring.domain.parameters import Parameters, parameters
+from services.scoring.domain.bounds import DAY, NONE
+from services.scoring.domain.crossings import Level, levels
+from services.scoring.domain.score import FEATURES, LOWERING, STALLED_REVIEWS
+
+
+class Parameters(NamedTuple):
+    """`weights` of the factors, in the order of score.FACTORS; `coefficients` in that of score.FEATURES, with their
+    signs. Spans in days."""
+
+    weights: tuple[float, ...]
+    base: float
+    coefficients: tuple[float, ...]
+    cadence: float
+    review: float
+    horizon: float
+
+    @property
+    def stalled_after(self) -> int:
+        """Active microseconds after which an open goal is stalled."""
+        return math.floor(STALLED_REVIEWS * self.review * DAY + 0.5)
+
+
+def parameters(profile: Profile) -> Parameters:
+    """A missed meeting weighs the same for either side."""
+    slopes = [getattr(profile.coefficients, name) for name in FEATURES]
+    return Parameters(
+        weights=tuple(float(weight) for _, weight in profile.weights),
+        base=float(profile.coefficients.base),
+        coefficients=tuple(
+            float(-slope if name in LOWERING else slope) for name, slope in zip(FEATURES, slopes, strict=True)
+        ),
+        cadence=float(profile.cadence_days),
+        review=float(profile.review_days),
+        horizon=float(profile.horizon_days),
+    )
 
 
 @dataclass(frozen=True)
@@ -40,10 +75,16 @@ class Profiles:
         """The levels that each version watches."""
         return [levels(version.watch) for version in self.versions]
 
+    @cached_property
+    def fingerprint(self) -> int:
+        """Equal for equal versions: by it what was derived under them is known again."""
+        told = "\n".join(version.model_dump_json() for version in self.versions)
+        return int.from_bytes(hashlib.blake2b(told.encode(), digest_size=8).digest(), "big", signed=True)
+
     def differ_from(self, other: "Profiles") -> int | None:
         """The first instant at which the two look-ups give another profile (the beginning: 0); None: there is none."""
         instants = sorted({0, *self.changes, *other.changes})
-        return next((at for at in instants if _said(self.at(at)) != _said(other.at(at))), None)
+        return next((at for at in instants if _content_of(self.at(at)) != _content_of(other.at(at))), None)
 
 
 DEFAULT = Profiles()
@@ -55,25 +96,24 @@ class Programmes:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Profiles] = {}
-        self._offsets: dict[tuple[str, str], int] = {}
+        self._positions: dict[tuple[str, str], int] = {}
 
     def of(self, relationship: str, program: str) -> Profiles:
         """Those of the programme of a relationship (`tenant/id`); the defaults for an unknown one."""
-        return self._known.get((relationship.split("/", 1)[0], program), DEFAULT)
+        return self.known(relationship.split("/", 1)[0], program)
 
-    def offset_of(self, relationship: str, program: str) -> int:
-        """Of the record that described the programme of a relationship; NONE if none did. What is healed with these
-        profiles is healed up to there (`State.healed_programme`)."""
-        return self._offsets.get((relationship.split("/", 1)[0], program), NONE)
+    def known(self, tenant: str, program: str) -> Profiles:
+        return self._known.get((tenant, program), DEFAULT)
 
-    def tell(self, tenant: str, program: str, profiles: Profiles, offset: int = NONE) -> Profiles:
-        """Replaces what is known of a programme; returns what was known before."""
-        self._offsets[tenant, program] = offset
-        before = self._known.get((tenant, program), DEFAULT)
-        self._known[tenant, program] = profiles
+    def apply(self, tenant: str, program: str, profiles: Profiles, position: int) -> Profiles:
+        """Replaces what is known of a programme, unless that stands later on the log; returns what was known before."""
+        place = tenant, program
+        before = self.known(*place)
+        if position >= self._positions.get(place, NONE):
+            self._known[place], self._positions[place] = profiles, position
         return before
 
 
-def _said(profile: Profile) -> Profile:
+def _content_of(profile: Profile) -> Profile:
     """What a profile says, whenever it began to."""
     return profile.model_copy(update={"effective_from": None})

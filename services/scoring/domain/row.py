@@ -1,23 +1,30 @@
-"""One row of a relationship's history: what is known of it at one instant."""
+"""One row of a relationship's history: what is known of it at one instant, and the trend that led there."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from operator import mul
+from typing import Any, NamedTuple
 
-from services.scoring.domain.evaluation import Evaluation
+import numpy as np
+
+from schemas.programs import CalibrationEvidence, Profile
+from services.scoring.domain.bounds import DAY
+from services.scoring.domain.evaluation import Evaluation, Moment
+from services.scoring.domain.score import FEW, MANY, ONE, Number, Operations
 
 
-class Before(NamedTuple):
+class PrecedingRow(NamedTuple):
     """What a row's deltas are measured against."""
 
     at: int
     evaluation: Evaluation
 
 
-class Row(NamedTuple):
+class HistoryRow(NamedTuple):
     """What is known at one instant. Times in microseconds, numbers in millionths. Equal rows say the same."""
 
     causes: tuple[str, ...]
     evaluation: Evaluation
-    before: Before | None
+    before: PrecedingRow | None
     trend: int
     status: str
     started: int
@@ -28,3 +35,75 @@ class Row(NamedTuple):
     sources: tuple[str, ...]
     profile: str
     calibration: str | None
+    evidence: CalibrationEvidence | None
+
+
+class ScoredRow(NamedTuple):
+    """What is computed of a row."""
+
+    evaluation: Evaluation
+    before: PrecedingRow | None
+    trend: int
+
+
+def row_of(moment: Moment, causes: tuple[str, ...], scored: ScoredRow, profile: Profile) -> HistoryRow:
+    snapshot, at = moment
+    status = "ended" if snapshot.ended is not None else "paused" if snapshot.is_paused(at) else "active"
+    return HistoryRow(
+        causes=causes,
+        evaluation=scored.evaluation,
+        before=scored.before,
+        trend=scored.trend,
+        status=status,
+        started=snapshot.started,
+        cadence=snapshot.cadence,
+        last_contact=snapshot.last_contact,
+        next_session=snapshot.next_session(at),
+        open_requests=snapshot.voices.requests,
+        sources=snapshot.sources,
+        profile=profile.version,
+        calibration=profile.calibration,
+        evidence=profile.evidence,
+    )
+
+
+POINTS = (28, 21, 14, 7)
+"""Health is read again at the midnights so many days before a row's day."""
+PERIOD = 28
+"""A trend is in points per this many days."""
+
+
+def midnights(at: int) -> list[int]:
+    """At which health is read again for a row at an instant."""
+    day = at // DAY
+    return [(day - days) * DAY for days in POINTS]
+
+
+def trend(times: Sequence[Number], healths: Sequence[Number], counts: Sequence[Number], ops: Operations) -> Any:  # noqa: ANN401
+    """Least-squares slope, in millionths of a point per four weeks; 0 through a single point. `times` in microseconds,
+    the newest last; `healths` in millionths, `counts` 1.0, or 0.0 for a point that is none. Summed in order, so that
+    it does not depend on how many are computed at once."""
+    days = [(time - times[-1]) / DAY for time in times]
+    points: Number = sum(counts)
+    mean_day = sum(map(mul, counts, days)) / points
+    mean_health = sum(map(mul, counts, healths)) / points
+    from_mean = [count * (day - mean_day) for count, day in zip(counts, days, strict=True)]
+    spread: Number = sum([day * day for day in from_mean])
+    slope = sum([day * (health - mean_health) for day, health in zip(from_mean, healths, strict=True)])
+    return ops.rint(ops.where(spread > 0.0, slope / ops.where(spread > 0.0, spread, 1.0), 0.0) * PERIOD)
+
+
+def trends(rows: Sequence[Sequence[tuple[int, int | None]]]) -> list[int]:
+    """Of many rows, each with its points (instant, health) and the same number of them; None: nothing stood then."""
+    if len(rows) <= FEW:
+        return [trend_of(points) for points in rows]
+    times, healths = np.array(rows, dtype=np.float64).transpose(2, 1, 0)
+    counts = np.isfinite(healths) * 1.0
+    found: list[int] = trend(list(times), list(np.nan_to_num(healths)), list(counts), MANY).astype(np.int64).tolist()
+    return found
+
+
+def trend_of(points: Sequence[tuple[int, int | None]]) -> int:
+    """Of one row."""
+    known = [(time, health) for time, health in points if health is not None]
+    return int(trend([time for time, _ in known], [health for _, health in known], [1.0] * len(known), ONE))

@@ -25,10 +25,21 @@ FACTORS = (
     "expectations",
 )
 """Of health, in the order in which they are shown; silence takes its share of what they give."""
-FEATURES = ("silence", "pace", "history", "missed", "cancelled_late", "goal_stalled", "rating_drop", "booked")
+FEATURES = (
+    "silence",
+    "pace",
+    "history",
+    "elapsed",
+    "activity",
+    "missed",
+    "cancelled_late",
+    "goal_stalled",
+    "rating_drop",
+    "booked",
+)
 """Of the disengagement model, in the order of its coefficients."""
-LOWERING = frozenset({"history", "booked"})
-"""A long history and a booking ahead lower the risk, everything else raises it."""
+LOWERING = frozenset({"history", "activity", "booked"})
+"""A long history, contacts of late and a booking ahead lower the risk, everything else raises it."""
 
 RECENT_SHARE, GOALS_SHARE = 0.6, 0.4
 """Of the goals factor: how lately anything changed, and how far the goals are."""
@@ -45,6 +56,9 @@ STALLED_REVIEWS = 2.0
 """A goal is stalled when nothing changed for so many review periods."""
 MILLIONTHS = 1e6
 
+FEW = 4
+"""So many are computed one by one: to set up columns costs as much."""
+
 Number = Any
 """A float, or an array of floats."""
 
@@ -54,11 +68,13 @@ class Operations:
     """What the formulas need beyond + - * /."""
 
     exp: Callable[[Number], Number]
-    exp2: Callable[[Number], Number]
+    fresh: Callable[[Number], Number]
+    """Of an age: 1 up to one interval, then halved with every further one."""
     log: Callable[[Number], Number]
     log1p: Callable[[Number], Number]
     floor: Callable[[Number], Number]
     max: Callable[[Number, Number], Number]
+    rint: Callable[[Number], Number]
     where: Callable[[Number, Number, Number], Number]
     some: Callable[[Number], bool]
     """Whether any value differs from 0."""
@@ -71,23 +87,29 @@ def _one(ufunc: Callable[[float], Any]) -> Callable[[float], float]:
     return operation
 
 
+def _fresh(age: float) -> float:
+    return 1.0 if age <= 1.0 else float(np.exp2(1.0 - age))
+
+
 ONE = Operations(
     exp=_one(np.exp),
-    exp2=_one(np.exp2),
+    fresh=_fresh,
     log=_one(np.log),
     log1p=_one(np.log1p),
     floor=math.floor,
-    max=lambda a, b: max(b, a),
+    max=max,
+    rint=round,
     where=lambda condition, a, b: a if condition else b,
     some=bool,
 )
 MANY = Operations(
     exp=np.exp,
-    exp2=np.exp2,
+    fresh=lambda age: np.exp2(1.0 - np.maximum(age, 1.0)),
     log=np.log,
     log1p=np.log1p,
     floor=np.floor,
     max=np.maximum,
+    rint=np.rint,
     where=np.where,
     some=np.any,
 )
@@ -105,7 +127,8 @@ class Aging(NamedTuple):
     """What the score of a relationship needs until its next fact: numbers, or columns of them. Instants are on the
     active clock, in microseconds; weights are points at the most, 0 for a factor without data. `steady`: the points of
     the factors that time does not change; `ended_goals`: of ended goals, the sum of SMART share times progress;
-    `stalls`: when the open goals count as stalled; `others`: the predictor without what time changes."""
+    `stalls`: when the open goals count as stalled; `horizon` in days; `others`: the predictor without what time
+    changes."""
 
     steady: Number
     rhythm_weight: Number
@@ -126,8 +149,10 @@ class Aging(NamedTuple):
     ended_goals: Number
     median: Number
     shape: Number
+    horizon: Number
     others: Number
     silence_weight: Number
+    elapsed_weight: Number
     stalled_weight: Number
     booked_weight: Number
     goals: Sequence[OpenGoal]
@@ -135,7 +160,8 @@ class Aging(NamedTuple):
 
 class Scores(NamedTuple):
     """`health` and `risk` in whole millionths. The factors of 0 to 1 that time changes, `core` the points of all
-    factors, `silence` the share of them that silence takes; `quiet`, `stalled` and `booked`: features of the model."""
+    factors, `silence` the share of them that silence takes; `quiet`, `elapsed`, `stalled` and `booked`: features of the
+    model."""
 
     health: Number
     risk: Number
@@ -146,27 +172,38 @@ class Scores(NamedTuple):
     core: Number
     silence: Number
     quiet: Number
+    elapsed: Number
     stalled: Number
     booked: Number
 
 
 def score(s: Aging, now: Number, booked: Number, ops: Operations) -> Scores:
-    """At the instant `now` of the active clock; `booked`: 1.0 while a booking lies ahead, else 0.0."""
-    since_contact = days_since(s.contact, now, ops)
-    rhythm = fresh(days_since(s.held, now, ops) / s.cadence, ops)
-    goals = _weighted(s.goals_weight, _goals, (s, now), ops)
-    growth = _weighted(s.growth_weight, _growth, (s, now), ops)
-    expectations = _weighted(s.expectations_weight, _expectations, (s, now), ops)
+    """At the instant `now` of the active clock; `booked`: 1.0 while a booking lies ahead, else 0.0. Ages may be below
+    0: all of them count from one interval, or from half a day on. A factor that weighs nothing anywhere, as most of
+    them, is not computed."""
+    fresh, some = ops.fresh, ops.some
+    since_contact = (now - s.contact) / DAY
+    rhythm = fresh((now - s.held) / DAY / s.cadence)
+    goals = _goals(s, now, ops) * (s.goals_weight > 0.0) if some(s.goals_weight) else 0.0 * s.goals_weight
+    growth = _growth(s, now, ops) * (s.growth_weight > 0.0) if some(s.growth_weight) else 0.0 * s.growth_weight
+    expectations = (
+        _expectations(s, now, ops) * (s.expectations_weight > 0.0)
+        if some(s.expectations_weight)
+        else 0.0 * s.expectations_weight
+    )
     core = s.steady + (
         s.rhythm_weight * rhythm
         + s.goals_weight * goals
         + s.growth_weight * growth
         + s.expectations_weight * expectations
     )
-    silence = 1.0 - fresh(since_contact / (SILENCE_CADENCES * s.cadence), ops)
-    quiet = ops.log1p(ops.exp(s.shape * ops.log(ops.max(since_contact, LEAST_SILENCE_DAYS) / s.median)))
-    stalled = ops.where(now >= s.stalls, 1.0, 0.0)
-    predictor = s.others + (s.silence_weight * quiet + s.stalled_weight * stalled) - s.booked_weight * booked
+    silence = 1.0 - fresh(since_contact / (SILENCE_CADENCES * s.cadence))
+    silent = ops.max(since_contact, LEAST_SILENCE_DAYS)
+    quiet = ops.log1p(ops.exp(s.shape * ops.log(silent / s.median)))
+    elapsed = ops.log1p(silent / s.horizon)
+    stalled = (now >= s.stalls) * 1.0
+    of_time = s.silence_weight * quiet + s.elapsed_weight * elapsed + s.stalled_weight * stalled
+    predictor = s.others + of_time - s.booked_weight * booked
     return Scores(
         health=ops.floor((core - silence * core) * MILLIONTHS + 0.5),
         risk=ops.floor(probability(predictor, ops) * MILLIONTHS + 0.5),
@@ -177,18 +214,10 @@ def score(s: Aging, now: Number, booked: Number, ops: Operations) -> Scores:
         core=core,
         silence=silence,
         quiet=quiet,
+        elapsed=elapsed,
         stalled=stalled,
         booked=booked,
     )
-
-
-def days_since(begin: Number, now: Number, ops: Operations) -> Number:
-    return ops.max(now - begin, 0) / DAY
-
-
-def fresh(age: Number, ops: Operations) -> Number:
-    """1 up to one interval, then halved with every further one."""
-    return ops.exp2(1.0 - ops.max(age, 1.0))
 
 
 def probability(predictor: Number, ops: Operations) -> Number:
@@ -197,27 +226,19 @@ def probability(predictor: Number, ops: Operations) -> Number:
     return ops.where(predictor >= 0.0, 1.0, small) / (1.0 + small)
 
 
-def _weighted(
-    weight: Number, factor: Callable[[Aging, Number, Operations], Number], at: tuple[Aging, Number], ops: Operations
-) -> Number:
-    """A factor where it weighs anything, else 0; not computed where it never does, as most of them."""
-    return ops.where(weight > 0.0, factor(*at, ops), 0.0) if ops.some(weight) else 0.0 * weight
-
-
 def _goals(s: Aging, now: Number, ops: Operations) -> Number:
     total = s.ended_goals
     for goal in s.goals:
-        total = total + goal.smart * ops.max(goal.done, fresh(days_since(goal.since, now, ops) / s.review, ops))
-    recent = RECENT_SHARE * fresh(days_since(s.goal_changed, now, ops) / s.review, ops)
+        total = total + goal.smart * ops.max(goal.done, ops.fresh((now - goal.since) / DAY / s.review))
+    recent = RECENT_SHARE * ops.fresh((now - s.goal_changed) / DAY / s.review)
     return recent + GOALS_SHARE * total / ops.max(s.rated_goals, 1)
 
 
 def _growth(s: Aging, now: Number, ops: Operations) -> Number:
-    mentor = fresh(days_since(s.mentor_growth, now, ops) / (GROWTH_REVIEWS * s.review), ops)
-    mentee = fresh(days_since(s.mentee_growth, now, ops) / (GROWTH_REVIEWS * s.review), ops)
-    return 0.5 * mentor + 0.5 * mentee
+    span = GROWTH_REVIEWS * s.review
+    return 0.5 * ops.fresh((now - s.mentor_growth) / DAY / span) + 0.5 * ops.fresh((now - s.mentee_growth) / DAY / span)
 
 
 def _expectations(s: Aging, now: Number, ops: Operations) -> Number:
-    missed = fresh(days_since(s.start, now, ops) / EXPECTED_WITHIN_DAYS, ops)
+    missed = ops.fresh((now - s.start) / DAY / EXPECTED_WITHIN_DAYS)
     return (s.done + (EXPECTED_THINGS - s.done) * missed) / EXPECTED_THINGS

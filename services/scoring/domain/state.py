@@ -1,6 +1,6 @@
 """The state of one relationship: its kept facts, and beside them how far its history is out. States merge."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from services.scoring.domain import memory
@@ -18,12 +18,14 @@ class Home(NamedTuple):
 NOWHERE = Home(NONE, "")
 
 
-@dataclass(frozen=True)
-class State:
-    """`position` is the greatest log position folded in. `clock`: rows due up to here are out.
+@dataclass(slots=True)
+class RelationshipState:
+    """Never changed: it is not frozen because each event makes three, and to freeze one takes four times as long.
+
+    `position` is the greatest log position folded in. `clock`: rows due up to here are out.
     Rows are stale where a fact arrived below the floor (`stale_position`), a full group made them inexact
-    (`inexact_until`) or a programme's profiles changed after they were out (`stale_programme`, an offset of the
-    programmes' topic), until a heal has covered position, clock and that record."""
+    (`inexact_until`) or a programme's profiles changed after they were out, until a heal has covered position and
+    clock. `stale_programme`: so did an older version note the latter, as an offset of the topic of programmes."""
 
     facts: Facts = field(default_factory=dict)
     position: int = NONE
@@ -35,13 +37,19 @@ class State:
     stale_programme: int = NONE
     healed_programme: int = NONE
     home: Home = NOWHERE
+    derived: bytes = field(default=b"", compare=False, repr=False)
+    """Of the facts, as it was when the state was stored (outlook); empty where it has to be computed anew."""
 
-    def merge(self, other: "State") -> "State":
+    def merge(self, other: "RelationshipState") -> "RelationshipState":
         """Associative, commutative, idempotent: union of the facts, then the same trimming; the rest by maximum."""
         marks = {name: max(getattr(self, name), getattr(other, name)) for name in MARKS}
         homes = [home for home in (self.home, other.home) if home != NOWHERE]
-        facts = memory.trimmed(merged(self.facts, other.facts))
-        return State(facts, **marks, home=min(homes, default=NOWHERE))
+        home = min(homes, default=NOWHERE)
+        # A heal stores no facts: those of the worker stay, and what is derived of them.
+        for one, another in ((self, other), (other, self)):
+            if not another.facts and one.derived:
+                return RelationshipState(one.facts, **marks, home=home, derived=one.derived)
+        return RelationshipState(memory.trimmed(merged(self.facts, other.facts)), **marks, home=home)
 
     def is_stale(self, clock: int) -> bool:
         return (
@@ -50,8 +58,37 @@ class State:
             or self.stale_programme > self.healed_programme
         )
 
-    def clocked(self, clock: int) -> "State":
-        return self if clock <= self.clock else replace(self, clock=clock)
+    def kept(self, facts: Facts, clock: int, position: int = NONE) -> "RelationshipState":
+        """With these facts, the newest of which came at a position, and rows that are out up to the clock. On the way
+        of every event, so fields are named one by one: `replace` takes as long as all the rest of storing."""
+        return RelationshipState(
+            facts,
+            max(self.position, position),
+            max(self.clock, clock),
+            self.stale_position,
+            self.inexact_until,
+            self.healed_position,
+            self.healed_clock,
+            self.stale_programme,
+            self.healed_programme,
+            self.home,
+        )
+
+    def with_derived(self, derived: bytes) -> "RelationshipState":
+        """As it is stored."""
+        return RelationshipState(
+            self.facts,
+            self.position,
+            self.clock,
+            self.stale_position,
+            self.inexact_until,
+            self.healed_position,
+            self.healed_clock,
+            self.stale_programme,
+            self.healed_programme,
+            self.home,
+            derived,
+        )
 
 
 MARKS = (

@@ -1,18 +1,19 @@
 """Whether stored rows are the truth: both told in the same words, hashed, and the first difference named."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from pydantic_core import to_json
+
 from schemas.primitives import from_micros, to_rfc3339
-from services.scoring.domain.millionths import millionths
-from services.scoring.domain.row import Row
-from services.scoring.domain.telling import UNCALIBRATED, told_parts
+from services.scoring.domain.millionths import ONE, millionths
+from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.serialization import UNCALIBRATED, told_parts
 
 
-class Statement(NamedTuple):
+class ComparableRow(NamedTuple):
     """What is compared of a row: all of it but id, position, trigger, recordedtime and mode. Numbers in millionths,
     `parts` as (name, value, weight, contribution, delta) and `terms` as (name, value) by name, `before` as (as_of,
     health, band, risk)."""
@@ -60,22 +61,28 @@ class Verdict:
     def stored_hash(self) -> str:
         return self._stored.hexdigest()
 
-    def add(self, relationship: str, true: Mapping[int, Statement], stored: Mapping[int, Statement]) -> None:
+    def add(self, relationship: str, true: Mapping[int, ComparableRow], stored: Mapping[int, ComparableRow]) -> None:
         self.rows += len(true)
         self.stored_rows += len(stored)
-        self._true.update(digest(relationship, true))
+        computed = digest(relationship, true)
+        self._true.update(computed)
+        if true == stored:
+            self._stored.update(computed)
+            return
         self._stored.update(digest(relationship, stored))
         if self.first_difference is None:
             self.first_difference = _difference(relationship, true, stored)
 
 
-def statement(row: Row) -> Statement:
+def comparable(row: HistoryRow) -> ComparableRow:
     evaluation, before = row.evaluation, row.before
-    parts = sorted((p.name, p.value, millionths(p.weight), p.contribution, p.delta) for p in told_parts(row))
+    parts = sorted(
+        [(name, value, round(weight * ONE), share, delta) for name, value, weight, share, delta in told_parts(row)]
+    )
     told = None
     if before is not None:
         told = (before.at, before.evaluation.health, before.evaluation.band, before.evaluation.risk)
-    return Statement(
+    return ComparableRow(
         causes=row.causes,
         health=evaluation.health,
         band=evaluation.band,
@@ -98,11 +105,11 @@ def statement(row: Row) -> Statement:
     )
 
 
-def digest(relationship: str, statements: Mapping[int, Statement]) -> bytes:
+def digest(relationship: str, statements: Mapping[int, ComparableRow]) -> bytes:
     """Of the rows of one relationship; empty where it has none."""
     found = hashlib.sha256()
     for as_of in sorted(statements):
-        found.update(json.dumps([relationship, as_of, *statements[as_of]], separators=(",", ":")).encode() + b"\n")
+        found.update(to_json([relationship, as_of, *statements[as_of]]) + b"\n")
     return found.digest() if statements else b""
 
 
@@ -114,7 +121,9 @@ def combined(digests: Mapping[str, bytes]) -> str:
     return found.hexdigest()
 
 
-def _difference(relationship: str, true: Mapping[int, Statement], stored: Mapping[int, Statement]) -> str | None:
+def _difference(
+    relationship: str, true: Mapping[int, ComparableRow], stored: Mapping[int, ComparableRow]
+) -> str | None:
     for as_of in sorted(true.keys() | stored.keys()):
         ours, theirs = true.get(as_of), stored.get(as_of)
         if ours == theirs:
@@ -123,7 +132,7 @@ def _difference(relationship: str, true: Mapping[int, Statement], stored: Mappin
         if ours is None or theirs is None:
             return f"{place}: the row is {'missing from the table' if theirs is None else 'not part of the truth'}"
         return "; ".join(
-            [place, *(_field(n, a, b) for n, a, b in zip(Statement._fields, ours, theirs, strict=True) if a != b)]
+            [place, *(_field(n, a, b) for n, a, b in zip(ComparableRow._fields, ours, theirs, strict=True) if a != b)]
         )
     return None
 

@@ -5,12 +5,11 @@ from typing import Literal, NamedTuple, Protocol
 
 from pydantic import ValidationError
 
-from schemas.events import MENTORING_EVENT, ClockReached, MentoringEvent, partition_key
+from schemas.events import MENTORING_EVENT, MentoringEvent, OfPartition, partition_key
 from schemas.known_names import known_path
 from services.runtime.breaker import Breaker
 from services.runtime.log_place import misplaced
-from services.scoring.domain.steps import Record
-from services.scoring.flow.sequencer import Fetched
+from services.scoring.domain.write_phases import LogRecord
 
 Header = tuple[str, bytes]
 # As ingest keeps of what it rejects: with all headers it fits into a record, whatever somebody has written.
@@ -25,7 +24,7 @@ class Refusal(NamedTuple):
     detail: str
 
 
-class Refused(NamedTuple):
+class RefusedRecord(NamedTuple):
     """A record for `mentoring.rejected`."""
 
     key: bytes
@@ -44,7 +43,18 @@ class Placed(Protocol):
     def partition(self) -> int: ...
 
 
-def decoded(fetched: Sequence[Fetched], partitions: int, breaker: Breaker) -> tuple[list[Record], list[Refused]]:
+class Fetched(Placed, Protocol):
+    """One that a consumer has just read."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def offset(self) -> int: ...
+
+
+def decoded(
+    fetched: Sequence[Fetched], partitions: int, breaker: Breaker
+) -> tuple[list[LogRecord], list[RefusedRecord]]:
     """Every record counts as read; those that are no event carry none. `partitions` are those of the log. Raises
     BadDeployError."""
     records, refused = [], []
@@ -53,18 +63,17 @@ def decoded(fetched: Sequence[Fetched], partitions: int, breaker: Breaker) -> tu
         if isinstance(event, Refusal):
             breaker.refused(f"{event.path} {event.detail}".strip())
             refused.append(_refused(record, event))
-            records.append(Record(record.offset, "", None))
+            records.append(LogRecord(record.offset, "", None))
             continue
         breaker.passed()
-        records.append(Record(record.offset, "" if isinstance(event, ClockReached) else event.partitionkey, event))
+        records.append(LogRecord(record.offset, "" if isinstance(event, OfPartition) else event.partitionkey, event))
     return records, refused
 
 
 def event_at(record: Placed, partitions: int) -> MentoringEvent | Refusal:
-    """As `event_of`, of a record that lies where its event belongs. The clock's word is of a partition and has a copy
-    on each."""
+    """As `event_of`, of a record that lies where its event belongs. What is of a partition has a copy on each."""
     event = event_of(record.value)
-    if isinstance(event, Refusal | ClockReached):
+    if isinstance(event, Refusal | OfPartition):
         return event
     found = misplaced(record.key, record.partition, partitions, event.partitionkey)
     return event if found is None else Refusal("misplaced", found.path, found.detail)
@@ -84,12 +93,12 @@ def event_of(value: bytes | None) -> MentoringEvent | Refusal:
         return Refusal(reason, known_path(first["loc"][1:]), words)
     except Exception as failure:  # noqa: BLE001 (put aside, told, and counted)
         return Refusal("failed", "", f"met an error of ours: {type(failure).__name__}")
-    if not isinstance(event, ClockReached) and event.partitionkey != partition_key(event.tenant, event.subject):
+    if not isinstance(event, OfPartition) and event.partitionkey != partition_key(event.tenant, event.subject):
         return Refusal("invalid", "partitionkey", "must be tenant/subject")
     return event
 
 
-def _refused(record: Fetched, refusal: Refusal) -> Refused:
+def _refused(record: Fetched, refusal: Refusal) -> RefusedRecord:
     """The headers are those of every record on that topic, whoever refused it."""
     named = {
         "reason": refusal.reason,
@@ -101,7 +110,7 @@ def _refused(record: Fetched, refusal: Refusal) -> Refused:
         "tool": "scoring",
     }
     if len(record.value or b"") > MOST_BYTES_KEPT:
-        named["cut_from_bytes"] = len(record.value)
+        named["cut_from_bytes"] = len(record.value or b"")
     headers = [(name, str(value).encode(errors="replace")[:MOST_HEADER_BYTES]) for name, value in named.items()]
     kept = record.value and record.value[:MOST_BYTES_KEPT]
-    return Refused(f"{record.topic}/{record.partition}/{record.offset}".encode(), kept, headers)
+    return RefusedRecord(f"{record.topic}/{record.partition}/{record.offset}".encode(), kept, headers)

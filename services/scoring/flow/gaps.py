@@ -7,9 +7,9 @@ from services.runtime import log
 from services.runtime.kafka import Partition, Producer, Reader, read_partition
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import WATERMARK, Recovery, watermark_entry
-from services.scoring.domain.gaps import Accepted, Gap, Refused, accept, gap_of
-from services.scoring.domain.partition import Watermark
-from services.scoring.names import Names
+from services.scoring.domain.gaps import Gap, GapAccepted, GapRefused, accept, gap_of
+from services.scoring.domain.partition import PartitionWatermark
+from services.scoring.topics import Topics
 
 LOOK_SECONDS = 5.0
 """Between two looks into the changelog whether a gap was accepted."""
@@ -22,7 +22,7 @@ class NoSuchPartitionError(Exception):
 class Gaps:
     """Of the partitions that are ours."""
 
-    def __init__(self, settings: Settings, names: Names) -> None:
+    def __init__(self, settings: Settings, names: Topics) -> None:
         self._settings, self._names = settings, names
         self._open: dict[int, Gap] = {}
         self._looked = 0.0
@@ -41,7 +41,7 @@ class Gaps:
 
     def found(self, number: int, wanted: int, begin: int) -> bool:
         """Whether there is one; then the partition stands until it is accepted."""
-        gap = gap_of(Watermark(offset=wanted - 1), begin)
+        gap = gap_of(PartitionWatermark(offset=wanted - 1), begin)
         if gap is not None:
             self._open[number] = gap
             self._log.error("log_gap", partition=number, wanted=wanted, earliest=begin, lost=gap.lost)
@@ -61,7 +61,7 @@ class Gaps:
         return through
 
 
-def watermark_of(settings: Settings, names: Names, number: int) -> Watermark:
+def watermark_of(settings: Settings, names: Topics, number: int) -> PartitionWatermark:
     """As the changelog says, whoever wrote it. Raises KafkaError."""
     recovery = Recovery()
     for record in read_partition(settings, Partition(names.state, number)):
@@ -70,17 +70,17 @@ def watermark_of(settings: Settings, names: Names, number: int) -> Watermark:
     return recovery.finish().watermark
 
 
-def accept_gap(settings: Settings, names: Names, number: int, offset: int) -> Accepted | Refused:
+def accept_gap(settings: Settings, names: Topics, number: int, offset: int) -> GapAccepted | GapRefused:
     """Writes the acceptance into the changelog, under a generation of its own. Raises NoSuchPartitionError and
     KafkaError."""
     begin = _begin(settings, names, number)
     verdict = accept(watermark_of(settings, names, number), begin, offset)
-    if isinstance(verdict, Accepted):
+    if isinstance(verdict, GapAccepted):
         _write(settings, names, number, verdict.watermark)
     return verdict
 
 
-def _begin(settings: Settings, names: Names, number: int) -> int:
+def _begin(settings: Settings, names: Topics, number: int) -> int:
     reader = Reader(settings, group=None)
     try:
         place = Partition(names.events, number)
@@ -92,7 +92,7 @@ def _begin(settings: Settings, names: Names, number: int) -> int:
         reader.close()
 
 
-def _write(settings: Settings, names: Names, number: int, watermark: Watermark) -> None:
+def _write(settings: Settings, names: Topics, number: int, watermark: PartitionWatermark) -> None:
     entry = watermark_entry(time.time_ns(), watermark)
     producer = Producer(settings)
     try:

@@ -5,28 +5,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from schemas.events import ClockReached, MentoringEvent
+from schemas.events import MentoringEvent, OfPartition
 from schemas.primitives import to_micros
 from services.runtime.kafka import partition_count, read_to_end
 from services.runtime.settings import Settings
-from services.scoring.domain.backtesting.pairs import Histories, histories_of
+from services.scoring.domain.backtesting.pairs import PairHistories, histories_of
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
 from services.scoring.flow.contacts_csv import csv_events
 from services.scoring.flow.decoding import Refusal, event_at
-from services.scoring.flow.events_jsonl import jsonl_events
-from services.scoring.flow.history_file import HistoryError
-from services.scoring.names import Names
+from services.scoring.flow.history_file import HistoryError, jsonl_events
+from services.scoring.topics import Topics
 
 
-class Logged(NamedTuple):
+class LoggedEvent(NamedTuple):
     """An event and its place in the order of the log."""
 
     position: int
     event: MentoringEvent
 
 
-def file_events(file: Path) -> Iterator[Logged]:
+def file_events(file: Path) -> Iterator[LoggedEvent]:
     """Raises HistoryError for a file of another kind, and while it is read."""
     match [suffix for suffix in file.suffixes if suffix != ".gz"][-1:]:
         case [".csv"]:
@@ -35,19 +34,19 @@ def file_events(file: Path) -> Iterator[Logged]:
             events = jsonl_events(file)
         case _:
             raise HistoryError(f"{file}: must be named .csv, .csv.gz, .jsonl or .jsonl.gz")
-    yield from (Logged(*numbered) for numbered in enumerate(events))
+    yield from (LoggedEvent(*numbered) for numbered in enumerate(events))
 
 
-def log_events(settings: Settings, names: Names) -> Iterator[Logged]:
+def log_events(settings: Settings, names: Topics) -> Iterator[LoggedEvent]:
     """Records that are no events are none here either: they went to quarantine. Raises KafkaError."""
     partitions = partition_count(settings, names.events)
     for record in read_to_end(settings, [names.events]):
         event = event_at(record, partitions)
         if not isinstance(event, Refusal):
-            yield Logged(record.offset, event)
+            yield LoggedEvent(record.offset, event)
 
 
-def read_histories(events: Iterable[Logged], program: str | None) -> Histories:
+def read_histories(events: Iterable[LoggedEvent], program: str | None) -> PairHistories:
     """Of the relationships of one programme, or of all. The history ends with the time of the last event of any kind.
     Raises HistoryError where nobody was ever in contact."""
     facts: dict[str, dict[Key, Fact]] = defaultdict(dict)
@@ -55,7 +54,7 @@ def read_histories(events: Iterable[Logged], program: str | None) -> Histories:
     end = NONE
     for position, event in events:
         end = max(end, to_micros(event.time))
-        if isinstance(event, ClockReached):
+        if isinstance(event, OfPartition):
             continue
         programs.add(event.program)
         if program in {None, event.program}:
@@ -63,7 +62,7 @@ def read_histories(events: Iterable[Logged], program: str | None) -> Histories:
     return _told(facts, end, programs if program else set())
 
 
-def _told(facts: Mapping[str, Facts], end: int, asked: set[str]) -> Histories:
+def _told(facts: Mapping[str, Facts], end: int, asked: set[str]) -> PairHistories:
     histories = histories_of(facts, end)
     if histories is None:
         others = f"; there are the programmes {', '.join(sorted(asked))}" if asked else ""

@@ -1,33 +1,122 @@
-"""When a worker must die rather than go on: it may have lost its partitions, or it does nothing and says nothing."""
+"""When a worker must die rather than go on: it may have lost its partitions, or it does nothing and says nothing. A
+thread of its own looks once a second, so that nothing that hangs or blocks keeps it from looking."""
 
+import os
+import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from services.scoring.flow.progress import STALLED_SECONDS, NotAliveError, Progress
-from services.scoring.flow.sequencer import Untyped
+from services.runtime import log
+
+STALLED_SECONDS = 60
+"""There are records ahead and nothing at all is applied for this long: a restart is better than a silent stop."""
+IDLE_SECONDS = 10
+"""There are records ahead and nothing at all is applied for this long: Faust's own position may have run ahead."""
+OVERTAKEN_RUNS = 20
+"""Per partition: in so many runs every one has had its turn, a fetch of 5,000 records of one of them included."""
+MOST_SEARCHES = 6
+"""So often a position is sought again before the process is."""
+
+
+class NotAliveError(Exception):
+    """The process must end before it writes anything more; the supervisor starts it again."""
+
+
+@dataclass(frozen=True)
+class _Stand:
+    """Since when a partition stands at an offset; when and at which run its position was sought last."""
+
+    offset: int
+    since: float
+    sought: float
+    runs: int
+    searches: int = 0
+
+
+class PartitionProgress:
+    """Of the partitions that are ours. Times are seconds on one clock."""
+
+    def __init__(self) -> None:
+        self._stands: dict[int, _Stand] = {}
+        self._worked = 0.0
+        self._runs = 0
+
+    def forget_all(self) -> None:
+        self._stands.clear()
+
+    def forget(self, number: int) -> None:
+        """A batch of the partition is worked on: wherever it stands, that is no standing still."""
+        self._stands.pop(number, None)
+
+    def worked(self, now: float) -> None:
+        """A step of a run was done."""
+        self._worked = now
+
+    def ran(self) -> None:
+        self._runs += 1
+
+    def has_lost_its_position(self, number: int, offset: int, end: int, now: float) -> bool:
+        """Asked about once a second, with the last offset applied and the end of the log. True: seek again behind
+        `offset`. While others are worked on, a partition waits for its turn. Raises NotAliveError."""
+        stand = self._stands.get(number)
+        if stand is None or stand.offset != offset or offset + 1 >= end:
+            self._stands[number] = _Stand(offset, since=now, sought=now, runs=self._runs)
+            return False
+        idle = now - max(stand.since, self._worked)
+        if idle > STALLED_SECONDS or stand.searches > MOST_SEARCHES:
+            raise NotAliveError(
+                f"partition {number} stands at {offset} for {now - stand.since:.0f} s, its end is {end}"
+            )
+        overtaken = self._runs - stand.runs > OVERTAKEN_RUNS * len(self._stands)
+        if now - max(stand.sought, self._worked) <= IDLE_SECONDS and not overtaken:
+            return False
+        self._stands[number] = replace(stand, sought=now, runs=self._runs, searches=stand.searches + 1)
+        return True
+
+
+PHASE_SHARE = 0.8
+"""Of the rebalance timeout: a rebalance waits for the phase in work, and the group must not go on without us."""
+POLL_EVERY = 1.0
+"""Seconds between two notes that work counts as polling."""
 
 
 class Liveness:
     """Watches the membership in the group, its heartbeats, and the progress of the partitions. The heartbeats come
     from the consumer's thread, everything else from the main one."""
 
-    def __init__(self, session_seconds: float, join_seconds: float) -> None:
-        """`join_seconds`: so long the group may take to let us in, at the start and at every rebalance."""
-        self._session_seconds, self._join_seconds = session_seconds, join_seconds
+    def __init__(self, session_seconds: float, rebalance_seconds: float) -> None:
+        """`rebalance_seconds`: so long the group waits for all of its members at a rebalance."""
+        self._session_seconds, self._join_seconds = session_seconds, rebalance_seconds + 2 * session_seconds
+        self.phase_seconds = rebalance_seconds * PHASE_SHARE
         self._heartbeat: float | None = None
         self._outside_since = time.monotonic()
-        self._watched: Untyped = None
+        self._note_poll: Callable[[], object] = lambda: None
         self._recovering_since: float | None = None
-        self.progress = Progress()
+        self._polled = 0.0
+        self.progress = PartitionProgress()
 
     def left(self) -> None:
         """A rebalance began. There are no heartbeats until the group has let us in again."""
         self._heartbeat, self._recovering_since, self._outside_since = None, None, time.monotonic()
         self.progress.forget_all()
 
-    def joined(self, consumer: Untyped) -> None:
-        """Then recovery begins."""
-        self._watch(consumer)
+    def joined(self, note_poll: Callable[[], object]) -> None:
+        """Then recovery begins. `note_poll`: work on what was read counts as polling for more."""
+        self._note_poll = note_poll
         self._heartbeat = self._recovering_since = time.monotonic()
+
+    def beat(self, asked: float) -> None:
+        """The broker acknowledged a heartbeat that was sent then. Called in the consumer's thread."""
+        if self._heartbeat is not None:
+            self._heartbeat = asked
+
+    def worked(self, now: float) -> None:
+        """A slice of work was done."""
+        self.progress.worked(now)
+        if now - self._polled > POLL_EVERY:
+            self._polled = now
+            self._note_poll()
 
     def recovered_some(self) -> None:
         if self._recovering_since is not None:
@@ -48,19 +137,26 @@ class Liveness:
         if self._recovering_since is not None and now - self._recovering_since > STALLED_SECONDS:
             raise NotAliveError(f"recovery has read nothing for {now - self._recovering_since:.0f} s")
 
-    def _watch(self, consumer: Untyped) -> None:
-        """Notes every heartbeat that the broker acknowledged. aiokafka keeps the time of the last one in a local
-        variable, so its coordinator's heartbeat call is wrapped, once per coordinator."""
-        coordinator = consumer._thread._ensure_consumer()._coordinator  # noqa: SLF001
-        if coordinator is self._watched:
-            return
-        self._watched, beat = coordinator, coordinator._do_heartbeat  # noqa: SLF001
 
-        async def noted() -> bool:
-            asked = time.monotonic()
-            acknowledged: bool = await beat()
-            if acknowledged and self._heartbeat is not None:
-                self._heartbeat = asked
-            return acknowledged
+LOOK_SECONDS = 1.0
+END_SECONDS = 5
+"""After an exception the event loop may take so long to end; Faust may wait for ever for a group that forgot it."""
 
-        coordinator._do_heartbeat = noted  # noqa: SLF001
+
+def watch(check: Callable[[], None], crashed: Callable[[], bool]) -> None:
+    """From now on: ends the process with 1 when `check` raises NotAliveError, at once and without a word to the group,
+    which may have given our partitions to somebody else, and when it does not end by itself after it `crashed`."""
+    threading.Thread(target=_look, args=(check, crashed), name="watchdog", daemon=True).start()
+
+
+def _look(check: Callable[[], None], crashed: Callable[[], bool]) -> None:
+    pause, looks_since_crash = threading.Event(), 0
+    while not pause.wait(LOOK_SECONDS):
+        looks_since_crash += crashed()
+        if looks_since_crash > END_SECONDS:
+            os._exit(1)
+        try:
+            check()
+        except NotAliveError as reason:
+            log.get(__name__).error("not_alive", reason=str(reason))
+            os._exit(1)

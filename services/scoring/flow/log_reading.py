@@ -1,33 +1,34 @@
 """The log and the changelog read from the beginning, for commands that recompute."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from schemas.events import ClockReached
+from schemas.events import ClockReached, ProfileSet
 from schemas.topics import position
-from services.runtime.kafka import partition_count, read_to_end
+from services.runtime.kafka import Partition, Record, partition_count, partition_of, read_partition, read_to_end
 from services.runtime.settings import Settings
-from services.scoring.domain.account import Account
+from services.scoring.domain.applied_profiles import applied_profiles, programmes_of
+from services.scoring.domain.bounds import NONE
 from services.scoring.domain.changelog import Recovery
-from services.scoring.domain.partition import Watermark
-from services.scoring.domain.profiles import Programmes
-from services.scoring.domain.state import State
-from services.scoring.domain.told_programmes import remembered
+from services.scoring.domain.facts import FullHistory
+from services.scoring.domain.partition import PartitionWatermark
+from services.scoring.domain.profiles import Profiles, Programmes
+from services.scoring.domain.state import RelationshipState
 from services.scoring.flow.decoding import Refusal, event_at
-from services.scoring.names import Names
+from services.scoring.topics import Topics
 
 
 @dataclass(frozen=True)
 class Stored:
     """What the workers have acknowledged, by partition."""
 
-    states: Mapping[str, State]
-    watermarks: Mapping[int, Watermark]
+    states: Mapping[str, RelationshipState]
+    watermarks: Mapping[int, PartitionWatermark]
     clock_of: Mapping[str, int] = field(default_factory=dict)
     partition_of: Mapping[str, int] = field(default_factory=dict)
     programmes: Mapping[int, Programmes] = field(default_factory=dict)
-    """What each partition was told of them: the profiles that its rows are made by."""
+    """What each partition has applied of them: the profiles that its rows are made by."""
 
     @property
     def clock(self) -> int | None:
@@ -39,12 +40,12 @@ class Stored:
         return sorted(name for name, state in self.states.items() if state.is_stale(self.clock_of[name]))
 
 
-def stored(settings: Settings, names: Names) -> Stored:
+def stored(settings: Settings, names: Topics) -> Stored:
     recoveries: dict[int, Recovery] = defaultdict(Recovery)
     for record in read_to_end(settings, [names.state]):
         if record.key is not None:
             recoveries[record.partition].add(record.key, record.value)
-    states: dict[str, State] = {}
+    states: dict[str, RelationshipState] = {}
     clock_of: dict[str, int] = {}
     partition_of: dict[str, int] = {}
     for number, recovery in recoveries.items():
@@ -53,21 +54,62 @@ def stored(settings: Settings, names: Names) -> Stored:
         clock_of |= dict.fromkeys(recovery.states, recovery.watermark.clock)
         partition_of |= dict.fromkeys(recovery.states, number)
     watermarks = {number: recovery.watermark for number, recovery in recoveries.items()}
-    programmes = {number: remembered(recovery.told) for number, recovery in recoveries.items()}
+    programmes = {number: programmes_of(recovery.profiles.values()) for number, recovery in recoveries.items()}
     return Stored(states, watermarks, clock_of, partition_of, programmes)
 
 
-def accounts(settings: Settings, names: Names, upto: Mapping[int, Watermark]) -> dict[str, Account]:
-    """What the log says of every relationship, up to the watermarks. Records that are no events are none here either:
-    they went to quarantine."""
-    found: dict[str, Account] = defaultdict(Account)
+@dataclass(frozen=True)
+class WholeLog:
+    """What the log says of every relationship, and by which profiles each partition scores."""
+
+    accounts: Mapping[str, FullHistory]
+    programmes: Mapping[int, Programmes]
+
+    def profiles_of(self, relationship: str, program: str) -> Profiles:
+        number = partition_of(relationship.encode(), len(self.programmes))
+        return self.programmes[number].of(relationship, program)
+
+
+def whole_log(settings: Settings, names: Topics, upto: Mapping[int, PartitionWatermark]) -> WholeLog:
+    """Up to the watermarks. Records that are no events are none here either: they went to quarantine."""
+    found: dict[str, FullHistory] = defaultdict(FullHistory)
     partitions = partition_count(settings, names.events)
+    programmes = {number: Programmes() for number in range(partitions)}
     for record in read_to_end(settings, [names.events]):
         mark = upto.get(record.partition)
         if mark is None or record.offset > mark.offset:
             continue
-        event = event_at(record, partitions)
-        if isinstance(event, Refusal | ClockReached):
-            continue
-        found[event.partitionkey].add(event, position(names.epoch, record.offset))
-    return {relationship: account for relationship, account in found.items() if account.facts}
+        event, place = event_at(record, partitions), position(names.epoch, record.offset)
+        match event:
+            case ProfileSet():
+                programmes[record.partition].apply(*applied_profiles(event, place))
+            case Refusal() | ClockReached():
+                pass
+            case _:
+                found[event.partitionkey].add(event, place)
+    return WholeLog({name: account for name, account in found.items() if account.facts}, programmes)
+
+
+SAID_EVERY = 5_000
+"""Records between two words on how many were read."""
+Passed = Callable[[int], object]
+"""Learns how many more records were read."""
+
+
+class LogCutOffError(Exception):
+    """The log has lost its beginning: what rests on it would be taken for wrong."""
+
+
+def records_up_to(settings: Settings, place: Partition, upto: int, passed: Passed) -> Iterator[Record]:
+    """Up to an offset, which is included. Raises LogCutOffError, KafkaError."""
+    read = NONE
+    for record in read_partition(settings, place):
+        if read == NONE and record.offset > 0:
+            raise LogCutOffError(f"{place.topic} {place.number} begins at offset {record.offset}: restore it first")
+        if record.offset > upto:
+            break
+        read = record.offset
+        if (read + 1) % SAID_EVERY == 0:
+            passed(SAID_EVERY)
+        yield record
+    passed((read + 1) % SAID_EVERY)

@@ -5,49 +5,54 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.scoring.domain.bounds import SECOND
-from services.scoring.flow.owned import Owned
+from services.scoring.flow.assigned_partition import AssignedPartition
 
 
 @dataclass(frozen=True)
-class Metrics:
+class ScoringMetrics:
     events: Counter
     rows: Counter
     rejected: Counter
-    unreadable_programmes: Counter
     unreadable_states: Counter
     run_seconds: Histogram
     lag: Gauge
     clock: Gauge
     relationships: Gauge
+    indexed_facts: Gauge
+    packed_bytes: Gauge
     stale: Gauge
     log_gap: Gauge
 
-    def measure(self, owned: Owned, end: int, lost: int) -> None:
+    def measure(self, owned: AssignedPartition, end: int, lost: int) -> None:
         """`end` is that of the partition's log; `lost` are the records of a gap that it stands before."""
         label, partition = str(owned.number), owned.partition
         self.lag.labels(label).set(max(0, end - partition.offset - 1))
         self.clock.labels(label).set(partition.clock / SECOND)
         self.log_gap.labels(label).set(lost)
         self.relationships.labels(label).set(len(partition.states))
-        self.stale.labels(label).set(owned.suspects.stale(partition.states, partition.clock))
+        self.indexed_facts.labels(label).set(partition.indexed_facts)
+        self.packed_bytes.labels(label).set(partition.packed_bytes)
+        self.stale.labels(label).set(owned.stale.count(partition.states, partition.clock))
+
+    @property
+    def _of_partitions(self) -> tuple[Gauge, ...]:
+        memory = (self.relationships, self.indexed_facts, self.packed_bytes)
+        return (self.lag, self.clock, *memory, self.stale, self.log_gap)
 
     def forget(self, partition: int) -> None:
         """The partition is no more ours."""
-        for gauge in (self.lag, self.clock, self.relationships, self.stale, self.log_gap):
+        for gauge in self._of_partitions:
             gauge.remove(str(partition))
 
 
-def metrics(registry: CollectorRegistry) -> Metrics:
+def metrics(registry: CollectorRegistry) -> ScoringMetrics:
     def gauge(name: str, text: str) -> Gauge:
         return Gauge(f"rapport_scoring_{name}", text, ["partition"], registry=registry)
 
-    return Metrics(
+    return ScoringMetrics(
         events=Counter("rapport_scoring_events", "Records applied", registry=registry),
         rows=Counter("rapport_scoring_rows", "Score events told", registry=registry),
         rejected=Counter("rapport_scoring_rejected", "Records that were no event", registry=registry),
-        unreadable_programmes=Counter(
-            "rapport_scoring_unreadable_programmes", "Records of programmes that could not be read", registry=registry
-        ),
         unreadable_states=Counter(
             "rapport_scoring_unreadable_states", "Records of the changelog that nobody of ours wrote", registry=registry
         ),
@@ -55,6 +60,8 @@ def metrics(registry: CollectorRegistry) -> Metrics:
         lag=gauge("lag", "Records behind the end of the log"),
         clock=gauge("clock_seconds", "The partition's clock, Unix seconds"),
         relationships=gauge("relationships", "Relationships in memory"),
+        indexed_facts=gauge("indexed_facts", "Facts of relationships worked with last, indexed in memory"),
+        packed_bytes=gauge("packed_bytes", "Bytes of the packed facts and of the outlooks of all relationships"),
         stale=gauge("stale", "Relationships whose history needs a heal"),
         log_gap=gauge("log_gap", "Records that the log lost before they were applied: the partition stands"),
     )

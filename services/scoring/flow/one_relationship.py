@@ -5,16 +5,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from schemas.events import ClockReached
+from schemas.events import ClockReached, ProfileSet
 from schemas.primitives import to_micros
 from schemas.topics import position
 from services.runtime.kafka import Partition, partition_count, partition_of, read_partition
 from services.runtime.settings import Settings
+from services.scoring.domain.applied_profiles import applied_profiles
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.explaining.knowledge import Logged
+from services.scoring.domain.profiles import Programmes
 from services.scoring.flow.decoding import Refusal, event_at
 from services.scoring.flow.log_reading import stored
-from services.scoring.names import Names
+from services.scoring.topics import Topics
 
 SUGGESTIONS = 5
 
@@ -24,16 +26,17 @@ class UnknownRelationshipError(Exception):
 
 
 @dataclass(frozen=True)
-class Log:
+class RelationshipLog:
     """All events of one relationship with their offsets, in log order. `clock`: up to which instant its score can be
-    told, on the wall clock or on the log's own."""
+    told, on the wall clock or on the log's own. `programmes`: as its partition of the log has them."""
 
     relationship: str
     events: Sequence[Logged]
     clock: int
+    programmes: Programmes
 
 
-def read_relationship(settings: Settings, names: Names, asked: str, passed: Callable[[], object]) -> Log:
+def read_relationship(settings: Settings, names: Topics, asked: str, passed: Callable[[], object]) -> RelationshipLog:
     """`asked`: tenant/id, or the id alone; `passed` is called with every record that was read.
     Raises UnknownRelationshipError and KafkaError."""
     if "/" not in asked:
@@ -44,24 +47,28 @@ def read_relationship(settings: Settings, names: Names, asked: str, passed: Call
     return log
 
 
-def _read(settings: Settings, names: Names, relationship: str, passed: Callable[[], object]) -> Log:
-    key, events, clock = relationship.encode(), [], NONE
+def _read(settings: Settings, names: Topics, relationship: str, passed: Callable[[], object]) -> RelationshipLog:
+    key, events, clock, programmes = relationship.encode(), list[Logged](), NONE, Programmes()
     partitions = partition_count(settings, names.events)
     for record in read_partition(settings, Partition(names.events, partition_of(key, partitions))):
         passed()
-        # The wall clock needs no other records, the log's clock is the latest of all of them.
-        if record.key != key and settings.clock == "wall":
+        # The wall clock needs no records of others, the log's clock is the latest of all of them.
+        if record.key not in {key, None} and settings.clock == "wall":
             continue
-        event = event_at(record, partitions)
+        event, place = event_at(record, partitions), position(names.epoch, record.offset)
         if isinstance(event, Refusal):
             continue
         clock = max(clock, to_micros(event.recordedtime))
-        if not isinstance(event, ClockReached) and event.partitionkey == relationship:
-            events.append((position(names.epoch, record.offset), event))
-    return Log(relationship, events, clock if settings.clock == "log" else time.time_ns() // 1000)
+        if isinstance(event, ProfileSet):
+            programmes.apply(*applied_profiles(event, place))
+        elif not isinstance(event, ClockReached) and event.partitionkey == relationship:
+            events.append((place, event))
+    return RelationshipLog(
+        relationship, events, clock if settings.clock == "log" else time.time_ns() // 1000, programmes
+    )
 
 
-def _known(settings: Settings, names: Names) -> list[str]:
+def _known(settings: Settings, names: Topics) -> list[str]:
     """The relationships that scoring keeps a state of."""
     return sorted(stored(settings, names).states)
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.scoring.domain import steps
-from services.scoring.domain.changelog import Entry
-from services.scoring.domain.telling import score_event
-from services.scoring.flow.decoding import Header, Refused
-from services.scoring.names import Names
+from services.scoring.domain.changelog import ChangelogEntry
+from services.scoring.domain.serialization import score_event
+from services.scoring.domain.write_phases import Write as ProcessorWrite
+from services.scoring.flow.decoding import Header, RefusedRecord
+from services.scoring.topics import Topics
 
-Write = steps.Write | Refused | bytes
+Write = ProcessorWrite | RefusedRecord | bytes
 """`bytes`: a word on the partition's clock."""
 STRUCTURED: Sequence[Header] = [("content-type", b"application/cloudevents+json")]
 
@@ -24,11 +24,11 @@ class Outgoing(NamedTuple):
     headers: Sequence[Header] = ()
 
 
-def record(names: Names, write: Write, number: int) -> Outgoing:
+def record(names: Topics, write: Write, number: int) -> Outgoing:
     match write:
-        case Entry():
+        case ChangelogEntry():
             return Outgoing(names.state, number, write.key, write.value)
-        case Refused():
+        case RefusedRecord():
             return Outgoing(names.rejected, None, write.key, write.value, write.headers)
         case bytes():
             return Outgoing(names.scores, number, None, write, STRUCTURED)

@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from services.scoring.domain.backtesting.report import Judged, Report
+from services.scoring.domain.backtesting.backtest import BacktestReport, Judged
 
 INCHES = (7.0, 8.0)
 DOTS_PER_INCH = 150
@@ -14,12 +14,12 @@ LEAST_CASES = 20
 """Fewer cases make a dot that says nothing."""
 
 
-def draw(report: Report, file: Path) -> None:
+def draw(report: BacktestReport, file: Path) -> None:
     """Writes a PNG."""
     # Without pyplot no window system is asked for and nothing is kept.
     figure = Figure(INCHES, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=HEIGHTS)
-    first, *others = report.models
+    first, *others = (*report.rolling[:1], *report.models)
     above.plot([0, 1], [0, 1], color="0.7", linestyle="--", linewidth=1)
     _curve(above, first, linewidth=2.5, color="black")
     for model in others:

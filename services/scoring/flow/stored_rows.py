@@ -6,7 +6,7 @@ from typing import Any
 
 from schemas.primitives import from_micros, to_micros
 from services.runtime.clickhouse import ClickHouse
-from services.scoring.domain.verification import Statement
+from services.scoring.domain.verification import ComparableRow
 
 # The order of columns is that of _statement.
 _STORED = """
@@ -19,20 +19,20 @@ WHERE as_of <= {until:DateTime64(6, 'UTC')} AND concat(tenant_id, '/', relations
 """
 
 
-def stored_rows(warehouse: ClickHouse, names: Sequence[str], until: int) -> dict[str, dict[int, Statement]]:
+def stored_rows(warehouse: ClickHouse, names: Sequence[str], until: int) -> dict[str, dict[int, ComparableRow]]:
     """{relationship: {as_of: statement}} of the rows up to `until`. Raises ClickHouseError."""
-    found: dict[str, dict[int, Statement]] = {}
+    found: dict[str, dict[int, ComparableRow]] = {}
     for name, as_of, *columns in warehouse.query(_STORED, {"until": from_micros(until), "names": list(names)}):
         found.setdefault(name, {})[_micros(as_of)] = _statement(columns)
     return found
 
 
-def _statement(columns: Sequence[Any]) -> Statement:
+def _statement(columns: Sequence[Any]) -> ComparableRow:
     causes, health, band, caps, risk, factors, values, weights, deltas, *more = columns
     before, terms, (confidence, trend, status, started, cadence) = more[:4], more[4], more[5:10]
     contact, session, requests, profile, calibration, sources = more[10:]
     parts = sorted((name, values[name], weights[name], points, deltas[name]) for name, points in factors.items())
-    return Statement(
+    return ComparableRow(
         causes=tuple(causes),
         health=health,
         band=band,

@@ -1,26 +1,23 @@
 """`rapport scoring verify`: the rows in ClickHouse against the truth computed afresh from the log."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from schemas.primitives import from_micros
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
-from services.scoring.domain.account import Account
 from services.scoring.domain.bounds import NONE
-from services.scoring.domain.history import History
-from services.scoring.domain.profiles import Programmes
-from services.scoring.domain.verification import Statement, Verdict, statement
-from services.scoring.flow.log_reading import Stored, accounts, stored
-from services.scoring.flow.programmes import programmes
+from services.scoring.domain.facts import FullHistory
+from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.verification import ComparableRow, Verdict, comparable
+from services.scoring.flow.log_reading import Stored, WholeLog, stored, whole_log
 from services.scoring.flow.sink import await_sink
 from services.scoring.flow.stored_rows import stored_rows
-from services.scoring.names import Names
+from services.scoring.topics import Topics
 
 RELATIONSHIPS_AT_ONCE = 100
 ATTEMPTS = 3
-"""A log that grows meanwhile, or a programme that changes, makes a difference that is none: then the check is
-repeated."""
+"""A log that grows meanwhile makes a difference that is none: then the check is repeated."""
 _NAMES = """
 SELECT DISTINCT concat(tenant_id, '/', relationship_id) FROM mentoring.score_history FINAL
 WHERE as_of <= {until:DateTime64(6, 'UTC')}
@@ -34,16 +31,16 @@ class NotVerifiableError(Exception):
 
 
 @dataclass(frozen=True)
-class Report:
+class VerifyReport:
     until: int
     verdict: Verdict
     stale: Sequence[str]
     relationships: int
 
 
-def verify(settings: Settings, until: int | None, progress: Progress) -> Report:
-    """Raises NotVerifiableError, UnreadableProgrammeError, SinkBehindError, KafkaError, ClickHouseError."""
-    names = Names.at(settings.log_epoch)
+def verify(settings: Settings, until: int | None, progress: Progress) -> VerifyReport:
+    """Raises NotVerifiableError, SinkBehindError, KafkaError, ClickHouseError."""
+    names = Topics.at(settings.log_epoch)
     for attempt in range(1, ATTEMPTS + 1):
         progress("reading the stored states")
         before = stored(settings, names)
@@ -58,18 +55,18 @@ def _stands(before: Stored, after: Stored) -> bool:
     return before.watermarks == after.watermarks and before.stale == after.stale
 
 
-def _compared(settings: Settings, known: Stored, until: int | None, progress: Progress) -> Report:
-    names, clock = Names.at(settings.log_epoch), known.clock
+def _compared(settings: Settings, known: Stored, until: int | None, progress: Progress) -> VerifyReport:
+    names, clock = Topics.at(settings.log_epoch), known.clock
     if clock is None:
         raise NotVerifiableError("scoring has stored nothing yet")
     until = clock if until is None else min(until, clock)
     progress("waiting for the warehouse to store what was told")
     await_sink(settings, names.scores)
     progress("reading the log")
-    truth = Truth(accounts(settings, names, known.watermarks), programmes(settings, names), until)
+    truth = Truth(whole_log(settings, names, known.watermarks), until)
     stale = set(known.stale)
     warehouse = ClickHouse(settings)
-    relationships = sorted((truth.accounts.keys() | _names(warehouse, until)) - stale)
+    relationships = sorted((truth.log.accounts.keys() | _names(warehouse, until)) - stale)
     verdict = Verdict()
     for begin in range(0, len(relationships), RELATIONSHIPS_AT_ONCE):
         progress(f"computing and comparing, {begin} of {len(relationships)} relationships done")
@@ -77,22 +74,21 @@ def _compared(settings: Settings, known: Stored, until: int | None, progress: Pr
         table = stored_rows(warehouse, chunk, until)
         for relationship in chunk:
             verdict.add(relationship, truth.rows(relationship), table.get(relationship, {}))
-    return Report(until, verdict, sorted(stale), len(relationships))
+    return VerifyReport(until, verdict, sorted(stale), len(relationships))
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What the log says, scored by the profiles of the programmes as they are now."""
+    """What the log says, scored by the profiles that it says."""
 
-    accounts: Mapping[str, Account]
-    programmes: Programmes
+    log: WholeLog
     until: int
 
-    def rows(self, relationship: str) -> dict[int, Statement]:
-        account = self.accounts.get(relationship, Account())
-        profiles = self.programmes.of(relationship, account.program)
-        rows = History(account.facts, profiles).rows(NONE, self.until)
-        return {as_of: statement(row) for as_of, row in rows.items()}
+    def rows(self, relationship: str) -> dict[int, ComparableRow]:
+        account = self.log.accounts.get(relationship, FullHistory())
+        profiles = self.log.profiles_of(relationship, account.program)
+        rows = ScoreHistory(account.facts, profiles).rows(NONE, self.until)
+        return {as_of: comparable(row) for as_of, row in rows.items()}
 
 
 def _names(warehouse: ClickHouse, until: int) -> set[str]:

@@ -1,14 +1,33 @@
-"""What `rapport scoring what-if` looks at: the whole log, and the profiles by which it is scored."""
+"""What `rapport scoring what-if` looks at: the whole log, the profiles by which it is scored, and the file with those
+that are tried."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
+from pydantic import ValidationError
+
+from schemas.events import partition_key
+from schemas.primitives import Message
+from schemas.programs import Profile, Programme
 from services.runtime.settings import Settings
-from services.scoring.domain.account import Account
-from services.scoring.domain.profiles import Programmes
-from services.scoring.flow.log_reading import accounts, stored
-from services.scoring.flow.programmes import programmes
-from services.scoring.names import Names
+from services.runtime.strict_yaml import UnreadableError, documents
+from services.scoring.domain.facts import FullHistory
+from services.scoring.domain.profiles import Profiles
+from services.scoring.domain.what_if.trial import Candidates
+from services.scoring.flow.log_reading import WholeLog, stored, whole_log
+from services.scoring.topics import Topics
+
+UNNAMED = "what-if"
+NEVER = "1971-01-01T00:00:00Z"
+"""Of a programme in a file nobody has recorded anything yet."""
+Record = TypeVar("Record", bound=Message)
+
+
+class ProfileFileError(Exception):
+    """The file holds nothing that can be tried; the message names the place and the reason."""
 
 
 class NothingScoredError(Exception):
@@ -16,12 +35,18 @@ class NothingScoredError(Exception):
 
 
 @dataclass(frozen=True)
-class Log:
+class ScoredLog:
     """`clock`: all that is known up to here has been scored everywhere."""
 
-    accounts: Mapping[str, Account]
-    programmes: Programmes
+    whole: WholeLog
     clock: int
+
+    @property
+    def accounts(self) -> Mapping[str, FullHistory]:
+        return self.whole.accounts
+
+    def profiles_of(self, name: str) -> Profiles:
+        return self.whole.profiles_of(name, self.accounts[name].program)
 
     @property
     def begin(self) -> int:
@@ -29,10 +54,48 @@ class Log:
         return min(min(account.facts).time for account in self.accounts.values())
 
 
-def read_log(settings: Settings, names: Names) -> Log:
-    """Up to what the workers have acknowledged. Raises NothingScoredError, UnreadableProgrammeError, KafkaError."""
+def read_candidates(file: Path) -> Candidates:
+    """Of a file as `rapport programs apply` takes it, the newest version of each programme; or one profile by itself,
+    tried on all programmes: what is left out has its default, `version` is not needed, and `effective_from` is not
+    looked at. Raises ProfileFileError."""
+    try:
+        read = documents(file)
+    except UnreadableError as broken:
+        raise ProfileFileError(str(broken)) from broken
+    found = [one for document in read for one in (document if isinstance(document, list) else [document])]
+    records = [record for record in found if isinstance(record, dict)]
+    if not records or len(records) < len(found):
+        raise ProfileFileError(f"{file}: a profile, or a programme, is one mapping of names to values")
+    if any("profiles" in record or "tenant" in record for record in records):
+        programmes = [_parsed(file, Programme, {"recordedtime": NEVER, **record}) for record in records]
+        return Candidates(of_program={partition_key(p.tenant, p.id): _timeless(p.profiles[-1]) for p in programmes})
+    if len(records) > 1:
+        raise ProfileFileError(f"{file}: one profile can be tried at a time")
+    return Candidates(of_all=_timeless(_parsed(file, Profile, {"version": UNNAMED, **records[0]})))
+
+
+def read_log(settings: Settings, names: Topics) -> ScoredLog:
+    """Up to what the workers have acknowledged. Raises NothingScoredError, KafkaError."""
     known = stored(settings, names)
-    found = accounts(settings, names, known.watermarks)
-    if known.clock is None or not found:
+    found = whole_log(settings, names, known.watermarks)
+    if known.clock is None or not found.accounts:
         raise NothingScoredError("scoring has stored nothing yet; is `rapport scoring serve` running?")
-    return Log(found, programmes(settings, names), known.clock)
+    return ScoredLog(found, known.clock)
+
+
+def _parsed(file: Path, kind: type[Record], record: dict[str, object]) -> Record:
+    try:
+        return kind.model_validate_json(json.dumps(record))
+    except (ValidationError, TypeError, ValueError) as invalid:
+        raise ProfileFileError("\n".join(f"{file}: {fault}" for fault in _faults(invalid))) from invalid
+
+
+def _timeless(profile: Profile) -> Profile:
+    return profile.model_copy(update={"effective_from": None})
+
+
+def _faults(invalid: Exception) -> list[str]:
+    if not isinstance(invalid, ValidationError):
+        return [str(invalid)]
+    listed = invalid.errors(include_url=False, include_context=False, include_input=False)
+    return [f"{'.'.join(map(str, error['loc'])) or 'the profile'}: {error['msg']}" for error in listed]

@@ -3,44 +3,53 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Protocol
 
+from schemas.events import ProfileSet, partition_key
 from services.runtime import log
 from services.runtime.breaker import Breaker
-from services.scoring.domain import steps
-from services.scoring.domain.bounds import DAY, SECOND
-from services.scoring.domain.changelog import Entry, Recovery
-from services.scoring.domain.programme_record import ProgrammeRecord
-from services.scoring.domain.telling import clock_event
-from services.scoring.flow.decoding import Refused, decoded
+from services.scoring.domain.bounds import DAY, MINUTE, NONE, SECOND
+from services.scoring.domain.changelog import Recovery
+from services.scoring.domain.partition import Emission
+from services.scoring.domain.serialization import clock_event
+from services.scoring.domain.write_phases import LogRecord, Phase
+from services.scoring.flow.assigned_partition import AssignedPartition, Sizes, TimeSlice, restore
+from services.scoring.flow.decoding import Fetched, RefusedRecord, decoded
 from services.scoring.flow.liveness import Liveness
-from services.scoring.flow.metrics import Metrics
-from services.scoring.flow.owned import Breath, Owned, taken
-from services.scoring.flow.programmes import ProgrammeFollower
-from services.scoring.flow.records import Write, record
-from services.scoring.flow.sending import send
-from services.scoring.names import Names
+from services.scoring.flow.metrics import ScoringMetrics
+from services.scoring.flow.records import Outgoing, Write, record
+from services.scoring.topics import Topics
 
-ACKNOWLEDGED_WITHIN = 60
-"""Seconds that a phase may take; longer, and the process starts afresh."""
+AHEAD = 5 * MINUTE
+"""So far beyond the wall clock a record may move the clock: whatever it says, time does not pass for others."""
 CLOCK_EVERY = 60
 """Seconds between two steps of a partition's clock, and two words on it, while nothing else happens."""
 MOST_NAMED, LONGEST_SHOWN = 5, 100
 """Of the keys of unreadable states in a line of the log."""
+TICK_SLICE_SECONDS = 0.05
+"""So long a partition whose clock is moved by the timer keeps its records waiting."""
 PHASE_LENGTH = 2_000
 """Records that are under way at once."""
-Producer = Any
-"""aiokafka's, which publishes no types."""
+SHORT_SECONDS = 0.1
+"""Most batches are over by then. One that is not, because it moves the clock far, gives way to those that are."""
+GIVES_WAY_SECONDS = 0.03
+"""So long between two slices of its own: however many others there are, a quarter of the time is its own."""
+
+
+class BatchProducer(Protocol):
+    async def write(self, outgoing: Iterable[Outgoing]) -> None:
+        """Returns when all are acknowledged."""
 
 
 class Worker:
     def __init__(
-        self, names: Names, partitions: int, metrics: Metrics, liveness: Liveness, programmes: ProgrammeFollower
+        self, names: Topics, sizes: Sizes, producer: BatchProducer, metrics: ScoringMetrics, liveness: Liveness
     ) -> None:
-        """`partitions`: of the log."""
-        self._names, self._partitions = names, partitions
-        self._metrics, self._liveness, self._programmes = metrics, liveness, programmes
-        self._owned: dict[int, Owned] = {}
+        self._names, self._sizes, self._producer = names, sizes, producer
+        self._metrics, self._liveness = metrics, liveness
+        self._owned: dict[int, AssignedPartition] = {}
+        self._begun: dict[int, float] = {}
+        """When the batch in work of each partition began."""
         self._assignments = 0
         self._breaker = Breaker()
         self._log = log.get(__name__)
@@ -50,24 +59,29 @@ class Worker:
         owned = self._owned.get(number)
         return None if owned is None else owned.partition.offset + 1
 
-    async def take(self, producer: Producer, number: int, recovery: Recovery) -> bool:
+    def applied_offset(self, number: int) -> int | None:
+        """Where whoever takes the partition goes on, or later; None: it is not ours."""
+        owned = self._owned.get(number)
+        return None if owned is None else owned.applied + 1
+
+    async def restore(self, number: int, recovery: Recovery) -> bool:
         """A partition was assigned and its changelog read. What was announced before a crash is told again first.
         False: a rebalance began meanwhile, and it is not ours."""
         assignment = self._assignments
-        owned = await taken(number, recovery, self._names, lambda: assignment == self._assignments)
+        owned = await restore(number, recovery, self._names, self._sizes, lambda: self._goes_on(assignment))
         if owned is None:
             return False
         self._owned[number] = owned
-        table = self._programmes.table
         async with owned.lock:
             if recovery.unreadable:
                 unreadable = sorted(recovery.unreadable)
                 self._tell_unreadable(number, unreadable)
-                await self._write(producer, owned, owned.generation.discard(unreadable))
+                await self._write(owned, owned.processor.discard(unreadable))
             if recovery.watermark.clock_next > recovery.watermark.clock:
-                await self._write(producer, owned, owned.generation.resume(recovery.watermark.clock_next))
-            # After it: what was announced is told again as it was.
-            await self._tell_programmes(producer, owned, table.offset, table.untold(recovery.told))
+                await self._write(owned, owned.processor.resume(recovery.watermark.clock_next))
+        if not_on_log := sorted(one.name for one in recovery.profiles.values() if one.position == NONE):
+            command = "rapport programs upgrade"
+            self._log.warning("profiles_not_on_log", partition=number, programmes=not_on_log[:MOST_NAMED], run=command)
         self._log.info(
             "partition_taken",
             partition=number,
@@ -76,6 +90,11 @@ class Worker:
             generations=max(map(len, recovery.generations.values()), default=0),
         )
         return not owned.lost
+
+    def _goes_on(self, assignment: int) -> bool:
+        """Asked between two slices of a recovery, which may take minutes: the group hears that we are alive."""
+        self._liveness.worked(time.monotonic())
+        return assignment == self._assignments
 
     def _tell_unreadable(self, number: int, keys: Sequence[bytes]) -> None:
         self._metrics.unreadable_states.inc(len(keys))
@@ -103,8 +122,8 @@ class Worker:
         if dropped:
             self._log.info("partitions_dropped", partitions=sorted(owned.number for owned in dropped))
 
-    async def run(self, producer: Producer, number: int, fetched: Sequence[Any]) -> int | None:
-        """Applies a run. None when it is applied or was before; else the offset that has to come first."""
+    async def apply(self, number: int, fetched: Sequence[Fetched]) -> int | None:
+        """Applies a batch. None when it is applied or was before; else the offset that has to come first."""
         owned = self._owned.get(number)
         if owned is None:
             return None
@@ -115,102 +134,126 @@ class Worker:
                 return None
             if fetched[0].offset != partition.offset + 1:
                 return partition.offset + 1
-            await self._follow_programmes(producer, owned)
-            records, refused = decoded(fetched, self._partitions, self._breaker)
-            rows = await self._write(producer, owned, owned.generation.run(records), refused)
+            records, refused = decoded(fetched, self._sizes.partitions, self._breaker)
+            self._begun[number] = began
+            try:
+                rows = await self._write(owned, owned.processor.run(records, wall_clock() + AHEAD), refused)
+            finally:
+                del self._begun[number]
             if not owned.lost:
+                owned.applied = partition.offset
                 owned.unheard_records += len(records)
+                self._tell_profiles(number, records)
                 self._ran(number, fetched, len(refused), rows, time.monotonic() - began)
             return None
 
-    async def tick(self, producer: Producer, number: int, end: int, clock: int | None) -> None:
+    def _tell_profiles(self, number: int, records: Sequence[LogRecord]) -> None:
+        for event in (read.event for read in records if isinstance(read.event, ProfileSet)):
+            versions = [profile.version for profile in event.data.profiles]
+            programme = partition_key(event.tenant, event.program)
+            self._log.info("profiles_applied", partition=number, programme=programme, versions=versions)
+
+    async def tick(self, number: int, end: int, clock: int | None) -> None:
         """Called about once a second with the end of the partition and the wall clock (log mode: None). Only a
-        partition that is read to its end may let time pass, a day at a time, so that records get in between."""
+        partition that is read to its end may let time pass, in slices, so that records get in between."""
         owned = self._owned.get(number)
+        if owned is not None and owned.lock.locked():
+            # A batch is in work, for minutes if it moves the clock far: its own records move it.
+            self._metrics.measure(owned, end, lost=0)
+            return
         while owned is not None and not owned.lost:
             async with owned.lock:
                 partition = owned.partition
-                await self._follow_programmes(producer, owned)
                 self._metrics.measure(owned, end, lost=0)
                 if partition.offset + 1 < end:
                     return
-                reached = clock is None or await self._let_pass(producer, owned, clock)
+                reached = clock is None or await self._let_pass(owned, clock)
                 if reached:
-                    await self._tell_clock(producer, owned)
+                    await self._tell_clock(owned)
                     return
 
-    async def _let_pass(self, producer: Producer, owned: Owned, clock: int) -> bool:
-        """A day at the most; whether the clock is reached. While nothing is due, a step a minute is enough: each is two
-        records in the changelog."""
+    async def _let_pass(self, owned: AssignedPartition, clock: int) -> bool:
+        """A slice of a day at the most; whether the clock is reached. While nothing is due, a step a minute is enough:
+        each is two records in the changelog."""
         partition = owned.partition
         if clock - partition.clock < CLOCK_EVERY * SECOND and not partition.is_due(clock):
-            return True
+            return await self._write_slice(owned, owned.processor.tick(partition.clock))
         step = clock if partition.clock < 0 else min(clock, partition.clock + DAY)
-        await self._write(producer, owned, owned.generation.tick(step))
-        return step == clock
+        return await self._write_slice(owned, owned.processor.tick(step)) and step == clock
 
-    async def _follow_programmes(self, producer: Producer, owned: Owned) -> None:
-        """Between runs, so that one run is made by one set of profiles."""
-        table = self._programmes.table
-        if table.offset > owned.programmes:
-            await self._tell_programmes(producer, owned, table.offset, table.since(owned.programmes))
-
-    async def _tell_programmes(
-        self, producer: Producer, owned: Owned, offset: int, records: Sequence[ProgrammeRecord]
-    ) -> None:
-        """`offset`: the records go at least so far. It was asked for before them, for the table grows meanwhile."""
-        await self._write(producer, owned, owned.generation.told(records))
-        owned.programmes = offset
-        for told in records:
-            versions = [profile.version for profile in told.profiles.versions]
-            self._log.info("programme_told", partition=owned.number, programme=told.name, versions=versions)
-
-    async def _tell_clock(self, producer: Producer, owned: Owned) -> None:
+    async def _tell_clock(self, owned: AssignedPartition) -> None:
         now, clock = time.monotonic(), owned.partition.clock
         if clock < 0 or owned.lost or (not owned.unheard_records and now - owned.clock_told < CLOCK_EVERY):
             return
-        await self._acknowledged(producer, owned, [clock_event(owned.number, clock)])
+        await self._acknowledged(owned, [clock_event(owned.number, clock)])
         owned.unheard_records, owned.clock_told = 0, now
 
     async def _write(
         self,
-        producer: Producer,
-        owned: Owned,
-        phases: Iterable[steps.Phase],
-        refused: Sequence[Refused] = (),
+        owned: AssignedPartition,
+        phases: Iterable[Phase],
+        refused: Sequence[RefusedRecord] = (),
     ) -> int:
         """Writes phase by phase, each acknowledged before the next, and stops when the partition is lost: then its
-        state in memory is of no use any more. Returns how many rows were told."""
-        rows, breath = 0, Breath()
+        state in memory is of no use any more. Returns how many rows were emitted."""
+        rows, time_slice = 0, TimeSlice()
         for phase in phases:
-            if breath.is_over():
-                await breath.taken()
+            if time_slice.is_over():
+                await self._let_others_in(owned, time_slice)
             if owned.lost:
                 break
-            self._liveness.progress.worked(breath.now)
-            if not phase and not refused:
-                continue
-            for begin in range(0, len(phase) + len(refused), PHASE_LENGTH):
-                await self._acknowledged(producer, owned, [*refused, *phase[begin : begin + PHASE_LENGTH]])
-                refused = ()
-            rows += sum(not isinstance(write, Entry) for write in phase)
-            owned.look_at(phase)
+            self._liveness.worked(time_slice.now)
+            rows += await self._write_phase(owned, [*refused, *phase])
+            refused = ()
+        return rows
+
+    async def _write_slice(self, owned: AssignedPartition, phases: Iterable[Phase]) -> bool:
+        """As `_write`, for a while; whether all is written. What is left is begun anew: so it ends behind a phase that
+        wrote, never where rows wait to be written."""
+        time_slice = TimeSlice()
+        end = time_slice.now + TICK_SLICE_SECONDS
+        for phase in phases:
+            await self._write_phase(owned, phase)
+            if time_slice.is_over():
+                await self._let_others_in(owned, time_slice)
+            self._liveness.worked(time_slice.now)
+            if owned.lost or (phase and time_slice.now > end):
+                return False
+        return True
+
+    async def _let_others_in(self, owned: AssignedPartition, time_slice: TimeSlice) -> None:
+        """An event passes the event loop a dozen times until it is acknowledged: if long work took a slice each time,
+        it would wait for a dozen of them."""
+        now = time.monotonic()
+        until, is_long = now + GIVES_WAY_SECONDS, now - self._begun.get(owned.number, 0.0) > SHORT_SECONDS
+        while is_long and now < until and now - max(self._begun.values(), default=0.0) < SHORT_SECONDS:
+            await asyncio.sleep(0.001)
+            now = time.monotonic()
+        await time_slice.let_others_in()
+
+    async def _write_phase(self, owned: AssignedPartition, writes: Sequence[Write]) -> int:
+        for begin in range(0, len(writes), PHASE_LENGTH):
+            if owned.lost:
+                return 0
+            await self._acknowledged(owned, writes[begin : begin + PHASE_LENGTH])
+        owned.look_at(writes)
+        rows = sum(isinstance(write, Emission) for write in writes)
         self._metrics.rows.inc(rows)
         return rows
 
-    async def _acknowledged(
-        self,
-        producer: Producer,
-        owned: Owned,
-        writes: Sequence[Write],
-    ) -> None:
+    async def _acknowledged(self, owned: AssignedPartition, writes: Sequence[Write]) -> None:
+        """Nothing is written where the partition is lost while its rows become bytes."""
+        outgoing, time_slice = list[Outgoing](), TimeSlice()
+        for write in writes:
+            outgoing.append(record(self._names, write, owned.number))
+            if time_slice.is_over():
+                await self._let_others_in(owned, time_slice)
         self._liveness.check()
-        async with asyncio.timeout(ACKNOWLEDGED_WITHIN):
-            outgoing = (record(self._names, write, owned.number) for write in writes)
-            for acknowledgement in await send(producer, outgoing):
-                await acknowledgement
+        if not owned.lost:
+            async with asyncio.timeout(self._liveness.phase_seconds):
+                await self._producer.write(outgoing)
 
-    def _ran(self, number: int, fetched: Sequence[Any], refused: int, rows: int, seconds: float) -> None:
+    def _ran(self, number: int, fetched: Sequence[Fetched], refused: int, rows: int, seconds: float) -> None:
         self._liveness.progress.ran()
         self._metrics.events.inc(len(fetched))
         self._metrics.rejected.inc(refused)

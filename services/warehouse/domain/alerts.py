@@ -1,11 +1,16 @@
-"""`mentoring.alerts` into the table `alert_log`."""
+"""`mentoring.alerts` into the tables `alert_log`, `alert_acts` and `delivery_log`."""
+
+import re
+from collections.abc import Iterator
+from typing import assert_never
 
 from pydantic import ValidationError
 
-from schemas.alerts import ALERT_EVENT, Alert, AlertChanged, Reading
+from schemas.alerts import ALERT_EVENT, Alert, AlertChanged, AlertHandled, DeliveryChanged, Reading
+from schemas.events import partition_key
 from schemas.scores import Trigger
 from services.warehouse.domain.record import (
-    Ignored,
+    NEVER,
     Outcome,
     Place,
     Row,
@@ -15,10 +20,13 @@ from services.warehouse.domain.record import (
     month,
     refusal,
 )
+from services.warehouse.domain.tables import WarehouseTable
 
-TABLE = "mentoring.alert_log"
 _EVENT = ("tenant_id", "program_id", "relationship_id", "event_id", "recorded_at", "log_partition", "log_offset")
 _ALERT = (
+    "subject_kind",
+    "subject",
+    "seq",
     "at",
     "alert_key",
     "dedup_key",
@@ -39,30 +47,146 @@ _ALERT = (
 _READING = ("as_of", "health", "band", "risk", "confidence", "calibrated", "last_contact")
 _TRIGGER = ("trigger_source", "trigger_id", "trigger_type")
 COLUMNS = (*_EVENT, *_ALERT, *_READING, *_TRIGGER)
+DELIVERY_COLUMNS = (
+    *_EVENT,
+    "subject_kind",
+    "item",
+    "planned_at",
+    "delivery_id",
+    "dedup_key",
+    "rule",
+    "urgency",
+    "transition",
+    "channel",
+    "state",
+    "attempt",
+    "status",
+    "latency_ms",
+    "due_at",
+    "started_at",
+    "changed_at",
+)
+ALERTS = WarehouseTable(
+    "mentoring.alert_log",
+    key=("tenant_id", "program_id", "relationship_id", "at", "event_id"),
+    columns=COLUMNS,
+    time="at",
+    kind="alerts",
+)
+ACT_COLUMNS = (
+    *_EVENT,
+    "subject_kind",
+    "subject",
+    "at",
+    "decided_at",
+    "alert_key",
+    "dedup_key",
+    "rule",
+    "act",
+    "state",
+    "until",
+    "assigned",
+    "verdict",
+    "closing",
+    "refused",
+)
+ACTS = WarehouseTable(
+    "mentoring.alert_acts",
+    key=("tenant_id", "program_id", "relationship_id", "at", "event_id"),
+    columns=ACT_COLUMNS,
+    time="at",
+    kind="alerts",
+)
+DELIVERIES = WarehouseTable(
+    "mentoring.delivery_log",
+    key=("tenant_id", "program_id", "relationship_id", "planned_at", "delivery_id", "event_id"),
+    columns=DELIVERY_COLUMNS,
+    time="planned_at",
+    kind="alerts",
+)
+# What a channel answered is a stranger's text: of it only what names a protocol's own answer is kept.
+_STATUS = re.compile(r"HTTP [0-9]{3}|[0-9]{3}|[a-z_]{1,40}")
+
+
+# An alert of a programme or a source rests on no score: band none says so.
+_NO_READING: tuple[object, ...] = (NEVER, 0, "none", 0, 0, False, NEVER)
+_NO_TRIGGER = ("", "", "")
 
 
 def alert_row(value: bytes, place: Place) -> Outcome:
+    """Of a delivery one row for every alert that the message tells of."""
     try:
         event = ALERT_EVENT.validate_json(value)
     except ValidationError as invalid:
         return refusal(invalid)
-    if event.type == "mentoring.delivery.changed.v1":
-        return Ignored("delivery")
+    match event.type:
+        case "mentoring.alert.changed.v1":
+            return (Row(ALERTS.name, place.offset, month(event.data.at), _changed(event, place)),)
+        case "mentoring.alert.handled.v1":
+            return (Row(ACTS.name, place.offset, month(event.data.at), _handled(event, place)),)
+        case "mentoring.delivery.changed.v1":
+            planned = month(event.data.planned_at)
+            return tuple(Row(DELIVERIES.name, place.offset, planned, values) for values in _deliveries(event, place))
+        case _:
+            assert_never(event.type)
+
+
+def _changed(event: AlertChanged, place: Place) -> tuple[object, ...]:
     alert = event.data
-    values = (*_event(event, place), *_alert(alert), *_reading(alert.reading), *_trigger(alert.trigger))
-    return Row(place.offset, month(alert.at), values)
-
-
-def _event(event: AlertChanged, place: Place) -> tuple[object, ...]:
     return (
         event.tenant,
         event.program,
-        event.subject,
+        _relationship(alert.subject_kind, event.subject),
         event_id(event.tenant, event.source, event.id),
         micros(event.recordedtime),
         place.partition,
         place.offset,
+        alert.subject_kind,
+        event.subject,
+        alert.seq,
+        *_alert(alert),
+        *_reading(alert.reading),
+        *_trigger(alert.trigger),
     )
+
+
+def _handled(event: AlertHandled, place: Place) -> tuple[object, ...]:
+    """Without who acted: that is a matter between colleagues, and no question of data teams."""
+    act, kind = event.data, _subject_kind(event)
+    return (
+        event.tenant,
+        event.program,
+        _relationship(kind, event.subject),
+        event_id(event.tenant, event.source, event.id),
+        micros(event.recordedtime),
+        place.partition,
+        place.offset,
+        kind,
+        event.subject,
+        micros(act.at),
+        micros(act.decided_at),
+        act.alert_key,
+        act.dedup_key,
+        act.rule,
+        act.act,
+        act.handling.state,
+        micros(act.handling.until),
+        act.handling.assignee is not None,
+        act.verdict or "",
+        act.closing or "",
+        act.refused is not None,
+    )
+
+
+def _subject_kind(event: AlertHandled) -> str:
+    """An act does not say of what kind its subject is; the key of its record does."""
+    if event.partitionkey == partition_key(event.tenant, event.subject):
+        return "relationship"
+    return event.partitionkey.removeprefix(partition_key(event.tenant, "")).partition("/")[0]
+
+
+def _relationship(subject_kind: str, subject: str) -> str:
+    return subject if subject_kind == "relationship" else ""
 
 
 def _alert(alert: Alert) -> tuple[object, ...]:
@@ -86,7 +210,42 @@ def _alert(alert: Alert) -> tuple[object, ...]:
     )
 
 
-def _reading(reading: Reading) -> tuple[object, ...]:
+def _deliveries(event: DeliveryChanged, place: Place) -> Iterator[tuple[object, ...]]:
+    """Of the message's first alert, and of each that it lists beside it: each belongs to its own relationship, and is
+    erased with that. Without the recipient, which is an address or a URL."""
+    one = event.data
+    listed = ((item.program, item.relationship, item.alert) for item in one.items)
+    for number, (program, subject, alert) in enumerate(((event.program, event.subject, one.alert), *listed)):
+        yield (
+            event.tenant,
+            program,
+            _relationship(alert.subject_kind, subject),
+            event_id(event.tenant, event.source, f"{event.id}-{number}" if number else event.id),
+            micros(event.recordedtime),
+            place.partition,
+            place.offset,
+            alert.subject_kind,
+            number,
+            micros(one.planned_at),
+            one.delivery_id,
+            alert.dedup_key,
+            alert.rule,
+            alert.urgency,
+            alert.transition,
+            one.channel,
+            one.state,
+            one.attempt,
+            one.status if _STATUS.fullmatch(one.status) else "",
+            round((one.latency_seconds or 0) * 1000),
+            micros(one.due_at),
+            micros(one.started_at),
+            micros(one.changed_at),
+        )
+
+
+def _reading(reading: Reading | None) -> tuple[object, ...]:
+    if reading is None:
+        return _NO_READING
     return (
         micros(reading.as_of),
         millionths(reading.health),
@@ -99,4 +258,4 @@ def _reading(reading: Reading) -> tuple[object, ...]:
 
 
 def _trigger(trigger: Trigger | None) -> tuple[object, ...]:
-    return ("", "", "") if trigger is None else (trigger.source, trigger.id, trigger.type)
+    return _NO_TRIGGER if trigger is None else (trigger.source, trigger.id, trigger.type)

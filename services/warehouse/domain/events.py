@@ -3,11 +3,11 @@
 from pydantic import ValidationError
 
 from schemas import payloads as p
-from schemas.events import MENTORING_EVENT, OfRelationship, partition_key
+from schemas.events import MENTORING_EVENT, ClockReached, OfPartition, OfRelationship, partition_key
 from schemas.topics import position
 from services.warehouse.domain.record import Ignored, Outcome, Place, Refused, Row, event_id, micros, month, refusal
+from services.warehouse.domain.tables import WarehouseTable
 
-TABLE = "mentoring.events"
 COLUMNS = (
     "tenant_id",
     "program_id",
@@ -32,6 +32,19 @@ COLUMNS = (
     "log_partition",
     "log_offset",
 )
+EVENTS = WarehouseTable(
+    "mentoring.events",
+    key=("tenant_id", "program_id", "relationship_id", "occurred_at", "event_id"),
+    columns=COLUMNS,
+    time="occurred_at",
+    kind="events",
+    valid="first",
+    # By the others it is known of every relationship when it began and ended, and what counts no more.
+    leaving="type NOT IN ('mentoring.relationship.started.v1', 'mentoring.relationship.ended.v1', "
+    "'mentoring.event.retracted.v1', 'mentoring.relationship.erased.v1')",
+    # A replay from this table must know that it was erased.
+    kept="type = 'mentoring.relationship.erased.v1'",
+)
 TENANT, RELATIONSHIP = COLUMNS.index("tenant_id"), COLUMNS.index("relationship_id")
 # The first on the log has the greatest version; positions stay below (epoch << 48 | offset).
 FIRST_WINS = 2**63
@@ -42,11 +55,11 @@ def event_row(value: bytes, place: Place) -> Outcome:
         event = MENTORING_EVENT.validate_json(value)
     except ValidationError as invalid:
         return refusal(invalid)
-    if event.type == "mentoring.clock.reached.v1":
-        return Ignored("clock")
+    if isinstance(event, OfPartition):
+        return Ignored("clock" if isinstance(event, ClockReached) else "profiles")
     if event.partitionkey != partition_key(event.tenant, event.subject):
         return Refused("misplaced", "partitionkey")
-    return Row(place.offset, month(event.time), _values(event, place))
+    return (Row(EVENTS.name, place.offset, month(event.time), _values(event, place)),)
 
 
 def key_of(row: Row) -> str:
@@ -55,7 +68,9 @@ def key_of(row: Row) -> str:
 
 
 def _values(event: OfRelationship, place: Place) -> tuple[object, ...]:
-    data = event.data
+    data, place_on_log = event.data, position(place.epoch, place.offset)
+    # Not getattr: where a model lacks a field, pydantic looks for it for longer than all else here takes.
+    fields = vars(data)
     return (
         event.tenant,
         event.program,
@@ -69,15 +84,15 @@ def _values(event: OfRelationship, place: Place) -> tuple[object, ...]:
         data.by,
         data.evidence,
         data.origin.tool if data.origin else "",
-        getattr(data, "session_id", ""),
-        getattr(data, "goal_id", None) or "",
-        getattr(data, "minutes", None) or 0.0,
+        fields.get("session_id", ""),
+        fields.get("goal_id") or "",
+        fields.get("minutes") or 0.0,
         (*data.mentors, *data.mentees) if isinstance(data, p.RelationshipStarted) else (),
-        data.model_dump_json(exclude_none=True),
+        data.__pydantic_serializer__.to_json(data, exclude_none=True).decode(),
         event.correlationid or "",
         # It grows within a relationship, which has one partition.
-        position(place.epoch, place.offset),
-        FIRST_WINS - position(place.epoch, place.offset),
+        place_on_log,
+        FIRST_WINS - place_on_log,
         place.partition,
         place.offset,
     )

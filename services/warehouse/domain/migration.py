@@ -1,6 +1,7 @@
 """Migrations as values: a numbered file, what was recorded of it, and what is to be done about it."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -31,8 +32,19 @@ class Topology:
     cluster: str = ""
 
     def fill(self, sql: str) -> str:
-        on_cluster = f"ON CLUSTER '{self.cluster}'" if self.cluster else ""
-        return sql.replace("{on_cluster}", on_cluster).replace("{engine}", "Replicated" if self.cluster else "")
+        """A replicated table names its path: left to the server, a statement that half of a cluster has run and that is
+        sent again may give two replicas different ones."""
+        if not self.cluster:
+            return sql.replace("{on_cluster}", "").replace("{engine}", "")
+        parts = _BEFORE_TABLE.split(sql)
+        return "".join(map(_replicated, parts)).replace("{on_cluster}", f"ON CLUSTER '{self.cluster}'")
+
+
+ONE_SERVER = Topology()
+PATH = "/clickhouse/tables/{shard}/mentoring"
+_TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS mentoring\.(\w+)")
+_BEFORE_TABLE = re.compile(r"(?=CREATE TABLE IF NOT EXISTS )")
+_ENGINE = re.compile(r"\{engine\}(\w*MergeTree)(?:\(([^)]*)\))?")
 
 
 @dataclass(frozen=True)
@@ -64,3 +76,11 @@ def decide(migrations: Sequence[Migration], ledger: Mapping[str, Recorded]) -> P
 def statements(sql: str) -> tuple[str, ...]:
     """A statement ends with a semicolon at the end of a line; the engine takes one at a time."""
     return tuple(part.strip().removesuffix(";") for part in f"{sql}\n".split(";\n") if part.strip())
+
+
+def _replicated(sql: str) -> str:
+    named = _TABLE.match(sql)
+    if named is None:
+        return sql
+    path = f"'{PATH}/{named[1]}/1', '{{replica}}'"
+    return _ENGINE.sub(lambda found: f"Replicated{found[1]}({path}{', ' + found[2] if found[2] else ''})", sql)

@@ -1,4 +1,5 @@
-"""`mentoring.scores` into the table `score_history`."""
+"""`mentoring.scores` into the tables `score_history`, where a correction replaces, and `score_revisions`, which keeps
+every version."""
 
 from pydantic import ValidationError
 
@@ -10,14 +11,15 @@ from services.warehouse.domain.record import (
     Place,
     Refused,
     Row,
+    appended,
     event_id,
     micros,
     millionths,
     month,
     refusal,
 )
+from services.warehouse.domain.tables import WarehouseTable
 
-TABLE = "mentoring.score_history"
 _SCORE = (
     "causes",
     "health",
@@ -61,6 +63,21 @@ _ROW = (
     "log_offset",
 )
 COLUMNS = (*_ROW, *_TRIGGER, *_SCORE, *_BEFORE)
+HISTORY = WarehouseTable(
+    "mentoring.score_history",
+    key=("tenant_id", "program_id", "relationship_id", "as_of"),
+    columns=COLUMNS,
+    time="as_of",
+    kind="scores",
+    valid="version",
+)
+REVISIONS = WarehouseTable(
+    "mentoring.score_revisions",
+    key=(*HISTORY.key, "version", "event_id"),
+    columns=(*COLUMNS, "emitted_at"),
+    time="as_of",
+    kind="scores",
+)
 
 _NO_SCORE: tuple[object, ...] = (
     (),
@@ -103,7 +120,11 @@ def score_row(value: bytes, place: Place) -> Outcome:
         return Refused("score_and_deletion_disagree", "data.score")
     before = row.score.before if row.score else None
     values = (*_row(event, place), *_trigger(row.trigger), *_score(row.score), *_before(before))
-    return Row(place.offset, month(row.as_of), values)
+    at = month(row.as_of)
+    return (
+        Row(HISTORY.name, place.offset, at, values),
+        Row(REVISIONS.name, place.offset, at, (*values, appended(place))),
+    )
 
 
 def version(row: ScoreRow) -> int:

@@ -1,4 +1,4 @@
-"""A batch sorted out: rows by the partition of their table, refusals by offset, and how many were for no table."""
+"""A batch sorted out: rows by table and its partition, refusals by offset, and how many records were for no table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,23 +7,33 @@ from services.warehouse.domain.record import Ignored, Outcome, Refused, Row
 
 
 @dataclass(frozen=True)
+class Block:
+    """What one insert stores: rows of one month of one table."""
+
+    table: str
+    month: int
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True)
 class Sorted:
-    months: Mapping[int, Sequence[Row]]
+    blocks: Sequence[Block]
     refused: Mapping[int, Refused]
     ignored: int
 
     @property
     def rows(self) -> int:
-        return sum(map(len, self.months.values()))
+        return sum(len(block.rows) for block in self.blocks)
 
 
 def sort_out(outcomes: Sequence[tuple[int, Outcome]]) -> Sorted:
     """`outcomes` are in offset order, each with its offset."""
-    months: dict[int, list[Row]] = {}
-    for row in (outcome for _, outcome in outcomes if isinstance(outcome, Row)):
-        months.setdefault(row.month, []).append(row)
+    blocks: dict[tuple[str, int], list[Row]] = {}
+    for rows in (outcome for _, outcome in outcomes if isinstance(outcome, tuple)):
+        for row in rows:
+            blocks.setdefault((row.table, row.month), []).append(row)
     return Sorted(
-        months=dict(sorted(months.items())),
+        blocks=tuple(Block(table, month, rows) for (table, month), rows in sorted(blocks.items())),
         refused={offset: outcome for offset, outcome in outcomes if isinstance(outcome, Refused)},
         ignored=sum(isinstance(outcome, Ignored) for _, outcome in outcomes),
     )

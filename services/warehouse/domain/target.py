@@ -1,34 +1,67 @@
-"""Which table each topic goes into, and by which reading."""
+"""What becomes of each topic, and the registry of all tables."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from schemas.topics import ALERTS, EVENTS, SCORES
-from services.warehouse.domain import alerts, events, scores
+from schemas import topics
+from services.warehouse.domain.alerts import ACTS, ALERTS, DELIVERIES, alert_row
+from services.warehouse.domain.events import EVENTS, event_row, key_of
+from services.warehouse.domain.programs import PROGRAMS, program_row
 from services.warehouse.domain.record import Outcome, Place, Row
+from services.warehouse.domain.rejected import REJECTED, rejected_row
+from services.warehouse.domain.scores import HISTORY, REVISIONS, score_row
+from services.warehouse.domain.tables import Scope, WarehouseTable
+
+RELATIONSHIP = ("tenant_id", "program_id", "relationship_id")
+RELATIONSHIP_STATE = WarehouseTable("mentoring.relationship_state", RELATIONSHIP, derived="relationship")
+RELATIONSHIPS = WarehouseTable("mentoring.relationships", RELATIONSHIP, derived="relationship")
+RELATIONSHIP_DAILY = WarehouseTable(
+    "mentoring.relationship_daily", ("tenant_id", "program_id", "day", "relationship_id"), derived="day"
+)
+ACTIVITY_DAILY = WarehouseTable("mentoring.activity_daily", ("tenant_id", "program_id", "day", "type"), derived="day")
+PROGRAM_DAILY = WarehouseTable("mentoring.program_daily", ("tenant_id", "program_id", "day"), derived="day")
+# In the order in which they are recomputed.
+DERIVED = (RELATIONSHIP_STATE, RELATIONSHIPS, RELATIONSHIP_DAILY, ACTIVITY_DAILY, PROGRAM_DAILY)
+
+
+def of_scope(scope: Scope) -> Sequence[WarehouseTable]:
+    """The tables that are recomputed for what was touched of this kind, in their order."""
+    return [table for table in DERIVED if table.derived == scope]
 
 
 @dataclass(frozen=True)
 class Target:
-    """`plain`: the topic has no holes, so that a range of it can be counted. `key_of` a row: the key that its record
-    must have, and by which its partition follows; None where nobody but we writes the topic."""
+    """How records of a topic become rows of `tables`. `holes`: plain topics have none, so that a range of one can be
+    counted; transactions leave markers; of a compacted topic what was planned may be gone. `key_of` a row: the key that
+    its record must have, and by which its partition follows; None where nobody but we writes the topic."""
 
-    table: str
-    columns: tuple[str, ...]
+    tables: tuple[WarehouseTable, ...]
     read: Callable[[bytes, Place], Outcome]
-    plain: bool
+    holes: Literal["none", "markers", "compacted"]
     key_of: Callable[[Row], str] | None = None
 
 
-EVENT_LOG = Target(events.TABLE, events.COLUMNS, events.event_row, plain=True, key_of=events.key_of)
-SCORE_HISTORY = Target(scores.TABLE, scores.COLUMNS, scores.score_row, plain=True)
+EVENT_LOG = Target((EVENTS,), event_row, "none", key_of)
+SCORE_HISTORY = Target((HISTORY, REVISIONS), score_row, "none")
 # notify writes in transactions: their markers, and what was aborted, are holes.
-ALERT_LOG = Target(alerts.TABLE, alerts.COLUMNS, alerts.alert_row, plain=False)
+ALERT_LOG = Target((ALERTS, ACTS, DELIVERIES), alert_row, "markers")
+REJECTED_TARGET = Target((REJECTED,), rejected_row, "none")
+PROGRAM_TARGET = Target((PROGRAMS,), program_row, "compacted")
+TARGETS = {
+    topics.EVENTS: EVENT_LOG,
+    topics.SCORES: SCORE_HISTORY,
+    topics.ALERTS: ALERT_LOG,
+    topics.REJECTED: REJECTED_TARGET,
+    topics.PROGRAMS: PROGRAM_TARGET,
+}
+STORED = tuple(table for target in TARGETS.values() for table in target.tables)
+TABLES = {table.name: table for table in (*STORED, *DERIVED)}
 
 
 @dataclass(frozen=True)
 class Feed:
-    """Which topics are read, by which consumer group, and which table each goes into; of which epoch of the log."""
+    """Which topics are read, by which consumer group, and how; of which epoch of the log."""
 
     group: str
     targets: Mapping[str, Target]
@@ -36,5 +69,4 @@ class Feed:
 
 
 def feed_of(epoch: int) -> Feed:
-    targets = {EVENTS: EVENT_LOG, SCORES: SCORE_HISTORY, ALERTS: ALERT_LOG}
-    return Feed("rapport-warehouse", {topic.at(epoch): target for topic, target in targets.items()}, epoch)
+    return Feed("rapport-warehouse", {topic.at(epoch): target for topic, target in TARGETS.items()}, epoch)

@@ -1,14 +1,18 @@
-"""Keeps `relationship_state` and `program_daily` in step with what is stored, as their only writer.
+"""Keeps the derived tables in step with what is stored, as their only writer.
 
 What was touched is asked of the tables themselves, by the time of insertion: a crash forgets nothing, and several
 instances of the service may store while one of them recomputes."""
 
 import threading
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse
+from services.warehouse.domain.migration import ONE_SERVER, Topology
+from services.warehouse.domain.retention import FOREVER, Retention
+from services.warehouse.domain.target import of_scope
 from services.warehouse.domain.touched import months, portions
 from services.warehouse.flow.forgetting import forget_erased
 from services.warehouse.flow.statements import statement
@@ -27,8 +31,16 @@ KEYS_AT_ONCE = 500
 class Derived:
     """Does nothing more once `stop` is set: the next start takes it up."""
 
-    def __init__(self, clickhouse: ClickHouse, every_seconds: float, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        clickhouse: ClickHouse,
+        every_seconds: float,
+        stop: threading.Event,
+        topology: Topology = ONE_SERVER,
+        retention: Retention = FOREVER,
+    ) -> None:
         self._clickhouse, self._every_seconds, self._stop = clickhouse, every_seconds, stop
+        self._topology, self._retention = topology, retention
         self._stale = False
         self._looked = self._looked_wide = -WIDE_EVERY_SECONDS
         self._log = log.get(__name__)
@@ -56,13 +68,16 @@ class Derived:
         [(now, upto)] = self._ask("progress")
         version, since = max(now, upto + 1), max(0, upto - back)
         # Before anything is counted: of an erased relationship nothing counts.
-        forgotten = forget_erased(self._clickhouse, since)
+        forgotten = forget_erased(self._clickhouse, self._topology, since)
         relationships, days = self._ask("touched_relationships", since=since), self._ask("touched_days", since=since)
-        days = sorted({*days, *forgotten}, key=lambda day: (day[2], day))
+        touched = self._retention.whole(list({*days, *forgotten}), datetime.now(UTC))
+        days = sorted(touched, key=lambda day: (day[2], day))
         for some in portions(relationships, KEYS_AT_ONCE):
-            self._run("relationship_state", relationships=list(some), version=version)
+            for table in of_scope("relationship"):
+                self._run(table.short, relationships=list(some), version=version)
         for some in portions(days, KEYS_AT_ONCE):
-            self._run("program_daily", days=list(some), months=months(some), version=version)
+            for table in of_scope("day"):
+                self._run(table.short, days=list(some), months=months(some), since=since, version=version)
         if self._stop.is_set():
             return
         # Last, so that after a crash or a stop before it all of this is done again.

@@ -1,8 +1,11 @@
 """The derived tables recomputed as a whole, after the tables below them were replaced; a running sink may go on."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from services.runtime.clickhouse import ClickHouse
+from services.warehouse.domain.retention import FOREVER, Retention
+from services.warehouse.domain.target import of_scope
 from services.warehouse.domain.touched import months, portions
 from services.warehouse.flow.derived import KEYS_AT_ONCE
 from services.warehouse.flow.statements import statement
@@ -10,18 +13,21 @@ from services.warehouse.flow.statements import statement
 Progress = Callable[[str], None]
 
 
-def recompute_everything(clickhouse: ClickHouse, tell: Progress) -> tuple[int, int]:
-    """How many relationships, and how many days of programmes. Raises ClickHouseError; a repeat is harmless."""
+def recompute_everything(clickhouse: ClickHouse, tell: Progress, retention: Retention = FOREVER) -> tuple[int, int]:
+    """How many relationships, and how many days of programmes; days whose rows have left stay as they are. Raises
+    ClickHouseError; a repeat is harmless."""
     relationships = clickhouse.query(statement("all_relationships"))
     for number, some in enumerate(portions(relationships, KEYS_AT_ONCE)):
         tell(f"relationships, {number * KEYS_AT_ONCE} of {len(relationships)} done")
         parameters = {"relationships": list(some), "version": _version(clickhouse)}
-        clickhouse.command(statement("relationship_state"), parameters)
-    days = clickhouse.query(statement("all_days"))
+        for table in of_scope("relationship"):
+            clickhouse.command(statement(table.short), parameters)
+    days = retention.whole(clickhouse.query(statement("all_days")), datetime.now(UTC))
     for number, some in enumerate(portions(days, KEYS_AT_ONCE)):
         tell(f"days, {number * KEYS_AT_ONCE} of {len(days)} done")
-        parameters = {"days": list(some), "months": months(some), "version": _version(clickhouse)}
-        clickhouse.command(statement("program_daily"), parameters)
+        parameters = {"days": list(some), "months": months(some), "since": 0, "version": _version(clickhouse)}
+        for table in of_scope("day"):
+            clickhouse.command(statement(table.short), parameters)
     return len(relationships), len(days)
 
 

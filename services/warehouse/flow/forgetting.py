@@ -1,29 +1,107 @@
 """Rows of erased relationships are deleted for good, and once more whenever a replay of the log brings them back."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from services.runtime import log
-from services.runtime.clickhouse import ClickHouse
+from services.runtime.clickhouse import ClickHouse, ClickHouseAwayError, ClickHouseError
+from services.warehouse.domain.migration import Topology
+from services.warehouse.domain.target import TABLES
 from services.warehouse.domain.touched import Day, portions
 from services.warehouse.flow.statements import statement
 
 # Keys are part of a statement's text, and each statement rewrites parts of a table: few at a time, yet not one by one.
 FORGOTTEN_AT_ONCE = 500
-TABLES = ("events", "score_history", "alert_log", "relationship_state")
+ERASURE_LOG = ("tenant_id", "erased_at", "table_name", "relationships", "rows")
+FRESH = "inserted_at >= fromUnixTimestamp64Micro(toInt64(%(since)s), 'UTC')"
 
 
-def forget_erased(clickhouse: ClickHouse, since: int) -> list[Day]:
+@dataclass(frozen=True)
+class Holder:
+    """A table with rows of relationships: one of the registry's, or one that a replay of the scores made. Which of them
+    has a name changes when a replay exchanges them; its `uuid` stays."""
+
+    name: str
+    uuid: UUID
+    dated: bool
+
+    @property
+    def names(self) -> dict[str, str]:
+        """A table that does not say when a row was stored is looked through when anything is erased."""
+        known = TABLES.get(self.name)
+        kept = known.kept if known and known.kept else "0"
+        return {"table": self.name, "kept": kept, "fresh": FRESH if self.dated else "0"}
+
+
+def forget_erased(clickhouse: ClickHouse, topology: Topology, since: int) -> list[Day]:
     """`since`: what was stored before, in microseconds of the server's clock, is known to be in order. Returns the days
     of programmes that count other rows now. Raises ClickHouseError; a repeat is harmless."""
     clickhouse.command(statement("erased_now"), {"since": since})
-    erased = clickhouse.query(statement("to_forget"), {"since": since})
+    [(anything,)] = clickhouse.query("SELECT count() > 0 FROM mentoring.erased")
+    if not anything:
+        return []
     days: list[Any] = []
-    for some in portions(erased, FORGOTTEN_AT_ONCE):
+    looked_through, holders = list[Holder](), _holders(clickhouse)
+    # A replay may have made, renamed or exchanged tables meanwhile: then one of them was perhaps passed over.
+    while holders != looked_through:
+        days += _forget_in(clickhouse, topology, holders, since)
+        looked_through, holders = holders, _holders(clickhouse)
+    return days
+
+
+def _holders(clickhouse: ClickHouse) -> list[Holder]:
+    found = clickhouse.query(statement("of_relationships"))
+    return [Holder(name, uuid, bool(dated)) for name, uuid, dated in found]
+
+
+def _forget_in(clickhouse: ClickHouse, topology: Topology, holders: list[Holder], since: int) -> list[Any]:
+    found = set[tuple[Any, ...]]()
+    for holder in holders:
+        with _unless_moved(clickhouse, holder):
+            found.update(clickhouse.query(statement("to_forget", holder.names), {"since": since}))
+    days: list[Any] = []
+    for some in portions(sorted(found), FORGOTTEN_AT_ONCE):
         # 1. Asked first: afterwards nobody knows.
         days += clickhouse.query(statement("days_to_forget"), {"relationships": list(some)})
-        # 2. What the next look finds them by goes last.
-        for table in reversed(TABLES):
-            clickhouse.command(statement(f"forget_{table}"), {"relationships": list(some)})
-    if erased:
-        log.get(__name__).info("forgotten", relationships=len(erased), days=len(days))
+        # 2. Counted, then deleted: after a crash in between the rest is counted by the pass that deletes it.
+        for holder in _in_order(holders):
+            with _unless_moved(clickhouse, holder):
+                _forget(clickhouse, topology, holder, list(some))
+    if found:
+        log.get(__name__).info("forgotten", relationships=len(found), days=len(days))
     return days
+
+
+@contextmanager
+def _unless_moved(clickhouse: ClickHouse, holder: Holder) -> Iterator[None]:
+    """What ClickHouse refuses because the table is another one by now, or none, is no failure. One of the registry's
+    that is gone is one."""
+    try:
+        yield
+    except ClickHouseAwayError:
+        raise
+    except ClickHouseError as refused:
+        there = {one.name: one.uuid for one in _holders(clickhouse)}.get(holder.name)
+        if there == holder.uuid or (there is None and holder.name in TABLES):
+            raise
+        log.get(__name__).info("table_moved", table=holder.name, code=refused.code)
+
+
+def _in_order(holders: list[Holder]) -> Iterator[Holder]:
+    """What the days are found by goes last."""
+    last = ("mentoring.alert_log", "mentoring.score_history", "mentoring.events")
+    yield from (holder for holder in holders if holder.name not in last)
+    yield from (holder for name in last for holder in holders if holder.name == name)
+
+
+def _forget(clickhouse: ClickHouse, topology: Topology, holder: Holder, some: list[tuple[Any, ...]]) -> None:
+    counted = clickhouse.query(statement("erased_rows", holder.names), {"relationships": some})
+    if not counted:
+        return
+    clickhouse.command(statement("forget", holder.names, topology), {"relationships": some})
+    [(now,)] = clickhouse.query("SELECT now64(6, 'UTC')")
+    rows = [(tenant, now, holder.name, relationships, count) for tenant, relationships, count in counted]
+    clickhouse.insert("mentoring.erasure_log", ERASURE_LOG, rows, {"async_insert": 0})

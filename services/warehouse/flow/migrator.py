@@ -1,11 +1,13 @@
 """Applies the numbered SQL files, and tells whether the schema of a database is new enough for this code."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 
 from services.runtime.clickhouse import ClickHouse, ClickHouseAwayError, ClickHouseError
 from services.warehouse.domain.migration import Changed, Migration, Pending, Recorded, Topology, decide, statements
+from services.warehouse.domain.retention import Retention, altered, ttl, ttl_of
+from services.warehouse.domain.target import STORED
 
 LEDGER = "mentoring.migrations"
 # Unknown table, unknown database: no migration was ever applied.
@@ -38,6 +40,33 @@ def migrate(clickhouse: ClickHouse, topology: Topology, tell: Callable[[str], No
             for migration in pending:
                 _apply(clickhouse, topology, migration)
                 tell(f"applied  {migration.name}")
+
+
+def script(topology: Topology, retention: Retention) -> Iterator[str]:
+    """All statements that bring a server without our tables to this code's schema, the ledger's rows too; to be run by
+    hand, one after the other. They may be repeated."""
+    ledger, *numbered = migrations()
+    for migration in (ledger, *numbered):
+        yield from statements(topology.fill(migration.sql))
+        if migration in numbered:
+            row = f"('{migration.name}', '{migration.checksum}', 'completed')"
+            yield f"INSERT INTO {LEDGER} (name, checksum, state) VALUES {row}"  # noqa: S608 (names of our files)
+    for table in (one for one in STORED if ttl(one, retention)):
+        yield altered(table, ttl(table, retention), topology)
+
+
+def retain(clickhouse: ClickHouse, topology: Topology, retention: Retention, tell: Callable[[str], None]) -> None:
+    """Gives every table the TTL that follows from it, or none. Rows that are too old leave in the background, at once
+    and then whenever parts are merged. Raises ClickHouseError."""
+    rows = clickhouse.query(
+        "SELECT concat('mentoring.', name), engine_full FROM system.tables WHERE database = 'mentoring'"
+    )
+    there = {name: ttl_of(engine) for name, engine in rows}
+    for table in (one for one in STORED if one.kind):
+        wanted = ttl(table, retention)
+        if there[table.name] != wanted:
+            clickhouse.command(altered(table, wanted, topology))
+            tell(f"keeps    {table.name}: {f'{retention.days_of(table.kind)} days' if wanted else 'for ever'}")
 
 
 def recorded(clickhouse: ClickHouse) -> dict[str, Recorded]:

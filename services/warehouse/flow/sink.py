@@ -10,10 +10,10 @@ from services.runtime.log_place import misplaced
 from services.runtime.loop import Batch, TryLaterError
 from services.runtime.unexpected import described
 from services.warehouse.domain.plan import Plan, broken, plan, read_note
-from services.warehouse.domain.record import Outcome, Place, Refused, Row
+from services.warehouse.domain.record import Outcome, Place, Refused
 from services.warehouse.domain.sorting import Sorted, sort_out
 from services.warehouse.domain.target import Feed, Target
-from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.recomputing import Recomputing
 from services.warehouse.flow.store import Store
 
 NO_VALUE = Refused("no_value")
@@ -26,8 +26,8 @@ class PlanBrokenError(Exception):
 class Sink:
     """The work of the batch loop."""
 
-    def __init__(self, reader: Reader, feed: Feed, store: Store, derived: Derived) -> None:
-        self._reader, self._feed, self._store, self._derived = reader, feed, store, derived
+    def __init__(self, reader: Reader, feed: Feed, store: Store, recomputing: Recomputing) -> None:
+        self._reader, self._feed, self._store, self._recomputing = reader, feed, store, recomputing
         self._first = Partition(min(feed.targets), 0)
         self._partition_count = cache(reader.partition_count)
         self._planned: dict[Partition, Plan] = {}
@@ -38,7 +38,8 @@ class Sink:
         self._sorted.pop(partition, None)
         self._planned.pop(partition, None)
         planned = read_note(committed.offset, committed.metadata) if committed else None
-        if planned is None:
+        if planned is None or self._feed.targets[partition.topic].holes == "compacted":
+            # Of a compacted topic the last record that was planned may be gone: what is left is sent anew.
             return None
         self._planned[partition] = planned
         return planned.last
@@ -50,7 +51,7 @@ class Sink:
         # 1. Decide what every record becomes.
         sorted_out = self._sort(batch, target)
         try:
-            refused = self._put(batch, target, found, sorted_out)
+            refused = self._put(batch, found, sorted_out)
         except ClickHouseAwayError as away:
             raise TryLaterError(f"ClickHouse is away: {away}") from away
         self._sorted.pop(batch.partition, None)
@@ -58,18 +59,14 @@ class Sink:
         return {"rows": sorted_out.rows, "ignored": sorted_out.ignored, "refused": len(refused)}
 
     def idle(self) -> None:
-        """One instance recomputes: the owner of the first partition."""
-        if self._first not in self._reader.assignment():
-            self._derived.leave()
-            return
-        try:
-            self._derived.recompute_if_due()
-        except ClickHouseAwayError as away:
-            raise TryLaterError(f"ClickHouse is away: {away}") from away
+        """One instance recomputes, beside its loop: the owner of the first partition. Raises what ended that."""
+        problem = self._recomputing.look(owned=self._first in self._reader.assignment())
+        if problem:
+            raise TryLaterError(problem)
 
     def _expect(self, partition: Partition, found: Plan, target: Target) -> None:
         planned = self._planned.get(partition)
-        problem = broken(planned, found, plain=target.plain) if planned else None
+        problem = broken(planned, found, plain=target.holes == "none") if planned else None
         if problem:
             raise PlanBrokenError(
                 f"{partition.topic} {partition.number}: {problem.reason}. If the log was cut on purpose, "
@@ -86,28 +83,37 @@ class Sink:
 
     def _outcomes(self, batch: Batch, target: Target) -> Iterator[tuple[int, Outcome]]:
         for record in batch.records:
-            place = Place(record.partition, record.offset, self._feed.epoch)
-            outcome = NO_VALUE if record.value is None else _read(target, record.value, place)
-            if isinstance(outcome, Row) and target.key_of is not None:
-                outcome = self._placed(record, target.key_of(outcome)) or outcome
+            outcome = self._outcome(record, target)
             self._store.judged(outcome)
             yield record.offset, outcome
+
+    def _outcome(self, record: Record, target: Target) -> Outcome:
+        key, value = record.key or b"", record.value
+        if value is None and target.holes == "compacted":
+            value = b""
+        if value is None:
+            return NO_VALUE
+        place = Place(record.partition, record.offset, self._feed.epoch, record.timestamp_ms, key, record.headers)
+        outcome = _read(target, value, place)
+        if isinstance(outcome, tuple) and target.key_of is not None:
+            return self._placed(record, target.key_of(outcome[0])) or outcome
+        return outcome
 
     def _placed(self, record: Record, key: str) -> Refused | None:
         found = misplaced(record.key, record.partition, self._partition_count(record.topic), key)
         return Refused("misplaced", found.path) if found else None
 
-    def _put(self, batch: Batch, target: Target, found: Plan, sorted_out: Sorted) -> Mapping[int, Refused]:
+    def _put(self, batch: Batch, found: Plan, sorted_out: Sorted) -> Mapping[int, Refused]:
         if not sorted_out.rows and not sorted_out.refused:
             return {}
         # 2. Plan: after a crash from here on exactly this range is sent again.
         if not self._reader.commit({batch.partition: Committed(batch.first, found.note())}):
             raise TryLaterError("a rebalance is under way")
         # 3. Insert.
-        refused = {**sorted_out.refused, **self._store.put(target, batch, sorted_out.months)}
+        refused = {**sorted_out.refused, **self._store.put(batch, sorted_out.blocks)}
         # 4. Set aside what cannot be stored, before the commit says that the range is done.
         self._store.set_aside(batch, refused)
-        self._derived.stored()
+        self._recomputing.stored()
         return refused
 
 

@@ -1,4 +1,4 @@
-"""Rows into their table, one partition of it at a time; a row that ClickHouse refuses is found and set aside."""
+"""Rows into their tables, one partition of one at a time; a row that ClickHouse refuses is found and set aside."""
 
 import hashlib
 import secrets
@@ -9,7 +9,9 @@ from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import POISON, ClickHouse, ClickHouseError
 from services.runtime.loop import Batch
 from services.warehouse.domain.record import Outcome, Refused, Row
-from services.warehouse.domain.target import Target
+from services.warehouse.domain.sorting import Block
+from services.warehouse.domain.tables import WarehouseTable
+from services.warehouse.domain.target import TABLES
 from services.warehouse.flow.meters import Meters
 
 # Written out, whatever the server's defaults are: an asynchronous insert would be acknowledged before it is stored.
@@ -33,14 +35,15 @@ class Store:
         else:
             self._breaker.passed()
 
-    def put(self, target: Target, batch: Batch, months: Mapping[int, Sequence[Row]]) -> dict[int, Refused]:
+    def put(self, batch: Batch, blocks: Sequence[Block]) -> dict[int, Refused]:
         """Stores the rows and returns what ClickHouse refused, by offset. Raises ClickHouseAwayError: then part of it
         may be stored, and the same call again changes that to all of it, each row once."""
         refused: dict[int, Refused] = {}
-        with self._meters.put_seconds.labels(target.table).time():
-            for month, rows in months.items():
-                refused |= self._put(target, rows, _token(target, batch, month))
-        self._meters.rows.labels(target.table).inc(sum(map(len, months.values())) - len(refused))
+        for block in blocks:
+            with self._meters.put_seconds.labels(block.table).time():
+                found = self._put(TABLES[block.table], block.rows, _token(block, batch))
+            self._meters.rows.labels(block.table).inc(len(block.rows) - len(found))
+            refused |= found
         return refused
 
     def set_aside(self, batch: Batch, refused: Mapping[int, Refused]) -> None:
@@ -62,32 +65,32 @@ class Store:
             self._meters.dead_letters.labels(batch.partition.topic).inc(len(rows))
             self._insert(DEAD_LETTERS, DEAD_LETTER_COLUMNS, rows, f"dead:{secrets.token_hex(8)}")
 
-    def _put(self, target: Target, rows: Sequence[Row], token: str) -> dict[int, Refused]:
+    def _put(self, table: WarehouseTable, rows: Sequence[Row], token: str) -> dict[int, Refused]:
         try:
-            self._insert(target.table, target.columns, [row.values for row in rows], token)
+            self._insert(table.name, table.columns, [row.values for row in rows], token)
         except ClickHouseError as error:
             if error.code not in POISON:
                 raise
-            return self._bisect(target, rows, token, error.code)
+            return self._bisect(table, rows, token, error.code)
         self._breaker.passed()
         return {}
 
-    def _bisect(self, target: Target, rows: Sequence[Row], token: str, code: int) -> dict[int, Refused]:
+    def _bisect(self, table: WarehouseTable, rows: Sequence[Row], token: str, code: int) -> dict[int, Refused]:
         if len(rows) == 1:
             refused = Refused(f"clickhouse_{code}")
             self._breaker.refused(refused.reason)
             return {rows[0].offset: refused}
         half = len(rows) // 2
-        return self._put(target, rows[:half], f"{token}:0") | self._put(target, rows[half:], f"{token}:1")
+        return self._put(table, rows[:half], f"{token}:0") | self._put(table, rows[half:], f"{token}:1")
 
     def _insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], token: str) -> None:
         block = dict(zip(columns, zip(*rows, strict=True), strict=True))
         self._clickhouse.insert_columns(table, block, {**INSERT, "insert_deduplication_token": token})
 
 
-def _token(target: Target, batch: Batch, month: int) -> str:
+def _token(block: Block, batch: Batch) -> str:
     """Another one for every sending: a token alone is not safe across a crash of a server without replicas, which may
     remember the token of a block that it lost. The engine of the table absorbs what is sent twice."""
     attempt = secrets.token_hex(8)
     where = f"{batch.partition.topic}:{batch.partition.number}:{batch.first}:{batch.last}"
-    return f"{target.table}:{where}:{month}:{attempt}"
+    return f"{block.table}:{where}:{block.month}:{attempt}"

@@ -9,7 +9,7 @@ FROM
 
     SELECT DISTINCT tenant_id, program_id, toDate(occurred_at) AS day
     FROM mentoring.events
-    WHERE type = 'mentoring.session.held.v1'
+    WHERE type != 'mentoring.relationship.erased.v1'
 
     UNION ALL
 
@@ -18,5 +18,13 @@ FROM
     UNION ALL
 
     SELECT tenant_id, program_id, day FROM mentoring.program_daily
+
+    UNION ALL
+
+    SELECT DISTINCT tenant_id, program_id, day FROM mentoring.activity_daily
+
+    UNION ALL
+
+    SELECT DISTINCT tenant_id, program_id, day FROM mentoring.relationship_daily
 )
 ORDER BY day, tenant_id, program_id

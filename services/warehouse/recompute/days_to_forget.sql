@@ -10,12 +10,12 @@ FROM
 
     SELECT tenant_id, program_id, toDate(occurred_at) AS day
     FROM mentoring.events
-    WHERE type = 'mentoring.session.held.v1' AND (tenant_id, relationship_id) IN %(relationships)s
+    WHERE (tenant_id, relationship_id) IN %(relationships)s
 
     UNION ALL
 
     SELECT tenant_id, program_id, toDate(at) AS day
     FROM mentoring.alert_log
-    WHERE transition = 'fired' AND (tenant_id, relationship_id) IN %(relationships)s
+    WHERE (tenant_id, relationship_id) IN %(relationships)s
 )
 ORDER BY day, tenant_id, program_id

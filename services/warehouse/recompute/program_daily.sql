@@ -45,7 +45,7 @@ WITH
     held AS
     (
         SELECT tenant_id, program_id, toDate(occurred_at) AS day, count() AS sessions
-        FROM mentoring.events FINAL
+        FROM mentoring.standing_events
         WHERE toYYYYMM(occurred_at) IN %(months)s AND type = 'mentoring.session.held.v1'
             AND (tenant_id, program_id, toDate(occurred_at)) IN (SELECT tenant_id, program_id, day FROM touched)
         GROUP BY tenant_id, program_id, day
@@ -54,7 +54,10 @@ WITH
     (
         SELECT tenant_id, program_id, toDate(at) AS day, count() AS alerts
         FROM mentoring.alert_log FINAL
+        -- An episode that was never so, as corrections say, counts nowhere.
         WHERE toYYYYMM(at) IN %(months)s AND transition = 'fired'
+            AND (tenant_id, dedup_key) NOT IN
+                (SELECT tenant_id, dedup_key FROM mentoring.alert_log WHERE transition = 'resolved' AND startsWith(why, 'corrected'))
             AND (tenant_id, program_id, toDate(at)) IN (SELECT tenant_id, program_id, day FROM touched)
         GROUP BY tenant_id, program_id, day
     )

@@ -11,12 +11,36 @@ FROM
 
     SELECT DISTINCT tenant_id, program_id, toDate(occurred_at) AS day
     FROM mentoring.events
-    WHERE inserted_at >= fromUnixTimestamp64Micro(toInt64(%(since)s), 'UTC') AND type = 'mentoring.session.held.v1'
+    WHERE inserted_at >= fromUnixTimestamp64Micro(toInt64(%(since)s), 'UTC')
+        AND type != 'mentoring.relationship.erased.v1'
+
+    UNION ALL
+
+    -- What was retracted counts no more on its own day.
+    SELECT DISTINCT
+        tenant_id, program_id,
+        toDate(parseDateTime64BestEffortOrZero(JSONExtractString(payload, 'time'), 6, 'UTC')) AS day
+    FROM mentoring.events
+    WHERE type = 'mentoring.event.retracted.v1'
+        AND inserted_at >= fromUnixTimestamp64Micro(toInt64(%(since)s), 'UTC')
 
     UNION ALL
 
     SELECT DISTINCT tenant_id, program_id, toDate(at) AS day
     FROM mentoring.alert_log
     WHERE inserted_at >= fromUnixTimestamp64Micro(toInt64(%(since)s), 'UTC') AND transition = 'fired'
+
+    UNION ALL
+
+    -- What was withdrawn counts no more on the day on which it fired.
+    SELECT DISTINCT tenant_id, program_id, toDate(at) AS day
+    FROM mentoring.alert_log
+    WHERE transition = 'fired' AND (tenant_id, dedup_key) IN
+    (
+        SELECT tenant_id, dedup_key
+        FROM mentoring.alert_log
+        WHERE inserted_at >= fromUnixTimestamp64Micro(toInt64(%(since)s), 'UTC')
+            AND transition = 'resolved' AND startsWith(why, 'corrected')
+    )
 )
 ORDER BY day, tenant_id, program_id

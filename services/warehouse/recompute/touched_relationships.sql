@@ -1,5 +1,17 @@
--- Relationships with score rows stored since an instant (microseconds of the server's clock).
+-- Relationships of which anything was stored since an instant (microseconds of the clock of the server), erased ones
+-- aside.
 SELECT DISTINCT tenant_id, program_id, relationship_id
-FROM mentoring.score_history
-WHERE inserted_at >= fromUnixTimestamp64Micro(toInt64(%(since)s), 'UTC')
+FROM
+(
+    SELECT DISTINCT tenant_id, program_id, relationship_id
+    FROM mentoring.score_history
+    WHERE inserted_at >= fromUnixTimestamp64Micro(toInt64(%(since)s), 'UTC')
+
+    UNION ALL
+
+    SELECT DISTINCT tenant_id, program_id, relationship_id
+    FROM mentoring.events
+    WHERE inserted_at >= fromUnixTimestamp64Micro(toInt64(%(since)s), 'UTC')
+)
+WHERE (tenant_id, relationship_id) NOT IN (SELECT tenant_id, relationship_id FROM mentoring.erased)
 ORDER BY tenant_id, program_id, relationship_id

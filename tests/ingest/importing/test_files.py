@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.ingest.domain.admission import Clock
-from services.ingest.importing.checkpoint import Checkpoint
-from services.ingest.importing.dry_run import LateRows
-from services.ingest.importing.entry import MOST_MESSAGES, ImportEntry, batches
-from services.ingest.importing.lines import MOST_BYTES, Line, LinesFile
+from services.ingest.importing.entry import MOST_BYTES, MOST_MESSAGES, Checkpoint, ImportEntry, Line, LinesFile, batches
+from services.ingest.importing.known import LateRows
 from services.ingest.importing.sender import ImportStoppedError
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -39,11 +37,20 @@ def test_a_line_that_never_ends_takes_little_memory(tmp_path: Path) -> None:
     assert following == Line(2, b"next")
 
 
-def test_utf_16_is_told_by_its_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_utf_16_is_read_by_its_mark_or_by_its_name(encoding: str, tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
-    file.write_text("a,b\n", encoding="utf-16")
+    file.write_text("ä\u2028,b\r\nnext\n", encoding=encoding, newline="")
 
-    with pytest.raises(ImportStoppedError, match="UTF-16"):
+    with LinesFile(file, None if encoding == "utf-16" else encoding) as lines:
+        assert list(lines) == [Line(1, "ä\u2028,b".encode()), Line(2, b"next")]
+
+
+def test_utf_16_that_breaks_off_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes("a,b\nc".encode("utf-16")[:-1])
+
+    with pytest.raises(ImportStoppedError, match="cannot be read on after line 1"):
         read(file)
 
 

@@ -1,6 +1,7 @@
 """From the cells of a row to what it says."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,14 +13,13 @@ from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.people.participants import read_participant
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted
-from services.ingest.importing.entry import ImportEntry
+from services.ingest.importing.entry import ImportEntry, Line
 from services.ingest.importing.kinds.registry import KINDS
-from services.ingest.importing.lines import Line
-from services.ingest.importing.row import Defaults, TableRow
+from services.ingest.importing.row import A_NAME, Defaults, RowReading, TableRow
 from services.ingest.importing.table import Header, row_entry
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-DEFAULTS = Defaults("urn:csv", "onboarding", "Europe/Berlin")
+DEFAULTS = RowReading(Defaults("urn:csv", "onboarding", "Europe/Berlin"), saved="2026-02-01T00:00:00.000000Z")
 SCOPE = Scope("acme", frozenset({"urn:csv"}))
 
 
@@ -34,7 +34,7 @@ def told(kind: str, /, **cells: str) -> list[dict[str, Any]]:
 
 
 def faults(kind: str, /, **cells: str) -> dict[str, str]:
-    row = TableRow(cells, Defaults())
+    row = TableRow(cells)
     KINDS[kind].read(row)
     return {problem.path: problem.reason for problem in row.problems}
 
@@ -62,11 +62,45 @@ def test_a_relationship_starts_at_the_begin_of_a_day() -> None:
     }
 
 
-@pytest.mark.parametrize("written", ["p-1|p-2", "p-1, p-2", "p-1;p-2", "p-1 p-2", " p-1 | p-2 "])
-def test_several_people_are_separated_in_any_usual_way(written: str) -> None:
+@pytest.mark.parametrize("written", ["p-1|p-2", "p-1;p-2", "p-1\r\np-2", " p-1 | p-2 ", "p-1 ;\np-2"])
+def test_several_people_are_separated_by_what_stands_in_no_name(written: str) -> None:
     (start,) = told("relationships", **PAIR | {"mentees": written})
 
     assert start["data"]["mentees"] == ["p-1", "p-2"]
+
+
+@pytest.mark.parametrize("written", ["Ben Example", "Example, Ben", "p-1 | Ben Example", "p-1, p-2", "p-1 p-2"])
+def test_a_name_is_never_two_people(written: str) -> None:
+    assert faults("relationships", **PAIR | {"mentees": written})["mentees"].endswith(A_NAME)
+
+
+def test_people_are_named_by_address() -> None:
+    directory = {"ann@example.com": "p-ann", "ben@example.com": "p-ben"}
+    cells = PAIR | {"mentors": "Ann Example <ann@example.com>", "mentees": "ben@example.com|p-cat"}
+    row = TableRow(cells, replace(DEFAULTS, person_at=directory.__getitem__))
+
+    (start,) = KINDS["relationships"].read(row)
+
+    assert (row.problems, start["data"]["mentors"], start["data"]["mentees"]) == ([], ["p-ann"], ["p-ben", "p-cat"])  # type: ignore[index]
+    assert "the directory is not known here" in faults("relationships", **cells)["mentors"]
+
+
+def test_a_pair_has_one_coordinator() -> None:
+    assert "names several people" in faults("relationships", **PAIR, coordinator="p-1|p-2")["coordinator"]
+
+
+def test_a_meeting_ahead_was_booked_by_the_time_that_the_table_was_written() -> None:
+    (ahead,) = told("sessions", **MET, status="scheduled", minutes="30")
+    (past,) = told("sessions", **MET | {"starts_at": "2026-01-15 10:00"}, status="scheduled", minutes="30")
+
+    assert ahead["time"] == DEFAULTS.saved
+    assert past["time"] == past["data"]["starts_at"] == "2026-01-15T09:00:00.000000Z"
+
+
+def test_progress_may_be_written_with_its_sign() -> None:
+    goal = {"relationship": "rel-1", "goal_id": "g-1", "at": "2026-03-02", "change": "progressed"}
+
+    assert told("goals", **goal, percent="40 %")[0]["data"]["percent"] == 40
 
 
 def test_a_relationship_that_has_ended_is_two_events() -> None:
@@ -204,7 +238,7 @@ def test_a_fault_names_its_column(kind: str, cells: dict[str, str], column: str,
     ("cells", "column"),
     [
         ({"booked_at": "2026-02-20 09:00", "status": "scheduled"}, "ends_at"),
-        ({"status": "scheduled", "minutes": "30"}, "booked_at"),
+        ({"status": "scheduled"}, "ends_at"),
         ({"status": "missed"}, "absent"),
         ({"status": "cancelled"}, "cancelled_at"),
         ({"status": "held", "ends_at": "2026-03-02 09:00"}, "ends_at"),

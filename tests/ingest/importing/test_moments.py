@@ -2,7 +2,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.ingest.importing.row import UncertainError, day, instant
+from services.ingest.importing.moments import UncertainError, day, instant
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.domain.admission import Clock
-from services.ingest.domain.strict_json import Parsed, read_json
-from services.ingest.importing.dry_run import Rehearsal
+from services.ingest.domain.cloudevents import Parsed, read_json
+from services.ingest.importing.entry import Line
 from services.ingest.importing.kinds.registry import KINDS
-from services.ingest.importing.lines import Line
-from services.ingest.importing.row import Defaults
+from services.ingest.importing.known import Rehearsal
+from services.ingest.importing.row import Defaults, RowReading
 from services.ingest.importing.sender import EVENTS_ENDPOINT, PARTICIPANTS_ENDPOINT
 from services.ingest.importing.table import Header, TableRows, row_entry
 
@@ -26,11 +26,11 @@ ZONES = st.sampled_from(("", "Europe/Berlin", "Asia/Kathmandu", "nowhere", "\x00
 
 @given(st.sampled_from(sorted(KINDS)), st.data(), ZONES)
 def test_no_row_raises_and_each_is_told_of(kind: str, data: st.DataObject, zone: str) -> None:
-    header = Header(KINDS[kind], tuple(sorted(KINDS[kind].known)), ",")
+    header = Header(KINDS[kind], tuple(sorted(KINDS[kind].columns)), ",")
     cells = [data.draw(CELLS).replace('"', '""') for _ in header.columns]
     text = ",".join(f'"{cell}"' for cell in cells).encode(errors="surrogatepass")
 
-    entry = row_entry(header, Defaults("urn:csv", "spruce", zone))(Line(2, text))
+    entry = row_entry(header, RowReading(Defaults("urn:csv", "spruce", zone)))(Line(2, text))
 
     assert bool(entry.messages) != bool(entry.refusal)
     assert all(isinstance(read_json(message), Parsed) for message in entry.messages)

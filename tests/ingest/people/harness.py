@@ -8,13 +8,13 @@ from itertools import count
 
 from prometheus_client import CollectorRegistry
 
-from schemas.events import MENTORING_EVENT, OfRelationship, to_json
+from schemas.events import MENTORING_EVENT, OfPartition, OfRelationship, to_json
 from schemas.topics import BOOKINGS, EVENTS, ROSTER
 from services.ingest.domain.meetings.attendance_fold import ATTENDANCE
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.attendance import attendance
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.people.followers import ProjectionFollower
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.shared import ProjectionAccess, Shared
@@ -55,24 +55,24 @@ class OwnLog:
         return IngestSettings.model_validate(changed)
 
     def write(self, *events: OfRelationship) -> None:
-        for event in events:
-            self.producer.send(self.topic, event.partitionkey.encode(), to_json(event)).get(15)
+        for sent in [self.producer.send(self.topic, one.partitionkey.encode(), to_json(one)) for one in events]:
+            sent.get(60)
 
     def write_everywhere(self, value: bytes) -> None:
-        for number in range(PARTITIONS):
-            self.producer.send(self.topic, None, value, partition=number).get(15)
+        for sent in [self.producer.send(self.topic, None, value, partition=n) for n in range(PARTITIONS)]:
+            sent.get(60)
 
     def events(self) -> list[OfRelationship]:
         values = [record.value or b"" for record in read_to_end(self.settings, [self.topic])]
         found = [MENTORING_EVENT.validate_json(value) for value in values if value.startswith(b'{"specversion')]
-        return [one for one in found if one.type != "mentoring.clock.reached.v1"]
+        return [one for one in found if not isinstance(one, OfPartition)]
 
     def outcomes(self) -> list[OfRelationship]:
         return [one for one in self.events() if one.source == ATTENDANCE]
 
     def shared(self, readiness: PartsReadiness) -> Shared:
         event_writer = EventWriter(self.producer, 1_000, self.topic)
-        return Shared(self.settings, self.producer, event_writer, Metrics(CollectorRegistry()), readiness, {})
+        return Shared(self.settings, self.producer, event_writer, IngestMetrics(CollectorRegistry()), readiness, {})
 
     @contextmanager
     def projected(self) -> Iterator[None]:
@@ -126,5 +126,5 @@ class Failures:
 def await_outcomes(log: OwnLog, ids: Sequence[str] | int) -> list[OfRelationship]:
     """Those that are on the log, when there are so many different ones."""
     wanted = ids if isinstance(ids, int) else len(ids)
-    eventually(lambda: len({one.id for one in log.outcomes()}) >= wanted, 60, f"{wanted} outcomes")
+    eventually(lambda: len({one.id for one in log.outcomes()}) >= wanted, what=f"{wanted} outcomes")
     return log.outcomes()

@@ -5,7 +5,7 @@ from datetime import UTC, timedelta
 from itertools import permutations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.directory import Participant
@@ -35,7 +35,6 @@ from tests.ingest.people.building import (
 )
 from tests.ingest.people.test_attendance_fold import SCOPE
 
-FEW = settings(max_examples=100, deadline=None)
 END = minute(100_000)
 
 visits = st.builds(
@@ -64,7 +63,6 @@ def _told(result: list[OfRelationship] | Ignored | Rejected) -> list[OfRelations
     return result if isinstance(result, list) else []
 
 
-@FEW
 @given(st.data(), meetings, st.booleans())
 def test_order_and_repetition_make_no_difference(data: st.DataObject, said: list[Activity], is_booked: bool) -> None:  # noqa: FBT001
     other = data.draw(st.permutations([*said, *data.draw(st.lists(st.sampled_from(said), max_size=4))]))
@@ -75,7 +73,6 @@ def test_order_and_repetition_make_no_difference(data: st.DataObject, said: list
     assert len(found) <= 1
 
 
-@FEW
 @given(meetings, st.sampled_from([Person(), STRANGER]), st.integers(0, 90))
 def test_where_somebody_unidentified_was_nobody_is_said_to_have_missed_it(
     said: list[Activity], guest: Person, at: int
@@ -85,7 +82,6 @@ def test_where_somebody_unidentified_was_nobody_is_said_to_have_missed_it(
     assert [one.type for one in found] in ([], ["mentoring.session.held.v1"])
 
 
-@FEW
 @given(st.lists(st.tuples(st.integers(1, 20), st.integers(1, 9)), max_size=6))
 def test_both_who_drop_out_and_are_back_have_one_outcome_of_all_their_time(stays: list[tuple[int, int]]) -> None:
     """Each stays for some minutes and is away for less than ten."""
@@ -160,7 +156,6 @@ def test_the_whole_log_has_an_outcome_for_each_session() -> None:
     assert sorted(one.type.split(".")[2] for one in found) == ["held"] * 4 + ["missed"] * 2
 
 
-@FEW
 @given(st.lists(st.integers(0, len(LOG)), min_size=1, max_size=4).map(sorted))
 def test_a_restart_at_any_point_gives_the_same_outcomes(stops: list[int]) -> None:
     projection = known()
@@ -201,7 +196,6 @@ statements = st.one_of(
 )
 
 
-@FEW
 @given(st.lists(statements, max_size=8), st.sampled_from(["acme", "beta"]))
 def test_no_tenant_ever_sees_the_people_of_another(said: list[Activity], tenant: str) -> None:
     """Two tenants know the same people under the same ids and addresses, and each has a pair of its own."""

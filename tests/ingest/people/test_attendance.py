@@ -11,7 +11,7 @@ from services.ingest.domain.meetings.attendance import (
     HeldOutcome,
     MissedOutcome,
     NoOutcome,
-    Seen,
+    Sighting,
     Span,
     Stay,
     due,
@@ -26,15 +26,15 @@ from tests.ingest.people.building import START, minute
 BOOKING = Booking("s-1", minute(0), minute(60), START)
 
 
-def came(at: float, role: Side = "mentor", visitor: str = "") -> Seen:
-    return Seen(role, visitor, "joined", minute(at))
+def came(at: float, role: Side = "mentor", visitor: str = "") -> Sighting:
+    return Sighting(role, visitor, "joined", minute(at))
 
 
-def went(at: float, role: Side = "mentor", visitor: str = "") -> Seen:
-    return Seen(role, visitor, "left", minute(at))
+def went(at: float, role: Side = "mentor", visitor: str = "") -> Sighting:
+    return Sighting(role, visitor, "left", minute(at))
 
 
-def seen(*facts: Seen, recorded: datetime | None = None) -> Attendance:
+def seen(*facts: Sighting, recorded: datetime | None = None) -> Attendance:
     return Attendance(frozenset(facts), recorded or max((one.time for one in facts), default=START))
 
 
@@ -73,7 +73,7 @@ def span(begin: float, end: float) -> Span:
         "comes and goes at one instant",
     ],
 )
-def test_a_visitor(facts: list[Seen], expected: Stay) -> None:
+def test_a_visitor(facts: list[Sighting], expected: Stay) -> None:
     assert stay(facts) == expected
 
 
@@ -144,14 +144,14 @@ def test_who_drops_out_of_a_booked_meeting_that_takes_longer_is_given_ten_minute
 
 @pytest.mark.parametrize("side", ["mentor", "mentee"])
 def test_somebody_whom_nobody_can_identify_may_be_the_other_side(side: Side) -> None:
-    guest = Seen("unidentified", "phone", "joined", minute(1))
+    guest = Sighting("unidentified", "phone", "joined", minute(1))
 
     assert outcome(seen(came(0, side), went(55, side), guest), BOOKING) == NoOutcome("unidentified")
     assert due(seen(came(0, side), went(55, side), guest), BOOKING) == minute(55) + GONE
 
 
 def test_somebody_whom_nobody_can_identify_is_no_third_side() -> None:
-    guest = (Seen("unidentified", "", "joined", minute(-300)), Seen("unidentified", "", "left", minute(90)))
+    guest = (Sighting("unidentified", "", "joined", minute(-300)), Sighting("unidentified", "", "left", minute(90)))
     both = [came(0), went(50), came(1, "mentee"), went(51, "mentee")]
 
     assert (

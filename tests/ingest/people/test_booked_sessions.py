@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from schemas import payloads as p
-from services.ingest.domain.activity import Meeting, Missed, Moved, Person
+from services.ingest.domain.activity import Meeting, MeetingMoved, Missed, Person
 from services.ingest.domain.derived_events import session_id
 from services.ingest.domain.verdict import Ignored, Rejected
 from tests.ingest.people.building import (
@@ -116,14 +116,16 @@ def test_a_tool_that_says_only_what_changed() -> None:
     projection = known()
     events(projection, booked(0, 60))
 
-    (later,) = events(projection, Moved("m1", minute(-50), NATIVE, booked(0, 1).meeting, starts_at=minute(10)))
-    (longer,) = events(projection, Moved("m2", minute(-40), NATIVE, booked(0, 1).meeting, lasts=timedelta(minutes=90)))
+    (later,) = events(projection, MeetingMoved("m1", minute(-50), NATIVE, booked(0, 1).meeting, starts_at=minute(10)))
+    (longer,) = events(
+        projection, MeetingMoved("m2", minute(-40), NATIVE, booked(0, 1).meeting, lasts=timedelta(minutes=90))
+    )
 
     assert later.type == longer.type == "mentoring.session.rescheduled.v1"
     assert (later.data.starts_at, later.data.ends_at) == (minute(10), minute(70))
     assert (longer.data.starts_at, longer.data.ends_at) == (minute(10), minute(100))
-    assert say(projection, Moved("m3", minute(-40), NATIVE, booked(0, 1).meeting)) == Ignored("unchanged")
-    assert say(projection, Moved("m4", minute(-40), NATIVE, OTHER)) == Ignored("not_booked")
+    assert say(projection, MeetingMoved("m3", minute(-40), NATIVE, booked(0, 1).meeting)) == Ignored("unchanged")
+    assert say(projection, MeetingMoved("m4", minute(-40), NATIVE, OTHER)) == Ignored("not_booked")
 
 
 def test_a_move_beyond_the_end_of_time_is_refused() -> None:
@@ -131,7 +133,7 @@ def test_a_move_beyond_the_end_of_time_is_refused() -> None:
     events(projection, booked(0, 60))
     last = datetime.max.replace(tzinfo=UTC)
 
-    found = say(projection, Moved("m1", minute(-50), NATIVE, booked(0, 1).meeting, starts_at=last))
+    found = say(projection, MeetingMoved("m1", minute(-50), NATIVE, booked(0, 1).meeting, starts_at=last))
 
     assert isinstance(found, Rejected)
     assert found.errors[0].path == "starts_at"

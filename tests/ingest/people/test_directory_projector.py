@@ -20,8 +20,8 @@ from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
 from services.ingest.commands.erase import erasable
 from services.ingest.domain.people import participants
 from services.ingest.domain.people.participants import merging, replacing
-from services.ingest.domain.projection_records import PROGRESS_KEY
 from services.ingest.domain.scope import ConnectionScope
+from services.ingest.domain.tools.projection import PROGRESS_KEY
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.people.directory_projector import MergedDirectory
 from services.ingest.flow.people.followers import ProjectionBehindError, projection_now

@@ -50,7 +50,7 @@ def running(follower: ProjectionFollower) -> Iterator[None]:
 def put(log: OwnLog, person: Participant | None, key: str = "") -> None:
     key = key or f"{person.tenant}/{person.id}" if person else key
     value = person.model_dump_json().encode() if person else None
-    log.producer.send(DIRECTORY.name, key.encode(), value).get(15)
+    log.producer.send(DIRECTORY.name, key.encode(), value).get(60)
 
 
 def test_all_that_was_written_is_known_before_anybody_is_judged(log: OwnLog) -> None:
@@ -100,7 +100,7 @@ def test_what_cannot_be_read_is_passed_over_and_a_person_in_it_forgotten(log: Ow
     tenant = f"t{uuid4().hex}"
     log.write_everywhere(b'{"type":"mentoring.relationship.started.v1"}')
     put(log, participant("ada", tenant=tenant))
-    log.producer.send(DIRECTORY.name, f"{tenant}/p-ada".encode(), b'{"id": 5}').get(15)
+    log.producer.send(DIRECTORY.name, f"{tenant}/p-ada".encode(), b'{"id": 5}').get(60)
     log.write(pair(tenant=tenant))
 
     with following(log) as projection:
@@ -141,9 +141,9 @@ def test_what_lies_elsewhere_than_its_key_belongs_is_no_second_history(log: OwnL
     home = partition_of(key, PARTITIONS)
     elsewhere = [number for number in range(PARTITIONS) if number != home]
     for number in elsewhere:
-        log.producer.send(log.topic, key, to_json(mine), partition=number).get(15)
+        log.producer.send(log.topic, key, to_json(mine), partition=number).get(60)
     for other in (b"another", f"{tenant}/rel-2".encode(), None):
-        log.producer.send(log.topic, other, to_json(mine), partition=home).get(15)
+        log.producer.send(log.topic, other, to_json(mine), partition=home).get(60)
     log.write(pair(tenant=tenant, subject="rel-9"))
 
     with following(log) as projection:
@@ -156,6 +156,6 @@ def test_what_lies_elsewhere_than_its_key_belongs_is_no_second_history(log: OwnL
 
 def test_the_end_of_the_log_is_not_told_by_what_lies_elsewhere(log: OwnLog) -> None:
     stray = pair(tenant=f"t{uuid4().hex}").model_copy(update={"recordedtime": NOON + timedelta(days=9_000)})
-    log.producer.send(log.topic, b"another", to_json(stray)).get(15)
+    log.producer.send(log.topic, b"another", to_json(stray)).get(60)
 
     assert log_end(log.settings) == BEGINNING

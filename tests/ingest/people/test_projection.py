@@ -9,17 +9,17 @@ from schemas.events import OfRelationship
 from services.ingest.domain.meetings.bookings import Bookings
 from services.ingest.domain.people.relationship_history import MOST_CHANGES, MOST_STARTS, bounded_history
 from services.ingest.domain.people.roster import Roster
-from services.ingest.domain.projection_records import (
+from services.ingest.domain.scope import RESERVED
+from services.ingest.domain.tools.projection import (
     MOST_SESSIONS,
     OVER_FOR,
     BookingsRecord,
+    Projection,
     RosterRecord,
     alive,
     dump,
     load,
 )
-from services.ingest.domain.scope import RESERVED
-from services.ingest.domain.tools.projection import Projection
 from tests.ingest.people.building import NOON, START, event, minute, pair
 
 KINDS = ("started", "ended", "paused", "resumed", "retracted", "scheduled", "rescheduled", "cancelled", "erased")

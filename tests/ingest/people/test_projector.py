@@ -11,10 +11,8 @@ from click.testing import CliRunner
 from schemas.events import OfRelationship
 from schemas.topics import BOOKINGS, ROSTER, Topic
 from services.ingest.__main__ import main
-from services.ingest.domain import projection_records
 from services.ingest.domain.people.relationship_history import RelationshipHistory, StartedFact
-from services.ingest.domain.projection_records import PROGRESS_KEY
-from services.ingest.domain.tools.projection import Projection
+from services.ingest.domain.tools.projection import PROGRESS_KEY, Projection, roster_value
 from services.ingest.flow.people.followers import ProjectionBehindError, projection_now
 from services.ingest.flow.people.projector import GROUP
 from services.runtime.kafka import Record, create_topics, read_to_end
@@ -70,8 +68,8 @@ def answers(projection: Projection) -> object:
     ]
 
 
-def rostered(log: OwnLog) -> list[Record]:
-    records = read_to_end(log.settings, [ROSTER.at(log.epoch)], isolation_level="read_committed")
+def projected(log: OwnLog, topic: Topic) -> list[Record]:
+    records = read_to_end(log.settings, [topic.at(log.epoch)], isolation_level="read_committed")
     return [record for record in records if record.key != PROGRESS_KEY]
 
 
@@ -82,22 +80,49 @@ def test_who_starts_knows_all_that_the_log_tells_without_reading_it(log: OwnLog)
         read = projection_now(log.settings)
 
     assert answers(read) == answers(whole)
-    assert len({record.key for record in rostered(log)}) == RELATIONSHIPS
+    assert len({record.key for record in projected(log, ROSTER)}) == RELATIONSHIPS
 
 
 def test_a_restart_goes_on_where_it_stopped_and_forgets_nothing(log: OwnLog) -> None:
     whole = write(log, Projection(), range(10))
     with log.projected():
         projection_now(log.settings)
-    written = {(record.partition, record.offset) for record in rostered(log)}
+    written = {(record.partition, record.offset) for record in projected(log, ROSTER)}
     write(log, whole, range(10, RELATIONSHIPS))
 
     with log.projected():
         read = projection_now(log.settings)
 
     assert answers(read) == answers(whole)
-    new = [record for record in rostered(log) if (record.partition, record.offset) not in written]
+    new = [record for record in projected(log, ROSTER) if (record.partition, record.offset) not in written]
     assert {record.key for record in new} == {f"acme/rel-{number}".encode() for number in range(10, RELATIONSHIPS)}
+
+
+def test_a_word_on_bookings_makes_no_new_record_of_the_history_and_one_on_the_history_none_of_bookings(
+    log: OwnLog,
+) -> None:
+    log.write(pair(subject="rel-1"), pair(subject="rel-2"))
+    with log.projected():
+        projection_now(log.settings)
+    times = {"starts_at": minute(1), "ends_at": minute(31)}
+    log.write(event("session.scheduled", {"session_id": "s-1", **times}, subject="rel-1"))
+    log.write(event("relationship.paused", {"pause_id": "leave", "reason": "leave"}, subject="rel-2"))
+
+    with log.projected():
+        read = projection_now(log.settings)
+
+    assert [one.booking.session for one in read.bookings.of("acme", "rel-1")] == ["s-1"]
+    assert [one.pause_id for one in read.roster.pauses("acme", "rel-2")] == ["leave"]
+    assert sorted(record.key or b"" for record in projected(log, ROSTER)) == [
+        b"acme/rel-1",
+        b"acme/rel-2",
+        b"acme/rel-2",
+    ]
+    assert sorted(record.key or b"" for record in projected(log, BOOKINGS)) == [
+        b"acme/rel-1",
+        b"acme/rel-1",
+        b"acme/rel-2",
+    ]
 
 
 def test_two_members_share_the_partitions_and_one_that_leaves_loses_nothing(log: OwnLog) -> None:
@@ -107,7 +132,7 @@ def test_two_members_share_the_partitions_and_one_that_leaves_loses_nothing(log:
             whole = write(log, Projection(), range(20))
         write(log, whole, range(20, RELATIONSHIPS))
 
-        eventually(lambda: answers(projection_now(log.settings)) == answers(whole), 60, "everything is projected")
+        eventually(lambda: answers(projection_now(log.settings)) == answers(whole), what="everything is projected")
 
 
 @pytest.mark.parametrize("topic", [ROSTER, BOOKINGS], ids=["roster", "bookings"])
@@ -118,11 +143,11 @@ def test_what_another_version_or_anybody_else_wrote_there_is_folded_from_the_log
     with log.projected():
         projection_now(log.settings)
     for number in range(4):
-        log.producer.send(topic.at(log.epoch), b"acme/rel-1", b'{"version": 99}', partition=number).get(15)
+        log.producer.send(topic.at(log.epoch), b"acme/rel-1", b'{"version": 99}', partition=number).get(60)
     log.write(event("goal.set", {"goal_id": "g"}, subject="rel-1"))
 
     with log.projected():
-        eventually(lambda: answers(projection_now(log.settings)) == answers(whole), 60, "everything is projected")
+        eventually(lambda: answers(projection_now(log.settings)) == answers(whole), what="everything is projected")
 
 
 def test_topics_that_were_made_anew_are_filled_though_nothing_more_comes_onto_the_log(log: OwnLog) -> None:
@@ -133,7 +158,7 @@ def test_topics_that_were_made_anew_are_filled_though_nothing_more_comes_onto_th
     create_topics(log.settings, {topic.at(log.epoch): topic.options(PARTITIONS, 1) for topic in (ROSTER, BOOKINGS)})
 
     with log.projected():
-        eventually(lambda: answers(projection_now(log.settings)) == answers(whole), 60, "everything is projected")
+        eventually(lambda: answers(projection_now(log.settings)) == answers(whole), what="everything is projected")
 
 
 HOSTILE = {
@@ -158,14 +183,14 @@ def test_whatever_lies_on_its_topics_it_starts_and_who_follows_them_goes_on(
             writer.put(topic.at(log.epoch), key, value, partition=number)
 
     with log.projected():
-        eventually(lambda: answers(projection_now(log.settings)) == answers(whole), 60, "everything is projected")
+        eventually(lambda: answers(projection_now(log.settings)) == answers(whole), what="everything is projected")
 
 
 def test_a_relationship_that_meets_an_error_of_ours_is_told_and_keeps_no_other_from_being_written(
     log: OwnLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(log, Projection(), range(RELATIONSHIPS))
-    whole = projection_records.roster_value
+    whole = roster_value
 
     def broken(at: int, history: RelationshipHistory) -> bytes:
         if any(fact.program == "poison" for _, fact in history.facts if isinstance(fact, StartedFact)):

@@ -13,9 +13,9 @@ from services.ingest.domain.tools.projection import Spoken
 from services.ingest.flow.tools.statements import StoredStatements
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
-from services.warehouse.domain.events import COLUMNS, TABLE, event_row
+from services.warehouse.domain.events import COLUMNS, EVENTS, event_row
 from services.warehouse.domain.migration import Topology
-from services.warehouse.domain.record import Place, Row
+from services.warehouse.domain.record import Place
 from services.warehouse.flow.migrator import migrate
 from tests.ingest.people.building import NOON, event
 
@@ -30,8 +30,9 @@ def clickhouse(local_clickhouse: LocalClickHouse) -> Iterator[ClickHouse]:
 
 
 def store(clickhouse: ClickHouse, *events: OfRelationship) -> None:
-    rows = [event_row(to_json(one), Place(0, offset, 0)) for offset, one in enumerate(events)]
-    clickhouse.insert(TABLE, COLUMNS, [row.values for row in rows if isinstance(row, Row)], {})
+    outcomes = [event_row(to_json(one), Place(0, offset, 0)) for offset, one in enumerate(events)]
+    rows = [row.values for found in outcomes if isinstance(found, tuple) for row in found]
+    clickhouse.insert(EVENTS.name, COLUMNS, rows, {})
 
 
 def test_what_was_said_is_found_by_its_statement_with_its_slot(clickhouse: ClickHouse) -> None:

@@ -9,11 +9,9 @@ from typing import Any
 
 import yaml
 
-from services.ingest.domain.cloudevents.content_modes import JSON
-from services.ingest.domain.strict_json import Parsed
+from services.ingest.domain.cloudevents import JSON, Parsed
 from services.ingest.sources.registry import TOOLS
-from services.ingest.sources.tool import RawPayloads, Tool, ToolSettings
-from services.ingest.sources.verification import Received
+from services.ingest.sources.tool import RawPayloads, Received, Tool, ToolSettings
 
 FOLDER = Path(__file__).parent / "examples"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

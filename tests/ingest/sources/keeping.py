@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from services.ingest.domain.cloudevents.content_modes import JSON
+from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.ids import pseudonym_of
 from services.ingest.sources.tool import Kept, Tool, ToolSettings, kept
 from tests.ingest.conftest import DIGEST_KEY

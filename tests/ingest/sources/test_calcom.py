@@ -3,14 +3,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, Missed, Person, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.calcom.tool import TOOL
-from services.ingest.sources.tool import ToolSettings
-from services.ingest.sources.verification import Received, Refused, Verified, signed
+from services.ingest.sources.calcom import TOOL
+from services.ingest.sources.tool import Received, ToolSettings, Unverified, Verified, signed
 from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
@@ -127,12 +126,12 @@ def test_a_body_that_was_signed_with_the_secret_is_proven() -> None:
     ["", "no-secret-provided", "no-signature-provided", signed("another", b"{}"), signed(SECRET, b"{ }"), "é"],
 )
 def test_any_other_signature_is_refused(signature: str) -> None:
-    assert isinstance(TOOL.verify(Received({"x-cal-signature-256": signature}, b"{}"), SECRET, NOW), Refused)
-    assert isinstance(TOOL.verify(Received({}, b"{}"), SECRET, NOW), Refused)
+    assert isinstance(TOOL.verify(Received({"x-cal-signature-256": signature}, b"{}"), SECRET, NOW), Unverified)
+    assert isinstance(TOOL.verify(Received({}, b"{}"), SECRET, NOW), Unverified)
 
 
 def test_without_a_secret_nothing_is_proven() -> None:
-    assert isinstance(TOOL.verify(Received({"x-cal-signature-256": signed("", b"{}")}, b"{}"), "", NOW), Refused)
+    assert isinstance(TOOL.verify(Received({"x-cal-signature-256": signed("", b"{}")}, b"{}"), "", NOW), Unverified)
 
 
 def test_a_booking_is_of_its_host_and_its_attendees_who_include_the_guests() -> None:
@@ -260,13 +259,11 @@ def test_what_is_cut_is_not_needed(value: dict[str, Any]) -> None:
     assert "Somebody" not in json.dumps(found)
 
 
-@settings(max_examples=300, deadline=None)
 @given(mutated(SAMPLES))
 def test_whatever_calcom_or_somebody_else_sends_gets_a_verdict(value: object) -> None:
     assert translated(TOOL, value, ToolSettings())
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.text(), st.binary())
 def test_whatever_the_header_is_it_proves_nothing(header: str, body: bytes) -> None:
-    assert isinstance(TOOL.verify(Received({"x-cal-signature-256": header}, body), SECRET, NOW), Refused)
+    assert isinstance(TOOL.verify(Received({"x-cal-signature-256": header}, body), SECRET, NOW), Unverified)

@@ -4,14 +4,13 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.domain.verdict import Rejected
-from services.ingest.sources.google_calendar.tool import TOOL as GOOGLE
+from services.ingest.sources.google_calendar import TOOL as GOOGLE
 from services.ingest.sources.microsoft_graph.tool import TOOL as GRAPH
-from services.ingest.sources.tool import Tool
-from services.ingest.sources.verification import Received
+from services.ingest.sources.tool import Received, Tool
 from tests.ingest.sources import test_google_calendar_events as google
 from tests.ingest.sources import test_google_calendar_pushes as pushes
 from tests.ingest.sources import test_microsoft_graph_events as events
@@ -53,19 +52,16 @@ def _is_dealt_with(tool: Tool, value: object) -> None:
             assert tool.take(Received({}, payload), tool.settings(), NOW) == type(taken)((payload,))
 
 
-@settings(max_examples=300, deadline=None)
 @given(mutated(GOOGLE_SAMPLES))
 def test_whatever_google_sends_gets_a_verdict(value: Any) -> None:  # noqa: ANN401
     _is_dealt_with(GOOGLE, value)
 
 
-@settings(max_examples=300, deadline=None)
 @given(mutated(GRAPH_SAMPLES))
 def test_whatever_microsoft_sends_gets_a_verdict(value: Any) -> None:  # noqa: ANN401
     _is_dealt_with(GRAPH, value)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.binary(), st.dictionaries(st.text(max_size=8), st.text(max_size=8)))
 def test_whatever_bytes_come_get_a_verdict(body: bytes, query: dict[str, str]) -> None:
     for tool in (GOOGLE, GRAPH):

@@ -7,7 +7,7 @@ import pytest
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.google_calendar.tool import TOOL as GOOGLE
+from services.ingest.sources.google_calendar import TOOL as GOOGLE
 from services.ingest.sources.microsoft_graph.tool import TOOL as GRAPH
 from services.ingest.sources.tool import Tool
 from tests.ingest.people.building import event as told_event

@@ -3,14 +3,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, Missed, Person, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.calendly.tool import TOOL
-from services.ingest.sources.tool import ToolSettings
-from services.ingest.sources.verification import Received, Refused, Verified, signed
+from services.ingest.sources.calendly import TOOL
+from services.ingest.sources.tool import Received, ToolSettings, Unverified, Verified, signed
 from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
@@ -136,12 +135,12 @@ def test_one_of_several_signatures_is_enough_while_a_key_is_changed() -> None:
     ],
 )
 def test_a_request_without_a_fresh_signature_of_these_bytes_is_refused(header: str) -> None:
-    assert isinstance(TOOL.verify(received(header), SECRET, NOW), Refused)
-    assert isinstance(TOOL.verify(Received({}, b"{}"), SECRET, NOW), Refused)
+    assert isinstance(TOOL.verify(received(header), SECRET, NOW), Unverified)
+    assert isinstance(TOOL.verify(Received({}, b"{}"), SECRET, NOW), Unverified)
 
 
 def test_without_a_secret_nothing_is_proven() -> None:
-    assert isinstance(TOOL.verify(received(signature(b"{}", secret="")), "", NOW), Refused)
+    assert isinstance(TOOL.verify(received(signature(b"{}", secret="")), "", NOW), Unverified)
 
 
 def test_a_new_invitee_books_a_meeting_with_hosts_and_guests() -> None:
@@ -241,15 +240,13 @@ def test_what_is_cut_is_not_needed(value: dict[str, Any]) -> None:
     assert "Somebody" not in json.dumps(found)
 
 
-@settings(max_examples=300, deadline=None)
 @given(mutated(SAMPLES))
 def test_whatever_calendly_or_somebody_else_sends_gets_a_verdict(value: object) -> None:
     assert translated(TOOL, value, ToolSettings())
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.text() | st.lists(st.sampled_from(["t=1772452800", "v1=", "v1=00", "t=", ",", "="])).map(",".join), st.binary()
 )
 def test_whatever_the_header_is_it_proves_nothing(header: str, body: bytes) -> None:
-    assert isinstance(TOOL.verify(received(header, body), SECRET, NOW), Refused)
+    assert isinstance(TOOL.verify(received(header, body), SECRET, NOW), Unverified)

@@ -5,14 +5,12 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from services.ingest.domain.activity import Employed
-from services.ingest.domain.cloudevents.content_modes import JSON
-from services.ingest.domain.strict_json import Parsed
+from services.ingest.domain.cloudevents import JSON, Parsed
 from services.ingest.domain.verdict import Rejected
-from services.ingest.sources.verification import Received
+from services.ingest.sources.tool import Received
 from tests.ingest.sources.examples import HR_NAMES, NOW, Example, examples, marked
 from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
@@ -54,7 +52,6 @@ def test_no_text_is_kept_wherever_it_stands(example: Example) -> None:
             assert not isinstance(verdict, Rejected) or "Zorblax" not in str(verdict), path
 
 
-@hypothesis_settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_whatever_comes_what_is_kept_of_it_is_kept_again_and_gets_a_verdict(data: st.DataObject) -> None:
     example = data.draw(st.sampled_from(EXAMPLES))
@@ -91,7 +88,6 @@ def test_what_is_recorded_says_the_same_when_it_is_taken_from_the_topic(example:
         assert [said(example, again) for again in recorded(example, found)] == [said(example, found)]
 
 
-@hypothesis_settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_whatever_is_recorded_says_the_same_when_it_is_taken_from_the_topic(data: st.DataObject) -> None:
     example = data.draw(st.sampled_from(EXAMPLES))

@@ -8,9 +8,8 @@ import pytest
 
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, Native, Person, Translation
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.google_calendar.tool import TOOL, GoogleCalendarSettings
-from services.ingest.sources.tool import RawPayloads
-from services.ingest.sources.verification import Received
+from services.ingest.sources.google_calendar import TOOL, GoogleCalendarSettings
+from services.ingest.sources.tool import RawPayloads, Received
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 UPDATED = datetime(2026, 2, 27, 9, 30, 0, 123000, tzinfo=UTC)

@@ -8,9 +8,8 @@ import pytest
 
 from services.ingest.domain.activity import Pointer, Translation
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.google_calendar.tool import TOOL, GoogleCalendarSettings
-from services.ingest.sources.tool import RawPayloads
-from services.ingest.sources.verification import Received, Refused, Verification, Verified
+from services.ingest.sources.google_calendar import TOOL, GoogleCalendarSettings
+from services.ingest.sources.tool import RawPayloads, Received, Unverified, Verification, Verified
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SECRET = "a-channel-token"
@@ -90,7 +89,7 @@ def proof(received: Received, secret: str = SECRET) -> Verification:
 def test_a_push_is_proven_by_the_token_of_its_channel() -> None:
     assert proof(push()) == Verified()
     for token in ("", "a-channel-tokeN", SECRET + " "):
-        assert isinstance(proof(push(**{"x-goog-channel-token": token})), Refused)
+        assert isinstance(proof(push(**{"x-goog-channel-token": token})), Unverified)
 
 
 def test_a_push_of_a_channel_that_was_opened_without_a_token_is_refused_with_that_reason() -> None:
@@ -98,7 +97,7 @@ def test_a_push_of_a_channel_that_was_opened_without_a_token_is_refused_with_tha
     headers = {name: text for name, text in bare.headers.items() if name != "x-goog-channel-token"}
 
     match proof(Received(headers, b"")):
-        case Refused(reason):
+        case Unverified(reason):
             assert "X-Goog-Channel-Token" in reason
         case other:
             raise AssertionError(other)
@@ -106,14 +105,14 @@ def test_a_push_of_a_channel_that_was_opened_without_a_token_is_refused_with_tha
 
 def test_who_sends_events_bears_the_secret() -> None:
     assert proof(Received({"authorization": f"Bearer {SECRET}"}, b"{}")) == Verified()
-    assert isinstance(proof(Received({"authorization": "Bearer guess"}, b"{}")), Refused)
-    assert isinstance(proof(Received({}, b"{}")), Refused)
+    assert isinstance(proof(Received({"authorization": "Bearer guess"}, b"{}")), Unverified)
+    assert isinstance(proof(Received({}, b"{}")), Unverified)
 
 
 def test_without_a_secret_nobody_is_believed() -> None:
-    assert isinstance(proof(push(**{"x-goog-channel-token": ""}), ""), Refused)
-    assert isinstance(proof(push(**{"x-goog-channel-token": "x"}), ""), Refused)
-    assert isinstance(proof(Received({"authorization": "Bearer "}, b"{}"), ""), Refused)
+    assert isinstance(proof(push(**{"x-goog-channel-token": ""}), ""), Unverified)
+    assert isinstance(proof(push(**{"x-goog-channel-token": "x"}), ""), Unverified)
+    assert isinstance(proof(Received({"authorization": "Bearer "}, b"{}"), ""), Unverified)
 
 
 @pytest.mark.parametrize(

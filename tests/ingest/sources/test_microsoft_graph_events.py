@@ -9,8 +9,7 @@ import pytest
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, Native, Person, Translation
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.microsoft_graph.tool import TOOL, MicrosoftGraphSettings
-from services.ingest.sources.tool import RawPayloads
-from services.ingest.sources.verification import Received
+from services.ingest.sources.tool import RawPayloads, Received
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 STARTS, ENDS = datetime(2026, 3, 5, 9, tzinfo=UTC), datetime(2026, 3, 5, 10, tzinfo=UTC)

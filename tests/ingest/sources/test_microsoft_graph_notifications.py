@@ -9,8 +9,7 @@ import pytest
 from services.ingest.domain.activity import Pointer, Translation
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.microsoft_graph.tool import TOOL, MicrosoftGraphSettings
-from services.ingest.sources.tool import RawPayloads
-from services.ingest.sources.verification import Handshake, Received, Refused, Verification, Verified
+from services.ingest.sources.tool import Handshake, RawPayloads, Received, Unverified, Verification, Verified
 from tests.ingest.sources.keeping import kept_of
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -152,26 +151,26 @@ def test_the_handshake_answers_with_the_token_as_plain_text() -> None:
     token = "Validation: Testing client application reachability for subscription Request-Id: 1-2-3"
 
     assert proof(Received({}, b"", {"validationToken": token})) == Handshake(token.encode(), "text/plain", 200)
-    assert isinstance(proof(Received({}, b"", {"validationToken": "x" * 5_000})), Refused)
+    assert isinstance(proof(Received({}, b"", {"validationToken": "x" * 5_000})), Unverified)
 
 
 def test_every_notification_must_carry_the_secret() -> None:
     assert proof(posted(notification(), lifecycle("missed"))) == Verified()
     for wrong in ("a-client-statE", "", None, 5, [SECRET]):
-        assert isinstance(proof(posted(notification(), notification(clientState=wrong))), Refused)
+        assert isinstance(proof(posted(notification(), notification(clientState=wrong))), Unverified)
     for odd in ((), (5,), (notification(), 5), ({"clientState": SECRET},)):
-        assert isinstance(proof(posted(*odd)), Refused)
+        assert isinstance(proof(posted(*odd)), Unverified)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"5", b'{"value": 5}', b'{"value": {}}', b"\xff"])
 def test_a_body_that_is_none_of_graphs_is_refused(body: bytes) -> None:
-    assert isinstance(proof(Received({}, body)), Refused)
+    assert isinstance(proof(Received({}, body)), Unverified)
 
 
 def test_who_sends_events_bears_the_secret() -> None:
     assert proof(Received({"authorization": f"Bearer {SECRET}"}, b"{}")) == Verified()
-    assert isinstance(proof(Received({"authorization": "Bearer guess"}, b"{}")), Refused)
+    assert isinstance(proof(Received({"authorization": "Bearer guess"}, b"{}")), Unverified)
 
 
 def test_without_a_secret_nobody_is_believed() -> None:
-    assert isinstance(proof(posted(notification(clientState="")), ""), Refused)
+    assert isinstance(proof(posted(notification(clientState="")), ""), Unverified)

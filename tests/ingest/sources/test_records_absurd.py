@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from services.ingest.domain.strict_json import Parsed
+from services.ingest.domain.cloudevents import Parsed
 from services.ingest.domain.verdict import Rejected
 from services.ingest.sources.caliper.tool import TOOL as CALIPER
 from services.ingest.sources.hr.tool import TOOL as HR
 from services.ingest.sources.mapping.tool import TOOL as MAPPING
-from services.ingest.sources.tool import Kept, Tool, ToolSettings, kept
+from services.ingest.sources.tool import Kept, Received, Tool, ToolSettings, kept
 from services.ingest.sources.typeform.tool import TOOL as TYPEFORM
-from services.ingest.sources.verification import Received
 from services.ingest.sources.xapi.tool import TOOL as XAPI
 from tests.ingest.sources import test_caliper as caliper
 from tests.ingest.sources import test_hr as hr

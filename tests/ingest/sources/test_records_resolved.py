@@ -7,17 +7,16 @@ from typing import Any
 from schemas.directory import Participant
 from schemas.events import MENTORING_EVENT, MentoringEvent
 from services.ingest.domain.admission import Clock, admit
+from services.ingest.domain.cloudevents import Parsed
 from services.ingest.domain.scope import ConnectionScope
-from services.ingest.domain.strict_json import Parsed
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Admitted, Rejected
 from services.ingest.sources.caliper.tool import TOOL as CALIPER
 from services.ingest.sources.hr.tool import TOOL as HR
 from services.ingest.sources.mapping.tool import TOOL as MAPPING
-from services.ingest.sources.tool import RawPayloads, Tool
+from services.ingest.sources.tool import RawPayloads, Received, Tool
 from services.ingest.sources.typeform.tool import TOOL as TYPEFORM
-from services.ingest.sources.verification import Received
 from services.ingest.sources.xapi.tool import TOOL as XAPI
 from tests.ingest.sources import test_caliper as caliper
 from tests.ingest.sources import test_mapping as mapping

@@ -11,9 +11,9 @@ from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Admitted, Ignored, Rejected
-from services.ingest.sources.calcom.tool import TOOL as CALCOM
-from services.ingest.sources.calendly.tool import TOOL as CALENDLY
-from services.ingest.sources.slack.tool import TOOL as SLACK
+from services.ingest.sources.calcom import TOOL as CALCOM
+from services.ingest.sources.calendly import TOOL as CALENDLY
+from services.ingest.sources.slack import TOOL as SLACK
 from services.ingest.sources.tool import Tool, ToolSettings
 from services.ingest.sources.zoom.tool import TOOL as ZOOM
 from tests.ingest.sources import test_calcom as calcom

@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 
-from services.ingest.domain.strict_json import Parsed
+from services.ingest.domain.cloudevents import Parsed
 from services.ingest.domain.verdict import Rejected
-from services.ingest.sources.tool import RawPayloads
-from services.ingest.sources.verification import Handshake, Received, Refused, Verified
+from services.ingest.sources.tool import Handshake, RawPayloads, Received, Unverified, Verified
 from services.ingest.sources.xapi.model import XapiSettings
 from services.ingest.sources.xapi.tool import TOOL
 from tests.ingest.sources.keeping import PSEUDONYM, kept_of
@@ -59,8 +57,8 @@ def test_a_client_with_the_password_and_the_version_is_proven(version: str) -> N
 def test_a_client_without_the_password_is_refused(authorization: str) -> None:
     headers = {"authorization": authorization, "x-experience-api-version": "1.0.3"}
 
-    assert isinstance(TOOL.verify(Received(headers, b"[]"), SECRET, NOW), Refused)
-    assert isinstance(TOOL.verify(Received(headers, b"[]"), "", NOW), Refused)
+    assert isinstance(TOOL.verify(Received(headers, b"[]"), SECRET, NOW), Unverified)
+    assert isinstance(TOOL.verify(Received(headers, b"[]"), "", NOW), Unverified)
 
 
 @pytest.mark.parametrize("version", ["", "2.0.0", "0.95", "1.0.3.1", "1.1"])
@@ -227,7 +225,6 @@ def test_ids_of_activities_that_may_be_text_are_digests() -> None:
     assert found["object"] == {"id": PSEUDONYM("https://example.com/?q=how to quit")}
 
 
-@hypothesis_settings(max_examples=300, deadline=None)
 @given(mutated(SAMPLES))
 def test_whatever_comes_is_taken_or_refused_and_what_was_taken_stays(value: Any) -> None:  # noqa: ANN401
     for method in ("POST", "PUT"):

@@ -4,12 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from services.ingest.domain.activity import Ended, Joined, Left, Meeting, Person
 from services.ingest.domain.verdict import Ignored
-from services.ingest.sources.tool import RawPayloads, ToolSettings
-from services.ingest.sources.verification import Received
+from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
 from services.ingest.sources.zoom.tool import TOOL
 from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
@@ -173,7 +172,6 @@ def test_of_an_event_that_is_not_used_nothing_but_its_name_is_kept() -> None:
     assert kept_of(TOOL, event("Ada went home", summary)) == {"event": "cut"}
 
 
-@settings(max_examples=300, deadline=None)
 @given(mutated(SAMPLES))
 def test_whatever_zoom_or_somebody_else_sends_gets_a_verdict(value: object) -> None:
     assert translated(TOOL, value, ToolSettings())

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.ingest.domain.activity import Booked, Cancelled, Meeting, Moved, Person
+from services.ingest.domain.activity import Booked, Cancelled, Meeting, MeetingMoved, Person
 from services.ingest.domain.verdict import Ignored
 from tests.ingest.sources.zoom_payloads import (
     SERIES,
@@ -65,7 +65,7 @@ def test_an_update_says_what_has_changed_and_nothing_else() -> None:
     longer = only(updated({"id": "93200000000", "duration": 60}, {"id": "93200000000", "duration": 45}))
 
     assert moved.meeting == longer.meeting == Meeting("93200000000")
-    assert isinstance(moved, Moved)
+    assert isinstance(moved, MeetingMoved)
     assert (moved.starts_at, moved.lasts) == (datetime(2026, 3, 10, 10, tzinfo=UTC), None)
     assert (longer.starts_at, longer.lasts) == (None, timedelta(hours=1))
 
@@ -124,7 +124,7 @@ def test_a_meeting_taken_back_out_of_the_trash_is_on_again() -> None:
 
     one = only(event("meeting.recovered", kept, operator="host@example.com"))
 
-    assert isinstance(one, Moved)
+    assert isinstance(one, MeetingMoved)
     assert (one.starts_at, one.lasts) == (datetime(2026, 3, 9, 10, tzinfo=UTC), timedelta(minutes=45))
 
 

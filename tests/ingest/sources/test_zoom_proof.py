@@ -3,10 +3,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.sources.verification import Handshake, Received, Refused, Verified, signed
+from services.ingest.sources.tool import Handshake, Received, Unverified, Verified, signed
 from services.ingest.sources.zoom.tool import TOOL
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -56,12 +56,12 @@ def test_the_signature_is_the_one_that_zoom_documents() -> None:
 def test_a_request_without_a_fresh_signature_of_these_bytes_is_refused(received: Received) -> None:
     proof = TOOL.verify(received, SECRET, NOW)
 
-    assert isinstance(proof, Refused)
+    assert isinstance(proof, Unverified)
     assert SECRET not in proof.reason
 
 
 def test_without_a_secret_nothing_is_proven() -> None:
-    assert isinstance(TOOL.verify(request(b"{}", secret=""), "", NOW), Refused)
+    assert isinstance(TOOL.verify(request(b"{}", secret=""), "", NOW), Unverified)
 
 
 def test_the_url_is_validated_by_signing_the_token() -> None:
@@ -76,11 +76,10 @@ def test_no_token_is_signed_for_a_stranger_who_would_make_a_signature_of_it() ->
     forged = f"v0:{int(NOW.timestamp())}:{{}}"
     body = json.dumps({"event": "endpoint.url_validation", "payload": {"plainToken": forged}}).encode()
 
-    assert isinstance(TOOL.verify(request(body, secret="guess"), SECRET, NOW), Refused)
-    assert isinstance(TOOL.verify(Received({}, body), SECRET, NOW), Refused)
+    assert isinstance(TOOL.verify(request(body, secret="guess"), SECRET, NOW), Unverified)
+    assert isinstance(TOOL.verify(Received({}, body), SECRET, NOW), Unverified)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.sampled_from(["x-zm-signature", "x-zm-request-timestamp"]), st.text()), st.binary())
 def test_whatever_the_headers_are_they_prove_nothing(headers: dict[str, str], body: bytes) -> None:
-    assert isinstance(TOOL.verify(Received(headers, body), SECRET, NOW), Refused)
+    assert isinstance(TOOL.verify(Received(headers, body), SECRET, NOW), Unverified)

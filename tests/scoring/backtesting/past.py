@@ -6,8 +6,8 @@ import numpy as np
 
 from schemas.events import OfRelationship
 from schemas.programs import Profile
-from services.scoring.domain.backtesting.cases import Cases, Plan, Rule, cases_of
-from services.scoring.domain.backtesting.pairs import Histories, histories_of
+from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, Cases, cases_of
+from services.scoring.domain.backtesting.pairs import PairHistories, histories_of
 from services.scoring.domain.facts import Facts
 from services.scoring.domain.profiles import Profiles
 from tests.scoring.building import facts, held, micros
@@ -19,19 +19,19 @@ def met(days: Iterable[float], *others: OfRelationship) -> Facts:
     return facts(*(held(day) for day in days), *others)
 
 
-def known(end: float, *pairs: Facts) -> Histories:
+def known(end: float, *pairs: Facts) -> PairHistories:
     """Pairs by the names p0, p1, ...; the history ends that many days after the beginning."""
     found = histories_of({f"t/p{number:03}": pair for number, pair in enumerate(pairs)}, micros(end))
     assert found is not None
     return found
 
 
-def plan(**rule: int) -> Plan:
-    chosen = Rule(**rule)
-    return Plan(chosen, Profiles((Profile(version="v", horizon_days=chosen.horizon_days),)))
+def plan(**rule: int) -> CasePlan:
+    chosen = CaseRule(**rule)
+    return CasePlan(chosen, Profiles((Profile(version="v", horizon_days=chosen.horizon_days),)))
 
 
-def cases(histories: Histories, **rule: int) -> Cases:
+def cases(histories: PairHistories, **rule: int) -> Cases:
     return cases_of(histories.span, plan(**rule), histories.pairs)
 
 
@@ -40,7 +40,7 @@ def days_of(found: Cases) -> list[float]:
     return [(int(at) - micros(0)) / 86_400_000_000 for at in found.at]
 
 
-def many(count: int, end: float, seed: int) -> Histories:
+def many(count: int, end: float, seed: int) -> PairHistories:
     """Pairs that meet at paces of their own and drop out at random."""
     chance = np.random.default_rng(seed)
     return known(end, *(_one(chance, end) for _ in range(count)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.scoring.domain.backtesting import baselines, bgnbd
-from services.scoring.domain.backtesting.reliability import reliability
+from services.scoring.domain.backtesting.measures import reliability
 from tests.scoring.backtesting.past import cases, known, many, met
 from tests.scoring.building import micros
 

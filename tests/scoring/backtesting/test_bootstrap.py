@@ -5,8 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from services.scoring.domain.backtesting.bootstrap import Resamples
-from services.scoring.domain.backtesting.measures import mean
+from services.scoring.domain.backtesting.measures import Resamples, mean
 
 
 def test_the_interval_has_the_width_that_theory_gives_to_independent_pairs() -> None:
@@ -36,7 +35,7 @@ def test_the_same_history_gives_the_same_interval() -> None:
 def test_weights_in_several_portions_are_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     pairs, values = np.arange(50), np.arange(50.0)
     whole = Resamples(pairs).values(partial(mean, values))
-    monkeypatch.setattr("services.scoring.domain.backtesting.bootstrap.AT_ONCE", 120)
+    monkeypatch.setattr("services.scoring.domain.backtesting.measures.AT_ONCE", 120)
 
     assert list(Resamples(pairs).values(partial(mean, values))) == list(whole)
 

@@ -8,9 +8,10 @@ from click.testing import CliRunner, Result
 
 from schemas.programs import Coefficients, Profile
 from services.scoring.__main__ import main
+from services.scoring.commands.calibrate_report import verdict
 from services.scoring.domain.backtesting.calibration import DEFAULTS
-from services.scoring.domain.backtesting.calibration_record import CalibrationRecord, digest
-from services.scoring.domain.telling import MODEL
+from services.scoring.domain.backtesting.calibration_record import CalibrationRecord, digest, evidence
+from services.scoring.domain.serialization import MODEL
 
 SAMPLE = Path(__file__).parents[3] / "deploy" / "local" / "sample" / "rust_review.csv.gz"
 BEGIN = 1_600_000_000
@@ -101,11 +102,13 @@ def test_of_few_pairs_only_the_intercept_is_learnt_and_that_is_said(tmp_path: Pa
     assert "Only the intercept is learnt" in ran.stdout
 
 
-def test_a_short_history_holds_nothing_out_and_says_so(tmp_path: Path) -> None:
-    ran = calibrate(contacts(tmp_path, 5), "--held-out", "0.05", "--out", tmp_path / "short.json")
+def test_a_short_history_holds_nothing_out_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.scoring.commands.calibrate_report.HELD_OUT", 0.05)
+
+    ran = calibrate(contacts(tmp_path, 5), "--out", tmp_path / "short.json")
 
     assert CalibrationRecord.model_validate_json((tmp_path / "short.json").read_bytes()).held_out is None
-    assert "too short to hold a part of it out" in ran.stdout
+    assert ran.stdout.startswith("Verdict: the history is too short to hold a part of it out")
 
 
 def test_it_says_how_to_use_the_file(tmp_path: Path) -> None:
@@ -117,6 +120,21 @@ def test_it_says_how_to_use_the_file(tmp_path: Path) -> None:
     assert f"Written to {file}." in ran.stdout
     assert "rapport programs apply FILE" in ran.stdout
     assert f"    calibration: {name}\n" in ran.stdout
+
+
+def test_it_begins_with_a_verdict_in_plain_words(record: CalibrationRecord) -> None:
+    assert verdict(record).startswith("Verdict: use it. On 2859 newer cases predicted and observed lie 0.04 apart")
+
+
+def test_a_profile_says_what_its_coefficients_rest_on(record: CalibrationRecord) -> None:
+    rests_on = evidence(record)
+    profile = Profile(version="v", calibration=record.calibration, evidence=rests_on)
+
+    assert profile.certainty == (
+        f"calibrated on {record.cases} cases of its own past; on 2859 newer ones predicted and observed lay 0.04 apart"
+    )
+    assert Profile(version="v", calibration="own").certainty == "calibrated on this organisation's history"
+    assert Profile(version="v").certainty == "uncalibrated: general defaults"
 
 
 def test_as_json_the_file_itself_is_printed(tmp_path: Path) -> None:
@@ -135,7 +153,7 @@ def test_without_a_name_the_file_has_that_of_the_calibration(tmp_path: Path, mon
 
 
 def test_a_history_that_teaches_nothing_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    ran = calibrate(contacts(tmp_path, 5), "--min-contact-days", "100", "--out", tmp_path / "none.json")
+    ran = calibrate(contacts(tmp_path, 5), "--horizon", "366", "--out", tmp_path / "none.json")
 
     assert ran.exit_code == 1
     assert ran.output.startswith("rapport scoring calibrate: there is no case")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.scoring.domain.backtesting.pairs import Histories
+from services.scoring.domain.backtesting.pairs import PairHistories
 from services.scoring.flow.histories import file_events, read_histories
 from services.scoring.flow.history_file import HistoryError
 
@@ -14,7 +14,7 @@ DAY = 86_400
 T = 1_600_000_000
 
 
-def read(file: Path, program: str | None = None) -> Histories:
+def read(file: Path, program: str | None = None) -> PairHistories:
     return read_histories(file_events(file), program)
 
 

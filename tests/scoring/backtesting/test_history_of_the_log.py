@@ -12,7 +12,7 @@ from services.runtime.kafka import Producer, create_topics
 from services.runtime.settings import Settings
 from services.scoring.__main__ import main
 from services.scoring.flow.histories import log_events, read_histories
-from services.scoring.names import Names
+from services.scoring.topics import Topics
 from tests.scoring.backtesting.past import met
 from tests.scoring.building import held
 
@@ -30,7 +30,7 @@ def write(settings: Settings, topic: str, values: Sequence[bytes]) -> None:
 
 def test_all_events_of_the_log_are_the_history_and_what_is_none_is_passed_over(local_kafka: LocalKafka) -> None:
     settings = Settings(kafka=local_kafka.bootstrap)
-    names = Names(events=f"history-{uuid.uuid4().hex[:8]}")
+    names = Topics(events=f"history-{uuid.uuid4().hex[:8]}")
     told = [to_json(held(day)) for day in (0.5, 8.5, 9.5)]
     write(settings, names.events, [told[2], b"no event", *told[:2]])
 
@@ -43,7 +43,7 @@ def test_all_events_of_the_log_are_the_history_and_what_is_none_is_passed_over(l
 
 def test_without_a_file_a_command_reads_the_log_of_the_settings(local_kafka: LocalKafka) -> None:
     settings = Settings(kafka=local_kafka.bootstrap)
-    write(settings, Names.at(EPOCH).events, [to_json(held(day)) for day in (*range(0, 180, 7), 400)])
+    write(settings, Topics.at(EPOCH).events, [to_json(held(day)) for day in (*range(0, 180, 7), 400)])
     environment = {"RAPPORT_KAFKA": local_kafka.bootstrap, "RAPPORT_LOG_EPOCH": str(EPOCH)}
 
     with CliRunner(env=environment).isolated_filesystem():

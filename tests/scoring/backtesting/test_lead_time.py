@@ -4,23 +4,23 @@ from collections.abc import Callable
 
 import numpy as np
 
-from services.scoring.domain.backtesting.arrays import Floats
 from services.scoring.domain.backtesting.calibration import DEFAULTS, probabilities
 from services.scoring.domain.backtesting.lead_time import LeadTime, Period, lead_time, told_silences
-from services.scoring.domain.backtesting.pairs import Histories
+from services.scoring.domain.backtesting.measures import Floats, Ints
+from services.scoring.domain.backtesting.pairs import PairHistories
 from services.scoring.domain.facts import Facts
 from tests.scoring.backtesting.past import known, met, plan
 from tests.scoring.building import ended, micros, paused
 
 EVERY_WEEK = [0.5, 7.5, 14.5, 21.5, 28.5]
-Predict = Callable[[Floats], Floats]
+Predict = Callable[[Floats, Ints], Floats]
 
 
-def by_model(features: Floats) -> Floats:
+def by_model(features: Floats, _: Ints) -> Floats:
     return probabilities(features, DEFAULTS)
 
 
-def found(level: float, histories: Histories, since: float = 0, predict: Predict = by_model) -> LeadTime:
+def found(level: float, histories: PairHistories, since: float = 0, predict: Predict = by_model) -> LeadTime:
     asked = plan(horizon_days=30)
     told = told_silences(histories.pairs, asked, Period(histories.span, micros(since)), predict)
     return lead_time(level, told, asked.rule, histories.span)
@@ -49,12 +49,12 @@ def test_silences_before_the_time_that_is_judged_are_left_out() -> None:
 def test_an_alert_is_right_if_no_contact_comes_in_the_horizon_after_it() -> None:
     gone, back_at_once = met(EVERY_WEEK), met([*EVERY_WEEK, 70.5, 75.5, 80.5])
 
-    assert found(0.55, known(400, gone)).right == 1
-    assert (found(0.55, known(400, back_at_once)).reached, found(0.55, known(400, back_at_once)).right) == (2, 0.5)
+    assert found(0.45, known(400, gone)).right == 1
+    assert (found(0.45, known(400, back_at_once)).reached, found(0.45, known(400, back_at_once)).right) == (2, 0.5)
 
 
 def test_an_alert_whose_horizon_outlasts_the_history_is_neither_right_nor_wrong() -> None:
-    told = found(0.55, known(60, met(EVERY_WEEK)))
+    told = found(0.3, known(60, met(EVERY_WEEK)))
 
     assert told.reached == 1
     assert np.isnan(told.right)

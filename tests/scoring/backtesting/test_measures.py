@@ -5,8 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from services.scoring.domain.backtesting.arrays import Floats
-from services.scoring.domain.backtesting.measures import MEASURES, Measure, auc, brier, ece, lift, log_loss, mean
+from services.scoring.domain.backtesting.measures import (
+    MEASURES,
+    Floats,
+    Measure,
+    auc,
+    brier,
+    ece,
+    lift,
+    log_loss,
+    mean,
+)
 
 
 def value(measure: Measure, faded: list[float], predicted: list[float], weights: list[float] | None = None) -> float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from services.scoring.domain.backtesting.reliability import Bin, reliability
+from services.scoring.domain.backtesting.measures import Bin, reliability
 
 
 def test_only_tenths_with_cases_are_told_each_with_both_means() -> None:

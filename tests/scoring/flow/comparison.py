@@ -6,20 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.events import ClockReached
+from schemas.events import OfPartition
 from schemas.scores import SCORE_EVENT, ClockAdvanced
 from schemas.topics import position
 from services.runtime.kafka import Reader, read_to_end
-from services.scoring.domain import layout
-from services.scoring.domain.account import Account
-from services.scoring.domain.history import History
+from services.scoring.domain.facts import FullHistory
+from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.memory import trimmed
-from services.scoring.domain.partition import Emission, Watermark
-from services.scoring.domain.profiles import Programmes
-from services.scoring.domain.telling import score_event
+from services.scoring.domain.packing import facts_bytes
+from services.scoring.domain.partition import Emission, PartitionWatermark
+from services.scoring.domain.serialization import score_event
 from services.scoring.flow.decoding import Refusal, event_of
-from services.scoring.flow.log_reading import Stored, stored
-from services.scoring.flow.programmes import programmes
+from services.scoring.flow.log_reading import Stored, WholeLog, stored, whole_log
 from tests.scoring.flow.harness import Scoring
 
 Scores = dict[str, Any]
@@ -40,17 +38,17 @@ def compare(scoring: Scoring) -> Found:
     accounts, kept = compare_states(scoring)
     stale = frozenset(kept.stale)
     told = told_rows(scoring)
-    known = programmes(scoring.settings, scoring.names)
+    log = whole_log(scoring.settings, scoring.names, kept.watermarks)
     rows = 0
     for name in sorted(accounts.keys() - stale):
-        true = _true(name, accounts[name], known, kept)
+        true = _true(name, accounts[name], log, kept)
         assert told.get(name, {}) == true, _first_difference(name, told.get(name, {}), true)
         rows += len(true)
     assert not told.keys() - accounts.keys(), "rows of relationships that are not on the log"
     return Found(len(accounts), rows, stale)
 
 
-def compare_states(scoring: Scoring) -> tuple[dict[str, Account], Stored]:
+def compare_states(scoring: Scoring) -> tuple[dict[str, FullHistory], Stored]:
     """Asserts that states and watermarks are what an ordered reading of the log gives; returns both."""
     accounts, ends = _log(scoring)
     kept = stored(scoring.settings, scoring.names)
@@ -61,23 +59,23 @@ def compare_states(scoring: Scoring) -> tuple[dict[str, Account], Stored]:
     return accounts, kept
 
 
-def _log(scoring: Scoring) -> tuple[dict[str, Account], dict[int, int]]:
+def _log(scoring: Scoring) -> tuple[dict[str, FullHistory], dict[int, int]]:
     """What the log says of each relationship, and the ends of the partitions."""
-    accounts: dict[str, Account] = defaultdict(Account)
+    accounts: dict[str, FullHistory] = defaultdict(FullHistory)
     ends: dict[int, int] = {}
     for record in read_to_end(scoring.settings, [scoring.names.events]):
         ends[record.partition] = record.offset + 1
         event = event_of(record.value)
-        if not isinstance(event, Refusal | ClockReached):
+        if not isinstance(event, Refusal | OfPartition):
             accounts[event.partitionkey].add(event, position(scoring.names.epoch, record.offset))
     return {name: account for name, account in accounts.items() if account.facts}, ends
 
 
-def _compare_states(accounts: Mapping[str, Account], kept: Stored) -> None:
+def _compare_states(accounts: Mapping[str, FullHistory], kept: Stored) -> None:
     assert kept.states.keys() == accounts.keys(), "the relationships are not those of the log"
     for name, account in accounts.items():
-        expected = layout.facts_bytes(trimmed(account.facts))
-        assert layout.facts_bytes(kept.states[name].facts) == expected, f"the facts of {name} are not those of the log"
+        expected = facts_bytes(trimmed(account.facts))
+        assert facts_bytes(kept.states[name].facts) == expected, f"the facts of {name} are not those of the log"
 
 
 def told_rows(scoring: Scoring) -> dict[str, Scores]:
@@ -98,8 +96,8 @@ def told_rows(scoring: Scoring) -> dict[str, Scores]:
     return rows
 
 
-def _true(name: str, account: Account, known: Programmes, kept: Stored) -> Scores:
-    rows = History(account.facts, known.of(name, account.program)).rows(-1, kept.clock_of[name])
+def _true(name: str, account: FullHistory, log: WholeLog, kept: Stored) -> Scores:
+    rows = ScoreHistory(account.facts, log.profiles_of(name, account.program)).rows(-1, kept.clock_of[name])
     emissions = [Emission(name, account.program, at, 0, row, changed=True, trigger=None) for at, row in rows.items()]
     told = [json.loads(score_event(emission))["data"] for emission in emissions]
     return {data["as_of"]: data["score"] for data in told}
@@ -121,5 +119,5 @@ def committed(scoring: Scoring) -> dict[int, int]:
     return {number: offset.offset for number, offset in found.items() if offset is not None}
 
 
-def watermarks(scoring: Scoring) -> Mapping[int, Watermark]:
+def watermarks(scoring: Scoring) -> Mapping[int, PartitionWatermark]:
     return stored(scoring.settings, scoring.names).watermarks

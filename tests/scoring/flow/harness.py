@@ -18,7 +18,7 @@ from pathlib import Path
 from deploy.local.ports import free_port
 from services.runtime.kafka import Producer
 from services.runtime.settings import Settings
-from services.scoring.names import Names
+from services.scoring.topics import Topics
 from tests.receiver import eventually
 from tests.scoring.flow.long_log import Keyed, clock_reached, slices
 
@@ -35,7 +35,7 @@ class Service:
     port: int
     log: Path
 
-    def end(self, number: int = signal.SIGTERM, within: float = 15) -> tuple[int, float]:
+    def end(self, number: int = signal.SIGTERM, within: float = 90) -> tuple[int, float]:
         """The exit code after the signal, and the seconds it took."""
         began = time.monotonic()
         self.process.send_signal(number)
@@ -97,7 +97,7 @@ class Scoring:
     """The topics of one test and the processes on them; whatever still runs at its end is killed."""
 
     settings: Settings
-    names: Names
+    names: Topics
     folder: Path
     services: list[Service] = field(default_factory=list)
     partitions: int = PARTITIONS
@@ -126,7 +126,7 @@ class Scoring:
             sent = [producer.send(self.names.events, key, value) for key, value in some]
             producer.flush()
             for acknowledgement in sent:
-                acknowledgement.get(10)
+                acknowledgement.get(60)
             pauses()
         producer.close()
 
@@ -150,7 +150,7 @@ class Scoring:
         ]
         producer.flush()
         for acknowledgement in sent:
-            acknowledgement.get(10)
+            acknowledgement.get(60)
         producer.close()
 
     def await_clock(self, clock: datetime, seconds: float = 120) -> None:
@@ -162,7 +162,7 @@ class Scoring:
         for service in self.services:
             if service.process.poll() is None:
                 service.process.send_signal(signal.SIGKILL)
-            service.process.wait(10)
+            service.process.wait(60)
 
     def _clocks(self) -> dict[int, float]:
         gauges = [service.gauges() for service in self.services if service.process.poll() is None]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from services.runtime.kafka import create_topics
 from services.runtime.settings import Settings
-from services.scoring.names import Names
+from services.scoring.topics import Topics
 from tests.scoring.flow.harness import PARTITIONS, Scoring
 from tests.scoring.flow.run_service import names
 
@@ -24,13 +24,12 @@ def prepared(bootstrap: str, folder: Path) -> Iterator[Scoring]:
         found.stop()
 
 
-def _topics(of: Names) -> dict[str, dict[str, object]]:
-    compacted = {of.state: PARTITIONS, of.programs: 1}
+def _topics(of: Topics) -> dict[str, dict[str, object]]:
     return {
         topic: {
-            "num_partitions": compacted.get(topic, PARTITIONS),
+            "num_partitions": PARTITIONS,
             "replication_factor": 1,
-            "configs": {"cleanup.policy": "compact" if topic in compacted else "delete"},
+            "configs": {"cleanup.policy": "compact" if topic == of.state else "delete"},
         }
-        for topic in (of.events, of.state, of.scores, of.rejected, of.programs)
+        for topic in (of.events, of.state, of.scores, of.rejected)
     }

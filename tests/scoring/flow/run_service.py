@@ -17,21 +17,20 @@ from typing import Any
 
 from schemas.topics import EVENTS, SCORES, SCORING_STATE
 from services.runtime.settings import load
-from services.scoring.domain.changelog import WATERMARK, Entry
-from services.scoring.flow import application, sequencer
+from services.scoring.domain.changelog import WATERMARK, ChangelogEntry
+from services.scoring.flow.faust import application, scheduler
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.flow.worker import Worker
-from services.scoring.names import Names
 from services.scoring.service import run
+from services.scoring.topics import Topics
 
 
-def names(prefix: str, epoch: int = 0) -> Names:
-    return Names(
+def names(prefix: str, epoch: int = 0) -> Topics:
+    return Topics(
         events=replace(EVENTS, name=f"{prefix}.events").at(epoch),
         state=replace(SCORING_STATE, name=f"{prefix}.state").at(epoch),
         scores=replace(SCORES, name=f"{prefix}.scores").at(epoch),
         rejected=f"{prefix}.rejected",
-        programs=f"{prefix}.programs",
         group=prefix,
         epoch=epoch,
     )
@@ -43,7 +42,7 @@ class FaultyWorker(Worker):
     _runs = 0
     _phases_of_states = 0
 
-    async def run(self, producer: Any, number: int, fetched: Sequence[Any]) -> int | None:  # noqa: ANN401
+    async def apply(self, number: int, fetched: Sequence[Any]) -> int | None:
         self._runs += 1
         if os.environ.get("DRILL_FAULT") == f"lose:{self._runs}":
             return self.next_offset(number)
@@ -53,24 +52,24 @@ class FaultyWorker(Worker):
         if os.environ.get("DRILL_FAULT") == f"hole:{self._runs}":
             self._owned[number].partition.offset = fetched[-1].offset
             return None
-        return await super().run(producer, number, fetched)
+        return await super().apply(number, fetched)
 
-    async def _acknowledged(self, producer: Any, owned: Any, writes: Sequence[Any]) -> None:  # noqa: ANN401
+    async def _acknowledged(self, owned: Any, writes: Sequence[Any]) -> None:  # noqa: ANN401
         fault, _, at = os.environ.get("DRILL_FAULT", "").partition(":")
-        states = any(isinstance(write, Entry) and write.name != WATERMARK and write.value for write in writes)
+        states = any(isinstance(write, ChangelogEntry) and write.name != WATERMARK and write.value for write in writes)
         self._phases_of_states += states
         due = bool(fault) and states and self._phases_of_states == int(at)
         if due and fault == "raise":
             raise RuntimeError("the fault of a drill")
         if not states:
             await asyncio.sleep(float(os.environ.get("DRILL_SLOW", "0")))
-        await super()._acknowledged(producer, owned, writes)
+        await super()._acknowledged(owned, writes)
         if due and fault == "exit":
             os._exit(9)
 
 
 if __name__ == "__main__":
-    sequencer.RUN_LENGTH = int(os.environ.get("DRILL_RUN_LENGTH", sequencer.RUN_LENGTH))
+    scheduler.BATCH_LENGTH = int(os.environ.get("DRILL_RUN_LENGTH", scheduler.BATCH_LENGTH))
     application.Worker = FaultyWorker  # type: ignore[attr-defined]
     settings = load(ScoringSettings, "scoring")
     run(settings, names(sys.argv[1], settings.log_epoch))

@@ -9,7 +9,7 @@ import pytest
 from deploy.local.crashes import GiveUp, after_crash
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from tests.conftest import JARS_CACHE
-from tests.receiver import eventually
+from tests.receiver import STOP_WITHIN_SECONDS, eventually
 from tests.scoring.flow.comparison import compare
 from tests.scoring.flow.harness import Scoring, Service
 from tests.scoring.flow.long_log import end_of, keyed, long_log
@@ -57,7 +57,7 @@ def test_told_to_stop_while_it_waits_for_its_broker_it_ends_at_once(kafka: Local
     code, seconds = service.end()
 
     assert code == 0
-    assert seconds < 2
+    assert seconds < STOP_WITHIN_SECONDS
 
 
 @pytest.mark.drill

@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
-from services.scoring.flow.credentials import credentials
+from services.scoring.flow.faust.configured_app import credentials
 from services.scoring.flow.settings import ScoringSettings
 from tests.conftest import JARS_CACHE
 from tests.secured import MECHANISMS, SecuredKafka, secured_kafka

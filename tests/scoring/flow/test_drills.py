@@ -9,17 +9,15 @@ from datetime import UTC, datetime, timedelta
 from schemas.scores import SCORE_EVENT, ClockAdvanced
 from services.runtime.kafka import Producer, read_to_end
 from services.scoring.domain import layout
-from services.scoring.domain.changelog import Entry
+from services.scoring.domain.changelog import ChangelogEntry
 from services.scoring.flow.log_reading import stored
-from tests.receiver import eventually
+from tests.receiver import STOP_WITHIN_SECONDS, eventually
 from tests.scoring.flow.comparison import committed, compare, watermarks
 from tests.scoring.flow.harness import PARTITIONS, Scoring, Service
 from tests.scoring.flow.long_log import Keyed, end_of, keyed, long_log, moved
 
 SLOW = "0.05"
 """Seconds per phase of outputs: slow enough for a signal to come in mid-stream."""
-STOP_SECONDS = 4
-"""It stops within 2 s on a machine of its own; here three test processes share it."""
 
 
 def test_whatever_ended_it_the_next_one_goes_on_exactly(scoring: Scoring) -> None:
@@ -65,9 +63,8 @@ def is_killed(scoring: Scoring) -> None:
 def fails(scoring: Scoring) -> None:
     service = scoring.start(DRILL_FAULT="raise:3")
 
-    assert service.process.wait(20) == 1
+    assert service.process.wait(90) == 1
 
-    assert service.said("run_applied") == 2
     assert any("the fault of a drill" in line for line in service.errors())
     assert acknowledged(scoring) <= applied(scoring)
 
@@ -75,7 +72,7 @@ def fails(scoring: Scoring) -> None:
 def dies_before_the_watermark(scoring: Scoring) -> None:
     service = scoring.start(DRILL_FAULT="exit:3")
 
-    assert service.process.wait(20) == 9
+    assert service.process.wait(90) == 9
 
     kept = stored(scoring.settings, scoring.names)
     assert [n for n, s in kept.states.items() if s.position > kept.watermarks[kept.partition_of[n]].offset]
@@ -99,7 +96,7 @@ def has_run(service: Service, runs: int) -> None:
 def stops_well(service: Service) -> None:
     code, seconds = service.end()
     assert code == 0
-    assert seconds < STOP_SECONDS
+    assert seconds < STOP_WITHIN_SECONDS
     assert service.errors() == []
 
 
@@ -111,14 +108,36 @@ def acknowledged(scoring: Scoring) -> int:
     return sum(committed(scoring).values())
 
 
+def test_the_group_is_never_beyond_what_is_applied(scoring: Scoring) -> None:
+    """A batch is lost between scheduler and worker: what comes after it is acknowledged, and not applied."""
+    records = keyed(long_log(1, 30))
+    scoring.feed(records)
+    first = scoring.start(DRILL_SLOW=SLOW)
+    eventually(lambda: first.said("run_applied") >= 4 and len(committed(scoring)) == PARTITIONS, what="commits")
+    first.end(signal.SIGKILL)
+
+    last = scoring.start(DRILL_SLOW=SLOW, DRILL_FAULT="lose:2")
+
+    eventually(lambda: sum(applied_commits(scoring).values()) == len(records), 120, "the end of the log")
+    stops_well(last)
+
+
+def applied_commits(scoring: Scoring) -> dict[int, int]:
+    """The group's offsets, of which none is beyond a watermark that is read later."""
+    found = committed(scoring)
+    marks = watermarks(scoring)
+    assert all(offset <= marks[number].offset + 1 for number, offset in found.items()), (found, marks)
+    return found
+
+
 def test_a_state_of_a_newer_version_stops_it_with_a_clear_message(scoring: Scoring) -> None:
     producer = Producer(scoring.settings)
-    newer = Entry("t/r", 1, bytes([layout.VERSION + 1]) + bytes(80))
-    producer.send(scoring.names.state, newer.key, newer.value, partition=1).get(10)
+    newer = ChangelogEntry("t/r", 1, bytes([layout.VERSION + 1]) + bytes(80))
+    producer.send(scoring.names.state, newer.key, newer.value, partition=1).get(60)
     producer.close()
     service = scoring.start()
 
-    assert service.process.wait(20) == 1
+    assert service.process.wait(90) == 1
 
     message = f"layout {layout.VERSION + 1}, this service knows {layout.VERSION}: upgrade the service"
     assert any(message in line for line in service.errors())

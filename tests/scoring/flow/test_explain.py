@@ -28,9 +28,9 @@ from services.scoring.domain.explaining.explanation import Explanation, explain
 from services.scoring.domain.explaining.knowledge import knowledge_of
 from services.scoring.domain.facts import facts_of
 from services.scoring.domain.profiles import DEFAULT
-from services.scoring.domain.state import State
-from services.scoring.flow.one_relationship import Log, UnknownRelationshipError, read_relationship
-from services.scoring.names import Names
+from services.scoring.domain.state import RelationshipState
+from services.scoring.flow.one_relationship import RelationshipLog, UnknownRelationshipError, read_relationship
+from services.scoring.topics import Topics
 from tests.scoring.building import held, micros, missed, retraction, started
 from tests.scoring.flow.harness import PARTITIONS, Scoring
 from tests.scoring.flow.long_log import clock_reached, keyed
@@ -128,7 +128,7 @@ class Command:
     """The command as a process, on a log epoch of its own."""
 
     def __init__(self, bootstrap: str, epoch: int) -> None:
-        self._settings, self._names = Settings(kafka=bootstrap, log_epoch=epoch), Names.at(epoch)
+        self._settings, self._names = Settings(kafka=bootstrap, log_epoch=epoch), Topics.at(epoch)
         topics = (self._names.events, self._names.state, PROGRAMS.name)
         create_topics(self._settings, {name: {"num_partitions": 1, "replication_factor": 1} for name in topics})
 
@@ -168,18 +168,18 @@ def known_to_scoring(scoring: Scoring, names: Sequence[str]) -> None:
     producer = Producer(scoring.settings)
     for name in names:
         place = position(scoring.names.epoch, 0)
-        entry = state_entry(name, 1, State(facts_of(started(0.5), place), place))
+        entry = state_entry(name, 1, RelationshipState(facts_of(started(0.5), place), place))
         producer.send(scoring.names.state, entry.key, entry.value, partition=0)
     producer.flush()
     producer.close()
 
 
-def read(scoring: Scoring, asked: str, clock: str = "log") -> Log:
+def read(scoring: Scoring, asked: str, clock: str = "log") -> RelationshipLog:
     settings = scoring.settings.model_copy(update={"clock": clock})
     return read_relationship(settings, scoring.names, asked, lambda: None)
 
 
-def explained(log: Log, days: float, known_at: float | None = None) -> Explanation:
+def explained(log: RelationshipLog, days: float, known_at: float | None = None) -> Explanation:
     known = knowledge_of(log.relationship, log.events, None if known_at is None else micros(known_at))
     found = explain(known, DEFAULT, micros(days))
     assert isinstance(found, Explanation)

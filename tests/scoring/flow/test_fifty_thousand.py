@@ -15,10 +15,10 @@ from deploy.local.clickhouse import LocalClickHouse
 from schemas.events import OfRelationship
 from schemas.primitives import to_micros
 from services.scoring.domain import layout
-from services.scoring.domain.account import Account
+from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.memory import trimmed
-from services.scoring.domain.state import Home, State
-from services.scoring.flow.heal.heal import Place, heal
+from services.scoring.domain.state import Home, RelationshipState
+from services.scoring.flow.heal import HealEnvironment, heal
 from services.scoring.flow.log_reading import stored
 from tests.receiver import eventually
 from tests.scoring import building as b
@@ -41,7 +41,7 @@ FAST = {"DRILL_RUN_LENGTH": "500"}
 
 
 @pytest.fixture
-def place(scoring: Scoring, local_clickhouse: LocalClickHouse) -> Iterator[Place]:
+def place(scoring: Scoring, local_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
     with storing(scoring, local_clickhouse) as found:
         yield found
 
@@ -58,7 +58,7 @@ def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
 
 
 def test_50_000_shuffled_events_give_the_history_of_one_ordered_pass(
-    scoring: Scoring, place: Place, say: Callable[[str], None]
+    scoring: Scoring, place: HealEnvironment, say: Callable[[str], None]
 ) -> None:
     rng = Random(50_000)
     events = shuffled(rng, RELATIONSHIPS, SPAN_DAYS, LIFE)
@@ -145,15 +145,15 @@ def late_facts(rng: Random, events: Sequence[OfRelationship]) -> list[OfRelation
     ]
 
 
-def busy(rng: Random) -> State:
-    account = Account()
+def busy(rng: Random) -> RelationshipState:
+    account = FullHistory()
     for number in range(50 * 200):
         event = b.message(number / 50, rng.choice(b.SIDES)).model_copy(update={"id": f"m{number}"})
         account.add(event, number)
-    return State(trimmed(account.facts), account.position, home=Home(0, "p"))
+    return RelationshipState(trimmed(account.facts), account.position, home=Home(0, "p"))
 
 
-def sizes(states: Sequence[State]) -> str:
+def sizes(states: Sequence[RelationshipState]) -> str:
     sizes = [len(layout.dump(state)) for state in states]
     cuts = quantiles(sizes, n=100)
     return f"median {cuts[49]:.0f}, p99 {cuts[98]:.0f} bytes"

@@ -8,7 +8,7 @@ from kafka import KafkaAdminClient, TopicPartition
 
 from schemas.events import OfRelationship
 from services.runtime.kafka import reading
-from services.scoring.domain.gaps import Accepted, Refused
+from services.scoring.domain.gaps import GapAccepted, GapRefused
 from services.scoring.flow.gaps import NoSuchPartitionError, accept_gap
 from tests.receiver import eventually
 from tests.scoring.flow.comparison import watermarks
@@ -25,21 +25,21 @@ def test_a_gap_stops_its_partition_only_and_is_told_until_it_is_accepted(scoring
 
     assert service.said("log_gap") == 1
     assert not service.is_ready()
-    eventually(lambda: service.gauges()[cut].get("log_gap") == lost, 5, "the gauge")
+    eventually(lambda: service.gauges()[cut].get("log_gap") == lost, what="the gauge")
     assert service.gauges()[cut]["lag"] > lost
     assert not any(values.get("log_gap") for number, values in service.gauges().items() if number != cut)
 
-    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin - 1), Refused)
-    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin + 1), Refused)
+    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin - 1), GapRefused)
+    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin + 1), GapRefused)
     accepted = accept_gap(scoring.settings, scoring.names, cut, begin)
 
-    assert isinstance(accepted, Accepted)
+    assert isinstance(accepted, GapAccepted)
     assert accepted.lost == lost
     scoring.await_clock(end_of(events), 60)
     assert service.is_ready()
     assert service.said("log_gap_accepted") == 1
     assert service.gauges()[cut]["log_gap"] == 0
-    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin), Refused)
+    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin), GapRefused)
     service.end()
 
 
@@ -47,13 +47,13 @@ def test_what_was_accepted_while_no_worker_ran_holds_from_the_next_start(scoring
     events = long_log(24, 60)
     cut, begin, _ = cut_off(scoring, events)
 
-    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin), Accepted)
+    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin), GapAccepted)
 
     service = scoring.start()
     scoring.await_clock(end_of(events), 90)
     stops_well(service)
     again = scoring.start()
-    eventually(again.is_ready, 30)
+    eventually(again.is_ready)
     stops_well(again)
 
 
@@ -72,8 +72,8 @@ def test_a_log_that_is_cut_off_while_it_is_read_is_a_gap_as_well(scoring: Scorin
     truncate(scoring, cut, begin)
     service.thaw()
 
-    eventually(lambda: service.said("log_gap") == 1, 60, "the gap")
-    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin), Accepted)
+    eventually(lambda: service.said("log_gap") == 1, what="the gap")
+    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin), GapAccepted)
 
     scoring.await_clock(end_of(events), 60)
     assert service.is_ready()
@@ -90,7 +90,7 @@ def cut_off(scoring: Scoring, events: Sequence[OfRelationship]) -> tuple[int, in
     scoring.feed(keyed(events))
     scoring.reach(end_of(events))
     early = scoring.start(DRILL_FAULT="raise:5")
-    assert early.process.wait(30) == 1
+    assert early.process.wait(90) == 1
     before = watermarks(scoring)
     cut = min(before)
     begin = before[cut].offset + 10

@@ -4,8 +4,8 @@ import pytest
 
 from services.runtime.kafka import Producer
 from services.scoring.domain.changelog import state_entry, watermark_entry
-from services.scoring.domain.partition import Watermark
-from services.scoring.domain.state import Home, State
+from services.scoring.domain.partition import PartitionWatermark
+from services.scoring.domain.state import Home, RelationshipState
 from tests.receiver import eventually
 from tests.scoring.building import SIDES, facts, message, micros
 from tests.scoring.flow.harness import Scoring
@@ -18,14 +18,18 @@ NUMBER = 2
 @pytest.fixture
 def large(scoring: Scoring) -> Scoring:
     """One partition holds the states of many relationships, each with a month of messages."""
-    state = State(facts(*(message(day, SIDES[day % 2]) for day in range(30))), 29, micros(30), home=Home(0, "p"))
+    state = RelationshipState(
+        facts(*(message(day, SIDES[day % 2]) for day in range(30))), 29, micros(30), home=Home(0, "p")
+    )
     value = state_entry("", 1, state).value
     producer = Producer(scoring.settings)
     sent = [
-        producer.send(scoring.names.state, state_entry(f"t/r{number}", 1, State()).key, value, partition=NUMBER)
+        producer.send(
+            scoring.names.state, state_entry(f"t/r{number}", 1, RelationshipState()).key, value, partition=NUMBER
+        )
         for number in range(RELATIONSHIPS)
     ]
-    watermark = watermark_entry(1, Watermark(-1, micros(30), micros(30)))
+    watermark = watermark_entry(1, PartitionWatermark(-1, micros(30), micros(30)))
     sent.append(producer.send(scoring.names.state, watermark.key, watermark.value, partition=NUMBER))
     for acknowledgement in sent:
         acknowledgement.get(60)

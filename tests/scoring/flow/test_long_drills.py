@@ -298,7 +298,7 @@ def test_a_group_that_does_not_let_it_in_ends_it(scoring: Scoring) -> None:
 
 def test_a_changelog_record_that_is_none_of_ours_ends_it(scoring: Scoring) -> None:
     producer = Producer(scoring.settings)
-    producer.send(scoring.names.state, b"abc", b"def", partition=1).get(10)
+    producer.send(scoring.names.state, b"abc", b"def", partition=1).get(60)
     producer.close()
 
-    assert scoring.start().process.wait(20) == 1
+    assert scoring.start().process.wait(90) == 1

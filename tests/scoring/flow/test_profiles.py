@@ -1,20 +1,21 @@
-"""Programmes change while the service runs, dies, or is away: rows are those of the profiles that the topic has now, or
-their relationship is stale."""
+"""Profiles change while the service runs, dies, or is away: rows are those of the profiles that the log has, or their
+relationship is stale."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
-
+from schemas.events import to_json
 from schemas.primitives import to_rfc3339
-from schemas.programs import Profile, Programme, Weights
+from schemas.programs import Profile, Weights
 from services.runtime.kafka import Producer
-from services.scoring.domain.bounds import NONE
-from services.scoring.domain.causes import PROFILE_CHANGED
+from services.scoring.domain.applied_profiles import AppliedProfiles
+from services.scoring.domain.changelog import ChangelogEntry, programme_entry
+from services.scoring.domain.profiles import Profiles
+from services.scoring.domain.timeline import PROFILE_CHANGED
 from services.scoring.flow.log_reading import stored
-from services.scoring.flow.programmes import UnreadableProgrammeError, programmes
 from tests.receiver import eventually
+from tests.scoring.building import profile_set
 from tests.scoring.flow.comparison import compare, told_rows
 from tests.scoring.flow.harness import PARTITIONS, Scoring, Service
 from tests.scoring.flow.long_log import end_of, keyed, long_log
@@ -26,12 +27,11 @@ OWN = Profile(version="own", weights=Weights(growth=10, expectations=5), cadence
 def test_a_version_that_begins_in_mid_log_changes_rows_from_then_on(scoring: Scoring) -> None:
     events = long_log(3, 20)
     records, half = keyed(events), len(events) // 2
-    begins = events[half].recordedtime + timedelta(hours=1)
+    now = events[half].recordedtime
+    begins = now + timedelta(hours=1)
     service = scoring.start()
     scoring.feed(records[:half])
-
-    describe(scoring, FIRST, OWN.model_copy(update={"effective_from": begins}))
-    eventually(lambda: service.said("programme_told") == PARTITIONS, what="the programme on all partitions")
+    places = describe(scoring, now, FIRST, OWN.model_copy(update={"effective_from": begins}))
     scoring.feed(records[half:])
     scoring.reach(end_of(events))
     scoring.await_clock(end_of(events))
@@ -39,7 +39,8 @@ def test_a_version_that_begins_in_mid_log_changes_rows_from_then_on(scoring: Sco
 
     found = compare(scoring)
     assert found.rows > 500
-    assert {state.stale_programme for state in stored(scoring.settings, scoring.names).states.values()} == {NONE}
+    assert service.said("profiles_applied") == PARTITIONS
+    assert not places & {state.stale_position for state in stored(scoring.settings, scoring.names).states.values()}
     at = to_rfc3339(begins)
     assert {score["profile"] for as_of, score in told(scoring) if as_of < at} == {"default-1"}
     assert {score["profile"] for as_of, score in told(scoring) if as_of >= at} == {"own"}
@@ -47,7 +48,7 @@ def test_a_version_that_begins_in_mid_log_changes_rows_from_then_on(scoring: Sco
     assert {"growth", "expectations"} <= {part["name"] for _, score in told(scoring) for part in score["parts"]}
 
 
-def test_a_first_record_makes_what_is_out_stale_even_if_the_worker_dies_of_it(scoring: Scoring) -> None:
+def test_a_first_description_makes_what_is_out_stale_even_if_the_worker_dies_of_it(scoring: Scoring) -> None:
     events = long_log(5, 12)
     scoring.feed(keyed(events))
     scoring.reach(end_of(events))
@@ -58,11 +59,12 @@ def test_a_first_record_makes_what_is_out_stale_even_if_the_worker_dies_of_it(sc
 
     service = scoring.start(DRILL_FAULT="exit:1")
     eventually(lambda: service.owns(*range(PARTITIONS)), what="all partitions")
-    describe(scoring, OWN)
-    assert service.process.wait(30) == 9
+    describe(scoring, end_of(events), OWN)
+    assert service.process.wait(90) == 9
     assert remembered(scoring) == 0
     service = scoring.start()
-    eventually(lambda: remembered(scoring) == PARTITIONS, what="the programme on all partitions")
+    eventually(lambda: remembered(scoring) == PARTITIONS, what="the profile on all partitions")
+    scoring.await_clock(end_of(events))
 
     found = compare(scoring)
     assert len(found.stale) == found.relationships
@@ -70,62 +72,55 @@ def test_a_first_record_makes_what_is_out_stale_even_if_the_worker_dies_of_it(sc
     service.end()
 
 
-def test_what_changed_while_no_worker_ran_is_found_out_and_what_cannot_be_read_changes_nothing(
+def test_what_an_older_version_was_told_is_known_and_nothing_is_stale_when_the_log_says_the_same(
     scoring: Scoring,
 ) -> None:
     events = long_log(6, 12)
-    scoring.feed(keyed(events))
-    scoring.reach(end_of(events))
-    describe(scoring, OWN)
-    service = scoring.start()
-    scoring.await_clock(end_of(events))
-    assert not any(state.stale_programme >= 0 for state in stored(scoring.settings, scoring.names).states.values())
-    service.end()
-    compare(scoring)
-
-    write(scoring, b"t/p", b'{"id": "p", "tenant": "t", "profiles": []}')
-    with pytest.raises(
-        UnreadableProgrammeError, match="offset 1: programme t/p cannot be read: profiles: Tuple should"
-    ):
-        programmes(scoring.settings, scoring.names)
+    write(scoring, programme_entry(1, AppliedProfiles("t", "p", Profiles((OWN,)), 0)))
     service = scoring.start()
     eventually(lambda: service.owns(*range(PARTITIONS)), what="all partitions")
-    assert ['"name": "t/p"' in line for line in service.errors()] == [True]
-    assert stale(service) == len(unhealed(scoring))
-    service.end()
-
-    describe(scoring, FIRST)
-    service = scoring.start()
+    assert service.said("profiles_not_on_log") == PARTITIONS
+    scoring.feed(keyed(events))
+    scoring.reach(end_of(events))
     scoring.await_clock(end_of(events))
-    eventually(lambda: remembered(scoring) == PARTITIONS, what="the programme on all partitions")
+
+    places = describe(scoring, end_of(events), OWN)
+    eventually(lambda: service.said("profiles_applied") == PARTITIONS, what="the profile on all partitions")
+    service.end()
+
     found = compare(scoring)
-    assert len(found.stale) == found.relationships
+    assert {score["profile"] for _, score in told(scoring)} == {"own"}
+    assert not places & {state.stale_position for state in stored(scoring.settings, scoring.names).states.values()}
+    assert len(found.stale) < found.relationships
+    service = scoring.start()
+    eventually(lambda: service.owns(*range(PARTITIONS)), what="all partitions")
+    assert service.said("profiles_not_on_log") == 0
     service.end()
 
 
-def describe(scoring: Scoring, *profiles: Profile) -> None:
-    """The programme of all random logs."""
-    programme = Programme(
-        id="p", tenant="t", profiles=profiles, recordedtime=datetime.fromisoformat("2024-01-01T00:00Z")
-    )
-    write(scoring, b"t/p", programme.model_dump_json().encode())
-
-
-def write(scoring: Scoring, key: bytes, value: bytes) -> None:
+def describe(scoring: Scoring, recorded: datetime, *profiles: Profile) -> set[int]:
+    """The programme of all random logs; where on the partitions it is."""
     producer = Producer(scoring.settings)
-    producer.send(scoring.names.programs, key, value).get(10)
+    value = to_json(profile_set(recorded, *profiles))
+    sent = [producer.send(scoring.names.events, None, value, partition=n) for n in range(PARTITIONS)]
+    found = {one.get(60).offset for one in sent}
+    producer.close()
+    return found
+
+
+def write(scoring: Scoring, entry: ChangelogEntry) -> None:
+    """As the older layout has it, on every partition of the changelog."""
+    assert entry.value is not None
+    producer = Producer(scoring.settings)
+    for number in range(PARTITIONS):
+        producer.send(scoring.names.state, entry.key, bytes([1]) + entry.value[1:], partition=number).get(60)
     producer.close()
 
 
 def remembered(scoring: Scoring) -> int:
-    """On how many partitions the programme's last record is remembered."""
+    """On how many partitions the programme's profile is its own."""
     known = stored(scoring.settings, scoring.names).programmes.values()
-    last = programmes(scoring.settings, scoring.names).offset_of("t/x", "p")
-    return sum(programme.offset_of("t/x", "p") == last for programme in known)
-
-
-def unhealed(scoring: Scoring) -> list[str]:
-    return stored(scoring.settings, scoring.names).stale
+    return sum(programmes.of("t/x", "p") == Profiles((OWN,)) for programmes in known)
 
 
 def stale(service: Service) -> float:

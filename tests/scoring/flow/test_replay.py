@@ -2,23 +2,19 @@
 
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from deploy.local.clickhouse import LocalClickHouse
-from schemas.events import OfRelationship
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import read_to_end
-from services.scoring.flow.heal.heal import Place, Progress, heal
-from services.scoring.flow.replay.origin import Origin, origin, rehearsal_of_file
+from services.scoring.flow.heal import HealEnvironment, Progress, heal
+from services.scoring.flow.replay.origin import ReplayOrigin, origin, rehearsal_of_file
 from services.scoring.flow.replay.replay import Computed, Effort, Replayed, Wish, rehearse, replay
 from services.scoring.flow.replay.shadow import Changes, UnusableShadowError
 from services.scoring.flow.replay.source import ReplaySourceError
@@ -38,12 +34,14 @@ WITHOUT_TRIGGER = """* EXCEPT (
 
 
 @pytest.fixture
-def place(scoring: Scoring, local_clickhouse: LocalClickHouse) -> Iterator[Place]:
+def place(scoring: Scoring, local_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
     with storing(scoring, local_clickhouse) as found:
         yield found
 
 
-def test_rows_are_replaced_by_those_of_the_log_and_what_is_derived_follows(scoring: Scoring, place: Place) -> None:
+def test_rows_are_replaced_by_those_of_the_log_and_what_is_derived_follows(
+    scoring: Scoring, place: HealEnvironment
+) -> None:
     was_stale = applied(scoring, place, with_late_facts(long_log(41, 16), 10))
     before = table_of(place)
     spoil(place, "ALTER TABLE mentoring.score_history DELETE WHERE relationship_id = 'x3' SETTINGS mutations_sync = 2")
@@ -64,7 +62,7 @@ def test_rows_are_replaced_by_those_of_the_log_and_what_is_derived_follows(scori
     assert table_of(place) == true
 
 
-def test_a_replayed_row_has_the_columns_of_the_live_one(scoring: Scoring, place: Place) -> None:
+def test_a_replayed_row_has_the_columns_of_the_live_one(scoring: Scoring, place: HealEnvironment) -> None:
     assert applied(scoring, place, long_log(42, 12)) == []
     table_of(place)
     live = rows(place)
@@ -77,7 +75,7 @@ def test_a_replayed_row_has_the_columns_of_the_live_one(scoring: Scoring, place:
     assert tables(place) == sorted(["score_history", found.kept.removeprefix("mentoring.")])
 
 
-def test_what_live_scoring_tells_meanwhile_is_followed(scoring: Scoring, place: Place) -> None:
+def test_what_live_scoring_tells_meanwhile_is_followed(scoring: Scoring, place: HealEnvironment) -> None:
     events = long_log(43, 40)
     service = scoring.start()
     with scoring.feeding(keyed(events), 10, 0.3):
@@ -92,7 +90,7 @@ def test_what_live_scoring_tells_meanwhile_is_followed(scoring: Scoring, place: 
 
 
 def test_cut_off_anywhere_the_next_replay_goes_on(
-    scoring: Scoring, place: Place, monkeypatch: pytest.MonkeyPatch
+    scoring: Scoring, place: HealEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.scoring.flow.replay.replay.TOGETHER", 3)
     monkeypatch.setattr("services.scoring.flow.replay.replay.RECORDS_AT_ONCE", 60)
@@ -115,36 +113,34 @@ def test_cut_off_anywhere_the_next_replay_goes_on(
     assert replayed(place, origin(place, "kafka")).changes == Changes(equal=sum(map(len, truth_of(place).values())))
 
 
-def test_a_shadow_of_another_replay_is_only_dropped_when_asked(scoring: Scoring, place: Place) -> None:
-    applied(scoring, place, without_twins(long_log(45, 4)))
+def test_a_shadow_of_another_replay_is_only_dropped_when_asked(
+    scoring: Scoring, place: HealEnvironment, tmp_path: Path
+) -> None:
+    applied(scoring, place, long_log(45, 4))
     with pytest.raises(KeyboardInterrupt):
         replayed(place, origin(place, "kafka"), progress=CutOff("following live scoring", 0))
 
     with pytest.raises(UnusableShadowError, match=r"begun by another replay .*kafka.*--restart"):
-        replayed(place, origin(place, "clickhouse"))
+        replayed(place, origin(place, str(dumped(place, tmp_path))))
 
-    assert replayed(place, origin(place, "clickhouse"), restart=True).changes.changed == 0
+    assert replayed(place, origin(place, str(dumped(place, tmp_path))), restart=True).changes.changed == 0
     assert table_of(place) == truth_of(place)
 
 
-def test_every_source_gives_the_rows_of_the_log(scoring: Scoring, place: Place, tmp_path: Path) -> None:
-    events = without_twins(long_log(46, 16))
-    applied(scoring, place, events)
+def test_every_source_gives_the_rows_of_the_log(scoring: Scoring, place: HealEnvironment, tmp_path: Path) -> None:
+    applied(scoring, place, long_log(46, 16))
     expected = rehearsed(origin(place, "kafka"))
 
-    by_clickhouse = rehearsed(origin(place, "clickhouse"))
-    for number, file in enumerate(files(place, tmp_path)):
+    for file in (dumped(place, tmp_path), bare(place, tmp_path)):
         by_file = rehearsed(rehearsal_of_file(str(file)))
         assert by_file.hash == expected.hash, file
-        if number == 0:
-            replayed(place, origin(place, str(file)))
+    replayed(place, origin(place, str(dumped(place, tmp_path))))
 
-    assert by_clickhouse.hash == expected.hash
     assert expected.worked.rows == sum(map(len, truth_of(place).values()))
     assert table_of(place) == truth_of(place)
 
 
-def test_all_cores_compute_what_one_computes(scoring: Scoring, place: Place) -> None:
+def test_all_cores_compute_what_one_computes(scoring: Scoring, place: HealEnvironment) -> None:
     applied(scoring, place, long_log(47, 8))
     found = origin(place, "kafka")
 
@@ -155,7 +151,7 @@ def test_all_cores_compute_what_one_computes(scoring: Scoring, place: Place) -> 
     assert together.worked == alone.worked
 
 
-def test_a_file_without_offsets_takes_no_tables_place(scoring: Scoring, place: Place, tmp_path: Path) -> None:
+def test_a_file_without_offsets_takes_no_tables_place(scoring: Scoring, place: HealEnvironment, tmp_path: Path) -> None:
     applied(scoring, place, long_log(48, 2))
     bare, placed = tmp_path / "log.jsonl", tmp_path / "some.jsonl"
     bare.write_bytes(b"\n".join(value for _, value in keyed(long_log(48, 2))))
@@ -185,9 +181,9 @@ def test_a_record_of_a_file_that_is_broken_is_named(tmp_path: Path) -> None:
         ": record 1: partition 2 begins at offset 7"
     )
     assert refused("") == ": there is nothing in it"
-    assert refused("", "log.csv") == ": must be named .jsonl, .jsonl.gz or .parquet"
-    assert "cannot be read" in refused("no parquet", "log.parquet")
-    with pytest.raises(ReplaySourceError, match="there is no such file; else say kafka or clickhouse"):
+    assert refused("", "log.csv") == ": must be named .jsonl or .jsonl.gz"
+    assert "cannot be read" in refused("no gzip", "log.jsonl.gz")
+    with pytest.raises(ReplaySourceError, match="there is no such file; else say kafka"):
         rehearsal_of_file("kafak")
 
 
@@ -215,49 +211,49 @@ class CutOff:
             raise KeyboardInterrupt
 
 
-def task(found: Origin) -> Task:
+def task(found: ReplayOrigin) -> Task:
     return Task(found.source.upto, found.programmes, None)
 
 
-def rehearsed(found: Origin) -> Computed:
+def rehearsed(found: ReplayOrigin) -> Computed:
     return rehearse(task(found), found.source, Effort(1, said))
 
 
 def replayed(
-    place: Place, found: Origin, progress: Progress = said, *, keep: bool = False, restart: bool = False
+    place: HealEnvironment, found: ReplayOrigin, progress: Progress = said, *, keep: bool = False, restart: bool = False
 ) -> Replayed:
     wish = Wish(lambda: recomputed(place), keep=keep, restart=restart)
     return replay(place, replace(task(found), warehouse=place.settings), found.source, Effort(1, progress), wish)
 
 
-def recomputed(place: Place) -> None:
+def recomputed(place: HealEnvironment) -> None:
     with closing(ClickHouse(place.settings)) as clickhouse:
         recompute_everything(clickhouse, lambda _: None)
 
 
-def ask(place: Place, sql: str) -> list[tuple[Any, ...]]:
+def ask(place: HealEnvironment, sql: str) -> list[tuple[Any, ...]]:
     with closing(ClickHouse(place.settings)) as clickhouse:
         return clickhouse.query(sql)
 
 
-def spoil(place: Place, sql: str) -> None:
+def spoil(place: HealEnvironment, sql: str) -> None:
     with closing(ClickHouse(place.settings)) as clickhouse:
         clickhouse.command(sql)
 
 
-def rows(place: Place) -> list[tuple[Any, ...]]:
+def rows(place: HealEnvironment) -> list[tuple[Any, ...]]:
     """Whole rows of the table, but for who computed them and by what they were brought about."""
     return ask(place, f"SELECT {WITHOUT_TRIGGER} FROM mentoring.score_history FINAL ORDER BY ALL")
 
 
-def tables(place: Place) -> list[str]:
+def tables(place: HealEnvironment) -> list[str]:
     found = ask(
         place, "SELECT name FROM system.tables WHERE database = 'mentoring' AND startsWith(name, 'score_history')"
     )
     return sorted(name for (name,) in found)
 
 
-def newest(place: Place) -> dict[str, int]:
+def newest(place: HealEnvironment) -> dict[str, int]:
     found = ask(
         place,
         "SELECT concat(tenant_id, '/', relationship_id), toUnixTimestamp64Micro(as_of) "
@@ -266,36 +262,20 @@ def newest(place: Place) -> dict[str, int]:
     return dict(found)
 
 
-def without_twins(events: Sequence[OfRelationship]) -> list[OfRelationship]:
-    """Of two events with one id and time the first: the table of events has no other."""
-    first = {(event.partitionkey, event.source, event.id, event.time): event for event in reversed(events)}
-    return [event for event in events if first[event.partitionkey, event.source, event.id, event.time] is event]
-
-
-def files(place: Place, folder: Path) -> Iterator[Path]:
-    """The log in every form that a file may have it."""
-    records = list(read_to_end(place.settings, [place.names.events]))
-    values = [record.value or b"" for record in records]
-    keys = [record.key for record in records]
-    dump = folder / "dump.jsonl"
-    with dump.open("w") as out:
-        for record in records:
+def dumped(place: HealEnvironment, folder: Path) -> Path:
+    """The log as records with their places."""
+    file = folder / "dump.jsonl"
+    with file.open("w") as out:
+        for record in read_to_end(place.settings, [place.names.events]):
             key, value = (record.key or b"").decode() or None, json.loads(record.value or b"")
             named = {"key": key, "value": value, "partition": record.partition, "offset": record.offset}
             out.write(json.dumps(named) + "\n")
-    yield dump
-    bare = folder / "events.jsonl.gz"
-    with gzip.open(bare, "wb") as zipped:
-        zipped.write(b"\n".join(values))
-    yield bare
-    raw = folder / "records.parquet"
-    pq.write_table(pa.table({"key": keys, "value": values}), raw)
-    yield raw
-    events = folder / "events.parquet"
-    attributes = [json.loads(value) for value in values]
-    names = sorted({name for event in attributes for name in event} - {"data"})
-    columns = {name: [event.get(name) for event in attributes] for name in names}
-    columns["data"] = [json.dumps(event["data"]) for event in attributes]
-    columns["time"] = [datetime.fromisoformat(time) for time in columns["time"]]
-    pq.write_table(pa.table(columns), events)
-    yield events
+    return file
+
+
+def bare(place: HealEnvironment, folder: Path) -> Path:
+    """The log as events alone."""
+    file = folder / "events.jsonl.gz"
+    with gzip.open(file, "wb") as zipped:
+        zipped.write(b"\n".join(record.value or b"" for record in read_to_end(place.settings, [place.names.events])))
+    return file

@@ -6,25 +6,24 @@ import pytest
 
 from schemas.events import OfRelationship, to_json
 from services.runtime.kafka import Partition, Producer, partition_of, read_partition, read_to_end
-from services.scoring.flow.growth.grow import grow
-from services.scoring.flow.growth.plan import Growth
-from services.scoring.flow.heal.log import Wanted, accounts_of
+from services.scoring.flow.heal import Wanted, histories_of_log
 from services.scoring.flow.histories import log_events
-from services.scoring.flow.log_reading import accounts, stored
-from services.scoring.flow.replay.kafka import KafkaSource
-from services.scoring.flow.replay.source import Part
+from services.scoring.flow.log_reading import stored, whole_log
+from services.scoring.flow.repartition.plan import Repartitioning
+from services.scoring.flow.repartition.repartition import repartition
+from services.scoring.flow.replay.source import KafkaSource, SourcePart
 from tests.scoring.building import held, started
-from tests.scoring.flow import test_growth
+from tests.scoring.flow import test_repartition
 from tests.scoring.flow.harness import PARTITIONS, Scoring
 from tests.scoring.flow.long_log import end_of, keyed
 from tests.scoring.flow.test_drills import stops_well
 from tests.scoring.flow.test_explain import of, read
-from tests.scoring.flow.test_growth import NEW_PARTITIONS, quiet
+from tests.scoring.flow.test_repartition import NEW_PARTITIONS, quiet
 
 MINE, OTHER = "t/birch", "t/maple"
 STORY = (started(0.5, 7), held(1.5))
 LIES = [event.model_copy(update={"id": f"stray-{event.id}"}) for event in (held(3.5), held(4.5))]
-growth = test_growth.growth
+growth = test_repartition.growth
 
 
 @pytest.fixture
@@ -35,9 +34,9 @@ def with_strays(scoring: Scoring) -> Scoring:
     producer = Producer(scoring.settings)
     for number in range(PARTITIONS):
         if number != home(MINE):
-            producer.send(scoring.names.events, MINE.encode(), to_json(elsewhere), partition=number).get(10)
-    producer.send(scoring.names.events, OTHER.encode(), to_json(under_another)).get(10)
-    producer.send(scoring.names.events, None, to_json(under_another), partition=home(MINE)).get(10)
+            producer.send(scoring.names.events, MINE.encode(), to_json(elsewhere), partition=number).get(60)
+    producer.send(scoring.names.events, OTHER.encode(), to_json(under_another)).get(60)
+    producer.send(scoring.names.events, None, to_json(under_another), partition=home(MINE)).get(60)
     producer.close()
     return scoring
 
@@ -73,11 +72,11 @@ def test_no_reader_of_the_log_takes_them_for_a_history(with_strays: Scoring) -> 
     settings, names = with_strays.settings, with_strays.names
     known = stored(settings, names)
 
-    verified = accounts(settings, names, known.watermarks)
-    healed = accounts_of(
+    verified = whole_log(settings, names, known.watermarks).accounts
+    healed = histories_of_log(
         settings, names, Wanted(home(MINE), frozenset({MINE}), known.watermarks[home(MINE)].offset), lambda _: None
     )
-    replayed = list(KafkaSource(settings, names, known).records(Part(0, 1), lambda _: None))
+    replayed = list(KafkaSource(settings, names, known).records(SourcePart(0, 1), lambda _: None))
     story = read(with_strays, MINE)
     backtested = [one.event for one in log_events(settings, names) if one.event.id.startswith("stray")]
 
@@ -88,10 +87,10 @@ def test_no_reader_of_the_log_takes_them_for_a_history(with_strays: Scoring) -> 
     assert backtested == []
 
 
-def test_a_log_with_strays_grows_and_they_stay_strays(with_strays: Scoring, growth: Growth) -> None:
+def test_a_log_with_strays_grows_and_they_stay_strays(with_strays: Scoring, growth: Repartitioning) -> None:
     applied(with_strays)
 
-    grown = grow(with_strays.settings, growth, NEW_PARTITIONS, quiet)
+    grown = repartition(with_strays.settings, growth, NEW_PARTITIONS, quiet)
 
     names = growth.new.names
     assert grown.relationships == 2

@@ -3,28 +3,28 @@
 import pytest
 
 from services.scoring.domain import layout
-from services.scoring.domain.changelog import WATERMARK, Entry, Recovery
-from services.scoring.domain.partition import Partition, Watermark
+from services.scoring.domain.changelog import WATERMARK, ChangelogEntry, Recovery
+from services.scoring.domain.partition import PartitionWatermark, ScoredPartition
 from services.scoring.domain.profiles import Programmes
-from services.scoring.domain.state import Home, State
+from services.scoring.domain.state import Home, RelationshipState
 from tests.scoring.building import KEY, facts, held, micros
 
 
 def test_a_row_is_due_at_the_next_midnight_and_not_before() -> None:
-    state = State(facts(held(0.5)), position=0, clock=micros(0.6), home=Home(0, "p"))
-    partition = Partition(Programmes(), {KEY: state}, Watermark(0, micros(0.6), micros(0.6)))
+    state = RelationshipState(facts(held(0.5)), position=0, clock=micros(0.6), home=Home(0, "p"))
+    partition = ScoredPartition(Programmes(), {KEY: state}, PartitionWatermark(0, micros(0.6), micros(0.6)))
 
     assert not partition.is_due(micros(1) - 1)
     assert partition.is_due(micros(1))
 
 
 def test_without_relationships_nothing_is_ever_due() -> None:
-    assert not Partition(Programmes(), {}, Watermark()).is_due(micros(1000))
+    assert not ScoredPartition(Programmes(), {}, PartitionWatermark()).is_due(micros(1000))
 
 
 def test_a_watermark_that_is_longer_in_a_newer_version_is_refused_as_newer() -> None:
     recovery = Recovery()
-    recovery.add(Entry(WATERMARK, 1, None).key, bytes([2]) + bytes(32))
+    recovery.add(ChangelogEntry(WATERMARK, 1, None).key, bytes([2]) + bytes(32))
 
     with pytest.raises(layout.UnknownLayoutError, match="layout 2"):
         recovery.finish()

@@ -16,9 +16,9 @@ from schemas.topics import PROGRAMS
 from services.runtime.kafka import Producer, create_topics, read_to_end
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import watermark_entry
-from services.scoring.domain.partition import Watermark
+from services.scoring.domain.partition import PartitionWatermark
 from services.scoring.flow.what_if import NothingScoredError, read_log
-from services.scoring.names import Names
+from services.scoring.topics import Topics
 from tests.scoring.building import held, micros, started
 from tests.scoring.flow.harness import Scoring
 from tests.scoring.flow.long_log import keyed
@@ -43,7 +43,7 @@ def test_the_difference_is_told_by_programme_and_by_relationship(local_kafka: Lo
     document = json.loads(what_if(settings, "--profile", str(file), "--json", "--until", "2024-03-01").stdout)
 
     assert text.returncode == 0, text.stderr
-    assert text.stdout.startswith("Profile patient: 0.00 alerts a week instead of 0.08 (-0.08)\n")
+    assert text.stdout.startswith("With patient 0 relationships would alert that do not now, and 1 no longer would;")
     assert "t/silent  health_low  no longer  2024-0" in text.stdout
     assert "lively" not in text.stdout
     assert (document["since"], document["until"]) == ("2024-01-01T12:00:00.000000Z", "2024-03-01T00:00:00.000000Z")
@@ -66,7 +66,7 @@ def test_what_cannot_be_tried_is_refused_before_anything_is_read(tmp_path: Path)
 def log_of(bootstrap: str, pairs: dict[str, Sequence[OfRelationship]]) -> Settings:
     """A log of its own epoch, which scoring has read to its end."""
     settings = Settings(kafka=bootstrap, log_epoch=Random().randrange(1000, 32_000))
-    names = Names.at(settings.log_epoch)
+    names = Topics.at(settings.log_epoch)
     topics = (names.events, names.state, PROGRAMS.name)
     create_topics(settings, {name: {"num_partitions": 1, "replication_factor": 1} for name in topics})
     producer = Producer(settings)
@@ -74,7 +74,7 @@ def log_of(bootstrap: str, pairs: dict[str, Sequence[OfRelationship]]) -> Settin
         producer.send(names.events, key, value)
     producer.flush()
     last = max(record.offset for record in read_to_end(settings, [names.events]))
-    entry = watermark_entry(1, Watermark(last, micros(END), micros(END)))
+    entry = watermark_entry(1, PartitionWatermark(last, micros(END), micros(END)))
     producer.send(names.state, entry.key, entry.value)
     producer.flush()
     producer.close()

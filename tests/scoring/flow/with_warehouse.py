@@ -7,11 +7,10 @@ from contextlib import closing, contextmanager
 from deploy.local.clickhouse import LocalClickHouse
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
-from services.scoring.domain.history import History
-from services.scoring.domain.verification import Statement, statement
-from services.scoring.flow.heal.heal import Place
-from services.scoring.flow.log_reading import accounts, stored
-from services.scoring.flow.programmes import programmes
+from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.verification import ComparableRow, comparable
+from services.scoring.flow.heal import HealEnvironment
+from services.scoring.flow.log_reading import stored, whole_log
 from services.scoring.flow.sink import await_sink
 from services.scoring.flow.stored_rows import stored_rows
 from services.warehouse import service
@@ -21,12 +20,12 @@ from services.warehouse.flow.migrator import migrate
 from services.warehouse.settings import WarehouseSettings
 from tests.scoring.flow.harness import Scoring
 
-Rows = dict[str, dict[int, Statement]]
+Rows = dict[str, dict[int, ComparableRow]]
 DATABASES = ("mentoring", "mentoring_mart")
 
 
 @contextmanager
-def storing(scoring: Scoring, server: LocalClickHouse) -> Iterator[Place]:
+def storing(scoring: Scoring, server: LocalClickHouse) -> Iterator[HealEnvironment]:
     """Fresh tables; a sink stores events and scores while the block runs."""
     names, group = scoring.names, f"{scoring.names.group}-sink"
     settings = WarehouseSettings(kafka=scoring.settings.kafka, clickhouse=server.url, warehouse_flush_seconds=0.2)
@@ -39,13 +38,13 @@ def storing(scoring: Scoring, server: LocalClickHouse) -> Iterator[Place]:
     thread = threading.Thread(target=service.serve, args=(settings, feed, stop))
     thread.start()
     try:
-        yield Place(Settings(kafka=settings.kafka, clickhouse=server.url), names, group)
+        yield HealEnvironment(Settings(kafka=settings.kafka, clickhouse=server.url), names, group)
     finally:
         stop.set()
         thread.join(30)
 
 
-def table_of(place: Place) -> Rows:
+def table_of(place: HealEnvironment) -> Rows:
     """Every relationship that has rows, when all that was told is stored."""
     await_sink(place.settings, place.names.scores, place.sink)
     with closing(ClickHouse(place.settings)) as clickhouse:
@@ -55,11 +54,12 @@ def table_of(place: Place) -> Rows:
         return stored_rows(clickhouse, sorted(name for (name,) in found), 2**52)
 
 
-def truth_of(place: Place) -> Rows:
+def truth_of(place: HealEnvironment) -> Rows:
     """What the log says of every relationship that has rows, up to the stored watermarks."""
-    known, now = stored(place.settings, place.names), programmes(place.settings, place.names)
+    known = stored(place.settings, place.names)
+    log = whole_log(place.settings, place.names, known.watermarks)
     true = {}
-    for name, account in accounts(place.settings, place.names, known.watermarks).items():
-        history = History(account.facts, now.of(name, account.program))
-        true[name] = {at: statement(row) for at, row in history.rows(-1, known.clock_of[name]).items()}
+    for name, account in log.accounts.items():
+        history = ScoreHistory(account.facts, log.profiles_of(name, account.program))
+        true[name] = {at: comparable(row) for at, row in history.rows(-1, known.clock_of[name]).items()}
     return {name: rows for name, rows in true.items() if rows}

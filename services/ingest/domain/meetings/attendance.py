@@ -17,7 +17,7 @@ AnyMovement = TypeVar("AnyMovement", bound="Movement")
 Role = Side | Literal["unidentified"]
 
 
-class Seen(NamedTuple):
+class Sighting(NamedTuple):
     """Somebody came or left. `visitor` tells people of one side apart; empty where nobody says who it was."""
 
     role: Role
@@ -152,10 +152,10 @@ class Attendance:
     """Of one session of one relationship; what is seen may come in any order and several times. `recorded` is when the
     last of it was recorded."""
 
-    seen: frozenset[Seen]
+    seen: frozenset[Sighting]
     recorded: datetime
 
-    def with_seen(self, one: Seen, recorded: datetime) -> "Attendance":
+    def with_seen(self, one: Sighting, recorded: datetime) -> "Attendance":
         return (
             self if one in self.seen else replace(self, seen=self.seen | {one}, recorded=max(recorded, self.recorded))
         )
@@ -166,7 +166,7 @@ class Attendance:
         return min(one.time for one in self.of_sides or self.seen)
 
     @property
-    def of_sides(self) -> frozenset[Seen]:
+    def of_sides(self) -> frozenset[Sighting]:
         return frozenset(one for one in self.seen if one.role != "unidentified")
 
 

@@ -15,7 +15,7 @@ from services.ingest.domain.meetings.attendance import (
     HeldOutcome,
     MissedOutcome,
     NoOutcome,
-    Seen,
+    Sighting,
     due,
     outcome,
 )
@@ -129,12 +129,12 @@ class AttendanceFold:
             del self._sessions[key]
 
 
-def _seen(event: OfRelationship) -> Seen:
+def _seen(event: OfRelationship) -> Sighting:
     assert isinstance(event.data, p.SessionAttendance), "who asks has looked"
     visitor = event.correlationid or ""
     if event.type == "mentoring.session.joined.v1":
-        return Seen(event.data.role, visitor, "joined", event.time)
-    return Seen(event.data.role, visitor, "left", event.time)
+        return Sighting(event.data.role, visitor, "joined", event.time)
+    return Sighting(event.data.role, visitor, "left", event.time)
 
 
 def _content(key: SessionKey, result: HeldOutcome | MissedOutcome | NoOutcome) -> EventContent | None:

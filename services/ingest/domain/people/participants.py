@@ -16,6 +16,7 @@ from services.ingest.domain.verdict import Rejected, explain, rejected
 MOST_MEMBERS = 2_000
 
 PARTICIPANT_ID: TypeAdapter[str] = TypeAdapter(Id)
+_DESCRIBED = tuple(name for name in PersonDescription.model_fields if name != "unsaid")
 
 
 def read_participant(raw: object, tenant: str, now: datetime) -> Participant | Rejected:
@@ -52,14 +53,15 @@ def completed(said: Employed, known: Participant | None) -> Employed:
 
 
 def replacing(participant: Participant, feed: str) -> DirectoryStatement:
-    """That this is all that is known of them."""
-    described = {name: getattr(participant, name) for name in PersonDescription.model_fields if name != "unsaid"}
-    return DirectoryStatement(
+    """That this is all that is known of them. Thin, for there may be thousands in a request: what is a participant was
+    validated as one, and is not again."""
+    described = {name: getattr(participant, name) for name in _DESCRIBED}
+    return DirectoryStatement.model_construct(
         id=participant.id,
         tenant=participant.tenant,
         feed=feed,
         kind="replaces",
-        person=PersonDescription(**described),
+        person=PersonDescription.model_construct(**described),
         recordedtime=participant.recordedtime,
     )
 

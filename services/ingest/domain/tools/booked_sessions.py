@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.activity import Booked, Cancelled, Missed, Moved
+from services.ingest.domain.activity import Booked, Cancelled, MeetingMoved, Missed
 from services.ingest.domain.derived_events import EventContent, RawEvent, event_id, origin, raw_event
 from services.ingest.domain.meetings.bookings import Booking, matter_of
-from services.ingest.domain.people.pairing import STRANGERS, company, pairs, subject
+from services.ingest.domain.people.fan_out import STRANGERS, company, pairs, subject
 from services.ingest.domain.people.relationship_history import Relationship
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
@@ -79,7 +79,7 @@ def booked(said: Booked, connection_scope: ConnectionScope, projection: Projecti
     return tuple(events) or (slots if isinstance(slots, Ignored) else UNCHANGED)
 
 
-def moved(said: Moved, connection_scope: ConnectionScope, projection: Projection) -> Result:
+def moved(said: MeetingMoved, connection_scope: ConnectionScope, projection: Projection) -> Result:
     session = projection.bookings.session(connection_scope.tenant, connection_scope.source, said.meeting)
     slots = booked_slots(session, connection_scope, projection)
     if not slots:
@@ -115,13 +115,13 @@ def _lies_ahead(slot: Slot, moment: datetime) -> bool:
     return bool(slot.known and not slot.known.cancelled and slot.known.ends_at > moment)
 
 
-def _moved_times(said: Moved, slot: Slot) -> _Times:
+def _moved_times(said: MeetingMoved, slot: Slot) -> _Times:
     assert slot.known is not None, "what is booked is known"
     starts_at = said.starts_at or slot.known.starts_at
     return _Times(starts_at, starts_at + (said.lasts or slot.known.ends_at - slot.known.starts_at))
 
 
-def _booking(said: Booked | Moved, connection_scope: ConnectionScope, slot: Slot, times: _Times) -> RawEvent:
+def _booking(said: Booked | MeetingMoved, connection_scope: ConnectionScope, slot: Slot, times: _Times) -> RawEvent:
     replaces = isinstance(said, Booked) and said.replaces is not None
     verb = "rescheduled" if replaces or (slot.known and not slot.known.cancelled) else "scheduled"
     data = _data(said, connection_scope, slot) | {name: to_rfc3339(time) for name, time in times._asdict().items()}
@@ -147,7 +147,7 @@ def _cancellation(said: Booked | Cancelled, connection_scope: ConnectionScope, s
     return raw_event(subject(connection_scope, slot.relationship), content)
 
 
-def _data(said: Booked | Moved | Cancelled, connection_scope: ConnectionScope, slot: Slot) -> dict[str, object]:
+def _data(said: Booked | MeetingMoved | Cancelled, connection_scope: ConnectionScope, slot: Slot) -> dict[str, object]:
     native = origin(connection_scope, said.native)
     return {"by": "system", "evidence": "calendar", "origin": native, "session_id": slot.session}
 

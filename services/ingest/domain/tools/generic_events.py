@@ -14,7 +14,7 @@ from services.ingest.domain.derived_events import (
     raw_event,
     statement_id,
 )
-from services.ingest.domain.people.pairing import STRANGERS, company, pairs, several
+from services.ingest.domain.people.fan_out import STRANGERS, company, pairs, several
 from services.ingest.domain.people.relationship_history import Relationship
 from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.scope import ConnectionScope
@@ -152,7 +152,7 @@ def _references(data: Mapping[str, object], relationship: str) -> Mapping[str, o
 RETRACTED = "mentoring.event.retracted.v1"
 
 
-class Statement(NamedTuple):
+class RetractionTarget(NamedTuple):
     """What is taken back, as memory and warehouse are asked for it."""
 
     tenant: str
@@ -160,8 +160,8 @@ class Statement(NamedTuple):
     id: str
 
 
-def target_of(said: Voided, connection_scope: ConnectionScope) -> Statement:
-    return Statement(connection_scope.tenant, connection_scope.source, statement_id(said.target))
+def target_of(said: Voided, connection_scope: ConnectionScope) -> RetractionTarget:
+    return RetractionTarget(connection_scope.tenant, connection_scope.source, statement_id(said.target))
 
 
 def voided(

@@ -1,10 +1,11 @@
 """From what a tool says about people to events of relationships."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
 from schemas.directory import DirectoryStatement, Participant
+from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import (
     Activity,
     Booked,
@@ -14,17 +15,154 @@ from services.ingest.domain.activity import (
     GenericActivity,
     Joined,
     Left,
+    MeetingMoved,
     Missed,
-    Moved,
+    Person,
     Voided,
 )
-from services.ingest.domain.people.fan_out import employed
+from services.ingest.domain.derived_events import (
+    EventContent,
+    RawEvent,
+    event_id,
+    origin,
+    outcome_id,
+    raw_event,
+    visitor_id,
+)
+from services.ingest.domain.meetings.attendance import GONE
+from services.ingest.domain.meetings.gatherings import UNIDENTIFIED, Gathering, Visit, visit
+from services.ingest.domain.people.fan_out import STRANGERS, employed, no_pair, several, subject
+from services.ingest.domain.people.relationship_history import Relationship
 from services.ingest.domain.scope import ConnectionScope
-from services.ingest.domain.tools.attendance_events import ended, joined_or_left
 from services.ingest.domain.tools.booked_sessions import booked, cancelled, missed, moved
 from services.ingest.domain.tools.generic_events import told, voided
 from services.ingest.domain.tools.projection import Projection, Spoken
 from services.ingest.domain.verdict import Ignored, Rejected
+
+ALONE = Ignored("alone")
+NO_PAIR = Ignored("no_pair_of_theirs")
+NOTHING_NEW = Ignored("unchanged")
+UNIDENTIFIED_GUEST = Ignored("unidentified_guest")
+
+Result = tuple[RawEvent, ...] | Ignored | Rejected
+
+
+def joined_or_left(said: Joined | Left, connection_scope: ConnectionScope, projection: Projection) -> Result:
+    """Of somebody whose other side has not come yet nothing is told; it follows when the other side comes."""
+    who = projection.roster.identify(connection_scope.tenant, connection_scope.tool, said.person)
+    if not who:
+        return _of_anybody(said, connection_scope, projection)
+    if len(who) > 1:
+        return several("person", who)
+    (participant,) = who
+    meeting, new = _Meeting(said, connection_scope, projection), visit(said, participant)
+    before, after = meeting.gathering.without(new), meeting.gathering.with_visit(new)
+    found = meeting.relationships(after)
+    ours = [one for one in found if participant in one.people]
+    if not ours:
+        return _nobody(after, connection_scope, found)
+    return tuple(event for one in ours for event in meeting.events(one, before, after)) or NOTHING_NEW
+
+
+def _of_anybody(said: Joined | Left, connection_scope: ConnectionScope, projection: Projection) -> Result:
+    """Somebody whom nobody can identify, by an address that is not in the directory, or without any."""
+    meeting, new = _Meeting(said, connection_scope, projection), visit(said, UNIDENTIFIED)
+    before, after = meeting.gathering.without(new), meeting.gathering.with_visit(new)
+    told = (event for one in meeting.relationships(after) for event in meeting.events(one, before, after))
+    return tuple(told) or (UNIDENTIFIED_GUEST if said.person == Person() else STRANGERS)
+
+
+def ended(said: Ended, connection_scope: ConnectionScope, projection: Projection) -> Result:
+    """Whoever has not said that they left has left now. A booked pair of whom nobody came has missed it."""
+    meeting = _Meeting(said, connection_scope, projection)
+    before, after = meeting.gathering.without(said), meeting.gathering.with_end(said)
+    events = [event for one in meeting.relationships(after) for event in meeting.events(one, before, after)]
+    return (*events, *meeting.missed()) or (NOTHING_NEW if after.people else STRANGERS)
+
+
+class _Meeting:
+    """One meeting of a tool, with the session that it is."""
+
+    def __init__(self, said: Joined | Left | Ended, connection_scope: ConnectionScope, projection: Projection) -> None:
+        self._said, self._connection_scope, self._projection = said, connection_scope, projection
+        self.gathering = projection.presence.at(connection_scope.source, said.meeting)
+        self._begin = min([said.time, *(one.time for one in self.gathering.visits)])
+        self._session = projection.bookings.attended(
+            connection_scope.tenant, connection_scope.source, said.meeting, self._begin
+        )
+
+    def relationships(self, gathering: Gathering) -> list[Relationship]:
+        """Whose meeting it is: of the pairs that came, and of those who are expected and came in part."""
+        roster, tenant, program = self._projection.roster, self._connection_scope.tenant, self._connection_scope.program
+        people, at = gathering.people, self._said.time
+        found = {one.id: one for one in roster.pairs(tenant, program, people, at)}
+        for person in people:
+            for one in roster.of(tenant, program, person, at):
+                if one.id not in found and self._is_expected(one):
+                    found[one.id] = one
+        return [found[one] for one in sorted(found)]
+
+    def events(self, relationship: Relationship, before: Gathering, after: Gathering) -> Iterable[RawEvent]:
+        """What `after` tells of a relationship that was not told `before`."""
+        people = relationship.people
+        if self._is_expected(relationship):
+            # Only who was expected can be missed: whoever nobody can identify may be they.
+            people |= {UNIDENTIFIED}
+        told = before.of(people) if relationship.meets(before.people) else frozenset()
+        new = after.of(people) - told
+        return [self._visit(one, relationship) for one in sorted(new, key=lambda v: (v.time, v.key, v.participant))]
+
+    def missed(self) -> Iterable[RawEvent]:
+        if self.gathering.has_unidentified:
+            return
+        connection_scope, bookings = self._connection_scope, self._projection.bookings
+        for one in sorted(bookings.whose(connection_scope.tenant, self._session)):
+            found = self._projection.roster.relationship(connection_scope.tenant, one, self._said.time)
+            if found and connection_scope.program in {None, found.program} and not found.people & self.gathering.people:
+                yield from self._missed_by(found)
+
+    def _missed_by(self, relationship: Relationship) -> Iterable[RawEvent]:
+        booking = self._projection.bookings.booking(relationship.tenant, relationship.id, self._session)
+        # A run that somebody tries before the time, or ends early, is not the last one: they may come to the next.
+        if booking is None or booking.cancelled or max(booking.starts_at, booking.ends_at - GONE) > self._said.time:
+            return
+        occasion = to_rfc3339(booking.starts_at)
+        # Nothing of this end of several: each tells the same event.
+        data = {"by": "system", "evidence": "observed", "session_id": self._session, "absent": "both"}
+        outcome = outcome_id("missed", relationship.id, self._session, occasion)
+        yield raw_event(
+            subject(self._connection_scope, relationship),
+            EventContent("mentoring.session.missed.v1", outcome, booking.starts_at, data),
+        )
+
+    def _visit(self, one: Visit, relationship: Relationship) -> RawEvent:
+        role = relationship.role(one.participant)
+        native = origin(self._connection_scope, one.native)
+        data = {
+            "by": role or "system",
+            "evidence": "observed",
+            "origin": native,
+            "session_id": self._session,
+            "role": role or "unidentified",
+        }
+        content = EventContent(
+            f"mentoring.session.{one.verb}.v1",
+            event_id(one.key, relationship.id, one.participant),
+            one.time,
+            data,
+            visitor_id(self._connection_scope.source, self._said.meeting, one.participant),
+        )
+        return raw_event(subject(self._connection_scope, relationship), content)
+
+    def _is_expected(self, relationship: Relationship) -> bool:
+        bookings = self._projection.bookings
+        return bookings.expected(relationship.tenant, relationship.id, self._session, self._begin) is not None
+
+
+def _nobody(gathering: Gathering, connection_scope: ConnectionScope, others: list[Relationship]) -> Ignored | Rejected:
+    if len(gathering.people) == 1:
+        return ALONE
+    return NO_PAIR if others else no_pair(gathering.people, connection_scope)
 
 
 @dataclass(frozen=True)
@@ -54,7 +192,7 @@ def resolve(
             result = booked(said, connection_scope, projection)
         case Cancelled():
             result = cancelled(said, connection_scope, projection)
-        case Moved():
+        case MeetingMoved():
             result = moved(said, connection_scope, projection)
         case Missed():
             result = missed(said, connection_scope, projection)

@@ -3,7 +3,7 @@ then on."""
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from pydantic import ValidationError
@@ -11,14 +11,13 @@ from pydantic import ValidationError
 from schemas.directory import Participant
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
 from services.ingest.domain.people.roster import Roster
-from services.ingest.domain.projection_records import PROGRESS_KEY, ProgressRecord, load
-from services.ingest.domain.tools.projection import Projection
+from services.ingest.domain.tools.projection import PROGRESS_KEY, ProgressRecord, Projection, load
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.log_reading import event_at
 from services.ingest.flow.people.projector import restore, topics_of
 from services.runtime import log
 from services.runtime.health import Health, State
-from services.runtime.kafka import KafkaError, Partition, Reader, Record
+from services.runtime.kafka import KafkaError, Partition, Reader, Record, newest_of_keys
 from services.runtime.log_place import Misplaced
 from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
@@ -115,6 +114,8 @@ class ProjectionFollower:
         began = asked_at = probed_at = time.monotonic()
         people = reader.end_offsets([one for one in reader.assignment() if one.topic == DIRECTORY.name])
         self._wanted = self._ends(reader, 15)
+        for record in newest_of_keys(self._there(reader, done)):
+            self._take(record)
         while not done():
             for found in reader.poll(POLL_SECONDS).values():
                 for record in found:
@@ -127,6 +128,19 @@ class ProjectionFollower:
                 # A new question only when the last one is answered, else a busy log is never caught up with.
                 if self.behind == 0 and (ends := self._probed(reader)):
                     self._wanted, probed_at = ends, asked_at
+
+    def _there(self, reader: Reader, done: Callable[[], bool]) -> Iterator[Record]:
+        """What is there already of the compacted topics. What comes of the log meanwhile is taken at once: each of its
+        records counts."""
+        compacted = [one for one in reader.assignment() if one.topic not in {self._topics.events, STATEMENTS.topic}]
+        ends = reader.end_offsets(sorted(compacted))
+        while not done() and any(reader.position(one) < end for one, end in ends.items()):
+            for partition, found in reader.poll(POLL_SECONDS).items():
+                if partition.topic != self._topics.events:
+                    yield from found
+                    continue
+                for record in found:
+                    self._take(record)
 
     def _reached_all(self, probed_at: float, began: float) -> None:
         self._fresh_at = probed_at

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from services.ingest.domain.scope import ProgramOf, Scope, started_elsewhere
 from services.ingest.domain.verdict import Rejected, Verdict
-from services.ingest.flow.in_flight_limiter import UnavailableError
+from services.ingest.flow.in_flight import UnavailableError
 
 # Beyond the longest delivery timeout of the producer: what is not on the log by then never comes onto it.
 FORGOTTEN_SECONDS = 900.0

@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import NamedTuple
 
-from services.ingest.domain.projection_records import PROGRESS_KEY, ProgressRecord, dump
+from services.ingest.domain.tools.projection import PROGRESS_KEY, ProgressRecord, dump
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader
 from services.runtime.loop import TryLaterError
 

@@ -14,20 +14,21 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
-from schemas.events import OfRelationship
+from schemas.events import OfPartition, OfRelationship
+from schemas.payloads import SessionCancelled, SessionScheduled
 from schemas.primitives import EPOCH
 from schemas.topics import BOOKINGS, DIRECTORY_STATEMENTS, EVENTS, ROSTER, position
-from services.ingest.domain.projection_records import (
+from services.ingest.domain.tools.projection import (
     PROGRESS_KEY,
     BookingsRecord,
     ProgressRecord,
+    Projection,
     RosterRecord,
     alive,
     dump,
     load,
     roster_value,
 )
-from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.log_reading import event_or_note
@@ -38,7 +39,17 @@ from services.ingest.settings import IngestSettings
 from services.runtime import log
 from services.runtime.breaker import Breaker
 from services.runtime.health import Health
-from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, read_partition
+from services.runtime.kafka import (
+    Committed,
+    KafkaError,
+    Partition,
+    Producer,
+    Reader,
+    Record,
+    newest_of_keys,
+    read_partition,
+    read_partitions,
+)
 from services.runtime.loop import Batch, BatchLoop, Limits, TryLaterError, Work
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
@@ -74,18 +85,38 @@ def restore(projection: Projection, record: Record, topics: ProjectionTopics) ->
         projection.apply_bookings(tenant, relationship, load(BookingsRecord, record.value or b""))
 
 
+class TouchedRelationship(NamedTuple):
+    """`latest`: the time of the last recording that was seen of the relationship; whether its history or its bookings
+    are to be written."""
+
+    latest: datetime
+    history: bool
+    bookings: bool
+
+
+UNTOUCHED = TouchedRelationship(EPOCH, history=False, bookings=False)
+
+
 class PartitionProjection:
-    """Of one partition of the log. `touched` are the relationships whose records are not written yet, each with the
-    latest time of recording that was seen of it."""
+    """Of one partition of the log. `touched` are the relationships of which something is not written yet."""
 
     def __init__(self) -> None:
         self._projection = Projection()
-        self.touched: dict[tuple[str, str], datetime] = {}
+        self.touched: dict[tuple[str, str], TouchedRelationship] = {}
 
     def apply(self, event: OfRelationship) -> None:
+        """What changes nothing of a relationship's history or of its bookings makes no new record of these: most words
+        on bookings leave who is paired as it was, and a start of any service reads every record."""
+        key, roster = (event.tenant, event.subject), self._projection.roster
+        before, was_erased = roster.history(*key), roster.is_erased(*key)
         self._projection.apply(event)
-        key = event.tenant, event.subject
-        self.touched[key] = max(event.recordedtime, self.touched.get(key, EPOCH))
+        known = self.touched.get(key, UNTOUCHED)
+        is_first = not before.facts or roster.is_erased(*key) != was_erased
+        self.touched[key] = TouchedRelationship(
+            max(event.recordedtime, known.latest),
+            known.history or is_first or roster.history(*key) is not before,
+            known.bookings or is_first or isinstance(event.data, SessionScheduled | SessionCancelled),
+        )
 
     def restore(self, record: Record, topics: ProjectionTopics) -> None:
         """Raises ValidationError for a record that this version does not know."""
@@ -94,17 +125,19 @@ class PartitionProjection:
     def records(self, topics: ProjectionTopics, at: int, touched: tuple[str, str]) -> Iterator[Projected]:
         """Of one that was touched."""
         roster, bookings = self._projection.roster, self._projection.bookings
-        (tenant, relationship), latest = touched, self.touched[touched]
+        (tenant, relationship), what = touched, self.touched[touched]
         key = f"{tenant}/{relationship}".encode()
-        erased = roster.is_erased(tenant, relationship)
-        value = (
-            dump(RosterRecord(position=at, erased=True))
-            if erased
-            else roster_value(at, roster.history(tenant, relationship))
-        )
-        yield Projected(topics.roster, key, value)
-        sessions = alive(bookings.of(tenant, relationship), latest)
-        yield Projected(topics.bookings, key, dump(BookingsRecord(position=at, sessions=sessions)))
+        if what.history:
+            erased = roster.is_erased(tenant, relationship)
+            value = (
+                dump(RosterRecord(position=at, erased=True))
+                if erased
+                else roster_value(at, roster.history(tenant, relationship))
+            )
+            yield Projected(topics.roster, key, value)
+        if what.bookings:
+            sessions = alive(bookings.of(tenant, relationship), what.latest)
+            yield Projected(topics.bookings, key, dump(BookingsRecord(position=at, sessions=sessions)))
 
 
 class Projector:
@@ -153,23 +186,22 @@ class Projector:
 
     def _restored(self, number: int) -> tuple[PartitionProjection, int]:
         """What lies on both topics, and the offset of the log up to which that is all."""
-        projection, reached = PartitionProjection(), []
-        for topic in (self._topics.roster, self._topics.bookings):
-            progress = 0
-            for record in read_partition(self._settings, Partition(topic, number), isolation_level="read_committed"):
-                try:
-                    if record.key == PROGRESS_KEY:
-                        progress = load(ProgressRecord, record.value or b"").next_offset
-                    else:
-                        projection.restore(record, self._topics)
-                except ValidationError as unknown:
-                    self._log.error("unreadable", topic=topic, offset=record.offset, places=places(unknown))
-                    return PartitionProjection(), 0
-                except Exception as failure:  # noqa: BLE001 (told; the log is what counts)
-                    self._log.error("unreadable", topic=topic, offset=record.offset, **described(failure))
-                    return PartitionProjection(), 0
-            reached.append(progress)
-        return projection, min(reached)
+        projection = PartitionProjection()
+        reached = {self._topics.roster: 0, self._topics.bookings: 0}
+        both = [Partition(topic, number) for topic in reached]
+        for record in newest_of_keys(read_partitions(self._settings, both, isolation_level="read_committed")):
+            try:
+                if record.key == PROGRESS_KEY:
+                    reached[record.topic] = load(ProgressRecord, record.value or b"").next_offset
+                else:
+                    projection.restore(record, self._topics)
+            except ValidationError as unknown:
+                self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places(unknown))
+                return PartitionProjection(), 0
+            except Exception as failure:  # noqa: BLE001 (told; the log is what counts)
+                self._log.error("unreadable", topic=record.topic, offset=record.offset, **described(failure))
+                return PartitionProjection(), 0
+        return projection, min(reached.values())
 
     def _apply(self, projection: PartitionProjection, record: Record, notes: Counter[str]) -> None:
         """What meets an error of ours counts for nothing here; a hundred in a row are a bad deploy."""
@@ -181,7 +213,7 @@ class Projector:
         if not TELLING.search(value):
             return
         event = event_or_note(record, self._partition_count(record.topic), self._log, notes)
-        if event and event.type != "mentoring.clock.reached.v1":
+        if event and not isinstance(event, OfPartition):
             projection.apply(event)
 
     def _write(self, projection: PartitionProjection, partition: Partition, offsets: range) -> None:

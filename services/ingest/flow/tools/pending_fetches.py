@@ -17,7 +17,7 @@ from typing import NamedTuple
 from services.ingest.domain.activity import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.fetching.fetch import FetchedResources, Fetcher
-from services.ingest.flow.tools.raw_payloads import Payload
+from services.ingest.flow.tools.raw_payloads import OpenedPayload
 from services.runtime import log
 from services.runtime.backoff import Backoff
 from services.runtime.kafka import Partition, Record
@@ -46,7 +46,7 @@ class Fetch:
     key: FetchKey
     first: int
     record: Record
-    payload: Payload
+    payload: OpenedPayload
     told_at: datetime
     octets: int
 

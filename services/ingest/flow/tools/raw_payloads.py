@@ -8,17 +8,16 @@ from datetime import datetime
 
 from schemas.topics import raw_of
 from services.ingest.domain.activity import Translation
-from services.ingest.domain.cloudevents.content_modes import JSON
+from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.dead_letters import NOTHING_KEPT, REQUEUED_FROM
 from services.ingest.domain.ids import is_plain
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.acknowledgements import Acknowledgements
 from services.ingest.flow.dead_letters import DeadLetterPart, time_of
+from services.ingest.flow.in_flight import Acknowledgements
 from services.ingest.flow.intake import HandedIn, Writing
-from services.ingest.sources.connection import Connection
-from services.ingest.sources.tool import MOST_BYTES, Answer, Kept
-from services.ingest.sources.verification import Received
+from services.ingest.sources.connections import Connection
+from services.ingest.sources.tool import MOST_BYTES, Answer, Kept, Received
 from services.runtime.kafka import Headers, Producer, Record
 
 # Of a record from the gateway there are three.
@@ -34,7 +33,7 @@ HEADERS: Mapping[str, re.Pattern[bytes]] = {
 
 
 @dataclass(frozen=True)
-class Payload:
+class OpenedPayload:
     """Of what may be kept of it; an enterprise that writes records itself has cut nothing. `number` tells it from the
     others of its record; None if it is the only one."""
 
@@ -72,7 +71,7 @@ def taken(received: Received, connection: Connection, now: datetime) -> TakenReq
     return TakenRequest(tuple(payloads), found.answer)
 
 
-def opened(record: Record, connections: Mapping[str, Connection]) -> list[Payload] | Rejected:
+def opened(record: Record, connections: Mapping[str, Connection]) -> list[OpenedPayload] | Rejected:
     """Never empty: a record of an enterprise may hold several, which are split as they would have been over HTTP."""
     if len(record.headers) > MOST_HEADERS:
         return rejected("too_large", "headers", f"a record has at most {MOST_HEADERS} headers")
@@ -87,12 +86,14 @@ def opened(record: Record, connections: Mapping[str, Connection]) -> list[Payloa
         return taken
     several = len(taken.payloads) > 1
     return [
-        Payload(found, found.kept(value, taken.media_type), number if several else None)
+        OpenedPayload(found, found.kept(value, taken.media_type), number if several else None)
         for number, value in enumerate(taken.payloads)
     ]
 
 
-def part_of(record: Record, connections: Mapping[str, Connection], payload: Payload | None = None) -> DeadLetterPart:
+def part_of(
+    record: Record, connections: Mapping[str, Connection], payload: OpenedPayload | None = None
+) -> DeadLetterPart:
     """What is put aside: what may be kept of the payload, or of the record as a whole if it could not be opened."""
     known, whole = _connection(record, connections), record.value or b""
     if isinstance(known, Rejected):
@@ -107,7 +108,7 @@ def part_of(record: Record, connections: Mapping[str, Connection], payload: Payl
     return DeadLetterPart(kept.payload, number, (*notes, (TEXT_CUT, "1")) if is_cut else notes)
 
 
-def nothing_of(record: Record, payload: Payload | None) -> DeadLetterPart:
+def nothing_of(record: Record, payload: OpenedPayload | None) -> DeadLetterPart:
     """Where it was is kept, nothing else."""
     return replace(_nothing_of(record.value or b"", ()), number=payload.number if payload else None)
 

@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from schemas.directory import DirectoryStatement
-from schemas.events import MENTORING_EVENT, MentoringEvent, partition_key
+from schemas.events import MENTORING_EVENT, MentoringEvent, OfPartition, partition_key
 from schemas.primitives import from_micros, to_rfc3339
 from schemas.topics import DIRECTORY_STATEMENTS
 from services.ingest.domain.activity import Activity, Voided
@@ -21,13 +21,78 @@ from services.ingest.domain.tools.generic_events import target_of
 from services.ingest.domain.tools.projection import Find, Projection, Spoken, spoken_of
 from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.flow.acknowledgements import acknowledged
-from services.ingest.flow.dead_letters import unwritable
 from services.ingest.flow.event_writer import EventWriter, LogProducer
-from services.ingest.flow.tools.pending_writes import PendingWrites
+from services.ingest.flow.in_flight import Acknowledgements, unwritable
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
-from services.runtime.kafka import UnwritableRecordError
+from services.runtime.kafka import KafkaError, OutgoingRecord, UnwritableRecordError
+from services.runtime.loop import TryLaterError
+
+# The loop polls again after this; the producer goes on trying meanwhile.
+MOST_SECONDS = 20.0
+
+Send = Callable[[], Future[None] | Rejected]
+PutAside = Callable[[Rejected], Future[None]]
+
+
+class _Owed(NamedTuple):
+    written: Future[None]
+    again: Send
+    put_aside: PutAside | None
+
+
+class PendingWrites:
+    """For one thread."""
+
+    def __init__(self) -> None:
+        self._owed: list[_Owed] = []
+        self._failed: list[_Owed] = []
+        self._put_aside: PutAside | None = None
+
+    def of(self, put_aside: PutAside) -> None:
+        """What is owed from now on came of the record that this puts aside, should the broker never take it."""
+        self._put_aside = put_aside
+
+    def owe(self, written: Future[None], again: Send) -> None:
+        """It has been sent; `again` sends the same once more."""
+        self._owed.append(_Owed(written, again, self._put_aside))
+
+    def settle(self) -> None:
+        """Returns when all is acknowledged. Raises TryLaterError: then the next call sends again what is not."""
+        try:
+            while self._failed:
+                self._owed.append(self._failed[0]._replace(written=_sent_again(self._failed[0])))
+                del self._failed[0]
+        except KafkaError as away:
+            raise TryLaterError(f"the broker is away: {away}") from away
+        wait([owed.written for owed in self._owed], MOST_SECONDS)
+        self._failed = [owed for owed in self._owed if _failure_of(owed.written)]
+        self._owed = [owed for owed in self._owed if not owed.written.done()]
+        if self._failed or self._owed:
+            raise TryLaterError("the broker does not acknowledge")
+
+
+def _sent_again(owed: _Owed) -> Future[None]:
+    """What can never be written is put aside: it would be refused as often as it is sent."""
+    failure = _failure_of(owed.written)
+    if isinstance(failure, UnwritableRecordError) and owed.put_aside:
+        return owed.put_aside(unwritable(failure))
+    sent = owed.again()
+    if isinstance(sent, Future):
+        return sent
+    assert owed.put_aside, "only what came of a record can be rejected when it is sent again"
+    return owed.put_aside(sent)
+
+
+def _failure_of(written: Future[None]) -> KafkaError | None:
+    """None as well where it is not known yet: then the same record is waited for again."""
+    try:
+        written.result(0)
+    except TimeoutError:
+        return None
+    except KafkaError as failure:
+        return failure
+    return None
 
 
 class Directory:
@@ -39,18 +104,31 @@ class Directory:
 
     def write(self, statement: DirectoryStatement) -> Future[None] | Rejected:
         """Rejected where it is more than a record may hold."""
+        sending = Acknowledgements()
+        refused = self.write_for(sending, statement)
+        sending.close()
+        return refused or sending.written
+
+    def write_for(self, sending: Acknowledgements, statement: DirectoryStatement) -> Rejected | None:
+        """One of many, which complete together."""
         try:
-            return self._sent(statement)
+            self._send(sending, statement)
         except UnwritableRecordError as failure:
             return unwritable(failure)
+        return None
 
     def erase(self, tenant: str, participant: str, feed: str, now: datetime) -> Future[None]:
         """What was said before counts no more: the directory gets a tombstone."""
-        return self._sent(DirectoryStatement(id=participant, tenant=tenant, feed=feed, kind="erases", recordedtime=now))
+        sending = Acknowledgements()
+        statement = DirectoryStatement(id=participant, tenant=tenant, feed=feed, kind="erases", recordedtime=now)
+        self._send(sending, statement)
+        sending.close()
+        return sending.written
 
-    def _sent(self, statement: DirectoryStatement) -> Future[None]:
+    def _send(self, sending: Acknowledgements, statement: DirectoryStatement) -> None:
         value = statement.model_dump_json().encode()
-        return acknowledged(self._producer.send(DIRECTORY_STATEMENTS.name, statement.key, value))
+        self._producer.send_for(sending, OutgoingRecord(DIRECTORY_STATEMENTS.name, value, statement.key, []))
+        sending.expect()
 
 
 # The table is ordered by tenant first. One statement becomes an event per relationship; nobody is in a thousand.
@@ -95,7 +173,7 @@ def _spoken(tenant: str, row: tuple[Any, ...]) -> Spoken | None:
         event = MENTORING_EVENT.validate_json(json.dumps(whole))
     except ValidationError:
         return None
-    return None if event.type == "mentoring.clock.reached.v1" else spoken_of(event)
+    return None if isinstance(event, OfPartition) else spoken_of(event)
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,16 @@ from typing import assert_never
 from schemas.topics import raw_of
 from services.ingest.domain.activity import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.fetching.fetch import FetchedResources, Fetcher
-from services.ingest.fetching.sync_tokens import SyncTokens
+from services.ingest.fetching.fetch import FetchedResources, Fetcher, SyncTokens
 from services.ingest.flow.dead_letters import DeadLetterPart, UnexpectedFailures, quarantine, time_of
 from services.ingest.flow.log_reading import between, day_before
-from services.ingest.flow.metrics import Metrics
+from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.ingest.flow.tools.pending_fetches import Fetch, FetchKey, PendingFetches, note_of, oldest_noted
-from services.ingest.flow.tools.raw_payloads import Payload, nothing_of, opened, part_of, without_text
+from services.ingest.flow.tools.raw_payloads import OpenedPayload, nothing_of, opened, part_of, without_text
 from services.ingest.flow.tools.statements import Directory, Result, Statements, StoredStatements, Written
-from services.ingest.sources.connection import Connection
+from services.ingest.sources.connections import Connection
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record
@@ -33,6 +32,8 @@ from services.runtime.unexpected import described
 GROUP = "rapport-ingest-tools"
 # Of one batch: what is polled at once is handled before the next poll.
 MOST_RECORDS = 100
+# Until the first connection of a file that had none.
+NOTICED_SECONDS = 0.5
 # So long such a batch may take before the group gives its partitions away.
 MOST_SECONDS = 900
 # Of a record that waits for its fetch.
@@ -51,6 +52,7 @@ class Tools:
     relationships are not known up to now."""
 
     connections: Mapping[str, Connection]
+    topics: "RawTopics"
     fetcher: Fetcher
     past: Past
     between: Between
@@ -64,7 +66,7 @@ class Waiting:
 class ToolRecords:
     """The work of a BatchLoop: what every record became is acknowledged when its batch is done."""
 
-    def __init__(self, tools: Tools, statements: Statements, producer: Producer, metrics: Metrics) -> None:
+    def __init__(self, tools: Tools, statements: Statements, producer: Producer, metrics: IngestMetrics) -> None:
         self._tools, self._statements, self._producer, self._metrics = tools, statements, producer, metrics
         self._fetches = PendingFetches(tools.fetcher)
         self._unexpected = UnexpectedFailures()
@@ -81,7 +83,11 @@ class ToolRecords:
             raise TryLaterError(f"the broker is away: {away}") from away
 
     def idle(self) -> None:
-        """What was pointed to is fetched by time, beside the batches."""
+        """What was pointed to is fetched by time, beside the batches; and who may speak by now is listened to."""
+        try:
+            self._tools.topics.subscribe()
+        except KafkaError as away:
+            raise TryLaterError(f"the broker is away: {away}") from away
         for fetch, outcome in self._fetches.done():
             self._statements.pending_writes.of(partial(self._quarantined, fetch.record))
             try:
@@ -158,12 +164,12 @@ class ToolRecords:
             return [self._put_aside(record, payloads)]
         return [self._outcome(record, payload) for payload in payloads]
 
-    def _outcome(self, record: Record, payload: Payload) -> str:
+    def _outcome(self, record: Record, payload: OpenedPayload) -> str:
         """What was written of a payload before it met an error of ours stands, as with one that is rejected."""
         work = partial(self._result, record, payload)
         return self._told(record, payload, self._unexpected.attempt(record, work, KafkaError, TryLaterError))
 
-    def _told(self, record: Record, payload: Payload, result: Result | FetchedResources | Waiting) -> str:
+    def _told(self, record: Record, payload: OpenedPayload, result: Result | FetchedResources | Waiting) -> str:
         match result:
             case Rejected() as rejected:
                 return self._put_aside(record, rejected, payload)
@@ -179,7 +185,7 @@ class ToolRecords:
             case other:
                 assert_never(other)
 
-    def _result(self, record: Record, payload: Payload) -> Result | Waiting:
+    def _result(self, record: Record, payload: OpenedPayload) -> Result | Waiting:
         connection = payload.connection
         match payload.translated():
             case Ignored() | Rejected() as nothing:
@@ -189,16 +195,16 @@ class ToolRecords:
             case said:
                 return self._statements.write(said, connection.connection_scope)
 
-    def _put_aside(self, record: Record, rejected: Rejected, payload: Payload | None = None) -> str:
+    def _put_aside(self, record: Record, rejected: Rejected, payload: OpenedPayload | None = None) -> str:
         send = partial(self._quarantined, record, rejected, payload)
         self._statements.pending_writes.owe(send(), send)
         return f"rejected:{rejected.reason}"
 
-    def _quarantined(self, record: Record, rejected: Rejected, payload: Payload | None = None) -> Future[None]:
+    def _quarantined(self, record: Record, rejected: Rejected, payload: OpenedPayload | None = None) -> Future[None]:
         bare = without_text(record, self._tools.connections)
         return quarantine(self._producer, bare, rejected, self._part(record, payload))
 
-    def _part(self, record: Record, payload: Payload | None = None) -> DeadLetterPart:
+    def _part(self, record: Record, payload: OpenedPayload | None = None) -> DeadLetterPart:
         try:
             return part_of(record, self._tools.connections, payload)
         except Exception as failure:  # noqa: BLE001 (told; what cannot be freed of text is not kept)
@@ -216,7 +222,7 @@ class ToolRecords:
             )
 
 
-def _fetch(record: Record, payload: Payload, pointer: Pointer) -> Fetch:
+def _fetch(record: Record, payload: OpenedPayload, pointer: Pointer) -> Fetch:
     """Of the record only what quarantine needs beside the payload: it may be held for long."""
     key = FetchKey(
         Partition(record.topic, record.partition), payload.connection.connection_scope.connection, pointer.resource
@@ -231,32 +237,61 @@ def _size(record: Record) -> int:
     return len(record.value or b"") + len(record.key or b"") + sum(len(value or b"") for _, value in record.headers)
 
 
+class RawTopics:
+    """Those of the tools that may speak, of which there may be more while this runs. For the thread that reads."""
+
+    def __init__(self, reader: Reader, connections: Mapping[str, Connection]) -> None:
+        self._reader, self._connections = reader, connections
+        self._subscribed = frozenset[str]()
+
+    def subscribe(self) -> bool:
+        """True when there is anything to read. Of a tool that may speak no longer the rest is still read. Raises
+        KafkaError."""
+        wanted = self._subscribed | topics_of(self._connections)
+        if wanted != self._subscribed:
+            self._reader.subscribe(sorted(wanted))
+            self._subscribed = wanted
+        return bool(wanted)
+
+
+def topics_of(connections: Mapping[str, Connection]) -> frozenset[str]:
+    return frozenset(raw_of(connection.connection_scope.tool) for connection in connections.values())
+
+
 @contextmanager
 def tool_topics(shared: Shared, known: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
     """Raises KafkaError."""
     health = shared.readiness.part("tools")
-    if not shared.connections:
+    if not shared.connections and shared.settings.ingest_connections is None:
         health.tell("ready", "no connections, RAPPORT_INGEST_CONNECTIONS is not set")
         yield {}
         return
-    with _reader(shared) as reader, _work(shared, known) as work:
-        loop = BatchLoop(reader, work, health, Limits(records=MOST_RECORDS))
-        yield {"tools": partial(known.then, loop, stop)}
+    with _reader(shared) as reader:
+        topics = RawTopics(reader, shared.connections)
+        with _work(shared, known, topics) as work:
+            loop = BatchLoop(reader, work, health, Limits(records=MOST_RECORDS))
+
+            def run() -> None:
+                while not topics.subscribe():
+                    health.tell("ready", "RAPPORT_INGEST_CONNECTIONS names a file without connections")
+                    if stop.wait(NOTICED_SECONDS):
+                        return
+                known.then(loop, stop)
+
+            yield {"tools": run}
 
 
 @contextmanager
 def _reader(shared: Shared) -> Iterator[Reader]:
-    topics = sorted({raw_of(connection.connection_scope.tool) for connection in shared.connections.values()})
     reader = Reader(shared.settings, GROUP, max_poll_records=MOST_RECORDS, max_poll_interval_ms=MOST_SECONDS * 1000)
     try:
-        reader.subscribe(topics)
         yield reader
     finally:
         reader.close()
 
 
 @contextmanager
-def _work(shared: Shared, known: ProjectionAccess) -> Iterator[ToolRecords]:
+def _work(shared: Shared, known: ProjectionAccess, topics: RawTopics) -> Iterator[ToolRecords]:
     producer, settings = shared.producer, shared.settings
     with (
         closing(ClickHouse(settings)) as clickhouse,
@@ -265,5 +300,5 @@ def _work(shared: Shared, known: ProjectionAccess) -> Iterator[ToolRecords]:
         find = StoredStatements(clickhouse).find
         statements = Statements(shared.event_writer, Directory(producer), known.projection, shared.clock, find)
         past, span = partial(day_before, settings), partial(between, settings)
-        tools = Tools(shared.connections, fetcher, past, span, known.follower.check_fresh)
+        tools = Tools(shared.connections, topics, fetcher, past, span, known.follower.check_fresh)
         yield ToolRecords(tools, statements, producer, shared.metrics)

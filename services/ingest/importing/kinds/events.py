@@ -3,18 +3,31 @@
 from datetime import datetime, timedelta
 
 from schemas.primitives import to_rfc3339
-from services.ingest.importing.kinds.kind import COMMON, SUBJECT, Message, TableKind, check_common, event
+from services.ingest.importing.kinds.kind import (
+    BY,
+    COMMON,
+    EVIDENCE,
+    SUBJECT,
+    Column,
+    Message,
+    TableKind,
+    check_common,
+    event,
+    said,
+)
 from services.ingest.importing.row import TableRow, derived, present
 
 STATUS = ("held", "missed", "cancelled", "scheduled")
+ABSENT = ("mentor", "mentee", "both")
+SIDES = ("mentor", "mentee")
+RELATIONSHIP = Column("relationship", "the pair's id, as the table of relationships has it", "ann-and-ben")
 HOUR = timedelta(hours=1)
 
 
 def _read_session(row: TableRow) -> list[Message]:
     check_common(row)
-    status, starts = row.needed("status").lower(), row.needed("starts_at") and row.moment("starts_at")
-    if status and status not in STATUS:
-        row.fault("status", f"{status!r} is none of {', '.join(STATUS)}")
+    status = row.needed("status") and row.word("status", STATUS)
+    starts = row.needed("starts_at") and row.moment("starts_at")
     if row.problems or not starts:
         return []
     session = row.text("session_id") or f"csv-{derived(row.text('relationship'), starts)}"
@@ -25,16 +38,12 @@ def _read_session(row: TableRow) -> list[Message]:
             return [*booked, _held(row, session, starts, ends)]
         case "missed":
             row.needed("absent")
-            data = present(**_said(row), session_id=session, absent=row.text("absent").lower())
+            data = present(**said(row), session_id=session, absent=row.word("absent", ABSENT))
             return [*booked, event(row, "session.missed", starts, data, [session])]
         case "cancelled":
             return [*booked, _cancelled(row, session, starts)]
         case _:
             return booked
-
-
-def _said(row: TableRow) -> dict[str, object]:
-    return {"by": row.text("by").lower(), "evidence": row.text("evidence").lower()}
 
 
 def _ends(row: TableRow, starts: str) -> str | None:
@@ -54,34 +63,49 @@ def _minutes(row: TableRow, starts: str, ends: str | None) -> float | int | None
 
 
 def _held(row: TableRow, session: str, starts: str, ends: str | None) -> Message:
-    data = present(**_said(row), session_id=session, started_at=starts, minutes=_minutes(row, starts, ends))
+    data = present(**said(row), session_id=session, started_at=starts, minutes=_minutes(row, starts, ends))
     # A meeting has been held when it is over.
     return event(row, "session.held", ends or starts, data, [session])
 
 
 def _booked(row: TableRow, session: str, starts: str, ends: str | None) -> list[Message]:
-    row.needed("booked_at")
+    """Without a day of its own it was booked by the time that the table was written, and before it began: the same each
+    time that this file is imported."""
     if ends is None:
         row.fault("ends_at", "is empty, and minutes too: when does the meeting end?")
-    booked = row.moment("booked_at")
-    data = present(**_said(row), session_id=session, starts_at=starts, ends_at=ends)
-    return [event(row, "session.scheduled", booked, data, [session])]
+    data = present(**said(row), session_id=session, starts_at=starts, ends_at=ends)
+    if row.text("booked_at"):
+        return [event(row, "session.scheduled", row.moment("booked_at"), data, [session])]
+    booked = min(starts, row.reading.saved or starts)
+    return [event(row, "session.scheduled", booked, data, [session, starts, ends or "", booked])]
 
 
 def _cancelled(row: TableRow, session: str, starts: str) -> Message:
     row.needed("cancelled_at")
     cancelled = row.moment("cancelled_at")
     hours = (datetime.fromisoformat(starts) - datetime.fromisoformat(cancelled)) / HOUR if cancelled else 0.0
-    data = present(**_said(row), session_id=session, notice_hours=round(max(0.0, hours), 3))
+    data = present(**said(row), session_id=session, notice_hours=round(max(0.0, hours), 3))
     return event(row, "session.cancelled", cancelled, data, [session])
 
 
 SESSIONS = TableKind(
     name="sessions",
-    required=frozenset({"relationship", "status", "starts_at"}),
-    optional=COMMON | {"session_id", "ends_at", "minutes", "absent", "by", "evidence"} | {"booked_at", "cancelled_at"},
+    required=(
+        RELATIONSHIP,
+        Column("status", "what became of the meeting", "held", allowed=STATUS),
+        Column("starts_at", "when it began, or was to begin", "2026-03-02 10:00", "time"),
+    ),
+    optional=(
+        Column("session_id", "the meeting's own id, if it has one"),
+        Column("ends_at", "when it ended; or minutes", "", "time"),
+        Column("minutes", "how long it took; or ends_at", "45", "number"),
+        Column("absent", "of a missed one: who did not come", "", allowed=ABSENT),
+        Column("booked_at", "when it was booked", "", "time"),
+        Column("cancelled_at", "of a cancelled one: when that was said", "", "time"),
+        *(BY, EVIDENCE, *COMMON),
+    ),
     read=_read_session,
-    columns={**SUBJECT, "started_at": "starts_at", "time": "starts_at", "notice_hours": "cancelled_at"},
+    paths={**SUBJECT, "started_at": "starts_at", "time": "starts_at", "notice_hours": "cancelled_at"},
 )
 
 
@@ -91,14 +115,12 @@ SMART = ("specific", "measurable", "achievable", "relevant", "time_bound")
 
 def _read_goal(row: TableRow) -> list[Message]:
     check_common(row)
-    goal, change = row.needed("goal_id"), row.needed("change").lower()
+    goal, change = row.needed("goal_id"), row.needed("change") and row.word("change", CHANGES)
     at = row.needed("at") and row.moment_or_day("at")
-    if change and change not in CHANGES:
-        row.fault("change", f"{change!r} is none of {', '.join(CHANGES)}")
-    data = present(by=row.text("by").lower(), evidence=row.text("evidence").lower(), goal_id=goal)
+    data = present(**said(row), goal_id=goal)
     if change == "progressed":
         row.needed("percent")
-        data |= present(percent=row.number("percent"))
+        data |= present(percent=row.percent("percent"))
     if change in {"set", "revised"}:
         data |= present(due=row.day("due"), smart=_smart(row))
     return [event(row, f"goal.{change}", at, data, [goal, at or ""])]
@@ -115,21 +137,35 @@ def _smart(row: TableRow) -> Message | None:
 
 GOALS = TableKind(
     name="goals",
-    required=frozenset({"relationship", "goal_id", "change", "at"}),
-    optional=COMMON | {"by", "evidence", "percent", "due", *SMART},
+    required=(
+        RELATIONSHIP,
+        Column("goal_id", "the goal's id", "goal-1"),
+        Column("change", "what became of the goal", "set", allowed=CHANGES),
+        Column("at", "when", "2026-03-02", "time"),
+    ),
+    optional=(
+        Column("percent", "of a goal that progressed: 0 to 100", "", "percent"),
+        Column("due", "by when it is to be achieved", "2026-09-30", "day"),
+        *(Column(name, "SMART: all five flags, or none", "yes", "yes or no") for name in SMART),
+        *(BY, EVIDENCE, *COMMON),
+    ),
     read=_read_goal,
-    columns={**SUBJECT, "time": "at", "type": "change"},
+    paths={**SUBJECT, "time": "at", "type": "change"},
 )
+
+
+ABOUT = ("session", "relationship")
 
 
 def _read_feedback(row: TableRow) -> list[Message]:
     check_common(row)
-    by, at = row.needed("by").lower(), row.needed("at") and row.moment_or_day("at")
+    by = row.needed("by") and row.word("by", SIDES)
+    at = row.needed("at") and row.moment_or_day("at")
     row.needed("rating")
-    about = row.text("about").lower() or "relationship"
+    about = row.word("about", ABOUT) or "relationship"
     data = present(
         by=by,
-        evidence=row.text("evidence").lower(),
+        evidence=row.word("evidence", EVIDENCE.allowed),
         about=about,
         rating=row.number("rating"),
         scale_min=row.number("scale_min"),
@@ -140,8 +176,18 @@ def _read_feedback(row: TableRow) -> list[Message]:
 
 FEEDBACK = TableKind(
     name="feedback",
-    required=frozenset({"relationship", "by", "at", "rating"}),
-    optional=COMMON | {"evidence", "about", "scale_min", "scale_max"},
+    required=(
+        RELATIONSHIP,
+        Column("by", "whose feedback it is", "mentee", allowed=SIDES),
+        Column("at", "when it was given", "2026-03-02 11:00", "time"),
+        Column("rating", "on its scale", "4", "number"),
+    ),
+    optional=(
+        Column("scale_min", "the worst rating; 1 if left out", "1", "number"),
+        Column("scale_max", "the best rating; 5 if left out", "5", "number"),
+        Column("about", "what is rated; relationship if left out", "session", allowed=ABOUT),
+        *(EVIDENCE, *COMMON),
+    ),
     read=_read_feedback,
-    columns={**SUBJECT, "time": "at", "data": "rating"},
+    paths={**SUBJECT, "time": "at", "data": "rating"},
 )

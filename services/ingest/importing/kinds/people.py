@@ -1,8 +1,11 @@
 """Tables of people: who mentors whom, since when and until when, and the directory."""
 
-from services.ingest.importing.kinds.kind import COMMON, SUBJECT, Message, TableKind, check_common, event
+from services.ingest.importing.kinds.kind import BY, COMMON, SUBJECT, Column, Message, TableKind, check_common, event
 from services.ingest.importing.row import TableRow, present
 from services.ingest.importing.sender import PARTICIPANTS_ENDPOINT
+
+KINDS_OF_PAIRS = ("one_to_one", "group", "peer", "reverse")
+STATUSES = ("active", "leave", "exited")
 
 
 def _read_relationship(row: TableRow) -> list[Message]:
@@ -22,14 +25,21 @@ def _start(row: TableRow) -> Message:
     return present(
         by="admin",
         evidence="admin",
-        mentors=row.several("mentors"),
-        mentees=row.several("mentees"),
-        kind=row.text("kind"),
+        mentors=row.people("mentors"),
+        mentees=row.people("mentees"),
+        kind=row.word("kind", KINDS_OF_PAIRS),
         cadence_days=row.number("cadence_days"),
         planned_end=row.day("planned_end"),
-        coordinator=row.text("coordinator"),
+        coordinator=_coordinator(row),
         cohort=row.text("cohort"),
     )
+
+
+def _coordinator(row: TableRow) -> str:
+    found = row.people("coordinator")
+    if len(found) > 1:
+        row.fault("coordinator", "names several people: it is one")
+    return found[0] if found else ""
 
 
 def _end(row: TableRow) -> Message:
@@ -41,18 +51,32 @@ def _end(row: TableRow) -> Message:
         evidence="admin",
         planned=planned,
         reason_code=row.text("end_reason") or "not_told",
-        initiated_by=row.text("ended_by") or "admin",
+        initiated_by=row.word("ended_by", BY.allowed) or "admin",
     )
 
 
 RELATIONSHIPS = TableKind(
     name="relationships",
-    required=frozenset({"relationship", "started_at", "mentors", "mentees"}),
-    optional=COMMON
-    | {"kind", "cadence_days", "planned_end", "coordinator", "cohort"}
-    | {"ended_at", "end_planned", "end_reason", "ended_by"},
+    required=(
+        Column("relationship", "an id for the pair or group; other tables name it", "ann-and-ben"),
+        Column("started_at", "its first day", "2026-01-05", "time"),
+        Column("mentors", "ids, or addresses of the directory; several with | between", "p-ann"),
+        Column("mentees", "likewise", "p-ben"),
+    ),
+    optional=(
+        Column("kind", "one_to_one if left out", "one_to_one", allowed=KINDS_OF_PAIRS),
+        Column("cadence_days", "how many days are to lie between meetings", "14", "number"),
+        Column("planned_end", "its last day, if there is one", "2026-12-31", "day"),
+        Column("coordinator", "who looks after the pair: an id or an address"),
+        Column("cohort", "an id"),
+        Column("ended_at", "if it is over: when", "", "time"),
+        Column("end_planned", "if it is over: was that planned?", "", "yes or no"),
+        Column("end_reason", "if it is over: a code such as moved_away"),
+        Column("ended_by", "if it is over: who ended it", allowed=BY.allowed),
+        *COMMON,
+    ),
     read=_read_relationship,
-    columns={
+    paths={
         **SUBJECT,
         "time": "started_at",
         "reason_code": "end_reason",
@@ -75,7 +99,7 @@ def _read_person(row: TableRow) -> list[Message]:
         addresses=row.addresses("addresses"),
         identities=_identities(row),
         time_zone=zone,
-        status=row.text("status").lower(),
+        status=row.word("status", STATUSES),
         consent=row.flag("consent"),
     )
     return [found]
@@ -94,9 +118,18 @@ def _identities(row: TableRow) -> list[dict[str, str]]:
 
 DIRECTORY = TableKind(
     name="directory",
-    required=frozenset({"participant", "name", "consent"}),
-    optional=frozenset({"addresses", "identities", "time_zone", "status"}),
+    required=(
+        Column("participant", "the person's id; other tables name it", "p-ann"),
+        Column("name", "as it is written to people", "Ann Example"),
+        Column("consent", "has the person consented?", "yes", "yes or no"),
+    ),
+    optional=(
+        Column("addresses", "e-mail; several with | between", "ann@example.com"),
+        Column("identities", "who the person is in tools, as tool:id; several with | between"),
+        Column("time_zone", "such as Europe/Berlin; or --time-zone for all rows", "Europe/Berlin"),
+        Column("status", "active if left out", "active", allowed=STATUSES),
+    ),
     read=_read_person,
-    columns={"id": "participant"},
+    paths={"id": "participant"},
     endpoint=PARTICIPANTS_ENDPOINT,
 )

@@ -11,4 +11,4 @@ KINDS = {kind.name: kind for kind in (RELATIONSHIPS, SESSIONS, GOALS, FEEDBACK, 
 
 def recognised(columns: Collection[str]) -> list[TableKind]:
     """Those of which every required column is there."""
-    return [kind for kind in KINDS.values() if kind.required <= set(columns)]
+    return [kind for kind in KINDS.values() if kind.needed <= set(columns)]

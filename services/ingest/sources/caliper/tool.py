@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
+from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.strict_json import read_json
 from services.ingest.domain.tools.allow_list import CUT, ID, AllowList, Leaf, allow_list
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.caliper.model import (
@@ -33,9 +33,8 @@ from services.ingest.sources.caliper.model import (
 )
 from services.ingest.sources.caliper.translation import expressed, translate
 from services.ingest.sources.mapping.settings import Compiled
-from services.ingest.sources.tool import RawPayloads, Tool, ToolSettings
+from services.ingest.sources.tool import RawPayloads, Received, Tool, ToolSettings, prove_bearer
 from services.ingest.sources.vendor_model import read
-from services.ingest.sources.verification import Received, prove_bearer
 
 
 def take(received: Received, _settings: ToolSettings, _now: datetime) -> RawPayloads | Rejected:

@@ -8,11 +8,9 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
-from schemas.directory import TimeZone
-from schemas.primitives import FIRST_YEAR, LAST_YEAR, Code
-from services.ingest.domain.tools.allow_list import mailboxes
+from schemas.primitives import FIRST_YEAR, LAST_YEAR, Code, TimeZone
+from services.ingest.domain.tools.allow_list import composed, is_no_day, mailboxes, visible
 from services.ingest.domain.verdict import Problem
-from services.ingest.domain.written import composed, is_no_day, visible
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc
 

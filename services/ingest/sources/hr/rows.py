@@ -11,15 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.cloudevents.content_modes import CHARSETS, read_media_type
-from services.ingest.domain.strict_json import Parsed, read_json
-from services.ingest.domain.tools.allow_list import is_word
+from services.ingest.domain.cloudevents import CHARSETS, Parsed, read_json, read_media_type
+from services.ingest.domain.tools.allow_list import is_word, visible
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.domain.written import visible
 from services.ingest.sources.hr.model import COLUMNS, KNOWN, Employee, HrRecord, HrSettings, flat, plain
-from services.ingest.sources.tool import RawPayloads, ToolSettings
+from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
 from services.ingest.sources.vendor_model import read
-from services.ingest.sources.verification import Received
 
 MARK = b"\xef\xbb\xbf"
 WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")

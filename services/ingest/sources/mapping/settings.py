@@ -1,8 +1,11 @@
-"""The rules of an in-house tool: JMESPath expressions, checked when settings are read, and never raising when they are
-evaluated. https://jmespath.org/specification.html"""
+"""The settings of an in-house tool: how it proves itself, and its rules: JMESPath expressions, checked when settings
+are read, and never raising when they are evaluated. https://jmespath.org/specification.html"""
 
-from collections.abc import Iterator, Mapping
+import hmac
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 import jmespath
@@ -11,12 +14,60 @@ from jmespath.functions import Functions
 from jmespath.parser import ParsedResult
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
 
-from schemas.directory import TimeZone
 from schemas.payloads import Evidence
-from schemas.primitives import Code
+from schemas.primitives import Code, TimeZone
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.mapping.proof import ProvenSettings
+from services.ingest.sources.tool import (
+    BodyNeeded,
+    Received,
+    ToolSettings,
+    Unverified,
+    Verification,
+    Verified,
+    prove_bearer,
+    same,
+    verify_basic,
+)
 from services.ingest.sources.vocabulary import SayableType, check_members, is_one_sided
+
+
+class Signature(BaseModel):
+    """An HMAC of the body in a header, after a prefix such as `sha256=`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")]
+    prefix: Annotated[str, Field(max_length=20)] = ""
+    algorithm: Literal["sha256", "sha512"] = "sha256"
+    encoding: Literal["hex", "base64"] = "hex"
+
+    def verify(self, received: Received, secret: str, _now: datetime) -> Verification:
+        given = received.headers.get(self.header.lower(), "").strip()
+        if not given:
+            return Unverified(f"the header {self.header} is missing")
+        if received.is_head:
+            return BodyNeeded()
+        digest = hmac.digest(secret.encode(), received.body, self.algorithm)
+        # Hexadecimal digits come in either case, base64 does not.
+        found, wanted = (
+            (given, b64encode(digest).decode()) if self.encoding == "base64" else (given.lower(), digest.hex())
+        )
+        prefix = self.prefix if self.encoding == "base64" else self.prefix.lower()
+        if secret and same(found, prefix + wanted):
+            return Verified()
+        return Unverified(f"the header {self.header} is not that of this body and this connection's secret")
+
+
+class ProvenSettings(ToolSettings):
+    proof: Literal["bearer", "basic"] | Signature = "bearer"
+
+
+def verify_by(settings: ToolSettings) -> Callable[[Received, str, datetime], Verification]:
+    assert isinstance(settings, ProvenSettings)
+    if isinstance(settings.proof, Signature):
+        return settings.proof.verify
+    return verify_basic if settings.proof == "basic" else prove_bearer
+
 
 LONGEST = 4096
 # What the functions and comparisons of the package raise on payloads of other shapes than the expression expects.

@@ -1,14 +1,256 @@
-"""The in-house tool: what its rules make of a payload is all that is kept of it."""
+"""What expressions gave, read as times, ids, people and data."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from pydantic import TypeAdapter, ValidationError
+
+from services.ingest.domain.activity import GenericActivity, Native, Person, Statement, Translation, Voided
 from services.ingest.domain.ids import Pseudonym
-from services.ingest.sources.mapping.applied import is_applied, kept_again, recorded
-from services.ingest.sources.mapping.proof import verify_by
-from services.ingest.sources.mapping.settings import MappingSettings
-from services.ingest.sources.mapping.translation import translate
-from services.ingest.sources.tool import Tool, ToolSettings
-from services.ingest.sources.verification import (
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.sources.mapping.applied import NOT_MEANT, fault_of, is_applied, kept_again, recorded, translated
+from services.ingest.sources.mapping.settings import (
+    Compiled,
+    ExpressionResult,
+    MappingRule,
+    MappingSettings,
+    Member,
+    verify_by,
+)
+from services.ingest.sources.tool import (
+    Tool,
+    ToolSettings,
     prove_bearer,
 )
+from services.ingest.sources.vendor_model import Local, Zoned, epoch, in_zone, within
+from services.ingest.sources.vocabulary import as_one, native_id
+
+LONGEST_ID = 512
+MOST_PEOPLE = 100
+LONGEST_PERSON = 320
+ZONED: TypeAdapter[datetime] = TypeAdapter(Zoned)
+LOCAL: TypeAdapter[datetime] = TypeAdapter(Local)
+PER_SECOND = {"seconds": 1, "milliseconds": 1000}
+
+
+def is_true(value: object) -> bool:
+    """As JMESPath defines it: 0 is true."""
+    return value is not None and value is not False and value not in ("", [], {})
+
+
+def text_of(value: object) -> str | Rejected:
+    """Empty where there is nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return rejected("invalid", "", "must give a text or a whole number")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return rejected("invalid", "", "must give a text or a whole number of at most 64 bits")
+    text = str(value)
+    return text if len(text) <= LONGEST_ID else rejected("invalid", "", f"gives more than {LONGEST_ID} characters")
+
+
+def time_of(value: object, settings: MappingSettings) -> datetime | Rejected:
+    try:
+        if settings.times in PER_SECOND:
+            return epoch(value, PER_SECOND[settings.times])
+        return _written(value, settings)
+    except ValidationError:
+        zone = "" if settings.time_zone else ", with its zone (or settings.time_zone)"
+        return rejected("invalid", "", f"must give a date and a time as in 2026-03-01T10:00:00Z{zone}")
+    except ValueError as wrong:
+        return rejected("invalid", "", str(wrong))
+
+
+def _written(value: object, settings: MappingSettings) -> datetime:
+    if settings.time_zone is None:
+        return ZONED.validate_python(value)
+    try:
+        return in_zone(LOCAL.validate_python(value), ZoneInfo(settings.time_zone))
+    except ValidationError:
+        return ZONED.validate_python(value)
+
+
+def people_of(value: object, settings: MappingSettings) -> tuple[Person, ...] | Rejected:
+    """One person or a list: an address, an id, or an object of `participant`, `id` and `address`."""
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    if len(values) > MOST_PEOPLE:
+        return rejected("invalid", "", f"gives more than {MOST_PEOPLE} people")
+    found: list[Person] = []
+    for one in values:
+        person = _by_members(one) if isinstance(one, dict) else _by_text(one, settings)
+        if isinstance(person, Rejected):
+            return person
+        found.append(person)
+    return tuple(dict.fromkeys(found))
+
+
+def _by_members(members: Mapping[str, object]) -> Person | Rejected:
+    texts = {name: text_of(members.get(name)) for name in ("id", "address", "participant")}
+    for name, text in texts.items():
+        if isinstance(text, Rejected):
+            return within(name, text)
+    known = {name: text for name, text in texts.items() if isinstance(text, str) and text}
+    if not known:
+        return rejected("invalid", "", "must give for each person a participant, an address or an id")
+    return Person(**known)
+
+
+def _by_text(value: object, settings: MappingSettings) -> Person | Rejected:
+    text = text_of(value)
+    if isinstance(text, Rejected):
+        return text
+    if not text or len(text) > LONGEST_PERSON:
+        return rejected("invalid", "", f"must give people as texts of 1 to {LONGEST_PERSON} characters, or as objects")
+    if "@" in text:
+        return Person(address=text)
+    return Person(participant=text) if settings.people == "participant" else Person(id=text)
+
+
+def data_of(name: str, wanted: Mapping[str, Member], scope: object) -> Mapping[str, object] | Rejected:
+    """The data of an event of this type, as complete and right as the catalogue asks. Null members are left out."""
+    data: dict[str, object] = {}
+    for member, value in wanted.items():
+        found = value.of(scope) if isinstance(value, Compiled) else None
+        if isinstance(found, Rejected):
+            return within(member, found)
+        given = found.value if found else value
+        if given is not None:
+            data[member] = given
+    return fault_of(name, data) or data
+
+
+NOTHING = ExpressionResult(None)
+
+
+def translate(value: object, settings: ToolSettings) -> Translation:
+    """A payload as a tool sends it, or what was recorded of one. Faults are named by the rule, the number of the item,
+    and the member of the rule."""
+    assert isinstance(settings, MappingSettings)
+    if isinstance(value, dict) and is_applied(value):
+        return translated(value, settings)
+    return as_one((rule.name, _by_rule(rule, value, settings)) for rule in settings.rules)
+
+
+def _by_rule(rule: MappingRule, payload: object, settings: MappingSettings) -> Translation:
+    if rule.items is None:
+        return _Applied(rule, payload, settings).said()
+    found = rule.items.of(payload)
+    if isinstance(found, Rejected):
+        return within("items", found)
+    if found.value is None:
+        return NOT_MEANT
+    if not isinstance(found.value, list):
+        return rejected("invalid", "items", "must give a list")
+    scopes = ({"item": item, "payload": payload} for item in found.value)
+    parts = ((str(index), _Applied(rule, scope, settings).said()) for index, scope in enumerate(scopes))
+    said = as_one(parts)
+    return NOT_MEANT if isinstance(said, Ignored) else said
+
+
+@dataclass(frozen=True)
+class _About:
+    by: Person | None
+    people: tuple[Person, ...]
+    relationship: str
+
+
+@dataclass(frozen=True)
+class _Applied:
+    """A rule and what its expressions look at."""
+
+    rule: MappingRule
+    scope: object
+    settings: MappingSettings
+
+    def said(self) -> Translation:
+        meant = self._found("when", self.rule.when)
+        if isinstance(meant, Rejected):
+            return meant
+        if self.rule.when and not is_true(meant.value):
+            return NOT_MEANT
+        heading = self._heading()
+        if isinstance(heading, Rejected):
+            return heading
+        if self.rule.voids:
+            target = heading.key.replace(self.rule.name, self.rule.voids, 1)
+            return (Voided(heading.key, heading.time, heading.native, target),)
+        return self._told(heading, str(self.rule.type))
+
+    def _heading(self) -> Statement | Rejected:
+        native = self._text("id", self.rule.id)
+        if isinstance(native, Rejected):
+            return native
+        if not native:
+            return rejected("invalid", "id", "is required: it tells a repeat from another statement")
+        found = self._found("time", self.rule.time)
+        at = found if isinstance(found, Rejected) else time_of(found.value, self.settings)
+        if isinstance(at, Rejected):
+            return at if isinstance(found, Rejected) else within("time", at)
+        return _statement(self.rule.name, native, at)
+
+    def _told(self, heading: Statement, name: str) -> Translation:
+        about = self._about()
+        if isinstance(about, Rejected):
+            return about
+        data = data_of(name, self.rule.data, self.scope)
+        if isinstance(data, Rejected):
+            return within("data", data)
+        if isinstance(answered := data.get("reply_to"), str):
+            # The message that is answered is known by what it was called here.
+            data = {**data, "reply_to": f"{self.rule.name}:{answered}"}
+        return (
+            GenericActivity(
+                key=heading.key,
+                time=heading.time,
+                native=heading.native,
+                type=name,
+                data=data,
+                by=about.by,
+                people=about.people,
+                relationship=about.relationship,
+                evidence=self.rule.evidence,
+            ),
+        )
+
+    def _about(self) -> _About | Rejected:
+        by, people = self._people("by", self.rule.by), self._people("people", self.rule.people)
+        if isinstance(by, Rejected):
+            return by
+        if isinstance(people, Rejected):
+            return people
+        relationship = self._text("relationship", self.rule.relationship)
+        if isinstance(relationship, Rejected):
+            return relationship
+        if len(by) > 1 or (self.rule.by and not by):
+            return rejected("invalid", "by", f"must give one person, not {len(by)}")
+        if not (by or people or relationship):
+            return rejected("invalid", "relationship" if self.rule.relationship else "people", "gives nobody")
+        return _About(by[0] if by else None, people, relationship)
+
+    def _people(self, member: str, expression: Compiled | None) -> tuple[Person, ...] | Rejected:
+        found = self._found(member, expression)
+        if isinstance(found, Rejected):
+            return found
+        people = people_of(found.value, self.settings)
+        return within(member, people) if isinstance(people, Rejected) else people
+
+    def _text(self, member: str, expression: Compiled | None) -> str | Rejected:
+        found = self._found(member, expression)
+        if isinstance(found, Rejected):
+            return found
+        text = text_of(found.value)
+        return within(member, text) if isinstance(text, Rejected) else text
+
+    def _found(self, member: str, expression: Compiled | None) -> ExpressionResult | Rejected:
+        found = expression.of(self.scope) if expression else NOTHING
+        return within(member, found) if isinstance(found, Rejected) else found
+
+
+def _statement(rule: str, native: str, at: datetime) -> Statement:
+    return Statement(f"{rule}:{native}", at, Native(rule, native_id(native)))
 
 
 def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:

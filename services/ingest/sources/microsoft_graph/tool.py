@@ -2,30 +2,130 @@
 Who sends events and reports themselves bears the same secret."""
 
 import json
+import re
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Annotated, TypeGuard
+from urllib.parse import quote, unquote
+
+from pydantic import Field
 
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.activity import Booked, Cancelled, Translation
+from services.ingest.domain.activity import Pointer, Translation
+from services.ingest.domain.cloudevents import Parsed, read_json
 from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.strict_json import Parsed, read_json
-from services.ingest.domain.tools.allow_list import AllowList
-from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.microsoft_graph import events, notifications, reports
+from services.ingest.domain.tools.allow_list import CUT, AllowList, Leaf, address_in, allow_list
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.sources.calendar import as_translation
+from services.ingest.sources.microsoft_graph import events, reports
 from services.ingest.sources.microsoft_graph.events import CHANGED, REMOVED, completed
-from services.ingest.sources.microsoft_graph.notifications import in_notifications
-from services.ingest.sources.tool import ApiSettings, ApiUrl, RawPayloads, Tool, ToolSettings
-from services.ingest.sources.verification import (
+from services.ingest.sources.tool import (
+    ApiSettings,
+    ApiUrl,
     BodyNeeded,
     Handshake,
+    RawPayloads,
     Received,
-    Refused,
+    Tool,
+    ToolSettings,
+    Unverified,
     Verification,
     Verified,
     prove_bearer,
     same,
 )
+from services.ingest.sources.vendor_model import MaybeIdent, MaybeText, MaybeWord, VendorModel, read
 from services.ingest.sources.vocabulary import as_one
+
+LIFECYCLE = {
+    "reauthorizationRequired": "reauthorization_required",
+    "subscriptionRemoved": "subscription_removed",
+    "missed": "notifications_missed",
+}
+LOUD = frozenset(LIFECYCLE.values())
+LONGEST_RESOURCE = 2_000
+
+# Any one entry of a mailbox's calendar points to the calendar: what changed there since last time is complete, also
+# where a notification was lost, and names the occurrences of a series. Calendars of groups have no such memory.
+_CALENDAR = re.compile(r"(?P<whose>(users/[^/]+|me)(/calendars/[^/]+)?)(/calendar)?/events/[^/]+")
+_GROUP = re.compile(r"groups/[^/]+(/calendar)?/events/[^/]+")
+_MEETING = re.compile(r"(?P<whose>(users/[^/]+|me)/onlineMeetings/[^/]+)(?P<report>/attendanceReports/[^/]+)?(/.*)?")
+_WORDS = {word.lower(): word for word in ("users", "me", "groups", "calendar", "calendars", "events", "onlineMeetings")}
+_WORDS["attendancereports"] = "attendanceReports"
+# OData writes users('id') for users/id, and then an id may hold a slash.
+_PART = re.compile(r"(?:'[^']*'|[^/'])+")
+_KEYED = re.compile(r"(?P<word>\w+)\('(?P<key>[^']+)'\)")
+
+
+# An id of Graph's has no blanks; as text in quotes it may have any length.
+_STEP = re.compile(r"[!-$&-?A-~]{1,512}")
+
+
+def _resource(text: str, _: Pseudonym) -> str:
+    """A path that is followed, of ids and addresses; of any other only that it is another."""
+    if len(text) > LONGEST_RESOURCE or not isinstance(_pointer(_path(text)), Pointer):
+        return CUT
+    steps = [unquote(step) for part in _PART.findall(text) for step in _steps(part)]
+    return text if all(_STEP.fullmatch(step) or address_in(step) == step for step in steps) else CUT
+
+
+class _Notification(VendorModel):
+    subscription: MaybeIdent = Field("", alias="subscriptionId")
+    resource: Annotated[MaybeText, Leaf("the path of a resource", _resource)] = ""
+    lifecycle: MaybeWord = Field("", alias="lifecycleEvent")
+
+
+NOTIFICATION = allow_list(_Notification)
+
+
+def is_notification(value: object) -> TypeGuard[dict[str, object]]:
+    return isinstance(value, dict) and ("subscriptionId" in value or "lifecycleEvent" in value)
+
+
+def in_notifications(value: object) -> list[object]:
+    """Those of a POST; none if it is something else."""
+    listed = value.get("value") if isinstance(value, dict) else None
+    return listed if isinstance(listed, list) and any(map(is_notification, listed)) else []
+
+
+def followed(notification: dict[str, object]) -> Pointer | Ignored | Rejected:
+    """Encrypted content is not read: it says no more than what it points to."""
+    told = read(_Notification, notification)
+    if isinstance(told, Rejected):
+        return told
+    if told.lifecycle:
+        return Ignored(LIFECYCLE.get(told.lifecycle, "lifecycle"))
+    if not told.resource or len(told.resource) > LONGEST_RESOURCE:
+        return rejected("invalid", "resource", "is required: it says what changed")
+    return _pointer(_path(told.resource))
+
+
+def _pointer(path: str) -> Pointer | Ignored:
+    if found := _CALENDAR.fullmatch(path):
+        return Pointer(f"{found['whose']}/calendarView")
+    if _GROUP.fullmatch(path):
+        return Pointer(path)
+    if found := _MEETING.fullmatch(path):
+        return Pointer(found["whose"] + (found["report"] or "/attendanceReports"))
+    return Ignored("other_resource")
+
+
+def _path(resource: str) -> str:
+    """In one way of writing, every id quoted, so that no id leads elsewhere than below its parent."""
+    steps = [step for part in _PART.findall(resource) for step in _steps(part)]
+    return "/".join(_WORDS.get(step.lower()) or _quoted(step) for step in steps)
+
+
+def _steps(part: str) -> tuple[str, ...]:
+    keyed = _KEYED.fullmatch(part)
+    return (keyed["word"], keyed["key"]) if keyed else (part,)
+
+
+def _quoted(step: str) -> str:
+    # Dots alone would be steps upwards, whoever reads the address.
+    text = unquote(step)
+    return quote(text, safe="@=").replace(".", "%2E") if set(text) <= {"."} else quote(text, safe="@=")
+
 
 # As Graph makes it, it is shorter by far; nobody shall have us say a novel.
 LONGEST_TOKEN = 4096
@@ -36,7 +136,7 @@ MOST_UNPROVEN_BYTES = 64 * 2**10
 def verify(received: Received, secret: str, now: datetime) -> Verification:
     if token := received.query.get("validationToken"):
         if len(token) > LONGEST_TOKEN:
-            return Refused("the validationToken is too long for one of Graph's")
+            return Unverified("the validationToken is too long for one of Graph's")
         return Handshake(token.encode(errors="replace"), "text/plain")
     if "authorization" in received.headers:
         return prove_bearer(received, secret, now)
@@ -46,7 +146,9 @@ def verify(received: Received, secret: str, now: datetime) -> Verification:
     told = in_notifications(parsed.value) if isinstance(parsed, Parsed) else ()
     if secret and told and _all_same(told, secret):
         return Verified()
-    return Refused("every notification must carry the clientState with which this connection's subscriptions were made")
+    return Unverified(
+        "every notification must carry the clientState with which this connection's subscriptions were made"
+    )
 
 
 def _all_same(notifications: Iterable[object], secret: str) -> bool:
@@ -94,8 +196,8 @@ def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object
 
 
 def _list_of(value: object) -> AllowList:
-    if notifications.is_notification(value):
-        return notifications.NOTIFICATION
+    if is_notification(value):
+        return NOTIFICATION
     return reports.REPORT if isinstance(value, dict) and reports.is_report(value) else events.EVENT
 
 
@@ -103,7 +205,7 @@ def translate(value: object, _settings: ToolSettings) -> Translation:
     match value:
         case {"value": [one]}:
             return _one(one)
-        case {"value": list()} if notifications.in_notifications(value):
+        case {"value": list()} if in_notifications(value):
             return rejected("invalid", "value", "holds several notifications: each is to be recorded for itself")
         case {"value": list(listed)}:
             return as_one((f"value.{index}", _one(one)) for index, one in enumerate(completed(listed)))
@@ -114,12 +216,11 @@ def translate(value: object, _settings: ToolSettings) -> Translation:
 def _one(value: object) -> Translation:
     if not isinstance(value, dict):
         return rejected("invalid", "", "must be a notification, an event, an attendance report, or a page of them")
-    if notifications.is_notification(value):
-        return notifications.followed(value)
+    if is_notification(value):
+        return followed(value)
     if reports.is_report(value):
         return reports.said_of(value)
-    said = events.said_of(value)
-    return (said,) if isinstance(said, Booked | Cancelled) else said
+    return as_translation(events.said_of(value))
 
 
 TOOL = Tool(
@@ -130,5 +231,5 @@ TOOL = Tool(
     keep=keep,
     take=take,
     most_bytes=MOST_BYTES,
-    loud=notifications.LOUD,
+    loud=LOUD,
 )

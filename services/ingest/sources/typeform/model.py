@@ -5,9 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from services.ingest.domain.tools.allow_list import TIME, AllowList, one_of
+from services.ingest.domain.tools.allow_list import TIME, AllowList, composed, one_of
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.domain.written import composed
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import Ident, MaybeAddress, MaybeIdent, MaybeText, VendorModel, Zoned
 from services.ingest.sources.vocabulary import MEASURED, RATED, SayableType, Scale, check_members, on_our_scale

@@ -3,16 +3,27 @@ https://www.typeform.com/developers/webhooks/secure-your-webhooks/"""
 
 import hmac
 from base64 import b64encode
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
+from services.ingest.domain.activity import GenericActivity, Native, Person, Statement, Translation
 from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.tools.allow_list import ADDRESS, ID, PERSON_ID, AllowList, Leaf, allow_list
-from services.ingest.domain.verdict import Rejected
-from services.ingest.domain.written import composed
-from services.ingest.sources.tool import Tool, ToolSettings
+from services.ingest.domain.tools.allow_list import ADDRESS, ID, PERSON_ID, AllowList, Leaf, allow_list, composed
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.sources.tool import (
+    BodyNeeded,
+    Received,
+    Tool,
+    ToolSettings,
+    Unverified,
+    Verification,
+    Verified,
+    same,
+)
 from services.ingest.sources.typeform.model import (
+    PARTIAL,
     WHOLE,
     Defined,
     Questioned,
@@ -22,10 +33,170 @@ from services.ingest.sources.typeform.model import (
     TypeformQuestion,
     TypeformSettings,
     Webhook,
+    data_of,
 )
-from services.ingest.sources.typeform.translation import translate
-from services.ingest.sources.vendor_model import read
-from services.ingest.sources.verification import BodyNeeded, Received, Refused, Verification, Verified, same
+from services.ingest.sources.vendor_model import read, within
+from services.ingest.sources.vocabulary import Scale, as_one, native_id
+
+# What the links that Typeform suggests say of a hidden field that nobody has filled in.
+PLACEHOLDER = "xxxxx"
+
+
+@dataclass(frozen=True)
+class TypeformPlaced:
+    """An answer as it came, and where it stood."""
+
+    path: str
+    value: object
+
+
+@dataclass(frozen=True)
+class FilledIn:
+    """`answers` and `scales` by the ref and by the id of the question."""
+
+    response: Response
+    answers: Mapping[str, TypeformPlaced]
+    scales: Mapping[str, Scale]
+
+    def hidden(self, name: str) -> str:
+        """Empty if the form was not given it."""
+        found = self.response.hidden.get(name)
+        text = str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
+        return "" if text == PLACEHOLDER else text
+
+    def statement(self, question: str) -> Statement:
+        token = self.response.token
+        return Statement(f"{token}:{question}", self.response.submitted_at, Native("form_response", native_id(token)))
+
+
+def filled_in(response: Response) -> FilledIn | Rejected:
+    answers: dict[str, TypeformPlaced] = {}
+    for index, value in enumerate(response.answers):
+        path = f"answers.{index}"
+        answer = read(Questioned, value)
+        if isinstance(answer, Rejected):
+            return within(path, answer)
+        answers |= dict.fromkeys(answer.field.names, TypeformPlaced(path, value))
+    return FilledIn(response, answers, _scales(response))
+
+
+def _scales(response: Response) -> Mapping[str, Scale]:
+    """A question defined otherwise than we read has no scale here: only an answer that needs one is at fault."""
+    scales: dict[str, Scale] = {}
+    for value in response.definition.fields:
+        defined = read(Defined, value)
+        if not isinstance(defined, Rejected) and defined.scale:
+            scales |= dict.fromkeys(defined.names, defined.scale)
+    return scales
+
+
+@dataclass(frozen=True)
+class People:
+    respondent: Person
+    others: tuple[Person, ...]
+    relationship: str
+
+    def told(self, statement: Statement, name: str, data: Mapping[str, object]) -> GenericActivity:
+        return GenericActivity(
+            key=statement.key,
+            time=statement.time,
+            native=statement.native,
+            type=name,
+            data=data,
+            by=self.respondent,
+            people=self.others,
+            relationship=self.relationship,
+            evidence="self_reported",
+        )
+
+
+def people_of(form: FilledIn, settings: TypeformSettings) -> People | Rejected:
+    respondent = _person(form, settings.respondent)
+    if isinstance(respondent, Rejected):
+        return respondent
+    other = _person(form, settings.other) if settings.other else None
+    if isinstance(other, Rejected):
+        return other
+    relationship = form.hidden(settings.relationship) if settings.relationship else ""
+    if settings.relationship and not relationship:
+        return _unknown(settings.relationship)
+    return People(respondent, (other,) if other else (), relationship)
+
+
+def _person(form: FilledIn, place: TypeformPlace) -> Person | Rejected:
+    if place.answer:
+        return _by_answer(form, place.answer)
+    name = place.participant or place.address or place.id or ""
+    text = form.hidden(name)
+    if not text:
+        return _unknown(name)
+    if place.address:
+        return Person(address=text)
+    return Person(participant=text) if place.participant else Person(id=text)
+
+
+def _by_answer(form: FilledIn, question: str) -> Person | Rejected:
+    placed = form.answers.get(question)
+    if placed is None:
+        return rejected("invalid", "answers", f"the question {question!r}, which tells who it is, is not answered")
+    answer = read(TypeformAnswer, placed.value)
+    if isinstance(answer, Rejected):
+        return within(placed.path, answer)
+    if not answer.email:
+        return rejected("invalid", f"{placed.path}.email", "is required: the settings say that it tells who it is")
+    return Person(address=answer.email)
+
+
+def _unknown(name: str) -> Rejected:
+    return rejected("invalid", f"hidden.{name}", "is required: the settings say that it tells whom this is about")
+
+
+def translate(value: object, settings: ToolSettings) -> Translation:
+    assert isinstance(settings, TypeformSettings)
+    webhook = read(Webhook, value)
+    if isinstance(webhook, Rejected):
+        return webhook
+    if webhook.event_type != WHOLE:
+        return Ignored("partial" if webhook.event_type == PARTIAL else "other_event")
+    response = read(Response, webhook.form_response)
+    said = response if isinstance(response, Rejected) else _said(response, settings)
+    return within(WHOLE, said) if isinstance(said, Rejected) else said
+
+
+def _said(response: Response, settings: TypeformSettings) -> Translation:
+    form = filled_in(response)
+    if isinstance(form, Rejected):
+        return form
+    known = [name for name in settings.questions if name in form.answers]
+    if not known:
+        return Ignored("no_answer_of_interest")
+    people = people_of(form, settings)
+    if isinstance(people, Rejected):
+        return people
+    sayings = _Sayings(form, people)
+    return as_one((form.answers[name].path, sayings.of(name, settings.questions[name])) for name in known)
+
+
+@dataclass(frozen=True)
+class _Sayings:
+    form: FilledIn
+    people: People
+
+    def of(self, name: str, question: TypeformQuestion) -> Translation:
+        answer = read(TypeformAnswer, self.form.answers[name].value)
+        if isinstance(answer, Rejected):
+            return answer
+        data = data_of(answer, question, self.form.scales.get(name))
+        if isinstance(data, Ignored | Rejected):
+            return data
+        hidden = {member: self.form.hidden(field) for member, field in question.hidden.items()}
+        return (self.people.told(self.form.statement(name), question.type, {**data, **_known(hidden)}),)
+
+
+def _known(hidden: Mapping[str, str]) -> Mapping[str, str]:
+    """What was not passed to the form is left out, and missed in the event by its name."""
+    return {member: text for member, text in hidden.items() if text}
+
 
 PREFIX = "sha256="
 
@@ -34,13 +205,13 @@ def verify(received: Received, secret: str, _now: datetime) -> Verification:
     """Typeform signs no time: a request that is played back is a repeat, and those are harmless."""
     given = received.headers.get("typeform-signature")
     if not given:
-        return Refused("the header Typeform-Signature is missing: set a secret for the webhook")
+        return Unverified("the header Typeform-Signature is missing: set a secret for the webhook")
     if received.is_head:
         return BodyNeeded()
     digest = b64encode(hmac.digest(secret.encode(), received.body, sha256)).decode()
     if secret and same(given.strip(), PREFIX + digest):
         return Verified()
-    return Refused("the header Typeform-Signature is not that of this body and this connection's secret")
+    return Unverified("the header Typeform-Signature is not that of this body and this connection's secret")
 
 
 NO_ANSWER = AllowList(members={"field": AllowList()})

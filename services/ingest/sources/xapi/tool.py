@@ -9,14 +9,22 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.cloudevents.content_modes import JSON
+from services.ingest.domain.cloudevents import JSON, Parsed, read_json
 from services.ingest.domain.ids import Pseudonym, is_plain
-from services.ingest.domain.strict_json import Parsed, read_json
 from services.ingest.domain.tools.allow_list import ID, AllowList, Leaf, address_in, allow_list, one_of
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.tool import Answer, RawPayloads, Tool, ToolSettings
+from services.ingest.sources.tool import (
+    Answer,
+    Handshake,
+    RawPayloads,
+    Received,
+    Tool,
+    ToolSettings,
+    Verification,
+    Verified,
+    verify_basic,
+)
 from services.ingest.sources.vendor_model import read
-from services.ingest.sources.verification import Handshake, Received, Verification, Verified, verify_basic
 from services.ingest.sources.xapi.model import (
     AGENT,
     AROUND,

@@ -1,22 +1,80 @@
 """The backtest: calibrate on the past, predict what came after, and compare with simpler rules."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
+from typing import NamedTuple
+
+import numpy as np
 
 from schemas.primitives import from_micros
 from schemas.programs import Coefficients
-from services.scoring.domain.backtesting import baselines, bgnbd
-from services.scoring.domain.backtesting.arrays import Floats
-from services.scoring.domain.backtesting.bootstrap import Resamples
-from services.scoring.domain.backtesting.calibration import DEFAULTS, NotLearnable, learnt, probabilities
-from services.scoring.domain.backtesting.cases import Cases, Plan, Rule, cases_of
-from services.scoring.domain.backtesting.drift import drift
+from services.scoring.domain.backtesting import baselines
+from services.scoring.domain.backtesting.calibration import (
+    DEFAULTS,
+    Fit,
+    NotLearnable,
+    forecast,
+    learnt,
+    probabilities,
+    rolling,
+)
+from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, Cases, TimeSplit, cases_of, split
+from services.scoring.domain.backtesting.drift import Drift, drift
 from services.scoring.domain.backtesting.lead_time import LeadTime, Period, lead_time, told_silences
-from services.scoring.domain.backtesting.measures import MEASURES, mean
-from services.scoring.domain.backtesting.pairs import Histories, Pair
-from services.scoring.domain.backtesting.reliability import reliability
-from services.scoring.domain.backtesting.report import Judged, Part, Report
-from services.scoring.domain.backtesting.split import Split, split
+from services.scoring.domain.backtesting.measures import MEASURES, Bin, Floats, Interval, Resamples, mean, reliability
+from services.scoring.domain.backtesting.pairs import HistorySpan, Pair, PairHistories
+from services.scoring.domain.bounds import DAY
+
+
+@dataclass(frozen=True)
+class SplitSide:
+    """One side of the split."""
+
+    cases: int
+    pairs: int
+    base_rate: Interval
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model on the later part: its measures by name, how much its Brier score lies above that of the model as it was
+    learnt once (on the same resamples), and its reliability."""
+
+    name: str
+    measures: Mapping[str, Interval]
+    behind: Interval
+    reliability: tuple[Bin, ...]
+
+
+@dataclass(frozen=True)
+class BacktestReport:
+    """`models`: learnt once, before the split; `rolling`: learnt anew every so many days, empty where nobody asked for
+    it. Our own model is the first of each. `lead_times` and `drift` are of the rolling one where there is one."""
+
+    rule: CaseRule
+    span: HistorySpan
+    split: datetime
+    pairs: int
+    contacts: int
+    calibration: SplitSide
+    evaluation: SplitSide
+    coefficients: Coefficients
+    models: tuple[Judged, ...]
+    rolling_days: int | None
+    rolling: tuple[Judged, ...]
+    lead_times: tuple[LeadTime, ...]
+    drift: tuple[Drift, ...]
+
+
+class LearningSchedule(NamedTuple):
+    """The first `share` of the span calibrates, the rest is predicted: with what was learnt then and, where
+    `rolling_days` says so, also with what a job learns anew every so many days."""
+
+    share: float = 0.6
+    rolling_days: int | None = None
+
 
 MODEL = "silence model"
 UNCALIBRATED = "uncalibrated"
@@ -25,10 +83,11 @@ Track = Callable[[Sequence[Pair], str], Iterable[Pair]]
 """Goes through the pairs and shows how far it is, under a name."""
 
 
-def backtest(histories: Histories, plan: Plan, share: float, track: Track) -> Report | NotLearnable:
-    """The first `share` of the span calibrates, the rest is predicted."""
+def backtest(
+    histories: PairHistories, plan: CasePlan, schedule: LearningSchedule, track: Track
+) -> BacktestReport | NotLearnable:
     cases = cases_of(histories.span, plan, track(histories.pairs, "cases"))
-    parts = split(cases, histories.span, share, plan.rule.horizon)
+    parts = split(cases, histories.span, schedule.share, plan.rule.horizon)
     coefficients = learnt(parts.earlier.examples)
     if isinstance(coefficients, NotLearnable):
         return NotLearnable(f"before {_day(parts.at)}, in the part that calibrates, {coefficients.reason}")
@@ -36,8 +95,16 @@ def backtest(histories: Histories, plan: Plan, share: float, track: Track) -> Re
         return NotLearnable(
             f"from {_day(parts.at)} on, the part to predict, {parts.later.count} cases turned out alike"
         )
-    predicted = _predicted(histories, plan.rule, parts, coefficients)
-    return Report(
+    history = _History(histories, plan.rule, cases, parts)
+    once = history.predicted([Fit(parts.at, coefficients)])
+    once = {MODEL: once.pop(MODEL), UNCALIBRATED: probabilities(parts.later.features, DEFAULTS), **once}
+    fits, anew = [Fit(parts.at, coefficients)], dict[str, Floats]()
+    if schedule.rolling_days is not None:
+        starts = range(parts.at, int(parts.later.at.max()) + 1, schedule.rolling_days * DAY)
+        fits = rolling(cases.examples, plan.rule.horizon, starts)
+        anew = history.predicted(fits)
+    period = Period(histories.span, parts.at)
+    return BacktestReport(
         rule=plan.rule,
         span=histories.span,
         split=from_micros(parts.at),
@@ -46,43 +113,56 @@ def backtest(histories: Histories, plan: Plan, share: float, track: Track) -> Re
         calibration=_part(parts.earlier),
         evaluation=_part(parts.later),
         coefficients=coefficients,
-        models=_judged(parts.later, predicted),
-        lead_times=_lead_times(Period(histories.span, parts.at), plan, coefficients, track(histories.pairs, "alerts")),
-        drift=drift(parts.earlier, parts.later, predicted[MODEL]),
+        models=_judged(parts.later, once, once[MODEL]),
+        rolling_days=schedule.rolling_days,
+        rolling=_judged(parts.later, anew, once[MODEL]),
+        lead_times=_lead_times(period, plan, fits, track(histories.pairs, "alerts")),
+        drift=drift(parts.earlier, parts.later, (anew or once)[MODEL]),
     )
 
 
-def _predicted(histories: Histories, rule: Rule, parts: Split, coefficients: Coefficients) -> dict[str, Floats]:
-    """Of the later cases, by model."""
-    features = parts.later.features
-    ours = {MODEL: probabilities(features, coefficients), UNCALIBRATED: probabilities(features, DEFAULTS)}
-    model = bgnbd.fitted(baselines.pasts(histories, parts.at))
-    earlier, later = (baselines.scores(cases, model, rule.horizon_days) for cases in (parts.earlier, parts.later))
-    return ours | {name: baselines.mapped(earlier[name], parts.earlier.faded, later[name]) for name in later}
+class _History(NamedTuple):
+    histories: PairHistories
+    rule: CaseRule
+    cases: Cases
+    parts: TimeSplit
+
+    def predicted(self, fits: Sequence[Fit]) -> dict[str, Floats]:
+        """Of the later cases, by model: the simpler rules are learnt whenever ours is, from the same cases."""
+        later = self.parts.later
+        found = {MODEL: forecast(later.features, later.at, fits)}
+        for number, fit in enumerate(fits):
+            until = fits[number + 1].since if number + 1 < len(fits) else np.inf
+            chosen = (later.at >= fit.since) & (later.at < until)
+            known = self.cases.where(self.cases.at + self.rule.horizon <= fit.since)
+            rules = baselines.predicted(self.histories, self.rule.horizon_days, known, later.where(chosen), fit.since)
+            for name, values in rules.items():
+                found.setdefault(name, np.empty(later.count))[chosen] = values
+        return found
 
 
-def _judged(cases: Cases, predicted: Mapping[str, Floats]) -> tuple[Judged, ...]:
+def _judged(cases: Cases, predicted: Mapping[str, Floats], ours: Floats) -> tuple[Judged, ...]:
     resamples, faded = Resamples(cases.pair), cases.faded
-    errors = {name: (values - faded) ** 2 for name, values in predicted.items()}
+    error = (ours - faded) ** 2
     return tuple(
         Judged(
             name=name,
             measures={label: resamples.interval(partial(of, faded, values)) for label, of in MEASURES.items()},
-            behind=resamples.interval(partial(mean, errors[name] - errors[MODEL])),
+            behind=resamples.interval(partial(mean, (values - faded) ** 2 - error)),
             reliability=reliability(faded, values),
         )
         for name, values in predicted.items()
     )
 
 
-def _lead_times(period: Period, plan: Plan, coefficients: Coefficients, pairs: Iterable[Pair]) -> tuple[LeadTime, ...]:
-    told = told_silences(pairs, plan, period, lambda features: probabilities(features, coefficients))
+def _lead_times(period: Period, plan: CasePlan, fits: Sequence[Fit], pairs: Iterable[Pair]) -> tuple[LeadTime, ...]:
+    told = told_silences(pairs, plan, period, lambda features, at: forecast(features, at, fits))
     levels = plan.profiles.at(period.since).watch.risk
     return tuple(lead_time(level, told, plan.rule, period.span) for level in levels)
 
 
-def _part(cases: Cases) -> Part:
-    return Part(cases.count, cases.pairs, Resamples(cases.pair).interval(partial(mean, cases.faded)))
+def _part(cases: Cases) -> SplitSide:
+    return SplitSide(cases.count, cases.pairs, Resamples(cases.pair).interval(partial(mean, cases.faded)))
 
 
 def _day(at: int) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import betaln, gammaln
 
-from services.scoring.domain.backtesting.arrays import Floats
 from services.scoring.domain.backtesting.cases import Past
+from services.scoring.domain.backtesting.measures import Floats
 
 BOUND = 12.0
 """Of the logarithms of the parameters: beyond e^12 nothing changes any more but rounding."""

@@ -1,32 +1,50 @@
 """Calibration: the disengagement model's coefficients, learnt from an organisation's own history."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from schemas.programs import Coefficients
-from services.scoring.domain.backtesting.logistic import Floats, Problem, Ridge, fitted, probability
+from services.scoring.domain.backtesting.logistic import Ridge, WeightedProblem, fitted, probability
+from services.scoring.domain.backtesting.measures import Bools, Floats, Ints
+from services.scoring.domain.bounds import DAY
 from services.scoring.domain.score import FEATURES, LOWERING
 
 FEW_PAIRS = 20
 """With fewer pairs only the intercept is learnt: their mean says something, their differences do not."""
-STRENGTH = 4.0
-"""Of the ridge: before any history a coefficient is believed to lie within half a unit of its default."""
+RIDGE = 1.0
+"""Before any history a coefficient is believed to lie within one unit of its default."""
+HALVED_DAYS = 730.0
+"""A case counts half for every two years of its age: programmes change."""
 SIGNS = np.array([-1.0 if name in LOWERING else 1.0 for name in FEATURES])
 MOST = 100.0
 """What a programme's profile takes."""
+BOUNDS = {
+    "base": (-MOST, MOST),
+    **dict.fromkeys(FEATURES, (0.0, MOST)),
+    "silence": (0.35, MOST),
+    "pace": (0.0, 0.35),
+    "history": (0.5, MOST),
+    "activity": (0.0, 1.25),
+}
+"""Beyond these a contact could raise the risk: the gap that it ends makes the pace slower."""
 DIGITS = 4
 """Of a coefficient: more would change no probability by as much as 0.0001."""
 DEFAULTS = Coefficients()
 
 
 class Examples(NamedTuple):
-    """A row per case: the unit features in the order of FEATURES, 1.0 where no contact came, the pair's number."""
+    """A row per case: the unit features in the order of FEATURES, 1.0 where no contact came, the pair's number, the
+    cut-off in microseconds."""
 
     features: Floats
     faded: Floats
-    pair: npt.NDArray[np.int64]
+    pair: Ints
+    at: Ints
+
+    def where(self, chosen: Bools) -> "Examples":
+        return Examples(self.features[chosen], self.faded[chosen], self.pair[chosen], self.at[chosen])
 
     @property
     def pairs(self) -> int:
@@ -37,9 +55,16 @@ class NotLearnable(NamedTuple):
     reason: str
 
 
+class Fit(NamedTuple):
+    """Coefficients that hold from an instant on, in microseconds."""
+
+    since: int
+    coefficients: Coefficients
+
+
 def learnt(examples: Examples) -> Coefficients | NotLearnable:
-    """The coefficients of least loss, signs kept, drawn towards the defaults. A pair counts once, however many cases it
-    has: they overlap."""
+    """The coefficients of least loss within BOUNDS, drawn towards the defaults. Newer cases count more; of one time all
+    count alike, since what is asked is how many of tomorrow's cases will fade."""
     cases = len(examples.faded)
     if not cases:
         return NotLearnable("there is no case: no pair met often enough and was then observed for the whole horizon")
@@ -49,15 +74,41 @@ def learnt(examples: Examples) -> Coefficients | NotLearnable:
         return NotLearnable(f"in all of {cases} cases the pair met again: nothing tells them apart")
     defaults = np.array([DEFAULTS.base, *_slopes(DEFAULTS)])
     free = examples.pairs >= FEW_PAIRS
-    problem = Problem(
+    problem = WeightedProblem(
         design=np.column_stack([np.ones(cases), examples.features * SIGNS]),
         outcome=examples.faded,
-        bounds=[(-MOST, MOST), *((0.0, MOST) if free else (slope, slope) for slope in defaults[1:])],
-        ridge=Ridge(defaults, np.array([0.0] + [STRENGTH] * len(FEATURES))),
-        each=examples.pairs / cases,
+        bounds=list(BOUNDS.values()) if free else [BOUNDS["base"], *((slope, slope) for slope in defaults[1:])],
+        ridge=Ridge(defaults, np.array([0.0] + [RIDGE] * len(FEATURES))),
+        weight=age_weights(examples.at),
     )
     base, *slopes = (round(float(value), DIGITS) for value in fitted(problem))
     return Coefficients(base=base, **dict(zip(FEATURES, slopes, strict=True)))
+
+
+def rolling(examples: Examples, horizon: int, starts: Sequence[int]) -> list[Fit]:
+    """As a nightly job would: at each of `starts`, from all examples whose horizon was over by then. Where they teach
+    nothing, what was learnt before goes on; where nothing was, the defaults."""
+    fits: list[Fit] = []
+    for start in starts:
+        found = learnt(examples.where(examples.at + horizon <= start))
+        before = fits[-1].coefficients if fits else DEFAULTS
+        fits.append(Fit(start, before if isinstance(found, NotLearnable) else found))
+    return fits
+
+
+def forecast(features: Floats, at: Ints, fits: Sequence[Fit]) -> Floats:
+    """Of cases at these instants, each by the newest fit of then; before the first one by that."""
+    number = np.maximum(np.searchsorted([fit.since for fit in fits], at, side="right") - 1, 0)
+    found = np.empty(len(at))
+    for place, fit in enumerate(fits):
+        found[number == place] = probabilities(features[number == place], fit.coefficients)
+    return found
+
+
+def age_weights(at: Ints) -> Floats:
+    """How much cases of these instants count, beside the newest of them."""
+    result: Floats = np.exp2((at - at.max()) / (HALVED_DAYS * DAY))
+    return result
 
 
 def probabilities(features: Floats, coefficients: Coefficients) -> Floats:

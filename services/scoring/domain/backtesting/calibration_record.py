@@ -1,18 +1,31 @@
-"""What a calibration leaves behind: coefficients, what they were learnt from, and how much better they are."""
+"""A calibration: learnt from all cases, judged on the newest of them after learning from the others, and what it leaves
+behind."""
 
 import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Literal
 
-from schemas.primitives import Id, Instant, Message
-from schemas.programs import Coefficients
+import numpy as np
+
+from schemas.primitives import Id, Instant, Message, from_micros
+from schemas.programs import CalibrationEvidence, Coefficients, Profile
+from services.scoring.domain.backtesting.backtest import Track
+from services.scoring.domain.backtesting.calibration import DEFAULTS, FEW_PAIRS, NotLearnable, learnt, probabilities
+from services.scoring.domain.backtesting.cases import CasePlan, Cases, TimeSplit, cases_of, split
+from services.scoring.domain.backtesting.measures import Interval, Resamples, auc, brier, ece, log_loss, mean
+from services.scoring.domain.backtesting.pairs import Pair, PairHistories
+from services.scoring.domain.serialization import MODEL
 
 UNNAMED = "unnamed"
 NAME_DIGITS = 8
 """Of the hash in a name: enough to tell the calibrations of one organisation apart."""
 
 
-class Metrics(Message):
+class CalibrationMetrics(Message):
     auc: float
     brier: float
     log_loss: float
@@ -20,15 +33,15 @@ class Metrics(Message):
 
 
 class HeldOut(Message):
-    """Cases from `since` on, predicted with the defaults (`before`) and with what the cases that were over by then
-    taught (`after`)."""
+    """Cases from `since` on, predicted with the defaults, or with the profile in force (`before`), and with what the
+    cases that were over by then taught (`after`)."""
 
     since: Instant
     cases: int
     pairs: int
     faded: int
-    before: Metrics
-    after: Metrics
+    before: CalibrationMetrics
+    after: CalibrationMetrics
 
 
 class CalibrationRecord(Message):
@@ -51,6 +64,10 @@ class CalibrationRecord(Message):
     input_sha256: str
     sha256: str = ""
 
+    def completed(self, held_out: HeldOut | None, end: int) -> "CalibrationRecord":
+        """With how it was judged, and the instant (in microseconds) up to which it was learnt, its hash and name."""
+        return named(self.model_copy(update={"held_out": held_out, "end": from_micros(end)}))
+
 
 def named(record: CalibrationRecord) -> CalibrationRecord:
     """With its hash, and a name of model, last day and hash: the same history makes the same calibration."""
@@ -62,3 +79,135 @@ def named(record: CalibrationRecord) -> CalibrationRecord:
 def digest(record: CalibrationRecord) -> str:
     content = record.model_dump(mode="json", exclude={"calibration", "sha256"})
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+DIGITS = 6
+LEAST_CASES = 100
+"""Fewer cases, of either part, decide nothing about how a programme is scored."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Learnt from all but the last part of the time, and judged on that part beside the profile in force: `gain` is how
+    much lower its Brier score is, over the pairs."""
+
+    record: CalibrationRecord
+    held_out: HeldOut
+    gain: Interval
+
+    @property
+    def is_better(self) -> bool:
+        """For sure: a job that looks every night would else find some night on which chance speaks for a change."""
+        return self.gain.low > 0
+
+    def profile(self, in_force: Profile, effective_from: datetime) -> Profile:
+        """A version that scores as the one in force, but for the coefficients."""
+        return in_force.model_copy(
+            update={
+                "version": self.record.calibration,
+                "effective_from": effective_from,
+                "calibration": self.record.calibration,
+                "coefficients": self.record.coefficients,
+                "evidence": evidence(self.record),
+            }
+        )
+
+
+def calibrate(
+    histories: PairHistories, plan: CasePlan, held_out: float, track: Track
+) -> CalibrationRecord | NotLearnable:
+    """`held_out`: the share of the span, its end, that the improvement is measured on."""
+    cases = cases_of(histories.span, plan, track(histories.pairs, "cases"))
+    coefficients = learnt(cases.examples)
+    if isinstance(coefficients, NotLearnable):
+        return coefficients
+    parts = split(cases, histories.span, 1 - held_out, plan.rule.horizon)
+    earlier = learnt(parts.earlier.examples)
+    judged = None
+    if not isinstance(earlier, NotLearnable) and parts.later.both_happened:
+        judged = _held_out(parts, DEFAULTS, earlier)
+    return _record(histories, plan, cases, coefficients).completed(judged, histories.span.end)
+
+
+def candidate(
+    histories: PairHistories, plan: CasePlan, in_force: Profile, held_out: float, track: Track
+) -> Candidate | NotLearnable:
+    """What could follow the profile in force, whose cadence, review period and horizon are those of the plan."""
+    cases = cases_of(histories.span, plan, track(histories.pairs, "cases"))
+    parts = split(cases, histories.span, 1 - held_out, plan.rule.horizon)
+    if reason := _too_little(parts):
+        return NotLearnable(reason)
+    coefficients = learnt(parts.earlier.examples)
+    if isinstance(coefficients, NotLearnable):
+        return coefficients
+    later = parts.later
+    before, after = (
+        (probabilities(later.features, of) - later.faded) ** 2 for of in (in_force.coefficients, coefficients)
+    )
+    judged = _held_out(parts, in_force.coefficients, coefficients)
+    record = _record(histories, plan, parts.earlier, coefficients).completed(judged, parts.at)
+    return Candidate(record, judged, Resamples(later.pair).interval(partial(mean, before - after)))
+
+
+def evidence(record: CalibrationRecord) -> CalibrationEvidence | None:
+    """What a profile says of it; None where nothing was held out."""
+    if record.held_out is None:
+        return None
+    judged = record.held_out
+    return CalibrationEvidence(cases=record.cases, judged=judged.cases, apart=judged.after.ece)
+
+
+def _too_little(parts: TimeSplit) -> str | None:
+    for cases, where in ((parts.earlier, "to learn from"), (parts.later, "in the last part of the time")):
+        if cases.count < LEAST_CASES or cases.pairs < FEW_PAIRS:
+            return (
+                f"there are {cases.count} cases of {cases.pairs} pairs {where}; it takes {LEAST_CASES} of {FEW_PAIRS}"
+            )
+    return None if parts.later.both_happened else "in the last part of the time all cases turned out alike"
+
+
+def _record(histories: PairHistories, plan: CasePlan, cases: Cases, coefficients: Coefficients) -> CalibrationRecord:
+    profile = plan.profiles.at(histories.span.end)
+    return CalibrationRecord(
+        model=MODEL,
+        horizon_days=plan.rule.horizon_days,
+        cadence_days=profile.cadence_days,
+        review_days=profile.review_days,
+        coefficients=coefficients,
+        learnt="all" if cases.pairs >= FEW_PAIRS else "intercept",
+        begin=from_micros(histories.span.begin),
+        end=from_micros(histories.span.end),
+        pairs=cases.pairs,
+        cases=cases.count,
+        faded=int(cases.faded.sum()),
+        held_out=None,
+        input_sha256=_hash(histories.pairs),
+    )
+
+
+def _held_out(parts: TimeSplit, before: Coefficients, after: Coefficients) -> HeldOut:
+    return HeldOut(
+        since=from_micros(parts.at),
+        cases=parts.later.count,
+        pairs=parts.later.pairs,
+        faded=int(parts.later.faded.sum()),
+        before=_metrics(parts.later, before),
+        after=_metrics(parts.later, after),
+    )
+
+
+def _metrics(cases: Cases, coefficients: Coefficients) -> CalibrationMetrics:
+    predicted, weights = probabilities(cases.features, coefficients), np.ones((1, cases.count))
+    values = (round(float(of(cases.faded, predicted, weights)[0]), DIGITS) for of in (auc, brier, log_loss, ece))
+    return CalibrationMetrics(**dict(zip(CalibrationMetrics.model_fields, values, strict=True)))
+
+
+def _hash(pairs: Sequence[Pair]) -> str:
+    """Of all facts, in an order that does not depend on the input's."""
+    found = hashlib.sha256()
+    for pair in pairs:
+        found.update(f"{pair.name}\n".encode())
+        for key in sorted(pair.facts):
+            time, kind, uid, slot = key
+            found.update(f"{time} {kind} {uid.hex()} {slot} {pair.facts[key].stands}\n".encode())
+    return found.hexdigest()

@@ -1,4 +1,5 @@
-"""Cases: a pair at a cut-off, what was known of it then, and whether no contact came in the horizon after it."""
+"""Cases: a pair at a cut-off, what was known of it then, and whether no contact came in the horizon after it; and their
+split in time."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
@@ -6,16 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from services.scoring.domain.backtesting.arrays import Bools, Floats, Ints
 from services.scoring.domain.backtesting.calibration import Examples
-from services.scoring.domain.backtesting.pairs import Pair, Span
-from services.scoring.domain.backtesting.sight import Sight
+from services.scoring.domain.backtesting.measures import Bools, Floats, Ints
+from services.scoring.domain.backtesting.pairs import HistorySpan, Pair, Sight
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.profiles import Profiles
 
 
 @dataclass(frozen=True)
-class Rule:
+class CaseRule:
     """Which instants are judged. A pair is one to be watched if it has met often enough, and not too long ago."""
 
     every_days: int = 14
@@ -61,7 +61,7 @@ class Cases:
 
     @property
     def examples(self) -> Examples:
-        return Examples(self.features, self.faded, self.pair)
+        return Examples(self.features, self.faded, self.pair, self.at)
 
     @property
     def count(self) -> int:
@@ -77,14 +77,14 @@ class Cases:
         return 0 < float(self.faded.sum()) < self.count
 
 
-class Plan(NamedTuple):
+class CasePlan(NamedTuple):
     """How a history becomes cases."""
 
-    rule: Rule
+    rule: CaseRule
     profiles: Profiles
 
 
-def cases_of(span: Span, plan: Plan, pairs: Iterable[Pair]) -> Cases:
+def cases_of(span: HistorySpan, plan: CasePlan, pairs: Iterable[Pair]) -> Cases:
     found = [_of_pair(number, pair, span, plan) for number, pair in enumerate(pairs)]
     found = [cases for cases in found if cases is not None]
     if not found:
@@ -97,7 +97,7 @@ def past_at(days: tuple[int, ...], day: int) -> tuple[float, float, float]:
     return len(days) - 1, days[-1] - days[0], day - days[0]
 
 
-def _of_pair(number: int, pair: Pair, span: Span, plan: Plan) -> Cases | None:
+def _of_pair(number: int, pair: Pair, span: HistorySpan, plan: CasePlan) -> Cases | None:
     horizon = plan.rule.horizon
     cut_offs = list(_cut_offs(pair, span, plan.rule))
     if not cut_offs:
@@ -119,7 +119,7 @@ def _of_pair(number: int, pair: Pair, span: Span, plan: Plan) -> Cases | None:
     )
 
 
-def _cut_offs(pair: Pair, span: Span, rule: Rule) -> Iterator[int]:
+def _cut_offs(pair: Pair, span: HistorySpan, rule: CaseRule) -> Iterator[int]:
     """Midnights, the same for all pairs, whose horizon lies within the span."""
     if len(pair.days) < rule.least_contact_days:
         return
@@ -142,3 +142,18 @@ def _none() -> Cases:
     empty = np.zeros(0)
     whole = np.zeros(0, dtype=np.int64)
     return Cases(whole, whole, empty, np.zeros((0, 0)), *[empty] * 5)
+
+
+@dataclass(frozen=True)
+class TimeSplit:
+    """`at` in microseconds. The outcome of an earlier case is known before `at`."""
+
+    at: int
+    earlier: Cases
+    later: Cases
+
+
+def split(cases: Cases, span: HistorySpan, share: float, horizon: int) -> TimeSplit:
+    """Cases whose horizon ends within the first `share` of the span, and those whose cut-off lies after it."""
+    at = span.begin + round(share * (span.end - span.begin))
+    return TimeSplit(at, cases.where(cases.at + horizon <= at), cases.where(cases.at >= at))

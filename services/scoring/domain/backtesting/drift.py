@@ -7,10 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from schemas.primitives import from_micros
-from services.scoring.domain.backtesting.arrays import Floats, Texts
-from services.scoring.domain.backtesting.bootstrap import Interval, Resamples
 from services.scoring.domain.backtesting.cases import Cases
-from services.scoring.domain.backtesting.measures import brier, mean
+from services.scoring.domain.backtesting.measures import Floats, Interval, Resamples, Texts, brier, mean
 from services.scoring.domain.bounds import DAY
 
 YEARLY_FROM = 3 * 365 * DAY

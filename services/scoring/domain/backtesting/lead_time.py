@@ -6,16 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from services.scoring.domain.backtesting.arrays import Floats
-from services.scoring.domain.backtesting.cases import Plan, Rule
-from services.scoring.domain.backtesting.pairs import Pair, Span
-from services.scoring.domain.backtesting.sight import Sight
+from services.scoring.domain.backtesting.cases import CasePlan, CaseRule
+from services.scoring.domain.backtesting.measures import Floats, Ints
+from services.scoring.domain.backtesting.pairs import HistorySpan, Pair, Sight
 from services.scoring.domain.bounds import DAY
 
 QUARTILES = (0.25, 0.5, 0.75)
 
-Predict = Callable[[Floats], Floats]
-"""From unit features, a row per instant, to probabilities."""
+Predict = Callable[[Floats, Ints], Floats]
+"""From unit features, a row per instant, and the instants to probabilities."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class LeadTime:
     days: tuple[float, float, float] | None
 
 
-class Silence(NamedTuple):
+class ContactGap(NamedTuple):
     """From a contact, the last of its day, to the next one (None: there is none), watched up to `until`."""
 
     begin: int
@@ -42,10 +41,10 @@ class Silence(NamedTuple):
     until: int
 
 
-class Told(NamedTuple):
+class WatchedGap(NamedTuple):
     """`risks` a day apart, the first at the contact. `fades` None: the history ends before one can say."""
 
-    silence: Silence
+    silence: ContactGap
     risks: Floats
     fades: bool | None
 
@@ -54,15 +53,15 @@ class Told(NamedTuple):
 class Period:
     """What is looked at: silences that begin at `since` or later."""
 
-    span: Span
+    span: HistorySpan
     since: int
 
 
-def told_silences(pairs: Iterable[Pair], plan: Plan, period: Period, predict: Predict) -> list[Told]:
+def told_silences(pairs: Iterable[Pair], plan: CasePlan, period: Period, predict: Predict) -> list[WatchedGap]:
     return [told for pair in pairs for told in _of_pair(pair, plan, period, predict)]
 
 
-def lead_time(level: float, told: Sequence[Told], rule: Rule, span: Span) -> LeadTime:
+def lead_time(level: float, told: Sequence[WatchedGap], rule: CaseRule, span: HistorySpan) -> LeadTime:
     days = [_first(one.risks, level) for one in told]
     reached = [(one.silence, day) for one, day in zip(told, days, strict=True) if day is not None]
     outcomes = [_is_silent(silence, silence.begin + day * DAY + rule.horizon, span) for silence, day in reached]
@@ -80,25 +79,26 @@ def lead_time(level: float, told: Sequence[Told], rule: Rule, span: Span) -> Lea
     )
 
 
-def _of_pair(pair: Pair, plan: Plan, period: Period, predict: Predict) -> Iterator[Told]:
+def _of_pair(pair: Pair, plan: CasePlan, period: Period, predict: Predict) -> Iterator[WatchedGap]:
     silences = list(_silences(pair, plan.rule, period))
     if not silences:
         return
     sight = Sight(pair.facts, plan.profiles)
     silences = [silence for silence in silences if sight.is_watched(silence.begin, silence.until)]
     days = [range(silence.begin, silence.until + 1, DAY) for silence in silences]
-    risks = predict(sight.scores([at for instants in days for at in instants])[0])
+    every = [at for instants in days for at in instants]
+    risks = predict(sight.scores(every)[0], np.array(every, dtype=np.int64))
     for silence, instants, stop in zip(silences, days, np.cumsum([*map(len, days)], dtype=int), strict=True):
         fade = silence.begin + plan.rule.active_days * DAY
-        yield Told(silence, risks[stop - len(instants) : stop], _is_silent(silence, fade, period.span))
+        yield WatchedGap(silence, risks[stop - len(instants) : stop], _is_silent(silence, fade, period.span))
 
 
-def _silences(pair: Pair, rule: Rule, period: Period) -> Iterator[Silence]:
+def _silences(pair: Pair, rule: CaseRule, period: Period) -> Iterator[ContactGap]:
     for day, begin in enumerate(_last_contacts(pair), 1):
         if day >= rule.least_contact_days and begin >= period.since:
             following = pair.next_contact(begin)
             until = min(begin + rule.active_days * DAY, period.span.end)
-            yield Silence(begin, following, until if following is None else min(until, following - 1))
+            yield ContactGap(begin, following, until if following is None else min(until, following - 1))
 
 
 def _last_contacts(pair: Pair) -> Iterator[int]:
@@ -107,7 +107,7 @@ def _last_contacts(pair: Pair) -> Iterator[int]:
         yield pair.contacts[pair.contacts_upto((day + 1) * DAY - 1) - 1]
 
 
-def _is_silent(silence: Silence, upto: int, span: Span) -> bool | None:
+def _is_silent(silence: ContactGap, upto: int, span: HistorySpan) -> bool | None:
     """Whether the silence lasts beyond `upto`; None: the history ends before."""
     if silence.following is not None and silence.following <= upto:
         return False

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-Floats = npt.NDArray[np.float64]
+from services.scoring.domain.backtesting.measures import Floats
+
 LEAST_PROBABILITY = 1e-12
 """Of what log-odds are taken: nearer to 0 or 1 they grow without bound and say nothing more."""
 TOLERANCE = 1e-12
@@ -24,18 +24,18 @@ class Ridge:
 
 
 @dataclass(frozen=True)
-class Problem:
+class WeightedProblem:
     """`design` has a row per case and a column per coefficient, `outcome` is 0 or 1, `bounds` are those of the
-    coefficients, a case counts `each`."""
+    coefficients, `weight` is how much a case counts: one number, or one of each."""
 
     design: Floats
     outcome: Floats
     bounds: Sequence[tuple[float, float]]
     ridge: Ridge | None = None
-    each: float = 1.0
+    weight: Floats | float = 1.0
 
 
-def fitted(problem: Problem) -> Floats:
+def fitted(problem: WeightedProblem) -> Floats:
     """The coefficients of least loss."""
     found = minimize(
         lambda coefficients: _loss(problem, coefficients),
@@ -59,11 +59,11 @@ def log_odds(chance: Floats) -> Floats:
     return result
 
 
-def _loss(problem: Problem, coefficients: Floats) -> tuple[float, Floats]:
+def _loss(problem: WeightedProblem, coefficients: Floats) -> tuple[float, Floats]:
     """With its gradient."""
     predictor = problem.design @ coefficients
-    loss = problem.each * float((np.logaddexp(0.0, predictor) - problem.outcome * predictor).sum())
-    gradient = problem.each * (problem.design.T @ (probability(predictor) - problem.outcome))
+    loss = float((problem.weight * (np.logaddexp(0.0, predictor) - problem.outcome * predictor)).sum())
+    gradient = problem.design.T @ (problem.weight * (probability(predictor) - problem.outcome))
     if problem.ridge is not None:
         away = coefficients - problem.ridge.centre
         loss += float((problem.ridge.strength * away**2).sum()) / 2

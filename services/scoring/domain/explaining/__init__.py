@@ -1,1 +1,1 @@
-"""Explaining a score: its parts, its story, and the smallest change that would lift it."""
+"""Explaining a score: its parts, its story, and what to do."""

@@ -5,11 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from schemas import payloads as p
-from schemas.events import MENTORING_EVENT, ClockReached, OfRelationship, partition_key
+from schemas.events import MENTORING_EVENT, OfPartition, OfRelationship, partition_key
 from schemas.primitives import Side, from_micros, to_rfc3339
 from schemas.programs import Weights
+from services.scoring.domain.bounds import DAY, HOUR
 from services.scoring.domain.explaining.knowledge import Knowledge
 
+BOOKED_AHEAD = 7 * DAY
+"""A session that is booked is tried as one in a week."""
 GOALS_TRIED = 3
 """The newest open goals: to achieve another one would lift as much."""
 _SMART = dict.fromkeys(p.Smart.model_fields, True)
@@ -17,11 +20,17 @@ _SIDES: tuple[Side, ...] = ("mentor", "mentee")
 _GOAL_ENDS = frozenset(f"mentoring.goal.{end}.v1" for end in ("achieved", "missed", "abandoned"))
 
 
+CAP = "cap"
+"""What caps the band, as a cause."""
+
+
 class Act(NamedTuple):
-    """`steps`: what is to be done, in words, one per event."""
+    """`steps`: what is to be done, in words, one per event. `answers`: the parts of health whose lack it is an answer
+    to: silence and rhythm are answered by meeting, never by a rating."""
 
     steps: tuple[str, ...]
     events: tuple[OfRelationship, ...]
+    answers: frozenset[str]
 
 
 class _Plan(NamedTuple):
@@ -30,6 +39,7 @@ class _Plan(NamedTuple):
     step: str
     type: str
     data: Mapping[str, Any]
+    answers: tuple[str, ...]
 
 
 def good_acts(known: Knowledge, at: int, weights: Weights) -> list[Act]:
@@ -43,17 +53,21 @@ def good_acts(known: Knowledge, at: int, weights: Weights) -> list[Act]:
 def _always(at: int) -> Iterator[_Plan]:
     # Observed: no tool that told otherwise of a meeting at the same time outweighs it.
     held = {"session_id": "hypothetical", "started_at": _text(at), "evidence": "observed"}
-    yield _Plan("hold a session", "session.held", held)
+    yield _Plan("hold a session", "session.held", held, ("silence", "rhythm", "reliability"))
+    begin = at + BOOKED_AHEAD
+    booked = {"session_id": "hypothetical", "starts_at": _text(begin), "ends_at": _text(begin + HOUR)}
+    yield _Plan("book a session", "session.scheduled", booked, ("silence", "rhythm"))
     for side in _SIDES:
         full = {"by": side, "rating": 5, "about": "relationship"}
-        yield _Plan(f"a full rating from the {side}", "feedback.given", full)
-    yield _Plan("set a SMART goal", "goal.set", {"goal_id": "hypothetical", "smart": _SMART})
-    yield _Plan("a well-being rating of 5 from the mentee", "pulse.answered", {"by": "mentee", "rating": 5})
+        yield _Plan(f"a full rating from the {side}", "feedback.given", full, ("feedback",))
+    yield _Plan("set a SMART goal", "goal.set", {"goal_id": "hypothetical", "smart": _SMART}, ("goals",))
+    well = {"by": "mentee", "rating": 5}
+    yield _Plan("a well-being rating of 5 from the mentee", "pulse.answered", well, ("support",))
 
 
 def _of_goals(standing: Sequence[OfRelationship]) -> Iterator[_Plan]:
     for goal in _open_goals(standing)[:GOALS_TRIED]:
-        yield _Plan(f"achieve goal {goal}", "goal.achieved", {"goal_id": goal})
+        yield _Plan(f"achieve goal {goal}", "goal.achieved", {"goal_id": goal}, ("goals",))
 
 
 def _open_goals(standing: Sequence[OfRelationship]) -> list[str]:
@@ -74,31 +88,36 @@ def _replies(standing: Sequence[OfRelationship]) -> Iterator[_Plan]:
     for side in _SIDES:
         newest = next((id_ for id_, message in reversed(messages) if message.by != side), None)
         if newest is not None and newest not in answered:
-            yield _Plan(f"a reply from the {side}", "message.sent", {"by": side, "channel": "any", "reply_to": newest})
+            reply = {"by": side, "channel": "any", "reply_to": newest}
+            yield _Plan(f"a reply from the {side}", "message.sent", reply, ("responsiveness", "mutual"))
 
 
 def _weighted(weights: Weights) -> Iterator[_Plan]:
     if weights.expectations:
-        yield _Plan("agree on expectations", "relationship.expectations_agreed", {})
+        yield _Plan("agree on expectations", "relationship.expectations_agreed", {}, ("expectations",))
         for side in _SIDES:
-            yield _Plan(f"prepare the {side}", "preparation.completed", {"by": side, "kind": "briefing"})
+            briefing = {"by": side, "kind": "briefing"}
+            yield _Plan(f"prepare the {side}", "preparation.completed", briefing, ("expectations",))
     if weights.growth:
         for side in _SIDES:
-            yield _Plan(f"a reflection of the {side}", "reflection.recorded", {"by": side})
+            yield _Plan(f"a reflection of the {side}", "reflection.recorded", {"by": side}, ("growth",))
 
 
 def _of_caps(standing: Sequence[OfRelationship]) -> Iterator[_Plan]:
     requests = {e.data.request_id: e.data.priority for e in standing if isinstance(e.data, p.SupportRequested)}
     resolved = {e.data.request_id for e in standing if isinstance(e.data, p.SupportResolved)}
     for request in (name for name, priority in requests.items() if priority == "immediate" and name not in resolved):
-        yield _Plan(f"resolve support request {request}", "support.resolved", {"request_id": request})
+        yield _Plan(f"resolve support request {request}", "support.resolved", {"request_id": request}, (CAP,))
     fits = {event.data.by: event.data.fit for event in standing if isinstance(event.data, p.FitRated)}
     for side in (side for side in _SIDES if fits.get(side) == "not_good"):
-        yield _Plan(f"settle the fit, which the {side} calls not good", "fit.rated", {"by": side, "fit": "good"})
+        yield _Plan(
+            f"settle the fit, which the {side} calls not good", "fit.rated", {"by": side, "fit": "good"}, (CAP,)
+        )
 
 
 def _act(known: Knowledge, at: int, plans: Sequence[_Plan]) -> Act:
-    return Act(tuple(plan.step for plan in plans), tuple(_event(known, at, plan) for plan in plans))
+    answers = frozenset(part for plan in plans for part in plan.answers)
+    return Act(tuple(plan.step for plan in plans), tuple(_event(known, at, plan) for plan in plans), answers)
 
 
 def _event(known: Knowledge, at: int, plan: _Plan) -> OfRelationship:
@@ -116,7 +135,7 @@ def _event(known: Knowledge, at: int, plan: _Plan) -> OfRelationship:
         "data": plan.data,
     }
     event = MENTORING_EVENT.validate_json(json.dumps(envelope))
-    assert not isinstance(event, ClockReached), "a plan is of one relationship"
+    assert not isinstance(event, OfPartition), "a plan is of one relationship"
     return event
 
 

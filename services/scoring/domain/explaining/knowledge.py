@@ -8,7 +8,7 @@ from schemas.events import OfRelationship
 from schemas.payloads import RelationshipErased, SessionHeld
 from schemas.primitives import to_micros
 from services.scoring.domain.bounds import NONE
-from services.scoring.domain.explaining.event_words import words_of
+from services.scoring.domain.explaining.words import words_of
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
 from services.scoring.domain.memory import trimmed
 
@@ -18,7 +18,7 @@ Logged = tuple[int, OfRelationship]
 """An event and its position on the log."""
 
 
-class Told(NamedTuple):
+class KnownFact(NamedTuple):
     """A fact as its event told it."""
 
     key: Key
@@ -35,7 +35,7 @@ class Knowledge:
     program: str
     known_at: int | None
     facts: Facts
-    told: tuple[Told, ...]
+    told: tuple[KnownFact, ...]
     later: int
     erased: bool
 
@@ -88,5 +88,5 @@ def _program(known: Sequence[Logged]) -> str:
     return next((event.program for position, event in known if facts_of(event, position)), "")
 
 
-def _told(facts: Facts, first: Mapping[Key, OfRelationship]) -> tuple[Told, ...]:
-    return tuple(Told(key, first[key], facts[key].stands) for key in sorted(first))
+def _told(facts: Facts, first: Mapping[Key, OfRelationship]) -> tuple[KnownFact, ...]:
+    return tuple(KnownFact(key, first[key], facts[key].stands) for key in sorted(first))

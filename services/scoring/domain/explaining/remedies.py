@@ -1,17 +1,25 @@
-"""The smallest change that would lift the band, found by trying good acts as if they had just happened."""
+"""What to do: the act that answers the costliest cause, found by trying good acts as if they had just happened."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import NamedTuple
 
-from services.scoring.domain.evaluation import BANDS, LOWEST_BAND, Evaluation, Moment, evaluation_of, scores_at
-from services.scoring.domain.explaining.good_acts import Act, good_acts
+from services.scoring.domain.evaluation import (
+    BANDS,
+    CAPPED_BAND_BELOW,
+    LOWEST_BAND,
+    Evaluation,
+    Moment,
+    evaluation_of,
+    scores_at,
+)
+from services.scoring.domain.explaining.good_acts import CAP, Act, good_acts
 from services.scoring.domain.explaining.knowledge import Knowledge
 from services.scoring.domain.facts import Facts, facts_of, merged
+from services.scoring.domain.millionths import ONE
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.row import Row
-from services.scoring.domain.snapshots.timeline import Timeline
+from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.timeline import Timeline
 
 HYPOTHETICAL = 2**62
 """A position beyond every log."""
@@ -19,38 +27,47 @@ BEST_TO_WORST = (*(band for _, band in BANDS), LOWEST_BAND)
 
 
 class Trial(NamedTuple):
-    """What these steps would make of the score; health in millionths."""
+    """What these steps would make of the score; health and risk in millionths."""
 
     steps: tuple[str, ...]
     health: int
     band: str
+    risk: int
 
 
 @dataclass(frozen=True)
 class Remedies:
-    """`smallest`: the fewest steps that lift the band, of equally many those that raise health least; None: none does,
-    or nothing needs to, as `reason` says. `singles`: what each act would do by itself, the best first."""
+    """`first`: what answers the costliest cause that any act answers; where that alone does not lift the band, with one
+    more act if the two do. None: nothing does, or nothing needs to, as `reason` says. `singles`: what each act would do
+    by itself, the best first; none that lowers the score is among them."""
 
-    smallest: Trial | None
+    first: Trial | None
+    cause: str = ""
     singles: tuple[Trial, ...] = ()
     reason: str = ""
 
 
-def remedies(known: Knowledge, profiles: Profiles, row: Row, at: int) -> Remedies:
-    """What would lift the band of `row`, the newest one, if it happened at `at`."""
+def remedies(known: Knowledge, profiles: Profiles, row: HistoryRow, at: int, causes: Sequence[str]) -> Remedies:
+    """What would do the relationship of `row`, the newest one, good if it happened at `at`. `causes`: the parts of
+    health that lack most, the costliest first."""
+    now = row.evaluation
     if row.status != "active":
         return Remedies(None, reason=f"the relationship {'has ended' if row.status == 'ended' else 'is paused'}")
-    if row.evaluation.band == BEST_TO_WORST[0]:
+    if now.band == BEST_TO_WORST[0]:
         return Remedies(None, reason="it is in the highest band")
-    acts = good_acts(known, at, profiles.at(at).weights)
     laboratory = _Laboratory(known.kept(at), profiles, at)
-    singles = [laboratory.trial([act]) for act in acts]
-    pairs = (laboratory.trial(pair) for pair in combinations(acts, 2))
-    smallest = _smallest(singles, row.evaluation) or _smallest(pairs, row.evaluation)
-    best_first = tuple(sorted(singles, key=lambda trial: (BEST_TO_WORST.index(trial.band), -trial.health)))
-    if smallest is None:
-        return Remedies(None, best_first, "no act by itself nor any two together lift the band")
-    return Remedies(smallest, best_first)
+    present = laboratory.trial([])
+    tried = [(act, laboratory.trial([act])) for act in good_acts(known, at, profiles.at(at).weights)]
+    harmless = {trial: act for act, trial in tried if _is_harmless(trial, present)}
+    offered = {trial: act for trial, act in harmless.items() if trial[1:] != present[1:]}
+    singles = tuple(sorted(offered, key=_best_first))
+    for cause in _costliest_first(now, causes):
+        answers = [trial for trial in singles if cause in offered[trial].answers]
+        if answers:
+            pairs = ([offered[answers[0]], act] for trial, act in harmless.items() if trial is not answers[0])
+            lifting = _lifting(answers[:1], now) or _lifting(map(laboratory.trial, pairs), now)
+            return Remedies(lifting or answers[0], cause, singles)
+    return Remedies(None, singles=singles, reason="no act by itself raises the score")
 
 
 class _Laboratory(NamedTuple):
@@ -63,10 +80,26 @@ class _Laboratory(NamedTuple):
         for event in (event for act in acts for event in act.events):
             facts = merged(facts, facts_of(event, HYPOTHETICAL))
         snapshot = Timeline(facts, self.profiles).at(self.at)
-        evaluation = evaluation_of(snapshot, scores_at(Moment(snapshot, self.at)))
-        return Trial(tuple(step for act in acts for step in act.steps), evaluation.health, evaluation.band)
+        found = evaluation_of(snapshot, scores_at(Moment(snapshot, self.at)))
+        return Trial(tuple(step for act in acts for step in act.steps), found.health, found.band, found.risk)
 
 
-def _smallest(trials: Iterable[Trial], now: Evaluation) -> Trial | None:
+def _costliest_first(now: Evaluation, causes: Sequence[str]) -> list[str]:
+    """What caps the band comes first where nothing else holds it down; and whatever an act may answer comes last."""
+    rest = [part.name for part in now.parts if part.name not in causes]
+    binding = now.caps and now.health >= CAPPED_BAND_BELOW * ONE
+    return [*([CAP] if binding else []), *causes, *([] if binding or not now.caps else [CAP]), *rest]
+
+
+def _is_harmless(trial: Trial, present: Trial) -> bool:
+    return trial.health >= present.health and trial.risk <= present.risk
+
+
+def _best_first(trial: Trial) -> tuple[int, int, int]:
+    return BEST_TO_WORST.index(trial.band), -trial.health, trial.risk
+
+
+def _lifting(trials: Iterable[Trial], now: Evaluation) -> Trial | None:
+    """Of those that lift the band the one of fewest steps, of equally many that which raises health most."""
     lifting = (trial for trial in trials if BEST_TO_WORST.index(trial.band) < BEST_TO_WORST.index(now.band))
-    return min(lifting, key=lambda trial: (len(trial.steps), trial.health), default=None)
+    return min(lifting, key=lambda trial: (len(trial.steps), -trial.health), default=None)

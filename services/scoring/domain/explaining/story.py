@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from services.scoring.domain.causes import MIDNIGHT
-from services.scoring.domain.evaluation import Evaluation
-from services.scoring.domain.explaining.cause_words import cause_words, passing
-from services.scoring.domain.explaining.shown import TENTH, shares, shown_health
-from services.scoring.domain.row import Row
+from services.scoring.domain.evaluation import SILENCE, Evaluation
+from services.scoring.domain.explaining.points import TENTH, shares, shown_health
+from services.scoring.domain.explaining.words import cause_words, passing
+from services.scoring.domain.millionths import ONE
+from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.timeline import MIDNIGHT
 
 _OF_ALL = "base"
 """The term of the risk that is the same for every relationship."""
@@ -30,7 +31,7 @@ class Change(NamedTuple):
     term: str
 
 
-def story(rows: Mapping[int, Row], words: Mapping[int, tuple[str, ...]]) -> Iterator[Change]:
+def story(rows: Mapping[int, HistoryRow], words: Mapping[int, tuple[str, ...]]) -> Iterator[Change]:
     """`rows` in order; `words`: what events say happened at each instant."""
     for quiet, stretch in groupby(rows.items(), key=lambda item: item[1].causes == (MIDNIGHT,)):
         if quiet:
@@ -45,7 +46,7 @@ def largest_term(evaluation: Evaluation) -> str:
     return max((value, name) for name, value in evaluation.terms if name != _OF_ALL)[1]
 
 
-def _change(stretch: Sequence[tuple[int, Row]], words: tuple[str, ...]) -> Change:
+def _change(stretch: Sequence[tuple[int, HistoryRow]], words: tuple[str, ...]) -> Change:
     (begin, first), (end, last) = stretch[0], stretch[-1]
     before, now = first.before.evaluation if first.before else None, last.evaluation
     return Change(
@@ -63,10 +64,44 @@ def _change(stretch: Sequence[tuple[int, Row]], words: tuple[str, ...]) -> Chang
 
 
 def _moved(before: Evaluation | None, now: Evaluation) -> tuple[tuple[str, int], ...]:
-    """A part that was not there before counts from 0, as one does that has gone."""
-    was = {part.name: part.contribution for part in before.parts} if before else {}
-    points = {part.name: part.contribution for part in now.parts}
-    names = [*points, *(name for name in was if name not in points)]
-    total = shown_health(now) - (shown_health(before) if before else 0)
-    moved = shares([points.get(name, 0) - was.get(name, 0) for name in names], TENTH, total)
-    return tuple((name, tenth) for name, tenth in zip(names, moved, strict=True) if tenth)
+    """Where a factor begins or ceases to count, the weights of all others are shared anew: what that does to them is
+    told with it, so that none of them seems to get worse."""
+    if before is None:
+        points = {part.name: part.contribution for part in now.parts}
+        total = shown_health(now)
+    else:
+        points = _differences(before, now)
+        total = shown_health(now) - shown_health(before)
+    moved = shares(list(points.values()), TENTH, total)
+    return tuple((name, tenth) for name, tenth in zip(points, moved, strict=True) if tenth)
+
+
+def _differences(before: Evaluation, now: Evaluation) -> dict[str, int]:
+    """By part, in millionths; what new weights do is one entry of its own."""
+    was, points = {part.name: part for part in before.parts}, {part.name: part for part in now.parts}
+    began, ceased = [name for name in points if name not in was], [name for name in was if name not in points]
+    found = {name: part.contribution - was[name].contribution for name, part in points.items() if name in was}
+    if not began and not ceased:
+        return found
+    old, new = (sum(part.weight for part in of.parts) for of in (before, now))
+    anew = {
+        name: round(100.0 * (part.weight / new - was[name].weight / old) * was[name].value)
+        for name, part in points.items()
+        if name in was and part.weight
+    }
+    shared = sum(anew.values()) + sum(points[name].contribution for name in began)
+    shared -= sum(was[name].contribution for name in ceased)
+    # Silence takes its share of what the weights moved, too.
+    anew[SILENCE] = -round(shared * was[SILENCE].value / ONE)
+    rest = {name: value - anew.get(name, 0) for name, value in found.items()}
+    return {_count_words(began, ceased): shared + anew[SILENCE], **rest}
+
+
+def _count_words(began: Sequence[str], ceased: Sequence[str]) -> str:
+    """`goals now count`, `support no longer counts`."""
+    told = [(began, "now"), (ceased, "no longer")]
+    return ", ".join(f"{' and '.join(names)} {when} {_counts(names)}" for names, when in told if names)
+
+
+def _counts(names: Sequence[str]) -> str:
+    return "count" if len(names) > 1 or (names[0].endswith("s") and names[0] != "responsiveness") else "counts"

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from services.scoring.domain.bounds import DAY, FOREVER, UNSET
-from services.scoring.domain.kinds import Kind
-from services.scoring.domain.snapshots.index import Entry, View
+from services.scoring.domain.kinds import FactKind
+from services.scoring.domain.snapshots.index import IndexedFact, View
 
 GROUPS = ("started", "status")
 
@@ -41,7 +41,7 @@ class Pauses(NamedTuple):
 
     def holds(self, at: int) -> bool:
         """Whether the relationship is paused."""
-        return any(begin <= at < end for begin, end in self.spans)
+        return bool(self.spans) and any(begin <= at < end for begin, end in self.spans)
 
 
 class Frame(NamedTuple):
@@ -59,21 +59,21 @@ def frame(view: View, cadence: float) -> Frame:
     starts, status = view.standing("started"), view.standing("status")
     if starts and starts[-1].first != UNSET:
         cadence = starts[-1].first / DAY
-    paused = [(place, entry) for place, entry in enumerate(status) if entry.kind == Kind.PAUSED]
+    paused = [(place, entry) for place, entry in enumerate(status) if entry.kind == FactKind.PAUSED]
     return Frame(
         started=starts[-1].time if starts else None,
         cadence=cadence,
         pauses=_pauses(_span(entry, status[place + 1 :]) for place, entry in paused),
         boundaries=frozenset({time for _, entry in paused for time in (entry.first, entry.second)} - {UNSET}),
-        ended=next((entry.time for entry in status if entry.kind == Kind.ENDED), None),
+        ended=next((entry.time for entry in status if entry.kind == FactKind.ENDED), None),
     )
 
 
-def _span(pause: Entry, later: Iterable[Entry]) -> tuple[int, int]:
+def _span(pause: IndexedFact, later: Iterable[IndexedFact]) -> tuple[int, int]:
     """A resume closes the pause it names, or all that are open."""
     begin = pause.time if pause.first == UNSET else pause.first
     end = FOREVER if pause.second == UNSET else pause.second
-    resumed = (entry.time for entry in later if entry.kind == Kind.RESUMED and entry.ref in {0, pause.ref})
+    resumed = (entry.time for entry in later if entry.kind == FactKind.RESUMED and entry.ref in {0, pause.ref})
     return begin, min(end, next(resumed, end))
 
 

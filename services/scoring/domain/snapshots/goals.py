@@ -2,10 +2,9 @@
 
 from typing import NamedTuple
 
-from services.scoring.domain.kinds import Kind
-from services.scoring.domain.memory import LOOKED_AT
+from services.scoring.domain.kinds import FactKind
 from services.scoring.domain.millionths import ONE
-from services.scoring.domain.snapshots.index import Entry, View
+from services.scoring.domain.snapshots.index import IndexedFact, View
 
 GROUPS = ("goals_set", "goals_progressed", "goals_revised", "goals_ended")
 
@@ -30,7 +29,7 @@ class Goals(NamedTuple):
 
     rated: tuple[Goal, ...]
     changed: int | None
-    selected: tuple[Entry, ...]
+    selected: tuple[IndexedFact, ...]
     standing: int
 
 
@@ -40,13 +39,13 @@ NO_GOALS = Goals((), None, (), 0)
 def goals(view: View) -> Goals:
     if not any(view.ends[name] for name in GROUPS):
         return NO_GOALS
-    set_, progressed, revised, ended = (_newest_of_each(view, name) for name in GROUPS)
+    set_, progressed, revised, ended = ({entry.slot: entry for entry in view.newest_of_goals(name)} for name in GROUPS)
     rated: list[Goal] = []
     for name, entry in set_.items():
         if len(rated) == GOALS_RATED:
             break
         end = _later(ended.get(name), entry)
-        if entry.stands and (end is None or end.kind != Kind.GOAL_ABANDONED):
+        if entry.stands and (end is None or end.kind != FactKind.GOAL_ABANDONED):
             rated.append(_goal(entry, progressed.get(name), _later(revised.get(name), entry), end))
     selected = tuple(entry for of_each in (set_, progressed, revised, ended) for entry in of_each.values())
     standing = [entry.time for entry in selected if entry.stands]
@@ -58,24 +57,16 @@ def smart(flags: int) -> float:
     return SMART_FULL if flags < 0 else SMART_LEAST + SMART_STEP * flags
 
 
-def _newest_of_each(view: View, name: str) -> dict[int, Entry]:
-    """By goal the newest fact of a kind, the newest goals first."""
-    found: dict[int, Entry] = {}
-    for entry in reversed(view.group(name)):
-        found.setdefault(entry.slot, entry)
-        if len(found) == LOOKED_AT[name]:
-            break
-    return found
-
-
-def _later(entry: Entry | None, than: Entry) -> Entry | None:
+def _later(entry: IndexedFact | None, than: IndexedFact) -> IndexedFact | None:
     """What was reported after the goal was set, and stands."""
     return entry if entry is not None and entry.place > than.place and entry.stands else None
 
 
-def _goal(entry: Entry, progress: Entry | None, revision: Entry | None, end: Entry | None) -> Goal:
+def _goal(
+    entry: IndexedFact, progress: IndexedFact | None, revision: IndexedFact | None, end: IndexedFact | None
+) -> Goal:
     flags = entry.value if revision is None or revision.value < 0 else revision.value
     done = progress.value / ONE if progress is not None and progress.stands else 0.0
-    if end is not None and end.kind == Kind.GOAL_ACHIEVED:
+    if end is not None and end.kind == FactKind.GOAL_ACHIEVED:
         done = 1.0
     return Goal(smart(flags), done, entry.time if revision is None else revision.time, end is None)

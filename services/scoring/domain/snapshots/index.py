@@ -1,16 +1,27 @@
 """The facts of one relationship in order and by group, and views of them up to an instant."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.facts import Fact, Facts, Key
-from services.scoring.domain.memory import LOOKED_AT, PER_GOAL, groups, is_contact
+from services.scoring.domain.memory import (
+    LEAST_OF_DAY,
+    LOOKED_AT,
+    PER_GOAL,
+    WITH_CONTACTS,
+    contact_days,
+    groups,
+    is_contact,
+)
+from services.scoring.domain.packing import GrowingBytes
 
 
-class Entry(NamedTuple):
+class IndexedFact(NamedTuple):
     """A fact at its `place` among all of the relationship. `stands`: it came, and nobody retracted it."""
 
     place: int
@@ -35,16 +46,74 @@ class ContactDay:
         self._least: list[tuple[bytes, Key, bool]] = []
 
     def add(self, key: Key, fact: Fact) -> None:
-        self._least = sorted([*self._least, (key.uid, key, fact.stands)])[:2]
+        self._least = sorted([*self._least, (key.uid, key, fact.stands)])[:LEAST_OF_DAY]
         self.stands = any(stands for _, _, stands in self._least)
 
 
-class Contact(NamedTuple):
+class IndexedContact(NamedTuple):
     """A contact, the number of its day among all contact days, and whether that day counts by the contacts so far."""
 
     place: int
     day: int
     stands_so_far: bool
+
+
+class OldFacts:
+    """Which of the oldest facts the bounded memory leaves out, where none of them is beyond a full group. What is left
+    out once stays so whatever comes later, so whoever asks after each event pays for the facts that grew old since."""
+
+    def __init__(self, index: "FactIndex") -> None:
+        self.left_out: list[int] = []
+        self._index = index
+        self._reasons: list[int] = []
+        """By place, for how many reasons a fact is kept."""
+        self._ends: dict[str, int] = defaultdict(int)
+        self._days: deque[tuple[int, list[tuple[bytes, Key, int]]]] = deque()
+
+    def grow(self, count: int) -> None:
+        """So many facts are old."""
+        for place in range(len(self._reasons), count):
+            key = self._index.keys[place]
+            # The oldest fact of all is kept for ever.
+            self._reasons.append(int(place == 0))
+            for name in groups(key):
+                self._ends[name] += 1
+                self._reasons[place] += 1
+                self._push_out(name, self._ends[name])
+            if is_contact(key):
+                self._add_contact(key, place)
+
+    def _push_out(self, name: str, end: int) -> None:
+        """What a score no longer looks at, now that the group has one more."""
+        if name in PER_GOAL:
+            before, after = self._index.goals[name][end - 1 : end + 1]
+            gone: Sequence[IndexedFact] = [entry for entry in before if entry not in after]
+        else:
+            gone = self._index.groups[name][max(0, end - LOOKED_AT[name] - 1) : max(0, end - LOOKED_AT[name])]
+        for entry in gone:
+            self._release(entry.place)
+
+    def _add_contact(self, key: Key, place: int) -> None:
+        day = key.time // DAY
+        if not self._days or self._days[-1][0] != day:
+            self._days.append((day, []))
+        least = self._days[-1][1]
+        least.append((key.uid, key, place))
+        least.sort()
+        self._reasons[place] += 1
+        if len(least) > LEAST_OF_DAY:
+            self._release(least.pop()[-1])
+        if len(self._days) > bounds.CONTACT_DAYS:
+            for *_, forgotten in self._days.popleft()[1]:
+                self._release(forgotten)
+
+    def _release(self, place: int) -> None:
+        self._reasons[place] -= 1
+        if not self._reasons[place]:
+            insort(self.left_out, place)
+
+
+_time = attrgetter("time")
 
 
 class FactIndex:
@@ -53,11 +122,17 @@ class FactIndex:
     def __init__(self, facts: Facts) -> None:
         self.keys: list[Key] = []
         self.times: list[int] = []
-        self.entries: list[Entry] = []
-        self.groups: dict[str, list[Entry]] = {name: [] for name in LOOKED_AT}
-        self.contacts: list[Contact] = []
+        self.entries: list[IndexedFact] = []
+        self.groups: dict[str, list[IndexedFact]] = {name: [] for name in LOOKED_AT}
+        self.goals: dict[str, list[tuple[IndexedFact, ...]]] = {name: [()] for name in PER_GOAL}
+        """By kind: of as many facts of the group, the newest of each of the newest goals, newest first."""
+        self.contacts: list[IndexedContact] = []
         self.days: list[ContactDay] = []
         self.sources: set[str] = set()
+        self.largest = 0
+        """Facts of the fullest group."""
+        self.bytes = GrowingBytes()
+        self._old = OldFacts(self)
         for key in sorted(facts):
             self.append(key, facts[key])
 
@@ -65,26 +140,73 @@ class FactIndex:
         """A fact that is newer than all others."""
         place, stands = len(self.keys), fact.stands
         numbers = (fact.first, fact.second, fact.ref, fact.value, fact.evidence)
-        entry = Entry(place, key.time, key.kind, key.slot, stands, *numbers, fact.source, fact.name)
+        entry = IndexedFact(place, key.time, key.kind, key.slot, stands, *numbers, fact.source, fact.name)
         self.keys.append(key)
         self.times.append(key.time)
         self.entries.append(entry)
+        self.bytes.append(key, fact)
         for name in groups(key):
             self.groups[name].append(entry)
+            self.largest = max(self.largest, len(self.groups[name]))
+            if name in PER_GOAL:
+                others = [other for other in self.goals[name][-1] if other.slot != entry.slot]
+                self.goals[name].append((entry, *others[: LOOKED_AT[name] - 1]))
         if is_contact(key):
             self._add_contact(key, fact, place)
         if stands:
             self.sources.add(fact.source)
 
-    def fits_memory(self) -> bool:
-        """Whether the bounded memory keeps all of it for sure; where it is not sure, memory.trimmed tells."""
-        begin = self.times[-1] - bounds.HORIZON if self.times else 0
-        return all(
-            (name not in PER_GOAL and len(group) <= LOOKED_AT[name])
-            or (len(group) <= bounds.KEPT_WHOLE and group[0].time > begin)
+    def floor(self, clock: int) -> int:
+        """The earliest instant whose row is exact, where older facts were trimmed away: FLOOR before now, but where a
+        group is full, as far after its oldest kept fact as a trend looks back."""
+        if not self.times:
+            return clock - bounds.FLOOR
+        newest = self.times[-1]
+        low = max(newest, clock) - bounds.FLOOR
+        if not self.is_full:
+            return low
+        for group in self.groups.values():
+            if len(group) >= bounds.KEPT_WHOLE and (time := group[-bounds.KEPT_WHOLE].time) > newest - bounds.HORIZON:
+                low = max(low, time + bounds.LOOKBACK + DAY)
+        return low
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a group has so many facts that not all of them may be kept."""
+        return self.largest >= bounds.KEPT_WHOLE
+
+    def surplus(self) -> list[int]:
+        """The places of the facts that the bounded memory leaves out, as memory.trimmed does. Who was erased has none
+        but the erasure, which is another matter."""
+        if not self.times:
+            return []
+        begin = self.times[-1] - bounds.HORIZON
+        if self.largest <= bounds.KEPT_WHOLE:
+            if self.times[0] <= begin:
+                self._old.grow(bisect_right(self.times, begin))
+            return self._old.left_out
+        # 1. Of each group the facts that are not kept whole, and those of them that a score looks at.
+        others = {
+            name: max(bisect_right(group, begin, key=_time), len(group) - bounds.KEPT_WHOLE)
             for name, group in self.groups.items()
-            if group
-        )
+            if group and (group[0].time <= begin or len(group) > bounds.KEPT_WHOLE)
+        }
+        looked_at = {name: self._newest_of(name, end) for name, end in others.items()}
+        if all(len(looked_at[name]) == end for name, end in others.items()):
+            return []
+        # 2. What none of its groups keeps, but the oldest of all, and days with contact by two of theirs.
+        kept = {entry.place for found in looked_at.values() for entry in found} | {0}
+        kept.update(entry.place for name, group in self.groups.items() for entry in group[others.get(name, 0) :])
+        contacts = [
+            self.keys[entry.place] for name in WITH_CONTACTS for entry in self.groups[name][: others.get(name, 0)]
+        ]
+        for ids in contact_days(contacts, bounds.CONTACT_DAYS).values():
+            kept.update(bisect_left(self.keys, key) for key in ids)
+        return [place for place in range(len(self.keys)) if place not in kept]
+
+    def _newest_of(self, name: str, end: int) -> Sequence[IndexedFact]:
+        """What a score looks at of the first facts of a group."""
+        return self.goals[name][end] if name in PER_GOAL else self.groups[name][max(0, end - LOOKED_AT[name]) : end]
 
     def count(self, at: int) -> int:
         """How many facts there are up to and including an instant."""
@@ -95,33 +217,41 @@ class FactIndex:
         if not self.days or self.days[-1].day != day:
             self.days.append(ContactDay(day))
         self.days[-1].add(key, fact)
-        self.contacts.append(Contact(place, len(self.days) - 1, self.days[-1].stands))
+        self.contacts.append(IndexedContact(place, len(self.days) - 1, self.days[-1].stands))
 
 
 class View:
     """The first `count` facts of an index."""
 
-    def __init__(self, index: FactIndex, count: int) -> None:
+    def __init__(self, index: FactIndex, count: int, ends: Mapping[str, int] | None = None) -> None:
+        """`ends`: how many facts of each group they are, where that is known."""
         self.index, self.count = index, count
         self.ends: Mapping[str, int] = (
-            {name: len(group) for name, group in index.groups.items()}
-            if count == len(index.entries)
-            else {name: bisect_left(group, (count,)) for name, group in index.groups.items()}
+            {name: bisect_left(group, (count,)) for name, group in index.groups.items()} if ends is None else ends
         )
 
-    def group(self, name: str) -> Sequence[Entry]:
+    def with_next(self) -> tuple["View", tuple[str, ...]]:
+        """One fact more, and the groups that it belongs to."""
+        names = groups(self.index.keys[self.count])
+        return View(self.index, self.count + 1, {**self.ends, **{name: self.ends[name] + 1 for name in names}}), names
+
+    def group(self, name: str) -> Sequence[IndexedFact]:
         """All facts of a group, oldest first."""
         return self.index.groups[name][: self.ends[name]]
 
-    def selected(self, name: str) -> Sequence[Entry]:
+    def selected(self, name: str) -> Sequence[IndexedFact]:
         """The newest facts of a group, as many as a score looks at, oldest first."""
         end = self.ends[name]
         return self.index.groups[name][max(0, end - LOOKED_AT[name]) : end]
 
-    def standing(self, name: str) -> list[Entry]:
+    def newest_of_goals(self, name: str) -> Sequence[IndexedFact]:
+        """The newest fact of a kind of each goal, the newest goals first."""
+        return self.index.goals[name][self.ends[name]]
+
+    def standing(self, name: str) -> list[IndexedFact]:
         return [entry for entry in self.selected(name) if entry.stands]
 
-    def newest(self, name: str) -> Entry | None:
+    def newest(self, name: str) -> IndexedFact | None:
         """The newest selected fact of a group that stands."""
         return next((entry for entry in reversed(self.selected(name)) if entry.stands), None)
 

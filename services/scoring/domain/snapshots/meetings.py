@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from services.scoring.domain.bounds import MINUTE
-from services.scoring.domain.kinds import Kind
-from services.scoring.domain.snapshots.index import Entry, View
+from services.scoring.domain.kinds import FactKind
+from services.scoring.domain.snapshots.index import IndexedFact, View
 
 GROUPS = ("outcomes", "held", "missed_by_mentor", "missed_by_mentee", "cancelled_late", "bookings")
 
@@ -17,7 +17,7 @@ HELD_PRIOR = 1.7
 OUTCOME_PRIOR = 2.0
 CANCELLED_SHARE = 0.5
 """A cancellation is half a missed meeting: the other was told."""
-_BETTER: Mapping[int, int] = {Kind.HELD: 2, Kind.MISSED: 1, Kind.CANCELLED: 0}
+_BETTER: Mapping[int, int] = {FactKind.HELD: 2, FactKind.MISSED: 1, FactKind.CANCELLED: 0}
 
 
 class Meetings(NamedTuple):
@@ -27,7 +27,7 @@ class Meetings(NamedTuple):
 
     reliability: float
     outcomes: int
-    held: Entry | None
+    held: IndexedFact | None
     sessions: int
     missed: int
     cancelled_late: int
@@ -46,13 +46,15 @@ def meetings(view: View) -> Meetings:
         for side in ("missed_by_mentor", "missed_by_mentee")
         for entry in view.standing(side)
         # Where stronger evidence says that the meeting took place, nobody missed it.
-        if entry.place > last and decided.get(entry.place, entry).kind == Kind.MISSED
+        if entry.place > last and decided.get(entry.place, entry).kind == FactKind.MISSED
     ]
     late = [
         entry for entry in view.standing("cancelled_late") if entry.place > last and not _is_replaced(entry, booked)
     ]
     return Meetings(
-        reliability=reliability(kinds.count(Kind.HELD), kinds.count(Kind.MISSED), kinds.count(Kind.CANCELLED)),
+        reliability=reliability(
+            kinds.count(FactKind.HELD), kinds.count(FactKind.MISSED), kinds.count(FactKind.CANCELLED)
+        ),
         outcomes=len(rated),
         held=held,
         sessions=sessions,
@@ -66,43 +68,48 @@ def reliability(held: int, missed: int, cancelled: int) -> float:
     return (HELD_PRIOR + held) / (OUTCOME_PRIOR + held + missed + CANCELLED_SHARE * cancelled)
 
 
-def _held(view: View, outcomes: Sequence[Entry]) -> tuple[Entry | None, int]:
+def _held(view: View, outcomes: Sequence[IndexedFact]) -> tuple[IndexedFact | None, int]:
     """The last held session, and how many there are: among the outcomes, and the newest one where that is older."""
-    found = [outcome for outcome in outcomes if outcome.kind == Kind.HELD]
+    found = [outcome for outcome in outcomes if outcome.kind == FactKind.HELD]
     alone, selected = view.newest("held"), view.selected("outcomes")
     if alone is not None and (not selected or alone.place < selected[0].place):
         return (found[-1] if found else alone), len(found) + 1
     return (found[-1] if found else None), len(found)
 
 
-def _rated(outcomes: Sequence[Entry], booked: Sequence[Entry], decided: dict[int, Entry]) -> list[Entry]:
+def _rated(
+    outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact], decided: dict[int, IndexedFact]
+) -> list[IndexedFact]:
     """The deciding facts of the newest meetings, newest first; a reschedule counts as nothing."""
-    rated: list[Entry] = []
+    rated: list[IndexedFact] = []
     for outcome in reversed(outcomes):
         if len(rated) == RATED_OUTCOMES:
             break
-        is_rescheduled = outcome.kind == Kind.CANCELLED and _is_replaced(outcome, booked)
+        is_rescheduled = outcome.kind == FactKind.CANCELLED and _is_replaced(outcome, booked)
         if decided[outcome.place] is outcome and not is_rescheduled:
             rated.append(outcome)
     return rated
 
 
-def _decided(outcomes: Sequence[Entry], booked: Sequence[Entry]) -> dict[int, Entry]:
+def _decided(outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact]) -> dict[int, IndexedFact]:
     """By the place of each outcome the one that decides its meeting: the strongest evidence, then the better outcome,
     then the later fact."""
     meeting_of = _joined(outcomes, booked)
-    best: dict[int, Entry] = {}
+    if len(set(meeting_of)) == len(outcomes):
+        # The usual case: one tool tells each meeting.
+        return {outcome.place: outcome for outcome in outcomes}
+    best: dict[int, IndexedFact] = {}
     for outcome, meeting in zip(outcomes, meeting_of, strict=True):
         if meeting not in best or _strength(outcome) >= _strength(best[meeting]):
             best[meeting] = outcome
     return {outcome.place: best[meeting] for outcome, meeting in zip(outcomes, meeting_of, strict=True)}
 
 
-def _strength(outcome: Entry) -> tuple[int, int]:
+def _strength(outcome: IndexedFact) -> tuple[int, int]:
     return outcome.evidence, _BETTER[outcome.kind]
 
 
-def _joined(outcomes: Sequence[Entry], booked: Sequence[Entry]) -> list[int]:
+def _joined(outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact]) -> list[int]:
     """The number of the meeting that each outcome belongs to. Outcomes of one session id are one meeting, and so are
     those whose times overlap, directly or through a third. Two that begin at the same instant overlap, however little
     is known of their length."""
@@ -127,10 +134,10 @@ def _joined(outcomes: Sequence[Entry], booked: Sequence[Entry]) -> list[int]:
     return [find(k) for k in range(len(outcomes))]
 
 
-def _span(outcome: Entry, booked: Sequence[Entry]) -> tuple[int, int] | None:
+def _span(outcome: IndexedFact, booked: Sequence[IndexedFact]) -> tuple[int, int] | None:
     """The time that a meeting took, or was booked for when it was cancelled or missed: to book it anew afterwards does
     not make another meeting of it."""
-    if outcome.kind == Kind.HELD:
+    if outcome.kind == FactKind.HELD:
         return outcome.first, outcome.second
     for booking in reversed(booked):
         if booking.place < outcome.place and booking.ref == outcome.ref:
@@ -138,17 +145,17 @@ def _span(outcome: Entry, booked: Sequence[Entry]) -> tuple[int, int] | None:
     return None
 
 
-def _is_replaced(outcome: Entry, booked: Sequence[Entry]) -> bool:
+def _is_replaced(outcome: IndexedFact, booked: Sequence[IndexedFact]) -> bool:
     return any(
-        booking.kind == Kind.SCHEDULED
+        booking.kind == FactKind.SCHEDULED
         and abs(booking.time - outcome.time) <= REPLACED_WITHIN
         and booking.ref != outcome.ref
         for booking in booked
     )
 
 
-def _bookings(booked: Sequence[Entry], outcomes: Sequence[Entry]) -> tuple[int, ...]:
+def _bookings(booked: Sequence[IndexedFact], outcomes: Sequence[IndexedFact]) -> tuple[int, ...]:
     """The newest word on each session counts; a cancelled one is not booked."""
     newest = {booking.ref: booking for booking in booked}
-    cancelled = {outcome.ref: outcome.place for outcome in outcomes if outcome.kind == Kind.CANCELLED}
+    cancelled = {outcome.ref: outcome.place for outcome in outcomes if outcome.kind == FactKind.CANCELLED}
     return tuple(sorted(one.first for one in newest.values() if cancelled.get(one.ref, -1) < one.place))

@@ -3,9 +3,9 @@
 import math
 from typing import NamedTuple
 
-from services.scoring.domain.kinds import Kind
+from services.scoring.domain.kinds import FactKind
 from services.scoring.domain.millionths import ONE
-from services.scoring.domain.snapshots.index import Entry, View
+from services.scoring.domain.snapshots.index import IndexedFact, View
 
 GROUPS = (
     "ratings_by_mentor",
@@ -78,14 +78,14 @@ def both_sides(a: float, b: float) -> float:
     return 0.5 * min(a, b) + 0.25 * (a + b)
 
 
-def _feedback(by_mentor: list[Entry], by_mentee: list[Entry]) -> float:
+def _feedback(by_mentor: list[IndexedFact], by_mentee: list[IndexedFact]) -> float:
     mentor, mentee = (rated(_sum(ratings), len(ratings)) for ratings in (by_mentor, by_mentee))
     if by_mentor and by_mentee:
         return both_sides(mentor, mentee)
     return mentor if by_mentor else mentee
 
 
-def _drop(by_mentor: list[Entry], by_mentee: list[Entry]) -> float:
+def _drop(by_mentor: list[IndexedFact], by_mentee: list[IndexedFact]) -> float:
     if not by_mentor and not by_mentee:
         return 0.0
     latest = max([*by_mentor[-1:], *by_mentee[-1:]])
@@ -93,12 +93,12 @@ def _drop(by_mentor: list[Entry], by_mentee: list[Entry]) -> float:
     return max(0.0, (mean - latest.value / ONE) * STEPS_OF_RATING / POINTS_OF_DROP)
 
 
-def _sum(ratings: list[Entry]) -> float:
+def _sum(ratings: list[IndexedFact]) -> float:
     return math.fsum(entry.value / ONE for entry in ratings)
 
 
-def _open_requests(view: View) -> list[Entry]:
+def _open_requests(view: View) -> list[IndexedFact]:
     """The requests for support that nobody has resolved."""
     reports = view.standing("support")
-    resolved = {entry.ref: entry.place for entry in reports if entry.kind == Kind.RESOLVED}
-    return [e for e in reports if e.kind == Kind.REQUESTED and resolved.get(e.ref, -1) < e.place]
+    resolved = {entry.ref: entry.place for entry in reports if entry.kind == FactKind.RESOLVED}
+    return [e for e in reports if e.kind == FactKind.REQUESTED and resolved.get(e.ref, -1) < e.place]

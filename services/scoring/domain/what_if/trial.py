@@ -1,22 +1,23 @@
 """Another profile over the same history: which relationships would have alerted, when, and how many more."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from schemas.events import partition_key
 from schemas.programs import Profile
-from services.scoring.domain.account import Account
+from schemas.rules import Rule
 from services.scoring.domain.bounds import DAY, NONE
-from services.scoring.domain.history import History
+from services.scoring.domain.facts import FullHistory
+from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.what_if.alerts import Alert, alerts
-from services.scoring.domain.what_if.rules import AlertRule, watching
+from services.scoring.domain.what_if.alerts import TrialAlert, alerts, watching
 
 WEEK = 7 * DAY
 
 
-class Span(NamedTuple):
+class TrialSpan(NamedTuple):
     """Alerts that fire from `since` up to and including `until` count."""
 
     since: int
@@ -28,12 +29,27 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Question:
-    """`candidate` is tried as if it had held from the beginning."""
+class Candidates:
+    """The profiles to be tried, by programme (`tenant/id`), or one for all of them. Each as if it had held from the
+    beginning."""
 
-    candidate: Profile
-    rules: tuple[AlertRule, ...]
-    span: Span
+    of_all: Profile | None = None
+    of_program: Mapping[str, Profile] = field(default_factory=dict)
+
+    def of(self, program: str) -> Profile | None:
+        """None: nothing is tried on this programme."""
+        return self.of_program.get(program, self.of_all)
+
+    @property
+    def profiles(self) -> list[Profile]:
+        return [*self.of_program.values(), *([] if self.of_all is None else [self.of_all])]
+
+
+@dataclass(frozen=True)
+class TrialQuestion:
+    candidates: Candidates
+    rules: tuple[Rule, ...]
+    span: TrialSpan
 
 
 class Compared(NamedTuple):
@@ -42,8 +58,16 @@ class Compared(NamedTuple):
     relationship: str
     program: str
     rule: str
-    now: tuple[Alert, ...]
-    then: tuple[Alert, ...]
+    now: tuple[TrialAlert, ...]
+    then: tuple[TrialAlert, ...]
+
+
+class Balance(NamedTuple):
+    """Relationships that alert only with the other profile, only with the present ones, or with both, by any rule."""
+
+    gained: int
+    lost: int
+    kept: int
 
 
 class Summary(NamedTuple):
@@ -59,31 +83,44 @@ class Summary(NamedTuple):
     fewer: int
 
 
-def compare(relationship: str, account: Account, present: Profiles, question: Question) -> list[Compared]:
+def compare(relationship: str, account: FullHistory, present: Profiles, question: TrialQuestion) -> list[Compared]:
     """Both sides are judged on all that is known, from the beginning on: an alert that was open before the span is none
-    of the span."""
-    candidate = Profiles((question.candidate,))
-    now, then = (_alerts(account, profiles, question) for profiles in (present, candidate))
+    of the span. Nothing where no profile is tried on the programme."""
+    candidate = question.candidates.of(_programme(relationship, account.program))
+    if candidate is None:
+        return []
+    now, then = (_alerts(account, profiles, question) for profiles in (present, Profiles((candidate,))))
     return [
         Compared(relationship, account.program, rule.name, ours, theirs)
         for rule, ours, theirs in zip(question.rules, now, then, strict=True)
     ]
 
 
+def balance(compared: Iterable[Compared]) -> Balance:
+    now, then = set[str](), set[str]()
+    for one in compared:
+        now.update([one.relationship] if one.now else ())
+        then.update([one.relationship] if one.then else ())
+    return Balance(gained=len(then - now), lost=len(now - then), kept=len(now & then))
+
+
 def summaries(compared: Iterable[Compared]) -> list[Summary]:
     grouped: dict[tuple[str, str], list[Compared]] = defaultdict(list)
     for one in compared:
-        tenant = one.relationship.split("/", 1)[0]
-        grouped[f"{tenant}/{one.program}", one.rule].append(one)
+        grouped[_programme(one.relationship, one.program), one.rule].append(one)
     return [_summary(*place, ones) for place, ones in sorted(grouped.items())]
 
 
-def _alerts(account: Account, profiles: Profiles, question: Question) -> list[tuple[Alert, ...]]:
+def _programme(relationship: str, program: str) -> str:
+    return partition_key(relationship.split("/", 1)[0], program)
+
+
+def _alerts(account: FullHistory, profiles: Profiles, question: TrialQuestion) -> list[tuple[TrialAlert, ...]]:
     since, until = question.span
     versions = [
         version.model_copy(update={"watch": watching(question.rules, version.watch)}) for version in profiles.versions
     ]
-    rows = History(account.facts, Profiles(versions)).rows(NONE, until)
+    rows = ScoreHistory(account.facts, Profiles(versions)).rows(NONE, until)
     return [tuple(a for a in alerts(rule, rows, until) if since <= a.fired) for rule in question.rules]
 
 

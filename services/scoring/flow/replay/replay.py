@@ -6,13 +6,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from services.runtime.clickhouse import ClickHouse
-from services.scoring.domain.telling import MODEL
+from services.scoring.domain.serialization import MODEL
 from services.scoring.domain.verification import combined
-from services.scoring.flow.heal.heal import Place, Progress
-from services.scoring.flow.replay.pool import worked
-from services.scoring.flow.replay.shadow import Changes, Phase, Shadow
-from services.scoring.flow.replay.source import Part, Source
-from services.scoring.flow.replay.work import Job, Task, Worked
+from services.scoring.flow.heal import HealEnvironment, Progress
+from services.scoring.flow.replay.shadow import Changes, Phase, ShadowTable
+from services.scoring.flow.replay.source import ReplaySource, SourcePart
+from services.scoring.flow.replay.work import ReplayJob, Task, Worked, worked
 from services.scoring.flow.sink import await_sink
 
 RECORDS_AT_ONCE = 2_000_000
@@ -34,11 +33,12 @@ class Effort:
 @dataclass(frozen=True)
 class Wish:
     """`recompute` the derived tables when the scores are exchanged; `keep` the table from before; `restart`: forget
-    what an earlier replay has filled."""
+    what an earlier replay has filled. `cluster`: where the table is replicated."""
 
     recompute: Callable[[], object]
     keep: bool = False
     restart: bool = False
+    cluster: str = ""
 
 
 @dataclass
@@ -65,50 +65,57 @@ class Replayed:
     kept: str | None
 
 
-def rehearse(task: Task, source: Source, effort: Effort) -> Computed:
+def rehearse(task: Task, source: ReplaySource, effort: Effort) -> Computed:
     """Computes everything and stores nothing. Raises what the source raises."""
-    return _computed(task, source, set(), effort)
+    return _computed(task, source, set(), effort, lambda: None)
 
 
-def replay(place: Place, task: Task, source: Source, effort: Effort, wish: Wish) -> Replayed:
-    """Cut off anywhere, the next call goes on. Raises UnusableShadowError, SinkBehindError, ClickHouseError, KafkaError
-    and what the source raises."""
+def replay(place: HealEnvironment, task: Task, source: ReplaySource, effort: Effort, wish: Wish) -> Replayed:
+    """Cut off anywhere, the next call goes on. Raises UnusableShadowError, SinkBehindError, MaintenanceLostError,
+    ClickHouseError, KafkaError and what the source raises."""
     with closing(ClickHouse(place.settings)) as clickhouse:
-        shadow, computed = Shadow(clickhouse, f"{MODEL} from {source.name}"), None
+        shadow, computed = ShadowTable(clickhouse, f"{MODEL} from {source.name}", wish.cluster), None
         if wish.restart:
             shadow.forget()
         if shadow.phase() != Phase.EXCHANGED:
+            place.check()
             shadow.begin()
-            computed = _computed(task, source, shadow.done(), effort)
+            computed = _computed(task, source, shadow.done(), effort, place.check)
             _follow(place, shadow, effort.progress)
+            place.check()
             shadow.exchange()
         effort.progress("taking over what was told last", 0, 0)
         await_sink(place.settings, place.names.scores, place.sink)
+        place.check()
         shadow.bring_over()
         effort.progress("comparing", 0, 0)
         changes = shadow.changes()
         # Before the end: cut off here, the next call does it again.
         effort.progress("recomputing what is derived from scores", 0, 0)
         wish.recompute()
+        place.check()
         return Replayed(computed, changes, shadow.end(keep=wish.keep))
 
 
-def _computed(task: Task, source: Source, done: set[str], effort: Effort) -> Computed:
+def _computed(
+    task: Task, source: ReplaySource, done: set[str], effort: Effort, check: Callable[[], object]
+) -> Computed:
     began, found = time.monotonic(), Computed()
     parts = -(-source.size // RECORDS_AT_ONCE)
     for number in range(parts):
-        jobs = _read(source, Part(number, parts), effort.progress)
+        jobs = _read(source, SourcePart(number, parts), effort.progress)
         found.skipped += sum(len(job.records) for name, job in jobs.items() if name in done)
         left = [job for name, job in jobs.items() if name not in done]
         for some in worked(task, _portions(left), effort.processes):
+            check()
             found.worked.add(some)
             effort.progress("computing", found.skipped + found.worked.records, source.size)
     found.seconds = time.monotonic() - began
     return found
 
 
-def _read(source: Source, part: Part, progress: Progress) -> dict[str, Job]:
-    jobs: dict[str, Job] = {}
+def _read(source: ReplaySource, part: SourcePart, progress: Progress) -> dict[str, ReplayJob]:
+    jobs: dict[str, ReplayJob] = {}
     read = 0
 
     def passed(count: int) -> None:
@@ -117,12 +124,12 @@ def _read(source: Source, part: Part, progress: Progress) -> dict[str, Job]:
         progress("reading", read, source.size)
 
     for name, partition, position, value in source.records(part, passed):
-        jobs.setdefault(name, Job(name, partition, [])).records.append((position, value))
+        jobs.setdefault(name, ReplayJob(name, partition, [])).records.append((position, value))
     return jobs
 
 
-def _portions(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
-    some: list[Job] = []
+def _portions(jobs: Sequence[ReplayJob]) -> Iterator[Sequence[ReplayJob]]:
+    some: list[ReplayJob] = []
     records = 0
     for job in jobs:
         some.append(job)
@@ -134,11 +141,12 @@ def _portions(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
         yield some
 
 
-def _follow(place: Place, shadow: Shadow, progress: Progress) -> None:
+def _follow(place: HealEnvironment, shadow: ShadowTable, progress: Progress) -> None:
     """Until nothing is left to follow."""
     for _ in range(FOLLOWS):
         progress("following live scoring", 0, 0)
         await_sink(place.settings, place.names.scores, place.sink)
+        place.check()
         shadow.follow()
         if shadow.is_level():
             return

@@ -6,8 +6,8 @@ from typing import Any
 
 from services.scoring.domain.millionths import millionths
 from services.scoring.domain.partition import Emission
-from services.scoring.domain.row import Before, Row
-from services.scoring.domain.telling import MODEL, SOURCE, UNCALIBRATED, event_id, told_parts
+from services.scoring.domain.row import HistoryRow, PrecedingRow
+from services.scoring.domain.serialization import MODEL, SOURCE, UNCALIBRATED, event_id, told_parts
 
 MODE = "replay"
 NEVER = 0
@@ -49,7 +49,7 @@ def _uuid(tenant: str, identity: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"{tenant}\0{SOURCE}\0{identity}".encode(), digest_size=16).digest(), "big")
 
 
-def _score(row: Row) -> dict[str, Any]:
+def _score(row: HistoryRow) -> dict[str, Any]:
     evaluation, parts = row.evaluation, told_parts(row)
     return {
         "causes": row.causes,
@@ -57,10 +57,10 @@ def _score(row: Row) -> dict[str, Any]:
         "band": evaluation.band,
         "caps": evaluation.caps,
         "risk": evaluation.risk,
-        "factors": {part.name: part.contribution for part in parts},
-        "deltas": {part.name: part.delta for part in parts},
-        "factor_values": {part.name: part.value for part in parts},
-        "weights": {part.name: millionths(part.weight) for part in parts},
+        "factors": {name: contribution for name, _, _, contribution, _ in parts},
+        "deltas": {name: delta for name, _, _, _, delta in parts},
+        "factor_values": {name: value for name, value, _, _, _ in parts},
+        "weights": {name: millionths(weight) for name, _, weight, _, _ in parts},
         "risk_terms": dict(evaluation.terms),
         "confidence": evaluation.confidence,
         "trend": row.trend,
@@ -78,7 +78,7 @@ def _score(row: Row) -> dict[str, Any]:
     }
 
 
-def _before(before: Before | None) -> dict[str, Any]:
+def _before(before: PrecedingRow | None) -> dict[str, Any]:
     if before is None:
         return {"before_as_of": NEVER, "before_health": 0, "before_band": "none", "before_risk": 0}
     evaluation = before.evaluation

@@ -35,11 +35,13 @@ class Changes(NamedTuple):
     new: int = 0
 
 
-class Shadow:
-    """`kind`: what its rows are computed by. Every method raises ClickHouseError."""
+class ShadowTable:
+    """`kind`: what its rows are computed by; `cluster`: where tables are replicated. Every method raises
+    ClickHouseError."""
 
-    def __init__(self, clickhouse: ClickHouse, kind: str) -> None:
+    def __init__(self, clickhouse: ClickHouse, kind: str, cluster: str = "") -> None:
         self._clickhouse, self._mark = clickhouse, FILLED + kind
+        self._sql = sql.ReplayTables(cluster)
 
     def phase(self) -> Phase:
         """Raises UnusableShadowError."""
@@ -60,21 +62,25 @@ class Shadow:
         tables = self._tables()
         if TABLE not in tables:
             raise UnusableShadowError(f"there is no table {TABLE}: run `rapport warehouse migrate`")
-        if tables[TABLE].engine.startswith("Replicated"):
-            raise UnusableShadowError(f"{TABLE} is replicated: a replay exchanges tables of one server only")
+        if tables[TABLE].engine.startswith("Replicated") != bool(self._sql.cluster):
+            raise UnusableShadowError(
+                f"{TABLE} is {'not ' if self._sql.cluster else ''}replicated: "
+                f"{'leave --cluster out' if self._sql.cluster else 'name its cluster with --cluster'}"
+            )
         self._say_of_table(_own(tables[TABLE].comment))
+        number = sql.next_number(table.engine for name, table in tables.items() if name not in {SHADOW, DONE})
         if SHADOW not in tables:
             comment = f"{self._mark}\n{_own(tables[TABLE].comment)}"
-            self._clickhouse.command(f"DROP TABLE IF EXISTS {DONE}")
-            self._clickhouse.command(f"CREATE TABLE {SHADOW} AS {TABLE} COMMENT {_quoted(comment)}")
-        self._clickhouse.command(sql.CREATE_DONE)
+            self._clickhouse.command(self._sql.drop(DONE))
+            self._clickhouse.command(self._sql.create_shadow(tables[TABLE].engine, number, _quoted(comment)))
+        self._clickhouse.command(self._sql.create_done(number))
 
     def forget(self) -> None:
         """Drops what was filled, by whatever replay; once exchanged, there is no way back."""
         shadow = self._tables().get(SHADOW)
         if shadow is not None and shadow.comment.startswith(FILLED):
-            self._clickhouse.command(f"DROP TABLE {SHADOW}")
-            self._clickhouse.command(f"DROP TABLE IF EXISTS {DONE}")
+            self._clickhouse.command(self._sql.drop(SHADOW))
+            self._clickhouse.command(self._sql.drop(DONE))
 
     def done(self) -> set[str]:
         """The relationships whose rows are in it."""
@@ -90,7 +96,7 @@ class Shadow:
         self._clickhouse.command(sql.copy(TABLE, SHADOW))
 
     def exchange(self) -> None:
-        self._clickhouse.command(f"EXCHANGE TABLES {TABLE} AND {SHADOW}")
+        self._clickhouse.command(self._sql.exchange())
 
     def bring_over(self) -> None:
         """After the exchange: what was stored between the last look and it, into the table that was not in use yet."""
@@ -105,15 +111,14 @@ class Shadow:
     def end(self, *, keep: bool) -> str | None:
         """What was in use before is dropped, or kept under the name that is returned."""
         kept = f"{TABLE}_before_{datetime.now(UTC):%Y%m%d%H%M%S}" if keep else None
-        old = f"RENAME TABLE {SHADOW} TO {kept}" if kept else f"DROP TABLE {SHADOW}"
-        self._clickhouse.command(old)
-        self._clickhouse.command(f"DROP TABLE IF EXISTS {DONE}")
+        self._clickhouse.command(self._sql.rename(kept) if kept else self._sql.drop(SHADOW))
+        self._clickhouse.command(self._sql.drop(DONE))
         self._say_of_table(_own(self._tables()[TABLE].comment))
         return kept
 
     def _say_of_table(self, comment: str) -> None:
         """What it says when no replay is under way: else the next one would take it for a shadow."""
-        self._clickhouse.command(f"ALTER TABLE {TABLE} MODIFY COMMENT {_quoted(comment)}")
+        self._clickhouse.command(self._sql.comment(_quoted(comment)))
 
     def _tables(self) -> dict[str, "_Table"]:
         return {name: _Table(comment, engine) for name, comment, engine in self._clickhouse.query(sql.TABLES)}

@@ -1,5 +1,9 @@
 """What the shadow asks of ClickHouse."""
 
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 TABLE = "mentoring.score_history"
 SHADOW = f"{TABLE}_replay"
 DONE = f"{TABLE}_replayed"
@@ -7,22 +11,71 @@ DONE = f"{TABLE}_replayed"
 INSERT = {"async_insert": 0, "insert_deduplicate": 0, "max_partitions_per_insert_block": 0}
 
 TABLES = """
-SELECT concat(database, '.', name), comment, engine FROM system.tables
+SELECT concat(database, '.', name), comment, engine_full FROM system.tables
 WHERE database = 'mentoring' AND startsWith(name, 'score_history')
 """
-# ORDER BY: one row per relationship. No partitions: so few columns. Engine: a repeat replaces.
-CREATE_DONE = f"""
-CREATE TABLE IF NOT EXISTS {DONE}
+_NUMBER = re.compile(r"/replay-(\d+)'")
+_ENGINE = re.compile(r"Replicated(\w+)\('[^']*', '[^']*'")
+
+
+@dataclass(frozen=True)
+class ReplayTables:
+    """The statements that make, exchange and end the tables of a replay. `cluster`: where they are replicated; else of
+    one server."""
+
+    cluster: str = ""
+
+    @property
+    def on(self) -> str:
+        return f" ON CLUSTER '{self.cluster}'" if self.cluster else ""
+
+    def create_shadow(self, engine_full: str, number: int, comment: str) -> str:
+        """`engine_full`: as the engine describes the table in use. `number` makes the path of a replicated one new, and
+        is the same for whoever tries again: a statement that half of a cluster has run must not give others another."""
+        if not self.cluster:
+            return f"CREATE TABLE {SHADOW} AS {TABLE} COMMENT {comment}"
+        engine = _ENGINE.sub(lambda found: f"Replicated{found[1]}({_path('score_history', number)}", engine_full)
+        return f"CREATE TABLE {SHADOW}{self.on} AS {TABLE} ENGINE = {engine} COMMENT {comment}"
+
+    def create_done(self, number: int) -> str:
+        """ORDER BY: one row per relationship. No partitions: so few columns. Engine: a repeat replaces."""
+        engine = f"ReplicatedReplacingMergeTree({_path('replayed', number)})" if self.cluster else "ReplacingMergeTree"
+        return f"""
+CREATE TABLE IF NOT EXISTS {DONE}{self.on}
 (
     tenant_id       String COMMENT 'The organisation',
     relationship_id String COMMENT 'The mentoring relationship',
     position        UInt64 COMMENT 'Position of the last record of the log that its rows know of',
     clock           DateTime64(6, 'UTC') COMMENT 'Up to which instant they are computed'
 )
-ENGINE = ReplacingMergeTree
+ENGINE = {engine}
 ORDER BY (tenant_id, relationship_id)
 COMMENT 'Relationships whose rows are in the shadow of score_history'
 """
+
+    def exchange(self) -> str:
+        return f"EXCHANGE TABLES {TABLE} AND {SHADOW}{self.on}"
+
+    def rename(self, kept: str) -> str:
+        return f"RENAME TABLE {SHADOW} TO {kept}{self.on}"
+
+    def drop(self, table: str) -> str:
+        """SYNC: on every replica when it returns."""
+        return f"DROP TABLE IF EXISTS {table}{self.on}{' SYNC' if self.cluster else ''}"
+
+    def comment(self, comment: str) -> str:
+        return f"ALTER TABLE {TABLE}{self.on} MODIFY COMMENT {comment}"
+
+
+def next_number(engines: Iterable[str]) -> int:
+    """Greater than that of any replay whose table is in use or was kept, as `engine_full` of each says."""
+    return max((int(found[1]) for engine in engines if (found := _NUMBER.search(engine))), default=0) + 1
+
+
+def _path(table: str, number: int) -> str:
+    return f"'/clickhouse/tables/{{shard}}/mentoring/{table}/replay-{number}', '{{replica}}'"
+
+
 _BEYOND = """
 LEFT JOIN
 (

@@ -1,27 +1,31 @@
 """What a process of a replay does: the rows of some relationships, from their records to the shadow."""
 
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from typing import Any, NamedTuple
 
-from schemas.events import ClockReached
+from schemas.events import OfPartition
 from services.runtime.clickhouse import ClickHouse
+from services.runtime.garbage import collect_seldom
 from services.runtime.settings import Settings
-from services.scoring.domain.account import Account
 from services.scoring.domain.bounds import NONE
-from services.scoring.domain.history import History
+from services.scoring.domain.facts import FullHistory
+from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import Programmes
-from services.scoring.domain.row import Row
-from services.scoring.domain.verification import digest, statement
+from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.verification import comparable, digest
 from services.scoring.flow.decoding import Refusal, event_of
 from services.scoring.flow.replay.rows import columns
 from services.scoring.flow.replay.shadow_sql import DONE, INSERT, SHADOW
 from services.scoring.flow.replay.source import Upto
 
 
-class Job(NamedTuple):
+class ReplayJob(NamedTuple):
     """All records of a relationship that the source has, in the order of the log."""
 
     relationship: str
@@ -59,17 +63,17 @@ class Task:
     warehouse: Settings | None
 
 
-def work(task: Task, jobs: Sequence[Job]) -> Worked:
+def work(task: Task, jobs: Sequence[ReplayJob]) -> Worked:
     """Raises ClickHouseError: then the same jobs may be done again."""
     done, emissions, marks = Worked(), list[tuple[int, Emission]](), list[tuple[str, Upto]]()
     for job in jobs:
         account, refused = _account(job)
         profiles = task.programmes[job.partition].of(job.relationship, account.program)
         upto = task.upto[job.partition]
-        rows = History(account.facts, profiles).rows(NONE, upto.clock)
+        rows = ScoreHistory(account.facts, profiles).rows(NONE, upto.clock)
         done.add(Worked(1, len(job.records), len(account.facts), len(rows), refused))
         if task.warehouse is None:
-            done.digests[job.relationship] = digest(job.relationship, {at: statement(r) for at, r in rows.items()})
+            done.digests[job.relationship] = digest(job.relationship, {at: comparable(r) for at, r in rows.items()})
         else:
             emissions += [(job.partition, emission) for emission in _emissions(job, account, rows)]
             marks.append((job.relationship, upto))
@@ -78,18 +82,18 @@ def work(task: Task, jobs: Sequence[Job]) -> Worked:
     return done
 
 
-def _account(job: Job) -> tuple[Account, int]:
-    account, refused = Account(), 0
+def _account(job: ReplayJob) -> tuple[FullHistory, int]:
+    account, refused = FullHistory(), 0
     for position, value in job.records:
         event = event_of(value)
-        if isinstance(event, Refusal | ClockReached) or event.partitionkey != job.relationship:
+        if isinstance(event, Refusal | OfPartition) or event.partitionkey != job.relationship:
             refused += 1
         else:
             account.add(event, position)
     return account, refused
 
 
-def _emissions(job: Job, account: Account, rows: Mapping[int, Row]) -> list[Emission]:
+def _emissions(job: ReplayJob, account: FullHistory, rows: Mapping[int, HistoryRow]) -> list[Emission]:
     name, program, position = job.relationship, account.program, account.position
     return [Emission(name, program, at, position, row, changed=True, trigger=None) for at, row in rows.items()]
 
@@ -107,3 +111,29 @@ def _store(settings: Settings, emissions: Sequence[tuple[int, Emission]], marks:
             "clock": [upto.clock for _, upto in marks],
         }
         clickhouse.insert_columns(DONE, done, INSERT)
+
+
+AHEAD = 2
+"""Portions per process that are handed over: one is worked on, one waits."""
+
+
+def worked(task: Task, portions: Iterable[Sequence[ReplayJob]], processes: int) -> Iterator[Worked]:
+    """In the order in which they are done. Raises whatever the work raises; what is under way then is finished."""
+    if processes == 1:
+        yield from (work(task, portion) for portion in portions)
+        return
+    with ProcessPoolExecutor(processes, get_context("spawn"), _alone) as pool:
+        waiting: set[Future[Worked]] = set()
+        for portion in portions:
+            waiting.add(pool.submit(work, task, portion))
+            if len(waiting) >= AHEAD * processes:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        for future in waiting:
+            yield future.result()
+
+
+def _alone() -> None:
+    """Ctrl-C goes to the whole terminal; the main process decides what becomes of the work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collect_seldom()

@@ -1,0 +1,158 @@
+"""From an event to its score while ClickHouse is away, beside the time before: `--help`."""
+
+import io
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+# Run as a file, Python looks for modules beside it, not where `benchmarks`, `deploy` and `services` are.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import click
+from rich.console import Console
+
+from benchmarks.command import KEPT
+from benchmarks.machine import machine
+from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
+from deploy.local.display import display_on
+from deploy.local.stack import Stack, StackConfig
+from schemas import payloads as p
+from schemas.events import MessageSent, partition_key, to_json
+from schemas.scores import SCORE_EVENT
+from schemas.topics import EVENTS, SCORES
+from services.runtime.clickhouse import ClickHouse
+from services.runtime.kafka import Partition, Producer, Reader, partition_count
+from services.runtime.settings import Settings
+
+AIM = 1.2
+"""p99 during the outage, in p99 before it."""
+TENANT, PAIRS = "acme", 200
+CATCH_UP_SECONDS = 300.0
+LAST_SECONDS = 10.0
+"""What was sent is scored within so long, or counts as that."""
+
+
+@dataclass
+class Flow:
+    """Events at a steady pace; `sent` and `scored` are instants by id of the event, on the monotonic clock."""
+
+    settings: Settings
+    per_second: float
+    sent: dict[str, float] = field(default_factory=dict)
+    scored: dict[str, float] = field(default_factory=dict)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def send(self) -> None:
+        with closing(Producer(self.settings)) as producer:
+            began, number = time.monotonic(), 0
+            while not self.stop.wait(max(0.0, began + number / self.per_second - time.monotonic())):
+                key, name = f"r-{number % PAIRS}", f"e-{number}"
+                self.sent[name] = time.monotonic()
+                producer.send(EVENTS.name, partition_key(TENANT, key).encode(), to_json(message(key, name)))
+                number += 1
+
+    def listen(self) -> None:
+        with closing(Reader(self.settings, "outage")) as reader:
+            reader.take([Partition(SCORES.name, n) for n in range(partition_count(self.settings, SCORES.name))])
+            for place, end in reader.end_offsets(list(reader.assignment())).items():
+                reader.seek(place, end)
+            while not self.stop.is_set():
+                for record in (one for some in reader.poll(0.1).values() for one in some):
+                    event = SCORE_EVENT.validate_json(record.value or b"")
+                    if event.type == "mentoring.score.changed.v1" and event.data.trigger:
+                        self.scored.setdefault(event.data.trigger.id, time.monotonic())
+
+    def p99(self, since: float, until: float) -> tuple[float, int]:
+        """Seconds, and of how many events that were sent between these instants."""
+        late = sorted(
+            self.scored.get(name, at + LAST_SECONDS) - at for name, at in self.sent.items() if since <= at < until
+        )
+        return late[int(len(late) * 0.99)], len(late)
+
+
+@click.command(help=__doc__)
+@click.option("--seconds", type=click.IntRange(20), default=600, show_default=True, help="Without ClickHouse.")
+@click.option("--before", type=click.IntRange(20), default=120, show_default=True, help="Seconds with it, first.")
+@click.option("--per-second", type=click.FloatRange(1, 500), default=50, show_default=True, help="Events.")
+def main(seconds: int, before: int, per_second: float) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="rapport-outage-"))
+    try:
+        with LocalClickHouse(ClickHouseConfig(folder / "clickhouse")) as server:
+            config = StackConfig(data=folder / "stack", cache=KEPT / "cache", clickhouse=server.url)
+            with Stack(config, display_on(Console(file=io.StringIO()))) as stack:
+                settings = Settings(kafka=stack.environment["RAPPORT_KAFKA"], clickhouse=server.url)
+                measure(server, Flow(settings, per_second), before, seconds)
+    finally:
+        shutil.rmtree(folder)
+
+
+def measure(server: LocalClickHouse, flow: Flow, before: int, seconds: int) -> None:
+    with running(flow):
+        # What the first events cost is not what is measured.
+        time.sleep(before / 4)
+        calm = time.monotonic()
+        time.sleep(before)
+        away = time.monotonic()
+        server.stop()
+        time.sleep(seconds)
+        back = time.monotonic()
+        server.start()
+        with closing(ClickHouse(flow.settings)) as clickhouse:
+            caught_up = until_stored(clickhouse, flow, back)
+    (first, calm_count), (second, away_count) = flow.p99(calm, away), flow.p99(away, back - LAST_SECONDS)
+    click.echo(f"{machine()}: {flow.per_second:.0f} events/s, {seconds} s without ClickHouse")
+    click.echo(f"event to score, p99 before  {first * 1000:8.1f} ms of {calm_count} events")
+    click.echo(f"event to score, p99 during  {second * 1000:8.1f} ms of {away_count} events")
+    click.echo(f"ratio                       {second / first:8.2f}    aim {AIM}")
+    click.echo(f"the sink has caught up after {caught_up:.1f} s")
+
+
+@contextmanager
+def running(flow: Flow) -> Iterator[None]:
+    threads = [threading.Thread(target=work) for work in (flow.listen, flow.send)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        flow.stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def until_stored(clickhouse: ClickHouse, flow: Flow, back: float) -> float:
+    """How long it takes until all that was sent while ClickHouse was away is stored."""
+    owed = sum(at < back for at in flow.sent.values())
+    while time.monotonic() < back + CATCH_UP_SECONDS:
+        [(stored,)] = clickhouse.query("SELECT uniqExact(event_id) FROM mentoring.events")
+        if stored >= owed:
+            return time.monotonic() - back
+        time.sleep(0.2)
+    raise click.ClickException("the sink has not caught up")
+
+
+def message(relationship: str, name: str) -> MessageSent:
+    now = datetime.now(UTC)
+    return MessageSent(
+        source="/outage",
+        id=name,
+        type="mentoring.message.sent.v1",
+        time=now - timedelta(seconds=1),
+        recordedtime=now,
+        tenant=TENANT,
+        program="spruce",
+        subject=relationship,
+        partitionkey=partition_key(TENANT, relationship),
+        data=p.MessageSent(by="mentor", evidence="observed", channel="chat"),
+    )
+
+
+if __name__ == "__main__":
+    main()

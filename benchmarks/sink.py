@@ -1,0 +1,177 @@
+"""How fast the warehouse stores a log, beside a bare insert of the same columns: `--help`."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+# Run as a file, Python looks for modules beside it, not where `benchmarks`, `deploy` and `services` are.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import click
+import clickhouse_connect
+
+from benchmarks import broker
+from benchmarks.command import KEPT
+from benchmarks.contestants.process_cpu import cpu_of
+from benchmarks.events import log
+from benchmarks.machine import machine
+from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
+from deploy.local.kafka import KafkaConfig, LocalKafka
+from schemas.topics import EVENTS as EVENT_TOPIC
+from services.runtime.clickhouse import ClickHouse
+from services.runtime.kafka import Committed, Reader
+from services.warehouse.domain.events import EVENTS, event_row
+from services.warehouse.domain.migration import ONE_SERVER
+from services.warehouse.domain.record import Place
+from services.warehouse.domain.target import feed_of
+from services.warehouse.flow.migrator import migrate
+from services.warehouse.flow.store import INSERT
+from services.warehouse.settings import WarehouseSettings
+
+AIM = 0.7
+"""Of the rows per second of a bare insert."""
+SPAN = "SELECT count(), dateDiff('microsecond', min(inserted_at), max(inserted_at)) / 1e6 FROM mentoring.events"
+LATEST_SECONDS = 600.0
+LEAVES_WITHIN_SECONDS = 30.0
+# Derived tables are not what is measured.
+RECOMPUTE_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Stored:
+    """`per_second`: rows. CPU in microseconds per row, of the service or whoever inserts, and of ClickHouse."""
+
+    per_second: float
+    client: float
+    server: float
+
+
+@dataclass(frozen=True)
+class Bench:
+    settings: WarehouseSettings
+    clickhouse: ClickHouse
+    server_pid: int
+    events: int
+    services: int
+
+
+@click.command(help=__doc__)
+@click.option("--events", type=click.IntRange(50_000), default=300_000, show_default=True)
+@click.option("--relationships", type=click.IntRange(100), default=3_000, show_default=True)
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Medians count.")
+@click.option("--services", type=click.IntRange(1, 4), default=1, show_default=True, help="That share the partitions.")
+def main(events: int, relationships: int, rounds: int, services: int) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="rapport-sink-"))
+    kafka_config = KafkaConfig(data=folder / "kafka", cache=KEPT / "cache")
+    try:
+        with LocalKafka(kafka_config) as kafka, LocalClickHouse(ClickHouseConfig(folder / "clickhouse")) as server:
+            settings = WarehouseSettings(kafka=kafka.bootstrap, clickhouse=server.url)
+            with closing(ClickHouse(settings)) as clickhouse:
+                measure(Bench(settings, clickhouse, server.pid, events, services), relationships, rounds)
+    finally:
+        shutil.rmtree(folder)
+
+
+def measure(bench: Bench, relationships: int, rounds: int) -> None:
+    broker.create(bench.settings, feed_of(0).targets)
+    values = [broker.Written(*keyed) for keyed in log(bench.events, relationships)]
+    broker.fill(bench.settings, EVENT_TOPIC.name, values)
+    rows = [read(written.value, offset) for offset, written in enumerate(values)]
+    migrate(bench.clickhouse, ONE_SERVER, lambda _: None)
+    found = []
+    for _ in range(rounds):
+        found.append((bare(bench, rows), sink(bench)))
+        click.echo(f"bare insert {found[-1][0].per_second:8.0f} rows/s   sink {found[-1][1].per_second:8.0f}", err=True)
+    click.echo(
+        f"{machine()}: {bench.events} events about {relationships} relationships, {bench.services} services, "
+        f"{rounds} rounds"
+    )
+    click.echo(f"{'':12} {'rows/s':>8} {'CPU us per row':>15} {'ClickHouse':>11}")
+    for name, runs in (("bare insert", [one for one, _ in found]), ("sink", [one for _, one in found])):
+        rate, client, server = (
+            median(getattr(run, what) for run in runs) for what in ("per_second", "client", "server")
+        )
+        click.echo(f"{name:12} {rate:8.0f} {client:15.1f} {server:11.1f}")
+    share = median(sink.per_second / bare.per_second for bare, sink in found)
+    cpu = median((bare.client + bare.server) / (sink.client + sink.server) for bare, sink in found)
+    click.echo(f"ratio        {share:8.2f}   aim {AIM}; of all CPU {cpu:.2f}")
+
+
+def read(value: bytes, offset: int) -> tuple[object, ...]:
+    outcome = event_row(value, Place(0, offset))
+    assert isinstance(outcome, tuple), outcome
+    return outcome[0].values
+
+
+def bare(bench: Bench, rows: Sequence[tuple[object, ...]]) -> Stored:
+    """Rows that are there already, as anybody inserts them: batches as large as the sink's."""
+    bench.clickhouse.command("TRUNCATE TABLE mentoring.events")
+    url = bench.settings.clickhouse.removeprefix("http://")
+    host, _, port = url.partition(":")
+    size = bench.settings.warehouse_flush_records
+    with clickhouse_connect.get_client(host=host, port=int(port), autogenerate_session_id=False) as client:
+        began, cpu, server = time.monotonic(), time.process_time(), cpu_of(bench.server_pid)
+        for first in range(0, len(rows), size):
+            some = rows[first : first + size]
+            client.insert(EVENTS.name, some, column_names=EVENTS.columns, settings=INSERT)
+        spent = time.process_time() - cpu, cpu_of(bench.server_pid) - server
+        return stored(len(rows), len(rows) / (time.monotonic() - began), spent)
+
+
+def sink(bench: Bench) -> Stored:
+    """`rapport warehouse serve` from its first insert to its last: read, decoded, checked, planned, stored, committed.
+    CPU is of its whole life, start and all."""
+    bench.clickhouse.command("TRUNCATE TABLE mentoring.events")
+    server = cpu_of(bench.server_pid)
+    with serving(bench) as pids:
+        until = time.monotonic() + LATEST_SECONDS
+        while bench.clickhouse.query("SELECT count() FROM mentoring.events") != [(bench.events,)]:
+            if time.monotonic() > until:
+                raise click.ClickException("the sink has not stored everything")
+            time.sleep(0.2)
+        spent = sum(map(cpu_of, pids)), cpu_of(bench.server_pid) - server
+        [(count, seconds)] = bench.clickhouse.query(SPAN)
+    # What the first insert of each stored was read before the first instant.
+    ahead = bench.settings.warehouse_flush_records * bench.services
+    return stored(bench.events, float(count - ahead) / float(seconds), spent)
+
+
+def stored(rows: int, per_second: float, spent: tuple[float, float]) -> Stored:
+    client, server = (seconds / rows * 1e6 for seconds in spent)
+    return Stored(per_second, client, server)
+
+
+@contextmanager
+def serving(bench: Bench) -> Iterator[list[int]]:
+    """The service as it is run, from the beginning of the log; the ids of its processes."""
+    environment = os.environ | {
+        "RAPPORT_KAFKA": bench.settings.kafka,
+        "RAPPORT_CLICKHOUSE": bench.settings.clickhouse,
+        "RAPPORT_WAREHOUSE_RECOMPUTE_SECONDS": str(RECOMPUTE_SECONDS),
+        "RAPPORT_LOG_LEVEL": "WARNING",
+    }
+    command = [sys.executable, "-m", "services.cli", "warehouse", "serve"]
+    folder = Path(__file__).parents[1]
+    processes = [subprocess.Popen(command, cwd=folder, env=environment) for _ in range(bench.services)]
+    try:
+        yield [process.pid for process in processes]
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(LEAVES_WITHIN_SECONDS)
+    with closing(Reader(bench.settings, feed_of(0).group)) as reader:
+        if not reader.commit({place: Committed(0) for place in reader.assign([EVENT_TOPIC.name])}):
+            raise click.ClickException("the offsets could not be set back")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""What data teams wait for: each ready query over a large history, and bytes per row: `--help`."""
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+# Run as a file, Python looks for modules beside it, not where `benchmarks`, `deploy` and `services` are.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import click
+
+from benchmarks.machine import machine
+from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
+from services.runtime.clickhouse import ClickHouse
+from services.warehouse.catalogue import Query, queries
+from services.warehouse.domain.migration import ONE_SERVER
+from services.warehouse.flow.everything import recompute_everything
+from services.warehouse.flow.migrator import migrate
+from services.warehouse.settings import WarehouseSettings
+
+# A year of programmes: their pairs have an event and a score about as often as a live organisation's.
+PROGRAMS, DAYS = 50, 364
+AT_ONCE = 200_000
+GIVEN = {"relationship": "r-7", "person": "p-7", "at": "2024-06-30 12:00:00"}
+ONE_PROGRAM_AIM, SCAN_AIM = 0.1, 0.5
+INTO = "SETTINGS max_partitions_per_insert_block = 0"
+# Number n is of pair n % pairs; each pair's instants go through the year in even steps.
+KEYS = """
+    'acme' AS tenant_id, concat('program-', toString((number % {pairs}) % {programs})) AS program_id,
+    concat('r-', toString(number % {pairs})) AS relationship_id,
+    toDateTime64('2024-01-01 00:00:00', 6, 'UTC')
+        + toIntervalSecond(intDiv(number, {pairs}) * intDiv({days} * 86400, {each}) + number % 3600) AS at
+"""
+EVENTS = """
+INSERT INTO mentoring.events
+(
+    tenant_id, program_id, relationship_id, occurred_at, event_id, type, source, id, recorded_at, actor, evidence,
+    session_id, minutes, people, payload, position, version, log_partition, log_offset
+)
+WITH
+    intDiv(number, {pairs}) AS turn,
+    multiIf(turn = 0, 'mentoring.relationship.started.v1', turn % 5 = 1, 'mentoring.session.held.v1',
+        turn % 5 = 2, 'mentoring.goal.progressed.v1', turn % 40 = 3, 'mentoring.feedback.given.v1',
+        'mentoring.message.sent.v1') AS kind,
+    if(turn % 2, 'mentor', 'mentee') AS side
+SELECT
+    tenant_id, program_id, relationship_id, at, reinterpretAsUUID(sipHash128(number)), kind, '/tools/zoom',
+    concat('e-', toString(number)), at + toIntervalSecond(30), side, 'observed', concat('s-', toString(number)), 45,
+    if(turn = 0, [concat('p-', toString(intDiv(number % {pairs}, 2))), concat('q-', toString(number % {pairs}))], []),
+    multiIf(
+        turn = 0,
+        format('{{{{"by":"admin","mentors":["p-{{}}"],"mentees":["q-{{}}"],"kind":"one_to_one","cohort":"c-{{}}"}}}}',
+            toString(intDiv(number % {pairs}, 2)), toString(number % {pairs}), toString(number % 20)),
+        kind = 'mentoring.feedback.given.v1',
+        format('{{{{"by":"{{}}","rating":4,"scale_min":1,"scale_max":5,"about":"session"}}}}', side),
+        format('{{{{"by":"{{}}","evidence":"observed","channel":"chat"}}}}', side)
+    ),
+    number, 9223372036854775808 - number, number % 12, number
+FROM (SELECT number, {keys} FROM numbers({first}, {count}))
+"""
+SCORES = """
+INSERT INTO mentoring.{table}
+(
+    tenant_id, program_id, relationship_id, as_of, event_id, causes, health, band, risk, factors, deltas, factor_values,
+    weights, risk_terms, confidence, trend, status, started, cadence_days, last_contact, sources, profile, model, kind,
+    mode, recorded_at, position, version, log_partition, log_offset
+)
+WITH sipHash64(number) AS drawn, toInt32(drawn % 100000000) AS points
+SELECT
+    tenant_id, program_id, relationship_id, at, reinterpretAsUUID(sipHash128(number)), ['fact'], points,
+    multiIf(points >= 75000000, 'thriving', points >= 50000000, 'steady', points >= 25000000, 'strained', 'critical'),
+    toInt32(drawn % 1000000), map('rhythm', intDiv(points, 2), 'goals', points - intDiv(points, 2)),
+    map('rhythm', 100, 'goals', -100), map('rhythm', 500000, 'goals', 500000),
+    map('rhythm', 25000000, 'goals', 20000000), map('base', 500000), 400000, 0, 'active',
+    toDateTime64('2024-01-01 00:00:00', 6, 'UTC'), 14000000, at, ['/tools/zoom'], 'default-1', '2026-1', 'changed',
+    'live',
+    at, number, 2 * number, number % 12, number
+FROM (SELECT number, {keys} FROM numbers({first}, {count}))
+"""
+
+
+@click.command(help=__doc__)
+@click.option("--rows", default=20_000_000, show_default=True, help="Events, and as many scores.")
+@click.option("--each", default=400, show_default=True, help="Events of one pair.")
+@click.option("--rounds", default=5, show_default=True, help="Of each query; the median counts.")
+def main(rows: int, each: int, rounds: int) -> None:
+    click.echo(f"{machine()}: {rows} events and scores, {rows // each} pairs, {PROGRAMS} programmes")
+    folder = Path(tempfile.mkdtemp(prefix="rapport-warehouse-"))
+    try:
+        with (
+            LocalClickHouse(ClickHouseConfig(folder)) as server,
+            closing(ClickHouse(WarehouseSettings(clickhouse=server.url))) as clickhouse,
+        ):
+            measure(clickhouse, Server(server.pid), Size(rows, each, rounds))
+    finally:
+        shutil.rmtree(folder)
+
+
+@dataclass(frozen=True)
+class Size:
+    rows: int
+    each: int
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Server:
+    """Its CPU seconds count where other things run on the machine."""
+
+    pid: int
+
+    def cpu(self) -> float:
+        user, system = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(clickhouse: ClickHouse, server: Server, size: Size) -> None:
+    migrate(clickhouse, ONE_SERVER, lambda _: None)
+    with told(server, "filled"):
+        fill(clickhouse, size.rows, size.each)
+    with told(server, "recomputed"):
+        recompute_everything(clickhouse, lambda _: None)
+    for name, count, on_disk in clickhouse.query(
+        "SELECT table, sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'mentoring' "
+        "GROUP BY table HAVING sum(rows) > 100 ORDER BY table"
+    ):
+        click.echo(f"{name:20} {count:>12} rows {on_disk / count:8.1f} bytes per row")
+    click.echo(
+        f"\n{'query':20} {'one programme':>14} {'CPU':>8} {'all':>10} {'CPU':>8}   (seconds, median of {size.rounds})"
+    )
+    for query in queries():
+        one, everything = (timed(clickhouse, server, query, program, size.rounds) for program in ("program-3", ""))
+        beyond = "beyond the aim" if one[0] > ONE_PROGRAM_AIM or everything[0] > SCAN_AIM else ""
+        click.echo(
+            f"{query.name:20} {one[0]:14.3f} {one[1]:8.2f} {everything[0]:10.3f} {everything[1]:8.2f}   {beyond}"
+        )
+
+
+@contextmanager
+def told(server: Server, what: str) -> Iterator[None]:
+    began, cpu = time.monotonic(), server.cpu()
+    yield
+    click.echo(f"{what} in {time.monotonic() - began:.0f} s, {server.cpu() - cpu:.0f} CPU seconds")
+
+
+def fill(clickhouse: ClickHouse, rows: int, each: int) -> None:
+    for first, count in portions(rows):
+        names: Mapping[str, object] = {"pairs": rows // each, "programs": PROGRAMS, "days": DAYS, "each": each}
+        numbers = {"first": first, "count": count, "keys": KEYS.format(**names), **names}
+        clickhouse.command(f"{EVENTS.format(**numbers)} {INTO}")
+        for table in ("score_history", "score_revisions"):
+            clickhouse.command(f"{SCORES.format(table=table, **numbers)} {INTO}")
+
+
+def portions(rows: int) -> Iterator[tuple[int, int]]:
+    for first in range(0, rows, AT_ONCE):
+        yield first, min(AT_ONCE, rows - first)
+
+
+def timed(clickhouse: ClickHouse, server: Server, query: Query, program: str, rounds: int) -> tuple[float, float]:
+    """Wall and CPU seconds."""
+    given = {key: value for key, value in GIVEN.items() if key in query.parameters} | {
+        "tenant": "acme",
+        "program": program,
+    }
+    bound = query.bound([f"{key}={value}" for key, value in given.items()])
+    seconds: list[tuple[float, float]] = []
+    for _ in range(rounds):
+        began, cpu = time.monotonic(), server.cpu()
+        clickhouse.query(query.statement, bound)
+        seconds.append((time.monotonic() - began, server.cpu() - cpu))
+    return median(wall for wall, _ in seconds), median(cpu for _, cpu in seconds)
+
+
+if __name__ == "__main__":
+    main()

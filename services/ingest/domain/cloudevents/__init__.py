@@ -1,1 +1,0 @@
-"""How CloudEvents are carried: content modes and their traps."""

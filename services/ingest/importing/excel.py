@@ -1,0 +1,161 @@
+"""An Excel workbook as the lines of a table: each row of a sheet is one line of CSV, in UTF-8 with commas, whatever the
+workbook's language. Little of it is ever in memory, and what unpacks to more than a table needs is not opened."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from services.ingest.importing.entry import Line
+from services.ingest.importing.sender import ImportStoppedError
+
+if TYPE_CHECKING:
+    from openpyxl.workbook import Workbook
+
+SUFFIXES = frozenset({".xlsx", ".xlsm"})
+MOST_UNPACKED = 256 * 2**20
+"""Bytes of all parts; a million rows of ten cells take less."""
+MOST_PARTS = 2_000
+MOST_ROWS = 1_048_576
+"""As many as Excel itself has."""
+MOST_COLUMNS = 200
+ABOUT_THE_TABLE = "about this table"
+"""The sheet of a template that explains its columns."""
+MISSING = "reading and writing .xlsx needs openpyxl: pip install 'rapport[excel]'"
+_CHUNK = 2**16
+
+
+class ExcelFile:
+    """A context manager; iterates over the rows of one sheet, blank ones too. `sheet` None: the only one that is
+    visible."""
+
+    def __init__(self, file: Path, sheet: str | None) -> None:
+        self._file, self._wanted = file, sheet
+        self._open = ExitStack()
+        self._book: Workbook
+        self.sheet = ""
+        self.others: tuple[str, ...] = ()
+        self.size: int | None = None
+        self._row = self._width = 0
+
+    def __enter__(self) -> Self:
+        """Raises ImportStoppedError when it is no workbook, too large, or has no such sheet."""
+        self._check_parts()
+        try:
+            self._book = openpyxl_or_stop().load_workbook(self._file, read_only=True, data_only=True, keep_links=False)
+        except Exception as broken:  # whatever openpyxl meets in a file from outside
+            raise ImportStoppedError(f"{self._file} is no workbook that can be read: {broken}") from broken
+        self._open.callback(self._book.close)
+        names = [one.title for one in self._book.worksheets if one.sheet_state == "visible"]
+        candidates = [name for name in names if name != ABOUT_THE_TABLE] or names
+        self.sheet = self._wanted or (candidates[0] if candidates else "")
+        if self.sheet not in names:
+            raise ImportStoppedError(f"{self._file} has no visible sheet {self.sheet!r}: {', '.join(names)[:200]}")
+        self.others = tuple(name for name in candidates if name != self.sheet)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def position(self) -> int:
+        return self._row
+
+    def __iter__(self) -> Iterator[Line]:
+        """Raises ImportStoppedError when the sheet breaks off."""
+        sheet = self._book[self.sheet]
+        try:
+            # The limits of a row are given: the sheet may name any as its own.
+            rows = sheet.iter_rows(min_row=1, max_row=MOST_ROWS, min_col=1, max_col=MOST_COLUMNS + 1)
+            before: object = None
+            for number, row in enumerate(rows, 1):
+                self._row = number
+                # Of rows that are not there openpyxl gives the same empty one each time.
+                line = b"" if row is before else self._line([_written(cell) for cell in row])
+                before = row
+                yield Line(number, line)
+        except ImportStoppedError:
+            raise
+        except Exception as broken:  # as above
+            raise ImportStoppedError(f"{self._file} cannot be read on after row {self._row}: {broken}") from broken
+
+    def _line(self, cells: Sequence[str]) -> bytes:
+        """As wide as the header, which is the first that is not blank, or as it needs."""
+        filled = max((index for index, cell in enumerate(cells, 1) if cell), default=0)
+        if filled > MOST_COLUMNS:
+            raise ImportStoppedError(f"the sheet has more than {MOST_COLUMNS} columns: no table has as many")
+        self._width = self._width or filled
+        text = io.StringIO()
+        csv.writer(text, lineterminator="").writerow(cells[: max(filled, self._width)])
+        return text.getvalue().encode(errors="replace") if filled else b""
+
+    def _check_parts(self) -> None:
+        """Before anything is unpacked for good: what a part claims to be long is as far as it is ever read."""
+        try:
+            with zipfile.ZipFile(self._file) as parts:
+                listed = parts.infolist()
+                if len(listed) > MOST_PARTS or sum(part.file_size for part in listed) > MOST_UNPACKED:
+                    raise ImportStoppedError(
+                        f"{self._file} unpacks to more than {MOST_UNPACKED // 2**20} MiB or {MOST_PARTS:,} parts: "
+                        "save the table alone, or as CSV"
+                    )
+                for part in listed:
+                    _check_plain(parts, part)
+        # Of zipfile: NotImplementedError for a compression it does not know, RuntimeError for a password.
+        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as broken:
+            raise ImportStoppedError(
+                f"{self._file} is no workbook that can be read (is it protected by a password?): {broken}"
+            ) from broken
+
+
+def openpyxl_or_stop() -> Any:  # noqa: ANN401 (a module)
+    try:
+        import openpyxl  # noqa: PLC0415 (an extra of its own)
+    except ModuleNotFoundError as missing:
+        raise ImportStoppedError(MISSING) from missing
+    return openpyxl
+
+
+def _check_plain(parts: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
+    """No workbook declares entities, which may grow without end. Raises ImportStoppedError."""
+    if not part.filename.endswith((".xml", ".rels")):
+        return
+    with parts.open(part) as opened:
+        before = b""
+        while chunk := opened.read(_CHUNK):
+            # Also as UTF-16 writes it.
+            if any(mark in (before + chunk).replace(b"\0", b"").upper() for mark in (b"<!DOCTYPE", b"<!ENTITY")):
+                raise ImportStoppedError(f"{part.filename!r} in the workbook declares a document type: it is not read")
+            before = chunk[-32:]
+
+
+def _written(cell: Any) -> str:  # noqa: ANN401 (of several classes of openpyxl)
+    """As a table of text would have it. Times are those that the sheet shows; a day is a day where no hour is shown."""
+    value, shown = cell.value, str(getattr(cell, "number_format", "") or "")
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            hours = "h" in shown.lower() or value.time() != time.min
+            return value.isoformat(" ", "seconds") if hours else value.date().isoformat()
+        case date() | time():
+            return value.isoformat()
+        case timedelta():
+            return str(value)
+        case int() | float():
+            return f"{_number(value * 100)}%" if "%" in shown else _number(value)
+        case _:
+            return str(value)
+
+
+def _number(value: float) -> str:
+    """Never in the form of groups of thousands: 1.125 is 1.1250."""
+    exact = Decimal(repr(round(value, 10))).normalize()
+    text = f"{exact:f}"
+    return f"{text}0" if len(text.partition(".")[2]) == 3 else text  # noqa: PLR2004 (digits of a group)

@@ -1,0 +1,280 @@
+"""The first look at a table, before anything of it is sent: how it is written, and what only a person can know."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from services.ingest.importing.entry import Line
+from services.ingest.importing.kinds.kind import Column, TableKind
+from services.ingest.importing.kinds.registry import KINDS
+from services.ingest.importing.moments import DAY_FORMATS, ISO, Forms, in_iso, pattern_of
+from services.ingest.importing.options import Question
+from services.ingest.importing.row import NO, YES, Defaults
+from services.ingest.importing.table import (
+    BrokenRowError,
+    Header,
+    HeaderWish,
+    TableRows,
+    UnknownColumnsError,
+    read_header,
+    says_nothing,
+)
+from services.ingest.importing.translation import guessed, guessed_kind, guessed_value, proposal
+
+MOST_LOOKED_AT = 20_000
+MOST_BYTES_LOOKED_AT = 8 * 2**20
+ENCODINGS = ("cp1252", "cp1250", "mac_roman", "cp850")
+"""In which Excel, by its language and machine, writes what is not UTF-8."""
+UTF_8 = "utf-8"
+MOST_VALUES = 50
+DECIMAL_COMMA, NO_DECIMAL_COMMA = "--decimal-comma", "--no-decimal-comma"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What options say of a table; None or empty: it is to be recognised."""
+
+    wish: HeaderWish = field(default_factory=HeaderWish)
+    encoding: str | None = None
+    day_format: str | None = None
+    has_decimal_comma: bool | None = None
+    defaults: Defaults = field(default_factory=Defaults)
+    is_workbook: bool = False
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was recognised."""
+
+    header: Header
+    encoding: str
+    forms: Forms
+    is_workbook: bool = False
+
+    @property
+    def delimiter_of_reports(self) -> str:
+        """That by which an Excel of the table's language knows a table."""
+        is_continental = self.forms.has_decimal_comma or self.forms.day_format.startswith("dd.")
+        return ";" if self.is_workbook and is_continental else self.header.delimiter
+
+    def in_words(self) -> str:
+        days = "" if self.forms.day_format == ISO else f", days as {self.forms.day_format}"
+        decimals = ", decimal commas" if self.forms.has_decimal_comma else ""
+        if self.is_workbook:
+            return f"{self.header.kind.name}{days}{decimals}"
+        between = {",": "commas", ";": "semicolons", "\t": "tabs"}.get(self.header.delimiter, self.header.delimiter)
+        return f"{self.header.kind.name}, {between} between cells, {self.encoding}{days}{decimals}"
+
+
+def sampled(lines: Iterator[Line]) -> list[Line]:
+    """The first lines, which stay in memory."""
+    found, size = [], 0
+    for line in islice(lines, MOST_LOOKED_AT):
+        found.append(line)
+        size += len(line.text)
+        if size > MOST_BYTES_LOOKED_AT:
+            break
+    return found
+
+
+def in_utf_8(line: Line, encoding: str) -> Line:
+    """What is no letter of that encoding stays as it is, and is refused with its row."""
+    if encoding == UTF_8 or line.text.isascii():
+        return line
+    return Line(line.number, line.text.decode(encoding, "surrogateescape").encode(UTF_8, "surrogateescape"))
+
+
+def look(sample: Sequence[Line], given: Given) -> Look | Question:
+    """One question at a time, until all is known. Raises ImportStoppedError when it is no table that we know."""
+    encoding = given.encoding or _encoding(sample)
+    if isinstance(encoding, Question):
+        return encoding
+    lines = iter([in_utf_8(line, encoding) for line in sample])
+    header = _header(lines, given.wish)
+    cells = [] if isinstance(header, Question) else list(_cells(lines, header))
+    if isinstance(header, Question):
+        return header
+    if question := _untranslated(header, cells, given.wish):
+        return question
+    days = given.day_format or _day_format(_of_form(header.kind, cells, "time", "day"))
+    comma = given.has_decimal_comma
+    if comma is None:
+        found = _decimal_comma(_of_form(header.kind, cells, "number", "percent"))
+        if isinstance(found, Question):
+            return found
+        comma = found
+    if isinstance(days, Question):
+        return days
+    return _missing(header, cells, given.defaults, days) or Look(
+        header, encoding, Forms(days, comma), given.is_workbook
+    )
+
+
+@dataclass(frozen=True)
+class SampledCell:
+    """A cell of the sample, and where it stands."""
+
+    line: int
+    column: str
+    text: str
+
+
+def _encoding(sample: Sequence[Line]) -> str | Question:
+    """A file that holds letters of UTF-8 is of UTF-8, whatever else it holds."""
+    others = []
+    for line in sample:
+        try:
+            if not line.text.decode(UTF_8).isascii():
+                return UTF_8
+        except UnicodeDecodeError as broken:
+            others.append((line, line.text[max(0, broken.start - 12) : broken.start + 12]))
+    if not others:
+        return UTF_8
+    line, around = others[0]
+    shown = ", ".join(f"{name}: {around.decode(name, 'replace')!r}" for name in ENCODINGS)
+    return Question("--encoding", f"line {line.number} is not UTF-8; which of these reads right? {shown}", ENCODINGS)
+
+
+def _header(lines: Iterator[Line], wish: HeaderWish) -> Header | Question:
+    try:
+        return read_header(lines, wish)
+    except UnknownColumnsError as unknown:
+        kind = KINDS[wish.kind] if wish.kind else guessed_kind(unknown.columns)
+        found = guessed(unknown.columns, kind) if kind else {}
+        if kind is None or not kind.needed <= set(found.values()) or wish.translation.columns:
+            raise
+        header = Header(
+            kind, tuple(found.get(name, "") for name in unknown.columns), unknown.delimiter, unknown.columns
+        )
+        columns = {name: found.get(name, "") for name in unknown.columns if name}
+        values = _guessed_values(header, list(_cells(lines, header)))
+        return Question(
+            "--columns",
+            f"its columns are not called as ours ({unknown}); this is what they may be, as a table of {kind.name}",
+            proposal=proposal(columns, values),
+        )
+
+
+def _cells(lines: Iterator[Line], header: Header) -> Iterator[tuple[int, dict[str, str]]]:
+    for row in TableRows(lines, header):
+        if says_nothing(row):
+            continue
+        try:
+            yield row.number, header.cells(row)
+        except BrokenRowError:
+            continue  # refused when it is its turn
+
+
+def _untranslated(header: Header, cells: Sequence[tuple[int, dict[str, str]]], wish: HeaderWish) -> Question | None:
+    """Values that are most likely ours in other words."""
+    values = {} if wish.translation.values else _guessed_values(header, cells)
+    if not any(any(known.values()) for known in values.values()):
+        return None
+    columns = {theirs: ours for theirs, ours in zip(header.written, header.columns, strict=True) if theirs}
+    words = ", ".join(f"{theirs!r} in {column}" for column, known in values.items() for theirs in known)
+    return Question(
+        "--columns", f"some values are not in our words ({words[:200]})", proposal=proposal(columns, values)
+    )
+
+
+def _guessed_values(header: Header, cells: Sequence[tuple[int, dict[str, str]]]) -> dict[str, dict[str, str]]:
+    """Of each column that takes certain values only: what else stands there, with what it may be."""
+    found: dict[str, dict[str, str]] = {}
+    for column in header.kind.columns.values():
+        if column.values and column.name in header.columns:
+            known = _foreign(column, (row.get(column.name, "").strip() for _, row in cells))
+            if any(known.values()):
+                found[column.name] = {theirs: ours for theirs, ours in known.items() if ours}
+    return found
+
+
+def _foreign(column: Column, texts: Iterable[str]) -> dict[str, str]:
+    known = {*column.values, *(YES | NO if column.form == "yes or no" else ())}
+    others = dict.fromkeys(text for text in texts if text and text.lower() not in known)
+    return {text[:200]: guessed_value(column, text) for text in islice(others, MOST_VALUES)}
+
+
+def _of_form(kind: TableKind, cells: Sequence[tuple[int, dict[str, str]]], *forms: str) -> list[SampledCell]:
+    names = [column.name for column in kind.columns.values() if column.form in forms]
+    return [
+        SampledCell(line, name, text) for line, row in cells for name in names if (text := row.get(name, "").strip())
+    ]
+
+
+def _day_format(seen: Sequence[SampledCell]) -> str | Question:
+    """That which reads most of the days that are not ISO 8601, unless two read different days of the same cell."""
+    others = [one for one in seen if not pattern_of(ISO).fullmatch(one.text.replace("T", " ")) and _is_no_iso(one.text)]
+    readable = {name: [one for one in others if _reads(one.text, name)] for name in DAY_FORMATS if name != ISO}
+    best = max(map(len, readable.values()), default=0)
+    if best == 0:
+        return ISO
+    fitting = [name for name, found in readable.items() if len(found) == best]
+    rivals = [name for name, found in readable.items() if found and _is_rival(readable, name, fitting[0])]
+    if len(fitting) == 1 and not rivals:
+        return fitting[0]
+    choices = tuple(dict.fromkeys([*fitting, *rivals]))
+    one = readable[choices[-1]][0]
+    return Question(
+        "--day-format",
+        f"which day is {one.text!r} (line {one.line}, column {one.column})? " + _counts(readable, choices),
+        choices,
+    )
+
+
+def _is_no_iso(text: str) -> bool:
+    return not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text)
+
+
+def _reads(text: str, day_format: str) -> bool:
+    iso = in_iso(text, day_format)
+    month, day = (int(iso[5:7]), int(iso[8:10])) if iso != text else (0, 0)
+    return 1 <= month <= 12 and 1 <= day <= 31  # noqa: PLR2004 (of a calendar)
+
+
+def _is_rival(readable: dict[str, list[SampledCell]], name: str, best: str) -> bool:
+    """The same parts in another order, of which only it reads a cell."""
+    ours = set(map(id, readable[best]))
+    return sorted(name) == sorted(best) and name != best and any(id(one) not in ours for one in readable[name])
+
+
+def _counts(readable: dict[str, list[SampledCell]], choices: Sequence[str]) -> str:
+    return ", ".join(f"{len(readable[name])} cells read as {name}" for name in choices)
+
+
+_WITH_OFFSET = re.compile(r"([Zz]|[+-][0-9]{2}:?([0-9]{2})?)$")
+_COMMA = re.compile(r"[+-]?[0-9.]+,[0-9]+ ?%?")
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
+
+
+def _decimal_comma(seen: Sequence[SampledCell]) -> bool | Question:
+    found = Counter(bool(_THOUSANDS.fullmatch(one.text)) for one in seen if _COMMA.fullmatch(one.text))
+    if found[False]:
+        return True
+    if not found[True]:
+        return False
+    one = next(one for one in seen if _THOUSANDS.fullmatch(one.text))
+    return Question(
+        "",
+        f"is {one.text!r} (line {one.line}, column {one.column}) a number with a decimal comma?",
+        (DECIMAL_COMMA, NO_DECIMAL_COMMA),
+    )
+
+
+def _missing(
+    header: Header, cells: Sequence[tuple[int, dict[str, str]]], defaults: Defaults, day_format: str
+) -> Question | None:
+    """What no row says of itself, and the command does not either."""
+    absent = {name for name in header.kind.columns if name not in header.columns} if cells else set()
+    if "program" in absent and not defaults.program:
+        return Question("--program", "to which programme do the rows belong?", example="PROGRAMME")
+    if "source" in absent and not defaults.source:
+        return Question("--source", "as which source (of the token) do the rows speak?", example="URI")
+    if "time_zone" in absent and not defaults.time_zone:
+        times = [in_iso(one.text, day_format) for one in _of_form(header.kind, cells, "time")]
+        hung = [text for text in times if not _WITH_OFFSET.search(text[10:])]
+        if len(hung) * 2 > len(times) or header.kind.name == "directory":
+            words = "where did the clocks hang by which times are written?"
+            return Question("--time-zone", words, example="Europe/Berlin")
+    return None

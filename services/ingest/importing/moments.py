@@ -1,0 +1,266 @@
+"""Times, days and numbers as tables hold them, read into UTC; what is not certain is an error, never a guess."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from schemas.primitives import to_rfc3339, to_utc
+
+COLUMN_WORDS = {
+    "relationship": (
+        *("relationship id", "pair", "pair id", "match", "match id", "mentorship", "mentoring pair"),
+        *("beziehung", "tandem", "tandem id", "tandem-nr", "tandemnummer", "paar", "mentoringpaar"),
+    ),
+    "started_at": ("start", "start date", "started", "started on", "since", "beginn", "startdatum", "anfang", "seit"),
+    "mentors": ("mentor", "mentor id", "mentorin", "mentoren", "mentor:in", "mentorinnen", "mentor/in"),
+    "mentees": ("mentee", "mentee id", "mentee:in"),
+    "kind": ("type", "art", "form"),
+    "cadence_days": ("cadence", "every days", "meeting interval", "rhythmus", "takt", "abstand", "rhythmus in tagen"),
+    "planned_end": ("planned end date", "end planned for", "geplantes ende", "ende geplant am", "laufzeit bis"),
+    "coordinator": ("programme manager", "koordination", "koordinator", "koordinatorin"),
+    "cohort": ("group", "kohorte", "jahrgang"),
+    "ended_at": ("ended", "end", "end date", "ended on", "ende", "enddatum", "beendet am"),
+    "end_planned": ("ended as planned", "as planned", "wie geplant", "planmäßig", "planmäßig beendet"),
+    "end_reason": ("reason", "reason for the end", "grund", "grund des endes"),
+    "ended_by": ("beendet durch", "beendet von"),
+    "status": ("state", "result", "outcome", "what happened", "zustand", "ergebnis"),
+    "starts_at": (
+        *("start", "start time", "starts", "date", "date and time", "meeting date", "when"),
+        *("beginn", "datum", "termin", "datum und uhrzeit", "start am"),
+    ),
+    "session_id": ("session", "meeting id", "meeting", "termin-id", "terminnummer", "sitzung"),
+    "ends_at": ("end", "end time", "ends", "ende", "bis"),
+    "minutes": ("duration", "length", "minutes held", "dauer", "minuten", "dauer in minuten"),
+    "absent": ("no show", "who was absent", "abwesend", "fehlte", "gefehlt hat"),
+    "booked_at": ("booked", "booked on", "gebucht am", "vereinbart am"),
+    "cancelled_at": ("cancelled", "canceled", "cancelled on", "canceled on", "abgesagt am"),
+    "by": ("from", "given by", "role", "von", "durch", "rolle"),
+    "evidence": ("known from", "nachweis", "beleg"),
+    "goal_id": ("goal", "goal number", "ziel", "ziel-id", "zielnummer"),
+    "change": ("action", "what changed", "status", "änderung", "zustand", "schritt"),
+    "at": ("date", "on", "when", "date and time", "datum", "am", "wann"),
+    "percent": ("progress", "percent done", "fortschritt", "prozent", "%"),
+    "due": ("due date", "deadline", "fällig", "fällig am", "frist"),
+    "specific": ("spezifisch",),
+    "measurable": ("messbar",),
+    "achievable": ("attainable", "erreichbar"),
+    "relevant": ("realistic",),
+    "time_bound": ("timebound", "time-boxed", "terminiert"),
+    "rating": ("score", "stars", "grade", "bewertung", "note", "punkte", "sterne"),
+    "scale_min": ("scale from", "lowest", "skala von"),
+    "scale_max": ("scale to", "highest", "out of", "skala bis"),
+    "about": ("subject", "thema", "worüber", "bezug"),
+    "participant": (
+        *("id", "person", "person id", "participant id", "employee id", "employee number", "user id"),
+        *("personalnummer", "personen-id", "mitarbeiternummer", "mitarbeiter-id"),
+    ),
+    "name": ("full name", "display name", "vor- und nachname", "anzeigename"),
+    "consent": ("consent given", "has consented", "einwilligung", "zustimmung", "einverstanden"),
+    "addresses": ("email", "e-mail", "mail", "email address", "e-mail-adresse", "e-mail-adressen", "mailadresse"),
+    "identities": ("tool ids", "kennungen"),
+    "time_zone": ("timezone", "tz", "zeitzone"),
+    "program": ("programme", "program id", "programm"),
+    "source": ("quelle",),
+}
+
+_SIDES = {
+    "mentor": ("mentorin", "mentor:in", "mentor/in", "der mentor", "die mentorin"),
+    "mentee": ("mentee:in", "die mentee", "der mentee", "mentees"),
+    "admin": ("hr", "verwaltung", "koordination"),
+}
+VALUE_WORDS = {
+    "yes or no": {
+        "yes": ("ja", "j", "wahr", "x", "ok", "given", "erteilt"),
+        "no": ("nein", "falsch", "none", "kein", "not given", "nicht erteilt"),
+    },
+    "status": {
+        "held": (
+            "took place",
+            "completed",
+            "done",
+            "happened",
+            "attended",
+            "stattgefunden",
+            "durchgeführt",
+            "fand statt",
+        ),
+        "missed": ("no show", "did not show", "not attended", "ausgefallen", "nicht erschienen", "verpasst"),
+        "cancelled": ("canceled", "called off", "abgesagt", "storniert"),
+        "scheduled": ("planned", "booked", "upcoming", "geplant", "vereinbart", "gebucht"),
+        "active": ("aktiv", "employed", "angestellt"),
+        "leave": ("on leave", "karenz", "elternzeit", "beurlaubt", "parental leave"),
+        "exited": ("left", "terminated", "ausgetreten", "ausgeschieden"),
+    },
+    "absent": {**_SIDES, "both": ("beide", "nobody came", "keiner")},
+    "by": _SIDES,
+    "ended_by": _SIDES,
+    "kind": {
+        "one_to_one": ("1:1", "one-to-one", "one on one", "einzeln", "eins zu eins", "zu zweit"),
+        "group": ("gruppe",),
+        "reverse": ("umgekehrt", "reverse mentoring"),
+    },
+    "change": {
+        "set": ("new", "created", "agreed", "neu", "gesetzt", "vereinbart", "angelegt"),
+        "revised": ("changed", "updated", "angepasst", "geändert", "überarbeitet"),
+        "progressed": ("progress", "in progress", "fortschritt", "in arbeit"),
+        "achieved": ("done", "completed", "reached", "erreicht", "erledigt"),
+        "missed": ("not reached", "verfehlt", "nicht erreicht"),
+        "abandoned": ("dropped", "given up", "aufgegeben", "verworfen"),
+    },
+    "about": {
+        "session": ("meeting", "treffen", "termin", "sitzung"),
+        "relationship": ("overall", "mentoring", "beziehung", "tandem", "insgesamt"),
+    },
+}
+
+
+# fromisoformat would also read week dates and digits without separators, which are numbers in other tables.
+_WRITTEN = re.compile(
+    r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"([Tt ](?P<time>[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?) ?(?P<offset>[Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
+)
+DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?")
+FORM = "write it like 2026-03-31 16:30 or 2026-03-31T16:30:00+02:00"
+ISO = "yyyy-mm-dd"
+# Every order that people write, each part also without its leading zero.
+DAY_FORMATS = (
+    *("dd.mm.yyyy", "dd.mm.yy", "dd/mm/yyyy", "dd/mm/yy", "mm/dd/yyyy", "mm/dd/yy"),
+    *("dd-mm-yyyy", "mm-dd-yyyy", "yyyy/mm/dd", "yyyy.mm.dd", ISO),
+)
+CENTURY = 2_000
+"""Of years of two digits: nobody mentored whom Rapport knows of before."""
+NOON = 12
+_PARTS = {"dd": "(?P<d>[0-9]{1,2})", "mm": "(?P<m>[0-9]{1,2})", "yyyy": "(?P<y>[0-9]{4})", "yy": "(?P<y>[0-9]{2})"}
+_CLOCK = (
+    r"(?:(?:,? |T)(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?P<second>:[0-9]{2})?(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
+    r"(?: Uhr)?(?: ?(?P<offset>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?))?)?"
+)
+# What Excel shows of a day whose cell is no date to it: days since 1900.
+SERIAL = re.compile(r"[34][0-9]{4}(\.[0-9]+)?")
+
+
+class UncertainError(ValueError):
+    """The text names no instant, or more than one; the message says why."""
+
+
+def instant(text: str, zone: ZoneInfo | None) -> str:
+    """RFC 3339 in UTC. `zone` is where the clock hung if the text does not say it; a day is its begin there.
+    Raises UncertainError."""
+    found = _WRITTEN.fullmatch(text)
+    if found is None:
+        raise UncertainError(f"is no time: {_counted(text) or FORM}")
+    try:
+        written = datetime.fromisoformat(f"{found['day']}T{found['time'] or '00:00'}{found['offset'] or ''}")
+        return to_rfc3339(to_utc(written if written.tzinfo else _placed(written, zone)))
+    except UncertainError:
+        raise
+    except (ValueError, OverflowError) as wrong:
+        raise UncertainError(f"is no time: {wrong}") from wrong
+
+
+def day(text: str) -> str:
+    """Without the offset that XML Schema lets a day have. Raises UncertainError."""
+    found = DAY.fullmatch(text)
+    try:
+        return date.fromisoformat(found[1] if found else "").isoformat()
+    except ValueError as wrong:
+        raise UncertainError(f"is no day: {_counted(text) or 'write it like 2026-03-31'}") from wrong
+
+
+def _counted(text: str) -> str:
+    return "Excel counts days so: give the column the format of a date" if SERIAL.fullmatch(text) else ""
+
+
+def _placed(written: datetime, zone: ZoneInfo | None) -> datetime:
+    if zone is None:
+        raise UncertainError("has no time zone: write it like 2026-03-31T16:30:00+02:00, or name the zone")
+    early, late = written.replace(tzinfo=zone, fold=0), written.replace(tzinfo=zone, fold=1)
+    if early.utcoffset() == late.utcoffset():
+        return early
+    there = early.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
+    happens = "happens twice" if there == written else "does not exist"
+    raise UncertainError(f"{happens} in {zone.key}, where the clocks change: write it with its offset")
+
+
+@cache
+def pattern_of(day_format: str) -> re.Pattern[str]:
+    """Of a day, alone or before a time of day."""
+    separator = next(letter for letter in day_format if not letter.isalpha())
+    return re.compile(re.escape(separator).join(_PARTS[part] for part in day_format.split(separator)) + _CLOCK)
+
+
+def in_iso(text: str, day_format: str) -> str:
+    """`31.3.2026 4:30 PM` as ISO 8601 writes it; any other text as it is."""
+    found = pattern_of(day_format).fullmatch(text)
+    if found is None:
+        return text
+    year = int(found["y"]) if len(found["y"]) > len("yy") else CENTURY + int(found["y"])
+    return f"{year:04}-{int(found['m']):02}-{int(found['d']):02}" + _clock(found)
+
+
+def _clock(found: re.Match[str]) -> str:
+    """24 hours; an hour that no clock of twelve shows stays, and is refused as what it is."""
+    if found["hour"] is None:
+        return ""
+    hour = int(found["hour"])
+    if found["half"]:
+        hour = hour % NOON + (NOON if found["half"] in "Pp" else 0) if 1 <= hour <= NOON else hour + 24
+    return f" {hour:02}:{found['minute']}{found['second'] or ''}{found['offset'] or ''}"
+
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
+_WITH_COMMA = re.compile(r"[+-]?([0-9]{1,15}|[0-9]{1,3}(\.[0-9]{3}){1,4})(,[0-9]{1,15})?")
+# 1.500 may be one and a half, or fifteen hundred.
+_GROUPED = re.compile(r"[+-]?[0-9]{1,3}\.[0-9]{3}")
+
+
+def number(text: str) -> float | int:
+    """Raises UncertainError."""
+    if not _NUMBER.fullmatch(text):
+        raise UncertainError("is no number: write it like 4.5")
+    return float(text) if "." in text else int(text)
+
+
+def number_with_comma(text: str) -> float | int:
+    """`1.234,5`; also `4.5`, which nobody means otherwise. Raises UncertainError."""
+    if _GROUPED.fullmatch(text):
+        raise UncertainError("may be two numbers: write it without the point")
+    if _NUMBER.fullmatch(text):
+        return number(text)
+    if not _WITH_COMMA.fullmatch(text):
+        raise UncertainError("is no number: write it like 4,5")
+    return number(text.replace(".", "").replace(",", "."))
+
+
+@dataclass(frozen=True)
+class Forms:
+    """How the cells of a table are written, besides ISO 8601 and 4.5."""
+
+    day_format: str = ISO
+    has_decimal_comma: bool = False
+
+    def moment(self, text: str, zone: ZoneInfo | None) -> str:
+        """As `instant`."""
+        return self._hinted(text, lambda iso: instant(iso, zone))
+
+    def day(self, text: str) -> str:
+        """Also of a cell that has a time beside its day, as Excel writes days that it counts by the second."""
+        return self._hinted(text, lambda iso: day(iso.removesuffix(" 00:00:00").removesuffix(" 00:00")))
+
+    def is_day(self, text: str) -> bool:
+        return DAY.fullmatch(in_iso(text, self.day_format)) is not None
+
+    def number(self, text: str) -> float | int:
+        return number_with_comma(text) if self.has_decimal_comma else number(text)
+
+    def _hinted(self, text: str, read: Callable[[str], str]) -> str:
+        iso = in_iso(text, self.day_format)
+        try:
+            return read(iso)
+        except UncertainError as wrong:
+            if iso != text or self.day_format == ISO or _WRITTEN.fullmatch(text):
+                raise
+            raise UncertainError(f"{wrong}, or as {self.day_format}") from wrong

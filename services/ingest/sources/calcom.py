@@ -1,0 +1,302 @@
+"""Bookings of Cal.com as sessions, and who did not come. That a meeting's time is over says nothing of who came:
+Cal.com tells it by the clock. `X-Cal-Signature-256` is the hexadecimal HMAC of the body. No time is signed: only the
+keys stop a replay."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from hashlib import sha256
+
+from services.ingest.domain.activity import (
+    Activity,
+    Booked,
+    Cancelled,
+    Meeting,
+    Missed,
+    Native,
+    Person,
+    Translation,
+    Voided,
+)
+from services.ingest.domain.ids import Pseudonym
+from services.ingest.domain.tools.allow_list import allow_list
+from services.ingest.domain.verdict import Ignored, Rejected
+from services.ingest.sources.tool import (
+    BodyNeeded,
+    Received,
+    Tool,
+    ToolSettings,
+    Unverified,
+    Verification,
+    Verified,
+    same,
+    signed,
+)
+from services.ingest.sources.vendor_model import (
+    Ident,
+    MaybeAddress,
+    MaybeIdent,
+    MaybeWord,
+    VendorModel,
+    Word,
+    Zoned,
+    native_id,
+    read,
+)
+
+
+class Attendee(VendorModel):
+    email: MaybeAddress = ""
+    noShow: bool | None = None  # noqa: N815 (Cal.com's name)
+
+
+class Team(VendorModel):
+    members: tuple[Attendee, ...] | None = None
+
+
+class CalcomBooking(VendorModel):
+    """`organizer` is one host; of a collective event the others are the team's members. Guests are attendees too. Where
+    seats are booked, attendees are those whose seat it is, and others may have theirs."""
+
+    uid: Ident
+    startTime: Zoned  # noqa: N815
+    endTime: Zoned  # noqa: N815
+    status: MaybeWord = ""
+    organizer: Attendee | None = None
+    team: Team | None = None
+    attendees: tuple[Attendee, ...] | None = None
+    rescheduleUid: MaybeIdent = ""  # noqa: N815
+    rescheduled: bool | None = None
+    requestReschedule: bool | None = None  # noqa: N815
+    seatsPerTimeSlot: int | None = None  # noqa: N815
+
+    @property
+    def people(self) -> tuple[Person, ...]:
+        hosts = (self.organizer, *((self.team and self.team.members) or ()))
+        return persons(host.email for host in (*hosts, *(self.attendees or ())) if host)
+
+
+class CalcomBookingEvent(VendorModel):
+    triggerEvent: Word  # noqa: N815
+    createdAt: Zoned  # noqa: N815
+    payload: CalcomBooking
+
+
+class Unattended(VendorModel):
+    """Who did not come: marked by hand, or seen by Cal Video, which names the booking and the host otherwise."""
+
+    bookingUid: Ident  # noqa: N815
+    hostEmail: MaybeAddress = ""  # noqa: N815
+    attendees: tuple[Attendee, ...] | None = None
+
+
+class NoShowEvent(VendorModel):
+    triggerEvent: Word  # noqa: N815
+    createdAt: Zoned  # noqa: N815
+    payload: Unattended
+
+
+class CalcomPast(VendorModel):
+    """A booking whose time is over, as the database has it."""
+
+    uid: Ident
+    endTime: Zoned  # noqa: N815
+    userPrimaryEmail: MaybeAddress = ""  # noqa: N815
+    user: Attendee | None = None
+    noShowHost: bool | None = None  # noqa: N815
+    attendees: tuple[Attendee, ...] | None = None
+
+    @property
+    def absent(self) -> tuple[Person, ...]:
+        host = (self.user.email if self.user else "") or self.userPrimaryEmail
+        guests = (guest.email for guest in self.attendees or () if guest.noShow)
+        return persons([*([host] if self.noShowHost else []), *guests])
+
+
+class WrappedPast(VendorModel):
+    """Newer versions put it into a payload, like everything else; `createdAt` in the flat one is the booking's."""
+
+    payload: CalcomPast
+
+
+def persons(addresses: Iterable[str]) -> tuple[Person, ...]:
+    """Each once, in the order given."""
+    return tuple(Person(address=address) for address in dict.fromkeys(each.strip() for each in addresses) if address)
+
+
+def meeting_of(uid: str) -> Meeting:
+    return Meeting(uid)
+
+
+HEADER = "x-cal-signature-256"
+
+
+def verify(received: Received, secret: str, _now: datetime) -> Verification:
+    signature = received.headers.get(HEADER, "")
+    if not signature:
+        return Unverified(f"{HEADER} is required")
+    if received.is_head:
+        return BodyNeeded()
+    # A webhook without a secret sends the words `no-secret-provided` instead, which fit no body either.
+    if not secret or not same(signed(secret, received.body), signature):
+        return Unverified(f"{HEADER} does not fit the body")
+    return Verified()
+
+
+def marked(value: object) -> Translation:
+    """By hand, and perhaps unmarked again: only those who changed are named."""
+    told = read(NoShowEvent, value)
+    if isinstance(told, Rejected):
+        return told
+    known = [attendee for attendee in told.payload.attendees or () if attendee.email.strip()]
+    absent = persons(attendee.email for attendee in known if attendee.noShow)
+    present = persons(attendee.email for attendee in known if not attendee.noShow)
+    missed = [_missed(told, person) for person in absent]
+    return (*missed, *(_voided(told, person) for person in present)) or Ignored("nobody_named")
+
+
+def detected(value: object) -> Translation:
+    """By Cal Video, so many minutes after the start. Older versions mark no attendee: then none of them has come."""
+    told = read(NoShowEvent, value)
+    if isinstance(told, Rejected):
+        return told
+    if told.triggerEvent == "AFTER_HOSTS_CAL_VIDEO_NO_SHOW":
+        absent = persons([told.payload.hostEmail])
+    else:
+        guests = told.payload.attendees or ()
+        absent = persons(guest.email for guest in guests if guest.noShow or not any(each.noShow for each in guests))
+    return tuple(_missed(told, person) for person in absent) or Ignored("nobody_named")
+
+
+def in_retrospect(value: object) -> Translation:
+    """At the scheduled end, in a flat payload."""
+    flat = isinstance(value, dict) and not isinstance(value.get("payload"), dict)
+    told = read(CalcomPast, value) if flat else read(WrappedPast, value)
+    if isinstance(told, Rejected):
+        return told
+    past = told if isinstance(told, CalcomPast) else told.payload
+    return tuple(_seen_missing(past, person) for person in past.absent) or Ignored("ended_by_the_clock")
+
+
+def _missed(told: NoShowEvent, person: Person) -> Activity:
+    uid = told.payload.bookingUid
+    seen = told.triggerEvent != "BOOKING_NO_SHOW_UPDATED"
+    return Missed(
+        key=_absence_key(uid, person),
+        time=told.createdAt,
+        native=Native(told.triggerEvent, native_id(uid)),
+        meeting=meeting_of(uid),
+        absent=(person,),
+        evidence="observed" if seen else "self_reported",
+    )
+
+
+def _seen_missing(past: CalcomPast, person: Person) -> Activity:
+    native = Native("MEETING_ENDED", native_id(past.uid))
+    return Missed(_absence_key(past.uid, person), past.endTime, native, meeting_of(past.uid), (person,))
+
+
+def _voided(told: NoShowEvent, person: Person) -> Activity:
+    uid = told.payload.bookingUid
+    key = f"{_absence_key(uid, person)}:unmarked:{told.createdAt.isoformat()}"
+    return Voided(key, told.createdAt, Native(told.triggerEvent, native_id(uid)), target=_absence_key(uid, person))
+
+
+def _absence_key(uid: str, person: Person) -> str:
+    """Without the address: keys may be shown."""
+    return f"no_show:{uid}:{sha256(person.address.lower().encode()).hexdigest()}"
+
+
+# A booking that its host has yet to confirm is none; once confirmed (or paid for) it is created.
+NOT_CONFIRMED = frozenset({"BOOKING_REQUESTED", "BOOKING_REJECTED", "BOOKING_PAYMENT_INITIATED", "BOOKING_PAID"})
+
+
+class _Trigger(VendorModel):
+    triggerEvent: Word  # noqa: N815 (Cal.com's name)
+
+
+READ: dict[str, tuple[type[VendorModel], ...]] = {
+    **dict.fromkeys(
+        ("BOOKING_CREATED", "BOOKING_RESCHEDULED", "BOOKING_REASSIGNED", "BOOKING_CANCELLED"), (CalcomBookingEvent,)
+    ),
+    "BOOKING_NO_SHOW_UPDATED": (NoShowEvent,),
+    "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": (NoShowEvent,),
+    "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": (NoShowEvent,),
+    "MEETING_ENDED": (_Trigger, CalcomPast, WrappedPast),
+}
+"""With which models each event is read; of any other nothing but its name is kept."""
+
+
+def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
+    trigger = read(_Trigger, value)
+    models = (_Trigger,) if isinstance(trigger, Rejected) else READ.get(trigger.triggerEvent, (_Trigger,))
+    return allow_list(*models).kept(value, pseudonym)
+
+
+def translate(value: object, _settings: ToolSettings) -> Translation:
+    trigger = read(_Trigger, value)
+    return trigger if isinstance(trigger, Rejected) else _by_trigger(trigger.triggerEvent, value)
+
+
+def _by_trigger(trigger: str, value: object) -> Translation:
+    match trigger:
+        case "BOOKING_CREATED" | "BOOKING_RESCHEDULED" | "BOOKING_REASSIGNED":
+            return _booked(value)
+        case "BOOKING_CANCELLED":
+            return _cancelled(value)
+        case "BOOKING_NO_SHOW_UPDATED":
+            return marked(value)
+        case "AFTER_HOSTS_CAL_VIDEO_NO_SHOW" | "AFTER_GUESTS_CAL_VIDEO_NO_SHOW":
+            return detected(value)
+        case "MEETING_ENDED":
+            return in_retrospect(value)
+        case _ if trigger in NOT_CONFIRMED:
+            return Ignored("not_confirmed")
+        case _:
+            return Ignored("ping" if trigger == "PING" else "event_not_used")
+
+
+def _booked(value: object) -> Translation:
+    told = read(CalcomBookingEvent, value)
+    if isinstance(told, Rejected):
+        return told
+    booking = told.payload
+    if booking.status.upper() == "PENDING":
+        return Ignored("not_confirmed")
+    booked = Booked(
+        key=_key(told),
+        time=told.createdAt,
+        native=_native(told),
+        meeting=meeting_of(booking.uid),
+        starts_at=booking.startTime,
+        ends_at=booking.endTime,
+        people=booking.people,
+        replaces=meeting_of(booking.rescheduleUid) if booking.rescheduleUid not in {"", booking.uid} else None,
+        is_partial=bool(booking.seatsPerTimeSlot),
+    )
+    return (booked,)
+
+
+def _cancelled(value: object) -> Translation:
+    """With `requestReschedule` the host asks for another date: the booking that comes of it replaces this one."""
+    told = read(CalcomBookingEvent, value)
+    if isinstance(told, Rejected):
+        return told
+    booking = told.payload
+    if booking.rescheduled or booking.requestReschedule:
+        return Ignored("rescheduled")
+    if booking.startTime <= told.createdAt:
+        return Ignored("already_over")
+    meeting = meeting_of(booking.uid)
+    seats = bool(booking.seatsPerTimeSlot)
+    return (Cancelled(_key(told), told.createdAt, _native(told), meeting, booking.people, booking.startTime, seats),)
+
+
+def _key(told: CalcomBookingEvent) -> str:
+    return f"{told.triggerEvent}:{told.payload.uid}:{told.createdAt.isoformat()}"
+
+
+def _native(told: CalcomBookingEvent) -> Native:
+    return Native(told.triggerEvent, native_id(told.payload.uid))
+
+
+TOOL = Tool(name="calcom", verify=verify, translate=translate, keep=keep)

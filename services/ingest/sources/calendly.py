@@ -1,0 +1,242 @@
+"""Bookings by Calendly. A reschedule arrives as a cancel and a create, in either order: the create says it all, and
+nothing was cancelled. `Calendly-Webhook-Signature: t=<seconds>,v1=<hex>`; while a key is changed there are several
+v1."""
+
+import re
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from schemas.primitives import to_rfc3339
+from services.ingest.domain.activity import Booked, Cancelled, Meeting, Missed, Native, Person, Translation, Voided
+from services.ingest.domain.ids import Pseudonym
+from services.ingest.domain.tools.allow_list import Leaf, allow_list, matching
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.sources.tool import (
+    BodyNeeded,
+    Received,
+    Tool,
+    ToolSettings,
+    Unverified,
+    Verification,
+    Verified,
+    is_fresh,
+    same,
+    signed,
+)
+from services.ingest.sources.vendor_model import (
+    Address,
+    Ident,
+    MaybeAddress,
+    MaybeIdent,
+    MaybePersonId,
+    MaybeTime,
+    VendorModel,
+    Word,
+    Zoned,
+    native_id,
+    read,
+    signed_at,
+)
+
+# https://api.calendly.com/scheduled_events/<event>/invitees/<invitee>
+_URI = re.compile(r"/scheduled_events/([^/?#]+)/invitees/([^/?#]+)/?$")
+
+
+def _is_uri(text: str) -> str:
+    if text and not _URI.search(text):
+        raise ValueError("must end in /scheduled_events/<event>/invitees/<invitee>")
+    return text
+
+
+# Such as Calendly makes; nobody's words fit between its slashes.
+_MADE = re.compile(r"(https://[A-Za-z0-9.-]{1,253})?/scheduled_events/[\w.~-]{1,64}/invitees/[\w.~-]{1,64}/?", re.ASCII)
+URI = Leaf("the URI of an invitee", matching(_MADE))
+InviteeUri = Annotated[Ident, AfterValidator(_is_uri), URI]
+MaybeInviteeUri = Annotated[MaybeIdent, AfterValidator(_is_uri), URI]
+
+
+def meeting_at(uri: str) -> Meeting:
+    """Of a group event each invitee has a meeting: one may cancel while the others come. `uri` is an InviteeUri."""
+    found = _URI.search(uri)
+    assert found
+    return Meeting(found[1], found[2])
+
+
+class Membership(VendorModel):
+    """A host. Older payloads give no address."""
+
+    user: MaybePersonId = ""
+    user_email: MaybeAddress = ""
+
+    @property
+    def person(self) -> Person:
+        return Person(self.user, self.user_email.strip())
+
+
+class Guest(VendorModel):
+    email: MaybeAddress = ""
+
+
+class ScheduledEvent(VendorModel):
+    start_time: Zoned
+    end_time: Zoned
+    event_memberships: tuple[Membership, ...] | None = None
+    event_guests: tuple[Guest, ...] | None = None
+
+
+class Marked(VendorModel):
+    """That something happened, and when: a cancellation or a no-show."""
+
+    created_at: MaybeTime = None
+
+
+class CalendlyInvitee(VendorModel):
+    uri: InviteeUri
+    email: Address
+    created_at: MaybeTime = None
+    rescheduled: bool | None = None
+    old_invitee: MaybeInviteeUri = ""
+    scheduled_event: ScheduledEvent | None = None
+    cancellation: Marked | None = None
+    no_show: Marked | None = None
+
+    @property
+    def meeting(self) -> Meeting:
+        return meeting_at(self.uri)
+
+    @property
+    def person(self) -> Person:
+        return Person(address=self.email.strip())
+
+    @property
+    def people(self) -> tuple[Person, ...]:
+        """The hosts, the invitee, and the guests that the invitee brings; the invitee where nothing is said of the
+        event."""
+        if self.scheduled_event is None:
+            return (self.person,)
+        hosts = tuple(host.person for host in self.scheduled_event.event_memberships or ())
+        guests = tuple(Person(address=guest.email.strip()) for guest in self.scheduled_event.event_guests or ())
+        return tuple(person for person in (*hosts, self.person, *guests) if person != Person())
+
+
+class InviteeEvent(VendorModel):
+    event: Word
+    created_at: Zoned
+    payload: CalendlyInvitee
+
+
+HEADER = "calendly-webhook-signature"
+
+
+def verify(received: Received, secret: str, now: datetime) -> Verification:
+    parts = [part.strip().partition("=") for part in received.headers.get(HEADER, "").split(",")]
+    stamps = [text for name, _, text in parts if name == "t"]
+    signatures = [text for name, _, text in parts if name == "v1"]
+    moment = signed_at(stamps[0]) if len(stamps) == 1 else None
+    if moment is None or not signatures:
+        return Unverified(f"{HEADER} with one t and at least one v1 is required")
+    if not is_fresh(moment, now):
+        return Unverified("t is more than 5 minutes away from now")
+    if received.is_head:
+        return BodyNeeded()
+    expected = signed(secret, f"{stamps[0]}.".encode() + received.body)
+    if not secret or not any(same(expected, signature) for signature in signatures):
+        return Unverified("no v1 fits the body")
+    return Verified()
+
+
+USED = frozenset({"invitee.created", "invitee.canceled", "invitee_no_show.created", "invitee_no_show.deleted"})
+
+
+class _CalendlyEvent(VendorModel):
+    event: Word
+
+
+def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
+    """Of an event that is not used nothing but its name."""
+    envelope = read(_CalendlyEvent, value)
+    is_used = isinstance(envelope, _CalendlyEvent) and envelope.event in USED
+    return allow_list(InviteeEvent if is_used else _CalendlyEvent).kept(value, pseudonym)
+
+
+def translate(value: object, _settings: ToolSettings) -> Translation:
+    envelope = read(_CalendlyEvent, value)
+    if isinstance(envelope, Rejected):
+        return envelope
+    if envelope.event not in USED:
+        return Ignored("event_not_used")
+    told = read(InviteeEvent, value)
+    return told if isinstance(told, Rejected) else _by_event(told)
+
+
+def _by_event(told: InviteeEvent) -> Translation:
+    match told.event:
+        case "invitee.created":
+            return _created(told)
+        case "invitee.canceled":
+            return _cancelled(told)
+        case "invitee_no_show.created":
+            return _missed(told)
+        case _:
+            key = f"{told.event}:{told.payload.uri}:{to_rfc3339(told.created_at)}"
+            return (Voided(key, told.created_at, _native(told), target=_no_show_key(told)),)
+
+
+def _created(told: InviteeEvent) -> Translation:
+    invitee, event = told.payload, told.payload.scheduled_event
+    if event is None:
+        return rejected("invalid", "payload.scheduled_event", "is required")
+    booked = Booked(
+        key=_key(told),
+        time=invitee.created_at or told.created_at,
+        native=_native(told),
+        meeting=invitee.meeting,
+        starts_at=event.start_time,
+        ends_at=event.end_time,
+        people=invitee.people,
+        replaces=meeting_at(invitee.old_invitee) if invitee.old_invitee else None,
+    )
+    return (booked,)
+
+
+def _cancelled(told: InviteeEvent) -> Translation:
+    invitee = told.payload
+    starts_at = invitee.scheduled_event.start_time if invitee.scheduled_event else None
+    time = (invitee.cancellation and invitee.cancellation.created_at) or told.created_at
+    if invitee.rescheduled:
+        return Ignored("rescheduled")
+    if starts_at and starts_at <= time:
+        return Ignored("already_over")
+    return (Cancelled(_key(told), time, _native(told), invitee.meeting, invitee.people, starts_at),)
+
+
+def _missed(told: InviteeEvent) -> Translation:
+    invitee = told.payload
+    time = (invitee.no_show and invitee.no_show.created_at) or told.created_at
+    missed = Missed(
+        key=_no_show_key(told),
+        time=time,
+        native=_native(told),
+        meeting=invitee.meeting,
+        absent=(invitee.person,),
+        people=invitee.people,
+    )
+    return (missed,)
+
+
+def _key(told: InviteeEvent) -> str:
+    return f"{told.event}:{told.payload.uri}"
+
+
+def _no_show_key(told: InviteeEvent) -> str:
+    return f"invitee_no_show:{told.payload.uri}"
+
+
+def _native(told: InviteeEvent) -> Native:
+    meeting = told.payload.meeting
+    return Native(told.event, native_id(f"{meeting.id}/{meeting.instance}"))
+
+
+TOOL = Tool(name="calendly", verify=verify, translate=translate, keep=keep)

@@ -1,1 +1,0 @@
-"""Calendly: webhook subscriptions of its API v2."""

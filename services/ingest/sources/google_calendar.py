@@ -1,0 +1,297 @@
+"""A push of Google carries the token of its channel; who sends events themselves bears the same secret."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated
+from urllib.parse import quote, unquote, urlsplit
+
+from pydantic import Field
+
+from schemas.primitives import to_rfc3339
+from services.ingest.domain.activity import Booked, Cancelled, Person, Pointer, Translation
+from services.ingest.domain.cloudevents import read_json
+from services.ingest.domain.ids import Pseudonym, is_plain
+from services.ingest.domain.tools.allow_list import CUT, ID, TIME, WORD, AllowList, Leaf, address_in, allow_list, one_of
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.sources.calendar import (
+    CalendarEntry,
+    CalendarSlot,
+    CalendarTimes,
+    as_translation,
+    cancelled,
+    no_session,
+    session,
+)
+from services.ingest.sources.tool import (
+    ApiSettings,
+    ApiUrl,
+    RawPayloads,
+    Received,
+    Tool,
+    ToolSettings,
+    Unverified,
+    Verification,
+    Verified,
+    prove_bearer,
+    same,
+)
+from services.ingest.sources.vendor_model import (
+    MaybeAddress,
+    MaybeIdent,
+    MaybePersonId,
+    MaybeText,
+    MaybeWord,
+    VendorModel,
+    Zoned,
+    native_id,
+    read,
+)
+from services.ingest.sources.vocabulary import as_one
+
+NATIVE_TYPE = "calendar#event"
+# focusTime, outOfOffice, workingLocation, birthday and fromGmail (a flight, a table) are entries of one person.
+MEETINGS = frozenset({"", "default"})
+# By which rule a series recurs is not read.
+RECURS = Leaf("that it recurs", lambda _, __: CUT)
+ANSWERS = one_of("needsAction", "declined", "tentative", "accepted")
+
+
+class _GoogleHead(VendorModel):
+    id: Annotated[str, Field(min_length=1, max_length=1024), ID]
+    status: MaybeWord = ""
+    kind: MaybeWord = Field("", alias="eventType")
+    etag: MaybeIdent = ""
+    updated: Zoned
+    recurrence: tuple[Annotated[str, RECURS], ...] | None = None
+    are_omitted: bool | None = Field(None, alias="attendeesOmitted")
+
+    @property
+    def entry(self) -> CalendarEntry:
+        return CalendarEntry(native_id(self.id), NATIVE_TYPE, self.etag, self.updated)
+
+
+class _Day(VendorModel):
+    date: Annotated[MaybeText, TIME] = ""
+
+
+class _Days(VendorModel):
+    start: _Day | None = None
+
+
+class _GoogleWhom(VendorModel):
+    id: MaybePersonId = ""
+    email: MaybeAddress = ""
+    answer: Annotated[MaybeText, ANSWERS] = Field("", alias="responseStatus")
+    is_room: bool | None = Field(None, alias="resource")
+
+    @property
+    def person(self) -> Person:
+        return Person(id=self.id, address=self.email)
+
+
+class _GooglePeople(VendorModel):
+    organizer: _GoogleWhom | None = None
+    attendees: tuple[_GoogleWhom, ...] | None = None
+
+    @property
+    def is_hidden(self) -> bool:
+        """Of an entry that is private to our reader Google tells when it is, and not of whom."""
+        return not any(one.person != Person() for one in (*filter(None, [self.organizer]), *(self.attendees or ())))
+
+    def taking_part(self) -> list[Person]:
+        """The organizer need not be among the attendees; without anybody else there are none."""
+        asked = self.attendees or ()
+        declined = {one.email.casefold() for one in asked if one.answer == "declined" and one.email}
+        organizers = [self.organizer] if self.organizer and self.organizer.email.casefold() not in declined else []
+        coming = [one for one in asked if one.answer != "declined" and not one.is_room]
+        return [one.person for one in (*organizers, *coming)]
+
+
+class _GoogleMeeting(_GooglePeople):
+    start: CalendarSlot
+    end: CalendarSlot
+
+
+EVENT = allow_list(_GoogleHead, _Days, _GoogleMeeting, CalendarTimes)
+
+
+def said_of(value: object) -> Booked | Cancelled | Ignored | Rejected:
+    head = read(_GoogleHead, value)
+    if isinstance(head, Rejected):
+        return head
+    if head.status == "cancelled":
+        return _cancelled(head.entry, value)
+    if head.kind not in MEETINGS:
+        return Ignored("no_meeting")
+    if head.recurrence:
+        return Ignored("series")
+    if head.are_omitted:
+        return rejected("invalid", "attendeesOmitted", "ask for all attendees: who takes part cannot be told")
+    return _meeting(head.entry, value)
+
+
+def _cancelled(entry: CalendarEntry, value: object) -> Cancelled:
+    people = read(_GooglePeople, value)
+    return cancelled(entry, [] if isinstance(people, Rejected) else people.taking_part(), value)
+
+
+def _meeting(entry: CalendarEntry, value: object) -> Booked | Cancelled | Ignored | Rejected:
+    days = read(_Days, value)
+    if not isinstance(days, Rejected) and days.start and days.start.date:
+        return no_session(entry)
+    meeting = read(_GoogleMeeting, value)
+    if isinstance(meeting, Rejected):
+        return meeting
+    if meeting.is_hidden:
+        return Ignored("nobody_named")
+    return session(entry, meeting.start.utc, meeting.end.utc, meeting.taking_part())
+
+
+URI = "x-goog-resource-uri"
+# The first push of a channel (`sync`) is followed too: it brings what is booked already, and after a channel was
+# renewed what happened meanwhile. A calendar that is gone (`not_exists`) is found to be gone.
+STATE = "x-goog-resource-state"
+STATES = ("sync", "exists", "not_exists")
+_CALENDAR = re.compile(r"/calendars/(?P<id>[^/]{1,512})/events/?$")
+_ID = re.compile(r"[!-.0-~]{1,320}", re.ASCII)
+# Such as are told to be none.
+NO_URI, NO_CALENDAR = "http://[", "/calendars/%20/events"
+
+
+def kept_push(push: Mapping[str, object], pseudonym: Pseudonym) -> object:
+    return _PUSH.kept({name.lower(): text for name, text in push.items()}, pseudonym)
+
+
+def is_push(value: Mapping[str, object]) -> bool:
+    return any(name.lower() == STATE for name in value)
+
+
+def followed(push: Mapping[str, object]) -> Pointer | Ignored | Rejected:
+    told = {name.lower(): text for name, text in push.items()}
+    if told[STATE] not in STATES:
+        return Ignored("unknown_state")
+    uri = told.get(URI)
+    if not isinstance(uri, str):
+        return rejected("invalid", URI, "is required: it says which calendar changed")
+    return _pointer(uri)
+
+
+def _pointer(uri: str) -> Pointer | Ignored | Rejected:
+    """Only the calendar's id is taken from it: where the API is, the settings say."""
+    try:
+        found = _CALENDAR.search(urlsplit(uri).path)
+    except ValueError:
+        return rejected("invalid", URI, "is no URI")
+    if found is None:
+        return Ignored("no_events")
+    calendar = unquote(found["id"])
+    if not _ID.fullmatch(calendar) or calendar in {".", ".."}:
+        return rejected("invalid", URI, "names no calendar")
+    return Pointer(f"calendars/{quote(calendar, safe='')}/events")
+
+
+def _calendar_uri(uri: str, _: Pseudonym) -> str:
+    """The calendar's id is an address or what Google makes; nothing else of the URI is read."""
+    try:
+        found = _CALENDAR.search(urlsplit(uri).path)
+    except ValueError:
+        return NO_URI
+    if found is None:
+        return CUT
+    calendar = unquote(found["id"])
+    is_id = is_plain(calendar) or address_in(calendar) == calendar
+    return f"/calendars/{quote(calendar, safe='')}/events" if is_id else NO_CALENDAR
+
+
+_PUSH = AllowList(members={STATE: AllowList(WORD), URI: AllowList(Leaf("the URI of a calendar", _calendar_uri))})
+
+
+CHANNEL_TOKEN = "x-goog-channel-token"  # noqa: S105 (the name of the header)
+
+
+def verify(received: Received, secret: str, now: datetime) -> Verification:
+    if not {STATE, CHANNEL_TOKEN} & received.headers.keys():
+        return prove_bearer(received, secret, now)
+    if secret and same(received.headers.get(CHANNEL_TOKEN, ""), secret):
+        return Verified()
+    return Unverified("the header X-Goog-Channel-Token must be the token with which the channel was opened")
+
+
+class GoogleCalendarSettings(ApiSettings):
+    api_url: ApiUrl = "https://www.googleapis.com/calendar/v3"
+
+
+PREFIX = "x-goog-"
+
+
+def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
+    """A push has no body. A cancelled instance may come without the time of its change: it is when we heard of it."""
+    if STATE in received.headers:
+        return RawPayloads((_push(received),))
+    parsed = read_json(received.body)
+    if isinstance(parsed, Rejected):
+        return parsed
+    match parsed.value:
+        case {"items": [_, *_] as items}:
+            return RawPayloads(tuple(_stamped(item, now) for item in items))
+        case {"id": _, "updated": str()} | {"items": _}:
+            return RawPayloads((received.body,))
+        case {"id": _} as event:
+            return RawPayloads((_stamped(event, now),))
+        case _:
+            return RawPayloads((received.body,))
+
+
+def _push(received: Received) -> bytes:
+    told = {name: text for name, text in received.headers.items() if name.startswith(PREFIX) and name != CHANNEL_TOKEN}
+    return json.dumps(told, sort_keys=True).encode()
+
+
+def _stamped(event: object, now: datetime) -> bytes:
+    if isinstance(event, dict) and not event.get("updated"):
+        event = {**event, "updated": to_rfc3339(now)}
+    return json.dumps(event, ensure_ascii=False).encode()
+
+
+# A page holds up to 2,500 events, each of which is recorded for itself.
+MOST_BYTES = 16 * 2**20
+PAGE = AllowList(members={"items": AllowList(items=EVENT)})
+
+
+def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
+    match value:
+        case dict() if is_push(value):
+            return kept_push(value, pseudonym)
+        case {"items": list()}:
+            return PAGE.kept(value, pseudonym)
+        case _:
+            return EVENT.kept(value, pseudonym)
+
+
+def translate(value: object, _settings: ToolSettings) -> Translation:
+    match value:
+        case dict() if is_push(value):
+            return followed(value)
+        case {"items": list(items)}:
+            return as_one((f"items.{index}", _event(item)) for index, item in enumerate(items))
+        case dict():
+            return _event(value)
+        case _:
+            return rejected("invalid", "", "must be an event, a page of events or the headers of a push")
+
+
+def _event(value: object) -> Translation:
+    return as_translation(said_of(value))
+
+
+TOOL = Tool(
+    name="google_calendar",
+    verify=verify,
+    translate=translate,
+    settings=GoogleCalendarSettings,
+    keep=keep,
+    take=take,
+    most_bytes=MOST_BYTES,
+)

@@ -1,1 +1,0 @@
-"""Google Calendar: pushes that only point to a calendar, and its events."""

@@ -1,0 +1,251 @@
+"""Messages of people in the conversations that belong to a relationship. Slack signs every request, also the one that
+asks whether the URL is ours."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from schemas.primitives import Id
+from services.ingest.domain.activity import GenericActivity, Native, Person, Translation, Voided
+from services.ingest.domain.cloudevents import Parsed, read_json
+from services.ingest.domain.ids import Pseudonym
+from services.ingest.domain.tools.allow_list import TIME, allow_list, one_of
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.sources.tool import (
+    Handshake,
+    Headers,
+    Received,
+    Tool,
+    ToolSettings,
+    Verification,
+    Verified,
+    verify_v0,
+)
+from services.ingest.sources.vendor_model import Ident, MaybeIdent, VendorModel, epoch, read
+
+
+class Conversation(BaseModel):
+    """Either the relationship itself, or the Slack user ids of its people."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    relationship: Id | None = None
+    people: tuple[Ident, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.relationship) == bool(self.people):
+            raise ValueError("needs either relationship or people")
+        return self
+
+    @property
+    def members(self) -> tuple[Person, ...]:
+        return tuple(Person(user) for user in self.people)
+
+    def includes(self, user: str) -> bool:
+        return not self.people or user in self.people
+
+
+class SlackSettings(ToolSettings):
+    """`channels`: by Slack's id (C, G or D and more), also of direct messages. `teams`: ids of the workspaces or of the
+    enterprise that may speak here; empty means whoever installed the app."""
+
+    channels: Mapping[Ident, Conversation] = Field(default_factory=dict)
+    teams: frozenset[Ident] = frozenset()
+
+
+SLACKBOT = "USLACKBOT"
+CALLBACK, RATE_LIMITED, MESSAGE = "event_callback", "app_rate_limited", "message"
+# What people write themselves; every other subtype is a note of Slack's about the channel.
+WRITTEN = frozenset({"", "file_share", "thread_broadcast", "me_message"})
+DELETED, CHANGED, BOT_MESSAGE = "message_deleted", "message_changed", "bot_message"
+# Left in place of a deleted message that has answers.
+TOMBSTONE = "tombstone"
+DIRECT = "im"
+
+
+def _is_moment(text: str) -> str:
+    epoch(text)
+    return text
+
+
+# `1355517523.000005`: seconds, and what tells messages of one second apart; with the channel it is the message's id.
+Stamp = Annotated[str, Field(max_length=32), AfterValidator(_is_moment), TIME]
+# Of any other subtype it suffices that it is another.
+Subtype = Annotated[MaybeIdent, one_of(*WRITTEN, DELETED, CHANGED, BOT_MESSAGE, TOMBSTONE)]
+
+
+class SlackMessage(VendorModel):
+    """A message as its author knows it, also as part of a change."""
+
+    subtype: Subtype = ""
+    user: MaybeIdent = ""
+    bot_id: MaybeIdent = ""
+    ts: Stamp | None = None
+
+    @property
+    def is_of_a_bot(self) -> bool:
+        return bool(self.bot_id) or self.user == SLACKBOT or self.subtype == BOT_MESSAGE
+
+
+class MessageEvent(SlackMessage):
+    channel: Ident
+    channel_type: Annotated[MaybeIdent, one_of(DIRECT, "mpim", "channel", "group")] = ""
+    ts: Stamp
+    thread_ts: Stamp | None = None
+    deleted_ts: Stamp | None = None
+    message: SlackMessage | None = None
+    previous_message: SlackMessage | None = None
+
+    @property
+    def is_about_another(self) -> bool:
+        """`message_replied` comes without its subtype: it holds the message that was answered, and nobody wrote it."""
+        return self.message is not None and not self.user
+
+
+class Happening(VendorModel):
+    type: Annotated[Ident, one_of(MESSAGE)]
+
+
+class SlackOutline(VendorModel):
+    """As much as tells whether it is a message. `app_rate_limited` and `url_verification` have no event inside."""
+
+    type: Annotated[Ident, one_of(CALLBACK, RATE_LIMITED)]
+    event: Happening | None = None
+
+    @property
+    def is_message(self) -> bool:
+        return self.type == CALLBACK and self.event is not None and self.event.type == MESSAGE
+
+
+class Callback(VendorModel):
+    """Around each event. In an enterprise grid or a shared channel the same event may come from several teams."""
+
+    team_id: MaybeIdent = ""
+    enterprise_id: MaybeIdent = ""
+    context_team_id: MaybeIdent = ""
+    context_enterprise_id: MaybeIdent = ""
+    event: MessageEvent
+
+    @property
+    def teams(self) -> frozenset[str]:
+        return frozenset({self.team_id, self.enterprise_id, self.context_team_id, self.context_enterprise_id})
+
+
+HEADERS = Headers("x-slack-signature", "x-slack-request-timestamp")
+
+
+class _Verification(VendorModel):
+    type: Literal["url_verification"]
+    challenge: Ident
+
+
+def verify(received: Received, secret: str, now: datetime) -> Verification:
+    proof = verify_v0(received, secret, now, HEADERS)
+    return proof if not isinstance(proof, Verified) else _answered(received.body)
+
+
+def _answered(body: bytes) -> Handshake | Verified:
+    parsed = read_json(body)
+    asked = read(_Verification, parsed.value) if isinstance(parsed, Parsed) else parsed
+    return Verified() if isinstance(asked, Rejected) else Handshake(json.dumps({"challenge": asked.challenge}).encode())
+
+
+# Slack holds events back for a minute then, and sends them never.
+LOUD = frozenset({"rate_limited"})
+
+
+def keep(payload: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
+    """Of a message who wrote where and when, never what or under which name; of any other event only that it is
+    another."""
+    outline = read(SlackOutline, payload)
+    models = (SlackOutline, Callback) if isinstance(outline, SlackOutline) and outline.is_message else (SlackOutline,)
+    return allow_list(*models).kept(payload, pseudonym)
+
+
+def translate(value: object, settings: ToolSettings) -> Translation:
+    assert isinstance(settings, SlackSettings)
+    outer = read(SlackOutline, value)
+    if isinstance(outer, Rejected):
+        return outer
+    if outer.type != CALLBACK:
+        return Ignored("rate_limited" if outer.type == RATE_LIMITED else "event_not_used")
+    if outer.event is None:
+        return rejected("invalid", "event", "is required")
+    return _messages(value, settings) if outer.is_message else Ignored("event_not_used")
+
+
+def _messages(value: object, settings: SlackSettings) -> Translation:
+    callback = read(Callback, value)
+    if isinstance(callback, Rejected):
+        return callback
+    if settings.teams and not settings.teams & callback.teams:
+        return Ignored("other_team")
+    conversation = settings.channels.get(callback.event.channel)
+    return _in(conversation, callback.event) if conversation else Ignored("channel_not_mapped")
+
+
+def _in(conversation: Conversation, event: MessageEvent) -> Translation:
+    if event.subtype == DELETED:
+        return _deleted(conversation, event, event.deleted_ts)
+    if event.subtype == CHANGED:
+        changed = event.message
+        if changed is None or changed.subtype != TOMBSTONE:
+            return Ignored("edited")
+        return _deleted(conversation, event, changed.ts)
+    if event.is_of_a_bot:
+        return Ignored("bot")
+    if event.subtype not in WRITTEN or event.is_about_another:
+        return Ignored("subtype_not_used")
+    return _written(conversation, event)
+
+
+def _deleted(conversation: Conversation, event: MessageEvent, stamp: str | None) -> Translation:
+    """What takes back something that was ignored is ignored for the same reason."""
+    if stamp is None:
+        return rejected("invalid", "event.deleted_ts", "is required")
+    before = event.previous_message
+    if before and before.is_of_a_bot:
+        return Ignored("bot")
+    if before and before.subtype not in WRITTEN:
+        return Ignored("subtype_not_used")
+    if before and before.user and not conversation.includes(before.user):
+        return Ignored("not_of_this_conversation")
+    native = Native(f"message.{event.subtype}", _id(event, stamp))
+    return (Voided(f"deleted:{_id(event, stamp)}", epoch(event.ts), native, target=_id(event, stamp)),)
+
+
+def _written(conversation: Conversation, event: MessageEvent) -> Translation:
+    if not event.user:
+        return rejected("invalid", "event.user", "is required")
+    if not conversation.includes(event.user):
+        return Ignored("not_of_this_conversation")
+    told = GenericActivity(
+        key=_id(event, event.ts),
+        time=epoch(event.ts),
+        native=Native("message", _id(event, event.ts)),
+        type="mentoring.message.sent.v1",
+        data=_data(event),
+        by=Person(event.user),
+        people=conversation.members,
+        relationship=conversation.relationship or "",
+    )
+    return (told,)
+
+
+def _data(event: MessageEvent) -> dict[str, object]:
+    """`reply_to` is the key of the message at the head of the thread; the head names itself once it is answered."""
+    channel = "direct" if event.channel_type == DIRECT else "channel"
+    answered = event.thread_ts if event.thread_ts != event.ts else None
+    return {"channel": channel, "reply_to": _id(event, answered)} if answered else {"channel": channel}
+
+
+def _id(event: MessageEvent, stamp: str) -> str:
+    """A retry has the same event_id, yet two teams, or two subscriptions, get the same message under different ones."""
+    return f"{event.channel}:{stamp}"
+
+
+TOOL = Tool(name="slack", verify=verify, translate=translate, settings=SlackSettings, keep=keep, loud=LOUD)

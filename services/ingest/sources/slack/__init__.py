@@ -1,1 +1,0 @@
-"""Slack: the Events API, messages only: that one was sent, never what it says."""

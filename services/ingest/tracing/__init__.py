@@ -1,0 +1,1 @@
+"""`rapport ingest trace`: what became of an event, or of what a tool sent."""

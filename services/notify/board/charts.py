@@ -1,0 +1,179 @@
+"""Charts as shapes that a template draws as SVG, each with the sentence that says the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from schemas.primitives import Instant
+
+WIDTH, HEIGHT = 720, 220
+LEFT, RIGHT, TOP, BOTTOM = 60, 12, 12, 28
+MOST_POINTS = 360
+"""As many as the drawing is wide: of more, the extremes of each stretch are kept."""
+MOST_TICKS = 7
+_STEPS = tuple(timedelta(days=days) for days in (1, 2, 7, 14, 28, 56, 91, 182, 364))
+
+
+@dataclass(frozen=True)
+class ChartPoint:
+    """`value` None: nothing is known from here on."""
+
+    at: Instant
+    value: float | None
+
+
+@dataclass(frozen=True)
+class ChartLevel:
+    """`kind`: at a level that `fires` an alert begins, at one that `clears` it ends."""
+
+    value: float
+    words: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class OpenStretch:
+    """From when to when an alert was open."""
+
+    begin: Instant
+    end: Instant
+    words: str
+
+
+@dataclass(frozen=True)
+class LineData:
+    """Values lie within 0 and `most`."""
+
+    name: str
+    points: Sequence[ChartPoint]
+    levels: Sequence[ChartLevel] = ()
+    stretches: Sequence[OpenStretch] = ()
+    most: float = 100.0
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class LineChart:
+    """In the units of the drawing. `lines`: one polyline for each unbroken run; `words`: what it shows."""
+
+    name: str
+    words: str
+    lines: list[str]
+    last: tuple[float, float] | None
+    levels: list[tuple[float, str, str]]
+    stretches: list[tuple[float, float, str]]
+    ticks: list[tuple[float, str]]
+    scale: list[tuple[float, str]]
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = WIDTH - RIGHT
+    top: int = TOP
+    bottom: int = HEIGHT - BOTTOM
+
+
+@dataclass(frozen=True)
+class ChartBar:
+    """`share`: of the longest, 0 to 100; `kind` chooses its colour."""
+
+    words: str
+    value: str
+    share: float
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class BarChart:
+    name: str
+    words: str
+    bars: Sequence[ChartBar] = field(default_factory=tuple)
+
+
+def line(data: LineData) -> LineChart | None:
+    """None where there are less than two points to draw a line through."""
+    points = sorted(data.points, key=lambda point: point.at)
+    known = [point for point in points if point.value is not None]
+    if len(known) < 2 or points[0].at == points[-1].at:  # noqa: PLR2004 (a line has two ends)
+        return None
+    begin, end = points[0].at, points[-1].at
+
+    def x(at: Instant) -> float:
+        share = (min(max(at, begin), end) - begin) / (end - begin)
+        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+
+    def y(value: float) -> float:
+        return round(TOP + (1 - min(max(value, 0), data.most) / data.most) * (HEIGHT - TOP - BOTTOM), 1)
+
+    newest = known[-1]
+    assert newest.value is not None
+    return LineChart(
+        name=data.name,
+        words=_words(data, known),
+        lines=[" ".join(f"{x(p.at)},{y(p.value or 0.0)}" for p in run) for run in _runs(_thinned(points))],
+        last=(x(newest.at), y(newest.value)),
+        levels=[(y(level.value), level.words, level.kind) for level in data.levels],
+        stretches=[(x(s.begin), max(2.0, x(s.end) - x(s.begin)), s.words) for s in data.stretches if s.end > begin],
+        ticks=[(x(at), f"{at.day} {at:%b}") for at in _ticks(begin, end)],
+        scale=[(y(part * data.most), f"{part * data.most:g}{data.unit}") for part in (0, 0.25, 0.5, 0.75, 1)],
+    )
+
+
+def bars(name: str, counts: Sequence[tuple[str, int, str]]) -> BarChart:
+    """Of words, how many, and the kind of each."""
+    most, total = max((count for _, count, _ in counts), default=0) or 1, sum(count for _, count, _ in counts)
+    said = ", ".join(f"{words} {count}" for words, count, _ in counts)
+    return BarChart(
+        name,
+        f"{name}: {said}; {total} together.",
+        [ChartBar(words, str(count), round(100 * count / most, 1), kind) for words, count, kind in counts],
+    )
+
+
+def _words(data: LineData, known: Sequence[ChartPoint]) -> str:
+    first, last = known[0], known[-1]
+    lowest = min(known, key=lambda point: point.value or 0.0)
+    highest = max(known, key=lambda point: point.value or 0.0)
+
+    def said(point: ChartPoint) -> str:
+        return f"{point.value or 0.0:.0f}{data.unit} on {point.at.day} {point.at:%b %Y}"
+
+    levels = f" Dashed: {', '.join(level.words for level in data.levels)}." if data.levels else ""
+    levels += " Shaded: while an alert was open." if data.stretches else ""
+    return (
+        f"{data.name} was {said(first)} and is {last.value or 0.0:.0f}{data.unit} as of {last.at.day} {last.at:%b %Y}; "
+        f"lowest {said(lowest)}, highest {said(highest)}.{levels}"
+    )
+
+
+def _runs(points: Sequence[ChartPoint]) -> list[list[ChartPoint]]:
+    runs: list[list[ChartPoint]] = [[]]
+    for point in points:
+        if point.value is None:
+            runs.append([])
+        else:
+            runs[-1].append(point)
+    return [run for run in runs if run]
+
+
+def _thinned(points: Sequence[ChartPoint]) -> Sequence[ChartPoint]:
+    if len(points) <= MOST_POINTS:
+        return points
+    size = -(-len(points) * 2 // MOST_POINTS)
+    kept: list[ChartPoint] = []
+    for begin in range(0, len(points), size):
+        part = points[begin : begin + size]
+        known = [point for point in part if point.value is not None]
+        extremes = {min(known, key=lambda p: p.value or 0.0), max(known, key=lambda p: p.value or 0.0)} if known else ()
+        gaps = [point for point in part if point.value is None][:1]
+        kept += sorted([*extremes, *gaps], key=lambda point: point.at)
+    return kept
+
+
+def _ticks(begin: Instant, end: Instant) -> list[Instant]:
+    step = next((step for step in _STEPS if (end - begin) / step <= MOST_TICKS), _STEPS[-1])
+    first = begin.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    found: list[Instant] = []
+    while first <= end and len(found) <= MOST_TICKS:
+        found.append(first)
+        first += step
+    return found

@@ -1,0 +1,348 @@
+"""All about one alert, and about one relationship: what was decided and done, what was sent, and how it fared."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from schemas.alerts import Alert, AlertAct, AlertChanged, AlertHandled, Delivery
+from schemas.primitives import Instant
+from schemas.rules import LEVELLED, Rule
+from services.notify.board.actions import may_resolve_again
+from services.notify.board.auth import BoardPerson
+from services.notify.board.charts import ChartLevel, ChartPoint, LineChart, LineData, OpenStretch, line
+from services.notify.board.history import HistoryAway, Row
+from services.notify.board.rows import AlertReader, AlertRow
+from services.notify.domain.chances import chance_points
+from services.notify.domain.evaluation import Watch
+from services.notify.domain.known_alert import KnownAlert
+from services.notify.domain.subjects import SubjectWatch
+from services.notify.domain.window import newest
+from services.notify.rendering import phrases
+
+CHART = timedelta(days=90)
+ACT_WORDS: Mapping[str, str] = {
+    "acknowledge": "acknowledged it",
+    "unacknowledge": "took the acknowledgement or the snooze back",
+    "snooze": "snoozed it",
+    "assign": "assigned it",
+    "note": "left a note",
+    "vote": "voted",
+}
+CLOSING_WORDS: Mapping[str, str] = {
+    "acted": "somebody acted on it",
+    "knew": "it was known",
+    "agreed_pause": "they had agreed on a pause",
+    "data_wrong": "the data was wrong",
+    "no_reply": "nobody replied",
+}
+DELIVERY_WORDS: Mapping[str, str] = {
+    "planned": "Waits",
+    "held": "Held back",
+    "started": "Being sent",
+    "unknown": "Unknown",
+    "delivered": "Delivered",
+    "dead": "Not delivered",
+    "superseded": "Superseded",
+}
+
+
+@dataclass(frozen=True)
+class TimelineEntry:
+    """One line of a timeline. `kind` chooses its icon; `details` say more for whoever asks."""
+
+    at: Instant
+    kind: str
+    words: str
+    details: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class CauseLine:
+    """`share`: of the costliest, 0 to 100. `points` is empty where causes are not weighed in points."""
+
+    words: str
+    points: str
+    share: float
+
+
+@dataclass(frozen=True)
+class DeliveryRow:
+    id: str
+    at: Instant
+    state: str
+    words: str
+    channel: str
+    to: str
+    transition: str
+    about: str
+    link: str
+    attempts: int
+    status: str
+    is_dead: bool
+    may_resolve_again: bool
+    more: int
+
+
+@dataclass(frozen=True)
+class AlertPage:
+    row: AlertRow
+    change: str
+    sure: str
+    causes: Sequence[CauseLine]
+    timeline: Sequence[TimelineEntry]
+    deliveries: Sequence[DeliveryRow]
+    chart: LineChart | None
+    chart_note: str
+    until: str
+    people: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class RelationshipPage:
+    tenant: str
+    program: str
+    id: str
+    who: str
+    zone: str
+    status: str
+    health: float | None
+    risk: float | None
+    confidence: float | None
+    as_of: Instant | None
+    open: Sequence[AlertRow]
+    health_chart: LineChart | None
+    risk_chart: LineChart | None
+    chart_note: str
+    moves: Sequence[tuple[Instant, float, str]]
+    timeline: Sequence[TimelineEntry]
+
+
+def alert_page(
+    reader: AlertReader, one: KnownAlert, person: BoardPerson, past: Sequence[Row] | HistoryAway
+) -> AlertPage:
+    row = reader.row(one, person)
+    alert, rule = row.alert, reader.rules_of(one.watch.subject).get(one.rule)
+    measure = rule.measure if rule and rule.measure in LEVELLED else "health"
+    return AlertPage(
+        row=row,
+        change=phrases.change(alert, row.naming) if alert else "Nothing more is known of it here.",
+        sure=phrases.sure(alert) if alert else "",
+        causes=list(_causes(alert)) if alert else [],
+        timeline=list(_timeline(reader, one)),
+        deliveries=sorted(
+            (_message_of(reader, row, sent) for sent in reader.state.deliveries_of(one.dedup_key)),
+            key=lambda sent: (sent.at, sent.id),
+            reverse=True,
+        ),
+        chart=_chart(one.watch, measure, past, (_levels(rule), _stretches(reader, [one]))),
+        chart_note=_chart_note(past),
+        until=_until(reader, one),
+        people=sorted(may_have_it(reader, one).items(), key=lambda found: found[1].casefold()),
+    )
+
+
+def may_have_it(reader: AlertReader, one: KnownAlert) -> dict[str, str]:
+    """Whom it can be given to: who leads the programme, and who has access to it on the board."""
+    subject = one.watch.subject
+    programme = reader.people.programme(subject.tenant, subject.program)
+    leads = (programme.coordinator, programme.deputy, programme.manager) if programme else ()
+    access = [
+        token.person
+        for token in reader.state.tokens().values()
+        if token.tenant == subject.tenant
+        and token.is_valid(reader.now)
+        and token.role != "viewer"
+        and (not token.programs or subject.program in token.programs)
+    ]
+    return {who: reader.person(subject.tenant, who) for who in (*leads, *access) if who}
+
+
+def relationship_page(
+    reader: AlertReader, watch: Watch, person: BoardPerson, past: Sequence[Row] | HistoryAway
+) -> RelationshipPage:
+    subject, rules = watch.subject, reader.rules_of(watch.subject)
+    known = reader.state.alerts_about(subject.key)
+    values = newest(watch.window)
+    naming = reader.people.naming(subject.tenant, subject.program, subject.id)
+    stretches = _stretches(reader, known)
+    return RelationshipPage(
+        tenant=subject.tenant,
+        program=subject.program,
+        id=subject.id,
+        who=naming.pair or f"pair {subject.id}",
+        zone=naming.zone,
+        status=values.status if values else "unknown",
+        health=values.health if values else None,
+        risk=values.risk if values else None,
+        confidence=values.confidence if values else None,
+        as_of=watch.window[-1].as_of if watch.window else None,
+        open=[reader.row(one, person) for one in known if one.is_open],
+        health_chart=_chart(watch, "health", past, (_levels(rules.get("health_low")), stretches)),
+        risk_chart=_chart(watch, "risk", past, (_levels(rules.get("disengaging")), stretches)),
+        chart_note=_chart_note(past),
+        moves=list(_moves(past)),
+        timeline=sorted((m for one in known for m in _timeline(reader, one)), key=lambda m: m.at, reverse=True)[:50],
+    )
+
+
+def delivery_row(reader: AlertReader, delivery: Delivery) -> DeliveryRow:
+    naming = reader.people.naming(delivery.tenant, delivery.program, delivery.relationship)
+    more = len(delivery.items) + delivery.more
+    return DeliveryRow(
+        id=delivery.delivery_id,
+        at=delivery.changed_at,
+        state=delivery.state,
+        words=DELIVERY_WORDS[delivery.state],
+        channel=delivery.channel,
+        to=delivery.recipient,
+        transition=phrases.word(delivery.alert),
+        about=f"{naming.pair or f'pair {delivery.relationship}'}: {phrases.topic(delivery.alert)}",
+        link=f"/alerts/{delivery.dedup_key}",
+        attempts=delivery.attempt,
+        status=delivery.status,
+        is_dead=delivery.state in {"dead", "unknown"},
+        may_resolve_again=may_resolve_again(delivery),
+        more=more,
+    )
+
+
+def _message_of(reader: AlertReader, row: AlertRow, delivery: Delivery) -> DeliveryRow:
+    """As a message of this alert: what else it lists may be of programmes that the person does not see."""
+    told = {delivery.dedup_key: delivery.alert, **{item.alert.dedup_key: item.alert for item in delivery.items}}
+    transition = phrases.word(told[row.key])
+    return replace(
+        delivery_row(reader, delivery), about=f"{row.who}: {row.topic}", link=row.link, transition=transition
+    )
+
+
+def event_line(row: Row) -> tuple[Instant, str, str, str]:
+    """When, what, who did it, and how it is known."""
+    at, kind, actor, evidence, _, retracted = row
+    return at, _cause(kind) + (" (taken back)" if retracted else ""), actor, str(evidence).replace("_", " ")
+
+
+def _causes(alert: Alert) -> Iterator[CauseLine]:
+    weighed = []
+    for reason in alert.reasons:
+        if alert.rule.startswith("health"):
+            weighed.append((reason.words, reason.points, f"{reason.points:+.0f} points of health"))
+        elif alert.rule == "disengaging" and alert.reading is not None:
+            points = chance_points(alert.reading.risk, reason.points)
+            weighed.append((reason.words, points, f"{points:+.0f} points of chance"))
+        else:
+            weighed.append((reason.words, 0.0, ""))
+    most = max((abs(points) for _, points, _ in weighed), default=0.0) or 1.0
+    return (CauseLine(words, said, round(100 * abs(points) / most, 1)) for words, points, said in weighed)
+
+
+def _timeline(reader: AlertReader, one: KnownAlert) -> Iterator[TimelineEntry]:
+    """The newest first."""
+    for event in reversed(reader.state.events(one.watch.subject.key)):
+        if event.data.alert_key == one.alert_key:
+            yield _moment(reader, event)
+
+
+def _moment(reader: AlertReader, event: AlertChanged | AlertHandled) -> TimelineEntry:
+    match event.data:
+        case Alert() as alert:
+            not_sent = f"; not sent: {alert.not_sent}" if alert.not_sent else ""
+            details = [
+                f"rule {alert.rule} version {alert.rule_version}, episode {alert.episode}, transition {alert.seq}",
+                *(f"rests on {one.topic}, partition {one.partition}, offset {one.offset}" for one in alert.inputs),
+                *(f"{stage.stage}: {stage.outcome}, {stage.why}" for stage in alert.decisions),
+            ]
+            words = f"{phrases.word(alert)} ({alert.urgency}): {alert.why}{not_sent}"
+            return TimelineEntry(alert.at, alert.transition, words, details)
+        case AlertAct() as act:
+            return TimelineEntry(act.at, "refused" if act.refused else act.act, _act_words(reader, event.tenant, act))
+
+
+def _act_words(reader: AlertReader, tenant: str, act: AlertAct) -> str:
+    who = reader.person(tenant, act.by)
+    done = ACT_WORDS.get(act.act, act.act)
+    if act.refused:
+        return f"{who} {done}, which was refused: {act.refused}"
+    if act.verdict:
+        verdict = "useful" if act.verdict == "useful" else "not useful"
+        return f"{who} called it {verdict}: {CLOSING_WORDS.get(act.closing or '', act.closing or '')}"
+    if act.act == "assign":
+        to = reader.person(tenant, act.handling.assignee) if act.handling.assignee else "nobody"
+        return f"{who} gave it to {to}"
+    until = act.handling.until
+    return f"{who} {done}" + (f" until {until:%a} {until.day} {until:%b %H:%M} UTC" if until else "")
+
+
+def _until(reader: AlertReader, one: KnownAlert) -> str:
+    handling = one.handling
+    if handling.until is None or handling.state == "open":
+        return ""
+    woken = ", or when it gets worse" if handling.wakes_on == "change" or handling.state == "acknowledged" else ""
+    return f"{handling.state} until {phrases.moment(handling.until, reader.naming(one))}{woken}"
+
+
+def _levels(rule: Rule | None) -> list[ChartLevel]:
+    if rule is None or rule.measure not in LEVELLED:
+        return []
+    scale, unit, beyond = (100, " %", "below") if rule.measure == "risk" else (1, "", "above")
+
+    def said(level: float) -> str:
+        return f"{scale * level:g}{unit}"
+
+    tiers = [ChartLevel(scale * tier.level, f"{tier.urgency} at {said(tier.level)}", "fires") for tier in rule.tiers]
+    return [*tiers, ChartLevel(scale * rule.clear_level, f"clears {beyond} {said(rule.clear_level)}", "clears")]
+
+
+def _stretches(reader: AlertReader, known: Sequence[KnownAlert]) -> list[OpenStretch]:
+    found = []
+    for one in known:
+        begun: dict[str, Alert] = {}
+        ended: dict[str, Instant] = {}
+        for event in reader.state.events(one.watch.subject.key):
+            if isinstance(event.data, Alert) and event.data.alert_key == one.alert_key:
+                begun.setdefault(event.data.dedup_key, event.data)
+                if event.data.transition == "resolved":
+                    ended[event.data.dedup_key] = event.data.at
+        window = one.watch.window if isinstance(one.watch, Watch) else ()
+        newest = window[-1].as_of if window else reader.now
+        words = one.rule.replace("_", " ")
+        found += [OpenStretch(alert.since, ended.get(key, newest), words) for key, alert in begun.items()]
+        if one.is_open and one.dedup_key not in begun and one.state.since is not None:
+            found.append(OpenStretch(one.state.since, newest, words))
+    return found
+
+
+def _chart(
+    watch: Watch | SubjectWatch,
+    measure: str,
+    past: Sequence[Row] | HistoryAway,
+    marks: tuple[Sequence[ChartLevel], Sequence[OpenStretch]],
+) -> LineChart | None:
+    """From ClickHouse as far back as that goes, and from the watch's own window."""
+    points: dict[Instant, float | None] = {}
+    if not isinstance(past, HistoryAway):
+        points |= {as_of: health if measure == "health" else 100 * risk for as_of, health, risk, *_ in past}
+    for row in watch.window if isinstance(watch, Watch) else ():
+        value = None if row.values is None else row.values.health if measure == "health" else 100 * row.values.risk
+        if value is not None:
+            points[row.as_of] = value
+    name, unit = ("Health", "") if measure == "health" else ("The chance to fall silent", " %")
+    levels, stretches = marks
+    return line(LineData(name, [ChartPoint(at, value) for at, value in points.items()], levels, stretches, unit=unit))
+
+
+def _chart_note(past: Sequence[Row] | HistoryAway) -> str:
+    return f"Only the last two weeks: {past.reason}." if isinstance(past, HistoryAway) else ""
+
+
+def _moves(past: Sequence[Row] | HistoryAway) -> Iterator[tuple[Instant, float, str]]:
+    """The largest moves of health, the newest first."""
+    if isinstance(past, HistoryAway):
+        return iter(())
+    moved = [(as_of, moved, trigger or why) for as_of, _, _, moved, trigger, why in past if moved and abs(moved) >= 1]
+    largest = sorted(moved, key=lambda move: -abs(move[1]))[:12]
+    return iter(sorted(((at, by, _cause(why)) for at, by, why in largest), key=lambda move: move[0], reverse=True))
+
+
+def _cause(name: str) -> str:
+    """`mentoring.session.held.v1` as `session held`."""
+    return name.removeprefix("mentoring.").removesuffix(".v1").replace(".", " ").replace("_", " ")

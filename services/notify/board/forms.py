@@ -1,0 +1,261 @@
+"""What people send: acts on one alert and on many, silences, dead letters, undo, sign-in and sign-out."""
+
+from collections.abc import Awaitable, Sequence
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from schemas.alerts import Delivery
+from schemas.events import partition_key
+from services.notify.board import details, operations
+from services.notify.board.actions import ActNotice, ActResult, given_up, may_resolve_again, noticed
+from services.notify.board.auth import BoardPerson, signed_in
+from services.notify.board.meetings import meeting_on
+from services.notify.board.pages import silences_page, tenants_of
+from services.notify.board.rendering import Board, PageRenderer
+from services.notify.board.requests import fields_of, one, own_form, own_path, session_of, single, with_notice
+from services.notify.board.rows import PER_PAGE
+from services.notify.board.wanted import ActInvalidError, WantedAct, act_on, silencing, unsilencing
+from services.notify.domain.handling import as_silence, silence_key
+from services.notify.domain.known_alert import KnownAlert
+from services.runtime import log
+from services.runtime.kafka import KafkaError
+
+FORM_ID_LENGTHS = range(8, 65)
+
+
+def add_forms(app: FastAPI, board: Board, pages: PageRenderer) -> None:
+    _add_signing(app, board, pages)
+    _add_acts(app, board)
+    _add_meetings(app, board)
+    _add_silences(app, board, pages)
+    _add_deliveries(app, board)
+
+
+async def answered(board: Board, fields: dict[str, list[str]], doing: Awaitable[ActNotice]) -> Response:
+    try:
+        return _back(board, fields, await doing)
+    except ActInvalidError as invalid:
+        raise HTTPException(400, str(invalid)) from invalid
+    except KafkaError as away:
+        log.get(__name__).error("act_not_written", reason=f"{type(away).__name__}: {away}")
+        raise HTTPException(503, "the log takes nothing right now: nothing was done, try again in a minute") from away
+
+
+def form_id_of(fields: dict[str, list[str]]) -> str:
+    """The same for a form that is sent twice. Raises HTTPException 400."""
+    found = one(fields, "form")
+    if len(found) not in FORM_ID_LENGTHS or not (found.isascii() and found.isalnum()):
+        raise HTTPException(400, "the form has no id of its own: load the page anew")
+    return found
+
+
+def _add_signing(app: FastAPI, board: Board, pages: PageRenderer) -> None:
+    @app.get("/login")
+    async def show_login(request: Request) -> Response:
+        wanted = own_path(request.query_params.get("next", "/"))
+        if request.state.session is not None:
+            return RedirectResponse(wanted, 303)
+        return pages.bare("login.html", next=wanted, refused=False)
+
+    @app.post("/login")
+    async def sign_in(request: Request) -> Response:
+        fields = await fields_of(request)
+        wanted, sessions = own_path(one(fields, "next") or "/"), board.gate.sessions
+        token = signed_in(one(fields, "token"), board.state.tokens(), board.now())
+        if token is None:
+            log.get(__name__).warning("sign_in_refused")
+            return pages.bare("login.html", 401, next=wanted, refused=True)
+        cookie, ends = sessions.opened(token)
+        answer = RedirectResponse(wanted, 303)
+        answer.set_cookie(
+            board.gate.cookie,
+            cookie,
+            max_age=round((ends - board.now()).total_seconds()),
+            path="/",
+            secure=board.gate.is_https,
+            httponly=True,
+            # A link in a mail opens the page it names; a form of another site brings no cookie.
+            samesite="lax",
+        )
+        log.get(__name__).info("signed_in", token=token.token_id, role=token.role)
+        return answer
+
+    @app.post("/logout")
+    async def sign_out(request: Request) -> Response:
+        await own_form(request, board.gate.sessions)
+        answer = RedirectResponse("/login", 303)
+        answer.delete_cookie(board.gate.cookie, path="/", secure=board.gate.is_https, httponly=True, samesite="lax")
+        return answer
+
+
+def _add_acts(app: FastAPI, board: Board) -> None:
+    @app.post("/alerts")
+    async def act_on_many(request: Request) -> Response:
+        fields = await own_form(request, board.gate.sessions)
+        person = _acting(request)
+        keys = list(dict.fromkeys(fields.get("key", ())))
+        if not keys:
+            return _back(board, fields, noticed(person, "Tick the alerts first", []))
+        if len(keys) > PER_PAGE:
+            raise HTTPException(400, f"at most {PER_PAGE} alerts at once")
+        return await answered(board, fields, _many(board, person, fields, keys))
+
+    @app.post("/alerts/{key}/{act}")
+    async def act_on_one(request: Request, key: str, act: str) -> Response:
+        fields = await own_form(request, board.gate.sessions)
+        session = session_of(request)
+        known = board.reader().alert(key, session.person)
+        if known is None:
+            raise HTTPException(404)
+        person = _acting(request)
+        try:
+            _check_assignee(board, known, person, one(fields, "assignee"))
+            wanted = act_on(known, {**single(fields), "act": act}, (person, form_id_of(fields), board.now()))
+        except ActInvalidError as invalid:
+            raise HTTPException(400, str(invalid)) from invalid
+        return await answered(board, fields, board.acting.do([wanted], person))
+
+    @app.post("/undo")
+    async def undo(request: Request) -> Response:
+        fields = await own_form(request, board.gate.sessions)
+        # Of what the person did: who may only look has changed their own settings.
+        person = session_of(request).person
+        notice = board.notices.find(one(fields, "notice")[:64], person)
+        if notice is None:
+            raise HTTPException(404)
+        board.notices.undone(notice.id)
+        if notice.meeting is not None:
+            return await answered(board, fields, board.meetings.take_back(notice.meeting, notice, person))
+        return await answered(board, fields, board.acting.undo(notice, person))
+
+
+def _add_meetings(app: FastAPI, board: Board) -> None:
+    @app.post("/relationships/{tenant}/{relationship}/met")
+    async def meet(request: Request, tenant: str, relationship: str) -> Response:
+        fields = await own_form(request, board.gate.sessions)
+        watch = board.state.watch(partition_key(tenant, relationship))
+        if watch is None or not session_of(request).person.sees(watch.subject.tenant, watch.subject.program):
+            raise HTTPException(404)
+        person, subject = _acting(request), watch.subject
+        if not board.meetings.are_taken(tenant):
+            raise HTTPException(503, "no gateway is configured that would take it: see RAPPORT_NOTIFY_BOARD_GATEWAY")
+        naming = board.people.naming(tenant, subject.program, relationship)
+        try:
+            about = (tenant, subject.program, relationship, form_id_of(fields))
+            meeting = meeting_on(one(fields, "day"), naming.zone, board.now(), about)
+        except ActInvalidError as invalid:
+            raise HTTPException(400, str(invalid)) from invalid
+        who = naming.pair or f"pair {relationship}"
+        return await answered(board, fields, board.meetings.note(meeting, who, person))
+
+
+def _add_silences(app: FastAPI, board: Board, pages: PageRenderer) -> None:
+    @app.post("/silences")
+    async def silence(request: Request) -> Response:
+        fields = await own_form(request, board.gate.sessions)
+        person = _acting(request)
+        wanted = _silencing(board, person, fields)
+        return await answered(board, fields, board.acting.do([wanted], person))
+
+    @app.post("/silences/preview")
+    async def preview_silence(request: Request) -> Response:
+        fields = await own_form(request, board.gate.sessions)
+        person = _acting(request)
+        wanted = _silencing(board, person, fields)
+        act = wanted.command.act
+        assert act.kind == "silence", "the form asks for nothing else"
+        count = operations.muted(board.reader(), person, as_silence(wanted.command, act))
+        said = {"tenant": "", "program": "", "rule": "", "relationship": "", "until": "1d", "note": ""}
+        return silences_page(board, pages, request, {**said, **single(fields)}, count)
+
+    @app.post("/silences/{tenant}/{name}/end")
+    async def end_silence(request: Request, tenant: str, name: str) -> Response:
+        fields = await own_form(request, board.gate.sessions)
+        person, found = session_of(request).person, board.state.silence(silence_key(tenant, name))
+        if found is None or not operations.sees_silence(board.reader(), person, found):
+            raise HTTPException(404)
+        person = _acting(request)
+        if person.programs is not None and found.program not in person.programs:
+            raise HTTPException(403, "it reaches beyond your programmes")
+        wanted = unsilencing(tenant, name, (person, form_id_of(fields), board.now()))
+        return await answered(board, fields, board.acting.do([wanted], person))
+
+
+def _add_deliveries(app: FastAPI, board: Board) -> None:
+    @app.post("/deliveries/{delivery_id}/replay")
+    async def replay(request: Request, delivery_id: str) -> Response:
+        fields = await own_form(request, board.gate.sessions)
+        letter = _letter(board, request, delivery_id)
+        if not given_up(letter) and not may_resolve_again(letter):
+            raise HTTPException(400, "this message was not given up")
+        return await answered(board, fields, board.acting.replay([letter], session_of(request).person))
+
+    @app.post("/deliveries/{delivery_id}/discard")
+    async def discard(request: Request, delivery_id: str) -> Response:
+        fields = await own_form(request, board.gate.sessions)
+        letter = _letter(board, request, delivery_id)
+        if not given_up(letter):
+            raise HTTPException(400, "this message was not given up")
+        return await answered(board, fields, board.acting.discard([letter], session_of(request).person))
+
+
+def _check_assignee(board: Board, known: KnownAlert, person: BoardPerson, to: str) -> None:
+    """Raises ActInvalidError where somebody would have it who cannot see it."""
+    if to and to != person.id and to not in details.may_have_it(board.reader(), known):
+        raise ActInvalidError("whoever shall have it needs access to the programme")
+
+
+async def _many(board: Board, person: BoardPerson, fields: dict[str, list[str]], keys: Sequence[str]) -> ActNotice:
+    """Each row for itself: what cannot be meant of one is its result, and the others go on."""
+    reader, given = board.reader(), (person, form_id_of(fields), board.now())
+    said = {**single(fields), "act": one(fields, "act"), "note": ""}
+    if said["act"] == "take":
+        said |= {"act": "assign", "assignee": person.id}
+    known = {alert.dedup_key: alert for alert in reader.visible(person)}
+    wanted: list[WantedAct] = []
+    refused: list[ActResult] = []
+    for key in keys:
+        if key not in known:
+            refused.append(ActResult(key[:64], "refused", "there is no such alert any more"))
+        elif said["act"] not in reader.acts(known[key], person):
+            refused.append(ActResult(key, "refused", "that cannot be done with it as it is"))
+        else:
+            wanted.append(act_on(known[key], said, given))
+    done = await board.acting.do(wanted, person) if wanted else noticed(person, "", [])
+    return noticed(person, done.words, [*done.results, *refused], done)
+
+
+def _back(board: Board, fields: dict[str, list[str]], notice: ActNotice) -> Response:
+    path = own_path(one(fields, "back") or "/")
+    return RedirectResponse(with_notice(path, board.notices.keep(notice)), 303)
+
+
+def _silencing(board: Board, person: BoardPerson, fields: dict[str, list[str]]) -> WantedAct:
+    """Raises HTTPException 400 and 404."""
+    said, tenants = single(fields), tenants_of(board.reader(), person)
+    tenant = said.get("tenant") or (tenants[0] if tenants else "")
+    if tenant not in tenants or (said.get("program") and not person.sees(tenant, said["program"])):
+        raise HTTPException(404)
+    try:
+        return silencing(said, tenant, (person, form_id_of(fields), board.now()))
+    except ActInvalidError as invalid:
+        raise HTTPException(400, str(invalid)) from invalid
+
+
+def _letter(board: Board, request: Request, delivery_id: str) -> Delivery:
+    """Raises HTTPException 404, and 403 for who may see it only."""
+    person, found = session_of(request).person, board.state.delivery(delivery_id)
+    if found is None or not person.sees_all(found.tenant, [found.program, *(i.program for i in found.items)]):
+        raise HTTPException(404)
+    if not person.is_admin:
+        raise HTTPException(403, "an admin sends messages again or discards them")
+    return found
+
+
+def _acting(request: Request) -> BoardPerson:
+    person = session_of(request).person
+    if not person.acts:
+        raise HTTPException(403, f"you may look, not act: your role is {person.role}")
+    return person

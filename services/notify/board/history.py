@@ -1,0 +1,89 @@
+"""What ClickHouse remembers of the past. The board does without: each answer comes within seconds, or is none, and
+whoever did not answer is left alone for a while."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
+
+from services.runtime import log
+from services.runtime.clickhouse import ClickHouse, ClickHouseError
+from services.runtime.settings import Settings
+
+ANSWER_SECONDS = 2.0
+REST_SECONDS = 15.0
+"""After a failure. A page that is looked at meanwhile says so at once."""
+WORKERS, MOST_WAITING = 3, 12
+_FOLDER = files("services.notify.board") / "queries"
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class HistoryAway:
+    """Why nothing is known of the past right now, for people."""
+
+    reason: str
+
+
+class ScoreHistory:
+    """For one event loop; the questions run on threads of their own, each with a client of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="history")
+        self._clients = threading.local()
+        self._waiting, self._rests_until, self._reason = 0, 0.0, ""
+
+    async def ask(self, query: str, **parameters: object) -> Sequence[Row] | HistoryAway:
+        """`query`: the name of a file in `queries`. Instants of the answer are in UTC."""
+        if time.monotonic() < self._rests_until:
+            return HistoryAway(self._reason)
+        if self._waiting >= MOST_WAITING:
+            return HistoryAway("too much is asked of ClickHouse at once")
+        self._waiting += 1
+        loop = asyncio.get_running_loop()
+        asked = self._pool.submit(self._answer, query, parameters)
+        asked.add_done_callback(lambda _: self._answered(loop))
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(asked), ANSWER_SECONDS)
+        except TimeoutError:
+            return self._away(f"ClickHouse did not answer within {ANSWER_SECONDS:g} s")
+        except ClickHouseError as failure:
+            log.get(__name__).warning("history_away", query=query, code=failure.code, reason=str(failure)[:500])
+            return self._away("ClickHouse does not answer")
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is left alone now; None while it answers."""
+        return self._reason if time.monotonic() < self._rests_until else None
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _away(self, reason: str) -> HistoryAway:
+        self._rests_until, self._reason = time.monotonic() + REST_SECONDS, reason
+        return HistoryAway(reason)
+
+    def _answered(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._count_off)
+
+    def _count_off(self) -> None:
+        self._waiting -= 1
+
+    def _answer(self, query: str, parameters: Mapping[str, object]) -> Sequence[Row]:
+        if not hasattr(self._clients, "client"):
+            self._clients.client = ClickHouse(self._settings)
+        sql = (_FOLDER / f"{query}.sql").read_text()
+        return [tuple(map(_in_utc, row)) for row in self._clients.client.query(sql, parameters)]
+
+
+def _in_utc(value: Any) -> Any:  # noqa: ANN401 (whatever a column of ClickHouse holds)
+    """clickhouse-connect gives naive datetimes where the column's zone is UTC."""
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value

@@ -1,0 +1,141 @@
+"""A coordinator knows that a pair has met: that is an event like any other, handed in at the gateway, as a tool of ours
+would. Scores follow from it, and alerts from these; nothing here touches either."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+from pydantic import SecretStr
+
+from schemas.primitives import Id, Instant, to_rfc3339
+from services.notify.board.auth import BoardPerson
+from services.notify.board.wanted import ActInvalidError
+from services.runtime import log
+from services.runtime.bounded_http import AsyncBoundedHttp, Bounds
+
+SOURCE = "/rapport/board"
+"""A token of the gateway has to be allowed to speak for it."""
+ACCEPTED = 202
+ANSWER = Bounds(seconds=5.0, octets=64 * 1024)
+LONGEST_AGO = timedelta(days=90)
+"""Who knows of older ones imports them: they change what was long decided."""
+NOON = time(12)
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """`at`: noon of the day in the zone of the programme, for nobody remembers the hour; today not after now. `form`
+    makes a repeat of the form the same event."""
+
+    tenant: Id
+    program: Id
+    relationship: Id
+    day: date
+    at: Instant
+    form: str
+
+    def held(self) -> dict[str, Any]:
+        """Of a day there is one, whoever says so: the session's name is the day."""
+        data = {
+            "by": "admin",
+            "evidence": "admin",
+            "session_id": f"met-{self.day.isoformat()}",
+            "started_at": to_rfc3339(self.at),
+        }
+        return self._event(self._id, "mentoring.session.held.v1", self.at, data)
+
+    def retracted(self, now: Instant) -> dict[str, Any]:
+        meant = {"source": SOURCE, "id": self._id, "type": "mentoring.session.held.v1", "time": to_rfc3339(self.at)}
+        data = {"by": "admin", "evidence": "admin", **meant}
+        return self._event(f"{self._id}-undo", "mentoring.event.retracted.v1", now, data)
+
+    @property
+    def _id(self) -> str:
+        return f"met-{self.form}"
+
+    def _event(self, id_: str, kind: str, at: Instant, data: Mapping[str, Any]) -> dict[str, Any]:
+        envelope = {"specversion": "1.0", "source": SOURCE, "id": id_, "type": kind, "time": to_rfc3339(at)}
+        # The tenant is said: a token of another one is refused instead of writing into its own.
+        return {**envelope, "tenant": self.tenant, "program": self.program, "subject": self.relationship, "data": data}
+
+
+@dataclass(frozen=True)
+class Told:
+    """Whether the gateway has taken an event, and in words why not."""
+
+    is_taken: bool
+    reason: str = ""
+
+
+def meeting_on(said: str, zone: str, now: Instant, about: tuple[Id, Id, Id, str]) -> Meeting:
+    """`said`: a day as forms send it; `about`: tenant, programme, relationship and the id of the form. Raises
+    ActInvalidError."""
+    try:
+        day = date.fromisoformat(said)
+    except ValueError as unreadable:
+        raise ActInvalidError("the day they met on is missing") from unreadable
+    today = now.astimezone(ZoneInfo(zone)).date()
+    if day > today:
+        raise ActInvalidError("that day lies ahead: a meeting to come is booked, not held")
+    if today - day > LONGEST_AGO:
+        raise ActInvalidError(f"that is longer ago than {LONGEST_AGO.days} days: import what lies so far back")
+    at = min(datetime.combine(day, NOON, ZoneInfo(zone)).astimezone(UTC), now)
+    tenant, program, relationship, form = about
+    return Meeting(tenant, program, relationship, day, at, form)
+
+
+def meeting_days(zone: str, now: Instant) -> tuple[str, str]:
+    """The first and the last day that a form takes."""
+    today = now.astimezone(ZoneInfo(zone)).date()
+    return (today - LONGEST_AGO).isoformat(), today.isoformat()
+
+
+class Gateway:
+    """`address` None: nobody has said where it is. `tokens` by tenant."""
+
+    def __init__(self, address: str | None, tokens: Mapping[Id, SecretStr]) -> None:
+        self._address, self._tokens = (address or "").rstrip("/"), tokens
+
+    def speaks_for(self, tenant: Id) -> bool:
+        return bool(self._address) and tenant in self._tokens
+
+    async def tell(self, meeting: Meeting, person: BoardPerson) -> Told:
+        return await self._hand_in(meeting, meeting.held(), person)
+
+    async def retract(self, meeting: Meeting, now: Instant, person: BoardPerson) -> Told:
+        return await self._hand_in(meeting, meeting.retracted(now), person)
+
+    async def _hand_in(self, meeting: Meeting, event: Mapping[str, Any], person: BoardPerson) -> Told:
+        token = self._tokens[meeting.tenant].get_secret_value()
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/cloudevents+json"}
+        began = {"id": event["id"], "type": event["type"], "tenant": meeting.tenant, "by": person.id}
+        logger = log.get(__name__).bind(**began, relationship=meeting.relationship)
+        url, content = f"{self._address}/v1/events", json.dumps(event).encode()
+        # Of its own: it happens some times a day, and nothing is left open.
+        http = AsyncBoundedHttp()
+        try:
+            answer = await http.ask(lambda: httpx.Request("POST", url, content=content, headers=headers), ANSWER)
+        except (TimeoutError, httpx.HTTPError, OSError) as away:
+            logger.warning("meeting_not_told", reason=type(away).__name__)
+            return Told(is_taken=False, reason="the gateway does not answer: try again in a minute")
+        finally:
+            await http.close()
+        if answer.status == ACCEPTED:
+            logger.info("meeting_told")
+            return Told(is_taken=True)
+        reason = _reason(answer.body) or f"HTTP {answer.status}"
+        logger.warning("meeting_not_told", reason=reason, status=answer.status)
+        return Told(is_taken=False, reason=f"the gateway refused it: {reason}")
+
+
+def _reason(body: bytes) -> str:
+    """As problem details say it."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return ""
+    return str(found.get("detail", ""))[:200] if isinstance(found, dict) else ""

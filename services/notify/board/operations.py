@@ -1,0 +1,292 @@
+"""How alerts are told and held back: silences, deliveries, rules, and how the system itself is."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from schemas.alert_commands import AlertSilence
+from schemas.alerts import Alert, Delivery
+from schemas.events import partition_key
+from schemas.primitives import Instant
+from schemas.rule_sets import DEFAULTS, ShadowResult
+from schemas.rule_words import describe
+from services.notify.board.auth import BoardPerson
+from services.notify.board.history import HistoryAway, Row
+from services.notify.board.rows import AlertReader
+from services.notify.domain.attempts import has_ended
+from services.notify.domain.guards import Clock, is_behind, lag
+from services.notify.domain.handling import is_about, silence_key
+
+SILENT_AFTER = timedelta(hours=1)
+"""Midnight rows alone make notify write more often than that."""
+RECENT = timedelta(hours=24)
+MOST_DELIVERIES = 200
+SIGNS = {"<=": "at or below", ">=": "at or above", "<": "below", ">": "above"}
+
+
+@dataclass(frozen=True)
+class SilenceLine:
+    silence: AlertSilence
+    key: str
+    mutes: str
+    by: str
+    now: int
+    may_end: bool
+
+
+@dataclass(frozen=True)
+class DeliveryLight:
+    """How sending goes: `state` is good, waiting or bad."""
+
+    state: str
+    words: str
+
+
+@dataclass(frozen=True)
+class DestinationLine:
+    name: str
+    channel: str
+    last_delivered: Instant | None
+    waiting: int
+    dead: int
+    trouble: str
+
+
+@dataclass(frozen=True)
+class RuleLine:
+    """`outcomes`: alerts of which it is known what happened after them; `came_true`: those after which the pair fell
+    silent or ended unplanned. `closed`: what became of them as people say, the most frequent first."""
+
+    name: str
+    words: str
+    open: int
+    fired: int
+    useful: int
+    votes: int
+    came_true: int
+    outcomes: int
+    closed: Sequence[tuple[str, int]]
+    versions: Sequence[str]
+
+
+@dataclass(frozen=True)
+class RuleVersionLine:
+    """`words`: of each rule that is not as it is by default; `shadow`: what would have been other while it ran in
+    shadow."""
+
+    tenant: str
+    program: str
+    version: str
+    state: str
+    pages_from: Instant
+    words: Sequence[str]
+    shadow: Sequence[str]
+
+
+@dataclass(frozen=True)
+class DataFreshness:
+    """`is_late`: scores are further behind the wall clock than notify sends for."""
+
+    as_of: Instant | None
+    is_late: bool
+    words: str
+
+
+def silences(reader: AlertReader, person: BoardPerson) -> list[SilenceLine]:
+    found = []
+    for silence in reader.state.silences():
+        program = silence.program
+        if silence.until <= reader.now or not sees_silence(reader, person, silence):
+            continue
+        own = person.programs is None or program in person.programs
+        found.append(
+            SilenceLine(
+                silence=silence,
+                key=silence_key(silence.tenant, silence.id),
+                mutes=_mutes(reader, silence),
+                by=reader.person(silence.tenant, silence.by),
+                now=muted(reader, person, silence),
+                may_end=person.acts and own,
+            )
+        )
+    return sorted(found, key=lambda line_: line_.silence.until)
+
+
+def muted(reader: AlertReader, person: BoardPerson, silence: AlertSilence) -> int:
+    """Of the open alerts that the person sees, how many it matches."""
+    return sum(is_about(silence, one.watch.subject, one.rule) for one in reader.visible(person) if one.is_open)
+
+
+def seen_deliveries(reader: AlertReader, person: BoardPerson) -> list[Delivery]:
+    """Whose every alert the person may see, the newest first."""
+    found = [
+        one
+        for one in reader.state.deliveries()
+        if person.sees_all(one.tenant, [one.program, *(item.program for item in one.items)])
+    ]
+    return sorted(found, key=lambda one: (one.changed_at, one.delivery_id), reverse=True)
+
+
+def light(reader: AlertReader, person: BoardPerson) -> DeliveryLight:
+    found = destinations(reader, person)
+    last = max((one.last_delivered for one in found if one.last_delivered), default=None)
+    if not found:
+        return DeliveryLight("good", "Nothing has been sent yet")
+    proven = f"last proven {last:%a %H:%M} UTC" if last else "nothing has arrived yet"
+    bad = [one.name for one in found if one.trouble]
+    dead = sum(one.dead for one in found)
+    if bad:
+        return DeliveryLight("bad", f"Messages do not arrive at {', '.join(bad[:3])}; {proven}")
+    if dead:
+        return DeliveryLight("bad", f"{dead} {'message was' if dead == 1 else 'messages were'} given up; {proven}")
+    waiting = sum(one.waiting for one in found)
+    if waiting:
+        return DeliveryLight("waiting", f"{waiting} {'message waits' if waiting == 1 else 'messages wait'}; {proven}")
+    return DeliveryLight("good", f"Messages arrive; {proven}")
+
+
+def destinations(reader: AlertReader, person: BoardPerson) -> list[DestinationLine]:
+    """As their deliveries of 30 days tell; the log is no destination of people."""
+    found: dict[tuple[str, str], list[Delivery]] = {}
+    for one in seen_deliveries(reader, person):
+        if one.channel != "log":
+            found.setdefault((one.recipient, one.channel), []).append(one)
+    return [_destination(*key, lot) for key, lot in sorted(found.items())]
+
+
+def rule_lines(reader: AlertReader, person: BoardPerson, precision: Sequence[Row] | HistoryAway) -> list[RuleLine]:
+    """The rules as they are by default, what came of them in the last 30 days, and what happened after their alerts."""
+    right, known = Counter[str](), Counter[str]()
+    for tenant, program, name, came_true, outcomes in () if isinstance(precision, HistoryAway) else precision:
+        if person.sees(tenant, program):
+            right[name] += came_true
+            known[name] += outcomes
+    fired: Counter[str] = Counter()
+    versions: dict[str, dict[str, None]] = {}
+    for event in reader.state.every_event():
+        alert = event.data
+        if not isinstance(alert, Alert) or not person.sees(event.tenant, event.program):
+            continue
+        if alert.transition in {"fired", "unstable"}:
+            fired[alert.rule] += 1
+            versions.setdefault(alert.rule, {})[alert.rule_version] = None
+    votes = [vote for vote in reader.state.votes() if person.sees(vote.tenant, vote.program)]
+    open_ = Counter(one.rule for one in reader.visible(person) if one.is_open)
+    return [
+        RuleLine(
+            name=rule.name,
+            words=_plain(describe(rule).partition(": ")[2]),
+            open=open_[rule.name],
+            fired=fired[rule.name],
+            useful=sum(vote.is_useful for vote in votes if vote.rule == rule.name),
+            votes=sum(vote.rule == rule.name for vote in votes),
+            came_true=right[rule.name],
+            outcomes=known[rule.name],
+            closed=_closed(vote.closing for vote in votes if vote.rule == rule.name),
+            versions=sorted({rule.version, *versions.get(rule.name, ())}),
+        )
+        for rule in DEFAULTS.values()
+    ]
+
+
+def version_lines(reader: AlertReader, person: BoardPerson) -> list[RuleVersionLine]:
+    """Of programmes with rules of their own, the newest version first."""
+    return [
+        RuleVersionLine(
+            tenant=tenant,
+            program=program,
+            version=version.version,
+            state="in force" if version.pages_from <= reader.now else "in shadow",
+            pages_from=version.pages_from,
+            words=[_plain(describe(rule)) for rule in version.decides() if rule != DEFAULTS.get(rule.name)],
+            shadow=list(_shadow(reader.rules.result((tenant, program), version.version))),
+        )
+        for tenant, program in reader.rules.programs
+        if person.sees(tenant, program)
+        for version in reversed(reader.rules.versions((tenant, program)))
+    ]
+
+
+def _closed(reasons: Iterable[str | None]) -> list[tuple[str, int]]:
+    return [(one, count) for one, count in Counter(reasons).most_common() if one is not None]
+
+
+def _plain(words: str) -> str:
+    """Without signs: `health at or below 40`."""
+    for sign, said in SIGNS.items():
+        words = words.replace(f"{sign} ", f"{said} ")
+    return words
+
+
+def _shadow(result: ShadowResult | None) -> Iterator[str]:
+    for one in result.differences if result else ():
+        yield (
+            f"{one.rule.replace('_', ' ')}: fired {one.now} times, would have fired {one.then} times, "
+            f"on {one.gained} pairs more and {one.lost} fewer"
+        )
+
+
+def freshness(reader: AlertReader, clock: Clock) -> DataFreshness:
+    as_of = reader.as_of()
+    if as_of is None:
+        return DataFreshness(None, is_late=True, words="no scores have been decided on yet")
+    behind = lag(as_of, reader.now, clock)
+    said = f"data as of {as_of:%a} {as_of.day} {as_of:%b %Y %H:%M} UTC"
+    return DataFreshness(as_of, is_behind(behind), said)
+
+
+def system_parts(reader: AlertReader, clock: Clock, history: str | None) -> list[tuple[str, str, str]]:
+    """Each part of the system, how it is (good, waiting, bad), and in words."""
+    fresh, written = freshness(reader, clock), reader.state.written_at
+    silent = written is None or reader.now - written > SILENT_AFTER
+    return [
+        ("Scores", "bad" if fresh.is_late else "good", fresh.words[0].upper() + fresh.words[1:] + "."),
+        (
+            "Decisions",
+            "waiting" if silent else "good",
+            f"Notify last wrote on {written:%a} {written.day} {written:%b %H:%M} UTC."
+            if written
+            else "Notify has not written anything yet.",
+        ),
+        (
+            "History",
+            "bad" if history else "good",
+            f"{history}: charts are short." if history else "ClickHouse answers.",
+        ),
+    ]
+
+
+def sees_silence(reader: AlertReader, person: BoardPerson, silence: AlertSilence) -> bool:
+    """One of the whole organisation, unless it names a relationship of a programme that the person does not see."""
+    if silence.program is not None:
+        return person.sees(silence.tenant, silence.program)
+    if silence.relationship is None or person.programs is None:
+        return person.is_of(silence.tenant)
+    watch = reader.state.watch(partition_key(silence.tenant, silence.relationship))
+    return watch is not None and person.sees(silence.tenant, watch.subject.program)
+
+
+def _mutes(reader: AlertReader, silence: AlertSilence) -> str:
+    parts = []
+    if silence.relationship:
+        naming = reader.people.naming(silence.tenant, silence.program or "", silence.relationship)
+        parts.append(naming.pair or f"pair {silence.relationship}")
+    parts += [f"rule {silence.rule.replace('_', ' ')}"] if silence.rule else []
+    parts += [f"programme {silence.program}"] if silence.program else []
+    return ", ".join(parts) or "everything of the organisation"
+
+
+def _destination(name: str, channel: str, lot: Sequence[Delivery]) -> DestinationLine:
+    """`lot`: the newest first."""
+    waiting = [one for one in lot if not has_ended(one)]
+    failing = [one for one in waiting if one.attempt and one.state == "planned" and one.status]
+    newest = lot[0].changed_at
+    return DestinationLine(
+        name=name,
+        channel=channel,
+        last_delivered=next((one.changed_at for one in lot if one.state == "delivered"), None),
+        waiting=len(waiting),
+        dead=sum(one.state == "dead" and newest - one.changed_at <= RECENT for one in lot),
+        trouble=failing[0].status if failing else "",
+    )

@@ -1,0 +1,2 @@
+-- Whether ClickHouse answers.
+SELECT 1

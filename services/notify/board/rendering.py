@@ -1,0 +1,153 @@
+"""What all pages of the board are made of, and how a template becomes a page."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache, partial
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import Request
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from schemas.primitives import Instant
+from services.notify.board import details, operations
+from services.notify.board.actions import Acting, ActNotice, ActNotices, MeetingActs
+from services.notify.board.auth import BoardPerson, BoardSession
+from services.notify.board.history import ScoreHistory
+from services.notify.board.meetings import meeting_days
+from services.notify.board.requests import BoardGate, own_path, session_of
+from services.notify.board.rows import CLASS_WORDS, SORTS, AlertReader
+from services.notify.board.state import BoardState
+from services.notify.domain.guards import Clock
+from services.notify.domain.known_alert import AlertsOfNow
+from services.notify.domain.name_book import NameBook
+from services.notify.domain.rule_book import RuleBook
+from services.notify.domain.unsubscribing import LeavingLinks
+
+PAGES = (
+    ("Now", "/"),
+    ("Programmes", "/programmes"),
+    ("Silences", "/silences"),
+    ("Deliveries", "/deliveries"),
+    ("Rules", "/rules"),
+    ("Status", "/status"),
+)
+LIGHT_LASTS = timedelta(seconds=2)
+"""All deliveries of 30 days are looked through for it."""
+MOST_LIGHTS = 200
+
+
+@dataclass(frozen=True)
+class Board:
+    """All that pages are made of. `now` is wall time, `clock` whose time the scores live in."""
+
+    state: BoardState
+    people: NameBook
+    rules: RuleBook
+    history: ScoreHistory
+    acting: Acting
+    meetings: MeetingActs
+    leaving: LeavingLinks
+    gate: BoardGate
+    now: Callable[[], Instant]
+    clock: Clock
+    notices: ActNotices
+    is_stopping: Callable[[], bool]
+    told: AlertsOfNow = field(default_factory=AlertsOfNow)
+
+    def reader(self) -> AlertReader:
+        return AlertReader(self.state, self.people, self.rules, self.now(), self.told)
+
+
+@cache
+def environment() -> Environment:
+    """Whatever stands in a name or a note is text, never markup; a template that asks for what is not there fails."""
+    made = Environment(
+        loader=PackageLoader("services.notify.board", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # They come with the package: nobody changes them while it runs.
+        auto_reload=False,
+    )
+    made.globals |= {
+        "pages": PAGES,
+        "sorts": SORTS,
+        "class_words": CLASS_WORDS,
+        "closing": details.CLOSING_WORDS,
+        "form_id": lambda: secrets.token_hex(16),
+    }
+    return made
+
+
+class PageRenderer:
+    """Templates with what stands on every page."""
+
+    def __init__(self, board: Board) -> None:
+        self._board, self._environment = board, environment()
+        self._lights: dict[BoardPerson, tuple[Instant, operations.DeliveryLight]] = {}
+
+    def page(self, template: str, request: Request, status: int = 200, **given: Any) -> HTMLResponse:  # noqa: ANN401
+        """`request` of somebody who is signed in."""
+        session = session_of(request)
+        back = own_path(str(given.pop("back", None) or _address(request)))
+        context = self.frame(session) | self._notice(request, session) | {"back": back, "stream": ""} | given
+        return HTMLResponse(self._environment.get_template(template).render(context), status)
+
+    def bare(self, template: str, status: int = 200, **given: Any) -> HTMLResponse:  # noqa: ANN401
+        """For whoever is not signed in."""
+        context = {"person": None, "urgent": 0, "active": "", "open_mode": False, "stream": "", "notice": None} | given
+        return HTMLResponse(self._environment.get_template(template).render(context), status)
+
+    def frame(self, session: BoardSession) -> dict[str, Any]:
+        board, reader, person = self._board, self._board.reader(), session.person
+        open_ = [one for one in reader.visible(person) if one.is_open]
+        return {
+            "person": person,
+            "whoami": reader.person(person.tenant or "", person.id),
+            "csrf": board.gate.sessions.form_proof(session),
+            "open_mode": board.gate.is_open,
+            "fresh": operations.freshness(reader, board.clock),
+            "sending": self._light(reader, person),
+            "urgent": sum(one.state.urgency == "P1" for one in open_),
+            "open": len(open_),
+            "active": "",
+            "away": board.history.reason,
+            "hears_of_meetings": board.meetings.are_taken,
+            "meeting_days": partial(meeting_days, now=reader.now),
+        }
+
+    def text(self, template: str, **context: Any) -> str:  # noqa: ANN401
+        return self._environment.get_template(template).render(context)
+
+    def _light(self, reader: AlertReader, person: BoardPerson) -> operations.DeliveryLight:
+        known = self._lights.get(person)
+        if known is None or reader.now - known[0] > LIGHT_LASTS:
+            if len(self._lights) >= MOST_LIGHTS:
+                self._lights.clear()
+            known = self._lights[person] = reader.now, operations.light(reader, person)
+        return known[1]
+
+    def _notice(self, request: Request, session: BoardSession) -> dict[str, Any]:
+        notice = self._board.notices.find(request.query_params.get("notice", "")[:64], session.person)
+        names = self._names(notice, session.person) if notice else {}
+        left = (notice.undo_until - self._board.now()).total_seconds() if notice and notice.undo_until else 0.0
+        return {"notice": notice, "names": names, "undo_left": max(0, round(left))}
+
+    def _names(self, notice: ActNotice, person: BoardPerson) -> Mapping[str, str]:
+        reader, about = self._board.reader(), {result.about for result in notice.results}
+        return {
+            one.dedup_key: reader.who(one, reader.naming(one))
+            for one in reader.visible(person)
+            if one.dedup_key in about
+        }
+
+
+def _address(request: Request) -> str:
+    """Of the page, without what only it was told."""
+    query = urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "notice"])
+    return f"{request.url.path}?{query}" if query else request.url.path

@@ -1,0 +1,161 @@
+"""What every request passes: only hosts that are ours in the development mode, a session, and for whatever changes
+something a form of our own. Every answer carries the headers that keep other sites and scripts out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.notify.board.auth import DEVELOPER, BoardSession, BoardSessions
+
+COOKIE = "rapport_board"
+MOST_BODY = 64 * 2**10
+"""Two hundred ticked rows are ten thousand bytes."""
+MOST_FIELDS = 300
+LONGEST_BACK = 600
+OPEN_PATHS = ("/login", "/unsubscribe/", "/static/", "/favicon.svg", "/healthz")
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    # Pages hold names: no proxy and no other person on this machine finds them again.
+    "cache-control": "no-store",
+}
+
+
+@dataclass(frozen=True)
+class BoardGate:
+    """`is_open`: the development mode, without login. `is_https`: browsers come over TLS, by a proxy in front."""
+
+    sessions: BoardSessions
+    is_open: bool
+    is_https: bool
+
+    @property
+    def cookie(self) -> str:
+        """With its prefix no other host of the domain can set it."""
+        return f"__Host-{COOKIE}" if self.is_https else COOKIE
+
+    def session(self, headers: Headers) -> BoardSession | None:
+        if self.is_open:
+            return BoardSession(DEVELOPER, "developer")
+        try:
+            found = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
+        except CookieError:
+            return None
+        return self.sessions.read(found.value if found else None)
+
+
+class Gatekeeper:
+    """Wraps the application: without a session only the page to sign in is served."""
+
+    def __init__(self, app: ASGIApp, gate: BoardGate) -> None:
+        self._app, self._gate = app, gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = self._stopped(scope)
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                if self._gate.is_https:
+                    headers.setdefault("strict-transport-security", "max-age=31536000")
+            await send(message)
+
+        await (answer or self._app)(scope, receive, with_headers)
+
+    def _stopped(self, scope: Scope) -> Response | None:
+        headers, path = Headers(scope=scope), str(scope["path"])
+        if self._gate.is_open and headers.get("host", "").rpartition(":")[0] not in LOOPBACK:
+            # A page elsewhere whose name resolves to this machine would be let in like its owner.
+            return PlainTextResponse("this board is served to this machine only\n", 421)
+        if scope["method"] not in {"GET", "HEAD"} and headers.get("sec-fetch-site", "none") not in _OWN_SITES:
+            return PlainTextResponse("this form is not of this board\n", 403)
+        session = self._gate.session(headers)
+        scope.setdefault("state", {})["session"] = session
+        if session is not None or path.startswith(OPEN_PATHS):
+            return None
+        if scope["method"] == "GET" and path != "/stream":
+            query = scope.get("query_string", b"").decode("latin-1")
+            wanted = f"{path}?{query}" if query else path
+            return RedirectResponse(f"/login?{urlencode({'next': own_path(wanted)})}", 303)
+        return PlainTextResponse("sign in first\n", 401)
+
+
+_OWN_SITES = frozenset({"same-origin", "none"})
+
+
+def session_of(request: Request) -> BoardSession:
+    found: BoardSession | None = request.state.session
+    if found is None:
+        raise HTTPException(401)
+    return found
+
+
+async def fields_of(request: Request) -> dict[str, list[str]]:
+    """Of a form, bounded. Raises HTTPException 400, 413 or 415."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+        raise HTTPException(415, "a form is expected")
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MOST_BODY:
+            raise HTTPException(413, "the form is too large")
+    try:
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+    except ValueError as broken:
+        raise HTTPException(400, "the form cannot be read") from broken
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+async def own_form(request: Request, sessions: BoardSessions) -> dict[str, list[str]]:
+    """The fields of a form that this session was given. Raises HTTPException, 403 where it was not."""
+    session = session_of(request)
+    fields = await fields_of(request)
+    if not sessions.is_own_form(session, one(fields, "csrf")):
+        raise HTTPException(403, "this form is not of this session: go back, load the page anew and try again")
+    return fields
+
+
+def one(fields: Mapping[str, list[str]], name: str) -> str:
+    return fields.get(name, [""])[-1]
+
+
+def single(fields: Mapping[str, list[str]]) -> dict[str, str]:
+    return {name: values[-1] for name, values in fields.items()}
+
+
+def own_path(wanted: str) -> str:
+    """Where a form or a sign-in leads back to: a page of ours, whatever is asked."""
+    is_own = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
+    return wanted[:LONGEST_BACK] if is_own and "\\" not in wanted else "/"
+
+
+def with_notice(path: str, notice: str) -> str:
+    """The same address, with what the next page says."""
+    base, _, query = path.partition("?")
+    kept: list[tuple[str, Any]] = [pair for pair in parse_qsl(query) if pair[0] != "notice"]
+    return f"{base}?{urlencode([*kept, ('notice', notice)])}"

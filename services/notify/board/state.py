@@ -1,0 +1,380 @@
+"""What notify has written down, in memory: alerts, silences, deliveries, what was decided of late, and the positions on
+the log as of which that is so. Threads that follow apply records; any thread reads."""
+
+import threading
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from schemas.alert_commands import Act, AlertSilence, DigestAt, SwitchOff, SwitchOn
+from schemas.alerts import ALERT_EVENT, AlertAct, AlertChanged, AlertHandled, Delivery
+from schemas.events import partition_key
+from schemas.primitives import Instant, from_micros
+from schemas.tokens import BoardToken
+from services.notify.domain.addresses_off import KEY_PREFIX as ADDRESSES
+from services.notify.domain.addresses_off import AddressOff
+from services.notify.domain.evaluation import Watch
+from services.notify.domain.known_alert import KnownAlert, alerts_of
+from services.notify.domain.preferences import KEY_PREFIX as PERSONS
+from services.notify.domain.preferences import PersonalSettings, SwitchedOff, personal_key
+from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord
+from services.notify.domain.subjects import SubjectWatch
+from services.notify.flow.people import Erased
+from services.notify.flow.restore import (
+    UnreadableRecordError,
+    delivery_of,
+    log_unreadable,
+    parsed,
+    state_of,
+    subject_of,
+)
+from services.notify.names import Names
+from services.runtime import log
+from services.runtime.kafka import Record
+from services.runtime.unexpected import described
+from services.validation_errors import places
+
+MOST_EVENTS = 200
+"""Of a subject: its alerts of a month are told by far fewer."""
+MOST_OUTCOMES = 10_000
+SILENCES = "silences"
+"""What changes of them is about no subject."""
+
+
+class LogPlace(NamedTuple):
+    """A partition of one of the topics that are followed, by a letter."""
+
+    topic: str
+    partition: int
+
+
+Positions = Mapping[LogPlace, int]
+"""The offset of the last record of each place that is known."""
+
+
+class CountedVote(NamedTuple):
+    tenant: str
+    program: str
+    rule: str
+    is_useful: bool
+    closing: str | None
+
+
+@dataclass(frozen=True)
+class SubjectChanges:
+    """`keys` of subjects that have changed, and up to which count of changes these are all."""
+
+    keys: list[str]
+    count: int
+
+
+class BoardState:
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._letters = {
+            names.alert_state: "s",
+            names.subject_state: "p",
+            names.shared_state: "n",
+            names.deliveries: "d",
+            names.alerts: "a",
+        }
+        self._lock = threading.Lock()
+        self._watches: dict[str, Watch] = {}
+        self._subjects: dict[str, SubjectWatch] = {}
+        # By subject, of those that have ever fired: most have not.
+        self._alerts: dict[str, list[KnownAlert]] = {}
+        self._clocks: dict[int, Instant] = {}
+        self._silences: dict[str, AlertSilence] = {}
+        self._personal: dict[str, PersonalSettings] = {}
+        self._addresses: dict[str, AddressOff] = {}
+        self._deliveries: dict[str, Delivery] = {}
+        self._of_episode: dict[str, set[str]] = defaultdict(set)
+        self._events: dict[str, deque[AlertChanged | AlertHandled]] = {}
+        self._outcomes: OrderedDict[str, AlertAct] = OrderedDict()
+        self._votes: dict[tuple[str, str], CountedVote] = {}
+        self._erased: set[str] = set()
+        self._tokens: dict[str, BoardToken] = {}
+        self._positions: dict[LogPlace, int] = {}
+        # By subject: the last position of each place that was about it; and when it changed, the latest at the end.
+        self._moved: dict[str, dict[LogPlace, int]] = defaultdict(dict)
+        self._changed: dict[str, int] = {}
+        self._count = 0
+        self._listeners: set[Callable[[], None]] = set()
+        self.written_at: Instant | None = None
+
+    def apply(self, record: Record) -> None:
+        """What cannot be read is logged, and shown by nothing."""
+        try:
+            with self._lock:
+                for key in self._applied(record):
+                    self._note(record, key)
+        except (UnreadableRecordError, ValidationError) as invalid:
+            reason = "; ".join(places(invalid)) if isinstance(invalid, ValidationError) else str(invalid)
+            log_unreadable(record, "board_record_unreadable", UnreadableRecordError(reason))
+        except Exception as failure:  # noqa: BLE001 (logged; whatever it was, the next record is read)
+            log.get(__name__).error("board_record_failed", offset=record.offset, **described(failure))
+        for listener in tuple(self._listeners):
+            listener()
+
+    def forget(self, erased: Iterable[Erased]) -> None:
+        """Relationships that are erased: the board shows nothing of them, whatever notify still has."""
+        with self._lock:
+            for one in erased:
+                if one.kind == "relationship":
+                    key = partition_key(one.tenant, one.id)
+                    self._erased.add(key)
+                    self._drop(key)
+
+    def watches(self) -> list[Watch]:
+        with self._lock:
+            return list(self._watches.values())
+
+    def watch(self, key: str) -> Watch | None:
+        with self._lock:
+            return self._watches.get(key)
+
+    def any_watch(self, key: str) -> Watch | SubjectWatch | None:
+        """Of a relationship, a programme or a source."""
+        with self._lock:
+            return self._watches.get(key) or self._subjects.get(key)
+
+    def alerts(self) -> list[KnownAlert]:
+        """The last episode of every alert that has ever fired."""
+        with self._lock:
+            return [alert for of_subject in self._alerts.values() for alert in of_subject]
+
+    def alerts_about(self, key: str) -> list[KnownAlert]:
+        """Of a relationship, a programme or a source."""
+        with self._lock:
+            return list(self._alerts.get(key, ()))
+
+    def events(self, subject: str) -> list[AlertChanged | AlertHandled]:
+        """What was decided and done about a subject of late, the oldest first."""
+        with self._lock:
+            return list(self._events.get(subject, ()))
+
+    def every_event(self) -> list[AlertChanged | AlertHandled]:
+        """As `events`, about all subjects."""
+        with self._lock:
+            return [event for of_subject in self._events.values() for event in of_subject]
+
+    def silences(self) -> list[AlertSilence]:
+        with self._lock:
+            return list(self._silences.values())
+
+    def silence(self, key: str) -> AlertSilence | None:
+        with self._lock:
+            return self._silences.get(key)
+
+    def personal(self, tenant: str, person: str) -> PersonalSettings:
+        with self._lock:
+            found = self._personal.get(personal_key(tenant, person))
+        return found or PersonalSettings(tenant=tenant, person=person)
+
+    def personal_has(self, key: str, act: Act) -> bool:
+        """Whether the settings under that key are as the act asks for."""
+        with self._lock:
+            found = self._personal.get(key)
+        match act:
+            case DigestAt(at=at):
+                return found is not None and found.digest_at == at
+            case SwitchOff() | SwitchOn():
+                one = SwitchedOff(rule=act.rule, relationship=act.relationship)
+                return found is not None and (one in found.off) == isinstance(act, SwitchOff)
+            case _:
+                raise ValueError("it is no act on settings")
+
+    def refused_addresses(self, tenant: str, person: str) -> int:
+        """How many addresses of the person a server has refused for good."""
+        with self._lock:
+            return sum((one.tenant, one.person) == (tenant, person) for one in self._addresses.values())
+
+    def deliveries(self) -> list[Delivery]:
+        with self._lock:
+            return list(self._deliveries.values())
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        with self._lock:
+            return self._deliveries.get(delivery_id)
+
+    def deliveries_of(self, dedup_key: str) -> list[Delivery]:
+        with self._lock:
+            return [self._deliveries[one] for one in sorted(self._of_episode.get(dedup_key, ()))]
+
+    def votes(self) -> list[CountedVote]:
+        with self._lock:
+            return list(self._votes.values())
+
+    def tokens(self) -> Mapping[str, BoardToken]:
+        with self._lock:
+            return dict(self._tokens)
+
+    def clocks(self) -> Mapping[int, Instant]:
+        """Up to when each partition of the scores has been decided on."""
+        with self._lock:
+            return dict(self._clocks)
+
+    def outcome(self, command_id: str) -> AlertAct | None:
+        with self._lock:
+            return self._outcomes.get(command_id)
+
+    def positions(self) -> Positions:
+        with self._lock:
+            return dict(self._positions)
+
+    def changes(self, since: Positions) -> SubjectChanges:
+        """Of all that lies beyond these positions."""
+        with self._lock:
+            found = [key for key, at in self._moved.items() if any(o > since.get(p, -1) for p, o in at.items())]
+            return SubjectChanges(found, self._count)
+
+    def changes_after(self, count: int) -> SubjectChanges:
+        with self._lock:
+            found = []
+            for key in reversed(self._changed):
+                if self._changed[key] <= count:
+                    break
+                found.append(key)
+            return SubjectChanges(found, self._count)
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """It is called after each record, on the thread that applies it."""
+        self._listeners.add(listener)
+
+    def ignore(self, listener: Callable[[], None]) -> None:
+        self._listeners.discard(listener)
+
+    def _note(self, record: Record, key: str) -> None:
+        self._count += 1
+        self._changed.pop(key, None)
+        self._changed[key] = self._count
+        letter = self._letters.get(record.topic)
+        if letter is not None:
+            self._moved[key][LogPlace(letter, record.partition)] = record.offset
+
+    def _applied(self, record: Record) -> list[str]:
+        """The keys of the subjects that it is about."""
+        letter = self._letters.get(record.topic)
+        if letter is not None:
+            self._positions[LogPlace(letter, record.partition)] = record.offset
+        key = (record.key or b"").decode(errors="replace")
+        if record.topic == self._names.alert_state:
+            self.written_at = from_micros(record.timestamp_ms * 1000)
+            return self._state(record, key)
+        if record.topic == self._names.subject_state:
+            return self._subject(record, key)
+        if record.topic == self._names.deliveries:
+            return self._delivery(record, key)
+        if record.topic == self._names.shared_state:
+            return self._shared(record, key)
+        if record.topic == self._names.board_tokens:
+            return self._token(record, key)
+        return self._event(record)
+
+    def _state(self, record: Record, key: str) -> list[str]:
+        if record.value is None:
+            self._drop(key)
+            return [key]
+        match state_of(record.value):
+            case ClockRecord(clock=clock) if record.key == CLOCK_KEY:
+                self._clocks[record.partition] = clock
+                return []
+            case WatchRecord(watch=watch) if key == watch.subject.key:
+                if key not in self._erased:
+                    self._watches[key] = watch
+                    self._know(key, watch)
+                return [key]
+            case _:
+                self._drop(key)
+                raise UnreadableRecordError("it does not belong to its key")
+
+    def _subject(self, record: Record, key: str) -> list[str]:
+        self._subjects.pop(key, None)
+        self._alerts.pop(key, None)
+        if record.value is not None:
+            self._subjects[key] = watch = subject_of(key, record.value)
+            self._know(key, watch)
+        return [key]
+
+    def _know(self, key: str, watch: Watch | SubjectWatch) -> None:
+        alerts = alerts_of(watch)
+        if alerts:
+            self._alerts[key] = alerts
+        else:
+            self._alerts.pop(key, None)
+
+    def _delivery(self, record: Record, key: str) -> list[str]:
+        before = self._deliveries.pop(key, None)
+        for dedup in _episodes(before):
+            self._of_episode[dedup].discard(key)
+        if record.value is None:
+            return _subjects(before)
+        # The body is most of it, and holds names: the board shows none.
+        after = delivery_of(record).model_copy(update={"body": None})
+        self._deliveries[key] = after
+        for dedup in _episodes(after):
+            self._of_episode[dedup].add(key)
+        return _subjects(after)
+
+    def _shared(self, record: Record, key: str) -> list[str]:
+        if key.startswith(PERSONS):
+            self._personal.pop(key, None)
+            if record.value is not None:
+                self._personal[key] = parsed(PersonalSettings, record.value)
+            return []
+        if key.startswith(ADDRESSES):
+            self._addresses.pop(key, None)
+            if record.value is not None:
+                self._addresses[key] = parsed(AddressOff, record.value)
+            return []
+        self._silences.pop(key, None)
+        if record.value is not None:
+            self._silences[key] = parsed(AlertSilence, record.value)
+        return [SILENCES]
+
+    def _token(self, record: Record, key: str) -> list[str]:
+        """What signs in and cannot be read signs nobody in."""
+        self._tokens.pop(key, None)
+        if record.value is not None:
+            token = BoardToken.model_validate_json(record.value)
+            if token.token_id == key:
+                self._tokens[key] = token
+        return []
+
+    def _event(self, record: Record) -> list[str]:
+        event = ALERT_EVENT.validate_json(record.value or b"")
+        if event.type == "mentoring.delivery.changed.v1":
+            return []
+        self._events.setdefault(event.partitionkey, deque(maxlen=MOST_EVENTS)).append(event)
+        if event.type == "mentoring.alert.handled.v1":
+            self._handled(event)
+        return [event.partitionkey]
+
+    def _handled(self, event: AlertHandled) -> None:
+        act = event.data
+        if event.causationid is not None:
+            self._outcomes[event.causationid] = act
+            while len(self._outcomes) > MOST_OUTCOMES:
+                self._outcomes.popitem(last=False)
+        if act.verdict is not None and act.refused is None:
+            vote = CountedVote(event.tenant, event.program, act.rule, act.verdict == "useful", act.closing)
+            self._votes[act.dedup_key, act.by] = vote
+
+    def _drop(self, key: str) -> None:
+        self._watches.pop(key, None)
+        self._alerts.pop(key, None)
+        self._events.pop(key, None)
+
+
+def _episodes(delivery: Delivery | None) -> list[str]:
+    return [delivery.dedup_key, *(item.alert.dedup_key for item in delivery.items)] if delivery else []
+
+
+def _subjects(delivery: Delivery | None) -> list[str]:
+    if delivery is None:
+        return []
+    about = [delivery.relationship, *(item.relationship for item in delivery.items)]
+    return [partition_key(delivery.tenant, one) for one in dict.fromkeys(about)]

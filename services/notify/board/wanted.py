@@ -1,0 +1,173 @@
+"""From what a form says to the command that stands on the log, and to the one that leads back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from schemas.alert_commands import AlertCommand, AlertReference
+from schemas.alerts import Handling
+from schemas.primitives import Instant
+from services.notify.board.auth import BoardPerson
+from services.notify.domain.handling import silence_key
+from services.notify.domain.known_alert import KnownAlert
+from services.notify.domain.preferences import personal_key
+from services.validation_errors import places
+
+SPANS: Mapping[str, timedelta] = {
+    "4h": timedelta(hours=4),
+    "1d": timedelta(days=1),
+    "3d": timedelta(days=3),
+    "1w": timedelta(weeks=1),
+    "2w": timedelta(weeks=2),
+    "30d": timedelta(days=30),
+}
+
+
+class ActInvalidError(Exception):
+    """What the form says makes no act; the message says why."""
+
+
+@dataclass(frozen=True)
+class WantedAct:
+    """One command, what it is about in words, under which key it lies, and how the alert was handled before."""
+
+    command: AlertCommand
+    about: str
+    key: str
+    before: Handling | None = None
+
+
+def act_on(known: KnownAlert, fields: Mapping[str, str], given: tuple[BoardPerson, str, Instant]) -> WantedAct:
+    """`fields` of a form, `given` who acts, the form's own id, and when. Raises ActInvalidError."""
+    person, form, now = given
+    subject = known.watch.subject
+    reference = AlertReference(
+        subject_kind=subject.kind, subject=subject.id, rule=known.rule, dedup_key=known.dedup_key
+    )
+    command = _command(
+        {
+            "id": f"board-{form}-{known.dedup_key}",
+            "tenant": subject.tenant,
+            "by": person.id,
+            "at": now,
+            "programs": _programs(person),
+            "alert": reference,
+            "act": _act(fields, now),
+        }
+    )
+    return WantedAct(command, known.dedup_key, subject.key, known.handling)
+
+
+def silencing(fields: Mapping[str, str], tenant: str, given: tuple[BoardPerson, str, Instant]) -> WantedAct:
+    """Raises ActInvalidError."""
+    person, form, now = given
+    name = f"silence-{form[:24]}"
+    act = {
+        "kind": "silence",
+        "silence": name,
+        "program": fields.get("program") or None,
+        "relationship": fields.get("relationship") or None,
+        "rule": fields.get("rule") or None,
+        "until": _until(fields, now),
+        "note": _line(fields.get("note", "")),
+    }
+    command = _command(
+        {"id": f"board-{form}", "tenant": tenant, "by": person.id, "at": now, "programs": _programs(person), "act": act}
+    )
+    return WantedAct(command, name, silence_key(tenant, name))
+
+
+def unsilencing(tenant: str, name: str, given: tuple[BoardPerson, str, Instant]) -> WantedAct:
+    """Raises ActInvalidError."""
+    person, form, now = given
+    act = {"kind": "unsilence", "silence": name}
+    command = _command(
+        {"id": f"board-{form}", "tenant": tenant, "by": person.id, "at": now, "programs": _programs(person), "act": act}
+    )
+    return WantedAct(command, name, silence_key(tenant, name))
+
+
+def setting(person: BoardPerson, act: Mapping[str, Any], given: tuple[str, Instant]) -> WantedAct:
+    """Of the person's own settings; `given`: the id of the form, and when. Raises ActInvalidError."""
+    form, now = given
+    command = _command({"id": f"board-{form}", "tenant": person.tenant, "by": person.id, "at": now, "act": dict(act)})
+    return WantedAct(command, "settings", personal_key(command.tenant, person.id))
+
+
+def _command(given: Mapping[str, Any]) -> AlertCommand:
+    try:
+        return AlertCommand.model_validate(given)
+    except ValidationError as invalid:
+        raise ActInvalidError("; ".join(places(invalid))) from invalid
+
+
+def _act(fields: Mapping[str, str], now: Instant) -> dict[str, Any]:
+    kind, note = fields.get("act", ""), _line(fields.get("note", ""))
+    match kind:
+        case "acknowledge":
+            until = _until(fields, now) if fields.get("until") else None
+            return {"kind": kind, "until": until, "note": note}
+        case "snooze":
+            wakes_on = "change" if fields.get("wakes_on") == "change" else "date"
+            return {"kind": kind, "until": _until(fields, now), "wakes_on": wakes_on, "note": note}
+        case "unacknowledge":
+            return {"kind": kind}
+        case "assign":
+            return {"kind": kind, "assignee": fields.get("assignee") or None}
+        case "note":
+            if not note:
+                raise ActInvalidError("the note is empty")
+            return {"kind": kind, "note": note}
+        case "vote":
+            return {"kind": kind, "useful": fields.get("useful") == "yes", "reason": fields.get("reason", "")}
+        case _:
+            raise ActInvalidError("there is no such act")
+
+
+def _until(fields: Mapping[str, str], now: Instant) -> Instant:
+    span = SPANS.get(fields.get("until", ""))
+    if span is None:
+        raise ActInvalidError(f"until: choose one of {', '.join(SPANS)}")
+    return now + span
+
+
+def _line(text: str) -> str:
+    """A note is one line; browsers send what was pasted."""
+    return " ".join(text.split())
+
+
+def _programs(person: BoardPerson) -> tuple[str, ...] | None:
+    return None if person.programs is None else tuple(sorted(person.programs))
+
+
+def way_back(one: WantedAct, now: Instant) -> WantedAct | None:
+    """What leads back to how it was handled before; of notes and votes there is none."""
+    command, before = one.command, one.before
+    match command.act.kind:
+        case "acknowledge" | "snooze" | "unacknowledge" if before is not None:
+            act: dict[str, Any] = _as_before(before)
+        case "assign" if before is not None:
+            act = {"kind": "assign", "assignee": before.assignee}
+        case "silence":
+            act = {"kind": "unsilence", "silence": command.act.silence}
+        case "switch_off" | "switch_on" as kind:
+            other = "switch_on" if kind == "switch_off" else "switch_off"
+            act = {"kind": other, "rule": command.act.rule, "relationship": command.act.relationship}
+        case _:
+            return None
+    given = {"id": f"{command.id[:240]}-undo", "at": now, "act": act}
+    back = _command({**command.model_dump(exclude={"act", "alert"}), "alert": command.alert, **given})
+    return replace(one, command=back, before=None)
+
+
+def _as_before(before: Handling) -> dict[str, Any]:
+    match before.state:
+        case "acknowledged":
+            return {"kind": "acknowledge", "until": before.until}
+        case "snoozed":
+            return {"kind": "snooze", "until": before.until, "wakes_on": before.wakes_on}
+        case "open":
+            return {"kind": "unacknowledge"}

@@ -1,0 +1,95 @@
+"""What Slack, Teams and PagerDuty mean by their answers: whether the message is at fault, or the destination."""
+
+import json
+import re
+from datetime import timedelta
+
+from schemas.primitives import Instant
+from services.notify.domain.verdict import Again, Arrived, Down, Never, Verdict, of_answer
+from services.runtime.bounded_http import HttpAnswer
+
+BAD_REQUEST = 400
+_WORD = re.compile(rb"[a-z_]{1,64}")
+SLACK_DESTINATION = frozenset(
+    {
+        "action_prohibited",
+        "channel_is_archived",
+        "channel_not_found",
+        "invalid_token",
+        "no_active_hooks",
+        "no_service",
+        "no_service_id",
+        "no_team",
+        "posting_to_general_channel_denied",
+        "team_disabled",
+        "user_not_found",
+    }
+)
+"""Words of Slack's incoming webhooks that no other message would change. They come with 400, 403, 404 and 410."""
+TEAMS_MESSAGE = frozenset({"TriggerInputSchemaMismatch", "InvalidRequestContent", "InvalidJson"})
+"""Codes with 400 that say that the card is not what the flow takes. Every other one is about the flow: it was switched
+off (`WorkflowTriggerIsNotEnabled`), deleted, or wants somebody to sign in (`DirectApiAuthorizationRequired`)."""
+_CODE = re.compile(r"[A-Za-z]{1,64}")
+
+
+def of_slack(answer: HttpAnswer, now: Instant) -> Verdict:
+    word = answer.body.strip()
+    said = word.decode() if _WORD.fullmatch(word) else ""
+    verdict = of_answer(answer.status, answer.headers.get("retry-after"), now)
+    if said in SLACK_DESTINATION:
+        return Down(f"HTTP {answer.status} {said}", _asked(verdict))
+    return _with(verdict, said)
+
+
+def of_teams(answer: HttpAnswer, now: Instant) -> Verdict:
+    """202 says that the flow was started; that the card was posted nobody is told."""
+    code = _teams_code(answer.body)
+    verdict = of_answer(answer.status, answer.headers.get("retry-after"), now)
+    if answer.status == BAD_REQUEST and code and code not in TEAMS_MESSAGE:
+        return Down(f"HTTP {answer.status} {code}")
+    return _with(verdict, code)
+
+
+def of_pagerduty(answer: HttpAnswer, now: Instant) -> Verdict:
+    """202: the event is queued. 400 is about the event, unless it is about the key. On 429 it was not taken."""
+    verdict = of_answer(answer.status, answer.headers.get("retry-after"), now)
+    found = _object(answer.body)
+    match verdict:
+        case Arrived(status):
+            key = found.get("dedup_key")
+            return Arrived(status, key if isinstance(key, str) else "")
+        case Never(status) if answer.status == BAD_REQUEST and "routing" in str(found.get("errors", "")).lower():
+            return Down(f"{status}: the routing key is not valid")
+        case _:
+            return verdict
+
+
+def _asked(verdict: Verdict) -> timedelta | None:
+    return verdict.wait if isinstance(verdict, Again | Down) else None
+
+
+def _with(verdict: Verdict, word: str) -> Verdict:
+    """The receiver's own word beside the status."""
+    if not word:
+        return verdict
+    match verdict:
+        case Never(status):
+            return Never(f"{status} {word}")
+        case Down(status, wait):
+            return Down(f"{status} {word}", wait)
+        case _:
+            return verdict
+
+
+def _teams_code(body: bytes) -> str:
+    error = _object(body).get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
+
+
+def _object(body: bytes) -> dict[str, object]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

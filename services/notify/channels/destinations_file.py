@@ -1,0 +1,321 @@
+"""The file of destinations and routes: what it may say, and where the secrets for it come from."""
+
+import ssl
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import time
+from email.headerregistry import Address as MailAddress
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    WrapValidator,
+    model_validator,
+)
+
+from schemas.alerts import Urgency
+from schemas.directory import Address
+from schemas.primitives import Id, TimeZone
+from schemas.scores import Name
+from services.notify.channels.destinations import DestinationConfig, DestinationsConfig, DestinationsError, Options
+from services.notify.channels.pagerduty import ENQUEUE_URL, PagerDutyOptions
+from services.notify.channels.posting import HttpTarget
+from services.notify.channels.smtp import SmtpOptions
+from services.notify.channels.url_faults import secret_fault, url_fault
+from services.notify.channels.webhook import WebhookOptions
+from services.notify.domain.routing import Receiver, Route, routing_faults
+from services.notify.domain.working_hours import ReceivingHours
+from services.runtime.secrets import Secrets, UnknownSecretError
+from services.runtime.strict_yaml import UnreadableError, documents
+
+MOST_DESTINATIONS, MOST_RECIPIENTS, MOST_PROGRAMS, MOST_ROUTES = 500, 50, 1_000, 200
+LONGEST_FILE_BYTES = 4 * 2**20
+
+
+def load_destinations(
+    file: Path, environ: Mapping[str, str], own: Sequence[DestinationConfig] = ()
+) -> DestinationsConfig:
+    """`own`: those that the settings name, which routes and fallbacks may name, too. Raises DestinationsError."""
+    try:
+        if file.stat().st_size > LONGEST_FILE_BYTES:
+            raise DestinationsError(f"{file}: has more than {LONGEST_FILE_BYTES} bytes")
+        read = documents(file)
+    except OSError as broken:
+        raise DestinationsError(f"{file}: {broken.strerror}") from broken
+    except UnreadableError as broken:
+        raise DestinationsError(str(broken)) from broken
+    if len(read) != 1:
+        raise DestinationsError(f"{file}: holds {len(read)} documents instead of one")
+    reading = _Reading(Secrets(environ, file.parent))
+    found = reading.read(read[0], own)
+    if reading.faults:
+        raise DestinationsError("\n".join(f"{file}: {fault}" for fault in reading.faults))
+    return found
+
+
+def _authorities_fault(cafile: Path | None) -> str | None:
+    try:
+        ssl.create_default_context(cafile=cafile)
+    except (OSError, ValueError):  # ssl.SSLError is an OSError
+        return "holds no certificates"
+    return None
+
+
+def _deliverable(address: str) -> str:
+    """Raises ValueError for what a header of a mail cannot hold."""
+    if not address.isascii():
+        raise ValueError("must be ASCII: not every server takes other addresses")
+    MailAddress(addr_spec=address)
+    return address
+
+
+def _or_owner(given: object, addresses: Callable[[object], object]) -> object:
+    """`owner`: whoever looks after the programme, at the address that the directory has."""
+    return () if given == "owner" else addresses(given)
+
+
+_MailAddress = Annotated[Address, AfterValidator(_deliverable)]
+_MailRecipients = Annotated[
+    tuple[_MailAddress, ...], Field(min_length=1, max_length=MOST_RECIPIENTS), WrapValidator(_or_owner)
+]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    alerts: Literal["all", "none"] = "all"
+    tenant: Id | None = None
+    programs: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MOST_PROGRAMS)] | None = None
+    fallback: Annotated[str, Field(max_length=64)] | None = None
+
+
+_Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+class _ToPeople(BaseModel):
+    """When they may be written to. An hour without quotes may be read as a number by YAML."""
+
+    quiet_hours: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$")] = (
+        "18:00-08:00"
+    )
+    digest_at: _Clock = "08:30"
+    time_zone: TimeZone | None = None
+    most_per_hour: Annotated[int, Field(ge=1, le=1_000)] = Receiver.most_per_hour
+
+    @property
+    def hours(self) -> ReceivingHours:
+        begin, end = self.quiet_hours.split("-")
+        return ReceivingHours(time.fromisoformat(begin), time.fromisoformat(end), time.fromisoformat(self.digest_at))
+
+    @model_validator(mode="after")
+    def _tells_its_digest_while_people_work(self) -> Self:
+        if self.hours.are_quiet_at(self.hours.digest_at):
+            raise ValueError("digest_at lies in quiet_hours")
+        return self
+
+
+class _OverHttp(_Entry):
+    allow_private: bool = False
+    seconds: Annotated[float, Field(gt=0, le=60)] = 10
+
+    def target(self, url: str) -> HttpTarget:
+        return HttpTarget(url, self.allow_private, self.seconds)
+
+
+class _Webhook(_OverHttp):
+    channel: Literal["webhook"]
+    url: Annotated[str, Field(max_length=2_048)]
+    secret_env: str | None = None
+    secret_file: Path | None = None
+
+
+class _Chat(_OverHttp, _ToPeople):
+    """The whole address is the secret: whoever knows it may post."""
+
+    channel: Literal["slack", "teams"]
+    url_env: str | None = None
+    url_file: Path | None = None
+
+
+class _PagerDuty(_OverHttp):
+    channel: Literal["pagerduty"]
+    url: Annotated[str, Field(max_length=2_048)] = ENQUEUE_URL
+    routing_key_env: str | None = None
+    routing_key_file: Path | None = None
+
+
+class _Smtp(_Entry, _ToPeople):
+    channel: Literal["smtp"]
+    host: Annotated[str, Field(min_length=1, max_length=253)]
+    port: Annotated[int, Field(ge=1, le=65_535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: Annotated[str, Field(max_length=320)] | None = None
+    password_env: str | None = None
+    password_file: Path | None = None
+    cafile: FilePath | None = None
+    sender: _MailAddress
+    to: _MailRecipients
+    seconds: Annotated[float, Field(gt=0, le=120)] = 30
+
+
+_Any = Annotated[_Webhook | _Chat | _PagerDuty | _Smtp, Field(discriminator="channel")]
+_Region = Annotated[str, Field(max_length=64)]
+_ANY: TypeAdapter[_Webhook | _Chat | _PagerDuty | _Smtp] = TypeAdapter(_Any)
+
+
+_DestinationName = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class _Route(BaseModel):
+    """`continue`: the routes after it are looked at, too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    to: Annotated[tuple[_DestinationName, ...], Field(min_length=1, max_length=MOST_RECIPIENTS)]
+    rules: Annotated[frozenset[Name], Field(min_length=1, max_length=MOST_PROGRAMS)] | None = None
+    classes: Annotated[frozenset[Urgency], Field(min_length=1)] | None = None
+    programs: Annotated[frozenset[Id], Field(min_length=1, max_length=MOST_PROGRAMS)] | None = None
+    regions: Annotated[frozenset[_Region], Field(min_length=1, max_length=MOST_PROGRAMS)] | None = None
+    goes_on: Annotated[bool, Field(alias="continue")] = False
+
+    def route(self) -> Route:
+        return Route(self.to, self.rules, self.classes, self.programs, self.regions, self.goes_on)
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    destinations: Annotated[list[dict[str, object]], Field(max_length=MOST_DESTINATIONS)]
+    routes: Annotated[list[_Route], Field(min_length=1, max_length=MOST_ROUTES)] | None = None
+    otherwise: _DestinationName | None = None
+    admins: Annotated[tuple[_DestinationName, ...], Field(max_length=MOST_RECIPIENTS)] = ()
+
+
+class _Reading:
+    """Goes on after a fault, so that all of them are told at once."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self.faults: list[str] = []
+
+    def read(self, document: object, own: Sequence[DestinationConfig]) -> DestinationsConfig:
+        try:
+            given = _File.model_validate(document)
+        except ValidationError as invalid:
+            self._explain("", invalid)
+            return DestinationsConfig(())
+        found = [self._destination(f"destinations.{at}", entry) for at, entry in enumerate(given.destinations)]
+        destinations = [one for one in found if one is not None]
+        self._compare(destinations, own)
+        routes = tuple(route.route() for route in given.routes or ())
+        config = DestinationsConfig((*own, *destinations), routes, given.otherwise, given.admins)
+        if not self.faults:
+            # What a route names may be an entry that is at fault: first things first.
+            self.faults += routing_faults(config.routing())
+        return config
+
+    def _destination(self, place: str, given: dict[str, object]) -> DestinationConfig | None:
+        try:
+            entry = _ANY.validate_python(given)
+        except ValidationError as invalid:
+            self._explain(f"{place}.", invalid)
+            return None
+        options = self._options(place, entry)
+        if options is None:
+            return None
+        programs = None if entry.programs is None else frozenset(entry.programs)
+        people = entry if isinstance(entry, _ToPeople) else None
+        return DestinationConfig(
+            name=entry.name,
+            channel=entry.channel,
+            options=options,
+            gets_alerts=entry.alerts == "all",
+            tenant=entry.tenant,
+            programs=programs,
+            fallback=entry.fallback,
+            hours=people.hours if people else None,
+            zone=people.time_zone if people else None,
+            most_per_hour=people.most_per_hour if people else Receiver.most_per_hour,
+        )
+
+    def _options(self, place: str, entry: _Webhook | _Chat | _PagerDuty | _Smtp) -> Options:
+        match entry:
+            case _Webhook():
+                secret = self._secret(f"{place}.secret", entry.secret_env, entry.secret_file)
+                url = self._url(f"{place}.url", entry.url, entry)
+                if secret and (fault := secret_fault(secret)):
+                    self.faults.append(f"{place}.secret: {fault}")
+                return WebhookOptions(entry.target(url), SecretStr(secret)) if secret and url else None
+            case _Chat():
+                secret = self._secret(f"{place}.url", entry.url_env, entry.url_file)
+                url = self._url(f"{place}.url", secret, entry) if secret else None
+                return entry.target(url) if url else None
+            case _PagerDuty():
+                key = self._secret(f"{place}.routing_key", entry.routing_key_env, entry.routing_key_file)
+                url = self._url(f"{place}.url", entry.url, entry)
+                return PagerDutyOptions(entry.target(url), SecretStr(key)) if key and url else None
+            case _Smtp():
+                return self._smtp(place, entry)
+
+    def _smtp(self, place: str, entry: _Smtp) -> SmtpOptions | None:
+        password = None
+        if entry.username is not None:
+            password = self._secret(f"{place}.password", entry.password_env, entry.password_file)
+            if password is None:
+                return None
+        if entry.security == "none" and password is not None:
+            # Whoever listens would have it.
+            self.faults.append(f"{place}.security: a password is sent over TLS only: say starttls or tls")
+            return None
+        if fault := _authorities_fault(entry.cafile):
+            self.faults.append(f"{place}.cafile: {fault}")
+            return None
+        return SmtpOptions(
+            host=entry.host,
+            port=entry.port,
+            security=entry.security,
+            username=entry.username,
+            password=SecretStr(password) if password is not None else None,
+            sender=entry.sender,
+            to=entry.to,
+            timeout_seconds=entry.seconds,
+            cafile=entry.cafile,
+        )
+
+    def _url(self, place: str, url: str, entry: _OverHttp) -> str | None:
+        fault = url_fault(url, allow_private=entry.allow_private)
+        if fault is not None:
+            self.faults.append(f"{place}: {fault}")
+            return None
+        return url
+
+    def _secret(self, place: str, variable: str | None, file: Path | None) -> str | None:
+        try:
+            return self._secrets.read(variable, file)
+        except UnknownSecretError as unknown:
+            self.faults.append(f"{place}: {unknown}")
+            return None
+
+    def _compare(self, destinations: Sequence[DestinationConfig], own: Sequence[DestinationConfig]) -> None:
+        names = Counter(one.name for one in destinations)
+        known = {*names, *(one.name for one in own)}
+        self.faults += [
+            f"{name}: there are {count} destinations of this name" for name, count in names.items() if count > 1
+        ]
+        for one in destinations:
+            if one.fallback is not None and (one.fallback not in known or one.fallback == one.name):
+                self.faults.append(f"{one.name}.fallback: there is no other destination {one.fallback[:80]!r}")
+
+    def _explain(self, place: str, invalid: ValidationError) -> None:
+        for error in invalid.errors(include_url=False, include_context=False, include_input=False):
+            path = ".".join(str(step) for step in error["loc"])
+            self.faults.append(f"{place}{path[:200]}: {error['msg'][:300]}")

@@ -1,0 +1,201 @@
+"""The mail channel: SMTP, one connection for each message. It knows no keys: a repeat is a second mail, which is the
+same bytes under the same Message-ID, so that some receivers fold the two."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import aiosmtplib
+from aiosmtplib.errors import SMTPException, SMTPResponseException
+from pydantic import SecretStr
+
+from schemas.alerts import Delivery
+from services.notify.channels.mail_message import mail_bytes
+from services.notify.domain.addresses_off import address_digest
+from services.notify.domain.unsubscribing import LeavingLinks
+from services.notify.domain.verdict import Again, Arrived, Down, Never, Unknown, Verdict
+
+CLOSING = 421
+"""The server is about to go away, whatever was asked of it."""
+PERMANENT = 500
+QUIT_SECONDS = 1.0
+NO_MAILBOX = frozenset({550, 551, 553})
+"""Where a server says no more than that."""
+OF_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
+"""Enhanced status codes (RFC 3463): no such mailbox or host, bad syntax, moved, null MX, mailbox disabled."""
+_ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})\b")
+_QUEUED = re.compile(r"queued as ([A-Za-z0-9._-]{1,64})")
+
+
+@dataclass(frozen=True)
+class SmtpOptions:
+    """`to` and `sender` are plain addresses; neither stands on a topic. `to` empty: each message goes to its person, at
+    the address that the directory has then."""
+
+    host: str
+    port: int
+    security: Literal["starttls", "tls", "none"]
+    username: str | None
+    password: SecretStr | None
+    sender: str
+    to: tuple[str, ...]
+    timeout_seconds: float
+    cafile: Path | None = None
+
+
+@dataclass(frozen=True)
+class MailDirectory:
+    """`address_of` a person, by destination, tenant and id; None where there is none that takes mail. `is_off`: whether
+    a server has refused an address of a destination for good. `leaving`: how a person gets no more of such mails."""
+
+    address_of: Callable[[str, str, str], str | None]
+    is_off: Callable[[str, str], bool]
+    leaving: LeavingLinks | None = None
+
+
+class SmtpChannel:
+    """`name`: of the destination."""
+
+    def __init__(self, name: str, options: SmtpOptions, directory: MailDirectory) -> None:
+        self._name, self._options, self._directory = name, options, directory
+        self._tls = ssl.create_default_context(cafile=options.cafile) if options.security != "none" else None
+
+    async def send(self, delivery: Delivery) -> Verdict:
+        to = self._addresses(delivery)
+        if not to:
+            return Never("there is no address that takes mail")
+        leaving = self._directory.leaving
+        content = mail_bytes(delivery, self._options.sender, to, leaving.of(delivery) if leaving else None)
+        attempt = _Attempt(self._name, self._options, to, self._client())
+        try:
+            async with asyncio.timeout(self._options.timeout_seconds):
+                return await attempt.bring(content)
+        except (SMTPException, OSError, TimeoutError) as failure:
+            # A name of a class and a code: texts of servers hold addresses.
+            return attempt.broken_off(type(failure).__name__)
+        finally:
+            await attempt.part()
+
+    async def close(self) -> None:
+        """Nothing is kept open, servers end idle connections within minutes; what was closed says goodbye in a turn of
+        the loop of its own."""
+        await asyncio.sleep(0.01)
+
+    def _addresses(self, delivery: Delivery) -> tuple[str, ...]:
+        if self._options.to:
+            return tuple(one for one in self._options.to if not self._directory.is_off(self._name, one))
+        person = delivery.person
+        found = self._directory.address_of(self._name, delivery.tenant, person) if person is not None else None
+        return (found,) if found else ()
+
+    def _client(self) -> aiosmtplib.SMTP:
+        options = self._options
+        return aiosmtplib.SMTP(
+            hostname=options.host,
+            port=options.port,
+            # The default asks a name server, and waits for it.
+            local_hostname=options.sender.rpartition("@")[2],
+            use_tls=options.security == "tls",
+            start_tls=options.security == "starttls",
+            tls_context=self._tls,
+            timeout=options.timeout_seconds,
+        )
+
+
+class _Attempt:
+    """One dialogue. What a failure means depends on how far it has come."""
+
+    def __init__(self, name: str, options: SmtpOptions, to: Sequence[str], client: aiosmtplib.SMTP) -> None:
+        self.client = client
+        self._name, self._options, self._to = name, options, to
+        self._is_personal = not options.to
+        self._content_begun = False
+
+    async def bring(self, content: bytes) -> Verdict:
+        # 1. The server itself: whatever it refuses here, it would refuse of every message.
+        if failed := await _refusal(self._sign_in, self._options):
+            return Down(failed.status)
+        if failed := await _refusal(self.client.mail, self._options.sender):
+            return failed.of_destination()
+        # 2. Those to whom it goes: one that is refused keeps it from nobody else.
+        refusals: list[_Refusal] = []
+        for one in self._to:
+            if refusal := await _refusal(self.client.rcpt, one):
+                refusals.append(replace(refusal, address=one))
+            if refusal and refusal.code == CLOSING:
+                return refusal.of_destination()
+        gone = [one for one in refusals if one.is_of_address]
+        off = tuple(address_digest(self._name, one.address) for one in gone)
+        if len(refusals) == len(self._to):
+            # Of a person another one can be asked; of a list that takes nothing the destination is at fault.
+            personal = len(gone) == len(refusals) and self._is_personal
+            return Never(f"{gone[0].status}: no address takes mail", off) if personal else refusals[0].of_destination()
+        # 3. The message. From here to the last answer nobody knows whether it has arrived.
+        self._content_begun = True
+        try:
+            code, text = await self.client.data(content)
+        except SMTPResponseException as refused:
+            return _Refusal(refused.code).of_message()
+        refused_share = f", {len(refusals)} of {len(self._to)} addresses refused" if refusals else ""
+        queued = _QUEUED.search(text)
+        return Arrived(f"SMTP {code}{refused_share}", queued.group(1) if queued else "", off)
+
+    def broken_off(self, reason: str) -> Verdict:
+        return Unknown(f"{reason} before it was confirmed") if self._content_begun else Down(reason)
+
+    async def part(self) -> None:
+        """Politely, if the server still listens; a connection over TLS is not waited for."""
+        transport = self.client.transport
+        if self.client.is_connected:
+            with suppress(SMTPException, OSError, TimeoutError):
+                await self.client.quit(timeout=QUIT_SECONDS)
+        self.client.close()
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()
+
+    async def _sign_in(self, options: SmtpOptions) -> None:
+        await self.client.connect()
+        if options.username is not None and options.password is not None:
+            await self.client.login(options.username, options.password.get_secret_value())
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    code: int
+    text: str = ""
+    address: str = ""
+
+    @property
+    def is_of_address(self) -> bool:
+        """The address does not exist, or is closed for good; not that the server minds whoever sends, or is full."""
+        enhanced = _ENHANCED.match(self.text)
+        if enhanced is not None:
+            return enhanced[1] in OF_ADDRESS
+        return self.code in NO_MAILBOX
+
+    @property
+    def status(self) -> str:
+        return f"SMTP {self.code}"
+
+    def of_destination(self) -> Verdict:
+        """4xx of an address is greylisting or a full mailbox: a matter of time."""
+        return Down(self.status) if self.code >= PERMANENT or self.code == CLOSING else Again(self.status)
+
+    def of_message(self) -> Verdict:
+        if self.code == CLOSING:
+            return Down(self.status)
+        return Never(self.status) if self.code >= PERMANENT else Again(self.status)
+
+
+async def _refusal(ask: Callable[..., Awaitable[object]], about: object) -> _Refusal | None:
+    """None if the server agrees. Raises what is no answer of it."""
+    try:
+        await ask(about)
+    except SMTPResponseException as refused:
+        return _Refusal(refused.code, str(refused.message))
+    return None

@@ -1,0 +1,1 @@
+"""Commands about alerts, destinations, deliveries and messages."""

@@ -1,0 +1,164 @@
+"""`rapport notify ack`, `unack`, `snooze`, `assign`, `note`, `vote`, `silence`, `unsilence`: each writes one command,
+which the leading instance admits or refuses."""
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from schemas.alert_commands import AlertCommand, AlertReference
+from services.notify.commands.common import fail
+from services.notify.commands.open_alerts import environment, the_alert
+from services.notify.names import Names
+from services.notify.settings import NotifySettings
+from services.runtime.kafka import KafkaError, Producer
+from services.validation_errors import places
+
+SPANS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_SPAN = re.compile(r"([0-9]{1,4})([hdw])")
+CLOSING_REASONS = ("acted", "knew", "agreed_pause", "data_wrong", "no_reply")
+ACKNOWLEDGED_SECONDS = 15
+
+
+class Until(click.ParamType):
+    """`12h`, `3d`, `2w` from now, or an instant with its zone."""
+
+    name = "WHEN"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401 (click's)
+        span = _SPAN.fullmatch(str(value))
+        if span is not None:
+            return datetime.now(UTC) + int(span[1]) * SPANS[span[2]]
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is neither a span like 3d nor an instant", param, ctx)
+        if moment.tzinfo is None:
+            self.fail(f"{value!r} has no zone", param, ctx)
+        return moment.astimezone(UTC)
+
+
+_by = click.option("--by", default="operator", show_default=True, help="The id of the person who acts.")
+_note = click.option("--note", default="", help="One line for whoever looks at it next.")
+_alert = click.argument("alert")
+
+
+@click.command()
+@_alert
+@click.option("--until", type=Until(), help="3 working days if left out, 14 days at most.")
+@_note
+@_by
+def ack(alert: str, until: datetime | None, note: str, by: str) -> None:
+    """Acknowledge ALERT: somebody looks after it."""
+    _on_alert(alert, by, {"kind": "acknowledge", "until": until, "note": note})
+
+
+@click.command()
+@_alert
+@_by
+def unack(alert: str, by: str) -> None:
+    """Take back an acknowledgement or a snooze."""
+    _on_alert(alert, by, {"kind": "unacknowledge"})
+
+
+@click.command()
+@_alert
+@click.option("--until", type=Until(), required=True, help="30 days at most.")
+@click.option("--or-change", "wakes_on", flag_value="change", default="date", help="Wake up before, if it gets worse.")
+@_note
+@_by
+def snooze(alert: str, until: datetime, wakes_on: str, note: str, by: str) -> None:
+    """Send nothing of ALERT until then, but its end."""
+    _on_alert(alert, by, {"kind": "snooze", "until": until, "wakes_on": wakes_on, "note": note})
+
+
+@click.command()
+@_alert
+@click.argument("person", required=False)
+@_by
+def assign(alert: str, person: str | None, by: str) -> None:
+    """Give ALERT to PERSON, or to nobody."""
+    _on_alert(alert, by, {"kind": "assign", "assignee": person})
+
+
+@click.command()
+@_alert
+@click.argument("text")
+@_by
+def note(alert: str, text: str, by: str) -> None:
+    """Leave a note at ALERT; it outlives the episode."""
+    _on_alert(alert, by, {"kind": "note", "note": text})
+
+
+@click.command()
+@_alert
+@click.option("--useful/--not-useful", required=True, help="Whether the alert was of use.")
+@click.option("--because", type=click.Choice(CLOSING_REASONS), required=True, help="What became of it.")
+@_by
+def vote(alert: str, useful: bool, because: str, by: str) -> None:  # noqa: FBT001 (click hands over its flag)
+    """Say whether ALERT was of use."""
+    _on_alert(alert, by, {"kind": "vote", "useful": useful, "reason": because})
+
+
+@click.command()
+@click.option("--tenant", required=True)
+@click.option("--program")
+@click.option("--relationship")
+@click.option("--rule")
+@click.option("--until", type=Until(), required=True, help="30 days at most.")
+@click.option("--name", help="Of the silence; drawn if left out.")
+@_note
+@_by
+def silence(tenant: str, by: str, name: str | None, **matchers: object) -> None:
+    """Send nothing of what matches all that is given until then, but ends."""
+    named = name or f"silence-{uuid.uuid4().hex[:12]}"
+    _send(_command(tenant, by, {"kind": "silence", "silence": named, **matchers}), f"{tenant}/{named}")
+
+
+@click.command()
+@click.argument("tenant")
+@click.argument("name")
+@_by
+def unsilence(tenant: str, name: str, by: str) -> None:
+    """End the silence NAME of TENANT before its time."""
+    _send(_command(tenant, by, {"kind": "unsilence", "silence": name}), f"{tenant}/{name}")
+
+
+ACTS = (ack, unack, snooze, assign, note, vote, silence, unsilence)
+
+
+def _on_alert(key: str, by: str, act: dict[str, object]) -> None:
+    settings, names = environment()
+    known = the_alert(settings, names, key)
+    subject = known.watch.subject
+    reference = AlertReference(
+        subject_kind=subject.kind, subject=subject.id, rule=known.rule, dedup_key=known.dedup_key
+    )
+    _write(settings, names, _command(subject.tenant, by, act, reference), subject.key)
+
+
+def _command(tenant: str, by: str, act: dict[str, object], alert: AlertReference | None = None) -> AlertCommand:
+    """Exits with 2 where what was given makes no act."""
+    given = {"id": f"cli-{uuid.uuid4().hex}", "tenant": tenant, "by": by, "at": datetime.now(UTC)}
+    try:
+        return AlertCommand.model_validate({**given, "alert": alert, "act": act})
+    except ValidationError as invalid:
+        fail("; ".join(places(invalid)), code=2)
+
+
+def _send(command: AlertCommand, key: str) -> None:
+    _write(*environment(), command, key)
+
+
+def _write(settings: NotifySettings, names: Names, command: AlertCommand, key: str) -> None:
+    """Exits with 1 where the broker does not take it."""
+    try:
+        producer = Producer(settings)
+        producer.send(names.commands, key.encode(), command.model_dump_json().encode()).get(ACKNOWLEDGED_SECONDS)
+        producer.close()
+    except KafkaError as away:
+        fail(str(away))
+    click.echo(f"{command.act.kind} is on its way as {command.id}; `rapport notify explain` shows what came of it")

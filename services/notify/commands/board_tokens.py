@@ -1,0 +1,114 @@
+"""`rapport notify token create|list|revoke`: who is let in on the board."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+
+import click
+from pydantic import ValidationError
+
+from schemas.primitives import to_rfc3339
+from schemas.tokens import BoardToken, hashed, secret_of
+from services.notify.board.state import BoardState
+from services.notify.commands.common import fail
+from services.notify.commands.open_alerts import environment
+from services.notify.names import Names
+from services.notify.settings import NotifySettings
+from services.runtime.kafka import KafkaError, Producer, read_to_end
+
+RANDOM_BYTES = 32
+LONGEST_DAYS = 366
+ACKNOWLEDGED_SECONDS = 15
+
+
+@click.group()
+def token() -> None:
+    """Who may see and do what on the board."""
+
+
+@token.command()
+@click.option("--tenant", required=True)
+@click.option("--person", required=True, help="The id of the person, as the directory has it: acts carry it.")
+@click.option("--role", type=click.Choice(("viewer", "coordinator", "admin")), required=True)
+@click.option("--program", "programs", multiple=True, help="A programme that is theirs; again for more.")
+@click.option(
+    "--days", type=click.IntRange(1, LONGEST_DAYS), default=90, show_default=True, help="After which it expires."
+)
+@click.option("--id", "token_id", help="A name for it; default: a random one.")
+def create(tenant: str, role: str, days: int, token_id: str | None, **given: object) -> None:
+    """Create a token and print its secret, once, on standard output.
+
+    A viewer sees; a coordinator also acts, within their programmes; an admin does everything, of every programme."""
+    settings, names = environment()
+    now, name = datetime.now(UTC), token_id or f"b{secrets.token_hex(5)}"
+    secret = secret_of(BoardToken, name, secrets.token_hex(RANDOM_BYTES))
+    try:
+        made = BoardToken.model_validate(
+            {
+                "token_id": name,
+                "tenant": tenant,
+                "role": role,
+                "sha256": hashed(secret),
+                "created": now,
+                "expires": now + timedelta(days=days),
+                **given,
+            }
+        )
+    except ValidationError as invalid:
+        fail("; ".join(f"{'.'.join(map(str, e['loc'])) or role}: {e['msg']}" for e in invalid.errors()), code=2)
+    if name in _read(settings, names):
+        fail(f"there is a token {name!r} already")
+    _save(settings, names, made)
+    click.echo(f"token {name} of {made.person}, until {to_rfc3339(made.expires)}; it is shown only now:", err=True)
+    click.echo(secret)
+
+
+@token.command("list")
+def show() -> None:
+    """List the tokens, without their secrets, which nobody has kept."""
+    known = _read(*environment()).values()
+    rows = [("ID", "TENANT", "PERSON", "ROLE", "STATE", "EXPIRES", "PROGRAMMES"), *map(_row, known)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@token.command()
+@click.argument("token_id", metavar="ID")
+def revoke(token_id: str) -> None:
+    """Revoke a token; boards that run end its sessions within about a second."""
+    settings, names = environment()
+    known = _read(settings, names).get(token_id)
+    if known is None:
+        fail(f"there is no token {token_id[:64]!r}")
+    if known.revoked is None:
+        _save(settings, names, known.model_copy(update={"revoked": datetime.now(UTC)}))
+    click.echo(f"token {token_id} is revoked")
+
+
+def _read(settings: NotifySettings, names: Names) -> dict[str, BoardToken]:
+    """As the board itself reads them. Exits with 1 where the broker is away."""
+    state = BoardState(names)
+    try:
+        for record in read_to_end(settings, [names.board_tokens]):
+            state.apply(record)
+    except KafkaError as away:
+        fail(str(away))
+    return dict(state.tokens())
+
+
+def _save(settings: NotifySettings, names: Names, saved: BoardToken) -> None:
+    """Exits with 1 where the broker does not take it."""
+    try:
+        producer = Producer(settings)
+        value = saved.model_dump_json().encode()
+        producer.send(names.board_tokens, saved.token_id.encode(), value).get(ACKNOWLEDGED_SECONDS)
+        producer.close()
+    except KafkaError as away:
+        fail(str(away))
+
+
+def _row(listed: BoardToken) -> tuple[str, ...]:
+    state = "revoked" if listed.revoked else "valid" if listed.is_valid(datetime.now(UTC)) else "expired"
+    programs = ", ".join(listed.programs) or "all"
+    expires = to_rfc3339(listed.expires)
+    return (listed.token_id, listed.tenant, listed.person, listed.role, state, expires, programs)

@@ -1,0 +1,39 @@
+"""What the commands share: settings, and how they end."""
+
+import sys
+from typing import NoReturn
+
+import click
+
+from services.notify.channels.destinations import DestinationsConfig, DestinationsError
+from services.notify.flow.destinations import configured
+from services.notify.settings import NotifySettings
+from services.runtime import settings as environment
+
+LEAST_KEY = 6
+"""Characters of the key of an alert or of the id of a delivery: with fewer two of them are too easily taken for each
+other."""
+
+
+def long_enough_or_exit(key: str) -> None:
+    if len(key) < LEAST_KEY:
+        fail(f"{key!r}: give at least {LEAST_KEY} characters")
+
+
+def settings_or_exit() -> NotifySettings:
+    try:
+        return environment.load(NotifySettings, "notify")
+    except environment.SettingsError as invalid:
+        fail(str(invalid), code=2)
+
+
+def destinations_or_exit(settings: NotifySettings) -> DestinationsConfig:
+    try:
+        return configured(settings)
+    except DestinationsError as fault:
+        fail(str(fault), code=2)
+
+
+def fail(reason: str, code: int = 1) -> NoReturn:
+    click.echo(f"rapport notify: {reason}", err=True)
+    sys.exit(code)

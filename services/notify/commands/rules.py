@@ -1,0 +1,290 @@
+"""`rapport notify rules check | apply | show | backtest`: alert rules as data of a programme."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import click
+from pydantic import ValidationError
+
+from schemas.events import partition_key, to_json
+from schemas.primitives import Instant
+from schemas.rule_sets import DEFAULTS, RuleSet, RulesSet, RuleVersion, ShadowResult, differing, problems_of, rules_of
+from schemas.rule_words import describe
+from services.notify.commands.common import fail
+from services.notify.commands.open_alerts import environment
+from services.notify.domain.rule_book import InForce, RuleBook
+from services.notify.flow.backtest import (
+    Backtest,
+    backtested,
+    read_clock,
+    read_programme,
+    read_rule_book,
+    scores_of,
+)
+from services.notify.names import Names
+from services.notify.service import now
+from services.notify.settings import NotifySettings
+from services.runtime.kafka import KafkaError, Producer
+from services.runtime.strict_yaml import UnreadableError, documents
+
+ACKNOWLEDGED_SECONDS = 15
+SOURCE = "urn:rapport:rules"
+_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+
+
+@click.group()
+def rules() -> None:
+    r"""Alert rules of a programme, as versions of a file.
+
+    \b
+    tenant: acme
+    program: spring
+    version: spring-rules-2        # any name; every transition carries it
+    shadow_hours: 24               # 2 to 168: only counted so long, then it pages
+    rules:                         # what is left out is as `rapport notify check` prints it
+      health_low:
+        tiers:
+          - {level: 40, for_hours: 48, urgency: P3}
+          - {level: 25, for_hours: 6, urgency: P2}
+        clear: 50
+        clear_hours: 48
+      health_drop: {tiers: [{level: 15, urgency: P2}], window_days: 7, regained: 0.5, settles_days: 14}
+      no_contact: {intervals: 4, least_days: 28, unmet_days: 21}
+      programme_shift: {tiers: [{level: 0.2, urgency: P1}], clear: 0.1, least_pairs: 10}
+      close_proposed: {disabled: true}
+
+    Every rule takes keep_hours (what has fired stays open so long), rules of scores min_points (so many rows must show
+    it). Levels must be watch levels of the programme's profile. support_requested cannot be changed.
+    """
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file that can be applied, and what it is to be applied to."""
+
+    wanted: RuleSet
+    book: RuleBook
+    present: Instant
+
+    @property
+    def name(self) -> str:
+        return partition_key(self.wanted.tenant, self.wanted.program)
+
+    @property
+    def in_force(self) -> InForce:
+        return self.book.in_force((self.wanted.tenant, self.wanted.program), self.present)
+
+
+@rules.command()
+@_file
+def check(file: Path) -> None:
+    """Validate FILE against the grammar and the watch levels of its programme, and print its rules."""
+    checked = _checked(*environment(), file)
+    candidate = rules_of(checked.wanted.version, checked.wanted.rules)
+    for rule in candidate:
+        click.echo(describe(rule))
+    changed = differing(checked.in_force.rules, candidate)
+    names = ", ".join(name for name, _, _ in changed) or "none"
+    click.echo(f"{file}: valid; other than in version {checked.in_force.version}, which is in force: {names}")
+
+
+@rules.command()
+@_file
+def apply(file: Path) -> None:
+    """Apply the rules of FILE: in shadow first, where they only count what they would have fired; after `shadow_hours`
+    they page. What has come of a shadow is published an hour before, and `show` prints it; another version that is
+    applied before takes its place. Takes hold of a pair with its next score."""
+    settings, names = environment()
+    checked = _checked(settings, names, file)
+    wanted = checked.wanted
+    before = checked.book.applied((wanted.tenant, wanted.program), wanted.version)
+    if before is not None and before.rules == wanted.rules:
+        click.echo(f"{checked.name}: {wanted.version} was applied already, nothing is written")
+        return
+    if before is not None:
+        fail(f"{file}: version {wanted.version} was applied with other rules: give this one another name")
+    version = RuleVersion(
+        version=wanted.version,
+        since=checked.present,
+        pages_from=checked.present + timedelta(hours=wanted.shadow_hours),
+        rules=wanted.rules,
+    )
+    _write(settings, names, wanted, version)
+    click.echo(f"{checked.name}: {wanted.version} runs in shadow, and pages from {_moment(version.pages_from)} on")
+
+
+@rules.command()
+@click.option("--tenant", help="Only of this organisation.")
+@click.option("--program", "--programme", "program", help="Only of this programme.")
+def show(tenant: str | None, program: str | None) -> None:
+    """Print the rules in force, those in shadow, and what has come of shadows."""
+    settings, names = environment()
+    try:
+        book, present = read_rule_book(settings, names), _present(settings, names)
+    except KafkaError as away:
+        fail(str(away))
+    found = [key for key in book.programs if tenant in {None, key[0]} and program in {None, key[1]}]
+    for key in found:
+        click.echo(f"{'/'.join(key)}: version {book.in_force(key, present).version} is in force")
+        for rule in book.in_force(key, present).rules:
+            click.echo(f"  {describe(rule)}")
+        for version in book.versions(key):
+            state = "pages" if version.pages_from <= present else "in shadow, pages"
+            click.echo(
+                f"  {version.version}: applied {_moment(version.since)}, {state} from {_moment(version.pages_from)}"
+            )
+            for line in _shadow_lines(book.result(key, version.version)):
+                click.echo(f"    {line}")
+    if not found:
+        click.echo("no version was applied; by default:")
+        for rule in DEFAULTS.values():
+            click.echo(f"  {describe(rule)}")
+
+
+@rules.command()
+@_file
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def backtest(file: Path, *, as_json: bool) -> None:
+    """Say what the rules of FILE would have fired on the past, week by week, beside those in force.
+
+    Both are run over the scores of the programme as they stand on mentoring.scores (90 days), in their order, as if
+    each had held from the first of them on. Rules of programmes and sources are left out: what they look at is kept
+    nowhere.
+    """
+    settings, names = environment()
+    checked = _checked(settings, names, file)
+    wanted, before = checked.wanted, checked.in_force
+    try:
+        scores = scores_of(settings, names, wanted.tenant, wanted.program)
+        found = backtested(scores, before.rules, rules_of(wanted.version, wanted.rules))
+    except KafkaError as away:
+        fail(str(away))
+    if as_json:
+        click.echo(json.dumps(_document(before.version, wanted.version, found), indent=2))
+        return
+    for line in _table(checked, found):
+        click.echo(line)
+
+
+def _checked(settings: NotifySettings, names: Names, file: Path) -> Checked:
+    """Exits with 1 and every fault where the file cannot be applied."""
+    wanted = _read(file)
+    try:
+        programme = read_programme(settings, names, wanted.tenant, wanted.program)
+        checked = Checked(wanted, read_rule_book(settings, names), _present(settings, names))
+    except KafkaError as away:
+        fail(str(away))
+    if found := problems_of(wanted, programme, checked.present):
+        fail("\n".join(f"{file}: {problem}" for problem in found))
+    if programme is None:
+        click.echo(f"{file}: nobody has described {checked.name} (`rapport programs apply`): "
+                   "its profile has the default watch levels", err=True)  # fmt: skip
+    return checked
+
+
+def _read(file: Path) -> RuleSet:
+    """Exits with 1 and every fault where it is no file of rules."""
+    try:
+        found = [document for document in documents(file) if document is not None]
+    except UnreadableError as broken:
+        fail(str(broken))
+    if len(found) != 1 or not isinstance(found[0], dict):
+        fail(f"{file}: one mapping of names to values is needed, see `rapport notify rules --help`")
+    try:
+        return RuleSet.model_validate_json(json.dumps(found[0]))
+    except ValidationError as invalid:
+        # Of a file of rules, other than of events, all may be said: it holds nothing of people.
+        fail(
+            "\n".join(f"{file}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in invalid.errors(include_url=False))
+        )
+    except (TypeError, ValueError) as broken:
+        fail(f"{file}: {broken}")
+
+
+def _present(settings: NotifySettings, names: Names) -> Instant:
+    """Now, or how far the log has come where time is the log's."""
+    return read_clock(settings, names) if settings.clock == "log" else now()
+
+
+def _write(settings: NotifySettings, names: Names, wanted: RuleSet, version: RuleVersion) -> None:
+    """Exits with 1 where the broker does not take it."""
+    event = RulesSet(
+        type="mentoring.program.rules_set.v1",
+        source=SOURCE,
+        id=f"rules-set-{uuid4().hex}",
+        time=version.since,
+        recordedtime=version.since,
+        tenant=wanted.tenant,
+        program=wanted.program,
+        data=version,
+    )
+    try:
+        producer = Producer(settings)
+        key = partition_key(wanted.tenant, wanted.program).encode()
+        headers = [("content-type", b"application/cloudevents+json")]
+        producer.send(names.rules, key, to_json(event), headers=headers).get(ACKNOWLEDGED_SECONDS)
+        producer.close()
+    except KafkaError as away:
+        fail(str(away))
+
+
+def _shadow_lines(result: ShadowResult | None) -> Iterator[str]:
+    if result is None:
+        return
+    span = f"{_moment(result.since)} to {_moment(result.until)}, {result.pairs} pairs, against {result.before}"
+    yield f"in shadow {span}:" + ("" if result.differences else " no rule of a pair is other")
+    for one in result.differences:
+        yield f"{one.rule}: would have fired {one.then} times instead of {one.now}; pairs +{one.gained} -{one.lost}"
+
+
+def _table(checked: Checked, found: Backtest) -> Iterator[str]:
+    """By rule: all of it, and week by week `now>then`."""
+    wanted, before = checked.wanted, checked.in_force
+    if found.since is None or found.until is None:
+        yield f"{checked.name}: there are no scores to try it on"
+        return
+    pairs = f"{len(found.relationships)} pairs, {_moment(found.since)} to {_moment(found.until)}"
+    yield f"{checked.name}: {pairs}; fired by {before.version} > {wanted.version}"
+    weeks = found.weeks
+    cells = [["rule", "all", "pairs", *(f"{week:%d %b}" for week in weeks)]]
+    for name in _names(before, wanted):
+        ours, theirs = (len(side.pairs.get(name, ())) for side in (found.now, found.then))
+        counts = [f"{found.now.weeks[name, week]}>{found.then.weeks[name, week]}" for week in weeks]
+        cells.append([name, f"{found.now.of(name)}>{found.then.of(name)}", f"{ours}>{theirs}", *counts])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _names(before: InForce, wanted: RuleSet) -> list[str]:
+    either = {rule.name for rule in (*before.rules, *rules_of(wanted.version, wanted.rules))}
+    of_subjects = before.of_subjects.keys() | {"programme_shift", "source_silent", "score_stale"}
+    return [name for name in DEFAULTS if name in either - of_subjects]
+
+
+def _document(before: str, version: str, found: Backtest) -> dict[str, object]:
+    weeks = [
+        {
+            "rule": name,
+            "week": f"{week:%Y-%m-%d}",
+            "now": found.now.weeks[name, week],
+            "then": found.then.weeks[name, week],
+        }
+        for name, week in sorted({*found.now.weeks, *found.then.weeks})
+    ]
+    return {
+        "before": before,
+        "version": version,
+        "since": found.since and found.since.isoformat(),
+        "until": found.until and found.until.isoformat(),
+        "relationships": len(found.relationships),
+        "weeks": weeks,
+    }
+
+
+def _moment(at: Instant) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,163 @@
+"""Who looks after an alert: acknowledged, snoozed, assigned. Handling never hides the condition, and it ends: with its
+time, when the alert gets worse, and with the alert."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import assert_never
+
+from schemas.alert_commands import Acknowledge, Act, AddNote, AlertCommand, AlertSilence, EndSilence, PutSilence, Snooze
+from schemas.alerts import Handling, TransitionName
+from schemas.primitives import Id, Instant
+from services.notify.domain.ids import AlertSubject
+from services.notify.domain.spans import days
+from services.notify.domain.working_hours import WorkCalendar
+
+ACK_WORKING_DAYS = 3
+"""Long enough to reach two people, short enough that nothing is forgotten over it."""
+LONGEST_ACK = timedelta(days=14)
+LONGEST_SNOOZE = timedelta(days=30)
+LONGEST_SILENCE = timedelta(days=30)
+OF_THE_OPEN = frozenset({"acknowledge", "unacknowledge", "snooze"})
+UNTOUCHED = Handling()
+
+
+@dataclass(frozen=True)
+class ActAdmitted:
+    handling: Handling
+
+
+@dataclass(frozen=True)
+class ActRefused:
+    reason: str
+
+
+def acted(
+    handling: Handling, command: AlertCommand, subject: AlertSubject, calendar: WorkCalendar, *, is_open: bool
+) -> ActAdmitted | ActRefused:
+    """What an act makes of the handling of an alert. `calendar`: of its programme."""
+    act = command.act
+    if command.programs is not None and subject.program not in command.programs:
+        return ActRefused("the person may not act on alerts of this programme")
+    if not is_open and act.kind in OF_THE_OPEN:
+        return ActRefused("the alert is closed")
+    match act.kind:
+        case "acknowledge":
+            until = act.until or calendar.working_days_later(command.at, ACK_WORKING_DAYS)
+            return _held(handling, command, Handling(state="acknowledged", until=until), LONGEST_ACK)
+        case "snooze":
+            asleep = Handling(state="snoozed", until=act.until, wakes_on=act.wakes_on)
+            return _held(handling, command, asleep, LONGEST_SNOOZE)
+        case "unacknowledge":
+            return ActAdmitted(_freed(handling))
+        case "assign":
+            return ActAdmitted(handling.model_copy(update={"assignee": act.assignee}))
+        case "note" | "vote":
+            return ActAdmitted(handling)
+        case "silence" | "unsilence" | "switch_off" | "switch_on" | "digest_at":
+            raise ValueError("it is no act on an alert")
+        case _:
+            assert_never(act)
+
+
+def after(handling: Handling, transition: TransitionName) -> Handling:
+    """Whoever looks after it is asked again when it gets worse or their time is over."""
+    match transition:
+        case "resolved":
+            return UNTOUCHED
+        case "reminded":
+            return _freed(handling)
+        case "escalated":
+            wakes = handling.state == "acknowledged" or handling.wakes_on == "change"
+            return _freed(handling) if wakes else handling
+        case "fired" | "unstable":
+            return handling
+        case _:
+            assert_never(transition)
+
+
+def note_of(act: Act) -> str:
+    """What is left for whoever looks at the alert next; nothing where nothing is said."""
+    return act.note if isinstance(act, Acknowledge | Snooze | AddNote) else ""
+
+
+def is_asleep(handling: Handling) -> bool:
+    return handling.state == "snoozed"
+
+
+def with_handling(of: Mapping[str, Handling], rule: str, handling: Handling) -> dict[str, Handling]:
+    """By rule, with this one in its place: what nobody has touched is not kept."""
+    others = {name: held for name, held in of.items() if name != rule}
+    return others if handling == UNTOUCHED else {**others, rule: handling}
+
+
+def silence_of(command: AlertCommand, act: PutSilence) -> AlertSilence | ActRefused:
+    """A silence always ends, and reaches no further than its author may act."""
+    refused = _bounded(act.until, command.at, LONGEST_SILENCE)
+    if refused is not None:
+        return refused
+    if command.programs is not None and act.program not in command.programs:
+        return ActRefused("the person may only silence their own programmes, by name")
+    return as_silence(command, act)
+
+
+def as_silence(command: AlertCommand, act: PutSilence) -> AlertSilence:
+    """What the command asks for, whether or not it may."""
+    return AlertSilence(
+        id=act.silence,
+        tenant=command.tenant,
+        program=act.program,
+        relationship=act.relationship,
+        rule=act.rule,
+        by=command.by,
+        since=command.at,
+        until=act.until,
+        note=act.note,
+    )
+
+
+def is_about(silence: AlertSilence, subject: AlertSubject, rule: str) -> bool:
+    """Whether all that it names is so, whatever its time."""
+    relationship = subject.id if subject.kind == "relationship" else None
+    return (
+        silence.tenant == subject.tenant
+        and silence.program in {None, subject.program}
+        and silence.relationship in {None, relationship}
+        and silence.rule in {None, rule}
+    )
+
+
+def unsilenced(command: AlertCommand, act: EndSilence, silence: AlertSilence | None) -> ActRefused | None:
+    if silence is None:
+        return ActRefused(f"there is no silence {act.silence}")
+    if command.programs is not None and silence.program not in command.programs:
+        return ActRefused("the person may only end silences of their own programmes")
+    return None
+
+
+def without_person(handling: Handling, person: Id) -> Handling:
+    """Nothing of it names the person any more; what they have put off stays so."""
+    gone = {name: None for name in ("by", "assignee") if getattr(handling, name) == person}
+    return handling.model_copy(update=gone) if gone else handling
+
+
+def silence_key(tenant: Id, silence: Id) -> str:
+    return f"{tenant}/silence/{silence}"
+
+
+def _held(before: Handling, command: AlertCommand, wanted: Handling, longest: timedelta) -> ActAdmitted | ActRefused:
+    assert wanted.until is not None, "it always ends"
+    kept = {"by": command.by, "assignee": before.assignee}
+    return _bounded(wanted.until, command.at, longest) or ActAdmitted(wanted.model_copy(update=kept))
+
+
+def _bounded(until: Instant, at: Instant, longest: timedelta) -> ActRefused | None:
+    if until <= at:
+        return ActRefused("its end lies in the past")
+    if until - at > longest:
+        return ActRefused(f"it may last {days(longest / timedelta(days=1))} at most")
+    return None
+
+
+def _freed(handling: Handling) -> Handling:
+    return Handling(assignee=handling.assignee)

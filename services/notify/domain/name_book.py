@@ -1,0 +1,185 @@
+"""Names, as directory, programmes and roster say them now: asked for when a message is rendered, kept nowhere else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from schemas.directory import Participant
+from schemas.programs import Programme
+from services.notify.domain.working_hours import WorkCalendar
+
+IsOff = Callable[[str], bool]
+"""Whether an address takes no mail."""
+MOST_NAMED = 3
+"""Of each side of a relationship: a group of twenty mentees is named by its first ones and counted."""
+
+
+class PairRecord(NamedTuple):
+    """Who is paired with whom, by ids."""
+
+    mentors: tuple[str, ...]
+    mentees: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What a message may call things. `pair`: names of both sides, None where nobody is known. `people`: the ids of
+    everybody whose name is in it."""
+
+    pair: str | None = None
+    owner: str | None = None
+    zone: str = "UTC"
+    holidays: frozenset[str] = frozenset()
+    people: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whoever looks after a programme, and as what."""
+
+    person: Participant
+    role: str
+
+
+@dataclass
+class NameBook:
+    """Whoever is erased, or cannot be read any more, is no more: nobody shall be called what once was known."""
+
+    _participants: dict[tuple[str, str], Participant] = field(default_factory=dict)
+    _programs: dict[tuple[str, str], Programme] = field(default_factory=dict)
+    _pairs: dict[tuple[str, str], PairRecord] = field(default_factory=dict)
+
+    def upsert(self, participant: Participant) -> None:
+        self._participants[participant.tenant, participant.id] = participant
+
+    def forget(self, tenant: str, participant: str) -> None:
+        self._participants.pop((tenant, participant), None)
+
+    def knows(self, tenant: str, participant: str) -> bool:
+        return (tenant, participant) in self._participants
+
+    def describe(self, programme: Programme) -> None:
+        self._programs[programme.tenant, programme.id] = programme
+
+    def undescribe(self, tenant: str, program: str) -> None:
+        self._programs.pop((tenant, program), None)
+
+    def pair(self, tenant: str, relationship: str, record: PairRecord) -> None:
+        self._pairs[tenant, relationship] = record
+
+    def part(self, tenant: str, relationship: str) -> None:
+        self._pairs.pop((tenant, relationship), None)
+
+    def name(self, tenant: str, participant: str) -> str | None:
+        """None where nobody is known of this id."""
+        return self._name(tenant, participant, {})
+
+    def programme(self, tenant: str, program: str) -> Programme | None:
+        return self._programs.get((tenant, program))
+
+    def calendar(self, tenant: str, program: str) -> WorkCalendar:
+        """Of a programme; of one that nobody has described the weekdays in UTC."""
+        found = self._programs.get((tenant, program))
+        return WorkCalendar(found.time_zone, frozenset(found.holidays)) if found else WorkCalendar()
+
+    def region(self, tenant: str, program: str) -> str:
+        found = self._programs.get((tenant, program))
+        return found.region if found else ""
+
+    def participant(self, tenant: str, participant: str) -> Participant | None:
+        return self._participants.get((tenant, participant))
+
+    def roles_of(self, tenant: str, person: str) -> list[tuple[str, str]]:
+        """The programmes that name the person, each with the first role, by name."""
+        found: dict[str, str] = {}
+        for programme in list(self._programs.values()):
+            for role, one in _roles(programme) if programme.tenant == tenant else ():
+                if one == person:
+                    found.setdefault(programme.id, role)
+        return sorted(found.items())
+
+    def programs_of(self, tenant: str, person: str) -> list[str]:
+        """Those that name the person as coordinator, deputy or manager."""
+        return [
+            programme.id
+            for programme in list(self._programs.values())
+            if programme.tenant == tenant and person in {one for _, one in _roles(programme)}
+        ]
+
+    def reachable(self, tenant: str, person: str, is_off: IsOff) -> Participant | None:
+        """The person, if here and with an address that takes mail."""
+        return self._participants.get((tenant, person)) if self.address_of(tenant, person, is_off) else None
+
+    def address_of(self, tenant: str, person: str, is_off: IsOff) -> str | None:
+        """Where to write to the person, if here: the first address that takes mail."""
+        known = self._participants.get((tenant, person))
+        addresses = known.addresses if known is not None and known.status == "active" else ()
+        return next((one for one in addresses if not is_off(one)), None)
+
+    def next_in_line(self, tenant: str, program: str, is_off: IsOff) -> Owner | None:
+        """Who is asked when whoever looks after the programme does not answer: the second who can be reached."""
+        programme = self._programs.get((tenant, program))
+        known = [
+            Owner(found, role)
+            for role, one in (_roles(programme) if programme else ())
+            if (found := self.reachable(tenant, one, is_off)) is not None
+        ]
+        others = [one for one in known if one.person.id != known[0].person.id]
+        return others[0] if others else None
+
+    def owner_of(self, tenant: str, program: str, is_off: IsOff) -> Owner | str:
+        """The first of coordinator, deputy and manager who can be reached; or why there is none."""
+        programme = self._programs.get((tenant, program))
+        if programme is None:
+            return "nobody has described the programme"
+        for role, one in _roles(programme):
+            found = self.reachable(tenant, one, is_off)
+            if found is not None:
+                return Owner(found, role)
+        return "no coordinator, deputy or manager can be reached"
+
+    def naming(self, tenant: str, program: str, relationship: str) -> Naming:
+        named: dict[str, str] = {}
+        record = self._pairs.get((tenant, relationship), PairRecord((), ()))
+        sides = [self._side(tenant, side, named) for side in (record.mentors, record.mentees)]
+        programme = self._programs.get((tenant, program))
+        owner = self._owner(programme, named) if programme else None
+        return Naming(
+            pair=" & ".join(side for side in sides if side) or None,
+            owner=owner,
+            zone=programme.time_zone if programme else "UTC",
+            holidays=frozenset(day.isoformat() for day in programme.holidays) if programme else frozenset(),
+            people=tuple(named),
+        )
+
+    def _side(self, tenant: str, side: tuple[str, ...], named: dict[str, str]) -> str:
+        """`Ana Ruiz, Ben Ode and 3 more`"""
+        names = [name for one in side[:MOST_NAMED] if (name := self._name(tenant, one, named))]
+        more = len(side) - MOST_NAMED
+        return ", ".join(names) + (f" and {more} more" if names and more > 0 else "")
+
+    def _owner(self, programme: Programme, named: dict[str, str]) -> str | None:
+        """The first of coordinator, deputy and manager who is known and not away."""
+        for role, one in _roles(programme):
+            known = self._participants.get((programme.tenant, one))
+            if known is not None and known.status == "active":
+                return f"{self._name(programme.tenant, known.id, named)} ({role})"
+        return None
+
+    def _name(self, tenant: str, participant: str, named: dict[str, str]) -> str | None:
+        known = self._participants.get((tenant, participant))
+        if known is None:
+            return None
+        # A name is one line, whatever a directory has.
+        named[participant] = " ".join(known.name.split())
+        return named[participant]
+
+
+def _roles(programme: Programme) -> list[tuple[str, str]]:
+    """Who looks after it, the first first."""
+    roles = (
+        ("coordinator", programme.coordinator),
+        ("deputy", programme.deputy),
+        ("manager", programme.manager),
+    )
+    return [(role, one) for role, one in roles if one is not None]

@@ -1,0 +1,93 @@
+"""Messages that tell of no alert: that a message arrives, that a destination takes none, that a silence ends. They are
+deliveries like any other, and no event of the audit trail."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from schemas.alerts import Alert, Delivery, TransitionName, Urgency
+from schemas.primitives import Id, Instant
+from services.notify.domain.ids import AlertSubject, alert_key, dedup_key, delivery_id, transition_id
+from services.notify.domain.routing import Addressee, told_from
+
+OURS = "rapport"
+"""The tenant and programme of what is about no programme."""
+
+
+class NoticeWords(NamedTuple):
+    """What stands first in a message, and its headline: it stands alone."""
+
+    word: str
+    headline: str
+    over: str = ""
+
+
+NOTICES: Mapping[str, NoticeWords] = {
+    "test": NoticeWords("Test", "Rapport reaches you here"),
+    "silence_ends": NoticeWords("Soon", "A silence of yours ends within a day"),
+    "address_off": NoticeWords("Off", "A mail address is refused for good"),
+    "destination_down": NoticeWords("Down", "A destination takes no messages", "A destination takes messages again"),
+}
+
+
+@dataclass(frozen=True)
+class NoticeAbout:
+    """`occasion` counts: of the same subject and rule the same occasion is told once. `summary` and `next_step` are
+    sentences of at most 200 characters."""
+
+    rule: str
+    subject: Id
+    occasion: int
+    urgency: Urgency
+    summary: str
+    next_step: str
+    tenant: Id = OURS
+    program: Id = OURS
+
+
+def notice(about: NoticeAbout, to: Addressee, now: Instant, transition: TransitionName = "fired") -> Delivery:
+    """To be sent as soon as people there may be written to."""
+    alert = _alert(about, transition, now)
+    told = transition_id(alert.dedup_key, alert.seq, transition)
+    return Delivery(
+        delivery_id=delivery_id(told, to.destination.channel, to.destination.recipient),
+        dedup_key=alert.dedup_key,
+        transition=transition,
+        channel=to.destination.channel,
+        recipient=to.destination.recipient,
+        person=to.person,
+        state="planned",
+        attempt=0,
+        planned_at=now,
+        due_at=told_from(to.receiving, now),
+        changed_at=now,
+        alert=alert,
+        tenant=about.tenant,
+        program=about.program,
+        relationship=about.subject,
+    )
+
+
+def is_notice(delivery: Delivery) -> bool:
+    return delivery.alert.rule in NOTICES
+
+
+def _alert(about: NoticeAbout, transition: TransitionName, now: Instant) -> Alert:
+    key = alert_key(AlertSubject(about.tenant, "relationship", about.subject, about.program), about.rule)
+    return Alert(
+        alert_key=key,
+        dedup_key=dedup_key(key, about.occasion),
+        episode=about.occasion,
+        rule=about.rule,
+        rule_version="1",
+        urgency=about.urgency,
+        transition=transition,
+        condition="ok" if transition == "resolved" else "firing",
+        why=NOTICES[about.rule].word,
+        at=now,
+        since=now,
+        decided_at=now,
+        reasons=(),
+        summary=about.summary[:200],
+        next_step=about.next_step[:200],
+    )

@@ -1,0 +1,297 @@
+"""The way of a transition to people: one pipeline of stages, each a pure function that returns what goes on and a
+reason. The list of the reasons is the audit."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import assert_never
+
+from schemas.alert_commands import AlertSilence
+from schemas.alerts import AlertChanged, Delivery, GroupKind, Handling, StageDecision, StageName, Urgency
+from schemas.primitives import Id, Instant
+from services.notify.domain.decisions import planned
+from services.notify.domain.evaluation import Transitioned, Watch
+from services.notify.domain.guards import is_behind
+from services.notify.domain.handling import UNTOUCHED, is_about, is_asleep
+from services.notify.domain.held import BATCH_EVERY, BATCH_WAIT, PEOPLE, STORM_SPAN
+from services.notify.domain.ids import AlertSubject
+from services.notify.domain.lifecycle import ERASED, Transition
+from services.notify.domain.routing import Addressee, Routed, told_from
+from services.notify.domain.spans import instant, span
+from services.notify.domain.subjects import SubjectTransitioned
+
+NEVER_TOLD = "its firing was not sent"
+HANDED_OVER = "handed over: whoever had it is away"
+NOBODY_LEFT = "nobody who heard of it is there to be told"
+UNSTABLE = "unstable: it has relapsed again and again, as was told"
+SHOWN = 64
+"""Characters of a silence's id that a reason has room for."""
+ENDS = frozenset({"resolved"})
+"""A machine that heard of the beginning must hear of the end, whatever was muted meanwhile."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A transition on its way. `group`: with what it is folded into one message for people; for machines, too, where
+    it came to light `late`."""
+
+    event: AlertChanged
+    to: tuple[Addressee, ...] = ()
+    group: GroupKind | None = None
+    late: bool = False
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the stages look at beside the notice. `routed`: where it goes by the routes; `told`: the last episode of
+    which somebody was told; `heard`: the destinations that were told of it, None where nobody has written that down;
+    `handling`: who looks after the alert, with this transition; `lag`: how far the scores of its partition are behind
+    the wall clock, nothing on the log's own clock; `storm`: why it is one of a storm, if so; `inhibited`: why nobody
+    may hear of it."""
+
+    transition: Transition
+    routed: Routed
+    told: int
+    heard: tuple[Addressee, ...] | None = None
+    handling: Handling = UNTOUCHED
+    silences: tuple[AlertSilence, ...] = ()
+    lag: timedelta = timedelta(0)
+    inhibited: str | None = None
+    storm: str | None = None
+
+
+def situation(
+    transitioned: Transitioned | SubjectTransitioned,
+    told: int,
+    routed: Routed,
+    silences: tuple[AlertSilence, ...] = (),
+) -> Situation:
+    transition = transitioned.transition
+    watch = transitioned.watch
+    handling = watch.handling.get(transition.rule.name, UNTOUCHED)
+    frozen = watch.frozen if isinstance(watch, Watch) else None
+    inhibited = None if frozen is None else frozen.reason
+    return Situation(transition, routed, told, None, handling, silences, inhibited=inhibited)
+
+
+@dataclass(frozen=True)
+class Passed:
+    notice: Notice
+    reason: str
+
+
+@dataclass(frozen=True)
+class Held:
+    """It goes on, and is not sent before the reason is over."""
+
+    notice: Notice
+    reason: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    reason: str
+
+
+StageVerdict = Passed | Held | Stopped
+Stage = Callable[[Notice, Situation], StageVerdict]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is written down of a transition: its event with the audit, and a delivery for every destination: on its own,
+    or as one of a group. `muted`: the silence that has stopped it."""
+
+    event: AlertChanged
+    deliveries: tuple[Delivery, ...] = ()
+    muted: Id | None = None
+
+    @property
+    def is_told(self) -> bool:
+        return bool(self.deliveries)
+
+
+def through(notice: Notice, situation: Situation) -> Decision:
+    """Through all stages, or up to the one that stops it."""
+    audit: list[StageDecision] = []
+    for name, stage in STAGES:
+        match stage(notice, situation):
+            case Passed(notice=passed, reason=reason):
+                notice = passed
+                audit.append(StageDecision(stage=name, outcome="passed", why=reason))
+            case Held(notice=held, reason=reason):
+                notice = held
+                audit.append(StageDecision(stage=name, outcome="held", why=reason))
+            case Stopped(reason=reason):
+                audit.append(StageDecision(stage=name, outcome="stopped", why=reason))
+                muted = muting(situation.silences, notice.event, notice.event.data.at) if name == "silence" else None
+                return Decision(_audited(notice.event, audit, reason), muted=muted.id if muted else None)
+            case never:
+                assert_never(never)
+    event = _audited(notice.event, audit, None)
+    return Decision(event, tuple(_delivery(event, notice, one) for one in notice.to))
+
+
+def inhibit(notice: Notice, situation: Situation) -> StageVerdict:
+    """Nobody hears of the end of what nobody heard of, nor of every relapse of what they know to be unstable, nor of
+    what rests on a source that is silent."""
+    transition = situation.transition
+    if transition.name in ENDS and situation.told != transition.of.episode:
+        return Stopped(NEVER_TOLD)
+    if transition.rule.is_urgent:
+        return Passed(notice, "nothing inhibits a call for support")
+    if situation.inhibited is not None and transition.name not in ENDS:
+        return Stopped(f"inhibited: {situation.inhibited}")
+    if transition.name == "fired" and transition.of.unstable:
+        return Stopped(UNSTABLE)
+    return Passed(notice, "nothing inhibits it")
+
+
+def silence(notice: Notice, situation: Situation) -> StageVerdict:
+    """An alert that was snoozed, or that a silence matches, calls nobody; its end always comes."""
+    if notice.event.data.transition in ENDS:
+        return Passed(notice, "an end is never silenced")
+    if is_asleep(situation.handling) and situation.handling.until is not None:
+        return Stopped(f"snoozed until {instant(situation.handling.until)}")
+    if situation.transition.rule.is_urgent:
+        return Passed(notice, "no silence mutes a call for support")
+    one = muting(situation.silences, notice.event, notice.event.data.at)
+    if one is not None:
+        return Stopped(f"silence {one.id[:SHOWN]} until {instant(one.until)}")
+    return Passed(notice, "no silence matches")
+
+
+def route(notice: Notice, situation: Situation) -> StageVerdict:
+    """By the routes; an end goes to whoever heard of the beginning, however it is routed by now."""
+    if situation.transition.why == ERASED:
+        heard = situation.routed.to if situation.heard is None else situation.heard
+        keyed = tuple(one for one in heard if one.destination.channel not in PEOPLE)
+        if not keyed:
+            return Stopped("nothing is sent to people of what was erased")
+        return Passed(replace(notice, to=keyed), "machines that opened something hear of its end")
+    if notice.event.data.transition in ENDS and situation.heard is not None:
+        if not situation.heard:
+            return Stopped(NOBODY_LEFT)
+        named = ", ".join(sorted({one.destination.recipient for one in situation.heard}))
+        return Passed(replace(notice, to=situation.heard), f"whoever heard of it: {named}"[:200])
+    if not situation.routed.to:
+        return Stopped(situation.routed.why)
+    return Passed(replace(notice, to=situation.routed.to), situation.routed.why)
+
+
+def hold(notice: Notice, situation: Situation) -> StageVerdict:
+    """While scores are behind, the next one may already say that all is well. People are told at once of what is P1
+    only; of the rest when they work, of most of it once a day."""
+    if situation.transition.rule.is_urgent:
+        return Passed(notice, "a call for support waits for nothing")
+    if is_behind(situation.lag):
+        return Held(_grouped(notice, situation), f"scores are {span(situation.lag)} behind the wall clock")
+    grouped = _grouped(notice, situation)
+    people = [one for one in grouped.to if one.receiving is not None]
+    if not people or grouped.group is None:
+        return Passed(grouped, "P1 waits for nothing" if people else "scores have caught up")
+    decided_at = notice.event.data.decided_at
+    first = min(people, key=lambda one: due(grouped.group, one, decided_at))
+    assert first.receiving is not None, "it is one of the people"
+    words = first.receiving.words(due(grouped.group, first, decided_at))
+    return Held(grouped, f"people at {words} at the earliest")
+
+
+def group(notice: Notice, situation: Situation) -> StageVerdict:
+    """What came to light late is no news of its own."""
+    match notice.group:
+        case None:
+            return Passed(notice, "alone")
+        case "late":
+            return Passed(notice, f"in the digest 'at risk now': {situation.transition.late}")
+        case "storm":
+            return Passed(notice, situation.storm or "a storm")
+        case "batch":
+            return Passed(
+                notice, f"people: with others of its programme and class, once in {BATCH_EVERY.seconds // 60} min"
+            )
+        case "handover":
+            return Passed(notice, "people: with all that is handed over")
+        case "digest":
+            return Passed(notice, "people: in the digest of the day")
+        case never:
+            assert_never(never)
+
+
+def plan(notice: Notice, _: Situation) -> StageVerdict:
+    count = len(notice.to)
+    return Passed(notice, f"{count} {'delivery' if count == 1 else 'deliveries'}")
+
+
+STAGES: Sequence[tuple[StageName, Stage]] = (
+    ("inhibit", inhibit),
+    ("silence", silence),
+    ("route", route),
+    ("hold", hold),
+    ("group", group),
+    ("plan", plan),
+)
+
+
+def muting(silences: Sequence[AlertSilence], event: AlertChanged | Delivery, at: Instant) -> AlertSilence | None:
+    """The first silence that matches: all that it names, at that instant."""
+    alert = event.alert if isinstance(event, Delivery) else event.data
+    named = event.relationship if isinstance(event, Delivery) else event.subject
+    subject = AlertSubject(event.tenant, alert.subject_kind, named, event.program)
+    return next((s for s in silences if is_about(s, subject, alert.rule) and s.since <= at < s.until), None)
+
+
+def _grouped(notice: Notice, situation: Situation) -> Notice:
+    """Where people are, with what it is told."""
+    transition, alert = situation.transition, notice.event.data
+    late = transition.late is not None and alert.transition not in ENDS
+    if late:
+        return replace(notice, group="late", late=True)
+    if all(one.receiving is None for one in notice.to):
+        return notice
+    if alert.transition in ENDS:
+        return replace(notice, group="digest")
+    if alert.urgency == "P1":
+        return notice
+    if alert.transition == "reminded":
+        return replace(notice, group="handover" if transition.why == HANDED_OVER else "digest")
+    return replace(notice, group="storm" if situation.storm is not None else usual_group(alert.urgency))
+
+
+def usual_group(urgency: Urgency) -> GroupKind | None:
+    """With what people are told of what is new; P1 alone."""
+    match urgency:
+        case "P1":
+            return None
+        case "P2":
+            return "batch"
+        case "P3":
+            return "digest"
+        case never:
+            assert_never(never)
+
+
+def due(group: GroupKind | None, to: Addressee, decided_at: Instant) -> Instant:
+    """When somebody is told, at the earliest; P1 and what is for machines at once."""
+    match group if to.receiving is not None else None:
+        case "digest" if to.receiving is not None:
+            return to.receiving.next_digest(decided_at)
+        case "batch" | "handover":
+            return told_from(to.receiving, decided_at + BATCH_WAIT)
+        case "storm":
+            return told_from(to.receiving, decided_at + STORM_SPAN)
+        case _:
+            return told_from(to.receiving, decided_at) if group else decided_at
+
+
+def _delivery(event: AlertChanged, notice: Notice, to: Addressee) -> Delivery:
+    (alone,) = planned(event, [to.destination])
+    one_of = notice.group if to.receiving is not None or notice.late else None
+    return alone.model_copy(
+        update={"person": to.person, "group": one_of, "due_at": due(notice.group, to, event.data.decided_at)}
+    )
+
+
+def _audited(event: AlertChanged, audit: Sequence[StageDecision], not_sent: str | None) -> AlertChanged:
+    data = event.data.model_copy(update={"decisions": tuple(audit), "not_sent": not_sent})
+    return event.model_copy(update={"data": data})

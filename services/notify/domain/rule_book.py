@@ -1,0 +1,203 @@
+"""Which rules hold for a programme at an instant: the versions that were applied, each first in shadow, and what has
+come of a shadow."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from schemas.primitives import Id, Instant
+from schemas.rule_sets import (
+    DEFAULTS,
+    SHADOW_NOTICE,
+    RuleDifference,
+    RuleEvent,
+    RulesShadowed,
+    RuleVersion,
+    ShadowResult,
+    differing,
+)
+from schemas.rules import OF_SUBJECTS, RULES, Rule
+from services.notify.domain.evaluation import Evaluator, Watch
+from services.notify.domain.folding import Anchor, folded
+from services.notify.domain.guards import Clock
+from services.notify.domain.partition_alerts import ProgrammeKey
+from services.notify.domain.window import Window
+
+BUILT_IN = "1"
+"""The version of what nobody has changed."""
+
+
+@dataclass(frozen=True)
+class InForce:
+    """The rules of a programme, and since when they decide."""
+
+    version: str
+    rules: tuple[Rule, ...]
+    evaluator: Evaluator
+
+    @property
+    def of_subjects(self) -> Mapping[str, Rule]:
+        return {rule.name: rule for rule in self.rules if rule.measure in OF_SUBJECTS}
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """A version that will page, what pages until then, and when that is to be published."""
+
+    program: ProgrammeKey
+    version: RuleVersion
+    now: InForce
+    then: InForce
+
+    @property
+    def ends(self) -> Instant:
+        return self.version.pages_from - SHADOW_NOTICE
+
+    @property
+    def key(self) -> tuple[ProgrammeKey, str]:
+        return self.program, self.version.version
+
+
+@dataclass
+class RuleBook:
+    """Versions by programme, in the order in which they were applied. A version is in force from `pages_from` on; one
+    that is applied while another still runs in shadow takes its place."""
+
+    clock: Clock
+    _versions: dict[ProgrammeKey, list[RuleVersion]] = field(default_factory=dict)
+    _applied: dict[tuple[ProgrammeKey, str], RuleVersion] = field(default_factory=dict)
+    _results: dict[tuple[ProgrammeKey, str], ShadowResult] = field(default_factory=dict)
+    _in_force: dict[tuple[ProgrammeKey, str], InForce] = field(default_factory=dict)
+
+    def apply(self, event: RuleEvent) -> None:
+        """In the order of the topic; a repeat changes nothing. Raises ValueError for a version that makes no rules."""
+        program = (event.tenant, event.program)
+        if event.type == "mentoring.program.rules_shadowed.v1":
+            self._results[program, event.data.version] = event.data
+            return
+        version = event.data
+        if (program, version.version) not in self._applied:
+            self._applied[program, version.version] = version
+            self._in_force[program, version.version] = _made(version.version, version.decides(), self.clock)
+            before = self._versions.get(program, [])
+            self._versions[program] = [*(one for one in before if one.pages_from <= version.since), version]
+
+    def of(self, tenant: Id, program: Id, at: Instant) -> Evaluator:
+        """What decides about a relationship at an instant."""
+        return self.in_force((tenant, program), at).evaluator
+
+    def in_force(self, program: ProgrammeKey, at: Instant) -> InForce:
+        for version in reversed(self._versions.get(program, ())):
+            if version.pages_from <= at:
+                return self._in_force[program, version.version]
+        return self._built_in()
+
+    @property
+    def programs(self) -> list[ProgrammeKey]:
+        """Those for which a version was applied."""
+        return sorted(self._versions)
+
+    def versions(self, program: ProgrammeKey) -> tuple[RuleVersion, ...]:
+        """Those that are or were in force, and the one that runs in shadow."""
+        return tuple(self._versions.get(program, ()))
+
+    def applied(self, program: ProgrammeKey, version: str) -> RuleVersion | None:
+        """Whatever has become of it since."""
+        return self._applied.get((program, version))
+
+    def result(self, program: ProgrammeKey, version: str) -> ShadowResult | None:
+        """What has come of its shadow."""
+        return self._results.get((program, version))
+
+    def shadows(self, clock: Instant) -> list[Shadow]:
+        """Those whose time is over by this instant, and which nobody has published."""
+        return [
+            Shadow(program, version, self.in_force(program, version.since), self._in_force[program, version.version])
+            for program, versions in sorted(self._versions.items())
+            for version in versions
+            if version.pages_from - SHADOW_NOTICE <= clock and (program, version.version) not in self._results
+        ]
+
+    def _built_in(self) -> InForce:
+        found = self._in_force.get((("", ""), BUILT_IN))
+        if found is None:
+            found = self._in_force[("", ""), BUILT_IN] = _made(BUILT_IN, tuple(DEFAULTS.values()), self.clock)
+        return found
+
+
+class ShadowCount:
+    """How often each rule that is to change has fired over a shadow, and how often it would have; of the programme's
+    relationships, by the rows that their windows hold when it begins."""
+
+    def __init__(self, shadow: Shadow, watches: Iterable[Watch]) -> None:
+        self._shadow = shadow
+        self._windows = [watch.window for watch in watches]
+        self._counted = 0
+        self._rules = [
+            (before, after, _Tally(name))
+            for name, before, after in differing(shadow.now.rules, shadow.then.rules)
+            if not any(rule is not None and rule.measure in OF_SUBJECTS for rule in (before, after))
+        ]
+
+    def go_on(self, most: int) -> bool:
+        """Counts so many more relationships, which takes milliseconds each. Returns whether none is left."""
+        since, until = self._shadow.version.since, self._shadow.ends
+        for window in self._windows[self._counted : self._counted + most]:
+            for before, after, tally in self._rules:
+                tally.add(_episodes(before, window, since, until), _episodes(after, window, since, until))
+        self._counted += most
+        return self._counted >= len(self._windows)
+
+    def event(self, recorded: Instant) -> RulesShadowed:
+        """What has come of the shadow, when none is left. Its id follows from what it is of."""
+        (tenant, program), version = self._shadow.program, self._shadow.version
+        return RulesShadowed(
+            type="mentoring.program.rules_shadowed.v1",
+            source="/rapport/notify",
+            id=f"rules-shadowed-{program}-{version.version}"[:256],
+            time=self._shadow.ends,
+            recordedtime=recorded,
+            tenant=tenant,
+            program=program,
+            data=ShadowResult(
+                version=version.version,
+                before=self._shadow.now.version,
+                since=version.since,
+                until=self._shadow.ends,
+                pages_from=version.pages_from,
+                pairs=len(self._windows),
+                differences=tuple(tally.difference for _, _, tally in self._rules),
+            ),
+        )
+
+
+@dataclass
+class _Tally:
+    rule: str
+    now: int = 0
+    then: int = 0
+    gained: int = 0
+    lost: int = 0
+
+    def add(self, now: int, then: int) -> None:
+        self.now, self.then = self.now + now, self.then + then
+        self.gained += then > 0 and now == 0
+        self.lost += now > 0 and then == 0
+
+    @property
+    def difference(self) -> RuleDifference:
+        return RuleDifference(rule=self.rule, now=self.now, then=self.then, gained=self.gained, lost=self.lost)
+
+
+def _episodes(rule: Rule | None, window: Window, since: Instant, until: Instant) -> int:
+    """Those that began after the one instant, up to the other."""
+    if rule is None:
+        return 0
+    before = folded(rule, Anchor(), window, since)
+    return folded(rule, Anchor(since, before), window, until).episode - before.episode
+
+
+def _made(version: str, rules: tuple[Rule, ...], clock: Clock) -> InForce:
+    of_pairs = tuple(rule for rule in rules if rule.measure not in OF_SUBJECTS)
+    names = {rule.name for rule in of_pairs}
+    off = tuple(rule for rule in RULES if rule.name not in names)
+    return InForce(version, rules, Evaluator(of_pairs, clock, off))

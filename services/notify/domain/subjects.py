@@ -1,0 +1,215 @@
+"""A programme or a source under watch: what it shows at an instant, and what its rules make of that."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from hashlib import sha256
+from typing import NamedTuple
+
+from schemas.alerts import Handling, Reason
+from schemas.primitives import Id, Instant
+from schemas.programs import Source
+from schemas.rules import Rule, Shift
+from services.notify.domain.handling import UNTOUCHED, after, with_handling
+from services.notify.domain.ids import AlertSubject, Recipient
+from services.notify.domain.lifecycle import OPEN, Due, RuleState, Transition, closed, reminded, turned
+from services.notify.domain.spans import instant, span
+
+NO_LONGER_WATCHED = "nobody expects it any more"
+EXPIRED = "nobody looks after it any more"
+SHOWN_SOURCE = 120
+"""Characters of a source that a sentence has room for."""
+_NOTHING = timedelta(0)
+
+
+class Median(NamedTuple):
+    """The median of a programme's healths at an instant."""
+
+    at: Instant
+    health: float
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectWatch:
+    """`source`: of a source, how it calls itself; `watched_from`: since when anybody looks at it. `peaks`: of a
+    programme, the medians that may still be the highest of the window, falling. `heard`: the destinations that were
+    told of the last episode of which anybody was, and `muted`: the silence that has kept it from people, by rule."""
+
+    subject: AlertSubject
+    rules: Mapping[str, RuleState] = field(default_factory=dict)
+    handling: Mapping[str, Handling] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    source: str | None = None
+    watched_from: Instant | None = None
+    peaks: tuple[Median, ...] = ()
+    heard: Mapping[str, tuple[Recipient, ...]] = field(default_factory=dict)
+    muted: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        return any(state.condition in OPEN for state in self.rules.values())
+
+
+class Watermark(NamedTuple):
+    """The latest event of a source, as it says, and when one was recorded last."""
+
+    time: Instant
+    recorded: Instant
+
+
+class Observed(NamedTuple):
+    """What a subject shows: whether its rule fires, or clears (neither: nobody knows), since when, and why in words."""
+
+    fires: bool
+    clears: bool
+    since: Instant
+    reasons: tuple[Reason, ...]
+
+
+class SubjectTransitioned(NamedTuple):
+    watch: SubjectWatch
+    transition: Transition
+    reasons: tuple[Reason, ...]
+
+
+class Tally(NamedTuple):
+    """The active relationships of a programme of which something is known: their healths, and how many alert."""
+
+    healths: Sequence[float]
+    alerting: int
+
+
+def judged_subject(
+    watch: SubjectWatch, rule: Rule, seen: Observed, now: Instant
+) -> tuple[SubjectWatch, list[SubjectTransitioned]]:
+    """What is seen changes the condition; deadlines up to now take effect at their own instants."""
+    state = _with(rule, watch.rules.get(rule.name, RuleState()), seen, now)
+    watch = replace(watch, rules={**watch.rules, rule.name: state})
+    found: list[SubjectTransitioned] = []
+    while state.dues and state.dues[0].at <= now:
+        state, transition = turned(rule, state, state.dues[0].at)
+        watch = _transitioned(watch, transition, state)
+        found.append(SubjectTransitioned(watch, transition, seen.reasons))
+    handling = watch.handling.get(rule.name)
+    if handling is not None and handling.until is not None and handling.until <= now and state.condition in OPEN:
+        state, transition = reminded(rule, state, now, EXPIRED)
+        watch = _transitioned(watch, transition, state)
+        found.append(SubjectTransitioned(watch, transition, seen.reasons))
+    return watch, found
+
+
+def forgotten_subject(
+    watch: SubjectWatch, rule: Rule, now: Instant, why: str = NO_LONGER_WATCHED
+) -> tuple[SubjectWatch, list[SubjectTransitioned]]:
+    """Nobody expects anything of it any more, or its rule is off: what is open is over."""
+    state, end = closed(rule, watch.rules.get(rule.name, RuleState()), now, why)
+    if end is None:
+        return replace(watch, rules={**watch.rules, rule.name: state}), []
+    watch = _transitioned(watch, end, state)
+    return watch, [SubjectTransitioned(watch, end, ())]
+
+
+def reminded_subject(watch: SubjectWatch, rule: Rule, at: Instant, why: str) -> list[SubjectTransitioned]:
+    """Whoever shall hear of an open alert now, though nothing has changed."""
+    state = watch.rules.get(rule.name)
+    if state is None or state.condition not in OPEN:
+        return []
+    state, transition = reminded(rule, state, at, why)
+    return [SubjectTransitioned(_transitioned(watch, transition, state), transition, ())]
+
+
+def shifted(watch: SubjectWatch, shift: Shift, rule: Rule, tally: Tally, now: Instant) -> tuple[SubjectWatch, Observed]:
+    """Of a programme: the share of its active relationships that alert, and how far their median health has fallen.
+    Fewer than `shift.least` relationships are no programme that shifts; of none nobody knows anything."""
+    active = len(tally.healths)
+    if active < shift.least:
+        steady = active > 0 and tally.alerting / active < rule.clear_level
+        return watch, Observed(fires=False, clears=steady, since=now, reasons=())
+    median = sorted(tally.healths)[active // 2]
+    peaks = _peaks(watch.peaks, Median(now, median), now - shift.window)
+    fall, share = peaks[0].health - median, tally.alerting / active
+    many = tally.alerting >= shift.least and share >= rule.tiers[0].level
+    reasons = (
+        Reason(name="share", points=0.0, words=f"{tally.alerting} of {active} active pairs alert ({share:.0%})"),
+        Reason(
+            name="median_health",
+            points=0.0 - round(fall, 1),
+            words=f"median health {median:.0f}, at most {peaks[0].health:.0f} within {span(shift.window)}",
+        ),
+    )
+    seen = Observed(
+        fires=many or fall >= shift.fall,
+        clears=share < rule.clear_level and fall < shift.fall / 2,
+        since=now,
+        reasons=reasons if many else reasons[::-1],
+    )
+    return replace(watch, peaks=peaks), seen
+
+
+def spoken(rule: Rule, source: Source, mark: Watermark | None, described: Instant, now: Instant) -> Observed:
+    """Of a source: how old its watermark is, in expected intervals. It clears when it has moved, and what it has said
+    is in the scores."""
+    interval = timedelta(hours=source.interval_hours)
+    # Nobody is late before it was expected, and a history that is imported is of long ago.
+    spoke = None if mark is None else min(mark.time, mark.recorded)
+    last = described if spoke is None else max(spoke, described)
+    late = rule.clear_level * interval
+    is_back = mark is not None and mark.recorded <= now and now - min(mark.time, mark.recorded) <= late
+    heard = f"nothing heard since {instant(last)}" if spoke is None else f"its latest event is of {instant(spoke)}"
+    name = source.source if len(source.source) <= SHOWN_SOURCE else f"{source.source[: SHOWN_SOURCE - 1]}…"
+    words = f"{name}: {heard}, expected every {source.interval_hours:g} h"
+    return Observed(
+        fires=now - last > rule.tiers[0].level * interval,
+        clears=is_back,
+        since=last,
+        reasons=(Reason(name="silence", points=0.0, words=words[:200]),),
+    )
+
+
+def lagging(rule: Rule, interval: timedelta, newest: Instant | None, clock: Instant) -> Observed:
+    """Of a programme: how far its scores are behind the latest event that was recorded."""
+    behind = _NOTHING if newest is None else max(_NOTHING, newest - clock)
+    words = f"scores reach up to {instant(clock)}, events up to {instant(newest or clock)}"
+    return Observed(
+        fires=behind > rule.tiers[0].level * interval,
+        clears=behind <= rule.clear_level * interval,
+        since=clock,
+        reasons=(Reason(name="lag", points=0.0, words=words),),
+    )
+
+
+def programme_subject(tenant: Id, program: Id) -> AlertSubject:
+    return AlertSubject(tenant, "programme", program, program)
+
+
+def source_subject(tenant: Id, program: Id, source: str) -> AlertSubject:
+    """A source is any URI: its id is derived from it, and from the programme that expects it."""
+    digest = sha256(f"{program}\0{source}".encode()).hexdigest()
+    return AlertSubject(tenant, "source", f"source-{digest[:24]}", program)
+
+
+def _with(rule: Rule, state: RuleState, seen: Observed, now: Instant) -> RuleState:
+    if state.condition in OPEN:
+        if not seen.clears:
+            return replace(state, condition="firing", dues=())
+        if state.condition == "recovering":
+            return state
+        due = max(now + rule.clear_hold, (state.fired or now) + rule.keep)
+        return replace(state, condition="recovering", dues=(Due(due, None),))
+    if not seen.fires:
+        return state.shut()
+    if state.condition == "pending":
+        return state
+    tier = rule.tiers[0]
+    return RuleState("pending", seen.since, (Due(now + tier.hold, tier.urgency),)).counting_on(state)
+
+
+def _transitioned(watch: SubjectWatch, transition: Transition, state: RuleState) -> SubjectWatch:
+    name = transition.rule.name
+    held = with_handling(watch.handling, name, after(watch.handling.get(name, UNTOUCHED), transition.name))
+    return replace(watch, rules={**watch.rules, name: state}, handling=held)
+
+
+def _peaks(peaks: Sequence[Median], new: Median, since: Instant) -> tuple[Median, ...]:
+    """A median that a later one reaches will never be the highest again."""
+    return (*(one for one in peaks if one.at >= since and one.health > new.health), new)

@@ -1,0 +1,153 @@
+"""Who is asked by name: the next one, when nobody has acknowledged in time, and whoever an alert is given to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from heapq import heappop, heappush
+
+from schemas.alerts import Delivery
+from schemas.primitives import Id, Instant
+from services.notify.domain.attempts import replayed
+from services.notify.domain.digests import one_message
+from services.notify.domain.escalation import ASKING, escalates_at
+from services.notify.domain.evaluation import Watch
+from services.notify.domain.ids import Recipient, delivery_id, subject_key, transition_id
+from services.notify.domain.known_alert import KnownAlert, alerts_of, as_of_now
+from services.notify.domain.partition_alerts import PartitionAlerts
+from services.notify.domain.routing import About, Addressee, told_from
+from services.notify.domain.rule_book import RuleBook
+from services.notify.domain.shared_alerts import SharedAlerts
+from services.notify.domain.subjects import SubjectWatch
+from services.notify.flow.deciding import DecisionContext
+
+GIVEN, UNANSWERED = "it was given to you", "nobody has acknowledged it by"
+ALONE: Mapping[str, object] = {"group": None, "items": (), "more": 0, "people": (), "fallback_of": None}
+LOOKED_BACK = timedelta(days=1)
+"""After a longer time without anybody who works it is too late to ask the next one."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """Somebody has given the open alert of a rule to a person. `occasion`: the id of the act."""
+
+    watch: Watch | SubjectWatch
+    rule: str
+    person: Id
+    occasion: str
+
+
+class Asking:
+    """Asked each round. All of it follows from the deliveries that are written down."""
+
+    def __init__(
+        self, holders: Sequence[PartitionAlerts | SharedAlerts], rules: RuleBook, context: DecisionContext
+    ) -> None:
+        self._holders, self._rules = holders, rules
+        self._addressing, self._now = context.addressing, context.now
+        self._due: list[tuple[Instant, str, Delivery]] = []
+        self._known: set[str] = set()
+
+    def remember(self, deliveries: Sequence[Delivery]) -> None:
+        """What was told before the start. All that was due when somebody was last asked was looked at then."""
+        asked = (one.planned_at for one in deliveries if one.alert.why.startswith(UNANSWERED))
+        self.observe(deliveries, max(asked, default=self._now() - LOOKED_BACK))
+
+    def observe(self, deliveries: Sequence[Delivery], since: Instant | None = None) -> None:
+        """Single transitions that somebody is told of, and that are due after `since`."""
+        for delivery in deliveries:
+            alert = delivery.alert
+            name = transition_id(alert.dedup_key, alert.seq, alert.transition)
+            if alert.urgency == "P3" or alert.transition not in ASKING or name in self._known:
+                continue
+            calendar = self._addressing.calendar(delivery.tenant, delivery.program)
+            at = escalates_at(alert.urgency, alert.decided_at, calendar)
+            if at is not None and (since is None or at > since):
+                self._known.add(name)
+                heappush(self._due, (at, name, delivery))
+
+    def planned(self, acts: Sequence[Given]) -> list[Delivery]:
+        """For whoever alerts were given to, and for the next one in line of all that nobody has acknowledged in time:
+        one message for each."""
+        now, found = self._now(), dict[tuple[Id, Recipient], list[Delivery]]()
+        while self._due and self._due[0][0] <= now:
+            at, name, delivery = heappop(self._due)
+            self._known.discard(name)
+            to = self._next(delivery) if self._is_open(delivery) else None
+            if to is not None:
+                recipient = Recipient(to.destination, to.person)
+                found.setdefault((delivery.tenant, recipient), []).append(self._unanswered(delivery, to, (now, at)))
+        given = (self._given(one, now) for one in acts)
+        return [*filter(None, given), *(_one(lines, now) for lines in found.values())]
+
+    def _unanswered(self, delivery: Delivery, to: Addressee, times: tuple[Instant, Instant]) -> Delivery:
+        now, at = times
+        local = self._addressing.calendar(delivery.tenant, delivery.program).local(at)
+        return _asked(delivery, to, now, f"{UNANSWERED} {local:%a} {local.day} {local:%b %H:%M}")
+
+    def _given(self, one: Given, now: Instant) -> Delivery | None:
+        """None for whoever cannot be written to, and of what is told by no row."""
+        subject, known = one.watch.subject, KnownAlert(one.watch, one.rule, one.watch.rules[one.rule])
+        rules = {rule.name: rule for rule in self._rules.in_force((subject.tenant, subject.program), now).rules}
+        alert = as_of_now(known, rules, None, now)
+        if alert is None:
+            return None
+        to = self._addressing.to_person(one.person, About(subject.tenant, subject.program, one.rule, alert.urgency))
+        if to is None or to.person is None:
+            return None
+        channel, recipient = to.destination.channel, to.destination.recipient
+        message = Delivery(
+            delivery_id=delivery_id(one.occasion, channel, recipient),
+            dedup_key=alert.dedup_key,
+            transition="reminded",
+            channel=channel,
+            recipient=recipient,
+            state="planned",
+            attempt=0,
+            planned_at=now,
+            due_at=now,
+            changed_at=now,
+            alert=alert,
+            tenant=subject.tenant,
+            program=subject.program,
+            relationship=subject.id,
+        )
+        return _asked(message, to, now, GIVEN)
+
+    def _is_open(self, delivery: Delivery) -> bool:
+        """Whether it is the same episode, and nobody has acknowledged or snoozed it."""
+        key = subject_key(delivery)
+        watch = next((found for holder in self._holders if (found := holder.watch(key)) is not None), None)
+        return any(
+            known.dedup_key == delivery.dedup_key and known.is_open and known.handling.state == "open"
+            for known in (alerts_of(watch) if watch is not None else ())
+        )
+
+    def _next(self, delivery: Delivery) -> Addressee | None:
+        about = About(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
+        return self._addressing.next_in_line(about)
+
+
+def _asked(delivery: Delivery, to: Addressee, now: Instant, why: str) -> Delivery:
+    """The alert once more, as a message of its own."""
+    update = {
+        "delivery_id": delivery_id(delivery.delivery_id, why, to.person or to.destination.recipient),
+        "transition": "reminded",
+        "alert": delivery.alert.model_copy(update={"transition": "reminded", "why": why}),
+        "channel": to.destination.channel,
+        "recipient": to.destination.recipient,
+        "person": to.person,
+        "due_at": now if delivery.alert.urgency == "P1" else told_from(to.receiving, now),
+        "changed_at": now,
+        "repeat": False,
+        **ALONE,
+    }
+    fresh = replayed(delivery, now).model_copy(update=update)
+    return fresh.model_copy(update={"status": "", "planned_at": now})
+
+
+def _one(lines: Sequence[Delivery], now: Instant) -> Delivery:
+    """Of one recipient. Its id follows from its first line."""
+    message = one_message(lines, now)
+    first = min(lines, key=lambda one: one.delivery_id)
+    due_at = min(one.due_at for one in lines)
+    return message.model_copy(update={"delivery_id": first.delivery_id, "due_at": due_at})

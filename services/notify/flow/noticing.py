@@ -1,0 +1,150 @@
+"""What people are told beside alerts: that a destination takes nothing, that their silence ends, and once a month, in a
+chat that is switched off when it idles, that all is well."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+from schemas.alert_commands import AlertSilence
+from schemas.alerts import Delivery
+from schemas.primitives import Instant
+from services.notify.domain.addresses_off import AddressesOff, AddressOff
+from services.notify.domain.guards import Clock
+from services.notify.domain.ids import Destination
+from services.notify.domain.notices import OURS, NoticeAbout, notice
+from services.notify.domain.outbox import Parked
+from services.notify.domain.routing import About, Addressee, Addressing
+from services.notify.domain.spans import instant
+
+SILENCE_ENDS_IN = timedelta(days=1)
+DOWN = "destination_down"
+TEST_HOUR, TEST_DAYS = 10, 7
+"""The monthly test goes out on the first working day, from that hour on; a week later it is left out."""
+TEST_SUMMARY = "Test message of Rapport: this destination is reached, nothing is wrong."
+ALIVE_NEXT = "Nothing: chats that nothing is posted to are switched off, and this is the post of the month."
+
+
+class Noticing:
+    """Asked each round; what it plans twice is known by its id."""
+
+    def __init__(self, addressing: Addressing, off: AddressesOff, clock: Clock, now: Callable[[], Instant]) -> None:
+        self._addressing, self.off, self._clock, self._now = addressing, off, clock, now
+        self._refused: list[AddressOff] = []
+        # Since when destinations are down of which an admin was told.
+        self._down: dict[str, int] = {}
+
+    def remember(self, deliveries: Sequence[Delivery]) -> None:
+        """What was told before the start: of a destination that takes messages again somebody shall hear."""
+        told = [one for one in deliveries if one.alert.rule == DOWN]
+        over = {one.dedup_key for one in told if one.transition == "resolved"}
+        self._down = {one.relationship: one.alert.episode for one in told if one.dedup_key not in over}
+
+    def planned(self, silences: Sequence[AlertSilence], parked: Mapping[str, Parked]) -> list[Delivery]:
+        now = self._now()
+        monthly = self._of_idle_chats(now) if self._clock == "wall" else ()
+        refused, self._refused = self._refused, []
+        return [
+            *self._of_silences(silences, now),
+            *self._of_destinations(parked, now),
+            *(told for one in refused for told in self._of_address(one, now)),
+            *monthly,
+        ]
+
+    def switch_off(self, one: AddressOff) -> None:
+        """An address that a server has refused for good; an admin hears of it with what is planned next."""
+        self.off.switch_off(one)
+        self._refused.append(one)
+
+    def expired(self) -> list[str]:
+        """Keys of addresses that are tried again."""
+        return self.off.expired(self._now())
+
+    def _of_silences(self, silences: Sequence[AlertSilence], now: Instant) -> Iterator[Delivery]:
+        """To the author, a day before it ends; of a silence that lasts no longer than that nobody needs to be told."""
+        for silence in silences:
+            if not silence.until - SILENCE_ENDS_IN <= now < silence.until:
+                continue
+            if silence.until - silence.since <= SILENCE_ENDS_IN:
+                continue
+            about = About(silence.tenant, silence.program or OURS, "silence_ends", "P3")
+            to = self._addressing.to_person(silence.by, about)
+            if to is not None:
+                what = " ".join(filter(None, (silence.program, silence.relationship, silence.rule))) or "everything"
+                yield notice(
+                    NoticeAbout(
+                        "silence_ends",
+                        silence.id,
+                        int(silence.until.timestamp()),
+                        "P3",
+                        f"The silence {silence.id[:64]} of {what[:60]} ends at {instant(silence.until)}.",
+                        "Nothing, or silence it anew: what is at risk then is told after its end.",
+                        silence.tenant,
+                        silence.program or OURS,
+                    ),
+                    to,
+                    now,
+                )
+
+    def _of_destinations(self, parked: Mapping[str, Parked], now: Instant) -> Iterator[Delivery]:
+        for name, found in parked.items():
+            if name not in self._down:
+                self._down[name] = int(found.since.timestamp())
+                reason = f"{name} takes no messages since {instant(found.since)}: {found.reason[:90]}."
+                yield from self._to_admins(name, reason, now)
+        for name in [one for one in self._down if one not in parked and one in self._addressing.routing.receivers]:
+            yield from self._to_admins(name, f"{name} takes messages again.", now, is_over=True)
+            del self._down[name]
+
+    def _to_admins(self, name: str, summary: str, now: Instant, *, is_over: bool = False) -> Iterator[Delivery]:
+        """By another channel than the one that fails."""
+        about = NoticeAbout(
+            DOWN,
+            name,
+            self._down[name],
+            "P2",
+            summary,
+            "Nothing." if is_over else "Look at its address and credentials: what waits is sent when it is back.",
+        )
+        for admin in self._addressing.admins(besides=name):
+            yield notice(about, admin, now, "resolved" if is_over else "fired")
+
+    def _of_address(self, one: AddressOff, now: Instant) -> Iterator[Delivery]:
+        whose = f" of {one.person}" if one.person else ""
+        about = NoticeAbout(
+            "address_off",
+            one.destination,
+            int(one.since.timestamp() * 1000),
+            "P3",
+            f"{one.destination}: an address{whose} is switched off, its server has refused it for good ({one.status}).",
+            "Correct it in the directory, or in the file of destinations: another address is written to at once.",
+        )
+        for admin in self._addressing.admins(besides=one.destination):
+            yield notice(about, admin, now)
+
+    def _of_idle_chats(self, now: Instant) -> Iterator[Delivery]:
+        for receiver in self._addressing.routing.receivers.values():
+            if receiver.destination.channel != "teams":
+                continue
+            addressee = Addressee(receiver.destination)
+            calendar = self._addressing.calendar(receiver.tenant or OURS, OURS)
+            local = calendar.local(now)
+            first = calendar.working_day_from(date(local.year, local.month, 1))
+            if first <= local.date() < first + timedelta(days=TEST_DAYS) and _is_late_enough(local, first):
+                month = local.year * 12 + local.month
+                about = NoticeAbout("test", receiver.destination.recipient, month, "P3", TEST_SUMMARY, ALIVE_NEXT)
+                yield notice(about, addressee, now)
+
+
+def trial_deliveries(destination: Destination, now: Instant) -> list[Delivery]:
+    """A test by hand: one message that opens; and, where that stays open until it is closed, one that resolves."""
+    next_step = "Nothing: it was sent by hand, to see whether it arrives."
+    about = NoticeAbout("test", destination.recipient, int(now.timestamp() * 1000), "P3", TEST_SUMMARY, next_step)
+    opening = notice(about, Addressee(destination), now)
+    return [opening, notice(about, Addressee(destination), now, "resolved")] if _opens(destination) else [opening]
+
+
+def _opens(destination: Destination) -> bool:
+    return destination.channel == "pagerduty"
+
+
+def _is_late_enough(local: datetime, first: date) -> bool:
+    return local.date() > first or local.hour >= TEST_HOUR

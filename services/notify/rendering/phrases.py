@@ -1,0 +1,181 @@
+"""One alert in plain words: what has happened, since when, why, how sure, and until when somebody shall act. Days,
+points and chances, never log-odds; about the relationship, never blame."""
+
+import re
+from collections.abc import Mapping
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+from schemas.alerts import Alert, Reason, Urgency
+from schemas.primitives import Instant
+from services.notify.domain.chances import chance_points
+from services.notify.domain.lifecycle import ENDED
+from services.notify.domain.name_book import Naming
+from services.notify.domain.spans import days, span
+
+SATURDAY = 5
+WORDS: Mapping[str, str] = {
+    "fired": "New",
+    "escalated": "Worse",
+    "reminded": "Still open",
+    "unstable": "Unstable",
+    "resolved": "Resolved",
+}
+TOPICS: Mapping[str, str] = {
+    "health_low": "health low",
+    "health_drop": "health fell",
+    "disengaging": "going quiet",
+    "close_proposed": "end proposed",
+    "programme_shift": "many pairs at once are worse",
+    "source_silent": "a source is silent",
+    "score_stale": "scores do not keep up",
+}
+_RISK_LEVEL = re.compile(r"risk (at or above|below) ([0-9]+(?:\.[0-9]+)?)")
+
+
+def word(alert: Alert) -> str:
+    return WORDS.get(alert.transition, alert.transition.replace("_", " ").capitalize())
+
+
+def topic(alert: Alert) -> str:
+    """The same for all that happens in an episode."""
+    return TOPICS.get(alert.rule, alert.rule.replace("_", " "))
+
+
+def happened(alert: Alert, naming: Naming) -> str:
+    """In a few words, after the names of whom it is about."""
+    if alert.why == ENDED:
+        return "has ended, alert closed"
+    value = _value(alert)
+    match alert.transition:
+        case "fired":
+            since = f"since {day(alert.since, naming)}"
+            if alert.rule == "health_drop":
+                return alert.why
+            if _is_of_health(alert):
+                return f"{value}, low {since}"
+            return f"{topic(alert)} {since}" + (f", {value}" if value else "")
+        case "escalated":
+            return f"worse, {value or topic(alert)}"
+        case "reminded":
+            return f"still {value or topic(alert)}"
+        case "unstable":
+            return f"again and again, {value or topic(alert)}"
+        case "resolved":
+            return f"better, {value}" if value else f"over: {topic(alert)}"
+
+
+def change(alert: Alert, naming: Naming) -> str:
+    reading = alert.reading
+    contact = (
+        f" The last contact was on {day(reading.last_contact, naming)}, "
+        f"{days((alert.at - reading.last_contact).days)} earlier."
+        if reading is not None and reading.last_contact is not None and reading.last_contact <= alert.at
+        else ""
+    )
+    if alert.transition == "resolved":
+        return f"{_now(alert)}; closed because: {_why(alert)}. It was open for {span(alert.at - alert.since)}.{contact}"
+    return f"{_now(alert)}; since {moment(alert.since, naming)} ({_why(alert)}).{contact}"
+
+
+def because(reason: Reason, alert: Alert) -> str:
+    """In points of 100: of health what is missing, of the chance what it adds."""
+    if _is_of_health(alert):
+        return f"{reason.words}: {reason.points:+.0f} points of health"
+    if _is_of_risk(alert) and alert.reading is not None:
+        return f"{reason.words}: {chance_points(alert.reading.risk, reason.points):+.0f} points of chance"
+    return reason.words
+
+
+def sure(alert: Alert) -> str:
+    if alert.reading is None:
+        return "it rests on no score."
+    known = f"facts carry {100 * alert.reading.confidence:.0f} % of the health score"
+    if not _is_of_risk(alert):
+        return f"{known}."
+    basis = (
+        f"the chance is {alert.reading.evidence.words()}"
+        if alert.reading.evidence
+        else "the chance is calibrated on this organisation's own history"
+        if alert.reading.calibrated
+        else "the chance is a general estimate, not yet calibrated on this organisation's history"
+    )
+    return f"{basis}; {known}."
+
+
+def due(alert: Alert, naming: Naming) -> str:
+    """P1 now, P2 on the same working day, P3 within the week."""
+    last = _weekday(due_day(alert.urgency, alert.decided_at, naming))
+    match alert.urgency:
+        case "P1":
+            return "now"
+        case "P2":
+            return f"by the end of {last}"
+        case "P3":
+            return f"by {last}"
+
+
+def due_day(urgency: Urgency, decided_at: Instant, naming: Naming) -> date:
+    """In the zone of the programme."""
+    today = decided_at.astimezone(ZoneInfo(naming.zone)).date()
+    match urgency:
+        case "P1":
+            return today
+        case "P2":
+            return _working_day(today, naming.holidays)
+        case "P3":
+            return _working_day(today + timedelta(days=7), naming.holidays)
+
+
+def _value(alert: Alert) -> str:
+    if alert.reading is None:
+        return ""
+    if _is_of_health(alert):
+        return f"health {alert.reading.health:.0f}"
+    return f"chance {100 * alert.reading.risk:.0f} %" if _is_of_risk(alert) else ""
+
+
+def _now(alert: Alert) -> str:
+    if alert.reading is None:
+        return topic(alert).capitalize()
+    if _is_of_risk(alert):
+        return f"The chance that this relationship falls silent is {100 * alert.reading.risk:.0f} %"
+    if _is_of_health(alert):
+        return f"Health is {alert.reading.health:.0f} of 100 ({alert.reading.band})"
+    return topic(alert).capitalize()
+
+
+def _why(alert: Alert) -> str:
+    """`risk at or above 0.7 for 24 h`, in chances."""
+    return _RISK_LEVEL.sub(lambda level: f"chance {level[1]} {100 * float(level[2]):g} %", alert.why)
+
+
+def _working_day(day: date, holidays: frozenset[str]) -> date:
+    """That day, or the next one on which people work."""
+    for ahead in range(30):
+        found = day + timedelta(days=ahead)
+        if found.weekday() < SATURDAY and found.isoformat() not in holidays:
+            return found
+    return day
+
+
+def _is_of_risk(alert: Alert) -> bool:
+    return alert.rule == "disengaging"
+
+
+def _is_of_health(alert: Alert) -> bool:
+    return alert.rule.startswith("health")
+
+
+def day(at: Instant, naming: Naming) -> str:
+    local = at.astimezone(ZoneInfo(naming.zone))
+    return f"{local.day} {local:%b}"
+
+
+def moment(at: Instant, naming: Naming) -> str:
+    local = at.astimezone(ZoneInfo(naming.zone))
+    return f"{local:%a} {local.day} {local:%b %Y %H:%M} {naming.zone}"
+
+
+def _weekday(day: date) -> str:
+    return f"{day:%a} {day.day} {day:%b}"

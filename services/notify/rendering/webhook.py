@@ -1,0 +1,113 @@
+"""The body of a webhook: the alert as a receiver reads it. The same delivery gives the same bytes every time."""
+
+from collections.abc import Mapping
+
+from schemas.alerts import Delivery, DeliveryItem, Hash, Reading, Reason, TransitionName, Urgency
+from schemas.primitives import Count, Id, Instant, Message
+from services.notify.domain.wording import certainty
+
+
+class AlsoTold(Message):
+    """A further alert that the same message tells of."""
+
+    dedup_key: str
+    rule: str
+    urgency: Urgency
+    transition: TransitionName
+    program: Id
+    relationship: Id
+    summary: str
+    since: Instant
+
+
+class AlertMessage(Message):
+    """`dedup_key` names the episode: its fired, escalated and resolved messages share it. `at` and `since` are event
+    time, `decided_at` is wall time. `also` and `more`: what else came to light late, in a message of several, and how
+    many it only counts."""
+
+    dedup_key: str
+    alert_key: Hash
+    rule: str
+    rule_version: str
+    urgency: Urgency
+    transition: TransitionName
+    tenant: Id
+    program: Id
+    relationship: Id
+    summary: str
+    why: str
+    reasons: tuple[Reason, ...]
+    next_step: str
+    how_sure: str
+    at: Instant
+    since: Instant
+    decided_at: Instant
+    reading: Reading | None
+    links: Mapping[str, str]
+    also: tuple[AlsoTold, ...] = ()
+    more: Count = 0
+
+
+class WebhookMessage(Message):
+    """Standard Webhooks: type, timestamp, data."""
+
+    type: str
+    timestamp: Instant
+    data: AlertMessage
+
+
+def body(delivery: Delivery, link: str | None) -> str:
+    alert = delivery.alert
+    message = WebhookMessage(
+        type=f"mentoring.alert.{alert.transition}",
+        timestamp=alert.at,
+        data=AlertMessage(
+            dedup_key=alert.dedup_key,
+            alert_key=alert.alert_key,
+            rule=alert.rule,
+            rule_version=alert.rule_version,
+            urgency=alert.urgency,
+            transition=alert.transition,
+            tenant=delivery.tenant,
+            program=delivery.program,
+            relationship=delivery.relationship,
+            summary=alert.summary,
+            why=alert.why,
+            reasons=alert.reasons,
+            next_step=alert.next_step,
+            how_sure=certainty(alert.reading) if alert.reading else "",
+            at=alert.at,
+            since=alert.since,
+            decided_at=alert.decided_at,
+            reading=alert.reading,
+            links=_links(delivery, link),
+            also=tuple(map(_also, delivery.items)),
+            more=delivery.more,
+        ),
+    )
+    return message.model_dump_json()
+
+
+def filled(link: str, tenant: str, program: str, relationship: str) -> str:
+    """Raises KeyError for a name in braces that is none of the three."""
+    return link.format_map({"tenant": tenant, "program": program, "relationship": relationship})
+
+
+def _also(item: DeliveryItem) -> AlsoTold:
+    alert = item.alert
+    return AlsoTold(
+        dedup_key=alert.dedup_key,
+        rule=alert.rule,
+        urgency=alert.urgency,
+        transition=alert.transition,
+        program=item.program,
+        relationship=item.relationship,
+        summary=alert.summary,
+        since=alert.since,
+    )
+
+
+def _links(delivery: Delivery, link: str | None) -> dict[str, str]:
+    if link is None:
+        return {}
+    return {"relationship": filled(link, delivery.tenant, delivery.program, delivery.relationship)}

@@ -1,0 +1,1 @@
+"""Serving HTTP: guarded connections, a server that ends with its process, and problem details."""

@@ -1,0 +1,208 @@
+"""What `rapport scoring backtest` does once its packages are there, and what it says: a verdict, then tables."""
+
+import json
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from pathlib import Path
+
+import click
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from schemas.primitives import from_micros, to_rfc3339
+from services.scoring.commands.console import cells, explained, output, section, table
+from services.scoring.commands.past import HistoryOptions
+from services.scoring.commands.past_reading import plan_of, reading
+from services.scoring.domain.backtesting.backtest import (
+    UNCALIBRATED,
+    BacktestReport,
+    Judged,
+    LearningSchedule,
+    SplitSide,
+    backtest,
+)
+from services.scoring.domain.backtesting.calibration import NotLearnable
+from services.scoring.domain.backtesting.cases import CaseRule
+from services.scoring.domain.backtesting.measures import Interval
+from services.scoring.domain.backtesting.pairs import HistorySpan
+from services.scoring.domain.score import FEATURES
+from services.scoring.flow.history_file import HistoryError
+from services.scoring.flow.reliability_figure import draw
+
+MEASURES = {"AUC": "auc", "Brier": "brier", "log-loss": "log_loss", "ECE": "ece", "lift": "lift"}
+CLOSE = 0.05
+"""So far apart predicted and observed may lie on the average for people to take the risk at its word."""
+Plain = dict[str, "Plain"] | list["Plain"] | str | float | int | bool | None
+
+
+LEARNT_FROM = 0.6
+"""The part of the time that everything is learnt from; the rest is predicted."""
+
+
+def run(options: HistoryOptions, rolling_days: int | None, png: Path | None) -> BacktestReport:
+    """Ends with 1 and the reason where the history tells nothing."""
+    with explained("backtest", HistoryError), reading(options) as (histories, track):
+        report = backtest(histories, plan_of(options), LearningSchedule(LEARNT_FROM, rolling_days), track)
+    if isinstance(report, NotLearnable):
+        sys.exit(f"rapport scoring backtest: {report.reason}")
+    if png is not None:
+        draw(report, png)
+    return report
+
+
+def as_text(report: BacktestReport) -> None:
+    show(report, output())
+
+
+def as_json(report: BacktestReport) -> None:
+    click.echo(json.dumps(plain({"verdict": verdict(report), **_fields(report)}), allow_nan=False))
+
+
+def show(report: BacktestReport, console: Console) -> None:
+    console.print(Text(verdict(report), style="bold"), soft_wrap=True)
+    console.print()
+    for line in _facts(report):
+        console.print(line, soft_wrap=True, markup=False)
+    console.print()
+    section(
+        console, "Models on the evaluation part, learnt once, with 95 % intervals over pairs", _models(report.models)
+    )
+    if report.rolling:
+        title = f"The same, learnt anew every {report.rolling_days} days from all that was over by then"
+        section(console, title, _models(report.rolling))
+    leading = (report.rolling or report.models)[0]
+    form = f"{leading.name}, learnt anew" if report.rolling else leading.name
+    section(console, f"Reliability of the {form}", _reliability(leading))
+    section(console, _alerts(report.rule), _lead_times(report))
+    section(
+        console, "Drift: the base rate against the calibration part, observed less predicted against 0", _drift(report)
+    )
+
+
+def verdict(report: BacktestReport) -> str:
+    """For people who do not read tables."""
+    ours = report.models[0]
+    rules = [model for model in report.models[1:] if model.name != UNCALIBRATED]
+    best = max(rules, key=lambda model: model.measures["auc"].value)
+    ranked, other, apart = ours.measures["auc"].value, best.measures["auc"].value, ours.measures["ece"].value
+    ahead = "ahead of" if ranked > other else "no better than"
+    trust = "can be taken at its word" if apart <= CLOSE else "is an order of urgency, not a probability"
+    anew = f"; {_of_rolling(report.rolling[0], report.rolling_days)}" if report.rolling else ""
+    return (
+        f"Verdict: of a pair that falls silent and one that does not, the risk ranks the first higher in {ranked:.0%} "
+        f"of cases, {ahead} the best simple rule ({best.name}, {other:.0%}); what it predicts and what happens lie "
+        f"{apart:.2f} apart, so that it {trust}{anew}."
+    )
+
+
+def _of_rolling(anew: Judged, days: int | None) -> str:
+    how = f"learning anew every {days} days"
+    if anew.behind.high < 0:
+        return f"{how} makes it better"
+    return f"{how} makes it worse" if anew.behind.low > 0 else f"{how} makes it neither better nor worse"
+
+
+def _facts(report: BacktestReport) -> Iterator[str]:
+    rule, coefficients = report.rule, report.coefficients
+    begin, end = (_day(from_micros(at)) for at in report.span)
+    yield f"history      {begin} to {end}: {report.pairs} pairs, {report.contacts} contacts"
+    yield (
+        f"case         every {rule.every_days} days, a pair with {rule.least_contact_days} contact days and a contact "
+        f"in the last {rule.active_days}; it fades if none follows in {rule.horizon_days}"
+    )
+    yield f"calibration  before {_day(report.split)}: {_part(report.calibration)}"
+    yield f"evaluation   from   {_day(report.split)}: {_part(report.evaluation)}"
+    learnt = ", ".join(f"{name} {getattr(coefficients, name):.3f}" for name in ("base", *FEATURES))
+    yield f"learnt       {learnt}"
+
+
+def _models(models: Sequence[Judged]) -> Table:
+    made = table(model="left", **dict.fromkeys(MEASURES, "left"), Brier_above_ours="left")
+    for model in models:
+        behind = _interval(model.behind, "+.4f") if model.behind.low or model.behind.high else ""
+        made.add_row(*cells(model.name, *(_interval(model.measures[key]) for key in MEASURES.values()), behind))
+    return made
+
+
+def _reliability(model: Judged) -> Table:
+    made = table(predicted="left", cases="right", mean="right", observed="right")
+    for found in model.reliability:
+        edges = f"{found.low:.1f} - {found.high:.1f}"
+        made.add_row(*cells(edges, found.cases, f"{found.predicted:.3f}", f"{found.observed:.3f}"))
+    return made
+
+
+def _alerts(rule: CaseRule) -> str:
+    return (
+        f"Alerts by the calibrated risk: right if no contact came in the {rule.horizon_days} days after; a fade is a "
+        f"silence of {rule.active_days} days"
+    )
+
+
+def _lead_times(report: BacktestReport) -> Table:
+    columns = ("risk", "silences", "alerts", "right", "fades", "never_warned", "warned_days_before_the_fade")
+    made = table(**dict.fromkeys(columns, "right"))
+    for found in report.lead_times:
+        days = "" if found.days is None else "{1:.0f} (quartiles {0:.0f} and {2:.0f})".format(*found.days)
+        alerts = found.silences, found.reached, _percent(found.right)
+        made.add_row(*cells(found.level, *alerts, found.fades, _percent(found.never), days))
+    return made
+
+
+def _drift(report: BacktestReport) -> Table:
+    numbers = dict.fromkeys(("cases", "pairs", "base_rate", "predicted", "observed_less_predicted", "Brier"), "right")
+    made = table(period="left", **numbers, differs="left")
+    for found in report.drift:
+        rates = _interval(found.base_rate), f"{found.predicted:.3f}", _interval(found.gap, "+.3f")
+        flags = ", ".join(found.flags)
+        made.add_row(*cells(found.period, found.cases, found.pairs, *rates, f"{found.brier:.3f}", flags))
+    return made
+
+
+def _part(part: SplitSide) -> str:
+    return f"{part.cases} cases of {part.pairs} pairs, base rate {_interval(part.base_rate)}"
+
+
+def _interval(found: Interval, form: str = ".3f") -> str:
+    return f"{found.value:{form}} [{found.low:{form}}, {found.high:{form}}]"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
+def _day(moment: datetime) -> str:
+    return moment.date().isoformat()
+
+
+def plain(value: object) -> Plain:
+    """As a JSON document: dataclasses by their fields, what could not be computed as null."""
+    match value:
+        case HistorySpan(begin, end):
+            return {"begin": plain(from_micros(begin)), "end": plain(from_micros(end))}
+        case datetime():
+            return to_rfc3339(value)
+        case BaseModel():
+            return plain(value.model_dump(mode="json"))
+        case dict():
+            return {str(name): plain(item) for name, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case float() if math.isnan(value):
+            return None
+        case str() | int() | float() | None:
+            return value
+        case _ if is_dataclass(value):
+            return plain(_fields(value))
+        case _:
+            raise TypeError(f"there is no JSON for {type(value).__name__}")
+
+
+def _fields(value: object) -> dict[str, object]:
+    assert is_dataclass(value), "there is no JSON for anything else"
+    return {field.name: getattr(value, field.name) for field in fields(value)}

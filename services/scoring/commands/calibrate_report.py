@@ -1,0 +1,204 @@
+"""What `rapport scoring calibrate` does once its packages are there, and what it says: a verdict, tables, and how to
+use it."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from services.runtime.settings import Settings
+from services.scoring.commands.console import cells, command_settings, explained, output, progress, section, table
+from services.scoring.commands.past import HistoryOptions
+from services.scoring.commands.past_reading import plan_of, reading, tracking
+from services.scoring.domain.backtesting.backtest import Track
+from services.scoring.domain.backtesting.calibration import DEFAULTS, FEW_PAIRS, NotLearnable
+from services.scoring.domain.backtesting.calibration_record import (
+    CalibrationRecord,
+    Candidate,
+    HeldOut,
+    calibrate,
+    candidate,
+    evidence,
+)
+from services.scoring.domain.backtesting.cases import CasePlan, CaseRule
+from services.scoring.domain.profiles import Profiles
+from services.scoring.flow.calibrated_programmes import (
+    KnownProgramme,
+    NotAppliedError,
+    UnreadableProgrammeError,
+    append_version,
+    known_programmes,
+)
+from services.scoring.flow.history_file import HistoryError
+from services.scoring.topics import Topics
+
+HELD_OUT = 0.25
+"""The last part of the time, on which the improvement is measured."""
+MEASURES = {"AUC": "auc", "Brier": "brier", "log-loss": "log_loss", "ECE": "ece"}
+
+
+@dataclass(frozen=True)
+class CalibrationOutcome:
+    """What became of one programme; `version` is the new one, None where it stays as it is. `failed`: what is better
+    could not be applied."""
+
+    program: str
+    verdict: str
+    version: str | None = None
+    failed: bool = False
+
+
+def run(options: HistoryOptions) -> CalibrationRecord:
+    """Ends with 1 and the reason where the history tells nothing."""
+    with explained("calibrate", HistoryError), reading(options) as (histories, track):
+        record = calibrate(histories, plan_of(options), HELD_OUT, track)
+    if isinstance(record, NotLearnable):
+        sys.exit(f"rapport scoring calibrate: {record.reason}")
+    return record
+
+
+def write(record: CalibrationRecord, out: Path | None) -> Path:
+    """The file; of the same name is the same content, so that nothing is lost by writing it again."""
+    file = out or Path(f"{record.calibration}.json")
+    with explained("calibrate", OSError):
+        file.write_text(_json(record), encoding="utf-8")
+    return file
+
+
+def as_text(record: CalibrationRecord, file: Path) -> None:
+    show(record, file, output())
+
+
+def as_json(record: CalibrationRecord, _: Path) -> None:
+    click.echo(_json(record), nl=False)
+
+
+def apply(program: str | None) -> list[CalibrationOutcome]:
+    """Every programme with a history, or the one of that id; each by itself, so that a fault of one hides no other."""
+    settings = command_settings()
+    names = Topics.at(settings.log_epoch)
+    with explained("calibrate", HistoryError, UnreadableProgrammeError), progress() as shown:
+        task = shown.add_task("reading the log", total=None)
+        known = [one for one in known_programmes(settings, names) if program in {None, one.id}]
+        shown.remove_task(task)
+        if not known:
+            raise HistoryError("the log has no relationship of such a programme that was ever in contact")
+        return [_applied(settings, one, _candidate(one, tracking(shown))) for one in known]
+
+
+def outcomes_as_text(outcomes: Sequence[CalibrationOutcome]) -> None:
+    for one in outcomes:
+        click.echo(f"{one.program}: {one.verdict}")
+
+
+def outcomes_as_json(outcomes: Sequence[CalibrationOutcome]) -> None:
+    click.echo(json.dumps([{"program": o.program, "version": o.version, "verdict": o.verdict} for o in outcomes]))
+
+
+def show(record: CalibrationRecord, file: Path, console: Console) -> None:
+    console.print(Text(verdict(record), style="bold"), soft_wrap=True)
+    console.print("\n".join([*_facts(record), ""]), soft_wrap=True, markup=False)
+    section(console, "Coefficients", _coefficients(record))
+    if record.held_out is not None:
+        section(console, _judged(record.held_out), _metrics(record.held_out))
+    console.print("\n".join(_usage(record, file)), soft_wrap=True, markup=False)
+
+
+def verdict(record: CalibrationRecord) -> str:
+    """For people who do not read tables."""
+    judged = record.held_out
+    if judged is None:
+        return "Verdict: the history is too short to hold a part of it out, so nobody can say how much better this is."
+    better = "use it" if judged.after.brier < judged.before.brier else "keep the defaults"
+    return (
+        f"Verdict: {better}. On {judged.cases} newer cases predicted and observed lie {judged.after.ece:.2f} apart, "
+        f"with the defaults {judged.before.ece:.2f}; the mean squared error is {judged.after.brier:.3f} instead of "
+        f"{judged.before.brier:.3f}."
+    )
+
+
+def _candidate(one: KnownProgramme, track: Track) -> Candidate | NotLearnable:
+    profile = one.in_force.model_copy(update={"effective_from": None})
+    plan = CasePlan(CaseRule(horizon_days=max(1, round(profile.horizon_days))), Profiles((profile,)))
+    return candidate(one.histories, plan, profile, HELD_OUT, track)
+
+
+def _applied(settings: Settings, one: KnownProgramme, found: Candidate | NotLearnable) -> CalibrationOutcome:
+    outcome = _outcome(one, found)
+    if outcome.version is None or isinstance(found, NotLearnable):
+        return outcome
+    try:
+        append_version(settings, one, found.profile(one.in_force, one.earliest))
+    except NotAppliedError as refused:
+        return CalibrationOutcome(one.key, f"stays as it is, though something better was found: {refused}", failed=True)
+    return outcome
+
+
+def _outcome(one: KnownProgramme, found: Candidate | NotLearnable) -> CalibrationOutcome:
+    if isinstance(found, NotLearnable):
+        return CalibrationOutcome(one.key, f"stays as it is: {found.reason}")
+    judged = found.held_out
+    errors = (
+        f"on {judged.cases} cases of {judged.pairs} pairs since {judged.since.date()} the mean squared error is "
+        f"{judged.after.brier:.4f} with what was learnt before them, {judged.before.brier:.4f} with "
+        f"{one.in_force.version} (lower by {found.gain.value:.4f}, 95 % interval {found.gain.low:.4f} to "
+        f"{found.gain.high:.4f})"
+    )
+    if not found.is_better:
+        return CalibrationOutcome(one.key, f"stays as it is: {errors}, which is not better for sure")
+    profile = found.profile(one.in_force, one.earliest)
+    words = f"version {profile.version} from {one.earliest:%Y-%m-%d %H:%M} UTC on, {profile.certainty}; {errors}"
+    return CalibrationOutcome(one.key, words, profile.version)
+
+
+def _facts(record: CalibrationRecord) -> Iterator[str]:
+    span = f"{record.begin.date()} to {record.end.date()}"
+    yield f"{span}: {record.cases} cases of {record.pairs} pairs, {record.faded / record.cases:.1%} without contact"
+    if record.learnt == "intercept":
+        yield f"Only the intercept is learnt: everything else takes {FEW_PAIRS} pairs."
+
+
+def _coefficients(record: CalibrationRecord) -> Table:
+    made = table(coefficient="left", default="right", learnt="right")
+    for name, value in record.coefficients:
+        made.add_row(*cells(name, f"{getattr(DEFAULTS, name):g}", f"{value:.3f}"))
+    return made
+
+
+def _judged(held_out: HeldOut) -> str:
+    return (
+        f"On {held_out.cases} cases of {held_out.pairs} pairs from {held_out.since.date()} on, after learning from "
+        "those before"
+    )
+
+
+def _metrics(held_out: HeldOut) -> Table:
+    made = table(coefficients="left", **dict.fromkeys(MEASURES, "right"))
+    for name, metrics in (("default", held_out.before), ("learnt", held_out.after)):
+        made.add_row(*cells(name, *(f"{getattr(metrics, key):.3f}" for key in MEASURES.values())))
+    return made
+
+
+def _usage(record: CalibrationRecord, file: Path) -> Iterator[str]:
+    coefficients = ", ".join(f"{name}: {value}" for name, value in record.coefficients)
+    yield f"Written to {file}. To use it, append a version to the programme's profiles, with"
+    yield "whatever else the one before it says, and run `rapport programs apply FILE`:"
+    yield f"  - version: {record.calibration}"
+    yield "    effective_from: # an instant at least an hour ahead"
+    yield f"    cadence_days: {record.cadence_days:g}"
+    yield f"    review_days: {record.review_days:g}"
+    yield f"    horizon_days: {record.horizon_days}"
+    yield f"    calibration: {record.calibration}"
+    yield f"    coefficients: {{{coefficients}}}"
+    if (rests_on := evidence(record)) is not None:
+        yield f"    evidence: {{cases: {rests_on.cases}, judged: {rests_on.judged}, apart: {rests_on.apart}}}"
+
+
+def _json(record: CalibrationRecord) -> str:
+    return record.model_dump_json(indent=2) + "\n"

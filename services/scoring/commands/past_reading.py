@@ -1,0 +1,47 @@
+"""The history that a command asks for, read with a sign of life."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.progress import Progress
+
+from schemas.programs import Profile
+from services.scoring.commands.console import command_settings, progress
+from services.scoring.commands.past import HistoryOptions
+from services.scoring.domain.backtesting.backtest import Track
+from services.scoring.domain.backtesting.cases import CasePlan, CaseRule
+from services.scoring.domain.backtesting.pairs import Pair, PairHistories
+from services.scoring.domain.profiles import Profiles
+from services.scoring.flow.histories import LoggedEvent, file_events, log_events, read_histories
+from services.scoring.topics import Topics
+
+
+def plan_of(options: HistoryOptions) -> CasePlan:
+    profile = Profile(
+        version="past-1",
+        cadence_days=options.cadence_days,
+        review_days=options.review_days,
+        horizon_days=options.horizon,
+    )
+    return CasePlan(CaseRule(horizon_days=options.horizon), Profiles((profile,)))
+
+
+@contextmanager
+def reading(options: HistoryOptions) -> Iterator[tuple[PairHistories, Track]]:
+    """The histories, and how to show the work on them. Raises HistoryError and KafkaError."""
+    with progress() as shown:
+        yield read_histories(shown.track(_events(options), description="reading"), options.program), tracking(shown)
+
+
+def tracking(shown: Progress) -> Track:
+    def track(pairs: Sequence[Pair], name: str) -> Iterable[Pair]:
+        return shown.track(pairs, description=name)
+
+    return track
+
+
+def _events(options: HistoryOptions) -> Iterator[LoggedEvent]:
+    if options.history is not None:
+        return file_events(options.history)
+    settings = command_settings()
+    return log_events(settings, Topics.at(settings.log_epoch))

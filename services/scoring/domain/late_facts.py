@@ -1,0 +1,74 @@
+"""What a fact that does not come in order does to a relationship: which rows it changes, and what the bounded memory
+can no longer tell of it."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from services.scoring.domain.facts import Facts, adds_nothing, merged
+from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.kinds import FactKind
+from services.scoring.domain.memory import trimmed
+from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.state import RelationshipState
+
+
+class FactChange(NamedTuple):
+    """`rows`: those that are other than before, None where one is no more; oldest first, the newest one always last,
+    changed or not. `floor`: below it no row can be told but the newest."""
+
+    state: RelationshipState
+    history: ScoreHistory
+    rows: dict[int, HistoryRow | None]
+    floor: int
+
+
+def change_of(before: ScoreHistory, old: RelationshipState, facts: Facts, clock: int) -> FactChange:
+    """By one fact or mark, all rows up to the clock being out. `old` has the position of the fact already."""
+    if any(key.kind == FactKind.ERASED for key in facts):
+        return with_newest(_erased(before, old, facts, clock), clock)
+    time, news = next(iter(facts)).time, not adds_nothing(before.facts, facts)
+    was = before.rows(max(time, before.index.floor(clock)) - 1, clock) if news else {}
+    history = before.grown(facts)
+    floor, state = history.index.floor(clock), replace(old, facts=history.facts)
+    # Below the floor nothing but the newest row can be told; what is between needs a heal. A copy of a fact that is
+    # still known changes no row of the past either: retries after a crash are such copies.
+    if time < floor and news:
+        state = replace(state, stale_position=state.position)
+    if floor > clock:
+        state = replace(state, inexact_until=max(floor, state.inexact_until))
+    if state.inexact_until > clock:
+        # Rows that are not exact have to be the same again after a crash: what is stored decides them.
+        history = history.of(trimmed(history.facts), 0)
+        state = replace(state, facts=history.facts)
+    now = history.rows(max(time, floor) - 1, clock) if news and time >= floor else {}
+    was = {at: row for at, row in was.items() if time >= floor and at >= floor}
+    rows = {at: now.get(at) for at in sorted(was.keys() | now.keys()) if was.get(at) != now.get(at)}
+    return with_newest(FactChange(state, history, rows, floor), clock)
+
+
+def with_newest(change: FactChange, clock: int) -> FactChange:
+    """With the newest row, where there is one, as the last."""
+    state, history, rows, floor = change
+    known, newest = history, history.newest(clock)
+    if newest is None or newest < floor:
+        # So far back only what is stored says what the row is.
+        known = history.of(trimmed(history.facts), 0)
+        newest = known.newest(clock)
+    if newest is None or (newest < floor and not rows):
+        return change
+    if newest < floor:
+        state = replace(state, stale_position=state.position)
+    rows[newest] = rows.pop(newest, None) or known.rows(newest - 1, newest)[newest]
+    return FactChange(state, history, rows, floor)
+
+
+def _erased(before: ScoreHistory, old: RelationshipState, facts: Facts, clock: int) -> FactChange:
+    """Nothing is left: the rows above the floor go at once, and the newest wherever it is; the others by a heal."""
+    floor = before.index.floor(clock)
+    rows: dict[int, HistoryRow | None] = dict.fromkeys(before.rows(floor - 1, clock))
+    newest = before.newest(clock)
+    if newest is not None:
+        rows = dict.fromkeys(sorted({newest, *rows}))
+    history = before.of(trimmed(merged(before.facts, facts)), 0)
+    state = replace(old, facts=history.facts, stale_position=old.position if rows else old.stale_position)
+    return FactChange(state, history, rows, floor)

@@ -1,0 +1,188 @@
+"""Midnights of many relationships at once: their rows, and when each is due again, as operations on columns."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.programs import Profile
+from services.scoring.domain.bounds import DAY, UNSET
+from services.scoring.domain.crossings import Level, SilentTime, crossings
+from services.scoring.domain.evaluation import Evaluation, evaluations
+from services.scoring.domain.outlook import BLOCK, KEPT_DAYS, NO_HEALTH, Labels, Outlooks, Records
+from services.scoring.domain.profiles import Profiles
+from services.scoring.domain.row import HistoryRow, PrecedingRow, ScoredRow, midnights, trend
+from services.scoring.domain.score import MANY, Aging, Scores, score
+from services.scoring.domain.snapshots.numbers import columns
+from services.scoring.domain.timeline import MIDNIGHT
+
+Places = npt.NDArray[np.int64]
+"""Rows of a block."""
+
+
+class Group(NamedTuple):
+    """Some relationships of one block that are scored by the same version of the same profiles."""
+
+    block: int
+    places: Places
+    profiles: int
+    version: int
+
+
+class NightlyRow(NamedTuple):
+    """`due`: when the next row is, `nightly` whether it is just that of the next midnight."""
+
+    name: str
+    row: HistoryRow
+    due: int
+    nightly: bool
+
+
+def due_groups(outlooks: Outlooks, midnight: int, most: int) -> Iterator[Group]:
+    """The relationships whose next row is that of this midnight, so many at the most in one group."""
+    for number, block in enumerate(outlooks.blocks):
+        places = np.flatnonzero((block["due"] == midnight) & (block["nightly"] == 1))
+        yield from groups(block, number, places, most)
+
+
+def groups(block: Records, number: int, places: Places, most: int) -> Iterator[Group]:
+    made_by = np.stack([block["profiles"][places], block["version"][places]], axis=1)
+    for profiles, version in np.unique(made_by, axis=0).tolist():
+        own = places[(made_by == (profiles, version)).all(axis=1)]
+        for begin in range(0, len(own), most):
+            yield Group(number, own[begin : begin + most], profiles, version)
+
+
+def midnight_rows(outlooks: Outlooks, group: Group, midnight: int, profiles: Profiles) -> list[NightlyRow]:
+    """Their rows at the midnight that is due. Afterwards the outlooks are those from this midnight on."""
+    block = outlooks.blocks[group.block]
+    some = block[group.places]
+    found, before = _evaluated(outlooks, group, some, midnight, profiles)
+    scored = list(map(ScoredRow, found, before, _trends(some, midnight, found)))
+    rows = _rows(some, scored, _labels(outlooks, group), profiles.versions[group.version])
+    block["healths"][group.places, midnight // DAY % KEPT_DAYS] = [evaluation.health for evaluation in found]
+    block["healths_until"][group.places] = midnight
+    block["newest"][group.places] = midnight
+    due = _due_next(outlooks, group, midnight, profiles)
+    names = [outlooks.names[group.block * BLOCK + place] for place in group.places.tolist()]
+    nightly = block["nightly"][group.places].astype(bool).tolist()
+    return list(map(NightlyRow, names, rows, due, nightly))
+
+
+def carried(outlooks: Outlooks, group: Group, clock: int, profiles: Profiles) -> Places:
+    """Brings outlooks that were stored at some time to a clock up to which all rows are out: those that nothing has
+    become due of stay as they are, and those that nothing but midnights lay in between of and lies ahead are carried
+    on. Returns the places of the others: these have to be looked at anew."""
+    block, midnight = outlooks.blocks[group.block], clock // DAY * DAY
+    some = block[group.places]
+    as_stored = some["due"] > clock
+    simple = ~as_stored & (some["nightly"] == 1) & (some["upcoming"] > midnight + DAY)
+    # Rows that are out ahead of the clock are told by whoever is asked for them.
+    simple &= (some["newest"] <= clock) & (some["healths_until"] <= midnight)
+    places = group.places[simple]
+    if len(places):
+        _carry(block, places, midnight)
+        block["newest"][places] = np.maximum(block["newest"][places], midnight)
+        _due_next(outlooks, group._replace(places=places), midnight, profiles)
+    # A level that is crossed on this day may have been before the clock or may be after it.
+    return np.concatenate([group.places[~simple & ~as_stored], places[block["nightly"][places] == 0]])
+
+
+def _carry(block: Records, places: Places, midnight: int) -> None:
+    """The healths of the midnights since they were stored."""
+    some = block[places]
+    numbers = np.ascontiguousarray(some["numbers"].T)
+    aging, first = columns(numbers).aging, int(some["healths_until"].min()) + DAY
+    for at in range(max(first, midnight - (KEPT_DAYS - 1) * DAY), midnight + 1, DAY):
+        health = score(aging, (at - some["paused"]).astype(np.float64), np.zeros(len(places)), MANY).health
+        later = some["healths_until"] < at
+        block["healths"][places[later], at // DAY % KEPT_DAYS] = health[later]
+    block["healths_until"][places] = midnight
+
+
+def _evaluated(
+    outlooks: Outlooks, group: Group, some: Records, midnight: int, profiles: Profiles
+) -> tuple[list[Evaluation], list[PrecedingRow]]:
+    """At the midnight, and at the newest row before it."""
+    numbers = np.ascontiguousarray(some["numbers"].T)
+    instants = np.concatenate([np.full(len(some), midnight), some["newest"]])
+    now = (instants - np.tile(some["paused"], 2)).astype(np.float64)
+    booked = (np.tile(some["booked_until"], 2) > instants).astype(np.float64)
+    caps = [label.caps for label in _labels(outlooks, group)]
+    both = columns(np.hstack([numbers, numbers]))
+    found = evaluations(both, profiles.parameters[group.version], now, booked, caps * 2)
+    return found[: len(some)], list(map(PrecedingRow, some["newest"].tolist(), found[len(some) :]))
+
+
+def _rows(some: Records, scored: Sequence[ScoredRow], labels: Sequence[Labels], profile: Profile) -> list[HistoryRow]:
+    cadences = columns(some["numbers"].T).aging.cadence.tolist()
+    instants = [some[name].tolist() for name in ("started", "last_contact", "next_session")]
+    return [
+        HistoryRow(
+            causes=(MIDNIGHT,),
+            evaluation=one.evaluation,
+            before=one.before,
+            trend=one.trend,
+            status="active",
+            started=started,
+            cadence=cadence,
+            last_contact=None if contact == UNSET else contact,
+            next_session=None if session == UNSET else session,
+            open_requests=label.requests,
+            sources=label.sources,
+            profile=profile.version,
+            calibration=profile.calibration,
+            evidence=profile.evidence,
+        )
+        for one, label, cadence, started, contact, session in zip(scored, labels, cadences, *instants, strict=True)
+    ]
+
+
+def _trends(some: Records, midnight: int, found: list[Evaluation]) -> list[int]:
+    times = midnights(midnight)
+    healths = [some["healths"][:, time // DAY % KEPT_DAYS].astype(np.float64) for time in times]
+    counts = [(health != NO_HEALTH).astype(np.float64) for health in healths]
+    healths = [np.where(health == NO_HEALTH, 0.0, health) for health in healths]
+    now = np.array([evaluation.health for evaluation in found], dtype=np.float64)
+    slopes = trend([*times, midnight], [*healths, now], [*counts, np.ones(len(now))], MANY)
+    trends: list[int] = slopes.astype(np.int64).tolist()
+    return trends
+
+
+def _due_next(outlooks: Outlooks, group: Group, midnight: int, profiles: Profiles) -> list[int]:
+    """When the next row is, after the one of this midnight. A crossing is looked for only where the next point's value
+    has passed a level."""
+    block, places = outlooks.blocks[group.block], group.places
+    some = block[places]
+    numbers = np.ascontiguousarray(some["numbers"].T)
+    aging = columns(numbers).aging
+    point = np.minimum(some["upcoming"], midnight + DAY)
+    begin, end = (_scores(aging, some, at) for at in (np.full(len(some), midnight), point))
+    due, crossed = point.copy(), list[tuple[int, Level]]()
+    for level in profiles.levels[group.version]:
+        was, now = level.is_passed(begin.health, begin.risk), level.is_passed(end.health, end.risk)
+        crossed += [(place, level) for place in np.flatnonzero(now & ~was).tolist()]
+    if crossed:
+        who = np.array([place for place, _ in crossed])
+        ones = columns(np.ascontiguousarray(numbers[:, who])).aging
+        silences = SilentTime(ones, midnight - some["paused"][who], (some["booked_until"][who] > midnight) * 1.0)
+        begins = np.full(len(who), midnight)
+        for place, at in zip(
+            who.tolist(), crossings(silences, begins, point[who], [one for _, one in crossed]), strict=True
+        ):
+            if at is not None:
+                due[place] = min(int(due[place]), at)
+    nightly = (due == midnight + DAY) & (some["upcoming"] > midnight + DAY)
+    block["due"][places], block["nightly"][places] = due, nightly
+    found: list[int] = due.tolist()
+    return found
+
+
+def _labels(outlooks: Outlooks, group: Group) -> list[Labels]:
+    return [outlooks.labels(group.block * BLOCK + place) for place in group.places.tolist()]
+
+
+def _scores(aging: Aging, some: Records, at: Places) -> Scores:
+    booked = (some["booked_until"] > at).astype(np.float64)
+    return score(aging, (at - some["paused"]).astype(np.float64), booked, MANY)

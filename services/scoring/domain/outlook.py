@@ -1,0 +1,277 @@
+"""What a relationship looks forward to: the numbers of its snapshot, its healths of the last four weeks, when its next
+row is due. Of all relationships of a partition as columns, so that a midnight is a few operations on arrays.
+
+It is derived of the facts: a stored one counts only under the version of the formulas and profiles that made it."""
+
+import struct
+import zlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from services.scoring.domain import bounds
+from services.scoring.domain.bounds import DAY, FOREVER, NONE, UNSET
+from services.scoring.domain.profiles import Profiles
+from services.scoring.domain.score import Aging, OpenGoal
+from services.scoring.domain.snapshots.numbers import KNOWN, STEADY, WIDTH
+from services.scoring.domain.snapshots.snapshot import Snapshot
+
+KEPT_DAYS = 30
+"""Midnights whose health is kept: a trend looks back on that of 28 days before a row's day."""
+NO_HEALTH = -1
+"""At a midnight before anything stood."""
+BLOCK = 1_024
+"""Relationships whose numbers lie together: they grow block by block, without being copied."""
+
+_FORMULAS = "1 silence-4"
+"""Changed whenever a snapshot of the same facts has other numbers, or the same numbers mean something else."""
+
+
+class Prospect(NamedTuple):
+    """Instants in microseconds. `paused`: by so much the active clock is behind. `newest`: the newest row, NONE: there
+    is none. `due`: no row comes before it, `upcoming`: the next instant that facts, profiles or stalling goals name;
+    both FOREVER if there is none. `nightly`: 1 if the next row is that of the next midnight, brought about by nothing
+    else, and the newest one is of the same snapshot. `last_contact`, `next_session`: UNSET if there is none. `version`:
+    which of the profiles, `profiles`: their fingerprint."""
+
+    paused: int
+    newest: int
+    due: int
+    upcoming: int
+    booked_until: int
+    started: int
+    last_contact: int
+    next_session: int
+    nightly: int
+    version: int
+    profiles: int
+
+
+class Labels(NamedTuple):
+    """What rows say of a snapshot beside numbers; the same for most relationships."""
+
+    sources: tuple[str, ...] = ()
+    requests: tuple[str, ...] = ()
+    caps: tuple[str, ...] = ()
+
+
+class Outlook(NamedTuple):
+    numbers: tuple[float, ...]
+    prospect: Prospect
+    labels: Labels
+
+
+NO_OUTLOOK = Outlook((0.0,) * WIDTH, Prospect(0, NONE, FOREVER, FOREVER, NONE, 0, UNSET, UNSET, 0, 0, 0), Labels())
+"""Of whom nothing is known."""
+
+RECORD = np.dtype(
+    [
+        ("numbers", "<f8", (WIDTH,)),
+        ("healths", "<i4", (KEPT_DAYS,)),
+        ("healths_until", "<i8"),
+        *((name, "<i8") for name in Prospect._fields),
+    ]
+)
+_NUMBERS = struct.Struct(f"<{WIDTH}d")
+_PROSPECT = struct.Struct(f"<{len(Prospect._fields)}q")
+_PROSPECT_AT = RECORD.itemsize - _PROSPECT.size
+_HEALTHS = struct.Struct(f"<{KEPT_DAYS}iq")
+_HEALTHS_AT = _NUMBERS.size
+_I64 = struct.Struct("<q")
+_UNTIL_AT = _PROSPECT_AT - _I64.size
+_NEWEST_AT = _PROSPECT_AT + Prospect._fields.index("newest") * _I64.size
+_U32, _U16 = struct.Struct(">I"), struct.Struct(">H")
+VERSION = zlib.crc32(f"{_FORMULAS} {Aging._fields} {OpenGoal._fields} {STEADY} {KNOWN} {RECORD}".encode())
+"""Of what is derived: another set of numbers is another version of its own accord."""
+
+_VERSION = _U32.pack(VERSION)
+
+Records = npt.NDArray[np.void]
+
+
+def outlook_of(
+    snapshot: Snapshot,
+    after: int,
+    row: tuple[int, Snapshot],
+    ahead: tuple[int | None, int],
+    profiles: Profiles,
+) -> Outlook:
+    """What is known at an instant of the time to come. `row`: the instant of the newest one up to it, and its snapshot;
+    `ahead`: when the next one is due (None: never without a further fact), and the next instant that is named."""
+    (newest, scored), (due, upcoming) = row, ahead
+    midnight, paused = (after // DAY + 1) * DAY, after - snapshot.active(after)
+    is_nightly = (
+        due == midnight < upcoming
+        and snapshot.is_open(after)
+        and not snapshot.is_paused(after)
+        and newest > midnight - bounds.LOOKBACK
+        and scored is snapshot
+        and newest - snapshot.active(newest) == paused
+    )
+    bookings, session = snapshot.meetings.bookings, snapshot.next_session(after)
+    prospect = Prospect(
+        paused=paused,
+        newest=newest,
+        due=FOREVER if due is None else due,
+        upcoming=upcoming,
+        booked_until=bookings[-1] if bookings else NONE,
+        started=snapshot.started,
+        last_contact=UNSET if snapshot.last_contact is None else snapshot.last_contact,
+        next_session=UNSET if session is None else session,
+        nightly=int(is_nightly),
+        version=profiles.number(after),
+        profiles=profiles.fingerprint,
+    )
+    voices = snapshot.voices
+    labels = Labels(snapshot.sources, voices.requests, voices.caps) if snapshot.exists else Labels()
+    return Outlook(snapshot.numbers, prospect, labels)
+
+
+class Outlooks:
+    """Of the relationships of one partition. A place is a block and a row in it."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Records] = []
+        self.names: list[str] = []
+        self.nearest_night = FOREVER
+        """No midnight before it is the next row of a relationship."""
+        self._bytes: list[memoryview] = []
+        self._places: dict[str, int] = {}
+        self._labels: list[Labels] = []
+        self._interned: dict[Labels, Labels] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes of all columns."""
+        return len(self.blocks) * BLOCK * RECORD.itemsize
+
+    def prospect(self, name: str) -> Prospect | None:
+        """None: nobody has looked at this relationship yet."""
+        place = self._places.get(name)
+        if place is None:
+            return None
+        return Prospect._make(
+            _PROSPECT.unpack_from(self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize + _PROSPECT_AT)
+        )
+
+    def newest(self, name: str) -> int | None:
+        """The instant of the newest row, NONE: there is none; None: nobody has looked at this relationship yet."""
+        place = self._places.get(name)
+        if place is None:
+            return None
+        (found,) = _I64.unpack_from(self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize + _NEWEST_AT)
+        return int(found)
+
+    def labels(self, place: int) -> Labels:
+        return self._labels[place]
+
+    def write(self, name: str, outlook: Outlook) -> None:
+        numbers, prospect, labels = outlook
+        place = self._place(name)
+        data, begin = self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize
+        _NUMBERS.pack_into(data, begin, *numbers)
+        _PROSPECT.pack_into(data, begin + _PROSPECT_AT, *prospect)
+        self._labels[place] = self._interned.setdefault(labels, labels)
+        if prospect.nightly:
+            self.nearest_night = min(self.nearest_night, prospect.due)
+
+    def find_nearest_night(self) -> None:
+        nights = (block["due"][block["nightly"] == 1] for block in self.blocks)
+        self.nearest_night = min((int(due.min()) for due in nights if len(due)), default=FOREVER)
+
+    def healths(self, name: str, midnights: Sequence[int]) -> list[int | None] | None:
+        """At some of the last midnights, in ascending order; None: not all of them are kept."""
+        place = self._places.get(name)
+        if place is None:
+            return None
+        kept = _HEALTHS.unpack_from(self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize + _HEALTHS_AT)
+        if not kept[-1] - KEPT_DAYS * DAY < midnights[0] <= midnights[-1] <= kept[-1]:
+            return None
+        found = [kept[midnight // DAY % KEPT_DAYS] for midnight in midnights]
+        return [None if health == NO_HEALTH else health for health in found]
+
+    def missing_healths(self, name: str, until: int) -> range:
+        """The midnights up to `until` that have to be known and are not."""
+        place = self._place(name)
+        (known,) = _I64.unpack_from(self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize + _UNTIL_AT)
+        return range(max(known + DAY, until - (KEPT_DAYS - 1) * DAY), until + 1, DAY)
+
+    def keep_healths(self, name: str, midnights: range, healths: Sequence[int | None]) -> None:
+        if not midnights:
+            return
+        record = self.blocks[(place := self._place(name)) // BLOCK][place % BLOCK]
+        kept = record["healths"]
+        for midnight, health in zip(midnights, healths, strict=True):
+            kept[midnight // DAY % KEPT_DAYS] = NO_HEALTH if health is None else health
+        record["healths_until"] = midnights[-1]
+
+    def forget_healths(self, name: str, since: int) -> None:
+        """Those of `since` and later are others now."""
+        place, until = self._places.get(name), -(-since // DAY) * DAY - DAY
+        if place is not None:
+            data, at = self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize + _UNTIL_AT
+            if _I64.unpack_from(data, at)[0] > until:
+                _I64.pack_into(data, at, until)
+
+    def dumped(self, name: str) -> bytes:
+        """As a state keeps it; empty if nobody has looked at this relationship yet."""
+        place = self._places.get(name)
+        if place is None:
+            return b""
+        begin = place % BLOCK * RECORD.itemsize
+        record = self._bytes[place // BLOCK][begin : begin + RECORD.itemsize]
+        return b"".join([_VERSION, record, _dumped_labels(self._labels[place])])
+
+    def load(self, name: str, derived: bytes) -> int | None:
+        """Takes what a state kept; its place. None: it is of another version."""
+        if len(derived) < _U32.size + RECORD.itemsize or _U32.unpack_from(derived)[0] != VERSION:
+            return None
+        place, end = self._place(name), _U32.size + RECORD.itemsize
+        begin = place % BLOCK * RECORD.itemsize
+        self._bytes[place // BLOCK][begin : begin + RECORD.itemsize] = derived[_U32.size : end]
+        labels, at = [], end
+        for _ in Labels._fields:
+            names, at = _loaded_names(derived, at)
+            labels.append(names)
+        found = Labels(*labels)
+        self._labels[place] = self._interned.setdefault(found, found)
+        return place
+
+    def _place(self, name: str) -> int:
+        found = self._places.get(name)
+        if found is None:
+            found = self._places[name] = len(self.names)
+            if found % BLOCK == 0:
+                block = np.zeros(BLOCK, RECORD)
+                block["healths_until"] = NONE
+                self.blocks.append(block)
+                self._bytes.append(memoryview(block.view(np.uint8)))  # type: ignore[arg-type]
+            self.names.append(name)
+            self._labels.append(Labels())
+        return found
+
+
+@lru_cache(1 << 10)
+def _dumped_labels(labels: Labels) -> bytes:
+    """Remembered: the same for most relationships."""
+    return b"".join(map(_dumped_names, labels))
+
+
+def _dumped_names(names: Sequence[str]) -> bytes:
+    encoded = [name.encode() for name in names]
+    return b"".join([_U16.pack(len(names)), *(_U16.pack(len(name)) + name for name in encoded)])
+
+
+def _loaded_names(data: bytes, at: int) -> tuple[tuple[str, ...], int]:
+    (count,) = _U16.unpack_from(data, at)
+    at += _U16.size
+    names = []
+    for _ in range(count):
+        (length,) = _U16.unpack_from(data, at)
+        at += _U16.size
+        names.append(data[at : at + length].decode())
+        at += length
+    return tuple(names), at

@@ -1,0 +1,160 @@
+"""A row as the event that tells it: `score.changed` or `score.corrected`, with an id that a repeat does not change."""
+
+import hashlib
+from functools import lru_cache
+from typing import Any
+
+from pydantic_core import to_json
+
+from schemas.events import OfRelationship
+from schemas.primitives import from_micros, to_rfc3339
+from services.scoring.domain.millionths import ONE
+from services.scoring.domain.partition import Emission
+from services.scoring.domain.row import HistoryRow, PrecedingRow
+
+SOURCE = "/rapport/scoring"
+MODEL = "silence-4"
+"""The formulas: health with nine factors and its trend by midnights, disengagement with time elapsed, recent activity
+and covariates."""
+UNCALIBRATED = "uncalibrated"
+
+
+ToldPart = tuple[str, int, float, int, int]
+"""Name, value, weight, contribution and delta: weight in points, the others in millionths. No class of its own: every
+row has eight of them."""
+
+
+def score_event(emission: Emission, mode: str = "live") -> bytes:
+    """The value of a record of `mentoring.scores`; valid under schemas.scores.SCORE_EVENT."""
+    tenant, relationship = emission.relationship.split("/", 1)
+    as_of, trigger = _time(emission.as_of), emission.trigger
+    recorded = as_of if trigger is None else to_rfc3339(trigger.recordedtime)
+    event = {
+        "specversion": "1.0",
+        "source": SOURCE,
+        "id": event_id(emission, mode),
+        "type": "mentoring.score.changed.v1" if emission.changed else "mentoring.score.corrected.v1",
+        "time": as_of,
+        "recordedtime": recorded,
+        "tenant": tenant,
+        "subject": relationship,
+        "program": emission.program,
+        "partitionkey": emission.relationship,
+        "datacontenttype": "application/json",
+        "data": {
+            "as_of": as_of,
+            "position": emission.position,
+            "mode": mode,
+            "deleted": emission.row is None,
+            "trigger": None if trigger is None else _trigger(trigger, recorded),
+            "score": None if emission.row is None else _score(emission.row),
+        },
+    }
+    if trigger is not None:
+        event["causationid"] = trigger.id
+    return to_json(event)
+
+
+def clock_event(partition: int, clock: int) -> bytes:
+    """All rows of the partition up to `clock` are out; valid under schemas.scores.SCORE_EVENT."""
+    moment = _time(clock)
+    event = {
+        "specversion": "1.0",
+        "source": SOURCE,
+        "id": _hash(f"clock\0{partition}\0{clock}"),
+        "type": "mentoring.clock.advanced.v1",
+        "time": moment,
+        "recordedtime": moment,
+        "tenant": "rapport",
+        "datacontenttype": "application/json",
+        "data": {"partition": partition, "clock": moment},
+    }
+    return to_json(event)
+
+
+def event_id(emission: Emission, mode: str) -> str:
+    """A repeat is the same event; another position, version or mode is another one."""
+    row = emission.row
+    scored_by = "" if row is None else f"{row.profile}\0{row.calibration or UNCALIBRATED}"
+    versions = f"{scored_by}\0{MODEL}\0{mode}"
+    return _hash(f"{emission.relationship}\0{emission.as_of}\0{emission.position}\0{versions}")
+
+
+def _score(row: HistoryRow) -> dict[str, Any]:
+    evaluation = row.evaluation
+    return {
+        "causes": row.causes,
+        "health": evaluation.health / ONE,
+        "band": evaluation.band,
+        "caps": evaluation.caps,
+        "risk": evaluation.risk / ONE,
+        "parts": [
+            {"name": name, "value": value / ONE, "weight": weight, "contribution": share / ONE, "delta": delta / ONE}
+            for name, value, weight, share, delta in told_parts(row)
+        ],
+        "risk_terms": [{"name": name, "value": value / ONE} for name, value in evaluation.terms],
+        "before": _before(row.before),
+        "confidence": evaluation.confidence / ONE,
+        "trend": row.trend / ONE,
+        "status": row.status,
+        "started": _time(row.started),
+        "cadence_days": row.cadence,
+        "last_contact": None if row.last_contact is None else _time(row.last_contact),
+        "next_session": None if row.next_session is None else _time(row.next_session),
+        "open_requests": row.open_requests,
+        "sources": row.sources,
+        "calibrated": row.calibration is not None,
+        "profile": row.profile,
+        "model": MODEL,
+        "calibration": row.calibration or UNCALIBRATED,
+        "evidence": row.evidence and row.evidence.model_dump(),
+    }
+
+
+def told_parts(row: HistoryRow) -> list[ToldPart]:
+    """The parts with their deltas. A factor that was not there before counts from 0; one that has gone is told with
+    what it took away."""
+    now, before = row.evaluation.parts, row.before
+    if before is None:
+        return [(name, value, weight, share, share) for name, value, weight, share in now]
+    then = before.evaluation.parts
+    # Nearly always the same factors have data as before.
+    if [part[0] for part in now] == [part[0] for part in then]:
+        return [
+            (n, value, weight, share, share - was[3]) for (n, value, weight, share), was in zip(now, then, strict=True)
+        ]
+    shares = {name: share for name, _, _, share in then}
+    told = [(name, value, weight, share, share - shares.pop(name, 0)) for name, value, weight, share in now]
+    return [*told, *((name, 0, 0.0, 0, -share) for name, share in shares.items())]
+
+
+def _before(before: PrecedingRow | None) -> dict[str, Any] | None:
+    if before is None:
+        return None
+    evaluation = before.evaluation
+    return {
+        "as_of": _time(before.at),
+        "health": evaluation.health / ONE,
+        "band": evaluation.band,
+        "risk": evaluation.risk / ONE,
+    }
+
+
+def _trigger(event: OfRelationship, recorded: str) -> dict[str, str]:
+    return {
+        "source": event.source,
+        "id": event.id,
+        "type": event.type,
+        "time": recorded if event.time == event.recordedtime else to_rfc3339(event.time),
+        "recordedtime": recorded,
+    }
+
+
+@lru_cache(1 << 14)
+def _time(micros: int) -> str:
+    """Remembered: a row names its own instant several times, and a midnight is that of many rows."""
+    return to_rfc3339(from_micros(micros))
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,208 @@
+"""The time of one relationship: its snapshot at any instant, which instants have a row for another reason than a
+crossing, and the spans in between."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from functools import cached_property
+from operator import itemgetter
+from typing import NamedTuple
+
+from services.scoring.domain.bounds import DAY, FOREVER, SECOND, UNSET
+from services.scoring.domain.evaluation import Moment
+from services.scoring.domain.facts import Fact, Facts, Key
+from services.scoring.domain.kinds import CAUSE_OF_KIND, FactKind
+from services.scoring.domain.profiles import Profiles
+from services.scoring.domain.snapshots.index import FactIndex, View
+from services.scoring.domain.snapshots.snapshot import Snapshot, snapshot
+
+REMEMBERED = 2
+"""Snapshots kept for a relationship: those of the newest facts."""
+
+RETRACTED = "event.retracted"
+MIDNIGHT = "midnight"
+BOOKING_STARTS = "booking.starts"
+PROFILE_CHANGED = "profile.changed"
+GOAL_STALLED = "goal.stalled"
+PAUSE_BOUNDARY = "pause.boundary"
+NAMING = frozenset({FactKind.SCHEDULED, FactKind.RESCHEDULED, FactKind.PAUSED})
+"""Facts that name instants to come."""
+
+
+def cause_of(key: Key, fact: Fact) -> str:
+    return CAUSE_OF_KIND[key.kind] if fact.stands else RETRACTED
+
+
+def named_by(key: Key, fact: Fact) -> set[int]:
+    """The instants that a fact names beside its own."""
+    if key.kind not in NAMING:
+        return set()
+    return {fact.first, *((fact.second,) if key.kind == FactKind.PAUSED else ())} - {UNSET}
+
+
+class Instant(NamedTuple):
+    """`snapshot`: of the facts up to it."""
+
+    at: int
+    causes: tuple[str, ...]
+    snapshot: Snapshot
+
+
+class SilentSpan(NamedTuple):
+    """Time in which silence alone changes the score. A level may be crossed at whole seconds in (begin, last]; at
+    `edge`, which is `last` or just behind it, whoever has crossed one in between is past it."""
+
+    snapshot: Snapshot
+    begin: int
+    last: int
+    edge: int
+
+    @property
+    def ends(self) -> tuple[Moment, Moment]:
+        return Moment(self.snapshot, self.begin), Moment(self.snapshot, self.edge)
+
+
+class Timeline:
+    """Grows at its end; `facts` are those of the relationship, which whoever appends one has added already. Each
+    instant is judged from the facts up to it."""
+
+    def __init__(self, facts: Facts, profiles: Profiles) -> None:
+        self.index = FactIndex(facts)
+        self._facts, self._profiles = facts, profiles
+        self._changes = profiles.changes
+        self._remembered: dict[tuple[int, int], Snapshot] = {}
+        self._latest: dict[int, Snapshot] = {}
+
+    def at(self, instant: int) -> Snapshot:
+        """Of the facts up to and including this instant, under the version of the profile that is in force then."""
+        # Most programmes have one version; this is asked for every row.
+        place = bisect_right(self.index.times, instant), bisect_right(self._changes, instant) if self._changes else 0
+        found = self._remembered.get(place)
+        if found is None:
+            count, version = place
+            before, parameters = self._latest.get(version), self._profiles.parameters[version]
+            if before is not None and before.view.count + 1 == count:
+                view, changed = before.view.with_next()
+                found = snapshot(view, parameters, before, changed)
+            else:
+                found = snapshot(View(self.index, count), parameters, before)
+            self._remembered[place] = found
+            if before is None or before.view.count < count:
+                self._latest[version] = found
+        return found
+
+    def append(self, key: Key, fact: Fact) -> None:
+        """One more fact, newer than all others: what is known before it stays."""
+        self.index.append(key, fact)
+        time, named, known = key.time, self.named, self._causes_of_facts
+        if time not in known and (not named or time > named[-1]):
+            named.append(time)
+        else:
+            _insert(named, time)
+        if key.kind in NAMING:
+            for at in named_by(key, fact):
+                _insert(named, at)
+        cause = cause_of(key, fact)
+        known[time] = tuple(sorted({*known[time], cause})) if time in known else (cause,)
+
+    def forget(self) -> None:
+        """All snapshots but those of the newest facts."""
+        if len(self._remembered) > 2 * REMEMBERED:
+            self._keep(sorted(self._remembered.items(), key=itemgetter(0))[-REMEMBERED:])
+
+    def inherit(self, older: "Timeline", since: int) -> None:
+        """Keeps the snapshots of the facts before `since`, if the two have the same ones before it."""
+        count = bisect_left(self.index.times, since)
+        if older.index.keys[:count] != self.index.keys[:count]:
+            return
+        # The first facts of both indexes are the same, and the older one need not live on.
+        kept = [(place, found) for place, found in older._remembered.items() if 0 < place[0] <= count]  # noqa: SLF001 (of its own kind)
+        for _, found in kept:
+            found.view.index = self.index
+        self._keep(sorted(kept, key=itemgetter(0)))
+
+    def between(self, after: int, upto: int) -> tuple[list[Instant], list[SilentSpan]]:
+        """The instants in (after, upto] that have a row for another reason than a crossing, and the time in between."""
+        found: list[Instant] = []
+        spans: list[SilentSpan] = []
+        points = self.named[bisect_right(self.named, after) : bisect_right(self.named, upto)]
+        if after < upto != (points or [after])[-1]:
+            points.append(upto)
+        at, snapshot = after, self.at(after)
+        for point in points:
+            stalls = snapshot.stalls
+            for edge in (stalls, point) if stalls is not None and at < stalls < point else (point,):
+                following = self.at(edge)
+                causes = self.causes(following, edge)
+                if snapshot.is_open(at) and not snapshot.is_paused(at):
+                    # Between two named instants nothing but midnights and crossings has a row.
+                    midnights = range((at // DAY + 1) * DAY, edge, DAY)
+                    found += [Instant(midnight, (MIDNIGHT,), snapshot) for midnight in midnights]
+                    spans.append(SilentSpan(snapshot, self.left(snapshot, at), edge - 1 if causes else edge, edge))
+                if causes:
+                    found.append(Instant(edge, causes, following))
+                at, snapshot = edge, following
+        return found, spans
+
+    def causes(self, snapshot: Snapshot, at: int) -> tuple[str, ...]:
+        """Why a row exists at an instant other than a crossing; empty: there is none."""
+        if not snapshot.exists or (snapshot.ended is not None and snapshot.ended < at):
+            return ()
+        out = self._causes_of_facts.get(at, ())
+        if at % DAY == 0 and not snapshot.is_paused(at):
+            out = (*out, MIDNIGHT)
+        if at in snapshot.meetings.bookings:
+            out = (*out, BOOKING_STARTS)
+        if at in snapshot.frame.boundaries:
+            out = (*out, PAUSE_BOUNDARY)
+        if at == snapshot.stalls:
+            out = (*out, GOAL_STALLED)
+        if at in self._changes:
+            out = (*out, PROFILE_CHANGED)
+        return out
+
+    def left(self, snapshot: Snapshot, after: int) -> int:
+        """Where a search for crossings begins: the whole second before, but no earlier than the last point, so that
+        what is found does not depend on where the search began. The next whole second is beyond `after`."""
+        whole = after // SECOND * SECOND
+        last = bisect_right(self.named, after) - 1
+        named = whole if last < 0 else max(whole, self.named[last])
+        # Risk jumps where a goal begins to stall: what is passed there was not crossed within the second after.
+        stalls = snapshot.stalls
+        return named if stalls is None or stalls > after else max(named, stalls)
+
+    def next_named(self, after: int) -> int:
+        """By facts or profiles; FOREVER: there is none."""
+        place = bisect_right(self.named, after)
+        return self.named[place] if place < len(self.named) else FOREVER
+
+    def upcoming(self, snapshot: Snapshot, after: int) -> int:
+        """The next instant that facts, profiles or stalling goals name; FOREVER: there is none."""
+        named, stalls = self.next_named(after), snapshot.stalls
+        return named if stalls is None or stalls <= after else min(named, stalls)
+
+    @cached_property
+    def named(self) -> list[int]:
+        """Times of facts, retracted or not, and the times that facts and profiles name, in order."""
+        found = {*self.index.times, *self._changes}
+        for key, fact in self._facts.items():
+            if key.kind in NAMING:
+                found.update(named_by(key, fact))
+        return sorted(found)
+
+    @cached_property
+    def _causes_of_facts(self) -> dict[int, tuple[str, ...]]:
+        found: dict[int, set[str]] = {}
+        for key, fact in self._facts.items():
+            found.setdefault(key.time, set()).add(cause_of(key, fact))
+        return {at: tuple(sorted(causes)) for at, causes in found.items()}
+
+    def _keep(self, snapshots: Sequence[tuple[tuple[int, int], Snapshot]]) -> None:
+        """These alone, in order of how many facts and which version of the profile they are of."""
+        self._remembered = dict(snapshots)
+        self._latest = {version: found for (_, version), found in snapshots}
+
+
+def _insert(instants: list[int], at: int) -> None:
+    place = bisect_left(instants, at)
+    if instants[place : place + 1] != [at]:
+        instants.insert(place, at)

@@ -1,0 +1,185 @@
+"""What a worker does with a partition, as phases of writes. Each phase must be acknowledged before the next begins:
+outputs, then states, then the watermark. A crash anywhere repeats work; it leaves no hole and emits nothing twice.
+
+Rows that time alone brings are announced before they go out: the watermark says how far the clock may be. After a crash
+they are emitted again before any record is applied, so that one which a late fact takes away is known and deleted."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from schemas.events import MentoringEvent, ProfileSet
+from schemas.primitives import to_micros
+from services.scoring.domain.bounds import FOREVER, NONE
+from services.scoring.domain.changelog import (
+    PROGRAMME,
+    WATERMARK,
+    ChangelogEntry,
+    discarded,
+    programme_entry,
+    state_entry,
+    watermark_entry,
+)
+from services.scoring.domain.partition import Emission, PartitionWatermark, ScoredPartition
+
+Write = Emission | ChangelogEntry
+Phase = Sequence[Write]
+PAUSE: Phase = ()
+"""Nothing to write: others may be let in, for what comes next may take a while. Rows may wait to be written, so nobody
+stops here for good who means to begin again."""
+ROUND = 500
+"""Rows, or states, between two rounds of acknowledgements: a tenth of a second of work, so that heartbeats and a stop
+get in."""
+
+
+class LogRecord(NamedTuple):
+    """`event` None: the value was no event; it is quarantined elsewhere and only counts as read."""
+
+    offset: int
+    key: str
+    event: MentoringEvent | None
+
+
+class PartitionProcessor:
+    """One assignment of one partition: writes under its own number, and deletes what older ones left. `announced`: up
+    to which instant rows may be out."""
+
+    def __init__(
+        self, number: int, partition: ScoredPartition, older: dict[str, set[int]], announced: int = NONE
+    ) -> None:
+        self.partition = partition
+        self._number = number
+        self._older = {name: set(numbers) - {number} for name, numbers in older.items()}
+        self._marked = False
+        self._stored = PartitionWatermark(partition.offset, partition.clock, max(partition.clock, announced))
+
+    def run(self, records: Iterable[LogRecord], ceiling: int = FOREVER) -> Iterator[Phase]:
+        """Applies records one by one, so that what an event emits never depends on where a batch ends. A batch that
+        emits much is acknowledged in several rounds. `ceiling`: no record moves the clock beyond it."""
+        round_ = _Round()
+        for offset, key, event in records:
+            yield PAUSE
+            if event is None:
+                self.partition.offset = offset
+                continue
+            clock = min(to_micros(event.recordedtime), ceiling)
+            if clock > self.partition.clock:
+                for due in self.partition.advance(clock):
+                    yield PAUSE
+                    round_.passes = max(round_.passes, clock) if due else round_.passes
+                    round_.outputs += due
+                    if len(round_.outputs) >= ROUND:
+                        yield from self._acknowledge(round_)
+            if isinstance(event, ProfileSet):
+                yield from self._acknowledge(round_)
+                yield from self._apply_profiles(event, offset)
+                continue
+            changed = self.partition.apply(event, key, offset, ceiling)
+            if self._brings_more(changed, event, ceiling):
+                round_.passes = self.partition.clock
+            round_.outputs += changed
+            round_.touched.add(key)
+            if len(round_.outputs) >= ROUND:
+                yield from self._acknowledge(round_)
+        yield from self._acknowledge(round_)
+
+    def tick(self, clock: int) -> Iterator[Phase]:
+        """Moves the clock by time alone. Whoever stops behind a phase that wrote may let records in, and begin anew."""
+        if clock <= self.partition.clock:
+            if self.partition.clock > self._stored.clock:
+                # Somebody stopped behind the last rows.
+                yield self._watermark()
+            return
+        yield from self._announce(clock)
+        yield from self.resume(clock)
+
+    def resume(self, clock_next: int) -> Iterator[Phase]:
+        """Finishes a span that was announced."""
+        rows: list[Emission] = []
+        for due in self.partition.advance(clock_next):
+            rows += due
+            yield PAUSE
+            if len(rows) >= ROUND:
+                yield rows
+                rows = []
+        yield rows
+        yield self._watermark()
+
+    def discard(self, keys: Iterable[bytes]) -> Iterator[Phase]:
+        """Deletes what could not be read. First the watermark as it is without it, and only that one: else a crash in
+        between would leave an older one, which vouches for what is missing."""
+        yield self._watermark()
+        yield self._forget([WATERMARK])
+        yield [discarded(key) for key in keys]
+
+    def _apply_profiles(self, event: ProfileSet, offset: int) -> Iterator[Phase]:
+        """The relationships whose rows that are out would have been others are stale: their states first, then what
+        was applied. After a crash in between it is applied again, and finds the same."""
+        applied = self.partition.applied(event, offset)
+        stale: set[str] = set()
+        for name in self.partition.apply_profiles(applied, offset):
+            yield PAUSE
+            if name is not None:
+                stale.add(name)
+            if len(stale) >= ROUND:
+                yield from self._store(stale)
+                stale = set()
+        yield from self._store(stale)
+        yield [programme_entry(self._number, applied)]
+        yield [*self._forget([PROGRAMME + applied.name]), *self._watermark()]
+
+    def _store(self, names: set[str]) -> Iterator[Phase]:
+        states = self.partition.clocked(names)
+        yield [state_entry(name, self._number, state) for name, state in states.items()]
+        yield self._forget(states)
+
+    def _acknowledge(self, round_: "_Round") -> Iterator[Phase]:
+        if (self.partition.offset, self.partition.clock) == self._stored[:2] and not round_.outputs:
+            return
+        yield from self._announce(round_.passes)
+        yield round_.outputs
+        states = self.partition.clocked(round_.touched)
+        yield [state_entry(name, self._number, state) for name, state in states.items()]
+        yield [*self._forget(states), *self._watermark()]
+        round_.clear()
+
+    def _brings_more(self, emissions: Sequence[Emission], event: MentoringEvent, ceiling: int) -> bool:
+        """Whether there are rows beyond the clock that is stored which the same record may not bring again after a
+        crash: those that its time of recording brings beside its own; where the wall clock stopped it, its own too."""
+        beyond = [emission.as_of for emission in emissions if emission.as_of > self._stored.clock]
+        if not beyond:
+            return False
+        own = to_micros(event.time) if to_micros(event.recordedtime) <= ceiling else NONE
+        return any(as_of != own for as_of in beyond)
+
+    def _announce(self, clock: int) -> Iterator[Phase]:
+        """Beside what is stored: of what was applied since then nothing is yet."""
+        if clock > self._stored.clock_next:
+            self._stored = self._stored._replace(clock_next=clock)
+            yield self._watermark_of(self._stored)
+
+    def _watermark(self) -> list[ChangelogEntry]:
+        offset, clock = self.partition.offset, self.partition.clock
+        self._stored = PartitionWatermark(offset, clock, max(clock, self._stored.clock_next))
+        return self._watermark_of(self._stored)
+
+    def _watermark_of(self, watermark: PartitionWatermark) -> list[ChangelogEntry]:
+        forgotten = self._forget([WATERMARK]) if self._marked else []
+        self._marked = True
+        return [*forgotten, watermark_entry(self._number, watermark)]
+
+    def _forget(self, names: Iterable[str]) -> list[ChangelogEntry]:
+        """Tombstones for the records of older generations that were merged into what is now acknowledged."""
+        known = [name for name in names if name in self._older]
+        return [ChangelogEntry(name, number, None) for name in known for number in sorted(self._older.pop(name))]
+
+
+class _Round:
+    """What was computed and is not yet written. `passes`: how far its rows that time alone brought may go."""
+
+    def __init__(self) -> None:
+        self.outputs: list[Emission] = []
+        self.touched: set[str] = set()
+        self.passes = NONE
+
+    def clear(self) -> None:
+        self.outputs, self.touched, self.passes = [], set(), NONE

@@ -1,0 +1,130 @@
+"""A partition while it is ours, and long work on it in slices."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from services.scoring.domain.applied_profiles import programmes_of
+from services.scoring.domain.changelog import WATERMARK, ChangelogEntry, Recovery
+from services.scoring.domain.partition import ScoredPartition
+from services.scoring.domain.state import RelationshipState
+from services.scoring.domain.write_phases import PartitionProcessor
+from services.scoring.topics import Topics
+
+SLICE_SECONDS = 0.01
+"""So long the event loop may be busy with one thing: a stop, a rebalance and the clocks of others get in between."""
+AT_LAST = 2**63 - 1
+"""Beyond every clock."""
+
+
+class NoStatesError(Exception):
+    """The epoch of the log was not made by growth: whoever worked on it would begin without any history."""
+
+
+class StaleIndex:
+    """The relationships that are stale or may become so as the clock moves: so few that they are counted in no time."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    def track(self, name: str, state: RelationshipState) -> None:
+        if state.is_stale(AT_LAST):
+            self._names.add(name)
+        else:
+            self._names.discard(name)
+
+    def count(self, states: Mapping[str, RelationshipState], clock: int) -> int:
+        return sum(states[name].is_stale(clock) for name in self._names)
+
+
+@dataclass
+class AssignedPartition:
+    """The lock keeps the clock out of a batch. Once lost, nothing of it is written. `applied`: the last offset of a
+    batch whose watermark is acknowledged; the partition's own is ahead of it while a batch is worked on."""
+
+    number: int
+    processor: PartitionProcessor
+    stale: StaleIndex
+    applied: int
+    lost: bool = False
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    unheard_records: int = 1
+    clock_told: float = 0.0
+
+    @property
+    def partition(self) -> ScoredPartition:
+        return self.processor.partition
+
+    def look_at(self, writes: Sequence[object]) -> None:
+        """What was stored may be stale, or no more."""
+        states = self.partition.states
+        for write in writes:
+            if isinstance(write, ChangelogEntry) and write.name in states:
+                self.stale.track(write.name, states[write.name])
+
+
+class Sizes(NamedTuple):
+    """Of the log and of what is kept of it: its partitions, and facts that are indexed in memory for all of them."""
+
+    partitions: int
+    indexed_facts: int
+
+    @property
+    def indexed_facts_each(self) -> int:
+        """A worker may have to take all partitions."""
+        return self.indexed_facts // max(1, self.partitions)
+
+
+async def restore(
+    number: int, recovery: Recovery, names: Topics, sizes: Sizes, wanted: Callable[[], bool]
+) -> AssignedPartition | None:
+    """The partition as its changelog left it; None where it is no more wanted. Raises NoStatesError, and whatever the
+    layouts of the changelog raise."""
+    if not await in_slices(recovery.merging(), wanted):
+        return None
+    if names.epoch and WATERMARK not in recovery.generations:
+        raise NoStatesError(f"{names.state} {number} is empty: `rapport scoring repartition` has not finished")
+    programmes, most = programmes_of(recovery.profiles.values()), sizes.indexed_facts_each
+    partition = ScoredPartition(programmes, recovery.states, recovery.watermark, names.epoch, most)
+    stale = StaleIndex()
+    if not await in_slices(preparing(partition, stale), wanted):
+        return None
+    announced = recovery.watermark.clock_next
+    processor = PartitionProcessor(time.time_ns(), partition, recovery.generations, announced)
+    return AssignedPartition(number, processor, stale, partition.offset)
+
+
+def preparing(partition: ScoredPartition, stale: StaleIndex) -> Iterator[None]:
+    """One relationship a step: when it is due, and whether it may be stale."""
+    for name in partition.scheduling():
+        stale.track(name, partition.states[name])
+        yield
+
+
+async def in_slices(work: Iterable[object], wanted: Callable[[], bool]) -> bool:
+    """Does all of the work, step by step, while it is wanted; whether it still is. It is asked after each slice."""
+    time_slice = TimeSlice()
+    for _ in work:
+        if time_slice.is_over():
+            await time_slice.let_others_in()
+            if not wanted():
+                return False
+    return True
+
+
+class TimeSlice:
+    """Lets others in at the end of every slice of long work. It is asked for after each record, so asking is cheap."""
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+        self._until = self.now + SLICE_SECONDS
+
+    def is_over(self) -> bool:
+        self.now = time.monotonic()
+        return self.now >= self._until
+
+    async def let_others_in(self) -> None:
+        await asyncio.sleep(0)
+        self._until = time.monotonic() + SLICE_SECONDS

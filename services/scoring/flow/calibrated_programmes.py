@@ -1,0 +1,146 @@
+"""What `rapport scoring calibrate --apply` reads and writes: every programme of the log with its history, and a new
+version of how it is scored, by the command that applies all programmes."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from schemas.events import ClockReached, ProfileSet, partition_key
+from schemas.primitives import from_micros, to_micros
+from schemas.programs import MOST_PROFILES, PROFILE_NOTICE, Profile, Programme
+from schemas.topics import PROGRAMS
+from services.runtime.kafka import read_to_end
+from services.runtime.settings import Settings
+from services.scoring.domain.backtesting.pairs import PairHistories, histories_of
+from services.scoring.domain.bounds import NONE
+from services.scoring.domain.facts import Fact, Key, facts_of, merge_into
+from services.scoring.flow.histories import log_events
+from services.scoring.topics import Topics
+from services.validation_errors import reason_of
+
+COMMAND = ("programs", "apply")
+SLACK = timedelta(minutes=10)
+"""Beyond the notice that a version needs: so long the command may take."""
+SECONDS = 120.0
+
+
+class UnreadableProgrammeError(Exception):
+    """Nobody can say by which profiles a programme is to be scored."""
+
+
+class NotAppliedError(Exception):
+    """A version was not taken; the message says why. Nothing of it is in force."""
+
+
+@dataclass(frozen=True)
+class KnownProgramme:
+    """A programme as it is described, or as the defaults score it; `earliest`: when a new version may begin."""
+
+    programme: Programme
+    histories: PairHistories
+    earliest: datetime
+
+    @property
+    def id(self) -> str:
+        return self.programme.id
+
+    @property
+    def key(self) -> str:
+        return partition_key(self.programme.tenant, self.programme.id)
+
+    @property
+    def in_force(self) -> Profile:
+        """The newest version, also where it has yet to begin: what follows comes after it."""
+        return self.programme.profiles[-1]
+
+
+def known_programmes(settings: Settings, names: Topics) -> list[KnownProgramme]:
+    """Of all relationships on the log that were ever in contact, by the programme that their first fact named. Raises
+    KafkaError, UnreadableProgrammeError."""
+    described = _described(settings)
+    facts: dict[str, dict[str, dict[Key, Fact]]] = defaultdict(lambda: defaultdict(dict))
+    program_of: dict[str, str] = {}
+    end = recorded = NONE
+    for position, event in log_events(settings, names):
+        end, recorded = max(end, to_micros(event.time)), max(recorded, to_micros(event.recordedtime))
+        if isinstance(event, ClockReached | ProfileSet):
+            continue
+        if left := facts_of(event, position):
+            key = program_of.setdefault(event.partitionkey, partition_key(event.tenant, event.program))
+            merge_into(facts[key][event.partitionkey], left)
+    present = from_micros(recorded) if settings.clock == "log" and recorded != NONE else datetime.now(UTC)
+    return [
+        _known(described.get(key) or _undescribed(key, present), histories, present)
+        for key in sorted(facts)
+        if (histories := histories_of(facts[key], end)) is not None
+    ]
+
+
+def append_version(settings: Settings, known: KnownProgramme, profile: Profile) -> None:
+    """Hands the programme with one more version to `rapport programs apply`, which alone writes programmes: what
+    somebody applied meanwhile is refused there. Raises NotAppliedError."""
+    profiles = (*known.programme.profiles, profile)
+    if len(profiles) > MOST_PROFILES:
+        raise NotAppliedError(f"a programme has at most {MOST_PROFILES} versions of its profile")
+    changed = known.programme.model_copy(update={"profiles": profiles})
+    environ = {
+        **os.environ,
+        "RAPPORT_KAFKA": settings.kafka,
+        "RAPPORT_CLOCK": settings.clock,
+        "RAPPORT_LOG_EPOCH": str(settings.log_epoch),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "programme.json"
+        file.write_text(changed.model_dump_json(), encoding="utf-8")
+        command = [sys.executable, "-m", "services.cli", *COMMAND, str(file)]
+        try:
+            done = subprocess.run(  # noqa: S603 (our own program)
+                command, env=environ, capture_output=True, text=True, check=False, timeout=SECONDS
+            )
+        except subprocess.TimeoutExpired as late:
+            raise NotAppliedError(f"`rapport {' '.join(COMMAND)}` took over {SECONDS:.0f} s") from late
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or ["it did not say why"]
+        raise NotAppliedError(f"`rapport {' '.join(COMMAND)}` failed: {reason[0]}")
+
+
+def _described(settings: Settings) -> dict[str, Programme]:
+    """The records of programmes, each as it was applied last."""
+    found: dict[str, Programme | str] = {}
+    for record in read_to_end(settings, [PROGRAMS.name]):
+        key = (record.key or b"").decode(errors="replace")
+        found.pop(key, None)
+        if record.value is not None:
+            found[key] = _read(key, record.value, f"{PROGRAMS.name}, offset {record.offset}")
+    if faults := [one for one in found.values() if isinstance(one, str)]:
+        raise UnreadableProgrammeError(faults[0])
+    return {key: one for key, one in found.items() if isinstance(one, Programme)}
+
+
+def _read(key: str, value: bytes, place: str) -> Programme | str:
+    """Or why it cannot be read."""
+    try:
+        programme = Programme.model_validate_json(value)
+    except ValidationError as invalid:
+        return f"{place}: programme {key} cannot be read: {reason_of(invalid)}; apply it again"
+    described = partition_key(programme.tenant, programme.id)
+    return programme if described == key else f"{place}: under {key} it describes {described}; apply it again"
+
+
+def _undescribed(key: str, now: datetime) -> Programme:
+    """Its first version scores as the defaults do, so that no row that is out changes."""
+    tenant, _, program = key.partition("/")
+    return Programme(id=program, tenant=tenant, recordedtime=now)
+
+
+def _known(programme: Programme, histories: PairHistories, present: datetime) -> KnownProgramme:
+    """After a version that has yet to begin, too."""
+    begins, soon = programme.profiles[-1].effective_from, present + PROFILE_NOTICE + SLACK
+    return KnownProgramme(programme, histories, soon if begins is None else max(soon, begins + SLACK))

@@ -1,0 +1,201 @@
+"""Builds the Faust application: one agent, one timer, one table that only recovers. Nothing is built at import."""
+
+import asyncio
+import gc
+import time
+from dataclasses import dataclass
+
+import faust
+
+from services.runtime import log
+from services.runtime.health import Health
+from services.scoring.flow.assigned_partition import Sizes
+from services.scoring.flow.faust.configured_app import faust_app, rebalance_seconds
+from services.scoring.flow.faust.consumer import commit_applied, note_heartbeats, note_poll, refetch_dropped
+from services.scoring.flow.faust.partition_buffers import PartitionBuffers
+from services.scoring.flow.faust.producer import FaustProducer
+from services.scoring.flow.faust.scheduler import Sequencer, Untyped, scheduler_class
+from services.scoring.flow.faust.table import BatchSchema
+from services.scoring.flow.gaps import Gaps
+from services.scoring.flow.liveness import Liveness
+from services.scoring.flow.metrics import metrics
+from services.scoring.flow.settings import ScoringSettings
+from services.scoring.flow.worker import Worker, wall_clock
+from services.scoring.topics import Topics
+
+QUEUED_BATCHES = 8
+
+
+@dataclass(frozen=True)
+class Application:
+    app: faust.App
+    liveness: Liveness
+
+
+def application(settings: ScoringSettings, health: Health, names: Topics, partitions: int) -> Application:
+    """`partitions`: of the log, and so of state and scores; fixed when the topics were created."""
+    wiring = _Wiring(settings, health, names, partitions)
+    wiring.connect()
+    return Application(wiring.app, wiring.liveness)
+
+
+class _Wiring:
+    """Connects Faust's signals to the worker."""
+
+    def __init__(self, settings: ScoringSettings, health: Health, names: Topics, partitions: int) -> None:
+        self._settings, self._health, self._names, self._partitions = settings, health, names, partitions
+        self._sequencer = Sequencer(names.events)
+        self._joined = False
+        self._rebalance = 0
+        """How many there were when the partitions were taken last."""
+        session, rebalance = settings.scoring_session_seconds, rebalance_seconds(settings)
+        self.liveness = Liveness(session, rebalance)
+        measured = metrics(health.metrics)
+        self._gaps = Gaps(settings, names)
+        self._log = log.get(__name__)
+        self.app = faust_app(settings, names, partitions, scheduler_class(self._sequencer, self._seek))
+        sizes = Sizes(partitions, settings.scoring_indexed_facts)
+        self._worker = Worker(names, sizes, FaustProducer(self.app), measured, self.liveness)
+        self._buffers = PartitionBuffers(self.app, self._apply)
+        self._ticking: set[int] = set()
+        self._table = self.app.Table(
+            "state",
+            schema=BatchSchema(),
+            partitions=partitions,
+            # Without acks: else Faust keeps every batch as a gap between acks, and sorts them all for each.
+            changelog_topic=self.app.topic(
+                names.state, schema=BatchSchema(), partitions=partitions, internal=True, acks=False
+            ),
+            recovery_buffer_size=10,
+        )
+        self._table.on_progress = self.liveness.recovered_some
+
+    def connect(self) -> None:
+        app = self.app
+        app.on_partitions_revoked.connect(self._revoked, weak=False)
+        app.on_partitions_assigned.connect(self._assigned, weak=False)
+        app.on_rebalance_complete.connect(self._complete, weak=False)
+        # App.topic() ignores maxsize, the class does not.
+        source = app.conf.Topic(app, topics=[self._names.events], schema=BatchSchema(), maxsize=QUEUED_BATCHES)
+        app.agent(source, name="score")(self._score)
+        app.timer(1.0, name="tick")(self._tick)
+
+    async def _seek(self, positions: Untyped) -> None:
+        await self.app.consumer.seek_wait(positions)
+
+    async def _revoked(self, *_arguments: Untyped, **_named: Untyped) -> None:
+        """The batch in work is over. Whoever gets the partitions reads them from what is acknowledged."""
+        self._joined = False
+        self.liveness.left()
+        self._sequencer.forget_all()
+        self._buffers.forget_pauses()
+        self._health.tell("starting", "rebalancing")
+        await self._worker.drop_all()
+        gc.unfreeze()
+
+    async def _assigned(self, *_arguments: Untyped, **_named: Untyped) -> None:
+        self._joined = True
+        consumer = self.app.consumer
+        note_heartbeats(consumer, self.liveness.beat)
+        self.liveness.joined(lambda: note_poll(consumer))
+        refetch_dropped(consumer)
+        commit_applied(consumer, self._worker.applied_offset)
+
+    async def _complete(self, *_arguments: Untyped, **_named: Untyped) -> None:
+        """Recovery is over: take the partitions, and say where to read on. May be cancelled, or overtaken by the next
+        rebalance, at any await: what was taken until then is dropped."""
+        self.liveness.recovered()
+        self._rebalance = self.app.rebalancing_count
+        await self._worker.drop_all()
+        self._gaps.forget_all()
+        tps = {tp.partition: tp for tp in self._tps()}
+        first = await self.app.consumer.earliest_offsets(*tps.values()) if tps else {}
+        for number, tp in sorted(tps.items()):
+            self._health.tell("starting", f"takes partition {number}")
+            if not self._joined or not await self._worker.restore(number, self._table.take(number)):
+                return
+            self._begin(tp, first.get(tp) or 0)
+            # States stay. To look through them for garbage takes 0.2 s per 5,000 relationships, and all threads wait.
+            gc.freeze()
+        self._tell_readiness()
+
+    def _begin(self, tp: Untyped, begin: int) -> None:
+        """A log that was cut off beyond our watermark is a hole that nobody may step over by itself."""
+        wanted = self._worker.next_offset(tp.partition) or 0
+        if self._gaps.found(tp.partition, wanted, begin):
+            self._sequencer.stop(tp)
+        else:
+            self._sequencer.start(tp, max(wanted, begin), self._seek)
+
+    def _tell_readiness(self) -> None:
+        if not self._joined:
+            return
+        if self._gaps.numbers:
+            self._health.tell("degraded", f"partitions {self._gaps.numbers}: the log begins beyond what was applied")
+        else:
+            self._health.tell("ready", f"{len(self._tps())} partitions")
+
+    async def _score(self, stream: Untyped) -> None:
+        async for event in stream.noack().events():
+            self._buffers.put(event)
+
+    async def _apply(self, event: Untyped) -> None:
+        message = event.message
+        # A stop and a rebalance wait for every ack: the batch in work is finished, what waits is read again by whoever
+        # comes next. Faust's own note of a rebalance is taken back after the first batches may have come.
+        leaves = self.app.should_stop or self.app.rebalancing_count != self._rebalance
+        wanted = None if leaves else await self._worker.apply(message.partition, event.value)
+        if wanted is not None:
+            # Batches were dropped between scheduler and agent: go back.
+            self._sequencer.rewind(message.tp, wanted, self._seek)
+        # Acknowledged in any case: what is committed comes from the worker.
+        event.ack()
+
+    async def _tick(self) -> None:
+        if not self._joined or self.app.rebalancing:
+            return
+        taken = [tp for tp in self._tps() if self._worker.next_offset(tp.partition) is not None]
+        async with asyncio.timeout(self._settings.scoring_session_seconds):
+            ends = await self.app.consumer.highwaters(*taken)
+        for tp in taken:
+            if not self._sequencer.is_started(tp):
+                self._worker.stand(tp.partition, ends[tp], self._gaps.lost(tp.partition))
+            elif tp.partition not in self._ticking:
+                self._ticking.add(tp.partition)
+                self.app.add_future(self._tick_partition(tp, ends[tp]))
+        await self._go_on_after_gaps()
+
+    async def _tick_partition(self, tp: Untyped, end: int) -> None:
+        """A midnight of many relationships takes long: those of other partitions do not wait for it."""
+        try:
+            await self._worker.tick(tp.partition, end, None if self._settings.clock == "log" else wall_clock())
+            await self._look_whether_it_stands(tp, end)
+        finally:
+            self._ticking.discard(tp.partition)
+
+    async def _look_whether_it_stands(self, tp: Untyped, end: int) -> None:
+        wanted, progress = self._worker.next_offset(tp.partition), self.liveness.progress
+        if wanted is None or self._buffers.is_busy(tp):
+            # It stands where it is as long as its batch is worked on, however many those of others are meanwhile.
+            progress.forget(tp.partition)
+            return
+        if not progress.has_lost_its_position(tp.partition, wanted - 1, end, time.monotonic()):
+            return
+        first = await self.app.consumer.earliest_offsets(tp)
+        if self._gaps.found(tp.partition, wanted, first.get(tp) or 0):
+            self._sequencer.stop(tp)
+            self._tell_readiness()
+        elif self._joined:
+            self._sequencer.rewind(tp, wanted, self._seek)
+
+    async def _go_on_after_gaps(self) -> None:
+        for number, offset in (await self._gaps.accepted()).items():
+            await self._worker.step_over(number, offset)
+            for tp in self._tps():
+                if tp.partition == number and self._joined:
+                    self._sequencer.rewind(tp, offset, self._seek)
+                    self._tell_readiness()
+
+    def _tps(self) -> list[Untyped]:
+        """The assigned partitions of the log."""
+        return [tp for tp in self.app.assignor.assigned_actives() if tp.topic == self._names.events]

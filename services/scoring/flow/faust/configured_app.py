@@ -1,0 +1,80 @@
+"""Faust, set so that it neither loses nor doubles anything; each setting was found by a drill or in its source."""
+
+import os
+
+import faust
+from mode.supervisors import CrashingSupervisor
+
+from schemas.topics import SCORING_STATE
+from services.runtime.kafka import tls_context
+from services.scoring.flow.faust.any_header_name import read_any_header_name
+from services.scoring.flow.faust.scheduler import Untyped
+from services.scoring.flow.faust.table import StateTable
+from services.scoring.flow.settings import ScoringSettings
+from services.scoring.topics import Topics
+
+ONE_DAY = 86_400.0
+POLL_SECONDS = 300.0
+"""A worker that neither fetches nor works for so long leaves the group; recovery and long work count as polling."""
+RECOVERY_BATCHES = 64
+"""Batches of the changelog in memory at once."""
+
+
+def faust_app(settings: ScoringSettings, names: Topics, partitions: int, scheduler: type) -> faust.App:
+    session = settings.scoring_session_seconds
+    read_any_header_name()
+    return faust.App(
+        names.group,
+        broker=[f"kafka://{address}" for address in settings.kafka.split(",")],
+        broker_credentials=credentials(settings),
+        store="memory://",
+        datadir=str(settings.scoring_datadir),
+        web_enabled=False,
+        topic_partitions=partitions,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        ConsumerScheduler=scheduler,
+        Table=StateTable,
+        agent_supervisor=CrashingSupervisor,
+        producer_acks=-1,
+        producer_linger=0.005,
+        producer_max_batch_size=1 << 19,
+        # A request with the largest state of its own.
+        producer_max_request_size=SCORING_STATE.most_bytes + (1 << 20),
+        producer_request_timeout=60.0,
+        broker_max_poll_records=5_000,
+        broker_session_timeout=session,
+        broker_heartbeat_interval=session / 5,
+        broker_rebalance_timeout=rebalance_seconds(settings),
+        broker_max_poll_interval=POLL_SECONDS,
+        broker_commit_interval=1.0,
+        broker_commit_every=1,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.instance or None,
+        key_serializer="raw",
+        value_serializer="raw",
+        stream_wait_empty=True,
+        # Our own liveness looks. Faust's look at each partition takes waiting for its turn for standing still.
+        stream_processing_timeout=ONE_DAY,
+        stream_buffer_maxsize=RECOVERY_BATCHES,
+        canonical_url=f"http://{settings.instance or os.getpid()}:6066",
+    )
+
+
+def rebalance_seconds(settings: ScoringSettings) -> float:
+    return max(10.0, 2 * settings.scoring_session_seconds)
+
+
+def credentials(settings: ScoringSettings) -> Untyped:
+    """How Faust's clients sign in to Kafka."""
+    protocol, password = settings.kafka_security_protocol, settings.kafka_sasl_password
+    context = tls_context(settings)
+    if protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=settings.kafka_sasl_username,
+            password=password.get_secret_value() if password else None,
+            ssl_context=context,
+            mechanism=settings.kafka_sasl_mechanism,
+        )
+    return faust.SSLCredentials(context) if context else None

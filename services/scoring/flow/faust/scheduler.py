@@ -1,0 +1,132 @@
+"""Contiguous delivery. Faust's own position after a restart may jump: read around its seek, records are marked as a gap
+and committed, and are never seen again. So the position comes from our watermark, and nothing is stepped over."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from faust.types import TP
+
+from services.runtime import log
+
+BATCH_LENGTH = 2_000
+"""Records of one partition that are handed over as one message: one round of acknowledgements for all of them."""
+
+Untyped = Any
+"""Faust and aiokafka publish no types: topic partitions, fetched records, consumers."""
+Fetched = Untyped
+Seek = Callable[[Mapping[Untyped, int]], Awaitable[None]]
+
+
+class FetchedBatch:
+    """A batch of records in the shape of one Kafka record, for Faust to carry."""
+
+    __slots__ = (
+        "checksum",
+        "headers",
+        "key",
+        "offset",
+        "partition",
+        "serialized_key_size",
+        "serialized_value_size",
+        "timestamp",
+        "timestamp_type",
+        "topic",
+        "value",
+    )
+
+    def __init__(self, records: Sequence[Fetched]) -> None:
+        last = records[-1]
+        self.topic, self.partition, self.offset = last.topic, last.partition, last.offset
+        self.timestamp, self.timestamp_type = last.timestamp, last.timestamp_type
+        self.headers, self.key, self.value, self.checksum = (), None, records, None
+        self.serialized_key_size = self.serialized_value_size = 0
+
+
+class Sequencer:
+    """The next offset of each source partition. A partition without one is not ready: what is fetched is dropped and
+    fetched again."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self._next: dict[Untyped, int] = {}
+        self._seeking: dict[Untyped, asyncio.Task[None]] = {}
+        self._dropped: set[Untyped] = set()
+        self._log = log.get(__name__)
+
+    def start(self, tp: Untyped, offset: int, seek: Seek) -> None:
+        """What was fetched before was dropped: without a committed offset Faust itself would not go back for it."""
+        self._next[tp] = offset
+        if tp in self._dropped:
+            self._dropped.discard(tp)
+            self.rewind(tp, offset, seek)
+
+    def stop(self, tp: Untyped) -> None:
+        self._next.pop(tp, None)
+
+    def is_started(self, tp: Untyped) -> bool:
+        return tp in self._next
+
+    def forget_all(self) -> None:
+        """A rebalance began: whatever is under way is fetched again."""
+        self._next.clear()
+        self._dropped.clear()
+
+    def rewind(self, tp: Untyped, offset: int, seek: Seek) -> None:
+        """Goes back to `offset`; nothing is handed over until the consumer is there."""
+        self._next[tp] = offset
+        if tp not in self._seeking:
+            self._log.warning("rewound", partition=tp.partition, offset=offset)
+            self._seeking[tp] = asyncio.ensure_future(self._seek(tp, offset, seek))
+
+    async def _seek(self, tp: Untyped, offset: int, seek: Seek) -> None:
+        """A seek that fails, because a rebalance took the partition, leaves it to the next fetch."""
+        try:
+            await seek({tp: offset})
+        except Exception as problem:  # noqa: BLE001 (whatever it was, what is fetched next shows where we are)
+            self._log.warning("seek_failed", partition=tp.partition, offset=offset, reason=repr(problem))
+        finally:
+            del self._seeking[tp]
+
+    def cut(self, tp: Untyped, records: Sequence[Fetched], seek: Seek) -> Sequence[Fetched]:
+        """The fetched records from the next offset on; none if they begin beyond it."""
+        wanted = self._next.get(tp)
+        if wanted is None:
+            self._dropped.add(tp)
+        if wanted is None or tp in self._seeking:
+            return ()
+        if records[0].offset > wanted:
+            self.rewind(tp, wanted, seek)
+            return ()
+        return [record for record in records if record.offset >= wanted]
+
+    def hand_over(self, tp: Untyped, batch: Sequence[Fetched]) -> bool:
+        """Whether the batch is the one to come; moves on if so."""
+        if tp in self._seeking or self._next.get(tp) != batch[0].offset:
+            return False
+        self._next[tp] = batch[-1].offset + 1
+        return True
+
+
+def scheduler_class(sequencer: Sequencer, seek: Seek) -> type:
+    """Faust's ConsumerScheduler: turns a fetch into batches, one per partition in turn."""
+
+    class BatchScheduler:
+        def iterate(self, fetched: Mapping[Untyped, Sequence[Fetched]]) -> Iterator[tuple[Untyped, FetchedBatch]]:
+            queues = [(TP(tp.topic, tp.partition), records) for tp, records in fetched.items() if records]
+            waiting = [(tp, self._cut(tp, records), 0) for tp, records in queues]
+            while waiting:
+                tp, records, begin = waiting.pop(0)
+                batch = records[begin : begin + BATCH_LENGTH]
+                if not batch or not self._hand_over(tp, batch):
+                    continue
+                yield tp, FetchedBatch(batch)
+                waiting.append((tp, records, begin + BATCH_LENGTH))
+
+        def _cut(self, tp: Untyped, records: Sequence[Fetched]) -> Sequence[Fetched]:
+            return sequencer.cut(tp, records, seek) if tp.topic == sequencer.topic else records
+
+        def _hand_over(self, tp: Untyped, batch: Sequence[Fetched]) -> bool:
+            return tp.topic != sequencer.topic or sequencer.hand_over(tp, batch)
+
+    return BatchScheduler

@@ -1,1 +1,0 @@
-"""Heal: rows that the bounded memory could not tell, from the whole log."""

@@ -1,0 +1,98 @@
+"""Maintenance is exclusive: heal, replay and repartition compare what is stored and replace it, and one of them that
+works beside another would take the other's half for the whole. Whoever works is the only member of a consumer group
+over the changelog, and goes on only while it holds all of its partitions."""
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from services.runtime.kafka import Reader
+from services.runtime.kafka.admin import members
+from services.runtime.settings import Settings
+
+GROUP = "rapport-maintenance"
+SESSION_SECONDS = 6
+"""One that was killed is a member for so long."""
+FORGOTTEN_WITHIN = SESSION_SECONDS + 4
+JOINS_WITHIN = 30
+LOOK_SECONDS, CHECK_SECONDS = 0.3, 0.1
+_LONGEST = 24 * 3_600_000
+
+
+class MaintenanceRefusedError(Exception):
+    """Another one works; the message names it."""
+
+
+class MaintenanceLostError(Exception):
+    """The group has given our partitions to another one: what is not yet written must not be."""
+
+
+EXCLUSIVE = (MaintenanceRefusedError, MaintenanceLostError)
+
+
+class Maintenance:
+    """Of one thread at a time. Its heartbeats come from a thread of their own, however long a step takes."""
+
+    def __init__(self, reader: Reader, topic: str) -> None:
+        self._reader, self._all = reader, reader.partition_count(topic)
+
+    def join(self) -> bool:
+        """Whether all partitions are ours within a while."""
+        deadline = time.monotonic() + JOINS_WITHIN
+        while time.monotonic() < deadline and not self._holds_all():
+            self._reader.poll(LOOK_SECONDS, most=1)
+        return self._holds_all()
+
+    def check(self) -> None:
+        """Asked before each step that writes. Raises MaintenanceLostError, KafkaError."""
+        if self._holds_all():
+            self._reader.pause(sorted(self._reader.assignment()))
+        # Not in no time: a rebalance that has begun needs some answers of the broker.
+        self._reader.poll(CHECK_SECONDS, most=1)
+        if not self._holds_all():
+            raise MaintenanceLostError("another maintenance command has begun, this one ends; run it again later")
+
+    def _holds_all(self) -> bool:
+        return len(self._reader.assignment()) == self._all
+
+
+@contextmanager
+def maintained(settings: Settings, topic: str, command: str, group: str = GROUP) -> Iterator[Maintenance]:
+    """While the block runs nobody else maintains what is kept in this changelog. Raises MaintenanceRefusedError,
+    KafkaError."""
+    _refuse_second(settings, group, command)
+    name = f"{command} on {platform.node()}, process {os.getpid()}"
+    reader = Reader(
+        settings,
+        group,
+        client_id=name,
+        group_instance_id=None,
+        session_timeout_ms=SESSION_SECONDS * 1000,
+        heartbeat_interval_ms=SESSION_SECONDS * 1000 // 4,
+        # A step may take hours; that the process lives its heartbeats say.
+        max_poll_interval_ms=_LONGEST,
+    )
+    try:
+        reader.subscribe([topic])
+        held = Maintenance(reader, topic)
+        if not held.join():
+            others = [other for other in members(settings, group) if other != name]
+            raise MaintenanceRefusedError(_refusal(command, others))
+        yield held
+    finally:
+        reader.close()
+
+
+def _refuse_second(settings: Settings, group: str, command: str) -> None:
+    """One that was killed a moment ago is waited for."""
+    deadline = time.monotonic() + FORGOTTEN_WITHIN
+    while (others := members(settings, group)) and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
+    if others:
+        raise MaintenanceRefusedError(_refusal(command, others))
+
+
+def _refusal(command: str, others: list[str]) -> str:
+    return f"{command} waits for nobody: {' and '.join(others) or 'another one'} is at work; run it again afterwards"

@@ -1,0 +1,106 @@
+"""Backup and restore of all databases by ClickHouse itself, with the offsets up to which the log is in them."""
+
+import re
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+from services.runtime.clickhouse import ClickHouse
+from services.runtime.kafka import Committed, Partition, Reader
+from services.warehouse.domain.migration import Topology
+from services.warehouse.domain.target import Feed
+from services.warehouse.settings import WarehouseSettings
+
+DATABASES = "DATABASE mentoring, DATABASE mentoring_mart, DATABASE mentoring_at"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+OFFSETS = ("name", "topic", "log_partition", "log_offset")
+POLL_SECONDS = 0.5
+# A member with an instance name is one of its group until its session has passed (10 s), although it has stopped.
+MEMBER_GONE_SECONDS = 15.0
+Tell = Callable[[str], None]
+
+
+class BackupError(Exception):
+    """The message says why, and what to do."""
+
+
+def back_up(settings: WarehouseSettings, feed: Feed, name: str, tell: Tell) -> None:
+    """The service may run on. Raises BackupError, ClickHouseError and KafkaError."""
+    place = _place(settings, name)
+    with closing(ClickHouse(settings)) as clickhouse, closing(Reader(settings, feed.group)) as reader:
+        # 1. First the offsets: what is stored meanwhile is read again after a restore, and nothing is left out.
+        found = {p: reader.committed(p) for p in reader.assign(sorted(feed.targets))}
+        rows = [(name, p.topic, p.number, one.offset if one else 0) for p, one in sorted(found.items())]
+        clickhouse.insert("mentoring.backup_offsets", OFFSETS, rows, {"async_insert": 0})
+        # 2. Then everything.
+        on = Topology(settings.warehouse_cluster).fill("{on_cluster}")
+        _run(clickhouse, f"BACKUP {DATABASES} {on} TO {place} ASYNC", tell)
+
+
+def restore(settings: WarehouseSettings, feed: Feed, name: str, tell: Tell) -> None:
+    """Into a server without our databases, and with the service stopped. Raises BackupError, ClickHouseError and
+    KafkaError; cut off, `set_back` does what is left."""
+    place = _place(settings, name)
+    with closing(ClickHouse(settings)) as clickhouse, closing(Reader(settings, feed.group)) as reader:
+        # 1. Nothing is restored that would be written to meanwhile, or over something.
+        _check_stopped(reader, feed)
+        [(tables,)] = clickhouse.query("SELECT count() FROM system.tables WHERE database = 'mentoring'")
+        if tables:
+            raise BackupError(
+                "there are tables in `mentoring`: drop the databases mentoring, mentoring_mart and mentoring_at first"
+            )
+        # 2. The databases.
+        on = Topology(settings.warehouse_cluster).fill("{on_cluster}")
+        _run(clickhouse, f"RESTORE {DATABASES} {on} FROM {place} ASYNC", tell)
+    # 3. From where the service goes on.
+    set_back(settings, feed, name)
+
+
+def set_back(settings: WarehouseSettings, feed: Feed, name: str) -> None:
+    """The service goes on where it was at the backup: rows that are there already replace themselves."""
+    with closing(ClickHouse(settings)) as clickhouse, closing(Reader(settings, feed.group)) as reader:
+        _check_stopped(reader, feed)
+        rows = clickhouse.query(
+            "SELECT topic, log_partition, log_offset FROM mentoring.backup_offsets FINAL WHERE name = {name:String}",
+            {"name": name},
+        )
+        noted = {Partition(topic, number): Committed(offset) for topic, number, offset in rows}
+        if not noted:
+            raise BackupError(f"there are no offsets of a backup {name!r}")
+        if not reader.commit(noted):
+            raise BackupError("the offsets could not be set back: is the service running?")
+
+
+def _check_stopped(reader: Reader, feed: Feed) -> None:
+    """A group with members takes no offsets from others: what is committed is committed once more."""
+    partitions = reader.assign(sorted(feed.targets))
+    same = {p: one for p in partitions if (one := reader.committed(p))}
+    until = time.monotonic() + MEMBER_GONE_SECONDS
+    while same and not reader.commit(same):
+        if time.monotonic() > until:
+            raise BackupError("stop `rapport warehouse serve` first")
+        time.sleep(POLL_SECONDS)
+
+
+def _place(settings: WarehouseSettings, name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise BackupError("a backup's name has up to 100 letters, digits, - and _")
+    return settings.warehouse_backups.get_secret_value().replace("{name}", name)
+
+
+def _run(clickhouse: ClickHouse, statement: str, tell: Tell) -> None:
+    """Asynchronously: it may take longer than any answer is waited for."""
+    [(number, *_)] = clickhouse.query(statement)
+    while True:
+        found = clickhouse.query(
+            "SELECT toString(status), error FROM system.backups WHERE id = {id:String}", {"id": str(number)}
+        )
+        if not found:
+            raise BackupError("ClickHouse was started anew meanwhile and knows nothing of it: repeat it")
+        [(status, error)] = found
+        if status in {"BACKUP_CREATED", "RESTORED"}:
+            return
+        if status not in {"CREATING_BACKUP", "RESTORING"}:
+            raise BackupError(f"{status.lower()}: {error}")
+        tell(status.lower())
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,76 @@
+"""Recomputes the derived tables on a thread of its own: a recomputation of minutes delays no batch, and the service
+stays a member of its group meanwhile."""
+
+import threading
+from types import TracebackType
+from typing import Self
+
+from services.runtime.backoff import Backoff
+from services.runtime.clickhouse import ClickHouseAwayError
+from services.warehouse.flow.derived import Derived
+
+# A stop waits no longer for a statement that the server is at: what it leaves undone is done by the next start.
+LEAVE_SECONDS = 1.0
+LOOK_SECONDS = 0.1
+
+
+class Recomputing:
+    """A context manager: entered, the thread runs. `derived` is used by that thread only."""
+
+    def __init__(self, derived: Derived) -> None:
+        self._derived = derived
+        self._stop, self._owned, self._fresh = threading.Event(), threading.Event(), threading.Event()
+        self._away = ""
+        self._failure: Exception | None = None
+        # Of a daemon: the process ends although a statement has not.
+        self._thread = threading.Thread(target=self._run, name="recomputing", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(LEAVE_SECONDS)
+
+    def stored(self) -> None:
+        """Rows were stored: recompute soon."""
+        self._fresh.set()
+
+    def look(self, *, owned: bool) -> str:
+        """Called by the loop, once a round: whether this instance recomputes for now. Returns why it cannot at the
+        moment, and raises what ended the thread."""
+        if self._failure is not None:
+            raise self._failure
+        if owned:
+            self._owned.set()
+        else:
+            self._owned.clear()
+        return self._away
+
+    def _run(self) -> None:
+        backoff, owned = Backoff(), False
+        try:
+            while not self._stop.wait(LOOK_SECONDS):
+                if self._fresh.is_set():
+                    self._fresh.clear()
+                    self._derived.stored()
+                if owned and not self._owned.is_set():
+                    self._derived.leave()
+                owned = self._owned.is_set()
+                if owned and backoff.ready():
+                    backoff = self._recomputed(backoff)
+        except Exception as failure:  # noqa: BLE001 (handed to the loop, which ends the service)
+            self._failure = failure
+
+    def _recomputed(self, backoff: Backoff) -> Backoff:
+        try:
+            self._derived.recompute_if_due()
+        except ClickHouseAwayError as away:
+            self._away = f"ClickHouse is away: {away}"
+            backoff.put_off()
+            return backoff
+        self._away = ""
+        return Backoff()

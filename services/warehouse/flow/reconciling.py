@@ -1,0 +1,134 @@
+"""The log against the tables: each partition is read once, up to what is committed, and compared by ranges of offsets
+and by days."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from services.runtime.clickhouse import ClickHouse
+from services.runtime.kafka import Partition, Reader, Record
+from services.runtime.log_place import misplaced
+from services.warehouse.domain.reconciliation import RANGE, ExpectedRows, differing, differing_days, first_difference
+from services.warehouse.domain.record import Place, Row
+from services.warehouse.domain.target import Feed, Target
+from services.warehouse.settings import WarehouseSettings
+
+# Rows that a replay wrote have no place on the topic of scores: then only days can be compared.
+_REPLAYED = "SELECT count() FROM mentoring.score_history WHERE mode = 'replay'"
+
+
+@dataclass(frozen=True)
+class PartitionComparison:
+    """One table and partition: how many rows the log gives, and the first differences in words."""
+
+    table: str
+    partition: int
+    rows: int
+    differences: tuple[str, ...]
+
+
+def reconcile(
+    settings: WarehouseSettings, feed: Feed, clickhouse: ClickHouse, tell: Callable[[str], None]
+) -> Iterator[PartitionComparison]:
+    """Rows of erased relationships, records that were set aside and rows too old to be kept are passed over; so are
+    tables without days, of programmes and of rejected inputs. Raises ClickHouseError and KafkaError."""
+    erased = set(clickhouse.query("SELECT tenant_id, relationship_id FROM mentoring.erased"))
+    for topic, target in sorted(feed.targets.items()):
+        kept = ((table, settings.retention.since(table, datetime.now(UTC))) for table in target.tables if table.time)
+        expected = [ExpectedRows(table, erased, since) for table, since in kept]
+        if not expected:
+            continue
+        # As the service reads: what was aborted is no row.
+        with closing(Reader(settings, feed.group, isolation_level="read_committed")) as reader:
+            for partition in reader.assign([topic]):
+                tell(f"{topic} {partition.number}")
+                log = _PartitionLog(reader, feed, target, partition)
+                first = log.read(expected, _aside(clickhouse, partition))
+                for one in expected:
+                    part = _TablePart(clickhouse, one, partition.number, first, feed.epoch)
+                    found = tuple(part.differences())
+                    # Asked last: a replay may take the table's place while it is compared.
+                    if found and one.table.valid == "version" and clickhouse.query(_REPLAYED) != [(0,)]:
+                        found = tuple(part.days())
+                    yield PartitionComparison(one.table.name, partition.number, len(one.offsets()), found)
+                    one.standing.clear()
+
+
+@dataclass(frozen=True)
+class _PartitionLog:
+    """One partition of a topic, as far as it is stored."""
+
+    reader: Reader
+    feed: Feed
+    target: Target
+    partition: Partition
+
+    def read(self, expected: list[ExpectedRows], aside: set[int]) -> int:
+        """Folds its records; `aside` are offsets of those that were set aside. Returns with which the log begins."""
+        self.reader.take([self.partition])
+        first = self.reader.beginning_offsets([self.partition])[self.partition]
+        committed = self.reader.committed(self.partition)
+        end = committed.offset if committed else first
+        self.reader.seek(self.partition, first)
+        by_table = {one.table.name: one for one in expected}
+        while self.reader.position(self.partition) < end:
+            for record in (one for polled in self.reader.poll(1.0).values() for one in polled if one.offset < end):
+                for row in () if record.offset in aside else self._rows(record):
+                    by_table[row.table].add(row)
+        return first
+
+    def _rows(self, record: Record) -> tuple[Row, ...]:
+        place = Place(record.partition, record.offset, self.feed.epoch, record.timestamp_ms, record.key or b"")
+        outcome = self.target.read(record.value or b"", place)
+        if not isinstance(outcome, tuple):
+            return ()
+        key_of, count = self.target.key_of, self.reader.partition_count(self.partition.topic)
+        strays = key_of is not None and misplaced(record.key, record.partition, count, key_of(outcome[0]))
+        return () if strays else outcome
+
+
+@dataclass(frozen=True)
+class _TablePart:
+    """Of one table, what came from one partition as far as the log still has it."""
+
+    clickhouse: ClickHouse
+    expected: ExpectedRows
+    number: int
+    first: int
+    epoch: int
+
+    def differences(self) -> Iterator[str]:
+        counted = self._ask(f"SELECT intDiv(log_offset, {RANGE}), count()", "GROUP BY 1")
+        for number, told, held in differing(self.expected.ranges(), dict(counted)):
+            low, high = number * RANGE, (number + 1) * RANGE
+            offsets = self._ask("SELECT log_offset", f"AND log_offset >= {low} AND log_offset < {high} ORDER BY 1")
+            wanted = [offset for offset in self.expected.offsets() if low <= offset < high]
+            found = first_difference(wanted, [offset for (offset,) in offsets])
+            yield f"offsets {low} to {high - 1}: the log gives {told} rows, the table has {held}; {found}"
+        yield from self.days()
+
+    def days(self) -> Iterator[str]:
+        counted = self._ask(f"SELECT toDate({self.expected.table.time}), count()", "GROUP BY 1")
+        for day, told, held in differing_days(self.expected.days(), dict(counted)):
+            yield f"day {day}: the log gives {told} rows, the table has {held}"
+
+    def _ask(self, select: str, rest: str) -> list[tuple[Any, ...]]:
+        table = self.expected.table
+        positions = f"AND bitShiftRight(position, 48) = {self.epoch}" if "position" in table.columns else ""
+        kept = f"AND NOT ({table.kept})" if table.kept else ""
+        since = self.expected.since
+        young = f"AND {table.time} >= '{since:%Y-%m-%d %H:%M:%S}'" if since else ""
+        return self.clickhouse.query(
+            f"{select} FROM {table.name} FINAL WHERE log_partition = {self.number} AND log_offset >= {self.first} "
+            f"{positions} {kept} {young} {rest}"
+        )
+
+
+def _aside(clickhouse: ClickHouse, partition: Partition) -> set[int]:
+    rows = clickhouse.query(
+        "SELECT log_offset FROM mentoring.dead_letter WHERE topic = {topic:String} AND log_partition = {number:UInt32}",
+        {"topic": partition.topic, "number": partition.number},
+    )
+    return {int(offset) for (offset,) in rows}

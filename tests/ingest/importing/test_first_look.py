@@ -1,0 +1,201 @@
+"""What is recognised of a table, and what is asked."""
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+
+from services.ingest.importing.entry import Line
+from services.ingest.importing.first_look import ENCODINGS, Given, Look, look
+from services.ingest.importing.kinds.registry import KINDS
+from services.ingest.importing.moments import COLUMN_WORDS, DAY_FORMATS, VALUE_WORDS, Forms, UncertainError
+from services.ingest.importing.options import Question, ask
+from services.ingest.importing.row import Defaults
+from services.ingest.importing.sender import ImportStoppedError
+from services.ingest.importing.table import HeaderWish
+from services.ingest.importing.translation import read_translation
+
+EVERY = Given(defaults=Defaults("urn:csv", "spruce", "Europe/Berlin"))
+HEAD = "relationship;status;starts_at;minutes\n"
+
+
+def seen(text: str | bytes, given: Given = EVERY) -> Look | Question:
+    content = text.encode() if isinstance(text, str) else text
+    return look([Line(number, line) for number, line in enumerate(content.split(b"\n"), 1)], given)
+
+
+def recognised(text: str | bytes, given: Given = EVERY) -> Look:
+    found = seen(text, given)
+    assert isinstance(found, Look), found
+    return found
+
+
+def asked(text: str | bytes, given: Given = EVERY) -> Question:
+    found = seen(text, given)
+    assert isinstance(found, Question), found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("days", "day_format"),
+    [
+        (["31.03.2026 16:30", "1.4.2026 8:00"], "dd.mm.yyyy"),
+        (["01.04.26 16:30"], "dd.mm.yy"),
+        (["3/31/2026 4:30 PM", "4/1/2026 8:00 AM"], "mm/dd/yyyy"),
+        (["31/03/2026 16:30", "04/03/2026 16:30"], "dd/mm/yyyy"),
+        (["2026/03/31 16:30"], "yyyy/mm/dd"),
+        (["31.03.2026 16:30", "32.13.2026 16:30", "soon"], "dd.mm.yyyy"),
+        (["2026-03-31 16:30", "soon", ""], "yyyy-mm-dd"),
+    ],
+)
+def test_the_form_of_days_is_recognised(days: list[str], day_format: str) -> None:
+    assert recognised(HEAD + "\n".join(f"r;held;{day};45" for day in days)).forms.day_format == day_format
+
+
+@pytest.mark.parametrize(
+    "days", [["3/4/2026 10:00"], ["3/31/2026 10:00"] * 5 + ["31/3/2026 10:00"], ["01/02/2026 1:00 PM"] * 9]
+)
+def test_days_that_may_be_two_are_asked(days: list[str]) -> None:
+    question = asked(HEAD + "\n".join(f"r;held;{day};45" for day in days))
+
+    assert question.option == "--day-format"
+    assert set(question.choices) == {"dd/mm/yyyy", "mm/dd/yyyy"}
+    assert "which day is '" in question.words
+
+
+def test_decimal_commas_are_recognised_unless_they_may_group_thousands() -> None:
+    row = HEAD + "r;held;2026-03-31 16:30;"
+
+    assert recognised(row + "4,5").forms.has_decimal_comma
+    assert recognised(row + "4,5\nr;held;2026-03-31 17:30;1,500").forms.has_decimal_comma
+    assert not recognised(row + "4.5").forms.has_decimal_comma
+    assert asked(row + "1,500").choices == ("--decimal-comma", "--no-decimal-comma")
+
+
+def test_an_encoding_that_is_not_utf_8_is_asked_with_how_each_reads() -> None:
+    head = "participant;name;consent\n"
+    question = asked((head + "p-1;Jörg;yes").encode("cp1252"))
+
+    assert (question.option, question.choices) == ("--encoding", ENCODINGS)
+    assert "cp1252: 'p-1;Jörg;yes'" in question.words
+    assert recognised((head + "p-1;Jörg;yes\n").encode() + b"p-2;J\xf6rg;yes").encoding == "utf-8"
+
+
+@pytest.mark.parametrize(
+    ("option", "defaults"),
+    [
+        ("--program", Defaults("urn:csv", "", "UTC")),
+        ("--source", Defaults("", "spruce", "UTC")),
+        ("--time-zone", Defaults("urn:csv", "spruce")),
+    ],
+)
+def test_what_no_row_says_is_asked(option: str, defaults: Defaults) -> None:
+    assert asked(HEAD + "r;held;2026-03-31 16:30;4", Given(defaults=defaults)).option == option
+
+
+def test_times_with_their_offset_need_no_zone() -> None:
+    given = Given(defaults=Defaults("urn:csv", "spruce"))
+
+    assert isinstance(seen(HEAD + "r;held;2026-03-31 16:30+02:00;4", given), Look)
+
+
+def test_values_in_other_words_are_proposed_and_slips_are_not() -> None:
+    question = asked(HEAD + "r;stattgefunden;2026-03-31 16:30;4\nr;irgendwie;2026-03-31 16:30;4")
+
+    assert question.option == "--columns"
+    assert yaml.safe_load(question.proposal)["values"] == {"status": {"stattgefunden": "held"}}
+    assert isinstance(seen(HEAD + "r;irgendwie;2026-03-31 16:30;4"), Look)
+
+
+def test_a_header_that_nobody_can_guess_stops() -> None:
+    with pytest.raises(ImportStoppedError, match="is of no table that is known"):
+        seen("Foo;Bar\n1;2")
+
+
+def test_the_guesses_are_of_our_columns_and_values() -> None:
+    columns = {name: column for kind in KINDS.values() for name, column in kind.columns.items()}
+    values = {value for kind in KINDS.values() for column in kind.columns.values() for value in column.values}
+
+    assert set(COLUMN_WORDS) <= set(columns)
+    assert {ours for words in VALUE_WORDS.values() for ours in words} <= values
+
+
+def test_a_file_of_columns_is_text_alone(tmp_path: Path) -> None:
+    file = tmp_path / "columns.yaml"
+    file.write_text("columns: {Ja/Nein: consent, Notiz: }\nvalues: {consent: {ja: yes, Nein: no}}\n")
+
+    translation = read_translation([file])
+
+    assert (translation.column("JA/nein"), translation.column("Notiz"), translation.column("name")) == (
+        "consent",
+        "",
+        "name",
+    )
+    assert [translation.value("consent", text) for text in ("JA", "nein", "x")] == ["yes", "no", "x"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("columns: {a: b}", "no table has a column 'b'"),
+        ("column: {a: name}", "column: is not known here"),
+        ("columns: [a]", "columns: "),
+        ("columns: {a: !!python/object:os.system x}", "no table has a column 'x'"),
+        ("{", "cannot be read"),
+        ("#" * 70_000, "has more than 65536 bytes"),
+    ],
+)
+def test_a_file_of_columns_that_is_none_says_why(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "columns.yaml").write_text(text)
+
+    with pytest.raises(ImportStoppedError, match=words):
+        read_translation([tmp_path / "columns.yaml"])
+
+
+def test_without_a_terminal_a_question_names_what_to_give() -> None:
+    with pytest.raises(ImportStoppedError) as stopped:
+        ask()(Question("--day-format", "which?", ("dd/mm/yyyy", "mm/dd/yyyy")))
+
+    assert str(stopped.value) == "which?: give --day-format dd/mm/yyyy or --day-format mm/dd/yyyy"
+
+
+@pytest.mark.parametrize("day_format", DAY_FORMATS)
+def test_every_form_of_a_day_is_read(day_format: str) -> None:
+    written = day_format.replace("yyyy", "2026").replace("yy", "26").replace("mm", "3").replace("dd", "09")
+    written = written.replace("-3-", "-03-") if day_format == "yyyy-mm-dd" else written
+
+    assert Forms(day_format).day(written) == "2026-03-09"
+    assert Forms(day_format).day("2026-03-09") == "2026-03-09"
+    assert Forms(day_format).moment(f"{written} 16:30+02:00", None) == "2026-03-09T14:30:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [("3/9/2026 12:00 AM", "00:00"), ("3/9/2026 12:05 PM", "12:05"), ("3/9/2026, 1:30:15 p.m.", "13:30:15")],
+)
+def test_halves_of_a_day_are_read(text: str, utc: str) -> None:
+    assert Forms("mm/dd/yyyy").moment(text, ZoneInfo("UTC")).startswith(f"2026-03-09T{utc}")
+
+
+@pytest.mark.parametrize(
+    "text", ["3/9/2026 13:30 PM", "3/9/2026 0:30 AM", "13/9/2026 10:00", "46090", "9.3.2026 10:00"]
+)
+def test_what_no_clock_shows_is_no_time(text: str) -> None:
+    with pytest.raises(UncertainError, match="is no time"):
+        Forms("mm/dd/yyyy").moment(text, None)
+
+
+def test_numbers_with_a_comma_are_read_unless_they_may_be_two() -> None:
+    forms = Forms(has_decimal_comma=True)
+
+    assert [forms.number(text) for text in ("4,5", "1.234,5", "4.5", "7", "1.1250")] == [4.5, 1234.5, 4.5, 7, 1.125]
+    for text in ("1.500", "1,2,3", "x"):
+        with pytest.raises(UncertainError):
+            forms.number(text)
+
+
+def test_a_wish_for_a_kind_is_kept_to() -> None:
+    given = Given(HeaderWish("directory"), defaults=EVERY.defaults)
+
+    assert recognised("participant;name;consent\n", given).header.kind.name == "directory"

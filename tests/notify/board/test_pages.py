@@ -1,0 +1,285 @@
+"""What pages say: whom to call, why, since when, and how far that can be relied on."""
+
+from datetime import timedelta
+
+import pytest
+
+from schemas.alerts import Alert
+from schemas.programs import Programme, Source
+from services.notify.board.auth import DEVELOPER as ADMIN
+from services.notify.board.rows import PER_PAGE, AlertChoice, AlertReader
+from services.notify.domain import record
+from services.notify.domain.attempts import AttemptResult, refused, settled, started
+from services.notify.domain.record import WatchRecord
+from services.notify.domain.rule_book import RuleBook
+from services.notify.domain.shared_alerts import SharedAlerts
+from services.notify.domain.subjects import Tally
+from services.notify.domain.verdict import Arrived
+from tests.notify.board.conftest import Served
+from tests.notify.board.world import QUIET, World
+from tests.notify.building import Pair, clock, day, hour
+from tests.notify.sending import episode
+from tests.notify.test_rule_versions import applied
+
+
+def test_nothing_open_is_all_clear_as_of_an_instant(site: Served) -> None:
+    site.world.take(Pair().changed(hour(0), health=90.0), clock(hour(24)))
+
+    text = site.enter("p-3", "admin").get("/").text
+
+    assert "All clear" in text
+    assert "Data as of Thu 2 May 2024 00:00 UTC" in text
+    assert "Nothing has been sent yet" in text
+
+
+def test_nothing_that_matches_is_not_all_clear(site: Served) -> None:
+    site.world.low("4F2")
+
+    text = site.enter("p-3", "admin").get("/?q=nobody").text
+
+    assert "Nothing matches" in text
+    assert "All clear" not in text
+
+
+def test_before_the_first_score_nothing_is_called_clear_without_a_warning(site: Served) -> None:
+    text = site.enter("p-3", "admin").get("/").text
+
+    assert "no scores have been decided on yet" in text.lower()
+    assert "look at" in text
+
+
+def test_a_row_says_who_what_since_when_why_whose_and_until_when(site: Served) -> None:
+    site.world.name("4F2", "Ana Ruiz", "Ben Ode")
+    site.world.low("4F2")
+
+    text = site.enter("p-3", "admin").get("/").text
+
+    for words in ("Ana Ruiz &amp; Ben Ode", "health 38, low since 1 May", "points of health", "Nobody yet"):
+        assert words in text
+    assert "for Ines Ortiz (coordinator)" in text
+    assert "Fri 10 May" in text  # a P3 within the week
+    assert "spruce" in text
+
+
+def test_a_source_that_is_silent_and_a_programme_that_shifts_stand_on_the_board(site: Served) -> None:
+    world, shared = site.world, SharedAlerts(RuleBook("wall"), {})
+    feed = Source(source="/calendar", interval_hours=24)
+    shared.describe(Programme(id="spruce", tenant="acme", sources=(feed,), recordedtime=day(0)))
+    shared.advance(day(0), dict)
+    for at in (day(0.1), day(1), day(3)):
+        world.write_subjects(shared.advance(at, lambda: {("acme", "spruce"): Tally([80.0] * 20, 8)}))
+    coordinator, stranger = site.enter("p-3", "coordinator", "spruce"), site.enter("p-5", "coordinator", "maple")
+
+    text = coordinator.get("/").text
+
+    keys = {one.rule: one.dedup_key for one in world.state.alerts()}
+    assert set(keys) == {"source_silent", "programme_shift"}
+    assert "source /calendar" in text
+    assert "programme spruce" in text
+    for key in keys.values():
+        assert coordinator.get(f"/alerts/{key}").status_code == 200
+        assert stranger.get(f"/alerts/{key}").status_code == 404
+
+
+def test_the_rules_of_a_programme_are_those_that_its_alerts_are_explained_by(site: Served) -> None:
+    tiers = [{"level": 35, "for_hours": 12, "urgency": "P2"}, {"level": 41, "for_hours": 12, "urgency": "P3"}]
+    since = site.world.now - timedelta(days=3)
+    site.world.rules.apply(applied({"health_low": {"tiers": tiers}}, since))
+    site.world.low("4F2")
+    owner, stranger = site.enter("p-3", "coordinator", "spruce"), site.enter("p-5", "coordinator", "maple")
+
+    rules, (known,) = owner.get("/rules").text, site.world.state.alerts()
+
+    assert "version strict, in force" in rules
+    assert site.board.reader().rules_of(known.watch.subject)["health_low"].version == "strict"
+    assert owner.get(f"/alerts/{known.dedup_key}").status_code == 200
+    assert "strict" not in stranger.get("/rules").text
+
+
+def test_the_most_urgent_stands_first_and_the_title_counts_it(site: Served) -> None:
+    world = site.world
+    world.low("mild")
+    world.take(Pair("urgent").changed(hour(30), caps=("support_open",)), clock(hour(48)))
+
+    text = site.enter("p-3", "admin").get("/").text
+
+    assert text.index("pair urgent") < text.index("pair mild")
+    assert "<title>(1 urgent) Now · Rapport</title>" in text
+    assert "favicon.svg?urgent=1" in text
+
+
+def test_the_page_of_an_alert_tells_all_about_it(site: Served) -> None:
+    site.world.name("4F2", "Ana Ruiz", "Ben Ode")
+    site.world.low("4F2")
+    client = site.enter("p-3", "admin")
+
+    text = client.get(f"/alerts/{site.world.key('4F2')}").text
+
+    for words in (
+        "Do next",
+        "Ask both",
+        "Health is 38 of 100 (strained)",
+        "facts carry 60 % of the health score",
+        "by Fri 10 May",
+        "New (P3): health at or below 40 for 24 h",
+        "rule health_low version 1, episode 1, transition 1",
+        "route: passed",
+    ):
+        assert words.lower() in text.lower(), words
+    assert "Nothing was sent about it" in text
+
+
+def test_chances_are_points_and_never_log_odds(site: Served) -> None:
+    world = site.world
+    world.take(Pair().changed(hour(0), risk=QUIET, last_contact=day(-20)), clock(hour(48)))
+
+    text = site.enter("p-3", "admin").get(f"/alerts/{world.key('4F2', 'disengaging')}").text
+
+    assert "points of chance" in text
+    assert "+1.9" not in text
+
+
+def test_every_page_is_of_use_without_clickhouse_and_says_so(site: Served) -> None:
+    world = site.world
+    rows = [Pair().changed(hour(12 * n), health=60.0 - 8 * n, position=n) for n in range(5)]
+    world.take(*rows, clock(hour(80)))
+    client = site.enter("p-3", "admin")
+
+    alert = client.get(f"/alerts/{world.key('4F2')}").text
+    pages = {path: client.get(path) for path in ("/relationships/acme/4F2", "/programmes/acme/spruce", "/status")}
+
+    assert "Health was 60 on 1 May 2024 and is 28 as of 3 May 2024" in alert
+    assert "Only the last two weeks: ClickHouse does not answer." in alert
+    assert {answer.status_code for answer in pages.values()} == {200}
+    assert all("ClickHouse does not answer" in answer.text for answer in pages.values())
+
+
+def test_what_people_write_and_are_called_is_text_never_markup(site: Served) -> None:
+    world, attack = site.world, "<script>alert(1)</script>"
+    world.name("4F2", attack, '"><img src=x>')
+    world.low("4F2")
+    client = site.enter("p-3", "admin")
+
+    pages = [
+        client.get(path).text for path in ("/", f"/alerts/{world.key('4F2')}", f"/?q={attack}", f"/?rule={attack}")
+    ]
+
+    assert not [page for page in pages if "<script>alert" in page or "<img" in page]
+    assert all("&lt;script&gt;" in page for page in pages)
+
+
+def test_whoever_is_erased_is_called_by_no_name(site: Served) -> None:
+    world = site.world
+    world.name("4F2", "Ana Ruiz", "Ben Ode")
+    world.low("4F2")
+    world.people.forget("acme", "4F2-m")
+
+    text = site.enter("p-3", "admin").get("/").text
+
+    assert "Ana Ruiz" not in text
+    assert "Ben Ode" in text
+
+
+def test_the_light_tells_of_messages_that_do_not_arrive(site: Served) -> None:
+    world, client = site.world, site.enter("p-9", "admin")
+    fired = started(episode("smtp", "team")[0], day(1))
+    world.deliver(settled(fired, AttemptResult(Arrived("250"), day(1), 0.2), 0.5))
+    assert "Messages arrive; last proven Thu 00:00 UTC" in client.get("/").text
+
+    world.now += timedelta(seconds=3)
+    world.deliver(refused(episode("smtp", "team", "other")[0], "550 no such user", world.now))
+
+    text = client.get("/deliveries").text
+    assert "1 message was given up" in text
+    assert "550 no such user" in text
+
+
+def test_a_choice_stands_in_the_address_and_nonsense_counts_as_not_said() -> None:
+    choice = AlertChoice.of({"owner": "mine", "q": " Ana  Ruiz ", "sort": "name", "page": "3"})
+
+    assert choice.address(page=3) == "/?owner=mine&q=Ana+Ruiz&sort=name&page=3"
+    assert AlertChoice.of({"owner": "x", "sort": "y", "page": "-1"}) == AlertChoice()
+    assert AlertChoice.of({"page": "9" * 5_000}).page == 1_000
+    assert len(AlertChoice.of({"q": "x" * 1_000}).search) == 100
+
+
+def test_alerts_are_found_by_name_pair_and_rule_and_ordered_as_chosen() -> None:
+    world = World()
+    world.name("4F2", "Ana Ruiz", "Ben Ode")
+    world.low("4F2", "7A1")
+    reader = _reader(world)
+
+    def found(**query: str) -> list[str]:
+        page = reader.now_page(ADMIN, AlertChoice.of(query))
+        return [row.subject for _, rows in page.groups for row in rows]
+
+    assert found(q="ruiz") == ["4F2"]
+    assert found(q="7a1") == ["7A1"]
+    assert sorted(found(q="health low")) == ["4F2", "7A1"]
+    assert found(rule="disengaging") == []
+    assert found(sort="name") == ["4F2", "7A1"]
+    assert sorted(found(sort="due")) == sorted(found(sort="newest")) == ["4F2", "7A1"]
+
+
+def test_more_than_a_page_of_alerts_is_on_the_next_page() -> None:
+    world = World()
+    world.low(*(f"pair-{n}" for n in range(PER_PAGE + 5)))
+
+    first, second = (_reader(world).now_page(ADMIN, AlertChoice(page=page)) for page in (1, 2))
+
+    assert (first.pages, first.found) == (2, PER_PAGE + 5)
+    assert [len(rows) for _, rows in first.groups] == [PER_PAGE]
+    assert [len(rows) for _, rows in second.groups] == [5]
+
+
+def test_an_alert_of_an_earlier_episode_leads_to_the_latest() -> None:
+    world = World()
+    world.low("4F2")
+    key = world.key("4F2")
+
+    found = _reader(world).alert(key.replace("-1", "-9"), ADMIN)
+
+    assert found is not None
+    assert found.dedup_key == key
+    assert _reader(world).alert("nonsense", ADMIN) is None
+    assert _reader(world).alert(f"{key[:1]}-1", ADMIN) is None
+
+
+def test_an_open_alert_whose_telling_is_long_ago_is_explained_by_its_newest_row() -> None:
+    world = World()
+    world.low("4F2")
+    (known,) = world.state.alerts()
+    bare = World()
+    bare.people, bare.alerts = world.people, world.alerts
+    bare.write(bare.names.alert_state, known.watch.subject.key, _dumped(world))
+
+    alert = _reader(bare).told(bare.state.alerts()[0])
+
+    assert isinstance(alert, Alert)
+    assert (alert.why, alert.reading.health if alert.reading else 0) == ("health at or below 40 for 24 h", 38.0)
+
+
+@pytest.mark.parametrize("value", [b"", b"{}", b"\xff", b'{"kind":"watch.2"}', b"[" * 10_000])
+def test_whatever_lies_on_the_topics_the_rest_is_shown(value: bytes) -> None:
+    world = World()
+    for topic in (
+        world.names.alert_state,
+        world.names.alerts,
+        world.names.deliveries,
+        world.names.shared_state,
+        world.names.board_tokens,
+    ):
+        world.write(topic, "acme/silence/x", value)
+    world.low("4F2")
+
+    assert [alert.watch.subject.id for alert in world.state.alerts()] == ["4F2"]
+    assert world.state.deliveries() == []
+
+
+def _reader(world: World) -> AlertReader:
+    return AlertReader(world.state, world.people, world.rules, world.now)
+
+
+def _dumped(world: World) -> bytes:
+    (watch,) = world.state.watches()
+    return record.dump(WatchRecord(watch=watch))

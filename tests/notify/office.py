@@ -1,0 +1,184 @@
+"""Notify without a broker and without receivers, on a clock of its own: what would be written down is kept in a
+dictionary, and what is sent arrives at once."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from prometheus_client import CollectorRegistry
+
+from schemas.alert_commands import AlertSilence
+from schemas.alerts import Alert, Delivery
+from schemas.events import to_json
+from schemas.scores import ScoreEvent
+from services.notify.channels.destinations import DestinationConfig, DestinationsConfig
+from services.notify.channels.smtp import SmtpOptions
+from services.notify.domain.addresses_off import AddressesOff
+from services.notify.domain.attempts import AttemptResult, has_ended, settled, started
+from services.notify.domain.evaluation import Evaluator, Watch
+from services.notify.domain.name_book import NameBook
+from services.notify.domain.partition_alerts import PartitionAlerts
+from services.notify.domain.pipeline import Decision
+from services.notify.domain.preferences import Preferences
+from services.notify.domain.record import SubjectRecord, WatchRecord, dump, load, load_subject
+from services.notify.domain.routing import Addressing
+from services.notify.domain.rule_book import RuleBook
+from services.notify.domain.shared_alerts import SharedAlerts
+from services.notify.domain.subjects import SubjectWatch
+from services.notify.domain.verdict import Arrived
+from services.notify.domain.working_hours import ReceivingHours
+from services.notify.flow.deciding import Deciding, DecisionContext
+from services.notify.flow.hold import Hold, Released
+from services.notify.flow.metrics import Metrics
+from services.notify.flow.people import Erased
+from services.runtime.kafka import Partition, Record
+from tests.notify.building import WITHOUT_FALLS, clock
+
+SCORES = Partition("scores", 0)
+HOURS = ReceivingHours()
+
+
+def mailing(name: str = "team", **fields: Any) -> DestinationConfig:  # noqa: ANN401
+    return DestinationConfig(name, "slack", None, hours=HOURS, **fields)
+
+
+def machine(name: str = "hook", **fields: Any) -> DestinationConfig:  # noqa: ANN401
+    return DestinationConfig(name, "webhook", None, **fields)
+
+
+def mailed(name: str = "owners", **fields: Any) -> DestinationConfig:  # noqa: ANN401
+    options = SmtpOptions("mail", 25, "none", None, None, "r@acme.example", (), 1)
+    return DestinationConfig(name, "smtp", options, hours=HOURS, **fields)
+
+
+@dataclass
+class Office:
+    """`sent`: every message with the instant at which it was; `written`: the last record of each delivery; `spent`: CPU
+    seconds of its rounds, without the making of what came in."""
+
+    config: DestinationsConfig
+    now: datetime
+    mode: Literal["wall", "log"] = "wall"
+    people: NameBook = field(default_factory=NameBook)
+    preferences: Preferences = field(default_factory=Preferences)
+    silences: list[AlertSilence] = field(default_factory=list)
+    sent: list[tuple[datetime, Delivery]] = field(default_factory=list)
+    written: dict[str, Delivery] = field(default_factory=dict)
+    alerts: list[Alert] = field(default_factory=list)
+    spent: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._offset = 0
+        # As they would be written down; they are turned to bytes and back where another instance takes over.
+        self._watches: dict[str, Watch] = {}
+        self._subjects: dict[str, SubjectWatch] = {}
+        self._clock: datetime | None = None
+        self._begin(PartitionAlerts(Evaluator(WITHOUT_FALLS, self.mode), {}, None))
+
+    def _begin(self, partition: PartitionAlerts) -> None:
+        self.partition = partition
+        addressing = Addressing(self.config.routing(), self.people, AddressesOff(), self.preferences)
+        context = DecisionContext(self.mode, lambda: self.now, addressing)
+        rules = RuleBook(self.mode)
+        kept = {key: load_subject(dump(SubjectRecord(watch=one))).watch for key, one in self._subjects.items()}
+        shared = SharedAlerts(rules, kept, self._clock)
+        self.deciding = Deciding({0: partition}, shared, rules, context, Metrics(CollectorRegistry()))
+        self.hold = Hold({0: partition}, shared, context, self._knows)
+
+    def restart(self) -> None:
+        """Another instance takes over, with what is written down."""
+        watches = {key: load(self.state(key)).watch for key in self._watches}  # type: ignore[union-attr]
+        self._begin(PartitionAlerts(Evaluator(WITHOUT_FALLS, self.mode), watches, self._clock))
+        known = list(self.written.values())
+        self.deciding.remember(known)
+        self.hold.remember([one for one in known if has_ended(one)])
+        assert self.hold.left_over([one for one in known if not has_ended(one)]) == []
+
+    def take(self, *events: ScoreEvent) -> list[Decision]:
+        """A round with these events."""
+        records = [self._record(event) for event in events]
+        began = time.process_time()
+        decisions = self.deciding.decide({SCORES: records} if records else {}, tuple(self.silences))
+        decisions += self.deciding.settle(tuple(self.silences))
+        self._finish(decisions)
+        self.spent += time.process_time() - began
+        return decisions
+
+    def at(self, moment: datetime, *events: ScoreEvent) -> list[Decision]:
+        """Time goes on to an instant, for scores as for people; then these events come."""
+        self.now = moment
+        return self.take(clock(moment), *events)
+
+    def until(self, moment: datetime, step: timedelta = timedelta(minutes=1)) -> None:
+        while self.now < moment:
+            self.at(min(self.now + step, moment))
+
+    def erase(self, kind: str, subject: str) -> list[Decision]:
+        erased = [Erased(kind, "acme", subject)]
+        for named in self.hold.forget(erased):
+            self.written.pop(named)
+        decisions = self.deciding.erase(f"acme/{subject}") if kind == "relationship" else []
+        self.deciding.forget_people([("acme", subject)] if kind == "person" else [])
+        self._finish(decisions)
+        return decisions
+
+    def leave(self, person: str) -> None:
+        """What directories say of them has been applied."""
+        self._finish(self.deciding.hand_over([("acme", person)], tuple(self.silences)))
+
+    def unmute(self, silence: AlertSilence) -> None:
+        """It is over."""
+        self._finish(self.deciding.unmute([silence], tuple(self.silences)))
+
+    def state(self, key: str) -> bytes:
+        """As it is written down; nothing where there is none."""
+        return dump(WatchRecord(watch=self._watches[key])) if key in self._watches else b""
+
+    def told(self, recipient: str = "team") -> list[Delivery]:
+        """Of relationships."""
+        return [
+            delivery
+            for _, delivery in self.sent
+            if delivery.recipient == recipient and delivery.alert.subject_kind == "relationship"
+        ]
+
+    def _knows(self, delivery: Delivery) -> bool:
+        found = self.written.get(delivery.delivery_id)
+        return found is not None and found.state != "held"
+
+    def _finish(self, decisions: Sequence[Decision]) -> None:
+        self.alerts += [decision.event.data for decision in decisions]
+        planned = [delivery for decision in decisions for delivery in decision.deliveries]
+        released = self.hold.released(planned, self.silences)
+        self._write(released)
+        touched = self.partition.touched()
+        self._watches |= touched.watches
+        self._subjects |= self.deciding.touched_subjects()
+        for key in touched.gone:
+            self._watches.pop(key, None)
+        self._clock = touched.clock or self._clock
+        for message in released.messages:
+            self.sent.append((self.now, message))
+            arrived = AttemptResult(Arrived("taken"), self.now, 0.0)
+            self.written[message.delivery_id] = settled(started(message, self.now), arrived, 0.0)
+
+    def _write(self, released: Released) -> None:
+        for delivery in released.written:
+            self.written[delivery.delivery_id] = delivery
+        for named in released.gone:
+            self.written.pop(named, None)
+
+    def _record(self, event: ScoreEvent) -> Record:
+        self._offset += 1
+        return Record(SCORES.topic, 0, self._offset, None, to_json(event), (), 0)
+
+
+def lines(message: Delivery) -> int:
+    """How many alerts a message tells of."""
+    return 1 + len(message.items) + message.more
+
+
+def one(office_of: DestinationConfig, *others: DestinationConfig, now: datetime, **fields: Any) -> Office:  # noqa: ANN401
+    return Office(DestinationsConfig((office_of, *others)), now, **fields)

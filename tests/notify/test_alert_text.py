@@ -1,0 +1,238 @@
+"""What a person reads: names, what changed, why, how sure, what to do next, who has it and until when."""
+
+import json
+from datetime import date, timedelta
+
+import pytest
+
+from schemas.alerts import Delivery, DeliveryItem
+from schemas.scores import RiskTerm
+from services.notify.domain.chances import chance_points
+from services.notify.domain.decisions import alert_changed, planned
+from services.notify.domain.ids import Destination
+from services.notify.domain.name_book import NameBook, PairRecord
+from services.notify.rendering.alert_text import alert_text
+from services.notify.rendering.webhook import body
+from tests.notify.building import Pair, clock, day, hour, new_alerts, take
+from tests.notify.naming import participant, programme
+from tests.notify.sending import LINK, episode, rendered
+
+
+def people() -> NameBook:
+    found = NameBook()
+    for id_, name in (("p-1", "Ana Ruiz"), ("p-2", "Ben Ode"), ("p-3", "Dana Cole"), ("p-4", "Eli Stone")):
+        found.upsert(participant(id_, name))
+    found.describe(programme())
+    found.pair("acme", "4F2", PairRecord(("p-1",), ("p-2",)))
+    return found
+
+
+def of_risk() -> Delivery:
+    terms = (RiskTerm(name="base", value=0.5), RiskTerm(name="silence", value=1.9), RiskTerm(name="pace", value=0.4))
+    pair = Pair().but(risk=0.8, risk_terms=terms)
+    transitioned = take(new_alerts(), pair.changed(hour(0)), clock(day(2)))
+    return planned(alert_changed(transitioned[0], day(9)), [Destination("smtp", "team")])[0]
+
+
+def text_of(delivery: Delivery, known: NameBook) -> str:
+    found: str = json.loads(rendered(delivery, known).body or "")["text"]
+    return found
+
+
+def test_the_whole_of_a_mail() -> None:
+    assert text_of(episode("smtp", "team")[0], people()) == (
+        "NEW · P3\n"
+        "spruce: Ana Ruiz & Ben Ode: health 38, low since 1 May\n"
+        "\n"
+        "Health is 38 of 100 (strained); since Wed 1 May 2024 02:00 Europe/Berlin (health at or below 40 for 24 h). "
+        "The last contact was on 1 May, 1 day earlier.\n"
+        "\n"
+        "Why:\n"
+        "- meetings were missed or cancelled of late: -44 points of health\n"
+        "- no meeting for 22 days (agreed rhythm: every 14 days): -18 points of health\n"
+        "\n"
+        "Next: Ask both whether day and time still suit them, and agree on a slot that does.\n"
+        "Who has it: Dana Cole (coordinator)\n"
+        "Until: by Fri 17 May\n"
+        "How sure: facts carry 60 % of the health score.\n"
+        "\n"
+        "https://pairs.example.org/4F2\n"
+    )
+
+
+def test_the_first_80_characters_stand_alone() -> None:
+    long = people()
+    long.upsert(participant("p-1", "Maximiliana Wilhelmina von und zu Hohenfels-Lauterbrunnen"))
+
+    first, second, *_ = text_of(episode("smtp", "team")[0], long).split("\n")
+
+    assert len(f"{first}\n{second}") <= 80
+    assert second.startswith("spruce: Maximiliana")
+    assert second.endswith("…: health 38, low since 1 May")
+
+
+@pytest.mark.parametrize(
+    ("at", "word", "headline"),
+    [(0, "New", "health 38, low since 1 May"), (1, "Worse", "worse, health 20"), (2, "Resolved", "better, health 90")],
+)
+def test_every_transition_has_its_word_and_its_headline(at: int, word: str, headline: str) -> None:
+    found = alert_text(episode("smtp", "team")[at], people(), LINK)
+
+    assert found.first.word == word
+    assert found.first.headline == f"spruce: Ana Ruiz & Ben Ode: {headline}"
+    assert ("Until" not in dict(found.facts)) == (found.because == ()) == (word == "Resolved")
+
+
+def test_risk_is_told_in_chances_and_days_and_never_in_log_odds() -> None:
+    delivery = of_risk()
+
+    text = text_of(delivery, people())
+
+    assert "The chance that this relationship falls silent is 80 %" in text
+    assert "(chance at or above 70 % for 24 h)" in text
+    assert "- no contact for 0 days (agreed rhythm: every 14 days): +43 points of chance" in text
+    assert "- contacts are far apart even when all is well: +7 points of chance" in text
+    assert "a general estimate, not yet calibrated" in text
+    for told in (text, delivery.alert.summary, rendered(delivery.model_copy(update={"channel": "pagerduty"})).body):
+        assert "+1.9" not in (told or "")
+    assert chance_points(0.8, 1.9) == pytest.approx(42.5675, abs=1e-3)
+    assert chance_points(1.0, 5.0) == pytest.approx(0, abs=1e-3)
+
+
+def test_whoever_is_away_has_nothing_and_a_holiday_is_no_day_to_be_done_by() -> None:
+    known = people()
+    known.upsert(participant("p-3", "Dana Cole", status="leave"))
+    # Decided on Fri 10 May 2024 at 02:00 in Berlin; the week after ends on a holiday.
+    known.describe(programme(holidays=(date(2024, 5, 17), date(2024, 5, 20))))
+
+    found = alert_text(episode("smtp", "team")[0], known, None)
+    urgent = alert_text(episode("smtp", "team")[1], known, None)
+
+    assert dict(found.facts)["Who has it"] == "Eli Stone (deputy)"
+    assert dict(found.facts)["Until"] == "by Tue 21 May"
+    assert dict(urgent.facts)["Until"] == "by the end of Fri 10 May"
+
+
+def test_without_a_directory_a_message_names_the_pair_by_its_id() -> None:
+    found = alert_text(episode("smtp", "team")[0], NameBook(), None)
+
+    assert found.first.headline == "spruce: pair 4F2: health 38, low since 1 May"
+    assert dict(found.facts)["Who has it"] == "nobody yet: the programme names no coordinator who is here"
+    assert found.people == ()
+
+
+def test_a_large_group_is_named_by_its_first_ones() -> None:
+    known = people()
+    known.pair("acme", "4F2", PairRecord(("p-1",), ("p-2", "p-3", "p-4", "p-5", "p-6")))
+
+    assert known.naming("acme", "spruce", "4F2").pair == "Ana Ruiz & Ben Ode, Dana Cole, Eli Stone and 2 more"
+
+
+def test_several_alerts_are_one_list_the_most_urgent_first_each_with_all_that_somebody_needs() -> None:
+    first, worse, _ = episode("smtp", "team")
+    digest = first.model_copy(
+        update={"items": (DeliveryItem(program="spruce", relationship="9TB", alert=worse.alert),), "more": 5}
+    )
+
+    assert text_of(digest, people()) == (
+        "LIST · P2\n"
+        "spruce: 7 alerts, the most urgent first\n"
+        "\n"
+        "- P2 Worse: spruce: pair 9TB: worse, health 20\n"
+        "  Mostly: meetings were missed or cancelled of late: -44 points of health. "
+        "Next: Ask both whether day and time still suit them, and agree on a slot that does. "
+        "Who: Dana Cole (coordinator), by the end of Fri 10 May.\n"
+        "  https://pairs.example.org/9TB\n"
+        "\n"
+        "- P3 New: spruce: Ana Ruiz & Ben Ode: health 38, low since 1 May\n"
+        "  Mostly: meetings were missed or cancelled of late: -44 points of health. "
+        "Next: Ask both whether day and time still suit them, and agree on a slot that does. "
+        "Who: Dana Cole (coordinator), by Fri 17 May.\n"
+        "  https://pairs.example.org/4F2\n"
+        "\n"
+        "… and 5 more\n"
+    )
+    assert rendered(digest, people()).people == ("p-3", "p-1", "p-2")
+
+
+def test_a_rule_that_has_no_words_of_its_own_is_told_by_its_name() -> None:
+    first, worse, last = episode("smtp", "team")
+    told = [
+        one.model_copy(update={"alert": one.alert.model_copy(update={"rule": "no_contact"})})
+        for one in (first, worse, last)
+    ]
+
+    headlines = [alert_text(one, people(), None).first.headline for one in told]
+
+    assert [headline.split(": ", 2)[2] for headline in headlines] == [
+        "no contact since 1 May",
+        "worse, no contact",
+        "over: no contact",
+    ]
+    assert alert_text(told[0], people(), None).paragraphs[0].startswith("No contact; since Wed 1 May 2024")
+    assert alert_text(told[0], people(), None).because[0] == "meetings were missed or cancelled of late"
+
+
+def test_a_message_says_that_it_may_be_a_repeat_or_stands_in() -> None:
+    marked = episode("smtp", "team")[0].model_copy(update={"repeat": True, "fallback_of": "0" * 64})
+
+    text = text_of(marked, people())
+
+    assert "This may be a repeat" in text
+    assert "in place of somebody who could not be reached" in text
+
+
+def test_names_stand_in_mail_and_chat_only_and_whose_they_are_is_noted() -> None:
+    delivery = episode("smtp", "team")[0]
+
+    for channel in ("smtp", "slack", "teams"):
+        found = rendered(delivery.model_copy(update={"channel": channel}), people())
+        assert "Ana Ruiz" in (found.body or "")
+        assert found.people == ("p-1", "p-2", "p-3")
+    for channel in ("log", "webhook", "pagerduty"):
+        found = rendered(delivery.model_copy(update={"channel": channel}), people())
+        assert "Ana Ruiz" not in (found.body or "")
+        assert found.people == ()
+
+
+def test_html_shows_a_name_as_it_is_and_runs_nothing() -> None:
+    known = people()
+    known.upsert(participant("p-1", "<script>alert(1)</script> & sons"))
+
+    html = json.loads(rendered(episode("smtp", "team")[0], known).body or "")["html"]
+
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_the_webhook_has_the_same_bytes_every_time() -> None:
+    delivery = of_risk()
+
+    assert body(delivery, LINK) == body(delivery, LINK)
+
+
+def test_a_p1_is_due_now_and_an_ended_relationship_says_so() -> None:
+    first, _, last = episode("smtp", "team")
+    urgent = first.model_copy(update={"alert": first.alert.model_copy(update={"urgency": "P1"})})
+    ended = last.model_copy(update={"alert": last.alert.model_copy(update={"why": "relationship ended"})})
+
+    assert dict(alert_text(urgent, people(), None).facts)["Until"] == "now"
+    assert alert_text(ended, people(), None).first.headline.endswith(": has ended, alert closed")
+
+
+def test_where_every_day_is_a_holiday_the_day_itself_stands() -> None:
+    known = people()
+    known.describe(programme(holidays=tuple(date(2024, 5, 1) + timedelta(days=ahead) for ahead in range(99))))
+
+    assert dict(alert_text(episode("smtp", "team")[1], known, None).facts)["Until"] == "by the end of Fri 10 May"
+
+
+def test_whoever_is_not_in_the_directory_has_nothing() -> None:
+    known = people()
+    known.forget("acme", "p-3")
+    known.forget("acme", "p-4")
+    known.forget("acme", "p-1")
+
+    naming = known.naming("acme", "spruce", "4F2")
+
+    assert (naming.owner, naming.pair) == (None, "Ben Ode")

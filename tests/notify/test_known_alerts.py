@@ -1,0 +1,55 @@
+"""What an alert says now is made once, and anew when what it rests on is another."""
+
+import gc
+from dataclasses import replace
+from weakref import ref
+
+from schemas.rule_sets import DEFAULTS
+from services.notify.domain.decisions import alert_changed
+from services.notify.domain.evaluation import Watch
+from services.notify.domain.known_alert import AlertsOfNow, alerts_of
+from tests.notify.building import Pair, clock, day, new_alerts, take
+
+PAIR = Pair()
+
+
+def test_what_an_alert_says_is_made_anew_when_its_state_its_rule_or_what_was_told_is_another() -> None:
+    partition, told = new_alerts(), AlertsOfNow()
+    (fired,) = take(partition, PAIR.changed(day(0), health=38.0), clock(day(1)))
+    last = alert_changed(fired, day(1)).data
+    known = alerts_of(_watch(partition.watch("acme/4F2")))[0]
+    other = {**DEFAULTS, "health_low": replace(DEFAULTS["health_low"])}
+
+    first = told.of(known, DEFAULTS, last)
+    again = told.of(known, DEFAULTS, last)
+    under_others = told.of(known, other, last)
+    take(partition, PAIR.changed(day(2), 2, health=30.0))
+    later = told.of(alerts_of(_watch(partition.watch("acme/4F2")))[0], other, last)
+
+    assert first is not None
+    assert first is again
+    assert under_others == first
+    assert under_others is not first
+    assert later is not None
+    assert later.reading is not None
+    assert (later.reading.health, later.dedup_key) == (30.0, first.dedup_key)
+    assert told.of(known, other, None) is not under_others
+
+
+def test_nothing_is_kept_of_an_alert_that_nobody_holds() -> None:
+    partition, told = new_alerts(), AlertsOfNow()
+    take(partition, PAIR.changed(day(0), health=38.0), clock(day(1)))
+    known = alerts_of(_watch(partition.watch("acme/4F2")))[0]
+    said = told.of(known, DEFAULTS, None)
+    assert said is not None
+    gone = ref(known)
+
+    del known, said
+    gc.collect()
+
+    assert gone() is None
+
+
+def _watch(found: Watch | None) -> Watch:
+    assert found is not None
+    return found

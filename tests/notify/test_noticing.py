@@ -1,0 +1,107 @@
+"""What people are told beside alerts: destinations that are down, silences that end, the test of the month."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from schemas.alert_commands import AlertSilence
+from schemas.alerts import Delivery
+from services.notify.channels.destinations import DestinationConfig, DestinationsConfig
+from services.notify.domain.addresses_off import AddressesOff
+from services.notify.domain.name_book import NameBook
+from services.notify.domain.outbox import Parked
+from services.notify.domain.routing import Addressing
+from services.notify.flow.noticing import Noticing
+from services.notify.rendering.renderer import Renderer
+from tests.notify.naming import participant, programme
+from tests.notify.office import HOURS, machine, mailed, mailing
+
+NOON = datetime(2024, 5, 6, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+DOWN = {"chat": Parked(NOON, 3, "HTTP 403: invalid_token", NOON)}
+
+
+def noticing(
+    *configs: DestinationConfig, now: datetime = NOON, clock: Literal["wall", "log"] = "wall", **fields: object
+) -> Noticing:
+    people = NameBook()
+    people.describe(programme(time_zone="UTC"))
+    people.upsert(participant("p-3", "Ana", addresses=("ana@acme.example",), time_zone="Asia/Tokyo"))
+    config = DestinationsConfig(configs, **fields)  # type: ignore[arg-type]
+    return Noticing(Addressing(config.routing(), people, AddressesOff()), AddressesOff(), clock, lambda: now)
+
+
+def silence(**fields: object) -> AlertSilence:
+    given: dict[str, object] = {
+        "id": "fair-week",
+        "tenant": "acme",
+        "program": "spruce",
+        "by": "p-3",
+        "since": NOON - 5 * DAY,
+        "until": NOON + DAY / 2,
+    }
+    return AlertSilence(**(given | fields))  # type: ignore[arg-type]
+
+
+def to(deliveries: list[Delivery]) -> list[tuple[str, str | None, str]]:
+    return [(d.recipient, d.person, d.transition) for d in deliveries]
+
+
+def test_the_author_hears_a_day_before_a_silence_ends_when_they_work() -> None:
+    found = noticing(mailed(), mailing(), otherwise="team")
+
+    (told,) = found.planned([silence()], {})
+    again = found.planned([silence()], {})
+
+    assert to([told]) == [("owners", "p-3", "fired")]
+    assert told.due_at == datetime(2024, 5, 6, 23, 30, tzinfo=UTC)
+    assert told.alert.summary == "The silence fair-week of spruce ends at 7 May 2024 00:00 UTC."
+    assert [one.delivery_id for one in again] == [told.delivery_id]
+    assert "A silence of yours ends within a day" in (Renderer(NameBook(), None).rendered(told).body or "")
+
+
+def test_of_a_short_silence_or_one_with_more_time_nobody_hears_and_of_a_strangers_whoever_gets_the_rest() -> None:
+    found = noticing(mailed(), mailing(), otherwise="team")
+
+    assert found.planned([silence(until=NOON + 2 * DAY), silence(since=NOON - DAY / 4)], {}) == []
+    assert to(found.planned([silence(by="stranger")], {})) == [("team", None, "fired")]
+    assert noticing(mailed()).planned([silence(by="stranger")], {}) == []
+
+
+def test_an_admin_hears_once_of_a_destination_that_is_down_and_that_it_is_back() -> None:
+    admins = ("chat", "on-call")
+    found = noticing(mailing("chat"), machine("on-call"), admins=admins)
+
+    down, still, back, later = (found.planned([], parked) for parked in (DOWN, DOWN, {}, {}))
+
+    assert (to(down), still, to(back), later) == (
+        [("on-call", None, "fired")],
+        [],
+        [("on-call", None, "resolved")],
+        [],
+    )
+    assert down[0].dedup_key == back[0].dedup_key
+    assert down[0].alert.summary == "chat takes no messages since 6 May 2024 12:00 UTC: HTTP 403: invalid_token."
+    restarted = noticing(mailing("chat"), machine("on-call"), admins=admins)
+    restarted.remember(down)
+    assert to(restarted.planned([], {})) == [("on-call", None, "resolved")]
+
+
+def test_without_an_admin_whoever_gets_the_rest_hears_of_it() -> None:
+    assert to(noticing(mailing("chat"), mailing("team"), otherwise="team").planned([], DOWN)) == [
+        ("team", None, "fired")
+    ]
+    assert noticing(mailing("chat")).planned([], DOWN) == []
+
+
+def test_teams_gets_a_test_on_the_first_working_day_of_the_month() -> None:
+    chat = DestinationConfig("office", "teams", None, hours=HOURS)
+    days = [datetime(2024, 6, day, 12, tzinfo=UTC) for day in (1, 2, 3, 9, 10, 30)]
+
+    told = [noticing(chat, now=day).planned([], {}) for day in days]
+
+    assert [len(found) for found in told] == [0, 0, 1, 1, 0, 0]
+    assert told[2][0].delivery_id == told[3][0].delivery_id
+    assert noticing(chat, now=datetime(2024, 6, 3, 9, 59, tzinfo=UTC)).planned([], {}) == []
+    assert noticing(chat, now=days[2], clock="log").planned([], {}) == []
+    july = noticing(chat, now=datetime(2024, 7, 1, 12, tzinfo=UTC)).planned([], {})
+    assert july[0].delivery_id != told[2][0].delivery_id

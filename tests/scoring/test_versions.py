@@ -1,0 +1,22 @@
+"""Scoring runs on the versions it was tried with, and says so where others are installed."""
+
+from importlib.metadata import version
+
+import pytest
+
+from services.scoring.flow.faust.versions import PINNED, UnsupportedVersionError, assert_versions
+from tests.test_extras import project
+
+
+def test_the_versions_that_are_checked_are_those_that_are_installed_and_asked_for() -> None:
+    asked = [one for one in project()["optional-dependencies"]["scoring"] if "==" in one]
+
+    assert {one.partition("[")[0].partition("==")[0]: one.partition("==")[2] for one in asked} == PINNED
+    assert_versions(version)
+
+
+def test_another_version_is_named_with_what_to_do() -> None:
+    installed = {**PINNED, "aiokafka": "0.15.0"}
+
+    with pytest.raises(UnsupportedVersionError, match=r"aiokafka 0\.15\.0 instead of 0\.14\.0: pip install"):
+        assert_versions(installed.__getitem__)
