@@ -21,6 +21,9 @@ QUIET = (
     "clickhouse_connect",
     "uvicorn",
 )
+# kafka-python calls each lost connection an error and makes it anew, even one that a closing client has just closed
+# itself. What it cannot mend is raised where it is awaited, and told there.
+MENDED_BY_THE_CLIENT = frozenset({"kafka.net.transport", "kafka.net.connection", "kafka.net.manager"})
 
 
 def configure(settings: Settings, service: str) -> None:
@@ -34,6 +37,7 @@ def configure(settings: Settings, service: str) -> None:
     ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_rendering(settings)))
+    handler.addFilter(_no_error)
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
@@ -61,6 +65,13 @@ def to_stderr() -> None:
 def get(name: str) -> structlog.stdlib.BoundLogger:
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
+
+
+def _no_error(record: logging.LogRecord) -> bool:
+    """Every record passes; what a client of Kafka mends by itself as a warning."""
+    if record.levelno > logging.WARNING and record.name in MENDED_BY_THE_CLIENT:
+        record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+    return True
 
 
 def _leave_to_who_asked() -> None:

@@ -111,6 +111,24 @@ def test_places_and_kinds_of_faults_are_told() -> None:
     assert reason_of(RuntimeError("no broker")) == "no broker"
 
 
+@pytest.mark.parametrize("name", ["kafka.net.transport", "kafka.net.connection", "kafka.net.manager"])
+def test_a_connection_that_the_client_makes_anew_is_a_warning(written: StringIO, name: str) -> None:
+    logging.getLogger(name).error("socket disconnected")
+    logging.getLogger(name).exception("closing socket", exc_info=AttributeError("recv"))
+
+    assert "AttributeError: recv" in written.getvalue()
+    assert "socket disconnected" in written.getvalue()
+    assert "warning" in written.getvalue()
+    assert "error " not in written.getvalue()
+    assert '"level": "error"' not in written.getvalue()
+
+
+def test_what_the_client_cannot_mend_is_an_error(written: StringIO) -> None:
+    logging.getLogger("kafka.net.selector").error("fatal")
+
+    assert "error" in written.getvalue()
+
+
 def test_a_traceback_is_still_one(written: StringIO) -> None:
     log.get("t").error("failed", exc_info=wrapped(refused([])))
 
