@@ -99,8 +99,8 @@ def _nothing_is_lost_or_doubled(running: InMidStream) -> None:
     assert stream.said == []
     assert whole.ask("SELECT count(), uniqExact(id) FROM mentoring.events FINAL") == [[len(stream.events)] * 2]
     assert whole.ask("SELECT count() FROM mentoring.dead_letter") == [[0]]
-    # A batch that the gateway had half written when it was killed comes twice, and what is older than the bounded memory
-    # of a pair cannot be told from news: such a pair waits for a heal, with equal rows all the while.
+    # A batch that the gateway had half written when it was killed comes twice, and what is older than the bounded
+    # memory of a pair cannot be told from news: such a pair waits for a heal.
     assert whole.verify().strip().endswith("equal")
     whole.stack.run("scoring", "heal")
     verified = whole.verify()

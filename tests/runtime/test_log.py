@@ -114,7 +114,7 @@ def test_places_and_kinds_of_faults_are_told() -> None:
 @pytest.mark.parametrize("name", ["kafka.net.transport", "kafka.net.connection", "kafka.net.manager"])
 def test_a_connection_that_the_client_makes_anew_is_a_warning(written: StringIO, name: str) -> None:
     logging.getLogger(name).error("socket disconnected")
-    logging.getLogger(name).exception("closing socket", exc_info=AttributeError("recv"))
+    logging.getLogger(name).error("closing socket", exc_info=AttributeError("recv"))
 
     assert "AttributeError: recv" in written.getvalue()
     assert "socket disconnected" in written.getvalue()
