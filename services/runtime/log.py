@@ -43,6 +43,8 @@ def configure(settings: Settings, service: str) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
     # It calls a refresh that a closing client cancelled an error; what matters is raised where it is awaited.
     logging.getLogger("kafka.cluster").setLevel(logging.CRITICAL)
+    # It warns whenever a busy machine has let one of its steps take more than 100 ms.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
     _leave_to_who_asked()
     structlog.configure(
         processors=[
