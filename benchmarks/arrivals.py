@@ -21,7 +21,7 @@ from benchmarks.command import KEPT
 from benchmarks.contestants.gateway import ACCEPTED, gateway, token
 from benchmarks.contestants.process_cpu import cpu_of
 from benchmarks.contestants.task import Task
-from deploy.local.child import Child, Command, with_project
+from deploy.local.child import Child, ChildCommand, with_project
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.ports import free_port
 from schemas.events import to_json
@@ -128,7 +128,9 @@ def _serving(name: str, scratch: Path, settings: Settings, webhook: str | None =
             "RAPPORT_NOTIFY_WEBHOOK_SECRET": SECRET,
             "RAPPORT_NOTIFY_WEBHOOK_ALLOW_PRIVATE": "true",
         }
-    child = Child(Command((sys.executable, "-m", "services.cli", name, "serve"), scratch / f"{name}.log", environment))
+    child = Child(
+        ChildCommand((sys.executable, "-m", "services.cli", name, "serve"), scratch / f"{name}.log", environment)
+    )
     child.launch()
     try:
         health = f"http://127.0.0.1:{port}"

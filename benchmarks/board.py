@@ -19,7 +19,7 @@ import httpx
 
 from benchmarks.command import KEPT
 from benchmarks.machine import machine
-from deploy.local.child import Child, Command, with_project
+from deploy.local.child import Child, ChildCommand, with_project
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.ports import free_port
 from schemas.events import partition_key, to_json
@@ -103,7 +103,7 @@ def _running(scratch: Path, pairs: int) -> Iterator[str]:
             "RAPPORT_NOTIFY_BOARD_OPEN": "true",
         }
         for name in ("serve", "board"):
-            child = Child(Command((*RAPPORT, "notify", name), log=scratch / f"{name}.log", env=environment))
+            child = Child(ChildCommand((*RAPPORT, "notify", name), log=scratch / f"{name}.log", env=environment))
             child.launch()
             stack.callback(child.stop)
         url = f"http://127.0.0.1:{port}"

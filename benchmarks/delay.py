@@ -20,7 +20,7 @@ from benchmarks.broker import PARTITIONS
 from benchmarks.command import KEPT
 from benchmarks.events import TENANT
 from benchmarks.machine import machine
-from deploy.local.child import Child, Command, with_project
+from deploy.local.child import Child, ChildCommand, with_project
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from schemas.events import MENTORING_EVENT, partition_key, to_json
 from schemas.primitives import to_rfc3339
@@ -107,7 +107,7 @@ def _serving(folder: Path, scratch: Path, bootstrap: str) -> Iterator[None]:
         "RAPPORT_SCORING_DATADIR": str(scratch / "faust"),
     }
     argv = (sys.executable, "-P", "-m", "services.cli", "scoring", "serve")
-    child = Child(Command(argv, scratch / "scoring.log", environment))
+    child = Child(ChildCommand(argv, scratch / "scoring.log", environment))
     child.launch()
     try:
         yield

@@ -24,7 +24,7 @@ from benchmarks.command import KEPT
 from benchmarks.contestants.process_cpu import cpu_of
 from benchmarks.events import TENANT, log
 from benchmarks.machine import machine
-from deploy.local.child import Child, Command, with_project
+from deploy.local.child import Child, ChildCommand, with_project
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.log_tail import last_lines
 from deploy.local.ports import free_port
@@ -161,7 +161,7 @@ def _measure(place: Machine, rounds: int) -> None:
 def _process(place: Machine, what: str) -> Iterator[Child]:
     """What it said last is shown where it has ended by itself."""
     output = place.folder / f"{what}.log"
-    child = Child(Command((*RAPPORT, "ingest", what), output, place.environment))
+    child = Child(ChildCommand((*RAPPORT, "ingest", what), output, place.environment))
     child.launch()
     try:
         yield child

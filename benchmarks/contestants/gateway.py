@@ -19,7 +19,7 @@ from benchmarks.contestants.paced import paced
 from benchmarks.contestants.process_cpu import cpu_of
 from benchmarks.contestants.task import Meter, Task, asked
 from benchmarks.events import TENANT
-from deploy.local.child import Child, Command, with_project
+from deploy.local.child import Child, ChildCommand, with_project
 from deploy.local.ports import free_port
 from schemas.tokens import Token, hashed, secret_of
 from schemas.topics import TOKENS
@@ -51,7 +51,7 @@ def gateway(task: Task) -> Iterator[Served]:
         **(_of(task.project) if task.project else with_project()),
     }
     argv = (sys.executable, "-m", "services.cli", "ingest", "serve")
-    child = Child(Command(argv, Path(task.folder) / "gateway.log", env))
+    child = Child(ChildCommand(argv, Path(task.folder) / "gateway.log", env))
     child.launch()
     try:
         _await(f"http://127.0.0.1:{health}/readyz")

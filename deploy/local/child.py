@@ -14,7 +14,7 @@ LEASH = Path(__file__).with_name("parent_death.py")
 
 
 @dataclass(frozen=True)
-class Command:
+class ChildCommand:
     """`env` is added to the parent's environment, of which `inherited` names all that the child gets (None: all of
     it); output is appended to `log`."""
 
@@ -38,7 +38,7 @@ def with_project() -> dict[str, str]:
 class Child:
     """At most one running process of a command; `launch` again after it ended starts the next one."""
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: ChildCommand) -> None:
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from deploy.local.data_folder import Clock
+from deploy.local.data_folder import ClockMode
 from deploy.local.demo import sample
 from deploy.local.demo.run import demo
 from deploy.local.running import run_stack, say_addresses
@@ -43,7 +43,7 @@ def up(*, data: Path, first_port: int | None, trust_readers: bool) -> None:
     With RAPPORT_KAFKA or RAPPORT_CLICKHOUSE set, the broker or the server named there is used, unless the shell has it
     from the env file of a stack: that of this one starts its own again, that of another one is left alone.
     """
-    run_stack(replace(config(data, Clock.WALL, first_port), trust_readers=trust_readers), say_addresses)
+    run_stack(replace(config(data, ClockMode.WALL, first_port), trust_readers=trust_readers), say_addresses)
 
 
 @main.command("demo")
@@ -65,11 +65,11 @@ def demo_(*, data: Path, first_port: int | None, trust_readers: bool) -> None:
     click.echo("The demo takes about 3 minutes, in four steps; the first time longer, while")
     click.echo("Kafka is fetched. What it shows goes on running until Ctrl-C.")
     click.echo("Step 1 of 4: starting Kafka, ClickHouse and the services (about 30 s)")
-    shared = config(data, Clock.LOG, first_port)
+    shared = config(data, ClockMode.LOG, first_port)
     run_stack(replace(shared, trust_readers=trust_readers, tenant=sample.TENANT), demo)
 
 
-def config(data: Path, clock: Clock, first_port: int | None) -> StackConfig:
+def config(data: Path, clock: ClockMode, first_port: int | None) -> StackConfig:
     """What `up` and `demo` share."""
     connections = named_elsewhere("RAPPORT_INGEST_CONNECTIONS", os.environ)
     return StackConfig(

@@ -10,7 +10,7 @@ from pathlib import Path
 from deploy.local.folder_lock import FolderLock, FolderLockedError
 
 
-class Clock(StrEnum):
+class ClockMode(StrEnum):
     WALL = "wall"
     LOG = "log"
 
@@ -20,7 +20,7 @@ class DataFolderError(Exception):
 
 
 @contextmanager
-def held(folder: Path, clock: Clock) -> Iterator[None]:
+def held(folder: Path, clock: ClockMode) -> Iterator[None]:
     """Raises `DataFolderError` while another stack runs on the folder, or if it belongs to the other clock."""
     try:
         with FolderLock(folder / "lock"):
@@ -50,7 +50,7 @@ def put_private(file: Path, text: str) -> None:
     beside.replace(file)
 
 
-def _check_clock(file: Path, clock: Clock) -> None:
+def _check_clock(file: Path, clock: ClockMode) -> None:
     """On the log's clock "now" lies in the sample's past: scores and alerts of both clocks must not mix."""
     if not file.exists():
         file.write_text(clock)

@@ -26,7 +26,7 @@ class Readiness:
     detail: str = ""
 
 
-class Part(Protocol):
+class StackPart(Protocol):
     """A process that the supervisor starts, watches, restarts and stops."""
 
     @property
@@ -46,12 +46,12 @@ class NotReadyError(Exception):
     pass
 
 
-def _unseen(_part: Part, _readiness: Readiness) -> None:
+def _unseen(_part: StackPart, _readiness: Readiness) -> None:
     """Nobody looks on."""
 
 
 def wait_until_ready(
-    parts: Sequence[Part], seconds: float, report: Callable[[Part, Readiness], None] = _unseen
+    parts: Sequence[StackPart], seconds: float, report: Callable[[StackPart, Readiness], None] = _unseen
 ) -> None:
     """Raises `NotReadyError` with a part's last log lines when it ends or is not ready in time."""
     deadline = time.monotonic() + seconds
@@ -65,17 +65,17 @@ def wait_until_ready(
         time.sleep(POLL_SECONDS if waiting else 0)
 
 
-def _is_ready(part: Part, report: Callable[[Part, Readiness], None]) -> bool:
+def _is_ready(part: StackPart, report: Callable[[StackPart, Readiness], None]) -> bool:
     readiness = part.probe()
     report(part, readiness)
     return readiness.state is State.READY
 
 
-def _check_alive(part: Part) -> None:
+def _check_alive(part: StackPart) -> None:
     code = part.exit_code()
     if code is not None:
         raise NotReadyError(_with_log(part, f"{part.name} ended with exit code {code}"))
 
 
-def _with_log(part: Part, what: str) -> str:
+def _with_log(part: StackPart, what: str) -> str:
     return f"{what}; the end of {part.log}:\n{last_lines(part.log)}"

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from deploy.local.child import Child, Command
+from deploy.local.child import Child, ChildCommand
 from deploy.local.readiness import Readiness
 from deploy.local.readyz import ask_readyz
 
 
 class Service:
-    def __init__(self, name: str, command: Command, health_port: int) -> None:
+    def __init__(self, name: str, command: ChildCommand, health_port: int) -> None:
         self.name = name
         self._command = command
         self._health_port = health_port

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from deploy.local.child import Command, with_project
+from deploy.local.child import ChildCommand, with_project
 from deploy.local.service import Service
 
 
@@ -52,6 +52,6 @@ def services(launch: Launch, ports: Mapping[str, int]) -> tuple[Service, ...]:
     return tuple(Service(one.name, _command(launch, one), ports[one.name]) for one in PROCESSES)
 
 
-def _command(launch: Launch, process: StackProcess) -> Command:
+def _command(launch: Launch, process: StackProcess) -> ChildCommand:
     environment = {**with_project(), **launch.environment, "RAPPORT_LOG_FORMAT": "json"}
-    return Command((*launch.rapport, *process.arguments), log=launch.logs / f"{process.name}.log", env=environment)
+    return ChildCommand((*launch.rapport, *process.arguments), log=launch.logs / f"{process.name}.log", env=environment)

@@ -14,7 +14,7 @@ from typing import Self
 from deploy.local.child import with_project
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse, User
 from deploy.local.clickhouse.users import ReaderScope, Role
-from deploy.local.data_folder import Clock, held, put_private, secret
+from deploy.local.data_folder import ClockMode, held, put_private, secret
 from deploy.local.display import Display
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.ports import LOOPBACK, ports_from, remembered_ports
@@ -49,7 +49,7 @@ class StackConfig:
     """
 
     data: Path
-    clock: Clock = Clock.WALL
+    clock: ClockMode = ClockMode.WALL
     cache: Path = Path(".rapport/cache")
     kafka: str | None = None
     clickhouse: str | None = None

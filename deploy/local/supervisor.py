@@ -11,7 +11,7 @@ from typing import Self
 from deploy.local.crashes import GiveUp, after_crash
 from deploy.local.display import Display, Status
 from deploy.local.log_tail import last_lines
-from deploy.local.readiness import Part, Readiness, State, wait_until_ready
+from deploy.local.readiness import Readiness, StackPart, State, wait_until_ready
 
 TICK_SECONDS = 0.25
 PROBE_EVERY_TICKS = 4
@@ -19,7 +19,7 @@ PROBE_EVERY_TICKS = 4
 
 @dataclass
 class _Watched:
-    part: Part
+    part: StackPart
     crashes: tuple[float, ...] = ()
     restarts: int = 0
 
@@ -36,7 +36,7 @@ class Supervisor:
 
     def __init__(self, display: Display) -> None:
         self._display = display
-        self._launched: list[Part] = []
+        self._launched: list[StackPart] = []
         self._watched: list[_Watched] = []
         self._stop_asked = threading.Event()
         # Not `Thread.join`: a signal's exception in the middle of it makes Python 3.11 take the thread for ended.
@@ -51,7 +51,7 @@ class Supervisor:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self, parts: Sequence[Part], ready_seconds: float) -> None:
+    def start(self, parts: Sequence[StackPart], ready_seconds: float) -> None:
         """Launches them in order and returns when all are ready; from then on they are watched.
 
         Raises `NotReadyError`, after which none of them runs.
@@ -88,7 +88,7 @@ class Supervisor:
         for part in reversed(self._launched):
             part.kill()
 
-    def _show(self, part: Part, readiness: Readiness) -> None:
+    def _show(self, part: StackPart, readiness: Readiness) -> None:
         self._display.show(Status(part.name, readiness))
 
     def _watch(self) -> None:

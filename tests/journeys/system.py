@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from deploy.local.data_folder import Clock
+from deploy.local.data_folder import ClockMode
 from deploy.local.display import display_on
 from deploy.local.stack import Stack, StackConfig
 from tests.receiver import SECRET, Receiver, receiving
@@ -56,7 +56,7 @@ class System:
 
 
 @contextmanager
-def system(data: Path, clock: Clock, **environment: str) -> Iterator[System]:
+def system(data: Path, clock: ClockMode, **environment: str) -> Iterator[System]:
     with receiving() as receiver:
         webhook = {
             "RAPPORT_NOTIFY_WEBHOOK_URL": receiver.url,

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from deploy.local.data_folder import Clock
+from deploy.local.data_folder import ClockMode
 from tests.journeys.streaming import finish, streaming
 from tests.journeys.system import system
 
@@ -21,7 +21,7 @@ def test_a_broker_that_stands_still_for_a_minute_loses_and_doubles_nothing(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     with (
-        system(tmp_path_factory.mktemp("away"), Clock.LOG, **SESSION) as whole,
+        system(tmp_path_factory.mktemp("away"), ClockMode.LOG, **SESSION) as whole,
         streaming(whole, seconds=20, every=4) as stream,
     ):
         kafka = whole.stack.kafka

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.local.data_folder import Clock
+from deploy.local.data_folder import ClockMode
 from schemas.topics import DIRECTORY
 from services.ingest.domain.activity import Person
 from services.ingest.domain.tools.projection import PROGRESS_KEY
@@ -40,7 +40,7 @@ NEVER = dict.fromkeys(TABLES, 0)
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with system(tmp_path_factory.mktemp("erasure"), Clock.WALL) as running:
+    with system(tmp_path_factory.mktemp("erasure"), ClockMode.WALL) as running:
         token = running.token("acme", "/test")
         assert running.post(token, list(_told())).status_code == 202
         _write_people(running, token)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.data_folder import Clock
+from deploy.local.data_folder import ClockMode
 from deploy.local.services import NAMES
 from tests.journeys.streaming import Streaming, finish, streaming
 from tests.journeys.system import System, system
@@ -30,7 +30,7 @@ class InMidStream:
 
 @contextmanager
 def in_mid_stream(data: Path, seconds: float, every: int) -> Iterator[InMidStream]:
-    with system(data, Clock.LOG, **SESSION) as whole, streaming(whole, seconds, every) as stream:
+    with system(data, ClockMode.LOG, **SESSION) as whole, streaming(whole, seconds, every) as stream:
         yield InMidStream(whole, stream)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from deploy.local.child import with_project
-from deploy.local.data_folder import Clock
+from deploy.local.data_folder import ClockMode
 from deploy.local.demo.progress import wait_for
 from deploy.local.display import display_on
 from deploy.local.kafka import KafkaConfig, LocalKafka
@@ -59,7 +59,7 @@ def config(folder: Path, receiver: Receiver, **environment: str) -> StackConfig:
         "RAPPORT_NOTIFY_WEBHOOK_SECRET": SECRET,
         "RAPPORT_NOTIFY_WEBHOOK_ALLOW_PRIVATE": "true",
     }
-    return StackConfig(data=folder / "data", clock=Clock.LOG, cache=CACHE, environment={**webhook, **environment})
+    return StackConfig(data=folder / "data", clock=ClockMode.LOG, cache=CACHE, environment={**webhook, **environment})
 
 
 def grow(folder: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.data_folder import Clock
+from deploy.local.data_folder import ClockMode
 from deploy.local.demo.progress import wait_for
 from deploy.local.stack import CommandFailedError
 from tests.journeys.system import System, clock_reached, event, system
@@ -34,7 +34,7 @@ FROM mentoring.score_history FINAL WHERE relationship_id = {relationship:String}
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with system(tmp_path_factory.mktemp("journey") / "data", Clock.LOG) as running:
+    with system(tmp_path_factory.mktemp("journey") / "data", ClockMode.LOG) as running:
         yield running
 
 

@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from deploy.local.child import with_project
-from deploy.local.data_folder import Clock
+from deploy.local.data_folder import ClockMode
 from deploy.local.display import display_on
 from deploy.local.services import NAMES, PROCESSES, StackProcess
 from deploy.local.stack import Stack, StackConfig
@@ -58,7 +58,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         signing_in = broker.environment("SCRAM-SHA-512") | clickhouse_environment(clickhouse, broker.certificates)
         config = StackConfig(
             data=data / "stack",
-            clock=Clock.LOG,
+            clock=ClockMode.LOG,
             cache=CACHE,
             kafka=signing_in["RAPPORT_KAFKA"],
             clickhouse=signing_in["RAPPORT_CLICKHOUSE"],

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from deploy.local.child import Command
+from deploy.local.child import ChildCommand
 from deploy.local.ports import free_port
 from deploy.local.service import Service
 
@@ -13,4 +13,4 @@ SCRIPT = Path(__file__).with_name("small_service.py")
 def small_service(name: str, folder: Path, *options: str) -> Service:
     port = free_port(taken=set())
     argv = (sys.executable, str(SCRIPT), name, str(port), str(folder / "journal"), *options)
-    return Service(name, Command(argv, log=folder / f"{name}.log"), port)
+    return Service(name, ChildCommand(argv, log=folder / f"{name}.log"), port)

@@ -7,12 +7,12 @@ from typing import Any
 
 from rich.console import Console
 
-from deploy.local.demo.report import RANDOM, Told, show
+from deploy.local.demo.report import RANDOM, DemoFacts, show
 from deploy.local.display import LiveTable, Status
 from deploy.local.readiness import Readiness, State
 from deploy.local.steps import so_far, step
 
-TOLD = Told(
+TOLD = DemoFacts(
     new_events=2_245,
     verdict="equal, 139,032 scores, SHA-256 0123456789ab...",
     clickhouse_url="http://127.0.0.1:23456",

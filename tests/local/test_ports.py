@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.child import Child, Command
+from deploy.local.child import Child, ChildCommand
 from deploy.local.folder_lock import FolderLock, FolderLockedError
 from deploy.local.log_tail import last_lines
 from deploy.local.ports import HIGHEST, LOOPBACK, LOWEST, remembered_ports
@@ -60,7 +60,7 @@ def test_a_child_that_ignores_sigterm_is_killed_with_what_it_started(tmp_path: P
         "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid, flush=True); time.sleep(60)"
     )
     log = tmp_path / "child.log"
-    child = Child(Command((sys.executable, "-c", script), log=log))
+    child = Child(ChildCommand((sys.executable, "-c", script), log=log))
     child.launch()
     while not last_lines(log):
         assert child.running()

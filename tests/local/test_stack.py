@@ -15,7 +15,7 @@ from rich.console import Console
 
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.commands import main
-from deploy.local.data_folder import Clock, DataFolderError, held, secret
+from deploy.local.data_folder import ClockMode, DataFolderError, held, secret
 from deploy.local.display import PlainLines
 from deploy.local.kafka import LocalKafka
 from deploy.local.readiness import State
@@ -49,7 +49,7 @@ def external(tmp_path: Path, local_kafka: LocalKafka, local_clickhouse: LocalCli
 def test_the_stack_brings_up_everything_and_leaves_nothing(
     tmp_path: Path, display: PlainLines, printed: io.StringIO
 ) -> None:
-    config = StackConfig(data=tmp_path, clock=Clock.LOG, cache=CACHE, rapport=RAPPORT)
+    config = StackConfig(data=tmp_path, clock=ClockMode.LOG, cache=CACHE, rapport=RAPPORT)
 
     with Stack(config, display) as stack:
         assert stack.kafka is not None
@@ -140,10 +140,10 @@ def test_a_second_stack_on_the_folder_is_refused(external: StackConfig, display:
 
 
 def test_a_folder_keeps_to_its_clock(tmp_path: Path) -> None:
-    with held(tmp_path, Clock.LOG):
+    with held(tmp_path, ClockMode.LOG):
         pass
 
-    with pytest.raises(DataFolderError, match="was filled on the log clock"), held(tmp_path, Clock.WALL):
+    with pytest.raises(DataFolderError, match="was filled on the log clock"), held(tmp_path, ClockMode.WALL):
         pass
 
 
@@ -154,7 +154,7 @@ def test_a_failed_migration_is_quoted_and_starts_no_service(external: StackConfi
         Stack(external, display).__enter__()
 
     assert not (external.data / "journal").exists()
-    with held(external.data, Clock.WALL):  # the lock is free again
+    with held(external.data, ClockMode.WALL):  # the lock is free again
         pass
 
 

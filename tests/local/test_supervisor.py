@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from deploy.local.child import STOP_SECONDS, Command, with_project
+from deploy.local.child import STOP_SECONDS, ChildCommand, with_project
 from deploy.local.crashes import GiveUp, StartAgain, after_crash
 from deploy.local.display import LiveTable, PlainLines, Status, display_on
 from deploy.local.readiness import NotReadyError, Readiness, State
@@ -70,7 +70,7 @@ def test_after_three_crashes_everything_stops_and_the_last_lines_are_shown(tmp_p
 
 def test_a_part_that_ends_while_it_starts_is_reported_with_its_log_and_stops_those_before(tmp_path: Path) -> None:
     good = small_service("good", tmp_path)
-    command = Command((sys.executable, "-c", "raise SystemExit('no table events')"), log=tmp_path / "bad.log")
+    command = ChildCommand((sys.executable, "-c", "raise SystemExit('no table events')"), log=tmp_path / "bad.log")
     bad = Service("bad", command, health_port=1)
 
     with Supervisor(PlainLines(Console(file=io.StringIO()))) as supervisor:

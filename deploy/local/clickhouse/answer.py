@@ -42,7 +42,7 @@ class Asked:
         return await self.engine.run(call, self.job.user.role, sign)
 
     async def try_database(self, name: str | None) -> None:
-        """Raises `ClickHouseError` UNKNOWN_DATABASE where there is none of that name yet."""
+        """Raises `EngineError` UNKNOWN_DATABASE where there is none of that name yet."""
         if name is not None:
             parameters = {**self.job.parameters, "database": name}
             await replace(self, job=replace(self.job, parameters=parameters)).once(b"SELECT 1", "Null")

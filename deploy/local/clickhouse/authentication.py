@@ -18,7 +18,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from deploy.local.clickhouse.errors import ClickHouseError, too_many, undecodable_login
+from deploy.local.clickhouse.errors import EngineError, too_many, undecodable_login
 from deploy.local.clickhouse.login_delays import LoginDelays
 from deploy.local.clickhouse.passwords import hashed, matches
 from deploy.local.clickhouse.users import User
@@ -47,7 +47,7 @@ class Authentication:
         self._waiting: Counter[str] = Counter()
 
     async def user_of(self, request: web.Request) -> User:
-        """Raises `ClickHouseError` AUTHENTICATION_FAILED without telling, by word or time, whether the name exists."""
+        """Raises `EngineError` AUTHENTICATION_FAILED without telling, by word or time, whether the name exists."""
         given = credentials_of(request)
         proven = self._proven.get(given.name)
         if proven is not None and hmac.compare_digest(proven, self._digest(given)):
@@ -74,14 +74,14 @@ class Authentication:
             return user
         await asyncio.sleep(self._delays.failed(address, given.name, time.monotonic()))
         text = f"{given.name}: Authentication failed: password is incorrect, or there is no user with such name"
-        raise ClickHouseError.of(516, "AUTHENTICATION_FAILED", text)
+        raise EngineError.of(516, "AUTHENTICATION_FAILED", text)
 
     def _digest(self, given: Credentials) -> bytes:
         return hmac.digest(self._key, f"{given.name}\0{given.password}".encode(), hashlib.sha256)
 
 
 def credentials_of(request: web.Request) -> Credentials:
-    """Raises `ClickHouseError` AUTHENTICATION_FAILED, with status 401, for what is no UTF-8 or too long."""
+    """Raises `EngineError` AUTHENTICATION_FAILED, with status 401, for what is no UTF-8 or too long."""
     headers = request.headers
     scheme, _, encoded = headers.get("Authorization", "").partition(" ")
     if "X-ClickHouse-User" in headers:

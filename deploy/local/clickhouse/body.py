@@ -14,7 +14,7 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from deploy.local.clickhouse.compression import Unpacker
-from deploy.local.clickhouse.errors import ClickHouseError, syntax_error, too_large
+from deploy.local.clickhouse.errors import EngineError, syntax_error, too_large
 
 CHUNK_BYTES = 1 << 18
 HEAD_BYTES = 1 << 16
@@ -47,10 +47,10 @@ class HeldBytes:
             self.move(-share.held)
 
     def move(self, count: int) -> None:
-        """Raises `ClickHouseError` MEMORY_LIMIT_EXCEEDED, on which clients try again."""
+        """Raises `EngineError` MEMORY_LIMIT_EXCEEDED, on which clients try again."""
         if count > 0 and self._held + count > self._most:
             text = f"The bodies of all requests hold more than {self._most} bytes: try again later"
-            raise ClickHouseError.of(241, "MEMORY_LIMIT_EXCEEDED", text, status=503)
+            raise EngineError.of(241, "MEMORY_LIMIT_EXCEEDED", text, status=503)
         self._held += count
 
 
@@ -173,7 +173,7 @@ async def _before_silence(coming: Coroutine[Any, Any, T]) -> T:
             return await coming
     except TimeoutError:
         text = f"The client sent nothing for {SILENT_SECONDS:.0f} seconds"
-        raise ClickHouseError.of(159, "TIMEOUT_EXCEEDED", text) from None
+        raise EngineError.of(159, "TIMEOUT_EXCEEDED", text) from None
 
 
 def _check_size(size: int, most: int) -> None:

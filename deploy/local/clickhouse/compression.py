@@ -7,7 +7,7 @@ from typing import Protocol
 import lz4.frame
 from backports import zstd
 
-from deploy.local.clickhouse.errors import ClickHouseError
+from deploy.local.clickhouse.errors import EngineError
 
 OFFERED = ("lz4", "zstd", "gzip")  # fastest first
 PIECE_BYTES = 1 << 20
@@ -34,7 +34,7 @@ class Unpacker:
     """A request body piece by piece; frames may follow each other, as clients send one per block of rows."""
 
     def __init__(self, encoding: str) -> None:
-        """`encoding` is empty for a plain body. Raises `ClickHouseError` for an unknown one."""
+        """`encoding` is empty for a plain body. Raises `EngineError` for an unknown one."""
         self._encoding = encoding
         self._make = _inflater(encoding)
         self._inflater = self._make() if self._make else None
@@ -62,7 +62,7 @@ class Unpacker:
             return inflater.decompress(chunk, PIECE_BYTES)
         except (zlib.error, zstd.ZstdError, RuntimeError, EOFError, MemoryError) as broken:
             text = f"Cannot decompress a {self._encoding} body: {broken}"
-            raise ClickHouseError.of(271, "CANNOT_DECOMPRESS", text) from None
+            raise EngineError.of(271, "CANNOT_DECOMPRESS", text) from None
 
 
 class _ZlibInflater:
@@ -137,7 +137,7 @@ def _inflater(encoding: str) -> Callable[[], Inflater] | None:
         case "lz4":
             return lambda: _typed(lz4.frame.LZ4FrameDecompressor())
         case _:
-            raise ClickHouseError.of(48, "NOT_IMPLEMENTED", f"Unknown HTTP content encoding: {encoding[:40]}")
+            raise EngineError.of(48, "NOT_IMPLEMENTED", f"Unknown HTTP content encoding: {encoding[:40]}")
 
 
 def _typed(inflater: Inflater) -> Inflater:

@@ -16,7 +16,7 @@ import chdb
 from chdb import ChdbError
 
 from deploy.local.clickhouse import quoting
-from deploy.local.clickhouse.errors import ClickHouseError, denied, readonly
+from deploy.local.clickhouse.errors import EngineError, denied, readonly
 from deploy.local.clickhouse.reader_settings import CONCURRENT_READERS
 from deploy.local.clickhouse.users import Role
 
@@ -101,20 +101,20 @@ class Engine:
         return report["query_class"].name, report["statement_count"]
 
     def parse(self, sql: str) -> str:
-        """The tree of a statement as JSON. Blocking. Raises `ClickHouseError` for what is no statement, and for one of
+        """The tree of a statement as JSON. Blocking. Raises `EngineError` for what is no statement, and for one of
         which the engine shows no tree, or not all of it."""
         try:
             with self._parsing:
                 row = self._parser.query(PARSE, "JSONCompactEachRow", {"sql": quoting.parameter(sql)}).bytes()
         except (ChdbError, RuntimeError) as failed:
-            raise _of_parsing(ClickHouseError(PARSED.sub("", str(failed)))) from None
+            raise _of_parsing(EngineError(PARSED.sub("", str(failed)))) from None
         tree, whole = json.loads(row or b"[]")
         if not whole:
             raise denied("a statement of which the engine does not show every part")
         return str(tree)
 
     async def run(self, call: Callable[[], T], role: Role = Role.WRITER, sign: str = "") -> T:
-        """A blocking call on a thread for `role`; the engine's errors come as `ClickHouseError`.
+        """A blocking call on a thread for `role`; the engine's errors come as `EngineError`.
 
         When the caller is cancelled (its client went away), statements signed with `sign` are killed; it waits for the
         call to end in any case, because the call uses files and handles of the caller's.
@@ -123,7 +123,7 @@ class Engine:
         try:
             return await asyncio.shield(asyncio.wrap_future(called))
         except (ChdbError, RuntimeError) as failed:
-            raise ClickHouseError(str(failed)) from None
+            raise EngineError(str(failed)) from None
         except asyncio.CancelledError:
             await asyncio.shield(self._ended(called, sign))
             raise
@@ -147,5 +147,5 @@ class Engine:
         self._killer.query(f"KILL QUERY WHERE {signed} ASYNC", "TSV")
 
 
-def _of_parsing(failed: ClickHouseError) -> ClickHouseError:
+def _of_parsing(failed: EngineError) -> EngineError:
     return readonly("reader: Cannot execute query in readonly mode") if failed.code == NO_TREE else failed

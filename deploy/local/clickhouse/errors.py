@@ -19,7 +19,7 @@ STATUSES = {
 STATUS_OF_CODE = {code: status for status, codes in STATUSES.items() for code in codes}
 
 
-class ClickHouseError(Exception):
+class EngineError(Exception):
     """`message` begins with "Code: N." as clients expect."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -35,31 +35,31 @@ class ClickHouseError(Exception):
         return cls(_coded(code, name, text), status)
 
 
-def readonly(text: str) -> ClickHouseError:
-    return ClickHouseError.of(164, "READONLY", text)
+def readonly(text: str) -> EngineError:
+    return EngineError.of(164, "READONLY", text)
 
 
-def too_large(text: str) -> ClickHouseError:
-    return ClickHouseError.of(223, "QUERY_IS_TOO_LARGE", text)
+def too_large(text: str) -> EngineError:
+    return EngineError.of(223, "QUERY_IS_TOO_LARGE", text)
 
 
-def undecodable_login() -> ClickHouseError:
+def undecodable_login() -> EngineError:
     """A login that cannot be read is none: 401 asks for one, where 403 refuses the one that was given."""
     text = "Authentication failed: name and password must be printable UTF-8 of at most 1024 characters"
-    return ClickHouseError.of(516, "AUTHENTICATION_FAILED", text, status=401)
+    return EngineError.of(516, "AUTHENTICATION_FAILED", text, status=401)
 
 
-def denied(what: str) -> ClickHouseError:
+def denied(what: str) -> EngineError:
     text = f"reader: Not enough privileges. Readers may not use {what}"
-    return ClickHouseError.of(497, "ACCESS_DENIED", text)
+    return EngineError.of(497, "ACCESS_DENIED", text)
 
 
-def too_many(what: str, most: int) -> ClickHouseError:
-    return ClickHouseError.of(202, "TOO_MANY_SIMULTANEOUS_QUERIES", f"Too many {what}. Maximum: {most}")
+def too_many(what: str, most: int) -> EngineError:
+    return EngineError.of(202, "TOO_MANY_SIMULTANEOUS_QUERIES", f"Too many {what}. Maximum: {most}")
 
 
-def syntax_error(text: str) -> ClickHouseError:
-    return ClickHouseError.of(62, "SYNTAX_ERROR", text)
+def syntax_error(text: str) -> EngineError:
+    return EngineError.of(62, "SYNTAX_ERROR", text)
 
 
 def _coded(code: int, name: str, text: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
-from deploy.local.clickhouse.errors import ClickHouseError, denied
+from deploy.local.clickhouse.errors import EngineError, denied
 from deploy.local.clickhouse.reader_settings import allowed_settings
 from deploy.local.clickhouse.reader_statement import check_database, check_format
 from deploy.local.clickhouse.users import Role, User
@@ -61,7 +61,7 @@ class Job:
 
 
 def job_of(user: User, method: str, parameters: Mapping[str, str], files: Mapping[str, bytes]) -> Job:
-    """Raises `ClickHouseError` for a setting's name that could not be one, and for what readers may not ask for."""
+    """Raises `EngineError` for a setting's name that could not be one, and for what readers may not ask for."""
     external = tuple(_external(name, rows, parameters) for name, rows in files.items())
     described = {f"{name}_{what}" for name in files for what in ("format", "structure", "types")}
     binds = {name[6:]: value for name, value in parameters.items() if name.startswith("param_")}
@@ -75,10 +75,10 @@ def job_of(user: User, method: str, parameters: Mapping[str, str], files: Mappin
             text = (
                 f"{name}=1 (blocks of ClickHouse's own) is not known here: set compress=0, or ask for Accept-Encoding"
             )
-            raise ClickHouseError.of(48, "NOT_IMPLEMENTED", text)
+            raise EngineError.of(48, "NOT_IMPLEMENTED", text)
     for name in settings:
         if not SETTING_NAME.fullmatch(name):
-            raise ClickHouseError.of(115, "UNKNOWN_SETTING", f"Unknown setting '{name}'")
+            raise EngineError.of(115, "UNKNOWN_SETTING", f"Unknown setting '{name}'")
     job = Job(user, method, parameters, settings, binds, external)
     return _of_reader(job) if user.role is Role.READER else job
 

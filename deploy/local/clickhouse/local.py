@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from deploy.local.child import Child, Command, with_project
+from deploy.local.child import Child, ChildCommand, with_project
 from deploy.local.clickhouse.users import User, save_users
 from deploy.local.ports import LOOPBACK, remembered_ports
 from deploy.local.readiness import Readiness, State, wait_until_ready
@@ -86,7 +86,7 @@ class LocalClickHouse:
         self._data.mkdir(parents=True, exist_ok=True)
         if self._port == 0:  # else fixed, or a restart: clients know the port
             self._port = remembered_ports(self._data / "ports.json", ("http",))["http"]
-        self._child = Child(Command(self._argv(), log=self.log, env=with_project(), inherited=INHERITED))
+        self._child = Child(ChildCommand(self._argv(), log=self.log, env=with_project(), inherited=INHERITED))
         self._child.launch()
 
     def exit_code(self) -> int | None:

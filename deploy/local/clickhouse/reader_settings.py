@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deploy.local.clickhouse.errors import ClickHouseError
+from deploy.local.clickhouse.errors import EngineError
 
 CONCURRENT_READERS = 4  # statements of readers that the engine runs at once, beside those of the writer
 MOST_SECONDS = 30
@@ -129,7 +129,7 @@ ALLOWED: Mapping[str, Whole | Words] = {
 
 
 def allowed_settings(asked: Mapping[str, str]) -> dict[str, str]:
-    """Raises `ClickHouseError` SETTING_CONSTRAINT_VIOLATION for a name that is not to be had, or out of bounds."""
+    """Raises `EngineError` SETTING_CONSTRAINT_VIOLATION for a name that is not to be had, or out of bounds."""
     for name, value in asked.items():
         bound = ALLOWED.get(name)
         if bound is None:
@@ -139,5 +139,5 @@ def allowed_settings(asked: Mapping[str, str]) -> dict[str, str]:
     return dict(asked)
 
 
-def _violated(text: str) -> ClickHouseError:
-    return ClickHouseError.of(452, "SETTING_CONSTRAINT_VIOLATION", text)
+def _violated(text: str) -> EngineError:
+    return EngineError.of(452, "SETTING_CONSTRAINT_VIOLATION", text)

@@ -90,13 +90,13 @@ class ReaderStatements:
     """Blocking: `check` asks the engine."""
 
     def __init__(self, parse: Callable[[str], str], functions: ReaderFunctions) -> None:
-        """`parse` gives the JSON of a statement's tree, or raises `ClickHouseError`."""
+        """`parse` gives the JSON of a statement's tree, or raises `EngineError`."""
         self._parse = parse
         self._functions = functions
         self._remembered = lru_cache(MOST_REMEMBERED)(self._checked)
 
     def check(self, sql: bytes) -> AdmittedStatement:
-        """Raises `ClickHouseError`: READONLY, ACCESS_DENIED, SETTING_CONSTRAINT_VIOLATION, or the parser's own."""
+        """Raises `EngineError`: READONLY, ACCESS_DENIED, SETTING_CONSTRAINT_VIOLATION, or the parser's own."""
         if len(sql) > LONGEST_STATEMENT_BYTES:
             raise too_large(f"A reader's statement is larger than {LONGEST_STATEMENT_BYTES} bytes")
         try:

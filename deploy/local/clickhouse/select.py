@@ -7,7 +7,7 @@ from aiohttp import web
 from deploy.local.clickhouse import formats
 from deploy.local.clickhouse.answer import Asked
 from deploy.local.clickhouse.compression import Packer, accepted
-from deploy.local.clickhouse.errors import ClickHouseError, readonly, syntax_error
+from deploy.local.clickhouse.errors import EngineError, readonly, syntax_error
 from deploy.local.clickhouse.reader_statement import ReaderStatements, check_format
 from deploy.local.clickhouse.sessions import Session
 from deploy.local.clickhouse.statements import changes_only_session, output_format, reaches_files
@@ -18,7 +18,7 @@ MOST_BYTES_HELD = 1 << 27  # of a reader's answer that is not streamed
 
 
 @dataclass(frozen=True)
-class Statement:
+class SqlStatement:
     sql: bytes
     kind: str  # as the engine classifies it
     format: str
@@ -43,7 +43,7 @@ async def answer_reader(
         return web.Response(headers=asked.headers, content_type="text/plain")
     asked = replace(asked, job=asked.job.asking(admitted.settings).for_reading())
     written = admitted.format
-    return await _answered(asked, Statement(sql, "READ_ONLY", written or _default(asked), written is not None))
+    return await _answered(asked, SqlStatement(sql, "READ_ONLY", written or _default(asked), written is not None))
 
 
 async def answer_writer(asked: Asked, text: bytes) -> web.StreamResponse:
@@ -57,7 +57,7 @@ async def answer_writer(asked: Asked, text: bytes) -> web.StreamResponse:
     return await _answered(asked, statement)
 
 
-async def _answered(asked: Asked, statement: Statement) -> web.StreamResponse:
+async def _answered(asked: Asked, statement: SqlStatement) -> web.StreamResponse:
     streamed = statement.answers and statement.format in formats.STREAMABLE
     if streamed and asked.job.parameters.get("wait_end_of_query") != "1":
         answer = await answer_streamed(asked, statement.sql, statement.format, _packer(asked))
@@ -66,14 +66,14 @@ async def _answered(asked: Asked, statement: Statement) -> web.StreamResponse:
     return await _answer_whole(asked, statement)
 
 
-def _classified(asked: Asked, sql: bytes) -> Statement:
+def _classified(asked: Asked, sql: bytes) -> SqlStatement:
     if reaches_files(sql):
-        raise ClickHouseError.of(48, "NOT_IMPLEMENTED", "INTO OUTFILE and FROM INFILE are not allowed over HTTP")
+        raise EngineError.of(48, "NOT_IMPLEMENTED", "INTO OUTFILE and FROM INFILE are not allowed over HTTP")
     kind, count = asked.engine.classify(sql.decode("utf-8", "surrogateescape"))
     if count > 1:
         raise syntax_error("Multi-statements are not allowed")
     written = output_format(sql)
-    return Statement(sql, kind, written or _default(asked), format_written=written is not None)
+    return SqlStatement(sql, kind, written or _default(asked), format_written=written is not None)
 
 
 def _trimmed(text: bytes) -> bytes:
@@ -88,10 +88,10 @@ def _default(asked: Asked) -> str:
 
 
 def _asked_format(asked: Asked) -> str | None:
-    """Of the URL or a header. Raises `ClickHouseError` for what could not be a format's name."""
+    """Of the URL or a header. Raises `EngineError` for what could not be a format's name."""
     name = asked.job.parameters.get("default_format") or asked.http.headers.get("X-ClickHouse-Format")
     if name and not name.isalnum():
-        raise ClickHouseError.of(73, "UNKNOWN_FORMAT", f"Unknown format {name[:40]}")
+        raise EngineError.of(73, "UNKNOWN_FORMAT", f"Unknown format {name[:40]}")
     return name or None
 
 
@@ -100,7 +100,7 @@ def _packer(asked: Asked) -> Packer:
     return Packer(accepted(asked.http.headers.get("Accept-Encoding", "")) if enabled else "")
 
 
-async def _answer_whole(asked: Asked, statement: Statement) -> web.Response:
+async def _answer_whole(asked: Asked, statement: SqlStatement) -> web.Response:
     # A statement without a result writes nothing even ...WithNames, which tells it from an empty result.
     told_apart = not statement.answers and not statement.format_written and statement.format == formats.DEFAULT
     held = asked.holding(MOST_BYTES_HELD)

@@ -13,7 +13,7 @@ from deploy.local.clickhouse.authentication import Authentication
 from deploy.local.clickhouse.body import Body, BodyCaps, BodyReader, HeldBytes
 from deploy.local.clickhouse.confinement import Walls
 from deploy.local.clickhouse.engine import Engine
-from deploy.local.clickhouse.errors import ClickHouseError, readonly, syntax_error
+from deploy.local.clickhouse.errors import EngineError, readonly, syntax_error
 from deploy.local.clickhouse.insert import answer_insert
 from deploy.local.clickhouse.job import Job, job_of
 from deploy.local.clickhouse.reader_functions import COMBINATORS_QUESTION, QUESTION, ReaderFunctions
@@ -84,10 +84,10 @@ class Server:
         try:
             headers["X-ClickHouse-Query-Id"] = _query_id(request)
             return await self._answer_asked(request, headers)
-        except ClickHouseError as failed:
+        except EngineError as failed:
             return self._failure(failed, headers)
         except TimeoutError:
-            late = ClickHouseError.of(159, "TIMEOUT_EXCEEDED", "The client was too slow with its statement")
+            late = EngineError.of(159, "TIMEOUT_EXCEEDED", "The client was too slow with its statement")
             return self._failure(late, headers)
 
     async def _answer_asked(self, request: web.Request, headers: dict[str, str]) -> web.StreamResponse:
@@ -112,7 +112,7 @@ class Server:
                     text = await body.text()
                 return await answer_reader(asked, text, self._reader_statements, session)
 
-    def _failure(self, failed: ClickHouseError, headers: dict[str, str]) -> web.Response:
+    def _failure(self, failed: EngineError, headers: dict[str, str]) -> web.Response:
         version = "" if "(version" in failed.message else f" (version {self._version})"
         coded = headers | {"X-ClickHouse-Exception-Code": str(failed.code)}
         if failed.status == 401:  # noqa: PLR2004 - Unauthorized asks for a login
@@ -148,14 +148,14 @@ def _database(request: web.Request) -> dict[str, str]:
 
 
 def _query_id(request: web.Request) -> str:
-    """It goes back in a header. Raises `ClickHouseError` for one that could not, and for too many parameters."""
+    """It goes back in a header. Raises `EngineError` for one that could not, and for too many parameters."""
     if request.url.raw_query_string.count("&") >= MOST_PARAMETERS:
         raise syntax_error(f"A URL has at most {MOST_PARAMETERS} parameters")
     given = request.query.get("query_id")
     if not given:
         return str(uuid.uuid4())
     if not QUERY_ID.fullmatch(given):
-        raise ClickHouseError.of(36, "BAD_ARGUMENTS", "A query_id has at most 128 printable ASCII characters")
+        raise EngineError.of(36, "BAD_ARGUMENTS", "A query_id has at most 128 printable ASCII characters")
     return given
 
 
@@ -163,12 +163,12 @@ def _in_time(user: User) -> asyncio.Timeout:
     return asyncio.timeout(READER_BODY_SECONDS if user.role is Role.READER else None)
 
 
-def _unwalled(user: User) -> ClickHouseError:
+def _unwalled(user: User) -> EngineError:
     text = (
         f"{user.name}: this server is not confined (its kernel has no Landlock), so it admits no readers; start it with"
         " --trust-readers to admit people who may read every file of its process"
     )
-    return ClickHouseError.of(497, "ACCESS_DENIED", text)
+    return EngineError.of(497, "ACCESS_DENIED", text)
 
 
 async def _ok(_: web.Request) -> web.Response:

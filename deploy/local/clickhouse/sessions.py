@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from deploy.local.clickhouse.engine import Engine, Handle
-from deploy.local.clickhouse.errors import ClickHouseError, too_many
+from deploy.local.clickhouse.errors import EngineError, too_many
 from deploy.local.clickhouse.job import Job
 from deploy.local.clickhouse.statements import needs_session
 from deploy.local.clickhouse.users import Role
@@ -51,7 +51,7 @@ class Sessions:
             return
         session = self._find(job, name)
         if session.lock.locked():
-            raise ClickHouseError.of(373, "SESSION_IS_LOCKED", f"Session {name} is locked by a concurrent client")
+            raise EngineError.of(373, "SESSION_IS_LOCKED", f"Session {name} is locked by a concurrent client")
         async with session.lock:
             session.deadline = time.monotonic() + _timeout(job)
             if session.handle is None and job.user.role is Role.WRITER and needs_session(sql):
@@ -77,9 +77,9 @@ class Sessions:
     def _find(self, job: Job, name: str) -> Session:
         key = (job.user.name, name)
         if key not in self._open and job.parameters.get("session_check") == "1":
-            raise ClickHouseError.of(372, "SESSION_NOT_FOUND", f"Session {name} not found")
+            raise EngineError.of(372, "SESSION_NOT_FOUND", f"Session {name} not found")
         if len(name) > LONGEST_NAME:
-            raise ClickHouseError.of(36, "BAD_ARGUMENTS", f"A session_id has at most {LONGEST_NAME} characters")
+            raise EngineError.of(36, "BAD_ARGUMENTS", f"A session_id has at most {LONGEST_NAME} characters")
         if key not in self._open and sum(user == job.user.name for user, _ in self._open) >= MOST_OF_A_USER:
             raise too_many(f"sessions of {job.user.name}", MOST_OF_A_USER)
         return self._open.setdefault(key, Session())
@@ -89,7 +89,7 @@ def _timeout(job: Job) -> float:
     try:
         asked = float(job.parameters.get("session_timeout", DEFAULT_TIMEOUT_SECONDS))
     except ValueError:
-        raise ClickHouseError.of(72, "CANNOT_PARSE_NUMBER", "session_timeout is not a number") from None
+        raise EngineError.of(72, "CANNOT_PARSE_NUMBER", "session_timeout is not a number") from None
     if not asked >= 0:
-        raise ClickHouseError.of(72, "CANNOT_PARSE_NUMBER", "session_timeout is no number of seconds")
+        raise EngineError.of(72, "CANNOT_PARSE_NUMBER", "session_timeout is no number of seconds")
     return min(LONGEST_TIMEOUT_SECONDS, asked)

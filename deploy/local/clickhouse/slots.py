@@ -16,7 +16,7 @@ class Slots:
 
     @contextmanager
     def one_of(self, role: Role) -> Iterator[None]:
-        """Raises `ClickHouseError` TOO_MANY_SIMULTANEOUS_QUERIES."""
+        """Raises `EngineError` TOO_MANY_SIMULTANEOUS_QUERIES."""
         taken = self._taken[Role.READER] if role is Role.READER else self._taken.total()
         if taken >= self._most[role] or self._taken.total() >= self._most[Role.WRITER]:
             raise too_many("simultaneous queries", self._most[role])

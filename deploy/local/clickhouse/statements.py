@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
-from deploy.local.clickhouse.tokens import Kind, Token, tokens
+from deploy.local.clickhouse.tokens import Kind, SqlToken, tokens
 
 # A format name stands at the end: of a very long statement only this much is looked at.
 LONGEST_SCANNED, SCANNED_TAIL = 1 << 20, 4096
@@ -78,9 +78,9 @@ def _leading_words(sql: bytes) -> list[bytes]:
     return [token.text.upper() for token in islice(tokens(sql), 4) if token.kind is Kind.WORD]
 
 
-def _until_rows(sql: bytes) -> list[Token]:
+def _until_rows(sql: bytes) -> list[SqlToken]:
     """Tokens up to VALUES or FORMAT and its name: what follows may be binary."""
-    found: list[Token] = []
+    found: list[SqlToken] = []
     for token in tokens(sql):
         found.append(token)
         if token.depth == 0 and _has_rows(found):
@@ -88,7 +88,7 @@ def _until_rows(sql: bytes) -> list[Token]:
     return found
 
 
-def _has_rows(found: list[Token]) -> bool:
+def _has_rows(found: list[SqlToken]) -> bool:
     if found[-1].is_word(b"VALUES"):
         return True
     return len(found) > 1 and found[-2].is_word(b"FORMAT") and found[-1].kind in {Kind.WORD, Kind.NUMBER}

@@ -9,7 +9,7 @@ from aiohttp import web
 from deploy.local.clickhouse import formats
 from deploy.local.clickhouse.answer import Asked
 from deploy.local.clickhouse.compression import Packer
-from deploy.local.clickhouse.errors import ClickHouseError
+from deploy.local.clickhouse.errors import EngineError
 from deploy.local.clickhouse.summary import short_summary
 
 # Until this much is there no header is sent: an early error still gets its proper status.
@@ -57,7 +57,7 @@ async def answer_streamed(asked: Asked, sql: bytes, fmt: str, packer: Packer) ->
     chunks = Chunks(asked)
     try:
         await asked.run(lambda: chunks.open(sql, fmt))
-    except ClickHouseError as failed:
+    except EngineError as failed:
         if UNSUPPORTED in failed.message:
             return None
         raise
@@ -82,7 +82,7 @@ async def _sent(asked: Asked, chunks: Chunks, headers: dict[str, str], packer: P
         try:
             while not chunks.ended:
                 await _write(response, packer.pack(await asked.run(chunks.next)))
-        except ClickHouseError as failed:
+        except EngineError as failed:
             await _write(response, packer.pack(_exception_block(failed, tag)))
         await _write(response, packer.finish())
         await response.write_eof()
@@ -97,7 +97,7 @@ async def _write(response: web.StreamResponse, data: bytes) -> None:
         await response.write(data)
 
 
-def _exception_block(failed: ClickHouseError, tag: str) -> bytes:
+def _exception_block(failed: EngineError, tag: str) -> bytes:
     """How a server ends a broken answer after its headers: src/Server/HTTP/WriteBufferFromHTTPServerResponse.cpp."""
     message = failed.message.encode() + b"\n"
     return b"\r\n__exception__\r\n%b\r\n%b%d %b\r\n__exception__\r\n" % (

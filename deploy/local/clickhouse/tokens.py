@@ -15,7 +15,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Token:
+class SqlToken:
     """`text` as written; `start` and `end` are byte offsets; `depth` counts the brackets that are open."""
 
     kind: Kind
@@ -39,7 +39,7 @@ PATTERN = re.compile(
 )
 
 
-def tokens(sql: bytes) -> Iterator[Token]:
+def tokens(sql: bytes) -> Iterator[SqlToken]:
     depth = 0
     for found in PATTERN.finditer(sql):
         kind = found.lastgroup
@@ -47,4 +47,4 @@ def tokens(sql: bytes) -> Iterator[Token]:
         if kind == "skip":
             continue
         depth += (found.group() in b"({[") - (found.group() in b")}]")
-        yield Token(Kind(kind), found.group(), depth, found.start(), found.end())
+        yield SqlToken(Kind(kind), found.group(), depth, found.start(), found.end())

@@ -29,7 +29,7 @@ LOWEST_SHOWN = 0.05
 
 
 @dataclass(frozen=True)
-class Told:
+class DemoFacts:
     """What the report says besides what the warehouse knows."""
 
     new_events: int
@@ -52,7 +52,7 @@ def answers(warehouse: Warehouse, end: datetime) -> Answers:
     return {name: warehouse.ask(name, **parameters) for name, parameters in asked.items()}
 
 
-def show(console: Console, found: Answers, told: Told) -> None:
+def show(console: Console, found: Answers, told: DemoFacts) -> None:
     console.print("\nHealth is 0 (worst) to 100. Risk is the probability of no contact in 30 days.\n", highlight=False)
     console.print(_bands(found["bands"]))
     console.print(_at_risk(found["at_risk"]))
@@ -135,7 +135,7 @@ def _outcomes(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     return _table("How the alerts turned out, for the history went on after them", told, columns)
 
 
-def _facts(counts: Mapping[str, Any], told: Told, pair: str) -> Sequence[str]:
+def _facts(counts: Mapping[str, Any], told: DemoFacts, pair: str) -> Sequence[str]:
     user, password = told.reader
     same = "equal" if counts["accepted"] == counts["rows"] else "DIFFERENT"
     return [
@@ -160,7 +160,7 @@ def _facts(counts: Mapping[str, Any], told: Told, pair: str) -> Sequence[str]:
     ]
 
 
-def _pages(told: Told) -> Sequence[tuple[str, str]]:
+def _pages(told: DemoFacts) -> Sequence[tuple[str, str]]:
     """Every page that there is to look at, the most telling first."""
     return [
         (told.board_url, "the board: what is open, and whom to call"),

@@ -14,7 +14,7 @@ from rich.console import Console
 from deploy.local.demo import sample
 from deploy.local.demo.people import name_everybody
 from deploy.local.demo.progress import NotCaughtUpError, wait_for
-from deploy.local.demo.report import Told, answers, show
+from deploy.local.demo.report import DemoFacts, answers, show
 from deploy.local.demo.warehouse import Warehouse
 from deploy.local.display import Display
 from deploy.local.stack import READER, CommandFailedError, Stack
@@ -66,7 +66,7 @@ def _demo(stack: Stack, display: Display) -> None:
     verdict, found = _verified(stack, say), answers(warehouse, history.end)
     warehouse.close()
     with display.suspended():
-        told = Told(
+        told = DemoFacts(
             new_events=len(missing),
             verdict=verdict,
             clickhouse_url=stack.clickhouse_url,

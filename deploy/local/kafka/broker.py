@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from deploy.local.child import Child, Command
+from deploy.local.child import Child, ChildCommand
 from deploy.local.kafka.cluster_id import cluster_id
 from deploy.local.kafka.handshake import serves_clients
 from deploy.local.kafka.jars import resolve_jars
@@ -90,7 +90,7 @@ class LocalKafka:
         run = (java, *self._config.java_options, f"-Dlog4j2.configurationFile={LOG4J}", "-cp", f"{jars}/*")
         if not (self._data / "log" / "meta.properties").exists():
             self._format(run, properties)
-        self._child = Child(Command((*run, "kafka.Kafka", str(properties)), log=self.log))
+        self._child = Child(ChildCommand((*run, "kafka.Kafka", str(properties)), log=self.log))
         self._child.launch()
 
     def exit_code(self) -> int | None:
