@@ -73,10 +73,24 @@ class SubjectTransitioned(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """The active relationships of a programme of which something is known: their healths, and how many alert."""
+    """The active relationships of a programme of which something is known: their healths, and how many alert. Of those
+    that are `catching_up` nobody knows yet: they are in neither."""
 
     healths: Sequence[float]
     alerting: int
+    catching_up: int = 0
+
+    def share(self, count: int) -> float:
+        """Of all its active relationships."""
+        return count / (len(self.healths) + self.catching_up) if count else 0.0
+
+
+@dataclass(frozen=True)
+class ToldLate:
+    """Of a programme: how many active relationships have caught up with their history, and why that was one."""
+
+    relationships: int
+    why: str
 
 
 def judged_subject(
