@@ -56,8 +56,11 @@ Positions = Mapping[LogPlace, int]
 
 
 class CountedVote(NamedTuple):
+    """The last one on an alert, whoever gave it: as the warehouse counts them."""
+
     tenant: str
     program: str
+    dedup_key: str
     rule: str
     is_useful: bool
     closing: str | None
@@ -94,7 +97,7 @@ class BoardState:
         self._of_episode: dict[str, set[str]] = defaultdict(set)
         self._events: dict[str, deque[AlertChanged | AlertHandled]] = {}
         self._outcomes: OrderedDict[str, AlertAct] = OrderedDict()
-        self._votes: dict[tuple[str, str], CountedVote] = {}
+        self._votes: dict[str, CountedVote] = {}
         self._erased: set[str] = set()
         self._tokens: dict[str, BoardToken] = {}
         self._positions: dict[LogPlace, int] = {}
@@ -360,8 +363,9 @@ class BoardState:
             while len(self._outcomes) > MOST_OUTCOMES:
                 self._outcomes.popitem(last=False)
         if act.verdict is not None and act.refused is None:
-            vote = CountedVote(event.tenant, event.program, act.rule, act.verdict == "useful", act.closing)
-            self._votes[act.dedup_key, act.by] = vote
+            useful = act.verdict == "useful"
+            vote = CountedVote(event.tenant, event.program, act.dedup_key, act.rule, useful, act.closing)
+            self._votes[act.dedup_key] = vote
 
     def _drop(self, key: str) -> None:
         self._watches.pop(key, None)
