@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from schemas.alerts import Handling
-from schemas.primitives import Id, Instant
+from schemas.primitives import Id, Instant, Side
 from schemas.rules import SUPPORT_REQUESTED, Rule
 from schemas.scores import ScoreRow
 from services.notify.domain.catching_up import SETTLE, CatchUp
@@ -55,7 +55,7 @@ class Watch:
     after an alert, and what was left for the next, by rule; `revised`: rows were corrected, and none has decided since;
     `catch_up`: history is being told; `sources`: digests of those it depends on; `frozen`: one of them is silent;
     `heard`: the destinations that were told of the last episode of which anybody was, and `muted`: the silence that has
-    kept it from people, by rule."""
+    kept it from people, by rule; `calls`: the open requests for support, with the side that made each."""
 
     subject: AlertSubject
     window: Window = ()
@@ -72,6 +72,7 @@ class Watch:
     frozen: Frozen | None = None
     heard: Mapping[str, tuple[Recipient, ...]] = field(default_factory=dict)
     muted: Mapping[str, str] = field(default_factory=dict)
+    calls: Mapping[Id, Side] = field(default_factory=dict)
 
     @property
     def due(self) -> Instant | None:
@@ -116,6 +117,7 @@ class Watch:
             one.frozen,
             one.heard,
             one.muted,
+            one.calls,
         )
 
     def due_of(self, rule: str) -> Instant | None:
@@ -146,6 +148,9 @@ class Evaluator:
     def of(self, _tenant: Id, _program: Id, _at: Instant) -> "Evaluator":
         """The same for all, always."""
         return self
+
+    def is_history(self, row: ScoreRow) -> bool:
+        return history(row, self.clock) is not None
 
     def until(self, watch: Watch, instant: Instant) -> tuple[Watch, list[Transitioned]]:
         """Deadlines at or before the instant take effect, each at its own."""
@@ -202,6 +207,7 @@ class Evaluator:
             watch.frozen,
             watch.heard,
             watch.muted,
+            watch.calls,
         )
         if new.score is not None:
             watch, over = self._switched_off(watch, now)

@@ -25,6 +25,7 @@ from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.storms import Storms
 from services.notify.domain.subjects import SubjectTransitioned, SubjectWatch
+from services.notify.domain.support_calls import ClosedCall
 from services.notify.domain.tallies import lowest_clock, tallies, told_late
 from services.notify.flow.intake import Polled
 from services.notify.flow.metrics import Metrics
@@ -152,6 +153,10 @@ class Deciding:
     def shadowed(self) -> list[RuleEvent]:
         """What has come of shadows since it was last asked for."""
         return self._shadows.counted(self._context.now())
+
+    def closed_calls(self) -> list[ClosedCall]:
+        """Requests for support that were closed since it was last asked for."""
+        return [closed for alerts in self._partition_alerts.values() for closed in alerts.closed_calls()]
 
     def remember(self, deliveries: Sequence[Delivery]) -> None:
         """What was decided of late, before the start: it counts for storms."""
