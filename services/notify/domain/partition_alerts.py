@@ -44,15 +44,18 @@ class Forgotten(NamedTuple):
 
 @dataclass
 class Pulses:
-    """Of the active relationships of a programme: their healths, and which of them alert by a rule that looks at their
-    scores."""
+    """Of the active relationships of a programme: their healths, which of them alert by a rule that looks at their
+    scores, and since when those are computed otherwise than before, where they are. What alerts because of that does
+    not count."""
 
     healths: dict[str, float] = field(default_factory=dict)
     alerting: set[str] = field(default_factory=set)
+    rescored: dict[str, Instant] = field(default_factory=dict)
 
     def drop(self, key: str) -> None:
         self.healths.pop(key, None)
         self.alerting.discard(key)
+        self.rescored.pop(key, None)
 
 
 SHIFTING = tuple(rule.name for rule in RULES if rule.measure in OF_SCORES)
@@ -312,10 +315,13 @@ class PartitionAlerts(AlertHolder[Watch]):
             pulses.drop(key)
             return
         pulses.healths[key] = values.health
+        rescored = None if watch.scored is None else watch.scored.since
+        if rescored is not None:
+            pulses.rescored[key] = rescored
         # No generator: this is asked of every row of every pair.
         for name in SHIFTING:
             state = watch.rules.get(name)
-            if state is not None and state.condition in OPEN:
+            if state is not None and state.condition in OPEN and (rescored is None or state.since != rescored):
                 pulses.alerting.add(key)
                 return
         pulses.alerting.discard(key)

@@ -28,7 +28,8 @@ def tallies(
         healths = [health for pulse, late in every for key, health in pulse.healths.items() if key not in late]
         alerting = sum(len(pulse.alerting - late) for pulse, late in every)
         catching_up = sum(len(pulse.healths.keys() & late) for pulse, late in every)
-        found[program] = Tally(healths, alerting, catching_up)
+        rescored = [at for pulse, _ in every for at in pulse.rescored.values()]
+        found[program] = Tally(healths, alerting, catching_up, rescored)
     return found
 
 
