@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from schemas.alert_commands import Act, AlertSilence, DigestAt, SwitchOff, SwitchOn
+from schemas.alert_commands import Act, AlertSilence, DigestAt, OpensWith, SwitchOff, SwitchOn
 from schemas.alerts import ALERT_EVENT, AlertAct, AlertChanged, AlertHandled, Delivery
 from schemas.events import partition_key
 from schemas.primitives import Instant, from_micros
@@ -184,6 +184,8 @@ class BoardState:
         match act:
             case DigestAt(at=at):
                 return found is not None and found.digest_at == at
+            case OpensWith(scope=scope):
+                return found is not None and found.scope == scope
             case SwitchOff() | SwitchOn():
                 one = SwitchedOff(rule=act.rule, relationship=act.relationship)
                 return found is not None and (one in found.off) == isinstance(act, SwitchOff)
