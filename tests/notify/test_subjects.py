@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from schemas.alerts import Handling
 from schemas.programs import Programme, Source, SourceWatermark
 from schemas.scores import Trigger
+from services.notify.domain.catching_up import CatchingUp, CatchUp
 from services.notify.domain.decisions import subject_alert_changed
 from services.notify.domain.ids import LONGEST_KEY, AlertSubject
 from services.notify.domain.partition_alerts import ProgrammeKey
@@ -17,7 +18,8 @@ from services.notify.domain.record import SubjectRecord, dump, load_subject
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import SubjectTransitioned, Tally, ToldLate, programme_subject, source_subject
-from tests.notify.building import START, day, hour
+from services.notify.domain.tallies import told_late
+from tests.notify.building import START, day, hour, new_alerts
 
 SPRUCE: ProgrammeKey = ("acme", "spruce")
 FEED = "/calendar"
@@ -123,6 +125,12 @@ def test_what_a_programme_shows_when_its_history_has_been_told_is_no_news_of_its
     assert told([found]) == [("programme_shift", "fired", hour(1))]
     assert found.transition.late == "recorded 700 days after it happened"
     assert world.hours(1, 48) == []
+
+
+def test_of_a_relationship_that_is_gone_nobody_was_told_late() -> None:
+    gone = CatchingUp("acme/gone", 0, CatchUp(day(0), day(1), "late"), day(2), timedelta(0))
+
+    assert told_late([gone], {0: new_alerts()}) == {}
 
 
 def test_a_median_from_before_a_large_part_of_a_programme_was_told_shows_no_fall() -> None:

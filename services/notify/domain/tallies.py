@@ -1,11 +1,12 @@
 """What the relationships of programmes show together, over all partitions."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from schemas.primitives import Instant
 from services.notify.domain.catching_up import CatchingUp
-from services.notify.domain.partition_alerts import PartitionAlerts, ProgrammeKey
+from services.notify.domain.partition_alerts import PartitionAlerts, ProgrammeKey, Pulses
 from services.notify.domain.subjects import Tally, ToldLate
 
 
@@ -22,15 +23,10 @@ def tallies(
     """Of these programmes, or of all."""
     pulses = [(alerts.pulses(), alerts.catching_up().keys()) for alerts in partitions]
     known = {program for of_partition, _ in pulses for program in of_partition}
-    found = {}
-    for program in known if programs is None else known & set(programs):
-        every = [(of_partition[program], late) for of_partition, late in pulses if program in of_partition]
-        healths = [health for pulse, late in every for key, health in pulse.healths.items() if key not in late]
-        alerting = sum(len(pulse.alerting - late) for pulse, late in every)
-        catching_up = sum(len(pulse.healths.keys() & late) for pulse, late in every)
-        rescored = [at for pulse, _ in every for at in pulse.rescored.values()]
-        found[program] = Tally(healths, alerting, catching_up, rescored)
-    return found
+    return {
+        program: _tally([(of_partition[program], late) for of_partition, late in pulses if program in of_partition])
+        for program in (known if programs is None else known & set(programs))
+    }
 
 
 def told_late(
@@ -45,3 +41,15 @@ def told_late(
             before = found.get(program, ToldLate(0, one.catch_up.why))
             found[program] = replace(before, relationships=before.relationships + 1)
     return found
+
+
+def _tally(of_partitions: Sequence[tuple[Pulses, AbstractSet[str]]]) -> Tally:
+    """Of one programme: its pulses, and who is catching up, by partition."""
+    healths: list[float] = []
+    for pulse, late in of_partitions:
+        # Nearly always nobody is: every hour all pairs are walked here.
+        known = pulse.healths
+        healths += [health for key, health in known.items() if key not in late] if late else known.values()
+    alerting = sum(len(pulse.alerting - late) for pulse, late in of_partitions)
+    catching_up = sum(len(pulse.healths.keys() & late) for pulse, late in of_partitions)
+    return Tally(healths, alerting, catching_up, [at for pulse, _ in of_partitions for at in pulse.rescored.values()])
