@@ -96,8 +96,16 @@ class DigestAt(Message):
     at: TimeOfDay | None = None
 
 
+class OpensWith(Message):
+    """Which alerts the board opens with for whoever acts: what they hold, those of programmes that name them, or all
+    that they may see."""
+
+    kind: Literal["opens_with"]
+    scope: Literal["mine", "team", "all"]
+
+
 OnAlert = Acknowledge | Unacknowledge | Snooze | Assign | AddNote | Vote
-Act = OnAlert | PutSilence | EndSilence | SwitchOff | SwitchOn | DigestAt
+Act = OnAlert | PutSilence | EndSilence | SwitchOff | SwitchOn | DigestAt | OpensWith
 
 
 class AlertReference(Message):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from schemas.events import CloudEvent, RelationshipEvent
-from schemas.primitives import Code, Count, EventId, Id, Instant, Message, SourceUri
+from schemas.primitives import Code, Count, EventId, Id, Instant, Message, Side, SourceUri
 from schemas.programs import CalibrationEvidence
 
 Band = Literal["thriving", "steady", "strained", "critical"]
@@ -52,6 +52,14 @@ class Trigger(Message):
     recordedtime: Instant
 
 
+class SupportCall(Message):
+    """What the event that brought a row about says of a request for support: which one, and, of one that one of the two
+    has made, who. Never what it is about."""
+
+    request_id: Id
+    by: Side | None = None
+
+
 class Score(Message):
     """Health and risk of one relationship at one instant, with everything that explains them.
     Numbers are multiples of a millionth. `caps`: what holds the band at strained at the best, whatever the health:
@@ -84,13 +92,15 @@ class Score(Message):
 
 class ScoreRow(Message):
     """One row of a relationship's history. `position` is the version of the row: the greatest one is valid, at equal
-    positions the one of mode heal. `deleted` says that the instant exists no more; `score` is then null."""
+    positions the one of mode heal. `deleted` says that the instant exists no more; `score` is then null. `call`: where
+    a request for support, or its end, brought the newest row about."""
 
     as_of: Instant
     position: Count
     mode: Literal["live", "heal", "replay"]
     deleted: bool
     trigger: Trigger | None = None
+    call: SupportCall | None = None
     score: Score | None = None
 
 

@@ -19,11 +19,12 @@ from services.notify.domain.preferences import Preferences
 from services.notify.domain.routing import Addressing
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
+from services.notify.domain.tallies import lowest_clock
 from services.notify.domain.unsubscribing import LeavingLinks
 from services.notify.flow.asking import Asking
 from services.notify.flow.beside import Beside
 from services.notify.flow.commanding import Commanding
-from services.notify.flow.deciding import Deciding, DecisionContext, lowest_clock
+from services.notify.flow.deciding import Deciding, DecisionContext
 from services.notify.flow.destinations import DestinationsFile, configured
 from services.notify.flow.dispatch import Dispatch, Environment
 from services.notify.flow.hold import Hold

@@ -70,13 +70,14 @@ class Pair:
         given = self.defaults | told
         deleted = given.pop("deleted", False)
         mode: Literal["live", "heal", "replay"] = given.pop("mode", "live")
-        trigger = given.pop("trigger", None)
+        trigger, call = given.pop("trigger", None), given.pop("call", None)
         return ScoreRow(
             as_of=as_of,
             position=position,
             mode=mode,
             deleted=deleted,
             trigger=trigger,
+            call=call,
             score=None if deleted else score(**given),
         )
 

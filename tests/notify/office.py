@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Alert, Delivery
 from schemas.events import to_json
+from schemas.rules import Rule
 from schemas.scores import ScoreEvent
 from services.notify.channels.destinations import DestinationConfig, DestinationsConfig
 from services.notify.channels.smtp import SmtpOptions
@@ -64,6 +65,7 @@ class Office:
     people: NameBook = field(default_factory=NameBook)
     preferences: Preferences = field(default_factory=Preferences)
     silences: list[AlertSilence] = field(default_factory=list)
+    rules: tuple[Rule, ...] = WITHOUT_FALLS
     sent: list[tuple[datetime, Delivery]] = field(default_factory=list)
     written: dict[str, Delivery] = field(default_factory=dict)
     alerts: list[Alert] = field(default_factory=list)
@@ -75,7 +77,7 @@ class Office:
         self._watches: dict[str, Watch] = {}
         self._subjects: dict[str, SubjectWatch] = {}
         self._clock: datetime | None = None
-        self._begin(PartitionAlerts(Evaluator(WITHOUT_FALLS, self.mode), {}, None))
+        self._begin(PartitionAlerts(Evaluator(self.rules, self.mode), {}, None))
 
     def _begin(self, partition: PartitionAlerts) -> None:
         self.partition = partition
@@ -83,14 +85,14 @@ class Office:
         context = DecisionContext(self.mode, lambda: self.now, addressing)
         rules = RuleBook(self.mode)
         kept = {key: load_subject(dump(SubjectRecord(watch=one))).watch for key, one in self._subjects.items()}
-        shared = SharedAlerts(rules, kept, self._clock)
-        self.deciding = Deciding({0: partition}, shared, rules, context, Metrics(CollectorRegistry()))
-        self.hold = Hold({0: partition}, shared, context, self._knows)
+        self.shared = SharedAlerts(rules, kept, self._clock)
+        self.deciding = Deciding({0: partition}, self.shared, rules, context, Metrics(CollectorRegistry()))
+        self.hold = Hold({0: partition}, self.shared, context, self._knows)
 
     def restart(self) -> None:
         """Another instance takes over, with what is written down."""
         watches = {key: load(self.state(key)).watch for key in self._watches}  # type: ignore[union-attr]
-        self._begin(PartitionAlerts(Evaluator(WITHOUT_FALLS, self.mode), watches, self._clock))
+        self._begin(PartitionAlerts(Evaluator(self.rules, self.mode), watches, self._clock))
         known = list(self.written.values())
         self.deciding.remember(known)
         self.hold.remember([one for one in known if has_ended(one)])
@@ -98,7 +100,11 @@ class Office:
 
     def take(self, *events: ScoreEvent) -> list[Decision]:
         """A round with these events."""
-        records = [self._record(event) for event in events]
+        return self.read(*map(to_json, events))
+
+    def read(self, *values: bytes) -> list[Decision]:
+        """The same, of events as they lie on the topic."""
+        records = [self._record(value) for value in values]
         began = time.process_time()
         decisions = self.deciding.decide({SCORES: records} if records else {}, tuple(self.silences))
         decisions += self.deciding.settle(tuple(self.silences))
@@ -170,9 +176,9 @@ class Office:
         for named in released.gone:
             self.written.pop(named, None)
 
-    def _record(self, event: ScoreEvent) -> Record:
+    def _record(self, value: bytes) -> Record:
         self._offset += 1
-        return Record(SCORES.topic, 0, self._offset, None, to_json(event), (), 0)
+        return Record(SCORES.topic, 0, self._offset, None, value, (), 0)
 
 
 def lines(message: Delivery) -> int:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from schemas.alerts import Delivery, DeliveryItem
+from schemas.alerts import ChannelName, Delivery, DeliveryItem
 from schemas.scores import RiskTerm
 from services.notify.domain.chances import chance_points
 from services.notify.domain.decisions import alert_changed, planned
@@ -93,8 +93,11 @@ def test_risk_is_told_in_chances_and_days_and_never_in_log_odds() -> None:
     assert "- no contact for 0 days (agreed rhythm: every 14 days): +43 points of chance" in text
     assert "- contacts are far apart even when all is well: +7 points of chance" in text
     assert "a general estimate, not yet calibrated" in text
-    for told in (text, delivery.alert.summary, rendered(delivery.model_copy(update={"channel": "pagerduty"})).body):
-        assert "+1.9" not in (told or "")
+    channels: list[ChannelName] = ["smtp", "slack", "teams", "pagerduty", "log"]
+    bodies = [rendered(delivery.model_copy(update={"channel": one}), people()).body or "" for one in channels]
+    for told in (*bodies, delivery.alert.summary, delivery.alert.next_step):
+        assert told
+        assert "1.9" not in told
     assert chance_points(0.8, 1.9) == pytest.approx(42.5675, abs=1e-3)
     assert chance_points(1.0, 5.0) == pytest.approx(0, abs=1e-3)
 

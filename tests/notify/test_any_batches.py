@@ -1,5 +1,6 @@
 """The same inputs give the same alerts and ids, however they are cut into batches and wherever state is restored."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -10,12 +11,13 @@ from hypothesis import strategies as st
 from schemas.rules import RULES
 from schemas.scores import ScoreEvent
 from services.notify.domain import record
-from services.notify.domain.evaluation import Evaluator, Watch
+from services.notify.domain.evaluation import Evaluator, Transitioned, Watch
 from services.notify.domain.ids import Destination
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.record import ClockRecord, WatchRecord
-from tests.notify.building import Around, Pair, clock, day, late_trigger, new_alerts, round_of
+from tests.notify.building import WITHOUT_FALLS, Around, Pair, clock, day, late_trigger, new_alerts, round_of
 
+LEVELLED = ("health_low", "disengaging")
 PAIRS = tuple(Pair(relationship=name) for name in ("a", "b"))
 AROUND = Around((Destination("log", "log"), Destination("webhook", "https://example.org/hook")))
 LEVELS = st.sampled_from([0.0, 24.9, 25.0, 25.1, 39.0, 40.0, 41.0, 50.0, 51.0, 90.0])
@@ -135,6 +137,34 @@ def test_episodes_open_and_close_in_turn(drawn: list[Step]) -> None:
                 if h.watch.subject.id == pair.relationship and h.transition.rule == rule
             ]
             _assert_in_turn(turns)
+
+
+IN_THE_GAP = st.tuples(
+    st.sampled_from([0.0, 25.0, 40.0, 40.000001, 45.0, 50.0]), st.sampled_from([0.55, 0.6, 0.699999, 0.7, 0.9])
+)
+"""Of health and risk: bad, or not yet good enough to clear."""
+
+
+@given(rows=st.lists(st.tuples(IN_THE_GAP, st.floats(0.01, 200)), max_size=80), restores=st.sets(st.integers(0, 80)))
+def test_what_goes_up_and_down_within_the_gap_is_one_episode_at_most_and_never_resolves(
+    rows: list[tuple[tuple[float, float], float]], restores: set[int]
+) -> None:
+    partition_alerts, saved, now = new_alerts(), Saved(), day(0)
+    transitioned = list[Transitioned]()
+    for number, ((health, risk), hours) in enumerate(rows):
+        now += timedelta(hours=hours)
+        row = PAIRS[0].changed(now, health=health, risk=risk, last_contact=now)
+        transitioned += [*partition_alerts.take(row), *partition_alerts.take(clock(now))]
+        if number in restores:
+            saved.write(partition_alerts)
+            partition_alerts = saved.restored(Evaluator(WITHOUT_FALLS, "log"))
+    transitioned += partition_alerts.take(clock(now + timedelta(days=30)))
+
+    names = Counter((one.transition.rule.name, one.transition.name) for one in transitioned)
+    assert {(rule, name) for rule, name in names if rule in LEVELLED and name != "fired"} <= {
+        ("health_low", "escalated")
+    }
+    assert max((names[rule, name] for rule in LEVELLED for name in ("fired", "escalated")), default=0) <= 1
 
 
 def _assert_in_turn(turns: Sequence[tuple[str, int, datetime]]) -> None:

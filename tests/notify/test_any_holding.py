@@ -11,6 +11,7 @@ from schemas.alert_commands import AlertSilence
 from schemas.alerts import Alert, Delivery, Handling
 from services.notify.channels.destinations import DestinationsConfig
 from services.notify.domain.digests import alerts_of
+from services.notify.domain.handling import UNTOUCHED
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.working_hours import Receiving, WorkCalendar
 from tests.notify.building import Pair, day
@@ -30,7 +31,7 @@ class Holding(RuleBasedStateMachine):
         config = DestinationsConfig((mailed(), mailing(), machine()), otherwise="team")
         self.office = Office(config, day(0))
         self.office.people.describe(programme(coordinator="p-3", deputy="p-4", time_zone=ZONE))
-        self.position = 1
+        self.position, self.looked_at, self.handing_over = 1, 0, False
         for person in ("p-3", "p-4"):
             self._status(person, "active")
         self.office.at(day(0), *(pair.changed(day(0), health=90.0) for pair in PAIRS))
@@ -77,6 +78,7 @@ class Holding(RuleBasedStateMachine):
     def somebody_leaves_or_is_back(self, person: str, status: str) -> None:
         self._status(person, status)
         if status == "leave":
+            self.handing_over = True
             self.office.leave(person)
 
     @rule()
@@ -88,6 +90,18 @@ class Holding(RuleBasedStateMachine):
         for moment, message in self._sent():
             told = [alert.urgency for alert in alerts_of(message)]
             assert message.recipient not in PEOPLE or "P1" in told or not RECEIVING.is_quiet(moment)
+
+    @invariant()
+    def people_hear_of_nothing_but_the_end_of_what_somebody_has_in_hand(self) -> None:
+        """Nobody acts while time goes on: what is in hand now was so when this was sent."""
+        new, self.looked_at = self._sent()[self.looked_at :], len(self._sent())
+        for _, message in new if not self.handing_over else ():
+            for told in ((message.relationship, message.alert), *((i.relationship, i.alert) for i in message.items)):
+                relationship, alert = told
+                watch = self.office.partition.watch(f"acme/{relationship}")
+                handling = watch.handling.get(alert.rule, UNTOUCHED) if watch else UNTOUCHED
+                assert message.recipient == "hook" or alert.transition == "resolved" or handling.state == "open"
+        self.handing_over = False
 
     @invariant()
     def nothing_is_sent_twice(self) -> None:

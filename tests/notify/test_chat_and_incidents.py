@@ -219,4 +219,6 @@ def test_whatever_people_are_called_a_message_is_within_the_limits_of_its_channe
     assert Slack().answer({"content-type": "application/json"}, bodies["slack"].encode())[0] == 200
     assert Teams().answer({}, bodies["teams"].encode())[0] == 202
     text = json.loads(bodies["smtp"])["text"]
-    assert len(text.split("\n")[1]) <= 66
+    state, headline, *_ = text.split("\n")
+    assert len(headline) <= 66
+    assert len(f"{state}\n{headline}") <= 80

@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from schemas.alerts import Handling
 from schemas.programs import Programme, Source, SourceWatermark
 from schemas.scores import Trigger
+from services.notify.domain.catching_up import CatchingUp, CatchUp
 from services.notify.domain.decisions import subject_alert_changed
 from services.notify.domain.ids import LONGEST_KEY, AlertSubject
 from services.notify.domain.partition_alerts import ProgrammeKey
 from services.notify.domain.record import SubjectRecord, dump, load_subject
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
-from services.notify.domain.subjects import SubjectTransitioned, Tally, programme_subject, source_subject
-from tests.notify.building import START, day, hour
+from services.notify.domain.subjects import SubjectTransitioned, Tally, ToldLate, programme_subject, source_subject
+from services.notify.domain.tallies import told_late
+from tests.notify.building import START, day, hour, new_alerts
 
 SPRUCE: ProgrammeKey = ("acme", "spruce")
 FEED = "/calendar"
@@ -43,9 +45,18 @@ class World:
     alerts: SharedAlerts = field(default_factory=lambda: SharedAlerts(RuleBook("wall"), {}))
     healths: Sequence[float] = ()
     alerting: int = 0
+    catching_up: int = 0
 
     def at(self, clock: datetime) -> list[tuple[str, str, datetime]]:
-        return told(self.alerts.advance(clock, lambda: {SPRUCE: Tally(self.healths, self.alerting)}))
+        return told(self.alerts.advance(clock, lambda: {SPRUCE: self._tally}))
+
+    def caught_up(self, clock: datetime, relationships: int) -> list[SubjectTransitioned]:
+        late = {SPRUCE: ToldLate(relationships, "recorded 700 days after it happened")}
+        return self.alerts.caught_up(clock, late, {SPRUCE: self._tally})
+
+    @property
+    def _tally(self) -> Tally:
+        return Tally(self.healths, self.alerting, self.catching_up)
 
     def hours(self, begin: int, end: int) -> list[tuple[str, str, datetime]]:
         return [one for at in range(begin, end) for one in self.at(hour(at))]
@@ -94,6 +105,60 @@ def test_a_programme_that_has_shrunk_is_steady_when_none_of_the_few_alerts() -> 
     world.healths, world.alerting = [70.0] * 3, 0
 
     assert world.hours(1, 99) == [("programme_shift", "resolved", hour(49))]
+
+
+def test_a_programme_is_not_measured_while_the_history_of_one_pair_in_seven_is_told() -> None:
+    world = World(healths=[70.0] * 17, alerting=0)
+    world.hours(0, 24)
+    world.healths, world.catching_up = [40.0] * 17, 3
+
+    assert world.hours(24, 48) == []
+    world.catching_up = 2
+    assert world.hours(48, 49) == [("programme_shift", "fired", hour(48))]
+
+
+def test_what_a_programme_shows_when_its_history_has_been_told_is_no_news_of_its_own() -> None:
+    world = World(healths=[70.0] * 40, alerting=8)
+
+    (found,) = world.caught_up(hour(1), 40)
+
+    assert told([found]) == [("programme_shift", "fired", hour(1))]
+    assert found.transition.late == "recorded 700 days after it happened"
+    assert world.hours(1, 48) == []
+
+
+def test_of_a_relationship_that_is_gone_nobody_was_told_late() -> None:
+    gone = CatchingUp("acme/gone", 0, CatchUp(day(0), day(1), "late"), day(2), timedelta(0))
+
+    assert told_late([gone], {0: new_alerts()}) == {}
+
+
+def test_a_median_from_before_a_large_part_of_a_programme_was_told_shows_no_fall() -> None:
+    world = World(healths=[80.0] * 10)
+    world.hours(0, 24)
+    world.healths = [80.0] * 10 + [60.0] * 30
+
+    assert world.caught_up(hour(24), 30) == []
+    assert world.hours(24, 48) == []
+
+
+def test_where_little_was_told_late_the_medians_of_before_still_count() -> None:
+    world = World(healths=[80.0] * 40)
+    world.hours(0, 24)
+    assert world.caught_up(hour(24), 2) == []
+    world.healths = [69.0] * 40
+
+    assert world.hours(25, 26) == [("programme_shift", "fired", hour(25))]
+
+
+def test_a_history_of_a_programme_that_is_frozen_or_unknown_shows_nothing() -> None:
+    world = World(healths=[70.0] * 40, alerting=8)
+    late = {("acme", "unknown"): ToldLate(1, "late"), SPRUCE: ToldLate(1, "late")}
+    world.alerts.describe(programme(feed()))
+    assert told(world.alerts.advance(day(3), dict)) == []
+    assert told(world.alerts.advance(day(6), dict)) == [("source_silent", "fired", day(6))]
+
+    assert world.alerts.caught_up(day(6), late, {SPRUCE: Tally([70.0] * 40, 8)}) == []
 
 
 def test_of_a_programme_of_which_nothing_is_known_nothing_resolves() -> None:

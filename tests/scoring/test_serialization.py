@@ -10,7 +10,19 @@ from services.scoring.domain.partition import Emission, PartitionWatermark, Scor
 from services.scoring.domain.profiles import DEFAULT, Programmes
 from services.scoring.domain.serialization import clock_event, event_id, score_event
 from services.scoring.domain.verification import ComparableRow, Verdict, comparable
-from tests.scoring.building import KEY, at, facts, held, micros, missed, paused, retraction, started
+from tests.scoring.building import (
+    KEY,
+    at,
+    facts,
+    held,
+    micros,
+    missed,
+    paused,
+    requested,
+    resolved,
+    retraction,
+    started,
+)
 
 
 def _told(*events: OfRelationship) -> list[Emission]:
@@ -38,6 +50,21 @@ def test_the_last_row_of_an_event_is_the_newest_and_carries_its_trigger() -> Non
     assert isinstance(event.data, ScoreRow)
     assert event.data.trigger is not None
     assert event.data.trigger.type == "mentoring.session.held.v1"
+
+
+def test_the_newest_row_of_a_request_for_support_says_which_and_who_asked_but_not_what_for() -> None:
+    asked, over = requested(3), resolved(9)
+    of_mentee = asked.model_copy(update={"data": asked.data.model_copy(update={"by": "mentee"})})
+    told = [score_event(one) for one in _told(started(0), of_mentee, resolved(5), requested(7, "r"), over, held(10))]
+
+    found = [event.data.call for event in map(SCORE_EVENT.validate_json, told) if isinstance(event.data, ScoreRow)]
+    assert [(one.request_id, one.by) for one in found if one is not None] == [
+        ("q", "mentee"),
+        ("q", None),
+        ("r", None),
+        ("q", None),
+    ]
+    assert not any(b"conflict" in value for value in told)
 
 
 def test_a_late_event_corrects_the_past_oldest_first_and_ends_with_the_newest_row() -> None:

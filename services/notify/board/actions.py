@@ -42,6 +42,7 @@ DONE: Mapping[str, str] = {
     "switch_off": "Switched off",
     "switch_on": "Switched on again",
     "digest_at": "Saved",
+    "opens_with": "Saved",
     "replay": "Sent again",
     "discard": "Discarded",
 }
@@ -222,7 +223,7 @@ class Acting:
                 return self._state.silence(one.key) is not None
             case "unsilence":
                 return self._state.silence(one.key) is None
-            case "switch_off" | "switch_on" | "digest_at":
+            case "switch_off" | "switch_on" | "digest_at" | "opens_with":
                 return self._state.personal_has(one.key, one.command.act)
             case _:
                 return self._state.outcome(one.command.id) is not None

@@ -17,6 +17,7 @@ from services.notify.board.rows import AlertReader
 from services.notify.domain.attempts import has_ended
 from services.notify.domain.guards import Clock, is_behind, lag
 from services.notify.domain.handling import is_about, silence_key
+from services.notify.domain.lifecycle import CORRECTED
 
 SILENT_AFTER = timedelta(hours=1)
 """Midnight rows alone make notify write more often than that."""
@@ -164,6 +165,7 @@ def rule_lines(reader: AlertReader, person: BoardPerson, precision: Sequence[Row
             known[name] += outcomes
     fired: Counter[str] = Counter()
     versions: dict[str, dict[str, None]] = {}
+    withdrawn: set[str] = set()
     for event in reader.state.every_event():
         alert = event.data
         if not isinstance(alert, Alert) or not person.sees(event.tenant, event.program):
@@ -171,7 +173,11 @@ def rule_lines(reader: AlertReader, person: BoardPerson, precision: Sequence[Row
         if alert.transition in {"fired", "unstable"}:
             fired[alert.rule] += 1
             versions.setdefault(alert.rule, {})[alert.rule_version] = None
-    votes = [vote for vote in reader.state.votes() if person.sees(vote.tenant, vote.program)]
+        elif alert.why == CORRECTED:
+            withdrawn.add(alert.dedup_key)
+    # What was never so is counted nowhere.
+    cast = (vote for vote in reader.state.votes() if vote.dedup_key not in withdrawn)
+    votes = [vote for vote in cast if person.sees(vote.tenant, vote.program)]
     open_ = Counter(one.rule for one in reader.visible(person) if one.is_open)
     return [
         RuleLine(

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from schemas.events import partition_key
 from schemas.rule_sets import DEFAULTS
@@ -38,9 +38,14 @@ def stream_of(view: str, board: Board, **where: str) -> str:
 def _add_alerts(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.get("/")
     async def show_now(request: Request) -> Response:
+        person = session_of(request).person
+        if not request.query_params and person.tenant is not None:
+            scope = board.state.personal(person.tenant, person.id).scope
+            if scope != "all":
+                return RedirectResponse(AlertChoice().address(owner=scope), 303)
         choice = AlertChoice.of(request.query_params)
         stream = stream_of("now", board, **dict(_chosen(choice)))
-        page = board.reader().now_page(session_of(request).person, choice)
+        page = board.reader().now_page(person, choice)
         return pages.page("now.html", request, active="Now", page=page, stream=stream)
 
     @app.get("/alerts/{key}")

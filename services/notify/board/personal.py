@@ -1,4 +1,5 @@
-"""What somebody has set for themselves: which mails they do not want and when their digest comes; from the page of
+"""What somebody has set for themselves: which mails they do not want, when their digest comes and what the board opens
+with; from the page of
 their settings, and from a link in a mail, without signing in."""
 
 import secrets
@@ -23,6 +24,12 @@ from services.notify.domain.preferences import PersonalSettings, SwitchedOff
 from services.notify.domain.unsubscribing import Leaving
 
 HOURS: Sequence[str] = tuple(f"{hour:02}:{minute:02}" for hour in range(6, 20) for minute in (0, 30))
+
+SCOPES: Mapping[str, str] = {
+    "all": "all that you may see",
+    "team": "programmes that name you",
+    "mine": "what you have taken or were given",
+}
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,7 @@ def _add_settings(app: FastAPI, board: Board, pages: PageRenderer) -> None:
             page=page,
             rules=_pageable(),
             hours=HOURS,
+            scopes=SCOPES,
             back="/settings",
             stream=stream_of("frame", board),
         )
@@ -63,7 +71,7 @@ def _add_settings(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     async def change_settings(request: Request, act: str) -> Response:
         fields = await own_form(request, board.gate.sessions)
         person = session_of(request).person
-        if act not in {"off", "on", "time"} or person.tenant is None:
+        if act not in {"off", "on", "time", "scope"} or person.tenant is None:
             raise HTTPException(404)
         wanted = _setting(person, act, {name: one(fields, name) for name in fields}, form_id_of(fields), board)
         return await answered(board, fields, board.acting.do([wanted], person))
@@ -126,6 +134,8 @@ def _setting(person: BoardPerson, act: str, fields: Mapping[str, str], form: str
         if act == "time":
             at = time.fromisoformat(fields["at"]) if fields.get("at") else None
             return setting(person, {"kind": "digest_at", "at": at}, (form, board.now()))
+        if act == "scope":
+            return setting(person, {"kind": "opens_with", "scope": fields.get("scope")}, (form, board.now()))
         said = {"rule": fields.get("rule") or None, "relationship": fields.get("relationship") or None}
         return setting(person, {"kind": f"switch_{act}", **said}, (form, board.now()))
     except (ActInvalidError, ValueError) as invalid:

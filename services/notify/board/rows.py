@@ -24,7 +24,7 @@ from services.notify.rendering.next_acts import next_act
 
 URGENCIES: tuple[Urgency, ...] = ("P1", "P2", "P3")
 CLASS_WORDS: Mapping[str, str] = {"P1": "now", "P2": "today", "P3": "this week"}
-OWNERS = ("all", "mine", "unassigned")
+OWNERS = ("all", "mine", "team", "unassigned")
 SORTS: Mapping[str, str] = {"since": "longest open first", "newest": "newest first", "name": "name", "due": "due first"}
 NAMED_BY = 32
 """Characters of an alert's key that the keys of its episodes begin with."""
@@ -65,7 +65,9 @@ class AlertChoice:
         named = {"owner": other.owner, "program": other.program, "rule": other.rule, "q": other.search}
         named |= {"sort": other.sort, "page": str(other.page)}
         defaults = {"owner": "all", "sort": "since", "page": "1"}
-        said = {name: value for name, value in named.items() if value and value != defaults.get(name)}
+        # Whoever asks for all by name gets all, whatever the board opens with for them.
+        named_by_whoever = {"owner"} if changed.get("owner") == "all" else set[str]()
+        said = {n: value for n, value in named.items() if value and (value != defaults.get(n) or n in named_by_whoever)}
         return f"/?{urlencode(said)}" if said else "/"
 
     @property
@@ -121,6 +123,7 @@ class NowPage:
     programs: Sequence[str]
     rules: Sequence[str]
     mine: int
+    team: int
     unassigned: int
 
 
@@ -162,6 +165,7 @@ class AlertReader:
         pages = max(1, -(-len(found) // PER_PAGE))
         begin = (min(choice.page, pages) - 1) * PER_PAGE
         rows = [self.row(one, person) for one in found[begin : begin + PER_PAGE]]
+        team = self._team(person)
         return NowPage(
             choice=choice,
             groups=[(u, of) for u in URGENCIES if (of := [row for row in rows if row.urgency == u])],
@@ -172,8 +176,13 @@ class AlertReader:
             programs=sorted({one.watch.subject.program for one in everything}),
             rules=sorted({one.rule for one in everything}),
             mine=sum(_is_held_by(one, person) for one in everything),
+            team=sum(one.watch.subject.program in team for one in everything),
             unassigned=sum(_is_unassigned(one) for one in everything),
         )
+
+    def _team(self, person: BoardPerson) -> list[str]:
+        """Programmes that name the person."""
+        return [] if person.tenant is None else self.people.programs_of(person.tenant, person.id)
 
     def matches(self, one: KnownAlert, person: BoardPerson, choice: AlertChoice) -> bool:
         if choice.program and one.watch.subject.program != choice.program:
@@ -181,6 +190,8 @@ class AlertReader:
         if choice.rule and one.rule != choice.rule:
             return False
         if choice.owner == "mine" and not _is_held_by(one, person):
+            return False
+        if choice.owner == "team" and one.watch.subject.program not in self._team(person):
             return False
         if choice.owner == "unassigned" and not _is_unassigned(one):
             return False

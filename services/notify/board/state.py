@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from schemas.alert_commands import Act, AlertSilence, DigestAt, SwitchOff, SwitchOn
+from schemas.alert_commands import Act, AlertSilence, DigestAt, OpensWith, SwitchOff, SwitchOn
 from schemas.alerts import ALERT_EVENT, AlertAct, AlertChanged, AlertHandled, Delivery
 from schemas.events import partition_key
 from schemas.primitives import Instant, from_micros
@@ -56,8 +56,11 @@ Positions = Mapping[LogPlace, int]
 
 
 class CountedVote(NamedTuple):
+    """The last one on an alert, whoever gave it: as the warehouse counts them."""
+
     tenant: str
     program: str
+    dedup_key: str
     rule: str
     is_useful: bool
     closing: str | None
@@ -94,7 +97,7 @@ class BoardState:
         self._of_episode: dict[str, set[str]] = defaultdict(set)
         self._events: dict[str, deque[AlertChanged | AlertHandled]] = {}
         self._outcomes: OrderedDict[str, AlertAct] = OrderedDict()
-        self._votes: dict[tuple[str, str], CountedVote] = {}
+        self._votes: dict[str, CountedVote] = {}
         self._erased: set[str] = set()
         self._tokens: dict[str, BoardToken] = {}
         self._positions: dict[LogPlace, int] = {}
@@ -181,6 +184,8 @@ class BoardState:
         match act:
             case DigestAt(at=at):
                 return found is not None and found.digest_at == at
+            case OpensWith(scope=scope):
+                return found is not None and found.scope == scope
             case SwitchOff() | SwitchOn():
                 one = SwitchedOff(rule=act.rule, relationship=act.relationship)
                 return found is not None and (one in found.off) == isinstance(act, SwitchOff)
@@ -360,8 +365,9 @@ class BoardState:
             while len(self._outcomes) > MOST_OUTCOMES:
                 self._outcomes.popitem(last=False)
         if act.verdict is not None and act.refused is None:
-            vote = CountedVote(event.tenant, event.program, act.rule, act.verdict == "useful", act.closing)
-            self._votes[act.dedup_key, act.by] = vote
+            useful = act.verdict == "useful"
+            vote = CountedVote(event.tenant, event.program, act.dedup_key, act.rule, useful, act.closing)
+            self._votes[act.dedup_key] = vote
 
     def _drop(self, key: str) -> None:
         self._watches.pop(key, None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from schemas.alerts import Handling
-from schemas.primitives import Id, Instant
+from schemas.primitives import Id, Instant, Side
 from schemas.rules import SUPPORT_REQUESTED, Rule
 from schemas.scores import ScoreRow
 from services.notify.domain.catching_up import SETTLE, CatchUp
@@ -26,6 +26,7 @@ from services.notify.domain.lifecycle import (
     turned,
     withdrawn,
 )
+from services.notify.domain.rescoring import Scored, of_rescoring, scored_after
 from services.notify.domain.window import MOST_ROWS, WINDOW, StoredInstant, Window, replaced, row, trimmed, up_to
 
 Anchors = Mapping[str, Anchor]
@@ -55,7 +56,8 @@ class Watch:
     after an alert, and what was left for the next, by rule; `revised`: rows were corrected, and none has decided since;
     `catch_up`: history is being told; `sources`: digests of those it depends on; `frozen`: one of them is silent;
     `heard`: the destinations that were told of the last episode of which anybody was, and `muted`: the silence that has
-    kept it from people, by rule."""
+    kept it from people, by rule; `calls`: the open requests for support, with the side that made each;
+    `scored`: how its newest row was computed."""
 
     subject: AlertSubject
     window: Window = ()
@@ -72,6 +74,8 @@ class Watch:
     frozen: Frozen | None = None
     heard: Mapping[str, tuple[Recipient, ...]] = field(default_factory=dict)
     muted: Mapping[str, str] = field(default_factory=dict)
+    calls: Mapping[Id, Side] = field(default_factory=dict)
+    scored: Scored | None = None
 
     @property
     def due(self) -> Instant | None:
@@ -116,6 +120,8 @@ class Watch:
             one.frozen,
             one.heard,
             one.muted,
+            one.calls,
+            one.scored,
         )
 
     def due_of(self, rule: str) -> Instant | None:
@@ -146,6 +152,9 @@ class Evaluator:
     def of(self, _tenant: Id, _program: Id, _at: Instant) -> "Evaluator":
         """The same for all, always."""
         return self
+
+    def is_history(self, row: ScoreRow) -> bool:
+        return history(row, self.clock) is not None
 
     def until(self, watch: Watch, instant: Instant) -> tuple[Watch, list[Transitioned]]:
         """Deadlines at or before the instant take effect, each at its own."""
@@ -202,6 +211,9 @@ class Evaluator:
             watch.frozen,
             watch.heard,
             watch.muted,
+            watch.calls,
+            # Where time is the log's, nothing is late.
+            scored_after(watch.scored, new) if self.clock == "wall" else None,
         )
         if new.score is not None:
             watch, over = self._switched_off(watch, now)
@@ -352,6 +364,11 @@ class Evaluator:
         """They are written down: from now on rules are folded from them."""
         if not transitions:
             return _explained(watch), []
+        scored = watch.scored
+        if scored is not None and scored.since is not None:
+            transitions = [
+                replace(one, late=one.late or of_rescoring(one, watch.window, scored)) for one in transitions
+            ]
         shown, anchors = watch.shown, dict(watch.anchors)
         assert shown is not None, "a row explains what has come about"
         for transition in transitions:

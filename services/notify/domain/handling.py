@@ -54,7 +54,7 @@ def acted(
             return ActAdmitted(handling.model_copy(update={"assignee": act.assignee}))
         case "note" | "vote":
             return ActAdmitted(handling)
-        case "silence" | "unsilence" | "switch_off" | "switch_on" | "digest_at":
+        case "silence" | "unsilence" | "switch_off" | "switch_on" | "digest_at" | "opens_with":
             raise ValueError("it is no act on an alert")
         case _:
             assert_never(act)

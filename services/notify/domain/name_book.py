@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.directory import Participant
+from schemas.primitives import Side
 from schemas.programs import Programme
 from services.notify.domain.working_hours import WorkCalendar
 
@@ -66,6 +67,12 @@ class NameBook:
 
     def pair(self, tenant: str, relationship: str, record: PairRecord) -> None:
         self._pairs[tenant, relationship] = record
+
+    def sole(self, tenant: str, relationship: str, side: Side) -> str | None:
+        """Who that side is, where it is one person and no more."""
+        record = self._pairs.get((tenant, relationship))
+        people = () if record is None else record.mentors if side == "mentor" else record.mentees
+        return people[0] if len(people) == 1 else None
 
     def part(self, tenant: str, relationship: str) -> None:
         self._pairs.pop((tenant, relationship), None)

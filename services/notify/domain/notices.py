@@ -1,4 +1,5 @@
-"""Messages that tell of no alert: that a message arrives, that a destination takes none, that a silence ends. They are
+"""Messages that tell of no alert: that a message arrives, that a destination takes none, that a silence ends,
+that a request for support was closed. They are
 deliveries like any other, and no event of the audit trail."""
 
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ class NoticeWords(NamedTuple):
 NOTICES: Mapping[str, NoticeWords] = {
     "test": NoticeWords("Test", "Rapport reaches you here"),
     "silence_ends": NoticeWords("Soon", "A silence of yours ends within a day"),
+    "support_closed": NoticeWords("Closed", "Your request for support was closed"),
     "address_off": NoticeWords("Off", "A mail address is refused for good"),
     "destination_down": NoticeWords("Down", "A destination takes no messages", "A destination takes messages again"),
 }

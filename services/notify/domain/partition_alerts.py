@@ -8,13 +8,14 @@ from typing import NamedTuple, Protocol, assert_never
 from schemas.events import partition_key
 from schemas.primitives import Id, Instant
 from schemas.rules import OF_SCORES, RULES
-from schemas.scores import ScoreChanged, ScoreCorrected, ScoreEvent
+from schemas.scores import ScoreChanged, ScoreCorrected, ScoreEvent, ScoreRow, SupportCall
 from services.notify.domain.alert_holder import AlertHolder
 from services.notify.domain.catching_up import CatchUp
 from services.notify.domain.evaluation import Evaluator, Transitioned, Watch
 from services.notify.domain.ids import AlertSubject
 from services.notify.domain.inhibition import Frozen, frozen_by, source_digests
 from services.notify.domain.lifecycle import OPEN
+from services.notify.domain.support_calls import CLOSED, ClosedCall, calls_after
 from services.notify.domain.window import newest
 
 ProgrammeKey = tuple[Id, Id]
@@ -43,15 +44,18 @@ class Forgotten(NamedTuple):
 
 @dataclass
 class Pulses:
-    """Of the active relationships of a programme: their healths, and which of them alert by a rule that looks at their
-    scores."""
+    """Of the active relationships of a programme: their healths, which of them alert by a rule that looks at their
+    scores, and since when those are computed otherwise than before, where they are. What alerts because of that does
+    not count."""
 
     healths: dict[str, float] = field(default_factory=dict)
     alerting: set[str] = field(default_factory=set)
+    rescored: dict[str, Instant] = field(default_factory=dict)
 
     def drop(self, key: str) -> None:
         self.healths.pop(key, None)
         self.alerting.discard(key)
+        self.rescored.pop(key, None)
 
 
 SHIFTING = tuple(rule.name for rule in RULES if rule.measure in OF_SCORES)
@@ -86,6 +90,7 @@ class PartitionAlerts(AlertHolder[Watch]):
         self._pulses: dict[ProgrammeKey, Pulses] = {}
         for key, watch in watches.items():
             self._feel(key, watch)
+        self._closed: list[ClosedCall] = []
         # Nothing that still comes of them is watched.
         self._erased: set[str] = set()
 
@@ -194,6 +199,11 @@ class PartitionAlerts(AlertHolder[Watch]):
         found, self._forgotten = self._forgotten, []
         return found
 
+    def closed_calls(self) -> list[ClosedCall]:
+        """Since it was last asked for."""
+        found, self._closed = self._closed, []
+        return found
+
     def _unwatch(self, key: str) -> None:
         self._catching_up.discard(key)
         self._dues.pop(key, None)
@@ -203,6 +213,8 @@ class PartitionAlerts(AlertHolder[Watch]):
 
     def _changed(self, event: ScoreChanged) -> list[Transitioned]:
         watch = self._watch(event)
+        if event.data.call is not None:
+            watch = self._called(watch, event.data, event.data.call)
         silent = self._silent.get((event.tenant, event.program)) if self._silent else None
         if silent and event.data.score is not None:
             frozen = watch.frozen or frozen_by(source_digests(event.data.score.sources), silent)
@@ -218,6 +230,19 @@ class PartitionAlerts(AlertHolder[Watch]):
             after, transitioned = self._rules(watch, event.data.as_of).changed(watch, event.data, self.clock)
         self._put(watch, after)
         return transitioned
+
+    def _called(self, watch: Watch, row: ScoreRow, call: SupportCall) -> Watch:
+        """Whoever asks for support shall hear when that is closed; of what is imported nobody waits for it."""
+        is_history = (
+            row.trigger is not None and row.trigger.type != CLOSED and self._rules(watch, row.as_of).is_history(row)
+        )
+        calls, closed = (watch.calls, None) if is_history else calls_after(watch.calls, call, row)
+        if closed is not None:
+            subject = watch.subject
+            self._closed.append(ClosedCall(subject.tenant, subject.program, subject.id, *closed))
+        noted = replace(watch, calls=calls)
+        self._put(watch, noted)
+        return noted
 
     def _advanced(self, clock: Instant) -> list[Transitioned]:
         if self.clock is not None and clock <= self.clock:
@@ -290,10 +315,13 @@ class PartitionAlerts(AlertHolder[Watch]):
             pulses.drop(key)
             return
         pulses.healths[key] = values.health
+        rescored = None if watch.scored is None else watch.scored.since
+        if rescored is not None:
+            pulses.rescored[key] = rescored
         # No generator: this is asked of every row of every pair.
         for name in SHIFTING:
             state = watch.rules.get(name)
-            if state is not None and state.condition in OPEN:
+            if state is not None and state.condition in OPEN and (rescored is None or state.since != rescored):
                 pulses.alerting.add(key)
                 return
         pulses.alerting.discard(key)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.alert_commands import DigestAt, SwitchOff, SwitchOn
+from schemas.alert_commands import DigestAt, OpensWith, SwitchOff, SwitchOn
 from schemas.alerts import Delivery
 from schemas.primitives import Id
 from schemas.scores import Name
@@ -37,7 +37,8 @@ class SwitchedOff(BaseModel):
 
 
 class PersonalSettings(BaseModel):
-    """As they stand on `mentoring.notify-state`. `digest_at` None: as usual for the destination."""
+    """As they stand on `mentoring.notify-state`. `digest_at` None: as usual for the destination. `scope`: which alerts
+    the board opens with."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,6 +47,7 @@ class PersonalSettings(BaseModel):
     person: Id
     off: Annotated[tuple[SwitchedOff, ...], Field(max_length=MOST_OFF)] = ()
     digest_at: time | None = None
+    scope: Literal["mine", "team", "all"] = "all"
 
     @property
     def key(self) -> str:
@@ -56,11 +58,16 @@ def personal_key(tenant: Id, person: Id) -> str:
     return f"{KEY_PREFIX}{tenant}/{person}"
 
 
-def settings_after(before: PersonalSettings, act: SwitchOff | SwitchOn | DigestAt) -> PersonalSettings | ActRefused:
+OnSettings = SwitchOff | SwitchOn | DigestAt | OpensWith
+
+
+def settings_after(before: PersonalSettings, act: OnSettings) -> PersonalSettings | ActRefused:
     """What an act of the person makes of their settings."""
     match act:
         case DigestAt(at=at):
             return before.model_copy(update={"digest_at": at})
+        case OpensWith(scope=scope):
+            return before.model_copy(update={"scope": scope})
         case SwitchOff() | SwitchOn():
             one = SwitchedOff(rule=act.rule, relationship=act.relationship)
             others = tuple(other for other in before.off if other != one)

@@ -20,6 +20,7 @@ from services.notify.domain.subjects import (
     SubjectTransitioned,
     SubjectWatch,
     Tally,
+    ToldLate,
     Watermark,
     forgotten_subject,
     judged_subject,
@@ -128,6 +129,28 @@ class SharedAlerts(AlertHolder[SubjectWatch]):
                     found += self._measure(key, tally, clock)
         return found
 
+    def caught_up(
+        self, clock: Instant, late: Mapping[ProgrammeKey, ToldLate], tallies: Mapping[ProgrammeKey, Tally]
+    ) -> list[SubjectTransitioned]:
+        """The history of relationships of these programmes has been told. What they show since then came to light late
+        as well: it is measured now, and is no news of its own."""
+        found: list[SubjectTransitioned] = []
+        silent = self.silent()
+        for key, told in late.items():
+            tally, rule = tallies.get(key), self._rule(key, SHIFT, clock)
+            if tally is None or rule is None or key in silent:
+                continue
+            subject = programme_subject(*key)
+            before = self._watches.get(subject.key)
+            if before is not None and tally.share(told.relationships) >= rule.tiers[0].level:
+                # The medians of before are of another programme.
+                self._put(before, replace(before, peaks=()))
+            found += [
+                one._replace(transition=replace(one.transition, late=told.why))
+                for one in self._measure(key, tally, clock)
+            ]
+        return found
+
     def stale(self, clock: Instant) -> list[SubjectTransitioned]:
         """Whether scores are behind the events, when all scores that there are have been read. Where time is the log's
         nobody knows: the events of years may be recorded within a minute."""
@@ -166,6 +189,9 @@ class SharedAlerts(AlertHolder[SubjectWatch]):
         watch = self._watches.get(subject.key) or SubjectWatch(subject)
         if rule is None or rule.shift is None:
             return self._keep(*forgotten_subject(watch, DEFAULTS[SHIFT], clock, SWITCHED_OFF))
+        if tally.catching_up and tally.share(tally.catching_up) >= rule.tiers[0].level:
+            # Half of a history shows a fall that never was.
+            return []
         watch, seen = shifted(watch, rule.shift, rule, tally, clock)
         return self._keep(*judged_subject(watch, rule, seen, clock))
 

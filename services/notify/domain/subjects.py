@@ -73,10 +73,25 @@ class SubjectTransitioned(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """The active relationships of a programme of which something is known: their healths, and how many alert."""
+    """The active relationships of a programme of which something is known: their healths, and how many alert. Of those
+    that are `catching_up` nobody knows yet: they are in neither. `rescored`: since when some are computed otherwise."""
 
     healths: Sequence[float]
     alerting: int
+    catching_up: int = 0
+    rescored: Sequence[Instant] = ()
+
+    def share(self, count: int) -> float:
+        """Of all its active relationships."""
+        return count / (len(self.healths) + self.catching_up) if count else 0.0
+
+
+@dataclass(frozen=True)
+class ToldLate:
+    """Of a programme: how many active relationships have caught up with their history, and why that was one."""
+
+    relationships: int
+    why: str
 
 
 def judged_subject(
@@ -125,6 +140,7 @@ def shifted(watch: SubjectWatch, shift: Shift, rule: Rule, tally: Tally, now: In
     if active < shift.least:
         steady = active > 0 and tally.alerting / active < rule.clear_level
         return watch, Observed(fires=False, clears=steady, since=now, reasons=())
+    watch = _of_same_scores(watch, shift, rule, tally, now)
     median = sorted(tally.healths)[active // 2]
     peaks = _peaks(watch.peaks, Median(now, median), now - shift.window)
     fall, share = peaks[0].health - median, tally.alerting / active
@@ -208,6 +224,14 @@ def _transitioned(watch: SubjectWatch, transition: Transition, state: RuleState)
     name = transition.rule.name
     held = with_handling(watch.handling, name, after(watch.handling.get(name, UNTOUCHED), transition.name))
     return replace(watch, rules={**watch.rules, name: state}, handling=held)
+
+
+def _of_same_scores(watch: SubjectWatch, shift: Shift, rule: Rule, tally: Tally, now: Instant) -> SubjectWatch:
+    """Without the medians of before a large part was scored otherwise: those show what the model has changed."""
+    recent = [one for one in tally.rescored if one > now - shift.window]
+    if not recent or tally.share(len(recent)) < rule.tiers[0].level:
+        return watch
+    return replace(watch, peaks=tuple(one for one in watch.peaks if one.at > max(recent)))
 
 
 def _peaks(peaks: Sequence[Median], new: Median, since: Instant) -> tuple[Median, ...]:

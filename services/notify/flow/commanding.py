@@ -10,6 +10,7 @@ from schemas.alert_commands import (
     AlertSilence,
     DigestAt,
     EndSilence,
+    OpensWith,
     PutSilence,
     SwitchOff,
     SwitchOn,
@@ -20,7 +21,7 @@ from services.notify.domain.handling import UNTOUCHED, ActRefused, acted, note_o
 from services.notify.domain.ids import AlertSubject, alert_key, dedup_key
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.domain.preferences import PersonalSettings, settings_after
+from services.notify.domain.preferences import OnSettings, PersonalSettings, settings_after
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.flow.asking import Given
 from services.notify.flow.deciding import DecisionContext
@@ -82,7 +83,7 @@ class Commanding:
                         changed |= self._put(command, act)
                     case EndSilence() as act:
                         changed |= self._end(command, act)
-                    case SwitchOff() | SwitchOn() | DigestAt() as act:
+                    case SwitchOff() | SwitchOn() | DigestAt() | OpensWith() as act:
                         settings |= self._set(command, act)
                     case _:
                         events += self._act(command)
@@ -136,7 +137,7 @@ class Commanding:
         del self._silences[key]
         return {key: None}
 
-    def _set(self, command: AlertCommand, act: SwitchOff | SwitchOn | DigestAt) -> dict[str, PersonalSettings | None]:
+    def _set(self, command: AlertCommand, act: OnSettings) -> dict[str, PersonalSettings | None]:
         after = settings_after(self._preferences.of(command.tenant, command.by), act)
         if isinstance(after, ActRefused):
             self._not_admitted(command, after.reason)

@@ -1,6 +1,6 @@
 """From the bytes of score events to decisions, partition by partition, in log order."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -18,13 +18,15 @@ from services.notify.domain.evaluation import Transitioned
 from services.notify.domain.guards import Clock, lag
 from services.notify.domain.held import STORM_SPAN
 from services.notify.domain.ids import Destination, Recipient, transition_id
-from services.notify.domain.partition_alerts import PartitionAlerts, ProgrammeKey, Touched
+from services.notify.domain.partition_alerts import PartitionAlerts, Touched
 from services.notify.domain.pipeline import HANDED_OVER, Decision, Notice, situation, through
 from services.notify.domain.routing import About, Addressee, Addressing, Routed, told_from
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.storms import Storms
-from services.notify.domain.subjects import SubjectTransitioned, SubjectWatch, Tally
+from services.notify.domain.subjects import SubjectTransitioned, SubjectWatch
+from services.notify.domain.support_calls import ClosedCall
+from services.notify.domain.tallies import lowest_clock, tallies, told_late
 from services.notify.flow.intake import Polled
 from services.notify.flow.metrics import Metrics
 from services.notify.flow.shadows import Shadows
@@ -88,13 +90,6 @@ class Around:
     storm: str | None = None
 
 
-def lowest_clock(partitions: Iterable[PartitionAlerts]) -> Instant | None:
-    """Of the partitions that have relationships or a clock; None while one of them has no clock yet."""
-    clocks = [alerts.clock for alerts in partitions if alerts.clock is not None or not alerts.is_empty]
-    known = [clock for clock in clocks if clock is not None]
-    return min(known) if known and len(known) == len(clocks) else None
-
-
 class Deciding:
     """`decide` is to be followed by `touched`, `touched_subjects` and `shadowed`, and all by a transaction; then comes
     the next batch."""
@@ -137,12 +132,13 @@ class Deciding:
             for key, catch_up in partition_alerts.catching_up().items():
                 one = CatchingUp(key, number, catch_up, partition_alerts.clock, behind)
                 waiting.setdefault(key.partition("/")[0], []).append(one)
-        return [
+        ready = [one for of_tenant in waiting.values() for one in settled(of_tenant)]
+        decisions = [
             decision
-            for of_tenant in waiting.values()
-            for one in settled(of_tenant)
+            for one in ready
             for decision in self._settled(one.key, Basis(self._partition_alerts[one.partition], decided_at, silences))
         ]
+        return decisions + self._of_subjects(self._caught_up(ready), decided_at, silences) if ready else decisions
 
     def stale(self, silences: tuple[AlertSilence, ...]) -> list[Decision]:
         """Whether scores are behind the events: to be asked when all of them have been read."""
@@ -157,6 +153,10 @@ class Deciding:
     def shadowed(self) -> list[RuleEvent]:
         """What has come of shadows since it was last asked for."""
         return self._shadows.counted(self._context.now())
+
+    def closed_calls(self) -> list[ClosedCall]:
+        """Requests for support that were closed since it was last asked for."""
+        return [closed for alerts in self._partition_alerts.values() for closed in alerts.closed_calls()]
 
     def remember(self, deliveries: Sequence[Delivery]) -> None:
         """What was decided of late, before the start: it counts for storms."""
@@ -252,20 +252,23 @@ class Deciding:
             return []
         try:
             self._shadows.look(clock, self._partition_alerts.values())
-            found = self._shared.advance(clock, self._tallies)
+            found = self._shared.advance(clock, lambda: tallies(self._partition_alerts.values()))
         except Exception as failure:  # noqa: BLE001 (logged and counted; relationships are judged all the same)
             self._failed("subjects_not_judged", failure)
             return []
         return self._of_subjects(found, decided_at, silences)
 
-    def _tallies(self) -> dict[ProgrammeKey, Tally]:
-        pulses = [alerts.pulses() for alerts in self._partition_alerts.values()]
-        found = {}
-        for program in {program for of_partition in pulses for program in of_partition}:
-            every = [of_partition[program] for of_partition in pulses if program in of_partition]
-            healths = [health for of_partition in every for health in of_partition.healths.values()]
-            found[program] = Tally(healths, sum(len(of_partition.alerting) for of_partition in every))
-        return found
+    def _caught_up(self, ready: Sequence[CatchingUp]) -> list[SubjectTransitioned]:
+        """What programmes show now that these relationships have caught up with their history."""
+        partitions = self._partition_alerts
+        clock, late = lowest_clock(partitions.values()), told_late(ready, partitions)
+        if clock is None:
+            return []
+        try:
+            return self._shared.caught_up(clock, late, tallies(partitions.values(), late))
+        except Exception as failure:  # noqa: BLE001 (logged and counted; relationships are judged all the same)
+            self._failed("subjects_not_judged", failure)
+            return []
 
     def _of_subjects(
         self, found: Sequence[SubjectTransitioned], decided_at: Instant, silences: tuple[AlertSilence, ...]

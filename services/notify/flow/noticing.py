@@ -1,8 +1,9 @@
-"""What people are told beside alerts: that a destination takes nothing, that their silence ends, and once a month, in a
-chat that is switched off when it idles, that all is well."""
+"""What people are told beside alerts: that a destination takes nothing, that their silence ends, that the support they
+asked for was closed, and once a month, in a chat that is switched off when it idles, that all is well."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Delivery
@@ -14,9 +15,10 @@ from services.notify.domain.notices import OURS, NoticeAbout, notice
 from services.notify.domain.outbox import Parked
 from services.notify.domain.routing import About, Addressee, Addressing
 from services.notify.domain.spans import instant
+from services.notify.domain.support_calls import ClosedCall
 
 SILENCE_ENDS_IN = timedelta(days=1)
-DOWN = "destination_down"
+DOWN, SUPPORT_CLOSED = "destination_down", "support_closed"
 TEST_HOUR, TEST_DAYS = 10, 7
 """The monthly test goes out on the first working day, from that hour on; a week later it is left out."""
 TEST_SUMMARY = "Test message of Rapport: this destination is reached, nothing is wrong."
@@ -48,6 +50,30 @@ class Noticing:
             *(told for one in refused for told in self._of_address(one, now)),
             *monthly,
         ]
+
+    def of_closed(self, calls: Sequence[ClosedCall]) -> list[Delivery]:
+        """To whoever asked for support, by name, that it was closed: not what it was about. Where nobody knows who that
+        is (a group, or a pair that no directory names) or how to reach them, nobody else hears of it."""
+        found, now = list[Delivery](), self._now()
+        for call in calls:
+            person = self._addressing.people.sole(call.tenant, call.relationship, call.by)
+            about = About(call.tenant, call.program, SUPPORT_CLOSED, "P2")
+            to = None if person is None else self._addressing.to_person(person, about)
+            if to is None or to.person is None:
+                continue
+            occasion = int(sha256(call.request.encode()).hexdigest()[:12], 16)
+            told = NoticeAbout(
+                SUPPORT_CLOSED,
+                call.relationship,
+                occasion,
+                "P2",
+                "What you asked for support with was closed by whoever looks after your programme.",
+                "Nothing. If it is not settled, ask again: it is looked at anew.",
+                call.tenant,
+                call.program,
+            )
+            found.append(notice(told, to, now))
+        return found
 
     def switch_off(self, one: AddressOff) -> None:
         """An address that a server has refused for good; an admin hears of it with what is planned next."""

@@ -103,7 +103,11 @@ class Flow:
         released = self.hold.released(planned, silences)
         self.dispatch.keep(released.ended)
         self.asking.observe(planned)
-        for notice in (*self.noticing.planned(silences, self.dispatch.parked), *self.asking.planned(handled.given)):
+        for notice in (
+            *self.noticing.planned(silences, self.dispatch.parked),
+            *self.noticing.of_closed(self.deciding.closed_calls()),
+            *self.asking.planned(handled.given),
+        ):
             self.dispatch.plan(notice)
         step = self.dispatch.step([*left_over, *released.messages])
         # 3. Nothing is sent before it is written down.

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from schemas.events import OfRelationship
+from schemas.payloads import SupportRequested, SupportResolved
 from schemas.primitives import from_micros, to_rfc3339
 from services.scoring.domain.millionths import ONE
 from services.scoring.domain.partition import Emission
@@ -29,7 +30,7 @@ def score_event(emission: Emission, mode: str = "live") -> bytes:
     tenant, relationship = emission.relationship.split("/", 1)
     as_of, trigger = _time(emission.as_of), emission.trigger
     recorded = as_of if trigger is None else to_rfc3339(trigger.recordedtime)
-    event = {
+    event: dict[str, Any] = {
         "specversion": "1.0",
         "source": SOURCE,
         "id": event_id(emission, mode),
@@ -52,6 +53,8 @@ def score_event(emission: Emission, mode: str = "live") -> bytes:
     }
     if trigger is not None:
         event["causationid"] = trigger.id
+        if emission.changed and isinstance(trigger.data, SupportRequested | SupportResolved):
+            event["data"]["call"] = _call(trigger.data)
     return to_json(event)
 
 
@@ -138,6 +141,12 @@ def _before(before: PrecedingRow | None) -> dict[str, Any] | None:
         "band": evaluation.band,
         "risk": evaluation.risk / ONE,
     }
+
+
+def _call(said: SupportRequested | SupportResolved) -> dict[str, str | None]:
+    """Who asked is a side, if it is one of the two; an administrator who asks for them waits for no word of it."""
+    asked = isinstance(said, SupportRequested) and said.by in {"mentor", "mentee"}
+    return {"request_id": said.request_id, "by": said.by if asked else None}
 
 
 def _trigger(event: OfRelationship, recorded: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from schemas.alert_commands import AlertSilence
 from schemas.alerts import Alert, DeliveryItem
 from schemas.tokens import BoardRole
 from services.notify.board.app import create_app
+from services.notify.board.auth import SESSION
 from services.notify.domain.attempts import refused
 from tests.notify.board.conftest import Served
 from tests.notify.board.world import proof
@@ -135,21 +136,64 @@ def test_of_many_at_once_those_of_others_are_not_there(site: Served, foreign: li
     assert "Xenia" not in answer.text
 
 
+def of_every_route(site: Served, foreign: list[Reach]) -> list[Reach]:
+    """A request for each route that asks for a session, generated from the application: none can be forgotten."""
+    known = {reach.route for reach in foreign}
+    rest = (route for route in routes(site) if route not in known | PUBLIC | BY_A_SIGNED_LINK)
+    return [*foreign, *(Reach(route, route.split()[1].replace("{act}", "off")) for route in rest)]
+
+
+def asks_to_sign_in(client: httpx.Client, reach: Reach) -> bool:
+    answer = reach.send(client)
+    if reach.route.startswith("GET") and "stream" not in reach.route:
+        return answer.status_code == 303 and answer.headers["location"].startswith("/login?next=")
+    return answer.status_code == 401
+
+
 def test_without_a_session_every_route_asks_to_sign_in(site: Served, foreign: list[Reach]) -> None:
     client = site.stranger()
-    asked = [*foreign, *(Reach(route, route.split()[1]) for route in WITHOUT_OBJECTS | IN_RESULTS)]
 
-    for reach in asked:
-        answer = reach.send(client)
-        is_page = reach.route.startswith("GET") and "stream" not in reach.route
-        assert answer.status_code == (303 if is_page else 401), reach
-        assert not is_page or answer.headers["location"].startswith("/login?next=")
+    assert [reach for reach in of_every_route(site, foreign) if not asks_to_sign_in(client, reach)] == []
+
+
+def test_when_a_session_has_ended_every_route_asks_to_sign_in(site: Served, foreign: list[Reach]) -> None:
+    client = site.enter("p-9", "admin")
+    site.world.now += SESSION
+
+    assert [reach for reach in of_every_route(site, foreign) if not asks_to_sign_in(client, reach)] == []
+
+
+def test_every_route_keeps_scripts_of_others_out_whatever_it_answers(site: Served, foreign: list[Reach]) -> None:
+    everybody = site.enter("p-9", "admin"), site.enter("p-3", "coordinator", "spruce"), site.stranger()
+    open_to_all = (Reach(route, route.split()[1]) for route in PUBLIC | BY_A_SIGNED_LINK)
+    asked = [*of_every_route(site, foreign), *open_to_all]
+    assert {reach.route for reach in asked} == set(routes(site))
+
+    for client in everybody:
+        for reach in asked:
+            # A stream has no end: its head is what is looked at.
+            with client.stream(reach.route.split()[0], reach.path, data=dict(reach.fields)) as answer:
+                policy = answer.headers["content-security-policy"]
+            assert "script-src 'self';" in policy, reach
+            assert "frame-ancestors 'none'" in policy, reach
+            assert "unsafe" not in policy, reach
+            assert answer.headers["x-content-type-options"] == "nosniff", reach
+
+
+def test_no_page_has_a_script_of_its_own(site: Served, foreign: list[Reach]) -> None:
+    client = site.enter("p-9", "admin")
+    pages = [one for one in of_every_route(site, foreign) if one.route.startswith("GET") and "stream" not in one.route]
+
+    for reach in pages:
+        text = reach.send(client).text
+        assert re.findall(r"<script(?![^>]* src=\"/static/)", text) == [], reach
+        assert re.findall(r"<[^>]+ (?:on[a-z]+|style)=", text) == [], reach
+        assert "javascript:" not in text, reach
 
 
 def test_a_form_that_the_session_was_not_given_changes_nothing(site: Served, foreign: list[Reach]) -> None:
     client, other = site.enter("p-9", "admin"), site.enter("p-8", "admin")
-    posts = [reach for reach in foreign if reach.route.startswith("POST")]
-    posts += [Reach("POST /alerts", "/alerts"), Reach("POST /logout", "/logout")]
+    posts = [reach for reach in of_every_route(site, foreign) if reach.route.startswith("POST")]
 
     for reach in posts:
         assert reach.send(client, csrf="").status_code == 403, reach

@@ -1,5 +1,6 @@
 """What pages say: whom to call, why, since when, and how far that can be relied on."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -133,10 +134,14 @@ def test_chances_are_points_and_never_log_odds(site: Served) -> None:
     world = site.world
     world.take(Pair().changed(hour(0), risk=QUIET, last_contact=day(-20)), clock(hour(48)))
 
-    text = site.enter("p-3", "admin").get(f"/alerts/{world.key('4F2', 'disengaging')}").text
+    client = site.enter("p-3", "admin")
+    others = ("/", "/relationships/acme/4F2", "/programmes/acme/spruce", "/rules", "/deliveries?show=all")
+
+    text = client.get(f"/alerts/{world.key('4F2', 'disengaging')}").text
 
     assert "points of chance" in text
-    assert "+1.9" not in text
+    for page in (text, *(client.get(path).text for path in others)):
+        assert not re.search(r"\b1\.9\b", page)
 
 
 def test_every_page_is_of_use_without_clickhouse_and_says_so(site: Served) -> None:

@@ -54,6 +54,30 @@ def test_mails_are_switched_off_and_on_again_and_the_digest_gets_an_hour(acted_o
     assert str(acted_on.world.state.personal("acme", "p-3").digest_at) == "07:30:00"
 
 
+def test_the_board_opens_with_what_somebody_wants_to_see_and_all_stays_a_click_away(acted_on: Served) -> None:
+    world = acted_on.world
+    world.low("mine")
+    world.low("theirs", program="maple")
+    client = acted_on.enter("p-4", "admin")
+
+    page = change(client, "scope", scope="team")
+
+    assert '<option value="team" selected>' in page
+    opened = client.get("/", follow_redirects=True)
+    assert str(opened.url).endswith("/?owner=team")
+    assert "pair mine" in opened.text
+    assert "pair theirs" not in opened.text
+    assert 'href="/?owner=all"' in opened.text
+    assert "pair theirs" in client.get("/?owner=all").text
+    # Nobody else's board is another one.
+    assert "pair theirs" in acted_on.enter("p-5", "admin").get("/").text
+
+    change(client, "scope", scope="mine")
+    assert "Nothing matches" in client.get("/", follow_redirects=True).text
+    change(client, "scope", scope="all")
+    assert "pair theirs" in client.get("/").text
+
+
 def test_what_was_switched_off_is_on_again_within_ten_seconds(acted_on: Served) -> None:
     client = acted_on.enter("p-4", "viewer", "spruce")
     done = change(client, "off")
@@ -117,7 +141,10 @@ def test_of_a_mail_that_is_about_no_pair_none_can_be_left(site: Served, fields: 
     assert site.stranger().post(link(Leaving("acme", "p-3", None, None)), data=fields).status_code == 400
 
 
-@pytest.mark.parametrize(("act", "fields"), [("time", {"at": "half past"}), ("off", {"rule": "x" * 200})])
+@pytest.mark.parametrize(
+    ("act", "fields"),
+    [("time", {"at": "half past"}), ("off", {"rule": "x" * 200}), ("scope", {"scope": "nobody"}), ("scope", {})],
+)
 def test_a_setting_that_cannot_be_is_refused(site: Served, act: str, fields: dict[str, str]) -> None:
     client = site.enter("p-3", "viewer", "spruce")
 

@@ -1,0 +1,187 @@
+"""Two years of mentoring, imported on the wall clock: what real scoring tells of it while it comes in and when it is
+healed, and what notify then tells people."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from schemas.events import OfRelationship
+from schemas.primitives import from_micros, to_micros
+from schemas.programs import Source
+from schemas.rules import RULES
+from services.notify.channels.destinations import DestinationsConfig
+from services.notify.domain.catching_up import SETTLE
+from services.notify.domain.lifecycle import OPEN
+from services.scoring.domain.applied_profiles import programmes_of
+from services.scoring.domain.facts import FullHistory
+from services.scoring.domain.healing import HealBound, healing
+from services.scoring.domain.partition import PartitionWatermark, ScoredPartition
+from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.serialization import score_event
+from services.scoring.domain.verification import comparable
+from tests.notify.building import clock
+from tests.notify.naming import participant, programme
+from tests.notify.office import Office, machine, mailed, mailing
+from tests.scoring import building as facts
+
+NOW = datetime(2026, 4, 14, 9, tzinfo=UTC)
+"""A Tuesday, on which people work: nothing waits for the end of a night."""
+DAYS = 730
+SOURCE = "/s"
+MINUTE = timedelta(minutes=1)
+HEALED_AT = NOW + 8 * MINUTE
+"""The import takes five minutes, and whoever ran it heals afterwards."""
+LIVES = (
+    "steady",
+    "fell silent",
+    "fell silent, came back",
+    "fell silent long ago",
+    "ends in complaints",
+    "nobody comes",
+)
+PER_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Said:
+    """The bytes of a score event, and when scoring said it."""
+
+    at: datetime
+    value: bytes
+
+    def of(self, relationship: str) -> bytes:
+        """The same of another pair."""
+        return self.value.replace(b"one-pair", relationship.encode())
+
+
+def life(kind: str) -> list[OfRelationship]:
+    """What happened to a pair in two years, oldest first."""
+    found: list[OfRelationship] = [facts.started(0, 7)]
+    for week in range(DAYS // 7):
+        at = 7.0 * week + 0.5
+        left = DAYS - at
+        silent = {
+            "steady": False,
+            "fell silent": left < 45,
+            "fell silent, came back": 300 < left < 400,
+            "fell silent long ago": left < 400,
+            "ends in complaints": False,
+            "nobody comes": False,
+        }[kind]
+        if silent:
+            continue
+        if kind == "nobody comes" and left < 60:
+            found.append(facts.missed(at, "mentee", f"s{week}"))
+            continue
+        found.append(facts.held(at, f"s{week}"))
+        if kind == "ends in complaints" and left < 40:
+            found.append(facts.feedback(at + 0.1, "mentee", 1))
+    return found
+
+
+@cache
+def told_by_scoring(kind: str) -> tuple[Said, ...]:
+    """Of one pair: what live scoring says while its history comes in, and then the heal; and midnights for three days
+    after."""
+    partition, history, said = ScoredPartition(programmes_of([]), {}, PartitionWatermark()), FullHistory(), list[Said]()
+    stored: dict[int, HistoryRow] = {}
+    list(partition.advance(to_micros(NOW)))
+    events = life(kind)
+    for offset, event in enumerate(events):
+        recorded = NOW + 5 * MINUTE * offset / len(events)
+        late = _recorded(event, recorded)
+        place = offset + 1
+        for emission in partition.apply(late, "acme/one-pair", place):
+            said.append(Said(recorded, score_event(emission)))
+            stored.pop(emission.as_of, None)
+            if emission.row is not None:
+                stored[emission.as_of] = emission.row
+        history.add(late, place)
+    bound = HealBound(len(events), partition.clock, programmes_of([]))
+    known = {at: comparable(row) for at, row in stored.items()}
+    for emission in healing("acme/one-pair", history, known, bound).emissions:
+        said.append(Said(HEALED_AT, score_event(emission, "heal")))
+    for emissions in partition.advance(to_micros(NOW + 2 * PER_DAY - 12 * 60 * MINUTE)):
+        said += [Said(_instant(emission.as_of), score_event(emission)) for emission in emissions]
+    return tuple(said)
+
+
+@cache
+def told_in_time(kind: str) -> tuple[Said, ...]:
+    """The same rows, each said when it came about."""
+    partition, said = ScoredPartition(programmes_of([]), {}, PartitionWatermark()), list[Said]()
+    for offset, event in enumerate(life(kind)):
+        late = _recorded(event, _began() + (event.time - facts.at(0)))
+        said += [
+            Said(_instant(emission.as_of), score_event(emission))
+            for emission in partition.apply(late, "acme/one-pair", offset + 1)
+        ]
+    for emissions in partition.advance(to_micros(NOW)):
+        said += [Said(_instant(emission.as_of), score_event(emission)) for emission in emissions]
+    return tuple(said)
+
+
+def imported(pairs: int) -> Office:
+    """So many pairs, whose lives take turns, in an office that knew nothing of them before; up to three days later."""
+    office = _office()
+    coming = sorted(
+        (
+            (said.at, said.of(name))
+            for number in range(pairs)
+            for name in (f"pair-{number:04}",)
+            for said in told_by_scoring(LIVES[number % len(LIVES)])
+        ),
+        key=lambda one: one[0],
+    )
+    at = 0
+    while office.now < NOW + 2 * PER_DAY - 12 * 60 * MINUTE:
+        office.now += MINUTE if office.now < NOW + 60 * MINUTE else 15 * MINUTE
+        batch = []
+        while at < len(coming) and coming[at][0] <= office.now:
+            batch.append(coming[at][1])
+            at += 1
+        office.read(*batch)
+        office.take(clock(office.now))
+    return office
+
+
+def truth(kind: str) -> set[str]:
+    """The rules that would have been open when the history was told, had it always been there."""
+    office = Office(DestinationsConfig(()), NOW, rules=RULES)
+    for said in told_in_time(kind):
+        office.now = said.at
+        office.read(said.value)
+    office.at(HEALED_AT + SETTLE)
+    watch = office.partition.watch("acme/one-pair")
+    assert watch is not None
+    return {name for name, state in watch.rules.items() if state.condition in OPEN}
+
+
+def _office() -> Office:
+    office = Office(DestinationsConfig((mailed(), mailing(), machine())), NOW, rules=RULES)
+    described = programme(coordinator="p-3", sources=(Source(source=SOURCE, interval_hours=24),))
+    office.people.describe(described)
+    office.shared.describe(described)
+    office.people.upsert(participant("p-3", "Ana Ruiz", addresses=("ana@acme.example",)))
+    return office
+
+
+def _began() -> datetime:
+    return NOW - timedelta(days=DAYS)
+
+
+def _recorded(event: OfRelationship, at: datetime) -> OfRelationship:
+    """The pair's events, two years ago, as the gateway takes them in."""
+    change = {
+        "tenant": "acme",
+        "subject": "one-pair",
+        "program": "spruce",
+        "partitionkey": "acme/one-pair",
+        "time": _began() + (event.time - facts.at(0)),
+        "recordedtime": at,
+    }
+    return event.model_copy(update=change)
+
+
+def _instant(micros: int) -> datetime:
+    return from_micros(micros)
