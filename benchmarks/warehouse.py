@@ -46,20 +46,37 @@ INSERT INTO mentoring.events
 )
 WITH
     intDiv(number, {pairs}) AS turn,
-    multiIf(turn = 0, 'mentoring.relationship.started.v1', turn % 5 = 1, 'mentoring.session.held.v1',
-        turn % 5 = 2, 'mentoring.goal.progressed.v1', turn % 40 = 3, 'mentoring.feedback.given.v1',
-        'mentoring.message.sent.v1') AS kind,
+    multiIf(turn = 0, 'relationship.started', turn = 1, 'relationship.expectations_agreed', turn = 2,
+        'preparation.completed', turn = 3, 'goal.set', number % 5000 = 4321 AND turn % 5 = 4, 'event.retracted',
+        turn = {each} - 1 AND number % 10 = 0, 'relationship.ended', turn % 100 = 60, 'skill.assessed',
+        turn % 100 = 70, 'goal.achieved', turn % 100 = 80, 'introduction.made', turn % 100 = 90, 'resource.shared',
+        turn % 200 = 150, 'support.requested', turn % 100 = 25, 'goal.revised', turn % 40 = 13, 'feedback.given',
+        turn % 5 = 1, 'session.held', turn % 10 = 2, 'session.scheduled', turn % 10 = 7, 'goal.progressed',
+        'message.sent') AS kind,
     if(turn % 2, 'mentor', 'mentee') AS side
 SELECT
-    tenant_id, program_id, relationship_id, at, reinterpretAsUUID(sipHash128(number)), kind, '/tools/zoom',
-    concat('e-', toString(number)), at + toIntervalSecond(30), side, 'observed', concat('s-', toString(number)), 45,
+    tenant_id, program_id, relationship_id, at, reinterpretAsUUID(sipHash128(number)),
+    concat('mentoring.', kind, '.v1'), '/tools/zoom', concat('e-', toString(number)), at + toIntervalSecond(30), side,
+    'observed', if(startsWith(kind, 'session.'), concat('s-', toString(number)), ''), if(kind = 'session.held', 45, 0),
     if(turn = 0, [concat('p-', toString(intDiv(number % {pairs}, 2))), concat('q-', toString(number % {pairs}))], []),
     multiIf(
         turn = 0,
         format('{{{{"by":"admin","mentors":["p-{{}}"],"mentees":["q-{{}}"],"kind":"one_to_one","cohort":"c-{{}}"}}}}',
             toString(intDiv(number % {pairs}, 2)), toString(number % {pairs}), toString(number % 20)),
-        kind = 'mentoring.feedback.given.v1',
+        kind = 'feedback.given',
         format('{{{{"by":"{{}}","rating":4,"scale_min":1,"scale_max":5,"about":"session"}}}}', side),
+        kind = 'goal.set',
+        format('{{{{"by":"{{}}","goal_id":"g-{{}}","smart":{{{{"specific":true,"measurable":false}}}}}}}}', side,
+            toString(number % {pairs})),
+        kind = 'skill.assessed', format('{{{{"by":"{{}}","skill":"listening","before":2,"after":3}}}}', side),
+        kind = 'relationship.ended', '{{"by":"admin","planned":false,"reason_code":"moved","initiated_by":"mentee"}}',
+        kind = 'event.retracted',
+        format('{{{{"by":"admin","source":"/tools/zoom","id":"e-{{}}","type":"mentoring.message.sent.v1","time":"{{}}"}}}}',
+            toString(number - {pairs}), formatDateTime(at - toIntervalSecond(
+                intDiv({days} * 86400, {each}) + number % 3600 - (number - {pairs}) % 3600), '%FT%TZ')),
+        turn % 5 = 4,
+        format('{{{{"by":"{{}}","evidence":"observed","channel":"chat","reply_to":"e-{{}}"}}}}', side,
+            toString(number - {pairs})),
         format('{{{{"by":"{{}}","evidence":"observed","channel":"chat"}}}}', side)
     ),
     number, 9223372036854775808 - number, number % 12, number
@@ -90,9 +107,10 @@ FROM (SELECT number, {keys} FROM numbers({first}, {count}))
 @click.option("--rows", default=20_000_000, show_default=True, help="Events, and as many scores.")
 @click.option("--each", default=400, show_default=True, help="Events of one pair.")
 @click.option("--rounds", default=5, show_default=True, help="Of each query; the median counts.")
-def main(rows: int, each: int, rounds: int) -> None:
+@click.option("--folder", type=click.Path(path_type=Path), help="Keep what is filled, use it again.")
+def main(rows: int, each: int, rounds: int, folder: Path | None) -> None:
     click.echo(f"{machine()}: {rows} events and scores, {rows // each} pairs, {PROGRAMS} programmes")
-    folder = Path(tempfile.mkdtemp(prefix="rapport-warehouse-"))
+    kept, folder = folder is not None, folder or Path(tempfile.mkdtemp(prefix="rapport-warehouse-"))
     try:
         with (
             LocalClickHouse(ClickHouseConfig(folder)) as server,
@@ -100,7 +118,8 @@ def main(rows: int, each: int, rounds: int) -> None:
         ):
             measure(clickhouse, Server(server.pid), Size(rows, each, rounds))
     finally:
-        shutil.rmtree(folder)
+        if not kept:
+            shutil.rmtree(folder)
 
 
 @dataclass(frozen=True)
@@ -123,10 +142,12 @@ class Server:
 
 def measure(clickhouse: ClickHouse, server: Server, size: Size) -> None:
     migrate(clickhouse, ONE_SERVER, lambda _: None)
-    with told(server, "filled"):
-        fill(clickhouse, size.rows, size.each)
-    with told(server, "recomputed"):
-        recompute_everything(clickhouse, lambda _: None)
+    [(there,)] = clickhouse.query("SELECT max(log_offset) + 1 FROM mentoring.score_revisions")
+    if there < size.rows:
+        with told(server, "filled"):
+            fill(clickhouse, size.rows, size.each)
+        with told(server, "recomputed"):
+            recompute_everything(clickhouse, lambda _: None)
     for name, count, on_disk in clickhouse.query(
         "SELECT table, sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'mentoring' "
         "GROUP BY table HAVING sum(rows) > 100 ORDER BY table"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from schemas import topics
 from services.warehouse.domain.alerts import ACTS, ALERTS, DELIVERIES, alert_row
-from services.warehouse.domain.events import EVENTS, event_row, key_of
+from services.warehouse.domain.events import EVENTS, EVENTS_BY_TYPE, event_row, key_of
 from services.warehouse.domain.programs import PROGRAMS, program_row
 from services.warehouse.domain.record import Outcome, Place, Row
 from services.warehouse.domain.rejected import REJECTED, rejected_row
@@ -56,7 +56,8 @@ TARGETS = {
     topics.PROGRAMS: PROGRAM_TARGET,
 }
 STORED = tuple(table for target in TARGETS.values() for table in target.tables)
-TABLES = {table.name: table for table in (*STORED, *DERIVED)}
+COPIED = (EVENTS_BY_TYPE,)
+TABLES = {table.name: table for table in (*STORED, *COPIED, *DERIVED)}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from importlib.resources import files
 from services.runtime.clickhouse import ClickHouse, ClickHouseAwayError, ClickHouseError
 from services.warehouse.domain.migration import Changed, Migration, Pending, Recorded, Topology, decide, statements
 from services.warehouse.domain.retention import Retention, altered, ttl, ttl_of
-from services.warehouse.domain.target import STORED
+from services.warehouse.domain.target import COPIED, STORED
 
 LEDGER = "mentoring.migrations"
 # Unknown table, unknown database: no migration was ever applied.
@@ -51,7 +51,7 @@ def script(topology: Topology, retention: Retention) -> Iterator[str]:
         if migration in numbered:
             row = f"('{migration.name}', '{migration.checksum}', 'completed')"
             yield f"INSERT INTO {LEDGER} (name, checksum, state) VALUES {row}"  # noqa: S608 (names of our files)
-    for table in (one for one in STORED if ttl(one, retention)):
+    for table in (one for one in (*STORED, *COPIED) if ttl(one, retention)):
         yield altered(table, ttl(table, retention), topology)
 
 
@@ -62,7 +62,7 @@ def retain(clickhouse: ClickHouse, topology: Topology, retention: Retention, tel
         "SELECT concat('mentoring.', name), engine_full FROM system.tables WHERE database = 'mentoring'"
     )
     there = {name: ttl_of(engine) for name, engine in rows}
-    for table in (one for one in STORED if one.kind):
+    for table in (one for one in (*STORED, *COPIED) if one.kind):
         wanted = ttl(table, retention)
         if there[table.name] != wanted:
             clickhouse.command(altered(table, wanted, topology))
