@@ -144,7 +144,8 @@ def until_stored(bench: Bench, least: int) -> int:
         [(count,)] = bench.clickhouse.query("SELECT count() FROM mentoring.events")
         if count >= least:
             return int(count)
-        time.sleep(0.05)
+        # Each question costs ClickHouse milliseconds, as much as some hundred rows.
+        time.sleep(0.5)
     raise click.ClickException("the sink has not stored everything")
 
 

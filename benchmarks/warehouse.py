@@ -26,7 +26,7 @@ from services.warehouse.flow.migrator import migrate
 from services.warehouse.settings import WarehouseSettings
 
 # A year of programmes: their pairs have an event and a score about as often as a live organisation's.
-PROGRAMS, DAYS = 50, 364
+DAYS = 364
 AT_ONCE = 200_000
 GIVEN = {"relationship": "r-7", "person": "p-7", "at": "2024-06-30 12:00:00"}
 ONE_PROGRAM_AIM, SCAN_AIM = 0.1, 0.5
@@ -106,17 +106,18 @@ FROM (SELECT number, {keys} FROM numbers({first}, {count}))
 @click.command(help=__doc__)
 @click.option("--rows", default=20_000_000, show_default=True, help="Events, and as many scores.")
 @click.option("--each", default=400, show_default=True, help="Events of one pair.")
+@click.option("--programs", default=50, show_default=True, help="Fewer have more rows each.")
 @click.option("--rounds", default=5, show_default=True, help="Of each query; the median counts.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Keep what is filled, use it again.")
-def main(rows: int, each: int, rounds: int, folder: Path | None) -> None:
-    click.echo(f"{machine()}: {rows} events and scores, {rows // each} pairs, {PROGRAMS} programmes")
+def main(rows: int, each: int, programs: int, rounds: int, folder: Path | None) -> None:
+    click.echo(f"{machine()}: {rows} events and scores, {rows // each} pairs, {programs} programmes")
     kept, folder = folder is not None, folder or Path(tempfile.mkdtemp(prefix="rapport-warehouse-"))
     try:
         with (
             LocalClickHouse(ClickHouseConfig(folder)) as server,
             closing(ClickHouse(WarehouseSettings(clickhouse=server.url))) as clickhouse,
         ):
-            measure(clickhouse, Server(server.pid), Size(rows, each, rounds))
+            measure(clickhouse, Server(server.pid), Size(rows, each, programs, rounds))
     finally:
         if not kept:
             shutil.rmtree(folder)
@@ -126,6 +127,7 @@ def main(rows: int, each: int, rounds: int, folder: Path | None) -> None:
 class Size:
     rows: int
     each: int
+    programs: int
     rounds: int
 
 
@@ -145,7 +147,7 @@ def measure(clickhouse: ClickHouse, server: Server, size: Size) -> None:
     [(there,)] = clickhouse.query("SELECT max(log_offset) + 1 FROM mentoring.score_revisions")
     if there < size.rows:
         with told(server, "filled"):
-            fill(clickhouse, size.rows, size.each)
+            fill(clickhouse, size)
         with told(server, "recomputed"):
             recompute_everything(clickhouse, lambda _: None)
     for name, count, on_disk in clickhouse.query(
@@ -171,9 +173,10 @@ def told(server: Server, what: str) -> Iterator[None]:
     click.echo(f"{what} in {time.monotonic() - began:.0f} s, {server.cpu() - cpu:.0f} CPU seconds")
 
 
-def fill(clickhouse: ClickHouse, rows: int, each: int) -> None:
-    for first, count in portions(rows):
-        names: Mapping[str, object] = {"pairs": rows // each, "programs": PROGRAMS, "days": DAYS, "each": each}
+def fill(clickhouse: ClickHouse, size: Size) -> None:
+    pairs = size.rows // size.each
+    names: Mapping[str, object] = {"pairs": pairs, "programs": size.programs, "days": DAYS, "each": size.each}
+    for first, count in portions(size.rows):
         numbers = {"first": first, "count": count, "keys": KEYS.format(**names), **names}
         clickhouse.command(f"{EVENTS.format(**numbers)} {INTO}")
         for table in ("score_history", "score_revisions"):

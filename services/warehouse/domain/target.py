@@ -21,8 +21,9 @@ RELATIONSHIP_DAILY = WarehouseTable(
 )
 ACTIVITY_DAILY = WarehouseTable("mentoring.activity_daily", ("tenant_id", "program_id", "day", "type"), derived="day")
 PROGRAM_DAILY = WarehouseTable("mentoring.program_daily", ("tenant_id", "program_id", "day"), derived="day")
+PROGRAM_WEEKLY = WarehouseTable("mentoring.program_weekly", ("tenant_id", "program_id", "week"), derived="day")
 # In the order in which they are recomputed.
-DERIVED = (RELATIONSHIP_STATE, RELATIONSHIPS, RELATIONSHIP_DAILY, ACTIVITY_DAILY, PROGRAM_DAILY)
+DERIVED = (RELATIONSHIP_STATE, RELATIONSHIPS, RELATIONSHIP_DAILY, ACTIVITY_DAILY, PROGRAM_DAILY, PROGRAM_WEEKLY)
 
 
 def of_scope(scope: Scope) -> Sequence[WarehouseTable]:
