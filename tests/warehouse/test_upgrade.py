@@ -72,6 +72,8 @@ def test_its_rows_are_there_afterwards_and_what_is_derived_is_computed_from_them
     assert done.output.count("is there") == applied
     assert done.output.count("applied") == len(migrations()) - 1 - applied
     assert again.output.count("applied") == 0
+    assert "mentoring.program_weekly: run `rapport warehouse recompute`" in done.output
+    assert "recompute" not in again.output
     assert old.query("SELECT count() FROM mentoring_mart.scores") == [(11,)]
     assert old.query("SELECT count() FROM mentoring_mart.score_versions WHERE known_to IS NULL") == [(11,)]
     assert old.query("SELECT relationship_id, sessions FROM mentoring_mart.relationships ORDER BY 1") == [
