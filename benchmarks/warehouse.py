@@ -26,7 +26,7 @@ from services.warehouse.flow.migrator import migrate
 from services.warehouse.settings import WarehouseSettings
 
 # A year of programmes: their pairs have an event and a score about as often as a live organisation's.
-PROGRAMS, DAYS = 50, 364
+DAYS = 364
 AT_ONCE = 200_000
 GIVEN = {"relationship": "r-7", "person": "p-7", "at": "2024-06-30 12:00:00"}
 ONE_PROGRAM_AIM, SCAN_AIM = 0.1, 0.5
@@ -46,20 +46,37 @@ INSERT INTO mentoring.events
 )
 WITH
     intDiv(number, {pairs}) AS turn,
-    multiIf(turn = 0, 'mentoring.relationship.started.v1', turn % 5 = 1, 'mentoring.session.held.v1',
-        turn % 5 = 2, 'mentoring.goal.progressed.v1', turn % 40 = 3, 'mentoring.feedback.given.v1',
-        'mentoring.message.sent.v1') AS kind,
+    multiIf(turn = 0, 'relationship.started', turn = 1, 'relationship.expectations_agreed', turn = 2,
+        'preparation.completed', turn = 3, 'goal.set', number % 5000 = 4321 AND turn % 5 = 4, 'event.retracted',
+        turn = {each} - 1 AND number % 10 = 0, 'relationship.ended', turn % 100 = 60, 'skill.assessed',
+        turn % 100 = 70, 'goal.achieved', turn % 100 = 80, 'introduction.made', turn % 100 = 90, 'resource.shared',
+        turn % 200 = 150, 'support.requested', turn % 100 = 25, 'goal.revised', turn % 40 = 13, 'feedback.given',
+        turn % 5 = 1, 'session.held', turn % 10 = 2, 'session.scheduled', turn % 10 = 7, 'goal.progressed',
+        'message.sent') AS kind,
     if(turn % 2, 'mentor', 'mentee') AS side
 SELECT
-    tenant_id, program_id, relationship_id, at, reinterpretAsUUID(sipHash128(number)), kind, '/tools/zoom',
-    concat('e-', toString(number)), at + toIntervalSecond(30), side, 'observed', concat('s-', toString(number)), 45,
+    tenant_id, program_id, relationship_id, at, reinterpretAsUUID(sipHash128(number)),
+    concat('mentoring.', kind, '.v1'), '/tools/zoom', concat('e-', toString(number)), at + toIntervalSecond(30), side,
+    'observed', if(startsWith(kind, 'session.'), concat('s-', toString(number)), ''), if(kind = 'session.held', 45, 0),
     if(turn = 0, [concat('p-', toString(intDiv(number % {pairs}, 2))), concat('q-', toString(number % {pairs}))], []),
     multiIf(
         turn = 0,
         format('{{{{"by":"admin","mentors":["p-{{}}"],"mentees":["q-{{}}"],"kind":"one_to_one","cohort":"c-{{}}"}}}}',
             toString(intDiv(number % {pairs}, 2)), toString(number % {pairs}), toString(number % 20)),
-        kind = 'mentoring.feedback.given.v1',
+        kind = 'feedback.given',
         format('{{{{"by":"{{}}","rating":4,"scale_min":1,"scale_max":5,"about":"session"}}}}', side),
+        kind = 'goal.set',
+        format('{{{{"by":"{{}}","goal_id":"g-{{}}","smart":{{{{"specific":true,"measurable":false}}}}}}}}', side,
+            toString(number % {pairs})),
+        kind = 'skill.assessed', format('{{{{"by":"{{}}","skill":"listening","before":2,"after":3}}}}', side),
+        kind = 'relationship.ended', '{{"by":"admin","planned":false,"reason_code":"moved","initiated_by":"mentee"}}',
+        kind = 'event.retracted',
+        format('{{{{"by":"admin","source":"/tools/zoom","id":"e-{{}}","type":"mentoring.message.sent.v1","time":"{{}}"}}}}',
+            toString(number - {pairs}), formatDateTime(at - toIntervalSecond(
+                intDiv({days} * 86400, {each}) + number % 3600 - (number - {pairs}) % 3600), '%FT%TZ')),
+        turn % 5 = 4,
+        format('{{{{"by":"{{}}","evidence":"observed","channel":"chat","reply_to":"e-{{}}"}}}}', side,
+            toString(number - {pairs})),
         format('{{{{"by":"{{}}","evidence":"observed","channel":"chat"}}}}', side)
     ),
     number, 9223372036854775808 - number, number % 12, number
@@ -89,24 +106,28 @@ FROM (SELECT number, {keys} FROM numbers({first}, {count}))
 @click.command(help=__doc__)
 @click.option("--rows", default=20_000_000, show_default=True, help="Events, and as many scores.")
 @click.option("--each", default=400, show_default=True, help="Events of one pair.")
+@click.option("--programs", default=50, show_default=True, help="Fewer have more rows each.")
 @click.option("--rounds", default=5, show_default=True, help="Of each query; the median counts.")
-def main(rows: int, each: int, rounds: int) -> None:
-    click.echo(f"{machine()}: {rows} events and scores, {rows // each} pairs, {PROGRAMS} programmes")
-    folder = Path(tempfile.mkdtemp(prefix="rapport-warehouse-"))
+@click.option("--folder", type=click.Path(path_type=Path), help="Keep what is filled, use it again.")
+def main(rows: int, each: int, programs: int, rounds: int, folder: Path | None) -> None:
+    click.echo(f"{machine()}: {rows} events and scores, {rows // each} pairs, {programs} programmes")
+    kept, folder = folder is not None, folder or Path(tempfile.mkdtemp(prefix="rapport-warehouse-"))
     try:
         with (
             LocalClickHouse(ClickHouseConfig(folder)) as server,
             closing(ClickHouse(WarehouseSettings(clickhouse=server.url))) as clickhouse,
         ):
-            measure(clickhouse, Server(server.pid), Size(rows, each, rounds))
+            measure(clickhouse, Server(server.pid), Size(rows, each, programs, rounds))
     finally:
-        shutil.rmtree(folder)
+        if not kept:
+            shutil.rmtree(folder)
 
 
 @dataclass(frozen=True)
 class Size:
     rows: int
     each: int
+    programs: int
     rounds: int
 
 
@@ -123,10 +144,12 @@ class Server:
 
 def measure(clickhouse: ClickHouse, server: Server, size: Size) -> None:
     migrate(clickhouse, ONE_SERVER, lambda _: None)
-    with told(server, "filled"):
-        fill(clickhouse, size.rows, size.each)
-    with told(server, "recomputed"):
-        recompute_everything(clickhouse, lambda _: None)
+    [(there,)] = clickhouse.query("SELECT max(log_offset) + 1 FROM mentoring.score_revisions")
+    if there < size.rows:
+        with told(server, "filled"):
+            fill(clickhouse, size)
+        with told(server, "recomputed"):
+            recompute_everything(clickhouse, lambda _: None)
     for name, count, on_disk in clickhouse.query(
         "SELECT table, sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'mentoring' "
         "GROUP BY table HAVING sum(rows) > 100 ORDER BY table"
@@ -150,9 +173,10 @@ def told(server: Server, what: str) -> Iterator[None]:
     click.echo(f"{what} in {time.monotonic() - began:.0f} s, {server.cpu() - cpu:.0f} CPU seconds")
 
 
-def fill(clickhouse: ClickHouse, rows: int, each: int) -> None:
-    for first, count in portions(rows):
-        names: Mapping[str, object] = {"pairs": rows // each, "programs": PROGRAMS, "days": DAYS, "each": each}
+def fill(clickhouse: ClickHouse, size: Size) -> None:
+    pairs = size.rows // size.each
+    names: Mapping[str, object] = {"pairs": pairs, "programs": size.programs, "days": DAYS, "each": size.each}
+    for first, count in portions(size.rows):
         numbers = {"first": first, "count": count, "keys": KEYS.format(**names), **names}
         clickhouse.command(f"{EVENTS.format(**numbers)} {INTO}")
         for table in ("score_history", "score_revisions"):

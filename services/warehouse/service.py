@@ -42,7 +42,15 @@ def recomputing(settings: WarehouseSettings, stop: threading.Event) -> Recomputi
 
 
 def group_reader(settings: WarehouseSettings, feed: Feed) -> Reader:
-    # Alerts are written in transactions: what was aborted is not for us.
-    reader = Reader(settings, feed.group, isolation_level="read_committed")
+    reader = Reader(
+        settings,
+        feed.group,
+        # Alerts are written in transactions: what was aborted is not for us.
+        isolation_level="read_committed",
+        # What is stored at once can be fetched at once: behind by much, batches would else be as small as a fetch, and
+        # every batch costs two commits and an insert for each table and month.
+        max_poll_records=settings.warehouse_flush_records,
+        max_partition_fetch_bytes=Limits.octets,
+    )
     reader.subscribe(sorted(feed.targets))
     return reader

@@ -82,7 +82,30 @@ REFUSED_TO_THE_READER = [
     "SELECT count() FROM system.columns WHERE database = 'mentoring'",
     "SELECT count() FROM system.parts WHERE database = 'mentoring'",
     "EXPLAIN SELECT count() FROM mentoring.events",
+    "EXPLAIN ESTIMATE SELECT count() FROM mentoring.events",
+    "EXPLAIN PIPELINE SELECT name FROM mentoring.events",
+    "EXPLAIN QUERY TREE SELECT name FROM mentoring.events",
+    "DESCRIBE (SELECT * FROM mentoring.events)",
+    "SELECT * FROM view(SELECT * FROM mentoring.events)",
+    "SELECT * FROM mentoring_mart.events WHERE id IN (SELECT id FROM mentoring.events)",
+    "SELECT id FROM mentoring_mart.events UNION ALL SELECT id FROM mentoring.events",
+    "SELECT count() FROM mentoring.events SETTINGS max_threads = 1",
+    "SELECT count() FROM system.data_skipping_indices WHERE database = 'mentoring'",
+    "SELECT count() FROM system.projections WHERE database = 'mentoring'",
+    "SELECT count() FROM information_schema.tables WHERE table_schema = 'mentoring'",
 ]
+
+# What makes rows of numbers alone; every other table function of the engine reaches files, networks or other tables.
+COMPUTED = {"generateSeries", "generate_series", "numbers", "numbers_mt", "primes", "view", "zeros", "zeros_mt"}
+CALLED = (
+    "SELECT * FROM {function}('/etc/hostname')",
+    "SELECT * FROM {function}()",
+    "SELECT 1 IN (SELECT * FROM {function}('/etc/hostname'))",
+    "SELECT * FROM view(SELECT * FROM {function}('/etc/hostname'))",
+    "DESCRIBE TABLE {function}('/etc/hostname')",
+    "EXPLAIN SELECT * FROM {function}('/etc/hostname')",
+    "INSERT INTO FUNCTION {function}('/tmp/rapport-reader-was-here') SELECT 1",
+)
 
 PLACES = (
     "WHERE length(file('/etc/hostname')) = 1",
@@ -289,6 +312,22 @@ def test_the_reader_may_not_look_below_the_marts(reader: Login, sql: str) -> Non
     answer = reader.ask(sql)
 
     assert answer.status_code != 200 or answer.text.strip() in {"", "0"}, answer.text
+
+
+@pytest.mark.parametrize("name", ["reader", "analyst"])
+def test_a_reader_may_call_no_table_function_of_the_engine_but_those_that_compute(
+    guarded: LocalClickHouse, writer: Login, name: str
+) -> None:
+    login = Login(guarded.url, name, name)
+    functions = [one for one in writer.lines("SELECT name FROM system.table_functions") if one not in COMPUTED]
+
+    for function in functions:
+        for sql in CALLED:
+            answer = login.ask(sql.format(function=function))
+            assert code_of(answer) in {62, 164, 497}, (function, answer.text)
+
+    assert len(functions) > 50
+    assert {"file", "url", "s3", "remote", "merge", "input", "executable", "dictionary"} <= set(functions)
 
 
 @pytest.mark.parametrize(

@@ -276,7 +276,15 @@ def expected_sessions(standing: list[SessionHeld]) -> dict[date, tuple[int, int]
 
 
 def aggregates(warehouse: Warehouse) -> list[object]:
-    return [days_of(warehouse), pair_days(warehouse), sessions_by_day(warehouse), states_of(warehouse)]
+    """Of every derived table: those of which there is a recount first, the others but for when they were computed."""
+    others = [
+        warehouse.ask(
+            f"SELECT * EXCEPT (version, is_deleted) FROM mentoring.{table} FINAL WHERE tenant_id = {{tenant}} "
+            "ORDER BY ALL"
+        )
+        for table in ("relationships", "program_weekly", "activity_daily")
+    ]
+    return [days_of(warehouse), pair_days(warehouse), sessions_by_day(warehouse), states_of(warehouse), *others]
 
 
 def sessions_by_day(warehouse: Warehouse) -> dict[date, tuple[int, int]]:

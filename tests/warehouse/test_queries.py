@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import threading
 import uuid
 from collections.abc import Sequence
@@ -144,13 +145,18 @@ def rapport_queries(told: tuple[LocalClickHouse, str], *arguments: str) -> Resul
 
 def asked(told: tuple[LocalClickHouse, str], name: str, **others: str) -> list[list[str]]:
     """The rows of a query's answer, as the reader gets them."""
+    return answered(told, name, **others)[1:]
+
+
+def answered(told: tuple[LocalClickHouse, str], name: str, **others: str) -> list[list[str]]:
+    """The same with the names of the columns first."""
     wanted = {key: value for key, value in (GIVEN | others).items() if key in READY[name].parameters}
     given = [part for key, value in wanted.items() for part in ("--param", f"{key}={value}")]
     done = rapport_queries(told, name, *given, "--format", "csv")
     assert done.exit_code == 0, done.output
     header, *rows = csv.reader(io.StringIO(done.output))
     assert len(set(header)) == len(header)
-    return rows
+    return [header, *rows]
 
 
 @pytest.mark.parametrize("name", sorted(ANSWERS))
@@ -232,6 +238,18 @@ def test_every_query_is_tested_and_begins_with_its_question() -> None:
         assert len(query.question) < 120
         assert query.used <= set(query.parameters)
         assert f"**{query.name}**: {query.question}" in README
+
+
+@pytest.mark.parametrize("name", sorted(READY))
+def test_its_excerpt_in_the_readme_is_of_its_answer(told: tuple[LocalClickHouse, str], name: str) -> None:
+    excerpt = README.partition(f"**{name}**: ")[2].split("\n\n")[1]
+    columns, *lines = [re.split(" {2,}", line.strip()) for line in excerpt.splitlines()]
+
+    header, *rows = answered(told, name)
+
+    shown = [[row[header.index(column)] or "-" for column in columns] for row in rows]
+    assert lines
+    assert [line for line in lines if line not in shown] == []
 
 
 def test_an_answer_is_a_table_csv_or_json(told: tuple[LocalClickHouse, str]) -> None:

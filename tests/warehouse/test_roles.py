@@ -42,6 +42,16 @@ ROUTES = (
     "SELECT 1 IN (SELECT tenant_id FROM {there})",
     "WITH x AS (SELECT * FROM {there}) SELECT * FROM x",
     "SELECT (SELECT count() FROM {there})",
+    "SELECT * FROM viewIfPermitted(SELECT * FROM {there} ELSE null('tenant_id String'))",
+    "SELECT * FROM numbers(1) WHERE number IN (SELECT 0 FROM {there})",
+    "SELECT * FROM {there} SETTINGS readonly = 0",
+    "SELECT * FROM {there} SETTINGS allow_ddl = 1, max_threads = 1",
+    "EXPLAIN SELECT * FROM {there}",
+    "EXPLAIN ESTIMATE SELECT * FROM {there}",
+    "EXPLAIN QUERY TREE SELECT * FROM {there}",
+    "SHOW COLUMNS FROM {table} FROM {database}",
+    "SELECT joinGet('{there}', 'tenant_id', 'x')",
+    "SELECT 'x' IN {there}",
     "DESCRIBE TABLE {there}",
     "SHOW CREATE TABLE {there}",
     "INSERT INTO {there} (tenant_id) VALUES ('x')",
@@ -49,8 +59,14 @@ ROUTES = (
     "TRUNCATE TABLE {there}",
     "DROP TABLE {there}",
     "CREATE VIEW {mine}.peeping AS SELECT * FROM {there}",
+    (
+        "CREATE DICTIONARY {mine}.d (tenant_id String) PRIMARY KEY tenant_id "
+        "SOURCE(CLICKHOUSE(DB '{database}' TABLE '{table}')) LAYOUT(DIRECT())"
+    ),
     "CREATE TABLE {mine}.copy ENGINE = MergeTree ORDER BY tuple() AS SELECT * FROM {there}",
 )
+# Not among them: the function file(), which no grant binds. A server lets it read below its `user_files` only, and the
+# local server refuses it; and system.processes, in which everybody sees statements of their own.
 OUTSIDE = (
     "SELECT * FROM file('/etc/hostname', 'LineAsString')",
     "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
@@ -59,6 +75,13 @@ OUTSIDE = (
     "SELECT * FROM mysql('127.0.0.1:1', 'a', 'b', 'c', 'd')",
     "SELECT * FROM executable('id', 'TSV', 'a String')",
     "SELECT dictGet('x', 'y', 1)",
+    "SELECT * FROM dictionary('x')",
+    "SELECT * FROM filesystem('/etc')",
+    "SELECT * FROM postgresql('127.0.0.1:1', 'a', 'b', 'c', 'd')",
+    "SELECT * FROM input('a String')",
+    "SELECT * FROM fileCluster('default', '/etc/hostname', 'LineAsString')",
+    "SELECT * FROM urlCluster('default', 'http://127.0.0.1:1/', 'LineAsString')",
+    "SELECT 1 INTO OUTFILE '/tmp/rapport-reader-was-here'",
     "SELECT * FROM system.query_log",
     "SELECT * FROM system.users",
     "SET ROLE maker",

@@ -1,4 +1,4 @@
-"""A database of the version before, with its data, brought to this one."""
+"""A database of the version or of the commit before, with its data, brought to this one."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,25 +18,37 @@ from tests.warehouse.known_history import events, put, scores
 
 BEFORE = 9
 """The last migration of the version before."""
+LAST = len(migrations()) - 2
+"""The last but one: what the commit before the newest migration had."""
 OLD_TABLES = frozenset({"mentoring.events", "mentoring.score_history"})
 DATABASES = ("mentoring", "mentoring_mart", "mentoring_at")
 
 
 @pytest.fixture
-def old(local_clickhouse: LocalClickHouse) -> Iterator[ClickHouse]:
+def empty(local_clickhouse: LocalClickHouse) -> Iterator[ClickHouse]:
     with closing(ClickHouse(Settings(clickhouse=local_clickhouse.url))) as clickhouse:
         drop(clickhouse)
-        ledger, *numbered = migrations()
-        for one in (ledger, *numbered[:BEFORE]):
-            for statement in statements(ONE_SERVER.fill(one.sql)):
-                clickhouse.command(statement)
-        for one in numbered[:BEFORE]:
-            row = [one.name, one.checksum, "completed"]
-            clickhouse.insert(LEDGER, ["name", "checksum", "state"], [row], {})
-        first = put(clickhouse, EVENT_LOG, [to_json(one) for one in events("acme")], tables=OLD_TABLES)
-        put(clickhouse, SCORE_HISTORY, [to_json(one) for one in scores("acme", first)], tables=OLD_TABLES)
         yield clickhouse
         drop(clickhouse)
+
+
+@pytest.fixture
+def old(empty: ClickHouse) -> ClickHouse:
+    return filled(empty, BEFORE)
+
+
+def filled(clickhouse: ClickHouse, applied: int) -> ClickHouse:
+    """As so many migrations left it, with the known history."""
+    ledger, *numbered = migrations()
+    for one in (ledger, *numbered[:applied]):
+        for statement in statements(ONE_SERVER.fill(one.sql)):
+            clickhouse.command(statement)
+    for one in numbered[:applied]:
+        row = [one.name, one.checksum, "completed"]
+        clickhouse.insert(LEDGER, ["name", "checksum", "state"], [row], {})
+    first = put(clickhouse, EVENT_LOG, [to_json(one) for one in events("acme")], tables=OLD_TABLES)
+    put(clickhouse, SCORE_HISTORY, [to_json(one) for one in scores("acme", first)], tables=OLD_TABLES)
+    return clickhouse
 
 
 def drop(clickhouse: ClickHouse) -> None:
@@ -48,15 +60,20 @@ def rapport(server: LocalClickHouse, *arguments: str) -> Result:
     return CliRunner().invoke(main, arguments, env={"RAPPORT_CLICKHOUSE": server.url})
 
 
+@pytest.mark.parametrize("applied", [BEFORE, LAST], ids=["version", "commit"])
 def test_its_rows_are_there_afterwards_and_what_is_derived_is_computed_from_them(
-    local_clickhouse: LocalClickHouse, old: ClickHouse
+    local_clickhouse: LocalClickHouse, empty: ClickHouse, applied: int
 ) -> None:
+    old = filled(empty, applied)
+
     done, again, computed = (rapport(local_clickhouse, *words) for words in (["migrate"], ["migrate"], ["recompute"]))
 
     assert (done.exit_code, again.exit_code, computed.exit_code) == (0, 0, 0), done.output + computed.output
-    assert done.output.count("is there") == BEFORE
-    assert done.output.count("applied") == len(migrations()) - 1 - BEFORE
+    assert done.output.count("is there") == applied
+    assert done.output.count("applied") == len(migrations()) - 1 - applied
     assert again.output.count("applied") == 0
+    assert "mentoring.program_weekly: run `rapport warehouse recompute`" in done.output
+    assert "recompute" not in again.output
     assert old.query("SELECT count() FROM mentoring_mart.scores") == [(11,)]
     assert old.query("SELECT count() FROM mentoring_mart.score_versions WHERE known_to IS NULL") == [(11,)]
     assert old.query("SELECT relationship_id, sessions FROM mentoring_mart.relationships ORDER BY 1") == [
@@ -66,6 +83,7 @@ def test_its_rows_are_there_afterwards_and_what_is_derived_is_computed_from_them
         ("d", 0),
     ]
     assert old.query("SELECT sum(sessions), max(relationships) FROM mentoring_mart.program_day") == [(3, 3)]
+    assert old.query("SELECT count(), countIf(retracted) FROM mentoring_mart.events_by_type") == [(22, 0)]
 
 
 # Columns of kinds that no mart has any more, and where what they held is now.

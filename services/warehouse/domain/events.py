@@ -45,6 +45,15 @@ EVENTS = WarehouseTable(
     # A replay from this table must know that it was erased.
     kept="type = 'mentoring.relationship.erased.v1'",
 )
+# Filled by a view from the table above, but with types that are told daily and with what an erasure keeps.
+EVENTS_BY_TYPE = WarehouseTable(
+    "mentoring.events_by_type",
+    key=("tenant_id", "program_id", "type", "relationship_id", "occurred_at", "event_id"),
+    time="occurred_at",
+    kind="events",
+    valid="first",
+    leaving=EVENTS.leaving,
+)
 TENANT, RELATIONSHIP = COLUMNS.index("tenant_id"), COLUMNS.index("relationship_id")
 # The first on the log has the greatest version; positions stay below (epoch << 48 | offset).
 FIRST_WINS = 2**63

@@ -4,6 +4,7 @@ PROGRAM = ("tenant_id", "program_id")
 RELATIONSHIP = (*PROGRAM, "relationship_id")
 MARTS: dict[str, tuple[str, ...]] = {
     "events": (*RELATIONSHIP, "occurred_at", "event_id"),
+    "events_by_type": (*RELATIONSHIP, "occurred_at", "event_id"),
     "scores": (*RELATIONSHIP, "as_of"),
     "score_factors": (*RELATIONSHIP, "as_of", "factor"),
     "score_versions": (*RELATIONSHIP, "as_of", "version"),

@@ -6,7 +6,7 @@ from typing import Literal
 
 from schemas import topics
 from services.warehouse.domain.alerts import ACTS, ALERTS, DELIVERIES, alert_row
-from services.warehouse.domain.events import EVENTS, event_row, key_of
+from services.warehouse.domain.events import EVENTS, EVENTS_BY_TYPE, event_row, key_of
 from services.warehouse.domain.programs import PROGRAMS, program_row
 from services.warehouse.domain.record import Outcome, Place, Row
 from services.warehouse.domain.rejected import REJECTED, rejected_row
@@ -21,8 +21,9 @@ RELATIONSHIP_DAILY = WarehouseTable(
 )
 ACTIVITY_DAILY = WarehouseTable("mentoring.activity_daily", ("tenant_id", "program_id", "day", "type"), derived="day")
 PROGRAM_DAILY = WarehouseTable("mentoring.program_daily", ("tenant_id", "program_id", "day"), derived="day")
+PROGRAM_WEEKLY = WarehouseTable("mentoring.program_weekly", ("tenant_id", "program_id", "week"), derived="day")
 # In the order in which they are recomputed.
-DERIVED = (RELATIONSHIP_STATE, RELATIONSHIPS, RELATIONSHIP_DAILY, ACTIVITY_DAILY, PROGRAM_DAILY)
+DERIVED = (RELATIONSHIP_STATE, RELATIONSHIPS, RELATIONSHIP_DAILY, ACTIVITY_DAILY, PROGRAM_DAILY, PROGRAM_WEEKLY)
 
 
 def of_scope(scope: Scope) -> Sequence[WarehouseTable]:
@@ -56,7 +57,8 @@ TARGETS = {
     topics.PROGRAMS: PROGRAM_TARGET,
 }
 STORED = tuple(table for target in TARGETS.values() for table in target.tables)
-TABLES = {table.name: table for table in (*STORED, *DERIVED)}
+COPIED = (EVENTS_BY_TYPE,)
+TABLES = {table.name: table for table in (*STORED, *COPIED, *DERIVED)}
 
 
 @dataclass(frozen=True)

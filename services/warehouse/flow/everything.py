@@ -1,4 +1,5 @@
-"""The derived tables recomputed as a whole, after the tables below them were replaced; a running sink may go on."""
+"""The derived tables recomputed as a whole, and the copy of events filled, after the tables below them were replaced or
+when there was none; a running sink may go on."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +17,9 @@ Progress = Callable[[str], None]
 def recompute_everything(clickhouse: ClickHouse, tell: Progress, retention: Retention = FOREVER) -> tuple[int, int]:
     """How many relationships, and how many days of programmes; days whose rows have left stay as they are. Raises
     ClickHouseError; a repeat is harmless."""
+    for [month] in clickhouse.query("SELECT DISTINCT toYYYYMM(occurred_at) AS m FROM mentoring.events ORDER BY m"):
+        tell(f"events by type, {month}")
+        clickhouse.command(statement("events_by_type"), {"month": month})
     relationships = clickhouse.query(statement("all_relationships"))
     for number, some in enumerate(portions(relationships, KEYS_AT_ONCE)):
         tell(f"relationships, {number * KEYS_AT_ONCE} of {len(relationships)} done")

@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterator
 from importlib.resources import files
 
 from services.runtime.clickhouse import ClickHouse, ClickHouseAwayError, ClickHouseError
+from services.warehouse.domain.events import EVENTS
 from services.warehouse.domain.migration import Changed, Migration, Pending, Recorded, Topology, decide, statements
 from services.warehouse.domain.retention import Retention, altered, ttl, ttl_of
-from services.warehouse.domain.target import STORED
+from services.warehouse.domain.target import COPIED, DERIVED, STORED
 
 LEDGER = "mentoring.migrations"
+_TABLES = "SELECT concat('mentoring.', name) FROM system.tables WHERE database = 'mentoring'"
+_ANY_EVENTS = "SELECT count() > 0 FROM mentoring.events"
 # Unknown table, unknown database: no migration was ever applied.
 NOTHING_THERE = frozenset({60, 81})
 
@@ -30,6 +33,7 @@ def migrate(clickhouse: ClickHouse, topology: Topology, tell: Callable[[str], No
     Raises SchemaError when a file was changed after it was applied, and ClickHouseError."""
     ledger, *numbered = migrations()
     _run(clickhouse, topology, ledger)
+    before = {name for (name,) in clickhouse.query(_TABLES)}
     match decide(numbered, recorded(clickhouse)):
         case Changed(name):
             raise SchemaError(_changed(name))
@@ -40,6 +44,10 @@ def migrate(clickhouse: ClickHouse, topology: Topology, tell: Callable[[str], No
             for migration in pending:
                 _apply(clickhouse, topology, migration)
                 tell(f"applied  {migration.name}")
+    made = [table.name for table in (*COPIED, *DERIVED) if table.name not in before]
+    # A table of events that was there has perhaps rows that the new tables do not know.
+    if made and EVENTS.name in before and clickhouse.query(_ANY_EVENTS) == [(1,)]:
+        tell(f"empty    {', '.join(made)}: run `rapport warehouse recompute`")
 
 
 def script(topology: Topology, retention: Retention) -> Iterator[str]:
@@ -51,7 +59,7 @@ def script(topology: Topology, retention: Retention) -> Iterator[str]:
         if migration in numbered:
             row = f"('{migration.name}', '{migration.checksum}', 'completed')"
             yield f"INSERT INTO {LEDGER} (name, checksum, state) VALUES {row}"  # noqa: S608 (names of our files)
-    for table in (one for one in STORED if ttl(one, retention)):
+    for table in (one for one in (*STORED, *COPIED) if ttl(one, retention)):
         yield altered(table, ttl(table, retention), topology)
 
 
@@ -62,7 +70,7 @@ def retain(clickhouse: ClickHouse, topology: Topology, retention: Retention, tel
         "SELECT concat('mentoring.', name), engine_full FROM system.tables WHERE database = 'mentoring'"
     )
     there = {name: ttl_of(engine) for name, engine in rows}
-    for table in (one for one in STORED if one.kind):
+    for table in (one for one in (*STORED, *COPIED) if one.kind):
         wanted = ttl(table, retention)
         if there[table.name] != wanted:
             clickhouse.command(altered(table, wanted, topology))

@@ -29,7 +29,7 @@ LEFT JOIN
         countIf(type = 'mentoring.resource.shared.v1') AS resources,
         countIf(type = 'mentoring.support.requested.v1') AS support_requests,
         countIf(type = 'mentoring.relationship.ended.v1' AND NOT JSONExtractBool(payload, 'planned')) AS ended_early
-    FROM mentoring_mart.events
+    FROM mentoring_mart.events_by_type
     WHERE type IN ('mentoring.goal.set.v1', 'mentoring.goal.achieved.v1', 'mentoring.skill.assessed.v1',
             'mentoring.feedback.given.v1', 'mentoring.introduction.made.v1', 'mentoring.resource.shared.v1',
             'mentoring.support.requested.v1', 'mentoring.relationship.ended.v1')

@@ -10,7 +10,7 @@ SELECT
     countIf(type = 'mentoring.goal.revised.v1') AS revised, countIf(type = 'mentoring.milestone.celebrated.v1') AS celebrated,
     countIf(type = 'mentoring.goal.achieved.v1') AS achieved, countIf(type = 'mentoring.goal.missed.v1') AS missed,
     countIf(type = 'mentoring.goal.abandoned.v1') AS abandoned
-FROM mentoring_mart.events
+FROM mentoring_mart.events_by_type
 WHERE type IN ('mentoring.goal.set.v1', 'mentoring.goal.revised.v1', 'mentoring.goal.achieved.v1', 'mentoring.goal.missed.v1',
         'mentoring.goal.abandoned.v1', 'mentoring.milestone.celebrated.v1')
     AND NOT retracted AND ({tenant:String} = '' OR tenant_id = {tenant:String}) AND ({program:String} = '' OR program_id = {program:String})

@@ -5,7 +5,7 @@ SELECT
     round(avgOrNullIf(JSONExtractInt(payload, 'after') - JSONExtractInt(payload, 'before'),
         type = 'mentoring.skill.assessed.v1'), 2) AS skill_growth,
     countIf(type = 'mentoring.resource.shared.v1') AS resources
-FROM mentoring_mart.events
+FROM mentoring_mart.events_by_type
 WHERE actor = 'mentor' AND NOT retracted AND ({tenant:String} = '' OR tenant_id = {tenant:String}) AND ({program:String} = '' OR program_id = {program:String})
     AND type IN ('mentoring.reflection.recorded.v1', 'mentoring.skill.assessed.v1', 'mentoring.resource.shared.v1')
 GROUP BY tenant_id, program_id

@@ -8,7 +8,7 @@ LEFT JOIN
     SELECT
         tenant_id, program_id, relationship_id, countIf(type = 'mentoring.introduction.made.v1') AS introductions,
         countIf(type = 'mentoring.resource.shared.v1') AS resources
-    FROM mentoring_mart.events
+    FROM mentoring_mart.events_by_type
     WHERE type IN ('mentoring.introduction.made.v1', 'mentoring.resource.shared.v1')
         AND NOT retracted AND ({tenant:String} = '' OR tenant_id = {tenant:String}) AND ({program:String} = '' OR program_id = {program:String})
     GROUP BY tenant_id, program_id, relationship_id

@@ -13,7 +13,7 @@ FROM
     LEFT JOIN
     (
         SELECT tenant_id, program_id, relationship_id, type, actor, occurred_at
-        FROM mentoring_mart.events
+        FROM mentoring_mart.events_by_type
         WHERE type IN ('mentoring.relationship.expectations_agreed.v1', 'mentoring.preparation.completed.v1')
             AND NOT retracted AND ({tenant:String} = '' OR tenant_id = {tenant:String}) AND ({program:String} = '' OR program_id = {program:String})
     ) AS early ON early.tenant_id = pair.tenant_id AND early.program_id = pair.program_id

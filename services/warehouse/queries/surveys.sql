@@ -14,7 +14,7 @@ FROM
             JSONExtractFloat(payload, 'rating') AS given, JSONExtractFloat(payload, 'scale_min') AS least,
             JSONExtractFloat(payload, 'scale_max') AS most,
             round(1 + 4 * (given - least) / (most - least)) AS rating
-        FROM mentoring_mart.events
+        FROM mentoring_mart.events_by_type
         WHERE type = 'mentoring.feedback.given.v1' AND NOT retracted AND ({tenant:String} = '' OR tenant_id = {tenant:String}) AND ({program:String} = '' OR program_id = {program:String})
     ) AS asked
     ASOF INNER JOIN

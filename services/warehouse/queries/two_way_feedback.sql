@@ -8,7 +8,7 @@ LEFT JOIN
     SELECT
         tenant_id, program_id, relationship_id, countIf(actor = 'mentor') > 0 AS mentor,
         countIf(actor = 'mentee') > 0 AS mentee
-    FROM mentoring_mart.events
+    FROM mentoring_mart.events_by_type
     WHERE type = 'mentoring.feedback.given.v1'
         AND NOT retracted AND ({tenant:String} = '' OR tenant_id = {tenant:String}) AND ({program:String} = '' OR program_id = {program:String})
     GROUP BY tenant_id, program_id, relationship_id
