@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
-from operator import itemgetter, sub
+from itertools import repeat
+from operator import itemgetter, mul, sub
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -94,12 +95,12 @@ def evaluation_of(snapshot: Snapshot, scores: Scores) -> Evaluation:
         for _, place in remainders[:left]:
             contributions[place] += 1
     pick, names, weights = _shown(points, parameters.weights)
-    shown = map(round, [value * ONE for value in pick(values)])
+    shown = map(round, map(mul, pick(values), repeat(ONE)))
     parts = tuple(map(_part, zip(names, shown, weights, contributions, strict=True)))
     # 2. The terms, which sum to the linear predictor.
     base, always = _base_and_shown(parameters)
     known = _features(snapshot.features, scores)
-    effects = map(round, [slope * x * ONE for slope, x in zip(parameters.coefficients, known, strict=True)])
+    effects = map(round, map(mul, map(mul, parameters.coefficients, known), repeat(ONE)))
     terms = [
         (name, effect)
         for name, effect, x, is_shown in zip(FEATURES, effects, known, always, strict=True)

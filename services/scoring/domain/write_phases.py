@@ -146,8 +146,11 @@ class PartitionProcessor:
     def _brings_more(self, emissions: Sequence[Emission], event: MentoringEvent, ceiling: int) -> bool:
         """Whether there are rows beyond the clock that is stored which the same record may not bring again after a
         crash: those that its time of recording brings beside its own; where the wall clock stopped it, its own too."""
+        beyond = [emission.as_of for emission in emissions if emission.as_of > self._stored.clock]
+        if not beyond:
+            return False
         own = to_micros(event.time) if to_micros(event.recordedtime) <= ceiling else NONE
-        return any(emission.as_of > self._stored.clock and emission.as_of != own for emission in emissions)
+        return any(as_of != own for as_of in beyond)
 
     def _announce(self, clock: int) -> Iterator[Phase]:
         """Beside what is stored: of what was applied since then nothing is yet."""

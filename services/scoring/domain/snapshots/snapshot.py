@@ -49,9 +49,9 @@ class Snapshot:
     points: tuple[float, ...]
     """What each factor gives at the most, 0 for one without data; they sum to 100."""
     steady: tuple[float, ...]
-    """The factors of numbers.STEADY, of 0 to 1; 0 for those without data."""
+    """The factors of score.STEADY, of 0 to 1; 0 for those without data."""
     features: tuple[float, ...]
-    """Those of numbers.KNOWN."""
+    """Those of score.KNOWN."""
     confidence: int
     """In millionths: sum over the factors with data of w n / (n + 3), over the sum of all weights; n: facts a factor
     rests on."""
@@ -104,7 +104,7 @@ class Snapshot:
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """As a row of a table, see numbers.columns."""
+        """As a row of a table, see score.columns."""
         return flat(self.aging, self.points, self.steady, self.features, self.confidence)
 
 
@@ -142,60 +142,12 @@ def snapshot(
     steady = tuple([value if most else 0.0 for value, most in zip(values, of_steady, strict=True)])
     missed = (float(meetings.missed), float(meetings.cancelled_late), voices.drop)
     features = (math.log(pace.median / parameters.horizon), pace.history, pace.activity, *missed)
-    # 4. The numbers that the score is computed from; without a pause the active clock is the clock.
-    active = frame.pauses.active if frame.pauses.union else None
-    instants = (
-        started,
-        started if held is None else held.time,
-        started if last_contact is None else last_contact,
-        started if voices.mentor_growth is None else voices.mentor_growth,
-        started if voices.mentee_growth is None else voices.mentee_growth,
-        started if goals.changed is None else goals.changed,
-    )
-    start, last_held, contact, mentor_growth, mentee_growth, changed = map(active, instants) if active else instants
-    open_goals: tuple[OpenGoal, ...] = ()
-    ended_goals, stalls, stall_seen = 0.0, FOREVER, None
-    if goals.rated:
-        ended_goals = math.fsum([goal.smart * goal.done for goal in goals.rated if not goal.is_open])
-        open_goals = tuple(
-            [OpenGoal(g.smart, g.done, active(g.since) if active else g.since) for g in goals.rated if g.is_open]
-        )
-    if open_goals:
-        stalls = changed + parameters.stalled_after
-        reached = frame.pauses.reached(stalls)
-        stall_seen = None if reached == FOREVER else reached
-    coefficients = parameters.coefficients
-    aging = Aging(
-        steady=math.fsum(map(mul, of_steady, steady)),
-        rhythm_weight=points[_RHYTHM],
-        goals_weight=points[_GOALS],
-        growth_weight=points[_GROWTH],
-        expectations_weight=points[_EXPECTATIONS],
-        cadence=frame.cadence,
-        review=parameters.review,
-        start=start,
-        held=last_held,
-        contact=contact,
-        mentor_growth=mentor_growth,
-        mentee_growth=mentee_growth,
-        goal_changed=changed,
-        stalls=stalls,
-        done=voices.done,
-        rated_goals=len(goals.rated),
-        ended_goals=ended_goals,
-        median=pace.median,
-        shape=pace.shape,
-        horizon=parameters.horizon,
-        others=parameters.base + math.fsum(map(mul, _of_known(coefficients), features)),
-        silence_weight=coefficients[_SILENCE],
-        elapsed_weight=coefficients[_ELAPSED],
-        stalled_weight=coefficients[_STALLED],
-        booked_weight=-coefficients[_BOOKED],
-        goals=open_goals,
-    )
     parts = (frame, meetings, messages, pace, goals, voices)
     weighed = (points, steady, features, confidence)
-    return Snapshot(view, parameters, *parts, beginning is not None, started, last_contact, *weighed, aging, stall_seen)
+    aging = _aging(parameters, parts, (points, of_steady, steady, features), (started, last_contact))
+    stalls = frame.pauses.reached(aging.stalls) if aging.goals and frame.pauses.union else aging.stalls
+    seen = None if stalls == FOREVER else stalls
+    return Snapshot(view, parameters, *parts, beginning is not None, started, last_contact, *weighed, aging, seen)
 
 
 class _ToRead(NamedTuple):
@@ -226,6 +178,7 @@ def _to_read(changed: tuple[str, ...]) -> _ToRead:
     return _ToRead(frame, frame or messages, frame or pace, meetings, goals, voices)
 
 
+_Parts = tuple[Frame, Meetings, Messages, Pace, Goals, Voices]
 _STEADY_PLACES = tuple(map(FACTORS.index, STEADY))
 _of_known = itemgetter(*map(FEATURES.index, KNOWN))
 _RHYTHM, _GOALS = FACTORS.index("rhythm"), FACTORS.index("goals")
@@ -247,6 +200,62 @@ def _weighed(weights: tuple[float, ...], counts: tuple[int, ...]) -> tuple[tuple
     trusted = math.fsum([weight * count / (count + CONFIDENT_AT) for weight, count in zip(known, counts, strict=True)])
     confidence = millionths(trusted / everything if everything else 0.0)
     return points, tuple([points[place] for place in _STEADY_PLACES]), confidence
+
+
+def _aging(
+    parameters: Parameters, parts: _Parts, weighed: tuple[tuple[float, ...], ...], times: tuple[int, int | None]
+) -> Aging:
+    """`weighed`: points, those of the steady factors, these factors, and the features that time does not change;
+    `times`: of the start and of the last contact. What ages without a fact of its own ages since the start."""
+    frame, meetings, _, pace, goals, voices = parts
+    points, of_steady, steady, features = weighed
+    started, last_contact = times
+    instants = (
+        started,
+        started if meetings.held is None else meetings.held.time,
+        started if last_contact is None else last_contact,
+        started if voices.mentor_growth is None else voices.mentor_growth,
+        started if voices.mentee_growth is None else voices.mentee_growth,
+        started if goals.changed is None else goals.changed,
+    )
+    # Without a pause the active clock is the clock.
+    active = frame.pauses.active if frame.pauses.union else None
+    start, held, contact, mentor_growth, mentee_growth, changed = map(active, instants) if active else instants
+    ended_goals, open_goals = 0.0, tuple[OpenGoal, ...]()
+    if goals.rated:
+        ended_goals = math.fsum([goal.smart * goal.done for goal in goals.rated if not goal.is_open])
+        open_goals = tuple(
+            [OpenGoal(g.smart, g.done, active(g.since) if active else g.since) for g in goals.rated if g.is_open]
+        )
+    coefficients = parameters.coefficients
+    return Aging(
+        steady=math.fsum(map(mul, of_steady, steady)),
+        rhythm_weight=points[_RHYTHM],
+        goals_weight=points[_GOALS],
+        growth_weight=points[_GROWTH],
+        expectations_weight=points[_EXPECTATIONS],
+        cadence=frame.cadence,
+        review=parameters.review,
+        start=start,
+        held=held,
+        contact=contact,
+        mentor_growth=mentor_growth,
+        mentee_growth=mentee_growth,
+        goal_changed=changed,
+        stalls=changed + parameters.stalled_after if open_goals else FOREVER,
+        done=voices.done,
+        rated_goals=len(goals.rated),
+        ended_goals=ended_goals,
+        median=pace.median,
+        shape=pace.shape,
+        horizon=parameters.horizon,
+        others=parameters.base + math.fsum(map(mul, _of_known(coefficients), features)),
+        silence_weight=coefficients[_SILENCE],
+        elapsed_weight=coefficients[_ELAPSED],
+        stalled_weight=coefficients[_STALLED],
+        booked_weight=-coefficients[_BOOKED],
+        goals=open_goals,
+    )
 
 
 def _oldest_standing(view: View, goals: Goals) -> int | None:
