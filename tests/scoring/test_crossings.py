@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.programs import Coefficients, Profile
-from services.scoring.domain.bounds import DAY, FOREVER, SECOND
+from services.scoring.domain.bounds import DAY, FOREVER, ONE, SECOND
 from services.scoring.domain.crossings import Level, SilentTime, crossing, passed
 from services.scoring.domain.history import ScoreHistory
-from services.scoring.domain.millionths import ONE
 from services.scoring.domain.profiles import Profiles
 from tests.scoring.building import Scorer, facts, goal_set, held, message, micros, scorer, started
 from tests.scoring.strategies import ALL_ON, Story, profiles, stories

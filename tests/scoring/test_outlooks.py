@@ -167,6 +167,16 @@ def test_what_lies_packed_in_memory_is_counted() -> None:
     assert len(states[name].facts) <= len(found) + 1
 
 
+def test_what_a_restart_finds_packed_is_counted_too() -> None:
+    old = begun(DEFAULT)
+    assert not old.is_due(CLOCK)
+
+    worker = restarted(old, CLOCK, DEFAULT)
+    assert not worker.is_due(CLOCK)
+
+    assert worker.packed_bytes == old.packed_bytes
+
+
 def test_a_booking_a_pause_and_a_stalled_goal_are_told_between_the_midnights() -> None:
     told = {
         "t/booked": facts(started(0, 7), held(1), booked(1.5, "s", 4.3)),

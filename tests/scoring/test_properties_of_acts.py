@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 
 from schemas.events import OfRelationship
 from schemas.primitives import Side
-from services.scoring.domain.bounds import CONTACT_DAYS, CONTACT_WINDOW_DAYS, DAY
+from services.scoring.domain.bounds import CONTACT_DAYS, CONTACT_WINDOW_DAYS, DAY, ONE
 from services.scoring.domain.evaluation import Evaluation
 from services.scoring.domain.facts import reference
-from services.scoring.domain.kinds import FactKind
-from services.scoring.domain.memory import is_contact
-from services.scoring.domain.millionths import ONE
+from services.scoring.domain.kinds import CONTACTS, FactKind
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from services.scoring.domain.snapshots.contacts import LEAST_MESSAGES, RATED_MESSAGES
 from tests.scoring import building as b
@@ -75,7 +73,7 @@ def test_a_held_session_now_never_raises_the_risk(story: Story, days: float, pro
     """Property 4: with coefficients as calibration may find them, bookings unchanged, and no contact day leaving the
     window."""
     now = story.day + days
-    contact_days = {key.time // DAY for key in story.facts if is_contact(key)}
+    contact_days = {key.time // DAY for key in story.facts if key.kind in CONTACTS}
     assume(not story.is_full("outcomes") and len(contact_days) < CONTACT_DAYS)
     assume(all(day > b.micros(now) // DAY - CONTACT_WINDOW_DAYS for day in contact_days))
 

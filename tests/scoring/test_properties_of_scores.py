@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.programs import Profile, Weights
-from services.scoring.domain.bounds import SECOND
+from services.scoring.domain.bounds import ONE, SECOND
 from services.scoring.domain.crossings import levels
 from services.scoring.domain.evaluation import factors
 from services.scoring.domain.explaining.points import shown_health, shown_points
 from services.scoring.domain.history import ScoreHistory
-from services.scoring.domain.millionths import ONE
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.score import ONE as SINGLE
 from services.scoring.domain.score import probability
@@ -54,7 +53,7 @@ def test_contributions_sum_to_health_and_shown_parts_to_shown_health(
     assert sum(part.contribution for part in found.parts) == found.health
     assert sum(shown_points(found)) == shown_health(found)
     scores, points = scorer.scores(b.micros(story.day + days)), scorer.snapshot.points
-    shares = [most * value for most, value in zip(points, factors(scorer.snapshot, scores), strict=True)]
+    shares = [most * value for most, value in zip(points, factors(scorer.snapshot.steady, scores), strict=True)]
     assert math.fsum([*shares, -scores.silence * scores.core]) == pytest.approx(found.health / ONE, abs=0.5e-6 + 1e-9)
 
 

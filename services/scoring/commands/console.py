@@ -16,7 +16,7 @@ from rich.text import Text
 from schemas.primitives import from_micros, to_micros, to_utc
 from services.runtime.kafka import KafkaError
 from services.runtime.settings import SettingsError, load
-from services.scoring.domain.millionths import ONE
+from services.scoring.domain.bounds import ONE
 from services.scoring.flow.settings import ScoringSettings
 
 PIPED_WIDTH = 220

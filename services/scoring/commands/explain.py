@@ -10,12 +10,12 @@ import click
 from schemas.primitives import from_micros, to_rfc3339
 from services.scoring.commands.console import command_settings, explained, instant, output, progress
 from services.scoring.commands.explain_report import report
+from services.scoring.domain.bounds import ONE
 from services.scoring.domain.explaining.explanation import Explanation, Untold, explain
 from services.scoring.domain.explaining.knowledge import knowledge_of
 from services.scoring.domain.explaining.points import TENTH, capped_by, shown_health, shown_points, whole
 from services.scoring.domain.explaining.remedies import Trial
 from services.scoring.domain.explaining.story import Change
-from services.scoring.domain.millionths import ONE
 from services.scoring.flow.one_relationship import RelationshipLog, UnknownRelationshipError, read_relationship
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.topics import Topics

@@ -17,7 +17,7 @@ from services.scoring.commands.console import (
     table,
     tenths,
 )
-from services.scoring.domain.bounds import DAY
+from services.scoring.domain.bounds import DAY, ONE
 from services.scoring.domain.explaining.explanation import Explanation
 from services.scoring.domain.explaining.points import (
     HUNDREDTH,
@@ -31,7 +31,6 @@ from services.scoring.domain.explaining.points import (
 )
 from services.scoring.domain.explaining.story import Change
 from services.scoring.domain.explaining.words import spell
-from services.scoring.domain.millionths import ONE
 from services.scoring.domain.row import HistoryRow
 
 REASONS = 3

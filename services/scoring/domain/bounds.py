@@ -1,4 +1,7 @@
-"""The bounds of memory and history. Each is a module attribute, read where it is used."""
+"""Units, and the bounds of memory and history. Each is a module attribute, read where it is used."""
+
+ONE = 1_000_000
+"""Millionths, in which scores are compared, stored and sent."""
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -32,3 +35,7 @@ UNSET = -(2**63)
 
 FOREVER = 2**62
 """The end of what has none yet."""
+
+
+def millionths(value: float) -> int:
+    return round(value * ONE)

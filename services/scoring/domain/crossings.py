@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.programs import WatchLevels
-from services.scoring.domain.bounds import SECOND
-from services.scoring.domain.millionths import millionths
+from services.scoring.domain.bounds import SECOND, millionths
 from services.scoring.domain.score import MANY, Aging, Number, Scores, score
 
 

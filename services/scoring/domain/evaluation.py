@@ -1,18 +1,19 @@
 """One score: health with its parts and risk with its terms, in millionths; of one instant, or of many in columns."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
-from operator import itemgetter
+from itertools import repeat
+from operator import itemgetter, mul, sub
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from services.scoring.domain.millionths import ONE, apportioned, millionths
+from services.scoring.domain.bounds import ONE, millionths
 from services.scoring.domain.profiles import Parameters
-from services.scoring.domain.score import FACTORS, FEATURES, FEW, MANY, Scores, score
+from services.scoring.domain.score import FACTORS, FEATURES, FEW, MANY, Numbers, Scores, columns, score, table
 from services.scoring.domain.score import ONE as SINGLE
-from services.scoring.domain.snapshots.numbers import Numbers, columns, table
 from services.scoring.domain.snapshots.snapshot import Snapshot
 
 BANDS = ((75, "thriving"), (50, "steady"), (25, "strained"))
@@ -51,8 +52,9 @@ class Evaluation(NamedTuple):
 
     @property
     def band(self) -> str:
+        health, caps = self.health, self.caps
         for least, name in BANDS:
-            if self.health >= least * ONE and (not self.caps or least < CAPPED_BAND_BELOW):
+            if health >= least * ONE and (not caps or least < CAPPED_BAND_BELOW):
                 return name
         return LOWEST_BAND
 
@@ -66,7 +68,9 @@ class Moment(NamedTuple):
 
 def scores_at(moment: Moment) -> Scores:
     snapshot, at = moment
-    return score(snapshot.aging, snapshot.active(at), snapshot.booked(at), SINGLE)
+    pauses, bookings = snapshot.frame.pauses, snapshot.meetings.bookings
+    now = pauses.active(at) if pauses.union else at
+    return score(snapshot.aging, now, 1.0 if bookings and bookings[-1] > at else 0.0, SINGLE)
 
 
 def scores_of(moments: Sequence[Moment]) -> list[Scores]:
@@ -78,14 +82,31 @@ def scores_of(moments: Sequence[Moment]) -> list[Scores]:
 
 
 def evaluation_of(snapshot: Snapshot, scores: Scores) -> Evaluation:
-    health, risk = int(scores.health), int(scores.risk)
-    points, values = snapshot.points, (*_factors(snapshot.steady, scores), scores.silence)
-    shares = [share * value for share, value in zip(points, values, strict=False) if share > 0]
-    contributions = apportioned([*shares, -scores.silence * scores.core], health)
-    pick, names, weights = _shown(points, snapshot.parameters.weights)
-    shown = map(round, [value * ONE for value in pick(values)])
+    points, parameters, health = snapshot.points, snapshot.parameters, int(scores.health)
+    # 1. The parts: what the factors with data give, and what silence takes; in millionths that sum to the health, by
+    # largest remainder, ties to the earlier.
+    values = (*factors(snapshot.steady, scores), scores.silence)
+    exact = [share * value * ONE for share, value in zip(points, values, strict=False) if share > 0]
+    exact.append(-scores.silence * scores.core * ONE)
+    contributions = list(map(math.floor, exact))
+    left = health - sum(contributions)
+    if left:
+        remainders = sorted(zip(map(sub, contributions, exact), range(len(exact)), strict=True))
+        for _, place in remainders[:left]:
+            contributions[place] += 1
+    pick, names, weights = _shown(points, parameters.weights)
+    shown = map(round, map(mul, pick(values), repeat(ONE)))
     parts = tuple(map(_part, zip(names, shown, weights, contributions, strict=True)))
-    return Evaluation(health, risk, parts, _terms(snapshot, scores), snapshot.confidence, snapshot.voices.caps)
+    # 2. The terms, which sum to the linear predictor.
+    base, always = _base_and_shown(parameters)
+    known = _features(snapshot.features, scores)
+    effects = map(round, map(mul, map(mul, parameters.coefficients, known), repeat(ONE)))
+    terms = [
+        (name, effect)
+        for name, effect, x, is_shown in zip(FEATURES, effects, known, always, strict=True)
+        if (x if is_shown is None else is_shown)
+    ]
+    return Evaluation(health, int(scores.risk), parts, (base, *terms), snapshot.confidence, snapshot.voices.caps)
 
 
 def evaluations_of(moments: Sequence[Moment]) -> list[Evaluation]:
@@ -106,7 +127,7 @@ def evaluations(
 ) -> list[Evaluation]:
     """A column of `numbers` for each, all under the same version of a profile."""
     scores = score(numbers.aging, now, booked, MANY)
-    values = np.array(_factors(numbers.steady, scores))
+    values = np.array(factors(numbers.steady, scores))
     contributions = _apportioned(numbers.points, values, scores)
     shown = np.rint(np.vstack([values, scores.silence]) * ONE).astype(np.int64)
     parts = _parts(numbers.points > 0, shown.T.tolist(), contributions.T.tolist(), parameters.weights)
@@ -123,9 +144,11 @@ def numbers_of(snapshots: Sequence[Snapshot]) -> Numbers:
     return columns(np.ascontiguousarray(table([snapshot.numbers for snapshot in places]).T[:, rows]))
 
 
-def factors(snapshot: Snapshot, scores: Scores) -> tuple[float, ...]:
-    """Of 0 to 1, in the order of score.FACTORS."""
-    return cast("tuple[float, ...]", _factors(snapshot.steady, scores))
+def factors(steady: Iterable[Any], scores: Scores) -> tuple[Any, ...]:
+    """Of 0 to 1, in the order of score.FACTORS; `steady`: those that time does not change."""
+    reliability, feedback, mutual, responsiveness, support = steady
+    first = (scores.rhythm, reliability, scores.goals, feedback, mutual, responsiveness, support)
+    return (*first, scores.growth, scores.expectations)
 
 
 def features(snapshot: Snapshot, scores: Scores) -> tuple[float, ...]:
@@ -133,25 +156,10 @@ def features(snapshot: Snapshot, scores: Scores) -> tuple[float, ...]:
     return cast("tuple[float, ...]", _features(snapshot.features, scores))
 
 
-def _factors(steady: Iterable[Any], scores: Scores) -> tuple[Any, ...]:
-    reliability, feedback, mutual, responsiveness, support = steady
-    first = (scores.rhythm, reliability, scores.goals, feedback, mutual, responsiveness, support)
-    return (*first, scores.growth, scores.expectations)
-
-
 def _features(steady: Iterable[Any], scores: Scores) -> tuple[Any, ...]:
     pace, history, activity, missed, late, drop = steady
     of_contacts = (scores.quiet, pace, history, scores.elapsed, activity)
     return (*of_contacts, missed, late, scores.stalled, drop, scores.booked)
-
-
-def _terms(snapshot: Snapshot, scores: Scores) -> tuple[tuple[str, int], ...]:
-    """They sum to the linear predictor."""
-    known, coefficients = features(snapshot, scores), snapshot.parameters.coefficients
-    values = map(round, [slope * x * ONE for slope, x in zip(coefficients, known, strict=True)])
-    base, shown = _base_and_shown(snapshot.parameters)
-    terms = zip(FEATURES, values, shown, known, strict=True)
-    return (base, *[(name, value) for name, value, always, x in terms if (x if always is None else always)])
 
 
 @lru_cache(1 << 10)
@@ -165,7 +173,7 @@ def _base_and_shown(parameters: Parameters) -> tuple[tuple[str, int], tuple[bool
 
 
 def _apportioned(points: Floats, values: Floats, scores: Scores) -> Integers:
-    """As millionths.apportioned, by column; a factor without data takes none of what is left."""
+    """As in evaluation_of, by column; a factor without data takes none of what is left."""
     exact = np.vstack([points * values, -scores.silence * scores.core]) * ONE
     parts = np.floor(exact)
     remainders = parts - exact

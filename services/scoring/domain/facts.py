@@ -9,9 +9,8 @@ from typing import NamedTuple
 from schemas import payloads as p
 from schemas.events import OfRelationship
 from schemas.primitives import to_micros
-from services.scoring.domain.bounds import HOUR, MINUTE, NONE, UNSET
+from services.scoring.domain.bounds import HOUR, MINUTE, NONE, ONE, UNSET, millionths
 from services.scoring.domain.kinds import BOTH, EVIDENCE, GOALS, KIND_OF_TYPE, LATE, PLAIN, SLOTS, FactKind, slots_of
-from services.scoring.domain.millionths import ONE, millionths
 
 LATE_NOTICE_HOURS = 24
 """A cancellation with less notice is late: the other's day was already planned."""

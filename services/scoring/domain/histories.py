@@ -22,13 +22,16 @@ class Histories:
         return found
 
     def put(self, name: str, history: ScoreHistory) -> None:
+        """Also one that is there and has grown."""
         self._latest[name] = history
         self._latest.move_to_end(name)
-        self._resize(name, len(history.facts))
+        size = len(history.facts)
+        self.facts += size - self._sizes.get(name, 0)
+        self._sizes[name] = size
 
     def drop(self, name: str) -> None:
         if self._latest.pop(name, None) is not None:
-            self._resize(name, 0)
+            self.facts -= self._sizes.pop(name)
 
     def shrink(self, is_stored: Callable[[str], bool]) -> None:
         """Drops those that nobody has worked with for longest, as far as their facts lie elsewhere too."""
@@ -40,8 +43,3 @@ class Histories:
                 self.drop(name)
             else:
                 self._latest.move_to_end(name)
-
-    def _resize(self, name: str, facts: int) -> None:
-        self.facts += facts - self._sizes.pop(name, 0)
-        if facts:
-            self._sizes[name] = facts

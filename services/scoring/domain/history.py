@@ -68,6 +68,8 @@ class ScoreHistory:
         self._evaluations: dict[int, Evaluation | None] = {}
         self._healths: dict[int, int | None] = {}
         self._quiet: Quiet | None = None
+        self.surplus = 0
+        """Facts beyond the bounded memory when it was packed last."""
 
     def grown(self, facts: Facts) -> "ScoreHistory":
         """The history with one more fact, or mark: this one, changed, where that is the newest; else another one."""
@@ -93,8 +95,12 @@ class ScoreHistory:
     def packed(self) -> PackedFacts:
         """The facts that the bounded memory keeps, in bytes; as memory.trimmed finds them."""
         if self.is_erased:
-            return PackedFacts(facts_bytes(trimmed(self.facts)))
-        return self.index.bytes.without(self.index.surplus())
+            kept = trimmed(self.facts)
+            self.surplus = len(self.facts) - len(kept)
+            return PackedFacts(facts_bytes(kept))
+        surplus = self.index.surplus()
+        self.surplus = len(surplus)
+        return self.index.bytes.without(surplus)
 
     def rows(self, after: int, upto: int) -> dict[int, HistoryRow]:
         """{as_of: row} of all instants in (after, upto], in order. Computed window by window, so that a long history
@@ -124,38 +130,38 @@ class ScoreHistory:
         On the way of every event that comes in order, so nothing is asked twice here, and the general search for
         instants and crossings is only begun where a level is passed."""
         # 1. What its row is measured against.
-        at = news[0].time
+        at, timeline, profiles = news[0].time, self._timeline, self._profiles
         low = max(previous, at - bounds.LOOKBACK)
         earlier = self._evaluations.get(low) or self.score(low)
         # 2. The row.
         self.append(*news)
-        snapshot = self._timeline.at(at)
-        causes = self._timeline.causes(snapshot, at)
+        snapshot = timeline.at(at)
+        causes = timeline.causes(snapshot, at)
         if not causes:
             return None
-        moment = Moment(snapshot, at)
+        moment, version = Moment(snapshot, at), profiles.number(at)
         scores = scores_at(moment)
         evaluation = evaluation_of(snapshot, scores)
         before = None if earlier is None else PrecedingRow(low, earlier)
         scored = ScoredRow(evaluation, before, trend_of([*healths, (at, evaluation.health)]))
-        row = row_of(moment, causes, scored, self._profiles.at(at))
+        row = row_of(moment, causes, scored, profiles.versions[version])
         # 3. When the next one is due.
-        upcoming, midnight = self._timeline.upcoming(snapshot, at), (at // DAY + 1) * DAY
+        upcoming, midnight = timeline.upcoming(snapshot, at), (at // DAY + 1) * DAY
         due: int | None = min(midnight, upcoming)
-        if not snapshot.is_open(at) or snapshot.is_paused(at):
-            named = self._timeline.next_named(at)
+        if row.status != "active":
+            named = timeline.next_named(at)
             due = None if named == FOREVER else named
-        elif due is not None and self._passed(at, scores, scores_at(Moment(snapshot, due))):
+        elif due is not None and passed(profiles.levels[version], scores, scores_at(Moment(snapshot, due))):
             due = self.due(at)
         # 4. All that the next fact needs of this history.
-        self._timeline.forget()
+        timeline.forget()
         self._evaluations = {at: evaluation}
         self._quiet = Quiet(at, FOREVER if due is None else due - 1)
         if due is not None and due <= clock:
             return NewestRow(row, due, NO_OUTLOOK)
         if clock // DAY > at // DAY or upcoming <= clock:
             return NewestRow(row, due, self.look_ahead(clock, at, due))
-        return NewestRow(row, due, outlook_of(snapshot, clock, (at, snapshot), (due, upcoming), self._profiles))
+        return NewestRow(row, due, outlook_of(snapshot, clock, (at, snapshot), (due, upcoming), profiles))
 
     def healths(self, instants: Sequence[int]) -> list[int | None]:
         if not self._facts:
@@ -251,27 +257,23 @@ class ScoreHistory:
 
     def _due(self, after: int) -> int | None:
         snapshot = self._timeline.at(after)
-        if not snapshot.is_open(after) or snapshot.is_paused(after):
+        if not snapshot.is_running(after):
             named = self._timeline.next_named(after)
             return None if named == FOREVER else named
         point = min((after // DAY + 1) * DAY, self._timeline.upcoming(snapshot, after))
         crossed = self._crossings([SilentSpan(snapshot, self._timeline.left(snapshot, after), point, point)])
         return crossed[0].at if crossed else point
 
-    def _passed(self, at: int, begin: Scores, end: Scores) -> list[Level]:
-        """The levels that are passed at the end and were not at the begin, which was at an instant."""
-        return passed(self._profiles.levels[self._profiles.number(at)], begin, end)
-
     def _crossings(self, spans: Sequence[SilentSpan]) -> list[Instant]:
         """Where levels are passed in these spans, in order."""
         # 1. Which are passed at all.
         spans = [span for span in spans if span.last // SECOND * SECOND > span.begin]
         self._compute(moment for span in spans for moment in span.ends)
-        wanted = [
-            (span, level)
-            for span in spans
-            for level in self._passed(span.begin, *(self._scores[moment] for moment in span.ends))
-        ]
+        levels, wanted = self._profiles.levels, list[tuple[SilentSpan, Level]]()
+        for span in spans:
+            begin, end = span.ends
+            watched = levels[self._profiles.number(span.begin)]
+            wanted += [(span, level) for level in passed(watched, self._scores[begin], self._scores[end])]
         # 2. When. Under one snapshot a level is crossed once, wherever the search begins.
         unknown = [
             (span, level)

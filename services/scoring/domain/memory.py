@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from services.scoring.domain import bounds
 from services.scoring.domain.facts import Fact, Facts, Key
-from services.scoring.domain.kinds import BOTH, CONTACTS, GOALS, LATE, MENTEE, MENTOR, FactKind, slots_of
+from services.scoring.domain.kinds import BOTH, GOALS, LATE, MENTEE, MENTOR, FactKind, slots_of
 
 # How many facts of each group a score looks at; of goals: how many goals, with the newest such fact of each.
 LOOKED_AT: dict[str, int] = {
@@ -91,7 +91,6 @@ def _groups_of(kind: FactKind, slot: int) -> tuple[str, ...]:
 
 
 _GROUPS = {(kind.value, slot): _groups_of(kind, slot) for kind in FactKind for slot in slots_of(kind)}
-MEMBERSHIPS = frozenset(_GROUPS.values())
 
 
 def groups(key: Key) -> tuple[str, ...]:
@@ -144,10 +143,6 @@ def contact_days(contacts: Iterable[Key], count: int) -> dict[int, list[Key]]:
 
 def least_two(keys: Iterable[Key]) -> list[Key]:
     return sorted(keys, key=lambda key: (key.uid, key))[:LEAST_OF_DAY]
-
-
-def is_contact(key: Key) -> bool:
-    return key.kind in CONTACTS
 
 
 def _by_group(facts: Facts) -> dict[str, list[Key]]:

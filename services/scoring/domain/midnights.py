@@ -13,8 +13,7 @@ from services.scoring.domain.evaluation import Evaluation, evaluations
 from services.scoring.domain.outlook import BLOCK, KEPT_DAYS, NO_HEALTH, Labels, Outlooks, Records
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.row import HistoryRow, PrecedingRow, ScoredRow, midnights, trend
-from services.scoring.domain.score import MANY, Aging, Scores, score
-from services.scoring.domain.snapshots.numbers import columns
+from services.scoring.domain.score import MANY, Aging, Scores, columns, score
 from services.scoring.domain.timeline import MIDNIGHT
 
 Places = npt.NDArray[np.int64]

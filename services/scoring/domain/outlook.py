@@ -15,8 +15,7 @@ import numpy.typing as npt
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY, FOREVER, NONE, UNSET
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.score import Aging, OpenGoal
-from services.scoring.domain.snapshots.numbers import KNOWN, STEADY, WIDTH
+from services.scoring.domain.score import KNOWN, STEADY, WIDTH, Aging, OpenGoal
 from services.scoring.domain.snapshots.snapshot import Snapshot
 
 KEPT_DAYS = 30
@@ -102,14 +101,14 @@ def outlook_of(
     """What is known at an instant of the time to come. `row`: the instant of the newest one up to it, and its snapshot;
     `ahead`: when the next one is due (None: never without a further fact), and the next instant that is named."""
     (newest, scored), (due, upcoming) = row, ahead
-    midnight, paused = (after // DAY + 1) * DAY, after - snapshot.active(after)
+    midnight, pauses = (after // DAY + 1) * DAY, snapshot.frame.pauses
+    paused = after - pauses.active(after) if pauses.union else 0
     is_nightly = (
         due == midnight < upcoming
-        and snapshot.is_open(after)
-        and not snapshot.is_paused(after)
         and newest > midnight - bounds.LOOKBACK
         and scored is snapshot
-        and newest - snapshot.active(newest) == paused
+        and snapshot.is_running(after)
+        and (not pauses.union or newest - pauses.active(newest) == paused)
     )
     bookings, session = snapshot.meetings.bookings, snapshot.next_session(after)
     prospect = Prospect(
@@ -157,20 +156,26 @@ class Outlooks:
             _PROSPECT.unpack_from(self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize + _PROSPECT_AT)
         )
 
-    def newest(self, name: str) -> int | None:
-        """The instant of the newest row, NONE: there is none; None: nobody has looked at this relationship yet."""
+    def recent(self, name: str, midnights: Sequence[int]) -> tuple[int, list[int | None] | None] | None:
+        """The instant of the newest row (NONE: there is none), and the healths at some of the last midnights, in
+        ascending order (None: not all of them are kept). None: nobody has looked at this relationship yet."""
         place = self._places.get(name)
         if place is None:
             return None
-        (found,) = _I64.unpack_from(self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize + _NEWEST_AT)
-        return int(found)
+        data, begin = self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize
+        newest = int(_I64.unpack_from(data, begin + _NEWEST_AT)[0])
+        kept = _HEALTHS.unpack_from(data, begin + _HEALTHS_AT)
+        if not kept[-1] - KEPT_DAYS * DAY < midnights[0] <= midnights[-1] <= kept[-1]:
+            return newest, None
+        found = [kept[midnight // DAY % KEPT_DAYS] for midnight in midnights]
+        return newest, [None if health == NO_HEALTH else health for health in found] if NO_HEALTH in found else found
 
     def labels(self, place: int) -> Labels:
         return self._labels[place]
 
     def write(self, name: str, outlook: Outlook) -> None:
         numbers, prospect, labels = outlook
-        place = self._place(name)
+        place = self._places[name] if name in self._places else self._place(name)
         data, begin = self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize
         _NUMBERS.pack_into(data, begin, *numbers)
         _PROSPECT.pack_into(data, begin + _PROSPECT_AT, *prospect)
@@ -182,20 +187,9 @@ class Outlooks:
         nights = (block["due"][block["nightly"] == 1] for block in self.blocks)
         self.nearest_night = min((int(due.min()) for due in nights if len(due)), default=FOREVER)
 
-    def healths(self, name: str, midnights: Sequence[int]) -> list[int | None] | None:
-        """At some of the last midnights, in ascending order; None: not all of them are kept."""
-        place = self._places.get(name)
-        if place is None:
-            return None
-        kept = _HEALTHS.unpack_from(self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize + _HEALTHS_AT)
-        if not kept[-1] - KEPT_DAYS * DAY < midnights[0] <= midnights[-1] <= kept[-1]:
-            return None
-        found = [kept[midnight // DAY % KEPT_DAYS] for midnight in midnights]
-        return [None if health == NO_HEALTH else health for health in found]
-
     def missing_healths(self, name: str, until: int) -> range:
-        """The midnights up to `until` that have to be known and are not."""
-        place = self._place(name)
+        """The midnights up to `until` that have to be known and are not, of somebody who was looked at."""
+        place = self._places[name]
         (known,) = _I64.unpack_from(self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize + _UNTIL_AT)
         return range(max(known + DAY, until - (KEPT_DAYS - 1) * DAY), until + 1, DAY)
 

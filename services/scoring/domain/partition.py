@@ -13,9 +13,9 @@ from schemas.topics import position
 from services.scoring.domain import bounds
 from services.scoring.domain.applied_profiles import AppliedProfiles, applied_profiles
 from services.scoring.domain.bounds import DAY, FOREVER, NONE
-from services.scoring.domain.facts import Fact, Facts, Key, facts_of
+from services.scoring.domain.facts import facts_of
 from services.scoring.domain.histories import Histories
-from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.history import NewestRow, ScoreHistory
 from services.scoring.domain.late_facts import FactChange, change_of, with_newest
 from services.scoring.domain.outlook import Outlook
 from services.scoring.domain.packing import PackedFacts, packed
@@ -76,7 +76,7 @@ class ScoredPartition:
         self._outlooks = self._due.outlooks
         self._histories = Histories(indexed_facts)
         self._unscheduled = list(self.states)
-        self._packed_facts = 0
+        self._packed_facts = sum(map(_packed_size, self.states.values()))
 
     @property
     def packed_bytes(self) -> int:
@@ -166,21 +166,17 @@ class ScoredPartition:
         for name in relationships & self.states.keys():
             state, history = self.states[name], self._histories.get(name)
             facts = state.facts
-            if history is not None and type(facts) is not PackedFacts:
-                facts = history.packed()
-            state = state.kept(facts, self.clock)
-            self._keep(name, state)
-            found[name] = state.with_derived(self._outlooks.dumped(name))
-            if history is not None and len(history.facts) > len(facts) * 2 + SPARE:
+            # Asked of the type itself: to ask whether it is a kind of mapping takes ten times as long.
+            if type(facts) is not PackedFacts:
+                facts = packed(facts) if history is None else history.packed()
+                self._packed_facts += len(facts.data)
+            self.states[name] = state.kept(facts, self.clock)
+            found[name] = state.kept(facts, self.clock, derived=self._outlooks.dumped(name))
+            if history is not None and history.surplus * 2 > len(history.facts) + SPARE:
                 # What is beyond the memory was kept for a while, since to leave out a fact is to index all others anew.
                 self._histories.drop(name)
-        self._histories.shrink(lambda name: isinstance(self.states[name].facts, PackedFacts))
+        self._histories.shrink(lambda name: type(self.states[name].facts) is PackedFacts)
         return found
-
-    def _keep(self, name: str, state: RelationshipState) -> None:
-        known = self.states.get(name)
-        self._packed_facts += _packed_size(state.facts) - (0 if known is None else _packed_size(known.facts))
-        self.states[name] = state
 
     def _due_rows(self, end: int) -> Iterator[list[Emission]]:
         out: list[Emission] = []
@@ -209,18 +205,22 @@ class ScoredPartition:
         old = self.states.get(key) or RelationshipState(home=Home(place, event.program))
         if not facts or place <= old.position:
             return []
-        self._packed_facts -= _packed_size(old.facts)
-        ((fact_key, fact),) = facts.items()
-        newest = self._outlooks.newest(key)
-        if newest is not None and newest < fact_key.time <= self.clock:
+        self._packed_facts -= _packed_size(old)
+        (news,) = facts.items()
+        time, looked_at = news[0].time, midnights(news[0].time)
+        recent = self._outlooks.recent(key, looked_at)
+        if recent is not None and recent[0] < time <= self.clock:
+            # Newer than every row: where it is also newer than all other facts, it changes no earlier row.
             history = self._history(key)
             is_exact = old.inexact_until <= self.clock and not history.index.is_full
-            if is_exact and fact_key.time >= self.clock - bounds.FLOOR and history.is_newer(fact_key):
+            if is_exact and time >= self.clock - bounds.FLOOR and history.is_newer(news[0]):
+                newest, healths = recent
+                points = list(zip(looked_at, healths or history.healths(looked_at), strict=True))
                 self.states[key] = old.kept(history.facts, NONE, place)
-                return self._in_order(key, history, (fact_key, fact), newest, event)
+                return self._in_order(key, history, history.extended(news, newest, points, self.clock), event)
         self.states[key] = old
         change = change_of(self._history(key), replace(old, position=place), facts, self.clock)
-        self._outlooks.forget_healths(key, fact_key.time)
+        self._outlooks.forget_healths(key, time)
         return self._changed(key, change, event)
 
     def _changed(self, key: str, change: FactChange, event: OfRelationship) -> list[Emission]:
@@ -236,21 +236,17 @@ class ScoredPartition:
         return [Emission(key, program, at, place, row, changed=at == last, trigger=event) for at, row in rows.items()]
 
     def _in_order(
-        self, key: str, history: ScoreHistory, news: tuple[Key, Fact], newest: int, event: OfRelationship
+        self, key: str, history: ScoreHistory, found: NewestRow | None, event: OfRelationship
     ) -> list[Emission]:
-        """A fact that is newer than all others and than every row, the newest of which is at `newest`: it changes no
-        earlier one."""
-        state, time = self.states[key], news[0].time
-        looked_at = midnights(time)
-        healths = self._outlooks.healths(key, looked_at) or history.healths(looked_at)
-        found = history.extended(news, newest, list(zip(looked_at, healths, strict=True)), self.clock)
-        self._histories.put(key, history)
+        """`found`: what the history says that has just taken the fact of the event."""
+        state, time = self.states[key], history.index.times[-1]
         self._outlooks.forget_healths(key, time)
         if found is None:
             change = FactChange(state, history, {}, history.index.floor(self.clock))
             return self._changed(key, with_newest(change, self.clock), event)
         row, due, outlook = found
         if due is None or due > self.clock:
+            self._histories.put(key, history)
             self._look_ahead(key, outlook, self.clock)
             return [Emission(key, state.home.program, time, state.position, row, changed=True, trigger=event)]
         # The clock is beyond the fact: what comes between the two becomes due with it.
@@ -258,6 +254,7 @@ class ScoredPartition:
         due, last = history.due(self.clock), next(reversed(rows))
         history.resume(last, self.clock)
         self._look_ahead(key, history.look_ahead(self.clock, last, due), self.clock)
+        self._histories.put(key, history)
         return self._emissions(key, dict(rows), event)
 
     def _history(self, relationship: str) -> ScoreHistory:
@@ -274,7 +271,9 @@ class ScoredPartition:
         for name in relationships:
             state = self.states[name]
             stored[name] = state.derived if state.clock <= self.clock else b""
-            self._keep(name, state.kept(packed(state.facts), state.clock))
+            facts = packed(state.facts)
+            self._packed_facts += len(facts.data) - _packed_size(state)
+            self.states[name] = state.kept(facts, state.clock)
         return self._due.carry(stored, self.clock, self._profiles_of)
 
     def _schedule(self, relationship: str, after: int = NONE) -> None:
@@ -301,9 +300,9 @@ class ScoredPartition:
         return self._programmes.of(relationship, self.states[relationship].home.program)
 
 
-def _packed_size(facts: Facts) -> int:
+def _packed_size(state: RelationshipState) -> int:
     # Asked of the type itself: to ask whether it is a kind of mapping takes ten times as long.
-    return len(facts.data) if type(facts) is PackedFacts else 0
+    return len(state.facts.data) if type(state.facts) is PackedFacts else 0
 
 
 def _by_instant(emission: Emission) -> tuple[int, str]:

@@ -25,11 +25,8 @@ class Parameters(NamedTuple):
     cadence: float
     review: float
     horizon: float
-
-    @property
-    def stalled_after(self) -> int:
-        """Active microseconds after which an open goal is stalled."""
-        return math.floor(STALLED_REVIEWS * self.review * DAY + 0.5)
+    stalled_after: int
+    """Active microseconds after which an open goal is stalled."""
 
 
 def parameters(profile: Profile) -> Parameters:
@@ -44,6 +41,7 @@ def parameters(profile: Profile) -> Parameters:
         cadence=float(profile.cadence_days),
         review=float(profile.review_days),
         horizon=float(profile.horizon_days),
+        stalled_after=math.floor(STALLED_REVIEWS * float(profile.review_days) * DAY + 0.5),
     )
 
 

@@ -1,7 +1,6 @@
 """One row of a relationship's history: what is known of it at one instant, and the trend that led there."""
 
 from collections.abc import Sequence
-from operator import mul
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,15 +47,14 @@ class ScoredRow(NamedTuple):
 
 def row_of(moment: Moment, causes: tuple[str, ...], scored: ScoredRow, profile: Profile) -> HistoryRow:
     snapshot, at = moment
-    status = "ended" if snapshot.ended is not None else "paused" if snapshot.is_paused(at) else "active"
     return HistoryRow(
         causes=causes,
         evaluation=scored.evaluation,
         before=scored.before,
         trend=scored.trend,
-        status=status,
+        status=snapshot.status(at),
         started=snapshot.started,
-        cadence=snapshot.cadence,
+        cadence=snapshot.frame.cadence,
         last_contact=snapshot.last_contact,
         next_session=snapshot.next_session(at),
         open_requests=snapshot.voices.requests,
@@ -83,13 +81,17 @@ def trend(times: Sequence[Number], healths: Sequence[Number], counts: Sequence[N
     """Least-squares slope, in millionths of a point per four weeks; 0 through a single point. `times` in microseconds,
     the newest last; `healths` in millionths, `counts` 1.0, or 0.0 for a point that is none. Summed in order, so that
     it does not depend on how many are computed at once."""
-    days = [(time - times[-1]) / DAY for time in times]
-    points: Number = sum(counts)
-    mean_day = sum(map(mul, counts, days)) / points
-    mean_health = sum(map(mul, counts, healths)) / points
-    from_mean = [count * (day - mean_day) for count, day in zip(counts, days, strict=True)]
-    spread: Number = sum([day * day for day in from_mean])
-    slope = sum([day * (health - mean_health) for day, health in zip(from_mean, healths, strict=True)])
+    newest = times[-1]
+    points = days = total = spread = slope = 0.0
+    for time, health, count in zip(times, healths, counts, strict=True):
+        points = points + count
+        days = days + count * ((time - newest) / DAY)
+        total = total + count * health
+    mean_day, mean_health = days / points, total / points
+    for time, health, count in zip(times, healths, counts, strict=True):
+        from_mean = count * ((time - newest) / DAY - mean_day)
+        spread = spread + from_mean * from_mean
+        slope = slope + from_mean * (health - mean_health)
     return ops.rint(ops.where(spread > 0.0, slope / ops.where(spread > 0.0, spread, 1.0), 0.0) * PERIOD)
 
 
@@ -105,5 +107,5 @@ def trends(rows: Sequence[Sequence[tuple[int, int | None]]]) -> list[int]:
 
 def trend_of(points: Sequence[tuple[int, int | None]]) -> int:
     """Of one row."""
-    known = [(time, health) for time, health in points if health is not None]
-    return int(trend([time for time, _ in known], [health for _, health in known], [1.0] * len(known), ONE))
+    times, healths = zip(*[point for point in points if point[1] is not None], strict=True)
+    return int(trend(times, healths, (1.0,) * len(times), ONE))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from services.scoring.domain.bounds import DAY
 
@@ -52,6 +53,8 @@ EXPECTED_WITHIN_DAYS = 14.0
 EXPECTED_THINGS = 3
 """Expectations agreed, the mentor prepared, the mentee prepared."""
 LEAST_SILENCE_DAYS = 0.5
+GOALS_RATED = 8
+"""The newest goals that a score rates."""
 STALLED_REVIEWS = 2.0
 """A goal is stalled when nothing changed for so many review periods."""
 MILLIONTHS = 1e6
@@ -61,6 +64,7 @@ FEW = 4
 
 Number = Any
 """A float, or an array of floats."""
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -80,28 +84,22 @@ class Operations:
     """Whether any value differs from 0."""
 
 
-def _one(ufunc: Callable[[float], Any]) -> Callable[[float], float]:
-    def operation(value: float) -> float:
-        return float(ufunc(value))
-
-    return operation
-
-
 def _fresh(age: float) -> float:
     return 1.0 if age <= 1.0 else float(np.exp2(1.0 - age))
 
 
 ONE = Operations(
-    exp=_one(np.exp),
+    exp=np.exp,
     fresh=_fresh,
-    log=_one(np.log),
-    log1p=_one(np.log1p),
+    log=np.log,
+    log1p=np.log1p,
     floor=math.floor,
     max=max,
     rint=round,
     where=lambda condition, a, b: a if condition else b,
     some=bool,
 )
+"""NumPy's functions give floats of its own, which are floats to everybody else."""
 MANY = Operations(
     exp=np.exp,
     fresh=lambda age: np.exp2(1.0 - np.maximum(age, 1.0)),
@@ -242,3 +240,54 @@ def _growth(s: Aging, now: Number, ops: Operations) -> Number:
 def _expectations(s: Aging, now: Number, ops: Operations) -> Number:
     missed = ops.fresh((now - s.start) / DAY / EXPECTED_WITHIN_DAYS)
     return (s.done + (EXPECTED_THINGS - s.done) * missed) / EXPECTED_THINGS
+
+
+# What the score needs as a row of numbers, as a partition keeps it, and as the columns that many are computed from.
+STEADY = ("reliability", "feedback", "mutual", "responsiveness", "support")
+"""The factors that time does not change."""
+KNOWN = ("pace", "history", "activity", "missed", "cancelled_late", "rating_drop")
+"""The features of the disengagement model that time does not change."""
+_PLAIN = len(Aging._fields) - 1
+_POINTS = _PLAIN + len(FACTORS)
+_STEADY = _POINTS + len(STEADY)
+_KNOWN = _STEADY + len(KNOWN)
+_GOAL = len(OpenGoal._fields)
+WIDTH = _KNOWN + 1 + GOALS_RATED * _GOAL
+"""Numbers of a snapshot."""
+_NO_GOAL = (0.0,) * _GOAL
+
+
+class Numbers(NamedTuple):
+    """A column for each snapshot; `points`, `steady` and `features` have a row for each of theirs."""
+
+    aging: Aging
+    points: Floats
+    steady: Floats
+    features: Floats
+    confidence: Floats
+
+
+def flat(
+    aging: Aging, points: Sequence[float], steady: Sequence[float], features: Sequence[float], confidence: int
+) -> tuple[float, ...]:
+    """So many as WIDTH. Goals are filled up with some that weigh nothing."""
+    *plain, goals = aging
+    filled = [number for goal in goals for number in goal] + [*_NO_GOAL] * (GOALS_RATED - len(goals))
+    return (*plain, *points, *steady, *features, confidence, *filled)
+
+
+def table(rows: Sequence[tuple[float, ...]]) -> Floats:
+    return np.array(rows, dtype=np.float64).reshape(len(rows), WIDTH)
+
+
+def columns(numbers: Floats) -> Numbers:
+    """Of a table with a row for each number and a column for each snapshot. Goals that weigh nothing anywhere are left
+    out."""
+    goals = [numbers[begin : begin + _GOAL] for begin in range(_KNOWN + 1, WIDTH, _GOAL)]
+    return Numbers(
+        aging=Aging._make((*numbers[:_PLAIN], [OpenGoal(*goal) for goal in goals if goal[0].any()])),
+        points=numbers[_PLAIN:_POINTS],
+        steady=numbers[_POINTS:_STEADY],
+        features=numbers[_STEADY:_KNOWN],
+        confidence=numbers[_KNOWN],
+    )

@@ -6,12 +6,11 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from schemas.events import OfRelationship
 from schemas.payloads import SupportRequested, SupportResolved
 from schemas.primitives import from_micros, to_rfc3339
-from services.scoring.domain.millionths import ONE
+from services.scoring.domain.bounds import ONE
 from services.scoring.domain.partition import Emission
-from services.scoring.domain.row import HistoryRow, PrecedingRow
+from services.scoring.domain.row import HistoryRow
 
 SOURCE = "/rapport/scoring"
 MODEL = "silence-4"
@@ -47,7 +46,14 @@ def score_event(emission: Emission, mode: str = "live") -> bytes:
             "position": emission.position,
             "mode": mode,
             "deleted": emission.row is None,
-            "trigger": None if trigger is None else _trigger(trigger, recorded),
+            "trigger": trigger
+            and {
+                "source": trigger.source,
+                "id": trigger.id,
+                "type": trigger.type,
+                "time": recorded if trigger.time == trigger.recordedtime else to_rfc3339(trigger.time),
+                "recordedtime": recorded,
+            },
             "score": None if emission.row is None else _score(emission.row),
         },
     }
@@ -84,7 +90,7 @@ def event_id(emission: Emission, mode: str) -> str:
 
 
 def _score(row: HistoryRow) -> dict[str, Any]:
-    evaluation = row.evaluation
+    evaluation, before = row.evaluation, row.before
     return {
         "causes": row.causes,
         "health": evaluation.health / ONE,
@@ -96,7 +102,13 @@ def _score(row: HistoryRow) -> dict[str, Any]:
             for name, value, weight, share, delta in told_parts(row)
         ],
         "risk_terms": [{"name": name, "value": value / ONE} for name, value in evaluation.terms],
-        "before": _before(row.before),
+        "before": before
+        and {
+            "as_of": _time(before.at),
+            "health": before.evaluation.health / ONE,
+            "band": before.evaluation.band,
+            "risk": before.evaluation.risk / ONE,
+        },
         "confidence": evaluation.confidence / ONE,
         "trend": row.trend / ONE,
         "status": row.status,
@@ -118,45 +130,16 @@ def told_parts(row: HistoryRow) -> list[ToldPart]:
     """The parts with their deltas. A factor that was not there before counts from 0; one that has gone is told with
     what it took away."""
     now, before = row.evaluation.parts, row.before
-    if before is None:
-        return [(name, value, weight, share, share) for name, value, weight, share in now]
-    then = before.evaluation.parts
-    # Nearly always the same factors have data as before.
-    if [part[0] for part in now] == [part[0] for part in then]:
-        return [
-            (n, value, weight, share, share - was[3]) for (n, value, weight, share), was in zip(now, then, strict=True)
-        ]
-    shares = {name: share for name, _, _, share in then}
-    told = [(name, value, weight, share, share - shares.pop(name, 0)) for name, value, weight, share in now]
-    return [*told, *((name, 0, 0.0, 0, -share) for name, share in shares.items())]
-
-
-def _before(before: PrecedingRow | None) -> dict[str, Any] | None:
-    if before is None:
-        return None
-    evaluation = before.evaluation
-    return {
-        "as_of": _time(before.at),
-        "health": evaluation.health / ONE,
-        "band": evaluation.band,
-        "risk": evaluation.risk / ONE,
-    }
+    then = {} if before is None else {name: share for name, _, _, share in before.evaluation.parts}
+    told = [(n, value, weight, share, share - then[n] if n in then else share) for n, value, weight, share in now]
+    known = {part[0] for part in now}
+    return told + [(name, 0, 0.0, 0, -share) for name, share in then.items() if name not in known]
 
 
 def _call(said: SupportRequested | SupportResolved) -> dict[str, str | None]:
     """Who asked is a side, if it is one of the two; an administrator who asks for them waits for no word of it."""
     asked = isinstance(said, SupportRequested) and said.by in {"mentor", "mentee"}
     return {"request_id": said.request_id, "by": said.by if asked else None}
-
-
-def _trigger(event: OfRelationship, recorded: str) -> dict[str, str]:
-    return {
-        "source": event.source,
-        "id": event.id,
-        "type": event.type,
-        "time": recorded if event.time == event.recordedtime else to_rfc3339(event.time),
-        "recordedtime": recorded,
-    }
 
 
 @lru_cache(1 << 14)

@@ -58,28 +58,13 @@ class RelationshipState:
             or self.stale_programme > self.healed_programme
         )
 
-    def kept(self, facts: Facts, clock: int, position: int = NONE) -> "RelationshipState":
+    def kept(self, facts: Facts, clock: int, position: int = NONE, derived: bytes = b"") -> "RelationshipState":
         """With these facts, the newest of which came at a position, and rows that are out up to the clock. On the way
         of every event, so fields are named one by one: `replace` takes as long as all the rest of storing."""
         return RelationshipState(
             facts,
             max(self.position, position),
             max(self.clock, clock),
-            self.stale_position,
-            self.inexact_until,
-            self.healed_position,
-            self.healed_clock,
-            self.stale_programme,
-            self.healed_programme,
-            self.home,
-        )
-
-    def with_derived(self, derived: bytes) -> "RelationshipState":
-        """As it is stored."""
-        return RelationshipState(
-            self.facts,
-            self.position,
-            self.clock,
             self.stale_position,
             self.inexact_until,
             self.healed_position,

@@ -133,7 +133,7 @@ class Timeline:
             for edge in (stalls, point) if stalls is not None and at < stalls < point else (point,):
                 following = self.at(edge)
                 causes = self.causes(following, edge)
-                if snapshot.is_open(at) and not snapshot.is_paused(at):
+                if snapshot.is_running(at):
                     # Between two named instants nothing but midnights and crossings has a row.
                     midnights = range((at // DAY + 1) * DAY, edge, DAY)
                     found += [Instant(midnight, (MIDNIGHT,), snapshot) for midnight in midnights]
@@ -145,14 +145,15 @@ class Timeline:
 
     def causes(self, snapshot: Snapshot, at: int) -> tuple[str, ...]:
         """Why a row exists at an instant other than a crossing; empty: there is none."""
-        if not snapshot.exists or (snapshot.ended is not None and snapshot.ended < at):
+        frame = snapshot.frame
+        if not snapshot.exists or (frame.ended is not None and frame.ended < at):
             return ()
         out = self._causes_of_facts.get(at, ())
-        if at % DAY == 0 and not snapshot.is_paused(at):
+        if at % DAY == 0 and not frame.pauses.holds(at):
             out = (*out, MIDNIGHT)
         if at in snapshot.meetings.bookings:
             out = (*out, BOOKING_STARTS)
-        if at in snapshot.frame.boundaries:
+        if at in frame.boundaries:
             out = (*out, PAUSE_BOUNDARY)
         if at == snapshot.stalls:
             out = (*out, GOAL_STALLED)
@@ -177,8 +178,9 @@ class Timeline:
 
     def upcoming(self, snapshot: Snapshot, after: int) -> int:
         """The next instant that facts, profiles or stalling goals name; FOREVER: there is none."""
-        named, stalls = self.next_named(after), snapshot.stalls
-        return named if stalls is None or stalls <= after else min(named, stalls)
+        named, place, stalls = self.named, bisect_right(self.named, after), snapshot.stalls
+        following = named[place] if place < len(named) else FOREVER
+        return following if stalls is None or stalls <= after else min(following, stalls)
 
     @cached_property
     def named(self) -> list[int]:

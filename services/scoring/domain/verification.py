@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydantic_core import to_json
 
 from schemas.primitives import from_micros, to_rfc3339
-from services.scoring.domain.millionths import ONE, millionths
+from services.scoring.domain.bounds import ONE, millionths
 from services.scoring.domain.row import HistoryRow
 from services.scoring.domain.serialization import UNCALIBRATED, told_parts
 

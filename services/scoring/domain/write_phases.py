@@ -135,11 +135,12 @@ class PartitionProcessor:
     def _acknowledge(self, round_: "_Round") -> Iterator[Phase]:
         if (self.partition.offset, self.partition.clock) == self._stored[:2] and not round_.outputs:
             return
-        yield from self._announce(round_.passes)
+        if round_.passes > self._stored.clock_next:
+            yield from self._announce(round_.passes)
         yield round_.outputs
         states = self.partition.clocked(round_.touched)
         yield [state_entry(name, self._number, state) for name, state in states.items()]
-        yield [*self._forget(states), *self._watermark()]
+        yield [*self._forget(states), *self._watermark()] if self._older else self._watermark()
         round_.clear()
 
     def _brings_more(self, emissions: Sequence[Emission], event: MentoringEvent, ceiling: int) -> bool:
@@ -163,7 +164,7 @@ class PartitionProcessor:
         return self._watermark_of(self._stored)
 
     def _watermark_of(self, watermark: PartitionWatermark) -> list[ChangelogEntry]:
-        forgotten = self._forget([WATERMARK]) if self._marked else []
+        forgotten = self._forget([WATERMARK]) if self._marked and self._older else []
         self._marked = True
         return [*forgotten, watermark_entry(self._number, watermark)]
 

@@ -5,8 +5,7 @@ import pytest
 
 from services.scoring.domain.backtesting.calibration import probabilities
 from services.scoring.domain.backtesting.cases import Cases, split
-from services.scoring.domain.bounds import DAY
-from services.scoring.domain.millionths import ONE
+from services.scoring.domain.bounds import DAY, ONE
 from services.scoring.domain.timeline import Timeline
 from tests.scoring.backtesting.past import cases, days_of, known, many, met, plan
 from tests.scoring.building import (

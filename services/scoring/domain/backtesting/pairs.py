@@ -8,11 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from services.scoring.domain.backtesting.measures import Floats
-from services.scoring.domain.bounds import DAY
+from services.scoring.domain.bounds import DAY, ONE
 from services.scoring.domain.evaluation import Moment, features, scores_of
 from services.scoring.domain.facts import Facts
 from services.scoring.domain.kinds import CONTACTS, FactKind
-from services.scoring.domain.millionths import ONE
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.score import FEATURES
 from services.scoring.domain.timeline import Timeline

@@ -4,9 +4,9 @@ About the relationship, never about a person."""
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from services.scoring.domain.bounds import ONE
 from services.scoring.domain.evaluation import SILENCE, Evaluation, PartValue
 from services.scoring.domain.explaining.words import since_words
-from services.scoring.domain.millionths import ONE
 from services.scoring.domain.row import HistoryRow
 
 TENTH = ONE // 10

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from services.scoring.domain.bounds import ONE
 from services.scoring.domain.evaluation import (
     BANDS,
     CAPPED_BAND_BELOW,
@@ -16,7 +17,6 @@ from services.scoring.domain.evaluation import (
 from services.scoring.domain.explaining.good_acts import CAP, Act, good_acts
 from services.scoring.domain.explaining.knowledge import Knowledge
 from services.scoring.domain.facts import Facts, facts_of, merged
-from services.scoring.domain.millionths import ONE
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.row import HistoryRow
 from services.scoring.domain.timeline import Timeline

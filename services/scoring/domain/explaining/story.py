@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from services.scoring.domain.bounds import ONE
 from services.scoring.domain.evaluation import SILENCE, Evaluation
 from services.scoring.domain.explaining.points import TENTH, shares, shown_health
 from services.scoring.domain.explaining.words import cause_words, passing
-from services.scoring.domain.millionths import ONE
 from services.scoring.domain.row import HistoryRow
 from services.scoring.domain.timeline import MIDNIGHT
 

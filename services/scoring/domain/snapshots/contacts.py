@@ -34,10 +34,12 @@ class Messages(NamedTuple):
 
 
 def messages(view: View, pauses: Pauses) -> Messages:
-    rated = sorted([entry for name in MESSAGE_GROUPS for entry in view.standing(name)])[-RATED_MESSAGES:]
-    by_mentor, replies, log_hours = sum([entry.slot == MENTOR for entry in rated]), 0, 0.0
+    by_side = [view.standing(name) for name in MESSAGE_GROUPS]
+    rated = sorted([*by_side[0], *by_side[1]])[-RATED_MESSAGES:]
+    by_mentor, replies, log_hours = 0, 0, 0.0
     asked, active = rated[0] if rated else None, pauses.active if pauses.union else None
     for entry in rated:
+        by_mentor += entry.slot == MENTOR
         if asked is not None and entry.slot != asked.slot:
             took = entry.time - asked.time if active is None else active(entry.time) - active(asked.time)
             log_hours += math.log1p(took / HOUR)
@@ -78,13 +80,14 @@ _RECENT = tuple(math.exp2(-days / RECENT_HALVED_DAYS) for days in range(400))
 
 
 class Pace(NamedTuple):
-    """`median` of the silences to come, in days, and the `shape` of their log-logistic; `contacts`: contact days looked
-    at, at least 1; `recent`: as many as they are worth by their age when the newest one was, 0 without any."""
+    """`median` of the silences to come, in days, and the `shape` of their log-logistic. Two features of the model:
+    `history`, ln(1 + contact days looked at, at least 1), and `activity`, ln(1 + as many as they are worth by their age
+    when the newest one was)."""
 
     median: float
     shape: float
-    contacts: int
-    recent: float
+    history: float
+    activity: float
 
 
 def pace(view: View, frame: Frame) -> Pace:
@@ -97,7 +100,7 @@ def pace(view: View, frame: Frame) -> Pace:
         recent = [_RECENT[days[-1] - day] for day in days]
     mu = typical_gap(math.log(frame.cadence), len(gaps), math.fsum(gaps))
     shape = steepness(len(gaps), math.fsum([(gap - mu) * (gap - mu) for gap in gaps]))
-    return Pace(math.exp(mu), shape, max(1, len(days)), math.fsum(recent))
+    return Pace(math.exp(mu), shape, math.log1p(max(1, len(days))), math.log1p(math.fsum(recent)))
 
 
 def typical_gap(log_cadence: float, count: int, total: float) -> float:

@@ -2,14 +2,13 @@
 
 from typing import NamedTuple
 
+from services.scoring.domain.bounds import ONE
 from services.scoring.domain.kinds import FactKind
-from services.scoring.domain.millionths import ONE
+from services.scoring.domain.score import GOALS_RATED
 from services.scoring.domain.snapshots.index import IndexedFact, View
 
 GROUPS = ("goals_set", "goals_progressed", "goals_revised", "goals_ended")
 
-GOALS_RATED = 8
-"""The newest goals that a score rates."""
 SMART_LEAST, SMART_STEP, SMART_FULL = 0.6, 0.08, 1.0
 """A goal counts by its SMART flags, 0.6 for none to 1 for all five; unknown flags are no fault."""
 
@@ -39,7 +38,8 @@ NO_GOALS = Goals((), None, (), 0)
 def goals(view: View) -> Goals:
     if not any(view.ends[name] for name in GROUPS):
         return NO_GOALS
-    set_, progressed, revised, ended = ({entry.slot: entry for entry in view.newest_of_goals(name)} for name in GROUPS)
+    of_each = [{entry.slot: entry for entry in view.newest_of_goals(name)} for name in GROUPS]
+    set_, progressed, revised, ended = of_each
     rated: list[Goal] = []
     for name, entry in set_.items():
         if len(rated) == GOALS_RATED:
@@ -47,7 +47,7 @@ def goals(view: View) -> Goals:
         end = _later(ended.get(name), entry)
         if entry.stands and (end is None or end.kind != FactKind.GOAL_ABANDONED):
             rated.append(_goal(entry, progressed.get(name), _later(revised.get(name), entry), end))
-    selected = tuple(entry for of_each in (set_, progressed, revised, ended) for entry in of_each.values())
+    selected = tuple([entry for newest in of_each for entry in newest.values()])
     standing = [entry.time for entry in selected if entry.stands]
     return Goals(tuple(rated), max(standing, default=None), selected, len(standing))
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.facts import Fact, Facts, Key
+from services.scoring.domain.kinds import CONTACTS
 from services.scoring.domain.memory import (
     LEAST_OF_DAY,
     LOOKED_AT,
@@ -16,7 +17,6 @@ from services.scoring.domain.memory import (
     WITH_CONTACTS,
     contact_days,
     groups,
-    is_contact,
 )
 from services.scoring.domain.packing import GrowingBytes
 
@@ -45,9 +45,13 @@ class ContactDay:
         self.day, self.stands = day, False
         self._least: list[tuple[bytes, Key, bool]] = []
 
-    def add(self, key: Key, fact: Fact) -> None:
-        self._least = sorted([*self._least, (key.uid, key, fact.stands)])[:LEAST_OF_DAY]
-        self.stands = any(stands for _, _, stands in self._least)
+    def add(self, key: Key, stands: bool) -> None:  # noqa: FBT001 (what is known of the fact)
+        least = self._least
+        least.append((key.uid, key, stands))
+        if len(least) > 1:
+            least.sort()
+            del least[LEAST_OF_DAY:]
+        self.stands = least[0][-1] or least[-1][-1]
 
 
 class IndexedContact(NamedTuple):
@@ -76,11 +80,11 @@ class OldFacts:
             key = self._index.keys[place]
             # The oldest fact of all is kept for ever.
             self._reasons.append(int(place == 0))
-            for name in groups(key):
+            for name in self._index.groups_of[place]:
                 self._ends[name] += 1
                 self._reasons[place] += 1
                 self._push_out(name, self._ends[name])
-            if is_contact(key):
+            if key.kind in CONTACTS:
                 self._add_contact(key, place)
 
     def _push_out(self, name: str, end: int) -> None:
@@ -126,6 +130,8 @@ class FactIndex:
         self.groups: dict[str, list[IndexedFact]] = {name: [] for name in LOOKED_AT}
         self.goals: dict[str, list[tuple[IndexedFact, ...]]] = {name: [()] for name in PER_GOAL}
         """By kind: of as many facts of the group, the newest of each of the newest goals, newest first."""
+        self.groups_of: list[tuple[str, ...]] = []
+        """Of each fact."""
         self.contacts: list[IndexedContact] = []
         self.days: list[ContactDay] = []
         self.sources: set[str] = set()
@@ -145,14 +151,22 @@ class FactIndex:
         self.times.append(key.time)
         self.entries.append(entry)
         self.bytes.append(key, fact)
-        for name in groups(key):
-            self.groups[name].append(entry)
-            self.largest = max(self.largest, len(self.groups[name]))
+        names = groups(key)
+        self.groups_of.append(names)
+        for name in names:
+            group = self.groups[name]
+            group.append(entry)
+            self.largest = max(self.largest, len(group))
             if name in PER_GOAL:
                 others = [other for other in self.goals[name][-1] if other.slot != entry.slot]
                 self.goals[name].append((entry, *others[: LOOKED_AT[name] - 1]))
-        if is_contact(key):
-            self._add_contact(key, fact, place)
+        if key.kind in CONTACTS:
+            day = key.time // DAY
+            if not self.days or self.days[-1].day != day:
+                self.days.append(ContactDay(day))
+            newest = self.days[-1]
+            newest.add(key, stands)
+            self.contacts.append(IndexedContact(place, len(self.days) - 1, newest.stands))
         if stands:
             self.sources.add(fact.source)
 
@@ -208,17 +222,6 @@ class FactIndex:
         """What a score looks at of the first facts of a group."""
         return self.goals[name][end] if name in PER_GOAL else self.groups[name][max(0, end - LOOKED_AT[name]) : end]
 
-    def count(self, at: int) -> int:
-        """How many facts there are up to and including an instant."""
-        return bisect_right(self.times, at)
-
-    def _add_contact(self, key: Key, fact: Fact, place: int) -> None:
-        day = key.time // DAY
-        if not self.days or self.days[-1].day != day:
-            self.days.append(ContactDay(day))
-        self.days[-1].add(key, fact)
-        self.contacts.append(IndexedContact(place, len(self.days) - 1, self.days[-1].stands))
-
 
 class View:
     """The first `count` facts of an index."""
@@ -232,28 +235,33 @@ class View:
 
     def with_next(self) -> tuple["View", tuple[str, ...]]:
         """One fact more, and the groups that it belongs to."""
-        names = groups(self.index.keys[self.count])
-        return View(self.index, self.count + 1, {**self.ends, **{name: self.ends[name] + 1 for name in names}}), names
-
-    def group(self, name: str) -> Sequence[IndexedFact]:
-        """All facts of a group, oldest first."""
-        return self.index.groups[name][: self.ends[name]]
+        names, ends = self.index.groups_of[self.count], dict(self.ends)
+        for name in names:
+            ends[name] += 1
+        return View(self.index, self.count + 1, ends), names
 
     def selected(self, name: str) -> Sequence[IndexedFact]:
         """The newest facts of a group, as many as a score looks at, oldest first."""
         end = self.ends[name]
-        return self.index.groups[name][max(0, end - LOOKED_AT[name]) : end]
+        return self.index.groups[name][max(0, end - LOOKED_AT[name]) : end] if end else ()
 
     def newest_of_goals(self, name: str) -> Sequence[IndexedFact]:
         """The newest fact of a kind of each goal, the newest goals first."""
         return self.index.goals[name][self.ends[name]]
 
     def standing(self, name: str) -> list[IndexedFact]:
-        return [entry for entry in self.selected(name) if entry.stands]
+        """Those selected facts of a group that stand."""
+        end = self.ends[name]
+        if not end:
+            return []
+        return [e for e in self.index.groups[name][max(0, end - LOOKED_AT[name]) : end] if e.stands]
 
     def newest(self, name: str) -> IndexedFact | None:
         """The newest selected fact of a group that stands."""
-        return next((entry for entry in reversed(self.selected(name)) if entry.stands), None)
+        for entry in reversed(self.selected(name)):
+            if entry.stands:
+                return entry
+        return None
 
     def contact_days(self, count: int, within: int) -> list[int]:
         """The days that count among the newest `count` contact days, not older than `within` days before the newest

@@ -48,9 +48,7 @@ def meetings(view: View) -> Meetings:
         # Where stronger evidence says that the meeting took place, nobody missed it.
         if entry.place > last and decided.get(entry.place, entry).kind == FactKind.MISSED
     ]
-    late = [
-        entry for entry in view.standing("cancelled_late") if entry.place > last and not _is_replaced(entry, booked)
-    ]
+    late = [e for e in view.standing("cancelled_late") if e.place > last and not _is_replaced(e, booked)]
     return Meetings(
         reliability=reliability(
             kinds.count(FactKind.HELD), kinds.count(FactKind.MISSED), kinds.count(FactKind.CANCELLED)
@@ -110,52 +108,53 @@ def _strength(outcome: IndexedFact) -> tuple[int, int]:
 
 
 def _joined(outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact]) -> list[int]:
-    """The number of the meeting that each outcome belongs to. Outcomes of one session id are one meeting, and so are
+    """A number for each outcome, equal for those of one meeting. Outcomes of one session id are one meeting, and so are
     those whose times overlap, directly or through a third. Two that begin at the same instant overlap, however little
     is known of their length."""
-    root = list(range(len(outcomes)))
-
-    def find(k: int) -> int:
-        while root[k] != k:
-            k = root[k]
-        return k
-
+    meeting_of = list(range(len(outcomes)))
     by_name: dict[int, int] = {}
+    spans: list[tuple[int, int, int]] = []
     for k, outcome in enumerate(outcomes):
         if outcome.ref and by_name.setdefault(outcome.ref, k) != k:
-            root[find(k)] = find(by_name[outcome.ref])
-    spans = [(_span(outcome, booked), k) for k, outcome in enumerate(outcomes)]
+            meeting_of = _with_joined(meeting_of, by_name[outcome.ref], k)
+        # The time that a meeting took, or was booked for when it was cancelled or missed: to book it anew afterwards
+        # does not make another meeting of it.
+        if outcome.kind == FactKind.HELD:
+            spans.append((outcome.first, outcome.second, k))
+            continue
+        for booking in reversed(booked):
+            if booking.place < outcome.place and booking.ref == outcome.ref:
+                spans.append((booking.first, booking.second, k))
+                break
+    spans.sort()
     last: tuple[int, int, int] | None = None
-    for begin, end, k in sorted((*span, k) for span, k in spans if span is not None):
+    for begin, end, k in spans:
         if last is not None and (begin < last[1] or begin == last[0]):
-            root[find(k)] = find(last[2])
+            meeting_of = _with_joined(meeting_of, last[2], k)
         if last is None or end >= last[1]:
             last = begin, end, k
-    return [find(k) for k in range(len(outcomes))]
+    return meeting_of
 
 
-def _span(outcome: IndexedFact, booked: Sequence[IndexedFact]) -> tuple[int, int] | None:
-    """The time that a meeting took, or was booked for when it was cancelled or missed: to book it anew afterwards does
-    not make another meeting of it."""
-    if outcome.kind == FactKind.HELD:
-        return outcome.first, outcome.second
-    for booking in reversed(booked):
-        if booking.place < outcome.place and booking.ref == outcome.ref:
-            return booking.first, booking.second
-    return None
+def _with_joined(meeting_of: list[int], one: int, another: int) -> list[int]:
+    """Two meetings turn out to be the same."""
+    to, gone = meeting_of[one], meeting_of[another]
+    return [to if meeting == gone else meeting for meeting in meeting_of]
 
 
-def _is_replaced(outcome: IndexedFact, booked: Sequence[IndexedFact]) -> bool:
-    return any(
-        booking.kind == FactKind.SCHEDULED
-        and abs(booking.time - outcome.time) <= REPLACED_WITHIN
-        and booking.ref != outcome.ref
-        for booking in booked
-    )
+def _is_replaced(cancelled: IndexedFact, booked: Sequence[IndexedFact]) -> bool:
+    for booking in booked:
+        if (
+            booking.kind == FactKind.SCHEDULED
+            and abs(booking.time - cancelled.time) <= REPLACED_WITHIN
+            and booking.ref != cancelled.ref
+        ):
+            return True
+    return False
 
 
 def _bookings(booked: Sequence[IndexedFact], outcomes: Sequence[IndexedFact]) -> tuple[int, ...]:
     """The newest word on each session counts; a cancelled one is not booked."""
     newest = {booking.ref: booking for booking in booked}
     cancelled = {outcome.ref: outcome.place for outcome in outcomes if outcome.kind == FactKind.CANCELLED}
-    return tuple(sorted(one.first for one in newest.values() if cancelled.get(one.ref, -1) < one.place))
+    return tuple(sorted([one.first for one in newest.values() if cancelled.get(one.ref, -1) < one.place]))

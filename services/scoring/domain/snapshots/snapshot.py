@@ -4,13 +4,13 @@ import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter, mul
 from typing import NamedTuple
 
-from services.scoring.domain.bounds import FOREVER
+from services.scoring.domain.bounds import FOREVER, millionths
 from services.scoring.domain.memory import LOOKED_AT, PER_GOAL
-from services.scoring.domain.millionths import millionths
 from services.scoring.domain.profiles import Parameters
-from services.scoring.domain.score import FACTORS, FEATURES, Aging, OpenGoal
+from services.scoring.domain.score import FACTORS, FEATURES, KNOWN, STEADY, Aging, OpenGoal, flat
 from services.scoring.domain.snapshots import contacts as contact_facts
 from services.scoring.domain.snapshots import frame as frames
 from services.scoring.domain.snapshots import goals as goal_facts
@@ -21,7 +21,6 @@ from services.scoring.domain.snapshots.frame import Frame
 from services.scoring.domain.snapshots.goals import Goals
 from services.scoring.domain.snapshots.index import View
 from services.scoring.domain.snapshots.meetings import Meetings
-from services.scoring.domain.snapshots.numbers import KNOWN, STEADY, flat
 from services.scoring.domain.snapshots.voices import Voices
 
 CONFIDENT_AT = 3
@@ -50,35 +49,36 @@ class Snapshot:
     points: tuple[float, ...]
     """What each factor gives at the most, 0 for one without data; they sum to 100."""
     steady: tuple[float, ...]
-    """The factors of numbers.STEADY, of 0 to 1; 0 for those without data."""
+    """The factors of score.STEADY, of 0 to 1; 0 for those without data."""
     features: tuple[float, ...]
-    """Those of numbers.KNOWN."""
+    """Those of score.KNOWN."""
     confidence: int
     """In millionths: sum over the factors with data of w n / (n + 3), over the sum of all weights; n: facts a factor
     rests on."""
     aging: Aging
     """The numbers that the score is computed from."""
+    stalls: int | None
+    """When the open goals count as stalled, unless something changes."""
     _sources: tuple[str, ...] | None = None
 
-    @property
-    def ended(self) -> int | None:
-        return self.frame.ended
+    def status(self, at: int) -> str:
+        """At an instant of the facts in view or later."""
+        if self.frame.ended is not None:
+            return "ended"
+        return "paused" if self.frame.pauses.spans and self.frame.pauses.holds(at) else "active"
 
-    @property
-    def cadence(self) -> float:
-        """Days."""
-        return self.frame.cadence
+    def is_running(self, at: int) -> bool:
+        """Whether rows may exist by time alone after this instant, until something else happens."""
+        return self.exists and self.status(at) == "active"
 
     def is_open(self, at: int) -> bool:
         """Whether rows may exist after this instant."""
         return self.exists and (self.frame.ended is None or self.frame.ended > at)
 
-    def is_paused(self, at: int) -> bool:
-        return self.frame.pauses.holds(at)
-
     def active(self, at: int) -> int:
         """An instant on the active clock."""
-        return self.frame.pauses.active(at)
+        pauses = self.frame.pauses
+        return pauses.active(at) if pauses.union else at
 
     def booked(self, at: int) -> float:
         """1.0 while a booking lies ahead, else 0.0."""
@@ -90,31 +90,21 @@ class Snapshot:
         return bookings[place] if (place := bisect_right(bookings, at)) < len(bookings) else None
 
     @property
-    def stalls(self) -> int | None:
-        """When the open goals count as stalled, unless something changes."""
-        if self.aging.stalls == FOREVER:
-            return None
-        reached = self.frame.pauses.reached(self.aging.stalls)
-        return None if reached == FOREVER else reached
-
-    @property
     def sources(self) -> tuple[str, ...]:
         """Whose facts the score rests on."""
         if self._sources is None:
-            self._sources = self._read_sources()
+            index = self.view.index
+            if len(index.sources) == 1 and self.exists:
+                self._sources = tuple(index.sources)
+            else:
+                selected = [entry for name in LOOKED_AT if name not in PER_GOAL for entry in self.view.selected(name)]
+                entries = (*selected, *self.goals.selected, index.entries[0])
+                self._sources = tuple(sorted({entry.source for entry in entries if entry.stands}))
         return self._sources
-
-    def _read_sources(self) -> tuple[str, ...]:
-        index = self.view.index
-        if len(index.sources) == 1 and self.exists:
-            return tuple(index.sources)
-        selected = [entry for name in LOOKED_AT if name not in PER_GOAL for entry in self.view.selected(name)]
-        entries = (*selected, *self.goals.selected, index.entries[0])
-        return tuple(sorted({entry.source for entry in entries if entry.stands}))
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """As a row of a table, see numbers.columns."""
+        """As a row of a table, see score.columns."""
         return flat(self.aging, self.points, self.steady, self.features, self.confidence)
 
 
@@ -135,22 +125,29 @@ def snapshot(
     meetings = before.meetings if before and not read.meetings else meeting_facts.meetings(view)
     goals = before.goals if before and not read.goals else goal_facts.goals(view)
     voices = before.voices if before and not read.voices else voice_facts.voices(view)
-    # 3. The start, and what all of it weighs.
-    beginning = _beginning(view, goals)
+    # 3. The start, the last contact, and what all of it weighs.
+    first = view.index.entries[0] if view.count else None
+    beginning = first.time if first is not None and first.stands else _oldest_standing(view, goals)
     started = beginning or 0 if frame.started is None or beginning is None else frame.started
-    counts = _counts(meetings, messages, goals, voices)
-    points, confidence = _weighed(parameters.weights, counts)
-    of_steady = (meetings.reliability, voices.feedback, messages.mutual, messages.responsiveness, voices.support)
-    steady = tuple([value if points[at] else 0.0 for at, value in zip(_STEADY_PLACES, of_steady, strict=True)])
+    held, message = meetings.held, messages.newest
+    last = message if held is None or (message is not None and message.place > held.place) else held
+    last_contact = None if last is None else last.time
+    grown = (voices.mentor_growth is not None) + (voices.mentee_growth is not None)
+    counts = (
+        *(meetings.sessions, meetings.outcomes, goals.standing, voices.ratings, messages.rated),
+        *(messages.replies, voices.pulses, grown, voices.done),
+    )
+    points, of_steady, confidence = _weighed(parameters.weights, counts)
+    values = (meetings.reliability, voices.feedback, messages.mutual, messages.responsiveness, voices.support)
+    steady = tuple([value if most else 0.0 for value, most in zip(values, of_steady, strict=True)])
     missed = (float(meetings.missed), float(meetings.cancelled_late), voices.drop)
-    of_contacts = (math.log(pace.median / parameters.horizon), math.log1p(pace.contacts), math.log1p(pace.recent))
-    features = (*of_contacts, *missed)
-    contacts = [entry for entry in (meetings.held, messages.newest) if entry is not None]
-    last_contact = max(contacts).time if contacts else None
+    features = (math.log(pace.median / parameters.horizon), pace.history, pace.activity, *missed)
     parts = (frame, meetings, messages, pace, goals, voices)
     weighed = (points, steady, features, confidence)
-    aging = _aging(parameters, parts, weighed, (started, last_contact))
-    return Snapshot(view, parameters, *parts, beginning is not None, started, last_contact, *weighed, aging)
+    aging = _aging(parameters, parts, (points, of_steady, steady, features), (started, last_contact))
+    stalls = frame.pauses.reached(aging.stalls) if aging.goals and frame.pauses.union else aging.stalls
+    seen = None if stalls == FOREVER else stalls
+    return Snapshot(view, parameters, *parts, beginning is not None, started, last_contact, *weighed, aging, seen)
 
 
 class _ToRead(NamedTuple):
@@ -181,22 +178,19 @@ def _to_read(changed: tuple[str, ...]) -> _ToRead:
     return _ToRead(frame, frame or messages, frame or pace, meetings, goals, voices)
 
 
-_STEADY_PLACES = tuple(map(FACTORS.index, STEADY))
-_KNOWN_PLACES = tuple(map(FEATURES.index, KNOWN))
 _Parts = tuple[Frame, Meetings, Messages, Pace, Goals, Voices]
-_Weighed = tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...], int]
-
-
-def _counts(meetings: Meetings, messages: Messages, goals: Goals, voices: Voices) -> tuple[int, ...]:
-    """How many facts each factor rests on."""
-    grown = (voices.mentor_growth is not None) + (voices.mentee_growth is not None)
-    counts = (meetings.sessions, meetings.outcomes, goals.standing, voices.ratings)
-    return (*counts, messages.rated, messages.replies, voices.pulses, grown, voices.done)
+_STEADY_PLACES = tuple(map(FACTORS.index, STEADY))
+_of_known = itemgetter(*map(FEATURES.index, KNOWN))
+_RHYTHM, _GOALS = FACTORS.index("rhythm"), FACTORS.index("goals")
+_GROWTH, _EXPECTATIONS = FACTORS.index("growth"), FACTORS.index("expectations")
+_SILENCE, _ELAPSED = FEATURES.index("silence"), FEATURES.index("elapsed")
+_STALLED, _BOOKED = FEATURES.index("goal_stalled"), FEATURES.index("booked")
 
 
 @lru_cache(1 << 16)
-def _weighed(weights: tuple[float, ...], counts: tuple[int, ...]) -> tuple[tuple[float, ...], int]:
-    """Points and confidence. Remembered: many relationships rest on as many facts."""
+def _weighed(weights: tuple[float, ...], counts: tuple[int, ...]) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+    """Points, those of the steady factors, and confidence; `counts`: how many facts each factor rests on. Remembered:
+    many relationships rest on as many facts."""
     known = [
         weight if name in ALWAYS_KNOWN or count else 0.0
         for name, weight, count in zip(FACTORS, weights, counts, strict=True)
@@ -204,22 +198,38 @@ def _weighed(weights: tuple[float, ...], counts: tuple[int, ...]) -> tuple[tuple
     total, everything = math.fsum(known), math.fsum(weights)
     points = tuple([100.0 * weight / total if total else 0.0 for weight in known])
     trusted = math.fsum([weight * count / (count + CONFIDENT_AT) for weight, count in zip(known, counts, strict=True)])
-    return points, millionths(trusted / everything if everything else 0.0)
+    confidence = millionths(trusted / everything if everything else 0.0)
+    return points, tuple([points[place] for place in _STEADY_PLACES]), confidence
 
 
-def _aging(parameters: Parameters, parts: _Parts, weighed: _Weighed, times: tuple[int, int | None]) -> Aging:
-    """`times`: of the start and of the last contact. What ages without a fact of its own ages since the start."""
+def _aging(
+    parameters: Parameters, parts: _Parts, weighed: tuple[tuple[float, ...], ...], times: tuple[int, int | None]
+) -> Aging:
+    """`weighed`: points, those of the steady factors, these factors, and the features that time does not change;
+    `times`: of the start and of the last contact. What ages without a fact of its own ages since the start."""
     frame, meetings, _, pace, goals, voices = parts
-    points, steady, features, _ = weighed
+    points, of_steady, steady, features = weighed
     started, last_contact = times
-    active = frame.pauses.active if frame.pauses.union else _as_it_is
-    start = active(started)
-    held, growth = meetings.held, (voices.mentor_growth, voices.mentee_growth)
-    changed = start if goals.changed is None else active(goals.changed)
-    open_goals = tuple([OpenGoal(one.smart, one.done, active(one.since)) for one in goals.rated if one.is_open])
+    instants = (
+        started,
+        started if meetings.held is None else meetings.held.time,
+        started if last_contact is None else last_contact,
+        started if voices.mentor_growth is None else voices.mentor_growth,
+        started if voices.mentee_growth is None else voices.mentee_growth,
+        started if goals.changed is None else goals.changed,
+    )
+    # Without a pause the active clock is the clock.
+    active = frame.pauses.active if frame.pauses.union else None
+    start, held, contact, mentor_growth, mentee_growth, changed = map(active, instants) if active else instants
+    ended_goals, open_goals = 0.0, tuple[OpenGoal, ...]()
+    if goals.rated:
+        ended_goals = math.fsum([goal.smart * goal.done for goal in goals.rated if not goal.is_open])
+        open_goals = tuple(
+            [OpenGoal(g.smart, g.done, active(g.since) if active else g.since) for g in goals.rated if g.is_open]
+        )
     coefficients = parameters.coefficients
     return Aging(
-        steady=math.fsum([points[place] * value for place, value in zip(_STEADY_PLACES, steady, strict=True)]),
+        steady=math.fsum(map(mul, of_steady, steady)),
         rhythm_weight=points[_RHYTHM],
         goals_weight=points[_GOALS],
         growth_weight=points[_GROWTH],
@@ -227,20 +237,19 @@ def _aging(parameters: Parameters, parts: _Parts, weighed: _Weighed, times: tupl
         cadence=frame.cadence,
         review=parameters.review,
         start=start,
-        held=start if held is None else active(held.time),
-        contact=start if last_contact is None else active(last_contact),
-        mentor_growth=start if growth[0] is None else active(growth[0]),
-        mentee_growth=start if growth[1] is None else active(growth[1]),
+        held=held,
+        contact=contact,
+        mentor_growth=mentor_growth,
+        mentee_growth=mentee_growth,
         goal_changed=changed,
         stalls=changed + parameters.stalled_after if open_goals else FOREVER,
         done=voices.done,
         rated_goals=len(goals.rated),
-        ended_goals=math.fsum([goal.smart * goal.done for goal in goals.rated if not goal.is_open]),
+        ended_goals=ended_goals,
         median=pace.median,
         shape=pace.shape,
         horizon=parameters.horizon,
-        others=parameters.base
-        + math.fsum([coefficients[place] * value for place, value in zip(_KNOWN_PLACES, features, strict=True)]),
+        others=parameters.base + math.fsum(map(mul, _of_known(coefficients), features)),
         silence_weight=coefficients[_SILENCE],
         elapsed_weight=coefficients[_ELAPSED],
         stalled_weight=coefficients[_STALLED],
@@ -249,24 +258,8 @@ def _aging(parameters: Parameters, parts: _Parts, weighed: _Weighed, times: tupl
     )
 
 
-def _as_it_is(at: int) -> int:
-    """Without pauses the active clock is the clock."""
-    return at
-
-
-_RHYTHM, _GOALS = FACTORS.index("rhythm"), FACTORS.index("goals")
-_GROWTH, _EXPECTATIONS = FACTORS.index("growth"), FACTORS.index("expectations")
-_SILENCE, _ELAPSED = FEATURES.index("silence"), FEATURES.index("elapsed")
-_STALLED, _BOOKED = FEATURES.index("goal_stalled"), FEATURES.index("booked")
-
-
-def _beginning(view: View, goals: Goals) -> int | None:
-    """The time of the first fact; where it does not stand, of the oldest selected one that does."""
-    if not view.count:
-        return None
-    first = view.index.entries[0]
-    if first.stands:
-        return first.time
+def _oldest_standing(view: View, goals: Goals) -> int | None:
+    """Where the first fact does not stand: the time of the oldest selected one that does."""
     standing = [entry for name in LOOKED_AT if name not in PER_GOAL for entry in view.standing(name)[:1]]
     standing += [entry for entry in goals.selected if entry.stands]
     return min(standing).time if standing else None

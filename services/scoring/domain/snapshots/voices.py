@@ -3,8 +3,8 @@
 import math
 from typing import NamedTuple
 
+from services.scoring.domain.bounds import ONE
 from services.scoring.domain.kinds import FactKind
-from services.scoring.domain.millionths import ONE
 from services.scoring.domain.snapshots.index import IndexedFact, View
 
 GROUPS = (
@@ -63,8 +63,8 @@ def voices(view: View) -> Voices:
         mentor_growth=growth[0].time if growth[0] else None,
         mentee_growth=growth[1].time if growth[1] else None,
         done=sum(thing is not None for thing in things),
-        requests=tuple(request.name for request in requests),
-        caps=tuple(cap for cap, holds in found.items() if holds),
+        requests=tuple([request.name for request in requests]),
+        caps=tuple([cap for cap, holds in found.items() if holds]),
     )
 
 
@@ -94,7 +94,7 @@ def _drop(by_mentor: list[IndexedFact], by_mentee: list[IndexedFact]) -> float:
 
 
 def _sum(ratings: list[IndexedFact]) -> float:
-    return math.fsum(entry.value / ONE for entry in ratings)
+    return math.fsum([entry.value / ONE for entry in ratings])
 
 
 def _open_requests(view: View) -> list[IndexedFact]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from schemas.primitives import Instant
 from schemas.programs import WatchLevels
 from schemas.rules import Measure, Rule
-from services.scoring.domain.millionths import ONE
+from services.scoring.domain.bounds import ONE
 from services.scoring.domain.row import HistoryRow
 
 MICROSECOND = timedelta(microseconds=1)

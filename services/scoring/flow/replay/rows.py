@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from services.scoring.domain.millionths import millionths
+from services.scoring.domain.bounds import millionths
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.row import HistoryRow, PrecedingRow
 from services.scoring.domain.serialization import MODEL, SOURCE, UNCALIBRATED, event_id, told_parts
