@@ -43,6 +43,8 @@ def configure(settings: Settings, service: str) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
     # It calls a refresh that a closing client cancelled an error; what matters is raised where it is awaited.
     logging.getLogger("kafka.cluster").setLevel(logging.CRITICAL)
+    # It takes a machine that was busy with others for a fault of its own loop. If anything times out, that is raised.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
     _leave_to_who_asked()
     structlog.configure(
         processors=[
