@@ -23,8 +23,8 @@ from services.ingest.flow.tools.statements import Directory
 from services.ingest.gateway import docs, openapi
 from services.ingest.gateway.directory_endpoint import DirectoryEndpoint
 from services.ingest.gateway.events_endpoint import EventsEndpoint
-from services.ingest.gateway.requests import InFlightBytes, RequestErrors
-from services.ingest.gateway.senders import Admission, Senders
+from services.ingest.gateway.requests import InFlightBytes
+from services.ingest.gateway.senders import Admission, RequestErrors, Senders
 from services.ingest.gateway.sources_endpoint import SourcesEndpoint
 from services.runtime.http.guarded_protocol import ConnectionGuard, ConnectionLimits
 from services.runtime.http.problems import ProblemError, answer
