@@ -1,6 +1,5 @@
 """The `rapport` command: hands over to one service's own command line without importing the others."""
 
-import gc
 import importlib
 import os
 import sys
@@ -9,6 +8,7 @@ from difflib import get_close_matches
 from typing import NamedTuple, NoReturn
 
 from services.runtime import log
+from services.runtime.garbage import importing
 
 INTERRUPTED = 130
 OURS = frozenset({"schemas", "services", "deploy"})
@@ -69,18 +69,16 @@ def _run(name: str, arguments: Sequence[str]) -> None:
     # one take ten times the CPU of the whole, and make nothing sooner.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        # What is imported stays. To look through it for garbage, again and again, takes a fifth of a start.
-        gc.disable()
-        module = importlib.import_module(command.module)
-        gc.freeze()
-        gc.enable()
+        with importing():
+            module = importlib.import_module(command.module)
+        # It may import more as soon as it knows what it is to do.
+        getattr(module, command.attribute)(args=list(arguments), prog_name=f"rapport {name}")
     except ModuleNotFoundError as missing:
         top = (missing.name or "").split(".")[0]
         if not top or top in OURS:
             raise
         package = f"rapport[{command.extra}]" if command.extra else "rapport"
         sys.exit(f"rapport {name} needs the module {top}: pip install '{package}'")
-    getattr(module, command.attribute)(args=list(arguments), prog_name=f"rapport {name}")
 
 
 def _refuse(name: str) -> NoReturn:

@@ -1,131 +1,46 @@
-"""`rapport ingest`: the gateway and its commands."""
+"""`rapport ingest`: the gateway and its commands, of which only the one that is asked for is imported."""
 
-import gc
-import sys
-import threading
-from collections.abc import Callable, Mapping
+from importlib import import_module
 
 import click
 
-from services.ingest import service
-from services.ingest.commands.connections import connections
-from services.ingest.commands.dead_letters import rejected, requeue
-from services.ingest.commands.erase import erase
-from services.ingest.commands.programs import programs
-from services.ingest.commands.project import project
-from services.ingest.commands.token_command import token
-from services.ingest.commands.trace import trace
-from services.ingest.commands.try_command import try_
-from services.ingest.importing.command import import_events, template
-from services.ingest.settings import IngestSettings
-from services.ingest.sources.connections import Connection, ConnectionsError, listed
-from services.ingest.workers import inherited, serve_in_workers
-from services.runtime import log
-from services.runtime.settings import SettingsError, describe, load
-from services.runtime.stop import on_signal
-from services.validation_errors import reason_of
+from services.runtime.garbage import importing
 
-SWITCH_SECONDS = 0.0005
-# A collection stops all senders while it looks at what is young and alive: some 300 ns an object. So each object of a
-# large body is looked at twice, in pieces of a few milliseconds; by default it would be several times.
-COLLECTED_AFTER = (5_000, 4, 100)
+COMMANDS = {
+    "serve": ("services.ingest.commands.serving", "serve"),
+    "work": ("services.ingest.commands.serving", "work"),
+    "token": ("services.ingest.commands.token_command", "token"),
+    "programs": ("services.ingest.commands.programs", "programs"),
+    "import": ("services.ingest.importing.command", "import_events"),
+    "template": ("services.ingest.importing.command", "template"),
+    "rejected": ("services.ingest.commands.dead_letters", "rejected"),
+    "requeue": ("services.ingest.commands.dead_letters", "requeue"),
+    "project": ("services.ingest.commands.project", "project"),
+    "try": ("services.ingest.commands.try_command", "try_"),
+    "trace": ("services.ingest.commands.trace", "trace"),
+    "connections": ("services.ingest.commands.connections", "connections"),
+    "erase": ("services.ingest.commands.erase", "erase"),
+}
+"""By their names: the module of each, and what it is called there. All together are a second of CPU to import, most of
+which a token or the worker has no use for."""
 
 
-# As many as a machine has cores; more of them only remember less each.
-MOST_WORKERS = 64
+class IngestCommands(click.Group):
+    """Of `commands` it uses the names only, for its help and to say which one a misspelt one is like."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (as click calls it)
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name]
+        with importing():
+            found: click.Command = getattr(import_module(module), attribute)
+        return found
 
 
-@click.group()
+@click.group(cls=IngestCommands, commands={name: click.Command(name) for name in COMMANDS})
 def main() -> None:
     """Raw input becomes trusted events."""
 
-
-CHECK = click.option("--check", is_flag=True, help="Print the settings and the connections, secrets hidden, and exit.")
-
-
-@main.command()
-@CHECK
-@click.option(
-    "--workers",
-    type=click.IntRange(1, MOST_WORKERS),
-    default=1,
-    show_default=True,
-    help="Processes that serve one port together.",
-)
-@click.option("--listener", type=click.IntRange(0), hidden=True, help="Of a worker: the descriptor of its port.")
-def serve(check: bool, workers: int, listener: int | None) -> None:  # noqa: FBT001 (click passes options by name)
-    """Serve events, tools and the directory over HTTP.
-
-    With several workers the health port tells of all; worker 1 has the next port for itself, with its metrics, and so
-    on. When one ends by itself, all end."""
-    if listener is not None:
-        _run(lambda settings, stop, tools: service.serve(settings, stop, tools, inherited(listener, stop)), check)
-    elif workers > 1:
-        _run(lambda settings, stop, _: serve_in_workers(settings, stop, workers), check)
-    else:
-        _run(service.serve, check)
-
-
-@main.command()
-@CHECK
-def work(check: bool) -> None:  # noqa: FBT001 (click passes options by name)
-    """Read the log and the raw topics: project the roster, translate what tools sent, conclude meetings.
-
-    RAPPORT_INGEST_PARTS says which of it runs in this process."""
-    _run(service.work, check)
-
-
-def _run(
-    run: Callable[[IngestSettings, threading.Event, Mapping[str, Connection]], None],
-    check: bool,  # noqa: FBT001 (handed on from click)
-) -> None:
-    settings = _settings()
-    connections = _connections(settings)
-    if check:
-        click.echo("\n".join([describe(settings), *listed(connections)]))
-        return
-    log.configure(settings, "ingest")
-    # Large bodies are read on threads: the event loop gets its turn back ten times as soon as by default.
-    sys.setswitchinterval(SWITCH_SECONDS)
-    gc.set_threshold(*COLLECTED_AFTER)
-    # What is imported is never garbage: to look through it at every full collection stops all senders for a while.
-    gc.collect()
-    gc.freeze()
-    with on_signal() as stop:
-        try:
-            run(settings, stop, connections)
-        except Exception as failure:  # noqa: BLE001 (the last line of a process that must not live on)
-            log.get(__name__).error("ingest_failed", error=reason_of(failure), exc_info=failure)
-            sys.exit(1)
-
-
-def _settings() -> IngestSettings:
-    try:
-        return load(IngestSettings, "ingest")
-    except SettingsError as problem:
-        click.echo(f"rapport ingest: {problem}", err=True)
-        sys.exit(2)
-
-
-def _connections(settings: IngestSettings) -> Mapping[str, Connection]:
-    try:
-        return service.connections_of(settings)
-    except ConnectionsError as problem:
-        click.echo(f"rapport ingest: {problem}", err=True)
-        sys.exit(2)
-
-
-main.add_command(token)
-main.add_command(programs)
-main.add_command(import_events)
-main.add_command(template)
-main.add_command(rejected)
-main.add_command(requeue)
-main.add_command(project)
-main.add_command(try_)
-main.add_command(trace)
-main.add_command(connections)
-main.add_command(erase)
 
 if __name__ == "__main__":
     main()

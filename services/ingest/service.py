@@ -8,90 +8,21 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
-from fastapi import FastAPI
-
-from schemas.topics import DIRECTORY_STATEMENTS, EVENTS, REJECTED, SOURCES, TOKENS
-from services.ingest.domain.scope import RateLimiter
+from schemas.topics import DIRECTORY_STATEMENTS, EVENTS, REJECTED, SOURCES
 from services.ingest.flow.attendance import attendance
 from services.ingest.flow.connections_file import PATH, ConnectionsFile, reload_act
 from services.ingest.flow.event_writer import EventWriter, SourceWatermarks
-from services.ingest.flow.in_flight import InFlightLimiter
-from services.ingest.flow.intake import BodyReading, Intake, Turns, Writing
 from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.raw_cloudevents import raw_cloudevents
-from services.ingest.flow.shared import ProjectionAccess, Shared, projection
+from services.ingest.flow.shared import Shared, projection
 from services.ingest.flow.supervise import Parts, PartsReadiness, supervise
-from services.ingest.flow.tokens import TokenFollower, TokenTable
-from services.ingest.flow.tools.raw_payloads import RawIntake
-from services.ingest.flow.tools.statements import Directory
 from services.ingest.flow.tools.tool_records import tool_topics, topics_of
-from services.ingest.gateway.app import create_app
-from services.ingest.gateway.directory_endpoint import DirectoryEndpoint
-from services.ingest.gateway.events_endpoint import EventsEndpoint
-from services.ingest.gateway.requests import InFlightBytes, RequestErrors
-from services.ingest.gateway.senders import Admission, Senders
-from services.ingest.gateway.sources_endpoint import SourcesEndpoint
 from services.ingest.settings import AnyPart, IngestSettings
 from services.ingest.sources.connections import Connection, ConnectionsError, load_connections
 from services.runtime import log
 from services.runtime.health import Health, served
-from services.runtime.http.guarded_protocol import ConnectionGuard, ConnectionLimits
-from services.runtime.http.server import Door, listen, run_server
-from services.runtime.kafka import KafkaError, Producer, await_broker, reading
-
-
-@contextmanager
-def over_http(
-    shared: Shared, known: ProjectionAccess, stop: threading.Event, listener: socket.socket | None = None
-) -> Iterator[Parts]:
-    """Ready when every token is known: an unread one would be answered 401. Raises KafkaError or OSError."""
-    settings, table = shared.settings, TokenTable()
-    with reading(settings, [TOKENS.name]) as reader:
-        follower = TokenFollower(reader, table, shared.readiness.part("gateway"), known.wanted)
-        follower.catch_up(stop)
-        guard = _guard(shared)
-        app = _app(shared, known, table, guard, stop)
-        listener = listener or listen(settings.host, settings.ingest_port)
-        door = Door(listener, guard, settings.ingest_idle_seconds)
-        yield {"http": partial(run_server, app, door, stop), "tokens": partial(follower.run, stop)}
-
-
-def _guard(shared: Shared) -> ConnectionGuard:
-    settings, metrics = shared.settings, shared.metrics
-    limits = ConnectionLimits(
-        settings.ingest_open_connections,
-        settings.ingest_open_connections_per_address,
-        settings.ingest_head_seconds,
-        settings.ingest_body_seconds,
-    )
-    guard = ConnectionGuard(limits, metrics.connections_cut)
-    metrics.connections.set_function(lambda: guard.number)
-    return guard
-
-
-def _app(
-    shared: Shared, known: ProjectionAccess, table: TokenTable, guard: ConnectionGuard, stop: threading.Event
-) -> FastAPI:
-    settings, metrics = shared.settings, shared.metrics
-    writing = Writing(
-        InFlightLimiter(settings.ingest_outstanding_bytes, settings.ingest_delivery_seconds, stop), Turns()
-    )
-    metrics.outstanding.set_function(lambda: writing.in_flight.outstanding)
-    bodies = InFlightBytes(settings.ingest_body_bytes, settings.ingest_sender_bytes)
-    reading_aside, request_errors = BodyReading(writing.turns), RequestErrors(metrics)
-
-    def admission(rate: int) -> Admission:
-        senders = Senders(RateLimiter(rate), settings.ingest_sender_requests, bodies, writing.turns)
-        return Admission(senders, reading_aside, request_errors)
-
-    tokens, tools = admission(settings.ingest_token_rate), admission(settings.ingest_connection_rate)
-    unproven = InFlightBytes(settings.ingest_unproven_bytes, settings.ingest_unproven_bytes_per_address, guard.relieve)
-    events = EventsEndpoint(table, Intake(shared.event_writer, writing, shared.gate(known.programs)), tokens, metrics)
-    raw = RawIntake(shared.producer, writing)
-    sources = SourcesEndpoint(shared.connections, raw, tools, unproven, metrics)
-    return create_app(events, sources, DirectoryEndpoint(table, Directory(shared.producer), writing, tokens))
-
+from services.runtime.kafka import KafkaError, Producer, await_broker
 
 # Everything that was promised is acknowledged by then; the rest was answered 503 or nothing.
 CLOSE_SECONDS = 0.2
@@ -198,6 +129,9 @@ def _chosen(shared: Shared, composition: Composition, stop: threading.Event) -> 
         if "projector" in chosen:
             parts |= stack.enter_context(projector(shared.settings, shared.readiness.part("projector"), stop))
         if "http" in chosen:
+            # Workers serve no HTTP, and have no use for what would be a quarter of their start.
+            from services.ingest.gateway.app import over_http  # noqa: PLC0415
+
             parts |= stack.enter_context(over_http(shared, known, stop, composition.listener))
         if "raw" in chosen:
             parts |= stack.enter_context(raw_cloudevents(shared, known, stop))

@@ -12,8 +12,8 @@ from starlette.types import Message
 from services.ingest.domain.scope import BURST_SECONDS, MOST_BUCKETS, RateLimiter, items_of
 from services.ingest.flow.intake import SLICE_SECONDS, BodyReading, Turns
 from services.ingest.flow.metrics import IngestMetrics
-from services.ingest.gateway.requests import QUICKLY_READ_BYTES, InFlightBytes, RequestErrors, read_body
-from services.ingest.gateway.senders import HUGE_BYTES_PER_SECOND, Admission, Senders
+from services.ingest.gateway.requests import QUICKLY_READ_BYTES, InFlightBytes, read_body
+from services.ingest.gateway.senders import HUGE_BYTES_PER_SECOND, Admission, RequestErrors, Senders
 from services.runtime.http.problems import ProblemError
 
 WORK_SECONDS = 0.0002

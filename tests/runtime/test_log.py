@@ -142,3 +142,9 @@ def test_a_traceback_is_still_one(written: StringIO) -> None:
     assert "cannot be read" in line
     assert "in refused" in line
     assert "model_attributes_type" in line or "dict_type" in line or "model_type" in line
+
+
+def test_that_the_machine_was_busy_while_a_client_of_kafka_worked_is_no_line_of_the_log(written: StringIO) -> None:
+    logging.getLogger("kafka.net.selector").warning("Task %r ran for %.3fs (>%.3fs threshold).", object(), 0.2, 0.1)
+
+    assert written.getvalue() == ""

@@ -1,5 +1,9 @@
-"""The web application: every route with its part of the OpenAPI document, and errors explained."""
+"""The gateway: its web application, every route with its part of the OpenAPI document, errors explained, its server."""
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -7,11 +11,25 @@ from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from schemas.topics import TOKENS
+from services.ingest.domain.scope import RateLimiter
+from services.ingest.flow.in_flight import InFlightLimiter
+from services.ingest.flow.intake import BodyReading, Intake, Turns, Writing
+from services.ingest.flow.shared import ProjectionAccess, Shared
+from services.ingest.flow.supervise import Parts
+from services.ingest.flow.tokens import TokenFollower, TokenTable
+from services.ingest.flow.tools.raw_payloads import RawIntake
+from services.ingest.flow.tools.statements import Directory
 from services.ingest.gateway import docs, openapi
 from services.ingest.gateway.directory_endpoint import DirectoryEndpoint
 from services.ingest.gateway.events_endpoint import EventsEndpoint
+from services.ingest.gateway.requests import InFlightBytes
+from services.ingest.gateway.senders import Admission, RequestErrors, Senders
 from services.ingest.gateway.sources_endpoint import SourcesEndpoint
+from services.runtime.http.guarded_protocol import ConnectionGuard, ConnectionLimits
 from services.runtime.http.problems import ProblemError, answer
+from services.runtime.http.server import Door, listen, run_server
+from services.runtime.kafka import reading
 
 PEOPLE = "/v1/directory/participants"
 PERSON = PEOPLE + "/{participant}"
@@ -24,6 +42,58 @@ LINKS = {
     "openapi": "/openapi.json",
     "docs": "/docs",
 }
+
+
+@contextmanager
+def over_http(
+    shared: Shared, known: ProjectionAccess, stop: threading.Event, listener: socket.socket | None = None
+) -> Iterator[Parts]:
+    """Ready when every token is known: an unread one would be answered 401. Raises KafkaError or OSError."""
+    settings, table = shared.settings, TokenTable()
+    with reading(settings, [TOKENS.name]) as reader:
+        follower = TokenFollower(reader, table, shared.readiness.part("gateway"), known.wanted)
+        follower.catch_up(stop)
+        guard = _guard(shared)
+        app = _app(shared, known, table, guard, stop)
+        listener = listener or listen(settings.host, settings.ingest_port)
+        door = Door(listener, guard, settings.ingest_idle_seconds)
+        yield {"http": partial(run_server, app, door, stop), "tokens": partial(follower.run, stop)}
+
+
+def _guard(shared: Shared) -> ConnectionGuard:
+    settings, metrics = shared.settings, shared.metrics
+    limits = ConnectionLimits(
+        settings.ingest_open_connections,
+        settings.ingest_open_connections_per_address,
+        settings.ingest_head_seconds,
+        settings.ingest_body_seconds,
+    )
+    guard = ConnectionGuard(limits, metrics.connections_cut)
+    metrics.connections.set_function(lambda: guard.number)
+    return guard
+
+
+def _app(
+    shared: Shared, known: ProjectionAccess, table: TokenTable, guard: ConnectionGuard, stop: threading.Event
+) -> FastAPI:
+    settings, metrics = shared.settings, shared.metrics
+    writing = Writing(
+        InFlightLimiter(settings.ingest_outstanding_bytes, settings.ingest_delivery_seconds, stop), Turns()
+    )
+    metrics.outstanding.set_function(lambda: writing.in_flight.outstanding)
+    bodies = InFlightBytes(settings.ingest_body_bytes, settings.ingest_sender_bytes)
+    reading_aside, request_errors = BodyReading(writing.turns), RequestErrors(metrics)
+
+    def admission(rate: int) -> Admission:
+        senders = Senders(RateLimiter(rate), settings.ingest_sender_requests, bodies, writing.turns)
+        return Admission(senders, reading_aside, request_errors)
+
+    tokens, tools = admission(settings.ingest_token_rate), admission(settings.ingest_connection_rate)
+    unproven = InFlightBytes(settings.ingest_unproven_bytes, settings.ingest_unproven_bytes_per_address, guard.relieve)
+    events = EventsEndpoint(table, Intake(shared.event_writer, writing, shared.gate(known.programs)), tokens, metrics)
+    raw = RawIntake(shared.producer, writing)
+    sources = SourcesEndpoint(shared.connections, raw, tools, unproven, metrics)
+    return create_app(events, sources, DirectoryEndpoint(table, Directory(shared.producer), writing, tokens))
 
 
 def create_app(events: EventsEndpoint, sources: SourcesEndpoint, directory: DirectoryEndpoint) -> FastAPI:

@@ -1,19 +1,34 @@
-"""What each who has proven who they are may have in work at once, and how fast: over all routes."""
+"""What each who has proven who they are may have in work at once, how fast, and what refusals cost: over all routes."""
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from services.ingest.domain.scope import RateLimiter, items_of
-from services.ingest.flow.intake import BodyReading, Turns
-from services.ingest.gateway.requests import QUICKLY_READ_BYTES, InFlightBytes, RequestErrors
-from services.runtime.http.problems import ProblemError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
-RETRY_AFTER_SECONDS = 1
+from services.ingest.domain.scope import RateLimiter, items_of
+from services.ingest.flow.in_flight import RefusedError, UnavailableError
+from services.ingest.flow.intake import BodyReading, Turns
+from services.ingest.flow.metrics import IngestMetrics
+from services.ingest.gateway.requests import (
+    HEARD_OUT_BYTES,
+    MOST_BYTES,
+    QUICKLY_READ_BYTES,
+    InFlightBytes,
+    may_go_on,
+    rejection,
+    size_of,
+)
+from services.runtime import log
+from services.runtime.http.guarded_protocol import CONNECTION
+from services.runtime.http.problems import ProblemError, answer
+
+RETRY_AFTER_SECONDS, RETRY_WHEN_AWAY_SECONDS = 1, 5
 # As many as a mebibyte holds of the smallest that mean something.
 MOST_ITEMS = 10_000
 # How many senders may have a large body in work. What is read of it is many objects, each of which Python's collector
@@ -25,6 +40,20 @@ LARGE_AT_ONCE = 4
 HUGE_BYTES_PER_SECOND, LONGEST_REST_SECONDS, LONGEST_WAIT_SECONDS = 32 * 2**10, 10.0, 30
 # Of an answer, for each thing in it.
 ANSWERED_BYTES = 100
+
+UNPROVEN, AWAY = 401, 503
+# nginx's number for a client that went away; nobody receives it, the log shows it.
+CLIENT_GONE = 499
+# Of requests that are refused, in KiB: what a sender has in a second, and ten seconds of it at once. A refusal takes
+# time, too, and its body comes whether it is read or not.
+REFUSED_PER_SECOND = 1_000
+# A head and a line in the log cost as much as this many KiB of a body.
+LEAST_REFUSED = 2
+# Whoever is refused more than that waits for each answer until it is paid for, at most so long; nothing of the body is
+# taken meanwhile.
+LONGEST_PAUSE_SECONDS = 3.0
+# Whoever waits holds a connection that nobody else may have: further ones are answered at once, and end.
+MOST_PAUSED, MOST_PAUSED_OF_ONE = 100, 25
 
 Result = TypeVar("Result")
 
@@ -72,6 +101,59 @@ class Entered:
         if count > self.paid:
             self.pace.charge(self.sender, count - self.paid, time.monotonic())
             self.paid = count
+
+
+class RequestErrors:
+    """One for all routes of a gateway: what a sender was refused counts wherever it was."""
+
+    def __init__(self, metrics: IngestMetrics) -> None:
+        self._metrics = metrics
+        self._refused = RateLimiter(REFUSED_PER_SECOND)
+        self._paused = Counter[str]()
+        self._log = log.get(__name__)
+
+    async def answer(self, request: Request, answering: Awaitable[Response], notes: dict[str, object]) -> Response:
+        """`notes` is what the line in the log says; it may grow while `answering` goes on."""
+        began, pause = time.monotonic(), 0.0
+        try:
+            response = await _answered(answering)
+        except ProblemError as error:
+            notes["problem"] = error.code
+            response = answer(error)
+            # Who has proven nothing is heard out no further than anybody may go.
+            if may_go_on(request, MOST_BYTES if error.status == UNPROVEN else HEARD_OUT_BYTES):
+                response.headers["connection"] = "close"
+            # That the broker is away is nobody's fault.
+            pause = 0.0 if error.status == AWAY else self._owed(request, notes)
+        except ClientDisconnect:
+            response = Response(status_code=CLIENT_GONE)
+        if pause:
+            # Here nothing of what was sent is held any more.
+            await self._wait(_owner(request, notes), pause, response)
+        seconds = time.monotonic() - began
+        self._metrics.requests.labels(response.status_code).observe(seconds)
+        self._log.info("request_done", status=response.status_code, **notes, seconds=round(seconds, 4))
+        return response
+
+    def _owed(self, request: Request, notes: Mapping[str, object]) -> float:
+        """Seconds until what this sender was refused is paid for."""
+        request.scope["state"][CONNECTION].decided()
+        owner, now = _owner(request, notes), time.monotonic()
+        size = max(LEAST_REFUSED, items_of(size_of(request)))
+        self._refused.charge(owner, size, now, most_owed=LONGEST_PAUSE_SECONDS * REFUSED_PER_SECOND)
+        return min(self._refused.take(owner, 0, now), LONGEST_PAUSE_SECONDS)
+
+    async def _wait(self, owner: str, seconds: float, response: Response) -> None:
+        if self._paused.total() >= MOST_PAUSED or self._paused[owner] >= MOST_PAUSED_OF_ONE:
+            response.headers["connection"] = "close"
+            return
+        self._paused[owner] += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._paused[owner] -= 1
+            if not self._paused[owner]:
+                del self._paused[owner]
 
 
 @dataclass
@@ -129,3 +211,19 @@ def too_many(words: str, seconds: int) -> ProblemError:
     return ProblemError(
         429, "too_many", f"{words}; send the same again in {seconds} s", headers={"Retry-After": str(seconds)}
     )
+
+
+def _owner(request: Request, notes: Mapping[str, object]) -> str:
+    """Senders are told apart by what they have proven, else by their address."""
+    proven = notes.get("token") or (notes["connection"] if "tenant" in notes else None)
+    return str(proven or request.scope["state"][CONNECTION].address)
+
+
+async def _answered(answering: Awaitable[Response]) -> Response:
+    try:
+        return await answering
+    except RefusedError as refused:
+        raise rejection(refused.rejected) from refused
+    except UnavailableError as away:
+        headers = {"Retry-After": str(RETRY_WHEN_AWAY_SECONDS)}
+        raise ProblemError(503, "unavailable", f"{away}; send the same again later", headers=headers) from away

@@ -162,7 +162,6 @@ MaybeTime = Annotated[ZonedOrUtc | None, BeforeValidator(_none_if_empty)]
 Local = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_bare)]
 # ISO 8601, with or without a zone: then it stands beside it.
 AnyTime = Annotated[datetime, BeforeValidator(_iso_text)]
-EpochSeconds = Annotated[datetime, BeforeValidator(epoch)]
 EpochMilliseconds = Annotated[datetime, BeforeValidator(_milliseconds)]
 
 

@@ -2,7 +2,7 @@
 
 from kafka.errors import KafkaError
 
-from services.runtime.kafka.one_partition import partition_count, partition_of
+from services.runtime.kafka.admin import create_topics
 from services.runtime.kafka.options import client_options
 from services.runtime.kafka.outgoing import (
     Awaited,
@@ -16,10 +16,17 @@ from services.runtime.kafka.outgoing import (
 )
 from services.runtime.kafka.producer import Producer, Sent
 from services.runtime.kafka.reachable import BrokerUnreachableError, await_broker
-from services.runtime.kafka.reader import Reader, newest_of_keys, read_partition, read_partitions, read_to_end, reading
-from services.runtime.kafka.records import Committed, Headers, Partition, Record
-from services.runtime.kafka.tls import SignInError, tls_context
-from services.runtime.kafka.topics import create_topics
+from services.runtime.kafka.reader import (
+    Reader,
+    newest_of_keys,
+    partition_count,
+    read_partition,
+    read_partitions,
+    read_to_end,
+    reading,
+)
+from services.runtime.kafka.records import Committed, Headers, Partition, Record, partition_of
+from services.runtime.kafka.sign_in import SignInError, tls_context
 
 __all__ = [
     "Awaited",

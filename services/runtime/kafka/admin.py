@@ -1,11 +1,13 @@
-"""What an operator does to topics and groups: look who is there, seal, unseal, delete."""
+"""What an operator does to topics and groups: create, look who is there, seal, unseal, delete."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, ConfigSourceType
+from kafka.errors import KafkaError
 
 from services.runtime.kafka.options import client_options
 from services.runtime.kafka.outgoing import OPTION
@@ -15,6 +17,20 @@ from services.runtime.settings import Settings
 SEAL = {OPTION: "0"}
 FOLLOWED_WITHIN = 2.0
 """Seconds: the controller answers first, the brokers follow a moment later."""
+COORDINATOR_WITHIN = 30
+"""Seconds a broker may take to be ready for consumer groups."""
+
+
+def create_topics(settings: Settings, topics: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Creates what does not exist yet, {name: {num_partitions, replication_factor, configs}}; returns the new names.
+    Then consumer groups can be joined: a new broker makes the topic of their offsets at the first question."""
+    with _admin(settings) as admin:
+        there = set(admin.list_topics())
+        missing = {name: dict(options) for name, options in topics.items() if name not in there}
+        if missing:
+            admin.create_topics(missing, timeout_ms=30_000, wait_for_metadata=True)
+        _await_coordinator(admin)
+        return sorted(missing)
 
 
 def members(settings: Settings, group: str) -> list[str]:
@@ -89,6 +105,19 @@ def existing(settings: Settings, topics: Sequence[str]) -> list[str]:
 def delete_topics(settings: Settings, topics: Sequence[str]) -> None:
     with _admin(settings) as admin:
         admin.delete_topics(list(topics), timeout_ms=30_000)
+
+
+def _await_coordinator(admin: KafkaAdminClient) -> None:
+    deadline = time.monotonic() + COORDINATOR_WITHIN
+    while True:
+        try:
+            admin.list_group_offsets("rapport")
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 @contextmanager

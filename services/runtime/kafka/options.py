@@ -4,7 +4,7 @@ import socket
 from typing import Any
 
 from services.runtime.kafka.reachable import check_reachable
-from services.runtime.kafka.tls import tls_context
+from services.runtime.kafka.sign_in import tls_context
 from services.runtime.settings import Settings
 
 METADATA_PAUSE_MS = 10

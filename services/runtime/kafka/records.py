@@ -1,10 +1,11 @@
-"""What is read and written: records, partitions, committed offsets."""
+"""What is read and written: records, partitions, committed offsets, and on which partition a key lies."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kafka import OffsetAndMetadata, TopicPartition
+from kafka.partitioner.default import murmur2
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -32,6 +33,11 @@ class Committed:
 
     offset: int
     metadata: str = ""
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where producers put it: murmur2, as Kafka's own clients do."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
 def topic_partition(partition: Partition) -> Any:  # noqa: ANN401

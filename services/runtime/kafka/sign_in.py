@@ -1,4 +1,4 @@
-"""Connects and signs in once, before a client does."""
+"""How clients prove themselves to the broker and what they trust, tried once before a client does it."""
 
 import socket
 import ssl
@@ -6,7 +6,7 @@ import struct
 from typing import Any
 
 from kafka.cluster import get_ip_port_afi
-from kafka.errors import for_code
+from kafka.errors import KafkaError, for_code
 from kafka.net.sasl import get_sasl_mechanism
 from kafka.protocol.metadata import ApiVersionsRequest
 from kafka.protocol.sasl import (
@@ -16,13 +16,30 @@ from kafka.protocol.sasl import (
     SaslHandshakeResponse,
 )
 
-from services.runtime.kafka.tls import SignInError, tls_context
 from services.runtime.settings import Settings
 
 # Of each answer, once connected.
 TIMEOUT_SECONDS = 5.0
 # The framing of Kafka's protocol: a length of four bytes.
 LENGTH = struct.Struct(">i")
+
+
+class SignInError(KafkaError):  # type: ignore[misc]
+    """The broker does not let us in, or we do not trust it. Nothing gets better by waiting; the message names the
+    settings to look at."""
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """None where the settings ask for no TLS. Raises SignInError when a file holds something else than it should."""
+    if not settings.kafka_security_protocol.endswith("SSL"):
+        return None
+    try:
+        context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
+    except ssl.SSLError as unreadable:
+        raise SignInError(f"RAPPORT_KAFKA_SSL_CAFILE holds no certificate: {unreadable}") from unreadable
+    if settings.kafka_ssl_certfile:
+        _prove(context, settings)
+    return context
 
 
 def sign_in(settings: Settings, address: str, seconds: float) -> str | None:
@@ -108,3 +125,18 @@ def _received(connection: socket.socket, size: int) -> bytes:
             raise ConnectionResetError("the broker closed the connection")
         data += part
     return data
+
+
+def _prove(context: ssl.SSLContext, settings: Settings) -> None:
+    assert settings.kafka_ssl_certfile is not None
+    # An empty password, lest OpenSSL ask for one on the terminal.
+    password = settings.kafka_ssl_keyfile_password
+    try:
+        context.load_cert_chain(
+            settings.kafka_ssl_certfile,
+            settings.kafka_ssl_keyfile,
+            password=password.get_secret_value() if password else "",
+        )
+    except ssl.SSLError as unusable:
+        names = "RAPPORT_KAFKA_SSL_CERTFILE, RAPPORT_KAFKA_SSL_KEYFILE and RAPPORT_KAFKA_SSL_KEYFILE_PASSWORD"
+        raise SignInError(f"{names} do not fit together: {unusable}") from unusable

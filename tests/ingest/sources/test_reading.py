@@ -1,13 +1,13 @@
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import BeforeValidator
 
 from services.ingest.domain.verdict import Problem, Rejected
 from services.ingest.sources.vendor_model import (
     EpochMilliseconds,
-    EpochSeconds,
     Ident,
     Local,
     MaybeIdent,
@@ -15,6 +15,7 @@ from services.ingest.sources.vendor_model import (
     VendorModel,
     Zoned,
     ZonedOrUtc,
+    epoch,
     in_zone,
     read,
     signed_at,
@@ -27,7 +28,7 @@ class Part(VendorModel):
     or_utc: ZonedOrUtc | None = None
     maybe: MaybeTime = None
     local: Local | None = None
-    seconds: EpochSeconds | None = None
+    seconds: Annotated[datetime, BeforeValidator(epoch)] | None = None
     milliseconds: EpochMilliseconds | None = None
     ident: Ident = "x"
     maybe_ident: MaybeIdent = ""

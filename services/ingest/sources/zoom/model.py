@@ -7,7 +7,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from services.ingest.domain.activity import Meeting, Person
+from schemas.primitives import to_rfc3339
+from services.ingest.domain.activity import Meeting, Native, Person
 from services.ingest.sources.vendor_model import (
     EpochMilliseconds,
     Ident,
@@ -19,6 +20,7 @@ from services.ingest.sources.vendor_model import (
     VendorModel,
     Word,
     ZonedOrUtc,
+    native_id,
 )
 
 # Instant, recurring without fixed time, personal room, audio conference: a start that they name is none.
@@ -108,11 +110,31 @@ class ZoomPayload(VendorModel):
         others = (meeting.settings.alternative_hosts if meeting.settings else "").replace(",", ";").split(";")
         return _each_once([host, *_by_address([*others, *(invitee.email for invitee in meeting.invitees)])])
 
+    @property
+    def replaced(self) -> tuple[Date, ...]:
+        """Dates of a former rhythm. Only where Zoom says that all were updated is the list of the new ones complete."""
+        if self.scope != "all" or not self.object.occurrences or not self.old_object:
+            return ()
+        kept = {occurrence.occurrence_id for occurrence in self.object.occurrences}
+        former = self.old_object.occurrences or ()
+        return tuple(
+            Date(Meeting(self.object.id, each.occurrence_id), each.start_time, None)
+            for each in former
+            if each.occurrence_id not in kept
+        )
+
 
 class ZoomBookingEvent(VendorModel):
     event: Word
     event_ts: EpochMilliseconds
     payload: ZoomPayload
+
+    def key(self, meeting: Meeting) -> str:
+        return f"{self.event}:{meeting.id}:{meeting.instance}:{to_rfc3339(self.event_ts)}"
+
+    @property
+    def native(self) -> Native:
+        return Native(self.event, native_id(self.payload.object.id))
 
 
 def _by_address(addresses: Iterable[str]) -> list[Person]:

@@ -183,7 +183,7 @@ def updated(value: object) -> Translation:
     if meeting.type in NO_FIXED_TIME:
         return Ignored("no_fixed_time")
     changed = [_changed(told, date) for date in meeting.dates]
-    dropped = [_cancelled(told, date) for date in (*meeting.dropped, *_no_longer_there(told))]
+    dropped = [_cancelled(told, date) for date in (*meeting.dropped, *told.payload.replaced)]
     return _whole([*changed, *dropped], "nothing_used_has_changed")
 
 
@@ -204,9 +204,9 @@ def _booked(told: ZoomBookingEvent, date: Date) -> Booked | None:
     if not date.starts_at or not date.lasts:
         return None
     return Booked(
-        key=_key(told, date.meeting),
+        key=told.key(date.meeting),
         time=told.event_ts,
-        native=_native(told),
+        native=told.native,
         meeting=date.meeting,
         starts_at=date.starts_at,
         ends_at=date.starts_at + date.lasts,
@@ -219,39 +219,15 @@ def _changed(told: ZoomBookingEvent, date: Date) -> Booked | MeetingMoved | None
         return _booked(told, date)
     if not date.starts_at and not date.lasts:
         return None
-    return MeetingMoved(
-        _key(told, date.meeting), told.event_ts, _native(told), date.meeting, date.starts_at, date.lasts
-    )
-
-
-def _no_longer_there(told: ZoomBookingEvent) -> tuple[Date, ...]:
-    """Dates that a new rhythm has replaced. Only where Zoom says that all were updated is the list of them complete."""
-    payload = told.payload
-    if payload.scope != "all" or not payload.object.occurrences or not payload.old_object:
-        return ()
-    kept = {occurrence.occurrence_id for occurrence in payload.object.occurrences}
-    former = payload.old_object.occurrences or ()
-    return tuple(
-        Date(Meeting(payload.object.id, each.occurrence_id), each.start_time, None)
-        for each in former
-        if each.occurrence_id not in kept
-    )
+    return MeetingMoved(told.key(date.meeting), told.event_ts, told.native, date.meeting, date.starts_at, date.lasts)
 
 
 def _cancelled(told: ZoomBookingEvent, date: Date) -> Cancelled | None:
     # People tidy up: a meeting that has begun is no longer called off when it is deleted.
     if date.starts_at and date.starts_at <= told.event_ts:
         return None
-    key = _key(told, date.meeting)
-    return Cancelled(key, told.event_ts, _native(told), date.meeting, starts_at=date.starts_at)
-
-
-def _key(told: ZoomBookingEvent, meeting: Meeting) -> str:
-    return f"{told.event}:{meeting.id}:{meeting.instance}:{to_rfc3339(told.event_ts)}"
-
-
-def _native(told: ZoomBookingEvent) -> Native:
-    return Native(told.event, native_id(told.payload.object.id))
+    key = told.key(date.meeting)
+    return Cancelled(key, told.event_ts, told.native, date.meeting, starts_at=date.starts_at)
 
 
 class _ZoomEvent(VendorModel):
