@@ -50,7 +50,7 @@ from services.ingest.sources.vendor_model import (
     native_id,
     read,
 )
-from services.ingest.sources.zoom.model import NO_FIXED_TIME, Date, ZoomBookingEvent
+from services.ingest.sources.zoom.model import NO_FIXED_TIME, RECURRING, Date, ZoomBookingEvent
 
 
 class _Participant(VendorModel):
@@ -192,7 +192,9 @@ def deleted(value: object) -> Translation:
     if isinstance(told, Rejected):
         return told
     meeting = told.payload.object
-    dates = (*meeting.dates, *meeting.dropped)
+    is_whole = meeting.type == RECURRING and not meeting.occurrences
+    # Of a whole series that is not told by its dates, whatever lies ahead is off, and the first of them may be over.
+    dates = (Date(Meeting(meeting.id), None, None),) if is_whole else (*meeting.dates, *meeting.dropped)
     return _whole([_cancelled(told, date) for date in dates], "already_over")
 
 
@@ -232,7 +234,7 @@ def _no_longer_there(told: ZoomBookingEvent) -> tuple[Date, ...]:
     kept = {occurrence.occurrence_id for occurrence in payload.object.occurrences}
     former = payload.old_object.occurrences or ()
     return tuple(
-        Date(Meeting(payload.object.id, each.occurrence_id), each.start_time, None)
+        Date(Meeting(payload.object.id, each.occurrence_id), payload.object.utc(each.start_time), None)
         for each in former
         if each.occurrence_id not in kept
     )
