@@ -164,7 +164,7 @@ class MicrosoftGraphSettings(ApiSettings):
 
 
 def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
-    """What was removed comes without the time of its removal, and an event that somebody picked parts of perhaps without
+    """What was removed comes without the time of its removal, and an event of which parts were chosen perhaps without
     that of its change: it is when we heard of it."""
     parsed = read_json(received.body)
     if isinstance(parsed, Rejected):

@@ -75,9 +75,9 @@ def _answered(target: XapiTarget) -> Mapping[str, str]:
 
 PREPARED = "mentoring.preparation.completed.v1"
 LONGEST_NATIVE_TYPE = 128
-# What somebody says, shares, rates or attends in a course or a forum, or of a video, a quiz or a webinar, with nobody in
-# particular, is no contact of a pair, and progress there is that of no goal, unless the settings say so: of a course or a
-# forum by naming the activity, of anything else by naming the verb.
+# What somebody says, shares, rates or attends in a course or a forum, or of a video, a quiz or a webinar, with nobody
+# in particular, is no contact of a pair, and progress there is that of no goal, unless the settings say so: of a course
+# or a forum by naming the activity, of anything else by naming the verb.
 CONTACTS = frozenset({"mentoring.message.sent.v1", "mentoring.resource.shared.v1", "mentoring.session.held.v1"})
 OF_A_PAIR = CONTACTS | {FEEDBACK, PROGRESSED}
 
