@@ -3,11 +3,13 @@ workbook's language. Little of it is ever in memory, and what unpacks to more th
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import repeat, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,6 +29,10 @@ MOST_COLUMNS = 200
 ABOUT_THE_TABLE = "about this table"
 """The sheet of a template that explains its columns."""
 MISSING = "reading and writing .xlsx needs openpyxl: pip install 'rapport[excel]'"
+LONGEST_FORMULA = 1_024
+OPEN_FORMULA = re.compile(
+    rb"<c [^>]{1,200}>\s*<f[^>]{0,200}>[^<]{1,%d}</f>\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>" % LONGEST_FORMULA
+)
 _CHUNK = 2**16
 
 
@@ -42,15 +48,14 @@ class ExcelFile:
         self.others: tuple[str, ...] = ()
         self.size: int | None = None
         self._row = self._width = 0
+        self._formulas: Workbook | None = None
 
     def __enter__(self) -> Self:
         """Raises ImportStoppedError when it is no workbook, too large, or has no such sheet."""
-        self._check_parts()
-        try:
-            self._book = openpyxl_or_stop().load_workbook(self._file, read_only=True, data_only=True, keep_links=False)
-        except Exception as broken:  # whatever openpyxl meets in a file from outside
-            raise ImportStoppedError(f"{self._file} is no workbook that can be read: {broken}") from broken
-        self._open.callback(self._book.close)
+        has_open_formulas = self._check_parts()
+        self._book = self._loaded(data_only=True)
+        if has_open_formulas:
+            self._formulas = self._loaded(data_only=False)
         names = [one.title for one in self._book.worksheets if one.sheet_state == "visible"]
         candidates = [name for name in names if name != ABOUT_THE_TABLE] or names
         self.sheet = self._wanted or (candidates[0] if candidates else "")
@@ -71,11 +76,13 @@ class ExcelFile:
         try:
             # The limits of a row are given: the sheet may name any as its own.
             rows = sheet.iter_rows(min_row=1, max_row=MOST_ROWS, min_col=1, max_col=MOST_COLUMNS + 1)
+            formulas = self._formula_rows()
             before: object = None
             for number, row in enumerate(rows, 1):
                 self._row = number
+                open_formulas = next(formulas, ())
                 # Of rows that are not there openpyxl gives the same empty one each time.
-                line = b"" if row is before else self._line([_written(cell) for cell in row])
+                line = b"" if row is before else self._line([_written(cell) for cell in row], open_formulas)
                 before = row
                 yield Line(number, line)
         except ImportStoppedError:
@@ -83,8 +90,28 @@ class ExcelFile:
         except Exception as broken:  # as above
             raise ImportStoppedError(f"{self._file} cannot be read on after row {self._row}: {broken}") from broken
 
-    def _line(self, cells: Sequence[str]) -> bytes:
+    def _loaded(self, *, data_only: bool) -> "Workbook":
+        try:
+            book = openpyxl_or_stop().load_workbook(self._file, read_only=True, data_only=data_only, keep_links=False)
+        except Exception as broken:  # whatever openpyxl meets in a file from outside
+            raise ImportStoppedError(f"{self._file} is no workbook that can be read: {broken}") from broken
+        self._open.callback(book.close)
+        found: Workbook = book
+        return found
+
+    def _formula_rows(self) -> Iterator[Sequence[str]]:
+        """Of each row the formulas in the place of their results: a workbook that no Excel has saved has none, and what
+        a formula would give is no empty cell."""
+        if self._formulas is None:
+            yield from repeat(())
+            return
+        rows = self._formulas[self.sheet].iter_rows(min_row=1, max_row=MOST_ROWS, min_col=1, max_col=MOST_COLUMNS + 1)
+        for row in rows:
+            yield [str(cell.value) if cell.data_type == "f" else "" for cell in row]
+
+    def _line(self, written: Sequence[str], formulas: Sequence[str]) -> bytes:
         """As wide as the header, which is the first that is not blank, or as it needs."""
+        cells = [cell or formula for cell, formula in zip_longest(written, formulas, fillvalue="")]
         filled = max((index for index, cell in enumerate(cells, 1) if cell), default=0)
         if filled > MOST_COLUMNS:
             raise ImportStoppedError(f"the sheet has more than {MOST_COLUMNS} columns: no table has as many")
@@ -93,8 +120,9 @@ class ExcelFile:
         csv.writer(text, lineterminator="").writerow(cells[: max(filled, self._width)])
         return text.getvalue().encode(errors="replace") if filled else b""
 
-    def _check_parts(self) -> None:
-        """Before anything is unpacked for good: what a part claims to be long is as far as it is ever read."""
+    def _check_parts(self) -> bool:
+        """Before anything is unpacked for good: what a part claims to be long is as far as it is ever read. Whether
+        there are formulas without a result."""
         try:
             with zipfile.ZipFile(self._file) as parts:
                 listed = parts.infolist()
@@ -103,8 +131,7 @@ class ExcelFile:
                         f"{self._file} unpacks to more than {MOST_UNPACKED // 2**20} MiB or {MOST_PARTS:,} parts: "
                         "save the table alone, or as CSV"
                     )
-                for part in listed:
-                    _check_plain(parts, part)
+                return any([_check_plain(parts, part) for part in listed])  # noqa: C419 (every part is checked)
         # Of zipfile: NotImplementedError for a compression it does not know, RuntimeError for a password.
         except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as broken:
             raise ImportStoppedError(
@@ -120,17 +147,21 @@ def openpyxl_or_stop() -> Any:  # noqa: ANN401 (a module)
     return openpyxl
 
 
-def _check_plain(parts: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
-    """No workbook declares entities, which may grow without end. Raises ImportStoppedError."""
+def _check_plain(parts: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
+    """No workbook declares entities, which may grow without end. Raises ImportStoppedError. Whether it holds formulas
+    without a result; an empty text is one, and says so."""
+    found = False
     if not part.filename.endswith((".xml", ".rels")):
-        return
+        return found
     with parts.open(part) as opened:
         before = b""
         while chunk := opened.read(_CHUNK):
             # Also as UTF-16 writes it.
             if any(mark in (before + chunk).replace(b"\0", b"").upper() for mark in (b"<!DOCTYPE", b"<!ENTITY")):
                 raise ImportStoppedError(f"{part.filename!r} in the workbook declares a document type: it is not read")
-            before = chunk[-32:]
+            found = found or any(b't="str"' not in cell for cell in OPEN_FORMULA.findall(before + chunk))
+            before = chunk[-LONGEST_FORMULA:]
+    return found
 
 
 def _written(cell: Any) -> str:  # noqa: ANN401 (of several classes of openpyxl)

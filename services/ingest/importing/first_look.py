@@ -64,7 +64,9 @@ class Look:
         decimals = ", decimal commas" if self.forms.has_decimal_comma else ""
         if self.is_workbook:
             return f"{self.header.kind.name}{days}{decimals}"
-        between = {",": "commas", ";": "semicolons", "\t": "tabs"}.get(self.header.delimiter, self.header.delimiter)
+        between = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}.get(
+            self.header.delimiter, self.header.delimiter
+        )
         return f"{self.header.kind.name}, {between} between cells, {self.encoding}{days}{decimals}"
 
 

@@ -16,11 +16,13 @@ from services.ingest.importing.row import RowReading, TableRow
 from services.ingest.importing.sender import ImportStoppedError
 from services.ingest.importing.translation import Translation, name_of
 
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = (",", ";", "\t", "|")
 # A line of Excel's before the header, for Excel: which delimiter follows.
 HINT = re.compile(rb'"?sep=([!-/:-@\[-`{-~\t])"?', re.IGNORECASE)
 # Further than this no cell goes: the quote at its begin is a slip, and what follows is read as rows of their own.
 MOST_LINES = 20
+# What Excel shows of a formula that went wrong: such a row is no note, and is refused with its column.
+ERROR = re.compile(rb'"?#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|SPILL!|CALC!)')
 LONGEST_CELL = 4_000
 """A hundred people take less."""
 # What stands before each row in the table of those that were refused.
@@ -217,7 +219,7 @@ EMPTY = b'",; \t'
 def says_nothing(line: Line) -> bool:
     """A row of empty cells, or a note such as the example of a template: its first cell begins with #."""
     text = line.text.strip(EMPTY)
-    return not text or text.startswith(b"#")
+    return not text or (text.startswith(b"#") and not ERROR.match(text))
 
 
 def row_entry(header: Header, reading: RowReading) -> Callable[[Line], ImportEntry]:

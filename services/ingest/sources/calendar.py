@@ -1,9 +1,9 @@
 """What calendars have in common: an entry is a session of those who take part, or it is none (any more)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -57,16 +57,28 @@ class CalendarEntry:
         return Native(self.type, self.id)
 
 
+class Invited(NamedTuple):
+    """`asked` are all whom the entry names. In a copy whose reader may not see the other guests nothing is said of who
+    is not named: the list `is_partial`."""
+
+    coming: list[Person]
+    asked: list[Person]
+    is_partial: bool = False
+
+
 def session(
-    entry: CalendarEntry, starts_at: datetime, ends_at: datetime, people: Iterable[Person]
+    entry: CalendarEntry, starts_at: datetime, ends_at: datetime, invited: Invited
 ) -> Booked | Cancelled | Rejected:
     """People meet for a while, or it is no session: alone, all others declined, a reminder without duration."""
-    takers = _each_once(people)
+    takers, is_partial = _each_once(invited.coming), invited.is_partial
     if ends_at < starts_at:
         return rejected("invalid", "end", "must not be before the start")
     if len(takers) < FEWEST or ends_at == starts_at:
-        return no_session(entry)
-    return Booked(entry.key, entry.changed, entry.native, Meeting(entry.id), starts_at, ends_at, takers)
+        # Who says no in such a copy says it of their own pair; the others come all the same.
+        is_own = is_partial and ends_at > starts_at
+        return replace(no_session(entry, invited.asked), is_partial=True) if is_own else no_session(entry)
+    meeting = Meeting(entry.id)
+    return Booked(entry.key, entry.changed, entry.native, meeting, starts_at, ends_at, takers, is_partial=is_partial)
 
 
 def no_session(entry: CalendarEntry, people: Iterable[Person] = (), starts_at: datetime | None = None) -> Cancelled:

@@ -80,8 +80,10 @@ class Guest(VendorModel):
 
 
 class ScheduledEvent(VendorModel):
-    start_time: Zoned
-    end_time: Zoned
+    """Only who books needs to say when it is."""
+
+    start_time: MaybeTime = None
+    end_time: MaybeTime = None
     event_memberships: tuple[Membership, ...] | None = None
     event_guests: tuple[Guest, ...] | None = None
 
@@ -94,7 +96,7 @@ class Marked(VendorModel):
 
 class CalendlyInvitee(VendorModel):
     uri: InviteeUri
-    email: Address
+    email: MaybeAddress = ""
     created_at: MaybeTime = None
     rescheduled: bool | None = None
     old_invitee: MaybeInviteeUri = ""
@@ -115,7 +117,7 @@ class CalendlyInvitee(VendorModel):
         """The hosts, the invitee, and the guests that the invitee brings; the invitee where nothing is said of the
         event."""
         if self.scheduled_event is None:
-            return (self.person,)
+            return (self.person,) if self.email else ()
         hosts = tuple(host.person for host in self.scheduled_event.event_memberships or ())
         guests = tuple(Person(address=guest.email.strip()) for guest in self.scheduled_event.event_guests or ())
         return tuple(person for person in (*hosts, self.person, *guests) if person != Person())
@@ -125,6 +127,20 @@ class InviteeEvent(VendorModel):
     event: Word
     created_at: Zoned
     payload: CalendlyInvitee
+
+
+class BookedEvent(ScheduledEvent):
+    start_time: Zoned
+    end_time: Zoned
+
+
+class BookedInvitee(CalendlyInvitee):
+    email: Address
+    scheduled_event: BookedEvent | None = None
+
+
+class BookingEvent(InviteeEvent):
+    payload: BookedInvitee
 
 
 HEADER = "calendly-webhook-signature"
@@ -167,14 +183,15 @@ def translate(value: object, _settings: ToolSettings) -> Translation:
         return envelope
     if envelope.event not in USED:
         return Ignored("event_not_used")
+    if envelope.event == "invitee.created":
+        booking = read(BookingEvent, value)
+        return booking if isinstance(booking, Rejected) else _created(booking)
     told = read(InviteeEvent, value)
     return told if isinstance(told, Rejected) else _by_event(told)
 
 
 def _by_event(told: InviteeEvent) -> Translation:
     match told.event:
-        case "invitee.created":
-            return _created(told)
         case "invitee.canceled":
             return _cancelled(told)
         case "invitee_no_show.created":
@@ -184,7 +201,7 @@ def _by_event(told: InviteeEvent) -> Translation:
             return (Voided(key, told.created_at, _native(told), target=_no_show_key(told)),)
 
 
-def _created(told: InviteeEvent) -> Translation:
+def _created(told: BookingEvent) -> Translation:
     invitee, event = told.payload, told.payload.scheduled_event
     if event is None:
         return rejected("invalid", "payload.scheduled_event", "is required")

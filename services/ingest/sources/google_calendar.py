@@ -19,6 +19,7 @@ from services.ingest.sources.calendar import (
     CalendarEntry,
     CalendarSlot,
     CalendarTimes,
+    Invited,
     as_translation,
     cancelled,
     no_session,
@@ -55,6 +56,8 @@ NATIVE_TYPE = "calendar#event"
 MEETINGS = frozenset({"", "default"})
 # By which rule a series recurs is not read.
 RECURS = Leaf("that it recurs", lambda _, __: CUT)
+SECRETS = frozenset({"private", "confidential"})
+SECRET = one_of(*SECRETS)
 ANSWERS = one_of("needsAction", "declined", "tentative", "accepted")
 
 
@@ -85,6 +88,7 @@ class _GoogleWhom(VendorModel):
     email: MaybeAddress = ""
     answer: Annotated[MaybeText, ANSWERS] = Field("", alias="responseStatus")
     is_room: bool | None = Field(None, alias="resource")
+    is_reader: bool | None = Field(None, alias="self")
 
     @property
     def person(self) -> Person:
@@ -94,11 +98,27 @@ class _GoogleWhom(VendorModel):
 class _GooglePeople(VendorModel):
     organizer: _GoogleWhom | None = None
     attendees: tuple[_GoogleWhom, ...] | None = None
+    are_seen: bool | None = Field(None, alias="guestsCanSeeOtherGuests")
+    visibility: Annotated[MaybeText, SECRET] = ""
 
     @property
     def is_hidden(self) -> bool:
-        """Of an entry that is private to our reader Google tells when it is, and not of whom."""
-        return not any(one.person != Person() for one in (*filter(None, [self.organizer]), *(self.attendees or ())))
+        """Of an entry that is private to our reader Google tells when it is, and not of whom, or not of all: the
+        reader alone would be an attendee."""
+        is_stripped = self.visibility in SECRETS and not self._is_organizers and not self.attendees
+        asked = (*filter(None, [self.organizer]), *(self.attendees or ()))
+        return is_stripped or not any(one.person != Person() for one in asked)
+
+    @property
+    def invited(self) -> Invited:
+        asked = [*filter(None, [self.organizer]), *(one for one in self.attendees or () if not one.is_room)]
+        is_partial = self.are_seen is False and not self._is_organizers
+        return Invited(self.taking_part(), [one.person for one in asked], is_partial)
+
+    @property
+    def _is_organizers(self) -> bool:
+        """Whether it is the organizer's own copy."""
+        return bool(self.organizer and self.organizer.is_reader)
 
     def taking_part(self) -> list[Person]:
         """The organizer need not be among the attendees; without anybody else there are none."""
@@ -146,7 +166,7 @@ def _meeting(entry: CalendarEntry, value: object) -> Booked | Cancelled | Ignore
         return meeting
     if meeting.is_hidden:
         return Ignored("nobody_named")
-    return session(entry, meeting.start.utc, meeting.end.utc, meeting.taking_part())
+    return session(entry, meeting.start.utc, meeting.end.utc, meeting.invited)
 
 
 URI = "x-goog-resource-uri"

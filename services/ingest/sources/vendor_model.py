@@ -1,11 +1,13 @@
 """The base of the models of what vendors send, and their ways to write times, zones and ids."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from functools import cache
 from hashlib import blake2b
 from typing import Annotated, TypeVar
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from tzlocal.windows_tz import win_tz
@@ -22,10 +24,17 @@ EXCHANGE = {"tzone://Microsoft/Utc": "UTC"}
 
 
 def zone_named(name: str) -> ZoneInfo:
-    """The Windows names are those of Unicode's CLDR. Raises ValueError."""
+    """In any case. The Windows names are those of Unicode's CLDR. Raises ValueError."""
     if len(name) > LONGEST_NAME:
         raise ValueError("is no time zone")
-    return ZoneInfo(known_zone(win_tz.get(name) or EXCHANGE.get(name) or name))
+    return ZoneInfo(known_zone(_zones().get(name.strip().casefold(), name)))
+
+
+@cache
+def _zones() -> Mapping[str, str]:
+    """IANA's name by any of its names, without regard to case."""
+    named = {**win_tz, **EXCHANGE, **{name: name for name in available_timezones()}}
+    return {name.casefold(): zone for name, zone in named.items()}
 
 
 def _if_known(name: str, _: Pseudonym) -> str:

@@ -126,3 +126,21 @@ def test_a_sheet_is_chosen_by_its_name(tmp_path: Path) -> None:
     assert lines(file, "Second") == []
     with pytest.raises(ImportStoppedError, match="has no visible sheet 'Third': Sheet, Second"):
         lines(file, "Third")
+
+
+def test_a_formula_without_a_result_is_no_empty_cell(tmp_path: Path) -> None:
+    file = workbook(tmp_path / "a.xlsx", ["minutes", "note"], ["=1+44", None], [45, "x"])
+
+    assert lines(file) == [(1, b"minutes,note"), (2, b"=1+44,"), (3, b"45,x")]
+
+
+def test_a_formula_that_gave_an_empty_text_is_an_empty_cell(tmp_path: Path) -> None:
+    rows = (
+        b'<row r="1"><c r="A1" t="inlineStr"><is><t>note</t></is></c>'
+        b'<c r="B1" t="inlineStr"><is><t>x</t></is></c></row>'
+        b'<row r="2"><c r="A2" t="str"><f>IF(1,"","")</f><v></v></c><c r="B2"><f>1+1</f><v>2</v></c></row>'
+    )
+    main = b"http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    sheet = b'<worksheet xmlns="%s"><sheetData>%s</sheetData></worksheet>' % (main, rows)
+
+    assert lines(packed(tmp_path / "a.xlsx", sheet=sheet)) == [(1, b"note,x"), (2, b",2")]

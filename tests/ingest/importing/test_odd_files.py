@@ -108,3 +108,23 @@ def test_a_disk_that_is_full_is_said_in_one_line(tmp_path: Path) -> None:
     assert (result.exit_code, type(result.exception)) == (1, SystemExit), result.output
     assert "Error: No space left on device" in result.stderr
     assert report.is_symlink(), "what somebody named may be a device, and is not removed"
+
+
+def test_a_row_that_begins_with_an_error_of_excel_is_no_note(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(HEADER + b"# an example,held,2026-03-02 10:00\n#N/A,held,2026-03-02 10:00\n" + ROW)
+
+    result = dry_run(file)
+
+    assert "1 new, 0 duplicates, 1 rejected" in result.output
+    assert "line 3: invalid: relationship" in result.output
+
+
+def test_cells_may_stand_between_pipes(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes((HEADER + ROW).replace(b",", b"|"))
+
+    result = dry_run(file)
+
+    assert "sessions, pipes between cells" in result.output
+    assert "1 new, 0 duplicates, 0 rejected" in result.output

@@ -67,3 +67,17 @@ def test_an_erased_relationship_has_no_bookings_and_others_keep_theirs() -> None
 
     assert made.booking("acme", "rel-1", "s-1") is None
     assert made.whose("acme", "s-1") == {"rel-2"}
+
+
+def test_a_cancellation_that_is_told_before_its_booking_outlives_it() -> None:
+    off = event("session.cancelled", {"session_id": "s-1", "notice_hours": 1.0}, time=minute(40))
+    made = bookings(off, scheduled("s-1"))
+
+    found = made.booking("acme", "rel-1", "s-1")
+
+    assert found is not None
+    assert found.cancelled
+    assert made.expected("acme", "rel-1", "s-1", minute(100)) is None
+    again = bookings(off, scheduled("s-1"), scheduled("s-1", told=50)).booking("acme", "rel-1", "s-1")
+    assert again is not None
+    assert not again.cancelled

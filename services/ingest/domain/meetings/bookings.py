@@ -73,9 +73,13 @@ class Bookings:
                     event.tenant, event.subject, Booking(data.session_id, data.starts_at, data.ends_at, event.time)
                 )
                 self._follow(event, data.session_id)
-            case p.SessionCancelled(session_id=session):
+            case p.SessionCancelled(session_id=session, notice_hours=hours):
                 known = self.booking(event.tenant, event.subject, session)
-                if known and known.told <= event.time:
+                if known is None:
+                    # Tools may tell of it before they tell of the booking, which it outlives.
+                    begin = event.time + timedelta(hours=hours or 0)
+                    known = Booking(session, begin, begin, event.time)
+                if known.told <= event.time:
                     self._book(event.tenant, event.subject, known._replace(told=event.time, cancelled=True))
             case p.RelationshipErased():
                 self.forget(event.tenant, event.subject)
@@ -120,6 +124,10 @@ class Bookings:
             if (booking := self.booking(tenant, whose, one)) and not booking.cancelled
         )
         return min((start for start in starts if start[0] <= SAME_DATE), default=(SAME_DATE, own))[1]
+
+    def dates(self, tenant: str, source: str, meeting: Meeting) -> tuple[str, ...]:
+        """The sessions of all dates that are or were booked of a recurring meeting."""
+        return tuple(sorted(self._series.get((tenant, series_id(source, meeting)), NONE)))
 
     def booking(self, tenant: str, relationship: str, session: str) -> Booking | None:
         return self._booked.get(tenant, {}).get((relationship, session))

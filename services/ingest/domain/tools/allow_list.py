@@ -34,7 +34,8 @@ _TIME = re.compile(
 # No quoted local part: it may hold a sentence.
 _ADDRESS = re.compile(r"[\w.!#$&'*+/=?^`{|}~%-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63}){0,16}\.?")
 _BETWEEN = re.compile(r"[|;,\n]+")
-_SCHEME = re.compile(r"^mailto:", re.IGNORECASE)
+# Exchange lists addresses as `SMTP:ada@example.com`.
+_SCHEME = re.compile(r"^(mailto|smtp):", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"<([^<>]+)>\s*$")
 
 
@@ -271,7 +272,8 @@ def _of_class(kind: object) -> AllowList:
 
 # Of characters that only arrange others: zero-width blanks and joiners, marks of direction and of byte order.
 UNSEEN = "Cf"
-NO_DAYS = frozenset({"null", "none", "nil", "n/a", "na", "nan", "nat", "-", "--"})
+# How tables and databases write that there is nothing.
+NOTHING = frozenset({"null", "none", "nil", "n/a", "na", "nan", "nat", "-", "--", "#n/a"})
 ZEROS = re.compile(r"0{1,8}([-./]0{1,4}){0,2}([T ][0-9:.]{0,20}[Zz]?)?", re.ASCII)
 
 
@@ -293,7 +295,7 @@ def visible(text: str) -> str:
 
 def is_no_day(text: str) -> bool:
     """`0000-00-00`, `00.00.0000 00:00:00`, `NULL`: how systems write that there is no day."""
-    return text.lower() in NO_DAYS or ZEROS.fullmatch(text) is not None
+    return text.lower() in NOTHING or ZEROS.fullmatch(text) is not None
 
 
 def _is_unseen(letter: str) -> bool:

@@ -1,5 +1,6 @@
 """Which relationships a meeting of a tool is booked for, and for when."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -93,9 +94,15 @@ def moved(said: MeetingMoved, connection_scope: ConnectionScope, projection: Pro
 
 
 def cancelled(said: Cancelled, connection_scope: ConnectionScope, projection: Projection) -> Result:
-    """Of those for whom it was booked; where that is not known, of the pairs among the people that the tool names."""
+    """Of those for whom it was booked; where that is not known, of the pairs among the people that the tool names. Of a
+    recurring meeting without a date it is of all that lie ahead."""
     session = projection.bookings.session(connection_scope.tenant, connection_scope.source, said.meeting)
     of_all = () if said.is_partial else booked_slots(session, connection_scope, projection)
+    if not (of_all or said.is_partial or said.meeting.instance) and (
+        dates := _dates(said, connection_scope, projection)
+    ):
+        undated = replace(said, starts_at=None)
+        return tuple(_cancellation(undated, connection_scope, one, one.session) for one in dates)
     slots = of_all or slots_of_people(said, session, connection_scope, projection)
     if isinstance(slots, Ignored | Rejected):
         return slots if said.people else NOT_BOOKED
@@ -104,6 +111,12 @@ def cancelled(said: Cancelled, connection_scope: ConnectionScope, projection: Pr
         _cancellation(said, connection_scope, slot) for slot in ahead if not (slot.known and slot.known.cancelled)
     )
     return tuple(events) or (UNCHANGED if ahead else OVER)
+
+
+def _dates(said: Cancelled, connection_scope: ConnectionScope, projection: Projection) -> list[Slot]:
+    dates = projection.bookings.dates(connection_scope.tenant, connection_scope.source, said.meeting)
+    slots = (slot for date in dates for slot in booked_slots(date, connection_scope, projection))
+    return [one for one in slots if one.known and not one.known.cancelled and one.known.starts_at > said.time]
 
 
 def _is_booked(slot: Slot, times: _Times) -> bool:
@@ -137,13 +150,15 @@ def _booking(said: Booked | MeetingMoved, connection_scope: ConnectionScope, slo
     )
 
 
-def _cancellation(said: Booked | Cancelled, connection_scope: ConnectionScope, slot: Slot) -> RawEvent:
+def _cancellation(said: Booked | Cancelled, connection_scope: ConnectionScope, slot: Slot, date: str = "") -> RawEvent:
+    """`date` tells one of several dates from the others."""
     told = said.starts_at if isinstance(said, Cancelled) else None
     starts_at = told or (slot.known.starts_at if slot.known else None)
     data = _data(said, connection_scope, slot) | {
         "notice_hours": None if starts_at is None else _hours(starts_at - said.time)
     }
-    content = EventContent("mentoring.session.cancelled.v1", event_id(said.key, slot.relationship.id), said.time, data)
+    event = event_id(said.key, *filter(None, (slot.relationship.id, date)))
+    content = EventContent("mentoring.session.cancelled.v1", event, said.time, data)
     return raw_event(subject(connection_scope, slot.relationship), content)
 
 

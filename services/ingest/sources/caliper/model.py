@@ -267,3 +267,4 @@ class Scored(VendorModel):
     selections: Selected = ()
     question: Annotated[CaliperQuestion, BeforeValidator(entity)] = CaliperQuestion()
     attempt: Annotated[Attempted, BeforeValidator(entity)] = Attempted()
+    withAgents: Raws = ()  # noqa: N815 (the standard's name)

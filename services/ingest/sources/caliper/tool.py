@@ -62,6 +62,7 @@ PEOPLE = (
     ("object", "creators"),
     ("object", "replyTo", "creators"),
     ("generated", "attempt", "assignee"),
+    ("generated", "withAgents"),
 )
 # Stands where an expression found no text, or nobody: it is at fault, as it was before.
 NO_TEXT: list[object] = []

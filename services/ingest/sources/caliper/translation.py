@@ -34,7 +34,16 @@ from services.ingest.sources.caliper.model import (
 from services.ingest.sources.mapping.settings import Compiled, ExpressionResult
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import read, within
-from services.ingest.sources.vocabulary import MEASURED, Scale, as_id, as_one, members, native_id, on_our_scale
+from services.ingest.sources.vocabulary import (
+    FEEDBACK,
+    MEASURED,
+    Scale,
+    as_id,
+    as_one,
+    members,
+    native_id,
+    on_our_scale,
+)
 
 # Of an identity in the directory (schemas.directory).
 LONGEST = 320
@@ -79,7 +88,8 @@ def circle_of(told: CaliperTold, settings: CaliperSettings) -> CaliperCircle | R
 
 
 def _concerned(told: CaliperTold) -> Iterator[Mapping[str, object]]:
-    """Whose attempt it was, whom it is about, who wrote what is spoken of, and who wrote what it answers."""
+    """Whose attempt it was, whom it is about, who wrote what is spoken of, who wrote what it answers, and with whom it
+    is shared."""
     for entity in (told.thing.assignee, told.scored.attempt.assignee):
         if entity:
             yield entity
@@ -87,6 +97,7 @@ def _concerned(told: CaliperTold) -> Iterator[Mapping[str, object]]:
         yield told.event.object
     yield from told.thing.creators
     yield from told.thing.replyTo.creators
+    yield from told.scored.withAgents
 
 
 def _named(told: CaliperTold, settings: CaliperSettings) -> tuple[Mapping[str, object], ...] | Rejected:
@@ -281,7 +292,7 @@ def _said(told: CaliperTold, meaning: CaliperMeaning, settings: CaliperSettings)
     circle = circle_of(told, settings)
     if isinstance(circle, Rejected):
         return circle
-    if _is_of_a_course(told, circle, meaning):
+    if _is_of_a_course(told, circle, meaning, settings):
         return Ignored("of_a_course_or_forum")
     data = data_of(told, meaning, settings)
     if isinstance(data, Rejected):
@@ -301,13 +312,18 @@ def _said(told: CaliperTold, meaning: CaliperMeaning, settings: CaliperSettings)
     )
 
 
-def _is_of_a_course(told: CaliperTold, circle: CaliperCircle, meaning: CaliperMeaning) -> bool:
+def _is_of_a_course(
+    told: CaliperTold, circle: CaliperCircle, meaning: CaliperMeaning, settings: CaliperSettings
+) -> bool:
     """What somebody writes or shares in a course or a forum, to nobody in particular, is no contact of a pair unless
     the settings say so of that place."""
     is_addressed = bool(circle.others or circle.relationship)
-    if meaning.type not in CONTACTS or meaning.object is not None or is_addressed:
+    if meaning.object is not None or is_addressed:
         return False
-    return isinstance(told.raw, dict) and is_public(told.raw)
+    if meaning.type == FEEDBACK and f"{told.event.type}.{told.event.action}" not in settings.events:
+        # Of a resource, a course or whatever else is no person and nobody's attempt.
+        return bool(told.thing.type)
+    return meaning.type in CONTACTS and isinstance(told.raw, dict) and is_public(told.raw)
 
 
 def _key(told: CaliperTold, meaning: CaliperMeaning) -> str:

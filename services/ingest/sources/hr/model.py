@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
-from schemas.primitives import FIRST_YEAR, LAST_YEAR, Code, TimeZone
-from services.ingest.domain.tools.allow_list import composed, is_no_day, mailboxes, visible
+from schemas.primitives import EPOCH, FIRST_YEAR, LAST_YEAR, Code, TimeZone
+from services.ingest.domain.tools.allow_list import NOTHING, composed, is_no_day, mailboxes, visible
 from services.ingest.domain.verdict import Problem
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc
@@ -26,7 +26,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "first_name": ("first_name", "given_name", "forename", "name.given_name"),
     "last_name": ("last_name", "family_name", "surname", "name.family_name"),
     "addresses": ("addresses", "address", "email", "emails", "mail", "email_address", "work_email", "business_email"),
-    "status": ("status", "employment_status", "employee_status", "worker_status", "active"),
+    "status": ("status", "employment_status", "employee_status", "worker_status", "active", "is_active"),
     "leave_from": ("leave_from", "leave_start", "leave_start_date", "leave_begin", "first_day_of_leave"),
     "leave_until": ("leave_until", "leave_end", "leave_end_date", "last_day_of_leave"),
     "back_on": ("back_on", "return_date", "returns_on", "rehired_on", "rehire_date", "first_day_back"),
@@ -76,6 +76,9 @@ STATUSES: Mapping[str, Status] = {
 # no stand for other things elsewhere, so that only settings can make an exit of them.
 YES = frozenset({"true", "t", "yes", "y", "1", "on"})
 ACTIVE = re.compile(r"(?<!in)active")
+# Of a column that asks whether somebody is gone, true and false mean the opposite, or nothing that we know.
+GONE = re.compile(r"inactive|terminat|exit|left|leave|absent|former|resign|retire|disabled|deleted|suspend|blocked")
+TRUTH = frozenset({"true", "false"})
 ISO = "%Y-%m-%d"
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -121,11 +124,15 @@ class HrSettings(ToolSettings):
         """`column` is the name of the column where it stands."""
         written = visible(text).casefold()
         folded = " ".join(written.replace("_", " ").split())
+        spaced = " ".join(folded.replace("-", " ").split())
         given = {visible(name).casefold(): status for name, status in self.statuses.items()}
-        found = given.get(written) or given.get(folded)
-        if not found and folded in YES and ACTIVE.search(plain(column)):
+        if found := given.get(written) or given.get(folded):
+            return found
+        if folded in YES and ACTIVE.search(plain(column)):
             return "active"
-        return found or STATUSES.get(folded)
+        if folded in TRUTH and GONE.search(plain(column)):
+            return None
+        return STATUSES.get(folded) or STATUSES.get(spaced)
 
 
 class HrFault(VendorModel):
@@ -149,12 +156,17 @@ class HrRecord(VendorModel):
 
 
 Read = TypeVar("Read")
-TRUE = frozenset({"true", "yes", "y", "1"})
-FALSE = frozenset({"false", "no", "n", "0"})
+TRUE = frozenset({"true", "t", "yes", "y", "1", "on"})
+FALSE = frozenset({"false", "f", "no", "n", "0", "off"})
 # ISO 8601 days, with an offset as XML Schema writes them, and moments of which only the day counts: systems export
 # midnights.
 DAY = re.compile(r"(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d.*|[Zz]|[+-]\d\d(:?\d\d)?)?", re.ASCII)
 LONGEST_DAY = 64
+# Without separators, as SAP writes days and ISO 8601 allows; and as OData 2 does, in milliseconds.
+DIGITS = re.compile(r"(?:19|20|99)\d{6}", re.ASCII)
+TICKS = re.compile(r"/Date\((-?\d{1,14})(?:[+-]\d{4})?\)/", re.ASCII)
+# What may follow a day in the form of the settings.
+CLOCK = re.compile(r"[T ]\d\d:\d\d[\d:.]*$", re.ASCII)
 MOMENT: TypeAdapter[datetime] = TypeAdapter(ZonedOrUtc)
 
 
@@ -236,15 +248,23 @@ class Employee:
         if is_no_day(text):
             return None
         try:
-            found = DAY.fullmatch(text[:LONGEST_DAY])
-            return self._written(text) if found is None else _lived(date.fromisoformat(found[1]))
+            if found := DAY.fullmatch(text[:LONGEST_DAY]):
+                return _lived(date.fromisoformat(found[1]))
+            if found := TICKS.fullmatch(text[:LONGEST_DAY]):
+                return _lived((EPOCH + timedelta(milliseconds=int(found[1]))).date())
+            return self._written(text)
         except ValueError as wrong:
             example = date(2026, 3, 31)
             forms = dict.fromkeys(example.strftime(form) for form in (ISO, self._settings.day_format))
             raise ValueError(f"must be a day as in {' or '.join(forms)}") from wrong
 
     def _written(self, text: str) -> date | None:
-        return _lived(datetime.strptime(text, self._settings.day_format).date())  # noqa: DTZ007 (a day has no zone)
+        form, written = self._settings.day_format, text[:LONGEST_DAY]
+        if form == ISO and DIGITS.fullmatch(written):
+            return _lived(date.fromisoformat(written))
+        # Systems that export days may write their midnights.
+        timed = written if "%H" in form or "%I" in form else CLOCK.sub("", written)
+        return _lived(datetime.strptime(timed, form).date())  # noqa: DTZ007 (a day has no zone)
 
 
 def _lived(day: date) -> date | None:
@@ -263,7 +283,7 @@ def _text(value: object) -> str:
 def _addresses(value: object) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
     texts = (_text(one.get("value")) if isinstance(one, dict) else _text(one) for one in values)
-    return tuple(dict.fromkeys(address for text in texts for address in mailboxes(text)))
+    return tuple(dict.fromkeys(one for text in texts for one in mailboxes(text) if one.lower() not in NOTHING))
 
 
 def _moment(value: object) -> datetime:

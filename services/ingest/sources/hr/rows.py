@@ -20,7 +20,7 @@ from services.ingest.sources.vendor_model import read
 
 MARK = b"\xef\xbb\xbf"
 WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = (",", ";", "\t", "|")
 # A line of Excel's before the header, for Excel: which delimiter follows.
 SEPARATOR = re.compile(rb'"?sep=([!-/:-@\[-`{-~\t])"?', re.IGNORECASE)
 # Further than this no cell goes: the quote at its begin is a slip, and what follows is read as rows of their own.
@@ -67,7 +67,8 @@ class _Header:
         index = start
         while index < len(lines):
             taken = _complete(lines, index)
-            if b"".join(taken).strip():
+            # Tables end in rows of empty cells, by the thousand.
+            if b"".join(taken).strip(self.delimiter.encode() + b'" \t'):
                 yield self._row(index + 1, b"\n".join(taken))
             index += len(taken)
 

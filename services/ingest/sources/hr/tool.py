@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import date, timedelta
 
-from schemas.primitives import EPOCH, known_zone, to_rfc3339
+from schemas.primitives import EPOCH, to_rfc3339
 from services.ingest.domain.activity import Employed, Native, Translation
 from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.derived_events import digest
@@ -17,7 +17,7 @@ from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.hr.model import COLUMNS, Employee, HrRecord, HrSettings, Status, plain
 from services.ingest.sources.hr.rows import CSV, EMPLOYEE, UNCLEAR, parse, people_in, take
 from services.ingest.sources.tool import Tool, ToolSettings, prove_either
-from services.ingest.sources.vendor_model import read
+from services.ingest.sources.vendor_model import read, zone_named
 from services.ingest.sources.vocabulary import ID, as_one, native_id
 
 DAY = timedelta(days=1)
@@ -133,7 +133,7 @@ def _days(person: Employee, status: Status) -> tuple[date | None, date | None]:
 def _zone(person: Employee, settings: HrSettings) -> str:
     name = person.text("time_zone") or settings.time_zone
     try:
-        return known_zone(name)
+        return zone_named(name).key
     except ValueError:
         person.fault("time_zone", "is no IANA time zone as in Europe/Vienna")
         return name
@@ -246,7 +246,7 @@ def _word(person: Employee, column: str, settings: HrSettings) -> str:
 
 def _is_zone(name: str) -> bool:
     try:
-        return bool(known_zone(name))
+        return bool(zone_named(name))
     except ValueError:
         return False
 

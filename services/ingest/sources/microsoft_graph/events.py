@@ -9,7 +9,15 @@ from pydantic import Field
 from services.ingest.domain.activity import Booked, Cancelled, Person
 from services.ingest.domain.tools.allow_list import ID, AllowList, allow_list, one_of
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.calendar import CalendarEntry, CalendarSlot, CalendarTimes, cancelled, no_session, session
+from services.ingest.sources.calendar import (
+    CalendarEntry,
+    CalendarSlot,
+    CalendarTimes,
+    Invited,
+    cancelled,
+    no_session,
+    session,
+)
 from services.ingest.sources.vendor_model import (
     MaybeAddress,
     MaybeIdent,
@@ -112,6 +120,21 @@ class _GraphPeople(VendorModel):
     attendees: tuple[_GraphWhom, ...] | None = None
     is_organizer: bool | None = Field(None, alias="isOrganizer")
     answer: _Answer | None = Field(None, alias="responseStatus")
+    are_hidden: bool | None = Field(None, alias="hideAttendees")
+
+    @property
+    def is_stripped(self) -> bool:
+        """Nobody is named, or, in the copy of somebody who was asked, nobody but who asked: it is private to our
+        reader."""
+        asked = [one for one in self.attendees or () if one.person != Person()]
+        organizers = [one for one in (self.organizer,) if one and one.person != Person()]
+        return not asked and (not organizers or self.is_organizer is False)
+
+    @property
+    def invited(self) -> Invited:
+        asked = [one.person for one in self.attendees or () if one.kind != ROOM]
+        organizers = [self.organizer.person] if self.organizer else []
+        return Invited(self.taking_part(), [*organizers, *asked], bool(self.are_hidden) and not self.is_organizer)
 
     def taking_part(self) -> list[Person]:
         """The organizer stands beside the attendees."""
@@ -172,6 +195,6 @@ def _meeting(entry: CalendarEntry, value: object) -> Booked | Cancelled | Reject
     meeting = read(_GraphMeeting, value)
     if isinstance(meeting, Rejected):
         return meeting
-    if not any(one.person != Person() for one in (*filter(None, [meeting.organizer]), *(meeting.attendees or ()))):
+    if meeting.is_stripped:
         return rejected("invalid", "organizer", "is required: without it and the attendees nobody is known to meet")
-    return session(entry, meeting.start.utc, meeting.end.utc, meeting.taking_part())
+    return session(entry, meeting.start.utc, meeting.end.utc, meeting.invited)

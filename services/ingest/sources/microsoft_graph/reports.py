@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Annotated, NamedTuple
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Activity, Ended, Joined, Left, Meeting, Native, Person
-from services.ingest.domain.tools.allow_list import ID, allow_list
+from services.ingest.domain.tools.allow_list import CUT, ID, Leaf, allow_list
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.vendor_model import MaybeAddress, MaybePersonId, VendorModel, ZonedOrUtc, native_id, read
 
@@ -32,9 +32,28 @@ def stays(intervals: Iterable[GraphStay]) -> list[GraphStay]:
 NATIVE_TYPE = "meetingAttendanceReport"
 
 
+def _none_if_unset(value: object) -> object:
+    """.NET writes the first day of its calendar where there is no time."""
+    return None if isinstance(value, str) and value.startswith("0001-01-01") else value
+
+
+MaybeMoment = Annotated[ZonedOrUtc | None, BeforeValidator(_none_if_unset)]
+
+
 class _Interval(VendorModel):
-    joined: ZonedOrUtc | None = Field(None, alias="joinDateTime")
-    left: ZonedOrUtc | None = Field(None, alias="leaveDateTime")
+    joined: MaybeMoment = Field(None, alias="joinDateTime")
+    left: MaybeMoment = Field(None, alias="leaveDateTime")
+
+
+def _none_if_broken(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    """An interval that cannot be read costs itself."""
+    try:
+        return handler(value)
+    except ValidationError:
+        return None
+
+
+AnyInterval = Annotated[_Interval | None, WrapValidator(_none_if_broken)]
 
 
 class _Identity(VendorModel):
@@ -44,7 +63,7 @@ class _Identity(VendorModel):
 class _Record(VendorModel):
     address: MaybeAddress = Field("", alias="emailAddress")
     identity: _Identity | None = None
-    intervals: tuple[_Interval, ...] | None = Field(None, alias="attendanceIntervals")
+    intervals: tuple[AnyInterval, ...] | None = Field(None, alias="attendanceIntervals")
 
     @property
     def person(self) -> Person:
@@ -52,17 +71,33 @@ class _Record(VendorModel):
         return Person(id=self.identity.id if self.identity else "", address=self.address)
 
     def stays(self, began: datetime | None, ended: datetime | None) -> Iterator[GraphStay]:
-        for interval in self.intervals or ():
+        for interval in filter(None, self.intervals or ()):
             joined, left = interval.joined or began, interval.left or ended
             if joined and left and joined < left:
                 yield GraphStay(joined, left)
 
 
+MORE = Leaf("that there are more", lambda _, __: CUT)
+
+
 class _Report(VendorModel):
     id: Annotated[str, Field(min_length=1, max_length=1024), ID]
-    began: ZonedOrUtc | None = Field(None, alias="meetingStartDateTime")
-    ended: ZonedOrUtc | None = Field(None, alias="meetingEndDateTime")
+    began: MaybeMoment = Field(None, alias="meetingStartDateTime")
+    ended: MaybeMoment = Field(None, alias="meetingEndDateTime")
     records: tuple[_Record, ...] = Field(alias="attendanceRecords")
+    participants: int | None = Field(None, alias="totalParticipantCount")
+    more: Annotated[object, MORE] = Field(None, alias="attendanceRecords@odata.nextLink")
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether somebody was there of whom nothing is told here: a page of the records, or fewer than there were
+        participants."""
+        return bool(self.more) or (self.participants or 0) > len(self.records)
+
+    @property
+    def whole(self) -> GraphStay | None:
+        """From its begin to its end."""
+        return GraphStay(self.began, self.ended) if self.began and self.ended else None
 
     @property
     def meeting(self) -> Meeting:
@@ -92,8 +127,10 @@ def said_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Reject
         found = list(record.stays(report.began, report.ended))
         if found:
             by_person.setdefault(record.person, []).extend(found)
-        elif report.began and report.ended:
-            by_person.setdefault(Person(), []).append(GraphStay(report.began, report.ended))
+        elif report.whole:
+            by_person.setdefault(Person(), []).append(report.whole)
+    if report.is_partial and report.whole:
+        by_person.setdefault(Person(), []).append(report.whole)
     return tuple(_told(report, by_person)) or Ignored("nobody_was_there")
 
 

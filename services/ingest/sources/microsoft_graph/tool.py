@@ -164,7 +164,8 @@ class MicrosoftGraphSettings(ApiSettings):
 
 
 def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
-    """What was removed comes without the time of its removal: it is when we heard of it."""
+    """What was removed comes without the time of its removal, and an event of which parts were chosen perhaps without
+    that of its change: it is when we heard of it."""
     parsed = read_json(received.body)
     if isinstance(parsed, Rejected):
         return parsed
@@ -180,7 +181,7 @@ def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPaylo
 
 
 def _stamped(one: object, now: datetime) -> object:
-    if isinstance(one, dict) and REMOVED in one and not one.get(CHANGED):
+    if isinstance(one, dict) and not one.get(CHANGED) and (REMOVED in one or {"id", "start", "end"} <= one.keys()):
         return {**one, CHANGED: to_rfc3339(now)}
     return one
 

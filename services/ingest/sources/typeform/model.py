@@ -170,6 +170,8 @@ class Properties(VendorModel):
 
     steps: Annotated[int, Field(ge=2, le=100)] | None = None
     start_at_one: bool | None = None
+    # Of a group: its own questions.
+    fields: Annotated[tuple[object, ...], BeforeValidator(_list), BY_SETTINGS] = ()
 
 
 class Defined(TypeformField):
@@ -237,7 +239,10 @@ def _filled(
 
 
 def _by_values(answer: TypeformAnswer, question: TypeformQuestion) -> Mapping[str, object] | Rejected:
-    meant = next((question.values[name] for name in sorted(answer.names & question.values.keys())), None)
+    meanings = {question.values[name] for name in answer.names & question.values.keys()}
+    if len(meanings) > 1:
+        return rejected("invalid", answer.type, "several were chosen, which stand for different things (values)")
+    meant = next(iter(meanings), None)
     if meant is None:
         return rejected("invalid", answer.type, "the settings do not say what this answer stands for (values)")
     if isinstance(meant, str) or question.type not in MEASURED:

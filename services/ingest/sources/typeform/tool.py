@@ -3,14 +3,13 @@ https://www.typeform.com/developers/webhooks/secure-your-webhooks/"""
 
 import hmac
 from base64 import b64encode
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 
 from services.ingest.domain.activity import GenericActivity, Native, Person, Statement, Translation
-from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.tools.allow_list import ADDRESS, ID, PERSON_ID, AllowList, Leaf, allow_list, composed
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import (
     BodyNeeded,
@@ -22,6 +21,7 @@ from services.ingest.sources.tool import (
     Verified,
     same,
 )
+from services.ingest.sources.typeform.keeping import keep, take
 from services.ingest.sources.typeform.model import (
     PARTIAL,
     WHOLE,
@@ -52,11 +52,13 @@ class TypeformPlaced:
 
 @dataclass(frozen=True)
 class FilledIn:
-    """`answers` and `scales` by the ref and by the id of the question."""
+    """`answers` and `scales` by the ref and by the id of the question. `fault` is the first among what is no answer to
+    a question, and so none to ours."""
 
     response: Response
     answers: Mapping[str, TypeformPlaced]
     scales: Mapping[str, Scale]
+    fault: Rejected | None = None
 
     def hidden(self, name: str) -> str:
         """Empty if the form was not given it."""
@@ -69,15 +71,17 @@ class FilledIn:
         return Statement(f"{token}:{question}", self.response.submitted_at, Native("form_response", native_id(token)))
 
 
-def filled_in(response: Response) -> FilledIn | Rejected:
+def filled_in(response: Response) -> FilledIn:
     answers: dict[str, TypeformPlaced] = {}
+    fault: Rejected | None = None
     for index, value in enumerate(response.answers):
         path = f"answers.{index}"
         answer = read(Questioned, value)
         if isinstance(answer, Rejected):
-            return within(path, answer)
-        answers |= dict.fromkeys(answer.field.names, TypeformPlaced(path, value))
-    return FilledIn(response, answers, _scales(response))
+            fault = fault or within(path, answer)
+        else:
+            answers |= dict.fromkeys(answer.field.names, TypeformPlaced(path, value))
+    return FilledIn(response, answers, _scales(response), fault)
 
 
 def _scales(response: Response) -> Mapping[str, Scale]:
@@ -85,8 +89,11 @@ def _scales(response: Response) -> Mapping[str, Scale]:
     scales: dict[str, Scale] = {}
     for value in response.definition.fields:
         defined = read(Defined, value)
-        if not isinstance(defined, Rejected) and defined.scale:
-            scales |= dict.fromkeys(defined.names, defined.scale)
+        if isinstance(defined, Rejected):
+            continue
+        for one in (defined, *map(partial(read, Defined), defined.properties.fields)):
+            if not isinstance(one, Rejected) and one.scale:
+                scales |= dict.fromkeys(one.names, one.scale)
     return scales
 
 
@@ -165,11 +172,9 @@ def translate(value: object, settings: ToolSettings) -> Translation:
 
 def _said(response: Response, settings: TypeformSettings) -> Translation:
     form = filled_in(response)
-    if isinstance(form, Rejected):
-        return form
     known = [name for name in settings.questions if name in form.answers]
     if not known:
-        return Ignored("no_answer_of_interest")
+        return form.fault or Ignored("no_answer_of_interest")
     people = people_of(form, settings)
     if isinstance(people, Rejected):
         return people
@@ -214,90 +219,11 @@ def verify(received: Received, secret: str, _now: datetime) -> Verification:
     return Unverified("the header Typeform-Signature is not that of this body and this connection's secret")
 
 
-NO_ANSWER = AllowList(members={"field": AllowList()})
-
-
-def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
-    """Of a partial response, or of any other event, only that it is one."""
-    assert isinstance(settings, TypeformSettings)
-    webhook, frame = read(Webhook, payload), allow_list(Webhook)
-    if isinstance(webhook, Rejected) or webhook.event_type != WHOLE or not isinstance(webhook.form_response, dict):
-        return frame.kept(payload, pseudonym)
-    response = _response(settings).kept(webhook.form_response, pseudonym)
-    answers = webhook.form_response.get("answers")
-    if isinstance(response, dict) and isinstance(answers, list):
-        response["answers"] = [_answer(answer, settings).kept(answer, pseudonym) for answer in answers]
-    return {"event_type": WHOLE, WHOLE: response}
-
-
-def _response(settings: TypeformSettings) -> AllowList:
-    names = _one_of({*settings.questions, *_email_questions(settings)})
-    field = allow_list(Defined).with_members(id=names, ref=names)
-    hidden = AllowList(members={name: AllowList(leaf=leaf) for name, leaf in _hidden(settings)})
-    return allow_list(Response).with_members(
-        hidden=hidden, definition=AllowList(members={"fields": AllowList(items=field)})
-    )
-
-
-def _hidden(settings: TypeformSettings) -> Iterator[tuple[str, Leaf]]:
-    """Of a field that is two things the last counts."""
-    for question in settings.questions.values():
-        yield from ((name, ID) for name in question.hidden.values())
-    if settings.relationship:
-        yield settings.relationship, ID
-    for place in filter(None, (settings.respondent, settings.other)):
-        yield from ((name, leaf) for name, leaf in _leaves(place) if name)
-
-
-def _leaves(place: TypeformPlace) -> Iterator[tuple[str | None, Leaf]]:
-    yield place.participant, ID
-    yield place.id, PERSON_ID
-    yield place.address, ADDRESS
-
-
-def _email_questions(settings: TypeformSettings) -> frozenset[str]:
-    places = filter(None, (settings.respondent, settings.other))
-    return frozenset(place.answer for place in places if place.answer)
-
-
-def _answer(answer: object, settings: TypeformSettings) -> AllowList:
-    """Of an answer to no question of ours nothing but its place, so that the others keep theirs."""
-    asked, who = read(Questioned, answer), _email_questions(settings)
-    names = set(asked.field.names) if isinstance(asked, Questioned) else set()
-    questions = [question for name, question in settings.questions.items() if name in names]
-    if not (questions or names & who):
-        return NO_ANSWER
-    whole, known = allow_list(TypeformAnswer).members, _one_of({*settings.questions, *who})
-    members = {"type": whole["type"], "field": AllowList(members={"id": known, "ref": known})}
-    if names & who:
-        members["email"] = whole["email"]
-    return AllowList(members={**members, **dict(_read_of(questions))})
-
-
-def _read_of(questions: Collection[TypeformQuestion]) -> Iterator[tuple[str, AllowList]]:
-    """What of an answer to these questions is looked at."""
-    words = frozenset(word for question in questions for word in (*question.values, *question.when))
-    whole, named = allow_list(TypeformAnswer).members, _one_of(words)
-    if words:
-        yield "choice", AllowList(members=dict.fromkeys(("id", "ref", "label"), named))
-        yield "choices", AllowList(members=dict.fromkeys(("ids", "refs", "labels"), AllowList(items=named)))
-    if words & {"true", "false"}:
-        yield "boolean", whole["boolean"]
-    if words or any(question.filled not in {None, "due"} for question in questions):
-        yield "number", whole["number"]
-    if any(question.filled == "due" for question in questions):
-        yield "date", whole["date"]
-
-
-def _one_of(words: Collection[str]) -> AllowList:
-    """The settings' own words. Any other leaves nothing behind that settings could mean something by."""
-    return AllowList(leaf=Leaf("a word of the settings", lambda text, _: text if composed(text) in words else ""))
-
-
 TOOL = Tool(
     name="typeform",
     verify=verify,
     translate=translate,
     settings=TypeformSettings,
     keep=keep,
+    take=take,
 )

@@ -143,6 +143,12 @@ COURSES = frozenset(
         *("discussion", "forum", "forum-topic", "forum-post", "forum-reply", "forum-thread", "thread"),
     }
 )
+# What two people do or say together, or is a person's own word.
+TOGETHER = frozenset(
+    {"meeting", "mentoring", "mentoring-session", "tutor-session", "chat", "conversation", "message", "note"}
+)
+ALONE = "activity"
+"""Stands for any other kind of activity."""
 AROUND, BELONGING, MOST_AROUND = "contextActivities", ("parent", "grouping"), 100
 SEPARATOR = re.compile(r"[/#:]")
 DURATION = re.compile(r"P[\dYMWDTHS.,]{1,63}", re.ASCII)
@@ -220,8 +226,18 @@ class Context(VendorModel):
 
 def course_word(kind: str) -> str:
     """The last step of an activity's type where that is a part of a course or a forum; else empty."""
-    step = SEPARATOR.split(kind.rstrip("/#"))[-1].lower()
+    step = _last_step(kind)
     return step if step in COURSES else ""
+
+
+def lone_word(kind: str) -> str:
+    """Of the kind of what something is done to: empty where nothing is said, or where it takes two; else that it is
+    another, such as a video, a quiz, a webinar or a course."""
+    return "" if not kind or _last_step(kind) in TOGETHER else course_word(kind) or ALONE
+
+
+def _last_step(kind: str) -> str:
+    return SEPARATOR.split(kind.rstrip("/#"))[-1].lower()
 
 
 def names_of(activities: Iterable[XapiTarget]) -> frozenset[str]:
@@ -258,6 +274,8 @@ class XapiStatement(XapiOutline):
     stored: ZonedOrUtc | None = None
 
 
+# Two decimals of a scaled score are told at least.
+LEAST_DIFFERENCE = 0.006
 # Of `data.minutes`.
 LONGEST_SESSION = timedelta(days=1)
 PERCENT = Scale(min=0, max=100)
@@ -297,6 +315,10 @@ def _progress(value: object) -> Mapping[str, object] | Rejected:
 
 
 def _raw_scale(score: XapiScore, settings: XapiSettings) -> Scale | Rejected | None:
+    if score.min is None and score.raw is not None and score.max and score.scaled is not None:
+        # Scaled as a share of the greatest: it begins at 0.
+        begins_at_zero = abs(score.raw / score.max - score.scaled) < LEAST_DIFFERENCE
+        return Scale(min=0, max=score.max) if begins_at_zero and score.max > 0 else settings.scale
     if score.min is None or score.max is None:
         return settings.scale
     return read(Scale, {"min": score.min, "max": score.max})

@@ -38,7 +38,7 @@ from services.ingest.sources.xapi.model import (
     XapiSettings,
     XapiStatement,
     XapiTarget,
-    course_word,
+    lone_word,
     names_of,
     surroundings,
 )
@@ -220,7 +220,10 @@ def _verb(settings: XapiSettings) -> AllowList:
 def _object(settings: XapiSettings) -> AllowList:
     known = settings.activities
     identified = Leaf("an id", lambda text, pseudonym: text if text in known else pseudonym(text))
-    kind = Leaf("a type of the settings, or of a course", lambda text, _: text if text in known else course_word(text))
+    kind = Leaf(
+        "a type of the settings, or that it is of a course, or another",
+        lambda text, _: text if text in known else lone_word(text),
+    )
     definition = AllowList(members={"type": AllowList(leaf=kind)})
     return allow_list(XapiTarget).with_members(id=AllowList(leaf=identified), definition=definition)
 

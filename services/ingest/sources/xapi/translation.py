@@ -10,7 +10,7 @@ from services.ingest.domain.derived_events import digest
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import read, within
-from services.ingest.sources.vocabulary import MEASURED, as_id, as_one, is_one_sided, members
+from services.ingest.sources.vocabulary import FEEDBACK, MEASURED, PROGRESSED, as_id, as_one, is_one_sided, members
 from services.ingest.sources.xapi.model import (
     STATEMENT_REF,
     SUB_STATEMENT,
@@ -22,6 +22,7 @@ from services.ingest.sources.xapi.model import (
     XapiStatement,
     XapiTarget,
     course_word,
+    lone_word,
     names_of,
     score_data,
     session_data,
@@ -74,9 +75,11 @@ def _answered(target: XapiTarget) -> Mapping[str, str]:
 
 PREPARED = "mentoring.preparation.completed.v1"
 LONGEST_NATIVE_TYPE = 128
-# What somebody says, shares or attends in a course or a forum, with nobody in particular, is no contact of a pair
-# unless the settings say so of that activity.
+# What somebody says, shares, rates or attends in a course or a forum, or of a video, a quiz or a webinar, with nobody
+# in particular, is no contact of a pair, and progress there is that of no goal, unless the settings say so: of a course
+# or a forum by naming the activity, of anything else by naming the verb.
 CONTACTS = frozenset({"mentoring.message.sent.v1", "mentoring.resource.shared.v1", "mentoring.session.held.v1"})
+OF_A_PAIR = CONTACTS | {FEEDBACK, PROGRESSED}
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
@@ -109,7 +112,10 @@ def _translated(value: object, settings: XapiSettings) -> Translation:
     heading = _heading(statement, value)
     if isinstance(heading, Rejected):
         return heading
-    is_public = meaning.activity is None and any(course_word(one.definition.type) for one in (target, *around))
+    word_of = course_word if outline.verb.id in settings.verbs else lone_word
+    is_public = meaning.activity is None and (
+        bool(word_of(target.definition.type)) or any(course_word(one.definition.type) for one in around)
+    )
     return _told(statement, Deed(heading, target, statement.result, is_public), meaning, settings)
 
 
@@ -146,7 +152,7 @@ def _told(statement: XapiStatement, deed: Deed, meaning: XapiMeaning, settings: 
         return circle
     if circle.is_empty:
         return Ignored("group_without_members")
-    if deed.is_public and meaning.type in CONTACTS and circle.is_of_one:
+    if deed.is_public and meaning.type in OF_A_PAIR and circle.is_of_one:
         return Ignored("of_a_course_or_forum")
     data = data_of(deed, meaning, settings)
     if isinstance(data, Rejected):

@@ -2,29 +2,33 @@
 updated."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from schemas.primitives import to_rfc3339
+from schemas.primitives import to_rfc3339, to_utc
 from services.ingest.domain.activity import Meeting, Native, Person
 from services.ingest.sources.vendor_model import (
+    ZONE,
+    AnyTime,
     EpochMilliseconds,
     Ident,
     MaybeAddress,
     MaybeAddresses,
     MaybePersonId,
-    MaybeTime,
+    MaybeText,
     MaybeWord,
     VendorModel,
     Word,
-    ZonedOrUtc,
+    in_zone,
     native_id,
+    zone_named,
 )
 
 # Instant, recurring without fixed time, personal room, audio conference: a start that they name is none.
 NO_FIXED_TIME = frozenset({1, 3, 4, 7})
+RECURRING = 8
 # A month in minutes; Zoom itself ends a meeting after 30 hours.
 LONGEST = 31 * 24 * 60
 
@@ -43,9 +47,20 @@ class Date(NamedTuple):
         return timedelta(minutes=self.minutes) if self.minutes else None
 
 
+def _lived(moment: datetime) -> datetime:
+    assert to_utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC)), "raises ValueError for absurd years"
+    return moment
+
+
+# Without an offset it is of the zone of the meeting.
+MaybeAnyTime = Annotated[
+    Annotated[AnyTime, AfterValidator(_lived)] | None, BeforeValidator(lambda value: None if value == "" else value)
+]
+
+
 class Occurrence(VendorModel):
     occurrence_id: Ident
-    start_time: ZonedOrUtc | None = None
+    start_time: MaybeAnyTime = None
     duration: Minutes | None = None
     status: MaybeWord = ""
 
@@ -64,15 +79,25 @@ class Scheduled(VendorModel):
     type: int | None = None
     host_id: MaybePersonId = ""
     host_email: MaybeAddress = ""
-    start_time: MaybeTime = None
+    start_time: MaybeAnyTime = None
+    timezone: Annotated[MaybeText, ZONE] = ""
     duration: Minutes | None = None
     occurrences: tuple[Occurrence, ...] | None = None
     settings: ZoomSettings | None = None
 
+    def utc(self, time: datetime | None) -> datetime | None:
+        """Of one of its times; without an offset it is of the meeting's zone, or UTC where that is not known."""
+        if time is None or time.tzinfo:
+            return time and to_utc(time)
+        try:
+            return in_zone(time, zone_named(self.timezone or "UTC"))
+        except ValueError:
+            return in_zone(time, UTC)
+
     @property
     def dates(self) -> tuple[Date, ...]:
         if not self.occurrences:
-            return (Date(Meeting(self.id), self.start_time, self.duration),)
+            return (Date(Meeting(self.id), self.utc(self.start_time), self.duration),)
         return tuple(self._date(each) for each in self.occurrences if each.status != "deleted")
 
     @property
@@ -85,7 +110,7 @@ class Scheduled(VendorModel):
 
     def _date(self, occurrence: Occurrence) -> Date:
         minutes = self.duration if occurrence.duration is None else occurrence.duration
-        return Date(Meeting(self.id, occurrence.occurrence_id), occurrence.start_time, minutes)
+        return Date(Meeting(self.id, occurrence.occurrence_id), self.utc(occurrence.start_time), minutes)
 
 
 class Former(VendorModel):

@@ -50,7 +50,7 @@ from services.ingest.sources.vendor_model import (
     native_id,
     read,
 )
-from services.ingest.sources.zoom.model import NO_FIXED_TIME, Date, ZoomBookingEvent
+from services.ingest.sources.zoom.model import NO_FIXED_TIME, RECURRING, Date, ZoomBookingEvent
 
 
 class _Participant(VendorModel):
@@ -192,7 +192,9 @@ def deleted(value: object) -> Translation:
     if isinstance(told, Rejected):
         return told
     meeting = told.payload.object
-    dates = (*meeting.dates, *meeting.dropped)
+    is_whole = meeting.type == RECURRING and not meeting.occurrences
+    # Of a whole series that is not told by its dates, whatever lies ahead is off, and the first of them may be over.
+    dates = (Date(Meeting(meeting.id), None, None),) if is_whole else (*meeting.dates, *meeting.dropped)
     return _whole([_cancelled(told, date) for date in dates], "already_over")
 
 
@@ -220,6 +222,20 @@ def _changed(told: ZoomBookingEvent, date: Date) -> Booked | MeetingMoved | None
     if not date.starts_at and not date.lasts:
         return None
     return MeetingMoved(told.key(date.meeting), told.event_ts, told.native, date.meeting, date.starts_at, date.lasts)
+
+
+def _no_longer_there(told: ZoomBookingEvent) -> tuple[Date, ...]:
+    """Dates that a new rhythm has replaced. Only where Zoom says that all were updated is the list of them complete."""
+    payload = told.payload
+    if payload.scope != "all" or not payload.object.occurrences or not payload.old_object:
+        return ()
+    kept = {occurrence.occurrence_id for occurrence in payload.object.occurrences}
+    former = payload.old_object.occurrences or ()
+    return tuple(
+        Date(Meeting(payload.object.id, each.occurrence_id), payload.object.utc(each.start_time), None)
+        for each in former
+        if each.occurrence_id not in kept
+    )
 
 
 def _cancelled(told: ZoomBookingEvent, date: Date) -> Cancelled | None:
