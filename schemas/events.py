@@ -81,7 +81,7 @@ EventRetracted = RelationshipEvent[Literal["mentoring.event.retracted.v1"], p.Ev
 RelationshipErased = RelationshipEvent[Literal["mentoring.relationship.erased.v1"], p.RelationshipErased]
 
 
-class ClockReached(CloudEvent[Literal["mentoring.clock.reached.v1"], p.ClockReached]):
+class ClockReached(CloudEvent[Literal["mentoring.clock.reached.v1"], p.KnownUntil]):
     """Of a partition, not of a relationship: there is no subject."""
 
 

@@ -216,7 +216,7 @@ class RelationshipErased(Payload):
     pass
 
 
-class ClockReached(Message):
+class KnownUntil(Message):
     """The whole log is known up to this instant: silence until then may be judged (log mode only)."""
 
     time: Instant

@@ -37,3 +37,15 @@ def used(module: str) -> set[str]:
 
 def module_of(file: Path) -> str:
     return ".".join(file.relative_to(ROOT).with_suffix("").parts)
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    """Whoever reads a name, or a traceback, knows which one is meant."""
+    places: dict[str, list[str]] = {}
+    for top in ("services", "schemas", "deploy"):
+        for file in (ROOT / top).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_bytes())):
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, []).append(module_of(file))
+
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

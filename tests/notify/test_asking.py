@@ -16,7 +16,7 @@ from services.notify.domain.routing import Addressing
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.working_hours import WorkCalendar
-from services.notify.flow.asking import Asking, Given
+from services.notify.flow.asking import Asking, GivenAlert
 from services.notify.flow.commanding import Commanding
 from services.notify.flow.deciding import DecisionContext
 from services.notify.flow.metrics import Metrics
@@ -188,13 +188,13 @@ def test_whoever_gets_an_alert_hears_of_it_as_it_is_now() -> None:
     watch = line.office.partition.watch("acme/one")
     assert watch is not None
 
-    (message,) = line.asking.planned([Given(watch, "health_low", "p-5", "act-1")])
-    again = line.asking.planned([Given(watch, "health_low", "p-5", "act-1")])
+    (message,) = line.asking.planned([GivenAlert(watch, "health_low", "p-5", "act-1")])
+    again = line.asking.planned([GivenAlert(watch, "health_low", "p-5", "act-1")])
 
     assert (message.recipient, message.person) == ("owners", "p-5")
     assert "it was given to you" in (Renderer(line.office.people, None).rendered(message).body or "")
     assert [one.delivery_id for one in again] == [message.delivery_id]
-    assert line.asking.planned([Given(watch, "health_low", "nobody", "act-2")]) == []
+    assert line.asking.planned([GivenAlert(watch, "health_low", "nobody", "act-2")]) == []
 
 
 def reference(line: Line) -> AlertReference:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from services.notify.domain.window import MOST_ROWS, Row, Run, Values, replaced, trimmed, unbroken_run, up_to
+from services.notify.domain.window import MOST_ROWS, Run, Values, WindowRow, replaced, trimmed, unbroken_run, up_to
 from tests.notify.building import day, hour
 
 GOOD = Values("active", 80.0, 0.1, 0.6)
@@ -14,8 +14,8 @@ def low(values: Values) -> bool:
     return values.health <= 40
 
 
-def row(at: float, values: Values | None = BAD, position: int = 1) -> Row:
-    return Row(day(at), position, heal=False, values=values)
+def row(at: float, values: Values | None = BAD, position: int = 1) -> WindowRow:
+    return WindowRow(day(at), position, heal=False, values=values)
 
 
 def test_rows_stand_in_the_order_of_time_however_they_come() -> None:
@@ -32,7 +32,7 @@ def test_of_two_versions_the_greater_stays_and_of_equal_ones_the_new() -> None:
 
 
 def test_the_window_never_grows_beyond_its_bound() -> None:
-    window: tuple[Row, ...] = ()
+    window: tuple[WindowRow, ...] = ()
     for at in range(MOST_ROWS + 5):
         window = replaced(window, row(at / 1000))
 

@@ -24,7 +24,7 @@ from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.rendering.webhook import WebhookMessage, body
 from services.scoring.domain.facts import facts_of
 from services.scoring.domain.kinds import KIND_OF_TYPE
-from services.warehouse.domain.record import Ignored, Place
+from services.warehouse.domain.record import NotStored, Place
 from services.warehouse.domain.target import TABLES, feed_of
 from tests.schemas.golden import example, named, read, value
 
@@ -109,7 +109,7 @@ def test_the_warehouse_makes_a_row_of_it_or_says_why_not(topic: Topic, name: str
     outcome = target.read(value(name), Place(partition=3, offset=42))
 
     if name in no_row:
-        assert outcome == Ignored(no_row[name])
+        assert outcome == NotStored(no_row[name])
     else:
         assert isinstance(outcome, tuple)
         assert [len(row.values) for row in outcome] == [len(TABLES[row.table].columns) for row in outcome]

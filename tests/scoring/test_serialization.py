@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.events import ClockReached, OfRelationship
-from schemas.payloads import ClockReached as Reached
+from schemas.payloads import KnownUntil
 from schemas.scores import SCORE_EVENT, ScoreRow
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.partition import Emission, PartitionWatermark, ScoredPartition
@@ -106,7 +106,7 @@ def test_the_clock_of_the_log_brings_due_rows_without_touching_a_relationship() 
         time=at(2),
         recordedtime=at(2),
         tenant="t",
-        data=Reached(time=at(2)),
+        data=KnownUntil(time=at(2)),
     )
 
     told = partition.apply(reached, "", 1)

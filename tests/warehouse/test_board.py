@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from services.notify.board.history import HistoryAway, ScoreHistory
+from services.notify.board.history import HistoryAway, StoredHistory
 from services.runtime.settings import Settings
 from tests.warehouse.conftest import Warehouse
 from tests.warehouse.samples import NOON, changed, held, row, score
@@ -13,7 +13,7 @@ from tests.warehouse.samples import NOON, changed, held, row, score
 
 def asked(warehouse: Warehouse, query: str, **parameters: object) -> Sequence[tuple[Any, ...]] | HistoryAway:
     async def ask() -> Sequence[tuple[Any, ...]] | HistoryAway:
-        history = ScoreHistory(Settings(clickhouse=warehouse.settings.clickhouse))
+        history = StoredHistory(Settings(clickhouse=warehouse.settings.clickhouse))
         try:
             return await history.ask(query, **parameters)
         finally:
@@ -47,7 +47,7 @@ def test_the_queries_of_the_board_are_answered(warehouse: Warehouse) -> None:
 
 def test_of_a_clickhouse_that_is_away_nothing_is_known_and_it_is_left_alone_for_a_while() -> None:
     async def twice() -> list[object]:
-        history = ScoreHistory(Settings(clickhouse="http://127.0.0.1:1"))
+        history = StoredHistory(Settings(clickhouse="http://127.0.0.1:1"))
         try:
             return [await history.ask("alive"), history.reason, await history.ask("alive")]
         finally:

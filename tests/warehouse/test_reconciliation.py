@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from schemas.primitives import to_micros
 from services.warehouse.domain.reconciliation import ExpectedRows, differing, differing_days, first_difference
-from services.warehouse.domain.record import Row
+from services.warehouse.domain.record import StoredRow
 from services.warehouse.domain.tables import WarehouseTable
 from tests.warehouse.samples import NOON
 
@@ -19,11 +19,11 @@ TABLES = {
 }
 
 
-def told(offset: int, pair: str, day: int, version: int = 0, *, deleted: bool = False) -> Row:
-    return Row("t", offset, 0, ("acme", pair, to_micros(NOON + timedelta(days=day)), version, int(deleted)))
+def told(offset: int, pair: str, day: int, version: int = 0, *, deleted: bool = False) -> StoredRow:
+    return StoredRow("t", offset, 0, ("acme", pair, to_micros(NOON + timedelta(days=day)), version, int(deleted)))
 
 
-def expected(valid: str, rows: Sequence[Row], *erased: tuple[object, object]) -> ExpectedRows:
+def expected(valid: str, rows: Sequence[StoredRow], *erased: tuple[object, object]) -> ExpectedRows:
     found = ExpectedRows(TABLES[valid], set(erased))
     for row in rows:
         found.add(row)

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from schemas.alerts import DeliveryItem, Handling
 from schemas.events import ClockReached, to_json
-from schemas.payloads import ClockReached as Reached
+from schemas.payloads import KnownUntil
 from schemas.primitives import to_micros
 from schemas.programs import Programme, Source
 from services.notify.domain.lifecycle import CORRECTED
 from services.warehouse.domain.alerts import ACTS, ALERTS, DELIVERIES
 from services.warehouse.domain.events import EVENTS
 from services.warehouse.domain.programs import FIRST_YEAR, LAST_YEAR, PROGRAMS, transitions
-from services.warehouse.domain.record import Ignored, Outcome, Place, Refused, event_id
+from services.warehouse.domain.record import NotStored, Outcome, Place, Refused, event_id
 from services.warehouse.domain.rejected import REJECTED
 from services.warehouse.domain.scores import HISTORY, REVISIONS
 from services.warehouse.domain.tables import WarehouseTable
@@ -97,11 +97,11 @@ def test_the_clock_is_no_row() -> None:
         time=NOON,
         recordedtime=NOON,
         tenant="acme",
-        data=Reached(time=NOON),
+        data=KnownUntil(time=NOON),
     )
 
-    assert read(EVENT_LOG, to_json(reached)) == Ignored("clock")
-    assert read(SCORE_HISTORY, to_json(clock_advanced())) == Ignored("clock")
+    assert read(EVENT_LOG, to_json(reached)) == NotStored("clock")
+    assert read(SCORE_HISTORY, to_json(clock_advanced())) == NotStored("clock")
 
 
 def test_a_score_keeps_all_that_explains_it_in_whole_millionths() -> None:

@@ -1,13 +1,13 @@
 from datetime import date
 
-from services.warehouse.domain.record import Ignored, Refused, Row
+from services.warehouse.domain.record import NotStored, Refused, StoredRow
 from services.warehouse.domain.sorting import Block, sort_out
 from services.warehouse.domain.touched import months, portions
 
-LATE = Row("a", 0, 202404, ())
-EARLY = Row("a", 1, 202403, ())
-ALSO_LATE = Row("a", 3, 202404, ())
-OTHER = Row("b", 3, 202404, ())
+LATE = StoredRow("a", 0, 202404, ())
+EARLY = StoredRow("a", 1, 202403, ())
+ALSO_LATE = StoredRow("a", 3, 202404, ())
+OTHER = StoredRow("b", 3, 202404, ())
 
 
 def test_rows_are_sorted_by_table_and_month_and_keep_their_order_within_them() -> None:
@@ -22,7 +22,7 @@ def test_rows_are_sorted_by_table_and_month_and_keep_their_order_within_them() -
 
 
 def test_refusals_keep_their_offset_and_the_rest_is_counted() -> None:
-    found = sort_out([(0, Refused("json_invalid")), (1, Ignored("clock")), (2, Ignored("clock"))])
+    found = sort_out([(0, Refused("json_invalid")), (1, NotStored("clock")), (2, NotStored("clock"))])
 
     assert (found.refused, found.ignored, found.rows) == ({0: Refused("json_invalid")}, 2, 0)
 

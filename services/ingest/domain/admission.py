@@ -23,7 +23,7 @@ from schemas.events import (
     RelationshipEvent,
     partition_key,
 )
-from schemas.payloads import ClockReached, EventRetracted, SessionHeld
+from schemas.payloads import EventRetracted, KnownUntil, SessionHeld
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.cloudevents import ATTRIBUTE, ENCODED, normal_form
 from services.ingest.domain.ids import NoDigestKeyError, Pseudonym, is_plain, pseudonym_of
@@ -158,7 +158,7 @@ PAST: Mapping[type[object], tuple[str, ...]] = {
     SessionHeld: ("started_at",),
     # A retraction of what has not happened, or a clock ahead of the world, would lie in wait on the log.
     EventRetracted: ("time",),
-    ClockReached: ("time",),
+    KnownUntil: ("time",),
 }
 """The instants in data that have been: they are judged as `time` is. All others may lie ahead: bookings, days until."""
 

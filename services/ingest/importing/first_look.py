@@ -33,7 +33,7 @@ DECIMAL_COMMA, NO_DECIMAL_COMMA = "--decimal-comma", "--no-decimal-comma"
 
 
 @dataclass(frozen=True)
-class Given:
+class TableOptions:
     """What options say of a table; None or empty: it is to be recognised."""
 
     wish: HeaderWish = field(default_factory=HeaderWish)
@@ -88,7 +88,7 @@ def in_utf_8(line: Line, encoding: str) -> Line:
     return Line(line.number, line.text.decode(encoding, "surrogateescape").encode(UTF_8, "surrogateescape"))
 
 
-def look(sample: Sequence[Line], given: Given) -> Look | Question:
+def look(sample: Sequence[Line], given: TableOptions) -> Look | Question:
     """One question at a time, until all is known. Raises ImportStoppedError when it is no table that we know."""
     encoding = given.encoding or _encoding(sample)
     if isinstance(encoding, Question):

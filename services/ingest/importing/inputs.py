@@ -12,7 +12,7 @@ import click
 from schemas.primitives import to_rfc3339
 from services.ingest.importing.entry import STDIN, ImportEntry, Line, LinesFile, event_entry, event_lines
 from services.ingest.importing.excel import ExcelFile
-from services.ingest.importing.first_look import DECIMAL_COMMA, UTF_8, Given, Look, in_utf_8, look, sampled
+from services.ingest.importing.first_look import DECIMAL_COMMA, UTF_8, Look, TableOptions, in_utf_8, look, sampled
 from services.ingest.importing.known import Known
 from services.ingest.importing.options import PROPOSED, Ask, Options, Question
 from services.ingest.importing.row import RowReading
@@ -76,9 +76,9 @@ def _table(found: Input, options: Options, known: Known, ask: Ask, called: str) 
     return replace(found, lines=rows, entry=lambda line: known.learn(entry(line)), look=recognised)
 
 
-def _given(options: Options, file: Path) -> Given:
+def _given(options: Options, file: Path) -> TableOptions:
     translation = read_translation(options.columns_for(file))
-    return Given(
+    return TableOptions(
         HeaderWish(options.kind, options.skip_column, translation),
         # Wide encodings are turned into UTF-8 where the file is read.
         UTF_8 if options.is_workbook(file) or (options.encoding and _is_wide(options.encoding)) else options.encoding,
@@ -100,14 +100,14 @@ def _saved(file: Path) -> str:
     return to_rfc3339(now if seconds is None else min(now, datetime.fromtimestamp(seconds, UTC)))
 
 
-def _answered(sample: list[Line], given: Given, ask: Ask, file: Path) -> Given:
+def _answered(sample: list[Line], given: TableOptions, ask: Ask, file: Path) -> TableOptions:
     while isinstance(question := look(sample, given), Question):
         asked = replace(question, words=f"{file.name}: {question.words}")
         given = _with_columns(given, asked, file, ask) if asked.proposal else _with(given, asked.option, ask(asked))
     return given
 
 
-def _with(given: Given, option: str, answer: str) -> Given:
+def _with(given: TableOptions, option: str, answer: str) -> TableOptions:
     match option:
         case "--encoding":
             return replace(given, encoding=answer)
@@ -123,7 +123,7 @@ def _with(given: Given, option: str, answer: str) -> Given:
             return replace(given, has_decimal_comma=answer == DECIMAL_COMMA)
 
 
-def _with_columns(given: Given, question: Question, file: Path, ask: Ask) -> Given:
+def _with_columns(given: TableOptions, question: Question, file: Path, ask: Ask) -> TableOptions:
     """The proposal is written beside the table, where nobody has written one yet, and used when it is found right."""
     beside = Path(f"import{PROPOSED}") if file == STDIN else file.with_name(f"{file.name}{PROPOSED}")
     if not beside.exists():

@@ -12,7 +12,7 @@ from datetime import timedelta
 from schemas.alerts import Delivery
 from schemas.primitives import Id, Instant
 from services.notify.board.auth import BoardPerson
-from services.notify.board.meetings import Gateway, Meeting, Told
+from services.notify.board.meetings import Gateway, ReportedMeeting, Told
 from services.notify.board.state import BoardState
 from services.notify.board.wanted import ActInvalidError, WantedAct, way_back
 from services.notify.domain.attempts import has_ended, replayed
@@ -67,7 +67,7 @@ class ActNotice:
     results: Sequence[ActResult]
     undo: Sequence[WantedAct] = ()
     undo_until: Instant | None = None
-    meeting: Meeting | None = None
+    meeting: ReportedMeeting | None = None
 
     @property
     def is_good(self) -> bool:
@@ -248,7 +248,7 @@ class MeetingActs:
         """Whether there is a gateway to which the board may speak for that tenant."""
         return self._gateway.speaks_for(tenant)
 
-    async def note(self, meeting: Meeting, who: str, person: BoardPerson) -> ActNotice:
+    async def note(self, meeting: ReportedMeeting, who: str, person: BoardPerson) -> ActNotice:
         """`who`: how the next page calls the pair."""
         told = await self._gateway.tell(meeting, person)
         words = f"Noted: {who} met on {meeting.day:%a} {meeting.day.day} {meeting.day:%b}. The score follows"
@@ -257,7 +257,7 @@ class MeetingActs:
             return done
         return replace(done, undo_until=self._now() + timedelta(seconds=UNDO_SECONDS), meeting=meeting)
 
-    async def take_back(self, meeting: Meeting, notice: ActNotice, person: BoardPerson) -> ActNotice:
+    async def take_back(self, meeting: ReportedMeeting, notice: ActNotice, person: BoardPerson) -> ActNotice:
         """Raises ActInvalidError when its ten seconds are over."""
         check_in_time(notice, self._now())
         told = await self._gateway.retract(meeting, self._now(), person)

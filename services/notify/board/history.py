@@ -31,7 +31,7 @@ class HistoryAway:
     reason: str
 
 
-class ScoreHistory:
+class StoredHistory:
     """For one event loop; the questions run on threads of their own, each with a client of its own."""
 
     def __init__(self, settings: Settings) -> None:

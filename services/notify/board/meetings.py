@@ -27,7 +27,7 @@ NOON = time(12)
 
 
 @dataclass(frozen=True)
-class Meeting:
+class ReportedMeeting:
     """`at`: noon of the day in the zone of the programme, for nobody remembers the hour; today not after now. `form`
     makes a repeat of the form the same event."""
 
@@ -71,7 +71,7 @@ class Told:
     reason: str = ""
 
 
-def meeting_on(said: str, zone: str, now: Instant, about: tuple[Id, Id, Id, str]) -> Meeting:
+def meeting_on(said: str, zone: str, now: Instant, about: tuple[Id, Id, Id, str]) -> ReportedMeeting:
     """`said`: a day as forms send it; `about`: tenant, programme, relationship and the id of the form. Raises
     ActInvalidError."""
     try:
@@ -85,7 +85,7 @@ def meeting_on(said: str, zone: str, now: Instant, about: tuple[Id, Id, Id, str]
         raise ActInvalidError(f"that is longer ago than {LONGEST_AGO.days} days: import what lies so far back")
     at = min(datetime.combine(day, NOON, ZoneInfo(zone)).astimezone(UTC), now)
     tenant, program, relationship, form = about
-    return Meeting(tenant, program, relationship, day, at, form)
+    return ReportedMeeting(tenant, program, relationship, day, at, form)
 
 
 def meeting_days(zone: str, now: Instant) -> tuple[str, str]:
@@ -103,13 +103,13 @@ class Gateway:
     def speaks_for(self, tenant: Id) -> bool:
         return bool(self._address) and tenant in self._tokens
 
-    async def tell(self, meeting: Meeting, person: BoardPerson) -> Told:
+    async def tell(self, meeting: ReportedMeeting, person: BoardPerson) -> Told:
         return await self._hand_in(meeting, meeting.held(), person)
 
-    async def retract(self, meeting: Meeting, now: Instant, person: BoardPerson) -> Told:
+    async def retract(self, meeting: ReportedMeeting, now: Instant, person: BoardPerson) -> Told:
         return await self._hand_in(meeting, meeting.retracted(now), person)
 
-    async def _hand_in(self, meeting: Meeting, event: Mapping[str, Any], person: BoardPerson) -> Told:
+    async def _hand_in(self, meeting: ReportedMeeting, event: Mapping[str, Any], person: BoardPerson) -> Told:
         token = self._tokens[meeting.tenant].get_secret_value()
         headers = {"authorization": f"Bearer {token}", "content-type": "application/cloudevents+json"}
         began = {"id": event["id"], "type": event["type"], "tenant": meeting.tenant, "by": person.id}

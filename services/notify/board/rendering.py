@@ -16,7 +16,7 @@ from schemas.primitives import Instant
 from services.notify.board import details, operations
 from services.notify.board.actions import Acting, ActNotice, ActNotices, MeetingActs
 from services.notify.board.auth import BoardPerson, BoardSession
-from services.notify.board.history import ScoreHistory
+from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import meeting_days
 from services.notify.board.requests import BoardGate, own_path, session_of
 from services.notify.board.rows import CLASS_WORDS, SORTS, AlertReader
@@ -47,7 +47,7 @@ class Board:
     state: BoardState
     people: NameBook
     rules: RuleBook
-    history: ScoreHistory
+    history: StoredHistory
     acting: Acting
     meetings: MeetingActs
     leaving: LeavingLinks

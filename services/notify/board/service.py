@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from services.notify.board.actions import Acting, ActNotices, MeetingActs
 from services.notify.board.app import create_app
 from services.notify.board.auth import BoardSessions
-from services.notify.board.history import ScoreHistory
+from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import Gateway
 from services.notify.board.rendering import Board
 from services.notify.board.requests import BoardGate
@@ -54,7 +54,7 @@ class BoardParts:
     people: NameBook
     rules: RuleBook
     acting: Acting
-    history: ScoreHistory
+    history: StoredHistory
 
 
 def serve_board(settings: NotifySettings, names: Names, stop: threading.Event) -> None:
@@ -73,7 +73,7 @@ def serve_board(settings: NotifySettings, names: Names, stop: threading.Event) -
         keep_what_is()
         acting = Acting(lambda: writer(settings), names, state, now)
         stack.callback(acting.close)
-        history = ScoreHistory(settings)
+        history = StoredHistory(settings)
         stack.callback(history.close)
         app = _app(settings, BoardParts(state, people, rules, acting, history), ended.is_set)
         # 2. Then it serves, and looks whether what it follows goes on.

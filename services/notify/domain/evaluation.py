@@ -26,7 +26,7 @@ from services.notify.domain.lifecycle import (
     turned,
     withdrawn,
 )
-from services.notify.domain.rescoring import Scored, of_rescoring, scored_after
+from services.notify.domain.rescoring import ScoredBy, of_rescoring, scored_after
 from services.notify.domain.window import MOST_ROWS, WINDOW, StoredInstant, Window, replaced, row, trimmed, up_to
 
 Anchors = Mapping[str, Anchor]
@@ -75,7 +75,7 @@ class Watch:
     heard: Mapping[str, tuple[Recipient, ...]] = field(default_factory=dict)
     muted: Mapping[str, str] = field(default_factory=dict)
     calls: Mapping[Id, Side] = field(default_factory=dict)
-    scored: Scored | None = None
+    scored: ScoredBy | None = None
 
     @property
     def due(self) -> Instant | None:

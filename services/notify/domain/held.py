@@ -72,7 +72,7 @@ class Release:
     moved: list[Moved] = field(default_factory=list)
 
 
-class Held:
+class HeldDeliveries:
     """Singles by group, and what was sent to people of late."""
 
     def __init__(self) -> None:

@@ -81,7 +81,7 @@ class Passed:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldNotice:
     """It goes on, and is not sent before the reason is over."""
 
     notice: Notice
@@ -93,7 +93,7 @@ class Stopped:
     reason: str
 
 
-StageVerdict = Passed | Held | Stopped
+StageVerdict = Passed | HeldNotice | Stopped
 Stage = Callable[[Notice, Situation], StageVerdict]
 
 
@@ -119,7 +119,7 @@ def through(notice: Notice, situation: Situation) -> Decision:
             case Passed(notice=passed, reason=reason):
                 notice = passed
                 audit.append(StageDecision(stage=name, outcome="passed", why=reason))
-            case Held(notice=held, reason=reason):
+            case HeldNotice(notice=held, reason=reason):
                 notice = held
                 audit.append(StageDecision(stage=name, outcome="held", why=reason))
             case Stopped(reason=reason):
@@ -185,7 +185,7 @@ def hold(notice: Notice, situation: Situation) -> StageVerdict:
     if situation.transition.rule.is_urgent:
         return Passed(notice, "a call for support waits for nothing")
     if is_behind(situation.lag):
-        return Held(_grouped(notice, situation), f"scores are {span(situation.lag)} behind the wall clock")
+        return HeldNotice(_grouped(notice, situation), f"scores are {span(situation.lag)} behind the wall clock")
     grouped = _grouped(notice, situation)
     people = [one for one in grouped.to if one.receiving is not None]
     if not people or grouped.group is None:
@@ -194,7 +194,7 @@ def hold(notice: Notice, situation: Situation) -> StageVerdict:
     first = min(people, key=lambda one: due(grouped.group, one, decided_at))
     assert first.receiving is not None, "it is one of the people"
     words = first.receiving.words(due(grouped.group, first, decided_at))
-    return Held(grouped, f"people at {words} at the earliest")
+    return HeldNotice(grouped, f"people at {words} at the earliest")
 
 
 def group(notice: Notice, situation: Situation) -> StageVerdict:

@@ -13,25 +13,25 @@ LONGEST_NAME = 40
 BEGINS = frozenset({"fired", "unstable", "escalated"})
 
 
-class Scored(NamedTuple):
+class ScoredBy(NamedTuple):
     """By which model, profile and calibration, and since when that is another one than before, if it ever was."""
 
     by: str
     since: StoredInstant | None = None
 
 
-def scored_after(before: Scored | None, row: ScoreRow) -> Scored | None:
+def scored_after(before: ScoredBy | None, row: ScoreRow) -> ScoredBy | None:
     """With the newest row."""
     score = row.score
     if score is None:
         return before
     by = f"{score.profile} {score.model} {score.calibration}"
     if before is None:
-        return Scored(by)
-    return before if before.by == by else Scored(by, row.as_of)
+        return ScoredBy(by)
+    return before if before.by == by else ScoredBy(by, row.as_of)
 
 
-def of_rescoring(transition: Transition, window: Window, scored: Scored) -> str | None:
+def of_rescoring(transition: Transition, window: Window, scored: ScoredBy) -> str | None:
     """Why it is no news, if so: what it rests on has been so exactly since scores are computed otherwise."""
     rule, state = transition.rule, transition.of
     if scored.since is None or transition.name not in BEGINS or rule.measure not in OF_SCORES:

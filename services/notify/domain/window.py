@@ -39,7 +39,7 @@ class Values(NamedTuple):
     support: bool = False
 
 
-class Row(NamedTuple):
+class WindowRow(NamedTuple):
     """`values` None: this instant exists no more. The version of a row is (position, heal)."""
 
     as_of: StoredInstant
@@ -48,7 +48,7 @@ class Row(NamedTuple):
     values: Values | None
 
 
-Window = tuple[Row, ...]
+Window = tuple[WindowRow, ...]
 
 
 class Run(NamedTuple):
@@ -66,11 +66,11 @@ class Run(NamedTuple):
         return None if self.paused else self.until + (hold - self.active)
 
 
-def row(of: ScoreRow) -> Row:
-    return Row(of.as_of, of.position, of.mode == "heal", _values(of.score, of.as_of) if of.score else None)
+def row(of: ScoreRow) -> WindowRow:
+    return WindowRow(of.as_of, of.position, of.mode == "heal", _values(of.score, of.as_of) if of.score else None)
 
 
-def replaced(window: Window, new: Row) -> Window:
+def replaced(window: Window, new: WindowRow) -> Window:
     """The window with the row in its place: of two versions of an instant the greater stays, of equal ones the new."""
     if not window or new.as_of > window[-1].as_of:
         return (*window, new)[-MOST_ROWS:]
@@ -150,5 +150,5 @@ def _values(of: Score, as_of: Instant) -> Values:
     )
 
 
-def _as_of(row: Row) -> Instant:
+def _as_of(row: WindowRow) -> Instant:
     return row.as_of

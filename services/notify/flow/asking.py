@@ -27,7 +27,7 @@ LOOKED_BACK = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenAlert:
     """Somebody has given the open alert of a rule to a person. `occasion`: the id of the act."""
 
     watch: Watch | SubjectWatch
@@ -65,7 +65,7 @@ class Asking:
                 self._known.add(name)
                 heappush(self._due, (at, name, delivery))
 
-    def planned(self, acts: Sequence[Given]) -> list[Delivery]:
+    def planned(self, acts: Sequence[GivenAlert]) -> list[Delivery]:
         """For whoever alerts were given to, and for the next one in line of all that nobody has acknowledged in time:
         one message for each."""
         now, found = self._now(), dict[tuple[Id, Recipient], list[Delivery]]()
@@ -84,7 +84,7 @@ class Asking:
         local = self._addressing.calendar(delivery.tenant, delivery.program).local(at)
         return _asked(delivery, to, now, f"{UNANSWERED} {local:%a} {local.day} {local:%b %H:%M}")
 
-    def _given(self, one: Given, now: Instant) -> Delivery | None:
+    def _given(self, one: GivenAlert, now: Instant) -> Delivery | None:
         """None for whoever cannot be written to, and of what is told by no row."""
         subject, known = one.watch.subject, KnownAlert(one.watch, one.rule, one.watch.rules[one.rule])
         rules = {rule.name: rule for rule in self._rules.in_force((subject.tenant, subject.program), now).rules}

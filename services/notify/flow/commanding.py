@@ -23,7 +23,7 @@ from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.preferences import OnSettings, PersonalSettings, settings_after
 from services.notify.domain.shared_alerts import SharedAlerts
-from services.notify.flow.asking import Given
+from services.notify.flow.asking import GivenAlert
 from services.notify.flow.deciding import DecisionContext
 from services.notify.flow.metrics import Metrics
 from services.runtime import log
@@ -44,7 +44,7 @@ class Handled:
     silences: Mapping[str, AlertSilence | None] = field(default_factory=dict)
     over: Sequence[AlertSilence] = ()
     settings: Mapping[str, PersonalSettings | None] = field(default_factory=dict)
-    given: Sequence[Given] = ()
+    given: Sequence[GivenAlert] = ()
 
 
 class Commanding:
@@ -63,7 +63,7 @@ class Commanding:
         self._now, self._calendar = context.now, context.addressing.people.calendar
         self._preferences = context.addressing.preferences
         self._silences = dict(silences)
-        self._given: list[Given] = []
+        self._given: list[GivenAlert] = []
         self._log = log.get(__name__)
 
     @property
@@ -118,7 +118,7 @@ class Commanding:
         holder.handle(key, alert.rule, done.handling, note_of(command.act))
         to = command.act.assignee if command.act.kind == "assign" else None
         if to is not None and to not in {command.by, before.assignee} and state.condition in OPEN:
-            self._given.append(Given(watch, alert.rule, to, command.id))
+            self._given.append(GivenAlert(watch, alert.rule, to, command.id))
         return [alert_handled(watch, command, done.handling, self._now())]
 
     def _put(self, command: AlertCommand, act: PutSilence) -> dict[str, AlertSilence | None]:

@@ -11,7 +11,7 @@ from schemas.primitives import Instant
 from services.notify.domain.attempts import dropped, held
 from services.notify.domain.guards import is_behind, lag
 from services.notify.domain.handling import UNTOUCHED
-from services.notify.domain.held import Held, Release, World
+from services.notify.domain.held import HeldDeliveries, Release, World
 from services.notify.domain.ids import Destination, Recipient, subject_key
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.pipeline import muting
@@ -50,7 +50,7 @@ class Hold:
         self._holders: Sequence[PartitionAlerts | SharedAlerts] = (*partition_alerts_by_number.values(), shared)
         self._context, self._is_known = context, is_known
         self._behind: list[Delivery] = []
-        self._held = Held()
+        self._held = HeldDeliveries()
         self._erased: set[Erased] = set()
         # Ids of what waits, and is to be written down anew.
         self._rewritten: set[str] = set()

@@ -13,7 +13,7 @@ from services.warehouse.domain.record import (
     NEVER,
     Outcome,
     Place,
-    Row,
+    StoredRow,
     event_id,
     micros,
     millionths,
@@ -121,12 +121,14 @@ def alert_row(value: bytes, place: Place) -> Outcome:
         return refusal(invalid)
     match event.type:
         case "mentoring.alert.changed.v1":
-            return (Row(ALERTS.name, place.offset, month(event.data.at), _changed(event, place)),)
+            return (StoredRow(ALERTS.name, place.offset, month(event.data.at), _changed(event, place)),)
         case "mentoring.alert.handled.v1":
-            return (Row(ACTS.name, place.offset, month(event.data.at), _handled(event, place)),)
+            return (StoredRow(ACTS.name, place.offset, month(event.data.at), _handled(event, place)),)
         case "mentoring.delivery.changed.v1":
             planned = month(event.data.planned_at)
-            return tuple(Row(DELIVERIES.name, place.offset, planned, values) for values in _deliveries(event, place))
+            return tuple(
+                StoredRow(DELIVERIES.name, place.offset, planned, values) for values in _deliveries(event, place)
+            )
         case _:
             assert_never(event.type)
 

@@ -5,7 +5,17 @@ from pydantic import ValidationError
 from schemas import payloads as p
 from schemas.events import MENTORING_EVENT, ClockReached, OfPartition, OfRelationship, partition_key
 from schemas.topics import position
-from services.warehouse.domain.record import Ignored, Outcome, Place, Refused, Row, event_id, micros, month, refusal
+from services.warehouse.domain.record import (
+    NotStored,
+    Outcome,
+    Place,
+    Refused,
+    StoredRow,
+    event_id,
+    micros,
+    month,
+    refusal,
+)
 from services.warehouse.domain.tables import WarehouseTable
 
 COLUMNS = (
@@ -65,13 +75,13 @@ def event_row(value: bytes, place: Place) -> Outcome:
     except ValidationError as invalid:
         return refusal(invalid)
     if isinstance(event, OfPartition):
-        return Ignored("clock" if isinstance(event, ClockReached) else "profiles")
+        return NotStored("clock" if isinstance(event, ClockReached) else "profiles")
     if event.partitionkey != partition_key(event.tenant, event.subject):
         return Refused("misplaced", "partitionkey")
-    return (Row(EVENTS.name, place.offset, month(event.time), _values(event, place)),)
+    return (StoredRow(EVENTS.name, place.offset, month(event.time), _values(event, place)),)
 
 
-def key_of(row: Row) -> str:
+def key_of(row: StoredRow) -> str:
     """The key that its record must have."""
     return partition_key(str(row.values[TENANT]), str(row.values[RELATIONSHIP]))
 

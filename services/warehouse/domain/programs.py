@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from schemas.programs import Programme
-from services.warehouse.domain.record import Outcome, Place, Refused, Row, micros, refusal
+from services.warehouse.domain.record import Outcome, Place, Refused, StoredRow, micros, refusal
 from services.warehouse.domain.tables import WarehouseTable
 
 COLUMNS = (
@@ -60,7 +60,7 @@ def program_row(value: bytes, place: Place) -> Outcome:
         place.offset,
         0,
     )
-    return (Row(PROGRAMS.name, place.offset, 0, values),)
+    return (StoredRow(PROGRAMS.name, place.offset, 0, values),)
 
 
 @cache
@@ -108,4 +108,4 @@ def _withdrawn(place: Place) -> Outcome:
     if not slash or not tenant or not program:
         return Refused("key")
     values = (tenant, program, "", "UTC", "", "", 0.0, 0.0, (), (), (), (), 0, place.offset, 1)
-    return (Row(PROGRAMS.name, place.offset, 0, values),)
+    return (StoredRow(PROGRAMS.name, place.offset, 0, values),)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from schemas.primitives import from_micros
-from services.warehouse.domain.record import Row
+from services.warehouse.domain.record import StoredRow
 from services.warehouse.domain.tables import WarehouseTable
 
 RANGE = 10_000
@@ -34,7 +34,7 @@ class ExpectedRows:
     since: datetime | None = None
     standing: dict[tuple[object, ...], ValidRow] = field(default_factory=dict)
 
-    def add(self, row: Row) -> None:
+    def add(self, row: StoredRow) -> None:
         values = dict(zip(self.table.columns, row.values, strict=True))
         if (values["tenant_id"], values["relationship_id"]) in self.erased:
             return

@@ -32,7 +32,7 @@ class Place(NamedTuple):
     headers: Sequence[tuple[str, bytes]] = ()
 
 
-class Row(NamedTuple):
+class StoredRow(NamedTuple):
     """Values in the order of its table's columns; `month` (yyyymm of event time) is its partition, 0 in a table
     without partitions."""
 
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Ignored:
+class NotStored:
     """Valid, and not for a table."""
 
     reason: str
@@ -57,7 +57,7 @@ class Refused:
     path: str = ""
 
 
-Outcome = tuple[Row, ...] | Ignored | Refused
+Outcome = tuple[StoredRow, ...] | NotStored | Refused
 
 
 def event_id(tenant: str, source: str, id_: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from schemas import topics
 from schemas.known_names import known_path
-from services.warehouse.domain.record import Outcome, Place, Refused, Row, appended
+from services.warehouse.domain.record import Outcome, Place, Refused, StoredRow, appended
 from services.warehouse.domain.tables import WarehouseTable
 
 COLUMNS = (
@@ -60,7 +60,7 @@ def rejected_row(value: bytes, place: Place) -> Outcome:
         place.partition,
         place.offset,
     )
-    return (Row(REJECTED.name, place.offset, 0, values),)
+    return (StoredRow(REJECTED.name, place.offset, 0, values),)
 
 
 def _word(notes: Mapping[str, str], name: str) -> str:

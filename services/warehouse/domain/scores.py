@@ -6,11 +6,11 @@ from pydantic import ValidationError
 from schemas.scores import SCORE_EVENT, Before, Score, ScoreChanged, ScoreCorrected, ScoreRow, Trigger
 from services.warehouse.domain.record import (
     NEVER,
-    Ignored,
+    NotStored,
     Outcome,
     Place,
     Refused,
-    Row,
+    StoredRow,
     appended,
     event_id,
     micros,
@@ -114,7 +114,7 @@ def score_row(value: bytes, place: Place) -> Outcome:
     except ValidationError as invalid:
         return refusal(invalid)
     if event.type == "mentoring.clock.advanced.v1":
-        return Ignored("clock")
+        return NotStored("clock")
     row = event.data
     if (row.score is None) != row.deleted:
         return Refused("score_and_deletion_disagree", "data.score")
@@ -122,8 +122,8 @@ def score_row(value: bytes, place: Place) -> Outcome:
     values = (*_row(event, place), *_trigger(row.trigger), *_score(row.score), *_before(before))
     at = month(row.as_of)
     return (
-        Row(HISTORY.name, place.offset, at, values),
-        Row(REVISIONS.name, place.offset, at, (*values, appended(place))),
+        StoredRow(HISTORY.name, place.offset, at, values),
+        StoredRow(REVISIONS.name, place.offset, at, (*values, appended(place))),
     )
 
 

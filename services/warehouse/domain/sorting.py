@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.warehouse.domain.record import Ignored, Outcome, Refused, Row
+from services.warehouse.domain.record import NotStored, Outcome, Refused, StoredRow
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,7 @@ class Block:
 
     table: str
     month: int
-    rows: Sequence[Row]
+    rows: Sequence[StoredRow]
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Sorted:
 
 def sort_out(outcomes: Sequence[tuple[int, Outcome]]) -> Sorted:
     """`outcomes` are in offset order, each with its offset."""
-    blocks: dict[tuple[str, int], list[Row]] = {}
+    blocks: dict[tuple[str, int], list[StoredRow]] = {}
     for rows in (outcome for _, outcome in outcomes if isinstance(outcome, tuple)):
         for row in rows:
             blocks.setdefault((row.table, row.month), []).append(row)
     return Sorted(
         blocks=tuple(Block(table, month, rows) for (table, month), rows in sorted(blocks.items())),
         refused={offset: outcome for offset, outcome in outcomes if isinstance(outcome, Refused)},
-        ignored=sum(isinstance(outcome, Ignored) for _, outcome in outcomes),
+        ignored=sum(isinstance(outcome, NotStored) for _, outcome in outcomes),
     )

@@ -8,7 +8,7 @@ from schemas import topics
 from services.warehouse.domain.alerts import ACTS, ALERTS, DELIVERIES, alert_row
 from services.warehouse.domain.events import EVENTS, EVENTS_BY_TYPE, event_row, key_of
 from services.warehouse.domain.programs import PROGRAMS, program_row
-from services.warehouse.domain.record import Outcome, Place, Row
+from services.warehouse.domain.record import Outcome, Place, StoredRow
 from services.warehouse.domain.rejected import REJECTED, rejected_row
 from services.warehouse.domain.scores import HISTORY, REVISIONS, score_row
 from services.warehouse.domain.tables import Scope, WarehouseTable
@@ -40,7 +40,7 @@ class Target:
     tables: tuple[WarehouseTable, ...]
     read: Callable[[bytes, Place], Outcome]
     holes: Literal["none", "markers", "compacted"]
-    key_of: Callable[[Row], str] | None = None
+    key_of: Callable[[StoredRow], str] | None = None
 
 
 EVENT_LOG = Target((EVENTS,), event_row, "none", key_of)

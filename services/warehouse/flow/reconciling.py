@@ -11,7 +11,7 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Partition, Reader, Record
 from services.runtime.log_place import misplaced
 from services.warehouse.domain.reconciliation import RANGE, ExpectedRows, differing, differing_days, first_difference
-from services.warehouse.domain.record import Place, Row
+from services.warehouse.domain.record import Place, StoredRow
 from services.warehouse.domain.target import Feed, Target
 from services.warehouse.settings import WarehouseSettings
 
@@ -79,7 +79,7 @@ class _PartitionLog:
                     by_table[row.table].add(row)
         return first
 
-    def _rows(self, record: Record) -> tuple[Row, ...]:
+    def _rows(self, record: Record) -> tuple[StoredRow, ...]:
         place = Place(record.partition, record.offset, self.feed.epoch, record.timestamp_ms, record.key or b"")
         outcome = self.target.read(record.value or b"", place)
         if not isinstance(outcome, tuple):

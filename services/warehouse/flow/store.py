@@ -8,7 +8,7 @@ from typing import Any
 from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import POISON, ClickHouse, ClickHouseError
 from services.runtime.loop import Batch
-from services.warehouse.domain.record import Outcome, Refused, Row
+from services.warehouse.domain.record import Outcome, Refused, StoredRow
 from services.warehouse.domain.sorting import Block
 from services.warehouse.domain.tables import WarehouseTable
 from services.warehouse.domain.target import TABLES
@@ -65,7 +65,7 @@ class Store:
             self._meters.dead_letters.labels(batch.partition.topic).inc(len(rows))
             self._insert(DEAD_LETTERS, DEAD_LETTER_COLUMNS, rows, f"dead:{secrets.token_hex(8)}")
 
-    def _put(self, table: WarehouseTable, rows: Sequence[Row], token: str) -> dict[int, Refused]:
+    def _put(self, table: WarehouseTable, rows: Sequence[StoredRow], token: str) -> dict[int, Refused]:
         try:
             self._insert(table.name, table.columns, [row.values for row in rows], token)
         except ClickHouseError as error:
@@ -75,7 +75,7 @@ class Store:
         self._breaker.passed()
         return {}
 
-    def _bisect(self, table: WarehouseTable, rows: Sequence[Row], token: str, code: int) -> dict[int, Refused]:
+    def _bisect(self, table: WarehouseTable, rows: Sequence[StoredRow], token: str, code: int) -> dict[int, Refused]:
         if len(rows) == 1:
             refused = Refused(f"clickhouse_{code}")
             self._breaker.refused(refused.reason)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from services.ingest.importing.entry import Line
-from services.ingest.importing.first_look import ENCODINGS, Given, Look, look
+from services.ingest.importing.first_look import ENCODINGS, Look, TableOptions, look
 from services.ingest.importing.kinds.registry import KINDS
 from services.ingest.importing.moments import COLUMN_WORDS, DAY_FORMATS, VALUE_WORDS, Forms, UncertainError
 from services.ingest.importing.options import Question, ask
@@ -16,22 +16,22 @@ from services.ingest.importing.sender import ImportStoppedError
 from services.ingest.importing.table import HeaderWish
 from services.ingest.importing.translation import read_translation
 
-EVERY = Given(defaults=Defaults("urn:csv", "spruce", "Europe/Berlin"))
+EVERY = TableOptions(defaults=Defaults("urn:csv", "spruce", "Europe/Berlin"))
 HEAD = "relationship;status;starts_at;minutes\n"
 
 
-def seen(text: str | bytes, given: Given = EVERY) -> Look | Question:
+def seen(text: str | bytes, given: TableOptions = EVERY) -> Look | Question:
     content = text.encode() if isinstance(text, str) else text
     return look([Line(number, line) for number, line in enumerate(content.split(b"\n"), 1)], given)
 
 
-def recognised(text: str | bytes, given: Given = EVERY) -> Look:
+def recognised(text: str | bytes, given: TableOptions = EVERY) -> Look:
     found = seen(text, given)
     assert isinstance(found, Look), found
     return found
 
 
-def asked(text: str | bytes, given: Given = EVERY) -> Question:
+def asked(text: str | bytes, given: TableOptions = EVERY) -> Question:
     found = seen(text, given)
     assert isinstance(found, Question), found
     return found
@@ -91,11 +91,11 @@ def test_an_encoding_that_is_not_utf_8_is_asked_with_how_each_reads() -> None:
     ],
 )
 def test_what_no_row_says_is_asked(option: str, defaults: Defaults) -> None:
-    assert asked(HEAD + "r;held;2026-03-31 16:30;4", Given(defaults=defaults)).option == option
+    assert asked(HEAD + "r;held;2026-03-31 16:30;4", TableOptions(defaults=defaults)).option == option
 
 
 def test_times_with_their_offset_need_no_zone() -> None:
-    given = Given(defaults=Defaults("urn:csv", "spruce"))
+    given = TableOptions(defaults=Defaults("urn:csv", "spruce"))
 
     assert isinstance(seen(HEAD + "r;held;2026-03-31 16:30+02:00;4", given), Look)
 
@@ -196,6 +196,6 @@ def test_numbers_with_a_comma_are_read_unless_they_may_be_two() -> None:
 
 
 def test_a_wish_for_a_kind_is_kept_to() -> None:
-    given = Given(HeaderWish("directory"), defaults=EVERY.defaults)
+    given = TableOptions(HeaderWish("directory"), defaults=EVERY.defaults)
 
     assert recognised("participant;name;consent\n", given).header.kind.name == "directory"

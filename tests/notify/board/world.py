@@ -19,7 +19,7 @@ from schemas.tokens import BoardRole, BoardToken, hashed, secret_of
 from services.notify.board.actions import Acting, ActNotices, MeetingActs
 from services.notify.board.app import create_app
 from services.notify.board.auth import BoardSessions
-from services.notify.board.history import ScoreHistory
+from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import Gateway
 from services.notify.board.rendering import Board
 from services.notify.board.requests import BoardGate
@@ -183,7 +183,7 @@ class World:
         now: Callable[[], datetime] | None = None,
         gateway: Gateway | None = None,
     ) -> Iterator[Board]:
-        history = ScoreHistory(settings.model_copy(update={"clickhouse": clickhouse}))
+        history = StoredHistory(settings.model_copy(update={"clickhouse": clickhouse}))
         moment = now or (lambda: self.now)
         acting = Acting(lambda: writer(settings), self.names, self.state, moment, PATIENT_SECONDS)
         sessions = BoardSessions.keyed("a key of the tests", self.state.tokens, moment)

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from schemas.events import ClockReached, MentoringEvent, OfRelationship, to_json
-from schemas.payloads import ClockReached as ReachedTime
-from schemas.payloads import EventRetracted
+from schemas.payloads import EventRetracted, KnownUntil
 from tests.scoring.random_logs import random_log
 
 Keyed = tuple[bytes, bytes]
@@ -37,7 +36,7 @@ def clock_reached(time: datetime) -> bytes:
         time=time,
         recordedtime=time,
         tenant="t",
-        data=ReachedTime(time=time),
+        data=KnownUntil(time=time),
     )
     return to_json(event)
 
