@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +24,7 @@ from services.ingest.flow.supervise import supervise
 from services.ingest.settings import IngestSettings
 from services.ingest.sources.connections import Connection
 from services.runtime.health import Health
-from services.runtime.kafka import Record, create_topics, reading
+from services.runtime.kafka import Reader, Record, create_topics
 from services.runtime.settings import Settings
 from tests.receiver import eventually
 
@@ -53,6 +53,22 @@ def stored_id(text: str, tenant: str = "acme") -> str:
     return pseudonym_of(DIGEST_KEY, tenant)(text)
 
 
+ASKED: dict[str, Reader] = {}
+"""The reader that is kept for a broker, by the broker's address: to connect takes ten times as long as to ask."""
+ASKING = threading.Lock()
+
+
+@contextmanager
+def asked(settings: Settings) -> Iterator[Reader]:
+    """For whoever looks at topics: the reader that is kept for this broker, else one of their own."""
+    if settings.kafka in ASKED:
+        with ASKING:
+            yield ASKED[settings.kafka]
+    else:
+        with closing(Reader(settings, None)) as reader:
+            yield reader
+
+
 @dataclass
 class Log:
     """What has come onto a topic since this object was made."""
@@ -65,22 +81,29 @@ class Log:
         self._starts = self._ends()
 
     def records(self) -> list[Record]:
-        with reading(self.settings, [self.topic]) as reader:
-            ends = reader.end_offsets(sorted(reader.assignment()))
+        with asked(self.settings) as reader:
+            ends = reader.end_offsets(reader.assign([self.topic]))
             found: list[Record] = []
             for partition in ends:
                 # What other tests have written before may be long.
-                reader.seek(partition, max(reader.position(partition), self._starts[partition.number]))
+                reader.seek(partition, self._starts[partition.number])
             while any(reader.position(partition) < end for partition, end in ends.items()):
                 found += [r for records in reader.poll(0.2).values() for r in records]
+        return found
+
+    def news(self) -> list[Record]:
+        """What has come since the last call."""
+        found = self.records()
+        for record in found:
+            self._starts[record.partition] = max(self._starts[record.partition], record.offset + 1)
         return found
 
     def growth(self) -> int:
         return sum(self._ends().values()) - sum(self._starts.values())
 
     def _ends(self) -> dict[int, int]:
-        with reading(self.settings, [self.topic]) as reader:
-            return {p.number: end for p, end in reader.end_offsets(sorted(reader.assignment())).items()}
+        with asked(self.settings) as reader:
+            return {p.number: end for p, end in reader.end_offsets(reader.assign([self.topic])).items()}
 
 
 @dataclass
@@ -172,12 +195,17 @@ def is_ready(gateway: Gateway) -> bool:
 def broker(local_kafka: LocalKafka) -> Iterator[Settings]:
     """Settings that reach the broker, on which the topics exist and the log is projected all the time."""
     settings, stop = make_topics(local_kafka.bootstrap), threading.Event()
-    with projector(IngestSettings(kafka=settings.kafka), Health(), stop) as parts:
+    with (
+        projector(IngestSettings(kafka=settings.kafka), Health(), stop) as parts,
+        closing(Reader(settings, None)) as reader,
+    ):
+        ASKED[settings.kafka] = reader
         thread = threading.Thread(target=supervise, args=(parts, stop))
         thread.start()
         try:
             yield settings
         finally:
+            del ASKED[settings.kafka]
             stop.set()
             thread.join(30)
 

@@ -17,7 +17,8 @@ from tests.journeys.streaming import Streaming, finish, streaming
 from tests.journeys.system import System, system
 from tests.receiver import eventually
 
-SESSION = {"RAPPORT_SCORING_SESSION_SECONDS": "5"}
+# Nothing that is derived is looked at: every two seconds, that is half of what the warehouse does.
+SESSION = {"RAPPORT_SCORING_SESSION_SECONDS": "5", "RAPPORT_WAREHOUSE_RECOMPUTE_SECONDS": "30"}
 # A machine that is busy with other tests may take several times what an idle one does.
 pytestmark = pytest.mark.timeout(900)
 
