@@ -97,6 +97,18 @@ def test_a_redirect_is_a_destination_at_fault_and_is_not_followed() -> None:
             assert other.calls == []
 
 
+def test_a_receiver_that_fails_gets_the_same_bytes_again_under_the_same_id() -> None:
+    with receiving() as receiver:
+        answers = iter([500, 500, 200])
+        receiver.answer = lambda _: (next(answers), {})
+        with running(webhook("hook", receiver.url)) as found:
+            found.step(episode("webhook", "hook")[:1])
+            found.until(lambda: found.states("hook") == ["delivered"])
+
+        assert len(receiver.calls) == 3
+        assert len({(call.webhook_id, call.body) for call in receiver.calls}) == 1
+
+
 def test_retry_after_holds_up_the_whole_destination() -> None:
     with receiving() as receiver:
         receiver.answer = lambda _: (429, {"retry-after": "3600"})

@@ -1,6 +1,5 @@
 """What somebody has set for themselves: which mails they do not want, when their digest comes and what the board opens
-with; from the page of
-their settings, and from a link in a mail, without signing in."""
+with; from the page of their settings, and from a link in a mail, without signing in."""
 
 import secrets
 from collections.abc import Mapping, Sequence
