@@ -109,7 +109,10 @@ def commands() -> dict[str, click.Command]:
         if not isinstance(command, click.Group):
             yield name, command
             return
-        for child, of_it in command.commands.items():
+        context = click.Context(command)
+        for child in command.list_commands(context):
+            of_it = command.get_command(context, child)
+            assert of_it is not None, f"{name} {child}"
             yield from walk(of_it, f"{name} {child}")
 
     found: dict[str, click.Command] = {}

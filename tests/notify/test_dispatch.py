@@ -1,5 +1,6 @@
 """Deliveries on their way: several destinations, real receivers, and what becomes of each delivery."""
 
+import asyncio
 import json
 import re
 import socket
@@ -15,8 +16,10 @@ from schemas.alerts import Delivery, DeliveryItem, Urgency
 from services.notify.domain.attempts import started
 from services.notify.domain.digests import without
 from services.notify.domain.name_book import PairRecord
+from services.notify.domain.verdict import Verdict
 from services.notify.flow.dispatch import NOT_CONFIGURED
 from services.notify.flow.people import Erased
+from services.notify.flow.senders import SenderPool
 from tests.notify.building import day
 from tests.notify.dispatching import chat, gate, running, webhook
 from tests.notify.emulators import Emulator, Slack, Teams, emulating, teams_error
@@ -457,3 +460,27 @@ def test_a_receiver_that_hangs_is_told_as_down_and_gets_one_at_a_time() -> None:
 
             found.until(lambda: found.states("hook") == ["delivered"] * 20)
             assert found.dispatch.parked == {}
+
+
+class SlowToClose:
+    """A destination that takes its time to say good-bye."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def send(self, delivery: Delivery) -> Verdict:
+        raise AssertionError(delivery)
+
+    async def close(self) -> None:
+        await asyncio.sleep(0.2)
+        self.closed = True
+
+
+def test_a_stop_waits_for_a_destination_that_was_changed_just_before() -> None:
+    channel, pool = SlowToClose(), SenderPool(lambda: day(0))
+    sender = pool.open(lambda: channel)
+
+    pool.close(sender, 1)
+    pool.stop([], 1)
+
+    assert channel.closed

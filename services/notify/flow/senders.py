@@ -1,10 +1,11 @@
-"""SenderPool bring deliveries to their destinations: one task and one queue each, so that a stuck one holds up no
+"""Senders bring deliveries to their destinations: one task and one queue each, so that a stuck one holds up no
 other."""
 
 import asyncio
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
@@ -90,6 +91,7 @@ class SenderPool:
         self._now = now
         self._answered: SimpleQueue[Answered] = SimpleQueue()
         self._loop = asyncio.new_event_loop()
+        self._closing: set[Future[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="senders", daemon=True)
         self._thread.start()
 
@@ -112,7 +114,15 @@ class SenderPool:
                 answer = AttemptResult(Unknown("interrupted: its destination was changed"), self._now(), seconds)
                 self._answered.put(Answered(delivery, answer))
 
-        asyncio.run_coroutine_threadsafe(end(), self._loop)
+        closing = asyncio.run_coroutine_threadsafe(end(), self._loop)
+        self._closing.add(closing)
+        closing.add_done_callback(self._closed)
+
+    def _closed(self, closing: Future[None]) -> None:
+        self._closing.discard(closing)
+        failure = closing.exception()
+        if failure is not None:
+            log.get(__name__).error("destination_not_closed", **described(failure))
 
     def answered(self) -> list[Answered]:
         """Everything that has come back since."""
@@ -132,6 +142,8 @@ class SenderPool:
             await asyncio.gather(*(sender.close(seconds) for sender in senders))
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(seconds + CLOSE_SECONDS)
+        # Those that were changed shortly before, too.
+        wait(list(self._closing), timeout=seconds + CLOSE_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CLOSE_SECONDS)
         self._loop.close()
