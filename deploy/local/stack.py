@@ -27,6 +27,8 @@ OWN_PORTS = 2  # of ClickHouse and of Kafka
 KAFKA_SECONDS, CLICKHOUSE_SECONDS = 60.0, 60.0
 SERVICES_SECONDS = 180.0  # scoring reads its state back from the log first
 COMMAND_SECONDS = 180.0
+NEW_TABLES = "run `rapport warehouse recompute`"
+"""What migrating says of a folder that an older version has filled."""
 WRITER, READER, ANALYST = "rapport", "reader", "analyst"
 TOKEN = re.compile(r"rpt_\S+")
 BOARD_SOURCE = "/rapport/board"
@@ -183,7 +185,9 @@ class Stack:
         self._display.say("preparing Kafka")
         self.run("topics", "create", "--partitions", str(PARTITIONS))
         self._display.say("preparing ClickHouse")
-        self.run("warehouse", "migrate")
+        if NEW_TABLES in self.run("warehouse", "migrate"):
+            self._display.say("filling tables that are new")
+            self.run("warehouse", "recompute")
         if self._config.tenant is not None:
             self._let_the_board_hand_in(self._config.tenant)
         # 3. the services

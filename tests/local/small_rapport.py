@@ -32,6 +32,10 @@ match command:
         print(ask_clickhouse(), end="")  # noqa: T201
         if (data / "refuse-migration").exists():
             sys.exit("no such table")
+        if (data / "filled-before").exists():
+            print("empty    weeks: run `rapport warehouse recompute`")  # noqa: T201
+    case "recompute":
+        (data / "filled-before").unlink()
     case "serve" | "work" | "board":
         process = name if command == "serve" else f"{name}-{command}"
         shared = {key: value for key, value in os.environ.items() if key.startswith("RAPPORT_")}

@@ -158,6 +158,19 @@ def test_a_failed_migration_is_quoted_and_starts_no_service(external: StackConfi
         pass
 
 
+def test_tables_that_are_new_to_a_folder_are_filled_before_anything_starts(
+    external: StackConfig, display: PlainLines, printed: io.StringIO
+) -> None:
+    (external.data / "filled-before").touch()
+
+    with Stack(external, display):
+        assert not (external.data / "filled-before").exists()
+    with Stack(external, display):
+        pass
+
+    assert printed.getvalue().count("filling tables that are new") == 1
+
+
 @pytest.fixture
 def empty_folder(tmp_path: Path) -> Iterator[Path]:
     before = Path.cwd()

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from deploy.local.clickhouse import LocalClickHouse
+from deploy.local.stack import NEW_TABLES
 from schemas.events import to_json
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
@@ -72,7 +73,7 @@ def test_its_rows_are_there_afterwards_and_what_is_derived_is_computed_from_them
     assert done.output.count("is there") == applied
     assert done.output.count("applied") == len(migrations()) - 1 - applied
     assert again.output.count("applied") == 0
-    assert "mentoring.program_weekly: run `rapport warehouse recompute`" in done.output
+    assert f"mentoring.program_weekly: {NEW_TABLES}" in done.output
     assert "recompute" not in again.output
     assert old.query("SELECT count() FROM mentoring_mart.scores") == [(11,)]
     assert old.query("SELECT count() FROM mentoring_mart.score_versions WHERE known_to IS NULL") == [(11,)]
