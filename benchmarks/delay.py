@@ -65,7 +65,7 @@ def _measured(folder: Path, relationships: int, days: int) -> tuple[list[float],
     ):
         settings = Settings(kafka=kafka.bootstrap)
         create_topics(settings, {topic.name: topic.options(PARTITIONS, 1) for topic in TOPICS})
-        with _serving(folder, Path(scratch), kafka.bootstrap), closing(_Watch(settings)) as watch:
+        with _serving(folder, Path(scratch), kafka.bootstrap), closing(_DelayWatch(settings)) as watch:
             busy, others = _names(relationships)
             for name in (*busy, *others):
                 watch.send(name, BEGIN)
@@ -91,7 +91,7 @@ def _names(relationships: int) -> tuple[list[str], list[str]]:
     return found[BUSY][:relationships], [found[other][0] for other in found if other != BUSY]
 
 
-def _paced(watch: "_Watch", names: Sequence[str], count: float) -> None:
+def _paced(watch: "_DelayWatch", names: Sequence[str], count: float) -> None:
     for number in range(int(count)):
         watch.send(names[number % len(names)], BEGIN + timedelta(seconds=watch.sent))
         time.sleep(1 / PER_SECOND)
@@ -115,7 +115,7 @@ def _serving(folder: Path, scratch: Path, bootstrap: str) -> Iterator[None]:
         child.stop()
 
 
-class _Watch:
+class _DelayWatch:
     """Sends events, and notes when the row of each appears."""
 
     def __init__(self, settings: Settings) -> None:

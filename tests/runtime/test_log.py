@@ -123,12 +123,6 @@ def test_a_connection_that_the_client_makes_anew_is_a_warning(written: StringIO,
     assert '"level": "error"' not in written.getvalue()
 
 
-def test_a_step_of_the_client_that_took_long_is_nobodys_concern(written: StringIO) -> None:
-    logging.getLogger("kafka.net.selector").warning("ran for 0.196s")
-
-    assert not written.getvalue()
-
-
 def test_what_the_client_cannot_mend_is_an_error(written: StringIO) -> None:
     logging.getLogger("kafka.net.selector").error("fatal")
 
