@@ -105,6 +105,20 @@ def test_a_second_instance_stands_by_and_takes_over_when_the_first_is_killed(
     assert stopped(second)[0] == 0
 
 
+def test_whoever_stands_by_for_longest_takes_over(notify: Notify) -> None:
+    first = notify.start()
+    eventually(lambda: "restored" in notify.log(0), what="the leader")
+    for number in (1, 2, 3):
+        notify.start()
+        eventually(lambda number=number: "standing_by" in notify.log(number), what=f"standby {number}")
+
+    first.kill()
+    first.wait(10)
+
+    eventually(lambda: any("restored" in notify.log(n) for n in (1, 2, 3)), TAKEOVER_SECONDS, what="the takeover")
+    assert [n for n in (1, 2, 3) if '"leading"' in notify.log(n)] == [1]
+
+
 def test_a_leader_that_was_away_for_too_long_writes_nothing_more_and_stands_by_again(
     notify: Notify, receiver: Receiver
 ) -> None:

@@ -1,7 +1,9 @@
 """Which instance works: the one that owns the partition of a topic, as a member of a consumer group. The others wait
-ready and take over within the session timeout."""
+ready; the one that has waited for longest takes over within the session timeout."""
 
+import socket
 import threading
+from datetime import UTC, datetime
 from typing import Self
 
 from services.notify.names import Names
@@ -62,8 +64,14 @@ class Leadership:
 
     def _keep(self) -> None:
         try:
-            # Nothing is ever written there.
-            reader = Reader(self._settings, f"{self._names.identity}-leader", fetch_max_wait_ms=FETCH_MS)
+            # Nothing is ever written there. The group gives a free partition to the member whose name sorts first: to
+            # the one that has stood by for longest, and never to one that has just come back from its own death.
+            reader = Reader(
+                self._settings,
+                f"{self._names.identity}-leader",
+                client_id=f"since-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{socket.gethostname()}",
+                fetch_max_wait_ms=FETCH_MS,
+            )
         except Exception as failure:  # noqa: BLE001 (raised on the thread that asks)
             self._failure = failure
             return
