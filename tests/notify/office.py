@@ -1,7 +1,6 @@
 """Notify without a broker and without receivers, on a clock of its own: what would be written down is kept in a
 dictionary, and what is sent arrives at once."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -56,8 +55,7 @@ def mailed(name: str = "owners", **fields: Any) -> DestinationConfig:  # noqa: A
 
 @dataclass
 class Office:
-    """`sent`: every message with the instant at which it was; `written`: the last record of each delivery; `spent`: CPU
-    seconds of its rounds, without the making of what came in."""
+    """`sent`: every message with the instant at which it was; `written`: the last record of each delivery."""
 
     config: DestinationsConfig
     now: datetime
@@ -69,7 +67,6 @@ class Office:
     sent: list[tuple[datetime, Delivery]] = field(default_factory=list)
     written: dict[str, Delivery] = field(default_factory=dict)
     alerts: list[Alert] = field(default_factory=list)
-    spent: float = 0.0
 
     def __post_init__(self) -> None:
         self._offset = 0
@@ -105,11 +102,9 @@ class Office:
     def read(self, *values: bytes) -> list[Decision]:
         """The same, of events as they lie on the topic."""
         records = [self._record(value) for value in values]
-        began = time.process_time()
         decisions = self.deciding.decide({SCORES: records} if records else {}, tuple(self.silences))
         decisions += self.deciding.settle(tuple(self.silences))
         self._finish(decisions)
-        self.spent += time.process_time() - began
         return decisions
 
     def at(self, moment: datetime, *events: ScoreEvent) -> list[Decision]:
