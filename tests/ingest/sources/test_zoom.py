@@ -69,6 +69,18 @@ def test_a_guest_who_is_nobody_was_there_all_the_same() -> None:
     assert came.person == went.person == Person()
 
 
+@pytest.mark.parametrize("name", ["meeting.participant_joined_waiting_room", "meeting.participant_jbh_waiting"])
+def test_who_waits_at_the_door_may_be_anybody(name: str) -> None:
+    value = {**joined(join_time=None, date_time="2026-03-02T10:03:00Z"), "event": name}
+
+    waits = only(value)
+
+    assert isinstance(waits, Joined)
+    assert waits.person == Person()
+    assert waits.time == datetime(2026, 3, 2, 10, 3, tzinfo=UTC)
+    assert only({**joined(join_time=None), "event": name}).time == TOLD_AT
+
+
 def test_who_comes_twice_says_so_twice_and_a_repeat_says_it_once() -> None:
     again = only(joined(join_time="2026-03-02T10:09:00Z", user_id="16779264", participant_uuid="other"))
 
@@ -110,12 +122,8 @@ def test_the_scheduled_duration_is_not_how_long_it_took() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("meeting.started", "meeting.participant_jbh_waiting", "meeting.participant_jbh_joined", "meeting.alert"),
-        *(
-            "meeting.participant_joined_waiting_room",
-            "meeting.participant_left_waiting_room",
-            "meeting.chat_message_sent",
-        ),
+        *("meeting.started", "meeting.participant_jbh_joined", "meeting.participant_left_waiting_room"),
+        *("meeting.alert", "meeting.chat_message_sent"),
         *("meeting.participant_joined_breakout_room", "recording.completed", "endpoint.url_validation", "new.event"),
     ],
 )

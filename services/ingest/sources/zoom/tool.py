@@ -100,12 +100,25 @@ class _Attended(_ZoomRun):
     participant: _Participant
 
 
+class _AtDoor(VendorModel):
+    date_time: MaybeTime = None
+    join_time: MaybeTime = None
+
+
+class _Awaited(_ZoomRun):
+    participant: _AtDoor
+
+
 class _RunPayload(VendorModel):
     object: _ZoomRun
 
 
 class _AttendedPayload(VendorModel):
     object: _Attended
+
+
+class _AwaitedPayload(VendorModel):
+    object: _Awaited
 
 
 class EndEvent(VendorModel):
@@ -118,6 +131,28 @@ class ParticipantEvent(VendorModel):
     event: Word
     event_ts: EpochMilliseconds | None = None
     payload: _AttendedPayload
+
+
+class WaitingEvent(VendorModel):
+    """Somebody waits until they are let in, or until the host comes."""
+
+    event: Word
+    event_ts: EpochMilliseconds | None = None
+    payload: _AwaitedPayload
+
+
+def waits(value: object) -> Translation:
+    """Whoever is kept at the door was not absent, and has not met anybody: as with a guest whom nobody can name, nobody
+    knows that the other side did not come. Once they are let in, they join like anybody else."""
+    told = read(WaitingEvent, value)
+    if isinstance(told, Rejected):
+        return told
+    run = told.payload.object
+    time = run.participant.join_time or run.participant.date_time or told.event_ts
+    if time is None:
+        return _timeless()
+    key, native = _attendance_key("waits", run.meeting, "", time), Native(told.event, native_id(run.id or run.uuid))
+    return (Joined(key, time, native, run.meeting, Person()),)
 
 
 def joined(value: object) -> Translation:
@@ -257,6 +292,8 @@ READ: dict[str, type[VendorModel]] = {
     "meeting.deleted": ZoomBookingEvent,
     "meeting.participant_joined": ParticipantEvent,
     "meeting.participant_left": ParticipantEvent,
+    "meeting.participant_joined_waiting_room": WaitingEvent,
+    "meeting.participant_jbh_waiting": WaitingEvent,
     "meeting.ended": EndEvent,
 }
 """With which model each event is read; of any other nothing but its name is kept."""
@@ -285,10 +322,12 @@ def _by_event(event: str, value: object) -> Translation:
             return joined(value)
         case "meeting.participant_left":
             return left(value)
+        case "meeting.participant_joined_waiting_room" | "meeting.participant_jbh_waiting":
+            return waits(value)
         case "meeting.ended":
             return ended(value)
         case _:
-            # Also meeting.started: the host who started it joins too. Who waits before the door has not come yet.
+            # Also meeting.started: the host who started it joins too.
             return Ignored("webinar" if event.startswith("webinar.") else "event_not_used")
 
 
