@@ -43,6 +43,8 @@ STEP_SECONDS = 4.0
 somebody leads."""
 STEP_HOURS = 6
 RECOVERS_AFTER_STEPS, ENDS_AFTER_STEPS = 6, 20
+LAST_WORDS = 4_000
+"""Characters of the log of one that ended by itself."""
 TAKEOVER_SECONDS = 120.0
 """What a busy machine is given; what it took is in the table."""
 
@@ -74,7 +76,10 @@ class Account:
 
 @dataclass
 class Report:
+    """`by_itself`: what those said last that ended without being killed."""
+
     kills: list[Kill] = field(default_factory=list)
+    by_itself: list[str] = field(default_factory=list)
     accounts: dict[str, Account] = field(default_factory=lambda: defaultdict(Account))
     decided: int = 0
     decided_twice: int = 0
@@ -82,6 +87,7 @@ class Report:
 
     def add(self, other: "Report") -> None:
         self.kills += other.kills
+        self.by_itself += other.by_itself
         self.decided += other.decided
         self.decided_twice += other.decided_twice
         self.undecided += other.undecided
@@ -253,7 +259,10 @@ class Drill:
         leader = self._leader()
         if leader is None or not self._all_alive():
             died = next(one for one in self._instances if one.process.poll() is not None)
-            self._bury(died.point if died.point == "taking over" and died.gate.exists() else BY_ITSELF)
+            was_killed = died.point == "taking over" and died.gate.exists()
+            if not was_killed:
+                self._report.by_itself.append(self._last_words(died))
+            self._bury(died.point if was_killed else BY_ITSELF)
             return
         standby = next(one for one in self._instances if one is not leader)
         point = leader.point
@@ -293,6 +302,10 @@ class Drill:
         eventually(lambda: self._leader() is not None or not self._all_alive(), TAKEOVER_SECONDS, "the takeover")
         took = time.monotonic() - died if alone and self._leader() is not None else None
         self._report.kills.append(Kill(point, took))
+
+    def _last_words(self, one: Instance) -> str:
+        words = self._notify.log(one.number)[-LAST_WORDS:]
+        return f"notify-{one.number}, to die at {one.point!r}, ended with {one.process.returncode}: ...{words}"
 
     def _all_alive(self) -> bool:
         return all(one.process.poll() is None for one in self._instances)

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.local.kafka import LocalKafka
 from services.notify.domain.attempts import KEYED
-from tests.notify.crash_drill import BY_ITSELF, NAMED, RANDOM, Report, drilled
+from tests.notify.crash_drill import NAMED, RANDOM, Report, drilled
 
 WORLDS, MANY_WORLDS = 3, 5
 """Side by side: most of a takeover is waiting for the session of the dead to pass."""
@@ -33,7 +33,7 @@ def drill(kafka: LocalKafka, folder: Path, kills: Sequence[str], worlds: int = W
 
 def holds_what_is_promised(found: Report) -> None:
     assert (found.decided_twice, found.undecided) == (0, 0)
-    assert [kill for kill in found.kills if kill.point == BY_ITSELF] == []
+    assert found.by_itself == []
     assert [account.lost for account in found.accounts.values()] == [0] * 4
     assert [account.unmarked for account in found.accounts.values()] == [0] * 4
     unkeyed = {name: account for name, account in found.accounts.items() if name not in KEYED}
