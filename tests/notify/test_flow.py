@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from schemas.alerts import Alert, Delivery
 from services.notify.domain.catching_up import SETTLE
@@ -110,13 +111,17 @@ def test_whoever_stands_by_for_longest_takes_over(notify: Notify) -> None:
     eventually(lambda: "restored" in notify.log(0), what="the leader")
     for number in (1, 2, 3):
         notify.start()
-        eventually(lambda number=number: "standing_by" in notify.log(number), what=f"standby {number}")
+        eventually(partial(_says, notify, number, "standing_by"), what=f"standby {number}")
 
     first.kill()
     first.wait(10)
 
-    eventually(lambda: any("restored" in notify.log(n) for n in (1, 2, 3)), TAKEOVER_SECONDS, what="the takeover")
-    assert [n for n in (1, 2, 3) if '"leading"' in notify.log(n)] == [1]
+    eventually(lambda: any(_says(notify, n, "restored") for n in (1, 2, 3)), TAKEOVER_SECONDS, what="the takeover")
+    assert [n for n in (1, 2, 3) if _says(notify, n, "leading")] == [1]
+
+
+def _says(notify: Notify, number: int, event: str) -> bool:
+    return f'"event": "{event}"' in notify.log(number)
 
 
 def test_a_leader_that_was_away_for_too_long_writes_nothing_more_and_stands_by_again(
