@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import shlex
 import subprocess
 import sys
@@ -144,7 +145,9 @@ class Stack:
         """A token of the gateway, made at the first call and kept in the folder. Raises `CommandFailedError`."""
         kept = self._data / f"{name}-token"
         if not kept.exists():
-            found = TOKEN.search(self.run("ingest", "token", "create", "--id", name, *scope))
+            # The broker may know one of another folder, or of a start that was killed before it kept it.
+            own = f"{name}-{secrets.token_hex(4)}"
+            found = TOKEN.search(self.run("ingest", "token", "create", "--id", own, *scope))
             assert found is not None, "the command prints the secret"
             put_private(kept, found.group())
         return kept.read_text()

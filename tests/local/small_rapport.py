@@ -36,6 +36,13 @@ match command:
             print("empty    weeks: run `rapport warehouse recompute`")  # noqa: T201
     case "recompute":
         (data / "filled-before").unlink()
+    case "token":
+        named = data / "tokens" / sys.argv[sys.argv.index("--id") + 1]
+        if named.exists():
+            sys.exit(f"token {named.name} exists already")
+        named.parent.mkdir(exist_ok=True)
+        named.touch()
+        print(f"rpt_{named.name}")  # noqa: T201
     case "serve" | "work" | "board":
         process = name if command == "serve" else f"{name}-{command}"
         shared = {key: value for key, value in os.environ.items() if key.startswith("RAPPORT_")}

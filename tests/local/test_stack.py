@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -132,6 +133,17 @@ def test_ports_and_passwords_stay_the_same_over_restarts(external: StackConfig, 
 
     assert secret(external.data / "word") == secret(external.data / "word")
     assert (external.data / "word").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_token_that_was_made_and_not_kept_does_not_stand_in_the_way(
+    external: StackConfig, display: PlainLines, tmp_path: Path
+) -> None:
+    with Stack(replace(external, tenant="acme"), display):
+        first = (tmp_path / "board-token").read_text()
+    (tmp_path / "board-token").unlink()
+
+    with Stack(replace(external, tenant="acme"), display):
+        assert (tmp_path / "board-token").read_text() != first
 
 
 def test_a_second_stack_on_the_folder_is_refused(external: StackConfig, display: PlainLines) -> None:
