@@ -8,15 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from services.scoring.domain import bounds
-from services.scoring.domain.bounds import DAY, FOREVER, NONE, SECOND
-from services.scoring.domain.crossings import Level, SilentTime, crossing, crossings, passed, passed_of_many
+from services.scoring.domain.bounds import DAY, FOREVER, NONE
+from services.scoring.domain.crossing_search import CrossingSearch
+from services.scoring.domain.crossings import passed
 from services.scoring.domain.evaluation import (
     Evaluation,
     Moment,
     evaluation_of,
     evaluations_of,
-    numbers_of,
-    score_columns,
     scores_at,
     scores_of,
 )
@@ -28,7 +27,6 @@ from services.scoring.domain.packing import PackedFacts, facts_bytes
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.row import HistoryRow, PrecedingRow, ScoredRow, midnights, row_of, trend_of, trends
 from services.scoring.domain.score import FEW
-from services.scoring.domain.snapshots.snapshot import Snapshot
 from services.scoring.domain.timeline import Instant, SilentSpan, Timeline
 
 REMEMBERED = 4
@@ -64,7 +62,7 @@ class ScoreHistory:
         self._profiles = profiles
         self._timeline = Timeline(self._facts, profiles)
         self.index = self._timeline.index
-        self._crossed: dict[tuple[Snapshot, Level], int] = {}
+        self._search = CrossingSearch(profiles)
         self._evaluations: dict[int, Evaluation | None] = {}
         self._healths: dict[int, int | None] = {}
         self._quiet: Quiet | None = None
@@ -217,14 +215,14 @@ class ScoreHistory:
         if not self._facts:
             return []
         found, spans = self._timeline.between(max(after, self.index.times[0] - 1), upto)
-        return sorted([*found, *self._crossings(spans)])
+        return sorted([*found, *self._search.instants(spans)])
 
     def append(self, key: Key, fact: Fact) -> None:
         """A fact that is newer than all others: what was before it stays as it is."""
         time = key.time
         self.facts[key] = fact
         self._timeline.append(key, fact)
-        self._crossed.clear()
+        self._search.forget_all()
         if self._evaluations and max(self._evaluations) >= time:
             self._evaluations = {at: found for at, found in self._evaluations.items() if at < time}
         if self._healths and max(self._healths) >= time:
@@ -261,43 +259,8 @@ class ScoreHistory:
             named = self._timeline.next_named(after)
             return None if named == FOREVER else named
         point = min((after // DAY + 1) * DAY, self._timeline.upcoming(snapshot, after))
-        crossed = self._crossings([SilentSpan(snapshot, self._timeline.left(snapshot, after), point, point)])
+        crossed = self._search.instants([SilentSpan(snapshot, self._timeline.left(snapshot, after), point, point)])
         return crossed[0].at if crossed else point
-
-    def _crossings(self, spans: Sequence[SilentSpan]) -> list[Instant]:
-        """Where levels are passed in these spans, in order."""
-        # 1. Which are passed at all.
-        wanted = self._passed([span for span in spans if span.last // SECOND * SECOND > span.begin])
-        # 2. When. Under one snapshot a level is crossed once, wherever the search begins.
-        unknown = [
-            (span, level)
-            for span, level in wanted
-            if not span.begin < self._crossed.get((span.snapshot, level), NONE) <= span.last
-        ]
-        for (span, level), at in zip(unknown, _searched(unknown), strict=True):
-            if at is not None:
-                self._crossed[span.snapshot, level] = at
-        # 3. What is crossed in the same second is one row; a midnight has its own, and the level is passed there.
-        together: dict[int, tuple[Snapshot, list[str]]] = {}
-        for span, level in wanted:
-            at = self._crossed.get((span.snapshot, level))
-            if at is not None and span.begin < at <= span.last and at % DAY != 0:
-                together.setdefault(at, (span.snapshot, []))[1].append(level.cause)
-        return [Instant(at, tuple(sorted(causes)), snapshot) for at, (snapshot, causes) in sorted(together.items())]
-
-    def _passed(self, spans: Sequence[SilentSpan]) -> list[tuple[SilentSpan, Level]]:
-        levels, number = self._profiles.levels, self._profiles.number
-        if len(spans) * 2 <= FEW:
-            watched = ((span, levels[number(span.begin)]) for span in spans)
-            return [(span, level) for span, some in watched for level in passed(some, *map(scores_at, span.ends))]
-        begin, end = (score_columns(moments) for moments in zip(*[span.ends for span in spans], strict=True))
-        versions = [number(span.begin) for span in spans]
-        return [
-            (spans[place], level)
-            for version, some in enumerate(levels)
-            for place, level in passed_of_many(some, begin, end)
-            if versions[place] == version
-        ]
 
     def _rows(self, after: int, instants: Sequence[Instant]) -> dict[int, HistoryRow]:
         if not instants:
@@ -360,29 +323,8 @@ class ScoreHistory:
     def _forget(self) -> None:
         """What the next row does not need."""
         self._timeline.forget()
-        if len(self._crossed) > 2 * REMEMBERED:
-            self._crossed = dict(list(self._crossed.items())[-REMEMBERED:])
+        self._search.forget()
         if len(self._evaluations) > 2 * REMEMBERED:
             self._evaluations = dict(sorted(self._evaluations.items())[-REMEMBERED:])
         if len(self._healths) > 2 * REMEMBERED_HEALTHS:
             self._healths = dict(sorted(self._healths.items())[-REMEMBERED_HEALTHS:])
-
-
-def _searched(crossed: Sequence[tuple[SilentSpan, Level]]) -> list[int | None]:
-    """When each level is crossed in its span; None: only behind it."""
-    if len(crossed) <= 1:
-        return [
-            crossing(SilentTime(one.snapshot.aging, *_silence(one)), one.begin, one.last, level)
-            for one, level in crossed
-        ]
-    spans = [span for span, _ in crossed]
-    aging = numbers_of([span.snapshot for span in spans]).aging
-    active, booked = zip(*map(_silence, spans), strict=True)
-    silences = SilentTime(aging, np.array(active), np.array(booked))
-    begins, lasts = np.array([(span.begin, span.last) for span in spans]).T
-    return crossings(silences, begins, lasts, [level for _, level in crossed])
-
-
-def _silence(span: SilentSpan) -> tuple[int, float]:
-    """Where it begins on the active clock, and whether a booking lies ahead."""
-    return span.snapshot.active(span.begin), span.snapshot.booked(span.begin)
