@@ -88,22 +88,18 @@ def _fresh(age: float) -> float:
     return 1.0 if age <= 1.0 else float(np.exp2(1.0 - age))
 
 
-def _plain(function: np.ufunc) -> Callable[[float], float]:
-    """As floats of Python: what is computed from NumPy's own takes ten times as long."""
-    return lambda x: float(function(x))
-
-
 ONE = Operations(
-    exp=_plain(np.exp),
+    exp=np.exp,
     fresh=_fresh,
-    log=_plain(np.log),
-    log1p=_plain(np.log1p),
+    log=np.log,
+    log1p=np.log1p,
     floor=math.floor,
     max=max,
     rint=round,
     where=lambda condition, a, b: a if condition else b,
     some=bool,
 )
+"""NumPy's functions give floats of its own, which are floats to everybody else."""
 MANY = Operations(
     exp=np.exp,
     fresh=lambda age: np.exp2(1.0 - np.maximum(age, 1.0)),
