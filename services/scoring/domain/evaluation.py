@@ -171,7 +171,7 @@ def numbers_of(snapshots: Sequence[Snapshot]) -> Numbers:
     """A column for each, though most of them stand several times in a row."""
     places: dict[Snapshot, int] = {}
     rows = np.array([places.setdefault(snapshot, len(places)) for snapshot in snapshots])
-    return columns(np.stack([snapshot.column for snapshot in places], axis=1)[:, rows])
+    return columns(np.take(np.array([snapshot.column for snapshot in places]).T, rows, axis=1))
 
 
 def factors(steady: Iterable[Any], scores: Scores) -> tuple[Any, ...]:

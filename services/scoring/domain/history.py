@@ -30,7 +30,7 @@ from services.scoring.domain.score import FEW
 from services.scoring.domain.timeline import Instant, SilentSpan, Timeline
 
 REMEMBERED = 4
-"""Scores and evaluations kept for a relationship: the next row is measured against the last."""
+"""Evaluations kept for a relationship: the next row is measured against the last."""
 REMEMBERED_HEALTHS = 40
 """Midnights whose health is kept: a trend looks back on the last 28, and some rows may be computed again."""
 WINDOW = 1_000 * DAY
