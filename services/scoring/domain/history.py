@@ -292,17 +292,18 @@ class ScoreHistory:
 
     def _trends(self, times: Sequence[int], healths: Sequence[int]) -> list[int]:
         """Of rows at these instants with these healths."""
-        columns = midnights(np.array(times))
-        looked_at = np.unique(np.concatenate(columns))
-        some = looked_at.tolist()
-        self._read_healths([at for at in some if at not in self._healths])
         if len(times) <= FEW:
+            looked_at = [midnights(at) for at in times]
+            self._read_healths({then for some in looked_at for then in some} - self._healths.keys())
+            known = [[(then, self._healths[then]) for then in some] for some in looked_at]
             return [
-                trend_of([*((then, self._healths[then]) for then in midnights(at)), (at, health)])
-                for at, health in zip(times, healths, strict=True)
+                trend_of([*points, now]) for points, now in zip(known, zip(times, healths, strict=True), strict=True)
             ]
-        known = np.array([self._healths[at] for at in some], dtype=np.float64)
-        then = [known[np.searchsorted(looked_at, column)] for column in columns]
+        columns = midnights(np.array(times))
+        instants = np.unique(np.concatenate(columns))
+        self._read_healths(set(instants.tolist()) - self._healths.keys())
+        kept = np.array([self._healths[at] for at in instants.tolist()], dtype=np.float64)
+        then = [kept[np.searchsorted(instants, column)] for column in columns]
         return trends([*columns, np.array(times)], [*then, np.array(healths, dtype=np.float64)])
 
     def _evaluate(self, moments: Iterable[Moment]) -> None:
