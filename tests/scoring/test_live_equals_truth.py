@@ -48,6 +48,7 @@ def _small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.scoring.domain.write_phases.ROUND", 3)
     monkeypatch.setattr("services.scoring.domain.partition.DUE_AT_ONCE", 2)
     monkeypatch.setattr("services.scoring.domain.history.REMEMBERED", 1)
+    monkeypatch.setattr("services.scoring.domain.crossing_search.REMEMBERED", 1)
     monkeypatch.setattr("services.scoring.domain.history.REMEMBERED_HEALTHS", 2)
     monkeypatch.setattr("services.scoring.domain.history.WINDOW", 2 * bounds.DAY)
     monkeypatch.setattr("services.scoring.domain.timeline.REMEMBERED", 1)

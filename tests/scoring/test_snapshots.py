@@ -1,5 +1,6 @@
 """Snapshots: grown or read at once, one by one or in columns, they give the same to the last bit."""
 
+from collections.abc import Sequence
 from random import Random
 
 import numpy as np
@@ -13,7 +14,7 @@ from services.scoring.domain.kinds import FactKind
 from services.scoring.domain.memory import LOOKED_AT, trimmed
 from services.scoring.domain.packing import facts_bytes
 from services.scoring.domain.profiles import DEFAULT, Profiles
-from services.scoring.domain.row import midnights, trends
+from services.scoring.domain.row import midnights, trend_of, trends
 from services.scoring.domain.snapshots.index import FactIndex
 from services.scoring.domain.snapshots.snapshot import Snapshot
 from services.scoring.domain.timeline import Timeline
@@ -96,11 +97,16 @@ def test_many_trends_at_once_are_those_that_are_computed_one_by_one() -> None:
         points = [(at, rng.choice([None, rng.randrange(100_000_000)])) for at in midnights(newest)]
         rows.append([*points, (newest, rng.randrange(100_000_000))])
 
-    many = trends(rows)
+    many = trends_of(rows)
 
-    assert many == [trends([points])[0] for points in rows]
+    assert many == [trend_of(points) for points in rows]
     assert len(set(many)) > 1_000
-    assert trends([[(micros(1), None), (micros(8), 50_000_000)]] * 9) == [0] * 9
+    assert trends_of([[(micros(1), None), (micros(8), 50_000_000)]] * 9) == [0] * 9
+
+
+def trends_of(rows: Sequence[Sequence[tuple[int, int | None]]]) -> list[int]:
+    times, healths = np.array(rows, dtype=np.float64).transpose(2, 1, 0)
+    return trends(list(times), list(healths))
 
 
 def content(snapshot: Snapshot) -> object:

@@ -1,6 +1,6 @@
 """Crossings: the first whole seconds at which silence alone takes a score to a watched level."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,8 +29,10 @@ def levels(watch: WatchLevels) -> tuple[Level, ...]:
 
 
 GRID = 300
-"""Instants of one call: a day of seconds is searched in two. A call takes as long as some hundred instants."""
-_GRID = np.arange(1, GRID + 1)[:, None]
+"""Instants of one call: of a single search a day of seconds is through in two. A call takes as long as some hundred
+instants."""
+LEAST_GRID = 40
+"""Of each of many searches that share a call."""
 
 Instants = npt.NDArray[np.int64]
 
@@ -58,6 +60,13 @@ def passed(watched: Sequence[Level], begin: Scores, end: Scores) -> list[Level]:
     ]
 
 
+def passed_of_many(watched: Sequence[Level], begin: Scores, end: Scores) -> Iterator[tuple[int, Level]]:
+    """The same of columns, each with its place in them."""
+    for level in watched:
+        was, now = level.is_passed(begin.health, begin.risk), level.is_passed(end.health, end.risk)
+        yield from ((place, level) for place in np.flatnonzero(now & ~was).tolist())
+
+
 def crossing(silence: SilentTime, begin: int, end: int, level: Level) -> int | None:
     """The first whole second after `begin`, when the silence began, and up to `end` at which the level is passed; None:
     there is none."""
@@ -71,9 +80,11 @@ def crossings(silences: SilentTime, begins: Instants, ends: Instants, watched: S
     bounds = np.array([level.bound for level in watched])
     low, high = begins // SECOND, ends // SECOND
     is_passed = low < high
+    size = max(LEAST_GRID, GRID // len(ends))
+    steps = np.arange(1, size + 1)[:, None]
     while is_passed.any():
-        step = np.maximum(1, -(-(high - low) // GRID))
-        grid = np.minimum(low + step * _GRID, high)
+        step = np.maximum(1, -(-(high - low) // size))
+        grid = np.minimum(low + step * steps, high)
         found = silences.scores(grid * SECOND - begins)
         reached = np.where(of_health, found.health <= bounds, found.risk >= bounds)
         is_passed &= reached.any(axis=0)

@@ -1,8 +1,8 @@
 """One score: health with its parts and risk with its terms, in millionths; of one instant, or of many in columns."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import repeat
 from operator import itemgetter, mul, sub
 from typing import Any, NamedTuple, cast
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from services.scoring.domain.bounds import ONE, millionths
+from services.scoring.domain.bounds import ONE
 from services.scoring.domain.profiles import Parameters
-from services.scoring.domain.score import FACTORS, FEATURES, FEW, MANY, Numbers, Scores, columns, score, table
+from services.scoring.domain.score import FACTORS, FEATURES, FEW, MANY, Numbers, Scores, columns, score
 from services.scoring.domain.score import ONE as SINGLE
 from services.scoring.domain.snapshots.snapshot import Snapshot
 
@@ -22,12 +22,13 @@ CAPPED_BAND_BELOW = 50
 """What caps a band lets it be strained at the best."""
 SILENCE = "silence"
 BASE = "base"
-ALWAYS_SHOWN = frozenset({"silence", "pace", "history"})
+ALWAYS_SHOWN = frozenset({"base", "silence", "pace", "history"})
 """The model's own features are shown in any case, covariates only where they apply."""
 WHERE_WEIGHED = frozenset({"elapsed", "activity"})
 """Shown where they weigh anything: a profile from before them has the terms that its rows have always had."""
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
 
 
 class PartValue(NamedTuple):
@@ -40,15 +41,27 @@ class PartValue(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """`health` is the sum of the parts' contributions, exactly. `risk` in millionths. `caps`: what holds the band at
-    strained at the best."""
+    """`health` is the sum of the contributions, exactly. `risk` in millionths. Of the parts and of the terms a column
+    each, most of which many rows share; `caps`: what holds the band at strained at the best."""
 
     health: int
     risk: int
-    parts: tuple[PartValue, ...]
-    terms: tuple[tuple[str, int], ...]
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+    values: tuple[int, ...]
+    contributions: tuple[int, ...]
+    term_names: tuple[str, ...]
+    effects: tuple[int, ...]
     confidence: int
     caps: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> tuple[PartValue, ...]:
+        return tuple(map(PartValue, self.names, self.values, self.weights, self.contributions))
+
+    @property
+    def terms(self) -> tuple[tuple[str, int], ...]:
+        return tuple(zip(self.term_names, self.effects, strict=True))
 
     @property
     def band(self) -> str:
@@ -77,8 +90,12 @@ def scores_of(moments: Sequence[Moment]) -> list[Scores]:
     """The same for many at once, to the last bit."""
     if len(moments) <= FEW:
         return [scores_at(moment) for moment in moments]
-    found = score(numbers_of([moment.snapshot for moment in moments]).aging, *_times(moments), MANY)
-    return [Scores(*values) for values in zip(*(column.tolist() for column in found), strict=True)]
+    return [Scores(*values) for values in zip(*(column.tolist() for column in score_columns(moments)), strict=True)]
+
+
+def score_columns(moments: Sequence[Moment]) -> Scores:
+    """As columns."""
+    return score(numbers_of([moment.snapshot for moment in moments]).aging, *_times(moments), MANY)
 
 
 def evaluation_of(snapshot: Snapshot, scores: Scores) -> Evaluation:
@@ -94,19 +111,17 @@ def evaluation_of(snapshot: Snapshot, scores: Scores) -> Evaluation:
         remainders = sorted(zip(map(sub, contributions, exact), range(len(exact)), strict=True))
         for _, place in remainders[:left]:
             contributions[place] += 1
-    pick, names, weights = _shown(points, parameters.weights)
+    pick, names, weights = _shown_parts(points, parameters.weights)
     shown = map(round, map(mul, pick(values), repeat(ONE)))
-    parts = tuple(map(_part, zip(names, shown, weights, contributions, strict=True)))
     # 2. The terms, which sum to the linear predictor.
-    base, always = _base_and_shown(parameters)
-    known = _features(snapshot.features, scores)
-    effects = map(round, map(mul, map(mul, parameters.coefficients, known), repeat(ONE)))
-    terms = [
-        (name, effect)
-        for name, effect, x, is_shown in zip(FEATURES, effects, known, always, strict=True)
-        if (x if is_shown is None else is_shown)
-    ]
-    return Evaluation(health, int(scores.risk), parts, (base, *terms), snapshot.confidence, snapshot.voices.caps)
+    slopes = (parameters.base, *parameters.coefficients)
+    # To round floats of NumPy takes ten times as long as Python's.
+    known = (1.0, *map(float, _features(snapshot.features, scores)))
+    pick, term_names = _shown_terms(tuple([x != 0.0 for x in known]), slopes)
+    effects = map(round, map(mul, map(mul, pick(slopes), pick(known)), repeat(ONE)))
+    parts = (names, weights, tuple(shown), tuple(contributions))
+    terms = (term_names, tuple(effects))
+    return Evaluation(health, int(scores.risk), *parts, *terms, snapshot.confidence, snapshot.voices.caps)
 
 
 def evaluations_of(moments: Sequence[Moment]) -> list[Evaluation]:
@@ -128,20 +143,35 @@ def evaluations(
     """A column of `numbers` for each, all under the same version of a profile."""
     scores = score(numbers.aging, now, booked, MANY)
     values = np.array(factors(numbers.steady, scores))
-    contributions = _apportioned(numbers.points, values, scores)
     shown = np.rint(np.vstack([values, scores.silence]) * ONE).astype(np.int64)
-    parts = _parts(numbers.points > 0, shown.T.tolist(), contributions.T.tolist(), parameters.weights)
-    terms = _term_columns(_features(numbers.features, scores), parameters)
+    of_parts = _pickers(_is_shown_part(numbers.points))
+    known = np.array([np.ones(len(now)), *_features(numbers.features, scores)])
+    slopes = (parameters.base, *parameters.coefficients)
+    effects = np.rint(np.array(slopes)[:, None] * known * ONE).astype(np.int64)
+    of_terms = _pickers(_is_shown_term(known != 0.0, slopes))
     health, risk = (column.astype(np.int64).tolist() for column in (scores.health, scores.risk))
-    confidence = numbers.confidence.astype(np.int64).tolist()
-    return list(map(Evaluation, health, risk, parts, terms, confidence, caps))
+    return list(
+        map(
+            Evaluation,
+            health,
+            risk,
+            _shared(of_parts, _NAMES),
+            _shared(of_parts, (*parameters.weights, 0.0)),
+            _picked(of_parts, shown),
+            _picked(of_parts, _apportioned(numbers.points, values, scores)),
+            _shared(of_terms, _TERM_NAMES),
+            _picked(of_terms, effects),
+            numbers.confidence.astype(np.int64).tolist(),
+            caps,
+        )
+    )
 
 
 def numbers_of(snapshots: Sequence[Snapshot]) -> Numbers:
     """A column for each, though most of them stand several times in a row."""
     places: dict[Snapshot, int] = {}
     rows = np.array([places.setdefault(snapshot, len(places)) for snapshot in snapshots])
-    return columns(np.ascontiguousarray(table([snapshot.numbers for snapshot in places]).T[:, rows]))
+    return columns(np.take(np.array([snapshot.column for snapshot in places]).T, rows, axis=1))
 
 
 def factors(steady: Iterable[Any], scores: Scores) -> tuple[Any, ...]:
@@ -162,16 +192,6 @@ def _features(steady: Iterable[Any], scores: Scores) -> tuple[Any, ...]:
     return (*of_contacts, missed, late, scores.stalled, drop, scores.booked)
 
 
-@lru_cache(1 << 10)
-def _base_and_shown(parameters: Parameters) -> tuple[tuple[str, int], tuple[bool | None, ...]]:
-    """Which features are shown; None: those that are not 0."""
-    shown = [
-        True if name in ALWAYS_SHOWN else bool(slope) if name in WHERE_WEIGHED else None
-        for name, slope in zip(FEATURES, parameters.coefficients, strict=True)
-    ]
-    return (BASE, millionths(parameters.base)), tuple(shown)
-
-
 def _apportioned(points: Floats, values: Floats, scores: Scores) -> Integers:
     """As in evaluation_of, by column; a factor without data takes none of what is left."""
     exact = np.vstack([points * values, -scores.silence * scores.core]) * ONE
@@ -183,53 +203,63 @@ def _apportioned(points: Floats, values: Floats, scores: Scores) -> Integers:
     return found
 
 
-def _parts(
-    known: npt.NDArray[np.bool_], values: list[list[int]], contributions: list[list[int]], weights: Sequence[float]
-) -> list[tuple[PartValue, ...]]:
-    """A row for each. Few sets of factors have data, so what is shown of a row is picked by its set."""
-    masks = (np.left_shift(1, np.arange(len(FACTORS))) @ known).tolist()
-    pickers = {mask: _picker(mask) for mask in set(masks)}
-    labels = {mask: (pick(_NAMES), pick((*weights, 0.0))) for mask, pick in pickers.items()}
-    found = []
-    for mask, of_value, of_contribution in zip(masks, values, contributions, strict=True):
-        pick, (names, shown_weights) = pickers[mask], labels[mask]
-        found.append(tuple(map(_part, zip(names, pick(of_value), shown_weights, pick(of_contribution), strict=True))))
-    return found
-
-
 _NAMES = (*FACTORS, SILENCE)
-# PartValue._make without its check, in which most of a row's time would go.
-_part = cast("Callable[[Iterable[Any]], PartValue]", partial(tuple.__new__, PartValue))
-
-
+_TERM_NAMES = (BASE, *FEATURES)
 Picker = Callable[[Sequence[Any]], tuple[Any, ...]]
-"""Of what is known of all factors and of silence, what is shown."""
+"""Of what is known of all factors and of silence, or of all terms, what is shown."""
+
+
+def _is_shown_part(points: Floats) -> Booleans:
+    """A row for each part: factors with data, and silence."""
+    return np.vstack([points > 0.0, np.ones(points.shape[1:], dtype=bool)])
+
+
+def _is_shown_term(applies: Booleans, slopes: Sequence[float]) -> Booleans:
+    """A row for each term; `applies`: where its feature is not 0."""
+    shown = applies.copy()
+    for place, (name, slope) in enumerate(zip(_TERM_NAMES, slopes, strict=True)):
+        if name in ALWAYS_SHOWN:
+            shown[place] = True
+        elif name in WHERE_WEIGHED:
+            shown[place] = slope != 0.0
+    return shown
 
 
 @lru_cache(1 << 12)
-def _shown(points: tuple[float, ...], weights: tuple[float, ...]) -> tuple[Picker, tuple[str, ...], tuple[float, ...]]:
-    """What is shown of a row, under which names and weights."""
-    pick = _picker(sum(1 << k for k, share in enumerate(points) if share > 0))
+def _shown_parts(
+    points: tuple[float, ...], weights: tuple[float, ...]
+) -> tuple[Picker, tuple[str, ...], tuple[float, ...]]:
+    """What is shown of one row, under which names and weights."""
+    (pick,) = _pickers(_is_shown_part(np.array([points]).T))
     return pick, pick(_NAMES), pick((*weights, 0.0))
 
 
-@lru_cache(1 << len(FACTORS))
+@lru_cache(1 << 12)
+def _shown_terms(applies: tuple[bool, ...], slopes: tuple[float, ...]) -> tuple[Picker, tuple[str, ...]]:
+    (pick,) = _pickers(_is_shown_term(np.array([applies]).T, slopes))
+    return pick, pick(_TERM_NAMES)
+
+
+def _pickers(is_shown: Booleans) -> list[Picker]:
+    """For each column what picks its rows: few sets of them are shown."""
+    return list(map(_picker, (np.left_shift(1, np.arange(len(is_shown))) @ is_shown).tolist()))
+
+
+@lru_cache(1 << 12)
 def _picker(mask: int) -> Picker:
-    shown = [k for k in range(len(FACTORS)) if mask >> k & 1]
-    return itemgetter(*shown, len(FACTORS)) if shown else lambda values: (values[-1],)
+    shown = [k for k in range(mask.bit_length()) if mask >> k & 1]
+    return itemgetter(*shown) if len(shown) > 1 else lambda values: (values[shown[0]],)
 
 
-def _term_columns(features: Sequence[Any], parameters: Parameters) -> list[tuple[tuple[str, int], ...]]:
-    """A row for each."""
-    base = (BASE, millionths(parameters.base))
-    shown: list[list[tuple[str, int] | None]] = []
-    for name, slope, x in zip(FEATURES, parameters.coefficients, features, strict=True):
-        values = np.rint(slope * x * ONE).astype(np.int64).tolist()
-        if name in ALWAYS_SHOWN or (name in WHERE_WEIGHED and slope):
-            shown.append([(name, value) for value in values])
-        elif name not in WHERE_WEIGHED and np.any(x):
-            shown.append([(name, value) if k else None for value, k in zip(values, x.tolist(), strict=True)])
-    return [(base, *filter(None, row)) for row in zip(*shown, strict=True)]
+def _shared(pickers: Sequence[Picker], of_all: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """What is the same for all that show the same."""
+    found = {pick: pick(of_all) for pick in set(pickers)}
+    return map(found.__getitem__, pickers)
+
+
+def _picked(pickers: Sequence[Picker], numbers: Integers) -> list[tuple[int, ...]]:
+    """Of each column of numbers."""
+    return [pick(column) for pick, column in zip(pickers, numbers.T.tolist(), strict=True)]
 
 
 def _by_parameters(moments: Sequence[Moment]) -> Iterable[tuple[Parameters, list[int]]]:

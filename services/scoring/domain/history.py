@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from services.scoring.domain import bounds
-from services.scoring.domain.bounds import DAY, FOREVER, NONE, SECOND
-from services.scoring.domain.crossings import Level, SilentTime, crossing, crossings, passed
+from services.scoring.domain.bounds import DAY, FOREVER, NONE
+from services.scoring.domain.crossing_search import CrossingSearch
+from services.scoring.domain.crossings import passed
 from services.scoring.domain.evaluation import (
     Evaluation,
     Moment,
     evaluation_of,
     evaluations_of,
-    numbers_of,
     scores_at,
     scores_of,
 )
@@ -26,16 +26,15 @@ from services.scoring.domain.outlook import NO_OUTLOOK, Outlook, outlook_of
 from services.scoring.domain.packing import PackedFacts, facts_bytes
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.row import HistoryRow, PrecedingRow, ScoredRow, midnights, row_of, trend_of, trends
-from services.scoring.domain.score import Scores
-from services.scoring.domain.snapshots.snapshot import Snapshot
+from services.scoring.domain.score import FEW
 from services.scoring.domain.timeline import Instant, SilentSpan, Timeline
 
 REMEMBERED = 4
-"""Scores and evaluations kept for a relationship: the next row is measured against the last."""
+"""Evaluations kept for a relationship: the next row is measured against the last."""
 REMEMBERED_HEALTHS = 40
 """Midnights whose health is kept: a trend looks back on the last 28, and some rows may be computed again."""
-WINDOW = 120 * DAY
-"""Of a history, whose rows are computed at once."""
+WINDOW = 1_000 * DAY
+"""Of a history, whose rows are computed at once: to begin anew costs as much as a hundred rows."""
 
 
 class Quiet(NamedTuple):
@@ -63,8 +62,7 @@ class ScoreHistory:
         self._profiles = profiles
         self._timeline = Timeline(self._facts, profiles)
         self.index = self._timeline.index
-        self._scores: dict[Moment, Scores] = {}
-        self._crossed: dict[tuple[Snapshot, Level], int] = {}
+        self._search = CrossingSearch(profiles)
         self._evaluations: dict[int, Evaluation | None] = {}
         self._healths: dict[int, int | None] = {}
         self._quiet: Quiet | None = None
@@ -217,14 +215,14 @@ class ScoreHistory:
         if not self._facts:
             return []
         found, spans = self._timeline.between(max(after, self.index.times[0] - 1), upto)
-        return sorted([*found, *self._crossings(spans)])
+        return sorted([*found, *self._search.instants(spans)])
 
     def append(self, key: Key, fact: Fact) -> None:
         """A fact that is newer than all others: what was before it stays as it is."""
         time = key.time
         self.facts[key] = fact
         self._timeline.append(key, fact)
-        self._crossed.clear()
+        self._search.forget_all()
         if self._evaluations and max(self._evaluations) >= time:
             self._evaluations = {at: found for at, found in self._evaluations.items() if at < time}
         if self._healths and max(self._healths) >= time:
@@ -261,70 +259,52 @@ class ScoreHistory:
             named = self._timeline.next_named(after)
             return None if named == FOREVER else named
         point = min((after // DAY + 1) * DAY, self._timeline.upcoming(snapshot, after))
-        crossed = self._crossings([SilentSpan(snapshot, self._timeline.left(snapshot, after), point, point)])
+        crossed = self._search.instants([SilentSpan(snapshot, self._timeline.left(snapshot, after), point, point)])
         return crossed[0].at if crossed else point
-
-    def _crossings(self, spans: Sequence[SilentSpan]) -> list[Instant]:
-        """Where levels are passed in these spans, in order."""
-        # 1. Which are passed at all.
-        spans = [span for span in spans if span.last // SECOND * SECOND > span.begin]
-        self._compute(moment for span in spans for moment in span.ends)
-        levels, wanted = self._profiles.levels, list[tuple[SilentSpan, Level]]()
-        for span in spans:
-            begin, end = span.ends
-            watched = levels[self._profiles.number(span.begin)]
-            wanted += [(span, level) for level in passed(watched, self._scores[begin], self._scores[end])]
-        # 2. When. Under one snapshot a level is crossed once, wherever the search begins.
-        unknown = [
-            (span, level)
-            for span, level in wanted
-            if not span.begin < self._crossed.get((span.snapshot, level), NONE) <= span.last
-        ]
-        for (span, level), at in zip(unknown, _searched(unknown), strict=True):
-            if at is not None:
-                self._crossed[span.snapshot, level] = at
-        # 3. What is crossed in the same second is one row; a midnight has its own, and the level is passed there.
-        together: dict[int, tuple[Snapshot, list[str]]] = {}
-        for span, level in wanted:
-            at = self._crossed.get((span.snapshot, level))
-            if at is not None and span.begin < at <= span.last and at % DAY != 0:
-                together.setdefault(at, (span.snapshot, []))[1].append(level.cause)
-        return [Instant(at, tuple(sorted(causes)), snapshot) for at, (snapshot, causes) in sorted(together.items())]
 
     def _rows(self, after: int, instants: Sequence[Instant]) -> dict[int, HistoryRow]:
         if not instants:
             return {}
+        times = [at for at, _, _ in instants]
         # 1. What the deltas of each are measured against.
-        newest, before = self.newest(after, instants[0].at - bounds.LOOKBACK), list[int]()
-        for at, _, _ in instants:
+        newest, before = self.newest(after, times[0] - bounds.LOOKBACK), list[int]()
+        for at in times:
             low = at - bounds.LOOKBACK
             before.append(low if newest is None else max(newest, low))
             newest = at
         # 2. All that is needed, at once.
         moments = [Moment(snapshot, at) for at, _, snapshot in instants]
-        others = {then for then in before if then not in self._evaluations}.difference(at for at, _, _ in instants)
+        others = set(before).difference(self._evaluations, times)
         self._evaluate([*moments, *(Moment(self._timeline.at(at), at) for at in sorted(others))])
-        looked_at = [midnights(at) for at, _, _ in instants]
-        self._read_healths({midnight for some in looked_at for midnight in some} - self._healths.keys())
+        found = [self._evaluations[at] for at in times]
         # 3. The rows.
         rows: dict[int, HistoryRow] = {}
-        slopes = self._trends(instants, looked_at)
-        for moment, (at, causes, _), then, slope in zip(moments, instants, before, slopes, strict=True):
-            evaluation, earlier = self._evaluations[at], self._evaluations[then]
+        slopes = self._trends(times, [evaluation.health for evaluation in found if evaluation is not None])
+        for moment, (at, causes, _), evaluation, then, slope in zip(
+            moments, instants, found, before, slopes, strict=True
+        ):
             assert evaluation is not None, "a row needs a fact that stands"
+            earlier = self._evaluations[then]
             scored = ScoredRow(evaluation, None if earlier is None else PrecedingRow(then, earlier), slope)
             rows[at] = row_of(moment, causes, scored, self._profiles.at(at))
         self._forget()
         return rows
 
-    def _trends(self, instants: Sequence[Instant], looked_at: Sequence[Sequence[int]]) -> list[int]:
-        """At instants that are evaluated, which look at the healths of these midnights."""
-        points = []
-        for (at, _, _), some in zip(instants, looked_at, strict=True):
-            evaluation = self._evaluations[at]
-            now = None if evaluation is None else evaluation.health
-            points.append([*[(then, self._healths[then]) for then in some], (at, now)])
-        return trends(points)
+    def _trends(self, times: Sequence[int], healths: Sequence[int]) -> list[int]:
+        """Of rows at these instants with these healths."""
+        if len(times) <= FEW:
+            looked_at = [midnights(at) for at in times]
+            self._read_healths({then for some in looked_at for then in some} - self._healths.keys())
+            known = [[(then, self._healths[then]) for then in some] for some in looked_at]
+            return [
+                trend_of([*points, now]) for points, now in zip(known, zip(times, healths, strict=True), strict=True)
+            ]
+        columns = midnights(np.array(times))
+        instants = np.unique(np.concatenate(columns))
+        self._read_healths(set(instants.tolist()) - self._healths.keys())
+        kept = np.array([self._healths[at] for at in instants.tolist()], dtype=np.float64)
+        then = [kept[np.searchsorted(instants, column)] for column in columns]
+        return trends([*columns, np.array(times)], [*then, np.array(healths, dtype=np.float64)])
 
     def _evaluate(self, moments: Iterable[Moment]) -> None:
         missing = [moment for moment in moments if moment.at not in self._evaluations]
@@ -337,43 +317,15 @@ class ScoreHistory:
 
     def _read_healths(self, instants: Iterable[int]) -> None:
         moments = [Moment(self._timeline.at(at), at) for at in sorted(instants)]
-        self._compute([moment for moment in moments if moment.snapshot.exists])
-        for moment in moments:
-            self._healths[moment.at] = int(self._scores[moment].health) if moment.snapshot.exists else None
-
-    def _compute(self, moments: Iterable[Moment]) -> None:
-        missing = [moment for moment in dict.fromkeys(moments) if moment not in self._scores]
-        if missing:
-            self._scores.update(zip(missing, scores_of(missing), strict=True))
+        standing = [moment for moment in moments if moment.snapshot.exists]
+        found = dict(zip(standing, scores_of(standing), strict=True))
+        self._healths |= {moment.at: int(found[moment].health) if moment in found else None for moment in moments}
 
     def _forget(self) -> None:
         """What the next row does not need."""
         self._timeline.forget()
-        if len(self._scores) > 2 * REMEMBERED:
-            self._scores = dict(list(self._scores.items())[-REMEMBERED:])
-        if len(self._crossed) > 2 * REMEMBERED:
-            self._crossed = dict(list(self._crossed.items())[-REMEMBERED:])
+        self._search.forget()
         if len(self._evaluations) > 2 * REMEMBERED:
             self._evaluations = dict(sorted(self._evaluations.items())[-REMEMBERED:])
         if len(self._healths) > 2 * REMEMBERED_HEALTHS:
             self._healths = dict(sorted(self._healths.items())[-REMEMBERED_HEALTHS:])
-
-
-def _searched(crossed: Sequence[tuple[SilentSpan, Level]]) -> list[int | None]:
-    """When each level is crossed in its span; None: only behind it."""
-    if len(crossed) <= 1:
-        return [
-            crossing(SilentTime(one.snapshot.aging, *_silence(one)), one.begin, one.last, level)
-            for one, level in crossed
-        ]
-    spans = [span for span, _ in crossed]
-    aging = numbers_of([span.snapshot for span in spans]).aging
-    active, booked = zip(*map(_silence, spans), strict=True)
-    silences = SilentTime(aging, np.array(active), np.array(booked))
-    begins, lasts = np.array([(span.begin, span.last) for span in spans]).T
-    return crossings(silences, begins, lasts, [level for _, level in crossed])
-
-
-def _silence(span: SilentSpan) -> tuple[int, float]:
-    """Where it begins on the active clock, and whether a booking lies ahead."""
-    return span.snapshot.active(span.begin), span.snapshot.booked(span.begin)

@@ -8,11 +8,11 @@ import numpy.typing as npt
 
 from schemas.programs import Profile
 from services.scoring.domain.bounds import DAY, UNSET
-from services.scoring.domain.crossings import Level, SilentTime, crossings
+from services.scoring.domain.crossings import SilentTime, crossings, passed_of_many
 from services.scoring.domain.evaluation import Evaluation, evaluations
 from services.scoring.domain.outlook import BLOCK, KEPT_DAYS, NO_HEALTH, Labels, Outlooks, Records
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.row import HistoryRow, PrecedingRow, ScoredRow, midnights, trend
+from services.scoring.domain.row import HistoryRow, PrecedingRow, ScoredRow, midnights, trends
 from services.scoring.domain.score import MANY, Aging, Scores, columns, score
 from services.scoring.domain.timeline import MIDNIGHT
 
@@ -140,13 +140,11 @@ def _rows(some: Records, scored: Sequence[ScoredRow], labels: Sequence[Labels], 
 
 def _trends(some: Records, midnight: int, found: list[Evaluation]) -> list[int]:
     times = midnights(midnight)
-    healths = [some["healths"][:, time // DAY % KEPT_DAYS].astype(np.float64) for time in times]
-    counts = [(health != NO_HEALTH).astype(np.float64) for health in healths]
-    healths = [np.where(health == NO_HEALTH, 0.0, health) for health in healths]
-    now = np.array([evaluation.health for evaluation in found], dtype=np.float64)
-    slopes = trend([*times, midnight], [*healths, now], [*counts, np.ones(len(now))], MANY)
-    trends: list[int] = slopes.astype(np.int64).tolist()
-    return trends
+    kept = [some["healths"][:, time // DAY % KEPT_DAYS].astype(np.float64) for time in times]
+    healths = [np.where(health == NO_HEALTH, np.nan, health) for health in kept]
+    return trends(
+        [*times, midnight], [*healths, np.array([evaluation.health for evaluation in found], dtype=np.float64)]
+    )
 
 
 def _due_next(outlooks: Outlooks, group: Group, midnight: int, profiles: Profiles) -> list[int]:
@@ -158,10 +156,7 @@ def _due_next(outlooks: Outlooks, group: Group, midnight: int, profiles: Profile
     aging = columns(numbers).aging
     point = np.minimum(some["upcoming"], midnight + DAY)
     begin, end = (_scores(aging, some, at) for at in (np.full(len(some), midnight), point))
-    due, crossed = point.copy(), list[tuple[int, Level]]()
-    for level in profiles.levels[group.version]:
-        was, now = level.is_passed(begin.health, begin.risk), level.is_passed(end.health, end.risk)
-        crossed += [(place, level) for place in np.flatnonzero(now & ~was).tolist()]
+    due, crossed = point.copy(), list(passed_of_many(profiles.levels[group.version], begin, end))
     if crossed:
         who = np.array([place for place, _ in crossed])
         ones = columns(np.ascontiguousarray(numbers[:, who])).aging

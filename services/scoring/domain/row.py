@@ -8,7 +8,7 @@ import numpy as np
 from schemas.programs import CalibrationEvidence, Profile
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.evaluation import Evaluation, Moment
-from services.scoring.domain.score import FEW, MANY, ONE, Number, Operations
+from services.scoring.domain.score import MANY, ONE, Floats, Number, Operations
 
 
 class PrecedingRow(NamedTuple):
@@ -47,21 +47,20 @@ class ScoredRow(NamedTuple):
 
 def row_of(moment: Moment, causes: tuple[str, ...], scored: ScoredRow, profile: Profile) -> HistoryRow:
     snapshot, at = moment
+    # By place: to name the fields takes twice as long, and many rows are made.
     return HistoryRow(
-        causes=causes,
-        evaluation=scored.evaluation,
-        before=scored.before,
-        trend=scored.trend,
-        status=snapshot.status(at),
-        started=snapshot.started,
-        cadence=snapshot.frame.cadence,
-        last_contact=snapshot.last_contact,
-        next_session=snapshot.next_session(at),
-        open_requests=snapshot.voices.requests,
-        sources=snapshot.sources,
-        profile=profile.version,
-        calibration=profile.calibration,
-        evidence=profile.evidence,
+        causes,
+        *scored,
+        snapshot.status(at),
+        snapshot.started,
+        snapshot.frame.cadence,
+        snapshot.last_contact,
+        snapshot.next_session(at),
+        snapshot.voices.requests,
+        snapshot.sources,
+        profile.version,
+        profile.calibration,
+        profile.evidence,
     )
 
 
@@ -71,8 +70,8 @@ PERIOD = 28
 """A trend is in points per this many days."""
 
 
-def midnights(at: int) -> list[int]:
-    """At which health is read again for a row at an instant."""
+def midnights(at: Number) -> list[Any]:
+    """At which health is read again for a row at an instant; of a column of instants a column for each."""
     day = at // DAY
     return [(day - days) * DAY for days in POINTS]
 
@@ -95,17 +94,14 @@ def trend(times: Sequence[Number], healths: Sequence[Number], counts: Sequence[N
     return ops.rint(ops.where(spread > 0.0, slope / ops.where(spread > 0.0, spread, 1.0), 0.0) * PERIOD)
 
 
-def trends(rows: Sequence[Sequence[tuple[int, int | None]]]) -> list[int]:
-    """Of many rows, each with its points (instant, health) and the same number of them; None: nothing stood then."""
-    if len(rows) <= FEW:
-        return [trend_of(points) for points in rows]
-    times, healths = np.array(rows, dtype=np.float64).transpose(2, 1, 0)
-    counts = np.isfinite(healths) * 1.0
-    found: list[int] = trend(list(times), list(np.nan_to_num(healths)), list(counts), MANY).astype(np.int64).tolist()
+def trends(times: Sequence[Number], healths: Sequence[Floats]) -> list[int]:
+    """Of many rows: a column for each point, the newest last; not a number where nothing stood then."""
+    counts = [np.isfinite(column) * 1.0 for column in healths]
+    found: list[int] = trend(times, list(map(np.nan_to_num, healths)), counts, MANY).astype(np.int64).tolist()
     return found
 
 
 def trend_of(points: Sequence[tuple[int, int | None]]) -> int:
-    """Of one row."""
+    """Of one row, with its points (instant, health); None: nothing stood then."""
     times, healths = zip(*[point for point in points if point[1] is not None], strict=True)
     return int(trend(times, healths, (1.0,) * len(times), ONE))

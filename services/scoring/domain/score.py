@@ -276,10 +276,6 @@ def flat(
     return (*plain, *points, *steady, *features, confidence, *filled)
 
 
-def table(rows: Sequence[tuple[float, ...]]) -> Floats:
-    return np.array(rows, dtype=np.float64).reshape(len(rows), WIDTH)
-
-
 def columns(numbers: Floats) -> Numbers:
     """Of a table with a row for each number and a column for each snapshot. Goals that weigh nothing anywhere are left
     out."""

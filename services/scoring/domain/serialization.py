@@ -2,7 +2,8 @@
 
 import hashlib
 from functools import lru_cache
-from typing import Any
+from operator import neg, sub
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
@@ -17,11 +18,6 @@ MODEL = "silence-4"
 """The formulas: health with nine factors and its trend by midnights, disengagement with time elapsed, recent activity
 and covariates."""
 UNCALIBRATED = "uncalibrated"
-
-
-ToldPart = tuple[str, int, float, int, int]
-"""Name, value, weight, contribution and delta: weight in points, the others in millionths. No class of its own: every
-row has eight of them."""
 
 
 def score_event(emission: Emission, mode: str = "live") -> bytes:
@@ -101,7 +97,10 @@ def _score(row: HistoryRow) -> dict[str, Any]:
             {"name": name, "value": value / ONE, "weight": weight, "contribution": share / ONE, "delta": delta / ONE}
             for name, value, weight, share, delta in told_parts(row)
         ],
-        "risk_terms": [{"name": name, "value": value / ONE} for name, value in evaluation.terms],
+        "risk_terms": [
+            {"name": name, "value": value / ONE}
+            for name, value in zip(evaluation.term_names, evaluation.effects, strict=True)
+        ],
         "before": before
         and {
             "as_of": _time(before.at),
@@ -126,14 +125,42 @@ def _score(row: HistoryRow) -> dict[str, Any]:
     }
 
 
-def told_parts(row: HistoryRow) -> list[ToldPart]:
+class ToldParts(NamedTuple):
+    """Of the parts of a row a column each: `weights` in points, the other numbers in millionths."""
+
+    names: tuple[str, ...]
+    values: tuple[int, ...]
+    weights: tuple[float, ...]
+    contributions: tuple[int, ...]
+    deltas: tuple[int, ...]
+
+
+def told_parts(row: HistoryRow) -> list[tuple[str, int, float, int, int]]:
+    """One by one: name, value, weight, contribution and delta."""
+    return list(zip(*told_columns(row), strict=True))
+
+
+def told_columns(row: HistoryRow) -> ToldParts:
     """The parts with their deltas. A factor that was not there before counts from 0; one that has gone is told with
     what it took away."""
-    now, before = row.evaluation.parts, row.before
-    then = {} if before is None else {name: share for name, _, _, share in before.evaluation.parts}
-    told = [(n, value, weight, share, share - then[n] if n in then else share) for n, value, weight, share in now]
-    known = {part[0] for part in now}
-    return told + [(name, 0, 0.0, 0, -share) for name, share in then.items() if name not in known]
+    now, before = row.evaluation, row.before
+    names, values, weights, shares = now.names, now.values, now.weights, now.contributions
+    if before is None:
+        return ToldParts(names, values, weights, shares, shares)
+    then = before.evaluation
+    if then.names == names:
+        # The usual case: a relationship has the same factors for months.
+        return ToldParts(names, values, weights, shares, tuple(map(sub, shares, then.contributions)))
+    was = dict(zip(then.names, then.contributions, strict=True))
+    gone = {name: share for name, share in was.items() if name not in names}
+    none = (0,) * len(gone)
+    return ToldParts(
+        (*names, *gone),
+        (*values, *none),
+        (*weights, *map(float, none)),
+        (*shares, *none),
+        (*(share - was.get(name, 0) for name, share in zip(names, shares, strict=True)), *map(neg, gone.values())),
+    )
 
 
 def _call(said: SupportRequested | SupportResolved) -> dict[str, str | None]:

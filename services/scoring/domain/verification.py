@@ -3,14 +3,15 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from pydantic_core import to_json
 
 from schemas.primitives import from_micros, to_rfc3339
-from services.scoring.domain.bounds import ONE, millionths
+from services.scoring.domain.bounds import millionths
 from services.scoring.domain.row import HistoryRow
-from services.scoring.domain.serialization import UNCALIBRATED, told_parts
+from services.scoring.domain.serialization import UNCALIBRATED, told_columns
 
 
 class ComparableRow(NamedTuple):
@@ -76,33 +77,39 @@ class Verdict:
 
 def comparable(row: HistoryRow) -> ComparableRow:
     evaluation, before = row.evaluation, row.before
-    parts = sorted(
-        [(name, value, round(weight * ONE), share, delta) for name, value, weight, share, delta in told_parts(row)]
-    )
+    names, values, weights, shares, deltas = told_columns(row)
+    parts = sorted(zip(names, values, _in_millionths(weights), shares, deltas, strict=True))
     told = None
     if before is not None:
         told = (before.at, before.evaluation.health, before.evaluation.band, before.evaluation.risk)
+    # By place: to name the fields takes four times as long.
     return ComparableRow(
-        causes=row.causes,
-        health=evaluation.health,
-        band=evaluation.band,
-        caps=evaluation.caps,
-        risk=evaluation.risk,
-        parts=tuple(parts),
-        before=told,
-        terms=tuple(sorted(evaluation.terms)),
-        confidence=evaluation.confidence,
-        trend=row.trend,
-        status=row.status,
-        started=row.started,
-        cadence=millionths(row.cadence),
-        last_contact=row.last_contact,
-        next_session=row.next_session,
-        open_requests=row.open_requests,
-        profile=row.profile,
-        calibration=row.calibration or UNCALIBRATED,
-        sources=row.sources,
+        row.causes,
+        evaluation.health,
+        evaluation.band,
+        evaluation.caps,
+        evaluation.risk,
+        tuple(parts),
+        told,
+        tuple(sorted(zip(evaluation.term_names, evaluation.effects, strict=True))),
+        evaluation.confidence,
+        row.trend,
+        row.status,
+        row.started,
+        millionths(row.cadence),
+        row.last_contact,
+        row.next_session,
+        row.open_requests,
+        row.profile,
+        row.calibration or UNCALIBRATED,
+        row.sources,
     )
+
+
+@lru_cache(1 << 10)
+def _in_millionths(weights: tuple[float, ...]) -> tuple[int, ...]:
+    """Remembered: the same for most rows."""
+    return tuple(map(millionths, weights))
 
 
 def digest(relationship: str, statements: Mapping[int, ComparableRow]) -> bytes:

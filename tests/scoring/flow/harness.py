@@ -24,6 +24,8 @@ from tests.scoring.flow.long_log import Keyed, clock_reached, slices
 
 ROOT = Path(__file__).parents[3]
 PARTITIONS = 4
+STARTS = 5
+"""Until a fault is met."""
 _GAUGE = re.compile(r'^rapport_scoring_(\w+)\{partition="(\d+)"\} (\S+)$', re.MULTILINE)
 
 
@@ -118,6 +120,16 @@ class Scoring:
             )
         self.services.append(Service(process, port, log))
         return self.services[-1]
+
+    def met(self, fault: str) -> tuple[Service, int]:
+        """A process that met its fault, and the code it ended with. On a machine that is busy with other things the
+        session of one may pass before: it ends as it must, and is started again, as a supervisor does."""
+        for _ in range(STARTS):
+            service = self.start(DRILL_FAULT=fault)
+            code = service.process.wait(90)
+            if not service.said("not_alive"):
+                return service, code
+        raise AssertionError(f"the session has passed in each of {STARTS} processes")
 
     def feed(self, records: Sequence[Keyed], count: int = 10_000, pauses: Callable[[], object] = lambda: None) -> None:
         """So many at a time, with a pause after each."""

@@ -61,19 +61,17 @@ def is_killed(scoring: Scoring) -> None:
 
 
 def fails(scoring: Scoring) -> None:
-    service = scoring.start(DRILL_FAULT="raise:3")
+    service, code = scoring.met("raise:3")
 
-    assert service.process.wait(90) == 1
-
+    assert code == 1
     assert any("the fault of a drill" in line for line in service.errors())
     assert acknowledged(scoring) <= applied(scoring)
 
 
 def dies_before_the_watermark(scoring: Scoring) -> None:
-    service = scoring.start(DRILL_FAULT="exit:3")
+    _, code = scoring.met("exit:3")
 
-    assert service.process.wait(90) == 9
-
+    assert code == 9
     kept = stored(scoring.settings, scoring.names)
     assert [n for n, s in kept.states.items() if s.position > kept.watermarks[kept.partition_of[n]].offset]
     assert acknowledged(scoring) <= applied(scoring)
@@ -192,6 +190,8 @@ def share(first: Service, second: Service) -> None:
     """Returns when both own two partitions, none in common."""
 
     def shared() -> bool:
+        ended = [service for service in (first, second) if service.process.poll() is not None]
+        assert not ended, [service.errors() for service in ended]
         owned = [set(service.gauges()) for service in (first, second) if service.is_ready()]
         return [len(numbers) for numbers in owned] == [2, 2] and not owned[0] & owned[1]
 

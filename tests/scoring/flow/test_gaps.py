@@ -89,8 +89,7 @@ def cut_off(scoring: Scoring, events: Sequence[OfRelationship]) -> tuple[int, in
     """A log whose partition `cut` lost records that were not yet applied: (cut, where it begins, how many)."""
     scoring.feed(keyed(events))
     scoring.reach(end_of(events))
-    early = scoring.start(DRILL_FAULT="raise:5")
-    assert early.process.wait(90) == 1
+    assert scoring.met("raise:5")[1] == 1
     before = watermarks(scoring)
     cut = min(before)
     begin = before[cut].offset + 10

@@ -88,8 +88,7 @@ def test_what_scoring_has_not_finished_applying_is_left_until_it_has(scoring: Sc
     applied(scoring, place, events)
     late = moved_back(next(event for event in reversed(events) if event.type == "mentoring.message.sent.v1"))
     scoring.feed(keyed([late]))
-    died = scoring.start(DRILL_FAULT="exit:1")
-    assert died.process.wait(90) == 9
+    assert scoring.met("exit:1")[1] == 9
 
     report = heal(place, (), said)
     scoring.reach(end_of(events) + timedelta(days=1))

@@ -62,13 +62,15 @@ def test_killed_12_times_without_a_name_of_its_own(scoring: Scoring) -> None:
 def test_dead_before_the_watermark_10_times(scoring: Scoring) -> None:
     with under_load(scoring, 13):
         for at in (1, 1, 2, 3, 5, 8, 13, 21, 2, 4):
-            assert scoring.start(DRILL_FAULT=f"exit:{at}").process.wait(60) == 9
+            assert scoring.met(f"exit:{at}")[1] == 9
 
 
 def test_failed_6_times_in_mid_run(scoring: Scoring) -> None:
     with under_load(scoring, 14):
         for at in (1, 2, 3, 8, 20, 30):
-            assert scoring.start(DRILL_FAULT=f"raise:{at}").process.wait(60) == 1
+            service, code = scoring.met(f"raise:{at}")
+            assert code == 1
+            assert any("the fault of a drill" in line for line in service.errors())
 
 
 def test_told_to_stop_8_times_in_full_flow(scoring: Scoring) -> None:

@@ -7,10 +7,12 @@ from functools import lru_cache
 from operator import itemgetter, mul
 from typing import NamedTuple
 
+import numpy as np
+
 from services.scoring.domain.bounds import FOREVER, millionths
 from services.scoring.domain.memory import LOOKED_AT, PER_GOAL
 from services.scoring.domain.profiles import Parameters
-from services.scoring.domain.score import FACTORS, FEATURES, KNOWN, STEADY, Aging, OpenGoal, flat
+from services.scoring.domain.score import FACTORS, FEATURES, KNOWN, STEADY, Aging, Floats, OpenGoal, flat
 from services.scoring.domain.snapshots import contacts as contact_facts
 from services.scoring.domain.snapshots import frame as frames
 from services.scoring.domain.snapshots import goals as goal_facts
@@ -60,6 +62,7 @@ class Snapshot:
     stalls: int | None
     """When the open goals count as stalled, unless something changes."""
     _sources: tuple[str, ...] | None = None
+    _column: Floats | None = None
 
     def status(self, at: int) -> str:
         """At an instant of the facts in view or later."""
@@ -106,6 +109,13 @@ class Snapshot:
     def numbers(self) -> tuple[float, ...]:
         """As a row of a table, see score.columns."""
         return flat(self.aging, self.points, self.steady, self.features, self.confidence)
+
+    @property
+    def column(self) -> Floats:
+        """The same as a column of many. Remembered: a history looks at each several times."""
+        if self._column is None:
+            self._column = np.array(self.numbers, dtype=np.float64)
+        return self._column
 
 
 def snapshot(

@@ -7,7 +7,7 @@ from typing import Any
 from services.scoring.domain.bounds import millionths
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.row import HistoryRow, PrecedingRow
-from services.scoring.domain.serialization import MODEL, SOURCE, UNCALIBRATED, event_id, told_parts
+from services.scoring.domain.serialization import MODEL, SOURCE, UNCALIBRATED, event_id, told_columns
 
 MODE = "replay"
 NEVER = 0
@@ -50,17 +50,18 @@ def _uuid(tenant: str, identity: str) -> int:
 
 
 def _score(row: HistoryRow) -> dict[str, Any]:
-    evaluation, parts = row.evaluation, told_parts(row)
+    evaluation = row.evaluation
+    names, values, weights, contributions, deltas = told_columns(row)
     return {
         "causes": row.causes,
         "health": evaluation.health,
         "band": evaluation.band,
         "caps": evaluation.caps,
         "risk": evaluation.risk,
-        "factors": {name: contribution for name, _, _, contribution, _ in parts},
-        "deltas": {name: delta for name, _, _, _, delta in parts},
-        "factor_values": {name: value for name, value, _, _, _ in parts},
-        "weights": {name: millionths(weight) for name, _, weight, _, _ in parts},
+        "factors": dict(zip(names, contributions, strict=True)),
+        "deltas": dict(zip(names, deltas, strict=True)),
+        "factor_values": dict(zip(names, values, strict=True)),
+        "weights": dict(zip(names, map(millionths, weights), strict=True)),
         "risk_terms": dict(evaluation.terms),
         "confidence": evaluation.confidence,
         "trend": row.trend,
