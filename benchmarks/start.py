@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -174,17 +174,16 @@ def _process(place: Machine, what: str) -> Iterator[Child]:
 def _await(child: Child, port: int, seconds: float, lag: str = "") -> None:
     """Raises RuntimeError where it has ended by itself, and TimeoutError."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if not child.running():
-            raise RuntimeError(f"it has ended: {child.exit_code()}")
-        try:
-            answer = httpx.get(f"http://127.0.0.1:{port}/readyz")
-        except httpx.TransportError:
+    # One for all questions: what a client takes to make would be taken from the process that starts.
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        while time.monotonic() < deadline:
+            if not child.running():
+                raise RuntimeError(f"it has ended: {child.exit_code()}")
+            with suppress(httpx.TransportError):
+                answer = client.get("/readyz")
+                if answer.is_success and answer.json()["detail"].count(lag) >= bool(lag):
+                    return
             time.sleep(0.1)
-            continue
-        if answer.is_success and answer.json()["detail"].count(lag) >= bool(lag):
-            return
-        time.sleep(0.1)
     raise TimeoutError(f"not ready within {seconds:g} s")
 
 

@@ -36,11 +36,11 @@ class _Worker:
     process: subprocess.Popen[bytes]
     health_url: str
 
-    def condition(self) -> Condition:
+    def condition(self, client: httpx.Client) -> Condition:
         if not self.health_url:
             return Condition("ready")
         try:
-            told = httpx.get(self.health_url, timeout=ASKED_SECONDS).json()
+            told = client.get(self.health_url).json()
         except (httpx.TransportError, json.JSONDecodeError) as silent:
             return Condition("starting", f"it does not say: {type(silent).__name__}")
         return Condition(told["state"], told["detail"])
@@ -57,11 +57,13 @@ def serve_in_workers(settings: IngestSettings, stop: threading.Event, count: int
         listen(settings.host, settings.ingest_port) as listener,
         served(health, settings.host, settings.ingest_health_port),
         _launched(settings, listener, count) as workers,
+        # One for all questions: to make one reads the certificates that this machine trusts, 25 ms of CPU.
+        httpx.Client(timeout=ASKED_SECONDS) as client,
     ):
         log.get(__name__).info("serving", workers=count, pids=[one.process.pid for one in workers])
         while not stop.wait(WATCHED_SECONDS):
             _check(workers)
-            _tell(health, workers)
+            _tell(health, workers, client)
         health.tell("stopping")
     log.get(__name__).info("stopped")
 
@@ -113,8 +115,8 @@ def _check(workers: Sequence[_Worker]) -> None:
             raise WorkerEndedError(f"worker {worker.number} ended with exit code {code}; its last lines say why")
 
 
-def _tell(health: Health, workers: Sequence[_Worker]) -> None:
-    conditions = {worker.number: worker.condition() for worker in workers}
+def _tell(health: Health, workers: Sequence[_Worker], client: httpx.Client) -> None:
+    conditions = {worker.number: worker.condition(client) for worker in workers}
     unready = {number: one for number, one in conditions.items() if one.state != "ready"}
     worst = next(iter(unready.values()), Condition("ready"))
     details = (f"worker {number}: {one.detail or one.state}" for number, one in conditions.items())

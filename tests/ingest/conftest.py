@@ -26,6 +26,8 @@ from services.ingest.sources.connections import Connection
 from services.runtime.health import Health
 from services.runtime.kafka import Reader, Record, create_topics
 from services.runtime.settings import Settings
+from tests import plain_http
+from tests.plain_http import NO_TLS
 from tests.receiver import eventually
 
 SOURCE = "urn:test:calendar"
@@ -116,7 +118,7 @@ class Gateway:
         return self.client.post("/v1/events", content=content, headers={"content-type": content_type, **headers})
 
     def readiness(self) -> tuple[int, dict[str, str]]:
-        answer = httpx.get(f"http://127.0.0.1:{self.settings.ingest_health_port}/readyz", timeout=30)
+        answer = plain_http.get(f"http://127.0.0.1:{self.settings.ingest_health_port}/readyz", timeout=30)
         return answer.status_code, answer.json()
 
 
@@ -170,8 +172,8 @@ def running_gateway(
 
     thread = threading.Thread(target=run)
     thread.start()
-    headers = {"authorization": f"Bearer {secret}"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{settings.ingest_port}", headers=headers, timeout=30) as client:
+    headers, base = {"authorization": f"Bearer {secret}"}, f"http://127.0.0.1:{settings.ingest_port}"
+    with httpx.Client(base_url=base, headers=headers, timeout=30, verify=NO_TLS) as client:
         gateway = Gateway(settings, client)
         try:
             eventually(lambda: bool(failures) or is_ready(gateway))

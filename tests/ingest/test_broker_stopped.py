@@ -18,6 +18,7 @@ import pytest
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from schemas.topics import EVENTS, raw_of
 from services.ingest.settings import IngestSettings
+from tests import plain_http
 from tests.conftest import JARS_CACHE
 from tests.ingest.conftest import BATCH, DIGEST_KEY, Gateway, Log, event, make_token, make_topics
 from tests.ingest.test_process import of, process
@@ -68,7 +69,7 @@ class ZoomSender(Sender):
 
     def _post(self, body: bytes) -> httpx.Response:
         headers = sign_zoom(body, SECRETS["zoom_acme"])
-        answer = httpx.post(url(self.gateway, "zoom", "zoom_acme"), content=body, headers=headers, timeout=60)
+        answer = plain_http.post(url(self.gateway, "zoom", "zoom_acme"), content=body, headers=headers, timeout=60)
         self.statuses[answer.status_code] += 1
         return httpx.Response(202) if answer.status_code == 200 else answer
 

@@ -12,6 +12,7 @@ import yaml
 
 from schemas.topics import EVENTS, REJECTED
 from services.runtime.settings import Settings
+from tests import plain_http
 from tests.ingest.conftest import Gateway, Log, make_token, running_gateway
 from tests.ingest.sources import test_google_calendar_events as google
 from tests.ingest.sources import test_microsoft_graph_events as graph
@@ -70,12 +71,12 @@ def pushed(running: Gateway) -> httpx.Response:
         "x-goog-resource-state": "exists",
         "x-goog-resource-uri": f"https://www.googleapis.com/calendar/v3/calendars/{CALENDAR}/events?alt=json",
     }
-    return httpx.post(url(running, "google_calendar", GOOGLE), headers=headers, timeout=30)
+    return plain_http.post(url(running, "google_calendar", GOOGLE), headers=headers, timeout=30)
 
 
 def notified(running: Gateway, *notifications: dict[str, Any]) -> httpx.Response:
     body = {"value": [one | {"clientState": SECRETS[GRAPH]} for one in notifications]}
-    return httpx.post(url(running, "microsoft_graph", GRAPH), json=body, timeout=30)
+    return plain_http.post(url(running, "microsoft_graph", GRAPH), json=body, timeout=30)
 
 
 def between(pair: Pair, name: str, updated: str, **changes: object) -> dict[str, Any]:
@@ -129,8 +130,8 @@ def test_a_notification_of_graph_brings_what_is_booked_and_who_was_there(
 
     with gateway(broker, file) as running:
         target = url(running, "microsoft_graph", GRAPH)
-        shaken = httpx.post(f"{target}?validationToken=Validation%3A+a%20token", timeout=30)
-        forged = httpx.post(target, json={"value": [notification()]}, timeout=30)
+        shaken = plain_http.post(f"{target}?validationToken=Validation%3A+a%20token", timeout=30)
+        forged = plain_http.post(target, json={"value": [notification()]}, timeout=30)
         booked = notification(resource="users/u-1/events/e-1")
         answer = notified(running, booked, booked, notification(resource=f"{meeting}/transcripts/t-1"))
         eventually(lambda: "session.held" in types(pair, log))

@@ -5,12 +5,12 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 
-import httpx
 import pytest
 
 from schemas.events import MENTORING_EVENT, MentoringEvent
 from schemas.topics import EVENTS
 from services.runtime.settings import Settings
+from tests import plain_http
 from tests.ingest.conftest import BATCH, STRUCTURED, Gateway, Log, event, stored_id
 
 JSON = "application/json"
@@ -37,7 +37,7 @@ def sent(gateway: Gateway, headers: Mapping[str, str], body: object = None) -> t
 
 
 def dropped(gateway: Gateway) -> float:
-    text = httpx.get(f"http://127.0.0.1:{gateway.settings.ingest_health_port}/metrics", timeout=30).text
+    text = plain_http.get(f"http://127.0.0.1:{gateway.settings.ingest_health_port}/metrics", timeout=30).text
     found = re.search(r'^rapport_ingest_dropped_attributes_total\{way="http"\} (\S+)$', text, re.MULTILINE)
     return float(found[1]) if found else 0.0
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 from click.testing import CliRunner, Result
@@ -17,6 +16,7 @@ from services.ingest.__main__ import main
 from services.ingest.flow.connections_file import PATH, ConnectionsFile
 from services.ingest.sources.connections import Connection, ConnectionsError, load_connections
 from services.runtime.settings import Settings
+from tests import plain_http
 from tests.ingest.conftest import DIGEST_KEY, Gateway, make_token, running_gateway
 from tests.ingest.signing import SECRET as NEW_SECRET
 from tests.ingest.signing import headers_of
@@ -51,8 +51,8 @@ def test_what_changes_is_taken_up_by_the_gateway_and_the_worker(broker: Settings
         before = post_zoom(gateway, zoom("started", meeting_id()), "zoom_acme")
 
         taken_up = reload_of(gateway)
-        unknown = httpx.post(url(gateway, "calendly", "nobody"), content=b"{}")
-        forged = httpx.post(url(gateway, "calendly", "calendly_acme"), content=b"{}")
+        unknown = plain_http.post(url(gateway, "calendly", "nobody"), content=b"{}")
+        forged = plain_http.post(url(gateway, "calendly", "calendly_acme"), content=b"{}")
         old, new = (post_zoom(gateway, zoom("started", meeting_id()), "zoom_acme", s) for s in (None, NEW_SECRET))
 
         assert before.status_code == 200
@@ -64,11 +64,15 @@ def test_what_changes_is_taken_up_by_the_gateway_and_the_worker(broker: Settings
 
         # 2. What the new tool says is read by the worker, which knows whose it is.
         body = b'{"event": "routing_form_submission.created", "created_at": "2026-03-01T10:00:00Z", "payload": {}}'
-        sent = httpx.post(url(gateway, "calendly", "calendly_acme"), content=body, headers=headers_of("calendly", body))
+        sent = plain_http.post(
+            url(gateway, "calendly", "calendly_acme"), content=body, headers=headers_of("calendly", body)
+        )
         health = f"http://127.0.0.1:{gateway.settings.ingest_health_port}/metrics"
 
         assert sent.status_code == 202, sent.text
-        eventually(lambda: 'outcome="ignored:event_not_used",place="log",tool="calendly"' in httpx.get(health).text)
+        eventually(
+            lambda: 'outcome="ignored:event_not_used",place="log",tool="calendly"' in plain_http.get(health).text
+        )
 
         # 3. A file that is at fault is refused with place and reason, and what was there goes on.
         good = file.read_text()
@@ -92,7 +96,7 @@ def test_only_who_has_the_key_may_ask_and_everybody_is_told_what_is_missing(brok
     with running_gateway(broker.kafka, make_token(broker), ingest_connections=file) as gateway:
         address = f"127.0.0.1:{gateway.settings.ingest_health_port}"
 
-        unproven = httpx.post(f"http://{address}{PATH}")
+        unproven = plain_http.post(f"http://{address}{PATH}")
         other_key = reload_of(gateway, RAPPORT_INGEST_DIGEST_KEY="another key, long enough")
         unset = reload_of(gateway, RAPPORT_INGEST_CONNECTIONS=None)
         nobody = reload_of(gateway, RAPPORT_INGEST_HEALTH_PORT="0")

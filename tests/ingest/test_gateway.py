@@ -18,7 +18,9 @@ from services.ingest.domain.scope import BURST_SECONDS
 from services.ingest.gateway.requests import MOST_BYTES
 from services.ingest.gateway.senders import LONGEST_PAUSE_SECONDS, MOST_PAUSED_OF_ONE, REFUSED_PER_SECOND
 from services.runtime.settings import Settings
+from tests import plain_http
 from tests.ingest.conftest import BATCH, SOURCE, Gateway, Log, event, make_token, stored_id
+from tests.plain_http import NO_TLS
 from tests.receiver import eventually
 
 JSON = "application/json"
@@ -336,7 +338,7 @@ def test_of_many_who_are_refused_much_at_once_some_lose_their_connection_and_nob
 def client_of(gateway: Gateway, secret: str) -> httpx.Client:
     headers = {"authorization": f"Bearer {secret}"}
     limits = httpx.Limits(max_connections=200)
-    return httpx.Client(base_url=gateway.client.base_url, headers=headers, timeout=30, limits=limits)
+    return httpx.Client(base_url=gateway.client.base_url, headers=headers, timeout=30, limits=limits, verify=NO_TLS)
 
 
 def timed(gateway: Gateway, body: bytes) -> float:
@@ -349,4 +351,4 @@ def test_what_happened_is_counted(gateway: Gateway) -> None:
     gateway.post(event())
 
     health = f"http://127.0.0.1:{gateway.settings.ingest_health_port}"
-    assert 'rapport_ingest_events_total{outcome="recorded",way="http"}' in httpx.get(f"{health}/metrics").text
+    assert 'rapport_ingest_events_total{outcome="recorded",way="http"}' in plain_http.get(f"{health}/metrics").text

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from pydantic import BaseModel
 
@@ -16,6 +15,7 @@ from services.ingest.domain.admission import IDS, IDS_OF_A_TARGET, IDS_OF_DATA, 
 from services.ingest.domain.scope import Scope
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.runtime.settings import Settings
+from tests import plain_http
 from tests.ingest.conftest import BATCH, STRUCTURED, Gateway, Log, event, make_token, running_gateway, stored_id
 from tests.ingest.raw_topic import raw_batch, raw_events
 from tests.receiver import eventually
@@ -234,7 +234,7 @@ def takes_words(schema: dict[str, Any]) -> bool:
 
 
 def test_metrics_name_no_attribute(running: Gateway) -> None:
-    text = httpx.get(f"http://127.0.0.1:{running.settings.ingest_health_port}/metrics", timeout=30).text
+    text = plain_http.get(f"http://127.0.0.1:{running.settings.ingest_health_port}/metrics", timeout=30).text
 
     eventually(lambda: "rapport_ingest_dropped_attributes_total" in text)
     assert NAME not in text

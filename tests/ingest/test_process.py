@@ -23,8 +23,10 @@ from deploy.local.ports import free_port
 from schemas.topics import EVENTS
 from services.ingest.settings import IngestSettings
 from services.runtime.settings import Settings
+from tests import plain_http
 from tests.conftest import JARS_CACHE
 from tests.ingest.conftest import BATCH, SOURCE, Gateway, Log, event, is_ready, make_token, make_topics
+from tests.plain_http import NO_TLS
 from tests.receiver import STOP_WITHIN_SECONDS, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +59,7 @@ def process(settings: IngestSettings, secret: str, log: IO[str]) -> Iterator[Pro
     headers = {"authorization": f"Bearer {secret}"}
     url = f"http://127.0.0.1:{settings.ingest_port}"
     try:
-        with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
+        with httpx.Client(base_url=url, headers=headers, timeout=30, verify=NO_TLS) as client:
             gateway = Gateway(settings, client)
             eventually(lambda: running.poll() is not None or is_ready(gateway))
             yield Process(gateway, running)
@@ -146,7 +148,7 @@ def test_the_workers_are_a_process_of_their_own_that_says_what_it_reads(broker: 
         running = subprocess.Popen(command, env=os.environ | environment, stderr=log, text=True, cwd=ROOT)
         try:
             eventually(lambda: running.poll() is not None or _state(health) == "ready")
-            said = httpx.get(f"http://127.0.0.1:{health}/readyz", timeout=30).json()
+            said = plain_http.get(f"http://127.0.0.1:{health}/readyz", timeout=30).json()
 
             assert "RAPPORT_INGEST_RAW_TENANT is not set" in said["detail"]
             assert {"producer", "projector", "knowledge", "attendance", "tools", "raw topic"} == {
@@ -162,7 +164,7 @@ def test_the_workers_are_a_process_of_their_own_that_says_what_it_reads(broker: 
 
 def _state(port: int) -> str:
     try:
-        return str(httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=30).json()["state"])
+        return str(plain_http.get(f"http://127.0.0.1:{port}/readyz", timeout=30).json()["state"])
     except httpx.TransportError:
         return "away"
 

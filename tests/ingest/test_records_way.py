@@ -14,10 +14,12 @@ import yaml
 
 from schemas.topics import EVENTS, REJECTED, raw_of
 from services.runtime.settings import Settings
+from tests import plain_http
 from tests.ingest.conftest import Gateway, Log, make_token, running_gateway
 from tests.ingest.sources import test_typeform as typeform
 from tests.ingest.sources import test_xapi as xapi
 from tests.ingest.tooling import DirectoryLog, Pair, make_pair, of, url
+from tests.plain_http import NO_TLS
 from tests.receiver import eventually
 
 PASSWORD = "lms:secret of the records"
@@ -67,7 +69,7 @@ def heard(pair: Pair, log: Log) -> list[tuple[str, str]]:
 def client(tools: Gateway) -> httpx.Client:
     user, _, password = PASSWORD.partition(":")
     base = url(tools, "xapi", "records_xapi")
-    return httpx.Client(base_url=base, auth=(user, password), headers=XAPI, timeout=30)
+    return httpx.Client(base_url=base, auth=(user, password), headers=XAPI, timeout=30, verify=NO_TLS)
 
 
 def test_a_client_of_xapi_is_answered_as_the_standard_says(tools: Gateway, broker: Settings, log: Log) -> None:
@@ -78,14 +80,14 @@ def test_a_client_of_xapi_is_answered_as_the_standard_says(tools: Gateway, broke
     name = str(uuid4())
 
     with client(tools) as lms:
-        about = httpx.get(f"{lms.base_url}about")
+        about = plain_http.get(f"{lms.base_url}about")
         posted = lms.post("/statements", json=[held, rated])
         put = lms.put(
             "/statements", params={"statementId": name}, json=xapi.statement("commented", id=name, actor=actors[0])
         )
         old = lms.post("/statements", json=held, headers={"x-experience-api-version": "0.95"})
         wrong = lms.post("/statements", json=[{"id": "x"}])
-        stranger = httpx.post(f"{lms.base_url}statements", json=held, headers=XAPI)
+        stranger = plain_http.post(f"{lms.base_url}statements", json=held, headers=XAPI)
 
     assert about.json() == {"version": ["1.0.3"]}
     assert (posted.status_code, posted.headers["x-experience-api-version"]) == (200, "1.0.3")
@@ -109,7 +111,7 @@ def test_a_feed_is_recorded_row_by_row_and_a_row_at_fault_is_put_aside_alone(
     ).encode("latin-1")
     headers = {"authorization": f"Bearer {TOKEN}", "content-type": "text/csv"}
 
-    answer = httpx.post(url(tools, "hr", "records_hr"), content=body, headers=headers, timeout=30)
+    answer = plain_http.post(url(tools, "hr", "records_hr"), content=body, headers=headers, timeout=30)
 
     assert answer.status_code == 202
     assert raw.growth() == 3
@@ -131,7 +133,7 @@ def test_a_form_is_heard_and_no_word_of_it_is_kept(tools: Gateway, broker: Setti
     signature = b64encode(hmac.new(SIGNED.encode(), body, sha256).digest()).decode()
     headers = {"typeform-signature": f"sha256={signature}", "content-type": "application/json"}
 
-    answer = httpx.post(url(tools, "typeform", "records_typeform"), content=body, headers=headers, timeout=30)
+    answer = plain_http.post(url(tools, "typeform", "records_typeform"), content=body, headers=headers, timeout=30)
 
     assert answer.status_code == 202
     eventually(lambda: heard(pair, log) == [("feedback.given", "mentee")])

@@ -23,6 +23,7 @@ from services.ingest.flow.event_writer import EventWriter, Receipt
 from services.runtime.kafka import Producer, Record, create_topics
 from services.runtime.kafka.admin import add_options, raise_limits
 from services.runtime.settings import Settings
+from tests import plain_http
 from tests.foreign import ForeignProducer, foreign_producer
 from tests.ingest.conftest import BATCH, SOURCE, Gateway, Log, event, make_token, running_gateway
 from tests.ingest.tooling import JOINED, SECRETS, DirectoryLog, meeting_id, post_zoom, url, zoom
@@ -264,7 +265,7 @@ def hr_row(addresses: int, **more: object) -> dict[str, object]:
 
 def post_hr(gateway: Gateway, body: bytes, media_type: str = JSON) -> httpx.Response:
     headers = {"authorization": f"Bearer {SECRETS['hr_acme']}", "content-type": media_type}
-    return httpx.post(url(gateway, "hr", "hr_acme"), content=body, headers=headers, timeout=60)
+    return plain_http.post(url(gateway, "hr", "hr_acme"), content=body, headers=headers, timeout=60)
 
 
 def test_a_feed_of_hr_over_http_takes_the_largest_row_and_puts_a_larger_one_aside(

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from schemas.topics import EVENTS, raw_of
 from services.runtime.settings import Settings
+from tests import plain_http
 from tests.ingest.conftest import Gateway, Log, event, make_token, running_gateway
 from tests.ingest.marking import MARKER, is_marked
 from tests.ingest.tooling import (
@@ -78,7 +79,7 @@ def test_a_slack_message_leaves_no_word_of_it(tools: Gateway, broker: Settings) 
     message = {"type": "message", "channel": "C1", "user": "U1", "text": "dear diary", "ts": "1772445600.000100"}
     body = json.dumps({"type": "event_callback", "event_id": "Ev1", "event_time": 1772445600, "event": message})
 
-    answer = httpx.post(
+    answer = plain_http.post(
         url(tools, "slack", "slack_acme"),
         content=body,
         headers=sign_slack(body.encode(), SECRETS["slack_acme"]),
@@ -106,7 +107,7 @@ def test_whoever_does_not_prove_it_is_not_heard(tools: Gateway, raw: Log) -> Non
     old = sign_zoom(body, SECRETS["zoom_acme"], round(time.time()) - 301)
 
     for headers in ({}, {"content-type": "application/json"}, old, sign_zoom(b"other", SECRETS["zoom_acme"])):
-        answer = httpx.post(target, content=body, headers=headers)
+        answer = plain_http.post(target, content=body, headers=headers)
 
         assert answer.status_code == 401
         assert answer.json()["type"] == "urn:rapport:problem:unauthorized"
@@ -136,7 +137,7 @@ def test_who_proves_nothing_does_not_learn_which_connections_there_are(tools: Ga
     root = f"http://127.0.0.1:{tools.settings.ingest_port}/v1/sources"
 
     answers = {
-        what: httpx.post(f"{root}/{path}", content=b"{}", headers={"content-type": "application/json", **headers})
+        what: plain_http.post(f"{root}/{path}", content=b"{}", headers={"content-type": "application/json", **headers})
         for what, (path, headers) in UNPROVEN.items()
     }
 
@@ -150,8 +151,8 @@ def test_a_handshake_that_anybody_may_ask_for_is_answered_alike_for_connections_
 ) -> None:
     root = f"http://127.0.0.1:{tools.settings.ingest_port}/v1/sources"
 
-    echoed = httpx.post(f"{root}/microsoft_graph/nobody?validationToken=abc")
-    about = httpx.get(f"{root}/xapi/nobody/about")
+    echoed = plain_http.post(f"{root}/microsoft_graph/nobody?validationToken=abc")
+    about = plain_http.get(f"{root}/xapi/nobody/about")
 
     assert (echoed.status_code, echoed.text) == (200, "abc")
     assert (about.status_code, about.json()) == (200, {"version": ["1.0.3"]})
@@ -173,23 +174,23 @@ def test_a_body_is_not_waited_for_where_the_head_proves_nothing(tools: Gateway) 
 def test_nothing_large_is_read_where_the_proof_lies_in_the_body(tools: Gateway) -> None:
     target = url(tools, "microsoft_graph", "nobody")
 
-    small = httpx.post(target, content=b'{"value": []}')
-    large = httpx.post(target, content=b'{"value": [' + b" " * 2**16 + b"]}")
+    small = plain_http.post(target, content=b'{"value": []}')
+    large = plain_http.post(target, content=b'{"value": [' + b" " * 2**16 + b"]}")
 
     assert (small.status_code, large.status_code) == (401, 413)
 
 
 def test_labels_of_what_is_counted_are_never_those_of_a_path(tools: Gateway) -> None:
     for path in ("invented/zoom_acme", "zoom/invented", "zoom_acme/zoom_acme"):
-        httpx.post(f"http://127.0.0.1:{tools.settings.ingest_port}/v1/sources/{path}")
+        plain_http.post(f"http://127.0.0.1:{tools.settings.ingest_port}/v1/sources/{path}")
 
-    counted = httpx.get(f"http://127.0.0.1:{tools.settings.ingest_health_port}/metrics").text
+    counted = plain_http.get(f"http://127.0.0.1:{tools.settings.ingest_health_port}/metrics").text
     assert "invented" not in counted
     assert 'tool="zoom_acme"' not in counted
 
 
 def test_a_method_that_the_tool_does_not_use_is_answered_405(tools: Gateway) -> None:
-    answer = httpx.get(url(tools, "zoom", "zoom_acme"))
+    answer = plain_http.get(url(tools, "zoom", "zoom_acme"))
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
@@ -208,7 +209,7 @@ def test_another_content_type_is_answered_415_after_the_proof(tools: Gateway, ra
     body = json.dumps(zoom("started", meeting_id())).encode()
     headers = sign_zoom(body, SECRETS["zoom_acme"]) | {"content-type": "text/xml"}
 
-    answer = httpx.post(url(tools, "zoom", "zoom_acme"), content=body, headers=headers)
+    answer = plain_http.post(url(tools, "zoom", "zoom_acme"), content=body, headers=headers)
 
     assert answer.status_code == 415
     assert answer.headers["accept-post"] == "application/json"
@@ -253,10 +254,10 @@ def test_requests_are_counted_by_tool(tools: Gateway) -> None:
     post_zoom(tools, zoom("started", meeting_id()))
 
     health = f"http://127.0.0.1:{tools.settings.ingest_health_port}"
-    counted = httpx.get(f"{health}/metrics").text
+    counted = plain_http.get(f"{health}/metrics").text
     assert 'rapport_ingest_payloads_total{outcome="recorded",place="http",tool="zoom"}' in counted
     eventually(
-        lambda: 'outcome="ignored:event_not_used",place="log",tool="zoom"' in httpx.get(f"{health}/metrics").text
+        lambda: 'outcome="ignored:event_not_used",place="log",tool="zoom"' in plain_http.get(f"{health}/metrics").text
     )
 
 
@@ -275,7 +276,7 @@ def test_slack_is_answered_in_time_while_the_worker_waits_for_a_vendor(broker: S
             headers |= {
                 "x-goog-resource-uri": "https://www.googleapis.com/calendar/v3/calendars/ada@example.com/events"
             }
-            pushed = httpx.post(url(slow, "google_calendar", "calendar"), headers=headers, timeout=30)
+            pushed = plain_http.post(url(slow, "google_calendar", "calendar"), headers=headers, timeout=30)
             # The worker has asked; this server will never answer it.
             silent.settimeout(30)
             asked, _ = silent.accept()
@@ -283,7 +284,7 @@ def test_slack_is_answered_in_time_while_the_worker_waits_for_a_vendor(broker: S
             began = time.monotonic()
             body = json.dumps({"type": "url_verification", "challenge": "c"}).encode()
             proof = sign_slack(body, SECRETS["slack_acme"])
-            answer = httpx.post(url(slow, "slack", "slack_acme"), content=body, headers=proof, timeout=30)
+            answer = plain_http.post(url(slow, "slack", "slack_acme"), content=body, headers=proof, timeout=30)
             recorded = post_zoom(slow, zoom("started", meeting_id()))
             seconds = time.monotonic() - began
             asked.close()
@@ -304,7 +305,7 @@ def _with_a_calendar_at(address: str, folder: Path) -> Path:
 
 def test_whatever_somebody_asks_for_no_word_of_it_is_in_the_log(tools: Gateway) -> None:
     with capture_logs() as lines:
-        answer = httpx.post(url(tools, "zoom", f"{MARKER}%20{'x' * 100}"), content=b"{}")
+        answer = plain_http.post(url(tools, "zoom", f"{MARKER}%20{'x' * 100}"), content=b"{}")
 
     assert answer.status_code == 401
     (line,) = [one for one in lines if one["event"] == "request_done"]
@@ -313,7 +314,7 @@ def test_whatever_somebody_asks_for_no_word_of_it_is_in_the_log(tools: Gateway) 
 
 
 def test_the_lag_of_every_consumer_of_the_process_is_measured(tools: Gateway) -> None:
-    counted = httpx.get(f"http://127.0.0.1:{tools.settings.ingest_health_port}/metrics").text
+    counted = plain_http.get(f"http://127.0.0.1:{tools.settings.ingest_health_port}/metrics").text
 
     lags = [line for line in counted.splitlines() if line.startswith("rapport_consumer_lag{")]
     assert {line.partition('part="')[2].partition('"')[0] for line in lags} == {"tools"}

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 import yaml
 
@@ -15,6 +14,7 @@ from schemas.topics import EVENTS, REJECTED, raw_of
 from services.ingest.fetching import api
 from services.runtime.kafka import partition_of
 from services.runtime.settings import Settings
+from tests import plain_http
 from tests.ingest.conftest import Gateway, Log, make_token, running_gateway
 from tests.ingest.test_calendar_way import between, types
 from tests.ingest.tooling import Pair, make_pair, url
@@ -89,7 +89,7 @@ def push(running: Gateway, connection: str) -> None:
         "x-goog-resource-state": "exists",
         "x-goog-resource-uri": f"https://www.googleapis.com/calendar/v3/calendars/{CALENDAR}/events?alt=json",
     }
-    assert httpx.post(url(running, "google_calendar", connection), headers=headers, timeout=30).status_code == 202
+    assert plain_http.post(url(running, "google_calendar", connection), headers=headers, timeout=30).status_code == 202
 
 
 def booked(vendors: Vendors, pair: Pair, name: str) -> None:
@@ -182,6 +182,6 @@ def of(connection: str, kept: Log) -> list[dict[str, bytes]]:
 
 
 def waiting_fetches(running: Gateway) -> int:
-    text = httpx.get(f"http://127.0.0.1:{running.settings.ingest_health_port}/metrics", timeout=30).text
+    text = plain_http.get(f"http://127.0.0.1:{running.settings.ingest_health_port}/metrics", timeout=30).text
     (line,) = [line for line in text.splitlines() if line.startswith("rapport_ingest_waiting_fetches ")]
     return round(float(line.split()[1]))

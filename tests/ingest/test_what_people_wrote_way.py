@@ -31,6 +31,7 @@ from services.warehouse.domain.target import feed_of
 from services.warehouse.flow.migrator import migrate
 from services.warehouse.service import serve
 from services.warehouse.settings import WarehouseSettings
+from tests import plain_http
 from tests.ingest.conftest import DIGEST_KEY, Gateway, Log, make_token, running_gateway
 from tests.ingest.marking import MARKER, at_once, is_marked, replaced, strings
 from tests.ingest.signing import SECRET, headers_of
@@ -196,7 +197,7 @@ def test_tables_and_attachments_leave_no_word_either(way: Way, tool: str, conten
     raw = [("connection", f"{tool}_one".encode()), ("content-type", content_type.encode()), WRITER]
 
     with capture_logs() as lines:
-        httpx.post(url(way.gateway, tool, f"{tool}_one"), content=body.encode(), headers=headers, timeout=30)
+        plain_http.post(url(way.gateway, tool, f"{tool}_one"), content=body.encode(), headers=headers, timeout=30)
         way.producer.send(raw_of(tool), f"{tool}_one".encode(), body.encode(), headers=raw)
         way.all_handled(tool)
 

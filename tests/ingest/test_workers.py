@@ -17,11 +17,13 @@ import httpx
 
 from deploy.local.ports import free_port
 from services.runtime.settings import Settings
+from tests import plain_http
 from tests.ingest.conftest import STRUCTURED, event, make_token
 from tests.receiver import STOP_WITHIN_SECONDS, eventually
 
 ROOT = Path(__file__).parents[2]
 COUNT = 2
+LOOKED_AT_SECONDS = 2.0
 
 
 @dataclass
@@ -33,7 +35,7 @@ class Parent:
 
     def condition(self) -> dict[str, Any]:
         try:
-            return dict(httpx.get(f"http://127.0.0.1:{self.health}/readyz", timeout=30).json())
+            return dict(plain_http.get(f"http://127.0.0.1:{self.health}/readyz", timeout=30).json())
         except httpx.TransportError:
             return {"state": "away"}
 
@@ -96,7 +98,7 @@ def _lives(pid: int) -> bool:
 def _posted(url: str, secret: str) -> int:
     """On a connection of its own."""
     headers = {"authorization": f"Bearer {secret}", "content-type": STRUCTURED}
-    return httpx.post(url, content=json.dumps(event()).encode(), headers=headers, timeout=30).status_code
+    return plain_http.post(url, content=json.dumps(event()).encode(), headers=headers, timeout=30).status_code
 
 
 def test_workers_share_one_port_tell_of_all_on_one_health_port_and_end_in_time(
@@ -107,9 +109,12 @@ def test_workers_share_one_port_tell_of_all_on_one_health_port_and_end_in_time(
         statuses = {_posted(f"http://127.0.0.1:{one.port}/v1/events", secret) for _ in range(20)}
         detail = one.condition()["detail"]
         counted = [
-            httpx.get(f"http://127.0.0.1:{one.health + n}/metrics", timeout=30).text for n in range(1, COUNT + 1)
+            plain_http.get(f"http://127.0.0.1:{one.health + n}/metrics", timeout=30).text for n in range(1, COUNT + 1)
         ]
         pids = one.pids()
+        used = _cpu_seconds(one.running.pid)
+        time.sleep(LOOKED_AT_SECONDS)
+        used = _cpu_seconds(one.running.pid) - used
 
         began = time.monotonic()
         one.running.send_signal(signal.SIGTERM)
@@ -120,6 +125,13 @@ def test_workers_share_one_port_tell_of_all_on_one_health_port_and_end_in_time(
         assert "worker 2: " in detail
         assert sum(_recorded(text) for text in counted) == 20
         assert not any(_lives(pid) for pid in pids)
+        # Who only watches and asks is no load: each question once took 25 ms.
+        assert used < LOOKED_AT_SECONDS / 10
+
+
+def _cpu_seconds(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _recorded(metrics: str) -> float:

@@ -26,6 +26,7 @@ from services.ingest.sources.tool import signed
 from services.runtime.health import Health
 from services.runtime.kafka import Record, read_to_end, reading
 from services.runtime.settings import Settings
+from tests import plain_http
 from tests.ingest.conftest import Gateway, Log
 from tests.receiver import eventually
 
@@ -95,7 +96,7 @@ def post_zoom(
 ) -> httpx.Response:
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
     headers = sign_zoom(body, SECRETS[connection] if secret is None else secret)
-    return httpx.post(url(gateway, "zoom", connection), content=body, headers=headers, timeout=30)
+    return plain_http.post(url(gateway, "zoom", connection), content=body, headers=headers, timeout=30)
 
 
 def url(gateway: Gateway, tool: str, connection: str) -> str:

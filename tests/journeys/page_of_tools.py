@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import yaml
 
 from services.ingest.sources.registry import TOOLS
+from tests import plain_http
 from tests.ingest.signing import SECRET, headers_of
 
 PAGE = Path(__file__).parents[2] / "services" / "ingest" / "sources" / "README.md"
@@ -65,5 +65,5 @@ def _answered(
     body = json.dumps(SENT[tool]).encode()
     address = f"http://127.0.0.1:{port}/v1/sources/{tool}/{connection}"
     path = "/statements" if tool == "xapi" else ""
-    answer = httpx.post(address + path, content=body, headers=headers_of(tool, body), timeout=30)
+    answer = plain_http.post(address + path, content=body, headers=headers_of(tool, body), timeout=30)
     return tool, answer.status_code

@@ -15,6 +15,7 @@ from rich.console import Console
 from deploy.local.data_folder import ClockMode
 from deploy.local.display import display_on
 from deploy.local.stack import Stack, StackConfig
+from tests import plain_http
 from tests.receiver import SECRET, Receiver, receiving
 
 CACHE = Path(__file__).parents[2] / ".rapport" / "cache"
@@ -31,7 +32,7 @@ class System:
         return next(word for word in said.split() if word.startswith("rpt_"))
 
     def post(self, token: str, events: Sequence[Mapping[str, Any]]) -> httpx.Response:
-        return httpx.post(
+        return plain_http.post(
             f"{self.stack.gateway_url}/v1/events",
             content=json.dumps(events),
             headers={"authorization": f"Bearer {token}", "content-type": "application/cloudevents-batch+json"},
@@ -40,7 +41,7 @@ class System:
 
     def ask(self, sql: str, **parameters: str) -> list[list[Any]]:
         """Rows of a query by the login that reads tables too."""
-        answer = httpx.post(
+        answer = plain_http.post(
             self.stack.clickhouse_url,
             params={"default_format": "JSONCompactEachRow"} | {f"param_{k}": v for k, v in parameters.items()},
             content=sql,

@@ -6,7 +6,6 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from deploy.local.data_folder import ClockMode
@@ -28,6 +27,7 @@ from services.warehouse.flow.sink import Sink
 from services.warehouse.flow.store import Store
 from services.warehouse.service import group_reader, recomputing
 from services.warehouse.settings import WarehouseSettings
+from tests import plain_http
 from tests.journeys.system import System, event, system
 from tests.receiver import eventually
 
@@ -109,7 +109,7 @@ def _write_people(whole: System, token: str) -> None:
         for one in pair
     ]
     url = f"{whole.stack.gateway_url}/v1/directory/participants"
-    httpx.post(url, json=people, headers={"authorization": f"Bearer {token}"}, timeout=30).raise_for_status()
+    plain_http.post(url, json=people, headers={"authorization": f"Bearer {token}"}, timeout=30).raise_for_status()
 
 
 def _scored_until_now(whole: System, pair: str) -> bool:

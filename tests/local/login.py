@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import httpx
 
+from tests import plain_http
+
 
 @dataclass(frozen=True)
 class Login:
@@ -19,7 +21,7 @@ class Login:
 
     def send(self, body: bytes, parameters: Mapping[str, str], headers: Mapping[str, str]) -> httpx.Response:
         known = {"X-ClickHouse-User": self.name, "X-ClickHouse-Key": self.password}
-        return httpx.post(
+        return plain_http.post(
             self.url, content=body, params=dict(parameters), headers={**known, **headers}, timeout=30, trust_env=False
         )
 

@@ -3,15 +3,15 @@
 import base64
 from pathlib import Path
 
-import httpx
 import pytest
 
 from deploy.local.clickhouse import LocalClickHouse
+from tests import plain_http
 from tests.local.login import Login, code_of
 
 
 def test_ping_needs_no_login(guarded: LocalClickHouse) -> None:
-    assert httpx.get(f"{guarded.url}/ping").text == "Ok.\n"
+    assert plain_http.get(f"{guarded.url}/ping").text == "Ok.\n"
 
 
 @pytest.mark.parametrize("way", ["headers", "basic", "url"])
@@ -24,7 +24,7 @@ def test_a_login_is_accepted_in_three_ways(guarded: LocalClickHouse, way: str) -
     }[way]
     parameters = {"query": "SELECT 1"} | ({"user": "reader", "password": "reader"} if way == "url" else {})
 
-    answer = httpx.get(guarded.url, params=parameters, headers=headers)
+    answer = plain_http.get(guarded.url, params=parameters, headers=headers)
 
     assert (answer.status_code, answer.text) == (200, "1\n")
 
@@ -63,7 +63,7 @@ def test_errors_carry_code_and_status(writer: Login, sql: str, status: int, code
 def test_get_may_only_read(guarded: LocalClickHouse, table: str, sql: str) -> None:
     query = {"query": sql.format(t=table), "user": "rapport", "password": "secret"}
 
-    assert code_of(httpx.get(guarded.url, params=query)) == 164
+    assert code_of(plain_http.get(guarded.url, params=query)) == 164
 
 
 def test_a_database_may_be_named_in_a_header_and_a_url_that_names_one_wins(writer: Login) -> None:

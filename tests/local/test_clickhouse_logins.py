@@ -7,13 +7,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
 
 from deploy.local.clickhouse import LocalClickHouse, User
 from deploy.local.clickhouse.login_delays import LONGEST_SECONDS, MOST_REMEMBERED, LoginDelays
 from deploy.local.clickhouse.passwords import matches
 from deploy.local.clickhouse.users import Role, load_users, save_users
+from tests import plain_http
 from tests.local.login import Login, code_of
 
 
@@ -63,7 +63,7 @@ NO_UTF8 = base64.b64encode(b"reader:\xff\xfe").decode()
     ],
 )
 def test_a_login_that_cannot_be_read_is_none(guarded: LocalClickHouse, headers: dict[str, str], query: str) -> None:
-    answer = httpx.post(f"{guarded.url}/?{query}", content=b"SELECT 1", headers=headers, trust_env=False)
+    answer = plain_http.post(f"{guarded.url}/?{query}", content=b"SELECT 1", headers=headers, trust_env=False)
 
     assert (answer.status_code, code_of(answer)) == (401, 516), answer.text
     assert answer.headers["WWW-Authenticate"].startswith("Basic")

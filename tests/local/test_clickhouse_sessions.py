@@ -4,9 +4,8 @@ import gzip
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
-
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
+from tests import plain_http
 from tests.local.login import Login, code_of
 
 
@@ -36,8 +35,8 @@ def test_a_get_in_a_session_leaves_it_writable(writer: Login, table: str) -> Non
     writer.lines("SET max_block_size = 77", session_id="three")
     query = {"query": "SELECT 1", "session_id": "three", "user": "rapport", "password": "secret"}
 
-    assert httpx.get(writer.url, params=query).text == "1\n"
-    assert code_of(httpx.get(writer.url, params={**query, "query": f"DROP TABLE {table}"})) == 164
+    assert plain_http.get(writer.url, params=query).text == "1\n"
+    assert code_of(plain_http.get(writer.url, params={**query, "query": f"DROP TABLE {table}"})) == 164
     assert writer.lines(f"INSERT INTO {table} VALUES (1)", session_id="three") == []
 
 

@@ -6,9 +6,9 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
-from deploy.local.kafka import JarsUnresolvedError, KafkaConfig, LocalKafka, MissingToolError
+from deploy.local.kafka import JarsUnresolvedError, KafkaConfig, LocalKafka, MissingToolError, broker
 from deploy.local.kafka.handshake import serves_clients
-from deploy.local.kafka.jars import kafka_version, resolve_jars
+from deploy.local.kafka.jars import class_archive, kafka_version, resolve_jars
 from deploy.local.kafka.java import find_java
 from deploy.local.ports import LOOPBACK
 from deploy.local.readiness import NotReadyError
@@ -42,6 +42,25 @@ def test_the_session_broker_lets_no_topic_come_to_be_by_a_misspelling(local_kafk
 
     assert "misspelt" not in admin.list_topics()
     admin.close()
+
+
+def test_a_broker_maps_the_classes_that_one_before_it_has_loaded(local_kafka: LocalKafka, tmp_path: Path) -> None:
+    archive = class_archive(find_java(), resolve_jars(CACHE))
+
+    assert str(archive) in Path(f"/proc/{local_kafka.pid}/maps").read_text()
+    assert class_archive(find_java(), tmp_path) != archive
+    assert not list(archive.parent.glob("*.partial-*"))
+
+
+def test_where_java_makes_no_archive_of_classes_a_broker_starts_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "classes.jsa"
+    archive.touch()
+    monkeypatch.setattr(broker, "class_archive", lambda *_: archive)
+
+    with LocalKafka(KafkaConfig(data=tmp_path / "data", cache=CACHE)) as kafka:
+        assert str(archive) not in Path(f"/proc/{kafka.pid}/cmdline").read_text()
 
 
 def test_a_broken_setting_is_reported_with_the_brokers_own_words(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hypothesis import settings as hypothesis_settings
 
 from deploy.local.kafka import LocalKafka
 from schemas.alerts import ALERT_EVENT, AlertEvent, Delivery
@@ -23,10 +22,6 @@ from services.runtime.kafka import Partition, Producer, Reader, create_topics, r
 from services.runtime.settings import Settings
 from tests.notify.run_service import names
 from tests.receiver import SECRET, Receiver, receiving
-from tests.scoring import effort  # noqa: F401 (it registers the profiles)
-
-# No deadline of an example: a busy machine is no fault.
-hypothesis_settings.load_profile("usual")
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 2

@@ -5,12 +5,12 @@ import threading
 import time
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from deploy.local.ports import free_port
 from services.runtime import health as module
 from services.runtime.health import Health, served
+from tests import plain_http
 from tests.receiver import eventually
 
 PATIENCE_SECONDS = 30.0
@@ -32,7 +32,7 @@ def threads() -> int:
 def test_a_crowd_that_says_nothing_keeps_nobody_out_and_holds_no_threads(port: int) -> None:
     crowd = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(200)]
 
-    answer = httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
+    answer = plain_http.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
 
     assert answer.status_code == 200
     assert threads() <= module.MOST_REQUESTS + 1
@@ -60,6 +60,8 @@ def test_a_request_that_trickles_in_is_ended(port: int) -> None:
 
 
 def test_what_is_asked_is_answered(port: int) -> None:
-    found = {path: httpx.get(f"http://127.0.0.1:{port}{path}").status_code for path in ("/healthz", "/readyz", "/x")}
+    found = {
+        path: plain_http.get(f"http://127.0.0.1:{port}{path}").status_code for path in ("/healthz", "/readyz", "/x")
+    }
 
     assert found == {"/healthz": 200, "/readyz": 503, "/x": 404}

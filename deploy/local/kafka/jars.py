@@ -1,5 +1,6 @@
 """Kafka's jars: resolved once by Maven from the pinned pom.xml into a cache shared by all data folders."""
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -29,13 +30,21 @@ def resolve_jars(cache: Path) -> Path:
 
     Raises `MissingToolError` or `JarsUnresolvedError`.
     """
-    jars = cache.absolute() / f"kafka-{kafka_version()}"
+    # Java uses an archive of classes only where the jars have the path that they had when it was made.
+    jars = cache.resolve() / f"kafka-{kafka_version()}"
     if jars.exists():
         return jars
     with FolderLock(cache / f"{jars.name}.lock", wait_seconds=RESOLVE_SECONDS):
         if not jars.exists():
             _resolve_into(jars)
     return jars
+
+
+def class_archive(java: str, jars: Path) -> Path:
+    """Where the classes of these jars are kept as this Java has loaded them; another Java has another file."""
+    program = Path(java).resolve()
+    of = f"{program} {program.stat().st_mtime_ns} {jars}"
+    return jars.with_name(f"{jars.name}-{hashlib.sha256(of.encode()).hexdigest()[:16]}.jsa")
 
 
 def _resolve_into(jars: Path) -> None:

@@ -16,6 +16,7 @@ from services.notify.names import Names
 from services.runtime.kafka import create_topics
 from services.runtime.settings import Settings
 from tests.notify.board.world import World, served, signed_in
+from tests.plain_http import NO_TLS
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Served:
         return self.stack.enter_context(signed_in(self.url, self.world.token(person, role, *programs, **given)))
 
     def stranger(self) -> httpx.Client:
-        return self.stack.enter_context(httpx.Client(base_url=self.url, timeout=30))
+        return self.stack.enter_context(httpx.Client(base_url=self.url, timeout=30, verify=NO_TLS))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from services.notify.__main__ import main
 from services.notify.names import Names
+from tests import plain_http
 from tests.notify.board.world import proof, signed_in
 from tests.notify.building import Pair, clock, day, hour
 from tests.notify.conftest import Notify
@@ -39,7 +40,7 @@ def free_port() -> int:
 
 def is_up(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/healthz").status_code == 200
+        return plain_http.get(f"{url}/healthz").status_code == 200
     except httpx.TransportError:
         return False
 
@@ -58,7 +59,7 @@ def test_an_alert_is_seen_and_acknowledged_by_whoever_has_a_token_and_after_a_re
     secret = run("token", "create", "--tenant", "acme", "--person", "p-3", "--role", "coordinator", *PROGRAM).strip()
     eventually(lambda: receiver.of("4F2"), what="the webhook")
     eventually(lambda: is_up(url), what="the board")
-    eventually(lambda: httpx.post(f"{url}/login", data={"token": secret}).status_code == 303, what="the token")
+    eventually(lambda: plain_http.post(f"{url}/login", data={"token": secret}).status_code == 303, what="the token")
 
     with signed_in(url, secret) as client:
         eventually(lambda: "pair 4F2" in client.get("/").text, what="the alert on the board")

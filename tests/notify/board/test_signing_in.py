@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import httpx
 import pytest
 from pydantic import ValidationError
 
@@ -11,6 +10,7 @@ from services.notify.board.auth import BoardSessions, signed_in
 from services.notify.board.requests import own_path
 from services.notify.settings import NotifySettings
 from services.runtime.settings import Settings
+from tests import plain_http
 from tests.notify.board.conftest import Served
 from tests.notify.board.world import World, proof, served
 from tests.notify.building import day
@@ -121,7 +121,7 @@ def test_behind_https_cookies_go_over_tls_only(site: Served) -> None:
     with world.board(site.settings) as board:
         object.__setattr__(board.gate, "is_https", True)
         with served(board) as url:
-            answer = httpx.post(f"{url}/login", data={"token": world.token("p-3", "admin")})
+            answer = plain_http.post(f"{url}/login", data={"token": world.token("p-3", "admin")})
 
     assert answer.headers["set-cookie"].startswith("__Host-rapport_board=")
     assert "Secure" in answer.headers["set-cookie"]
@@ -131,7 +131,7 @@ def test_behind_https_cookies_go_over_tls_only(site: Served) -> None:
 def test_without_login_only_this_machine_is_served_by_its_own_name() -> None:
     world = World()
     with world.board(Settings(kafka="127.0.0.1:1"), is_open=True) as board, served(board) as url:
-        own, other = httpx.get(url), httpx.get(url, headers={"host": "rebound.example:8090"})
+        own, other = plain_http.get(url), plain_http.get(url, headers={"host": "rebound.example:8090"})
 
     assert own.status_code == 200
     assert other.status_code == 421
