@@ -96,7 +96,7 @@ COMMENT 'One row per relationship of tenant and program (all where they are empt
 CREATE OR REPLACE VIEW mentoring_at.relationships_known {on_cluster}
 DEFINER = CURRENT_USER SQL SECURITY DEFINER
 AS SELECT *
-FROM mentoring_at.relationships_known_of(known_at = {known_at:DateTime64(6, 'UTC')}, tenant = '', program = '')
+FROM mentoring_at.relationships_known_of(known_at = {known_at:DateTime64(6, 'UTC')}, tenant = '', program = '') AS known
 COMMENT 'One row per relationship: the newest score that was known at known_at';
 
 -- Without the zone of a programme, for which mentoring_mart.scores looks at every row.
