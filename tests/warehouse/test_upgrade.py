@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 from click.testing import CliRunner, Result
+from structlog.testing import capture_logs
 
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.stack import NEW_TABLES
@@ -120,7 +121,9 @@ def test_what_is_to_be_filled_is_told_until_it_was_whatever_died_in_between(
         recompute_everything(old, dying("days, 0 of"))
     assert told()
     # The service stores what is new, and knows nothing of what was there before.
-    Derived(old, 0, threading.Event()).recompute_if_due()
+    with capture_logs() as lines:
+        Derived(old, 0, threading.Event()).recompute_if_due()
+    assert [line["hint"] for line in lines if line["event"] == "tables_to_fill"] == [NEW_TABLES]
     assert told()
     assert set(unfilled(old)) == {table.name for table in (*COPIED, *DERIVED)}
 
