@@ -26,6 +26,7 @@ from services.warehouse.flow.applying import RolesError, apply, passwords, read_
 from services.warehouse.flow.backups import BackupError, back_up, set_back
 from services.warehouse.flow.backups import restore as restore_backup
 from services.warehouse.flow.everything import recompute_everything
+from services.warehouse.flow.filling import FILL, unfilled
 from services.warehouse.flow.migrator import SchemaError, retain, script
 from services.warehouse.flow.migrator import migrate as bring_up_to_date
 from services.warehouse.flow.reconciling import reconcile as compare
@@ -95,7 +96,7 @@ def recompute() -> None:
 @main.command()
 def reconcile() -> None:
     """Compare the log with the tables, by ranges of offsets and by days, up to what is stored. Ends with 1 if they
-    differ; the service may run on."""
+    differ, or if a table is still to be filled; the service may run on."""
     settings = _settings()
     rows: Counter[str] = Counter()
     differences: list[str] = []
@@ -105,6 +106,7 @@ def reconcile() -> None:
         ):
             rows[one.table] += one.rows
             differences += [f"{one.table}, partition {one.partition}: {words}" for words in one.differences]
+        differences += [f"{table}: perhaps not filled, {FILL}" for table in unfilled(clickhouse)]
     for table, count in rows.items():
         click.echo(f"{table}: {count} rows on the log")
     for words in differences[:MOST_DIFFERENCES]:

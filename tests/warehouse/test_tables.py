@@ -9,6 +9,7 @@ NO_TABLES_OF_THE_REGISTRY = {
     "mentoring.erased",
     "mentoring.migrations",
     "mentoring.recomputed",
+    "mentoring.filled",
     "mentoring.backup_offsets",
 }
 WRITTEN_BY_HAND = {"mentoring.dead_letter", "mentoring.erasure_log"}

@@ -1,10 +1,12 @@
 """A database of the version or of the commit before, with its data, brought to this one."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
 from click.testing import CliRunner, Result
+from structlog.testing import capture_logs
 
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.stack import NEW_TABLES
@@ -13,8 +15,11 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
 from services.warehouse.__main__ import main
 from services.warehouse.domain.migration import ONE_SERVER, statements
-from services.warehouse.domain.target import EVENT_LOG, SCORE_HISTORY
-from services.warehouse.flow.migrator import LEDGER, migrations
+from services.warehouse.domain.target import COPIED, DERIVED, EVENT_LOG, SCORE_HISTORY
+from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.everything import recompute_everything
+from services.warehouse.flow.filling import unfilled
+from services.warehouse.flow.migrator import LEDGER, migrate, migrations
 from tests.warehouse.known_history import events, put, scores
 
 BEFORE = 9
@@ -67,14 +72,16 @@ def test_its_rows_are_there_afterwards_and_what_is_derived_is_computed_from_them
 ) -> None:
     old = filled(empty, applied)
 
-    done, again, computed = (rapport(local_clickhouse, *words) for words in (["migrate"], ["migrate"], ["recompute"]))
+    words = ("migrate", "migrate", "recompute", "migrate")
+    done, again, computed, last = (rapport(local_clickhouse, word) for word in words)
 
-    assert (done.exit_code, again.exit_code, computed.exit_code) == (0, 0, 0), done.output + computed.output
+    assert [one.exit_code for one in (done, again, computed, last)] == [0] * 4, done.output + computed.output
     assert done.output.count("is there") == applied
     assert done.output.count("applied") == len(migrations()) - 1 - applied
     assert again.output.count("applied") == 0
     assert f"mentoring.program_weekly: {NEW_TABLES}" in done.output
-    assert "recompute" not in again.output
+    assert f"mentoring.program_weekly: {NEW_TABLES}" in again.output
+    assert "recompute" not in last.output
     assert old.query("SELECT count() FROM mentoring_mart.scores") == [(11,)]
     assert old.query("SELECT count() FROM mentoring_mart.score_versions WHERE known_to IS NULL") == [(11,)]
     assert old.query("SELECT relationship_id, sessions FROM mentoring_mart.relationships ORDER BY 1") == [
@@ -85,6 +92,56 @@ def test_its_rows_are_there_afterwards_and_what_is_derived_is_computed_from_them
     ]
     assert old.query("SELECT sum(sessions), max(relationships) FROM mentoring_mart.program_day") == [(3, 3)]
     assert old.query("SELECT count(), countIf(retracted) FROM mentoring_mart.events_by_type") == [(22, 0)]
+
+
+class DiedError(Exception):
+    """What ends a process between two steps."""
+
+
+def dying(at: str) -> Callable[[str], None]:
+    """Hears of each step, and dies at the first that says these words."""
+
+    def hear(doing: str) -> None:
+        if at in doing:
+            raise DiedError
+
+    return hear
+
+
+def test_what_is_to_be_filled_is_told_until_it_was_whatever_died_in_between(
+    local_clickhouse: LocalClickHouse, old: ClickHouse
+) -> None:
+    def told() -> bool:
+        return NEW_TABLES in rapport(local_clickhouse, "migrate").output
+
+    with pytest.raises(DiedError):
+        migrate(old, ONE_SERVER, dying(f"applied  {migrations()[-1].name}"))
+    assert told()
+    with pytest.raises(DiedError):
+        recompute_everything(old, dying("days, 0 of"))
+    assert told()
+    # The service stores what is new, and knows nothing of what was there before.
+    with capture_logs() as lines:
+        Derived(old, 0, threading.Event()).recompute_if_due()
+    assert [line["hint"] for line in lines if line["event"] == "tables_to_fill"] == [NEW_TABLES]
+    assert told()
+    assert set(unfilled(old)) == {table.name for table in (*COPIED, *DERIVED)}
+
+    recompute_everything(old, lambda _: None)
+
+    assert not told()
+    assert not unfilled(old)
+
+
+def test_a_database_that_has_stored_nothing_yet_needs_no_filling(
+    local_clickhouse: LocalClickHouse, empty: ClickHouse
+) -> None:
+    first = rapport(local_clickhouse, "migrate")
+    put(empty, EVENT_LOG, [to_json(one) for one in events("acme")])
+
+    again = rapport(local_clickhouse, "migrate")
+
+    assert "recompute" not in first.output + again.output
 
 
 # Columns of kinds that no mart has any more, and where what they held is now.

@@ -145,12 +145,20 @@ def test_the_newest_score_that_was_known_is_one_row_per_relationship(clickhouse:
 
 
 def newest(clickhouse: ClickHouse, tenant: str, moment: datetime) -> list[float]:
+    """The same however it is limited."""
+    asked = {"at": moment, "tenant": tenant}
     rows = clickhouse.query(
-        "SELECT health FROM mentoring_at.relationships_known(known_at = {at:DateTime64(6, 'UTC')}) "
+        "SELECT program_id, health FROM mentoring_at.relationships_known(known_at = {at:DateTime64(6, 'UTC')}) "
         "WHERE tenant_id = {tenant:String}",
-        {"at": moment, "tenant": tenant},
+        asked,
     )
-    return [health for (health,) in rows]
+    limited = clickhouse.query(
+        "SELECT program_id, health FROM mentoring_at.relationships_known_of(known_at = {at:DateTime64(6, 'UTC')}, "
+        "tenant = {tenant:String}, program = {program:String})",
+        asked | {"program": rows[0][0] if rows else ""},
+    )
+    assert limited == rows
+    return [health for _, health in rows]
 
 
 def asked(clickhouse: ClickHouse, tenant: str, moment: datetime) -> Known:

@@ -5,6 +5,7 @@ instances of the service may store while one of them recomputes."""
 
 import threading
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from services.warehouse.domain.migration import ONE_SERVER, Topology
 from services.warehouse.domain.retention import FOREVER, Retention
 from services.warehouse.domain.target import of_scope
 from services.warehouse.domain.touched import months, portions
+from services.warehouse.flow.filling import FILL, unfilled
 from services.warehouse.flow.forgetting import forget_erased
 from services.warehouse.flow.statements import statement
 
@@ -42,6 +44,7 @@ class Derived:
         self._clickhouse, self._every_seconds, self._stop = clickhouse, every_seconds, stop
         self._topology, self._retention = topology, retention
         self._stale = False
+        self._lacking: Sequence[str] = ()
         self._looked = self._looked_wide = -WIDE_EVERY_SECONDS
         self._log = log.get(__name__)
 
@@ -58,9 +61,18 @@ class Derived:
         now = time.monotonic()
         wide = now - self._looked_wide >= WIDE_EVERY_SECONDS
         if wide or (self._stale and now - self._looked >= self._every_seconds):
+            if wide:
+                self._warn_of_unfilled()
             self._recompute(WIDE_MICROS if wide else NARROW_MICROS)
             self._stale, self._looked = False, time.monotonic()
             self._looked_wide = self._looked if wide else self._looked_wide
+
+    def _warn_of_unfilled(self) -> None:
+        """Once, and again when others are to be: what was stored before a table was made is not looked at here."""
+        lacking = unfilled(self._clickhouse)
+        if lacking and lacking != self._lacking:
+            self._log.warning("tables_to_fill", tables=lacking, hint=FILL)
+        self._lacking = lacking
 
     def _recompute(self, back: int) -> None:
         began = time.monotonic()

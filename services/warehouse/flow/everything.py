@@ -9,6 +9,7 @@ from services.warehouse.domain.retention import FOREVER, Retention
 from services.warehouse.domain.target import of_scope
 from services.warehouse.domain.touched import months, portions
 from services.warehouse.flow.derived import KEYS_AT_ONCE
+from services.warehouse.flow.filling import mark_filled
 from services.warehouse.flow.statements import statement
 
 Progress = Callable[[str], None]
@@ -32,6 +33,8 @@ def recompute_everything(clickhouse: ClickHouse, tell: Progress, retention: Rete
         parameters = {"days": list(some), "months": months(some), "since": 0, "version": _version(clickhouse)}
         for table in of_scope("day"):
             clickhouse.command(statement(table.short), parameters)
+    # Last, so that it is told again after a crash before it.
+    mark_filled(clickhouse)
     return len(relationships), len(days)
 
 

@@ -5,14 +5,12 @@ from collections.abc import Callable, Iterator
 from importlib.resources import files
 
 from services.runtime.clickhouse import ClickHouse, ClickHouseAwayError, ClickHouseError
-from services.warehouse.domain.events import EVENTS
 from services.warehouse.domain.migration import Changed, Migration, Pending, Recorded, Topology, decide, statements
 from services.warehouse.domain.retention import Retention, altered, ttl, ttl_of
-from services.warehouse.domain.target import COPIED, DERIVED, STORED
+from services.warehouse.domain.target import COPIED, STORED
+from services.warehouse.flow.filling import FILL, unfilled
 
 LEDGER = "mentoring.migrations"
-_TABLES = "SELECT concat('mentoring.', name) FROM system.tables WHERE database = 'mentoring'"
-_ANY_EVENTS = "SELECT count() > 0 FROM mentoring.events"
 # Unknown table, unknown database: no migration was ever applied.
 NOTHING_THERE = frozenset({60, 81})
 
@@ -29,11 +27,11 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def migrate(clickhouse: ClickHouse, topology: Topology, tell: Callable[[str], None]) -> None:
-    """Brings the database to this code's schema. A repeat, and one after a crash, is harmless.
+    """Brings the database to this code's schema, and tells which tables are to be filled, until they were. A repeat is
+    harmless, also after a crash.
     Raises SchemaError when a file was changed after it was applied, and ClickHouseError."""
     ledger, *numbered = migrations()
     _run(clickhouse, topology, ledger)
-    before = {name for (name,) in clickhouse.query(_TABLES)}
     match decide(numbered, recorded(clickhouse)):
         case Changed(name):
             raise SchemaError(_changed(name))
@@ -44,10 +42,8 @@ def migrate(clickhouse: ClickHouse, topology: Topology, tell: Callable[[str], No
             for migration in pending:
                 _apply(clickhouse, topology, migration)
                 tell(f"applied  {migration.name}")
-    made = [table.name for table in (*COPIED, *DERIVED) if table.name not in before]
-    # A table of events that was there has perhaps rows that the new tables do not know.
-    if made and EVENTS.name in before and clickhouse.query(_ANY_EVENTS) == [(1,)]:
-        tell(f"empty    {', '.join(made)}: run `rapport warehouse recompute`")
+    if lacking := unfilled(clickhouse):
+        tell(f"to fill  {', '.join(lacking)}: {FILL}")
 
 
 def script(topology: Topology, retention: Retention) -> Iterator[str]:

@@ -7,15 +7,12 @@ SELECT
 FROM
 (
     SELECT tenant_id, program_id, relationship_id, health, band
-    FROM mentoring_at.relationships_known(known_at = {at:DateTime64(6, 'UTC')})
-    WHERE ({tenant:String} = '' OR tenant_id = {tenant:String}) AND ({program:String} = '' OR program_id = {program:String})
+    FROM mentoring_at.relationships_known_of(known_at = {at:DateTime64(6, 'UTC')}, tenant = {tenant:String}, program = {program:String})
 ) AS knew
 FULL JOIN
 (
-    SELECT tenant_id, program_id, relationship_id, argMax(health, as_of) AS health, argMax(band, as_of) AS band
-    FROM mentoring_mart.scores
-    WHERE as_of <= {at:DateTime64(6, 'UTC')} AND ({tenant:String} = '' OR tenant_id = {tenant:String}) AND ({program:String} = '' OR program_id = {program:String})
-    GROUP BY tenant_id, program_id, relationship_id
+    SELECT tenant_id, program_id, relationship_id, health, band
+    FROM mentoring_at.relationships_scored_of(at = {at:DateTime64(6, 'UTC')}, tenant = {tenant:String}, program = {program:String})
 ) AS known USING (tenant_id, program_id, relationship_id)
 ORDER BY abs(difference) DESC NULLS FIRST, relationship_id
 SETTINGS join_use_nulls = 1

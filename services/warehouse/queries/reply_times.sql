@@ -5,21 +5,26 @@ SELECT
     round(quantileExactInclusive(0.75)(hours), 1) AS p75_hours, round(quantileExactInclusive(0.95)(hours), 1) AS p95_hours
 FROM
 (
-    SELECT
-        answer.tenant_id AS tenant_id, answer.program_id AS program_id, answer.actor AS side,
-        dateDiff('second', asked.occurred_at, answer.occurred_at) / 3600 AS hours
+    SELECT tenant_id, program_id, answer.1 AS side, dateDiff('second', asked_at, answer.2) / 3600 AS hours
     FROM
     (
-        SELECT tenant_id, program_id, relationship_id, source, actor, occurred_at, JSONExtractString(payload, 'reply_to') AS id
-        FROM mentoring_mart.events
-        WHERE type = 'mentoring.message.sent.v1' AND NOT retracted AND id != '' AND ({tenant:String} = '' OR tenant_id = {tenant:String}) AND ({program:String} = '' OR program_id = {program:String})
-    ) AS answer
-    INNER JOIN
-    (
-        SELECT tenant_id, program_id, relationship_id, source, id, occurred_at
-        FROM mentoring_mart.events
-        WHERE type = 'mentoring.message.sent.v1' AND NOT retracted AND ({tenant:String} = '' OR tenant_id = {tenant:String}) AND ({program:String} = '' OR program_id = {program:String})
-    ) AS asked USING (tenant_id, program_id, relationship_id, source, id)
+        SELECT
+            tenant_id, program_id, groupArrayIf(occurred_at, NOT told.1) AS asked,
+            groupArrayIf((actor, occurred_at), told.1) AS answers
+        FROM
+        (
+            SELECT
+                tenant_id, program_id, relationship_id, source, actor, occurred_at, id,
+                JSONExtractString(payload, 'reply_to') AS reply_to
+            FROM mentoring_mart.events
+            WHERE type = 'mentoring.message.sent.v1' AND NOT retracted AND ({tenant:String} = '' OR tenant_id = {tenant:String}) AND ({program:String} = '' OR program_id = {program:String})
+        )
+        ARRAY JOIN if(reply_to = '', [(false, id)], [(false, id), (true, reply_to)]) AS told
+        GROUP BY tenant_id, program_id, relationship_id, source, told.2
+        HAVING notEmpty(asked) AND notEmpty(answers)
+    )
+    ARRAY JOIN answers AS answer
+    ARRAY JOIN asked AS asked_at
 )
 GROUP BY tenant_id, program_id, side
 ORDER BY tenant_id, program_id, side
