@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -66,6 +66,78 @@ def test_a_join_for_new_partitions_goes_on_when_polls_end_in_its_middle(
         admin.create_partitions({topic: 2})
 
     poll_until(member, {Partition(topic, 0), Partition(topic, 1)}, SHORT_POLL_SECONDS)
+
+
+MANY, FEW = 2_000, 100
+"""Records of a partition, which one fetch brings, and those that one poll hands out."""
+
+
+@pytest.fixture
+def two_full(settings: Settings) -> list[Partition]:
+    """A new topic of two partitions, with records in both."""
+    name = f"reader-{uuid.uuid4().hex[:8]}"
+    create_topics(settings, {name: {"num_partitions": 2, "replication_factor": 1, "configs": {}}})
+    with closing(Producer(settings)) as producer:
+        for number in (0, 1):
+            for value in range(MANY):
+                producer.send(name, None, str(value).encode(), partition=number)
+        producer.flush(30)
+    return [Partition(name, 0), Partition(name, 1)]
+
+
+@pytest.fixture
+def paused(settings: Settings, two_full: list[Partition]) -> Iterator[tuple[Reader, dict[Partition, int]]]:
+    """A reader that has paused the partition of which it was handed some of a fetch, and read the other to its end; and
+    the offsets that it has reached."""
+    with closing(Reader(settings, group=None, max_poll_records=FEW)) as reader:
+        reader.take(two_full)
+        first = next(iter(read_on(reader, {}, bool)))
+        reader.pause([first])
+        (other,) = {*two_full} - {first}
+        reached = read_on(reader, {}, lambda reached: reached.get(other) == MANY)
+        assert first not in reached
+        yield reader, {first: reader.position(first), other: MANY}
+
+
+def test_a_partition_that_was_paused_in_the_middle_of_a_fetch_goes_on_when_it_is_resumed(
+    paused: tuple[Reader, dict[Partition, int]],
+) -> None:
+    reader, reached = paused
+    first = min(reached, key=lambda partition: reached[partition])
+
+    reader.resume([first])
+
+    assert read_on(reader, reached, lambda reached: reached[first] == MANY)[first] == MANY
+
+
+def test_a_partition_that_was_given_away_while_it_was_paused_is_read_when_it_comes_back(
+    paused: tuple[Reader, dict[Partition, int]],
+) -> None:
+    reader, reached = paused
+    first = min(reached, key=lambda partition: reached[partition])
+    (other,) = {*reached} - {first}
+    reader.take([other])
+    reader.poll(0.1)
+
+    reader.take([first, other])
+    reader.seek(first, 0)
+    reader.seek(other, MANY)
+
+    assert read_on(reader, {first: 0}, lambda reached: reached[first] == MANY)[first] == MANY
+
+
+def read_on(
+    reader: Reader, reached: dict[Partition, int], enough: Callable[[dict[Partition, int]], bool]
+) -> dict[Partition, int]:
+    """Polls until it has read so far; nothing is left out or read twice."""
+    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+    while not enough(reached):
+        assert time.monotonic() < deadline, f"it stands at {reached}"
+        for partition, records in reader.poll(0.1).items():
+            begin = reached.get(partition, 0)
+            assert [record.offset for record in records] == list(range(begin, begin + len(records)))
+            reached = {**reached, partition: begin + len(records)}
+    return reached
 
 
 def test_a_topic_that_does_not_exist_is_named_at_once(settings: Settings) -> None:

@@ -75,6 +75,7 @@ class Reader:
     def poll(self, timeout: float, most: int | None = None) -> dict[Partition, list[Record]]:
         """What has arrived, by partition, in offset order; empty after `timeout` seconds."""
         self._go_on_joining()
+        self._fetch_again_what_was_parked()
         polled = self._client.poll(timeout_ms=round(timeout * 1000), max_records=most)
         return {Partition(tp.topic, tp.partition): [_record(r) for r in rs] for tp, rs in polled.items() if rs}
 
@@ -84,6 +85,15 @@ class Reader:
         its `need_rejoin` does not. The member would stay without partitions and heartbeats for ever."""
         if self._client.group_metadata().state == MemberState.REBALANCING:
             self._client._coordinator.request_rejoin()  # noqa: SLF001 (there is no public way)
+
+    def _fetch_again_what_was_parked(self) -> None:
+        """What was fetched of a partition before it was paused kafka-python (3.0.12) keeps aside, fetches no more of it
+        meanwhile, and takes it up again only where nothing else lies in its one place for the next records. There the
+        last ones of another partition stay when they have been handed out: the partition would stand still for ever.
+        Without what is kept aside, it is fetched again from its position."""
+        parked = self._client._fetcher._paused_partition_records  # noqa: SLF001 (there is no public way)
+        for tp in parked.keys() - self._client.paused():
+            del parked[tp]
 
     def position(self, partition: Partition) -> int:
         return int(self._client.position(topic_partition(partition)))
