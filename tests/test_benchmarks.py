@@ -1,6 +1,7 @@
 """Benchmarks are judged by ratios within a round; what failed is told, never left out in silence."""
 
 import importlib.util
+import math
 
 import pytest
 
@@ -57,5 +58,6 @@ def test_every_aim_of_the_core_is_measured_by_what_a_worker_and_the_commands_do(
     found = {**core.live(20), **core.live_for_months(5), **core.midnights(10), **core.memory(20), **core.histories(2)}
 
     assert found.keys() == {aim.what for aim in core.AIMS}
-    assert all(value >= 0 for value in found.values())
+    # What a relationship takes is a slope: of so few it may lie below zero where the machine does other things.
+    assert all(math.isfinite(value) for value in found.values())
     assert found["an in-order event, calls"] > 100

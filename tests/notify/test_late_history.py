@@ -55,6 +55,12 @@ def in_time(history: Sequence[Told]) -> list[ScoreEvent]:
     return [PAIR.changed(instant(told), **values(told)) for told in history]
 
 
+def as_it_ends(history: Sequence[Told]) -> list[ScoreEvent]:
+    """The row of how the pair is now, with which the last piece of an import ends: it decides like any other."""
+    last = max(told.piece for told in history)
+    return [PAIR.changed(NOW + last * MINUTE, **values(history[-1]))] if last else []
+
+
 def imported(history: Sequence[Told]) -> list[ScoreEvent]:
     """Piece by piece; each corrects the past, and ends with how the pair is now by what is known so far."""
     events: list[ScoreEvent] = []
@@ -84,7 +90,7 @@ def transitions(decisions: Sequence[Decision]) -> list[tuple[str, str, datetime]
 def test_what_is_imported_late_ends_as_if_it_had_always_been_there(history: list[Told]) -> None:
     caught_up = NOW + 3 * MINUTE + SETTLE
     always, late = new_alerts("wall", RULES), new_alerts("wall", RULES)
-    decide(always, *in_time(history), clock(caught_up))
+    decide(always, *in_time(history), *as_it_ends(history), clock(caught_up))
     before = decide(late, *in_time([told for told in history if told.piece == 0]), clock(NOW))
     during = decide(late, *imported(history), clock(caught_up))
 
