@@ -216,10 +216,10 @@ def test_a_partition_that_stands_for_a_minute_ends_it_and_the_next_goes_on(scori
     events = long_log(23, 30)
     scoring.feed(keyed(events))
     scoring.reach(end_of(events))
-    service = scoring.start(DRILL_FAULT="stall:5")
 
-    assert service.process.wait(120) == 1
+    service, code = scoring.met("stall:5", 120)
 
+    assert code == 1
     assert any("stands at" in line for line in service.errors())
     last = scoring.start()
     scoring.await_clock(end_of(events))
@@ -296,11 +296,3 @@ def test_a_group_that_does_not_let_it_in_ends_it(scoring: Scoring) -> None:
 
     assert service.process.wait(1) == 1
     assert any("the group has not let us in" in line for line in service.errors())
-
-
-def test_a_changelog_record_that_is_none_of_ours_ends_it(scoring: Scoring) -> None:
-    producer = Producer(scoring.settings)
-    producer.send(scoring.names.state, b"abc", b"def", partition=1).get(60)
-    producer.close()
-
-    assert scoring.start().process.wait(90) == 1
