@@ -146,7 +146,7 @@ class Stack:
         kept = self._data / f"{name}-token"
         if not kept.exists():
             # The broker may know one of another folder, or of a start that was killed before it kept it.
-            own = f"{name}-{secrets.token_hex(4)}"
+            own = f"{name}_{secrets.token_hex(4)}"
             found = TOKEN.search(self.run("ingest", "token", "create", "--id", own, *scope))
             assert found is not None, "the command prints the secret"
             put_private(kept, found.group())

@@ -10,7 +10,10 @@ import sys
 import urllib.request
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from deploy.local.kafka.handshake import serves_clients
+from schemas.primitives import Code
 
 name, command = sys.argv[1:3]
 data = Path(os.environ["RAPPORT_DATA"])
@@ -37,7 +40,7 @@ match command:
     case "recompute":
         (data / "filled-before").unlink()
     case "token":
-        named = data / "tokens" / sys.argv[sys.argv.index("--id") + 1]
+        named = data / "tokens" / TypeAdapter(Code).validate_python(sys.argv[sys.argv.index("--id") + 1])
         if named.exists():
             sys.exit(f"token {named.name} exists already")
         named.parent.mkdir(exist_ok=True)
