@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from deploy.local.kafka.handshake import serves_clients
 from schemas.primitives import Code
+from services.warehouse.flow.filling import FILL
 
 name, command = sys.argv[1:3]
 data = Path(os.environ["RAPPORT_DATA"])
@@ -36,7 +37,7 @@ match command:
         if (data / "refuse-migration").exists():
             sys.exit("no such table")
         if (data / "filled-before").exists():
-            print("empty    weeks: run `rapport warehouse recompute`")  # noqa: T201
+            print(f"to fill  weeks: {FILL}")  # noqa: T201
     case "recompute":
         (data / "filled-before").unlink()
     case "token":

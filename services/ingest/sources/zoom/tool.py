@@ -147,12 +147,8 @@ def waits(value: object) -> Translation:
     told = read(WaitingEvent, value)
     if isinstance(told, Rejected):
         return told
-    run = told.payload.object
-    time = run.participant.join_time or run.participant.date_time or told.event_ts
-    if time is None:
-        return _timeless()
-    key, native = _attendance_key("waits", run.meeting, "", time), Native(told.event, native_id(run.id or run.uuid))
-    return (Joined(key, time, native, run.meeting, Person()),)
+    at_door = told.payload.object.participant
+    return _seen(Joined, told, at_door.join_time or at_door.date_time, "", Person())
 
 
 def joined(value: object) -> Translation:
@@ -178,17 +174,26 @@ def ended(value: object) -> Translation:
 def _attended(
     said: type[Joined] | type[Left], value: object, named: Callable[[_Participant], datetime | None]
 ) -> Translation:
-    """`event_ts` comes last: what Zoom sends, it sends seconds later."""
     told = read(ParticipantEvent, value)
     if isinstance(told, Rejected):
         return told
-    run = told.payload.object
-    who = run.participant
-    time = named(who) or who.date_time or told.event_ts
+    who = told.payload.object.participant
+    return _seen(said, told, named(who) or who.date_time, who.presence, who.person)
+
+
+def _seen(
+    said: type[Joined] | type[Left],
+    told: ParticipantEvent | WaitingEvent,
+    at: datetime | None,
+    presence: str,
+    person: Person,
+) -> Translation:
+    """`event_ts` comes last: what Zoom sends, it sends seconds later."""
+    run, time = told.payload.object, at or told.event_ts
     if time is None:
         return _timeless()
-    key = _attendance_key(said.__name__.lower(), run.meeting, who.presence, time)
-    return (said(key, time, Native(told.event, native_id(run.id or run.uuid)), run.meeting, who.person),)
+    key = _attendance_key(said.__name__.lower(), run.meeting, presence, time)
+    return (said(key, time, Native(told.event, native_id(run.id or run.uuid)), run.meeting, person),)
 
 
 def _attendance_key(what: str, meeting: Meeting, who: str, time: datetime) -> str:
