@@ -124,6 +124,7 @@ def test_a_statement_ends_when_its_client_goes_away(
 def test_readers_leave_places_to_the_writer_and_their_statements_end(small: LocalClickHouse) -> None:
     writer, reader = Login(small.url, "rapport", "secret"), Login(small.url, "reader", "reader")
     writer.lines("CREATE TABLE kept (a UInt64) ENGINE = MergeTree ORDER BY a")
+    reader.lines("SELECT 1")  # proves the login: logins that are still being tried are refused with 202, too
     hostile = [_sent(small, "reader", "reader", FOREVER) for _ in range(8)]
 
     def are_all_taken() -> bool:
@@ -134,6 +135,7 @@ def test_readers_leave_places_to_the_writer_and_their_statements_end(small: Loca
         return False
 
     _wait(are_all_taken)
+    _wait(lambda: int(writer.lines(RUNNING)[0]) > 0)
 
     for row in range(5):
         writer.lines(f"INSERT INTO kept VALUES ({row})")

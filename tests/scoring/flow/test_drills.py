@@ -64,7 +64,7 @@ def fails(scoring: Scoring) -> None:
     service, code = scoring.met("raise:3")
 
     assert code == 1
-    assert any("the fault of a drill" in line for line in service.errors())
+    assert any("the fault of a drill" in line for line in service.errors()), service.log.read_text()[-4000:]
     assert acknowledged(scoring) <= applied(scoring)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import time
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
 import faust
@@ -17,7 +18,7 @@ from services.scoring.flow.faust.producer import FaustProducer
 from services.scoring.flow.faust.scheduler import Sequencer, Untyped, scheduler_class
 from services.scoring.flow.faust.table import BatchSchema
 from services.scoring.flow.gaps import Gaps
-from services.scoring.flow.liveness import Liveness
+from services.scoring.flow.liveness import STALLED_SECONDS, Liveness, NotAliveError
 from services.scoring.flow.metrics import metrics
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.flow.worker import Worker, wall_clock
@@ -58,6 +59,8 @@ class _Wiring:
         self._worker = Worker(names, sizes, FaustProducer(self.app), measured, self.liveness)
         self._buffers = PartitionBuffers(self.app, self._apply)
         self._ticking: set[int] = set()
+        self._lost: set[Untyped] = set()
+        """Partitions whose position is to be sought again."""
         self._table = self.app.Table(
             "state",
             schema=BatchSchema(),
@@ -89,6 +92,7 @@ class _Wiring:
         self.liveness.left()
         self._sequencer.forget_all()
         self._buffers.forget_pauses()
+        self._lost.clear()
         self._health.tell("starting", "rebalancing")
         await self._worker.drop_all()
         gc.unfreeze()
@@ -155,8 +159,7 @@ class _Wiring:
         if not self._joined or self.app.rebalancing:
             return
         taken = [tp for tp in self._tps() if self._worker.next_offset(tp.partition) is not None]
-        async with asyncio.timeout(self._settings.scoring_session_seconds):
-            ends = await self.app.consumer.highwaters(*taken)
+        ends = await _told(self.app.consumer.highwaters(*taken))
         for tp in taken:
             if not self._sequencer.is_started(tp):
                 self._worker.stand(tp.partition, ends[tp], self._gaps.lost(tp.partition))
@@ -164,29 +167,38 @@ class _Wiring:
                 self._ticking.add(tp.partition)
                 self.app.add_future(self._tick_partition(tp, ends[tp]))
         await self._go_on_after_gaps()
+        await self._seek_lost()
 
     async def _tick_partition(self, tp: Untyped, end: int) -> None:
         """A midnight of many relationships takes long: those of other partitions do not wait for it."""
         try:
             await self._worker.tick(tp.partition, end, None if self._settings.clock == "log" else wall_clock())
-            await self._look_whether_it_stands(tp, end)
+            self._look_whether_it_stands(tp, end)
         finally:
             self._ticking.discard(tp.partition)
 
-    async def _look_whether_it_stands(self, tp: Untyped, end: int) -> None:
+    def _look_whether_it_stands(self, tp: Untyped, end: int) -> None:
         wanted, progress = self._worker.next_offset(tp.partition), self.liveness.progress
         if wanted is None or self._buffers.is_busy(tp):
             # It stands where it is as long as its batch is worked on, however many those of others are meanwhile.
             progress.forget(tp.partition)
-            return
-        if not progress.has_lost_its_position(tp.partition, wanted - 1, end, time.monotonic()):
-            return
-        first = await self.app.consumer.earliest_offsets(tp)
-        if self._gaps.found(tp.partition, wanted, first.get(tp) or 0):
-            self._sequencer.stop(tp)
-            self._tell_readiness()
-        elif self._joined:
-            self._sequencer.rewind(tp, wanted, self._seek)
+        elif progress.has_lost_its_position(tp.partition, wanted - 1, end, time.monotonic()):
+            self._lost.add(tp)
+
+    async def _seek_lost(self) -> None:
+        """One question for all of them. The broker answers it after the fetch that waits for records, 1.5 s each:
+        as many questions as partitions would keep the next tick from its own."""
+        lost, self._lost = self._lost, set()
+        first = await _told(self.app.consumer.earliest_offsets(*lost)) if lost else {}
+        for tp in lost:
+            wanted = self._worker.next_offset(tp.partition)
+            if not self._joined or wanted is None or self._buffers.is_busy(tp):
+                continue
+            if self._gaps.found(tp.partition, wanted, first.get(tp) or 0):
+                self._sequencer.stop(tp)
+                self._tell_readiness()
+            else:
+                self._sequencer.rewind(tp, wanted, self._seek)
 
     async def _go_on_after_gaps(self) -> None:
         for number, offset in (await self._gaps.accepted()).items():
@@ -199,3 +211,12 @@ class _Wiring:
     def _tps(self) -> list[Untyped]:
         """The assigned partitions of the log."""
         return [tp for tp in self.app.assignor.assigned_actives() if tp.topic == self._names.events]
+
+
+async def _told(answer: Awaitable[Mapping[Untyped, int]]) -> Mapping[Untyped, int]:
+    """What the broker says of its log. Raises NotAliveError if it says nothing for a minute, while the group still has
+    us: then it is the consumer that hangs, and nobody else would notice."""
+    try:
+        return await asyncio.wait_for(answer, STALLED_SECONDS)
+    except TimeoutError:
+        raise NotAliveError(f"the broker has told no offsets of the log for {STALLED_SECONDS} s") from None
