@@ -49,3 +49,18 @@ def test_a_class_has_a_name_of_its_own() -> None:
                     places.setdefault(node.name, []).append(module_of(file))
 
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_who_forgets_the_oldest_of_many_does_so_in_an_ordered_dict() -> None:
+    """The first entry of a dict is found behind all that were deleted before it: with 100,000 kept, each that is
+    forgotten takes 0.2 ms."""
+    forgets = re.compile(r"(?:del (\S+)\[|(\S+)\.pop\()next\(iter\((?:\1|\2)\)\)")
+    found = [
+        f"{module_of(file)}: {line.strip()}"
+        for top in ("services", "schemas", "deploy")
+        for file in (ROOT / top).rglob("*.py")
+        for line in file.read_text().splitlines()
+        if forgets.search(line)
+    ]
+
+    assert found == []

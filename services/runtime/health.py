@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -72,14 +73,14 @@ class _BoundedServer(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], requests: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(address, requests)
-        self._open: dict[socket.socket, float] = {}
+        self._open: OrderedDict[socket.socket, float] = OrderedDict()
         self._lock = threading.Lock()
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (the base class's)
         with self._lock:
             if len(self._open) >= MOST_REQUESTS:
-                _end(next(iter(self._open)))
-                self._open.pop(next(iter(self._open)))
+                oldest, _ = self._open.popitem(last=False)
+                _end(oldest)
             self._open[request] = time.monotonic()
         super().process_request(request, client_address)
 

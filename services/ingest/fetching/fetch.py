@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -182,7 +183,7 @@ class Fetcher:
         self._http = BoundedHttp(proxies_of_environment=True)
         self._gate = RetryAfterGate()
         self._lock = threading.Lock()
-        self._asked: dict[tuple[str, str], datetime] = {}
+        self._asked: OrderedDict[tuple[str, str], datetime] = OrderedDict()
         self._log = log.get(__name__)
 
     def fetch(
@@ -210,7 +211,7 @@ class Fetcher:
             self._asked.pop(question, None)
             self._asked[question] = now
             if len(self._asked) > MOST_ASKED:
-                del self._asked[next(iter(self._asked))]
+                self._asked.popitem(last=False)
 
     def _read(
         self, vendor: Vendor, connection: Connection, resource: str

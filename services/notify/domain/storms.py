@@ -1,6 +1,6 @@
 """So many transitions of one programme in a short time that nobody can read them one by one."""
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 
 from schemas.primitives import Id, Instant
 from services.notify.domain.held import STORM_SPAN
@@ -14,7 +14,7 @@ class Storms:
 
     def __init__(self) -> None:
         # By id, in the order of their instants.
-        self._recent: dict[tuple[Id, Id], dict[str, Instant]] = defaultdict(dict)
+        self._recent: dict[tuple[Id, Id], OrderedDict[str, Instant]] = defaultdict(OrderedDict)
 
     def add(self, tenant: Id, program: Id, transition: str, at: Instant) -> None:
         """A transition, by its id: each counts once."""
@@ -27,7 +27,7 @@ class Storms:
             return None
         return f"a storm: {count} transitions of {active} active pairs within {STORM_SPAN.seconds // 60} min"
 
-    def _since(self, tenant: Id, program: Id, now: Instant) -> dict[str, Instant]:
+    def _since(self, tenant: Id, program: Id, now: Instant) -> OrderedDict[str, Instant]:
         recent = self._recent[tenant, program]
         while recent and recent[first := next(iter(recent))] <= now - STORM_SPAN:
             del recent[first]

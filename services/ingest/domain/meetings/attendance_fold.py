@@ -1,6 +1,7 @@
 """The attendance that one partition of the log tells of, and the outcomes that follow: one per session, the first."""
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -52,7 +53,7 @@ class AttendanceFold:
     def __init__(self, expected: Expected, emitted: frozenset[str] = frozenset()) -> None:
         self.clock = EPOCH
         self._expected, self._emitted = expected, emitted
-        self._sessions: dict[SessionKey, _Session] = {}
+        self._sessions: OrderedDict[SessionKey, _Session] = OrderedDict()
         self._queue: list[tuple[datetime, SessionKey]] = []
 
     def apply(self, event: OfRelationship) -> SessionKey | None:

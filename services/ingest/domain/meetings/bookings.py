@@ -1,5 +1,6 @@
 """Which sessions are booked for when, folded from the session events of the log, whoever wrote them."""
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -57,7 +58,7 @@ class Bookings:
 
     def __init__(self, most: int = MOST_SESSIONS) -> None:
         self._most = most
-        self._booked: dict[str, dict[tuple[str, str], Booking]] = {}
+        self._booked: dict[str, OrderedDict[tuple[str, str], Booking]] = {}
         self._number = 0
         self._of: _Sets = {}
         self._whose: _Sets = {}
@@ -130,7 +131,8 @@ class Bookings:
         return tuple(sorted(self._series.get((tenant, series_id(source, meeting)), NONE)))
 
     def booking(self, tenant: str, relationship: str, session: str) -> Booking | None:
-        return self._booked.get(tenant, {}).get((relationship, session))
+        of_tenant = self._booked.get(tenant)
+        return of_tenant.get((relationship, session)) if of_tenant else None
 
     def whose(self, tenant: str, session: str) -> frozenset[str]:
         """The relationships for which the session is or was booked."""
@@ -146,7 +148,8 @@ class Bookings:
         return min((one for one in booked if one and one.covers(moment)), default=None, key=lambda one: one.starts_at)
 
     def _book(self, tenant: str, relationship: str, booking: Booking) -> None:
-        known, of_tenant = self.booking(tenant, relationship, booking.session), self._booked.setdefault(tenant, {})
+        known = self.booking(tenant, relationship, booking.session)
+        of_tenant = self._booked.setdefault(tenant, OrderedDict())
         if known and known.told > booking.told:
             return
         # Put at the end: what was told of last is forgotten last.

@@ -1,6 +1,7 @@
 """Who came to which meeting of a tool, and who left, for as long as it is not full. It knows people of the roster only;
 of others nothing is kept but when somebody came or left: who it was is not known, and it may have been one of ours."""
 
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -89,7 +90,7 @@ class Presence:
 
     def __init__(self, most: int = MOST_MEETINGS) -> None:
         self._most = most
-        self._gatherings: dict[tuple[str, Meeting], Gathering] = {}
+        self._gatherings: OrderedDict[tuple[str, Meeting], Gathering] = OrderedDict()
 
     def at(self, source: str, meeting: Meeting) -> Gathering:
         return self._gatherings.get((source, meeting), EMPTY)
@@ -109,4 +110,4 @@ class Presence:
         self._gatherings.pop(key, None)
         self._gatherings[key] = gathering
         if len(self._gatherings) > self._most:
-            del self._gatherings[next(iter(self._gatherings))]
+            self._gatherings.popitem(last=False)

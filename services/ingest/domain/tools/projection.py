@@ -1,6 +1,7 @@
 """What ingest knows while it works, as topics hold it: who is paired, what is booked, who meets, what tools said."""
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -114,7 +115,7 @@ class Memory:
 
     def __init__(self, most: int = MOST_STATEMENTS) -> None:
         self._most = most
-        self._spoken: dict[tuple[str, str, str], tuple[Spoken, ...]] = {}
+        self._spoken: OrderedDict[tuple[str, str, str], tuple[Spoken, ...]] = OrderedDict()
 
     def apply(self, event: OfRelationship) -> None:
         """Any event of the log; only what tools said is kept."""
@@ -125,7 +126,7 @@ class Memory:
         known = self._spoken.pop(key, ())
         self._spoken[key] = known if spoken in known else (*known, spoken)
         if len(self._spoken) > self._most:
-            del self._spoken[next(iter(self._spoken))]
+            self._spoken.popitem(last=False)
 
     def find(self, tenant: str, source: str, statement: str) -> tuple[Spoken, ...]:
         return self._spoken.get((tenant, source, statement), ())

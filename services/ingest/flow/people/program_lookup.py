@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ class ProgramLookup:
         """`is_asked`: whether anybody here is limited to programmes. Until then nothing reads the log to tell what may
         be forgotten, and the oldest make room: what is under way when the first such token comes is remembered."""
         self._told, self._heard, self._is_asked = told, heard, is_asked
-        self._claims: dict[tuple[str, str], _Claim] = {}
+        self._claims: OrderedDict[tuple[str, str], _Claim] = OrderedDict()
         self._lock = threading.Lock()
         self._looked_through_at = 0.0
 
@@ -75,7 +76,7 @@ class ProgramLookup:
         if len(self._claims) < MOST_CLAIMS:
             return
         if not self._is_asked():
-            del self._claims[next(iter(self._claims))]
+            self._claims.popitem(last=False)
             return
         # Not for each start: it takes as long as a hundred requests.
         if time.monotonic() - self._looked_through_at >= LOOKED_THROUGH_SECONDS:
