@@ -13,10 +13,9 @@ from schemas.primitives import Instant
 from schemas.rules import Rule
 from services.notify.board.auth import BoardPerson
 from services.notify.board.state import BoardState
-from services.notify.domain.ids import AlertSubject
+from services.notify.domain.ids import AlertSubject, ProgrammeKey
 from services.notify.domain.known_alert import AlertsOfNow, KnownAlert
 from services.notify.domain.name_book import NameBook, Naming
-from services.notify.domain.partition_alerts import ProgrammeKey
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.rendering import phrases

@@ -16,13 +16,13 @@ from starlette.responses import Response
 from schemas.events import partition_key
 from services.notify.board import details
 from services.notify.board.auth import BoardPerson
+from services.notify.board.changes import LogPlace, Positions
 from services.notify.board.history import HistoryAway
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.requests import session_of
 from services.notify.board.rows import AlertChoice, AlertRow
-from services.notify.board.state import LogPlace, Positions
-from services.notify.domain.evaluation import Watch
 from services.notify.domain.subjects import SubjectWatch
+from services.notify.domain.watch import Watch
 
 VIEWS = ("now", "alert", "relationship", "frame")
 MOST_STREAMS, MOST_STREAMS_OF_ONE = 400, 20
