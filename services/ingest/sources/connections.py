@@ -23,7 +23,7 @@ class Connection:
     """`secret` proves requests. `api_token` is for a tool whose notifications are pointers; where it stands in a
     file, it is read anew for each use, because such tokens live for an hour and something else renews the file.
     `secret_file` is where the secret was read, None for a variable.
-    `digest_key` is the installation's, see domain/pseudonym.py."""
+    `digest_key` is the installation's, see `pseudonym_of`."""
 
     connection_scope: ConnectionScope
     tool: Tool

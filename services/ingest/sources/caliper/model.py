@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Self
 
@@ -177,7 +178,7 @@ EXPRESSED = "rapport_expressed"
 """A member that no sender has: what the expressions of the settings found in an entity or an event. It is kept in the
 place of all that they may have looked at."""
 DURATION = re.compile(r"P[\dYMWDTHS.,]{1,63}", re.ASCII)
-# What is kept where only the settings know what is read: nothing, until keeping.py has asked them.
+# What is kept where only the settings know what is read: nothing, until `keep` has asked them.
 BY_SETTINGS = AllowList()
 IRI = Leaf("an IRI, or its digest where it may be text", _iri)
 FOUND = AllowList(members={"participant": AllowList(leaf=ID), "address": AllowList(leaf=ADDRESS)})
@@ -268,3 +269,13 @@ class Scored(VendorModel):
     question: Annotated[CaliperQuestion, BeforeValidator(entity)] = CaliperQuestion()
     attempt: Annotated[Attempted, BeforeValidator(entity)] = Attempted()
     withAgents: Raws = ()  # noqa: N815 (the standard's name)
+
+
+@dataclass(frozen=True)
+class CaliperTold:
+    """An event: as read, and as it came, which expressions look at."""
+
+    event: CaliperEvent
+    thing: Thing
+    scored: Scored
+    raw: object

@@ -9,7 +9,15 @@ from services.ingest.domain.tools.allow_list import TIME, AllowList, composed, o
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import Ident, MaybeAddress, MaybeIdent, MaybeText, VendorModel, Zoned
-from services.ingest.sources.vocabulary import MEASURED, RATED, SayableType, Scale, check_members, on_our_scale
+from services.ingest.sources.vocabulary import (
+    MEASURED,
+    RATED,
+    SayableType,
+    Scale,
+    check_members,
+    off_scale,
+    on_our_scale,
+)
 
 FIT = "mentoring.fit.rated.v1"
 # The member of data that an answer becomes; of other types an answer only says that it happened.
@@ -255,9 +263,7 @@ def _measured(number: float, question: TypeformQuestion, in_form: Scale | None) 
     scale = _scale(question, in_form)
     if isinstance(scale, Rejected):
         return scale
-    if not scale.holds(number):
-        return rejected("invalid", "number", f"must lie on the scale from {scale.min:g} to {scale.max:g}")
-    return on_our_scale(question.type, number, scale)
+    return off_scale(number, scale, "number") or on_our_scale(question.type, number, scale)
 
 
 def _scale(question: TypeformQuestion, in_form: Scale | None) -> Scale | Rejected:

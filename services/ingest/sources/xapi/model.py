@@ -3,13 +3,12 @@ registry that people use for mentoring."""
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from schemas.primitives import to_rfc3339
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import (
     CUT,
@@ -22,10 +21,9 @@ from services.ingest.domain.tools.allow_list import (
     matching,
     one_of,
 )
-from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.tool import ToolSettings
-from services.ingest.sources.vendor_model import Ident, MaybeIdent, MaybeText, VendorModel, ZonedOrUtc, read, within
-from services.ingest.sources.vocabulary import MEASURED, PROGRESSED, SayableType, Scale, check_members, on_our_scale
+from services.ingest.sources.vendor_model import Ident, MaybeIdent, MaybeText, VendorModel, ZonedOrUtc, read
+from services.ingest.sources.vocabulary import SayableType, Scale, check_members
 
 ADL = "http://adlnet.gov/expapi/verbs/"
 STREAMS = "http://activitystrea.ms/schema/1.0/"
@@ -134,7 +132,7 @@ def _mailbox(text: str, _: Pseudonym) -> str:
 MAILTO = "mailto:"
 AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT = "Agent", "Group", "StatementRef", "SubStatement"
 Kind = Annotated[MaybeText, one_of(AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT, "Activity")]
-# What is kept where only the settings know what is read: nothing, until keeping.py has asked them.
+# What is kept where only the settings know what is read: nothing, until `keep` has asked them.
 BY_SETTINGS = AllowList()
 # Where many are taught or talk to each other.
 COURSES = frozenset(
@@ -272,59 +270,3 @@ class XapiStatement(XapiOutline):
     context: Annotated[Context, BeforeValidator(_object)] = Context()
     timestamp: ZonedOrUtc | None = None
     stored: ZonedOrUtc | None = None
-
-
-# Two decimals of a scaled score are told at least.
-LEAST_DIFFERENCE = 0.006
-# Of `data.minutes`.
-LONGEST_SESSION = timedelta(days=1)
-PERCENT = Scale(min=0, max=100)
-
-
-def session_data(result: XapiResult, at: datetime, settings: XapiSettings) -> Mapping[str, object] | Rejected:
-    """When it began and, if the statement says so, how long it lasted."""
-    duration = result.duration
-    if not duration:
-        return {"started_at": to_rfc3339(at)}
-    if not timedelta(0) < duration <= LONGEST_SESSION:
-        return rejected("invalid", "result.duration", "a session lasts longer than nothing and at most 24 hours")
-    started = at if settings.timestamp == "start" else at - duration
-    return {"started_at": to_rfc3339(started), "minutes": duration / timedelta(minutes=1)}
-
-
-def score_data(name: str, result: XapiResult, settings: XapiSettings) -> Mapping[str, object] | Rejected:
-    """Of a type that is MEASURED; only a check-in may come without a score."""
-    assert name in MEASURED
-    if name == PROGRESSED and PROGRESS in result.extensions:
-        return _progress(result.extensions[PROGRESS])
-    score = result.score
-    if score.raw is not None and (scale := _raw_scale(score, settings)):
-        return within("result.score", scale) if isinstance(scale, Rejected) else _on_scale(name, score.raw, scale)
-    if score.scaled is not None:
-        return _on_scale(name, score.scaled, Scale(min=settings.scaled_from, max=1))
-    if name == "mentoring.checkin.answered.v1":
-        return {}
-    wanted = "min and max are" if score.raw is not None else "raw or scaled is"
-    return rejected("invalid", "result.score", f"{wanted} required: without them nobody knows what was rated")
-
-
-def _progress(value: object) -> Mapping[str, object] | Rejected:
-    if isinstance(value, int | float) and not isinstance(value, bool) and PERCENT.holds(value):
-        return on_our_scale(PROGRESSED, value, PERCENT)
-    return rejected("invalid", f"result.extensions.{PROGRESS}", "must be a number from 0 to 100")
-
-
-def _raw_scale(score: XapiScore, settings: XapiSettings) -> Scale | Rejected | None:
-    if score.min is None and score.raw is not None and score.max and score.scaled is not None:
-        # Scaled as a share of the greatest: it begins at 0.
-        begins_at_zero = abs(score.raw / score.max - score.scaled) < LEAST_DIFFERENCE
-        return Scale(min=0, max=score.max) if begins_at_zero and score.max > 0 else settings.scale
-    if score.min is None or score.max is None:
-        return settings.scale
-    return read(Scale, {"min": score.min, "max": score.max})
-
-
-def _on_scale(name: str, number: float, scale: Scale) -> Mapping[str, object] | Rejected:
-    if scale.holds(number):
-        return on_our_scale(name, number, scale)
-    return rejected("invalid", "result.score", f"must lie on the scale from {scale.min:g} to {scale.max:g}")
