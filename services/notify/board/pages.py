@@ -15,9 +15,10 @@ from services.notify.board import deliveries, details, operations, overview
 from services.notify.board.actions import given_up
 from services.notify.board.auth import BoardPerson
 from services.notify.board.history import HistoryAway, Row
+from services.notify.board.now import AlertChoice, now_page
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.requests import session_of
-from services.notify.board.rows import AlertChoice, AlertReader
+from services.notify.board.rows import AlertReader
 from services.notify.board.stream import written
 from services.notify.domain.attempts import has_ended
 
@@ -45,7 +46,7 @@ def _add_alerts(app: FastAPI, board: Board, pages: PageRenderer) -> None:
                 return RedirectResponse(AlertChoice().address(owner=scope), 303)
         choice = AlertChoice.of(request.query_params)
         stream = stream_of("now", board, **dict(_chosen(choice)))
-        page = board.reader().now_page(person, choice)
+        page = now_page(board.reader(), person, choice)
         return pages.page("now.html", request, active="Now", page=page, stream=stream)
 
     @app.get("/alerts/{key}")

@@ -18,8 +18,9 @@ from services.notify.board.actions import Acting, ActNotice, ActNotices, Meeting
 from services.notify.board.auth import BoardPerson, BoardSession
 from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import meeting_days
+from services.notify.board.now import SORTS
 from services.notify.board.requests import BoardGate, own_path, session_of
-from services.notify.board.rows import CLASS_WORDS, SORTS, AlertReader
+from services.notify.board.rows import CLASS_WORDS, AlertReader
 from services.notify.board.state import BoardState
 from services.notify.domain.guards import Clock
 from services.notify.domain.known_alert import AlertsOfNow
