@@ -3,11 +3,10 @@ registry that people use for mentoring."""
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import quote, unquote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import (
@@ -22,7 +21,17 @@ from services.ingest.domain.tools.allow_list import (
     one_of,
 )
 from services.ingest.sources.tool import ToolSettings
-from services.ingest.sources.vendor_model import Ident, MaybeIdent, MaybeText, VendorModel, ZonedOrUtc, read
+from services.ingest.sources.vendor_model import (
+    NULL_IS_EMPTY,
+    Duration,
+    Ident,
+    MaybeIdent,
+    MaybeText,
+    Number,
+    VendorModel,
+    ZonedOrUtc,
+    read,
+)
 from services.ingest.sources.vocabulary import SayableType, Scale, check_members
 
 ADL = "http://adlnet.gov/expapi/verbs/"
@@ -97,26 +106,8 @@ class XapiSettings(ToolSettings):
         return next((meant for meant in meanings if meant.activity is None or meant.activity in activities), None)
 
 
-LONGEST_DURATION = 64
 # cmi5 says here how far somebody has come, from 0 to 100.
 PROGRESS = "https://w3id.org/xapi/cmi5/result/extensions/progress"
-
-
-def _duration(value: object) -> object:
-    # pydantic alone would also take 5400 and "01:30:00".
-    if isinstance(value, str) and len(value) <= LONGEST_DURATION and value.startswith("P"):
-        return value
-    raise ValueError("must be an ISO 8601 duration as in PT1H30M")
-
-
-def _object(value: object) -> object:
-    return {} if value is None else value
-
-
-def _no_bool(value: object) -> object:
-    if isinstance(value, bool | str):
-        raise ValueError("must be a number")  # noqa: TRY004 (pydantic reads ValueError)
-    return value
 
 
 def address_of(mbox: str) -> str:
@@ -149,12 +140,8 @@ ALONE = "activity"
 """Stands for any other kind of activity."""
 AROUND, BELONGING, MOST_AROUND = "contextActivities", ("parent", "grouping"), 100
 SEPARATOR = re.compile(r"[/#:]")
-DURATION = re.compile(r"P[\dYMWDTHS.,]{1,63}", re.ASCII)
 SHA1 = re.compile(r"[0-9A-Fa-f]{40}", re.ASCII)
-Number = Annotated[float, BeforeValidator(_no_bool)]
-# A year has 365 days and a month 30: the standard lets both be said, and nothing that lasts so long is a session.
-Duration = Annotated[timedelta, BeforeValidator(_duration), Leaf("a duration", matching(DURATION))]
-Extensions = Annotated[dict[str, object], BeforeValidator(_object), BY_SETTINGS]
+Extensions = Annotated[dict[str, object], NULL_IS_EMPTY, BY_SETTINGS]
 
 
 class XapiAccount(VendorModel):
@@ -195,7 +182,7 @@ class XapiTarget(VendorModel):
 
     objectType: Kind = ""  # noqa: N815 (the standard's name)
     id: Annotated[MaybeText, BY_SETTINGS] = ""
-    definition: Annotated[XapiDefinition, BeforeValidator(_object)] = XapiDefinition()
+    definition: Annotated[XapiDefinition, NULL_IS_EMPTY] = XapiDefinition()
 
 
 class XapiScore(VendorModel):
@@ -208,7 +195,7 @@ class XapiScore(VendorModel):
 class XapiResult(VendorModel):
     """`response` is what people wrote, and left out."""
 
-    score: Annotated[XapiScore, BeforeValidator(_object)] = XapiScore()
+    score: Annotated[XapiScore, NULL_IS_EMPTY] = XapiScore()
     completion: bool | None = None
     duration: Duration | None = None
     extensions: Annotated[Extensions, AllowList(members={PROGRESS: AllowList(leaf=NUMBER)})] = Field(
@@ -266,7 +253,7 @@ class XapiStatement(XapiOutline):
 
     id: MaybeIdent = ""
     actor: Actor
-    result: Annotated[XapiResult, BeforeValidator(_object)] = XapiResult()
-    context: Annotated[Context, BeforeValidator(_object)] = Context()
+    result: Annotated[XapiResult, NULL_IS_EMPTY] = XapiResult()
+    context: Annotated[Context, NULL_IS_EMPTY] = Context()
     timestamp: ZonedOrUtc | None = None
     stored: ZonedOrUtc | None = None
