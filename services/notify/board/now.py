@@ -53,10 +53,6 @@ class AlertChoice:
         said = {n: value for n, value in named.items() if value and (value != defaults.get(n) or n in named_by_whoever)}
         return f"/?{urlencode(said)}" if said else "/"
 
-    @property
-    def is_narrow(self) -> bool:
-        return bool(self.program or self.rule or self.search or self.owner != "all")
-
 
 @dataclass(frozen=True)
 class NowPage:
