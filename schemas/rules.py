@@ -13,7 +13,7 @@ Measure = Literal["health", "risk", "contact", "support", "drawdown", "share", "
 alert), lag (of its scores behind its events). Of a source: its watermark."""
 
 LOW_CONFIDENCE = 0.25
-"""Below it a health score rests on too few facts to call somebody for (scoring.md)."""
+"""Below it a health score rests on too few facts to call somebody for (services/scoring/README.md)."""
 LONGEST_HOLD = timedelta(days=14)
 """Nobody looks further back."""
 MOST_TIERS = 2

@@ -29,7 +29,7 @@ KAFKA_SECONDS, CLICKHOUSE_SECONDS = 60.0, 60.0
 SERVICES_SECONDS = 180.0  # scoring reads its state back from the log first
 COMMAND_SECONDS = 180.0
 NEW_TABLES = "run `rapport warehouse recompute`"
-"""What migrating says of a folder that an older version has filled."""
+"""What migrating says of a folder that an older version has filled (services/warehouse/flow/filling.py)."""
 WRITER, READER, ANALYST = "rapport", "reader", "analyst"
 TOKEN = re.compile(r"rpt_\S+")
 BOARD_SOURCE = "/rapport/board"

@@ -24,7 +24,8 @@ from services.notify.domain.unsubscribing import LeavingLinks
 from services.notify.flow.asking import Asking
 from services.notify.flow.beside import Beside
 from services.notify.flow.commanding import Commanding
-from services.notify.flow.deciding import Deciding, DecisionContext
+from services.notify.flow.deciding import Deciding
+from services.notify.flow.decision_context import DecisionContext
 from services.notify.flow.destinations import DestinationsFile, configured
 from services.notify.flow.dispatch import Dispatch, Environment
 from services.notify.flow.hold import Hold

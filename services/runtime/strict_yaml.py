@@ -6,7 +6,7 @@ import yaml
 
 
 class UnreadableError(Exception):
-    """The file is no YAML or JSON; the message says where."""
+    """The file is no YAML or JSON, or not what it should hold of it; the message says where."""
 
 
 def documents(file: Path) -> list[object]:
@@ -15,6 +15,14 @@ def documents(file: Path) -> list[object]:
         return list(yaml.load_all(file.read_bytes(), Loader=_Loader))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as broken:
         raise UnreadableError(f"{file}: {broken}") from broken
+
+
+def one_document(file: Path) -> object:
+    """Raises UnreadableError, also where there are several or none."""
+    found = documents(file)
+    if len(found) != 1:
+        raise UnreadableError(f"{file}: holds {len(found)} documents instead of one")
+    return found[0]
 
 
 class _Loader(yaml.SafeLoader):

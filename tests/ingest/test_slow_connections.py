@@ -18,7 +18,8 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.runtime.http.guarded_protocol import CONNECTION, TOLD_AFTER, ConnectionGuard, ConnectionLimits
+from services.runtime.http.connection_guard import TOLD_AFTER, ConnectionGuard, ConnectionLimits
+from services.runtime.http.guarded_protocol import CONNECTION
 from services.runtime.http.server import Door, listen, run_server
 from tests.receiver import eventually
 
@@ -249,7 +250,7 @@ def test_who_makes_room_is_told_so_after_a_while_and_cannot_come_back_at_once(se
 def patient(monkeypatch: pytest.MonkeyPatch) -> ConnectionLimits:
     """No connection is ended because it is slow."""
     for name in ("SILENT_SECONDS", "SLOW_START_SECONDS", "UNREAD_SECONDS"):
-        monkeypatch.setattr(f"services.runtime.http.guarded_protocol.{name}", 1_000.0)
+        monkeypatch.setattr(f"services.runtime.http.connection_guard.{name}", 1_000.0)
     return replace(LIMITS, head_seconds=1_000, body_seconds=1_000)
 
 
@@ -359,7 +360,7 @@ def test_a_body_whose_length_is_told_twice_is_refused_and_the_connection_ended(
 
 
 def test_an_answer_that_nobody_takes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.runtime.http.guarded_protocol.UNREAD_SECONDS", 1.0)
+    monkeypatch.setattr("services.runtime.http.connection_guard.UNREAD_SECONDS", 1.0)
     running = started(H11Protocol)
 
     reader = running.connect(HEAD.replace(b"/read", b"/long") + b"Content-Length: 0\r\n\r\n")

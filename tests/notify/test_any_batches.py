@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from schemas.rules import RULES
 from schemas.scores import ScoreEvent
 from services.notify.domain import record
-from services.notify.domain.evaluation import Evaluator, Transitioned, Watch
+from services.notify.domain.evaluation import Evaluator, Transitioned
 from services.notify.domain.ids import Destination
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.record import ClockRecord, WatchRecord
+from services.notify.domain.watch import Watch
 from tests.notify.building import WITHOUT_FALLS, Around, Pair, clock, day, late_trigger, new_alerts, round_of
 
 LEVELLED = ("health_low", "disengaging")

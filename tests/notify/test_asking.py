@@ -18,7 +18,7 @@ from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.working_hours import WorkCalendar
 from services.notify.flow.asking import Asking, GivenAlert
 from services.notify.flow.commanding import Commanding
-from services.notify.flow.deciding import DecisionContext
+from services.notify.flow.decision_context import DecisionContext
 from services.notify.flow.metrics import Metrics
 from services.notify.rendering.renderer import Renderer
 from services.runtime.kafka import Record

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from schemas.rules import HEALTH_LOW, RULES, Rule
 from schemas.scores import ScoreEvent
-from services.notify.domain.evaluation import Evaluator, Watch
+from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.partition_alerts import PartitionAlerts
+from services.notify.domain.watch import Watch
 from tests.notify.building import Pair, clock, day, hour, late_trigger, new_alerts, take, told
 
 PAIR = Pair()

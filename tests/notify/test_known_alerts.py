@@ -6,8 +6,8 @@ from weakref import ref
 
 from schemas.rule_sets import DEFAULTS
 from services.notify.domain.decisions import alert_changed
-from services.notify.domain.evaluation import Watch
 from services.notify.domain.known_alert import AlertsOfNow, alerts_of
+from services.notify.domain.watch import Watch
 from tests.notify.building import Pair, clock, day, new_alerts, take
 
 PAIR = Pair()

@@ -30,7 +30,7 @@ from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.unsubscribing import Leaving, LeavingLinks
 from services.notify.domain.working_hours import ReceivingHours
 from services.notify.flow.commanding import Commanding
-from services.notify.flow.deciding import DecisionContext
+from services.notify.flow.decision_context import DecisionContext
 from services.notify.flow.metrics import Metrics
 from services.runtime.kafka import Record
 from tests.notify.building import Pair, clock, day

@@ -37,7 +37,8 @@ from services.notify.domain.rule_book import RuleBook, Shadow, ShadowCount
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import Tally
 from services.notify.flow.backtest import backtested, monday
-from services.notify.flow.deciding import Deciding, DecisionContext
+from services.notify.flow.deciding import Deciding
+from services.notify.flow.decision_context import DecisionContext
 from services.notify.flow.metrics import Metrics
 from services.notify.flow.shadows import COUNTED_AT_ONCE
 from services.runtime.kafka import Record

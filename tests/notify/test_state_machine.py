@@ -10,13 +10,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from schemas.alert_commands import AlertCommand, AlertSilence
 from schemas.alerts import Alert, Delivery
-from services.notify.domain.evaluation import Evaluator, Watch
+from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.handling import UNTOUCHED, ActAdmitted, acted
-from services.notify.domain.ids import alert_key, dedup_key
+from services.notify.domain.ids import ProgrammeKey, alert_key, dedup_key
 from services.notify.domain.inhibition import Frozen, source_digest
 from services.notify.domain.lifecycle import OPEN
-from services.notify.domain.partition_alerts import ProgrammeKey
 from services.notify.domain.pipeline import Decision
+from services.notify.domain.watch import Watch
 from services.notify.domain.working_hours import WorkCalendar
 from tests.notify.building import (
     WITHOUT_FALLS,

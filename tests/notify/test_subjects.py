@@ -12,8 +12,7 @@ from schemas.programs import Programme, Source, SourceWatermark
 from schemas.scores import Trigger
 from services.notify.domain.catching_up import CatchingUp, CatchUp
 from services.notify.domain.decisions import subject_alert_changed
-from services.notify.domain.ids import LONGEST_KEY, AlertSubject
-from services.notify.domain.partition_alerts import ProgrammeKey
+from services.notify.domain.ids import LONGEST_KEY, AlertSubject, ProgrammeKey
 from services.notify.domain.record import SubjectRecord, dump, load_subject
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts

@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from schemas.alerts import Delivery
 from schemas.rules import RULES
 from services.notify.domain import record
-from services.notify.domain.evaluation import Evaluator, Watch
+from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.ids import AlertSubject
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord
+from services.notify.domain.watch import Watch
 from services.runtime.kafka import read_to_end
 from tests.foreign import ForeignProducer, RawName, foreign_producer
 from tests.ingest.mutating import bodies

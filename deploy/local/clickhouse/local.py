@@ -6,14 +6,13 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from deploy.local.child import Child, ChildCommand, with_project
 from deploy.local.clickhouse.users import User, save_users
+from deploy.local.local_server import LocalServer
 from deploy.local.ports import LOOPBACK, remembered_ports
-from deploy.local.readiness import Readiness, State, wait_until_ready
+from deploy.local.readiness import Readiness, State
 
-READY_SECONDS = 60.0
 PING_SECONDS = 1.0
 # No secret of whoever starts the engine: its process runs SQL of others.
 INHERITED = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "VIRTUAL_ENV", "PYTHONHASHSEED"})
@@ -45,42 +44,18 @@ class ClickHouseConfig:
     unconfined: bool = False
 
 
-class LocalClickHouse:
-    """A context manager, or `start` and `stop`; `start` after `stop` or `kill` goes on with the same data."""
+class LocalClickHouse(LocalServer):
+    """Its `/ping` says when it is ready. `start` raises `NotReadyError`."""
 
     name = "clickhouse"
 
     def __init__(self, config: ClickHouseConfig) -> None:
+        super().__init__(config.data, config.port)
         self._config = config
-        self._data = config.data.absolute()
-        self._port = config.port
-        self._child: Child | None = None
-        self.log = self._data / "clickhouse.log"
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     @property
     def url(self) -> str:
         return f"http{'s' if self._config.tls else ''}://{LOOPBACK}:{self._port}"
-
-    @property
-    def pid(self) -> int:
-        assert self._child is not None, "not launched"
-        return self._child.pid
-
-    def start(self) -> None:
-        """Returns when `/ping` answers. Raises `NotReadyError`."""
-        self.launch()
-        try:
-            wait_until_ready([self], READY_SECONDS)
-        except BaseException:
-            self.stop()
-            raise
 
     def launch(self) -> None:
         self._data.mkdir(parents=True, exist_ok=True)
@@ -88,9 +63,6 @@ class LocalClickHouse:
             self._port = remembered_ports(self._data / "ports.json", ("http",))["http"]
         self._child = Child(ChildCommand(self._argv(), log=self.log, env=with_project(), inherited=INHERITED))
         self._child.launch()
-
-    def exit_code(self) -> int | None:
-        return None if self._child is None else self._child.exit_code()
 
     def probe(self) -> Readiness:
         try:
@@ -102,15 +74,6 @@ class LocalClickHouse:
     def walls(self) -> str:
         """What keeps the server's process from the rest of this machine, in one line. Raises OSError."""
         return self._get("/walls").strip()
-
-    def stop(self) -> None:
-        if self._child is not None:
-            self._child.stop()
-
-    def kill(self) -> None:
-        """SIGKILL: for drills, and for a second Ctrl-C."""
-        if self._child is not None:
-            self._child.kill()
 
     def _get(self, path: str) -> str:
         trust = ssl.create_default_context(cafile=self._config.tls.authority) if self._config.tls else None

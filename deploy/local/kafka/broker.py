@@ -5,20 +5,19 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
-from deploy.local.child import STOP_SECONDS, Child, ChildCommand
+from deploy.local.child import Child, ChildCommand
 from deploy.local.folder_lock import FolderLock
 from deploy.local.kafka.cluster_id import cluster_id
 from deploy.local.kafka.handshake import serves_clients
 from deploy.local.kafka.jars import class_archive, resolve_jars
 from deploy.local.kafka.java import find_java
 from deploy.local.kafka.properties import server_properties
+from deploy.local.local_server import READY_SECONDS, LocalServer
 from deploy.local.ports import LOOPBACK, remembered_ports
-from deploy.local.readiness import Readiness, State, wait_until_ready
+from deploy.local.readiness import Readiness, State
 
 LOG4J = Path(__file__).with_name("log4j2.yaml")
-READY_SECONDS = 60.0
 FORMAT_SECONDS = 60
 # A few seconds of CPU, on a machine that may be busy.
 ARCHIVE_SECONDS = 120.0
@@ -45,46 +44,19 @@ class StorageUnformattedError(Exception):
     pass
 
 
-class LocalKafka:
-    """A context manager, or `start` and `stop`; `start` after `stop` or `kill` goes on with the same data."""
+class LocalKafka(LocalServer):
+    """`start` raises `MissingToolError`, `JarsUnresolvedError`, `StorageUnformattedError` or `NotReadyError`."""
 
     name = "kafka"
 
     def __init__(self, config: KafkaConfig) -> None:
+        super().__init__(config.data, config.port)
         self._config = config
-        self._data = config.data.absolute()
-        self._port = config.port
         self._controller_port = 0
-        self._child: Child | None = None
-        self.log = self._data / "kafka.log"
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     @property
     def bootstrap(self) -> str:
         return f"{LOOPBACK}:{self._port}"
-
-    @property
-    def pid(self) -> int:
-        assert self._child is not None, "not launched"
-        return self._child.pid
-
-    def start(self) -> None:
-        """Returns when clients are served.
-
-        Raises `MissingToolError`, `JarsUnresolvedError`, `StorageUnformattedError` or `NotReadyError`.
-        """
-        self.launch()
-        try:
-            wait_until_ready([self], READY_SECONDS)
-        except BaseException:
-            self.stop()
-            raise
 
     def launch(self) -> None:
         """Starts the broker and does not wait for it; resolves jars and formats the data folder if needed."""
@@ -98,21 +70,9 @@ class LocalKafka:
         self._child = Child(ChildCommand((*run, "kafka.Kafka", str(properties)), log=self.log))
         self._child.launch()
 
-    def exit_code(self) -> int | None:
-        return None if self._child is None else self._child.exit_code()
-
     def probe(self) -> Readiness:
         ready = serves_clients(LOOPBACK, self._port)
         return Readiness(State.READY if ready else State.STARTING, self.bootstrap)
-
-    def stop(self, seconds: float = STOP_SECONDS) -> None:
-        if self._child is not None:
-            self._child.stop(seconds)
-
-    def kill(self) -> None:
-        """SIGKILL: for drills, and for a second Ctrl-C."""
-        if self._child is not None:
-            self._child.kill()
 
     def _archived_classes(self, java: str, jars: Path) -> tuple[str, ...]:
         """The option with which Java maps Kafka's classes from a file instead of reading and checking them anew: a

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from schemas.primitives import to_rfc3339
 from schemas.tokens import Token, hashed, secret_of
 from schemas.topics import TOKENS
-from services.ingest.commands.console import command_settings, explained, in_words, write
+from services.ingest.commands.console import command_settings, explained, in_words, print_columns, write
 from services.ingest.domain.scope import RESERVED
 from services.ingest.flow.tokens import read_tokens
 from services.ingest.settings import IngestSettings
@@ -47,10 +47,8 @@ def show() -> None:
     """List the tokens, without their secrets, which nobody has kept."""
     with explained():
         tokens = read_tokens(command_settings())
-    rows = [("ID", "TENANT", "STATE", "ADMIN", "CREATED", "PROGRAMMES", "SOURCES"), *map(_row, tokens.values())]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    header = ("ID", "TENANT", "STATE", "ADMIN", "CREATED", "PROGRAMMES", "SOURCES")
+    print_columns([header, *map(_row, tokens.values())])
 
 
 @token.command()

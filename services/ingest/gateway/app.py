@@ -26,7 +26,7 @@ from services.ingest.gateway.events_endpoint import EventsEndpoint
 from services.ingest.gateway.requests import InFlightBytes
 from services.ingest.gateway.senders import Admission, RequestErrors, Senders
 from services.ingest.gateway.sources_endpoint import SourcesEndpoint
-from services.runtime.http.guarded_protocol import ConnectionGuard, ConnectionLimits
+from services.runtime.http.connection_guard import ConnectionGuard, ConnectionLimits
 from services.runtime.http.problems import ProblemError, answer
 from services.runtime.http.server import Door, listen, run_server
 from services.runtime.kafka import reading

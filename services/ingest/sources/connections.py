@@ -15,7 +15,7 @@ from services.ingest.domain.verdict import Rejected, explain
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.tool import Kept, Received, Tool, ToolSettings, Verification, kept
 from services.runtime.secrets import Secrets, UnknownSecretError
-from services.runtime.strict_yaml import UnreadableError, documents
+from services.runtime.strict_yaml import UnreadableError, one_document
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Connection:
     """`secret` proves requests. `api_token` is for a tool whose notifications are pointers; where it stands in a
     file, it is read anew for each use, because such tokens live for an hour and something else renews the file.
     `secret_file` is where the secret was read, None for a variable.
-    `digest_key` is the installation's, see domain/pseudonym.py."""
+    `digest_key` is the installation's, see `pseudonym_of`."""
 
     connection_scope: ConnectionScope
     tool: Tool
@@ -56,13 +56,11 @@ def load_connections(file: Path, environ: Mapping[str, str], digest_key: str) ->
     if not digest_key:
         raise ConnectionsError("RAPPORT_INGEST_DIGEST_KEY: is required where there are connections: see the README")
     try:
-        read = documents(file)
+        document = one_document(file)
     except UnreadableError as broken:
         raise ConnectionsError(str(broken)) from broken
-    if len(read) != 1:
-        raise ConnectionsError(f"{file}: holds {len(read)} documents instead of one")
     reading = _ConnectionsReading(Secrets(environ, file.parent), digest_key)
-    connections = reading.connections(read[0])
+    connections = reading.connections(document)
     if reading.faults:
         raise ConnectionsError("\n".join(f"{file}: {fault}" for fault in reading.faults))
     return connections

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import cache
 from hashlib import blake2b
@@ -14,7 +14,7 @@ from tzlocal.windows_tz import win_tz
 
 from schemas.primitives import LAST_YEAR, from_micros, known_zone, to_utc
 from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.tools.allow_list import ADDRESS, ADDRESSES, CUT, ID, PERSON_ID, TIME, WORD, Leaf
+from services.ingest.domain.tools.allow_list import ADDRESS, ADDRESSES, CUT, ID, PERSON_ID, TIME, WORD, Leaf, matching
 from services.ingest.domain.verdict import Problem, Rejected, explain
 
 # No zone has a longer name; what is longer would only make a long message.
@@ -57,6 +57,7 @@ LAST_SECOND = Decimal((LAST_YEAR + 1 - 1970) * 366 * 86_400)
 # pydantic alone would also take "1e5" for a time, as seconds since 1970.
 _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
 _HOURS_ONLY = re.compile(r"[Tt ]\d\d:\d\d[\d:.,]*[+-]\d\d$", re.ASCII)
+_DURATION = re.compile(r"P[\dYMWDTHS.,]{1,63}", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -130,6 +131,23 @@ def _iso_text(value: object) -> object:
     raise ValueError("must be a date and a time as in 2026-03-01T10:00:00Z")
 
 
+def _iso_duration(value: object) -> object:
+    # pydantic alone would also take 5400 and "01:30:00".
+    if isinstance(value, str) and len(value) <= LONGEST_TIME and value.startswith("P"):
+        return value
+    raise ValueError("must be an ISO 8601 duration as in PT1H30M")
+
+
+def _no_text(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise ValueError("must be a number")  # noqa: TRY004 (pydantic reads ValueError)
+    return value
+
+
+def _empty_object_if_null(value: object) -> object:
+    return {} if value is None else value
+
+
 def _none_if_empty(value: object) -> object:
     return None if value == "" else value
 
@@ -172,6 +190,12 @@ Local = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_bare)]
 # ISO 8601, with or without a zone: then it stands beside it.
 AnyTime = Annotated[datetime, BeforeValidator(_iso_text)]
 EpochMilliseconds = Annotated[datetime, BeforeValidator(_milliseconds)]
+# ISO 8601. A year has 365 days and a month 30: the standards let both be said, and no session lasts so long.
+Duration = Annotated[timedelta, BeforeValidator(_iso_duration), Leaf("a duration", matching(_DURATION))]
+# As JSON has it: no text, and no bool, which Python counts among the numbers.
+Number = Annotated[float, BeforeValidator(_no_text)]
+# Of an object that some leave out and some send as null: `result: Annotated[Result, NULL_IS_EMPTY] = Result()`.
+NULL_IS_EMPTY = BeforeValidator(_empty_object_if_null)
 
 
 DIGEST_BYTES = 16

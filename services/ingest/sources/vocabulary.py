@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
 from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, Self, get_args
@@ -13,7 +14,7 @@ from schemas.events import ADMIN_TYPES, OfRelationship, type_of
 from schemas.payloads import OneSided, Payload
 from services.ingest.domain.activity import Activity, Translation
 from services.ingest.domain.derived_events import digest
-from services.ingest.domain.verdict import WORDS, Ignored, Problem, Rejected, explain
+from services.ingest.domain.verdict import WORDS, Ignored, Problem, Rejected, explain, rejected
 from services.ingest.sources.vendor_model import within
 
 FEEDBACK = "mentoring.feedback.given.v1"
@@ -22,6 +23,8 @@ PROGRESSED = "mentoring.goal.progressed.v1"
 LOWEST, HIGHEST = 1, 5
 RATED = frozenset({"mentoring.checkin.answered.v1", "mentoring.pulse.answered.v1"})
 MEASURED = RATED | {FEEDBACK, PROGRESSED}
+# Of `data.minutes`.
+LONGEST_SESSION = timedelta(days=1)
 Bound = Annotated[float, Field(ge=-1e9, le=1e9)]
 
 
@@ -45,6 +48,20 @@ class Scale(BaseModel):
     def share(self, number: float) -> float:
         """From 0 at the lowest to 1 at the highest."""
         return (number - self.min) / (self.max - self.min)
+
+
+def off_scale(number: float, scale: Scale, path: str) -> Rejected | None:
+    """None for a number that lies on it."""
+    if scale.holds(number):
+        return None
+    return rejected("invalid", path, f"must lie on the scale from {scale.min:g} to {scale.max:g}")
+
+
+def minutes_of(lasted: timedelta, path: str) -> Mapping[str, object] | Rejected:
+    """How long a session lasted, as a member of its data."""
+    if not timedelta(0) < lasted <= LONGEST_SESSION:
+        return rejected("invalid", path, "a session lasts longer than nothing and at most 24 hours")
+    return {"minutes": lasted / timedelta(minutes=1)}
 
 
 def on_our_scale(name: str, number: float, scale: Scale) -> Mapping[str, object]:

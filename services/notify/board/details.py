@@ -1,21 +1,21 @@
 """All about one alert, and about one relationship: what was decided and done, what was sent, and how it fared."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
-from schemas.alerts import Alert, AlertAct, AlertChanged, AlertHandled, Delivery
+from schemas.alerts import Alert, AlertAct, AlertChanged, AlertHandled
 from schemas.primitives import Instant
 from schemas.rules import LEVELLED, Rule
-from services.notify.board.actions import may_resolve_again
 from services.notify.board.auth import BoardPerson
 from services.notify.board.charts import ChartLevel, ChartPoint, LineChart, LineData, OpenStretch, line
+from services.notify.board.deliveries import DeliveryRow, message_of
 from services.notify.board.history import HistoryAway, Row
 from services.notify.board.rows import AlertReader, AlertRow
 from services.notify.domain.chances import chance_points
-from services.notify.domain.evaluation import Watch
 from services.notify.domain.known_alert import KnownAlert
 from services.notify.domain.subjects import SubjectWatch
+from services.notify.domain.watch import Watch
 from services.notify.domain.window import newest
 from services.notify.rendering import phrases
 
@@ -34,15 +34,6 @@ CLOSING_WORDS: Mapping[str, str] = {
     "agreed_pause": "they had agreed on a pause",
     "data_wrong": "the data was wrong",
     "no_reply": "nobody replied",
-}
-DELIVERY_WORDS: Mapping[str, str] = {
-    "planned": "Waits",
-    "held": "Held back",
-    "started": "Being sent",
-    "unknown": "Unknown",
-    "delivered": "Delivered",
-    "dead": "Not delivered",
-    "superseded": "Superseded",
 }
 
 
@@ -63,24 +54,6 @@ class CauseLine:
     words: str
     points: str
     share: float
-
-
-@dataclass(frozen=True)
-class DeliveryRow:
-    id: str
-    at: Instant
-    state: str
-    words: str
-    channel: str
-    to: str
-    transition: str
-    about: str
-    link: str
-    attempts: int
-    status: str
-    is_dead: bool
-    may_resolve_again: bool
-    more: int
 
 
 @dataclass(frozen=True)
@@ -130,7 +103,7 @@ def alert_page(
         causes=list(_causes(alert)) if alert else [],
         timeline=list(_timeline(reader, one)),
         deliveries=sorted(
-            (_message_of(reader, row, sent) for sent in reader.state.deliveries_of(one.dedup_key)),
+            (message_of(reader, row, sent) for sent in reader.state.deliveries_of(one.dedup_key)),
             key=lambda sent: (sent.at, sent.id),
             reverse=True,
         ),
@@ -182,36 +155,6 @@ def relationship_page(
         chart_note=_chart_note(past),
         moves=list(_moves(past)),
         timeline=sorted((m for one in known for m in _timeline(reader, one)), key=lambda m: m.at, reverse=True)[:50],
-    )
-
-
-def delivery_row(reader: AlertReader, delivery: Delivery) -> DeliveryRow:
-    naming = reader.people.naming(delivery.tenant, delivery.program, delivery.relationship)
-    more = len(delivery.items) + delivery.more
-    return DeliveryRow(
-        id=delivery.delivery_id,
-        at=delivery.changed_at,
-        state=delivery.state,
-        words=DELIVERY_WORDS[delivery.state],
-        channel=delivery.channel,
-        to=delivery.recipient,
-        transition=phrases.word(delivery.alert),
-        about=f"{naming.pair or f'pair {delivery.relationship}'}: {phrases.topic(delivery.alert)}",
-        link=f"/alerts/{delivery.dedup_key}",
-        attempts=delivery.attempt,
-        status=delivery.status,
-        is_dead=delivery.state in {"dead", "unknown"},
-        may_resolve_again=may_resolve_again(delivery),
-        more=more,
-    )
-
-
-def _message_of(reader: AlertReader, row: AlertRow, delivery: Delivery) -> DeliveryRow:
-    """As a message of this alert: what else it lists may be of programmes that the person does not see."""
-    told = {delivery.dedup_key: delivery.alert, **{item.alert.dedup_key: item.alert for item in delivery.items}}
-    transition = phrases.word(told[row.key])
-    return replace(
-        delivery_row(reader, delivery), about=f"{row.who}: {row.topic}", link=row.link, transition=transition
     )
 
 

@@ -12,10 +12,10 @@ from services.notify.board import details, operations
 from services.notify.board.actions import ActNotice, ActResult, given_up, may_resolve_again, noticed
 from services.notify.board.auth import BoardPerson, signed_in
 from services.notify.board.meetings import meeting_on
+from services.notify.board.now import PER_PAGE
 from services.notify.board.pages import silences_page, tenants_of
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.requests import fields_of, one, own_form, own_path, session_of, single, with_notice
-from services.notify.board.rows import PER_PAGE
 from services.notify.board.wanted import ActInvalidError, WantedAct, act_on, silencing, unsilencing
 from services.notify.domain.handling import as_silence, silence_key
 from services.notify.domain.known_alert import KnownAlert

@@ -1,4 +1,4 @@
-"""How alerts are told and held back: silences, deliveries, rules, and how the system itself is."""
+"""How alerts are held back and decided: silences, rules, and how the system itself is."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from schemas.alert_commands import AlertSilence
-from schemas.alerts import Alert, Delivery
+from schemas.alerts import Alert
 from schemas.events import partition_key
 from schemas.primitives import Instant
 from schemas.rule_sets import DEFAULTS, ShadowResult
@@ -14,15 +14,12 @@ from schemas.rule_words import describe
 from services.notify.board.auth import BoardPerson
 from services.notify.board.history import HistoryAway, Row
 from services.notify.board.rows import AlertReader
-from services.notify.domain.attempts import has_ended
 from services.notify.domain.guards import Clock, is_behind, lag
 from services.notify.domain.handling import is_about, silence_key
 from services.notify.domain.lifecycle import CORRECTED
 
 SILENT_AFTER = timedelta(hours=1)
 """Midnight rows alone make notify write more often than that."""
-RECENT = timedelta(hours=24)
-MOST_DELIVERIES = 200
 SIGNS = {"<=": "at or below", ">=": "at or above", "<": "below", ">": "above"}
 
 
@@ -34,24 +31,6 @@ class SilenceLine:
     by: str
     now: int
     may_end: bool
-
-
-@dataclass(frozen=True)
-class DeliveryLight:
-    """How sending goes: `state` is good, waiting or bad."""
-
-    state: str
-    words: str
-
-
-@dataclass(frozen=True)
-class DestinationLine:
-    name: str
-    channel: str
-    last_delivered: Instant | None
-    waiting: int
-    dead: int
-    trouble: str
 
 
 @dataclass(frozen=True)
@@ -117,43 +96,6 @@ def silences(reader: AlertReader, person: BoardPerson) -> list[SilenceLine]:
 def muted(reader: AlertReader, person: BoardPerson, silence: AlertSilence) -> int:
     """Of the open alerts that the person sees, how many it matches."""
     return sum(is_about(silence, one.watch.subject, one.rule) for one in reader.visible(person) if one.is_open)
-
-
-def seen_deliveries(reader: AlertReader, person: BoardPerson) -> list[Delivery]:
-    """Whose every alert the person may see, the newest first."""
-    found = [
-        one
-        for one in reader.state.deliveries()
-        if person.sees_all(one.tenant, [one.program, *(item.program for item in one.items)])
-    ]
-    return sorted(found, key=lambda one: (one.changed_at, one.delivery_id), reverse=True)
-
-
-def light(reader: AlertReader, person: BoardPerson) -> DeliveryLight:
-    found = destinations(reader, person)
-    last = max((one.last_delivered for one in found if one.last_delivered), default=None)
-    if not found:
-        return DeliveryLight("good", "Nothing has been sent yet")
-    proven = f"last proven {last:%a %H:%M} UTC" if last else "nothing has arrived yet"
-    bad = [one.name for one in found if one.trouble]
-    dead = sum(one.dead for one in found)
-    if bad:
-        return DeliveryLight("bad", f"Messages do not arrive at {', '.join(bad[:3])}; {proven}")
-    if dead:
-        return DeliveryLight("bad", f"{dead} {'message was' if dead == 1 else 'messages were'} given up; {proven}")
-    waiting = sum(one.waiting for one in found)
-    if waiting:
-        return DeliveryLight("waiting", f"{waiting} {'message waits' if waiting == 1 else 'messages wait'}; {proven}")
-    return DeliveryLight("good", f"Messages arrive; {proven}")
-
-
-def destinations(reader: AlertReader, person: BoardPerson) -> list[DestinationLine]:
-    """As their deliveries of 30 days tell; the log is no destination of people."""
-    found: dict[tuple[str, str], list[Delivery]] = {}
-    for one in seen_deliveries(reader, person):
-        if one.channel != "log":
-            found.setdefault((one.recipient, one.channel), []).append(one)
-    return [_destination(*key, lot) for key, lot in sorted(found.items())]
 
 
 def rule_lines(reader: AlertReader, person: BoardPerson, precision: Sequence[Row] | HistoryAway) -> list[RuleLine]:
@@ -281,18 +223,3 @@ def _mutes(reader: AlertReader, silence: AlertSilence) -> str:
     parts += [f"rule {silence.rule.replace('_', ' ')}"] if silence.rule else []
     parts += [f"programme {silence.program}"] if silence.program else []
     return ", ".join(parts) or "everything of the organisation"
-
-
-def _destination(name: str, channel: str, lot: Sequence[Delivery]) -> DestinationLine:
-    """`lot`: the newest first."""
-    waiting = [one for one in lot if not has_ended(one)]
-    failing = [one for one in waiting if one.attempt and one.state == "planned" and one.status]
-    newest = lot[0].changed_at
-    return DestinationLine(
-        name=name,
-        channel=channel,
-        last_delivered=next((one.changed_at for one in lot if one.state == "delivered"), None),
-        waiting=len(waiting),
-        dead=sum(one.state == "dead" and newest - one.changed_at <= RECENT for one in lot),
-        trouble=failing[0].status if failing else "",
-    )

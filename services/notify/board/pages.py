@@ -11,13 +11,14 @@ from starlette.responses import RedirectResponse, Response
 
 from schemas.events import partition_key
 from schemas.rule_sets import DEFAULTS
-from services.notify.board import details, operations, overview
+from services.notify.board import deliveries, details, operations, overview
 from services.notify.board.actions import given_up
 from services.notify.board.auth import BoardPerson
 from services.notify.board.history import HistoryAway, Row
+from services.notify.board.now import AlertChoice, now_page
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.requests import session_of
-from services.notify.board.rows import AlertChoice, AlertReader
+from services.notify.board.rows import AlertReader
 from services.notify.board.stream import written
 from services.notify.domain.attempts import has_ended
 
@@ -45,7 +46,7 @@ def _add_alerts(app: FastAPI, board: Board, pages: PageRenderer) -> None:
                 return RedirectResponse(AlertChoice().address(owner=scope), 303)
         choice = AlertChoice.of(request.query_params)
         stream = stream_of("now", board, **dict(_chosen(choice)))
-        page = board.reader().now_page(person, choice)
+        page = now_page(board.reader(), person, choice)
         return pages.page("now.html", request, active="Now", page=page, stream=stream)
 
     @app.get("/alerts/{key}")
@@ -115,7 +116,7 @@ def _add_operations(app: FastAPI, board: Board, pages: PageRenderer) -> None:
         stream = stream_of("frame", board)
         show = request.query_params.get("show", "dead")
         show = show if show in DELIVERY_KINDS else "dead"
-        seen = operations.seen_deliveries(reader, person)
+        seen = deliveries.seen_deliveries(reader, person)
         kinds = {
             "dead": [one for one in seen if given_up(one)],
             "open": [one for one in seen if not has_ended(one)],
@@ -125,8 +126,8 @@ def _add_operations(app: FastAPI, board: Board, pages: PageRenderer) -> None:
             "deliveries.html",
             request,
             active="Deliveries",
-            destinations=operations.destinations(reader, person),
-            rows=[details.delivery_row(reader, one) for one in kinds[show][: operations.MOST_DELIVERIES]],
+            destinations=deliveries.destinations(reader, person),
+            rows=[deliveries.delivery_row(reader, one) for one in kinds[show][: deliveries.MOST_DELIVERIES]],
             counts={name: len(found) for name, found in kinds.items()},
             kinds=DELIVERY_KINDS,
             show=show,

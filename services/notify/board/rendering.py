@@ -13,13 +13,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from schemas.primitives import Instant
-from services.notify.board import details, operations
+from services.notify.board import deliveries, details, operations
 from services.notify.board.actions import Acting, ActNotice, ActNotices, MeetingActs
 from services.notify.board.auth import BoardPerson, BoardSession
 from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import meeting_days
+from services.notify.board.now import SORTS
 from services.notify.board.requests import BoardGate, own_path, session_of
-from services.notify.board.rows import CLASS_WORDS, SORTS, AlertReader
+from services.notify.board.rows import CLASS_WORDS, AlertReader
 from services.notify.board.state import BoardState
 from services.notify.domain.guards import Clock
 from services.notify.domain.known_alert import AlertsOfNow
@@ -89,7 +90,7 @@ class PageRenderer:
 
     def __init__(self, board: Board) -> None:
         self._board, self._environment = board, environment()
-        self._lights: dict[BoardPerson, tuple[Instant, operations.DeliveryLight]] = {}
+        self._lights: dict[BoardPerson, tuple[Instant, deliveries.DeliveryLight]] = {}
 
     def page(self, template: str, request: Request, status: int = 200, **given: Any) -> HTMLResponse:  # noqa: ANN401
         """`request` of somebody who is signed in."""
@@ -124,12 +125,12 @@ class PageRenderer:
     def text(self, template: str, **context: Any) -> str:  # noqa: ANN401
         return self._environment.get_template(template).render(context)
 
-    def _light(self, reader: AlertReader, person: BoardPerson) -> operations.DeliveryLight:
+    def _light(self, reader: AlertReader, person: BoardPerson) -> deliveries.DeliveryLight:
         known = self._lights.get(person)
         if known is None or reader.now - known[0] > LIGHT_LASTS:
             if len(self._lights) >= MOST_LIGHTS:
                 self._lights.clear()
-            known = self._lights[person] = reader.now, operations.light(reader, person)
+            known = self._lights[person] = reader.now, deliveries.light(reader, person)
         return known[1]
 
     def _notice(self, request: Request, session: BoardSession) -> dict[str, Any]:

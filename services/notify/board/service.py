@@ -33,7 +33,7 @@ from services.runtime import log
 from services.runtime.following import Follower
 from services.runtime.garbage import keep_what_is
 from services.runtime.health import Health, served
-from services.runtime.http.guarded_protocol import ConnectionGuard, ConnectionLimits
+from services.runtime.http.connection_guard import ConnectionGuard, ConnectionLimits
 from services.runtime.http.server import Door, listen, run_server
 from services.runtime.kafka import Producer, Record, await_broker
 from services.runtime.settings import Settings

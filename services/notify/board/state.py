@@ -1,10 +1,9 @@
-"""What notify has written down, in memory: alerts, silences, deliveries, what was decided of late, and the positions on
-the log as of which that is so. Threads that follow apply records; any thread reads."""
+"""What notify has written down, in memory: alerts, silences, deliveries, and what was decided of late. Threads
+that follow apply records; any thread reads."""
 
 import threading
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -14,14 +13,15 @@ from schemas.alerts import ALERT_EVENT, AlertAct, AlertChanged, AlertHandled, De
 from schemas.events import partition_key
 from schemas.primitives import Instant, from_micros
 from schemas.tokens import BoardToken
+from services.notify.board.changes import ChangeIndex, Positions, SubjectChanges
 from services.notify.domain.addresses_off import KEY_PREFIX as ADDRESSES
 from services.notify.domain.addresses_off import AddressOff
-from services.notify.domain.evaluation import Watch
 from services.notify.domain.known_alert import KnownAlert, alerts_of
 from services.notify.domain.preferences import KEY_PREFIX as PERSONS
 from services.notify.domain.preferences import PersonalSettings, SwitchedOff, personal_key
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord
 from services.notify.domain.subjects import SubjectWatch
+from services.notify.domain.watch import Watch
 from services.notify.flow.people import Erased
 from services.notify.flow.restore import (
     UnreadableRecordError,
@@ -44,17 +44,6 @@ SILENCES = "silences"
 """What changes of them is about no subject."""
 
 
-class LogPlace(NamedTuple):
-    """A partition of one of the topics that are followed, by a letter."""
-
-    topic: str
-    partition: int
-
-
-Positions = Mapping[LogPlace, int]
-"""The offset of the last record of each place that is known."""
-
-
 class CountedVote(NamedTuple):
     """The last one on an alert, whoever gave it: as the warehouse counts them."""
 
@@ -66,24 +55,11 @@ class CountedVote(NamedTuple):
     closing: str | None
 
 
-@dataclass(frozen=True)
-class SubjectChanges:
-    """`keys` of subjects that have changed, and up to which count of changes these are all."""
-
-    keys: list[str]
-    count: int
-
-
 class BoardState:
     def __init__(self, names: Names) -> None:
         self._names = names
-        self._letters = {
-            names.alert_state: "s",
-            names.subject_state: "p",
-            names.shared_state: "n",
-            names.deliveries: "d",
-            names.alerts: "a",
-        }
+        letters = {names.alert_state: "s", names.subject_state: "p", names.shared_state: "n"}
+        self._changes = ChangeIndex({**letters, names.deliveries: "d", names.alerts: "a"})
         self._lock = threading.Lock()
         self._watches: dict[str, Watch] = {}
         self._subjects: dict[str, SubjectWatch] = {}
@@ -100,11 +76,6 @@ class BoardState:
         self._votes: dict[str, CountedVote] = {}
         self._erased: set[str] = set()
         self._tokens: dict[str, BoardToken] = {}
-        self._positions: dict[LogPlace, int] = {}
-        # By subject: the last position of each place that was about it; and when it changed, the latest at the end.
-        self._moved: dict[str, dict[LogPlace, int]] = defaultdict(dict)
-        self._changed: dict[str, int] = {}
-        self._count = 0
         self._listeners: set[Callable[[], None]] = set()
         self.written_at: Instant | None = None
 
@@ -113,7 +84,7 @@ class BoardState:
         try:
             with self._lock:
                 for key in self._applied(record):
-                    self._note(record, key)
+                    self._changes.note(record, key)
         except (UnreadableRecordError, ValidationError) as invalid:
             reason = "; ".join(places(invalid)) if isinstance(invalid, ValidationError) else str(invalid)
             log_unreadable(record, "board_record_unreadable", UnreadableRecordError(reason))
@@ -228,22 +199,16 @@ class BoardState:
 
     def positions(self) -> Positions:
         with self._lock:
-            return dict(self._positions)
+            return self._changes.positions()
 
     def changes(self, since: Positions) -> SubjectChanges:
         """Of all that lies beyond these positions."""
         with self._lock:
-            found = [key for key, at in self._moved.items() if any(o > since.get(p, -1) for p, o in at.items())]
-            return SubjectChanges(found, self._count)
+            return self._changes.since(since)
 
     def changes_after(self, count: int) -> SubjectChanges:
         with self._lock:
-            found = []
-            for key in reversed(self._changed):
-                if self._changed[key] <= count:
-                    break
-                found.append(key)
-            return SubjectChanges(found, self._count)
+            return self._changes.after(count)
 
     def listen(self, listener: Callable[[], None]) -> None:
         """It is called after each record, on the thread that applies it."""
@@ -252,19 +217,9 @@ class BoardState:
     def ignore(self, listener: Callable[[], None]) -> None:
         self._listeners.discard(listener)
 
-    def _note(self, record: Record, key: str) -> None:
-        self._count += 1
-        self._changed.pop(key, None)
-        self._changed[key] = self._count
-        letter = self._letters.get(record.topic)
-        if letter is not None:
-            self._moved[key][LogPlace(letter, record.partition)] = record.offset
-
     def _applied(self, record: Record) -> list[str]:
         """The keys of the subjects that it is about."""
-        letter = self._letters.get(record.topic)
-        if letter is not None:
-            self._positions[LogPlace(letter, record.partition)] = record.offset
+        self._changes.reach(record)
         key = (record.key or b"").decode(errors="replace")
         if record.topic == self._names.alert_state:
             self.written_at = from_micros(record.timestamp_ms * 1000)

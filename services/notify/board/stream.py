@@ -16,13 +16,14 @@ from starlette.responses import Response
 from schemas.events import partition_key
 from services.notify.board import details
 from services.notify.board.auth import BoardPerson
+from services.notify.board.changes import LogPlace, Positions
 from services.notify.board.history import HistoryAway
+from services.notify.board.now import AlertChoice, matches
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.requests import session_of
-from services.notify.board.rows import AlertChoice, AlertRow
-from services.notify.board.state import LogPlace, Positions
-from services.notify.domain.evaluation import Watch
+from services.notify.board.rows import AlertRow
 from services.notify.domain.subjects import SubjectWatch
+from services.notify.domain.watch import Watch
 
 VIEWS = ("now", "alert", "relationship", "frame")
 MOST_STREAMS, MOST_STREAMS_OF_ONE = 400, 20
@@ -150,7 +151,7 @@ def _rows(board: Board, person: BoardPerson, view: StreamView, keys: Sequence[st
         if watch is None or not person.sees(watch.subject.tenant, watch.subject.program) or not _shows(view, watch):
             continue
         for known in board.state.alerts_about(key):
-            fits = known.is_open and view.kind == "now" and reader.matches(known, person, view.choice)
+            fits = known.is_open and view.kind == "now" and matches(reader, known, person, view.choice)
             yield reader.row(known, person), fits
 
 

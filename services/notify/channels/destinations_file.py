@@ -34,7 +34,7 @@ from services.notify.channels.webhook import WebhookOptions
 from services.notify.domain.routing import Receiver, Route, routing_faults
 from services.notify.domain.working_hours import ReceivingHours
 from services.runtime.secrets import Secrets, UnknownSecretError
-from services.runtime.strict_yaml import UnreadableError, documents
+from services.runtime.strict_yaml import UnreadableError, one_document
 
 MOST_DESTINATIONS, MOST_RECIPIENTS, MOST_PROGRAMS, MOST_ROUTES = 500, 50, 1_000, 200
 LONGEST_FILE_BYTES = 4 * 2**20
@@ -47,15 +47,13 @@ def load_destinations(
     try:
         if file.stat().st_size > LONGEST_FILE_BYTES:
             raise DestinationsError(f"{file}: has more than {LONGEST_FILE_BYTES} bytes")
-        read = documents(file)
+        document = one_document(file)
     except OSError as broken:
         raise DestinationsError(f"{file}: {broken.strerror}") from broken
     except UnreadableError as broken:
         raise DestinationsError(str(broken)) from broken
-    if len(read) != 1:
-        raise DestinationsError(f"{file}: holds {len(read)} documents instead of one")
     reading = _Reading(Secrets(environ, file.parent))
-    found = reading.read(read[0], own)
+    found = reading.read(document, own)
     if reading.faults:
         raise DestinationsError("\n".join(f"{file}: {fault}" for fault in reading.faults))
     return found

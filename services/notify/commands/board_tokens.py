@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from schemas.primitives import to_rfc3339
 from schemas.tokens import BoardToken, hashed, secret_of
 from services.notify.board.state import BoardState
-from services.notify.commands.common import fail
+from services.notify.commands.common import columns, fail
 from services.notify.commands.open_alerts import environment
 from services.notify.names import Names
 from services.notify.settings import NotifySettings
@@ -66,10 +66,8 @@ def create(tenant: str, role: str, days: int, token_id: str | None, **given: obj
 def show() -> None:
     """List the tokens, without their secrets, which nobody has kept."""
     known = _read(*environment()).values()
-    rows = [("ID", "TENANT", "PERSON", "ROLE", "STATE", "EXPIRES", "PROGRAMMES"), *map(_row, known)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in columns([("ID", "TENANT", "PERSON", "ROLE", "STATE", "EXPIRES", "PROGRAMMES"), *map(_row, known)]):
+        click.echo(line)
 
 
 @token.command()

@@ -1,6 +1,7 @@
-"""What the commands share: settings, and how they end."""
+"""What the commands share: settings, rows in columns, and how they end."""
 
 import sys
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import click
@@ -32,6 +33,13 @@ def destinations_or_exit(settings: NotifySettings) -> DestinationsConfig:
         return configured(settings)
     except DestinationsError as fault:
         fail(str(fault), code=2)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A line for each row, whose cells stand below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def fail(reason: str, code: int = 1) -> NoReturn:

@@ -23,7 +23,7 @@ from services.notify.domain.name_book import NameBook
 from services.notify.domain.pipeline import due, usual_group
 from services.notify.domain.routing import About, Addressing
 from services.notify.domain.verdict import Again, Arrived, Down, Never, Unknown, Verdict
-from services.notify.flow.deciding import DecisionContext
+from services.notify.flow.decision_context import DecisionContext
 from services.notify.flow.metrics import Metrics
 from services.notify.flow.noticing import trial_deliveries
 from services.notify.flow.people import PeopleRecords

@@ -6,9 +6,9 @@ import click
 
 from schemas.alerts import Handling
 from services.notify.commands.common import fail, long_enough_or_exit, settings_or_exit
-from services.notify.domain.evaluation import Watch
 from services.notify.domain.known_alert import KnownAlert, alerts_of
 from services.notify.domain.subjects import SubjectWatch
+from services.notify.domain.watch import Watch
 from services.notify.flow.restore import read_watches
 from services.notify.names import Names
 from services.notify.settings import NotifySettings

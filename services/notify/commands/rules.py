@@ -14,7 +14,7 @@ from schemas.events import partition_key, to_json
 from schemas.primitives import Instant
 from schemas.rule_sets import DEFAULTS, RuleSet, RulesSet, RuleVersion, ShadowResult, differing, problems_of, rules_of
 from schemas.rule_words import describe
-from services.notify.commands.common import fail
+from services.notify.commands.common import columns, fail
 from services.notify.commands.open_alerts import environment
 from services.notify.domain.rule_book import InForce, RuleBook
 from services.notify.flow.backtest import (
@@ -255,9 +255,7 @@ def _table(checked: Checked, found: Backtest) -> Iterator[str]:
         ours, theirs = (len(side.pairs.get(name, ())) for side in (found.now, found.then))
         counts = [f"{found.now.weeks[name, week]}>{found.then.weeks[name, week]}" for week in weeks]
         cells.append([name, f"{found.now.of(name)}>{found.then.of(name)}", f"{ours}>{theirs}", *counts])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from columns(cells)
 
 
 def _names(before: InForce, wanted: RuleSet) -> list[str]:

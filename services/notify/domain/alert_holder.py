@@ -8,11 +8,11 @@ from typing import Generic, TypeVar
 
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Handling
-from services.notify.domain.evaluation import Watch
 from services.notify.domain.handling import UNTOUCHED, with_handling, without_person
 from services.notify.domain.ids import Destination, Recipient
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.subjects import SubjectWatch
+from services.notify.domain.watch import Watch
 
 AnyWatch = TypeVar("AnyWatch", Watch, SubjectWatch)
 

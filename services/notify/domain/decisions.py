@@ -19,12 +19,13 @@ from schemas.alerts import (
 from schemas.events import partition_key
 from schemas.primitives import Instant
 from schemas.scores import Score, ScoreRow, Trigger
-from services.notify.domain.evaluation import Transitioned, Watch
+from services.notify.domain.evaluation import Transitioned
 from services.notify.domain.handling import UNTOUCHED
 from services.notify.domain.ids import AlertSubject, Destination, alert_key, dedup_key, delivery_id, transition_id
 from services.notify.domain.lifecycle import ERASED, Transition
 from services.notify.domain.reasons import reasons
 from services.notify.domain.subjects import SubjectTransitioned, SubjectWatch
+from services.notify.domain.watch import Watch
 from services.notify.domain.wording import next_step, subject_summary, summary
 
 SOURCE = "/rapport/notify"

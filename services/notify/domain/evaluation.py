@@ -1,19 +1,18 @@
-"""A subject under watch: its window, the conditions of all rules, and what a score or time makes of them."""
+"""What a score or time makes of the conditions of all rules of a subject under watch."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from schemas.alerts import Handling
-from schemas.primitives import Id, Instant, Side
-from schemas.rules import SUPPORT_REQUESTED, Rule
+from schemas.primitives import Id, Instant
+from schemas.rules import Rule
 from schemas.scores import ScoreRow
 from services.notify.domain.catching_up import SETTLE, CatchUp
 from services.notify.domain.folding import Anchor, folded, is_corrected_away, moved_up, reopened
 from services.notify.domain.guards import Clock, history
 from services.notify.domain.handling import UNTOUCHED, after, with_handling
-from services.notify.domain.ids import AlertSubject, Recipient
-from services.notify.domain.inhibition import Frozen, source_digests
+from services.notify.domain.inhibition import source_digests
 from services.notify.domain.lifecycle import (
     ERASED,
     OPEN,
@@ -26,10 +25,9 @@ from services.notify.domain.lifecycle import (
     turned,
     withdrawn,
 )
-from services.notify.domain.rescoring import ScoredBy, of_rescoring, scored_after
-from services.notify.domain.window import MOST_ROWS, WINDOW, StoredInstant, Window, replaced, row, trimmed, up_to
-
-Anchors = Mapping[str, Anchor]
+from services.notify.domain.rescoring import of_rescoring, scored_after
+from services.notify.domain.watch import Anchors, Mark, Watch
+from services.notify.domain.window import MOST_ROWS, WINDOW, Window, replaced, row, trimmed, up_to
 
 EXPIRED = {
     "acknowledged": "the acknowledgement has expired",
@@ -40,96 +38,6 @@ SWITCHED_OFF = "the rule is off"
 AT_REST, NO_ANCHOR = RuleState(), Anchor()
 LEAST_CUT = 16
 """Rows that leave the window at once: to move the anchors costs as much as a decision."""
-
-
-class Mark(NamedTuple):
-    """Which row decided last: the greatest position, then the latest instant."""
-
-    position: int
-    as_of: StoredInstant
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """`reached`: the latest instant that was decided; `shown`: the row that explains what is open or coming, None while
-    there is nothing; `anchors`: from where rules are folded when rows were corrected; `handling` and `notes`: who looks
-    after an alert, and what was left for the next, by rule; `revised`: rows were corrected, and none has decided since;
-    `catch_up`: history is being told; `sources`: digests of those it depends on; `frozen`: one of them is silent;
-    `heard`: the destinations that were told of the last episode of which anybody was, and `muted`: the silence that has
-    kept it from people, by rule; `calls`: the open requests for support, with the side that made each;
-    `scored`: how its newest row was computed."""
-
-    subject: AlertSubject
-    window: Window = ()
-    mark: Mark | None = None
-    reached: StoredInstant | None = None
-    shown: ScoreRow | None = None
-    rules: Mapping[str, RuleState] = field(default_factory=dict)
-    anchors: Anchors = field(default_factory=dict)
-    handling: Mapping[str, Handling] = field(default_factory=dict)
-    notes: Mapping[str, str] = field(default_factory=dict)
-    revised: bool = False
-    catch_up: CatchUp | None = None
-    sources: tuple[str, ...] = ()
-    frozen: Frozen | None = None
-    heard: Mapping[str, tuple[Recipient, ...]] = field(default_factory=dict)
-    muted: Mapping[str, str] = field(default_factory=dict)
-    calls: Mapping[Id, Side] = field(default_factory=dict)
-    scored: ScoredBy | None = None
-
-    @property
-    def due(self) -> Instant | None:
-        """The next deadline of all rules, and of those who look after their alerts; none while history is told, of
-        which a deadline may be the half. While a source is silent only a call for support goes on."""
-        if self.catch_up is not None:
-            return None
-        if self.frozen is not None:
-            return self.due_of(SUPPORT_REQUESTED.name) if SUPPORT_REQUESTED.name in self.rules else None
-        # No generator, and no call for each rule: it is asked several times of every row of every pair.
-        soonest: Instant | None = None
-        for state in self.rules.values():
-            if state.dues and (soonest is None or state.dues[0].at < soonest):
-                soonest = state.dues[0].at
-        for name in self.handling:
-            due = self.due_of(name) if name in self.rules else None
-            if due is not None and (soonest is None or due < soonest):
-                soonest = due
-        return soonest
-
-    @property
-    def is_open(self) -> bool:
-        return any(state.condition in OPEN for state in self.rules.values())
-
-    def ruled(self, rules: Mapping[str, RuleState]) -> "Watch":
-        """With these conditions."""
-        # By place: `replace` takes three times as long, for every row of every pair.
-        one = self
-        return Watch(
-            one.subject,
-            one.window,
-            one.mark,
-            one.reached,
-            one.shown,
-            rules,
-            one.anchors,
-            one.handling,
-            one.notes,
-            one.revised,
-            one.catch_up,
-            one.sources,
-            one.frozen,
-            one.heard,
-            one.muted,
-            one.calls,
-            one.scored,
-        )
-
-    def due_of(self, rule: str) -> Instant | None:
-        state, handling = self.rules[rule], self.handling.get(rule)
-        expires = handling.until if handling is not None and state.condition in OPEN else None
-        if not state.dues:
-            return expires
-        return state.dues[0].at if expires is None else min(state.dues[0].at, expires)
 
 
 class Transitioned(NamedTuple):

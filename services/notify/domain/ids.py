@@ -11,6 +11,9 @@ from schemas.primitives import Id
 LONGEST_KEY = 257
 """As the schema of events has it."""
 
+ProgrammeKey = tuple[Id, Id]
+"""Tenant and programme."""
+
 
 @dataclass(frozen=True, slots=True)
 class AlertSubject:

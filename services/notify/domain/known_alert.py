@@ -11,11 +11,12 @@ from schemas.primitives import Instant
 from schemas.rule_words import fired
 from schemas.rules import Rule
 from services.notify.domain.decisions import alert_changed
-from services.notify.domain.evaluation import Transitioned, Watch
+from services.notify.domain.evaluation import Transitioned
 from services.notify.domain.handling import UNTOUCHED
 from services.notify.domain.ids import alert_key, dedup_key
 from services.notify.domain.lifecycle import OPEN, RuleState, Transition
 from services.notify.domain.subjects import SubjectWatch
+from services.notify.domain.watch import Watch
 
 
 @dataclass(frozen=True, eq=False)

@@ -66,9 +66,6 @@ class Outbox:
         for queue in self._episodes.values():
             yield from queue
 
-    def of_episode(self, dedup_key: str) -> tuple[Delivery, ...]:
-        return tuple(one for one in self if one.dedup_key == dedup_key)
-
     @property
     def in_hands(self) -> int:
         return len(self._handed)

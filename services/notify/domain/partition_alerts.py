@@ -7,19 +7,15 @@ from typing import NamedTuple, Protocol, assert_never
 
 from schemas.events import partition_key
 from schemas.primitives import Id, Instant
-from schemas.rules import OF_SCORES, RULES
 from schemas.scores import ScoreChanged, ScoreCorrected, ScoreEvent, ScoreRow, SupportCall
 from services.notify.domain.alert_holder import AlertHolder
 from services.notify.domain.catching_up import CatchUp
-from services.notify.domain.evaluation import Evaluator, Transitioned, Watch
-from services.notify.domain.ids import AlertSubject
+from services.notify.domain.evaluation import Evaluator, Transitioned
+from services.notify.domain.ids import AlertSubject, ProgrammeKey
 from services.notify.domain.inhibition import Frozen, frozen_by, source_digests
-from services.notify.domain.lifecycle import OPEN
+from services.notify.domain.pulses import ProgrammePulses, Pulses
 from services.notify.domain.support_calls import CLOSED, ClosedCall, calls_after
-from services.notify.domain.window import newest
-
-ProgrammeKey = tuple[Id, Id]
-"""Tenant and programme."""
+from services.notify.domain.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -40,26 +36,6 @@ class Forgotten(NamedTuple):
 
     key: str
     failure: Exception
-
-
-@dataclass
-class Pulses:
-    """Of the active relationships of a programme: their healths, which of them alert by a rule that looks at their
-    scores, and since when those are computed otherwise than before, where they are. What alerts because of that does
-    not count."""
-
-    healths: dict[str, float] = field(default_factory=dict)
-    alerting: set[str] = field(default_factory=set)
-    rescored: dict[str, Instant] = field(default_factory=dict)
-
-    def drop(self, key: str) -> None:
-        self.healths.pop(key, None)
-        self.alerting.discard(key)
-        self.rescored.pop(key, None)
-
-
-SHIFTING = tuple(rule.name for rule in RULES if rule.measure in OF_SCORES)
-"""What is old, such as a pair that has had no contact for months, is no shift of its programme."""
 
 
 class Evaluators(Protocol):
@@ -87,9 +63,9 @@ class PartitionAlerts(AlertHolder[Watch]):
         self._catching_up = {key for key, watch in watches.items() if watch.catch_up is not None}
         self._silent: Mapping[ProgrammeKey, Mapping[str, Frozen]] = {}
         self._stuck: set[ProgrammeKey] = set()
-        self._pulses: dict[ProgrammeKey, Pulses] = {}
+        self._pulses = ProgrammePulses()
         for key, watch in watches.items():
-            self._feel(key, watch)
+            self._pulses.track(key, watch)
         self._closed: list[ClosedCall] = []
         # Nothing that still comes of them is watched.
         self._erased: set[str] = set()
@@ -144,8 +120,7 @@ class PartitionAlerts(AlertHolder[Watch]):
 
     def active(self, tenant: str, program: str) -> int:
         """How many relationships of a programme are active, by their newest rows."""
-        pulses = self._pulses.get((tenant, program))
-        return len(pulses.healths) if pulses else 0
+        return self._pulses.active((tenant, program))
 
     def catching_up(self) -> Mapping[str, CatchUp]:
         """The keys of those whose history is being told."""
@@ -162,7 +137,7 @@ class PartitionAlerts(AlertHolder[Watch]):
 
     def pulses(self) -> Mapping[ProgrammeKey, Pulses]:
         """Of every programme, by the newest rows."""
-        return self._pulses
+        return self._pulses.by_program
 
     def of_program(self, program: ProgrammeKey) -> list[Watch]:
         return self.watches_of(program[0], {program[1]})
@@ -207,8 +182,7 @@ class PartitionAlerts(AlertHolder[Watch]):
     def _unwatch(self, key: str) -> None:
         self._catching_up.discard(key)
         self._dues.pop(key, None)
-        for pulses in self._pulses.values():
-            pulses.drop(key)
+        self._pulses.drop(key)
         self._touched.add(key)
 
     def _changed(self, event: ScoreChanged) -> list[Transitioned]:
@@ -296,7 +270,7 @@ class PartitionAlerts(AlertHolder[Watch]):
         key = after.subject.key
         self._watches[key] = after
         self._touched.add(key)
-        self._feel(key, after)
+        self._pulses.track(key, after)
         if after.catch_up is not None:
             self._catching_up.add(key)
         elif before.catch_up is not None:
@@ -306,25 +280,6 @@ class PartitionAlerts(AlertHolder[Watch]):
             self._dues[key] = due
             if due is not None:
                 heappush(self._deadlines, (due, key))
-
-    def _feel(self, key: str, watch: Watch) -> None:
-        program = (watch.subject.tenant, watch.subject.program)
-        pulses = self._pulses.get(program) or self._pulses.setdefault(program, Pulses())
-        values = newest(watch.window)
-        if values is None or values.status != "active":
-            pulses.drop(key)
-            return
-        pulses.healths[key] = values.health
-        rescored = None if watch.scored is None else watch.scored.since
-        if rescored is not None:
-            pulses.rescored[key] = rescored
-        # No generator: this is asked of every row of every pair.
-        for name in SHIFTING:
-            state = watch.rules.get(name)
-            if state is not None and state.condition in OPEN and (rescored is None or state.since != rescored):
-                pulses.alerting.add(key)
-                return
-        pulses.alerting.discard(key)
 
 
 def _key_of(event: ScoreEvent) -> str | None:

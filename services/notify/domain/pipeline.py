@@ -10,7 +10,7 @@ from schemas.alert_commands import AlertSilence
 from schemas.alerts import AlertChanged, Delivery, GroupKind, Handling, StageDecision, StageName, Urgency
 from schemas.primitives import Id, Instant
 from services.notify.domain.decisions import planned
-from services.notify.domain.evaluation import Transitioned, Watch
+from services.notify.domain.evaluation import Transitioned
 from services.notify.domain.guards import is_behind
 from services.notify.domain.handling import UNTOUCHED, is_about, is_asleep
 from services.notify.domain.held import BATCH_EVERY, BATCH_WAIT, PEOPLE, STORM_SPAN
@@ -19,6 +19,7 @@ from services.notify.domain.lifecycle import ERASED, Transition
 from services.notify.domain.routing import Addressee, Routed, told_from
 from services.notify.domain.spans import instant, span
 from services.notify.domain.subjects import SubjectTransitioned
+from services.notify.domain.watch import Watch
 
 NEVER_TOLD = "its firing was not sent"
 HANDED_OVER = "handed over: whoever had it is away"

@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from schemas.primitives import Id, Instant
 from schemas.scores import ScoreRow
-from services.notify.domain.evaluation import Mark, Watch
 from services.notify.domain.ids import AlertSubject
 from services.notify.domain.lifecycle import Due, RuleState
 from services.notify.domain.subjects import SubjectWatch
+from services.notify.domain.watch import Mark, Watch
 from services.notify.domain.window import Window
 
 CLOCK_KEY = b"\x00clock"

@@ -16,10 +16,11 @@ from schemas.rule_sets import (
     differing,
 )
 from schemas.rules import OF_SUBJECTS, RULES, Rule
-from services.notify.domain.evaluation import Evaluator, Watch
+from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.folding import Anchor, folded
 from services.notify.domain.guards import Clock
-from services.notify.domain.partition_alerts import ProgrammeKey
+from services.notify.domain.ids import ProgrammeKey
+from services.notify.domain.watch import Watch
 from services.notify.domain.window import Window
 
 BUILT_IN = "1"

@@ -11,10 +11,9 @@ from schemas.rule_sets import DEFAULTS
 from schemas.rules import Rule
 from schemas.scores import Trigger
 from services.notify.domain.alert_holder import AlertHolder
-from services.notify.domain.ids import AlertSubject
+from services.notify.domain.ids import AlertSubject, ProgrammeKey
 from services.notify.domain.inhibition import Frozen, source_digest
 from services.notify.domain.lifecycle import OPEN
-from services.notify.domain.partition_alerts import ProgrammeKey
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.subjects import (
     SubjectTransitioned,

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from schemas.primitives import Instant
 from services.notify.domain.catching_up import CatchingUp
-from services.notify.domain.partition_alerts import PartitionAlerts, ProgrammeKey, Pulses
+from services.notify.domain.ids import ProgrammeKey
+from services.notify.domain.partition_alerts import PartitionAlerts
+from services.notify.domain.pulses import Pulses
 from services.notify.domain.subjects import Tally, ToldLate
 
 

@@ -10,7 +10,6 @@ from schemas.primitives import Id, Instant
 from services.notify.domain.attempts import replayed
 from services.notify.domain.digests import one_message
 from services.notify.domain.escalation import ASKING, escalates_at
-from services.notify.domain.evaluation import Watch
 from services.notify.domain.ids import Recipient, delivery_id, subject_key, transition_id
 from services.notify.domain.known_alert import KnownAlert, alerts_of, as_of_now
 from services.notify.domain.partition_alerts import PartitionAlerts
@@ -18,7 +17,8 @@ from services.notify.domain.routing import About, Addressee, told_from
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import SubjectWatch
-from services.notify.flow.deciding import DecisionContext
+from services.notify.domain.watch import Watch
+from services.notify.flow.decision_context import DecisionContext
 
 GIVEN, UNANSWERED = "it was given to you", "nobody has acknowledged it by"
 ALONE: Mapping[str, object] = {"group": None, "items": (), "more": 0, "people": (), "fallback_of": None}

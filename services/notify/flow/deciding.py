@@ -1,6 +1,6 @@
 """From the bytes of score events to decisions, partition by partition, in log order."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -13,20 +13,20 @@ from schemas.rule_sets import RuleEvent
 from schemas.scores import SCORE_EVENT
 from services.notify.domain.catching_up import CatchingUp, settled
 from services.notify.domain.decisions import alert_changed, subject_alert_changed
-from services.notify.domain.digests import alerts_of
 from services.notify.domain.evaluation import Transitioned
-from services.notify.domain.guards import Clock, lag
+from services.notify.domain.guards import lag
 from services.notify.domain.held import STORM_SPAN
 from services.notify.domain.ids import Destination, Recipient, transition_id
 from services.notify.domain.partition_alerts import PartitionAlerts, Touched
 from services.notify.domain.pipeline import HANDED_OVER, Decision, Notice, situation, through
-from services.notify.domain.routing import About, Addressee, Addressing, Routed, told_from
+from services.notify.domain.routing import About
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.storms import Storms
 from services.notify.domain.subjects import SubjectTransitioned, SubjectWatch
 from services.notify.domain.support_calls import ClosedCall
 from services.notify.domain.tallies import lowest_clock, tallies, told_late
+from services.notify.flow.decision_context import DecisionContext
 from services.notify.flow.intake import Polled
 from services.notify.flow.metrics import Metrics
 from services.notify.flow.shadows import Shadows
@@ -35,38 +35,6 @@ from services.runtime.breaker import Breaker
 from services.runtime.kafka import Record
 from services.runtime.unexpected import described
 from services.validation_errors import places
-
-
-@dataclass(frozen=True)
-class DecisionContext:
-    """Whose clock decides, the wall clock, and where notices go. On the log's clock nobody sleeps: nothing is held for
-    people."""
-
-    clock: Clock
-    now: Callable[[], Instant]
-    addressing: Addressing
-
-    def routed(self, about: About) -> Routed:
-        routed = self.addressing.routed(about)
-        if self.clock == "wall":
-            return routed
-        return replace(routed, to=tuple(replace(one, receiving=None) for one in routed.to))
-
-    def opens(self, delivery: Delivery, now: Instant) -> Instant:
-        """From when on it may be sent: what wakes people is P1 alone."""
-        if any(alert.urgency == "P1" for alert in alerts_of(delivery)):
-            return now
-        about = About(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
-        found = self.again([Recipient(Destination(delivery.channel, delivery.recipient))], about)
-        return told_from(found[0].receiving, now) if found else now
-
-    def again(self, recipients: Sequence[Recipient], about: About) -> tuple[Addressee, ...]:
-        """Those that were told before, as they are now; a destination that is no more is left out."""
-        every = [self.addressing.again(one.destination, about) for one in recipients]
-        # Several may have become one, such as owners whom nobody is any more.
-        found = {one.destination: one for one in every if one is not None}
-        asleep = self.clock == "wall"
-        return tuple(one if asleep else replace(one, receiving=None) for one in found.values())
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from services.notify.domain.pipeline import muting
 from services.notify.domain.routing import About, Addressee
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.spans import instant
-from services.notify.flow.deciding import DecisionContext
+from services.notify.flow.decision_context import DecisionContext
 from services.notify.flow.people import Erased
 
 ELSEWHERE = "somebody else looks after it now"

@@ -17,13 +17,13 @@ from services.notify.domain import record
 from services.notify.domain.addresses_off import KEY_PREFIX as ADDRESSES
 from services.notify.domain.addresses_off import AddressOff
 from services.notify.domain.attempts import has_ended
-from services.notify.domain.evaluation import Watch
 from services.notify.domain.outbox import in_order
 from services.notify.domain.partition_alerts import Evaluators, PartitionAlerts
 from services.notify.domain.preferences import KEY_PREFIX as PERSONS
 from services.notify.domain.preferences import PersonalSettings
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, StateRecord, WatchRecord
 from services.notify.domain.subjects import SubjectWatch
+from services.notify.domain.watch import Watch
 from services.notify.names import Names
 from services.runtime import log
 from services.runtime.kafka import Record, read_to_end

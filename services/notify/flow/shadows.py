@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 
 from schemas.primitives import Instant
 from schemas.rule_sets import RuleEvent
-from services.notify.domain.partition_alerts import PartitionAlerts, ProgrammeKey
+from services.notify.domain.ids import ProgrammeKey
+from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.rule_book import RuleBook, ShadowCount
 
 COUNTED_AT_ONCE = 100

@@ -9,7 +9,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from services.runtime.http.guarded_protocol import MOST_HEAD_BYTES, ConnectionGuard, UnambiguousFraming, guarded
+from services.runtime.http.connection_guard import ConnectionGuard
+from services.runtime.http.guarded_protocol import MOST_HEAD_BYTES, guarded
+from services.runtime.http.unambiguous_framing import UnambiguousFraming
 
 # Also how many are accepted in one go, during which no request is served.
 BACKLOG = 256

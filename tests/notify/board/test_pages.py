@@ -8,7 +8,8 @@ import pytest
 from schemas.alerts import Alert
 from schemas.programs import Programme, Source
 from services.notify.board.auth import DEVELOPER as ADMIN
-from services.notify.board.rows import PER_PAGE, AlertChoice, AlertReader
+from services.notify.board.now import PER_PAGE, AlertChoice, now_page
+from services.notify.board.rows import AlertReader
 from services.notify.domain import record
 from services.notify.domain.attempts import AttemptResult, refused, settled, started
 from services.notify.domain.record import WatchRecord
@@ -215,7 +216,7 @@ def test_alerts_are_found_by_name_pair_and_rule_and_ordered_as_chosen() -> None:
     reader = _reader(world)
 
     def found(**query: str) -> list[str]:
-        page = reader.now_page(ADMIN, AlertChoice.of(query))
+        page = now_page(reader, ADMIN, AlertChoice.of(query))
         return [row.subject for _, rows in page.groups for row in rows]
 
     assert found(q="ruiz") == ["4F2"]
@@ -230,7 +231,7 @@ def test_more_than_a_page_of_alerts_is_on_the_next_page() -> None:
     world = World()
     world.low(*(f"pair-{n}" for n in range(PER_PAGE + 5)))
 
-    first, second = (_reader(world).now_page(ADMIN, AlertChoice(page=page)) for page in (1, 2))
+    first, second = (now_page(_reader(world), ADMIN, AlertChoice(page=page)) for page in (1, 2))
 
     assert (first.pages, first.found) == (2, PER_PAGE + 5)
     assert [len(rows) for _, rows in first.groups] == [PER_PAGE]

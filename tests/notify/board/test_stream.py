@@ -10,7 +10,7 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.board.state import LogPlace
+from services.notify.board.changes import LogPlace
 from services.notify.board.stream import MOST_PATCHED, MOST_STREAMS_OF_ONE, read, written
 from tests.notify.board.conftest import Served
 from tests.notify.board.world import World

@@ -38,12 +38,12 @@ from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import SubjectTransitioned
 from services.notify.domain.unsubscribing import LeavingLinks
 from services.notify.flow.commanding import Commanding
-from services.notify.flow.deciding import DecisionContext
+from services.notify.flow.decision_context import DecisionContext
 from services.notify.flow.metrics import Metrics
 from services.notify.flow.people import Erased
 from services.notify.names import Names
 from services.runtime.following import Follower
-from services.runtime.http.guarded_protocol import ConnectionGuard
+from services.runtime.http.connection_guard import ConnectionGuard
 from services.runtime.http.server import Door, listen, run_server
 from services.runtime.kafka import Record
 from services.runtime.settings import Settings

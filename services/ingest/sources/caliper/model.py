@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -18,12 +18,11 @@ from services.ingest.domain.tools.allow_list import (
     Leaf,
     address_in,
     allow_list,
-    matching,
     one_of,
 )
 from services.ingest.sources.mapping.settings import Expression
 from services.ingest.sources.tool import ToolSettings
-from services.ingest.sources.vendor_model import Ident, MaybeText, VendorModel, ZonedOrUtc
+from services.ingest.sources.vendor_model import Duration, Ident, MaybeText, Number, VendorModel, ZonedOrUtc
 from services.ingest.sources.vocabulary import SayableType, Scale, check_members
 
 # What an event itself says.
@@ -91,7 +90,6 @@ class CaliperSettings(ToolSettings):
 
 # 1.2 only adds to 1.1 (events and entities that are read here alike).
 VERSIONS = frozenset({"http://purl.imsglobal.org/ctx/caliper/v1p1", "http://purl.imsglobal.org/ctx/caliper/v1p2"})
-LONGEST_DURATION = 64
 SEPARATOR = re.compile(r"[/#:]")
 
 
@@ -118,18 +116,6 @@ def _entities(value: object) -> object:
 
 def _texts(value: object) -> object:
     return [str(each) for each in value] if isinstance(value, list) else [] if value is None else value
-
-
-def _duration(value: object) -> object:
-    if value is None or (isinstance(value, str) and len(value) <= LONGEST_DURATION and value.startswith("P")):
-        return value
-    raise ValueError("must be an ISO 8601 duration as in PT1H30M")
-
-
-def _number(value: object) -> object:
-    if isinstance(value, bool | str):
-        raise ValueError("must be a number")  # noqa: TRY004 (pydantic reads ValueError)
-    return value
 
 
 def places_of(event: Mapping[str, object]) -> frozenset[str]:
@@ -176,8 +162,7 @@ PERSONS = frozenset({"", "Agent", PERSON})
 EXPRESSED = "rapport_expressed"
 """A member that no sender has: what the expressions of the settings found in an entity or an event. It is kept in the
 place of all that they may have looked at."""
-DURATION = re.compile(r"P[\dYMWDTHS.,]{1,63}", re.ASCII)
-# What is kept where only the settings know what is read: nothing, until keeping.py has asked them.
+# What is kept where only the settings know what is read: nothing, until `keep` has asked them.
 BY_SETTINGS = AllowList()
 IRI = Leaf("an IRI, or its digest where it may be text", _iri)
 FOUND = AllowList(members={"participant": AllowList(leaf=ID), "address": AllowList(leaf=ADDRESS)})
@@ -190,7 +175,6 @@ ENTITIES = AllowList(leaf=IRI, members=ENTITY.members, items=ENTITY)
 Term = Annotated[str, Field(min_length=1, max_length=100), BeforeValidator(_term), BY_SETTINGS]
 Raw = Annotated[dict[str, object], BeforeValidator(entity), ENTITY]
 Raws = Annotated[tuple[dict[str, object], ...], BeforeValidator(_entities), ENTITIES]
-Number = Annotated[float, BeforeValidator(_number)]
 Selected = Annotated[tuple[str, ...], BeforeValidator(_texts), AllowList(items=AllowList(leaf=NUMBER))]
 
 
@@ -244,7 +228,7 @@ class Thing(Named):
     replyTo: Annotated[Replied, BeforeValidator(entity), REPLIED] = Replied()  # noqa: N815 (the standard's name)
     startedAtTime: ZonedOrUtc | None = None  # noqa: N815 (the standard's name)
     endedAtTime: ZonedOrUtc | None = None  # noqa: N815 (the standard's name)
-    duration: Annotated[timedelta | None, BeforeValidator(_duration), Leaf("a duration", matching(DURATION))] = None
+    duration: Duration | None = None
 
 
 class Points(VendorModel):
@@ -268,3 +252,13 @@ class Scored(VendorModel):
     question: Annotated[CaliperQuestion, BeforeValidator(entity)] = CaliperQuestion()
     attempt: Annotated[Attempted, BeforeValidator(entity)] = Attempted()
     withAgents: Raws = ()  # noqa: N815 (the standard's name)
+
+
+@dataclass(frozen=True)
+class CaliperTold:
+    """An event: as read, and as it came, which expressions look at."""
+
+    event: CaliperEvent
+    thing: Thing
+    scored: Scored
+    raw: object

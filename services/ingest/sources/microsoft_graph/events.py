@@ -162,7 +162,7 @@ class _Removed(VendorModel):
 
 
 class _Change(VendorModel):
-    """Of what a page holds; series.py and `_cancelled` ask for it."""
+    """Of what a page holds; `without_master` and `_cancelled` ask for it."""
 
     master: MaybeIdent = Field("", alias="seriesMasterId")
     removed: _Removed | None = Field(None, alias=REMOVED)

@@ -8,8 +8,25 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from services.ingest.domain.tools.allow_list import TIME, AllowList, composed, one_of
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import ToolSettings
-from services.ingest.sources.vendor_model import Ident, MaybeAddress, MaybeIdent, MaybeText, VendorModel, Zoned
-from services.ingest.sources.vocabulary import MEASURED, RATED, SayableType, Scale, check_members, on_our_scale
+from services.ingest.sources.vendor_model import (
+    NULL_IS_EMPTY,
+    Ident,
+    MaybeAddress,
+    MaybeIdent,
+    MaybeText,
+    Number,
+    VendorModel,
+    Zoned,
+)
+from services.ingest.sources.vocabulary import (
+    MEASURED,
+    RATED,
+    SayableType,
+    Scale,
+    check_members,
+    off_scale,
+    on_our_scale,
+)
 
 FIT = "mentoring.fit.rated.v1"
 # The member of data that an answer becomes; of other types an answer only says that it happened.
@@ -88,23 +105,12 @@ def _list(value: object) -> object:
     return [] if value is None else value
 
 
-def _object(value: object) -> object:
-    return {} if value is None else value
-
-
-def _no_bool(value: object) -> object:
-    if isinstance(value, bool | str):
-        raise ValueError("must be a number")  # noqa: TRY004 (pydantic reads ValueError)
-    return value
-
-
 WHOLE, PARTIAL = "form_response", "form_response_partial"
 NPS, OPINION_SCALE, RATING = "nps", "opinion_scale", "rating"
 # What is kept where only the settings know what is read: nothing, until keeping.py has asked them.
 BY_SETTINGS = AllowList()
 Name = Annotated[MaybeText, BY_SETTINGS]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_list)]
-Number = Annotated[float, BeforeValidator(_no_bool)]
 
 
 class TypeformField(VendorModel):
@@ -175,7 +181,7 @@ class Properties(VendorModel):
 
 
 class Defined(TypeformField):
-    properties: Annotated[Properties, BeforeValidator(_object)] = Properties()
+    properties: Annotated[Properties, NULL_IS_EMPTY] = Properties()
 
     @property
     def scale(self) -> Scale | None:
@@ -196,8 +202,8 @@ class TypeformDefinition(VendorModel):
 class Response(VendorModel):
     token: Ident
     submitted_at: Zoned
-    hidden: Annotated[dict[str, object], BeforeValidator(_object), BY_SETTINGS] = Field(default_factory=dict)
-    definition: Annotated[TypeformDefinition, BeforeValidator(_object)] = TypeformDefinition()
+    hidden: Annotated[dict[str, object], NULL_IS_EMPTY, BY_SETTINGS] = Field(default_factory=dict)
+    definition: Annotated[TypeformDefinition, NULL_IS_EMPTY] = TypeformDefinition()
     answers: Annotated[tuple[object, ...], BeforeValidator(_list), BY_SETTINGS] = ()
 
 
@@ -255,9 +261,7 @@ def _measured(number: float, question: TypeformQuestion, in_form: Scale | None) 
     scale = _scale(question, in_form)
     if isinstance(scale, Rejected):
         return scale
-    if not scale.holds(number):
-        return rejected("invalid", "number", f"must lie on the scale from {scale.min:g} to {scale.max:g}")
-    return on_our_scale(question.type, number, scale)
+    return off_scale(number, scale, "number") or on_our_scale(question.type, number, scale)
 
 
 def _scale(question: TypeformQuestion, in_form: Scale | None) -> Scale | Rejected:

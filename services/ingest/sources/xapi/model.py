@@ -3,13 +3,11 @@ registry that people use for mentoring."""
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import quote, unquote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from schemas.primitives import to_rfc3339
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import (
     CUT,
@@ -22,10 +20,19 @@ from services.ingest.domain.tools.allow_list import (
     matching,
     one_of,
 )
-from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.tool import ToolSettings
-from services.ingest.sources.vendor_model import Ident, MaybeIdent, MaybeText, VendorModel, ZonedOrUtc, read, within
-from services.ingest.sources.vocabulary import MEASURED, PROGRESSED, SayableType, Scale, check_members, on_our_scale
+from services.ingest.sources.vendor_model import (
+    NULL_IS_EMPTY,
+    Duration,
+    Ident,
+    MaybeIdent,
+    MaybeText,
+    Number,
+    VendorModel,
+    ZonedOrUtc,
+    read,
+)
+from services.ingest.sources.vocabulary import SayableType, Scale, check_members
 
 ADL = "http://adlnet.gov/expapi/verbs/"
 STREAMS = "http://activitystrea.ms/schema/1.0/"
@@ -99,26 +106,8 @@ class XapiSettings(ToolSettings):
         return next((meant for meant in meanings if meant.activity is None or meant.activity in activities), None)
 
 
-LONGEST_DURATION = 64
 # cmi5 says here how far somebody has come, from 0 to 100.
 PROGRESS = "https://w3id.org/xapi/cmi5/result/extensions/progress"
-
-
-def _duration(value: object) -> object:
-    # pydantic alone would also take 5400 and "01:30:00".
-    if isinstance(value, str) and len(value) <= LONGEST_DURATION and value.startswith("P"):
-        return value
-    raise ValueError("must be an ISO 8601 duration as in PT1H30M")
-
-
-def _object(value: object) -> object:
-    return {} if value is None else value
-
-
-def _no_bool(value: object) -> object:
-    if isinstance(value, bool | str):
-        raise ValueError("must be a number")  # noqa: TRY004 (pydantic reads ValueError)
-    return value
 
 
 def address_of(mbox: str) -> str:
@@ -134,7 +123,7 @@ def _mailbox(text: str, _: Pseudonym) -> str:
 MAILTO = "mailto:"
 AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT = "Agent", "Group", "StatementRef", "SubStatement"
 Kind = Annotated[MaybeText, one_of(AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT, "Activity")]
-# What is kept where only the settings know what is read: nothing, until keeping.py has asked them.
+# What is kept where only the settings know what is read: nothing, until `keep` has asked them.
 BY_SETTINGS = AllowList()
 # Where many are taught or talk to each other.
 COURSES = frozenset(
@@ -151,12 +140,8 @@ ALONE = "activity"
 """Stands for any other kind of activity."""
 AROUND, BELONGING, MOST_AROUND = "contextActivities", ("parent", "grouping"), 100
 SEPARATOR = re.compile(r"[/#:]")
-DURATION = re.compile(r"P[\dYMWDTHS.,]{1,63}", re.ASCII)
 SHA1 = re.compile(r"[0-9A-Fa-f]{40}", re.ASCII)
-Number = Annotated[float, BeforeValidator(_no_bool)]
-# A year has 365 days and a month 30: the standard lets both be said, and nothing that lasts so long is a session.
-Duration = Annotated[timedelta, BeforeValidator(_duration), Leaf("a duration", matching(DURATION))]
-Extensions = Annotated[dict[str, object], BeforeValidator(_object), BY_SETTINGS]
+Extensions = Annotated[dict[str, object], NULL_IS_EMPTY, BY_SETTINGS]
 
 
 class XapiAccount(VendorModel):
@@ -197,7 +182,7 @@ class XapiTarget(VendorModel):
 
     objectType: Kind = ""  # noqa: N815 (the standard's name)
     id: Annotated[MaybeText, BY_SETTINGS] = ""
-    definition: Annotated[XapiDefinition, BeforeValidator(_object)] = XapiDefinition()
+    definition: Annotated[XapiDefinition, NULL_IS_EMPTY] = XapiDefinition()
 
 
 class XapiScore(VendorModel):
@@ -210,7 +195,7 @@ class XapiScore(VendorModel):
 class XapiResult(VendorModel):
     """`response` is what people wrote, and left out."""
 
-    score: Annotated[XapiScore, BeforeValidator(_object)] = XapiScore()
+    score: Annotated[XapiScore, NULL_IS_EMPTY] = XapiScore()
     completion: bool | None = None
     duration: Duration | None = None
     extensions: Annotated[Extensions, AllowList(members={PROGRESS: AllowList(leaf=NUMBER)})] = Field(
@@ -268,63 +253,7 @@ class XapiStatement(XapiOutline):
 
     id: MaybeIdent = ""
     actor: Actor
-    result: Annotated[XapiResult, BeforeValidator(_object)] = XapiResult()
-    context: Annotated[Context, BeforeValidator(_object)] = Context()
+    result: Annotated[XapiResult, NULL_IS_EMPTY] = XapiResult()
+    context: Annotated[Context, NULL_IS_EMPTY] = Context()
     timestamp: ZonedOrUtc | None = None
     stored: ZonedOrUtc | None = None
-
-
-# Two decimals of a scaled score are told at least.
-LEAST_DIFFERENCE = 0.006
-# Of `data.minutes`.
-LONGEST_SESSION = timedelta(days=1)
-PERCENT = Scale(min=0, max=100)
-
-
-def session_data(result: XapiResult, at: datetime, settings: XapiSettings) -> Mapping[str, object] | Rejected:
-    """When it began and, if the statement says so, how long it lasted."""
-    duration = result.duration
-    if not duration:
-        return {"started_at": to_rfc3339(at)}
-    if not timedelta(0) < duration <= LONGEST_SESSION:
-        return rejected("invalid", "result.duration", "a session lasts longer than nothing and at most 24 hours")
-    started = at if settings.timestamp == "start" else at - duration
-    return {"started_at": to_rfc3339(started), "minutes": duration / timedelta(minutes=1)}
-
-
-def score_data(name: str, result: XapiResult, settings: XapiSettings) -> Mapping[str, object] | Rejected:
-    """Of a type that is MEASURED; only a check-in may come without a score."""
-    assert name in MEASURED
-    if name == PROGRESSED and PROGRESS in result.extensions:
-        return _progress(result.extensions[PROGRESS])
-    score = result.score
-    if score.raw is not None and (scale := _raw_scale(score, settings)):
-        return within("result.score", scale) if isinstance(scale, Rejected) else _on_scale(name, score.raw, scale)
-    if score.scaled is not None:
-        return _on_scale(name, score.scaled, Scale(min=settings.scaled_from, max=1))
-    if name == "mentoring.checkin.answered.v1":
-        return {}
-    wanted = "min and max are" if score.raw is not None else "raw or scaled is"
-    return rejected("invalid", "result.score", f"{wanted} required: without them nobody knows what was rated")
-
-
-def _progress(value: object) -> Mapping[str, object] | Rejected:
-    if isinstance(value, int | float) and not isinstance(value, bool) and PERCENT.holds(value):
-        return on_our_scale(PROGRESSED, value, PERCENT)
-    return rejected("invalid", f"result.extensions.{PROGRESS}", "must be a number from 0 to 100")
-
-
-def _raw_scale(score: XapiScore, settings: XapiSettings) -> Scale | Rejected | None:
-    if score.min is None and score.raw is not None and score.max and score.scaled is not None:
-        # Scaled as a share of the greatest: it begins at 0.
-        begins_at_zero = abs(score.raw / score.max - score.scaled) < LEAST_DIFFERENCE
-        return Scale(min=0, max=score.max) if begins_at_zero and score.max > 0 else settings.scale
-    if score.min is None or score.max is None:
-        return settings.scale
-    return read(Scale, {"min": score.min, "max": score.max})
-
-
-def _on_scale(name: str, number: float, scale: Scale) -> Mapping[str, object] | Rejected:
-    if scale.holds(number):
-        return on_our_scale(name, number, scale)
-    return rejected("invalid", "result.score", f"must lie on the scale from {scale.min:g} to {scale.max:g}")

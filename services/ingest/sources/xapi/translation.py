@@ -11,6 +11,7 @@ from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import read, within
 from services.ingest.sources.vocabulary import FEEDBACK, MEASURED, PROGRESSED, as_id, as_one, is_one_sided, members
+from services.ingest.sources.xapi.measures import score_data, session_data
 from services.ingest.sources.xapi.model import (
     STATEMENT_REF,
     SUB_STATEMENT,
@@ -24,8 +25,6 @@ from services.ingest.sources.xapi.model import (
     course_word,
     lone_word,
     names_of,
-    score_data,
-    session_data,
     surroundings,
 )
 from services.ingest.sources.xapi.people import XapiCircle, circle_of, is_uuid, made_id

@@ -1,5 +1,5 @@
-"""What Zoom sends of meetings and of who is in them; a scheduled one comes whole when created, in parts when
-updated."""
+"""What Zoom sends of scheduled meetings, and what that says of bookings: a meeting comes whole when it is created, in
+parts when it is updated."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,17 @@ from typing import Annotated, NamedTuple
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from schemas.primitives import to_rfc3339, to_utc
-from services.ingest.domain.activity import Meeting, Native, Person
+from services.ingest.domain.activity import (
+    Activity,
+    Booked,
+    Cancelled,
+    Meeting,
+    MeetingMoved,
+    Native,
+    Person,
+    Translation,
+)
+from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.vendor_model import (
     ZONE,
     AnyTime,
@@ -23,6 +33,7 @@ from services.ingest.sources.vendor_model import (
     Word,
     in_zone,
     native_id,
+    read,
     zone_named,
 )
 
@@ -160,6 +171,74 @@ class ZoomBookingEvent(VendorModel):
     @property
     def native(self) -> Native:
         return Native(self.event, native_id(self.payload.object.id))
+
+
+def created(value: object) -> Translation:
+    told = read(ZoomBookingEvent, value)
+    if isinstance(told, Rejected):
+        return told
+    if told.payload.object.type in NO_FIXED_TIME:
+        return Ignored("no_fixed_time")
+    return _whole([_booked(told, date) for date in told.payload.object.dates], "no_fixed_time")
+
+
+def updated(value: object) -> Translation:
+    """Zoom names what has changed and what it was before; of a meeting taken back out of the trash it names all but
+    those who were invited, who are seldom named anyway."""
+    told = read(ZoomBookingEvent, value)
+    if isinstance(told, Rejected):
+        return told
+    meeting = told.payload.object
+    if meeting.type in NO_FIXED_TIME:
+        return Ignored("no_fixed_time")
+    changed = [_changed(told, date) for date in meeting.dates]
+    dropped = [_cancelled(told, date) for date in (*meeting.dropped, *told.payload.replaced)]
+    return _whole([*changed, *dropped], "nothing_used_has_changed")
+
+
+def deleted(value: object) -> Translation:
+    told = read(ZoomBookingEvent, value)
+    if isinstance(told, Rejected):
+        return told
+    meeting = told.payload.object
+    is_whole = meeting.type == RECURRING and not meeting.occurrences
+    # Of a whole series that is not told by its dates, whatever lies ahead is off, and the first of them may be over.
+    dates = (Date(Meeting(meeting.id), None, None),) if is_whole else (*meeting.dates, *meeting.dropped)
+    return _whole([_cancelled(told, date) for date in dates], "already_over")
+
+
+def _whole(said: list[Activity | None], otherwise: str) -> Translation:
+    return tuple(each for each in said if each) or Ignored(otherwise)
+
+
+def _booked(told: ZoomBookingEvent, date: Date) -> Booked | None:
+    if not date.starts_at or not date.lasts:
+        return None
+    return Booked(
+        key=told.key(date.meeting),
+        time=told.event_ts,
+        native=told.native,
+        meeting=date.meeting,
+        starts_at=date.starts_at,
+        ends_at=date.starts_at + date.lasts,
+        people=told.payload.people,
+    )
+
+
+def _changed(told: ZoomBookingEvent, date: Date) -> Booked | MeetingMoved | None:
+    if told.payload.object.invitees and date.starts_at and date.lasts:
+        return _booked(told, date)
+    if not date.starts_at and not date.lasts:
+        return None
+    return MeetingMoved(told.key(date.meeting), told.event_ts, told.native, date.meeting, date.starts_at, date.lasts)
+
+
+def _cancelled(told: ZoomBookingEvent, date: Date) -> Cancelled | None:
+    # People tidy up: a meeting that has begun is no longer called off when it is deleted.
+    if date.starts_at and date.starts_at <= told.event_ts:
+        return None
+    key = told.key(date.meeting)
+    return Cancelled(key, told.event_ts, told.native, date.meeting, starts_at=date.starts_at)
 
 
 def _by_address(addresses: Iterable[str]) -> list[Person]:

@@ -1,0 +1,143 @@
+"""What was sent and how it fared, in words: each message, each destination, and sending as a whole."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from schemas.alerts import Delivery
+from schemas.primitives import Instant
+from services.notify.board.actions import may_resolve_again
+from services.notify.board.auth import BoardPerson
+from services.notify.board.rows import AlertReader, AlertRow
+from services.notify.domain.attempts import has_ended
+from services.notify.rendering import phrases
+
+RECENT = timedelta(hours=24)
+MOST_DELIVERIES = 200
+DELIVERY_WORDS: Mapping[str, str] = {
+    "planned": "Waits",
+    "held": "Held back",
+    "started": "Being sent",
+    "unknown": "Unknown",
+    "delivered": "Delivered",
+    "dead": "Not delivered",
+    "superseded": "Superseded",
+}
+
+
+@dataclass(frozen=True)
+class DeliveryRow:
+    id: str
+    at: Instant
+    state: str
+    words: str
+    channel: str
+    to: str
+    transition: str
+    about: str
+    link: str
+    attempts: int
+    status: str
+    is_dead: bool
+    may_resolve_again: bool
+    more: int
+
+
+@dataclass(frozen=True)
+class DeliveryLight:
+    """How sending goes: `state` is good, waiting or bad."""
+
+    state: str
+    words: str
+
+
+@dataclass(frozen=True)
+class DestinationLine:
+    name: str
+    channel: str
+    last_delivered: Instant | None
+    waiting: int
+    dead: int
+    trouble: str
+
+
+def delivery_row(reader: AlertReader, delivery: Delivery) -> DeliveryRow:
+    naming = reader.people.naming(delivery.tenant, delivery.program, delivery.relationship)
+    more = len(delivery.items) + delivery.more
+    return DeliveryRow(
+        id=delivery.delivery_id,
+        at=delivery.changed_at,
+        state=delivery.state,
+        words=DELIVERY_WORDS[delivery.state],
+        channel=delivery.channel,
+        to=delivery.recipient,
+        transition=phrases.word(delivery.alert),
+        about=f"{naming.pair or f'pair {delivery.relationship}'}: {phrases.topic(delivery.alert)}",
+        link=f"/alerts/{delivery.dedup_key}",
+        attempts=delivery.attempt,
+        status=delivery.status,
+        is_dead=delivery.state in {"dead", "unknown"},
+        may_resolve_again=may_resolve_again(delivery),
+        more=more,
+    )
+
+
+def message_of(reader: AlertReader, row: AlertRow, delivery: Delivery) -> DeliveryRow:
+    """As a message of this alert: what else it lists may be of programmes that the person does not see."""
+    told = {delivery.dedup_key: delivery.alert, **{item.alert.dedup_key: item.alert for item in delivery.items}}
+    transition = phrases.word(told[row.key])
+    return replace(
+        delivery_row(reader, delivery), about=f"{row.who}: {row.topic}", link=row.link, transition=transition
+    )
+
+
+def seen_deliveries(reader: AlertReader, person: BoardPerson) -> list[Delivery]:
+    """Whose every alert the person may see, the newest first."""
+    found = [
+        one
+        for one in reader.state.deliveries()
+        if person.sees_all(one.tenant, [one.program, *(item.program for item in one.items)])
+    ]
+    return sorted(found, key=lambda one: (one.changed_at, one.delivery_id), reverse=True)
+
+
+def light(reader: AlertReader, person: BoardPerson) -> DeliveryLight:
+    found = destinations(reader, person)
+    last = max((one.last_delivered for one in found if one.last_delivered), default=None)
+    if not found:
+        return DeliveryLight("good", "Nothing has been sent yet")
+    proven = f"last proven {last:%a %H:%M} UTC" if last else "nothing has arrived yet"
+    bad = [one.name for one in found if one.trouble]
+    dead = sum(one.dead for one in found)
+    if bad:
+        return DeliveryLight("bad", f"Messages do not arrive at {', '.join(bad[:3])}; {proven}")
+    if dead:
+        return DeliveryLight("bad", f"{dead} {'message was' if dead == 1 else 'messages were'} given up; {proven}")
+    waiting = sum(one.waiting for one in found)
+    if waiting:
+        return DeliveryLight("waiting", f"{waiting} {'message waits' if waiting == 1 else 'messages wait'}; {proven}")
+    return DeliveryLight("good", f"Messages arrive; {proven}")
+
+
+def destinations(reader: AlertReader, person: BoardPerson) -> list[DestinationLine]:
+    """As their deliveries of 30 days tell; the log is no destination of people."""
+    found: dict[tuple[str, str], list[Delivery]] = {}
+    for one in seen_deliveries(reader, person):
+        if one.channel != "log":
+            found.setdefault((one.recipient, one.channel), []).append(one)
+    return [_destination(*key, lot) for key, lot in sorted(found.items())]
+
+
+def _destination(name: str, channel: str, lot: Sequence[Delivery]) -> DestinationLine:
+    """`lot`: the newest first."""
+    waiting = [one for one in lot if not has_ended(one)]
+    failing = [one for one in waiting if one.attempt and one.state == "planned" and one.status]
+    newest = lot[0].changed_at
+    return DestinationLine(
+        name=name,
+        channel=channel,
+        last_delivered=next((one.changed_at for one in lot if one.state == "delivered"), None),
+        waiting=len(waiting),
+        dead=sum(one.state == "dead" and newest - one.changed_at <= RECENT for one in lot),
+        trouble=failing[0].status if failing else "",
+    )

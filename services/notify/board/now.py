@@ -1,0 +1,142 @@
+"""The page of all open alerts: which of them it shows and in which order, by what stands in its address."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from schemas.alerts import Urgency
+from services.notify.board.auth import BoardPerson
+from services.notify.board.rows import AlertReader, AlertRow, is_unassigned
+from services.notify.domain.known_alert import KnownAlert
+
+URGENCIES: tuple[Urgency, ...] = ("P1", "P2", "P3")
+OWNERS = ("all", "mine", "team", "unassigned")
+SORTS: Mapping[str, str] = {"since": "longest open first", "newest": "newest first", "name": "name", "due": "due first"}
+PER_PAGE = 200
+"""Also what one bulk act may reach."""
+LONGEST_SEARCH, LONGEST_ID, MOST_PAGES = 100, 128, 1_000
+
+
+@dataclass(frozen=True)
+class AlertChoice:
+    """Which alerts are shown, in which order, as the address says it."""
+
+    owner: str = "all"
+    program: str = ""
+    rule: str = ""
+    search: str = ""
+    sort: str = "since"
+    page: int = 1
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> "AlertChoice":
+        """Of any address: what makes no sense counts as not said."""
+        owner, sort, page = query.get("owner", "all"), query.get("sort", "since"), query.get("page", "1")
+        return cls(
+            owner if owner in OWNERS else "all",
+            query.get("program", "")[:LONGEST_ID],
+            query.get("rule", "")[:LONGEST_ID],
+            " ".join(query.get("q", "")[:LONGEST_SEARCH].split()),
+            sort if sort in SORTS else "since",
+            min(int(page[:6]), MOST_PAGES) if page.isascii() and page.isdecimal() and int(page[:6]) else 1,
+        )
+
+    def address(self, **changed: Any) -> str:  # noqa: ANN401 (its own fields)
+        other = replace(self, **({"page": 1} | changed))
+        named = {"owner": other.owner, "program": other.program, "rule": other.rule, "q": other.search}
+        named |= {"sort": other.sort, "page": str(other.page)}
+        defaults = {"owner": "all", "sort": "since", "page": "1"}
+        # Whoever asks for all by name gets all, whatever the board opens with for them.
+        named_by_whoever = {"owner"} if changed.get("owner") == "all" else set[str]()
+        said = {n: value for n, value in named.items() if value and (value != defaults.get(n) or n in named_by_whoever)}
+        return f"/?{urlencode(said)}" if said else "/"
+
+
+@dataclass(frozen=True)
+class NowPage:
+    """`groups`: rows by class, the most urgent first. `found`: of all pages; `open`: before anything was chosen."""
+
+    choice: AlertChoice
+    groups: Sequence[tuple[str, Sequence[AlertRow]]]
+    found: int
+    open: int
+    urgent: int
+    pages: int
+    programs: Sequence[str]
+    rules: Sequence[str]
+    mine: int
+    team: int
+    unassigned: int
+
+
+def now_page(reader: AlertReader, person: BoardPerson, choice: AlertChoice) -> NowPage:
+    everything = [one for one in reader.visible(person) if one.is_open]
+    found = sorted((one for one in everything if matches(reader, one, person, choice)), key=_order(reader, choice))
+    pages = max(1, -(-len(found) // PER_PAGE))
+    begin = (min(choice.page, pages) - 1) * PER_PAGE
+    rows = [reader.row(one, person) for one in found[begin : begin + PER_PAGE]]
+    team = _team(reader, person)
+    return NowPage(
+        choice=choice,
+        groups=[(u, of) for u in URGENCIES if (of := [row for row in rows if row.urgency == u])],
+        found=len(found),
+        open=len(everything),
+        urgent=sum(one.state.urgency == "P1" for one in everything),
+        pages=pages,
+        programs=sorted({one.watch.subject.program for one in everything}),
+        rules=sorted({one.rule for one in everything}),
+        mine=sum(_is_held_by(one, person) for one in everything),
+        team=sum(one.watch.subject.program in team for one in everything),
+        unassigned=sum(is_unassigned(one) for one in everything),
+    )
+
+
+def matches(reader: AlertReader, one: KnownAlert, person: BoardPerson, choice: AlertChoice) -> bool:
+    if choice.program and one.watch.subject.program != choice.program:
+        return False
+    if choice.rule and one.rule != choice.rule:
+        return False
+    if choice.owner == "mine" and not _is_held_by(one, person):
+        return False
+    if choice.owner == "team" and one.watch.subject.program not in _team(reader, person):
+        return False
+    if choice.owner == "unassigned" and not is_unassigned(one):
+        return False
+    return not choice.search or choice.search.casefold() in _words(reader, one).casefold()
+
+
+def _team(reader: AlertReader, person: BoardPerson) -> list[str]:
+    """Programmes that name the person."""
+    return [] if person.tenant is None else reader.people.programs_of(person.tenant, person.id)
+
+
+def _words(reader: AlertReader, one: KnownAlert) -> str:
+    subject, naming = one.watch.subject, reader.naming(one)
+    return f"{reader.who(one, naming)} {subject.id} {subject.program} {one.rule} {one.rule.replace('_', ' ')}"
+
+
+def _order(reader: AlertReader, choice: AlertChoice) -> Any:  # noqa: ANN401 (a key for sorted)
+    """What fires stands before what recovers, and what nobody has before what is in hand."""
+    last = datetime.max.replace(tzinfo=UTC)
+
+    def key(one: KnownAlert) -> tuple[object, ...]:
+        first = (one.state.urgency or "P9", one.state.condition != "firing", one.handling.state != "open")
+        since = one.state.since or last
+        match choice.sort:
+            case "newest":
+                return (*first, -since.timestamp(), one.dedup_key)
+            case "name":
+                return (*first, reader.who(one, reader.naming(one)).casefold(), one.dedup_key)
+            case "due":
+                return (*first, reader.due_day(one, reader.naming(one), reader.last(one)), one.dedup_key)
+            case _:
+                return (*first, since, one.dedup_key)
+
+    return key
+
+
+def _is_held_by(one: KnownAlert, person: BoardPerson) -> bool:
+    handling = one.handling
+    return handling.assignee == person.id or (handling.assignee is None and handling.by == person.id)
