@@ -124,7 +124,8 @@ def _connections_file(composition: Composition, producer: Producer) -> Connectio
 def _chosen(shared: Shared, composition: Composition, stop: threading.Event) -> Iterator[Parts]:
     chosen, parts = composition.parts, dict[str, Callable[[], None]]()
     with ExitStack() as stack:
-        known = stack.enter_context(projection(shared))
+        # The gateway asks whose a relationship is; who met when is of tools.
+        known = stack.enter_context(projection(shared, roster_only=chosen == {"http"}))
         parts |= known.parts(stop)
         if "projector" in chosen:
             parts |= stack.enter_context(projector(shared.settings, shared.readiness.part("projector"), stop))

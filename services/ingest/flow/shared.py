@@ -86,6 +86,7 @@ class ProjectionAccess:
 
 
 @contextmanager
-def projection(shared: Shared) -> Iterator[ProjectionAccess]:
+def projection(shared: Shared, *, roster_only: bool) -> Iterator[ProjectionAccess]:
     known = Projection(Roster(shared.settings.ingest_digest_key.get_secret_value()))
-    yield ProjectionAccess(known, ProjectionFollower(shared.settings, known, shared.readiness.part("knowledge")))
+    health = shared.readiness.part("knowledge")
+    yield ProjectionAccess(known, ProjectionFollower(shared.settings, known, health, roster_only=roster_only))

@@ -15,7 +15,7 @@ from services.ingest.domain.people.relationship_history import RelationshipHisto
 from services.ingest.domain.tools.projection import PROGRESS_KEY, Projection, roster_value
 from services.ingest.flow.people.followers import ProjectionBehindError, projection_now
 from services.ingest.flow.people.projector import GROUP
-from services.runtime.kafka import Record, create_topics, read_to_end
+from services.runtime.kafka import Record, create_topics, partition_of, read_to_end
 from services.runtime.kafka.admin import delete_topics
 from services.runtime.settings import Settings
 from tests.foreign import ForeignProducer, foreign_producer
@@ -145,6 +145,25 @@ def test_what_another_version_or_anybody_else_wrote_there_is_folded_from_the_log
     for number in range(4):
         log.producer.send(topic.at(log.epoch), b"acme/rel-1", b'{"version": 99}', partition=number).get(60)
     log.write(event("goal.set", {"goal_id": "g"}, subject="rel-1"))
+
+    with log.projected():
+        eventually(lambda: answers(projection_now(log.settings)) == answers(whole), what="everything is projected")
+
+
+@pytest.mark.parametrize("is_told_of", [True, False], ids=["told of", "silent"])
+def test_a_record_of_this_version_that_cannot_be_understood_is_folded_from_the_log_again(
+    log: OwnLog, *, is_told_of: bool
+) -> None:
+    """Records are understood when their relationship is told of, and looked through while nothing is."""
+    whole = write(log, Projection(), range(RELATIONSHIPS))
+    with log.projected():
+        projection_now(log.settings)
+    broken = b'{"version":1,"position":"none"}'
+    for topic in (ROSTER, BOOKINGS):
+        number = partition_of(b"acme/rel-1", PARTITIONS)
+        log.producer.send(topic.at(log.epoch), b"acme/rel-1", broken, partition=number).get(60)
+    if is_told_of:
+        log.write(event("goal.set", {"goal_id": "g"}, subject="rel-1"))
 
     with log.projected():
         eventually(lambda: answers(projection_now(log.settings)) == answers(whole), what="everything is projected")

@@ -39,9 +39,12 @@ RECENT = 5_000
 class ProjectionFollower:
     """`run` is for one thread, the others for any."""
 
-    def __init__(self, settings: Settings, projection: Projection, health: Health) -> None:
+    def __init__(
+        self, settings: Settings, projection: Projection, health: Health, *, roster_only: bool = False
+    ) -> None:
+        """`roster_only`: who is paired since when, without bookings, people and what tools said."""
         self._settings, self._projection, self._health = settings, projection, health
-        self._topics = topics_of(settings)
+        self._topics, self._roster_only = topics_of(settings), roster_only
         self._caught_up = threading.Event()
         self._fresh_at = 0.0
         self._progress: dict[tuple[str, int], int] = {}
@@ -100,9 +103,11 @@ class ProjectionFollower:
             reader.close()
 
     def _begin(self, reader: Reader) -> None:
-        partitions = reader.assign([DIRECTORY_STATEMENTS.name, DIRECTORY.name, *self._topics])
-        # Only its end is asked for, and kafka-python answers for what is assigned alone.
-        reader.pause([STATEMENTS])
+        whole = (*self._topics, DIRECTORY.name, STATEMENTS.topic)
+        topics = (self._topics.roster, self._topics.events) if self._roster_only else whole
+        partitions = reader.assign(topics)
+        # Only the ends of the last one are asked for, and kafka-python answers for what is assigned alone.
+        reader.pause([one for one in partitions if one.topic == topics[-1]])
         self._partitions = reader.partition_count(self._topics.events)
         for partition, offset in reader.beginning_offsets(partitions).items():
             reader.seek(partition, offset)
@@ -212,6 +217,8 @@ class ProjectionFollower:
 
     def _reached(self, partition: Partition) -> int:
         reflecting = (DIRECTORY.name,) if partition == STATEMENTS else (self._topics.roster, self._topics.bookings)
+        if self._roster_only:
+            reflecting = (self._topics.roster,)
         return min(self._progress.get((topic, partition.number), 0) for topic in reflecting)
 
 

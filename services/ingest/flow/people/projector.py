@@ -5,11 +5,11 @@ happened."""
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cache, partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from uuid import uuid4
 
 from pydantic import ValidationError
@@ -55,6 +55,7 @@ from services.runtime.settings import Settings
 from services.runtime.unexpected import described
 from services.validation_errors import places
 
+Read = TypeVar("Read")
 GROUP = "rapport-ingest-projector"
 MOST_RECORDS = 20_000
 """Of one batch: a relationship that is told of several times in it is written once."""
@@ -97,17 +98,34 @@ class TouchedRelationship(NamedTuple):
 UNTOUCHED = TouchedRelationship(EPOCH, history=False, bookings=False)
 
 
-class PartitionProjection:
-    """Of one partition of the log. `touched` are the relationships of which something is not written yet."""
+THIS_LAYOUT = dump(ProgressRecord(next_offset=0)).partition(b",")[0]
+"""Records of the version that runs begin with these bytes."""
+CHECKED_AT_ONCE = 50
+"""Records, once in each round of the loop: they take some milliseconds."""
 
-    def __init__(self) -> None:
+
+class UnreadableProjectionError(Exception):
+    """A record of the projection cannot be understood. The message names it, and the places in it."""
+
+
+class PartitionProjection:
+    """Of one partition of the log. `touched` are the relationships of which something is not written yet. What was
+    projected before is held as bytes until its relationship is told of: most are not for days, and to understand all
+    of them took most of a start."""
+
+    def __init__(self, topics: ProjectionTopics) -> None:
+        self._topics = topics
         self._projection = Projection()
+        self._held: dict[bytes, list[Record]] = {}
+        self._unchecked: list[Record] = []
         self.touched: dict[tuple[str, str], TouchedRelationship] = {}
 
     def apply(self, event: OfRelationship) -> None:
         """What changes nothing of a relationship's history or of its bookings makes no new record of these: most words
-        on bookings leave who is paired as it was, and a start of any service reads every record."""
+        on bookings leave who is paired as it was, and a start of any service reads every record. Raises
+        UnreadableProjectionError."""
         key, roster = (event.tenant, event.subject), self._projection.roster
+        self._recall(f"{event.tenant}/{event.subject}".encode())
         before, was_erased = roster.history(*key), roster.is_erased(*key)
         self._projection.apply(event)
         known = self.touched.get(key, UNTOUCHED)
@@ -118,12 +136,36 @@ class PartitionProjection:
             known.bookings or is_first or isinstance(event.data, SessionScheduled | SessionCancelled),
         )
 
-    def restore(self, record: Record, topics: ProjectionTopics) -> None:
-        """Raises ValidationError for a record that this version does not know."""
-        restore(self._projection, record, topics)
+    def hold(self, record: Record) -> None:
+        """What was projected before. Raises UnreadableProjectionError for a record of another version."""
+        if not (record.value or b"").startswith(THIS_LAYOUT):
+            self._check(record)
+        self._held.setdefault(record.key or b"", []).append(record)
+        self._unchecked.append(record)
 
-    def records(self, topics: ProjectionTopics, at: int, touched: tuple[str, str]) -> Iterator[Projected]:
+    def check_some(self) -> bool:
+        """Whether records that are held can be understood: whoever else follows them knows nothing of a relationship
+        whose record cannot. False when all were checked. Raises UnreadableProjectionError."""
+        some = self._unchecked[-CHECKED_AT_ONCE:]
+        for record in some:
+            self._check(record)
+        del self._unchecked[-CHECKED_AT_ONCE:]
+        return bool(some)
+
+    def _recall(self, key: bytes) -> None:
+        for record in self._held.get(key, ()):
+            self._understand(record, self._projection)
+        self._held.pop(key, None)
+
+    def _check(self, record: Record) -> None:
+        self._understand(record, Projection())
+
+    def _understand(self, record: Record, projection: Projection) -> None:
+        _or_unreadable(record, partial(restore, projection, record, self._topics))
+
+    def records(self, at: int, touched: tuple[str, str]) -> Iterator[Projected]:
         """Of one that was touched."""
+        topics = self._topics
         roster, bookings = self._projection.roster, self._projection.bookings
         (tenant, relationship), what = touched, self.touched[touched]
         key = f"{tenant}/{relationship}".encode()
@@ -138,6 +180,14 @@ class PartitionProjection:
         if what.bookings:
             sessions = alive(bookings.of(tenant, relationship), what.latest)
             yield Projected(topics.bookings, key, dump(BookingsRecord(position=at, sessions=sessions)))
+
+
+def _or_unreadable(record: Record, read: Callable[[], Read]) -> Read:
+    try:
+        return read()
+    except Exception as failure:
+        why = ", ".join(places(failure)) if isinstance(failure, ValidationError) else str(described(failure))
+        raise UnreadableProjectionError(f"{record.topic} {record.partition}/{record.offset}: {why}") from failure
 
 
 class Projector:
@@ -156,56 +206,81 @@ class Projector:
         """Reads back what is projected. What is not, though it was committed (the topics were made anew, or another
         version wrote them), is folded from the log and written once more, because nothing may come after it."""
         begin = committed.offset if committed else 0
-        try:
-            projection, reached = self._restored(partition.number)
-            if reached < begin:
-                self._log.warning("projected_anew", partition=partition.number, first=reached, last=begin - 1)
-                for record in read_partition(self._settings, partition):
-                    if reached <= record.offset < begin:
-                        self._apply(projection, record, Counter())
-                self._write(projection, partition, range(begin, begin))
-        except KafkaError as away:
-            raise TryLaterError(f"the broker is away: {away}") from away
+        with _later():
+            try:
+                projection, reached = self._restored(partition.number)
+                if reached < begin:
+                    self._fold_log(projection, partition, range(reached, begin))
+            except UnreadableProjectionError as unknown:
+                projection = self._made_anew(partition, begin, unknown)
         self._projections[partition], self._next[partition] = projection, begin
 
     def handle(self, batch: Batch) -> Mapping[str, object]:
         if self._next[batch.partition] not in {0, batch.first}:
             # Given away and taken back between two polls: another member has folded what lies between.
             self.resume(batch.partition, Committed(batch.first))
-        projection, notes = self._projections[batch.partition], Counter[str]()
-        for record in batch.records:
-            self._apply(projection, record, notes)
-        notes["relationships"] = len(projection.touched)
-        self._write(projection, batch.partition, range(batch.first, batch.last + 1))
+        try:
+            notes = self._folded(batch)
+        except UnreadableProjectionError as unknown:
+            with _later():
+                self._projections[batch.partition] = self._made_anew(batch.partition, batch.first, unknown)
+            notes = self._folded(batch)
+        self._write(self._projections[batch.partition], batch.partition, range(batch.first, batch.last + 1))
         self._next[batch.partition] = batch.last + 1
         return notes
 
     def idle(self) -> None:
         assigned = self._reader.assignment()
         self._projections = {one: known for one, known in self._projections.items() if one in assigned}
+        for partition, projection in self._projections.items():
+            try:
+                if projection.check_some():
+                    return
+            except UnreadableProjectionError as unknown:
+                with _later():
+                    self._projections[partition] = self._made_anew(partition, self._next[partition], unknown)
+                return
 
     def _restored(self, number: int) -> tuple[PartitionProjection, int]:
-        """What lies on both topics, and the offset of the log up to which that is all."""
-        projection = PartitionProjection()
+        """What lies on both topics, and the offset of the log up to which that is all. Raises
+        UnreadableProjectionError."""
+        projection = PartitionProjection(self._topics)
         reached = {self._topics.roster: 0, self._topics.bookings: 0}
         both = [Partition(topic, number) for topic in reached]
         for record in newest_of_keys(read_partitions(self._settings, both, isolation_level="read_committed")):
-            try:
-                if record.key == PROGRESS_KEY:
-                    reached[record.topic] = load(ProgressRecord, record.value or b"").next_offset
-                else:
-                    projection.restore(record, self._topics)
-            except ValidationError as unknown:
-                self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places(unknown))
-                return PartitionProjection(), 0
-            except Exception as failure:  # noqa: BLE001 (told; the log is what counts)
-                self._log.error("unreadable", topic=record.topic, offset=record.offset, **described(failure))
-                return PartitionProjection(), 0
+            if record.key == PROGRESS_KEY:
+                progress = _or_unreadable(record, partial(load, ProgressRecord, record.value or b""))
+                reached[record.topic] = progress.next_offset
+            else:
+                projection.hold(record)
         return projection, min(reached.values())
 
+    def _made_anew(self, partition: Partition, end: int, unknown: UnreadableProjectionError) -> PartitionProjection:
+        """Of the log alone, up to `end`: nothing of what was projected is used. Raises KafkaError."""
+        self._log.error("unreadable", reason=str(unknown))
+        projection = PartitionProjection(self._topics)
+        self._fold_log(projection, partition, range(end))
+        return projection
+
+    def _fold_log(self, projection: PartitionProjection, partition: Partition, offsets: range) -> None:
+        self._log.warning("projected_anew", partition=partition.number, first=offsets.start, last=offsets.stop - 1)
+        for record in read_partition(self._settings, partition):
+            if record.offset in offsets:
+                self._apply(projection, record, Counter())
+        self._write(projection, partition, range(offsets.stop, offsets.stop))
+
+    def _folded(self, batch: Batch) -> Counter[str]:
+        projection, notes = self._projections[batch.partition], Counter[str]()
+        for record in batch.records:
+            self._apply(projection, record, notes)
+        notes["relationships"] = len(projection.touched)
+        return notes
+
     def _apply(self, projection: PartitionProjection, record: Record, notes: Counter[str]) -> None:
-        """What meets an error of ours counts for nothing here; a hundred in a row are a bad deploy."""
-        if isinstance(self._unexpected.attempt(record, partial(self._heard, projection, record, notes)), Rejected):
+        """What meets an error of ours counts for nothing here; a hundred in a row are a bad deploy. Raises
+        UnreadableProjectionError."""
+        heard = partial(self._heard, projection, record, notes)
+        if isinstance(self._unexpected.attempt(record, heard, UnreadableProjectionError), Rejected):
             notes["failed"] += 1
 
     def _heard(self, projection: PartitionProjection, record: Record, notes: Counter[str]) -> None:
@@ -227,13 +302,22 @@ class Projector:
         bad deploy."""
         for touched in projection.touched:
             try:
-                told = list(projection.records(self._topics, at, touched))
+                told = list(projection.records(at, touched))
             except Exception as failure:  # noqa: BLE001 (told and counted)
                 self._log.error("relationship_failed", relationship="/".join(touched), **described(failure))
                 self._written.refused(type(failure).__name__)
             else:
                 self._written.passed()
                 yield from told
+
+
+@contextmanager
+def _later() -> Iterator[None]:
+    """Raises TryLaterError while the broker is away."""
+    try:
+        yield
+    except KafkaError as away:
+        raise TryLaterError(f"the broker is away: {away}") from away
 
 
 class _EitherTopic:
