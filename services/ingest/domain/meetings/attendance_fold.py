@@ -131,10 +131,10 @@ class AttendanceFold:
 
 def _seen(event: OfRelationship) -> Sighting:
     assert isinstance(event.data, p.SessionAttendance), "who asks has looked"
-    visitor = event.correlationid or ""
+    visitor, told = event.correlationid or "", f"{event.source} {event.id}"
     if event.type == "mentoring.session.joined.v1":
-        return Sighting(event.data.role, visitor, "joined", event.time)
-    return Sighting(event.data.role, visitor, "left", event.time)
+        return Sighting(event.data.role, visitor, "joined", event.time, told)
+    return Sighting(event.data.role, visitor, "left", event.time, told)
 
 
 def _content(key: SessionKey, result: HeldOutcome | MissedOutcome | NoOutcome) -> EventContent | None:

@@ -128,12 +128,13 @@ class ZoomPayload(VendorModel):
 
     @property
     def people(self) -> tuple[Person, ...]:
-        """The host and whoever is invited, each once."""
+        """The host, who is somebody (empty) also where nobody says who, and whoever is invited, each once."""
         meeting = self.object
         hosted_by_operator = bool(meeting.host_id) and meeting.host_id == self.operator_id
         host = Person(meeting.host_id, meeting.host_email or (self.operator if hosted_by_operator else ""))
         others = (meeting.settings.alternative_hosts if meeting.settings else "").replace(",", ";").split(";")
-        return _each_once([host, *_by_address([*others, *(invitee.email for invitee in meeting.invitees)])])
+        invited = _by_address([*others, *(invitee.email for invitee in meeting.invitees)])
+        return (*_each_once([host, *invited]), *([host] if host == Person() else []))
 
     @property
     def replaced(self) -> tuple[Date, ...]:
