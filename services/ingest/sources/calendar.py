@@ -58,8 +58,8 @@ class CalendarEntry:
 
 
 class Invited(NamedTuple):
-    """`asked` are all whom the entry names, without an address where it does not tell it. In a copy whose reader may not
-    see the other guests nothing is said of who is not named: the list `is_partial`."""
+    """`asked` are all whom the entry names, without an address where it does not tell it. In a copy whose reader may
+    not see the other guests nothing is said of who is not named: the list `is_partial`."""
 
     coming: list[Person]
     asked: list[Person]

@@ -18,8 +18,8 @@ Role = Side | Literal["unidentified"]
 
 
 class Sighting(NamedTuple):
-    """Somebody came or left. `visitor` tells people of one side apart; empty where nobody says who it was. `told` is the
-    event that says it: of two devices that come at the same instant each comes for itself."""
+    """Somebody came or left. `visitor` tells people of one side apart; empty where nobody says who it was. `told` is
+    the event that says it: of two devices that come at the same instant each comes for itself."""
 
     role: Role
     visitor: str

@@ -1,7 +1,7 @@
 """From an event of Caliper to what it says about people and their relationship."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -167,7 +167,7 @@ def data_of(told: CaliperTold, meaning: CaliperMeaning, settings: CaliperSetting
 
 
 def _measured(told: CaliperTold, name: str, settings: CaliperSettings) -> Mapping[str, object] | Rejected:
-    if name == "mentoring.session.held.v1":
+    if name == HELD:
         return _session(told)
     if name in MEASURED:
         return _score_of(told, name, settings)
@@ -245,6 +245,11 @@ def _number(text: str) -> float | None:
 
 
 CONTACTS = frozenset({"mentoring.message.sent.v1", "mentoring.resource.shared.v1"})
+HELD = "mentoring.session.held.v1"
+# Of what an event is about, and of what it generates: what only sessions and only ratings are made of. In any other
+# event they say nothing here, and cannot be at fault.
+TIMES = frozenset({"startedAtTime", "endedAtTime", "duration"})
+POINTS = frozenset({"scoreGiven", "maxScore", "selections", "question"})
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
@@ -280,12 +285,17 @@ def _meant(value: object, meaning: CaliperMeaning, settings: CaliperSettings) ->
         return event
     if term(str(event.actor.get("type", ""))) not in PERSONS:
         return Ignored("actor_is_no_person")
-    thing, scored = read(Thing, event.object), read(Scored, event.generated)
+    thing = read(Thing, _without(() if meaning.type == HELD else TIMES, event.object))
+    scored = read(Scored, _without(() if meaning.type in MEASURED else POINTS, event.generated))
     if isinstance(thing, Rejected):
         return within("object", thing)
     if isinstance(scored, Rejected):
         return within("generated", scored)
     return _said(CaliperTold(event, thing, scored, value), meaning, settings)
+
+
+def _without(members: Collection[str], entity: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in entity.items() if name not in members}
 
 
 def _said(told: CaliperTold, meaning: CaliperMeaning, settings: CaliperSettings) -> Translation:

@@ -19,6 +19,7 @@ from services.ingest.domain.tools.allow_list import (
     AllowList,
     Leaf,
     address_in,
+    allow_list,
     matching,
     one_of,
 )
@@ -112,7 +113,8 @@ def _duration(value: object) -> object:
 
 
 def _object(value: object) -> object:
-    return {} if value is None else value
+    """What PHP writes of an object without members is an empty list."""
+    return {} if value in (None, []) else value
 
 
 def _no_bool(value: object) -> object:
@@ -264,14 +266,31 @@ class XapiOutline(VendorModel):
 
 
 class XapiStatement(XapiOutline):
-    """Without `timestamp` it happened when it was `stored`."""
+    """Without `timestamp` it happened when it was `stored`. Of `result` only what the meaning asks for is read, see
+    `result_for`."""
 
     id: MaybeIdent = ""
     actor: Actor
-    result: Annotated[XapiResult, BeforeValidator(_object)] = XapiResult()
+    result: Annotated[object, BeforeValidator(_object), allow_list(XapiResult)] = None
     context: Annotated[Context, BeforeValidator(_object)] = Context()
     timestamp: ZonedOrUtc | None = None
     stored: ZonedOrUtc | None = None
+
+
+HELD_TYPE, PREPARED_TYPE = HELD[0].type, PREPARED[0].type
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    HELD_TYPE: ("duration",),
+    PREPARED_TYPE: ("completion",),
+    **dict.fromkeys(MEASURED, ("score", "extensions")),
+}
+"""The members of a result that an event of this type is made of."""
+
+
+def result_for(name: str, result: object) -> XapiResult | Rejected:
+    """A score of a remark, or the duration of a rating, says nothing here, and cannot be at fault."""
+    if not isinstance(result, dict):
+        return XapiResult() if result is None or name not in NEEDED else read(XapiResult, result)
+    return read(XapiResult, {member: result[member] for member in NEEDED.get(name, ()) if member in result})
 
 
 # Two decimals of a scaled score are told at least.
