@@ -75,8 +75,12 @@ STATUSES: Mapping[str, Status] = {
 # Of a column that asks whether somebody is active: how databases and forms write yes. The letters that they write for
 # no stand for other things elsewhere, so that only settings can make an exit of them.
 YES = frozenset({"true", "t", "yes", "y", "1", "on"})
-ACTIVE = re.compile(r"(?<!in)active")
-# Of a column that asks whether somebody is gone, true and false mean the opposite, or nothing that we know.
+ACTIVE = re.compile(
+    r"(?<!in)(?<!no)(?<!not)(?<!non)(?<!longer)(?<!nicht)(?<!mehr)(active|activ[oa]|actif|aktiv|attiv[oa]|ativ[oa])"
+    r"|(?<!un)employed|enabled|angestellt|beschäftigt"
+)
+# Of a column that asks whether somebody is gone, true and false mean the opposite, or nothing that we know. The same
+# goes for a column of a name that only the settings know: it may ask for anything, in any language.
 GONE = re.compile(r"inactive|terminat|exit|left|leave|absent|former|resign|retire|disabled|deleted|suspend|blocked")
 TRUTH = frozenset({"true", "false"})
 ISO = "%Y-%m-%d"
@@ -130,9 +134,15 @@ class HrSettings(ToolSettings):
             return found
         if folded in YES and ACTIVE.search(plain(column)):
             return "active"
-        if folded in TRUTH and GONE.search(plain(column)):
+        if folded in TRUTH and not _asks_who_is_active(plain(column)):
             return None
         return STATUSES.get(folded) or STATUSES.get(spaced)
+
+
+def _asks_who_is_active(column: str) -> bool:
+    """By its plain name. The usual names of a status do where nothing else is said of them."""
+    is_usual = not column or column in map(plain, COLUMNS["status"])
+    return (is_usual or bool(ACTIVE.search(column))) and not GONE.search(column)
 
 
 class HrFault(VendorModel):
