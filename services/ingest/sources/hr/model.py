@@ -292,7 +292,8 @@ def _text(value: object) -> str:
 
 def _addresses(value: object) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
-    texts = (_text(one.get("value")) if isinstance(one, dict) else _text(one) for one in values)
+    given = (one.get("value") if isinstance(one, dict) else one for one in values)
+    texts = (_text(one) for one in given if one is not None)
     return tuple(dict.fromkeys(one for text in texts for one in mailboxes(text) if one.lower() not in NOTHING))
 
 
