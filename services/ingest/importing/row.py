@@ -8,10 +8,10 @@ from hashlib import blake2b
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from schemas.primitives import known_zone
 from services.ingest.domain.tools.allow_list import address_in, composed, is_no_day, mailboxes
 from services.ingest.domain.verdict import Problem
 from services.ingest.importing.moments import Forms, UncertainError
+from services.ingest.sources.vendor_model import zone_named
 
 Read = TypeVar("Read")
 
@@ -125,15 +125,18 @@ class TableRow:
         return mailboxes(self.text(column))
 
     def zone(self) -> ZoneInfo | None:
-        """Of the row, else of the command. Raises UncertainError."""
+        """Of the row, else of the command; by any of its names. Raises UncertainError."""
         name = self.text("time_zone") or self.defaults.time_zone
         try:
-            return ZoneInfo(known_zone(name)) if name else None
+            return zone_named(name) if name else None
         except ValueError as unknown:
             raise UncertainError(f"cannot be placed: {unknown}") from unknown
 
     def fault(self, column: str, words: str) -> None:
-        self.problems.append(Problem(column, words))
+        """What is read twice is at fault once."""
+        problem = Problem(column, words)
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def _person(self, column: str, written: str) -> str | None:
         """None with a fault."""
