@@ -108,6 +108,10 @@ class TableRow:
         """Also as Excel writes a cell of this format: 40 %."""
         return self._read(column, lambda text: self.reading.forms.number(text.removesuffix("%").rstrip()))
 
+    def minutes(self, column: str) -> float | int | None:
+        """Also as Excel writes what has lasted: 1:30:00."""
+        return self._read(column, self.reading.forms.minutes)
+
     def flag(self, column: str) -> bool | None:
         return self._read(column, _flag)
 

@@ -346,3 +346,20 @@ def test_what_is_read_twice_is_at_fault_once() -> None:
     KINDS["sessions"].read(row)
 
     assert [problem.path for problem in row.problems].count("minutes") == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "minutes"),
+    [("1:30:00", 90), ("00:45:30", 45.5), ("45 min", 45), ("45Min.", 45), ("90 Minuten", 90), ("45.5 minutes", 45.5)],
+)
+def test_how_long_it_took_is_also_read_as_excel_shows_it(written: str, minutes: float) -> None:
+    (one,) = told("sessions", relationship="rel-1", status="held", starts_at="2026-03-02 10:00", minutes=written)
+
+    assert one["data"]["minutes"] == minutes
+
+
+@pytest.mark.parametrize("written", ["1:30", "1:75:00", "1 h", "min", "1 day, 1:00:00"])
+def test_how_long_it_took_is_not_guessed(written: str) -> None:
+    held = {"relationship": "rel-1", "status": "held", "starts_at": "2026-03-02T10:00:00Z", "minutes": written}
+
+    assert "is no number" in faults("sessions", **held, program="p", source="urn:csv")["minutes"]
