@@ -50,8 +50,13 @@ KNOWN = frozenset(plain(name) for names in COLUMNS.values() for name in names)
 
 
 def flat(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
-    """By plain name, what stands there and how it is called there; `name.formatted` is a member of a member."""
-    return {plain(name): (name, value) for name, value in _leaves("", employee, MOST_LEVELS)}
+    """By plain name, what stands there and how it is called there; `name.formatted` is a member of a member. Of two
+    that are called alike (`Email`, `E-Mail`) one that is empty says nothing."""
+    found: dict[str, tuple[str, object]] = {}
+    for name, value in _leaves("", employee, MOST_LEVELS):
+        if value not in (None, "") or plain(name) not in found:
+            found[plain(name)] = (name, value)
+    return found
 
 
 def _leaves(prefix: str, members: Mapping[str, object], levels: int) -> Iterator[tuple[str, object]]:
