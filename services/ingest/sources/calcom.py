@@ -71,9 +71,10 @@ class CalcomBooking(VendorModel):
 
     @property
     def people(self) -> tuple[Person, ...]:
-        """Each once. A host or an attendee (by phone) whose address is not told is somebody all the same (empty)."""
+        """Each once. A host or an attendee (by phone) whose address is not told, or of whom nothing is, is somebody all
+        the same (empty): nobody books with nobody."""
         hosts = (self.organizer or Attendee(), *((self.team and self.team.members) or ()))
-        emails = [one.email.strip() for one in (*hosts, *(self.attendees or ()))]
+        emails = [one.email.strip() for one in (*hosts, *(self.attendees or (Attendee(),)))]
         return (*persons(emails), *(Person() for email in emails if not email))
 
 

@@ -197,4 +197,6 @@ def _meeting(entry: CalendarEntry, value: object) -> Booked | Cancelled | Reject
         return meeting
     if meeting.is_stripped:
         return rejected("invalid", "organizer", "is required: without it and the attendees nobody is known to meet")
+    if meeting.attendees is None:
+        return rejected("invalid", "attendees", "is required, be it empty: who takes part was not asked for")
     return session(entry, meeting.start.utc, meeting.end.utc, meeting.invited)
