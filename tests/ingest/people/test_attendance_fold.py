@@ -1,5 +1,6 @@
 from datetime import timedelta
 
+from schemas import payloads as p
 from schemas.events import OfRelationship
 from services.ingest.domain.meetings.attendance import LONGEST, SETTLE
 from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold, SessionKey
@@ -165,3 +166,36 @@ def test_an_outcome_of_what_is_forgotten_changes_nothing() -> None:
     (one,) = concluded(fold(*BOTH), 60)
 
     assert concluded(fold(one), 900) == []
+
+
+def other_run(one: OfRelationship) -> OfRelationship:
+    """The same in another run of the meeting, which is another session."""
+    return one.model_copy(update={"id": f"{one.id}-2", "data": one.data.model_copy(update={"session_id": "s-2"})})
+
+
+def test_who_came_to_another_run_of_what_was_booked_has_not_missed_it() -> None:
+    runs = (came(2), went(3), *(other_run(one) for one in (came(5), came(6, "mentee"), went(50), went(50, "mentee"))))
+    made = fold(scheduled(0, 60), *runs)
+
+    (one,) = concluded(made, 600)
+
+    assert isinstance(one.data, p.SessionHeld)
+    assert one.data.session_id == "s-2"
+    assert [reason for _, reason in made.undecided()] == ["another_run"]
+
+
+def test_who_comes_to_no_run_has_missed_it_and_that_is_said_once() -> None:
+    made = fold(scheduled(0, 60), came(2), went(3), *(other_run(one) for one in (came(5), went(50))))
+
+    found = concluded(made, 600)
+
+    assert {one.id for one in found} == {found[0].id}
+    assert isinstance(found[0].data, p.SessionMissed)
+    assert (found[0].data.session_id, found[0].data.absent) == ("s-1", "mentee")
+
+
+def test_what_is_erased_is_of_no_run_any_more() -> None:
+    made = fold(scheduled(0, 60), came(2), went(3), other_run(came(6, "mentee")))
+    made.apply(event("relationship.erased", {"by": "admin", "evidence": "admin"}, time=minute(30)))
+
+    assert concluded(made, 600) == []

@@ -53,6 +53,7 @@ class AttendanceFold:
         self.clock = EPOCH
         self._expected, self._emitted = expected, emitted
         self._sessions: dict[SessionKey, _Session] = {}
+        self._of: dict[tuple[str, str], set[SessionKey]] = {}
         self._queue: list[tuple[datetime, SessionKey]] = []
 
     def apply(self, event: OfRelationship) -> SessionKey | None:
@@ -64,8 +65,8 @@ class AttendanceFold:
                 if event.source == ATTENDANCE:
                     self._mark_emitted(SessionKey(event.tenant, event.subject, session))
             case p.RelationshipErased():
-                for key in [key for key in self._sessions if key[:2] == (event.tenant, event.subject)]:
-                    del self._sessions[key]
+                for key in list(self._of.get((event.tenant, event.subject), ())):
+                    self._drop(key)
             case _:
                 pass
         return None
@@ -83,7 +84,7 @@ class AttendanceFold:
     def undecided(self) -> Iterator[tuple[SessionKey, str]]:
         """The sessions of which nothing would be said by what is known now, and why not."""
         for key, session in self._sessions.items():
-            found = outcome(session.attendance, self._booking(key, session.attendance))
+            found = self._outcome(key, session.attendance, self._booking(key, session.attendance))
             if isinstance(found, NoOutcome) and not session.is_emitted:
                 yield key, found.reason
 
@@ -96,6 +97,7 @@ class AttendanceFold:
         at = due(grown, self._booking(key, grown))
         # Put at the end: what is not heard of for longest is forgotten first.
         self._sessions[key] = _Session(event.program, grown, at, is_emitted)
+        self._of.setdefault((key.tenant, key.relationship), set()).add(key)
         heapq.heappush(self._queue, (at, key))
         return key if is_emitted and is_new else None
 
@@ -111,12 +113,36 @@ class AttendanceFold:
             session.due = at
             heapq.heappush(self._queue, (at, key))
             return
-        content = _content(key, outcome(session.attendance, booking))
+        content = _content(key, self._outcome(key, session.attendance, booking))
         if content is None:
             return
         session.is_emitted = True
         if content.id not in self._emitted:
             yield raw_event(Subject(ATTENDANCE, key.tenant, session.program, key.relationship), content)
+
+    def _outcome(
+        self, key: SessionKey, attendance: Attendance, booking: Booking | None
+    ) -> HeldOutcome | MissedOutcome | NoOutcome:
+        """A meeting that is left and begun anew is several runs, each a session of its own where another tool has
+        booked it: whoever did not come to this one may have come to that."""
+        found = outcome(attendance, booking)
+        if not isinstance(found, MissedOutcome):
+            return found
+        others = self._of[key.tenant, key.relationship] - {key}
+        runs = (other for one in others if self._is_for(found.booking, one, other := self._sessions[one].attendance))
+        came = {one.role for run in runs for one in run.seen}
+        return NoOutcome("another_run") if came & {found.absent, "unidentified"} else found
+
+    def _is_for(self, booking: Booking, key: SessionKey, attendance: Attendance) -> bool:
+        known = self._booking(key, attendance)
+        return known is not None and known.session == booking.session
+
+    def _drop(self, key: SessionKey) -> None:
+        del self._sessions[key]
+        left = self._of[key.tenant, key.relationship]
+        left.discard(key)
+        if not left:
+            del self._of[key.tenant, key.relationship]
 
     def _booking(self, key: SessionKey, attendance: Attendance) -> Booking | None:
         return self._expected(key.tenant, key.relationship, key.session, attendance.begin)
@@ -126,7 +152,7 @@ class AttendanceFold:
             key = next(iter(self._sessions))
             if self._sessions[key].attendance.recorded >= self.clock - REMEMBERED:
                 return
-            del self._sessions[key]
+            self._drop(key)
 
 
 def _seen(event: OfRelationship) -> Sighting:
