@@ -143,7 +143,7 @@ class MissedOutcome:
 class NoOutcome:
     """Nothing is said of it, for this reason; if more is seen, it may become something."""
 
-    reason: Literal["not_booked", "not_yet", "too_short", "unidentified", "another_run"]
+    reason: Literal["not_booked", "not_yet", "too_short", "unidentified"]
 
 
 Outcome = HeldOutcome | MissedOutcome | NoOutcome

@@ -1,7 +1,7 @@
 """The attendance that one partition of the log tells of, and the outcomes that follow: one per session, the first."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, assert_never
@@ -26,6 +26,9 @@ ATTENDANCE = f"{RESERVED}attendance"
 """The source of what is concluded here."""
 REMEMBERED = timedelta(days=1)
 """After the last word on a session. Longer than any meeting, and as much as is read again after a restart."""
+
+MOST_RUNS = 100
+"""Of one relationship in a day; whoever tells of more has each of them concluded by itself, which costs no more."""
 
 
 class SessionKey(NamedTuple):
@@ -84,7 +87,8 @@ class AttendanceFold:
     def undecided(self) -> Iterator[tuple[SessionKey, str]]:
         """The sessions of which nothing would be said by what is known now, and why not."""
         for key, session in self._sessions.items():
-            found = self._outcome(key, session.attendance, self._booking(key, session.attendance))
+            booking = self._booking(key, session.attendance)
+            found = outcome(self._seen_in(self._runs(key, booking)), booking)
             if isinstance(found, NoOutcome) and not session.is_emitted:
                 yield key, found.reason
 
@@ -107,35 +111,38 @@ class AttendanceFold:
 
     def _concluded(self, key: SessionKey, session: _Session) -> Iterator[RawEvent]:
         booking = self._booking(key, session.attendance)
-        at = due(session.attendance, booking)
+        runs = self._runs(key, booking)
+        attendance = self._seen_in(runs)
+        at = due(attendance, booking)
         if at > self.clock:
-            # It was booked, or moved, since it was seen.
+            # It was booked, or moved, or begun anew, since it was seen.
             session.due = at
             heapq.heappush(self._queue, (at, key))
             return
-        content = _content(key, self._outcome(key, session.attendance, booking))
-        if content is None:
+        content = _content(runs[0], outcome(attendance, booking))
+        is_emitted = any(self._sessions[one].is_emitted for one in runs)
+        if content is None and not is_emitted:
             return
-        session.is_emitted = True
-        if content.id not in self._emitted:
+        for one in runs:
+            self._sessions[one].is_emitted = True
+        if content is not None and not is_emitted and content.id not in self._emitted:
             yield raw_event(Subject(ATTENDANCE, key.tenant, session.program, key.relationship), content)
 
-    def _outcome(
-        self, key: SessionKey, attendance: Attendance, booking: Booking | None
-    ) -> HeldOutcome | MissedOutcome | NoOutcome:
+    def _runs(self, key: SessionKey, booking: Booking | None) -> list[SessionKey]:
         """A meeting that is left and begun anew is several runs, each a session of its own where another tool has
-        booked it: whoever did not come to this one may have come to that."""
-        found = outcome(attendance, booking)
-        if not isinstance(found, MissedOutcome):
-            return found
-        others = self._of[key.tenant, key.relationship] - {key}
-        runs = (other for one in others if self._is_for(found.booking, one, other := self._sessions[one].attendance))
-        came = {one.role for run in runs for one in run.seen}
-        return NoOutcome("another_run") if came & {found.absent, "unidentified"} else found
+        booked it: all that were for this booking, the first of them first. They are one meeting."""
+        if booking is None or len(self._of[key.tenant, key.relationship]) > MOST_RUNS:
+            return [key]
+        found = {one for one in self._of[key.tenant, key.relationship] if self._is_for(booking, one)} | {key}
+        return sorted(found, key=lambda one: (self._sessions[one].attendance.begin, one))
 
-    def _is_for(self, booking: Booking, key: SessionKey, attendance: Attendance) -> bool:
-        known = self._booking(key, attendance)
+    def _is_for(self, booking: Booking, key: SessionKey) -> bool:
+        known = self._booking(key, self._sessions[key].attendance)
         return known is not None and known.session == booking.session
+
+    def _seen_in(self, runs: Iterable[SessionKey]) -> Attendance:
+        told = [self._sessions[one].attendance for one in runs]
+        return Attendance(frozenset().union(*(one.seen for one in told)), max(one.recorded for one in told))
 
     def _drop(self, key: SessionKey) -> None:
         del self._sessions[key]
