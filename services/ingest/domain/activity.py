@@ -49,8 +49,8 @@ class Statement:
 @dataclass(frozen=True)
 class Booked(Statement):
     """A meeting stands in a calendar, new or changed: the roster knows which. `replaces` is the meeting that was moved
-    here, where the tool gives a moved meeting another id. Nobody else takes part than `people`; if it
-    `is_partial`, nothing is said of others."""
+    here, where the tool gives a moved meeting another id. Nobody else takes part than `people`, of whom some may be
+    unknown (empty): they may be anybody but those who `declined`. If it `is_partial`, nothing is said of others."""
 
     meeting: Meeting
     starts_at: datetime
@@ -58,6 +58,7 @@ class Booked(Statement):
     people: tuple[Person, ...]
     replaces: Meeting | None = None
     is_partial: bool = False
+    declined: tuple[Person, ...] = ()
 
 
 @dataclass(frozen=True)

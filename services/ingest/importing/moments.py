@@ -213,6 +213,8 @@ def _clock(found: re.Match[str]) -> str:
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
 _WITH_COMMA = re.compile(r"[+-]?([0-9]{1,15}|[0-9]{1,3}(\.[0-9]{3}){1,4})(,[0-9]{1,15})?")
+_LASTED = re.compile(r"(?P<h>[0-9]{1,2}):(?P<m>[0-5][0-9]):(?P<s>[0-5][0-9](\.[0-9]{1,6})?)")
+_UNIT = re.compile(r"(?<=[0-9]) ?(min\.?|mins|minutes|minuten)$", re.IGNORECASE)
 # 1.500 may be one and a half, or fifteen hundred.
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3}\.[0-9]{3}")
 
@@ -255,6 +257,13 @@ class Forms:
 
     def number(self, text: str) -> float | int:
         return number_with_comma(text) if self.has_decimal_comma else number(text)
+
+    def minutes(self, text: str) -> float | int:
+        """Also `1:30:00`, as Excel shows what has lasted, and `45 min`; 1:30 may be hours and minutes, or minutes and
+        seconds."""
+        if found := _LASTED.fullmatch(text):
+            return round(int(found["h"]) * 60 + int(found["m"]) + float(found["s"]) / 60, 3)
+        return self.number(_UNIT.sub("", text))
 
     def _hinted(self, text: str, read: Callable[[str], str]) -> str:
         iso = in_iso(text, self.day_format)

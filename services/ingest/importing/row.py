@@ -8,10 +8,10 @@ from hashlib import blake2b
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from schemas.primitives import known_zone
 from services.ingest.domain.tools.allow_list import address_in, composed, is_no_day, mailboxes
 from services.ingest.domain.verdict import Problem
 from services.ingest.importing.moments import Forms, UncertainError
+from services.ingest.sources.vendor_model import zone_named
 
 Read = TypeVar("Read")
 
@@ -108,6 +108,10 @@ class TableRow:
         """Also as Excel writes a cell of this format: 40 %."""
         return self._read(column, lambda text: self.reading.forms.number(text.removesuffix("%").rstrip()))
 
+    def minutes(self, column: str) -> float | int | None:
+        """Also as Excel writes what has lasted: 1:30:00."""
+        return self._read(column, self.reading.forms.minutes)
+
     def flag(self, column: str) -> bool | None:
         return self._read(column, _flag)
 
@@ -125,15 +129,18 @@ class TableRow:
         return mailboxes(self.text(column))
 
     def zone(self) -> ZoneInfo | None:
-        """Of the row, else of the command. Raises UncertainError."""
+        """Of the row, else of the command; by any of its names. Raises UncertainError."""
         name = self.text("time_zone") or self.defaults.time_zone
         try:
-            return ZoneInfo(known_zone(name)) if name else None
+            return zone_named(name) if name else None
         except ValueError as unknown:
             raise UncertainError(f"cannot be placed: {unknown}") from unknown
 
     def fault(self, column: str, words: str) -> None:
-        self.problems.append(Problem(column, words))
+        """What is read twice is at fault once."""
+        problem = Problem(column, words)
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def _person(self, column: str, written: str) -> str | None:
         """None with a fault."""

@@ -95,6 +95,7 @@ def read_header(lines: Iterator[Line], wish: HeaderWish) -> Header:
     hint = HINT.fullmatch(line.text.strip())
     if hint:
         line = next((line for line in lines if line.text.strip()), line)
+    line = _whole_header(line, lines)
     delimiter, written = _columns(line, (hint[1].decode(),) if hint else DELIMITERS, wish.translation)
     skipped = frozenset(map(name_of, wish.skipped)) | REPORTED
     names = [(name_of(one), wish.translation.column(one)) for one in written]
@@ -105,6 +106,20 @@ def read_header(lines: Iterator[Line], wish: HeaderWish) -> Header:
     except ImportStoppedError as stopped:
         raise UnknownColumnsError(str(stopped), written, delimiter) from stopped
     return Header(kind, columns, delimiter, written, wish.translation)
+
+
+def _whole_header(first: Line, lines: Iterator[Line]) -> Line:
+    """Cells of a header may hold line breaks. Where no further line closes the quote, the first is the header, and at
+    fault."""
+    taken, size = [first], len(first.text)
+    while _is_open(b"".join(one.text for one in taken)) and len(taken) < MOST_LINES and size <= MOST_BYTES:
+        line = next(lines, None)
+        if line is None:
+            return first
+        taken.append(line)
+        size += len(line.text)
+    text = b"\n".join(one.text for one in taken)
+    return first if _is_open(text) else Line(first.number, text)
 
 
 class TableRows:

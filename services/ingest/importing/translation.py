@@ -22,7 +22,7 @@ _Name = Annotated[str, Field(max_length=200)]
 
 def name_of(written: str) -> str:
     """Of a column, as it is compared."""
-    return visible(written).lower().replace(" ", "_").replace("-", "_")
+    return "_".join(visible(written).lower().split()).replace("-", "_")
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def guessed_value(column: Column, written: str) -> str:
 def proposal(columns: Mapping[str, str], values: Mapping[str, Mapping[str, str]]) -> str:
     """The file to look over: empty where nothing is likely."""
     text = "# Their words on the left, ours on the right. Empty: the column is not read, the value stays as it is.\n"
-    found = {"columns": dict(columns)} | (
+    found = {"columns": {" ".join(theirs.split()): ours for theirs, ours in columns.items()}} | (
         {"values": {name: dict(known) for name, known in values.items()}} if values else {}
     )
     return text + yaml.safe_dump(found, allow_unicode=True, sort_keys=False, width=120)

@@ -71,8 +71,11 @@ class CalcomBooking(VendorModel):
 
     @property
     def people(self) -> tuple[Person, ...]:
-        hosts = (self.organizer, *((self.team and self.team.members) or ()))
-        return persons(host.email for host in (*hosts, *(self.attendees or ())) if host)
+        """Each once. A host or an attendee (by phone) whose address is not told, or of whom nothing is, is somebody all
+        the same (empty): nobody books with nobody."""
+        hosts = (self.organizer or Attendee(), *((self.team and self.team.members) or ()))
+        emails = [one.email.strip() for one in (*hosts, *(self.attendees or (Attendee(),)))]
+        return (*persons(emails), *(Person() for email in emails if not email))
 
 
 class CalcomBookingEvent(VendorModel):
@@ -149,7 +152,7 @@ def marked(value: object) -> Translation:
         return told
     known = [attendee for attendee in told.payload.attendees or () if attendee.email.strip()]
     absent = persons(attendee.email for attendee in known if attendee.noShow)
-    present = persons(attendee.email for attendee in known if not attendee.noShow)
+    present = persons(attendee.email for attendee in known if attendee.noShow is False)
     missed = [_missed(told, person) for person in absent]
     return (*missed, *(_voided(told, person) for person in present)) or Ignored("nobody_named")
 

@@ -58,8 +58,8 @@ class CalendarEntry:
 
 
 class Invited(NamedTuple):
-    """`asked` are all whom the entry names. In a copy whose reader may not see the other guests nothing is said of who
-    is not named: the list `is_partial`."""
+    """`asked` are all whom the entry names, without an address where it does not tell it. In a copy whose reader may
+    not see the other guests nothing is said of who is not named: the list `is_partial`."""
 
     coming: list[Person]
     asked: list[Person]
@@ -77,13 +77,22 @@ def session(
         # Who says no in such a copy says it of their own pair; the others come all the same.
         is_own = is_partial and ends_at > starts_at
         return replace(no_session(entry, invited.asked), is_partial=True) if is_own else no_session(entry)
-    meeting = Meeting(entry.id)
-    return Booked(entry.key, entry.changed, entry.native, meeting, starts_at, ends_at, takers, is_partial=is_partial)
+    return Booked(
+        key=entry.key,
+        time=entry.changed,
+        native=entry.native,
+        meeting=Meeting(entry.id),
+        starts_at=starts_at,
+        ends_at=ends_at,
+        people=takers,
+        is_partial=is_partial,
+        declined=tuple(person for person in _each_once(invited.asked) if person not in takers),
+    )
 
 
 def no_session(entry: CalendarEntry, people: Iterable[Person] = (), starts_at: datetime | None = None) -> Cancelled:
     """If it was one before, it is off for these people, or for those who were booked; if not, nobody waits for it."""
-    takers = _each_once(people)
+    takers = _each_once(person for person in people if person != Person())
     meant = takers if len(takers) >= FEWEST else ()
     return Cancelled(entry.key, entry.changed, entry.native, Meeting(entry.id), meant, starts_at)
 
@@ -101,5 +110,8 @@ def as_translation(said: Booked | Cancelled | Ignored | Rejected) -> Translation
 
 
 def _each_once(people: Iterable[Person]) -> tuple[Person, ...]:
-    known = {(person.address.casefold() or person.id): person for person in people}
-    return tuple(person for name, person in known.items() if name)
+    """Of those of whom nothing is told each is another."""
+    asked = list(people)
+    known = {(person.address.casefold() or person.id): person for person in asked}
+    unknown = [person for person in asked if person == Person()]
+    return (*(person for name, person in known.items() if name), *unknown)

@@ -115,12 +115,12 @@ class CalendlyInvitee(VendorModel):
     @property
     def people(self) -> tuple[Person, ...]:
         """The hosts, the invitee, and the guests that the invitee brings; the invitee where nothing is said of the
-        event."""
+        event. A host who is not named is somebody all the same (empty)."""
         if self.scheduled_event is None:
             return (self.person,) if self.email else ()
-        hosts = tuple(host.person for host in self.scheduled_event.event_memberships or ())
+        hosts = tuple(host.person for host in self.scheduled_event.event_memberships or ()) or (Person(),)
         guests = tuple(Person(address=guest.email.strip()) for guest in self.scheduled_event.event_guests or ())
-        return tuple(person for person in (*hosts, self.person, *guests) if person != Person())
+        return (*hosts, *(person for person in (self.person, *guests) if person != Person()))
 
 
 class InviteeEvent(VendorModel):

@@ -144,8 +144,9 @@ def _no_text(value: object) -> object:
     return value
 
 
-def _empty_object_if_null(value: object) -> object:
-    return {} if value is None else value
+def _empty_object(value: object) -> object:
+    """What PHP writes of an object without members is an empty list."""
+    return {} if value in (None, []) else value
 
 
 def _none_if_empty(value: object) -> object:
@@ -194,8 +195,9 @@ EpochMilliseconds = Annotated[datetime, BeforeValidator(_milliseconds)]
 Duration = Annotated[timedelta, BeforeValidator(_iso_duration), Leaf("a duration", matching(_DURATION))]
 # As JSON has it: no text, and no bool, which Python counts among the numbers.
 Number = Annotated[float, BeforeValidator(_no_text)]
-# Of an object that some leave out and some send as null: `result: Annotated[Result, NULL_IS_EMPTY] = Result()`.
-NULL_IS_EMPTY = BeforeValidator(_empty_object_if_null)
+# Of an object that some leave out and some send as null or as an empty list:
+# `result: Annotated[Result, NULL_IS_EMPTY] = Result()`.
+NULL_IS_EMPTY = BeforeValidator(_empty_object)
 
 
 DIGEST_BYTES = 16

@@ -308,3 +308,58 @@ def test_what_stands_around_an_address_and_days_that_are_none_are_left_out() -> 
 def test_no_day_where_one_is_needed_is_a_fault(kind: str, column: str, cells: dict[str, str]) -> None:
     for written in ("NULL", "0000-00-00 00:00:00"):
         assert "names no day" in faults(kind, **cells | {column: written})[column]
+
+
+@pytest.mark.parametrize(
+    ("changes", "column", "words"),
+    [
+        ({"ended_at": "2025-12-31 10:00", "end_planned": "yes"}, "ended_at", "lies before started_at"),
+        ({"mentees": "p-ben|p-ada"}, "mentees", "names somebody who is a mentor here, too: a pair is of two people"),
+    ],
+)
+def test_a_pair_that_cannot_be_is_refused(changes: dict[str, str], column: str, words: str) -> None:
+    assert faults("relationships", **PAIR | {"time_zone": "UTC"} | changes)[column] == words
+
+
+def test_peers_may_be_mentors_and_mentees_of_each_other() -> None:
+    (start,) = told("relationships", **PAIR | {"kind": "peer", "mentors": "p-ada|p-ben", "mentees": "p-ada|p-ben"})
+
+    assert start["data"]["mentees"] == ["p-ada", "p-ben"]
+
+
+@pytest.mark.parametrize("zone", ["W. Europe Standard Time", "europe/berlin", "Europe/Berlin"])
+def test_zones_are_known_by_their_windows_names_and_in_any_case(zone: str) -> None:
+    held = {"relationship": "rel-1", "status": "held", "starts_at": "2026-03-02 10:00"}
+    person = {"participant": "p-ada", "name": "Ada", "consent": "yes"}
+
+    (one,) = told("sessions", **held, time_zone=zone)
+    (other,) = KINDS["directory"].read(TableRow(person | {"time_zone": zone}))
+
+    assert one["data"]["started_at"] == "2026-03-02T09:00:00.000000Z"
+    assert other["time_zone"] == "Europe/Berlin"
+    assert "no IANA time zone" in faults("directory", **person, time_zone="Middle Earth")["time_zone"]
+
+
+def test_what_is_read_twice_is_at_fault_once() -> None:
+    held = {"relationship": "r", "status": "held", "starts_at": "2026-03-02T10:00:00Z", "minutes": "1:30"}
+    row = TableRow(held, DEFAULTS)
+    KINDS["sessions"].read(row)
+
+    assert [problem.path for problem in row.problems].count("minutes") == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "minutes"),
+    [("1:30:00", 90), ("00:45:30", 45.5), ("45 min", 45), ("45Min.", 45), ("90 Minuten", 90), ("45.5 minutes", 45.5)],
+)
+def test_how_long_it_took_is_also_read_as_excel_shows_it(written: str, minutes: float) -> None:
+    (one,) = told("sessions", relationship="rel-1", status="held", starts_at="2026-03-02 10:00", minutes=written)
+
+    assert one["data"]["minutes"] == minutes
+
+
+@pytest.mark.parametrize("written", ["1:30", "1:75:00", "1 h", "min", "1 day, 1:00:00"])
+def test_how_long_it_took_is_not_guessed(written: str) -> None:
+    held = {"relationship": "rel-1", "status": "held", "starts_at": "2026-03-02T10:00:00Z", "minutes": written}
+
+    assert "is no number" in faults("sessions", **held, program="p", source="urn:csv")["minutes"]

@@ -55,6 +55,12 @@ def test_names_of_columns_may_be_written_with_blanks_and_capitals() -> None:
     assert header('"Participant", Name ,CONSENT,Time-Zone').columns == ("participant", "name", "consent", "time_zone")
 
 
+def test_names_of_columns_may_go_over_several_lines() -> None:
+    found = header('"Participant";Name;"Shoe\n\nSize";"Consent";"Time\r\nZone"\np-1;A;39;yes;UTC', None, "shoe size")
+
+    assert found.columns == ("participant", "name", "", "consent", "time_zone")
+
+
 @pytest.mark.parametrize(
     ("written", "kind", "words"),
     [

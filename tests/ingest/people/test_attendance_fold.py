@@ -1,8 +1,9 @@
 from datetime import timedelta
 
+from schemas import payloads as p
 from schemas.events import OfRelationship
 from services.ingest.domain.meetings.attendance import LONGEST, SETTLE
-from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold, SessionKey
+from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, MOST_RUNS, AttendanceFold, SessionKey
 from services.ingest.domain.scope import Scope
 from tests.ingest.people.building import admitted, event, known, minute
 
@@ -165,3 +166,69 @@ def test_an_outcome_of_what_is_forgotten_changes_nothing() -> None:
     (one,) = concluded(fold(*BOTH), 60)
 
     assert concluded(fold(one), 900) == []
+
+
+def other_run(one: OfRelationship) -> OfRelationship:
+    """The same in another run of the meeting, which is another session."""
+    return one.model_copy(update={"id": f"{one.id}-2", "data": one.data.model_copy(update={"session_id": "s-2"})})
+
+
+def test_who_came_to_another_run_of_what_was_booked_has_not_missed_it() -> None:
+    runs = (came(2), went(3), *(other_run(one) for one in (came(5), came(6, "mentee"), went(50), went(50, "mentee"))))
+    made = fold(scheduled(0, 60), *runs)
+
+    (one,) = concluded(made, 600)
+
+    assert isinstance(one.data, p.SessionHeld)
+    assert (one.data.session_id, one.data.minutes) == ("s-1", 44.0)
+    assert list(made.undecided()) == []
+
+
+def test_runs_of_what_was_booked_are_one_session_in_any_order_and_also_for_who_reads_it_again() -> None:
+    first = (came(0), came(1, "mentee"), went(20), went(20, "mentee"))
+    second = tuple(other_run(one) for one in (came(25), came(26, "mentee"), went(70), went(70, "mentee")))
+
+    (one,) = concluded(fold(scheduled(0, 60), *first, *second), 600)
+    (other,) = concluded(fold(scheduled(0, 60), *second, *first), 600)
+    again = fold(scheduled(0, 60), *first, *second, one)
+
+    assert one == other
+    assert isinstance(one.data, p.SessionHeld)
+    assert (one.data.minutes, one.time) == (63.0, minute(70))
+    assert concluded(again, 600) == []
+
+
+def test_runs_of_what_nobody_booked_are_sessions_of_their_own() -> None:
+    second = tuple(other_run(one) for one in (came(65), came(66, "mentee"), went(90), went(90, "mentee")))
+
+    assert len(concluded(fold(*BOTH, *second), 600)) == len({"one", "the other"})
+
+
+def test_who_comes_to_no_run_has_missed_it_and_that_is_said_once() -> None:
+    made = fold(scheduled(0, 60), came(2), went(3), *(other_run(one) for one in (came(5), went(50))))
+
+    found = concluded(made, 600)
+
+    assert {one.id for one in found} == {found[0].id}
+    assert isinstance(found[0].data, p.SessionMissed)
+    assert (found[0].data.session_id, found[0].data.absent) == ("s-1", "mentee")
+
+
+def test_what_is_erased_is_of_no_run_any_more() -> None:
+    made = fold(scheduled(0, 60), came(2), went(3), other_run(came(6, "mentee")))
+    made.apply(event("relationship.erased", {"by": "admin", "evidence": "admin"}, time=minute(30)))
+
+    assert concluded(made, 600) == []
+
+
+def test_of_more_runs_than_anybody_begins_each_is_concluded_by_itself() -> None:
+    runs = [
+        one.model_copy(
+            update={"id": f"{one.id}-{n}", "data": one.data.model_copy(update={"session_id": f"s-{n}"})},
+        )
+        for n in range(MOST_RUNS + 1)
+        for one in (came(1), went(3))
+    ]
+    made = fold(scheduled(0, 60), *runs)
+
+    assert len(concluded(made, 600)) == MOST_RUNS + 1

@@ -113,3 +113,9 @@ def test_an_id_that_may_be_text_is_known_by_the_digest_that_stands_for_it_in_pay
     assert known.participant("acme", "slack", Person(id=kept)) is None
     known.forget("acme", "p-ada")
     assert known.participant("acme", "zoom", Person(id=kept)) is None
+
+
+def test_the_letters_of_an_address_may_be_spelt_in_two_ways() -> None:
+    known = roster(participant("ben", addresses=("be\u0301n@example.com",)))
+
+    assert known.participant("acme", "zoom", Person(address=" B\u00c9N@Example.com")) == "p-ben"

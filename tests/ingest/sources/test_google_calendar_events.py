@@ -183,7 +183,6 @@ def test_a_cancellation_counts_however_odd_the_rest_of_it_is() -> None:
         {"attendees": [guest("p-ada@example.com", responseStatus="declined"), guest("p-ben@example.com")]},
         {"attendees": [guest("p-ada@example.com"), guest("room-1@resource.calendar.example.com", resource=True)]},
         {"attendees": [guest("P-Ada@Example.com"), guest("p-ada@example.com")]},
-        {"attendees": [{"displayName": "Somebody"}]},
         {"start": {"date": "2026-03-05"}, "end": {"date": "2026-03-06"}},
         {"end": {"dateTime": "2026-03-05T10:00:00+01:00"}},
     ],
@@ -194,7 +193,6 @@ def test_a_cancellation_counts_however_odd_the_rest_of_it_is() -> None:
         "mentor declined",
         "a room",
         "twice",
-        "unknown",
         "days",
         "instant",
     ],
@@ -203,6 +201,14 @@ def test_an_entry_of_one_person_or_of_whole_days_is_no_session_any_more(changes:
     said = cancelled(event(**changes))
 
     assert (said.meeting, said.people) == (Meeting("7cbh8rpc10lrc0ckih9tafss99"), ())
+
+
+def test_somebody_whose_address_is_not_told_takes_part_all_the_same() -> None:
+    match translated(event(attendees=[{"displayName": "Somebody"}])):
+        case (Booked(people=people),):
+            assert people == (Person(address="p-ada@example.com"), Person())
+        case other:
+            raise AssertionError(other)
 
 
 def test_attendees_may_be_missing() -> None:

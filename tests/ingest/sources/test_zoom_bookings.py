@@ -96,6 +96,15 @@ def test_dates_that_a_new_rhythm_has_replaced_are_cancelled() -> None:
     assert [first.meeting.instance, second.meeting.instance, gone.meeting.instance] == ["1", "5", "2"]
 
 
+def test_a_replaced_date_without_an_offset_is_of_the_zone_of_the_meeting() -> None:
+    new = {"id": 1, "timezone": "America/New_York", "occurrences": [occurrence(5, "2026-04-01T10:00:00")]}
+
+    _, gone = said(updated(new, {"id": 1, "occurrences": [occurrence(2, "2026-03-16T10:00:00")]}))
+
+    assert isinstance(gone, Cancelled)
+    assert (gone.meeting.instance, gone.starts_at) == ("2", datetime(2026, 3, 16, 14, tzinfo=UTC))
+
+
 def test_a_date_taken_out_of_a_series_is_cancelled() -> None:
     gone = only(updated({"id": 1, "occurrences": [occurrence(2, "2026-03-16T10:00:00Z", status="deleted")]}))
 

@@ -18,12 +18,14 @@ Role = Side | Literal["unidentified"]
 
 
 class Sighting(NamedTuple):
-    """Somebody came or left. `visitor` tells people of one side apart; empty where nobody says who it was."""
+    """Somebody came or left. `visitor` tells people of one side apart; empty where nobody says who it was. `told` is
+    the event that says it: of two devices that come at the same instant each comes for itself."""
 
     role: Role
     visitor: str
     verb: Literal["joined", "left"]
     time: datetime
+    told: str = ""
 
 
 class Movement(Protocol):

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, assert_never
@@ -27,6 +27,9 @@ ATTENDANCE = f"{RESERVED}attendance"
 """The source of what is concluded here."""
 REMEMBERED = timedelta(days=1)
 """After the last word on a session. Longer than any meeting, and as much as is read again after a restart."""
+
+MOST_RUNS = 100
+"""Of one relationship in a day; whoever tells of more has each of them concluded by itself, which costs no more."""
 
 
 class SessionKey(NamedTuple):
@@ -54,6 +57,7 @@ class AttendanceFold:
         self.clock = EPOCH
         self._expected, self._emitted = expected, emitted
         self._sessions: OrderedDict[SessionKey, _Session] = OrderedDict()
+        self._of: dict[tuple[str, str], set[SessionKey]] = {}
         self._queue: list[tuple[datetime, SessionKey]] = []
 
     def apply(self, event: OfRelationship) -> SessionKey | None:
@@ -65,8 +69,8 @@ class AttendanceFold:
                 if event.source == ATTENDANCE:
                     self._mark_emitted(SessionKey(event.tenant, event.subject, session))
             case p.RelationshipErased():
-                for key in [key for key in self._sessions if key[:2] == (event.tenant, event.subject)]:
-                    del self._sessions[key]
+                for key in list(self._of.get((event.tenant, event.subject), ())):
+                    self._drop(key)
             case _:
                 pass
         return None
@@ -84,7 +88,8 @@ class AttendanceFold:
     def undecided(self) -> Iterator[tuple[SessionKey, str]]:
         """The sessions of which nothing would be said by what is known now, and why not."""
         for key, session in self._sessions.items():
-            found = outcome(session.attendance, self._booking(key, session.attendance))
+            booking = self._booking(key, session.attendance)
+            found = outcome(self._seen_in(self._runs(key, booking)), booking)
             if isinstance(found, NoOutcome) and not session.is_emitted:
                 yield key, found.reason
 
@@ -97,6 +102,7 @@ class AttendanceFold:
         at = due(grown, self._booking(key, grown))
         # Put at the end: what is not heard of for longest is forgotten first.
         self._sessions[key] = _Session(event.program, grown, at, is_emitted)
+        self._of.setdefault((key.tenant, key.relationship), set()).add(key)
         heapq.heappush(self._queue, (at, key))
         return key if is_emitted and is_new else None
 
@@ -106,18 +112,45 @@ class AttendanceFold:
 
     def _concluded(self, key: SessionKey, session: _Session) -> Iterator[RawEvent]:
         booking = self._booking(key, session.attendance)
-        at = due(session.attendance, booking)
+        runs = self._runs(key, booking)
+        attendance = self._seen_in(runs)
+        at = due(attendance, booking)
         if at > self.clock:
-            # It was booked, or moved, since it was seen.
+            # It was booked, or moved, or begun anew, since it was seen.
             session.due = at
             heapq.heappush(self._queue, (at, key))
             return
-        content = _content(key, outcome(session.attendance, booking))
-        if content is None:
+        content = _content(runs[0], outcome(attendance, booking))
+        is_emitted = any(self._sessions[one].is_emitted for one in runs)
+        if content is None and not is_emitted:
             return
-        session.is_emitted = True
-        if content.id not in self._emitted:
+        for one in runs:
+            self._sessions[one].is_emitted = True
+        if content is not None and not is_emitted and content.id not in self._emitted:
             yield raw_event(Subject(ATTENDANCE, key.tenant, session.program, key.relationship), content)
+
+    def _runs(self, key: SessionKey, booking: Booking | None) -> list[SessionKey]:
+        """A meeting that is left and begun anew is several runs, each a session of its own where another tool has
+        booked it: all that were for this booking, the first of them first. They are one meeting."""
+        if booking is None or len(self._of[key.tenant, key.relationship]) > MOST_RUNS:
+            return [key]
+        found = {one for one in self._of[key.tenant, key.relationship] if self._is_for(booking, one)} | {key}
+        return sorted(found, key=lambda one: (self._sessions[one].attendance.begin, one))
+
+    def _is_for(self, booking: Booking, key: SessionKey) -> bool:
+        known = self._booking(key, self._sessions[key].attendance)
+        return known is not None and known.session == booking.session
+
+    def _seen_in(self, runs: Iterable[SessionKey]) -> Attendance:
+        told = [self._sessions[one].attendance for one in runs]
+        return Attendance(frozenset().union(*(one.seen for one in told)), max(one.recorded for one in told))
+
+    def _drop(self, key: SessionKey) -> None:
+        del self._sessions[key]
+        left = self._of[key.tenant, key.relationship]
+        left.discard(key)
+        if not left:
+            del self._of[key.tenant, key.relationship]
 
     def _booking(self, key: SessionKey, attendance: Attendance) -> Booking | None:
         return self._expected(key.tenant, key.relationship, key.session, attendance.begin)
@@ -127,15 +160,15 @@ class AttendanceFold:
             key = next(iter(self._sessions))
             if self._sessions[key].attendance.recorded >= self.clock - REMEMBERED:
                 return
-            del self._sessions[key]
+            self._drop(key)
 
 
 def _seen(event: OfRelationship) -> Sighting:
     assert isinstance(event.data, p.SessionAttendance), "who asks has looked"
-    visitor = event.correlationid or ""
+    visitor, told = event.correlationid or "", f"{event.source} {event.id}"
     if event.type == "mentoring.session.joined.v1":
-        return Sighting(event.data.role, visitor, "joined", event.time)
-    return Sighting(event.data.role, visitor, "left", event.time)
+        return Sighting(event.data.role, visitor, "joined", event.time, told)
+    return Sighting(event.data.role, visitor, "left", event.time, told)
 
 
 def _content(key: SessionKey, result: HeldOutcome | MissedOutcome | NoOutcome) -> EventContent | None:

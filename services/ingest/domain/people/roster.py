@@ -1,6 +1,7 @@
 """Under which tool ids and addresses the people of the directory are known. One identity belongs to one person: where
 two claim it, it is nobody's, because a meeting must never count for the wrong person."""
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
@@ -95,9 +96,11 @@ class Identities:
 
 
 def normal(value: str) -> str:
-    """Addresses are compared without regard to case, ids of tools exactly."""
+    """Addresses are compared without regard to case and to how their letters are spelt, ids of tools exactly."""
     value = value.strip()
-    return value.casefold() if "@" in value else value
+    if "@" not in value:
+        return value
+    return value.casefold() if value.isascii() else unicodedata.normalize("NFC", value.casefold())
 
 
 TOLD = "mentoring.relationship."

@@ -36,6 +36,8 @@ _ADDRESS = re.compile(r"[\w.!#$&'*+/=?^`{|}~%-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63})
 _BETWEEN = re.compile(r"[|;,\n]+")
 # Exchange lists addresses as `SMTP:ada@example.com`.
 _SCHEME = re.compile(r"^(mailto|smtp):", re.IGNORECASE)
+# In `Example, Ada <ada@example.com>` the comma is a part of the name, as directories write names.
+_LAST_NAME = re.compile(r"(?<![^|;,\n])[^|;,\n<>@]{1,200},(?=[^|;,\n<>@]{1,200}<[^<>]{1,400}>)")
 _IN_BRACKETS = re.compile(r"<([^<>]+)>\s*$")
 
 
@@ -81,7 +83,7 @@ def mailboxes(text: str) -> list[str]:
     """The addresses of a text that holds several, between |, comma, semicolon or line breaks with names before them, or
     between blanks without. What is no address stays as it is."""
     found: list[str] = []
-    for part in _BETWEEN.split(text):
+    for part in _BETWEEN.split(_LAST_NAME.sub("", text)):
         address = address_in(part)
         found += [address] if address else [address_in(one) or one for one in part.split()]
     return found

@@ -63,7 +63,8 @@ class _Times(NamedTuple):
 
 def booked(said: Booked, connection_scope: ConnectionScope, projection: Projection) -> Result:
     """A meeting that was moved keeps its session, also where the tool gives it another id. Whoever takes part no more
-    has it cancelled."""
+    has it cancelled, unless they may be one of those whom nobody can identify: then they meet as before, at the times
+    that are told now."""
     bookings, times = projection.bookings, _Times(said.starts_at, said.ends_at)
     session = bookings.session(connection_scope.tenant, connection_scope.source, said.replaces or said.meeting)
     slots = slots_of_people(said, session, connection_scope, projection)
@@ -72,12 +73,31 @@ def booked(said: Booked, connection_scope: ConnectionScope, projection: Projecti
     stay = () if isinstance(slots, Ignored) else slots
     # Else what is said next of the meeting, under its new id, would be of another session.
     follows = bookings.session(connection_scope.tenant, connection_scope.source, said.meeting) != session
-    events = [_booking(said, connection_scope, slot, times) for slot in stay if follows or not _is_booked(slot, times)]
     staying = {slot.relationship.id for slot in stay}
     others = () if said.is_partial else booked_slots(session, connection_scope, projection)
-    left = [slot for slot in others if slot.relationship.id not in staying]
-    events += [_cancellation(said, connection_scope, slot) for slot in left if _lies_ahead(slot, said.time)]
+    unnamed = [slot for slot in others if slot.relationship.id not in staying and _lies_ahead(slot, said.time)]
+    may_stay = [slot for slot in unnamed if _may_be_there(slot.relationship, said, connection_scope, projection)]
+    events = [
+        _booking(said, connection_scope, slot, times)
+        for slot in (*stay, *may_stay)
+        if follows or not _is_booked(slot, times)
+    ]
+    events += [_cancellation(said, connection_scope, slot) for slot in unnamed if slot not in may_stay]
     return tuple(events) or (slots if isinstance(slots, Ignored) else UNCHANGED)
+
+
+def _may_be_there(
+    relationship: Relationship, said: Booked, connection_scope: ConnectionScope, projection: Projection
+) -> bool:
+    """Whether each side that is not named may be somebody of whom neither an address nor a known id is told."""
+    identify = projection.roster.identify
+    tenant, tool = connection_scope.tenant, connection_scope.tool
+    found = [(person, identify(tenant, tool, person)) for person in said.people]
+    declined = frozenset[str]().union(*(identify(tenant, tool, person) for person in said.declined))
+    present = frozenset[str]().union(*(known for _, known in found))
+    unknown = sum(1 for person, known in found if not known and not person.address)
+    missing = [side for side in (relationship.mentors, relationship.mentees) if not side & present]
+    return 0 < len(missing) <= unknown and all(side - declined for side in missing)
 
 
 def moved(said: MeetingMoved, connection_scope: ConnectionScope, projection: Projection) -> Result:

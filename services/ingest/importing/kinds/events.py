@@ -47,7 +47,7 @@ def _read_session(row: TableRow) -> list[Message]:
 
 
 def _ends(row: TableRow, starts: str) -> str | None:
-    minutes, ends = row.number("minutes"), row.moment("ends_at")
+    minutes, ends = row.minutes("minutes"), row.moment("ends_at")
     if ends and ends <= starts:
         row.fault("ends_at", "is not after starts_at")
     if ends or minutes is None or not 0 < minutes <= 24 * 60:
@@ -56,7 +56,7 @@ def _ends(row: TableRow, starts: str) -> str | None:
 
 
 def _minutes(row: TableRow, starts: str, ends: str | None) -> float | int | None:
-    given = row.number("minutes")
+    given = row.minutes("minutes")
     if given is not None or ends is None:
         return given
     return round((datetime.fromisoformat(ends) - datetime.fromisoformat(starts)) / timedelta(minutes=1), 3)

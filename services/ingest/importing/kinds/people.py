@@ -3,6 +3,7 @@
 from services.ingest.importing.kinds.kind import BY, COMMON, SUBJECT, Column, Message, TableKind, check_common, event
 from services.ingest.importing.row import TableRow, present
 from services.ingest.importing.sender import PARTICIPANTS_ENDPOINT
+from services.ingest.sources.vendor_model import zone_named
 
 KINDS_OF_PAIRS = ("one_to_one", "group", "peer", "reverse")
 STATUSES = ("active", "leave", "exited")
@@ -14,6 +15,9 @@ def _read_relationship(row: TableRow) -> list[Message]:
     started, ended = row.moment_or_day("started_at"), row.moment_or_day("ended_at")
     # One that ends and begins again under the same id is two rows, told apart by their begin.
     events = [event(row, "relationship.started", started, _start(row), [started or ""])]
+    # Both as RFC 3339 in UTC.
+    if started and ended and ended < started:
+        row.fault("ended_at", "lies before started_at")
     if ended:
         events.append(event(row, "relationship.ended", ended, _end(row), [ended]))
     elif row.text("end_reason"):
@@ -22,12 +26,16 @@ def _read_relationship(row: TableRow) -> list[Message]:
 
 
 def _start(row: TableRow) -> Message:
+    mentors, mentees, kind = row.people("mentors"), row.people("mentees"), row.word("kind", KINDS_OF_PAIRS)
+    # Peers may be both.
+    if kind != "peer" and set(mentors) & set(mentees):
+        row.fault("mentees", "names somebody who is a mentor here, too: a pair is of two people")
     return present(
         by="admin",
         evidence="admin",
-        mentors=row.people("mentors"),
-        mentees=row.people("mentees"),
-        kind=row.word("kind", KINDS_OF_PAIRS),
+        mentors=mentors,
+        mentees=mentees,
+        kind=kind,
         cadence_days=row.number("cadence_days"),
         planned_end=row.day("planned_end"),
         coordinator=_coordinator(row),
@@ -90,9 +98,7 @@ def _read_person(row: TableRow) -> list[Message]:
     participant = row.needed("participant")
     row.needed("name")
     row.needed("consent")
-    zone = row.text("time_zone") or row.defaults.time_zone
-    if not zone:
-        row.fault("time_zone", "is empty, and the command names no --time-zone")
+    zone = _zone(row)
     found = present(
         id=participant,
         name=row.text("name"),
@@ -103,6 +109,18 @@ def _read_person(row: TableRow) -> list[Message]:
         consent=row.flag("consent"),
     )
     return [found]
+
+
+def _zone(row: TableRow) -> str:
+    name = row.text("time_zone") or row.defaults.time_zone
+    if not name:
+        row.fault("time_zone", "is empty, and the command names no --time-zone")
+        return ""
+    try:
+        return zone_named(name).key
+    except ValueError as unknown:
+        row.fault("time_zone", str(unknown))
+        return ""
 
 
 def _identities(row: TableRow) -> list[dict[str, str]]:

@@ -10,6 +10,8 @@ from services.ingest.sources.caliper.model import CaliperSettings, CaliperTold, 
 from services.ingest.sources.vendor_model import read, within
 from services.ingest.sources.vocabulary import MEASURED, Scale, minutes_of, off_scale, on_our_scale
 
+HELD = "mentoring.session.held.v1"
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -19,7 +21,7 @@ class Chosen:
 
 def measured(told: CaliperTold, name: str, settings: CaliperSettings) -> Mapping[str, object] | Rejected:
     """Members of the data of an event of this type; none where it measures nothing."""
-    if name == "mentoring.session.held.v1":
+    if name == HELD:
         return _session(told)
     if name in MEASURED:
         return _score_of(told, name, settings)

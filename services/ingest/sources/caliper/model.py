@@ -106,7 +106,8 @@ def entity(value: object) -> object:
     """Wherever an entity may stand, its IRI alone may stand too."""
     if isinstance(value, str):
         return {"id": value}
-    return {} if value is None else value
+    # What PHP writes of an entity without members is an empty list.
+    return {} if value in (None, []) else value
 
 
 def _entities(value: object) -> object:

@@ -1,12 +1,12 @@
 """From an event of Caliper to what it says about people and their relationship."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from services.ingest.domain import activity as said
 from services.ingest.domain.activity import Native, Translation
 from services.ingest.domain.derived_events import digest
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.caliper.measures import measured
+from services.ingest.sources.caliper.measures import HELD, measured
 from services.ingest.sources.caliper.model import (
     MESSAGE,
     PERSONS,
@@ -28,9 +28,13 @@ from services.ingest.sources.caliper.model import (
 from services.ingest.sources.caliper.people import CaliperCircle, circle_of
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import read, within
-from services.ingest.sources.vocabulary import FEEDBACK, as_id, as_one, members, native_id
+from services.ingest.sources.vocabulary import FEEDBACK, MEASURED, as_id, as_one, members, native_id
 
 CONTACTS = frozenset({"mentoring.message.sent.v1", "mentoring.resource.shared.v1"})
+# Of what an event is about, and of what it generates: what only sessions and only ratings are made of. In any other
+# event they say nothing here, and cannot be at fault.
+TIMES = frozenset({"startedAtTime", "endedAtTime", "duration"})
+POINTS = frozenset({"scoreGiven", "maxScore", "selections", "question"})
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
@@ -66,12 +70,17 @@ def _meant(value: object, meaning: CaliperMeaning, settings: CaliperSettings) ->
         return event
     if term(str(event.actor.get("type", ""))) not in PERSONS:
         return Ignored("actor_is_no_person")
-    thing, scored = read(Thing, event.object), read(Scored, event.generated)
+    thing = read(Thing, _without(() if meaning.type == HELD else TIMES, event.object))
+    scored = read(Scored, _without(() if meaning.type in MEASURED else POINTS, event.generated))
     if isinstance(thing, Rejected):
         return within("object", thing)
     if isinstance(scored, Rejected):
         return within("generated", scored)
     return _said(CaliperTold(event, thing, scored, value), meaning, settings)
+
+
+def _without(members: Collection[str], entity: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in entity.items() if name not in members}
 
 
 def _said(told: CaliperTold, meaning: CaliperMeaning, settings: CaliperSettings) -> Translation:

@@ -50,8 +50,13 @@ KNOWN = frozenset(plain(name) for names in COLUMNS.values() for name in names)
 
 
 def flat(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
-    """By plain name, what stands there and how it is called there; `name.formatted` is a member of a member."""
-    return {plain(name): (name, value) for name, value in _leaves("", employee, MOST_LEVELS)}
+    """By plain name, what stands there and how it is called there; `name.formatted` is a member of a member. Of two
+    that are called alike (`Email`, `E-Mail`) one that is empty says nothing."""
+    found: dict[str, tuple[str, object]] = {}
+    for name, value in _leaves("", employee, MOST_LEVELS):
+        if value not in (None, "") or plain(name) not in found:
+            found[plain(name)] = (name, value)
+    return found
 
 
 def _leaves(prefix: str, members: Mapping[str, object], levels: int) -> Iterator[tuple[str, object]]:
@@ -75,8 +80,12 @@ STATUSES: Mapping[str, Status] = {
 # Of a column that asks whether somebody is active: how databases and forms write yes. The letters that they write for
 # no stand for other things elsewhere, so that only settings can make an exit of them.
 YES = frozenset({"true", "t", "yes", "y", "1", "on"})
-ACTIVE = re.compile(r"(?<!in)active")
-# Of a column that asks whether somebody is gone, true and false mean the opposite, or nothing that we know.
+ACTIVE = re.compile(
+    r"(?<!in)(?<!no)(?<!not)(?<!non)(?<!longer)(?<!nicht)(?<!mehr)(active|activ[oa]|actif|aktiv|attiv[oa]|ativ[oa])"
+    r"|(?<!un)employed|enabled|angestellt|beschäftigt"
+)
+# Of a column that asks whether somebody is gone, true and false mean the opposite, or nothing that we know. The same
+# goes for a column of a name that only the settings know: it may ask for anything, in any language.
 GONE = re.compile(r"inactive|terminat|exit|left|leave|absent|former|resign|retire|disabled|deleted|suspend|blocked")
 TRUTH = frozenset({"true", "false"})
 ISO = "%Y-%m-%d"
@@ -130,9 +139,15 @@ class HrSettings(ToolSettings):
             return found
         if folded in YES and ACTIVE.search(plain(column)):
             return "active"
-        if folded in TRUTH and GONE.search(plain(column)):
+        if folded in TRUTH and not _asks_who_is_active(plain(column)):
             return None
         return STATUSES.get(folded) or STATUSES.get(spaced)
+
+
+def _asks_who_is_active(column: str) -> bool:
+    """By its plain name. The usual names of a status do where nothing else is said of them."""
+    is_usual = not column or column in map(plain, COLUMNS["status"])
+    return (is_usual or bool(ACTIVE.search(column))) and not GONE.search(column)
 
 
 class HrFault(VendorModel):
@@ -282,7 +297,8 @@ def _text(value: object) -> str:
 
 def _addresses(value: object) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
-    texts = (_text(one.get("value")) if isinstance(one, dict) else _text(one) for one in values)
+    given = (one.get("value") if isinstance(one, dict) else one for one in values)
+    texts = (_text(one) for one in given if one is not None)
     return tuple(dict.fromkeys(one for text in texts for one in mailboxes(text) if one.lower() not in NOTHING))
 
 

@@ -5,7 +5,7 @@ import codecs
 import csv
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +26,8 @@ SEPARATOR = re.compile(rb'"?sep=([!-/:-@\[-`{-~\t])"?', re.IGNORECASE)
 # Further than this no cell goes: the quote at its begin is a slip, and what follows is read as rows of their own.
 MOST_LINES = 20
 MOST_COLUMNS = 500
+# Of a column that settings name; of one that nobody reads it does not matter.
+TWICE = "stands twice in the header: nobody knows which of the two counts"
 
 
 @dataclass(frozen=True)
@@ -51,16 +53,21 @@ def read_rows(body: bytes) -> list[HrRow] | Rejected:
     delimiters = (hint[1].decode(),) if hint else DELIMITERS
     if hint:
         first = next((number for number in range(first + 1, len(lines)) if lines[number].strip()), first)
-    header = _header(lines[first], first + 1, delimiters)
+    # Cells of a header may hold line breaks, too.
+    taken = _complete(lines, first)
+    header = _header(b"\n".join(taken), first + 1, delimiters)
     if isinstance(header, Rejected):
         return header
-    return list(header.rows(lines, first + 1))
+    return list(header.rows(lines, first + len(taken)))
 
 
 @dataclass(frozen=True)
 class _Header:
+    """`twice`: the names of several columns, of which nobody knows which is meant."""
+
     delimiter: str
     names: tuple[str, ...]
+    twice: frozenset[str] = frozenset()
 
     def rows(self, lines: list[bytes], start: int) -> Iterator[HrRow]:
         """Lines are counted from 1, blank ones included."""
@@ -86,6 +93,7 @@ class _Header:
         return HrRow(line, named, undecoded=tuple(self._undecoded(cells)))
 
     def _undecoded(self, cells: list[str]) -> Iterator[tuple[str, str]]:
+        yield from ((name, TWICE) for name in self.twice)
         for name, cell in zip(self.names, cells, strict=True):
             place = next((place for place, letter in enumerate(cell) if "\udc80" <= letter <= "\udcff"), None)
             if place is not None:
@@ -95,22 +103,26 @@ class _Header:
 
 def _header(line: bytes, number: int, delimiters: tuple[str, ...]) -> _Header | Rejected:
     place = f"line {number}"
-    try:
-        text = line.decode()
-        found = [(delimiter, next(csv.reader([text], delimiter=delimiter, strict=True))) for delimiter in delimiters]
-    except UnicodeDecodeError as broken:
-        return rejected("malformed", place, f"the header is not UTF-8: byte {line[broken.start]:#x}")
-    except csv.Error as broken:
-        return rejected("malformed", place, f"the header is no row of a CSV file: {broken}")
-    delimiter, names = max(found, key=lambda pair: len(pair[1]))
-    stripped = [name.strip() for name in names]
-    if twice := next((name for name in stripped if name and stripped.count(name) > 1), None):
-        # Of another column the name may be anything; its number tells it as well.
-        known = repr(twice) if plain(twice) in KNOWN else f"number {stripped.index(twice) + 1}"
-        return rejected("malformed", place, f"the column {known} is there twice")
-    if len(stripped) > MOST_COLUMNS:
+    found: dict[str, list[str]] = {}
+    problem = ""
+    for delimiter in delimiters:
+        try:
+            found[delimiter] = next(csv.reader([line.decode()], delimiter=delimiter, strict=True))
+        except UnicodeDecodeError as broken:
+            return rejected("malformed", place, f"the header is not UTF-8: byte {line[broken.start]:#x}")
+        except csv.Error as broken:
+            # Names in quotes are none between other delimiters.
+            problem = problem or str(broken)
+    if not found:
+        return rejected("malformed", place, f"the header is no row of a CSV file: {problem}")
+    delimiter, names = max(found.items(), key=lambda item: len(item[1]))
+    if len(names) > MOST_COLUMNS:
         return rejected("malformed", place, f"the header has more than {MOST_COLUMNS} columns")
-    return _Header(delimiter, tuple(stripped))
+    stripped = [" ".join(name.split()) for name in names]
+    twice = frozenset(name for name, many in Counter(stripped).items() if name and many > 1)
+    if known := next((name for name in stripped if name in twice and plain(name) in KNOWN), None):
+        return rejected("malformed", place, f"the column {known!r} is there twice")
+    return _Header(delimiter, tuple(stripped), twice)
 
 
 def _complete(lines: list[bytes], index: int) -> list[bytes]:

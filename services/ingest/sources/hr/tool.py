@@ -15,7 +15,7 @@ from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import CUT, address_in, visible
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.hr.model import COLUMNS, Employee, HrRecord, HrSettings, Status, plain
-from services.ingest.sources.hr.rows import CSV, EMPLOYEE, UNCLEAR, parse, people_in, take
+from services.ingest.sources.hr.rows import CSV, EMPLOYEE, TWICE, UNCLEAR, parse, people_in, take
 from services.ingest.sources.tool import Tool, ToolSettings, prove_either
 from services.ingest.sources.vendor_model import read, zone_named
 from services.ingest.sources.vocabulary import ID, as_one, native_id
@@ -158,7 +158,7 @@ TOO_LONG = CUT * LONGEST_NAME
 FAULT = re.compile(
     r"has \d+ cells, the header has \d+|is no row of a CSV file: [a-z0-9 ,;\t'\"()-]{1,80}"
     r"|is not UTF-8: byte 0x[0-9a-f]{2} at character \d+; save the file as UTF-8"
-    rf"|{UNCLEAR}",
+    rf"|{UNCLEAR}|{TWICE}",
     re.ASCII,
 )
 AT_FAULT = "is at fault"

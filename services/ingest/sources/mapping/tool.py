@@ -1,6 +1,7 @@
 """What expressions gave, read as times, ids, people and data."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -8,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import TypeAdapter, ValidationError
 
 from services.ingest.domain.activity import GenericActivity, Native, Person, Statement, Translation, Voided
+from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.mapping.applied import NOT_MEANT, fault_of, is_applied, kept_again, recorded, translated
@@ -20,8 +22,11 @@ from services.ingest.sources.mapping.settings import (
     verify_by,
 )
 from services.ingest.sources.tool import (
+    RawPayloads,
+    Received,
     Tool,
     ToolSettings,
+    as_it_came,
     prove_bearer,
 )
 from services.ingest.sources.vendor_model import Local, Zoned, epoch, in_zone, within
@@ -125,29 +130,65 @@ def data_of(name: str, wanted: Mapping[str, Member], scope: object) -> Mapping[s
 NOTHING = ExpressionResult(None)
 
 
+# Around a payload of which only what is right, or only what is at fault, is meant.
+PART, PAYLOAD = "rapport_part", "payload"
+RIGHT, WRONG = "right", "wrong"
+
+
+def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
+    """An item, or a rule, that is at fault costs nothing else of the payload: what is right is one record, what is at
+    fault is another."""
+    assert isinstance(settings, MappingSettings)
+    parsed = read_json(received.body)
+    if isinstance(parsed, Rejected) or is_applied(parsed.value) or _part_of(parsed.value):
+        return as_it_came(received, settings, now)
+    said = [type(part) for _, part in _parts(parsed.value, settings)]
+    if Rejected not in said or tuple not in said:
+        return as_it_came(received, settings, now)
+    records = ({PART: part, PAYLOAD: parsed.value} for part in (RIGHT, WRONG))
+    try:
+        return RawPayloads(tuple(json.dumps(record, ensure_ascii=False).encode() for record in records))
+    except RecursionError:
+        return rejected("malformed", "", "is nested too deeply")
+
+
 def translate(value: object, settings: ToolSettings) -> Translation:
-    """A payload as a tool sends it, or what was recorded of one. Faults are named by the rule, the number of the item,
-    and the member of the rule."""
+    """A payload as a tool sends it, a part of one, or what was recorded of it. Faults are named by the rule, the number
+    of the item, and the member of the rule."""
     assert isinstance(settings, MappingSettings)
     if isinstance(value, dict) and is_applied(value):
         return translated(value, settings)
-    return as_one((rule.name, _by_rule(rule, value, settings)) for rule in settings.rules)
-
-
-def _by_rule(rule: MappingRule, payload: object, settings: MappingSettings) -> Translation:
-    if rule.items is None:
-        return _Applied(rule, payload, settings).said()
-    found = rule.items.of(payload)
-    if isinstance(found, Rejected):
-        return within("items", found)
-    if found.value is None:
-        return NOT_MEANT
-    if not isinstance(found.value, list):
-        return rejected("invalid", "items", "must give a list")
-    scopes = ({"item": item, "payload": payload} for item in found.value)
-    parts = ((str(index), _Applied(rule, scope, settings).said()) for index, scope in enumerate(scopes))
-    said = as_one(parts)
+    part = _part_of(value)
+    found = list(_parts(value[PAYLOAD] if part and isinstance(value, dict) else value, settings))
+    wrong = [within(path, one) for path, one in found if isinstance(one, Rejected)]
+    if part == WRONG and wrong:
+        return Rejected("invalid", tuple(error for one in wrong for error in one.errors))
+    said = as_one((path, one) for path, one in found if not (part and isinstance(one, Rejected)))
     return NOT_MEANT if isinstance(said, Ignored) else said
+
+
+def _part_of(value: object) -> str:
+    """Which part of a payload is meant; empty: all of it."""
+    is_part = isinstance(value, dict) and value.keys() == {PART, PAYLOAD} and value[PART] in (RIGHT, WRONG)
+    return str(value[PART]) if is_part and isinstance(value, dict) else ""
+
+
+def _parts(payload: object, settings: MappingSettings) -> Iterator[tuple[str, Translation]]:
+    """What each rule says of it or, where a rule has items, of each of them."""
+    for rule in settings.rules:
+        if rule.items is None:
+            yield rule.name, _Applied(rule, payload, settings).said()
+            continue
+        found = rule.items.of(payload)
+        if isinstance(found, Rejected):
+            yield rule.name, within("items", found)
+        elif isinstance(found.value, list):
+            scopes = ({"item": item, "payload": payload} for item in found.value)
+            yield from (
+                (f"{rule.name}.{place}", _Applied(rule, scope, settings).said()) for place, scope in enumerate(scopes)
+            )
+        elif found.value is not None:
+            yield rule.name, rejected("invalid", "items", "must give a list")
 
 
 @dataclass(frozen=True)
@@ -266,5 +307,6 @@ TOOL = Tool(
     translate=translate,
     settings=MappingSettings,
     keep=keep,
+    take=take,
     verify_by=verify_by,
 )

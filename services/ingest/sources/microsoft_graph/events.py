@@ -137,15 +137,15 @@ class _GraphPeople(VendorModel):
         return Invited(self.taking_part(), [*organizers, *asked], bool(self.are_hidden) and not self.is_organizer)
 
     def taking_part(self) -> list[Person]:
-        """The organizer stands beside the attendees."""
+        """The organizer stands beside the attendees; where nobody is named, somebody has asked all the same."""
         asked = [one for one in self.attendees or () if one.kind != ROOM]
         coming = [one.person for one in asked if not one.has_declined]
-        declined = {one.person.address.casefold() for one in asked if one.has_declined}
-        organizers = [self.organizer.person] if self.organizer else []
+        declined = {one.person.address.casefold() for one in asked if one.has_declined} - {""}
+        organizers = [self.organizer.person if self.organizer else Person()]
         if self._owner_declined and len(coming) == 1:
             # Only the organizer's copy knows the answers; here the calendar's owner is the only one whom it can mean.
             coming = []
-        return [one for one in (*organizers, *coming) if one.address.casefold() not in declined]
+        return [*(one for one in organizers if one.address.casefold() not in declined), *coming]
 
     @property
     def _owner_declined(self) -> bool:
@@ -197,4 +197,6 @@ def _meeting(entry: CalendarEntry, value: object) -> Booked | Cancelled | Reject
         return meeting
     if meeting.is_stripped:
         return rejected("invalid", "organizer", "is required: without it and the attendees nobody is known to meet")
+    if meeting.attendees is None:
+        return rejected("invalid", "attendees", "is required, be it empty: who takes part was not asked for")
     return session(entry, meeting.start.utc, meeting.end.utc, meeting.invited)

@@ -7,11 +7,25 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.vendor_model import read, within
 from services.ingest.sources.vocabulary import MEASURED, PROGRESSED, Scale, minutes_of, off_scale, on_our_scale
-from services.ingest.sources.xapi.model import PROGRESS, XapiResult, XapiScore, XapiSettings
+from services.ingest.sources.xapi.model import HELD, PREPARED, PROGRESS, XapiResult, XapiScore, XapiSettings
 
 # Two decimals of a scaled score are told at least.
 LEAST_DIFFERENCE = 0.006
 PERCENT = Scale(min=0, max=100)
+HELD_TYPE, PREPARED_TYPE = HELD[0].type, PREPARED[0].type
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    HELD_TYPE: ("duration",),
+    PREPARED_TYPE: ("completion",),
+    **dict.fromkeys(MEASURED, ("score", "extensions")),
+}
+"""The members of a result that an event of this type is made of."""
+
+
+def result_for(name: str, result: object) -> XapiResult | Rejected:
+    """A score of a remark, or the duration of a rating, says nothing here, and cannot be at fault."""
+    if not isinstance(result, dict):
+        return XapiResult() if result is None or name not in NEEDED else read(XapiResult, result)
+    return read(XapiResult, {member: result[member] for member in NEEDED.get(name, ()) if member in result})
 
 
 def session_data(result: XapiResult, at: datetime, settings: XapiSettings) -> Mapping[str, object] | Rejected:

@@ -17,6 +17,7 @@ from services.ingest.domain.tools.allow_list import (
     AllowList,
     Leaf,
     address_in,
+    allow_list,
     matching,
     one_of,
 )
@@ -249,11 +250,12 @@ class XapiOutline(VendorModel):
 
 
 class XapiStatement(XapiOutline):
-    """Without `timestamp` it happened when it was `stored`."""
+    """Without `timestamp` it happened when it was `stored`. Of `result` only what the meaning asks for is read, see
+    `result_for`."""
 
     id: MaybeIdent = ""
     actor: Actor
-    result: Annotated[XapiResult, NULL_IS_EMPTY] = XapiResult()
+    result: Annotated[object, NULL_IS_EMPTY, allow_list(XapiResult)] = None
     context: Annotated[Context, NULL_IS_EMPTY] = Context()
     timestamp: ZonedOrUtc | None = None
     stored: ZonedOrUtc | None = None

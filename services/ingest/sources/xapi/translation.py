@@ -11,7 +11,7 @@ from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import read, within
 from services.ingest.sources.vocabulary import FEEDBACK, MEASURED, PROGRESSED, as_id, as_one, is_one_sided, members
-from services.ingest.sources.xapi.measures import score_data, session_data
+from services.ingest.sources.xapi.measures import PREPARED_TYPE, result_for, score_data, session_data
 from services.ingest.sources.xapi.model import (
     STATEMENT_REF,
     SUB_STATEMENT,
@@ -72,7 +72,6 @@ def _answered(target: XapiTarget) -> Mapping[str, str]:
     return {"reply_to": target.id.lower()} if target.objectType == STATEMENT_REF and target.id else {}
 
 
-PREPARED = "mentoring.preparation.completed.v1"
 LONGEST_NATIVE_TYPE = 128
 # What somebody says, shares, rates or attends in a course or a forum, or of a video, a quiz or a webinar, with nobody
 # in particular, is no contact of a pair, and progress there is that of no goal, unless the settings say so: of a course
@@ -105,9 +104,10 @@ def _translated(value: object, settings: XapiSettings) -> Translation:
     meaning = settings.meaning(outline.verb.id, names_of((target, *around)))
     if meaning is None:
         return Ignored("verb_of_no_interest")
-    statement = read(XapiStatement, value)
-    if isinstance(statement, Rejected):
-        return statement
+    whole = _whole(value, meaning.type)
+    if isinstance(whole, Rejected):
+        return whole
+    statement, result = whole
     heading = _heading(statement, value)
     if isinstance(heading, Rejected):
         return heading
@@ -115,7 +115,16 @@ def _translated(value: object, settings: XapiSettings) -> Translation:
     is_public = meaning.activity is None and (
         bool(word_of(target.definition.type)) or any(course_word(one.definition.type) for one in around)
     )
-    return _told(statement, Deed(heading, target, statement.result, is_public), meaning, settings)
+    return _told(statement, Deed(heading, target, result, is_public), meaning, settings)
+
+
+def _whole(value: object, name: str) -> tuple[XapiStatement, XapiResult] | Rejected:
+    """`name` is the type of the event that it becomes."""
+    statement = read(XapiStatement, value)
+    if isinstance(statement, Rejected):
+        return statement
+    result = result_for(name, statement.result)
+    return within("result", result) if isinstance(result, Rejected) else (statement, result)
 
 
 def _voided(value: object, target: XapiTarget) -> Translation:
@@ -144,7 +153,7 @@ def _heading(statement: XapiStatement, value: object) -> said.Statement | Reject
 
 
 def _told(statement: XapiStatement, deed: Deed, meaning: XapiMeaning, settings: XapiSettings) -> Translation:
-    if meaning.type == PREPARED and statement.result.completion is False:
+    if meaning.type == PREPARED_TYPE and deed.result.completion is False:
         return Ignored("not_completed")
     circle = circle_of(statement, deed.target, settings)
     if isinstance(circle, Rejected):

@@ -139,12 +139,15 @@ class ZoomPayload(VendorModel):
 
     @property
     def people(self) -> tuple[Person, ...]:
-        """The host and whoever is invited, each once."""
+        """The host and whoever is invited, each once. Of whom no address is told they are somebody all the same
+        (empty); so is a host whom nobody names."""
         meeting = self.object
         hosted_by_operator = bool(meeting.host_id) and meeting.host_id == self.operator_id
         host = Person(meeting.host_id, meeting.host_email or (self.operator if hosted_by_operator else ""))
         others = (meeting.settings.alternative_hosts if meeting.settings else "").replace(",", ";").split(";")
-        return _each_once([host, *_by_address([*others, *(invitee.email for invitee in meeting.invitees)])])
+        invited = _by_address(invitee.email for invitee in meeting.invitees)
+        unknown = [person for person in (host, *invited) if person == Person()]
+        return (*_each_once([host, *_by_address(others), *invited]), *unknown)
 
     @property
     def replaced(self) -> tuple[Date, ...]:
@@ -154,7 +157,7 @@ class ZoomPayload(VendorModel):
         kept = {occurrence.occurrence_id for occurrence in self.object.occurrences}
         former = self.old_object.occurrences or ()
         return tuple(
-            Date(Meeting(self.object.id, each.occurrence_id), each.start_time, None)
+            Date(Meeting(self.object.id, each.occurrence_id), self.object.utc(each.start_time), None)
             for each in former
             if each.occurrence_id not in kept
         )
