@@ -1,6 +1,6 @@
 """Which sessions are booked for when, folded from the session events of the log, whoever wrote them."""
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -58,7 +58,7 @@ class Bookings:
 
     def __init__(self, most: int = MOST_SESSIONS) -> None:
         self._most = most
-        self._booked: dict[str, OrderedDict[tuple[str, str], Booking]] = {}
+        self._booked: dict[str, OrderedDict[tuple[str, str], Booking]] = defaultdict(OrderedDict)
         self._number = 0
         self._of: _Sets = {}
         self._whose: _Sets = {}
@@ -148,14 +148,16 @@ class Bookings:
         return min((one for one in booked if one and one.covers(moment)), default=None, key=lambda one: one.starts_at)
 
     def _book(self, tenant: str, relationship: str, booking: Booking) -> None:
-        known = self.booking(tenant, relationship, booking.session)
-        of_tenant = self._booked.setdefault(tenant, OrderedDict())
-        if known and known.told > booking.told:
+        of_tenant, key = self._booked[tenant], (relationship, booking.session)
+        known = of_tenant.get(key)
+        if known is not None and known.told > booking.told:
             return
-        # Put at the end: what was told of last is forgotten last.
-        of_tenant.pop((relationship, booking.session), None)
-        of_tenant[relationship, booking.session] = booking
-        self._number += known is None
+        of_tenant[key] = booking
+        if known is not None:
+            # What was told of last is forgotten last.
+            of_tenant.move_to_end(key)
+            return
+        self._number += 1
         _add(self._of, (tenant, relationship), booking.session)
         _add(self._whose, (tenant, booking.session), relationship)
         self._make_room(tenant, relationship)
