@@ -153,6 +153,8 @@ def measure(clickhouse: ClickHouse, server: Server, size: Size) -> None:
             fill(clickhouse, size)
         with told(server, "recomputed"):
             recompute_everything(clickhouse, lambda _: None)
+        with told(server, "merged"):
+            merge(clickhouse)
     for name, count, on_disk in clickhouse.query(
         "SELECT table, sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'mentoring' "
         "GROUP BY table HAVING sum(rows) > 100 ORDER BY table"
@@ -185,6 +187,15 @@ def fill(clickhouse: ClickHouse, size: Size) -> None:
             clickhouse.command(f"{EVENTS.format(month=month, **numbers)} {INTO}")
             for table in ("score_history", "score_revisions"):
                 clickhouse.command(f"{SCORES.format(table=table, month=month, **numbers)} {INTO}")
+
+
+def merge(clickhouse: ClickHouse) -> None:
+    """What ClickHouse does in the background, within days, of a table that grows for a year: here a year is filled in
+    minutes, and the recomputing has told what is there once more."""
+    for table, partition in clickhouse.query(
+        "SELECT DISTINCT table, partition_id FROM system.parts WHERE active AND database = 'mentoring' ORDER BY ALL"
+    ):
+        clickhouse.command(f"OPTIMIZE TABLE mentoring.{table} PARTITION ID '{partition}' FINAL")
 
 
 def portions(rows: int) -> Iterator[tuple[int, int]]:
