@@ -1,5 +1,6 @@
 """Asks a service's health port how it is."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -11,14 +12,19 @@ TIMEOUT_SECONDS = 1.0
 
 
 def ask_readyz(port: int) -> Readiness:
-    """The state is in the body, of a 200 as of a 503; no answer counts as starting."""
+    """The state is in the body, of a 200 as of a 503; no answer, or half of one, counts as starting."""
+    try:
+        return _said(_answer(port))
+    except (OSError, http.client.HTTPException):
+        return Readiness(State.STARTING, "no answer yet")
+
+
+def _answer(port: int) -> bytes:
     try:
         with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/readyz", timeout=TIMEOUT_SECONDS) as answer:
-            return _said(answer.read())
+            return bytes(answer.read())
     except urllib.error.HTTPError as refused:
-        return _said(refused.read())
-    except OSError:
-        return Readiness(State.STARTING, "no answer yet")
+        return refused.read()
 
 
 def _said(body: bytes) -> Readiness:
