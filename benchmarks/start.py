@@ -39,6 +39,7 @@ GATEWAY_AIM, WORK_AIM = 10.0, 15.0
 CALM_SECONDS = 1_800.0
 """The first start of the workers reads the log for outcomes of meetings; it is not what is measured."""
 AT_ONCE = 20_000
+BEHIND = re.compile(r"\blag [1-9]")
 RAPPORT = (sys.executable, "-m", "services.cli")
 CONNECTIONS = f"""connections:
   - id: zoom
@@ -145,7 +146,7 @@ def _measure(place: Machine, rounds: int) -> None:
     token = ("ingest", "token", "create", "--tenant", TENANT, "--source", "/bench", "--program", "spring")
     subprocess.run([*RAPPORT, *token], env=place.environment, check=True, stdout=subprocess.DEVNULL)
     with _process(place, "work") as child:
-        _await(child, place.work_health, CALM_SECONDS, is_behind=re.compile(r"\blag [1-9]"))
+        _await(child, place.work_health, CALM_SECONDS, at_rest=True)
     for number in range(rounds):
         for what, port, aim in (("serve", place.gateway_health, GATEWAY_AIM), ("work", place.work_health, WORK_AIM)):
             began = time.monotonic()
@@ -172,9 +173,9 @@ def _process(place: Machine, what: str) -> Iterator[Child]:
         child.stop()
 
 
-def _await(child: Child, port: int, seconds: float, is_behind: re.Pattern[str] | None = None) -> None:
-    """Until it says that it is ready, and no part of it that it is behind. Raises RuntimeError where it has ended by
-    itself, and TimeoutError."""
+def _await(child: Child, port: int, seconds: float, *, at_rest: bool = False) -> None:
+    """Until it says that it is ready and, `at_rest`, no part of it that it is behind. Raises RuntimeError where it has
+    ended by itself, and TimeoutError."""
     deadline = time.monotonic() + seconds
     # One for all questions: what a client takes to make would be taken from the process that starts.
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
@@ -183,7 +184,7 @@ def _await(child: Child, port: int, seconds: float, is_behind: re.Pattern[str] |
                 raise RuntimeError(f"it has ended: {child.exit_code()}")
             with suppress(httpx.TransportError):
                 answer = client.get("/readyz")
-                if answer.is_success and not (is_behind and is_behind.search(answer.json()["detail"])):
+                if answer.is_success and not (at_rest and BEHIND.search(answer.json()["detail"])):
                     return
             time.sleep(0.1)
     raise TimeoutError(f"not ready within {seconds:g} s")

@@ -3,7 +3,8 @@ partition paused and polling going on, so that the service stays a member of its
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar, runtime_checkable
@@ -108,7 +109,7 @@ def _octets(records: Sequence[Record]) -> int:
     return sum(len(record.value or b"") for record in records)
 
 
-__all__ = ["Batch", "BatchLoop", "Limits", "TryLaterError", "Work"]
+__all__ = ["Batch", "BatchLoop", "Limits", "TryLaterError", "Work", "later_if_away"]
 
 IDLE_POLL_SECONDS = 0.5
 # While something is in hand or waits, a round may not sleep longer than this.
@@ -121,6 +122,15 @@ Answer = TypeVar("Answer")
 
 class TryLaterError(Exception):
     """What the work needs is away for now; the same batch is handed over again after a while."""
+
+
+@contextmanager
+def later_if_away() -> Iterator[None]:
+    """Raises TryLaterError where the block raises KafkaError."""
+    try:
+        yield
+    except KafkaError as away:
+        raise TryLaterError(f"the broker is away: {away}") from away
 
 
 class Work(Protocol):

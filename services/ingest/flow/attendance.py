@@ -26,7 +26,7 @@ from services.ingest.flow.supervise import Parts
 from services.ingest.flow.tools.statements import PendingWrites
 from services.runtime import log
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record, partition_count, read_partition
-from services.runtime.loop import Batch, BatchLoop, TryLaterError
+from services.runtime.loop import Batch, BatchLoop, later_if_away
 from services.runtime.settings import Settings
 
 _SOURCE = f'"source":"{ATTENDANCE}"'.encode()
@@ -78,10 +78,8 @@ class AttendanceWork:
         self._line = log.get(__name__)
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
-        try:
+        with later_if_away():
             self._begin(partition, committed.offset if committed else 0)
-        except KafkaError as away:
-            raise TryLaterError(f"the broker is away: {away}") from away
 
     def handle(self, batch: Batch) -> Mapping[str, object]:
         """Raises BadDeployError when an error of ours met too many records in a row."""
@@ -145,12 +143,10 @@ class AttendanceWork:
     def _say(self, notes: Counter[str]) -> None:
         """What is concluded is kept until it is acknowledged: it will not be concluded again."""
         self._pending_writes.settle()
-        try:
+        with later_if_away():
             while self._unsaid:
                 notes[self._record(self._unsaid[0])] += 1
                 del self._unsaid[0]
-        except KafkaError as away:
-            raise TryLaterError(f"the broker is away: {away}") from away
         self._pending_writes.settle()
 
     def _record(self, raw: RawEvent) -> str:

@@ -25,7 +25,7 @@ from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, UnwritableRecordError
-from services.runtime.loop import Batch, BatchLoop, TryLaterError
+from services.runtime.loop import Batch, BatchLoop, TryLaterError, later_if_away
 
 GROUP = "rapport-ingest"
 # The same as over HTTP; parsing more would stall the partition for an event that cannot be valid.
@@ -127,10 +127,8 @@ class RawEvents:
     def _settled(self, pending: list[_Pending]) -> Counter[str]:
         """What the broker never takes is put aside, and counts so besides."""
         refused = {place: why for place, one in enumerate(pending) if (why := _refusal(one.written))}
-        try:
+        with later_if_away():
             again = [self._put_aside(pending[place].record, why) for place, why in refused.items()]
-        except KafkaError as away:
-            raise TryLaterError(f"the broker is away: {away}") from away
         for written in again:
             _refusal(written)
         return Counter(why.reason for why in refused.values())

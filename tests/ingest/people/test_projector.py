@@ -216,7 +216,7 @@ def test_a_relationship_that_meets_an_error_of_ours_is_told_and_keeps_no_other_f
             raise RuntimeError("this history")
         return whole(at, history)
 
-    monkeypatch.setattr("services.ingest.flow.people.projector.roster_value", broken)
+    monkeypatch.setattr("services.ingest.flow.people.partition_projection.roster_value", broken)
     log.write(pair(subject="rel-poison", program="poison"))
 
     with log.projected():

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from schemas.primitives import to_rfc3339
@@ -76,7 +77,8 @@ def booked(said: Booked, connection_scope: ConnectionScope, projection: Projecti
     staying = {slot.relationship.id for slot in stay}
     others = () if said.is_partial else booked_slots(session, connection_scope, projection)
     unnamed = [slot for slot in others if slot.relationship.id not in staying and _lies_ahead(slot, said.time)]
-    may_stay = [slot for slot in unnamed if _may_be_there(slot.relationship, said, connection_scope, projection)]
+    guests = _guests(said, connection_scope, projection) if unnamed else NO_GUESTS
+    may_stay = [slot for slot in unnamed if guests.may_be(slot.relationship)]
     events = [
         _booking(said, connection_scope, slot, times)
         for slot in (*stay, *may_stay)
@@ -86,18 +88,31 @@ def booked(said: Booked, connection_scope: ConnectionScope, projection: Projecti
     return tuple(events) or (slots if isinstance(slots, Ignored) else UNCHANGED)
 
 
-def _may_be_there(
-    relationship: Relationship, said: Booked, connection_scope: ConnectionScope, projection: Projection
-) -> bool:
-    """Whether each side that is not named may be somebody of whom neither an address nor a known id is told."""
-    identify = projection.roster.identify
-    tenant, tool = connection_scope.tenant, connection_scope.tool
-    found = [(person, identify(tenant, tool, person)) for person in said.people]
-    declined = frozenset[str]().union(*(identify(tenant, tool, person) for person in said.declined))
-    present = frozenset[str]().union(*(known for _, known in found))
-    unknown = sum(1 for person, known in found if not known and not person.address)
-    missing = [side for side in (relationship.mentors, relationship.mentees) if not side & present]
-    return 0 < len(missing) <= unknown and all(side - declined for side in missing)
+class _Guests(NamedTuple):
+    """Of a meeting: who is known to take part, who has declined, and how many take part of whom neither an address nor
+    a known id is told."""
+
+    present: frozenset[str]
+    declined: frozenset[str]
+    unknown: int
+
+    def may_be(self, relationship: Relationship) -> bool:
+        """Whether each side that is not named may be somebody unknown."""
+        missing = [side for side in (relationship.mentors, relationship.mentees) if not side & self.present]
+        return 0 < len(missing) <= self.unknown and all(side - self.declined for side in missing)
+
+
+NO_GUESTS = _Guests(frozenset(), frozenset(), 0)
+
+
+def _guests(said: Booked, connection_scope: ConnectionScope, projection: Projection) -> _Guests:
+    identify = partial(projection.roster.identify, connection_scope.tenant, connection_scope.tool)
+    found = [(person, identify(person)) for person in said.people]
+    return _Guests(
+        frozenset[str]().union(*(known for _, known in found)),
+        frozenset[str]().union(*map(identify, said.declined)),
+        sum(1 for person, known in found if not known and not person.address),
+    )
 
 
 def moved(said: MeetingMoved, connection_scope: ConnectionScope, projection: Projection) -> Result:

@@ -17,8 +17,8 @@ from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.people.projection_writer import MOST_WRITTEN_BYTES, Projected, ProjectionWriter
 from services.runtime import log
-from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record, read_partition
-from services.runtime.loop import Batch, TryLaterError
+from services.runtime.kafka import Committed, Partition, Reader, Record, read_partition
+from services.runtime.loop import Batch, later_if_away
 from services.runtime.settings import Settings
 from services.validation_errors import places
 
@@ -125,7 +125,7 @@ class DirectoryProjector:
     def resume(self, partition: Partition, committed: Committed | None) -> None:
         """Reads the directory back. Statements that were merged into a directory that is no more are merged again, as
         far as their topic still holds them."""
-        try:
+        with later_if_away():
             begin = max(committed.offset if committed else 0, self._reader.beginning_offsets([partition])[partition])
             self._next = NOWHERE
             self._directory, reached = self._restored(partition.number)
@@ -133,8 +133,6 @@ class DirectoryProjector:
                 self._log.warning("merged_anew", first=reached, last=begin - 1)
                 records = read_partition(self._settings, partition)
                 self._merge(partition, (one for one in records if reached <= one.offset < begin), range(reached, begin))
-        except KafkaError as away:
-            raise TryLaterError(f"the broker is away: {away}") from away
         self._next = begin
 
     def handle(self, batch: Batch) -> Mapping[str, object]:

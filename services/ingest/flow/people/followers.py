@@ -14,7 +14,7 @@ from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.tools.projection import PROGRESS_KEY, ProgressRecord, Projection, load
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.log_reading import event_at
-from services.ingest.flow.people.projector import restore, topics_of
+from services.ingest.flow.people.partition_projection import restore, topics_of
 from services.runtime import log
 from services.runtime.health import Health, State
 from services.runtime.kafka import KafkaError, Partition, Reader, Record, newest_of_keys
@@ -216,9 +216,8 @@ class ProjectionFollower:
         return sum(max(0, end - self._reached(partition)) for partition, end in ends.items())
 
     def _reached(self, partition: Partition) -> int:
-        reflecting = (DIRECTORY.name,) if partition == STATEMENTS else (self._topics.roster, self._topics.bookings)
-        if self._roster_only:
-            reflecting = (self._topics.roster,)
+        folded = (self._topics.roster,) if self._roster_only else (self._topics.roster, self._topics.bookings)
+        reflecting = (DIRECTORY.name,) if partition == STATEMENTS else folded
         return min(self._progress.get((topic, partition.number), 0) for topic in reflecting)
 
 

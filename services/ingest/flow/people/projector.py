@@ -5,34 +5,22 @@ happened."""
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import datetime
 from functools import cache, partial
-from typing import NamedTuple, TypeVar
 from uuid import uuid4
 
-from pydantic import ValidationError
-
-from schemas.events import OfPartition, OfRelationship
-from schemas.payloads import SessionCancelled, SessionScheduled
-from schemas.primitives import EPOCH
-from schemas.topics import BOOKINGS, DIRECTORY_STATEMENTS, EVENTS, ROSTER, position
-from services.ingest.domain.tools.projection import (
-    PROGRESS_KEY,
-    BookingsRecord,
-    ProgressRecord,
-    Projection,
-    RosterRecord,
-    alive,
-    dump,
-    load,
-    roster_value,
-)
+from schemas.events import OfPartition
+from schemas.topics import DIRECTORY_STATEMENTS, EVENTS, position
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.log_reading import event_or_note
 from services.ingest.flow.people.directory_projector import DirectoryProjector
+from services.ingest.flow.people.partition_projection import (
+    PartitionProjection,
+    UnreadableProjectionError,
+    topics_of,
+)
 from services.ingest.flow.people.projection_writer import Projected, ProjectionWriter
 from services.ingest.flow.supervise import Parts
 from services.ingest.settings import IngestSettings
@@ -41,7 +29,6 @@ from services.runtime.breaker import Breaker
 from services.runtime.health import Health
 from services.runtime.kafka import (
     Committed,
-    KafkaError,
     Partition,
     Producer,
     Reader,
@@ -50,12 +37,10 @@ from services.runtime.kafka import (
     read_partition,
     read_partitions,
 )
-from services.runtime.loop import Batch, BatchLoop, Limits, TryLaterError, Work
+from services.runtime.loop import Batch, BatchLoop, Limits, Work, later_if_away
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
-from services.validation_errors import places
 
-Read = TypeVar("Read")
 GROUP = "rapport-ingest-projector"
 MOST_RECORDS = 20_000
 """Of one batch: a relationship that is told of several times in it is written once."""
@@ -64,130 +49,6 @@ MOST_SECONDS = 900
 """A partition's projection is read back before its first batch."""
 # In the bytes of an event: whatever else tells nothing of people or of booked sessions is not parsed.
 TELLING = re.compile(rb'"mentoring\.(?:relationship|session\.(?:scheduled|rescheduled|cancelled)|event\.retracted)\.')
-
-
-class ProjectionTopics(NamedTuple):
-    events: str
-    roster: str
-    bookings: str
-
-
-def topics_of(settings: Settings) -> ProjectionTopics:
-    return ProjectionTopics(*(topic.at(settings.log_epoch) for topic in (EVENTS, ROSTER, BOOKINGS)))
-
-
-def restore(projection: Projection, record: Record, topics: ProjectionTopics) -> None:
-    """What was projected before, from either topic. Raises ValidationError for a record that this version does not
-    know."""
-    tenant, _, relationship = (record.key or b"").decode(errors="replace").partition("/")
-    if record.topic == topics.roster:
-        projection.apply_roster(tenant, relationship, load(RosterRecord, record.value or b""))
-    else:
-        projection.apply_bookings(tenant, relationship, load(BookingsRecord, record.value or b""))
-
-
-class TouchedRelationship(NamedTuple):
-    """`latest`: the time of the last recording that was seen of the relationship; whether its history or its bookings
-    are to be written."""
-
-    latest: datetime
-    history: bool
-    bookings: bool
-
-
-UNTOUCHED = TouchedRelationship(EPOCH, history=False, bookings=False)
-
-
-THIS_LAYOUT = dump(ProgressRecord(next_offset=0)).partition(b",")[0]
-"""Records of the version that runs begin with these bytes."""
-CHECKED_AT_ONCE = 50
-"""Records, once in each round of the loop: they take some milliseconds."""
-
-
-class UnreadableProjectionError(Exception):
-    """A record of the projection cannot be understood. The message names it, and the places in it."""
-
-
-class PartitionProjection:
-    """Of one partition of the log. `touched` are the relationships of which something is not written yet. What was
-    projected before is held as bytes until its relationship is told of: most are not for days, and to understand all
-    of them took most of a start."""
-
-    def __init__(self, topics: ProjectionTopics) -> None:
-        self._topics = topics
-        self._projection = Projection()
-        self._held: dict[bytes, list[Record]] = {}
-        self._unchecked: list[Record] = []
-        self.touched: dict[tuple[str, str], TouchedRelationship] = {}
-
-    def apply(self, event: OfRelationship) -> None:
-        """What changes nothing of a relationship's history or of its bookings makes no new record of these: most words
-        on bookings leave who is paired as it was, and a start of any service reads every record. Raises
-        UnreadableProjectionError."""
-        key, roster = (event.tenant, event.subject), self._projection.roster
-        self._recall(f"{event.tenant}/{event.subject}".encode())
-        before, was_erased = roster.history(*key), roster.is_erased(*key)
-        self._projection.apply(event)
-        known = self.touched.get(key, UNTOUCHED)
-        is_first = not before.facts or roster.is_erased(*key) != was_erased
-        self.touched[key] = TouchedRelationship(
-            max(event.recordedtime, known.latest),
-            known.history or is_first or roster.history(*key) is not before,
-            known.bookings or is_first or isinstance(event.data, SessionScheduled | SessionCancelled),
-        )
-
-    def hold(self, record: Record) -> None:
-        """What was projected before. Raises UnreadableProjectionError for a record of another version."""
-        if not (record.value or b"").startswith(THIS_LAYOUT):
-            self._check(record)
-        self._held.setdefault(record.key or b"", []).append(record)
-        self._unchecked.append(record)
-
-    def check_some(self) -> bool:
-        """Whether records that are held can be understood: whoever else follows them knows nothing of a relationship
-        whose record cannot. False when all were checked. Raises UnreadableProjectionError."""
-        some = self._unchecked[-CHECKED_AT_ONCE:]
-        for record in some:
-            self._check(record)
-        del self._unchecked[-CHECKED_AT_ONCE:]
-        return bool(some)
-
-    def _recall(self, key: bytes) -> None:
-        for record in self._held.get(key, ()):
-            self._understand(record, self._projection)
-        self._held.pop(key, None)
-
-    def _check(self, record: Record) -> None:
-        self._understand(record, Projection())
-
-    def _understand(self, record: Record, projection: Projection) -> None:
-        _or_unreadable(record, partial(restore, projection, record, self._topics))
-
-    def records(self, at: int, touched: tuple[str, str]) -> Iterator[Projected]:
-        """Of one that was touched."""
-        topics = self._topics
-        roster, bookings = self._projection.roster, self._projection.bookings
-        (tenant, relationship), what = touched, self.touched[touched]
-        key = f"{tenant}/{relationship}".encode()
-        if what.history:
-            erased = roster.is_erased(tenant, relationship)
-            value = (
-                dump(RosterRecord(position=at, erased=True))
-                if erased
-                else roster_value(at, roster.history(tenant, relationship))
-            )
-            yield Projected(topics.roster, key, value)
-        if what.bookings:
-            sessions = alive(bookings.of(tenant, relationship), what.latest)
-            yield Projected(topics.bookings, key, dump(BookingsRecord(position=at, sessions=sessions)))
-
-
-def _or_unreadable(record: Record, read: Callable[[], Read]) -> Read:
-    try:
-        return read()
-    except Exception as failure:
-        why = ", ".join(places(failure)) if isinstance(failure, ValidationError) else str(described(failure))
-        raise UnreadableProjectionError(f"{record.topic} {record.partition}/{record.offset}: {why}") from failure
 
 
 class Projector:
@@ -206,11 +67,11 @@ class Projector:
         """Reads back what is projected. What is not, though it was committed (the topics were made anew, or another
         version wrote them), is folded from the log and written once more, because nothing may come after it."""
         begin = committed.offset if committed else 0
-        with _later():
+        with later_if_away():
             try:
-                projection, reached = self._restored(partition.number)
-                if reached < begin:
-                    self._fold_log(projection, partition, range(reached, begin))
+                projection = self._restored(partition.number)
+                if projection.reached < begin:
+                    self._fold_log(projection, partition, range(projection.reached, begin))
             except UnreadableProjectionError as unknown:
                 projection = self._made_anew(partition, begin, unknown)
         self._projections[partition], self._next[partition] = projection, begin
@@ -222,7 +83,7 @@ class Projector:
         try:
             notes = self._folded(batch)
         except UnreadableProjectionError as unknown:
-            with _later():
+            with later_if_away():
                 self._projections[batch.partition] = self._made_anew(batch.partition, batch.first, unknown)
             notes = self._folded(batch)
         self._write(self._projections[batch.partition], batch.partition, range(batch.first, batch.last + 1))
@@ -237,23 +98,17 @@ class Projector:
                 if projection.check_some():
                     return
             except UnreadableProjectionError as unknown:
-                with _later():
+                with later_if_away():
                     self._projections[partition] = self._made_anew(partition, self._next[partition], unknown)
                 return
 
-    def _restored(self, number: int) -> tuple[PartitionProjection, int]:
-        """What lies on both topics, and the offset of the log up to which that is all. Raises
-        UnreadableProjectionError."""
+    def _restored(self, number: int) -> PartitionProjection:
+        """What lies on both topics. Raises UnreadableProjectionError."""
         projection = PartitionProjection(self._topics)
-        reached = {self._topics.roster: 0, self._topics.bookings: 0}
-        both = [Partition(topic, number) for topic in reached]
+        both = [Partition(topic, number) for topic in (self._topics.roster, self._topics.bookings)]
         for record in newest_of_keys(read_partitions(self._settings, both, isolation_level="read_committed")):
-            if record.key == PROGRESS_KEY:
-                progress = _or_unreadable(record, partial(load, ProgressRecord, record.value or b""))
-                reached[record.topic] = progress.next_offset
-            else:
-                projection.hold(record)
-        return projection, min(reached.values())
+            projection.hold(record)
+        return projection
 
     def _made_anew(self, partition: Partition, end: int, unknown: UnreadableProjectionError) -> PartitionProjection:
         """Of the log alone, up to `end`: nothing of what was projected is used. Raises KafkaError."""
@@ -309,15 +164,6 @@ class Projector:
             else:
                 self._written.passed()
                 yield from told
-
-
-@contextmanager
-def _later() -> Iterator[None]:
-    """Raises TryLaterError while the broker is away."""
-    try:
-        yield
-    except KafkaError as away:
-        raise TryLaterError(f"the broker is away: {away}") from away
 
 
 class _EitherTopic:

@@ -26,7 +26,7 @@ from services.ingest.flow.in_flight import Acknowledgements, unwritable
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
 from services.runtime.kafka import KafkaError, OutgoingRecord, UnwritableRecordError
-from services.runtime.loop import TryLaterError
+from services.runtime.loop import TryLaterError, later_if_away
 
 # The loop polls again after this; the producer goes on trying meanwhile.
 MOST_SECONDS = 20.0
@@ -59,12 +59,10 @@ class PendingWrites:
 
     def settle(self) -> None:
         """Returns when all is acknowledged. Raises TryLaterError: then the next call sends again what is not."""
-        try:
+        with later_if_away():
             while self._failed:
                 self._owed.append(self._failed[0]._replace(written=_sent_again(self._failed[0])))
                 del self._failed[0]
-        except KafkaError as away:
-            raise TryLaterError(f"the broker is away: {away}") from away
         wait([owed.written for owed in self._owed], MOST_SECONDS)
         self._failed = [owed for owed in self._owed if _failure_of(owed.written)]
         self._owed = [owed for owed in self._owed if not owed.written.done()]

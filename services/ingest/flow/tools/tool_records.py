@@ -26,7 +26,7 @@ from services.ingest.sources.connections import Connection
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record
-from services.runtime.loop import Batch, BatchLoop, Limits, TryLaterError
+from services.runtime.loop import Batch, BatchLoop, Limits, TryLaterError, later_if_away
 from services.runtime.unexpected import described
 
 GROUP = "rapport-ingest-tools"
@@ -75,19 +75,15 @@ class ToolRecords:
     def resume(self, partition: Partition, committed: Committed | None) -> None:
         """Hears once more who came and left within the last day: what comes now may be of the same meetings; and what
         was not fetched yet."""
-        try:
+        with later_if_away():
             self._fetch_again(partition, committed)
             for record in self._tools.past(partition, committed.offset) if committed else ():
                 self._once_more(self._attend, record)
-        except KafkaError as away:
-            raise TryLaterError(f"the broker is away: {away}") from away
 
     def idle(self) -> None:
         """What was pointed to is fetched by time, beside the batches; and who may speak by now is listened to."""
-        try:
+        with later_if_away():
             self._tools.topics.subscribe()
-        except KafkaError as away:
-            raise TryLaterError(f"the broker is away: {away}") from away
         for fetch, outcome in self._fetches.done():
             self._statements.pending_writes.of(partial(self._quarantined, fetch.record))
             try:
@@ -111,12 +107,10 @@ class ToolRecords:
         self._tools.check_known()
         # What an earlier try wrote and the broker did not take comes first: what follows relies on it.
         self._statements.pending_writes.settle()
-        try:
+        with later_if_away():
             for record in batch.records:
                 self._statements.pending_writes.of(partial(self._quarantined, record))
                 outcomes.update(self._outcomes(record))
-        except KafkaError as away:
-            raise TryLaterError(f"the broker is away: {away}") from away
         self._statements.pending_writes.settle()
         for outcome, count in outcomes.items():
             tool = batch.partition.topic.rpartition(".")[2]
