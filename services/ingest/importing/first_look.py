@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from services.ingest.domain.tools.allow_list import NO_VALUE, composed, is_no_day
 from services.ingest.importing.entry import Line
 from services.ingest.importing.kinds.kind import Column, TableKind
 from services.ingest.importing.kinds.registry import KINDS
-from services.ingest.importing.moments import DAY_FORMATS, ISO, Forms, in_iso, pattern_of
+from services.ingest.importing.moments import DAY_FORMATS, ISO, OFFSET, Forms, in_iso, pattern_of
 from services.ingest.importing.options import Question
-from services.ingest.importing.row import NO, YES, Defaults
+from services.ingest.importing.row import NO, YES, Defaults, in_line
 from services.ingest.importing.table import (
     BrokenRowError,
     Header,
@@ -201,8 +202,14 @@ def _foreign(column: Column, texts: Iterable[str]) -> dict[str, str]:
 def _of_form(kind: TableKind, cells: Sequence[tuple[int, dict[str, str]]], *forms: str) -> list[SampledCell]:
     names = [column.name for column in kind.columns.values() if column.form in forms]
     return [
-        SampledCell(line, name, text) for line, row in cells for name in names if (text := row.get(name, "").strip())
+        SampledCell(line, name, text) for line, row in cells for name in names if (text := _seen(row.get(name, "")))
     ]
+
+
+def _seen(cell: str) -> str:
+    """Empty where nothing is said, as rows are read."""
+    text = in_line(composed(cell))
+    return "" if text in NO_VALUE or is_no_day(text) else text
 
 
 def _day_format(seen: Sequence[SampledCell]) -> str | Question:
@@ -245,7 +252,7 @@ def _counts(readable: dict[str, list[SampledCell]], choices: Sequence[str]) -> s
     return ", ".join(f"{len(readable[name])} cells read as {name}" for name in choices)
 
 
-_WITH_OFFSET = re.compile(r"([Zz]|[+-][0-9]{2}:?([0-9]{2})?)$")
+_WITH_OFFSET = re.compile(rf"({OFFSET})$")
 _COMMA = re.compile(r"[+-]?[0-9.]+,[0-9]+ ?%?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
 
