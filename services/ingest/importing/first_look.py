@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from services.ingest.domain.tools.allow_list import NO_VALUE, composed, is_no_day
+from services.ingest.domain.tools.allow_list import composed
+from services.ingest.domain.tools.cells import NO_VALUE, is_no_day
 from services.ingest.importing.entry import Line
 from services.ingest.importing.kinds.kind import Column, TableKind
 from services.ingest.importing.kinds.registry import KINDS
-from services.ingest.importing.moments import DAY_FORMATS, ISO, OFFSET, Forms, in_iso, pattern_of
+from services.ingest.importing.moments import DAY_FORMATS, ISO, OFFSET, Forms, UncertainError, in_iso, pattern_of
 from services.ingest.importing.options import Question
 from services.ingest.importing.row import NO, YES, Defaults, in_line
+from services.ingest.importing.sender import ImportStoppedError
 from services.ingest.importing.table import (
     BrokenRowError,
     Header,
@@ -110,9 +112,9 @@ def look(sample: Sequence[Line], given: TableOptions) -> Look | Question:
         comma = found
     if isinstance(days, Question):
         return days
-    return _missing(header, cells, given.defaults, days) or Look(
-        header, encoding, Forms(days, comma), given.is_workbook
-    )
+    forms = Forms(days, comma)
+    _check_scale(header, cells, forms)
+    return _missing(header, cells, given.defaults, days) or Look(header, encoding, forms, given.is_workbook)
 
 
 @dataclass(frozen=True)
@@ -269,6 +271,31 @@ def _decimal_comma(seen: Sequence[SampledCell]) -> bool | Question:
         f"is {one.text!r} (line {one.line}, column {one.column}) a number with a decimal comma?",
         (DECIMAL_COMMA, NO_DECIMAL_COMMA),
     )
+
+
+SCALE = (1, 5)
+"""Of ratings of which no column says it."""
+FEW = 20
+"""One of so many off the scale is a slip, and refused with its row."""
+
+
+def _check_scale(header: Header, cells: Sequence[tuple[int, dict[str, str]]], forms: Forms) -> None:
+    """Raises ImportStoppedError where ratings lie off the scale that is meant where none is told: the others are then
+    of another one as well, and would count for better or worse than they are."""
+    if "rating" not in header.columns or "scale_max" in header.columns:
+        return
+    ratings = []
+    for one in _of_form(header.kind, cells, "number"):
+        try:
+            ratings.append((forms.number(one.text), one.line))
+        except UncertainError:
+            continue  # refused when it is its turn
+    lowest, highest = SCALE
+    off = [(rating, line) for rating, line in ratings if not lowest <= rating <= highest]
+    if len(off) * FEW > len(ratings):
+        rating, line = off[0]
+        words = f"on which scale are the ratings? {rating:g} (line {line}) is not on that from {lowest} to {highest}"
+        raise ImportStoppedError(f"{words}: add the columns scale_min and scale_max")
 
 
 def _missing(

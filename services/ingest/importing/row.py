@@ -8,17 +8,8 @@ from hashlib import blake2b
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from services.ingest.domain.tools.allow_list import (
-    NO_RESULT,
-    NO_VALUE,
-    NOTHING,
-    address_in,
-    composed,
-    is_no_day,
-    mailboxes,
-    plain_name,
-    visible,
-)
+from services.ingest.domain.tools.allow_list import address_in, composed, mailboxes, visible
+from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, is_no_day, plain_name
 from services.ingest.domain.verdict import Problem
 from services.ingest.importing.moments import Forms, UncertainError
 from services.ingest.sources.vendor_model import zone_named

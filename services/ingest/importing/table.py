@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from services.ingest.domain.tools.allow_list import unwrapped
+from services.ingest.domain.tools.cells import unwrapped
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.importing.entry import MOST_BYTES, ImportEntry, Line, refusal
 from services.ingest.importing.kinds.kind import TableKind

@@ -9,7 +9,8 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from schemas.primitives import EPOCH, FIRST_YEAR, LAST_YEAR, Code, TimeZone
-from services.ingest.domain.tools.allow_list import NO_RESULT, NO_VALUE, NOTHING, composed, is_no_day, mailboxes, visible
+from services.ingest.domain.tools.allow_list import composed, mailboxes, visible
+from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, is_no_day
 from services.ingest.domain.verdict import Problem
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc

@@ -12,7 +12,8 @@ from datetime import datetime
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.cloudevents import CHARSETS, Parsed, read_json, read_media_type
-from services.ingest.domain.tools.allow_list import is_word, unwrapped, visible
+from services.ingest.domain.tools.allow_list import is_word, visible
+from services.ingest.domain.tools.cells import unwrapped
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.hr.model import COLUMNS, KNOWN, Employee, HrRecord, HrSettings, flat, plain
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
@@ -47,12 +48,12 @@ def read_rows(body: bytes) -> list[HrRow] | Rejected:
     if body.startswith(WIDE_MARKS) and not body.startswith(UTF_32):
         # What Excel calls Unicode text.
         body = body.decode("utf-16", "replace").encode()
-    if b"\0" in body[:200]:
-        return rejected("malformed", "line 1", "is UTF-16 or another wide encoding: save the file as UTF-8")
     lines = body.removeprefix(MARK).splitlines()
     first = next((number for number, line in enumerate(lines) if line.strip()), None)
     if first is None:
         return rejected("malformed", "", "the file is empty: it begins with a header")
+    if b"\0" in lines[first]:
+        return rejected("malformed", "line 1", "is UTF-16 or another wide encoding: save the file as UTF-8")
     hint = SEPARATOR.fullmatch(lines[first].strip())
     delimiters = (hint[1].decode(),) if hint else DELIMITERS
     if hint:

@@ -12,7 +12,8 @@ from services.ingest.domain.activity import Employed, Native, Translation
 from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.derived_events import digest
 from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.tools.allow_list import CUT, address_in, plain_name, visible
+from services.ingest.domain.tools.allow_list import CUT, address_in, composed, visible
+from services.ingest.domain.tools.cells import NO_RESULT, plain_name
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.hr.model import COLUMNS, Employee, HrRecord, HrSettings, Status, plain
 from services.ingest.sources.hr.rows import CSV, EMPLOYEE, TWICE, UNCLEAR, parse, people_in, take
@@ -210,6 +211,10 @@ def _columns(person: Employee, settings: HrSettings, pseudonym: Pseudonym) -> It
         name, value = person.found(column)
         if value is not None:
             yield name, _kept(person, column, value, settings)
+    for name, value in person.all_of("status"):
+        # It may contradict the one that counts.
+        if name != person.found("status")[0] and _says_active(name, value, settings):
+            yield name, str(value).lower()
     for wanted in settings.identities.values():
         name, value = person.member(wanted)
         faults, text = len(person.problems), person.named(wanted)
@@ -224,6 +229,8 @@ def _kept(person: Employee, column: str, value: object, settings: HrSettings) ->
     found = _read(person, column, settings)
     if len(person.problems) == faults:
         return found if value != "" else ""
+    if isinstance(value, str) and NO_RESULT.fullmatch(composed(value)):
+        return composed(value)
     return CUT if isinstance(value, str | int) else NO_TEXT
 
 

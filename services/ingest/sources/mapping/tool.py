@@ -186,7 +186,9 @@ def _parts(payload: object, settings: MappingSettings) -> Iterator[tuple[str, Tr
         if isinstance(found, Rejected):
             yield rule.name, within("items", found)
         elif isinstance(found.value, list):
-            scopes = ((at, {"item": item, "payload": payload}) for at, item in enumerate(found.value) if item is not None)
+            scopes = (
+                (at, {"item": item, "payload": payload}) for at, item in enumerate(found.value) if item is not None
+            )
             yield from ((f"{rule.name}.{place}", _Applied(rule, scope, settings).said()) for place, scope in scopes)
         elif found.value is not None:
             yield rule.name, rejected("invalid", "items", "must give a list")

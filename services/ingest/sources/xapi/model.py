@@ -258,8 +258,8 @@ class XapiOutline(VendorModel):
 
 
 class XapiStatement(XapiOutline):
-    """Without `timestamp` it happened when it was `stored`, which is read only then. Of `result` only what the meaning asks for is read, see
-    `result_for`."""
+    """Without `timestamp` it happened when it was `stored`, which is read only then. Of `result`
+    only what the meaning asks for is read, see `result_for`."""
 
     id: MaybeIdent = ""
     actor: Actor
