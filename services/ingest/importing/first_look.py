@@ -202,16 +202,19 @@ def _foreign(column: Column, texts: Iterable[str]) -> dict[str, str]:
 
 
 def _of_form(kind: TableKind, cells: Sequence[tuple[int, dict[str, str]]], *forms: str) -> list[SampledCell]:
-    names = [column.name for column in kind.columns.values() if column.form in forms]
+    """Where something is said, as rows are read."""
+    columns = [column for column in kind.columns.values() if column.form in forms]
+    found = (
+        SampledCell(line, column.name, in_line(composed(row.get(column.name, ""))))
+        for line, row in cells
+        for column in columns
+    )
+    of_days = {column.name for column in columns if column.form in {"time", "day"}}
     return [
-        SampledCell(line, name, text) for line, row in cells for name in names if (text := _seen(row.get(name, "")))
+        one
+        for one in found
+        if one.text and one.text not in NO_VALUE and not (one.column in of_days and is_no_day(one.text))
     ]
-
-
-def _seen(cell: str) -> str:
-    """Empty where nothing is said, as rows are read."""
-    text = in_line(composed(cell))
-    return "" if text in NO_VALUE or is_no_day(text) else text
 
 
 def _day_format(seen: Sequence[SampledCell]) -> str | Question:
