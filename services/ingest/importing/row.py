@@ -128,7 +128,7 @@ class TableRow:
 
     def people(self, column: str) -> list[str]:
         """Ids, of which addresses are looked up, between |, semicolons or line breaks."""
-        found = [composed(part) for part in _BETWEEN_PEOPLE.split(self.text(column))]
+        found = [visible(part) for part in _BETWEEN_PEOPLE.split(self.text(column))]
         return [person for part in found if part and part not in NO_VALUE and (person := self._person(column, part))]
 
     def several(self, column: str) -> list[str]:

@@ -270,7 +270,7 @@ class Employee:
             return nothing
 
     def _day(self, value: object) -> date | None:
-        text = _text(value)
+        text = visible(_text(value))
         if is_no_day(text):
             return None
         try:
@@ -312,9 +312,17 @@ def _text(value: object) -> str:
 
 def _addresses(value: object) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
-    given = (one.get("value") if isinstance(one, dict) else one for one in values)
+    given = (_inner(one) if isinstance(one, dict) else one for one in values)
     texts = (_text(one) for one in given if one is not None)
     return tuple(dict.fromkeys(one for text in texts for one in mailboxes(text) if one.lower() not in NOTHING))
+
+
+# How lists call the address beside its kind: SCIM, Microsoft, and others.
+ADDRESS_MEMBERS = ("value", "address", "email", "emailAddress")
+
+
+def _inner(address: Mapping[str, object]) -> object:
+    return next((address[name] for name in ADDRESS_MEMBERS if address.get(name)), None)
 
 
 def _moment(value: object) -> datetime:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from services.ingest.domain.activity import GenericActivity, Native, Person, Statement, Translation, Voided
 from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.ids import Pseudonym
+from services.ingest.domain.tools.allow_list import visible
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.mapping.applied import NOT_MEANT, fault_of, is_applied, kept_again, recorded, translated
 from services.ingest.sources.mapping.settings import (
@@ -107,6 +108,7 @@ def _by_text(value: object, settings: MappingSettings) -> Person | Rejected:
     text = text_of(value)
     if isinstance(text, Rejected):
         return text
+    text = visible(text)
     if not text or len(text) > LONGEST_PERSON:
         return rejected("invalid", "", f"must give people as texts of 1 to {LONGEST_PERSON} characters, or as objects")
     if "@" in text:
@@ -122,8 +124,11 @@ def data_of(name: str, wanted: Mapping[str, Member], scope: object) -> Mapping[s
         if isinstance(found, Rejected):
             return within(member, found)
         given = found.value if found else value
-        if given is not None:
-            data[member] = [one for one in given if one is not None] if isinstance(given, list) else given
+        if isinstance(given, list):
+            data[member] = [one for one in given if one is not None]
+        elif given is not None:
+            # To JSON 4.0 is a whole number.
+            data[member] = int(given) if isinstance(given, float) and given.is_integer() else given
     return fault_of(name, data) or data
 
 
