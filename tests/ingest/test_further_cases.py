@@ -50,7 +50,8 @@ class FurtherCase(BaseModel):
 _BASES, _TABLE = documents(CASES / "further.yaml")
 BASES = TypeAdapter(dict[str, Fields]).validate_python(_BASES)
 (_PEOPLE,) = documents(CASES / "people.yaml")
-ALL = TypeAdapter(list[FurtherCase]).validate_python([*_TABLE, *_PEOPLE])
+CASES_OF = TypeAdapter(list[FurtherCase])
+ALL = CASES_OF.validate_python(_TABLE) + CASES_OF.validate_python(_PEOPLE)
 
 
 def changed(body: Fields) -> Fields:
