@@ -120,7 +120,8 @@ def _header(line: bytes, number: int, delimiters: tuple[str, ...]) -> _Header | 
             problem = problem or str(broken)
     if not found:
         return rejected("malformed", place, f"the header is no row of a CSV file: {problem}")
-    delimiter, names = max(found.items(), key=lambda item: len(item[1]))
+    # Names of columns may hold commas: `Name, Given Name;ID;Status`.
+    delimiter, names = max(found.items(), key=lambda item: (sum(plain(one) in KNOWN for one in item[1]), len(item[1])))
     if len(names) > MOST_COLUMNS:
         return rejected("malformed", place, f"the header has more than {MOST_COLUMNS} columns")
     stripped = [" ".join(name.split()) for name in names]
