@@ -1,4 +1,5 @@
-"""More inputs as the tools document them (`tests/ingest/cases/further.yaml`), and what is right for each."""
+"""More inputs as the tools document them (`further.yaml` and `people.yaml` in `tests/ingest/cases`), and what is right
+for each."""
 
 import json
 from copy import deepcopy
@@ -16,8 +17,8 @@ Fields = dict[str, Any]
 
 
 class FurtherCase(BaseModel):
-    """`bodies` are tables, or payloads that differ from a `base` in what stands at a path with slashes; null there
-    takes it away."""
+    """`bodies` are tables, bytes (`raw`), or payloads that differ from a `base` in what stands at a path with slashes;
+    null there takes it away."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,7 +49,9 @@ class FurtherCase(BaseModel):
 
 _BASES, _TABLE = documents(CASES / "further.yaml")
 BASES = TypeAdapter(dict[str, Fields]).validate_python(_BASES)
-ALL = TypeAdapter(list[FurtherCase]).validate_python(_TABLE)
+(_PEOPLE,) = documents(CASES / "people.yaml")
+CASES_OF = TypeAdapter(list[FurtherCase])
+ALL = CASES_OF.validate_python(_TABLE) + CASES_OF.validate_python(_PEOPLE)
 
 
 def changed(body: Fields) -> Fields:
@@ -82,6 +85,10 @@ def _written(file: Path, body: str | Fields) -> Path:
         table = file.with_suffix(".csv")
         table.write_text(body)
         return table
+    if "raw" in body:
+        raw = file.with_suffix(body["suffix"])
+        raw.write_bytes(body["raw"].encode(body.get("encoding", "utf-8")))
+        return raw
     payload = file.with_suffix(".json")
     payload.write_text(json.dumps(changed(body)))
     return payload

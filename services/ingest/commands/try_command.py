@@ -17,7 +17,7 @@ from services.ingest.trying.attempt import PRETENDED_KEY, Attempt, NoAccountErro
 from services.ingest.trying.telling import BrokenRosterError, Shown, all_in_json, all_in_words, read_roster
 
 READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
-MEDIA_TYPES = {".csv": "text/csv"}
+MEDIA_TYPES = dict.fromkeys((".csv", ".tsv", ".txt"), "text/csv")
 
 
 @click.command("try")

@@ -1,17 +1,24 @@
 """The first look at a table, before anything of it is sent: how it is written, and what only a person can know."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from services.ingest.importing.entry import Line
-from services.ingest.importing.kinds.kind import Column, TableKind
+from services.ingest.importing.kinds.kind import Column
 from services.ingest.importing.kinds.registry import KINDS
-from services.ingest.importing.moments import DAY_FORMATS, ISO, Forms, in_iso, pattern_of
+from services.ingest.importing.moments import ISO, OFFSET, Forms, in_iso
 from services.ingest.importing.options import Question
 from services.ingest.importing.row import NO, YES, Defaults
+from services.ingest.importing.sampled_cells import (
+    SampledRows,
+    check_scale,
+    check_shares,
+    day_format_of,
+    decimal_comma,
+    of_form,
+)
 from services.ingest.importing.table import (
     BrokenRowError,
     Header,
@@ -29,7 +36,6 @@ ENCODINGS = ("cp1252", "cp1250", "mac_roman", "cp850")
 """In which Excel, by its language and machine, writes what is not UTF-8."""
 UTF_8 = "utf-8"
 MOST_VALUES = 50
-DECIMAL_COMMA, NO_DECIMAL_COMMA = "--decimal-comma", "--no-decimal-comma"
 
 
 @dataclass(frozen=True)
@@ -100,27 +106,19 @@ def look(sample: Sequence[Line], given: TableOptions) -> Look | Question:
         return header
     if question := _untranslated(header, cells, given.wish):
         return question
-    days = given.day_format or _day_format(_of_form(header.kind, cells, "time", "day"))
+    days = given.day_format or day_format_of(of_form(header.kind, cells, "time", "day"))
     comma = given.has_decimal_comma
     if comma is None:
-        found = _decimal_comma(_of_form(header.kind, cells, "number", "percent"))
+        found = decimal_comma(of_form(header.kind, cells, "number", "percent"))
         if isinstance(found, Question):
             return found
         comma = found
     if isinstance(days, Question):
         return days
-    return _missing(header, cells, given.defaults, days) or Look(
-        header, encoding, Forms(days, comma), given.is_workbook
-    )
-
-
-@dataclass(frozen=True)
-class SampledCell:
-    """A cell of the sample, and where it stands."""
-
-    line: int
-    column: str
-    text: str
+    forms = Forms(days, comma)
+    check_scale(header, cells, forms)
+    check_shares(header, cells, forms)
+    return _missing(header, cells, given.defaults, days) or Look(header, encoding, forms, given.is_workbook)
 
 
 def _encoding(sample: Sequence[Line]) -> str | Question:
@@ -169,7 +167,7 @@ def _cells(lines: Iterator[Line], header: Header) -> Iterator[tuple[int, dict[st
             continue  # refused when it is its turn
 
 
-def _untranslated(header: Header, cells: Sequence[tuple[int, dict[str, str]]], wish: HeaderWish) -> Question | None:
+def _untranslated(header: Header, cells: SampledRows, wish: HeaderWish) -> Question | None:
     """Values that are most likely ours in other words."""
     values = {} if wish.translation.values else _guessed_values(header, cells)
     if not any(any(known.values()) for known in values.values()):
@@ -181,7 +179,7 @@ def _untranslated(header: Header, cells: Sequence[tuple[int, dict[str, str]]], w
     )
 
 
-def _guessed_values(header: Header, cells: Sequence[tuple[int, dict[str, str]]]) -> dict[str, dict[str, str]]:
+def _guessed_values(header: Header, cells: SampledRows) -> dict[str, dict[str, str]]:
     """Of each column that takes certain values only: what else stands there, with what it may be."""
     found: dict[str, dict[str, str]] = {}
     for column in header.kind.columns.values():
@@ -198,75 +196,10 @@ def _foreign(column: Column, texts: Iterable[str]) -> dict[str, str]:
     return {text[:200]: guessed_value(column, text) for text in islice(others, MOST_VALUES)}
 
 
-def _of_form(kind: TableKind, cells: Sequence[tuple[int, dict[str, str]]], *forms: str) -> list[SampledCell]:
-    names = [column.name for column in kind.columns.values() if column.form in forms]
-    return [
-        SampledCell(line, name, text) for line, row in cells for name in names if (text := row.get(name, "").strip())
-    ]
+_WITH_OFFSET = re.compile(rf"({OFFSET})$")
 
 
-def _day_format(seen: Sequence[SampledCell]) -> str | Question:
-    """That which reads most of the days that are not ISO 8601, unless two read different days of the same cell."""
-    others = [one for one in seen if not pattern_of(ISO).fullmatch(one.text.replace("T", " ")) and _is_no_iso(one.text)]
-    readable = {name: [one for one in others if _reads(one.text, name)] for name in DAY_FORMATS if name != ISO}
-    best = max(map(len, readable.values()), default=0)
-    if best == 0:
-        return ISO
-    fitting = [name for name, found in readable.items() if len(found) == best]
-    rivals = [name for name, found in readable.items() if found and _is_rival(readable, name, fitting[0])]
-    if len(fitting) == 1 and not rivals:
-        return fitting[0]
-    choices = tuple(dict.fromkeys([*fitting, *rivals]))
-    one = readable[choices[-1]][0]
-    return Question(
-        "--day-format",
-        f"which day is {one.text!r} (line {one.line}, column {one.column})? " + _counts(readable, choices),
-        choices,
-    )
-
-
-def _is_no_iso(text: str) -> bool:
-    return not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text)
-
-
-def _reads(text: str, day_format: str) -> bool:
-    iso = in_iso(text, day_format)
-    month, day = (int(iso[5:7]), int(iso[8:10])) if iso != text else (0, 0)
-    return 1 <= month <= 12 and 1 <= day <= 31  # noqa: PLR2004 (of a calendar)
-
-
-def _is_rival(readable: dict[str, list[SampledCell]], name: str, best: str) -> bool:
-    """The same parts in another order, of which only it reads a cell."""
-    ours = set(map(id, readable[best]))
-    return sorted(name) == sorted(best) and name != best and any(id(one) not in ours for one in readable[name])
-
-
-def _counts(readable: dict[str, list[SampledCell]], choices: Sequence[str]) -> str:
-    return ", ".join(f"{len(readable[name])} cells read as {name}" for name in choices)
-
-
-_WITH_OFFSET = re.compile(r"([Zz]|[+-][0-9]{2}:?([0-9]{2})?)$")
-_COMMA = re.compile(r"[+-]?[0-9.]+,[0-9]+ ?%?")
-_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
-
-
-def _decimal_comma(seen: Sequence[SampledCell]) -> bool | Question:
-    found = Counter(bool(_THOUSANDS.fullmatch(one.text)) for one in seen if _COMMA.fullmatch(one.text))
-    if found[False]:
-        return True
-    if not found[True]:
-        return False
-    one = next(one for one in seen if _THOUSANDS.fullmatch(one.text))
-    return Question(
-        "",
-        f"is {one.text!r} (line {one.line}, column {one.column}) a number with a decimal comma?",
-        (DECIMAL_COMMA, NO_DECIMAL_COMMA),
-    )
-
-
-def _missing(
-    header: Header, cells: Sequence[tuple[int, dict[str, str]]], defaults: Defaults, day_format: str
-) -> Question | None:
+def _missing(header: Header, cells: SampledRows, defaults: Defaults, day_format: str) -> Question | None:
     """What no row says of itself, and the command does not either."""
     absent = {name for name in header.kind.columns if name not in header.columns} if cells else set()
     if "program" in absent and not defaults.program:
@@ -274,7 +207,7 @@ def _missing(
     if "source" in absent and not defaults.source:
         return Question("--source", "as which source (of the token) do the rows speak?", example="URI")
     if "time_zone" in absent and not defaults.time_zone:
-        times = [in_iso(one.text, day_format) for one in _of_form(header.kind, cells, "time")]
+        times = [in_iso(one.text, day_format) for one in of_form(header.kind, cells, "time")]
         hung = [text for text in times if not _WITH_OFFSET.search(text[10:])]
         if len(hung) * 2 > len(times) or header.kind.name == "directory":
             words = "where did the clocks hang by which times are written?"

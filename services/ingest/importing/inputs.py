@@ -12,10 +12,11 @@ import click
 from schemas.primitives import to_rfc3339
 from services.ingest.importing.entry import STDIN, ImportEntry, Line, LinesFile, event_entry, event_lines
 from services.ingest.importing.excel import ExcelFile
-from services.ingest.importing.first_look import DECIMAL_COMMA, UTF_8, Look, TableOptions, in_utf_8, look, sampled
+from services.ingest.importing.first_look import UTF_8, Look, TableOptions, in_utf_8, look, sampled
 from services.ingest.importing.known import Known
 from services.ingest.importing.options import PROPOSED, Ask, Options, Question
 from services.ingest.importing.row import RowReading
+from services.ingest.importing.sampled_cells import DECIMAL_COMMA
 from services.ingest.importing.sender import ImportStoppedError
 from services.ingest.importing.table import HeaderWish, TableRows, read_header, row_entry, says_nothing
 from services.ingest.importing.translation import read_translation

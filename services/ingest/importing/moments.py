@@ -117,10 +117,13 @@ VALUE_WORDS = {
 }
 
 
+UTC_WORD = r"[Zz]|UTC|GMT"
+OFFSET = rf"{UTC_WORD}|[+-][0-9]{{2}}(?::?[0-9]{{2}})?"
 # fromisoformat would also read week dates and digits without separators, which are numbers in other tables.
 _WRITTEN = re.compile(
     r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"([Tt ](?P<time>[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?) ?(?P<offset>[Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
+    r"([Tt ](?P<time>[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?) ?"
+    rf"(?P<offset>{OFFSET})?)?"
 )
 DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?")
 FORM = "write it like 2026-03-31 16:30 or 2026-03-31T16:30:00+02:00"
@@ -136,7 +139,7 @@ NOON = 12
 _PARTS = {"dd": "(?P<d>[0-9]{1,2})", "mm": "(?P<m>[0-9]{1,2})", "yyyy": "(?P<y>[0-9]{4})", "yy": "(?P<y>[0-9]{2})"}
 _CLOCK = (
     r"(?:(?:,? |T)(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?P<second>:[0-9]{2})?(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
-    r"(?: Uhr)?(?: ?(?P<offset>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?))?)?"
+    rf"(?: Uhr)?(?: ?(?P<offset>{OFFSET}))?)?"
 )
 # What Excel shows of a day whose cell is no date to it: days since 1900.
 SERIAL = re.compile(r"[34][0-9]{4}(\.[0-9]+)?")
@@ -153,7 +156,8 @@ def instant(text: str, zone: ZoneInfo | None) -> str:
     if found is None:
         raise UncertainError(f"is no time: {_counted(text) or FORM}")
     try:
-        written = datetime.fromisoformat(f"{found['day']}T{found['time'] or '00:00'}{found['offset'] or ''}")
+        offset = re.sub(UTC_WORD, "Z", found["offset"] or "")
+        written = datetime.fromisoformat(f"{found['day']}T{found['time'] or '00:00'}{offset}")
         return to_rfc3339(to_utc(written if written.tzinfo else _placed(written, zone)))
     except UncertainError:
         raise

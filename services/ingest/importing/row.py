@@ -8,7 +8,8 @@ from hashlib import blake2b
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from services.ingest.domain.tools.allow_list import address_in, composed, is_no_day, mailboxes
+from services.ingest.domain.tools.allow_list import address_in, composed, mailboxes, visible
+from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, is_no_day, plain_name
 from services.ingest.domain.verdict import Problem
 from services.ingest.importing.moments import Forms, UncertainError
 from services.ingest.sources.vendor_model import zone_named
@@ -16,7 +17,7 @@ from services.ingest.sources.vendor_model import zone_named
 Read = TypeVar("Read")
 
 DIGEST_BYTES = 16
-YES, NO = frozenset({"yes", "true", "1", "y"}), frozenset({"no", "false", "0", "n"})
+YES, NO = frozenset({"yes", "true", "1", "y", "t"}), frozenset({"no", "false", "0", "n", "f"})
 # No comma and no blank: between a first and a last name stand these.
 _BETWEEN_PEOPLE = re.compile(r"[|;\n]+")
 _SEPARATED = re.compile(r"[|;,\s]+")
@@ -66,18 +67,26 @@ class TableRow:
 
     def text(self, column: str) -> str:
         """Empty if there is nothing."""
-        return composed(self.cells.get(column, ""))
+        found = composed(self.cells.get(column, ""))
+        if NO_RESULT.fullmatch(found):
+            self.fault(column, f"{found!r} is what Excel shows of a formula that went wrong")
+        return "" if found in NO_VALUE else found
+
+    def name(self, column: str) -> str:
+        """Of a person."""
+        return plain_name(self.text(column))
 
     def needed(self, column: str) -> str:
         self._needed.add(column)
         found = self.text(column)
         if not found:
-            self.fault(column, "is empty")
+            written = composed(self.cells.get(column, ""))
+            self.fault(column, f"{written!r} names no day, person or thing" if written else "is empty")
         return found
 
     def word(self, column: str, allowed: Collection[str]) -> str:
         """One of these, in any case; empty if there is nothing, or something else."""
-        found = self.text(column).lower()
+        found = visible(self.text(column)).lower()
         if not found or found in allowed:
             return found
         close = get_close_matches(found[:LONGEST_SHOWN], allowed, n=1)
@@ -87,7 +96,9 @@ class TableRow:
 
     def moment(self, column: str) -> str | None:
         """RFC 3339, UTC; a day alone is none."""
-        if self.reading.forms.is_day(self.text(column)):
+        if self._has_no_day(column):
+            return None
+        if self.reading.forms.is_day(in_line(self.text(column))):
             self.fault(column, f"{self.text(column)!r} names no time of day")
             return None
         return self.moment_or_day(column)
@@ -117,8 +128,8 @@ class TableRow:
 
     def people(self, column: str) -> list[str]:
         """Ids, of which addresses are looked up, between |, semicolons or line breaks."""
-        found = [part.strip() for part in _BETWEEN_PEOPLE.split(self.text(column)) if part.strip()]
-        return [person for part in found if (person := self._person(column, part))]
+        found = [visible(part) for part in _BETWEEN_PEOPLE.split(self.text(column))]
+        return [person for part in found if part and part not in NO_VALUE and (person := self._person(column, part))]
 
     def several(self, column: str) -> list[str]:
         """Separated by |, comma, semicolon or blanks."""
@@ -126,7 +137,7 @@ class TableRow:
 
     def addresses(self, column: str) -> list[str]:
         """As above, also with names before them."""
-        return mailboxes(self.text(column))
+        return [one for one in mailboxes(self.text(column)) if one.lower() not in NOTHING]
 
     def zone(self) -> ZoneInfo | None:
         """Of the row, else of the command; by any of its names. Raises UncertainError."""
@@ -157,7 +168,7 @@ class TableRow:
         return found
 
     def _read(self, column: str, read: Callable[[str], Read]) -> Read | None:
-        text = self.text(column)
+        text = in_line(self.text(column))
         if not text:
             return None
         try:
@@ -177,6 +188,11 @@ def present(**members: object) -> dict[str, object]:
     return {name: value for name, value in members.items() if value not in (None, "", [])}
 
 
+def in_line(text: str) -> str:
+    """With no other blanks than those of ASCII: systems write 10:30 AM with a narrow one that does not break."""
+    return text if text.isascii() else " ".join(visible(text).split())
+
+
 def _id(text: str) -> str:
     """Raises UncertainError."""
     if _NAME.search(text):
@@ -185,6 +201,7 @@ def _id(text: str) -> str:
 
 
 def _flag(text: str) -> bool:
-    if text.lower() not in YES | NO:
+    word = visible(text).lower()
+    if word not in YES | NO:
         raise UncertainError("is neither yes nor no")
-    return text.lower() in YES
+    return word in YES

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from services.ingest.domain.tools.cells import unwrapped
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.importing.entry import MOST_BYTES, ImportEntry, Line, refusal
 from services.ingest.importing.kinds.kind import TableKind
@@ -54,7 +55,7 @@ class Header:
             raise BrokenRowError(
                 f"has more than {LONGEST_CELL:,} characters in the column {long or 'that is not read'}"
             )
-        cells = {name: cell for name, cell in zip(self.columns, found, strict=True) if name}
+        cells = {name: unwrapped(cell) for name, cell in zip(self.columns, found, strict=True) if name}
         return {name: self.translation.value(name, cell) for name, cell in cells.items()}
 
     def written_cells(self, row: Line) -> list[str]:

@@ -12,7 +12,7 @@ from schemas.primitives import Id
 from services.ingest.domain.activity import GenericActivity, Native, Person, Translation, Voided
 from services.ingest.domain.cloudevents import Parsed, read_json
 from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.tools.allow_list import TIME, allow_list, one_of
+from services.ingest.domain.tools.allow_list import TIME, AllowList, allow_list, one_of
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import (
     Handshake,
@@ -84,11 +84,12 @@ class SlackMessage(VendorModel):
     subtype: Subtype = ""
     user: MaybeIdent = ""
     bot_id: MaybeIdent = ""
+    bot_profile: Annotated[object, AllowList()] = None
     ts: Stamp | None = None
 
     @property
     def is_of_a_bot(self) -> bool:
-        return bool(self.bot_id) or self.user == SLACKBOT or self.subtype == BOT_MESSAGE
+        return bool(self.bot_id) or self.bot_profile is not None or self.user == SLACKBOT or self.subtype == BOT_MESSAGE
 
 
 class MessageEvent(SlackMessage):

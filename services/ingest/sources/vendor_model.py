@@ -57,6 +57,7 @@ LAST_SECOND = Decimal((LAST_YEAR + 1 - 1970) * 366 * 86_400)
 # pydantic alone would also take "1e5" for a time, as seconds since 1970.
 _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
 _HOURS_ONLY = re.compile(r"[Tt ]\d\d:\d\d[\d:.,]*[+-]\d\d$", re.ASCII)
+_LEAP = re.compile(r"([Tt ]\d\d:\d\d):60([.,]\d{1,9})?(?!\d)", re.ASCII)
 _DURATION = re.compile(r"P[\dYMWDTHS.,]{1,63}", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
@@ -126,8 +127,10 @@ def _unless_null(value: object) -> object:
 
 def _iso_text(value: object) -> object:
     if isinstance(value, str) and len(value) <= LONGEST_TIME and _DATE_AND_TIME.match(value):
+        # A minute that a leap second ends has 61, which clocks of computers do not know.
+        known = _LEAP.sub(r"\1:59.999999", value)
         # ISO 8601 and PostgreSQL leave out minutes that are none.
-        return f"{value}:00" if _HOURS_ONLY.search(value) else value
+        return f"{known}:00" if _HOURS_ONLY.search(known) else known
     raise ValueError("must be a date and a time as in 2026-03-01T10:00:00Z")
 
 
@@ -147,6 +150,10 @@ def _no_text(value: object) -> object:
 def _empty_object(value: object) -> object:
     """What PHP writes of an object without members is an empty list."""
     return {} if value in (None, []) else value
+
+
+def _without_nulls(value: object) -> object:
+    return [one for one in value if one is not None] if isinstance(value, list) else value
 
 
 def _none_if_empty(value: object) -> object:
@@ -198,6 +205,10 @@ Number = Annotated[float, BeforeValidator(_no_text)]
 # Of an object that some leave out and some send as null or as an empty list:
 # `result: Annotated[Result, NULL_IS_EMPTY] = Result()`.
 NULL_IS_EMPTY = BeforeValidator(_empty_object)
+# Of what is said by a text alone: `""` says nothing.
+NONE_IF_EMPTY = BeforeValidator(_none_if_empty)
+# Of a list: what is null in it stands for nothing, and the rest is read.
+WITHOUT_NULLS = BeforeValidator(_without_nulls)
 
 
 DIGEST_BYTES = 16

@@ -199,3 +199,51 @@ def test_a_wish_for_a_kind_is_kept_to() -> None:
     given = TableOptions(HeaderWish("directory"), defaults=EVERY.defaults)
 
     assert recognised("participant;name;consent\n", given).header.kind.name == "directory"
+
+
+RATED = "relationship,by,at,rating\n"
+
+
+@pytest.mark.parametrize(
+    ("ratings", "words"),
+    [
+        (["3", "8"], "on which scale are the ratings? 8 (line 3) is not on that from 1 to 5"),
+        (["0", "4"], "on which scale are the ratings? 0 (line 2)"),
+        (["3"] * 18 + ["10"], "on which scale are the ratings? 10 (line 20)"),
+    ],
+)
+def test_ratings_off_the_usual_scale_say_that_the_others_are_on_another(ratings: list[str], words: str) -> None:
+    text = RATED + "\n".join(f"r,mentee,2026-03-0{1 + at % 9}T10:00:00Z,{one}" for at, one in enumerate(ratings))
+
+    with pytest.raises(ImportStoppedError) as stopped:
+        seen(text)
+
+    assert words in str(stopped.value)
+    assert "add the columns scale_min and scale_max" in str(stopped.value)
+
+
+def test_a_slip_of_the_pen_is_not_another_scale_and_a_scale_that_is_told_is_believed() -> None:
+    row = "r,mentee,2026-03-01T10:00:00Z,"
+
+    recognised(RATED + "\n".join(f"{row}{one}" for one in ["3"] * 19 + ["44", "soon"]))
+    recognised(f"{RATED.strip()},scale_max\n{row}8,10")
+    with pytest.raises(ImportStoppedError, match="on which scale"):
+        seen(f"{RATED.strip()},scale_max\n{row}8,\n{row}3,")
+
+
+def test_cells_for_nothing_say_nothing_of_the_form_of_days() -> None:
+    rows = ["23/04/2026 10:00", "00/01/1900", "31/12/9999", "NULL", "3/4/2026\u00a010:00"]
+
+    assert recognised(HEAD + "\n".join(f"r;held;{one};45" for one in rows)).forms.day_format == "dd/mm/yyyy"
+
+
+@pytest.mark.parametrize("written", [["0.4", "1"], ["0.25", "0", "0.5"]])
+def test_shares_may_be_percentages_and_are_asked(written: list[str]) -> None:
+    head = "relationship,goal_id,change,at,percent\n"
+
+    with pytest.raises(ImportStoppedError) as stopped:
+        seen(head + "\n".join(f"r,g,progressed,2026-03-01T10:00:00Z,{one}" for one in written))
+
+    assert "less than one percent? Write" in str(stopped.value)
+    for certain in (["0.4%", "1%"], ["0", "1"], ["0.5", "40"]):
+        recognised(head + "\n".join(f"r,g,progressed,2026-03-01T10:00:00Z,{one}" for one in certain))

@@ -15,6 +15,7 @@ from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted
 from services.ingest.importing.entry import ImportEntry, Line
 from services.ingest.importing.kinds.registry import KINDS
+from services.ingest.importing.moments import Forms
 from services.ingest.importing.row import A_NAME, Defaults, RowReading, TableRow
 from services.ingest.importing.table import Header, row_entry
 
@@ -363,3 +364,72 @@ def test_how_long_it_took_is_not_guessed(written: str) -> None:
     held = {"relationship": "rel-1", "status": "held", "starts_at": "2026-03-02T10:00:00Z", "minutes": written}
 
     assert "is no number" in faults("sessions", **held, program="p", source="urn:csv")["minutes"]
+
+
+@pytest.mark.parametrize("written", ["9999-12-31", "31.12.9999", "1900-01-01", "1899-12-30 00:00:00", "1900-01-00"])
+def test_days_at_which_a_calendar_begins_or_ends_are_told_by_nobody(written: str) -> None:
+    (start,) = told("relationships", **PAIR, planned_end=written, ended_at=written)
+
+    assert "planned_end" not in start["data"]
+    held = {"relationship": "rel-1", "status": "held", "starts_at": "2026-03-02 10:00", "ends_at": written}
+    assert kinds(told("sessions", **held)) == ["session.held"]
+
+
+def test_what_a_database_writes_for_nothing_is_nothing() -> None:
+    nothing = dict.fromkeys(("kind", "coordinator", "cohort", "ended_at", "end_reason", "end_planned"), "NULL")
+    held = {"relationship": "rel-1", "status": "held", "starts_at": "2026-03-02 10:00", "minutes": "-"}
+
+    (start,) = told("relationships", **PAIR | nothing | {"mentees": "p-ben|NULL"})
+    (session,) = told("sessions", **held)
+
+    assert start["data"] == {"by": "admin", "evidence": "admin", "mentors": ["p-ada"], "mentees": ["p-ben"]}
+    assert "minutes" not in session["data"]
+
+
+@pytest.mark.parametrize(
+    ("column", "written", "words"),
+    [
+        ("participant", "NULL", "names no day, person or thing"),
+        ("name", "(null)", "names no day, person or thing"),
+        ("name", "#REF!", "formula that went wrong"),
+        ("status", "#N/A", "formula that went wrong"),
+    ],
+)
+def test_nothing_is_nobody_and_an_error_is_no_name(column: str, written: str, words: str) -> None:
+    person = {"participant": "p-ada", "name": "Ada", "consent": "yes", "time_zone": "UTC"} | {column: written}
+    row = TableRow(person)
+
+    KINDS["directory"].read(row)
+
+    assert any(problem.path == column and words in problem.reason for problem in row.problems)
+
+
+def test_a_person_is_read_without_what_nobody_sees() -> None:
+    row = TableRow(
+        {
+            "participant": "p-ada",
+            "name": "\u202aAda\u202c\u00a0\nL\u0007",
+            "consent": "t\u200b",
+            "addresses": "mailto:ada@example.com; N/A",
+            "time_zone": "UTC",
+            "status": "act\u00adive",
+        }
+    )
+
+    (person,) = KINDS["directory"].read(row)
+
+    assert row.problems == []
+    assert (person["name"], person["consent"], person["status"]) == ("Ada L", True, "active")
+    assert person["addresses"] == ["ada@example.com"]
+
+
+def test_a_time_may_be_written_with_narrow_blanks() -> None:
+    reading = replace(DEFAULTS, forms=Forms("mm/dd/yyyy"))
+    row = TableRow(
+        {"relationship": "rel-1", "status": "held", "starts_at": "3/2/2026, 10:00\u202fAM", "minutes": "45\u00a0min"},
+        reading,
+    )
+
+    (held,) = KINDS["sessions"].read(row)
+
+    assert (held["data"]["started_at"], held["data"]["minutes"]) == ("2026-03-02T09:00:00.000000Z", 45)  # type: ignore[index]

@@ -136,3 +136,9 @@ def test_a_row_that_cannot_be_taken_apart_says_why(text: bytes, words: str) -> N
 
 def test_empty_cells_beyond_the_header_are_nothing() -> None:
     assert header(DIRECTORY).cells(Line(1, b"p-1,Ada,yes,,"))["consent"] == "yes"
+
+
+def test_a_text_formula_of_excel_is_its_text() -> None:
+    (row,) = rows(b'"=""00123""",="Ada",yes')
+
+    assert header(DIRECTORY).cells(row) == {"participant": "00123", "name": "Ada", "consent": "yes"}

@@ -166,6 +166,31 @@ def test_an_exit_ends_all_relationships() -> None:
     assert say(projection, employed("ada", "exited", key="again", left_on=FIRST_OF_MARCH), HR) == Ignored("unchanged")
 
 
+@pytest.mark.parametrize("left_on", [date(2019, 5, 31), FIRST_OF_MARCH, START.date()])
+@pytest.mark.parametrize("said_at", [NOON, START - DAY])
+def test_an_exit_that_is_dated_before_a_pair_began_ends_and_pauses_only_what_was_before(
+    left_on: date, said_at: datetime
+) -> None:
+    """Who is paired later has come back, or it is an old post of theirs that is told."""
+    projection = known(pair(), pair("cat", "ada", subject="rel-2", time="2018-01-01T00:00:00Z"))
+
+    found = fanned(projection, employed("ada", "exited", left_on=left_on, time=said_at))
+
+    assert {one.subject for one in found} == {"rel-2"}
+
+
+def test_an_exit_without_a_day_is_one_from_when_it_is_told() -> None:
+    (one,) = fanned(known(pair()), employed("ada", "exited"))
+
+    assert (one.type, one.time) == ("mentoring.relationship.ended.v1", NOON)
+
+
+def test_a_leave_that_was_over_before_a_pair_began_pauses_nothing() -> None:
+    projection = known(pair())
+
+    assert fanned(projection, employed("ada", "leave", left_on=date(2026, 1, 7), back_on=FIRST_OF_MARCH)) == []
+
+
 def test_an_exit_that_lies_ahead_pauses_from_that_day_and_ends_once_it_has_come() -> None:
     projection = known()
 

@@ -119,3 +119,14 @@ def test_the_letters_of_an_address_may_be_spelt_in_two_ways() -> None:
     known = roster(participant("ben", addresses=("be\u0301n@example.com",)))
 
     assert known.participant("acme", "zoom", Person(address=" B\u00c9N@Example.com")) == "p-ben"
+
+
+def test_the_domain_of_an_address_may_be_written_in_two_ways() -> None:
+    known = roster(
+        participant("ada", addresses=("ada@bücher.example",)),
+        participant("ben", addresses=("ben@xn--bcher-kva.example",)),
+    )
+
+    assert known.participant("acme", "zoom", Person(address="Ada@XN--BCHER-KVA.example")) == "p-ada"
+    assert known.participant("acme", "zoom", Person(address="ben@BÜCHER.example")) == "p-ben"
+    assert known.participant("acme", "zoom", Person(address="ädä@x..y")) is None

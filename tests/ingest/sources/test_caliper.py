@@ -28,6 +28,7 @@ MESSAGE = {
     "isPartOf": {"id": "https://example.edu/forums/2", "type": "Forum", "name": "secret title"},
     "replyTo": {"id": "https://example.edu/forums/2/messages/1", "type": "Message", "creators": [BOB]},
 }
+FIRST = {"id": "https://example.edu/forums/2/messages/1", "type": "Message", "to": [ADA, BOB]}
 
 
 def event(kind: str, action: str, **changes: object) -> dict[str, Any]:
@@ -123,7 +124,7 @@ def test_a_message_that_is_posted_answers_the_one_before() -> None:
     )
     assert told.time == datetime(2026, 3, 1, 10, tzinfo=UTC)
     assert told.native == Native("MessageEvent.Posted", "urn:uuid:0d015a85-abf5-49ee-abb1-46dbd57fe64e")
-    first = said(event("MessageEvent", "Posted", object={"id": MESSAGE["replyTo"]["id"], "type": "Message"}))  # type: ignore[index]
+    first = said(event("MessageEvent", "Posted", object=FIRST), people="object.to")
     assert told.data == {"channel": "caliper", "reply_to": first.key}
     assert told.key != first.key
 
@@ -159,10 +160,12 @@ def test_where_the_event_says_no_scale_the_settings_do() -> None:
 
 
 def test_an_iri_may_stand_for_an_entity() -> None:
-    told = said(graded(actor=f"{USERS}/bob", object="https://example.edu/attempts/1"))
+    score = {"scoreGiven": 10, "maxScore": 15, "attempt": {"assignee": f"{USERS}/ada"}}
+    told = said(graded(actor=f"{USERS}/bob", object="https://example.edu/attempts/1", generated=score))
 
-    assert (told.by, told.people) == (Person(id=f"{USERS}/bob"), ())
-    assert said(event("MessageEvent", "Posted", object="urn:message:1")).data == {"channel": "caliper"}
+    assert (told.by, told.people) == (Person(id=f"{USERS}/bob"), (Person(id=f"{USERS}/ada"),))
+    message = event("MessageEvent", "Posted", object="urn:message:1", to=f"{USERS}/bob")
+    assert said(message, people="to").data == {"channel": "caliper"}
 
 
 def test_terms_may_be_written_as_iris() -> None:

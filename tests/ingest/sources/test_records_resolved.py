@@ -139,14 +139,8 @@ def test_what_both_of_a_group_completed_is_said_and_voided_for_both() -> None:
 
 
 def test_a_message_of_a_forum_answers_the_event_of_the_other() -> None:
-    account = Account(CALIPER)
-    first = caliper.event(
-        "MessageEvent",
-        "Posted",
-        id="urn:uuid:1",
-        actor=caliper.BOB,
-        object={"id": caliper.MESSAGE["replyTo"]["id"], "type": "Message"},  # type: ignore[index]
-    )
+    account = Account(CALIPER, people="object.to")
+    first = caliper.event("MessageEvent", "Posted", id="urn:uuid:1", actor=caliper.BOB, object=caliper.FIRST)
 
     asked, answered = account.tell(caliper.envelope(first, caliper.event("MessageEvent", "Posted")))
 

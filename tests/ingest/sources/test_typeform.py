@@ -316,7 +316,7 @@ def test_an_email_question_that_nobody_answered_is_named() -> None:
         ({"submitted_at": "yesterday"}, "form_response.submitted_at"),
         ({"submitted_at": "2026-03-01T10:00:00"}, "form_response.submitted_at"),
         ({"answers": {}}, "form_response.answers"),
-        ({"answers": [None]}, "form_response.answers.0"),
+        ({"answers": [None, 3]}, "form_response.answers.1"),
         ({"answers": [{"type": "number", "number": 1}]}, "form_response.answers.0.field"),
         ({"answers": [rated("4")]}, "form_response.answers.0.number"),
         ({"answers": [rated(number=True)]}, "form_response.answers.0.number"),

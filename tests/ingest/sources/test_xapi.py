@@ -24,7 +24,7 @@ BOB = {"account": {"homePage": "https://lms.example.com", "name": "p-bob"}}
 SESSION = {
     "id": "https://lms.example.com/activities/mentoring",
     "objectType": "Activity",
-    "definition": {"name": {"en-US": "Mentoring"}, "type": "http://adlnet.gov/expapi/activities/meeting"},
+    "definition": {"name": {"en-US": "Mentoring"}, "type": "http://id.tincanapi.com/activitytype/tutor-session"},
 }
 PAIR = {"objectType": "Group", "name": "The pair", "member": [ADA, BOB]}
 
@@ -243,7 +243,9 @@ def test_what_a_group_did_one_by_one_is_said_for_each_member_under_one_key() -> 
 
 
 def test_a_comment_on_a_statement_answers_it() -> None:
-    told = said(statement("commented", object={"objectType": "StatementRef", "id": OTHER_ID.upper()}))
+    reference = {"objectType": "StatementRef", "id": OTHER_ID.upper()}
+
+    told = said(statement("commented", object=reference, context={"instructor": BOB}))
 
     assert (told.type, told.data) == ("mentoring.message.sent.v1", {"channel": "xapi", "reply_to": OTHER_ID})
 

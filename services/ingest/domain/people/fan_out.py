@@ -116,9 +116,18 @@ class _FanOut:
         for one in self._roster.of(connection_scope.tenant, connection_scope.program, said.participant, said.time):
             if said.status == "active":
                 yield from self._resumed(one)
-            elif one.ended is None and not self._goes_on(one):
+            elif one.ended is None and not self._lies_before(one) and not self._goes_on(one):
                 is_over = said.status == "exited" and self._begin(one) <= said.time
                 yield from self._ended(one) if is_over else self._paused(one)
+
+    def _lies_before(self, relationship: Relationship) -> bool:
+        """An exit that is dated before the pair began, or a leave that was over by then, says nothing of it: who is
+        paired has come back since, or it is an old post of theirs that is told. The pair would else end as it begins,
+        and for good."""
+        absence = self._absence
+        if self._said.status == "exited":
+            return self._said.left_on is not None and absence.begin <= relationship.started
+        return absence.until is not None and absence.until <= relationship.started
 
     def _begin(self, relationship: Relationship) -> datetime:
         return max(self._absence.begin, relationship.started)

@@ -96,11 +96,16 @@ class Identities:
 
 
 def normal(value: str) -> str:
-    """Addresses are compared without regard to case and to how their letters are spelt, ids of tools exactly."""
+    """Addresses are compared without regard to case and to how their letters are spelt (`bücher.example` is
+    `xn--bcher-kva.example`), ids of tools exactly."""
     value = value.strip()
-    if "@" not in value:
-        return value
-    return value.casefold() if value.isascii() else unicodedata.normalize("NFC", value.casefold())
+    if "@" not in value or value.isascii():
+        return value.casefold() if "@" in value else value
+    local, _, domain = unicodedata.normalize("NFC", value.casefold()).rpartition("@")
+    try:
+        return f"{local}@{domain.encode('idna').decode()}"
+    except UnicodeError:
+        return f"{local}@{domain}"
 
 
 TOLD = "mentoring.relationship."

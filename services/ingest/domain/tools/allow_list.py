@@ -11,6 +11,7 @@ from enum import Enum
 from functools import cache, reduce
 from types import NoneType, UnionType
 from typing import Annotated, Literal, Union, get_args, get_origin
+from urllib.parse import unquote
 
 from pydantic import AliasChoices, AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
@@ -34,8 +35,15 @@ _TIME = re.compile(
 # No quoted local part: it may hold a sentence.
 _ADDRESS = re.compile(r"[\w.!#$&'*+/=?^`{|}~%-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63}){0,16}\.?")
 _BETWEEN = re.compile(r"[|;,\n]+")
+# Between two addresses, with blanks around it: it may be a part of one without.
+_BESIDE = frozenset({"/", "&", "+"})
 # Exchange lists addresses as `SMTP:ada@example.com`.
-_SCHEME = re.compile(r"^(mailto|smtp):", re.IGNORECASE)
+_EXCHANGE = re.compile(r"^smtp:", re.IGNORECASE)
+# As a link: whatever may be encoded, and what else a message begins with.
+_LINK = re.compile(r"^mailto:([^?]*)", re.IGNORECASE)
+# `ada@example.com (Ada)`, as mail was written once, and `'ada@example.com'`.
+_REMARK = re.compile(r"\s*\([^()]*\)$")
+_QUOTED = re.compile(r"(['\"])(.+)\1")
 # In `Example, Ada <ada@example.com>` the comma is a part of the name, as directories write names.
 _LAST_NAME = re.compile(r"(?<![^|;,\n])[^|;,\n<>@]{1,200},(?=[^|;,\n<>@]{1,200}<[^<>]{1,400}>)")
 _IN_BRACKETS = re.compile(r"<([^<>]+)>\s*$")
@@ -69,13 +77,17 @@ def is_word(text: str) -> bool:
 
 
 def address_in(text: str) -> str:
-    """The address of `ada@example.com`, `Ada <ada@example.com>`, `<ada@example.com>` or `MAILTO:ada@example.com`,
-    without characters that nobody sees; empty if there is none."""
+    """The address of `ada@example.com`, `Ada <ada@example.com>`, `<ada@example.com>`, `ada@example.com (Ada)` or
+    `MAILTO:ada@example.com?subject=x`, without characters that nobody sees; empty if there is none."""
     if len(text) > LONGEST_MAILBOX:
         return ""
     seen = visible(text)
     bracketed = _IN_BRACKETS.search(seen)
-    address = _SCHEME.sub("", (bracketed[1] if bracketed else seen).strip())
+    inner = _EXCHANGE.sub("", (bracketed[1] if bracketed else _REMARK.sub("", seen)).strip())
+    quoted = _QUOTED.fullmatch(inner)
+    inner = quoted[2] if quoted else inner
+    link = _LINK.match(inner)
+    address = (unquote(link[1]) if link else inner).rstrip(".")
     return address if _ADDRESS.fullmatch(address) else ""
 
 
@@ -85,7 +97,7 @@ def mailboxes(text: str) -> list[str]:
     found: list[str] = []
     for part in _BETWEEN.split(_LAST_NAME.sub("", text)):
         address = address_in(part)
-        found += [address] if address else [address_in(one) or one for one in part.split()]
+        found += [address] if address else [address_in(one) or one for one in part.split() if one not in _BESIDE]
     return found
 
 
@@ -274,9 +286,6 @@ def _of_class(kind: object) -> AllowList:
 
 # Of characters that only arrange others: zero-width blanks and joiners, marks of direction and of byte order.
 UNSEEN = "Cf"
-# How tables and databases write that there is nothing.
-NOTHING = frozenset({"null", "none", "nil", "n/a", "na", "nan", "nat", "-", "--", "#n/a"})
-ZEROS = re.compile(r"0{1,8}([-./]0{1,4}){0,2}([T ][0-9:.]{0,20}[Zz]?)?", re.ASCII)
 
 
 def composed(text: str) -> str:
@@ -293,11 +302,6 @@ def visible(text: str) -> str:
     if text.isascii():
         return text.strip()
     return "".join(letter for letter in composed(text) if unicodedata.category(letter) != UNSEEN)
-
-
-def is_no_day(text: str) -> bool:
-    """`0000-00-00`, `00.00.0000 00:00:00`, `NULL`: how systems write that there is no day."""
-    return text.lower() in NOTHING or ZEROS.fullmatch(text) is not None
 
 
 def _is_unseen(letter: str) -> bool:

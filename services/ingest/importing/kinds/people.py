@@ -101,7 +101,7 @@ def _read_person(row: TableRow) -> list[Message]:
     zone = _zone(row)
     found = present(
         id=participant,
-        name=row.text("name"),
+        name=row.name("name"),
         addresses=row.addresses("addresses"),
         identities=_identities(row),
         time_zone=zone,

@@ -53,7 +53,7 @@ def chosen(scored: Scored, default: Scale | None) -> Chosen | Rejected | None:
     """None if nothing was generated. Paths begin at `generated`."""
     if scored.scoreGiven is not None:
         return _score(scored, scored.scoreGiven, default)
-    return _rating(scored, default) if scored.selections else None
+    return _rating(scored, default) if any(scored.selections) else None
 
 
 def _score(scored: Scored, given: float, default: Scale | None) -> Chosen | Rejected:
@@ -64,11 +64,15 @@ def _score(scored: Scored, given: float, default: Scale | None) -> Chosen | Reje
 
 
 def _rating(scored: Scored, default: Scale | None) -> Chosen | Rejected:
-    number = _number(scored.selections[0])
-    if len(scored.selections) > 1 or number is None:
+    selected = [one for one in scored.selections if one]
+    number = _number(selected[0])
+    if len(selected) > 1 or number is None:
         return rejected("invalid", "selections", "must be one number")
     points = scored.question.scale
     values = [value for value in map(_number, points.itemValues) if value is not None]
+    if len(values) < len(points.itemValues):
+        # The one that is missing may be the least or the greatest.
+        values = []
     if points.minValue is not None and points.maxValue is not None:
         values = [points.minValue, points.maxValue]
     scale = read(Scale, {"min": min(values), "max": max(values)}) if values else default

@@ -111,12 +111,14 @@ def entity(value: object) -> object:
 
 
 def _entities(value: object) -> object:
-    values = value if isinstance(value, list) else [] if value is None else [value]
-    return [entity(each) for each in values]
+    values = value if isinstance(value, list) else [value]
+    return [entity(each) for each in values if each is not None]
 
 
 def _texts(value: object) -> object:
-    return [str(each) for each in value] if isinstance(value, list) else [] if value is None else value
+    """Null is an empty text."""
+    texts = ["" if each is None else str(each) for each in value] if isinstance(value, list) else value
+    return [] if texts is None else texts
 
 
 def places_of(event: Mapping[str, object]) -> frozenset[str]:
@@ -134,7 +136,7 @@ def places_of(event: Mapping[str, object]) -> frozenset[str]:
     return frozenset(found - {""})
 
 
-def is_public(event: Mapping[str, object]) -> bool:
+def is_public_place(event: Mapping[str, object]) -> bool:
     """Whether it belongs to a thread or forum, or to a group that is described; of a group's mere IRI nobody knows what
     it is."""
     about = event.get("object")

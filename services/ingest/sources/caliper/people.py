@@ -60,7 +60,7 @@ def _named(told: CaliperTold, settings: CaliperSettings) -> tuple[Mapping[str, o
     if found is None or isinstance(found, Rejected):
         return found or ()
     values = found.value if isinstance(found.value, list) else [] if found.value is None else [found.value]
-    entities = tuple({"id": value} if isinstance(value, str) else value for value in values)
+    entities = tuple({"id": one} if isinstance(one, str) else one for one in values if one is not None)
     if len(entities) > MOST_PEOPLE or not all(isinstance(entity, dict) for entity in entities):
         return rejected("invalid", "", f"must give people, at most {MOST_PEOPLE}: IRIs or entities")
     return entities

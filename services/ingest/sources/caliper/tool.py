@@ -47,9 +47,10 @@ def take(received: Received, _settings: ToolSettings, _now: datetime) -> RawPayl
     data = envelope.get("data") if isinstance(envelope, dict) else None
     if not isinstance(envelope, dict) or not isinstance(data, list) or len(data) <= 1:
         return RawPayloads((received.body,))
+    items = [item for item in data if item is not None] or data[:1]
     try:
         return RawPayloads(
-            tuple(json.dumps({**envelope, "data": [item]}, ensure_ascii=False).encode() for item in data)
+            tuple(json.dumps({**envelope, "data": [item]}, ensure_ascii=False).encode() for item in items)
         )
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")

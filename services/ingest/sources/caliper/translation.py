@@ -21,7 +21,7 @@ from services.ingest.sources.caliper.model import (
     Named,
     Scored,
     Thing,
-    is_public,
+    is_public_place,
     places_of,
     term,
 )
@@ -31,6 +31,8 @@ from services.ingest.sources.vendor_model import read, within
 from services.ingest.sources.vocabulary import FEEDBACK, MEASURED, as_id, as_one, members, native_id
 
 CONTACTS = frozenset({"mentoring.message.sent.v1", "mentoring.resource.shared.v1"})
+GRADE = "GradeEvent"
+OF_A_COURSE, NOBODY_ADDRESSED = Ignored("of_a_course_or_forum"), Ignored("nobody_addressed")
 # Of what an event is about, and of what it generates: what only sessions and only ratings are made of. In any other
 # event they say nothing here, and cannot be at fault.
 TIMES = frozenset({"startedAtTime", "endedAtTime", "duration"})
@@ -44,7 +46,8 @@ def translate(value: object, settings: ToolSettings) -> Translation:
         return envelope
     if envelope.dataVersion not in VERSIONS:
         return rejected("invalid", "dataVersion", f"must be one of {', '.join(sorted(VERSIONS))}")
-    return as_one((f"data.{index}", _translated(item, settings)) for index, item in enumerate(envelope.data))
+    items = ((index, item) for index, item in enumerate(envelope.data) if item is not None)
+    return as_one((f"data.{index}", _translated(item, settings)) for index, item in items)
 
 
 def _translated(value: object, settings: CaliperSettings) -> Translation:
@@ -87,8 +90,8 @@ def _said(told: CaliperTold, meaning: CaliperMeaning, settings: CaliperSettings)
     circle = circle_of(told, settings)
     if isinstance(circle, Rejected):
         return circle
-    if _is_of_a_course(told, circle, meaning, settings):
-        return Ignored("of_a_course_or_forum")
+    if ignored := _concerns_nobody(told, circle, meaning, settings):
+        return ignored
     data = _data(told, meaning, settings)
     if isinstance(data, Rejected):
         return data
@@ -107,18 +110,25 @@ def _said(told: CaliperTold, meaning: CaliperMeaning, settings: CaliperSettings)
     )
 
 
-def _is_of_a_course(
+def _concerns_nobody(
     told: CaliperTold, circle: CaliperCircle, meaning: CaliperMeaning, settings: CaliperSettings
-) -> bool:
-    """What somebody writes or shares in a course or a forum, to nobody in particular, is no contact of a pair unless
-    the settings say so of that place."""
-    is_addressed = bool(circle.others or circle.relationship)
-    if meaning.object is not None or is_addressed:
-        return False
-    if meaning.type == FEEDBACK and f"{told.event.type}.{told.event.action}" not in settings.events:
-        # Of a resource, a course or whatever else is no person and nobody's attempt.
-        return bool(told.thing.type)
-    return meaning.type in CONTACTS and isinstance(told.raw, dict) and is_public(told.raw)
+) -> Ignored | None:
+    """None where it is of the pair. What somebody writes or shares is no contact of the only pair that they are of,
+    because nobody else is named, and a grade of what was handed in within a course is no judgement of mentoring: the
+    settings have to say so, of the place or, where there is none, of the action."""
+    if meaning.object is not None or circle.relationship:
+        return None
+    is_public = isinstance(told.raw, dict) and is_public_place(told.raw)
+    is_mapped = f"{told.event.type}.{told.event.action}" in settings.events
+    if circle.others:
+        is_grade = told.event.type == GRADE and meaning.type == FEEDBACK
+        return OF_A_COURSE if is_grade and is_public and not is_mapped else None
+    if meaning.type in CONTACTS and is_public:
+        return OF_A_COURSE
+    if is_mapped or meaning.type not in CONTACTS | {FEEDBACK}:
+        return None
+    # Of a resource, a course or whatever else is no person and nobody's attempt.
+    return OF_A_COURSE if meaning.type == FEEDBACK and told.thing.type else NOBODY_ADDRESSED
 
 
 def _data(told: CaliperTold, meaning: CaliperMeaning, settings: CaliperSettings) -> Mapping[str, object] | Rejected:

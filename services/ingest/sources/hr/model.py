@@ -9,7 +9,8 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from schemas.primitives import EPOCH, FIRST_YEAR, LAST_YEAR, Code, TimeZone
-from services.ingest.domain.tools.allow_list import NOTHING, composed, is_no_day, mailboxes, visible
+from services.ingest.domain.tools.allow_list import composed, mailboxes, visible
+from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, is_no_day
 from services.ingest.domain.verdict import Problem
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc
@@ -87,6 +88,8 @@ ACTIVE = re.compile(
 # Of a column that asks whether somebody is gone, true and false mean the opposite, or nothing that we know. The same
 # goes for a column of a name that only the settings know: it may ask for anything, in any language.
 GONE = re.compile(r"inactive|terminat|exit|left|leave|absent|former|resign|retire|disabled|deleted|suspend|blocked")
+# Whoever is on leave may have an account that is switched off.
+ACCOUNT = re.compile(r"enabled|account|login|konto")
 TRUTH = frozenset({"true", "false"})
 ISO = "%Y-%m-%d"
 Name = Annotated[str, Field(min_length=1, max_length=100)]
@@ -147,7 +150,7 @@ class HrSettings(ToolSettings):
 def _asks_who_is_active(column: str) -> bool:
     """By its plain name. The usual names of a status do where nothing else is said of them."""
     is_usual = not column or column in map(plain, COLUMNS["status"])
-    return (is_usual or bool(ACTIVE.search(column))) and not GONE.search(column)
+    return (is_usual or bool(ACTIVE.search(column))) and not (GONE.search(column) or ACCOUNT.search(column))
 
 
 class HrFault(VendorModel):
@@ -195,7 +198,11 @@ class Employee:
 
     def text(self, column: str) -> str:
         """Empty if there is nothing."""
-        return self._read(column, _text, "")
+        found = self._read(column, _text, "")
+        if NO_RESULT.fullmatch(found):
+            self.fault(column, "is what a table shows of a formula that went wrong")
+            return ""
+        return found
 
     def needed(self, column: str) -> str:
         found = self.text(column)
@@ -221,7 +228,7 @@ class Employee:
         """Of a column that only the settings know."""
         _, value = self.member(name)
         try:
-            return "" if value is None else _text(value)
+            return "" if _is_nothing(value) else _text(value)
         except ValueError as wrong:
             self.problems.append(Problem(f"{self._place}, column {name}", str(wrong)))
             return ""
@@ -236,9 +243,13 @@ class Employee:
 
     def found(self, column: str) -> tuple[str, object]:
         """The first of the columns that could say it that is filled in, else the first that is there."""
-        there = [self._members[name] for name in self._settings.names(column) if name in self._members]
-        filled = (one for one in there if one[1] not in (None, ""))
+        there = self.all_of(column)
+        filled = (one for one in there if not _is_nothing(one[1]))
         return next(filled, there[0] if there else (column, None))
+
+    def all_of(self, column: str) -> list[tuple[str, object]]:
+        """All of the columns that could say it and are there."""
+        return [self._members[name] for name in self._settings.names(column) if name in self._members]
 
     def fault(self, column: str, words: str) -> None:
         """At the first of the columns that could say it and is there."""
@@ -250,7 +261,7 @@ class Employee:
 
     def _read(self, column: str, read: Callable[[object], Read], nothing: Read) -> Read:
         _, value = self.found(column)
-        if value is None or value == "":
+        if _is_nothing(value):
             return nothing
         try:
             return read(value)
@@ -259,7 +270,7 @@ class Employee:
             return nothing
 
     def _day(self, value: object) -> date | None:
-        text = _text(value)
+        text = visible(_text(value))
         if is_no_day(text):
             return None
         try:
@@ -282,6 +293,10 @@ class Employee:
         return _lived(datetime.strptime(timed, form).date())  # noqa: DTZ007 (a day has no zone)
 
 
+def _is_nothing(value: object) -> bool:
+    return value in (None, "") or (isinstance(value, str) and composed(value) in NO_VALUE)
+
+
 def _lived(day: date) -> date | None:
     """Systems write 9999-12-31 or 1900-01-01 for a day that is not known."""
     return day if FIRST_YEAR <= day.year <= LAST_YEAR else None
@@ -297,9 +312,17 @@ def _text(value: object) -> str:
 
 def _addresses(value: object) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
-    given = (one.get("value") if isinstance(one, dict) else one for one in values)
+    given = (_inner(one) if isinstance(one, dict) else one for one in values)
     texts = (_text(one) for one in given if one is not None)
     return tuple(dict.fromkeys(one for text in texts for one in mailboxes(text) if one.lower() not in NOTHING))
+
+
+# How lists call the address beside its kind: SCIM, Microsoft, and others.
+ADDRESS_MEMBERS = ("value", "address", "email", "emailAddress")
+
+
+def _inner(address: Mapping[str, object]) -> object:
+    return next((address[name] for name in ADDRESS_MEMBERS if address.get(name)), None)
 
 
 def _moment(value: object) -> datetime:

@@ -13,6 +13,7 @@ from datetime import datetime
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.cloudevents import CHARSETS, Parsed, read_json, read_media_type
 from services.ingest.domain.tools.allow_list import is_word, visible
+from services.ingest.domain.tools.cells import unwrapped
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.hr.model import COLUMNS, KNOWN, Employee, HrRecord, HrSettings, flat, plain
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
@@ -20,6 +21,7 @@ from services.ingest.sources.vendor_model import read
 
 MARK = b"\xef\xbb\xbf"
 WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
+UTF_32 = b"\xff\xfe\0\0"
 DELIMITERS = (",", ";", "\t", "|")
 # A line of Excel's before the header, for Excel: which delimiter follows.
 SEPARATOR = re.compile(rb'"?sep=([!-/:-@\[-`{-~\t])"?', re.IGNORECASE)
@@ -43,12 +45,15 @@ class HrRow:
 
 def read_rows(body: bytes) -> list[HrRow] | Rejected:
     """Rejected("malformed") if the file as a whole is at fault: its encoding or its header."""
-    if body.startswith(WIDE_MARKS) or b"\0" in body[:200]:
-        return rejected("malformed", "line 1", "is UTF-16 or another wide encoding: save the file as UTF-8")
+    if body.startswith(WIDE_MARKS) and not body.startswith(UTF_32):
+        # What Excel calls Unicode text.
+        body = body.decode("utf-16", "replace").encode()
     lines = body.removeprefix(MARK).splitlines()
     first = next((number for number, line in enumerate(lines) if line.strip()), None)
     if first is None:
         return rejected("malformed", "", "the file is empty: it begins with a header")
+    if b"\0" in lines[first]:
+        return rejected("malformed", "line 1", "is UTF-16 or another wide encoding: save the file as UTF-8")
     hint = SEPARATOR.fullmatch(lines[first].strip())
     delimiters = (hint[1].decode(),) if hint else DELIMITERS
     if hint:
@@ -115,7 +120,8 @@ def _header(line: bytes, number: int, delimiters: tuple[str, ...]) -> _Header | 
             problem = problem or str(broken)
     if not found:
         return rejected("malformed", place, f"the header is no row of a CSV file: {problem}")
-    delimiter, names = max(found.items(), key=lambda item: len(item[1]))
+    # Names of columns may hold commas: `Name, Given Name;ID;Status`.
+    delimiter, names = max(found.items(), key=lambda item: (sum(plain(one) in KNOWN for one in item[1]), len(item[1])))
     if len(names) > MOST_COLUMNS:
         return rejected("malformed", place, f"the header has more than {MOST_COLUMNS} columns")
     stripped = [" ".join(name.split()) for name in names]
@@ -137,16 +143,16 @@ def _complete(lines: list[bytes], index: int) -> list[bytes]:
 
 def _escaped(cell: str) -> str:
     r"""Undecodable bytes stay readable (`M\xfcller`), so that nothing of the row is lost."""
-    return cell.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return unwrapped(cell).encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 CSV = frozenset({"text/csv", "application/csv"})
 # What lists of people are called: by us, by SCIM 2.0, by Workday's reports, by OData, and by most others. Some stand in
 # an object of such a name (`Report_Data`, `d`), and a list of one may have become that one.
-PEOPLE = ("employees", "resources", "report_entry")
+PEOPLE = ("employees", "resources", "report_entry", "employee")
 AROUND = (
     *("report_data", "value", "results", "result", "d", "data", "items", "workers", "people", "persons", "users"),
-    *("members", "records", "rows", "entries", "response"),
+    *("members", "records", "rows", "entries", "response", "payload", "content", "list", "_embedded"),
 )
 MOST_AROUND = 3
 NEEDED = ("id", "status")
@@ -158,11 +164,24 @@ def parse(body: bytes, media_type: str) -> Parsed | Rejected:
     """A list of records, or what JSON came."""
     media = read_media_type(media_type)
     if media.name not in CSV:
-        return read_json(body)
+        parsed = read_json(body)
+        return (_read_lines(body) or parsed) if isinstance(parsed, Rejected) else parsed
     if media.charset not in CHARSETS:
         return rejected("malformed", "", f"CSV is read in UTF-8, not in {_encoding(media.charset)}")
     rows = read_rows(body)
     return rows if isinstance(rows, Rejected) else Parsed([_of_row(row) for row in rows])
+
+
+def _read_lines(body: bytes) -> Parsed | None:
+    """One person in JSON on each line; None where a single line is none."""
+    lines = [line for line in body.splitlines() if line.strip()]
+    people: list[object] = []
+    for line in lines if len(lines) > 1 else ():
+        person = read_json(line)
+        if isinstance(person, Rejected) or not isinstance(person.value, dict):
+            return None
+        people.append(person.value)
+    return Parsed(people) if people else None
 
 
 def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
@@ -187,13 +206,13 @@ def people_in(value: object) -> list[object]:
     """One person, or a list of them, each as a record."""
     found = _list_in(value, MOST_AROUND)
     if isinstance(found, list):
-        return [_of_json(one, index) for index, one in enumerate(found)]
+        return [_of_json(one, index) for index, one in enumerate(found) if one is not None]
     return [_of_json(found, 0)]
 
 
 def _list_in(value: object, around: int) -> object:
     """The list that the value is or holds, or the value: then it is one person, or nobody."""
-    if not isinstance(value, dict) or not around or EMPLOYEE in value:
+    if not isinstance(value, dict) or not around or isinstance(value.get(EMPLOYEE), dict):
         return value
     named = {name.lower(): inner for name, inner in value.items() if isinstance(inner, list | dict)}
     names = PEOPLE if _is_person(value) else (*PEOPLE, *AROUND)

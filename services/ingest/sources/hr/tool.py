@@ -5,14 +5,15 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from schemas.primitives import EPOCH, to_rfc3339
 from services.ingest.domain.activity import Employed, Native, Translation
 from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.derived_events import digest
 from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.tools.allow_list import CUT, address_in, visible
+from services.ingest.domain.tools.allow_list import CUT, address_in, composed, visible
+from services.ingest.domain.tools.cells import NO_RESULT, plain_name
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.hr.model import COLUMNS, Employee, HrRecord, HrSettings, Status, plain
 from services.ingest.sources.hr.rows import CSV, EMPLOYEE, TWICE, UNCLEAR, parse, people_in, take
@@ -60,7 +61,7 @@ def _employed(record: HrRecord, person: Employee, settings: HrSettings) -> Emplo
     participant, name = _participant(person), _name(person)
     if at is None or status is None:
         return None
-    left_on, back_on = _days(person, status)
+    left_on, back_on = _days(person, status, at)
     said = Employed(
         key="",
         time=at,
@@ -91,7 +92,13 @@ def _status(person: Employee, settings: HrSettings) -> Status | None:
     status = settings.status(text, person.found("status")[0]) if text else None
     if text and status is None:
         person.fault("status", "is no status that is known here: settings.statuses can say what it means")
+    if status == "exited" and any(_says_active(*one, settings) for one in person.all_of("status")):
+        person.fault("status", "says that they have left, another column that they are active: which holds?")
     return status
+
+
+def _says_active(column: str, value: object, settings: HrSettings) -> bool:
+    return isinstance(value, str | bool | int) and settings.status(str(value), column) == "active"
 
 
 def _participant(person: Employee) -> str:
@@ -103,7 +110,7 @@ def _participant(person: Employee) -> str:
 
 def _name(person: Employee) -> str:
     parts = (person.text("first_name"), person.text("last_name"))
-    name = person.text("name") or " ".join(filter(None, parts))
+    name = plain_name(person.text("name") or " ".join(filter(None, parts)))
     if not name:
         person.fault("name", "is required, or first_name and last_name")
     if len(name) > LONGEST_NAME:
@@ -118,16 +125,24 @@ def _addresses(person: Employee) -> tuple[str, ...]:
     return found
 
 
-def _days(person: Employee, status: Status) -> tuple[date | None, date | None]:
+def _days(person: Employee, status: Status, at: datetime) -> tuple[date | None, date | None]:
     """When somebody left, and when they are or were back."""
     if status == "exited":
-        return person.day("terminated_on"), None
+        return _day_of_exit(person, at), None
     left_on = person.day("leave_from") if status == "leave" else None
     last = person.day("leave_until")
     back_on = person.day("back_on") or (last + DAY if last else None)
     if left_on and back_on and back_on <= left_on:
         person.fault("leave_until", "lies before the leave begins")
     return left_on, back_on
+
+
+def _day_of_exit(person: Employee, at: datetime) -> date | None:
+    """Whoever was hired again since has not left, whatever the status of their old post says."""
+    left_on, back_on = person.day("terminated_on"), person.day("back_on")
+    if left_on and back_on and left_on <= back_on <= at.date():
+        person.fault("back_on", "is not before the exit: nobody knows which of the two holds")
+    return left_on
 
 
 def _zone(person: Employee, settings: HrSettings) -> str:
@@ -196,6 +211,10 @@ def _columns(person: Employee, settings: HrSettings, pseudonym: Pseudonym) -> It
         name, value = person.found(column)
         if value is not None:
             yield name, _kept(person, column, value, settings)
+    for name, value in person.all_of("status"):
+        # It may contradict the one that counts.
+        if name != person.found("status")[0] and _says_active(name, value, settings):
+            yield name, str(value).lower()
     for wanted in settings.identities.values():
         name, value = person.member(wanted)
         faults, text = len(person.problems), person.named(wanted)
@@ -210,6 +229,8 @@ def _kept(person: Employee, column: str, value: object, settings: HrSettings) ->
     found = _read(person, column, settings)
     if len(person.problems) == faults:
         return found if value != "" else ""
+    if isinstance(value, str) and NO_RESULT.fullmatch(composed(value)):
+        return composed(value)
     return CUT if isinstance(value, str | int) else NO_TEXT
 
 
@@ -222,7 +243,8 @@ def _read(person: Employee, column: str, settings: HrSettings) -> object:
             moment = person.moment(column)
             return to_rfc3339(moment) if moment else ""
         case "consent":
-            return str(person.flag(column)).lower()
+            flag = person.flag(column)
+            return "" if flag is None else str(flag).lower()
         case "addresses":
             addresses = list(dict.fromkeys(address_in(address) or CUT for address in person.addresses()))
             return addresses if isinstance(person.found(column)[1], list) else ";".join(addresses)
@@ -232,6 +254,8 @@ def _read(person: Employee, column: str, settings: HrSettings) -> object:
 
 def _word(person: Employee, column: str, settings: HrSettings) -> str:
     text = person.text(column)
+    if not text:
+        return ""
     match column:
         case "id":
             return visible(text) if ID.fullmatch(visible(text)) else CUT_ID

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from services.ingest.domain.activity import GenericActivity, Native, Person, Statement, Translation, Voided
 from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.ids import Pseudonym
+from services.ingest.domain.tools.allow_list import visible
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.mapping.applied import NOT_MEANT, fault_of, is_applied, kept_again, recorded, translated
 from services.ingest.sources.mapping.settings import (
@@ -80,7 +81,7 @@ def _written(value: object, settings: MappingSettings) -> datetime:
 
 def people_of(value: object, settings: MappingSettings) -> tuple[Person, ...] | Rejected:
     """One person or a list: an address, an id, or an object of `participant`, `id` and `address`."""
-    values = value if isinstance(value, list) else [] if value is None else [value]
+    values = [one for one in value if one is not None] if isinstance(value, list) else [] if value is None else [value]
     if len(values) > MOST_PEOPLE:
         return rejected("invalid", "", f"gives more than {MOST_PEOPLE} people")
     found: list[Person] = []
@@ -107,6 +108,7 @@ def _by_text(value: object, settings: MappingSettings) -> Person | Rejected:
     text = text_of(value)
     if isinstance(text, Rejected):
         return text
+    text = visible(text)
     if not text or len(text) > LONGEST_PERSON:
         return rejected("invalid", "", f"must give people as texts of 1 to {LONGEST_PERSON} characters, or as objects")
     if "@" in text:
@@ -115,15 +117,18 @@ def _by_text(value: object, settings: MappingSettings) -> Person | Rejected:
 
 
 def data_of(name: str, wanted: Mapping[str, Member], scope: object) -> Mapping[str, object] | Rejected:
-    """The data of an event of this type, as complete and right as the catalogue asks. Null members are left out."""
+    """The data of an event of this type, as complete and right as the catalogue asks. What is null is left out."""
     data: dict[str, object] = {}
     for member, value in wanted.items():
         found = value.of(scope) if isinstance(value, Compiled) else None
         if isinstance(found, Rejected):
             return within(member, found)
         given = found.value if found else value
-        if given is not None:
-            data[member] = given
+        if isinstance(given, list):
+            data[member] = [one for one in given if one is not None]
+        elif given is not None:
+            # To JSON 4.0 is a whole number.
+            data[member] = int(given) if isinstance(given, float) and given.is_integer() else given
     return fault_of(name, data) or data
 
 
@@ -139,6 +144,9 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloa
     """An item, or a rule, that is at fault costs nothing else of the payload: what is right is one record, what is at
     fault is another."""
     assert isinstance(settings, MappingSettings)
+    if len(settings.rules) == 1 and settings.rules[0].items is None:
+        # It says one thing or is at fault; to look at it here would be to apply it twice.
+        return as_it_came(received, settings, now)
     parsed = read_json(received.body)
     if isinstance(parsed, Rejected) or is_applied(parsed.value) or _part_of(parsed.value):
         return as_it_came(received, settings, now)
@@ -183,10 +191,10 @@ def _parts(payload: object, settings: MappingSettings) -> Iterator[tuple[str, Tr
         if isinstance(found, Rejected):
             yield rule.name, within("items", found)
         elif isinstance(found.value, list):
-            scopes = ({"item": item, "payload": payload} for item in found.value)
-            yield from (
-                (f"{rule.name}.{place}", _Applied(rule, scope, settings).said()) for place, scope in enumerate(scopes)
+            scopes = (
+                (at, {"item": item, "payload": payload}) for at, item in enumerate(found.value) if item is not None
             )
+            yield from ((f"{rule.name}.{place}", _Applied(rule, scope, settings).said()) for place, scope in scopes)
         elif found.value is not None:
             yield rule.name, rejected("invalid", "items", "must give a list")
 

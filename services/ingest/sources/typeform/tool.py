@@ -75,6 +75,8 @@ def filled_in(response: Response) -> FilledIn:
     answers: dict[str, TypeformPlaced] = {}
     fault: Rejected | None = None
     for index, value in enumerate(response.answers):
+        if value is None:
+            continue
         path = f"answers.{index}"
         answer = read(Questioned, value)
         if isinstance(answer, Rejected):

@@ -14,6 +14,7 @@ from services.ingest.domain.tools.allow_list import (
     ID,
     NUMBER,
     PERSON_ID,
+    TIME,
     AllowList,
     Leaf,
     address_in,
@@ -23,14 +24,16 @@ from services.ingest.domain.tools.allow_list import (
 )
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import (
+    NONE_IF_EMPTY,
     NULL_IS_EMPTY,
+    WITHOUT_NULLS,
     Duration,
     Ident,
     MaybeIdent,
     MaybeText,
+    MaybeTime,
     Number,
     VendorModel,
-    ZonedOrUtc,
     read,
 )
 from services.ingest.sources.vocabulary import SayableType, Scale, check_members
@@ -38,7 +41,7 @@ from services.ingest.sources.vocabulary import SayableType, Scale, check_members
 ADL = "http://adlnet.gov/expapi/verbs/"
 STREAMS = "http://activitystrea.ms/schema/1.0/"
 REGISTRY = "http://id.tincanapi.com/verb/"
-VOIDED = f"{ADL}voided"
+VOIDED, MENTORED = f"{ADL}voided", f"{REGISTRY}mentored"
 # What a statement itself says of an event.
 DERIVED = frozenset({"session_id", "started_at", "goal_id", "request_id", "rating", "percent"})
 Iri = Annotated[str, Field(min_length=1, max_length=2000)]
@@ -68,7 +71,7 @@ SHARED = (XapiMeaning(type="mentoring.resource.shared.v1"),)
 DEFAULTS: Mapping[str, tuple[XapiMeaning, ...]] = {
     f"{ADL}attended": HELD,
     f"{STREAMS}attend": HELD,
-    f"{REGISTRY}mentored": HELD,
+    MENTORED: HELD,
     f"{ADL}completed": PREPARED,
     f"{STREAMS}complete": PREPARED,
     f"{ADL}scored": RATED,
@@ -130,13 +133,15 @@ BY_SETTINGS = AllowList()
 COURSES = frozenset(
     {
         *("course", "courseoffering", "coursesection", "module", "lesson", "unit", "lecture"),
+        *("class", "classroom", "virtual-classroom", "webinar", "seminar", "workshop", "training"),
         *("discussion", "forum", "forum-topic", "forum-post", "forum-reply", "forum-thread", "thread"),
     }
 )
-# What two people do or say together, or is a person's own word.
-TOGETHER = frozenset(
-    {"meeting", "mentoring", "mentoring-session", "tutor-session", "chat", "conversation", "message", "note"}
-)
+# What is mentoring, with whom it may be.
+MENTORING = "mentoring"
+OF_MENTORING = frozenset({MENTORING, "mentoring-session", "tutor-session"})
+# What two people do or say together, or is a person's own word: with whom and to whom the type does not say.
+TOGETHER = frozenset({"meeting", "chat", "conversation", "message", "note"})
 ALONE = "activity"
 """Stands for any other kind of activity."""
 AROUND, BELONGING, MOST_AROUND = "contextActivities", ("parent", "grouping"), 100
@@ -163,7 +168,7 @@ class Agent(VendorModel):
 class Actor(Agent):
     """An agent, or a group with or without an identity of its own."""
 
-    member: tuple[Agent, ...] | None = None
+    member: Annotated[tuple[Agent, ...] | None, WITHOUT_NULLS] = None
 
     @property
     def is_group(self) -> bool:
@@ -198,7 +203,7 @@ class XapiResult(VendorModel):
 
     score: Annotated[XapiScore, NULL_IS_EMPTY] = XapiScore()
     completion: bool | None = None
-    duration: Duration | None = None
+    duration: Annotated[Duration | None, NONE_IF_EMPTY] = None
     extensions: Annotated[Extensions, AllowList(members={PROGRESS: AllowList(leaf=NUMBER)})] = Field(
         default_factory=dict
     )
@@ -216,10 +221,13 @@ def course_word(kind: str) -> str:
     return step if step in COURSES else ""
 
 
-def lone_word(kind: str) -> str:
-    """Of the kind of what something is done to: empty where nothing is said, or where it takes two; else that it is
-    another, such as a video, a quiz, a webinar or a course."""
-    return "" if not kind or _last_step(kind) in TOGETHER else course_word(kind) or ALONE
+def kind_word(kind: str) -> str:
+    """Of the kind of what something is done to: that it is mentoring, of TOGETHER, of a course, or another such as a
+    video or a quiz; empty where nothing is said."""
+    step = _last_step(kind)
+    if step in OF_MENTORING:
+        return MENTORING
+    return step if not kind or step in TOGETHER else course_word(kind) or ALONE
 
 
 def _last_step(kind: str) -> str:
@@ -250,12 +258,16 @@ class XapiOutline(VendorModel):
 
 
 class XapiStatement(XapiOutline):
-    """Without `timestamp` it happened when it was `stored`. Of `result` only what the meaning asks for is read, see
-    `result_for`."""
+    """Without `timestamp` it happened when it was `stored`, which is read only then. Of `result`
+    only what the meaning asks for is read, see `result_for`."""
 
     id: MaybeIdent = ""
     actor: Actor
     result: Annotated[object, NULL_IS_EMPTY, allow_list(XapiResult)] = None
     context: Annotated[Context, NULL_IS_EMPTY] = Context()
-    timestamp: ZonedOrUtc | None = None
-    stored: ZonedOrUtc | None = None
+    timestamp: MaybeTime = None
+    stored: Annotated[object, TIME] = None
+
+
+class XapiStored(VendorModel):
+    stored: MaybeTime = None

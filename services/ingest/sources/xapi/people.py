@@ -40,21 +40,28 @@ def made_id(statement: Mapping[str, object]) -> str:
 @dataclass(frozen=True)
 class XapiCircle:
     """`actors`: who did it, several if it was a group. `others`: the object, if that is people, and those of the
-    context: instructor and team."""
+    context: instructor and team. `is_to_people`: the object is."""
 
     actors: tuple[Person, ...]
     others: tuple[Person, ...]
     relationship: str
     is_group: bool
+    is_to_people: bool = False
 
     @property
     def is_empty(self) -> bool:
         return not (self.actors or self.others or self.relationship)
 
     @property
+    def is_addressed(self) -> bool:
+        """It says itself with whom, or to whom, it was done: a relationship, people as its object, or several who did
+        it together."""
+        return bool(self.relationship or len(self.actors) > 1 or (self.is_to_people and not self.is_of_one))
+
+    @property
     def is_of_one(self) -> bool:
-        """Nobody but who did it is named, and no relationship."""
-        return not self.relationship and len(self.all) <= 1
+        """Nobody but who did it is named."""
+        return len(self.all) <= 1
 
     @property
     def all(self) -> tuple[Person, ...]:
@@ -75,7 +82,8 @@ def circle_of(statement: XapiStatement, target: XapiTarget, settings: XapiSettin
     relationship = _relationship(statement, settings)
     if isinstance(relationship, Rejected):
         return relationship
-    return XapiCircle(actors, tuple(dict.fromkeys(others)), relationship, statement.actor.is_group)
+    is_to_people = target.objectType in {AGENT, GROUP}
+    return XapiCircle(actors, tuple(dict.fromkeys(others)), relationship, statement.actor.is_group, is_to_people)
 
 
 def _within(path: str, found: tuple[Person, ...] | Rejected) -> tuple[Person, ...] | Rejected:

@@ -38,7 +38,7 @@ from services.ingest.sources.xapi.model import (
     XapiSettings,
     XapiStatement,
     XapiTarget,
-    lone_word,
+    kind_word,
     names_of,
     surroundings,
 )
@@ -119,7 +119,7 @@ def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPaylo
 
 
 def _posted(parsed: Parsed) -> list[RawStatement] | Rejected:
-    values = parsed.value if isinstance(parsed.value, list) else [parsed.value]
+    values = [one for one in parsed.value if one is not None] if isinstance(parsed.value, list) else [parsed.value]
     statements = [value for value in values if isinstance(value, dict)]
     if len(statements) < len(values):
         return rejected("malformed", "", "a statement is a JSON object; several are an array of them")
@@ -222,7 +222,7 @@ def _object(settings: XapiSettings) -> AllowList:
     identified = Leaf("an id", lambda text, pseudonym: text if text in known else pseudonym(text))
     kind = Leaf(
         "a type of the settings, or that it is of a course, or another",
-        lambda text, _: text if text in known else lone_word(text),
+        lambda text, _: text if text in known else kind_word(text),
     )
     definition = AllowList(members={"type": AllowList(leaf=kind)})
     return allow_list(XapiTarget).with_members(id=AllowList(leaf=identified), definition=definition)

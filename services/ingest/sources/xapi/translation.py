@@ -11,19 +11,24 @@ from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import read, within
 from services.ingest.sources.vocabulary import FEEDBACK, MEASURED, PROGRESSED, as_id, as_one, is_one_sided, members
-from services.ingest.sources.xapi.measures import PREPARED_TYPE, result_for, score_data, session_data
+from services.ingest.sources.xapi.measures import HELD_TYPE, PREPARED_TYPE, result_for, score_data, session_data
 from services.ingest.sources.xapi.model import (
+    ALONE,
+    MENTORED,
+    MENTORING,
     STATEMENT_REF,
     SUB_STATEMENT,
+    TOGETHER,
     VOIDED,
     XapiMeaning,
     XapiOutline,
     XapiResult,
     XapiSettings,
     XapiStatement,
+    XapiStored,
     XapiTarget,
     course_word,
-    lone_word,
+    kind_word,
     names_of,
     surroundings,
 )
@@ -32,32 +37,31 @@ from services.ingest.sources.xapi.people import XapiCircle, circle_of, is_uuid, 
 
 @dataclass(frozen=True)
 class Deed:
-    """What was done, to what, with which result; `heading` is its id and its time. `is_public`: in a course or a forum
-    of which the settings say nothing."""
+    """What was done to what; `heading` is its id and its time. `kind` of what it was done to, as `kind_word` tells it.
+    `is_in_course`: to a course or a forum, or within one. `is_mapped`: the settings name the verb."""
 
     heading: Heading
     target: XapiTarget
-    result: XapiResult
-    is_public: bool = False
+    kind: str
+    is_in_course: bool
+    is_mapped: bool
 
 
-def data_of(deed: Deed, meaning: XapiMeaning, settings: XapiSettings) -> Mapping[str, object] | Rejected:
+def data_of(
+    deed: Deed, result: XapiResult, meaning: XapiMeaning, settings: XapiSettings
+) -> Mapping[str, object] | Rejected:
     """What is fixed in the settings stays as it is."""
-    measured = _measured(deed, meaning.type, settings)
+    measured: Mapping[str, object] | Rejected = {}
+    if meaning.type == HELD_TYPE:
+        measured = session_data(result, deed.heading.time, settings)
+    elif meaning.type in MEASURED:
+        measured = score_data(meaning.type, result, settings)
     if isinstance(measured, Rejected):
         return measured
     wanted = members(meaning.type)
     ids = {"session_id": _session(deed), "goal_id": as_id(deed.target.id or deed.heading.key)}
     ids |= {"request_id": as_id(deed.heading.key), **_answered(deed.target)}
     return {**{name: value for name, value in ids.items() if name in wanted}, **measured, **meaning.data}
-
-
-def _measured(deed: Deed, name: str, settings: XapiSettings) -> Mapping[str, object] | Rejected:
-    if name == "mentoring.session.held.v1":
-        return session_data(deed.result, deed.heading.time, settings)
-    if name in MEASURED:
-        return score_data(name, deed.result, settings)
-    return {}
 
 
 def _session(deed: Deed) -> str:
@@ -73,18 +77,35 @@ def _answered(target: XapiTarget) -> Mapping[str, str]:
 
 
 LONGEST_NATIVE_TYPE = 128
-# What somebody says, shares, rates or attends in a course or a forum, or of a video, a quiz or a webinar, with nobody
-# in particular, is no contact of a pair, and progress there is that of no goal, unless the settings say so: of a course
-# or a forum by naming the activity, of anything else by naming the verb.
-CONTACTS = frozenset({"mentoring.message.sent.v1", "mentoring.resource.shared.v1", "mentoring.session.held.v1"})
-OF_A_PAIR = CONTACTS | {FEEDBACK, PROGRESSED}
+WRITTEN = frozenset({"mentoring.message.sent.v1", "mentoring.resource.shared.v1"})
+OF_A_PAIR = WRITTEN | {HELD_TYPE, FEEDBACK, PROGRESSED}
+OF_A_COURSE, NOBODY_ADDRESSED = Ignored("of_a_course_or_forum"), Ignored("nobody_addressed")
+
+
+def _concerns_nobody(deed: Deed, meaning: XapiMeaning, circle: XapiCircle) -> Ignored | None:
+    """None where it is of the pair. What somebody says, shares, rates or attends is no contact of the only pair that
+    they are of, and their progress that of no goal, because nobody else is named: mentoring has to be told, by what
+    was done or by the settings. Instructors and teams are those of a course, too: who writes there writes to no pair,
+    and what somebody scores in a quiz judges nobody who teaches."""
+    if meaning.type not in OF_A_PAIR or meaning.activity is not None or circle.is_addressed:
+        return None
+    if circle.is_of_one:
+        if deed.is_in_course or (deed.kind == ALONE and not deed.is_mapped):
+            return OF_A_COURSE
+        return None if deed.is_mapped or deed.kind == MENTORING else NOBODY_ADDRESSED
+    if deed.is_in_course and (meaning.type in WRITTEN or course_word(deed.kind)):
+        return OF_A_COURSE
+    if meaning.type in WRITTEN | {HELD_TYPE} or deed.is_mapped or deed.kind in TOGETHER | {MENTORING}:
+        return None
+    return OF_A_COURSE if deed.kind else NOBODY_ADDRESSED
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
     """One statement, or an array of them."""
     assert isinstance(settings, XapiSettings)
     if isinstance(value, list):
-        return as_one((str(index), _translated(statement, settings)) for index, statement in enumerate(value))
+        statements = ((str(index), statement) for index, statement in enumerate(value) if statement is not None)
+        return as_one((index, _translated(statement, settings)) for index, statement in statements)
     return _translated(value, settings)
 
 
@@ -104,27 +125,16 @@ def _translated(value: object, settings: XapiSettings) -> Translation:
     meaning = settings.meaning(outline.verb.id, names_of((target, *around)))
     if meaning is None:
         return Ignored("verb_of_no_interest")
-    whole = _whole(value, meaning.type)
-    if isinstance(whole, Rejected):
-        return whole
-    statement, result = whole
-    heading = _heading(statement, value)
-    if isinstance(heading, Rejected):
-        return heading
-    word_of = course_word if outline.verb.id in settings.verbs else lone_word
-    is_public = meaning.activity is None and (
-        bool(word_of(target.definition.type)) or any(course_word(one.definition.type) for one in around)
-    )
-    return _told(statement, Deed(heading, target, result, is_public), meaning, settings)
-
-
-def _whole(value: object, name: str) -> tuple[XapiStatement, XapiResult] | Rejected:
-    """`name` is the type of the event that it becomes."""
     statement = read(XapiStatement, value)
     if isinstance(statement, Rejected):
         return statement
-    result = result_for(name, statement.result)
-    return within("result", result) if isinstance(result, Rejected) else (statement, result)
+    heading = _heading(statement, value)
+    if isinstance(heading, Rejected):
+        return heading
+    kind = MENTORING if outline.verb.id == MENTORED else kind_word(target.definition.type)
+    is_in_course = any(course_word(one.definition.type) for one in (target, *around))
+    deed = Deed(heading, target, kind, is_in_course, outline.verb.id in settings.verbs)
+    return _told(statement, deed, meaning, settings)
 
 
 def _voided(value: object, target: XapiTarget) -> Translation:
@@ -140,7 +150,12 @@ def _voided(value: object, target: XapiTarget) -> Translation:
 
 
 def _heading(statement: XapiStatement, value: object) -> said.Statement | Rejected:
-    at = statement.timestamp or statement.stored
+    at = statement.timestamp
+    if at is None:
+        stored = read(XapiStored, {"stored": statement.stored})
+        if isinstance(stored, Rejected):
+            return stored
+        at = stored.stored
     if at is None:
         return rejected("invalid", "timestamp", "is required where there is no time of storage")
     if statement.id and not is_uuid(statement.id):
@@ -153,16 +168,19 @@ def _heading(statement: XapiStatement, value: object) -> said.Statement | Reject
 
 
 def _told(statement: XapiStatement, deed: Deed, meaning: XapiMeaning, settings: XapiSettings) -> Translation:
-    if meaning.type == PREPARED_TYPE and deed.result.completion is False:
-        return Ignored("not_completed")
     circle = circle_of(statement, deed.target, settings)
     if isinstance(circle, Rejected):
         return circle
     if circle.is_empty:
         return Ignored("group_without_members")
-    if deed.is_public and meaning.type in OF_A_PAIR and circle.is_of_one:
-        return Ignored("of_a_course_or_forum")
-    data = data_of(deed, meaning, settings)
+    if ignored := _concerns_nobody(deed, meaning, circle):
+        return ignored
+    result = result_for(meaning.type, statement.result)
+    if isinstance(result, Rejected):
+        return within("result", result)
+    if meaning.type == PREPARED_TYPE and result.completion is False:
+        return Ignored("not_completed")
+    data = data_of(deed, result, meaning, settings)
     if isinstance(data, Rejected):
         return data
     telling = _Telling(deed.heading, meaning.type, data, circle)

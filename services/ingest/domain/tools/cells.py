@@ -1,0 +1,43 @@
+"""What cells of tables and members of feeds hold in place of a value, or around it."""
+
+import re
+import unicodedata
+
+from services.ingest.domain.tools.allow_list import UNSEEN
+
+# How tables and databases write that there is nothing.
+NOTHING = frozenset({"null", "none", "nil", "n/a", "na", "nan", "nat", "-", "--", "#n/a"})
+# In place of a value: nobody is called so in these letters, other than "Null" or "Nan".
+NO_VALUE = frozenset({"NULL", "null", "(null)", "<null>", "None", "NaN", "nan", "NaT", "N/A", "n/a", "-", "--"})
+# What Excel shows of a formula that went wrong, in English and in German.
+NO_RESULT = re.compile(r"#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|NV|BEZUG!|WERT!|ZAHL!)")
+ZEROS = re.compile(r"0{1,8}([-./]0{1,4}){0,2}([T ][0-9:.]{0,20}[Zz]?)?", re.ASCII)
+_TEXT_FORMULA = re.compile(r'="([^"]*)"')
+# Where days begin and end: in Excel (of which day 0 is of no month), in databases, in .NET and in SAP.
+NO_DAYS = re.compile(
+    r"(1900[-./]0?1[-./]00?|00?[-./ ](0?1|jan)[-./ ](19)?00|0?1[-./]00?[-./](19)?00"
+    r"|9999[-./]12[-./]31|(31[-./]12|12[-./]31)[-./]9999|1899[-./]12[-./]3[01]|(3[01][-./]12|12[-./]3[01])[-./]1899"
+    r"|(0001|1900)[-./]0?1[-./]0?1|0?1[-./]0?1[-./](0001|1900))([t ][0-9:.]{4,16}( ?(z|[+-][0-9:]{2,5}))?)?"
+)
+_JOINERS = "\u200c\u200d"
+
+
+def is_no_day(text: str) -> bool:
+    """`0000-00-00`, `00.00.0000 00:00:00`, `1900-01-00`, `9999-12-31`, `NULL`: how systems write that there is no
+    day."""
+    plain = text.lower()
+    return plain in NOTHING or bool(ZEROS.fullmatch(text) or NO_DAYS.fullmatch(plain))
+
+
+def unwrapped(cell: str) -> str:
+    """`="00123"` is how a table says to Excel that a number is text."""
+    found = _TEXT_FORMULA.fullmatch(cell)
+    return found[1] if found else cell
+
+
+def plain_name(text: str) -> str:
+    """The name of a person in one line, without controls and marks of direction. Joiners stay: names have them."""
+    line = " ".join(text.split())
+    if line.isprintable():
+        return line
+    return "".join(one for one in line if one in _JOINERS or unicodedata.category(one) not in {"Cc", UNSEEN})
