@@ -16,7 +16,7 @@ from services.ingest.domain.tools.projection import PROGRESS_KEY, ProgressRecord
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.log_reading import event_at
 from services.ingest.flow.people.partition_projection import restore, topics_of
-from services.ingest.flow.people.standing_records import Standing, StandingRecords
+from services.ingest.flow.people.standing_records import StandingRecords
 from services.runtime import log
 from services.runtime.health import Health, State
 from services.runtime.kafka import KafkaError, Partition, Reader, Record
@@ -103,44 +103,48 @@ class ProjectionFollower:
     def _follow(self, done: Callable[[], bool]) -> None:
         began, reader = time.monotonic(), Reader(self._settings, group=None, isolation_level="read_committed")
         try:
-            standing = self.standing.whole(done)
-            if standing is not None:
-                people = self._begin(reader, standing)
-                self._read_on(reader, people, done, began)
+            ends = self._begin(reader, done)
+            if ends is not None:
+                self._read_on(reader, ends, done, began)
         finally:
             reader.close()
 
-    def _begin(self, reader: Reader, standing: Standing) -> Mapping[Partition, int]:
-        """All that stands, after which `reader` goes on, with the last records of the log. Returns the ends of the
-        directory."""
+    def _begin(self, reader: Reader, done: Callable[[], bool]) -> Mapping[Partition, int] | None:
+        """All that stands, after which `reader` goes on, with the last records of the log. Returns the ends of what
+        says by no record of its own how far it is; None where it is `done` before."""
+        standing = self.standing.whole(done)
+        if standing is None:
+            return None
         partitions = reader.assign((*self._compacted, *self._sources))
         # Only the ends of the last one are asked for, and kafka-python answers for what is assigned alone.
-        reader.pause([one for one in partitions if one.topic == self._sources[-1]])
+        unread = self._sources[-1]
+        reader.pause([one for one in partitions if one.topic == unread])
         self._partitions = reader.partition_count(self._topics.events)
         self._wanted = self._ends(reader, 15)
         people = reader.end_offsets([one for one in partitions if one.topic == DIRECTORY.name])
+        log_ = {one: end for one, end in self._wanted.items() if one.topic != unread}
         for partition, begin in reader.beginning_offsets(partitions).items():
             recent = self._wanted.get(partition, 0) - RECENT
             reader.seek(partition, max(begin, recent, standing.reached.get(partition, 0)))
         for record in chain(*standing.records.values()):
             self._take(record)
-        return people
+        return {**people, **log_}
 
-    def _read_on(self, reader: Reader, people: Mapping[Partition, int], done: Callable[[], bool], began: float) -> None:
+    def _read_on(self, reader: Reader, ends: Mapping[Partition, int], done: Callable[[], bool], began: float) -> None:
         asked_at = probed_at = began
         while not done():
             for found in reader.poll(POLL_SECONDS).values():
                 for record in found:
                     self._take(record)
-            if self.behind == 0 and all(reader.position(one) >= end for one, end in people.items()):
+            if self.behind == 0 and all(reader.position(one) >= end for one, end in ends.items()):
                 self._reached_all(probed_at, began)
             if time.monotonic() - asked_at >= PROBE_SECONDS:
                 asked_at = time.monotonic()
                 self._tell()
                 self.standing.forget()
                 # A new question only when the last one is answered, else a busy log is never caught up with.
-                if self.behind == 0 and (ends := self._probed(reader)):
-                    self._wanted, probed_at = ends, asked_at
+                if self.behind == 0 and (now := self._probed(reader)):
+                    self._wanted, probed_at = now, asked_at
 
     def _reached_all(self, probed_at: float, began: float) -> None:
         self._fresh_at = probed_at
