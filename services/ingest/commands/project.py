@@ -14,6 +14,7 @@ from services.ingest.flow.people.projector import projector
 from services.ingest.flow.people.standing_records import FoldedOffsets
 from services.ingest.flow.supervise import supervise
 from services.runtime.health import Health
+from services.runtime.loop import TryLaterError, later_if_away
 from services.runtime.stop import on_signal
 
 ASKED_SECONDS = 0.5
@@ -38,7 +39,14 @@ def project() -> None:
 def _watch(folded: FoldedOffsets, stop: threading.Event) -> None:
     """Returns when the end as it was at the beginning is reached, which ends the other parts too."""
     shown_at = time.monotonic()
-    while not stop.wait(ASKED_SECONDS) and (left := folded.ask()):
+    while not stop.wait(ASKED_SECONDS):
+        try:
+            with later_if_away():
+                told = f"{folded.ask():,} records of the log are left"
+        except TryLaterError as away:
+            told = str(away)
+        if not folded.left:
+            return
         if time.monotonic() - shown_at >= SHOWN_SECONDS:
             shown_at = time.monotonic()
-            click.echo(f"{left:,} records of the log are left", err=True)
+            click.echo(told, err=True)

@@ -116,8 +116,8 @@ class FoldedOffsets:
         # Only their ends are asked for, and kafka-python answers for what is assigned alone.
         self._reader.pause(self._sources)
         self._wanted = self._reader.end_offsets(self._sources)
+        # Of what was there at the beginning, the records that were not folded when it was last asked.
         self.left = sum(self._wanted.values())
-        """Of what was there at the beginning, the records that were not folded when it was last asked."""
 
     def ask(self) -> int:
         """What is `left` now. Raises KafkaError."""
