@@ -21,14 +21,14 @@ KEPT_SECONDS = 60.0
 """All parts of a process start within this; whoever is handed a partition later reads it from the broker."""
 
 
-class Standing(NamedTuple):
+class TopicsAtStart(NamedTuple):
     """The newest record of each key, and the offsets up to which that is all."""
 
     records: Mapping[Partition, Sequence[Record]]
     reached: Mapping[Partition, int]
 
 
-NOTHING = Standing({}, {})
+NOTHING = TopicsAtStart({}, {})
 
 
 class StandingRecords:
@@ -39,11 +39,11 @@ class StandingRecords:
         """`topics`: those that are read whole. Of others, and of these after a while, what is asked for is read."""
         self._settings, self._topics = settings, topics
         self._lock = threading.Lock()
-        self._standing: Standing | None = None
+        self._standing: TopicsAtStart | None = None
         self._read_at = 0.0
         self._is_over = not topics
 
-    def whole(self, done: Callable[[], bool]) -> Standing | None:
+    def whole(self, done: Callable[[], bool]) -> TopicsAtStart | None:
         """All partitions; None where it is `done` before they were read. Raises KafkaError."""
         with self._lock:
             return self._read_once(done)
@@ -63,19 +63,19 @@ class StandingRecords:
             if self._standing is not None and time.monotonic() - self._read_at > KEPT_SECONDS:
                 self._standing, self._is_over = None, True
 
-    def _read_once(self, done: Callable[[], bool]) -> Standing | None:
+    def _read_once(self, done: Callable[[], bool]) -> TopicsAtStart | None:
         if self._standing is None:
             self._standing, self._read_at = self._read(done), time.monotonic()
         return self._standing
 
-    def _read(self, done: Callable[[], bool]) -> Standing | None:
+    def _read(self, done: Callable[[], bool]) -> TopicsAtStart | None:
         records: dict[Partition, list[Record]] = {}
         with _reader(self._settings) as reader:
             partitions = reader.assign(self._topics)
             ends = reader.end_offsets(partitions)
             for record in newest_of_keys(_between(reader, {}, ends, done)):
                 records.setdefault(Partition(record.topic, record.partition), []).append(record)
-        return None if done() else Standing(records, ends)
+        return None if done() else TopicsAtStart(records, ends)
 
 
 @contextmanager
