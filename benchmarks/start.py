@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 
 # Run as a file, Python looks for modules beside it, not where `benchmarks`, `deploy` and `services` are.
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -140,13 +141,16 @@ def _machine(bootstrap: str, folder: Path) -> Machine:
 
 
 def _measure(place: Machine, rounds: int) -> None:
-    began = time.monotonic()
+    began, before = time.monotonic(), getrusage(RUSAGE_CHILDREN)
     subprocess.run([*RAPPORT, "ingest", "project"], env=place.environment, check=True)
-    click.echo(f"rapport ingest project: {time.monotonic() - began:.1f} s, once")
+    seconds, after = time.monotonic() - began, getrusage(RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    click.echo(f"rapport ingest project: {seconds:.1f} s, {cpu:.1f} s of CPU, once")
     token = ("ingest", "token", "create", "--tenant", TENANT, "--source", "/bench", "--program", "spring")
     subprocess.run([*RAPPORT, *token], env=place.environment, check=True, stdout=subprocess.DEVNULL)
     with _process(place, "work") as child:
         _await(child, place.work_health, CALM_SECONDS, at_rest=True)
+        click.echo(f"rapport ingest work, first pass over the log: {cpu_of(child.pid):.1f} s of CPU, once")
     for number in range(rounds):
         for what, port, aim in (("serve", place.gateway_health, GATEWAY_AIM), ("work", place.work_health, WORK_AIM)):
             began = time.monotonic()

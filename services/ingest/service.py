@@ -128,7 +128,8 @@ def _chosen(shared: Shared, composition: Composition, stop: threading.Event) -> 
         known = stack.enter_context(projection(shared, roster_only=chosen == {"http"}))
         parts |= known.parts(stop)
         if "projector" in chosen:
-            parts |= stack.enter_context(projector(shared.settings, shared.readiness.part("projector"), stop))
+            health, standing = shared.readiness.part("projector"), known.follower.standing
+            parts |= stack.enter_context(projector(shared.settings, health, stop, standing))
         if "http" in chosen:
             # Workers serve no HTTP, and have no use for what would be a quarter of their start.
             from services.ingest.gateway.app import over_http  # noqa: PLC0415

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
 
@@ -14,35 +14,19 @@ from schemas.events import MentoringEvent, ProfileSet
 from schemas.topics import EVENTS
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.derived_events import RawEvent
-from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold
+from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold, Expected
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Admitted, Rejected
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.log_reading import day_before, event_or_none, event_or_note
+from services.ingest.flow.log_reading import between, day_before, event_or_note
 from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.ingest.flow.tools.statements import PendingWrites
 from services.runtime import log
-from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record, partition_count, read_partition
+from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
 from services.runtime.loop import Batch, BatchLoop, later_if_away
-from services.runtime.settings import Settings
-
-_SOURCE = f'"source":"{ATTENDANCE}"'.encode()
-
-
-def outcomes(settings: Settings, partition: Partition) -> frozenset[str]:
-    """Their ids. Raises KafkaError."""
-    partitions = partition_count(settings, partition.topic)
-    found = (record for record in read_partition(settings, partition) if _SOURCE in (record.value or b""))
-    return frozenset(one for record in found if (one := _id_of(record, partitions)))
-
-
-def _id_of(record: Record, partitions: int) -> str | None:
-    event = event_or_none(record, partitions)
-    return event.id if event else None
-
 
 GROUP = "rapport-attendance"
 # In the bytes of an event: whatever else tells the time only, and is not parsed.
@@ -52,12 +36,46 @@ RECORDED = re.compile(rb'"recordedtime":"([^"]{20,32})"')
 
 @dataclass(frozen=True)
 class AttendanceLog:
-    """The reader of the group, and what may be read besides: the records of the day before an offset, and the ids of
-    all outcomes that a partition holds."""
+    """The reader of the group, and what may be read besides: the records of the day before an offset, and those from
+    one offset to another."""
 
     reader: Reader
     day_before: Callable[[Partition, int], Iterable[Record]]
-    outcomes: Callable[[Partition], frozenset[str]]
+    between: Callable[[Partition, int, int], Iterable[Record]]
+
+
+FIRST_READING = "v1;first"
+"""Noted beside the committed offset of a partition of which nothing is said yet."""
+
+
+class FoldedPartition:
+    """A log that was copied, or has lost its offsets, holds outcomes of its own. So where it is read from its beginning
+    nothing is said before `quiet_until`, its end as it was: what was concluded until then is kept, unless it comes on
+    the log itself. `next`: the offset of the next batch; `is_in_hand`: a batch is, which had to wait."""
+
+    def __init__(self, expected: Expected, begin: int, quiet_until: int) -> None:
+        self.next, self.quiet_until, self.is_in_hand = begin, quiet_until, False
+        self._on_log: set[str] = set()
+        self._concluded: dict[str, RawEvent] = {}
+        self.fold = AttendanceFold(expected, self._on_log)
+
+    def found(self, outcome: str) -> None:
+        """On the log, by its id."""
+        if self.quiet_until:
+            self._on_log.add(outcome)
+            self._concluded.pop(outcome, None)
+
+    def conclude(self, outcomes: Iterable[RawEvent]) -> None:
+        for one in outcomes:
+            self._concluded.setdefault(str(one["id"]), one)
+
+    def to_say(self, reached: int) -> list[RawEvent]:
+        """When all before the offset `reached` is folded."""
+        if reached < self.quiet_until:
+            return []
+        self.quiet_until, said = 0, list(self._concluded.values())
+        self._concluded.clear()
+        return said
 
 
 class AttendanceWork:
@@ -69,8 +87,7 @@ class AttendanceWork:
     ) -> None:
         self._log, self._event_writer, self._projection, self._clock = log_, event_writer, projection, clock
         self._partition_count = cache(log_.reader.partition_count)
-        self._folds: dict[Partition, AttendanceFold] = {}
-        self._next: dict[Partition, int] = {}
+        self._folded: dict[Partition, FoldedPartition] = {}
         self._unsaid: list[RawEvent] = []
         self._pending_writes = PendingWrites()
         self._pending_writes.of(self._given_up)
@@ -79,62 +96,81 @@ class AttendanceWork:
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
         with later_if_away():
-            self._begin(partition, committed.offset if committed else 0)
+            self._folded[partition] = self._begun(partition, committed or Committed(0, FIRST_READING))
+
+    def note(self, partition: Partition) -> str:
+        """Who finds it begins the partition again."""
+        known = self._folded.get(partition)
+        return FIRST_READING if known and known.quiet_until else ""
 
     def handle(self, batch: Batch) -> Mapping[str, object]:
         """Raises BadDeployError when an error of ours met too many records in a row."""
-        if self._next[batch.partition] not in {0, batch.first}:
+        if self._folded[batch.partition].next not in {0, batch.first}:
             # Given away and taken back between two polls: another member has handled what lies between.
-            self.resume(batch.partition, Committed(batch.first))
-        notes: Counter[str] = Counter()
+            with later_if_away():
+                committed = self._log.reader.committed(batch.partition) or Committed(0)
+            self.resume(batch.partition, replace(committed, offset=batch.first))
+        known, notes = self._folded[batch.partition], Counter[str]()
+        known.is_in_hand = True
         for record in batch.records:
-            self._unsaid += self._apply(self._folds[batch.partition], record, notes)
+            known.conclude(self._apply(known, record, notes))
+        self._unsaid += known.to_say(batch.last + 1)
         self._say(notes)
-        self._next[batch.partition] = batch.last + 1
+        known.next, known.is_in_hand = batch.last + 1, False
         return notes
 
     def idle(self) -> None:
         """On the wall's clock a session is due when its time has come, whether or not anything else is recorded."""
-        assigned = self._log.reader.assignment()
-        self._folds = {one: fold for one, fold in self._folds.items() if one in assigned}
-        clock = self._clock()
-        if clock.mode == "wall" and self._log.reader.lag() == 0:
-            for fold in self._folds.values():
-                self._unsaid += fold.advance(clock.now)
-        notes: Counter[str] = Counter()
+        reader, clock, notes = self._log.reader, self._clock(), Counter[str]()
+        assigned = reader.assignment()
+        self._folded = {one: known for one, known in self._folded.items() if one in assigned}
+        with later_if_away():
+            is_at_end = reader.lag() == 0
+            for partition, known in self._folded.items() if is_at_end else ():
+                if clock.mode == "wall":
+                    known.conclude(known.fold.advance(clock.now))
+                # A log may end with offsets that are no records.
+                self._unsaid += known.to_say(0 if known.is_in_hand else reader.position(partition))
         self._say(notes)
         if notes:
             self._line.info("attendance_due", **notes)
 
-    def _begin(self, partition: Partition, offset: int) -> None:
-        # Without a commit the whole log is read, and a log that was copied holds outcomes of its own.
-        said = frozenset() if offset else self._log.outcomes(partition)
-        fold = AttendanceFold(self._projection.bookings.expected, said)
-        for record in self._log.day_before(partition, offset):
-            self._apply(fold, record, Counter())
-        self._folds[partition], self._next[partition] = fold, offset
+    def _begun(self, partition: Partition, committed: Committed) -> FoldedPartition:
+        begin, expected = committed.offset, self._projection.bookings.expected
+        if begin and committed.metadata != FIRST_READING:
+            known = FoldedPartition(expected, begin, 0)
+            for record in self._log.day_before(partition, begin):
+                self._apply(known, record, Counter())
+            return known
+        known = FoldedPartition(expected, begin, self._log.reader.end_offsets([partition])[partition])
+        for record in self._log.between(partition, 0, begin):
+            known.conclude(self._apply(known, record, Counter()))
+        return known
 
-    def _apply(self, fold: AttendanceFold, record: Record, notes: Counter[str]) -> list[RawEvent]:
+    def _apply(self, known: FoldedPartition, record: Record, notes: Counter[str]) -> list[RawEvent]:
         """What meets an error of ours is on the log all the same, and concludes nothing."""
-        found = self._unexpected.attempt(record, partial(self._heard, fold, record, notes), KafkaError)
+        found = self._unexpected.attempt(record, partial(self._heard, known, record, notes), KafkaError)
         if isinstance(found, Rejected):
             notes["failed"] += 1
             return []
         return found
 
-    def _heard(self, fold: AttendanceFold, record: Record, notes: Counter[str]) -> list[RawEvent]:
-        value = record.value or b""
+    def _heard(self, known: FoldedPartition, record: Record, notes: Counter[str]) -> list[RawEvent]:
+        value, fold = record.value or b"", known.fold
         if not TELLING.search(value):
             return list(fold.advance(_recorded(value) or fold.clock))
         event = event_or_note(record, self._partition_count(record.topic), self._line, notes)
-        return self._told(fold, event, notes) if event else []
+        return self._told(known, event, notes) if event else []
 
-    def _told(self, fold: AttendanceFold, event: MentoringEvent, notes: Counter[str]) -> list[RawEvent]:
+    def _told(self, known: FoldedPartition, event: MentoringEvent, notes: Counter[str]) -> list[RawEvent]:
+        fold = known.fold
         if event.type == "mentoring.clock.reached.v1":
             return list(fold.advance(event.data.time))
         if isinstance(event, ProfileSet):
             return list(fold.advance(event.recordedtime))
         self._projection.apply(event)
+        if event.source == ATTENDANCE:
+            known.found(event.id)
         if late := fold.apply(event):
             notes["late"] += 1
             self._line.warning("attendance_late", event_id=event.id, **late._asdict())
@@ -195,7 +231,7 @@ def attendance(shared: Shared, known: ProjectionAccess, stop: threading.Event) -
     reader = Reader(settings, GROUP, max_poll_interval_ms=MOST_SECONDS * 1000)
     try:
         reader.subscribe([EVENTS.at(settings.log_epoch)])
-        log = AttendanceLog(reader, partial(day_before, settings), partial(outcomes, settings))
+        log = AttendanceLog(reader, partial(day_before, settings), partial(between, settings))
         work = AttendanceWork(log, shared.event_writer, known.projection, shared.clock)
         loop = BatchLoop(reader, work, shared.readiness.part("attendance"))
         yield {"attendance": partial(known.then, loop, stop)}

@@ -21,7 +21,6 @@ from services.runtime.kafka.reader import (
     newest_of_keys,
     partition_count,
     read_partition,
-    read_partitions,
     read_to_end,
     reading,
 )
@@ -54,7 +53,6 @@ __all__ = [
     "partition_count",
     "partition_of",
     "read_partition",
-    "read_partitions",
     "read_to_end",
     "reading",
     "tls_context",

@@ -169,22 +169,6 @@ def read_to_end(settings: Settings, topics: Sequence[str], **options: Any) -> It
         yield from _up_to_ends(reader)
 
 
-def read_partitions(
-    settings: Settings,
-    partitions: Sequence[Partition],
-    **options: Any,  # noqa: ANN401
-) -> Iterator[Record]:
-    """Every record of these partitions up to their ends as they are at the call, as they arrive."""
-    reader = Reader(settings, group=None, **options)
-    try:
-        reader.take(partitions)
-        for partition, offset in reader.beginning_offsets(partitions).items():
-            reader.seek(partition, offset)
-        yield from _up_to_ends(reader)
-    finally:
-        reader.close()
-
-
 def _up_to_ends(reader: Reader) -> Iterator[Record]:
     ends = reader.end_offsets(sorted(reader.assignment()))
     while any(reader.position(partition) < end for partition, end in ends.items()):

@@ -3,6 +3,7 @@
 import heapq
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, assert_never
@@ -51,9 +52,9 @@ class _Session:
 
 
 class AttendanceFold:
-    """For one thread. `said` are ids of outcomes that the log holds anyway. `clock` is the latest time of recording."""
+    """For one thread. `emitted`: ids of outcomes that are on the log anyway. `clock`: the latest time of recording."""
 
-    def __init__(self, expected: Expected, emitted: frozenset[str] = frozenset()) -> None:
+    def __init__(self, expected: Expected, emitted: AbstractSet[str] = frozenset()) -> None:
         self.clock = EPOCH
         self._expected, self._emitted = expected, emitted
         self._sessions: OrderedDict[SessionKey, _Session] = OrderedDict()

@@ -86,7 +86,10 @@ def alive(sessions: tuple[BookedSession, ...], latest: datetime) -> tuple[Booked
     """Those that are not long over at the latest word on their relationship."""
     lasting = (one for one in sessions if one.booking.ends_at >= latest - OVER_FOR)
     in_order = sorted(lasting, key=lambda one: (one.booking.ends_at, one.booking.session))
-    return tuple(one._replace(matters=one.matters[:MOST_MATTERS]) for one in in_order[-MOST_SESSIONS:])
+    return tuple(
+        one if len(one.matters) <= MOST_MATTERS else one._replace(matters=one.matters[:MOST_MATTERS])
+        for one in in_order[-MOST_SESSIONS:]
+    )
 
 
 MOST_STATEMENTS = 100_000

@@ -16,6 +16,7 @@ from services.ingest.domain.tools.projection import PROGRESS_KEY, ProgressRecord
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.people.projection_writer import MOST_WRITTEN_BYTES, Projected, ProjectionWriter
+from services.ingest.flow.people.standing_records import StandingRecords
 from services.runtime import log
 from services.runtime.kafka import Committed, Partition, Reader, Record, read_partition
 from services.runtime.loop import Batch, later_if_away
@@ -108,9 +109,14 @@ class DirectoryProjector:
     """The work of a BatchLoop, of the one partition of statements."""
 
     def __init__(
-        self, settings: Settings, reader: Reader, writer: ProjectionWriter, metrics: CollectorRegistry
+        self,
+        settings: Settings,
+        reader: Reader,
+        writer: ProjectionWriter,
+        standing: StandingRecords,
+        metrics: CollectorRegistry,
     ) -> None:
-        self._settings, self._reader, self._writer = settings, reader, writer
+        self._settings, self._reader, self._writer, self._standing = settings, reader, writer, standing
         self._directory, self._next = MergedDirectory(), NOWHERE
         self._unexpected = UnexpectedFailures()
         self._outcomes = Counted(
@@ -150,8 +156,7 @@ class DirectoryProjector:
     def _restored(self, number: int) -> tuple[MergedDirectory, int]:
         """What lies on the topic, and the offset of the statements up to which that is all."""
         directory, reached = MergedDirectory(), 0
-        place = Partition(DIRECTORY.name, number)
-        for record in read_partition(self._settings, place, isolation_level="read_committed"):
+        for record in self._standing.of([Partition(DIRECTORY.name, number)]):
             if record.key == PROGRESS_KEY:
                 reached = self._progress(record)
             elif record.key is not None:

@@ -3,8 +3,9 @@ then on."""
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import chain
 
 from pydantic import ValidationError
 
@@ -15,9 +16,10 @@ from services.ingest.domain.tools.projection import PROGRESS_KEY, ProgressRecord
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.log_reading import event_at
 from services.ingest.flow.people.partition_projection import restore, topics_of
+from services.ingest.flow.people.standing_records import StandingRecords
 from services.runtime import log
 from services.runtime.health import Health, State
-from services.runtime.kafka import KafkaError, Partition, Reader, Record, newest_of_keys
+from services.runtime.kafka import KafkaError, Partition, Reader, Record
 from services.runtime.log_place import Misplaced
 from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
@@ -45,6 +47,10 @@ class ProjectionFollower:
         """`roster_only`: who is paired since when, without bookings, people and what tools said."""
         self._settings, self._projection, self._health = settings, projection, health
         self._topics, self._roster_only = topics_of(settings), roster_only
+        whole = (self._topics.roster, self._topics.bookings, DIRECTORY.name)
+        self._compacted = (self._topics.roster,) if roster_only else whole
+        self._sources = (self._topics.events,) if roster_only else (self._topics.events, STATEMENTS.topic)
+        self.standing = StandingRecords(settings, self._compacted)
         self._caught_up = threading.Event()
         self._fresh_at = 0.0
         self._progress: dict[tuple[str, int], int] = {}
@@ -95,57 +101,50 @@ class ProjectionFollower:
         return self._caught_up.is_set()
 
     def _follow(self, done: Callable[[], bool]) -> None:
-        reader = Reader(self._settings, group=None, isolation_level="read_committed")
+        began, reader = time.monotonic(), Reader(self._settings, group=None, isolation_level="read_committed")
         try:
-            self._begin(reader)
-            self._read(reader, done)
+            ends = self._begin(reader, done)
+            if ends is not None:
+                self._read_on(reader, ends, done, began)
         finally:
             reader.close()
 
-    def _begin(self, reader: Reader) -> None:
-        whole = (*self._topics, DIRECTORY.name, STATEMENTS.topic)
-        topics = (self._topics.roster, self._topics.events) if self._roster_only else whole
-        partitions = reader.assign(topics)
+    def _begin(self, reader: Reader, done: Callable[[], bool]) -> Mapping[Partition, int] | None:
+        """All that stands, after which `reader` goes on, with the last records of the log. Returns the ends of what
+        says by no record of its own how far it is; None where it is `done` before."""
+        standing = self.standing.whole(done)
+        if standing is None:
+            return None
+        partitions = reader.assign((*self._compacted, *self._sources))
         # Only the ends of the last one are asked for, and kafka-python answers for what is assigned alone.
-        reader.pause([one for one in partitions if one.topic == topics[-1]])
+        unread = self._sources[-1]
+        reader.pause([one for one in partitions if one.topic == unread])
         self._partitions = reader.partition_count(self._topics.events)
-        for partition, offset in reader.beginning_offsets(partitions).items():
-            reader.seek(partition, offset)
-        for partition, end in self._ends(reader, 15).items():
-            if partition != STATEMENTS:
-                reader.seek(partition, max(reader.position(partition), end - RECENT))
-
-    def _read(self, reader: Reader, done: Callable[[], bool]) -> None:
-        began = asked_at = probed_at = time.monotonic()
-        people = reader.end_offsets([one for one in reader.assignment() if one.topic == DIRECTORY.name])
         self._wanted = self._ends(reader, 15)
-        for record in newest_of_keys(self._there(reader, done)):
+        people = reader.end_offsets([one for one in partitions if one.topic == DIRECTORY.name])
+        log_ = {one: end for one, end in self._wanted.items() if one.topic != unread}
+        for partition, begin in reader.beginning_offsets(partitions).items():
+            recent = self._wanted.get(partition, 0) - RECENT
+            reader.seek(partition, max(begin, recent, standing.reached.get(partition, 0)))
+        for record in chain(*standing.records.values()):
             self._take(record)
+        return {**people, **log_}
+
+    def _read_on(self, reader: Reader, ends: Mapping[Partition, int], done: Callable[[], bool], began: float) -> None:
+        asked_at = probed_at = began
         while not done():
             for found in reader.poll(POLL_SECONDS).values():
                 for record in found:
                     self._take(record)
-            if self.behind == 0 and all(reader.position(one) >= end for one, end in people.items()):
+            if self.behind == 0 and all(reader.position(one) >= end for one, end in ends.items()):
                 self._reached_all(probed_at, began)
             if time.monotonic() - asked_at >= PROBE_SECONDS:
                 asked_at = time.monotonic()
                 self._tell()
+                self.standing.forget()
                 # A new question only when the last one is answered, else a busy log is never caught up with.
-                if self.behind == 0 and (ends := self._probed(reader)):
-                    self._wanted, probed_at = ends, asked_at
-
-    def _there(self, reader: Reader, done: Callable[[], bool]) -> Iterator[Record]:
-        """What is there already of the compacted topics. What comes of the log meanwhile is taken at once: each of its
-        records counts."""
-        compacted = [one for one in reader.assignment() if one.topic not in {self._topics.events, STATEMENTS.topic}]
-        ends = reader.end_offsets(sorted(compacted))
-        while not done() and any(reader.position(one) < end for one, end in ends.items()):
-            for partition, found in reader.poll(POLL_SECONDS).items():
-                if partition.topic != self._topics.events:
-                    yield from found
-                    continue
-                for record in found:
-                    self._take(record)
+                if self.behind == 0 and (now := self._probed(reader)):
+                    self._wanted, probed_at = now, asked_at
 
     def _reached_all(self, probed_at: float, began: float) -> None:
         self._fresh_at = probed_at
@@ -193,8 +192,7 @@ class ProjectionFollower:
 
     def _ends(self, reader: Reader, timeout: float) -> dict[Partition, int]:
         """Of the log and of the statements about people, which are not read here: the directory reflects them."""
-        wanted = {self._topics.events, STATEMENTS.topic}
-        return reader.end_offsets(sorted(one for one in reader.assignment() if one.topic in wanted), timeout)
+        return reader.end_offsets(sorted(one for one in reader.assignment() if one.topic in self._sources), timeout)
 
     def _probed(self, reader: Reader) -> dict[Partition, int] | None:
         """The ends now; None where the broker does not say it: a reader without a broker reads nothing and

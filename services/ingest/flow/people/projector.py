@@ -22,6 +22,7 @@ from services.ingest.flow.people.partition_projection import (
     topics_of,
 )
 from services.ingest.flow.people.projection_writer import Projected, ProjectionWriter
+from services.ingest.flow.people.standing_records import StandingRecords
 from services.ingest.flow.supervise import Parts
 from services.ingest.settings import IngestSettings
 from services.runtime import log
@@ -33,9 +34,7 @@ from services.runtime.kafka import (
     Producer,
     Reader,
     Record,
-    newest_of_keys,
     read_partition,
-    read_partitions,
 )
 from services.runtime.loop import Batch, BatchLoop, Limits, Work, later_if_away
 from services.runtime.settings import Settings
@@ -54,8 +53,8 @@ TELLING = re.compile(rb'"mentoring\.(?:relationship|session\.(?:scheduled|resche
 class Projector:
     """The work of a BatchLoop, of the partitions of the log."""
 
-    def __init__(self, settings: Settings, reader: Reader, writer: ProjectionWriter) -> None:
-        self._settings, self._reader, self._writer = settings, reader, writer
+    def __init__(self, settings: Settings, reader: Reader, writer: ProjectionWriter, standing: StandingRecords) -> None:
+        self._settings, self._reader, self._writer, self._standing = settings, reader, writer, standing
         self._topics = topics_of(settings)
         self._projections: dict[Partition, PartitionProjection] = {}
         self._next: dict[Partition, int] = {}
@@ -91,6 +90,7 @@ class Projector:
         return notes
 
     def idle(self) -> None:
+        self._standing.forget()
         assigned = self._reader.assignment()
         self._projections = {one: known for one, known in self._projections.items() if one in assigned}
         for partition, projection in self._projections.items():
@@ -106,7 +106,7 @@ class Projector:
         """What lies on both topics. Raises UnreadableProjectionError."""
         projection = PartitionProjection(self._topics)
         both = [Partition(topic, number) for topic in (self._topics.roster, self._topics.bookings)]
-        for record in newest_of_keys(read_partitions(self._settings, both, isolation_level="read_committed")):
+        for record in self._standing.of(both):
             projection.hold(record)
         return projection
 
@@ -191,14 +191,17 @@ TRANSACTION_SECONDS = 15
 
 
 @contextmanager
-def projector(settings: IngestSettings, health: Health, stop: threading.Event) -> Iterator[Parts]:
-    """Raises KafkaError."""
+def projector(
+    settings: IngestSettings, health: Health, stop: threading.Event, shared: StandingRecords | None = None
+) -> Iterator[Parts]:
+    """`shared` with whoever else of the process reads the projected topics. Raises KafkaError."""
+    standing = shared or StandingRecords(settings, ())
     reader = Reader(settings, GROUP, max_poll_records=MOST_RECORDS, max_poll_interval_ms=MOST_SECONDS * 1000)
     try:
         reader.subscribe([EVENTS.at(settings.log_epoch), DIRECTORY_STATEMENTS.name])
         with closing(ProjectionWriter(reader, partial(_producer, settings))) as writer:
-            people = DirectoryProjector(settings, reader, writer, health.metrics)
-            work = _EitherTopic(Projector(settings, reader, writer), people)
+            people = DirectoryProjector(settings, reader, writer, standing, health.metrics)
+            work = _EitherTopic(Projector(settings, reader, writer, standing), people)
             loop = BatchLoop(reader, work, health, Limits(MOST_RECORDS, MOST_BYTES))
             yield {"projector": partial(loop.run, stop)}
     finally:

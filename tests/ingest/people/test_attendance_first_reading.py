@@ -1,0 +1,160 @@
+"""A log without committed offsets: it is read once, nothing that it holds is said again, and a crash loses nothing."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+
+from schemas.events import OfRelationship, to_json
+from services.ingest.domain.admission import Clock
+from services.ingest.domain.tools.projection import Projection
+from services.ingest.flow.attendance import FIRST_READING, AttendanceLog, AttendanceWork
+from services.ingest.flow.event_writer import EventWriter
+from services.ingest.flow.log_reading import between, day_before
+from services.runtime.kafka import Committed, Partition, Reader, Record, partition_of, read_partition
+from services.runtime.loop import Batch
+from services.runtime.settings import Settings
+from tests.ingest.people.harness import PARTITIONS, OwnLog, await_outcomes
+from tests.ingest.people.test_attendance_worker import ROOT, RUN, held, process, tick
+
+ENV = os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture
+def log_time(broker: Settings) -> Iterator[OwnLog]:
+    own = OwnLog(broker.kafka, clock="log")
+    yield own
+    own.producer.close()
+
+
+class ReadRecords:
+    """How many records were read beside the batches."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self.number = settings, 0
+
+    def between(self, partition: Partition, begin: int, end: int) -> Iterator[Record]:
+        for record in between(self._settings, partition, begin, end):
+            self.number += 1
+            yield record
+
+
+@contextmanager
+def worked(log: OwnLog) -> Iterator[tuple[AttendanceWork, ReadRecords]]:
+    """The worker of one process, without its loop."""
+    reader, read = Reader(log.settings, None), ReadRecords(log.settings)
+    try:
+        reader.take([Partition(log.topic, number) for number in range(PARTITIONS)])
+        writer = EventWriter(log.producer, 1_000, log.topic)
+        beside = AttendanceLog(reader, partial(day_before, log.settings), read.between)
+        yield AttendanceWork(beside, writer, Projection(), lambda: Clock(datetime.now(UTC), mode="log")), read
+    finally:
+        reader.close()
+
+
+def place(log: OwnLog, number: int) -> Partition:
+    return Partition(log.topic, partition_of(f"acme/rel-{number}".encode(), PARTITIONS))
+
+
+def records(log: OwnLog, number: int) -> list[Record]:
+    return list(read_partition(log.settings, place(log, number)))
+
+
+def test_a_log_without_a_commit_is_read_once_and_only_at_its_end_is_anything_said(log_time: OwnLog) -> None:
+    log_time.write(*held(1), tick(1, 60), tick(1, 61))
+    partition, told = place(log_time, 1), records(log_time, 1)
+    with worked(log_time) as (work, read):
+        work.resume(partition, None)
+        work.handle(Batch(partition, told[:-1]))
+        assert (log_time.outcomes(), work.note(partition)) == ([], FIRST_READING)
+
+        work.handle(Batch(partition, told[-1:]))
+
+    assert [one.subject for one in log_time.outcomes()] == ["rel-1"]
+    assert (work.note(partition), read.number) == ("", 0)
+
+
+def test_an_outcome_that_the_log_holds_anywhere_is_not_said_again(log_time: OwnLog) -> None:
+    log_time.write(*held(1), tick(1, 60), *(tick(1, 61 + n) for n in range(5)))
+    partition = place(log_time, 1)
+    with worked(log_time) as (work, _):
+        work.resume(partition, None)
+        work.handle(Batch(partition, records(log_time, 1)))
+    (said,) = log_time.outcomes()
+
+    with worked(log_time) as (work, _):
+        work.resume(partition, None)
+        for record in records(log_time, 1):
+            work.handle(Batch(partition, [record]))
+        log_time.write(tick(1, 90))
+        work.handle(Batch(partition, records(log_time, 1)[-1:]))
+
+    assert log_time.outcomes() == [said]
+
+
+def test_whoever_takes_over_in_the_middle_begins_again_and_says_all(log_time: OwnLog) -> None:
+    log_time.write(*held(1), tick(1, 60), *(tick(1, 61 + 60 * 24 * n) for n in range(1, 5)))
+    partition, told = place(log_time, 1), records(log_time, 1)
+    with worked(log_time) as (work, _):
+        work.resume(partition, None)
+        work.handle(Batch(partition, told[:7]))
+        left = Committed(7, work.note(partition))
+    assert log_time.outcomes() == []
+
+    with worked(log_time) as (work, _):
+        work.resume(partition, left)
+        work.handle(Batch(partition, told[7:]))
+
+    assert [one.subject for one in log_time.outcomes()] == ["rel-1"]
+
+
+def test_who_has_said_it_and_died_before_the_commit_says_nothing_again(log_time: OwnLog) -> None:
+    log_time.write(*held(1), tick(1, 60), tick(1, 61))
+    partition, told = place(log_time, 1), records(log_time, 1)
+    with worked(log_time) as (work, _):
+        work.resume(partition, None)
+        work.handle(Batch(partition, told))
+    (said,) = log_time.outcomes()
+
+    with worked(log_time) as (work, _):
+        work.resume(partition, Committed(5, FIRST_READING))
+        work.handle(Batch(partition, records(log_time, 1)[5:]))
+
+    assert log_time.outcomes() == [said]
+
+
+def test_on_an_empty_partition_what_comes_is_concluded_at_once(log_time: OwnLog) -> None:
+    partition = place(log_time, 1)
+    with worked(log_time) as (work, _):
+        work.resume(partition, None)
+        assert work.note(partition) == ""
+        log_time.write(*held(1), tick(1, 60), tick(1, 61))
+        work.handle(Batch(partition, records(log_time, 1)[:5]))
+
+    assert len(log_time.outcomes()) == 1
+
+
+def test_processes_that_are_killed_while_they_start_lose_nothing_and_say_the_same(log_time: OwnLog) -> None:
+    numbers = range(200)
+    told: list[OfRelationship] = [one for number in numbers for one in (*held(number), tick(number, 60))]
+    log_time.write(*told)
+    rng = random.Random(5)
+
+    for _ in range(4):
+        command = [sys.executable, str(RUN), log_time.bootstrap, str(log_time.epoch), "one"]
+        doomed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, env=ENV)
+        time.sleep(rng.uniform(0.8, 3.0))
+        doomed.kill()
+        doomed.wait(10)
+    with process(log_time, "one"):
+        outcomes = await_outcomes(log_time, len(numbers))
+
+    assert {one.subject for one in outcomes} == {f"rel-{number}" for number in numbers}
+    assert len({to_json(one) for one in outcomes}) == len(numbers)

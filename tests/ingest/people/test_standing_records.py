@@ -1,0 +1,183 @@
+"""What lies on the projected topics is read once for all parts that start together, and followed from there."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from schemas.topics import BOOKINGS, DIRECTORY, ROSTER
+from services.ingest.domain.tools.projection import PROGRESS_KEY, ProgressRecord, dump
+from services.ingest.flow.people import standing_records
+from services.ingest.flow.people.standing_records import FoldedOffsets, StandingRecords
+from services.runtime.kafka import Partition, Record, create_topics
+from services.runtime.kafka.admin import delete_topics
+from tests.ingest.people.building import event, pair
+from tests.ingest.people.harness import PARTITIONS, OwnLog
+from tests.receiver import eventually
+
+RELATIONSHIPS = 20
+
+
+class Counting:
+    """How many records were read of the topics."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self._between = standing_records._between
+
+    def __call__(self, *asked: object) -> Iterator[Record]:
+        for record in self._between(*asked):  # type: ignore[arg-type]
+            self.records += 1
+            yield record
+
+
+@pytest.fixture
+def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
+    found = Counting()
+    monkeypatch.setattr(standing_records, "_between", found)
+    return found
+
+
+def roster(log: OwnLog) -> list[Partition]:
+    return [Partition(ROSTER.at(log.epoch), number) for number in range(PARTITIONS)]
+
+
+def put(log: OwnLog, key: bytes, value: bytes, number: int = 0) -> None:
+    log.producer.send(ROSTER.at(log.epoch), key, value, partition=number).get(60)
+
+
+def values(records: Iterator[Record]) -> Mapping[bytes | None, bytes | None]:
+    return {record.key: record.value for record in records}
+
+
+def test_who_asks_together_has_it_read_once_and_is_told_of_all(log: OwnLog, counting: Counting) -> None:
+    for number in range(RELATIONSHIPS):
+        put(log, f"k-{number}".encode(), b"1", number % PARTITIONS)
+    standing = StandingRecords(log.settings, [ROSTER.at(log.epoch)])
+    ready = threading.Barrier(4)
+
+    def asked(number: int) -> int:
+        ready.wait(10)
+        if number == 0:
+            found = standing.whole(lambda: False)
+            return sum(map(len, found.records.values())) if found else 0
+        return len(list(standing.of(roster(log)[:2])))
+
+    with ThreadPoolExecutor(4) as threads:
+        told = list(threads.map(asked, range(4)))
+
+    assert told == [RELATIONSHIPS, RELATIONSHIPS // 2, RELATIONSHIPS // 2, RELATIONSHIPS // 2]
+    assert counting.records == RELATIONSHIPS
+
+
+def test_what_came_since_is_read_besides_and_of_each_key_the_newest_is_told(log: OwnLog, counting: Counting) -> None:
+    put(log, b"old", b"1")
+    put(log, b"changed", b"1")
+    standing = StandingRecords(log.settings, [ROSTER.at(log.epoch)])
+    standing.whole(lambda: False)
+    put(log, b"changed", b"2")
+    put(log, b"new", b"2")
+
+    found = list(standing.of(roster(log)[:1]))
+
+    assert [(record.key, record.value) for record in found] == [(b"old", b"1"), (b"changed", b"2"), (b"new", b"2")]
+    assert counting.records == 4
+
+
+def test_what_was_read_is_not_kept_and_who_comes_later_reads_what_it_asks_for(
+    log: OwnLog, counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(PARTITIONS):
+        put(log, b"k", b"1", number)
+    standing = StandingRecords(log.settings, [ROSTER.at(log.epoch)])
+    standing.whole(lambda: False)
+    monkeypatch.setattr(standing_records, "KEPT_SECONDS", 0.0)
+    standing.forget()
+
+    assert values(standing.of(roster(log)[1:2])) == {b"k": b"1"}
+    assert counting.records == PARTITIONS + 1
+
+
+def test_topics_on_which_nothing_lies_are_read_too(log: OwnLog) -> None:
+    standing = StandingRecords(log.settings, [ROSTER.at(log.epoch), BOOKINGS.at(log.epoch), DIRECTORY.name])
+
+    assert values(standing.of(roster(log))) == {}
+
+
+def test_whoever_stops_before_all_was_read_leaves_nothing_half_read(log: OwnLog) -> None:
+    put(log, b"k", b"1")
+    standing = StandingRecords(log.settings, [ROSTER.at(log.epoch)])
+
+    assert standing.whole(lambda: True) is None
+    assert values(standing.of(roster(log))) == {b"k": b"1"}
+
+
+def test_a_process_reads_what_is_projected_once_for_all_of_its_parts(log: OwnLog, counting: Counting) -> None:
+    log.write(*(pair(subject=f"rel-{number}") for number in range(RELATIONSHIPS)))
+    with log.projected():
+        folded = FoldedOffsets(log.settings)
+        eventually(lambda: folded.ask() == 0, what="everything is projected")
+        folded.close()
+    counting.records = 0
+    topics = [ROSTER.at(log.epoch), BOOKINGS.at(log.epoch), DIRECTORY.name]
+    StandingRecords(log.settings, topics).whole(lambda: False)
+    once, counting.records = counting.records, 0
+
+    with log.worker() as health:
+        eventually(lambda: health.condition.state == "ready", what="all parts are ready")
+
+    assert once >= 2 * RELATIONSHIPS
+    assert once <= counting.records < 1.5 * once
+
+
+def left(log: OwnLog) -> int:
+    folded = FoldedOffsets(log.settings)
+    try:
+        return folded.ask()
+    finally:
+        folded.close()
+
+
+def folded(log: OwnLog, number: int, offset: int) -> None:
+    for topic in (ROSTER, BOOKINGS):
+        value = dump(ProgressRecord(next_offset=offset))
+        log.producer.send(topic.at(log.epoch), PROGRESS_KEY, value, partition=number).get(60)
+
+
+def test_how_much_is_left_is_what_both_topics_say_last(log: OwnLog) -> None:
+    log.write_everywhere(b"{}")
+    log.write_everywhere(b"{}")
+    before = left(log)
+    for number in range(PARTITIONS):
+        folded(log, number, 1)
+    half = left(log)
+    for number in range(PARTITIONS):
+        folded(log, number, 2)
+    log.producer.send(BOOKINGS.at(log.epoch), PROGRESS_KEY, dump(ProgressRecord(next_offset=1)), partition=0).get(60)
+
+    assert (before - half, half - left(log)) == (PARTITIONS, PARTITIONS - 1)
+
+
+def test_how_much_is_left_is_found_behind_many_other_records_and_not_where_it_cannot_be_read(log: OwnLog) -> None:
+    log.write_everywhere(b"{}")
+    before = left(log)
+    for number in range(PARTITIONS):
+        folded(log, number, 1)
+    for sent in [log.producer.send(ROSTER.at(log.epoch), b"k", b"1", partition=0) for _ in range(100)]:
+        sent.get(60)
+    put(log, PROGRESS_KEY, b"\xff", number=1)
+
+    assert before - left(log) == PARTITIONS - 1
+
+
+def test_of_topics_that_were_made_anew_all_is_left(log: OwnLog) -> None:
+    log.write(event("goal.set", {"goal_id": "g"}))
+    before = left(log)
+    for number in range(PARTITIONS):
+        folded(log, number, 1)
+    names = [topic.at(log.epoch) for topic in (ROSTER, BOOKINGS)]
+    delete_topics(log.settings, names)
+    create_topics(log.settings, {topic.at(log.epoch): topic.options(PARTITIONS, 1) for topic in (ROSTER, BOOKINGS)})
+
+    assert left(log) == before
