@@ -4,13 +4,23 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Annotated, NamedTuple
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import BeforeValidator, Field, WrapValidator
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Activity, Ended, Joined, Left, Meeting, Native, Person
 from services.ingest.domain.tools.allow_list import CUT, ID, Leaf, allow_list
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.vendor_model import MaybeAddress, MaybePersonId, VendorModel, ZonedOrUtc, native_id, read
+from services.ingest.sources.vendor_model import (
+    AnyMaybeTime,
+    MaybeAddress,
+    MaybePersonId,
+    VendorModel,
+    ZonedOrUtc,
+    blank_if_unread,
+    native_id,
+    none_if_unread,
+    read,
+)
 
 
 class GraphStay(NamedTuple):
@@ -45,15 +55,7 @@ class _Interval(VendorModel):
     left: MaybeMoment = Field(None, alias="leaveDateTime")
 
 
-def _none_if_broken(value: object, handler: ValidatorFunctionWrapHandler) -> object:
-    """An interval that cannot be read costs itself."""
-    try:
-        return handler(value)
-    except ValidationError:
-        return None
-
-
-AnyInterval = Annotated[_Interval | None, WrapValidator(_none_if_broken)]
+AnyInterval = Annotated[_Interval | None, WrapValidator(none_if_unread)]
 
 
 class _Identity(VendorModel):
@@ -62,7 +64,7 @@ class _Identity(VendorModel):
 
 class _Record(VendorModel):
     address: MaybeAddress = Field("", alias="emailAddress")
-    identity: _Identity | None = None
+    identity: Annotated[_Identity | None, WrapValidator(none_if_unread)] = None
     intervals: tuple[AnyInterval, ...] | None = Field(None, alias="attendanceIntervals")
 
     @property
@@ -82,10 +84,10 @@ MORE = Leaf("that there are more", lambda _, __: CUT)
 
 class _Report(VendorModel):
     id: Annotated[str, Field(min_length=1, max_length=1024), ID]
-    began: MaybeMoment = Field(None, alias="meetingStartDateTime")
-    ended: MaybeMoment = Field(None, alias="meetingEndDateTime")
-    records: tuple[_Record, ...] = Field(alias="attendanceRecords")
-    participants: int | None = Field(None, alias="totalParticipantCount")
+    began: AnyMaybeTime = Field(None, alias="meetingStartDateTime")
+    ended: AnyMaybeTime = Field(None, alias="meetingEndDateTime")
+    records: tuple[Annotated[_Record, blank_if_unread(_Record)], ...] = Field(alias="attendanceRecords")
+    participants: Annotated[int | None, WrapValidator(none_if_unread)] = Field(None, alias="totalParticipantCount")
     more: Annotated[object, MORE] = Field(None, alias="attendanceRecords@odata.nextLink")
 
     @property
@@ -96,8 +98,11 @@ class _Report(VendorModel):
 
     @property
     def whole(self) -> GraphStay | None:
-        """From its begin to its end."""
-        return GraphStay(self.began, self.ended) if self.began and self.ended else None
+        """From its begin to its end; where they are not told, for as long as anybody was there."""
+        known = [stay for record in self.records for stay in record.stays(self.began, self.ended)]
+        began = self.began or min((stay.joined for stay in known), default=None)
+        ended = self.ended or max((stay.left for stay in known), default=None)
+        return GraphStay(began, ended) if began and ended and began < ended else None
 
     @property
     def meeting(self) -> Meeting:

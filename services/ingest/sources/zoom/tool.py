@@ -25,7 +25,7 @@ from services.ingest.sources.tool import (
 )
 from services.ingest.sources.vendor_model import Ident, VendorModel, Word, read
 from services.ingest.sources.zoom.attendance import EndEvent, ParticipantEvent, WaitingEvent, ended, joined, left, waits
-from services.ingest.sources.zoom.bookings import ZoomBookingEvent, created, deleted, updated
+from services.ingest.sources.zoom.bookings import ZoomBookingEvent, ZoomChangeEvent, created, deleted, updated
 
 
 class _ZoomEvent(VendorModel):
@@ -34,8 +34,8 @@ class _ZoomEvent(VendorModel):
 
 READ: dict[str, type[VendorModel]] = {
     "meeting.created": ZoomBookingEvent,
-    "meeting.updated": ZoomBookingEvent,
-    "meeting.recovered": ZoomBookingEvent,
+    "meeting.updated": ZoomChangeEvent,
+    "meeting.recovered": ZoomChangeEvent,
     "meeting.deleted": ZoomBookingEvent,
     "meeting.participant_joined": ParticipantEvent,
     "meeting.participant_left": ParticipantEvent,
