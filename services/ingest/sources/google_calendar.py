@@ -114,9 +114,9 @@ class _GooglePeople(VendorModel):
 
     @property
     def is_hidden(self) -> bool:
-        """Of an entry that is private to our reader Google tells when it is, and not of whom, or not of all: the
-        reader alone would be an attendee."""
-        is_stripped = self.visibility in SECRETS and not self._is_organizers and not self.attendees
+        """Of an entry that is private to our reader, or of which not all was asked for, we are told when it is, and not
+        of whom, or not of all. In any copy but the organizer's somebody was asked."""
+        is_stripped = not self._is_organizers and not self.attendees
         asked = (*filter(None, [self.organizer]), *(self.attendees or ()))
         return is_stripped or not any(one.person != Person() for one in asked)
 
@@ -273,7 +273,9 @@ def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPaylo
     match parsed.value:
         case {"items": [_, *_] as items}:
             return RawPayloads(tuple(_stamped(item, now) for item in items))
-        case {"id": _, "updated": str()} | {"items": _}:
+        case {"id": _, "updated": str() as updated} if updated:
+            return RawPayloads((received.body,))
+        case {"items": _}:
             return RawPayloads((received.body,))
         case {"id": _} as event:
             return RawPayloads((_stamped(event, now),))

@@ -83,15 +83,12 @@ def booked(said: Booked, connection_scope: ConnectionScope, projection: Projecti
     later = projection.revisions.after(connection_scope.source, said.meeting, said.time)
     guests = projection.guests(said, connection_scope) if unnamed else NO_GUESTS
     may_stay = [slot for slot in unnamed if guests.may_be(slot.relationship)]
-    wanted = _Times(said.starts_at, said.ends_at)
     events: list[RawEvent] = []
     for slot in (*stay, *may_stay):
-        if slot.known is None:
+        if slot.known is None or follows:
             events += _first_booked(said, connection_scope, slot, later)
-        elif not follows:
-            events += _moved_to(as_move(said), connection_scope, slot, later)
         else:
-            events.append(_booking(said, connection_scope, slot, wanted))
+            events += _moved_to(as_move(said), connection_scope, slot, later)
     events += [_cancellation(said, connection_scope, slot) for slot in unnamed if slot not in may_stay]
     return tuple(events) or (slots if isinstance(slots, Ignored) else UNCHANGED)
 
@@ -99,7 +96,7 @@ def booked(said: Booked, connection_scope: ConnectionScope, projection: Projecti
 def _first_booked(
     said: Booked, connection_scope: ConnectionScope, slot: Slot, later: tuple[Revision, ...]
 ) -> Iterator[RawEvent]:
-    """With what was told before of what became of it: nobody knew then whose it was."""
+    """As this meeting of the tool, with what was told before of what became of it: nobody knew then whose it was."""
     times = _Times(said.starts_at, said.ends_at)
     yield _booking(said, connection_scope, slot, times)
     known = Booking(slot.session, *times, told=said.time)
@@ -146,9 +143,10 @@ def moved(said: MeetingMoved, connection_scope: ConnectionScope, projection: Pro
 def cancelled(said: Cancelled, connection_scope: ConnectionScope, projection: Projection) -> Result:
     """Of those for whom it was booked; where that is not known, of the pairs among the people that the tool names. Of a
     recurring meeting without a date it is of all that lie ahead. What has moved to another meeting goes on there."""
-    if projection.bookings.is_replaced(connection_scope.tenant, connection_scope.source, said.meeting):
+    bookings = projection.bookings
+    if not said.is_partial and bookings.is_replaced(connection_scope.tenant, connection_scope.source, said.meeting):
         return MOVED_ON
-    session = projection.bookings.session(connection_scope.tenant, connection_scope.source, said.meeting)
+    session = bookings.session(connection_scope.tenant, connection_scope.source, said.meeting)
     of_all = () if said.is_partial else booked_slots(session, connection_scope, projection)
     if not (of_all or said.is_partial or said.meeting.instance) and (
         dates := _dates(said, connection_scope, projection)

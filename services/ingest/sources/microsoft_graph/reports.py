@@ -1,7 +1,7 @@
 """When somebody was in a meeting: of many intervals, which may overlap where two devices were used, the stays."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 
 from pydantic import BeforeValidator, Field, WrapValidator
@@ -50,9 +50,19 @@ def _none_if_unset(value: object) -> object:
 MaybeMoment = Annotated[ZonedOrUtc | None, BeforeValidator(_none_if_unset)]
 
 
+# A week: no meeting lasts longer.
+Seconds = Annotated[int, Field(ge=0, le=7 * 86_400)]
+
+
 class _Interval(VendorModel):
     joined: MaybeMoment = Field(None, alias="joinDateTime")
     left: MaybeMoment = Field(None, alias="leaveDateTime")
+    seconds: Annotated[Seconds | None, WrapValidator(none_if_unread)] = Field(None, alias="durationInSeconds")
+
+    @property
+    def lasted_until(self) -> datetime | None:
+        """By how long it was."""
+        return self.joined + timedelta(seconds=self.seconds) if self.joined and self.seconds else None
 
 
 AnyInterval = Annotated[_Interval | None, WrapValidator(none_if_unread)]
@@ -74,7 +84,7 @@ class _Record(VendorModel):
 
     def stays(self, began: datetime | None, ended: datetime | None) -> Iterator[GraphStay]:
         for interval in filter(None, self.intervals or ()):
-            joined, left = interval.joined or began, interval.left or ended
+            joined, left = interval.joined or began, interval.left or ended or interval.lasted_until
             if joined and left and joined < left:
                 yield GraphStay(joined, left)
 

@@ -26,7 +26,7 @@ from services.ingest.domain.activity import (
     Person,
     Translation,
 )
-from services.ingest.domain.verdict import Ignored, Rejected
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.vendor_model import (
     NULL_IS_EMPTY,
     ZONE,
@@ -51,6 +51,8 @@ from services.ingest.sources.vendor_model import (
 # Instant, recurring without fixed time, personal room, audio conference: a start that they name is none.
 NO_FIXED_TIME = frozenset({1, 3, 4, 7})
 RECURRING = 8
+# Of a series: else only some of its dates are meant.
+WHOLE = frozenset({"", "all"})
 # A month in minutes; Zoom itself ends a meeting after 30 hours.
 LONGEST = 31 * 24 * 60
 
@@ -183,6 +185,7 @@ class ZoomPayload(VendorModel):
     operator: MaybeAddress = ""
     operator_id: MaybePersonId = ""
     scope: MaybeWord = ""
+    operation: MaybeWord = ""
     object: Scheduled
     old_object: Annotated[Former | None, WrapValidator(none_if_unread)] = None
 
@@ -271,6 +274,8 @@ def deleted(value: object) -> Translation:
         return told
     meeting = told.payload.object
     is_whole = meeting.type == RECURRING and not meeting.occurrences
+    if is_whole and told.payload.operation not in WHOLE:
+        return rejected("invalid", "payload.object.occurrences", "is required: it says which of the dates are off")
     # Of a whole series that is not told by its dates, whatever lies ahead is off, and the first of them may be over.
     dates = (Date(Meeting(meeting.id), None, None),) if is_whole else (*meeting.dates, *meeting.dropped)
     return _whole([_cancelled(told, date) for date in dates], "already_over")
