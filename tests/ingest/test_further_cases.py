@@ -1,4 +1,5 @@
-"""More inputs as the tools document them (`tests/ingest/cases/further.yaml`), and what is right for each."""
+"""More inputs as the tools document them (`tests/ingest/cases/further.yaml`; of meetings `meetings.yaml`), and what
+is right for each."""
 
 import json
 from copy import deepcopy
@@ -48,7 +49,8 @@ class FurtherCase(BaseModel):
 
 _BASES, _TABLE = documents(CASES / "further.yaml")
 BASES = TypeAdapter(dict[str, Fields]).validate_python(_BASES)
-ALL = TypeAdapter(list[FurtherCase]).validate_python(_TABLE)
+(_MEETINGS,) = documents(CASES / "meetings.yaml")
+ALL = [one for table in (_TABLE, _MEETINGS) for one in TypeAdapter(list[FurtherCase]).validate_python(table)]
 
 
 def changed(body: Fields) -> Fields:

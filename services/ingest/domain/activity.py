@@ -77,11 +77,13 @@ class Cancelled(Statement):
 @dataclass(frozen=True)
 class MeetingMoved(Statement):
     """A booked meeting takes place at another time, with the same people: for a tool that says only what changed. None
-    stays as it was. Of a meeting that nobody knows to be booked it says nothing."""
+    stays as it was. Of a meeting that nobody knows to be booked, or that was called off, it says nothing, unless it
+    `is_back`."""
 
     meeting: Meeting
     starts_at: datetime | None = None
     lasts: timedelta | None = None
+    is_back: bool = False
 
 
 @dataclass(frozen=True)

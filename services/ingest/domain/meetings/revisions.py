@@ -10,7 +10,7 @@ from services.ingest.domain.activity import Booked, Cancelled, Meeting, MeetingM
 from services.ingest.domain.people.relationship_history import Relationship
 
 MOST_REVISED = 50_000
-"""Meetings held at a time, across all tools, at some 600 bytes each: also those that are none of our business, for who
+"""Meetings held at a time, across all tools, at some 1 KB each: also those that are none of our business, for who
 meets is told by their booking only."""
 MOST_REVISIONS = 20
 """Of one meeting, the latest: people seldom change their mind so often within a day."""
@@ -50,7 +50,7 @@ class Revisions:
         """`guests` are those of a booking. What is said of a part of the guests only says nothing of the meeting;
         whatever is no revision changes nothing."""
         match said:
-            case Booked(is_partial=False):
+            case Booked(is_partial=False) if said.starts_at < said.ends_at:
                 nobody = replace(said, people=(), declined=(), new=())
                 self._keep((source, said.meeting), Revision(nobody, guests))
             case MeetingMoved():
@@ -83,10 +83,11 @@ def still_said(said: MeetingMoved, later: tuple[Revision, ...]) -> MeetingMoved:
 
 
 def as_move(said: Booked | MeetingMoved) -> MeetingMoved:
-    """Of whoever stays."""
+    """Of whoever takes part."""
     if isinstance(said, MeetingMoved):
         return said
-    return MeetingMoved(said.key, said.time, said.native, said.meeting, said.starts_at, said.ends_at - said.starts_at)
+    lasts = said.ends_at - said.starts_at
+    return MeetingMoved(said.key, said.time, said.native, said.meeting, said.starts_at, lasts, is_back=True)
 
 
 def _in_order(one: Revision) -> tuple[datetime, str]:

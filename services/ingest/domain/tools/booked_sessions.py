@@ -79,7 +79,7 @@ def booked(said: Booked, connection_scope: ConnectionScope, projection: Projecti
     follows = bookings.session(connection_scope.tenant, connection_scope.source, said.meeting) != session
     staying = {slot.relationship.id for slot in stay}
     others = () if said.is_partial else booked_slots(session, connection_scope, projection)
-    unnamed = [slot for slot in others if slot.relationship.id not in staying and _lies_ahead(slot, said.time)]
+    unnamed = [slot for slot in others if slot.relationship.id not in staying and _goes_on(slot, said.time)]
     later = projection.revisions.after(connection_scope.source, said.meeting, said.time)
     guests = projection.guests(said, connection_scope) if unnamed else NO_GUESTS
     may_stay = [slot for slot in unnamed if guests.may_be(slot.relationship)]
@@ -89,7 +89,8 @@ def booked(said: Booked, connection_scope: ConnectionScope, projection: Projecti
             events += _first_booked(said, connection_scope, slot, later)
         else:
             events += _moved_to(as_move(said), connection_scope, slot, later)
-    events += [_cancellation(said, connection_scope, slot) for slot in unnamed if slot not in may_stay]
+    gone = (slot for slot in unnamed if slot not in may_stay and not _was_told_since(slot, said.time))
+    events += [_cancellation(said, connection_scope, slot) for slot in gone]
     return tuple(events) or (slots if isinstance(slots, Ignored) else UNCHANGED)
 
 
@@ -101,18 +102,26 @@ def _first_booked(
     yield _booking(said, connection_scope, slot, times)
     known = Booking(slot.session, *times, told=said.time)
     for one in later:
-        at = slot._replace(known=known)
-        if isinstance(one.said, MeetingMoved) or (
-            isinstance(one.said, Booked) and one.guests.may_be(slot.relationship)
-        ):
-            if (moved_to := _moved_times(as_move(one.said), known)) and not _is_booked(at, moved_to):
+        at, dated = slot._replace(known=known), "" if one.said.meeting == said.meeting else slot.session
+        move = _stays_as(one, slot.relationship)
+        if move and (move.is_back or not known.cancelled):
+            if (moved_to := _moved_times(move, known)) and not _is_booked(at, moved_to):
                 yield _booking(one.said, connection_scope, at, moved_to)
                 known = Booking(slot.session, *moved_to, told=one.said.time)
-        elif _lies_ahead(at, one.said.time):
-            yield _cancellation(
-                one.said, connection_scope, at, "" if one.said.meeting == said.meeting else slot.session
-            )
+        elif not move and _goes_on(at, one.said.time):
+            yield _cancellation(one.said, connection_scope, at, dated)
             known = known._replace(told=one.said.time, cancelled=True)
+
+
+def _stays_as(one: Revision, relationship: Relationship) -> MeetingMoved | None:
+    """None: it is off for this relationship."""
+    match one.said:
+        case MeetingMoved():
+            return one.said
+        case Booked() if one.guests.may_be(relationship):
+            return replace(as_move(one.said), is_back=relationship.meets(one.guests.present))
+        case _:
+            return None
 
 
 def _moved_to(
@@ -122,7 +131,8 @@ def _moved_to(
     known = slot.known
     assert known is not None, "what is moved is booked"
     told = max([said.time, *(one.said.time for one in later)])
-    if known.told > told or (known.told > said.time and known.cancelled):
+    is_off = known.told > said.time or not said.is_back or any(isinstance(one.said, Cancelled) for one in later)
+    if known.told > told or (known.cancelled and is_off):
         return
     times = _moved_times(still_said(said, later), known)
     if times and not _is_booked(slot, times):
@@ -157,10 +167,15 @@ def cancelled(said: Cancelled, connection_scope: ConnectionScope, projection: Pr
     if isinstance(slots, Ignored | Rejected):
         return slots if said.people else NOT_BOOKED
     ahead = [slot for slot in slots if not (slot.known and slot.known.ends_at <= said.time)]
-    events = (
-        _cancellation(said, connection_scope, slot) for slot in ahead if not (slot.known and slot.known.cancelled)
-    )
-    return tuple(events) or (UNCHANGED if ahead else OVER)
+    later = projection.revisions.after(connection_scope.source, said.meeting, said.time)
+    on = (slot for slot in ahead if not (slot.known and slot.known.cancelled) and not _is_back(slot, later))
+    return tuple(_cancellation(said, connection_scope, slot) for slot in on) or (UNCHANGED if ahead else OVER)
+
+
+def _is_back(slot: Slot, later: tuple[Revision, ...]) -> bool:
+    """Whether it was said since that they meet."""
+    moves = (_stays_as(one, slot.relationship) for one in later)
+    return any(move is not None and move.is_back for move in moves)
 
 
 def _dates(said: Cancelled, connection_scope: ConnectionScope, projection: Projection) -> list[Slot]:
@@ -174,10 +189,12 @@ def _is_booked(slot: Slot, times: _Times) -> bool:
     return bool(known and not known.cancelled and (known.starts_at, known.ends_at) == times)
 
 
-def _lies_ahead(slot: Slot, moment: datetime) -> bool:
-    """As far as was known at that moment."""
-    known = slot.known
-    return bool(known and not known.cancelled and known.told <= moment < known.ends_at)
+def _goes_on(slot: Slot, moment: datetime) -> bool:
+    return bool(slot.known and not slot.known.cancelled and slot.known.ends_at > moment)
+
+
+def _was_told_since(slot: Slot, moment: datetime) -> bool:
+    return bool(slot.known and slot.known.told > moment)
 
 
 def _moved_times(said: MeetingMoved, known: Booking) -> _Times | None:

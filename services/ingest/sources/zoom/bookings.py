@@ -245,6 +245,9 @@ class ZoomChangeEvent(ZoomBookingEvent):
     payload: ZoomChange
 
 
+RECOVERED = "meeting.recovered"
+
+
 def created(value: object) -> Translation:
     told = read(ZoomBookingEvent, value)
     if isinstance(told, Rejected):
@@ -304,7 +307,8 @@ def _changed(told: ZoomBookingEvent, date: Date) -> Booked | MeetingMoved | None
         return _booked(told, date)
     if not date.starts_at and not date.lasts:
         return None
-    return MeetingMoved(told.key(date.meeting), told.event_ts, told.native, date.meeting, date.starts_at, date.lasts)
+    key, is_back = told.key(date.meeting), told.event == RECOVERED
+    return MeetingMoved(key, told.event_ts, told.native, date.meeting, date.starts_at, date.lasts, is_back)
 
 
 def _cancelled(told: ZoomBookingEvent, date: Date) -> Cancelled | None:
