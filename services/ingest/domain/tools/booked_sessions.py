@@ -102,15 +102,15 @@ def _first_booked(
     yield _booking(said, connection_scope, slot, times)
     known = Booking(slot.session, *times, told=said.time)
     for one in later:
-        at, dated = slot._replace(known=known), "" if one.said.meeting == said.meeting else slot.session
-        move = _stays_as(one, slot.relationship)
-        if move and (move.is_back or not known.cancelled):
+        then, at, move = one.said, slot._replace(known=known), _stays_as(one, slot.relationship)
+        if move and not isinstance(then, Cancelled) and (move.is_back or not known.cancelled):
             if (moved_to := _moved_times(move, known)) and not _is_booked(at, moved_to):
-                yield _booking(one.said, connection_scope, at, moved_to)
-                known = Booking(slot.session, *moved_to, told=one.said.time)
-        elif not move and _goes_on(at, one.said.time):
-            yield _cancellation(one.said, connection_scope, at, dated)
-            known = known._replace(told=one.said.time, cancelled=True)
+                yield _booking(then, connection_scope, at, moved_to)
+                known = Booking(slot.session, *moved_to, told=then.time)
+        elif not move and not isinstance(then, MeetingMoved) and _goes_on(at, then.time):
+            date = "" if then.meeting == said.meeting else slot.session
+            yield _cancellation(then, connection_scope, at, date)
+            known = known._replace(told=then.time, cancelled=True)
 
 
 def _stays_as(one: Revision, relationship: Relationship) -> MeetingMoved | None:
