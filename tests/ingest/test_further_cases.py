@@ -1,5 +1,5 @@
-"""More inputs as the tools document them (`further.yaml` and `people.yaml` in `tests/ingest/cases`), and what is right
-for each."""
+"""More inputs as the tools document them (`further.yaml`, `people.yaml` and `meetings.yaml` in `tests/ingest/cases`),
+and what is right for each."""
 
 import json
 from copy import deepcopy
@@ -50,8 +50,8 @@ class FurtherCase(BaseModel):
 _BASES, _TABLE = documents(CASES / "further.yaml")
 BASES = TypeAdapter(dict[str, Fields]).validate_python(_BASES)
 (_PEOPLE,) = documents(CASES / "people.yaml")
-CASES_OF = TypeAdapter(list[FurtherCase])
-ALL = CASES_OF.validate_python(_TABLE) + CASES_OF.validate_python(_PEOPLE)
+(_MEETINGS,) = documents(CASES / "meetings.yaml")
+ALL = TypeAdapter(list[FurtherCase]).validate_python([*_TABLE, *_PEOPLE, *_MEETINGS])
 
 
 def changed(body: Fields) -> Fields:

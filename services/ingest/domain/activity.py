@@ -49,8 +49,9 @@ class Statement:
 @dataclass(frozen=True)
 class Booked(Statement):
     """A meeting stands in a calendar, new or changed: the roster knows which. `replaces` is the meeting that was moved
-    here, where the tool gives a moved meeting another id. Nobody else takes part than `people`, of whom some may be
-    unknown (empty): they may be anybody but those who `declined`. If it `is_partial`, nothing is said of others."""
+    here, where the tool gives a moved meeting another id. Nobody else takes part than `people`. Of them some may be
+    unknown (empty, or by what the directory does not know): they may be anybody but those who `declined`, unless they
+    are `new`: then they took the place of somebody else. If it `is_partial`, nothing is said of others."""
 
     meeting: Meeting
     starts_at: datetime
@@ -59,6 +60,7 @@ class Booked(Statement):
     replaces: Meeting | None = None
     is_partial: bool = False
     declined: tuple[Person, ...] = ()
+    new: tuple[Person, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,13 @@ class Cancelled(Statement):
 @dataclass(frozen=True)
 class MeetingMoved(Statement):
     """A booked meeting takes place at another time, with the same people: for a tool that says only what changed. None
-    stays as it was. Of a meeting that nobody knows to be booked it says nothing."""
+    stays as it was. Of a meeting that nobody knows to be booked, or that was called off, it says nothing, unless it
+    `is_back`."""
 
     meeting: Meeting
     starts_at: datetime | None = None
     lasts: timedelta | None = None
+    is_back: bool = False
 
 
 @dataclass(frozen=True)

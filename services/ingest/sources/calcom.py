@@ -5,6 +5,7 @@ keys stop a replay."""
 from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
+from typing import Annotated
 
 from services.ingest.domain.activity import (
     Activity,
@@ -32,6 +33,7 @@ from services.ingest.sources.tool import (
     signed,
 )
 from services.ingest.sources.vendor_model import (
+    AnyMaybeTime,
     Ident,
     MaybeAddress,
     MaybeIdent,
@@ -39,6 +41,7 @@ from services.ingest.sources.vendor_model import (
     VendorModel,
     Word,
     Zoned,
+    blank_if_unread,
     native_id,
     read,
 )
@@ -49,21 +52,24 @@ class Attendee(VendorModel):
     noShow: bool | None = None  # noqa: N815 (Cal.com's name)
 
 
+Attendees = tuple[Annotated[Attendee, blank_if_unread(Attendee)], ...]
+
+
 class Team(VendorModel):
-    members: tuple[Attendee, ...] | None = None
+    members: Attendees | None = None
 
 
 class CalcomBooking(VendorModel):
     """`organizer` is one host; of a collective event the others are the team's members. Guests are attendees too. Where
-    seats are booked, attendees are those whose seat it is, and others may have theirs."""
+    seats are booked, attendees are those whose seat it is, and others may have theirs. Only who books must say when."""
 
     uid: Ident
-    startTime: Zoned  # noqa: N815
-    endTime: Zoned  # noqa: N815
+    startTime: AnyMaybeTime = None  # noqa: N815
+    endTime: AnyMaybeTime = None  # noqa: N815
     status: MaybeWord = ""
     organizer: Attendee | None = None
     team: Team | None = None
-    attendees: tuple[Attendee, ...] | None = None
+    attendees: Attendees | None = None
     rescheduleUid: MaybeIdent = ""  # noqa: N815
     rescheduled: bool | None = None
     requestReschedule: bool | None = None  # noqa: N815
@@ -84,12 +90,21 @@ class CalcomBookingEvent(VendorModel):
     payload: CalcomBooking
 
 
+class BookedSlot(CalcomBooking):
+    startTime: Zoned  # noqa: N815
+    endTime: Zoned  # noqa: N815
+
+
+class CalcomSlotEvent(CalcomBookingEvent):
+    payload: BookedSlot
+
+
 class Unattended(VendorModel):
     """Who did not come: marked by hand, or seen by Cal Video, which names the booking and the host otherwise."""
 
     bookingUid: Ident  # noqa: N815
     hostEmail: MaybeAddress = ""  # noqa: N815
-    attendees: tuple[Attendee, ...] | None = None
+    attendees: Attendees | None = None
 
 
 class NoShowEvent(VendorModel):
@@ -106,7 +121,7 @@ class CalcomPast(VendorModel):
     userPrimaryEmail: MaybeAddress = ""  # noqa: N815
     user: Attendee | None = None
     noShowHost: bool | None = None  # noqa: N815
-    attendees: tuple[Attendee, ...] | None = None
+    attendees: Attendees | None = None
 
     @property
     def absent(self) -> tuple[Person, ...]:
@@ -166,7 +181,9 @@ def detected(value: object) -> Translation:
         absent = persons([told.payload.hostEmail])
     else:
         guests = told.payload.attendees or ()
-        absent = persons(guest.email for guest in guests if guest.noShow or not any(each.noShow for each in guests))
+        # Where somebody is not named, it may be they who are marked.
+        is_known = any(each.noShow for each in guests) or not all(each.email.strip() for each in guests)
+        absent = persons(guest.email for guest in guests if guest.noShow or not is_known)
     return tuple(_missed(told, person) for person in absent) or Ignored("nobody_named")
 
 
@@ -210,6 +227,10 @@ def _absence_key(uid: str, person: Person) -> str:
 
 
 # A booking that its host has yet to confirm is none; once confirmed (or paid for) it is created.
+# Of a booking that is none, or none any more, whatever the trigger says.
+NO_BOOKING = frozenset({"PENDING", "AWAITING_HOST", "CANCELLED", "CANCELED", "REJECTED"})
+REASSIGNED = "BOOKING_REASSIGNED"
+"""Another host has taken it over."""
 NOT_CONFIRMED = frozenset({"BOOKING_REQUESTED", "BOOKING_REJECTED", "BOOKING_PAYMENT_INITIATED", "BOOKING_PAID"})
 
 
@@ -218,9 +239,7 @@ class _Trigger(VendorModel):
 
 
 READ: dict[str, tuple[type[VendorModel], ...]] = {
-    **dict.fromkeys(
-        ("BOOKING_CREATED", "BOOKING_RESCHEDULED", "BOOKING_REASSIGNED", "BOOKING_CANCELLED"), (CalcomBookingEvent,)
-    ),
+    **dict.fromkeys(("BOOKING_CREATED", "BOOKING_RESCHEDULED", REASSIGNED, "BOOKING_CANCELLED"), (CalcomBookingEvent,)),
     "BOOKING_NO_SHOW_UPDATED": (NoShowEvent,),
     "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": (NoShowEvent,),
     "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": (NoShowEvent,),
@@ -259,11 +278,11 @@ def _by_trigger(trigger: str, value: object) -> Translation:
 
 
 def _booked(value: object) -> Translation:
-    told = read(CalcomBookingEvent, value)
+    told = read(CalcomSlotEvent, value)
     if isinstance(told, Rejected):
         return told
     booking = told.payload
-    if booking.status.upper() == "PENDING":
+    if booking.status.upper() in NO_BOOKING:
         return Ignored("not_confirmed")
     booked = Booked(
         key=_key(told),
@@ -275,6 +294,7 @@ def _booked(value: object) -> Translation:
         people=booking.people,
         replaces=meeting_of(booking.rescheduleUid) if booking.rescheduleUid not in {"", booking.uid} else None,
         is_partial=bool(booking.seatsPerTimeSlot),
+        new=persons([booking.organizer.email]) if booking.organizer and told.triggerEvent == REASSIGNED else (),
     )
     return (booked,)
 
@@ -287,7 +307,7 @@ def _cancelled(value: object) -> Translation:
     booking = told.payload
     if booking.rescheduled or booking.requestReschedule:
         return Ignored("rescheduled")
-    if booking.startTime <= told.createdAt:
+    if booking.startTime and booking.startTime <= told.createdAt:
         return Ignored("already_over")
     meeting = meeting_of(booking.uid)
     seats = bool(booking.seatsPerTimeSlot)

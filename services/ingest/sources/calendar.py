@@ -68,15 +68,17 @@ class Invited(NamedTuple):
 
 def session(
     entry: CalendarEntry, starts_at: datetime, ends_at: datetime, invited: Invited
-) -> Booked | Cancelled | Rejected:
-    """People meet for a while, or it is no session: alone, all others declined, a reminder without duration."""
+) -> Booked | Cancelled | Ignored | Rejected:
+    """People meet, or it is no session: alone, all others declined. Of an entry without duration (a reminder, an hour
+    that daylight saving leaves out) it is not known when they do."""
     takers, is_partial = _each_once(invited.coming), invited.is_partial
     if ends_at < starts_at:
         return rejected("invalid", "end", "must not be before the start")
-    if len(takers) < FEWEST or ends_at == starts_at:
+    if len(takers) < FEWEST:
         # Who says no in such a copy says it of their own pair; the others come all the same.
-        is_own = is_partial and ends_at > starts_at
-        return replace(no_session(entry, invited.asked), is_partial=True) if is_own else no_session(entry)
+        return replace(no_session(entry, invited.asked), is_partial=True) if is_partial else no_session(entry)
+    if ends_at == starts_at:
+        return Ignored("no_duration")
     return Booked(
         key=entry.key,
         time=entry.changed,

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WrapValidator
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, Missed, Native, Person, Translation, Voided
@@ -27,15 +27,18 @@ from services.ingest.sources.tool import (
 )
 from services.ingest.sources.vendor_model import (
     Address,
+    AnyMaybeTime,
     Ident,
     MaybeAddress,
     MaybeIdent,
     MaybePersonId,
-    MaybeTime,
+    MaybeWord,
     VendorModel,
     Word,
     Zoned,
+    blank_if_unread,
     native_id,
+    none_if_unread,
     read,
     signed_at,
 )
@@ -82,27 +85,29 @@ class Guest(VendorModel):
 class ScheduledEvent(VendorModel):
     """Only who books needs to say when it is."""
 
-    start_time: MaybeTime = None
-    end_time: MaybeTime = None
-    event_memberships: tuple[Membership, ...] | None = None
-    event_guests: tuple[Guest, ...] | None = None
+    start_time: AnyMaybeTime = None
+    end_time: AnyMaybeTime = None
+    event_memberships: tuple[Annotated[Membership, blank_if_unread(Membership)], ...] | None = None
+    event_guests: tuple[Annotated[Guest, blank_if_unread(Guest)], ...] | None = None
 
 
 class Marked(VendorModel):
     """That something happened, and when: a cancellation or a no-show."""
 
-    created_at: MaybeTime = None
+    created_at: AnyMaybeTime = None
 
 
 class CalendlyInvitee(VendorModel):
     uri: InviteeUri
     email: MaybeAddress = ""
-    created_at: MaybeTime = None
+    created_at: AnyMaybeTime = None
     rescheduled: bool | None = None
+    status: MaybeWord = ""
+    new_invitee: Annotated[MaybeIdent, URI] = ""
     old_invitee: MaybeInviteeUri = ""
     scheduled_event: ScheduledEvent | None = None
-    cancellation: Marked | None = None
-    no_show: Marked | None = None
+    cancellation: Annotated[Marked | None, WrapValidator(none_if_unread)] = None
+    no_show: Annotated[Marked | None, WrapValidator(none_if_unread)] = None
 
     @property
     def meeting(self) -> Meeting:
@@ -115,12 +120,12 @@ class CalendlyInvitee(VendorModel):
     @property
     def people(self) -> tuple[Person, ...]:
         """The hosts, the invitee, and the guests that the invitee brings; the invitee where nothing is said of the
-        event. A host who is not named is somebody all the same (empty)."""
+        event. A host or a guest who is not named is somebody all the same (empty)."""
         if self.scheduled_event is None:
             return (self.person,) if self.email else ()
         hosts = tuple(host.person for host in self.scheduled_event.event_memberships or ()) or (Person(),)
         guests = tuple(Person(address=guest.email.strip()) for guest in self.scheduled_event.event_guests or ())
-        return (*hosts, *(person for person in (self.person, *guests) if person != Person()))
+        return (*hosts, *((self.person,) if self.email else ()), *guests)
 
 
 class InviteeEvent(VendorModel):
@@ -163,6 +168,7 @@ def verify(received: Received, secret: str, now: datetime) -> Verification:
     return Verified()
 
 
+CANCELED = frozenset({"canceled", "cancelled"})
 USED = frozenset({"invitee.created", "invitee.canceled", "invitee_no_show.created", "invitee_no_show.deleted"})
 
 
@@ -205,6 +211,9 @@ def _created(told: BookingEvent) -> Translation:
     invitee, event = told.payload, told.payload.scheduled_event
     if event is None:
         return rejected("invalid", "payload.scheduled_event", "is required")
+    if invitee.status in CANCELED:
+        # It was put together after the invitee had cancelled.
+        return Ignored("already_canceled")
     booked = Booked(
         key=_key(told),
         time=invitee.created_at or told.created_at,
@@ -222,7 +231,7 @@ def _cancelled(told: InviteeEvent) -> Translation:
     invitee = told.payload
     starts_at = invitee.scheduled_event.start_time if invitee.scheduled_event else None
     time = (invitee.cancellation and invitee.cancellation.created_at) or told.created_at
-    if invitee.rescheduled:
+    if invitee.rescheduled or invitee.new_invitee:
         return Ignored("rescheduled")
     if starts_at and starts_at <= time:
         return Ignored("already_over")

@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import Field
+from pydantic import Field, WrapValidator
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Booked, Cancelled, Person, Pointer, Translation
@@ -46,7 +47,9 @@ from services.ingest.sources.vendor_model import (
     MaybeWord,
     VendorModel,
     Zoned,
+    blank_if_unread,
     native_id,
+    none_if_unread,
     read,
 )
 from services.ingest.sources.vocabulary import as_one
@@ -56,6 +59,8 @@ NATIVE_TYPE = "calendar#event"
 MEETINGS = frozenset({"", "default"})
 # By which rule a series recurs is not read.
 RECURS = Leaf("that it recurs", lambda _, __: CUT)
+# Rooms have addresses of their own, at which nobody is; some copies leave out that they are resources.
+ROOMS = "@resource.calendar.google.com"
 SECRETS = frozenset({"private", "confidential"})
 SECRET = one_of(*SECRETS)
 ANSWERS = one_of("needsAction", "declined", "tentative", "accepted")
@@ -67,7 +72,7 @@ class _GoogleHead(VendorModel):
     kind: MaybeWord = Field("", alias="eventType")
     etag: MaybeIdent = ""
     updated: Zoned
-    recurrence: tuple[Annotated[str, RECURS], ...] | None = None
+    recurrence: tuple[Annotated[str | None, RECURS], ...] | None = None
     are_omitted: bool | None = Field(None, alias="attendeesOmitted")
 
     @property
@@ -89,29 +94,35 @@ class _GoogleWhom(VendorModel):
     answer: Annotated[MaybeText, ANSWERS] = Field("", alias="responseStatus")
     is_room: bool | None = Field(None, alias="resource")
     is_reader: bool | None = Field(None, alias="self")
+    brought: Annotated[int | None, WrapValidator(none_if_unread)] = Field(None, alias="additionalGuests")
 
     @property
     def person(self) -> Person:
         return Person(id=self.id, address=self.email)
 
+    @property
+    def is_nobody(self) -> bool:
+        """A room is asked like anybody."""
+        return bool(self.is_room) or self.email.casefold().endswith(ROOMS)
+
 
 class _GooglePeople(VendorModel):
     organizer: _GoogleWhom | None = None
-    attendees: tuple[_GoogleWhom, ...] | None = None
+    attendees: tuple[Annotated[_GoogleWhom, blank_if_unread(_GoogleWhom)], ...] | None = None
     are_seen: bool | None = Field(None, alias="guestsCanSeeOtherGuests")
     visibility: Annotated[MaybeText, SECRET] = ""
 
     @property
     def is_hidden(self) -> bool:
-        """Of an entry that is private to our reader Google tells when it is, and not of whom, or not of all: the
-        reader alone would be an attendee."""
-        is_stripped = self.visibility in SECRETS and not self._is_organizers and not self.attendees
+        """Of an entry that is private to our reader, or of which not all was asked for, we are told when it is, and not
+        of whom, or not of all. In any copy but the organizer's somebody was asked."""
+        is_stripped = not self._is_organizers and not self.attendees
         asked = (*filter(None, [self.organizer]), *(self.attendees or ()))
         return is_stripped or not any(one.person != Person() for one in asked)
 
     @property
     def invited(self) -> Invited:
-        asked = [*filter(None, [self.organizer]), *(one for one in self.attendees or () if not one.is_room)]
+        asked = [*filter(None, [self.organizer]), *(one for one in self.attendees or () if not one.is_nobody)]
         is_partial = self.are_seen is False and not self._is_organizers
         return Invited(self.taking_part(), [one.person for one in asked], is_partial)
 
@@ -125,8 +136,10 @@ class _GooglePeople(VendorModel):
         asked = self.attendees or ()
         declined = {one.email.casefold() for one in asked if one.answer == "declined" and one.email}
         organizers = [self.organizer] if self.organizer and self.organizer.email.casefold() not in declined else []
-        coming = [one for one in asked if one.answer != "declined" and not one.is_room]
-        return [one.person for one in (*organizers, *coming)]
+        coming = [one for one in asked if one.answer != "declined" and not one.is_nobody]
+        # Whom somebody brings along is told by number only, and one is enough not to know who comes.
+        brought = [Person() for one in coming if one.brought][:1]
+        return [*(one.person for one in (*organizers, *coming)), *brought]
 
 
 class _GoogleMeeting(_GooglePeople):
@@ -147,9 +160,13 @@ def said_of(value: object) -> Booked | Cancelled | Ignored | Rejected:
         return Ignored("no_meeting")
     if head.recurrence:
         return Ignored("series")
-    if head.are_omitted:
-        return rejected("invalid", "attendeesOmitted", "ask for all attendees: who takes part cannot be told")
-    return _meeting(head.entry, value)
+    said = _meeting(head.entry, value)
+    if not head.are_omitted or isinstance(said, Ignored | Rejected):
+        return said
+    # Whoever is named takes part, and others may.
+    if isinstance(said, Booked) and Person() not in said.people:
+        return replace(said, is_partial=True)
+    return rejected("invalid", "attendeesOmitted", "ask for all attendees: who takes part cannot be told")
 
 
 def _cancelled(entry: CalendarEntry, value: object) -> Cancelled:
@@ -256,7 +273,9 @@ def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPaylo
     match parsed.value:
         case {"items": [_, *_] as items}:
             return RawPayloads(tuple(_stamped(item, now) for item in items))
-        case {"id": _, "updated": str()} | {"items": _}:
+        case {"id": _, "updated": str() as updated} if updated:
+            return RawPayloads((received.body,))
+        case {"items": _}:
             return RawPayloads((received.body,))
         case {"id": _} as event:
             return RawPayloads((_stamped(event, now),))

@@ -9,7 +9,17 @@ from hashlib import blake2b
 from typing import Annotated, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from tzlocal.windows_tz import win_tz
 
 from schemas.primitives import LAST_YEAR, from_micros, known_zone, to_utc
@@ -54,6 +64,9 @@ LONGEST_ID = 256
 LONGEST_TIME = 64
 LAST_SECOND = Decimal((LAST_YEAR + 1 - 1970) * 366 * 86_400)
 
+# In 1973; as seconds it is beyond LAST_SECOND.
+FEWEST_MILLISECONDS = 10**11
+
 # pydantic alone would also take "1e5" for a time, as seconds since 1970.
 _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
 _HOURS_ONLY = re.compile(r"[Tt ]\d\d:\d\d[\d:.,]*[+-]\d\d$", re.ASCII)
@@ -76,6 +89,27 @@ def read(model: type[Model], value: object) -> Model | Rejected:
         return model.model_validate(value)
     except ValidationError as invalid:
         return Rejected("invalid", explain(invalid))
+
+
+def blank_if_unread(model: type[Model]) -> WrapValidator:
+    """Of one entry of a list, all of whose members may be missing: null, or what is no such entry, costs none of the
+    others, and it is somebody, or something, of whom nothing is told."""
+
+    def read_or_blank(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return handler(value)
+        except ValidationError:
+            return model()
+
+    return WrapValidator(read_or_blank)
+
+
+def none_if_unread(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    """What cannot be read costs itself: it is not said."""
+    try:
+        return handler(value)
+    except ValidationError:
+        return None
 
 
 def within(path: str, fault: Rejected) -> Rejected:
@@ -113,7 +147,13 @@ def _decimal(value: object) -> Decimal:
 
 
 def _milliseconds(value: object) -> datetime:
-    return epoch(value, 1000)
+    """Some write seconds in their place: as milliseconds these would be in the first months of 1970."""
+    return epoch(value, 1000 if abs(_decimal(value)) >= FEWEST_MILLISECONDS else 1)
+
+
+def _iso_or_epoch(value: object) -> object:
+    is_number = isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value) is not None)
+    return _milliseconds(value) if is_number else _iso_text(_none_if_empty(value))
 
 
 def _as_text(value: object) -> object:
@@ -193,6 +233,12 @@ Zoned = Annotated[AwareDatetime, BeforeValidator(_iso_text), AfterValidator(to_u
 ZonedOrUtc = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_utc_if_bare)]
 # The same where missing, null and "" all mean that the tool does not say it: `start: MaybeTime = None`.
 MaybeTime = Annotated[ZonedOrUtc | None, BeforeValidator(_none_if_empty)]
+# The same of a time without which the rest can be told, be it ISO 8601 or since 1970: one that cannot be read is not
+# said either.
+AnyMaybeTime = Annotated[
+    Annotated[datetime, BeforeValidator(_iso_or_epoch), AfterValidator(_utc_if_bare)] | None,
+    WrapValidator(none_if_unread),
+]
 # ISO 8601 without a zone: the zone stands elsewhere, see `in_zone`.
 Local = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_bare)]
 # ISO 8601, with or without a zone: then it stands beside it.

@@ -1,6 +1,7 @@
 """What must hold for whatever a tool tells of a meeting, in any order, however often, and wherever a process stops."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, timedelta
 from itertools import permutations
 
@@ -10,8 +11,19 @@ from hypothesis import strategies as st
 
 from schemas.directory import Participant
 from schemas.events import OfRelationship
-from services.ingest.domain.activity import Activity, Booked, Ended, Joined, Left, Meeting, Person
+from services.ingest.domain.activity import (
+    Activity,
+    Booked,
+    Cancelled,
+    Ended,
+    Joined,
+    Left,
+    Meeting,
+    MeetingMoved,
+    Person,
+)
 from services.ingest.domain.meetings.attendance_fold import AttendanceFold
+from services.ingest.domain.meetings.revisions import MOST_REVISIONS, Revisions
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.resolution import Resolved, resolve
@@ -19,10 +31,12 @@ from services.ingest.domain.verdict import Ignored, Rejected
 from tests.ingest.people.building import (
     ADA,
     BEN,
+    MEETING,
     NATIVE,
     STRANGER,
     admitted,
     booked,
+    cancelled,
     ended,
     event,
     joined,
@@ -114,6 +128,57 @@ def test_somebody_with_two_devices_of_which_one_leaves_is_there_until_the_end() 
 
     assert all(one == found[0] for one in found)
     assert [getattr(one.data, "minutes", None) for one in found[0]] == [38.0]
+
+
+moves = st.one_of(
+    st.builds(lambda at: MeetingMoved("", END, NATIVE, MEETING, minute(at)), st.integers(60, 90)),
+    st.builds(lambda long: MeetingMoved("", END, NATIVE, MEETING, lasts=minute(long) - minute(0)), st.integers(30, 90)),
+    st.builds(lambda at, who: booked(at, at + 60, who, BEN), st.integers(60, 90), st.sampled_from([ADA, STRANGER])),
+)
+rethought = st.one_of(
+    st.builds(lambda at: booked(at, at + 60, ADA, BEN), st.integers(60, 90)),
+    st.just(Cancelled("", END, NATIVE, MEETING)),
+)
+
+
+@given(st.data(), st.lists(moves, max_size=5) | st.lists(rethought, max_size=5))
+def test_of_a_meeting_that_is_booked_and_changed_the_same_is_known_in_any_order(
+    data: st.DataObject, changed: list[Activity]
+) -> None:
+    said = [replace(one, key=f"{at}", time=minute(at - 500)) for at, one in enumerate([booked(0, 60), *changed])]
+
+    found = []
+    for order in (said, data.draw(st.permutations(said)), data.draw(st.permutations([*said, *said]))):
+        projection = known()
+        for one in order:
+            assert not isinstance(say(projection, one), Rejected)
+        (session,) = projection.bookings.of("acme", "rel-1")
+        found.append((session.booking.cancelled, not session.booking.cancelled and session.booking[1:3]))
+
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_change_after_the_end_of_a_meeting_does_not_bring_it_back_unless_it_says_so() -> None:
+    projection = known()
+    say(projection, booked(0, 60))
+    say(projection, cancelled(-90))
+    later = MeetingMoved("moved", minute(-80), NATIVE, MEETING, minute(30))
+
+    assert say(projection, later) == Ignored("unchanged")
+    assert isinstance(say(projection, replace(later, key="back", time=minute(-70), is_back=True)), list)
+
+
+def test_of_too_many_meetings_and_changes_the_oldest_are_forgotten() -> None:
+    revisions = Revisions(most=1)
+    moved = [MeetingMoved(f"{at}", minute(at), NATIVE, MEETING, minute(at)) for at in range(MOST_REVISIONS + 1)]
+    for one in (*moved, moved[-1]):
+        revisions.apply("tool", one)
+
+    assert [one.said for one in revisions.after("tool", MEETING, minute(-1))] == moved[1:]
+    revisions.apply("tool", replace(moved[0], meeting=Meeting("other")))
+    revisions.apply("tool", booked(60, 0, meeting=Meeting("third")))
+    assert not revisions.after("tool", MEETING, minute(-1))
+    assert revisions.after("tool", Meeting("other"), minute(-1))
 
 
 def log() -> list[OfRelationship]:

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -262,5 +263,38 @@ def test_a_meeting_that_only_one_of_ours_still_takes_part_in_is_cancelled() -> N
     projection = known()
     events(projection, booked(60, 120, ADA, BEN))
 
-    assert kinds(events(projection, booked(60, 120, ADA, STRANGER, key="ben left"))) == ["session.cancelled"]
-    assert say(projection, booked(60, 120, ADA, STRANGER, key="again")) == Ignored("strangers")
+    assert kinds(events(projection, booked(60, 120, ADA, key="ben left"))) == ["session.cancelled"]
+    assert say(projection, booked(60, 120, ADA, key="again")) == Ignored("strangers")
+
+
+@pytest.mark.parametrize(
+    ("changes", "becomes"),
+    [
+        ({"people": (ADA, STRANGER)}, []),
+        ({"people": (STRANGER, BEN)}, []),
+        ({"people": (ADA, Person())}, []),
+        ({"people": (ADA, STRANGER), "declined": (BEN,)}, ["session.cancelled"]),
+        ({"people": (STRANGER,)}, ["session.cancelled"]),
+        ({"people": (ADA, STRANGER), "new": (STRANGER,)}, ["session.cancelled"]),
+        ({"people": (ADA, CAT, STRANGER)}, []),
+    ],
+    ids=[
+        "ben may be asked by another address",
+        "so may ada",
+        "somebody of whom nothing is told",
+        "ben said no, so that the other one is not he",
+        "one cannot be two",
+        "who took the place of another one is not they",
+        "that another mentee comes too says nothing of ben",
+    ],
+)
+def test_somebody_by_an_unknown_address_may_be_the_one_who_was_booked(
+    changes: dict[str, Any], becomes: list[str]
+) -> None:
+    projection = known(pair(), pair("ada", "cat", subject="rel-2"), *map(participant, ("ada", "ben", "cat")))
+    events(projection, booked(60, 120, ADA, BEN))
+
+    found = say(projection, booked(60, 120, key="later", time=minute(-60), **changes))
+
+    told = kinds(found) if isinstance(found, list) else []
+    assert [kind for kind in told if kind != "session.scheduled"] == becomes

@@ -134,9 +134,10 @@ def test_a_booking_of_another_time_will_not_do() -> None:
     assert say(projection, joined(ADA, -5)) == Ignored("alone")
 
 
-def test_a_booked_pair_of_whom_nobody_came_has_missed_it_once() -> None:
+def test_a_booked_pair_of_whom_nobody_came_where_others_of_ours_did_has_missed_it_once() -> None:
     projection = known()
     events(projection, booked(0, 60))
+    say(projection, joined(CAT, 1))
 
     (one,) = events(projection, ended(61))
     (again,) = events(projection, ended(62))
@@ -144,6 +145,15 @@ def test_a_booked_pair_of_whom_nobody_came_has_missed_it_once() -> None:
     assert one.type == "mentoring.session.missed.v1"
     assert (one.data.absent, one.data.evidence) == ("both", "observed")
     assert again == one
+
+
+def test_of_a_meeting_that_ended_without_a_word_of_who_was_there_nobody_has_missed_anything() -> None:
+    """Somebody began it. The word of it may be late, be of a run under another id, or was never asked for."""
+    projection = known()
+    events(projection, booked(0, 60))
+
+    assert say(projection, ended(61)) == Ignored("strangers")
+    assert kinds(events(projection, joined(ADA, 0))) == ["session.joined", "session.left"]
 
 
 NOBODY = Person()
@@ -215,8 +225,9 @@ def test_a_crowd_of_guests_is_told_of_a_few_times_only() -> None:
 def test_a_run_that_ends_early_is_not_the_end_of_what_is_booked() -> None:
     projection = known()
     events(projection, booked(0, 60))
+    say(projection, joined(CAT, 1))
 
-    assert say(projection, ended(6)) == Ignored("strangers")
+    assert say(projection, ended(6)) == Ignored("unchanged")
     assert kinds(events(projection, ended(52))) == ["session.missed"]
 
 
@@ -294,5 +305,6 @@ def test_a_run_far_from_every_booked_date_is_a_session_of_its_own() -> None:
 def test_nobody_came_to_any_run_of_a_booked_meeting() -> None:
     projection = known()
     events(projection, booked(0, 60, meeting=Meeting("84512")))
+    say(projection, joined(CAT, 1))
 
     assert kinds(events(projection, ended(61))) == ["session.missed"]

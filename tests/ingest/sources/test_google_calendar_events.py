@@ -184,7 +184,6 @@ def test_a_cancellation_counts_however_odd_the_rest_of_it_is() -> None:
         {"attendees": [guest("p-ada@example.com"), guest("room-1@resource.calendar.example.com", resource=True)]},
         {"attendees": [guest("P-Ada@Example.com"), guest("p-ada@example.com")]},
         {"start": {"date": "2026-03-05"}, "end": {"date": "2026-03-06"}},
-        {"end": {"dateTime": "2026-03-05T10:00:00+01:00"}},
     ],
     ids=[
         "alone",
@@ -194,7 +193,6 @@ def test_a_cancellation_counts_however_odd_the_rest_of_it_is() -> None:
         "a room",
         "twice",
         "days",
-        "instant",
     ],
 )
 def test_an_entry_of_one_person_or_of_whole_days_is_no_session_any_more(changes: dict[str, Any]) -> None:
@@ -237,8 +235,17 @@ def test_entries_that_are_no_meetings_are_ignored(kind: str) -> None:
     assert translated(event(eventType=kind)) == Ignored("no_meeting")
 
 
-def test_attendees_left_out_by_the_sender_are_asked_for() -> None:
-    match translated(event(attendeesOmitted=True)):
+def test_of_an_entry_without_duration_it_is_not_known_when_they_meet() -> None:
+    assert translated(event(end={"dateTime": "2026-03-05T10:00:00+01:00"})) == Ignored("no_duration")
+
+
+def test_where_attendees_are_left_out_those_who_are_named_meet_and_nothing_is_said_of_others() -> None:
+    assert booked(event(attendeesOmitted=True)).is_partial
+
+
+@pytest.mark.parametrize("attendees", [None, [], [{"email": "p-ada@example.com"}], [{"displayName": "Somebody"}]])
+def test_where_nobody_is_left_in_the_list_the_others_are_asked_for(attendees: object) -> None:
+    match translated(event(attendeesOmitted=True, attendees=attendees)):
         case Rejected("invalid", (problem,)):
             assert problem.path == "attendeesOmitted"
         case other:

@@ -164,14 +164,17 @@ def test_what_a_delta_removed_holds_its_id_only_and_was_removed_when_we_heard_of
         {"attendees": [guest("P-ADA@example.com")]},
         {"isOrganizer": False, "responseStatus": {"response": "declined"}},
         {"isAllDay": True},
-        {"end": local(10)},
     ],
-    ids=["alone", "declined", "a room", "twice", "the owner declined", "all day", "an instant"],
+    ids=["alone", "declined", "a room", "twice", "the owner declined", "all day"],
 )
 def test_an_entry_of_one_person_or_of_whole_days_is_no_session_any_more(changes: dict[str, Any]) -> None:
     said = cancelled(event(**changes))
 
     assert (said.meeting, said.people) == (Meeting("AAMkAGI1AAAoZDOFAAA="), ())
+
+
+def test_of_an_entry_without_duration_it_is_not_known_when_they_meet() -> None:
+    assert translated(event(end=local(10))) == Ignored("no_duration")
 
 
 def test_who_declined_does_not_take_part_and_who_may_come_does() -> None:

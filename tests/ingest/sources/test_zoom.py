@@ -144,15 +144,34 @@ def test_what_is_missing_or_odd_is_named_by_its_path() -> None:
     assert paths({}) == paths({"event": None}) == ["event"]
     assert paths({"event": "meeting.ended"}) == ["payload"]
     assert paths({"event": "meeting.ended", "payload": {"object": []}}) == ["payload.object"]
-    assert paths(joined(join_time="soon", email={})) == [
-        "payload.object.participant.email",
-        "payload.object.participant.join_time",
-    ]
     assert paths(created(duration=-5, start_time="9999-12-31T23:59:59-14:00")) == [
         "payload.object.start_time",
         "payload.object.duration",
     ]
-    assert paths(event("meeting.participant_left", run())) == ["payload.object.participant"]
+
+
+@pytest.mark.parametrize("participant", [None, [], "somebody", {"email": {}}, {"id": []}, {"email": ""}])
+def test_of_whom_nothing_can_be_read_is_somebody_all_the_same(participant: object) -> None:
+    came, went = (only(event(f"meeting.participant_{way}", run(participant=participant))) for way in ("joined", "left"))
+
+    assert (came.person, came.time) == (went.person, went.time) == (Person(), TOLD_AT)
+    assert only(event("meeting.participant_left", run())).person == Person()
+
+
+@pytest.mark.parametrize(
+    ("join_time", "time"),
+    [
+        ("soon", TOLD_AT),
+        ("0000-00-00T00:00:00Z", TOLD_AT),
+        ("0001-01-01T00:00:00Z", TOLD_AT),
+        ([], TOLD_AT),
+        (1772445660000, datetime(2026, 3, 2, 10, 1, tzinfo=UTC)),
+        ("1772445660", datetime(2026, 3, 2, 10, 1, tzinfo=UTC)),
+        ("2026-03-02T11:01:00+01", datetime(2026, 3, 2, 10, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_time_that_cannot_be_read_is_that_of_the_message(join_time: object, time: datetime) -> None:
+    assert only(joined(join_time=join_time)).time == time
 
 
 def test_a_request_is_recorded_as_it_came_and_answered_as_zoom_wants_it() -> None:

@@ -111,6 +111,12 @@ class Bookings:
         own = session_id(source, meeting)
         return self._moved.get((tenant, own), own)
 
+    def is_replaced(self, tenant: str, source: str, meeting: Meeting) -> bool:
+        """Whether the session that the meeting was booked as has moved to another meeting of the tool."""
+        own = session_id(source, meeting)
+        known = self._matters.get((tenant, own), NONE)
+        return any(matter.partition(".")[0] != own for matter in known)
+
     def attended(self, tenant: str, source: str, meeting: Meeting, moment: datetime) -> str:
         """The session that one run of a meeting is: tools number runs otherwise than dates, which are told apart by
         their time then."""

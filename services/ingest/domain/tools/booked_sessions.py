@@ -1,14 +1,15 @@
 """Which relationships a meeting of a tool is booked for, and for when."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import NamedTuple
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Booked, Cancelled, MeetingMoved, Missed
 from services.ingest.domain.derived_events import EventContent, RawEvent, event_id, origin, raw_event
 from services.ingest.domain.meetings.bookings import Booking, matter_of
+from services.ingest.domain.meetings.revisions import NO_GUESTS, Revision, as_move, still_said
 from services.ingest.domain.people.fan_out import STRANGERS, company, pairs, subject
 from services.ingest.domain.people.relationship_history import Relationship
 from services.ingest.domain.scope import ConnectionScope
@@ -50,6 +51,8 @@ LONGEST_NOTICE_HOURS = 10_000.0
 """More than a year; the schema admits no more."""
 HOUR = timedelta(hours=1)
 UNCHANGED = Ignored("unchanged")
+# The meeting is off because it takes place as another one.
+MOVED_ON = Ignored("rescheduled")
 NOT_BOOKED = Ignored("not_booked")
 # Calendars are tidied up afterwards: what is over cannot be called off any more.
 OVER = Ignored("over")
@@ -66,7 +69,7 @@ def booked(said: Booked, connection_scope: ConnectionScope, projection: Projecti
     """A meeting that was moved keeps its session, also where the tool gives it another id. Whoever takes part no more
     has it cancelled, unless they may be one of those whom nobody can identify: then they meet as before, at the times
     that are told now."""
-    bookings, times = projection.bookings, _Times(said.starts_at, said.ends_at)
+    bookings = projection.bookings
     session = bookings.session(connection_scope.tenant, connection_scope.source, said.replaces or said.meeting)
     slots = slots_of_people(said, session, connection_scope, projection)
     if isinstance(slots, Rejected):
@@ -76,43 +79,64 @@ def booked(said: Booked, connection_scope: ConnectionScope, projection: Projecti
     follows = bookings.session(connection_scope.tenant, connection_scope.source, said.meeting) != session
     staying = {slot.relationship.id for slot in stay}
     others = () if said.is_partial else booked_slots(session, connection_scope, projection)
-    unnamed = [slot for slot in others if slot.relationship.id not in staying and _lies_ahead(slot, said.time)]
-    guests = _guests(said, connection_scope, projection) if unnamed else NO_GUESTS
+    unnamed = [slot for slot in others if slot.relationship.id not in staying and _goes_on(slot, said.time)]
+    later = projection.revisions.after(connection_scope.source, said.meeting, said.time)
+    guests = projection.guests(said, connection_scope) if unnamed else NO_GUESTS
     may_stay = [slot for slot in unnamed if guests.may_be(slot.relationship)]
-    events = [
-        _booking(said, connection_scope, slot, times)
-        for slot in (*stay, *may_stay)
-        if follows or not _is_booked(slot, times)
-    ]
-    events += [_cancellation(said, connection_scope, slot) for slot in unnamed if slot not in may_stay]
+    events: list[RawEvent] = []
+    for slot in (*stay, *may_stay):
+        if slot.known is None or follows:
+            events += _first_booked(said, connection_scope, slot, later)
+        else:
+            events += _moved_to(as_move(said), connection_scope, slot, later)
+    gone = (slot for slot in unnamed if slot not in may_stay and not _was_told_since(slot, said.time))
+    events += [_cancellation(said, connection_scope, slot) for slot in gone]
     return tuple(events) or (slots if isinstance(slots, Ignored) else UNCHANGED)
 
 
-class _Guests(NamedTuple):
-    """Of a meeting: who is known to take part, who has declined, and how many take part of whom neither an address nor
-    a known id is told."""
+def _first_booked(
+    said: Booked, connection_scope: ConnectionScope, slot: Slot, later: tuple[Revision, ...]
+) -> Iterator[RawEvent]:
+    """As this meeting of the tool, with what was told before of what became of it: nobody knew then whose it was."""
+    times = _Times(said.starts_at, said.ends_at)
+    yield _booking(said, connection_scope, slot, times)
+    known = Booking(slot.session, *times, told=said.time)
+    for one in later:
+        then, at, move = one.said, slot._replace(known=known), _stays_as(one, slot.relationship)
+        if move and not isinstance(then, Cancelled) and (move.is_back or not known.cancelled):
+            if (moved_to := _moved_times(move, known)) and not _is_booked(at, moved_to):
+                yield _booking(then, connection_scope, at, moved_to)
+                known = Booking(slot.session, *moved_to, told=then.time)
+        elif not move and not isinstance(then, MeetingMoved) and _goes_on(at, then.time):
+            date = "" if then.meeting == said.meeting else slot.session
+            yield _cancellation(then, connection_scope, at, date)
+            known = known._replace(told=then.time, cancelled=True)
 
-    present: frozenset[str]
-    declined: frozenset[str]
-    unknown: int
 
-    def may_be(self, relationship: Relationship) -> bool:
-        """Whether each side that is not named may be somebody unknown."""
-        missing = [side for side in (relationship.mentors, relationship.mentees) if not side & self.present]
-        return 0 < len(missing) <= self.unknown and all(side - self.declined for side in missing)
+def _stays_as(one: Revision, relationship: Relationship) -> MeetingMoved | None:
+    """None: it is off for this relationship."""
+    match one.said:
+        case MeetingMoved():
+            return one.said
+        case Booked() if one.guests.may_be(relationship):
+            return replace(as_move(one.said), is_back=relationship.meets(one.guests.present))
+        case _:
+            return None
 
 
-NO_GUESTS = _Guests(frozenset(), frozenset(), 0)
-
-
-def _guests(said: Booked, connection_scope: ConnectionScope, projection: Projection) -> _Guests:
-    identify = partial(projection.roster.identify, connection_scope.tenant, connection_scope.tool)
-    found = [(person, identify(person)) for person in said.people]
-    return _Guests(
-        frozenset[str]().union(*(known for _, known in found)),
-        frozenset[str]().union(*map(identify, said.declined)),
-        sum(1 for person, known in found if not known and not person.address),
-    )
+def _moved_to(
+    said: MeetingMoved, connection_scope: ConnectionScope, slot: Slot, later: tuple[Revision, ...]
+) -> Iterator[RawEvent]:
+    """Told late, it counts for what nobody has said since, from when the rest was said."""
+    known = slot.known
+    assert known is not None, "what is moved is booked"
+    told = max([said.time, *(one.said.time for one in later)])
+    is_off = known.told > said.time or not said.is_back or any(isinstance(one.said, Cancelled) for one in later)
+    if known.told > told or (known.cancelled and is_off):
+        return
+    times = _moved_times(still_said(said, later), known)
+    if times and not _is_booked(slot, times):
+        yield _booking(replace(said, time=max(said.time, known.told)), connection_scope, slot, times)
 
 
 def moved(said: MeetingMoved, connection_scope: ConnectionScope, projection: Projection) -> Result:
@@ -120,18 +144,19 @@ def moved(said: MeetingMoved, connection_scope: ConnectionScope, projection: Pro
     slots = booked_slots(session, connection_scope, projection)
     if not slots:
         return NOT_BOOKED
-    try:
-        wanted = [(slot, _moved_times(said, slot)) for slot in slots]
-    except OverflowError:
+    if any(slot.known and _moved_times(said, slot.known) is None for slot in slots):
         return rejected("invalid", "starts_at", "ends beyond the end of time")
-    events = (_booking(said, connection_scope, slot, times) for slot, times in wanted if not _is_booked(slot, times))
-    return tuple(events) or UNCHANGED
+    later = projection.revisions.after(connection_scope.source, said.meeting, said.time)
+    return tuple(one for slot in slots for one in _moved_to(said, connection_scope, slot, later)) or UNCHANGED
 
 
 def cancelled(said: Cancelled, connection_scope: ConnectionScope, projection: Projection) -> Result:
     """Of those for whom it was booked; where that is not known, of the pairs among the people that the tool names. Of a
-    recurring meeting without a date it is of all that lie ahead."""
-    session = projection.bookings.session(connection_scope.tenant, connection_scope.source, said.meeting)
+    recurring meeting without a date it is of all that lie ahead. What has moved to another meeting goes on there."""
+    bookings = projection.bookings
+    if not said.is_partial and bookings.is_replaced(connection_scope.tenant, connection_scope.source, said.meeting):
+        return MOVED_ON
+    session = bookings.session(connection_scope.tenant, connection_scope.source, said.meeting)
     of_all = () if said.is_partial else booked_slots(session, connection_scope, projection)
     if not (of_all or said.is_partial or said.meeting.instance) and (
         dates := _dates(said, connection_scope, projection)
@@ -142,10 +167,15 @@ def cancelled(said: Cancelled, connection_scope: ConnectionScope, projection: Pr
     if isinstance(slots, Ignored | Rejected):
         return slots if said.people else NOT_BOOKED
     ahead = [slot for slot in slots if not (slot.known and slot.known.ends_at <= said.time)]
-    events = (
-        _cancellation(said, connection_scope, slot) for slot in ahead if not (slot.known and slot.known.cancelled)
-    )
-    return tuple(events) or (UNCHANGED if ahead else OVER)
+    later = projection.revisions.after(connection_scope.source, said.meeting, said.time)
+    on = (slot for slot in ahead if not (slot.known and slot.known.cancelled) and not _is_back(slot, later))
+    return tuple(_cancellation(said, connection_scope, slot) for slot in on) or (UNCHANGED if ahead else OVER)
+
+
+def _is_back(slot: Slot, later: tuple[Revision, ...]) -> bool:
+    """Whether it was said since that they meet."""
+    moves = (_stays_as(one, slot.relationship) for one in later)
+    return any(move is not None and move.is_back for move in moves)
 
 
 def _dates(said: Cancelled, connection_scope: ConnectionScope, projection: Projection) -> list[Slot]:
@@ -159,14 +189,21 @@ def _is_booked(slot: Slot, times: _Times) -> bool:
     return bool(known and not known.cancelled and (known.starts_at, known.ends_at) == times)
 
 
-def _lies_ahead(slot: Slot, moment: datetime) -> bool:
+def _goes_on(slot: Slot, moment: datetime) -> bool:
     return bool(slot.known and not slot.known.cancelled and slot.known.ends_at > moment)
 
 
-def _moved_times(said: MeetingMoved, slot: Slot) -> _Times:
-    assert slot.known is not None, "what is booked is known"
-    starts_at = said.starts_at or slot.known.starts_at
-    return _Times(starts_at, starts_at + (said.lasts or slot.known.ends_at - slot.known.starts_at))
+def _was_told_since(slot: Slot, moment: datetime) -> bool:
+    return bool(slot.known and slot.known.told > moment)
+
+
+def _moved_times(said: MeetingMoved, known: Booking) -> _Times | None:
+    """None: it would end beyond the end of time."""
+    starts_at = said.starts_at or known.starts_at
+    try:
+        return _Times(starts_at, starts_at + (said.lasts or known.ends_at - known.starts_at))
+    except OverflowError:
+        return None
 
 
 def _booking(said: Booked | MeetingMoved, connection_scope: ConnectionScope, slot: Slot, times: _Times) -> RawEvent:

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -12,9 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from schemas import payloads as p
 from schemas.directory import Participant
 from schemas.events import MentoringEvent, OfPartition, OfRelationship
-from services.ingest.domain.activity import Activity, Joined, Left
+from services.ingest.domain.activity import Activity, Booked, Joined, Left
 from services.ingest.domain.meetings.bookings import BookedSession, Bookings
 from services.ingest.domain.meetings.gatherings import UNIDENTIFIED, Presence
+from services.ingest.domain.meetings.revisions import NO_GUESTS, Guests, Revisions
 from services.ingest.domain.people.relationship_history import RelationshipHistory, bounded_history
 from services.ingest.domain.people.roster import ERASED, Conflict, Roster
 from services.ingest.domain.scope import RESERVED, ConnectionScope
@@ -164,6 +166,7 @@ class Projection:
     roster: Roster = field(default_factory=Roster)
     bookings: Bookings = field(default_factory=Bookings)
     presence: Presence = field(default_factory=Presence)
+    revisions: Revisions = field(default_factory=Revisions)
     memory: Memory = field(default_factory=Memory)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
@@ -206,11 +209,24 @@ class Projection:
             self.roster.forget(tenant, participant)
 
     def track(self, said: Activity, connection_scope: ConnectionScope) -> None:
-        """Who came to a meeting and who left, for what is said of that meeting next; to be told after `resolve`, and,
-        after a restart, for what was said within the last day. Whatever else is said changes nothing."""
+        """Who came to a meeting and who left, and how it was changed, for what is said of that meeting next; to be told
+        after `resolve`, and, after a restart, for what was said within the last day. Whatever else is said changes
+        nothing."""
         who = UNIDENTIFIED
         if isinstance(said, Joined | Left):
             found = self.roster.participant(connection_scope.tenant, connection_scope.tool, said.person)
             who = found or UNIDENTIFIED
+        guests = self.guests(said, connection_scope) if isinstance(said, Booked) else NO_GUESTS
         with self._lock:
             self.presence.apply(connection_scope.source, said, who)
+            self.revisions.apply(connection_scope.source, said, guests)
+
+    def guests(self, said: Booked, connection_scope: ConnectionScope) -> Guests:
+        """By what is known of people now."""
+        identify = partial(self.roster.identify, connection_scope.tenant, connection_scope.tool)
+        found = [(person, identify(person)) for person in said.people]
+        return Guests(
+            frozenset[str]().union(*(known for _, known in found)),
+            frozenset[str]().union(*map(identify, said.declined)),
+            sum(1 for person, known in found if not known and person not in said.new),
+        )

@@ -73,7 +73,8 @@ def _of_anybody(said: Joined | Left, connection_scope: ConnectionScope, projecti
 
 
 def ended(said: Ended, connection_scope: ConnectionScope, projection: Projection) -> Result:
-    """Whoever has not said that they left has left now. A booked pair of whom nobody came has missed it."""
+    """Whoever has not said that they left has left now. A booked pair of whom nobody came, where others of ours did,
+    has missed it."""
     meeting = _Meeting(said, connection_scope, projection)
     before, after = meeting.gathering.without(said), meeting.gathering.with_end(said)
     events = [event for one in meeting.relationships(after) for event in meeting.events(one, before, after)]
@@ -113,7 +114,9 @@ class _Meeting:
         return [self._visit(one, relationship) for one in sorted(new, key=lambda v: (v.time, v.key, v.participant))]
 
     def missed(self) -> Iterable[RawEvent]:
-        if self.gathering.has_unidentified:
+        """A meeting that ended was begun by somebody. If nobody of whom we were told was there, what is missing is the
+        word of it: a tool that tells of ends only, or tells them first, or calls the run otherwise."""
+        if self.gathering.has_unidentified or not self.gathering.people:
             return
         connection_scope, bookings = self._connection_scope, self._projection.bookings
         for one in sorted(bookings.whose(connection_scope.tenant, self._session)):

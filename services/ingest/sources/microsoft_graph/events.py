@@ -25,6 +25,7 @@ from services.ingest.sources.vendor_model import (
     MaybeWord,
     VendorModel,
     ZonedOrUtc,
+    blank_if_unread,
     native_id,
     read,
 )
@@ -117,18 +118,17 @@ class _GraphWhom(VendorModel):
 
 class _GraphPeople(VendorModel):
     organizer: _GraphWhom | None = None
-    attendees: tuple[_GraphWhom, ...] | None = None
+    attendees: tuple[Annotated[_GraphWhom, blank_if_unread(_GraphWhom)], ...] | None = None
     is_organizer: bool | None = Field(None, alias="isOrganizer")
     answer: _Answer | None = Field(None, alias="responseStatus")
     are_hidden: bool | None = Field(None, alias="hideAttendees")
 
     @property
     def is_stripped(self) -> bool:
-        """Nobody is named, or, in the copy of somebody who was asked, nobody but who asked: it is private to our
-        reader."""
+        """Nobody is named, or, but in the copy of who asked, nobody but who asked: it is private to our reader."""
         asked = [one for one in self.attendees or () if one.person != Person()]
         organizers = [one for one in (self.organizer,) if one and one.person != Person()]
-        return not asked and (not organizers or self.is_organizer is False)
+        return not asked and (not organizers or not self.is_organizer)
 
     @property
     def invited(self) -> Invited:
@@ -142,7 +142,7 @@ class _GraphPeople(VendorModel):
         coming = [one.person for one in asked if not one.has_declined]
         declined = {one.person.address.casefold() for one in asked if one.has_declined} - {""}
         organizers = [self.organizer.person if self.organizer else Person()]
-        if self._owner_declined and len(coming) == 1:
+        if self._owner_declined and len(coming) == 1 and coming[0] != Person():
             # Only the organizer's copy knows the answers; here the calendar's owner is the only one whom it can mean.
             coming = []
         return [*(one for one in organizers if one.address.casefold() not in declined), *coming]
@@ -191,7 +191,7 @@ def _cancelled(entry: CalendarEntry, value: object) -> Cancelled:
     return cancelled(entry, [] if isinstance(people, Rejected) else people.taking_part(), value)
 
 
-def _meeting(entry: CalendarEntry, value: object) -> Booked | Cancelled | Rejected:
+def _meeting(entry: CalendarEntry, value: object) -> Booked | Cancelled | Ignored | Rejected:
     meeting = read(_GraphMeeting, value)
     if isinstance(meeting, Rejected):
         return meeting

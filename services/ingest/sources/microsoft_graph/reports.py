@@ -1,16 +1,26 @@
 """When somebody was in a meeting: of many intervals, which may overlap where two devices were used, the stays."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import BeforeValidator, Field, WrapValidator
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Activity, Ended, Joined, Left, Meeting, Native, Person
 from services.ingest.domain.tools.allow_list import CUT, ID, Leaf, allow_list
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.vendor_model import MaybeAddress, MaybePersonId, VendorModel, ZonedOrUtc, native_id, read
+from services.ingest.sources.vendor_model import (
+    AnyMaybeTime,
+    MaybeAddress,
+    MaybePersonId,
+    VendorModel,
+    ZonedOrUtc,
+    blank_if_unread,
+    native_id,
+    none_if_unread,
+    read,
+)
 
 
 class GraphStay(NamedTuple):
@@ -40,20 +50,22 @@ def _none_if_unset(value: object) -> object:
 MaybeMoment = Annotated[ZonedOrUtc | None, BeforeValidator(_none_if_unset)]
 
 
+# A week: no meeting lasts longer.
+Seconds = Annotated[int, Field(ge=0, le=7 * 86_400)]
+
+
 class _Interval(VendorModel):
     joined: MaybeMoment = Field(None, alias="joinDateTime")
     left: MaybeMoment = Field(None, alias="leaveDateTime")
+    seconds: Annotated[Seconds | None, WrapValidator(none_if_unread)] = Field(None, alias="durationInSeconds")
+
+    @property
+    def lasted_until(self) -> datetime | None:
+        """By how long it was."""
+        return self.joined + timedelta(seconds=self.seconds) if self.joined and self.seconds else None
 
 
-def _none_if_broken(value: object, handler: ValidatorFunctionWrapHandler) -> object:
-    """An interval that cannot be read costs itself."""
-    try:
-        return handler(value)
-    except ValidationError:
-        return None
-
-
-AnyInterval = Annotated[_Interval | None, WrapValidator(_none_if_broken)]
+AnyInterval = Annotated[_Interval | None, WrapValidator(none_if_unread)]
 
 
 class _Identity(VendorModel):
@@ -62,7 +74,7 @@ class _Identity(VendorModel):
 
 class _Record(VendorModel):
     address: MaybeAddress = Field("", alias="emailAddress")
-    identity: _Identity | None = None
+    identity: Annotated[_Identity | None, WrapValidator(none_if_unread)] = None
     intervals: tuple[AnyInterval, ...] | None = Field(None, alias="attendanceIntervals")
 
     @property
@@ -72,7 +84,7 @@ class _Record(VendorModel):
 
     def stays(self, began: datetime | None, ended: datetime | None) -> Iterator[GraphStay]:
         for interval in filter(None, self.intervals or ()):
-            joined, left = interval.joined or began, interval.left or ended
+            joined, left = interval.joined or began, interval.left or ended or interval.lasted_until
             if joined and left and joined < left:
                 yield GraphStay(joined, left)
 
@@ -82,10 +94,10 @@ MORE = Leaf("that there are more", lambda _, __: CUT)
 
 class _Report(VendorModel):
     id: Annotated[str, Field(min_length=1, max_length=1024), ID]
-    began: MaybeMoment = Field(None, alias="meetingStartDateTime")
-    ended: MaybeMoment = Field(None, alias="meetingEndDateTime")
-    records: tuple[_Record, ...] = Field(alias="attendanceRecords")
-    participants: int | None = Field(None, alias="totalParticipantCount")
+    began: AnyMaybeTime = Field(None, alias="meetingStartDateTime")
+    ended: AnyMaybeTime = Field(None, alias="meetingEndDateTime")
+    records: tuple[Annotated[_Record, blank_if_unread(_Record)], ...] = Field(alias="attendanceRecords")
+    participants: Annotated[int | None, WrapValidator(none_if_unread)] = Field(None, alias="totalParticipantCount")
     more: Annotated[object, MORE] = Field(None, alias="attendanceRecords@odata.nextLink")
 
     @property
@@ -96,8 +108,11 @@ class _Report(VendorModel):
 
     @property
     def whole(self) -> GraphStay | None:
-        """From its begin to its end."""
-        return GraphStay(self.began, self.ended) if self.began and self.ended else None
+        """From its begin to its end; where they are not told, for as long as anybody was there."""
+        known = [stay for record in self.records for stay in record.stays(self.began, self.ended)]
+        began = self.began or min((stay.joined for stay in known), default=None)
+        ended = self.ended or max((stay.left for stay in known), default=None)
+        return GraphStay(began, ended) if began and ended and began < ended else None
 
     @property
     def meeting(self) -> Meeting:

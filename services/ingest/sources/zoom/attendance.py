@@ -3,7 +3,7 @@ when a run of a meeting ends."""
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import model_validator
 
@@ -11,13 +11,13 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Ended, Joined, Left, Meeting, Native, Person, Translation
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.vendor_model import (
-    EpochMilliseconds,
+    AnyMaybeTime,
     MaybeAddress,
     MaybeIdent,
     MaybePersonId,
-    MaybeTime,
     VendorModel,
     Word,
+    blank_if_unread,
     native_id,
     read,
 )
@@ -33,9 +33,9 @@ class _Participant(VendorModel):
     participant_uuid: MaybeIdent = ""
     registrant_id: MaybePersonId = ""
     email: MaybeAddress = ""
-    join_time: MaybeTime = None
-    leave_time: MaybeTime = None
-    date_time: MaybeTime = None
+    join_time: AnyMaybeTime = None
+    leave_time: AnyMaybeTime = None
+    date_time: AnyMaybeTime = None
 
     @property
     def person(self) -> Person:
@@ -53,7 +53,7 @@ class _ZoomRun(VendorModel):
 
     id: MaybeIdent = ""
     uuid: MaybeIdent = ""
-    end_time: MaybeTime = None
+    end_time: AnyMaybeTime = None
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -67,16 +67,18 @@ class _ZoomRun(VendorModel):
 
 
 class _Attended(_ZoomRun):
-    participant: _Participant
+    """Of a participant who cannot be read somebody came or left all the same: they are not absent."""
+
+    participant: Annotated[_Participant, blank_if_unread(_Participant)] = _Participant()
 
 
 class _AtDoor(VendorModel):
-    date_time: MaybeTime = None
-    join_time: MaybeTime = None
+    date_time: AnyMaybeTime = None
+    join_time: AnyMaybeTime = None
 
 
 class _Awaited(_ZoomRun):
-    participant: _AtDoor
+    participant: Annotated[_AtDoor, blank_if_unread(_AtDoor)] = _AtDoor()
 
 
 class _RunPayload(VendorModel):
@@ -93,13 +95,13 @@ class _AwaitedPayload(VendorModel):
 
 class EndEvent(VendorModel):
     event: Word
-    event_ts: EpochMilliseconds | None = None
+    event_ts: AnyMaybeTime = None
     payload: _RunPayload
 
 
 class ParticipantEvent(VendorModel):
     event: Word
-    event_ts: EpochMilliseconds | None = None
+    event_ts: AnyMaybeTime = None
     payload: _AttendedPayload
 
 
@@ -107,7 +109,7 @@ class WaitingEvent(VendorModel):
     """Somebody waits until they are let in, or until the host comes."""
 
     event: Word
-    event_ts: EpochMilliseconds | None = None
+    event_ts: AnyMaybeTime = None
     payload: _AwaitedPayload
 
 

@@ -3,9 +3,17 @@ parts when it is updated."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from schemas.primitives import to_rfc3339, to_utc
 from services.ingest.domain.activity import (
@@ -18,8 +26,9 @@ from services.ingest.domain.activity import (
     Person,
     Translation,
 )
-from services.ingest.domain.verdict import Ignored, Rejected
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.vendor_model import (
+    NULL_IS_EMPTY,
     ZONE,
     AnyTime,
     EpochMilliseconds,
@@ -31,8 +40,10 @@ from services.ingest.sources.vendor_model import (
     MaybeWord,
     VendorModel,
     Word,
+    blank_if_unread,
     in_zone,
     native_id,
+    none_if_unread,
     read,
     zone_named,
 )
@@ -40,6 +51,8 @@ from services.ingest.sources.vendor_model import (
 # Instant, recurring without fixed time, personal room, audio conference: a start that they name is none.
 NO_FIXED_TIME = frozenset({1, 3, 4, 7})
 RECURRING = 8
+# Of a series: else only some of its dates are meant.
+WHOLE = frozenset({"", "all"})
 # A month in minutes; Zoom itself ends a meeting after 30 hours.
 LONGEST = 31 * 24 * 60
 
@@ -76,12 +89,31 @@ class Occurrence(VendorModel):
     status: MaybeWord = ""
 
 
+class _NamedOccurrence(VendorModel):
+    """All that is known of one whose date cannot be read."""
+
+    occurrence_id: Ident
+    status: MaybeWord = ""
+
+
+def _as_far_as_read(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    """A broken date costs itself, not the series."""
+    try:
+        return handler(value)
+    except ValidationError:
+        named = read(_NamedOccurrence, value)
+        return None if isinstance(named, Rejected) else Occurrence(**named.model_dump(), duration=0)
+
+
+AnyOccurrence = Annotated[Occurrence | None, WrapValidator(_as_far_as_read)]
+
+
 class ZoomInvitee(VendorModel):
     email: MaybeAddress = ""
 
 
 class ZoomSettings(VendorModel):
-    meeting_invitees: tuple[ZoomInvitee, ...] | None = None
+    meeting_invitees: tuple[Annotated[ZoomInvitee, blank_if_unread(ZoomInvitee)], ...] | None = None
     alternative_hosts: MaybeAddresses = ""
 
 
@@ -93,31 +125,50 @@ class Scheduled(VendorModel):
     start_time: MaybeAnyTime = None
     timezone: Annotated[MaybeText, ZONE] = ""
     duration: Minutes | None = None
-    occurrences: tuple[Occurrence, ...] | None = None
-    settings: ZoomSettings | None = None
+    occurrences: tuple[AnyOccurrence, ...] | None = None
+    settings: Annotated[ZoomSettings, NULL_IS_EMPTY] = ZoomSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _series_is_its_dates(cls, value: object) -> object:
+        """When a series begins is told by its dates; Zoom also sends the first one, or that of long ago."""
+        if isinstance(value, dict) and value.get("occurrences"):
+            return {name: member for name, member in value.items() if name != "start_time"}
+        return value
+
+    @model_validator(mode="after")
+    def _some_can_be_read(self) -> Self:
+        if self.occurrences and not any(self.occurrences):
+            raise ValueError("none of its occurrences can be read")
+        return self
+
+    @model_validator(mode="after")
+    def _zone_is_known(self) -> Self:
+        """Where it matters: a time without an offset is of that zone."""
+        times = [self.start_time, *(one.start_time for one in self.occurrences or () if one)]
+        if any(time and not time.tzinfo for time in times):
+            assert zone_named(self.timezone or "UTC"), "raises ValueError"
+        return self
 
     def utc(self, time: datetime | None) -> datetime | None:
-        """Of one of its times; without an offset it is of the meeting's zone, or UTC where that is not known."""
+        """Of one of its times; without an offset it is of the meeting's zone, or UTC where none is told."""
         if time is None or time.tzinfo:
             return time and to_utc(time)
-        try:
-            return in_zone(time, zone_named(self.timezone or "UTC"))
-        except ValueError:
-            return in_zone(time, UTC)
+        return in_zone(time, zone_named(self.timezone or "UTC"))
 
     @property
     def dates(self) -> tuple[Date, ...]:
         if not self.occurrences:
             return (Date(Meeting(self.id), self.utc(self.start_time), self.duration),)
-        return tuple(self._date(each) for each in self.occurrences if each.status != "deleted")
+        return tuple(self._date(each) for each in self.occurrences if each and each.status != "deleted")
 
     @property
     def dropped(self) -> tuple[Date, ...]:
-        return tuple(self._date(each) for each in self.occurrences or () if each.status == "deleted")
+        return tuple(self._date(each) for each in self.occurrences or () if each and each.status == "deleted")
 
     @property
     def invitees(self) -> tuple[ZoomInvitee, ...]:
-        return (self.settings and self.settings.meeting_invitees) or ()
+        return self.settings.meeting_invitees or ()
 
     def _date(self, occurrence: Occurrence) -> Date:
         minutes = self.duration if occurrence.duration is None else occurrence.duration
@@ -127,15 +178,16 @@ class Scheduled(VendorModel):
 class Former(VendorModel):
     """Of what was there before, Zoom repeats what has changed."""
 
-    occurrences: tuple[Occurrence, ...] | None = None
+    occurrences: tuple[AnyOccurrence, ...] | None = None
 
 
 class ZoomPayload(VendorModel):
     operator: MaybeAddress = ""
     operator_id: MaybePersonId = ""
     scope: MaybeWord = ""
+    operation: MaybeWord = ""
     object: Scheduled
-    old_object: Former | None = None
+    old_object: Annotated[Former | None, WrapValidator(none_if_unread)] = None
 
     @property
     def people(self) -> tuple[Person, ...]:
@@ -144,22 +196,24 @@ class ZoomPayload(VendorModel):
         meeting = self.object
         hosted_by_operator = bool(meeting.host_id) and meeting.host_id == self.operator_id
         host = Person(meeting.host_id, meeting.host_email or (self.operator if hosted_by_operator else ""))
-        others = (meeting.settings.alternative_hosts if meeting.settings else "").replace(",", ";").split(";")
+        others = meeting.settings.alternative_hosts.replace(",", ";").split(";")
         invited = _by_address(invitee.email for invitee in meeting.invitees)
         unknown = [person for person in (host, *invited) if person == Person()]
         return (*_each_once([host, *_by_address(others), *invited]), *unknown)
 
     @property
     def replaced(self) -> tuple[Date, ...]:
-        """Dates of a former rhythm. Only where Zoom says that all were updated is the list of the new ones complete."""
-        if self.scope != "all" or not self.object.occurrences or not self.old_object:
+        """Dates of a former rhythm. Only where Zoom says that all were updated is the list of the new ones complete,
+        and only if each of them can be read."""
+        new = self.object.occurrences
+        if self.scope != "all" or not new or None in new or not self.old_object:
             return ()
-        kept = {occurrence.occurrence_id for occurrence in self.object.occurrences}
+        kept = {occurrence.occurrence_id for occurrence in filter(None, new)}
         former = self.old_object.occurrences or ()
         return tuple(
             Date(Meeting(self.object.id, each.occurrence_id), self.object.utc(each.start_time), None)
             for each in former
-            if each.occurrence_id not in kept
+            if each and each.occurrence_id not in kept
         )
 
 
@@ -176,6 +230,24 @@ class ZoomBookingEvent(VendorModel):
         return Native(self.event, native_id(self.payload.object.id))
 
 
+class ChangedMeeting(Scheduled):
+    """What cannot be read of a change has not changed; the rest has."""
+
+    start_time: Annotated[MaybeAnyTime, WrapValidator(none_if_unread)] = None
+    duration: Annotated[Minutes | None, WrapValidator(none_if_unread)] = None
+
+
+class ZoomChange(ZoomPayload):
+    object: ChangedMeeting
+
+
+class ZoomChangeEvent(ZoomBookingEvent):
+    payload: ZoomChange
+
+
+RECOVERED = "meeting.recovered"
+
+
 def created(value: object) -> Translation:
     told = read(ZoomBookingEvent, value)
     if isinstance(told, Rejected):
@@ -188,7 +260,7 @@ def created(value: object) -> Translation:
 def updated(value: object) -> Translation:
     """Zoom names what has changed and what it was before; of a meeting taken back out of the trash it names all but
     those who were invited, who are seldom named anyway."""
-    told = read(ZoomBookingEvent, value)
+    told = read(ZoomChangeEvent, value)
     if isinstance(told, Rejected):
         return told
     meeting = told.payload.object
@@ -205,6 +277,8 @@ def deleted(value: object) -> Translation:
         return told
     meeting = told.payload.object
     is_whole = meeting.type == RECURRING and not meeting.occurrences
+    if is_whole and told.payload.operation not in WHOLE:
+        return rejected("invalid", "payload.object.occurrences", "is required: it says which of the dates are off")
     # Of a whole series that is not told by its dates, whatever lies ahead is off, and the first of them may be over.
     dates = (Date(Meeting(meeting.id), None, None),) if is_whole else (*meeting.dates, *meeting.dropped)
     return _whole([_cancelled(told, date) for date in dates], "already_over")
@@ -233,7 +307,8 @@ def _changed(told: ZoomBookingEvent, date: Date) -> Booked | MeetingMoved | None
         return _booked(told, date)
     if not date.starts_at and not date.lasts:
         return None
-    return MeetingMoved(told.key(date.meeting), told.event_ts, told.native, date.meeting, date.starts_at, date.lasts)
+    key, is_back = told.key(date.meeting), told.event == RECOVERED
+    return MeetingMoved(key, told.event_ts, told.native, date.meeting, date.starts_at, date.lasts, is_back)
 
 
 def _cancelled(told: ZoomBookingEvent, date: Date) -> Cancelled | None:

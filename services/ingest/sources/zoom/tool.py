@@ -25,22 +25,32 @@ from services.ingest.sources.tool import (
 )
 from services.ingest.sources.vendor_model import Ident, VendorModel, Word, read
 from services.ingest.sources.zoom.attendance import EndEvent, ParticipantEvent, WaitingEvent, ended, joined, left, waits
-from services.ingest.sources.zoom.bookings import ZoomBookingEvent, created, deleted, updated
+from services.ingest.sources.zoom.bookings import ZoomBookingEvent, ZoomChangeEvent, created, deleted, updated
 
 
 class _ZoomEvent(VendorModel):
     event: Word
 
 
+AT_THE_DOOR = frozenset(
+    {
+        "meeting.participant_joined_waiting_room",
+        "meeting.participant_put_in_waiting_room",
+        "meeting.participant_admitted",
+        "meeting.participant_jbh_waiting",
+        "meeting.participant_phone_callout_accepted",
+    }
+)
+"""Who waits, is let in or is called by phone joins too; where that is not heard, somebody was there all the same."""
+
 READ: dict[str, type[VendorModel]] = {
     "meeting.created": ZoomBookingEvent,
-    "meeting.updated": ZoomBookingEvent,
-    "meeting.recovered": ZoomBookingEvent,
+    "meeting.updated": ZoomChangeEvent,
+    "meeting.recovered": ZoomChangeEvent,
     "meeting.deleted": ZoomBookingEvent,
     "meeting.participant_joined": ParticipantEvent,
     "meeting.participant_left": ParticipantEvent,
-    "meeting.participant_joined_waiting_room": WaitingEvent,
-    "meeting.participant_jbh_waiting": WaitingEvent,
+    **dict.fromkeys(sorted(AT_THE_DOOR), WaitingEvent),
     "meeting.ended": EndEvent,
 }
 """With which model each event is read; of any other nothing but its name is kept."""
@@ -69,10 +79,10 @@ def _by_event(event: str, value: object) -> Translation:
             return joined(value)
         case "meeting.participant_left":
             return left(value)
-        case "meeting.participant_joined_waiting_room" | "meeting.participant_jbh_waiting":
-            return waits(value)
         case "meeting.ended":
             return ended(value)
+        case _ if event in AT_THE_DOOR:
+            return waits(value)
         case _:
             # Also meeting.started: the host who started it joins too.
             return Ignored("webinar" if event.startswith("webinar.") else "event_not_used")
