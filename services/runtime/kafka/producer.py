@@ -1,8 +1,9 @@
 """Writing: idempotent, acknowledged by all, in transactions where asked for. No record stops the writing of others."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol, cast
 
 from kafka import KafkaProducer
@@ -198,6 +199,22 @@ class Producer:
         if client is not None and not self._is_doubtful:
             self._trouble(None)
         replacement.end()
+
+
+UNDER_WAY = 5_000
+"""Records at once: a producer has no back-pressure of its own."""
+ACKNOWLEDGED_WITHIN = 60
+"""Seconds; the producer itself gives up after 15."""
+
+
+def acknowledged(records: Iterable[Sent], between: Callable[[], object] = lambda: None) -> None:
+    """Asks for these records, which sends them, so many at once, and returns when all are on their topics. `between` is
+    called after each so many. Raises KafkaError, and whatever either of them raises."""
+    sending = iter(records)
+    while some := list(islice(sending, UNDER_WAY)):
+        for sent in some:
+            sent.get(ACKNOWLEDGED_WITHIN)
+        between()
 
 
 def _refusal_of(client: KafkaProducer) -> Exception | None:

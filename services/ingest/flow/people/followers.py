@@ -139,8 +139,10 @@ class ProjectionFollower:
         records counts."""
         compacted = [one for one in reader.assignment() if one.topic not in {self._topics.events, STATEMENTS.topic}]
         ends = reader.end_offsets(sorted(compacted))
-        while not done() and any(reader.position(one) < end for one, end in ends.items()):
-            for partition, found in reader.poll(POLL_SECONDS).items():
+        for polled in reader.up_to(ends):
+            if done():
+                return
+            for partition, found in polled.items():
                 if partition.topic != self._topics.events:
                     yield from found
                     continue
