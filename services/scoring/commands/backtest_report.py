@@ -1,16 +1,13 @@
 """What `rapport scoring backtest` does once its packages are there, and what it says: a verdict, then tables."""
 
 import json
-import math
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
 
 import click
-from pydantic import BaseModel
-from rich.console import Console
+from pydantic_core import to_jsonable_python
 from rich.table import Table
 from rich.text import Text
 
@@ -29,7 +26,6 @@ from services.scoring.domain.backtesting.backtest import (
 from services.scoring.domain.backtesting.calibration import NotLearnable
 from services.scoring.domain.backtesting.cases import CaseRule
 from services.scoring.domain.backtesting.measures import Interval
-from services.scoring.domain.backtesting.pairs import HistorySpan
 from services.scoring.domain.score import FEATURES
 from services.scoring.flow.history_file import HistoryError
 from services.scoring.flow.reliability_figure import draw
@@ -37,9 +33,6 @@ from services.scoring.flow.reliability_figure import draw
 MEASURES = {"AUC": "auc", "Brier": "brier", "log-loss": "log_loss", "ECE": "ece", "lift": "lift"}
 CLOSE = 0.05
 """So far apart predicted and observed may lie on the average for people to take the risk at its word."""
-Plain = dict[str, "Plain"] | list["Plain"] | str | float | int | bool | None
-
-
 LEARNT_FROM = 0.6
 """The part of the time that everything is learnt from; the rest is predicted."""
 
@@ -55,15 +48,16 @@ def run(options: HistoryOptions, rolling_days: int | None, png: Path | None) -> 
     return report
 
 
-def as_text(report: BacktestReport) -> None:
-    show(report, output())
-
-
 def as_json(report: BacktestReport) -> None:
-    click.echo(json.dumps(plain({"verdict": verdict(report), **_fields(report)}), allow_nan=False))
+    """What could not be computed is null."""
+    begin, end = (to_rfc3339(from_micros(at)) for at in report.span)
+    instants = {"span": {"begin": begin, "end": end}, "split": to_rfc3339(report.split)}
+    told = to_jsonable_python(report, inf_nan_mode="null") | instants
+    click.echo(json.dumps({"verdict": verdict(report), **told}, allow_nan=False))
 
 
-def show(report: BacktestReport, console: Console) -> None:
+def as_text(report: BacktestReport) -> None:
+    console = output()
     console.print(Text(verdict(report), style="bold"), soft_wrap=True)
     console.print()
     for line in _facts(report):
@@ -178,31 +172,3 @@ def _percent(share: float) -> str:
 
 def _day(moment: datetime) -> str:
     return moment.date().isoformat()
-
-
-def plain(value: object) -> Plain:
-    """As a JSON document: dataclasses by their fields, what could not be computed as null."""
-    match value:
-        case HistorySpan(begin, end):
-            return {"begin": plain(from_micros(begin)), "end": plain(from_micros(end))}
-        case datetime():
-            return to_rfc3339(value)
-        case BaseModel():
-            return plain(value.model_dump(mode="json"))
-        case dict():
-            return {str(name): plain(item) for name, item in value.items()}
-        case list() | tuple():
-            return [plain(item) for item in value]
-        case float() if math.isnan(value):
-            return None
-        case str() | int() | float() | None:
-            return value
-        case _ if is_dataclass(value):
-            return plain(_fields(value))
-        case _:
-            raise TypeError(f"there is no JSON for {type(value).__name__}")
-
-
-def _fields(value: object) -> dict[str, object]:
-    assert is_dataclass(value), "there is no JSON for anything else"
-    return {field.name: getattr(value, field.name) for field in fields(value)}

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -71,10 +70,6 @@ def write(record: CalibrationRecord, out: Path | None) -> Path:
     return file
 
 
-def as_text(record: CalibrationRecord, file: Path) -> None:
-    show(record, file, output())
-
-
 def as_json(record: CalibrationRecord, _: Path) -> None:
     click.echo(_json(record), nl=False)
 
@@ -101,12 +96,18 @@ def outcomes_as_json(outcomes: Sequence[CalibrationOutcome]) -> None:
     click.echo(json.dumps([{"program": o.program, "version": o.version, "verdict": o.verdict} for o in outcomes]))
 
 
-def show(record: CalibrationRecord, file: Path, console: Console) -> None:
+def as_text(record: CalibrationRecord, file: Path) -> None:
+    console = output()
     console.print(Text(verdict(record), style="bold"), soft_wrap=True)
     console.print("\n".join([*_facts(record), ""]), soft_wrap=True, markup=False)
     section(console, "Coefficients", _coefficients(record))
     if record.held_out is not None:
-        section(console, _judged(record.held_out), _metrics(record.held_out))
+        judged = record.held_out
+        title = (
+            f"On {judged.cases} cases of {judged.pairs} pairs from {judged.since.date()} on, after learning from those "
+            "before"
+        )
+        section(console, title, _metrics(judged))
     console.print("\n".join(_usage(record, file)), soft_wrap=True, markup=False)
 
 
@@ -169,13 +170,6 @@ def _coefficients(record: CalibrationRecord) -> Table:
     for name, value in record.coefficients:
         made.add_row(*cells(name, f"{getattr(DEFAULTS, name):g}", f"{value:.3f}"))
     return made
-
-
-def _judged(held_out: HeldOut) -> str:
-    return (
-        f"On {held_out.cases} cases of {held_out.pairs} pairs from {held_out.since.date()} on, after learning from "
-        "those before"
-    )
 
 
 def _metrics(held_out: HeldOut) -> Table:

@@ -2,7 +2,7 @@
 line for what goes wrong."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
@@ -17,6 +17,7 @@ from schemas.primitives import from_micros, to_micros, to_utc
 from services.runtime.kafka import KafkaError
 from services.runtime.settings import SettingsError, load
 from services.scoring.domain.bounds import ONE
+from services.scoring.flow.heal import Progress as HealProgress
 from services.scoring.flow.settings import ScoringSettings
 
 PIPED_WIDTH = 220
@@ -108,12 +109,8 @@ def spaced(name: str) -> str:
     return name.replace("_", " ")
 
 
-At = Callable[[str, int, int], object]
-"""What is being done, how much of it is done, and how much there is to do (0: nobody knows)."""
-
-
 @contextmanager
-def working() -> Iterator[At]:
+def working() -> Iterator[HealProgress]:
     with progress() as bar:
         task, stage = bar.add_task("", total=None), ""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from schemas.events import ClockReached, ProfileSet, partition_key
+from schemas.events import OfPartition, partition_key
 from schemas.primitives import from_micros, to_micros
 from schemas.programs import MOST_PROFILES, PROFILE_NOTICE, Profile, Programme
 from schemas.topics import PROGRAMS
@@ -68,9 +68,9 @@ def known_programmes(settings: Settings, names: Topics) -> list[KnownProgramme]:
     facts: dict[str, dict[str, dict[Key, Fact]]] = defaultdict(lambda: defaultdict(dict))
     program_of: dict[str, str] = {}
     end = recorded = NONE
-    for position, event in log_events(settings, names):
+    for _, position, event in log_events(settings, names):
         end, recorded = max(end, to_micros(event.time)), max(recorded, to_micros(event.recordedtime))
-        if isinstance(event, ClockReached | ProfileSet):
+        if isinstance(event, OfPartition):
             continue
         if left := facts_of(event, position):
             key = program_of.setdefault(event.partitionkey, partition_key(event.tenant, event.program))

@@ -63,32 +63,25 @@ def _compared(settings: Settings, known: Stored, until: int | None, progress: Pr
     progress("waiting for the warehouse to store what was told")
     await_sink(settings, names.scores)
     progress("reading the log")
-    truth = Truth(whole_log(settings, names, known.watermarks), until)
+    log = whole_log(settings, names, known.watermarks)
     stale = set(known.stale)
     warehouse = ClickHouse(settings)
-    relationships = sorted((truth.log.accounts.keys() | _names(warehouse, until)) - stale)
+    relationships = sorted((log.accounts.keys() | _names(warehouse, until)) - stale)
     verdict = Verdict()
     for begin in range(0, len(relationships), RELATIONSHIPS_AT_ONCE):
         progress(f"computing and comparing, {begin} of {len(relationships)} relationships done")
         chunk = relationships[begin : begin + RELATIONSHIPS_AT_ONCE]
         table = stored_rows(warehouse, chunk, until)
         for relationship in chunk:
-            verdict.add(relationship, truth.rows(relationship), table.get(relationship, {}))
+            verdict.add(relationship, _truth(log, relationship, until), table.get(relationship, {}))
     return VerifyReport(until, verdict, sorted(stale), len(relationships))
 
 
-@dataclass(frozen=True)
-class Truth:
+def _truth(log: WholeLog, relationship: str, until: int) -> dict[int, ComparableRow]:
     """What the log says, scored by the profiles that it says."""
-
-    log: WholeLog
-    until: int
-
-    def rows(self, relationship: str) -> dict[int, ComparableRow]:
-        account = self.log.accounts.get(relationship, FullHistory())
-        profiles = self.log.profiles_of(relationship, account.program)
-        rows = ScoreHistory(account.facts, profiles).rows(NONE, self.until)
-        return {as_of: comparable(row) for as_of, row in rows.items()}
+    account = log.accounts.get(relationship, FullHistory())
+    rows = ScoreHistory(account.facts, log.profiles_of(relationship, account.program)).rows(NONE, until)
+    return {as_of: comparable(row) for as_of, row in rows.items()}
 
 
 def _names(warehouse: ClickHouse, until: int) -> set[str]:

@@ -20,7 +20,7 @@ from services.scoring.domain.backtesting.calibration import (
     probabilities,
     rolling,
 )
-from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, Cases, TimeSplit, cases_of, split
+from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, Cases, cases_of, split
 from services.scoring.domain.backtesting.drift import Drift, drift
 from services.scoring.domain.backtesting.lead_time import LeadTime, Period, lead_time, told_silences
 from services.scoring.domain.backtesting.measures import MEASURES, Bin, Floats, Interval, Resamples, mean, reliability
@@ -88,21 +88,20 @@ def backtest(
 ) -> BacktestReport | NotLearnable:
     cases = cases_of(histories.span, plan, track(histories.pairs, "cases"))
     parts = split(cases, histories.span, schedule.share, plan.rule.horizon)
-    coefficients = learnt(parts.earlier.examples)
+    coefficients = learnt(parts.earlier)
     if isinstance(coefficients, NotLearnable):
         return NotLearnable(f"before {_day(parts.at)}, in the part that calibrates, {coefficients.reason}")
     if not parts.later.both_happened:
         return NotLearnable(
             f"from {_day(parts.at)} on, the part to predict, {parts.later.count} cases turned out alike"
         )
-    history = _History(histories, plan.rule, cases, parts)
-    once = history.predicted([Fit(parts.at, coefficients)])
-    once = {MODEL: once.pop(MODEL), UNCALIBRATED: probabilities(parts.later.features, DEFAULTS), **once}
     fits, anew = [Fit(parts.at, coefficients)], dict[str, Floats]()
+    once = _predicted(histories, plan.rule, cases, parts.later, fits)
+    once = {MODEL: once.pop(MODEL), UNCALIBRATED: probabilities(parts.later.features, DEFAULTS), **once}
     if schedule.rolling_days is not None:
         starts = range(parts.at, int(parts.later.at.max()) + 1, schedule.rolling_days * DAY)
-        fits = rolling(cases.examples, plan.rule.horizon, starts)
-        anew = history.predicted(fits)
+        fits = rolling(cases, plan.rule.horizon, starts)
+        anew = _predicted(histories, plan.rule, cases, parts.later, fits)
     period = Period(histories.span, parts.at)
     return BacktestReport(
         rule=plan.rule,
@@ -121,24 +120,19 @@ def backtest(
     )
 
 
-class _History(NamedTuple):
-    histories: PairHistories
-    rule: CaseRule
-    cases: Cases
-    parts: TimeSplit
-
-    def predicted(self, fits: Sequence[Fit]) -> dict[str, Floats]:
-        """Of the later cases, by model: the simpler rules are learnt whenever ours is, from the same cases."""
-        later = self.parts.later
-        found = {MODEL: forecast(later.features, later.at, fits)}
-        for number, fit in enumerate(fits):
-            until = fits[number + 1].since if number + 1 < len(fits) else np.inf
-            chosen = (later.at >= fit.since) & (later.at < until)
-            known = self.cases.where(self.cases.at + self.rule.horizon <= fit.since)
-            rules = baselines.predicted(self.histories, self.rule.horizon_days, known, later.where(chosen), fit.since)
-            for name, values in rules.items():
-                found.setdefault(name, np.empty(later.count))[chosen] = values
-        return found
+def _predicted(
+    histories: PairHistories, rule: CaseRule, cases: Cases, later: Cases, fits: Sequence[Fit]
+) -> dict[str, Floats]:
+    """Of the later cases, by model: the simpler rules are learnt whenever ours is, from the same cases."""
+    found = {MODEL: forecast(later.features, later.at, fits)}
+    for number, fit in enumerate(fits):
+        until = fits[number + 1].since if number + 1 < len(fits) else np.inf
+        chosen = (later.at >= fit.since) & (later.at < until)
+        known = cases.where(cases.at + rule.horizon <= fit.since)
+        rules = baselines.predicted(histories, rule.horizon_days, known, later.where(chosen), fit.since)
+        for name, values in rules.items():
+            found.setdefault(name, np.empty(later.count))[chosen] = values
+    return found
 
 
 def _judged(cases: Cases, predicted: Mapping[str, Floats], ours: Floats) -> tuple[Judged, ...]:

@@ -36,10 +36,6 @@ def rehearsal_of_file(asked: str) -> ReplayOrigin:
     return ReplayOrigin(source, source.programmes)
 
 
-def is_file(asked: str) -> bool:
-    return asked != KAFKA
-
-
 def _source(place: HealEnvironment, asked: str, known: Stored) -> ReplaySource:
     if asked == KAFKA:
         return KafkaSource(place.settings, place.names, known)
