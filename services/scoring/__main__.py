@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import click
 
-from schemas.primitives import from_micros, to_micros, to_rfc3339
+from schemas.primitives import to_micros
 from services.runtime.clickhouse import ClickHouseError
 from services.runtime.garbage import collect_seldom
 from services.runtime.settings import describe
-from services.scoring.commands.console import command_settings, explained
+from services.scoring.commands.console import command_settings, explained, rfc3339
 from services.scoring.commands.explain import explain_
 from services.scoring.commands.maintenance import accept_gap_, heal_, repartition_
 from services.scoring.commands.past import backtest_, calibrate_
@@ -61,7 +61,7 @@ def verify_(until: datetime | None) -> None:
 
 def _told(report: VerifyReport) -> Iterator[str]:
     verdict = report.verdict
-    yield f"until  {to_rfc3339(from_micros(report.until))}, {report.relationships} relationships"
+    yield f"until  {rfc3339(report.until)}, {report.relationships} relationships"
     yield f"truth  {verdict.true_hash}  {verdict.rows} rows"
     yield f"table  {verdict.stored_hash}  {verdict.stored_rows} rows"
     if report.stale:

@@ -12,19 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.primitives import from_micros, to_rfc3339
-from services.scoring.commands.console import cells, explained, output, section, table
+from services.scoring.commands.console import cells, explained, output, rfc3339, section, table
 from services.scoring.commands.past import HistoryOptions
 from services.scoring.commands.past_reading import plan_of, reading
 from services.scoring.domain.backtesting.backtest import (
     UNCALIBRATED,
     BacktestReport,
     Judged,
-    LearningSchedule,
     SplitSide,
     backtest,
 )
 from services.scoring.domain.backtesting.calibration import NotLearnable
-from services.scoring.domain.backtesting.cases import CaseRule
 from services.scoring.domain.backtesting.measures import Interval
 from services.scoring.domain.score import FEATURES
 from services.scoring.flow.history_file import HistoryError
@@ -40,7 +38,7 @@ LEARNT_FROM = 0.6
 def run(options: HistoryOptions, rolling_days: int | None, png: Path | None) -> BacktestReport:
     """Ends with 1 and the reason where the history tells nothing."""
     with explained("backtest", HistoryError), reading(options) as (histories, track):
-        report = backtest(histories, plan_of(options), LearningSchedule(LEARNT_FROM, rolling_days), track)
+        report = backtest(histories, plan_of(options), LEARNT_FROM, rolling_days, track)
     if isinstance(report, NotLearnable):
         sys.exit(f"rapport scoring backtest: {report.reason}")
     if png is not None:
@@ -50,7 +48,7 @@ def run(options: HistoryOptions, rolling_days: int | None, png: Path | None) -> 
 
 def as_json(report: BacktestReport) -> None:
     """What could not be computed is null."""
-    begin, end = (to_rfc3339(from_micros(at)) for at in report.span)
+    begin, end = map(rfc3339, report.span)
     instants = {"span": {"begin": begin, "end": end}, "split": to_rfc3339(report.split)}
     told = to_jsonable_python(report, inf_nan_mode="null") | instants
     click.echo(json.dumps({"verdict": verdict(report), **told}, allow_nan=False))
@@ -72,7 +70,12 @@ def as_text(report: BacktestReport) -> None:
     leading = (report.rolling or report.models)[0]
     form = f"{leading.name}, learnt anew" if report.rolling else leading.name
     section(console, f"Reliability of the {form}", _reliability(leading))
-    section(console, _alerts(report.rule), _lead_times(report))
+    rule = report.rule
+    title = (
+        f"Alerts by the calibrated risk: right if no contact came in the {rule.horizon_days} days after; a fade is a "
+        f"silence of {rule.active_days} days"
+    )
+    section(console, title, _lead_times(report))
     section(
         console, "Drift: the base rate against the calibration part, observed less predicted against 0", _drift(report)
     )
@@ -131,20 +134,13 @@ def _reliability(model: Judged) -> Table:
     return made
 
 
-def _alerts(rule: CaseRule) -> str:
-    return (
-        f"Alerts by the calibrated risk: right if no contact came in the {rule.horizon_days} days after; a fade is a "
-        f"silence of {rule.active_days} days"
-    )
-
-
 def _lead_times(report: BacktestReport) -> Table:
     columns = ("risk", "silences", "alerts", "right", "fades", "never_warned", "warned_days_before_the_fade")
     made = table(**dict.fromkeys(columns, "right"))
     for found in report.lead_times:
         days = "" if found.days is None else "{1:.0f} (quartiles {0:.0f} and {2:.0f})".format(*found.days)
-        alerts = found.silences, found.reached, _percent(found.right)
-        made.add_row(*cells(found.level, *alerts, found.fades, _percent(found.never), days))
+        alerts = found.silences, found.reached, f"{found.right:.1%}"
+        made.add_row(*cells(found.level, *alerts, found.fades, f"{found.never:.1%}", days))
     return made
 
 
@@ -164,10 +160,6 @@ def _part(part: SplitSide) -> str:
 
 def _interval(found: Interval, form: str = ".3f") -> str:
     return f"{found.value:{form}} [{found.low:{form}}, {found.high:{form}}]"
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}"
 
 
 def _day(moment: datetime) -> str:

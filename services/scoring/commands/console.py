@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from schemas.primitives import from_micros, to_micros, to_utc
+from schemas.primitives import from_micros, to_micros, to_rfc3339, to_utc
 from services.runtime.kafka import KafkaError
 from services.runtime.settings import SettingsError, load
 from services.scoring.domain.bounds import ONE
@@ -103,6 +103,11 @@ def hundredths(value: int) -> str:
 def minute(at: int) -> str:
     """Of microseconds, in UTC: `2026-08-01 08:30`."""
     return f"{from_micros(at):%Y-%m-%d %H:%M}"
+
+
+def rfc3339(at: int) -> str:
+    """Of microseconds: `2026-08-01T08:30:00.000000Z`."""
+    return to_rfc3339(from_micros(at))
 
 
 def spaced(name: str) -> str:

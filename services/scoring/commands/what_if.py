@@ -15,7 +15,7 @@ from schemas.rules import LEVELLED_RULES, Rule, Tier
 from services.scoring.commands.console import command_settings, explained, instant, output, progress
 from services.scoring.commands.what_if_report import document, report
 from services.scoring.domain.what_if.trial import TrialQuestion, TrialSpan, compare
-from services.scoring.flow.what_if import NothingScoredError, ProfileFileError, ScoredLog, read_candidates, read_log
+from services.scoring.flow.what_if import NothingScoredError, ProfileFileError, read_candidates, read_log
 from services.scoring.topics import Topics
 
 URGENCIES: tuple[Urgency, ...] = ("P3", "P2")
@@ -89,11 +89,13 @@ def what_if_(profile: Path, rule: str | None, *, as_json: bool, **asked: Any) ->
     settings = command_settings()
     with explained("what-if", NothingScoredError, ProfileFileError), progress() as bar:
         task = bar.add_task("reading the log", total=None)
-        log = read_log(settings, Topics.at(settings.log_epoch))
+        log, scored = read_log(settings, Topics.at(settings.log_epoch))
         bar.remove_task(task)
-        question = TrialQuestion(candidates, rules, _span(asked["since"], asked["until"], log))
-        names = bar.track(sorted(log.accounts), description="scoring relationships twice")
-        compared = [one for name in names for one in compare(name, log.accounts[name], log.profiles_of(name), question)]
+        question = TrialQuestion(candidates, rules, _span(asked["since"], asked["until"], scored))
+        compared = []
+        for name in bar.track(sorted(log.accounts), description="scoring relationships twice"):
+            account = log.accounts[name]
+            compared += compare(name, account, log.profiles_of(name, account.program), question)
         if not compared:
             raise ProfileFileError(
                 f"no relationship is of {', '.join(candidates.of_program)}, which the file describes"
@@ -104,9 +106,11 @@ def what_if_(profile: Path, rule: str | None, *, as_json: bool, **asked: Any) ->
         report(output(), question, compared)
 
 
-def _span(since: int | None, until: int | None, log: ScoredLog) -> TrialSpan:
-    """From the first fact to the lowest stored clock, or as far of that as is asked for."""
-    span = TrialSpan(log.begin if since is None else since, log.clock if until is None else min(until, log.clock))
+def _span(since: int | None, until: int | None, scored: TrialSpan) -> TrialSpan:
+    """What was scored, or as much of it as is asked for."""
+    span = TrialSpan(
+        scored.since if since is None else since, scored.until if until is None else min(until, scored.until)
+    )
     if span.since >= span.until:
         raise click.UsageError("nothing lies between --since and --until, or scoring has not come so far")
     return span

@@ -7,9 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from schemas.primitives import from_micros, to_rfc3339
 from schemas.rule_faults import unwatched
-from services.scoring.commands.console import cells, minute, section, table
+from services.scoring.commands.console import cells, minute, rfc3339, section, table
 from services.scoring.domain.what_if.alerts import TrialAlert
 from services.scoring.domain.what_if.trial import Compared, Summary, TrialQuestion, TrialSpan, balance, summaries
 
@@ -49,8 +48,8 @@ def document(question: TrialQuestion, compared: Sequence[Compared]) -> Document:
         },
         "relationships_gained": balance(compared).gained,
         "relationships_lost": balance(compared).lost,
-        "since": _time(span.since),
-        "until": _time(span.until),
+        "since": rfc3339(span.since),
+        "until": rfc3339(span.until),
         "weeks": span.weeks,
         "notes": _notes(question),
         "programmes": [
@@ -122,8 +121,4 @@ def _rate(count: int, span: TrialSpan, sign: str = "") -> str:
 
 
 def _alert(alert: TrialAlert) -> Document:
-    return {"fired": _time(alert.fired), "resolved": None if alert.resolved is None else _time(alert.resolved)}
-
-
-def _time(at: int) -> str:
-    return to_rfc3339(from_micros(at))
+    return {"fired": rfc3339(alert.fired), "resolved": None if alert.resolved is None else rfc3339(alert.resolved)}

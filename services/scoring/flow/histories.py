@@ -1,7 +1,7 @@
 """Histories for backtests: from a file, or from the log."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from schemas.events import MentoringEvent, OfPartition
@@ -12,21 +12,18 @@ from services.scoring.domain.backtesting.pairs import PairHistories, histories_o
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import Fact, Key, facts_of, merge_into
 from services.scoring.flow.contacts_csv import csv_events
-from services.scoring.flow.history_file import HistoryError, jsonl_events
+from services.scoring.flow.history_file import HistoryError, jsonl_events, kind_of
 from services.scoring.flow.log_reading import LoggedEvent, events_of
 from services.scoring.topics import Topics
 
 
 def file_events(file: Path) -> Iterator[LoggedEvent]:
     """Raises HistoryError for a file of another kind, and while it is read."""
-    match [suffix for suffix in file.suffixes if suffix != ".gz"][-1:]:
-        case [".csv"]:
-            events: Iterable[MentoringEvent] = csv_events(file)
-        case [".jsonl"]:
-            events = jsonl_events(file)
-        case _:
-            raise HistoryError(f"{file}: must be named .csv, .csv.gz, .jsonl or .jsonl.gz")
-    yield from (LoggedEvent(0, number, event) for number, event in enumerate(events))
+    readers: Mapping[str, Callable[[Path], Iterator[MentoringEvent]]] = {".csv": csv_events, ".jsonl": jsonl_events}
+    read = readers.get(kind_of(file))
+    if read is None:
+        raise HistoryError(f"{file}: must be named .csv, .csv.gz, .jsonl or .jsonl.gz")
+    yield from (LoggedEvent(0, number, event) for number, event in enumerate(read(file)))
 
 
 def log_events(settings: Settings, names: Topics) -> Iterator[LoggedEvent]:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from services.scoring.domain.backtesting.calibration import (
 )
 from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, Cases, cases_of, split
 from services.scoring.domain.backtesting.drift import Drift, drift
-from services.scoring.domain.backtesting.lead_time import LeadTime, Period, lead_time, told_silences
+from services.scoring.domain.backtesting.lead_time import LeadTime, lead_time, told_silences
 from services.scoring.domain.backtesting.measures import MEASURES, Bin, Floats, Interval, Resamples, mean, reliability
 from services.scoring.domain.backtesting.pairs import HistorySpan, Pair, PairHistories
 from services.scoring.domain.bounds import DAY
@@ -68,14 +67,6 @@ class BacktestReport:
     drift: tuple[Drift, ...]
 
 
-class LearningSchedule(NamedTuple):
-    """The first `share` of the span calibrates, the rest is predicted: with what was learnt then and, where
-    `rolling_days` says so, also with what a job learns anew every so many days."""
-
-    share: float = 0.6
-    rolling_days: int | None = None
-
-
 MODEL = "silence model"
 UNCALIBRATED = "uncalibrated"
 
@@ -84,10 +75,12 @@ Track = Callable[[Sequence[Pair], str], Iterable[Pair]]
 
 
 def backtest(
-    histories: PairHistories, plan: CasePlan, schedule: LearningSchedule, track: Track
+    histories: PairHistories, plan: CasePlan, share: float, rolling_days: int | None, track: Track
 ) -> BacktestReport | NotLearnable:
+    """The first `share` of the span calibrates, the rest is predicted: with what was learnt then and, where
+    `rolling_days` says so, also with what a job learns anew every so many days."""
     cases = cases_of(histories.span, plan, track(histories.pairs, "cases"))
-    parts = split(cases, histories.span, schedule.share, plan.rule.horizon)
+    parts = split(cases, histories.span, share, plan.rule.horizon)
     coefficients = learnt(parts.earlier)
     if isinstance(coefficients, NotLearnable):
         return NotLearnable(f"before {_day(parts.at)}, in the part that calibrates, {coefficients.reason}")
@@ -98,11 +91,17 @@ def backtest(
     fits, anew = [Fit(parts.at, coefficients)], dict[str, Floats]()
     once = _predicted(histories, plan.rule, cases, parts.later, fits)
     once = {MODEL: once.pop(MODEL), UNCALIBRATED: probabilities(parts.later.features, DEFAULTS), **once}
-    if schedule.rolling_days is not None:
-        starts = range(parts.at, int(parts.later.at.max()) + 1, schedule.rolling_days * DAY)
+    if rolling_days is not None:
+        starts = range(parts.at, int(parts.later.at.max()) + 1, rolling_days * DAY)
         fits = rolling(cases, plan.rule.horizon, starts)
         anew = _predicted(histories, plan.rule, cases, parts.later, fits)
-    period = Period(histories.span, parts.at)
+    silences = told_silences(
+        track(histories.pairs, "alerts"),
+        plan,
+        histories.span,
+        parts.at,
+        lambda features, at: forecast(features, at, fits),
+    )
     return BacktestReport(
         rule=plan.rule,
         span=histories.span,
@@ -113,9 +112,11 @@ def backtest(
         evaluation=_part(parts.later),
         coefficients=coefficients,
         models=_judged(parts.later, once, once[MODEL]),
-        rolling_days=schedule.rolling_days,
+        rolling_days=rolling_days,
         rolling=_judged(parts.later, anew, once[MODEL]),
-        lead_times=_lead_times(period, plan, fits, track(histories.pairs, "alerts")),
+        lead_times=tuple(
+            lead_time(level, silences, plan.rule, histories.span) for level in plan.profiles.at(parts.at).watch.risk
+        ),
         drift=drift(parts.earlier, parts.later, (anew or once)[MODEL]),
     )
 
@@ -147,12 +148,6 @@ def _judged(cases: Cases, predicted: Mapping[str, Floats], ours: Floats) -> tupl
         )
         for name, values in predicted.items()
     )
-
-
-def _lead_times(period: Period, plan: CasePlan, fits: Sequence[Fit], pairs: Iterable[Pair]) -> tuple[LeadTime, ...]:
-    told = told_silences(pairs, plan, period, lambda features, at: forecast(features, at, fits))
-    levels = plan.profiles.at(period.since).watch.risk
-    return tuple(lead_time(level, told, plan.rule, period.span) for level in levels)
 
 
 def _part(cases: Cases) -> SplitSide:
