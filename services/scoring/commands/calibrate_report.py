@@ -19,7 +19,6 @@ from services.scoring.domain.backtesting.backtest import Track
 from services.scoring.domain.backtesting.calibration import DEFAULTS, FEW_PAIRS, NotLearnable
 from services.scoring.domain.backtesting.calibration_record import (
     CalibrationRecord,
-    Candidate,
     HeldOut,
     calibrate,
     candidate,
@@ -84,7 +83,7 @@ def apply(program: str | None) -> list[CalibrationOutcome]:
         shown.remove_task(task)
         if not known:
             raise HistoryError("the log has no relationship of such a programme that was ever in contact")
-        return [_applied(settings, one, _candidate(one, tracking(shown))) for one in known]
+        return [_applied(settings, one, tracking(shown)) for one in known]
 
 
 def outcomes_as_text(outcomes: Sequence[CalibrationOutcome]) -> None:
@@ -124,24 +123,10 @@ def verdict(record: CalibrationRecord) -> str:
     )
 
 
-def _candidate(one: KnownProgramme, track: Track) -> Candidate | NotLearnable:
-    profile = one.in_force.model_copy(update={"effective_from": None})
-    plan = CasePlan(CaseRule(horizon_days=max(1, round(profile.horizon_days))), Profiles((profile,)))
-    return candidate(one.histories, plan, profile, HELD_OUT, track)
-
-
-def _applied(settings: Settings, one: KnownProgramme, found: Candidate | NotLearnable) -> CalibrationOutcome:
-    outcome = _outcome(one, found)
-    if outcome.version is None or isinstance(found, NotLearnable):
-        return outcome
-    try:
-        append_version(settings, one, found.profile(one.in_force, one.earliest))
-    except NotAppliedError as refused:
-        return CalibrationOutcome(one.key, f"stays as it is, though something better was found: {refused}", failed=True)
-    return outcome
-
-
-def _outcome(one: KnownProgramme, found: Candidate | NotLearnable) -> CalibrationOutcome:
+def _applied(settings: Settings, one: KnownProgramme, track: Track) -> CalibrationOutcome:
+    in_force = one.in_force.model_copy(update={"effective_from": None})
+    plan = CasePlan(CaseRule(horizon_days=max(1, round(in_force.horizon_days))), Profiles((in_force,)))
+    found = candidate(one.histories, plan, in_force, HELD_OUT, track)
     if isinstance(found, NotLearnable):
         return CalibrationOutcome(one.key, f"stays as it is: {found.reason}")
     judged = found.held_out
@@ -154,6 +139,10 @@ def _outcome(one: KnownProgramme, found: Candidate | NotLearnable) -> Calibratio
     if not found.is_better:
         return CalibrationOutcome(one.key, f"stays as it is: {errors}, which is not better for sure")
     profile = found.profile(one.in_force, one.earliest)
+    try:
+        append_version(settings, one, profile)
+    except NotAppliedError as refused:
+        return CalibrationOutcome(one.key, f"stays as it is, though something better was found: {refused}", failed=True)
     words = f"version {profile.version} from {one.earliest:%Y-%m-%d %H:%M} UTC on, {profile.certainty}; {errors}"
     return CalibrationOutcome(one.key, words, profile.version)
 

@@ -32,9 +32,10 @@ def verdict(question: TrialQuestion, compared: Sequence[Compared]) -> str:
     span, pairs = question.span, balance(compared)
     now, then = (sum(len(alerts) for alerts in side) for side in zip(*((o.now, o.then) for o in compared), strict=True))
     versions = " and ".join(profile.version for profile in question.candidates.profiles)
+    many = "1 relationship" if pairs.gained == 1 else f"{pairs.gained} relationships"
     return (
-        f"With {versions} {_pairs_words(pairs.gained)} that do not now, and {pairs.lost} no longer would; {pairs.kept} "
-        f"do either way. That is {_rate(then, span)} alerts a week instead of {_rate(now, span)}."
+        f"With {versions} {many} would alert that do not now, and {pairs.lost} no longer would; {pairs.kept} do either "
+        f"way. That is {_rate(then, span)} alerts a week instead of {_rate(now, span)}."
     )
 
 
@@ -110,10 +111,6 @@ def _notes(question: TrialQuestion) -> list[str]:
             for gap in unwatched(rule, profile.watch)
         ),
     ]
-
-
-def _pairs_words(count: int) -> str:
-    return "1 relationship would alert" if count == 1 else f"{count} relationships would alert"
 
 
 def _rate(count: int, span: TrialSpan, sign: str = "") -> str:

@@ -25,8 +25,7 @@ from services.scoring.flow.log_reading import (
     stored,
 )
 from services.scoring.flow.records import STRUCTURED
-from services.scoring.flow.sink import GROUP, await_sink
-from services.scoring.flow.stored_rows import stored_rows
+from services.scoring.flow.sink import GROUP, await_sink, stored_rows
 from services.scoring.topics import Topics
 
 PASSES = 3

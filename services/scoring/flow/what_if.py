@@ -64,16 +64,13 @@ def read_log(settings: Settings, names: Topics) -> tuple[WholeLog, TrialSpan]:
 def _parsed(file: Path, kind: type[Record], record: dict[str, object]) -> Record:
     try:
         return kind.model_validate_json(json.dumps(record))
-    except (ValidationError, TypeError, ValueError) as invalid:
-        raise ProfileFileError("\n".join(f"{file}: {fault}" for fault in _faults(invalid))) from invalid
+    except ValidationError as invalid:
+        listed = invalid.errors(include_url=False, include_context=False, include_input=False)
+        faults = [f"{'.'.join(map(str, error['loc'])) or 'the profile'}: {error['msg']}" for error in listed]
+        raise ProfileFileError("\n".join(f"{file}: {fault}" for fault in faults)) from invalid
+    except (TypeError, ValueError) as invalid:
+        raise ProfileFileError(f"{file}: {invalid}") from invalid
 
 
 def _timeless(profile: Profile) -> Profile:
     return profile.model_copy(update={"effective_from": None})
-
-
-def _faults(invalid: Exception) -> list[str]:
-    if not isinstance(invalid, ValidationError):
-        return [str(invalid)]
-    listed = invalid.errors(include_url=False, include_context=False, include_input=False)
-    return [f"{'.'.join(map(str, error['loc'])) or 'the profile'}: {error['msg']}" for error in listed]

@@ -67,9 +67,9 @@ def remedies(known: Knowledge, profiles: Profiles, row: HistoryRow, at: int, cau
 
     present = trial_of([])
     tried = [(act, trial_of([act])) for act in good_acts(known, at, profiles.at(at).weights)]
-    harmless = {trial: act for act, trial in tried if _is_harmless(trial, present)}
+    harmless = {t: act for act, t in tried if t.health >= present.health and t.risk <= present.risk}
     offered = {trial: act for trial, act in harmless.items() if trial[1:] != present[1:]}
-    singles = tuple(sorted(offered, key=_best_first))
+    singles = tuple(sorted(offered, key=lambda t: (BEST_TO_WORST.index(t.band), -t.health, t.risk)))
     for cause in _costliest_first(now, causes):
         answers = [trial for trial in singles if cause in offered[trial].answers]
         if answers:
@@ -84,14 +84,6 @@ def _costliest_first(now: Evaluation, causes: Sequence[str]) -> list[str]:
     rest = [part.name for part in now.parts if part.name not in causes]
     binding = now.caps and now.health >= CAPPED_BAND_BELOW * ONE
     return [*([CAP] if binding else []), *causes, *([] if binding or not now.caps else [CAP]), *rest]
-
-
-def _is_harmless(trial: Trial, present: Trial) -> bool:
-    return trial.health >= present.health and trial.risk <= present.risk
-
-
-def _best_first(trial: Trial) -> tuple[int, int, int]:
-    return BEST_TO_WORST.index(trial.band), -trial.health, trial.risk
 
 
 def _lifting(trials: Iterable[Trial], now: Evaluation) -> Trial | None:
