@@ -212,6 +212,7 @@ def test_a_file_of_programmes_is_taken_as_it_is_and_their_newest_versions_are_tr
         ("[1, 2]", "a profile, or a programme, is one mapping of names to values"),
         ("", "a profile, or a programme, is one mapping of names to values"),
         ("a: [", "while parsing"),
+        ("[" * 5_000 + "]" * 5_000, "is nested too deeply"),
         ("cadence_days: 7\n---\ncadence_days: 8\n", "one profile can be tried at a time"),
         ("id: p\ntenant: t\nprofiles: [{version: a}, {version: b}]", "every version after the first needs"),
         ("cadence_days: .nan", "Input should be"),

@@ -50,7 +50,7 @@ def jsonl_events(file: Path) -> Iterator[MentoringEvent]:
 def _event(line: str, place: str) -> MentoringEvent:
     try:
         sent = json.loads(line)
-    except ValueError as broken:
+    except (ValueError, RecursionError) as broken:
         raise HistoryError(f"{place}: is no JSON: {broken}") from broken
     if not isinstance(sent, dict):
         raise HistoryError(f"{place}: must be one CloudEvent, a JSON object")

@@ -93,7 +93,7 @@ def _record(line: bytes, place: str) -> FileRecord:
         return FileRecord(key[1].decode(errors="replace"), line)
     try:
         said = json.loads(line)
-    except ValueError as broken:
+    except (ValueError, RecursionError) as broken:
         raise ReplaySourceError(f"{place}: is no JSON: {broken}") from broken
     if not isinstance(said, dict):
         raise ReplaySourceError(f"{place}: must be an object")
@@ -111,7 +111,8 @@ def _event(said: dict[str, Any], line: bytes, place: str) -> FileRecord:
 def _wrapped(said: dict[str, Any], value: object, place: str) -> FileRecord:
     raw = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
     numbers = [said.get(number) for number in ("partition", "offset")]
-    if not all(number is None or (isinstance(number, int) and number >= 0) for number in numbers):
+    # True is an int, too.
+    if not all(number is None or (type(number) is int and number >= 0) for number in numbers):
         raise ReplaySourceError(f"{place}: partition and offset must be whole numbers")
     return FileRecord(_text(said.get("key"), f"{place}: key"), raw.encode(), *numbers)
 
