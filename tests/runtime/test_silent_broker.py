@@ -9,7 +9,18 @@ import pytest
 
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from services.runtime.following import Follower
-from services.runtime.kafka import BrokerUnreachableError, Partition, Producer, Reader, create_topics, reader
+from services.runtime.kafka import (
+    BrokerUnreachableError,
+    Committed,
+    KafkaError,
+    Partition,
+    Producer,
+    Reader,
+    create_topics,
+    producer,
+    read_to_end,
+    reader,
+)
 from services.runtime.settings import Settings
 from tests.conftest import JARS_CACHE
 
@@ -22,9 +33,10 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
     config = KafkaConfig(data=tmp_path_factory.mktemp("kafka"), cache=JARS_CACHE)
     with LocalKafka(config) as found:
         settings = Settings(kafka=found.bootstrap)
-        create_topics(settings, {PLACE.topic: {"num_partitions": 1, "replication_factor": 1, "configs": {}}})
-        with closing(Producer(settings)) as producer:
-            producer.send(PLACE.topic, b"key", b"value", partition=0).get(60)
+        options = {"num_partitions": 1, "replication_factor": 1, "configs": {}}
+        create_topics(settings, {PLACE.topic: options, "silent-too": options})
+        with closing(Producer(settings)) as writer:
+            writer.send(PLACE.topic, b"key", b"value", partition=0).get(60)
         yield found
 
 
@@ -37,6 +49,31 @@ def member(kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reade
         found.assign([PLACE.topic])
         assert found.committed(PLACE) is None
         yield found
+
+
+def test_a_transaction_that_nobody_takes_is_given_up_and_its_successor_writes(
+    kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producer, "TRANSACTION_SECONDS", 1.0)
+    settings = Settings(kafka=kafka.bootstrap)
+    with closing(Reader(settings, "silent-folder")) as folder, closing(Producer(settings, "silent-writer")) as first:
+        folder.assign([PLACE.topic])
+        first.start_transactions()
+        first.begin()
+        first.send("silent-too", None, b"1", partition=0)
+        with standing_still(kafka), pytest.raises(KafkaError, match="has not taken a transaction within 1 s"):
+            first.commit({}, folder)
+
+        second = Producer(settings, "silent-writer")
+        second.start_transactions()
+        second.begin()
+        second.send("silent-too", None, b"2", partition=0)
+        second.commit({PLACE: Committed(1)}, folder)
+        second.close()
+
+        assert folder.committed(PLACE) == Committed(1)
+    told = [record.value for record in read_to_end(settings, ["silent-too"], isolation_level="read_committed")]
+    assert told[-1:] == [b"2"]
 
 
 @contextmanager

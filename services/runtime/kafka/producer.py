@@ -23,6 +23,9 @@ from services.runtime.kafka.records import Committed, Headers, Partition, Record
 from services.runtime.kafka.replacement import Replacement, Suspect
 from services.runtime.settings import Settings
 
+TRANSACTION_SECONDS = 60.0
+"""By default the broker itself gives up a transaction after so long."""
+
 Trouble = Callable[[str | None], None]
 """Is told why nothing can be written for now, and None when it can be again."""
 
@@ -121,10 +124,19 @@ class Producer:
         self._client.begin_transaction()
 
     def commit(self, offsets: Mapping[Partition, Committed], reader: "Reader") -> None:
-        """Commits the records sent since `begin` together with the offsets of their input."""
+        """Commits the records sent since `begin` together with the offsets of their input. Raises KafkaError: whether
+        it was committed may be unknown, and this producer is of no further use."""
+        manager = self._client._transaction_manager  # noqa: SLF001
         if offsets:
-            self._client.send_offsets_to_transaction(offsets_and_metadata(offsets), reader.group_metadata())
-        self._client.commit_transaction()
+            told = offsets_and_metadata(offsets), reader.group_metadata()
+            self._settled(manager.send_offsets_to_transaction(*told), "the offsets of a transaction")
+        self._settled(manager.begin_commit(), "a transaction")
+
+    def _settled(self, result: Any, what: str) -> None:  # noqa: ANN401 (kafka-python's TransactionalRequestResult)
+        """As kafka-python's own methods, which wait without end."""
+        self._client._sender.wakeup()  # noqa: SLF001
+        if not result.wait(timeout_ms=round(TRANSACTION_SECONDS * 1000)):
+            raise KafkaTimeoutError(f"the broker has not taken {what} within {TRANSACTION_SECONDS:g} s")
 
     def abort(self) -> None:
         self._client.abort_transaction()
