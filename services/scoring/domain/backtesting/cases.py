@@ -87,7 +87,7 @@ def _of_pair(number: int, pair: Pair, span: HistorySpan, plan: CasePlan) -> Case
     past = np.array([past_at(pair.days[: pair.days_upto(at)], at // DAY) for at in cut_offs], dtype=np.float64)
     return Cases(
         features,
-        np.array([_fades(pair, at, horizon) for at in cut_offs], dtype=np.float64),
+        np.array([pair.contacts_upto(at) == pair.contacts_upto(at + horizon) for at in cut_offs], dtype=np.float64),
         np.full(len(cut_offs), number, dtype=np.int64),
         np.array(cut_offs, dtype=np.int64),
         health,
@@ -108,11 +108,6 @@ def _cut_offs(pair: Pair, span: HistorySpan, rule: CaseRule) -> Iterator[int]:
         met = pair.days_upto(at) >= rule.least_contact_days
         if met and at - pair.contacts[seen - 1] <= rule.active_days * DAY:
             yield at
-
-
-def _fades(pair: Pair, at: int, horizon: int) -> bool:
-    following = pair.next_contact(at)
-    return following is None or following > at + horizon
 
 
 @dataclass(frozen=True)

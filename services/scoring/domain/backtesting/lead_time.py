@@ -57,7 +57,7 @@ def told_silences(
 
 
 def lead_time(level: float, told: Sequence[WatchedGap], rule: CaseRule, span: HistorySpan) -> LeadTime:
-    days = [_first(one.risks, level) for one in told]
+    days = [next(map(int, np.flatnonzero(one.risks >= level)), None) for one in told]
     reached = [(one.silence, day) for one, day in zip(told, days, strict=True) if day is not None]
     outcomes = [_is_silent(silence, silence.begin + day * DAY + rule.horizon, span) for silence, day in reached]
     known = [outcome for outcome in outcomes if outcome is not None]
@@ -102,11 +102,6 @@ def _is_silent(silence: ContactGap, upto: int, span: HistorySpan) -> bool | None
     if silence.following is not None and silence.following <= upto:
         return False
     return True if upto <= span.end else None
-
-
-def _first(risks: Floats, level: float) -> int | None:
-    reached = np.flatnonzero(risks >= level)
-    return int(reached[0]) if reached.size else None
 
 
 def _quartiles(days: Sequence[int]) -> tuple[float, float, float] | None:
