@@ -22,14 +22,13 @@ from deploy.local.ports import LOOPBACK, ports_from, remembered_ports
 from deploy.local.service import Service
 from deploy.local.services import PORTS, Launch, port_variables, services
 from deploy.local.supervisor import Supervisor
+from services.warehouse.domain.tables import FILL
 
 PARTITIONS = 4
 OWN_PORTS = 2  # of ClickHouse and of Kafka
 KAFKA_SECONDS, CLICKHOUSE_SECONDS = 60.0, 60.0
 SERVICES_SECONDS = 180.0  # scoring reads its state back from the log first
 COMMAND_SECONDS = 180.0
-NEW_TABLES = "run `rapport warehouse recompute`"
-"""What migrating says of a folder that an older version has filled (services/warehouse/flow/filling.py)."""
 WRITER, READER, ANALYST = "rapport", "reader", "analyst"
 TOKEN = re.compile(r"rpt_\S+")
 BOARD_SOURCE = "/rapport/board"
@@ -188,7 +187,8 @@ class Stack:
         self._display.say("preparing Kafka")
         self.run("topics", "create", "--partitions", str(PARTITIONS))
         self._display.say("preparing ClickHouse")
-        if NEW_TABLES in self.run("warehouse", "migrate"):
+        # Migrating says so of a folder that an older version has filled.
+        if FILL in self.run("warehouse", "migrate"):
             self._display.say("filling tables that are new")
             self.run("warehouse", "recompute")
         if self._config.tenant is not None:

@@ -42,8 +42,8 @@ class Follower:
             ends = reader.end_offsets(partitions)
             for partition, offset in self._begins(reader, ends, since).items():
                 reader.seek(partition, offset)
-            while any(reader.position(partition) < end for partition, end in ends.items()):
-                self._poll(reader)
+            for polled in reader.up_to(ends):
+                self._take(polled)
             thread = threading.Thread(target=self._follow, args=(reader, stop), name="follower", daemon=True)
             thread.start()
             try:
@@ -66,11 +66,11 @@ class Follower:
     def _follow(self, reader: Reader, stop: threading.Event) -> None:
         try:
             while not stop.is_set():
-                self._poll(reader)
+                self._take(reader.poll(POLL_SECONDS))
         except Exception as failure:  # noqa: BLE001 (raised again by `check`; a thread's end is heard by nobody)
             self._failure = failure
 
-    def _poll(self, reader: Reader) -> None:
-        for records in reader.poll(POLL_SECONDS).values():
+    def _take(self, polled: Mapping[Partition, Sequence[Record]]) -> None:
+        for records in polled.values():
             for record in records:
                 self._apply(record)

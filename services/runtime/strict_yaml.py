@@ -15,6 +15,8 @@ def documents(file: Path) -> list[object]:
         return list(yaml.load_all(file.read_bytes(), Loader=_Loader))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as broken:
         raise UnreadableError(f"{file}: {broken}") from broken
+    except RecursionError:
+        raise UnreadableError(f"{file}: is nested too deeply") from None
 
 
 def one_document(file: Path) -> object:

@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 
 import click
 
-from schemas.primitives import from_micros, to_micros, to_rfc3339
+from schemas.primitives import to_micros
 from services.runtime.clickhouse import ClickHouseError
 from services.runtime.garbage import collect_seldom
-from services.runtime.kafka import KafkaError
 from services.runtime.settings import describe
-from services.scoring.commands.console import command_settings
+from services.scoring.commands.console import command_settings, explained, rfc3339
 from services.scoring.commands.explain import explain_
 from services.scoring.commands.maintenance import accept_gap_, heal_, repartition_
 from services.scoring.commands.past import backtest_, calibrate_
@@ -54,17 +53,15 @@ def verify_(until: datetime | None) -> None:
     """Compare all rows in ClickHouse with the truth computed afresh from the log. Ends with 1 if they differ."""
     settings = command_settings()
     micros = None if until is None else to_micros(until.replace(tzinfo=UTC))
-    try:
+    with explained("verify", NotVerifiableError, SinkBehindError, ClickHouseError):
         report = verify(settings, micros, lambda step: click.echo(f"  {step}", err=True))
-    except (NotVerifiableError, SinkBehindError, KafkaError, ClickHouseError) as problem:
-        sys.exit(f"rapport scoring verify: {problem}")
     click.echo("\n".join(_told(report)))
     sys.exit(0 if report.verdict.equal else 1)
 
 
 def _told(report: VerifyReport) -> Iterator[str]:
     verdict = report.verdict
-    yield f"until  {to_rfc3339(from_micros(report.until))}, {report.relationships} relationships"
+    yield f"until  {rfc3339(report.until)}, {report.relationships} relationships"
     yield f"truth  {verdict.true_hash}  {verdict.rows} rows"
     yield f"table  {verdict.stored_hash}  {verdict.stored_rows} rows"
     if report.stale:

@@ -7,7 +7,7 @@ import sys
 from services.runtime import health as health_
 from services.runtime import log
 from services.runtime.garbage import collect_seldom
-from services.runtime.kafka import KafkaError, Reader
+from services.runtime.kafka import KafkaError, partition_count
 from services.scoring.flow.faust.application import application
 from services.scoring.flow.faust.process import execute
 from services.scoring.flow.settings import ScoringSettings
@@ -39,18 +39,10 @@ def _partitions(settings: ScoringSettings, names: Topics, health: health_.Health
     up on those. Raises KafkaError when it is there and the log is not."""
     while True:
         try:
-            return _count(settings, names)
+            # Each client tries for a while, at growing intervals, before it gives up.
+            return partition_count(settings, names.events)
         except KafkaError as away:
             if not away.retriable:
                 raise
             health.tell("starting", f"waits for the broker: {away}")
             log.get(__name__).warning("broker_away", reason=str(away))
-
-
-def _count(settings: ScoringSettings, names: Topics) -> int:
-    """Each client tries for half a minute, at growing intervals, before it gives up."""
-    reader = Reader(settings, group=None)
-    try:
-        return len(reader.assign([names.events]))
-    finally:
-        reader.close()

@@ -21,12 +21,13 @@ from services.warehouse.answers import FORMATS, written
 from services.warehouse.catalogue import ParameterError, Query
 from services.warehouse.catalogue import queries as ready_queries
 from services.warehouse.domain.migration import Topology
+from services.warehouse.domain.tables import FILL
 from services.warehouse.domain.target import Feed, feed_of
 from services.warehouse.flow.applying import RolesError, apply, passwords, read_roles
 from services.warehouse.flow.backups import BackupError, back_up, set_back
 from services.warehouse.flow.backups import restore as restore_backup
 from services.warehouse.flow.everything import recompute_everything
-from services.warehouse.flow.filling import FILL, unfilled
+from services.warehouse.flow.filling import unfilled
 from services.warehouse.flow.migrator import SchemaError, retain, script
 from services.warehouse.flow.migrator import migrate as bring_up_to_date
 from services.warehouse.flow.reconciling import reconcile as compare

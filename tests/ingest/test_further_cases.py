@@ -51,7 +51,7 @@ _BASES, _TABLE = documents(CASES / "further.yaml")
 BASES = TypeAdapter(dict[str, Fields]).validate_python(_BASES)
 (_PEOPLE,) = documents(CASES / "people.yaml")
 (_MEETINGS,) = documents(CASES / "meetings.yaml")
-ALL = TypeAdapter(list[FurtherCase]).validate_python([*_TABLE, *_PEOPLE, *_MEETINGS])
+ALL = [one for table in (_TABLE, _PEOPLE, _MEETINGS) for one in TypeAdapter(list[FurtherCase]).validate_python(table)]
 
 
 def changed(body: Fields) -> Fields:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from deploy.local.kafka.handshake import serves_clients
 from schemas.primitives import Code
-from services.warehouse.flow.filling import FILL
+from services.warehouse.domain.tables import FILL
 
 name, command = sys.argv[1:3]
 data = Path(os.environ["RAPPORT_DATA"])

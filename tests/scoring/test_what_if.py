@@ -3,6 +3,7 @@
 import io
 import json
 from datetime import timedelta
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from rich.console import Console
 from schemas.events import OfRelationship
 from schemas.programs import Profile, WatchLevels, Weights
 from schemas.rules import DISENGAGING, HEALTH_LOW, LEVELLED_RULES, Rule
-from services.scoring.commands.what_if import WhatIfOptions, thresholds
+from services.scoring.commands.what_if import LevelForHours, tried_rules
 from services.scoring.commands.what_if_report import document, report
 from services.scoring.domain.bounds import HOUR
 from services.scoring.domain.facts import FullHistory
@@ -145,13 +146,12 @@ def test_the_document_holds_the_same() -> None:
 
 
 def test_other_levels_are_given_with_their_hours() -> None:
-    asked = options(rule="health_low", fires=("45:24", "25:6"), clears="55:48")
+    (rule,) = tried(rule="health_low", fires=("45:24", "25:6"), clears="55:48")
 
-    (rule,) = asked.rules()
     assert [(tier.level, tier.hold) for tier in rule.tiers] == [(45, timedelta(hours=24)), (25, timedelta(hours=6))]
     assert (rule.clear_level, rule.clear_hold) == (55, timedelta(hours=48))
-    assert options().rules() == LEVELLED_RULES
-    assert options(rule="health_low").rules() == (HEALTH_LOW,)
+    assert tried() == LEVELLED_RULES
+    assert tried(rule="health_low") == (HEALTH_LOW,)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_other_levels_are_given_with_their_hours() -> None:
 )
 def test_levels_that_cannot_be_tried_are_refused_with_the_reason(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(click.UsageError) as refused:
-        options(**change).rules()
+        tried(**change)
 
     assert reason in refused.value.message
 
@@ -212,6 +212,7 @@ def test_a_file_of_programmes_is_taken_as_it_is_and_their_newest_versions_are_tr
         ("[1, 2]", "a profile, or a programme, is one mapping of names to values"),
         ("", "a profile, or a programme, is one mapping of names to values"),
         ("a: [", "while parsing"),
+        ("[" * 5_000 + "]" * 5_000, "is nested too deeply"),
         ("cadence_days: 7\n---\ncadence_days: 8\n", "one profile can be tried at a time"),
         ("id: p\ntenant: t\nprofiles: [{version: a}, {version: b}]", "every version after the first needs"),
         ("cadence_days: .nan", "Input should be"),
@@ -249,10 +250,11 @@ def told(candidate: Profile) -> str:
     return out.getvalue()
 
 
-def options(rule: str | None = None, fires: tuple[str, ...] = (), clears: str | None = None) -> WhatIfOptions:
-    context, parameter = click.Context(click.Command("what-if")), click.Option(["--fires"])
-    found = thresholds(context, parameter, fires), thresholds(context, parameter, [clears] if clears else [])
-    return WhatIfOptions(Path(), None, None, rule, found[0], found[1][0] if found[1] else None)
+def tried(rule: str | None = None, fires: tuple[str, ...] = (), clears: str | None = None) -> tuple[Rule, ...]:
+    read = partial(
+        LevelForHours().convert, param=click.Option(["--fires"]), ctx=click.Context(click.Command("what-if"))
+    )
+    return tried_rules(rule, list(map(read, fires)), read(clears) if clears else None)
 
 
 def written(folder: Path, text: str) -> Path:

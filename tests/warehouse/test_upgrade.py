@@ -9,12 +9,12 @@ from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
 from deploy.local.clickhouse import LocalClickHouse
-from deploy.local.stack import NEW_TABLES
 from schemas.events import to_json
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
 from services.warehouse.__main__ import main
 from services.warehouse.domain.migration import ONE_SERVER, statements
+from services.warehouse.domain.tables import FILL
 from services.warehouse.domain.target import COPIED, DERIVED, EVENT_LOG, SCORE_HISTORY
 from services.warehouse.flow.derived import Derived
 from services.warehouse.flow.everything import recompute_everything
@@ -79,8 +79,8 @@ def test_its_rows_are_there_afterwards_and_what_is_derived_is_computed_from_them
     assert done.output.count("is there") == applied
     assert done.output.count("applied") == len(migrations()) - 1 - applied
     assert again.output.count("applied") == 0
-    assert f"mentoring.program_weekly: {NEW_TABLES}" in done.output
-    assert f"mentoring.program_weekly: {NEW_TABLES}" in again.output
+    assert f"mentoring.program_weekly: {FILL}" in done.output
+    assert f"mentoring.program_weekly: {FILL}" in again.output
     assert "recompute" not in last.output
     assert old.query("SELECT count() FROM mentoring_mart.scores") == [(11,)]
     assert old.query("SELECT count() FROM mentoring_mart.score_versions WHERE known_to IS NULL") == [(11,)]
@@ -112,7 +112,7 @@ def test_what_is_to_be_filled_is_told_until_it_was_whatever_died_in_between(
     local_clickhouse: LocalClickHouse, old: ClickHouse
 ) -> None:
     def told() -> bool:
-        return NEW_TABLES in rapport(local_clickhouse, "migrate").output
+        return FILL in rapport(local_clickhouse, "migrate").output
 
     with pytest.raises(DiedError):
         migrate(old, ONE_SERVER, dying(f"applied  {migrations()[-1].name}"))
@@ -123,7 +123,7 @@ def test_what_is_to_be_filled_is_told_until_it_was_whatever_died_in_between(
     # The service stores what is new, and knows nothing of what was there before.
     with capture_logs() as lines:
         Derived(old, 0, threading.Event()).recompute_if_due()
-    assert [line["hint"] for line in lines if line["event"] == "tables_to_fill"] == [NEW_TABLES]
+    assert [line["hint"] for line in lines if line["event"] == "tables_to_fill"] == [FILL]
     assert told()
     assert set(unfilled(old)) == {table.name for table in (*COPIED, *DERIVED)}
 

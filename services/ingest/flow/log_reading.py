@@ -74,8 +74,8 @@ def _last_times(reader: Reader, partitions: int) -> list[datetime]:
     for partition, end in ends.items():
         reader.seek(partition, max(reader.position(partition), end - LOOKED_AT))
     found: list[datetime] = []
-    while any(reader.position(partition) < end for partition, end in ends.items()):
-        for records in reader.poll(1.0).values():
+    for polled in reader.up_to(ends):
+        for records in polled.values():
             found += [time for record in records if (time := _recorded(record, partitions))]
     return found
 
@@ -110,7 +110,6 @@ def held(settings: Settings) -> HeldProgrammes:
 
 
 DAY_MS = 24 * 60 * 60 * 1000
-POLL_SECONDS = 1.0
 
 
 def day_before(settings: Settings, partition: Partition, offset: int) -> Iterator[Record]:
@@ -139,5 +138,5 @@ def between(settings: Settings, partition: Partition, begin: int, end: int) -> I
 def _read(reader: Reader, partition: Partition, span: tuple[int, int]) -> Iterator[Record]:
     begin, end = span
     reader.seek(partition, begin)
-    while reader.position(partition) < end:
-        yield from (record for record in reader.poll(POLL_SECONDS).get(partition, ()) if record.offset < end)
+    for polled in reader.up_to({partition: end}):
+        yield from (record for record in polled.get(partition, ()) if record.offset < end)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -9,7 +10,7 @@ from schemas.tokens import Token
 from schemas.topics import TOKENS
 from services.runtime import log
 from services.runtime.health import Health
-from services.runtime.kafka import KafkaError, Reader, Record, read_to_end
+from services.runtime.kafka import KafkaError, Partition, Reader, Record, read_to_end
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
 from services.validation_errors import places
@@ -61,19 +62,21 @@ class TokenFollower:
     def catch_up(self, stop: threading.Event) -> None:
         """Reads to the end as it is at the call. Raises KafkaError when the broker is away."""
         ends = self._reader.end_offsets(sorted(self._reader.assignment()))
-        while not stop.is_set() and any(self._reader.position(p) < end for p, end in ends.items()):
-            self._poll()
+        for polled in self._reader.up_to(ends):
+            self._take(polled)
+            if stop.is_set():
+                return
 
     def run(self, stop: threading.Event) -> None:
         probe_at = 0.0
         while not stop.is_set():
-            self._poll()
+            self._take(self._reader.poll(POLL_SECONDS))
             if time.monotonic() >= probe_at:
                 self._probe()
                 probe_at = time.monotonic() + PROBE_SECONDS
 
-    def _poll(self) -> None:
-        for records in self._reader.poll(POLL_SECONDS).values():
+    def _take(self, polled: Mapping[Partition, Sequence[Record]]) -> None:
+        for records in polled.values():
             for record in records:
                 self._table.apply(record)
             if not self._wanted.is_set() and self._table.names_programmes:

@@ -86,8 +86,7 @@ def _await_scoring(settings: Settings, patience: float) -> int:
     try:
         ends = reader.end_offsets(reader.assign([EVENTS.at(settings.log_epoch)]))
         while True:
-            done = {partition: reader.committed(partition) for partition in ends}
-            behind = sum(max(0, end - (found.offset if (found := done[p]) else 0)) for p, end in ends.items())
+            behind = reader.behind(ends)
             if not behind or time.monotonic() > until:
                 return behind
             time.sleep(LOOK_SECONDS)

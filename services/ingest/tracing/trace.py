@@ -124,8 +124,8 @@ def record_at(settings: IngestSettings, partition: Partition, offset: int) -> Re
         for other in reader.assignment() - {partition}:
             reader.pause([other])
         reader.seek(partition, offset)
-        while reader.position(partition) < end:
-            for found in islice(reader.poll(0.5).get(partition, ()), 1):
+        for polled in reader.up_to({partition: end}):
+            for found in islice(polled.get(partition, ()), 1):
                 return found if found.offset == offset else None
     return None
 

@@ -18,7 +18,7 @@ from services.notify.names import Names
 from services.runtime.kafka import Committed, Partition, Producer, Reader
 
 COMMIT_SECONDS = 30.0
-"""A transaction takes 15 to 60 ms; the client waits for its end without a timeout."""
+"""A transaction takes 15 to 60 ms; the client waits a minute for its end."""
 _CLOUDEVENT = [("content-type", b"application/cloudevents+json")]
 
 

@@ -14,7 +14,7 @@ from services.runtime.kafka.outgoing import (
     UnwritableRecordError,
     is_fenced,
 )
-from services.runtime.kafka.producer import Producer, Sent
+from services.runtime.kafka.producer import Producer, Sent, acknowledged
 from services.runtime.kafka.reachable import BrokerUnreachableError, await_broker
 from services.runtime.kafka.reader import (
     Reader,
@@ -45,6 +45,7 @@ __all__ = [
     "SignInError",
     "TopicSealedError",
     "UnwritableRecordError",
+    "acknowledged",
     "await_broker",
     "client_options",
     "create_topics",

@@ -1,8 +1,9 @@
 """Writing: idempotent, acknowledged by all, in transactions where asked for. No record stops the writing of others."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol, cast
 
 from kafka import KafkaProducer
@@ -21,6 +22,9 @@ from services.runtime.kafka.reader import Reader
 from services.runtime.kafka.records import Committed, Headers, Partition, Record, offsets_and_metadata
 from services.runtime.kafka.replacement import Replacement, Suspect
 from services.runtime.settings import Settings
+
+TRANSACTION_SECONDS = 60.0
+"""By default the broker itself gives up a transaction after so long."""
 
 Trouble = Callable[[str | None], None]
 """Is told why nothing can be written for now, and None when it can be again."""
@@ -120,10 +124,19 @@ class Producer:
         self._client.begin_transaction()
 
     def commit(self, offsets: Mapping[Partition, Committed], reader: "Reader") -> None:
-        """Commits the records sent since `begin` together with the offsets of their input."""
+        """Commits the records sent since `begin` together with the offsets of their input. Raises KafkaError: whether
+        it was committed may be unknown, and this producer is of no further use."""
+        manager = self._client._transaction_manager  # noqa: SLF001
         if offsets:
-            self._client.send_offsets_to_transaction(offsets_and_metadata(offsets), reader.group_metadata())
-        self._client.commit_transaction()
+            told = offsets_and_metadata(offsets), reader.group_metadata()
+            self._settled(manager.send_offsets_to_transaction(*told), "the offsets of a transaction")
+        self._settled(manager.begin_commit(), "a transaction")
+
+    def _settled(self, result: Any, what: str) -> None:  # noqa: ANN401 (kafka-python's TransactionalRequestResult)
+        """As kafka-python's own methods, which wait without end."""
+        self._client._sender.wakeup()  # noqa: SLF001
+        if not result.wait(timeout_ms=round(TRANSACTION_SECONDS * 1000)):
+            raise KafkaTimeoutError(f"the broker has not taken {what} within {TRANSACTION_SECONDS:g} s")
 
     def abort(self) -> None:
         self._client.abort_transaction()
@@ -198,6 +211,22 @@ class Producer:
         if client is not None and not self._is_doubtful:
             self._trouble(None)
         replacement.end()
+
+
+UNDER_WAY = 5_000
+"""Records at once: a producer has no back-pressure of its own."""
+ACKNOWLEDGED_WITHIN = 60
+"""Seconds; the producer itself gives up after 15."""
+
+
+def acknowledged(records: Iterable[Sent], between: Callable[[], object] = lambda: None) -> None:
+    """Asks for these records, which sends them, so many at once, and returns when all are on their topics. `between` is
+    called after each so many. Raises KafkaError, and whatever either of them raises."""
+    sending = iter(records)
+    while some := list(islice(sending, UNDER_WAY)):
+        for sent in some:
+            sent.get(ACKNOWLEDGED_WITHIN)
+        between()
 
 
 def _refusal_of(client: KafkaProducer) -> Exception | None:

@@ -1,20 +1,29 @@
 """Reading: consumers that commit by hand, topics read to their end, and records that kafka-python cannot read."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from kafka import KafkaConsumer
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
+from kafka.errors import CommitFailedError, KafkaError, KafkaTimeoutError, RebalanceInProgressError
 from kafka.record import memory_records
 from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
 from kafka.record.util import decode_varint
 from kafka.structs import MemberState
 
 from services.runtime.kafka.options import ask_for_topics_at_once, client_options
+from services.runtime.kafka.reachable import BrokerUnreachableError
 from services.runtime.kafka.records import Committed, Partition, Record, offsets_and_metadata, topic_partition
 from services.runtime.settings import Settings
+
+ANSWER_SECONDS = 15.0
+"""What a broker has not answered within this it will not answer: some questions of kafka-python would wait for ever."""
+SILENT_SECONDS = 60.0
+"""Who reads up to an end gives up where nothing of it has come for so long."""
+POLL_SECONDS = 0.5
+"""A record ends the wait at once; a stop waits for it."""
 
 
 class Reader:
@@ -95,8 +104,32 @@ class Reader:
         for tp in parked.keys() - self._client.paused():
             del parked[tp]
 
+    def up_to(self, ends: Mapping[Partition, int]) -> Iterator[dict[Partition, list[Record]]]:
+        """Poll by poll, with whatever lies beyond the ends, until each of these partitions is read up to its own.
+        Raises BrokerUnreachableError: whoever waited for a broker that is away would wait for ever, without a word."""
+        heard, before = time.monotonic(), dict[Partition, int]()
+        while behind := {one: at for one, end in ends.items() if (at := self.position(one)) < end}:
+            if behind != before:
+                heard, before = time.monotonic(), behind
+            elif time.monotonic() - heard > SILENT_SECONDS:
+                (partition, at), *others = behind.items()
+                more = f" and {len(others)} more" if others else ""
+                raise BrokerUnreachableError(
+                    f"nothing of {partition.topic} {partition.number}{more} has come for {SILENT_SECONDS:g} s: "
+                    f"it is read up to {at}, its end is {ends[partition]}"
+                )
+            found = self.poll(POLL_SECONDS)
+            yield found
+            if found:
+                # Also of another partition. What whoever reads made of it may have taken long.
+                heard = time.monotonic()
+
     def position(self, partition: Partition) -> int:
-        return int(self._client.position(topic_partition(partition)))
+        """Raises BrokerUnreachableError."""
+        found = self._client.position(topic_partition(partition), timeout_ms=round(ANSWER_SECONDS * 1000))
+        if found is None:
+            raise _not_told(f"where to read {partition.topic} {partition.number}")
+        return int(found)
 
     def seek(self, partition: Partition, offset: int) -> None:
         self._client.seek(topic_partition(partition), offset)
@@ -108,8 +141,19 @@ class Reader:
         self._client.resume(*map(topic_partition, partitions))
 
     def committed(self, partition: Partition) -> Committed | None:
-        found = self._client.committed(topic_partition(partition), metadata=True)
+        """Raises BrokerUnreachableError."""
+        asked, patience = topic_partition(partition), round(ANSWER_SECONDS * 1000)
+        try:
+            found = self._client.committed(asked, metadata=True, timeout_ms=patience)
+        except KafkaTimeoutError as late:
+            raise _not_told(f"how far {partition.topic} {partition.number} is done") from late
         return None if found is None else Committed(found.offset, found.metadata or "")
+
+    def behind(self, ends: Mapping[Partition, int]) -> int:
+        """Records before these ends that the group has not committed. Each partition for itself: one that is further by
+        now makes up for no other. Raises BrokerUnreachableError."""
+        done = {partition: self.committed(partition) for partition in ends}
+        return sum(max(0, end - (found.offset if (found := done[one]) else 0)) for one, end in ends.items())
 
     def commit(self, offsets: Mapping[Partition, Committed]) -> bool:
         """False during a rebalance: afterwards the partitions are still ours, or their new owner repeats the work."""
@@ -141,7 +185,7 @@ class Reader:
         unknown = [tp for tp, end in ends.items() if end is None]
         if unknown:
             ends |= self._client.end_offsets(unknown, timeout_ms=15_000)
-        return sum(max(0, end - self._client.position(tp)) for tp, end in ends.items())
+        return sum(max(0, end - self.position(Partition(tp.topic, tp.partition))) for tp, end in ends.items())
 
     def group_metadata(self) -> Any:  # noqa: ANN401 (kafka-python's own token for send_offsets_to_transaction)
         return self._client.group_metadata()
@@ -171,8 +215,8 @@ def read_to_end(settings: Settings, topics: Sequence[str], **options: Any) -> It
 
 def _up_to_ends(reader: Reader) -> Iterator[Record]:
     ends = reader.end_offsets(sorted(reader.assignment()))
-    while any(reader.position(partition) < end for partition, end in ends.items()):
-        for partition, records in reader.poll(1.0).items():
+    for polled in reader.up_to(ends):
+        for partition, records in polled.items():
             yield from (record for record in records if record.offset < ends[partition])
 
 
@@ -214,10 +258,14 @@ def read_partition(
         end = reader.end_offsets([partition])[partition]
         first = reader.offset_at(partition, since_ms)
         reader.seek(partition, end if first is None else first)
-        while reader.position(partition) < end:
-            yield from (r for r in reader.poll(1.0).get(partition, ()) if r.offset < end)
+        for polled in reader.up_to({partition: end}):
+            yield from (record for record in polled.get(partition, ()) if record.offset < end)
     finally:
         reader.close()
+
+
+def _not_told(what: str) -> BrokerUnreachableError:
+    return BrokerUnreachableError(f"the broker has not told {what} within {ANSWER_SECONDS:g} s")
 
 
 def _record(r: Any) -> Record:  # noqa: ANN401

@@ -1,35 +1,29 @@
 """What `rapport scoring backtest` does once its packages are there, and what it says: a verdict, then tables."""
 
 import json
-import math
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
 
 import click
-from pydantic import BaseModel
-from rich.console import Console
+from pydantic_core import to_jsonable_python
 from rich.table import Table
 from rich.text import Text
 
 from schemas.primitives import from_micros, to_rfc3339
-from services.scoring.commands.console import cells, explained, output, section, table
+from services.scoring.commands.console import cells, explained, output, rfc3339, section, table
 from services.scoring.commands.past import HistoryOptions
 from services.scoring.commands.past_reading import plan_of, reading
 from services.scoring.domain.backtesting.backtest import (
     UNCALIBRATED,
     BacktestReport,
     Judged,
-    LearningSchedule,
     SplitSide,
     backtest,
 )
 from services.scoring.domain.backtesting.calibration import NotLearnable
-from services.scoring.domain.backtesting.cases import CaseRule
 from services.scoring.domain.backtesting.measures import Interval
-from services.scoring.domain.backtesting.pairs import HistorySpan
 from services.scoring.domain.score import FEATURES
 from services.scoring.flow.history_file import HistoryError
 from services.scoring.flow.reliability_figure import draw
@@ -37,9 +31,6 @@ from services.scoring.flow.reliability_figure import draw
 MEASURES = {"AUC": "auc", "Brier": "brier", "log-loss": "log_loss", "ECE": "ece", "lift": "lift"}
 CLOSE = 0.05
 """So far apart predicted and observed may lie on the average for people to take the risk at its word."""
-Plain = dict[str, "Plain"] | list["Plain"] | str | float | int | bool | None
-
-
 LEARNT_FROM = 0.6
 """The part of the time that everything is learnt from; the rest is predicted."""
 
@@ -47,7 +38,7 @@ LEARNT_FROM = 0.6
 def run(options: HistoryOptions, rolling_days: int | None, png: Path | None) -> BacktestReport:
     """Ends with 1 and the reason where the history tells nothing."""
     with explained("backtest", HistoryError), reading(options) as (histories, track):
-        report = backtest(histories, plan_of(options), LearningSchedule(LEARNT_FROM, rolling_days), track)
+        report = backtest(histories, plan_of(options), LEARNT_FROM, rolling_days, track)
     if isinstance(report, NotLearnable):
         sys.exit(f"rapport scoring backtest: {report.reason}")
     if png is not None:
@@ -55,15 +46,16 @@ def run(options: HistoryOptions, rolling_days: int | None, png: Path | None) -> 
     return report
 
 
-def as_text(report: BacktestReport) -> None:
-    show(report, output())
-
-
 def as_json(report: BacktestReport) -> None:
-    click.echo(json.dumps(plain({"verdict": verdict(report), **_fields(report)}), allow_nan=False))
+    """What could not be computed is null."""
+    begin, end = map(rfc3339, report.span)
+    instants = {"span": {"begin": begin, "end": end}, "split": to_rfc3339(report.split)}
+    told = to_jsonable_python(report, inf_nan_mode="null") | instants
+    click.echo(json.dumps({"verdict": verdict(report), **told}, allow_nan=False))
 
 
-def show(report: BacktestReport, console: Console) -> None:
+def as_text(report: BacktestReport) -> None:
+    console = output()
     console.print(Text(verdict(report), style="bold"), soft_wrap=True)
     console.print()
     for line in _facts(report):
@@ -78,7 +70,12 @@ def show(report: BacktestReport, console: Console) -> None:
     leading = (report.rolling or report.models)[0]
     form = f"{leading.name}, learnt anew" if report.rolling else leading.name
     section(console, f"Reliability of the {form}", _reliability(leading))
-    section(console, _alerts(report.rule), _lead_times(report))
+    rule = report.rule
+    title = (
+        f"Alerts by the calibrated risk: right if no contact came in the {rule.horizon_days} days after; a fade is a "
+        f"silence of {rule.active_days} days"
+    )
+    section(console, title, _lead_times(report))
     section(
         console, "Drift: the base rate against the calibration part, observed less predicted against 0", _drift(report)
     )
@@ -137,20 +134,13 @@ def _reliability(model: Judged) -> Table:
     return made
 
 
-def _alerts(rule: CaseRule) -> str:
-    return (
-        f"Alerts by the calibrated risk: right if no contact came in the {rule.horizon_days} days after; a fade is a "
-        f"silence of {rule.active_days} days"
-    )
-
-
 def _lead_times(report: BacktestReport) -> Table:
     columns = ("risk", "silences", "alerts", "right", "fades", "never_warned", "warned_days_before_the_fade")
     made = table(**dict.fromkeys(columns, "right"))
     for found in report.lead_times:
         days = "" if found.days is None else "{1:.0f} (quartiles {0:.0f} and {2:.0f})".format(*found.days)
-        alerts = found.silences, found.reached, _percent(found.right)
-        made.add_row(*cells(found.level, *alerts, found.fades, _percent(found.never), days))
+        alerts = found.silences, found.reached, f"{found.right:.1%}"
+        made.add_row(*cells(found.level, *alerts, found.fades, f"{found.never:.1%}", days))
     return made
 
 
@@ -172,37 +162,5 @@ def _interval(found: Interval, form: str = ".3f") -> str:
     return f"{found.value:{form}} [{found.low:{form}}, {found.high:{form}}]"
 
 
-def _percent(share: float) -> str:
-    return f"{share:.1%}"
-
-
 def _day(moment: datetime) -> str:
     return moment.date().isoformat()
-
-
-def plain(value: object) -> Plain:
-    """As a JSON document: dataclasses by their fields, what could not be computed as null."""
-    match value:
-        case HistorySpan(begin, end):
-            return {"begin": plain(from_micros(begin)), "end": plain(from_micros(end))}
-        case datetime():
-            return to_rfc3339(value)
-        case BaseModel():
-            return plain(value.model_dump(mode="json"))
-        case dict():
-            return {str(name): plain(item) for name, item in value.items()}
-        case list() | tuple():
-            return [plain(item) for item in value]
-        case float() if math.isnan(value):
-            return None
-        case str() | int() | float() | None:
-            return value
-        case _ if is_dataclass(value):
-            return plain(_fields(value))
-        case _:
-            raise TypeError(f"there is no JSON for {type(value).__name__}")
-
-
-def _fields(value: object) -> dict[str, object]:
-    assert is_dataclass(value), "there is no JSON for anything else"
-    return {field.name: getattr(value, field.name) for field in fields(value)}

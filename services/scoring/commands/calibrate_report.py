@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -20,7 +19,6 @@ from services.scoring.domain.backtesting.backtest import Track
 from services.scoring.domain.backtesting.calibration import DEFAULTS, FEW_PAIRS, NotLearnable
 from services.scoring.domain.backtesting.calibration_record import (
     CalibrationRecord,
-    Candidate,
     HeldOut,
     calibrate,
     candidate,
@@ -71,10 +69,6 @@ def write(record: CalibrationRecord, out: Path | None) -> Path:
     return file
 
 
-def as_text(record: CalibrationRecord, file: Path) -> None:
-    show(record, file, output())
-
-
 def as_json(record: CalibrationRecord, _: Path) -> None:
     click.echo(_json(record), nl=False)
 
@@ -89,7 +83,7 @@ def apply(program: str | None) -> list[CalibrationOutcome]:
         shown.remove_task(task)
         if not known:
             raise HistoryError("the log has no relationship of such a programme that was ever in contact")
-        return [_applied(settings, one, _candidate(one, tracking(shown))) for one in known]
+        return [_applied(settings, one, tracking(shown)) for one in known]
 
 
 def outcomes_as_text(outcomes: Sequence[CalibrationOutcome]) -> None:
@@ -101,12 +95,18 @@ def outcomes_as_json(outcomes: Sequence[CalibrationOutcome]) -> None:
     click.echo(json.dumps([{"program": o.program, "version": o.version, "verdict": o.verdict} for o in outcomes]))
 
 
-def show(record: CalibrationRecord, file: Path, console: Console) -> None:
+def as_text(record: CalibrationRecord, file: Path) -> None:
+    console = output()
     console.print(Text(verdict(record), style="bold"), soft_wrap=True)
     console.print("\n".join([*_facts(record), ""]), soft_wrap=True, markup=False)
     section(console, "Coefficients", _coefficients(record))
     if record.held_out is not None:
-        section(console, _judged(record.held_out), _metrics(record.held_out))
+        judged = record.held_out
+        title = (
+            f"On {judged.cases} cases of {judged.pairs} pairs from {judged.since.date()} on, after learning from those "
+            "before"
+        )
+        section(console, title, _metrics(judged))
     console.print("\n".join(_usage(record, file)), soft_wrap=True, markup=False)
 
 
@@ -123,24 +123,10 @@ def verdict(record: CalibrationRecord) -> str:
     )
 
 
-def _candidate(one: KnownProgramme, track: Track) -> Candidate | NotLearnable:
-    profile = one.in_force.model_copy(update={"effective_from": None})
-    plan = CasePlan(CaseRule(horizon_days=max(1, round(profile.horizon_days))), Profiles((profile,)))
-    return candidate(one.histories, plan, profile, HELD_OUT, track)
-
-
-def _applied(settings: Settings, one: KnownProgramme, found: Candidate | NotLearnable) -> CalibrationOutcome:
-    outcome = _outcome(one, found)
-    if outcome.version is None or isinstance(found, NotLearnable):
-        return outcome
-    try:
-        append_version(settings, one, found.profile(one.in_force, one.earliest))
-    except NotAppliedError as refused:
-        return CalibrationOutcome(one.key, f"stays as it is, though something better was found: {refused}", failed=True)
-    return outcome
-
-
-def _outcome(one: KnownProgramme, found: Candidate | NotLearnable) -> CalibrationOutcome:
+def _applied(settings: Settings, one: KnownProgramme, track: Track) -> CalibrationOutcome:
+    in_force = one.in_force.model_copy(update={"effective_from": None})
+    plan = CasePlan(CaseRule(horizon_days=max(1, round(in_force.horizon_days))), Profiles((in_force,)))
+    found = candidate(one.histories, plan, in_force, HELD_OUT, track)
     if isinstance(found, NotLearnable):
         return CalibrationOutcome(one.key, f"stays as it is: {found.reason}")
     judged = found.held_out
@@ -153,6 +139,10 @@ def _outcome(one: KnownProgramme, found: Candidate | NotLearnable) -> Calibratio
     if not found.is_better:
         return CalibrationOutcome(one.key, f"stays as it is: {errors}, which is not better for sure")
     profile = found.profile(one.in_force, one.earliest)
+    try:
+        append_version(settings, one, profile)
+    except NotAppliedError as refused:
+        return CalibrationOutcome(one.key, f"stays as it is, though something better was found: {refused}", failed=True)
     words = f"version {profile.version} from {one.earliest:%Y-%m-%d %H:%M} UTC on, {profile.certainty}; {errors}"
     return CalibrationOutcome(one.key, words, profile.version)
 
@@ -169,13 +159,6 @@ def _coefficients(record: CalibrationRecord) -> Table:
     for name, value in record.coefficients:
         made.add_row(*cells(name, f"{getattr(DEFAULTS, name):g}", f"{value:.3f}"))
     return made
-
-
-def _judged(held_out: HeldOut) -> str:
-    return (
-        f"On {held_out.cases} cases of {held_out.pairs} pairs from {held_out.since.date()} on, after learning from "
-        "those before"
-    )
 
 
 def _metrics(held_out: HeldOut) -> Table:

@@ -2,7 +2,7 @@
 line for what goes wrong."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
@@ -13,10 +13,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from schemas.primitives import from_micros, to_micros, to_utc
+from schemas.primitives import from_micros, to_micros, to_rfc3339, to_utc
 from services.runtime.kafka import KafkaError
 from services.runtime.settings import SettingsError, load
 from services.scoring.domain.bounds import ONE
+from services.scoring.flow.heal import Progress as HealProgress
 from services.scoring.flow.settings import ScoringSettings
 
 PIPED_WIDTH = 220
@@ -104,16 +105,17 @@ def minute(at: int) -> str:
     return f"{from_micros(at):%Y-%m-%d %H:%M}"
 
 
+def rfc3339(at: int) -> str:
+    """Of microseconds: `2026-08-01T08:30:00.000000Z`."""
+    return to_rfc3339(from_micros(at))
+
+
 def spaced(name: str) -> str:
     return name.replace("_", " ")
 
 
-At = Callable[[str, int, int], object]
-"""What is being done, how much of it is done, and how much there is to do (0: nobody knows)."""
-
-
 @contextmanager
-def working() -> Iterator[At]:
+def working() -> Iterator[HealProgress]:
     with progress() as bar:
         task, stage = bar.add_task("", total=None), ""
 

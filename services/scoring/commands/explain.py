@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from schemas.primitives import from_micros, to_rfc3339
-from services.scoring.commands.console import command_settings, explained, instant, output, progress
+from services.scoring.commands.console import command_settings, explained, instant, output, progress, rfc3339
 from services.scoring.commands.explain_report import report
 from services.scoring.domain.bounds import ONE
 from services.scoring.domain.explaining.explanation import Explanation, Untold, explain
@@ -16,8 +15,7 @@ from services.scoring.domain.explaining.knowledge import knowledge_of
 from services.scoring.domain.explaining.points import TENTH, capped_by, shown_health, shown_points, whole
 from services.scoring.domain.explaining.remedies import Trial
 from services.scoring.domain.explaining.story import Change
-from services.scoring.flow.one_relationship import RelationshipLog, UnknownRelationshipError, read_relationship
-from services.scoring.flow.settings import ScoringSettings
+from services.scoring.flow.one_relationship import UnknownRelationshipError, read_relationship
 from services.scoring.topics import Topics
 
 Document = dict[str, Any]
@@ -35,8 +33,9 @@ def explain_(relationship: str, as_of: int | None, known_at: int | None, *, as_j
     --known-at."""
     settings = command_settings()
     names = Topics.at(settings.log_epoch)
-    with explained("explain", UnknownRelationshipError):
-        log = _read(settings, names, relationship)
+    with explained("explain", UnknownRelationshipError), progress() as bar:
+        task = bar.add_task("reading the log", total=None)
+        log = read_relationship(settings, names, relationship, lambda: bar.advance(task))
     known = knowledge_of(log.relationship, log.events, known_at)
     upto = as_of if as_of is not None else known_at if known_at is not None else log.clock
     found = explain(known, log.programmes.of(log.relationship, known.program), upto)
@@ -86,12 +85,6 @@ def document(found: Explanation) -> Document:
     }
 
 
-def _read(settings: ScoringSettings, names: Topics, relationship: str) -> RelationshipLog:
-    with progress() as bar:
-        task = bar.add_task("reading the log", total=None)
-        return read_relationship(settings, names, relationship, lambda: bar.advance(task))
-
-
 def _parts(found: Explanation) -> list[Document]:
     evaluation = found.row.evaluation
     return [
@@ -121,4 +114,4 @@ def _trial(trial: Trial) -> Document:
 
 
 def _time(at: int | None) -> str | None:
-    return None if at is None else to_rfc3339(from_micros(at))
+    return None if at is None else rfc3339(at)

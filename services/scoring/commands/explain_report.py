@@ -82,28 +82,26 @@ def _to_do(found: Explanation) -> str:
 def _facts(found: Explanation, clock: int) -> Table:
     made = table(name="left", said="wrap")
     made.show_header = False
-    for pair in (*_viewpoint(found, clock), *_standing(found)):
+    for pair in _said(found, clock):
         made.add_row(*cells(*pair))
     return made
 
 
-def _viewpoint(found: Explanation, clock: int) -> Iterator[tuple[str, str]]:
-    known = found.known
+def _said(found: Explanation, clock: int) -> Iterator[tuple[str, str]]:
+    known, row, now, caps = found.known, found.row, found.row.evaluation, capped_by(found.row)
     ahead = ", ahead of the clock: as if nothing more happened" if found.as_of > clock else ""
     yield "as of", f"{minute(found.as_of)}{ahead}; scored {minute(found.at)}; all times in UTC"
     if known.known_at is not None:
         yield "known at", f"{minute(known.known_at)}; recorded later and left out: {known.later} events"
 
-
-def _standing(found: Explanation) -> Iterator[tuple[str, str]]:
-    row, now, caps = found.row, found.row.evaluation, capped_by(found.row)
     yield "status", f"{row.status}, since {minute(row.started)}, a session expected every {spell(row.cadence)}"
     yield "programme", f"{found.known.program}, profile {found.profile.version}"
     yield "band", f"{now.band}, capped: {'; '.join(caps)}" if caps else now.band
     low = ", low" if now.confidence < LOW_CONFIDENCE else ""
     yield "confidence", f"{hundredths(now.confidence)} of 1{low}"
     yield "trend", _trend(row)
-    yield "last contact", "none" if row.last_contact is None else _ago(row.last_contact, found.as_of)
+    ago = "" if row.last_contact is None else f", {spell((found.as_of - row.last_contact) // DAY)} ago"
+    yield "last contact", "none" if row.last_contact is None else f"{minute(row.last_contact)}{ago}"
     if row.open_requests:
         yield "support", f"open requests: {', '.join(row.open_requests)}"
     yield "next session", "none booked" if row.next_session is None else minute(row.next_session)
@@ -112,10 +110,6 @@ def _standing(found: Explanation) -> Iterator[tuple[str, str]]:
 def _trend(row: HistoryRow) -> str:
     points = whole(row.trend, TENTH)
     return f"{signed(points)} in 4 weeks" if points else "level for 4 weeks"
-
-
-def _ago(at: int, now: int) -> str:
-    return f"{minute(at)}, {spell((now - at) // DAY)} ago"
 
 
 def _parts(found: Explanation) -> Table:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 
 import click
-from rich.progress import Progress
 
 from services.runtime.clickhouse import ClickHouseError
 from services.scoring.commands.console import (
@@ -26,10 +25,8 @@ from services.scoring.flow.gaps import LOOK_SECONDS, NoSuchPartitionError, accep
 from services.scoring.flow.heal import HealEnvironment, HealReport, NoStateError, heal
 from services.scoring.flow.log_reading import LogCutOffError
 from services.scoring.flow.maintenance import EXCLUSIVE, maintained
-from services.scoring.flow.repartition.moving import Repartitioned
 from services.scoring.flow.repartition.plan import NotRepartitionedError, Passed, Repartitioning
 from services.scoring.flow.repartition.repartition import abandon, repartition
-from services.scoring.flow.settings import ScoringSettings
 from services.scoring.flow.sink import SinkBehindError
 from services.scoring.topics import Topics
 
@@ -120,30 +117,18 @@ def repartition_(partitions: int | None, *, abandoned: bool) -> None:
         explained("repartition", NotRepartitionedError, *EXCLUSIVE),
         maintained(settings, repartitioning.old.names.state, "repartition") as held,
     ):
+        old, new = repartitioning.old.names, repartitioning.new.names
         if partitions is None:
-            _abandon(settings, repartitioning)
-        else:
-            _repartition(settings, replace(repartitioning, check=held.check), partitions)
+            deleted = abandon(settings, repartitioning)
+            click.echo(f"{old.events} can be written to again; deleted: {', '.join(deleted) or 'nothing'}")
+            return
+        with progress() as bar:
 
+            def begun(what: str, total: int) -> Passed:
+                return partial(bar.advance, bar.add_task(what, total=total))
 
-def _repartition(settings: ScoringSettings, repartitioning: Repartitioning, partitions: int) -> None:
-    with progress() as bar:
-        grown = repartition(settings, repartitioning, partitions, partial(_begun, bar))
-    _report(repartitioning, partitions, grown)
-
-
-def _begun(bar: Progress, what: str, total: int) -> Passed:
-    return partial(bar.advance, bar.add_task(what, total=total))
-
-
-def _report(repartitioning: Repartitioning, partitions: int, grown: Repartitioned) -> None:
-    old, new = repartitioning.old.names, repartitioning.new.names
+            grown = repartition(settings, replace(repartitioning, check=held.check), partitions, begun)
     click.echo(f"{new.events}: {partitions} partitions, {grown.records} records, in the order of {old.events}")
     click.echo(f"{new.state}: {grown.relationships} relationships, rebuilt from it and equal to those of {old.state}")
     click.echo(f"the topics of epoch {old.epoch} are sealed; delete them when you are sure")
     click.echo(f"now set RAPPORT_LOG_EPOCH={new.epoch} for every service and command, and start the services")
-
-
-def _abandon(settings: ScoringSettings, repartitioning: Repartitioning) -> None:
-    deleted = abandon(settings, repartitioning)
-    click.echo(f"{repartitioning.old.names.events} can be written to again; deleted: {', '.join(deleted) or 'nothing'}")

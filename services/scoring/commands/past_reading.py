@@ -12,7 +12,8 @@ from services.scoring.domain.backtesting.backtest import Track
 from services.scoring.domain.backtesting.cases import CasePlan, CaseRule
 from services.scoring.domain.backtesting.pairs import Pair, PairHistories
 from services.scoring.domain.profiles import Profiles
-from services.scoring.flow.histories import LoggedEvent, file_events, log_events, read_histories
+from services.scoring.flow.histories import file_events, log_events, read_histories
+from services.scoring.flow.log_reading import LoggedEvent
 from services.scoring.topics import Topics
 
 

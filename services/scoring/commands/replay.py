@@ -16,8 +16,8 @@ from services.scoring.commands.console import cells, command_settings, explained
 from services.scoring.flow.heal import HealEnvironment
 from services.scoring.flow.log_reading import LogCutOffError
 from services.scoring.flow.maintenance import EXCLUSIVE, maintained
-from services.scoring.flow.replay.origin import KAFKA, ReplayOrigin, is_file, origin, rehearsal_of_file
-from services.scoring.flow.replay.replay import Computed, Effort, Replayed, Wish, rehearse, replay
+from services.scoring.flow.replay.origin import KAFKA, ReplayOrigin, origin, rehearsal_of_file
+from services.scoring.flow.replay.replay import Computed, Effort, Wish, rehearse, replay
 from services.scoring.flow.replay.shadow import UnusableShadowError
 from services.scoring.flow.replay.source import ReplaySourceError
 from services.scoring.flow.replay.work import Task
@@ -74,26 +74,31 @@ def replay_(asked: str, cluster: str, processes: int, until: int | None, **flags
     FILE is JSONL (also gzipped), with events as they stand on the log, or with records of key and value, partition and
     offset. Needs a ClickHouse login that may create tables in `mentoring`. Cut off, the next call goes
     on. Relationships that are stale stay so until `rapport scoring heal` has told their newest row."""
-    _refuse_until(until, dry_run=flags["dry_run"])
+    if until is not None and not flags["dry_run"]:
+        raise click.UsageError("--until goes with --dry-run: the table needs all rows")
     settings = command_settings()
     place = HealEnvironment(settings, Topics.at(settings.log_epoch))
     with explained("replay", *EXPECTED), working() as at:
         effort = Effort(processes, at)
         if flags["dry_run"]:
-            found = rehearsal_of_file(asked) if is_file(asked) else origin(place, asked)
-            rehearsed(rehearse(_task(found, until, None), found.source, effort), as_json=flags["as_json"])
+            found = origin(place, asked) if asked == KAFKA else rehearsal_of_file(asked)
+            computed = rehearse(_task(found, until, None), found.source, effort)
+            _told(_computed(computed) | {"hash": computed.hash}, as_json=flags["as_json"])
             return
         with maintained(settings, place.names.state, "replay") as held:
             found = origin(place, asked)
             wish = Wish(lambda: recompute(settings), keep=flags["keep"], restart=flags["restart"], cluster=cluster)
             exclusive = replace(place, check=held.check)
             done = replay(exclusive, _task(found, None, settings), found.source, effort, wish)
-    replayed(done, as_json=flags["as_json"])
-
-
-def _refuse_until(until: int | None, *, dry_run: bool) -> None:
-    if until is not None and not dry_run:
-        raise click.UsageError("--until goes with --dry-run: the table needs all rows")
+    equal, changed, gone, new = done.changes
+    changes = {
+        "rows_as_before": equal,
+        "rows_changed": changed,
+        "rows_gone": gone,
+        "rows_new": new,
+        "table_from_before": done.kept or "dropped",
+    }
+    _told((_computed(done.computed) if done.computed else {}) | changes, as_json=flags["as_json"])
 
 
 def _task(found: ReplayOrigin, until: int | None, warehouse: Settings | None) -> Task:
@@ -114,15 +119,6 @@ def recompute(settings: Settings) -> None:
         raise NotRecomputedError(f"`rapport {' '.join(COMMAND)}` failed: {reason[0]}; run replay again, it goes on")
 
 
-def rehearsed(found: Computed, *, as_json: bool) -> None:
-    _told(_computed(found) | {"hash": found.hash}, as_json=as_json)
-
-
-def replayed(found: Replayed, *, as_json: bool) -> None:
-    computed = {} if found.computed is None else _computed(found.computed)
-    _told(computed | _changes(found), as_json=as_json)
-
-
 def _computed(found: Computed) -> dict[str, Any]:
     worked, seconds = found.worked, max(found.seconds, 1e-9)
     return {
@@ -135,17 +131,6 @@ def _computed(found: Computed) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "records_per_second": round(worked.records / seconds),
         "rows_per_second": round(worked.rows / seconds),
-    }
-
-
-def _changes(found: Replayed) -> dict[str, Any]:
-    equal, changed, gone, new = found.changes
-    return {
-        "rows_as_before": equal,
-        "rows_changed": changed,
-        "rows_gone": gone,
-        "rows_new": new,
-        "table_from_before": found.kept or "dropped",
     }
 
 

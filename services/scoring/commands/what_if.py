@@ -14,8 +14,8 @@ from schemas.rule_faults import faults
 from schemas.rules import LEVELLED_RULES, Rule, Tier
 from services.scoring.commands.console import command_settings, explained, instant, output, progress
 from services.scoring.commands.what_if_report import document, report
-from services.scoring.domain.what_if.trial import Candidates, Compared, TrialQuestion, TrialSpan, compare
-from services.scoring.flow.what_if import NothingScoredError, ProfileFileError, ScoredLog, read_candidates, read_log
+from services.scoring.domain.what_if.trial import TrialQuestion, TrialSpan, compare
+from services.scoring.flow.what_if import NothingScoredError, ProfileFileError, read_candidates, read_log
 from services.scoring.topics import Topics
 
 URGENCIES: tuple[Urgency, ...] = ("P3", "P2")
@@ -30,43 +30,35 @@ class TriedLevel:
     hold: timedelta
 
 
-@dataclass(frozen=True)
-class WhatIfOptions:
-    """`since` None: the first fact; `until` None: the lowest stored clock; `rule` None: all of them."""
+class LevelForHours(click.ParamType):
+    """`40:24` is a level of 40 for 24 hours."""
 
-    profile: Path
-    since: int | None
-    until: int | None
-    rule: str | None
-    fires: tuple[TriedLevel, ...]
-    clears: TriedLevel | None
+    name = "LEVEL:HOURS"
 
-    def rules(self) -> tuple[Rule, ...]:
-        """Raises click.UsageError where a rule cannot be used."""
-        if self.rule is None:
-            if self.fires or self.clears:
-                raise click.UsageError("--fires and --clears need --rule: they are levels of one measure")
-            return LEVELLED_RULES
-        rule = next(rule for rule in LEVELLED_RULES if rule.name == self.rule)
-        if self.fires:
-            urgencies = (*URGENCIES, *[URGENCIES[-1]] * len(self.fires))
-            tiers = tuple(Tier(one.level, one.hold, of) for one, of in zip(self.fires, urgencies, strict=False))
-            rule = replace(rule, tiers=tiers)
-        if self.clears:
-            rule = replace(rule, clear_level=self.clears.level, clear_hold=self.clears.hold)
-        if problems := faults(rule):
-            raise click.UsageError(f"{rule.name}: {'; '.join(problems)}")
-        return (rule,)
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> TriedLevel:
+        level, _, hours = value.partition(":")
+        try:
+            return TriedLevel(float(level), timedelta(hours=float(hours)))
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no LEVEL:HOURS such as 40:24", param, ctx)
 
 
-def thresholds(_: click.Context, __: click.Parameter, values: Sequence[str]) -> tuple[TriedLevel, ...]:
-    """A callback of options: `40:24` is a level of 40 for 24 hours."""
-    return tuple(map(_level, values))
-
-
-def threshold(_: click.Context, __: click.Parameter, value: str | None) -> TriedLevel | None:
-    """The same for an option that is given once."""
-    return None if value is None else _level(value)
+def tried_rules(name: str | None, fires: Sequence[TriedLevel], clears: TriedLevel | None) -> tuple[Rule, ...]:
+    """`name` None: all of them as they are. Raises click.UsageError where a rule cannot be used."""
+    if name is None:
+        if fires or clears:
+            raise click.UsageError("--fires and --clears need --rule: they are levels of one measure")
+        return LEVELLED_RULES
+    rule = next(rule for rule in LEVELLED_RULES if rule.name == name)
+    if fires:
+        urgencies = (*URGENCIES, *[URGENCIES[-1]] * len(fires))
+        tiers = tuple(Tier(one.level, one.hold, of) for one, of in zip(fires, urgencies, strict=False))
+        rule = replace(rule, tiers=tiers)
+    if clears:
+        rule = replace(rule, clear_level=clears.level, clear_hold=clears.hold)
+    if problems := faults(rule):
+        raise click.UsageError(f"{rule.name}: {'; '.join(problems)}")
+    return (rule,)
 
 
 @click.command("what-if")
@@ -79,26 +71,31 @@ def threshold(_: click.Context, __: click.Parameter, value: str | None) -> Tried
 @click.option("--since", callback=instant, help="Alerts from then on count, ISO 8601. Default: the first fact.")
 @click.option("--until", callback=instant, help="Alerts up to then count. Default: the lowest stored clock.")
 @click.option("--rule", type=click.Choice([rule.name for rule in LEVELLED_RULES]), help="Default: both.")
-@click.option("--fires", multiple=True, callback=thresholds, metavar="LEVEL:HOURS", help="Instead of the rule's.")
-@click.option("--clears", callback=threshold, metavar="LEVEL:HOURS", help="Instead of the rule's.")
+@click.option("--fires", multiple=True, type=LevelForHours(), help="Instead of the rule's.")
+@click.option("--clears", type=LevelForHours(), help="Instead of the rule's.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of tables.")
-def what_if_(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+def what_if_(profile: Path, rule: str | None, *, as_json: bool, **asked: Any) -> None:  # noqa: ANN401
     """Try another profile on the history of all relationships.
 
     Each is scored twice, by the present profiles of its programme and by that of FILE (the newest version of its
     programme there, or the one profile) as if it had held from the beginning, and judged by the rules of notify:
     health_low fires at 40 for 24 h or at 25 for 6 h and clears above 50 for 48 h; disengaging fires at 0.7 for 24 h and
     clears below 0.55 for 48 h. With --rule, other levels can be tried: --fires 45:24 --fires 25:6 --clears 55:48."""
-    asked = WhatIfOptions(**options)
-    rules, candidates = asked.rules(), _candidates(asked.profile)
+    rules = tried_rules(rule, asked["fires"], asked["clears"])
+    try:
+        candidates = read_candidates(profile)
+    except ProfileFileError as fault:
+        raise click.UsageError(str(fault)) from fault
     settings = command_settings()
     with explained("what-if", NothingScoredError, ProfileFileError), progress() as bar:
         task = bar.add_task("reading the log", total=None)
-        log = read_log(settings, Topics.at(settings.log_epoch))
+        log, scored = read_log(settings, Topics.at(settings.log_epoch))
         bar.remove_task(task)
-        question = TrialQuestion(candidates, rules, _span(asked, log))
-        names = bar.track(sorted(log.accounts), description="scoring relationships twice")
-        compared = [one for name in names for one in _compared(log, name, question)]
+        question = TrialQuestion(candidates, rules, _span(asked["since"], asked["until"], scored))
+        compared = []
+        for name in bar.track(sorted(log.accounts), description="scoring relationships twice"):
+            account = log.accounts[name]
+            compared += compare(name, account, log.profiles_of(name, account.program), question)
         if not compared:
             raise ProfileFileError(
                 f"no relationship is of {', '.join(candidates.of_program)}, which the file describes"
@@ -109,28 +106,11 @@ def what_if_(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401
         report(output(), question, compared)
 
 
-def _candidates(file: Path) -> Candidates:
-    try:
-        return read_candidates(file)
-    except ProfileFileError as fault:
-        raise click.UsageError(str(fault)) from fault
-
-
-def _span(asked: WhatIfOptions, log: ScoredLog) -> TrialSpan:
-    until = log.clock if asked.until is None else min(asked.until, log.clock)
-    span = TrialSpan(log.begin if asked.since is None else asked.since, until)
+def _span(since: int | None, until: int | None, scored: TrialSpan) -> TrialSpan:
+    """What was scored, or as much of it as is asked for."""
+    span = TrialSpan(
+        scored.since if since is None else since, scored.until if until is None else min(until, scored.until)
+    )
     if span.since >= span.until:
         raise click.UsageError("nothing lies between --since and --until, or scoring has not come so far")
     return span
-
-
-def _compared(log: ScoredLog, name: str, question: TrialQuestion) -> list[Compared]:
-    return compare(name, log.accounts[name], log.profiles_of(name), question)
-
-
-def _level(value: str) -> TriedLevel:
-    level, _, hours = value.partition(":")
-    try:
-        return TriedLevel(float(level), timedelta(hours=float(hours)))
-    except (ValueError, OverflowError) as invalid:
-        raise click.BadParameter(f"{value!r} is no LEVEL:HOURS such as 40:24") from invalid

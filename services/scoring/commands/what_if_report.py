@@ -7,9 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from schemas.primitives import from_micros, to_rfc3339
 from schemas.rule_faults import unwatched
-from services.scoring.commands.console import cells, minute, section, table
+from services.scoring.commands.console import cells, minute, rfc3339, section, table
 from services.scoring.domain.what_if.alerts import TrialAlert
 from services.scoring.domain.what_if.trial import Compared, Summary, TrialQuestion, TrialSpan, balance, summaries
 
@@ -33,9 +32,10 @@ def verdict(question: TrialQuestion, compared: Sequence[Compared]) -> str:
     span, pairs = question.span, balance(compared)
     now, then = (sum(len(alerts) for alerts in side) for side in zip(*((o.now, o.then) for o in compared), strict=True))
     versions = " and ".join(profile.version for profile in question.candidates.profiles)
+    many = "1 relationship" if pairs.gained == 1 else f"{pairs.gained} relationships"
     return (
-        f"With {versions} {_pairs_words(pairs.gained)} that do not now, and {pairs.lost} no longer would; {pairs.kept} "
-        f"do either way. That is {_rate(then, span)} alerts a week instead of {_rate(now, span)}."
+        f"With {versions} {many} would alert that do not now, and {pairs.lost} no longer would; {pairs.kept} do either "
+        f"way. That is {_rate(then, span)} alerts a week instead of {_rate(now, span)}."
     )
 
 
@@ -49,8 +49,8 @@ def document(question: TrialQuestion, compared: Sequence[Compared]) -> Document:
         },
         "relationships_gained": balance(compared).gained,
         "relationships_lost": balance(compared).lost,
-        "since": _time(span.since),
-        "until": _time(span.until),
+        "since": rfc3339(span.since),
+        "until": rfc3339(span.until),
         "weeks": span.weeks,
         "notes": _notes(question),
         "programmes": [
@@ -113,17 +113,9 @@ def _notes(question: TrialQuestion) -> list[str]:
     ]
 
 
-def _pairs_words(count: int) -> str:
-    return "1 relationship would alert" if count == 1 else f"{count} relationships would alert"
-
-
 def _rate(count: int, span: TrialSpan, sign: str = "") -> str:
     return f"{count / span.weeks:{sign}.2f}"
 
 
 def _alert(alert: TrialAlert) -> Document:
-    return {"fired": _time(alert.fired), "resolved": None if alert.resolved is None else _time(alert.resolved)}
-
-
-def _time(at: int) -> str:
-    return to_rfc3339(from_micros(at))
+    return {"fired": rfc3339(alert.fired), "resolved": None if alert.resolved is None else rfc3339(alert.resolved)}

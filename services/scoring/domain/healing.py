@@ -9,7 +9,6 @@ from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import Programmes
-from services.scoring.domain.row import HistoryRow
 from services.scoring.domain.state import RelationshipState
 from services.scoring.domain.verification import ComparableRow, comparable
 
@@ -40,9 +39,8 @@ def healing(relationship: str, account: FullHistory, stored: Mapping[int, Compar
     fact, as the live rows have that they replace."""
     profiles = mark.programmes.of(relationship, account.program)
     true = ScoreHistory(account.facts, profiles).rows(NONE, mark.clock)
-    rows = {
-        at: true.get(at) for at in sorted(true.keys() | stored.keys()) if _comparable(true.get(at)) != stored.get(at)
-    }
+    told = {at: comparable(row) for at, row in true.items()}
+    rows = {at: true.get(at) for at in sorted(true.keys() | stored.keys()) if told.get(at) != stored.get(at)}
     newest = next(reversed(true), None)
     if newest is not None:
         rows.pop(newest, None)
@@ -67,7 +65,3 @@ def is_within_reach(state: RelationshipState, mark: HealBound) -> bool:
     """Whether the mark covers a fact of the relationship, and the one that made it stale: states run ahead of their
     watermark."""
     return max(state.home.position, state.stale_position) <= mark.position
-
-
-def _comparable(row: HistoryRow | None) -> ComparableRow | None:
-    return None if row is None else comparable(row)

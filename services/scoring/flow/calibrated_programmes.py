@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from schemas.events import ClockReached, ProfileSet, partition_key
+from schemas.events import OfPartition, partition_key
 from schemas.primitives import from_micros, to_micros
 from schemas.programs import MOST_PROFILES, PROFILE_NOTICE, Profile, Programme
 from schemas.topics import PROGRAMS
@@ -68,19 +68,24 @@ def known_programmes(settings: Settings, names: Topics) -> list[KnownProgramme]:
     facts: dict[str, dict[str, dict[Key, Fact]]] = defaultdict(lambda: defaultdict(dict))
     program_of: dict[str, str] = {}
     end = recorded = NONE
-    for position, event in log_events(settings, names):
+    for _, position, event in log_events(settings, names):
         end, recorded = max(end, to_micros(event.time)), max(recorded, to_micros(event.recordedtime))
-        if isinstance(event, ClockReached | ProfileSet):
+        if isinstance(event, OfPartition):
             continue
         if left := facts_of(event, position):
             key = program_of.setdefault(event.partitionkey, partition_key(event.tenant, event.program))
             merge_into(facts[key][event.partitionkey], left)
     present = from_micros(recorded) if settings.clock == "log" and recorded != NONE else datetime.now(UTC)
-    return [
-        _known(described.get(key) or _undescribed(key, present), histories, present)
-        for key in sorted(facts)
-        if (histories := histories_of(facts[key], end)) is not None
-    ]
+    soon, found = present + PROFILE_NOTICE + SLACK, []
+    for key in sorted(facts):
+        if (histories := histories_of(facts[key], end)) is not None:
+            tenant, _, program = key.partition("/")
+            # The first version of one that nobody described scores as the defaults do: no row that is out changes.
+            programme = described.get(key) or Programme(id=program, tenant=tenant, recordedtime=present)
+            # After a version that has yet to begin, too.
+            begins = programme.profiles[-1].effective_from
+            found.append(KnownProgramme(programme, histories, soon if begins is None else max(soon, begins + SLACK)))
+    return found
 
 
 def append_version(settings: Settings, known: KnownProgramme, profile: Profile) -> None:
@@ -132,15 +137,3 @@ def _read(key: str, value: bytes, place: str) -> Programme | str:
         return f"{place}: programme {key} cannot be read: {reason_of(invalid)}; apply it again"
     described = partition_key(programme.tenant, programme.id)
     return programme if described == key else f"{place}: under {key} it describes {described}; apply it again"
-
-
-def _undescribed(key: str, now: datetime) -> Programme:
-    """Its first version scores as the defaults do, so that no row that is out changes."""
-    tenant, _, program = key.partition("/")
-    return Programme(id=program, tenant=tenant, recordedtime=now)
-
-
-def _known(programme: Programme, histories: PairHistories, present: datetime) -> KnownProgramme:
-    """After a version that has yet to begin, too."""
-    begins, soon = programme.profiles[-1].effective_from, present + PROFILE_NOTICE + SLACK
-    return KnownProgramme(programme, histories, soon if begins is None else max(soon, begins + SLACK))

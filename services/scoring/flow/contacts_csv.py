@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ _ID: TypeAdapter[str] = TypeAdapter(Id)
 
 def csv_events(file: Path) -> Iterator[OfRelationship]:
     """A row is a held session, or a message where `dir` names a side. Raises HistoryError."""
-    with opened(file) as lines:
+    with opened(file) as octets, TextIOWrapper(octets, "utf-8-sig") as lines:
         rows = csv.DictReader(lines, strict=True)
         if sorted(rows.fieldnames or ()) != sorted(COLUMNS):
             raise HistoryError(f"{file}: line 1: the columns must be {','.join(COLUMNS)}")

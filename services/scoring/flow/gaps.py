@@ -2,9 +2,10 @@
 
 import asyncio
 import time
+from contextlib import closing
 
 from services.runtime import log
-from services.runtime.kafka import Partition, Producer, Reader, read_partition
+from services.runtime.kafka import Partition, Producer, read_partition, reading
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import WATERMARK, Recovery, watermark_entry
 from services.scoring.domain.gaps import Gap, GapAccepted, GapRefused, accept, gap_of
@@ -76,26 +77,16 @@ def accept_gap(settings: Settings, names: Topics, number: int, offset: int) -> G
     begin = _begin(settings, names, number)
     verdict = accept(watermark_of(settings, names, number), begin, offset)
     if isinstance(verdict, GapAccepted):
-        _write(settings, names, number, verdict.watermark)
+        entry = watermark_entry(time.time_ns(), verdict.watermark)
+        with closing(Producer(settings)) as producer:
+            producer.send(names.state, entry.key, entry.value, partition=number).get(30)
     return verdict
 
 
 def _begin(settings: Settings, names: Topics, number: int) -> int:
-    reader = Reader(settings, group=None)
-    try:
-        place = Partition(names.events, number)
-        partitions = reader.assign([names.events])
+    place = Partition(names.events, number)
+    with reading(settings, [names.events]) as reader:
+        partitions = reader.assignment()
         if place not in partitions:
             raise NoSuchPartitionError(f"{names.events} has {len(partitions)} partitions, from 0 on")
         return reader.beginning_offsets([place])[place]
-    finally:
-        reader.close()
-
-
-def _write(settings: Settings, names: Topics, number: int, watermark: PartitionWatermark) -> None:
-    entry = watermark_entry(time.time_ns(), watermark)
-    producer = Producer(settings)
-    try:
-        producer.send(names.state, entry.key, entry.value, partition=number).get(30)
-    finally:
-        producer.close()

@@ -4,25 +4,28 @@ Only one heal at a time, and no replay beside it: what a forgotten one still wri
 is stored. So it asks before each step that writes whether it still may (`HealEnvironment.check`)."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import groupby, islice
-from typing import NamedTuple
+from itertools import groupby
 
-from schemas.events import OfPartition
 from schemas.topics import SCORING_STATE, position
 from services.runtime.clickhouse import ClickHouse
-from services.runtime.kafka import Partition, Producer, Sent, partition_count
+from services.runtime.kafka import Partition, Producer, Sent, acknowledged, partition_count
 from services.runtime.settings import Settings
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.healing import HealBound, Healing, healed_entry, healing, is_within_reach
 from services.scoring.domain.serialization import score_event
-from services.scoring.flow.decoding import Refusal, event_at
-from services.scoring.flow.log_reading import Passed, Stored, records_up_to, stored
+from services.scoring.flow.log_reading import (
+    Passed,
+    Stored,
+    events_of,
+    histories_of_events,
+    records_up_to,
+    stored,
+)
 from services.scoring.flow.records import STRUCTURED
-from services.scoring.flow.sink import GROUP, await_sink
-from services.scoring.flow.stored_rows import stored_rows
+from services.scoring.flow.sink import GROUP, await_sink, stored_rows
 from services.scoring.topics import Topics
 
 PASSES = 3
@@ -68,7 +71,8 @@ def heal(place: HealEnvironment, asked: Collection[str], progress: Progress) -> 
     for passes in range(PASSES + 1):
         progress("reading the stored states", 0, 0)
         known = stored(place.settings, place.names)
-        _refuse_unknown(asked, known)
+        if unknown := next((name for name in asked if name not in known.states), None):
+            raise NoStateError(f"there is no relationship {unknown} among {len(known.states)} (tenant/id)")
         stale = [name for name in known.stale if not asked or name in asked]
         ready = [name for name in stale if is_within_reach(known.states[name], _mark(place, known, name))]
         if not ready or passes == PASSES:
@@ -81,12 +85,6 @@ def heal(place: HealEnvironment, asked: Collection[str], progress: Progress) -> 
     report.again = [name for name in stale if name in report.healed]
     report.left = [name for name in stale if name not in report.healed]
     return report
-
-
-def _refuse_unknown(asked: Collection[str], known: Stored) -> None:
-    for name in asked:
-        if name not in known.states:
-            raise NoStateError(f"there is no relationship {name} among {len(known.states)} (tenant/id)")
 
 
 def _mark(place: HealEnvironment, known: Stored, name: str) -> HealBound:
@@ -102,42 +100,35 @@ def _healed(
     done = 0
     with (
         closing(ClickHouse(place.settings)) as table,
-        closing(HealWriter(place.settings, place.names, place.check)) as telling,
+        closing(Producer(place.settings, max_request_size=SCORING_STATE.most_bytes)) as producer,
     ):
-        for some in _portions(known, ready):
+        # Partition by partition, so that none is read more often than it must.
+        in_order = sorted(ready, key=lambda name: (known.partition_of[name], name))
+        for first in range(0, len(in_order), READ_AT_ONCE):
+            some = in_order[first : first + READ_AT_ONCE]
             accounts = _accounts(place, known, some, progress)
             for begin in range(0, len(some), TOLD_AT_ONCE):
                 progress("healing", done, len(ready))
                 names = some[begin : begin + TOLD_AT_ONCE]
                 marks = {name: _mark(place, known, name) for name in names}
                 found = _healings(table, accounts, marks)
-                telling.tell(found, known.partition_of)
+                _tell(place, producer, known, found)
                 yield from found.items()
                 done += len(names)
 
 
-def _portions(known: Stored, ready: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Partition by partition, so that none is read more often than it must."""
-    in_order = sorted(ready, key=lambda name: (known.partition_of[name], name))
-    for begin in range(0, len(in_order), READ_AT_ONCE):
-        yield in_order[begin : begin + READ_AT_ONCE]
-
-
 def _accounts(place: HealEnvironment, known: Stored, some: Sequence[str], progress: Progress) -> dict[str, FullHistory]:
-    wanted = [
-        Wanted(number, frozenset(names), known.watermarks[number].offset)
-        for number, names in groupby(some, key=known.partition_of.__getitem__)
-    ]
-    total, read = sum(one.upto + 1 for one in wanted), 0
+    wanted = {number: list(names) for number, names in groupby(some, key=known.partition_of.__getitem__)}
+    total, read = sum(known.watermarks[number].offset + 1 for number in wanted), 0
 
     def passed(count: int) -> None:
         nonlocal read
         read += count
         progress("reading the log", read, total)
 
-    found: dict[str, FullHistory] = {}
-    for one in wanted:
-        found |= histories_of_log(place.settings, place.names, one, passed)
+    found = {name: FullHistory() for name in some}
+    for names in wanted.values():
+        found |= histories_of_log(place, known, names, passed)
     return found
 
 
@@ -153,66 +144,32 @@ def _healings(
     return found
 
 
-class Wanted(NamedTuple):
-    """Relationships of one partition, and the offset up to which it is read."""
-
-    number: int
-    relationships: frozenset[str]
-    upto: int
-
-
-def histories_of_log(settings: Settings, names: Topics, wanted: Wanted, passed: Passed) -> dict[str, FullHistory]:
-    """Raises LogCutOffError, KafkaError."""
-    accounts = {relationship.encode(): FullHistory() for relationship in wanted.relationships}
+def histories_of_log(
+    place: HealEnvironment, known: Stored, wanted: Collection[str], passed: Passed
+) -> dict[str, FullHistory]:
+    """Of relationships of one partition, as far as that is applied. Raises LogCutOffError, KafkaError."""
+    (number,), keys = {known.partition_of[name] for name in wanted}, {name.encode() for name in wanted}
+    settings, names = place.settings, place.names
     partitions = partition_count(settings, names.events)
-    for record in records_up_to(settings, Partition(names.events, wanted.number), wanted.upto, passed):
-        account = accounts.get(record.key or b"")
-        if account is None:
-            continue
-        event = event_at(record, partitions)
-        if not isinstance(event, Refusal | OfPartition):
-            account.add(event, position(names.epoch, record.offset))
-    return {key.decode(): account for key, account in accounts.items()}
+    records = records_up_to(settings, Partition(names.events, number), known.watermarks[number].offset, passed)
+    return histories_of_events(events_of((one for one in records if one.key in keys), names, partitions))
 
 
-UNDER_WAY = 2_000
-"""Records that are under way at once: some MB."""
-ACKNOWLEDGED_WITHIN = 20
-"""Seconds; the producer itself gives up after 15."""
+def _tell(place: HealEnvironment, producer: Producer, known: Stored, healings: Mapping[str, Healing]) -> None:
+    """Returns when everything is acknowledged. Raises KafkaError: then the relationships stay stale."""
 
-
-class HealWriter:
-    """Writes the healings of some relationships at a time."""
-
-    def __init__(self, settings: Settings, names: Topics, check: Callable[[], object]) -> None:
-        """`check` raises where this heal may write no more."""
-        self._names, self._check = names, check
-        self._producer = Producer(settings, max_request_size=SCORING_STATE.most_bytes)
-
-    def tell(self, healings: Mapping[str, Healing], partition_of: Mapping[str, int]) -> None:
-        """Returns when everything is acknowledged. Raises KafkaError: then the relationships stay stale."""
-        # 1. The rows. 2. That they are told: a crash in between repeats them.
-        self._acknowledged(self._rows(healings, partition_of))
-        self._acknowledged(self._marks(healings, partition_of))
-
-    def close(self) -> None:
-        self._producer.close()
-
-    def _rows(self, healings: Mapping[str, Healing], partition_of: Mapping[str, int]) -> Iterator[Sent]:
+    def rows() -> Iterator[Sent]:
         for name, found in healings.items():
             for emission in found.emissions:
                 value = score_event(emission, "heal")
-                yield self._producer.send(self._names.scores, name.encode(), value, partition_of[name], STRUCTURED)
+                yield producer.send(place.names.scores, name.encode(), value, known.partition_of[name], STRUCTURED)
 
-    def _marks(self, healings: Mapping[str, Healing], partition_of: Mapping[str, int]) -> Iterator[Sent]:
+    def marks() -> Iterator[Sent]:
         for name, found in healings.items():
             entry = healed_entry(name, found.state, time.time_ns())
-            yield self._producer.send(self._names.state, entry.key, entry.value, partition_of[name])
+            yield producer.send(place.names.state, entry.key, entry.value, known.partition_of[name])
 
-    def _acknowledged(self, sent: Iterable[Sent]) -> None:
-        sending = iter(sent)
-        self._check()
-        while some := list(islice(sending, UNDER_WAY)):
-            for acknowledgement in some:
-                acknowledgement.get(ACKNOWLEDGED_WITHIN)
-            self._check()
+    # 1. The rows. 2. That they are told: a crash in between repeats them.
+    for sent in (rows(), marks()):
+        place.check()
+        acknowledged(sent, between=place.check)

@@ -1,9 +1,8 @@
 """Histories for backtests: from a file, or from the log."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from schemas.events import MentoringEvent, OfPartition
 from schemas.primitives import to_micros
@@ -11,39 +10,25 @@ from services.runtime.kafka import partition_count, read_to_end
 from services.runtime.settings import Settings
 from services.scoring.domain.backtesting.pairs import PairHistories, histories_of
 from services.scoring.domain.bounds import NONE
-from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
+from services.scoring.domain.facts import Fact, Key, facts_of, merge_into
 from services.scoring.flow.contacts_csv import csv_events
-from services.scoring.flow.decoding import Refusal, event_at
-from services.scoring.flow.history_file import HistoryError, jsonl_events
+from services.scoring.flow.history_file import HistoryError, jsonl_events, kind_of
+from services.scoring.flow.log_reading import LoggedEvent, events_of
 from services.scoring.topics import Topics
-
-
-class LoggedEvent(NamedTuple):
-    """An event and its place in the order of the log."""
-
-    position: int
-    event: MentoringEvent
 
 
 def file_events(file: Path) -> Iterator[LoggedEvent]:
     """Raises HistoryError for a file of another kind, and while it is read."""
-    match [suffix for suffix in file.suffixes if suffix != ".gz"][-1:]:
-        case [".csv"]:
-            events: Iterable[MentoringEvent] = csv_events(file)
-        case [".jsonl"]:
-            events = jsonl_events(file)
-        case _:
-            raise HistoryError(f"{file}: must be named .csv, .csv.gz, .jsonl or .jsonl.gz")
-    yield from (LoggedEvent(*numbered) for numbered in enumerate(events))
+    readers: Mapping[str, Callable[[Path], Iterator[MentoringEvent]]] = {".csv": csv_events, ".jsonl": jsonl_events}
+    read = readers.get(kind_of(file))
+    if read is None:
+        raise HistoryError(f"{file}: must be named .csv, .csv.gz, .jsonl or .jsonl.gz")
+    yield from (LoggedEvent(0, number, event) for number, event in enumerate(read(file)))
 
 
 def log_events(settings: Settings, names: Topics) -> Iterator[LoggedEvent]:
-    """Records that are no events are none here either: they went to quarantine. Raises KafkaError."""
-    partitions = partition_count(settings, names.events)
-    for record in read_to_end(settings, [names.events]):
-        event = event_at(record, partitions)
-        if not isinstance(event, Refusal):
-            yield LoggedEvent(record.offset, event)
+    """All of them. Raises KafkaError."""
+    yield from events_of(read_to_end(settings, [names.events]), names, partition_count(settings, names.events))
 
 
 def read_histories(events: Iterable[LoggedEvent], program: str | None) -> PairHistories:
@@ -52,19 +37,15 @@ def read_histories(events: Iterable[LoggedEvent], program: str | None) -> PairHi
     facts: dict[str, dict[Key, Fact]] = defaultdict(dict)
     programs: set[str] = set()
     end = NONE
-    for position, event in events:
+    for _, position, event in events:
         end = max(end, to_micros(event.time))
         if isinstance(event, OfPartition):
             continue
         programs.add(event.program)
         if program in {None, event.program}:
             merge_into(facts[event.partitionkey], facts_of(event, position))
-    return _told(facts, end, programs if program else set())
-
-
-def _told(facts: Mapping[str, Facts], end: int, asked: set[str]) -> PairHistories:
     histories = histories_of(facts, end)
     if histories is None:
-        others = f"; there are the programmes {', '.join(sorted(asked))}" if asked else ""
+        others = f"; there are the programmes {', '.join(sorted(programs))}" if program and programs else ""
         raise HistoryError(f"no relationship was ever in contact{others}")
     return histories

@@ -1,10 +1,11 @@
 """The log and the changelog read from the beginning, for commands that recompute."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from schemas.events import ClockReached, ProfileSet
+from schemas.events import MentoringEvent, OfPartition, ProfileSet
 from schemas.topics import position
 from services.runtime.kafka import Partition, Record, partition_count, partition_of, read_partition, read_to_end
 from services.runtime.settings import Settings
@@ -40,22 +41,53 @@ class Stored:
         return sorted(name for name, state in self.states.items() if state.is_stale(self.clock_of[name]))
 
 
-def stored(settings: Settings, names: Topics) -> Stored:
-    recoveries: dict[int, Recovery] = defaultdict(Recovery)
+def recovered_partitions(settings: Settings, names: Topics) -> dict[int, Recovery]:
+    """What the changelog holds of each partition; of one that it has nothing of, nothing. Raises KafkaError."""
+    found: dict[int, Recovery] = defaultdict(Recovery)
     for record in read_to_end(settings, [names.state]):
-        if record.key is not None:
-            recoveries[record.partition].add(record.key, record.value)
+        found[record.partition].add(record.key, record.value)
+    for recovery in found.values():
+        recovery.finish()
+    return found
+
+
+def stored(settings: Settings, names: Topics) -> Stored:
+    recoveries = recovered_partitions(settings, names)
     states: dict[str, RelationshipState] = {}
     clock_of: dict[str, int] = {}
     partition_of: dict[str, int] = {}
     for number, recovery in recoveries.items():
-        recovery.finish()
         states |= recovery.states
         clock_of |= dict.fromkeys(recovery.states, recovery.watermark.clock)
         partition_of |= dict.fromkeys(recovery.states, number)
     watermarks = {number: recovery.watermark for number, recovery in recoveries.items()}
     programmes = {number: programmes_of(recovery.profiles.values()) for number, recovery in recoveries.items()}
     return Stored(states, watermarks, clock_of, partition_of, programmes)
+
+
+class LoggedEvent(NamedTuple):
+    """An event where it lies, and its place in the order of all."""
+
+    partition: int
+    position: int
+    event: MentoringEvent
+
+
+def events_of(records: Iterable[Record], names: Topics, partitions: int) -> Iterator[LoggedEvent]:
+    """Records that are no events are none here either: they went to quarantine. `partitions` are those of the log."""
+    for record in records:
+        event = event_at(record, partitions)
+        if not isinstance(event, Refusal):
+            yield LoggedEvent(record.partition, position(names.epoch, record.offset), event)
+
+
+def histories_of_events(events: Iterable[LoggedEvent]) -> dict[str, FullHistory]:
+    """Of all relationships that have a fact."""
+    found: dict[str, FullHistory] = defaultdict(FullHistory)
+    for _, place, event in events:
+        if not isinstance(event, OfPartition):
+            found[event.partitionkey].add(event, place)
+    return {name: account for name, account in found.items() if account.facts}
 
 
 @dataclass(frozen=True)
@@ -71,23 +103,19 @@ class WholeLog:
 
 
 def whole_log(settings: Settings, names: Topics, upto: Mapping[int, PartitionWatermark]) -> WholeLog:
-    """Up to the watermarks. Records that are no events are none here either: they went to quarantine."""
-    found: dict[str, FullHistory] = defaultdict(FullHistory)
+    """Up to the watermarks."""
     partitions = partition_count(settings, names.events)
     programmes = {number: Programmes() for number in range(partitions)}
-    for record in read_to_end(settings, [names.events]):
-        mark = upto.get(record.partition)
-        if mark is None or record.offset > mark.offset:
-            continue
-        event, place = event_at(record, partitions), position(names.epoch, record.offset)
-        match event:
-            case ProfileSet():
-                programmes[record.partition].apply(*applied_profiles(event, place))
-            case Refusal() | ClockReached():
-                pass
-            case _:
-                found[event.partitionkey].add(event, place)
-    return WholeLog({name: account for name, account in found.items() if account.facts}, programmes)
+
+    def applied() -> Iterator[LoggedEvent]:
+        every = read_to_end(settings, [names.events])
+        known = (one for one in every if one.partition in upto and one.offset <= upto[one.partition].offset)
+        for one in events_of(known, names, partitions):
+            if isinstance(one.event, ProfileSet):
+                programmes[one.partition].apply(*applied_profiles(one.event, one.position))
+            yield one
+
+    return WholeLog(histories_of_events(applied()), programmes)
 
 
 SAID_EVERY = 5_000

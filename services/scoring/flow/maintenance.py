@@ -62,7 +62,8 @@ class Maintenance:
 def maintained(settings: Settings, topic: str, command: str, group: str = GROUP) -> Iterator[Maintenance]:
     """While the block runs nobody else maintains what is kept in this changelog. Raises MaintenanceRefusedError,
     KafkaError."""
-    _refuse_second(settings, group, command)
+    if others := members_after(settings, group, FORGOTTEN_WITHIN):
+        raise MaintenanceRefusedError(_refusal(command, others))
     name = f"{command} on {platform.node()}, process {os.getpid()}"
     reader = Reader(
         settings,
@@ -85,13 +86,12 @@ def maintained(settings: Settings, topic: str, command: str, group: str = GROUP)
         reader.close()
 
 
-def _refuse_second(settings: Settings, group: str, command: str) -> None:
-    """One that was killed a moment ago is waited for."""
-    deadline = time.monotonic() + FORGOTTEN_WITHIN
-    while (others := members(settings, group)) and time.monotonic() < deadline:
+def members_after(settings: Settings, group: str, seconds: float) -> list[str]:
+    """Who is in a group, and does not leave it within so long: one that was stopped or killed a moment ago does."""
+    deadline = time.monotonic() + seconds
+    while (found := members(settings, group)) and time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
-    if others:
-        raise MaintenanceRefusedError(_refusal(command, others))
+    return found
 
 
 def _refusal(command: str, others: list[str]) -> str:

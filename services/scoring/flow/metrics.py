@@ -34,15 +34,11 @@ class ScoringMetrics:
         self.packed_bytes.labels(label).set(partition.packed_bytes)
         self.stale.labels(label).set(owned.stale.count(partition.states, partition.clock))
 
-    @property
-    def _of_partitions(self) -> tuple[Gauge, ...]:
-        memory = (self.relationships, self.indexed_facts, self.packed_bytes)
-        return (self.lag, self.clock, *memory, self.stale, self.log_gap)
-
     def forget(self, partition: int) -> None:
         """The partition is no more ours."""
-        for gauge in self._of_partitions:
-            gauge.remove(str(partition))
+        for metric in vars(self).values():
+            if isinstance(metric, Gauge):
+                metric.remove(str(partition))
 
 
 def metrics(registry: CollectorRegistry) -> ScoringMetrics:

@@ -1,21 +1,19 @@
 """One relationship read from the log: from the one partition that its key lies on."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from schemas.events import ClockReached, ProfileSet
 from schemas.primitives import to_micros
-from schemas.topics import position
-from services.runtime.kafka import Partition, partition_count, partition_of, read_partition
+from services.runtime.kafka import Partition, Record, partition_count, partition_of, read_partition
 from services.runtime.settings import Settings
 from services.scoring.domain.applied_profiles import applied_profiles
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.explaining.knowledge import Logged
 from services.scoring.domain.profiles import Programmes
-from services.scoring.flow.decoding import Refusal, event_at
-from services.scoring.flow.log_reading import stored
+from services.scoring.flow.log_reading import events_of, stored
 from services.scoring.topics import Topics
 
 SUGGESTIONS = 5
@@ -50,14 +48,15 @@ def read_relationship(settings: Settings, names: Topics, asked: str, passed: Cal
 def _read(settings: Settings, names: Topics, relationship: str, passed: Callable[[], object]) -> RelationshipLog:
     key, events, clock, programmes = relationship.encode(), list[Logged](), NONE, Programmes()
     partitions = partition_count(settings, names.events)
-    for record in read_partition(settings, Partition(names.events, partition_of(key, partitions))):
-        passed()
-        # The wall clock needs no records of others, the log's clock is the latest of all of them.
-        if record.key not in {key, None} and settings.clock == "wall":
-            continue
-        event, place = event_at(record, partitions), position(names.epoch, record.offset)
-        if isinstance(event, Refusal):
-            continue
+
+    def needed() -> Iterator[Record]:
+        for record in read_partition(settings, Partition(names.events, partition_of(key, partitions))):
+            passed()
+            # The wall clock needs no records of others, the log's clock is the latest of all of them.
+            if record.key in {key, None} or settings.clock == "log":
+                yield record
+
+    for _, place, event in events_of(needed(), names, partitions):
         clock = max(clock, to_micros(event.recordedtime))
         if isinstance(event, ProfileSet):
             programmes.apply(*applied_profiles(event, place))

@@ -11,8 +11,7 @@ from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.verification import ComparableRow, Verdict, comparable
 from services.scoring.flow.log_reading import Stored, WholeLog, stored, whole_log
-from services.scoring.flow.sink import await_sink
-from services.scoring.flow.stored_rows import stored_rows
+from services.scoring.flow.sink import await_sink, stored_rows
 from services.scoring.topics import Topics
 
 RELATIONSHIPS_AT_ONCE = 100
@@ -45,14 +44,13 @@ def verify(settings: Settings, until: int | None, progress: Progress) -> VerifyR
         progress("reading the stored states")
         before = stored(settings, names)
         report = _compared(settings, before, until, progress)
-        if report.verdict.equal or _stands(before, stored(settings, names)):
+        if report.verdict.equal:
+            return report
+        after = stored(settings, names)
+        if before.watermarks == after.watermarks and before.stale == after.stale:
             return report
         progress(f"the log has grown meanwhile, attempt {attempt} of {ATTEMPTS} is repeated")
     return report
-
-
-def _stands(before: Stored, after: Stored) -> bool:
-    return before.watermarks == after.watermarks and before.stale == after.stale
 
 
 def _compared(settings: Settings, known: Stored, until: int | None, progress: Progress) -> VerifyReport:
@@ -63,33 +61,23 @@ def _compared(settings: Settings, known: Stored, until: int | None, progress: Pr
     progress("waiting for the warehouse to store what was told")
     await_sink(settings, names.scores)
     progress("reading the log")
-    truth = Truth(whole_log(settings, names, known.watermarks), until)
+    log = whole_log(settings, names, known.watermarks)
     stale = set(known.stale)
     warehouse = ClickHouse(settings)
-    relationships = sorted((truth.log.accounts.keys() | _names(warehouse, until)) - stale)
+    in_table = {name for (name,) in warehouse.query(_NAMES, {"until": from_micros(until)})}
+    relationships = sorted((log.accounts.keys() | in_table) - stale)
     verdict = Verdict()
     for begin in range(0, len(relationships), RELATIONSHIPS_AT_ONCE):
         progress(f"computing and comparing, {begin} of {len(relationships)} relationships done")
         chunk = relationships[begin : begin + RELATIONSHIPS_AT_ONCE]
         table = stored_rows(warehouse, chunk, until)
         for relationship in chunk:
-            verdict.add(relationship, truth.rows(relationship), table.get(relationship, {}))
+            verdict.add(relationship, _truth(log, relationship, until), table.get(relationship, {}))
     return VerifyReport(until, verdict, sorted(stale), len(relationships))
 
 
-@dataclass(frozen=True)
-class Truth:
+def _truth(log: WholeLog, relationship: str, until: int) -> dict[int, ComparableRow]:
     """What the log says, scored by the profiles that it says."""
-
-    log: WholeLog
-    until: int
-
-    def rows(self, relationship: str) -> dict[int, ComparableRow]:
-        account = self.log.accounts.get(relationship, FullHistory())
-        profiles = self.log.profiles_of(relationship, account.program)
-        rows = ScoreHistory(account.facts, profiles).rows(NONE, self.until)
-        return {as_of: comparable(row) for as_of, row in rows.items()}
-
-
-def _names(warehouse: ClickHouse, until: int) -> set[str]:
-    return {name for (name,) in warehouse.query(_NAMES, {"until": from_micros(until)})}
+    account = log.accounts.get(relationship, FullHistory())
+    rows = ScoreHistory(account.facts, log.profiles_of(relationship, account.program)).rows(NONE, until)
+    return {as_of: comparable(row) for as_of, row in rows.items()}

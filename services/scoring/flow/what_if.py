@@ -2,8 +2,6 @@
 that are tried."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,9 +12,7 @@ from schemas.primitives import Message
 from schemas.programs import Profile, Programme
 from services.runtime.settings import Settings
 from services.runtime.strict_yaml import UnreadableError, documents
-from services.scoring.domain.facts import FullHistory
-from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.what_if.trial import Candidates
+from services.scoring.domain.what_if.trial import Candidates, TrialSpan
 from services.scoring.flow.log_reading import WholeLog, stored, whole_log
 from services.scoring.topics import Topics
 
@@ -32,26 +28,6 @@ class ProfileFileError(Exception):
 
 class NothingScoredError(Exception):
     """There is no history to try a profile on."""
-
-
-@dataclass(frozen=True)
-class ScoredLog:
-    """`clock`: all that is known up to here has been scored everywhere."""
-
-    whole: WholeLog
-    clock: int
-
-    @property
-    def accounts(self) -> Mapping[str, FullHistory]:
-        return self.whole.accounts
-
-    def profiles_of(self, name: str) -> Profiles:
-        return self.whole.profiles_of(name, self.accounts[name].program)
-
-    @property
-    def begin(self) -> int:
-        """The time of the first fact of all."""
-        return min(min(account.facts).time for account in self.accounts.values())
 
 
 def read_candidates(file: Path) -> Candidates:
@@ -74,28 +50,27 @@ def read_candidates(file: Path) -> Candidates:
     return Candidates(of_all=_timeless(_parsed(file, Profile, {"version": UNNAMED, **records[0]})))
 
 
-def read_log(settings: Settings, names: Topics) -> ScoredLog:
-    """Up to what the workers have acknowledged. Raises NothingScoredError, KafkaError."""
+def read_log(settings: Settings, names: Topics) -> tuple[WholeLog, TrialSpan]:
+    """Up to what the workers have acknowledged; from the time of the first fact to the clock up to which all that is
+    known has been scored everywhere. Raises NothingScoredError, KafkaError."""
     known = stored(settings, names)
     found = whole_log(settings, names, known.watermarks)
     if known.clock is None or not found.accounts:
         raise NothingScoredError("scoring has stored nothing yet; is `rapport scoring serve` running?")
-    return ScoredLog(found, known.clock)
+    begin = min(min(account.facts).time for account in found.accounts.values())
+    return found, TrialSpan(begin, known.clock)
 
 
 def _parsed(file: Path, kind: type[Record], record: dict[str, object]) -> Record:
     try:
         return kind.model_validate_json(json.dumps(record))
-    except (ValidationError, TypeError, ValueError) as invalid:
-        raise ProfileFileError("\n".join(f"{file}: {fault}" for fault in _faults(invalid))) from invalid
+    except ValidationError as invalid:
+        listed = invalid.errors(include_url=False, include_context=False, include_input=False)
+        faults = [f"{'.'.join(map(str, error['loc'])) or 'the profile'}: {error['msg']}" for error in listed]
+        raise ProfileFileError("\n".join(f"{file}: {fault}" for fault in faults)) from invalid
+    except (TypeError, ValueError) as invalid:
+        raise ProfileFileError(f"{file}: {invalid}") from invalid
 
 
 def _timeless(profile: Profile) -> Profile:
     return profile.model_copy(update={"effective_from": None})
-
-
-def _faults(invalid: Exception) -> list[str]:
-    if not isinstance(invalid, ValidationError):
-        return [str(invalid)]
-    listed = invalid.errors(include_url=False, include_context=False, include_input=False)
-    return [f"{'.'.join(map(str, error['loc'])) or 'the profile'}: {error['msg']}" for error in listed]

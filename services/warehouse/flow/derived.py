@@ -13,9 +13,10 @@ from services.runtime import log
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.domain.migration import ONE_SERVER, Topology
 from services.warehouse.domain.retention import FOREVER, Retention
+from services.warehouse.domain.tables import FILL
 from services.warehouse.domain.target import of_scope
 from services.warehouse.domain.touched import months, portions
-from services.warehouse.flow.filling import FILL, unfilled
+from services.warehouse.flow.filling import unfilled
 from services.warehouse.flow.forgetting import forget_erased
 from services.warehouse.flow.statements import statement
 

@@ -8,8 +8,6 @@ from services.warehouse.domain.events import EVENTS
 from services.warehouse.domain.scores import HISTORY
 from services.warehouse.domain.target import ALERT_LOG, COPIED, DERIVED
 
-FILL = "run `rapport warehouse recompute`"
-"""How it is done; the local stack looks for these words."""
 _FILLED = "SELECT DISTINCT name FROM mentoring.filled"
 # Whatever the others are made from.
 _SOURCES = (EVENTS.name, HISTORY.name, ALERT_LOG.tables[0].name)

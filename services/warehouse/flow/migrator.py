@@ -7,8 +7,9 @@ from importlib.resources import files
 from services.runtime.clickhouse import ClickHouse, ClickHouseAwayError, ClickHouseError
 from services.warehouse.domain.migration import Changed, Migration, Pending, Recorded, Topology, decide, statements
 from services.warehouse.domain.retention import Retention, altered, ttl, ttl_of
+from services.warehouse.domain.tables import FILL
 from services.warehouse.domain.target import COPIED, STORED
-from services.warehouse.flow.filling import FILL, unfilled
+from services.warehouse.flow.filling import unfilled
 
 LEDGER = "mentoring.migrations"
 # Unknown table, unknown database: no migration was ever applied.

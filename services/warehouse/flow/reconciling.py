@@ -73,8 +73,8 @@ class _PartitionLog:
         end = committed.offset if committed else first
         self.reader.seek(self.partition, first)
         by_table = {one.table.name: one for one in expected}
-        while self.reader.position(self.partition) < end:
-            for record in (one for polled in self.reader.poll(1.0).values() for one in polled if one.offset < end):
+        for polled in self.reader.up_to({self.partition: end}):
+            for record in (one for one in polled.get(self.partition, ()) if one.offset < end):
                 for row in () if record.offset in aside else self._rows(record):
                     by_table[row.table].add(row)
         return first

@@ -1,5 +1,7 @@
 """What calibration learns, and what it keeps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -66,7 +68,7 @@ def test_the_coefficients_by_which_the_cases_turned_out_are_found_again() -> Non
 
 def test_a_coefficient_stays_within_its_bounds_even_if_the_cases_speak_against_it() -> None:
     good = examples(TRUE)
-    turned = good._replace(faded=1 - good.faded)
+    turned = replace(good, faded=1 - good.faded)
 
     coefficients = found(turned)
 
@@ -138,7 +140,7 @@ def test_no_case_teaches_nothing() -> None:
 def test_cases_that_all_turned_out_alike_teach_nothing(outcome: float, words: str) -> None:
     some = examples(TRUE, pairs=30)
 
-    nothing = learnt(some._replace(faded=np.full(90, outcome)))
+    nothing = learnt(replace(some, faded=np.full(90, outcome)))
 
     assert isinstance(nothing, NotLearnable)
     assert nothing.reason.startswith(words)
@@ -148,17 +150,17 @@ def test_learning_anew_looks_only_at_cases_whose_horizon_was_over() -> None:
     some = examples(TRUE, pairs=400, each=1)
     at = np.arange(400, dtype=np.int64) * DAY
     starts = [200 * DAY, 300 * DAY]
-    changed = some._replace(at=at, faded=np.where(at + 30 * DAY > 200 * DAY, 1 - some.faded, some.faded))
+    changed = replace(some, at=at, faded=np.where(at + 30 * DAY > 200 * DAY, 1 - some.faded, some.faded))
 
-    first, second = rolling(some._replace(at=at), 30 * DAY, starts)
+    first, second = rolling(replace(some, at=at), 30 * DAY, starts)
     first_again, second_again = rolling(changed, 30 * DAY, starts)
 
-    assert first == first_again == Fit(200 * DAY, found(some.where(at + 30 * DAY <= 200 * DAY)._replace(at=at[:171])))
+    assert first == first_again == Fit(200 * DAY, found(replace(some.where(at + 30 * DAY <= 200 * DAY), at=at[:171])))
     assert second != second_again
 
 
 def test_where_nothing_can_be_learnt_yet_the_defaults_go_on_and_then_what_was_learnt_before() -> None:
-    some = examples(TRUE, pairs=100, each=1)._replace(at=np.full(100, 10 * DAY, dtype=np.int64))
+    some = replace(examples(TRUE, pairs=100, each=1), at=np.full(100, 10 * DAY, dtype=np.int64))
 
     before, after = rolling(some, 30 * DAY, [20 * DAY, 40 * DAY])
 

@@ -14,7 +14,7 @@ def cases(begin: float, days: int, rate: float, seed: int, pairs: int = 200) -> 
     at = (micros(begin) + np.linspace(0, days - 1, pairs) * DAY).astype(np.int64)
     faded = (np.random.default_rng(seed).random(pairs) < rate).astype(float)
     nothing = np.zeros(pairs)
-    return Cases(np.arange(pairs), at, faded, np.zeros((pairs, 0)), *[nothing] * 5)
+    return Cases(np.zeros((pairs, 0)), faded, np.arange(pairs), at, *[nothing] * 5)
 
 
 def test_a_short_time_is_told_by_quarters_and_a_long_one_by_years() -> None:

@@ -176,6 +176,7 @@ def test_one_programme_may_be_chosen(tmp_path: Path) -> None:
     ("line", "words"),
     [
         ("{", "line 2: is no JSON: "),
+        ('{"a":' * 100_000, "line 2: is no JSON: "),
         ("[]", "line 2: must be one CloudEvent, a JSON object"),
         (json.dumps(met("soon")), "line 2, time: "),
         (json.dumps({**met("2024-01-01T10:00:00Z"), "data": {}}), "line 2, data.session_id: Field required"),

@@ -9,11 +9,20 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.runtime.kafka import Committed, KafkaError, Producer, Reader, create_topics, partition_of, read_to_end
-from services.scoring.flow.repartition import checks, copying
-from services.scoring.flow.repartition.moving import Repartitioned
+from services.runtime.kafka import (
+    Committed,
+    KafkaError,
+    Producer,
+    Reader,
+    create_topics,
+    partition_of,
+    producer,
+    read_to_end,
+)
+from services.scoring.flow.repartition import checks
 from services.scoring.flow.repartition.plan import Epoch, NotRepartitionedError, Passed, Repartitioning, Tracked
 from services.scoring.flow.repartition.repartition import abandon, is_repartitioned, repartition
+from services.scoring.flow.repartition.states import Repartitioned
 from tests.scoring.flow.comparison import compare
 from tests.scoring.flow.harness import Scoring
 from tests.scoring.flow.long_log import Keyed, end_of, keyed, long_log, moved
@@ -108,7 +117,7 @@ def test_cut_off_anywhere_it_goes_on_where_it_was(
 ) -> None:
     events = long_log(32, 60)
     scored(scoring, keyed(events), end_of(events))
-    monkeypatch.setattr(copying, "UNDER_WAY", 50)
+    monkeypatch.setattr(producer, "UNDER_WAY", 50)
 
     for step, after in (("copying the log", 1), ("copying the log", 200), ("rebuilding the states", 150)):
         with pytest.raises(CutOffError):

@@ -172,6 +172,11 @@ def test_a_record_of_a_file_that_is_broken_is_named(tmp_path: Path) -> None:
         return str(problem.value).removeprefix(str(file))
 
     assert refused("\n{broken").startswith(": line 2: is no JSON: ")
+    assert refused("\n" + '{"a":' * 100_000).startswith(": line 2: is no JSON: ")
+    assert (
+        refused('{"value": {}, "partition": true, "offset": 0}')
+        == ": line 1: partition and offset must be whole numbers"
+    )
     assert refused("[]") == ": line 1: must be an object"
     assert refused('{"type": "mentoring.session.held.v1"}').startswith(": line 1: has no partitionkey")
     assert refused('{"key": 3, "value": {}}') == ": line 1: key: must be text"

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.events import OfRelationship, to_json
 from services.runtime.kafka import Partition, Producer, partition_of, read_partition, read_to_end
-from services.scoring.flow.heal import Wanted, histories_of_log
+from services.scoring.flow.heal import HealEnvironment, histories_of_log
 from services.scoring.flow.histories import log_events
 from services.scoring.flow.log_reading import stored, whole_log
 from services.scoring.flow.repartition.plan import Repartitioning
@@ -73,9 +73,7 @@ def test_no_reader_of_the_log_takes_them_for_a_history(with_strays: Scoring) -> 
     known = stored(settings, names)
 
     verified = whole_log(settings, names, known.watermarks).accounts
-    healed = histories_of_log(
-        settings, names, Wanted(home(MINE), frozenset({MINE}), known.watermarks[home(MINE)].offset), lambda _: None
-    )
+    healed = histories_of_log(HealEnvironment(settings, names), known, [MINE], lambda _: None)
     replayed = list(KafkaSource(settings, names, known).records(SourcePart(0, 1), lambda _: None))
     story = read(with_strays, MINE)
     backtested = [one.event for one in log_events(settings, names) if one.event.id.startswith("stray")]

@@ -11,8 +11,7 @@ from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.verification import ComparableRow, comparable
 from services.scoring.flow.heal import HealEnvironment
 from services.scoring.flow.log_reading import stored, whole_log
-from services.scoring.flow.sink import await_sink
-from services.scoring.flow.stored_rows import stored_rows
+from services.scoring.flow.sink import await_sink, stored_rows
 from services.warehouse import service
 from services.warehouse.domain.migration import Topology
 from services.warehouse.domain.target import EVENT_LOG, SCORE_HISTORY, Feed

@@ -16,7 +16,6 @@ from services.ingest.flow.people.partition_projection import topics_of
 from services.runtime.kafka import Partition, Reader, Record, newest_of_keys
 from services.runtime.settings import Settings
 
-POLL_SECONDS = 0.2
 KEPT_SECONDS = 60.0
 """All parts of a process start within this; whoever is handed a partition later reads it from the broker."""
 
@@ -92,8 +91,10 @@ def _between(
 ) -> Iterator[Record]:
     for partition, first in reader.beginning_offsets(list(ends)).items():
         reader.seek(partition, max(first, begins.get(partition, 0)))
-    while not done() and any(reader.position(partition) < end for partition, end in ends.items()):
-        for partition, records in reader.poll(POLL_SECONDS).items():
+    for polled in reader.up_to(ends):
+        if done():
+            return
+        for partition, records in polled.items():
             yield from (record for record in records if record.offset < ends.get(partition, 0))
 
 

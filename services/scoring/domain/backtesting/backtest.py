@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,9 +19,9 @@ from services.scoring.domain.backtesting.calibration import (
     probabilities,
     rolling,
 )
-from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, Cases, TimeSplit, cases_of, split
+from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, Cases, cases_of, split
 from services.scoring.domain.backtesting.drift import Drift, drift
-from services.scoring.domain.backtesting.lead_time import LeadTime, Period, lead_time, told_silences
+from services.scoring.domain.backtesting.lead_time import LeadTime, lead_time, told_silences
 from services.scoring.domain.backtesting.measures import MEASURES, Bin, Floats, Interval, Resamples, mean, reliability
 from services.scoring.domain.backtesting.pairs import HistorySpan, Pair, PairHistories
 from services.scoring.domain.bounds import DAY
@@ -68,14 +67,6 @@ class BacktestReport:
     drift: tuple[Drift, ...]
 
 
-class LearningSchedule(NamedTuple):
-    """The first `share` of the span calibrates, the rest is predicted: with what was learnt then and, where
-    `rolling_days` says so, also with what a job learns anew every so many days."""
-
-    share: float = 0.6
-    rolling_days: int | None = None
-
-
 MODEL = "silence model"
 UNCALIBRATED = "uncalibrated"
 
@@ -84,26 +75,33 @@ Track = Callable[[Sequence[Pair], str], Iterable[Pair]]
 
 
 def backtest(
-    histories: PairHistories, plan: CasePlan, schedule: LearningSchedule, track: Track
+    histories: PairHistories, plan: CasePlan, share: float, rolling_days: int | None, track: Track
 ) -> BacktestReport | NotLearnable:
+    """The first `share` of the span calibrates, the rest is predicted: with what was learnt then and, where
+    `rolling_days` says so, also with what a job learns anew every so many days."""
     cases = cases_of(histories.span, plan, track(histories.pairs, "cases"))
-    parts = split(cases, histories.span, schedule.share, plan.rule.horizon)
-    coefficients = learnt(parts.earlier.examples)
+    parts = split(cases, histories.span, share, plan.rule.horizon)
+    coefficients = learnt(parts.earlier)
     if isinstance(coefficients, NotLearnable):
         return NotLearnable(f"before {_day(parts.at)}, in the part that calibrates, {coefficients.reason}")
     if not parts.later.both_happened:
         return NotLearnable(
             f"from {_day(parts.at)} on, the part to predict, {parts.later.count} cases turned out alike"
         )
-    history = _History(histories, plan.rule, cases, parts)
-    once = history.predicted([Fit(parts.at, coefficients)])
-    once = {MODEL: once.pop(MODEL), UNCALIBRATED: probabilities(parts.later.features, DEFAULTS), **once}
     fits, anew = [Fit(parts.at, coefficients)], dict[str, Floats]()
-    if schedule.rolling_days is not None:
-        starts = range(parts.at, int(parts.later.at.max()) + 1, schedule.rolling_days * DAY)
-        fits = rolling(cases.examples, plan.rule.horizon, starts)
-        anew = history.predicted(fits)
-    period = Period(histories.span, parts.at)
+    once = _predicted(histories, plan.rule, cases, parts.later, fits)
+    once = {MODEL: once.pop(MODEL), UNCALIBRATED: probabilities(parts.later.features, DEFAULTS), **once}
+    if rolling_days is not None:
+        starts = range(parts.at, int(parts.later.at.max()) + 1, rolling_days * DAY)
+        fits = rolling(cases, plan.rule.horizon, starts)
+        anew = _predicted(histories, plan.rule, cases, parts.later, fits)
+    silences = told_silences(
+        track(histories.pairs, "alerts"),
+        plan,
+        histories.span,
+        parts.at,
+        lambda features, at: forecast(features, at, fits),
+    )
     return BacktestReport(
         rule=plan.rule,
         span=histories.span,
@@ -114,31 +112,28 @@ def backtest(
         evaluation=_part(parts.later),
         coefficients=coefficients,
         models=_judged(parts.later, once, once[MODEL]),
-        rolling_days=schedule.rolling_days,
+        rolling_days=rolling_days,
         rolling=_judged(parts.later, anew, once[MODEL]),
-        lead_times=_lead_times(period, plan, fits, track(histories.pairs, "alerts")),
+        lead_times=tuple(
+            lead_time(level, silences, plan.rule, histories.span) for level in plan.profiles.at(parts.at).watch.risk
+        ),
         drift=drift(parts.earlier, parts.later, (anew or once)[MODEL]),
     )
 
 
-class _History(NamedTuple):
-    histories: PairHistories
-    rule: CaseRule
-    cases: Cases
-    parts: TimeSplit
-
-    def predicted(self, fits: Sequence[Fit]) -> dict[str, Floats]:
-        """Of the later cases, by model: the simpler rules are learnt whenever ours is, from the same cases."""
-        later = self.parts.later
-        found = {MODEL: forecast(later.features, later.at, fits)}
-        for number, fit in enumerate(fits):
-            until = fits[number + 1].since if number + 1 < len(fits) else np.inf
-            chosen = (later.at >= fit.since) & (later.at < until)
-            known = self.cases.where(self.cases.at + self.rule.horizon <= fit.since)
-            rules = baselines.predicted(self.histories, self.rule.horizon_days, known, later.where(chosen), fit.since)
-            for name, values in rules.items():
-                found.setdefault(name, np.empty(later.count))[chosen] = values
-        return found
+def _predicted(
+    histories: PairHistories, rule: CaseRule, cases: Cases, later: Cases, fits: Sequence[Fit]
+) -> dict[str, Floats]:
+    """Of the later cases, by model: the simpler rules are learnt whenever ours is, from the same cases."""
+    found = {MODEL: forecast(later.features, later.at, fits)}
+    for number, fit in enumerate(fits):
+        until = fits[number + 1].since if number + 1 < len(fits) else np.inf
+        chosen = (later.at >= fit.since) & (later.at < until)
+        known = cases.where(cases.at + rule.horizon <= fit.since)
+        rules = baselines.predicted(histories, rule.horizon_days, known, later.where(chosen), fit.since)
+        for name, values in rules.items():
+            found.setdefault(name, np.empty(later.count))[chosen] = values
+    return found
 
 
 def _judged(cases: Cases, predicted: Mapping[str, Floats], ours: Floats) -> tuple[Judged, ...]:
@@ -153,12 +148,6 @@ def _judged(cases: Cases, predicted: Mapping[str, Floats], ours: Floats) -> tupl
         )
         for name, values in predicted.items()
     )
-
-
-def _lead_times(period: Period, plan: CasePlan, fits: Sequence[Fit], pairs: Iterable[Pair]) -> tuple[LeadTime, ...]:
-    told = told_silences(pairs, plan, period, lambda features, at: forecast(features, at, fits))
-    levels = plan.profiles.at(period.since).watch.risk
-    return tuple(lead_time(level, told, plan.rule, period.span) for level in levels)
 
 
 def _part(cases: Cases) -> SplitSide:

@@ -1,7 +1,8 @@
 """Calibration: the disengagement model's coefficients, learnt from an organisation's own history."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, fields
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -34,21 +35,31 @@ DIGITS = 4
 DEFAULTS = Coefficients()
 
 
-class Examples(NamedTuple):
-    """A row per case: the unit features in the order of FEATURES, 1.0 where no contact came, the pair's number, the
-    cut-off in microseconds."""
+@dataclass(frozen=True)
+class Examples:
+    """Columns, a row per case: the unit features in the order of FEATURES, 1.0 where no contact came, the pair's
+    number, the cut-off in microseconds."""
 
     features: Floats
     faded: Floats
     pair: Ints
     at: Ints
 
-    def where(self, chosen: Bools) -> "Examples":
-        return Examples(self.features[chosen], self.faded[chosen], self.pair[chosen], self.at[chosen])
+    def where(self, chosen: Bools) -> Self:
+        return type(self)(*(getattr(self, column.name)[chosen] for column in fields(self)))
+
+    @property
+    def count(self) -> int:
+        return len(self.at)
 
     @property
     def pairs(self) -> int:
         return len(np.unique(self.pair))
+
+    @property
+    def both_happened(self) -> bool:
+        """Some pairs met again and some did not: otherwise nothing can be learnt or judged."""
+        return 0 < float(self.faded.sum()) < self.count
 
 
 class NotLearnable(NamedTuple):
@@ -65,7 +76,7 @@ class Fit(NamedTuple):
 def learnt(examples: Examples) -> Coefficients | NotLearnable:
     """The coefficients of least loss within BOUNDS, drawn towards the defaults. Newer cases count more; of one time all
     count alike, since what is asked is how many of tomorrow's cases will fade."""
-    cases = len(examples.faded)
+    cases = examples.count
     if not cases:
         return NotLearnable("there is no case: no pair met often enough and was then observed for the whole horizon")
     if examples.faded.all():

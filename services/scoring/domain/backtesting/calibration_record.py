@@ -66,14 +66,11 @@ class CalibrationRecord(Message):
 
     def completed(self, held_out: HeldOut | None, end: int) -> "CalibrationRecord":
         """With how it was judged, and the instant (in microseconds) up to which it was learnt, its hash and name."""
-        return named(self.model_copy(update={"held_out": held_out, "end": from_micros(end)}))
-
-
-def named(record: CalibrationRecord) -> CalibrationRecord:
-    """With its hash, and a name of model, last day and hash: the same history makes the same calibration."""
-    found = digest(record)
-    name = f"{record.model}-{record.end.date().isoformat()}-{found[:NAME_DIGITS]}"
-    return record.model_copy(update={"calibration": name, "sha256": found})
+        judged = self.model_copy(update={"held_out": held_out, "end": from_micros(end)})
+        found = digest(judged)
+        # Of model, last day and hash: the same history makes the same calibration.
+        name = f"{judged.model}-{judged.end.date().isoformat()}-{found[:NAME_DIGITS]}"
+        return judged.model_copy(update={"calibration": name, "sha256": found})
 
 
 def digest(record: CalibrationRecord) -> str:
@@ -118,11 +115,11 @@ def calibrate(
 ) -> CalibrationRecord | NotLearnable:
     """`held_out`: the share of the span, its end, that the improvement is measured on."""
     cases = cases_of(histories.span, plan, track(histories.pairs, "cases"))
-    coefficients = learnt(cases.examples)
+    coefficients = learnt(cases)
     if isinstance(coefficients, NotLearnable):
         return coefficients
     parts = split(cases, histories.span, 1 - held_out, plan.rule.horizon)
-    earlier = learnt(parts.earlier.examples)
+    earlier = learnt(parts.earlier)
     judged = None
     if not isinstance(earlier, NotLearnable) and parts.later.both_happened:
         judged = _held_out(parts, DEFAULTS, earlier)
@@ -137,7 +134,7 @@ def candidate(
     parts = split(cases, histories.span, 1 - held_out, plan.rule.horizon)
     if reason := _too_little(parts):
         return NotLearnable(reason)
-    coefficients = learnt(parts.earlier.examples)
+    coefficients = learnt(parts.earlier)
     if isinstance(coefficients, NotLearnable):
         return coefficients
     later = parts.later

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from services.scoring.domain.backtesting.calibration import Examples
-from services.scoring.domain.backtesting.measures import Bools, Floats, Ints
+from services.scoring.domain.backtesting.measures import Floats
 from services.scoring.domain.backtesting.pairs import HistorySpan, Pair, Sight
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.profiles import Profiles
+from services.scoring.domain.score import FEATURES
 
 
 @dataclass(frozen=True)
@@ -38,43 +39,18 @@ class Past(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Cases:
-    """Columns, one row per case: the pair's number, the cut-off in microseconds, 1.0 where no contact came, what
-    scoring saw, days since the last contact, and the contacts."""
+class Cases(Examples):
+    """Besides what is learnt from: what scoring saw, days since the last contact, and the contacts."""
 
-    pair: Ints
-    at: Ints
-    faded: Floats
-    features: Floats
     health: Floats
     silence: Floats
     repeats: Floats
     recency: Floats
     age: Floats
 
-    def where(self, chosen: Bools) -> "Cases":
-        return Cases(*(getattr(self, column.name)[chosen] for column in fields(self)))
-
     @property
     def past(self) -> Past:
         return Past(self.repeats, self.recency, self.age)
-
-    @property
-    def examples(self) -> Examples:
-        return Examples(self.features, self.faded, self.pair, self.at)
-
-    @property
-    def count(self) -> int:
-        return len(self.at)
-
-    @property
-    def pairs(self) -> int:
-        return len(np.unique(self.pair))
-
-    @property
-    def both_happened(self) -> bool:
-        """Some pairs met again and some did not: otherwise nothing can be learnt or judged."""
-        return 0 < float(self.faded.sum()) < self.count
 
 
 class CasePlan(NamedTuple):
@@ -88,7 +64,8 @@ def cases_of(span: HistorySpan, plan: CasePlan, pairs: Iterable[Pair]) -> Cases:
     found = [_of_pair(number, pair, span, plan) for number, pair in enumerate(pairs)]
     found = [cases for cases in found if cases is not None]
     if not found:
-        return _none()
+        none, whole = np.zeros(0), np.zeros(0, dtype=np.int64)
+        return Cases(np.zeros((0, len(FEATURES))), none, whole, whole, *[none] * 5)
     return Cases(*(np.concatenate([getattr(cases, column.name) for cases in found]) for column in fields(Cases)))
 
 
@@ -109,10 +86,10 @@ def _of_pair(number: int, pair: Pair, span: HistorySpan, plan: CasePlan) -> Case
     features, health = sight.scores(cut_offs)
     past = np.array([past_at(pair.days[: pair.days_upto(at)], at // DAY) for at in cut_offs], dtype=np.float64)
     return Cases(
+        features,
+        np.array([pair.contacts_upto(at) == pair.contacts_upto(at + horizon) for at in cut_offs], dtype=np.float64),
         np.full(len(cut_offs), number, dtype=np.int64),
         np.array(cut_offs, dtype=np.int64),
-        np.array([_fades(pair, at, horizon) for at in cut_offs], dtype=np.float64),
-        features,
         health,
         np.array([(at - pair.contacts[pair.contacts_upto(at) - 1]) / DAY for at in cut_offs]),
         *past.T,
@@ -131,17 +108,6 @@ def _cut_offs(pair: Pair, span: HistorySpan, rule: CaseRule) -> Iterator[int]:
         met = pair.days_upto(at) >= rule.least_contact_days
         if met and at - pair.contacts[seen - 1] <= rule.active_days * DAY:
             yield at
-
-
-def _fades(pair: Pair, at: int, horizon: int) -> bool:
-    following = pair.next_contact(at)
-    return following is None or following > at + horizon
-
-
-def _none() -> Cases:
-    empty = np.zeros(0)
-    whole = np.zeros(0, dtype=np.int64)
-    return Cases(whole, whole, empty, np.zeros((0, 0)), *[empty] * 5)
 
 
 @dataclass(frozen=True)

@@ -49,20 +49,15 @@ class WatchedGap(NamedTuple):
     fades: bool | None
 
 
-@dataclass(frozen=True)
-class Period:
-    """What is looked at: silences that begin at `since` or later."""
-
-    span: HistorySpan
-    since: int
-
-
-def told_silences(pairs: Iterable[Pair], plan: CasePlan, period: Period, predict: Predict) -> list[WatchedGap]:
-    return [told for pair in pairs for told in _of_pair(pair, plan, period, predict)]
+def told_silences(
+    pairs: Iterable[Pair], plan: CasePlan, span: HistorySpan, since: int, predict: Predict
+) -> list[WatchedGap]:
+    """The silences that begin at `since` or later."""
+    return [told for pair in pairs for told in _of_pair(pair, plan, span, since, predict)]
 
 
 def lead_time(level: float, told: Sequence[WatchedGap], rule: CaseRule, span: HistorySpan) -> LeadTime:
-    days = [_first(one.risks, level) for one in told]
+    days = [next(map(int, np.flatnonzero(one.risks >= level)), None) for one in told]
     reached = [(one.silence, day) for one, day in zip(told, days, strict=True) if day is not None]
     outcomes = [_is_silent(silence, silence.begin + day * DAY + rule.horizon, span) for silence, day in reached]
     known = [outcome for outcome in outcomes if outcome is not None]
@@ -79,8 +74,8 @@ def lead_time(level: float, told: Sequence[WatchedGap], rule: CaseRule, span: Hi
     )
 
 
-def _of_pair(pair: Pair, plan: CasePlan, period: Period, predict: Predict) -> Iterator[WatchedGap]:
-    silences = list(_silences(pair, plan.rule, period))
+def _of_pair(pair: Pair, plan: CasePlan, span: HistorySpan, since: int, predict: Predict) -> Iterator[WatchedGap]:
+    silences = [silence for silence in _silences(pair, plan.rule, span) if silence.begin >= since]
     if not silences:
         return
     sight = Sight(pair.facts, plan.profiles)
@@ -90,21 +85,16 @@ def _of_pair(pair: Pair, plan: CasePlan, period: Period, predict: Predict) -> It
     risks = predict(sight.scores(every)[0], np.array(every, dtype=np.int64))
     for silence, instants, stop in zip(silences, days, np.cumsum([*map(len, days)], dtype=int), strict=True):
         fade = silence.begin + plan.rule.active_days * DAY
-        yield WatchedGap(silence, risks[stop - len(instants) : stop], _is_silent(silence, fade, period.span))
+        yield WatchedGap(silence, risks[stop - len(instants) : stop], _is_silent(silence, fade, span))
 
 
-def _silences(pair: Pair, rule: CaseRule, period: Period) -> Iterator[ContactGap]:
-    for day, begin in enumerate(_last_contacts(pair), 1):
-        if day >= rule.least_contact_days and begin >= period.since:
-            following = pair.next_contact(begin)
-            until = min(begin + rule.active_days * DAY, period.span.end)
-            yield ContactGap(begin, following, until if following is None else min(until, following - 1))
-
-
-def _last_contacts(pair: Pair) -> Iterator[int]:
-    """Of each contact day the last contact."""
-    for day in pair.days:
-        yield pair.contacts[pair.contacts_upto((day + 1) * DAY - 1) - 1]
+def _silences(pair: Pair, rule: CaseRule, span: HistorySpan) -> Iterator[ContactGap]:
+    """After the last contact of each contact day, from the one on that makes it a pair to be watched."""
+    for day in pair.days[rule.least_contact_days - 1 :]:
+        begin = pair.contacts[pair.contacts_upto((day + 1) * DAY - 1) - 1]
+        following = pair.next_contact(begin)
+        until = min(begin + rule.active_days * DAY, span.end)
+        yield ContactGap(begin, following, until if following is None else min(until, following - 1))
 
 
 def _is_silent(silence: ContactGap, upto: int, span: HistorySpan) -> bool | None:
@@ -112,11 +102,6 @@ def _is_silent(silence: ContactGap, upto: int, span: HistorySpan) -> bool | None
     if silence.following is not None and silence.following <= upto:
         return False
     return True if upto <= span.end else None
-
-
-def _first(risks: Floats, level: float) -> int | None:
-    reached = np.flatnonzero(risks >= level)
-    return int(reached[0]) if reached.size else None
 
 
 def _quartiles(days: Sequence[int]) -> tuple[float, float, float] | None:

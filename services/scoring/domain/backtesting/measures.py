@@ -1,7 +1,7 @@
 """How good predictions are, and 95 % intervals over pairs: the cases of one pair hang together, so whole pairs are
 drawn, with replacement."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,7 +139,9 @@ class Resamples:
         self._draws = draws.astype(float)
 
     def interval(self, weighted: Weighted) -> Interval:
-        low, high = _quantiles(self.values(weighted))
+        values = self.values(weighted)
+        known = values[~np.isnan(values)]
+        low, high = map(float, np.quantile(known, QUANTILES)) if known.size else (np.nan, np.nan)
         return Interval(self.value(weighted), low, high)
 
     def value(self, weighted: Weighted) -> float:
@@ -148,17 +150,6 @@ class Resamples:
 
     def values(self, weighted: Weighted) -> Floats:
         """Of every resample."""
-        return np.concatenate([weighted(weights) for weights in self._weights()])
-
-    def _weights(self) -> Iterator[Floats]:
         step = max(1, AT_ONCE // max(1, len(self._pair)))
-        for begin in range(0, len(self._draws), step):
-            yield self._draws[begin : begin + step][:, self._pair]
-
-
-def _quantiles(values: Floats) -> tuple[float, float]:
-    known = values[~np.isnan(values)]
-    if not known.size:
-        return np.nan, np.nan
-    low, high = np.quantile(known, QUANTILES)
-    return float(low), float(high)
+        some = (self._draws[begin : begin + step] for begin in range(0, len(self._draws), step))
+        return np.concatenate([weighted(draws[:, self._pair]) for draws in some])

@@ -47,7 +47,15 @@ def good_acts(known: Knowledge, at: int, weights: Weights) -> list[Act]:
     standing = known.standing(at)
     plans = [*_always(at), *_of_goals(standing), *_replies(standing), *_weighted(weights)]
     caps = list(_of_caps(standing))
-    return [_act(known, at, group) for group in (*([plan] for plan in plans), caps) if group]
+    return [
+        Act(
+            steps=tuple(plan.step for plan in group),
+            events=tuple(_event(known, at, plan) for plan in group),
+            answers=frozenset(part for plan in group for part in plan.answers),
+        )
+        for group in (*([plan] for plan in plans), caps)
+        if group
+    ]
 
 
 def _always(at: int) -> Iterator[_Plan]:
@@ -66,12 +74,6 @@ def _always(at: int) -> Iterator[_Plan]:
 
 
 def _of_goals(standing: Sequence[OfRelationship]) -> Iterator[_Plan]:
-    for goal in _open_goals(standing)[:GOALS_TRIED]:
-        yield _Plan(f"achieve goal {goal}", "goal.achieved", {"goal_id": goal}, ("goals",))
-
-
-def _open_goals(standing: Sequence[OfRelationship]) -> list[str]:
-    """The newest first."""
     open_: dict[str, None] = {}
     for event in standing:
         if isinstance(event.data, p.GoalSet):
@@ -79,7 +81,8 @@ def _open_goals(standing: Sequence[OfRelationship]) -> list[str]:
             open_[event.data.goal_id] = None
         elif event.type in _GOAL_ENDS and isinstance(event.data, p.GoalChanged):
             open_.pop(event.data.goal_id, None)
-    return list(reversed(open_))
+    for goal in list(reversed(open_))[:GOALS_TRIED]:
+        yield _Plan(f"achieve goal {goal}", "goal.achieved", {"goal_id": goal}, ("goals",))
 
 
 def _replies(standing: Sequence[OfRelationship]) -> Iterator[_Plan]:
@@ -113,11 +116,6 @@ def _of_caps(standing: Sequence[OfRelationship]) -> Iterator[_Plan]:
         yield _Plan(
             f"settle the fit, which the {side} calls not good", "fit.rated", {"by": side, "fit": "good"}, (CAP,)
         )
-
-
-def _act(known: Knowledge, at: int, plans: Sequence[_Plan]) -> Act:
-    answers = frozenset(part for plan in plans for part in plan.answers)
-    return Act(tuple(plan.step for plan in plans), tuple(_event(known, at, plan) for plan in plans), answers)
 
 
 def _event(known: Knowledge, at: int, plan: _Plan) -> OfRelationship:

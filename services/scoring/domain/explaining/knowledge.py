@@ -1,6 +1,6 @@
 """What was known of one relationship at some time: its events, the facts they leave, and which were taken back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -74,19 +74,11 @@ def knowledge_of(relationship: str, log: Sequence[Logged], known_at: int | None)
                 first[key] = event
     return Knowledge(
         relationship=relationship,
-        program=_program(known),
+        # As the first fact named it; it never changes.
+        program=next((event.program for position, event in known if facts_of(event, position)), ""),
         known_at=known_at,
         facts=facts,
-        told=_told(facts, first),
+        told=tuple(KnownFact(key, first[key], facts[key].stands) for key in sorted(first)),
         later=len(log) - len(known),
         erased=any(isinstance(event.data, RelationshipErased) for _, event in log),
     )
-
-
-def _program(known: Sequence[Logged]) -> str:
-    """As the first fact named it; it never changes."""
-    return next((event.program for position, event in known if facts_of(event, position)), "")
-
-
-def _told(facts: Facts, first: Mapping[Key, OfRelationship]) -> tuple[KnownFact, ...]:
-    return tuple(KnownFact(key, first[key], facts[key].stands) for key in sorted(first))

@@ -16,7 +16,7 @@ from services.scoring.domain.evaluation import (
 )
 from services.scoring.domain.explaining.good_acts import CAP, Act, good_acts
 from services.scoring.domain.explaining.knowledge import Knowledge
-from services.scoring.domain.facts import Facts, facts_of, merged
+from services.scoring.domain.facts import facts_of, merged
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.row import HistoryRow
 from services.scoring.domain.timeline import Timeline
@@ -55,33 +55,28 @@ def remedies(known: Knowledge, profiles: Profiles, row: HistoryRow, at: int, cau
         return Remedies(None, reason=f"the relationship {'has ended' if row.status == 'ended' else 'is paused'}")
     if now.band == BEST_TO_WORST[0]:
         return Remedies(None, reason="it is in the highest band")
-    laboratory = _Laboratory(known.kept(at), profiles, at)
-    present = laboratory.trial([])
-    tried = [(act, laboratory.trial([act])) for act in good_acts(known, at, profiles.at(at).weights)]
-    harmless = {trial: act for act, trial in tried if _is_harmless(trial, present)}
+    kept = known.kept(at)
+
+    def trial_of(acts: Sequence[Act]) -> Trial:
+        facts = kept
+        for event in (event for act in acts for event in act.events):
+            facts = merged(facts, facts_of(event, HYPOTHETICAL))
+        snapshot = Timeline(facts, profiles).at(at)
+        found = evaluation_of(snapshot, scores_at(Moment(snapshot, at)))
+        return Trial(tuple(step for act in acts for step in act.steps), found.health, found.band, found.risk)
+
+    present = trial_of([])
+    tried = [(act, trial_of([act])) for act in good_acts(known, at, profiles.at(at).weights)]
+    harmless = {t: act for act, t in tried if t.health >= present.health and t.risk <= present.risk}
     offered = {trial: act for trial, act in harmless.items() if trial[1:] != present[1:]}
-    singles = tuple(sorted(offered, key=_best_first))
+    singles = tuple(sorted(offered, key=lambda t: (BEST_TO_WORST.index(t.band), -t.health, t.risk)))
     for cause in _costliest_first(now, causes):
         answers = [trial for trial in singles if cause in offered[trial].answers]
         if answers:
             pairs = ([offered[answers[0]], act] for trial, act in harmless.items() if trial is not answers[0])
-            lifting = _lifting(answers[:1], now) or _lifting(map(laboratory.trial, pairs), now)
+            lifting = _lifting(answers[:1], now) or _lifting(map(trial_of, pairs), now)
             return Remedies(lifting or answers[0], cause, singles)
     return Remedies(None, singles=singles, reason="no act by itself raises the score")
-
-
-class _Laboratory(NamedTuple):
-    facts: Facts
-    profiles: Profiles
-    at: int
-
-    def trial(self, acts: Sequence[Act]) -> Trial:
-        facts = self.facts
-        for event in (event for act in acts for event in act.events):
-            facts = merged(facts, facts_of(event, HYPOTHETICAL))
-        snapshot = Timeline(facts, self.profiles).at(self.at)
-        found = evaluation_of(snapshot, scores_at(Moment(snapshot, self.at)))
-        return Trial(tuple(step for act in acts for step in act.steps), found.health, found.band, found.risk)
 
 
 def _costliest_first(now: Evaluation, causes: Sequence[str]) -> list[str]:
@@ -89,14 +84,6 @@ def _costliest_first(now: Evaluation, causes: Sequence[str]) -> list[str]:
     rest = [part.name for part in now.parts if part.name not in causes]
     binding = now.caps and now.health >= CAPPED_BAND_BELOW * ONE
     return [*([CAP] if binding else []), *causes, *([] if binding or not now.caps else [CAP]), *rest]
-
-
-def _is_harmless(trial: Trial, present: Trial) -> bool:
-    return trial.health >= present.health and trial.risk <= present.risk
-
-
-def _best_first(trial: Trial) -> tuple[int, int, int]:
-    return BEST_TO_WORST.index(trial.band), -trial.health, trial.risk
 
 
 def _lifting(trials: Iterable[Trial], now: Evaluation) -> Trial | None:

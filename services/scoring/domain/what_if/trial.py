@@ -1,7 +1,7 @@
 """Another profile over the same history: which relationships would have alerted, when, and how many more."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -108,7 +108,18 @@ def summaries(compared: Iterable[Compared]) -> list[Summary]:
     grouped: dict[tuple[str, str], list[Compared]] = defaultdict(list)
     for one in compared:
         grouped[_programme(one.relationship, one.program), one.rule].append(one)
-    return [_summary(*place, ones) for place, ones in sorted(grouped.items())]
+    return [
+        Summary(
+            program=program,
+            rule=rule,
+            relationships=len(ones),
+            now=sum(len(one.now) for one in ones),
+            then=sum(len(one.then) for one in ones),
+            more=sum(bool(one.then) and not one.now for one in ones),
+            fewer=sum(bool(one.now) and not one.then for one in ones),
+        )
+        for (program, rule), ones in sorted(grouped.items())
+    ]
 
 
 def _programme(relationship: str, program: str) -> str:
@@ -122,15 +133,3 @@ def _alerts(account: FullHistory, profiles: Profiles, question: TrialQuestion) -
     ]
     rows = ScoreHistory(account.facts, Profiles(versions)).rows(NONE, until)
     return [tuple(a for a in alerts(rule, rows, until) if since <= a.fired) for rule in question.rules]
-
-
-def _summary(program: str, rule: str, ones: Sequence[Compared]) -> Summary:
-    return Summary(
-        program=program,
-        rule=rule,
-        relationships=len(ones),
-        now=sum(len(one.now) for one in ones),
-        then=sum(len(one.then) for one in ones),
-        more=sum(bool(one.then) and not one.now for one in ones),
-        fewer=sum(bool(one.now) and not one.then for one in ones),
-    )

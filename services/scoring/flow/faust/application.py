@@ -113,7 +113,7 @@ class _Wiring:
         await self._worker.drop_all()
         self._gaps.forget_all()
         tps = {tp.partition: tp for tp in self._tps()}
-        first = await self.app.consumer.earliest_offsets(*tps.values()) if tps else {}
+        first = await _told(self.app.consumer.earliest_offsets(*tps.values())) if tps else {}
         for number, tp in sorted(tps.items()):
             self._health.tell("starting", f"takes partition {number}")
             if not self._joined or not await self._worker.restore(number, self._table.take(number)):

@@ -1,13 +1,13 @@
 """Whether the log may grow now: everybody has read it to its end, and nobody is at work."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 
 from services.runtime.kafka import Partition, Reader, reading
-from services.runtime.kafka.admin import members
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import Recovery
 from services.scoring.domain.repartition import is_finished
+from services.scoring.flow.maintenance import members_after
 from services.scoring.flow.repartition.plan import Repartitioning
 
 FORGOTTEN_WITHIN = 20
@@ -18,18 +18,14 @@ def problems(settings: Settings, repartitioning: Repartitioning, recovered: Mapp
     """Each with what to do; empty when nothing is in the way. Raises KafkaError."""
     names = repartitioning.old.names
     return [
-        *(problem for group in (names.group, *repartitioning.readers) for problem in _present(settings, group)),
+        *(
+            f"{group} is at work ({len(found)} members): stop it"
+            for group in (names.group, *repartitioning.readers)
+            if (found := members_after(settings, group, FORGOTTEN_WITHIN))
+        ),
         *_unscored(settings, repartitioning, recovered),
         *(problem for group, topics in repartitioning.readers.items() for problem in _unread(settings, group, topics)),
     ]
-
-
-def _present(settings: Settings, group: str) -> Iterator[str]:
-    deadline = time.monotonic() + FORGOTTEN_WITHIN
-    while (found := members(settings, group)) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    if found:
-        yield f"{group} is at work ({len(found)} members): stop it"
 
 
 def _unscored(settings: Settings, repartitioning: Repartitioning, recovered: Mapping[int, Recovery]) -> Iterator[str]:
@@ -54,14 +50,11 @@ def _unscored(settings: Settings, repartitioning: Repartitioning, recovered: Map
 
 def _unread(settings: Settings, group: str, topics: Sequence[str]) -> Iterator[str]:
     """A group that has never read a topic is not in use."""
-    reader = Reader(settings, group)
-    try:
+    with closing(Reader(settings, group)) as reader:
         for topic in topics:
             behind = _behind(reader, reader.assign([topic]))
             if behind:
                 yield f"{group} has {behind} records of {topic} before it: let it read to the end, then stop it"
-    finally:
-        reader.close()
 
 
 def _behind(reader: Reader, places: Sequence[Partition]) -> int:

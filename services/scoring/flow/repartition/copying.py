@@ -1,20 +1,28 @@
-"""Copies the log, record by record, each old partition to those that come of it.
+"""Copies the log, record by record, each old partition to those that come of it, and what notify remembers beside it.
 
 What an old partition gives to a new one is always the same sequence of records. So a copy that was cut off goes on
 behind what is there, and at the end the digest of what had to come is compared with that of what is there."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 
-from services.runtime.kafka import Partition, Producer, Reader, Record, Sent, partition_of, read_partition
+from services.runtime.kafka import (
+    Partition,
+    Producer,
+    Reader,
+    Record,
+    Sent,
+    acknowledged,
+    partition_of,
+    read_partition,
+    read_to_end,
+)
 from services.runtime.settings import Settings
 from services.scoring.domain.repartition import PartitionSplit
-from services.scoring.flow.repartition.plan import NotRepartitionedError, Passed
+from services.scoring.flow.repartition.plan import NotRepartitionedError, Passed, Repartitioning
 
-UNDER_WAY = 5_000
-"""Records at once: the producer has no back-pressure of its own."""
-ACKNOWLEDGED_WITHIN = 60
 OF_PARTITION = b"\0"
 """Begins the keys of records that belong to a partition, not to a relationship; so do records without a key."""
 
@@ -56,18 +64,20 @@ def copy_partition(
     """What each new partition holds when this returns, unless others wrote to it. Raises KafkaError and
     NotRepartitionedError."""
     due = {child: Digest() for child in split.children(source.number)}
-    there = _ends(settings, [Partition(target, child) for child in due])
-    waiting: list[Sent] = []
-    with closing(Producer(settings)) as producer:
+    with closing(Reader(settings, group=None)) as reader:
+        there = reader.end_offsets([Partition(target, child) for child in due])
+
+    def copies() -> Iterator[Sent]:
         for record in read_partition(settings, source):
             for child in _homes(record, source.number, split):
+                place = Partition(target, child)
                 due[child].add(record)
-                if due[child].count > there[child]:
-                    waiting.append(producer.copy(record, Partition(target, child)))
-            if len(waiting) >= UNDER_WAY:
-                await_all(waiting)
+                if due[child].count > there[place]:
+                    yield producer.copy(record, place)
             passed(1)
-        await_all(waiting)
+
+    with closing(Producer(settings)) as producer:
+        acknowledged(copies())
     return due
 
 
@@ -80,13 +90,30 @@ def _homes(record: Record, number: int, split: PartitionSplit) -> Sequence[int]:
     return children_of(record.key, number, split)
 
 
-def await_all(waiting: list[Sent]) -> None:
-    """Returns when all of them are on their topic, and none waits any more."""
-    for sent in waiting:
-        sent.get(ACKNOWLEDGED_WITHIN)
-    waiting.clear()
+Kept = Mapping[int, Mapping[bytes, bytes]]
+"""By partition what a compacted topic says of every key."""
 
 
-def _ends(settings: Settings, places: Sequence[Partition]) -> dict[int, int]:
-    with closing(Reader(settings, group=None)) as reader:
-        return {place.number: end for place, end in reader.end_offsets(places).items()}
+def copy_alert_state(settings: Settings, repartitioning: Repartitioning, split: PartitionSplit) -> None:
+    """A repeat changes nothing. Raises KafkaError, NotRepartitionedError."""
+    target = repartitioning.new.alert_state
+    due: dict[int, dict[bytes, bytes]] = defaultdict(dict)
+    for number, values in _kept(settings, repartitioning.old.alert_state).items():
+        for key, value in values.items():
+            for child in children_of(key, number, split):
+                due[child][key] = value
+    with closing(Producer(settings)) as producer:
+        acknowledged(producer.send(target, *item, child) for child, values in due.items() for item in values.items())
+    if _kept(settings, target) != due:
+        raise NotRepartitionedError(f"{target} is not what was copied: somebody else writes to it")
+
+
+def _kept(settings: Settings, topic: str) -> Kept:
+    kept: dict[int, dict[bytes, bytes]] = defaultdict(dict)
+    for record in read_to_end(settings, [topic], isolation_level="read_committed"):
+        assert record.key is not None, "a compacted topic has keys"
+        if record.value is None:
+            kept[record.partition].pop(record.key, None)
+        else:
+            kept[record.partition][record.key] = record.value
+    return {number: values for number, values in kept.items() if values}

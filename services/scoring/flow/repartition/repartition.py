@@ -1,27 +1,28 @@
 """`rapport scoring repartition`: the order of the steps, each of which may be repeated after a crash."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 
-from services.runtime.kafka import Reader, create_topics, read_to_end
+from services.runtime.kafka import Committed, Partition, Reader, create_topics, partition_count, reading
 from services.runtime.kafka.admin import delete_topics, existing, replicas, seal, unseal
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import WATERMARK, Recovery
 from services.scoring.domain.repartition import PartitionSplit
-from services.scoring.flow.repartition.alert_state import copy_alert_state
+from services.scoring.flow.log_reading import recovered_partitions
 from services.scoring.flow.repartition.checks import problems
-from services.scoring.flow.repartition.moving import Move, Repartitioned
+from services.scoring.flow.repartition.copying import Digest, copy_alert_state, copy_partition
 from services.scoring.flow.repartition.plan import NotRepartitionedError, Repartitioning, Tracked
-from services.scoring.topics import Topics
+from services.scoring.flow.repartition.states import Repartitioned, rebuild_states
 
 
 def repartition(settings: Settings, repartitioning: Repartitioning, partitions: int, told: Tracked) -> Repartitioned:
     """Raises NotRepartitionedError and KafkaError. After a crash the same call goes on where it was."""
-    split = PartitionSplit(count(settings, repartitioning.old.names.events), partitions)
+    split = PartitionSplit(partition_count(settings, repartitioning.old.names.events), partitions)
     _check_numbers(settings, repartitioning, split)
     # 1. Nobody is at work, and everything is read.
-    recovered = _recovered(settings, repartitioning.old.names)
+    found = recovered_partitions(settings, repartitioning.old.names)
+    # Also one of which nothing was ever stored.
+    recovered = {number: found[number] for number in range(split.old)}
     _refuse(problems(settings, repartitioning, recovered))
     repartitioning.check()
     # 2. From here on nobody can write to the old log. What came in just before is seen now.
@@ -31,13 +32,12 @@ def repartition(settings: Settings, repartitioning: Repartitioning, partitions: 
     replication = replicas(settings, repartitioning.old.names.events)
     create_topics(settings, repartitioning.new.options(partitions, replication))
     # 4. The log.
-    move = Move(settings, repartitioning, split, told)
-    due = move.copy_log()
+    due = _copied(settings, repartitioning, split, told)
     # 5. What others know of it.
     copy_alert_state(settings, repartitioning, split)
-    move.pass_over(due)
+    _pass_over(settings, repartitioning, due)
     # 6. The states, from the log as it was copied. With the last of their watermarks the log has grown.
-    return move.rebuild_states(recovered, due)
+    return rebuild_states(settings, repartitioning, recovered, due, told)
 
 
 def abandon(settings: Settings, repartitioning: Repartitioning) -> list[str]:
@@ -56,14 +56,8 @@ def is_repartitioned(settings: Settings, repartitioning: Repartitioning) -> bool
     names = repartitioning.new.names
     if len(existing(settings, list(repartitioning.new.topics))) < len(repartitioning.new.topics):
         return False
-    marked = [number for number, found in _recovered(settings, names).items() if WATERMARK in found.generations]
-    return len(marked) == count(settings, names.events)
-
-
-def count(settings: Settings, topic: str) -> int:
-    """Of its partitions. Raises KafkaError where it does not exist."""
-    with closing(Reader(settings, group=None)) as reader:
-        return len(reader.assign([topic]))
+    marked = [one for one in recovered_partitions(settings, names).values() if WATERMARK in one.generations]
+    return len(marked) == partition_count(settings, names.events)
 
 
 def _check_numbers(settings: Settings, repartitioning: Repartitioning, split: PartitionSplit) -> None:
@@ -72,22 +66,13 @@ def _check_numbers(settings: Settings, repartitioning: Repartitioning, split: Pa
         raise NotRepartitionedError(split.problem)
     if not existing(settings, [names.events]):
         return
-    begun = count(settings, names.events)
+    begun = partition_count(settings, names.events)
     if begun != split.new:
         raise NotRepartitionedError(
             f"{names.events} was begun with {begun} partitions: go on with those, or --abandon it"
         )
     if is_repartitioned(settings, repartitioning):
         raise NotRepartitionedError(f"it has grown: set RAPPORT_LOG_EPOCH={names.epoch} for every service and command")
-
-
-def _recovered(settings: Settings, names: Topics) -> dict[int, Recovery]:
-    found: dict[int, Recovery] = defaultdict(Recovery)
-    for record in read_to_end(settings, [names.state]):
-        found[record.partition].add(record.key, record.value)
-    for recovery in found.values():
-        recovery.finish()
-    return found
 
 
 def _seal(settings: Settings, repartitioning: Repartitioning, recovered: Mapping[int, Recovery]) -> None:
@@ -97,6 +82,31 @@ def _seal(settings: Settings, repartitioning: Repartitioning, recovered: Mapping
     if found and not existing(settings, list(repartitioning.new.topics)):
         _unseal(settings, repartitioning)
     _refuse(found)
+
+
+def _copied(
+    settings: Settings, repartitioning: Repartitioning, split: PartitionSplit, told: Tracked
+) -> dict[int, Digest]:
+    """What each new partition has to hold. Raises NotRepartitionedError, KafkaError."""
+    source, target = repartitioning.old.names.events, repartitioning.new.names.events
+    with reading(settings, [source]) as reader:
+        places = sorted(reader.assignment())
+        total = sum(reader.end_offsets(places).values()) - sum(reader.beginning_offsets(places).values())
+    passed = told("copying the log", total)
+    due: dict[int, Digest] = {}
+    for place in places:
+        repartitioning.check()
+        due |= copy_partition(settings, place, target, split, passed)
+    return due
+
+
+def _pass_over(settings: Settings, repartitioning: Repartitioning, due: Mapping[int, Digest]) -> None:
+    """Who has read the old log goes on behind the copies."""
+    old, new = repartitioning.old.names.events, repartitioning.new.names.events
+    for group in (group for group, topics in repartitioning.readers.items() if old in topics):
+        with closing(Reader(settings, group)) as reader:
+            reader.assign([new])
+            reader.commit({Partition(new, child): Committed(digest.count) for child, digest in due.items()})
 
 
 def _unseal(settings: Settings, repartitioning: Repartitioning) -> None:

@@ -1,49 +1,71 @@
-"""The states of a new partition, from its log; each is compared with the state that it comes of."""
+"""The states of the new partitions, from their log; each is compared with the state that it comes of."""
 
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from typing import NamedTuple
+from dataclasses import dataclass
 
-from schemas.events import OfPartition
-from schemas.topics import SCORING_STATE, position
-from services.runtime.kafka import Partition, Producer, Sent, partition_count, partition_of, read_partition
+from schemas.topics import SCORING_STATE
+from services.runtime.kafka import Partition, Producer, Record, acknowledged, partition_of, read_partition
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import ChangelogEntry, Recovery, programme_entry, state_entry, watermark_entry
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.repartition import Differs, carried, repartitioned
 from services.scoring.domain.state import RelationshipState
-from services.scoring.flow.decoding import Refusal, event_at
-from services.scoring.flow.repartition.copying import UNDER_WAY, Digest, await_all
-from services.scoring.flow.repartition.plan import NotRepartitionedError, Passed
-from services.scoring.topics import Topics
+from services.scoring.flow.log_reading import events_of, histories_of_events
+from services.scoring.flow.repartition.copying import Digest
+from services.scoring.flow.repartition.plan import NotRepartitionedError, Passed, Repartitioning, Tracked
 
 
-class Found(NamedTuple):
-    """A new partition as its log tells it."""
+@dataclass(frozen=True)
+class Repartitioned:
+    """What the new log holds."""
 
-    digest: Digest
-    accounts: Mapping[str, FullHistory]
+    records: int
+    relationships: int
 
 
-def read_log(settings: Settings, names: Topics, number: int, passed: Passed) -> Found:
-    digest, accounts = Digest(), defaultdict[str, FullHistory](FullHistory)
-    partitions = partition_count(settings, names.events)
-    for record in read_partition(settings, Partition(names.events, number)):
+def rebuild_states(
+    settings: Settings,
+    repartitioning: Repartitioning,
+    recovered: Mapping[int, Recovery],
+    due: Mapping[int, Digest],
+    told: Tracked,
+) -> Repartitioned:
+    """`recovered`: the old partitions; `due`: what each new one has to hold. Raises NotRepartitionedError where one is
+    not what was copied, KafkaError."""
+    names, records, relationships = repartitioning.new.names, sum(digest.count for digest in due.values()), 0
+    passed = told("rebuilding the states", records)
+    for child, digest in due.items():
+        read = Digest()
+        accounts = histories_of_events(
+            events_of(_read(settings, Partition(names.events, child), read, passed), names, len(due))
+        )
+        if read.value != digest.value:
+            raise NotRepartitionedError(f"{names.events} {child} is not what was copied: --abandon it and begin again")
+        old = recovered[child % len(recovered)]
+        of_child = {n: state for n, state in old.states.items() if partition_of(n.encode(), len(due)) == child}
+        states = _states(of_child, accounts)
+        repartitioning.check()
+        with closing(Producer(settings, max_request_size=SCORING_STATE.most_bytes)) as producer:
+            entries = _entries_of(old, states, digest.count)
+            acknowledged(producer.send(names.state, entry.key, entry.value, child) for entry in entries)
+        relationships += len(states)
+    return Repartitioned(records, relationships)
+
+
+def _read(settings: Settings, place: Partition, digest: Digest, passed: Passed) -> Iterator[Record]:
+    for record in read_partition(settings, place):
         digest.add(record)
-        event = event_at(record, partitions)
-        if not isinstance(event, Refusal | OfPartition):
-            accounts[event.partitionkey].add(event, position(names.epoch, record.offset))
+        yield record
         passed(1)
-    return Found(digest, {name: account for name, account in accounts.items() if account.facts})
 
 
-def repartitioned_states(old: Mapping[str, RelationshipState], found: Found) -> dict[str, RelationshipState]:
+def _states(old: Mapping[str, RelationshipState], accounts: Mapping[str, FullHistory]) -> dict[str, RelationshipState]:
     """Raises NotRepartitionedError where log and state do not say the same: whatever is rebuilt later would lose it."""
     states: dict[str, RelationshipState] = {}
-    for name in old.keys() | found.accounts.keys():
-        state = repartitioned(old.get(name, RelationshipState()), found.accounts.get(name, FullHistory()))
+    for name in old.keys() | accounts.keys():
+        state = repartitioned(old.get(name, RelationshipState()), accounts.get(name, FullHistory()))
         if isinstance(state, Differs):
             raise NotRepartitionedError(
                 f"{name}: of its state {state.state_only} facts are not on the log, of the log {state.log_only} not in "
@@ -53,18 +75,7 @@ def repartitioned_states(old: Mapping[str, RelationshipState], found: Found) -> 
     return states
 
 
-def write_states(settings: Settings, names: Topics, number: int, entries: Iterator[ChangelogEntry]) -> None:
-    """Raises KafkaError."""
-    waiting: list[Sent] = []
-    with closing(Producer(settings, max_request_size=SCORING_STATE.most_bytes)) as producer:
-        for entry in entries:
-            waiting.append(producer.send(names.state, entry.key, entry.value, partition=number))
-            if len(waiting) >= UNDER_WAY:
-                await_all(waiting)
-        await_all(waiting)
-
-
-def entries_of(old: Recovery, states: Mapping[str, RelationshipState], records: int) -> Iterator[ChangelogEntry]:
+def _entries_of(old: Recovery, states: Mapping[str, RelationshipState], records: int) -> Iterator[ChangelogEntry]:
     """What the changelog of a new partition begins with. The watermark comes last: it says that all of it is there."""
     generation = time.time_ns()
     for name, state in states.items():
@@ -72,7 +83,3 @@ def entries_of(old: Recovery, states: Mapping[str, RelationshipState], records: 
     for applied in old.profiles.values():
         yield programme_entry(generation, applied)
     yield watermark_entry(generation, carried(old.watermark, records - 1))
-
-
-def of_child(states: Mapping[str, RelationshipState], child: int, partitions: int) -> dict[str, RelationshipState]:
-    return {name: state for name, state in states.items() if partition_of(name.encode(), partitions) == child}

@@ -1,14 +1,12 @@
 """JSONL with the log as the source of a replay: an event per line as it stands there, or a record
 `{"key": ..., "value": ...}`, perhaps with its `partition` and `offset` (kcat -J says `payload` instead of `value`)."""
 
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast, get_args
+from typing import Any, NamedTuple, get_args
 
 from schemas.events import OfPartition, ProfileSet, type_of
 from schemas.primitives import to_micros
@@ -16,6 +14,7 @@ from services.scoring.domain.applied_profiles import applied_profiles
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.profiles import Programmes
 from services.scoring.flow.decoding import event_of
+from services.scoring.flow.history_file import HistoryError, opened
 from services.scoring.flow.log_reading import SAID_EVERY, Passed
 from services.scoring.flow.replay.source import ReplaySourceError, SourcePart, SourceRecord, Upto
 
@@ -79,16 +78,12 @@ class FileSource:
 def jsonl_records(file: Path) -> Iterator[FileRecord]:
     """Blank lines are passed over. Raises ReplaySourceError."""
     try:
-        with _opened(file) as lines:
+        with opened(file) as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield _record(line, f"{file}: line {number}")
-    except (OSError, EOFError, zlib.error) as broken:
-        raise ReplaySourceError(f"{file}: cannot be read: {broken}") from broken
-
-
-def _opened(file: Path) -> BinaryIO:
-    return cast("BinaryIO", gzip.open(file) if file.suffix == ".gz" else file.open("rb"))
+    except HistoryError as broken:
+        raise ReplaySourceError(str(broken)) from broken
 
 
 def _record(line: bytes, place: str) -> FileRecord:
@@ -98,7 +93,7 @@ def _record(line: bytes, place: str) -> FileRecord:
         return FileRecord(key[1].decode(errors="replace"), line)
     try:
         said = json.loads(line)
-    except ValueError as broken:
+    except (ValueError, RecursionError) as broken:
         raise ReplaySourceError(f"{place}: is no JSON: {broken}") from broken
     if not isinstance(said, dict):
         raise ReplaySourceError(f"{place}: must be an object")
@@ -116,7 +111,8 @@ def _event(said: dict[str, Any], line: bytes, place: str) -> FileRecord:
 def _wrapped(said: dict[str, Any], value: object, place: str) -> FileRecord:
     raw = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
     numbers = [said.get(number) for number in ("partition", "offset")]
-    if not all(number is None or (isinstance(number, int) and number >= 0) for number in numbers):
+    # True is an int, too.
+    if not all(number is None or (type(number) is int and number >= 0) for number in numbers):
         raise ReplaySourceError(f"{place}: partition and offset must be whole numbers")
     return FileRecord(_text(said.get("key"), f"{place}: key"), raw.encode(), *numbers)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from services.scoring.domain.profiles import Programmes
 from services.scoring.flow.heal import HealEnvironment
+from services.scoring.flow.history_file import kind_of
 from services.scoring.flow.log_reading import Stored, stored
 from services.scoring.flow.replay.jsonl import FileSource
 from services.scoring.flow.replay.source import KafkaSource, ReplaySource, ReplaySourceError
@@ -36,10 +37,6 @@ def rehearsal_of_file(asked: str) -> ReplayOrigin:
     return ReplayOrigin(source, source.programmes)
 
 
-def is_file(asked: str) -> bool:
-    return asked != KAFKA
-
-
 def _source(place: HealEnvironment, asked: str, known: Stored) -> ReplaySource:
     if asked == KAFKA:
         return KafkaSource(place.settings, place.names, known)
@@ -59,6 +56,6 @@ def _file(asked: str) -> FileSource:
     file = Path(asked)
     if not file.is_file():
         raise ReplaySourceError(f"{asked}: there is no such file; else say {KAFKA}")
-    if [suffix for suffix in file.suffixes if suffix != ".gz"][-1:] != [".jsonl"]:
+    if kind_of(file) != ".jsonl":
         raise ReplaySourceError(f"{file}: must be named .jsonl or .jsonl.gz")
     return FileSource(file)

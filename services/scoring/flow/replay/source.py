@@ -62,7 +62,9 @@ class KafkaSource:
         self._settings, self._names = settings, names
         self._offsets = {number: mark.offset for number, mark in sorted(known.watermarks.items())}
         self.size = sum(offset + 1 for offset in self._offsets.values())
-        self.upto = upto(names, known)
+        # What the workers have acknowledged of each partition.
+        marks = known.watermarks.items()
+        self.upto = {number: Upto(position(names.epoch, mark.offset), mark.clock) for number, mark in marks}
 
     def records(self, part: SourcePart, passed: Passed) -> Iterator[SourceRecord]:
         """Raises LogCutOffError, KafkaError."""
@@ -75,8 +77,3 @@ class KafkaSource:
                 # Whether it is the key of its event is seen when that is decoded.
                 if misplaced(record.key, number, partitions, name) is None:
                     yield SourceRecord(name, number, position(self._names.epoch, record.offset), record.value)
-
-
-def upto(names: Topics, known: Stored) -> dict[int, Upto]:
-    """What the workers have acknowledged of each partition."""
-    return {number: Upto(position(names.epoch, m.offset), m.clock) for number, m in known.watermarks.items()}

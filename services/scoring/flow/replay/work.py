@@ -17,7 +17,6 @@ from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import Programmes
-from services.scoring.domain.row import HistoryRow
 from services.scoring.domain.verification import comparable, digest
 from services.scoring.flow.decoding import Refusal, event_of
 from services.scoring.flow.replay.rows import columns
@@ -75,7 +74,11 @@ def work(task: Task, jobs: Sequence[ReplayJob]) -> Worked:
         if task.warehouse is None:
             done.digests[job.relationship] = digest(job.relationship, {at: comparable(r) for at, r in rows.items()})
         else:
-            emissions += [(job.partition, emission) for emission in _emissions(job, account, rows)]
+            place = job.relationship, account.program
+            emissions += [
+                (job.partition, Emission(*place, at, account.position, row, changed=True, trigger=None))
+                for at, row in rows.items()
+            ]
             marks.append((job.relationship, upto))
     if task.warehouse is not None:
         _store(task.warehouse, emissions, marks)
@@ -91,11 +94,6 @@ def _account(job: ReplayJob) -> tuple[FullHistory, int]:
         else:
             account.add(event, position)
     return account, refused
-
-
-def _emissions(job: ReplayJob, account: FullHistory, rows: Mapping[int, HistoryRow]) -> list[Emission]:
-    name, program, position = job.relationship, account.program, account.position
-    return [Emission(name, program, at, position, row, changed=True, trigger=None) for at, row in rows.items()]
 
 
 def _store(settings: Settings, emissions: Sequence[tuple[int, Emission]], marks: Sequence[tuple[str, Upto]]) -> None:

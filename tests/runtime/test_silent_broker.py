@@ -1,0 +1,128 @@
+"""A broker that takes every question and answers none, as one whose process or disk stands still."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+from deploy.local.kafka import KafkaConfig, LocalKafka
+from services.runtime.following import Follower
+from services.runtime.kafka import (
+    BrokerUnreachableError,
+    Committed,
+    KafkaError,
+    Partition,
+    Producer,
+    Reader,
+    create_topics,
+    producer,
+    read_to_end,
+    reader,
+)
+from services.runtime.settings import Settings
+from tests.conftest import JARS_CACHE
+
+PLACE = Partition("silent", 0)
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
+    """A broker of its own: the others' tests need theirs."""
+    config = KafkaConfig(data=tmp_path_factory.mktemp("kafka"), cache=JARS_CACHE)
+    with LocalKafka(config) as found:
+        settings = Settings(kafka=found.bootstrap)
+        options = {"num_partitions": 1, "replication_factor": 1, "configs": {}}
+        create_topics(settings, {PLACE.topic: options, "silent-too": options})
+        with closing(Producer(settings)) as writer:
+            writer.send(PLACE.topic, b"key", b"value", partition=0).get(60)
+        yield found
+
+
+@pytest.fixture
+def member(kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
+    """One of a group that asks about what it has committed, and is not patient."""
+    monkeypatch.setattr(reader, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(reader, "SILENT_SECONDS", 2.0)
+    with closing(Reader(Settings(kafka=kafka.bootstrap), "silent-group")) as found:
+        found.assign([PLACE.topic])
+        assert found.committed(PLACE) is None
+        yield found
+
+
+def test_a_transaction_that_nobody_takes_is_given_up_and_its_successor_writes(
+    kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producer, "TRANSACTION_SECONDS", 1.0)
+    settings = Settings(kafka=kafka.bootstrap)
+    with closing(Reader(settings, "silent-folder")) as folder, closing(Producer(settings, "silent-writer")) as first:
+        folder.assign([PLACE.topic])
+        first.start_transactions()
+        first.begin()
+        first.send("silent-too", None, b"1", partition=0)
+        with standing_still(kafka), pytest.raises(KafkaError, match="has not taken a transaction within 1 s"):
+            first.commit({}, folder)
+
+        second = Producer(settings, "silent-writer")
+        second.start_transactions()
+        second.begin()
+        second.send("silent-too", None, b"2", partition=0)
+        second.commit({PLACE: Committed(1)}, folder)
+        second.close()
+
+        assert folder.committed(PLACE) == Committed(1)
+    told = [record.value for record in read_to_end(settings, ["silent-too"], isolation_level="read_committed")]
+    assert told[-1:] == [b"2"]
+
+
+@contextmanager
+def standing_still(kafka: LocalKafka) -> Iterator[None]:
+    os.kill(kafka.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(kafka.pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda member: member.committed(PLACE), "has not told how far silent 0 is done within 1 s"),
+        (lambda member: member.position(PLACE), "has not told where to read silent 0 within 1 s"),
+        (lambda member: member.behind({PLACE: 1}), "has not told how far silent 0 is done within 1 s"),
+    ],
+    ids=["committed", "position", "behind"],
+)
+def test_what_it_does_not_answer_is_an_error_that_names_it(
+    kafka: LocalKafka, member: Reader, ask: Callable[[Reader], object], words: str
+) -> None:
+    with standing_still(kafka), pytest.raises(BrokerUnreachableError, match=words):
+        ask(member)
+
+
+def test_who_reads_up_to_an_end_waits_so_long_and_no_longer_and_goes_on_when_it_is_back(
+    kafka: LocalKafka, member: Reader
+) -> None:
+    member.seek(PLACE, 0)
+    words = "nothing of silent 0 has come for 2 s: it is read up to 0, its end is 1"
+    with standing_still(kafka), pytest.raises(BrokerUnreachableError, match=words):
+        list(member.up_to({PLACE: 1}))
+
+    found = [record.value for polled in member.up_to({PLACE: 1}) for record in polled[PLACE]]
+
+    assert found == [b"value"]
+
+
+def test_a_follower_does_not_wait_for_ever_for_what_is_there(
+    kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "SILENT_SECONDS", 1.0)
+    # Nothing of it is fetched: as good as a broker that stands still between the question for the end and the answer.
+    monkeypatch.setattr(Reader, "poll", lambda *_: {})
+
+    with (
+        pytest.raises(BrokerUnreachableError, match="nothing of silent 0 has come for 1 s"),
+        Follower(lambda _: None).following(Settings(kafka=kafka.bootstrap), [PLACE.topic]),
+    ):
+        pass
