@@ -1,4 +1,4 @@
-"""What is under way to the broker: a future for one record or many, how much may wait at once, and for how long."""
+"""What is under way to the broker: a future for one record or for many, how much may wait at once, and for how long."""
 
 import asyncio
 import threading
@@ -10,59 +10,13 @@ from services.ingest.domain.verdict import Rejected, rejected
 from services.runtime.kafka import KafkaError, RecordTooLargeError, Sent, UnwritableRecordError
 
 
-class Acknowledgements:
-    """One future for many records: it completes, on the sender's thread, when all that were added are on the log, and
-    fails with the first failure. A future for each record would take as long as sending it."""
-
-    def __init__(self) -> None:
-        self.written: Future[None] = Future()
-        self.written.set_running_or_notify_cancel()  # a waiter that gives up cannot cancel it under our hands
-        self._added = 0  # by the one thread that sends; the others count what has arrived
-        self._left, self._is_closed, self._lock = 0, False, threading.Lock()
-        self._failure: BaseException | None = None
-
-    def add(self, sent: Sent) -> None:
-        self.expect()
-        sent.add_callback(self.succeed)
-        sent.add_errback(self.fail)
-
-    def expect(self) -> None:
-        """One more record, which tells this itself what became of it, before or after."""
-        self._added += 1
-
-    def close(self) -> None:
-        """Nothing more is added. Until then `written` is open, even without any record."""
-        with self._lock:
-            self._left, self._is_closed = self._left + self._added, True
-            last = self._left == 0
-        if last:
-            self._end()
-
-    def succeed(self, _: object) -> None:
-        with self._lock:
-            self._left -= 1
-            last = self._is_closed and self._left == 0
-        if last:
-            self._end()
-
-    def fail(self, failure: BaseException) -> None:
-        self._failure = self._failure or failure
-        self.succeed(None)
-
-    def _end(self) -> None:
-        if self._failure is None:
-            self.written.set_result(None)
-        else:
-            self.written.set_exception(self._failure)
-
-
-def acknowledged(*sent: Sent) -> Future[None]:
-    """Completes, on the sender's thread, when the records are on the log; fails with KafkaError if they are not."""
-    all_sent = Acknowledgements()
-    for one in sent:
-        all_sent.add(one)
-    all_sent.close()
-    return all_sent.written
+def acknowledged(sent: Sent) -> Future[None]:
+    """Completes, on the sender's thread, when the record is on the log; fails with KafkaError if it is not."""
+    written: Future[None] = Future()
+    written.set_running_or_notify_cancel()  # a waiter that gives up cannot cancel it under our hands
+    sent.add_callback(lambda _: written.set_result(None))
+    sent.add_errback(written.set_exception)
+    return written
 
 
 def all_of(parts: Iterable[Future[None]]) -> Future[None]:

@@ -16,8 +16,8 @@ from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Rejected, Verdict
-from services.ingest.flow.event_writer import EventWriter, Receipt
-from services.ingest.flow.in_flight import InFlightLimiter, all_of
+from services.ingest.flow.event_writer import EventWriter, PreparedEvent, Receipt, RecordedTogether, prepared
+from services.ingest.flow.in_flight import InFlightLimiter
 from services.ingest.flow.people.program_lookup import ProgramLookup
 
 # Long enough that going round costs little, short beside the broker's acknowledgement.
@@ -33,6 +33,8 @@ LONGEST_REST_SECONDS = 1.0
 # What is at most under way to the broker of one request: the producer's thread settles records one by one, and those of
 # all others behind them.
 WINDOW = 500
+
+AmongOwn = Literal["first", "last"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -56,8 +58,9 @@ class Turns:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
-    async def turn(self, sender: str) -> AsyncIterator[Turn]:
-        await self._granted(sender)
+    async def turn(self, sender: str, among_own: AmongOwn = "last") -> AsyncIterator[Turn]:
+        """`among_own`: where it waits among the works of the same sender."""
+        await self._granted(sender, among_own)
         began, turn = time.perf_counter(), Turn()
         try:
             yield turn
@@ -85,26 +88,35 @@ class Turns:
                 del self._present[sender]
 
     async def in_slices(
-        self, sender: str, items: Sequence[Item], one: Callable[[Item], Result], done: Callable[[list[Result]], None]
+        self,
+        sender: str,
+        items: Sequence[Item],
+        one: Callable[[Item], Result],
+        done: Callable[[list[Result]], None],
+        among_own: AmongOwn = "last",
     ) -> None:
         """`one` for each of the items, and `done` with what a slice of them became."""
         place = 0
         while place < len(items):
             if place:
                 await asyncio.sleep(0)
-            async with self.turn(sender):
+            async with self.turn(sender, among_own):
                 until, results = time.perf_counter() + SLICE_SECONDS, list[Result]()
                 while place < len(items) and (not results or time.perf_counter() < until):
                     results.append(one(items[place]))
                     place += 1
                 done(results)
 
-    async def _granted(self, sender: str) -> None:
+    async def _granted(self, sender: str, among_own: AmongOwn) -> None:
         if self._free and sender not in self._working and not self._waiting.keys() - self._working:
             self._enter(sender)
             return
         granted = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(sender, deque()).append(granted)
+        queue = self._waiting.setdefault(sender, deque())
+        if among_own == "first":
+            queue.appendleft(granted)
+        else:
+            queue.append(granted)
         try:
             await granted
         except asyncio.CancelledError:
@@ -252,27 +264,34 @@ class Intake:
         waits for it already, or relationships are not known up to now; some events may have been sent then."""
         judge, outcomes = self._gate.judge_of(scope), list[Outcome]()
 
-        def judged(raw: object) -> tuple[object, Verdict]:
-            return raw, judge(raw)
-
-        def recorded(judged: list[tuple[object, Verdict]]) -> None:
-            admitted = [verdict.event for _, verdict in judged if isinstance(verdict, Admitted)]
-            results = iter(self._event_writer.record_all(admitted))
-            outcomes.extend(_outcome(raw, verdict, results) for raw, verdict in judged)
+        def judged(raw: object) -> _Judged:
+            verdict = judge(raw)
+            if isinstance(verdict, Rejected):
+                return Outcome(_id_of(raw), verdict)
+            return prepared(verdict.event), verdict.dropped
 
         async def send(window: Sequence[object]) -> Future[None]:
-            done = len(outcomes)
-            await self._writing.turns.in_slices(handed_in.sender, window, judged, recorded)
-            return all_of(one.result.written for one in outcomes[done:] if isinstance(one.result, Receipt))
+            sender, in_slices, found = handed_in.sender, self._writing.turns.in_slices, list[_Judged]()
+            # 1. All of it is judged before any of it is sent.
+            await in_slices(sender, window, judged, found.extend)
+            # 2. Sent in its order, before the sender's other requests go on: what goes to the broker in one go shares a
+            # batch there, and a batch costs as much as sending twenty records.
+            with self._event_writer.recording() as recording:
+                await in_slices(sender, found, partial(self._recorded, recording), outcomes.extend, "first")
+            return recording.written
 
         await self._writing.in_windows(raw_events, handed_in, send)
         return outcomes
 
+    def _recorded(self, recording: RecordedTogether, judged: "_Judged") -> Outcome:
+        if isinstance(judged, Outcome):
+            return judged
+        one, dropped = judged
+        return Outcome(one.event.id, self._event_writer.record_in(recording, one), dropped)
 
-def _outcome(raw: object, verdict: Verdict, results: Iterator[Receipt | Rejected]) -> Outcome:
-    if isinstance(verdict, Rejected):
-        return Outcome(_id_of(raw), verdict)
-    return Outcome(verdict.event.id, next(results), verdict.dropped)
+
+_Judged = Outcome | tuple[PreparedEvent, int]
+"""Refused already, or with the number of dropped attributes."""
 
 
 def _id_of(raw: object) -> str | None:

@@ -14,7 +14,7 @@ from services.runtime.kafka.outgoing import (
     UnwritableRecordError,
     is_fenced,
 )
-from services.runtime.kafka.producer import Producer, Sent
+from services.runtime.kafka.producer import Producer, Sent, SentTogether
 from services.runtime.kafka.reachable import BrokerUnreachableError, await_broker
 from services.runtime.kafka.reader import (
     Reader,
@@ -43,6 +43,7 @@ __all__ = [
     "RecordRefusedError",
     "RecordTooLargeError",
     "Sent",
+    "SentTogether",
     "SignInError",
     "TopicSealedError",
     "UnwritableRecordError",
