@@ -272,7 +272,7 @@ class RecordedTogether:
     @property
     def written(self) -> Future[None]:
         """Completes when all of it is on the log; to be asked for when all is recorded."""
-        return all_of([self.sending.written, *self.repeated])
+        return all_of([self.sending.written, *self.repeated]) if self.repeated else self.sending.written
 
 
 def _written() -> Future[None]:

@@ -1,7 +1,9 @@
-"""From the events of a request to the log. One event loop serves all senders: long work is done in slices, and the turn
-goes round between senders, so that no one's work, however much, delays another's by more than a slice."""
+"""How what is handed in comes in: by what it is judged, whose turn it is, how much may be under way to the broker. One
+event loop serves all senders: long work is done in slices, and the turn goes round between senders, so that no one's
+work, however much, delays another's by more than a slice."""
 
 import asyncio
+import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -15,10 +17,10 @@ from typing import Literal, TypeVar
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.scope import Scope
-from services.ingest.domain.verdict import Admitted, Rejected, Verdict
-from services.ingest.flow.event_writer import EventWriter, PreparedEvent, Receipt, RecordedTogether, prepared
-from services.ingest.flow.in_flight import InFlightLimiter
+from services.ingest.domain.verdict import Admitted, Verdict
+from services.ingest.flow.in_flight import UnavailableError, unwritten
 from services.ingest.flow.people.program_lookup import ProgramLookup
+from services.runtime.kafka import KafkaError
 
 # Long enough that going round costs little, short beside the broker's acknowledgement.
 SLICE_SECONDS = 0.001
@@ -186,19 +188,6 @@ class BodyReading:
                 await asyncio.sleep(min(RESTS * (time.perf_counter() - began), LONGEST_REST_SECONDS))
 
 
-LONGEST_ID_SHOWN = 256
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """`id` as on the log if it got there, else as the sender wrote it, if that can be read. `dropped`: attributes that
-    are not on the log because we do not know them."""
-
-    id: str | None
-    result: Receipt | Rejected
-    dropped: int = 0
-
-
 @dataclass(frozen=True)
 class Gate:
     """What events are judged by."""
@@ -227,6 +216,60 @@ def clock_now(mode: Literal["wall", "log"]) -> Clock:
     return Clock(datetime.now(UTC), mode)
 
 
+# A stop ends a wait for the broker within this; the process has 2 s in all.
+STOP_NOTICED_SECONDS = 0.5
+
+
+class InFlightLimiter:
+    """`limit` bounds the bytes that wait for the broker. A request waits for `patience` seconds, or until `stop` is
+    set. What it has sent may come onto the log after that: it keeps its place until it does, and whoever sends the
+    same again waits for the same record, so that it is written once."""
+
+    def __init__(self, limit: int, patience: float, stop: threading.Event) -> None:
+        self._limit, self._patience, self._stop = limit, patience, stop
+        self._lock = threading.Lock()
+        self.outstanding = 0
+
+    async def written(self, size: int, send: Callable[[], Awaitable[Future[None]]]) -> None:
+        """Sends a request of `size` bytes, and returns when all of it is on the log. Raises UnavailableError when the
+        broker is away or too much waits for it already, and RefusedError."""
+        self._enter(size)
+        try:
+            sent = await send()
+        except KafkaError as away:
+            self._leave(size)
+            raise unwritten(away, "answer") from away
+        except BaseException:
+            # Whatever it was: nothing is under way, and what is not counted off is lost for good.
+            self._leave(size)
+            raise
+        sent.add_done_callback(lambda _: self._leave(size))
+        try:
+            await self._settled(sent)
+        except KafkaError as away:
+            raise unwritten(away, "acknowledge") from away
+
+    async def _settled(self, sent: Future[None]) -> None:
+        waited, until = asyncio.wrap_future(sent), time.monotonic() + self._patience
+        while not (await asyncio.wait([waited], timeout=STOP_NOTICED_SECONDS))[0]:
+            if self._stop.is_set() or time.monotonic() >= until:
+                waited.cancel()
+                raise UnavailableError(
+                    "the gateway stops" if self._stop.is_set() else "the broker does not acknowledge"
+                )
+        waited.result()
+
+    def _enter(self, size: int) -> None:
+        with self._lock:
+            if self.outstanding + size > self._limit:
+                raise UnavailableError("too many events wait for the broker")
+            self.outstanding += size
+
+    def _leave(self, size: int) -> None:
+        with self._lock:
+            self.outstanding -= size
+
+
 @dataclass(frozen=True)
 class HandedIn:
     """By whom, and how many bytes the request has."""
@@ -246,54 +289,8 @@ class Writing:
         self, items: Sequence[Item], handed_in: HandedIn, send: Callable[[Sequence[Item]], Awaitable[Future[None]]]
     ) -> None:
         """`send` for some of the items after the other, each when those before are on the log. Raises what
-        `Room.written` does."""
+        `InFlightLimiter.written` does."""
         for start in range(0, len(items), WINDOW):
             window = items[start : start + WINDOW]
             size = handed_in.size * len(window) // len(items)
             await self.in_flight.written(size, partial(send, window))
-
-
-class Intake:
-    """For one event loop."""
-
-    def __init__(self, event_writer: EventWriter, writing: Writing, gate: Gate) -> None:
-        self._event_writer, self._writing, self._gate = event_writer, writing, gate
-
-    async def take(self, raw_events: Sequence[object], scope: Scope, handed_in: HandedIn) -> list[Outcome]:
-        """Returns when every admitted event is on the log. Raises UnavailableError when the broker is away, too much
-        waits for it already, or relationships are not known up to now; some events may have been sent then."""
-        judge, outcomes = self._gate.judge_of(scope), list[Outcome]()
-
-        def judged(raw: object) -> _Judged:
-            verdict = judge(raw)
-            if isinstance(verdict, Rejected):
-                return Outcome(_id_of(raw), verdict)
-            return prepared(verdict.event), verdict.dropped
-
-        async def send(window: Sequence[object]) -> Future[None]:
-            sender, in_slices, found = handed_in.sender, self._writing.turns.in_slices, list[_Judged]()
-            # 1. All of it is judged before any of it is sent.
-            await in_slices(sender, window, judged, found.extend)
-            # 2. Sent in its order, before the sender's other requests go on: what goes to the broker in one go shares a
-            # batch there, and a batch costs as much as sending twenty records.
-            with self._event_writer.recording() as recording:
-                await in_slices(sender, found, partial(self._recorded, recording), outcomes.extend, "first")
-            return recording.written
-
-        await self._writing.in_windows(raw_events, handed_in, send)
-        return outcomes
-
-    def _recorded(self, recording: RecordedTogether, judged: "_Judged") -> Outcome:
-        if isinstance(judged, Outcome):
-            return judged
-        one, dropped = judged
-        return Outcome(one.event.id, self._event_writer.record_in(recording, one), dropped)
-
-
-_Judged = Outcome | tuple[PreparedEvent, int]
-"""Refused already, or with the number of dropped attributes."""
-
-
-def _id_of(raw: object) -> str | None:
-    given = raw.get("id") if isinstance(raw, dict) else None
-    return given[:LONGEST_ID_SHOWN] if isinstance(given, str) else None
