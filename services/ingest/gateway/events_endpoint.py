@@ -25,8 +25,6 @@ from services.runtime.http.problems import ProblemError
 
 ACCEPTED = 202
 MIXED = 207
-
-
 LONGEST_ID_SHOWN = 256
 
 
@@ -38,6 +36,10 @@ class Outcome:
     id: str | None
     result: Receipt | Rejected
     dropped: int = 0
+
+
+_Judged = Outcome | tuple[PreparedEvent, int]
+"""Refused already, or with the number of dropped attributes."""
 
 
 class Intake:
@@ -70,15 +72,11 @@ class Intake:
         await self._writing.in_windows(raw_events, handed_in, send)
         return outcomes
 
-    def _recorded(self, recording: RecordedTogether, judged: "_Judged") -> Outcome:
+    def _recorded(self, recording: RecordedTogether, judged: _Judged) -> Outcome:
         if isinstance(judged, Outcome):
             return judged
         one, dropped = judged
         return Outcome(one.event.id, self._event_writer.record_in(recording, one), dropped)
-
-
-_Judged = Outcome | tuple[PreparedEvent, int]
-"""Refused already, or with the number of dropped attributes."""
 
 
 def _id_of(raw: object) -> str | None:
