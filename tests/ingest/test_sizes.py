@@ -211,7 +211,7 @@ def test_an_event_that_is_too_large_for_its_topic_is_rejected_and_the_next_one_i
     )
     producer = Producer(broker)
 
-    refused, taken = EventWriter(producer, 10, topic).record_all([large, small])
+    refused, taken = map(EventWriter(producer, 10, topic).record, [large, small])
 
     assert isinstance(refused, Rejected)
     assert refused.reason == "too_large"

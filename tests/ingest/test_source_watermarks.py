@@ -31,7 +31,7 @@ class Writing:
         self.writer = EventWriter(self.producer, 100, self.events, self.watermarks)
 
     def speak(self, *events: MentoringEvent) -> None:
-        for receipt in self.writer.record_all(events):
+        for receipt in map(self.writer.record, events):
             assert isinstance(receipt, Receipt)
             receipt.written.result(15)
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from services.ingest.domain.scope import BURST_SECONDS, MOST_BUCKETS, RateLimiter, items_of
-from services.ingest.flow.intake import SLICE_SECONDS, BodyReading, Turns
+from services.ingest.flow.intake import SLICE_SECONDS, AmongOwn, BodyReading, Turns
 from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.gateway.requests import QUICKLY_READ_BYTES, InFlightBytes, read_body
 from services.ingest.gateway.senders import HUGE_BYTES_PER_SECOND, Admission, RequestErrors, Senders
@@ -73,6 +73,28 @@ def test_turns_go_round_between_senders() -> None:
 
     halfway = done[: len(done) // 2]
     assert min(halfway.count("b"), halfway.count("c")) > halfway.count("a") / 3
+
+
+def test_what_a_sender_has_begun_to_send_goes_on_before_what_else_they_handed_in() -> None:
+    done: list[str] = []
+
+    async def several() -> None:
+        turns = Turns()
+
+        async def work(name: str, among_own: AmongOwn) -> None:
+            await turns.in_slices("a", range(50), spin, lambda found: done.extend([name] * len(found)), among_own)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(work("judged", "last"))
+            group.create_task(work("judged", "last"))
+            await asyncio.sleep(5 * SLICE_SECONDS)
+            group.create_task(work("sent", "first"))
+
+    asyncio.run(several())
+
+    begun = done.index("sent")
+    assert 0 < begun < done.count("judged")
+    assert done[begun : begun + 50] == ["sent"] * 50
 
 
 def test_who_gives_up_waiting_leaves_their_turn_to_the_next() -> None:

@@ -98,6 +98,43 @@ def test_a_refused_record_fails_alone_and_those_of_its_batch_are_written(
     assert troubles[1] is None
 
 
+def test_of_records_that_are_waited_for_together_the_refused_one_is_told_and_the_others_are_written(
+    settings: Settings, producer: Producer
+) -> None:
+    topic, together = made(settings, {"cleanup.policy": "compact"}), producer.together()
+
+    for number, key in enumerate([b"a", None, b"b"]):
+        together.send(OutgoingRecord(topic, b"%d" % number, key, []))
+    together.close()
+
+    with pytest.raises(RecordRefusedError):
+        together.written.result(ACKNOWLEDGED_SECONDS)
+    assert [record.key for record in read_to_end(settings, [topic])] == [b"a", b"b"]
+
+
+def test_records_whose_batch_is_too_large_for_their_topic_are_all_waited_for(
+    settings: Settings, producer: Producer
+) -> None:
+    topic, together = made(settings, {"max.message.bytes": str(LIMIT)}), producer.together()
+
+    for start in range(0, 2 * LIMIT, LIMIT // 4):
+        together.send(OutgoingRecord(topic, NOISE[start : start + LIMIT // 4], b"a key", []))
+    assert not together.written.done()
+    together.close()
+    together.written.result(ACKNOWLEDGED_SECONDS)
+
+    assert b"".join(record.value or b"" for record in read_to_end(settings, [topic])) == NOISE[: 2 * LIMIT]
+
+
+def test_who_waits_for_no_record_waits_until_nothing_more_is_sent(producer: Producer) -> None:
+    together = producer.together()
+    assert not together.written.done()
+
+    together.close()
+
+    assert together.written.done()
+
+
 def test_a_producer_goes_on_after_a_refusal(settings: Settings, producer: Producer) -> None:
     compact, plain = made(settings, {"cleanup.policy": "compact"}), made(settings, {})
     with pytest.raises(RecordRefusedError, match="InvalidRecordError") as refused:

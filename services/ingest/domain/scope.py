@@ -47,7 +47,7 @@ def out_of_scope(event: MentoringEvent, scope: Scope, home: ProgramOf = unknown)
         event.data.source not in scope.sources or _is_ours(event.data.source, scope)
     ):
         return _forbidden("data.source", "a retraction reaches the sender's own sources only")
-    if isinstance(event, OfPartition) or not scope.programs:
+    if not scope.programs or isinstance(event, OfPartition):
         return None
     if event.program not in scope.programs:
         return _forbidden("program", "this sender may not speak for this programme")

@@ -3,8 +3,9 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import NamedTuple, Protocol
@@ -15,17 +16,9 @@ from schemas.programs import SourceWatermark
 from schemas.topics import EVENTS, SOURCES
 from services.ingest.domain.ids import content_of, identity
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.in_flight import Acknowledgements, unwritable
+from services.ingest.flow.in_flight import all_of, unwritable
 from services.runtime import log
-from services.runtime.kafka import (
-    Awaited,
-    Headers,
-    KafkaError,
-    OutgoingRecord,
-    Sent,
-    UnwritableRecordError,
-    partition_of,
-)
+from services.runtime.kafka import Headers, KafkaError, OutgoingRecord, Sent, UnwritableRecordError, partition_of
 
 EVERY_SECONDS = 60.0
 LOOK_SECONDS = 1.0
@@ -127,6 +120,7 @@ STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
 _HEADERS = list(STRUCTURED)
 
 MOST_KEYS = 50_000
+CONFLICT = "this source has already said something else under this id; retract it, then use a new id"
 
 
 @dataclass(frozen=True)
@@ -145,6 +139,16 @@ class _Known:
     event: MentoringEvent | None
 
 
+class Together(Protocol):
+    """Many records, as `SentTogether` of the runtime."""
+
+    written: Future[None]
+
+    def send(self, outgoing: OutgoingRecord) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class LogProducer(Protocol):
     """As the producer of the runtime."""
 
@@ -159,7 +163,7 @@ class LogProducer(Protocol):
         headers: Headers = (),
     ) -> Sent: ...
 
-    def send_for(self, awaited: Awaited, record: OutgoingRecord) -> None: ...
+    def together(self) -> Together: ...
 
 
 class EventWriter:
@@ -184,48 +188,46 @@ class EventWriter:
         self._lock = threading.Lock()
 
     def record(self, event: MentoringEvent) -> Receipt | Rejected:
-        """As `record_all`, for one."""
-        (result,) = self.record_all([event])
-        return result
+        """What is too large for the log is rejected. Raises KafkaError when nothing can be written for now; otherwise
+        `written` tells of failures."""
+        with self.recording() as recording:
+            return self.record_in(recording, prepared(event))
 
-    def record_all(self, events: Iterable[MentoringEvent]) -> list[Receipt | Rejected]:
-        """What is too large for the log is rejected. Raises KafkaError when nothing can be written for now, and then
-        some may have been sent; otherwise `written` tells of failures."""
-        sending = Acknowledgements()
-        new: dict[bytes, _Known] = {}
-        # Before the lock, for which every other sender waits.
-        prepared = [_prepared(event) for event in events]
+    @contextmanager
+    def recording(self) -> Iterator["RecordedTogether"]:
+        """For events that are handed in together, by one thread."""
+        recording = RecordedTogether(self._producer.together())
         try:
-            with self._lock:
-                return [self._one(one, sending, new) for one in prepared]
+            yield recording
         finally:
             # Outside of the lock, which the callback takes: it runs at once if all is settled already.
-            sending.written.add_done_callback(partial(self._settle, new))
-            sending.close()
+            recording.sending.written.add_done_callback(partial(self._settle, recording.new))
+            recording.sending.close()
 
-    def _one(self, one: "_Prepared", sending: Acknowledgements, new: dict[bytes, _Known]) -> Receipt | Rejected:
+    def record_in(self, recording: "RecordedTogether", one: "PreparedEvent") -> Receipt | Rejected:
+        """As `record`. When it raises, what was recorded before may have been sent."""
         key = one.identity
-        if known := self._under_way.get(key):
-            return _repeated(known, one.content)
-        if known := self._recent.get(key):
-            self._recent.move_to_end(key)
-            return _repeated(known, one.content)
+        with self._lock:
+            known = self._under_way.get(key)
+            if known is None and (known := self._recent.get(key)):
+                self._recent.move_to_end(key)
+            if known is None:
+                return self._sent(recording, one)
+        if known.content != one.content:
+            return rejected("conflict", "id", CONFLICT)
+        recording.repeated[known.written] = None
+        return Receipt(repeat=True, written=known.written)
+
+    def _sent(self, recording: "RecordedTogether", one: "PreparedEvent") -> Receipt | Rejected:
+        numbers = self._partitions if one.key is None else (self._partition_of(one.key),)
         try:
-            self._send(one, sending)
+            for number in numbers:
+                recording.sending.send(OutgoingRecord(self._topic, one.value, one.key, _HEADERS, number))
         except UnwritableRecordError as failure:
             return unwritable(failure)
-        new[key] = self._under_way[key] = _Known(one.content, sending.written, one.event)
-        return Receipt(repeat=False, written=sending.written)
-
-    def _send(self, one: "_Prepared", sending: Acknowledgements) -> None:
-        if one.key is None:
-            for number in self._partitions:
-                self._producer.send_for(sending, OutgoingRecord(self._topic, one.value, None, _HEADERS, number))
-                sending.expect()
-        else:
-            number = self._partition_of(one.key)
-            self._producer.send_for(sending, OutgoingRecord(self._topic, one.value, one.key, _HEADERS, number))
-            sending.expect()
+        written = recording.sending.written
+        recording.new[one.identity] = self._under_way[one.identity] = _Known(one.content, written, one.event)
+        return recording.receipt
 
     def _settle(self, new: dict[bytes, _Known], written: Future[None]) -> None:
         failed = written.exception() is not None
@@ -243,7 +245,7 @@ class EventWriter:
                 self._recent.popitem(last=False)
 
 
-class _Prepared(NamedTuple):
+class PreparedEvent(NamedTuple):
     """An event as it goes to the log; `key` None: to every partition."""
 
     identity: bytes
@@ -253,18 +255,24 @@ class _Prepared(NamedTuple):
     event: MentoringEvent
 
 
-def _prepared(event: MentoringEvent) -> _Prepared:
+def prepared(event: MentoringEvent) -> PreparedEvent:
     value = to_json(event)
     key = None if isinstance(event, OfPartition) else event.partitionkey.encode()
-    return _Prepared(identity(event), key, value, content_of(value), event)
+    return PreparedEvent(identity(event), key, value, content_of(value), event)
 
 
-def _repeated(known: _Known, said: bytes) -> Receipt | Rejected:
-    if known.content == said:
-        return Receipt(repeat=True, written=known.written)
-    return rejected(
-        "conflict", "id", "this source has already said something else under this id; retract it, then use a new id"
-    )
+class RecordedTogether:
+    """What is recorded together: what is new of it, under way as one, and what others have under way already."""
+
+    def __init__(self, sending: Together) -> None:
+        self.sending, self.receipt = sending, Receipt(repeat=False, written=sending.written)
+        self.new: dict[bytes, _Known] = {}
+        self.repeated: dict[Future[None], None] = {}
+
+    @property
+    def written(self) -> Future[None]:
+        """Completes when all of it is on the log; to be asked for when all is recorded."""
+        return all_of([self.sending.written, *self.repeated]) if self.repeated else self.sending.written
 
 
 def _written() -> Future[None]:

@@ -1,68 +1,20 @@
-"""What is under way to the broker: a future for one record or many, how much may wait at once, and for how long."""
+"""What is under way to the broker: a future for one record or for several parts, and how their failures are told."""
 
-import asyncio
 import threading
-import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future
 
 from services.ingest.domain.verdict import Rejected, rejected
 from services.runtime.kafka import KafkaError, RecordTooLargeError, Sent, UnwritableRecordError
 
 
-class Acknowledgements:
-    """One future for many records: it completes, on the sender's thread, when all that were added are on the log, and
-    fails with the first failure. A future for each record would take as long as sending it."""
-
-    def __init__(self) -> None:
-        self.written: Future[None] = Future()
-        self.written.set_running_or_notify_cancel()  # a waiter that gives up cannot cancel it under our hands
-        self._added = 0  # by the one thread that sends; the others count what has arrived
-        self._left, self._is_closed, self._lock = 0, False, threading.Lock()
-        self._failure: BaseException | None = None
-
-    def add(self, sent: Sent) -> None:
-        self.expect()
-        sent.add_callback(self.succeed)
-        sent.add_errback(self.fail)
-
-    def expect(self) -> None:
-        """One more record, which tells this itself what became of it, before or after."""
-        self._added += 1
-
-    def close(self) -> None:
-        """Nothing more is added. Until then `written` is open, even without any record."""
-        with self._lock:
-            self._left, self._is_closed = self._left + self._added, True
-            last = self._left == 0
-        if last:
-            self._end()
-
-    def succeed(self, _: object) -> None:
-        with self._lock:
-            self._left -= 1
-            last = self._is_closed and self._left == 0
-        if last:
-            self._end()
-
-    def fail(self, failure: BaseException) -> None:
-        self._failure = self._failure or failure
-        self.succeed(None)
-
-    def _end(self) -> None:
-        if self._failure is None:
-            self.written.set_result(None)
-        else:
-            self.written.set_exception(self._failure)
-
-
-def acknowledged(*sent: Sent) -> Future[None]:
-    """Completes, on the sender's thread, when the records are on the log; fails with KafkaError if they are not."""
-    all_sent = Acknowledgements()
-    for one in sent:
-        all_sent.add(one)
-    all_sent.close()
-    return all_sent.written
+def acknowledged(sent: Sent) -> Future[None]:
+    """Completes, on the sender's thread, when the record is on the log; fails with KafkaError if it is not."""
+    written: Future[None] = Future()
+    written.set_running_or_notify_cancel()  # a waiter that gives up cannot cancel it under our hands
+    sent.add_callback(lambda _: written.set_result(None))
+    sent.add_errback(written.set_exception)
+    return written
 
 
 def all_of(parts: Iterable[Future[None]]) -> Future[None]:
@@ -96,10 +48,6 @@ def _finish(whole: Future[None], parts: list[Future[None]]) -> None:
         whole.set_exception(failure)
 
 
-# A stop ends a wait for the broker within this; the process has 2 s in all.
-STOP_NOTICED_SECONDS = 0.5
-
-
 class UnavailableError(Exception):
     """Nothing was promised: the same request may be sent again."""
 
@@ -112,57 +60,8 @@ class RefusedError(Exception):
         self.rejected = refused
 
 
-class InFlightLimiter:
-    """`limit` bounds the bytes that wait for the broker. A request waits for `patience` seconds, or until `stop` is
-    set. What it has sent may come onto the log after that: it keeps its place until it does, and whoever sends the
-    same again waits for the same record, so that it is written once."""
-
-    def __init__(self, limit: int, patience: float, stop: threading.Event) -> None:
-        self._limit, self._patience, self._stop = limit, patience, stop
-        self._lock = threading.Lock()
-        self.outstanding = 0
-
-    async def written(self, size: int, send: Callable[[], Awaitable[Future[None]]]) -> None:
-        """Sends a request of `size` bytes, and returns when all of it is on the log. Raises UnavailableError when the
-        broker is away or too much waits for it already, and RefusedError."""
-        self._enter(size)
-        try:
-            sent = await send()
-        except KafkaError as away:
-            self._leave(size)
-            raise _unwritten(away, "answer") from away
-        except BaseException:
-            # Whatever it was: nothing is under way, and what is not counted off is lost for good.
-            self._leave(size)
-            raise
-        sent.add_done_callback(lambda _: self._leave(size))
-        try:
-            await self._settled(sent)
-        except KafkaError as away:
-            raise _unwritten(away, "acknowledge") from away
-
-    async def _settled(self, sent: Future[None]) -> None:
-        waited, until = asyncio.wrap_future(sent), time.monotonic() + self._patience
-        while not (await asyncio.wait([waited], timeout=STOP_NOTICED_SECONDS))[0]:
-            if self._stop.is_set() or time.monotonic() >= until:
-                waited.cancel()
-                raise UnavailableError(
-                    "the gateway stops" if self._stop.is_set() else "the broker does not acknowledge"
-                )
-        waited.result()
-
-    def _enter(self, size: int) -> None:
-        with self._lock:
-            if self.outstanding + size > self._limit:
-                raise UnavailableError("too many events wait for the broker")
-            self.outstanding += size
-
-    def _leave(self, size: int) -> None:
-        with self._lock:
-            self.outstanding -= size
-
-
-def _unwritten(failure: KafkaError, verb: str) -> UnavailableError | RefusedError:
+def unwritten(failure: KafkaError, verb: str) -> UnavailableError | RefusedError:
+    """What a request hears that the broker does not `verb`."""
     if isinstance(failure, UnwritableRecordError):
         return RefusedError(unwritable(failure))
     return UnavailableError(f"the broker does not {verb}: {failure}")

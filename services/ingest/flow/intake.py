@@ -1,7 +1,9 @@
-"""From the events of a request to the log. One event loop serves all senders: long work is done in slices, and the turn
-goes round between senders, so that no one's work, however much, delays another's by more than a slice."""
+"""How what is handed in comes in: by what it is judged, whose turn it is, how much may be under way to the broker. One
+event loop serves all senders: long work is done in slices, and the turn goes round between senders, so that no one's
+work, however much, delays another's by more than a slice."""
 
 import asyncio
+import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -15,10 +17,10 @@ from typing import Literal, TypeVar
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.scope import Scope
-from services.ingest.domain.verdict import Admitted, Rejected, Verdict
-from services.ingest.flow.event_writer import EventWriter, Receipt
-from services.ingest.flow.in_flight import InFlightLimiter, all_of
+from services.ingest.domain.verdict import Admitted, Verdict
+from services.ingest.flow.in_flight import UnavailableError, unwritten
 from services.ingest.flow.people.program_lookup import ProgramLookup
+from services.runtime.kafka import KafkaError
 
 # Long enough that going round costs little, short beside the broker's acknowledgement.
 SLICE_SECONDS = 0.001
@@ -33,6 +35,8 @@ LONGEST_REST_SECONDS = 1.0
 # What is at most under way to the broker of one request: the producer's thread settles records one by one, and those of
 # all others behind them.
 WINDOW = 500
+
+AmongOwn = Literal["first", "last"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -56,8 +60,9 @@ class Turns:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
-    async def turn(self, sender: str) -> AsyncIterator[Turn]:
-        await self._granted(sender)
+    async def turn(self, sender: str, among_own: AmongOwn = "last") -> AsyncIterator[Turn]:
+        """`among_own`: where it waits among the works of the same sender."""
+        await self._granted(sender, among_own)
         began, turn = time.perf_counter(), Turn()
         try:
             yield turn
@@ -85,26 +90,35 @@ class Turns:
                 del self._present[sender]
 
     async def in_slices(
-        self, sender: str, items: Sequence[Item], one: Callable[[Item], Result], done: Callable[[list[Result]], None]
+        self,
+        sender: str,
+        items: Sequence[Item],
+        one: Callable[[Item], Result],
+        done: Callable[[list[Result]], None],
+        among_own: AmongOwn = "last",
     ) -> None:
         """`one` for each of the items, and `done` with what a slice of them became."""
         place = 0
         while place < len(items):
             if place:
                 await asyncio.sleep(0)
-            async with self.turn(sender):
+            async with self.turn(sender, among_own):
                 until, results = time.perf_counter() + SLICE_SECONDS, list[Result]()
                 while place < len(items) and (not results or time.perf_counter() < until):
                     results.append(one(items[place]))
                     place += 1
                 done(results)
 
-    async def _granted(self, sender: str) -> None:
+    async def _granted(self, sender: str, among_own: AmongOwn) -> None:
         if self._free and sender not in self._working and not self._waiting.keys() - self._working:
             self._enter(sender)
             return
         granted = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(sender, deque()).append(granted)
+        queue = self._waiting.setdefault(sender, deque())
+        if among_own == "first":
+            queue.appendleft(granted)
+        else:
+            queue.append(granted)
         try:
             await granted
         except asyncio.CancelledError:
@@ -174,19 +188,6 @@ class BodyReading:
                 await asyncio.sleep(min(RESTS * (time.perf_counter() - began), LONGEST_REST_SECONDS))
 
 
-LONGEST_ID_SHOWN = 256
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """`id` as on the log if it got there, else as the sender wrote it, if that can be read. `dropped`: attributes that
-    are not on the log because we do not know them."""
-
-    id: str | None
-    result: Receipt | Rejected
-    dropped: int = 0
-
-
 @dataclass(frozen=True)
 class Gate:
     """What events are judged by."""
@@ -215,6 +216,60 @@ def clock_now(mode: Literal["wall", "log"]) -> Clock:
     return Clock(datetime.now(UTC), mode)
 
 
+# A stop ends a wait for the broker within this; the process has 2 s in all.
+STOP_NOTICED_SECONDS = 0.5
+
+
+class InFlightLimiter:
+    """`limit` bounds the bytes that wait for the broker. A request waits for `patience` seconds, or until `stop` is
+    set. What it has sent may come onto the log after that: it keeps its place until it does, and whoever sends the
+    same again waits for the same record, so that it is written once."""
+
+    def __init__(self, limit: int, patience: float, stop: threading.Event) -> None:
+        self._limit, self._patience, self._stop = limit, patience, stop
+        self._lock = threading.Lock()
+        self.outstanding = 0
+
+    async def written(self, size: int, send: Callable[[], Awaitable[Future[None]]]) -> None:
+        """Sends a request of `size` bytes, and returns when all of it is on the log. Raises UnavailableError when the
+        broker is away or too much waits for it already, and RefusedError."""
+        self._enter(size)
+        try:
+            sent = await send()
+        except KafkaError as away:
+            self._leave(size)
+            raise unwritten(away, "answer") from away
+        except BaseException:
+            # Whatever it was: nothing is under way, and what is not counted off is lost for good.
+            self._leave(size)
+            raise
+        sent.add_done_callback(lambda _: self._leave(size))
+        try:
+            await self._settled(sent)
+        except KafkaError as away:
+            raise unwritten(away, "acknowledge") from away
+
+    async def _settled(self, sent: Future[None]) -> None:
+        waited, until = asyncio.wrap_future(sent), time.monotonic() + self._patience
+        while not (await asyncio.wait([waited], timeout=STOP_NOTICED_SECONDS))[0]:
+            if self._stop.is_set() or time.monotonic() >= until:
+                waited.cancel()
+                raise UnavailableError(
+                    "the gateway stops" if self._stop.is_set() else "the broker does not acknowledge"
+                )
+        waited.result()
+
+    def _enter(self, size: int) -> None:
+        with self._lock:
+            if self.outstanding + size > self._limit:
+                raise UnavailableError("too many events wait for the broker")
+            self.outstanding += size
+
+    def _leave(self, size: int) -> None:
+        with self._lock:
+            self.outstanding -= size
+
+
 @dataclass(frozen=True)
 class HandedIn:
     """By whom, and how many bytes the request has."""
@@ -234,47 +289,8 @@ class Writing:
         self, items: Sequence[Item], handed_in: HandedIn, send: Callable[[Sequence[Item]], Awaitable[Future[None]]]
     ) -> None:
         """`send` for some of the items after the other, each when those before are on the log. Raises what
-        `Room.written` does."""
+        `InFlightLimiter.written` does."""
         for start in range(0, len(items), WINDOW):
             window = items[start : start + WINDOW]
             size = handed_in.size * len(window) // len(items)
             await self.in_flight.written(size, partial(send, window))
-
-
-class Intake:
-    """For one event loop."""
-
-    def __init__(self, event_writer: EventWriter, writing: Writing, gate: Gate) -> None:
-        self._event_writer, self._writing, self._gate = event_writer, writing, gate
-
-    async def take(self, raw_events: Sequence[object], scope: Scope, handed_in: HandedIn) -> list[Outcome]:
-        """Returns when every admitted event is on the log. Raises UnavailableError when the broker is away, too much
-        waits for it already, or relationships are not known up to now; some events may have been sent then."""
-        judge, outcomes = self._gate.judge_of(scope), list[Outcome]()
-
-        def judged(raw: object) -> tuple[object, Verdict]:
-            return raw, judge(raw)
-
-        def recorded(judged: list[tuple[object, Verdict]]) -> None:
-            admitted = [verdict.event for _, verdict in judged if isinstance(verdict, Admitted)]
-            results = iter(self._event_writer.record_all(admitted))
-            outcomes.extend(_outcome(raw, verdict, results) for raw, verdict in judged)
-
-        async def send(window: Sequence[object]) -> Future[None]:
-            done = len(outcomes)
-            await self._writing.turns.in_slices(handed_in.sender, window, judged, recorded)
-            return all_of(one.result.written for one in outcomes[done:] if isinstance(one.result, Receipt))
-
-        await self._writing.in_windows(raw_events, handed_in, send)
-        return outcomes
-
-
-def _outcome(raw: object, verdict: Verdict, results: Iterator[Receipt | Rejected]) -> Outcome:
-    if isinstance(verdict, Rejected):
-        return Outcome(_id_of(raw), verdict)
-    return Outcome(verdict.event.id, next(results), verdict.dropped)
-
-
-def _id_of(raw: object) -> str | None:
-    given = raw.get("id") if isinstance(raw, dict) else None
-    return given[:LONGEST_ID_SHOWN] if isinstance(given, str) else None

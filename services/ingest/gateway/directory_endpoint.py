@@ -13,7 +13,6 @@ from schemas.tokens import Token
 from services.ingest.domain.cloudevents import JSON, read_json
 from services.ingest.domain.people.participants import is_participant_id, read_participant, replacing
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.in_flight import Acknowledgements
 from services.ingest.flow.intake import HandedIn, Writing
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.flow.tools.statements import Directory
@@ -74,7 +73,7 @@ class DirectoryEndpoint:
         found = list[str | Rejected]()
 
         async def send(window: Sequence[object]) -> Future[None]:
-            sending = Acknowledgements()
+            sending = self._directory.together()
 
             def written(raw: object) -> str | Rejected:
                 one = read_participant(raw, described.tenant, described.now)

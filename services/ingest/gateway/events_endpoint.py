@@ -2,6 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
 
 from pydantic_core import to_json
 from starlette.requests import Request
@@ -9,9 +12,10 @@ from starlette.responses import Response
 
 from schemas.tokens import Token, authenticate
 from services.ingest.domain.cloudevents import JSON
-from services.ingest.domain.scope import scope_of
+from services.ingest.domain.scope import Scope, scope_of
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.intake import HandedIn, Intake, Outcome
+from services.ingest.flow.event_writer import EventWriter, PreparedEvent, Receipt, RecordedTogether, prepared
+from services.ingest.flow.intake import Gate, HandedIn, Writing
 from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.gateway.requests import STATUS, Listing, media_type, read_body, read_content, rejection
@@ -21,6 +25,63 @@ from services.runtime.http.problems import ProblemError
 
 ACCEPTED = 202
 MIXED = 207
+LONGEST_ID_SHOWN = 256
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`id` as on the log if it got there, else as the sender wrote it, if that can be read. `dropped`: attributes that
+    are not on the log because we do not know them."""
+
+    id: str | None
+    result: Receipt | Rejected
+    dropped: int = 0
+
+
+_Judged = Outcome | tuple[PreparedEvent, int]
+"""Refused already, or with the number of dropped attributes."""
+
+
+class Intake:
+    """For one event loop."""
+
+    def __init__(self, event_writer: EventWriter, writing: Writing, gate: Gate) -> None:
+        self._event_writer, self._writing, self._gate = event_writer, writing, gate
+
+    async def take(self, raw_events: Sequence[object], scope: Scope, handed_in: HandedIn) -> list[Outcome]:
+        """Returns when every admitted event is on the log. Raises UnavailableError when the broker is away, too much
+        waits for it already, or relationships are not known up to now; some events may have been sent then."""
+        judge, outcomes = self._gate.judge_of(scope), list[Outcome]()
+
+        def judged(raw: object) -> _Judged:
+            verdict = judge(raw)
+            if isinstance(verdict, Rejected):
+                return Outcome(_id_of(raw), verdict)
+            return prepared(verdict.event), verdict.dropped
+
+        async def send(window: Sequence[object]) -> Future[None]:
+            sender, in_slices, found = handed_in.sender, self._writing.turns.in_slices, list[_Judged]()
+            # 1. All of it is judged before any of it is sent.
+            await in_slices(sender, window, judged, found.extend)
+            # 2. Sent in its order, before the sender's other requests go on: what goes to the broker in one go shares a
+            # batch there, and a batch costs as much as sending twenty records.
+            with self._event_writer.recording() as recording:
+                await in_slices(sender, found, partial(self._recorded, recording), outcomes.extend, "first")
+            return recording.written
+
+        await self._writing.in_windows(raw_events, handed_in, send)
+        return outcomes
+
+    def _recorded(self, recording: RecordedTogether, judged: _Judged) -> Outcome:
+        if isinstance(judged, Outcome):
+            return judged
+        one, dropped = judged
+        return Outcome(one.event.id, self._event_writer.record_in(recording, one), dropped)
+
+
+def _id_of(raw: object) -> str | None:
+    given = raw.get("id") if isinstance(raw, dict) else None
+    return given[:LONGEST_ID_SHOWN] if isinstance(given, str) else None
 
 
 def answer_single(outcome: Outcome) -> Response:

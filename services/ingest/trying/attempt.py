@@ -2,6 +2,7 @@
 attendance are theirs; only the log itself is pretended, and nothing is written anywhere."""
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ from services.ingest.flow.tools.raw_payloads import OpenedPayload, headers_of, o
 from services.ingest.flow.tools.statements import Directory, Statements
 from services.ingest.sources.connections import Connection, ConnectionsError, load_connections
 from services.ingest.sources.tool import Kept, Received, Tool, ToolSettings
-from services.runtime.kafka import Awaited, Headers, OutgoingRecord, Record
+from services.runtime.kafka import Headers, OutgoingRecord, Record
 from services.runtime.strict_yaml import UnreadableError, documents
 
 
@@ -77,15 +78,26 @@ class PretendedLog:
         if isinstance(found, Participant) and not is_same(found, known):
             self._participants.append(found)
 
-    def send_for(self, awaited: Awaited, record: OutgoingRecord) -> None:
-        self.send(record.topic, record.key, record.value, record.partition, record.headers)
-        awaited.succeed(None)
+    def together(self) -> "_WrittenAtOnce":
+        return _WrittenAtOnce(self)
 
     def taken(self) -> tuple[tuple[MentoringEvent, ...], tuple[Participant, ...]]:
         """Events and changed people since the last time."""
         found = tuple(self._events), tuple(self._participants)
         self._events, self._participants = [], []
         return found
+
+
+class _WrittenAtOnce:
+    def __init__(self, log: PretendedLog) -> None:
+        self._log = log
+        self.written: Future[None] = Future()
+
+    def send(self, outgoing: OutgoingRecord) -> None:
+        self._log.send(outgoing.topic, outgoing.key, outgoing.value, outgoing.partition, outgoing.headers)
+
+    def close(self) -> None:
+        self.written.set_result(None)
 
 
 Refusal = Ignored | Rejected

@@ -10,8 +10,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from services.runtime.http.connection_guard import ConnectionGuard
-from services.runtime.http.guarded_protocol import MOST_HEAD_BYTES, guarded
-from services.runtime.http.unambiguous_framing import UnambiguousFraming
+from services.runtime.http.guarded_protocol import MOST_HEAD_BYTES, UnambiguousFraming, guarded
 
 # Also how many are accepted in one go, during which no request is served.
 BACKLOG = 256

@@ -14,7 +14,7 @@ from services.runtime.kafka.outgoing import (
     UnwritableRecordError,
     is_fenced,
 )
-from services.runtime.kafka.producer import Producer, Sent, acknowledged
+from services.runtime.kafka.producer import Producer, Sent, SentTogether, acknowledged
 from services.runtime.kafka.reachable import BrokerUnreachableError, await_broker
 from services.runtime.kafka.reader import (
     Reader,
@@ -42,6 +42,7 @@ __all__ = [
     "RecordRefusedError",
     "RecordTooLargeError",
     "Sent",
+    "SentTogether",
     "SignInError",
     "TopicSealedError",
     "UnwritableRecordError",

@@ -14,11 +14,10 @@ from services.ingest.domain.ids import is_plain
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.dead_letters import DeadLetterPart, time_of
-from services.ingest.flow.in_flight import Acknowledgements
 from services.ingest.flow.intake import HandedIn, Writing
 from services.ingest.sources.connections import Connection
 from services.ingest.sources.tool import MOST_BYTES, Answer, Kept, Received
-from services.runtime.kafka import Headers, Producer, Record
+from services.runtime.kafka import Headers, OutgoingRecord, Producer, Record
 
 # Of a record from the gateway there are three.
 MOST_HEADERS = 10_000
@@ -166,11 +165,11 @@ class RawIntake:
     async def _send(self, payloads: Sequence[Kept], connection_scope: ConnectionScope) -> Future[None]:
         # One key for a connection: its payloads stay in the order in which they came.
         topic, key = raw_of(connection_scope.tool), connection_scope.connection.encode()
-        sending = Acknowledgements()
+        sending = self._producer.together()
 
         def send(kept: Kept) -> None:
-            headers = headers_of(kept, connection_scope.connection)
-            sending.add(self._producer.send(topic, key, kept.payload, headers=headers))
+            headers = list(headers_of(kept, connection_scope.connection))
+            sending.send(OutgoingRecord(topic, kept.payload, key, headers))
 
         try:
             await self._writing.turns.in_slices(connection_scope.connection, payloads, send, lambda _: None)

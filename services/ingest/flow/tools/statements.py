@@ -21,8 +21,8 @@ from services.ingest.domain.tools.generic_events import target_of
 from services.ingest.domain.tools.projection import Find, Projection, Spoken, spoken_of
 from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.flow.event_writer import EventWriter, LogProducer
-from services.ingest.flow.in_flight import Acknowledgements, unwritable
+from services.ingest.flow.event_writer import EventWriter, LogProducer, Together
+from services.ingest.flow.in_flight import unwritable
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
 from services.runtime.kafka import KafkaError, OutgoingRecord, UnwritableRecordError
@@ -102,13 +102,17 @@ class Directory:
 
     def write(self, statement: DirectoryStatement) -> Future[None] | Rejected:
         """Rejected where it is more than a record may hold."""
-        sending = Acknowledgements()
+        sending = self._producer.together()
         refused = self.write_for(sending, statement)
         sending.close()
         return refused or sending.written
 
-    def write_for(self, sending: Acknowledgements, statement: DirectoryStatement) -> Rejected | None:
-        """One of many, which complete together."""
+    def together(self) -> Together:
+        """For many statements, which complete together."""
+        return self._producer.together()
+
+    def write_for(self, sending: Together, statement: DirectoryStatement) -> Rejected | None:
+        """One of many."""
         try:
             self._send(sending, statement)
         except UnwritableRecordError as failure:
@@ -117,16 +121,15 @@ class Directory:
 
     def erase(self, tenant: str, participant: str, feed: str, now: datetime) -> Future[None]:
         """What was said before counts no more: the directory gets a tombstone."""
-        sending = Acknowledgements()
+        sending = self._producer.together()
         statement = DirectoryStatement(id=participant, tenant=tenant, feed=feed, kind="erases", recordedtime=now)
         self._send(sending, statement)
         sending.close()
         return sending.written
 
-    def _send(self, sending: Acknowledgements, statement: DirectoryStatement) -> None:
+    def _send(self, sending: Together, statement: DirectoryStatement) -> None:
         value = statement.model_dump_json().encode()
-        self._producer.send_for(sending, OutgoingRecord(DIRECTORY_STATEMENTS.name, value, statement.key, []))
-        sending.expect()
+        sending.send(OutgoingRecord(DIRECTORY_STATEMENTS.name, value, statement.key, []))
 
 
 # The table is ordered by tenant first. One statement becomes an event per relationship; nobody is in a thousand.
