@@ -1,12 +1,11 @@
 -- How complete are goals (SMART), and how many are revised, celebrated and achieved?
--- `if`: JSON is read of goals that were set only, where a condition of the average would have it read of all.
 SELECT
     tenant_id, program_id, countIf(type = 'mentoring.goal.set.v1') AS goals,
     round(avgOrNullIf(
-        if(type = 'mentoring.goal.set.v1', JSONExtractBool(payload, 'smart', 'specific')
-            + JSONExtractBool(payload, 'smart', 'measurable') + JSONExtractBool(payload, 'smart', 'achievable')
-            + JSONExtractBool(payload, 'smart', 'relevant') + JSONExtractBool(payload, 'smart', 'time_bound'), 0),
-        if(type = 'mentoring.goal.set.v1', JSONHas(payload, 'smart'), 0)
+        JSONExtractBool(payload, 'smart', 'specific') + JSONExtractBool(payload, 'smart', 'measurable')
+            + JSONExtractBool(payload, 'smart', 'achievable') + JSONExtractBool(payload, 'smart', 'relevant')
+            + JSONExtractBool(payload, 'smart', 'time_bound'),
+        type = 'mentoring.goal.set.v1' AND JSONHas(payload, 'smart')
     ) / 5, 2) AS smart_share,
     countIf(type = 'mentoring.goal.revised.v1') AS revised, countIf(type = 'mentoring.milestone.celebrated.v1') AS celebrated,
     countIf(type = 'mentoring.goal.achieved.v1') AS achieved, countIf(type = 'mentoring.goal.missed.v1') AS missed,
