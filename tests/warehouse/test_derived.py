@@ -282,7 +282,7 @@ def aggregates(warehouse: Warehouse) -> list[object]:
             f"SELECT * EXCEPT (version, is_deleted) FROM mentoring.{table} FINAL WHERE tenant_id = {{tenant}} "
             "ORDER BY ALL"
         )
-        for table in ("relationships", "program_weekly", "activity_daily")
+        for table in ("relationships", "program_weekly", "activity_daily", "relationship_monthly")
     ]
     return [days_of(warehouse), pair_days(warehouse), sessions_by_day(warehouse), states_of(warehouse), *others]
 

@@ -26,6 +26,9 @@ BEFORE = 9
 """The last migration of the version before."""
 LAST = len(migrations()) - 2
 """The last but one: what the commit before the newest migration had."""
+BEFORE_THE_FUNNEL = 28
+"""The last migration before the table of relationships got columns; tables that came at the same time."""
+MADE_WITH_IT = {f"mentoring.relationship_{what}" for what in ("replies", "feedback", "monthly")}
 OLD_TABLES = frozenset({"mentoring.events", "mentoring.score_history"})
 DATABASES = ("mentoring", "mentoring_mart", "mentoring_at")
 
@@ -142,6 +145,25 @@ def test_a_database_that_has_stored_nothing_yet_needs_no_filling(
     again = rapport(local_clickhouse, "migrate")
 
     assert "recompute" not in first.output + again.output
+
+
+def test_a_filled_table_that_gets_new_columns_is_to_be_filled_once_more(
+    local_clickhouse: LocalClickHouse, empty: ClickHouse
+) -> None:
+    old = filled(empty, BEFORE_THE_FUNNEL)
+    then = [table.name for table in (*COPIED, *DERIVED) if table.name not in MADE_WITH_IT]
+    old.insert("mentoring.filled", ["name"], [[name] for name in then], {})
+
+    told = rapport(local_clickhouse, "migrate")
+
+    assert set(unfilled(old)) == MADE_WITH_IT | {"mentoring.relationships"}
+    assert NEW_TABLES in told.output
+    rapport(local_clickhouse, "recompute")
+    assert not unfilled(old)
+    assert old.query(
+        "SELECT sum(sessions_scheduled), sum(goals_set), sum(goals_achieved) FROM mentoring_mart.relationships"
+    ) == [(1, 1, 1)]
+    assert old.query("SELECT side, hours FROM mentoring_mart.replies") == [("mentor", 6.0)]
 
 
 # Columns of kinds that no mart has any more, and where what they held is now.

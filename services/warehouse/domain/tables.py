@@ -20,6 +20,7 @@ class WarehouseTable:
     `derived`: what it is recomputed for, after rows of other tables were stored; its statement has the table's name.
     `kind`: of the settings that say for how many days rows are kept, the one that is for this table.
     `leaving` (SQL): which rows leave after that; empty: all.
+    `filling` grows when a derived table gets columns: rows of before know nothing of them until it is made anew.
     `erasable`: its rows belong to relationships, and an erasure deletes them, but for those that `kept` (SQL) holds of.
     """
 
@@ -32,6 +33,12 @@ class WarehouseTable:
     kind: Kind | None = None
     leaving: str = ""
     kept: str = ""
+    filling: int = 1
+
+    @property
+    def filled_as(self) -> str:
+        """Under what name it is written down that it was made as a whole."""
+        return self.name if self.filling == 1 else f"{self.name} {self.filling}"
 
     @property
     def erasable(self) -> bool:

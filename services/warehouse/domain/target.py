@@ -15,15 +15,30 @@ from services.warehouse.domain.tables import Scope, WarehouseTable
 
 RELATIONSHIP = ("tenant_id", "program_id", "relationship_id")
 RELATIONSHIP_STATE = WarehouseTable("mentoring.relationship_state", RELATIONSHIP, derived="relationship")
-RELATIONSHIPS = WarehouseTable("mentoring.relationships", RELATIONSHIP, derived="relationship")
+RELATIONSHIPS = WarehouseTable("mentoring.relationships", RELATIONSHIP, derived="relationship", filling=2)
+RELATIONSHIP_REPLIES = WarehouseTable("mentoring.relationship_replies", RELATIONSHIP, derived="relationship")
+RELATIONSHIP_FEEDBACK = WarehouseTable("mentoring.relationship_feedback", RELATIONSHIP, derived="relationship")
 RELATIONSHIP_DAILY = WarehouseTable(
     "mentoring.relationship_daily", ("tenant_id", "program_id", "day", "relationship_id"), derived="day"
+)
+RELATIONSHIP_MONTHLY = WarehouseTable(
+    "mentoring.relationship_monthly", ("tenant_id", "program_id", "month", "relationship_id"), derived="day"
 )
 ACTIVITY_DAILY = WarehouseTable("mentoring.activity_daily", ("tenant_id", "program_id", "day", "type"), derived="day")
 PROGRAM_DAILY = WarehouseTable("mentoring.program_daily", ("tenant_id", "program_id", "day"), derived="day")
 PROGRAM_WEEKLY = WarehouseTable("mentoring.program_weekly", ("tenant_id", "program_id", "week"), derived="day")
 # In the order in which they are recomputed.
-DERIVED = (RELATIONSHIP_STATE, RELATIONSHIPS, RELATIONSHIP_DAILY, ACTIVITY_DAILY, PROGRAM_DAILY, PROGRAM_WEEKLY)
+DERIVED = (
+    RELATIONSHIP_STATE,
+    RELATIONSHIPS,
+    RELATIONSHIP_REPLIES,
+    RELATIONSHIP_FEEDBACK,
+    RELATIONSHIP_DAILY,
+    RELATIONSHIP_MONTHLY,
+    ACTIVITY_DAILY,
+    PROGRAM_DAILY,
+    PROGRAM_WEEKLY,
+)
 
 
 def of_scope(scope: Scope) -> Sequence[WarehouseTable]:

@@ -87,7 +87,7 @@ class Derived:
         days = sorted(touched, key=lambda day: (day[2], day))
         for some in portions(relationships, KEYS_AT_ONCE):
             for table in of_scope("relationship"):
-                self._run(table.short, relationships=list(some), version=version)
+                self._run(table.short, relationships=list(some), since=since, version=version)
         for some in portions(days, KEYS_AT_ONCE):
             for table in of_scope("day"):
                 self._run(table.short, days=list(some), months=months(some), since=since, version=version)

@@ -24,7 +24,7 @@ def recompute_everything(clickhouse: ClickHouse, tell: Progress, retention: Rete
     relationships = clickhouse.query(statement("all_relationships"))
     for number, some in enumerate(portions(relationships, KEYS_AT_ONCE)):
         tell(f"relationships, {number * KEYS_AT_ONCE} of {len(relationships)} done")
-        parameters = {"relationships": list(some), "version": _version(clickhouse)}
+        parameters = {"relationships": list(some), "since": 0, "version": _version(clickhouse)}
         for table in of_scope("relationship"):
             clickhouse.command(statement(table.short), parameters)
     days = retention.whole(clickhouse.query(statement("all_days")), datetime.now(UTC))

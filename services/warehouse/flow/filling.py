@@ -17,7 +17,7 @@ def unfilled(clickhouse: ClickHouse) -> Sequence[str]:
     """Names of tables that perhaps lack what was stored before they were made. Of a database that has stored nothing
     all are filled from now on. Raises ClickHouseError."""
     filled = {name for (name,) in clickhouse.query(_FILLED)}
-    lacking = [table.name for table in (*COPIED, *DERIVED) if table.name not in filled]
+    lacking = [table.name for table in (*COPIED, *DERIVED) if table.filled_as not in filled]
     if lacking and not _any_stored(clickhouse):
         # What is stored from here on comes into all of them: they are there.
         mark_filled(clickhouse)
@@ -27,7 +27,7 @@ def unfilled(clickhouse: ClickHouse) -> Sequence[str]:
 
 def mark_filled(clickhouse: ClickHouse) -> None:
     """Every table of this code. Raises ClickHouseError."""
-    rows = [[table.name] for table in (*COPIED, *DERIVED)]
+    rows = [[table.filled_as] for table in (*COPIED, *DERIVED)]
     clickhouse.insert("mentoring.filled", ["name"], rows, {"async_insert": 0})
 
 

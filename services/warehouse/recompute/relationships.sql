@@ -3,7 +3,8 @@ INSERT INTO mentoring.relationships
 (
     tenant_id, program_id, relationship_id, declared, kind, mentors, mentees, coordinator, cohort, cadence_days,
     planned_end, started_at, first_event_at, last_event_at, first_session_at, last_session_at, last_contact_at, sessions,
-    events, ended_at, end_planned, end_reason, end_initiated_by, version, is_deleted
+    events, sessions_scheduled, goals_set, goals_achieved, ended_at, end_planned, end_reason, end_initiated_by, version,
+    is_deleted
 )
 WITH
     touched AS
@@ -26,6 +27,9 @@ WITH
             maxIf(occurred_at, type = 'mentoring.session.held.v1') AS last_session_at,
             maxIf(occurred_at, type IN ('mentoring.session.held.v1', 'mentoring.message.sent.v1')) AS last_contact_at,
             countIf(type = 'mentoring.session.held.v1') AS sessions, count() AS events,
+            countIf(type = 'mentoring.session.scheduled.v1') AS sessions_scheduled,
+            countIf(type = 'mentoring.goal.set.v1') AS goals_set,
+            countIf(type = 'mentoring.goal.achieved.v1') AS goals_achieved,
             ended_last > started_last OR (ended_last = started_last AND end != '') AS has_ended
         FROM mentoring.standing_events
         WHERE (tenant_id, program_id, relationship_id) IN (SELECT tenant_id, program_id, relationship_id FROM touched)
@@ -38,6 +42,7 @@ SELECT
     JSONExtractString(start, 'cohort'), JSONExtractFloat(start, 'cadence_days'),
     toDateOrZero(JSONExtractString(start, 'planned_end')),
     started_at, first_event_at, last_event_at, first_session_at, last_session_at, last_contact_at, sessions, events,
+    sessions_scheduled, goals_set, goals_achieved,
     if(has_ended, ended_last, toDateTime64(0, 6, 'UTC')), has_ended AND JSONExtractBool(end, 'planned'),
     if(has_ended, JSONExtractString(end, 'reason_code'), ''),
     if(has_ended, JSONExtractString(end, 'initiated_by'), ''),
