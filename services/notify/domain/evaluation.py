@@ -27,7 +27,7 @@ from services.notify.domain.lifecycle import (
 )
 from services.notify.domain.rescoring import of_rescoring, scored_after
 from services.notify.domain.watch import Anchors, Mark, Watch
-from services.notify.domain.window import MOST_ROWS, WINDOW, Window, replaced, row, trimmed, up_to
+from services.notify.domain.window import MOST_ROWS, WINDOW, Window, lasting, replaced, row, trimmed, up_to
 
 EXPIRED = {
     "acknowledged": "the acknowledgement has expired",
@@ -260,9 +260,13 @@ class Evaluator:
             state = watch.rules.get(rule.name)
             if state is None or not (state.dues or watch.handling):
                 continue
+            ended: Instant | None = None
             while (due := watch.due_of(rule.name)) is not None and due <= until:
-                watch, turn = _elapsed(watch, rule, due, of_row or due)
+                watch, turn = _elapsed(watch, rule, due, of_row or max(due, ended or due))
                 transitions.append(turn)
+                if turn.name == "resolved":
+                    # It may begin anew with the row that ended it, and shall not wait for the next.
+                    watch, ended = _begun_anew(watch, rule, turn.at), turn.at
         transitions.sort(key=lambda turn: turn.at)
         return self._stood(watch, transitions, by_row=of_row is not None)
 
@@ -331,6 +335,13 @@ def _elapsed(watch: Watch, rule: Rule, due: Instant, at: Instant) -> tuple[Watch
         state, transition = reminded(rule, state, at, EXPIRED[handling.state])
     watch = replace(watch, rules={**watch.rules, rule.name: state})
     return _handled(watch, rule.name, after(handling, transition.name)), transition
+
+
+def _begun_anew(watch: Watch, rule: Rule, at: Instant) -> Watch:
+    """What the newest row makes of a rule that has ended at that instant."""
+    assert watch.shown is not None, "deadlines are of what a row explains"
+    rows = lasting(up_to(watch.window, watch.shown.as_of), at)
+    return watch.ruled({**watch.rules, rule.name: judged(rule, watch.rules[rule.name], rows)})
 
 
 def _handled(watch: Watch, rule: str, handling: Handling) -> Watch:
