@@ -220,9 +220,9 @@ class Evaluator:
         rows = up_to(watch.window, new.as_of) if new.score else ()
         before, states = watch.rules, dict[str, RuleState]()
         for rule in rules:
-            state = before.get(rule.name)
-            after = judged(rule, state or AT_REST, rows)
-            # Most rows change nothing of most rules.
+            state = before.get(rule.name, AT_REST)
+            after = judged(rule, state, rows)
+            # Most rows change nothing of most rules, and of most rules nothing has ever been: that is not kept.
             if after is not state:
                 states[rule.name] = after
         if states:
