@@ -25,7 +25,7 @@ from services.notify.domain.lifecycle import (
     turned,
     withdrawn,
 )
-from services.notify.domain.rescoring import of_rescoring, scored_after
+from services.notify.domain.rescoring import marked, scored_after
 from services.notify.domain.watch import Anchors, Mark, Watch
 from services.notify.domain.window import MOST_ROWS, WINDOW, Window, lasting, replaced, row, trimmed, up_to
 
@@ -278,9 +278,7 @@ class Evaluator:
             return _explained(watch), []
         scored = watch.scored
         if scored is not None and scored.since is not None:
-            transitions = [
-                replace(one, late=one.late or of_rescoring(one, watch.window, scored)) for one in transitions
-            ]
+            transitions = [marked(one, watch.window, scored) for one in transitions]
         shown, anchors = watch.shown, dict(watch.anchors)
         assert shown is not None, "a row explains what has come about"
         for transition in transitions:

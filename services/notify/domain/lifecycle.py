@@ -83,7 +83,8 @@ class RuleState:
 @dataclass(frozen=True, slots=True)
 class Transition:
     """What people hear of. `of` is the open episode that it belongs to, as it is with this transition. `late`: why it
-    came to light late, if so: it is no news of its own, and stands in the digest of what is at risk now."""
+    came to light late, if so: it is no news of its own, and stands in the digest of what is at risk now. `rescored`:
+    it did because scores are computed otherwise."""
 
     rule: Rule
     name: TransitionName
@@ -91,6 +92,7 @@ class Transition:
     of: RuleState
     why: str
     late: str | None = None
+    rescored: bool = False
 
 
 def judged(rule: Rule, state: RuleState, rows: Window) -> RuleState:
