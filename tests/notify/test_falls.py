@@ -226,7 +226,9 @@ def test_a_rule_that_cannot_work_is_refused_with_the_reason(rule: Rule, part: st
     assert part in found[0]
 
 
-ROWS = st.lists(st.tuples(st.integers(1, 40), st.sampled_from([20, 35, 39, 40, 41, 50, 55, 60, 61, 80, 100])), max_size=40)
+ROWS = st.lists(
+    st.tuples(st.integers(1, 40), st.sampled_from([20, 35, 39, 40, 41, 50, 55, 60, 61, 80, 100])), max_size=40
+)
 
 
 def naive(rows: list[tuple[int, float]], until: int) -> list[tuple[str, int]]:

@@ -1,6 +1,6 @@
 """What a score or time makes of the conditions of all rules of a subject under watch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -199,7 +199,7 @@ class Evaluator:
         for rule in gone:
             states[rule.name], end = closed(rule, states[rule.name], at, SWITCHED_OFF)
             ends += [end] if end else []
-        return self._stood(replace(watch, rules=states), ends, by_row=False)
+        return self._stood(replace(watch, rules=_kept(states)), ends, by_row=False)
 
     def _end(self, watch: Watch, at: Instant) -> tuple[Watch, list[Transitioned]]:
         """Open alerts resolve at once, pending ones are forgotten."""
@@ -207,7 +207,7 @@ class Evaluator:
         for rule in self.rules:
             states[rule.name], end = closed(rule, states.get(rule.name, RuleState()), at)
             ends += [end] if end else []
-        return self._stood(replace(watch, rules=states, catch_up=None, revised=False), ends, by_row=True)
+        return self._stood(replace(watch, rules=_kept(states), catch_up=None, revised=False), ends, by_row=True)
 
     @property
     def _urgent(self) -> tuple[Rule, ...]:
@@ -222,11 +222,11 @@ class Evaluator:
         for rule in rules:
             state = before.get(rule.name, AT_REST)
             after = judged(rule, state, rows)
-            # Most rows change nothing of most rules, and of most rules nothing has ever been: that is not kept.
+            # Most rows change nothing of most rules.
             if after is not state:
                 states[rule.name] = after
         if states:
-            watch = watch.ruled({**before, **states})
+            watch = watch.ruled(_kept({**before, **states}))
         return self._turn(watch, now, now, rules) if new.score else (_explained(watch), [])
 
     def _fold(self, watch: Watch, now: Instant, late: str | None) -> tuple[Watch, list[Transitioned]]:
@@ -246,7 +246,7 @@ class Evaluator:
             found = folded(rule, watch.anchors.get(rule.name, Anchor()), watch.window, now)
             states[rule.name], transition = reconciled(rule, state, found, now, late)
             transitions += [transition] if transition else []
-        return self._stood(replace(watch, rules=states, revised=False), transitions, by_row=True)
+        return self._stood(replace(watch, rules=_kept(states), revised=False), transitions, by_row=True)
 
     def _turn(
         self, watch: Watch, until: Instant, of_row: Instant | None, rules: tuple[Rule, ...]
@@ -322,6 +322,12 @@ def _explained(watch: Watch) -> Watch:
         if state.dues or state.condition in OPEN:
             return watch
     return replace(watch, shown=None)
+
+
+def _kept(states: Mapping[str, RuleState]) -> Mapping[str, RuleState]:
+    """Without those of rules of which nothing has ever been: they are most of all states, and are written each time."""
+    # A pending or an open one is another at a glance.
+    return {name: state for name, state in states.items() if state.condition != "ok" or state != AT_REST}
 
 
 def _elapsed(watch: Watch, rule: Rule, due: Instant, at: Instant) -> tuple[Watch, Transition]:

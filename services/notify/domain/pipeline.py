@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from schemas.alert_commands import AlertSilence
-from schemas.alerts import AlertChanged, Delivery, GroupKind, Handling, StageDecision, StageName, Urgency
+from schemas.alerts import Alert, AlertChanged, Delivery, GroupKind, Handling, StageDecision, StageName, Urgency
 from schemas.primitives import Id, Instant
 from services.notify.domain.decisions import planned
 from services.notify.domain.evaluation import Transitioned
@@ -242,6 +242,11 @@ def muting(silences: Sequence[AlertSilence], event: AlertChanged | Delivery, at:
     named = event.relationship if isinstance(event, Delivery) else event.subject
     subject = AlertSubject(event.tenant, alert.subject_kind, named, event.program)
     return next((s for s in silences if is_about(s, subject, alert.rule) and s.since <= at < s.until), None)
+
+
+def why_late(alert: Alert) -> str | None:
+    """Why it is no news, as it was decided; None where it is."""
+    return next((one.why.removeprefix(AT_RISK) for one in alert.decisions if one.why.startswith(AT_RISK)), None)
 
 
 def _grouped(notice: Notice, situation: Situation) -> Notice:
