@@ -23,7 +23,7 @@ BATCH_EVERY = timedelta(minutes=15)
 """Whoever gets a message of a programme and class looks at it before the next one comes."""
 STORM_SPAN = timedelta(minutes=10)
 RESCORED_SPAN = timedelta(hours=49)
-"""Within a day every pair is scored by what is new, and for another the rules look at that; the clock comes after it."""
+"""Within a day every pair is scored by what is new, for another the rules look at that; then the clock has to come."""
 HOUR = timedelta(hours=1)
 PEOPLE: frozenset[ChannelName] = frozenset({"smtp", "slack", "teams"})
 OVER = "over before it was sent: its end is told"

@@ -38,8 +38,8 @@ class RuleState:
     first, each more urgent than the one before; `seq` counts the transitions of all episodes; `told` is the last
     episode of which a notice was (or will be) sent; `ended`: when the last episode closed; `flaps`: the relapses soon
     after a close, within `UNSTABLE_WITHIN` before the last firing; `unstable`: there were so many, and none of them is
-    so long ago; `regained_at`: when so much of the last fall of health was regained that it was over, whether or not anybody was told
-    of it."""
+    so long ago; `regained_at`: when so much of the last fall of health was regained that it was over, whether
+    or not anybody was told of it."""
 
     condition: Condition = "ok"
     since: StoredInstant | None = None

@@ -35,8 +35,9 @@ class Headline:
 
 @dataclass(frozen=True)
 class AlertText:
-    """`topic` is the same for all messages of an episode; `act`: what to do next. Of one alert `because` and `facts` tell; of several `lines`,
-    the most urgent first, and `more` are only counted. `people`: the ids of everybody who is named."""
+    """`topic` is the same for all messages of an episode; `act`: what to do next. Of one alert `because` and `facts`
+    tell; of several `lines`, the most urgent first, and `more` are only counted. `people`: the ids of everybody who is
+    named."""
 
     first: Headline
     topic: str
