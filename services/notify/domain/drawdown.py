@@ -33,8 +33,8 @@ class Fallen(NamedTuple):
 
 def fallen(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | None = None) -> Fallen | None:
     """How far the newest row lies below the peak of its window; None if not so far as the rule says, or if nobody is
-    sure of it. `regained_at`: when the last fall was, if there was one: what health fell from before that counts no more,
-    or a pair that is half the way back from a deep fall would have fallen again."""
+    sure of it. `regained_at`: when the last fall was, if there was one: what health fell from before that counts no
+    more, or a pair that is half the way back from a deep fall would have fallen again."""
     last = newest(rows)
     if last is None or last.health > MOST - rule.tiers[0].level:
         # Most pairs are so well that no fall of theirs could be so deep.

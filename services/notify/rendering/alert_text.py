@@ -96,7 +96,7 @@ def _of_notice(alert: Alert) -> AlertText:
     is_over = alert.transition == "resolved" and words.over
     first = Headline("Over" if is_over else words.word, alert.urgency, words.over if is_over else words.headline, None)
     topic = f"Rapport: {words.headline}"
-    return AlertText(first, topic, (alert.summary,), alert.next_step)
+    return AlertText(first, topic, (alert.summary,), facts=(("Next", alert.next_step),))
 
 
 def _of_one(told: _Told, remarks: Sequence[str], people: NameBook, link: str | None) -> AlertText:
