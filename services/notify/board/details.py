@@ -14,7 +14,7 @@ from services.notify.board.history import HistoryAway, Row
 from services.notify.board.rows import AlertReader, AlertRow
 from services.notify.domain.chances import chance_points
 from services.notify.domain.known_alert import KnownAlert
-from services.notify.domain.name_book import Contact
+from services.notify.domain.name_book import PairContact
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
 from services.notify.domain.window import newest
@@ -69,7 +69,7 @@ class AlertPage:
     chart_note: str
     until: str
     people: Sequence[tuple[str, str]]
-    contacts: Sequence[Contact]
+    contacts: Sequence[PairContact]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class PairRecord(NamedTuple):
     mentees: tuple[str, ...]
 
 
-class Contact(NamedTuple):
+class PairContact(NamedTuple):
     """One person of a relationship. `address`: of mail, None where the directory has none."""
 
     side: Side
@@ -82,12 +82,12 @@ class NameBook:
         people = () if record is None else record.mentors if side == "mentor" else record.mentees
         return people[0] if len(people) == 1 else None
 
-    def contacts(self, tenant: str, relationship: str) -> list[Contact]:
+    def contacts(self, tenant: str, relationship: str) -> list[PairContact]:
         """The first ones of both sides, as the directory says now how to reach them."""
         record = self._pairs.get((tenant, relationship), PairRecord((), ()))
         sides: list[tuple[Side, tuple[str, ...]]] = [("mentor", record.mentors), ("mentee", record.mentees)]
         return [
-            Contact(side, name, next(iter(self._participants[tenant, one].addresses), None))
+            PairContact(side, name, next(iter(self._participants[tenant, one].addresses), None))
             for side, people in sides
             for one in people[:MOST_NAMED]
             if (name := self._name(tenant, one, {}))
