@@ -5,13 +5,16 @@ from datetime import date, timedelta
 
 import pytest
 
-from schemas.alerts import ChannelName, Delivery, DeliveryItem
+from schemas.alerts import ChannelName, Delivery, DeliveryItem, Reason, StageDecision
 from schemas.scores import RiskTerm
 from services.notify.domain.chances import chance_points
 from services.notify.domain.decisions import alert_changed, planned
 from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import NameBook, PairRecord
+from services.notify.domain.pipeline import AT_RISK
+from services.notify.domain.reasons import HEALTH_WORDS, RISK_WORDS
 from services.notify.rendering.alert_text import alert_text
+from services.notify.rendering.next_acts import ACTS, next_act
 from services.notify.rendering.webhook import body
 from tests.notify.building import Pair, clock, day, hour, new_alerts, take
 from tests.notify.naming import participant, programme
@@ -41,8 +44,8 @@ def text_of(delivery: Delivery, known: NameBook) -> str:
 
 def test_the_whole_of_a_mail() -> None:
     assert text_of(episode("smtp", "team")[0], people()) == (
-        "NEW · P3\n"
-        "spruce: Ana Ruiz & Ben Ode: health 38, low since 1 May\n"
+        "NEW · P3: spruce: Ana Ruiz & Ben Ode: health 38, low since 1 May. "
+        "Ask both whether day and time still suit them, and agree on a slot that does.\n"
         "\n"
         "Health is 38 of 100 (strained); since Wed 1 May 2024 02:00 Europe/Berlin (health at or below 40 for 24 h). "
         "The last contact was on 1 May, 1 day earlier.\n"
@@ -51,7 +54,6 @@ def test_the_whole_of_a_mail() -> None:
         "- meetings were missed or cancelled of late: -44 points of health\n"
         "- no meeting for 22 days (agreed rhythm: every 14 days): -18 points of health\n"
         "\n"
-        "Next: Ask both whether day and time still suit them, and agree on a slot that does.\n"
         "Who has it: Dana Cole (coordinator)\n"
         "Until: by Fri 17 May\n"
         "How sure: facts carry 60 % of the health score.\n"
@@ -64,11 +66,13 @@ def test_the_first_80_characters_stand_alone() -> None:
     long = people()
     long.upsert(participant("p-1", "Maximiliana Wilhelmina von und zu Hohenfels-Lauterbrunnen"))
 
-    first, second, *_ = text_of(episode("smtp", "team")[0], long).split("\n")
+    first, *_ = text_of(episode("smtp", "team")[0], long).split("\n")
 
-    assert len(f"{first}\n{second}") <= 80
-    assert second.startswith("spruce: Maximiliana")
-    assert second.endswith("…: health 38, low since 1 May")
+    alone, act = first.split(". ", 1)
+    assert len(alone) <= 80
+    assert alone.startswith("NEW · P3: spruce: Maximiliana")
+    assert alone.endswith("…: health 38, low since 1 May")
+    assert act.startswith("Ask both whether day and time")
 
 
 @pytest.mark.parametrize(
@@ -138,8 +142,7 @@ def test_several_alerts_are_one_list_the_most_urgent_first_each_with_all_that_so
     )
 
     assert text_of(digest, people()) == (
-        "LIST · P2\n"
-        "spruce: 7 alerts, the most urgent first\n"
+        "LIST · P2: spruce: 7 alerts, the most urgent first\n"
         "\n"
         "- P2 Worse: spruce: pair 9TB: worse, health 20\n"
         "  Mostly: meetings were missed or cancelled of late: -44 points of health. "
@@ -239,3 +242,23 @@ def test_whoever_is_not_in_the_directory_has_nothing() -> None:
     naming = known.naming("acme", "spruce", "4F2")
 
     assert (naming.owner, naming.pair) == (None, "Ben Ode")
+
+
+@pytest.mark.parametrize("cause", [*HEALTH_WORDS, *RISK_WORDS, "rhythm", "silence"])
+def test_every_cause_that_has_words_has_an_act(cause: str) -> None:
+    first = episode("smtp", "team")[0].alert
+    because = first.model_copy(update={"reasons": (Reason(name=cause, points=-9.0, words="so"),)})
+
+    assert next_act(because) == ACTS[cause]
+
+
+def test_what_came_to_light_late_says_why_it_comes_now() -> None:
+    first, worse, _ = episode("smtp", "team")
+    late = first.alert.model_copy(
+        update={"decisions": (StageDecision(stage="group", outcome="passed", why=f"{AT_RISK}scored by s-2 since May"),)}
+    )
+    alone = first.model_copy(update={"alert": late})
+    news = DeliveryItem(program="spruce", relationship="9TB", alert=worse.alert)
+
+    assert "\n\nNo news of today, but so now: scored by s-2 since May.\n" in text_of(alone, people())
+    assert "No news" not in text_of(alone.model_copy(update={"items": (news,)}), people())

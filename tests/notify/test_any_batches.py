@@ -14,7 +14,7 @@ from services.notify.domain import record
 from services.notify.domain.evaluation import Evaluator, Transitioned
 from services.notify.domain.ids import Destination
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.domain.record import ClockRecord, WatchRecord
+from services.notify.domain.record import ClockRecord, WatchRecord, WatchWriter
 from services.notify.domain.watch import Watch
 from tests.notify.building import WITHOUT_FALLS, Around, Pair, clock, day, late_trigger, new_alerts, round_of
 
@@ -71,10 +71,14 @@ class Saved:
 
     def __init__(self) -> None:
         self.records: dict[str, bytes] = {}
+        # Of fewer than there are pairs, so that all that may be kept or not is tried.
+        self._writer = WatchWriter(most=1)
 
     def write(self, partition_alerts: PartitionAlerts) -> None:
         touched = partition_alerts.touched()
-        self.records |= {key: record.dump(WatchRecord(watch=watch)) for key, watch in touched.watches.items()}
+        for key, watch in touched.watches.items():
+            self.records[key] = self._writer.dump(key, watch)
+            assert self.records[key] == record.dump(WatchRecord(watch=watch))
         if touched.clock is not None:
             self.records["clock"] = record.dump(ClockRecord(clock=touched.clock))
 

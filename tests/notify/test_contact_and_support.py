@@ -78,6 +78,21 @@ def test_a_contact_puts_it_off_and_ends_it() -> None:
     assert decisions[1].event.data.why == "there was a contact"
 
 
+def test_a_contact_that_is_entered_late_and_is_too_old_itself_ends_nothing() -> None:
+    alerts = new_alerts()
+    take(alerts, PAIR.changed(day(0), **met(0)), clock(day(43)))
+
+    assert take(alerts, PAIR.changed(day(44), **met(1))) == []
+    assert told_of(decide(alerts, PAIR.changed(day(45), **met(44)))) == [("no_contact", "resolved", day(45))]
+
+
+def test_the_time_after_a_contact_runs_from_the_row_that_shows_it() -> None:
+    alerts = new_alerts()
+    take(alerts, PAIR.changed(day(0), **met(0)), clock(day(43)), PAIR.changed(day(44), **met(3)))
+
+    assert told_of(decide(alerts, clock(day(45)))) == [("no_contact", "fired", day(45))]
+
+
 def test_rows_without_a_contact_do_not_put_it_off() -> None:
     rows = [PAIR.changed(day(at), **met(0)) for at in range(0, 41, 2)]
 

@@ -48,6 +48,54 @@ def test_it_is_over_when_the_new_level_has_held_for_two_weeks() -> None:
     assert heard((0, 80), *daily) == [("fired", day(1)), ("resolved", day(15))]
 
 
+def test_half_the_way_back_from_a_deep_fall_is_no_fall_of_its_own() -> None:
+    deep = ((0, 100), (1, 20), (2, 60))
+    over = [("fired", day(1)), ("resolved", day(2))]
+
+    assert heard(*deep, (3, 60), (4, 57), until=5) == over
+    assert heard(*deep, (3, 41), (4, 40), until=5) == [*over, ("fired", day(4))]
+
+
+def test_where_the_row_before_the_end_was_higher_it_counts() -> None:
+    kept = replace(HEALTH_DROP, keep=timedelta(days=2))
+
+    assert heard((0, 100), (1, 20), (2, 90), (3, 65), until=4, rules=(kept,)) == [
+        ("fired", day(1)),
+        ("resolved", day(3)),
+        ("fired", day(3)),
+    ]
+
+
+def test_health_that_falls_anew_while_an_old_fall_settles_fires_with_its_end() -> None:
+    assert heard((0, 90), (1, 50), (10, 69), (13, 46), until=17) == [
+        ("fired", day(1)),
+        ("resolved", day(15)),
+        ("fired", day(15)),
+    ]
+
+
+def test_health_that_falls_anew_in_the_row_that_ends_an_older_fall_fires_with_that_row() -> None:
+    """While nobody is sure, no level settles: the first row that is ends the older fall, and shows the new one."""
+    sure = [PAIR.changed(day(at), health=health) for at, health in ((0, 90), (1, 50), (12, 69), (13, 69))]
+    unsure = [PAIR.changed(day(at), health=69, confidence=0.2) for at in (14, 15, 16)]
+    alerts = new_alerts(rules=FALL)
+    take(alerts, *sure, *unsure, clock(day(16.5)))
+
+    found = take(alerts, PAIR.changed(day(17), health=46))
+
+    assert told(found) == [("health_drop", "resolved", day(17)), ("health_drop", "fired", day(17))]
+    assert [one.transition.why for one in found] == ["the new level has held", "health fell from 69 to 46 within 7 d"]
+    assert take(alerts, PAIR.changed(day(18), health=46), clock(day(19))) == []
+
+
+def test_a_deep_fall_that_came_to_light_late_is_none_either_once_it_is_half_regained() -> None:
+    alerts = new_alerts("log", rules=FALL)
+    take(alerts, PAIR.changed(day(0), health=60), PAIR.changed(day(3), health=60))
+    rows = [PAIR.corrected(day(at), 2, health=health) for at, health in ((0, 100), (1, 20), (2, 60))]
+
+    assert take(alerts, *rows, PAIR.changed(day(3), 2, health=60), PAIR.changed(day(4), 2, health=58)) == []
+
+
 def test_a_further_fall_begins_the_new_level_anew() -> None:
     daily = [(float(at), 55.0 if at < 9 else 48.0) for at in range(1, 30)]
 
@@ -178,7 +226,9 @@ def test_a_rule_that_cannot_work_is_refused_with_the_reason(rule: Rule, part: st
     assert part in found[0]
 
 
-ROWS = st.lists(st.tuples(st.integers(1, 40), st.sampled_from([20, 35, 39, 40, 41, 50, 55, 60, 61, 80])), max_size=40)
+ROWS = st.lists(
+    st.tuples(st.integers(1, 40), st.sampled_from([20, 35, 39, 40, 41, 50, 55, 60, 61, 80, 100])), max_size=40
+)
 
 
 def naive(rows: list[tuple[int, float]], until: int) -> list[tuple[str, int]]:
@@ -186,20 +236,27 @@ def naive(rows: list[tuple[int, float]], until: int) -> list[tuple[str, int]]:
     found: list[tuple[str, int]] = []
     at_hour = dict(rows)
     known: dict[int, float] = {}
-    health, peak, level, held = None, 0.0, 0.0, 0
+    health, peak, level, held, begin = None, 0.0, 0.0, 0, 0
     for hour_ in range(until + 1):
+        is_open = bool(found) and found[-1][0] == "fired"
+        settles = is_open and hour_ >= held + 14 * 24
         if hour_ in at_hour:
             health = at_hour[hour_]
         if health is None:
             continue
         known[hour_] = health
-        is_open = bool(found) and found[-1][0] == "fired"
-        if is_open:
+        is_new = hour_ in at_hour
+        if settles:
+            found.append(("resolved", hour_))
+            is_open, is_new = False, True
+        elif is_open:
             level, held = (health, hour_) if health < level - 5 else (level, held)
-            if health >= level + (peak - level) / 2 or hour_ >= held + 14 * 24:
+            if health >= level + (peak - level) / 2:
                 found.append(("resolved", hour_))
-        elif hour_ in at_hour:
-            highest = max(value for at, value in known.items() if at >= hour_ - 7 * 24)
+                # What held just before is the first that it may fall from.
+                is_open, is_new, begin = False, True, hour_ - 1
+        if not is_open and is_new:
+            highest = max(value for at, value in known.items() if at >= max(begin, hour_ - 7 * 24))
             if highest - health >= 20:
                 peak, level, held = highest, health, hour_
                 found.append(("fired", hour_))

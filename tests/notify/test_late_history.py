@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.rules import RULES
 from schemas.scores import ScoreEvent
 from services.notify.domain.catching_up import SETTLE
-from services.notify.domain.lifecycle import OPEN
+from services.notify.domain.lifecycle import OPEN, RuleState
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.pipeline import Decision
 from tests.notify.building import Pair, clock, day, decide, digests, late_trigger, new_alerts
@@ -79,7 +79,9 @@ def imported(history: Sequence[Told]) -> list[ScoreEvent]:
 
 def state(alerts: PartitionAlerts) -> dict[str, tuple[object, ...]]:
     watch = alerts.touched().watches["acme/4F2"]
-    return {name: (rule.condition, rule.since, rule.urgency, rule.dues) for name, rule in watch.rules.items()}
+    # A rule of which nothing has ever been has no state.
+    found = {rule.name: watch.rules.get(rule.name, RuleState()) for rule in RULES}
+    return {name: (rule.condition, rule.since, rule.urgency, rule.dues) for name, rule in found.items()}
 
 
 def transitions(decisions: Sequence[Decision]) -> list[tuple[str, str, datetime]]:

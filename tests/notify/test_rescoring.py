@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.rules import RULES
+from services.notify.domain.digests import alerts_of
 from tests.notify.building import Pair, day
 from tests.notify.office import Office, lines, machine, mailing, one
 
@@ -41,7 +42,7 @@ def sent(found: Office, recipient: str = "team") -> list[tuple[str, str | None, 
     return [(m.alert.rule, m.group, lines(m)) for _, m in found.sent if m.recipient == recipient]
 
 
-def test_what_fires_because_of_another_profile_is_one_digest_for_each_hold_and_no_shift_of_the_programme() -> None:
+def test_what_fires_because_of_another_profile_is_one_message_for_people_and_no_shift_of_the_programme() -> None:
     found = office()
     steady(found)
 
@@ -50,7 +51,8 @@ def test_what_fires_because_of_another_profile_is_one_digest_for_each_hold_and_n
     until(found, 30, 38.0, profile="stern-2")
     found.until(day(9), HOUR)
 
-    assert sent(found) == sent(found, "hook") == [("health_drop", "late", 20), ("health_low", "late", 20)]
+    assert sent(found) == [("health_drop", "rescored", 40)]
+    assert sent(found, "hook") == [("health_drop", "late", 20), ("health_low", "late", 20)]
     why = {d.why for alert in found.alerts for d in alert.decisions if d.stage == "group"}
     assert why == {"in the digest 'at risk now': scored by stern-2 since 6 May 2024 09:00 UTC"}
 
@@ -63,7 +65,9 @@ def test_another_model_or_calibration_is_no_news_either(other: dict[str, str]) -
     rows(found, PAIRS[:1], 38.0, risk=0.9, **other)
     found.until(MORNING + 30 * HOUR, HOUR)
 
-    assert {group for _, group, _ in sent(found)} == {"late"}
+    assert sent(found) == []
+    found.until(MORNING + 49 * HOUR, HOUR)
+    assert [(group, count) for _, group, count in sent(found)] == [("rescored", 3)]
     assert {alert.rule for alert in found.alerts} == {"health_drop", "health_low", "disengaging"}
 
 
@@ -142,3 +146,46 @@ def test_on_the_clock_of_the_log_nothing_is_late() -> None:
     rows(found, PAIRS[:1], 38.0, profile="stern-2")
 
     assert [(alert.rule, alert.decisions[-2].why) for alert in found.alerts] == [("health_drop", "alone")]
+
+
+def test_pairs_that_are_scored_anew_in_the_course_of_a_day_are_in_the_same_message() -> None:
+    found = office()
+    steady(found)
+
+    for number in range(20):
+        rows(found, PAIRS[number : number + 1], 38.0, profile="stern-2")
+        found.until(found.now + HOUR, HOUR)
+    found.until(day(10), HOUR)
+
+    assert sent(found) == [("health_drop", "rescored", 40)]
+
+
+def test_what_is_over_before_it_was_told_is_one_line_with_its_end() -> None:
+    found = office()
+    steady(found)
+
+    rows(found, PAIRS[:1], 38.0, profile="stern-2")
+    found.until(MORNING + 2 * HOUR, HOUR)
+    rows(found, PAIRS[:1], 60.0, profile="stern-2")
+    found.until(day(10), HOUR)
+
+    assert [(m.transition, m.group, lines(m)) for _, m in found.sent if m.recipient == "team"] == [
+        ("resolved", "digest", 1)
+    ]
+
+
+def test_what_gets_worse_meanwhile_takes_along_what_waits() -> None:
+    found = office()
+    steady(found)
+
+    rows(found, PAIRS[:1], 38.0, profile="stern-2")
+    found.until(MORNING + 25 * HOUR, HOUR)
+    rows(found, PAIRS[:1], 24.0, profile="stern-2")
+    found.until(day(10), HOUR)
+
+    ((at, worse),) = [(at, m) for at, m in found.sent if m.recipient == "team"]
+    assert at == MORNING + 32 * HOUR
+    assert {(one.rule, one.transition) for one in alerts_of(worse)} == {
+        ("health_low", "escalated"),
+        ("health_drop", "fired"),
+    }

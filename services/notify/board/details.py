@@ -14,6 +14,7 @@ from services.notify.board.history import HistoryAway, Row
 from services.notify.board.rows import AlertReader, AlertRow
 from services.notify.domain.chances import chance_points
 from services.notify.domain.known_alert import KnownAlert
+from services.notify.domain.name_book import PairContact
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
 from services.notify.domain.window import newest
@@ -68,6 +69,7 @@ class AlertPage:
     chart_note: str
     until: str
     people: Sequence[tuple[str, str]]
+    contacts: Sequence[PairContact]
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ def alert_page(
         chart_note=_chart_note(past),
         until=_until(reader, one),
         people=sorted(may_have_it(reader, one).items(), key=lambda found: found[1].casefold()),
+        # Addresses are for those who write to them.
+        contacts=reader.people.contacts(row.tenant, row.subject) if person.acts else (),
     )
 
 

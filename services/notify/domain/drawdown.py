@@ -1,11 +1,12 @@
 """Health that falls: how far below the highest value of a while, and whether it comes back or the new level holds."""
 
+from bisect import bisect_left
 from datetime import timedelta
 from typing import NamedTuple
 
 from schemas.primitives import Instant
 from schemas.rules import Drawdown, Rule
-from services.notify.domain.window import Run, StoredInstant, Values, Window, newest, unbroken_run
+from services.notify.domain.window import Run, StoredInstant, Values, Window, as_of, newest, unbroken_run
 
 MOST = 100.0
 SAME_LEVEL = 5.0
@@ -30,13 +31,17 @@ class Fallen(NamedTuple):
     points: int
 
 
-def fallen(rule: Rule, drop: Drawdown, rows: Window) -> Fallen | None:
+def fallen(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | None = None) -> Fallen | None:
     """How far the newest row lies below the peak of its window; None if not so far as the rule says, or if nobody is
-    sure of it."""
+    sure of it. `regained_at`: when the last fall was, if there was one: what health fell from before that counts no
+    more, or a pair that is half the way back from a deep fall would have fallen again."""
     last = newest(rows)
     if last is None or last.health > MOST - rule.tiers[0].level:
         # Most pairs are so well that no fall of theirs could be so deep.
         return None
+    if regained_at is not None:
+        # The row before that instant says what held when it came.
+        rows = rows[max(0, bisect_left(rows, regained_at, key=as_of) - 1) :]
     found = _below(rule, drop, rows)
     if found is None or found.fall.peak - found.fall.level < rule.tiers[0].level:
         return None

@@ -1,6 +1,6 @@
 """What a score or time makes of the conditions of all rules of a subject under watch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -25,9 +25,9 @@ from services.notify.domain.lifecycle import (
     turned,
     withdrawn,
 )
-from services.notify.domain.rescoring import of_rescoring, scored_after
+from services.notify.domain.rescoring import marked, scored_after
 from services.notify.domain.watch import Anchors, Mark, Watch
-from services.notify.domain.window import MOST_ROWS, WINDOW, Window, replaced, row, trimmed, up_to
+from services.notify.domain.window import MOST_ROWS, WINDOW, Window, lasting, replaced, row, trimmed, up_to
 
 EXPIRED = {
     "acknowledged": "the acknowledgement has expired",
@@ -199,7 +199,7 @@ class Evaluator:
         for rule in gone:
             states[rule.name], end = closed(rule, states[rule.name], at, SWITCHED_OFF)
             ends += [end] if end else []
-        return self._stood(replace(watch, rules=states), ends, by_row=False)
+        return self._stood(replace(watch, rules=_kept(states)), ends, by_row=False)
 
     def _end(self, watch: Watch, at: Instant) -> tuple[Watch, list[Transitioned]]:
         """Open alerts resolve at once, pending ones are forgotten."""
@@ -207,7 +207,7 @@ class Evaluator:
         for rule in self.rules:
             states[rule.name], end = closed(rule, states.get(rule.name, RuleState()), at)
             ends += [end] if end else []
-        return self._stood(replace(watch, rules=states, catch_up=None, revised=False), ends, by_row=True)
+        return self._stood(replace(watch, rules=_kept(states), catch_up=None, revised=False), ends, by_row=True)
 
     @property
     def _urgent(self) -> tuple[Rule, ...]:
@@ -220,13 +220,13 @@ class Evaluator:
         rows = up_to(watch.window, new.as_of) if new.score else ()
         before, states = watch.rules, dict[str, RuleState]()
         for rule in rules:
-            state = before.get(rule.name)
-            after = judged(rule, state or AT_REST, rows)
+            state = before.get(rule.name, AT_REST)
+            after = judged(rule, state, rows)
             # Most rows change nothing of most rules.
             if after is not state:
                 states[rule.name] = after
         if states:
-            watch = watch.ruled({**before, **states})
+            watch = watch.ruled(_kept({**before, **states}))
         return self._turn(watch, now, now, rules) if new.score else (_explained(watch), [])
 
     def _fold(self, watch: Watch, now: Instant, late: str | None) -> tuple[Watch, list[Transitioned]]:
@@ -246,7 +246,7 @@ class Evaluator:
             found = folded(rule, watch.anchors.get(rule.name, Anchor()), watch.window, now)
             states[rule.name], transition = reconciled(rule, state, found, now, late)
             transitions += [transition] if transition else []
-        return self._stood(replace(watch, rules=states, revised=False), transitions, by_row=True)
+        return self._stood(replace(watch, rules=_kept(states), revised=False), transitions, by_row=True)
 
     def _turn(
         self, watch: Watch, until: Instant, of_row: Instant | None, rules: tuple[Rule, ...]
@@ -260,9 +260,13 @@ class Evaluator:
             state = watch.rules.get(rule.name)
             if state is None or not (state.dues or watch.handling):
                 continue
+            ended: Instant | None = None
             while (due := watch.due_of(rule.name)) is not None and due <= until:
-                watch, turn = _elapsed(watch, rule, due, of_row or due)
+                watch, turn = _elapsed(watch, rule, due, of_row or max(due, ended or due))
                 transitions.append(turn)
+                if turn.name == "resolved":
+                    # It may begin anew with the row that ended it, and shall not wait for the next.
+                    watch, ended = _begun_anew(watch, rule, turn.at), turn.at
         transitions.sort(key=lambda turn: turn.at)
         return self._stood(watch, transitions, by_row=of_row is not None)
 
@@ -274,9 +278,7 @@ class Evaluator:
             return _explained(watch), []
         scored = watch.scored
         if scored is not None and scored.since is not None:
-            transitions = [
-                replace(one, late=one.late or of_rescoring(one, watch.window, scored)) for one in transitions
-            ]
+            transitions = [marked(one, watch.window, scored) for one in transitions]
         shown, anchors = watch.shown, dict(watch.anchors)
         assert shown is not None, "a row explains what has come about"
         for transition in transitions:
@@ -322,6 +324,12 @@ def _explained(watch: Watch) -> Watch:
     return replace(watch, shown=None)
 
 
+def _kept(states: Mapping[str, RuleState]) -> Mapping[str, RuleState]:
+    """Without those of rules of which nothing has ever been: they are most of all states, and are written each time."""
+    # A pending or an open one is another at a glance.
+    return {name: state for name, state in states.items() if state.condition != "ok" or state != AT_REST}
+
+
 def _elapsed(watch: Watch, rule: Rule, due: Instant, at: Instant) -> tuple[Watch, Transition]:
     """The next deadline of a rule, or of whoever looks after its alert, takes effect."""
     state, handling = watch.rules[rule.name], watch.handling.get(rule.name, UNTOUCHED)
@@ -331,6 +339,13 @@ def _elapsed(watch: Watch, rule: Rule, due: Instant, at: Instant) -> tuple[Watch
         state, transition = reminded(rule, state, at, EXPIRED[handling.state])
     watch = replace(watch, rules={**watch.rules, rule.name: state})
     return _handled(watch, rule.name, after(handling, transition.name)), transition
+
+
+def _begun_anew(watch: Watch, rule: Rule, at: Instant) -> Watch:
+    """What the newest row makes of a rule that has ended at that instant."""
+    assert watch.shown is not None, "deadlines are of what a row explains"
+    rows = lasting(up_to(watch.window, watch.shown.as_of), at)
+    return watch.ruled({**watch.rules, rule.name: judged(rule, watch.rules[rule.name], rows)})
 
 
 def _handled(watch: Watch, rule: str, handling: Handling) -> Watch:

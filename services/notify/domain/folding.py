@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from schemas.primitives import Instant
 from schemas.rules import OF_SCORES, Rule
 from services.notify.domain.lifecycle import OPEN, RuleState, closed, judged, turned
-from services.notify.domain.window import StoredInstant, Window, aged, up_to
+from services.notify.domain.window import StoredInstant, Window, aged, lasting, up_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ def folded(rule: Rule, anchor: Anchor, window: Window, until: Instant) -> RuleSt
         state = _judged(rule, state, rows[:first])
     for end in range(first, len(rows)):
         if rows[end].values is not None:
-            state = _judged(rule, _elapsed(rule, state, rows[end].as_of), rows[: end + 1])
-    return _elapsed(rule, state, until)
+            state = _judged(rule, _elapsed(rule, state, rows[:end], rows[end].as_of), rows[: end + 1])
+    return _elapsed(rule, state, rows, until)
 
 
 def moved_up(rule: Rule, anchor: Anchor, window: Window, left: Window) -> Anchor:
@@ -67,7 +67,10 @@ def _judged(rule: Rule, state: RuleState, rows: Window) -> RuleState:
     return closed(rule, state, rows[-1].as_of)[0] if last.status == "ended" else judged(rule, state, rows)
 
 
-def _elapsed(rule: Rule, state: RuleState, until: Instant) -> RuleState:
-    while state.dues and state.dues[0].at <= until:
-        state, _ = turned(rule, state, state.dues[0].at)
+def _elapsed(rule: Rule, state: RuleState, rows: Window, until: Instant) -> RuleState:
+    while state.dues and (at := state.dues[0].at) <= until:
+        state, turn = turned(rule, state, at)
+        if turn.name == "resolved":
+            # It may begin anew with the row that ended it.
+            state = judged(rule, state, lasting(rows, at))
     return state

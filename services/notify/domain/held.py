@@ -22,6 +22,8 @@ BATCH_WAIT = timedelta(seconds=60)
 BATCH_EVERY = timedelta(minutes=15)
 """Whoever gets a message of a programme and class looks at it before the next one comes."""
 STORM_SPAN = timedelta(minutes=10)
+RESCORED_SPAN = timedelta(hours=49)
+"""Within a day every pair is scored by what is new, for another the rules look at that; then the clock has to come."""
 HOUR = timedelta(hours=1)
 PEOPLE: frozenset[ChannelName] = frozenset({"smtp", "slack", "teams"})
 OVER = "over before it was sent: its end is told"
@@ -239,7 +241,7 @@ class HeldDeliveries:
         """What else waits for the same recipient comes along: of the same episodes, or it would be told after what came
         later; and of the same pairs, for rules of one pair are one message."""
         now = [one for one in members if one.transition != "resolved"]
-        episodes = {one.dedup_key for one in now}
+        episodes = {one.dedup_key for one in members}
         pairs = {one.relationship for one in now} if any(key.kind != "digest" for key in keys) else set[str]()
         recipients = {(key.recipient, key.tenant) for key in keys}
         return [

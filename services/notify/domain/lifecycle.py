@@ -38,7 +38,8 @@ class RuleState:
     first, each more urgent than the one before; `seq` counts the transitions of all episodes; `told` is the last
     episode of which a notice was (or will be) sent; `ended`: when the last episode closed; `flaps`: the relapses soon
     after a close, within `UNSTABLE_WITHIN` before the last firing; `unstable`: there were so many, and none of them is
-    so long ago."""
+    so long ago; `regained_at`: when so much of the last fall of health was regained that it was over, whether
+    or not anybody was told of it."""
 
     condition: Condition = "ok"
     since: StoredInstant | None = None
@@ -52,6 +53,7 @@ class RuleState:
     unstable: bool = False
     fired: StoredInstant | None = None
     fall: Fall | None = None
+    regained_at: StoredInstant | None = None
 
     def shut(self) -> "RuleState":
         """Nothing is open; what was counted goes on."""
@@ -73,13 +75,16 @@ class RuleState:
             other.unstable,
             self.fired,
             self.fall,
+            # What rows say, not what was told: folded rows know it better than the state that stands.
+            self.regained_at or other.regained_at,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
     """What people hear of. `of` is the open episode that it belongs to, as it is with this transition. `late`: why it
-    came to light late, if so: it is no news of its own, and stands in the digest of what is at risk now."""
+    came to light late, if so: it is no news of its own, and stands in the digest of what is at risk now. `rescored`:
+    it did because scores are computed otherwise."""
 
     rule: Rule
     name: TransitionName
@@ -87,6 +92,7 @@ class Transition:
     of: RuleState
     why: str
     late: str | None = None
+    rescored: bool = False
 
 
 def judged(rule: Rule, state: RuleState, rows: Window) -> RuleState:
@@ -112,7 +118,9 @@ def turned(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Transi
     due = state.dues[0]
     if due.urgency is None:
         settled = state.fall is not None and state.condition == "firing"
-        return _resolved(rule, state, at, SETTLED if settled else cleared(rule))
+        # A level that has held did so for longer than a fall looks back.
+        over = state if state.fall is None or settled else replace(state, regained_at=at)
+        return _resolved(rule, over, at, SETTLED if settled else cleared(rule))
     if state.condition != "firing":
         return _opened(rule, replace(state, condition="firing", dues=state.dues[1:], urgency=due.urgency), at)
     worse = replace(state, dues=state.dues[1:], urgency=due.urgency, seq=state.seq + 1)
@@ -158,7 +166,7 @@ def withdrawn(
 
 
 def _fallen(rule: Rule, drop: Drawdown, state: RuleState, rows: Window) -> RuleState:
-    found = fallen(rule, drop, rows)
+    found = fallen(rule, drop, rows, state.regained_at)
     if found is None:
         return state.shut()
     due = found.run.due(rule.tiers[0].hold) if found.points >= rule.min_points else None
@@ -175,7 +183,7 @@ def _held_open(rule: Rule, state: RuleState, rows: Window) -> RuleState:
         fall = held_at(rule, state.fall, rows)
         state, run = replace(state, fall=fall), regained(rule, rule.drop, fall, rows)
     else:
-        run = unbroken_run(rows, lambda values: rule.clears(values, state.since))
+        run = None if _is_too_old(rule, rows) else unbroken_run(rows, lambda values: rule.clears(values, state.since))
     if run is not None:
         return replace(state, condition="recovering", dues=_end(rule, state, run.due(rule.clear_hold)))
     if rule.drop is not None and state.fall is not None:
@@ -238,6 +246,12 @@ def _too_old(age: Age, rows: Window) -> Instant | None:
             paused += later - at
         later = at
     return last.silent_from + age.limit(last) + paused
+
+
+def _is_too_old(rule: Rule, rows: Window) -> bool:
+    """Whether the last contact, as the newest row has it, is: one that is entered late may be no news at all."""
+    at = None if rule.age is None else _too_old(rule.age, rows)
+    return at is not None and at <= rows[-1].as_of
 
 
 def _opened(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Transition]:

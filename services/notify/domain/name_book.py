@@ -22,6 +22,14 @@ class PairRecord(NamedTuple):
     mentees: tuple[str, ...]
 
 
+class PairContact(NamedTuple):
+    """One person of a relationship. `address`: of mail, None where the directory has none."""
+
+    side: Side
+    name: str
+    address: str | None
+
+
 @dataclass(frozen=True)
 class Naming:
     """What a message may call things. `pair`: names of both sides, None where nobody is known. `people`: the ids of
@@ -73,6 +81,17 @@ class NameBook:
         record = self._pairs.get((tenant, relationship))
         people = () if record is None else record.mentors if side == "mentor" else record.mentees
         return people[0] if len(people) == 1 else None
+
+    def contacts(self, tenant: str, relationship: str) -> list[PairContact]:
+        """The first ones of both sides, as the directory says now how to reach them."""
+        record = self._pairs.get((tenant, relationship), PairRecord((), ()))
+        sides: list[tuple[Side, tuple[str, ...]]] = [("mentor", record.mentors), ("mentee", record.mentees)]
+        return [
+            PairContact(side, name, next(iter(self._participants[tenant, one].addresses), None))
+            for side, people in sides
+            for one in people[:MOST_NAMED]
+            if (name := self._name(tenant, one, {}))
+        ]
 
     def part(self, tenant: str, relationship: str) -> None:
         self._pairs.pop((tenant, relationship), None)

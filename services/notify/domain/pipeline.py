@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import assert_never
 
 from schemas.alert_commands import AlertSilence
-from schemas.alerts import AlertChanged, Delivery, GroupKind, Handling, StageDecision, StageName, Urgency
+from schemas.alerts import Alert, AlertChanged, Delivery, GroupKind, Handling, StageDecision, StageName, Urgency
 from schemas.primitives import Id, Instant
 from services.notify.domain.decisions import planned
 from services.notify.domain.evaluation import Transitioned
 from services.notify.domain.guards import is_behind
 from services.notify.domain.handling import UNTOUCHED, is_about, is_asleep
-from services.notify.domain.held import BATCH_EVERY, BATCH_WAIT, PEOPLE, STORM_SPAN
+from services.notify.domain.held import BATCH_EVERY, BATCH_WAIT, PEOPLE, RESCORED_SPAN, STORM_SPAN
 from services.notify.domain.ids import AlertSubject
 from services.notify.domain.lifecycle import ERASED, Transition
 from services.notify.domain.routing import Addressee, Routed, told_from
@@ -21,6 +21,8 @@ from services.notify.domain.spans import instant, span
 from services.notify.domain.subjects import SubjectTransitioned
 from services.notify.domain.watch import Watch
 
+AT_RISK = "in the digest 'at risk now': "
+"""Then comes why it is no news."""
 NEVER_TOLD = "its firing was not sent"
 HANDED_OVER = "handed over: whoever had it is away"
 NOBODY_LEFT = "nobody who heard of it is there to be told"
@@ -203,8 +205,8 @@ def group(notice: Notice, situation: Situation) -> StageVerdict:
     match notice.group:
         case None:
             return Passed(notice, "alone")
-        case "late":
-            return Passed(notice, f"in the digest 'at risk now': {situation.transition.late}")
+        case "late" | "rescored":
+            return Passed(notice, f"{AT_RISK}{situation.transition.late}")
         case "storm":
             return Passed(notice, situation.storm or "a storm")
         case "batch":
@@ -242,12 +244,17 @@ def muting(silences: Sequence[AlertSilence], event: AlertChanged | Delivery, at:
     return next((s for s in silences if is_about(s, subject, alert.rule) and s.since <= at < s.until), None)
 
 
+def why_late(alert: Alert) -> str | None:
+    """Why it is no news, as it was decided; None where it is."""
+    return next((one.why.removeprefix(AT_RISK) for one in alert.decisions if one.why.startswith(AT_RISK)), None)
+
+
 def _grouped(notice: Notice, situation: Situation) -> Notice:
     """Where people are, with what it is told."""
     transition, alert = situation.transition, notice.event.data
     late = transition.late is not None and alert.transition not in ENDS
     if late:
-        return replace(notice, group="late", late=True)
+        return replace(notice, group="rescored" if transition.rescored else "late", late=True)
     if all(one.receiving is None for one in notice.to):
         return notice
     if alert.transition in ENDS:
@@ -281,13 +288,15 @@ def due(group: GroupKind | None, to: Addressee, decided_at: Instant) -> Instant:
             return told_from(to.receiving, decided_at + BATCH_WAIT)
         case "storm":
             return told_from(to.receiving, decided_at + STORM_SPAN)
+        case "rescored":
+            return told_from(to.receiving, decided_at + RESCORED_SPAN)
         case _:
             return told_from(to.receiving, decided_at) if group else decided_at
 
 
 def _delivery(event: AlertChanged, notice: Notice, to: Addressee) -> Delivery:
     (alone,) = planned(event, [to.destination])
-    one_of = notice.group if to.receiving is not None or notice.late else None
+    one_of = notice.group if to.receiving is not None else "late" if notice.late else None
     return alone.model_copy(
         update={"person": to.person, "group": one_of, "due_at": due(notice.group, to, event.data.decided_at)}
     )

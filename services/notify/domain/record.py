@@ -1,6 +1,7 @@
 """The layout of `mentoring.alert-state`: the complete state of one subject, or the clock of a partition. A state of an
 older layout is read and upgraded; it is written in the new one when it next changes."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,9 @@ from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Mark, Watch
 from services.notify.domain.window import Window
 
+MOST_KEPT = 20_000
+_NO_ROWS = b'"window":[]'
+_ROWS: TypeAdapter[Window] = TypeAdapter(Window)
 CLOCK_KEY = b"\x00clock"
 """No tenant/relationship begins with a zero byte."""
 
@@ -44,6 +48,33 @@ StateRecord = WatchRecord | ClockRecord
 
 def dump(record: StateRecord | SubjectRecord) -> bytes:
     return record.__pydantic_serializer__.to_json(record)
+
+
+class WatchWriter:
+    """Watches as `dump` writes them. Most of a state are the rows of its window, and most of those were written with
+    the last one: only new rows are turned to JSON. Of so many relationships that were written last the rows are
+    kept as text, 3 KB each."""
+
+    def __init__(self, most: int = MOST_KEPT) -> None:
+        self._most = most
+        self._written: OrderedDict[str, tuple[Window, bytes]] = OrderedDict()
+
+    def dump(self, key: str, watch: Watch) -> bytes:
+        rest = dump(WatchRecord(watch=watch.without_rows()))
+        # Before it stands the subject only, whose ids have no quotation marks.
+        return rest.replace(_NO_ROWS, b'"window":[' + self._rows(key, watch.window) + b"]", 1)
+
+    def _rows(self, key: str, window: Window) -> bytes:
+        known, text = self._written.pop(key, ((), b""))
+        if known and window[: len(known)] == known:
+            new = window[len(known) :]
+            text = b",".join([text, _ROWS.dump_json(new)[1:-1]]) if new else text
+        else:
+            text = _ROWS.dump_json(window)[1:-1]
+        self._written[key] = window, text
+        if len(self._written) > self._most:
+            self._written.popitem(last=False)
+        return text
 
 
 def load(value: bytes) -> StateRecord:

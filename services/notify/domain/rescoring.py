@@ -1,6 +1,7 @@
 """The model guard: what fires because scores are computed otherwise since an instant (another model, profile or
 calibration) is no news of its own. It stands in one digest, and shifts no programme."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from schemas.rules import OF_SCORES, Rule
@@ -31,8 +32,14 @@ def scored_after(before: ScoredBy | None, row: ScoreRow) -> ScoredBy | None:
     return before if before.by == by else ScoredBy(by, row.as_of)
 
 
-def of_rescoring(transition: Transition, window: Window, scored: ScoredBy) -> str | None:
-    """Why it is no news, if so: what it rests on has been so exactly since scores are computed otherwise."""
+def marked(transition: Transition, window: Window, scored: ScoredBy) -> Transition:
+    """The transition, and why it is no news, if so."""
+    why = None if transition.late is not None else _of_rescoring(transition, window, scored)
+    return transition if why is None else replace(transition, late=why, rescored=True)
+
+
+def _of_rescoring(transition: Transition, window: Window, scored: ScoredBy) -> str | None:
+    """What it rests on has been so exactly since scores are computed otherwise."""
     rule, state = transition.rule, transition.of
     if scored.since is None or transition.name not in BEGINS or rule.measure not in OF_SCORES:
         return None

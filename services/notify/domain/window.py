@@ -66,6 +66,10 @@ class Run(NamedTuple):
         return None if self.paused else self.until + (hold - self.active)
 
 
+def as_of(row: WindowRow) -> Instant:
+    return row.as_of
+
+
 def row(of: ScoreRow) -> WindowRow:
     return WindowRow(of.as_of, of.position, of.mode == "heal", _values(of.score, of.as_of) if of.score else None)
 
@@ -74,7 +78,7 @@ def replaced(window: Window, new: WindowRow) -> Window:
     """The window with the row in its place: of two versions of an instant the greater stays, of equal ones the new."""
     if not window or new.as_of > window[-1].as_of:
         return (*window, new)[-MOST_ROWS:]
-    at = bisect_left(window, new.as_of, key=_as_of)
+    at = bisect_left(window, new.as_of, key=as_of)
     if window[at].as_of == new.as_of:
         older = window[at][1:3] <= new[1:3]
         return (*window[:at], new, *window[at + 1 :]) if older else window
@@ -107,7 +111,13 @@ def up_to(window: Window, instant: Instant) -> Window:
     """The rows at or before an instant, deleted ones included."""
     if window and window[-1].as_of <= instant:
         return window
-    return window[: bisect_right(window, instant, key=_as_of)]
+    return window[: bisect_right(window, instant, key=as_of)]
+
+
+def lasting(rows: Window, instant: Instant) -> Window:
+    """The rows, and what the newest of them says at a later instant: its values hold until the next row."""
+    last = next((found for found in reversed(rows) if found.values is not None), None)
+    return rows if last is None or last.as_of >= instant else (*rows, last._replace(as_of=instant))
 
 
 def unbroken_run(rows: Window, holds: Callable[[Values], bool]) -> Run | None:
@@ -148,7 +158,3 @@ def _values(of: Score, as_of: Instant) -> Values:
         of.next_session is not None and of.next_session > as_of,
         SUPPORT_OPEN in of.caps,
     )
-
-
-def _as_of(row: WindowRow) -> Instant:
-    return row.as_of

@@ -131,7 +131,7 @@ class Deciding:
         since = self._context.now() - STORM_SPAN
         for delivery in sorted(deliveries, key=lambda one: one.alert.decided_at):
             alert = delivery.alert
-            if alert.decided_at > since and delivery.group != "late":
+            if alert.decided_at > since and delivery.group not in {"late", "rescored"}:
                 told = transition_id(alert.dedup_key, alert.seq, alert.transition)
                 self._storms.add(delivery.tenant, delivery.program, told, alert.decided_at)
 

@@ -11,7 +11,7 @@ from services.notify.domain import record
 from services.notify.domain.addresses_off import AddressOff
 from services.notify.domain.partition_alerts import Touched
 from services.notify.domain.preferences import PersonalSettings
-from services.notify.domain.record import CLOCK_KEY, ClockRecord, SubjectRecord, WatchRecord
+from services.notify.domain.record import CLOCK_KEY, ClockRecord, SubjectRecord, WatchWriter
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.flow.watchdog import bounded
 from services.notify.names import Names
@@ -49,6 +49,7 @@ class Journal:
 
     def __init__(self, producer: Producer, reader: Reader, names: Names) -> None:
         self._producer, self._reader, self._names = producer, reader, names
+        self._watches = WatchWriter()
 
     def write(self, entry: Entry) -> None:
         """All of it, or nothing. Raises KafkaError, also when another instance has taken over."""
@@ -78,7 +79,7 @@ class Journal:
     def _write_state(self, number: int, touched: Touched) -> None:
         """On the partition of the scores it comes from, whatever the partitioner thinks."""
         for key, watch in touched.watches.items():
-            value = record.dump(WatchRecord(watch=watch))
+            value = self._watches.dump(key, watch)
             self._producer.send(self._names.alert_state, key.encode(), value, partition=number)
         for key in touched.gone:
             self._producer.send(self._names.alert_state, key.encode(), None, partition=number)

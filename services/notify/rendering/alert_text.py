@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from schemas.alerts import Alert, Delivery, Urgency
+from services.notify.domain.digests import alerts_of
 from services.notify.domain.escalation import ASKING, escalates_at
 from services.notify.domain.name_book import NameBook, Naming
 from services.notify.domain.notices import NOTICES, is_notice
+from services.notify.domain.pipeline import why_late
 from services.notify.rendering import phrases
 from services.notify.rendering.next_acts import next_act
 from services.notify.rendering.webhook import filled
 
-HEADLINE = 66
-"""Characters: with the state before it (`RESOLVED · P3`) 80, which a phone, a preview and a list of mails show."""
+HEADLINE = 65
+"""Characters: with the state before it (`RESOLVED · P3: `) 80, which a phone, a preview and a list of mails show."""
 REPEAT = "This may be a repeat: it is not known whether an earlier message with the same content arrived."
 STANDS_IN = "You get this in place of somebody who could not be reached."
 NOBODY = "nobody yet: the programme names no coordinator who is here"
@@ -33,17 +35,24 @@ class Headline:
 
 @dataclass(frozen=True)
 class AlertText:
-    """`topic` is the same for all messages of an episode. Of one alert `because` and `facts` tell; of several `lines`,
-    the most urgent first, and `more` are only counted. `people`: the ids of everybody who is named."""
+    """`topic` is the same for all messages of an episode; `act`: what to do next. Of one alert `because` and `facts`
+    tell; of several `lines`, the most urgent first, and `more` are only counted. `people`: the ids of everybody who is
+    named."""
 
     first: Headline
     topic: str
     paragraphs: tuple[str, ...]
+    act: str = ""
     because: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     lines: tuple[Headline, ...] = ()
     more: int = 0
     people: tuple[str, ...] = ()
+
+    @property
+    def opening(self) -> str:
+        """Who it is about, what has happened and what to do, in one line: previews show no more."""
+        return f"{self.first.headline}. {self.act}".strip() if self.act else self.first.headline
 
 
 def alert_text(delivery: Delivery, people: NameBook, link: str | None) -> AlertText:
@@ -98,9 +107,9 @@ def _of_one(told: _Told, remarks: Sequence[str], people: NameBook, link: str | N
         first=_headline(told, naming, link),
         topic=f"{told.subject(naming)}: {phrases.topic(alert)}",
         paragraphs=(*remarks, phrases.change(alert, naming)),
+        act=next_act(alert),
         because=tuple(phrases.because(reason, alert) for reason in alert.reasons) if is_open else (),
         facts=(
-            ("Next", next_act(alert)),
             ("Who has it", naming.owner or NOBODY),
             *due,
             ("How sure", phrases.sure(alert)),
@@ -161,6 +170,13 @@ def _remarks(delivery: Delivery) -> Sequence[str]:
     silence = delivery.alert.after_silence
     return [
         *([f"It is the first message since the silence {silence} has ended."] if silence else []),
+        *([f"No news of today, but so now: {late}."] if (late := _why_late(delivery)) is not None else []),
         *([REPEAT] if delivery.repeat else []),
         *([STANDS_IN] if delivery.fallback_of is not None else []),
     ]
+
+
+def _why_late(delivery: Delivery) -> str | None:
+    """Why all that it lists came to light late, if so; of several reasons the first."""
+    found = [why_late(alert) for alert in alerts_of(delivery)]
+    return found[0] if all(found) else None

@@ -14,17 +14,17 @@ CARD_VERSION = "1.2"
 
 
 def slack(text: AlertText) -> str:
-    first = text.first
+    first, paragraphs = text.first, map(_escaped, text.paragraphs)
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": cut(first.headline, SLACK_HEADER), "emoji": False}},
-        _section("\n".join([f"*{first.word} · {first.urgency}*", *map(_escaped, text.paragraphs)])),
+        _section("\n".join([f"*{first.word} · {first.urgency}* {_escaped(text.act)}".rstrip(), *paragraphs])),
         *([_section("*Why*\n" + "\n".join(f"• {_escaped(one)}" for one in text.because))] if text.because else []),
         *([_section("\n".join(f"*{name}:* {_escaped(words)}" for name, words in text.facts))] if text.facts else []),
         *([_section(f"<{_escaped(first.link)}|Open>")] if first.link else []),
         *map(_section, map(_slack_line, text.lines)),
         *([_section(f"… and {text.more} more")] if text.more else []),
     ]
-    return json.dumps({"text": _escaped(first.headline), "blocks": blocks[:SLACK_BLOCKS]}, ensure_ascii=False)
+    return json.dumps({"text": _escaped(text.opening), "blocks": blocks[:SLACK_BLOCKS]}, ensure_ascii=False)
 
 
 def teams(text: AlertText) -> str:
@@ -58,6 +58,7 @@ def _posted_card(text: AlertText, lines: tuple[Headline, ...], more: int) -> str
     body = [
         _paragraph(f"{first.word} · {first.urgency}", weight="Bolder"),
         _paragraph(first.headline, size="Large"),
+        *([_paragraph(text.act, weight="Bolder")] if text.act else []),
         *map(_paragraph, text.paragraphs),
         *(because if text.because else []),
         *(_paragraph(f"{name}: {words}") for name, words in text.facts),

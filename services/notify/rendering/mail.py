@@ -21,7 +21,7 @@ def mail(text: AlertText) -> str:
 def _plain(text: AlertText) -> str:
     first = text.first
     blocks = [
-        [f"{first.word.upper()} · {first.urgency}", first.headline],
+        [f"{first.word.upper()} · {first.urgency}: {text.opening}"],
         list(text.paragraphs),
         ["Why:", *(f"- {because}" for because in text.because)] if text.because else [],
         [f"{name}: {words}" for name, words in text.facts],
@@ -45,6 +45,7 @@ def _html(text: AlertText) -> str:
     body = (
         f"<p><b>{escape(first.word)} · {first.urgency}</b></p>"
         f"<h1 style='font-size:1.2em'>{escape(first.headline)}</h1>"
+        + (f"<p><b>{escape(text.act)}</b></p>" if text.act else "")
         + "".join(f"<p>{escape(words)}</p>" for words in text.paragraphs)
         + (f"<p>Why:</p><ul>{because}</ul>" if because else "")
         + (f"<dl>{facts}</dl>" if facts else "")

@@ -18,11 +18,12 @@ ACTS: Mapping[str, str] = {
     "expectations": "Ask them to agree on what they expect of each other, and to prepare the next meeting.",
     # Of the chance to fall silent.
     "pace": "Offer to bring the meetings closer together for a while.",
+    "elapsed": "Call one of both, whoever answers more easily, and offer two dates for the next meeting.",
     "history": "Help them to their next two meetings: what has just begun needs them most.",
     "missed": "Ask both whether day and time still suit them, and book the meeting anew.",
-    "cancelled": "Ask both whether day and time still suit them, and book the meeting anew.",
+    "cancelled_late": "Ask both whether day and time still suit them, and book the meeting anew.",
     "goal_stalled": "Ask them to look at their goals together, and to change those that no longer fit.",
-    "rating_fell": "Ask both, each alone, what would make the meetings more useful.",
+    "rating_drop": "Ask both, each alone, what would make the meetings more useful.",
 }
 
 

@@ -20,6 +20,7 @@ from services.notify.domain.verdict import Arrived
 from tests.notify.board.conftest import Served
 from tests.notify.board.world import QUIET, World
 from tests.notify.building import Pair, clock, day, hour
+from tests.notify.naming import participant
 from tests.notify.sending import episode
 from tests.notify.test_rule_versions import applied
 
@@ -58,9 +59,24 @@ def test_a_row_says_who_what_since_when_why_whose_and_until_when(site: Served) -
 
     for words in ("Ana Ruiz &amp; Ben Ode", "health 38, low since 1 May", "points of health", "Nobody yet"):
         assert words in text
+    assert "Next: Ask both whether day and time still suit them" in text
     assert "for Ines Ortiz (coordinator)" in text
     assert "Fri 10 May" in text  # a P3 within the week
     assert "spruce" in text
+
+
+def test_an_alert_says_how_to_reach_both_to_those_who_act(site: Served) -> None:
+    site.world.name("4F2", "Ana Ruiz", "Ben Ode")
+    site.world.people.upsert(participant("4F2-m", "Ana Ruiz", addresses=("ana@acme.example", "a.ruiz@acme.example")))
+    site.world.low("4F2")
+    (known,) = site.world.state.alerts()
+
+    acting = site.enter("p-3", "coordinator", "spruce").get(f"/alerts/{known.dedup_key}").text
+    viewing = site.enter("p-6", "viewer", "spruce").get(f"/alerts/{known.dedup_key}").text
+
+    assert 'Ana Ruiz (mentor), <a href="mailto:ana@acme.example">ana@acme.example</a>' in acting
+    assert "Ben Ode (mentee)" in acting
+    assert "ana@acme.example" not in viewing
 
 
 def test_a_source_that_is_silent_and_a_programme_that_shifts_stand_on_the_board(site: Served) -> None:
