@@ -13,7 +13,7 @@ from services.scoring.domain.bounds import DAY
 from services.scoring.domain.changelog import Recovery, state_entry, watermark_entry
 from services.scoring.domain.facts import Facts
 from services.scoring.domain.history import ScoreHistory
-from services.scoring.domain.packing import facts_bytes
+from services.scoring.domain.layout import facts_bytes
 from services.scoring.domain.partition import Emission, PartitionWatermark, ScoredPartition
 from services.scoring.domain.profiles import DEFAULT, Profiles, Programmes
 from services.scoring.domain.row import HistoryRow

@@ -9,7 +9,6 @@ import numpy as np
 
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY, FOREVER, NONE
-from services.scoring.domain.crossing_search import CrossingSearch
 from services.scoring.domain.crossings import passed
 from services.scoring.domain.evaluation import (
     Evaluation,
@@ -21,13 +20,13 @@ from services.scoring.domain.evaluation import (
 )
 from services.scoring.domain.facts import Fact, Facts, Key, adds_nothing, merged
 from services.scoring.domain.kinds import FactKind
+from services.scoring.domain.layout import PackedFacts, facts_bytes
 from services.scoring.domain.memory import trimmed
 from services.scoring.domain.outlook import NO_OUTLOOK, Outlook, outlook_of
-from services.scoring.domain.packing import PackedFacts, facts_bytes
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.row import HistoryRow, PrecedingRow, ScoredRow, midnights, row_of, trend_of, trends
 from services.scoring.domain.score import FEW
-from services.scoring.domain.timeline import Instant, SilentSpan, Timeline
+from services.scoring.domain.timeline import CrossingSearch, Instant, SilentSpan, Timeline
 
 REMEMBERED = 4
 """Evaluations kept for a relationship: the next row is measured against the last."""

@@ -17,8 +17,8 @@ from services.scoring.domain.facts import facts_of
 from services.scoring.domain.histories import Histories
 from services.scoring.domain.history import NewestRow, ScoreHistory
 from services.scoring.domain.late_facts import FactChange, change_of, with_newest
+from services.scoring.domain.layout import PackedFacts, packed
 from services.scoring.domain.outlook import Outlook
-from services.scoring.domain.packing import PackedFacts, packed
 from services.scoring.domain.profiles import Profiles, Programmes
 from services.scoring.domain.row import HistoryRow, midnights
 from services.scoring.domain.schedule import Schedule

@@ -10,6 +10,7 @@ from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.kinds import CONTACTS
+from services.scoring.domain.layout import GrowingBytes
 from services.scoring.domain.memory import (
     LEAST_OF_DAY,
     LOOKED_AT,
@@ -18,7 +19,6 @@ from services.scoring.domain.memory import (
     contact_days,
     groups,
 )
-from services.scoring.domain.packing import GrowingBytes
 
 
 class IndexedFact(NamedTuple):
