@@ -179,6 +179,12 @@ class ScoreHistory:
             snapshot, after, (newest, scored), (due, self._timeline.upcoming(snapshot, after)), self._profiles
         )
 
+    def tell(self, at: int, evaluation: Evaluation) -> None:
+        """What is known elsewhere: the newest row."""
+        self._evaluations[at] = evaluation
+        if len(self._evaluations) > 2 * REMEMBERED:
+            self._evaluations = {at: evaluation}
+
     def resume(self, newest: int, upto: int) -> None:
         """What is known elsewhere: no row lies in (newest, upto]; `newest` NONE: none up to there."""
         self._quiet = Quiet(None if newest == NONE else newest, upto)

@@ -133,34 +133,22 @@ def packed(facts: Facts) -> PackedFacts:
 
 
 class GrowingBytes:
-    """The bytes of facts that come one after the other, each newer than all before it."""
+    """The bytes of facts that come one after the other, each newer than all before it. They are packed when somebody
+    asks: those of a history that nobody stores never are."""
 
     def __init__(self) -> None:
-        self._names: list[str] = []
-        self._named = _names_bytes(())
-        self._numbers: dict[str, int] = {}
         self._facts: list[tuple[Key, Fact]] = []
         self._packed = bytearray()
+        self._named = _names_bytes(())
+        self._numbers: dict[str, int] = {}
         self._uses: dict[str, int] = {}
 
     def append(self, key: Key, fact: Fact) -> None:
         self._facts.append((key, fact))
-        for name in (fact.source, fact.name):
-            self._uses[name] = self._uses.get(name, 0) + 1
-        numbers = self._numbers
-        if fact.source in numbers and fact.name in numbers:
-            self._packed += _packed(key, fact, numbers)
-            return
-        self._names = sorted({*self._names, fact.source, fact.name})
-        self._named = _names_bytes(self._names)
-        self._numbers = {name: number for number, name in enumerate(self._names)}
-        # The numbers of the others are different now: they are packed when somebody asks.
-        self._packed = bytearray()
 
     def without(self, places: Sequence[int]) -> PackedFacts:
         """All of them but those at these places, which are in order."""
-        if len(self._packed) < len(self._facts) * _FACT.size:
-            self._packed = bytearray().join([_packed(key, fact, self._numbers) for key, fact in self._facts])
+        self._pack()
         if not places:
             return PackedFacts(b"".join((self._named, _U32.pack(len(self._facts)), self._packed)))
         whole, parts, begin, gone = memoryview(self._packed), list[memoryview](), 0, dict[str, int]()
@@ -176,6 +164,20 @@ class GrowingBytes:
             return PackedFacts(facts_bytes(dict(f for place, f in enumerate(self._facts) if place not in left_out)))
         return PackedFacts(b"".join((self._named, _U32.pack(len(self._facts) - len(places)), *parts, whole[begin:])))
 
+    def _pack(self) -> None:
+        """Those that came since."""
+        news, uses = self._facts[len(self._packed) // _FACT.size :], self._uses
+        for _, fact in news:
+            for name in (fact.source, fact.name):
+                uses[name] = uses.get(name, 0) + 1
+        if len(uses) > len(self._numbers):
+            # With another name the numbers of all are different.
+            names = sorted(uses)
+            self._named, self._numbers = _names_bytes(names), {name: number for number, name in enumerate(names)}
+            news, self._packed = self._facts, bytearray()
+        for key, fact in news:
+            self._packed += _packed(key, fact, self._numbers)
+
 
 def facts_bytes(facts: Facts) -> bytes:
     """What is compared between states: equal facts give equal bytes."""
@@ -188,8 +190,7 @@ def facts_bytes(facts: Facts) -> bytes:
 
 
 def _packed(key: Key, fact: Fact, numbers: Mapping[str, int]) -> bytes:
-    *said, source, name = fact
-    return _FACT.pack(*key, *said, numbers[source], numbers[name])
+    return _FACT.pack(*key, *fact[:-2], numbers[fact.source], numbers[fact.name])
 
 
 def _names_bytes(names: Sequence[str]) -> bytes:
