@@ -158,7 +158,8 @@ class ScoreHistory:
             return NewestRow(row, due, NO_OUTLOOK)
         if clock // DAY > at // DAY or upcoming <= clock:
             return NewestRow(row, due, self.look_ahead(clock, at, due))
-        return NewestRow(row, due, outlook_of(snapshot, clock, (at, snapshot), (due, upcoming), profiles))
+        ahead = timeline.ahead(snapshot, clock, due)
+        return NewestRow(row, due, outlook_of(snapshot, clock, (at, snapshot), ahead, profiles))
 
     def healths(self, instants: Sequence[int]) -> list[int | None]:
         if not self._facts:
@@ -175,9 +176,8 @@ class ScoreHistory:
             return NO_OUTLOOK
         snapshot = self._timeline.at(after)
         scored = snapshot if newest == NONE else self._timeline.at(newest)
-        return outlook_of(
-            snapshot, after, (newest, scored), (due, self._timeline.upcoming(snapshot, after)), self._profiles
-        )
+        ahead = self._timeline.ahead(snapshot, after, due)
+        return outlook_of(snapshot, after, (newest, scored), ahead, self._profiles)
 
     def tell(self, at: int, evaluation: Evaluation) -> None:
         """What is known elsewhere: the newest row."""

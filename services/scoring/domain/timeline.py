@@ -67,6 +67,23 @@ class SilentSpan(NamedTuple):
         return Moment(self.snapshot, self.begin), Moment(self.snapshot, self.edge)
 
 
+SESSIONS = 4
+"""Next sessions that a relationship looks forward to: a start after some of them have begun need not look at the facts
+again."""
+_NO_SESSIONS = (UNSET,) * SESSIONS
+
+
+class Ahead(NamedTuple):
+    """After an instant: when the next row is due (None: never without a further fact), the next instant that facts,
+    profiles or stalling goals name, the next such one but the begin of one of these sessions, FOREVER if there is none;
+    and the next sessions that are booked, UNSET where there are no more."""
+
+    due: int | None
+    upcoming: int
+    turn: int
+    sessions: tuple[int, ...]
+
+
 class Timeline:
     """Grows at its end; `facts` are those of the relationship, which whoever appends one has added already. Each
     instant is judged from the facts up to it."""
@@ -187,6 +204,22 @@ class Timeline:
         named, place, stalls = self.named, bisect_right(self.named, after), snapshot.stalls
         following = named[place] if place < len(named) else FOREVER
         return following if stalls is None or stalls <= after else min(following, stalls)
+
+    def ahead(self, snapshot: Snapshot, after: int, due: int | None) -> Ahead:
+        """`due`: when the next row is."""
+        upcoming, bookings = self.upcoming(snapshot, after), snapshot.meetings.bookings
+        if not bookings or bookings[-1] <= after:
+            return Ahead(due, upcoming, upcoming, _NO_SESSIONS)
+        begins = bookings[(place := bisect_right(bookings, after)) : place + SESSIONS]
+        turn = FOREVER if snapshot.stalls is None or snapshot.stalls <= after else snapshot.stalls
+        for at in self.named[bisect_right(self.named, after) :]:
+            if at >= turn or at not in begins or at in self._causes_of_facts:
+                turn = min(turn, at)
+                break
+            if at in self._changes or at in snapshot.frame.boundaries:
+                turn = at
+                break
+        return Ahead(due, upcoming, turn, (*begins, *_NO_SESSIONS[len(begins) :]))
 
     @cached_property
     def named(self) -> list[int]:
