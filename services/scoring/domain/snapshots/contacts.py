@@ -8,8 +8,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from services.scoring.domain import bounds
-from services.scoring.domain.bounds import DAY, HOUR, MINUTE
+from services.scoring.domain.bounds import DAY, HOUR, MINUTE, UNSET
 from services.scoring.domain.kinds import MENTOR, FactKind
+from services.scoring.domain.memory import LOOKED_AT
 from services.scoring.domain.snapshots.frame import Frame, Pauses
 from services.scoring.domain.snapshots.index import IndexedFact, View
 
@@ -22,7 +23,10 @@ HELD_PRIOR = 1.7
 OUTCOME_PRIOR = 2.0
 CANCELLED_SHARE = 0.5
 """A cancellation is half a missed meeting: the other was told."""
-_BETTER: Mapping[int, int] = {FactKind.HELD: 2, FactKind.MISSED: 1, FactKind.CANCELLED: 0}
+# Plain numbers: to look up a member of an enumeration takes longer than to compare it, and meetings are compared often.
+_HELD, _MISSED, _CANCELLED = FactKind.HELD.value, FactKind.MISSED.value, FactKind.CANCELLED.value
+_SCHEDULED = FactKind.SCHEDULED.value
+_BETTER: Mapping[int, int] = {_HELD: 2, _MISSED: 1, _CANCELLED: 0}
 
 
 class Meetings(NamedTuple):
@@ -51,13 +55,11 @@ def meetings(view: View) -> Meetings:
         for side in ("missed_by_mentor", "missed_by_mentee")
         for entry in view.standing(side)
         # Where stronger evidence says that the meeting took place, nobody missed it.
-        if entry.place > last and decided.get(entry.place, entry).kind == FactKind.MISSED
+        if entry.place > last and decided.get(entry.place, entry).kind == _MISSED
     ]
     late = [e for e in view.standing("cancelled_late") if e.place > last and not _is_replaced(e, booked)]
     return Meetings(
-        reliability=reliability(
-            kinds.count(FactKind.HELD), kinds.count(FactKind.MISSED), kinds.count(FactKind.CANCELLED)
-        ),
+        reliability=reliability(kinds.count(_HELD), kinds.count(_MISSED), kinds.count(_CANCELLED)),
         outcomes=len(rated),
         held=held,
         sessions=sessions,
@@ -73,8 +75,10 @@ def reliability(held: int, missed: int, cancelled: int) -> float:
 
 def _held(view: View, outcomes: Sequence[IndexedFact]) -> tuple[IndexedFact | None, int]:
     """The last held session, and how many there are: among the outcomes, and the newest one where that is older."""
-    found = [outcome for outcome in outcomes if outcome.kind == FactKind.HELD]
-    alone, selected = view.newest("held"), view.selected("outcomes")
+    found = [outcome for outcome in outcomes if outcome.kind == _HELD]
+    selected = view.selected("outcomes")
+    # Where not all outcomes there ever were are selected, the one held last may be older than all of them.
+    alone = view.newest("held") if not found or len(selected) == LOOKED_AT["outcomes"] else None
     if alone is not None and (not selected or alone.place < selected[0].place):
         return (found[-1] if found else alone), len(found) + 1
     return (found[-1] if found else None), len(found)
@@ -88,7 +92,7 @@ def _rated(
     for outcome in reversed(outcomes):
         if len(rated) == RATED_OUTCOMES:
             break
-        is_rescheduled = outcome.kind == FactKind.CANCELLED and _is_replaced(outcome, booked)
+        is_rescheduled = outcome.kind == _CANCELLED and _is_replaced(outcome, booked)
         if decided[outcome.place] is outcome and not is_rescheduled:
             rated.append(outcome)
     return rated
@@ -119,25 +123,25 @@ def _joined(outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact]) -> l
     meeting_of = list(range(len(outcomes)))
     by_name: dict[int, int] = {}
     spans: list[tuple[int, int, int]] = []
-    for k, outcome in enumerate(outcomes):
-        if outcome.ref and by_name.setdefault(outcome.ref, k) != k:
-            meeting_of = _with_joined(meeting_of, by_name[outcome.ref], k)
+    for k, (place, _, kind, _, _, first, second, ref, _, _, _, _) in enumerate(outcomes):
+        if ref and by_name.setdefault(ref, k) != k:
+            meeting_of = _with_joined(meeting_of, by_name[ref], k)
         # The time that a meeting took, or was booked for when it was cancelled or missed: to book it anew afterwards
         # does not make another meeting of it.
-        if outcome.kind == FactKind.HELD:
-            spans.append((outcome.first, outcome.second, k))
+        if kind == _HELD:
+            spans.append((first, second, k))
             continue
         for booking in reversed(booked):
-            if booking.place < outcome.place and booking.ref == outcome.ref:
+            if booking.ref == ref and booking.place < place:
                 spans.append((booking.first, booking.second, k))
                 break
     spans.sort()
-    last: tuple[int, int, int] | None = None
+    last_begin, last_end, last = UNSET, UNSET, 0
     for begin, end, k in spans:
-        if last is not None and (begin < last[1] or begin == last[0]):
-            meeting_of = _with_joined(meeting_of, last[2], k)
-        if last is None or end >= last[1]:
-            last = begin, end, k
+        if begin < last_end or begin == last_begin:
+            meeting_of = _with_joined(meeting_of, last, k)
+        if end >= last_end:
+            last_begin, last_end, last = begin, end, k
     return meeting_of
 
 
@@ -150,7 +154,7 @@ def _with_joined(meeting_of: list[int], one: int, another: int) -> list[int]:
 def _is_replaced(cancelled: IndexedFact, booked: Sequence[IndexedFact]) -> bool:
     for booking in booked:
         if (
-            booking.kind == FactKind.SCHEDULED
+            booking.kind == _SCHEDULED
             and abs(booking.time - cancelled.time) <= REPLACED_WITHIN
             and booking.ref != cancelled.ref
         ):
@@ -161,7 +165,7 @@ def _is_replaced(cancelled: IndexedFact, booked: Sequence[IndexedFact]) -> bool:
 def _bookings(booked: Sequence[IndexedFact], outcomes: Sequence[IndexedFact]) -> tuple[int, ...]:
     """The newest word on each session counts; a cancelled one is not booked."""
     newest = {booking.ref: booking for booking in booked}
-    cancelled = {outcome.ref: outcome.place for outcome in outcomes if outcome.kind == FactKind.CANCELLED}
+    cancelled = {outcome.ref: outcome.place for outcome in outcomes if outcome.kind == _CANCELLED}
     return tuple(sorted([one.first for one in newest.values() if cancelled.get(one.ref, -1) < one.place]))
 
 
@@ -190,15 +194,15 @@ class Messages(NamedTuple):
 def messages(view: View, pauses: Pauses) -> Messages:
     by_side = [view.standing(name) for name in MESSAGE_GROUPS]
     rated = sorted([*by_side[0], *by_side[1]])[-RATED_MESSAGES:]
-    by_mentor, replies, log_hours = 0, 0, 0.0
-    asked, active = rated[0] if rated else None, pauses.active if pauses.union else None
-    for entry in rated:
-        by_mentor += entry.slot == MENTOR
-        if asked is not None and entry.slot != asked.slot:
-            took = entry.time - asked.time if active is None else active(entry.time) - active(asked.time)
+    sides, active = [entry.slot for entry in rated], pauses.active if pauses.union else None
+    by_mentor, asked, replies, log_hours = sides.count(MENTOR), 0, 0, 0.0
+    for place, side in enumerate(sides):
+        if side != sides[asked]:
+            question, answer = rated[asked].time, rated[place].time
+            took = answer - question if active is None else active(answer) - active(question)
             log_hours += math.log1p(took / HOUR)
             replies += 1
-            asked = entry
+            asked = place
     return Messages(
         newest=rated[-1] if rated else None,
         mutual=mutual(by_mentor, len(rated) - by_mentor),

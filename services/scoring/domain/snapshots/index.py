@@ -245,8 +245,9 @@ class View:
 
     def selected(self, name: str) -> Sequence[IndexedFact]:
         """The newest facts of a group, as many as a score looks at, oldest first."""
-        end = self.ends[name]
-        return self.index.groups[name][max(0, end - LOOKED_AT[name]) : end] if end else ()
+        end, group = self.ends[name], self.index.groups[name]
+        # Nearly always of all facts there are.
+        return group[-LOOKED_AT[name] :] if end == len(group) else group[max(0, end - LOOKED_AT[name]) : end]
 
     def newest_of_goals(self, name: str) -> Sequence[IndexedFact]:
         """The newest fact of a kind of each goal, the newest goals first."""
@@ -254,10 +255,7 @@ class View:
 
     def standing(self, name: str) -> list[IndexedFact]:
         """Those selected facts of a group that stand."""
-        end = self.ends[name]
-        if not end:
-            return []
-        return [e for e in self.index.groups[name][max(0, end - LOOKED_AT[name]) : end] if e.stands]
+        return [entry for entry in self.selected(name) if entry.stands]
 
     def newest(self, name: str) -> IndexedFact | None:
         """The newest selected fact of a group that stands."""
