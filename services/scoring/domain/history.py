@@ -1,6 +1,7 @@
 """The history of one relationship: which instants have a row, and what each row says. A pure function of the facts:
 all of them give the truth, the kept ones give the same above the floor."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -136,15 +137,15 @@ class ScoreHistory:
         causes = timeline.causes(snapshot, at)
         if not causes:
             return None
-        moment, version = Moment(snapshot, at), profiles.number(at)
+        moment, version = Moment(snapshot, at), bisect_right(profiles.changes, at)
         scores = scores_at(moment)
         evaluation = evaluation_of(snapshot, scores)
         before = None if earlier is None else PrecedingRow(low, earlier)
         scored = ScoredRow(evaluation, before, trend_of([*healths, (at, evaluation.health)]))
         row = row_of(moment, causes, scored, profiles.versions[version])
         # 3. When the next one is due.
-        upcoming, midnight = timeline.upcoming(snapshot, at), (at // DAY + 1) * DAY
-        due: int | None = min(midnight, upcoming)
+        ahead, midnight = timeline.ahead(snapshot, at), (at // DAY + 1) * DAY
+        due: int | None = min(midnight, ahead.upcoming)
         if row.status != "active":
             named = timeline.next_named(at)
             due = None if named == FOREVER else named
@@ -156,10 +157,9 @@ class ScoreHistory:
         self._quiet = Quiet(at, FOREVER if due is None else due - 1)
         if due is not None and due <= clock:
             return NewestRow(row, due, NO_OUTLOOK)
-        if clock // DAY > at // DAY or upcoming <= clock:
+        if clock >= midnight or ahead.upcoming <= clock:
             return NewestRow(row, due, self.look_ahead(clock, at, due))
-        ahead = timeline.ahead(snapshot, clock, due)
-        return NewestRow(row, due, outlook_of(snapshot, clock, (at, snapshot), ahead, profiles))
+        return NewestRow(row, due, outlook_of(snapshot, clock, (at, snapshot, due), ahead, profiles))
 
     def healths(self, instants: Sequence[int]) -> list[int | None]:
         if not self._facts:
@@ -176,8 +176,8 @@ class ScoreHistory:
             return NO_OUTLOOK
         snapshot = self._timeline.at(after)
         scored = snapshot if newest == NONE else self._timeline.at(newest)
-        ahead = self._timeline.ahead(snapshot, after, due)
-        return outlook_of(snapshot, after, (newest, scored), ahead, self._profiles)
+        ahead = self._timeline.ahead(snapshot, after)
+        return outlook_of(snapshot, after, (newest, scored, due), ahead, self._profiles)
 
     def tell(self, at: int, evaluation: Evaluation) -> None:
         """What is known elsewhere: the newest row."""

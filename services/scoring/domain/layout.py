@@ -165,7 +165,7 @@ class GrowingBytes:
         return PackedFacts(b"".join((self._named, _U32.pack(len(self._facts) - len(places)), *parts, whole[begin:])))
 
     def _pack(self) -> None:
-        """Those that came since."""
+        """Those that came since, of a live relationship one at a time."""
         news, uses = self._facts[len(self._packed) // _FACT.size :], self._uses
         for _, fact in news:
             for name in (fact.source, fact.name):

@@ -101,10 +101,12 @@ _VERSION = _U32.pack(VERSION)
 Records = npt.NDArray[np.void]
 
 
-def outlook_of(snapshot: Snapshot, after: int, row: tuple[int, Snapshot], ahead: Ahead, profiles: Profiles) -> Outlook:
-    """What is known at an instant of the time to come. `row`: the instant of the newest one up to it, and its
-    snapshot."""
-    (newest, scored), (due, upcoming, turn, sessions) = row, ahead
+def outlook_of(
+    snapshot: Snapshot, after: int, rows: tuple[int, Snapshot, int | None], ahead: Ahead, profiles: Profiles
+) -> Outlook:
+    """What is known at an instant of the time to come. `rows`: the instant of the newest one up to it, its snapshot,
+    and when the next one is due (None: never without a further fact)."""
+    (newest, scored, due), (upcoming, turn, sessions) = rows, ahead
     midnight, pauses = (after // DAY + 1) * DAY, snapshot.frame.pauses
     paused = after - pauses.active(after) if pauses.union else 0
     is_steady = (

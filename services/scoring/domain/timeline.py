@@ -74,11 +74,10 @@ _NO_SESSIONS = (UNSET,) * SESSIONS
 
 
 class Ahead(NamedTuple):
-    """After an instant: when the next row is due (None: never without a further fact), the next instant that facts,
-    profiles or stalling goals name, the next such one but the begin of one of these sessions, FOREVER if there is none;
-    and the next sessions that are booked, UNSET where there are no more."""
+    """After an instant: the next one that facts, profiles or stalling goals name, the next such one but the plain begin
+    of a session that is not the last known, FOREVER if there is none; and the next sessions that are booked, UNSET
+    where there are no more."""
 
-    due: int | None
     upcoming: int
     turn: int
     sessions: tuple[int, ...]
@@ -205,21 +204,22 @@ class Timeline:
         following = named[place] if place < len(named) else FOREVER
         return following if stalls is None or stalls <= after else min(following, stalls)
 
-    def ahead(self, snapshot: Snapshot, after: int, due: int | None) -> Ahead:
-        """`due`: when the next row is."""
+    def ahead(self, snapshot: Snapshot, after: int) -> Ahead:
         upcoming, bookings = self.upcoming(snapshot, after), snapshot.meetings.bookings
         if not bookings or bookings[-1] <= after:
-            return Ahead(due, upcoming, upcoming, _NO_SESSIONS)
+            return Ahead(upcoming, upcoming, _NO_SESSIONS)
         begins = bookings[(place := bisect_right(bookings, after)) : place + SESSIONS]
+        # Where still more are booked, nobody would know of them once the last of these has begun.
+        plain = begins if place + SESSIONS >= len(bookings) else begins[:-1]
         turn = FOREVER if snapshot.stalls is None or snapshot.stalls <= after else snapshot.stalls
         for at in self.named[bisect_right(self.named, after) :]:
-            if at >= turn or at not in begins or at in self._causes_of_facts:
+            if at >= turn or at not in plain or at in self._causes_of_facts:
                 turn = min(turn, at)
                 break
             if at in self._changes or at in snapshot.frame.boundaries:
                 turn = at
                 break
-        return Ahead(due, upcoming, turn, (*begins, *_NO_SESSIONS[len(begins) :]))
+        return Ahead(upcoming, turn, (*begins, *_NO_SESSIONS[len(begins) :]))
 
     @cached_property
     def named(self) -> list[int]:
