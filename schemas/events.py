@@ -1,6 +1,6 @@
 """The envelope (CloudEvents 1.0) and the whole catalogue of mentoring events as one discriminated union."""
 
-from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
+from typing import Annotated, Any, Generic, Literal, TypeVar, final, get_args
 
 from pydantic import Field, TypeAdapter
 
@@ -81,10 +81,12 @@ EventRetracted = RelationshipEvent[Literal["mentoring.event.retracted.v1"], p.Ev
 RelationshipErased = RelationshipEvent[Literal["mentoring.relationship.erased.v1"], p.RelationshipErased]
 
 
+@final
 class ClockReached(CloudEvent[Literal["mentoring.clock.reached.v1"], p.KnownUntil]):
     """Of a partition, not of a relationship: there is no subject."""
 
 
+@final
 class ProfileSet(CloudEvent[Literal["mentoring.program.profile_set.v1"], ProfilesSet]):
     """How a programme is scored. Every partition of the log has a copy, so that its place among the events decides."""
 

@@ -15,7 +15,7 @@ from services.scoring.domain.changelog import (
     watermark_entry,
 )
 from services.scoring.domain.facts import facts_of
-from services.scoring.domain.packing import facts_bytes
+from services.scoring.domain.layout import facts_bytes
 from services.scoring.domain.partition import PartitionWatermark, ScoredPartition
 from services.scoring.domain.state import Home, RelationshipState
 from tests.scoring.building import booked, facts, held, message, micros, started

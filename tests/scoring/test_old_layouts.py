@@ -7,7 +7,7 @@ import pytest
 from services.scoring.domain import layout
 from services.scoring.domain.changelog import ChangelogEntry, Recovery, state_entry, watermark_entry
 from services.scoring.domain.facts import facts_of
-from services.scoring.domain.packing import facts_bytes
+from services.scoring.domain.layout import facts_bytes
 from services.scoring.domain.partition import PartitionWatermark, ScoredPartition
 from services.scoring.domain.profiles import Programmes
 from services.scoring.domain.state import Home, RelationshipState

@@ -4,6 +4,7 @@ they were stored, say what histories say."""
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -13,12 +14,23 @@ from services.scoring.domain.bounds import DAY
 from services.scoring.domain.changelog import Recovery, state_entry, watermark_entry
 from services.scoring.domain.facts import Facts
 from services.scoring.domain.history import ScoreHistory
-from services.scoring.domain.packing import facts_bytes
+from services.scoring.domain.layout import facts_bytes
 from services.scoring.domain.partition import Emission, PartitionWatermark, ScoredPartition
 from services.scoring.domain.profiles import DEFAULT, Profiles, Programmes
 from services.scoring.domain.row import HistoryRow
 from services.scoring.domain.state import Home, RelationshipState
-from tests.scoring.building import booked, facts, held, message, micros, paused, started
+from tests.scoring.building import (
+    booked,
+    cancelled,
+    facts,
+    goal_set,
+    held,
+    message,
+    micros,
+    moved,
+    paused,
+    started,
+)
 from tests.scoring.whole_logs import CHANGING, relationships
 
 COUNT = 60
@@ -120,6 +132,48 @@ def test_a_start_takes_what_was_stored_and_goes_on_where_the_clock_is(
     assert not worker.is_due(clock)
     assert counted["anew"] < len(PLAIN) * 2 // 3, "most of what was stored is of use"
     assert rows(worker.advance(clock + SPAN)) == true_rows(profiles, clock, clock + SPAN)
+
+
+def with_sessions(number: int) -> Facts:
+    """Somebody with up to seven sessions ahead after two days, one of them perhaps cancelled or moved, and perhaps a
+    goal that stalls or a pause that begins between them."""
+    rng = Random(number)
+    starts = [rng.uniform(2.1, 16) for _ in range(rng.randint(1, 7))]
+    told = [started(0, 7), held(0.7), message(1.2, "mentor"), message(rng.uniform(1.3, 1.99), "mentee")]
+    told += [booked(1.3 + place / 100, f"s{place}", start) for place, start in enumerate(starts)]
+    more = rng.randrange(6)
+    told += [cancelled(1.6, "s0")] if more == 0 else [moved(1.6, "s0", starts[0] + 1.5)] if more == 1 else []
+    told += [goal_set(0.4), paused(1.7, starts[-1] + 0.2, starts[-1] + 2)] if more == 2 else []
+    return facts(*told)
+
+
+@pytest.mark.parametrize("days", [0.4, 1.3, 4.8, 11.6])
+def test_a_start_takes_along_whoever_has_met_meanwhile(days: float) -> None:
+    told = {f"t/{number:03}": with_sessions(number) for number in range(60)}
+    stored, clock = begun(DEFAULT, told, micros(2)), micros(2 + days)
+    assert not stored.is_due(micros(2))
+
+    worker = restarted(stored, clock, DEFAULT)
+
+    assert not worker.is_due(clock)
+    assert rows(worker.advance(clock + SPAN)) == true_rows(DEFAULT, clock, clock + SPAN, told)
+
+
+def test_a_start_reads_no_facts_of_whom_nothing_but_sessions_and_midnights_came(counted: Counter[str]) -> None:
+    told = {
+        "t/met": facts(started(0, 7), held(1), booked(1.5, "s", 2.3), booked(1.6, "r", 9.3)),
+        "t/meets": facts(started(0, 7), held(1), booked(1.5, "s", 4.9)),
+        "t/plain": facts(started(0, 7), held(1)),
+    }
+    stored, clock = begun(DEFAULT, told, micros(2)), micros(4.5)
+    assert not stored.is_due(micros(2))
+    counted.clear()
+
+    worker = restarted(stored, clock, DEFAULT)
+
+    assert not worker.is_due(clock)
+    assert counted["anew"] == 0
+    assert rows(worker.advance(micros(12))) == true_rows(DEFAULT, clock, micros(12), told)
 
 
 def test_what_another_version_derived_is_computed_anew(monkeypatch: pytest.MonkeyPatch, counted: Counter[str]) -> None:

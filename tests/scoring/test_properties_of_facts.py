@@ -13,8 +13,8 @@ from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import Facts
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.kinds import GOALS, FactKind
+from services.scoring.domain.layout import facts_bytes
 from services.scoring.domain.memory import LOOKED_AT
-from services.scoring.domain.packing import facts_bytes
 from services.scoring.domain.profiles import DEFAULT
 from services.scoring.domain.score import FEATURES
 from services.scoring.domain.state import RelationshipState

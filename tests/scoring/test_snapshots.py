@@ -11,8 +11,8 @@ from services.scoring.domain.bounds import DAY
 from services.scoring.domain.crossings import SilentTime
 from services.scoring.domain.evaluation import Moment, evaluation_of, evaluations_of, scores_at, scores_of
 from services.scoring.domain.kinds import FactKind
+from services.scoring.domain.layout import facts_bytes
 from services.scoring.domain.memory import LOOKED_AT, trimmed
-from services.scoring.domain.packing import facts_bytes
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from services.scoring.domain.row import midnights, trend_of, trends
 from services.scoring.domain.snapshots.index import FactIndex

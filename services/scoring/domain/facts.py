@@ -1,10 +1,9 @@
 """Facts: what an event leaves behind for ever. They form a set that merges in any order, with any repeats."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from schemas import payloads as p
 from schemas.events import OfRelationship
@@ -22,9 +21,11 @@ _RATING = 4
 
 
 class Content(NamedTuple):
-    """`first` and `second` are times (or the cadence in microseconds), `ref` names a session, a pause or a request,
-    0 none. `value`: millionths of a rating's or a progress's scale; SMART flags that are true; fit; priority."""
+    """`slot` chooses the fact's group besides its kind. `first` and `second` are times (or the cadence in
+    microseconds), `ref` names a session, a pause or a request, 0 none. `value`: millionths of a rating's or a
+    progress's scale; SMART flags that are true; fit; priority."""
 
+    slot: int = PLAIN
     first: int = UNSET
     second: int = UNSET
     ref: int = 0
@@ -32,67 +33,9 @@ class Content(NamedTuple):
     name: str = ""
 
 
-def slot_of(data: p.Payload) -> int | None:
-    """What chooses the fact's group besides its kind; None: such an event is no fact."""
-    match data:
-        case p.PulseAnswered(by="mentor") | p.CheckinAnswered(rating=None):
-            return None  # Well-being is asked of mentees; a check-in without a rating says nothing a score could read.
-        case p.GoalChanged(goal_id=goal_id):
-            return reference(goal_id)
-        case p.SessionMissed(absent=side):
-            return SLOTS[side]
-        case p.SessionCancelled(notice_hours=hours):
-            return PLAIN if hours is None or hours >= LATE_NOTICE_HOURS else LATE
-        case p.MilestoneCelebrated(by=actor):
-            return SLOTS.get(actor, BOTH)
-        case p.OneSided(by=side):
-            return SLOTS[side]
-        case _:
-            return PLAIN
-
-
-def content_of(data: p.Payload) -> Content:  # noqa: C901, PLR0911, PLR0912 (one case per payload)
-    match data:
-        case p.RelationshipStarted(cadence_days=days):
-            return Content(first=UNSET if days is None else round(days * 24 * HOUR))
-        case p.RelationshipPaused(pause_id=pause_id):
-            return Content(_micros(data.from_), _micros(data.until), reference(pause_id))
-        case p.RelationshipResumed(pause_id=pause_id):
-            return Content(ref=0 if pause_id is None else reference(pause_id))
-        case p.SessionScheduled(session_id=session_id, starts_at=start, ends_at=end):
-            return Content(to_micros(start), to_micros(end), reference(session_id))
-        case p.SessionHeld(session_id=session_id):
-            begin = to_micros(data.started_at)
-            return Content(begin, begin + round((data.minutes or 0) * MINUTE), reference(session_id))
-        case p.SessionMissed(session_id=session_id) | p.SessionCancelled(session_id=session_id):
-            return Content(ref=reference(session_id))
-        case p.GoalSet(smart=smart):
-            return Content(value=SMART_UNKNOWN if smart is None else sum(flag for _, flag in smart))
-        case p.GoalProgressed(percent=percent):
-            return Content(value=millionths(percent / 100))
-        case p.FeedbackGiven(rating=rating, scale_min=low, scale_max=high):
-            return Content(value=millionths((rating - low) / (high - low)))
-        case p.CheckinAnswered(rating=rating) if rating is not None:
-            return Content(value=(rating - 1) * ONE // _RATING)
-        case p.PulseAnswered(rating=rating):
-            return Content(value=(rating - 1) * ONE // _RATING)
-        case p.FitRated(fit=fit):
-            return Content(value=FIT[fit])
-        case p.SupportRequested(request_id=name, priority=priority):
-            return Content(ref=reference(name), value=IMMEDIATE if priority == "immediate" else 0, name=name)
-        case p.SupportResolved(request_id=name):
-            return Content(ref=reference(name))
-        case _:
-            return Content()
-
-
 def reference(name: str) -> int:
     """A session, goal, pause or request id as a number in [1, 2^63)."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") >> 1 | 1
-
-
-def _micros(moment: datetime | None) -> int:
-    return UNSET if moment is None else to_micros(moment)
 
 
 class Key(NamedTuple):
@@ -128,15 +71,145 @@ Facts = Mapping[Key, Fact]
 
 def facts_of(event: OfRelationship, position: int) -> Facts:
     """The fact an event states, or the mark it sets on another; nothing if it is none to a score."""
-    if isinstance(event.data, p.EventRetracted):
-        return _mark(event.data)
-    kind, slot = KIND_OF_TYPE.get(event.type), slot_of(event.data)
-    if kind is None or slot is None:
+    data, source, known = event.data, event.source, _READ_TYPE.get(event.type)
+    if known is None:
+        return _mark(data) if isinstance(data, p.EventRetracted) else {}
+    kind, read = known
+    content = read(data)
+    if content is None:
         return {}
-    key = Key(to_micros(event.time), kind.value, uid(event.source, event.id), slot)
-    first, second, ref, value, name = content_of(event.data)
-    evidence = EVIDENCE[event.data.evidence]
-    return {key: Fact(position, False, first, second, ref, value, evidence, event.source, name)}  # noqa: FBT003
+    slot, first, second, ref, value, name = content
+    key = Key(to_micros(event.time), kind, uid(source, event.id), slot)
+    evidence = EVIDENCE[data.evidence]
+    return {key: Fact(position, False, first, second, ref, value, evidence, source, name)}  # noqa: FBT003
+
+
+def _plain(_: p.Payload) -> Content:
+    return Content()
+
+
+def _of_side(data: p.OneSided) -> Content:
+    return _OF_SIDE[data.by]
+
+
+def _started(data: p.RelationshipStarted) -> Content:
+    days = data.cadence_days
+    return Content(first=UNSET if days is None else round(days * 24 * HOUR))
+
+
+def _paused(data: p.RelationshipPaused) -> Content:
+    first, second = (UNSET if moment is None else to_micros(moment) for moment in (data.from_, data.until))
+    return Content(PLAIN, first, second, reference(data.pause_id))
+
+
+def _resumed(data: p.RelationshipResumed) -> Content:
+    return Content(ref=0 if data.pause_id is None else reference(data.pause_id))
+
+
+def _scheduled(data: p.SessionScheduled) -> Content:
+    return Content(PLAIN, to_micros(data.starts_at), to_micros(data.ends_at), reference(data.session_id))
+
+
+def _held(data: p.SessionHeld) -> Content:
+    begin = to_micros(data.started_at)
+    return Content(PLAIN, begin, begin + round((data.minutes or 0) * MINUTE), reference(data.session_id))
+
+
+def _missed(data: p.SessionMissed) -> Content:
+    return Content(SLOTS[data.absent], ref=reference(data.session_id))
+
+
+def _cancelled(data: p.SessionCancelled) -> Content:
+    hours = data.notice_hours
+    return Content(PLAIN if hours is None or hours >= LATE_NOTICE_HOURS else LATE, ref=reference(data.session_id))
+
+
+def _goal_set(data: p.GoalSet) -> Content:
+    smart = data.smart
+    return Content(_goal(data), value=SMART_UNKNOWN if smart is None else sum(flag for _, flag in smart))
+
+
+def _goal_progressed(data: p.GoalProgressed) -> Content:
+    return Content(_goal(data), value=millionths(data.percent / 100))
+
+
+def _goal_ended(data: p.GoalChanged) -> Content:
+    return Content(_goal(data))
+
+
+def _goal(data: p.GoalChanged) -> int:
+    return reference(data.goal_id)
+
+
+def _celebrated(data: p.MilestoneCelebrated) -> Content:
+    return Content(SLOTS.get(data.by, BOTH))
+
+
+def _feedback(data: p.FeedbackGiven) -> Content:
+    low, high = data.scale_min, data.scale_max
+    return Content(SLOTS[data.by], value=millionths((data.rating - low) / (high - low)))
+
+
+def _checkin(data: p.CheckinAnswered) -> Content | None:
+    """Without a rating it says nothing a score could read."""
+    return None if data.rating is None else Content(SLOTS[data.by], value=(data.rating - 1) * ONE // _RATING)
+
+
+def _pulse(data: p.PulseAnswered) -> Content | None:
+    """Well-being is asked of mentees."""
+    return None if data.by == "mentor" else Content(SLOTS[data.by], value=(data.rating - 1) * ONE // _RATING)
+
+
+def _fit(data: p.FitRated) -> Content:
+    return Content(SLOTS[data.by], value=FIT[data.fit])
+
+
+def _requested(data: p.SupportRequested) -> Content:
+    name, is_immediate = data.request_id, data.priority == "immediate"
+    return Content(ref=reference(name), value=IMMEDIATE if is_immediate else 0, name=name)
+
+
+def _resolved(data: p.SupportResolved) -> Content:
+    return Content(ref=reference(data.request_id))
+
+
+_OF_SIDE = {side: Content(SLOTS[side]) for side in ("mentor", "mentee")}
+# A table, because to ask a payload for its class once for every class that it might be takes as long as all its facts
+# take to be stored.
+_READ: Mapping[FactKind, Callable[[Any], Content | None]] = {
+    FactKind.STARTED: _started,
+    FactKind.PAUSED: _paused,
+    FactKind.RESUMED: _resumed,
+    FactKind.ENDED: _plain,
+    FactKind.SCHEDULED: _scheduled,
+    FactKind.RESCHEDULED: _scheduled,
+    FactKind.CANCELLED: _cancelled,
+    FactKind.HELD: _held,
+    FactKind.MISSED: _missed,
+    FactKind.MESSAGE: _of_side,
+    FactKind.ERASED: _plain,
+    FactKind.GOAL_SET: _goal_set,
+    FactKind.GOAL_REVISED: _goal_set,
+    FactKind.GOAL_PROGRESSED: _goal_progressed,
+    FactKind.GOAL_ACHIEVED: _goal_ended,
+    FactKind.GOAL_MISSED: _goal_ended,
+    FactKind.GOAL_ABANDONED: _goal_ended,
+    FactKind.CELEBRATED: _celebrated,
+    FactKind.FEEDBACK: _feedback,
+    FactKind.CHECKIN: _checkin,
+    FactKind.FIT: _fit,
+    FactKind.PULSE: _pulse,
+    FactKind.REFLECTION: _of_side,
+    FactKind.SKILL: _of_side,
+    FactKind.INTRODUCTION: _of_side,
+    FactKind.RESOURCE: _of_side,
+    FactKind.REQUESTED: _requested,
+    FactKind.RESOLVED: _resolved,
+    FactKind.AGREED: _plain,
+    FactKind.PREPARED: _of_side,
+}
+"""What the payload of each kind says; None: such an event is no fact."""
+_READ_TYPE = {type_: (kind.value, _READ[kind]) for type_, kind in KIND_OF_TYPE.items()}
 
 
 def uid(source: str, event_id: str) -> bytes:

@@ -21,6 +21,10 @@ class Histories:
             self._latest.move_to_end(name)
         return found
 
+    def peek(self, name: str) -> ScoreHistory | None:
+        """The same by somebody who does not work with it."""
+        return self._latest.get(name)
+
     def put(self, name: str, history: ScoreHistory) -> None:
         """Also one that is there and has grown."""
         self._latest[name] = history

@@ -1,6 +1,7 @@
 """The history of one relationship: which instants have a row, and what each row says. A pure function of the facts:
 all of them give the truth, the kept ones give the same above the floor."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -9,7 +10,6 @@ import numpy as np
 
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY, FOREVER, NONE
-from services.scoring.domain.crossing_search import CrossingSearch
 from services.scoring.domain.crossings import passed
 from services.scoring.domain.evaluation import (
     Evaluation,
@@ -21,13 +21,13 @@ from services.scoring.domain.evaluation import (
 )
 from services.scoring.domain.facts import Fact, Facts, Key, adds_nothing, merged
 from services.scoring.domain.kinds import FactKind
+from services.scoring.domain.layout import PackedFacts, facts_bytes
 from services.scoring.domain.memory import trimmed
 from services.scoring.domain.outlook import NO_OUTLOOK, Outlook, outlook_of
-from services.scoring.domain.packing import PackedFacts, facts_bytes
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.row import HistoryRow, PrecedingRow, ScoredRow, midnights, row_of, trend_of, trends
 from services.scoring.domain.score import FEW
-from services.scoring.domain.timeline import Instant, SilentSpan, Timeline
+from services.scoring.domain.timeline import CrossingSearch, Instant, SilentSpan, Timeline
 
 REMEMBERED = 4
 """Evaluations kept for a relationship: the next row is measured against the last."""
@@ -137,15 +137,15 @@ class ScoreHistory:
         causes = timeline.causes(snapshot, at)
         if not causes:
             return None
-        moment, version = Moment(snapshot, at), profiles.number(at)
+        moment, version = Moment(snapshot, at), bisect_right(profiles.changes, at)
         scores = scores_at(moment)
         evaluation = evaluation_of(snapshot, scores)
         before = None if earlier is None else PrecedingRow(low, earlier)
         scored = ScoredRow(evaluation, before, trend_of([*healths, (at, evaluation.health)]))
         row = row_of(moment, causes, scored, profiles.versions[version])
         # 3. When the next one is due.
-        upcoming, midnight = timeline.upcoming(snapshot, at), (at // DAY + 1) * DAY
-        due: int | None = min(midnight, upcoming)
+        ahead, midnight = timeline.ahead(snapshot, at), (at // DAY + 1) * DAY
+        due: int | None = min(midnight, ahead.upcoming)
         if row.status != "active":
             named = timeline.next_named(at)
             due = None if named == FOREVER else named
@@ -157,9 +157,9 @@ class ScoreHistory:
         self._quiet = Quiet(at, FOREVER if due is None else due - 1)
         if due is not None and due <= clock:
             return NewestRow(row, due, NO_OUTLOOK)
-        if clock // DAY > at // DAY or upcoming <= clock:
+        if clock >= midnight or ahead.upcoming <= clock:
             return NewestRow(row, due, self.look_ahead(clock, at, due))
-        return NewestRow(row, due, outlook_of(snapshot, clock, (at, snapshot), (due, upcoming), profiles))
+        return NewestRow(row, due, outlook_of(snapshot, clock, (at, snapshot, due), ahead, profiles))
 
     def healths(self, instants: Sequence[int]) -> list[int | None]:
         if not self._facts:
@@ -176,9 +176,14 @@ class ScoreHistory:
             return NO_OUTLOOK
         snapshot = self._timeline.at(after)
         scored = snapshot if newest == NONE else self._timeline.at(newest)
-        return outlook_of(
-            snapshot, after, (newest, scored), (due, self._timeline.upcoming(snapshot, after)), self._profiles
-        )
+        ahead = self._timeline.ahead(snapshot, after)
+        return outlook_of(snapshot, after, (newest, scored, due), ahead, self._profiles)
+
+    def tell(self, at: int, evaluation: Evaluation) -> None:
+        """What is known elsewhere: the newest row."""
+        self._evaluations[at] = evaluation
+        if len(self._evaluations) > 2 * REMEMBERED:
+            self._evaluations = {at: evaluation}
 
     def resume(self, newest: int, upto: int) -> None:
         """What is known elsewhere: no row lies in (newest, upto]; `newest` NONE: none up to there."""

@@ -1,17 +1,23 @@
-"""The binary layout of a state: fixed and versioned.
+"""Facts and states as bytes: fixed, versioned, integers and names only, so that equal facts are equal bytes. In memory,
+too, facts lie like this while nobody works with them.
 
-u8 version | i64 per mark, in the order of state.MARKS | i64 position and u16 length, UTF-8 of the programme
-| u32 length and bytes of the facts (packing) | u32 CRC-32 of all before | what is derived of the facts (outlook)
-Layout 2 ends with its facts, whose length is not told. Layout 1 knew a third of the kinds of facts only: what it lacks
-is on the log, so a partition that holds it is rebuilt.
+facts: u16 count of names, then each name (u16 length, UTF-8), sorted | u32 count of facts, then each fact in key order
+fact: i64 time, u8 kind, 16 bytes uid, i64 slot, i64 position, u8 marked, i64 first, i64 second, i64 ref, i64 value,
+      u8 evidence, u16 index of the source, u16 index of the name
+state: u8 version | i64 per mark, in the order of state.MARKS | i64 position and u16 length, UTF-8 of the programme
+       | u32 length and bytes of the facts | u32 CRC-32 of all before | what is derived of the facts (outlook)
+
+Layout 2 of a state ends with its facts, whose length is not told. Layout 1 knew a third of the kinds of facts only:
+what it lacks is on the log, so a partition that holds it is rebuilt.
 """
 
 import struct
 import zlib
+from collections.abc import ItemsView, Iterator, Mapping, Sequence
 from operator import attrgetter
 
+from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.memory import groups
-from services.scoring.domain.packing import PackedFacts, facts_bytes
 from services.scoring.domain.state import MARKS, Home, RelationshipState
 
 VERSION = 3
@@ -20,12 +26,58 @@ NEWER = 8
 _OLDEST_WITH_ALL_FACTS = 2
 _HEAD = struct.Struct(f">B{len(MARKS)}qqH")
 _HEAD_1 = struct.Struct(">B6qqH")
+_FACT = struct.Struct(">qB16sqqBqqqqBHH")
+_KEY = struct.Struct(">qB16sq")
+_U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
 _marks = attrgetter(*MARKS)
 
 
 class UnknownLayoutError(Exception):
     """The bytes were written by a newer version of the service: it must not guess, and it must not overwrite them."""
+
+
+class PackedFacts(Mapping[Key, Fact]):
+    """Facts that are unpacked whenever they are asked for: whoever works with them keeps what `unpacked` gives."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        """The bytes are those of facts: `checked` finds out."""
+        self.data = data
+
+    def checked(self) -> "PackedFacts":
+        """Raises struct.error, ValueError or LookupError for what is none."""
+        self.unpacked()
+        return self
+
+    def unpacked(self) -> dict[Key, Fact]:
+        names, at = _load_names(self.data)
+        (count,) = _U32.unpack_from(self.data, at)
+        at += _U32.size
+        if len(self.data) != at + count * _FACT.size:
+            raise ValueError(f"{count} facts were announced, and {len(self.data) - at} bytes follow")
+        facts = {}
+        for values in _FACT.iter_unpack(memoryview(self.data)[at:]):
+            time, kind, uid, slot, position, marked, first, second, ref, value, evidence, source, name = values
+            facts[Key(time, kind, uid, slot)] = Fact(
+                position, bool(marked), first, second, ref, value, evidence, names[source], names[name]
+            )
+        return facts
+
+    def __len__(self) -> int:
+        (count,) = _U32.unpack_from(self.data, _end_of_names(self.data))
+        return int(count)
+
+    def __iter__(self) -> Iterator[Key]:
+        at = _end_of_names(self.data) + _U32.size
+        return (Key(*_KEY.unpack_from(self.data, begin)) for begin in range(at, len(self.data), _FACT.size))
+
+    def __getitem__(self, key: Key) -> Fact:
+        return self.unpacked()[key]
+
+    def items(self) -> ItemsView[Key, Fact]:
+        return self.unpacked().items()
 
 
 def dump(state: RelationshipState) -> bytes:
@@ -74,3 +126,92 @@ def _checked(data: bytes) -> PackedFacts:
     for key in facts:
         groups(key)  # raises LookupError for a kind of fact that there is not
     return facts
+
+
+def packed(facts: Facts) -> PackedFacts:
+    return facts if isinstance(facts, PackedFacts) else PackedFacts(facts_bytes(facts))
+
+
+class GrowingBytes:
+    """The bytes of facts that come one after the other, each newer than all before it. They are packed when somebody
+    asks: those of a history that nobody stores never are."""
+
+    def __init__(self) -> None:
+        self._facts: list[tuple[Key, Fact]] = []
+        self._packed = bytearray()
+        self._named = _names_bytes(())
+        self._numbers: dict[str, int] = {}
+        self._uses: dict[str, int] = {}
+
+    def append(self, key: Key, fact: Fact) -> None:
+        self._facts.append((key, fact))
+
+    def without(self, places: Sequence[int]) -> PackedFacts:
+        """All of them but those at these places, which are in order."""
+        self._pack()
+        if not places:
+            return PackedFacts(b"".join((self._named, _U32.pack(len(self._facts)), self._packed)))
+        whole, parts, begin, gone = memoryview(self._packed), list[memoryview](), 0, dict[str, int]()
+        for place in places:
+            parts.append(whole[begin : place * _FACT.size])
+            begin = (place + 1) * _FACT.size
+            _, fact = self._facts[place]
+            for name in (fact.source, fact.name):
+                gone[name] = gone.get(name, 0) + 1
+        if any(self._uses[name] == count for name, count in gone.items()):
+            # A name has no more facts, so all others have another number.
+            left_out = set(places)
+            return PackedFacts(facts_bytes(dict(f for place, f in enumerate(self._facts) if place not in left_out)))
+        return PackedFacts(b"".join((self._named, _U32.pack(len(self._facts) - len(places)), *parts, whole[begin:])))
+
+    def _pack(self) -> None:
+        """Those that came since, of a live relationship one at a time."""
+        news, uses = self._facts[len(self._packed) // _FACT.size :], self._uses
+        for _, fact in news:
+            for name in (fact.source, fact.name):
+                uses[name] = uses.get(name, 0) + 1
+        if len(uses) > len(self._numbers):
+            # With another name the numbers of all are different.
+            names = sorted(uses)
+            self._named, self._numbers = _names_bytes(names), {name: number for number, name in enumerate(names)}
+            news, self._packed = self._facts, bytearray()
+        for key, fact in news:
+            self._packed += _packed(key, fact, self._numbers)
+
+
+def facts_bytes(facts: Facts) -> bytes:
+    """What is compared between states: equal facts give equal bytes."""
+    if isinstance(facts, PackedFacts):
+        return facts.data
+    names = sorted({name for fact in facts.values() for name in (fact.source, fact.name)})
+    numbers = {name: number for number, name in enumerate(names)}
+    all_packed = (_packed(key, facts[key], numbers) for key in sorted(facts))
+    return b"".join([_names_bytes(names), _U32.pack(len(facts)), *all_packed])
+
+
+def _packed(key: Key, fact: Fact, numbers: Mapping[str, int]) -> bytes:
+    return _FACT.pack(*key, *fact[:-2], numbers[fact.source], numbers[fact.name])
+
+
+def _names_bytes(names: Sequence[str]) -> bytes:
+    encoded = [name.encode() for name in names]
+    return b"".join([_U16.pack(len(names)), *(_U16.pack(len(name)) + name for name in encoded)])
+
+
+def _end_of_names(data: bytes) -> int:
+    (count,) = _U16.unpack_from(data)
+    at = _U16.size
+    for _ in range(count):
+        at += _U16.size + _U16.unpack_from(data, at)[0]
+    return int(at)
+
+
+def _load_names(data: bytes) -> tuple[list[str], int]:
+    (count,) = _U16.unpack_from(data)
+    at, names = _U16.size, []
+    for _ in range(count):
+        (length,) = _U16.unpack_from(data, at)
+        at += _U16.size
+        names.append(data[at : at + length].decode())
+        at += length
+    return names, at

@@ -90,11 +90,12 @@ def _groups_of(kind: FactKind, slot: int) -> tuple[str, ...]:
     return (*_PLAIN[kind], *(("cancelled_late",) if kind == FactKind.CANCELLED and slot == LATE else ()))
 
 
-_GROUPS = {(kind.value, slot): _groups_of(kind, slot) for kind in FactKind for slot in slots_of(kind)}
+GROUPS = {(kind.value, slot): _groups_of(kind, slot) for kind in FactKind for slot in slots_of(kind)}
+"""By kind and slot; of a goal, whose slot is its number, by 0."""
 
 
 def groups(key: Key) -> tuple[str, ...]:
-    return _GROUPS[key.kind, 0 if key.kind in GOALS else key.slot]
+    return GROUPS[key.kind, 0 if key.kind in GOALS else key.slot]
 
 
 def trimmed(facts: Facts) -> dict[Key, Fact]:

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.programs import Profile
-from services.scoring.domain.bounds import DAY, UNSET
+from services.scoring.domain.bounds import DAY, FOREVER, NONE, UNSET
 from services.scoring.domain.crossings import SilentTime, crossings, passed_of_many
 from services.scoring.domain.evaluation import Evaluation, evaluations
-from services.scoring.domain.outlook import BLOCK, KEPT_DAYS, NO_HEALTH, Labels, Outlooks, Records
+from services.scoring.domain.outlook import BLOCK, KEPT_DAYS, NO_HEALTH, SESSION_FIELDS, Labels, Outlooks, Records
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.row import HistoryRow, PrecedingRow, ScoredRow, midnights, trends
 from services.scoring.domain.score import MANY, Aging, Scores, columns, score
@@ -63,7 +63,7 @@ def midnight_rows(outlooks: Outlooks, group: Group, midnight: int, profiles: Pro
     block["healths"][group.places, midnight // DAY % KEPT_DAYS] = [evaluation.health for evaluation in found]
     block["healths_until"][group.places] = midnight
     block["newest"][group.places] = midnight
-    due = _due_next(outlooks, group, midnight, profiles)
+    due = _due_next(outlooks, group, np.full(len(some), midnight), midnight + DAY, profiles)
     names = [outlooks.names[group.block * BLOCK + place] for place in group.places.tolist()]
     nightly = block["nightly"][group.places].astype(bool).tolist()
     return list(map(NightlyRow, names, rows, due, nightly))
@@ -71,21 +71,35 @@ def midnight_rows(outlooks: Outlooks, group: Group, midnight: int, profiles: Pro
 
 def carried(outlooks: Outlooks, group: Group, clock: int, profiles: Profiles) -> Places:
     """Brings outlooks that were stored at some time to a clock up to which all rows are out: those that nothing has
-    become due of stay as they are, and those that nothing but midnights lay in between of and lies ahead are carried
-    on. Returns the places of the others: these have to be looked at anew."""
+    become due of stay as they are, and those that nothing but midnights and sessions that began lay in between of are
+    carried on, whatever lies ahead. Returns the places of the others: these have to be looked at anew, which takes a
+    hundred times as long."""
     block, midnight = outlooks.blocks[group.block], clock // DAY * DAY
     some = block[group.places]
     as_stored = some["due"] > clock
-    simple = ~as_stored & (some["nightly"] == 1) & (some["upcoming"] > midnight + DAY)
+    simple = ~as_stored & (some["steady"] == 1) & (some["turn"] > clock)
     # Rows that are out ahead of the clock are told by whoever is asked for them.
     simple &= (some["newest"] <= clock) & (some["healths_until"] <= midnight)
     places = group.places[simple]
     if len(places):
         _carry(block, places, midnight)
-        block["newest"][places] = np.maximum(block["newest"][places], midnight)
-        _due_next(outlooks, group._replace(places=places), midnight, profiles)
-    # A level that is crossed on this day may have been before the clock or may be after it.
-    return np.concatenate([group.places[~simple & ~as_stored], places[block["nightly"][places] == 0]])
+        newest = np.maximum(np.maximum(block["newest"][places], midnight), _begin_sessions(block, places, clock))
+        block["newest"][places] = newest
+        _due_next(outlooks, group._replace(places=places), newest, midnight + DAY, profiles)
+    # Where a level was crossed since then its row is the newest, and the next one comes later.
+    return np.concatenate([group.places[~simple & ~as_stored], places[block["due"][places] <= clock]])
+
+
+def _begin_sessions(block: Records, places: Places, clock: int) -> Places:
+    """Those up to the clock are no more ahead; when the last of them began, NONE where none did."""
+    ahead = np.stack([block[name][places] for name in SESSION_FIELDS])
+    last: Places = np.where((ahead != UNSET) & (ahead <= clock), ahead, NONE).max(axis=0)
+    # What is left comes first again, in the same order.
+    ahead = np.sort(np.where(ahead > clock, ahead, FOREVER), axis=0)
+    for name, starts in zip(SESSION_FIELDS, ahead, strict=True):
+        block[name][places] = np.where(starts == FOREVER, UNSET, starts)
+    block["upcoming"][places] = np.minimum(block["turn"][places], ahead[0])
+    return last
 
 
 def _carry(block: Records, places: Places, midnight: int) -> None:
@@ -147,27 +161,26 @@ def _trends(some: Records, midnight: int, found: list[Evaluation]) -> list[int]:
     )
 
 
-def _due_next(outlooks: Outlooks, group: Group, midnight: int, profiles: Profiles) -> list[int]:
-    """When the next row is, after the one of this midnight. A crossing is looked for only where the next point's value
-    has passed a level."""
+def _due_next(outlooks: Outlooks, group: Group, newest: Places, midnight: int, profiles: Profiles) -> list[int]:
+    """When the next row is, after the newest one and up to the midnight that follows. A crossing is looked for only
+    where the next point's value has passed a level."""
     block, places = outlooks.blocks[group.block], group.places
     some = block[places]
     numbers = np.ascontiguousarray(some["numbers"].T)
     aging = columns(numbers).aging
-    point = np.minimum(some["upcoming"], midnight + DAY)
-    begin, end = (_scores(aging, some, at) for at in (np.full(len(some), midnight), point))
+    point = np.minimum(some["upcoming"], midnight)
+    begin, end = (_scores(aging, some, at) for at in (newest, point))
     due, crossed = point.copy(), list(passed_of_many(profiles.levels[group.version], begin, end))
     if crossed:
         who = np.array([place for place, _ in crossed])
-        ones = columns(np.ascontiguousarray(numbers[:, who])).aging
-        silences = SilentTime(ones, midnight - some["paused"][who], (some["booked_until"][who] > midnight) * 1.0)
-        begins = np.full(len(who), midnight)
+        ones, begins = columns(np.ascontiguousarray(numbers[:, who])).aging, newest[who]
+        silences = SilentTime(ones, begins - some["paused"][who], (some["booked_until"][who] > begins) * 1.0)
         for place, at in zip(
             who.tolist(), crossings(silences, begins, point[who], [one for _, one in crossed]), strict=True
         ):
             if at is not None:
                 due[place] = min(int(due[place]), at)
-    nightly = (due == midnight + DAY) & (some["upcoming"] > midnight + DAY)
+    nightly = (due == midnight) & (some["upcoming"] > midnight)
     block["due"][places], block["nightly"][places] = due, nightly
     found: list[int] = due.tolist()
     return found

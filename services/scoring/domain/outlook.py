@@ -17,6 +17,7 @@ from services.scoring.domain.bounds import DAY, FOREVER, NONE, UNSET
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.score import KNOWN, STEADY, WIDTH, Aging, OpenGoal
 from services.scoring.domain.snapshots.snapshot import Snapshot
+from services.scoring.domain.timeline import Ahead
 
 KEPT_DAYS = 30
 """Midnights whose health is kept: a trend looks back on that of 28 days before a row's day."""
@@ -31,19 +32,25 @@ _FORMULAS = "1 silence-4"
 
 class Prospect(NamedTuple):
     """Instants in microseconds. `paused`: by so much the active clock is behind. `newest`: the newest row, NONE: there
-    is none. `due`: no row comes before it, `upcoming`: the next instant that facts, profiles or stalling goals name;
-    both FOREVER if there is none. `nightly`: 1 if the next row is that of the next midnight, brought about by nothing
-    else, and the newest one is of the same snapshot. `last_contact`, `next_session`: UNSET if there is none. `version`:
-    which of the profiles, `profiles`: their fingerprint."""
+    is none. `due`: no row comes before it, `upcoming`: the next instant that facts, profiles or stalling goals name,
+    `turn`: the next such one but the begin of the next sessions, which changes no snapshot; FOREVER if there is none.
+    `steady`: 1 if rows come by time alone, and the newest one is of the same snapshot; `nightly`: 1 if so, and the next
+    one is that of the next midnight, brought about by nothing else. `last_contact`, and the sessions that come next:
+    UNSET if there is none. `version`: which of the profiles, `profiles`: their fingerprint."""
 
     paused: int
     newest: int
     due: int
     upcoming: int
+    turn: int
     booked_until: int
     started: int
     last_contact: int
     next_session: int
+    second_session: int
+    third_session: int
+    fourth_session: int
+    steady: int
     nightly: int
     version: int
     profiles: int
@@ -63,7 +70,10 @@ class Outlook(NamedTuple):
     labels: Labels
 
 
-NO_OUTLOOK = Outlook((0.0,) * WIDTH, Prospect(0, NONE, FOREVER, FOREVER, NONE, 0, UNSET, UNSET, 0, 0, 0), Labels())
+SESSION_FIELDS = ("next_session", "second_session", "third_session", "fourth_session")
+_NO_SESSIONS = (UNSET,) * len(SESSION_FIELDS)
+_NO_PROSPECT = Prospect._make((0, NONE, FOREVER, FOREVER, FOREVER, NONE, 0, UNSET, *_NO_SESSIONS, 0, 0, 0, 0))
+NO_OUTLOOK = Outlook((0.0,) * WIDTH, _NO_PROSPECT, Labels())
 """Of whom nothing is known."""
 
 RECORD = np.dtype(
@@ -92,37 +102,37 @@ Records = npt.NDArray[np.void]
 
 
 def outlook_of(
-    snapshot: Snapshot,
-    after: int,
-    row: tuple[int, Snapshot],
-    ahead: tuple[int | None, int],
-    profiles: Profiles,
+    snapshot: Snapshot, after: int, rows: tuple[int, Snapshot, int | None], ahead: Ahead, profiles: Profiles
 ) -> Outlook:
-    """What is known at an instant of the time to come. `row`: the instant of the newest one up to it, and its snapshot;
-    `ahead`: when the next one is due (None: never without a further fact), and the next instant that is named."""
-    (newest, scored), (due, upcoming) = row, ahead
+    """What is known at an instant of the time to come. `rows`: the instant of the newest one up to it, its snapshot,
+    and when the next one is due (None: never without a further fact)."""
+    (newest, scored, due), (upcoming, turn, sessions) = rows, ahead
     midnight, pauses = (after // DAY + 1) * DAY, snapshot.frame.pauses
     paused = after - pauses.active(after) if pauses.union else 0
-    is_nightly = (
-        due == midnight < upcoming
-        and newest > midnight - bounds.LOOKBACK
-        and scored is snapshot
+    is_steady = (
+        scored is snapshot
         and snapshot.is_running(after)
         and (not pauses.union or newest - pauses.active(newest) == paused)
     )
-    bookings, session = snapshot.meetings.bookings, snapshot.next_session(after)
-    prospect = Prospect(
-        paused=paused,
-        newest=newest,
-        due=FOREVER if due is None else due,
-        upcoming=upcoming,
-        booked_until=bookings[-1] if bookings else NONE,
-        started=snapshot.started,
-        last_contact=UNSET if snapshot.last_contact is None else snapshot.last_contact,
-        next_session=UNSET if session is None else session,
-        nightly=int(is_nightly),
-        version=profiles.number(after),
-        profiles=profiles.fingerprint,
+    is_nightly = is_steady and due == midnight < upcoming and newest > midnight - bounds.LOOKBACK
+    bookings, contact = snapshot.meetings.bookings, snapshot.last_contact
+    # By place: to name the fields takes twice as long, and every event has one.
+    prospect = Prospect._make(
+        (
+            paused,
+            newest,
+            FOREVER if due is None else due,
+            upcoming,
+            turn,
+            bookings[-1] if bookings else NONE,
+            snapshot.started,
+            UNSET if contact is None else contact,
+            *sessions,
+            int(is_steady),
+            int(is_nightly),
+            profiles.number(after),
+            profiles.fingerprint,
+        )
     )
     voices = snapshot.voices
     labels = Labels(snapshot.sources, voices.requests, voices.caps) if snapshot.exists else Labels()

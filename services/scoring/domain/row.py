@@ -80,15 +80,15 @@ def trend(times: Sequence[Number], healths: Sequence[Number], counts: Sequence[N
     """Least-squares slope, in millionths of a point per four weeks; 0 through a single point. `times` in microseconds,
     the newest last; `healths` in millionths, `counts` 1.0, or 0.0 for a point that is none. Summed in order, so that
     it does not depend on how many are computed at once."""
-    newest = times[-1]
-    points = days = total = spread = slope = 0.0
-    for time, health, count in zip(times, healths, counts, strict=True):
+    newest, points, total, from_first = times[-1], 0.0, 0.0, 0.0
+    days = [(time - newest) / DAY for time in times]
+    for day, health, count in zip(days, healths, counts, strict=True):
         points = points + count
-        days = days + count * ((time - newest) / DAY)
+        from_first = from_first + count * day
         total = total + count * health
-    mean_day, mean_health = days / points, total / points
-    for time, health, count in zip(times, healths, counts, strict=True):
-        from_mean = count * ((time - newest) / DAY - mean_day)
+    mean_day, mean_health, spread, slope = from_first / points, total / points, 0.0, 0.0
+    for day, health, count in zip(days, healths, counts, strict=True):
+        from_mean = count * (day - mean_day)
         spread = spread + from_mean * from_mean
         slope = slope + from_mean * (health - mean_health)
     return ops.rint(ops.where(spread > 0.0, slope / ops.where(spread > 0.0, spread, 1.0), 0.0) * PERIOD)

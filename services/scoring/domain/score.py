@@ -202,19 +202,20 @@ def score(s: Aging, now: Number, booked: Number, ops: Operations) -> Scores:
     stalled = (now >= s.stalls) * 1.0
     of_time = s.silence_weight * quiet + s.elapsed_weight * elapsed + s.stalled_weight * stalled
     predictor = s.others + of_time - s.booked_weight * booked
+    # By place: to name the fields takes twice as long, and an event is scored three times.
     return Scores(
-        health=ops.floor((core - silence * core) * MILLIONTHS + 0.5),
-        risk=ops.floor(probability(predictor, ops) * MILLIONTHS + 0.5),
-        rhythm=rhythm,
-        goals=goals,
-        growth=growth,
-        expectations=expectations,
-        core=core,
-        silence=silence,
-        quiet=quiet,
-        elapsed=elapsed,
-        stalled=stalled,
-        booked=booked,
+        ops.floor((core - silence * core) * MILLIONTHS + 0.5),
+        ops.floor(probability(predictor, ops) * MILLIONTHS + 0.5),
+        rhythm,
+        goals,
+        growth,
+        expectations,
+        core,
+        silence,
+        quiet,
+        elapsed,
+        stalled,
+        booked,
     )
 
 

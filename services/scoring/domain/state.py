@@ -63,8 +63,8 @@ class RelationshipState:
         of every event, so fields are named one by one: `replace` takes as long as all the rest of storing."""
         return RelationshipState(
             facts,
-            max(self.position, position),
-            max(self.clock, clock),
+            self.position if self.position > position else position,  # noqa: FURB136 (`max` takes three times as long)
+            self.clock if self.clock > clock else clock,  # noqa: FURB136
             self.stale_position,
             self.inexact_until,
             self.healed_position,

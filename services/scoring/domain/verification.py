@@ -1,10 +1,11 @@
 """Whether stored rows are the truth: both told in the same words, hashed, and the first difference named."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
@@ -78,7 +79,7 @@ class Verdict:
 def comparable(row: HistoryRow) -> ComparableRow:
     evaluation, before = row.evaluation, row.before
     names, values, weights, shares, deltas = told_columns(row)
-    parts = sorted(zip(names, values, _in_millionths(weights), shares, deltas, strict=True))
+    parts, terms = _by_name(names), _by_name(evaluation.term_names)
     told = None
     if before is not None:
         told = (before.at, before.evaluation.health, before.evaluation.band, before.evaluation.risk)
@@ -89,9 +90,9 @@ def comparable(row: HistoryRow) -> ComparableRow:
         evaluation.band,
         evaluation.caps,
         evaluation.risk,
-        tuple(parts),
+        tuple(zip(*map(parts, (names, values, _in_millionths(weights), shares, deltas)), strict=True)),
         told,
-        tuple(sorted(zip(evaluation.term_names, evaluation.effects, strict=True))),
+        tuple(zip(*map(terms, (evaluation.term_names, evaluation.effects)), strict=True)),
         evaluation.confidence,
         row.trend,
         row.status,
@@ -104,6 +105,12 @@ def comparable(row: HistoryRow) -> ComparableRow:
         row.calibration or UNCALIBRATED,
         row.sources,
     )
+
+
+@lru_cache(1 << 10)
+def _by_name(names: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Puts a column in the order of the names. Remembered: most rows have the same, and to sort each takes long."""
+    return itemgetter(*sorted(range(len(names)), key=names.__getitem__)) if len(names) > 1 else tuple
 
 
 @lru_cache(1 << 10)

@@ -148,7 +148,7 @@ class Worker:
             return None
 
     def _tell_profiles(self, number: int, records: Sequence[LogRecord]) -> None:
-        for event in (read.event for read in records if isinstance(read.event, ProfileSet)):
+        for event in (read.event for read in records if type(read.event) is ProfileSet):
             versions = [profile.version for profile in event.data.profiles]
             programme = partition_key(event.tenant, event.program)
             self._log.info("profiles_applied", partition=number, programme=programme, versions=versions)
@@ -203,8 +203,9 @@ class Worker:
             if owned.lost:
                 break
             self._liveness.worked(time_slice.now)
-            rows += await self._write_phase(owned, [*refused, *phase])
-            refused = ()
+            if phase or refused:
+                rows += await self._write_phase(owned, [*refused, *phase])
+                refused = ()
         return rows
 
     async def _write_slice(self, owned: AssignedPartition, phases: Iterable[Phase]) -> bool:
@@ -213,7 +214,8 @@ class Worker:
         time_slice = TimeSlice()
         end = time_slice.now + TICK_SLICE_SECONDS
         for phase in phases:
-            await self._write_phase(owned, phase)
+            if phase:
+                await self._write_phase(owned, phase)
             if time_slice.is_over():
                 await self._let_others_in(owned, time_slice)
             self._liveness.worked(time_slice.now)

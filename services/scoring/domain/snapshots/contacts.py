@@ -1,15 +1,173 @@
-"""Contacts: who carries the conversation, how soon the other answers; how long the gaps between contact days usually
-are, how much they vary, and how many days are recent."""
+"""Contacts. Meetings: one outcome each, however many tools report it, the strongest evidence winning; and what is
+booked. Messages: who carries the conversation, how soon the other answers. Of both: how long the gaps between contact
+days usually are, how much they vary, and how many days are recent."""
 
 import math
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 from services.scoring.domain import bounds
-from services.scoring.domain.bounds import DAY, HOUR
-from services.scoring.domain.kinds import MENTOR
+from services.scoring.domain.bounds import DAY, HOUR, MINUTE, UNSET
+from services.scoring.domain.kinds import MENTOR, FactKind
+from services.scoring.domain.memory import LOOKED_AT
 from services.scoring.domain.snapshots.frame import Frame, Pauses
 from services.scoring.domain.snapshots.index import IndexedFact, View
+
+MEETING_GROUPS = ("outcomes", "held", "missed_by_mentor", "missed_by_mentee", "cancelled_late", "bookings")
+REPLACED_WITHIN = 10 * MINUTE
+"""A cancellation with another booking this close is a reschedule: the tools report it as a cancel plus a create."""
+RATED_OUTCOMES = 8
+HELD_PRIOR = 1.7
+"""Kept meetings that a new relationship is credited with, of OUTCOME_PRIOR: 85 %, the usual attendance."""
+OUTCOME_PRIOR = 2.0
+CANCELLED_SHARE = 0.5
+"""A cancellation is half a missed meeting: the other was told."""
+# Plain numbers: to look up a member of an enumeration takes longer than to compare it, and meetings are compared often.
+_HELD, _MISSED, _CANCELLED = FactKind.HELD.value, FactKind.MISSED.value, FactKind.CANCELLED.value
+_SCHEDULED = FactKind.SCHEDULED.value
+_BETTER: Mapping[int, int] = {_HELD: 2, _MISSED: 1, _CANCELLED: 0}
+
+
+class Meetings(NamedTuple):
+    """`outcomes`: how many meetings reliability rests on, `sessions`: how many held ones rhythm does. `held`: the last
+    held session. `missed`: sides that missed a session since then; `cancelled_late`: 1 if a late cancellation came
+    since then. `bookings`: starts of what is booked, ascending, also of what has begun."""
+
+    reliability: float
+    outcomes: int
+    held: IndexedFact | None
+    sessions: int
+    missed: int
+    cancelled_late: int
+    bookings: tuple[int, ...]
+
+
+def meetings(view: View) -> Meetings:
+    booked, outcomes = view.standing("bookings"), view.standing("outcomes")
+    decided = _decided(outcomes, booked)
+    rated = _rated(outcomes, booked, decided)
+    kinds = [outcome.kind for outcome in rated]
+    held, sessions = _held(view, outcomes)
+    last = -1 if held is None else held.place
+    missed = [
+        entry
+        for side in ("missed_by_mentor", "missed_by_mentee")
+        for entry in view.standing(side)
+        # Where stronger evidence says that the meeting took place, nobody missed it.
+        if entry.place > last and decided.get(entry.place, entry).kind == _MISSED
+    ]
+    late = [e for e in view.standing("cancelled_late") if e.place > last and not _is_replaced(e, booked)]
+    return Meetings(
+        reliability=reliability(kinds.count(_HELD), kinds.count(_MISSED), kinds.count(_CANCELLED)),
+        outcomes=len(rated),
+        held=held,
+        sessions=sessions,
+        missed=len(missed),
+        cancelled_late=1 if late else 0,
+        bookings=_bookings(booked, outcomes),
+    )
+
+
+def reliability(held: int, missed: int, cancelled: int) -> float:
+    return (HELD_PRIOR + held) / (OUTCOME_PRIOR + held + missed + CANCELLED_SHARE * cancelled)
+
+
+def _held(view: View, outcomes: Sequence[IndexedFact]) -> tuple[IndexedFact | None, int]:
+    """The last held session, and how many there are: among the outcomes, and the newest one where that is older."""
+    found = [outcome for outcome in outcomes if outcome.kind == _HELD]
+    selected = view.selected("outcomes")
+    # Where not all outcomes there ever were are selected, the one held last may be older than all of them.
+    alone = view.newest("held") if not found or len(selected) == LOOKED_AT["outcomes"] else None
+    if alone is not None and (not selected or alone.place < selected[0].place):
+        return (found[-1] if found else alone), len(found) + 1
+    return (found[-1] if found else None), len(found)
+
+
+def _rated(
+    outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact], decided: dict[int, IndexedFact]
+) -> list[IndexedFact]:
+    """The deciding facts of the newest meetings, newest first; a reschedule counts as nothing."""
+    rated: list[IndexedFact] = []
+    for outcome in reversed(outcomes):
+        if len(rated) == RATED_OUTCOMES:
+            break
+        is_rescheduled = outcome.kind == _CANCELLED and _is_replaced(outcome, booked)
+        if decided[outcome.place] is outcome and not is_rescheduled:
+            rated.append(outcome)
+    return rated
+
+
+def _decided(outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact]) -> dict[int, IndexedFact]:
+    """By the place of each outcome the one that decides its meeting: the strongest evidence, then the better outcome,
+    then the later fact."""
+    meeting_of = _joined(outcomes, booked)
+    if len(set(meeting_of)) == len(outcomes):
+        # The usual case: one tool tells each meeting.
+        return {outcome.place: outcome for outcome in outcomes}
+    best: dict[int, IndexedFact] = {}
+    for outcome, meeting in zip(outcomes, meeting_of, strict=True):
+        if meeting not in best or _strength(outcome) >= _strength(best[meeting]):
+            best[meeting] = outcome
+    return {outcome.place: best[meeting] for outcome, meeting in zip(outcomes, meeting_of, strict=True)}
+
+
+def _strength(outcome: IndexedFact) -> tuple[int, int]:
+    return outcome.evidence, _BETTER[outcome.kind]
+
+
+def _joined(outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact]) -> list[int]:
+    """A number for each outcome, equal for those of one meeting. Outcomes of one session id are one meeting, and so are
+    those whose times overlap, directly or through a third. Two that begin at the same instant overlap, however little
+    is known of their length."""
+    meeting_of = list(range(len(outcomes)))
+    by_name: dict[int, int] = {}
+    spans: list[tuple[int, int, int]] = []
+    for k, (place, _, kind, _, _, first, second, ref, _, _, _, _) in enumerate(outcomes):
+        if ref and by_name.setdefault(ref, k) != k:
+            meeting_of = _with_joined(meeting_of, by_name[ref], k)
+        # The time that a meeting took, or was booked for when it was cancelled or missed: to book it anew afterwards
+        # does not make another meeting of it.
+        if kind == _HELD:
+            spans.append((first, second, k))
+            continue
+        for booking in reversed(booked):
+            if booking.ref == ref and booking.place < place:
+                spans.append((booking.first, booking.second, k))
+                break
+    spans.sort()
+    last_begin, last_end, last = UNSET, UNSET, 0
+    for begin, end, k in spans:
+        if begin < last_end or begin == last_begin:
+            meeting_of = _with_joined(meeting_of, last, k)
+        if end >= last_end:
+            last_begin, last_end, last = begin, end, k
+    return meeting_of
+
+
+def _with_joined(meeting_of: list[int], one: int, another: int) -> list[int]:
+    """Two meetings turn out to be the same."""
+    to, gone = meeting_of[one], meeting_of[another]
+    return [to if meeting == gone else meeting for meeting in meeting_of]
+
+
+def _is_replaced(cancelled: IndexedFact, booked: Sequence[IndexedFact]) -> bool:
+    for booking in booked:
+        if (
+            booking.kind == _SCHEDULED
+            and abs(booking.time - cancelled.time) <= REPLACED_WITHIN
+            and booking.ref != cancelled.ref
+        ):
+            return True
+    return False
+
+
+def _bookings(booked: Sequence[IndexedFact], outcomes: Sequence[IndexedFact]) -> tuple[int, ...]:
+    """The newest word on each session counts; a cancelled one is not booked."""
+    newest = {booking.ref: booking for booking in booked}
+    cancelled = {outcome.ref: outcome.place for outcome in outcomes if outcome.kind == _CANCELLED}
+    return tuple(sorted([one.first for one in newest.values() if cancelled.get(one.ref, -1) < one.place]))
+
 
 MESSAGE_GROUPS = ("messages_by_mentor", "messages_by_mentee")
 
@@ -36,15 +194,15 @@ class Messages(NamedTuple):
 def messages(view: View, pauses: Pauses) -> Messages:
     by_side = [view.standing(name) for name in MESSAGE_GROUPS]
     rated = sorted([*by_side[0], *by_side[1]])[-RATED_MESSAGES:]
-    by_mentor, replies, log_hours = 0, 0, 0.0
-    asked, active = rated[0] if rated else None, pauses.active if pauses.union else None
-    for entry in rated:
-        by_mentor += entry.slot == MENTOR
-        if asked is not None and entry.slot != asked.slot:
-            took = entry.time - asked.time if active is None else active(entry.time) - active(asked.time)
+    sides, active = [entry.slot for entry in rated], pauses.active if pauses.union else None
+    by_mentor, asked, replies, log_hours = sides.count(MENTOR), 0, 0, 0.0
+    for place, side in enumerate(sides):
+        if side != sides[asked]:
+            question, answer = rated[asked].time, rated[place].time
+            took = answer - question if active is None else active(answer) - active(question)
             log_hours += math.log1p(took / HOUR)
             replies += 1
-            asked = entry
+            asked = place
     return Messages(
         newest=rated[-1] if rated else None,
         mutual=mutual(by_mentor, len(rated) - by_mentor),
@@ -64,7 +222,7 @@ def responsiveness(replies: int, log_hours: float) -> float:
     return 1.0 / (1.0 + max(0.0, typical - REPLY_HOURS) / REPLY_SLACK_HOURS)
 
 
-GROUPS = ("held", *MESSAGE_GROUPS)
+PACE_GROUPS = ("held", *MESSAGE_GROUPS)
 
 CADENCE_WEIGHT = 1.0
 """k0: the expected cadence counts like one observed gap."""

@@ -7,18 +7,18 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from services.scoring.domain import bounds
-from services.scoring.domain.bounds import DAY
+from services.scoring.domain.bounds import DAY, NONE
 from services.scoring.domain.facts import Fact, Facts, Key
-from services.scoring.domain.kinds import CONTACTS
+from services.scoring.domain.kinds import CONTACTS, GOALS
+from services.scoring.domain.layout import GrowingBytes
 from services.scoring.domain.memory import (
+    GROUPS,
     LEAST_OF_DAY,
     LOOKED_AT,
     PER_GOAL,
     WITH_CONTACTS,
     contact_days,
-    groups,
 )
-from services.scoring.domain.packing import GrowingBytes
 
 
 class IndexedFact(NamedTuple):
@@ -143,32 +143,35 @@ class FactIndex:
             self.append(key, facts[key])
 
     def append(self, key: Key, fact: Fact) -> None:
-        """A fact that is newer than all others."""
-        place, stands = len(self.keys), fact.stands
-        numbers = (fact.first, fact.second, fact.ref, fact.value, fact.evidence)
-        entry = IndexedFact(place, key.time, key.kind, key.slot, stands, *numbers, fact.source, fact.name)
+        """A fact that is newer than all others. Of every fact of every history that is read, so nothing is called here
+        that can be looked up."""
+        place, (time, kind, _, slot) = len(self.keys), key
+        position, marked, first, second, ref, value, evidence, source, name = fact
+        stands = position != NONE and not marked
+        entry = IndexedFact(place, time, kind, slot, stands, first, second, ref, value, evidence, source, name)
         self.keys.append(key)
-        self.times.append(key.time)
+        self.times.append(time)
         self.entries.append(entry)
         self.bytes.append(key, fact)
-        names = groups(key)
+        names = GROUPS[kind, 0 if kind in GOALS else slot]
         self.groups_of.append(names)
-        for name in names:
-            group = self.groups[name]
+        for group_name in names:
+            group = self.groups[group_name]
             group.append(entry)
-            self.largest = max(self.largest, len(group))
-            if name in PER_GOAL:
-                others = [other for other in self.goals[name][-1] if other.slot != entry.slot]
-                self.goals[name].append((entry, *others[: LOOKED_AT[name] - 1]))
-        if key.kind in CONTACTS:
-            day = key.time // DAY
+            if len(group) > self.largest:  # noqa: PLR1730 (`max` takes three times as long)
+                self.largest = len(group)
+            if group_name in PER_GOAL:
+                others = [other for other in self.goals[group_name][-1] if other.slot != slot]
+                self.goals[group_name].append((entry, *others[: LOOKED_AT[group_name] - 1]))
+        if kind in CONTACTS:
+            day = time // DAY
             if not self.days or self.days[-1].day != day:
                 self.days.append(ContactDay(day))
             newest = self.days[-1]
             newest.add(key, stands)
             self.contacts.append(IndexedContact(place, len(self.days) - 1, newest.stands))
         if stands:
-            self.sources.add(fact.source)
+            self.sources.add(source)
 
     def floor(self, clock: int) -> int:
         """The earliest instant whose row is exact, where older facts were trimmed away: FLOOR before now, but where a
@@ -242,8 +245,9 @@ class View:
 
     def selected(self, name: str) -> Sequence[IndexedFact]:
         """The newest facts of a group, as many as a score looks at, oldest first."""
-        end = self.ends[name]
-        return self.index.groups[name][max(0, end - LOOKED_AT[name]) : end] if end else ()
+        end, group = self.ends[name], self.index.groups[name]
+        # Nearly always of all facts there are.
+        return group[-LOOKED_AT[name] :] if end == len(group) else group[max(0, end - LOOKED_AT[name]) : end]
 
     def newest_of_goals(self, name: str) -> Sequence[IndexedFact]:
         """The newest fact of a kind of each goal, the newest goals first."""
@@ -251,10 +255,7 @@ class View:
 
     def standing(self, name: str) -> list[IndexedFact]:
         """Those selected facts of a group that stand."""
-        end = self.ends[name]
-        if not end:
-            return []
-        return [e for e in self.index.groups[name][max(0, end - LOOKED_AT[name]) : end] if e.stands]
+        return [entry for entry in self.selected(name) if entry.stands]
 
     def newest(self, name: str) -> IndexedFact | None:
         """The newest selected fact of a group that stands."""

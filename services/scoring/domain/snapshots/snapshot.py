@@ -15,15 +15,11 @@ from services.scoring.domain.profiles import Parameters
 from services.scoring.domain.score import FACTORS, FEATURES, KNOWN, STEADY, Aging, Floats, OpenGoal, flat
 from services.scoring.domain.snapshots import contacts as contact_facts
 from services.scoring.domain.snapshots import frame as frames
-from services.scoring.domain.snapshots import goals as goal_facts
-from services.scoring.domain.snapshots import meetings as meeting_facts
 from services.scoring.domain.snapshots import voices as voice_facts
-from services.scoring.domain.snapshots.contacts import Messages, Pace
+from services.scoring.domain.snapshots.contacts import Meetings, Messages, Pace
 from services.scoring.domain.snapshots.frame import Frame
-from services.scoring.domain.snapshots.goals import Goals
 from services.scoring.domain.snapshots.index import View
-from services.scoring.domain.snapshots.meetings import Meetings
-from services.scoring.domain.snapshots.voices import Voices
+from services.scoring.domain.snapshots.voices import Goals, Voices
 
 CONFIDENT_AT = 3
 """Facts at which a factor is half trusted: n / (n + 3)."""
@@ -132,8 +128,8 @@ def snapshot(
     messages = before.messages if before and not read.messages else contact_facts.messages(view, frame.pauses)
     pace = before.pace if before and not read.pace else contact_facts.pace(view, frame)
     # 2. What does not depend on the frame.
-    meetings = before.meetings if before and not read.meetings else meeting_facts.meetings(view)
-    goals = before.goals if before and not read.goals else goal_facts.goals(view)
+    meetings = before.meetings if before and not read.meetings else contact_facts.meetings(view)
+    goals = before.goals if before and not read.goals else voice_facts.goals(view)
     voices = before.voices if before and not read.voices else voice_facts.voices(view)
     # 3. The start, the last contact, and what all of it weighs.
     first = view.index.entries[0] if view.count else None
@@ -179,9 +175,9 @@ def _to_read(changed: tuple[str, ...]) -> _ToRead:
         for groups in (
             frames.GROUPS,
             contact_facts.MESSAGE_GROUPS,
-            contact_facts.GROUPS,
-            meeting_facts.GROUPS,
-            goal_facts.GROUPS,
+            contact_facts.PACE_GROUPS,
+            contact_facts.MEETING_GROUPS,
+            voice_facts.GOAL_GROUPS,
             voice_facts.GROUPS,
         )
     )
