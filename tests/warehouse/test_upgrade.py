@@ -157,7 +157,7 @@ def test_a_filled_table_that_gets_new_columns_is_to_be_filled_once_more(
     told = rapport(local_clickhouse, "migrate")
 
     assert set(unfilled(old)) == MADE_WITH_IT | {"mentoring.relationships"}
-    assert NEW_TABLES in told.output
+    assert FILL in told.output
     rapport(local_clickhouse, "recompute")
     assert not unfilled(old)
     assert old.query(
