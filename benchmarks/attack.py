@@ -32,7 +32,7 @@ from deploy.local.ports import free_port
 from deploy.local.readiness import NotReadyError
 from schemas.tokens import Token, hashed, secret_of
 from schemas.topics import TOKENS, TOPICS
-from services.ingest.commands.console import write
+from services.ingest.console import write
 from services.runtime.kafka import KafkaError, create_topics
 from services.runtime.settings import Settings
 

@@ -23,7 +23,7 @@ from deploy.local.child import Child, ChildCommand, with_project
 from deploy.local.ports import free_port
 from schemas.tokens import Token, hashed, secret_of
 from schemas.topics import TOKENS
-from services.ingest.commands.console import write
+from services.ingest.console import write
 from services.runtime.settings import Settings
 
 READY_WITHIN = 60

@@ -17,7 +17,7 @@ from deploy.local.ports import free_port
 from schemas.tokens import Token, hashed, secret_of
 from schemas.topics import TOKENS, TOPICS
 from services.ingest import service
-from services.ingest.commands.console import write
+from services.ingest.console import write
 from services.ingest.domain.ids import pseudonym_of
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.supervise import supervise

@@ -13,7 +13,7 @@ from schemas.topics import raw_of
 from services.ingest.domain.activity import Pointer
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.fetching.fetch import FetchedResources, Fetcher, SyncTokens
+from services.ingest.flow.tools.fetched_resources import FetchedResources, Fetcher, SyncTokens
 from services.ingest.sources.connections import Connection
 from services.ingest.sources.tool import ApiSettings, Tool
 from services.runtime.kafka import Producer, Record

@@ -13,7 +13,7 @@ from schemas.primitives import to_rfc3339
 from schemas.programs import Programme
 from schemas.topics import EVENTS, PROGRAMS
 from services.ingest.__main__ import main
-from services.ingest.commands.console import write
+from services.ingest.console import write
 from services.runtime.kafka import create_topics, partition_count, read_to_end
 from services.runtime.settings import Settings
 from tests.ingest.conftest import SOURCE, Gateway, Log, event

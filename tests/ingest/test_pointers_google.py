@@ -12,7 +12,7 @@ from schemas.sync_tokens import SyncToken
 from schemas.topics import SYNC_TOKENS
 from services.ingest.domain.activity import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.fetching.fetch import FetchedResources
+from services.ingest.flow.tools.fetched_resources import FetchedResources
 from services.ingest.sources.google_calendar import TOOL, GoogleCalendarSettings
 from services.runtime.kafka import read_to_end
 from services.runtime.loop import TryLaterError

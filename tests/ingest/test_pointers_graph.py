@@ -11,7 +11,7 @@ from schemas.sync_tokens import SyncToken
 from schemas.topics import SYNC_TOKENS
 from services.ingest.domain.activity import Booked, Cancelled
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.fetching.fetch import FetchedResources
+from services.ingest.flow.tools.fetched_resources import FetchedResources
 from services.ingest.sources.microsoft_graph.tool import TOOL, MicrosoftGraphSettings
 from services.runtime.kafka import read_to_end
 from services.runtime.loop import TryLaterError

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.topics import SYNC_TOKENS
 from services.ingest.domain.scope import ConnectionScope
-from services.ingest.fetching.fetch import SyncTokens
+from services.ingest.flow.tools.fetched_resources import SyncTokens
 from services.runtime.kafka import Producer, read_to_end
 from services.runtime.settings import Settings
 from tests.ingest.following import SUNDAY

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from schemas.topics import DIRECTORY, EVENTS
 from services.ingest.__main__ import main
-from services.ingest.commands.console import write
+from services.ingest.console import write
 from services.runtime.settings import Settings
 from tests.ingest.sources.zoom_payloads import joined, left
 

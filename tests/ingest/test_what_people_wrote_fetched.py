@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from schemas.topics import RAW_TOOLS, SYNC_TOKENS
-from services.ingest.fetching.fetch import FetchedResources
+from services.ingest.flow.tools.fetched_resources import FetchedResources
 from services.ingest.sources.google_calendar import TOOL as GOOGLE
 from services.ingest.sources.google_calendar import GoogleCalendarSettings
 from services.ingest.sources.microsoft_graph.tool import TOOL as GRAPH

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
 from schemas.events import to_json
 from schemas.topics import EVENTS, REJECTED, TOPICS, raw_of
-from services.ingest.commands.console import write
+from services.ingest.console import write
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.sources.connections import Connection
 from services.ingest.sources.google_calendar import is_push

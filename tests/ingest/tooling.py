@@ -15,7 +15,7 @@ import yaml
 from schemas.directory import Participant
 from schemas.events import MentoringEvent, to_json
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS, EVENTS
-from services.ingest.commands.console import write
+from services.ingest.console import write
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.people.participants import replacing
 from services.ingest.domain.scope import Scope

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from services.ingest.commands.console import command_settings, explained
+from services.ingest.console import command_settings, explained
 from services.ingest.flow.connections_file import LOOK_SECONDS, ReloadRefusedError, ask_to_reload
 from services.ingest.settings import IngestSettings
 from services.ingest.sources.connections import ConnectionsError, listed, load_connections

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from schemas.primitives import to_rfc3339
-from services.ingest.commands.console import command_settings, explained, print_columns
+from services.ingest.console import command_settings, explained, print_columns
 from services.ingest.domain.dead_letters import DeadLetter, DeadLetterFilter, harmless, shown
 from services.ingest.flow.dead_letters import Requeued, read_rejected, rehearse, requeued_keys
 from services.ingest.flow.dead_letters import requeue as send_again

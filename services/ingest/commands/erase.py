@@ -15,7 +15,7 @@ from schemas.directory import DirectoryStatement
 from schemas.events import OfPartition, partition_key
 from schemas.primitives import to_rfc3339
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS, EVENTS
-from services.ingest.commands.console import command_settings, explained
+from services.ingest.console import command_settings, explained
 from services.ingest.domain.people.roster import Roster
 from services.ingest.flow.log_reading import event_or_none, log_end
 from services.ingest.importing.run import COMMAND, heal

@@ -14,7 +14,7 @@ from schemas.events import partition_key, to_json
 from schemas.primitives import FIRST_YEAR, to_rfc3339
 from schemas.programs import Programme
 from schemas.topics import EVENTS, PROGRAMS
-from services.ingest.commands.console import command_settings, explained, write, write_to_all
+from services.ingest.console import command_settings, explained, write, write_to_all
 from services.ingest.domain.profile_versions import (
     Present,
     changes_the_past,

@@ -9,7 +9,7 @@ from functools import partial
 
 import click
 
-from services.ingest.commands.console import explained, quiet_settings
+from services.ingest.console import explained, quiet_settings
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.people.standing_records import FoldedOffsets
 from services.ingest.flow.supervise import supervise

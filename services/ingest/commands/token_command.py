@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from schemas.primitives import to_rfc3339
 from schemas.tokens import Token, hashed, secret_of
 from schemas.topics import TOKENS
-from services.ingest.commands.console import command_settings, explained, in_words, print_columns, write
+from services.ingest.console import command_settings, explained, in_words, print_columns, write
 from services.ingest.domain.scope import RESERVED
 from services.ingest.flow.tokens import read_tokens
 from services.ingest.settings import IngestSettings

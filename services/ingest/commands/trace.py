@@ -7,7 +7,7 @@ from contextlib import closing
 
 import click
 
-from services.ingest.commands.console import explained, quiet_settings
+from services.ingest.console import explained, quiet_settings
 from services.ingest.flow.people.followers import projection_now
 from services.ingest.service import connections_of
 from services.ingest.settings import IngestSettings

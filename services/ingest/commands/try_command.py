@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from services.ingest.commands.console import explained, quiet_settings
+from services.ingest.console import explained, quiet_settings
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.people.followers import projection_now

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from services.ingest.commands.console import explained
+from services.ingest.console import explained
 from services.ingest.importing.excel import ABOUT_THE_TABLE, SUFFIXES, openpyxl_or_stop
 from services.ingest.importing.kinds.kind import Column, TableKind
 from services.ingest.importing.kinds.registry import KINDS

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from schemas.primitives import known_zone
-from services.ingest.commands.console import command_settings
+from services.ingest.console import command_settings
 from services.ingest.importing.entry import STDIN
 from services.ingest.importing.excel import SUFFIXES
 from services.ingest.importing.row import Defaults

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from schemas.primitives import from_micros, to_rfc3339
 from services.scoring.commands.console import cells, explained, output, rfc3339, section, table
-from services.scoring.commands.past import HistoryOptions
+from services.scoring.commands.history_options import HistoryOptions
 from services.scoring.commands.past_reading import plan_of, reading
 from services.scoring.domain.backtesting.backtest import (
     UNCALIBRATED,

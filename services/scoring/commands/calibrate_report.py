@@ -13,7 +13,7 @@ from rich.text import Text
 
 from services.runtime.settings import Settings
 from services.scoring.commands.console import cells, command_settings, explained, output, progress, section, table
-from services.scoring.commands.past import HistoryOptions
+from services.scoring.commands.history_options import HistoryOptions
 from services.scoring.commands.past_reading import plan_of, reading, tracking
 from services.scoring.domain.backtesting.backtest import Track
 from services.scoring.domain.backtesting.calibration import DEFAULTS, FEW_PAIRS, NotLearnable

@@ -1,56 +1,15 @@
 """`rapport scoring backtest` and `calibrate`: how good the risk would have been on the past, and its coefficients
 learnt from there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-_DAYS = click.IntRange(min=1, max=366)
-
-
-@dataclass(frozen=True)
-class HistoryOptions:
-    """`history` None: the log. All else in days."""
-
-    history: Path | None
-    program: str | None
-    horizon: int
-    cadence_days: float
-    review_days: float
-
-
-_OPTIONS = (
-    click.argument("history", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)),
-    click.option("--program", help="Only the relationships of this programme."),
-    click.option("--horizon", type=_DAYS, default=30, show_default=True, help="Days without contact that make a fade."),
-    click.option(
-        "--cadence-days",
-        type=click.FloatRange(min=1, max=366),
-        default=14.0,
-        show_default=True,
-        help="The programme's, for pairs that named none.",
-    ),
-    click.option(
-        "--review-days",
-        type=click.FloatRange(min=1, max=366),
-        default=30.0,
-        show_default=True,
-        help="The programme's review period.",
-    ),
-)
-
-
-def history_options(command: Command) -> Command:
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
+from services.scoring.commands.history_options import DAYS, HistoryOptions, history_options
 
 OURS = frozenset({"", "schemas", "services"})
 
@@ -69,7 +28,7 @@ def extra(name: str) -> Iterator[None]:
 
 @click.command("backtest")
 @history_options
-@click.option("--rolling", type=_DAYS, help="Also learn anew every so many days, as a nightly job would.")
+@click.option("--rolling", type=DAYS, help="Also learn anew every so many days, as a nightly job would.")
 @click.option("--png", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Draw the reliability.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of tables.")
 def backtest_(

@@ -7,7 +7,7 @@ from rich.progress import Progress
 
 from schemas.programs import Profile
 from services.scoring.commands.console import command_settings, progress
-from services.scoring.commands.past import HistoryOptions
+from services.scoring.commands.history_options import HistoryOptions
 from services.scoring.domain.backtesting.backtest import Track
 from services.scoring.domain.backtesting.cases import CasePlan, CaseRule
 from services.scoring.domain.backtesting.pairs import Pair, PairHistories

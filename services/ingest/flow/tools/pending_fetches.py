@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from services.ingest.domain.activity import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.fetching.fetch import FetchedResources, Fetcher
+from services.ingest.flow.tools.fetched_resources import FetchedResources, Fetcher
 from services.ingest.flow.tools.raw_payloads import OpenedPayload
 from services.runtime import log
 from services.runtime.backoff import Backoff

@@ -13,12 +13,12 @@ from typing import assert_never
 from schemas.topics import raw_of
 from services.ingest.domain.activity import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.fetching.fetch import FetchedResources, Fetcher, SyncTokens
 from services.ingest.flow.dead_letters import DeadLetterPart, UnexpectedFailures, quarantine, time_of
 from services.ingest.flow.log_reading import between, day_before
 from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
+from services.ingest.flow.tools.fetched_resources import FetchedResources, Fetcher, SyncTokens
 from services.ingest.flow.tools.pending_fetches import Fetch, FetchKey, PendingFetches, note_of, oldest_noted
 from services.ingest.flow.tools.raw_payloads import OpenedPayload, nothing_of, opened, part_of, without_text
 from services.ingest.flow.tools.statements import Directory, Result, Statements, StoredStatements, Written

@@ -1,4 +1,4 @@
-"""The tools whose notifications are pointers, and how each is asked."""
+"""What notifications of tools only point to, asked for from the tool and recorded as if it had sent it."""
 
 import json
 import threading
