@@ -1,6 +1,7 @@
 """What a push of Google Calendar points to is fetched completely, once, and across restarts."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -71,6 +72,21 @@ def test_each_event_is_recorded_like_one_that_was_pushed(google: Following, vend
     assert dict(second.headers) == {"connection": name, "content-type": b"application/json"}
     assert "summary" not in json.loads(first.value or b"")
     assert json.loads(second.value or b"")["updated"] == "2026-03-01T08:01:00.000000Z"
+
+
+def test_a_resource_that_cannot_be_recorded_costs_itself_and_is_told(google: Following, vendors: Vendors) -> None:
+    crowd = [{"email": f"{number}-{'x' * 50}@example.com"} for number in range(15_000)]
+    vendors.write(CALENDAR, *entries("a"), *entries("b", "c", attendees=crowd), *entries("d"))
+
+    found = google.follow(POINTED)
+
+    assert isinstance(found, FetchedResources)
+    assert found.rejected is not None
+    (problem,) = found.rejected.errors
+    assert (found.resources, found.rejected.reason, problem.path) == (2, "too_large", "resources.1")
+    assert re.search(r"a resource has 1,\d{3},\d{3} bytes, at most 1,048,576 are recorded; 1 more", problem.reason)
+    assert google.ids() == ["a", "d"]
+    assert google.follow(POINTED) == FetchedResources(0)
 
 
 def test_a_restart_goes_on_where_the_process_before_it_was(google: Following, vendors: Vendors) -> None:
@@ -246,11 +262,3 @@ def test_an_api_that_never_ends_is_left(google: Following, vendors: Vendors) -> 
             assert len(vendors.asked) == 400
         case other:
             raise AssertionError(other)
-
-
-def test_an_event_too_large_for_the_broker_does_not_hold_up_the_others(google: Following, vendors: Vendors) -> None:
-    everybody = [{"email": f"somebody-{number:06}@example.com"} for number in range(30_000)]
-    vendors.write(CALENDAR, *entries("a"), *entries("b", attendees=everybody), *entries("c"))
-
-    assert google.follow(POINTED) == FetchedResources(2)
-    assert google.ids() == ["a", "c"]

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -99,18 +99,20 @@ class Recording:
     def __init__(self, producer: Producer) -> None:
         self._producer = producer
 
-    def record(self, found: Round, connection: Connection, now: datetime) -> int | Rejected:
-        """How many resources are on the topic when it returns. Raises TryLaterError when the broker is away."""
+    def record(self, found: Round, connection: Connection, now: datetime) -> tuple[int, list[Rejected]] | Rejected:
+        """How many resources are on the topic when it returns, and what is wrong with others. Raises TryLaterError when
+        the broker is away."""
         payloads = _payloads(found.body, connection, now)
         if isinstance(payloads, Rejected):
             return payloads
+        kept = [payload for payload in payloads if isinstance(payload, Kept)]
         try:
-            all_of([self._send(payload, connection) for payload in payloads]).result(MOST_SECONDS)
+            all_of([self._send(payload, connection) for payload in kept]).result(MOST_SECONDS)
         except UnwritableRecordError as failure:
             return unwritable(failure)
         except (KafkaError, TimeoutError) as away:
             raise TryLaterError(f"the broker does not acknowledge: {away}") from away
-        return len(payloads)
+        return len(kept), [payload for payload in payloads if isinstance(payload, Rejected)]
 
     def _send(self, kept: Kept, connection: Connection) -> Future[None]:
         connection_scope = connection.connection_scope
@@ -119,26 +121,30 @@ class Recording:
         return acknowledged(self._producer.send(topic, key, kept.payload, headers=headers))
 
 
-def _payloads(body: Mapping[str, object], connection: Connection, now: datetime) -> list[Kept] | Rejected:
+def _payloads(body: Mapping[str, object], connection: Connection, now: datetime) -> list[Kept | Rejected] | Rejected:
     if not any(body.values()):
         return []
     page = Received({"content-type": JSON}, json.dumps(body, ensure_ascii=False).encode())
     taken = connection.tool.take(page, connection.settings, now)
     if isinstance(taken, Rejected):
         return taken
-    found: list[Kept] = []
-    for payload in taken.payloads:
-        kept = connection.kept(payload, taken.media_type)
-        if isinstance(kept, Rejected):
-            return kept
-        if len(kept.payload) > MOST_BYTES:
-            # The broker would refuse it for ever, and with it all that comes after it in this calendar.
-            log.get(__name__).error(
-                "resource_too_large", connection=connection.connection_scope.connection, bytes=len(payload)
-            )
-        else:
-            found.append(kept)
-    return found
+    return [
+        _payload(connection.kept(payload, taken.media_type), number, connection)
+        for number, payload in enumerate(taken.payloads)
+    ]
+
+
+def _payload(kept: Kept | Rejected, number: int, connection: Connection) -> Kept | Rejected:
+    """One that cannot be recorded costs itself: the broker would refuse what is too large for ever, and with it all
+    that comes after it in this calendar."""
+    name, place = connection.connection_scope.connection, f"resources.{number}"
+    if isinstance(kept, Rejected):
+        first = kept.errors[0]
+        return rejected(kept.reason, f"{place}.{first.path}", f"connection {name}: {first.reason}", first.stored)
+    if len(kept.payload) > MOST_BYTES:
+        words = f"connection {name}: a resource has {len(kept.payload):,} bytes, at most {MOST_BYTES:,} are recorded"
+        return rejected("too_large", place, words)
+    return kept
 
 
 class Vendor(NamedTuple):
@@ -162,9 +168,10 @@ MOST_ASKED = 10_000
 
 @dataclass(frozen=True)
 class FetchedResources:
-    """So many resources are recorded, each to be judged for itself."""
+    """So many resources are recorded, each to be judged for itself. `rejected`: why others could not be."""
 
     resources: int
+    rejected: Rejected | None = None
 
 
 class _CalendarReading(NamedTuple):
@@ -243,18 +250,28 @@ class Fetcher:
     def _kept(
         self, rounds: tuple[Round, ...], whole: datetime, connection: Connection, resource: str
     ) -> FetchedResources | Rejected:
-        resources = 0
+        resources, unrecorded = 0, list[Rejected]()
         for found in rounds:
             recorded = self._recording.record(found, connection, self._now())
             if isinstance(recorded, Rejected):
                 return recorded
-            resources += recorded
+            resources += recorded[0]
+            unrecorded += recorded[1]
         if token := rounds[-1].token:
             try:
                 self._tokens.keep(connection.connection_scope, resource, token, whole)
             except KafkaError as away:
                 raise TryLaterError(f"the broker does not acknowledge: {away}") from away
-        return FetchedResources(resources)
+        return FetchedResources(resources, _as_one(unrecorded))
+
+
+def _as_one(unrecorded: Sequence[Rejected]) -> Rejected | None:
+    """Quarantine takes one reason for a notification: it says how many more there are."""
+    if not unrecorded:
+        return None
+    first, *others = unrecorded
+    (problem, *_), more = first.errors, f"; {len(others)} more could not be recorded" if others else ""
+    return rejected(first.reason, problem.path, f"{problem.reason}{more}", problem.stored and f"{problem.stored}{more}")
 
 
 def _as_reading(found: Fetched, whole: datetime, *before: Round) -> _CalendarReading | Gone | Stale | Rejected:

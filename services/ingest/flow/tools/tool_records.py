@@ -172,8 +172,8 @@ class ToolRecords:
                 return f"ignored:{reason}"
             case Written(repeat):
                 return "duplicate" if repeat else "admitted"
-            case FetchedResources():
-                return "fetched"
+            case FetchedResources(rejected=unrecorded):
+                return "fetched" if unrecorded is None else self._put_aside(record, unrecorded, payload)
             case Waiting():
                 return "waiting"
             case other:
