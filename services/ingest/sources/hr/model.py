@@ -16,8 +16,8 @@ from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc
 
 # Compared without case, blanks and punctuation: "Employee ID", "employee_id" and "employeeId" are the same.
-# `leave_until` is the last day of a leave, `back_on` the day after it; `updated_at` counts only where nobody says when
-# the record was received.
+# `leave_until` is the last day of a leave, `back_on` the day after it, `rehired_on` that on which who had left came
+# back; `updated_at` counts only where nobody says when the record was received.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "id": (
         *("id", "participant", "participant_id", "employee_id", "employee_number", "emp_id", "person_id"),
@@ -30,7 +30,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "status": ("status", "employment_status", "employee_status", "worker_status", "active", "is_active"),
     "leave_from": ("leave_from", "leave_start", "leave_start_date", "leave_begin", "first_day_of_leave"),
     "leave_until": ("leave_until", "leave_end", "leave_end_date", "last_day_of_leave"),
-    "back_on": ("back_on", "return_date", "returns_on", "rehired_on", "rehire_date", "first_day_back"),
+    "back_on": ("back_on", "return_date", "returns_on", "first_day_back"),
+    "rehired_on": ("rehired_on", "rehire_date"),
     "terminated_on": ("terminated_on", "termination_date", "left_on", "exit_date", "employment_end_date"),
     "time_zone": ("time_zone", "timezone", "tz"),
     "consent": ("consent",),
@@ -244,7 +245,7 @@ class Employee:
     def found(self, column: str) -> tuple[str, object]:
         """The first of the columns that could say it that is filled in, else the first that is there."""
         there = self.all_of(column)
-        filled = (one for one in there if not _is_nothing(one[1]))
+        filled = (one for one in there if not self._says_nothing(column, one[1]))
         return next(filled, there[0] if there else (column, None))
 
     def all_of(self, column: str) -> list[tuple[str, object]]:
@@ -261,13 +262,18 @@ class Employee:
 
     def _read(self, column: str, read: Callable[[object], Read], nothing: Read) -> Read:
         _, value = self.found(column)
-        if _is_nothing(value):
+        if self._says_nothing(column, value):
             return nothing
         try:
             return read(value)
         except ValueError as wrong:
             self.fault(column, str(wrong))
             return nothing
+
+    def _says_nothing(self, column: str, value: object) -> bool:
+        """A status may be called `None` or `-` where the settings say what that means."""
+        is_status = column == "status" and isinstance(value, str) and self._settings.status(value) is not None
+        return _is_nothing(value) and not is_status
 
     def _day(self, value: object) -> date | None:
         text = visible(_text(value))
