@@ -34,6 +34,7 @@ from tests.ingest.people.building import (
     MEETING,
     NATIVE,
     STRANGER,
+    ZOOM,
     admitted,
     booked,
     cancelled,
@@ -166,6 +167,38 @@ def test_a_change_after_the_end_of_a_meeting_does_not_bring_it_back_unless_it_sa
 
     assert say(projection, later) == Ignored("unchanged")
     assert isinstance(say(projection, replace(later, key="back", time=minute(-70), is_back=True)), list)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        cancelled(-80),
+        MeetingMoved("moved", minute(-80), NATIVE, MEETING, minute(30)),
+        replace(booked(30, 90), key="again", time=minute(-80)),
+        replace(booked(30, 90, ADA, STRANGER), key="declined", time=minute(-80), declined=(BEN,)),
+    ],
+)
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_booking_of_which_only_a_part_was_written_is_told_again_with_the_same_events(
+    change: Activity, written: int
+) -> None:
+    """The change is told first; then a broker goes away, or the process ends, between the events of the booking."""
+    first = replace(booked(0, 60), time=minute(-100))
+    whole = known()
+    whole.track(change, ZOOM)
+    expected = resolve(first, ZOOM, whole)
+    assert isinstance(expected, Resolved)
+    assert len(expected.events) == 2
+
+    projection = known()
+    projection.track(change, ZOOM)
+    for raw in expected.events[:written]:
+        projection.apply(admitted(raw, ZOOM.scope))
+    projection.track(first, ZOOM)
+    again = resolve(first, ZOOM, projection)
+
+    missing = list(expected.events[written:])
+    assert (list(again.events) if isinstance(again, Resolved) else []) == missing
 
 
 def test_of_too_many_meetings_and_changes_the_oldest_are_forgotten() -> None:

@@ -84,9 +84,14 @@ def booked(said: Booked, connection_scope: ConnectionScope, projection: Projecti
     guests = projection.guests(said, connection_scope) if unnamed else NO_GUESTS
     may_stay = [slot for slot in unnamed if guests.may_be(slot.relationship)]
     events: list[RawEvent] = []
+    times = _Times(said.starts_at, said.ends_at)
     for slot in (*stay, *may_stay):
         if slot.known is None or follows:
-            events += _first_booked(said, connection_scope, slot, later)
+            events.append(_booking(said, connection_scope, slot, times))
+            events += _what_became_of_it(said, connection_scope, slot, later)
+        elif slot.known.told == said.time and _is_booked(slot, times):
+            # Told again: of what was to be written then, this may be all that was.
+            events += _what_became_of_it(said, connection_scope, slot, later)
         else:
             events += _moved_to(as_move(said), connection_scope, slot, later)
     gone = (slot for slot in unnamed if slot not in may_stay and not _was_told_since(slot, said.time))
@@ -94,13 +99,11 @@ def booked(said: Booked, connection_scope: ConnectionScope, projection: Projecti
     return tuple(events) or (slots if isinstance(slots, Ignored) else UNCHANGED)
 
 
-def _first_booked(
+def _what_became_of_it(
     said: Booked, connection_scope: ConnectionScope, slot: Slot, later: tuple[Revision, ...]
 ) -> Iterator[RawEvent]:
-    """As this meeting of the tool, with what was told before of what became of it: nobody knew then whose it was."""
-    times = _Times(said.starts_at, said.ends_at)
-    yield _booking(said, connection_scope, slot, times)
-    known = Booking(slot.session, *times, told=said.time)
+    """What was told before of a meeting that is booked as this one of the tool: nobody knew then whose it was."""
+    known = Booking(slot.session, said.starts_at, said.ends_at, told=said.time)
     for one in later:
         then, at, move = one.said, slot._replace(known=known), _stays_as(one, slot.relationship)
         if move and not isinstance(then, Cancelled) and (move.is_back or not known.cancelled):
