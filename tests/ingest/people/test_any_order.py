@@ -23,7 +23,7 @@ from services.ingest.domain.activity import (
     Person,
 )
 from services.ingest.domain.meetings.attendance_fold import AttendanceFold
-from services.ingest.domain.meetings.revisions import MOST_REVISIONS, Revisions
+from services.ingest.domain.meetings.revisions import GUEST_BYTES, MOST_REVISIONS, REVISION_BYTES, Guests, Revisions
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.resolution import Resolved, resolve
@@ -212,6 +212,17 @@ def test_of_too_many_meetings_and_changes_the_oldest_are_forgotten() -> None:
     revisions.apply("tool", booked(60, 0, meeting=Meeting("third")))
     assert not revisions.after("tool", MEETING, minute(-1))
     assert revisions.after("tool", Meeting("other"), minute(-1))
+
+
+def test_meetings_of_very_many_people_are_forgotten_sooner() -> None:
+    revisions = Revisions(most_bytes=2 * (REVISION_BYTES + 100 * GUEST_BYTES))
+    crowd = Guests(frozenset(f"p-{number}" for number in range(100)))
+    for at in range(3):
+        revisions.apply("tool", booked(0, 60, meeting=Meeting(f"all-{at}")), crowd)
+
+    held = [bool(revisions.after("tool", Meeting(f"all-{at}"), minute(-1_000_000))) for at in range(3)]
+
+    assert held == [False, True, True]
 
 
 def log() -> list[OfRelationship]:
