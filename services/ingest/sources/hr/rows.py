@@ -15,7 +15,8 @@ from services.ingest.domain.cloudevents import CHARSETS, Parsed, read_json, read
 from services.ingest.domain.tools.allow_list import is_word, visible
 from services.ingest.domain.tools.cells import unwrapped
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.hr.model import COLUMNS, KNOWN, Employee, HrRecord, HrSettings, flat, plain
+from services.ingest.sources.hr.columns import COLUMNS, KNOWN, flat, plain
+from services.ingest.sources.hr.model import Employee, HrRecord, HrSettings
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
 from services.ingest.sources.vendor_model import read
 

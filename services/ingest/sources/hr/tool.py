@@ -15,7 +15,8 @@ from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import CUT, address_in, composed, visible
 from services.ingest.domain.tools.cells import NO_RESULT, plain_name
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.hr.model import COLUMNS, Employee, HrRecord, HrSettings, Status, plain
+from services.ingest.sources.hr.columns import COLUMNS, plain
+from services.ingest.sources.hr.model import Employee, HrRecord, HrSettings, Status
 from services.ingest.sources.hr.rows import CSV, EMPLOYEE, TWICE, UNCLEAR, parse, people_in, take
 from services.ingest.sources.tool import Tool, ToolSettings, prove_either
 from services.ingest.sources.vendor_model import read, zone_named
