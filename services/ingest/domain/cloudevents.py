@@ -28,7 +28,7 @@ class Parsed:
 
 def read_json(raw: bytes) -> Parsed | Rejected:
     """One JSON value, or Rejected("malformed") that says where it breaks. Takes time in proportion to the length."""
-    if _is_too_dense(raw):
+    if is_too_dense(raw):
         return _malformed(
             f"holds more than one value for {BYTES_PER_VALUE} bytes: this is no text that describes anything"
         )
@@ -61,7 +61,7 @@ def _malformed(words: str) -> Rejected:
     return rejected("malformed", "", words)
 
 
-def _is_too_dense(raw: bytes) -> bool:
+def is_too_dense(raw: bytes) -> bool:
     """Before anything is built. What is opened and never closed is told apart: reading ends where it is too deep."""
     allowed = FREE_VALUES + len(raw) // BYTES_PER_VALUE
     # None can hold more values than bytes.

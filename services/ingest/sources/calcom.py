@@ -226,11 +226,11 @@ def _absence_key(uid: str, person: Person) -> str:
     return f"no_show:{uid}:{sha256(person.address.lower().encode()).hexdigest()}"
 
 
-# A booking that its host has yet to confirm is none; once confirmed (or paid for) it is created.
 # Of a booking that is none, or none any more, whatever the trigger says.
 NO_BOOKING = frozenset({"PENDING", "AWAITING_HOST", "CANCELLED", "CANCELED", "REJECTED"})
 REASSIGNED = "BOOKING_REASSIGNED"
 """Another host has taken it over."""
+# A booking that its host has yet to confirm is none; once confirmed (or paid for) it is created.
 NOT_CONFIRMED = frozenset({"BOOKING_REQUESTED", "BOOKING_REJECTED", "BOOKING_PAYMENT_INITIATED", "BOOKING_PAID"})
 
 

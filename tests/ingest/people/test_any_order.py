@@ -23,7 +23,7 @@ from services.ingest.domain.activity import (
     Person,
 )
 from services.ingest.domain.meetings.attendance_fold import AttendanceFold
-from services.ingest.domain.meetings.revisions import MOST_REVISIONS, Revisions
+from services.ingest.domain.meetings.revisions import GUEST_BYTES, MOST_REVISIONS, REVISION_BYTES, Guests, Revisions
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.resolution import Resolved, resolve
@@ -34,6 +34,7 @@ from tests.ingest.people.building import (
     MEETING,
     NATIVE,
     STRANGER,
+    ZOOM,
     admitted,
     booked,
     cancelled,
@@ -168,6 +169,38 @@ def test_a_change_after_the_end_of_a_meeting_does_not_bring_it_back_unless_it_sa
     assert isinstance(say(projection, replace(later, key="back", time=minute(-70), is_back=True)), list)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        cancelled(-80),
+        MeetingMoved("moved", minute(-80), NATIVE, MEETING, minute(30)),
+        replace(booked(30, 90), key="again", time=minute(-80)),
+        replace(booked(30, 90, ADA, STRANGER), key="declined", time=minute(-80), declined=(BEN,)),
+    ],
+)
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_booking_of_which_only_a_part_was_written_is_told_again_with_the_same_events(
+    change: Activity, written: int
+) -> None:
+    """The change is told first; then a broker goes away, or the process ends, between the events of the booking."""
+    first = replace(booked(0, 60), time=minute(-100))
+    whole = known()
+    whole.track(change, ZOOM)
+    expected = resolve(first, ZOOM, whole)
+    assert isinstance(expected, Resolved)
+    assert len(expected.events) == 2
+
+    projection = known()
+    projection.track(change, ZOOM)
+    for raw in expected.events[:written]:
+        projection.apply(admitted(raw, ZOOM.scope))
+    projection.track(first, ZOOM)
+    again = resolve(first, ZOOM, projection)
+
+    missing = list(expected.events[written:])
+    assert (list(again.events) if isinstance(again, Resolved) else []) == missing
+
+
 def test_of_too_many_meetings_and_changes_the_oldest_are_forgotten() -> None:
     revisions = Revisions(most=1)
     moved = [MeetingMoved(f"{at}", minute(at), NATIVE, MEETING, minute(at)) for at in range(MOST_REVISIONS + 1)]
@@ -179,6 +212,17 @@ def test_of_too_many_meetings_and_changes_the_oldest_are_forgotten() -> None:
     revisions.apply("tool", booked(60, 0, meeting=Meeting("third")))
     assert not revisions.after("tool", MEETING, minute(-1))
     assert revisions.after("tool", Meeting("other"), minute(-1))
+
+
+def test_meetings_of_very_many_people_are_forgotten_sooner() -> None:
+    revisions = Revisions(most_bytes=2 * (REVISION_BYTES + 100 * GUEST_BYTES))
+    crowd = Guests(frozenset(f"p-{number}" for number in range(100)))
+    for at in range(3):
+        revisions.apply("tool", booked(0, 60, meeting=Meeting(f"all-{at}")), crowd)
+
+    held = [bool(revisions.after("tool", Meeting(f"all-{at}"), minute(-1_000_000))) for at in range(3)]
+
+    assert held == [False, True, True]
 
 
 def log() -> list[OfRelationship]:

@@ -259,6 +259,18 @@ def test_who_takes_part_no_more_has_it_cancelled_and_the_others_keep_it() -> Non
     assert say(projection, booked(60, 120, ADA, CAT, key="once more")) == Ignored("unchanged")
 
 
+def test_a_pair_that_has_ended_has_it_cancelled_though_both_of_them_come_with_others() -> None:
+    people = (participant("ada"), participant("ben"), participant("cat"))
+    projection = known(pair(), pair("ada", "cat", subject="rel-2"), *people)
+    events(projection, booked(60, 120, ADA, BEN, CAT))
+    end = {"planned": True, "reason_code": "completed", "initiated_by": "admin"}
+    projection.apply(event("relationship.ended", end, time=minute(-90)))
+
+    (one,) = events(projection, booked(60, 120, ADA, BEN, CAT, key="later", time=minute(-60)))
+
+    assert (one.type, one.subject) == ("mentoring.session.cancelled.v1", "rel-1")
+
+
 def test_a_meeting_that_only_one_of_ours_still_takes_part_in_is_cancelled() -> None:
     projection = known()
     events(projection, booked(60, 120, ADA, BEN))

@@ -694,3 +694,11 @@ def test_whatever_text_comes_gets_a_verdict(body: bytes, has_header: bool) -> No
         parsed = TOOL.parse(payload, "application/json")
         assert isinstance(parsed, Parsed)
         assert translated(TOOL, parsed.value, configured())
+
+
+@pytest.mark.parametrize("body", [b"[" + b"{}," * 50_000 + b"{}]", b"{}\n" * 50_000], ids=["a list", "lines"])
+def test_more_people_than_a_body_can_tell_of_are_refused_before_they_are_read(body: bytes) -> None:
+    found = TOOL.parse(body, "application/json")
+
+    assert isinstance(found, Rejected)
+    assert "holds more than one value for" in found.errors[0].reason

@@ -10,10 +10,15 @@ from services.ingest.domain.activity import Booked, Cancelled, Meeting, MeetingM
 from services.ingest.domain.people.relationship_history import Relationship
 
 MOST_REVISED = 50_000
-"""Meetings held at a time, across all tools, at some 1 KB each: also those that are none of our business, for who
-meets is told by their booking only."""
+"""Meetings held at a time, across all tools: also those that are none of our business, for who meets is told by their
+booking only."""
 MOST_REVISIONS = 20
 """Of one meeting, the latest: people seldom change their mind so often within a day."""
+MOST_BYTES = 200_000_000
+"""Of all meetings, about. Most have a revision or two of two people; one that everybody is asked to has a thousand, and
+a revision for each who answers."""
+REVISION_BYTES, GUEST_BYTES = 1_300, 50
+"""As measured of a revision, and of each who is known to take part or to have declined."""
 
 
 class Guests(NamedTuple):
@@ -37,13 +42,18 @@ class Revision(NamedTuple):
     said: Booked | MeetingMoved | Cancelled
     guests: Guests = NO_GUESTS
 
+    @property
+    def size(self) -> int:
+        """In bytes, about."""
+        return REVISION_BYTES + GUEST_BYTES * (len(self.guests.present) + len(self.guests.declined))
+
 
 class Revisions:
-    """One thread tells it at a time, any thread asks. Of too many meetings the one not heard of for longest is
-    forgotten. It knows people of the roster only."""
+    """One thread tells it at a time, any thread asks. Of too many meetings, or too much of them, the one not heard of
+    for longest is forgotten. It knows people of the roster only."""
 
-    def __init__(self, most: int = MOST_REVISED) -> None:
-        self._most = most
+    def __init__(self, most: int = MOST_REVISED, most_bytes: int = MOST_BYTES) -> None:
+        self._most, self._most_bytes, self._bytes = most, most_bytes, 0
         self._of: OrderedDict[tuple[str, Meeting], tuple[Revision, ...]] = OrderedDict()
 
     def apply(self, source: str, said: Statement, guests: Guests = NO_GUESTS) -> None:
@@ -69,9 +79,12 @@ class Revisions:
 
     def _keep(self, key: tuple[str, Meeting], one: Revision) -> None:
         known = self._of.pop(key, ())
-        self._of[key] = known if one in known else tuple(sorted((*known, one), key=_in_order))[-MOST_REVISIONS:]
-        if len(self._of) > self._most:
-            self._of.popitem(last=False)
+        kept = known if one in known else tuple(sorted((*known, one), key=_in_order))[-MOST_REVISIONS:]
+        self._of[key] = kept
+        self._bytes += _size(kept) - _size(known)
+        while len(self._of) > self._most or self._bytes > self._most_bytes:
+            _, forgotten = self._of.popitem(last=False)
+            self._bytes -= _size(forgotten)
 
 
 def still_said(said: MeetingMoved, later: tuple[Revision, ...]) -> MeetingMoved:
@@ -88,6 +101,10 @@ def as_move(said: Booked | MeetingMoved) -> MeetingMoved:
         return said
     lasts = said.ends_at - said.starts_at
     return MeetingMoved(said.key, said.time, said.native, said.meeting, said.starts_at, lasts, is_back=True)
+
+
+def _size(revisions: tuple[Revision, ...]) -> int:
+    return sum(one.size for one in revisions)
 
 
 def _in_order(one: Revision) -> tuple[datetime, str]:

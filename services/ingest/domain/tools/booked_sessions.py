@@ -9,7 +9,7 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Booked, Cancelled, MeetingMoved, Missed
 from services.ingest.domain.derived_events import EventContent, RawEvent, event_id, origin, raw_event
 from services.ingest.domain.meetings.bookings import Booking, matter_of
-from services.ingest.domain.meetings.revisions import NO_GUESTS, Revision, as_move, still_said
+from services.ingest.domain.meetings.revisions import NO_GUESTS, Guests, Revision, as_move, still_said
 from services.ingest.domain.people.fan_out import STRANGERS, company, pairs, subject
 from services.ingest.domain.people.relationship_history import Relationship
 from services.ingest.domain.scope import ConnectionScope
@@ -82,11 +82,16 @@ def booked(said: Booked, connection_scope: ConnectionScope, projection: Projecti
     unnamed = [slot for slot in others if slot.relationship.id not in staying and _goes_on(slot, said.time)]
     later = projection.revisions.after(connection_scope.source, said.meeting, said.time)
     guests = projection.guests(said, connection_scope) if unnamed else NO_GUESTS
-    may_stay = [slot for slot in unnamed if guests.may_be(slot.relationship)]
+    may_stay = [slot for slot in unnamed if _may_meet(slot.relationship, guests, said.time)]
     events: list[RawEvent] = []
+    times = _Times(said.starts_at, said.ends_at)
     for slot in (*stay, *may_stay):
         if slot.known is None or follows:
-            events += _first_booked(said, connection_scope, slot, later)
+            events.append(_booking(said, connection_scope, slot, times))
+            events += _what_became_of_it(said, connection_scope, slot, later)
+        elif slot.known.told == said.time and _is_booked(slot, times):
+            # Told again: of what was to be written then, this may be all that was.
+            events += _what_became_of_it(said, connection_scope, slot, later)
         else:
             events += _moved_to(as_move(said), connection_scope, slot, later)
     gone = (slot for slot in unnamed if slot not in may_stay and not _was_told_since(slot, said.time))
@@ -94,13 +99,11 @@ def booked(said: Booked, connection_scope: ConnectionScope, projection: Projecti
     return tuple(events) or (slots if isinstance(slots, Ignored) else UNCHANGED)
 
 
-def _first_booked(
+def _what_became_of_it(
     said: Booked, connection_scope: ConnectionScope, slot: Slot, later: tuple[Revision, ...]
 ) -> Iterator[RawEvent]:
-    """As this meeting of the tool, with what was told before of what became of it: nobody knew then whose it was."""
-    times = _Times(said.starts_at, said.ends_at)
-    yield _booking(said, connection_scope, slot, times)
-    known = Booking(slot.session, *times, told=said.time)
+    """What was told before of a meeting that is booked as this one of the tool: nobody knew then whose it was."""
+    known = Booking(slot.session, said.starts_at, said.ends_at, told=said.time)
     for one in later:
         then, at, move = one.said, slot._replace(known=known), _stays_as(one, slot.relationship)
         if move and not isinstance(then, Cancelled) and (move.is_back or not known.cancelled):
@@ -113,12 +116,17 @@ def _first_booked(
             known = known._replace(told=then.time, cancelled=True)
 
 
+def _may_meet(relationship: Relationship, guests: Guests, moment: datetime) -> bool:
+    """A pair that has ended has no sessions any more, whoever comes."""
+    return guests.may_be(relationship) and not relationship.is_over(moment)
+
+
 def _stays_as(one: Revision, relationship: Relationship) -> MeetingMoved | None:
     """None: it is off for this relationship."""
     match one.said:
         case MeetingMoved():
             return one.said
-        case Booked() if one.guests.may_be(relationship):
+        case Booked(time=time) if _may_meet(relationship, one.guests, time):
             return replace(as_move(one.said), is_back=relationship.meets(one.guests.present))
         case _:
             return None

@@ -1,9 +1,9 @@
-"""What HR systems send of a person, and what they call it."""
+"""What HR systems send of a person, and what they mean by it."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
@@ -12,61 +12,9 @@ from schemas.primitives import EPOCH, FIRST_YEAR, LAST_YEAR, Code, TimeZone
 from services.ingest.domain.tools.allow_list import composed, mailboxes, visible
 from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, is_no_day
 from services.ingest.domain.verdict import Problem
+from services.ingest.sources.hr.columns import COLUMNS, flat, plain
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc
-
-# Compared without case, blanks and punctuation: "Employee ID", "employee_id" and "employeeId" are the same.
-# `leave_until` is the last day of a leave, `back_on` the day after it; `updated_at` counts only where nobody says when
-# the record was received.
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "id": (
-        *("id", "participant", "participant_id", "employee_id", "employee_number", "emp_id", "person_id"),
-        *("person_number", "personnel_number", "worker_id", "external_id"),
-    ),
-    "name": ("name", "full_name", "display_name", "legal_name", "name.formatted"),
-    "first_name": ("first_name", "given_name", "forename", "name.given_name"),
-    "last_name": ("last_name", "family_name", "surname", "name.family_name"),
-    "addresses": ("addresses", "address", "email", "emails", "mail", "email_address", "work_email", "business_email"),
-    "status": ("status", "employment_status", "employee_status", "worker_status", "active", "is_active"),
-    "leave_from": ("leave_from", "leave_start", "leave_start_date", "leave_begin", "first_day_of_leave"),
-    "leave_until": ("leave_until", "leave_end", "leave_end_date", "last_day_of_leave"),
-    "back_on": ("back_on", "return_date", "returns_on", "rehired_on", "rehire_date", "first_day_back"),
-    "terminated_on": ("terminated_on", "termination_date", "left_on", "exit_date", "employment_end_date"),
-    "time_zone": ("time_zone", "timezone", "tz"),
-    "consent": ("consent",),
-    "updated_at": ("updated_at", "last_modified", "last_modified_at", "modified_at", "meta.last_modified"),
-}
-# Deeper than this nothing of a person is found.
-MOST_LEVELS = 4
-
-
-# The same few names stand in every row.
-@lru_cache(maxsize=4096)
-def plain(name: str) -> str:
-    return "".join(letter for letter in visible(name).casefold() if letter.isalnum() or letter == ".")
-
-
-# All of these names, plain.
-KNOWN = frozenset(plain(name) for names in COLUMNS.values() for name in names)
-
-
-def flat(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
-    """By plain name, what stands there and how it is called there; `name.formatted` is a member of a member. Of two
-    that are called alike (`Email`, `E-Mail`) one that is empty says nothing."""
-    found: dict[str, tuple[str, object]] = {}
-    for name, value in _leaves("", employee, MOST_LEVELS):
-        if value not in (None, "") or plain(name) not in found:
-            found[plain(name)] = (name, value)
-    return found
-
-
-def _leaves(prefix: str, members: Mapping[str, object], levels: int) -> Iterator[tuple[str, object]]:
-    for name, value in members.items():
-        if isinstance(value, dict) and levels > 1:
-            yield from _leaves(f"{prefix}{name}.", value, levels - 1)
-        else:
-            yield f"{prefix}{name}", value
-
 
 Status = Literal["active", "leave", "exited"]
 # "Inactive" is a leave to some systems and an exit to others, and "T" may be true or terminated: what would end
@@ -244,7 +192,7 @@ class Employee:
     def found(self, column: str) -> tuple[str, object]:
         """The first of the columns that could say it that is filled in, else the first that is there."""
         there = self.all_of(column)
-        filled = (one for one in there if not _is_nothing(one[1]))
+        filled = (one for one in there if not self._says_nothing(column, one[1]))
         return next(filled, there[0] if there else (column, None))
 
     def all_of(self, column: str) -> list[tuple[str, object]]:
@@ -261,13 +209,18 @@ class Employee:
 
     def _read(self, column: str, read: Callable[[object], Read], nothing: Read) -> Read:
         _, value = self.found(column)
-        if _is_nothing(value):
+        if self._says_nothing(column, value):
             return nothing
         try:
             return read(value)
         except ValueError as wrong:
             self.fault(column, str(wrong))
             return nothing
+
+    def _says_nothing(self, column: str, value: object) -> bool:
+        """A status may be called `None` or `-` where the settings say what that means."""
+        is_status = column == "status" and isinstance(value, str) and self._settings.status(value) is not None
+        return _is_nothing(value) and not is_status
 
     def _day(self, value: object) -> date | None:
         text = visible(_text(value))

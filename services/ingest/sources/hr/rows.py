@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.cloudevents import CHARSETS, Parsed, read_json, read_media_type
+from services.ingest.domain.cloudevents import CHARSETS, Parsed, is_too_dense, read_json, read_media_type
 from services.ingest.domain.tools.allow_list import is_word, visible
 from services.ingest.domain.tools.cells import unwrapped
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.hr.model import COLUMNS, KNOWN, Employee, HrRecord, HrSettings, flat, plain
+from services.ingest.sources.hr.columns import COLUMNS, KNOWN, flat, plain
+from services.ingest.sources.hr.model import Employee, HrRecord, HrSettings
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
 from services.ingest.sources.vendor_model import read
 
@@ -173,8 +174,9 @@ def parse(body: bytes, media_type: str) -> Parsed | Rejected:
 
 
 def _read_lines(body: bytes) -> Parsed | None:
-    """One person in JSON on each line; None where a single line is none."""
-    lines = [line for line in body.splitlines() if line.strip()]
+    """One person in JSON on each line; None where a single line is none, or where there are more of them than such a
+    body can tell of."""
+    lines = [] if is_too_dense(body) else [line for line in body.splitlines() if line.strip()]
     people: list[object] = []
     for line in lines if len(lines) > 1 else ():
         person = read_json(line)

@@ -15,7 +15,8 @@ from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import CUT, address_in, composed, visible
 from services.ingest.domain.tools.cells import NO_RESULT, plain_name
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.hr.model import COLUMNS, Employee, HrRecord, HrSettings, Status, plain
+from services.ingest.sources.hr.columns import COLUMNS, plain
+from services.ingest.sources.hr.model import Employee, HrRecord, HrSettings, Status
 from services.ingest.sources.hr.rows import CSV, EMPLOYEE, TWICE, UNCLEAR, parse, people_in, take
 from services.ingest.sources.tool import Tool, ToolSettings, prove_either
 from services.ingest.sources.vendor_model import read, zone_named
@@ -130,18 +131,19 @@ def _days(person: Employee, status: Status, at: datetime) -> tuple[date | None, 
     if status == "exited":
         return _day_of_exit(person, at), None
     left_on = person.day("leave_from") if status == "leave" else None
-    last = person.day("leave_until")
-    back_on = person.day("back_on") or (last + DAY if last else None)
+    last, rehired_on = person.day("leave_until"), person.day("rehired_on") if status == "active" else None
+    back_on = person.day("back_on") or rehired_on or (last + DAY if last else None)
     if left_on and back_on and back_on <= left_on:
         person.fault("leave_until", "lies before the leave begins")
     return left_on, back_on
 
 
 def _day_of_exit(person: Employee, at: datetime) -> date | None:
-    """Whoever was hired again since has not left, whatever the status of their old post says."""
-    left_on, back_on = person.day("terminated_on"), person.day("back_on")
-    if left_on and back_on and left_on <= back_on <= at.date():
-        person.fault("back_on", "is not before the exit: nobody knows which of the two holds")
+    """Whoever was hired again since has not left, whatever the status of their old post says. From a leave that they
+    were on nobody expects them back."""
+    left_on, rehired_on = person.day("terminated_on"), person.day("rehired_on")
+    if left_on and rehired_on and left_on <= rehired_on <= at.date():
+        person.fault("rehired_on", "is not before the exit: nobody knows which of the two holds")
     return left_on
 
 
@@ -236,7 +238,7 @@ def _kept(person: Employee, column: str, value: object, settings: HrSettings) ->
 
 def _read(person: Employee, column: str, settings: HrSettings) -> object:
     match column:
-        case "leave_from" | "leave_until" | "back_on" | "terminated_on":
+        case "leave_from" | "leave_until" | "back_on" | "rehired_on" | "terminated_on":
             day = person.day(column)
             return day.isoformat() if day else ""
         case "updated_at":
