@@ -84,7 +84,7 @@ class RuleState:
 class Transition:
     """What people hear of. `of` is the open episode that it belongs to, as it is with this transition. `late`: why it
     came to light late, if so: it is no news of its own, and stands in the digest of what is at risk now. `rescored`:
-    it did because scores are computed otherwise."""
+    it did for no other reason than that scores are computed otherwise."""
 
     rule: Rule
     name: TransitionName
