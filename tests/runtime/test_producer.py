@@ -112,6 +112,25 @@ def test_of_records_that_are_waited_for_together_the_refused_one_is_told_and_the
     assert [record.key for record in read_to_end(settings, [topic])] == [b"a", b"b"]
 
 
+def test_the_refused_one_is_told_also_where_more_is_sent_long_after_its_batch(
+    settings: Settings, producer: Producer, troubles: list[str | None]
+) -> None:
+    topic, together = made(settings, {"cleanup.policy": "compact"}), producer.together()
+
+    for number, key in enumerate([b"a", None, b"b"]):
+        together.send(OutgoingRecord(topic, b"%d" % number, key, []))
+    together.look_after()
+    until = time.monotonic() + ACKNOWLEDGED_SECONDS
+    while len(troubles) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    together.send(OutgoingRecord(topic, b"3", b"c", []))
+    together.close()
+
+    with pytest.raises(RecordRefusedError):
+        together.written.result(ACKNOWLEDGED_SECONDS)
+    assert {record.key for record in read_to_end(settings, [topic])} == {b"a", b"b", b"c"}
+
+
 def test_records_whose_batch_is_too_large_for_their_topic_are_all_waited_for(
     settings: Settings, producer: Producer
 ) -> None:

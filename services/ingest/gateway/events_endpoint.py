@@ -66,7 +66,12 @@ class Intake:
             # 2. Sent in its order, before the sender's other requests go on: what goes to the broker in one go shares a
             # batch there, and a batch costs as much as sending twenty records.
             with self._event_writer.recording() as recording:
-                await in_slices(sender, found, partial(self._recorded, recording), outcomes.extend, "first")
+
+                def sent(some: list[Outcome]) -> None:
+                    outcomes.extend(some)
+                    recording.sending.look_after()
+
+                await in_slices(sender, found, partial(self._recorded, recording), sent, "first")
             return recording.written
 
         await self._writing.in_windows(raw_events, handed_in, send)

@@ -68,14 +68,22 @@ class SentTogether:
         """Raises as `Producer.send`; what was sent before is waited for nevertheless."""
         self._handed.append(self._hand_over(outgoing))
 
-    def close(self) -> None:
-        """Nothing more is sent. Until then `written` is open, even without any record."""
-        self._left += len(self._handed)
+    def look_after(self) -> None:
+        """What was sent until now is waited for from here on. Whoever makes a break calls it: of a batch that is
+        refused while nobody looks, nobody would be told which record is at fault, and who sends all of it again would
+        meet the same for ever."""
+        handed, self._handed = self._handed, []
+        with self._lock:
+            self._left += len(handed)
         batches: dict[Any, list[HandedOver]] = {}
-        for one in self._handed:
+        for one in handed:
             batches.setdefault(_batch_of(one.sent), []).append(one)
         for ours in batches.values():
             self._await(ours)
+
+    def close(self) -> None:
+        """Nothing more is sent. Until then `written` is open, even without any record."""
+        self.look_after()
         self._count(1)
 
     def succeed(self, _: object) -> None:
