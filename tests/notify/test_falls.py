@@ -96,6 +96,24 @@ def test_a_deep_fall_that_came_to_light_late_is_none_either_once_it_is_half_rega
     assert take(alerts, *rows, PAIR.changed(day(3), 2, health=60), PAIR.changed(day(4), 2, health=58)) == []
 
 
+@pytest.mark.parametrize("wrong", [[PAIR.corrected(day(2), 4, health=50)], [PAIR.corrected(day(2), 4, deleted=True)]])
+def test_a_fall_whose_end_is_corrected_away_is_told_again(wrong: list[ScoreEvent]) -> None:
+    alerts = new_alerts(rules=FALL)
+    regained = take(alerts, *(PAIR.changed(day(at), at, health=health) for at, health in ((0, 80), (1, 50), (2, 66))))
+
+    found = take(alerts, *wrong, PAIR.changed(day(3), 5, health=50), PAIR.changed(day(4), 6, health=50))
+
+    assert [name for _, name, _ in told(regained)] == ["fired", "resolved"]
+    assert told(found) == [("health_drop", "fired", day(3))]
+
+
+def test_a_fall_whose_end_stands_is_not_told_again_whatever_else_is_corrected() -> None:
+    alerts = new_alerts(rules=FALL)
+    take(alerts, *(PAIR.changed(day(at), at, health=health) for at, health in ((0, 80), (1, 50), (2, 66))))
+
+    assert take(alerts, PAIR.corrected(day(1), 4, health=49), PAIR.changed(day(3), 5, health=60)) == []
+
+
 def test_a_further_fall_begins_the_new_level_anew() -> None:
     daily = [(float(at), 55.0 if at < 9 else 48.0) for at in range(1, 30)]
 

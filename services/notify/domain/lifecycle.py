@@ -75,8 +75,7 @@ class RuleState:
             other.unstable,
             self.fired,
             self.fall,
-            # What rows say, not what was told: folded rows know it better than the state that stands.
-            self.regained_at or other.regained_at,
+            other.regained_at,
         )
 
 
@@ -141,10 +140,10 @@ def reconciled(
     """The state that stands, brought to what the corrected rows say of now; at most one transition, since what began
     and ended among rows that nobody was told of is told to nobody."""
     was_open, is_open = state.condition in OPEN, found.condition in OPEN
-    kept = found.counting_on(state)
+    kept = _counting_on(found, state)
     if was_open and not is_open:
         ended, transition = _resolved(rule, state, at, cleared(rule))
-        return found.counting_on(ended), replace(transition, late=late)
+        return _counting_on(found, ended), replace(transition, late=late)
     if not is_open or found.urgency is None:
         return kept, None
     if not was_open:
@@ -162,7 +161,12 @@ def withdrawn(
 ) -> tuple[RuleState, Transition]:
     """The rows under an open alert were corrected away; `found` is what is left."""
     ended, transition = _resolved(rule, state, at, CORRECTED)
-    return found.counting_on(ended), replace(transition, late=late)
+    return _counting_on(found, ended), replace(transition, late=late)
+
+
+def _counting_on(found: RuleState, other: RuleState) -> RuleState:
+    """What was regained is said by the rows, not by what was told."""
+    return replace(found.counting_on(other), regained_at=found.regained_at)
 
 
 def _fallen(rule: Rule, drop: Drawdown, state: RuleState, rows: Window) -> RuleState:
