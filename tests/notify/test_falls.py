@@ -56,6 +56,17 @@ def test_half_the_way_back_from_a_deep_fall_is_no_fall_of_its_own() -> None:
     assert heard(*deep, (3, 41), (4, 40), until=5) == [*over, ("fired", day(4))]
 
 
+def test_whoever_loses_again_all_that_was_regained_has_fallen_again() -> None:
+    over = [("fired", day(1)), ("resolved", day(2))]
+
+    assert heard((0, 80), (1, 58), (2, 70), (3, 58), until=4) == [*over, ("fired", day(3))]
+    assert heard((0, 80), (1, 58), (2, 70), (3, 59), (4, 57), until=5) == [*over, ("fired", day(4))]
+    assert heard((0, 80), (1, 58), (2, 70), (3, 59), until=4) == over
+    lasting = replace(HEALTH_DROP, tiers=(replace(HEALTH_DROP.tiers[0], hold=timedelta(days=1)),))
+    deep = ((0, 100), (1, 20), (2, 20), (3, 60), (4, 20), (4.5, 20))
+    assert heard(*deep, until=5, rules=(lasting,)) == [("fired", day(2)), ("resolved", day(3)), ("fired", day(5))]
+
+
 def test_where_the_row_before_the_end_was_higher_it_counts() -> None:
     kept = replace(HEALTH_DROP, keep=timedelta(days=2))
 
@@ -274,7 +285,10 @@ def naive(rows: list[tuple[int, float]], until: int) -> list[tuple[str, int]]:
                 # What held just before is the first that it may fall from.
                 is_open, is_new, begin = False, True, hour_ - 1
         if not is_open and is_new:
-            highest = max(value for at, value in known.items() if at >= max(begin, hour_ - 7 * 24))
+            week = {at: value for at, value in known.items() if at >= hour_ - 7 * 24}
+            # Who is lower than ever in the week has lost again what was regained.
+            is_lowest = health <= min(week.values())
+            highest = max(value for at, value in week.items() if at >= begin or is_lowest)
             if highest - health >= 20:
                 peak, level, held = highest, health, hour_
                 found.append(("fired", hour_))
