@@ -1,6 +1,7 @@
 """One rule of one subject: ok -> pending -> firing -> recovering -> ok. What a row shows changes the condition and its
 deadlines; only a deadline, or the end of the relationship, makes a transition that people hear of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import NamedTuple
@@ -77,6 +78,15 @@ class RuleState:
             self.fall,
             other.regained_at,
         )
+
+
+AT_REST = RuleState()
+
+
+def kept(states: Mapping[str, RuleState]) -> Mapping[str, RuleState]:
+    """Without those of rules of which nothing has ever been: they are most of all states, and are written each time."""
+    # A pending or an open one is another at a glance.
+    return {name: state for name, state in states.items() if state.condition != "ok" or state != AT_REST}
 
 
 @dataclass(frozen=True, slots=True)
