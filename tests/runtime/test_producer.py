@@ -112,6 +112,22 @@ def test_of_records_that_are_waited_for_together_the_refused_one_is_told_and_the
     assert [record.key for record in read_to_end(settings, [topic])] == [b"a", b"b"]
 
 
+def test_the_refused_one_is_told_whatever_else_has_failed_because_of_it(settings: Settings, producer: Producer) -> None:
+    """What is under way to other partitions fails at once, and may be sent again; who sent the refused one again would
+    meet the same for ever."""
+    topic, together = made(settings, {"cleanup.policy": "compact"}, partitions=8), producer.together()
+
+    together.send(OutgoingRecord(topic, b"refused", None, [], 0))
+    together.look_after()
+    for number in range(1, 8):
+        for _ in range(20):
+            together.send(OutgoingRecord(topic, NOISE, b"a key", [], number))
+    together.close()
+
+    with pytest.raises(RecordRefusedError):
+        together.written.result(ACKNOWLEDGED_SECONDS)
+
+
 def test_the_refused_one_is_told_also_where_more_is_sent_long_after_its_batch(
     settings: Settings, producer: Producer, troubles: list[str | None]
 ) -> None:
@@ -222,10 +238,10 @@ def test_a_sealed_topic_is_no_fault_of_any_record(settings: Settings, producer: 
         later.send(topic, None, b"after").get(ACKNOWLEDGED_SECONDS)
 
 
-def made(settings: Settings, configs: dict[str, str]) -> str:
-    """A new topic of one partition."""
+def made(settings: Settings, configs: dict[str, str], partitions: int = 1) -> str:
+    """A new topic."""
     name = f"producer-{uuid.uuid4().hex[:8]}"
-    create_topics(settings, {name: {"num_partitions": 1, "replication_factor": 1, "configs": configs}})
+    create_topics(settings, {name: {"num_partitions": partitions, "replication_factor": 1, "configs": configs}})
     return name
 
 

@@ -18,6 +18,7 @@ from services.runtime.kafka.outgoing import (
     PendingRecord,
     ProducerReplacedError,
     TopicLimits,
+    UnwritableRecordError,
 )
 from services.runtime.kafka.reader import Reader
 from services.runtime.kafka.records import Committed, Headers, Partition, Record, offsets_and_metadata
@@ -51,8 +52,10 @@ class HandedOver(NamedTuple):
 
 class SentTogether:
     """One future for many records: `written` completes, on the client's thread, when all are on the log, and fails with
-    the first failure. Of each batch only the last of them is waited for: a future or a callback for every record would
-    take as long as sending it. One thread sends."""
+    an UnwritableRecordError if one of them can never be, else with the first failure: what is under way elsewhere fails
+    before the refused record is found, and who sent all of it again would meet the same for ever. Of each batch only
+    the last of them is waited for: a future or a callback for every record would take as long as sending it. One
+    thread sends."""
 
     def __init__(
         self, hand_over: Callable[[OutgoingRecord], HandedOver], failed: Callable[[HandedOver, Awaited], None]
@@ -90,7 +93,8 @@ class SentTogether:
         self._count(1)
 
     def fail(self, failure: BaseException) -> None:
-        self._failure = self._failure or failure
+        if self._failure is None or isinstance(failure, UnwritableRecordError):
+            self._failure = failure
         self._count(1)
 
     def _await(self, ours: list[HandedOver]) -> None:
