@@ -87,7 +87,7 @@ def test_who_could_not_send_the_rest_hears_what_was_refused_before(local_kafka: 
     configs = {"cleanup.policy": "compact"}
     create_topics(settings, {topic: {"num_partitions": 2, "replication_factor": 1, "configs": configs}})
 
-    with recording(local_kafka, topic) as event_writer, event_writer.recording() as recorded:
+    with recording(local_kafka, topic, linger_ms=200) as event_writer, event_writer.recording() as recorded:
         event_writer.record_in(recorded, prepared(made(1)))
         event_writer.record_in(recorded, prepared(of_all_partitions()))
         recorded.cut_off(ProducerReplacedError("the producer is being replaced after a refusal"))

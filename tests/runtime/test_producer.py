@@ -9,6 +9,9 @@ from random import Random
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import InvalidRecordError
+from kafka.producer.future import FutureProduceResult, FutureRecordMetadata
+from kafka.structs import TopicPartition
 
 from deploy.local.kafka import LocalKafka
 from services.runtime.kafka import (
@@ -25,6 +28,7 @@ from services.runtime.kafka import (
 )
 from services.runtime.kafka.admin import seal, unseal
 from services.runtime.kafka.outgoing import OutgoingRecord, record_size
+from services.runtime.kafka.sent_together import HandedOver, SentTogether
 from services.runtime.settings import Settings
 
 ACKNOWLEDGED_SECONDS = 30
@@ -112,20 +116,26 @@ def test_of_records_that_are_waited_for_together_the_refused_one_is_told_and_the
     assert [record.key for record in read_to_end(settings, [topic])] == [b"a", b"b"]
 
 
-def test_the_refused_one_is_told_whatever_else_has_failed_because_of_it(settings: Settings, producer: Producer) -> None:
+@pytest.mark.parametrize("refused_at", [0, 1, 2])
+def test_the_refused_one_is_told_whatever_else_has_failed_because_of_it(refused_at: int, producer: Producer) -> None:
     """What is under way to other partitions fails at once, and may be sent again; who sent the refused one again would
     meet the same for ever."""
-    topic, together = made(settings, {"cleanup.policy": "compact"}, partitions=8), producer.together()
-
-    together.send(OutgoingRecord(topic, b"refused", None, [], 0))
-    together.look_after()
-    for number in range(1, 8):
-        for _ in range(20):
-            together.send(OutgoingRecord(topic, NOISE, b"a key", [], number))
+    batches = [FutureProduceResult(TopicPartition("any", number)) for number in range(3)]
+    sent = iter([FutureRecordMetadata(batch, 0, -1, None, 0, 0, 0) for batch in batches])
+    together = SentTogether(
+        lambda outgoing: HandedOver(outgoing, next(sent), producer._client),
+        lambda handed, awaited: awaited.fail(handed.sent.exception),
+    )
+    for number in range(3):
+        together.send(OutgoingRecord("any", b"%d" % number, b"a key", []))
     together.close()
 
-    with pytest.raises(RecordRefusedError):
-        together.written.result(ACKNOWLEDGED_SECONDS)
+    for number, batch in enumerate(batches):
+        assert not together.written.done()
+        refused = RecordRefusedError("any", InvalidRecordError())
+        batch.failure(refused if number == refused_at else ProducerReplacedError("may be sent again"))
+
+    assert isinstance(together.written.exception(), RecordRefusedError)
 
 
 def test_the_refused_one_is_told_also_where_more_is_sent_long_after_its_batch(
@@ -238,10 +248,10 @@ def test_a_sealed_topic_is_no_fault_of_any_record(settings: Settings, producer: 
         later.send(topic, None, b"after").get(ACKNOWLEDGED_SECONDS)
 
 
-def made(settings: Settings, configs: dict[str, str], partitions: int = 1) -> str:
-    """A new topic."""
+def made(settings: Settings, configs: dict[str, str]) -> str:
+    """A new topic of one partition."""
     name = f"producer-{uuid.uuid4().hex[:8]}"
-    create_topics(settings, {name: {"num_partitions": partitions, "replication_factor": 1, "configs": configs}})
+    create_topics(settings, {name: {"num_partitions": 1, "replication_factor": 1, "configs": configs}})
     return name
 
 
