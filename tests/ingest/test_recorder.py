@@ -13,8 +13,8 @@ from deploy.local.kafka import LocalKafka
 from schemas.events import MENTORING_EVENT, MentoringEvent
 from schemas.topics import EVENTS
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.event_writer import EventWriter, Receipt
-from services.runtime.kafka import Producer, create_topics, read_to_end
+from services.ingest.flow.event_writer import EventWriter, Receipt, prepared
+from services.runtime.kafka import Producer, ProducerReplacedError, RecordRefusedError, create_topics, read_to_end
 from services.runtime.settings import Settings
 
 REMEMBERED = 3
@@ -73,6 +73,36 @@ def test_what_is_under_way_is_recognised_however_much_it_is(local_kafka: LocalKa
         for one in written:
             one.result(20)
     assert len(list(read_to_end(Settings(kafka=local_kafka.bootstrap), [topic]))) == 20
+
+
+def of_all_partitions() -> MentoringEvent:
+    """Its records have no key: a compacted topic refuses them."""
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    envelope = {"source": "urn:a", "id": "c-1", "time": at, "recordedtime": at, "tenant": "acme"}
+    return MENTORING_EVENT.validate_python(envelope | {"type": "mentoring.clock.reached.v1", "data": {"time": at}})
+
+
+def test_who_could_not_send_the_rest_hears_what_was_refused_before(local_kafka: LocalKafka) -> None:
+    settings, topic = Settings(kafka=local_kafka.bootstrap), EVENTS.at(next(_epochs))
+    configs = {"cleanup.policy": "compact"}
+    create_topics(settings, {topic: {"num_partitions": 2, "replication_factor": 1, "configs": configs}})
+
+    with recording(local_kafka, topic, linger_ms=200) as event_writer, event_writer.recording() as recorded:
+        event_writer.record_in(recorded, prepared(made(1)))
+        event_writer.record_in(recorded, prepared(of_all_partitions()))
+        recorded.cut_off(ProducerReplacedError("the producer is being replaced after a refusal"))
+    with pytest.raises(RecordRefusedError):
+        recorded.written.result(20)
+
+
+def test_who_could_not_send_the_rest_hears_that_where_all_before_it_is_written(
+    local_kafka: LocalKafka, topic: str
+) -> None:
+    with recording(local_kafka, topic) as event_writer, event_writer.recording() as recorded:
+        event_writer.record_in(recorded, prepared(made(1)))
+        recorded.cut_off(ProducerReplacedError("the producer is being replaced after a refusal"))
+    with pytest.raises(ProducerReplacedError):
+        recorded.written.result(20)
 
 
 def test_of_what_is_written_so_many_are_remembered_and_the_oldest_is_forgotten_first(

@@ -56,6 +56,17 @@ def test_half_the_way_back_from_a_deep_fall_is_no_fall_of_its_own() -> None:
     assert heard(*deep, (3, 41), (4, 40), until=5) == [*over, ("fired", day(4))]
 
 
+def test_whoever_loses_again_all_that_was_regained_has_fallen_again() -> None:
+    over = [("fired", day(1)), ("resolved", day(2))]
+
+    assert heard((0, 80), (1, 58), (2, 70), (3, 58), until=4) == [*over, ("fired", day(3))]
+    assert heard((0, 80), (1, 58), (2, 70), (3, 59), (4, 57), until=5) == [*over, ("fired", day(4))]
+    assert heard((0, 80), (1, 58), (2, 70), (3, 59), until=4) == over
+    lasting = replace(HEALTH_DROP, tiers=(replace(HEALTH_DROP.tiers[0], hold=timedelta(days=1)),))
+    deep = ((0, 100), (1, 20), (2, 20), (3, 60), (4, 20), (4.5, 20))
+    assert heard(*deep, until=5, rules=(lasting,)) == [("fired", day(2)), ("resolved", day(3)), ("fired", day(5))]
+
+
 def test_where_the_row_before_the_end_was_higher_it_counts() -> None:
     kept = replace(HEALTH_DROP, keep=timedelta(days=2))
 
@@ -94,6 +105,24 @@ def test_a_deep_fall_that_came_to_light_late_is_none_either_once_it_is_half_rega
     rows = [PAIR.corrected(day(at), 2, health=health) for at, health in ((0, 100), (1, 20), (2, 60))]
 
     assert take(alerts, *rows, PAIR.changed(day(3), 2, health=60), PAIR.changed(day(4), 2, health=58)) == []
+
+
+@pytest.mark.parametrize("wrong", [[PAIR.corrected(day(2), 4, health=50)], [PAIR.corrected(day(2), 4, deleted=True)]])
+def test_a_fall_whose_end_is_corrected_away_is_told_again(wrong: list[ScoreEvent]) -> None:
+    alerts = new_alerts(rules=FALL)
+    regained = take(alerts, *(PAIR.changed(day(at), at, health=health) for at, health in ((0, 80), (1, 50), (2, 66))))
+
+    found = take(alerts, *wrong, PAIR.changed(day(3), 5, health=50), PAIR.changed(day(4), 6, health=50))
+
+    assert [name for _, name, _ in told(regained)] == ["fired", "resolved"]
+    assert told(found) == [("health_drop", "fired", day(3))]
+
+
+def test_a_fall_whose_end_stands_is_not_told_again_whatever_else_is_corrected() -> None:
+    alerts = new_alerts(rules=FALL)
+    take(alerts, *(PAIR.changed(day(at), at, health=health) for at, health in ((0, 80), (1, 50), (2, 66))))
+
+    assert take(alerts, PAIR.corrected(day(1), 4, health=49), PAIR.changed(day(3), 5, health=60)) == []
 
 
 def test_a_further_fall_begins_the_new_level_anew() -> None:
@@ -256,7 +285,10 @@ def naive(rows: list[tuple[int, float]], until: int) -> list[tuple[str, int]]:
                 # What held just before is the first that it may fall from.
                 is_open, is_new, begin = False, True, hour_ - 1
         if not is_open and is_new:
-            highest = max(value for at, value in known.items() if at >= max(begin, hour_ - 7 * 24))
+            week = {at: value for at, value in known.items() if at >= hour_ - 7 * 24}
+            # Who is lower than ever in the week has lost again what was regained.
+            is_lowest = health <= min(week.values())
+            highest = max(value for at, value in week.items() if at >= begin or is_lowest)
             if highest - health >= 20:
                 peak, level, held = highest, health, hour_
                 found.append(("fired", hour_))

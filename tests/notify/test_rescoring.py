@@ -1,11 +1,12 @@
 """Scores that are computed otherwise from an instant on: what fires because of that is one digest, and no shift."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from schemas.rules import RULES
+from schemas.rules import RULES, Tier
 from services.notify.domain.digests import alerts_of
 from tests.notify.building import Pair, day
 from tests.notify.office import Office, lines, machine, mailing, one
@@ -17,7 +18,7 @@ PAIRS = [Pair(f"pair-{number}") for number in range(20)]
 
 
 def office(**fields: Any) -> Office:  # noqa: ANN401
-    return one(mailing(), machine(), now=day(0), rules=RULES, **fields)
+    return one(mailing(), machine(), now=day(0), **({"rules": RULES} | fields))
 
 
 def rows(found: Office, pairs: list[Pair], health: float, **told: Any) -> None:  # noqa: ANN401
@@ -189,3 +190,31 @@ def test_what_gets_worse_meanwhile_takes_along_what_waits() -> None:
         ("health_low", "escalated"),
         ("health_drop", "fired"),
     }
+
+
+@pytest.mark.parametrize("causes", [("session.missed",), ("midnight", "session.missed"), ("risk.crossed",)])
+def test_what_an_event_or_a_crossed_level_shows_first_may_be_a_decay_and_waits_for_nobody_else(
+    causes: tuple[str, ...],
+) -> None:
+    found = office()
+    steady(found)
+
+    rows(found, PAIRS[:1], 38.0, profile="stern-2", causes=causes)
+    found.restart()
+    found.until(MORNING + 25 * HOUR, HOUR)
+
+    assert [(at, m.alert.rule, m.group) for at, m in found.sent if m.recipient == "team"] == [
+        (MORNING, "health_drop", "late"),
+        (MORNING + 24 * HOUR, "health_low", "late"),
+    ]
+
+
+def test_what_is_most_urgent_waits_for_nobody_else_whatever_brought_it_about() -> None:
+    (low,) = (rule for rule in RULES if rule.name == "health_low")
+    found = office(rules=(replace(low, tiers=(low.tiers[0], Tier(level=25, hold=timedelta(hours=6), urgency="P1"))),))
+    steady(found)
+
+    rows(found, PAIRS[:1], 20.0, profile="stern-2")
+    found.until(MORNING + 7 * HOUR, HOUR)
+
+    assert [(at, m.group) for at, m in found.sent if m.recipient == "team"] == [(MORNING + 6 * HOUR, "late")]

@@ -11,6 +11,7 @@ from services.notify.domain.lifecycle import RuleState
 from services.notify.domain.outbox import in_order
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.record import WatchRecord
+from services.notify.domain.rescoring import ScoredBy
 from tests.notify.building import Pair, clock, day, decide
 from tests.schemas.golden import example
 
@@ -44,6 +45,19 @@ def test_a_state_of_a_relationship_becomes_one_of_a_subject() -> None:
     assert watch.rules["health_low"] == RuleState("firing", day(0), (), 2, "P3", seq=0, told=2)
     assert watch.rules["disengaging"] == RuleState(episode=1)
     assert record.load(record.dump(WatchRecord(watch=watch))) == WatchRecord(watch=watch)
+
+
+def test_a_state_that_says_nothing_yet_of_midnights_and_of_what_was_regained_is_read() -> None:
+    before = json.loads(record.dump(upgraded()))
+    before["watch"]["scored"] = ["stern-2 1 none", "2024-05-01T00:00:00Z"]
+    for state in before["watch"]["rules"].values():
+        del state["regained_at"]
+
+    found = record.load(json.dumps(before).encode())
+
+    assert isinstance(found, WatchRecord)
+    assert found.watch.scored == ScoredBy("stern-2 1 none", day(0), nightly=False)
+    assert found.watch.rules == upgraded().watch.rules
 
 
 def test_an_episode_that_was_told_before_ends_for_those_who_heard_of_it() -> None:

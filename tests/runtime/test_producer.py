@@ -9,6 +9,9 @@ from random import Random
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import InvalidRecordError
+from kafka.producer.future import FutureProduceResult, FutureRecordMetadata
+from kafka.structs import TopicPartition
 
 from deploy.local.kafka import LocalKafka
 from services.runtime.kafka import (
@@ -25,6 +28,7 @@ from services.runtime.kafka import (
 )
 from services.runtime.kafka.admin import seal, unseal
 from services.runtime.kafka.outgoing import OutgoingRecord, record_size
+from services.runtime.kafka.sent_together import HandedOver, SentTogether
 from services.runtime.settings import Settings
 
 ACKNOWLEDGED_SECONDS = 30
@@ -110,6 +114,47 @@ def test_of_records_that_are_waited_for_together_the_refused_one_is_told_and_the
     with pytest.raises(RecordRefusedError):
         together.written.result(ACKNOWLEDGED_SECONDS)
     assert [record.key for record in read_to_end(settings, [topic])] == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("refused_at", [0, 1, 2])
+def test_the_refused_one_is_told_whatever_else_has_failed_because_of_it(refused_at: int, producer: Producer) -> None:
+    """What is under way to other partitions fails at once, and may be sent again; who sent the refused one again would
+    meet the same for ever."""
+    batches = [FutureProduceResult(TopicPartition("any", number)) for number in range(3)]
+    sent = iter([FutureRecordMetadata(batch, 0, -1, None, 0, 0, 0) for batch in batches])
+    together = SentTogether(
+        lambda outgoing: HandedOver(outgoing, next(sent), producer._client),
+        lambda handed, awaited: awaited.fail(handed.sent.exception),
+    )
+    for number in range(3):
+        together.send(OutgoingRecord("any", b"%d" % number, b"a key", []))
+    together.close()
+
+    for number, batch in enumerate(batches):
+        assert not together.written.done()
+        refused = RecordRefusedError("any", InvalidRecordError())
+        batch.failure(refused if number == refused_at else ProducerReplacedError("may be sent again"))
+
+    assert isinstance(together.written.exception(), RecordRefusedError)
+
+
+def test_the_refused_one_is_told_also_where_more_is_sent_long_after_its_batch(
+    settings: Settings, producer: Producer, troubles: list[str | None]
+) -> None:
+    topic, together = made(settings, {"cleanup.policy": "compact"}), producer.together()
+
+    for number, key in enumerate([b"a", None, b"b"]):
+        together.send(OutgoingRecord(topic, b"%d" % number, key, []))
+    together.look_after()
+    until = time.monotonic() + ACKNOWLEDGED_SECONDS
+    while len(troubles) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    together.send(OutgoingRecord(topic, b"3", b"c", []))
+    together.close()
+
+    with pytest.raises(RecordRefusedError):
+        together.written.result(ACKNOWLEDGED_SECONDS)
+    assert {record.key for record in read_to_end(settings, [topic])} == {b"a", b"b", b"c"}
 
 
 def test_records_whose_batch_is_too_large_for_their_topic_are_all_waited_for(

@@ -19,6 +19,7 @@ from services.runtime.kafka import (
     newest_of_keys,
     read_to_end,
 )
+from services.runtime.kafka import reader as reading
 from services.runtime.settings import Settings
 
 LONGEST_WAIT_SECONDS = 60
@@ -138,6 +139,30 @@ def read_on(
             assert [record.offset for record in records] == list(range(begin, begin + len(records)))
             reached = {**reached, partition: begin + len(records)}
     return reached
+
+
+@pytest.mark.parametrize("isolation", ["read_committed", "read_uncommitted"])
+def test_a_log_that_ends_with_what_was_given_up_and_with_marks_is_read_to_its_end(
+    settings: Settings, topic: str, isolation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of none of these a record comes, however long somebody waits: to the end it is read all the same."""
+    monkeypatch.setattr(reading, "SILENT_SECONDS", 10.0)
+    with (
+        closing(Reader(settings, group=None)) as nobody,
+        closing(Producer(settings, transactional_id=f"writer-of-{topic}")) as producer,
+    ):
+        producer.start_transactions()
+        producer.begin()
+        producer.send(topic, b"key", b"stays")
+        producer.commit({}, nobody)
+        for _ in range(2):
+            producer.begin()
+            producer.send(topic, b"key", b"given up").get(10)
+            producer.abort()
+
+    found = [record.value for record in read_to_end(settings, [topic], isolation_level=isolation)]
+
+    assert found == [b"stays", *([] if isolation == "read_committed" else [b"given up", b"given up"])]
 
 
 def test_a_topic_that_does_not_exist_is_named_at_once(settings: Settings) -> None:

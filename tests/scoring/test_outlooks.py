@@ -159,6 +159,18 @@ def test_a_start_takes_along_whoever_has_met_meanwhile(days: float) -> None:
     assert rows(worker.advance(clock + SPAN)) == true_rows(DEFAULT, clock, clock + SPAN, told)
 
 
+def test_one_start_after_the_other_takes_along_whoever_has_met_meanwhile() -> None:
+    told = {f"t/{number:03}": with_sessions(number) for number in range(60)}
+    worker, clock = begun(DEFAULT, told, micros(2)), micros(2)
+
+    for days in (2.4, 3, 3.01, 6.5, 12):
+        assert not worker.is_due(clock)
+        clock = micros(days)
+        worker = restarted(worker, clock, DEFAULT)
+
+    assert rows(worker.advance(clock + SPAN)) == true_rows(DEFAULT, clock, clock + SPAN, told)
+
+
 def test_a_start_reads_no_facts_of_whom_nothing_but_sessions_and_midnights_came(counted: Counter[str]) -> None:
     told = {
         "t/met": facts(started(0, 7), held(1), booked(1.5, "s", 2.3), booked(1.6, "r", 9.3)),

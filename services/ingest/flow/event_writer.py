@@ -146,6 +146,8 @@ class Together(Protocol):
 
     def send(self, outgoing: OutgoingRecord) -> None: ...
 
+    def look_after(self) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -215,7 +217,7 @@ class EventWriter:
                 return self._sent(recording, one)
         if known.content != one.content:
             return rejected("conflict", "id", CONFLICT)
-        recording.repeated[known.written] = None
+        recording.others[known.written] = None
         return Receipt(repeat=True, written=known.written)
 
     def _sent(self, recording: "RecordedTogether", one: "PreparedEvent") -> Receipt | Rejected:
@@ -262,17 +264,25 @@ def prepared(event: MentoringEvent) -> PreparedEvent:
 
 
 class RecordedTogether:
-    """What is recorded together: what is new of it, under way as one, and what others have under way already."""
+    """What is recorded together: what is new of it, under way as one, and what else is waited for: what others have
+    under way already."""
 
     def __init__(self, sending: Together) -> None:
         self.sending, self.receipt = sending, Receipt(repeat=False, written=sending.written)
         self.new: dict[bytes, _Known] = {}
-        self.repeated: dict[Future[None], None] = {}
+        self.others: dict[Future[None], None] = {}
+
+    def cut_off(self, failure: KafkaError) -> None:
+        """The rest cannot be sent. A record that was sent before and refused may be why: then that is what its sender
+        has to hear, or would send all of it again for ever."""
+        rest: Future[None] = Future()
+        rest.set_exception(failure)
+        self.others[rest] = None
 
     @property
     def written(self) -> Future[None]:
         """Completes when all of it is on the log; to be asked for when all is recorded."""
-        return all_of([self.sending.written, *self.repeated]) if self.repeated else self.sending.written
+        return all_of([self.sending.written, *self.others]) if self.others else self.sending.written
 
 
 def _written() -> Future[None]:

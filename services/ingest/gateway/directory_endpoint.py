@@ -81,8 +81,12 @@ class DirectoryEndpoint:
                     return one
                 return self._directory.write_for(sending, replacing(one, described.feed)) or one.id
 
+            def sent(some: list[str | Rejected]) -> None:
+                found.extend(some)
+                sending.look_after()
+
             try:
-                await self._writing.turns.in_slices(handed_in.sender, window, written, found.extend)
+                await self._writing.turns.in_slices(handed_in.sender, window, written, sent)
             finally:
                 sending.close()
             return sending.written

@@ -22,6 +22,7 @@ from services.ingest.gateway.requests import STATUS, Listing, media_type, read_b
 from services.ingest.gateway.senders import ANSWERED_BYTES, Admission, not_too_many
 from services.runtime.http.guarded_protocol import CONNECTION
 from services.runtime.http.problems import ProblemError
+from services.runtime.kafka import KafkaError
 
 ACCEPTED = 202
 MIXED = 207
@@ -66,7 +67,15 @@ class Intake:
             # 2. Sent in its order, before the sender's other requests go on: what goes to the broker in one go shares a
             # batch there, and a batch costs as much as sending twenty records.
             with self._event_writer.recording() as recording:
-                await in_slices(sender, found, partial(self._recorded, recording), outcomes.extend, "first")
+
+                def sent(some: list[Outcome]) -> None:
+                    outcomes.extend(some)
+                    recording.sending.look_after()
+
+                try:
+                    await in_slices(sender, found, partial(self._recorded, recording), sent, "first")
+                except KafkaError as failure:
+                    recording.cut_off(failure)
             return recording.written
 
         await self._writing.in_windows(raw_events, handed_in, send)

@@ -96,6 +96,9 @@ class _WrittenAtOnce:
     def send(self, outgoing: OutgoingRecord) -> None:
         self._log.send(outgoing.topic, outgoing.key, outgoing.value, outgoing.partition, outgoing.headers)
 
+    def look_after(self) -> None:
+        """It is written already."""
+
     def close(self) -> None:
         self.written.set_result(None)
 

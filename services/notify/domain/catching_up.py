@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from schemas.primitives import Instant
+from schemas.scores import ScoreRow
 from services.notify.domain.guards import is_behind
 
 SETTLE = timedelta(minutes=15)
@@ -24,6 +25,15 @@ class CatchUp:
 
     def prolonged(self, until: Instant, why: str) -> "CatchUp":
         return CatchUp(self.since, max(self.until, until), why)
+
+
+def catching_up(before: CatchUp | None, new: ScoreRow, now: Instant, late: str | None) -> CatchUp | None:
+    """With a row that is history for the reason of `late`, or with one that is none."""
+    if late is None:
+        return before
+    recorded = new.trigger.recordedtime if new.trigger else now
+    until = max(now, recorded) + SETTLE
+    return before.prolonged(until, late) if before else CatchUp(max(now, recorded), until, late)
 
 
 @dataclass(frozen=True)

@@ -24,28 +24,28 @@ class Fall(NamedTuple):
 
 
 class Fallen(NamedTuple):
-    """`run`: for how long the fall has been so great; `points`: the rows that show it."""
+    """`run`: for how long the fall has been so great; `points`: the rows that show it; `is_lowest`: whether health has
+    not been lower in all that while."""
 
     fall: Fall
     run: Run
     points: int
+    is_lowest: bool
 
 
 def fallen(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | None = None) -> Fallen | None:
     """How far the newest row lies below the peak of its window; None if not so far as the rule says, or if nobody is
     sure of it. `regained_at`: when the last fall was, if there was one: what health fell from before that counts no
-    more, or a pair that is half the way back from a deep fall would have fallen again."""
+    more, or a pair that is half the way back from a deep fall would have fallen again. It does where all is lost again
+    that was regained."""
     last = newest(rows)
     if last is None or last.health > MOST - rule.tiers[0].level:
         # Most pairs are so well that no fall of theirs could be so deep.
         return None
-    if regained_at is not None:
-        # The row before that instant says what held when it came.
-        rows = rows[max(0, bisect_left(rows, regained_at, key=as_of) - 1) :]
-    found = _below(rule, drop, rows)
-    if found is None or found.fall.peak - found.fall.level < rule.tiers[0].level:
+    found = _far_below(rule, drop, rows, regained_at)
+    if found is None:
         return None
-    run = unbroken_run(rows[_begin(rule, drop, rows) :], lambda _: True)
+    run = unbroken_run(rows[_begin(rule, drop, rows, regained_at) :], lambda _: True)
     return found if run is None else found._replace(run=run)
 
 
@@ -81,11 +81,21 @@ def settles(rule: Rule, drop: Drawdown, fall: Fall, rows: Window) -> Instant | N
     return fall.held + drop.settles + paused
 
 
+def _far_below(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | None) -> Fallen | None:
+    """If it is so far as the rule says."""
+    found = _below(rule, drop, rows)
+    if regained_at is not None and found is not None and not found.is_lowest:
+        # The row before that instant says what held when it came.
+        found = _below(rule, drop, rows[max(0, bisect_left(rows, regained_at, key=as_of) - 1) :])
+    return None if found is None or found.fall.peak - found.fall.level < rule.tiers[0].level else found
+
+
 def _below(rule: Rule, drop: Drawdown, rows: Window) -> Fallen | None:
     """The newest row against the highest of its window: the row before the window says what held when it began."""
     left, points, later = drop.window, 0, None
     last: tuple[Instant, Values] | None = None
     peak: tuple[float, Instant] | None = None
+    is_lowest = True
     for at, _, _, values in reversed(rows):
         if values is None:
             continue
@@ -97,6 +107,7 @@ def _below(rule: Rule, drop: Drawdown, rows: Window) -> Fallen | None:
             left -= later - at
         if rule.is_sure_of(values):
             points += 1
+            is_lowest = is_lowest and values.health >= last[1].health
             peak = (values.health, at) if peak is None or values.health > peak[0] else peak
         if left <= _NO_TIME:
             break
@@ -105,17 +116,16 @@ def _below(rule: Rule, drop: Drawdown, rows: Window) -> Fallen | None:
         return None
     at, values = last
     paused = values.status == "paused"
-    return Fallen(Fall(*peak, values.health, at), Run(at, at, _NO_TIME, paused), points)
+    return Fallen(Fall(*peak, values.health, at), Run(at, at, _NO_TIME, paused), points, is_lowest)
 
 
-def _begin(rule: Rule, drop: Drawdown, rows: Window) -> int:
+def _begin(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | None) -> int:
     """The place of the first of those rows that lie so far below their own peaks, all up to the newest."""
     begin = len(rows) - 1
     for place in range(len(rows) - 1, -1, -1):
         if rows[place].values is None:
             continue
-        found = _below(rule, drop, rows[: place + 1])
-        if found is None or found.fall.peak - found.fall.level < rule.tiers[0].level:
+        if _far_below(rule, drop, rows[: place + 1], regained_at) is None:
             break
         begin = place
     return begin

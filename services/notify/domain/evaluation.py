@@ -1,25 +1,26 @@
 """What a score or time makes of the conditions of all rules of a subject under watch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from schemas.alerts import Handling
 from schemas.primitives import Id, Instant
 from schemas.rules import Rule
 from schemas.scores import ScoreRow
-from services.notify.domain.catching_up import SETTLE, CatchUp
+from services.notify.domain.catching_up import catching_up
 from services.notify.domain.folding import Anchor, folded, is_corrected_away, moved_up, reopened
 from services.notify.domain.guards import Clock, history
-from services.notify.domain.handling import UNTOUCHED, after, with_handling
+from services.notify.domain.handling import EXPIRED, UNTOUCHED, after
 from services.notify.domain.inhibition import source_digests
 from services.notify.domain.lifecycle import (
+    AT_REST,
     ERASED,
     OPEN,
     RuleState,
     Transition,
     closed,
     judged,
+    kept,
     reconciled,
     reminded,
     turned,
@@ -29,13 +30,8 @@ from services.notify.domain.rescoring import marked, scored_after
 from services.notify.domain.watch import Anchors, Mark, Watch
 from services.notify.domain.window import MOST_ROWS, WINDOW, Window, lasting, replaced, row, trimmed, up_to
 
-EXPIRED = {
-    "acknowledged": "the acknowledgement has expired",
-    "snoozed": "the snooze is over",
-    "open": "nobody looks after it",
-}
 SWITCHED_OFF = "the rule is off"
-AT_REST, NO_ANCHOR = RuleState(), Anchor()
+NO_ANCHOR = Anchor()
 LEAST_CUT = 16
 """Rows that leave the window at once: to move the anchors costs as much as a decision."""
 
@@ -88,7 +84,7 @@ class Evaluator:
         """Decides, if the row is above the one that decided last (in mode heal: not below its position, nor overtaken).
         `clock`: up to which instant the partition's deadlines have taken effect."""
         mark = Mark(new.position, new.as_of)
-        if not _decides(watch, mark, new):
+        if not watch.is_decided_by(new):
             return self.corrected(watch, new), []
         late = history(new, self.clock)
         is_next = not watch.window or new.as_of >= watch.window[-1].as_of
@@ -131,7 +127,7 @@ class Evaluator:
                 return watch, [*before, *ends]
         # 3. While history is told, or a source is silent, nothing is decided but what cannot wait.
         if late is not None or watch.catch_up is not None or watch.frozen is not None:
-            watch = replace(watch, revised=True, catch_up=_catching_up(watch.catch_up, new, now, late))
+            watch = replace(watch, revised=True, catch_up=catching_up(watch.catch_up, new, now, late))
             if new.mode == "replay":
                 return watch, before
             after, found = self._judge(watch, now, self._urgent)
@@ -199,7 +195,7 @@ class Evaluator:
         for rule in gone:
             states[rule.name], end = closed(rule, states[rule.name], at, SWITCHED_OFF)
             ends += [end] if end else []
-        return self._stood(replace(watch, rules=_kept(states)), ends, by_row=False)
+        return self._stood(replace(watch, rules=kept(states)), ends, by_row=False)
 
     def _end(self, watch: Watch, at: Instant) -> tuple[Watch, list[Transitioned]]:
         """Open alerts resolve at once, pending ones are forgotten."""
@@ -207,7 +203,7 @@ class Evaluator:
         for rule in self.rules:
             states[rule.name], end = closed(rule, states.get(rule.name, RuleState()), at)
             ends += [end] if end else []
-        return self._stood(replace(watch, rules=_kept(states), catch_up=None, revised=False), ends, by_row=True)
+        return self._stood(replace(watch, rules=kept(states), catch_up=None, revised=False), ends, by_row=True)
 
     @property
     def _urgent(self) -> tuple[Rule, ...]:
@@ -226,8 +222,8 @@ class Evaluator:
             if after is not state:
                 states[rule.name] = after
         if states:
-            watch = watch.ruled(_kept({**before, **states}))
-        return self._turn(watch, now, now, rules) if new.score else (_explained(watch), [])
+            watch = watch.ruled(kept({**before, **states}))
+        return self._turn(watch, now, now, rules) if new.score else (watch.explained(), [])
 
     def _fold(self, watch: Watch, now: Instant, late: str | None) -> tuple[Watch, list[Transitioned]]:
         """Rows were corrected: every rule is folded anew from its anchor."""
@@ -246,14 +242,14 @@ class Evaluator:
             found = folded(rule, watch.anchors.get(rule.name, Anchor()), watch.window, now)
             states[rule.name], transition = reconciled(rule, state, found, now, late)
             transitions += [transition] if transition else []
-        return self._stood(replace(watch, rules=_kept(states), revised=False), transitions, by_row=True)
+        return self._stood(replace(watch, rules=kept(states), revised=False), transitions, by_row=True)
 
     def _turn(
         self, watch: Watch, until: Instant, of_row: Instant | None, rules: tuple[Rule, ...]
     ) -> tuple[Watch, list[Transitioned]]:
         """Deadlines take effect: at their own instants, or all at the instant of the row that brought them about."""
         if watch.catch_up is None and ((soonest := watch.due) is None or soonest > until):
-            return _explained(watch), []
+            return watch.explained(), []
         transitions: list[Transition] = []
         # A rule that is newer than the state that was restored has none yet.
         for rule in rules:
@@ -275,7 +271,7 @@ class Evaluator:
     ) -> tuple[Watch, list[Transitioned]]:
         """They are written down: from now on rules are folded from them."""
         if not transitions:
-            return _explained(watch), []
+            return watch.explained(), []
         scored = watch.scored
         if scored is not None and scored.since is not None:
             transitions = [marked(one, watch.window, scored) for one in transitions]
@@ -285,9 +281,9 @@ class Evaluator:
             name = transition.rule.name
             anchors[name] = Anchor(transition.at, watch.rules[name], transition.at)
             if name in watch.handling:
-                watch = _handled(watch, name, after(watch.handling[name], transition.name))
+                watch = watch.handled(name, after(watch.handling[name], transition.name))
         watch = replace(watch, anchors=anchors)
-        return _explained(watch), [Transitioned(watch, transition, shown, by_row) for transition in transitions]
+        return watch.explained(), [Transitioned(watch, transition, shown, by_row) for transition in transitions]
 
     def _placed(self, window: Window, anchors: Anchors, new: ScoreRow) -> tuple[Window, Anchors]:
         placed = replaced(window, row(new))
@@ -306,30 +302,6 @@ class Evaluator:
         return left, {name: anchor for name, anchor in moved.items() if anchor is not NO_ANCHOR}
 
 
-def _catching_up(before: CatchUp | None, new: ScoreRow, now: Instant, late: str | None) -> CatchUp | None:
-    if late is None:
-        return before
-    recorded = new.trigger.recordedtime if new.trigger else now
-    until = max(now, recorded) + SETTLE
-    return before.prolonged(until, late) if before else CatchUp(max(now, recorded), until, late)
-
-
-def _explained(watch: Watch) -> Watch:
-    """Without the row that nothing will be explained by: it is most of the size of a state."""
-    if watch.shown is None or watch.catch_up is not None or watch.frozen is not None:
-        return watch
-    for state in watch.rules.values():
-        if state.dues or state.condition in OPEN:
-            return watch
-    return replace(watch, shown=None)
-
-
-def _kept(states: Mapping[str, RuleState]) -> Mapping[str, RuleState]:
-    """Without those of rules of which nothing has ever been: they are most of all states, and are written each time."""
-    # A pending or an open one is another at a glance.
-    return {name: state for name, state in states.items() if state.condition != "ok" or state != AT_REST}
-
-
 def _elapsed(watch: Watch, rule: Rule, due: Instant, at: Instant) -> tuple[Watch, Transition]:
     """The next deadline of a rule, or of whoever looks after its alert, takes effect."""
     state, handling = watch.rules[rule.name], watch.handling.get(rule.name, UNTOUCHED)
@@ -338,7 +310,7 @@ def _elapsed(watch: Watch, rule: Rule, due: Instant, at: Instant) -> tuple[Watch
     else:
         state, transition = reminded(rule, state, at, EXPIRED[handling.state])
     watch = replace(watch, rules={**watch.rules, rule.name: state})
-    return _handled(watch, rule.name, after(handling, transition.name)), transition
+    return watch.handled(rule.name, after(handling, transition.name)), transition
 
 
 def _begun_anew(watch: Watch, rule: Rule, at: Instant) -> Watch:
@@ -346,19 +318,3 @@ def _begun_anew(watch: Watch, rule: Rule, at: Instant) -> Watch:
     assert watch.shown is not None, "deadlines are of what a row explains"
     rows = lasting(up_to(watch.window, watch.shown.as_of), at)
     return watch.ruled({**watch.rules, rule.name: judged(rule, watch.rules[rule.name], rows)})
-
-
-def _handled(watch: Watch, rule: str, handling: Handling) -> Watch:
-    return replace(watch, handling=with_handling(watch.handling, rule, handling))
-
-
-def _decides(watch: Watch, mark: Mark, new: ScoreRow) -> bool:
-    last = watch.mark
-    if last is None or mark > last:
-        return True
-    return new.mode == "heal" and mark.position >= last.position and not _is_overtaken(watch, new)
-
-
-def _is_overtaken(watch: Watch, new: ScoreRow) -> bool:
-    """Rows beyond its own that should not have been, a heal deletes first. One that stands was told since it began."""
-    return any(row.values is not None and row.as_of > new.as_of for row in watch.window)

@@ -3,7 +3,7 @@
 What was told stands, what was not is judged again. So late history, heals and corrections leave no phantom: an episode
 of which nobody was told appears, moves or vanishes with the rows beneath it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from schemas.primitives import Instant
 from schemas.rules import OF_SCORES, Rule
@@ -28,6 +28,10 @@ def folded(rule: Rule, anchor: Anchor, window: Window, until: Instant) -> RuleSt
     rows = up_to(window, until)
     first = 0 if anchor.at is None else len(up_to(rows, anchor.at))
     state = anchor.state
+    if state.regained_at is not None and state.condition not in OPEN:
+        # The row that said so may be one of those that were corrected.
+        regained_at = None if anchor.at is None else folded(rule, Anchor(), window, anchor.at).regained_at
+        state = replace(state, regained_at=regained_at)
     # What was told stands, its deadlines follow from the corrected rows.
     if state.condition in OPEN and any(row.values for row in rows[:first]):
         state = _judged(rule, state, rows[:first])

@@ -20,6 +20,12 @@ LONGEST_SNOOZE = timedelta(days=30)
 LONGEST_SILENCE = timedelta(days=30)
 OF_THE_OPEN = frozenset({"acknowledge", "unacknowledge", "snooze"})
 UNTOUCHED = Handling()
+EXPIRED = {
+    "acknowledged": "the acknowledgement has expired",
+    "snoozed": "the snooze is over",
+    "open": "nobody looks after it",
+}
+"""Why an open alert is told again when the time of its handling is over."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ BATCH_EVERY = timedelta(minutes=15)
 """Whoever gets a message of a programme and class looks at it before the next one comes."""
 STORM_SPAN = timedelta(minutes=10)
 RESCORED_SPAN = timedelta(hours=49)
-"""Within a day every pair is scored by what is new, for another the rules look at that; then the clock has to come."""
+"""A new profile reaches every pair by the next midnight, and a rule may hold for a day before it fires; the hour is for
+clocks that come later. By then all of it is known, and is one message."""
 HOUR = timedelta(hours=1)
 PEOPLE: frozenset[ChannelName] = frozenset({"smtp", "slack", "teams"})
 OVER = "over before it was sent: its end is told"

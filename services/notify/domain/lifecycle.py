@@ -1,6 +1,7 @@
 """One rule of one subject: ok -> pending -> firing -> recovering -> ok. What a row shows changes the condition and its
 deadlines; only a deadline, or the end of the relationship, makes a transition that people hear of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import NamedTuple
@@ -75,16 +76,24 @@ class RuleState:
             other.unstable,
             self.fired,
             self.fall,
-            # What rows say, not what was told: folded rows know it better than the state that stands.
-            self.regained_at or other.regained_at,
+            other.regained_at,
         )
+
+
+AT_REST = RuleState()
+
+
+def kept(states: Mapping[str, RuleState]) -> Mapping[str, RuleState]:
+    """Without those of rules of which nothing has ever been: they are most of all states, and are written each time."""
+    # A pending or an open one is another at a glance.
+    return {name: state for name, state in states.items() if state.condition != "ok" or state != AT_REST}
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
     """What people hear of. `of` is the open episode that it belongs to, as it is with this transition. `late`: why it
     came to light late, if so: it is no news of its own, and stands in the digest of what is at risk now. `rescored`:
-    it did because scores are computed otherwise."""
+    it did for no other reason than that scores are computed otherwise."""
 
     rule: Rule
     name: TransitionName
@@ -141,10 +150,10 @@ def reconciled(
     """The state that stands, brought to what the corrected rows say of now; at most one transition, since what began
     and ended among rows that nobody was told of is told to nobody."""
     was_open, is_open = state.condition in OPEN, found.condition in OPEN
-    kept = found.counting_on(state)
+    kept = _counting_on(found, state)
     if was_open and not is_open:
         ended, transition = _resolved(rule, state, at, cleared(rule))
-        return found.counting_on(ended), replace(transition, late=late)
+        return _counting_on(found, ended), replace(transition, late=late)
     if not is_open or found.urgency is None:
         return kept, None
     if not was_open:
@@ -162,7 +171,12 @@ def withdrawn(
 ) -> tuple[RuleState, Transition]:
     """The rows under an open alert were corrected away; `found` is what is left."""
     ended, transition = _resolved(rule, state, at, CORRECTED)
-    return found.counting_on(ended), replace(transition, late=late)
+    return _counting_on(found, ended), replace(transition, late=late)
+
+
+def _counting_on(found: RuleState, other: RuleState) -> RuleState:
+    """What was regained is said by the rows, not by what was told."""
+    return replace(found.counting_on(other), regained_at=found.regained_at)
 
 
 def _fallen(rule: Rule, drop: Drawdown, state: RuleState, rows: Window) -> RuleState:

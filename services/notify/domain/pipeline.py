@@ -254,7 +254,8 @@ def _grouped(notice: Notice, situation: Situation) -> Notice:
     transition, alert = situation.transition, notice.event.data
     late = transition.late is not None and alert.transition not in ENDS
     if late:
-        return replace(notice, group="rescored" if transition.rescored else "late", late=True)
+        can_wait = transition.rescored and alert.urgency != "P1"
+        return replace(notice, group="rescored" if can_wait else "late", late=True)
     if all(one.receiving is None for one in notice.to):
         return notice
     if alert.transition in ENDS:

@@ -11,14 +11,19 @@ from services.notify.domain.spans import instant
 from services.notify.domain.window import StoredInstant, Window, unbroken_run, up_to
 
 LONGEST_NAME = 40
+MIDNIGHT = ("midnight",)
+"""As scoring calls what no event brought about."""
 BEGINS = frozenset({"fired", "unstable", "escalated"})
 
 
 class ScoredBy(NamedTuple):
-    """By which model, profile and calibration, and since when that is another one than before, if it ever was."""
+    """By which model, profile and calibration, and since when that is another one than before, if it ever was.
+    `nightly`: whether a midnight alone brought about the row of that instant. One that comes with an event, or where a
+    level is crossed, may as well show a decay."""
 
     by: str
     since: StoredInstant | None = None
+    nightly: bool = False
 
 
 def scored_after(before: ScoredBy | None, row: ScoreRow) -> ScoredBy | None:
@@ -29,13 +34,13 @@ def scored_after(before: ScoredBy | None, row: ScoreRow) -> ScoredBy | None:
     by = f"{score.profile} {score.model} {score.calibration}"
     if before is None:
         return ScoredBy(by)
-    return before if before.by == by else ScoredBy(by, row.as_of)
+    return before if before.by == by else ScoredBy(by, row.as_of, score.causes == MIDNIGHT)
 
 
 def marked(transition: Transition, window: Window, scored: ScoredBy) -> Transition:
     """The transition, and why it is no news, if so."""
     why = None if transition.late is not None else _of_rescoring(transition, window, scored)
-    return transition if why is None else replace(transition, late=why, rescored=True)
+    return transition if why is None else replace(transition, late=why, rescored=scored.nightly)
 
 
 def _of_rescoring(transition: Transition, window: Window, scored: ScoredBy) -> str | None:

@@ -1,7 +1,7 @@
 """A subject under watch, as it is kept between two rows of scores: its window, and what is known of each rule."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from schemas.alerts import Handling
@@ -10,6 +10,7 @@ from schemas.rules import SUPPORT_REQUESTED
 from schemas.scores import ScoreRow
 from services.notify.domain.catching_up import CatchUp
 from services.notify.domain.folding import Anchor
+from services.notify.domain.handling import with_handling
 from services.notify.domain.ids import AlertSubject, Recipient
 from services.notify.domain.inhibition import Frozen
 from services.notify.domain.lifecycle import OPEN, RuleState
@@ -81,6 +82,18 @@ class Watch:
         """With these conditions."""
         return self._with(self.window, rules)
 
+    def handled(self, rule: str, handling: Handling) -> "Watch":
+        return replace(self, handling=with_handling(self.handling, rule, handling))
+
+    def explained(self) -> "Watch":
+        """Without the row that nothing will be explained by: it is most of the size of a state."""
+        if self.shown is None or self.catch_up is not None or self.frozen is not None:
+            return self
+        for state in self.rules.values():
+            if state.dues or state.condition in OPEN:
+                return self
+        return replace(self, shown=None)
+
     def without_rows(self) -> "Watch":
         return self._with((), self.rules)
 
@@ -106,6 +119,16 @@ class Watch:
             one.calls,
             one.scored,
         )
+
+    def is_decided_by(self, new: ScoreRow) -> bool:
+        """Whether the row is above the one that decided last; in mode heal: not below its position, nor overtaken."""
+        last, mark = self.mark, Mark(new.position, new.as_of)
+        if last is None or mark > last:
+            return True
+        if new.mode != "heal" or mark.position < last.position:
+            return False
+        # Rows beyond its own that should not have been, a heal deletes first. One that stands was told since it began.
+        return not any(row.values is not None and row.as_of > new.as_of for row in self.window)
 
     def due_of(self, rule: str) -> Instant | None:
         state, handling = self.rules[rule], self.handling.get(rule)

@@ -5,7 +5,6 @@ from kafka.errors import KafkaError
 from services.runtime.kafka.admin import create_topics
 from services.runtime.kafka.options import client_options
 from services.runtime.kafka.outgoing import (
-    Awaited,
     OutgoingRecord,
     ProducerReplacedError,
     RecordRefusedError,
@@ -14,7 +13,7 @@ from services.runtime.kafka.outgoing import (
     UnwritableRecordError,
     is_fenced,
 )
-from services.runtime.kafka.producer import Producer, Sent, SentTogether, acknowledged
+from services.runtime.kafka.producer import Producer, Sent, acknowledged
 from services.runtime.kafka.reachable import BrokerUnreachableError, await_broker
 from services.runtime.kafka.reader import (
     Reader,
@@ -28,7 +27,6 @@ from services.runtime.kafka.records import Committed, Headers, Partition, Record
 from services.runtime.kafka.sign_in import SignInError, tls_context
 
 __all__ = [
-    "Awaited",
     "BrokerUnreachableError",
     "Committed",
     "Headers",
@@ -42,7 +40,6 @@ __all__ = [
     "RecordRefusedError",
     "RecordTooLargeError",
     "Sent",
-    "SentTogether",
     "SignInError",
     "TopicSealedError",
     "UnwritableRecordError",

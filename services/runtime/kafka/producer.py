@@ -2,10 +2,8 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
-from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, cast
 
 from kafka import KafkaProducer
 from kafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
@@ -22,6 +20,7 @@ from services.runtime.kafka.outgoing import (
 from services.runtime.kafka.reader import Reader
 from services.runtime.kafka.records import Committed, Headers, Partition, Record, offsets_and_metadata
 from services.runtime.kafka.replacement import Replacement, Suspect
+from services.runtime.kafka.sent_together import HandedOver, SentTogether, batch_of
 from services.runtime.settings import Settings
 
 TRANSACTION_SECONDS = 60.0
@@ -39,77 +38,6 @@ class Sent(Protocol):
     def add_callback(self, callback: Any) -> Any: ...  # noqa: ANN401
 
     def add_errback(self, errback: Any) -> Any: ...  # noqa: ANN401
-
-
-class HandedOver(NamedTuple):
-    """A record that kafka-python has, its future there, and the client that has it."""
-
-    outgoing: OutgoingRecord
-    sent: Any
-    client: KafkaProducer
-
-
-class SentTogether:
-    """One future for many records: `written` completes, on the client's thread, when all are on the log, and fails with
-    the first failure. Of each batch only the last of them is waited for: a future or a callback for every record would
-    take as long as sending it. One thread sends."""
-
-    def __init__(
-        self, hand_over: Callable[[OutgoingRecord], HandedOver], failed: Callable[[HandedOver, Awaited], None]
-    ) -> None:
-        self.written: Future[None] = Future()
-        self.written.set_running_or_notify_cancel()  # a waiter that gives up cannot cancel it under our hands
-        self._hand_over, self._failed = hand_over, failed
-        self._handed: list[HandedOver] = []
-        self._left, self._lock = 1, threading.Lock()
-        self._failure: BaseException | None = None
-
-    def send(self, outgoing: OutgoingRecord) -> None:
-        """Raises as `Producer.send`; what was sent before is waited for nevertheless."""
-        self._handed.append(self._hand_over(outgoing))
-
-    def close(self) -> None:
-        """Nothing more is sent. Until then `written` is open, even without any record."""
-        self._left += len(self._handed)
-        batches: dict[Any, list[HandedOver]] = {}
-        for one in self._handed:
-            batches.setdefault(_batch_of(one.sent), []).append(one)
-        for ours in batches.values():
-            self._await(ours)
-        self._count(1)
-
-    def succeed(self, _: object) -> None:
-        self._count(1)
-
-    def fail(self, failure: BaseException) -> None:
-        self._failure = self._failure or failure
-        self._count(1)
-
-    def _await(self, ours: list[HandedOver]) -> None:
-        """A batch settles its records in their order."""
-        settle = partial(self._settle, ours)
-        ours[-1].sent.add_callback(settle)
-        ours[-1].sent.add_errback(settle)
-
-    def _settle(self, ours: list[HandedOver], _: object) -> None:
-        succeeded = 0
-        for one in ours:
-            if not one.sent.is_done:
-                self._await([one])  # its batch was too large, and was split
-            elif one.sent.exception is None:
-                succeeded += 1
-            else:
-                self._failed(one, self)
-        self._count(succeeded)
-
-    def _count(self, settled: int) -> None:
-        with self._lock:
-            self._left -= settled
-            last = settled and self._left == 0
-        if last and self._failure is None:
-            self.written.set_result(None)
-        elif last:
-            self.written.set_exception(self._failure)
 
 
 class Producer:
@@ -165,7 +93,7 @@ class Producer:
         """Raises RecordTooLargeError, and KafkaError when nothing can be written for now."""
         return self._send(OutgoingRecord(topic, value, key, list(headers), partition))
 
-    def together(self) -> "SentTogether":
+    def together(self) -> SentTogether:
         """For many records that are waited for as one. Not in transactions."""
         return SentTogether(self.hand_over, self.failed)
 
@@ -234,7 +162,7 @@ class Producer:
         handed.sent.add_errback(lambda _: self.failed(handed, pending))
         return pending
 
-    def hand_over(self, outgoing: OutgoingRecord) -> "HandedOver":
+    def hand_over(self, outgoing: OutgoingRecord) -> HandedOver:
         """To kafka-python; whoever calls looks after what becomes of it. Raises as `send`."""
         self._limits.check(outgoing)
         client = self._client
@@ -254,7 +182,7 @@ class Producer:
             self._is_doubtful = False
             self._trouble(None)
 
-    def failed(self, handed: "HandedOver", awaited: Awaited) -> None:
+    def failed(self, handed: HandedOver, awaited: Awaited) -> None:
         """Runs on the thread of the client that has failed, for each of its records."""
         outgoing, sent, client = handed
         refusal = _refusal_of(client)
@@ -265,7 +193,7 @@ class Producer:
             if self._replacement is None and self._client is client:
                 self._replacement = self._start_replacing(client, refusal)
             replacement = self._replacement
-        if replacement is None or not replacement.takes(client, _batch_of(sent), Suspect(outgoing, awaited)):
+        if replacement is None or not replacement.takes(client, batch_of(sent), Suspect(outgoing, awaited)):
             awaited.fail(ProducerReplacedError(f"the producer was replaced meanwhile: {refusal}"))
 
     def _start_replacing(self, client: KafkaProducer, refusal: Exception) -> Replacement:
@@ -304,8 +232,3 @@ def _refusal_of(client: KafkaProducer) -> Exception | None:
     """What has made it useless: from then on it fails whatever it is given. There is no public word for it."""
     manager = client._transaction_manager  # noqa: SLF001
     return manager.last_error if manager is not None and manager.has_fatal_error() else None
-
-
-def _batch_of(sent: Any) -> Any:  # noqa: ANN401 (not typed)
-    """Whatever was under way fails, often with the very error of the refused batch: only the future tells which."""
-    return sent._produce_future  # noqa: SLF001
