@@ -22,7 +22,6 @@ from deploy.local.ports import LOOPBACK, ports_from, remembered_ports
 from deploy.local.service import Service
 from deploy.local.services import PORTS, Launch, port_variables, services
 from deploy.local.supervisor import Supervisor
-from services.warehouse.domain.tables import FILL
 
 PARTITIONS = 4
 OWN_PORTS = 2  # of ClickHouse and of Kafka
@@ -31,6 +30,8 @@ SERVICES_SECONDS = 180.0  # scoring reads its state back from the log first
 COMMAND_SECONDS = 180.0
 WRITER, READER, ANALYST = "rapport", "reader", "analyst"
 TOKEN = re.compile(r"rpt_\S+")
+FILL = "run `rapport warehouse recompute`"
+"""As `rapport warehouse migrate` says it of tables that lack rows; the service's own words, which a test compares."""
 BOARD_SOURCE = "/rapport/board"
 """What the board calls itself at the gateway (services/notify/board/meetings.py)."""
 NO_CONNECTIONS = """\

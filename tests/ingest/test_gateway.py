@@ -309,6 +309,7 @@ def test_whoever_is_refused_much_waits_for_the_answer_and_nobody_else_does(gatew
     nonsense = b"[" + b"{}," * 999 + b"{}" + b" " * (MOST_BYTES - 3_001) + b"]"
 
     with often.client, other.client:
+        eventually(lambda: all(one.post(event()).status_code == 202 for one in (often, other)), what="the tokens")
         allowed = [timed(often, nonsense) for _ in range(REFUSED_PER_SECOND * BURST_SECONDS * 1024 // MOST_BYTES)]
         more = [timed(often, nonsense) for _ in range(3)]
         short = timed(other, b"nonsense")
@@ -327,6 +328,7 @@ def test_of_many_who_are_refused_much_at_once_some_lose_their_connection_and_nob
     often = Gateway(gateway.settings, client_of(gateway, make_token(broker)))
     nonsense = b"[" + b"{}," * 999 + b"{}" + b" " * (MOST_BYTES - 3_001) + b"]"
     with often.client, ThreadPoolExecutor(3 * MOST_PAUSED_OF_ONE) as pool:
+        eventually(lambda: often.post(event()).status_code == 202, what="the token")
         answers = list(pool.map(lambda _: often.post(nonsense, BATCH), range(3 * MOST_PAUSED_OF_ONE)))
         good = often.post(event())
 

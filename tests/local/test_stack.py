@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from deploy.local import stack
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.commands import main
 from deploy.local.data_folder import ClockMode, DataFolderError, held, secret
@@ -21,6 +22,7 @@ from deploy.local.display import PlainLines
 from deploy.local.kafka import LocalKafka
 from deploy.local.readiness import State
 from deploy.local.stack import CommandFailedError, Stack, StackConfig
+from services.warehouse.domain import tables
 from tests.local.login import Login
 
 CACHE = Path(__file__).parents[2] / ".rapport" / "cache"
@@ -200,3 +202,7 @@ def test_up_says_what_is_missing_and_exits_with_1(empty_folder: Path, monkeypatc
     assert result.exit_code == 1
     assert "Kafka needs Java and `java` was not found: install" in result.output
     assert (empty_folder / ".rapport" / "up" / "clock").read_text() == "wall"
+
+
+def test_the_stack_looks_for_the_words_that_the_warehouse_says() -> None:
+    assert stack.FILL == tables.FILL

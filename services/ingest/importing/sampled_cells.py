@@ -107,7 +107,7 @@ def decimal_comma(seen: Sequence[SampledCell]) -> bool | Question:
 SCALE = (1, 5)
 """Of ratings of which no column says it."""
 FEW = 20
-"""One of so many off the scale is a slip, and refused with its row."""
+"""A single rating off the scale is a slip, and so is one of so many: it is refused with its row."""
 
 
 def check_scale(header: Header, cells: SampledRows, forms: Forms) -> None:
@@ -117,7 +117,7 @@ def check_scale(header: Header, cells: SampledRows, forms: Forms) -> None:
     ratings = list(_numbers(of_form(header.kind, untold, "number"), "rating", forms))
     lowest, highest = SCALE
     off = [(number, line) for number, line in ratings if not lowest <= number <= highest]
-    if len(off) * FEW > len(ratings):
+    if len(off) > 1 and len(off) * FEW > len(ratings):
         number, line = off[0]
         words = f"on which scale are the ratings? {number:g} (line {line}) is not on that from {lowest} to {highest}"
         raise ImportStoppedError(f"{words}: add the columns scale_min and scale_max")

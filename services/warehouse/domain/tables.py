@@ -7,7 +7,7 @@ Scope = Literal["relationship", "day"]
 Kind = Literal["events", "scores", "alerts"]
 FILL = "run `rapport warehouse recompute`"
 """What is said of tables that are made from others and lack what was stored before them: how they are filled. The local
-stack looks for these words."""
+stack looks for these words in what `migrate` prints."""
 
 
 @dataclass(frozen=True)

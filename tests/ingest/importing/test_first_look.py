@@ -207,9 +207,9 @@ RATED = "relationship,by,at,rating\n"
 @pytest.mark.parametrize(
     ("ratings", "words"),
     [
-        (["3", "8"], "on which scale are the ratings? 8 (line 3) is not on that from 1 to 5"),
-        (["0", "4"], "on which scale are the ratings? 0 (line 2)"),
-        (["3"] * 18 + ["10"], "on which scale are the ratings? 10 (line 20)"),
+        (["3", "8", "9"], "on which scale are the ratings? 8 (line 3) is not on that from 1 to 5"),
+        (["0", "4", "0"], "on which scale are the ratings? 0 (line 2)"),
+        (["3"] * 18 + ["10", "9"], "on which scale are the ratings? 10 (line 20)"),
     ],
 )
 def test_ratings_off_the_usual_scale_say_that_the_others_are_on_another(ratings: list[str], words: str) -> None:
@@ -226,9 +226,10 @@ def test_a_slip_of_the_pen_is_not_another_scale_and_a_scale_that_is_told_is_beli
     row = "r,mentee,2026-03-01T10:00:00Z,"
 
     recognised(RATED + "\n".join(f"{row}{one}" for one in ["3"] * 19 + ["44", "soon"]))
+    recognised(RATED + f"{row}3\n{row}9\n{row}4")
     recognised(f"{RATED.strip()},scale_max\n{row}8,10")
     with pytest.raises(ImportStoppedError, match="on which scale"):
-        seen(f"{RATED.strip()},scale_max\n{row}8,\n{row}3,")
+        seen(f"{RATED.strip()},scale_max\n{row}8,\n{row}3,\n{row}7,")
 
 
 def test_cells_for_nothing_say_nothing_of_the_form_of_days() -> None:
