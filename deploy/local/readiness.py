@@ -22,8 +22,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Readiness:
+    """`answered`: whether the part itself has said so; who says nothing counts as starting."""
+
     state: State
     detail: str = ""
+    answered: bool = True
 
 
 class StackPart(Protocol):

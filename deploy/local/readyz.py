@@ -16,7 +16,7 @@ def ask_readyz(port: int) -> Readiness:
     try:
         return _said(_answer(port))
     except (OSError, http.client.HTTPException):
-        return Readiness(State.STARTING, "no answer yet")
+        return Readiness(State.STARTING, "no answer yet", answered=False)
 
 
 def _answer(port: int) -> bytes:

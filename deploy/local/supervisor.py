@@ -15,6 +15,8 @@ from deploy.local.readiness import Readiness, StackPart, State, wait_until_ready
 
 TICK_SECONDS = 0.25
 PROBE_EVERY_TICKS = 4
+SILENT_SECONDS = 10.0
+"""On a busy machine an answer may come so late from a part that is well."""
 
 
 @dataclass
@@ -22,6 +24,19 @@ class _Watched:
     part: StackPart
     crashes: tuple[float, ...] = ()
     restarts: int = 0
+    was_ready: bool = True
+    heard_at: float = 0.0
+
+    def seen(self, told: Readiness, now: float) -> Readiness:
+        """Whoever was ready and does not answer is not starting: it is as it was, and degraded if that lasts. `now` in
+        seconds."""
+        if told.answered or not self.was_ready:
+            self.was_ready = self.was_ready or told.state is State.READY
+            self.heard_at = now
+            return told
+        if now - self.heard_at < SILENT_SECONDS:
+            return Readiness(State.READY, told.detail)
+        return Readiness(State.DEGRADED, f"no answer for {now - self.heard_at:.0f} s")
 
 
 class PartFailedError(Exception):
@@ -66,7 +81,7 @@ class Supervisor:
             for part in reversed(parts):
                 part.stop()
             raise
-        self._watched += [_Watched(part) for part in parts]
+        self._watched += [_Watched(part, heard_at=time.monotonic()) for part in parts]
 
     def wait(self) -> None:
         """Returns after `stop`; raises `PartFailedError` with the part's last log lines."""
@@ -118,7 +133,8 @@ class Supervisor:
         if code is not None and not self._stop_asked.is_set():
             self._after_crash(watched, code)
         elif probe:
-            self._display.show(Status(watched.part.name, watched.part.probe(), watched.restarts))
+            readiness = watched.seen(watched.part.probe(), time.monotonic())
+            self._display.show(Status(watched.part.name, readiness, watched.restarts))
 
     def _after_crash(self, watched: _Watched, code: int) -> None:
         part = watched.part
@@ -129,6 +145,7 @@ class Supervisor:
             return
         watched.crashes = decision.crashes
         watched.restarts += 1
+        watched.was_ready = False
         self._display.show(Status(part.name, Readiness(State.STARTING, "restarted"), watched.restarts))
         part.launch()
 

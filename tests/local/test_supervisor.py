@@ -55,6 +55,34 @@ def test_a_killed_part_is_started_again_and_the_others_are_left_alone(tmp_path: 
     assert f"first ended with signal SIGKILL; log: {tmp_path / 'first.log'}" in printed.getvalue()
 
 
+def test_a_part_that_was_ready_and_answers_late_does_not_start_again_in_what_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = io.StringIO()
+    part = small_service("busy", tmp_path)
+    with Supervisor(PlainLines(Console(file=printed))) as supervisor:
+        supervisor.start([part], READY_SECONDS)
+        with frozen(part.pid):
+            time.sleep(3)
+        monkeypatch.setattr("deploy.local.supervisor.SILENT_SECONDS", 1.0)
+        with frozen(part.pid):
+            wait_for(lambda: "degraded" in printed.getvalue())
+        wait_for(lambda: printed.getvalue().splitlines()[-1] == "busy: ready")
+
+    starting, ready, degraded, again, stopped = printed.getvalue().splitlines()
+    assert [starting, ready, again, stopped] == ["busy: starting", "busy: ready", "busy: ready", "busy: stopped"]
+    assert degraded.startswith("busy: degraded no answer for ")
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def test_after_three_crashes_everything_stops_and_the_last_lines_are_shown(tmp_path: Path) -> None:
     good, bad = small_service("good", tmp_path), small_service("bad", tmp_path, "--crash")
     with Supervisor(PlainLines(Console(file=io.StringIO()))) as supervisor:

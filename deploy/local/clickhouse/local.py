@@ -68,7 +68,7 @@ class LocalClickHouse(LocalServer):
         try:
             self._get("/ping")
         except OSError:
-            return Readiness(State.STARTING, self.url)
+            return Readiness(State.STARTING, self.url, answered=False)
         return Readiness(State.READY, self.url)
 
     def walls(self) -> str:

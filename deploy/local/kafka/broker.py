@@ -72,7 +72,7 @@ class LocalKafka(LocalServer):
 
     def probe(self) -> Readiness:
         ready = serves_clients(LOOPBACK, self._port)
-        return Readiness(State.READY if ready else State.STARTING, self.bootstrap)
+        return Readiness(State.READY if ready else State.STARTING, self.bootstrap, answered=ready)
 
     def _archived_classes(self, java: str, jars: Path) -> tuple[str, ...]:
         """The option with which Java maps Kafka's classes from a file instead of reading and checking them anew: a
