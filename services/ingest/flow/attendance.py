@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -46,24 +46,30 @@ class AttendanceLog:
 
 FIRST_READING = "v1;first"
 """Noted beside the committed offset of a partition of which nothing is said yet."""
+MOST_KEPT = 100_000
+"""Outcomes of a partition, some 80 MB: beyond, the oldest are said although the log may hold them further on. They have
+the same ids there, and count once."""
 
 
 class FoldedPartition:
     """A log that was copied, or has lost its offsets, holds outcomes of its own. So where it is read from its beginning
-    nothing is said before `quiet_until`, its end as it was: what was concluded until then is kept, unless it comes on
-    the log itself. `next`: the offset of the next batch; `is_in_hand`: a batch is, which had to wait."""
+    nothing is said before `quiet_until`, its end as it was: what was concluded until then is kept, up to MOST_KEPT,
+    unless it comes on the log itself. `next`: the offset of the next batch; `is_in_hand`: a batch is, which had
+    to wait."""
 
     def __init__(self, expected: Expected, begin: int, quiet_until: int) -> None:
         self.next, self.quiet_until, self.is_in_hand = begin, quiet_until, False
-        self._on_log: set[str] = set()
-        self._concluded: dict[str, RawEvent] = {}
-        self.fold = AttendanceFold(expected, self._on_log)
+        self._on_log: OrderedDict[str, None] = OrderedDict()
+        self._concluded: OrderedDict[str, RawEvent] = OrderedDict()
+        self.fold = AttendanceFold(expected, self._on_log.keys())
 
     def found(self, outcome: str) -> None:
         """On the log, by its id."""
         if self.quiet_until:
-            self._on_log.add(outcome)
+            self._on_log[outcome] = None
             self._concluded.pop(outcome, None)
+            if len(self._on_log) > MOST_KEPT:
+                self._on_log.popitem(last=False)
 
     def conclude(self, outcomes: Iterable[RawEvent]) -> None:
         for one in outcomes:
@@ -72,7 +78,9 @@ class FoldedPartition:
     def to_say(self, reached: int) -> list[RawEvent]:
         """When all before the offset `reached` is folded."""
         if reached < self.quiet_until:
-            return []
+            beyond = len(self._concluded) - MOST_KEPT
+            early = beyond + MOST_KEPT // 10 if beyond > 0 else 0
+            return [self._concluded.popitem(last=False)[1] for _ in range(early)]
         self.quiet_until, said = 0, list(self._concluded.values())
         self._concluded.clear()
         return said
@@ -145,6 +153,9 @@ class AttendanceWork:
         known = FoldedPartition(expected, begin, self._log.reader.end_offsets([partition])[partition])
         for record in self._log.between(partition, 0, begin):
             known.conclude(self._apply(known, record, Counter()))
+            if early := known.to_say(0):
+                self._unsaid += early
+                self._say(Counter())
         return known
 
     def _apply(self, known: FoldedPartition, record: Record, notes: Counter[str]) -> list[RawEvent]:

@@ -130,6 +130,22 @@ def test_who_has_said_it_and_died_before_the_commit_says_nothing_again(log_time:
     assert log_time.outcomes() == [said]
 
 
+def test_of_more_outcomes_than_are_kept_the_oldest_are_said_early_and_all_of_them_once(
+    log_time: OwnLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.ingest.flow.attendance.MOST_KEPT", 20)
+    numbers = [number for number in range(100) if place(log_time, number) == place(log_time, 1)]
+    log_time.write(*(one for number in numbers for one in held(number)), tick(1, 60), tick(1, 61))
+    partition, told = place(log_time, 1), records(log_time, 1)
+    with worked(log_time) as (work, _):
+        work.resume(partition, Committed(len(told) - 1, FIRST_READING))
+        early = len(log_time.outcomes())
+        work.handle(Batch(partition, told[-1:]))
+
+    assert early == len(numbers) - 20 + 2 > 2
+    assert sorted(one.subject for one in log_time.outcomes()) == sorted(f"rel-{number}" for number in numbers)
+
+
 def test_on_an_empty_partition_what_comes_is_concluded_at_once(log_time: OwnLog) -> None:
     partition = place(log_time, 1)
     with worked(log_time) as (work, _):
