@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,7 @@ from services.runtime.kafka import (
 )
 from services.runtime.settings import Settings
 from tests.conftest import JARS_CACHE
+from tests.receiver import eventually
 
 PLACE = Partition("silent", 0)
 
@@ -80,9 +82,16 @@ def test_a_transaction_that_nobody_takes_is_given_up_and_its_successor_writes(
 def standing_still(kafka: LocalKafka) -> Iterator[None]:
     os.kill(kafka.pid, signal.SIGSTOP)
     try:
+        # On a busy machine some of its threads go on for a while, and answer.
+        eventually(lambda: set(map(state_of, Path(f"/proc/{kafka.pid}/task").iterdir())) == {"T"}, what="its threads")
         yield
     finally:
         os.kill(kafka.pid, signal.SIGCONT)
+
+
+def state_of(thread: Path) -> str:
+    """As proc(5) has it: T is stopped. The name before it may hold anything."""
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 @pytest.mark.parametrize(
