@@ -15,6 +15,7 @@ from services.runtime.kafka import (
     KafkaError,
     Producer,
     UnwritableRecordError,
+    acknowledged,
     partition_count,
 )
 from services.runtime.settings import Settings, SettingsError, load
@@ -61,8 +62,7 @@ def write(settings: Settings, topic: str, records: Mapping[str, bytes]) -> None:
     """Returns when every record is acknowledged. Raises KafkaError."""
     producer = Producer(settings)
     try:
-        for sent in [producer.send(topic, key.encode(), value) for key, value in records.items()]:
-            sent.get(20)
+        acknowledged(producer.send(topic, key.encode(), value) for key, value in records.items())
     finally:
         producer.close(5)
 
@@ -72,8 +72,7 @@ def write_to_all(settings: Settings, topic: str, values: Sequence[bytes]) -> Non
     partitions = partition_count(settings, topic)
     producer = Producer(settings)
     try:
-        for sent in [producer.send(topic, None, value, number) for number in range(partitions) for value in values]:
-            sent.get(20)
+        acknowledged(producer.send(topic, None, value, number) for number in range(partitions) for value in values)
     finally:
         producer.close(5)
 

@@ -27,7 +27,7 @@ from services.ingest.sources.tool import MOST_BYTES, Kept, Received
 from services.runtime import log
 from services.runtime.bounded_http import BoundedHttp
 from services.runtime.kafka import KafkaError, Producer, UnwritableRecordError, read_to_end
-from services.runtime.loop import TryLaterError
+from services.runtime.loop import TryLaterError, later_if_away
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
 from services.validation_errors import places
@@ -255,13 +255,12 @@ class Fetcher:
             recorded = self._recording.record(found, connection, self._now())
             if isinstance(recorded, Rejected):
                 return recorded
-            resources += recorded[0]
-            unrecorded += recorded[1]
+            number, others = recorded
+            resources += number
+            unrecorded += others
         if token := rounds[-1].token:
-            try:
+            with later_if_away():
                 self._tokens.keep(connection.connection_scope, resource, token, whole)
-            except KafkaError as away:
-                raise TryLaterError(f"the broker does not acknowledge: {away}") from away
         return FetchedResources(resources, _as_one(unrecorded))
 
 
