@@ -102,6 +102,25 @@ def test_a_refused_record_fails_alone_and_those_of_its_batch_are_written(
     assert troubles[1] is None
 
 
+def test_who_hears_of_troubles_and_fails_over_it_costs_nobody_a_record(settings: Settings) -> None:
+    """It is called on threads of the client, which would lose the records that they settle."""
+    heard: list[str | None] = []
+
+    def fails(why: str | None) -> None:
+        heard.append(why)
+        raise ValueError("an error of who listens")
+
+    with closing(Producer(settings, trouble=fails, linger_ms=200)) as producer:
+        topic = made(settings, {"cleanup.policy": "compact"})
+
+        sent = [producer.send(topic, key, b"1") for key in (b"a", None, b"b")]
+
+        assert [outcome(one) for one in sent] == ["written", "refused", "written"]
+        eventually_sent(producer, topic, b"2").get(ACKNOWLEDGED_SECONDS)
+    assert len(heard) == 2
+    assert heard[1] is None
+
+
 def test_of_records_that_are_waited_for_together_the_refused_one_is_told_and_the_others_are_written(
     settings: Settings, producer: Producer
 ) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any, Protocol, cast
 
-from kafka import KafkaProducer
+from kafka import KafkaProducer, TopicPartition
 from kafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
 
+from services.runtime import log
 from services.runtime.kafka.options import ask_for_topics_at_once, client_options
 from services.runtime.kafka.outgoing import (
     OF_AUTHORIZATION,
@@ -22,6 +23,7 @@ from services.runtime.kafka.records import Committed, Headers, Partition, Record
 from services.runtime.kafka.replacement import Replacement, Suspect
 from services.runtime.kafka.sent_together import HandedOver, SentTogether, batch_of
 from services.runtime.settings import Settings
+from services.runtime.unexpected import described
 
 TRANSACTION_SECONDS = 60.0
 """By default the broker itself gives up a transaction after so long."""
@@ -138,9 +140,6 @@ class Producer:
         if not result.wait(timeout_ms=round(TRANSACTION_SECONDS * 1000)):
             raise KafkaTimeoutError(f"the broker has not taken {what} within {TRANSACTION_SECONDS:g} s")
 
-    def abort(self) -> None:
-        self._client.abort_transaction()
-
     def close(self, timeout: float = 15) -> None:
         replacement = self._replacement
         if replacement is not None:
@@ -169,7 +168,7 @@ class Producer:
         if self._replacement is not None:
             raise ProducerReplacedError("the producer is being replaced after a refusal")
         try:
-            sent = client.send(*outgoing)
+            sent = _appended(client, outgoing)
         except IllegalStateError as closed:
             raise ProducerReplacedError(f"the producer has been replaced: {closed}") from closed
         if self._is_doubtful:
@@ -180,7 +179,7 @@ class Producer:
         """After a refusal of authorization only a record that gets through shows that all is well again."""
         if self._is_doubtful:
             self._is_doubtful = False
-            self._trouble(None)
+            self._tell_trouble(None)
 
     def failed(self, handed: HandedOver, awaited: Awaited) -> None:
         """Runs on the thread of the client that has failed, for each of its records."""
@@ -198,7 +197,7 @@ class Producer:
 
     def _start_replacing(self, client: KafkaProducer, refusal: Exception) -> Replacement:
         self._is_doubtful = isinstance(refusal, OF_AUTHORIZATION)
-        self._trouble(f"the producer is being replaced: {refusal}")
+        self._tell_trouble(f"the producer is being replaced: {refusal}")
         replacement = Replacement(client, refusal, self._connect, self._limits)
         threading.Thread(target=self._replace, args=(replacement,), name="producer-replacement", daemon=True).start()
         return replacement
@@ -208,8 +207,29 @@ class Producer:
         with self._lock:
             self._client, self._replacement = client or self._client, None
         if client is not None and not self._is_doubtful:
-            self._trouble(None)
+            self._tell_trouble(None)
         replacement.end()
+
+    def _tell_trouble(self, why: str | None) -> None:
+        """On threads that settle records, which an error of who listens would end: nobody would hear of those."""
+        try:
+            self._trouble(why)
+        except Exception as failure:  # noqa: BLE001 (whatever it is, it has nothing to do with what is written)
+            log.get(__name__).error("producer_trouble_not_told", **described(failure))
+
+
+def _appended(client: KafkaProducer, outgoing: OutgoingRecord) -> Any:  # noqa: ANN401 (kafka-python's future)
+    """As `KafkaProducer.send` of a record whose partition is given. Two fifths of that go into looking once more
+    whether all of it is bytes, and small enough, which is known here; no other call for an event costs as much."""
+    topic, value, key, headers, number, timestamp_ms = outgoing
+    # What a new client does not know yet it asks for, and waits.
+    if number is None or number not in (client._metadata.partitions_for_topic(topic) or ()):  # noqa: SLF001
+        return client.send(*outgoing)
+    place = TopicPartition(topic, number)
+    sent, is_full, is_new, _ = client._accumulator.append(place, timestamp_ms, key, value, headers)  # noqa: SLF001
+    if is_full or is_new:
+        client._sender.wakeup()  # noqa: SLF001
+    return sent
 
 
 UNDER_WAY = 5_000
