@@ -218,13 +218,11 @@ class Gate:
 
         def judged(raw: object) -> Verdict:
             verdict = admit(raw, scope, clock, programs.program_of, pseudonym)
-            return programs.claimed(verdict, scope) if _starts(verdict) else verdict
+            if isinstance(verdict, Admitted) and verdict.event.type == "mentoring.relationship.started.v1":
+                return programs.claimed(verdict, scope)
+            return verdict
 
         return judged
-
-
-def _starts(verdict: Verdict) -> bool:
-    return isinstance(verdict, Admitted) and verdict.event.type == "mentoring.relationship.started.v1"
 
 
 def clock_now(mode: Literal["wall", "log"]) -> Clock:
