@@ -12,21 +12,37 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "id": (
         *("id", "participant", "participant_id", "employee_id", "employee_number", "emp_id", "person_id"),
         *("person_number", "personnel_number", "worker_id", "external_id"),
+        *("personalnummer", "personal_nr", "mitarbeiternummer", "mitarbeiter_id", "matricule"),
     ),
     "name": ("name", "full_name", "display_name", "legal_name", "name.formatted"),
-    "first_name": ("first_name", "given_name", "forename", "name.given_name"),
-    "last_name": ("last_name", "family_name", "surname", "name.family_name"),
-    "addresses": ("addresses", "address", "email", "emails", "mail", "email_address", "work_email", "business_email"),
-    "status": ("status", "employment_status", "employee_status", "worker_status", "active", "is_active"),
+    "first_name": ("first_name", "given_name", "forename", "name.given_name", "vorname", "prénom"),
+    "last_name": ("last_name", "family_name", "surname", "name.family_name", "nachname", "familienname", "nom"),
+    "addresses": (
+        *("addresses", "address", "email", "emails", "mail", "email_address", "work_email", "business_email"),
+        *("e_mail_adresse", "mailadresse", "adresse_e_mail", "courriel"),
+    ),
+    "status": (
+        *("status", "employment_status", "employee_status", "worker_status", "active", "is_active"),
+        *("beschäftigungsstatus", "mitarbeiterstatus", "statut"),
+    ),
     "leave_from": ("leave_from", "leave_start", "leave_start_date", "leave_begin", "first_day_of_leave"),
     "leave_until": ("leave_until", "leave_end", "leave_end_date", "last_day_of_leave"),
     "back_on": ("back_on", "return_date", "returns_on", "first_day_back"),
     "rehired_on": ("rehired_on", "rehire_date"),
-    "terminated_on": ("terminated_on", "termination_date", "left_on", "exit_date", "employment_end_date"),
-    "time_zone": ("time_zone", "timezone", "tz"),
-    "consent": ("consent",),
+    "terminated_on": (
+        "terminated_on",
+        "termination_date",
+        "left_on",
+        "exit_date",
+        "employment_end_date",
+        "austrittsdatum",
+    ),
+    "time_zone": ("time_zone", "timezone", "tz", "zeitzone"),
+    "consent": ("consent", "einwilligung"),
     "updated_at": ("updated_at", "last_modified", "last_modified_at", "modified_at", "meta.last_modified"),
 }
+# Which of them are days.
+DAYS = ("leave_from", "leave_until", "back_on", "rehired_on", "terminated_on")
 # Deeper than this nothing of a person is found.
 MOST_LEVELS = 4
 
