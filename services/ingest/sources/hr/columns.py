@@ -14,7 +14,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("person_number", "personnel_number", "worker_id", "external_id"),
         *("personalnummer", "personal_nr", "mitarbeiternummer", "mitarbeiter_id", "matricule"),
     ),
-    "name": ("name", "full_name", "display_name", "legal_name", "name.formatted"),
+    "name": ("name", "full_name", "display_name", "legal_name", "name.formatted", "employee_name", "worker"),
     "first_name": ("first_name", "given_name", "forename", "name.given_name", "vorname", "prénom"),
     "last_name": ("last_name", "family_name", "surname", "name.family_name", "nachname", "familienname", "nom"),
     "addresses": (
@@ -43,6 +43,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 # Which of them are days.
 DAYS = ("leave_from", "leave_until", "back_on", "rehired_on", "terminated_on")
+# Of a value beside its name.
+LABELLED = frozenset({"label", "value"})
 # Deeper than this nothing of a person is found.
 MOST_LEVELS = 4
 
@@ -58,8 +60,9 @@ KNOWN = frozenset(plain(name) for names in COLUMNS.values() for name in names)
 
 
 def flat(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
-    """By plain name, what stands there and how it is called there; `name.formatted` is a member of a member. Of two
-    that are called alike (`Email`, `E-Mail`) one that is empty says nothing."""
+    """By plain name, what stands there and how it is called there; `name.formatted` is a member of a member. Members of
+    `attributes` (JSON:API) are the person's own, also where a label stands beside each value (Personio). Of two that are
+    called alike (`Email`, `E-Mail`) one that is empty says nothing."""
     found: dict[str, tuple[str, object]] = {}
     for name, value in _leaves("", employee, MOST_LEVELS):
         if value not in (None, "") or plain(name) not in found:
@@ -69,7 +72,9 @@ def flat(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
 
 def _leaves(prefix: str, members: Mapping[str, object], levels: int) -> Iterator[tuple[str, object]]:
     for name, value in members.items():
-        if isinstance(value, dict) and levels > 1:
-            yield from _leaves(f"{prefix}{name}.", value, levels - 1)
+        if isinstance(value, dict) and value.keys() >= LABELLED:
+            yield f"{prefix}{name}", value["value"]
+        elif isinstance(value, dict) and levels > 1:
+            yield from _leaves("" if name == "attributes" else f"{prefix}{name}.", value, levels - 1)
         else:
             yield f"{prefix}{name}", value
