@@ -21,7 +21,7 @@ from services.ingest.importing.sampled_cells import (
 from services.ingest.importing.table import Header, HeaderWish, UnknownColumnsError, read_header
 from services.ingest.importing.translation import guessed, guessed_kind, guessed_value, proposal
 from services.ingest.sources.day_formats import ISO, OFFSET, in_iso
-from services.ingest.sources.tables import ENCODINGS, UTF_8, BrokenRowError, Line, encoding_of, in_utf_8
+from services.ingest.sources.tables import ENCODINGS, UTF_8, BrokenRowError, Line, encodings_of, in_utf_8
 
 MOST_LOOKED_AT = 20_000
 MOST_BYTES_LOOKED_AT = 8 * 2**20
@@ -106,8 +106,9 @@ def look(sample: Sequence[Line], given: TableOptions) -> Look | Question:
 
 
 def _encoding(sample: Sequence[Line]) -> str | Question:
-    if found := encoding_of(line.text for line in sample):
-        return found
+    found = encodings_of(line.text for line in sample)
+    if len(found) == 1:
+        return found[0]
     line, at = next((line, at) for line in sample if (at := _broken_at(line.text)) is not None)
     around = line.text[max(0, at - 12) : at + 12]
     shown = ", ".join(f"{name}: {around.decode(name, 'replace')!r}" for name in ENCODINGS)
@@ -132,7 +133,7 @@ def _header(lines: Sequence[Line], wish: HeaderWish) -> Header | Question:
         if kind is None or not kind.needed <= set(found.values()) or wish.translation.columns:
             raise
         ours = tuple(found.get(name, "") for name in written)
-        header = Header(kind, ours, unknown.found.delimiter, written, last=unknown.found.last)
+        header = Header(kind, ours, unknown.found.delimiter, written, last=unknown.found.last, text=unknown.found.text)
         columns = {name: found.get(name, "") for name in written if name}
         values = _guessed_values(header, list(_cells(lines, header)))
         return Question(

@@ -45,11 +45,13 @@ class Header:
     written: tuple[str, ...] = ()
     translation: Translation = field(default_factory=Translation)
     last: int = 0
+    text: bytes = b""
 
     def rows(self, lines: Iterable[Line]) -> Iterator[Line]:
         """Those below it that say anything."""
         below = (line for line in lines if line.number > self.last)
-        return (row for row in Rows(below, self.fits) if not says_nothing(row.text, self.delimiter))
+        rows = (row for row in Rows(below, self.fits) if row.text.strip() != self.text)
+        return (row for row in rows if not says_nothing(row.text, self.delimiter))
 
     def cells(self, row: Line) -> dict[str, str]:
         """Of the columns that are read, in our words. Raises BrokenRowError."""
@@ -116,7 +118,7 @@ def read_header(lines: Iterable[Line], wish: HeaderWish) -> Header:
         _check(columns, kind)
     except ImportStoppedError as stopped:
         raise UnknownColumnsError(f"line {found.line}: {stopped}", found) from stopped
-    return Header(kind, columns, found.delimiter, found.names, wish.translation, found.last)
+    return Header(kind, columns, found.delimiter, found.names, wish.translation, found.last, found.text)
 
 
 _EVERY_COLUMN = frozenset[str]().union(*(kind.columns for kind in KINDS.values()))

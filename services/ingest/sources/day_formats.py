@@ -24,6 +24,36 @@ _CLOCK = (
 )
 
 
+# In English and German, as Excel shortens them and as they are spelt.
+MONTHS = {
+    "jan": 1,
+    "feb": 2,
+    "mar": 3,
+    "mär": 3,
+    "mrz": 3,
+    "apr": 4,
+    "may": 5,
+    "mai": 5,
+    "jun": 6,
+    "jul": 7,
+    "aug": 8,
+    "sep": 9,
+    "oct": 10,
+    "okt": 10,
+    "nov": 11,
+    "dec": 12,
+    "dez": 12,
+}
+MONTH_NAMES = (
+    *("january", "february", "march", "april", "may", "june", "july", "august", "september", "sept", "october"),
+    *("november", "december", "januar", "februar", "märz", "mrz", "mai", "juni", "juli", "oktober", "dezember"),
+)
+_NAME = r"(?P<m>[A-Za-zäÄ]{3,9})\.?"
+_YEAR = r"(?P<y>[0-9]{4}|[0-9]{2})"
+_DAY_MONTH = re.compile(rf"(?P<d>[0-9]{{1,2}})[-./ ]{{1,2}}{_NAME}[-./ ]{{1,2}}{_YEAR}{_CLOCK}")
+_MONTH_DAY = re.compile(rf"{_NAME}[-./ ](?P<d>[0-9]{{1,2}}),? {_YEAR}{_CLOCK}")
+
+
 @dataclass(frozen=True)
 class SampledCell:
     """A cell, and where it stands."""
@@ -51,11 +81,19 @@ def pattern_of(day_format: str) -> re.Pattern[str]:
 
 def in_iso(text: str, day_format: str) -> str:
     """`31.3.2026 4:30 PM` as ISO 8601 writes it; any other text as it is."""
-    found = pattern_of(day_format).fullmatch(text)
+    found = pattern_of(day_format).fullmatch(text) or _with_month(text)
     if found is None:
         return text
     year = int(found["y"]) if len(found["y"]) > len("yy") else CENTURY + int(found["y"])
-    return f"{year:04}-{int(found['m']):02}-{int(found['d']):02}" + _clock(found)
+    month = MONTHS.get(found["m"][:3].casefold()) or int(found["m"])
+    return f"{year:04}-{month:02}-{int(found['d']):02}" + _clock(found)
+
+
+def _with_month(text: str) -> re.Match[str] | None:
+    """`20-Nov-2026`, `20. Dez. 26`, `November 20, 2026`: whatever the form of the others, there is one way to read
+    it."""
+    found = _DAY_MONTH.fullmatch(text) or _MONTH_DAY.fullmatch(text)
+    return found if found and any(one.startswith(found["m"].casefold()) for one in MONTH_NAMES) else None
 
 
 def _clock(found: re.Match[str]) -> str:
@@ -70,7 +108,13 @@ def _clock(found: re.Match[str]) -> str:
 
 def day_format_of(seen: Sequence[SampledCell]) -> str | RivalFormats:
     """That which reads most of the days that are not ISO 8601, unless two read different days of the same cell."""
-    others = [one for one in seen if not pattern_of(ISO).fullmatch(one.text.replace("T", " ")) and _is_no_iso(one.text)]
+    others = [
+        one
+        for one in seen
+        if not pattern_of(ISO).fullmatch(one.text.replace("T", " "))
+        and _is_no_iso(one.text)
+        and not _with_month(one.text)
+    ]
     readable = {name: [one for one in others if _reads(one.text, name)] for name in DAY_FORMATS if name != ISO}
     best = max(map(len, readable.values()), default=0)
     if best == 0:

@@ -43,21 +43,21 @@ class BrokenRowError(ValueError):
     """The row cannot be taken apart."""
 
 
-def encoding_of(texts: Iterable[bytes]) -> str | None:
-    """Whatever holds letters of UTF-8 is of UTF-8, whatever else it holds. Otherwise the encoding in which every line
-    reads as words do; None where none does, or where two read different words."""
+def encodings_of(texts: Iterable[bytes]) -> tuple[str, ...]:
+    """Whatever holds letters of UTF-8 is of UTF-8, whatever else it holds. Otherwise those in which every line reads as
+    words do: one where nothing reads differently in the others, none where there is no such encoding."""
     others = []
     for text in texts:
         try:
             if not text.decode(UTF_8).isascii():
-                return UTF_8
+                return (UTF_8,)
         except UnicodeDecodeError:
             others.append(text)
     if not others:
-        return UTF_8
+        return (UTF_8,)
     readings = {name: _reading(others[:MOST_READ_FOR_ENCODING], name) for name in ENCODINGS}
     likely = {name: words for name, words in readings.items() if words is not None}
-    return next(iter(likely)) if len(set(map(tuple, likely.values()))) == 1 else None
+    return tuple(likely) if len(set(map(tuple, likely.values()))) > 1 else tuple(likely)[:1]
 
 
 def encoding_called(name: str) -> str | None:
@@ -70,11 +70,13 @@ def encoding_called(name: str) -> str | None:
     return None if found not in DECLARED else {"iso8859-1": "cp1252", "ascii": UTF_8}.get(found, found)
 
 
-def in_utf_8(line: Line, encoding: str) -> Line:
-    """What is no letter of that encoding stays as it is, and is refused with its row."""
-    if encoding == UTF_8 or line.text.isascii():
+def in_utf_8(line: Line, *encodings: str) -> Line:
+    """As it is where it reads differently in these. What is no letter of the encoding stays, and is refused with its
+    row."""
+    if line.text.isascii() or UTF_8 in encodings:
         return line
-    return Line(line.number, line.text.decode(encoding, "surrogateescape").encode(UTF_8, "surrogateescape"))
+    readings = {line.text.decode(one, "surrogateescape") for one in encodings}
+    return Line(line.number, readings.pop().encode(UTF_8, "surrogateescape")) if len(readings) == 1 else line
 
 
 def _reading(texts: Sequence[bytes], encoding: str) -> list[str] | None:
@@ -149,12 +151,14 @@ class Rows:
 
 @dataclass(frozen=True)
 class HeaderRow:
-    """The names of columns as they are written. Rows begin after line `last`."""
+    """The names of columns as they are written, and the row itself. Rows begin after line `last`; at each of its pages
+    a table may show its header again."""
 
     line: int
     last: int
     delimiter: str
     names: tuple[str, ...]
+    text: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -221,7 +225,7 @@ def _best_cut(
     fits = {delimiter: fit_of(names) for delimiter, names in found.items()}
     cut = max(found, key=lambda one: (fits[one].known, len(found[one])))
     last = row.number + row.text.count(b"\n")
-    return fits[cut], HeaderRow(row.number, last, cut, tuple(found[cut]))
+    return fits[cut], HeaderRow(row.number, last, cut, tuple(found[cut]), row.text.strip())
 
 
 def fitted(cells: list[str], names: Sequence[str]) -> list[str]:

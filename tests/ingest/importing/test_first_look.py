@@ -310,3 +310,12 @@ def test_a_header_in_other_words_below_titles_is_proposed() -> None:
 def test_where_no_header_is_found_the_first_row_is_told() -> None:
     with pytest.raises(ImportStoppedError, match="line 2: the header 'foo, bar' is of no table that is known"):
         seen("\nFoo;Bar\n1;2\n3;4\n")
+
+
+def test_days_with_the_name_of_a_month_say_nothing_of_the_form_of_the_others() -> None:
+    rows = ["23/04/2026 10:00", "20-Nov-2026 10:00", "Nov 20, 2026 4:30 PM", "3/4/2026 10:00"]
+    found = recognised(HEAD + "\n".join(f"r;held;{one};45" for one in rows)).forms
+
+    assert found.day_format == "dd/mm/yyyy"
+    assert [found.moment(one, ZoneInfo("UTC"))[:16] for one in rows[1:3]] == ["2026-11-20T10:00", "2026-11-20T16:30"]
+    assert Forms().day("20-Nov-26") == "2026-11-20"

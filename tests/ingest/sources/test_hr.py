@@ -827,3 +827,30 @@ def test_tables_of_other_languages_are_read_without_settings(header: str, row: s
 
     assert (here.name, here.addresses, here.status) == ("Jürgen Groß", ("j@example.com",), "active")
     assert (gone.status, gone.left_on) == ("exited", date(2026, 1, 31))
+
+
+@pytest.mark.parametrize(
+    "written", ["20-Nov-2026", "20-NOV-26", "20 November 2026", "Nov 20, 2026", "20. Nov. 2026", "20-Nov-2026 00:00:00"]
+)
+def test_a_month_by_its_name_leaves_no_doubt(written: str) -> None:
+    found = people(f'id,name,status,exit date\np-1,A,left,"{written}"\np-2,B,left,28/02/2026\n')
+
+    assert [one.left_on for one in found] == [date(2026, 11, 20), date(2026, 2, 28)]
+    assert people("id,name,status,exit date\np-1,A,left,20. Dez. 26\n")[0].left_on == date(2026, 12, 20)
+    assert faults("p-1,A,left,20-Nob-2026", "id,name,status,exit date")[0][0] == "line 2, column exit date"
+
+
+def test_a_header_that_is_shown_again_on_each_page_is_nobody() -> None:
+    assert [one.participant for one in people("id,name,status\np-1,A,active\nid,name,status\np-2,B,active\n")] == [
+        "p-1",
+        "p-2",
+    ]
+
+
+def test_where_two_encodings_are_likely_what_reads_alike_in_both_is_read() -> None:
+    body = "Matricule;Nom;Prénom;Statut\np-1;Lefort;André;actif\np-2;Lefèvre;Hélène;actif\n".encode("cp1252")
+
+    one, other = results(body)
+
+    assert one[0].name == "André Lefort"
+    assert other.errors[0].path == "line 3, column Nom"

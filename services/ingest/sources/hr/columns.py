@@ -61,8 +61,8 @@ KNOWN = frozenset(plain(name) for names in COLUMNS.values() for name in names)
 
 def flat(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
     """By plain name, what stands there and how it is called there; `name.formatted` is a member of a member. Members of
-    `attributes` (JSON:API) are the person's own, also where a label stands beside each value (Personio). Of two that are
-    called alike (`Email`, `E-Mail`) one that is empty says nothing."""
+    `attributes` (JSON:API) are the person's own, also where a label stands beside each value (Personio). Of two that
+    are called alike (`Email`, `E-Mail`) one that is empty says nothing."""
     found: dict[str, tuple[str, object]] = {}
     for name, value in _leaves("", employee, MOST_LEVELS):
         if value not in (None, "") or plain(name) not in found:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from services.ingest.domain.cloudevents import CHARSETS
 from services.ingest.domain.tools.cells import unwrapped
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.hr.columns import KNOWN, plain
@@ -19,7 +18,7 @@ from services.ingest.sources.tables import (
     HeaderFit,
     Line,
     Rows,
-    encoding_of,
+    encodings_of,
     find_header,
     fitted,
     in_utf_8,
@@ -58,10 +57,10 @@ def read_rows(body: bytes, settings: HrSettings, charset: str = UTF_8) -> list[H
     texts = body.removeprefix(MARK).splitlines()
     if b"\0" in next((text for text in texts if text.strip()), b""):
         return rejected("malformed", "line 1", "is UTF-16 or another wide encoding: save the file as UTF-8")
-    encoding = encoding_of(texts)
-    if encoding != UTF_8:
-        encoding = settings.encoding or (charset if charset not in CHARSETS else encoding) or UTF_8
-    lines = [in_utf_8(Line(number, text), encoding) for number, text in enumerate(texts, 1)]
+    encodings = encodings_of(texts)
+    if encodings != (UTF_8,) and (named := settings.encoding or charset) != UTF_8:
+        encodings = (named,)
+    lines = [in_utf_8(Line(number, text), *encodings) for number, text in enumerate(texts, 1)]
     header = _header(lines, settings)
     return header if isinstance(header, Rejected) else list(header.rows(lines))
 
@@ -73,11 +72,12 @@ class _Header:
     delimiter: str
     names: tuple[str, ...]
     last: int
+    text: bytes
     twice: frozenset[str]
 
     def rows(self, lines: list[Line]) -> Iterator[HrRow]:
         for row in Rows(lines[self.last :], self._fits):
-            if not says_nothing(row.text, self.delimiter):
+            if row.text.strip() != self.text and not says_nothing(row.text, self.delimiter):
                 yield self._row(row)
 
     def _fits(self, row: Line) -> bool:
@@ -144,7 +144,7 @@ def _header(lines: list[Line], settings: HrSettings) -> _Header | Rejected:
             sought = ", ".join(settings.names(column))
             looked = f"the header was looked for in the first {MOST_HEADER_ROWS} rows, by {sought}"
             return rejected("malformed", place, f"{NO_COLUMN.format(column)}; {looked}")
-    return _Header(found.delimiter, names, found.last, twice)
+    return _Header(found.delimiter, names, found.last, found.text, twice)
 
 
 def _escaped(cell: str) -> str:
