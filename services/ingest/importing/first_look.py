@@ -58,12 +58,12 @@ class Look:
     def in_words(self) -> str:
         days = "" if self.forms.day_format == ISO else f", days as {self.forms.day_format}"
         decimals = ", decimal commas" if self.forms.has_decimal_comma else ""
+        below = f", header in line {self.header.last}" if self.header.last > 1 else ""
         if self.is_workbook:
-            return f"{self.header.kind.name}{days}{decimals}"
+            return f"{self.header.kind.name}{days}{decimals}{below}"
         between = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}.get(
             self.header.delimiter, self.header.delimiter
         )
-        below = f", header in line {self.header.last}" if self.header.last > 1 else ""
         return f"{self.header.kind.name}, {between} between cells, {self.encoding}{days}{decimals}{below}"
 
 

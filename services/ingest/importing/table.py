@@ -16,6 +16,7 @@ from services.ingest.importing.sender import ImportStoppedError
 from services.ingest.importing.translation import Translation, guessed_kind, name_of
 from services.ingest.sources.tables import (
     MOST_BYTES,
+    MOST_HEADER_ROWS,
     BrokenRowError,
     HeaderFit,
     HeaderRow,
@@ -152,9 +153,9 @@ def _recognised(columns: tuple[str, ...]) -> TableKind:
     needs: Callable[[TableKind], str] = lambda kind: f"{kind.name} needs {', '.join(sorted(kind.needed))}"  # noqa: E731
     if found:
         raise ImportStoppedError(f"the header may be of {' or '.join(k.name for k in found)}: name it with --kind")
-    raise ImportStoppedError(
-        f"the header {', '.join(columns)[:200]!r} is of no table that is known: {'; '.join(map(needs, KINDS.values()))}"
-    )
+    known = "; ".join(map(needs, KINDS.values()))
+    words = f"the header {', '.join(columns)[:200]!r} is of no table that is known, nor is another of the first"
+    raise ImportStoppedError(f"{words} {MOST_HEADER_ROWS} rows: {known}")
 
 
 def _check(columns: tuple[str, ...], kind: TableKind) -> None:

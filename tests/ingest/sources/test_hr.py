@@ -709,7 +709,7 @@ def test_more_people_than_a_body_can_tell_of_are_refused_before_they_are_read(bo
 
 
 EXCEL = "Personalliste Stand 01.03.2026;;;;;\r\n;;;;;\r\nID;Vorname;Nachname;E-Mail;Status;Austritt\r\n"
-GERMAN = {"columns": {"first_name": "Vorname", "last_name": "Nachname", "terminated_on": "Austritt"}}
+GERMAN: dict[str, Any] = {"columns": {"first_name": "Vorname", "last_name": "Nachname", "terminated_on": "Austritt"}}
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "mac_roman", "utf-8", "utf-8-sig", "utf-16"])
