@@ -22,6 +22,11 @@ ANSWER_SECONDS = 15.0
 """What a broker has not answered within this it will not answer: some questions of kafka-python would wait for ever."""
 SILENT_SECONDS = 60.0
 """Who reads up to an end gives up where nothing of it has come for so long."""
+WAITING_FETCH_MS = 500
+"""So long the broker keeps a fetch open for which it has nothing. Whoever waits for news most of the time, as a member
+of a group does, asks seldom: every empty answer costs it and the broker a millisecond."""
+ASKING_FETCH_MS = 100
+"""For whoever asks between polls, since the answer comes after that of the fetch: the connection is the same."""
 POLL_SECONDS = 0.5
 """A record ends the wait at once; a stop waits for it."""
 
@@ -39,9 +44,7 @@ class Reader:
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
             "max_poll_records": 5_000,
-            # A member of a group waits for news most of the time, and every empty answer costs it and the broker a
-            # millisecond. Who asks between polls waits so long for an answer: the connection is the same.
-            "fetch_max_wait_ms": 500 if group else 100,
+            "fetch_max_wait_ms": WAITING_FETCH_MS if group else ASKING_FETCH_MS,
             "allow_auto_create_topics": False,
             "metrics_enabled": False,
             "partition_assignment_strategy": [CooperativeStickyAssignor],
