@@ -2,12 +2,18 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from kafka import KafkaConsumer
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import CommitFailedError, KafkaError, KafkaTimeoutError, RebalanceInProgressError
+from kafka.errors import (
+    CommitFailedError,
+    KafkaError,
+    KafkaTimeoutError,
+    RebalanceInProgressError,
+    UnknownTopicOrPartitionError,
+)
 from kafka.record import memory_records
 from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
 from kafka.record.util import decode_varint
@@ -77,11 +83,13 @@ class Reader:
         return len(self._partition_numbers(topic))
 
     def _partition_numbers(self, topic: str) -> set[int]:
-        # Asked twice: kafka-python may take the answer to its own earlier question, about no topics, for this one's.
-        numbers = self._client.partitions_for_topic(topic) or self._client.partitions_for_topic(topic)
-        if not numbers:
-            raise KafkaError(f"there is no topic {topic}: run `rapport topics create`")
-        return set(numbers)
+        # Asked twice: kafka-python may take the answer to its own earlier question, about no topics, for this one's. If
+        # that was about a topic that does not exist, it raises the answer here.
+        for _ in range(2):
+            with suppress(UnknownTopicOrPartitionError):
+                if numbers := self._client.partitions_for_topic(topic):
+                    return set(numbers)
+        raise KafkaError(f"there is no topic {topic}: run `rapport topics create`")
 
     def assignment(self) -> set[Partition]:
         return {Partition(tp.topic, tp.partition) for tp in self._client.assignment()}
@@ -227,11 +235,8 @@ def _up_to_ends(reader: Reader) -> Iterator[Record]:
 
 def partition_count(settings: Settings, topic: str) -> int:
     """Raises KafkaError if the topic does not exist."""
-    reader = Reader(settings, group=None)
-    try:
+    with closing(Reader(settings, group=None)) as reader:
         return reader.partition_count(topic)
-    finally:
-        reader.close()
 
 
 def newest_of_keys(records: Iterable[Record], most: int = 100_000) -> Iterator[Record]:
@@ -257,16 +262,13 @@ def read_partition(
 ) -> Iterator[Record]:
     """Every record of one partition that is not older than so many milliseconds since 1970, up to the end as it is at
     the call."""
-    reader = Reader(settings, group=None, **options)
-    try:
+    with closing(Reader(settings, group=None, **options)) as reader:
         reader.take([partition])
         end = reader.end_offsets([partition])[partition]
         first = reader.offset_at(partition, since_ms)
         reader.seek(partition, end if first is None else first)
         for polled in reader.up_to({partition: end}):
             yield from (record for record in polled.get(partition, ()) if record.offset < end)
-    finally:
-        reader.close()
 
 
 def _not_told(what: str) -> BrokerUnreachableError:
