@@ -18,14 +18,13 @@ from services.notify.board.wanted import ActInvalidError, WantedAct, way_back
 from services.notify.domain.attempts import has_ended, replayed
 from services.notify.flow.requests import DISCARD, HEADER, REPLAY
 from services.notify.names import Names
-from services.runtime.kafka import Producer, Sent
+from services.runtime.kafka import Producer, acknowledged
 
 UNDO_SECONDS = 10
 UNDO_GRACE_SECONDS = 3
 """On the way from the click to here."""
 ANSWER_SECONDS = 3.0
 """Notify answers within a round, some hundred milliseconds; where nobody leads, no answer comes."""
-ACKNOWLEDGED_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 MOST_NOTICES = 1_000
 MOST_SENT = 20_000
@@ -169,7 +168,7 @@ class Acting:
 
         def write() -> None:
             producer = self._writer()
-            sent = [
+            acknowledged(
                 producer.send(
                     self._names.deliveries,
                     before.delivery_id.encode(),
@@ -177,8 +176,7 @@ class Acting:
                     headers=[(HEADER, header)],
                 )
                 for before, after in records
-            ]
-            _acknowledged(sent)
+            )
 
         await asyncio.to_thread(write)
         results = [ActResult(before.delivery_id, "done", DONE[what]) for before, _ in records]
@@ -186,11 +184,10 @@ class Acting:
 
     def _write(self, wanted: Sequence[WantedAct]) -> None:
         producer = self._writer()
-        sent = [
+        acknowledged(
             producer.send(self._names.commands, one.key.encode(), one.command.model_dump_json().encode())
             for one in wanted
-        ]
-        _acknowledged(sent)
+        )
 
     def _writer(self) -> Producer:
         """Raises KafkaError where the broker is away."""
@@ -295,11 +292,6 @@ def may_resolve_again(delivery: Delivery) -> bool:
 def given_up(delivery: Delivery) -> bool:
     """Whether it may be sent again or discarded."""
     return has_ended(delivery) and delivery.state in {"dead", "unknown"}
-
-
-def _acknowledged(sent: Sequence[Sent]) -> None:
-    for acknowledgement in sent:
-        acknowledgement.get(ACKNOWLEDGED_SECONDS)
 
 
 def _words(kind: str, results: Sequence[ActResult]) -> str:

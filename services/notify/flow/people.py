@@ -3,6 +3,7 @@
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
+from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas.directory import Participant
@@ -11,7 +12,8 @@ from services.notify.domain.name_book import NameBook, PairRecord
 from services.notify.flow.metrics import Metrics
 from services.notify.names import Names
 from services.runtime import log
-from services.runtime.kafka import Record
+from services.runtime.kafka import Record, read_to_end
+from services.runtime.settings import Settings
 from services.runtime.unexpected import described
 from services.validation_errors import places
 
@@ -117,6 +119,15 @@ class PeopleRecords:
             offset=record.offset,
             reason=reason,
         )
+
+
+def read_people(settings: Settings, names: Names) -> NameBook:
+    """As directory, programmes and roster say them now. Raises KafkaError."""
+    people = NameBook()
+    records = PeopleRecords(people, names, Metrics(CollectorRegistry()))
+    for record in read_to_end(settings, [names.directory, names.programs, names.roster]):
+        records.apply(record)
+    return people
 
 
 class _RosterPart(BaseModel):
