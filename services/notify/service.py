@@ -16,31 +16,26 @@ from services.notify.domain.ledger import Ledger
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.notices import is_notice
 from services.notify.domain.preferences import Preferences
-from services.notify.domain.routing import Addressing
+from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import RuleBook
-from services.notify.domain.shared_alerts import SharedAlerts
-from services.notify.domain.tallies import lowest_clock
+from services.notify.domain.shared_alerts import SharedAlerts, lowest_clock
 from services.notify.domain.unsubscribing import LeavingLinks
 from services.notify.flow.asking import Asking
-from services.notify.flow.beside import Beside
 from services.notify.flow.commanding import Commanding
 from services.notify.flow.deciding import Deciding
-from services.notify.flow.decision_context import DecisionContext
 from services.notify.flow.destinations import DestinationsFile, configured
 from services.notify.flow.dispatch import Dispatch, Environment
 from services.notify.flow.hold import Hold
-from services.notify.flow.journal import COMMIT_SECONDS, Journal
+from services.notify.flow.journal import COMMIT_SECONDS, Journal, bounded
 from services.notify.flow.leadership import Leadership, LeadershipLostError
-from services.notify.flow.metrics import Metrics
 from services.notify.flow.noticing import Noticing
 from services.notify.flow.people import PeopleRecords
-from services.notify.flow.report import Report
+from services.notify.flow.report import Metrics, Report
 from services.notify.flow.requests import DeliveryRequests
 from services.notify.flow.restore import restored
-from services.notify.flow.rounds import Flow
+from services.notify.flow.rounds import Beside, Flow
 from services.notify.flow.senders import SenderPool
 from services.notify.flow.subject_inputs import SubjectInputs
-from services.notify.flow.watchdog import bounded
 from services.notify.names import Names
 from services.notify.rendering.renderer import Renderer
 from services.notify.settings import NotifySettings

@@ -7,14 +7,13 @@ import pytest
 
 from schemas.alerts import ChannelName, Delivery, DeliveryItem, Reason, StageDecision
 from schemas.scores import RiskTerm
-from services.notify.domain.chances import chance_points
 from services.notify.domain.decisions import alert_changed, planned
 from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import NameBook, PairRecord
 from services.notify.domain.pipeline import AT_RISK
-from services.notify.domain.reasons import HEALTH_WORDS, RISK_WORDS
+from services.notify.domain.reasons import HEALTH_WORDS, RISK_WORDS, chance_points
 from services.notify.rendering.alert_text import alert_text
-from services.notify.rendering.next_acts import ACTS, next_act
+from services.notify.rendering.phrases import ACTS, next_act
 from services.notify.rendering.webhook import body
 from tests.notify.building import Pair, clock, day, hour, new_alerts, take
 from tests.notify.naming import participant, programme

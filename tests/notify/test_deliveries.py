@@ -7,9 +7,16 @@ from email.utils import format_datetime
 import pytest
 
 from schemas.alerts import ChannelName, Delivery, Urgency
+from services.notify.channels.answers import of_answer
 from services.notify.domain.attempts import (
     KEYED,
+    Again,
+    Arrived,
     AttemptResult,
+    Down,
+    Never,
+    Unknown,
+    Verdict,
     backoff,
     has_ended,
     interrupted,
@@ -20,11 +27,9 @@ from services.notify.domain.attempts import (
     superseded,
 )
 from services.notify.domain.decisions import alert_changed, planned
-from services.notify.domain.fallbacks import in_place_of, is_overdue
 from services.notify.domain.ids import Destination
 from services.notify.domain.ledger import Ledger, StandIn
-from services.notify.domain.outbox import Outbox, Parked, SendingPace, in_order
-from services.notify.domain.verdict import Again, Arrived, Down, Never, Unknown, Verdict, of_answer
+from services.notify.domain.outbox import Outbox, Parked, SendingPace, in_order, in_place_of, is_overdue
 from tests.notify.building import Pair, clock, day, hour, new_alerts, take
 
 NOW = day(50)

@@ -12,9 +12,9 @@ from services.notify.board.charts import ChartLevel, ChartPoint, LineChart, Line
 from services.notify.board.deliveries import DeliveryRow, message_of
 from services.notify.board.history import HistoryAway, Row
 from services.notify.board.rows import AlertReader, AlertRow
-from services.notify.domain.chances import chance_points
 from services.notify.domain.known_alert import KnownAlert
 from services.notify.domain.name_book import PairContact
+from services.notify.domain.reasons import chance_points
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
 from services.notify.domain.window import newest

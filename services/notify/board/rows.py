@@ -16,7 +16,7 @@ from services.notify.domain.name_book import NameBook, Naming
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.rendering import phrases
-from services.notify.rendering.next_acts import next_act
+from services.notify.rendering.phrases import next_act
 
 CLASS_WORDS: Mapping[str, str] = {"P1": "now", "P2": "today", "P3": "this week"}
 NAMED_BY = 32

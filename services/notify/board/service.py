@@ -23,8 +23,8 @@ from services.notify.domain.name_book import NameBook
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.unsubscribing import LeavingLinks
-from services.notify.flow.metrics import Metrics
 from services.notify.flow.people import PeopleRecords
+from services.notify.flow.report import Metrics
 from services.notify.flow.subject_inputs import SubjectInputs
 from services.notify.names import Names
 from services.notify.service import now

@@ -1,13 +1,24 @@
-"""What Slack, Teams and PagerDuty mean by their answers: whether the message is at fault, or the destination."""
+"""What receivers over HTTP mean by their answers, Slack, Teams and PagerDuty by their own words: whether the message is
+at fault (again later, never), or the destination."""
 
 import json
 import re
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 
 from schemas.primitives import Instant
-from services.notify.domain.verdict import Again, Arrived, Down, Never, Verdict, of_answer
+from services.notify.domain.attempts import Again, Arrived, Down, Never, Verdict
 from services.runtime.bounded_http import HttpAnswer
 
+RETRYABLE = frozenset({408, 425})
+"""Beside 5xx: timeout, too early. Every other 4xx says that a repeat changes nothing."""
+OF_DESTINATION = frozenset({401, 403, 404, 410})
+"""The address or its credentials are at fault: no message would arrive."""
+TOO_MANY = 429
+LONGEST_SECONDS = 10 * 24 * 3600
+"""Longer than any delivery is kept trying."""
+LONGEST_NUMBER, LONGEST_DATE = 9, 100
+"""Characters; a header may have a hundred thousand."""
 BAD_REQUEST = 400
 _WORD = re.compile(rb"[a-z_]{1,64}")
 SLACK_DESTINATION = frozenset(
@@ -30,6 +41,23 @@ TEAMS_MESSAGE = frozenset({"TriggerInputSchemaMismatch", "InvalidRequestContent"
 """Codes with 400 that say that the card is not what the flow takes. Every other one is about the flow: it was switched
 off (`WorkflowTriggerIsNotEnabled`), deleted, or wants somebody to sign in (`DirectApiAuthorizationRequired`)."""
 _CODE = re.compile(r"[A-Za-z]{1,64}")
+
+
+def of_answer(code: int, retry_after: str | None, now: Instant) -> Verdict:
+    """Of an HTTP receiver that says no more than its status."""
+    status = f"HTTP {code}"
+    match code // 100:
+        case 2:
+            return Arrived(status)
+        case 3:
+            return Down(f"{status}: redirects are not followed")
+        case 5:
+            return Again(status, _wait(retry_after, now))
+        case _:
+            wait = _wait(retry_after, now)
+            if code == TOO_MANY or code in OF_DESTINATION:
+                return Down(status, wait)
+            return Again(status, wait) if code in RETRYABLE else Never(status)
 
 
 def of_slack(answer: HttpAnswer, now: Instant) -> Verdict:
@@ -93,3 +121,16 @@ def _object(body: bytes) -> dict[str, object]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _wait(retry_after: str | None, now: Instant) -> timedelta | None:
+    """RFC 9110: seconds, or a date. Anything else counts as not said."""
+    if retry_after is None:
+        return None
+    if retry_after.isascii() and retry_after.isdecimal():
+        return timedelta(seconds=min(int(retry_after[:LONGEST_NUMBER]), LONGEST_SECONDS))
+    try:
+        wait = parsedate_to_datetime(retry_after[:LONGEST_DATE]) - now
+    except (ValueError, TypeError, OverflowError):  # no date, or one without a zone
+        return None
+    return min(max(timedelta(0), wait), timedelta(seconds=LONGEST_SECONDS))

@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from schemas.alerts import ChannelName
-from services.notify.channels.pagerduty import PagerDutyOptions
-from services.notify.channels.posting import HttpTarget
+from services.notify.channels.http_channels import HttpTarget, PagerDutyOptions, WebhookOptions
 from services.notify.channels.smtp import SmtpOptions
-from services.notify.channels.webhook import WebhookOptions
 from services.notify.domain.ids import Destination
 from services.notify.domain.routing import Receiver, Route, Routing
 from services.notify.domain.working_hours import ReceivingHours

@@ -11,18 +11,17 @@ from typing import assert_never
 import click
 
 from schemas.alerts import Urgency
+from services.notify.channels.channel import opened
 from services.notify.channels.destinations import DestinationConfig, DestinationsError, listed
 from services.notify.channels.destinations_file import load_destinations
-from services.notify.channels.opening import opened
 from services.notify.channels.smtp import MailDirectory
 from services.notify.commands.common import destinations_or_exit, fail, settings_or_exit
 from services.notify.domain.addresses_off import AddressesOff
+from services.notify.domain.attempts import Again, Arrived, Down, Never, Unknown, Verdict
 from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.pipeline import due, usual_group
-from services.notify.domain.routing import About, Addressing
-from services.notify.domain.verdict import Again, Arrived, Down, Never, Unknown, Verdict
-from services.notify.flow.decision_context import DecisionContext
+from services.notify.domain.routing import About, Addressing, DecisionContext
 from services.notify.flow.noticing import trial_deliveries
 from services.notify.flow.people import read_people
 from services.notify.names import Names

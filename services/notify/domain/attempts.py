@@ -1,5 +1,5 @@
 """The life of one delivery: planned or held, started, and then delivered, dead, unknown, superseded, or planned again
-for later."""
+for later, by what the answer of its receiver means."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,7 +8,51 @@ from typing import Any, assert_never
 from schemas.alerts import ChannelName, Delivery, DeliveryState, Urgency
 from schemas.primitives import Instant
 from services.notify.domain.addresses_off import AddressOff
-from services.notify.domain.verdict import Again, Arrived, Down, Never, Unknown, Verdict
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """`provider_id`: what the receiver calls the message, if it says so; `refused`: digests of addresses that it has
+    refused for good, while others were taken."""
+
+    status: str
+    provider_id: str = ""
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Again:
+    """`wait`: what the receiver asked for (Retry-After), if it did."""
+
+    status: str
+    wait: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """It was sent, and the answer is missing."""
+
+    status: str
+
+
+@dataclass(frozen=True)
+class Never:
+    """The message is at fault: others may arrive, this one will not. `refused`: digests of addresses that are."""
+
+    status: str
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Down:
+    """The destination is at fault, or full: whatever waits for it waits on, and loses nothing."""
+
+    status: str
+    wait: timedelta | None = None
+
+
+Verdict = Arrived | Again | Unknown | Never | Down
+
 
 KEYED: frozenset[ChannelName] = frozenset({"log", "webhook", "pagerduty"})
 """Their receivers know a repeat by its key. A repeat through any other channel is a second message to a person."""

@@ -7,11 +7,9 @@ from typing import NamedTuple
 from schemas.primitives import Id, Instant
 from schemas.rules import Rule
 from schemas.scores import ScoreRow
-from services.notify.domain.catching_up import catching_up
 from services.notify.domain.folding import Anchor, folded, is_corrected_away, moved_up, reopened
-from services.notify.domain.guards import Clock, history
+from services.notify.domain.guards import Clock, catching_up, history, source_digests
 from services.notify.domain.handling import EXPIRED, UNTOUCHED, after
-from services.notify.domain.inhibition import source_digests
 from services.notify.domain.lifecycle import (
     AT_REST,
     ERASED,

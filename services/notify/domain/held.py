@@ -13,6 +13,7 @@ from schemas.alerts import ChannelName, Delivery, GroupKind
 from schemas.primitives import Id, Instant
 from services.notify.domain.attempts import dropped
 from services.notify.domain.digests import latest, one_message
+from services.notify.domain.guards import STORM_SPAN
 from services.notify.domain.ids import Destination, Recipient, delivery_id, transition_id
 from services.notify.domain.routing import Addressee, told_from
 from services.notify.domain.working_hours import Receiving
@@ -21,7 +22,6 @@ BATCH_WAIT = timedelta(seconds=60)
 """What one cause brings about comes within a minute."""
 BATCH_EVERY = timedelta(minutes=15)
 """Whoever gets a message of a programme and class looks at it before the next one comes."""
-STORM_SPAN = timedelta(minutes=10)
 RESCORED_SPAN = timedelta(hours=49)
 """A new profile reaches every pair by the next midnight, and a rule may hold for a day before it fires; the hour is for
 clocks that come later. By then all of it is known, and is one message."""

@@ -9,10 +9,9 @@ from schemas.events import partition_key
 from schemas.primitives import Id, Instant
 from schemas.scores import ScoreChanged, ScoreCorrected, ScoreEvent, ScoreRow, SupportCall
 from services.notify.domain.alert_holder import AlertHolder
-from services.notify.domain.catching_up import CatchUp
 from services.notify.domain.evaluation import Evaluator, Transitioned
+from services.notify.domain.guards import CatchUp, Frozen, frozen_by, source_digests
 from services.notify.domain.ids import AlertSubject, ProgrammeKey
-from services.notify.domain.inhibition import Frozen, frozen_by, source_digests
 from services.notify.domain.pulses import ProgrammePulses, Pulses
 from services.notify.domain.support_calls import CLOSED, ClosedCall, calls_after
 from services.notify.domain.watch import Watch

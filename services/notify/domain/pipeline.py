@@ -11,9 +11,9 @@ from schemas.alerts import Alert, AlertChanged, Delivery, GroupKind, Handling, S
 from schemas.primitives import Id, Instant
 from services.notify.domain.decisions import planned
 from services.notify.domain.evaluation import Transitioned
-from services.notify.domain.guards import is_behind
+from services.notify.domain.guards import STORM_SPAN, is_behind
 from services.notify.domain.handling import UNTOUCHED, is_about, is_asleep
-from services.notify.domain.held import BATCH_EVERY, BATCH_WAIT, PEOPLE, RESCORED_SPAN, STORM_SPAN
+from services.notify.domain.held import BATCH_EVERY, BATCH_WAIT, PEOPLE, RESCORED_SPAN
 from services.notify.domain.ids import AlertSubject
 from services.notify.domain.lifecycle import ERASED, Transition
 from services.notify.domain.routing import Addressee, Routed, told_from

@@ -1,7 +1,7 @@
 """Why a score is what it is: the three factors that weigh most, in points and plain words. About the relationship,
 never about a person."""
 
-from math import log2
+from math import exp, log, log2
 from typing import assert_never
 
 from schemas.alerts import Reason
@@ -100,3 +100,15 @@ def _of_risk(score: Score, as_of: Instant) -> list[Reason]:
 
 def _risk_words(name: str, score: Score, as_of: Instant) -> str:
     return _silence_words(score, as_of) if name == "silence" else RISK_WORDS.get(name, name.replace("_", " "))
+
+
+CERTAIN = 1e-9
+"""Closer to 0 or 1 no chance is told apart."""
+
+
+def chance_points(risk: float, log_odds: float) -> float:
+    """By how many points of 100 the chance is higher than it would be without the term. Terms do not sum up: each is
+    taken away alone."""
+    bounded = min(1 - CERTAIN, max(CERTAIN, risk))
+    without = 1 / (1 + exp(-(log(bounded / (1 - bounded)) - log_odds)))
+    return 100 * (risk - without)

@@ -8,11 +8,10 @@ from schemas.alerts import Handling
 from schemas.primitives import Id, Instant, Side
 from schemas.rules import SUPPORT_REQUESTED
 from schemas.scores import ScoreRow
-from services.notify.domain.catching_up import CatchUp
 from services.notify.domain.folding import Anchor
+from services.notify.domain.guards import CatchUp, Frozen
 from services.notify.domain.handling import with_handling
 from services.notify.domain.ids import AlertSubject, Recipient
-from services.notify.domain.inhibition import Frozen
 from services.notify.domain.lifecycle import OPEN, RuleState
 from services.notify.domain.rescoring import ScoredBy
 from services.notify.domain.window import StoredInstant, Window

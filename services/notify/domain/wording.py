@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from schemas.alerts import Reading, Reason, TransitionName, Urgency
 from schemas.programs import certainty as certainty_of_risk
 from schemas.rules import Measure
-from services.notify.domain.chances import chance_points
 from services.notify.domain.ids import AlertSubject
 from services.notify.domain.lifecycle import CORRECTED, ENDED, ERASED, Transition
+from services.notify.domain.reasons import chance_points
 from services.notify.domain.spans import instant, span
 
 SHOWN_ID = 20

@@ -9,16 +9,15 @@ from schemas.alerts import Delivery
 from schemas.primitives import Id, Instant
 from services.notify.domain.attempts import replayed
 from services.notify.domain.digests import one_message
-from services.notify.domain.escalation import ASKING, escalates_at
 from services.notify.domain.ids import Recipient, delivery_id, subject_key, transition_id
 from services.notify.domain.known_alert import KnownAlert, alerts_of, as_of_now
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.domain.routing import About, Addressee, told_from
+from services.notify.domain.routing import About, Addressee, DecisionContext, told_from
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
-from services.notify.flow.decision_context import DecisionContext
+from services.notify.domain.working_hours import ASKING, escalates_at
 
 GIVEN, UNANSWERED = "it was given to you", "nobody has acknowledged it by"
 ALONE: Mapping[str, object] = {"group": None, "items": (), "more": 0, "people": (), "fallback_of": None}

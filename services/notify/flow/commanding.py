@@ -22,10 +22,10 @@ from services.notify.domain.ids import AlertSubject, alert_key, dedup_key
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.preferences import OnSettings, PersonalSettings, settings_after
+from services.notify.domain.routing import DecisionContext
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.flow.asking import GivenAlert
-from services.notify.flow.decision_context import DecisionContext
-from services.notify.flow.metrics import Metrics
+from services.notify.flow.report import Metrics
 from services.runtime import log
 from services.runtime.kafka import Record
 from services.runtime.unexpected import described

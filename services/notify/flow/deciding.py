@@ -11,28 +11,21 @@ from schemas.alerts import AlertChanged, Delivery, InputOffset
 from schemas.primitives import Id, Instant
 from schemas.rule_sets import RuleEvent
 from schemas.scores import SCORE_EVENT
-from services.notify.domain.catching_up import CatchingUp, settled
 from services.notify.domain.decisions import alert_changed, subject_alert_changed
 from services.notify.domain.evaluation import Transitioned
-from services.notify.domain.guards import lag
-from services.notify.domain.held import STORM_SPAN
+from services.notify.domain.guards import STORM_SPAN, CatchingUp, Storms, lag, settled
 from services.notify.domain.ids import Destination, Recipient, transition_id
 from services.notify.domain.partition_alerts import PartitionAlerts, Touched
 from services.notify.domain.pipeline import HANDED_OVER, Decision, Notice, situation, through
-from services.notify.domain.routing import About
-from services.notify.domain.rule_book import RuleBook
-from services.notify.domain.shared_alerts import SharedAlerts
-from services.notify.domain.storms import Storms
+from services.notify.domain.routing import About, DecisionContext
+from services.notify.domain.rule_book import RuleBook, Shadows
+from services.notify.domain.shared_alerts import SharedAlerts, lowest_clock, tallies, told_late
 from services.notify.domain.subjects import SubjectTransitioned, SubjectWatch
 from services.notify.domain.support_calls import ClosedCall
-from services.notify.domain.tallies import lowest_clock, tallies, told_late
-from services.notify.flow.decision_context import DecisionContext
-from services.notify.flow.intake import Polled
-from services.notify.flow.metrics import Metrics
-from services.notify.flow.shadows import Shadows
+from services.notify.flow.report import Metrics
 from services.runtime import log
 from services.runtime.breaker import Breaker
-from services.runtime.kafka import Record
+from services.runtime.kafka import Partition, Record
 from services.runtime.unexpected import described
 from services.validation_errors import places
 
@@ -78,7 +71,9 @@ class Deciding:
         self._storms = Storms()
         self._log = log.get(__name__)
 
-    def decide(self, polled: Polled, silences: tuple[AlertSilence, ...]) -> list[Decision]:
+    def decide(
+        self, polled: Mapping[Partition, Sequence[Record]], silences: tuple[AlertSilence, ...]
+    ) -> list[Decision]:
         """Of score events. Raises BadDeployError when too many records in a row cannot be read."""
         decided_at, decisions = self._context.now(), list[Decision]()
         for partition in sorted(polled):

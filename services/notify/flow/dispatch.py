@@ -19,12 +19,11 @@ from services.notify.domain.attempts import (
     superseded,
 )
 from services.notify.domain.digests import alerts_of, without
-from services.notify.domain.fallbacks import in_place_of, is_overdue
 from services.notify.domain.ids import Destination
 from services.notify.domain.ledger import Ledger
-from services.notify.domain.outbox import Parked
+from services.notify.domain.outbox import Parked, in_place_of, is_overdue
+from services.notify.flow.destinations import Post, Posts
 from services.notify.flow.people import Erased
-from services.notify.flow.posts import Post, Posts
 from services.notify.flow.senders import Answered, SenderPool
 from services.notify.rendering.renderer import Renderer
 from services.runtime import log

@@ -15,10 +15,9 @@ from services.notify.domain.held import HeldDeliveries, Release, World
 from services.notify.domain.ids import Destination, Recipient, subject_key
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.pipeline import muting
-from services.notify.domain.routing import About, Addressee
+from services.notify.domain.routing import About, Addressee, DecisionContext
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.spans import instant
-from services.notify.flow.decision_context import DecisionContext
 from services.notify.flow.people import Erased
 
 ELSEWHERE = "somebody else looks after it now"

@@ -1,6 +1,9 @@
 """What was decided and what was sent, written down in one transaction together with the input it rests on."""
 
-from collections.abc import Mapping, Sequence
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from schemas.alert_commands import AlertSilence
@@ -13,9 +16,28 @@ from services.notify.domain.partition_alerts import Touched
 from services.notify.domain.preferences import PersonalSettings
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, SubjectRecord, WatchWriter
 from services.notify.domain.subjects import SubjectWatch
-from services.notify.flow.watchdog import bounded
 from services.notify.names import Names
+from services.runtime import log
 from services.runtime.kafka import Committed, Partition, Producer, Reader
+
+
+@contextmanager
+def bounded(seconds: float, step: str) -> Iterator[None]:
+    """Exits the process with code 1 if the block takes longer: a stuck thread cannot be ended otherwise. What it was
+    doing is aborted by the broker, and done again after the restart."""
+    timer = threading.Timer(seconds, _give_up, (step, seconds))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _give_up(step: str, seconds: float) -> None:
+    log.get(__name__).error("stuck", step=step, seconds=seconds)
+    os._exit(1)
+
 
 COMMIT_SECONDS = 30.0
 """A transaction takes 15 to 60 ms; the client waits a minute for its end."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from schemas.directory import Participant
 from schemas.programs import Programme
 from services.notify.domain.name_book import NameBook, PairRecord
-from services.notify.flow.metrics import Metrics
+from services.notify.flow.report import Metrics
 from services.notify.names import Names
 from services.runtime import log
 from services.runtime.kafka import Record, read_to_end

@@ -12,8 +12,7 @@ from queue import Empty, SimpleQueue
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.channels.channel import Channel
-from services.notify.domain.attempts import AttemptResult
-from services.notify.domain.verdict import Never, Unknown, Verdict
+from services.notify.domain.attempts import AttemptResult, Never, Unknown, Verdict
 from services.runtime import log
 from services.runtime.unexpected import described
 

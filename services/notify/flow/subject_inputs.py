@@ -8,7 +8,7 @@ from schemas.rule_faults import unwatched
 from schemas.rule_sets import RULE_EVENT
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
-from services.notify.flow.metrics import Metrics
+from services.notify.flow.report import Metrics
 from services.notify.names import Names
 from services.runtime import log
 from services.runtime.kafka import Record

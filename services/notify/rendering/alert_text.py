@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from schemas.alerts import Alert, Delivery, Urgency
 from services.notify.domain.digests import alerts_of
-from services.notify.domain.escalation import ASKING, escalates_at
 from services.notify.domain.name_book import NameBook, Naming
 from services.notify.domain.notices import NOTICES, is_notice
 from services.notify.domain.pipeline import why_late
+from services.notify.domain.working_hours import ASKING, escalates_at
 from services.notify.rendering import phrases
-from services.notify.rendering.next_acts import next_act
+from services.notify.rendering.phrases import next_act
 from services.notify.rendering.webhook import filled
 
 HEADLINE = 65

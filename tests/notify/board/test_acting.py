@@ -9,8 +9,7 @@ import pytest
 from schemas.alerts import Delivery
 from services.notify.board.auth import DEVELOPER
 from services.notify.board.wanted import ActInvalidError, act_on
-from services.notify.domain.attempts import AttemptResult, refused, settled, started
-from services.notify.domain.verdict import Arrived
+from services.notify.domain.attempts import Arrived, AttemptResult, refused, settled, started
 from services.notify.flow.requests import HEADER, REPLAY
 from services.runtime.kafka import Record, read_to_end
 from tests.notify.board.conftest import Served

@@ -11,12 +11,11 @@ from services.notify.board.auth import DEVELOPER as ADMIN
 from services.notify.board.now import PER_PAGE, AlertChoice, now_page
 from services.notify.board.rows import AlertReader
 from services.notify.domain import record
-from services.notify.domain.attempts import AttemptResult, refused, settled, started
+from services.notify.domain.attempts import Arrived, AttemptResult, refused, settled, started
 from services.notify.domain.record import WatchRecord
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import Tally
-from services.notify.domain.verdict import Arrived
 from tests.notify.board.conftest import Served
 from tests.notify.board.world import QUIET, World
 from tests.notify.building import Pair, clock, day, hour

@@ -32,15 +32,14 @@ from services.notify.domain.handling import silence_key
 from services.notify.domain.name_book import NameBook, PairRecord
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, SubjectRecord, WatchRecord
-from services.notify.domain.routing import Addressing, Routing
+from services.notify.domain.routing import Addressing, DecisionContext, Routing
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import SubjectTransitioned
 from services.notify.domain.unsubscribing import LeavingLinks
 from services.notify.flow.commanding import Commanding
-from services.notify.flow.decision_context import DecisionContext
-from services.notify.flow.metrics import Metrics
 from services.notify.flow.people import Erased
+from services.notify.flow.report import Metrics
 from services.notify.names import Names
 from services.runtime.following import Follower
 from services.runtime.http.connection_guard import ConnectionGuard
