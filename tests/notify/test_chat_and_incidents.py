@@ -220,4 +220,4 @@ def test_whatever_people_are_called_a_message_is_within_the_limits_of_its_channe
     assert Slack().answer({"content-type": "application/json"}, bodies["slack"].encode())[0] == 200
     assert Teams().answer({}, bodies["teams"].encode())[0] == 202
     text = json.loads(bodies["smtp"])["text"]
-    assert len(text.split("\n")[0].removesuffix(f". {next_act(alert)}")) <= 80
+    assert len(text.split("\n")[0].removesuffix(f". {next_act(alert, people.naming('acme', 'spruce', '4F2'))}")) <= 80

@@ -1,12 +1,12 @@
 """All about one alert, and about one relationship: what was decided and done, what was sent, and how it fared."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from schemas.alerts import Alert, AlertAct, AlertChanged, AlertHandled
-from schemas.primitives import Instant
-from schemas.rules import LEVELLED, Rule
+from schemas.primitives import Instant, Side
+from schemas.rules import LEVELLED, SUPPORT_REQUESTED, Rule
 from services.notify.board.auth import BoardPerson
 from services.notify.board.charts import ChartLevel, ChartPoint, LineChart, LineData, OpenStretch, line
 from services.notify.board.deliveries import DeliveryRow, message_of
@@ -70,6 +70,7 @@ class AlertPage:
     until: str
     people: Sequence[tuple[str, str]]
     contacts: Sequence[PairContact]
+    callers: Collection[Side]
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ def alert_page(
     row = reader.row(one, person)
     alert, rule = row.alert, reader.rules_of(one.watch.subject).get(one.rule)
     measure = rule.measure if rule and rule.measure in LEVELLED else "health"
+    is_call = one.rule == SUPPORT_REQUESTED.name
     return AlertPage(
         row=row,
         change=phrases.change(alert, row.naming) if alert else "Nothing more is known of it here.",
@@ -115,6 +117,7 @@ def alert_page(
         people=sorted(may_have_it(reader, one).items(), key=lambda found: found[1].casefold()),
         # Addresses are for those who write to them.
         contacts=reader.people.contacts(row.tenant, row.subject) if person.acts else (),
+        callers=set(one.watch.calls.values()) if is_call and isinstance(one.watch, Watch) else (),
     )
 
 
@@ -153,7 +156,7 @@ def relationship_page(
         risk=values.risk if values else None,
         confidence=values.confidence if values else None,
         as_of=watch.window[-1].as_of if watch.window else None,
-        open=[reader.row(one, person) for one in known if one.is_open],
+        open=[reader.row(one, person) for one in sorted(known, key=reader.by_urgency) if one.is_open],
         health_chart=_chart(watch, "health", past, (_levels(rules.get("health_low")), stretches)),
         risk_chart=_chart(watch, "risk", past, (_levels(rules.get("disengaging")), stretches)),
         chart_note=_chart_note(past),

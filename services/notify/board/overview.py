@@ -86,7 +86,7 @@ def programme_page(
     now = [one for one in values if one is not None and one.status != "ended"]
     counts = Counter(next(name for level, name in BANDS if one.health >= level) for one in now)
     here = [one for one in reader.visible(person) if one.is_open and _where(one) == where]
-    open_ = sorted(here, key=lambda one: (one.state.urgency or "P9", one.state.since or reader.now, one.rule))
+    open_ = sorted(here, key=reader.by_urgency)
     roles = ("coordinator", "deputy", "manager")
     leads = [(role, who) for role in roles if described and (who := getattr(described, role))]
     return ProgrammePage(

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from zoneinfo import ZoneInfo
 
 from schemas.alerts import Alert, Handling
 from schemas.primitives import Instant
@@ -16,7 +15,6 @@ from services.notify.domain.name_book import NameBook, Naming
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.rendering import phrases
-from services.notify.rendering.phrases import next_act
 
 CLASS_WORDS: Mapping[str, str] = {"P1": "now", "P2": "today", "P3": "this week"}
 NAMED_BY = 32
@@ -114,7 +112,7 @@ class AlertReader:
             who=self.who(one, naming),
             happened=phrases.happened(alert, naming) if alert else f"{one.rule.replace('_', ' ')}",
             cause=phrases.because(alert.reasons[0], alert) if alert and alert.reasons else "",
-            next=next_act(alert) if alert else "",
+            next=phrases.next_act(alert, naming) if alert else "",
             owner=self.owner(one, naming),
             is_unassigned=is_unassigned(one),
             due=due,
@@ -173,12 +171,16 @@ class AlertReader:
         decided_at = last.decided_at if last else one.state.since or self.now
         return phrases.due_day(one.state.urgency or "P3", decided_at, naming)
 
+    def by_urgency(self, one: KnownAlert) -> tuple[str, Instant, str]:
+        """A key for `sorted`: the most urgent first, and of these the longest open."""
+        return (one.state.urgency or "P9", one.state.since or self.now, one.rule)
+
     def as_of(self) -> Instant | None:
         """Up to when all scores have been decided on."""
         return min(self.state.clocks().values(), default=None)
 
     def _is_overdue(self, one: KnownAlert, naming: Naming, due_day: date) -> bool:
-        today = self.now.astimezone(ZoneInfo(naming.zone)).date()
+        today = naming.calendar.local(self.now).date()
         return one.is_open and one.handling.state == "open" and due_day < today
 
 

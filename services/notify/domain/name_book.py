@@ -32,14 +32,19 @@ class PairContact(NamedTuple):
 
 @dataclass(frozen=True)
 class Naming:
-    """What a message may call things. `pair`: names of both sides, None where nobody is known. `people`: the ids of
-    everybody whose name is in it."""
+    """What a message may call things. `pair`: names of both sides, None where nobody is known; `each`: the mentor and
+    the mentee, where they are one person each. `calendar`: of the programme. `people`: the ids of everybody whose name
+    is in it."""
 
     pair: str | None = None
+    each: tuple[str, str] | None = None
     owner: str | None = None
-    zone: str = "UTC"
-    holidays: frozenset[str] = frozenset()
+    calendar: WorkCalendar = WorkCalendar()
     people: tuple[str, ...] = ()
+
+    @property
+    def zone(self) -> str:
+        return self.calendar.zone
 
 
 @dataclass(frozen=True)
@@ -167,14 +172,14 @@ class NameBook:
     def naming(self, tenant: str, program: str, relationship: str) -> Naming:
         named: dict[str, str] = {}
         record = self._pairs.get((tenant, relationship), PairRecord((), ()))
-        sides = [self._side(tenant, side, named) for side in (record.mentors, record.mentees)]
+        mentors, mentees = (self._side(tenant, side, named) for side in (record.mentors, record.mentees))
+        are_two = mentors and mentees and len(record.mentors) == len(record.mentees) == 1
         programme = self._programs.get((tenant, program))
-        owner = self._owner(programme, named) if programme else None
         return Naming(
-            pair=" & ".join(side for side in sides if side) or None,
-            owner=owner,
-            zone=programme.time_zone if programme else "UTC",
-            holidays=frozenset(day.isoformat() for day in programme.holidays) if programme else frozenset(),
+            pair=" & ".join(filter(None, (mentors, mentees))) or None,
+            each=(mentors, mentees) if are_two else None,
+            owner=self._owner(programme, named) if programme else None,
+            calendar=self.calendar(tenant, program),
             people=tuple(named),
         )
 

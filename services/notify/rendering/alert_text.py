@@ -11,7 +11,6 @@ from services.notify.domain.notices import NOTICES, is_notice
 from services.notify.domain.pipeline import why_late
 from services.notify.domain.working_hours import ASKING, escalates_at
 from services.notify.rendering import phrases
-from services.notify.rendering.phrases import next_act
 from services.notify.rendering.webhook import filled
 
 HEADLINE = 65
@@ -107,12 +106,12 @@ def _of_one(told: _Told, remarks: Sequence[str], people: NameBook, link: str | N
         first=_headline(told, naming, link),
         topic=f"{told.subject(naming)}: {phrases.topic(alert)}",
         paragraphs=(*remarks, phrases.change(alert, naming)),
-        act=next_act(alert),
+        act=phrases.next_act(alert, naming),
         because=tuple(phrases.because(reason, alert) for reason in alert.reasons) if is_open else (),
         facts=(
             ("Who has it", naming.owner or NOBODY),
             *due,
-            ("How sure", phrases.sure(alert)),
+            *([("How sure", sure)] if (sure := phrases.sure(alert)) else []),
         ),
         people=naming.people,
     )
@@ -125,11 +124,12 @@ def _of_several(delivery: Delivery, all_: list[_Told], people: NameBook, link: s
     lines = tuple(_line(told, naming, link) for told, naming in zip(in_order, namings, strict=True))
     programs = sorted({told.program for told in all_})
     where = programs[0] if len(programs) == 1 else f"{len(programs)} programmes"
-    headline = f": {len(all_) + delivery.more} alerts, the most urgent first"
+    count = f"{len(all_) + delivery.more} alerts"
+    headline = f": {count}, the most urgent first"
     first = Headline("List", in_order[0].alert.urgency, f"{cut(where, HEADLINE - len(headline))}{headline}", None)
     return AlertText(
         first=first,
-        topic=f"{where}: alerts",
+        topic=f"{where}: {count}",
         paragraphs=tuple(_remarks(delivery)),
         lines=lines,
         more=delivery.more,
@@ -150,7 +150,9 @@ def _line(told: _Told, naming: Naming, link: str | None) -> Headline:
     mostly = [f"Mostly: {phrases.because(alert.reasons[0], alert)}."] if alert.reasons else []
     due = f", {phrases.due(alert, naming)}" if alert.transition != "resolved" else ""
     muted = [f"First since the silence {alert.after_silence}."] if alert.after_silence else []
-    details = " ".join([*muted, *mostly, f"Next: {next_act(alert)}", f"Who: {naming.owner or 'nobody yet'}{due}."])
+    details = " ".join(
+        [*muted, *mostly, f"Next: {phrases.next_act(alert, naming)}", f"Who: {naming.owner or 'nobody yet'}{due}."]
+    )
     return Headline(found.word, found.urgency, found.headline, found.link, details)
 
 
