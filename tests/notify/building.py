@@ -24,7 +24,7 @@ from schemas.scores import (
     Trigger,
 )
 from services.notify.domain.decisions import alert_changed
-from services.notify.domain.digests import latest, one_message
+from services.notify.domain.deliveries import latest, one_message
 from services.notify.domain.evaluation import Evaluator, Transitioned
 from services.notify.domain.guards import CatchingUp, settled
 from services.notify.domain.ids import Destination, Recipient

@@ -11,10 +11,10 @@ from services.notify.domain.decisions import alert_changed, planned
 from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import NameBook, Naming, PairRecord
 from services.notify.domain.pipeline import AT_RISK
-from services.notify.domain.reasons import HEALTH_WORDS, RISK_WORDS, chance_points
+from services.notify.domain.wording import HEALTH_WORDS, RISK_WORDS, chance_points
 from services.notify.rendering.alert_text import alert_text
+from services.notify.rendering.machines import body
 from services.notify.rendering.phrases import ACTS, next_act
-from services.notify.rendering.webhook import body
 from tests.notify.building import Pair, clock, day, hour, new_alerts, take
 from tests.notify.naming import participant, programme
 from tests.notify.sending import LINK, episode, rendered
@@ -44,7 +44,8 @@ def text_of(delivery: Delivery, known: NameBook) -> str:
 def test_the_whole_of_a_mail() -> None:
     assert text_of(episode("smtp", "team")[0], people()) == (
         "NEW · P3: spruce: Ana Ruiz & Ben Ode: health 38, low since 1 May. "
-        "Ask Ana Ruiz (mentor) and Ben Ode (mentee) whether day and time still suit them, and agree on a slot that does.\n"
+        "Ask Ana Ruiz (mentor) and Ben Ode (mentee) whether day and time still suit them, "
+        "and agree on a slot that does.\n"
         "\n"
         "Health is 38 of 100 (strained); since Wed 1 May 2024 02:00 Europe/Berlin (health at or below 40 for 24 h). "
         "The last contact was on 1 May, 1 day earlier.\n"
@@ -154,7 +155,8 @@ def test_several_alerts_are_one_list_the_most_urgent_first_each_with_all_that_so
         "\n"
         "- P3 New: spruce: Ana Ruiz & Ben Ode: health 38, low since 1 May\n"
         "  Mostly: meetings were missed or cancelled of late: -44 points of health. "
-        "Next: Ask Ana Ruiz (mentor) and Ben Ode (mentee) whether day and time still suit them, and agree on a slot that does. "
+        "Next: Ask Ana Ruiz (mentor) and Ben Ode (mentee) whether day and time still suit them, "
+        "and agree on a slot that does. "
         "Who: Dana Cole (coordinator), by Fri 17 May.\n"
         "  https://pairs.example.org/4F2\n"
         "\n"
@@ -252,6 +254,13 @@ def test_every_cause_that_has_words_has_an_act(cause: str) -> None:
     because = first.model_copy(update={"reasons": (Reason(name=cause, points=-9.0, words="so"),)})
 
     assert next_act(because, Naming()) == ACTS[cause]
+
+
+def test_a_name_that_holds_one_of_our_words_stays_a_name() -> None:
+    known = people()
+    known.upsert(participant("p-2", "both Talboth"))
+
+    assert "Call Ana Ruiz (mentor) or both Talboth (mentee), whoever answers" in text_of(of_risk(), known)
 
 
 def test_of_a_group_nobody_is_named_in_what_to_do() -> None:

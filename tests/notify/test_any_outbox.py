@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.alerts import Delivery
-from services.notify.domain.attempts import (
+from services.notify.domain.deliveries import (
     Again,
     Arrived,
     AttemptResult,

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 from schemas.alert_commands import Acknowledge, Act, AlertCommand, AlertReference, Assign
 from schemas.alerts import Delivery
 from services.notify.channels.destinations import DestinationConfig, DestinationsConfig
-from services.notify.domain.addresses_off import AddressesOff
 from services.notify.domain.known_alert import alerts_of
+from services.notify.domain.preferences import AddressesOff
 from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts

@@ -13,12 +13,12 @@ from schemas.alert_commands import AlertCommand, DigestAt, SwitchOff, SwitchOn
 from schemas.alerts import Delivery, DeliveryItem
 from services.notify.channels.destinations import DestinationsConfig
 from services.notify.channels.smtp import LEAVE, mail_bytes
-from services.notify.domain.addresses_off import AddressesOff
-from services.notify.domain.attempts import started
+from services.notify.domain.deliveries import started
 from services.notify.domain.handling import ActRefused
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.preferences import (
     MOST_OFF,
+    AddressesOff,
     PersonalSettings,
     Preferences,
     SwitchedOff,

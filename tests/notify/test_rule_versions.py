@@ -29,9 +29,9 @@ from schemas.rule_sets import (
 )
 from schemas.rules import HEALTH_LOW, RULES
 from schemas.scores import ScoreEvent
-from services.notify.domain.addresses_off import AddressesOff
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.partition_alerts import PartitionAlerts
+from services.notify.domain.preferences import AddressesOff
 from services.notify.domain.routing import Addressing, DecisionContext, Routing
 from services.notify.domain.rule_book import COUNTED_AT_ONCE, RuleBook, Shadow, ShadowCount
 from services.notify.domain.shared_alerts import SharedAlerts

@@ -8,7 +8,7 @@ from statistics import median
 
 from schemas.primitives import Instant
 from schemas.programs import Programme
-from services.notify.board.auth import BoardPerson
+from services.notify.board.access import BoardPerson
 from services.notify.board.charts import BarChart, ChartPoint, LineChart, LineData, bars, line
 from services.notify.board.history import HistoryAway, Row
 from services.notify.board.rows import AlertReader, AlertRow
@@ -35,9 +35,7 @@ class ProgrammeLine:
 
 @dataclass(frozen=True)
 class ProgrammePage:
-    tenant: str
     id: str
-    described: Programme | None
     people: Sequence[tuple[str, str]]
     pairs: int
     paused: int
@@ -90,9 +88,7 @@ def programme_page(
     roles = ("coordinator", "deputy", "manager")
     leads = [(role, who) for role in roles if described and (who := getattr(described, role))]
     return ProgrammePage(
-        tenant=tenant,
         id=program,
-        described=described,
         people=[(role, reader.person(tenant, who)) for role, who in leads],
         pairs=len(now),
         paused=sum(one.status == "paused" for one in now),

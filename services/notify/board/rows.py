@@ -7,7 +7,7 @@ from datetime import date
 from schemas.alerts import Alert, Handling
 from schemas.primitives import Instant
 from schemas.rules import Rule
-from services.notify.board.auth import BoardPerson
+from services.notify.board.access import BoardPerson
 from services.notify.board.state import BoardState
 from services.notify.domain.ids import AlertSubject, ProgrammeKey
 from services.notify.domain.known_alert import AlertsOfNow, KnownAlert
@@ -96,6 +96,8 @@ class AlertReader:
         last = self.last(one)
         alert = self._told.of(one, self.rules_of(one.watch.subject), last)
         due_day = self.due_day(one, naming, last)
+        today = naming.calendar.local(self.now).date()
+        due_words = "now" if one.state.urgency == "P1" else f"{due_day:%a} {due_day.day} {due_day:%b}"
         state, icon = _state(one)
         due = phrases.due(alert, naming) if alert is not None and one.is_open else ""
         return AlertRow(
@@ -116,8 +118,8 @@ class AlertReader:
             owner=self.owner(one, naming),
             is_unassigned=is_unassigned(one),
             due=due,
-            due_day=_due_words(one, due_day) if one.is_open else "",
-            is_overdue=self._is_overdue(one, naming, due_day),
+            due_day=due_words if one.is_open else "",
+            is_overdue=one.is_open and one.handling.state == "open" and due_day < today,
             since=one.state.since,
             note=one.note,
             acts=self.acts(one, person),
@@ -179,10 +181,6 @@ class AlertReader:
         """Up to when all scores have been decided on."""
         return min(self.state.clocks().values(), default=None)
 
-    def _is_overdue(self, one: KnownAlert, naming: Naming, due_day: date) -> bool:
-        today = naming.calendar.local(self.now).date()
-        return one.is_open and one.handling.state == "open" and due_day < today
-
 
 def is_unassigned(one: KnownAlert) -> bool:
     return one.handling.assignee is None and one.handling.state == "open"
@@ -199,7 +197,3 @@ def _state(one: KnownAlert) -> tuple[str, str]:
             return "Snoozed", "snoozed"
         case _:
             return ("Recovering", "recovering") if one.state.condition == "recovering" else ("Open", "open")
-
-
-def _due_words(one: KnownAlert, due_day: date) -> str:
-    return "now" if one.state.urgency == "P1" else f"{due_day:%a} {due_day.day} {due_day:%b}"

@@ -2,7 +2,6 @@
 wrong with an address or a secret that somebody has configured."""
 
 import base64
-import binascii
 import ipaddress
 import socket
 from urllib.parse import urlsplit
@@ -82,18 +81,12 @@ def url_fault(url: str, *, allow_private: bool) -> str | None:
 def secret_fault(secret: str) -> str | None:
     try:
         Webhook(secret)  # the library must not refuse it when an alert is due
-        enough = _secret_bytes(secret) >= LEAST_SECRET_BYTES
-    except (ValueError, RuntimeError):
+        prefix, found, encoded = secret.partition("whsec_")
+        octets = len(base64.b64decode(encoded + "==", validate=False)) if found and not prefix else 0
+        enough = octets >= LEAST_SECRET_BYTES
+    except (ValueError, RuntimeError):  # binascii.Error is a ValueError
         enough = False
     return None if enough else f"must be whsec_ and the base64 of at least {LEAST_SECRET_BYTES} random bytes"
-
-
-def _secret_bytes(secret: str) -> int:
-    prefix, found, encoded = secret.partition("whsec_")
-    try:
-        return len(base64.b64decode(encoded + "==", validate=False)) if found and not prefix else 0
-    except binascii.Error:
-        return 0
 
 
 def _is_private(host: str) -> bool:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from email.utils import parsedate_to_datetime
 
 from schemas.primitives import Instant
-from services.notify.domain.attempts import Again, Arrived, Down, Never, Verdict
+from services.notify.domain.deliveries import Again, Arrived, Down, Never, Verdict
 from services.runtime.bounded_http import HttpAnswer
 
 RETRYABLE = frozenset({408, 425})
@@ -65,13 +65,15 @@ def of_slack(answer: HttpAnswer, now: Instant) -> Verdict:
     said = word.decode() if _WORD.fullmatch(word) else ""
     verdict = of_answer(answer.status, answer.headers.get("retry-after"), now)
     if said in SLACK_DESTINATION:
-        return Down(f"HTTP {answer.status} {said}", _asked(verdict))
+        return Down(f"HTTP {answer.status} {said}", verdict.wait if isinstance(verdict, Again | Down) else None)
     return _with(verdict, said)
 
 
 def of_teams(answer: HttpAnswer, now: Instant) -> Verdict:
     """202 says that the flow was started; that the card was posted nobody is told."""
-    code = _teams_code(answer.body)
+    error = _object(answer.body).get("error")
+    said = error.get("code") if isinstance(error, dict) else None
+    code = said if isinstance(said, str) and _CODE.fullmatch(said) else ""
     verdict = of_answer(answer.status, answer.headers.get("retry-after"), now)
     if answer.status == BAD_REQUEST and code and code not in TEAMS_MESSAGE:
         return Down(f"HTTP {answer.status} {code}")
@@ -92,10 +94,6 @@ def of_pagerduty(answer: HttpAnswer, now: Instant) -> Verdict:
             return verdict
 
 
-def _asked(verdict: Verdict) -> timedelta | None:
-    return verdict.wait if isinstance(verdict, Again | Down) else None
-
-
 def _with(verdict: Verdict, word: str) -> Verdict:
     """The receiver's own word beside the status."""
     if not word:
@@ -107,12 +105,6 @@ def _with(verdict: Verdict, word: str) -> Verdict:
             return Down(f"{status} {word}", wait)
         case _:
             return verdict
-
-
-def _teams_code(body: bytes) -> str:
-    error = _object(body).get("error")
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
 
 
 def _object(body: bytes) -> dict[str, object]:

@@ -17,7 +17,7 @@ from services.notify.channels.http_channels import (
     WebhookOptions,
 )
 from services.notify.channels.smtp import MailDirectory, SmtpChannel, SmtpOptions
-from services.notify.domain.attempts import Arrived, Verdict
+from services.notify.domain.deliveries import Arrived, Verdict
 from services.notify.domain.outbox import SendingPace
 from services.runtime import log
 

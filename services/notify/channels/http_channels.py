@@ -13,7 +13,7 @@ from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.channels.addresses import PrivateAddressError, resolve
 from services.notify.channels.answers import of_answer, of_pagerduty
-from services.notify.domain.attempts import Down, Unknown, Verdict
+from services.notify.domain.deliveries import Down, Unknown, Verdict
 from services.runtime.bounded_http import AsyncBoundedHttp, Bounds, HttpAnswer
 
 LONGEST_ANSWER_BYTES = 64 * 1024
@@ -75,21 +75,17 @@ class WebhookOptions:
     secret: SecretStr
 
 
-class WebhookChannel:
+class WebhookChannel(Poster):
     def __init__(self, options: WebhookOptions, now: Callable[[], Instant]) -> None:
-        self._now = now
-        self._signer = Webhook(options.secret.get_secret_value())
-        self._poster = Poster(options.target)
+        super().__init__(options.target)
+        self._now, self._signer = now, Webhook(options.secret.get_secret_value())
 
     async def send(self, delivery: Delivery) -> Verdict:
         content = (delivery.body or "").encode()
-        answer = await self._poster.post(content, JSON | self._signature(delivery, content))
+        answer = await self.post(content, JSON | self._signature(delivery, content))
         if not isinstance(answer, HttpAnswer):
             return answer
         return of_answer(answer.status, answer.headers.get("retry-after"), self._now())
-
-    async def close(self) -> None:
-        await self._poster.close()
 
     def _signature(self, delivery: Delivery, content: bytes) -> dict[str, str]:
         now = self._now()
@@ -100,7 +96,7 @@ class WebhookChannel:
         }
 
 
-class ChatChannel:
+class ChatChannel(Poster):
     """`verdict_of`: what the answers of this chat mean. The address is the secret; Teams' signs itself (`sig`), and a
     header of authorization beside it would be refused."""
 
@@ -110,14 +106,12 @@ class ChatChannel:
         verdict_of: Callable[[HttpAnswer, Instant], Verdict],
         now: Callable[[], Instant],
     ) -> None:
-        self._poster, self._verdict_of, self._now = Poster(target), verdict_of, now
+        super().__init__(target)
+        self._verdict_of, self._now = verdict_of, now
 
     async def send(self, delivery: Delivery) -> Verdict:
-        answer = await self._poster.post((delivery.body or "").encode(), JSON)
+        answer = await self.post((delivery.body or "").encode(), JSON)
         return self._verdict_of(answer, self._now()) if isinstance(answer, HttpAnswer) else answer
-
-    async def close(self) -> None:
-        await self._poster.close()
 
 
 ENQUEUE_URL = "https://events.pagerduty.com/v2/enqueue"
@@ -129,15 +123,12 @@ class PagerDutyOptions:
     routing_key: SecretStr
 
 
-class PagerDutyChannel:
+class PagerDutyChannel(Poster):
     def __init__(self, options: PagerDutyOptions, now: Callable[[], Instant]) -> None:
+        super().__init__(options.target)
         self._key, self._now = options.routing_key, now
-        self._poster = Poster(options.target)
 
     async def send(self, delivery: Delivery) -> Verdict:
         event = {"routing_key": self._key.get_secret_value(), **json.loads(delivery.body or "{}")}
-        answer = await self._poster.post(json.dumps(event).encode(), JSON)
+        answer = await self.post(json.dumps(event).encode(), JSON)
         return of_pagerduty(answer, self._now()) if isinstance(answer, HttpAnswer) else answer
-
-    async def close(self) -> None:
-        await self._poster.close()

@@ -22,8 +22,8 @@ from aiosmtplib.errors import SMTPException, SMTPResponseException
 from pydantic import SecretStr
 
 from schemas.alerts import Delivery
-from services.notify.domain.addresses_off import address_digest
-from services.notify.domain.attempts import Again, Arrived, Down, Never, Unknown, Verdict
+from services.notify.domain.deliveries import Again, Arrived, Down, Never, Unknown, Verdict
+from services.notify.domain.preferences import address_digest
 from services.notify.domain.unsubscribing import LeavingLinks
 
 LEAVE = "What you get, and how to get less of it"
@@ -52,16 +52,10 @@ def mail_bytes(delivery: Delivery, sender: str, to: Sequence[str], leave: str | 
         message["List-Unsubscribe"] = f"<{leave}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(content["text"] + (f"\n-- \n{LEAVE}: {leave}\n" if leave else ""))
-    message.add_alternative(_with_link(content["html"], leave), subtype="html")
+    link = f"<p style='font-size:.8em'><a href='{escape(leave)}'>{LEAVE}</a></p>" if leave else ""
+    message.add_alternative(content["html"].replace("</body>", f"{link}</body>"), subtype="html")
     message.set_boundary(f"=_{own[:32]}")
     return message.as_bytes()
-
-
-def _with_link(html: str, leave: str | None) -> str:
-    if leave is None:
-        return html
-    link = f"<p style='font-size:.8em'><a href='{escape(leave)}'>{LEAVE}</a></p>"
-    return html.replace("</body>", f"{link}</body>")
 
 
 CLOSING = 421
@@ -121,7 +115,8 @@ class SmtpChannel:
                 return await attempt.bring(content)
         except (SMTPException, OSError, TimeoutError) as failure:
             # A name of a class and a code: texts of servers hold addresses.
-            return attempt.broken_off(type(failure).__name__)
+            reason = type(failure).__name__
+            return Unknown(f"{reason} before it was confirmed") if attempt.content_begun else Down(reason)
         finally:
             await attempt.part()
 
@@ -158,7 +153,7 @@ class _Attempt:
         self.client = client
         self._name, self._options, self._to = name, options, to
         self._is_personal = not options.to
-        self._content_begun = False
+        self.content_begun = False
 
     async def bring(self, content: bytes) -> Verdict:
         # 1. The server itself: whatever it refuses here, it would refuse of every message.
@@ -180,7 +175,7 @@ class _Attempt:
             personal = len(gone) == len(refusals) and self._is_personal
             return Never(f"{gone[0].status}: no address takes mail", off) if personal else refusals[0].of_destination()
         # 3. The message. From here to the last answer nobody knows whether it has arrived.
-        self._content_begun = True
+        self.content_begun = True
         try:
             code, text = await self.client.data(content)
         except SMTPResponseException as refused:
@@ -188,9 +183,6 @@ class _Attempt:
         refused_share = f", {len(refusals)} of {len(self._to)} addresses refused" if refusals else ""
         queued = _QUEUED.search(text)
         return Arrived(f"SMTP {code}{refused_share}", queued.group(1) if queued else "", off)
-
-    def broken_off(self, reason: str) -> Verdict:
-        return Unknown(f"{reason} before it was confirmed") if self._content_begun else Down(reason)
 
     async def part(self) -> None:
         """Politely, if the server still listens; a connection over TLS is not waited for."""

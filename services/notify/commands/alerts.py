@@ -12,7 +12,7 @@ from services.notify.domain.decisions import planned
 from services.notify.domain.ids import Destination
 from services.notify.domain.known_alert import KnownAlert, alerts_of
 from services.notify.domain.subjects import SubjectWatch
-from services.notify.flow.people import read_people
+from services.notify.flow.inputs import read_people
 from services.notify.flow.restore import read_watches
 from services.notify.names import Names
 from services.notify.rendering.renderer import Renderer

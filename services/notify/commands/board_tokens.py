@@ -63,8 +63,12 @@ def create(tenant: str, role: str, days: int, token_id: str | None, **given: obj
 @token.command("list")
 def show() -> None:
     """List the tokens, without their secrets, which nobody has kept."""
-    known = _read(*settings_or_exit()).values()
-    for line in columns([("ID", "TENANT", "PERSON", "ROLE", "STATE", "EXPIRES", "PROGRAMMES"), *map(_row, known)]):
+    rows = [("ID", "TENANT", "PERSON", "ROLE", "STATE", "EXPIRES", "PROGRAMMES")]
+    for one in _read(*settings_or_exit()).values():
+        state = "revoked" if one.revoked else "valid" if one.is_valid(datetime.now(UTC)) else "expired"
+        programs, expires = ", ".join(one.programs) or "all", to_rfc3339(one.expires)
+        rows.append((one.token_id, one.tenant, one.person, one.role, state, expires, programs))
+    for line in columns(rows):
         click.echo(line)
 
 
@@ -92,10 +96,3 @@ def _read(settings: NotifySettings, names: Names) -> dict[str, BoardToken]:
 def _save(settings: NotifySettings, names: Names, saved: BoardToken) -> None:
     value = saved.model_dump_json().encode()
     write(settings, [OutgoingRecord(names.board_tokens, value, saved.token_id.encode(), [])])
-
-
-def _row(listed: BoardToken) -> tuple[str, ...]:
-    state = "revoked" if listed.revoked else "valid" if listed.is_valid(datetime.now(UTC)) else "expired"
-    programs = ", ".join(listed.programs) or "all"
-    expires = to_rfc3339(listed.expires)
-    return (listed.token_id, listed.tenant, listed.person, listed.role, state, expires, programs)

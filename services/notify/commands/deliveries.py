@@ -7,14 +7,13 @@ import click
 
 from schemas.alerts import Delivery
 from services.notify.commands.common import fail, long_enough_or_exit, settings_or_exit, write
-from services.notify.domain.attempts import has_ended, replayed
-from services.notify.flow.requests import DISCARD, HEADER, REPLAY
+from services.notify.domain.deliveries import has_ended, is_given_up, replayed
+from services.notify.flow.commanding import DISCARD, HEADER, REPLAY
 from services.notify.flow.restore import read_deliveries
 from services.runtime.kafka import OutgoingRecord
 
 SHOWN_ID = 16
 """Characters of an id, as they are listed."""
-GIVEN_UP = frozenset({"dead", "unknown"})
 
 
 @click.command()
@@ -24,7 +23,7 @@ def deliveries(*, dead: bool, unfinished: bool) -> None:
     """List what was or is to be sent to people, the oldest first; what has ended for 30 days."""
     found = read_deliveries(*settings_or_exit())
     if dead:
-        found = [one for one in found if _is_given_up(one)]
+        found = [one for one in found if is_given_up(one)]
     elif unfinished:
         found = [one for one in found if not has_ended(one)]
     for delivery in sorted(found, key=lambda d: (d.planned_at, d.alert.at, d.delivery_id)):
@@ -56,7 +55,7 @@ def _write(request: bytes, ids: Sequence[str], every: bool, after: Callable[[Del
     if every == bool(ids):
         fail("name the deliveries, or say --all")
     settings, names = settings_or_exit()
-    given_up = [one for one in read_deliveries(settings, names) if _is_given_up(one)]
+    given_up = [one for one in read_deliveries(settings, names) if is_given_up(one)]
     chosen = given_up if every else [_one_of(given_up, wanted) for wanted in dict.fromkeys(ids)]
     headers = [(HEADER, request)]
     write(settings, [OutgoingRecord(names.deliveries, after(one), one.delivery_id.encode(), headers) for one in chosen])
@@ -69,10 +68,6 @@ def _one_of(given_up: Sequence[Delivery], wanted: str) -> Delivery:
     if len(found) != 1:
         fail(f"{wanted[:64]!r}: {len(found)} deliveries that were given up have such an id")
     return found[0]
-
-
-def _is_given_up(delivery: Delivery) -> bool:
-    return has_ended(delivery) and delivery.state in GIVEN_UP
 
 
 def _line(delivery: Delivery) -> str:

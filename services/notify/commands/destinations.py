@@ -16,14 +16,14 @@ from services.notify.channels.destinations import DestinationConfig, Destination
 from services.notify.channels.destinations_file import load_destinations
 from services.notify.channels.smtp import MailDirectory
 from services.notify.commands.common import destinations_or_exit, fail, settings_or_exit
-from services.notify.domain.addresses_off import AddressesOff
-from services.notify.domain.attempts import Again, Arrived, Down, Never, Unknown, Verdict
+from services.notify.domain.deliveries import Again, Arrived, Down, Never, Unknown, Verdict
 from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.pipeline import due, usual_group
+from services.notify.domain.preferences import AddressesOff
 from services.notify.domain.routing import About, Addressing, DecisionContext
+from services.notify.flow.inputs import read_people
 from services.notify.flow.noticing import trial_deliveries
-from services.notify.flow.people import read_people
 from services.notify.names import Names
 from services.notify.rendering.renderer import Renderer
 from services.notify.settings import NotifySettings

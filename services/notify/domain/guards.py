@@ -1,17 +1,20 @@
-"""Guards against our own storms: history that is told late, scores that are behind, sources that are silent, and so
-much of one programme at once that nobody can read it one by one."""
+"""Guards against our own storms: history that is told late, scores that are behind or computed otherwise, sources that
+are silent, and so much of one programme at once that nobody can read it one by one."""
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 from schemas.primitives import Id, Instant
+from schemas.rules import OF_SCORES
 from schemas.scores import ScoreRow
-from services.notify.domain.spans import instant
+from services.notify.domain.lifecycle import Transition
+from services.notify.domain.window import StoredInstant, Window, unbroken_run, up_to
+from services.notify.domain.wording import cut, instant
 
 Clock = Literal["wall", "log"]
 
@@ -56,9 +59,6 @@ class CatchUp:
     until: Instant
     why: str
 
-    def prolonged(self, until: Instant, why: str) -> "CatchUp":
-        return CatchUp(self.since, max(self.until, until), why)
-
 
 def catching_up(before: CatchUp | None, new: ScoreRow, now: Instant, late: str | None) -> CatchUp | None:
     """With a row that is history for the reason of `late`, or with one that is none."""
@@ -66,7 +66,9 @@ def catching_up(before: CatchUp | None, new: ScoreRow, now: Instant, late: str |
         return before
     recorded = new.trigger.recordedtime if new.trigger else now
     until = max(now, recorded) + SETTLE
-    return before.prolonged(until, late) if before else CatchUp(max(now, recorded), until, late)
+    if before is None:
+        return CatchUp(max(now, recorded), until, late)
+    return CatchUp(before.since, max(before.until, until), late)
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,7 @@ class Frozen(NamedTuple):
 
     @property
     def reason(self) -> str:
-        named = self.source if len(self.source) <= SHOWN else f"{self.source[: SHOWN - 1]}…"
-        return f"{named} was silent since {instant(self.since)}"
+        return f"{cut(self.source, SHOWN)} was silent since {instant(self.since)}"
 
 
 @lru_cache(10_000)
@@ -156,3 +157,50 @@ class Storms:
         while recent and recent[first := next(iter(recent))] <= now - STORM_SPAN:
             del recent[first]
         return recent
+
+
+LONGEST_NAME = 40
+MIDNIGHT = ("midnight",)
+"""As scoring calls what no event brought about."""
+BEGINS = frozenset({"fired", "unstable", "escalated"})
+
+
+class ScoredBy(NamedTuple):
+    """By which model, profile and calibration, and since when that is another one than before, if it ever was.
+    `nightly`: whether a midnight alone brought about the row of that instant. One that comes with an event, or where a
+    level is crossed, may as well show a decay."""
+
+    by: str
+    since: StoredInstant | None = None
+    nightly: bool = False
+
+
+def scored_after(before: ScoredBy | None, row: ScoreRow) -> ScoredBy | None:
+    """With the newest row."""
+    score = row.score
+    if score is None:
+        return before
+    by = f"{score.profile} {score.model} {score.calibration}"
+    if before is None:
+        return ScoredBy(by)
+    return before if before.by == by else ScoredBy(by, row.as_of, score.causes == MIDNIGHT)
+
+
+def marked(transition: Transition, window: Window, scored: ScoredBy) -> Transition:
+    """The transition, and why it is no news, if so: what it rests on has been so exactly since scores are computed
+    otherwise."""
+    rule, state = transition.rule, transition.of
+    if transition.late is not None or scored.since is None:
+        return transition
+    if transition.name not in BEGINS or rule.measure not in OF_SCORES:
+        return transition
+    since = state.since
+    if rule.drop is None:
+        # Of the tier that it has come to.
+        level = next((tier.level for tier in rule.tiers if tier.urgency == state.urgency), rule.tiers[-1].level)
+        run = unbroken_run(up_to(window, transition.at), lambda values: rule.reaches(values, level))
+        since = run and run.since
+    if since != scored.since:
+        return transition
+    why = f"scored by {scored.by.partition(' ')[0][:LONGEST_NAME]} since {instant(scored.since)}"
+    return replace(transition, late=why, rescored=scored.nightly)

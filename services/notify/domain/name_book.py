@@ -39,7 +39,7 @@ class Naming:
     pair: str | None = None
     each: tuple[str, str] | None = None
     owner: str | None = None
-    calendar: WorkCalendar = WorkCalendar()
+    calendar: WorkCalendar = field(default_factory=WorkCalendar)
     people: tuple[str, ...] = ()
 
     @property
@@ -68,9 +68,6 @@ class NameBook:
 
     def forget(self, tenant: str, participant: str) -> None:
         self._participants.pop((tenant, participant), None)
-
-    def knows(self, tenant: str, participant: str) -> bool:
-        return (tenant, participant) in self._participants
 
     def describe(self, programme: Programme) -> None:
         self._programs[programme.tenant, programme.id] = programme
@@ -129,14 +126,6 @@ class NameBook:
                     found.setdefault(programme.id, role)
         return sorted(found.items())
 
-    def programs_of(self, tenant: str, person: str) -> list[str]:
-        """Those that name the person as coordinator, deputy or manager."""
-        return [
-            programme.id
-            for programme in list(self._programs.values())
-            if programme.tenant == tenant and person in {one for _, one in _roles(programme)}
-        ]
-
     def reachable(self, tenant: str, person: str, is_off: IsOff) -> Participant | None:
         """The person, if here and with an address that takes mail."""
         return self._participants.get((tenant, person)) if self.address_of(tenant, person, is_off) else None
@@ -147,27 +136,20 @@ class NameBook:
         addresses = known.addresses if known is not None and known.status == "active" else ()
         return next((one for one in addresses if not is_off(one)), None)
 
-    def next_in_line(self, tenant: str, program: str, is_off: IsOff) -> Owner | None:
-        """Who is asked when whoever looks after the programme does not answer: the second who can be reached."""
+    def owners(self, tenant: str, program: str, is_off: IsOff) -> list[Owner]:
+        """Coordinator, deputy and manager, in this order, as far as they can be reached: the first looks after the
+        programme, another person is asked when nobody answers."""
         programme = self._programs.get((tenant, program))
-        known = [
+        return [
             Owner(found, role)
             for role, one in (_roles(programme) if programme else ())
             if (found := self.reachable(tenant, one, is_off)) is not None
         ]
-        others = [one for one in known if one.person.id != known[0].person.id]
-        return others[0] if others else None
 
-    def owner_of(self, tenant: str, program: str, is_off: IsOff) -> Owner | str:
-        """The first of coordinator, deputy and manager who can be reached; or why there is none."""
-        programme = self._programs.get((tenant, program))
-        if programme is None:
-            return "nobody has described the programme"
-        for role, one in _roles(programme):
-            found = self.reachable(tenant, one, is_off)
-            if found is not None:
-                return Owner(found, role)
-        return "no coordinator, deputy or manager can be reached"
+    def next_in_line(self, tenant: str, program: str, is_off: IsOff) -> Owner | None:
+        """Who is asked when whoever looks after the programme does not answer: the second who can be reached."""
+        known = self.owners(tenant, program, is_off)
+        return next((one for one in known if one.person.id != known[0].person.id), None)
 
     def naming(self, tenant: str, program: str, relationship: str) -> Naming:
         named: dict[str, str] = {}

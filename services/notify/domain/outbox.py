@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 
 from schemas.alerts import Delivery, TransitionName
 from schemas.primitives import Instant
-from services.notify.domain.attempts import FALL_BACK, KEYED, backoff, has_ended
+from services.notify.domain.deliveries import FALL_BACK, KEYED, backoff, has_ended
 from services.notify.domain.ids import Destination, delivery_id, list_id, transition_id
 
 _ORDER: dict[TransitionName, int] = {"fired": 0, "unstable": 0, "escalated": 1, "reminded": 1, "resolved": 2}
@@ -35,10 +35,6 @@ class Parked:
     failures: int
     reason: str
     until: Instant
-
-
-def _at_once(_: Delivery, now: Instant) -> Instant:
-    return now
 
 
 class Outbox:
@@ -81,7 +77,12 @@ class Outbox:
         that may have arrived, and that the end of its episode overtakes."""
         queue = self._episodes.setdefault(_lane(delivery), deque())
         is_end = delivery.transition == "resolved"
-        needless = [one for one in queue if is_end and self._is_overtaken(one, delivery)]
+        needless = [
+            one
+            for one in queue
+            if is_end and one.dedup_key == delivery.dedup_key and not one.items
+            if one.state == "unknown" and one.delivery_id not in self._handed
+        ]
         for one in needless:
             queue.remove(one)
         queue.append(delivery)
@@ -89,18 +90,23 @@ class Outbox:
             self._line_up(queue[0])
         return needless
 
-    def hand_out(self, now: Instant, opens: Callable[[Delivery, Instant], Instant] = _at_once) -> list[Delivery]:
+    def hand_out(
+        self, now: Instant, opens: Callable[[Delivery, Instant], Instant] = lambda _, now: now
+    ) -> list[Delivery]:
         """What is due, the longest due first; each must come back through `take_back`. Of a destination that is down
         one, which tries. `opens`: from when on it may be sent, where people are: a repeat wakes nobody either."""
         if self.parked is not None and (now < self.parked.until or self._handed):
             return []
         found: list[Delivery] = []
         room = (1 if self.parked is not None else self._pace.in_hands) - self.in_hands
-        while self._due and self._due[0][0] <= now and len(found) < room and self._may_send(now):
+        while self._due and self._due[0][0] <= now and len(found) < room:
+            if len(self._recent) >= self._pace.most and now - self._recent[0] < self._pace.span:
+                break
             _, _, key = heappop(self._due)
-            delivery = self._first(key)
-            if delivery is None or delivery.due_at > now:
-                continue  # lined up for one that is no more
+            queue = self._episodes.get(key)
+            delivery = queue[0] if queue else None
+            if delivery is None or delivery.delivery_id in self._handed or delivery.due_at > now:
+                continue  # lined up for one that is no more, or in somebody's hands already
             may_go = opens(delivery, now)
             if may_go > now:
                 self._count += 1
@@ -162,18 +168,6 @@ class Outbox:
         queue = self._episodes[_lane(delivery)]
         queue[[one.delivery_id for one in queue].index(delivery.delivery_id)] = delivery
         return True
-
-    def _is_overtaken(self, delivery: Delivery, by: Delivery) -> bool:
-        alone = delivery.dedup_key == by.dedup_key and not delivery.items
-        return alone and delivery.state == "unknown" and delivery.delivery_id not in self._handed
-
-    def _may_send(self, now: Instant) -> bool:
-        return len(self._recent) < self._pace.most or now - self._recent[0] >= self._pace.span
-
-    def _first(self, key: str) -> Delivery | None:
-        """Of an episode that waits; None if it is in somebody's hands already, or no more."""
-        queue = self._episodes.get(key)
-        return queue[0] if queue and queue[0].delivery_id not in self._handed else None
 
     def _line_up(self, delivery: Delivery) -> None:
         self._count += 1

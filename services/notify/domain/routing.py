@@ -7,12 +7,11 @@ from functools import partial
 
 from schemas.alerts import Delivery, Urgency
 from schemas.primitives import Id, Instant
-from services.notify.domain.addresses_off import AddressesOff
-from services.notify.domain.digests import alerts_of
+from services.notify.domain.deliveries import alerts_of
 from services.notify.domain.guards import Clock
 from services.notify.domain.ids import Destination, Recipient
-from services.notify.domain.name_book import IsOff, NameBook, Owner
-from services.notify.domain.preferences import Preferences
+from services.notify.domain.name_book import IsOff, NameBook
+from services.notify.domain.preferences import AddressesOff, Preferences
 from services.notify.domain.working_hours import Receiving, ReceivingHours, WorkCalendar
 
 
@@ -185,16 +184,19 @@ class Addressing:
     def _addressed(self, receiver: Receiver, about: About) -> tuple[Addressee | None, str]:
         if not receiver.is_owner:
             return Addressee(receiver.destination, None, self._hours_of(receiver, about)), ""
-        owner = self.people.owner_of(about.tenant, about.program, self._is_off(receiver))
-        if isinstance(owner, Owner):
-            zone = receiver.zone or owner.person.time_zone
-            person = owner.person.id
+        owner = next(iter(self.people.owners(about.tenant, about.program, self._is_off(receiver))), None)
+        if owner is not None:
+            person, zone = owner.person.id, receiver.zone or owner.person.time_zone
             found = Addressee(receiver.destination, person, self._receiving(receiver, zone, about, person))
-            return found, f"{receiver.destination.recipient} is {owner.person.id} ({owner.role})"
+            return found, f"{receiver.destination.recipient} is {person} ({owner.role})"
+        is_described = self.people.programme(about.tenant, about.program) is not None
+        why = (
+            "no coordinator, deputy or manager can be reached" if is_described else "nobody has described the programme"
+        )
         otherwise = self.routing.receivers.get(self.routing.otherwise or "")
         if otherwise is None or not otherwise.takes(about):
-            return None, owner
-        return Addressee(otherwise.destination, None, self._hours_of(otherwise, about)), owner
+            return None, why
+        return Addressee(otherwise.destination, None, self._hours_of(otherwise, about)), why
 
     def _is_off(self, receiver: Receiver) -> IsOff:
         return partial(self._off.is_off, receiver.destination.recipient)

@@ -70,6 +70,9 @@ class RuleBook:
     _results: dict[tuple[ProgrammeKey, str], ShadowResult] = field(default_factory=dict)
     _in_force: dict[tuple[ProgrammeKey, str], InForce] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._built_in = _made(BUILT_IN, tuple(DEFAULTS.values()), self.clock)
+
     def apply(self, event: RuleEvent) -> None:
         """In the order of the topic; a repeat changes nothing. Raises ValueError for a version that makes no rules."""
         program = (event.tenant, event.program)
@@ -91,7 +94,7 @@ class RuleBook:
         for version in reversed(self._versions.get(program, ())):
             if version.pages_from <= at:
                 return self._in_force[program, version.version]
-        return self._built_in()
+        return self._built_in
 
     @property
     def programs(self) -> list[ProgrammeKey]:
@@ -118,12 +121,6 @@ class RuleBook:
             for version in versions
             if version.pages_from - SHADOW_NOTICE <= clock and (program, version.version) not in self._results
         ]
-
-    def _built_in(self) -> InForce:
-        found = self._in_force.get((("", ""), BUILT_IN))
-        if found is None:
-            found = self._in_force[("", ""), BUILT_IN] = _made(BUILT_IN, tuple(DEFAULTS.values()), self.clock)
-        return found
 
 
 class ShadowCount:
@@ -167,7 +164,10 @@ class ShadowCount:
                 until=self._shadow.ends,
                 pages_from=version.pages_from,
                 pairs=len(self._windows),
-                differences=tuple(tally.difference for _, _, tally in self._rules),
+                differences=tuple(
+                    RuleDifference(rule=one.rule, now=one.now, then=one.then, gained=one.gained, lost=one.lost)
+                    for _, _, one in self._rules
+                ),
             ),
         )
 
@@ -184,10 +184,6 @@ class _Tally:
         self.now, self.then = self.now + now, self.then + then
         self.gained += then > 0 and now == 0
         self.lost += now > 0 and then == 0
-
-    @property
-    def difference(self) -> RuleDifference:
-        return RuleDifference(rule=self.rule, now=self.now, then=self.then, gained=self.gained, lost=self.lost)
 
 
 def _episodes(rule: Rule | None, window: Window, since: Instant, until: Instant) -> int:

@@ -3,7 +3,7 @@ together over all partitions, and their order in time. They live by the lowest c
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from schemas.primitives import Id, Instant
@@ -88,14 +88,6 @@ SWITCHED_OFF = "the rule is off"
 SHIFT, SILENT, STALE = "programme_shift", "source_silent", "score_stale"
 
 
-@dataclass(frozen=True)
-class Looked:
-    """Up to which instant sources were looked at, and programmes measured."""
-
-    sources: Instant | None = None
-    programmes: Instant | None = None
-
-
 class SharedAlerts(AlertHolder[SubjectWatch]):
     """For one thread. The same marks, programmes and clocks in the same order give the same transitions, whenever it
     begins anew with the watches and the lowest clock that were written down."""
@@ -106,18 +98,19 @@ class SharedAlerts(AlertHolder[SubjectWatch]):
         self._programmes: dict[ProgrammeKey, Programme] = {}
         self._marks: dict[tuple[Id, str], Watermark] = {}
         self._expected: set[tuple[Id, str]] = set()
-        # What was measured up to there is written down.
-        self._looked = Looked(programmes=clock)
+        # Up to which instant sources were looked at, and programmes measured: up to the clock all is written down.
+        self._looked_at: Instant | None = None
+        self._measured_at = clock
         self._touched: set[str] = set()
 
     def describe(self, programme: Programme) -> None:
         self._programmes[programme.tenant, programme.id] = programme
         self._expected |= {(programme.tenant, one.source) for one in programme.sources}
-        self._looked = replace(self._looked, sources=None)
+        self._looked_at = None
 
     def undescribe(self, tenant: Id, program: Id) -> None:
         self._programmes.pop((tenant, program), None)
-        self._looked = replace(self._looked, sources=None)
+        self._looked_at = None
 
     def mark(self, mark: SourceWatermark) -> None:
         """Of several writers each knows a part: the latest counts. Where time is the log's, such a mark says nothing:
@@ -163,14 +156,14 @@ class SharedAlerts(AlertHolder[SubjectWatch]):
     def advance(self, clock: Instant, tallies: Callable[[], Mapping[ProgrammeKey, Tally]]) -> list[SubjectTransitioned]:
         """The lowest clock has come so far. Sources first: a programme whose source is silent is not measured."""
         found: list[SubjectTransitioned] = []
-        if _is_due(self._looked.sources, clock, LOOK_EVERY):
-            self._looked = replace(self._looked, sources=clock)
+        if _is_due(self._looked_at, clock, LOOK_EVERY):
+            self._looked_at = clock
             for key, programme in sorted(self._programmes.items()):
                 for source in programme.sources:
                     found += self._look(source_subject(*key, source.source), SILENT, clock, source.source)
             found += list(self._no_longer_watched(clock))
-        if _is_due(self._looked.programmes, clock, MEASURE_EVERY):
-            self._looked = replace(self._looked, programmes=clock)
+        if _is_due(self._measured_at, clock, MEASURE_EVERY):
+            self._measured_at = clock
             silent = self.silent()
             for key, tally in sorted(tallies().items()):
                 if key not in silent:

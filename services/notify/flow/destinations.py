@@ -16,7 +16,7 @@ from services.notify.channels.destinations import DestinationConfig, Destination
 from services.notify.channels.destinations_file import load_destinations
 from services.notify.channels.http_channels import WebhookOptions
 from services.notify.channels.smtp import MailDirectory
-from services.notify.domain.attempts import Again, Arrived, AttemptResult, Down, Never, Unknown
+from services.notify.domain.deliveries import Again, Arrived, AttemptResult, Down, Never, Unknown
 from services.notify.domain.ids import Destination
 from services.notify.domain.outbox import Outbox, Parked
 from services.notify.flow.report import Metrics
@@ -110,11 +110,9 @@ class Post:
                 pass  # it has looked at the message
             case _:
                 assert_never(result.verdict)
-        if self.outbox.parked is not before:
-            self._tell_standing(self.outbox.parked)
-
-    def _tell_standing(self, parked: Parked | None) -> None:
-        logger = log.get(__name__)
+        parked, logger = self.outbox.parked, log.get(__name__)
+        if parked is before:
+            return
         if parked is None:
             logger.info("destination_up", destination=self.config.name, waiting=len(self.outbox))
             return
@@ -145,13 +143,19 @@ class Posts:
         stranded: list[Delivery] = []
         for post in self:
             if post.destination not in wanted and not post.is_leaving:
-                stranded += self._leave(post)
+                post.is_leaving = True
+                self._senders.close(post.sender, LAST_SECONDS)
+                stranded += [delivery for delivery in list(post.outbox) if post.outbox.drop(delivery)]
+                self.let_go(post)
         for to, config in wanted.items():
             known = self._posts.get(to)
             if known is None:
                 self._posts[to] = Post(config, Outbox(PACES[config.channel]), self._open(config))
             elif known.config != config or known.is_leaving:
-                self._reopen(known, config)
+                # Changed by somebody, who may have mended it: what waits is tried at once.
+                self._senders.close(known.sender, CHANGE_SECONDS)
+                known.config, known.sender, known.is_leaving = config, self._open(config), False
+                known.outbox.open()
         return stranded
 
     @property
@@ -179,8 +183,11 @@ class Posts:
         """Older records name an address where newer ones have the name of the destination."""
         if Destination(delivery.channel, delivery.recipient) in self._posts:
             return delivery
-        name = next((post.config.name for post in self if _is_address_of(post.config, delivery)), None)
-        return delivery if name is None else delivery.model_copy(update={"recipient": name})
+        for config in (post.config for post in self):
+            options, to = config.options, (delivery.channel, delivery.recipient)
+            if isinstance(options, WebhookOptions) and to == ("webhook", options.target.url):
+                return delivery.model_copy(update={"recipient": config.name})
+        return delivery
 
     def let_go(self, post: Post) -> None:
         """What was in its hands has come back: one that is leaving may be empty now."""
@@ -191,23 +198,5 @@ class Posts:
         """Gives all of them a moment to finish what is under way."""
         self._senders.stop([post.sender for post in self], LAST_SECONDS)
 
-    def _leave(self, post: Post) -> list[Delivery]:
-        post.is_leaving = True
-        self._senders.close(post.sender, LAST_SECONDS)
-        stranded = [delivery for delivery in list(post.outbox) if post.outbox.drop(delivery)]
-        self.let_go(post)
-        return stranded
-
-    def _reopen(self, post: Post, config: DestinationConfig) -> None:
-        """Changed by somebody, who may have mended it: what waits is tried at once."""
-        self._senders.close(post.sender, CHANGE_SECONDS)
-        post.config, post.sender, post.is_leaving = config, self._open(config), False
-        post.outbox.open()
-
     def _open(self, config: DestinationConfig) -> DestinationSender:
         return self._senders.open(partial(opened, config, self._now, self._directory))
-
-
-def _is_address_of(config: DestinationConfig, delivery: Delivery) -> bool:
-    to, options = (delivery.channel, delivery.recipient), config.options
-    return isinstance(options, WebhookOptions) and to == ("webhook", options.target.url)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from schemas.alerts import AlertChanged, Delivery
-from services.notify.domain.addresses_off import AddressOff
-from services.notify.domain.attempts import has_ended
+from services.notify.domain.deliveries import has_ended
 from services.notify.domain.outbox import Parked
+from services.notify.domain.preferences import AddressOff
 from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.kafka import Partition, Record

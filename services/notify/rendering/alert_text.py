@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from schemas.alerts import Alert, Delivery, Urgency
-from services.notify.domain.digests import alerts_of
+from services.notify.domain.deliveries import alerts_of
 from services.notify.domain.name_book import NameBook, Naming
 from services.notify.domain.notices import NOTICES, is_notice
 from services.notify.domain.pipeline import why_late
+from services.notify.domain.wording import cut
 from services.notify.domain.working_hours import ASKING, escalates_at
 from services.notify.rendering import phrases
-from services.notify.rendering.webhook import filled
+from services.notify.rendering.machines import filled
 
 HEADLINE = 65
 """Characters: with the state before it (`RESOLVED · P3: `) 80, which a phone, a preview and a list of mails show."""
@@ -68,10 +69,6 @@ def alert_text(delivery: Delivery, people: NameBook, link: str | None) -> AlertT
     person, words = asked
     fact = ("If nobody acknowledges it", words)
     return replace(found, facts=(*found.facts, fact), people=tuple(dict.fromkeys((*found.people, person))))
-
-
-def cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: max(0, most - 1)]}…"
 
 
 @dataclass(frozen=True)
@@ -170,15 +167,11 @@ def _asked_next(delivery: Delivery, people: NameBook) -> tuple[str, str] | None:
 
 def _remarks(delivery: Delivery) -> Sequence[str]:
     silence = delivery.alert.after_silence
+    # Where all that it lists came to light late, it says why; of several reasons the first.
+    late = [why_late(alert) for alert in alerts_of(delivery)]
     return [
         *([f"It is the first message since the silence {silence} has ended."] if silence else []),
-        *([f"No news of today, but so now: {late}."] if (late := _why_late(delivery)) is not None else []),
+        *([f"No news of today, but so now: {late[0]}."] if all(late) else []),
         *([REPEAT] if delivery.repeat else []),
         *([STANDS_IN] if delivery.fallback_of is not None else []),
     ]
-
-
-def _why_late(delivery: Delivery) -> str | None:
-    """Why all that it lists came to light late, if so; of several reasons the first."""
-    found = [why_late(alert) for alert in alerts_of(delivery)]
-    return found[0] if all(found) else None

@@ -9,8 +9,7 @@ from schemas.alerts import Alert, Reason, Urgency
 from schemas.primitives import Instant
 from services.notify.domain.lifecycle import ENDED
 from services.notify.domain.name_book import Naming
-from services.notify.domain.reasons import chance_points
-from services.notify.domain.spans import days, span
+from services.notify.domain.wording import chance_points, cut, days, span
 from services.notify.domain.working_hours import Receiving
 
 WORDS: Mapping[str, str] = {
@@ -20,6 +19,8 @@ WORDS: Mapping[str, str] = {
     "unstable": "Unstable",
     "resolved": "Resolved",
 }
+OF_RISK = "disengaging"
+"""The rule that looks at the chance to fall silent."""
 TOPICS: Mapping[str, str] = {
     "health_low": "health low",
     "health_drop": "health fell",
@@ -53,7 +54,7 @@ ACTS: Mapping[str, str] = {
 """What to do next, by the costliest cause."""
 LONGEST_IN_ACT = 40
 """Characters of a name in what to do next."""
-_BOTH, _EITHER = re.compile("both sides|both"), re.compile("the mentor or the mentee|one of both")
+_WHOM = re.compile(r"\b(?:(the mentor or the mentee|one of both)|both sides|both)\b")
 _RISK_LEVEL = re.compile(r"risk (at or above|below) ([0-9]+(?:\.[0-9]+)?)")
 
 
@@ -98,15 +99,15 @@ def change(alert: Alert, naming: Naming) -> str:
         earlier = days(ago) if ago else "less than a day"
         contact = f" The last contact was on {day(reading.last_contact, naming)}, {earlier} earlier."
     if alert.transition == "resolved":
-        return f"{_now(alert)}; closed because: {_why(alert)}. It was open for {span(alert.at - alert.since)}.{contact}"
-    return f"{_now(alert)}; since {moment(alert.since, naming)} ({_why(alert)}).{contact}"
+        return f"{_now(alert)}; closed because: {why(alert)}. It was open for {span(alert.at - alert.since)}.{contact}"
+    return f"{_now(alert)}; since {moment(alert.since, naming)} ({why(alert)}).{contact}"
 
 
 def because(reason: Reason, alert: Alert) -> str:
     """In points of 100: of health what is missing, of the chance what it adds."""
     if _is_of_health(alert):
         return f"{reason.words}: {reason.points:+.0f} points of health"
-    if _is_of_risk(alert) and alert.reading is not None:
+    if alert.rule == OF_RISK and alert.reading is not None:
         return f"{reason.words}: {chance_points(alert.reading.risk, reason.points):+.0f} points of chance"
     return reason.words
 
@@ -118,7 +119,7 @@ def sure(alert: Alert) -> str:
     if alert.reading is None:
         return "it rests on no score."
     known = f"facts carry {100 * alert.reading.confidence:.0f} % of the health score"
-    if not _is_of_risk(alert):
+    if alert.rule != OF_RISK:
         return f"{known}."
     basis = (
         f"the chance is {alert.reading.evidence.words()}"
@@ -132,14 +133,15 @@ def sure(alert: Alert) -> str:
 
 def due(alert: Alert, naming: Naming) -> str:
     """P1 now, P2 on the same working day, P3 within the week."""
-    last = _weekday(due_day(alert.urgency, alert.decided_at, naming))
+    last = due_day(alert.urgency, alert.decided_at, naming)
+    words = f"{last:%a} {last.day} {last:%b}"
     match alert.urgency:
         case "P1":
             return "now"
         case "P2":
-            return f"by the end of {last}"
+            return f"by the end of {words}"
         case "P3":
-            return f"by {last}"
+            return f"by {words}"
 
 
 def due_day(urgency: Urgency, decided_at: Instant, naming: Naming) -> date:
@@ -162,10 +164,9 @@ def next_act(alert: Alert, naming: Naming) -> str:
     act = ACTS.get(alert.reasons[0].name, alert.next_step) if is_open else alert.next_step
     if naming.each is None:
         return act
-    names = (name if len(name) <= LONGEST_IN_ACT else f"{name[: LONGEST_IN_ACT - 1]}…" for name in naming.each)
+    names = (cut(name, LONGEST_IN_ACT) for name in naming.each)
     mentor, mentee = (f"{name} ({side})" for name, side in zip(names, ("mentor", "mentee"), strict=True))
-    act = _EITHER.sub(lambda _: f"{mentor} or {mentee}", act)
-    return _BOTH.sub(lambda _: f"{mentor} and {mentee}", act)
+    return _WHOM.sub(lambda whom: f"{mentor} {'or' if whom[1] else 'and'} {mentee}", act)
 
 
 def _value(alert: Alert) -> str:
@@ -173,26 +174,22 @@ def _value(alert: Alert) -> str:
         return ""
     if _is_of_health(alert):
         return f"health {alert.reading.health:.0f}"
-    return f"chance {100 * alert.reading.risk:.0f} %" if _is_of_risk(alert) else ""
+    return f"chance {100 * alert.reading.risk:.0f} %" if alert.rule == OF_RISK else ""
 
 
 def _now(alert: Alert) -> str:
     if alert.reading is None:
         return topic(alert).capitalize()
-    if _is_of_risk(alert):
+    if alert.rule == OF_RISK:
         return f"The chance that this relationship falls silent is {100 * alert.reading.risk:.0f} %"
     if _is_of_health(alert):
         return f"Health is {alert.reading.health:.0f} of 100 ({alert.reading.band})"
     return topic(alert).capitalize()
 
 
-def _why(alert: Alert) -> str:
+def why(alert: Alert) -> str:
     """`risk at or above 0.7 for 24 h`, in chances."""
     return _RISK_LEVEL.sub(lambda level: f"chance {level[1]} {100 * float(level[2]):g} %", alert.why)
-
-
-def _is_of_risk(alert: Alert) -> bool:
-    return alert.rule == "disengaging"
 
 
 def _is_of_health(alert: Alert) -> bool:
@@ -207,7 +204,3 @@ def day(at: Instant, naming: Naming) -> str:
 def moment(at: Instant, naming: Naming) -> str:
     local = naming.calendar.local(at)
     return f"{local:%a} {local.day} {local:%b %Y %H:%M} {naming.zone}"
-
-
-def _weekday(day: date) -> str:
-    return f"{day:%a} {day.day} {day:%b}"

@@ -8,11 +8,11 @@ import pytest
 from schemas.alerts import Alert
 from schemas.programs import Programme, Source
 from schemas.scores import SupportCall
-from services.notify.board.auth import DEVELOPER as ADMIN
+from services.notify.board.access import DEVELOPER as ADMIN
 from services.notify.board.now import PER_PAGE, AlertChoice, now_page
 from services.notify.board.rows import AlertReader
 from services.notify.domain import record
-from services.notify.domain.attempts import Arrived, AttemptResult, refused, settled, started
+from services.notify.domain.deliveries import Arrived, AttemptResult, refused, settled, started
 from services.notify.domain.record import WatchRecord
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
@@ -181,6 +181,7 @@ def test_chances_are_points_and_never_log_odds(site: Served) -> None:
     text = client.get(f"/alerts/{world.key('4F2', 'disengaging')}").text
 
     assert "points of chance" in text
+    assert "New (P2): chance at or above 70 % for 24 h" in text
     for page in (text, *(client.get(path).text for path in others)):
         assert not re.search(r"\b1\.9\b", page)
 
