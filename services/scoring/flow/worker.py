@@ -195,7 +195,7 @@ class Worker:
         refused: Sequence[RefusedRecord] = (),
     ) -> int:
         """Writes phase by phase, each acknowledged before the next, and stops when the partition is lost: then its
-        state in memory is of no use any more. `refused` grows as the records are read; what it has got is written before
+        state in memory is of no use any more. `refused` grows as the records are read: what is in it is written before
         the watermark that passes over it. Returns how many rows were emitted."""
         rows, refusals, time_slice = 0, 0, TimeSlice()
         for phase in phases:
