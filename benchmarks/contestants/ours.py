@@ -27,7 +27,7 @@ def measure(task: Task) -> None:
     shares = Shares()
     others = {(worker.Worker, "apply"): _measured_run(task, shares)}
     # Timers cost something too: the flow alone is measured without.
-    others |= _UNSCORED if task.variant == "flow" else _timed(shares)
+    others |= UNSCORED if task.variant == "flow" else _timed(shares)
     for (owner, name), value in others.items():
         assert hasattr(owner, name), f"{owner} has no {name} any more"
         setattr(owner, name, value)
@@ -62,7 +62,8 @@ def _never(*_: object) -> bytes:
     raise AssertionError("the flow alone was to be measured, and something was scored")
 
 
-_UNSCORED: Others = {
+# The steps that PartitionProcessor takes with every event.
+UNSCORED: Others = {
     (ScoredPartition, "take"): _touch,
     (ScoredPartition, "advance"): _pass,
     (records, "score_event"): _never,
