@@ -1,7 +1,7 @@
 """Records of the log as events; what is none goes to quarantine with its bytes and the reason."""
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, final
 
 from pydantic import ValidationError
 
@@ -16,6 +16,7 @@ Header = tuple[str, bytes]
 MOST_BYTES_KEPT, MOST_HEADER_BYTES = 900_000, 1_000
 
 
+@final
 class Refusal(NamedTuple):
     """Why a value is no event: a code, where it is at fault, and in words."""
 
@@ -78,8 +79,8 @@ class Decoding:
             passed()
             if type(event) is ProfileSet:
                 self.set.append(event)
-            is_keyed = type(event) is not ProfileSet and type(event) is not ClockReached
-            yield LogRecord(record.offset, event.partitionkey if is_keyed else "", event)
+            key = "" if type(event) is ProfileSet or type(event) is ClockReached else event.partitionkey
+            yield LogRecord(record.offset, key, event)
 
 
 def event_at(record: Placed, partitions: int) -> MentoringEvent | Refusal:
