@@ -19,7 +19,7 @@ from services.ingest.flow.people.partition_projection import restore, topics_of
 from services.ingest.flow.people.standing_records import StandingRecords
 from services.runtime import log
 from services.runtime.health import Health, State
-from services.runtime.kafka import KafkaError, Partition, Reader, Record
+from services.runtime.kafka import WAITING_FETCH_MS, KafkaError, Partition, Reader, Record
 from services.runtime.log_place import Misplaced
 from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
@@ -27,7 +27,8 @@ from services.validation_errors import places
 
 POLL_SECONDS = 0.2
 PROBE_SECONDS = 1.0
-PROBE_TIMEOUT_SECONDS = 1.0
+PROBE_TIMEOUT_SECONDS = 1.5
+"""The answer may come after that of a fetch that waits for news."""
 FRESH_SECONDS = 10.0
 """A projection that has not reached the end of the log for so long is told by readiness, and nobody is judged by it: a
 pair that began meanwhile would be strangers."""
@@ -101,7 +102,10 @@ class ProjectionFollower:
         return self._caught_up.is_set()
 
     def _follow(self, done: Callable[[], bool]) -> None:
-        began, reader = time.monotonic(), Reader(self._settings, group=None, isolation_level="read_committed")
+        began = time.monotonic()
+        reader = Reader(
+            self._settings, group=None, isolation_level="read_committed", fetch_max_wait_ms=WAITING_FETCH_MS
+        )
         try:
             ends = self._begin(reader, done)
             if ends is not None:
