@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.contestants.task import Task
 from deploy.local.child import Child, ChildCommand, with_project
-from deploy.local.log_tail import last_lines
+from deploy.local.readiness import last_lines
 
 RUN_WITHIN = 900
 """Seconds that one run may take."""

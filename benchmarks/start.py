@@ -28,8 +28,8 @@ from benchmarks.events import TENANT, log
 from benchmarks.machine import machine
 from deploy.local.child import Child, ChildCommand, with_project
 from deploy.local.kafka import KafkaConfig, LocalKafka
-from deploy.local.log_tail import last_lines
 from deploy.local.ports import free_port
+from deploy.local.readiness import last_lines
 from schemas.events import MENTORING_EVENT
 from schemas.topics import EVENTS, TOPICS
 from services.runtime.kafka import Partition, Producer, Record, create_topics, partition_of

@@ -151,17 +151,13 @@ def measure(clickhouse: ClickHouse, server: Server, size: Size) -> None:
     [(there,)] = clickhouse.query("SELECT max(log_offset) + 1 FROM mentoring.score_revisions")
     if there < size.rows:
         with told(server, "filled"):
-            fill(clickhouse, size)
+            fill(clickhouse, size, there)
+    # Also where it was filled by the code of before, whose derived tables were other ones.
+    if there < size.rows or unfilled(clickhouse):
         with told(server, "recomputed"):
             recompute_everything(clickhouse, lambda _: None)
-        with told(server, "merged"):
-            merge(clickhouse)
-    elif unfilled(clickhouse):
-        # Filled by the code of before: its derived tables were other ones.
-        with told(server, "recomputed"):
-            recompute_everything(clickhouse, lambda _: None)
-        with told(server, "merged"):
-            merge(clickhouse)
+    with told(server, "merged"):
+        merge(clickhouse)
     for name, count, on_disk in clickhouse.query(
         "SELECT table, sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'mentoring' "
         "GROUP BY table HAVING sum(rows) > 100 ORDER BY table"
@@ -185,10 +181,12 @@ def told(server: Server, what: str) -> Iterator[None]:
     click.echo(f"{what} in {time.monotonic() - began:.0f} s, {server.cpu() - cpu:.0f} CPU seconds")
 
 
-def fill(clickhouse: ClickHouse, size: Size) -> None:
+def fill(clickhouse: ClickHouse, size: Size, there: int) -> None:
+    """Goes on where a filling that was broken off stopped."""
     pairs = size.rows // size.each
     names: Mapping[str, object] = {"pairs": pairs, "programs": size.programs, "days": DAYS, "each": size.each}
-    for first, count in portions(size.rows):
+    for first in range(there // AT_ONCE * AT_ONCE, size.rows, AT_ONCE):
+        count = min(AT_ONCE, size.rows - first)
         numbers = {"first": first, "count": count, "keys": KEYS.format(**names), **names}
         for (month,) in clickhouse.query(MONTHS.format(**numbers)):
             clickhouse.command(f"{EVENTS.format(month=month, **numbers)} {INTO}")
@@ -200,14 +198,10 @@ def merge(clickhouse: ClickHouse) -> None:
     """What ClickHouse does in the background, within days, of a table that grows for a year: here a year is filled in
     minutes, and the recomputing has told what is there once more."""
     for table, partition in clickhouse.query(
-        "SELECT DISTINCT table, partition_id FROM system.parts WHERE active AND database = 'mentoring' ORDER BY ALL"
+        "SELECT table, partition_id FROM system.parts WHERE active AND database = 'mentoring' "
+        "GROUP BY table, partition_id HAVING count() > 1 ORDER BY ALL"
     ):
         clickhouse.command(f"OPTIMIZE TABLE mentoring.{table} PARTITION ID '{partition}' FINAL")
-
-
-def portions(rows: int) -> Iterator[tuple[int, int]]:
-    for first in range(0, rows, AT_ONCE):
-        yield first, min(AT_ONCE, rows - first)
 
 
 def timed(clickhouse: ClickHouse, server: Server, query: Query, program: str, rounds: int) -> tuple[float, float]:

@@ -7,9 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from deploy.local.log_tail import last_lines
-
 POLL_SECONDS = 0.05
+TAIL_BYTES = 16_384
 
 
 class State(StrEnum):
@@ -82,3 +81,12 @@ def _check_alive(part: StackPart) -> None:
 
 def _with_log(part: StackPart, what: str) -> str:
     return f"{what}; the end of {part.log}:\n{last_lines(part.log)}"
+
+
+def last_lines(log: Path, count: int = 20) -> str:
+    """Of a log file, for error messages."""
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-count:])

@@ -1,8 +1,11 @@
 """Runs a stack in the foreground until a signal or a failure ends it, and says what happened."""
 
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from types import FrameType
+from typing import Self
 
 from rich.console import Console
 
@@ -13,9 +16,9 @@ from deploy.local.ports import PortTakenError
 from deploy.local.readiness import NotReadyError
 from deploy.local.stack import ANALYST, READER, CommandFailedError, Stack, StackConfig
 from deploy.local.steps import ticking
-from deploy.local.stop_signals import StopRequestedError, StopSignals
 from deploy.local.supervisor import PartFailedError
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Seconds on two cores, the jars being there.
 STARTED_WITHIN = 30
 # What a person can act on: its message is enough, a traceback would hide it.
@@ -75,3 +78,31 @@ def _run(stack: Stack, display: Display, when_ready: Callable[[Stack, Display], 
             stack.wait()
         finally:
             display.say("stopping")
+
+
+class StopRequestedError(BaseException):
+    """Like KeyboardInterrupt no `Exception`: whatever is under way is left."""
+
+
+class StopSignals:
+    """Ctrl-C and SIGTERM: the first asks for an orderly stop, the second ends everything at once. In the main thread
+    only: the first raises `StopRequestedError` there, the second calls `kill`."""
+
+    def __init__(self, kill: Callable[[], None]) -> None:
+        self._kill = kill
+        self._asked = False
+
+    def __enter__(self) -> Self:
+        self._before = [signal.signal(number, self._received) for number in SIGNALS]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in zip(SIGNALS, self._before, strict=True):
+            signal.signal(number, handler)
+
+    def _received(self, _number: int, _frame: FrameType | None) -> None:
+        if self._asked:
+            self._kill()
+            return
+        self._asked = True
+        raise StopRequestedError

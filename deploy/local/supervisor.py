@@ -1,4 +1,5 @@
-"""Keeps the parts of the stack running: starts, watches, restarts and, in reverse order, stops them."""
+"""Keeps the parts of the stack running: starts, watches, restarts after a crash, gives up after several and, in reverse
+order, stops them."""
 
 import contextlib
 import signal
@@ -8,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from deploy.local.crashes import GiveUp, after_crash
 from deploy.local.display import Display, Status
-from deploy.local.log_tail import last_lines
-from deploy.local.readiness import Readiness, StackPart, State, wait_until_ready
+from deploy.local.readiness import Readiness, StackPart, State, last_lines, wait_until_ready
 
 TICK_SECONDS = 0.25
+CRASHES_TO_GIVE_UP = 3  # two may be an accident; three in a minute will not heal by themselves
+WINDOW_SECONDS = 60.0
 PROBE_EVERY_TICKS = 4
 SILENT_SECONDS = 10.0
 """On a busy machine an answer may come so late from a part that is well."""
@@ -155,3 +156,24 @@ def _ending(code: int) -> str:
         with contextlib.suppress(ValueError):
             return f"signal {signal.Signals(-code).name}"
     return f"exit code {code}"
+
+
+@dataclass(frozen=True)
+class StartAgain:
+    """`crashes` are those within the window, this one included."""
+
+    crashes: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    reason: str
+
+
+def after_crash(earlier: tuple[float, ...], now: float) -> StartAgain | GiveUp:
+    """Whether a crashed part is started again, or the whole is given up. `earlier` and `now` are seconds on one
+    clock."""
+    recent = (*(at for at in earlier if now - at < WINDOW_SECONDS), now)
+    if len(recent) < CRASHES_TO_GIVE_UP:
+        return StartAgain(recent)
+    return GiveUp(f"crashed {len(recent)} times in {now - recent[0]:.0f} s")

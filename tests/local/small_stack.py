@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from deploy.local.display import PlainLines
-from deploy.local.stop_signals import StopRequestedError, StopSignals
+from deploy.local.running import StopRequestedError, StopSignals
 from deploy.local.supervisor import Supervisor
 from tests.local.supervised import small_service
 

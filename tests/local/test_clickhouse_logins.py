@@ -11,8 +11,7 @@ import pytest
 
 from deploy.local.clickhouse import LocalClickHouse, User
 from deploy.local.clickhouse.login_delays import LONGEST_SECONDS, MOST_REMEMBERED, LoginDelays
-from deploy.local.clickhouse.passwords import matches
-from deploy.local.clickhouse.users import Role, load_users, save_users
+from deploy.local.clickhouse.users import Role, load_users, matches, save_users
 from tests import plain_http
 from tests.local.login import Login, code_of
 

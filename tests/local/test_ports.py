@@ -9,8 +9,8 @@ import pytest
 
 from deploy.local.child import Child, ChildCommand
 from deploy.local.folder_lock import FolderLock, FolderLockedError
-from deploy.local.log_tail import last_lines
 from deploy.local.ports import HIGHEST, LOOPBACK, LOWEST, remembered_ports
+from deploy.local.readiness import last_lines
 from tests.receiver import eventually
 
 

@@ -14,11 +14,10 @@ import pytest
 from rich.console import Console
 
 from deploy.local.child import STOP_SECONDS, ChildCommand, with_project
-from deploy.local.crashes import GiveUp, StartAgain, after_crash
 from deploy.local.display import LiveTable, PlainLines, Status, display_on
 from deploy.local.readiness import NotReadyError, Readiness, State
 from deploy.local.service import Service
-from deploy.local.supervisor import PartFailedError, Supervisor
+from deploy.local.supervisor import GiveUp, PartFailedError, StartAgain, Supervisor, after_crash
 from tests.local.supervised import small_service
 
 READY_SECONDS = 60.0

@@ -29,6 +29,7 @@ BEFORE = {path.stem: path.read_text() for path in Path(__file__).with_name("quer
 NOW = {query.name: query for query in queries()}
 PAIRS, DAYS = ("a", "b", "c", "d", "e"), 100
 SIDES = ("mentor", "mentee")
+ASKED_OF = {"relationship": PAIRS[0], "at": f"{at(DAYS // 2):%F %T}"}
 
 
 @dataclass
@@ -57,7 +58,9 @@ class Telling:
 
     def _asked(self, query: Query, before: str = "") -> list[Any]:
         sql = before or query.statement
-        return self.clickhouse.query(sql, query.bound([f"tenant={self.tenant}"]))
+        given = ASKED_OF | {"tenant": self.tenant}
+        pairs = [f"{name}={value}" for name, value in given.items() if name in query.parameters]
+        return self.clickhouse.query(sql, query.bound(pairs))
 
 
 @pytest.fixture(params=[1, 2])
@@ -93,7 +96,7 @@ def lived(pair: str, tenant: str, chance: random.Random) -> Iterator[Any]:
         elif kind == 6:
             yield event("session.held", day, pair, tenant, session_id=f"{pair}-{n}", started_at=at(day), **about)
         else:
-            kinds = ("goal.achieved", "goal.revised", "goal.missed")
+            kinds = ("goal.achieved", "goal.revised", "goal.missed", "goal.abandoned", "milestone.celebrated")
             yield event(chance.choice(kinds), day, pair, tenant, goal_id="g", **about)
     if chance.random() < 0.5:
         end = {"planned": chance.random() < 0.5, "reason_code": "moved", "initiated_by": "mentee"}

@@ -161,8 +161,9 @@ def test_a_filled_table_that_gets_new_columns_is_to_be_filled_once_more(
     rapport(local_clickhouse, "recompute")
     assert not unfilled(old)
     assert old.query(
-        "SELECT sum(sessions_scheduled), sum(goals_set), sum(goals_achieved) FROM mentoring_mart.relationships"
-    ) == [(1, 1, 1)]
+        "SELECT sum(sessions_scheduled), sum(goals_set), sum(goals_achieved), sum(goals_revised), "
+        "sum(milestones_celebrated), sum(smart_goals), sum(smart_criteria) FROM mentoring_mart.relationships"
+    ) == [(1, 1, 1, 1, 1, 1, 4)]
     assert old.query("SELECT side, hours FROM mentoring_mart.replies") == [("mentor", 6.0)]
 
 

@@ -1,5 +1,6 @@
-"""What all ways to answer a request share: its parts, and the headers every answer carries."""
+"""What all ways to answer a request share: its parts, the formats of answers, and what an answer says of itself."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,19 @@ from deploy.local.clickhouse.job import Job
 from deploy.local.clickhouse.lease import Lease
 from deploy.local.clickhouse.users import Role
 
+# Formats of which each block is complete in itself; every other one is made in one engine call.
+STREAMABLE = {"CSV", "JSONEachRow", "Native", "RowBinary", "TSV", "TSVRaw", "TabSeparated", "TabSeparatedRaw"}
+DEFAULT = "TabSeparated"
+CONTENT_TYPES = {
+    "CSV": "text/csv; charset=UTF-8; header=absent",
+    "CSVWithNames": "text/csv; charset=UTF-8; header=present",
+    "JSON": "application/json; charset=UTF-8",
+    "JSONCompact": "application/json; charset=UTF-8",
+    "JSONEachRow": "application/x-ndjson; charset=UTF-8",
+    "Pretty": "text/plain; charset=UTF-8",
+    "TSV": "text/tab-separated-values; charset=UTF-8",
+    "TabSeparated": "text/tab-separated-values; charset=UTF-8",
+}
 T = TypeVar("T")
 
 
@@ -54,3 +68,27 @@ class Asked:
     def _once(self, sql: bytes, fmt: str) -> Result:
         with self.lease() as lease:
             return lease.handle.query(sql, fmt, self.job.binds)
+
+
+def summary(result: Result, began_ns: int) -> str:
+    """The X-ClickHouse-Summary header: what a statement read and wrote. `began_ns` is a `time.perf_counter_ns`."""
+    counts = {
+        "read_rows": result.storage_rows_read() or result.rows_read(),
+        "read_bytes": result.storage_bytes_read(),
+        "written_rows": result.rows_written(),
+        "written_bytes": result.bytes_written(),
+        "total_rows_to_read": result.storage_rows_read(),
+        "result_rows": result.rows_written() or result.rows_read(),
+        "result_bytes": result.bytes_written() or result.bytes_read(),
+        "elapsed_ns": time.perf_counter_ns() - began_ns,
+    }
+    return json.dumps({name: str(count) for name, count in counts.items()})
+
+
+def short_summary(began_ns: int) -> str:
+    """For a streamed answer, of which the engine tells no counts."""
+    return json.dumps({"elapsed_ns": str(time.perf_counter_ns() - began_ns)})
+
+
+def content_type(name: str) -> str:
+    return CONTENT_TYPES.get(name, "application/octet-stream")

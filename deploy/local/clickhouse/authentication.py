@@ -20,8 +20,7 @@ from aiohttp import web
 
 from deploy.local.clickhouse.errors import EngineError, too_many, undecodable_login
 from deploy.local.clickhouse.login_delays import LoginDelays
-from deploy.local.clickhouse.passwords import hashed, matches
-from deploy.local.clickhouse.users import User
+from deploy.local.clickhouse.users import User, hashed, matches
 
 LONGEST_CREDENTIAL = 1024  # characters of a name or a password
 # Logins that are being tried or held back at once, of one name and in all. More are told to come again (503).

@@ -9,11 +9,10 @@ import tempfile
 
 from aiohttp import web
 
-from deploy.local.clickhouse.answer import Asked
+from deploy.local.clickhouse.answer import Asked, summary
 from deploy.local.clickhouse.body import Body
 from deploy.local.clickhouse.errors import readonly
 from deploy.local.clickhouse.statements import Insert
-from deploy.local.clickhouse.summary import summary
 
 
 async def answer_insert(asked: Asked, insert: Insert, body: Body) -> web.Response:

@@ -4,15 +4,13 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from deploy.local.clickhouse import formats
-from deploy.local.clickhouse.answer import Asked
+from deploy.local.clickhouse.answer import DEFAULT, STREAMABLE, Asked, content_type, summary
 from deploy.local.clickhouse.compression import Packer, accepted
 from deploy.local.clickhouse.errors import EngineError, readonly, syntax_error
 from deploy.local.clickhouse.reader_statement import ReaderStatements, check_format
 from deploy.local.clickhouse.sessions import Session
 from deploy.local.clickhouse.statements import changes_only_session, output_format, reaches_files
 from deploy.local.clickhouse.stream import answer_streamed
-from deploy.local.clickhouse.summary import summary
 
 MOST_BYTES_HELD = 1 << 27  # of a reader's answer that is not streamed
 
@@ -58,7 +56,7 @@ async def answer_writer(asked: Asked, text: bytes) -> web.StreamResponse:
 
 
 async def _answered(asked: Asked, statement: SqlStatement) -> web.StreamResponse:
-    streamed = statement.answers and statement.format in formats.STREAMABLE
+    streamed = statement.answers and statement.format in STREAMABLE
     if streamed and asked.job.parameters.get("wait_end_of_query") != "1":
         answer = await answer_streamed(asked, statement.sql, statement.format, _packer(asked))
         if answer is not None:
@@ -84,7 +82,7 @@ def _trimmed(text: bytes) -> bytes:
 
 
 def _default(asked: Asked) -> str:
-    return _asked_format(asked) or formats.DEFAULT
+    return _asked_format(asked) or DEFAULT
 
 
 def _asked_format(asked: Asked) -> str | None:
@@ -102,7 +100,7 @@ def _packer(asked: Asked) -> Packer:
 
 async def _answer_whole(asked: Asked, statement: SqlStatement) -> web.Response:
     # A statement without a result writes nothing even ...WithNames, which tells it from an empty result.
-    told_apart = not statement.answers and not statement.format_written and statement.format == formats.DEFAULT
+    told_apart = not statement.answers and not statement.format_written and statement.format == DEFAULT
     held = asked.holding(MOST_BYTES_HELD)
     result = await held.once(statement.sql, "TabSeparatedWithNames" if told_apart else statement.format)
     data = result.bytes() or b""
@@ -111,7 +109,7 @@ async def _answer_whole(asked: Asked, statement: SqlStatement) -> web.Response:
         headers["X-ClickHouse-Format"] = statement.format
     if told_apart:
         data = data.partition(b"\n")[2]
-    headers["Content-Type"] = formats.content_type(statement.format)
+    headers["Content-Type"] = content_type(statement.format)
     return await _packed(asked, data, headers)
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -13,7 +15,7 @@ from deploy.local.clickhouse.authentication import Authentication
 from deploy.local.clickhouse.body import Body, BodyCaps, BodyReader, HeldBytes
 from deploy.local.clickhouse.confinement import Walls
 from deploy.local.clickhouse.engine import Engine
-from deploy.local.clickhouse.errors import EngineError, readonly, syntax_error
+from deploy.local.clickhouse.errors import EngineError, readonly, syntax_error, too_many
 from deploy.local.clickhouse.insert import answer_insert
 from deploy.local.clickhouse.job import Job, job_of
 from deploy.local.clickhouse.reader_functions import COMBINATORS_QUESTION, QUESTION, ReaderFunctions
@@ -21,7 +23,6 @@ from deploy.local.clickhouse.reader_settings import LONGEST_STATEMENT_BYTES
 from deploy.local.clickhouse.reader_statement import ReaderStatements
 from deploy.local.clickhouse.select import answer_reader, answer_writer
 from deploy.local.clickhouse.sessions import Sessions
-from deploy.local.clickhouse.slots import Slots
 from deploy.local.clickhouse.statements import parse_insert
 from deploy.local.clickhouse.users import Role, User
 
@@ -173,3 +174,24 @@ def _unwalled(user: User) -> EngineError:
 
 async def _ok(_: web.Request) -> web.Response:
     return web.Response(text="Ok.\n")
+
+
+class Slots:
+    """Requests at once: a reader's take at most three quarters of all places, so that a writer always finds one."""
+
+    def __init__(self, most: int) -> None:
+        """`most` as a server's max_concurrent_queries."""
+        self._most = {Role.WRITER: most, Role.READER: max(1, most * 3 // 4)}
+        self._taken: Counter[Role] = Counter()
+
+    @contextmanager
+    def one_of(self, role: Role) -> Iterator[None]:
+        """Raises `EngineError` TOO_MANY_SIMULTANEOUS_QUERIES."""
+        taken = self._taken[Role.READER] if role is Role.READER else self._taken.total()
+        if taken >= self._most[role] or self._taken.total() >= self._most[Role.WRITER]:
+            raise too_many("simultaneous queries", self._most[role])
+        self._taken[role] += 1
+        try:
+            yield
+        finally:
+            self._taken[role] -= 1

@@ -6,11 +6,9 @@ from contextlib import ExitStack
 
 from aiohttp import web
 
-from deploy.local.clickhouse import formats
-from deploy.local.clickhouse.answer import Asked
+from deploy.local.clickhouse.answer import Asked, content_type, short_summary
 from deploy.local.clickhouse.compression import Packer
 from deploy.local.clickhouse.errors import EngineError
-from deploy.local.clickhouse.summary import short_summary
 
 # Until this much is there no header is sent: an early error still gets its proper status.
 HELD_BACK_BYTES = 1 << 16
@@ -64,7 +62,7 @@ async def answer_streamed(asked: Asked, sql: bytes, fmt: str, packer: Packer) ->
     except asyncio.CancelledError:
         await asyncio.shield(asked.run(chunks.close))
         raise
-    headers = asked.headers | {"X-ClickHouse-Format": fmt, "Content-Type": formats.content_type(fmt)}
+    headers = asked.headers | {"X-ClickHouse-Format": fmt, "Content-Type": content_type(fmt)}
     if packer.encoding and chunks.first:
         headers["Content-Encoding"] = packer.encoding
     if not chunks.ended:

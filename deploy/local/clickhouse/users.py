@@ -1,14 +1,22 @@
-"""Who may use the embedded server: names, passwords and roles, kept in a JSON file."""
+"""Who may use the embedded server: names, passwords and roles, kept in a JSON file; passwords salted and slow to try
+(scrypt), or as the bare SHA-256 of earlier files."""
 
+import base64
+import hashlib
+import hmac
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from deploy.local.clickhouse.passwords import SHA256, hashed
+SALT_BYTES = 16
+# 16 MiB and some 50 ms for each guess: OWASP's smaller choice of scrypt's costs is of that order.
+COST, BLOCK, LANES = 1 << 14, 8, 1
+SCRYPT, SHA256 = "scrypt", "sha256"
 
 
 class Role(StrEnum):
@@ -28,7 +36,7 @@ class ReaderScope(StrEnum):
 
 @dataclass(frozen=True)
 class User:
-    """`password` is kept as passwords.py hashes it; see `with_password`. `sees` is of readers only."""
+    """`password` is kept as `hashed` gives it; see `with_password`. `sees` is of readers only."""
 
     name: str
     password: str
@@ -63,3 +71,32 @@ def _user(entry: Mapping[str, Any]) -> User:
     """Files of before scrypt hold the bare SHA-256."""
     kept = entry["password"] if "password" in entry else f"{SHA256}${entry['password_sha256']}"
     return User(entry["name"], kept, Role(entry["role"]), ReaderScope(entry.get("sees", ReaderScope.READER)))
+
+
+def hashed(password: str) -> str:
+    """`scrypt$COST$BLOCK$LANES$SALT$KEY`, salt and key in base64."""
+    salt = secrets.token_bytes(SALT_BYTES)
+    key = _scrypt(password, salt, (COST, BLOCK, LANES))
+    return "$".join((SCRYPT, str(COST), str(BLOCK), str(LANES), _text(salt), _text(key)))
+
+
+def matches(kept: str, password: str) -> bool:
+    """`kept` as `hashed` gives it, or `sha256$HEX`. Raises ValueError for any other form."""
+    scheme, *parts = kept.split("$")
+    match scheme, parts:
+        case "scrypt", [cost, block, lanes, salt, key]:
+            costs = (int(cost), int(block), int(lanes))
+            return hmac.compare_digest(base64.b64decode(key), _scrypt(password, base64.b64decode(salt), costs))
+        case "sha256", [digest]:
+            return hmac.compare_digest(digest.encode(), hashlib.sha256(password.encode()).hexdigest().encode())
+        case _:
+            raise ValueError(f"a password kept as {scheme!r} cannot be checked")
+
+
+def _scrypt(password: str, salt: bytes, costs: tuple[int, int, int]) -> bytes:
+    cost, block, lanes = costs
+    return hashlib.scrypt(password.encode(), salt=salt, n=cost, r=block, p=lanes, maxmem=256 * cost * block)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()

@@ -1,5 +1,7 @@
 """`LocalKafka`: a broker on one data folder, which survives kill -9 and starts again on what it wrote."""
 
+import base64
+import secrets
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -8,7 +10,6 @@ from pathlib import Path
 
 from deploy.local.child import Child, ChildCommand
 from deploy.local.folder_lock import FolderLock
-from deploy.local.kafka.cluster_id import cluster_id
 from deploy.local.kafka.handshake import serves_clients
 from deploy.local.kafka.jars import class_archive, resolve_jars
 from deploy.local.kafka.java import find_java
@@ -120,3 +121,12 @@ class LocalKafka(LocalServer):
         )
         if done.returncode != 0:
             raise StorageUnformattedError(f"{self._data} could not be formatted:\n{done.stdout}{done.stderr}")
+
+
+def cluster_id(file: Path) -> str:
+    """Of a data folder, noted before the first format so that a broken-off one repeats it: 22 URL-safe characters,
+    Kafka's notation of 16 bytes."""
+    if not file.exists():
+        # A leading zero byte: an id that began with "-" would be read as an option on the command line.
+        file.write_text(base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("="))
+    return file.read_text()

@@ -15,7 +15,7 @@ from services.warehouse.domain.tables import Scope, WarehouseTable
 
 RELATIONSHIP = ("tenant_id", "program_id", "relationship_id")
 RELATIONSHIP_STATE = WarehouseTable("mentoring.relationship_state", RELATIONSHIP, derived="relationship")
-RELATIONSHIPS = WarehouseTable("mentoring.relationships", RELATIONSHIP, derived="relationship", filling=2)
+RELATIONSHIPS = WarehouseTable("mentoring.relationships", RELATIONSHIP, derived="relationship", filling=3)
 RELATIONSHIP_REPLIES = WarehouseTable("mentoring.relationship_replies", RELATIONSHIP, derived="relationship")
 RELATIONSHIP_FEEDBACK = WarehouseTable("mentoring.relationship_feedback", RELATIONSHIP, derived="relationship")
 RELATIONSHIP_DAILY = WarehouseTable(

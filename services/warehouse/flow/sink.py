@@ -1,6 +1,6 @@
 """Batches of the log into tables, each row once: plan, insert, set aside; the loop commits last."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 
 from services.runtime import log
@@ -76,32 +76,34 @@ class Sink:
     def _sort(self, batch: Batch, target: Target) -> Sorted:
         """Once per batch, also when it has to be sent several times: a refusal counts once."""
         known = self._sorted.get(batch.partition)
-        if known is None or known[0] is not batch:
-            known = (batch, sort_out(list(self._outcomes(batch, target))))
-            self._sorted[batch.partition] = known
-        return known[1]
-
-    def _outcomes(self, batch: Batch, target: Target) -> Iterator[tuple[int, Outcome]]:
+        if known is not None and known[0] is batch:
+            return known[1]
+        outcomes: list[tuple[int, Outcome]] = []
         for record in batch.records:
-            outcome = self._outcome(record, target)
+            # Of a compacted topic a key without a value says that it is no more.
+            value = b"" if record.value is None and target.holes == "compacted" else record.value
+            outcome = NO_VALUE if value is None else self._read(record, value, target)
             self._store.judged(outcome)
-            yield record.offset, outcome
+            outcomes.append((record.offset, outcome))
+        found = sort_out(outcomes)
+        self._sorted[batch.partition] = (batch, found)
+        return found
 
-    def _outcome(self, record: Record, target: Target) -> Outcome:
-        key, value = record.key or b"", record.value
-        if value is None and target.holes == "compacted":
-            value = b""
-        if value is None:
-            return NO_VALUE
+    def _read(self, record: Record, value: bytes, target: Target) -> Outcome:
+        """What meets an error of ours is set aside as anything else that cannot be stored, and counts as that."""
+        key = record.key or b""
         place = Place(record.partition, record.offset, self._feed.epoch, record.timestamp_ms, key, record.headers)
-        outcome = _read(target, value, place)
-        if isinstance(outcome, tuple) and target.key_of is not None:
-            return self._placed(record, target.key_of(outcome[0])) or outcome
-        return outcome
-
-    def _placed(self, record: Record, key: str) -> Refused | None:
-        found = misplaced(record.key, record.partition, self._partition_count(record.topic), key)
-        return Refused("misplaced", found.path) if found else None
+        try:
+            outcome = target.read(value, place)
+        except Exception as failure:  # noqa: BLE001
+            found = described(failure)
+            log.get(__name__).error("record_failed", partition=place.partition, offset=place.offset, **found)
+            return Refused("failed", found["error"])
+        if target.key_of is None or not isinstance(outcome, tuple):
+            return outcome
+        partitions, named = self._partition_count(record.topic), target.key_of(outcome[0])
+        elsewhere = misplaced(record.key, record.partition, partitions, named)
+        return Refused("misplaced", elsewhere.path) if elsewhere else outcome
 
     def _put(self, batch: Batch, found: Plan, sorted_out: Sorted) -> Mapping[int, Refused]:
         if not sorted_out.rows and not sorted_out.refused:
@@ -115,13 +117,3 @@ class Sink:
         self._store.set_aside(batch, refused)
         self._recomputing.stored()
         return refused
-
-
-def _read(target: Target, value: bytes, place: Place) -> Outcome:
-    """What meets an error of ours is set aside as anything else that cannot be stored, and counts as that."""
-    try:
-        return target.read(value, place)
-    except Exception as failure:  # noqa: BLE001
-        found = described(failure)
-        log.get(__name__).error("record_failed", partition=place.partition, offset=place.offset, **found)
-        return Refused("failed", found["error"])

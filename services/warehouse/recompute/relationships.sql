@@ -3,7 +3,8 @@ INSERT INTO mentoring.relationships
 (
     tenant_id, program_id, relationship_id, declared, kind, mentors, mentees, coordinator, cohort, cadence_days,
     planned_end, started_at, first_event_at, last_event_at, first_session_at, last_session_at, last_contact_at, sessions,
-    events, sessions_scheduled, goals_set, goals_achieved, ended_at, end_planned, end_reason, end_initiated_by, version,
+    events, sessions_scheduled, goals_set, goals_achieved, goals_revised, goals_missed, goals_abandoned,
+    milestones_celebrated, smart_goals, smart_criteria, ended_at, end_planned, end_reason, end_initiated_by, version,
     is_deleted
 )
 WITH
@@ -30,6 +31,12 @@ WITH
             countIf(type = 'mentoring.session.scheduled.v1') AS sessions_scheduled,
             countIf(type = 'mentoring.goal.set.v1') AS goals_set,
             countIf(type = 'mentoring.goal.achieved.v1') AS goals_achieved,
+            countIf(type = 'mentoring.goal.revised.v1') AS goals_revised,
+            countIf(type = 'mentoring.goal.missed.v1') AS goals_missed,
+            countIf(type = 'mentoring.goal.abandoned.v1') AS goals_abandoned,
+            countIf(type = 'mentoring.milestone.celebrated.v1') AS milestones_celebrated,
+            groupArrayIf(JSONExtractRaw(payload, 'smart'), type = 'mentoring.goal.set.v1' AND JSONHas(payload, 'smart'))
+                AS smart_told,
             ended_last > started_last OR (ended_last = started_last AND end != '') AS has_ended
         FROM mentoring.standing_events
         WHERE (tenant_id, program_id, relationship_id) IN (SELECT tenant_id, program_id, relationship_id FROM touched)
@@ -42,7 +49,10 @@ SELECT
     JSONExtractString(start, 'cohort'), JSONExtractFloat(start, 'cadence_days'),
     toDateOrZero(JSONExtractString(start, 'planned_end')),
     started_at, first_event_at, last_event_at, first_session_at, last_session_at, last_contact_at, sessions, events,
-    sessions_scheduled, goals_set, goals_achieved,
+    sessions_scheduled, goals_set, goals_achieved, goals_revised, goals_missed, goals_abandoned, milestones_celebrated,
+    length(smart_told),
+    arraySum(smart -> arraySum(criterion -> JSONExtractBool(smart, criterion),
+        ['specific', 'measurable', 'achievable', 'relevant', 'time_bound']), smart_told),
     if(has_ended, ended_last, toDateTime64(0, 6, 'UTC')), has_ended AND JSONExtractBool(end, 'planned'),
     if(has_ended, JSONExtractString(end, 'reason_code'), ''),
     if(has_ended, JSONExtractString(end, 'initiated_by'), ''),

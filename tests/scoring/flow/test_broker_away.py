@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.crashes import GiveUp, after_crash
 from deploy.local.kafka import KafkaConfig, LocalKafka
+from deploy.local.supervisor import GiveUp, after_crash
 from tests.conftest import JARS_CACHE
 from tests.receiver import STOP_WITHIN_SECONDS, eventually
 from tests.scoring.flow.comparison import compare
