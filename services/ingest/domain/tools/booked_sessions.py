@@ -1,6 +1,6 @@
 """Which relationships a meeting of a tool is booked for, and for when."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Booked, Cancelled, MeetingMoved, Missed
 from services.ingest.domain.derived_events import EventContent, RawEvent, event_id, origin, raw_event
 from services.ingest.domain.meetings.bookings import Booking, matter_of
-from services.ingest.domain.meetings.revisions import NO_GUESTS, Guests, Revision, as_move, still_said
+from services.ingest.domain.meetings.revisions import NO_GUESTS, Revision, as_move, still_said
 from services.ingest.domain.people.fan_out import STRANGERS, company, pairs, subject
 from services.ingest.domain.people.relationship_history import Relationship
 from services.ingest.domain.scope import ConnectionScope
@@ -35,11 +35,19 @@ def booked_slots(session: str, connection_scope: ConnectionScope, projection: Pr
 
 
 def slots_of_people(
-    said: Booked | Cancelled | Missed, session: str, connection_scope: ConnectionScope, projection: Projection
+    said: Cancelled | Missed, session: str, connection_scope: ConnectionScope, projection: Projection
 ) -> list[Slot] | Ignored | Rejected:
     """Of the pairs among the people that the tool names."""
     present = company(said.people, connection_scope, projection.roster)
-    found = present if isinstance(present, Rejected) else pairs(present, connection_scope, projection.roster, said.time)
+    if isinstance(present, Rejected):
+        return present
+    return slots_of(present, said.time, session, connection_scope, projection)
+
+
+def slots_of(
+    present: frozenset[str], at: datetime, session: str, connection_scope: ConnectionScope, projection: Projection
+) -> list[Slot] | Ignored | Rejected:
+    found = pairs(present, connection_scope, projection.roster, at)
     return found if isinstance(found, Ignored | Rejected) else [_slot(one, session, projection) for one in found]
 
 
@@ -60,52 +68,72 @@ OVER = Ignored("over")
 Result = tuple[RawEvent, ...] | Ignored | Rejected
 
 
+class PartlyBooked(NamedTuple):
+    """Whoever is named no more is called off, though it is not known yet whose meeting it is now."""
+
+    events: tuple[RawEvent, ...]
+    rejected: Rejected
+
+
 class _Times(NamedTuple):
     starts_at: datetime
     ends_at: datetime
 
 
-def booked(said: Booked, connection_scope: ConnectionScope, projection: Projection) -> Result:
+def booked(said: Booked, connection_scope: ConnectionScope, projection: Projection) -> Result | PartlyBooked:
     """A meeting that was moved keeps its session, also where the tool gives it another id. Whoever takes part no more
     has it cancelled, unless they may be one of those whom nobody can identify: then they meet as before, at the times
     that are told now."""
     bookings = projection.bookings
     session = bookings.session(connection_scope.tenant, connection_scope.source, said.replaces or said.meeting)
-    slots = slots_of_people(said, session, connection_scope, projection)
-    if isinstance(slots, Rejected):
-        return slots
-    stay = () if isinstance(slots, Ignored) else slots
+    present = company(said.people, connection_scope, projection.roster)
+    if isinstance(present, Rejected):
+        return present
+    slots = slots_of(present, said.time, session, connection_scope, projection)
+    stay = () if isinstance(slots, Ignored | Rejected) else slots
     # Else what is said next of the meeting, under its new id, would be of another session.
     follows = bookings.session(connection_scope.tenant, connection_scope.source, said.meeting) != session
     staying = {slot.relationship.id for slot in stay}
     others = () if said.is_partial else booked_slots(session, connection_scope, projection)
     unnamed = [slot for slot in others if slot.relationship.id not in staying and _goes_on(slot, said.time)]
     later = projection.revisions.after(connection_scope.source, said.meeting, said.time)
-    guests = projection.guests(said, connection_scope) if unnamed else NO_GUESTS
-    may_stay = [slot for slot in unnamed if _may_meet(slot.relationship, guests, said.time)]
+    this = Revision(said, projection.guests(said, connection_scope) if unnamed or later else NO_GUESTS)
+    versions = (*projection.revisions.of(connection_scope.source, said.meeting, said.replaces), this)
+    may_stay = [slot for slot in unnamed if this.may_meet(slot.relationship, versions)]
     events: list[RawEvent] = []
     times = _Times(said.starts_at, said.ends_at)
     for slot in (*stay, *may_stay):
         if slot.known is None or follows:
             events.append(_booking(said, connection_scope, slot, times))
-            events += _what_became_of_it(said, connection_scope, slot, later)
+            events += _what_became_of_it(said, connection_scope, slot, later, versions)
         elif slot.known.told == said.time and _is_booked(slot, times):
             # Told again: of what was to be written then, this may be all that was.
-            events += _what_became_of_it(said, connection_scope, slot, later)
+            events += _what_became_of_it(said, connection_scope, slot, later, versions)
         else:
-            events += _moved_to(as_move(said), connection_scope, slot, later)
-    gone = (slot for slot in unnamed if slot not in may_stay and not _was_told_since(slot, said.time))
+            out = _left_out(slot.relationship, later, versions)
+            if out is None or not slot.known.cancelled:
+                events += _moved_to(as_move(said), connection_scope, slot, later)
+            if out and _goes_on(slot, out.time) and not _was_told_since(slot, out.time):
+                events.append(_cancellation(out, connection_scope, slot))
+    off = (slot for slot in unnamed if slot not in may_stay and not _was_told_since(slot, said.time))
+    gone = (slot for slot in off if not _is_back(slot, later, versions))
     events += [_cancellation(said, connection_scope, slot) for slot in gone]
-    return tuple(events) or (slots if isinstance(slots, Ignored) else UNCHANGED)
+    if isinstance(slots, Rejected) and events:
+        return PartlyBooked(tuple(events), slots)
+    return tuple(events) or (slots if isinstance(slots, Ignored | Rejected) else UNCHANGED)
 
 
 def _what_became_of_it(
-    said: Booked, connection_scope: ConnectionScope, slot: Slot, later: tuple[Revision, ...]
+    said: Booked,
+    connection_scope: ConnectionScope,
+    slot: Slot,
+    later: tuple[Revision, ...],
+    versions: Sequence[Revision],
 ) -> Iterator[RawEvent]:
     """What was told before of a meeting that is booked as this one of the tool: nobody knew then whose it was."""
     known = Booking(slot.session, said.starts_at, said.ends_at, told=said.time)
     for one in later:
-        then, at, move = one.said, slot._replace(known=known), _stays_as(one, slot.relationship)
+        then, at, move = one.said, slot._replace(known=known), _stays_as(one, slot.relationship, versions)
         if move and not isinstance(then, Cancelled) and (move.is_back or not known.cancelled):
             if (moved_to := _moved_times(move, known)) and not _is_booked(at, moved_to):
                 yield _booking(then, connection_scope, at, moved_to)
@@ -116,17 +144,25 @@ def _what_became_of_it(
             known = known._replace(told=then.time, cancelled=True)
 
 
-def _may_meet(relationship: Relationship, guests: Guests, moment: datetime) -> bool:
-    """A pair that has ended has no sessions any more, whoever comes."""
-    return guests.may_be(relationship) and not relationship.is_over(moment)
+def _left_out(relationship: Relationship, later: tuple[Revision, ...], versions: Sequence[Revision]) -> Booked | None:
+    """The version that names them no more, and after which they are not back. Whoever it does not name might have been
+    a stranger in it, until an earlier version that is told late names both."""
+    found: Booked | None = None
+    for one in later:
+        move = _stays_as(one, relationship, versions)
+        if move is None and isinstance(one.said, Booked):
+            found = found or one.said
+        elif move is not None and move.is_back:
+            found = None
+    return found
 
 
-def _stays_as(one: Revision, relationship: Relationship) -> MeetingMoved | None:
+def _stays_as(one: Revision, relationship: Relationship, versions: Sequence[Revision]) -> MeetingMoved | None:
     """None: it is off for this relationship."""
     match one.said:
         case MeetingMoved():
             return one.said
-        case Booked(time=time) if _may_meet(relationship, one.guests, time):
+        case Booked() if one.may_meet(relationship, versions):
             return replace(as_move(one.said), is_back=relationship.meets(one.guests.present))
         case _:
             return None
@@ -176,13 +212,14 @@ def cancelled(said: Cancelled, connection_scope: ConnectionScope, projection: Pr
         return slots if said.people else NOT_BOOKED
     ahead = [slot for slot in slots if not (slot.known and slot.known.ends_at <= said.time)]
     later = projection.revisions.after(connection_scope.source, said.meeting, said.time)
-    on = (slot for slot in ahead if not (slot.known and slot.known.cancelled) and not _is_back(slot, later))
+    versions = projection.revisions.of(connection_scope.source, said.meeting)
+    on = (slot for slot in ahead if not (slot.known and slot.known.cancelled) and not _is_back(slot, later, versions))
     return tuple(_cancellation(said, connection_scope, slot) for slot in on) or (UNCHANGED if ahead else OVER)
 
 
-def _is_back(slot: Slot, later: tuple[Revision, ...]) -> bool:
+def _is_back(slot: Slot, later: tuple[Revision, ...], versions: Sequence[Revision]) -> bool:
     """Whether it was said since that they meet."""
-    moves = (_stays_as(one, slot.relationship) for one in later)
+    moves = (_stays_as(one, slot.relationship, versions) for one in later)
     return any(move is not None and move.is_back for move in moves)
 
 

@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict
 from schemas import payloads as p
 from schemas.directory import Participant
 from schemas.events import MentoringEvent, OfPartition, OfRelationship
-from services.ingest.domain.activity import Activity, Booked, Joined, Left
+from services.ingest.domain.activity import Activity, Booked, Joined, Left, Person
+from services.ingest.domain.derived_events import digest
 from services.ingest.domain.meetings.bookings import BookedSession, Bookings
 from services.ingest.domain.meetings.gatherings import UNIDENTIFIED, Presence
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Guests, Revisions
 from services.ingest.domain.people.relationship_history import RelationshipHistory, bounded_history
-from services.ingest.domain.people.roster import ERASED, Conflict, Roster
+from services.ingest.domain.people.roster import ERASED, Conflict, Roster, normal
 from services.ingest.domain.scope import RESERVED, ConnectionScope
 
 PROGRESS_KEY = b"\x00progress"
@@ -225,8 +226,10 @@ class Projection:
         """By what is known of people now."""
         identify = partial(self.roster.identify, connection_scope.tenant, connection_scope.tool)
         found = [(person, identify(person)) for person in said.people]
+        strangers = [person for person, known in found if not known and person not in said.new]
         return Guests(
             frozenset[str]().union(*(known for _, known in found)),
             frozenset[str]().union(*map(identify, said.declined)),
-            sum(1 for person, known in found if not known and person not in said.new),
+            len(strangers),
+            frozenset(digest("stranger", normal(one.address or one.id)) for one in strangers if one != Person()),
         )

@@ -31,10 +31,10 @@ from services.ingest.domain.derived_events import (
 )
 from services.ingest.domain.meetings.attendance import GONE
 from services.ingest.domain.meetings.gatherings import UNIDENTIFIED, Gathering, Visit, visit
-from services.ingest.domain.people.fan_out import STRANGERS, employed, no_pair, several, subject
+from services.ingest.domain.people.fan_out import STRANGERS, FannedOut, employed, no_pair, several, subject
 from services.ingest.domain.people.relationship_history import Relationship
 from services.ingest.domain.scope import ConnectionScope
-from services.ingest.domain.tools.booked_sessions import booked, cancelled, missed, moved
+from services.ingest.domain.tools.booked_sessions import PartlyBooked, booked, cancelled, missed, moved
 from services.ingest.domain.tools.generic_events import told, voided
 from services.ingest.domain.tools.projection import Projection, Spoken
 from services.ingest.domain.verdict import Ignored, Rejected
@@ -172,11 +172,12 @@ def _nobody(gathering: Gathering, connection_scope: ConnectionScope, others: lis
 class Resolved:
     """Raw CloudEvents, not yet admitted, and what is said of people. One of the two is not empty. `participants`: as
     whom people are known after it, where that is another word than before; who knew less or more may find another, so
-    that what is said is written all the same."""
+    that what is said is written all the same. `rejected`: why the rest of it has to be told again."""
 
     events: tuple[Mapping[str, object], ...] = ()
     statements: tuple[DirectoryStatement, ...] = ()
     participants: tuple[Participant, ...] = ()
+    rejected: Rejected | None = None
 
     @property
     def changes_nothing(self) -> bool:
@@ -187,9 +188,25 @@ class Resolved:
 def resolve(
     said: Activity, connection_scope: ConnectionScope, projection: Projection, stored: tuple[Spoken, ...] = ()
 ) -> Resolved | Ignored | Rejected:
-    """Changes nothing and asks nobody but `knowledge`. The same statement gives the same ids, whatever became known
+    """Changes nothing and asks nobody but `projection`. The same statement gives the same ids, whatever became known
     since. Rejected("unresolved") may be asked again when more is known. `stored`: of a statement that is taken back,
     what the warehouse has, where the memory has forgotten it."""
+    result = _result(said, connection_scope, projection, stored)
+    match result:
+        case Ignored() | Rejected():
+            return result
+        case FannedOut(events, statement, participants):
+            return Resolved(events, (statement,), participants)
+        case PartlyBooked(events, why):
+            return Resolved(events, rejected=why)
+        case events:
+            return Resolved(events)
+
+
+def _result(
+    said: Activity, connection_scope: ConnectionScope, projection: Projection, stored: tuple[Spoken, ...]
+) -> Result | PartlyBooked | FannedOut:
+    result: Result | PartlyBooked | FannedOut
     match said:
         case Booked():
             result = booked(said, connection_scope, projection)
@@ -208,14 +225,7 @@ def resolve(
         case Voided():
             result = voided(said, connection_scope, projection, stored)
         case Employed():
-            return _directory(said, connection_scope, projection)
+            result = employed(said, connection_scope, projection.roster)
         case _:
             assert_never(said)
-    return result if isinstance(result, Ignored | Rejected) else Resolved(result)
-
-
-def _directory(said: Employed, connection_scope: ConnectionScope, projection: Projection) -> Resolved | Rejected:
-    found = employed(said, connection_scope, projection.roster)
-    if isinstance(found, Rejected):
-        return found
-    return Resolved(found.events, (found.statement,), found.participants)
+    return result

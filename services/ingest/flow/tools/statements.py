@@ -239,6 +239,8 @@ class Statements:
                 return refused
         for participant in resolved.participants:
             self.projection.upsert(participant)
+        if resolved.rejected:
+            return resolved.rejected
         return UNCHANGED if resolved.changes_nothing else Written(not resolved.participants and all(repeats))
 
     def _event(self, event: MentoringEvent) -> Written | Rejected:
