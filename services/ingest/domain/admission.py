@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from schemas import events
 from schemas.events import (
     ADMIN_TYPES,
     EVENT_TYPES,
@@ -220,7 +219,8 @@ def admit(
     `partitionkey` may be left out. `home` is asked where the scope is limited to programmes. `pseudonym` of the scope's
     tenant replaces ids that may be text; without it they are refused."""
     if not isinstance(raw, dict):
-        return rejected("malformed", "", f"an event is a JSON object, not {_kind(raw)}")
+        kind = "an array" if isinstance(raw, list) else "a single value"
+        return rejected("malformed", "", f"an event is a JSON object, not {kind}")
     normal = normal_form(raw)
     if isinstance(normal, Rejected):
         return normal
@@ -239,10 +239,6 @@ def admit(
         return event
     refused = out_of_scope(event, scope, home) or _refusal(event, clock)
     return refused or Admitted(_recorded(event, clock), found.dropped)
-
-
-def _kind(value: object) -> str:
-    return "an array" if isinstance(value, list) else "a single value"
 
 
 def _completed(given: Mapping[str, object], scope: Scope, clock: Clock) -> dict[str, object]:
@@ -274,16 +270,8 @@ def _text(attributes: Mapping[str, object]) -> bytes:
 
 
 def _refusal(event: MentoringEvent, clock: Clock) -> Rejected | None:
-    return _misplaced(event) or _ahead(event, clock)
-
-
-def _misplaced(event: MentoringEvent) -> Rejected | None:
-    if isinstance(event, OfPartition) or event.partitionkey == partition_key(event.tenant, event.subject):
-        return None
-    return rejected("invalid", "partitionkey", "must be tenant/subject, or left out")
-
-
-def _ahead(event: MentoringEvent, clock: Clock) -> Rejected | None:
+    if not isinstance(event, OfPartition) and event.partitionkey != partition_key(event.tenant, event.subject):
+        return rejected("invalid", "partitionkey", "must be tenant/subject, or left out")
     if clock.is_ahead(event.time):
         return rejected("future", "time", "lies in the future; an effective date belongs into data")
     for name in PAST.get(type(event.data), ()):
@@ -294,12 +282,8 @@ def _ahead(event: MentoringEvent, clock: Clock) -> Rejected | None:
 
 def _recorded(event: MentoringEvent, clock: Clock) -> MentoringEvent:
     if event.type == "mentoring.clock.reached.v1":
-        return _known_until(event)
+        # Everything but the source follows from the instant, so that a repeated import says the same again.
+        time = event.data.time
+        return event.model_copy(update={"id": f"clock-reached-{to_rfc3339(time)}", "time": time, "recordedtime": time})
     recorded = clock.recorded(event.time)
     return event if recorded == event.recordedtime else event.model_copy(update={"recordedtime": recorded})
-
-
-def _known_until(event: events.ClockReached) -> events.ClockReached:
-    """Everything but the source follows from the instant, so that a repeated import says the same again."""
-    time = event.data.time
-    return event.model_copy(update={"id": f"clock-reached-{to_rfc3339(time)}", "time": time, "recordedtime": time})

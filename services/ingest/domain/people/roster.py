@@ -11,6 +11,7 @@ from schemas import payloads as p
 from schemas.directory import Participant
 from schemas.events import OfRelationship
 from services.ingest.domain.activity import Person
+from services.ingest.domain.derived_events import Subject
 from services.ingest.domain.ids import is_plain, pseudonym_of
 from services.ingest.domain.people.relationship_history import (
     Pause,
@@ -19,6 +20,8 @@ from services.ingest.domain.people.relationship_history import (
     bounded_history,
     is_overgrown,
 )
+from services.ingest.domain.scope import ConnectionScope
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
 
 Key = tuple[str, str, str]
 ADDRESS = ""
@@ -232,6 +235,45 @@ class Roster:
                 self._of[key[0], person] = left
             else:
                 self._of.pop((key[0], person), None)
+
+
+STRANGERS = Ignored("strangers")
+
+
+def company(people: Iterable[Person], scope: ConnectionScope, roster: Roster) -> frozenset[str] | Rejected:
+    """The participants among the people; the others are none of our business. Rejected where one of them could be
+    several participants: it is not known then which pairs are together."""
+    known: set[str] = set()
+    for place, person in enumerate(people):
+        found = roster.identify(scope.tenant, scope.tool, person)
+        if len(found) > 1:
+            return several(f"people.{place}", found)
+        known |= found
+    return frozenset(known)
+
+
+def several(path: str, found: frozenset[str]) -> Rejected:
+    names = ", ".join(sorted(found)[:5])
+    return rejected("unresolved", path, f"what the tool knows of this person points to several participants: {names}")
+
+
+def pairs(
+    present: frozenset[str], scope: ConnectionScope, roster: Roster, at: datetime
+) -> tuple[Relationship, ...] | Ignored | Rejected:
+    """The relationships whose two sides are present; never an empty tuple."""
+    found = roster.pairs(scope.tenant, scope.program, present, at)
+    if found:
+        return found
+    return no_pair(present, scope) if len(present) > 1 else STRANGERS
+
+
+def no_pair(present: frozenset[str], scope: ConnectionScope) -> Rejected:
+    where = f"in programme {scope.program!r}" if scope.program else "in any programme"
+    return rejected("unresolved", "people", f"{len(present)} participants are there, and no pair of them {where} yet")
+
+
+def subject(scope: ConnectionScope, relationship: Relationship) -> Subject:
+    return Subject(scope.source, scope.tenant, relationship.program, relationship.id)
 
 
 def _concerns(event: OfRelationship) -> bool:
