@@ -7,7 +7,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
@@ -287,8 +287,7 @@ MOST_SECONDS = 900
 def attendance(shared: Shared, known: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
     """Raises KafkaError."""
     settings = shared.settings
-    reader = Reader(settings, GROUP, max_poll_interval_ms=MOST_SECONDS * 1000)
-    try:
+    with closing(Reader(settings, GROUP, max_poll_interval_ms=MOST_SECONDS * 1000)) as reader:
         reader.subscribe([EVENTS.at(settings.log_epoch)])
         log = AttendanceLog(
             reader, partial(day_before, settings), partial(between, settings), lambda: known.follower.is_fresh
@@ -296,5 +295,3 @@ def attendance(shared: Shared, known: ProjectionAccess, stop: threading.Event) -
         work = AttendanceWork(log, shared.event_writer, known.projection, shared.clock)
         loop = BatchLoop(reader, work, shared.readiness.part("attendance"))
         yield {"attendance": partial(known.then, loop, stop)}
-    finally:
-        reader.close()

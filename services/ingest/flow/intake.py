@@ -17,7 +17,7 @@ from typing import Literal, TypeVar
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.scope import Scope
-from services.ingest.domain.verdict import Admitted, Verdict
+from services.ingest.domain.verdict import Verdict
 from services.ingest.flow.in_flight import UnavailableError, unwritten
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.runtime.kafka import KafkaError
@@ -203,13 +203,9 @@ class Gate:
 
         def judged(raw: object) -> Verdict:
             verdict = admit(raw, scope, clock, programs.program_of, pseudonym)
-            return programs.claimed(verdict, scope) if _starts(verdict) else verdict
+            return programs.claimed(verdict, scope)
 
         return judged
-
-
-def _starts(verdict: Verdict) -> bool:
-    return isinstance(verdict, Admitted) and verdict.event.type == "mentoring.relationship.started.v1"
 
 
 def clock_now(mode: Literal["wall", "log"]) -> Clock:

@@ -12,7 +12,6 @@ from schemas.directory import (
     EmploymentChange,
     Participant,
     PersonDescription,
-    ToolIdentity,
 )
 from schemas.primitives import Id, to_rfc3339
 from services.ingest.domain.activity import Employed
@@ -120,6 +119,8 @@ def merged(statement: DirectoryStatement, known: Participant | None) -> Particip
     if described is None:
         return None
     before = known if statement.kind == "merges" else None
+    named = {one.tool for one in described.identities}
+    others = [one for one in before.identities if one.tool not in named] if before else []
     zone = before.time_zone if before and "time_zone" in described.unsaid else described.time_zone
     change = described.change and described.change.model_copy(update={"time_zone": zone})
     try:
@@ -128,7 +129,7 @@ def merged(statement: DirectoryStatement, known: Participant | None) -> Particip
             tenant=statement.tenant,
             name=described.name,
             addresses=described.addresses or (before.addresses if before else ()),
-            identities=(*described.identities, *_of_other_tools(described, before)),
+            identities=(*described.identities, *others),
             time_zone=zone,
             status=described.status,
             consent=before.consent if before and "consent" in described.unsaid else described.consent,
@@ -147,11 +148,6 @@ def is_same(one: Participant, other: Participant | None) -> bool:
 def _content(one: Participant) -> dict[str, object]:
     in_order = sorted((identity.tool, identity.id) for identity in one.identities)
     return one.model_dump(exclude={"recordedtime"}) | {"identities": in_order}
-
-
-def _of_other_tools(described: PersonDescription, before: Participant | None) -> tuple[ToolIdentity, ...]:
-    named = {one.tool for one in described.identities}
-    return tuple(one for one in before.identities if one.tool not in named) if before else ()
 
 
 def _employment(change: EmploymentChange | None, known: tuple[EmploymentChange, ...]) -> tuple[EmploymentChange, ...]:

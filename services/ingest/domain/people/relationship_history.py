@@ -134,16 +134,13 @@ class RelationshipHistory:
         return frozenset().union(*(fact.mentors | fact.mentees for fact in facts))
 
     def pauses(self) -> tuple[Pause, ...]:
+        standing = self.standing()
+        resumed = [(key.time, fact.pause_id) for key, fact in standing if isinstance(fact, ResumedFact)]
         return tuple(
             Pause(key, fact.pause_id, fact.begin, fact.until)
-            for key, fact in self.standing()
-            if isinstance(fact, PausedFact) and not self._is_closed(key.time, fact.pause_id)
-        )
-
-    def _is_closed(self, since: datetime, pause_id: str) -> bool:
-        return any(
-            isinstance(fact, ResumedFact) and key.time >= since and fact.pause_id in {None, pause_id}
-            for key, fact in self.standing()
+            for key, fact in standing
+            if isinstance(fact, PausedFact)
+            and not any(time >= key.time and closed in {None, fact.pause_id} for time, closed in resumed)
         )
 
     def has(self, event: OfRelationship) -> bool:

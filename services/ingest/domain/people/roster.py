@@ -90,12 +90,8 @@ class Identities:
     def _claiming(self, key: Key) -> frozenset[str]:
         """Who has left gives an address free for somebody else."""
         owners = self._owners.get(key, NOBODY)
-        staying = frozenset(owner for owner in owners if not self._has_left(key[0], owner))
-        return staying or owners
-
-    def _has_left(self, tenant: str, participant: str) -> bool:
-        known = self._known.get((tenant, participant))
-        return known is not None and known.status == "exited"
+        known = ((owner, self._known.get((key[0], owner))) for owner in owners)
+        return frozenset(owner for owner, one in known if one is None or one.status != "exited") or owners
 
 
 def normal(value: str) -> str:
@@ -127,7 +123,8 @@ class Roster:
 
     def apply(self, event: OfRelationship) -> None:
         """Any event of the log; those that tell nothing of relationships change nothing."""
-        if not _concerns(event):
+        told = event.data.type if isinstance(event.data, p.EventRetracted) else event.type
+        if not told.startswith(TOLD):
             return
         key = event.tenant, event.subject
         if event.type == ERASED:
@@ -274,11 +271,6 @@ def no_pair(present: frozenset[str], scope: ConnectionScope) -> Rejected:
 
 def subject(scope: ConnectionScope, relationship: Relationship) -> Subject:
     return Subject(scope.source, scope.tenant, relationship.program, relationship.id)
-
-
-def _concerns(event: OfRelationship) -> bool:
-    told = event.data.type if isinstance(event.data, p.EventRetracted) else event.type
-    return told.startswith(TOLD)
 
 
 def _begun(found: Iterable[Relationship], at: datetime) -> tuple[Relationship, ...]:

@@ -49,28 +49,22 @@ Result = tuple[RawEvent, ...] | Ignored | Rejected
 
 
 def joined_or_left(said: Joined | Left, scope: ConnectionScope, projection: Projection) -> Result:
-    """Of somebody whose other side has not come yet nothing is told; it follows when the other side comes."""
+    """Of somebody whose other side has not come yet nothing is told; it follows when the other side comes. Whom nobody
+    can identify, by an address that is not in the directory or without any, may be of every pair."""
     who = projection.roster.identify(scope.tenant, scope.tool, said.person)
-    if not who:
-        return _of_anybody(said, scope, projection)
     if len(who) > 1:
         return several("person", who)
-    (participant,) = who
+    participant = next(iter(who), UNIDENTIFIED)
     meeting, new = _Meeting(said, scope, projection), visit(said, participant)
     before, after = meeting.gathering.without(new), meeting.gathering.with_visit(new)
     found = meeting.relationships(after)
+    if not who:
+        told = tuple(event for one in found for event in meeting.events(one, before, after))
+        return told or (UNIDENTIFIED_GUEST if said.person == Person() else STRANGERS)
     ours = [one for one in found if participant in one.people]
     if not ours:
         return _nobody(after, scope, found)
     return tuple(event for one in ours for event in meeting.events(one, before, after)) or NOTHING_NEW
-
-
-def _of_anybody(said: Joined | Left, scope: ConnectionScope, projection: Projection) -> Result:
-    """Somebody whom nobody can identify, by an address that is not in the directory, or without any."""
-    meeting, new = _Meeting(said, scope, projection), visit(said, UNIDENTIFIED)
-    before, after = meeting.gathering.without(new), meeting.gathering.with_visit(new)
-    told = (event for one in meeting.relationships(after) for event in meeting.events(one, before, after))
-    return tuple(told) or (UNIDENTIFIED_GUEST if said.person == Person() else STRANGERS)
 
 
 def ended(said: Ended, scope: ConnectionScope, projection: Projection) -> Result:

@@ -4,6 +4,7 @@ then on."""
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from itertools import chain
 
@@ -101,13 +102,11 @@ class ProjectionFollower:
         return self._caught_up.is_set()
 
     def _follow(self, done: Callable[[], bool]) -> None:
-        began, reader = time.monotonic(), Reader(self._settings, group=None, isolation_level="read_committed")
-        try:
+        began = time.monotonic()
+        with closing(Reader(self._settings, group=None, isolation_level="read_committed")) as reader:
             ends = self._begin(reader, done)
             if ends is not None:
                 self._read_on(reader, ends, done, began)
-        finally:
-            reader.close()
 
     def _begin(self, reader: Reader, done: Callable[[], bool]) -> Mapping[Partition, int] | None:
         """All that stands, after which `reader` goes on, with the last records of the log. Returns the ends of what

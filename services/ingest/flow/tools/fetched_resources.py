@@ -194,18 +194,15 @@ class Fetcher:
         now = self._now()
         outcome = self._recorded(self._read(vendor, connection, pointer.resource), connection, pointer.resource)
         if isinstance(outcome, FetchedResources):
-            self._remember((name, pointer.resource), now)
+            with self._lock:
+                self._asked.pop((name, pointer.resource), None)
+                self._asked[name, pointer.resource] = now
+                if len(self._asked) > MOST_ASKED:
+                    self._asked.popitem(last=False)
         return outcome
 
     def close(self) -> None:
         self._http.close()
-
-    def _remember(self, question: tuple[str, str], now: datetime) -> None:
-        with self._lock:
-            self._asked.pop(question, None)
-            self._asked[question] = now
-            if len(self._asked) > MOST_ASKED:
-                self._asked.popitem(last=False)
 
     def _read(
         self, vendor: Vendor, connection: Connection, resource: str
