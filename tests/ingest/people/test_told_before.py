@@ -148,6 +148,19 @@ def test_whoever_takes_the_place_of_somebody_on_leave_is_there_whether_or_not_th
     )
 
 
+@pytest.mark.parametrize("place", [0, 1, 4])
+def test_a_pair_that_begins_anew_is_not_paused_by_a_leave_before_its_end(place: int) -> None:
+    told: list[Told] = [
+        employed("ada", "leave"),
+        employed("ada", "exited", time=NOON + DAY),
+        employed("ada", "active", time=NOON + 2 * DAY),
+        pair(time=EARLY),
+    ]
+    told.insert(place, pair(time=NOON + 4 * DAY))
+
+    assert is_alive(history(told)[0]) == (True, [])
+
+
 def test_of_a_side_the_last_who_left_counts_in_whatever_order_they_are_told() -> None:
     group = event(
         "relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ben", "p-cat"], "kind": "group"}, time=EARLY

@@ -20,7 +20,7 @@ from services.ingest.domain.people.relationship_history import (
     Relationship,
     RelationshipHistory,
 )
-from services.ingest.domain.people.roster import Roster, subject
+from services.ingest.domain.people.roster import LATEST, Roster, subject
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Admitted, Rejected, rejected
 
@@ -139,10 +139,15 @@ class _FanOut:
 
     def events(self) -> Iterator[RawEvent]:
         said, scope = self._said, self._scope
-        for one in self._roster.of(scope.tenant, scope.program, said.participant, said.time):
-            if said.status == "active":
+        found = self._roster.of(scope.tenant, scope.program, said.participant, said.time)
+        if said.status == "active":
+            # A pair that had ended, and begins anew later on, is not paused by what was told before its end.
+            anew = self._roster.of(scope.tenant, scope.program, said.participant, LATEST)
+            for one in {one.id: one for one in (*found, *anew)}.values():
                 yield from self._resumed(one)
-            elif one.ended is None and not self._goes_on(one):
+            return
+        for one in found:
+            if one.ended is None and not self._goes_on(one):
                 yield from self._last_to_leave(one).away(one)
 
     def retractions(self, relationship: str, history: RelationshipHistory, ids: frozenset[str]) -> Iterator[RawEvent]:
