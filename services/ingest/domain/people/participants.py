@@ -152,8 +152,8 @@ def _content(one: Participant) -> dict[str, object]:
 
 def _employment(change: EmploymentChange | None, known: tuple[EmploymentChange, ...]) -> tuple[EmploymentChange, ...]:
     """A feed tells every night what it told before, and another one may know the day: what was told already since the
-    status is this one is no change, and neither is the work of somebody who never was away."""
-    if change is None or (not known and change.status == "active"):
+    status is this one is no change, nor is the work of somebody who never was away. A repeat changes nothing."""
+    if change is None or change in known or (not known and change.status == "active"):
         return known
     for one in reversed(known):
         if one.status != change.status:
