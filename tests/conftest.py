@@ -30,7 +30,12 @@ log.to_stderr()
 JARS_CACHE = Path(__file__).parents[1] / ".rapport" / "cache"
 # Whole systems, crashes and thousands of random examples, the longest first.
 SLOW = (
+    "tests/journeys/test_failures.py",
+    "tests/journeys/test_first_event.py",
     "tests/journeys/",
+    "tests/notify/test_crash_drill.py",
+    "tests/scoring/flow/test_replay.py",
+    "tests/scoring/flow/test_heal.py",
     "tests/scoring/flow/",
     "tests/scoring/",
     "tests/warehouse/test_crashes.py",

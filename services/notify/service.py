@@ -45,7 +45,7 @@ from services.notify.names import Names
 from services.notify.rendering.renderer import Renderer
 from services.notify.settings import NotifySettings
 from services.runtime import log
-from services.runtime.following import FETCH_MS, Follower
+from services.runtime.following import Follower
 from services.runtime.garbage import keep_what_is
 from services.runtime.health import Health, served
 from services.runtime.kafka import KafkaError, Producer, Reader, await_broker, is_fenced, read_to_end
@@ -86,7 +86,7 @@ def _lead(settings: NotifySettings, names: Names, office: Office, stop: threadin
     with ExitStack() as stack:
         producer = Producer(settings, names.identity)
         stack.callback(producer.close, 1)
-        reader = Reader(settings, names.identity, isolation_level="read_committed", fetch_max_wait_ms=FETCH_MS)
+        reader = Reader(settings, names.identity, isolation_level="read_committed")
         stack.callback(reader.close)
         # 1. A predecessor that does not know yet can write no more, and what it had begun has come to an end.
         with bounded(COMMIT_SECONDS, "fence"):

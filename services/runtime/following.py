@@ -5,14 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
-from services.runtime.kafka import Partition, Reader, Record
+from services.runtime.kafka import WAITING_FETCH_MS, Partition, Reader, Record
 from services.runtime.settings import Settings
 
 POLL_SECONDS = 0.5
 """A record ends the wait at once; a stop waits for it."""
 END_SECONDS = 1.0
-FETCH_MS = 500
-"""A broker answers at once where there is something; where there is nothing each answer costs us a millisecond."""
 
 
 class Follower:
@@ -36,7 +34,7 @@ class Follower:
         the block begins; `now`: only what comes after the call; a number: from the first record on that is not older
         than so many milliseconds since 1970. Raises KafkaError."""
         stop = threading.Event()
-        reader = Reader(settings, group=None, isolation_level="read_committed", fetch_max_wait_ms=FETCH_MS)
+        reader = Reader(settings, group=None, isolation_level="read_committed", fetch_max_wait_ms=WAITING_FETCH_MS)
         try:
             partitions = reader.assign(topics)
             ends = reader.end_offsets(partitions)

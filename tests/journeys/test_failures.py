@@ -14,11 +14,10 @@ import pytest
 from deploy.local.data_folder import ClockMode
 from deploy.local.services import NAMES
 from tests.journeys.streaming import Streaming, finish, streaming
-from tests.journeys.system import System, system
+from tests.journeys.system import DERIVED_SELDOM, System, system
 from tests.receiver import eventually
 
-# Nothing that is derived is looked at: every two seconds, that is half of what the warehouse does.
-SESSION = {"RAPPORT_SCORING_SESSION_SECONDS": "5", "RAPPORT_WAREHOUSE_RECOMPUTE_SECONDS": "30"}
+SESSION = {"RAPPORT_SCORING_SESSION_SECONDS": "5", **DERIVED_SELDOM}
 # A machine that is busy with other tests may take several times what an idle one does.
 pytestmark = pytest.mark.timeout(900)
 

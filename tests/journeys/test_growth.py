@@ -16,7 +16,7 @@ from deploy.local.demo.progress import wait_for
 from deploy.local.display import display_on
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.stack import Stack, StackConfig
-from tests.journeys.system import CACHE, System, clock_reached, event
+from tests.journeys.system import CACHE, DERIVED_SELDOM, System, clock_reached, event
 from tests.receiver import SECRET, Receiver, receiving
 
 DAY = timedelta(days=1)
@@ -59,7 +59,8 @@ def config(folder: Path, receiver: Receiver, **environment: str) -> StackConfig:
         "RAPPORT_NOTIFY_WEBHOOK_SECRET": SECRET,
         "RAPPORT_NOTIFY_WEBHOOK_ALLOW_PRIVATE": "true",
     }
-    return StackConfig(data=folder / "data", clock=ClockMode.LOG, cache=CACHE, environment={**webhook, **environment})
+    given = {**webhook, **DERIVED_SELDOM, **environment}
+    return StackConfig(data=folder / "data", clock=ClockMode.LOG, cache=CACHE, environment=given)
 
 
 def grow(folder: Path) -> str:

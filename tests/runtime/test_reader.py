@@ -173,6 +173,18 @@ def test_a_topic_that_does_not_exist_is_named_at_once(settings: Settings) -> Non
             reader.assign(["misspelt"])
 
 
+def test_a_topic_that_does_not_exist_is_named_while_the_client_asks_for_it_by_itself(settings: Settings) -> None:
+    with closing(Reader(settings, "group-of-nothing")) as reader:
+        for number in range(5):
+            reader._client.subscribe([f"misspelt-{number}"])
+            until = time.monotonic() + 0.2
+            while not reader._client._cluster.metadata_refresh_in_progress and time.monotonic() < until:
+                pass
+
+            with pytest.raises(KafkaError, match=f"there is no topic misspelt-{number}"):
+                reader.assign([f"misspelt-{number}"])
+
+
 def test_of_each_key_the_newest_record_is_kept_and_no_more_than_so_many_keys() -> None:
     told = [record("a", 0), record("b", 1), record("a", 2, b"2"), record("c", 3), record("b", 4, None)]
 

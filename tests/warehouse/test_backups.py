@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
 from services.runtime.clickhouse import ClickHouse
+from services.runtime.settings import Settings
 from services.warehouse.domain.migration import ONE_SERVER
 from services.warehouse.flow.backups import BackupError, back_up, restore, set_back
 from services.warehouse.flow.migrator import migrate
@@ -19,14 +19,20 @@ HOUR = timedelta(hours=1)
 DATABASES = ("mentoring", "mentoring_mart", "mentoring_at")
 
 
-@pytest.fixture
-def own(warehouse: Warehouse, tmp_path: Path) -> Iterator[Warehouse]:
-    """A server that may be emptied."""
-    with LocalClickHouse(ClickHouseConfig(tmp_path)) as server:
-        settings = warehouse.settings.model_copy(update={"clickhouse": server.url})
-        with closing(ClickHouse(settings)) as clickhouse:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClickHouse]:
+    """One that may be emptied: whoever does restores it."""
+    with LocalClickHouse(ClickHouseConfig(tmp_path_factory.mktemp("own"))) as found:
+        with closing(ClickHouse(Settings(clickhouse=found.url))) as clickhouse:
             migrate(clickhouse, ONE_SERVER, lambda _: None)
-            yield Warehouse(settings, warehouse.feed, clickhouse, warehouse.producer, warehouse.asker)
+        yield found
+
+
+@pytest.fixture
+def own(warehouse: Warehouse, server: LocalClickHouse) -> Iterator[Warehouse]:
+    settings = warehouse.settings.model_copy(update={"clickhouse": server.url})
+    with closing(ClickHouse(settings)) as clickhouse:
+        yield Warehouse(settings, warehouse.feed, clickhouse, warehouse.producer, warehouse.asker)
 
 
 def quiet(_: str) -> None:
@@ -50,7 +56,7 @@ def test_after_a_restore_the_log_is_read_on_and_every_row_is_there_once(own: War
     assert own.count("mentoring.events") == 15
     assert own.count("mentoring.score_history") == 1
     own.recompute()
-    assert own.ask("SELECT sum(sessions) FROM mentoring_mart.program_day") == [(15,)]
+    assert own.ask("SELECT sum(sessions) FROM mentoring_mart.program_day WHERE tenant_id = {tenant}") == [(15,)]
 
 
 def test_nothing_is_restored_over_tables_or_beside_a_running_service(own: Warehouse) -> None:

@@ -18,7 +18,8 @@ from services.validation_errors import places
 # A created or revoked token takes effect within this, plus the broker's latency.
 POLL_SECONDS = 0.5
 PROBE_SECONDS = 1.0
-PROBE_TIMEOUT_SECONDS = 1.0
+PROBE_TIMEOUT_SECONDS = 1.5
+"""The answer may come after that of a fetch that waits for news."""
 # A key may have a megabyte.
 LONGEST_SHOWN = 100
 

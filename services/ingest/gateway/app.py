@@ -28,7 +28,7 @@ from services.ingest.gateway.sources_endpoint import SourcesEndpoint
 from services.runtime.http.connection_guard import ConnectionGuard, ConnectionLimits
 from services.runtime.http.problems import ProblemError, answer
 from services.runtime.http.server import Door, listen, run_server
-from services.runtime.kafka import reading
+from services.runtime.kafka import WAITING_FETCH_MS, reading
 
 PEOPLE = "/v1/directory/participants"
 PERSON = PEOPLE + "/{participant}"
@@ -49,7 +49,7 @@ def over_http(
 ) -> Iterator[Parts]:
     """Ready when every token is known: an unread one would be answered 401. Raises KafkaError or OSError."""
     settings, table = shared.settings, TokenTable()
-    with reading(settings, [TOKENS.name]) as reader:
+    with reading(settings, [TOKENS.name], fetch_max_wait_ms=WAITING_FETCH_MS) as reader:
         follower = TokenFollower(reader, table, shared.readiness.part("gateway"), known.wanted)
         follower.catch_up(stop)
         guard = _guard(shared)

@@ -18,27 +18,12 @@ from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.gateway.requests import STATUS, listed
 from services.ingest.importing.sender import EVENTS_ENDPOINT, Endpoint, ImportAnswer, ImportStoppedError
+from services.ingest.sources.tables import MOST_BYTES, NO_TEXT, Line
 
 STDIN = Path("-")
 BOM = b"\xef\xbb\xbf"
 GZIP = b"\x1f\x8b"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-NO_TEXT = {
-    b"PK\x03\x04": "a workbook or an archive, whatever its name says: call it .xlsx, or save it as CSV",
-    b"\xd0\xcf\x11\xe0": "a workbook of an Excel before 2007: save it as .xlsx, or as CSV",
-    b"%PDF": "a PDF: save the table as .xlsx, or as CSV",
-}
-# A request of the gateway has at most 1 MiB; half of it keeps requests short.
-MOST_BYTES = 512 * 1024
-
-
-@dataclass(frozen=True)
-class Line:
-    """`number` counts from 1; `text` is without the line's end, and cut if it has more than MOST_BYTES. A row of a
-    table whose cells hold line breaks is one Line of several."""
-
-    number: int
-    text: bytes
 
 
 class LinesFile:

@@ -13,8 +13,8 @@ from itertools import repeat, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from services.ingest.importing.entry import Line
 from services.ingest.importing.sender import ImportStoppedError
+from services.ingest.sources.tables import Line
 
 if TYPE_CHECKING:
     from openpyxl.workbook import Workbook
@@ -110,14 +110,14 @@ class ExcelFile:
             yield [str(cell.value) if cell.data_type == "f" else "" for cell in row]
 
     def _line(self, written: Sequence[str], formulas: Sequence[str]) -> bytes:
-        """As wide as the header, which is the first that is not blank, or as it needs."""
+        """As wide as the widest row so far, which the header is at the latest: rows end in empty cells."""
         cells = [cell or formula for cell, formula in zip_longest(written, formulas, fillvalue="")]
         filled = max((index for index, cell in enumerate(cells, 1) if cell), default=0)
         if filled > MOST_COLUMNS:
             raise ImportStoppedError(f"the sheet has more than {MOST_COLUMNS} columns: no table has as many")
-        self._width = self._width or filled
+        self._width = max(self._width, filled)
         text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow(cells[: max(filled, self._width)])
+        csv.writer(text, lineterminator="").writerow(cells[: self._width])
         return text.getvalue().encode(errors="replace") if filled else b""
 
     def _check_parts(self) -> bool:

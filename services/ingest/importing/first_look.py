@@ -5,36 +5,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from services.ingest.importing.entry import Line
 from services.ingest.importing.kinds.kind import Column
 from services.ingest.importing.kinds.registry import KINDS
-from services.ingest.importing.moments import ISO, OFFSET, Forms, in_iso
+from services.ingest.importing.moments import Forms
 from services.ingest.importing.options import Question
 from services.ingest.importing.row import NO, YES, Defaults
 from services.ingest.importing.sampled_cells import (
     SampledRows,
     check_scale,
     check_shares,
-    day_format_of,
+    day_format_asked,
     decimal_comma,
     of_form,
 )
-from services.ingest.importing.table import (
-    BrokenRowError,
-    Header,
-    HeaderWish,
-    TableRows,
-    UnknownColumnsError,
-    read_header,
-    says_nothing,
-)
+from services.ingest.importing.table import Header, HeaderWish, UnknownColumnsError, read_header
 from services.ingest.importing.translation import guessed, guessed_kind, guessed_value, proposal
+from services.ingest.sources.day_formats import ISO, OFFSET, in_iso
+from services.ingest.sources.tables import ENCODINGS, UTF_8, BrokenRowError, Line, encodings_of, in_utf_8
 
 MOST_LOOKED_AT = 20_000
 MOST_BYTES_LOOKED_AT = 8 * 2**20
-ENCODINGS = ("cp1252", "cp1250", "mac_roman", "cp850")
-"""In which Excel, by its language and machine, writes what is not UTF-8."""
-UTF_8 = "utf-8"
 MOST_VALUES = 50
 
 
@@ -68,12 +58,13 @@ class Look:
     def in_words(self) -> str:
         days = "" if self.forms.day_format == ISO else f", days as {self.forms.day_format}"
         decimals = ", decimal commas" if self.forms.has_decimal_comma else ""
+        below = f", header in line {self.header.last}" if self.header.last > 1 else ""
         if self.is_workbook:
-            return f"{self.header.kind.name}{days}{decimals}"
+            return f"{self.header.kind.name}{days}{decimals}{below}"
         between = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}.get(
             self.header.delimiter, self.header.delimiter
         )
-        return f"{self.header.kind.name}, {between} between cells, {self.encoding}{days}{decimals}"
+        return f"{self.header.kind.name}, {between} between cells, {self.encoding}{days}{decimals}{below}"
 
 
 def sampled(lines: Iterator[Line]) -> list[Line]:
@@ -87,26 +78,19 @@ def sampled(lines: Iterator[Line]) -> list[Line]:
     return found
 
 
-def in_utf_8(line: Line, encoding: str) -> Line:
-    """What is no letter of that encoding stays as it is, and is refused with its row."""
-    if encoding == UTF_8 or line.text.isascii():
-        return line
-    return Line(line.number, line.text.decode(encoding, "surrogateescape").encode(UTF_8, "surrogateescape"))
-
-
 def look(sample: Sequence[Line], given: TableOptions) -> Look | Question:
     """One question at a time, until all is known. Raises ImportStoppedError when it is no table that we know."""
     encoding = given.encoding or _encoding(sample)
     if isinstance(encoding, Question):
         return encoding
-    lines = iter([in_utf_8(line, encoding) for line in sample])
+    lines = [in_utf_8(line, encoding) for line in sample]
     header = _header(lines, given.wish)
     cells = [] if isinstance(header, Question) else list(_cells(lines, header))
     if isinstance(header, Question):
         return header
     if question := _untranslated(header, cells, given.wish):
         return question
-    days = given.day_format or day_format_of(of_form(header.kind, cells, "time", "day"))
+    days = given.day_format or day_format_asked(of_form(header.kind, cells, "time", "day"))
     comma = given.has_decimal_comma
     if comma is None:
         found = decimal_comma(of_form(header.kind, cells, "number", "percent"))
@@ -122,33 +106,35 @@ def look(sample: Sequence[Line], given: TableOptions) -> Look | Question:
 
 
 def _encoding(sample: Sequence[Line]) -> str | Question:
-    """A file that holds letters of UTF-8 is of UTF-8, whatever else it holds."""
-    others = []
-    for line in sample:
-        try:
-            if not line.text.decode(UTF_8).isascii():
-                return UTF_8
-        except UnicodeDecodeError as broken:
-            others.append((line, line.text[max(0, broken.start - 12) : broken.start + 12]))
-    if not others:
-        return UTF_8
-    line, around = others[0]
+    found = encodings_of(line.text for line in sample)
+    if len(found) == 1:
+        return found[0]
+    line, at = next((line, at) for line in sample if (at := _broken_at(line.text)) is not None)
+    around = line.text[max(0, at - 12) : at + 12]
     shown = ", ".join(f"{name}: {around.decode(name, 'replace')!r}" for name in ENCODINGS)
     return Question("--encoding", f"line {line.number} is not UTF-8; which of these reads right? {shown}", ENCODINGS)
 
 
-def _header(lines: Iterator[Line], wish: HeaderWish) -> Header | Question:
+def _broken_at(text: bytes) -> int | None:
+    try:
+        text.decode(UTF_8)
+    except UnicodeDecodeError as broken:
+        return broken.start
+    return None
+
+
+def _header(lines: Sequence[Line], wish: HeaderWish) -> Header | Question:
     try:
         return read_header(lines, wish)
     except UnknownColumnsError as unknown:
-        kind = KINDS[wish.kind] if wish.kind else guessed_kind(unknown.columns)
-        found = guessed(unknown.columns, kind) if kind else {}
+        written = unknown.found.names
+        kind = KINDS[wish.kind] if wish.kind else guessed_kind(written)
+        found = guessed(written, kind) if kind else {}
         if kind is None or not kind.needed <= set(found.values()) or wish.translation.columns:
             raise
-        header = Header(
-            kind, tuple(found.get(name, "") for name in unknown.columns), unknown.delimiter, unknown.columns
-        )
-        columns = {name: found.get(name, "") for name in unknown.columns if name}
+        ours = tuple(found.get(name, "") for name in written)
+        header = Header(kind, ours, unknown.found.delimiter, written, last=unknown.found.last, text=unknown.found.text)
+        columns = {name: found.get(name, "") for name in written if name}
         values = _guessed_values(header, list(_cells(lines, header)))
         return Question(
             "--columns",
@@ -157,10 +143,8 @@ def _header(lines: Iterator[Line], wish: HeaderWish) -> Header | Question:
         )
 
 
-def _cells(lines: Iterator[Line], header: Header) -> Iterator[tuple[int, dict[str, str]]]:
-    for row in TableRows(lines, header):
-        if says_nothing(row):
-            continue
+def _cells(lines: Sequence[Line], header: Header) -> Iterator[tuple[int, dict[str, str]]]:
+    for row in header.rows(lines):
         try:
             yield row.number, header.cells(row)
         except BrokenRowError:

@@ -10,16 +10,17 @@ from pathlib import Path
 import click
 
 from schemas.primitives import to_rfc3339
-from services.ingest.importing.entry import STDIN, ImportEntry, Line, LinesFile, event_entry, event_lines
+from services.ingest.importing.entry import STDIN, ImportEntry, LinesFile, event_entry, event_lines
 from services.ingest.importing.excel import ExcelFile
-from services.ingest.importing.first_look import UTF_8, Look, TableOptions, in_utf_8, look, sampled
+from services.ingest.importing.first_look import Look, TableOptions, look, sampled
 from services.ingest.importing.known import Known
 from services.ingest.importing.options import PROPOSED, Ask, Options, Question
 from services.ingest.importing.row import RowReading
 from services.ingest.importing.sampled_cells import DECIMAL_COMMA
 from services.ingest.importing.sender import ImportStoppedError
-from services.ingest.importing.table import HeaderWish, TableRows, read_header, row_entry, says_nothing
+from services.ingest.importing.table import HeaderWish, row_entry
 from services.ingest.importing.translation import read_translation
+from services.ingest.sources.tables import UTF_8, Line, in_utf_8
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,10 @@ def _table(found: Input, options: Options, known: Known, ask: Ask, called: str) 
     assert isinstance(recognised, Look), "every question is answered"
     click.echo(f"{called}: {recognised.in_words()}", err=True)
     lines = (in_utf_8(line, recognised.encoding) for line in chain(sample, found.lines))
-    header = read_header(lines, given.wish)
-    rows = (row for row in TableRows(lines, header) if not says_nothing(row))
+    header = recognised.header
     reading = RowReading(given.defaults, recognised.forms, _saved(found.file), known.person_at)
     entry = row_entry(header, reading)
-    return replace(found, lines=rows, entry=lambda line: known.learn(entry(line)), look=recognised)
+    return replace(found, lines=header.rows(lines), entry=lambda line: known.learn(entry(line)), look=recognised)
 
 
 def _given(options: Options, file: Path) -> TableOptions:

@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
 from zoneinfo import ZoneInfo
 
 from schemas.primitives import to_rfc3339, to_utc
+from services.ingest.sources.day_formats import ISO, OFFSET, UTC_WORD, in_iso
 
 COLUMN_WORDS = {
     "relationship": (
@@ -117,8 +117,6 @@ VALUE_WORDS = {
 }
 
 
-UTC_WORD = r"[Zz]|UTC|GMT"
-OFFSET = rf"{UTC_WORD}|[+-][0-9]{{2}}(?::?[0-9]{{2}})?"
 # fromisoformat would also read week dates and digits without separators, which are numbers in other tables.
 _WRITTEN = re.compile(
     r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -127,20 +125,6 @@ _WRITTEN = re.compile(
 )
 DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?")
 FORM = "write it like 2026-03-31 16:30 or 2026-03-31T16:30:00+02:00"
-ISO = "yyyy-mm-dd"
-# Every order that people write, each part also without its leading zero.
-DAY_FORMATS = (
-    *("dd.mm.yyyy", "dd.mm.yy", "dd/mm/yyyy", "dd/mm/yy", "mm/dd/yyyy", "mm/dd/yy"),
-    *("dd-mm-yyyy", "mm-dd-yyyy", "yyyy/mm/dd", "yyyy.mm.dd", ISO),
-)
-CENTURY = 2_000
-"""Of years of two digits: nobody mentored whom Rapport knows of before."""
-NOON = 12
-_PARTS = {"dd": "(?P<d>[0-9]{1,2})", "mm": "(?P<m>[0-9]{1,2})", "yyyy": "(?P<y>[0-9]{4})", "yy": "(?P<y>[0-9]{2})"}
-_CLOCK = (
-    r"(?:(?:,? |T)(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?P<second>:[0-9]{2})?(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
-    rf"(?: Uhr)?(?: ?(?P<offset>{OFFSET}))?)?"
-)
 # What Excel shows of a day whose cell is no date to it: days since 1900.
 SERIAL = re.compile(r"[34][0-9]{4}(\.[0-9]+)?")
 
@@ -187,32 +171,6 @@ def _placed(written: datetime, zone: ZoneInfo | None) -> datetime:
     there = early.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
     happens = "happens twice" if there == written else "does not exist"
     raise UncertainError(f"{happens} in {zone.key}, where the clocks change: write it with its offset")
-
-
-@cache
-def pattern_of(day_format: str) -> re.Pattern[str]:
-    """Of a day, alone or before a time of day."""
-    separator = next(letter for letter in day_format if not letter.isalpha())
-    return re.compile(re.escape(separator).join(_PARTS[part] for part in day_format.split(separator)) + _CLOCK)
-
-
-def in_iso(text: str, day_format: str) -> str:
-    """`31.3.2026 4:30 PM` as ISO 8601 writes it; any other text as it is."""
-    found = pattern_of(day_format).fullmatch(text)
-    if found is None:
-        return text
-    year = int(found["y"]) if len(found["y"]) > len("yy") else CENTURY + int(found["y"])
-    return f"{year:04}-{int(found['m']):02}-{int(found['d']):02}" + _clock(found)
-
-
-def _clock(found: re.Match[str]) -> str:
-    """24 hours; an hour that no clock of twelve shows stays, and is refused as what it is."""
-    if found["hour"] is None:
-        return ""
-    hour = int(found["hour"])
-    if found["half"]:
-        hour = hour % NOON + (NOON if found["half"] in "Pp" else 0) if 1 <= hour <= NOON else hour + 24
-    return f" {hour:02}:{found['minute']}{found['second'] or ''}{found['offset'] or ''}"
 
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")

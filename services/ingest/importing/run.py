@@ -15,7 +15,7 @@ import httpx
 from schemas.topics import EVENTS
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.cloudevents import Parsed, read_json
-from services.ingest.importing.entry import Checkpoint, ImportEntry, Line, batches
+from services.ingest.importing.entry import Checkpoint, ImportEntry, batches
 from services.ingest.importing.inputs import Input, opened
 from services.ingest.importing.known import Known, LateRows, Rehearsal
 from services.ingest.importing.options import Options, ask
@@ -29,6 +29,7 @@ from services.ingest.importing.sender import (
 )
 from services.ingest.importing.tally import ImportTally, Reports, shown
 from services.ingest.importing.together import PAIRS, REST, in_order
+from services.ingest.sources.tables import Line
 from services.runtime.kafka import Reader
 from services.runtime.settings import Settings
 

@@ -5,29 +5,20 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from services.ingest.domain.tools.allow_list import composed
 from services.ingest.domain.tools.cells import NO_VALUE, is_no_day
 from services.ingest.importing.kinds.kind import TableKind
-from services.ingest.importing.moments import DAY_FORMATS, ISO, Forms, UncertainError, in_iso, pattern_of
+from services.ingest.importing.moments import Forms, UncertainError
 from services.ingest.importing.options import Question
 from services.ingest.importing.row import in_line
 from services.ingest.importing.sender import ImportStoppedError
 from services.ingest.importing.table import Header
+from services.ingest.sources.day_formats import SampledCell, day_format_of
 
 DECIMAL_COMMA, NO_DECIMAL_COMMA = "--decimal-comma", "--no-decimal-comma"
 SampledRows = Sequence[tuple[int, dict[str, str]]]
 """Of each row its line and its cells, in our words."""
-
-
-@dataclass(frozen=True)
-class SampledCell:
-    """A cell of the sample, and where it stands."""
-
-    line: int
-    column: str
-    text: str
 
 
 def of_form(kind: TableKind, cells: SampledRows, *forms: str) -> list[SampledCell]:
@@ -46,44 +37,13 @@ def of_form(kind: TableKind, cells: SampledRows, *forms: str) -> list[SampledCel
     ]
 
 
-def day_format_of(seen: Sequence[SampledCell]) -> str | Question:
-    """That which reads most of the days that are not ISO 8601, unless two read different days of the same cell."""
-    others = [one for one in seen if not pattern_of(ISO).fullmatch(one.text.replace("T", " ")) and _is_no_iso(one.text)]
-    readable = {name: [one for one in others if _reads(one.text, name)] for name in DAY_FORMATS if name != ISO}
-    best = max(map(len, readable.values()), default=0)
-    if best == 0:
-        return ISO
-    fitting = [name for name, found in readable.items() if len(found) == best]
-    rivals = [name for name, found in readable.items() if found and _is_rival(readable, name, fitting[0])]
-    if len(fitting) == 1 and not rivals:
-        return fitting[0]
-    choices = tuple(dict.fromkeys([*fitting, *rivals]))
-    one = readable[choices[-1]][0]
-    return Question(
-        "--day-format",
-        f"which day is {one.text!r} (line {one.line}, column {one.column})? " + _counts(readable, choices),
-        choices,
-    )
-
-
-def _is_no_iso(text: str) -> bool:
-    return not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text)
-
-
-def _reads(text: str, day_format: str) -> bool:
-    iso = in_iso(text, day_format)
-    month, day = (int(iso[5:7]), int(iso[8:10])) if iso != text else (0, 0)
-    return 1 <= month <= 12 and 1 <= day <= 31  # noqa: PLR2004 (of a calendar)
-
-
-def _is_rival(readable: dict[str, list[SampledCell]], name: str, best: str) -> bool:
-    """The same parts in another order, of which only it reads a cell."""
-    ours = set(map(id, readable[best]))
-    return sorted(name) == sorted(best) and name != best and any(id(one) not in ours for one in readable[name])
-
-
-def _counts(readable: dict[str, list[SampledCell]], choices: Sequence[str]) -> str:
-    return ", ".join(f"{len(readable[name])} cells read as {name}" for name in choices)
+def day_format_asked(seen: Sequence[SampledCell]) -> str | Question:
+    found = day_format_of(seen)
+    if isinstance(found, str):
+        return found
+    one = found.cell
+    words = f"which day is {one.text!r} (line {one.line}, column {one.column})? {found.counts}"
+    return Question("--day-format", words, found.formats)
 
 
 _COMMA = re.compile(r"[+-]?[0-9.]+,[0-9]+ ?%?")

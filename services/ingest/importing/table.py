@@ -2,28 +2,32 @@
 
 import csv
 import json
-import re
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from services.ingest.domain.tools.cells import unwrapped
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.importing.entry import MOST_BYTES, ImportEntry, Line, refusal
+from services.ingest.importing.entry import ImportEntry, refusal
 from services.ingest.importing.kinds.kind import TableKind
 from services.ingest.importing.kinds.registry import KINDS, recognised
 from services.ingest.importing.row import RowReading, TableRow
 from services.ingest.importing.sender import ImportStoppedError
-from services.ingest.importing.translation import Translation, name_of
+from services.ingest.importing.translation import Translation, guessed_kind, name_of
+from services.ingest.sources.tables import (
+    MOST_BYTES,
+    MOST_HEADER_ROWS,
+    BrokenRowError,
+    HeaderFit,
+    HeaderRow,
+    Line,
+    Rows,
+    find_header,
+    fitted,
+    is_open,
+    says_nothing,
+)
 
-DELIMITERS = (",", ";", "\t", "|")
-# A line of Excel's before the header, for Excel: which delimiter follows.
-HINT = re.compile(rb'"?sep=([!-/:-@\[-`{-~\t])"?', re.IGNORECASE)
-# Further than this no cell goes: the quote at its begin is a slip, and what follows is read as rows of their own.
-MOST_LINES = 20
-# What Excel shows of a formula that went wrong: such a row is no note, and is refused with its column.
-ERROR = re.compile(rb'"?#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|SPILL!|CALC!)')
 LONGEST_CELL = 4_000
 """A hundred people take less."""
 # What stands before each row in the table of those that were refused.
@@ -31,19 +35,24 @@ REPORT = ("refused_row", "refused_column", "refused_value", "refused_reason")
 REPORTED = frozenset(REPORT)
 
 
-class BrokenRowError(ValueError):
-    """The row cannot be taken apart."""
-
-
 @dataclass(frozen=True)
 class Header:
-    """`written` are the columns as the file calls them, `columns` as we do; empty is not read."""
+    """`written` are the columns as the file calls them, `columns` as we do; empty is not read. Rows begin after line
+    `last`."""
 
     kind: TableKind
     columns: tuple[str, ...]
     delimiter: str
     written: tuple[str, ...] = ()
     translation: Translation = field(default_factory=Translation)
+    last: int = 0
+    text: bytes = b""
+
+    def rows(self, lines: Iterable[Line]) -> Iterator[Line]:
+        """Those below it that say anything."""
+        below = (line for line in lines if line.number > self.last)
+        rows = (row for row in Rows(below, self.fits) if row.text.strip() != self.text)
+        return (row for row in rows if not says_nothing(row.text, self.delimiter))
 
     def cells(self, row: Line) -> dict[str, str]:
         """Of the columns that are read, in our words. Raises BrokenRowError."""
@@ -60,9 +69,7 @@ class Header:
 
     def written_cells(self, row: Line) -> list[str]:
         """All cells as they are, without empty ones beyond the header. Raises BrokenRowError."""
-        found = _taken_apart(row.text, self.delimiter)
-        beyond = found[len(self.columns) :]
-        return found if any(beyond) else found[: len(self.columns)]
+        return fitted(_taken_apart(row.text, self.delimiter), self.written or self.columns)
 
     def fits(self, row: Line) -> bool:
         try:
@@ -83,88 +90,45 @@ class HeaderWish:
 class UnknownColumnsError(ImportStoppedError):
     """The header is there, and not in our words."""
 
-    def __init__(self, words: str, columns: tuple[str, ...], delimiter: str) -> None:
+    def __init__(self, words: str, found: HeaderRow) -> None:
         super().__init__(words)
-        self.columns, self.delimiter = columns, delimiter
+        self.found = found
 
 
-def read_header(lines: Iterator[Line], wish: HeaderWish) -> Header:
-    """Of the first line that is not blank. Raises ImportStoppedError when it is no header of a table that we know."""
-    line = next((line for line in lines if line.text.strip()), None)
-    if line is None:
+def read_header(lines: Iterable[Line], wish: HeaderWish) -> Header:
+    """Of the first rows the one that is the header. Raises ImportStoppedError when none is that of a table that we
+    know."""
+
+    def fit_of(written: Sequence[str]) -> HeaderFit:
+        columns = set(map(wish.translation.column, written))
+        kinds = [KINDS[wish.kind]] if wish.kind else list(KINDS.values())
+        is_complete = any(kind.needed <= columns for kind in kinds) or guessed_kind(written) in kinds
+        return HeaderFit(is_complete, len(columns & _EVERY_COLUMN))
+
+    try:
+        found = find_header(lines, _taken_apart, fit_of)
+    except BrokenRowError as broken:
+        raise ImportStoppedError(str(broken)) from broken
+    if found is None:
         raise ImportStoppedError("the file is empty: a table begins with its header")
-    hint = HINT.fullmatch(line.text.strip())
-    if hint:
-        line = next((line for line in lines if line.text.strip()), line)
-    line = _whole_header(line, lines)
-    delimiter, written = _columns(line, (hint[1].decode(),) if hint else DELIMITERS, wish.translation)
     skipped = frozenset(map(name_of, wish.skipped)) | REPORTED
-    names = [(name_of(one), wish.translation.column(one)) for one in written]
+    names = [(name_of(one), wish.translation.column(one)) for one in found.names]
     columns = tuple("" if skipped & {theirs, ours} else ours for theirs, ours in names)
     try:
         kind = KINDS[wish.kind] if wish.kind else _recognised(columns)
         _check(columns, kind)
     except ImportStoppedError as stopped:
-        raise UnknownColumnsError(str(stopped), written, delimiter) from stopped
-    return Header(kind, columns, delimiter, written, wish.translation)
+        raise UnknownColumnsError(f"line {found.line}: {stopped}", found) from stopped
+    return Header(kind, columns, found.delimiter, found.names, wish.translation, found.last, found.text)
 
 
-def _whole_header(first: Line, lines: Iterator[Line]) -> Line:
-    """Cells of a header may hold line breaks. Where no further line closes the quote, the first is the header, and at
-    fault."""
-    taken, size = [first], len(first.text)
-    while _is_open(b"".join(one.text for one in taken)) and len(taken) < MOST_LINES and size <= MOST_BYTES:
-        line = next(lines, None)
-        if line is None:
-            return first
-        taken.append(line)
-        size += len(line.text)
-    text = b"\n".join(one.text for one in taken)
-    return first if _is_open(text) else Line(first.number, text)
-
-
-class TableRows:
-    """Iterates over the rows below a header; blank lines are none."""
-
-    def __init__(self, lines: Iterator[Line], header: Header) -> None:
-        self._lines, self._header = lines, header
-        self._put_back: deque[Line] = deque()
-
-    def __iter__(self) -> Iterator[Line]:
-        while line := self._next():
-            if _is_open(line.text):
-                yield self._joined(line)
-            elif line.text.strip():
-                yield line
-
-    def _next(self) -> Line | None:
-        return self._put_back.popleft() if self._put_back else next(self._lines, None)
-
-    def _joined(self, first: Line) -> Line:
-        """The row that begins here: the line alone, if none of those that follow completes it."""
-        taken = [first]
-        size = len(first.text)
-        while len(taken) < MOST_LINES and size <= MOST_BYTES and (line := self._next()):
-            taken.append(line)
-            size += len(line.text)
-            if _is_open(line.text):
-                row = Line(first.number, b"\n".join(one.text for one in taken))
-                if self._header.fits(row):
-                    return row
-                break
-        self._put_back.extendleft(reversed(taken[1:]))
-        return first
-
-
-def _is_open(text: bytes) -> bool:
-    """Quotes stand in pairs in a row that is complete."""
-    return text.count(b'"') % 2 == 1
+_EVERY_COLUMN = frozenset[str]().union(*(kind.columns for kind in KINDS.values()))
 
 
 def _taken_apart(text: bytes, delimiter: str) -> list[str]:
     if len(text) > MOST_BYTES:
         raise BrokenRowError(f"has more than {MOST_BYTES} bytes")
-    if _is_open(text):
+    if is_open(text):
         raise BrokenRowError("has a quote that is never closed")
     try:
         found = list(csv.reader([text.decode()], delimiter=delimiter, strict=True))
@@ -182,22 +146,6 @@ def _in_words(text: bytes, words: str) -> str:
     return f"is no row of a table: {words}"
 
 
-def _columns(line: Line, delimiters: tuple[str, ...], translation: Translation) -> tuple[str, tuple[str, ...]]:
-    """By the delimiter that shows the most columns that we know, else the most columns. Raises ImportStoppedError."""
-    found: dict[str, tuple[str, ...]] = {}
-    problem = None
-    for delimiter in delimiters:
-        try:
-            found[delimiter] = tuple(_taken_apart(line.text, delimiter))
-        except BrokenRowError as broken:
-            problem = problem or broken
-    if not found:
-        raise ImportStoppedError(f"line {line.number}: the header {problem}") from problem
-    every = frozenset[str]().union(*(kind.columns for kind in KINDS.values()))
-    known = {cut: len(every & set(map(translation.column, names))) for cut, names in found.items()}
-    return max(found.items(), key=lambda item: (known[item[0]], len(item[1])))
-
-
 def _recognised(columns: tuple[str, ...]) -> TableKind:
     found = recognised(columns)
     if len(found) == 1:
@@ -205,9 +153,9 @@ def _recognised(columns: tuple[str, ...]) -> TableKind:
     needs: Callable[[TableKind], str] = lambda kind: f"{kind.name} needs {', '.join(sorted(kind.needed))}"  # noqa: E731
     if found:
         raise ImportStoppedError(f"the header may be of {' or '.join(k.name for k in found)}: name it with --kind")
-    raise ImportStoppedError(
-        f"the header {', '.join(columns)[:200]!r} is of no table that is known: {'; '.join(map(needs, KINDS.values()))}"
-    )
+    known = "; ".join(map(needs, KINDS.values()))
+    words = f"the header {', '.join(columns)[:200]!r} is of no table that is known, nor is another of the first"
+    raise ImportStoppedError(f"{words} {MOST_HEADER_ROWS} rows: {known}")
 
 
 def _check(columns: tuple[str, ...], kind: TableKind) -> None:
@@ -228,14 +176,6 @@ def _unknown(name: str, kind: TableKind) -> str:
 
 
 ORIGINAL = "row"
-# What a row of empty cells is made of.
-EMPTY = b'",; \t'
-
-
-def says_nothing(line: Line) -> bool:
-    """A row of empty cells, or a note such as the example of a template: its first cell begins with #."""
-    text = line.text.strip(EMPTY)
-    return not text or (text.startswith(b"#") and not ERROR.match(text))
 
 
 def row_entry(header: Header, reading: RowReading) -> Callable[[Line], ImportEntry]:

@@ -14,8 +14,9 @@ import click
 from services.ingest.importing.entry import ImportEntry
 from services.ingest.importing.first_look import Look
 from services.ingest.importing.sender import ImportAnswer
-from services.ingest.importing.table import REPORT, REPORTED, BrokenRowError
+from services.ingest.importing.table import REPORT, REPORTED
 from services.ingest.importing.translation import name_of
+from services.ingest.sources.tables import BrokenRowError
 
 LONGEST_VALUE = 500
 # Excel would calculate what begins like this.

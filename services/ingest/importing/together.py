@@ -8,9 +8,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from schemas.primitives import to_rfc3339
-from services.ingest.importing.entry import ImportEntry, Line
+from services.ingest.importing.entry import ImportEntry
 from services.ingest.importing.inputs import Input
 from services.ingest.importing.sender import EVENTS_ENDPOINT, PARTICIPANTS_ENDPOINT
+from services.ingest.sources.tables import Line
 
 STARTED = b'"mentoring.relationship.started.v1"'
 PEOPLE, PAIRS, REST = range(3)

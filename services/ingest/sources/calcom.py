@@ -141,10 +141,6 @@ def persons(addresses: Iterable[str]) -> tuple[Person, ...]:
     return tuple(Person(address=address) for address in dict.fromkeys(each.strip() for each in addresses) if address)
 
 
-def meeting_of(uid: str) -> Meeting:
-    return Meeting(uid)
-
-
 HEADER = "x-cal-signature-256"
 
 
@@ -194,7 +190,9 @@ def in_retrospect(value: object) -> Translation:
     if isinstance(told, Rejected):
         return told
     past = told if isinstance(told, CalcomPast) else told.payload
-    return tuple(_seen_missing(past, person) for person in past.absent) or Ignored("ended_by_the_clock")
+    native, meeting = Native("MEETING_ENDED", native_id(past.uid)), Meeting(past.uid)
+    missed = [Missed(_absence_key(past.uid, one), past.endTime, native, meeting, (one,)) for one in past.absent]
+    return tuple(missed) or Ignored("ended_by_the_clock")
 
 
 def _missed(told: NoShowEvent, person: Person) -> Activity:
@@ -204,15 +202,10 @@ def _missed(told: NoShowEvent, person: Person) -> Activity:
         key=_absence_key(uid, person),
         time=told.createdAt,
         native=Native(told.triggerEvent, native_id(uid)),
-        meeting=meeting_of(uid),
+        meeting=Meeting(uid),
         absent=(person,),
         evidence="observed" if seen else "self_reported",
     )
-
-
-def _seen_missing(past: CalcomPast, person: Person) -> Activity:
-    native = Native("MEETING_ENDED", native_id(past.uid))
-    return Missed(_absence_key(past.uid, person), past.endTime, native, meeting_of(past.uid), (person,))
 
 
 def _voided(told: NoShowEvent, person: Person) -> Activity:
@@ -288,11 +281,11 @@ def _booked(value: object) -> Translation:
         key=_key(told),
         time=told.createdAt,
         native=_native(told),
-        meeting=meeting_of(booking.uid),
+        meeting=Meeting(booking.uid),
         starts_at=booking.startTime,
         ends_at=booking.endTime,
         people=booking.people,
-        replaces=meeting_of(booking.rescheduleUid) if booking.rescheduleUid not in {"", booking.uid} else None,
+        replaces=Meeting(booking.rescheduleUid) if booking.rescheduleUid not in {"", booking.uid} else None,
         is_partial=bool(booking.seatsPerTimeSlot),
         new=persons([booking.organizer.email]) if booking.organizer and told.triggerEvent == REASSIGNED else (),
     )
@@ -309,7 +302,7 @@ def _cancelled(value: object) -> Translation:
         return Ignored("rescheduled")
     if booking.startTime and booking.startTime <= told.createdAt:
         return Ignored("already_over")
-    meeting = meeting_of(booking.uid)
+    meeting = Meeting(booking.uid)
     seats = bool(booking.seatsPerTimeSlot)
     return (Cancelled(_key(told), told.createdAt, _native(told), meeting, booking.people, booking.startTime, seats),)
 

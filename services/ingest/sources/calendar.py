@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, NamedTuple, Protocol, Self
 
 from pydantic import Field, model_validator
 
@@ -99,10 +99,15 @@ def no_session(entry: CalendarEntry, people: Iterable[Person] = (), starts_at: d
     return Cancelled(entry.key, entry.changed, entry.native, Meeting(entry.id), meant, starts_at)
 
 
-def cancelled(entry: CalendarEntry, takers: Iterable[Person], value: object) -> Cancelled:
-    """`value` is the entry as it came; it is off all the same where its time cannot be read."""
+class EntryPeople(Protocol):
+    def taking_part(self) -> list[Person]: ...
+
+
+def cancelled(entry: CalendarEntry, people: EntryPeople | Rejected, value: object) -> Cancelled:
+    """`value` is the entry as it came; it is off all the same where its time, or its people, cannot be read."""
     times = read(CalendarTimes, value)
     slot = None if isinstance(times, Rejected) else times.start
+    takers = () if isinstance(people, Rejected) else people.taking_part()
     return no_session(entry, takers, slot.utc if slot else None)
 
 

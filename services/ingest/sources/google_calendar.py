@@ -59,8 +59,9 @@ NATIVE_TYPE = "calendar#event"
 MEETINGS = frozenset({"", "default"})
 # By which rule a series recurs is not read.
 RECURS = Leaf("that it recurs", lambda _, __: CUT)
-# Rooms have addresses of their own, at which nobody is; some copies leave out that they are resources.
-ROOMS = "@resource.calendar.google.com"
+# Rooms and shared calendars have addresses of their own, at which nobody is: a room is asked like anybody, some copies
+# leave out that it is a resource, and what is entered in a shared calendar is organized by that calendar.
+NOBODIES = ("@resource.calendar.google.com", "@group.calendar.google.com", "@import.calendar.google.com")
 SECRETS = frozenset({"private", "confidential"})
 SECRET = one_of(*SECRETS)
 ANSWERS = one_of("needsAction", "declined", "tentative", "accepted")
@@ -102,8 +103,7 @@ class _GoogleWhom(VendorModel):
 
     @property
     def is_nobody(self) -> bool:
-        """A room is asked like anybody."""
-        return bool(self.is_room) or self.email.casefold().endswith(ROOMS)
+        return bool(self.is_room) or self.email.casefold().endswith(NOBODIES)
 
 
 class _GooglePeople(VendorModel):
@@ -122,7 +122,7 @@ class _GooglePeople(VendorModel):
 
     @property
     def invited(self) -> Invited:
-        asked = [*filter(None, [self.organizer]), *(one for one in self.attendees or () if not one.is_nobody)]
+        asked = [one for one in (self.organizer, *(self.attendees or ())) if one and not one.is_nobody]
         is_partial = self.are_seen is False and not self._is_organizers
         return Invited(self.taking_part(), [one.person for one in asked], is_partial)
 
@@ -135,11 +135,11 @@ class _GooglePeople(VendorModel):
         """The organizer need not be among the attendees; without anybody else there are none."""
         asked = self.attendees or ()
         declined = {one.email.casefold() for one in asked if one.answer == "declined" and one.email}
-        organizers = [self.organizer] if self.organizer and self.organizer.email.casefold() not in declined else []
-        coming = [one for one in asked if one.answer != "declined" and not one.is_nobody]
+        organizers = [one for one in (self.organizer,) if one and one.email.casefold() not in declined]
+        coming = [one for one in (*organizers, *asked) if one.answer != "declined" and not one.is_nobody]
         # Whom somebody brings along is told by number only, and one is enough not to know who comes.
         brought = [Person() for one in coming if one.brought][:1]
-        return [*(one.person for one in (*organizers, *coming)), *brought]
+        return [*(one.person for one in coming), *brought]
 
 
 class _GoogleMeeting(_GooglePeople):
@@ -155,7 +155,8 @@ def said_of(value: object) -> Booked | Cancelled | Ignored | Rejected:
     if isinstance(head, Rejected):
         return head
     if head.status == "cancelled":
-        return _cancelled(head.entry, value)
+        # Of a series each date is told by itself; under the id of the series something may have been booked before.
+        return no_session(head.entry) if head.recurrence else cancelled(head.entry, read(_GooglePeople, value), value)
     if head.kind not in MEETINGS:
         return Ignored("no_meeting")
     if head.recurrence:
@@ -167,11 +168,6 @@ def said_of(value: object) -> Booked | Cancelled | Ignored | Rejected:
     if isinstance(said, Booked) and Person() not in said.people:
         return replace(said, is_partial=True)
     return rejected("invalid", "attendeesOmitted", "ask for all attendees: who takes part cannot be told")
-
-
-def _cancelled(entry: CalendarEntry, value: object) -> Cancelled:
-    people = read(_GooglePeople, value)
-    return cancelled(entry, [] if isinstance(people, Rejected) else people.taking_part(), value)
 
 
 def _meeting(entry: CalendarEntry, value: object) -> Booked | Cancelled | Ignored | Rejected:
@@ -197,10 +193,6 @@ _ID = re.compile(r"[!-.0-~]{1,320}", re.ASCII)
 NO_URI, NO_CALENDAR = "http://[", "/calendars/%20/events"
 
 
-def kept_push(push: Mapping[str, object], pseudonym: Pseudonym) -> object:
-    return _PUSH.kept({name.lower(): text for name, text in push.items()}, pseudonym)
-
-
 def is_push(value: Mapping[str, object]) -> bool:
     return any(name.lower() == STATE for name in value)
 
@@ -212,32 +204,32 @@ def followed(push: Mapping[str, object]) -> Pointer | Ignored | Rejected:
     uri = told.get(URI)
     if not isinstance(uri, str):
         return rejected("invalid", URI, "is required: it says which calendar changed")
-    return _pointer(uri)
-
-
-def _pointer(uri: str) -> Pointer | Ignored | Rejected:
-    """Only the calendar's id is taken from it: where the API is, the settings say."""
     try:
-        found = _CALENDAR.search(urlsplit(uri).path)
+        calendar = _calendar_of(uri)
     except ValueError:
         return rejected("invalid", URI, "is no URI")
-    if found is None:
+    if calendar is None:
         return Ignored("no_events")
-    calendar = unquote(found["id"])
     if not _ID.fullmatch(calendar) or calendar in {".", ".."}:
         return rejected("invalid", URI, "names no calendar")
     return Pointer(f"calendars/{quote(calendar, safe='')}/events")
 
 
+def _calendar_of(uri: str) -> str | None:
+    """Nothing but the calendar's id is taken from it: where the API is, the settings say. None if it is of no events.
+    Raises ValueError if it is no URI."""
+    found = _CALENDAR.search(urlsplit(uri).path)
+    return unquote(found["id"]) if found else None
+
+
 def _calendar_uri(uri: str, _: Pseudonym) -> str:
-    """The calendar's id is an address or what Google makes; nothing else of the URI is read."""
+    """The calendar's id is an address or what Google makes."""
     try:
-        found = _CALENDAR.search(urlsplit(uri).path)
+        calendar = _calendar_of(uri)
     except ValueError:
         return NO_URI
-    if found is None:
+    if calendar is None:
         return CUT
-    calendar = unquote(found["id"])
     is_id = is_plain(calendar) or address_in(calendar) == calendar
     return f"/calendars/{quote(calendar, safe='')}/events" if is_id else NO_CALENDAR
 
@@ -273,11 +265,7 @@ def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPaylo
     match parsed.value:
         case {"items": [_, *_] as items}:
             return RawPayloads(tuple(_stamped(item, now) for item in items))
-        case {"id": _, "updated": str() as updated} if updated:
-            return RawPayloads((received.body,))
-        case {"items": _}:
-            return RawPayloads((received.body,))
-        case {"id": _} as event:
+        case dict() as event if "id" in event and "items" not in event and not event.get("updated"):
             return RawPayloads((_stamped(event, now),))
         case _:
             return RawPayloads((received.body,))
@@ -302,7 +290,7 @@ PAGE = AllowList(members={"items": AllowList(items=EVENT)})
 def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
     match value:
         case dict() if is_push(value):
-            return kept_push(value, pseudonym)
+            return _PUSH.kept({name.lower(): text for name, text in value.items()}, pseudonym)
         case {"items": list()}:
             return PAGE.kept(value, pseudonym)
         case _:
@@ -314,15 +302,11 @@ def translate(value: object, _settings: ToolSettings) -> Translation:
         case dict() if is_push(value):
             return followed(value)
         case {"items": list(items)}:
-            return as_one((f"items.{index}", _event(item)) for index, item in enumerate(items))
+            return as_one((f"items.{index}", as_translation(said_of(item))) for index, item in enumerate(items))
         case dict():
-            return _event(value)
+            return as_translation(said_of(value))
         case _:
             return rejected("invalid", "", "must be an event, a page of events or the headers of a push")
-
-
-def _event(value: object) -> Translation:
-    return as_translation(said_of(value))
 
 
 TOOL = Tool(

@@ -30,7 +30,8 @@ from services.ingest.domain.verdict import Problem, Rejected, explain
 # No zone has a longer name; what is longer would only make a long message.
 LONGEST_NAME = 64
 # Exchange's own name; its `tzone://Microsoft/Custom` stands for rules that it does not tell.
-EXCHANGE = {"tzone://Microsoft/Utc": "UTC"}
+# Kamchatka's zone is of old calendars, and named by CLDR no more.
+EXCHANGE = {"tzone://Microsoft/Utc": "UTC", "Kamchatka Standard Time": "Asia/Kamchatka"}
 
 
 def zone_named(name: str) -> ZoneInfo:

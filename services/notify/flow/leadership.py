@@ -8,7 +8,6 @@ from typing import Self
 
 from services.notify.names import Names
 from services.runtime import log
-from services.runtime.following import FETCH_MS
 from services.runtime.health import Health
 from services.runtime.kafka import Reader
 from services.runtime.settings import Settings
@@ -70,7 +69,6 @@ class Leadership:
                 self._settings,
                 f"{self._names.identity}-leader",
                 client_id=f"since-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{socket.gethostname()}",
-                fetch_max_wait_ms=FETCH_MS,
             )
         except Exception as failure:  # noqa: BLE001 (raised on the thread that asks)
             self._failure = failure

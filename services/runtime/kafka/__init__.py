@@ -16,6 +16,7 @@ from services.runtime.kafka.outgoing import (
 from services.runtime.kafka.producer import Producer, Sent, acknowledged
 from services.runtime.kafka.reachable import BrokerUnreachableError, await_broker
 from services.runtime.kafka.reader import (
+    WAITING_FETCH_MS,
     Reader,
     newest_of_keys,
     partition_count,
@@ -27,6 +28,7 @@ from services.runtime.kafka.records import Committed, Headers, Partition, Record
 from services.runtime.kafka.sign_in import SignInError, tls_context
 
 __all__ = [
+    "WAITING_FETCH_MS",
     "BrokerUnreachableError",
     "Committed",
     "Headers",

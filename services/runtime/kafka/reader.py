@@ -2,12 +2,18 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from kafka import KafkaConsumer
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import CommitFailedError, KafkaError, KafkaTimeoutError, RebalanceInProgressError
+from kafka.errors import (
+    CommitFailedError,
+    KafkaError,
+    KafkaTimeoutError,
+    RebalanceInProgressError,
+    UnknownTopicOrPartitionError,
+)
 from kafka.record import memory_records
 from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
 from kafka.record.util import decode_varint
@@ -22,6 +28,11 @@ ANSWER_SECONDS = 15.0
 """What a broker has not answered within this it will not answer: some questions of kafka-python would wait for ever."""
 SILENT_SECONDS = 60.0
 """Who reads up to an end gives up where nothing of it has come for so long."""
+WAITING_FETCH_MS = 500
+"""So long the broker keeps a fetch open for which it has nothing. Whoever waits for news most of the time, as a member
+of a group does, asks seldom: every empty answer costs it and the broker a millisecond."""
+ASKING_FETCH_MS = 100
+"""For whoever asks between polls, since the answer comes after that of the fetch: the connection is the same."""
 POLL_SECONDS = 0.5
 """A record ends the wait at once; a stop waits for it."""
 
@@ -39,7 +50,7 @@ class Reader:
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
             "max_poll_records": 5_000,
-            "fetch_max_wait_ms": 100,
+            "fetch_max_wait_ms": WAITING_FETCH_MS if group else ASKING_FETCH_MS,
             "allow_auto_create_topics": False,
             "metrics_enabled": False,
             "partition_assignment_strategy": [CooperativeStickyAssignor],
@@ -72,11 +83,13 @@ class Reader:
         return len(self._partition_numbers(topic))
 
     def _partition_numbers(self, topic: str) -> set[int]:
-        # Asked twice: kafka-python may take the answer to its own earlier question, about no topics, for this one's.
-        numbers = self._client.partitions_for_topic(topic) or self._client.partitions_for_topic(topic)
-        if not numbers:
-            raise KafkaError(f"there is no topic {topic}: run `rapport topics create`")
-        return set(numbers)
+        # Asked twice: kafka-python may take the answer to its own earlier question, about no topics, for this one's. If
+        # that was about a topic that does not exist, it raises the answer here.
+        for _ in range(2):
+            with suppress(UnknownTopicOrPartitionError):
+                if numbers := self._client.partitions_for_topic(topic):
+                    return set(numbers)
+        raise KafkaError(f"there is no topic {topic}: run `rapport topics create`")
 
     def assignment(self) -> set[Partition]:
         return {Partition(tp.topic, tp.partition) for tp in self._client.assignment()}
@@ -222,11 +235,8 @@ def _up_to_ends(reader: Reader) -> Iterator[Record]:
 
 def partition_count(settings: Settings, topic: str) -> int:
     """Raises KafkaError if the topic does not exist."""
-    reader = Reader(settings, group=None)
-    try:
+    with closing(Reader(settings, group=None)) as reader:
         return reader.partition_count(topic)
-    finally:
-        reader.close()
 
 
 def newest_of_keys(records: Iterable[Record], most: int = 100_000) -> Iterator[Record]:
@@ -252,16 +262,13 @@ def read_partition(
 ) -> Iterator[Record]:
     """Every record of one partition that is not older than so many milliseconds since 1970, up to the end as it is at
     the call."""
-    reader = Reader(settings, group=None, **options)
-    try:
+    with closing(Reader(settings, group=None, **options)) as reader:
         reader.take([partition])
         end = reader.end_offsets([partition])[partition]
         first = reader.offset_at(partition, since_ms)
         reader.seek(partition, end if first is None else first)
         for polled in reader.up_to({partition: end}):
             yield from (record for record in polled.get(partition, ()) if record.offset < end)
-    finally:
-        reader.close()
 
 
 def _not_told(what: str) -> BrokerUnreachableError:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from services.ingest.domain.admission import Clock
-from services.ingest.importing.entry import MOST_BYTES, MOST_MESSAGES, Checkpoint, ImportEntry, Line, LinesFile, batches
+from services.ingest.importing.entry import MOST_MESSAGES, Checkpoint, ImportEntry, LinesFile, batches
 from services.ingest.importing.known import LateRows
 from services.ingest.importing.sender import ImportStoppedError
+from services.ingest.sources.tables import MOST_BYTES, Line
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

@@ -6,15 +6,16 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
-from services.ingest.importing.entry import Line
-from services.ingest.importing.first_look import ENCODINGS, Look, TableOptions, look
+from services.ingest.importing.first_look import Look, TableOptions, look
 from services.ingest.importing.kinds.registry import KINDS
-from services.ingest.importing.moments import COLUMN_WORDS, DAY_FORMATS, VALUE_WORDS, Forms, UncertainError
+from services.ingest.importing.moments import COLUMN_WORDS, VALUE_WORDS, Forms, UncertainError
 from services.ingest.importing.options import Question, ask
 from services.ingest.importing.row import Defaults
 from services.ingest.importing.sender import ImportStoppedError
 from services.ingest.importing.table import HeaderWish
 from services.ingest.importing.translation import read_translation
+from services.ingest.sources.day_formats import DAY_FORMATS
+from services.ingest.sources.tables import ENCODINGS, Line
 
 EVERY = TableOptions(defaults=Defaults("urn:csv", "spruce", "Europe/Berlin"))
 HEAD = "relationship;status;starts_at;minutes\n"
@@ -75,10 +76,10 @@ def test_decimal_commas_are_recognised_unless_they_may_group_thousands() -> None
 
 def test_an_encoding_that_is_not_utf_8_is_asked_with_how_each_reads() -> None:
     head = "participant;name;consent\n"
-    question = asked((head + "p-1;Jörg;yes").encode("cp1252"))
+    question = asked((head + "p-1;Jäger;yes").encode("cp1252"))
 
     assert (question.option, question.choices) == ("--encoding", ENCODINGS)
-    assert "cp1252: 'p-1;Jörg;yes'" in question.words
+    assert "cp1252: 'p-1;Jäger;yes'" in question.words
     assert recognised((head + "p-1;Jörg;yes\n").encode() + b"p-2;J\xf6rg;yes").encoding == "utf-8"
 
 
@@ -248,3 +249,73 @@ def test_shares_may_be_percentages_and_are_asked(written: list[str]) -> None:
     assert "less than one percent? Write" in str(stopped.value)
     for certain in (["0.4%", "1%"], ["0", "1"], ["0.5", "40"]):
         recognised(head + "\n".join(f"r,g,progressed,2026-03-01T10:00:00Z,{one}" for one in certain))
+
+
+@pytest.mark.parametrize(
+    ("names", "encoding"),
+    [
+        (["Jörg Groß", "Jürgen"], "cp1252"),
+        (["Zoë", "André", "Müller \u2013 Lüdenscheid", "„Max“ Weiß"], "cp1252"),
+        (["Šárka Dvořáková", "Łukasz Żółć"], "cp1250"),
+        (["Jürgen", "José Ibáñez"], "mac_roman"),
+        (["Jürgen", "André"], "cp850"),
+        (["MÜLLER", "GROßE"], "cp1252"),
+    ],
+)
+def test_an_encoding_in_which_alone_all_names_are_words_is_recognised(names: list[str], encoding: str) -> None:
+    text = "participant;name;consent\r\n" + "\r\n".join(f"p-{place};{one};yes" for place, one in enumerate(names))
+
+    found = recognised(text.encode(encoding))
+
+    readings = {name.encode(encoding).decode(found.encoding) for name in names}
+    assert readings == set(names)
+    assert found.encoding in found.in_words()
+
+
+@pytest.mark.parametrize("name", ["Hélène", "Jäger", "Nuñez", "Søren", "\x81"])
+def test_names_that_read_as_words_in_two_encodings_are_asked(name: str) -> None:
+    text = f"participant;name;consent\np-1;{name};yes".encode("latin-1")
+
+    assert asked(text).option == "--encoding"
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "Personnel list of 1 March 2026\n",
+        "Personnel list;;\r\nFilter: status = all;;\r\n\r\n",
+        "sep=;\nPersonnel list\n;;\n",
+        '"A title of\ntwo lines";;\n',
+        "Name: Acme;Export of 2026-03-01;\n",
+    ],
+)
+def test_a_header_below_titles_is_found(above: str) -> None:
+    found = recognised(f"{above}participant;name;consent\np-1;A;yes\n")
+
+    assert found.header.columns == ("participant", "name", "consent")
+    assert found.header.last == above.count("\n") + 1
+    assert f"header in line {found.header.last}" in found.in_words()
+
+
+def test_a_header_in_other_words_below_titles_is_proposed() -> None:
+    question = asked("Treffen 2026\n\nTandem;Ergebnis;Datum\nr;held;2026-03-31 16:30\n")
+
+    assert yaml.safe_load(question.proposal)["columns"] == {
+        "Tandem": "relationship",
+        "Ergebnis": "status",
+        "Datum": "starts_at",
+    }
+
+
+def test_where_no_header_is_found_the_first_row_is_told() -> None:
+    with pytest.raises(ImportStoppedError, match="line 2: the header 'foo, bar' is of no table that is known"):
+        seen("\nFoo;Bar\n1;2\n3;4\n")
+
+
+def test_days_with_the_name_of_a_month_say_nothing_of_the_form_of_the_others() -> None:
+    rows = ["23/04/2026 10:00", "20-Nov-2026 10:00", "Nov 20, 2026 4:30 PM", "3/4/2026 10:00"]
+    found = recognised(HEAD + "\n".join(f"r;held;{one};45" for one in rows)).forms
+
+    assert found.day_format == "dd/mm/yyyy"
+    assert [found.moment(one, ZoneInfo("UTC"))[:16] for one in rows[1:3]] == ["2026-11-20T10:00", "2026-11-20T16:30"]
+    assert Forms().day("20-Nov-26") == "2026-11-20"

@@ -13,11 +13,12 @@ from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.people.participants import read_participant
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted
-from services.ingest.importing.entry import ImportEntry, Line
+from services.ingest.importing.entry import ImportEntry
 from services.ingest.importing.kinds.registry import KINDS
 from services.ingest.importing.moments import Forms
 from services.ingest.importing.row import A_NAME, Defaults, RowReading, TableRow
 from services.ingest.importing.table import Header, row_entry
+from services.ingest.sources.tables import Line
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DEFAULTS = RowReading(Defaults("urn:csv", "onboarding", "Europe/Berlin"), saved="2026-02-01T00:00:00.000000Z")

@@ -128,3 +128,21 @@ def test_cells_may_stand_between_pipes(tmp_path: Path) -> None:
 
     assert "sessions, pipes between cells" in result.output
     assert "1 new, 0 duplicates, 0 rejected" in result.output
+
+
+def test_a_workbook_with_titles_above_its_header_and_a_row_of_totals_is_read(tmp_path: Path) -> None:
+    book(
+        [
+            ["Sessions of 2026"],
+            [],
+            ["relationship", "status", "starts_at", "minutes"],
+            ["rel-1", "held", "2026-03-02 10:00", "45"],
+            ["rel-2", "held", "2026-03-02 11:00"],
+            ["Total", "2", "", "45"],
+        ]
+    )(tmp_path / "a.xlsx")
+
+    result = dry_run(tmp_path / "a.xlsx")
+
+    assert "sessions, header in line 3" in result.stderr
+    assert result.stdout.strip() == NOTHING.replace("0 new", "2 new")

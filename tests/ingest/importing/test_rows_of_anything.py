@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.cloudevents import Parsed, read_json
-from services.ingest.importing.entry import Line
 from services.ingest.importing.kinds.registry import KINDS
 from services.ingest.importing.known import Rehearsal
 from services.ingest.importing.row import Defaults, RowReading
 from services.ingest.importing.sender import EVENTS_ENDPOINT, PARTICIPANTS_ENDPOINT
-from services.ingest.importing.table import Header, TableRows, row_entry
+from services.ingest.importing.table import Header, row_entry
+from services.ingest.sources.tables import Line, Rows
 
 NASTY = (
     *("", "held", "missed", "cancelled", "scheduled", "set", "progressed", "yes", "no", "rel-1", "p-1|p-2", "tool:id"),
@@ -41,7 +41,7 @@ def test_no_line_is_lost(texts: list[bytes]) -> None:
     header = Header(KINDS["directory"], ("participant", "name", "consent"), ",")
     lines = [Line(number, text) for number, text in enumerate(texts, 2)]
 
-    rows = list(TableRows(iter(lines), header))
+    rows = list(Rows(iter(lines), header.fits))
 
     assert [line for row in rows for line in row.text.split(b"\n") if line.strip()] == [t for t in texts if t.strip()]
 

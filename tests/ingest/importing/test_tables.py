@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.ingest.importing.entry import MOST_BYTES, Line
 from services.ingest.importing.sender import ImportStoppedError
-from services.ingest.importing.table import BrokenRowError, Header, HeaderWish, TableRows, read_header
+from services.ingest.importing.table import Header, HeaderWish, read_header
+from services.ingest.sources.tables import MOST_BYTES, BrokenRowError, Line, Rows
 
 SESSIONS = "relationship,program,status,starts_at,minutes"
 DIRECTORY = "participant,name,consent"
@@ -20,7 +20,7 @@ def header(text: str, kind: str | None = None, *skipped: str) -> Header:
 
 
 def rows(text: str | bytes, head: str = DIRECTORY) -> list[Line]:
-    return list(TableRows(iter(lines(text)), header(head)))
+    return list(Rows(iter(lines(text)), header(head).fits))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from services.ingest.flow.people.partition_projection import restore, topics_of
 from services.ingest.flow.people.standing_records import StandingRecords
 from services.runtime import log
 from services.runtime.health import Health, State
-from services.runtime.kafka import KafkaError, Partition, Reader, Record
+from services.runtime.kafka import WAITING_FETCH_MS, KafkaError, Partition, Reader, Record
 from services.runtime.log_place import Misplaced
 from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
@@ -28,7 +28,8 @@ from services.validation_errors import places
 
 POLL_SECONDS = 0.2
 PROBE_SECONDS = 1.0
-PROBE_TIMEOUT_SECONDS = 1.0
+PROBE_TIMEOUT_SECONDS = 1.5
+"""The answer may come after that of a fetch that waits for news."""
 FRESH_SECONDS = 10.0
 """A projection that has not reached the end of the log for so long is told by readiness, and nobody is judged by it: a
 pair that began meanwhile would be strangers."""
@@ -103,7 +104,9 @@ class ProjectionFollower:
 
     def _follow(self, done: Callable[[], bool]) -> None:
         began = time.monotonic()
-        with closing(Reader(self._settings, group=None, isolation_level="read_committed")) as reader:
+        waits = WAITING_FETCH_MS
+        reader = Reader(self._settings, group=None, isolation_level="read_committed", fetch_max_wait_ms=waits)
+        with closing(reader):
             ends = self._begin(reader, done)
             if ends is not None:
                 self._read_on(reader, ends, done, began)

@@ -12,21 +12,39 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "id": (
         *("id", "participant", "participant_id", "employee_id", "employee_number", "emp_id", "person_id"),
         *("person_number", "personnel_number", "worker_id", "external_id"),
+        *("personalnummer", "personal_nr", "mitarbeiternummer", "mitarbeiter_id", "matricule"),
     ),
-    "name": ("name", "full_name", "display_name", "legal_name", "name.formatted"),
-    "first_name": ("first_name", "given_name", "forename", "name.given_name"),
-    "last_name": ("last_name", "family_name", "surname", "name.family_name"),
-    "addresses": ("addresses", "address", "email", "emails", "mail", "email_address", "work_email", "business_email"),
-    "status": ("status", "employment_status", "employee_status", "worker_status", "active", "is_active"),
+    "name": ("name", "full_name", "display_name", "legal_name", "name.formatted", "employee_name", "worker"),
+    "first_name": ("first_name", "given_name", "forename", "name.given_name", "vorname", "prénom"),
+    "last_name": ("last_name", "family_name", "surname", "name.family_name", "nachname", "familienname", "nom"),
+    "addresses": (
+        *("addresses", "address", "email", "emails", "mail", "email_address", "work_email", "business_email"),
+        *("e_mail_adresse", "mailadresse", "adresse_e_mail", "courriel"),
+    ),
+    "status": (
+        *("status", "employment_status", "employee_status", "worker_status", "active", "is_active"),
+        *("beschäftigungsstatus", "mitarbeiterstatus", "statut"),
+    ),
     "leave_from": ("leave_from", "leave_start", "leave_start_date", "leave_begin", "first_day_of_leave"),
     "leave_until": ("leave_until", "leave_end", "leave_end_date", "last_day_of_leave"),
     "back_on": ("back_on", "return_date", "returns_on", "first_day_back"),
     "rehired_on": ("rehired_on", "rehire_date"),
-    "terminated_on": ("terminated_on", "termination_date", "left_on", "exit_date", "employment_end_date"),
-    "time_zone": ("time_zone", "timezone", "tz"),
-    "consent": ("consent",),
+    "terminated_on": (
+        "terminated_on",
+        "termination_date",
+        "left_on",
+        "exit_date",
+        "employment_end_date",
+        "austrittsdatum",
+    ),
+    "time_zone": ("time_zone", "timezone", "tz", "zeitzone"),
+    "consent": ("consent", "einwilligung"),
     "updated_at": ("updated_at", "last_modified", "last_modified_at", "modified_at", "meta.last_modified"),
 }
+# Which of them are days.
+DAYS = ("leave_from", "leave_until", "back_on", "rehired_on", "terminated_on")
+# Of a value beside its name.
+LABELLED = frozenset({"label", "value"})
 # Deeper than this nothing of a person is found.
 MOST_LEVELS = 4
 
@@ -42,8 +60,9 @@ KNOWN = frozenset(plain(name) for names in COLUMNS.values() for name in names)
 
 
 def flat(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
-    """By plain name, what stands there and how it is called there; `name.formatted` is a member of a member. Of two
-    that are called alike (`Email`, `E-Mail`) one that is empty says nothing."""
+    """By plain name, what stands there and how it is called there; `name.formatted` is a member of a member. Members of
+    `attributes` (JSON:API) are the person's own, also where a label stands beside each value (Personio). Of two that
+    are called alike (`Email`, `E-Mail`) one that is empty says nothing."""
     found: dict[str, tuple[str, object]] = {}
     for name, value in _leaves("", employee, MOST_LEVELS):
         if value not in (None, "") or plain(name) not in found:
@@ -53,7 +72,9 @@ def flat(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
 
 def _leaves(prefix: str, members: Mapping[str, object], levels: int) -> Iterator[tuple[str, object]]:
     for name, value in members.items():
-        if isinstance(value, dict) and levels > 1:
-            yield from _leaves(f"{prefix}{name}.", value, levels - 1)
+        if isinstance(value, dict) and value.keys() >= LABELLED:
+            yield f"{prefix}{name}", value["value"]
+        elif isinstance(value, dict) and levels > 1:
+            yield from _leaves("" if name == "attributes" else f"{prefix}{name}.", value, levels - 1)
         else:
             yield f"{prefix}{name}", value

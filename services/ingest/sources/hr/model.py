@@ -12,7 +12,9 @@ from schemas.primitives import EPOCH, FIRST_YEAR, LAST_YEAR, Code, TimeZone
 from services.ingest.domain.tools.allow_list import composed, mailboxes, visible
 from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, is_no_day
 from services.ingest.domain.verdict import Problem
+from services.ingest.sources.day_formats import may_be_two_days
 from services.ingest.sources.hr.columns import COLUMNS, flat, plain
+from services.ingest.sources.tables import ENCODINGS, encoding_called
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc
 
@@ -21,6 +23,9 @@ Status = Literal["active", "leave", "exited"]
 # relationships is not guessed.
 STATUSES: Mapping[str, Status] = {
     **dict.fromkeys(("active", "employed", "current", "enabled", "true", "a", "hired", "rehired"), "active"),
+    **dict.fromkeys(("aktiv", "beschäftigt", "actif"), "active"),
+    **dict.fromkeys(("beurlaubt", "elternzeit", "mutterschutz", "karenz", "karenziert"), "leave"),
+    **dict.fromkeys(("ausgetreten", "ausgeschieden"), "exited"),
     **dict.fromkeys(("leave", "on leave", "leave of absence", "loa", "absent", "parental leave"), "leave"),
     **dict.fromkeys(("maternity leave", "paternity leave", "medical leave", "sabbatical"), "leave"),
     **dict.fromkeys(("terminated", "exited", "left", "resigned", "retired", "dismissed", "deceased"), "exited"),
@@ -51,14 +56,23 @@ def _readable(form: str) -> str:
     return form
 
 
+def _known_encoding(name: str | None) -> str | None:
+    found = encoding_called(name) if name else None
+    if name and not found:
+        raise ValueError(f"is no encoding that tables are read in, such as {', '.join(ENCODINGS)}")
+    return found
+
+
 class HrSettings(ToolSettings):
     """`columns` names ours (see COLUMNS) where the usual names do not fit. `statuses` adds to ours. Days are
-    ISO 8601 or `day_format`. `identities`: the column that holds who somebody is in another tool. `time_zone` and
-    `consent` are those of rows without."""
+    ISO 8601, or in `day_format`; without one, in the form that the days of a table show without doubt. `encoding` is
+    that of tables that are not UTF-8, where they do not show it. `identities`: the column that holds who somebody is in
+    another tool. `time_zone` and `consent` are those of rows without."""
 
     columns: Mapping[str, Name | tuple[Name, ...]] = Field(default_factory=dict)
     statuses: Mapping[Name, Status] = Field(default_factory=dict)
     identities: Mapping[Code, Name] = Field(default_factory=dict)
+    encoding: Annotated[str | None, AfterValidator(_known_encoding)] = None
     day_format: Annotated[str, AfterValidator(_readable)] = ISO
     time_zone: TimeZone = "UTC"
     consent: bool = False
@@ -131,6 +145,7 @@ LONGEST_DAY = 64
 # Without separators, as SAP writes days and ISO 8601 allows; and as OData 2 does, in milliseconds.
 DIGITS = re.compile(r"(?:19|20|99)\d{6}", re.ASCII)
 TICKS = re.compile(r"/Date\((-?\d{1,14})(?:[+-]\d{4})?\)/", re.ASCII)
+TWO_DAYS = "this one may be two, by which comes first, day or month: settings.day_format can say it"
 # What may follow a day in the form of the settings.
 CLOCK = re.compile(r"[T ]\d\d:\d\d[\d:.]*$", re.ASCII)
 MOMENT: TypeAdapter[datetime] = TypeAdapter(ZonedOrUtc)
@@ -235,7 +250,8 @@ class Employee:
         except ValueError as wrong:
             example = date(2026, 3, 31)
             forms = dict.fromkeys(example.strftime(form) for form in (ISO, self._settings.day_format))
-            raise ValueError(f"must be a day as in {' or '.join(forms)}") from wrong
+            twofold = f"; {TWO_DAYS}" if may_be_two_days(text[:LONGEST_DAY]) else ""
+            raise ValueError(f"must be a day as in {' or '.join(forms)}{twofold}") from wrong
 
     def _written(self, text: str) -> date | None:
         form, written = self._settings.day_format, text[:LONGEST_DAY]

@@ -15,9 +15,11 @@ from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import CUT, address_in, composed, visible
 from services.ingest.domain.tools.cells import NO_RESULT, plain_name
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.hr.columns import COLUMNS, plain
+from services.ingest.sources.day_formats import may_be_two_days
+from services.ingest.sources.hr.columns import COLUMNS, DAYS, plain
 from services.ingest.sources.hr.model import Employee, HrRecord, HrSettings, Status
-from services.ingest.sources.hr.rows import CSV, EMPLOYEE, TWICE, UNCLEAR, parse, people_in, take
+from services.ingest.sources.hr.records import CSV, EMPLOYEE, UNCLEAR, parse, people_in, take
+from services.ingest.sources.hr.rows import NOT_UTF_8, TWICE
 from services.ingest.sources.tool import Tool, ToolSettings, prove_either
 from services.ingest.sources.vendor_model import read, zone_named
 from services.ingest.sources.vocabulary import ID, as_one, native_id
@@ -110,8 +112,11 @@ def _participant(person: Employee) -> str:
 
 
 def _name(person: Employee) -> str:
-    parts = (person.text("first_name"), person.text("last_name"))
-    name = plain_name(person.text("name") or " ".join(filter(None, parts)))
+    whole, first, last = person.text("name"), person.text("first_name"), person.text("last_name")
+    if first and not last and first.casefold() not in whole.casefold():
+        # "Name" beside a first name is the last one.
+        whole, last = "", whole
+    name = plain_name(whole or " ".join(filter(None, (first, last))))
     if not name:
         person.fault("name", "is required, or first_name and last_name")
     if len(name) > LONGEST_NAME:
@@ -171,10 +176,10 @@ NO_TEXT: list[object] = [[]]
 # No id, where an id that may be text stood.
 CUT_ID = f"({CUT})"
 TOO_LONG = CUT * LONGEST_NAME
-# What rows.py says of a row; anybody may write a record with a fault, in any words.
+# What rows.py and records.py say of a row; anybody may write a record with a fault, in any words.
 FAULT = re.compile(
     r"has \d+ cells, the header has \d+|is no row of a CSV file: [a-z0-9 ,;\t'\"()-]{1,80}"
-    r"|is not UTF-8: byte 0x[0-9a-f]{2} at character \d+; save the file as UTF-8"
+    rf"|is not UTF-8: byte 0x[0-9a-f]{{2}} at character \d+; {NOT_UTF_8}"
     rf"|{UNCLEAR}|{TWICE}",
     re.ASCII,
 )
@@ -233,6 +238,8 @@ def _kept(person: Employee, column: str, value: object, settings: HrSettings) ->
         return found if value != "" else ""
     if isinstance(value, str) and NO_RESULT.fullmatch(composed(value)):
         return composed(value)
+    if column in DAYS and isinstance(value, str) and may_be_two_days(visible(value)):
+        return visible(value)
     return CUT if isinstance(value, str | int) else NO_TEXT
 
 

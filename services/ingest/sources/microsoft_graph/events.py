@@ -162,7 +162,7 @@ class _Removed(VendorModel):
 
 
 class _Change(VendorModel):
-    """Of what a page holds; `without_master` and `_cancelled` ask for it."""
+    """Of what a page holds; `without_master` and `said_of` ask for it."""
 
     master: MaybeIdent = Field("", alias="seriesMasterId")
     removed: _Removed | None = Field(None, alias=REMOVED)
@@ -176,7 +176,9 @@ def said_of(value: dict[str, object]) -> Booked | Cancelled | Ignored | Rejected
     if isinstance(head, Rejected):
         return head
     if head.is_cancelled or REMOVED in value:
-        return _cancelled(head.entry, value)
+        # Of a series each date is told by itself; under the id of the series something may have been booked before.
+        is_series = head.kind == MASTER
+        return no_session(head.entry) if is_series else cancelled(head.entry, read(_GraphPeople, value), value)
     if head.is_draft:
         return Ignored("draft")
     if head.kind == MASTER:
@@ -184,11 +186,6 @@ def said_of(value: dict[str, object]) -> Booked | Cancelled | Ignored | Rejected
     if head.is_all_day:
         return no_session(head.entry)
     return _meeting(head.entry, value)
-
-
-def _cancelled(entry: CalendarEntry, value: object) -> Cancelled:
-    people = read(_GraphPeople, value)
-    return cancelled(entry, [] if isinstance(people, Rejected) else people.taking_part(), value)
 
 
 def _meeting(entry: CalendarEntry, value: object) -> Booked | Cancelled | Ignored | Rejected:

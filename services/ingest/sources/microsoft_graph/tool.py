@@ -192,8 +192,27 @@ MOST_BYTES = 16 * 2**20
 
 def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
     if isinstance(value, dict) and isinstance(value.get("value"), list):
-        return {"value": [_list_of(one).kept(one, pseudonym) for one in value["value"]]}
-    return _list_of(value).kept(value, pseudonym)
+        return {"value": [_kept(one, pseudonym) for one in value["value"]]}
+    return _kept(value, pseudonym)
+
+
+# Resources that are neither an event nor a report, by a member that each of them has; of them nothing is kept.
+OTHERS = (
+    *("messageType", "chatType", "modalities", "joinWebUrl", "transcriptContentUrl", "recordingContentUrl"),
+    *("availability", "userPrincipalName"),
+)
+OTHER = {"other_resource": True}
+
+
+def _is_other(value: object) -> bool:
+    if value == OTHER:
+        return True
+    is_used = not isinstance(value, dict) or is_notification(value) or reports.is_report(value) or REMOVED in value
+    return not is_used and isinstance(value, dict) and "start" not in value and any(name in value for name in OTHERS)
+
+
+def _kept(value: object, pseudonym: Pseudonym) -> object:
+    return OTHER if _is_other(value) else _list_of(value).kept(value, pseudonym)
 
 
 def _list_of(value: object) -> AllowList:
@@ -219,6 +238,8 @@ def _one(value: object) -> Translation:
         return rejected("invalid", "", "must be a notification, an event, an attendance report, or a page of them")
     if is_notification(value):
         return followed(value)
+    if _is_other(value):
+        return Ignored("other_resource")
     if reports.is_report(value):
         return reports.said_of(value)
     return as_translation(events.said_of(value))

@@ -137,14 +137,10 @@ class Scheduled(VendorModel):
         return value
 
     @model_validator(mode="after")
-    def _some_can_be_read(self) -> Self:
+    def _dates_can_be_read(self) -> Self:
+        """The zone matters where a time has no offset."""
         if self.occurrences and not any(self.occurrences):
             raise ValueError("none of its occurrences can be read")
-        return self
-
-    @model_validator(mode="after")
-    def _zone_is_known(self) -> Self:
-        """Where it matters: a time without an offset is of that zone."""
         times = [self.start_time, *(one.start_time for one in self.occurrences or () if one)]
         if any(time and not time.tzinfo for time in times):
             assert zone_named(self.timezone or "UTC"), "raises ValueError"
@@ -291,15 +287,8 @@ def _whole(said: list[Activity | None], otherwise: str) -> Translation:
 def _booked(told: ZoomBookingEvent, date: Date) -> Booked | None:
     if not date.starts_at or not date.lasts:
         return None
-    return Booked(
-        key=told.key(date.meeting),
-        time=told.event_ts,
-        native=told.native,
-        meeting=date.meeting,
-        starts_at=date.starts_at,
-        ends_at=date.starts_at + date.lasts,
-        people=told.payload.people,
-    )
+    key, ends_at = told.key(date.meeting), date.starts_at + date.lasts
+    return Booked(key, told.event_ts, told.native, date.meeting, date.starts_at, ends_at, told.payload.people)
 
 
 def _changed(told: ZoomBookingEvent, date: Date) -> Booked | MeetingMoved | None:

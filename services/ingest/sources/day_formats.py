@@ -1,0 +1,163 @@
+"""In which form a table writes its days, as they themselves show: what may be read in two ways is no form of either."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+
+UTC_WORD = r"[Zz]|UTC|GMT"
+OFFSET = rf"{UTC_WORD}|[+-][0-9]{{2}}(?::?[0-9]{{2}})?"
+ISO = "yyyy-mm-dd"
+# Every order that people write, each part also without its leading zero.
+DAY_FORMATS = (
+    *("dd.mm.yyyy", "dd.mm.yy", "dd/mm/yyyy", "dd/mm/yy", "mm/dd/yyyy", "mm/dd/yy"),
+    *("dd-mm-yyyy", "mm-dd-yyyy", "yyyy/mm/dd", "yyyy.mm.dd", ISO),
+)
+CENTURY = 2_000
+"""Of years of two digits: nobody mentored whom Rapport knows of before."""
+NOON = 12
+_PARTS = {"dd": "(?P<d>[0-9]{1,2})", "mm": "(?P<m>[0-9]{1,2})", "yyyy": "(?P<y>[0-9]{4})", "yy": "(?P<y>[0-9]{2})"}
+_CLOCK = (
+    r"(?:(?:,? |T)(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?P<second>:[0-9]{2})?(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
+    rf"(?: Uhr)?(?: ?(?P<offset>{OFFSET}))?)?"
+)
+
+
+# In English and German, as Excel shortens them and as they are spelt.
+MONTHS = {
+    "jan": 1,
+    "feb": 2,
+    "mar": 3,
+    "mär": 3,
+    "mrz": 3,
+    "apr": 4,
+    "may": 5,
+    "mai": 5,
+    "jun": 6,
+    "jul": 7,
+    "aug": 8,
+    "sep": 9,
+    "oct": 10,
+    "okt": 10,
+    "nov": 11,
+    "dec": 12,
+    "dez": 12,
+}
+MONTH_NAMES = (
+    *("january", "february", "march", "april", "may", "june", "july", "august", "september", "sept", "october"),
+    *("november", "december", "januar", "februar", "märz", "mrz", "mai", "juni", "juli", "oktober", "dezember"),
+)
+_NAME = r"(?P<m>[A-Za-zäÄ]{3,9})\.?"
+_YEAR = r"(?P<y>[0-9]{4}|[0-9]{2})"
+_DAY_MONTH = re.compile(rf"(?P<d>[0-9]{{1,2}})[-./ ]{{1,2}}{_NAME}[-./ ]{{1,2}}{_YEAR}{_CLOCK}")
+_MONTH_DAY = re.compile(rf"{_NAME}[-./ ](?P<d>[0-9]{{1,2}}),? {_YEAR}{_CLOCK}")
+
+
+@dataclass(frozen=True)
+class SampledCell:
+    """A cell, and where it stands."""
+
+    line: int
+    column: str
+    text: str
+
+
+@dataclass(frozen=True)
+class RivalFormats:
+    """`formats` read different days of `cell`; `counts` says how many cells each of them reads."""
+
+    formats: tuple[str, ...]
+    cell: SampledCell
+    counts: str
+
+
+@cache
+def pattern_of(day_format: str) -> re.Pattern[str]:
+    """Of a day, alone or before a time of day."""
+    separator = next(letter for letter in day_format if not letter.isalpha())
+    return re.compile(re.escape(separator).join(_PARTS[part] for part in day_format.split(separator)) + _CLOCK)
+
+
+def in_iso(text: str, day_format: str) -> str:
+    """`31.3.2026 4:30 PM` as ISO 8601 writes it; any other text as it is."""
+    found = pattern_of(day_format).fullmatch(text) or _with_month(text)
+    if found is None:
+        return text
+    year = int(found["y"]) if len(found["y"]) > len("yy") else CENTURY + int(found["y"])
+    month = MONTHS.get(found["m"][:3].casefold()) or int(found["m"])
+    return f"{year:04}-{month:02}-{int(found['d']):02}" + _clock(found)
+
+
+def _with_month(text: str) -> re.Match[str] | None:
+    """`20-Nov-2026`, `20. Dez. 26`, `November 20, 2026`: whatever the form of the others, there is one way to read
+    it."""
+    found = _DAY_MONTH.fullmatch(text) or _MONTH_DAY.fullmatch(text)
+    return found if found and any(one.startswith(found["m"].casefold()) for one in MONTH_NAMES) else None
+
+
+def _clock(found: re.Match[str]) -> str:
+    """24 hours; an hour that no clock of twelve shows stays, and is refused as what it is."""
+    if found["hour"] is None:
+        return ""
+    hour = int(found["hour"])
+    if found["half"]:
+        hour = hour % NOON + (NOON if found["half"] in "Pp" else 0) if 1 <= hour <= NOON else hour + 24
+    return f" {hour:02}:{found['minute']}{found['second'] or ''}{found['offset'] or ''}"
+
+
+def day_format_of(seen: Sequence[SampledCell]) -> str | RivalFormats:
+    """That which reads most of the days that are not ISO 8601, unless two read different days of the same cell."""
+    others = [
+        one
+        for one in seen
+        if not pattern_of(ISO).fullmatch(one.text.replace("T", " "))
+        and _is_no_iso(one.text)
+        and not _with_month(one.text)
+    ]
+    readable = {name: [one for one in others if _reads(one.text, name)] for name in DAY_FORMATS if name != ISO}
+    best = max(map(len, readable.values()), default=0)
+    if best == 0:
+        return ISO
+    fitting = [name for name, found in readable.items() if len(found) == best]
+    rivals = [name for name, found in readable.items() if found and _is_rival(readable, name, fitting[0])]
+    if len(fitting) == 1 and not rivals:
+        return fitting[0]
+    choices = tuple(dict.fromkeys([*fitting, *rivals]))
+    counts = ", ".join(f"{len(readable[name])} cells read as {name}" for name in choices)
+    return RivalFormats(choices, readable[choices[-1]][0], counts)
+
+
+def may_be_two_days(text: str) -> bool:
+    """`03/04/2026` is in March or in April."""
+    return len({in_iso(text, one)[:10] for one in DAY_FORMATS if one != ISO and _reads(text, one)}) > 1
+
+
+def only_day(text: str, day_format: str | None) -> str:
+    """In ISO 8601: as `day_format` reads it, or else as every form does that reads it. Empty if none does, or two read
+    different days."""
+    readers = [one for one in DAY_FORMATS if one != ISO and _reads(text, one)]
+    if day_format in readers:
+        return in_iso(text, day_format)[:10]
+    days = {in_iso(text, one)[:10] for one in readers}
+    return days.pop() if len(days) == 1 else ""
+
+
+def _is_no_iso(text: str) -> bool:
+    return not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text)
+
+
+def _reads(text: str, day_format: str) -> bool:
+    iso = in_iso(text, day_format)
+    if iso == text:
+        return False
+    try:
+        return bool(date.fromisoformat(iso[:10]))
+    except ValueError:
+        return False
+
+
+def _is_rival(readable: dict[str, list[SampledCell]], name: str, best: str) -> bool:
+    """The same parts in another order, of which only it reads a cell."""
+    ours = set(map(id, readable[best]))
+    return sorted(name) == sorted(best) and name != best and any(id(one) not in ours for one in readable[name])

@@ -1,0 +1,233 @@
+"""Records of people taken from tables and from JSON as HR systems export them, each on its own: which of several of one
+person counts, and in which form their days are written."""
+
+import codecs
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from schemas.primitives import to_rfc3339
+from services.ingest.domain.cloudevents import Parsed, is_too_dense, read_json, read_media_type
+from services.ingest.domain.tools.allow_list import is_word, visible
+from services.ingest.domain.tools.cells import is_no_day
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.sources.day_formats import SampledCell, day_format_of, only_day
+from services.ingest.sources.hr.columns import COLUMNS, DAYS, flat, plain
+from services.ingest.sources.hr.model import DAY, ISO, LONGEST_DAY, Employee, HrRecord, HrSettings
+from services.ingest.sources.hr.rows import NEEDED, NO_COLUMN, HrRow, read_rows
+from services.ingest.sources.tables import encoding_called
+from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
+from services.ingest.sources.vendor_model import read
+
+# As browsers and scripts call a table on machines with Excel.
+CSV = frozenset(
+    {
+        *(
+            "text/csv",
+            "application/csv",
+            "text/x-csv",
+            "text/tab-separated-values",
+            "text/plain",
+            "application/vnd.ms-excel",
+        ),
+    }
+)
+# What lists of people are called: by us, by SCIM 2.0, by Workday's reports, by OData, and by most others. Some stand in
+# an object of such a name (`Report_Data`, `d`), and a list of one may have become that one.
+PEOPLE = ("employees", "resources", "report_entry", "employee")
+AROUND = (
+    *("report_data", "value", "results", "result", "d", "data", "items", "workers", "people", "persons", "users"),
+    *("members", "records", "rows", "entries", "response", "payload", "content", "list", "_embedded"),
+)
+MOST_AROUND = 3
+_USUAL = HrSettings()
+UNKNOWN = "an encoding that nobody knows"
+EMPLOYEE, UNDECODED = "employee", "undecoded"
+
+
+def parse(body: bytes, media_type: str, settings: HrSettings = _USUAL) -> Parsed | Rejected:
+    """A list of records, or what JSON came."""
+    media = read_media_type(media_type)
+    if media.name not in CSV:
+        parsed = read_json(body)
+        return (_read_lines(body) or parsed) if isinstance(parsed, Rejected) else parsed
+    charset = encoding_called(media.charset)
+    if charset is None:
+        return rejected("malformed", "", f"CSV is read in UTF-8, not in {_encoding(media.charset)}")
+    rows = read_rows(body, settings, charset)
+    return rows if isinstance(rows, Rejected) else Parsed([_of_row(row) for row in rows])
+
+
+def _read_lines(body: bytes) -> Parsed | None:
+    """One person in JSON on each line; None where a single line is none, or where there are more of them than such a
+    body can tell of."""
+    lines = [] if is_too_dense(body) else [line for line in body.splitlines() if line.strip()]
+    people: list[object] = []
+    for line in lines if len(lines) > 1 else ():
+        person = read_json(line)
+        if isinstance(person, Rejected) or not isinstance(person.value, dict):
+            return None
+        people.append(person.value)
+    return Parsed(people) if people else None
+
+
+def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
+    """Each record says when it was received, because an HR system seldom says when it learnt of something."""
+    assert isinstance(settings, HrSettings)
+    media_type = received.headers.get("content-type", "")
+    parsed = parse(received.body, media_type, settings)
+    if isinstance(parsed, Rejected):
+        return parsed
+    people = people_in(parsed.value)
+    if missing := _nobody(parsed.value, settings) or _missing(people, settings):
+        return missing
+    try:
+        judged = distinct(_with_days([_judged(record, settings) for record in people], settings), settings)
+        stamped = [_stamped(record, now) for record in judged]
+        return RawPayloads(tuple(json.dumps(one, ensure_ascii=False).encode() for one in stamped) or (b"[]",))
+    except RecursionError:
+        return rejected("malformed", "", "is nested too deeply")
+
+
+def people_in(value: object) -> list[object]:
+    """One person, or a list of them, each as a record."""
+    found = _list_in(value, MOST_AROUND)
+    if isinstance(found, list):
+        return [_of_json(one, index) for index, one in enumerate(found) if one is not None]
+    return [_of_json(found, 0)]
+
+
+def _list_in(value: object, around: int) -> object:
+    """The list that the value is or holds, or the value: then it is one person, or nobody."""
+    if not isinstance(value, dict) or not around or isinstance(value.get(EMPLOYEE), dict):
+        return value
+    named = {name.lower(): inner for name, inner in value.items() if isinstance(inner, list | dict)}
+    names = PEOPLE if _is_person(value) else (*PEOPLE, *AROUND)
+    inner = next((named[name] for name in names if name in named), None)
+    return value if inner is None else _list_in(inner, around - 1)
+
+
+def _is_person(value: Mapping[str, object]) -> bool:
+    """Who has an id and a name is not what a list stands in, unless the list is called nothing else."""
+    columns = flat(value).keys()
+    return all(columns & set(map(plain, COLUMNS[column])) for column in ("id", "name"))
+
+
+def _encoding(charset: str) -> str:
+    """Its name, if there is such an encoding: a header may hold any words."""
+    try:
+        return charset if is_word(charset) and codecs.lookup(charset) else UNKNOWN
+    except (LookupError, ValueError):
+        return UNKNOWN
+
+
+def _of_json(value: object, index: int) -> object:
+    """What is a record already stays as it is."""
+    is_record = isinstance(value, dict) and isinstance(value.get(EMPLOYEE), dict)
+    return value if is_record else {"index": index, EMPLOYEE: value}
+
+
+def _of_row(row: HrRow) -> dict[str, object]:
+    record: dict[str, object] = {"line": row.line, EMPLOYEE: row.cells}
+    if row.fault:
+        return record | {"fault": {"words": row.fault}}
+    return record | {UNDECODED: dict(row.undecoded)} if row.undecoded else record
+
+
+def _judged(record: object, settings: HrSettings) -> object:
+    """A cell that cannot be decoded is the row's fault only where somebody reads its column."""
+    if not isinstance(record, dict) or not isinstance(record.get(UNDECODED), dict):
+        return record
+    cells = record[UNDECODED]
+    rest = {name: value for name, value in record.items() if name != UNDECODED}
+    column = next((name for name in cells if plain(name) in settings.columns_read), None)
+    return rest if column is None else rest | {"fault": {"column": column, "words": cells[column]}}
+
+
+def _with_days(records: list[object], settings: HrSettings) -> list[object]:
+    """Their days in ISO 8601, where settings do not say how they are written and they themselves do."""
+    if settings.day_format != ISO:
+        return records
+    columns = {name for column in DAYS for name in settings.names(column)}
+    cells = [
+        (employee, SampledCell(place, name, text))
+        for place, record in enumerate(records)
+        if isinstance(record, dict) and isinstance(employee := record.get(EMPLOYEE), dict)
+        for name, value in employee.items()
+        if plain(name) in columns and isinstance(value, str) and (text := visible(value)) and _is_no_iso(text)
+    ]
+    form = day_format_of([cell for _, cell in cells])
+    for employee, cell in cells:
+        employee[cell.column] = only_day(cell.text, form if isinstance(form, str) else None) or employee[cell.column]
+    return records
+
+
+def _is_no_iso(text: str) -> bool:
+    return not DAY.fullmatch(text[:LONGEST_DAY]) and not is_no_day(text)
+
+
+def _stamped(record: object, now: datetime) -> object:
+    if not isinstance(record, dict) or record.get("received_at") is not None:
+        return record
+    return {**record, "received_at": to_rfc3339(now)}
+
+
+def _nobody(value: object, settings: HrSettings) -> Rejected | None:
+    """An object in which there is neither a list nor a single member of a person."""
+    found = _list_in(value, MOST_AROUND)
+    if not isinstance(found, dict) or EMPLOYEE in found or flat(found).keys() & settings.columns_read:
+        return None
+    return rejected("malformed", "", f"holds no list of people: it was looked for in {', '.join((*PEOPLE, *AROUND))}")
+
+
+def _missing(people: Iterable[object], settings: HrSettings) -> Rejected | None:
+    """A table without a column that every row needs is rejected as a whole, not row by row."""
+    records = (record for one in people if isinstance(record := read(HrRecord, one), HrRecord))
+    # Of some nothing is kept but where they were.
+    row = next((one for one in records if one.line is not None and not (one.fault or one.counts_elsewhere)), None)
+    if row is None:
+        return None
+    person = Employee(row.place, row.employee, settings)
+    for column in NEEDED:
+        if not person.has(column):
+            return rejected("malformed", "line 1", NO_COLUMN.format(column))
+    return None
+
+
+UNCLEAR = "stands in several rows, of which none is active: nobody knows which of them counts"
+
+
+def distinct(records: Sequence[object], settings: HrSettings) -> list[object]:
+    """The records in their order. Of several of one person the first that is active counts or, where they all say the
+    same, the first; the others say `counts_elsewhere`. Where that leaves it open, each of them is at fault: which one
+    holds, and so whether somebody has left, is not guessed. One whose status nobody knows is at fault by itself."""
+    found = list(records)
+    for people in _repeated(records, settings):
+        active = next((place for place, person in people.items() if _status(person, settings) == "active"), None)
+        is_same = len({repr([person.found(column)[1] for column in COLUMNS]) for person in people.values()}) == 1
+        one = min(people) if active is None and is_same else active
+        for place in people.keys() - {one}:
+            said = {"fault": {"words": UNCLEAR}} if one is None else {"counts_elsewhere": True}
+            found[place] = _only_place(records[place]) | said
+    return found
+
+
+def _repeated(records: Sequence[object], settings: HrSettings) -> Iterator[Mapping[int, Employee]]:
+    """Of each person of whom several records have a status that is known, these, by their places."""
+    people = defaultdict[str, dict[int, Employee]](dict)
+    for place, record in enumerate(records):
+        if isinstance(record, dict) and isinstance(record.get(EMPLOYEE), dict) and record.get("fault") is None:
+            person = Employee("", record["employee"], settings)
+            if _status(person, settings):
+                people[visible(person.text("id"))][place] = person
+    yield from (found for name, found in people.items() if name and len(found) > 1)
+
+
+def _status(person: Employee, settings: HrSettings) -> str | None:
+    return settings.status(person.text("status"), person.found("status")[0])
+
+
+def _only_place(record: object) -> dict[str, object]:
+    assert isinstance(record, dict)
+    return {name: record[name] for name in ("line", "index") if name in record} | {"employee": {}}

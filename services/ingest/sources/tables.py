@@ -1,0 +1,263 @@
+"""The first look at a table of text, one for feeds and for `import`: in which encoding it is written, where its header
+stands, and which of its rows are none. What can be read in two ways is left to whoever knows."""
+
+import codecs
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+DELIMITERS = (",", ";", "\t", "|")
+# A line of Excel's before the header, for Excel: which delimiter follows.
+HINT = re.compile(rb'"?sep=([!-/:-@\[-`{-~\t])"?', re.IGNORECASE)
+# Further than this no cell goes: the quote at its begin is a slip, and what follows is read as rows of their own.
+MOST_LINES = 20
+MOST_BYTES = 512 * 1024
+"""Of one row. A request of the gateway has at most 1 MiB; half of it keeps requests short."""
+MOST_HEADER_ROWS = 30
+"""Titles, filters and dates of exports stand above a header; further down nobody looks for it."""
+UTF_8 = "utf-8"
+ENCODINGS = ("cp1252", "cp1250", "mac_roman", "cp850")
+"""In which Excel, by its language and machine, writes what is not UTF-8."""
+DECLARED = frozenset({*ENCODINGS, "iso8859-1", "iso8859-2", "iso8859-15", "cp437", "utf-8", "ascii"})
+NO_TEXT = {
+    b"PK\x03\x04": "a workbook or an archive, whatever its name says: call it .xlsx, or save it as CSV",
+    b"\xd0\xcf\x11\xe0": "a workbook of an Excel before 2007: save it as .xlsx, or as CSV",
+    b"%PDF": "a PDF: save the table as .xlsx, or as CSV",
+}
+MOST_READ_FOR_ENCODING = 2_000
+"""Lines that are not ASCII; a dozen tell the same."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """`number` counts from 1; `text` is without the line's end. A row of a table whose cells hold line breaks is one
+    Line of several."""
+
+    number: int
+    text: bytes
+
+
+class BrokenRowError(ValueError):
+    """The row cannot be taken apart."""
+
+
+def encodings_of(texts: Iterable[bytes]) -> tuple[str, ...]:
+    """Whatever holds letters of UTF-8 is of UTF-8, whatever else it holds. Otherwise those in which every line reads as
+    words do: one where nothing reads differently in the others, none where there is no such encoding."""
+    others = []
+    for text in texts:
+        try:
+            if not text.decode(UTF_8).isascii():
+                return (UTF_8,)
+        except UnicodeDecodeError:
+            others.append(text)
+    if not others:
+        return (UTF_8,)
+    readings = {name: _reading(others[:MOST_READ_FOR_ENCODING], name) for name in ENCODINGS}
+    likely = {name: words for name, words in readings.items() if words is not None}
+    return tuple(likely) if len(set(map(tuple, likely.values()))) > 1 else tuple(likely)[:1]
+
+
+def encoding_called(name: str) -> str | None:
+    """By any name, such as windows-1252; None if none of tables is called so. What is called Latin-1 is cp1252, as
+    browsers have it: it has the same letters, and more."""
+    try:
+        found = codecs.lookup(name).name.replace("mac-roman", "mac_roman")
+    except (LookupError, ValueError):
+        return None
+    return None if found not in DECLARED else {"iso8859-1": "cp1252", "ascii": UTF_8}.get(found, found)
+
+
+def in_utf_8(line: Line, *encodings: str) -> Line:
+    """As it is where it reads differently in these. What is no letter of the encoding stays, and is refused with its
+    row."""
+    if line.text.isascii() or UTF_8 in encodings:
+        return line
+    readings = {line.text.decode(one, "surrogateescape") for one in encodings}
+    return Line(line.number, readings.pop().encode(UTF_8, "surrogateescape")) if len(readings) == 1 else line
+
+
+def _reading(texts: Sequence[bytes], encoding: str) -> list[str] | None:
+    """None where a letter stands that no word has in its place."""
+    found = []
+    for text in texts:
+        words = text.decode(encoding, "replace")
+        # The last byte is a letter that no name has, or a sign, in each of them.
+        if b"\xff" in text or any(
+            not _fits(words, place) for place, letter in enumerate(words) if not letter.isascii()
+        ):
+            return None
+        found.append(words)
+    return found
+
+
+# Letters of the languages that these encodings are for. No name of theirs is written with the others.
+_LETTERS = frozenset(map(chr, range(0xC0, 0x180))) - frozenset("\xd7\xf7\xff\u0178\u0138\u0149\u017f\u0131")
+# Within a word, an apostrophe or a blank; at its edges quotes, dashes and signs.
+_WITHIN = frozenset("\u2019\xa0")
+_AROUND = _WITHIN | frozenset("\u2018\u201c\u201d\u201e\u201a\u2039\u203a\xab\xbb\u2013\u2014\u2026\u20ac§°¿¡®")
+
+
+def _fits(words: str, place: int) -> bool:
+    letter, before, after = words[place], words[place - 1 : place], words[place + 1 : place + 2]
+    if letter not in _LETTERS:
+        return letter in (_WITHIN if before.isalpha() and after.isalpha() else _AROUND)
+    if letter.isupper():
+        return not before.islower()
+    # In words of capitals only this letter is small, as it has no capital.
+    return letter == "ß" or not (before.isupper() and after.isupper())
+
+
+def is_open(text: bytes) -> bool:
+    """Quotes stand in pairs in a row that is complete."""
+    return text.count(b'"') % 2 == 1
+
+
+class Rows:
+    """Iterates over the rows of lines; blank lines are none. A row goes over several lines if a quote is open, and what
+    then comes about `fits`."""
+
+    def __init__(self, lines: Iterable[Line], fits: Callable[[Line], bool]) -> None:
+        self._lines, self._fits = iter(lines), fits
+        self._put_back: deque[Line] = deque()
+
+    def __iter__(self) -> Iterator[Line]:
+        while line := self._next():
+            if is_open(line.text):
+                yield self._joined(line)
+            elif line.text.strip():
+                yield line
+
+    def _next(self) -> Line | None:
+        return self._put_back.popleft() if self._put_back else next(self._lines, None)
+
+    def _joined(self, first: Line) -> Line:
+        """The row that begins here: the line alone, if none of those that follow completes it."""
+        taken = [first]
+        size = len(first.text)
+        while len(taken) < MOST_LINES and size <= MOST_BYTES and (line := self._next()):
+            taken.append(line)
+            size += len(line.text)
+            if is_open(line.text):
+                row = Line(first.number, b"\n".join(one.text for one in taken))
+                if self._fits(row):
+                    return row
+                break
+        self._put_back.extendleft(reversed(taken[1:]))
+        return first
+
+
+@dataclass(frozen=True)
+class HeaderRow:
+    """The names of columns as they are written, and the row itself. Rows begin after line `last`; at each of its pages
+    a table may show its header again."""
+
+    line: int
+    last: int
+    delimiter: str
+    names: tuple[str, ...]
+    text: bytes = b""
+
+
+@dataclass(frozen=True)
+class HeaderFit:
+    """Whether a row has every column that is needed, and how many that are known."""
+
+    is_complete: bool
+    known: int
+
+
+# A title may hold one word that is also a column's.
+FEWEST_KNOWN = 2
+
+
+def find_header(
+    lines: Iterable[Line],
+    taken_apart: Callable[[bytes, str], Sequence[str]],
+    fit_of: Callable[[Sequence[str]], HeaderFit],
+) -> HeaderRow | None:
+    """The first row with all columns that are needed, else that with the most that are known, else the first: what it
+    lacks is then said of it. None if all lines are blank. Raises BrokenRowError, with the line, if that is one that
+    cannot be taken apart."""
+    every = Rows(lines, lambda row: not is_open(row.text))
+    rows = list(islice((row for row in every if row.text.strip(EMPTY)), MOST_HEADER_ROWS))
+    hint = HINT.fullmatch(rows[0].text.strip()) if rows else None
+    delimiters = (hint[1].decode(),) if hint else DELIMITERS
+    cuts: list[tuple[HeaderFit, HeaderRow] | BrokenRowError] = []
+    for row in rows[1:] or rows if hint else rows:
+        try:
+            cut = _best_cut(row, delimiters, taken_apart, fit_of)
+        except BrokenRowError as broken:
+            cuts.append(broken)
+            continue
+        if cut[0].is_complete:
+            return cut[1]
+        cuts.append(cut)
+    whole = [one for one in cuts if not isinstance(one, BrokenRowError)]
+    best = max(whole, key=lambda one: one[0].known, default=None)
+    if best and best[0].known >= FEWEST_KNOWN:
+        return best[1]
+    if cuts and isinstance(cuts[0], BrokenRowError):
+        raise cuts[0]
+    return whole[0][1] if whole else None
+
+
+def _best_cut(
+    row: Line,
+    delimiters: Sequence[str],
+    taken_apart: Callable[[bytes, str], Sequence[str]],
+    fit_of: Callable[[Sequence[str]], HeaderFit],
+) -> tuple[HeaderFit, HeaderRow]:
+    """By the delimiter that shows the most columns that are known, else the most columns: names may hold commas, as in
+    `Name, Given Name;ID;Status`."""
+    found: dict[str, Sequence[str]] = {}
+    problem: BrokenRowError | None = None
+    for delimiter in delimiters:
+        try:
+            found[delimiter] = taken_apart(row.text, delimiter)
+        except BrokenRowError as broken:
+            # Names in quotes are none between other delimiters.
+            problem = problem or broken
+    if problem and not found:
+        raise BrokenRowError(f"line {row.number}: the header {problem}") from problem
+    fits = {delimiter: fit_of(names) for delimiter, names in found.items()}
+    cut = max(found, key=lambda one: (fits[one].known, len(found[one])))
+    last = row.number + row.text.count(b"\n")
+    return fits[cut], HeaderRow(row.number, last, cut, tuple(found[cut]), row.text.strip())
+
+
+def fitted(cells: list[str], names: Sequence[str]) -> list[str]:
+    """The cells without empty ones beyond the header. Columns without a name may be missing: Excel leaves out the empty
+    cells at the end of some rows, and writes them in others."""
+    while len(cells) > len(names) and not cells[-1].strip():
+        cells.pop()
+    named = max((place for place, name in enumerate(names, 1) if name.strip()), default=0)
+    missing = len(names) - len(cells)
+    return cells + [""] * missing if missing > 0 and len(cells) >= named else cells
+
+
+# What a row of empty cells is made of.
+EMPTY = b'",; \t|'
+# What Excel shows of a formula that went wrong: such a row is no note, and is refused with its column.
+_ERROR = re.compile(rb"#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|SPILL!|CALC!)")
+_TOTAL = re.compile(
+    rb"(grand |sub)?totals?|(zwischen|gesamt)?summe|sum|(ins)?gesamt(zahl)?|anzahl|count|totale|suma", re.IGNORECASE
+)
+_COUNT = re.compile(r"[+-]?[0-9][0-9.,' \xa0%]*")
+
+
+def says_nothing(text: bytes, delimiter: str) -> bool:
+    """A row of empty cells; a note such as the example of a template: its first cell begins with #; or a row of totals,
+    in which nothing but numbers stands beside that word."""
+    words = text.strip(EMPTY)
+    if not words:
+        return True
+    if words.startswith(b"#"):
+        return not _ERROR.match(words)
+    if not (total := _TOTAL.match(words)):
+        return False
+    beside = words[total.end() :].decode(UTF_8, "replace").replace('"', delimiter)
+    cells = map(str.strip, re.split(f"[:{re.escape(delimiter)}]", beside))
+    return all(_COUNT.fullmatch(cell) for cell in cells if cell)
