@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Generic, Literal, TypeVar, final, get_args
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from schemas import payloads as p
 from schemas.primitives import EventId, Id, Instant, Message, SourceUri
@@ -133,7 +133,10 @@ OfPartition = ClockReached | ProfileSet
 MentoringEvent = OfRelationship | OfPartition
 
 # One validator for every record of `mentoring.events`; it raises pydantic.ValidationError with the path.
-MENTORING_EVENT: TypeAdapter[MentoringEvent] = TypeAdapter(Annotated[MentoringEvent, Field(discriminator="type")])
+# Only the names of fields are looked up among the strings that were read before: most values come once.
+MENTORING_EVENT: TypeAdapter[MentoringEvent] = TypeAdapter(
+    Annotated[MentoringEvent, Field(discriminator="type")], config=ConfigDict(cache_strings="keys")
+)
 # The types that may be sent in; what only Rapport writes is not among them.
 EVENT_TYPES: tuple[str, ...] = tuple(type_of(model) for model in get_args(OfRelationship | ClockReached))
 ADMIN_TYPES = frozenset({"mentoring.relationship.erased.v1", "mentoring.clock.reached.v1"})

@@ -5,10 +5,16 @@ import math
 
 import pytest
 
-from benchmarks import core
+from benchmarks import core, events
+from benchmarks.contestants import ours
 from benchmarks.figures import aims, failures, figures, scoring_share
 from benchmarks.lineup import LINEUP, NAMES, Contestant
 from benchmarks.race import Failure, Run
+from schemas.events import MENTORING_EVENT
+from services.scoring.domain.changelog import ChangelogEntry
+from services.scoring.domain.partition import PartitionWatermark, ScoredPartition
+from services.scoring.domain.profiles import Programmes
+from services.scoring.domain.write_phases import LogRecord, PartitionProcessor
 
 NAMED = dict(zip(NAMES, LINEUP, strict=True))
 
@@ -48,6 +54,23 @@ def test_aims_are_judged_where_both_sides_were_measured() -> None:
 
     assert [(aim.measured, aim.met) for aim in aims(outcomes)] == [(1.5, True)]
     assert scoring_share(outcomes) == 0.75
+
+
+def test_the_flow_that_is_measured_alone_scores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for (owner, name), value in ours.UNSCORED.items():
+        monkeypatch.setattr(owner, name, value)
+    worker = PartitionProcessor(1, ScoredPartition(Programmes(), {}, PartitionWatermark()), {})
+    log = [MENTORING_EVENT.validate_json(value) for _, value in events.log(20, 3)]
+
+    written = [
+        write
+        for offset, event in enumerate(log)
+        for phase in worker.run([LogRecord(offset, f"{event.tenant}/r", event)])
+        for write in phase
+    ]
+
+    assert len(written) >= len(log)
+    assert {type(write) for write in written} == {ChangelogEntry}
 
 
 def test_every_aim_of_the_core_is_measured_by_what_a_worker_and_the_commands_do(

@@ -27,7 +27,7 @@ def measure(task: Task) -> None:
     shares = Shares()
     others = {(worker.Worker, "apply"): _measured_run(task, shares)}
     # Timers cost something too: the flow alone is measured without.
-    others |= _UNSCORED if task.variant == "flow" else _timed(shares)
+    others |= UNSCORED if task.variant == "flow" else _timed(shares)
     for (owner, name), value in others.items():
         assert hasattr(owner, name), f"{owner} has no {name} any more"
         setattr(owner, name, value)
@@ -44,9 +44,7 @@ def serve(task: Task, under: Topics) -> None:
     run(ScoringSettings(kafka=task.kafka, clock="log", scoring_datadir=Path(task.folder) / "faust"), under)
 
 
-def _touch(
-    partition: ScoredPartition, event: MentoringEvent, key: str, offset: int, _ceiling: int = 0
-) -> Iterable[Emission]:
+def _touch(partition: ScoredPartition, event: MentoringEvent, key: str, offset: int) -> Iterable[Emission]:
     """Keeps of each relationship the position and the time of its newest event."""
     partition.offset = offset
     if not isinstance(event, ClockReached):
@@ -64,8 +62,9 @@ def _never(*_: object) -> bytes:
     raise AssertionError("the flow alone was to be measured, and something was scored")
 
 
-_UNSCORED: Others = {
-    (ScoredPartition, "apply"): _touch,
+# The steps that PartitionProcessor takes with every event.
+UNSCORED: Others = {
+    (ScoredPartition, "take"): _touch,
     (ScoredPartition, "advance"): _pass,
     (records, "score_event"): _never,
 }
@@ -73,7 +72,7 @@ _UNSCORED: Others = {
 
 def _timed(shares: Shares) -> Others:
     return {
-        (worker, "decoded"): shares.timed("decoding", decoding.decoded),
+        (decoding.Decoding, "__iter__"): shares.timed_steps("decoding", decoding.Decoding.__iter__),
         (records, "score_event"): shares.timed("telling", serialization.score_event),
         (write_phases, "state_entry"): shares.timed("states to bytes", changelog.state_entry),
         (write_phases.PartitionProcessor, "run"): shares.timed_steps(

@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -11,13 +12,11 @@ from schemas.rule_faults import problems
 from schemas.rule_words import describe
 from schemas.rules import RULES, SUBJECT_RULES
 from services.notify.commands.acts import ACTS
-from services.notify.commands.audit import explain
+from services.notify.commands.alerts import alerts, explain, preview
 from services.notify.commands.board_tokens import token
-from services.notify.commands.common import destinations_or_exit, settings_or_exit
+from services.notify.commands.common import destinations_or_exit, fail, settings_or_exit
 from services.notify.commands.deliveries import deliveries, discard, replay
-from services.notify.commands.destinations import destinations
-from services.notify.commands.messages import preview, test
-from services.notify.commands.open_alerts import alerts
+from services.notify.commands.destinations import destinations, test
 from services.notify.commands.rules import rules
 from services.notify.names import Names
 from services.notify.service import serve as serve_until
@@ -31,7 +30,17 @@ from services.validation_errors import reason_of
 Serves = Callable[[NotifySettings, Names, threading.Event], None]
 
 
-@click.group()
+class ExplainedGroup(click.Group):
+    """A broker that does not answer, or refuses, is one line and exit code 1, whatever the command."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 (click's)
+        try:
+            return super().invoke(ctx)
+        except KafkaError as away:
+            fail(str(away))
+
+
+@click.group(cls=ExplainedGroup)
 def main() -> None:
     """Scores to people: alert rules, episodes and deliveries."""
 
@@ -40,13 +49,13 @@ def main() -> None:
 @click.option("--check", is_flag=True, help="Print the settings, secrets hidden, and exit.")
 def serve(*, check: bool) -> None:
     """Decide on score changes and tell people, until SIGTERM."""
-    settings = settings_or_exit()
+    settings, names = settings_or_exit()
     if check:
         click.echo(environment.describe(settings))
         return
     _refuse_bad_rules()
     destinations_or_exit(settings)
-    run(settings, Names.at(settings.log_epoch))
+    run(settings, names)
 
 
 @main.command()
@@ -56,11 +65,11 @@ def board(*, check: bool) -> None:
     # A web framework and a client of ClickHouse, which every other command starts faster without.
     from services.notify.board.service import serve_board  # noqa: PLC0415
 
-    settings = settings_or_exit()
+    settings, names = settings_or_exit()
     if check:
         click.echo(environment.describe(settings))
         return
-    run(settings, Names.at(settings.log_epoch), serve_board)
+    run(settings, names, serve_board)
 
 
 for command in (alerts, explain, *ACTS):

@@ -9,38 +9,29 @@ from functools import partial
 
 from schemas.primitives import Instant
 from services.notify.channels.smtp import MailDirectory
-from services.notify.domain.addresses_off import AddressesOff
-from services.notify.domain.attempts import has_ended
+from services.notify.domain.deliveries import has_ended
 from services.notify.domain.held import HOUR
 from services.notify.domain.ledger import Ledger
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.notices import is_notice
-from services.notify.domain.preferences import Preferences
-from services.notify.domain.routing import Addressing
+from services.notify.domain.preferences import AddressesOff, Preferences
+from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import RuleBook
-from services.notify.domain.shared_alerts import SharedAlerts
-from services.notify.domain.tallies import lowest_clock
-from services.notify.domain.unsubscribing import LeavingLinks
+from services.notify.domain.shared_alerts import SharedAlerts, lowest_clock
 from services.notify.flow.asking import Asking
-from services.notify.flow.beside import Beside
-from services.notify.flow.commanding import Commanding
+from services.notify.flow.commanding import Commanding, DeliveryRequests
 from services.notify.flow.deciding import Deciding
-from services.notify.flow.decision_context import DecisionContext
 from services.notify.flow.destinations import DestinationsFile, configured
 from services.notify.flow.dispatch import Dispatch, Environment
 from services.notify.flow.hold import Hold
-from services.notify.flow.journal import COMMIT_SECONDS, Journal
+from services.notify.flow.inputs import PeopleRecords, SubjectInputs
+from services.notify.flow.journal import COMMIT_SECONDS, Journal, bounded
 from services.notify.flow.leadership import Leadership, LeadershipLostError
-from services.notify.flow.metrics import Metrics
 from services.notify.flow.noticing import Noticing
-from services.notify.flow.people import PeopleRecords
-from services.notify.flow.report import Report
-from services.notify.flow.requests import DeliveryRequests
+from services.notify.flow.report import Metrics, Report
 from services.notify.flow.restore import restored
-from services.notify.flow.rounds import Flow
+from services.notify.flow.rounds import Beside, Flow
 from services.notify.flow.senders import SenderPool
-from services.notify.flow.subject_inputs import SubjectInputs
-from services.notify.flow.watchdog import bounded
 from services.notify.names import Names
 from services.notify.rendering.renderer import Renderer
 from services.notify.settings import NotifySettings
@@ -114,18 +105,22 @@ def _lead(settings: NotifySettings, names: Names, office: Office, stop: threadin
         # What was decided or sent of late counts for storms and for how much people get.
         recent = [one for one in (*known.open, *known.finished) if one.changed_at > began]
         told = [one for one in (*known.open, *known.finished) if is_notice(one)]
-        off = AddressesOff(known.addresses_off)
+        off = AddressesOff(known.shared.addresses.values())
         config = configured(settings)
-        addressing = Addressing(config.routing(), people, off, Preferences(known.personal))
+        addressing = Addressing(config.routing(), people, off, Preferences(known.shared.personal.values()))
         context = DecisionContext(settings.clock, now, addressing)
         by_name = Asking((*known.partition_alerts_by_number.values(), shared), rules, context)
         by_name.remember([*known.open, *known.finished])
         while known.finished:
             # Whole messages: what the ledger knows of them is enough from here on.
             ledger.add(known.finished.pop())
-        environment = Environment(
-            now, random.SystemRandom().random, mail_directory(people, off, settings.leaving()), context.opens
+        # Addresses as the directory has them when a mail is sent, without those that are refused for good.
+        directory = MailDirectory(
+            lambda destination, tenant, person: people.address_of(tenant, person, partial(off.is_off, destination)),
+            off.is_off,
+            settings.leaving(),
         )
+        environment = Environment(now, random.SystemRandom().random, directory, context.opens)
         dispatch = Dispatch(SenderPool(now), Renderer(people, settings.notify_link), ledger, environment)
         dispatch.configure(config.destinations)
         deciding = Deciding(known.partition_alerts_by_number, shared, rules, context, metrics)
@@ -139,7 +134,7 @@ def _lead(settings: NotifySettings, names: Names, office: Office, stop: threadin
             reader=reader,
             inputs=inputs,
             leadership=office.leadership,
-            commanding=Commanding(known.partition_alerts_by_number, shared, known.silences, context, metrics),
+            commanding=Commanding(known.partition_alerts_by_number, shared, known.shared.silences, context, metrics),
             deciding=deciding,
             journal=Journal(producer, reader, names),
             hold=hold,
@@ -151,15 +146,6 @@ def _lead(settings: NotifySettings, names: Names, office: Office, stop: threadin
         )
         keep_what_is()
         flow.run(stop, known.open)
-
-
-def mail_directory(people: NameBook, off: AddressesOff, leaving: LeavingLinks | None) -> MailDirectory:
-    """Addresses as the directory has them when a mail is sent, without those that are refused for good."""
-    return MailDirectory(
-        lambda destination, tenant, person: people.address_of(tenant, person, partial(off.is_off, destination)),
-        off.is_off,
-        leaving,
-    )
 
 
 def now() -> Instant:

@@ -5,12 +5,11 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from services.notify.channels.addresses import secret_fault, url_fault
 from services.notify.channels.destinations import DestinationConfig
-from services.notify.channels.posting import HttpTarget
-from services.notify.channels.url_faults import secret_fault, url_fault
-from services.notify.channels.webhook import WebhookOptions
+from services.notify.channels.http_channels import HttpTarget, WebhookOptions
 from services.notify.domain.unsubscribing import LeavingLinks
-from services.notify.rendering.webhook import filled
+from services.notify.rendering.machines import filled
 from services.runtime.settings import Port, Settings
 
 SHORTEST_KEY = 16

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from services.ingest.domain.scope import BURST_SECONDS, MOST_BUCKETS, RateLimiter, items_of
-from services.ingest.flow.intake import SLICE_SECONDS, AmongOwn, BodyReading, Turns
+from services.ingest.flow.intake import SLICE_SECONDS, AmongOwn, Turns
 from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.gateway.requests import QUICKLY_READ_BYTES, InFlightBytes, read_body
-from services.ingest.gateway.senders import HUGE_BYTES_PER_SECOND, Admission, RequestErrors, Senders
+from services.ingest.gateway.senders import HUGE_BYTES_PER_SECOND, Admission, BodyReading, RequestErrors, Senders
 from services.runtime.http.problems import ProblemError
 
 WORK_SECONDS = 0.0002
@@ -82,7 +82,8 @@ def test_what_a_sender_has_begun_to_send_goes_on_before_what_else_they_handed_in
         turns = Turns()
 
         async def work(name: str, among_own: AmongOwn) -> None:
-            await turns.in_slices("a", range(50), spin, lambda found: done.extend([name] * len(found)), among_own)
+            with turns.slices("a") as slices:
+                await slices.each(range(50), spin, lambda found: done.extend([name] * len(found)), among_own)
 
         async with asyncio.TaskGroup() as group:
             group.create_task(work("judged", "last"))
@@ -95,6 +96,46 @@ def test_what_a_sender_has_begun_to_send_goes_on_before_what_else_they_handed_in
     begun = done.index("sent")
     assert 0 < begun < done.count("judged")
     assert done[begun : begun + 50] == ["sent"] * 50
+
+
+def test_parts_of_what_is_short_share_one_turn() -> None:
+    done: list[str] = []
+
+    async def work(turns: Turns, name: str) -> None:
+        with turns.present(name), turns.slices(name) as slices:
+            for part in ("judged", "sent"):
+                await slices.each([f"{part} {name}"], str, done.extend)
+
+    async def several() -> None:
+        turns = Turns()
+        async with asyncio.TaskGroup() as group:
+            for name in ("a", "b"):
+                group.create_task(work(turns, name))
+
+    asyncio.run(several())
+
+    assert done == ["judged a", "sent a", "judged b", "sent b"]
+
+
+def test_a_part_that_begins_when_the_slice_is_over_waits_for_the_next_turn() -> None:
+    done: list[object] = []
+
+    async def short(turns: Turns) -> None:
+        with turns.present("short"):
+            await turns.in_slices("short", ["short"], str, done.extend)
+
+    async def several() -> None:
+        turns = Turns()
+        with turns.present("long"), turns.slices("long") as slices:
+            await slices.each(range(10), spin, lambda _: None)
+            between = asyncio.create_task(short(turns))
+            await asyncio.sleep(2 * SLICE_SECONDS)
+            await slices.each(["sent"], str, done.extend)
+            await between
+
+    asyncio.run(several())
+
+    assert done == ["short", "sent"]
 
 
 def test_who_gives_up_waiting_leaves_their_turn_to_the_next() -> None:

@@ -23,10 +23,10 @@ from schemas.scores import (
     ScoreRow,
     Trigger,
 )
-from services.notify.domain.catching_up import CatchingUp, settled
 from services.notify.domain.decisions import alert_changed
-from services.notify.domain.digests import latest, one_message
+from services.notify.domain.deliveries import latest, one_message
 from services.notify.domain.evaluation import Evaluator, Transitioned
+from services.notify.domain.guards import CatchingUp, settled
 from services.notify.domain.ids import Destination, Recipient
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.pipeline import Decision, Notice, situation, through

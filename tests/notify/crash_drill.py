@@ -19,7 +19,7 @@ from typing import Any
 
 from deploy.local.kafka import LocalKafka
 from schemas.alerts import Alert, Delivery
-from services.notify.domain.attempts import INTERRUPTED, KEYED
+from services.notify.domain.deliveries import INTERRUPTED, KEYED
 from services.runtime.kafka import Record, read_to_end
 from tests.notify.building import Pair, clock, hour
 from tests.notify.conftest import Notify, notify_on

@@ -11,9 +11,8 @@ from pydantic import SecretStr
 
 from schemas.alerts import ChannelName, Delivery
 from services.notify.channels.destinations import DestinationConfig
-from services.notify.channels.posting import HttpTarget
+from services.notify.channels.http_channels import HttpTarget, WebhookOptions
 from services.notify.channels.smtp import MailDirectory
-from services.notify.channels.webhook import WebhookOptions
 from services.notify.domain.ledger import Ledger
 from services.notify.domain.name_book import NameBook
 from services.notify.flow.dispatch import Dispatch, Environment

@@ -11,7 +11,7 @@ from typing import Any
 from schemas.alerts import Delivery
 from services.notify import service
 from services.notify.__main__ import run
-from services.notify.domain.verdict import Verdict
+from services.notify.domain.deliveries import Verdict
 from services.notify.flow.dispatch import Dispatch
 from services.notify.flow.journal import Entry, Journal
 from services.notify.flow.senders import DestinationSender

@@ -10,7 +10,7 @@ from schemas.primitives import from_micros, to_micros
 from schemas.programs import Source
 from schemas.rules import RULES
 from services.notify.channels.destinations import DestinationsConfig
-from services.notify.domain.catching_up import SETTLE
+from services.notify.domain.guards import SETTLE
 from services.notify.domain.lifecycle import OPEN
 from services.scoring.domain.applied_profiles import programmes_of
 from services.scoring.domain.facts import FullHistory

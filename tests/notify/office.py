@@ -15,26 +15,23 @@ from schemas.rules import Rule
 from schemas.scores import ScoreEvent
 from services.notify.channels.destinations import DestinationConfig, DestinationsConfig
 from services.notify.channels.smtp import SmtpOptions
-from services.notify.domain.addresses_off import AddressesOff
-from services.notify.domain.attempts import AttemptResult, has_ended, settled, started
+from services.notify.domain.deliveries import Arrived, AttemptResult, has_ended, settled, started
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.pipeline import Decision
-from services.notify.domain.preferences import Preferences
+from services.notify.domain.preferences import AddressesOff, Preferences
 from services.notify.domain.record import SubjectRecord, WatchRecord, dump, load, load_subject
-from services.notify.domain.routing import Addressing
+from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import SubjectWatch
-from services.notify.domain.verdict import Arrived
 from services.notify.domain.watch import Watch
 from services.notify.domain.working_hours import ReceivingHours
 from services.notify.flow.deciding import Deciding
-from services.notify.flow.decision_context import DecisionContext
 from services.notify.flow.hold import Hold, Released
-from services.notify.flow.metrics import Metrics
-from services.notify.flow.people import Erased
+from services.notify.flow.inputs import Erased
+from services.notify.flow.report import Metrics
 from services.runtime.kafka import Partition, Record
 from tests.notify.building import WITHOUT_FALLS, clock
 

@@ -9,9 +9,9 @@ from typing import Any
 from schemas.alerts import ChannelName, Delivery
 from services.notify.channels.channel import Channel
 from services.notify.domain.decisions import alert_changed, planned
+from services.notify.domain.deliveries import Verdict
 from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import NameBook
-from services.notify.domain.verdict import Verdict
 from services.notify.rendering.renderer import Renderer
 from tests.notify.building import Pair, clock, day, hour, new_alerts, take
 

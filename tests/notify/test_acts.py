@@ -1,7 +1,9 @@
 """People act on alerts from the command line, and an instance does what they ask."""
 
 import json
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -124,3 +126,17 @@ def _command(subject: str) -> bytes:
     return json.dumps(
         example("alertcommand") | {"alert": example("alertcommand")["alert"] | {"subject": subject}}
     ).encode()
+
+
+def test_a_command_that_the_broker_does_not_take_says_why_and_leaves_nothing_open(
+    topics: Notify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = replace(topics.names, commands=f"{topics.names.commands}-that-nobody-made")
+    monkeypatch.setattr(Names, "at", classmethod(lambda _, __: nowhere))
+    before = set(threading.enumerate())
+
+    result = CliRunner().invoke(main, ["silence", "--tenant", "acme", "--until", "1d"])
+
+    assert result.exit_code == 1
+    assert "rapport notify: " in result.output
+    assert [one.name for one in threading.enumerate() if one not in before] == []

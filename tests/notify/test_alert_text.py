@@ -1,21 +1,20 @@
 """What a person reads: names, what changed, why, how sure, what to do next, who has it and until when."""
 
 import json
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
 from schemas.alerts import ChannelName, Delivery, DeliveryItem, Reason, StageDecision
 from schemas.scores import RiskTerm
-from services.notify.domain.chances import chance_points
 from services.notify.domain.decisions import alert_changed, planned
 from services.notify.domain.ids import Destination
-from services.notify.domain.name_book import NameBook, PairRecord
+from services.notify.domain.name_book import NameBook, Naming, PairRecord
 from services.notify.domain.pipeline import AT_RISK
-from services.notify.domain.reasons import HEALTH_WORDS, RISK_WORDS
+from services.notify.domain.wording import HEALTH_WORDS, RISK_WORDS, chance_points
 from services.notify.rendering.alert_text import alert_text
-from services.notify.rendering.next_acts import ACTS, next_act
-from services.notify.rendering.webhook import body
+from services.notify.rendering.machines import body
+from services.notify.rendering.phrases import ACTS, next_act
 from tests.notify.building import Pair, clock, day, hour, new_alerts, take
 from tests.notify.naming import participant, programme
 from tests.notify.sending import LINK, episode, rendered
@@ -45,7 +44,8 @@ def text_of(delivery: Delivery, known: NameBook) -> str:
 def test_the_whole_of_a_mail() -> None:
     assert text_of(episode("smtp", "team")[0], people()) == (
         "NEW · P3: spruce: Ana Ruiz & Ben Ode: health 38, low since 1 May. "
-        "Ask both whether day and time still suit them, and agree on a slot that does.\n"
+        "Ask Ana Ruiz (mentor) and Ben Ode (mentee) whether day and time still suit them, "
+        "and agree on a slot that does.\n"
         "\n"
         "Health is 38 of 100 (strained); since Wed 1 May 2024 02:00 Europe/Berlin (health at or below 40 for 24 h). "
         "The last contact was on 1 May, 1 day earlier.\n"
@@ -72,7 +72,9 @@ def test_the_first_80_characters_stand_alone() -> None:
     assert len(alone) <= 80
     assert alone.startswith("NEW · P3: spruce: Maximiliana")
     assert alone.endswith("…: health 38, low since 1 May")
-    assert act.startswith("Ask both whether day and time")
+    assert act.startswith(
+        "Ask Maximiliana Wilhelmina von und zu Hohen… (mentor) and Ben Ode (mentee) whether day and time"
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,7 @@ def test_risk_is_told_in_chances_and_days_and_never_in_log_odds() -> None:
 
     assert "The chance that this relationship falls silent is 80 %" in text
     assert "(chance at or above 70 % for 24 h)" in text
+    assert "Call Ana Ruiz (mentor) or Ben Ode (mentee), whoever answers more easily, and offer two dates" in text
     assert "- no contact for 0 days (agreed rhythm: every 14 days): +43 points of chance" in text
     assert "- contacts are far apart even when all is well: +7 points of chance" in text
     assert "a general estimate, not yet calibrated" in text
@@ -152,7 +155,8 @@ def test_several_alerts_are_one_list_the_most_urgent_first_each_with_all_that_so
         "\n"
         "- P3 New: spruce: Ana Ruiz & Ben Ode: health 38, low since 1 May\n"
         "  Mostly: meetings were missed or cancelled of late: -44 points of health. "
-        "Next: Ask both whether day and time still suit them, and agree on a slot that does. "
+        "Next: Ask Ana Ruiz (mentor) and Ben Ode (mentee) whether day and time still suit them, "
+        "and agree on a slot that does. "
         "Who: Dana Cole (coordinator), by Fri 17 May.\n"
         "  https://pairs.example.org/4F2\n"
         "\n"
@@ -249,7 +253,81 @@ def test_every_cause_that_has_words_has_an_act(cause: str) -> None:
     first = episode("smtp", "team")[0].alert
     because = first.model_copy(update={"reasons": (Reason(name=cause, points=-9.0, words="so"),)})
 
-    assert next_act(because) == ACTS[cause]
+    assert next_act(because, Naming()) == ACTS[cause]
+
+
+def test_a_name_that_holds_one_of_our_words_stays_a_name() -> None:
+    known = people()
+    known.upsert(participant("p-2", "both Talboth"))
+
+    assert "Call Ana Ruiz (mentor) or both Talboth (mentee), whoever answers" in text_of(of_risk(), known)
+
+
+def test_of_a_group_nobody_is_named_in_what_to_do() -> None:
+    known = people()
+    known.pair("acme", "4F2", PairRecord(("p-1",), ("p-2", "p-3")))
+
+    assert alert_text(episode("smtp", "team")[0], known, None).act.startswith(
+        "Ask both whether day and time still suit"
+    )
+
+
+def test_where_no_cause_has_an_act_of_its_own_the_names_stand_in_what_the_alert_says() -> None:
+    quiet = take(new_alerts(), Pair().changed(day(40)), clock(day(60)))
+    delivery = planned(alert_changed(quiet[0], day(60)), [Destination("smtp", "team")])[0]
+
+    act = alert_text(delivery, people(), None).act
+
+    assert delivery.alert.rule == "no_contact"
+    assert act == "Call Ana Ruiz (mentor) or Ben Ode (mentee), whoever answers more easily, and offer two dates."
+
+
+@pytest.mark.parametrize(
+    ("decided", "until"),
+    [
+        (day(0) + timedelta(hours=7), "by the end of Wed 1 May"),
+        # Told with the digest of the next morning: the day before would be over.
+        (day(0) + timedelta(hours=20), "by the end of Thu 2 May"),
+        (day(2) + timedelta(hours=20), "by the end of Mon 6 May"),
+    ],
+)
+def test_what_is_decided_when_nobody_works_is_due_on_the_day_on_which_people_hear_of_it(
+    decided: datetime, until: str
+) -> None:
+    worse = episode("smtp", "team")[1]
+    delivery = worse.model_copy(update={"alert": worse.alert.model_copy(update={"decided_at": decided})})
+
+    assert dict(alert_text(delivery, people(), None).facts)["Until"] == until
+
+
+def test_a_contact_of_the_same_day_is_no_days_earlier() -> None:
+    first = episode("smtp", "team", last_contact=hour(12))[0]
+
+    assert "The last contact was on 1 May, less than a day earlier." in text_of(first, people())
+
+
+def test_a_fall_leaves_room_for_names_and_a_list_says_in_its_subject_how_many_it_lists() -> None:
+    first, worse, _ = episode("smtp", "team")
+    fell = first.alert.model_copy(update={"rule": "health_drop", "why": "health fell from 62 to 38 within 7 d"})
+    several = first.model_copy(
+        update={"items": (DeliveryItem(program="spruce", relationship="9TB", alert=worse.alert),), "more": 5}
+    )
+
+    found = alert_text(first.model_copy(update={"alert": fell}), people(), None)
+
+    assert found.first.headline == "spruce: Ana Ruiz & Ben Ode: health fell from 62 to 38"
+    assert "(health fell from 62 to 38 within 7 d)" in found.paragraphs[-1]
+    assert json.loads(rendered(several, people()).body or "")["subject"] == "spruce: 7 alerts"
+
+
+def test_a_call_for_support_says_nothing_of_how_sure_a_score_is() -> None:
+    called = take(new_alerts(), Pair().changed(hour(0), caps=("support_open",)), clock(hour(1)))
+    delivery = planned(alert_changed(called[0], day(9)), [Destination("smtp", "team")])[0]
+
+    text = text_of(delivery, people())
+
+    assert "support requested" in text
+    assert "How sure" not in text
 
 
 def test_what_came_to_light_late_says_why_it_comes_now() -> None:

@@ -14,10 +14,8 @@ from services.notify.domain.decisions import alert_changed, delivery_changed, pl
 from services.notify.domain.evaluation import Transitioned
 from services.notify.domain.ids import AlertSubject, Destination, alert_key, dedup_key, delivery_id, transition_id
 from services.notify.domain.pipeline import NEVER_TOLD
-from services.notify.domain.reasons import reasons
-from services.notify.domain.spans import days, instant, span
-from services.notify.domain.wording import certainty
-from services.notify.rendering.webhook import body, filled
+from services.notify.domain.wording import certainty, days, instant, reasons, span
+from services.notify.rendering.machines import body, filled
 from tests.notify.building import HOOK, Around, Pair, clock, day, decided, hour, late_trigger, new_alerts, score, take
 
 LOG = Destination("log", "log")

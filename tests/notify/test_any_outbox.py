@@ -7,9 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.alerts import Delivery
-from services.notify.domain.attempts import AttemptResult, has_ended, settled, started
+from services.notify.domain.deliveries import (
+    Again,
+    Arrived,
+    AttemptResult,
+    Down,
+    Never,
+    Unknown,
+    Verdict,
+    has_ended,
+    settled,
+    started,
+)
 from services.notify.domain.outbox import Outbox, SendingPace
-from services.notify.domain.verdict import Again, Arrived, Down, Never, Unknown, Verdict
 from tests.notify.building import day
 from tests.notify.sending import episode
 

@@ -9,17 +9,15 @@ from prometheus_client import CollectorRegistry
 from schemas.alert_commands import Acknowledge, Act, AlertCommand, AlertReference, Assign
 from schemas.alerts import Delivery
 from services.notify.channels.destinations import DestinationConfig, DestinationsConfig
-from services.notify.domain.addresses_off import AddressesOff
-from services.notify.domain.escalation import escalates_at
 from services.notify.domain.known_alert import alerts_of
-from services.notify.domain.routing import Addressing
+from services.notify.domain.preferences import AddressesOff
+from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
-from services.notify.domain.working_hours import WorkCalendar
+from services.notify.domain.working_hours import WorkCalendar, escalates_at
 from services.notify.flow.asking import Asking, GivenAlert
 from services.notify.flow.commanding import Commanding
-from services.notify.flow.decision_context import DecisionContext
-from services.notify.flow.metrics import Metrics
+from services.notify.flow.report import Metrics
 from services.notify.rendering.renderer import Renderer
 from services.runtime.kafka import Record
 from tests.notify.building import Pair

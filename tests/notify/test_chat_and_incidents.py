@@ -12,13 +12,11 @@ from pydantic import SecretStr
 from schemas.alerts import MOST_BODY, ChannelName, Delivery, DeliveryItem
 from services.notify.channels.answers import of_slack, of_teams
 from services.notify.channels.channel import Channel
-from services.notify.channels.chat import ChatChannel
-from services.notify.channels.pagerduty import PagerDutyChannel, PagerDutyOptions
-from services.notify.channels.posting import HttpTarget
+from services.notify.channels.http_channels import ChatChannel, HttpTarget, PagerDutyChannel, PagerDutyOptions
+from services.notify.domain.deliveries import Again, Arrived, Down, Never, Verdict
 from services.notify.domain.name_book import NameBook, PairRecord
-from services.notify.domain.verdict import Again, Arrived, Down, Never, Verdict
 from services.notify.rendering.chat import TEAMS_BYTES
-from services.notify.rendering.next_acts import next_act
+from services.notify.rendering.phrases import next_act
 from tests.notify.emulators import ROUTING_KEY, Emulator, PagerDuty, Slack, Teams, emulating, teams_error
 from tests.notify.naming import participant
 from tests.notify.sending import episode, rendered, sending
@@ -222,4 +220,4 @@ def test_whatever_people_are_called_a_message_is_within_the_limits_of_its_channe
     assert Slack().answer({"content-type": "application/json"}, bodies["slack"].encode())[0] == 200
     assert Teams().answer({}, bodies["teams"].encode())[0] == 202
     text = json.loads(bodies["smtp"])["text"]
-    assert len(text.split("\n")[0].removesuffix(f". {next_act(alert)}")) <= 80
+    assert len(text.split("\n")[0].removesuffix(f". {next_act(alert, people.naming('acme', 'spruce', '4F2'))}")) <= 80

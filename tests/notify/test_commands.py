@@ -17,9 +17,9 @@ from schemas.topics import ALERTS, DELIVERIES, DIRECTORY, PROGRAMS, ROSTER
 from services.ingest.domain.people.relationship_history import RelationshipHistory
 from services.ingest.domain.tools.projection import roster_value
 from services.notify.__main__ import main
-from services.notify.domain.attempts import refused
 from services.notify.domain.decisions import alert_changed
-from services.notify.flow.requests import HEADER, REPLAY
+from services.notify.domain.deliveries import refused
+from services.notify.flow.commanding import HEADER, REPLAY
 from services.notify.names import Names
 from services.runtime.kafka import Producer, Record, create_topics, read_to_end
 from services.runtime.settings import Settings

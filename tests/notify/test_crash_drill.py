@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from deploy.local.kafka import LocalKafka
-from services.notify.domain.attempts import KEYED
+from services.notify.domain.deliveries import KEYED
 from tests.notify.crash_drill import NAMED, RANDOM, Report, drilled
 
 WORLDS, MANY_WORLDS = 3, 5

@@ -7,9 +7,17 @@ from email.utils import format_datetime
 import pytest
 
 from schemas.alerts import ChannelName, Delivery, Urgency
-from services.notify.domain.attempts import (
+from services.notify.channels.answers import of_answer
+from services.notify.domain.decisions import alert_changed, planned
+from services.notify.domain.deliveries import (
     KEYED,
+    Again,
+    Arrived,
     AttemptResult,
+    Down,
+    Never,
+    Unknown,
+    Verdict,
     backoff,
     has_ended,
     interrupted,
@@ -19,12 +27,9 @@ from services.notify.domain.attempts import (
     started,
     superseded,
 )
-from services.notify.domain.decisions import alert_changed, planned
-from services.notify.domain.fallbacks import in_place_of, is_overdue
 from services.notify.domain.ids import Destination
-from services.notify.domain.ledger import Ledger, StandIn
-from services.notify.domain.outbox import Outbox, Parked, SendingPace, in_order
-from services.notify.domain.verdict import Again, Arrived, Down, Never, Unknown, Verdict, of_answer
+from services.notify.domain.ledger import Ledger
+from services.notify.domain.outbox import Outbox, Parked, SendingPace, in_order, in_place_of, is_overdue
 from tests.notify.building import Pair, clock, day, hour, new_alerts, take
 
 NOW = day(50)
@@ -387,7 +392,7 @@ def test_the_ledger_knows_whom_a_delivery_names_and_who_stood_in() -> None:
     done = stood_in.model_copy(update={"state": "delivered", "people": ("p-1",)})
     ledger.add(done)
 
-    assert ledger.stand_ins(done.dedup_key) == {StandIn("smtp", "deputy")}
+    assert ledger.stand_ins(done.dedup_key) == {Destination("smtp", "deputy")}
     assert ledger.naming("acme", "p-1") == ledger.of_relationship("acme", "4F2") == [done.delivery_id]
     assert ledger.naming("other", "p-1") == []
     ledger.remove(done.delivery_id)

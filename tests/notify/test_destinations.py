@@ -7,8 +7,7 @@ from pydantic import SecretStr
 
 from services.notify.channels.destinations import DestinationConfig, DestinationsError, listed
 from services.notify.channels.destinations_file import load_destinations
-from services.notify.channels.pagerduty import ENQUEUE_URL, PagerDutyOptions
-from services.notify.channels.posting import HttpTarget
+from services.notify.channels.http_channels import ENQUEUE_URL, HttpTarget, PagerDutyOptions
 from services.notify.channels.smtp import SmtpOptions
 from tests.receiver import SECRET
 

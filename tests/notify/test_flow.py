@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from schemas.alerts import Alert, Delivery
-from services.notify.domain.catching_up import SETTLE
+from services.notify.domain.guards import SETTLE
 from services.notify.flow.restore import read_deliveries
 from tests.notify.building import Pair, clock, day, hour, late_trigger
 from tests.notify.conftest import Notify

@@ -2,8 +2,7 @@
 
 from datetime import timedelta
 
-from services.notify.domain.catching_up import LONGEST, SETTLE
-from services.notify.domain.guards import is_behind, lag
+from services.notify.domain.guards import LONGEST, SETTLE, is_behind, lag
 from services.notify.domain.lifecycle import CORRECTED
 from services.notify.domain.pipeline import Decision
 from tests.notify.building import Pair, clock, day, decide, digests, hour, late_trigger, new_alerts, told_of

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from services.notify.domain.digests import alerts_of
+from services.notify.domain.deliveries import alerts_of
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.subjects import programme_subject
 from tests.notify.imported_years import LIVES, NOW, PER_DAY, imported, told_by_scoring, truth

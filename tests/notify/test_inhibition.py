@@ -10,8 +10,8 @@ from schemas.alerts import Handling
 from schemas.primitives import Instant
 from schemas.rules import RULES
 from services.notify.domain.evaluation import Evaluator
+from services.notify.domain.guards import Frozen, source_digest
 from services.notify.domain.ids import ProgrammeKey
-from services.notify.domain.inhibition import Frozen, source_digest
 from services.notify.domain.lifecycle import AT_REST, OPEN
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.pipeline import Decision, Notice, situation, through

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.rules import RULES
 from schemas.scores import ScoreEvent
-from services.notify.domain.catching_up import SETTLE
+from services.notify.domain.guards import SETTLE
 from services.notify.domain.lifecycle import OPEN, RuleState
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.pipeline import Decision

@@ -6,9 +6,9 @@ from typing import Literal
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Delivery
 from services.notify.channels.destinations import DestinationConfig, DestinationsConfig
-from services.notify.domain.addresses_off import AddressesOff
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.outbox import Parked
+from services.notify.domain.preferences import AddressesOff
 from services.notify.domain.routing import Addressing
 from services.notify.flow.noticing import Noticing
 from services.notify.rendering.renderer import Renderer

@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry
 from services.ingest.domain.people.relationship_history import RelationshipHistory
 from services.ingest.domain.tools.projection import PROGRESS_KEY, ProgressRecord, RosterRecord, dump, roster_value
 from services.notify.domain.name_book import NameBook
-from services.notify.flow.metrics import Metrics
-from services.notify.flow.people import Erased, PeopleRecords
+from services.notify.flow.inputs import Erased, PeopleRecords
+from services.notify.flow.report import Metrics
 from services.notify.names import Names
 from services.runtime.kafka import Record
 from tests.notify.naming import participant, programme

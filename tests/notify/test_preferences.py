@@ -12,26 +12,25 @@ from prometheus_client import CollectorRegistry
 from schemas.alert_commands import AlertCommand, DigestAt, SwitchOff, SwitchOn
 from schemas.alerts import Delivery, DeliveryItem
 from services.notify.channels.destinations import DestinationsConfig
-from services.notify.channels.mail_message import LEAVE, mail_bytes
-from services.notify.domain.addresses_off import AddressesOff
-from services.notify.domain.attempts import started
+from services.notify.channels.smtp import LEAVE, mail_bytes
+from services.notify.domain.deliveries import started
 from services.notify.domain.handling import ActRefused
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.preferences import (
     MOST_OFF,
+    AddressesOff,
     PersonalSettings,
     Preferences,
     SwitchedOff,
     settings_after,
 )
-from services.notify.domain.routing import Addressing, Route, Routing
+from services.notify.domain.routing import Addressing, DecisionContext, Route, Routing
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.unsubscribing import Leaving, LeavingLinks
 from services.notify.domain.working_hours import ReceivingHours
 from services.notify.flow.commanding import Commanding
-from services.notify.flow.decision_context import DecisionContext
-from services.notify.flow.metrics import Metrics
+from services.notify.flow.report import Metrics
 from services.runtime.kafka import Record
 from tests.notify.building import Pair, clock, day
 from tests.notify.naming import participant, programme

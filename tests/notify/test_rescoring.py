@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.rules import RULES, Tier
-from services.notify.domain.digests import alerts_of
+from services.notify.domain.deliveries import alerts_of
 from tests.notify.building import Pair, day
 from tests.notify.office import Office, lines, machine, mailing, one
 

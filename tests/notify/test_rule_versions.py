@@ -29,18 +29,16 @@ from schemas.rule_sets import (
 )
 from schemas.rules import HEALTH_LOW, RULES
 from schemas.scores import ScoreEvent
-from services.notify.domain.addresses_off import AddressesOff
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.domain.routing import Addressing, Routing
-from services.notify.domain.rule_book import RuleBook, Shadow, ShadowCount
+from services.notify.domain.preferences import AddressesOff
+from services.notify.domain.routing import Addressing, DecisionContext, Routing
+from services.notify.domain.rule_book import COUNTED_AT_ONCE, RuleBook, Shadow, ShadowCount
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import Tally
 from services.notify.flow.backtest import backtested, monday
 from services.notify.flow.deciding import Deciding
-from services.notify.flow.decision_context import DecisionContext
-from services.notify.flow.metrics import Metrics
-from services.notify.flow.shadows import COUNTED_AT_ONCE
+from services.notify.flow.report import Metrics
 from services.runtime.kafka import Record
 from services.runtime.strict_yaml import documents
 from tests.notify.building import Pair, clock, day, hour, take, told

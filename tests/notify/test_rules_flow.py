@@ -102,7 +102,7 @@ def test_a_silent_source_is_told_freezes_its_pairs_and_releases_them_in_one_dige
 @pytest.fixture
 def command(notify: Notify, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> "Command":
     settings = NotifySettings(kafka=notify.settings.kafka, clock="log")
-    monkeypatch.setattr(commands, "environment", lambda: (settings, notify.names))
+    monkeypatch.setattr(commands, "settings_or_exit", lambda: (settings, notify.names))
     return Command(notify.names, tmp_path / "rules.yaml")
 
 

@@ -4,8 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.notify.channels.addresses import PrivateAddressError, is_public, resolve
-from services.notify.channels.posting import HttpTarget
-from services.notify.channels.webhook import WebhookOptions
+from services.notify.channels.http_channels import HttpTarget, WebhookOptions
 from services.notify.settings import LOG, NotifySettings
 from services.runtime.settings import SettingsError, load
 

@@ -19,9 +19,8 @@ from pydantic import SecretStr
 
 from schemas.alerts import Delivery
 from services.notify.channels.smtp import MailDirectory, SmtpChannel, SmtpOptions
-from services.notify.domain.addresses_off import address_digest
-from services.notify.domain.attempts import started
-from services.notify.domain.verdict import Again, Arrived, Down, Never, Unknown, Verdict
+from services.notify.domain.deliveries import Again, Arrived, Down, Never, Unknown, Verdict, started
+from services.notify.domain.preferences import address_digest
 from tests.notify.building import day
 from tests.notify.sending import episode, rendered, sending
 

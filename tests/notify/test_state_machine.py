@@ -11,9 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from schemas.alert_commands import AlertCommand, AlertSilence
 from schemas.alerts import Alert, Delivery
 from services.notify.domain.evaluation import Evaluator
+from services.notify.domain.guards import Frozen, source_digest
 from services.notify.domain.handling import UNTOUCHED, ActAdmitted, acted
 from services.notify.domain.ids import ProgrammeKey, alert_key, dedup_key
-from services.notify.domain.inhibition import Frozen, source_digest
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.pipeline import Decision
 from services.notify.domain.watch import Watch

@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from schemas.alerts import Handling
 from schemas.programs import Programme, Source, SourceWatermark
 from schemas.scores import Trigger
-from services.notify.domain.catching_up import CatchingUp, CatchUp
 from services.notify.domain.decisions import subject_alert_changed
+from services.notify.domain.guards import CatchingUp, CatchUp
 from services.notify.domain.ids import LONGEST_KEY, AlertSubject, ProgrammeKey
 from services.notify.domain.record import SubjectRecord, dump, load_subject
 from services.notify.domain.rule_book import RuleBook
-from services.notify.domain.shared_alerts import SharedAlerts
+from services.notify.domain.shared_alerts import SharedAlerts, told_late
 from services.notify.domain.subjects import SubjectTransitioned, Tally, ToldLate, programme_subject, source_subject
-from services.notify.domain.tallies import told_late
 from tests.notify.building import START, day, hour, new_alerts
 
 SPRUCE: ProgrammeKey = ("acme", "spruce")

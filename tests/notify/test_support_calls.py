@@ -11,13 +11,12 @@ from schemas.scores import ScoreChanged, SupportCall, Trigger
 from services.ingest.domain.people.relationship_history import RelationshipHistory
 from services.ingest.domain.tools.projection import roster_value
 from services.notify.channels.destinations import DestinationConfig, DestinationsConfig
-from services.notify.domain.addresses_off import AddressesOff
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.name_book import NameBook, PairRecord
-from services.notify.domain.partition_alerts import PartitionAlerts
+from services.notify.domain.partition_alerts import MOST_CALLS, ClosedCall, PartitionAlerts
+from services.notify.domain.preferences import AddressesOff
 from services.notify.domain.record import WatchRecord, dump, load
 from services.notify.domain.routing import Addressing
-from services.notify.domain.support_calls import MOST_CALLS, ClosedCall
 from services.notify.flow.noticing import Noticing
 from services.notify.rendering.renderer import Renderer
 from tests.notify.building import WITHOUT_FALLS, Pair, day, hour, new_alerts

@@ -6,12 +6,12 @@ from schemas.alerts import ALERT_EVENT, Alert, Delivery
 from schemas.rules import RULES
 from services.notify.domain import record
 from services.notify.domain.evaluation import Evaluator
+from services.notify.domain.guards import ScoredBy
 from services.notify.domain.ids import AlertSubject
 from services.notify.domain.lifecycle import RuleState
 from services.notify.domain.outbox import in_order
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.record import WatchRecord
-from services.notify.domain.rescoring import ScoredBy
 from tests.notify.building import Pair, clock, day, decide
 from tests.schemas.golden import example
 

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from schemas.alerts import Delivery
 from services.notify.channels.addresses import is_public
-from services.notify.channels.posting import HttpTarget
-from services.notify.channels.webhook import WebhookChannel, WebhookOptions
-from services.notify.domain.verdict import Again, Arrived, Down, Unknown, of_answer
+from services.notify.channels.answers import of_answer
+from services.notify.channels.http_channels import HttpTarget, WebhookChannel, WebhookOptions
+from services.notify.domain.deliveries import Again, Arrived, Down, Unknown
 from tests.notify.sending import Waiting, episode, rendered, sending
 from tests.receiver import SECRET, Receiver, receiving
 

@@ -28,7 +28,7 @@ from services.runtime.kafka import (
 )
 from services.runtime.kafka.admin import seal, unseal
 from services.runtime.kafka.outgoing import OutgoingRecord, record_size
-from services.runtime.kafka.sent_together import HandedOver, SentTogether
+from services.runtime.kafka.producer import HandedOver, SentTogether
 from services.runtime.settings import Settings
 
 ACKNOWLEDGED_SECONDS = 30
@@ -100,6 +100,25 @@ def test_a_refused_record_fails_alone_and_those_of_its_batch_are_written(
     assert len(troubles) == 2, troubles
     assert "being replaced" in (troubles[0] or "")
     assert troubles[1] is None
+
+
+def test_who_hears_of_troubles_and_fails_over_it_costs_nobody_a_record(settings: Settings) -> None:
+    """It is called on threads of the client, which would lose the records that they settle."""
+    heard: list[str | None] = []
+
+    def fails(why: str | None) -> None:
+        heard.append(why)
+        raise ValueError("an error of who listens")
+
+    with closing(Producer(settings, trouble=fails, linger_ms=200)) as producer:
+        topic = made(settings, {"cleanup.policy": "compact"})
+
+        sent = [producer.send(topic, key, b"1") for key in (b"a", None, b"b")]
+
+        assert [outcome(one) for one in sent] == ["written", "refused", "written"]
+        eventually_sent(producer, topic, b"2").get(ACKNOWLEDGED_SECONDS)
+    assert len(heard) == 2
+    assert heard[1] is None
 
 
 def test_of_records_that_are_waited_for_together_the_refused_one_is_told_and_the_others_are_written(
@@ -196,6 +215,10 @@ def test_what_was_under_way_elsewhere_may_be_sent_again_and_is_no_more_refused(
     settings: Settings, producer: Producer
 ) -> None:
     compact, plain = made(settings, {"cleanup.policy": "compact"}), made(settings, {})
+
+    # Both topics are known before: to ask for one takes a busy machine longer than the batch gathers.
+    producer.partitions(plain)
+    producer._limits.check(OutgoingRecord(plain, b"", None, []))
 
     poison = producer.send(compact, None, b"without a key")
     others = [(number, producer.send(plain, None, b"%d" % number)) for number in range(5)]

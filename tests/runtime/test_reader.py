@@ -158,7 +158,7 @@ def test_a_log_that_ends_with_what_was_given_up_and_with_marks_is_read_to_its_en
         for _ in range(2):
             producer.begin()
             producer.send(topic, b"key", b"given up").get(10)
-            producer.abort()
+            producer._client.abort_transaction()
 
     found = [record.value for record in read_to_end(settings, [topic], isolation_level=isolation)]
 

@@ -21,7 +21,7 @@ from services.ingest.domain.verdict import Admitted, Rejected
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.outbox import Outbox, SendingPace
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.rendering.webhook import WebhookMessage, body
+from services.notify.rendering.machines import WebhookMessage, body
 from services.scoring.domain.facts import facts_of
 from services.scoring.domain.kinds import KIND_OF_TYPE
 from services.warehouse.domain.record import NotStored, Place

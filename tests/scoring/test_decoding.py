@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from schemas.events import EVENT_TYPES, MENTORING_EVENT, to_json
 from services.runtime.breaker import BadDeployError, Breaker
 from services.runtime.kafka import partition_of
-from services.scoring.flow.decoding import Refusal, decoded, event_of
+from services.scoring.flow.decoding import Decoding, Refusal, event_of
 from tests.scoring.building import held
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
@@ -64,17 +64,17 @@ def test_what_the_catalogue_refuses_is_refused_and_nothing_else(type_: str) -> N
 def test_every_record_counts_as_read_and_only_events_are_applied() -> None:
     foreign = to_json(held(1).model_copy(update={"partitionkey": "other/r"}))
 
-    records, refused = decoded(_fetched(b"{broken", to_json(held(1)), None, foreign, b"{}"), PARTITIONS, Breaker())
+    decoding = Decoding(_fetched(b"{broken", to_json(held(1)), None, foreign, b"{}"), PARTITIONS, Breaker())
 
-    assert [(record.offset, record.event is None) for record in records] == [
+    assert [(record.offset, record.event is None) for record in decoding] == [
         (7, True),
         (8, False),
         (9, True),
         (10, True),
         (11, True),
     ]
-    told = [dict(one.headers) for one in refused]
-    assert [one.value for one in refused] == [b"{broken", None, foreign, b"{}"]
+    told = [dict(one.headers) for one in decoding.refused]
+    assert [one.value for one in decoding.refused] == [b"{broken", None, foreign, b"{}"]
     assert [headers["reason"] for headers in told] == [b"malformed", b"malformed", b"invalid", b"invalid"]
     assert told[2]["path"] == b"partitionkey"
     assert (told[0]["origin_topic"], told[0]["origin_partition"], told[0]["origin_offset"]) == (
@@ -101,7 +101,9 @@ def test_an_event_that_lies_elsewhere_than_its_key_belongs_is_refused(
 ) -> None:
     stray = SimpleNamespace(topic="log", partition=partition, offset=3, key=key, value=to_json(held(1)))
 
-    (record,), (refused,) = decoded([stray], PARTITIONS, Breaker())
+    decoding = Decoding([stray], PARTITIONS, Breaker())
+    (record,) = decoding
+    (refused,) = decoding.refused
 
     said = dict(refused.headers)
     assert (record.event, said["reason"], said["path"]) == (None, b"misplaced", path.encode())
@@ -111,17 +113,17 @@ def test_an_event_that_lies_elsewhere_than_its_key_belongs_is_refused(
 def test_the_clocks_word_counts_on_every_partition(number: int) -> None:
     word = (EXAMPLES / "clock.reached.v1.json").read_bytes()
 
-    (record,), refused = decoded(
-        [SimpleNamespace(topic="log", partition=number, offset=3, key=None, value=word)], PARTITIONS, Breaker()
-    )
+    stray = SimpleNamespace(topic="log", partition=number, offset=3, key=None, value=word)
+    decoding = Decoding([stray], PARTITIONS, Breaker())
+    (record,) = decoding
 
     assert record.event is not None
-    assert refused == []
+    assert decoding.refused == []
 
 
 def test_a_hundred_refusals_in_a_row_stop_the_service_instead_of_emptying_the_log_into_quarantine() -> None:
     breaker = Breaker()
-    decoded(_fetched(*[b"{broken"] * 99), PARTITIONS, breaker)
+    assert len(list(Decoding(_fetched(*[b"{broken"] * 99), PARTITIONS, breaker))) == 99
 
     with pytest.raises(BadDeployError):
-        decoded(_fetched(b"{broken"), PARTITIONS, breaker)
+        list(Decoding(_fetched(b"{broken"), PARTITIONS, breaker))

@@ -3,6 +3,7 @@
 from services.scoring.domain.facts import facts_of, merged
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.kinds import FactKind
+from services.scoring.domain.late_facts import change_of
 from services.scoring.domain.memory import trimmed
 from services.scoring.domain.partition import PartitionWatermark, ScoredPartition
 from services.scoring.domain.profiles import DEFAULT, Programmes
@@ -23,10 +24,11 @@ def test_an_erased_relationship_has_no_rows_at_any_time() -> None:
 def test_what_comes_after_an_erasure_brings_nothing_back() -> None:
     history = ScoreHistory(facts(*LIFE, erased(3)), DEFAULT)
 
-    grown = history.grown(facts_of(held(9), 9))
+    newer = change_of(history, RelationshipState(history.facts), facts_of(held(9), 9), micros(20))
+    older = change_of(newer.history, newer.state, facts_of(held(8), 10), micros(20))
 
-    assert grown.rows(-1, micros(20)) == {}
-    assert grown.grown(facts_of(held(8), 10)).rows(-1, micros(20)) == {}
+    assert [change.rows for change in (newer, older)] == [{}, {}]
+    assert [change.history.rows(-1, micros(20)) for change in (newer, older)] == [{}, {}]
 
 
 def test_the_memory_keeps_the_erasure_alone() -> None:

@@ -121,7 +121,7 @@ def test_alerts_that_were_committed_are_rows_and_an_aborted_one_is_none(warehous
         end()
 
     transaction(alert(tenant=tenant), lambda: producer.commit({}, reader))
-    transaction(alert(relationship="r-9", tenant=tenant), producer.abort)
+    transaction(alert(relationship="r-9", tenant=tenant), producer._client.abort_transaction)
     resolved = alert(NOON + MONTH, tenant=tenant, transition="resolved", condition="ok")
     transaction(resolved, lambda: producer.commit({}, reader))
     producer.close()

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,10 +28,6 @@ SLICE_SECONDS = 0.001
 # request takes some ten rounds of the loop, and would else wait for a slice in each of them.
 RESTS = 4
 LONGEST_PAUSE_SECONDS = 0.01
-# Of Python's threads one runs at a time: more of them would only take more turns from the event loop.
-READING_THREADS = 1
-# After a large body.
-LONGEST_REST_SECONDS = 1.0
 # What is at most under way to the broker of one request: the producer's thread settles records one by one, and those of
 # all others behind them.
 WINDOW = 500
@@ -60,56 +56,17 @@ class Turns:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
-    async def turn(self, sender: str, among_own: AmongOwn = "last") -> AsyncIterator[Turn]:
-        """`among_own`: where it waits among the works of the same sender."""
-        await self._granted(sender, among_own)
+    async def turn(self, sender: str) -> AsyncIterator[Turn]:
+        await self.granted(sender)
         began, turn = time.perf_counter(), Turn()
         try:
             yield turn
         finally:
-            self._free += 1
-            # What is short and came meanwhile runs first; who had this turn counts as working until the pause is over.
-            asyncio.get_running_loop().call_soon(self._grant)
-            took = time.perf_counter() - began
-            pause = 0 if self.is_alone(sender) else min(RESTS * took, LONGEST_PAUSE_SECONDS)
-            asyncio.get_running_loop().call_later(max(pause, turn.rest), self._rested, sender)
+            self.paused(sender, began, turn.rest)
 
-    def is_alone(self, sender: str) -> bool:
-        """Nobody else has a request in work."""
-        return len(self._present) <= (sender in self._present)
-
-    @contextmanager
-    def present(self, sender: str) -> Iterator[None]:
-        """While a request of theirs is in work."""
-        self._present[sender] += 1
-        try:
-            yield
-        finally:
-            self._present[sender] -= 1
-            if not self._present[sender]:
-                del self._present[sender]
-
-    async def in_slices(
-        self,
-        sender: str,
-        items: Sequence[Item],
-        one: Callable[[Item], Result],
-        done: Callable[[list[Result]], None],
-        among_own: AmongOwn = "last",
-    ) -> None:
-        """`one` for each of the items, and `done` with what a slice of them became."""
-        place = 0
-        while place < len(items):
-            if place:
-                await asyncio.sleep(0)
-            async with self.turn(sender, among_own):
-                until, results = time.perf_counter() + SLICE_SECONDS, list[Result]()
-                while place < len(items) and (not results or time.perf_counter() < until):
-                    results.append(one(items[place]))
-                    place += 1
-                done(results)
-
-    async def _granted(self, sender: str, among_own: AmongOwn) -> None:
+    async def granted(self, sender: str, among_own: AmongOwn = "last") -> None:
+        """Returns when it is the sender's turn, until it is given back. `among_own`: where it waits among the works of
+        the same sender."""
         if self._free and sender not in self._working and not self._waiting.keys() - self._working:
             self._enter(sender)
             return
@@ -127,6 +84,56 @@ class Turns:
                 self._working.discard(sender)
             asyncio.get_running_loop().call_soon(self._grant)
             raise
+
+    def paused(self, sender: str, began: float, rest: float = 0.0) -> None:
+        """The turn is given back. The sender counts as working until the pause is over, during which what has just
+        ended a slice comes back: before the sender's others, if it is to go first among them."""
+        self._free += 1
+        # What is short and came meanwhile runs first.
+        asyncio.get_running_loop().call_soon(self._grant)
+        took = time.perf_counter() - began
+        pause = 0 if self.is_alone(sender) else min(RESTS * took, LONGEST_PAUSE_SECONDS)
+        asyncio.get_running_loop().call_later(max(pause, rest), self._rested, sender)
+
+    def ended(self, sender: str, began: float) -> None:
+        """The turn is given back, and nothing more comes of this work. Where nobody waits, as after nearly every single
+        event, that is all: two more calls of the loop would cost as much as to judge it."""
+        if self._waiting or not self.is_alone(sender):
+            self.paused(sender, began)
+        else:
+            self._free += 1
+            self._working.discard(sender)
+
+    def is_alone(self, sender: str) -> bool:
+        """Nobody else has a request in work."""
+        return len(self._present) <= (sender in self._present)
+
+    @contextmanager
+    def present(self, sender: str) -> Iterator[None]:
+        """While a request of theirs is in work."""
+        self._present[sender] += 1
+        try:
+            yield
+        finally:
+            self._present[sender] -= 1
+            if not self._present[sender]:
+                del self._present[sender]
+
+    @contextmanager
+    def slices(self, sender: str) -> Iterator["Slices"]:
+        """For one work of the sender, in parts that follow one another."""
+        slices = Slices(self, sender)
+        try:
+            yield slices
+        finally:
+            slices.end()
+
+    async def in_slices(
+        self, sender: str, items: Sequence[Item], one: Callable[[Item], Result], done: Callable[[list[Result]], None]
+    ) -> None:
+        """Work of one part only."""
+        with self.slices(sender) as slices:
+            await slices.each(items, one, done)
 
     def _rested(self, sender: str) -> None:
         self._working.discard(sender)
@@ -155,37 +162,45 @@ class Turns:
         self._working.add(sender)
 
 
-class BodyReading:
-    """Large bodies are taken apart beside the event loop, one of each sender at a time. Python's threads take turns
-    with the loop: while somebody else has a request in work, reading rests for some time after each body."""
+class Slices:
+    """One work, a slice of it in each turn. What is short has one turn for all of its parts: a turn takes several
+    rounds of the loop, which cost a single event more than to be judged."""
 
-    def __init__(self, writing: Turns) -> None:
-        self._writing, self._turns = writing, Turns(READING_THREADS)
-        self._resting: set[asyncio.Task[None]] = set()
-        self._threads = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="reading")
+    def __init__(self, turns: Turns, sender: str) -> None:
+        self._turns, self._sender = turns, sender
+        self._began: float | None = None
 
-    async def read(self, sender: str, work: Callable[[], Result]) -> Result:
-        """Raises what `work` does."""
-        found: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(self._in_turn(sender, work, found))
-        self._resting.add(task)
-        task.add_done_callback(self._resting.discard)
-        return await found
+    async def each(
+        self,
+        items: Sequence[Item],
+        one: Callable[[Item], Result],
+        done: Callable[[list[Result]], None],
+        among_own: AmongOwn = "last",
+    ) -> None:
+        """`one` for each of the items, and `done` with what a slice of them became."""
+        place = 0
+        while place < len(items):
+            until, results = await self._until(among_own), list[Result]()
+            while place < len(items) and (not results or time.perf_counter() < until):
+                results.append(one(items[place]))
+                place += 1
+            done(results)
 
-    async def _in_turn(self, sender: str, work: Callable[[], Result], found: asyncio.Future[Result]) -> None:
-        """The result is told before the rest, of which only the next body takes notice."""
-        async with self._turns.turn(sender):
-            began = time.perf_counter()
-            try:
-                result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
-            except BaseException as failure:  # noqa: BLE001 (told to who waits for it)
-                if not found.done():
-                    found.set_exception(failure)
-            else:
-                if not found.done():
-                    found.set_result(result)
-            if not self._writing.is_alone(sender):
-                await asyncio.sleep(min(RESTS * (time.perf_counter() - began), LONGEST_REST_SECONDS))
+    async def _until(self, among_own: AmongOwn) -> float:
+        """When the turn ends that this work has, or gets now."""
+        if self._began is not None and time.perf_counter() >= self._began + SLICE_SECONDS:
+            self._turns.paused(self._sender, self._began)
+            self._began = None
+            await asyncio.sleep(0)
+        if self._began is None:
+            await self._turns.granted(self._sender, among_own)
+            self._began = time.perf_counter()
+        return self._began + SLICE_SECONDS
+
+    def end(self) -> None:
+        if self._began is not None:
+            self._turns.ended(self._sender, self._began)
+            self._began = None
 
 
 @dataclass(frozen=True)
@@ -203,7 +218,9 @@ class Gate:
 
         def judged(raw: object) -> Verdict:
             verdict = admit(raw, scope, clock, programs.program_of, pseudonym)
-            return programs.claimed(verdict, scope)
+            if isinstance(verdict, Admitted) and verdict.event.type == "mentoring.relationship.started.v1":
+                return programs.claimed(verdict, scope)
+            return verdict
 
         return judged
 

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from schemas.topics import TOKENS
 from services.ingest.domain.scope import RateLimiter
-from services.ingest.flow.intake import BodyReading, InFlightLimiter, Turns, Writing
+from services.ingest.flow.intake import InFlightLimiter, Turns, Writing
 from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.ingest.flow.tokens import TokenFollower, TokenTable
@@ -23,7 +23,7 @@ from services.ingest.gateway import docs, openapi
 from services.ingest.gateway.directory_endpoint import DirectoryEndpoint
 from services.ingest.gateway.events_endpoint import EventsEndpoint, Intake
 from services.ingest.gateway.requests import InFlightBytes
-from services.ingest.gateway.senders import Admission, RequestErrors, Senders
+from services.ingest.gateway.senders import Admission, BodyReading, RequestErrors, Senders
 from services.ingest.gateway.sources_endpoint import SourcesEndpoint
 from services.runtime.http.connection_guard import ConnectionGuard, ConnectionLimits
 from services.runtime.http.problems import ProblemError, answer

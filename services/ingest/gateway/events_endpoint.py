@@ -61,21 +61,22 @@ class Intake:
             return prepared(verdict.event), verdict.dropped
 
         async def send(window: Sequence[object]) -> Future[None]:
-            sender, in_slices, found = handed_in.sender, self._writing.turns.in_slices, list[_Judged]()
-            # 1. All of it is judged before any of it is sent.
-            await in_slices(sender, window, judged, found.extend)
-            # 2. Sent in its order, before the sender's other requests go on: what goes to the broker in one go shares a
-            # batch there, and a batch costs as much as sending twenty records.
-            with self._event_writer.recording() as recording:
+            found = list[_Judged]()
+            with self._writing.turns.slices(handed_in.sender) as slices:
+                # 1. All of it is judged before any of it is sent.
+                await slices.each(window, judged, found.extend)
+                # 2. Sent in its order, before the sender's other requests go on: what goes to the broker in one go
+                # shares a batch there, and a batch costs as much as sending twenty records.
+                with self._event_writer.recording() as recording:
 
-                def sent(some: list[Outcome]) -> None:
-                    outcomes.extend(some)
-                    recording.sending.look_after()
+                    def sent(some: list[Outcome]) -> None:
+                        outcomes.extend(some)
+                        recording.sending.look_after()
 
-                try:
-                    await in_slices(sender, found, partial(self._recorded, recording), sent, "first")
-                except KafkaError as failure:
-                    recording.cut_off(failure)
+                    try:
+                        await slices.each(found, partial(self._recorded, recording), sent, "first")
+                    except KafkaError as failure:
+                        recording.cut_off(failure)
             return recording.written
 
         await self._writing.in_windows(raw_events, handed_in, send)

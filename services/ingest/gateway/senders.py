@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -13,7 +14,7 @@ from starlette.responses import Response
 
 from services.ingest.domain.scope import RateLimiter, items_of
 from services.ingest.flow.in_flight import RefusedError, UnavailableError
-from services.ingest.flow.intake import BodyReading, Turns
+from services.ingest.flow.intake import RESTS, Turns
 from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.gateway.requests import (
     HEARD_OUT_BYTES,
@@ -154,6 +155,45 @@ class RequestErrors:
             self._paused[owner] -= 1
             if not self._paused[owner]:
                 del self._paused[owner]
+
+
+# Of Python's threads one runs at a time: more of them would only take more turns from the event loop.
+READING_THREADS = 1
+# After a large body, of the thread that reads them.
+LONGEST_READING_REST_SECONDS = 1.0
+
+
+class BodyReading:
+    """Large bodies are taken apart beside the event loop, one of each sender at a time. Python's threads take turns
+    with the loop: while somebody else has a request in work, reading rests for some time after each body."""
+
+    def __init__(self, writing: Turns) -> None:
+        self._writing, self._turns = writing, Turns(READING_THREADS)
+        self._resting: set[asyncio.Task[None]] = set()
+        self._threads = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="reading")
+
+    async def read(self, sender: str, work: Callable[[], Result]) -> Result:
+        """Raises what `work` does."""
+        found: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(self._in_turn(sender, work, found))
+        self._resting.add(task)
+        task.add_done_callback(self._resting.discard)
+        return await found
+
+    async def _in_turn(self, sender: str, work: Callable[[], Result], found: asyncio.Future[Result]) -> None:
+        """The result is told before the rest, of which only the next body takes notice."""
+        async with self._turns.turn(sender):
+            began = time.perf_counter()
+            try:
+                result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            except BaseException as failure:  # noqa: BLE001 (told to who waits for it)
+                if not found.done():
+                    found.set_exception(failure)
+            else:
+                if not found.done():
+                    found.set_result(result)
+            if not self._writing.is_alone(sender):
+                await asyncio.sleep(min(RESTS * (time.perf_counter() - began), LONGEST_READING_REST_SECONDS))
 
 
 @dataclass

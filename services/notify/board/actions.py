@@ -10,22 +10,21 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from schemas.alerts import Delivery
-from schemas.primitives import Id, Instant
-from services.notify.board.auth import BoardPerson
+from schemas.primitives import Instant
+from services.notify.board.access import BoardPerson
 from services.notify.board.meetings import Gateway, ReportedMeeting, Told
 from services.notify.board.state import BoardState
 from services.notify.board.wanted import ActInvalidError, WantedAct, way_back
-from services.notify.domain.attempts import has_ended, replayed
-from services.notify.flow.requests import DISCARD, HEADER, REPLAY
+from services.notify.domain.deliveries import replayed
+from services.notify.flow.commanding import DISCARD, HEADER, REPLAY
 from services.notify.names import Names
-from services.runtime.kafka import Producer, Sent
+from services.runtime.kafka import Producer, acknowledged
 
 UNDO_SECONDS = 10
 UNDO_GRACE_SECONDS = 3
 """On the way from the click to here."""
 ANSWER_SECONDS = 3.0
 """Notify answers within a round, some hundred milliseconds; where nobody leads, no answer comes."""
-ACKNOWLEDGED_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 MOST_NOTICES = 1_000
 MOST_SENT = 20_000
@@ -169,7 +168,7 @@ class Acting:
 
         def write() -> None:
             producer = self._writer()
-            sent = [
+            acknowledged(
                 producer.send(
                     self._names.deliveries,
                     before.delivery_id.encode(),
@@ -177,8 +176,7 @@ class Acting:
                     headers=[(HEADER, header)],
                 )
                 for before, after in records
-            ]
-            _acknowledged(sent)
+            )
 
         await asyncio.to_thread(write)
         results = [ActResult(before.delivery_id, "done", DONE[what]) for before, _ in records]
@@ -186,11 +184,10 @@ class Acting:
 
     def _write(self, wanted: Sequence[WantedAct]) -> None:
         producer = self._writer()
-        sent = [
+        acknowledged(
             producer.send(self._names.commands, one.key.encode(), one.command.model_dump_json().encode())
             for one in wanted
-        ]
-        _acknowledged(sent)
+        )
 
     def _writer(self) -> Producer:
         """Raises KafkaError where the broker is away."""
@@ -242,15 +239,11 @@ class MeetingActs:
     """What people know of meetings, handed in at the gateway."""
 
     def __init__(self, gateway: Gateway, now: Callable[[], Instant]) -> None:
-        self._gateway, self._now = gateway, now
-
-    def are_taken(self, tenant: Id) -> bool:
-        """Whether there is a gateway to which the board may speak for that tenant."""
-        return self._gateway.speaks_for(tenant)
+        self.gateway, self._now = gateway, now
 
     async def note(self, meeting: ReportedMeeting, who: str, person: BoardPerson) -> ActNotice:
         """`who`: how the next page calls the pair."""
-        told = await self._gateway.tell(meeting, person)
+        told = await self.gateway.hand_in(meeting, meeting.held(), person)
         words = f"Noted: {who} met on {meeting.day:%a} {meeting.day.day} {meeting.day:%b}. The score follows"
         done = _of_meeting(who, told, words, person)
         if not told.is_taken:
@@ -260,7 +253,7 @@ class MeetingActs:
     async def take_back(self, meeting: ReportedMeeting, notice: ActNotice, person: BoardPerson) -> ActNotice:
         """Raises ActInvalidError when its ten seconds are over."""
         check_in_time(notice, self._now())
-        told = await self._gateway.retract(meeting, self._now(), person)
+        told = await self.gateway.hand_in(meeting, meeting.retracted(self._now()), person)
         return _of_meeting(notice.results[0].about, told, "Undone", person)
 
 
@@ -272,14 +265,10 @@ def check_in_time(notice: ActNotice, now: Instant) -> None:
 
 def noticed(person: BoardPerson, words: str, results: Sequence[ActResult], done: ActNotice | None = None) -> ActNotice:
     """`done`: whose undo it keeps."""
-    kind = "; ".join(part for part in (words, _refusals(results, done)) if part)
+    more = len(results) - len(done.results) if done else 0
+    kind = "; ".join(filter(None, (words, f"{more} could not be done" if more else "")))
     undo, until = (done.undo, done.undo_until) if done else ((), None)
     return ActNotice(secrets.token_hex(12), person, kind, results, undo, until)
-
-
-def _refusals(results: Sequence[ActResult], done: ActNotice | None) -> str:
-    more = len(results) - len(done.results) if done else 0
-    return f"{more} could not be done" if more else ""
 
 
 def _of_meeting(who: str, told: Told, words: str, person: BoardPerson) -> ActNotice:
@@ -290,16 +279,6 @@ def _of_meeting(who: str, told: Told, words: str, person: BoardPerson) -> ActNot
 def may_resolve_again(delivery: Delivery) -> bool:
     """PagerDuty drops what comes in a maintenance window, and says nothing: the incident may still be open."""
     return (delivery.channel, delivery.transition, delivery.state) == ("pagerduty", "resolved", "delivered")
-
-
-def given_up(delivery: Delivery) -> bool:
-    """Whether it may be sent again or discarded."""
-    return has_ended(delivery) and delivery.state in {"dead", "unknown"}
-
-
-def _acknowledged(sent: Sequence[Sent]) -> None:
-    for acknowledgement in sent:
-        acknowledgement.get(ACKNOWLEDGED_SECONDS)
 
 
 def _words(kind: str, results: Sequence[ActResult]) -> str:

@@ -1,12 +1,16 @@
 """Which subjects have changed, and up to which positions on the log that is known: so that a page which is looked at
 gets what it has not seen yet."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from services.runtime.kafka import Record
+
+LONGEST_SINCE = 8_000
+_PLACE = re.compile(r"([spnda])([0-9]{1,5})\.([0-9]{1,18})")
 
 
 class LogPlace(NamedTuple):
@@ -18,6 +22,17 @@ class LogPlace(NamedTuple):
 
 Positions = Mapping[LogPlace, int]
 """The offset of the last record of each place that is known."""
+
+
+def written(positions: Positions) -> str:
+    """`s0.17-s1.4`: the last offset of each place."""
+    return "-".join(f"{place.topic}{place.partition}.{offset}" for place, offset in sorted(positions.items()))
+
+
+def read(text: str) -> Positions:
+    """Of anything: what is no position counts as not known, and is told again."""
+    found = [_PLACE.fullmatch(part) for part in text[:LONGEST_SINCE].split("-")]
+    return {LogPlace(one[1], int(one[2])): int(one[3]) for one in found if one is not None}
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
+from services.notify.board.access import BoardPerson
 from services.notify.board.actions import may_resolve_again
-from services.notify.board.auth import BoardPerson
 from services.notify.board.rows import AlertReader, AlertRow
-from services.notify.domain.attempts import has_ended
+from services.notify.domain.deliveries import has_ended
 from services.notify.rendering import phrases
 
 RECENT = timedelta(hours=24)
@@ -27,17 +27,13 @@ DELIVERY_WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class DeliveryRow:
-    id: str
-    at: Instant
-    state: str
+    """A message, and how it is told: `more` are the alerts that it lists beside its first."""
+
+    delivery: Delivery
     words: str
-    channel: str
-    to: str
     transition: str
     about: str
     link: str
-    attempts: int
-    status: str
     is_dead: bool
     may_resolve_again: bool
     more: int
@@ -63,22 +59,15 @@ class DestinationLine:
 
 def delivery_row(reader: AlertReader, delivery: Delivery) -> DeliveryRow:
     naming = reader.people.naming(delivery.tenant, delivery.program, delivery.relationship)
-    more = len(delivery.items) + delivery.more
     return DeliveryRow(
-        id=delivery.delivery_id,
-        at=delivery.changed_at,
-        state=delivery.state,
+        delivery=delivery,
         words=DELIVERY_WORDS[delivery.state],
-        channel=delivery.channel,
-        to=delivery.recipient,
         transition=phrases.word(delivery.alert),
         about=f"{naming.pair or f'pair {delivery.relationship}'}: {phrases.topic(delivery.alert)}",
         link=f"/alerts/{delivery.dedup_key}",
-        attempts=delivery.attempt,
-        status=delivery.status,
         is_dead=delivery.state in {"dead", "unknown"},
         may_resolve_again=may_resolve_again(delivery),
-        more=more,
+        more=len(delivery.items) + delivery.more,
     )
 
 

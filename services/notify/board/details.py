@@ -1,23 +1,24 @@
 """All about one alert, and about one relationship: what was decided and done, what was sent, and how it fared."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from schemas.alerts import Alert, AlertAct, AlertChanged, AlertHandled
-from schemas.primitives import Instant
-from schemas.rules import LEVELLED, Rule
-from services.notify.board.auth import BoardPerson
+from schemas.primitives import Instant, Side
+from schemas.rules import LEVELLED, SUPPORT_REQUESTED, Rule
+from services.notify.board.access import BoardPerson
 from services.notify.board.charts import ChartLevel, ChartPoint, LineChart, LineData, OpenStretch, line
 from services.notify.board.deliveries import DeliveryRow, message_of
 from services.notify.board.history import HistoryAway, Row
 from services.notify.board.rows import AlertReader, AlertRow
-from services.notify.domain.chances import chance_points
+from services.notify.domain.ids import AlertSubject
 from services.notify.domain.known_alert import KnownAlert
-from services.notify.domain.name_book import PairContact
+from services.notify.domain.name_book import Naming, PairContact
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
-from services.notify.domain.window import newest
+from services.notify.domain.window import Values, newest
+from services.notify.domain.wording import chance_points
 from services.notify.rendering import phrases
 
 CHART = timedelta(days=90)
@@ -70,20 +71,16 @@ class AlertPage:
     until: str
     people: Sequence[tuple[str, str]]
     contacts: Sequence[PairContact]
+    callers: Collection[Side]
 
 
 @dataclass(frozen=True)
 class RelationshipPage:
-    tenant: str
-    program: str
-    id: str
-    who: str
-    zone: str
-    status: str
-    health: float | None
-    risk: float | None
-    confidence: float | None
-    as_of: Instant | None
+    """`values`: of its newest row, None where there is none."""
+
+    subject: AlertSubject
+    naming: Naming
+    values: Values | None
     open: Sequence[AlertRow]
     health_chart: LineChart | None
     risk_chart: LineChart | None
@@ -98,6 +95,7 @@ def alert_page(
     row = reader.row(one, person)
     alert, rule = row.alert, reader.rules_of(one.watch.subject).get(one.rule)
     measure = rule.measure if rule and rule.measure in LEVELLED else "health"
+    is_call = one.rule == SUPPORT_REQUESTED.name
     return AlertPage(
         row=row,
         change=phrases.change(alert, row.naming) if alert else "Nothing more is known of it here.",
@@ -106,15 +104,16 @@ def alert_page(
         timeline=list(_timeline(reader, one)),
         deliveries=sorted(
             (message_of(reader, row, sent) for sent in reader.state.deliveries_of(one.dedup_key)),
-            key=lambda sent: (sent.at, sent.id),
+            key=lambda sent: (sent.delivery.changed_at, sent.delivery.delivery_id),
             reverse=True,
         ),
         chart=_chart(one.watch, measure, past, (_levels(rule), _stretches(reader, [one]))),
-        chart_note=_chart_note(past),
+        chart_note=f"Only the last two weeks: {past.reason}." if isinstance(past, HistoryAway) else "",
         until=_until(reader, one),
         people=sorted(may_have_it(reader, one).items(), key=lambda found: found[1].casefold()),
         # Addresses are for those who write to them.
         contacts=reader.people.contacts(row.tenant, row.subject) if person.acts else (),
+        callers=set(one.watch.calls.values()) if is_call and isinstance(one.watch, Watch) else (),
     )
 
 
@@ -139,33 +138,18 @@ def relationship_page(
 ) -> RelationshipPage:
     subject, rules = watch.subject, reader.rules_of(watch.subject)
     known = reader.state.alerts_about(subject.key)
-    values = newest(watch.window)
-    naming = reader.people.naming(subject.tenant, subject.program, subject.id)
     stretches = _stretches(reader, known)
     return RelationshipPage(
-        tenant=subject.tenant,
-        program=subject.program,
-        id=subject.id,
-        who=naming.pair or f"pair {subject.id}",
-        zone=naming.zone,
-        status=values.status if values else "unknown",
-        health=values.health if values else None,
-        risk=values.risk if values else None,
-        confidence=values.confidence if values else None,
-        as_of=watch.window[-1].as_of if watch.window else None,
-        open=[reader.row(one, person) for one in known if one.is_open],
+        subject=subject,
+        naming=reader.people.naming(subject.tenant, subject.program, subject.id),
+        values=newest(watch.window),
+        open=[reader.row(one, person) for one in sorted(known, key=reader.by_urgency) if one.is_open],
         health_chart=_chart(watch, "health", past, (_levels(rules.get("health_low")), stretches)),
         risk_chart=_chart(watch, "risk", past, (_levels(rules.get("disengaging")), stretches)),
-        chart_note=_chart_note(past),
+        chart_note=f"Only the last two weeks: {past.reason}." if isinstance(past, HistoryAway) else "",
         moves=list(_moves(past)),
         timeline=sorted((m for one in known for m in _timeline(reader, one)), key=lambda m: m.at, reverse=True)[:50],
     )
-
-
-def event_line(row: Row) -> tuple[Instant, str, str, str]:
-    """When, what, who did it, and how it is known."""
-    at, kind, actor, evidence, _, retracted = row
-    return at, _cause(kind) + (" (taken back)" if retracted else ""), actor, str(evidence).replace("_", " ")
 
 
 def _causes(alert: Alert) -> Iterator[CauseLine]:
@@ -198,7 +182,7 @@ def _moment(reader: AlertReader, event: AlertChanged | AlertHandled) -> Timeline
                 *(f"rests on {one.topic}, partition {one.partition}, offset {one.offset}" for one in alert.inputs),
                 *(f"{stage.stage}: {stage.outcome}, {stage.why}" for stage in alert.decisions),
             ]
-            words = f"{phrases.word(alert)} ({alert.urgency}): {alert.why}{not_sent}"
+            words = f"{phrases.word(alert)} ({alert.urgency}): {phrases.why(alert)}{not_sent}"
             return TimelineEntry(alert.at, alert.transition, words, details)
         case AlertAct() as act:
             return TimelineEntry(act.at, "refused" if act.refused else act.act, _act_words(reader, event.tenant, act))
@@ -277,19 +261,15 @@ def _chart(
     return line(LineData(name, [ChartPoint(at, value) for at, value in points.items()], levels, stretches, unit=unit))
 
 
-def _chart_note(past: Sequence[Row] | HistoryAway) -> str:
-    return f"Only the last two weeks: {past.reason}." if isinstance(past, HistoryAway) else ""
-
-
 def _moves(past: Sequence[Row] | HistoryAway) -> Iterator[tuple[Instant, float, str]]:
     """The largest moves of health, the newest first."""
     if isinstance(past, HistoryAway):
         return iter(())
     moved = [(as_of, moved, trigger or why) for as_of, _, _, moved, trigger, why in past if moved and abs(moved) >= 1]
     largest = sorted(moved, key=lambda move: -abs(move[1]))[:12]
-    return iter(sorted(((at, by, _cause(why)) for at, by, why in largest), key=lambda move: move[0], reverse=True))
+    return iter(sorted(((at, by, cause(why)) for at, by, why in largest), key=lambda move: move[0], reverse=True))
 
 
-def _cause(name: str) -> str:
+def cause(name: str) -> str:
     """`mentoring.session.held.v1` as `session held`."""
     return name.removeprefix("mentoring.").removesuffix(".v1").replace(".", " ").replace("_", " ")

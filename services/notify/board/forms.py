@@ -9,14 +9,24 @@ from starlette.responses import RedirectResponse, Response
 from schemas.alerts import Delivery
 from schemas.events import partition_key
 from services.notify.board import details, operations
-from services.notify.board.actions import ActNotice, ActResult, given_up, may_resolve_again, noticed
-from services.notify.board.auth import BoardPerson, signed_in
+from services.notify.board.access import (
+    BoardPerson,
+    fields_of,
+    one,
+    own_form,
+    own_path,
+    session_of,
+    signed_in,
+    single,
+    with_notice,
+)
+from services.notify.board.actions import ActNotice, ActResult, may_resolve_again, noticed
 from services.notify.board.meetings import meeting_on
 from services.notify.board.now import PER_PAGE
 from services.notify.board.pages import silences_page, tenants_of
 from services.notify.board.rendering import Board, PageRenderer
-from services.notify.board.requests import fields_of, one, own_form, own_path, session_of, single, with_notice
 from services.notify.board.wanted import ActInvalidError, WantedAct, act_on, silencing, unsilencing
+from services.notify.domain.deliveries import is_given_up
 from services.notify.domain.handling import as_silence, silence_key
 from services.notify.domain.known_alert import KnownAlert
 from services.runtime import log
@@ -139,7 +149,7 @@ def _add_meetings(app: FastAPI, board: Board) -> None:
         if watch is None or not session_of(request).person.sees(watch.subject.tenant, watch.subject.program):
             raise HTTPException(404)
         person, subject = _acting(request), watch.subject
-        if not board.meetings.are_taken(tenant):
+        if not board.meetings.gateway.speaks_for(tenant):
             raise HTTPException(503, "no gateway is configured that would take it: see RAPPORT_NOTIFY_BOARD_GATEWAY")
         naming = board.people.naming(tenant, subject.program, relationship)
         try:
@@ -188,7 +198,7 @@ def _add_deliveries(app: FastAPI, board: Board) -> None:
     async def replay(request: Request, delivery_id: str) -> Response:
         fields = await own_form(request, board.gate.sessions)
         letter = _letter(board, request, delivery_id)
-        if not given_up(letter) and not may_resolve_again(letter):
+        if not is_given_up(letter) and not may_resolve_again(letter):
             raise HTTPException(400, "this message was not given up")
         return await answered(board, fields, board.acting.replay([letter], session_of(request).person))
 
@@ -196,7 +206,7 @@ def _add_deliveries(app: FastAPI, board: Board) -> None:
     async def discard(request: Request, delivery_id: str) -> Response:
         fields = await own_form(request, board.gate.sessions)
         letter = _letter(board, request, delivery_id)
-        if not given_up(letter):
+        if not is_given_up(letter):
             raise HTTPException(400, "this message was not given up")
         return await answered(board, fields, board.acting.discard([letter], session_of(request).person))
 

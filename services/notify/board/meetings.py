@@ -12,7 +12,7 @@ import httpx
 from pydantic import SecretStr
 
 from schemas.primitives import Id, Instant, to_rfc3339
-from services.notify.board.auth import BoardPerson
+from services.notify.board.access import BoardPerson
 from services.notify.board.wanted import ActInvalidError
 from services.runtime import log
 from services.runtime.bounded_http import AsyncBoundedHttp, Bounds
@@ -103,13 +103,7 @@ class Gateway:
     def speaks_for(self, tenant: Id) -> bool:
         return bool(self._address) and tenant in self._tokens
 
-    async def tell(self, meeting: ReportedMeeting, person: BoardPerson) -> Told:
-        return await self._hand_in(meeting, meeting.held(), person)
-
-    async def retract(self, meeting: ReportedMeeting, now: Instant, person: BoardPerson) -> Told:
-        return await self._hand_in(meeting, meeting.retracted(now), person)
-
-    async def _hand_in(self, meeting: ReportedMeeting, event: Mapping[str, Any], person: BoardPerson) -> Told:
+    async def hand_in(self, meeting: ReportedMeeting, event: Mapping[str, Any], person: BoardPerson) -> Told:
         token = self._tokens[meeting.tenant].get_secret_value()
         headers = {"authorization": f"Bearer {token}", "content-type": "application/cloudevents+json"}
         began = {"id": event["id"], "type": event["type"], "tenant": meeting.tenant, "by": person.id}

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from schemas.alerts import Urgency
-from services.notify.board.auth import BoardPerson
+from services.notify.board.access import BoardPerson
 from services.notify.board.rows import AlertReader, AlertRow, is_unassigned
 from services.notify.domain.known_alert import KnownAlert
 
@@ -109,7 +109,7 @@ def matches(reader: AlertReader, one: KnownAlert, person: BoardPerson, choice: A
 
 def _team(reader: AlertReader, person: BoardPerson) -> list[str]:
     """Programmes that name the person."""
-    return [] if person.tenant is None else reader.people.programs_of(person.tenant, person.id)
+    return [] if person.tenant is None else [name for name, _ in reader.people.roles_of(person.tenant, person.id)]
 
 
 def _words(reader: AlertReader, one: KnownAlert) -> str:

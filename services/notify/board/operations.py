@@ -1,7 +1,7 @@
 """How alerts are held back and decided: silences, rules, and how the system itself is."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from schemas.events import partition_key
 from schemas.primitives import Instant
 from schemas.rule_sets import DEFAULTS, ShadowResult
 from schemas.rule_words import describe
-from services.notify.board.auth import BoardPerson
+from services.notify.board.access import BoardPerson
 from services.notify.board.history import HistoryAway, Row
 from services.notify.board.rows import AlertReader
 from services.notify.domain.guards import Clock, is_behind, lag
@@ -131,7 +131,11 @@ def rule_lines(reader: AlertReader, person: BoardPerson, precision: Sequence[Row
             votes=sum(vote.rule == rule.name for vote in votes),
             came_true=right[rule.name],
             outcomes=known[rule.name],
-            closed=_closed(vote.closing for vote in votes if vote.rule == rule.name),
+            closed=[
+                (why, count)
+                for why, count in Counter(vote.closing for vote in votes if vote.rule == rule.name).most_common()
+                if why is not None
+            ],
             versions=sorted({rule.version, *versions.get(rule.name, ())}),
         )
         for rule in DEFAULTS.values()
@@ -154,10 +158,6 @@ def version_lines(reader: AlertReader, person: BoardPerson) -> list[RuleVersionL
         if person.sees(tenant, program)
         for version in reversed(reader.rules.versions((tenant, program)))
     ]
-
-
-def _closed(reasons: Iterable[str | None]) -> list[tuple[str, int]]:
-    return [(one, count) for one, count in Counter(reasons).most_common() if one is not None]
 
 
 def _plain(words: str) -> str:

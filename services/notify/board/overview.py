@@ -8,7 +8,7 @@ from statistics import median
 
 from schemas.primitives import Instant
 from schemas.programs import Programme
-from services.notify.board.auth import BoardPerson
+from services.notify.board.access import BoardPerson
 from services.notify.board.charts import BarChart, ChartPoint, LineChart, LineData, bars, line
 from services.notify.board.history import HistoryAway, Row
 from services.notify.board.rows import AlertReader, AlertRow
@@ -35,9 +35,7 @@ class ProgrammeLine:
 
 @dataclass(frozen=True)
 class ProgrammePage:
-    tenant: str
     id: str
-    described: Programme | None
     people: Sequence[tuple[str, str]]
     pairs: int
     paused: int
@@ -86,13 +84,11 @@ def programme_page(
     now = [one for one in values if one is not None and one.status != "ended"]
     counts = Counter(next(name for level, name in BANDS if one.health >= level) for one in now)
     here = [one for one in reader.visible(person) if one.is_open and _where(one) == where]
-    open_ = sorted(here, key=lambda one: (one.state.urgency or "P9", one.state.since or reader.now, one.rule))
+    open_ = sorted(here, key=reader.by_urgency)
     roles = ("coordinator", "deputy", "manager")
     leads = [(role, who) for role in roles if described and (who := getattr(described, role))]
     return ProgrammePage(
-        tenant=tenant,
         id=program,
-        described=described,
         people=[(role, reader.person(tenant, who)) for role, who in leads],
         pairs=len(now),
         paused=sum(one.status == "paused" for one in now),

@@ -12,15 +12,13 @@ from starlette.responses import RedirectResponse, Response
 from schemas.events import partition_key
 from schemas.rule_sets import DEFAULTS
 from services.notify.board import deliveries, details, operations, overview
-from services.notify.board.actions import given_up
-from services.notify.board.auth import BoardPerson
+from services.notify.board.access import BoardPerson, session_of
+from services.notify.board.changes import written
 from services.notify.board.history import HistoryAway, Row
 from services.notify.board.now import AlertChoice, now_page
 from services.notify.board.rendering import Board, PageRenderer
-from services.notify.board.requests import session_of
 from services.notify.board.rows import AlertReader
-from services.notify.board.stream import written
-from services.notify.domain.attempts import has_ended
+from services.notify.domain.deliveries import has_ended, is_given_up
 
 DELIVERY_KINDS = {"dead": "Given up", "open": "Waiting", "all": "All of 30 days"}
 
@@ -45,7 +43,8 @@ def _add_alerts(app: FastAPI, board: Board, pages: PageRenderer) -> None:
             if scope != "all":
                 return RedirectResponse(AlertChoice().address(owner=scope), 303)
         choice = AlertChoice.of(request.query_params)
-        stream = stream_of("now", board, **dict(_chosen(choice)))
+        chosen = {"owner": choice.owner, "program": choice.program, "rule": choice.rule, "q": choice.search}
+        stream = stream_of("now", board, **{name: value for name, value in chosen.items() if value})
         page = now_page(board.reader(), person, choice)
         return pages.page("now.html", request, active="Now", page=page, stream=stream)
 
@@ -74,7 +73,10 @@ def _add_alerts(app: FastAPI, board: Board, pages: PageRenderer) -> None:
             raise HTTPException(404)
         where = {"tenant": tenant, "relationship": relationship, "since": _since(reader, details.CHART)}
         past, told = await asyncio.gather(board.history.ask("scores", **where), board.history.ask("events", **where))
-        events = [] if isinstance(told, HistoryAway) else [details.event_line(row) for row in told]
+        events = [
+            (at, details.cause(kind) + (" (taken back)" if retracted else ""), actor, str(evidence).replace("_", " "))
+            for at, kind, actor, evidence, _, retracted in ([] if isinstance(told, HistoryAway) else told)
+        ]
         page = details.relationship_page(reader, watch, person, past)
         return pages.page("relationship.html", request, page=page, events=events, stream=stream)
 
@@ -118,7 +120,7 @@ def _add_operations(app: FastAPI, board: Board, pages: PageRenderer) -> None:
         show = show if show in DELIVERY_KINDS else "dead"
         seen = deliveries.seen_deliveries(reader, person)
         kinds = {
-            "dead": [one for one in seen if given_up(one)],
+            "dead": [one for one in seen if is_given_up(one)],
             "open": [one for one in seen if not has_ended(one)],
             "all": seen,
         }
@@ -183,11 +185,6 @@ def tenants_of(reader: AlertReader, person: BoardPerson) -> list[str]:
     if person.tenant is not None:
         return [person.tenant]
     return sorted({watch.subject.tenant for watch in reader.state.watches()})
-
-
-def _chosen(choice: AlertChoice) -> list[tuple[str, str]]:
-    named = (("owner", choice.owner), ("program", choice.program), ("rule", choice.rule), ("q", choice.search))
-    return [(name, value) for name, value in named if value]
 
 
 def _since(reader: AlertReader, span: timedelta) -> object:

@@ -12,11 +12,10 @@ from starlette.responses import Response
 
 from schemas.primitives import Id
 from schemas.rule_sets import DEFAULTS
-from services.notify.board.auth import BoardPerson
+from services.notify.board.access import BoardPerson, fields_of, one, own_form, session_of
 from services.notify.board.forms import answered, form_id_of
 from services.notify.board.pages import stream_of
 from services.notify.board.rendering import Board, PageRenderer
-from services.notify.board.requests import fields_of, one, own_form, session_of
 from services.notify.board.rows import AlertReader
 from services.notify.board.wanted import ActInvalidError, WantedAct, setting
 from services.notify.domain.preferences import PersonalSettings, SwitchedOff
@@ -44,12 +43,7 @@ class SettingsPage:
     off: Sequence[tuple[SwitchedOff, str]]
 
 
-def add_personal(app: FastAPI, board: Board, pages: PageRenderer) -> None:
-    _add_settings(app, board, pages)
-    _add_leaving(app, board, pages)
-
-
-def _add_settings(app: FastAPI, board: Board, pages: PageRenderer) -> None:
+def add_settings(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.get("/settings")
     async def show_settings(request: Request) -> Response:
         person = session_of(request).person
@@ -59,7 +53,8 @@ def _add_settings(app: FastAPI, board: Board, pages: PageRenderer) -> None:
             request,
             active="Settings",
             page=page,
-            rules=_pageable(),
+            # Of which somebody may want no mail: what is urgent always comes.
+            rules=[name for name, rule in DEFAULTS.items() if not rule.is_urgent],
             hours=HOURS,
             scopes=SCOPES,
             back="/settings",
@@ -76,7 +71,7 @@ def _add_settings(app: FastAPI, board: Board, pages: PageRenderer) -> None:
         return await answered(board, fields, board.acting.do([wanted], person))
 
 
-def _add_leaving(app: FastAPI, board: Board, pages: PageRenderer) -> None:
+def add_leaving(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     """The signed link is all that is asked for: a mail programme brings no cookie and no form of ours."""
 
     @app.get("/unsubscribe/{token}")
@@ -129,21 +124,22 @@ def _off_words(reader: AlertReader, tenant: Id, one: SwitchedOff) -> str:
 
 def _setting(person: BoardPerson, act: str, fields: Mapping[str, str], form: str, board: Board) -> WantedAct:
     """Raises HTTPException 400."""
+    given = (person, form, board.now())
     try:
         if act == "time":
             at = time.fromisoformat(fields["at"]) if fields.get("at") else None
-            return setting(person, {"kind": "digest_at", "at": at}, (form, board.now()))
+            return setting({"kind": "digest_at", "at": at}, given)
         if act == "scope":
-            return setting(person, {"kind": "opens_with", "scope": fields.get("scope")}, (form, board.now()))
+            return setting({"kind": "opens_with", "scope": fields.get("scope")}, given)
         said = {"rule": fields.get("rule") or None, "relationship": fields.get("relationship") or None}
-        return setting(person, {"kind": f"switch_{act}", **said}, (form, board.now()))
+        return setting({"kind": f"switch_{act}", **said}, given)
     except (ActInvalidError, ValueError) as invalid:
         raise HTTPException(400, str(invalid)) from invalid
 
 
 def _left(board: Board, token: str) -> Leaving:
     found = board.leaving.read(token)
-    if found is None or not board.people.knows(found.tenant, found.person):
+    if found is None or board.people.participant(found.tenant, found.person) is None:
         raise HTTPException(404)
     return found
 
@@ -153,8 +149,3 @@ def _leaving_page(board: Board, pages: PageRenderer, leaving: Leaving, done: str
     pair = naming.pair or f"pair {leaving.relationship}" if leaving.relationship else ""
     rule = leaving.rule.replace("_", " ") if leaving.rule else ""
     return pages.bare("unsubscribe.html", pair=pair, rule=rule, done=done)
-
-
-def _pageable() -> list[str]:
-    """Rules of which somebody may want no mail: what is urgent always comes."""
-    return [name for name, rule in DEFAULTS.items() if not rule.is_urgent]

@@ -14,12 +14,11 @@ from starlette.responses import HTMLResponse
 
 from schemas.primitives import Instant
 from services.notify.board import deliveries, details, operations
+from services.notify.board.access import BoardGate, BoardPerson, BoardSession, own_path, session_of
 from services.notify.board.actions import Acting, ActNotice, ActNotices, MeetingActs
-from services.notify.board.auth import BoardPerson, BoardSession
 from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import meeting_days
 from services.notify.board.now import SORTS
-from services.notify.board.requests import BoardGate, own_path, session_of
 from services.notify.board.rows import CLASS_WORDS, AlertReader
 from services.notify.board.state import BoardState
 from services.notify.domain.guards import Clock
@@ -96,7 +95,11 @@ class PageRenderer:
         """`request` of somebody who is signed in."""
         session = session_of(request)
         back = own_path(str(given.pop("back", None) or _address(request)))
-        context = self.frame(session) | self._notice(request, session) | {"back": back, "stream": ""} | given
+        notice = self._board.notices.find(request.query_params.get("notice", "")[:64], session.person)
+        left = (notice.undo_until - self._board.now()).total_seconds() if notice and notice.undo_until else 0.0
+        names = self._names(notice, session.person) if notice else {}
+        said = {"notice": notice, "names": names, "undo_left": max(0, round(left)), "back": back, "stream": ""}
+        context = self.frame(session) | said | given
         return HTMLResponse(self._environment.get_template(template).render(context), status)
 
     def bare(self, template: str, status: int = 200, **given: Any) -> HTMLResponse:  # noqa: ANN401
@@ -118,7 +121,7 @@ class PageRenderer:
             "open": len(open_),
             "active": "",
             "away": board.history.reason,
-            "hears_of_meetings": board.meetings.are_taken,
+            "hears_of_meetings": board.meetings.gateway.speaks_for,
             "meeting_days": partial(meeting_days, now=reader.now),
         }
 
@@ -132,12 +135,6 @@ class PageRenderer:
                 self._lights.clear()
             known = self._lights[person] = reader.now, deliveries.light(reader, person)
         return known[1]
-
-    def _notice(self, request: Request, session: BoardSession) -> dict[str, Any]:
-        notice = self._board.notices.find(request.query_params.get("notice", "")[:64], session.person)
-        names = self._names(notice, session.person) if notice else {}
-        left = (notice.undo_until - self._board.now()).total_seconds() if notice and notice.undo_until else 0.0
-        return {"notice": notice, "names": names, "undo_left": max(0, round(left))}
 
     def _names(self, notice: ActNotice, person: BoardPerson) -> Mapping[str, str]:
         reader, about = self._board.reader(), {result.about for result in notice.results}

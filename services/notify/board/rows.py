@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from zoneinfo import ZoneInfo
 
 from schemas.alerts import Alert, Handling
 from schemas.primitives import Instant
 from schemas.rules import Rule
-from services.notify.board.auth import BoardPerson
+from services.notify.board.access import BoardPerson
 from services.notify.board.state import BoardState
 from services.notify.domain.ids import AlertSubject, ProgrammeKey
 from services.notify.domain.known_alert import AlertsOfNow, KnownAlert
@@ -16,7 +15,6 @@ from services.notify.domain.name_book import NameBook, Naming
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.rendering import phrases
-from services.notify.rendering.next_acts import next_act
 
 CLASS_WORDS: Mapping[str, str] = {"P1": "now", "P2": "today", "P3": "this week"}
 NAMED_BY = 32
@@ -98,6 +96,8 @@ class AlertReader:
         last = self.last(one)
         alert = self._told.of(one, self.rules_of(one.watch.subject), last)
         due_day = self.due_day(one, naming, last)
+        today = naming.calendar.local(self.now).date()
+        due_words = "now" if one.state.urgency == "P1" else f"{due_day:%a} {due_day.day} {due_day:%b}"
         state, icon = _state(one)
         due = phrases.due(alert, naming) if alert is not None and one.is_open else ""
         return AlertRow(
@@ -114,12 +114,12 @@ class AlertReader:
             who=self.who(one, naming),
             happened=phrases.happened(alert, naming) if alert else f"{one.rule.replace('_', ' ')}",
             cause=phrases.because(alert.reasons[0], alert) if alert and alert.reasons else "",
-            next=next_act(alert) if alert else "",
+            next=phrases.next_act(alert, naming) if alert else "",
             owner=self.owner(one, naming),
             is_unassigned=is_unassigned(one),
             due=due,
-            due_day=_due_words(one, due_day) if one.is_open else "",
-            is_overdue=self._is_overdue(one, naming, due_day),
+            due_day=due_words if one.is_open else "",
+            is_overdue=one.is_open and one.handling.state == "open" and due_day < today,
             since=one.state.since,
             note=one.note,
             acts=self.acts(one, person),
@@ -173,13 +173,13 @@ class AlertReader:
         decided_at = last.decided_at if last else one.state.since or self.now
         return phrases.due_day(one.state.urgency or "P3", decided_at, naming)
 
+    def by_urgency(self, one: KnownAlert) -> tuple[str, Instant, str]:
+        """A key for `sorted`: the most urgent first, and of these the longest open."""
+        return (one.state.urgency or "P9", one.state.since or self.now, one.rule)
+
     def as_of(self) -> Instant | None:
         """Up to when all scores have been decided on."""
         return min(self.state.clocks().values(), default=None)
-
-    def _is_overdue(self, one: KnownAlert, naming: Naming, due_day: date) -> bool:
-        today = self.now.astimezone(ZoneInfo(naming.zone)).date()
-        return one.is_open and one.handling.state == "open" and due_day < today
 
 
 def is_unassigned(one: KnownAlert) -> bool:
@@ -197,7 +197,3 @@ def _state(one: KnownAlert) -> tuple[str, str]:
             return "Snoozed", "snoozed"
         case _:
             return ("Recovering", "recovering") if one.state.condition == "recovering" else ("Open", "open")
-
-
-def _due_words(one: KnownAlert, due_day: date) -> str:
-    return "now" if one.state.urgency == "P1" else f"{due_day:%a} {due_day.day} {due_day:%b}"

@@ -1,31 +1,35 @@
-"""The composition root of `rapport notify board`: a process of its own, beside whichever instance of notify leads."""
+"""The web application of the board, with all its routes, the files that it serves and errors as pages; and its
+composition root: `rapport notify board`, a process of its own, beside whichever instance of notify leads."""
 
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import timedelta
+from importlib.resources import files
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, Response
 
+from services.notify.board.access import BoardGate, BoardSessions, Gatekeeper
 from services.notify.board.actions import Acting, ActNotices, MeetingActs
-from services.notify.board.app import create_app
-from services.notify.board.auth import BoardSessions
+from services.notify.board.forms import add_forms
 from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import Gateway
-from services.notify.board.rendering import Board
-from services.notify.board.requests import BoardGate
+from services.notify.board.pages import add_pages
+from services.notify.board.personal import add_leaving, add_settings
+from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.state import BoardState
+from services.notify.board.stream import add_stream
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.unsubscribing import LeavingLinks
-from services.notify.flow.metrics import Metrics
-from services.notify.flow.people import PeopleRecords
-from services.notify.flow.subject_inputs import SubjectInputs
+from services.notify.flow.inputs import PeopleRecords, SubjectInputs
+from services.notify.flow.report import Metrics
 from services.notify.names import Names
 from services.notify.service import now
 from services.notify.settings import NotifySettings
@@ -38,23 +42,101 @@ from services.runtime.http.server import Door, listen, run_server
 from services.runtime.kafka import Producer, Record, await_broker
 from services.runtime.settings import Settings
 
+STATIC: Mapping[str, str] = {
+    "board.css": "text/css",
+    "board.js": "text/javascript",
+    "htmx.min.js": "text/javascript",
+    "htmx-sse.min.js": "text/javascript",
+}
+STATIC_LASTS = "private, max-age=300"
+HEADLINES: Mapping[int, str] = {
+    400: "This cannot be read",
+    401: "Sign in first",
+    403: "This is not allowed",
+    404: "There is nothing here",
+    405: "This is not served here",
+    413: "That is too much",
+    415: "This cannot be read",
+    503: "Not right now",
+}
+WORDS: Mapping[int, str] = {
+    404: "There is no such page, or it is about what you have no access to.",
+    405: "Go back and use what the page offers.",
+}
+MOST_URGENT = 99
+_FOLDER = files("services.notify.board") / "static"
+
+
+def create_app(board: Board) -> FastAPI:
+    app = FastAPI(title="Rapport board", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    pages = PageRenderer(board)
+    add_pages(app, board, pages)
+    add_forms(app, board, pages)
+    add_settings(app, board, pages)
+    add_leaving(app, board, pages)
+    add_stream(app, board, pages)
+    _add_files(app)
+
+    async def explained(request: Request, error: Exception) -> Response:
+        """The framework's own words are none: those of ours say what to do."""
+        assert isinstance(error, HTTPException)
+        status = error.status_code
+        headline = HEADLINES.get(status, "This did not work")
+        said = error.detail if error.detail and not error.detail[0].isupper() else ""
+        words = (said[:1].upper() + said[1:] + ".") if said else WORDS.get(status, "Go back and try again.")
+        session = getattr(request.state, "session", None)
+        given = {"headline": headline, "words": words}
+        answer = (
+            pages.page("error.html", request, status, **given)
+            if session is not None
+            else pages.bare("error.html", status, **given)
+        )
+        answer.headers.update(error.headers or {})
+        return answer
+
+    app.add_exception_handler(HTTPException, explained)
+    app.add_middleware(Gatekeeper, gate=board.gate)
+    return app
+
+
+def _add_files(app: FastAPI) -> None:
+    kept = {name: (_FOLDER / name).read_bytes() for name in STATIC}
+
+    @app.get("/static/{name}")
+    async def static(name: str) -> Response:
+        if name not in kept:
+            raise HTTPException(404)
+        return Response(kept[name], media_type=STATIC[name], headers={"cache-control": STATIC_LASTS})
+
+    @app.get("/favicon.svg")
+    async def favicon(request: Request) -> Response:
+        said = request.query_params.get("urgent", "0")
+        urgent = min(int(said[:3]), MOST_URGENT) if said.isascii() and said.isdecimal() else 0
+        return Response(_favicon(urgent), media_type="image/svg+xml", headers={"cache-control": STATIC_LASTS})
+
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        return PlainTextResponse("alive\n")
+
+
+def _favicon(urgent: int) -> str:
+    """The count of what is urgent, on red; else a calm mark."""
+    text = (
+        f'<circle cx="16" cy="16" r="15" fill="#b3261e"/><text x="16" y="22" text-anchor="middle" fill="#fff" '
+        f'font-family="sans-serif" font-weight="700" font-size="{16 if urgent < 10 else 13}">{urgent}</text>'  # noqa: PLR2004 (two digits)
+        if urgent
+        else '<circle cx="16" cy="16" r="15" fill="#1f6f5c"/><path d="M9 17l5 5 9-11" fill="none" stroke="#fff" '
+        'stroke-width="3.5" stroke-linecap="round" stroke-linejoin="round"/>'
+    )
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">{text}</svg>'
+
+
 TOLD = timedelta(days=30)
 """How far back decisions are read: timelines and votes."""
 LIMITS = ConnectionLimits(most=1_000, most_per_address=800, head_seconds=10.0, body_seconds=30.0)
 """Behind a proxy everybody comes from one address, each with a stream that stays."""
 IDLE_SECONDS = 60
 LOOK_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class BoardParts:
-    """What outlives a request, made before the first one."""
-
-    state: BoardState
-    people: NameBook
-    rules: RuleBook
-    acting: Acting
-    history: StoredHistory
 
 
 def serve_board(settings: NotifySettings, names: Names, stop: threading.Event) -> None:
@@ -75,10 +157,27 @@ def serve_board(settings: NotifySettings, names: Names, stop: threading.Event) -
         stack.callback(acting.close)
         history = StoredHistory(settings)
         stack.callback(history.close)
-        app = _app(settings, BoardParts(state, people, rules, acting, history), ended.is_set)
+        key = settings.notify_board_key.get_secret_value()
+        board = Board(
+            state=state,
+            people=people,
+            rules=rules,
+            history=history,
+            acting=acting,
+            # Without a key that other processes have, too, no link of a mail is ours.
+            leaving=LeavingLinks.keyed(settings.notify_board_url or "", key or secrets.token_hex(16)),
+            meetings=MeetingActs(Gateway(settings.notify_board_gateway, settings.gateway_tokens()), now),
+            gate=BoardGate(
+                BoardSessions.keyed(key, state.tokens, now), settings.notify_board_open, settings.notify_board_https
+            ),
+            now=now,
+            clock=settings.clock,
+            notices=ActNotices(),
+            is_stopping=ended.is_set,
+        )
         # 2. Then it serves, and looks whether what it follows goes on.
         door = Door(listener, _guard(health), IDLE_SECONDS)
-        server = threading.Thread(target=run_server, args=(app, door, ended), name="board")
+        server = threading.Thread(target=run_server, args=(create_app(board), door, ended), name="board")
         server.start()
         stack.callback(server.join)
         stack.callback(ended.set)
@@ -120,31 +219,6 @@ def _follow(
     since = round((time.time() - TOLD.total_seconds()) * 1000)
     stack.enter_context(told.following(settings, [names.alerts], since))
     return [naming, ruling, written, told]
-
-
-def _app(settings: NotifySettings, parts: BoardParts, is_stopping: Callable[[], bool]) -> FastAPI:
-    sessions = BoardSessions.keyed(settings.notify_board_key.get_secret_value(), parts.state.tokens, now)
-    return create_app(
-        Board(
-            state=parts.state,
-            people=parts.people,
-            rules=parts.rules,
-            history=parts.history,
-            acting=parts.acting,
-            leaving=LeavingLinks.keyed(settings.notify_board_url or "", _key_of_mails(settings)),
-            meetings=MeetingActs(Gateway(settings.notify_board_gateway, settings.gateway_tokens()), now),
-            gate=BoardGate(sessions, settings.notify_board_open, settings.notify_board_https),
-            now=now,
-            clock=settings.clock,
-            notices=ActNotices(),
-            is_stopping=is_stopping,
-        )
-    )
-
-
-def _key_of_mails(settings: NotifySettings) -> str:
-    """Without a key that other processes have, too, no link of a mail is ours."""
-    return settings.notify_board_key.get_secret_value() or secrets.token_hex(16)
 
 
 def _guard(health: Health) -> ConnectionGuard:

@@ -14,21 +14,18 @@ from schemas.events import partition_key
 from schemas.primitives import Instant, from_micros
 from schemas.tokens import BoardToken
 from services.notify.board.changes import ChangeIndex, Positions, SubjectChanges
-from services.notify.domain.addresses_off import KEY_PREFIX as ADDRESSES
-from services.notify.domain.addresses_off import AddressOff
 from services.notify.domain.known_alert import KnownAlert, alerts_of
-from services.notify.domain.preferences import KEY_PREFIX as PERSONS
-from services.notify.domain.preferences import PersonalSettings, SwitchedOff, personal_key
-from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord
+from services.notify.domain.preferences import ADDRESSES, PERSONS, PersonalSettings, SwitchedOff, personal_key
+from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord, load
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
-from services.notify.flow.people import Erased
+from services.notify.flow.inputs import Erased
 from services.notify.flow.restore import (
+    SharedState,
     UnreadableRecordError,
     delivery_of,
     log_unreadable,
     parsed,
-    state_of,
     subject_of,
 )
 from services.notify.names import Names
@@ -66,9 +63,7 @@ class BoardState:
         # By subject, of those that have ever fired: most have not.
         self._alerts: dict[str, list[KnownAlert]] = {}
         self._clocks: dict[int, Instant] = {}
-        self._silences: dict[str, AlertSilence] = {}
-        self._personal: dict[str, PersonalSettings] = {}
-        self._addresses: dict[str, AddressOff] = {}
+        self._shared = SharedState()
         self._deliveries: dict[str, Delivery] = {}
         self._of_episode: dict[str, set[str]] = defaultdict(set)
         self._events: dict[str, deque[AlertChanged | AlertHandled]] = {}
@@ -137,21 +132,21 @@ class BoardState:
 
     def silences(self) -> list[AlertSilence]:
         with self._lock:
-            return list(self._silences.values())
+            return list(self._shared.silences.values())
 
     def silence(self, key: str) -> AlertSilence | None:
         with self._lock:
-            return self._silences.get(key)
+            return self._shared.silences.get(key)
 
     def personal(self, tenant: str, person: str) -> PersonalSettings:
         with self._lock:
-            found = self._personal.get(personal_key(tenant, person))
+            found = self._shared.personal.get(personal_key(tenant, person))
         return found or PersonalSettings(tenant=tenant, person=person)
 
     def personal_has(self, key: str, act: Act) -> bool:
         """Whether the settings under that key are as the act asks for."""
         with self._lock:
-            found = self._personal.get(key)
+            found = self._shared.personal.get(key)
         match act:
             case DigestAt(at=at):
                 return found is not None and found.digest_at == at
@@ -166,7 +161,7 @@ class BoardState:
     def refused_addresses(self, tenant: str, person: str) -> int:
         """How many addresses of the person a server has refused for good."""
         with self._lock:
-            return sum((one.tenant, one.person) == (tenant, person) for one in self._addresses.values())
+            return sum((one.tenant, one.person) == (tenant, person) for one in self._shared.addresses.values())
 
     def deliveries(self) -> list[Delivery]:
         with self._lock:
@@ -225,20 +220,27 @@ class BoardState:
             self.written_at = from_micros(record.timestamp_ms * 1000)
             return self._state(record, key)
         if record.topic == self._names.subject_state:
-            return self._subject(record, key)
+            self._subjects.pop(key, None)
+            self._alerts.pop(key, None)
+            if record.value is not None:
+                self._subjects[key] = watch = subject_of(key, record.value)
+                self._know(key, watch)
+            return [key]
         if record.topic == self._names.deliveries:
             return self._delivery(record, key)
         if record.topic == self._names.shared_state:
-            return self._shared(record, key)
+            self._shared.apply(record)
+            return [] if key.startswith((PERSONS, ADDRESSES)) else [SILENCES]
         if record.topic == self._names.board_tokens:
-            return self._token(record, key)
+            self._token(record, key)
+            return []
         return self._event(record)
 
     def _state(self, record: Record, key: str) -> list[str]:
         if record.value is None:
             self._drop(key)
             return [key]
-        match state_of(record.value):
+        match parsed(load, record.value):
             case ClockRecord(clock=clock) if record.key == CLOCK_KEY:
                 self._clocks[record.partition] = clock
                 return []
@@ -251,20 +253,10 @@ class BoardState:
                 self._drop(key)
                 raise UnreadableRecordError("it does not belong to its key")
 
-    def _subject(self, record: Record, key: str) -> list[str]:
-        self._subjects.pop(key, None)
-        self._alerts.pop(key, None)
-        if record.value is not None:
-            self._subjects[key] = watch = subject_of(key, record.value)
-            self._know(key, watch)
-        return [key]
-
     def _know(self, key: str, watch: Watch | SubjectWatch) -> None:
-        alerts = alerts_of(watch)
-        if alerts:
+        self._alerts.pop(key, None)
+        if alerts := alerts_of(watch):
             self._alerts[key] = alerts
-        else:
-            self._alerts.pop(key, None)
 
     def _delivery(self, record: Record, key: str) -> list[str]:
         before = self._deliveries.pop(key, None)
@@ -279,30 +271,13 @@ class BoardState:
             self._of_episode[dedup].add(key)
         return _subjects(after)
 
-    def _shared(self, record: Record, key: str) -> list[str]:
-        if key.startswith(PERSONS):
-            self._personal.pop(key, None)
-            if record.value is not None:
-                self._personal[key] = parsed(PersonalSettings, record.value)
-            return []
-        if key.startswith(ADDRESSES):
-            self._addresses.pop(key, None)
-            if record.value is not None:
-                self._addresses[key] = parsed(AddressOff, record.value)
-            return []
-        self._silences.pop(key, None)
-        if record.value is not None:
-            self._silences[key] = parsed(AlertSilence, record.value)
-        return [SILENCES]
-
-    def _token(self, record: Record, key: str) -> list[str]:
+    def _token(self, record: Record, key: str) -> None:
         """What signs in and cannot be read signs nobody in."""
         self._tokens.pop(key, None)
         if record.value is not None:
             token = BoardToken.model_validate_json(record.value)
             if token.token_id == key:
                 self._tokens[key] = token
-        return []
 
     def _event(self, record: Record) -> list[str]:
         event = ALERT_EVENT.validate_json(record.value or b"")
@@ -310,19 +285,16 @@ class BoardState:
             return []
         self._events.setdefault(event.partitionkey, deque(maxlen=MOST_EVENTS)).append(event)
         if event.type == "mentoring.alert.handled.v1":
-            self._handled(event)
+            act = event.data
+            if event.causationid is not None:
+                self._outcomes[event.causationid] = act
+                while len(self._outcomes) > MOST_OUTCOMES:
+                    self._outcomes.popitem(last=False)
+            if act.verdict is not None and act.refused is None:
+                useful = act.verdict == "useful"
+                vote = CountedVote(event.tenant, event.program, act.dedup_key, act.rule, useful, act.closing)
+                self._votes[act.dedup_key] = vote
         return [event.partitionkey]
-
-    def _handled(self, event: AlertHandled) -> None:
-        act = event.data
-        if event.causationid is not None:
-            self._outcomes[event.causationid] = act
-            while len(self._outcomes) > MOST_OUTCOMES:
-                self._outcomes.popitem(last=False)
-        if act.verdict is not None and act.refused is None:
-            useful = act.verdict == "useful"
-            vote = CountedVote(event.tenant, event.program, act.dedup_key, act.rule, useful, act.closing)
-            self._votes[act.dedup_key] = vote
 
     def _drop(self, key: str) -> None:
         self._watches.pop(key, None)

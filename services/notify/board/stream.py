@@ -2,7 +2,6 @@
 comes back gets exactly what came meanwhile. Rows are patched where they stand, never moved."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,12 +14,11 @@ from starlette.responses import Response
 
 from schemas.events import partition_key
 from services.notify.board import details
-from services.notify.board.auth import BoardPerson
-from services.notify.board.changes import LogPlace, Positions
+from services.notify.board.access import BoardPerson, session_of
+from services.notify.board.changes import Positions, read, written
 from services.notify.board.history import HistoryAway
 from services.notify.board.now import AlertChoice, matches
 from services.notify.board.rendering import Board, PageRenderer
-from services.notify.board.requests import session_of
 from services.notify.board.rows import AlertRow
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
@@ -36,8 +34,6 @@ QUIET_LOOKS = 60
 RETRY_MS = 2_000
 MOST_PATCHED = 300
 """Rows in one patch: more change when a history is imported, and then the page is to be loaded anew."""
-LONGEST_SINCE = 8_000
-_PLACE = re.compile(r"([spnda])([0-9]{1,5})\.([0-9]{1,18})")
 
 
 @dataclass(frozen=True)
@@ -47,17 +43,6 @@ class StreamView:
     kind: str
     choice: AlertChoice
     where: Mapping[str, str]
-
-
-def written(positions: Positions) -> str:
-    """`s0.17-s1.4`: the last offset of each place."""
-    return "-".join(f"{place.topic}{place.partition}.{offset}" for place, offset in sorted(positions.items()))
-
-
-def read(text: str) -> Positions:
-    """Of anything: what is no position counts as not known, and is told again."""
-    found = [_PLACE.fullmatch(part) for part in text[:LONGEST_SINCE].split("-")]
-    return {LogPlace(one[1], int(one[2])): int(one[3]) for one in found if one is not None}
 
 
 def add_stream(app: FastAPI, board: Board, pages: PageRenderer) -> None:
@@ -107,7 +92,9 @@ async def _patches(
     try:
         positions, found = board.state.positions(), board.state.changes(since)
         quiet = 0
-        yield _patch(_html(board, pages, request, (view, found.keys)), positions)
+        yield ServerSentEvent(
+            _html(board, pages, request, (view, found.keys)), event="patch", id=written(positions), retry=RETRY_MS
+        )
         # The session is read anew each time: a token that is revoked ends what it has opened.
         while not board.is_stopping() and board.gate.session(request.headers) is not None:
             try:
@@ -121,13 +108,11 @@ async def _patches(
             quiet = 0
             changed.clear()
             positions, found = board.state.positions(), board.state.changes_after(found.count)
-            yield _patch(_html(board, pages, request, (view, found.keys)), positions)
+            yield ServerSentEvent(
+                _html(board, pages, request, (view, found.keys)), event="patch", id=written(positions), retry=RETRY_MS
+            )
     finally:
         board.state.ignore(wake)
-
-
-def _patch(html: str, positions: Positions) -> ServerSentEvent:
-    return ServerSentEvent(html, event="patch", id=written(positions), retry=RETRY_MS)
 
 
 def _html(board: Board, pages: PageRenderer, request: Request, changed: tuple[StreamView, Sequence[str]]) -> str:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from schemas.alert_commands import AlertCommand, AlertReference
 from schemas.alerts import Handling
 from schemas.primitives import Instant
-from services.notify.board.auth import BoardPerson
+from services.notify.board.access import BoardPerson
 from services.notify.domain.handling import silence_key
 from services.notify.domain.known_alert import KnownAlert
 from services.notify.domain.preferences import personal_key
@@ -42,28 +42,19 @@ class WantedAct:
 
 def act_on(known: KnownAlert, fields: Mapping[str, str], given: tuple[BoardPerson, str, Instant]) -> WantedAct:
     """`fields` of a form, `given` who acts, the form's own id, and when. Raises ActInvalidError."""
-    person, form, now = given
+    _, form, now = given
     subject = known.watch.subject
     reference = AlertReference(
         subject_kind=subject.kind, subject=subject.id, rule=known.rule, dedup_key=known.dedup_key
     )
-    command = _command(
-        {
-            "id": f"board-{form}-{known.dedup_key}",
-            "tenant": subject.tenant,
-            "by": person.id,
-            "at": now,
-            "programs": _programs(person),
-            "alert": reference,
-            "act": _act(fields, now),
-        }
-    )
+    more = {"id": f"board-{form}-{known.dedup_key}", "alert": reference}
+    command = _command(given, subject.tenant, _act(fields, now), **more)
     return WantedAct(command, known.dedup_key, subject.key, known.handling)
 
 
 def silencing(fields: Mapping[str, str], tenant: str, given: tuple[BoardPerson, str, Instant]) -> WantedAct:
     """Raises ActInvalidError."""
-    person, form, now = given
+    _, form, now = given
     name = f"silence-{form[:24]}"
     act = {
         "kind": "silence",
@@ -74,30 +65,32 @@ def silencing(fields: Mapping[str, str], tenant: str, given: tuple[BoardPerson, 
         "until": _until(fields, now),
         "note": _line(fields.get("note", "")),
     }
-    command = _command(
-        {"id": f"board-{form}", "tenant": tenant, "by": person.id, "at": now, "programs": _programs(person), "act": act}
-    )
-    return WantedAct(command, name, silence_key(tenant, name))
+    return WantedAct(_command(given, tenant, act), name, silence_key(tenant, name))
 
 
 def unsilencing(tenant: str, name: str, given: tuple[BoardPerson, str, Instant]) -> WantedAct:
     """Raises ActInvalidError."""
-    person, form, now = given
-    act = {"kind": "unsilence", "silence": name}
-    command = _command(
-        {"id": f"board-{form}", "tenant": tenant, "by": person.id, "at": now, "programs": _programs(person), "act": act}
-    )
+    command = _command(given, tenant, {"kind": "unsilence", "silence": name})
     return WantedAct(command, name, silence_key(tenant, name))
 
 
-def setting(person: BoardPerson, act: Mapping[str, Any], given: tuple[str, Instant]) -> WantedAct:
-    """Of the person's own settings; `given`: the id of the form, and when. Raises ActInvalidError."""
-    form, now = given
-    command = _command({"id": f"board-{form}", "tenant": person.tenant, "by": person.id, "at": now, "act": dict(act)})
+def setting(act: Mapping[str, Any], given: tuple[BoardPerson, str, Instant]) -> WantedAct:
+    """Of the person's own settings. Raises ActInvalidError."""
+    person, _, _ = given
+    command = _command(given, person.tenant, act, programs=None)
     return WantedAct(command, "settings", personal_key(command.tenant, person.id))
 
 
-def _command(given: Mapping[str, Any]) -> AlertCommand:
+def _command(
+    given: tuple[BoardPerson, str, Instant], tenant: str | None, act: Mapping[str, Any], **more: object
+) -> AlertCommand:
+    person, form, now = given
+    programs = None if person.programs is None else tuple(sorted(person.programs))
+    said = {"id": f"board-{form}", "tenant": tenant, "by": person.id, "at": now, "programs": programs, "act": dict(act)}
+    return _validated({**said, **more})
+
+
+def _validated(given: Mapping[str, Any]) -> AlertCommand:
     try:
         return AlertCommand.model_validate(given)
     except ValidationError as invalid:
@@ -139,10 +132,6 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _programs(person: BoardPerson) -> tuple[str, ...] | None:
-    return None if person.programs is None else tuple(sorted(person.programs))
-
-
 def way_back(one: WantedAct, now: Instant) -> WantedAct | None:
     """What leads back to how it was handled before; of notes and votes there is none."""
     command, before = one.command, one.before
@@ -159,7 +148,7 @@ def way_back(one: WantedAct, now: Instant) -> WantedAct | None:
         case _:
             return None
     given = {"id": f"{command.id[:240]}-undo", "at": now, "act": act}
-    back = _command({**command.model_dump(exclude={"act", "alert"}), "alert": command.alert, **given})
+    back = _validated({**command.model_dump(exclude={"act", "alert"}), "alert": command.alert, **given})
     return replace(one, command=back, before=None)
 
 

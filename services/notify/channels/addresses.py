@@ -1,7 +1,13 @@
-"""Where a webhook may go: public addresses only, unless allowed, and to the very address that was looked at."""
+"""Which addresses may be called: public ones only, unless allowed, and the very address that was looked at; and what is
+wrong with an address or a secret that somebody has configured."""
 
+import base64
 import ipaddress
 import socket
+from urllib.parse import urlsplit
+
+import httpx
+from standardwebhooks import Webhook
 
 UNICAST = ipaddress.IPv6Network("2000::/3")
 """All that is given out so far. What lies outside is reserved, local, or holds an IPv4 address: `::/96`,
@@ -49,3 +55,44 @@ def is_public(address: str) -> bool:
         return known not in RELAYS_OF_6TO4
     isatap = known.packed[8:12] in ISATAP
     return known in UNICAST and not isatap and not any(known in network for network in NO_HOSTS)
+
+
+LEAST_SECRET_BYTES = 24
+"""Standard Webhooks: a secret has 24 to 64 bytes."""
+
+
+def url_fault(url: str, *, allow_private: bool) -> str | None:
+    """Nothing of the address is in the answer: it may be a secret."""
+    try:
+        parts = urlsplit(str(httpx.URL(url)))
+        (parts.hostname or "").encode("idna")
+    except (httpx.InvalidURL, ValueError):
+        # The messages of both quote what they were given.
+        return "is no address"
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        return "must be an http or https address"
+    if parts.username is not None or parts.password is not None:
+        return "must not contain a user or password: whoever lists the settings reads it"
+    if not allow_private and _is_private(parts.hostname):
+        return "is a private address"
+    return None
+
+
+def secret_fault(secret: str) -> str | None:
+    try:
+        Webhook(secret)  # the library must not refuse it when an alert is due
+        prefix, found, encoded = secret.partition("whsec_")
+        octets = len(base64.b64decode(encoded + "==", validate=False)) if found and not prefix else 0
+        enough = octets >= LEAST_SECRET_BYTES
+    except (ValueError, RuntimeError):  # binascii.Error is a ValueError
+        enough = False
+    return None if enough else f"must be whsec_ and the base64 of at least {LEAST_SECRET_BYTES} random bytes"
+
+
+def _is_private(host: str) -> bool:
+    """What can be told without asking for the name; the rest is looked at before every message."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return not is_public(host)

@@ -1,13 +1,24 @@
-"""What Slack, Teams and PagerDuty mean by their answers: whether the message is at fault, or the destination."""
+"""What receivers over HTTP mean by their answers, Slack, Teams and PagerDuty by their own words: whether the message is
+at fault (again later, never), or the destination."""
 
 import json
 import re
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 
 from schemas.primitives import Instant
-from services.notify.domain.verdict import Again, Arrived, Down, Never, Verdict, of_answer
+from services.notify.domain.deliveries import Again, Arrived, Down, Never, Verdict
 from services.runtime.bounded_http import HttpAnswer
 
+RETRYABLE = frozenset({408, 425})
+"""Beside 5xx: timeout, too early. Every other 4xx says that a repeat changes nothing."""
+OF_DESTINATION = frozenset({401, 403, 404, 410})
+"""The address or its credentials are at fault: no message would arrive."""
+TOO_MANY = 429
+LONGEST_SECONDS = 10 * 24 * 3600
+"""Longer than any delivery is kept trying."""
+LONGEST_NUMBER, LONGEST_DATE = 9, 100
+"""Characters; a header may have a hundred thousand."""
 BAD_REQUEST = 400
 _WORD = re.compile(rb"[a-z_]{1,64}")
 SLACK_DESTINATION = frozenset(
@@ -32,18 +43,37 @@ off (`WorkflowTriggerIsNotEnabled`), deleted, or wants somebody to sign in (`Dir
 _CODE = re.compile(r"[A-Za-z]{1,64}")
 
 
+def of_answer(code: int, retry_after: str | None, now: Instant) -> Verdict:
+    """Of an HTTP receiver that says no more than its status."""
+    status = f"HTTP {code}"
+    match code // 100:
+        case 2:
+            return Arrived(status)
+        case 3:
+            return Down(f"{status}: redirects are not followed")
+        case 5:
+            return Again(status, _wait(retry_after, now))
+        case _:
+            wait = _wait(retry_after, now)
+            if code == TOO_MANY or code in OF_DESTINATION:
+                return Down(status, wait)
+            return Again(status, wait) if code in RETRYABLE else Never(status)
+
+
 def of_slack(answer: HttpAnswer, now: Instant) -> Verdict:
     word = answer.body.strip()
     said = word.decode() if _WORD.fullmatch(word) else ""
     verdict = of_answer(answer.status, answer.headers.get("retry-after"), now)
     if said in SLACK_DESTINATION:
-        return Down(f"HTTP {answer.status} {said}", _asked(verdict))
+        return Down(f"HTTP {answer.status} {said}", verdict.wait if isinstance(verdict, Again | Down) else None)
     return _with(verdict, said)
 
 
 def of_teams(answer: HttpAnswer, now: Instant) -> Verdict:
     """202 says that the flow was started; that the card was posted nobody is told."""
-    code = _teams_code(answer.body)
+    error = _object(answer.body).get("error")
+    said = error.get("code") if isinstance(error, dict) else None
+    code = said if isinstance(said, str) and _CODE.fullmatch(said) else ""
     verdict = of_answer(answer.status, answer.headers.get("retry-after"), now)
     if answer.status == BAD_REQUEST and code and code not in TEAMS_MESSAGE:
         return Down(f"HTTP {answer.status} {code}")
@@ -64,10 +94,6 @@ def of_pagerduty(answer: HttpAnswer, now: Instant) -> Verdict:
             return verdict
 
 
-def _asked(verdict: Verdict) -> timedelta | None:
-    return verdict.wait if isinstance(verdict, Again | Down) else None
-
-
 def _with(verdict: Verdict, word: str) -> Verdict:
     """The receiver's own word beside the status."""
     if not word:
@@ -81,15 +107,22 @@ def _with(verdict: Verdict, word: str) -> Verdict:
             return verdict
 
 
-def _teams_code(body: bytes) -> str:
-    error = _object(body).get("error")
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
-
-
 def _object(body: bytes) -> dict[str, object]:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _wait(retry_after: str | None, now: Instant) -> timedelta | None:
+    """RFC 9110: seconds, or a date. Anything else counts as not said."""
+    if retry_after is None:
+        return None
+    if retry_after.isascii() and retry_after.isdecimal():
+        return timedelta(seconds=min(int(retry_after[:LONGEST_NUMBER]), LONGEST_SECONDS))
+    try:
+        wait = parsedate_to_datetime(retry_after[:LONGEST_DATE]) - now
+    except (ValueError, TypeError, OverflowError):  # no date, or one without a zone
+        return None
+    return min(max(timedelta(0), wait), timedelta(seconds=LONGEST_SECONDS))

@@ -1,12 +1,25 @@
-"""What every channel is, and how much it takes."""
+"""What every channel is, how much it takes, and the one for each kind of destination."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from schemas.alerts import ChannelName, Delivery
+from schemas.primitives import Instant
+from services.notify.channels.answers import of_slack, of_teams
+from services.notify.channels.destinations import DestinationConfig
+from services.notify.channels.http_channels import (
+    ChatChannel,
+    HttpTarget,
+    PagerDutyChannel,
+    PagerDutyOptions,
+    WebhookChannel,
+    WebhookOptions,
+)
+from services.notify.channels.smtp import MailDirectory, SmtpChannel, SmtpOptions
+from services.notify.domain.deliveries import Arrived, Verdict
 from services.notify.domain.outbox import SendingPace
-from services.notify.domain.verdict import Verdict
+from services.runtime import log
 
 
 class Channel(Protocol):
@@ -32,3 +45,44 @@ PACES: Mapping[ChannelName, SendingPace] = {
     # PagerDuty takes about 120 events a minute of one key.
     "pagerduty": SendingPace(in_hands=50, most=120, span=timedelta(seconds=60)),
 }
+
+
+class LogChannel:
+    def __init__(self) -> None:
+        self._log = log.get(__name__)
+
+    async def send(self, delivery: Delivery) -> Verdict:
+        alert = delivery.alert
+        self._log.info(
+            "alert",
+            transition=alert.transition,
+            rule=alert.rule,
+            urgency=alert.urgency,
+            tenant=delivery.tenant,
+            program=delivery.program,
+            relationship=delivery.relationship,
+            summary=alert.summary,
+            at=alert.at.isoformat(),
+            delivery_id=delivery.delivery_id,
+        )
+        return Arrived("logged")
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def opened(config: DestinationConfig, now: Callable[[], Instant], directory: MailDirectory) -> Channel:
+    """To be called on the loop that it is to live on."""
+    match config.options:
+        case WebhookOptions() as options:
+            return WebhookChannel(options, now)
+        case SmtpOptions() as options:
+            return SmtpChannel(config.name, options, directory)
+        case PagerDutyOptions() as options:
+            return PagerDutyChannel(options, now)
+        case HttpTarget() as target:
+            return ChatChannel(target, of_teams if config.channel == "teams" else of_slack, now)
+        case None:
+            return LogChannel()
+        case _:
+            assert_never(config.options)

@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from schemas.alerts import ChannelName
-from services.notify.channels.pagerduty import PagerDutyOptions
-from services.notify.channels.posting import HttpTarget
+from services.notify.channels.http_channels import HttpTarget, PagerDutyOptions, WebhookOptions
 from services.notify.channels.smtp import SmtpOptions
-from services.notify.channels.webhook import WebhookOptions
 from services.notify.domain.ids import Destination
 from services.notify.domain.routing import Receiver, Route, Routing
 from services.notify.domain.working_hours import ReceivingHours
@@ -79,10 +77,12 @@ def listed(found: DestinationsConfig) -> Iterator[str]:
         programs = ", ".join(sorted(one.programs)) if one.programs is not None else "all programmes"
         fallback = f", falls back to {one.fallback}" if one.fallback else ""
         owner = ", to whoever looks after the programme" if one.is_owner else ""
-        yield (
-            f"{one.name}: {one.channel}, {alerts}, tenant {one.tenant or 'any'}, {programs}{fallback}{owner}"
-            + _of_hours(one)
-        )
+        hours = ""
+        if one.hours is not None:
+            quiet = f"{one.hours.quiet_from:%H:%M}-{one.hours.quiet_until:%H:%M}"
+            digest, zone = f"{one.hours.digest_at:%H:%M}", one.zone or "of the person or the programme"
+            hours = f", quiet {quiet} and on days off, digest at {digest}, zone {zone}"
+        yield f"{one.name}: {one.channel}, {alerts}, tenant {one.tenant or 'any'}, {programs}{fallback}{owner}{hours}"
     for number, route in enumerate(found.routes, 1):
         onward = "; then the next routes" if route.goes_on else ""
         yield f"route {number}: {route.words()} -> {', '.join(route.to)}{onward}"
@@ -90,11 +90,3 @@ def listed(found: DestinationsConfig) -> Iterator[str]:
         yield f"otherwise, where nobody who looks after a programme can be reached: {found.otherwise}"
     if found.admins:
         yield f"of destinations that are down hear: {', '.join(found.admins)}"
-
-
-def _of_hours(one: DestinationConfig) -> str:
-    if one.hours is None:
-        return ""
-    quiet = f"{one.hours.quiet_from:%H:%M}-{one.hours.quiet_until:%H:%M}"
-    zone = one.zone or "of the person or the programme"
-    return f", quiet {quiet} and on days off, digest at {one.hours.digest_at:%H:%M}, zone {zone}"

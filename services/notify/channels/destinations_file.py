@@ -25,12 +25,10 @@ from schemas.alerts import Urgency
 from schemas.directory import Address
 from schemas.primitives import Id, TimeZone
 from schemas.scores import Name
+from services.notify.channels.addresses import secret_fault, url_fault
 from services.notify.channels.destinations import DestinationConfig, DestinationsConfig, DestinationsError, Options
-from services.notify.channels.pagerduty import ENQUEUE_URL, PagerDutyOptions
-from services.notify.channels.posting import HttpTarget
+from services.notify.channels.http_channels import ENQUEUE_URL, HttpTarget, PagerDutyOptions, WebhookOptions
 from services.notify.channels.smtp import SmtpOptions
-from services.notify.channels.url_faults import secret_fault, url_fault
-from services.notify.channels.webhook import WebhookOptions
 from services.notify.domain.routing import Receiver, Route, routing_faults
 from services.notify.domain.working_hours import ReceivingHours
 from services.runtime.secrets import Secrets, UnknownSecretError

@@ -2,11 +2,18 @@
 same bytes under the same Message-ID, so that some receivers fold the two."""
 
 import asyncio
+import json
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from hashlib import sha256
+from html import escape
 from pathlib import Path
 from typing import Literal
 
@@ -15,10 +22,41 @@ from aiosmtplib.errors import SMTPException, SMTPResponseException
 from pydantic import SecretStr
 
 from schemas.alerts import Delivery
-from services.notify.channels.mail_message import mail_bytes
-from services.notify.domain.addresses_off import address_digest
+from services.notify.domain.deliveries import Again, Arrived, Down, Never, Unknown, Verdict
+from services.notify.domain.preferences import address_digest
 from services.notify.domain.unsubscribing import LeavingLinks
-from services.notify.domain.verdict import Again, Arrived, Down, Never, Unknown, Verdict
+
+LEAVE = "What you get, and how to get less of it"
+
+
+def mail_bytes(delivery: Delivery, sender: str, to: Sequence[str], leave: str | None = None) -> bytes:
+    """Its Message-ID is of its content: what says that it may be a repeat is another message of the same thread.
+    `leave`: the address where whoever gets it says that they want no more of it."""
+    content = json.loads(delivery.body or "{}")
+    domain = sender.rpartition("@")[2]
+    own = sha256(f"{delivery.delivery_id}\x00{delivery.body}".encode()).hexdigest()
+    root = f"<{delivery.dedup_key}.{delivery.recipient}@{domain}>"
+    message = EmailMessage(policy=SMTP)
+    message["From"] = Address("Rapport", addr_spec=sender)
+    message["To"] = [Address(addr_spec=one) for one in to]
+    message["Subject"] = content["subject"]
+    message["Date"] = format_datetime(delivery.started_at or delivery.planned_at)
+    message["Message-ID"] = f"<{own[:40]}@{domain}>"
+    # Of a message that never was: whichever mail of the episode comes first, all answer the same one.
+    message["References"] = root
+    message["In-Reply-To"] = root
+    # No holiday reply, and no loop of two machines.
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Auto-Response-Suppress"] = "All"
+    if leave is not None:
+        message["List-Unsubscribe"] = f"<{leave}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    message.set_content(content["text"] + (f"\n-- \n{LEAVE}: {leave}\n" if leave else ""))
+    link = f"<p style='font-size:.8em'><a href='{escape(leave)}'>{LEAVE}</a></p>" if leave else ""
+    message.add_alternative(content["html"].replace("</body>", f"{link}</body>"), subtype="html")
+    message.set_boundary(f"=_{own[:32]}")
+    return message.as_bytes()
+
 
 CLOSING = 421
 """The server is about to go away, whatever was asked of it."""
@@ -77,7 +115,8 @@ class SmtpChannel:
                 return await attempt.bring(content)
         except (SMTPException, OSError, TimeoutError) as failure:
             # A name of a class and a code: texts of servers hold addresses.
-            return attempt.broken_off(type(failure).__name__)
+            reason = type(failure).__name__
+            return Unknown(f"{reason} before it was confirmed") if attempt.content_begun else Down(reason)
         finally:
             await attempt.part()
 
@@ -114,7 +153,7 @@ class _Attempt:
         self.client = client
         self._name, self._options, self._to = name, options, to
         self._is_personal = not options.to
-        self._content_begun = False
+        self.content_begun = False
 
     async def bring(self, content: bytes) -> Verdict:
         # 1. The server itself: whatever it refuses here, it would refuse of every message.
@@ -136,7 +175,7 @@ class _Attempt:
             personal = len(gone) == len(refusals) and self._is_personal
             return Never(f"{gone[0].status}: no address takes mail", off) if personal else refusals[0].of_destination()
         # 3. The message. From here to the last answer nobody knows whether it has arrived.
-        self._content_begun = True
+        self.content_begun = True
         try:
             code, text = await self.client.data(content)
         except SMTPResponseException as refused:
@@ -144,9 +183,6 @@ class _Attempt:
         refused_share = f", {len(refusals)} of {len(self._to)} addresses refused" if refusals else ""
         queued = _QUEUED.search(text)
         return Arrived(f"SMTP {code}{refused_share}", queued.group(1) if queued else "", off)
-
-    def broken_off(self, reason: str) -> Verdict:
-        return Unknown(f"{reason} before it was confirmed") if self._content_begun else Down(reason)
 
     async def part(self) -> None:
         """Politely, if the server still listens; a connection over TLS is not waited for."""

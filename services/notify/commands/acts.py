@@ -10,17 +10,14 @@ import click
 from pydantic import ValidationError
 
 from schemas.alert_commands import AlertCommand, AlertReference
-from services.notify.commands.common import fail
-from services.notify.commands.open_alerts import environment, the_alert
-from services.notify.names import Names
-from services.notify.settings import NotifySettings
-from services.runtime.kafka import KafkaError, Producer
+from services.notify.commands.alerts import the_alert
+from services.notify.commands.common import fail, settings_or_exit, write
+from services.runtime.kafka import OutgoingRecord
 from services.validation_errors import places
 
 SPANS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _SPAN = re.compile(r"([0-9]{1,4})([hdw])")
 CLOSING_REASONS = ("acted", "knew", "agreed_pause", "data_wrong", "no_reply")
-ACKNOWLEDGED_SECONDS = 15
 
 
 class Until(click.ParamType):
@@ -115,7 +112,7 @@ def vote(alert: str, useful: bool, because: str, by: str) -> None:  # noqa: FBT0
 def silence(tenant: str, by: str, name: str | None, **matchers: object) -> None:
     """Send nothing of what matches all that is given until then, but ends."""
     named = name or f"silence-{uuid.uuid4().hex[:12]}"
-    _send(_command(tenant, by, {"kind": "silence", "silence": named, **matchers}), f"{tenant}/{named}")
+    _write(_command(tenant, by, {"kind": "silence", "silence": named, **matchers}), f"{tenant}/{named}")
 
 
 @click.command()
@@ -124,20 +121,19 @@ def silence(tenant: str, by: str, name: str | None, **matchers: object) -> None:
 @_by
 def unsilence(tenant: str, name: str, by: str) -> None:
     """End the silence NAME of TENANT before its time."""
-    _send(_command(tenant, by, {"kind": "unsilence", "silence": name}), f"{tenant}/{name}")
+    _write(_command(tenant, by, {"kind": "unsilence", "silence": name}), f"{tenant}/{name}")
 
 
 ACTS = (ack, unack, snooze, assign, note, vote, silence, unsilence)
 
 
 def _on_alert(key: str, by: str, act: dict[str, object]) -> None:
-    settings, names = environment()
-    known = the_alert(settings, names, key)
+    known = the_alert(key)
     subject = known.watch.subject
     reference = AlertReference(
         subject_kind=subject.kind, subject=subject.id, rule=known.rule, dedup_key=known.dedup_key
     )
-    _write(settings, names, _command(subject.tenant, by, act, reference), subject.key)
+    _write(_command(subject.tenant, by, act, reference), subject.key)
 
 
 def _command(tenant: str, by: str, act: dict[str, object], alert: AlertReference | None = None) -> AlertCommand:
@@ -149,16 +145,7 @@ def _command(tenant: str, by: str, act: dict[str, object], alert: AlertReference
         fail("; ".join(places(invalid)), code=2)
 
 
-def _send(command: AlertCommand, key: str) -> None:
-    _write(*environment(), command, key)
-
-
-def _write(settings: NotifySettings, names: Names, command: AlertCommand, key: str) -> None:
-    """Exits with 1 where the broker does not take it."""
-    try:
-        producer = Producer(settings)
-        producer.send(names.commands, key.encode(), command.model_dump_json().encode()).get(ACKNOWLEDGED_SECONDS)
-        producer.close()
-    except KafkaError as away:
-        fail(str(away))
+def _write(command: AlertCommand, key: str) -> None:
+    settings, names = settings_or_exit()
+    write(settings, [OutgoingRecord(names.commands, command.model_dump_json().encode(), key.encode(), [])])
     click.echo(f"{command.act.kind} is on its way as {command.id}; `rapport notify explain` shows what came of it")

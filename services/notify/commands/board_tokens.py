@@ -9,15 +9,13 @@ from pydantic import ValidationError
 from schemas.primitives import to_rfc3339
 from schemas.tokens import BoardToken, hashed, secret_of
 from services.notify.board.state import BoardState
-from services.notify.commands.common import columns, fail
-from services.notify.commands.open_alerts import environment
+from services.notify.commands.common import columns, fail, settings_or_exit, write
 from services.notify.names import Names
 from services.notify.settings import NotifySettings
-from services.runtime.kafka import KafkaError, Producer, read_to_end
+from services.runtime.kafka import OutgoingRecord, read_to_end
 
 RANDOM_BYTES = 32
 LONGEST_DAYS = 366
-ACKNOWLEDGED_SECONDS = 15
 
 
 @click.group()
@@ -38,7 +36,7 @@ def create(tenant: str, role: str, days: int, token_id: str | None, **given: obj
     """Create a token and print its secret, once, on standard output.
 
     A viewer sees; a coordinator also acts, within their programmes; an admin does everything, of every programme."""
-    settings, names = environment()
+    settings, names = settings_or_exit()
     now, name = datetime.now(UTC), token_id or f"b{secrets.token_hex(5)}"
     secret = secret_of(BoardToken, name, secrets.token_hex(RANDOM_BYTES))
     try:
@@ -65,8 +63,12 @@ def create(tenant: str, role: str, days: int, token_id: str | None, **given: obj
 @token.command("list")
 def show() -> None:
     """List the tokens, without their secrets, which nobody has kept."""
-    known = _read(*environment()).values()
-    for line in columns([("ID", "TENANT", "PERSON", "ROLE", "STATE", "EXPIRES", "PROGRAMMES"), *map(_row, known)]):
+    rows = [("ID", "TENANT", "PERSON", "ROLE", "STATE", "EXPIRES", "PROGRAMMES")]
+    for one in _read(*settings_or_exit()).values():
+        state = "revoked" if one.revoked else "valid" if one.is_valid(datetime.now(UTC)) else "expired"
+        programs, expires = ", ".join(one.programs) or "all", to_rfc3339(one.expires)
+        rows.append((one.token_id, one.tenant, one.person, one.role, state, expires, programs))
+    for line in columns(rows):
         click.echo(line)
 
 
@@ -74,7 +76,7 @@ def show() -> None:
 @click.argument("token_id", metavar="ID")
 def revoke(token_id: str) -> None:
     """Revoke a token; boards that run end its sessions within about a second."""
-    settings, names = environment()
+    settings, names = settings_or_exit()
     known = _read(settings, names).get(token_id)
     if known is None:
         fail(f"there is no token {token_id[:64]!r}")
@@ -84,29 +86,13 @@ def revoke(token_id: str) -> None:
 
 
 def _read(settings: NotifySettings, names: Names) -> dict[str, BoardToken]:
-    """As the board itself reads them. Exits with 1 where the broker is away."""
+    """As the board itself reads them."""
     state = BoardState(names)
-    try:
-        for record in read_to_end(settings, [names.board_tokens]):
-            state.apply(record)
-    except KafkaError as away:
-        fail(str(away))
+    for record in read_to_end(settings, [names.board_tokens]):
+        state.apply(record)
     return dict(state.tokens())
 
 
 def _save(settings: NotifySettings, names: Names, saved: BoardToken) -> None:
-    """Exits with 1 where the broker does not take it."""
-    try:
-        producer = Producer(settings)
-        value = saved.model_dump_json().encode()
-        producer.send(names.board_tokens, saved.token_id.encode(), value).get(ACKNOWLEDGED_SECONDS)
-        producer.close()
-    except KafkaError as away:
-        fail(str(away))
-
-
-def _row(listed: BoardToken) -> tuple[str, ...]:
-    state = "revoked" if listed.revoked else "valid" if listed.is_valid(datetime.now(UTC)) else "expired"
-    programs = ", ".join(listed.programs) or "all"
-    expires = to_rfc3339(listed.expires)
-    return (listed.token_id, listed.tenant, listed.person, listed.role, state, expires, programs)
+    value = saved.model_dump_json().encode()
+    write(settings, [OutgoingRecord(names.board_tokens, value, saved.token_id.encode(), [])])

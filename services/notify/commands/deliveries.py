@@ -1,23 +1,19 @@
 """`rapport notify deliveries`, `replay` and `discard`: what was sent, and what becomes of dead letters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import click
 
 from schemas.alerts import Delivery
-from services.notify.commands.common import fail, long_enough_or_exit, settings_or_exit
-from services.notify.domain.attempts import has_ended, replayed
-from services.notify.flow.requests import DISCARD, HEADER, REPLAY
+from services.notify.commands.common import fail, long_enough_or_exit, settings_or_exit, write
+from services.notify.domain.deliveries import has_ended, is_given_up, replayed
+from services.notify.flow.commanding import DISCARD, HEADER, REPLAY
 from services.notify.flow.restore import read_deliveries
-from services.notify.names import Names
-from services.notify.settings import NotifySettings
-from services.runtime.kafka import KafkaError, Producer
+from services.runtime.kafka import OutgoingRecord
 
 SHOWN_ID = 16
 """Characters of an id, as they are listed."""
-GIVEN_UP = frozenset({"dead", "unknown"})
-ACK_SECONDS = 30.0
 
 
 @click.command()
@@ -25,9 +21,9 @@ ACK_SECONDS = 30.0
 @click.option("--open", "unfinished", is_flag=True, help="Only those without an outcome.")
 def deliveries(*, dead: bool, unfinished: bool) -> None:
     """List what was or is to be sent to people, the oldest first; what has ended for 30 days."""
-    found = _read(settings_or_exit())
+    found = read_deliveries(*settings_or_exit())
     if dead:
-        found = [one for one in found if _is_given_up(one)]
+        found = [one for one in found if is_given_up(one)]
     elif unfinished:
         found = [one for one in found if not has_ended(one)]
     for delivery in sorted(found, key=lambda d: (d.planned_at, d.alert.at, d.delivery_id)):
@@ -40,11 +36,9 @@ def deliveries(*, dead: bool, unfinished: bool) -> None:
 @click.option("--all", "every", is_flag=True, help="All that were given up.")
 def replay(ids: tuple[str, ...], *, every: bool) -> None:
     """Send dead letters again, under the same ids. IDS are as `deliveries --dead` lists them."""
-    settings = settings_or_exit()
-    chosen = _chosen(settings, ids, every=every)
     now = datetime.now(UTC)
-    _write(settings, REPLAY, [(one, replayed(one, now)) for one in chosen])
-    click.echo(f"{len(chosen)} deliveries are sent again, by notify where it runs or when it starts")
+    count = _write(REPLAY, ids, every, lambda one: replayed(one, now).model_dump_json().encode())
+    click.echo(f"{count} deliveries are sent again, by notify where it runs or when it starts")
 
 
 @click.command()
@@ -52,19 +46,20 @@ def replay(ids: tuple[str, ...], *, every: bool) -> None:
 @click.option("--all", "every", is_flag=True, help="All that were given up.")
 def discard(ids: tuple[str, ...], *, every: bool) -> None:
     """Take dead letters from the list. What became of them stays on `mentoring.alerts`."""
-    settings = settings_or_exit()
-    chosen = _chosen(settings, ids, every=every)
-    _write(settings, DISCARD, [(one, None) for one in chosen])
-    click.echo(f"{len(chosen)} deliveries are discarded")
+    click.echo(f"{_write(DISCARD, ids, every, lambda _: None)} deliveries are discarded")
 
 
-def _chosen(settings: NotifySettings, ids: Sequence[str], *, every: bool) -> list[Delivery]:
+def _write(request: bytes, ids: Sequence[str], every: bool, after: Callable[[Delivery], bytes | None]) -> int:  # noqa: FBT001
+    """Of those that were given up: how many. A running notify follows the topic; one that starts later finds the record
+    as the last of its key."""
     if every == bool(ids):
         fail("name the deliveries, or say --all")
-    given_up = [one for one in _read(settings) if _is_given_up(one)]
-    if every:
-        return given_up
-    return [_one_of(given_up, wanted) for wanted in dict.fromkeys(ids)]
+    settings, names = settings_or_exit()
+    given_up = [one for one in read_deliveries(settings, names) if is_given_up(one)]
+    chosen = given_up if every else [_one_of(given_up, wanted) for wanted in dict.fromkeys(ids)]
+    headers = [(HEADER, request)]
+    write(settings, [OutgoingRecord(names.deliveries, after(one), one.delivery_id.encode(), headers) for one in chosen])
+    return len(chosen)
 
 
 def _one_of(given_up: Sequence[Delivery], wanted: str) -> Delivery:
@@ -73,39 +68,6 @@ def _one_of(given_up: Sequence[Delivery], wanted: str) -> Delivery:
     if len(found) != 1:
         fail(f"{wanted[:64]!r}: {len(found)} deliveries that were given up have such an id")
     return found[0]
-
-
-def _is_given_up(delivery: Delivery) -> bool:
-    return has_ended(delivery) and delivery.state in GIVEN_UP
-
-
-def _read(settings: NotifySettings) -> list[Delivery]:
-    try:
-        return read_deliveries(settings, Names.at(settings.log_epoch))
-    except KafkaError as away:
-        fail(str(away))
-
-
-def _write(settings: NotifySettings, request: bytes, records: Sequence[tuple[Delivery, Delivery | None]]) -> None:
-    """A running notify follows the topic; one that starts later finds the record as the last of its key."""
-    topic = Names.at(settings.log_epoch).deliveries
-    producer = Producer(settings)
-    try:
-        sent = [
-            producer.send(
-                topic,
-                before.delivery_id.encode(),
-                after.model_dump_json().encode() if after is not None else None,
-                headers=[(HEADER, request)],
-            )
-            for before, after in records
-        ]
-        for acknowledgement in sent:
-            acknowledgement.get(ACK_SECONDS)
-    except KafkaError as away:
-        fail(str(away))
-    finally:
-        producer.close()
 
 
 def _line(delivery: Delivery) -> str:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,8 +14,7 @@ from schemas.events import partition_key, to_json
 from schemas.primitives import Instant
 from schemas.rule_sets import DEFAULTS, RuleSet, RulesSet, RuleVersion, ShadowResult, differing, problems_of, rules_of
 from schemas.rule_words import describe
-from services.notify.commands.common import columns, fail
-from services.notify.commands.open_alerts import environment
+from services.notify.commands.common import columns, fail, settings_or_exit, write
 from services.notify.domain.rule_book import InForce, RuleBook
 from services.notify.flow.backtest import (
     Backtest,
@@ -26,12 +25,10 @@ from services.notify.flow.backtest import (
     scores_of,
 )
 from services.notify.names import Names
-from services.notify.service import now
 from services.notify.settings import NotifySettings
-from services.runtime.kafka import KafkaError, Producer
+from services.runtime.kafka import OutgoingRecord
 from services.runtime.strict_yaml import UnreadableError, documents
 
-ACKNOWLEDGED_SECONDS = 15
 SOURCE = "urn:rapport:rules"
 _file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
@@ -83,7 +80,7 @@ class Checked:
 @_file
 def check(file: Path) -> None:
     """Validate FILE against the grammar and the watch levels of its programme, and print its rules."""
-    checked = _checked(*environment(), file)
+    checked = _checked(*settings_or_exit(), file)
     candidate = rules_of(checked.wanted.version, checked.wanted.rules)
     for rule in candidate:
         click.echo(describe(rule))
@@ -98,7 +95,7 @@ def apply(file: Path) -> None:
     """Apply the rules of FILE: in shadow first, where they only count what they would have fired; after `shadow_hours`
     they page. What has come of a shadow is published an hour before, and `show` prints it; another version that is
     applied before takes its place. Takes hold of a pair with its next score."""
-    settings, names = environment()
+    settings, names = settings_or_exit()
     checked = _checked(settings, names, file)
     wanted = checked.wanted
     before = checked.book.applied((wanted.tenant, wanted.program), wanted.version)
@@ -113,7 +110,18 @@ def apply(file: Path) -> None:
         pages_from=checked.present + timedelta(hours=wanted.shadow_hours),
         rules=wanted.rules,
     )
-    _write(settings, names, wanted, version)
+    event = RulesSet(
+        type="mentoring.program.rules_set.v1",
+        source=SOURCE,
+        id=f"rules-set-{uuid4().hex}",
+        time=version.since,
+        recordedtime=version.since,
+        tenant=wanted.tenant,
+        program=wanted.program,
+        data=version,
+    )
+    headers = [("content-type", b"application/cloudevents+json")]
+    write(settings, [OutgoingRecord(names.rules, to_json(event), checked.name.encode(), headers)])
     click.echo(f"{checked.name}: {wanted.version} runs in shadow, and pages from {_moment(version.pages_from)} on")
 
 
@@ -122,11 +130,8 @@ def apply(file: Path) -> None:
 @click.option("--program", "--programme", "program", help="Only of this programme.")
 def show(tenant: str | None, program: str | None) -> None:
     """Print the rules in force, those in shadow, and what has come of shadows."""
-    settings, names = environment()
-    try:
-        book, present = read_rule_book(settings, names), _present(settings, names)
-    except KafkaError as away:
-        fail(str(away))
+    settings, names = settings_or_exit()
+    book, present = read_rule_book(settings, names), _present(settings, names)
     found = [key for key in book.programs if tenant in {None, key[0]} and program in {None, key[1]}]
     for key in found:
         click.echo(f"{'/'.join(key)}: version {book.in_force(key, present).version} is in force")
@@ -155,14 +160,11 @@ def backtest(file: Path, *, as_json: bool) -> None:
     each had held from the first of them on. Rules of programmes and sources are left out: what they look at is kept
     nowhere.
     """
-    settings, names = environment()
+    settings, names = settings_or_exit()
     checked = _checked(settings, names, file)
     wanted, before = checked.wanted, checked.in_force
-    try:
-        scores = scores_of(settings, names, wanted.tenant, wanted.program)
-        found = backtested(scores, before.rules, rules_of(wanted.version, wanted.rules))
-    except KafkaError as away:
-        fail(str(away))
+    scores = scores_of(settings, names, wanted.tenant, wanted.program)
+    found = backtested(scores, before.rules, rules_of(wanted.version, wanted.rules))
     if as_json:
         click.echo(json.dumps(_document(before.version, wanted.version, found), indent=2))
         return
@@ -173,11 +175,8 @@ def backtest(file: Path, *, as_json: bool) -> None:
 def _checked(settings: NotifySettings, names: Names, file: Path) -> Checked:
     """Exits with 1 and every fault where the file cannot be applied."""
     wanted = _read(file)
-    try:
-        programme = read_programme(settings, names, wanted.tenant, wanted.program)
-        checked = Checked(wanted, read_rule_book(settings, names), _present(settings, names))
-    except KafkaError as away:
-        fail(str(away))
+    programme = read_programme(settings, names, wanted.tenant, wanted.program)
+    checked = Checked(wanted, read_rule_book(settings, names), _present(settings, names))
     if found := problems_of(wanted, programme, checked.present):
         fail("\n".join(f"{file}: {problem}" for problem in found))
     if programme is None:
@@ -207,29 +206,7 @@ def _read(file: Path) -> RuleSet:
 
 def _present(settings: NotifySettings, names: Names) -> Instant:
     """Now, or how far the log has come where time is the log's."""
-    return read_clock(settings, names) if settings.clock == "log" else now()
-
-
-def _write(settings: NotifySettings, names: Names, wanted: RuleSet, version: RuleVersion) -> None:
-    """Exits with 1 where the broker does not take it."""
-    event = RulesSet(
-        type="mentoring.program.rules_set.v1",
-        source=SOURCE,
-        id=f"rules-set-{uuid4().hex}",
-        time=version.since,
-        recordedtime=version.since,
-        tenant=wanted.tenant,
-        program=wanted.program,
-        data=version,
-    )
-    try:
-        producer = Producer(settings)
-        key = partition_key(wanted.tenant, wanted.program).encode()
-        headers = [("content-type", b"application/cloudevents+json")]
-        producer.send(names.rules, key, to_json(event), headers=headers).get(ACKNOWLEDGED_SECONDS)
-        producer.close()
-    except KafkaError as away:
-        fail(str(away))
+    return read_clock(settings, names) if settings.clock == "log" else datetime.now(UTC)
 
 
 def _shadow_lines(result: ShadowResult | None) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Handling
-from services.notify.domain.handling import UNTOUCHED, with_handling, without_person
+from services.notify.domain.handling import UNTOUCHED, with_handling
 from services.notify.domain.ids import Destination, Recipient
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.subjects import SubjectWatch
@@ -122,8 +122,9 @@ class AlertHolder(Generic[AnyWatch]):
             of = {person for tenant, person in people if tenant == watch.subject.tenant}
             handling = dict(watch.handling)
             for rule, held in watch.handling.items():
-                for person in of & {one for one in (held.by, held.assignee) if one is not None}:
-                    handling[rule] = without_person(handling[rule], person)
+                # What they have put off stays so.
+                gone = {name: None for name in ("by", "assignee") if getattr(held, name) in of}
+                handling[rule] = held.model_copy(update=gone) if gone else held
             heard = {
                 rule: tuple(Recipient(one.destination, None if one.person in of else one.person) for one in known)
                 for rule, known in watch.heard.items()

@@ -19,14 +19,14 @@ from schemas.alerts import (
 from schemas.events import partition_key
 from schemas.primitives import Instant
 from schemas.scores import Score, ScoreRow, Trigger
+from services.notify.domain.deliveries import new_delivery
 from services.notify.domain.evaluation import Transitioned
 from services.notify.domain.handling import UNTOUCHED
-from services.notify.domain.ids import AlertSubject, Destination, alert_key, dedup_key, delivery_id, transition_id
+from services.notify.domain.ids import AlertSubject, Destination, alert_key, dedup_key, transition_id
 from services.notify.domain.lifecycle import ERASED, Transition
-from services.notify.domain.reasons import reasons
 from services.notify.domain.subjects import SubjectTransitioned, SubjectWatch
 from services.notify.domain.watch import Watch
-from services.notify.domain.wording import next_step, subject_summary, summary
+from services.notify.domain.wording import next_step, reasons, subject_summary, summary
 
 SOURCE = "/rapport/notify"
 LONGEST_COMMAND_ID = 160
@@ -64,26 +64,8 @@ def subject_alert_changed(found: SubjectTransitioned, decided_at: Instant) -> Al
 
 def planned(event: AlertChanged, destinations: Sequence[Destination]) -> list[Delivery]:
     """One delivery per destination."""
-    alert = event.data
-    return [
-        Delivery(
-            delivery_id=delivery_id(event.id, to.channel, to.recipient),
-            dedup_key=alert.dedup_key,
-            transition=alert.transition,
-            channel=to.channel,
-            recipient=to.recipient,
-            state="planned",
-            attempt=0,
-            planned_at=alert.decided_at,
-            due_at=alert.decided_at,
-            changed_at=alert.decided_at,
-            alert=alert,
-            tenant=event.tenant,
-            program=event.program,
-            relationship=event.subject,
-        )
-        for to in destinations
-    ]
+    about = (event.tenant, event.program, event.subject)
+    return [new_delivery(event.data, about, to, event.id, event.data.decided_at) for to in destinations]
 
 
 def alert_handled(

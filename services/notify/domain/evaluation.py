@@ -7,13 +7,12 @@ from typing import NamedTuple
 from schemas.primitives import Id, Instant
 from schemas.rules import Rule
 from schemas.scores import ScoreRow
-from services.notify.domain.catching_up import catching_up
-from services.notify.domain.folding import Anchor, folded, is_corrected_away, moved_up, reopened
-from services.notify.domain.guards import Clock, history
+from services.notify.domain.folding import Anchor, folded, is_corrected_away, moved_up
+from services.notify.domain.guards import Clock, catching_up, history, marked, scored_after, source_digests
 from services.notify.domain.handling import EXPIRED, UNTOUCHED, after
-from services.notify.domain.inhibition import source_digests
 from services.notify.domain.lifecycle import (
     AT_REST,
+    ENDED,
     ERASED,
     OPEN,
     RuleState,
@@ -26,7 +25,6 @@ from services.notify.domain.lifecycle import (
     turned,
     withdrawn,
 )
-from services.notify.domain.rescoring import marked, scored_after
 from services.notify.domain.watch import Anchors, Mark, Watch
 from services.notify.domain.window import MOST_ROWS, WINDOW, Window, lasting, replaced, row, trimmed, up_to
 
@@ -75,7 +73,9 @@ class Evaluator:
         for rule in self.rules:
             anchor, state = before.get(rule.name, Anchor()), watch.rules.get(rule.name, RuleState())
             if anchor.at is not None and new.as_of <= anchor.at:
-                before[rule.name] = reopened(anchor, state)
+                # What was told stands, and all after it is judged again.
+                is_open = state.condition in OPEN
+                before[rule.name] = anchor if is_open else Anchor(anchor.stood, state.shut(), anchor.stood)
         window, anchors = self._placed(watch.window, before, new)
         # A repeat changes nothing.
         return watch if window == watch.window else replace(watch, window=window, anchors=anchors, revised=True)
@@ -123,8 +123,11 @@ class Evaluator:
             watch, over = self._switched_off(watch, now)
             before += over
             if new.score.status == "ended":
-                watch, ends = self._end(watch, now)
-                return watch, [*before, *ends]
+                # Open alerts resolve at once, pending ones are forgotten.
+                states, ends = _closed(watch, self.rules, now, ENDED)
+                watch = replace(watch, rules=kept(states), catch_up=None, revised=False)
+                watch, over = self._stood(watch, ends, by_row=True)
+                return watch, [*before, *over]
         # 3. While history is told, or a source is silent, nothing is decided but what cannot wait.
         if late is not None or watch.catch_up is not None or watch.frozen is not None:
             watch = replace(watch, revised=True, catch_up=catching_up(watch.catch_up, new, now, late))
@@ -152,10 +155,7 @@ class Evaluator:
 
     def erased(self, watch: Watch, at: Instant) -> tuple[Watch, list[Transitioned]]:
         """Nothing is known of it any more: what is open is closed."""
-        states, ends = dict(watch.rules), list[Transition]()
-        for rule in (*self.rules, *self.off):
-            states[rule.name], end = closed(rule, states.get(rule.name, RuleState()), at, ERASED)
-            ends += [end] if end else []
+        states, ends = _closed(watch, (*self.rules, *self.off), at, ERASED)
         empty = Watch(watch.subject, rules=states, heard=watch.heard)
         nothing = ScoreRow(as_of=at, position=0, mode="live", deleted=True)
         return empty, [Transitioned(empty, end, nothing, by_row=False) for end in ends]
@@ -191,19 +191,8 @@ class Evaluator:
         gone = [rule for rule in self.off if rule.name in watch.rules]
         if not gone:
             return watch, []
-        states, ends = dict(watch.rules), []
-        for rule in gone:
-            states[rule.name], end = closed(rule, states[rule.name], at, SWITCHED_OFF)
-            ends += [end] if end else []
+        states, ends = _closed(watch, gone, at, SWITCHED_OFF)
         return self._stood(replace(watch, rules=kept(states)), ends, by_row=False)
-
-    def _end(self, watch: Watch, at: Instant) -> tuple[Watch, list[Transitioned]]:
-        """Open alerts resolve at once, pending ones are forgotten."""
-        states, ends = dict(watch.rules), []
-        for rule in self.rules:
-            states[rule.name], end = closed(rule, states.get(rule.name, RuleState()), at)
-            ends += [end] if end else []
-        return self._stood(replace(watch, rules=kept(states), catch_up=None, revised=False), ends, by_row=True)
 
     @property
     def _urgent(self) -> tuple[Rule, ...]:
@@ -222,7 +211,7 @@ class Evaluator:
             if after is not state:
                 states[rule.name] = after
         if states:
-            watch = watch.ruled(kept({**before, **states}))
+            watch = watch.replaced(watch.window, kept({**before, **states}))
         return self._turn(watch, now, now, rules) if new.score else (watch.explained(), [])
 
     def _fold(self, watch: Watch, now: Instant, late: str | None) -> tuple[Watch, list[Transitioned]]:
@@ -262,7 +251,12 @@ class Evaluator:
                 transitions.append(turn)
                 if turn.name == "resolved":
                     # It may begin anew with the row that ended it, and shall not wait for the next.
-                    watch, ended = _begun_anew(watch, rule, turn.at), turn.at
+                    ended = turn.at
+                    assert watch.shown is not None, "deadlines are of what a row explains"
+                    rows = lasting(up_to(watch.window, watch.shown.as_of), ended)
+                    watch = watch.replaced(
+                        watch.window, {**watch.rules, rule.name: judged(rule, watch.rules[rule.name], rows)}
+                    )
         transitions.sort(key=lambda turn: turn.at)
         return self._stood(watch, transitions, by_row=of_row is not None)
 
@@ -313,8 +307,12 @@ def _elapsed(watch: Watch, rule: Rule, due: Instant, at: Instant) -> tuple[Watch
     return watch.handled(rule.name, after(handling, transition.name)), transition
 
 
-def _begun_anew(watch: Watch, rule: Rule, at: Instant) -> Watch:
-    """What the newest row makes of a rule that has ended at that instant."""
-    assert watch.shown is not None, "deadlines are of what a row explains"
-    rows = lasting(up_to(watch.window, watch.shown.as_of), at)
-    return watch.ruled({**watch.rules, rule.name: judged(rule, watch.rules[rule.name], rows)})
+def _closed(
+    watch: Watch, rules: Sequence[Rule], at: Instant, why: str
+) -> tuple[dict[str, RuleState], list[Transition]]:
+    """The states of all rules where these are over, and the ends of what was open."""
+    states, ends = dict(watch.rules), list[Transition]()
+    for rule in rules:
+        states[rule.name], end = closed(rule, states.get(rule.name, RuleState()), at, why)
+        ends += [end] if end else []
+    return states, ends

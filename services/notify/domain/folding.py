@@ -52,11 +52,6 @@ def moved_up(rule: Rule, anchor: Anchor, window: Window, left: Window) -> Anchor
     return Anchor(begin, folded(rule, anchor, window, begin), anchor.stood)
 
 
-def reopened(anchor: Anchor, state: RuleState) -> Anchor:
-    """The anchor when history below it was corrected: what was told stands, and all after it is judged again."""
-    return anchor if state.condition in OPEN else Anchor(anchor.stood, state.shut(), anchor.stood)
-
-
 def is_corrected_away(rule: Rule, state: RuleState, window: Window, now: Instant) -> bool:
     """Whether the rows say, all of them from the begin of the open episode on, that it never was."""
     begun = state.fall.peak_at if state.fall is not None else state.since

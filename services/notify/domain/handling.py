@@ -10,7 +10,7 @@ from schemas.alert_commands import Acknowledge, Act, AddNote, AlertCommand, Aler
 from schemas.alerts import Handling, TransitionName
 from schemas.primitives import Id, Instant
 from services.notify.domain.ids import AlertSubject
-from services.notify.domain.spans import days
+from services.notify.domain.wording import days
 from services.notify.domain.working_hours import WorkCalendar
 
 ACK_WORKING_DAYS = 3
@@ -87,10 +87,6 @@ def note_of(act: Act) -> str:
     return act.note if isinstance(act, Acknowledge | Snooze | AddNote) else ""
 
 
-def is_asleep(handling: Handling) -> bool:
-    return handling.state == "snoozed"
-
-
 def with_handling(of: Mapping[str, Handling], rule: str, handling: Handling) -> dict[str, Handling]:
     """By rule, with this one in its place: what nobody has touched is not kept."""
     others = {name: held for name, held in of.items() if name != rule}
@@ -139,12 +135,6 @@ def unsilenced(command: AlertCommand, act: EndSilence, silence: AlertSilence | N
     if command.programs is not None and silence.program not in command.programs:
         return ActRefused("the person may only end silences of their own programmes")
     return None
-
-
-def without_person(handling: Handling, person: Id) -> Handling:
-    """Nothing of it names the person any more; what they have put off stays so."""
-    gone = {name: None for name in ("by", "assignee") if getattr(handling, name) == person}
-    return handling.model_copy(update=gone) if gone else handling
 
 
 def silence_key(tenant: Id, silence: Id) -> str:

@@ -4,24 +4,22 @@ Nothing is dropped: each single one ends with the message that told of it, or wi
 All of it follows from the deliveries that are written down, so that it is the same after any crash."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
 
 from schemas.alerts import ChannelName, Delivery, GroupKind
 from schemas.primitives import Id, Instant
-from services.notify.domain.attempts import dropped
-from services.notify.domain.digests import latest, one_message
+from services.notify.domain.deliveries import dropped, latest, one_message
+from services.notify.domain.guards import STORM_SPAN
 from services.notify.domain.ids import Destination, Recipient, delivery_id, transition_id
 from services.notify.domain.routing import Addressee, told_from
-from services.notify.domain.working_hours import Receiving
 
 BATCH_WAIT = timedelta(seconds=60)
 """What one cause brings about comes within a minute."""
 BATCH_EVERY = timedelta(minutes=15)
 """Whoever gets a message of a programme and class looks at it before the next one comes."""
-STORM_SPAN = timedelta(minutes=10)
 RESCORED_SPAN = timedelta(hours=49)
 """A new profile reaches every pair by the next midnight, and a rule may hold for a day before it fires; the hour is for
 clocks that come later. By then all of it is known, and is one message."""
@@ -137,14 +135,8 @@ class HeldDeliveries:
     def drop(self, delivery: Delivery) -> None:
         for key, members in list(self._groups.items()):
             if members.pop(delivery.delivery_id, None) is not None and not members:
-                self._forget(key)
-
-    def forget_person(self, delivery: Delivery) -> Delivery:
-        """The same single to nobody by name: who it goes to is asked when it is sent."""
-        self.drop(delivery)
-        nameless = delivery.model_copy(update={"person": None})
-        self.add(nameless)
-        return nameless
+                del self._groups[key]
+                self._due.pop(key, None)
 
     def _gather(self, storm: GroupKey, of: Delivery) -> None:
         begun = of.alert.decided_at - STORM_SPAN
@@ -176,17 +168,13 @@ class HeldDeliveries:
         found: dict[Recipient, list[GroupKey]] = defaultdict(list)
         for key in sorted((key for key, due in self._due.items() if due <= world.now), key=_order):
             members = self._groups[key].values()
-            receiving = self._receiving(members, world)
-            opens = told_from(receiving, world.now)
+            to = world.addressed(next(iter(members)))
+            opens = told_from(to.receiving if to else None, world.now)
             if opens > world.now:
                 self._due[key] = opens
             elif not any(map(world.is_behind, members)):
                 found[key.recipient].append(key)
         return found
-
-    def _receiving(self, members: Iterable[Delivery], world: World) -> Receiving | None:
-        to = world.addressed(next(iter(members)))
-        return to.receiving if to else None
 
     def _within_bucket(
         self, recipient: Recipient, keys: list[GroupKey], most: int, now: Instant
@@ -218,7 +206,10 @@ class HeldDeliveries:
         episodes: dict[str, list[Delivery]] = defaultdict(list)
         for one in members:
             episodes[one.dedup_key].append(one)
-        over = self._over(keys)
+        # Episodes whose end waits for the same recipients.
+        recipients = {key.recipient for key in keys}
+        waiting = (one for key, of in self._groups.items() if key.recipient in recipients for one in of.values())
+        over = {one.dedup_key for one in waiting if one.transition == "resolved"}
         for line in latest(members):
             episode = episodes[line.dedup_key]
             why = OVER if line.dedup_key in over else world.why_not(line)
@@ -253,16 +244,6 @@ class HeldDeliveries:
             if (one.dedup_key in episodes and one.transition != "resolved")
             or (one.relationship in pairs and one.transition not in NOT_OF_STORMS)
         ]
-
-    def _over(self, keys: Sequence[GroupKey]) -> set[str]:
-        """Episodes whose end waits for the same recipients."""
-        recipients = {key.recipient for key in keys}
-        waiting = (one for key, of in self._groups.items() if key.recipient in recipients for one in of.values())
-        return {one.dedup_key for one in waiting if one.transition == "resolved"}
-
-    def _forget(self, key: GroupKey) -> None:
-        del self._groups[key]
-        self._due.pop(key, None)
 
 
 def _key(delivery: Delivery) -> GroupKey:

@@ -5,9 +5,10 @@ from collections import defaultdict
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from schemas.alerts import ChannelName, Delivery
+from schemas.alerts import Delivery
 from schemas.primitives import Instant
-from services.notify.domain.attempts import KEPT
+from services.notify.domain.deliveries import KEPT
+from services.notify.domain.ids import Destination
 
 HEARD = frozenset({"delivered", "unknown", "superseded"})
 """States of a delivery that has arrived, or may have."""
@@ -23,18 +24,11 @@ class FinishedDelivery(NamedTuple):
     people: tuple[str, ...]
 
 
-class StandIn(NamedTuple):
-    """A destination that got a notice because another could not be reached."""
-
-    channel: ChannelName
-    recipient: str
-
-
 class Ledger:
     def __init__(self) -> None:
         self._finished: dict[str, FinishedDelivery] = {}
         self._by_age: list[tuple[Instant, str]] = []
-        self._stand_ins: dict[str, dict[str, StandIn]] = defaultdict(dict)
+        self._stand_ins: dict[str, dict[str, Destination]] = defaultdict(dict)
         # Ids of deliveries by tenant, and the relationship or the person that they are about.
         self._of_relationship: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._naming: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -60,7 +54,7 @@ class Ledger:
             self._naming[delivery.tenant, person].add(delivery.delivery_id)
         if delivery.fallback_of is not None and delivery.state in HEARD:
             for dedup_key in finished.dedup_keys:
-                self._stand_ins[dedup_key][delivery.delivery_id] = StandIn(delivery.channel, delivery.recipient)
+                self._stand_ins[dedup_key][delivery.delivery_id] = Destination(delivery.channel, delivery.recipient)
 
     def remove(self, delivery_id: str) -> None:
         """Begun anew, or erased."""
@@ -87,7 +81,7 @@ class Ledger:
                 found.append(delivery_id)
         return found
 
-    def stand_ins(self, dedup_key: str) -> set[StandIn]:
+    def stand_ins(self, dedup_key: str) -> set[Destination]:
         """Who got a notice of the episode in place of another, or may have got it."""
         return set(self._stand_ins.get(dedup_key, {}).values())
 

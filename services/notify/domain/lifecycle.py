@@ -115,7 +115,11 @@ def judged(rule: Rule, state: RuleState, rows: Window) -> RuleState:
     # Most rows reach nothing.
     if last is None or not rule.reaches(last, rule.tiers[0].level):
         return state.shut()
-    since = last.silent_from if rule.age is not None else _begin(rule, rows)
+    if rule.age is not None:
+        since = last.silent_from
+    else:
+        run = _run(rule, rows, rule.tiers[0])
+        since = run and run.since
     dues = _deadlines(rule, rows, rule.tiers)
     if state.condition == "pending" and state.since == since and state.dues == dues and state.fall is None:
         return state
@@ -197,7 +201,10 @@ def _held_open(rule: Rule, state: RuleState, rows: Window) -> RuleState:
         fall = held_at(rule, state.fall, rows)
         state, run = replace(state, fall=fall), regained(rule, rule.drop, fall, rows)
     else:
-        run = None if _is_too_old(rule, rows) else unbroken_run(rows, lambda values: rule.clears(values, state.since))
+        # The last contact may be too old as the newest row has it: one that is entered late may be no news at all.
+        too_old = None if rule.age is None else _too_old(rule.age, rows)
+        is_too_old = too_old is not None and too_old <= rows[-1].as_of
+        run = None if is_too_old else unbroken_run(rows, lambda values: rule.clears(values, state.since))
     if run is not None:
         return replace(state, condition="recovering", dues=_end(rule, state, run.due(rule.clear_hold)))
     if rule.drop is not None and state.fall is not None:
@@ -219,24 +226,17 @@ def _deadlines(rule: Rule, rows: Window, tiers: tuple[Tier, ...]) -> tuple[Due, 
     found: list[Due] = []
     aged = None if rule.age is None else _too_old(rule.age, rows)
     for tier in tiers:
-        due = (aged and aged + tier.hold) if rule.age else _lasted(rule, rows, tier)
+        if rule.age is not None:
+            due = aged and aged + tier.hold
+        else:
+            run = _run(rule, rows, tier)
+            due = run.due(tier.hold) if run is not None and run.points >= rule.min_points else None
         if due is None:
             break
         while found and found[-1].at >= due:
             found.pop()
         found.append(Due(due, tier.urgency))
     return tuple(found)
-
-
-def _begin(rule: Rule, rows: Window) -> Instant | None:
-    """Since when what the mildest tier looks for has been so."""
-    run = _run(rule, rows, rule.tiers[0])
-    return run and run.since
-
-
-def _lasted(rule: Rule, rows: Window, tier: Tier) -> Instant | None:
-    run = _run(rule, rows, tier)
-    return run.due(tier.hold) if run is not None and run.points >= rule.min_points else None
 
 
 def _run(rule: Rule, rows: Window, tier: Tier) -> Run | None:
@@ -260,12 +260,6 @@ def _too_old(age: Age, rows: Window) -> Instant | None:
             paused += later - at
         later = at
     return last.silent_from + age.limit(last) + paused
-
-
-def _is_too_old(rule: Rule, rows: Window) -> bool:
-    """Whether the last contact, as the newest row has it, is: one that is entered late may be no news at all."""
-    at = None if rule.age is None else _too_old(rule.age, rows)
-    return at is not None and at <= rows[-1].as_of
 
 
 def _opened(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Transition]:

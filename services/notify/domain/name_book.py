@@ -32,14 +32,19 @@ class PairContact(NamedTuple):
 
 @dataclass(frozen=True)
 class Naming:
-    """What a message may call things. `pair`: names of both sides, None where nobody is known. `people`: the ids of
-    everybody whose name is in it."""
+    """What a message may call things. `pair`: names of both sides, None where nobody is known; `each`: the mentor and
+    the mentee, where they are one person each. `calendar`: of the programme. `people`: the ids of everybody whose name
+    is in it."""
 
     pair: str | None = None
+    each: tuple[str, str] | None = None
     owner: str | None = None
-    zone: str = "UTC"
-    holidays: frozenset[str] = frozenset()
+    calendar: WorkCalendar = field(default_factory=WorkCalendar)
     people: tuple[str, ...] = ()
+
+    @property
+    def zone(self) -> str:
+        return self.calendar.zone
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,6 @@ class NameBook:
 
     def forget(self, tenant: str, participant: str) -> None:
         self._participants.pop((tenant, participant), None)
-
-    def knows(self, tenant: str, participant: str) -> bool:
-        return (tenant, participant) in self._participants
 
     def describe(self, programme: Programme) -> None:
         self._programs[programme.tenant, programme.id] = programme
@@ -124,14 +126,6 @@ class NameBook:
                     found.setdefault(programme.id, role)
         return sorted(found.items())
 
-    def programs_of(self, tenant: str, person: str) -> list[str]:
-        """Those that name the person as coordinator, deputy or manager."""
-        return [
-            programme.id
-            for programme in list(self._programs.values())
-            if programme.tenant == tenant and person in {one for _, one in _roles(programme)}
-        ]
-
     def reachable(self, tenant: str, person: str, is_off: IsOff) -> Participant | None:
         """The person, if here and with an address that takes mail."""
         return self._participants.get((tenant, person)) if self.address_of(tenant, person, is_off) else None
@@ -142,39 +136,32 @@ class NameBook:
         addresses = known.addresses if known is not None and known.status == "active" else ()
         return next((one for one in addresses if not is_off(one)), None)
 
-    def next_in_line(self, tenant: str, program: str, is_off: IsOff) -> Owner | None:
-        """Who is asked when whoever looks after the programme does not answer: the second who can be reached."""
+    def owners(self, tenant: str, program: str, is_off: IsOff) -> list[Owner]:
+        """Coordinator, deputy and manager, in this order, as far as they can be reached: the first looks after the
+        programme, another person is asked when nobody answers."""
         programme = self._programs.get((tenant, program))
-        known = [
+        return [
             Owner(found, role)
             for role, one in (_roles(programme) if programme else ())
             if (found := self.reachable(tenant, one, is_off)) is not None
         ]
-        others = [one for one in known if one.person.id != known[0].person.id]
-        return others[0] if others else None
 
-    def owner_of(self, tenant: str, program: str, is_off: IsOff) -> Owner | str:
-        """The first of coordinator, deputy and manager who can be reached; or why there is none."""
-        programme = self._programs.get((tenant, program))
-        if programme is None:
-            return "nobody has described the programme"
-        for role, one in _roles(programme):
-            found = self.reachable(tenant, one, is_off)
-            if found is not None:
-                return Owner(found, role)
-        return "no coordinator, deputy or manager can be reached"
+    def next_in_line(self, tenant: str, program: str, is_off: IsOff) -> Owner | None:
+        """Who is asked when whoever looks after the programme does not answer: the second who can be reached."""
+        known = self.owners(tenant, program, is_off)
+        return next((one for one in known if one.person.id != known[0].person.id), None)
 
     def naming(self, tenant: str, program: str, relationship: str) -> Naming:
         named: dict[str, str] = {}
         record = self._pairs.get((tenant, relationship), PairRecord((), ()))
-        sides = [self._side(tenant, side, named) for side in (record.mentors, record.mentees)]
+        mentors, mentees = (self._side(tenant, side, named) for side in (record.mentors, record.mentees))
+        are_two = mentors and mentees and len(record.mentors) == len(record.mentees) == 1
         programme = self._programs.get((tenant, program))
-        owner = self._owner(programme, named) if programme else None
         return Naming(
-            pair=" & ".join(side for side in sides if side) or None,
-            owner=owner,
-            zone=programme.time_zone if programme else "UTC",
-            holidays=frozenset(day.isoformat() for day in programme.holidays) if programme else frozenset(),
+            pair=" & ".join(filter(None, (mentors, mentees))) or None,
+            each=(mentors, mentees) if are_two else None,
+            owner=self._owner(programme, named) if programme else None,
+            calendar=self.calendar(tenant, program),
             people=tuple(named),
         )
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from schemas.alerts import Alert, Delivery, TransitionName, Urgency
 from schemas.primitives import Id, Instant
-from services.notify.domain.ids import AlertSubject, alert_key, dedup_key, delivery_id, transition_id
+from services.notify.domain.deliveries import new_delivery
+from services.notify.domain.ids import AlertSubject, alert_key, dedup_key, transition_id
 from services.notify.domain.routing import Addressee, told_from
 
 OURS = "rapport"
@@ -51,23 +52,8 @@ def notice(about: NoticeAbout, to: Addressee, now: Instant, transition: Transiti
     """To be sent as soon as people there may be written to."""
     alert = _alert(about, transition, now)
     told = transition_id(alert.dedup_key, alert.seq, transition)
-    return Delivery(
-        delivery_id=delivery_id(told, to.destination.channel, to.destination.recipient),
-        dedup_key=alert.dedup_key,
-        transition=transition,
-        channel=to.destination.channel,
-        recipient=to.destination.recipient,
-        person=to.person,
-        state="planned",
-        attempt=0,
-        planned_at=now,
-        due_at=told_from(to.receiving, now),
-        changed_at=now,
-        alert=alert,
-        tenant=about.tenant,
-        program=about.program,
-        relationship=about.subject,
-    )
+    message = new_delivery(alert, (about.tenant, about.program, about.subject), to.destination, told, now)
+    return message.model_copy(update={"person": to.person, "due_at": told_from(to.receiving, now)})
 
 
 def is_notice(delivery: Delivery) -> bool:

@@ -1,5 +1,6 @@
 """What waits for one destination: in order within an alert, and within what one person is told with others; nobody
-waits for another alert, and while the destination is down everybody waits for one that tries."""
+waits for another alert, and while the destination is down everybody waits for one that tries. And when another
+destination gets a message in its place."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -9,7 +10,8 @@ from heapq import heappop, heappush
 
 from schemas.alerts import Delivery, TransitionName
 from schemas.primitives import Instant
-from services.notify.domain.attempts import KEYED, backoff, has_ended
+from services.notify.domain.deliveries import FALL_BACK, KEYED, backoff, has_ended
+from services.notify.domain.ids import Destination, delivery_id, list_id, transition_id
 
 _ORDER: dict[TransitionName, int] = {"fired": 0, "unstable": 0, "escalated": 1, "reminded": 1, "resolved": 2}
 TOLD_AFTER = 3
@@ -33,10 +35,6 @@ class Parked:
     failures: int
     reason: str
     until: Instant
-
-
-def _at_once(_: Delivery, now: Instant) -> Instant:
-    return now
 
 
 class Outbox:
@@ -79,7 +77,12 @@ class Outbox:
         that may have arrived, and that the end of its episode overtakes."""
         queue = self._episodes.setdefault(_lane(delivery), deque())
         is_end = delivery.transition == "resolved"
-        needless = [one for one in queue if is_end and self._is_overtaken(one, delivery)]
+        needless = [
+            one
+            for one in queue
+            if is_end and one.dedup_key == delivery.dedup_key and not one.items
+            if one.state == "unknown" and one.delivery_id not in self._handed
+        ]
         for one in needless:
             queue.remove(one)
         queue.append(delivery)
@@ -87,18 +90,23 @@ class Outbox:
             self._line_up(queue[0])
         return needless
 
-    def hand_out(self, now: Instant, opens: Callable[[Delivery, Instant], Instant] = _at_once) -> list[Delivery]:
+    def hand_out(
+        self, now: Instant, opens: Callable[[Delivery, Instant], Instant] = lambda _, now: now
+    ) -> list[Delivery]:
         """What is due, the longest due first; each must come back through `take_back`. Of a destination that is down
         one, which tries. `opens`: from when on it may be sent, where people are: a repeat wakes nobody either."""
         if self.parked is not None and (now < self.parked.until or self._handed):
             return []
         found: list[Delivery] = []
         room = (1 if self.parked is not None else self._pace.in_hands) - self.in_hands
-        while self._due and self._due[0][0] <= now and len(found) < room and self._may_send(now):
+        while self._due and self._due[0][0] <= now and len(found) < room:
+            if len(self._recent) >= self._pace.most and now - self._recent[0] < self._pace.span:
+                break
             _, _, key = heappop(self._due)
-            delivery = self._first(key)
-            if delivery is None or delivery.due_at > now:
-                continue  # lined up for one that is no more
+            queue = self._episodes.get(key)
+            delivery = queue[0] if queue else None
+            if delivery is None or delivery.delivery_id in self._handed or delivery.due_at > now:
+                continue  # lined up for one that is no more, or in somebody's hands already
             may_go = opens(delivery, now)
             if may_go > now:
                 self._count += 1
@@ -161,18 +169,6 @@ class Outbox:
         queue[[one.delivery_id for one in queue].index(delivery.delivery_id)] = delivery
         return True
 
-    def _is_overtaken(self, delivery: Delivery, by: Delivery) -> bool:
-        alone = delivery.dedup_key == by.dedup_key and not delivery.items
-        return alone and delivery.state == "unknown" and delivery.delivery_id not in self._handed
-
-    def _may_send(self, now: Instant) -> bool:
-        return len(self._recent) < self._pace.most or now - self._recent[0] >= self._pace.span
-
-    def _first(self, key: str) -> Delivery | None:
-        """Of an episode that waits; None if it is in somebody's hands already, or no more."""
-        queue = self._episodes.get(key)
-        return queue[0] if queue and queue[0].delivery_id not in self._handed else None
-
     def _line_up(self, delivery: Delivery) -> None:
         self._count += 1
         heappush(self._due, (delivery.due_at, self._count, _lane(delivery)))
@@ -189,4 +185,41 @@ def in_order(deliveries: list[Delivery]) -> list[Delivery]:
     """As they were decided: by time, and the transitions of an episode one after the other."""
     return sorted(
         deliveries, key=lambda d: (d.planned_at, d.alert.at, d.alert.seq, _ORDER[d.transition], d.delivery_id)
+    )
+
+
+def is_overdue(delivery: Delivery, parked: Parked | None, now: Instant) -> bool:
+    """Whether it has failed, or has waited for a destination that is down, for so long that another shall have it."""
+    if delivery.due_at > now and not delivery.attempt:
+        return False
+    since = delivery.started_at if parked is None else max(parked.since, delivery.planned_at)
+    return since is not None and now - since >= FALL_BACK[delivery.alert.urgency]
+
+
+def in_place_of(delivery: Delivery, to: Destination, now: Instant) -> Delivery:
+    """The same message to another destination. Its id is that of a message of this transition to it: whoever gets the
+    alert anyway gets it once."""
+    told = transition_id(delivery.dedup_key, delivery.alert.seq, delivery.transition)
+    told = list_id(told) if delivery.items else told
+    return delivery.model_copy(
+        update={
+            "delivery_id": delivery_id(told, to.channel, to.recipient),
+            "channel": to.channel,
+            "recipient": to.recipient,
+            "state": "planned",
+            "attempt": 0,
+            "status": "",
+            "provider_id": "",
+            "latency_seconds": None,
+            "planned_at": now,
+            "due_at": now,
+            "started_at": None,
+            "changed_at": now,
+            "body": None,
+            "people": (),
+            "person": None,
+            "group": None,
+            "repeat": False,
+            "fallback_of": delivery.delivery_id,
+        }
     )

@@ -1,21 +1,46 @@
-"""The alerts of one partition: all its relationships under watch, its clock, and the order of their deadlines."""
+"""The alerts of one partition: all its relationships under watch, its clock, the order of their deadlines, and who of
+them has asked for support."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple, Protocol, assert_never
 
 from schemas.events import partition_key
-from schemas.primitives import Id, Instant
+from schemas.primitives import Id, Instant, Side
 from schemas.scores import ScoreChanged, ScoreCorrected, ScoreEvent, ScoreRow, SupportCall
 from services.notify.domain.alert_holder import AlertHolder
-from services.notify.domain.catching_up import CatchUp
 from services.notify.domain.evaluation import Evaluator, Transitioned
+from services.notify.domain.guards import CatchUp, Frozen, frozen_by, source_digests
 from services.notify.domain.ids import AlertSubject, ProgrammeKey
-from services.notify.domain.inhibition import Frozen, frozen_by, source_digests
 from services.notify.domain.pulses import ProgrammePulses, Pulses
-from services.notify.domain.support_calls import CLOSED, ClosedCall, calls_after
 from services.notify.domain.watch import Watch
+
+MOST_CALLS = 16
+"""Of one relationship, as many as scoring knows: of the oldest that were never closed nobody hears."""
+CLOSED = "mentoring.support.resolved.v1"
+
+
+class ClosedCall(NamedTuple):
+    tenant: Id
+    program: Id
+    relationship: Id
+    request: Id
+    by: Side
+
+
+def calls_after(
+    calls: Mapping[Id, Side], call: SupportCall, row: ScoreRow
+) -> tuple[Mapping[Id, Side], tuple[Id, Side] | None]:
+    """The open calls by request, and the one that this row closes, if so."""
+    if row.trigger is not None and row.trigger.type == CLOSED:
+        by = calls.get(call.request_id)
+        left = {request: side for request, side in calls.items() if request != call.request_id}
+        return left, None if by is None else (call.request_id, by)
+    if call.by is None:
+        return calls, None
+    known = {**calls, call.request_id: call.by}
+    return dict(list(known.items())[-MOST_CALLS:]), None
 
 
 @dataclass(frozen=True)
@@ -29,6 +54,9 @@ class Touched:
 
     def __bool__(self) -> bool:
         return bool(self.watches or self.clock or self.gone)
+
+
+Decided = tuple[Watch, list[Transitioned]]
 
 
 class Forgotten(NamedTuple):
@@ -71,7 +99,9 @@ class PartitionAlerts(AlertHolder[Watch]):
         self._erased: set[str] = set()
 
     def take(self, event: ScoreEvent) -> list[Transitioned]:
-        if self._erased and _key_of(event) in self._erased:
+        if event.type == "mentoring.clock.advanced.v1":
+            return self._advanced(event.data.clock)
+        if self._erased and partition_key(event.tenant, event.subject) in self._erased:
             return []
         match event.type:
             case "mentoring.score.changed.v1":
@@ -80,8 +110,6 @@ class PartitionAlerts(AlertHolder[Watch]):
                 watch = self._watch(event)
                 self._put(watch, self._rules(watch, event.data.as_of).corrected(watch, event.data))
                 return []
-            case "mentoring.clock.advanced.v1":
-                return self._advanced(event.data.clock)
             case _:
                 assert_never(event)
 
@@ -225,7 +253,9 @@ class PartitionAlerts(AlertHolder[Watch]):
         while self._deadlines and self._deadlines[0][0] <= clock:
             due, key = heappop(self._deadlines)
             if self._dues.get(key) == due:
-                transitioned += self._turned(key, self._watches[key], due)
+                # Up to this deadline only: those of all pairs take effect in the order of time.
+                watch = self._watches[key]
+                transitioned += self._decided(key, watch, due, Evaluator.until)
         self.clock, self._clock_moved = clock, True
         return transitioned
 
@@ -238,23 +268,18 @@ class PartitionAlerts(AlertHolder[Watch]):
         if watch.frozen is None:
             return []
         now = self.clock or watch.frozen.since
+        return self._decided(key, watch, now, Evaluator.thawed)
+
+    def _decided(
+        self, key: str, watch: Watch, at: Instant, decide: Callable[[Evaluator, Watch, Instant], Decided]
+    ) -> list[Transitioned]:
         try:
-            after, transitioned = self._rules(watch, now).thawed(watch, now)
+            after, transitioned = decide(self._rules(watch, at), watch, at)
         except Exception as failure:  # noqa: BLE001 (told by whoever asks for what was forgotten)
             self.forget(key, failure)
             return []
         self._put(watch, after)
         return transitioned
-
-    def _turned(self, key: str, watch: Watch, due: Instant) -> list[Transitioned]:
-        """Up to this deadline only: those of all pairs take effect in the order of time."""
-        try:
-            after, turned = self._rules(watch, due).until(watch, due)
-        except Exception as failure:  # noqa: BLE001 (told by whoever asks for what was forgotten)
-            self.forget(key, failure)
-            return []
-        self._put(watch, after)
-        return turned
 
     def _rules(self, watch: Watch, at: Instant) -> Evaluator:
         """Those of the partition's time: a row of the past is judged as we judge now."""
@@ -280,10 +305,6 @@ class PartitionAlerts(AlertHolder[Watch]):
             self._dues[key] = due
             if due is not None:
                 heappush(self._deadlines, (due, key))
-
-
-def _key_of(event: ScoreEvent) -> str | None:
-    return None if event.type == "mentoring.clock.advanced.v1" else partition_key(event.tenant, event.subject)
 
 
 def _new_watch(event: ScoreChanged | ScoreCorrected) -> Watch:

@@ -11,15 +11,15 @@ from schemas.alerts import Alert, AlertChanged, Delivery, GroupKind, Handling, S
 from schemas.primitives import Id, Instant
 from services.notify.domain.decisions import planned
 from services.notify.domain.evaluation import Transitioned
-from services.notify.domain.guards import is_behind
-from services.notify.domain.handling import UNTOUCHED, is_about, is_asleep
-from services.notify.domain.held import BATCH_EVERY, BATCH_WAIT, PEOPLE, RESCORED_SPAN, STORM_SPAN
+from services.notify.domain.guards import STORM_SPAN, is_behind
+from services.notify.domain.handling import UNTOUCHED, is_about
+from services.notify.domain.held import BATCH_EVERY, BATCH_WAIT, PEOPLE, RESCORED_SPAN
 from services.notify.domain.ids import AlertSubject
 from services.notify.domain.lifecycle import ERASED, Transition
 from services.notify.domain.routing import Addressee, Routed, told_from
-from services.notify.domain.spans import instant, span
 from services.notify.domain.subjects import SubjectTransitioned
 from services.notify.domain.watch import Watch
+from services.notify.domain.wording import instant, span
 
 AT_RISK = "in the digest 'at risk now': "
 """Then comes why it is no news."""
@@ -154,7 +154,7 @@ def silence(notice: Notice, situation: Situation) -> StageVerdict:
     """An alert that was snoozed, or that a silence matches, calls nobody; its end always comes."""
     if notice.event.data.transition in ENDS:
         return Passed(notice, "an end is never silenced")
-    if is_asleep(situation.handling) and situation.handling.until is not None:
+    if situation.handling.state == "snoozed" and situation.handling.until is not None:
         return Stopped(f"snoozed until {instant(situation.handling.until)}")
     if situation.transition.rule.is_urgent:
         return Passed(notice, "no silence mutes a call for support")

@@ -1,20 +1,21 @@
-"""What people have set for themselves: which mails they do not want, and when their digest comes. What is urgent (P1)
-always comes, and so does the end of what they have heard of."""
+"""What people get no message of: what they have switched off themselves, and mail addresses that a server has refused
+for good. What is urgent (P1) always comes, and so does the end of what they have heard of."""
 
 from collections.abc import Iterable
-from datetime import time
+from datetime import time, timedelta
+from hashlib import sha256
 from typing import Annotated, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.alert_commands import DigestAt, OpensWith, SwitchOff, SwitchOn
-from schemas.alerts import Delivery
-from schemas.primitives import Id
+from schemas.alerts import Delivery, Hash
+from schemas.primitives import Id, Instant
 from schemas.scores import Name
 from services.notify.domain.handling import ActRefused
 from services.notify.domain.working_hours import ReceivingHours
 
-KEY_PREFIX = "~person/"
+PERSONS = "~person/"
 """Of the keys on `mentoring.notify-state`: no id begins so."""
 MOST_OFF = 200
 
@@ -26,9 +27,6 @@ class SwitchedOff(BaseModel):
 
     rule: Name | None = None
     relationship: Id | None = None
-
-    def covers(self, rule: str, relationship: str | None) -> bool:
-        return self.rule in {None, rule} and self.relationship in {None, relationship}
 
     def words(self) -> str:
         parts = [self.rule.replace("_", " ")] if self.rule else []
@@ -55,7 +53,7 @@ class PersonalSettings(BaseModel):
 
 
 def personal_key(tenant: Id, person: Id) -> str:
-    return f"{KEY_PREFIX}{tenant}/{person}"
+    return f"{PERSONS}{tenant}/{person}"
 
 
 OnSettings = SwitchOff | SwitchOn | DigestAt | OpensWith
@@ -101,9 +99,10 @@ class Preferences:
         if delivery.person is None or delivery.alert.urgency == "P1":
             return None
         relationship = delivery.relationship if delivery.alert.subject_kind == "relationship" else None
-        off = self.of(delivery.tenant, delivery.person).off
-        found = next((one for one in off if one.covers(delivery.alert.rule, relationship)), None)
-        return f"switched off by whoever would get it: {found.words()}" if found else None
+        for one in self.of(delivery.tenant, delivery.person).off:
+            if one.rule in {None, delivery.alert.rule} and one.relationship in {None, relationship}:
+                return f"switched off by whoever would get it: {one.words()}"
+        return None
 
     def hours(self, tenant: Id, person: Id, usual: ReceivingHours) -> ReceivingHours:
         """With the digest at the person's hour, unless that lies in the quiet hours."""
@@ -111,3 +110,56 @@ class Preferences:
         if at is None or usual.are_quiet_at(at):
             return usual
         return ReceivingHours(usual.quiet_from, usual.quiet_until, at)
+
+
+OFF_FOR = timedelta(days=30)
+ADDRESSES = "address/"
+
+
+class AddressOff(BaseModel):
+    """As it stands on `mentoring.notify-state`, without the address: `digest` is of it and of the destination.
+    `person`: whose it is, where the destination goes to whoever looks after a programme."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["address_off.1"] = "address_off.1"
+    destination: Annotated[str, Field(max_length=64)]
+    digest: Hash
+    tenant: Id | None = None
+    person: Id | None = None
+    since: Instant
+    status: Annotated[str, Field(max_length=64)]
+
+    @property
+    def key(self) -> str:
+        return f"{ADDRESSES}{self.destination}/{self.digest}"
+
+
+def address_digest(destination: str, address: str) -> str:
+    return sha256(f"{destination}\x00{address.lower()}".encode()).hexdigest()
+
+
+class AddressesOff:
+    """Asked by senders on their thread, changed by the thread that decides: each change replaces all that is known."""
+
+    def __init__(self, known: Iterable[AddressOff] = ()) -> None:
+        self._known = {one.key: one for one in known}
+
+    def is_off(self, destination: str, address: str) -> bool:
+        return f"{ADDRESSES}{destination}/{address_digest(destination, address)}" in self._known
+
+    def switch_off(self, one: AddressOff) -> None:
+        self._known = {**self._known, one.key: one}
+
+    def forget(self, tenant: str, person: str) -> list[str]:
+        """Keys of what was known of somebody who was erased."""
+        return self._drop([key for key, one in self._known.items() if (one.tenant, one.person) == (tenant, person)])
+
+    def expired(self, now: Instant) -> list[str]:
+        """Keys of those that are tried again."""
+        return self._drop([key for key, one in self._known.items() if one.since <= now - OFF_FOR])
+
+    def _drop(self, keys: list[str]) -> list[str]:
+        if keys:
+            self._known = {key: one for key, one in self._known.items() if key not in keys}
+        return keys

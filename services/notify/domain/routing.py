@@ -1,15 +1,17 @@
-"""Where an alert goes: an ordered list of routes, and whoever looks after the programme."""
+"""Where an alert goes: an ordered list of routes, whoever looks after the programme, and from when on people may be
+told."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from schemas.alerts import Urgency
+from schemas.alerts import Delivery, Urgency
 from schemas.primitives import Id, Instant
-from services.notify.domain.addresses_off import AddressesOff
-from services.notify.domain.ids import Destination
-from services.notify.domain.name_book import IsOff, NameBook, Owner
-from services.notify.domain.preferences import Preferences
+from services.notify.domain.deliveries import alerts_of
+from services.notify.domain.guards import Clock
+from services.notify.domain.ids import Destination, Recipient
+from services.notify.domain.name_book import IsOff, NameBook
+from services.notify.domain.preferences import AddressesOff, Preferences
 from services.notify.domain.working_hours import Receiving, ReceivingHours, WorkCalendar
 
 
@@ -182,16 +184,19 @@ class Addressing:
     def _addressed(self, receiver: Receiver, about: About) -> tuple[Addressee | None, str]:
         if not receiver.is_owner:
             return Addressee(receiver.destination, None, self._hours_of(receiver, about)), ""
-        owner = self.people.owner_of(about.tenant, about.program, self._is_off(receiver))
-        if isinstance(owner, Owner):
-            zone = receiver.zone or owner.person.time_zone
-            person = owner.person.id
+        owner = next(iter(self.people.owners(about.tenant, about.program, self._is_off(receiver))), None)
+        if owner is not None:
+            person, zone = owner.person.id, receiver.zone or owner.person.time_zone
             found = Addressee(receiver.destination, person, self._receiving(receiver, zone, about, person))
-            return found, f"{receiver.destination.recipient} is {owner.person.id} ({owner.role})"
+            return found, f"{receiver.destination.recipient} is {person} ({owner.role})"
+        is_described = self.people.programme(about.tenant, about.program) is not None
+        why = (
+            "no coordinator, deputy or manager can be reached" if is_described else "nobody has described the programme"
+        )
         otherwise = self.routing.receivers.get(self.routing.otherwise or "")
         if otherwise is None or not otherwise.takes(about):
-            return None, owner
-        return Addressee(otherwise.destination, None, self._hours_of(otherwise, about)), owner
+            return None, why
+        return Addressee(otherwise.destination, None, self._hours_of(otherwise, about)), why
 
     def _is_off(self, receiver: Receiver) -> IsOff:
         return partial(self._off.is_off, receiver.destination.recipient)
@@ -250,3 +255,35 @@ def routing_faults(routing: Routing) -> list[str]:
 def told_from(receiving: Receiving | None, moment: Instant) -> Instant:
     """Machines at once."""
     return moment if receiving is None else receiving.told_from(moment)
+
+
+@dataclass(frozen=True)
+class DecisionContext:
+    """Whose clock decides, the wall clock, and where notices go. On the log's clock nobody sleeps: nothing is held for
+    people."""
+
+    clock: Clock
+    now: Callable[[], Instant]
+    addressing: Addressing
+
+    def routed(self, about: About) -> Routed:
+        routed = self.addressing.routed(about)
+        if self.clock == "wall":
+            return routed
+        return replace(routed, to=tuple(replace(one, receiving=None) for one in routed.to))
+
+    def opens(self, delivery: Delivery, now: Instant) -> Instant:
+        """From when on it may be sent: what wakes people is P1 alone."""
+        if any(alert.urgency == "P1" for alert in alerts_of(delivery)):
+            return now
+        about = About(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
+        found = self.again([Recipient(Destination(delivery.channel, delivery.recipient))], about)
+        return told_from(found[0].receiving, now) if found else now
+
+    def again(self, recipients: Sequence[Recipient], about: About) -> tuple[Addressee, ...]:
+        """Those that were told before, as they are now; a destination that is no more is left out."""
+        every = [self.addressing.again(one.destination, about) for one in recipients]
+        # Several may have become one, such as owners whom nobody is any more.
+        found = {one.destination: one for one in every if one is not None}
+        asleep = self.clock == "wall"
+        return tuple(one if asleep else replace(one, receiving=None) for one in found.values())

@@ -1,7 +1,7 @@
 """Which rules hold for a programme at an instant: the versions that were applied, each first in shadow, and what has
-come of a shadow."""
+come of a shadow, which is counted beside the work."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from schemas.primitives import Id, Instant
@@ -20,6 +20,7 @@ from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.folding import Anchor, folded
 from services.notify.domain.guards import Clock
 from services.notify.domain.ids import ProgrammeKey
+from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.watch import Watch
 from services.notify.domain.window import Window
 
@@ -69,6 +70,9 @@ class RuleBook:
     _results: dict[tuple[ProgrammeKey, str], ShadowResult] = field(default_factory=dict)
     _in_force: dict[tuple[ProgrammeKey, str], InForce] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._built_in = _made(BUILT_IN, tuple(DEFAULTS.values()), self.clock)
+
     def apply(self, event: RuleEvent) -> None:
         """In the order of the topic; a repeat changes nothing. Raises ValueError for a version that makes no rules."""
         program = (event.tenant, event.program)
@@ -90,7 +94,7 @@ class RuleBook:
         for version in reversed(self._versions.get(program, ())):
             if version.pages_from <= at:
                 return self._in_force[program, version.version]
-        return self._built_in()
+        return self._built_in
 
     @property
     def programs(self) -> list[ProgrammeKey]:
@@ -117,12 +121,6 @@ class RuleBook:
             for version in versions
             if version.pages_from - SHADOW_NOTICE <= clock and (program, version.version) not in self._results
         ]
-
-    def _built_in(self) -> InForce:
-        found = self._in_force.get((("", ""), BUILT_IN))
-        if found is None:
-            found = self._in_force[("", ""), BUILT_IN] = _made(BUILT_IN, tuple(DEFAULTS.values()), self.clock)
-        return found
 
 
 class ShadowCount:
@@ -166,7 +164,10 @@ class ShadowCount:
                 until=self._shadow.ends,
                 pages_from=version.pages_from,
                 pairs=len(self._windows),
-                differences=tuple(tally.difference for _, _, tally in self._rules),
+                differences=tuple(
+                    RuleDifference(rule=one.rule, now=one.now, then=one.then, gained=one.gained, lost=one.lost)
+                    for _, _, one in self._rules
+                ),
             ),
         )
 
@@ -184,10 +185,6 @@ class _Tally:
         self.gained += then > 0 and now == 0
         self.lost += now > 0 and then == 0
 
-    @property
-    def difference(self) -> RuleDifference:
-        return RuleDifference(rule=self.rule, now=self.now, then=self.then, gained=self.gained, lost=self.lost)
-
 
 def _episodes(rule: Rule | None, window: Window, since: Instant, until: Instant) -> int:
     """Those that began after the one instant, up to the other."""
@@ -202,3 +199,38 @@ def _made(version: str, rules: tuple[Rule, ...], clock: Clock) -> InForce:
     names = {rule.name for rule in of_pairs}
     off = tuple(rule for rule in RULES if rule.name not in names)
     return InForce(version, rules, Evaluator(of_pairs, clock, off))
+
+
+COUNTED_AT_ONCE = 100
+"""Pairs in a round: less than a second."""
+
+
+class Shadows:
+    def __init__(self, rules: RuleBook, failed: Callable[[str, Exception], None]) -> None:
+        self._rules, self._failed = rules, failed
+        self._counting: dict[tuple[ProgrammeKey, str], ShadowCount] = {}
+
+    def look(self, clock: Instant, partitions: Iterable[PartitionAlerts]) -> None:
+        """Those whose time is over by this instant are counted from now on; one that another version has replaced no
+        longer."""
+        shadows = {shadow.key: shadow for shadow in self._rules.shadows(clock)}
+        self._counting = {key: count for key, count in self._counting.items() if key in shadows}
+        for key, shadow in shadows.items():
+            if key not in self._counting:
+                watches = [watch for alerts in partitions for watch in alerts.of_program(shadow.program)]
+                self._counting[key] = ShadowCount(shadow, watches)
+
+    def counted(self, recorded: Instant) -> list[RuleEvent]:
+        """Counts a part, and returns what has come of those of which nothing is left."""
+        found: list[RuleEvent] = []
+        for key, count in list(self._counting.items()):
+            try:
+                if not count.go_on(COUNTED_AT_ONCE):
+                    break
+                event = count.event(recorded)
+                self._rules.apply(event)
+                found.append(event)
+            except Exception as failure:  # noqa: BLE001 (logged and counted; the next clock begins anew)
+                self._failed("shadow_not_counted", failure)
+            del self._counting[key]
+        return found

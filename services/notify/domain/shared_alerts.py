@@ -1,8 +1,9 @@
-"""The alerts of programmes and sources: what is expected of them, how far they have spoken, and their order in time.
-They live by the lowest clock of all partitions; relationships do not."""
+"""The alerts of programmes and sources: what is expected of them, how far they have spoken, what their pairs show
+together over all partitions, and their order in time. They live by the lowest clock; relationships do not."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import timedelta
 
 from schemas.primitives import Id, Instant
@@ -11,9 +12,11 @@ from schemas.rule_sets import DEFAULTS
 from schemas.rules import Rule
 from schemas.scores import Trigger
 from services.notify.domain.alert_holder import AlertHolder
+from services.notify.domain.guards import CatchingUp, Frozen, source_digest
 from services.notify.domain.ids import AlertSubject, ProgrammeKey
-from services.notify.domain.inhibition import Frozen, source_digest
 from services.notify.domain.lifecycle import OPEN
+from services.notify.domain.partition_alerts import PartitionAlerts
+from services.notify.domain.pulses import Pulses
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.subjects import (
     SubjectTransitioned,
@@ -31,20 +34,58 @@ from services.notify.domain.subjects import (
     spoken,
 )
 
+
+def lowest_clock(partitions: Iterable[PartitionAlerts]) -> Instant | None:
+    """Of the partitions that have relationships or a clock; None while one of them has no clock yet."""
+    clocks = [alerts.clock for alerts in partitions if alerts.clock is not None or not alerts.is_empty]
+    known = [clock for clock in clocks if clock is not None]
+    return min(known) if known and len(known) == len(clocks) else None
+
+
+def tallies(
+    partitions: Iterable[PartitionAlerts], programs: Collection[ProgrammeKey] | None = None
+) -> dict[ProgrammeKey, Tally]:
+    """Of these programmes, or of all."""
+    pulses = [(alerts.pulses(), alerts.catching_up().keys()) for alerts in partitions]
+    known = {program for of_partition, _ in pulses for program in of_partition}
+    return {
+        program: _tally([(of_partition[program], late) for of_partition, late in pulses if program in of_partition])
+        for program in (known if programs is None else known & set(programs))
+    }
+
+
+def told_late(
+    caught_up: Sequence[CatchingUp], partitions: Mapping[int, PartitionAlerts]
+) -> dict[ProgrammeKey, ToldLate]:
+    """By programme, of relationships that have caught up with their history."""
+    found: dict[ProgrammeKey, ToldLate] = {}
+    for one in caught_up:
+        watch = partitions[one.partition].watch(one.key)
+        if watch is not None:
+            program = (watch.subject.tenant, watch.subject.program)
+            before = found.get(program, ToldLate(0, one.catch_up.why))
+            found[program] = replace(before, relationships=before.relationships + 1)
+    return found
+
+
+def _tally(of_partitions: Sequence[tuple[Pulses, AbstractSet[str]]]) -> Tally:
+    """Of one programme: its pulses, and who is catching up, by partition."""
+    healths: list[float] = []
+    for pulse, late in of_partitions:
+        # Nearly always nobody is: every hour all pairs are walked here.
+        known = pulse.healths
+        healths += [health for key, health in known.items() if key not in late] if late else known.values()
+    alerting = sum(len(pulse.alerting - late) for pulse, late in of_partitions)
+    catching_up = sum(len(pulse.healths.keys() & late) for pulse, late in of_partitions)
+    return Tally(healths, alerting, catching_up, [at for pulse, _ in of_partitions for at in pulse.rescored.values()])
+
+
 LOOK_EVERY = timedelta(minutes=5)
 """Of the lowest clock: nothing that is expected is expected more often."""
 MEASURE_EVERY = timedelta(hours=1)
 """Of the lowest clock: a median over all pairs of a programme moves no faster."""
 SWITCHED_OFF = "the rule is off"
 SHIFT, SILENT, STALE = "programme_shift", "source_silent", "score_stale"
-
-
-@dataclass(frozen=True)
-class Looked:
-    """Up to which instant sources were looked at, and programmes measured."""
-
-    sources: Instant | None = None
-    programmes: Instant | None = None
 
 
 class SharedAlerts(AlertHolder[SubjectWatch]):
@@ -57,18 +98,19 @@ class SharedAlerts(AlertHolder[SubjectWatch]):
         self._programmes: dict[ProgrammeKey, Programme] = {}
         self._marks: dict[tuple[Id, str], Watermark] = {}
         self._expected: set[tuple[Id, str]] = set()
-        # What was measured up to there is written down.
-        self._looked = Looked(programmes=clock)
+        # Up to which instant sources were looked at, and programmes measured: up to the clock all is written down.
+        self._looked_at: Instant | None = None
+        self._measured_at = clock
         self._touched: set[str] = set()
 
     def describe(self, programme: Programme) -> None:
         self._programmes[programme.tenant, programme.id] = programme
         self._expected |= {(programme.tenant, one.source) for one in programme.sources}
-        self._looked = replace(self._looked, sources=None)
+        self._looked_at = None
 
     def undescribe(self, tenant: Id, program: Id) -> None:
         self._programmes.pop((tenant, program), None)
-        self._looked = replace(self._looked, sources=None)
+        self._looked_at = None
 
     def mark(self, mark: SourceWatermark) -> None:
         """Of several writers each knows a part: the latest counts. Where time is the log's, such a mark says nothing:
@@ -114,14 +156,14 @@ class SharedAlerts(AlertHolder[SubjectWatch]):
     def advance(self, clock: Instant, tallies: Callable[[], Mapping[ProgrammeKey, Tally]]) -> list[SubjectTransitioned]:
         """The lowest clock has come so far. Sources first: a programme whose source is silent is not measured."""
         found: list[SubjectTransitioned] = []
-        if _is_due(self._looked.sources, clock, LOOK_EVERY):
-            self._looked = replace(self._looked, sources=clock)
+        if _is_due(self._looked_at, clock, LOOK_EVERY):
+            self._looked_at = clock
             for key, programme in sorted(self._programmes.items()):
                 for source in programme.sources:
                     found += self._look(source_subject(*key, source.source), SILENT, clock, source.source)
             found += list(self._no_longer_watched(clock))
-        if _is_due(self._looked.programmes, clock, MEASURE_EVERY):
-            self._looked = replace(self._looked, programmes=clock)
+        if _is_due(self._measured_at, clock, MEASURE_EVERY):
+            self._measured_at = clock
             silent = self.silent()
             for key, tally in sorted(tallies().items()):
                 if key not in silent:

@@ -13,7 +13,7 @@ from schemas.rules import Rule, Shift
 from services.notify.domain.handling import UNTOUCHED, after, with_handling
 from services.notify.domain.ids import AlertSubject, Recipient
 from services.notify.domain.lifecycle import OPEN, Due, RuleState, Transition, closed, reminded, turned
-from services.notify.domain.spans import instant, span
+from services.notify.domain.wording import cut, instant, span
 
 NO_LONGER_WATCHED = "nobody expects it any more"
 EXPIRED = "nobody looks after it any more"
@@ -140,9 +140,14 @@ def shifted(watch: SubjectWatch, shift: Shift, rule: Rule, tally: Tally, now: In
     if active < shift.least:
         steady = active > 0 and tally.alerting / active < rule.clear_level
         return watch, Observed(fires=False, clears=steady, since=now, reasons=())
-    watch = _of_same_scores(watch, shift, rule, tally, now)
+    rescored = [one for one in tally.rescored if one > now - shift.window]
+    if rescored and tally.share(len(rescored)) >= rule.tiers[0].level:
+        # Medians of before a large part was scored otherwise show what the model has changed.
+        watch = replace(watch, peaks=tuple(one for one in watch.peaks if one.at > max(rescored)))
     median = sorted(tally.healths)[active // 2]
-    peaks = _peaks(watch.peaks, Median(now, median), now - shift.window)
+    # A median that a later one reaches will never be the highest again.
+    recent = (one for one in watch.peaks if one.at >= now - shift.window and one.health > median)
+    peaks = (*recent, Median(now, median))
     fall, share = peaks[0].health - median, tally.alerting / active
     many = tally.alerting >= shift.least and share >= rule.tiers[0].level
     reasons = (
@@ -172,8 +177,7 @@ def spoken(rule: Rule, source: Source, mark: Watermark | None, described: Instan
     late = rule.clear_level * interval
     is_back = mark is not None and mark.recorded <= now and now - min(mark.time, mark.recorded) <= late
     heard = f"nothing heard since {instant(last)}" if spoke is None else f"its latest event is of {instant(spoke)}"
-    name = source.source if len(source.source) <= SHOWN_SOURCE else f"{source.source[: SHOWN_SOURCE - 1]}…"
-    words = f"{name}: {heard}, expected every {source.interval_hours:g} h"
+    words = f"{cut(source.source, SHOWN_SOURCE)}: {heard}, expected every {source.interval_hours:g} h"
     return Observed(
         fires=now - last > rule.tiers[0].level * interval,
         clears=is_back,
@@ -224,16 +228,3 @@ def _transitioned(watch: SubjectWatch, transition: Transition, state: RuleState)
     name = transition.rule.name
     held = with_handling(watch.handling, name, after(watch.handling.get(name, UNTOUCHED), transition.name))
     return replace(watch, rules={**watch.rules, name: state}, handling=held)
-
-
-def _of_same_scores(watch: SubjectWatch, shift: Shift, rule: Rule, tally: Tally, now: Instant) -> SubjectWatch:
-    """Without the medians of before a large part was scored otherwise: those show what the model has changed."""
-    recent = [one for one in tally.rescored if one > now - shift.window]
-    if not recent or tally.share(len(recent)) < rule.tiers[0].level:
-        return watch
-    return replace(watch, peaks=tuple(one for one in watch.peaks if one.at > max(recent)))
-
-
-def _peaks(peaks: Sequence[Median], new: Median, since: Instant) -> tuple[Median, ...]:
-    """A median that a later one reaches will never be the highest again."""
-    return (*(one for one in peaks if one.at >= since and one.health > new.health), new)

@@ -8,13 +8,11 @@ from schemas.alerts import Handling
 from schemas.primitives import Id, Instant, Side
 from schemas.rules import SUPPORT_REQUESTED
 from schemas.scores import ScoreRow
-from services.notify.domain.catching_up import CatchUp
 from services.notify.domain.folding import Anchor
+from services.notify.domain.guards import CatchUp, Frozen, ScoredBy
 from services.notify.domain.handling import with_handling
 from services.notify.domain.ids import AlertSubject, Recipient
-from services.notify.domain.inhibition import Frozen
 from services.notify.domain.lifecycle import OPEN, RuleState
-from services.notify.domain.rescoring import ScoredBy
 from services.notify.domain.window import StoredInstant, Window
 
 Anchors = Mapping[str, Anchor]
@@ -78,10 +76,6 @@ class Watch:
     def is_open(self) -> bool:
         return any(state.condition in OPEN for state in self.rules.values())
 
-    def ruled(self, rules: Mapping[str, RuleState]) -> "Watch":
-        """With these conditions."""
-        return self._with(self.window, rules)
-
     def handled(self, rule: str, handling: Handling) -> "Watch":
         return replace(self, handling=with_handling(self.handling, rule, handling))
 
@@ -94,10 +88,8 @@ class Watch:
                 return self
         return replace(self, shown=None)
 
-    def without_rows(self) -> "Watch":
-        return self._with((), self.rules)
-
-    def _with(self, window: Window, rules: Mapping[str, RuleState]) -> "Watch":
+    def replaced(self, window: Window, rules: Mapping[str, RuleState]) -> "Watch":
+        """With this window and these conditions."""
         # By place: `replace` takes three times as long, for every row of every pair.
         one = self
         return Watch(

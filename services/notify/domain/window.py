@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
+from operator import attrgetter
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, AwareDatetime
@@ -66,8 +67,7 @@ class Run(NamedTuple):
         return None if self.paused else self.until + (hold - self.active)
 
 
-def as_of(row: WindowRow) -> Instant:
-    return row.as_of
+as_of: Callable[[WindowRow], Instant] = attrgetter("as_of")
 
 
 def row(of: ScoreRow) -> WindowRow:

@@ -1,15 +1,134 @@
-"""What a person reads first: one sentence whose first 80 characters stand alone, and what to do next.
-About the relationship, never blame, and never that somebody will quit."""
+"""What a person reads first: one sentence whose first 80 characters stand alone, why, in points and plain words, and
+what to do next. About the relationship, never blame, and never that somebody will quit."""
 
 from collections.abc import Mapping
+from datetime import timedelta
+from math import exp, log, log2
+from typing import assert_never
 
-from schemas.alerts import Reading, Reason, TransitionName, Urgency
+from schemas.alerts import Reading, Reason, TransitionName
+from schemas.primitives import Instant
 from schemas.programs import certainty as certainty_of_risk
 from schemas.rules import Measure
-from services.notify.domain.chances import chance_points
+from schemas.scores import Part, Score
 from services.notify.domain.ids import AlertSubject
 from services.notify.domain.lifecycle import CORRECTED, ENDED, ERASED, Transition
-from services.notify.domain.spans import instant, span
+
+DAY = timedelta(days=1)
+
+
+def cut(text: str, most: int) -> str:
+    """With a sign for what is left out."""
+    return text if len(text) <= most else f"{text[: max(0, most - 1)]}…"
+
+
+def days(count: float) -> str:
+    whole = round(count)
+    return "1 day" if whole == 1 else f"{whole} days"
+
+
+def span(length: timedelta) -> str:
+    """Hours below two days, days above."""
+    return days(length / DAY) if length >= 2 * DAY else f"{length / timedelta(hours=1):.0f} h"
+
+
+def instant(moment: Instant) -> str:
+    """`3 May 2023 12:00 UTC`"""
+    return f"{moment.day} {moment:%b %Y %H:%M} UTC"
+
+
+TOP = 3
+INTERCEPT = "base"
+"""The term of the risk that is the same for every relationship explains nothing about this one."""
+
+HEALTH_WORDS = {
+    "reliability": "meetings were missed or cancelled of late",
+    "goals": "goals have not moved",
+    "feedback": "ratings are below the full mark",
+    "mutual": "messages come mostly from one side",
+    "responsiveness": "replies take long",
+    "support": "well-being was rated below the full mark",
+    "growth": "no recent step of learning was recorded",
+    "expectations": "expectations or preparation are not complete",
+}
+RISK_WORDS = {
+    "pace": "contacts are far apart even when all is well",
+    "history": "few contacts so far",
+    "elapsed": "the silence is long even for a slow pair",
+    "missed": "meetings were missed since the last one held",
+    "cancelled_late": "a meeting was cancelled late since the last one held",
+    "goal_stalled": "a goal has not moved for long",
+    "rating_drop": "the latest rating is below what this pair is used to",
+}
+
+
+def reasons(score: Score, as_of: Instant, measure: Measure) -> tuple[Reason, ...]:
+    """At most three, the heaviest first. Of health: the points that each part misses, as negative numbers; over all
+    parts they sum to health - 100. Of risk: what each term adds to the log-odds. What no points stand for has none."""
+    match measure:
+        case "contact":
+            return (Reason(name="contact", points=0.0, words=_silence_words(score, as_of)),)
+        case "support":
+            # What is asked for stays with those who were asked.
+            return (Reason(name="support_request", points=0.0, words="an immediate request for support is open"),)
+        case "health" | "drawdown":
+            total = sum(part.weight for part in score.parts)
+            found = [
+                Reason(
+                    name=part.name,
+                    points=min(0.0, round(part.contribution - (100 * part.weight / total if total else 0.0), 1)),
+                    words=_health_words(part, score, as_of),
+                )
+                for part in score.parts
+            ]
+        case "risk":
+            silence = _silence_words(score, as_of)
+            found = [
+                Reason(
+                    name=term.name,
+                    points=round(term.value, 1),
+                    words=silence if term.name == "silence" else RISK_WORDS.get(term.name, term.name.replace("_", " ")),
+                )
+                for term in score.risk_terms
+                if term.value > 0 and term.name != INTERCEPT
+            ]
+        case "share" | "watermark" | "lag":
+            raise ValueError("a score says nothing of a programme or a source")
+        case _:
+            assert_never(measure)
+    heaviest = sorted(found, key=lambda reason: (-abs(reason.points), reason.name))
+    return tuple(reason for reason in heaviest if reason.points)[:TOP]
+
+
+def _health_words(part: Part, score: Score, as_of: Instant) -> str:
+    if part.name == "rhythm":
+        rhythm = f"(agreed rhythm: every {days(score.cadence_days)})"
+        if not 0 < part.value < 1:
+            return f"meetings have stopped {rhythm}"
+        # The factor is 2 ** (1 - age / cadence) beyond one interval: its value tells the age.
+        return f"no meeting for {days(score.cadence_days * (1 - log2(part.value)))} {rhythm}"
+    if part.name == "silence":
+        return _silence_words(score, as_of)
+    return HEALTH_WORDS.get(part.name, part.name.replace("_", " "))
+
+
+def _silence_words(score: Score, as_of: Instant) -> str:
+    silent = days((as_of - (score.last_contact or score.started)) / DAY)
+    heard = "since the start, " if score.last_contact is None else "for "
+    return f"no contact {heard}{silent} (agreed rhythm: every {days(score.cadence_days)})"
+
+
+CERTAIN = 1e-9
+"""Closer to 0 or 1 no chance is told apart."""
+
+
+def chance_points(risk: float, log_odds: float) -> float:
+    """By how many points of 100 the chance is higher than it would be without the term. Terms do not sum up: each is
+    taken away alone."""
+    bounded = min(1 - CERTAIN, max(CERTAIN, risk))
+    without = 1 / (1 + exp(-(log(bounded / (1 - bounded)) - log_odds)))
+    return 100 * (risk - without)
+
 
 SHOWN_ID = 20
 """Characters of an id that a sentence has room for; the whole ids stand beside it."""
@@ -79,14 +198,14 @@ CLOSED_STEPS = {
 
 def summary(subject: AlertSubject, transition: Transition, reading: Reading | None, why: tuple[Reason, ...]) -> str:
     """`spruce: pair 4F2, health 38, low for 24 h. Mostly: no meeting for 33 days ... -19.4. P3`"""
-    about = f"{_short(subject.program)}: pair {_short(subject.id)}"
+    about = f"{cut(subject.program, SHOWN_ID)}: pair {cut(subject.id, SHOWN_ID)}"
     begun = transition.of.since
     assert begun is not None, "an episode began at some instant"
     told = _told(transition, reading)
     lasting = f"since {instant(begun)}" if transition.name != "resolved" else f"after {span(transition.at - begun)}"
     mostly = "; ".join(f"{reason.words}{_weight(reason, transition, reading)}" for reason in why[:1])
     because = f". Mostly: {mostly}" if mostly and transition.name != "resolved" else ""
-    return _cut(f"{about} {told}, {lasting}{because}")
+    return cut(f"{about} {told}, {lasting}{because}", MOST)
 
 
 def next_step(transition: Transition) -> str:
@@ -104,7 +223,7 @@ def subject_summary(subject: AlertSubject, transition: Transition, why: tuple[Re
     else:
         again = {"reminded": "still: ", "unstable": "again and again: "}.get(transition.name, "")
         told = f"{again}{so} ({transition.of.urgency}), since {instant(transition.of.since)}"
-    return _cut(f"{_short(subject.program)}: {told}" + "".join(f". {reason.words}" for reason in why))
+    return cut(f"{cut(subject.program, SHOWN_ID)}: {told}" + "".join(f". {reason.words}" for reason in why), MOST)
 
 
 def certainty(reading: Reading) -> str:
@@ -121,12 +240,11 @@ def _told(transition: Transition, reading: Reading | None) -> str:
     if transition.why == CORRECTED:
         return "was corrected, alert closed"
     words = WORDS[transition.rule.measure][transition.name]
+    pressing = "" if transition.name == "resolved" else f" ({transition.of.urgency})"
     if transition.of.fall is not None and transition.name != "resolved":
-        words = f"fell from {transition.of.fall.peak:.0f} to {reading.health:.0f}"
-        return f"{words}{_pressing(transition.of.urgency, transition.name)}"
+        return f"fell from {transition.of.fall.peak:.0f} to {reading.health:.0f}{pressing}"
     health = f": health {reading.health:.0f}"
     value = {"health": health, "drawdown": health, "risk": f": risk {reading.risk:.2f}"}
-    pressing = _pressing(transition.of.urgency, transition.name)
     return f"{words}{value.get(transition.rule.measure, '')}{pressing}"
 
 
@@ -139,15 +257,3 @@ def _weight(reason: Reason, transition: Transition, reading: Reading | None) -> 
             return f" {chance_points(reading.risk, reason.points):+.0f} % chance"
         case _:
             return ""
-
-
-def _pressing(urgency: Urgency | None, name: TransitionName) -> str:
-    return f" ({urgency})" if name != "resolved" else ""
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= SHOWN_ID else f"{name[: SHOWN_ID - 1]}…"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MOST else f"{text[: MOST - 1]}…"

@@ -1,9 +1,12 @@
-"""When people may be written to: local days and hours of an IANA zone, weekends and holidays left out."""
+"""When people may be written to, and until when they have time to answer: local days and hours of an IANA zone,
+weekends and holidays left out."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import assert_never
 from zoneinfo import ZoneInfo
 
+from schemas.alerts import TransitionName, Urgency
 from schemas.primitives import Instant
 
 SATURDAY = 5
@@ -109,3 +112,25 @@ class Receiving:
         """`Mon 4 May 08:30 Europe/Berlin`"""
         local = self.calendar.local(moment)
         return f"{local:%a} {local.day} {local:%b %H:%M} {self.calendar.zone}"
+
+
+ASKING: frozenset[TransitionName] = frozenset({"fired", "escalated", "unstable"})
+"""What somebody is to acknowledge."""
+ANSWER_WITHIN = timedelta(minutes=30)
+"""A P1: long enough to leave a meeting, short enough that nobody waits a night."""
+NOON = time(12)
+"""Of the working day after: whoever has read the digest of the morning has had half a day."""
+
+
+def escalates_at(urgency: Urgency, decided_at: Instant, calendar: WorkCalendar) -> Instant | None:
+    """It follows from the decision: no rule or holiday that changes later moves it. None: a P3 never does."""
+    match urgency:
+        case "P1":
+            return decided_at + ANSWER_WITHIN
+        case "P2":
+            day = calendar.working_day_from(calendar.local(decided_at).date() + _DAY)
+            return calendar.instant_of(day, NOON)
+        case "P3":
+            return None
+        case _:
+            assert_never(urgency)

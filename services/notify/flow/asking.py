@@ -7,18 +7,16 @@ from heapq import heappop, heappush
 
 from schemas.alerts import Delivery
 from schemas.primitives import Id, Instant
-from services.notify.domain.attempts import replayed
-from services.notify.domain.digests import one_message
-from services.notify.domain.escalation import ASKING, escalates_at
+from services.notify.domain.deliveries import new_delivery, one_message, replayed
 from services.notify.domain.ids import Recipient, delivery_id, subject_key, transition_id
 from services.notify.domain.known_alert import KnownAlert, alerts_of, as_of_now
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.domain.routing import About, Addressee, told_from
+from services.notify.domain.routing import About, Addressee, DecisionContext, told_from
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
-from services.notify.flow.decision_context import DecisionContext
+from services.notify.domain.working_hours import ASKING, escalates_at
 
 GIVEN, UNANSWERED = "it was given to you", "nobody has acknowledged it by"
 ALONE: Mapping[str, object] = {"group": None, "items": (), "more": 0, "people": (), "fallback_of": None}
@@ -72,17 +70,19 @@ class Asking:
         while self._due and self._due[0][0] <= now:
             at, name, delivery = heappop(self._due)
             self._known.discard(name)
-            to = self._next(delivery) if self._is_open(delivery) else None
+            about = About(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
+            to = self._addressing.next_in_line(about) if self._is_open(delivery) else None
             if to is not None:
-                recipient = Recipient(to.destination, to.person)
-                found.setdefault((delivery.tenant, recipient), []).append(self._unanswered(delivery, to, (now, at)))
+                local = self._addressing.calendar(delivery.tenant, delivery.program).local(at)
+                again = _asked(delivery, to, now, f"{UNANSWERED} {local:%a} {local.day} {local:%b %H:%M}")
+                found.setdefault((delivery.tenant, Recipient(to.destination, to.person)), []).append(again)
         given = (self._given(one, now) for one in acts)
-        return [*filter(None, given), *(_one(lines, now) for lines in found.values())]
-
-    def _unanswered(self, delivery: Delivery, to: Addressee, times: tuple[Instant, Instant]) -> Delivery:
-        now, at = times
-        local = self._addressing.calendar(delivery.tenant, delivery.program).local(at)
-        return _asked(delivery, to, now, f"{UNANSWERED} {local:%a} {local.day} {local:%b %H:%M}")
+        messages = list(filter(None, given))
+        for lines in found.values():
+            # Of one recipient. Its id follows from its first line.
+            named, due_at = min(one.delivery_id for one in lines), min(one.due_at for one in lines)
+            messages.append(one_message(lines, now).model_copy(update={"delivery_id": named, "due_at": due_at}))
+        return messages
 
     def _given(self, one: GivenAlert, now: Instant) -> Delivery | None:
         """None for whoever cannot be written to, and of what is told by no row."""
@@ -94,23 +94,8 @@ class Asking:
         to = self._addressing.to_person(one.person, About(subject.tenant, subject.program, one.rule, alert.urgency))
         if to is None or to.person is None:
             return None
-        channel, recipient = to.destination.channel, to.destination.recipient
-        message = Delivery(
-            delivery_id=delivery_id(one.occasion, channel, recipient),
-            dedup_key=alert.dedup_key,
-            transition="reminded",
-            channel=channel,
-            recipient=recipient,
-            state="planned",
-            attempt=0,
-            planned_at=now,
-            due_at=now,
-            changed_at=now,
-            alert=alert,
-            tenant=subject.tenant,
-            program=subject.program,
-            relationship=subject.id,
-        )
+        about = (subject.tenant, subject.program, subject.id)
+        message = new_delivery(alert, about, to.destination, one.occasion, now)
         return _asked(message, to, now, GIVEN)
 
     def _is_open(self, delivery: Delivery) -> bool:
@@ -121,10 +106,6 @@ class Asking:
             known.dedup_key == delivery.dedup_key and known.is_open and known.handling.state == "open"
             for known in (alerts_of(watch) if watch is not None else ())
         )
-
-    def _next(self, delivery: Delivery) -> Addressee | None:
-        about = About(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
-        return self._addressing.next_in_line(about)
 
 
 def _asked(delivery: Delivery, to: Addressee, now: Instant, why: str) -> Delivery:
@@ -143,11 +124,3 @@ def _asked(delivery: Delivery, to: Addressee, now: Instant, why: str) -> Deliver
     }
     fresh = replayed(delivery, now).model_copy(update=update)
     return fresh.model_copy(update={"status": "", "planned_at": now})
-
-
-def _one(lines: Sequence[Delivery], now: Instant) -> Delivery:
-    """Of one recipient. Its id follows from its first line."""
-    message = one_message(lines, now)
-    first = min(lines, key=lambda one: one.delivery_id)
-    due_at = min(one.due_at for one in lines)
-    return message.model_copy(update={"delivery_id": first.delivery_id, "due_at": due_at})

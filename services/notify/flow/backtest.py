@@ -67,7 +67,9 @@ def backtested(events: Iterable[tuple[int, ScoreEvent]], now: Sequence[Rule], th
     """`events`: score events with the number of their partition, in the order of each."""
     found = Backtest()
     sides: Mapping[int, dict[int, PartitionAlerts]] = {0: {}, 1: {}}
-    evaluators = [_evaluator(rules) for rules in (now, then)]
+    evaluators = [
+        Evaluator(tuple(rule for rule in rules if rule.measure not in OF_SUBJECTS), "log") for rules in (now, then)
+    ]
     for number, event in events:
         at = event.data.clock if event.type == "mentoring.clock.advanced.v1" else event.data.as_of
         found.until = max(found.until or at, at)
@@ -130,7 +132,3 @@ def read_clock(settings: Settings, names: Names) -> Instant:
 def monday(at: Instant) -> Instant:
     midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight - timedelta(days=midnight.weekday())
-
-
-def _evaluator(rules: Sequence[Rule]) -> Evaluator:
-    return Evaluator(tuple(rule for rule in rules if rule.measure not in OF_SUBJECTS), "log")

@@ -1,7 +1,10 @@
-"""What people ask of alerts, from the topic of commands: admitted or refused, each with an event or a log line."""
+"""What people ask, from the topic of commands: of alerts, each act admitted or refused with an event or a log line; and
+of deliveries, to send one again or to see it no more."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -15,21 +18,55 @@ from schemas.alert_commands import (
     SwitchOff,
     SwitchOn,
 )
-from schemas.alerts import AlertHandled
+from schemas.alerts import AlertHandled, Delivery
 from services.notify.domain.decisions import alert_handled
 from services.notify.domain.handling import UNTOUCHED, ActRefused, acted, note_of, silence_key, silence_of, unsilenced
 from services.notify.domain.ids import AlertSubject, alert_key, dedup_key
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.preferences import OnSettings, PersonalSettings, settings_after
+from services.notify.domain.routing import DecisionContext
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.flow.asking import GivenAlert
-from services.notify.flow.decision_context import DecisionContext
-from services.notify.flow.metrics import Metrics
+from services.notify.flow.report import Metrics
 from services.runtime import log
 from services.runtime.kafka import Record
 from services.runtime.unexpected import described
 from services.validation_errors import places
+
+REPLAY, DISCARD = b"replay", b"discard"
+HEADER = "rapport-request"
+
+
+class Requested(NamedTuple):
+    """`replay` None: the delivery of that id is discarded."""
+
+    delivery_id: str
+    replay: Delivery | None
+
+
+class DeliveryRequests:
+    """Applies records on the thread that follows, from before the restore on: what was asked earlier the restore finds,
+    and twice is as once. `taken` is for the thread that decides."""
+
+    def __init__(self) -> None:
+        self._requested: SimpleQueue[Requested] = SimpleQueue()
+
+    def apply(self, record: Record) -> None:
+        asked = next((value for name, value in record.headers if name == HEADER), None)
+        delivery_id = (record.key or b"").decode(errors="replace")
+        if asked == DISCARD and record.value is None:
+            self._requested.put(Requested(delivery_id, None))
+        elif asked == REPLAY and record.value is not None:
+            try:
+                self._requested.put(Requested(delivery_id, Delivery.model_validate_json(record.value)))
+            except ValidationError as invalid:
+                log.get(__name__).error("request_unreadable", offset=record.offset, reason="; ".join(places(invalid)))
+
+    def taken(self) -> list[Requested]:
+        """Since it was last asked for."""
+        return [self._requested.get_nowait() for _ in range(self._requested.qsize())]
+
 
 NOBODY = "erased"
 """By whom a silence is whose author was erased."""
@@ -92,7 +129,11 @@ class Commanding:
             except Exception as failure:  # noqa: BLE001 (refused, logged, and counted)
                 found = described(failure)
                 self._refuse(record, f"failed: {found['error']} at {found['raised_at']}")
-        changed |= self._over()
+        # Those whose time has come.
+        over_now = [key for key, silence in self._silences.items() if silence.until <= self._now()]
+        for key in over_now:
+            del self._silences[key]
+        changed |= dict.fromkeys(over_now)
         over = [before[key] for key, after in changed.items() if after is None and key in before]
         given, self._given = self._given, []
         return Handled(events, changed, over, settings, given)
@@ -158,14 +199,6 @@ class Commanding:
         }
         self._silences |= changed
         return dict(changed)
-
-    def _over(self) -> dict[str, AlertSilence | None]:
-        """Those whose time has come."""
-        now = self._now()
-        over = [key for key, silence in self._silences.items() if silence.until <= now]
-        for key in over:
-            del self._silences[key]
-        return dict.fromkeys(over)
 
     def _not_admitted(self, command: AlertCommand, reason: str) -> dict[str, AlertSilence | None]:
         self._metrics.commands_refused.inc()

@@ -11,28 +11,20 @@ from schemas.alerts import AlertChanged, Delivery, InputOffset
 from schemas.primitives import Id, Instant
 from schemas.rule_sets import RuleEvent
 from schemas.scores import SCORE_EVENT
-from services.notify.domain.catching_up import CatchingUp, settled
 from services.notify.domain.decisions import alert_changed, subject_alert_changed
 from services.notify.domain.evaluation import Transitioned
-from services.notify.domain.guards import lag
-from services.notify.domain.held import STORM_SPAN
+from services.notify.domain.guards import STORM_SPAN, CatchingUp, Storms, lag, settled
 from services.notify.domain.ids import Destination, Recipient, transition_id
-from services.notify.domain.partition_alerts import PartitionAlerts, Touched
+from services.notify.domain.partition_alerts import ClosedCall, PartitionAlerts, Touched
 from services.notify.domain.pipeline import HANDED_OVER, Decision, Notice, situation, through
-from services.notify.domain.routing import About
-from services.notify.domain.rule_book import RuleBook
-from services.notify.domain.shared_alerts import SharedAlerts
-from services.notify.domain.storms import Storms
+from services.notify.domain.routing import About, DecisionContext
+from services.notify.domain.rule_book import RuleBook, Shadows
+from services.notify.domain.shared_alerts import SharedAlerts, lowest_clock, tallies, told_late
 from services.notify.domain.subjects import SubjectTransitioned, SubjectWatch
-from services.notify.domain.support_calls import ClosedCall
-from services.notify.domain.tallies import lowest_clock, tallies, told_late
-from services.notify.flow.decision_context import DecisionContext
-from services.notify.flow.intake import Polled
-from services.notify.flow.metrics import Metrics
-from services.notify.flow.shadows import Shadows
+from services.notify.flow.report import Metrics
 from services.runtime import log
 from services.runtime.breaker import Breaker
-from services.runtime.kafka import Record
+from services.runtime.kafka import Partition, Record
 from services.runtime.unexpected import described
 from services.validation_errors import places
 
@@ -52,7 +44,6 @@ class Around:
     storm, if so."""
 
     alerts: PartitionAlerts | SharedAlerts
-    decided_at: Instant
     silences: tuple[AlertSilence, ...]
     lag: timedelta = timedelta(0)
     storm: str | None = None
@@ -78,7 +69,9 @@ class Deciding:
         self._storms = Storms()
         self._log = log.get(__name__)
 
-    def decide(self, polled: Polled, silences: tuple[AlertSilence, ...]) -> list[Decision]:
+    def decide(
+        self, polled: Mapping[Partition, Sequence[Record]], silences: tuple[AlertSilence, ...]
+    ) -> list[Decision]:
         """Of score events. Raises BadDeployError when too many records in a row cannot be read."""
         decided_at, decisions = self._context.now(), list[Decision]()
         for partition in sorted(polled):
@@ -101,11 +94,15 @@ class Deciding:
                 one = CatchingUp(key, number, catch_up, partition_alerts.clock, behind)
                 waiting.setdefault(key.partition("/")[0], []).append(one)
         ready = [one for of_tenant in waiting.values() for one in settled(of_tenant)]
-        decisions = [
-            decision
-            for one in ready
-            for decision in self._settled(one.key, Basis(self._partition_alerts[one.partition], decided_at, silences))
-        ]
+        decisions: list[Decision] = []
+        for one in ready:
+            basis = Basis(self._partition_alerts[one.partition], decided_at, silences)
+            try:
+                transitioned = basis.alerts.settle(one.key)
+            except Exception as failure:  # noqa: BLE001 (logged with the next batch of the partition)
+                basis.alerts.forget(one.key, failure)
+                continue
+            decisions += self._through(transitioned, basis, ())
         return decisions + self._of_subjects(self._caught_up(ready), decided_at, silences) if ready else decisions
 
     def stale(self, silences: tuple[AlertSilence, ...]) -> list[Decision]:
@@ -140,7 +137,7 @@ class Deciding:
         decided_at = self._context.now()
         found: list[Decision] = []
         for key, rule in keys:
-            holder = self._holder(key)
+            holder = next((alerts for alerts in self._partition_alerts.values() if alerts.watches(key)), None)
             if holder is not None:
                 basis = Basis(holder, decided_at, silences)
                 found += self._through(holder.remind(key, rule, decided_at, why), basis, ())
@@ -181,14 +178,6 @@ class Deciding:
         """Of the partitions in which something has changed."""
         every = {number: alerts.touched() for number, alerts in self._partition_alerts.items()}
         return {number: touched for number, touched in every.items() if touched}
-
-    def _settled(self, key: str, basis: Basis) -> list[Decision]:
-        try:
-            transitioned = basis.alerts.settle(key)
-        except Exception as failure:  # noqa: BLE001 (logged with the next batch of the partition)
-            basis.alerts.forget(key, failure)
-            return []
-        return self._through(transitioned, basis, ())
 
     def _decided(self, basis: Basis, record: Record) -> list[Decision]:
         """What is no score event, or cannot be judged, stays on its topic and is logged as an error."""
@@ -260,7 +249,7 @@ class Deciding:
         except Exception as failure:  # noqa: BLE001 (logged and counted; the next one is told)
             self._failed("subject_not_told", failure)
             return []
-        return [self._decision(event, one, Around(self._shared, decided_at, silences))]
+        return [self._decision(event, one, Around(self._shared, silences))]
 
     def _through(
         self, transitioned: Sequence[Transitioned], basis: Basis, inputs: tuple[InputOffset, ...]
@@ -275,14 +264,12 @@ class Deciding:
                 # The state that brought it about does not even say of what: its watch begins anew.
                 basis.alerts.forget(key, failure)
                 continue
-            around = Around(
-                basis.alerts,
-                basis.decided_at,
-                basis.silences,
-                lag(basis.alerts.clock, basis.decided_at, self._context.clock),
-                self._storm(event, one, basis),
-            )
-            decision = self._decision(event, one, around)
+            behind, storm = lag(basis.alerts.clock, basis.decided_at, self._context.clock), None
+            if self._context.clock == "wall" and one.transition.name != "resolved":
+                of = (event.tenant, event.program)
+                active = sum(alerts.active(*of) for alerts in self._partition_alerts.values())
+                storm = self._storms.found(*of, basis.decided_at, active)
+            decision = self._decision(event, one, Around(basis.alerts, basis.silences, behind, storm))
             if decision.is_told and one.transition.late is None:
                 self._storms.add(event.tenant, event.program, event.id, basis.decided_at)
             decisions.append(decision)
@@ -293,11 +280,15 @@ class Deciding:
     ) -> Decision:
         """Through the stages; who will hear of it, and what keeps it from people, is kept with the alert."""
         key, rule, alerts = transitioned.watch.subject.key, event.data.rule, around.alerts
+        muted = transitioned.watch.muted.get(rule)
+        if muted is not None and all(silence.id != muted for silence in around.silences):
+            # The first notice since a silence has ended says so.
+            event = event.model_copy(update={"data": event.data.model_copy(update={"after_silence": muted})})
         about = About(event.tenant, event.program, rule, event.data.urgency)
         found = situation(transitioned, alerts.told(key, rule), self._context.routed(about), around.silences)
         before = alerts.heard(key, rule)
         decision = through(
-            Notice(self._after_silence(event, transitioned, around)),
+            Notice(event),
             replace(
                 found,
                 heard=None if before is None else self._context.again(before, about),
@@ -312,27 +303,8 @@ class Deciding:
             alerts.mark_muted(key, rule, decision.muted)
         return decision
 
-    def _after_silence(
-        self, event: AlertChanged, transitioned: Transitioned | SubjectTransitioned, around: Around
-    ) -> AlertChanged:
-        """The first notice since a silence has ended says so."""
-        muted = transitioned.watch.muted.get(event.data.rule)
-        if muted is None or any(silence.id == muted for silence in around.silences):
-            return event
-        return event.model_copy(update={"data": event.data.model_copy(update={"after_silence": muted})})
-
-    def _storm(self, event: AlertChanged, transitioned: Transitioned, basis: Basis) -> str | None:
-        of = (event.tenant, event.program)
-        if self._context.clock == "log" or transitioned.transition.name == "resolved":
-            return None
-        active = sum(alerts.active(*of) for alerts in self._partition_alerts.values())
-        return self._storms.found(*of, basis.decided_at, active)
-
     def _holders(self) -> tuple[PartitionAlerts | SharedAlerts, ...]:
         return (*self._partition_alerts.values(), self._shared)
-
-    def _holder(self, key: str) -> PartitionAlerts | None:
-        return next((alerts for alerts in self._partition_alerts.values() if alerts.watches(key)), None)
 
     def _failed(self, what: str, failure: Exception) -> None:
         self._metrics.forgotten.inc()

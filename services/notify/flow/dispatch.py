@@ -1,30 +1,30 @@
 """Keeps the deliveries of all destinations moving: due, rendered, started, with a sender, settled."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.channels.destinations import DestinationConfig
 from services.notify.channels.smtp import MailDirectory
-from services.notify.domain.addresses_off import AddressOff
-from services.notify.domain.attempts import (
+from services.notify.domain.deliveries import (
     SENT_AGAIN,
     addresses_off,
+    alerts_of,
     has_ended,
     interrupted,
     refused,
     settled,
     started,
     superseded,
+    without,
 )
-from services.notify.domain.digests import alerts_of, without
-from services.notify.domain.fallbacks import in_place_of, is_overdue
 from services.notify.domain.ids import Destination
 from services.notify.domain.ledger import Ledger
-from services.notify.domain.outbox import Parked
-from services.notify.flow.people import Erased
-from services.notify.flow.posts import Post, Posts
+from services.notify.domain.outbox import Parked, in_place_of, is_overdue
+from services.notify.domain.preferences import AddressOff
+from services.notify.flow.destinations import Posts
+from services.notify.flow.inputs import Erased
 from services.notify.flow.senders import Answered, SenderPool
 from services.notify.rendering.renderer import Renderer
 from services.runtime import log
@@ -112,7 +112,9 @@ class Dispatch:
         for delivery in self._overdue(now):
             self._fall_back(delivery, now)
         # 3. What is due. What cannot be rendered ends here.
-        starting = [begun for due in self._due(now) if (begun := self._begun(due, now)) is not None]
+        open_ = [post for post in self._posts if not post.is_leaving]
+        due = [delivery for post in open_ for delivery in post.outbox.hand_out(now, self._environment.opens)]
+        starting = [begun for one in due if (begun := self._begun(one, now)) is not None]
         changes, self._changes = self._changes, _Changes()
         gone = [*changes.gone, *self._ledger.expired(now)]
         return Step(changes.outcomes, changes.planned, starting, gone, changes.off)
@@ -148,7 +150,9 @@ class Dispatch:
 
     def plan(self, delivery: Delivery) -> None:
         """One of ours, unless it is known already."""
-        self._plan(delivery, self._environment.now())
+        if not self.knows(delivery):
+            self._changes.planned.append(delivery)
+            self._add(delivery, self._environment.now())
 
     def keep(self, ended: Sequence[Delivery]) -> None:
         """Those that ended before they were to be sent."""
@@ -164,12 +168,8 @@ class Dispatch:
             for delivery_id in found(one.tenant, one.id):
                 self._ledger.remove(delivery_id)
                 self._changes.gone.append(delivery_id)
-        if erased:
-            for post in self._posts:
-                self._clean(post)
-
-    def _clean(self, post: Post) -> None:
-        for delivery in list(post.outbox):
+        waiting = [(post, delivery) for post in self._posts for delivery in post.outbox]
+        for post, delivery in waiting if erased else ():
             cleaned = self._without_erased(delivery)
             if cleaned is delivery:
                 continue
@@ -265,30 +265,20 @@ class Dispatch:
         if to is None or delivery.fallback_of is not None:
             return
         self._fallen_back.add(delivery.delivery_id)
-        self._plan(in_place_of(delivery, to, now), now)
+        self.plan(in_place_of(delivery, to, now))
 
     def _tell_stand_ins(self, delivery: Delivery, ended: Sequence[str], now: Instant) -> None:
         """Whoever heard of an alert in place of another hears of its end."""
-        stood_in = {(one.channel, one.recipient) for key in ended for one in self._ledger.stand_ins(key)}
+        stood_in = {to for key in ended for to in self._ledger.stand_ins(key)}
         stood_in |= {
-            (one.channel, one.recipient)
+            post.destination
             for post in self._posts
             for one in post.outbox
             if one.fallback_of is not None and any(alert.dedup_key in ended for alert in alerts_of(one))
         }
-        for channel, recipient in sorted(stood_in):
-            if (channel, recipient) != (delivery.channel, delivery.recipient):
-                self._plan(in_place_of(delivery, Destination(channel, recipient), now), now)
-
-    def _plan(self, delivery: Delivery, now: Instant) -> None:
-        if not self.knows(delivery):
-            self._changes.planned.append(delivery)
-            self._add(delivery, now)
-
-    def _due(self, now: Instant) -> Iterator[Delivery]:
-        for post in self._posts:
-            if not post.is_leaving:
-                yield from post.outbox.hand_out(now, self._environment.opens)
+        stood_in.discard(Destination(delivery.channel, delivery.recipient))
+        for to in sorted(stood_in, key=lambda one: (one.channel, one.recipient)):
+            self.plan(in_place_of(delivery, to, now))
 
     def _begun(self, due: Delivery, now: Instant) -> Delivery | None:
         begun = started(due, now)

@@ -8,18 +8,17 @@ from dataclasses import dataclass, field
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
-from services.notify.domain.attempts import dropped, held
+from services.notify.domain.deliveries import dropped, held
 from services.notify.domain.guards import is_behind, lag
 from services.notify.domain.handling import UNTOUCHED
 from services.notify.domain.held import HeldDeliveries, Release, World
 from services.notify.domain.ids import Destination, Recipient, subject_key
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.pipeline import muting
-from services.notify.domain.routing import About, Addressee
+from services.notify.domain.routing import About, Addressee, DecisionContext
 from services.notify.domain.shared_alerts import SharedAlerts
-from services.notify.domain.spans import instant
-from services.notify.flow.decision_context import DecisionContext
-from services.notify.flow.people import Erased
+from services.notify.domain.wording import instant
+from services.notify.flow.inputs import Erased
 
 ELSEWHERE = "somebody else looks after it now"
 
@@ -65,12 +64,15 @@ class Hold:
 
     def left_over(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Of those of the last run without an outcome: what waited waits on, the others are returned."""
+        messages: list[Delivery] = []
         for delivery in deliveries:
-            if _waits_for_people(delivery):
-                self._held.add(delivery)
-            elif delivery.group is None:
+            if delivery.group is None:
                 self._behind.append(delivery)
-        return [one for one in deliveries if one.group is not None and not _waits_for_people(one)]
+            elif delivery.state == "held":
+                self._held.add(delivery)
+            else:
+                messages.append(delivery)
+        return messages
 
     def released(self, planned: Sequence[Delivery], silences: Sequence[AlertSilence] = ()) -> Released:
         """Those of the waiting and the new ones that may go now, in their order."""
@@ -85,7 +87,15 @@ class Hold:
         for delivery in planned:
             if delivery.group is not None:
                 self._held.add(held(delivery))
-        release = self._held.release(self._world(now, silences))
+        world = World(
+            now=now,
+            why_not=lambda delivery: self._why_not(delivery, silences, now),
+            addressed=self._addressed,
+            is_behind=lambda delivery: self._waits(delivery, now),
+            most_per_hour=self._context.addressing.most_per_hour,
+            is_known=self._is_known,
+        )
+        release = self._held.release(world)
         for delivery in found.messages:
             self._held.remember(delivery)
         found.messages += release.messages
@@ -105,7 +115,10 @@ class Hold:
         found: list[str] = []
         for delivery in list(self._held) if erased else ():
             if delivery.person is not None and Erased("person", delivery.tenant, delivery.person) in self._erased:
-                self._rewritten.add(self._held.forget_person(delivery).delivery_id)
+                # To nobody by name: who it goes to is asked when it is sent.
+                self._held.drop(delivery)
+                self._held.add(delivery.model_copy(update={"person": None}))
+                self._rewritten.add(delivery.delivery_id)
         for delivery in (*self._held, *self._behind) if erased else ():
             if not self._is_erased(delivery) or delivery.transition == "resolved":
                 continue
@@ -144,16 +157,6 @@ class Hold:
             to = Destination(delivery.channel, delivery.recipient)
             holder.mark_told(subject_key(delivery), alert.rule, alert.episode, [Recipient(to, delivery.person)])
 
-    def _world(self, now: Instant, silences: Sequence[AlertSilence]) -> World:
-        return World(
-            now=now,
-            why_not=lambda delivery: self._why_not(delivery, silences, now),
-            addressed=self._addressed,
-            is_behind=lambda delivery: self._waits(delivery, now),
-            most_per_hour=self._context.addressing.most_per_hour,
-            is_known=self._is_known,
-        )
-
     def _addressed(self, delivery: Delivery) -> Addressee | None:
         about = About(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
         found = self._context.again([Recipient(Destination(delivery.channel, delivery.recipient))], about)
@@ -185,7 +188,3 @@ class Hold:
     def _holder(self, delivery: Delivery) -> PartitionAlerts | SharedAlerts | None:
         key = subject_key(delivery)
         return next((alerts for alerts in self._holders if alerts.watches(key)), None)
-
-
-def _waits_for_people(delivery: Delivery) -> bool:
-    return delivery.state == "held" and delivery.group is not None

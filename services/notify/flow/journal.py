@@ -1,6 +1,9 @@
 """What was decided and what was sent, written down in one transaction together with the input it rests on."""
 
-from collections.abc import Mapping, Sequence
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from schemas.alert_commands import AlertSilence
@@ -8,14 +11,32 @@ from schemas.alerts import AlertChanged, AlertHandled, Delivery, DeliveryChanged
 from schemas.events import partition_key, to_json
 from schemas.rule_sets import RuleEvent
 from services.notify.domain import record
-from services.notify.domain.addresses_off import AddressOff
 from services.notify.domain.partition_alerts import Touched
-from services.notify.domain.preferences import PersonalSettings
+from services.notify.domain.preferences import AddressOff, PersonalSettings
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, SubjectRecord, WatchWriter
 from services.notify.domain.subjects import SubjectWatch
-from services.notify.flow.watchdog import bounded
 from services.notify.names import Names
+from services.runtime import log
 from services.runtime.kafka import Committed, Partition, Producer, Reader
+
+
+@contextmanager
+def bounded(seconds: float, step: str) -> Iterator[None]:
+    """Exits the process with code 1 if the block takes longer: a stuck thread cannot be ended otherwise. What it was
+    doing is aborted by the broker, and done again after the restart."""
+    timer = threading.Timer(seconds, _give_up, (step, seconds))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _give_up(step: str, seconds: float) -> None:
+    log.get(__name__).error("stuck", step=step, seconds=seconds)
+    os._exit(1)
+
 
 COMMIT_SECONDS = 30.0
 """A transaction takes 15 to 60 ms; the client waits a minute for its end."""
@@ -73,16 +94,10 @@ class Journal:
                 key = partition_key(published.tenant, published.program).encode()
                 self._producer.send(self._names.rules, key, to_json(published), headers=_CLOUDEVENT)
             for number, touched in entry.touched.items():
-                self._write_state(number, touched)
+                # On the partition of the scores it comes from, whatever the partitioner thinks.
+                written = [(key.encode(), self._watches.dump(key, watch)) for key, watch in touched.watches.items()]
+                gone = [(key.encode(), None) for key in touched.gone]
+                clock = [(CLOCK_KEY, record.dump(ClockRecord(clock=touched.clock)))] if touched.clock else []
+                for key, value in (*written, *gone, *clock):
+                    self._producer.send(self._names.alert_state, key, value, partition=number)
             self._producer.commit(entry.offsets, self._reader)
-
-    def _write_state(self, number: int, touched: Touched) -> None:
-        """On the partition of the scores it comes from, whatever the partitioner thinks."""
-        for key, watch in touched.watches.items():
-            value = self._watches.dump(key, watch)
-            self._producer.send(self._names.alert_state, key.encode(), value, partition=number)
-        for key in touched.gone:
-            self._producer.send(self._names.alert_state, key.encode(), None, partition=number)
-        if touched.clock is not None:
-            value = record.dump(ClockRecord(clock=touched.clock))
-            self._producer.send(self._names.alert_state, CLOCK_KEY, value, partition=number)

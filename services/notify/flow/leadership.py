@@ -48,18 +48,16 @@ class Leadership:
             if self._leads.wait(POLL_SECONDS):
                 log.get(__name__).info("leading")
                 return True
-            self._raise_failure()
+            if self._failure is not None:
+                raise self._failure
         return False
 
     def check(self) -> None:
         """Raises LeadershipLostError, and what made it impossible to be a member."""
-        self._raise_failure()
-        if not self._leads.is_set():
-            raise LeadershipLostError("another instance leads now")
-
-    def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
+        if not self._leads.is_set():
+            raise LeadershipLostError("another instance leads now")
 
     def _keep(self) -> None:
         try:

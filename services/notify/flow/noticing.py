@@ -2,20 +2,20 @@
 asked for was closed, and once a month, in a chat that is switched off when it idles, that all is well."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from hashlib import sha256
 
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
-from services.notify.domain.addresses_off import AddressesOff, AddressOff
 from services.notify.domain.guards import Clock
 from services.notify.domain.ids import Destination
 from services.notify.domain.notices import OURS, NoticeAbout, notice
 from services.notify.domain.outbox import Parked
+from services.notify.domain.partition_alerts import ClosedCall
+from services.notify.domain.preferences import AddressesOff, AddressOff
 from services.notify.domain.routing import About, Addressee, Addressing
-from services.notify.domain.spans import instant
-from services.notify.domain.support_calls import ClosedCall
+from services.notify.domain.wording import instant
 
 SILENCE_ENDS_IN = timedelta(days=1)
 DOWN, SUPPORT_CLOSED = "destination_down", "support_closed"
@@ -87,9 +87,8 @@ class Noticing:
     def _of_silences(self, silences: Sequence[AlertSilence], now: Instant) -> Iterator[Delivery]:
         """To the author, a day before it ends; of a silence that lasts no longer than that nobody needs to be told."""
         for silence in silences:
-            if not silence.until - SILENCE_ENDS_IN <= now < silence.until:
-                continue
-            if silence.until - silence.since <= SILENCE_ENDS_IN:
+            is_short = silence.until - silence.since <= SILENCE_ENDS_IN
+            if is_short or not silence.until - SILENCE_ENDS_IN <= now < silence.until:
                 continue
             about = About(silence.tenant, silence.program or OURS, "silence_ends", "P3")
             to = self._addressing.to_person(silence.by, about)
@@ -154,7 +153,8 @@ class Noticing:
             calendar = self._addressing.calendar(receiver.tenant or OURS, OURS)
             local = calendar.local(now)
             first = calendar.working_day_from(date(local.year, local.month, 1))
-            if first <= local.date() < first + timedelta(days=TEST_DAYS) and _is_late_enough(local, first):
+            is_late_enough = local.date() > first or local.hour >= TEST_HOUR
+            if first <= local.date() < first + timedelta(days=TEST_DAYS) and is_late_enough:
                 month = local.year * 12 + local.month
                 about = NoticeAbout("test", receiver.destination.recipient, month, "P3", TEST_SUMMARY, ALIVE_NEXT)
                 yield notice(about, addressee, now)
@@ -165,12 +165,5 @@ def trial_deliveries(destination: Destination, now: Instant) -> list[Delivery]:
     next_step = "Nothing: it was sent by hand, to see whether it arrives."
     about = NoticeAbout("test", destination.recipient, int(now.timestamp() * 1000), "P3", TEST_SUMMARY, next_step)
     opening = notice(about, Addressee(destination), now)
-    return [opening, notice(about, Addressee(destination), now, "resolved")] if _opens(destination) else [opening]
-
-
-def _opens(destination: Destination) -> bool:
-    return destination.channel == "pagerduty"
-
-
-def _is_late_enough(local: datetime, first: date) -> bool:
-    return local.date() > first or local.hour >= TEST_HOUR
+    is_kept_open = destination.channel == "pagerduty"
+    return [opening, notice(about, Addressee(destination), now, "resolved")] if is_kept_open else [opening]

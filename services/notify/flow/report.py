@@ -1,16 +1,66 @@
-"""What notify tells of a batch: its canonical line, the figures, and its health."""
+"""What notify tells of itself: its figures, the canonical line of a batch, and its health."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
 from schemas.alerts import AlertChanged, Delivery
-from services.notify.domain.addresses_off import AddressOff
-from services.notify.domain.attempts import has_ended
+from services.notify.domain.deliveries import has_ended
 from services.notify.domain.outbox import Parked
-from services.notify.flow.intake import Polled
-from services.notify.flow.metrics import Metrics
+from services.notify.domain.preferences import AddressOff
 from services.runtime import log
 from services.runtime.health import Health
+from services.runtime.kafka import Partition, Record
+
+
+class Metrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.scores = Counter("rapport_notify_scores", "Score events handled", registry=registry)
+        self.refused = Counter("rapport_notify_refused", "Score events that could not be read", registry=registry)
+        self.commands_refused = Counter(
+            "rapport_notify_commands_refused",
+            "Acts of people that were refused or could not be read",
+            registry=registry,
+        )
+        self.unreadable = Counter(
+            "rapport_notify_unreadable", "Records of its own state that were left out at the start", registry=registry
+        )
+        self.forgotten = Counter(
+            "rapport_notify_forgotten", "Watches begun anew, nothing could be decided on them", registry=registry
+        )
+        self.alerts = Counter(
+            "rapport_notify_alerts", "Transitions decided", ("rule", "transition", "sent"), registry=registry
+        )
+        self.deliveries = Counter(
+            "rapport_notify_deliveries", "Attempts by outcome", ("channel", "state"), registry=registry
+        )
+        self.waiting = Gauge("rapport_notify_deliveries_waiting", "Deliveries without an outcome", registry=registry)
+        self.parked = Gauge(
+            "rapport_notify_destination_down", "1 where nothing arrives, 0 else", ("destination",), registry=registry
+        )
+        self.destinations_unreadable = Gauge(
+            "rapport_notify_destinations_unreadable",
+            "1 while the file of destinations is at fault, and the former one counts",
+            registry=registry,
+        )
+        self.addresses_off = Counter(
+            "rapport_notify_addresses_off",
+            "Mail addresses that were refused for good",
+            ("destination",),
+            registry=registry,
+        )
+        self.people_unreadable = Counter(
+            "rapport_notify_people_unreadable", "Records of people and programmes that were left out", registry=registry
+        )
+        self.inputs_unreadable = Counter(
+            "rapport_notify_inputs_unreadable",
+            "Records of programmes, sources and rules that were left out",
+            ("topic",),
+            registry=registry,
+        )
+        self.lag = Gauge("rapport_notify_lag", "Score events not yet read", registry=registry)
+        self.seconds = Histogram("rapport_notify_batch_seconds", "From polled to committed", registry=registry)
 
 
 @dataclass(frozen=True)
@@ -41,7 +91,9 @@ class Report:
         detail = f"lag {backlog.lag}, {backlog.waiting} deliveries waiting{held}{down}"
         self._health.tell("degraded" if down else "ready", detail)
 
-    def batch(self, polled: Polled, alerts: Sequence[AlertChanged], seconds: float) -> None:
+    def batch(
+        self, polled: Mapping[Partition, Sequence[Record]], alerts: Sequence[AlertChanged], seconds: float
+    ) -> None:
         records = sum(map(len, polled.values()))
         self._metrics.scores.inc(records)
         self._metrics.seconds.observe(seconds)

@@ -4,24 +4,21 @@ Whatever lies on its topics, it starts. A state that cannot be read is told as a
 watch begins anew with its next score, so that an open alert of it may be told once more. Of a delivery the last record
 that can be read counts: a message is rather sent again, under the same id, than lost."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.domain import record
-from services.notify.domain.addresses_off import KEY_PREFIX as ADDRESSES
-from services.notify.domain.addresses_off import AddressOff
-from services.notify.domain.attempts import has_ended
+from services.notify.domain.deliveries import has_ended
 from services.notify.domain.outbox import in_order
 from services.notify.domain.partition_alerts import Evaluators, PartitionAlerts
-from services.notify.domain.preferences import KEY_PREFIX as PERSONS
-from services.notify.domain.preferences import PersonalSettings
-from services.notify.domain.record import CLOCK_KEY, ClockRecord, StateRecord, WatchRecord
+from services.notify.domain.preferences import ADDRESSES, PERSONS, AddressOff, PersonalSettings
+from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
 from services.notify.names import Names
@@ -31,15 +28,37 @@ from services.runtime.settings import Settings
 from services.runtime.unexpected import described
 from services.validation_errors import places
 
-# A key may have a megabyte.
 LONGEST_SHOWN = 100
+"""Characters of a key, which may have a megabyte."""
+FOREIGN = "it does not belong to its key"
 
-
-SharedRecord = TypeVar("SharedRecord", bound=BaseModel)
+Read = TypeVar("Read")
 
 
 class UnreadableRecordError(Exception):
     """Nobody knows what the record says; the message is where it is at fault, and nothing of what it holds."""
+
+
+@dataclass
+class SharedState:
+    """Of `mentoring.notify-state`, by key. A silence that cannot be read mutes nothing, and whoever has set what cannot
+    be read gets all."""
+
+    silences: dict[str, AlertSilence] = field(default_factory=dict)
+    addresses: dict[str, AddressOff] = field(default_factory=dict)
+    personal: dict[str, PersonalSettings] = field(default_factory=dict)
+
+    def apply(self, one: Record) -> None:
+        """Raises UnreadableRecordError."""
+        key = _text(one.key)
+        for known in (self.silences, self.addresses, self.personal):
+            known.pop(key, None)
+        if one.value is not None and key.startswith(ADDRESSES):
+            self.addresses[key] = parsed(AddressOff.model_validate_json, one.value)
+        elif one.value is not None and key.startswith(PERSONS):
+            self.personal[key] = parsed(PersonalSettings.model_validate_json, one.value)
+        elif one.value is not None:
+            self.silences[key] = parsed(AlertSilence.model_validate_json, one.value)
 
 
 @dataclass
@@ -49,56 +68,47 @@ class Restored:
 
     partition_alerts_by_number: dict[int, PartitionAlerts]
     subjects: dict[str, SubjectWatch]
-    silences: dict[str, AlertSilence]
-    addresses_off: list[AddressOff]
-    personal: list[PersonalSettings]
+    shared: SharedState
     open: list[Delivery]
     finished: list[Delivery]
     unreadable: int
 
 
-@dataclass
-class _States:
-    watches: dict[int, dict[str, Watch]]
-    clocks: dict[int, Instant] = field(default_factory=dict)
-    unreadable: int = 0
-
-
-@dataclass
-class _Shared:
-    """By key. `unreadable`: how many records could not be read."""
-
-    silences: dict[str, AlertSilence] = field(default_factory=dict)
-    addresses: dict[str, AddressOff] = field(default_factory=dict)
-    personal: dict[str, PersonalSettings] = field(default_factory=dict)
-    unreadable: int = 0
-
-
 def restored(settings: Settings, names: Names, evaluators: Evaluators, partitions: Sequence[int]) -> Restored:
-    """Reads both topics to their last stable offset: call it after the predecessor was fenced, so that its open
+    """Reads all topics to their last stable offset: call it after the predecessor was fenced, so that its open
     transaction has come to an end."""
-    states = _States({number: {} for number in partitions})
-    for state in _read(settings, names.alert_state):
-        try:
-            _apply(states, state)
-        except UnreadableRecordError as reason:
-            states.unreadable += 1
-            log_unreadable(state, "alert_state_unreadable", reason)
-    deliveries, unreadable = _deliveries(settings, names)
-    shared = _shared(settings, names)
+    watches: dict[int, dict[str, Watch]] = {number: {} for number in partitions}
+    clocks: dict[int, Instant] = {}
+
+    def apply_state(state: Record) -> None:
+        if state.partition not in watches:
+            # Somebody gave the topic more partitions than the scores have: nothing that happens can belong there.
+            raise UnreadableRecordError("the scores have no such partition")
+        key, known = _text(state.key), watches[state.partition]
+        match parsed(record.load, state.value) if state.value is not None else None:
+            case None:
+                known.pop(key, None)
+            case ClockRecord(clock=clock) if state.key == CLOCK_KEY:
+                clocks[state.partition] = clock
+            case WatchRecord(watch=watch) if key == watch.subject.key:
+                known[key] = watch
+            case _:
+                # What was known under this key is no more, and what it holds belongs elsewhere.
+                known.pop(key, None)
+                raise UnreadableRecordError(FOREIGN)
+
+    shared = SharedState()
+    unreadable = _read(settings, names.alert_state, "alert_state_unreadable", apply_state)
+    unreadable += _read(settings, names.shared_state, "shared_state_unreadable", shared.apply)
+    deliveries, lost = _deliveries(settings, names)
     subjects, unknown = _subjects(settings, names)
-    partition_alerts_by_number = {
-        number: PartitionAlerts(evaluators, states.watches[number], states.clocks.get(number)) for number in partitions
-    }
     return Restored(
-        partition_alerts_by_number,
+        {number: PartitionAlerts(evaluators, watches[number], clocks.get(number)) for number in partitions},
         subjects,
-        shared.silences,
-        list(shared.addresses.values()),
-        list(shared.personal.values()),
+        shared,
         in_order([d for d in deliveries if not has_ended(d)]),
         [d for d in deliveries if has_ended(d)],
-        states.unreadable + unreadable + shared.unreadable + unknown,
+        unreadable + lost + unknown,
     )
 
 
@@ -110,140 +120,41 @@ def read_deliveries(settings: Settings, names: Names) -> list[Delivery]:
 def read_watches(settings: Settings, names: Names) -> list[Watch | SubjectWatch]:
     """The last state of every subject that can be read."""
     watches: dict[bytes | None, Watch] = {}
-    for found in _read(settings, names.alert_state):
+
+    def apply(found: Record) -> None:
         watches.pop(found.key, None)
-        try:
-            state = state_of(found.value) if found.value is not None else None
-        except UnreadableRecordError as reason:
-            log_unreadable(found, "alert_state_unreadable", reason)
-            continue
+        state = parsed(record.load, found.value) if found.value is not None else None
         if isinstance(state, WatchRecord):
             watches[found.key] = state.watch
+
+    _read(settings, names.alert_state, "alert_state_unreadable", apply)
     return [*watches.values(), *_subjects(settings, names)[0].values()]
 
 
-def _shared(settings: Settings, names: Names) -> _Shared:
-    """A silence that cannot be read mutes nothing, and whoever has set what cannot be read gets all."""
-    found = _Shared()
-    for one in _read(settings, names.shared_state):
-        try:
-            key = _text(one.key)
-            for known in (found.silences, found.addresses, found.personal):
-                known.pop(key, None)
-            if one.value is not None and key.startswith(ADDRESSES):
-                found.addresses[key] = parsed(AddressOff, one.value)
-            elif one.value is not None and key.startswith(PERSONS):
-                found.personal[key] = parsed(PersonalSettings, one.value)
-            elif one.value is not None:
-                found.silences[key] = parsed(AlertSilence, one.value)
-        except UnreadableRecordError as reason:
-            found.unreadable += 1
-            log_unreadable(one, "shared_state_unreadable", reason)
-    return found
-
-
-def _subjects(settings: Settings, names: Names) -> tuple[dict[str, SubjectWatch], int]:
-    """By key; and how many records could not be read: such a programme or source begins anew."""
-    subjects: dict[str, SubjectWatch] = {}
-    unreadable = 0
-    for found in _read(settings, names.subject_state):
-        try:
-            key = _text(found.key)
-            subjects.pop(key, None)
-            if found.value is not None:
-                subjects[key] = subject_of(key, found.value)
-        except UnreadableRecordError as reason:
-            unreadable += 1
-            log_unreadable(found, "subject_state_unreadable", reason)
-    return subjects, unreadable
+def parsed(load: Callable[[bytes], Read], value: bytes) -> Read:
+    """Raises UnreadableRecordError."""
+    try:
+        return load(value)
+    except ValidationError as invalid:
+        raise UnreadableRecordError("; ".join(places(invalid))) from invalid
+    except Exception as failure:
+        raise UnreadableRecordError(str(described(failure))) from failure
 
 
 def subject_of(key: str, value: bytes) -> SubjectWatch:
     """Raises UnreadableRecordError."""
-    try:
-        watch = record.load_subject(value).watch
-    except ValidationError as invalid:
-        raise UnreadableRecordError("; ".join(places(invalid))) from invalid
-    except Exception as failure:
-        raise UnreadableRecordError(str(described(failure))) from failure
+    watch = parsed(record.load_subject, value).watch
     if watch.subject.key != key:
-        raise UnreadableRecordError("it does not belong to its key")
+        raise UnreadableRecordError(FOREIGN)
     return watch
-
-
-def parsed(kind: type[SharedRecord], value: bytes) -> SharedRecord:
-    """Raises UnreadableRecordError."""
-    try:
-        return kind.model_validate_json(value)
-    except ValidationError as invalid:
-        raise UnreadableRecordError("; ".join(places(invalid))) from invalid
-    except Exception as failure:
-        raise UnreadableRecordError(str(described(failure))) from failure
-
-
-def _apply(states: _States, state: Record) -> None:
-    """Raises UnreadableRecordError."""
-    if state.partition not in states.watches:
-        # Somebody gave the topic more partitions than the scores have: nothing that happens can belong there.
-        raise UnreadableRecordError("the scores have no such partition")
-    key = _text(state.key)
-    if state.value is None:
-        states.watches[state.partition].pop(key, None)
-        return
-    match state_of(state.value):
-        case ClockRecord(clock=clock) if state.key == CLOCK_KEY:
-            states.clocks[state.partition] = clock
-        case WatchRecord(watch=watch) if key == watch.subject.key:
-            states.watches[state.partition][key] = watch
-        case _:
-            # What was known under this key is no more, and what it holds belongs elsewhere.
-            states.watches[state.partition].pop(key, None)
-            raise UnreadableRecordError("it does not belong to its key")
-
-
-def state_of(value: bytes) -> StateRecord:
-    """Raises UnreadableRecordError."""
-    try:
-        return record.load(value)
-    except ValidationError as invalid:
-        raise UnreadableRecordError("; ".join(places(invalid))) from invalid
-    except Exception as failure:
-        raise UnreadableRecordError(str(described(failure))) from failure
-
-
-def _deliveries(settings: Settings, names: Names) -> tuple[list[Delivery], int]:
-    last: dict[bytes | None, Delivery] = {}
-    unreadable = 0
-    for found in _read(settings, names.deliveries):
-        if found.value is None:
-            last.pop(found.key, None)
-            continue
-        try:
-            last[found.key] = delivery_of(found)
-        except UnreadableRecordError as reason:
-            unreadable += 1
-            log_unreadable(found, "delivery_unreadable", reason)
-    return list(last.values()), unreadable
 
 
 def delivery_of(found: Record) -> Delivery:
     """Raises UnreadableRecordError."""
-    try:
-        delivery = Delivery.model_validate_json(found.value or b"")
-    except ValidationError as invalid:
-        raise UnreadableRecordError("; ".join(places(invalid))) from invalid
-    except Exception as failure:
-        raise UnreadableRecordError(str(described(failure))) from failure
+    delivery = parsed(Delivery.model_validate_json, found.value or b"")
     if found.key != delivery.delivery_id.encode():
-        raise UnreadableRecordError("it does not belong to its key")
+        raise UnreadableRecordError(FOREIGN)
     return delivery
-
-
-def _text(key: bytes | None) -> str:
-    try:
-        return (key or b"").decode()
-    except UnicodeDecodeError as invalid:
-        raise UnreadableRecordError("the key is no UTF-8") from invalid
 
 
 def log_unreadable(found: Record, event: str, reason: UnreadableRecordError) -> None:
@@ -251,5 +162,46 @@ def log_unreadable(found: Record, event: str, reason: UnreadableRecordError) -> 
     log.get(__name__).error(event, key=key, partition=found.partition, offset=found.offset, reason=str(reason))
 
 
-def _read(settings: Settings, topic: str) -> Iterator[Record]:
-    return read_to_end(settings, [topic], isolation_level="read_committed")
+def _subjects(settings: Settings, names: Names) -> tuple[dict[str, SubjectWatch], int]:
+    """By key; and how many records could not be read: such a programme or source begins anew."""
+    subjects: dict[str, SubjectWatch] = {}
+
+    def apply(found: Record) -> None:
+        key = _text(found.key)
+        subjects.pop(key, None)
+        if found.value is not None:
+            subjects[key] = subject_of(key, found.value)
+
+    return subjects, _read(settings, names.subject_state, "subject_state_unreadable", apply)
+
+
+def _deliveries(settings: Settings, names: Names) -> tuple[list[Delivery], int]:
+    last: dict[bytes | None, Delivery] = {}
+
+    def apply(found: Record) -> None:
+        if found.value is None:
+            last.pop(found.key, None)
+        else:
+            last[found.key] = delivery_of(found)
+
+    unreadable = _read(settings, names.deliveries, "delivery_unreadable", apply)
+    return list(last.values()), unreadable
+
+
+def _read(settings: Settings, topic: str, event: str, apply: Callable[[Record], None]) -> int:
+    """Applies every record up to the end. How many could not be read: each is logged as this event, and left out."""
+    unreadable = 0
+    for found in read_to_end(settings, [topic], isolation_level="read_committed"):
+        try:
+            apply(found)
+        except UnreadableRecordError as reason:
+            unreadable += 1
+            log_unreadable(found, event, reason)
+    return unreadable
+
+
+def _text(key: bytes | None) -> str:
+    try:
+        return (key or b"").decode()
+    except UnicodeDecodeError as invalid:
+        raise UnreadableRecordError("the key is no UTF-8") from invalid

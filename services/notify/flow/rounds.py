@@ -2,32 +2,93 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Delivery, DeliveryChanged
 from schemas.events import partition_key
-from services.notify.domain.addresses_off import AddressOff
-from services.notify.domain.attempts import has_ended
 from services.notify.domain.decisions import delivery_changed
+from services.notify.domain.deliveries import has_ended
 from services.notify.domain.notices import is_notice
 from services.notify.domain.pipeline import Decision
+from services.notify.domain.preferences import AddressOff
+from services.notify.domain.routing import Addressing
 from services.notify.flow.asking import Asking
-from services.notify.flow.beside import Beside
-from services.notify.flow.commanding import Commanding
+from services.notify.flow.commanding import Commanding, DeliveryRequests
 from services.notify.flow.deciding import Deciding
+from services.notify.flow.destinations import DestinationsFile
 from services.notify.flow.dispatch import Dispatch, Step
 from services.notify.flow.hold import Hold
-from services.notify.flow.intake import BUSY_SECONDS, IDLE_SECONDS, gathered
+from services.notify.flow.inputs import Erased, PeopleRecords, SubjectInputs
 from services.notify.flow.journal import Entry, Journal
 from services.notify.flow.leadership import Leadership
 from services.notify.flow.noticing import Noticing
-from services.notify.flow.people import Erased
 from services.notify.flow.report import Backlog, Report
-from services.notify.flow.subject_inputs import SubjectInputs
-from services.runtime.kafka import Committed, Reader
+from services.runtime.following import Follower
+from services.runtime.kafka import Committed, Partition, Reader, Record
+
+MOST_RECORDS = 5_000
+BATCH_SECONDS = 0.5
+"""A transaction costs as much as hundreds of records: while many keep coming, a batch waits for more."""
+MANY = 100
+"""Records in one answer of the broker, of more than which others are on their way."""
+LINGER_SECONDS = 0.005
+"""How long a batch of fewer waits for more: somebody may have asked for support."""
+BUSY_SECONDS = 0.05
+"""How long to wait for the next records within a batch, or while a delivery is on its way."""
+IDLE_SECONDS = 0.5
+
+Polled = Mapping[Partition, Sequence[Record]]
+
+
+def gathered(reader: Reader, first_wait: float) -> Polled:
+    """Up to MOST_RECORDS, or what comes within the time that a batch of its size waits, or what there is when no more
+    comes."""
+    found: dict[Partition, list[Record]] = {}
+    began: float | None = None
+    wait, left = first_wait, MOST_RECORDS
+    while left > 0 and (polled := reader.poll(wait, left)):
+        for partition, records in polled.items():
+            found.setdefault(partition, []).extend(records)
+        count = sum(map(len, polled.values()))
+        left -= count
+        now = time.monotonic()
+        began = now if began is None else began
+        rest = began + (BATCH_SECONDS if count >= MANY else LINGER_SECONDS) - now
+        if rest <= 0:
+            break
+        wait = min(BUSY_SECONDS, rest)
+    return found
+
+
+@dataclass(frozen=True)
+class Beside:
+    """`followers`: whatever ended one of them ends the process, for what it knows would grow old without a word."""
+
+    addressing: Addressing
+    destinations: DestinationsFile
+    requests: DeliveryRequests
+    people: PeopleRecords
+    followers: tuple[Follower, ...]
+
+    def apply(self, dispatch: Dispatch) -> tuple[list[Erased], list[tuple[str, str]]]:
+        """Who was erased since, and who is away, by tenant and id. Raises what has ended a follower."""
+        for follower in self.followers:
+            follower.check()
+        changed = self.destinations.changed()
+        if changed is not None:
+            dispatch.configure(changed.destinations)
+            self.addressing.routing = changed.routing()
+        for requested in self.requests.taken():
+            if requested.replay is None:
+                dispatch.discard(requested.delivery_id)
+            else:
+                dispatch.begin_anew(requested.replay)
+        erased = self.people.erased()
+        dispatch.forget(erased)
+        return erased, self.people.away()
 
 
 @dataclass
@@ -76,7 +137,7 @@ class Flow:
     def _round(self, left_over: list[Delivery]) -> None:
         polled = gathered(self.reader, BUSY_SECONDS if self.dispatch.in_hands or left_over else IDLE_SECONDS)
         began = time.monotonic()
-        news = self.beside.apply(self.dispatch)
+        erased, away = self.beside.apply(self.dispatch)
         # 1. What people ask, and what is to be judged by, takes effect first: it was written before anybody knew what
         # comes now.
         scores = {partition: records for partition, records in polled.items() if partition.topic == self.scores}
@@ -86,13 +147,13 @@ class Flow:
         others = {self.scores, *judged_by}
         asked = [records for partition, records in polled.items() if partition.topic not in others]
         handled = self.commanding.take(list(chain.from_iterable(asked)))
-        forgotten = _Forgotten(self.hold.forget(news.erased))
+        forgotten = _Forgotten(self.hold.forget(erased))
         # 2. Decide, settle what came back, start what is due: all of it one entry. What is planned for now is started
         # in the same entry, so that nothing waits for a round.
         silences = self.commanding.silences
         decisions = [
-            *self.deciding.hand_over([*news.away, *_people(news.erased)], silences),
-            *self._forget(news.erased, forgotten),
+            *self.deciding.hand_over([*away, *_people(erased)], silences),
+            *self._forget(erased, forgotten),
             *self.deciding.unmute(handled.over, silences),
             *self.deciding.decide(scores, silences),
             *(self.deciding.stale(silences) if not scores and self.reader.lag() == 0 else ()),

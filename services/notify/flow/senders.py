@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.channels.channel import Channel
-from services.notify.domain.attempts import AttemptResult
-from services.notify.domain.verdict import Never, Unknown, Verdict
+from services.notify.domain.deliveries import AttemptResult, Never, Unknown, Verdict
 from services.runtime import log
 from services.runtime.unexpected import described
 
@@ -126,12 +125,7 @@ class SenderPool:
 
     def answered(self) -> list[Answered]:
         """Everything that has come back since."""
-        found: list[Answered] = []
-        while True:
-            try:
-                found.append(self._answered.get_nowait())
-            except Empty:
-                return found
+        return [self._answered.get_nowait() for _ in range(self._answered.qsize())]
 
     def stop(self, senders: list[DestinationSender], seconds: float) -> None:
         """Gives them so long to finish what is under way. A second time changes nothing."""

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from schemas.alerts import Alert, Delivery, Urgency
-from services.notify.domain.digests import alerts_of
-from services.notify.domain.escalation import ASKING, escalates_at
+from services.notify.domain.deliveries import alerts_of
 from services.notify.domain.name_book import NameBook, Naming
 from services.notify.domain.notices import NOTICES, is_notice
 from services.notify.domain.pipeline import why_late
+from services.notify.domain.wording import cut
+from services.notify.domain.working_hours import ASKING, escalates_at
 from services.notify.rendering import phrases
-from services.notify.rendering.next_acts import next_act
-from services.notify.rendering.webhook import filled
+from services.notify.rendering.machines import filled
 
 HEADLINE = 65
 """Characters: with the state before it (`RESOLVED · P3: `) 80, which a phone, a preview and a list of mails show."""
@@ -71,10 +71,6 @@ def alert_text(delivery: Delivery, people: NameBook, link: str | None) -> AlertT
     return replace(found, facts=(*found.facts, fact), people=tuple(dict.fromkeys((*found.people, person))))
 
 
-def cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: max(0, most - 1)]}…"
-
-
 @dataclass(frozen=True)
 class _Told:
     alert: Alert
@@ -107,12 +103,12 @@ def _of_one(told: _Told, remarks: Sequence[str], people: NameBook, link: str | N
         first=_headline(told, naming, link),
         topic=f"{told.subject(naming)}: {phrases.topic(alert)}",
         paragraphs=(*remarks, phrases.change(alert, naming)),
-        act=next_act(alert),
+        act=phrases.next_act(alert, naming),
         because=tuple(phrases.because(reason, alert) for reason in alert.reasons) if is_open else (),
         facts=(
             ("Who has it", naming.owner or NOBODY),
             *due,
-            ("How sure", phrases.sure(alert)),
+            *([("How sure", sure)] if (sure := phrases.sure(alert)) else []),
         ),
         people=naming.people,
     )
@@ -125,11 +121,12 @@ def _of_several(delivery: Delivery, all_: list[_Told], people: NameBook, link: s
     lines = tuple(_line(told, naming, link) for told, naming in zip(in_order, namings, strict=True))
     programs = sorted({told.program for told in all_})
     where = programs[0] if len(programs) == 1 else f"{len(programs)} programmes"
-    headline = f": {len(all_) + delivery.more} alerts, the most urgent first"
+    count = f"{len(all_) + delivery.more} alerts"
+    headline = f": {count}, the most urgent first"
     first = Headline("List", in_order[0].alert.urgency, f"{cut(where, HEADLINE - len(headline))}{headline}", None)
     return AlertText(
         first=first,
-        topic=f"{where}: alerts",
+        topic=f"{where}: {count}",
         paragraphs=tuple(_remarks(delivery)),
         lines=lines,
         more=delivery.more,
@@ -150,7 +147,9 @@ def _line(told: _Told, naming: Naming, link: str | None) -> Headline:
     mostly = [f"Mostly: {phrases.because(alert.reasons[0], alert)}."] if alert.reasons else []
     due = f", {phrases.due(alert, naming)}" if alert.transition != "resolved" else ""
     muted = [f"First since the silence {alert.after_silence}."] if alert.after_silence else []
-    details = " ".join([*muted, *mostly, f"Next: {next_act(alert)}", f"Who: {naming.owner or 'nobody yet'}{due}."])
+    details = " ".join(
+        [*muted, *mostly, f"Next: {phrases.next_act(alert, naming)}", f"Who: {naming.owner or 'nobody yet'}{due}."]
+    )
     return Headline(found.word, found.urgency, found.headline, found.link, details)
 
 
@@ -168,15 +167,11 @@ def _asked_next(delivery: Delivery, people: NameBook) -> tuple[str, str] | None:
 
 def _remarks(delivery: Delivery) -> Sequence[str]:
     silence = delivery.alert.after_silence
+    # Where all that it lists came to light late, it says why; of several reasons the first.
+    late = [why_late(alert) for alert in alerts_of(delivery)]
     return [
         *([f"It is the first message since the silence {silence} has ended."] if silence else []),
-        *([f"No news of today, but so now: {late}."] if (late := _why_late(delivery)) is not None else []),
+        *([f"No news of today, but so now: {late[0]}."] if all(late) else []),
         *([REPEAT] if delivery.repeat else []),
         *([STANDS_IN] if delivery.fallback_of is not None else []),
     ]
-
-
-def _why_late(delivery: Delivery) -> str | None:
-    """Why all that it lists came to light late, if so; of several reasons the first."""
-    found = [why_late(alert) for alert in alerts_of(delivery)]
-    return found[0] if all(found) else None

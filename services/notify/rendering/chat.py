@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from services.notify.rendering.alert_text import AlertText, Headline, cut
+from services.notify.domain.wording import cut
+from services.notify.rendering.alert_text import AlertText, Headline
 
 SLACK_TEXT, SLACK_HEADER, SLACK_BLOCKS = 3_000, 150, 50
 """Characters of a section and of a header, and blocks of a message: one more, and Slack refuses all of it."""
@@ -14,14 +15,17 @@ CARD_VERSION = "1.2"
 
 
 def slack(text: AlertText) -> str:
-    first, paragraphs = text.first, map(_escaped, text.paragraphs)
+    first, paragraphs, lines = text.first, map(_escaped, text.paragraphs), list[str]()
+    for one in text.lines:
+        words = _escaped(f"{one.urgency} {one.word}: {one.headline}")
+        lines.append(f"{f'<{_escaped(one.link)}|{words}>' if one.link else words}\n{_escaped(one.details)}")
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": cut(first.headline, SLACK_HEADER), "emoji": False}},
         _section("\n".join([f"*{first.word} · {first.urgency}* {_escaped(text.act)}".rstrip(), *paragraphs])),
         *([_section("*Why*\n" + "\n".join(f"• {_escaped(one)}" for one in text.because))] if text.because else []),
         *([_section("\n".join(f"*{name}:* {_escaped(words)}" for name, words in text.facts))] if text.facts else []),
         *([_section(f"<{_escaped(first.link)}|Open>")] if first.link else []),
-        *map(_section, map(_slack_line, text.lines)),
+        *map(_section, lines),
         *([_section(f"… and {text.more} more")] if text.more else []),
     ]
     return json.dumps({"text": _escaped(text.opening), "blocks": blocks[:SLACK_BLOCKS]}, ensure_ascii=False)
@@ -39,12 +43,6 @@ def teams(text: AlertText) -> str:
 
 def _section(text: str) -> dict[str, Any]:
     return {"type": "section", "text": {"type": "mrkdwn", "text": cut(text, SLACK_TEXT)}}
-
-
-def _slack_line(line: Headline) -> str:
-    words = _escaped(f"{line.urgency} {line.word}: {line.headline}")
-    linked = f"<{_escaped(line.link)}|{words}>" if line.link else words
-    return f"{linked}\n{_escaped(line.details)}"
 
 
 def _escaped(text: str) -> str:

@@ -3,7 +3,8 @@
 import json
 from html import escape
 
-from services.notify.rendering.alert_text import AlertText, Headline, cut
+from services.notify.domain.wording import cut
+from services.notify.rendering.alert_text import AlertText
 
 LONGEST_SUBJECT = 150
 """Longer ones are cut by mail programmes, and threads fall apart where they do so differently."""
@@ -20,28 +21,31 @@ def mail(text: AlertText) -> str:
 
 def _plain(text: AlertText) -> str:
     first = text.first
+    listed = [
+        [f"- {one.urgency} {one.word}: {one.headline}", f"  {one.details}", *([f"  {one.link}"] if one.link else [])]
+        for one in text.lines
+    ]
     blocks = [
         [f"{first.word.upper()} · {first.urgency}: {text.opening}"],
         list(text.paragraphs),
         ["Why:", *(f"- {because}" for because in text.because)] if text.because else [],
         [f"{name}: {words}" for name, words in text.facts],
         [first.link] if first.link else [],
-        *map(_plain_line, text.lines),
+        *listed,
         [f"… and {text.more} more"] if text.more else [],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
-
-
-def _plain_line(line: Headline) -> list[str]:
-    link = [f"  {line.link}"] if line.link else []
-    return [f"- {line.urgency} {line.word}: {line.headline}", f"  {line.details}", *link]
 
 
 def _html(text: AlertText) -> str:
     first = text.first
     because = "".join(f"<li>{escape(words)}</li>" for words in text.because)
     facts = "".join(f"<dt><b>{escape(name)}</b></dt><dd>{escape(words)}</dd>" for name, words in text.facts)
-    lines = "".join(f"<li>{_html_line(line)}</li>" for line in text.lines)
+    lines = ""
+    for one in text.lines:
+        words = escape(f"{one.urgency} {one.word}: {one.headline}")
+        linked = f"<a href='{escape(one.link)}'>{words}</a>" if one.link else words
+        lines += f"<li>{linked}<br>{escape(one.details)}</li>"
     body = (
         f"<p><b>{escape(first.word)} · {first.urgency}</b></p>"
         f"<h1 style='font-size:1.2em'>{escape(first.headline)}</h1>"
@@ -58,9 +62,3 @@ def _html(text: AlertText) -> str:
         f"<title>{escape(first.headline)}</title></head>"
         f"<body style='font-family:sans-serif;max-width:40em'>{body}</body></html>"
     )
-
-
-def _html_line(line: Headline) -> str:
-    words = escape(f"{line.urgency} {line.word}: {line.headline}")
-    linked = f"<a href='{escape(line.link)}'>{words}</a>" if line.link else words
-    return f"{linked}<br>{escape(line.details)}"

@@ -1,19 +1,17 @@
-"""One alert in plain words: what has happened, since when, why, how sure, and until when somebody shall act. Days,
-points and chances, never log-odds; about the relationship, never blame."""
+"""One alert in plain words: what has happened, since when, why, how sure, what to do next, and until when. Days, points
+and chances, never log-odds; about the relationship, never blame."""
 
 import re
 from collections.abc import Mapping
 from datetime import date, timedelta
-from zoneinfo import ZoneInfo
 
 from schemas.alerts import Alert, Reason, Urgency
 from schemas.primitives import Instant
-from services.notify.domain.chances import chance_points
 from services.notify.domain.lifecycle import ENDED
 from services.notify.domain.name_book import Naming
-from services.notify.domain.spans import days, span
+from services.notify.domain.wording import chance_points, cut, days, span
+from services.notify.domain.working_hours import Receiving
 
-SATURDAY = 5
 WORDS: Mapping[str, str] = {
     "fired": "New",
     "escalated": "Worse",
@@ -21,6 +19,8 @@ WORDS: Mapping[str, str] = {
     "unstable": "Unstable",
     "resolved": "Resolved",
 }
+OF_RISK = "disengaging"
+"""The rule that looks at the chance to fall silent."""
 TOPICS: Mapping[str, str] = {
     "health_low": "health low",
     "health_drop": "health fell",
@@ -30,6 +30,31 @@ TOPICS: Mapping[str, str] = {
     "source_silent": "a source is silent",
     "score_stale": "scores do not keep up",
 }
+ACTS: Mapping[str, str] = {
+    # Of health.
+    "rhythm": "Call one of both, whoever answers more easily, and offer two dates for the next meeting.",
+    "silence": "Call one of both, whoever answers more easily, and offer two dates for the next meeting.",
+    "reliability": "Ask both whether day and time still suit them, and agree on a slot that does.",
+    "goals": "Ask them to look at their goals together, and to change those that no longer fit.",
+    "feedback": "Ask both, each alone, what would make the meetings more useful.",
+    "mutual": "Ask the side that writes less whether the way of writing suits them.",
+    "responsiveness": "Ask both how they like to be reached, and how soon an answer is expected.",
+    "support": "Ask whoever rated it how they are, and what would help.",
+    "growth": "Suggest one small step to learn until the next meeting.",
+    "expectations": "Ask them to agree on what they expect of each other, and to prepare the next meeting.",
+    # Of the chance to fall silent.
+    "pace": "Offer to bring the meetings closer together for a while.",
+    "elapsed": "Call one of both, whoever answers more easily, and offer two dates for the next meeting.",
+    "history": "Help them to their next two meetings: what has just begun needs them most.",
+    "missed": "Ask both whether day and time still suit them, and book the meeting anew.",
+    "cancelled_late": "Ask both whether day and time still suit them, and book the meeting anew.",
+    "goal_stalled": "Ask them to look at their goals together, and to change those that no longer fit.",
+    "rating_drop": "Ask both, each alone, what would make the meetings more useful.",
+}
+"""What to do next, by the costliest cause."""
+LONGEST_IN_ACT = 40
+"""Characters of a name in what to do next."""
+_WHOM = re.compile(r"\b(?:(the mentor or the mentee|one of both)|both sides|both)\b")
 _RISK_LEVEL = re.compile(r"risk (at or above|below) ([0-9]+(?:\.[0-9]+)?)")
 
 
@@ -51,7 +76,8 @@ def happened(alert: Alert, naming: Naming) -> str:
         case "fired":
             since = f"since {day(alert.since, naming)}"
             if alert.rule == "health_drop":
-                return alert.why
+                # Names have more need of the room than for how long a fall looks back.
+                return alert.why.partition(" within ")[0]
             if _is_of_health(alert):
                 return f"{value}, low {since}"
             return f"{topic(alert)} {since}" + (f", {value}" if value else "")
@@ -67,31 +93,33 @@ def happened(alert: Alert, naming: Naming) -> str:
 
 def change(alert: Alert, naming: Naming) -> str:
     reading = alert.reading
-    contact = (
-        f" The last contact was on {day(reading.last_contact, naming)}, "
-        f"{days((alert.at - reading.last_contact).days)} earlier."
-        if reading is not None and reading.last_contact is not None and reading.last_contact <= alert.at
-        else ""
-    )
+    contact = ""
+    if reading is not None and reading.last_contact is not None and reading.last_contact <= alert.at:
+        ago = (alert.at - reading.last_contact).days
+        earlier = days(ago) if ago else "less than a day"
+        contact = f" The last contact was on {day(reading.last_contact, naming)}, {earlier} earlier."
     if alert.transition == "resolved":
-        return f"{_now(alert)}; closed because: {_why(alert)}. It was open for {span(alert.at - alert.since)}.{contact}"
-    return f"{_now(alert)}; since {moment(alert.since, naming)} ({_why(alert)}).{contact}"
+        return f"{_now(alert)}; closed because: {why(alert)}. It was open for {span(alert.at - alert.since)}.{contact}"
+    return f"{_now(alert)}; since {moment(alert.since, naming)} ({why(alert)}).{contact}"
 
 
 def because(reason: Reason, alert: Alert) -> str:
     """In points of 100: of health what is missing, of the chance what it adds."""
     if _is_of_health(alert):
         return f"{reason.words}: {reason.points:+.0f} points of health"
-    if _is_of_risk(alert) and alert.reading is not None:
+    if alert.rule == OF_RISK and alert.reading is not None:
         return f"{reason.words}: {chance_points(alert.reading.risk, reason.points):+.0f} points of chance"
     return reason.words
 
 
 def sure(alert: Alert) -> str:
+    """Nothing of a call for support: no score says what somebody asks."""
+    if alert.rule == "support_requested":
+        return ""
     if alert.reading is None:
         return "it rests on no score."
     known = f"facts carry {100 * alert.reading.confidence:.0f} % of the health score"
-    if not _is_of_risk(alert):
+    if alert.rule != OF_RISK:
         return f"{known}."
     basis = (
         f"the chance is {alert.reading.evidence.words()}"
@@ -105,26 +133,40 @@ def sure(alert: Alert) -> str:
 
 def due(alert: Alert, naming: Naming) -> str:
     """P1 now, P2 on the same working day, P3 within the week."""
-    last = _weekday(due_day(alert.urgency, alert.decided_at, naming))
+    last = due_day(alert.urgency, alert.decided_at, naming)
+    words = f"{last:%a} {last.day} {last:%b}"
     match alert.urgency:
         case "P1":
             return "now"
         case "P2":
-            return f"by the end of {last}"
+            return f"by the end of {words}"
         case "P3":
-            return f"by {last}"
+            return f"by {words}"
 
 
 def due_day(urgency: Urgency, decided_at: Instant, naming: Naming) -> date:
-    """In the zone of the programme."""
-    today = decided_at.astimezone(ZoneInfo(naming.zone)).date()
+    """In the zone of the programme. Of what is decided when nobody works the day counts on which people hear of it."""
+    calendar = naming.calendar
+    today = calendar.local(decided_at).date()
     match urgency:
         case "P1":
             return today
         case "P2":
-            return _working_day(today, naming.holidays)
+            return calendar.local(Receiving(calendar=calendar).open_from(decided_at)).date()
         case "P3":
-            return _working_day(today + timedelta(days=7), naming.holidays)
+            return calendar.working_day_from(today + timedelta(days=7))
+
+
+def next_act(alert: Alert, naming: Naming) -> str:
+    """What answers the costliest cause, with names where each side is one person; of what is resolved, or explained by
+    nothing known, what the alert itself says."""
+    is_open = alert.transition != "resolved" and alert.reasons
+    act = ACTS.get(alert.reasons[0].name, alert.next_step) if is_open else alert.next_step
+    if naming.each is None:
+        return act
+    names = (cut(name, LONGEST_IN_ACT) for name in naming.each)
+    mentor, mentee = (f"{name} ({side})" for name, side in zip(names, ("mentor", "mentee"), strict=True))
+    return _WHOM.sub(lambda whom: f"{mentor} {'or' if whom[1] else 'and'} {mentee}", act)
 
 
 def _value(alert: Alert) -> str:
@@ -132,35 +174,22 @@ def _value(alert: Alert) -> str:
         return ""
     if _is_of_health(alert):
         return f"health {alert.reading.health:.0f}"
-    return f"chance {100 * alert.reading.risk:.0f} %" if _is_of_risk(alert) else ""
+    return f"chance {100 * alert.reading.risk:.0f} %" if alert.rule == OF_RISK else ""
 
 
 def _now(alert: Alert) -> str:
     if alert.reading is None:
         return topic(alert).capitalize()
-    if _is_of_risk(alert):
+    if alert.rule == OF_RISK:
         return f"The chance that this relationship falls silent is {100 * alert.reading.risk:.0f} %"
     if _is_of_health(alert):
         return f"Health is {alert.reading.health:.0f} of 100 ({alert.reading.band})"
     return topic(alert).capitalize()
 
 
-def _why(alert: Alert) -> str:
+def why(alert: Alert) -> str:
     """`risk at or above 0.7 for 24 h`, in chances."""
     return _RISK_LEVEL.sub(lambda level: f"chance {level[1]} {100 * float(level[2]):g} %", alert.why)
-
-
-def _working_day(day: date, holidays: frozenset[str]) -> date:
-    """That day, or the next one on which people work."""
-    for ahead in range(30):
-        found = day + timedelta(days=ahead)
-        if found.weekday() < SATURDAY and found.isoformat() not in holidays:
-            return found
-    return day
-
-
-def _is_of_risk(alert: Alert) -> bool:
-    return alert.rule == "disengaging"
 
 
 def _is_of_health(alert: Alert) -> bool:
@@ -168,14 +197,10 @@ def _is_of_health(alert: Alert) -> bool:
 
 
 def day(at: Instant, naming: Naming) -> str:
-    local = at.astimezone(ZoneInfo(naming.zone))
+    local = naming.calendar.local(at)
     return f"{local.day} {local:%b}"
 
 
 def moment(at: Instant, naming: Naming) -> str:
-    local = at.astimezone(ZoneInfo(naming.zone))
+    local = naming.calendar.local(at)
     return f"{local:%a} {local.day} {local:%b %Y %H:%M} {naming.zone}"
-
-
-def _weekday(day: date) -> str:
-    return f"{day:%a} {day.day} {day:%b}"

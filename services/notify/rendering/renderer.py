@@ -3,13 +3,12 @@ what is known in the morning, and an erased name is in nothing that is still to 
 
 from typing import assert_never
 
-from schemas.alerts import MOST_BODY, MOST_PEOPLE, ChannelName, Delivery
+from schemas.alerts import MOST_BODY, MOST_PEOPLE, Delivery
 from services.notify.domain.name_book import NameBook
-from services.notify.rendering.alert_text import AlertText, alert_text
+from services.notify.rendering.alert_text import alert_text
 from services.notify.rendering.chat import slack, teams
-from services.notify.rendering.incident import incident
+from services.notify.rendering.machines import body, incident
 from services.notify.rendering.mail import mail
-from services.notify.rendering.webhook import body
 
 
 class Renderer:
@@ -25,20 +24,10 @@ class Renderer:
                 return delivery.model_copy(update={"body": body(delivery, self._link)})
             case "pagerduty":
                 return delivery.model_copy(update={"body": incident(delivery, self._link)})
-            case "smtp" | "slack" | "teams":
+            case "smtp" | "slack" | "teams" as channel:
                 found = alert_text(delivery, self._people, self._link)
-                text = _for_people(delivery.channel, found)
+                text = {"smtp": mail, "slack": slack, "teams": teams}[channel](found)
                 assert len(text) <= MOST_BODY, "each channel keeps within its own bounds, which are lower"
                 return delivery.model_copy(update={"body": text, "people": found.people[:MOST_PEOPLE]})
             case _:
                 assert_never(delivery.channel)
-
-
-def _for_people(channel: ChannelName, found: AlertText) -> str:
-    match channel:
-        case "smtp":
-            return mail(found)
-        case "slack":
-            return slack(found)
-        case _:
-            return teams(found)

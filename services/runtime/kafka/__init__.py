@@ -9,11 +9,13 @@ from services.runtime.kafka.outgoing import (
     ProducerReplacedError,
     RecordRefusedError,
     RecordTooLargeError,
+    Sent,
     TopicSealedError,
     UnwritableRecordError,
+    acknowledged,
     is_fenced,
 )
-from services.runtime.kafka.producer import Producer, Sent, acknowledged
+from services.runtime.kafka.producer import Producer
 from services.runtime.kafka.reachable import BrokerUnreachableError, await_broker
 from services.runtime.kafka.reader import (
     WAITING_FETCH_MS,

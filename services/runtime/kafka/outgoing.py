@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from kafka import KafkaAdminClient, errors
@@ -142,6 +143,32 @@ class PendingRecord:
             self._waiter.set()
         for errback in called:
             errback(failure)
+
+
+class Sent(Protocol):
+    """An acknowledgement to come: `get` waits for it and raises KafkaError if the record is not on the log."""
+
+    def get(self, timeout: float | None = None) -> Any: ...  # noqa: ANN401 (kafka-python's RecordMetadata)
+
+    def add_callback(self, callback: Any) -> Any: ...  # noqa: ANN401
+
+    def add_errback(self, errback: Any) -> Any: ...  # noqa: ANN401
+
+
+UNDER_WAY = 5_000
+"""Records at once: a producer has no back-pressure of its own."""
+ACKNOWLEDGED_WITHIN = 60
+"""Seconds; the producer itself gives up after 15."""
+
+
+def acknowledged(records: Iterable[Sent], between: Callable[[], object] = lambda: None) -> None:
+    """Asks for these records, which sends them, so many at once, and returns when all are on their topics. `between` is
+    called after each so many. Raises KafkaError, and whatever either of them raises."""
+    sending = iter(records)
+    while some := list(islice(sending, UNDER_WAY)):
+        for sent in some:
+            sent.get(ACKNOWLEDGED_WITHIN)
+        between()
 
 
 OPTION = "max.message.bytes"

@@ -1,13 +1,15 @@
 """Writing: idempotent, acknowledged by all, in transactions where asked for. No record stops the writing of others."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, NamedTuple, cast
 
-from kafka import KafkaProducer
+from kafka import KafkaProducer, TopicPartition
 from kafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
 
+from services.runtime import log
 from services.runtime.kafka.options import ask_for_topics_at_once, client_options
 from services.runtime.kafka.outgoing import (
     OF_AUTHORIZATION,
@@ -15,13 +17,15 @@ from services.runtime.kafka.outgoing import (
     OutgoingRecord,
     PendingRecord,
     ProducerReplacedError,
+    Sent,
     TopicLimits,
+    UnwritableRecordError,
 )
 from services.runtime.kafka.reader import Reader
 from services.runtime.kafka.records import Committed, Headers, Partition, Record, offsets_and_metadata
 from services.runtime.kafka.replacement import Replacement, Suspect
-from services.runtime.kafka.sent_together import HandedOver, SentTogether, batch_of
 from services.runtime.settings import Settings
+from services.runtime.unexpected import described
 
 TRANSACTION_SECONDS = 60.0
 """By default the broker itself gives up a transaction after so long."""
@@ -30,14 +34,12 @@ Trouble = Callable[[str | None], None]
 """Is told why nothing can be written for now, and None when it can be again."""
 
 
-class Sent(Protocol):
-    """An acknowledgement to come: `get` waits for it and raises KafkaError if the record is not on the log."""
+class HandedOver(NamedTuple):
+    """A record that kafka-python has, its future there, and the client that has it."""
 
-    def get(self, timeout: float | None = None) -> Any: ...  # noqa: ANN401 (kafka-python's RecordMetadata)
-
-    def add_callback(self, callback: Any) -> Any: ...  # noqa: ANN401
-
-    def add_errback(self, errback: Any) -> Any: ...  # noqa: ANN401
+    outgoing: OutgoingRecord
+    sent: Any
+    client: KafkaProducer
 
 
 class Producer:
@@ -93,7 +95,7 @@ class Producer:
         """Raises RecordTooLargeError, and KafkaError when nothing can be written for now."""
         return self._send(OutgoingRecord(topic, value, key, list(headers), partition))
 
-    def together(self) -> SentTogether:
+    def together(self) -> "SentTogether":
         """For many records that are waited for as one. Not in transactions."""
         return SentTogether(self.hand_over, self.failed)
 
@@ -138,9 +140,6 @@ class Producer:
         if not result.wait(timeout_ms=round(TRANSACTION_SECONDS * 1000)):
             raise KafkaTimeoutError(f"the broker has not taken {what} within {TRANSACTION_SECONDS:g} s")
 
-    def abort(self) -> None:
-        self._client.abort_transaction()
-
     def close(self, timeout: float = 15) -> None:
         replacement = self._replacement
         if replacement is not None:
@@ -169,7 +168,7 @@ class Producer:
         if self._replacement is not None:
             raise ProducerReplacedError("the producer is being replaced after a refusal")
         try:
-            sent = client.send(*outgoing)
+            sent = _appended(client, outgoing)
         except IllegalStateError as closed:
             raise ProducerReplacedError(f"the producer has been replaced: {closed}") from closed
         if self._is_doubtful:
@@ -180,7 +179,7 @@ class Producer:
         """After a refusal of authorization only a record that gets through shows that all is well again."""
         if self._is_doubtful:
             self._is_doubtful = False
-            self._trouble(None)
+            self._tell_trouble(None)
 
     def failed(self, handed: HandedOver, awaited: Awaited) -> None:
         """Runs on the thread of the client that has failed, for each of its records."""
@@ -198,7 +197,7 @@ class Producer:
 
     def _start_replacing(self, client: KafkaProducer, refusal: Exception) -> Replacement:
         self._is_doubtful = isinstance(refusal, OF_AUTHORIZATION)
-        self._trouble(f"the producer is being replaced: {refusal}")
+        self._tell_trouble(f"the producer is being replaced: {refusal}")
         replacement = Replacement(client, refusal, self._connect, self._limits)
         threading.Thread(target=self._replace, args=(replacement,), name="producer-replacement", daemon=True).start()
         return replacement
@@ -208,24 +207,108 @@ class Producer:
         with self._lock:
             self._client, self._replacement = client or self._client, None
         if client is not None and not self._is_doubtful:
-            self._trouble(None)
+            self._tell_trouble(None)
         replacement.end()
 
+    def _tell_trouble(self, why: str | None) -> None:
+        """On threads that settle records, which an error of who listens would end: nobody would hear of those."""
+        try:
+            self._trouble(why)
+        except Exception as failure:  # noqa: BLE001 (whatever it is, it has nothing to do with what is written)
+            log.get(__name__).error("producer_trouble_not_told", **described(failure))
 
-UNDER_WAY = 5_000
-"""Records at once: a producer has no back-pressure of its own."""
-ACKNOWLEDGED_WITHIN = 60
-"""Seconds; the producer itself gives up after 15."""
+
+def _appended(client: KafkaProducer, outgoing: OutgoingRecord) -> Any:  # noqa: ANN401 (kafka-python's future)
+    """As `KafkaProducer.send` of a record whose partition is given. Two fifths of that go into looking once more
+    whether all of it is bytes, and small enough, which is known here; no other call for an event costs as much."""
+    topic, value, key, headers, number, timestamp_ms = outgoing
+    # What a new client does not know yet it asks for, and waits.
+    if number is None or number not in (client._metadata.partitions_for_topic(topic) or ()):  # noqa: SLF001
+        return client.send(*outgoing)
+    place = TopicPartition(topic, number)
+    sent, is_full, is_new, _ = client._accumulator.append(place, timestamp_ms, key, value, headers)  # noqa: SLF001
+    if is_full or is_new:
+        client._sender.wakeup()  # noqa: SLF001
+    return sent
 
 
-def acknowledged(records: Iterable[Sent], between: Callable[[], object] = lambda: None) -> None:
-    """Asks for these records, which sends them, so many at once, and returns when all are on their topics. `between` is
-    called after each so many. Raises KafkaError, and whatever either of them raises."""
-    sending = iter(records)
-    while some := list(islice(sending, UNDER_WAY)):
-        for sent in some:
-            sent.get(ACKNOWLEDGED_WITHIN)
-        between()
+class SentTogether:
+    """One future for many records: `written` completes, on the client's thread, when all are on the log, and fails with
+    an UnwritableRecordError if one of them can never be, else with the first failure: what is under way elsewhere fails
+    before the refused record is found, and who sent all of it again would meet the same for ever. Of each batch only
+    the last of them is waited for: a future or a callback for every record would take as long as sending it. One
+    thread sends."""
+
+    def __init__(
+        self, hand_over: Callable[[OutgoingRecord], HandedOver], failed: Callable[[HandedOver, Awaited], None]
+    ) -> None:
+        self.written: Future[None] = Future()
+        self.written.set_running_or_notify_cancel()  # a waiter that gives up cannot cancel it under our hands
+        self._hand_over, self._failed = hand_over, failed
+        self._handed: list[HandedOver] = []
+        self._left, self._lock = 1, threading.Lock()
+        self._failure: BaseException | None = None
+
+    def send(self, outgoing: OutgoingRecord) -> None:
+        """Raises as `Producer.send`; what was sent before is waited for nevertheless."""
+        self._handed.append(self._hand_over(outgoing))
+
+    def look_after(self) -> None:
+        """What was sent until now is waited for from here on. Whoever makes a break calls it: of a batch that is
+        refused while nobody looks, nobody would be told which record is at fault, and who sends all of it again would
+        meet the same for ever."""
+        handed, self._handed = self._handed, []
+        with self._lock:
+            self._left += len(handed)
+        batches: dict[Any, list[HandedOver]] = {}
+        for one in handed:
+            batches.setdefault(batch_of(one.sent), []).append(one)
+        for ours in batches.values():
+            self._await(ours)
+
+    def close(self) -> None:
+        """Nothing more is sent. Until then `written` is open, even without any record."""
+        self.look_after()
+        self._count(1)
+
+    def succeed(self, _: object) -> None:
+        self._count(1)
+
+    def fail(self, failure: BaseException) -> None:
+        if self._failure is None or isinstance(failure, UnwritableRecordError):
+            self._failure = failure
+        self._count(1)
+
+    def _await(self, ours: list[HandedOver]) -> None:
+        """A batch settles its records in their order."""
+        settle = partial(self._settle, ours)
+        ours[-1].sent.add_callback(settle)
+        ours[-1].sent.add_errback(settle)
+
+    def _settle(self, ours: list[HandedOver], _: object) -> None:
+        succeeded = 0
+        for one in ours:
+            if not one.sent.is_done:
+                self._await([one])  # its batch was too large, and was split
+            elif one.sent.exception is None:
+                succeeded += 1
+            else:
+                self._failed(one, self)
+        self._count(succeeded)
+
+    def _count(self, settled: int) -> None:
+        with self._lock:
+            self._left -= settled
+            last = settled and self._left == 0
+        if last and self._failure is None:
+            self.written.set_result(None)
+        elif last:
+            self.written.set_exception(self._failure)
+
+
+def batch_of(sent: Any) -> Any:  # noqa: ANN401 (not typed)
+    """Whatever was under way fails, often with the very error of the refused batch: only the future tells which."""
+    return sent._produce_future  # noqa: SLF001
 
 
 def _refusal_of(client: KafkaProducer) -> Exception | None:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any, NamedTuple
 
 from schemas import payloads as p
@@ -81,7 +82,8 @@ def facts_of(event: OfRelationship, position: int) -> Facts:
     slot, first, second, ref, value, name = content
     key = Key(to_micros(event.time), kind, uid(source, event.id), slot)
     evidence = EVIDENCE[data.evidence]
-    return {key: Fact(position, False, first, second, ref, value, evidence, source, name)}  # noqa: FBT003
+    # Few tools tell of many facts: what stays in memory of their names is one string for each.
+    return {key: Fact(position, False, first, second, ref, value, evidence, intern(source), name)}  # noqa: FBT003
 
 
 def _plain(_: p.Payload) -> Content:

@@ -19,7 +19,7 @@ from services.scoring.domain.evaluation import (
     scores_at,
     scores_of,
 )
-from services.scoring.domain.facts import Fact, Facts, Key, adds_nothing, merged
+from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.kinds import FactKind
 from services.scoring.domain.layout import PackedFacts, facts_bytes
 from services.scoring.domain.memory import trimmed
@@ -69,16 +69,6 @@ class ScoreHistory:
         self.surplus = 0
         """Facts beyond the bounded memory when it was packed last."""
 
-    def grown(self, facts: Facts) -> "ScoreHistory":
-        """The history with one more fact, or mark: this one, changed, where that is the newest; else another one."""
-        if adds_nothing(self.facts, facts):
-            return self
-        key = next(iter(facts))
-        if not self.is_newer(key):
-            return self.of(merged(self.facts, facts), key.time)
-        self.append(key, facts[key])
-        return self
-
     def is_newer(self, key: Key) -> bool:
         """Whether a fact with this key comes after all others."""
         keys = self.index.keys
@@ -103,7 +93,9 @@ class ScoreHistory:
     def rows(self, after: int, upto: int) -> dict[int, HistoryRow]:
         """{as_of: row} of all instants in (after, upto], in order. Computed window by window, so that a long history
         needs no more memory than a short one, beside its rows."""
-        if not self._facts or self._is_quiet(after, upto):
+        known = self._quiet
+        is_quiet = known is not None and upto <= known.until and (known.newest is None or known.newest <= after)
+        if not self._facts or is_quiet:
             return {}
         out, least = dict[int, HistoryRow](), max(after, self.index.times[0] - 1)
         for begin, end in pairwise((after, *range(least + WINDOW, upto, WINDOW), upto)):
@@ -201,19 +193,39 @@ class ScoreHistory:
 
     def newest(self, upto: int, after: int = NONE) -> int | None:
         """The newest instant in (after, upto] that has a row."""
-        found = self._newest(upto, after)
-        return found if found is not None and found > after else None
+        if not self._facts:
+            return None
+        known = self._quiet
+        if known is not None and upto <= known.until and (known.newest is None or known.newest <= upto):
+            return None if known.newest is None or known.newest <= after else known.newest
+        low, reach, step = max(after, self.index.times[0] - 1), upto, DAY
+        while reach > low:
+            begin = max(low, reach - step)
+            if found := self.instants(begin, reach):
+                self._quiet = Quiet(found[-1].at, upto)
+                return found[-1].at
+            reach, step = begin, step * 4
+        if after < self.index.times[0]:
+            self._quiet = Quiet(None, upto)
+        return None
 
     def due(self, after: int) -> int | None:
         """No row comes between `after` and this instant; None: none comes without a further fact."""
         if not self._facts:
             return None
-        due = self._due(after)
+        timeline = self._timeline
+        snapshot = timeline.at(after)
+        if snapshot.is_running(after):
+            due = min((after // DAY + 1) * DAY, timeline.upcoming(snapshot, after))
+            crossed = self._search.instants([SilentSpan(snapshot, timeline.left(snapshot, after), due, due)])
+            due = crossed[0].at if crossed else due
+        else:
+            due = timeline.next_named(after)
         if self._quiet is not None and self._quiet.until >= after:
-            quiet = bounds.FOREVER if due is None else due - 1
+            quiet = FOREVER if due == FOREVER else due - 1
             self._quiet = self._quiet._replace(until=max(self._quiet.until, quiet))
         self._forget()
-        return due
+        return None if due == FOREVER else due
 
     def instants(self, after: int, upto: int) -> list[Instant]:
         """The instants in (after, upto] that have a row, in order, each judged from the facts up to it."""
@@ -235,37 +247,6 @@ class ScoreHistory:
         if self._quiet is not None:
             newest, until = self._quiet
             self._quiet = Quiet(newest, min(until, time - 1)) if newest is None or newest < time else None
-
-    def _is_quiet(self, after: int, upto: int) -> bool:
-        known = self._quiet
-        return known is not None and upto <= known.until and (known.newest is None or known.newest <= after)
-
-    def _newest(self, upto: int, after: int) -> int | None:
-        """The newest instant up to `upto` that has a row; those up to `after` need not be found."""
-        if not self._facts:
-            return None
-        known = self._quiet
-        if known is not None and upto <= known.until and (known.newest is None or known.newest <= upto):
-            return known.newest
-        low, reach, step = max(after, self.index.times[0] - 1), upto, DAY
-        while reach > low:
-            begin = max(low, reach - step)
-            if found := self.instants(begin, reach):
-                self._quiet = Quiet(found[-1].at, upto)
-                return found[-1].at
-            reach, step = begin, step * 4
-        if after < self.index.times[0]:
-            self._quiet = Quiet(None, upto)
-        return None
-
-    def _due(self, after: int) -> int | None:
-        snapshot = self._timeline.at(after)
-        if not snapshot.is_running(after):
-            named = self._timeline.next_named(after)
-            return None if named == FOREVER else named
-        point = min((after // DAY + 1) * DAY, self._timeline.upcoming(snapshot, after))
-        crossed = self._search.instants([SilentSpan(snapshot, self._timeline.left(snapshot, after), point, point)])
-        return crossed[0].at if crossed else point
 
     def _rows(self, after: int, instants: Sequence[Instant]) -> dict[int, HistoryRow]:
         if not instants:

@@ -28,7 +28,11 @@ def change_of(before: ScoreHistory, old: RelationshipState, facts: Facts, clock:
         return with_newest(_erased(before, old, facts, clock), clock)
     time, news = next(iter(facts)).time, not adds_nothing(before.facts, facts)
     was = before.rows(max(time, before.index.floor(clock)) - 1, clock) if news else {}
-    history = before.grown(facts)
+    history, key = before, next(iter(facts))
+    if news and before.is_newer(key):
+        before.append(key, facts[key])
+    elif news:
+        history = before.of(merged(before.facts, facts), time)
     floor, state = history.index.floor(clock), replace(old, facts=history.facts)
     # Below the floor nothing but the newest row can be told; what is between needs a heal. A copy of a fact that is
     # still known changes no row of the past either: retries after a crash are such copies.

@@ -82,9 +82,9 @@ class PackedFacts(Mapping[Key, Fact]):
 
 def dump(state: RelationshipState) -> bytes:
     program, facts = state.home.program.encode(), facts_bytes(state.facts)
-    head = _HEAD.pack(VERSION, *_marks(state), state.home.position, len(program))
-    whole = b"".join([head, program, _U32.pack(len(facts)), facts])
-    return b"".join([whole, _U32.pack(zlib.crc32(whole)), state.derived])
+    head = _HEAD.pack(VERSION, *_marks(state), state.home.position, len(program)) + program + _U32.pack(len(facts))
+    # The facts are the bulk of it: they are copied once.
+    return b"".join([head, facts, _U32.pack(zlib.crc32(facts, zlib.crc32(head))), state.derived])
 
 
 def is_current(data: bytes) -> bool:
@@ -175,22 +175,21 @@ class GrowingBytes:
             names = sorted(uses)
             self._named, self._numbers = _names_bytes(names), {name: number for number, name in enumerate(names)}
             news, self._packed = self._facts, bytearray()
+        numbers = self._numbers
         for key, fact in news:
-            self._packed += _packed(key, fact, self._numbers)
+            self._packed += _FACT.pack(*key, *fact[:-2], numbers[fact.source], numbers[fact.name])
 
 
 def facts_bytes(facts: Facts) -> bytes:
     """What is compared between states: equal facts give equal bytes."""
-    if isinstance(facts, PackedFacts):
+    # Asked of the type itself: to ask whether it is a kind of mapping takes ten times as long.
+    if type(facts) is PackedFacts:
         return facts.data
     names = sorted({name for fact in facts.values() for name in (fact.source, fact.name)})
     numbers = {name: number for number, name in enumerate(names)}
-    all_packed = (_packed(key, facts[key], numbers) for key in sorted(facts))
+    ordered = ((key, facts[key]) for key in sorted(facts))
+    all_packed = [_FACT.pack(*key, *fact[:-2], numbers[fact.source], numbers[fact.name]) for key, fact in ordered]
     return b"".join([_names_bytes(names), _U32.pack(len(facts)), *all_packed])
-
-
-def _packed(key: Key, fact: Fact, numbers: Mapping[str, int]) -> bytes:
-    return _FACT.pack(*key, *fact[:-2], numbers[fact.source], numbers[fact.name])
 
 
 def _names_bytes(names: Sequence[str]) -> bytes:

@@ -5,6 +5,7 @@ It is derived of the facts: a stored one counts only under the version of the fo
 
 import struct
 import zlib
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -130,13 +131,22 @@ def outlook_of(
             *sessions,
             int(is_steady),
             int(is_nightly),
-            profiles.number(after),
+            bisect_right(profiles.changes, after) if profiles.changes else 0,
             profiles.fingerprint,
         )
     )
     voices = snapshot.voices
     labels = Labels(snapshot.sources, voices.requests, voices.caps) if snapshot.exists else Labels()
     return Outlook(snapshot.numbers, prospect, labels)
+
+
+class Recent(NamedTuple):
+    """The instant of the newest row (NONE: there is none), the last midnight whose health is kept, and the healths at
+    those that were asked for (None: not all of them are kept)."""
+
+    newest: int
+    until: int
+    healths: list[int | None] | None
 
 
 class Outlooks:
@@ -166,19 +176,22 @@ class Outlooks:
             _PROSPECT.unpack_from(self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize + _PROSPECT_AT)
         )
 
-    def recent(self, name: str, midnights: Sequence[int]) -> tuple[int, list[int | None] | None] | None:
-        """The instant of the newest row (NONE: there is none), and the healths at some of the last midnights, in
-        ascending order (None: not all of them are kept). None: nobody has looked at this relationship yet."""
+    def recent(self, name: str, midnights: Sequence[int]) -> Recent | None:
+        """`midnights`: at which healths are asked for, in ascending order. None: nobody has looked at this relationship
+        yet."""
         place = self._places.get(name)
         if place is None:
             return None
         data, begin = self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize
         newest = int(_I64.unpack_from(data, begin + _NEWEST_AT)[0])
         kept = _HEALTHS.unpack_from(data, begin + _HEALTHS_AT)
-        if not kept[-1] - KEPT_DAYS * DAY < midnights[0] <= midnights[-1] <= kept[-1]:
-            return newest, None
+        until = kept[-1]
+        if not until - KEPT_DAYS * DAY < midnights[0] <= midnights[-1] <= until:
+            return Recent(newest, until, None)
         found = [kept[midnight // DAY % KEPT_DAYS] for midnight in midnights]
-        return newest, [None if health == NO_HEALTH else health for health in found] if NO_HEALTH in found else found
+        if NO_HEALTH in found:
+            return Recent(newest, until, [None if health == NO_HEALTH else health for health in found])
+        return Recent(newest, until, found)
 
     def labels(self, place: int) -> Labels:
         return self._labels[place]

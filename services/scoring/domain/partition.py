@@ -114,9 +114,31 @@ class ScoredPartition:
 
     def take(self, event: OfRelationship | ClockReached, key: str, offset: int) -> list[Emission]:
         """The same of a record whose clock is reached already: the rows it changes."""
-        self.offset = offset
+        self.offset, place = offset, self._begin + offset
         # Asked of the type itself: pydantic answers whether it is a kind of event in twenty times as long.
-        return [] if type(event) is ClockReached else self._changes(event, key, self._begin + offset)
+        if type(event) is ClockReached:
+            return []
+        facts = facts_of(event, place)
+        old = self.states.get(key) or RelationshipState(home=Home(place, event.program))
+        if not facts or place <= old.position:
+            return []
+        self._packed_facts -= _packed_size(old)
+        (news,) = facts.items()
+        time, looked_at = news[0].time, midnights(news[0].time)
+        recent = self._outlooks.recent(key, looked_at)
+        if recent is not None and recent.newest < time <= self.clock:
+            # Newer than every row: where it is also newer than all other facts, it changes no earlier row.
+            history = self._history(key)
+            is_exact = old.inexact_until <= self.clock and history.index.largest < bounds.KEPT_WHOLE
+            if is_exact and time >= self.clock - bounds.FLOOR and history.is_newer(news[0]):
+                points = list(zip(looked_at, recent.healths or history.healths(looked_at), strict=True))
+                self.states[key] = old.kept(history.facts, NONE, place)
+                found = history.extended(news, recent.newest, points, self.clock)
+                return self._in_order(key, history, found, event, recent.until)
+        self.states[key] = old
+        change = change_of(self._history(key), replace(old, position=place), facts, self.clock)
+        self._outlooks.forget_healths(key, time)
+        return self._changed(key, change, event)
 
     def advance(self, clock: int) -> Iterator[list[Emission]]:
         """Moves the clock, never back, a day at a time; yields the rows that become due, oldest first, so many at once
@@ -165,7 +187,7 @@ class ScoredPartition:
         out."""
         found: dict[str, RelationshipState] = {}
         for name in relationships & self.states.keys():
-            state, history = self.states[name], self._histories.get(name)
+            state, history = self.states[name], self._histories.peek(name)
             facts = state.facts
             # Asked of the type itself: to ask whether it is a kind of mapping takes ten times as long.
             if type(facts) is not PackedFacts:
@@ -206,29 +228,6 @@ class ScoredPartition:
         state = self.states[relationship]
         return Emission(relationship, state.home.program, at, state.position, row, changed=True, trigger=None)
 
-    def _changes(self, event: OfRelationship, key: str, place: int) -> list[Emission]:
-        facts = facts_of(event, place)
-        old = self.states.get(key) or RelationshipState(home=Home(place, event.program))
-        if not facts or place <= old.position:
-            return []
-        self._packed_facts -= _packed_size(old)
-        (news,) = facts.items()
-        time, looked_at = news[0].time, midnights(news[0].time)
-        recent = self._outlooks.recent(key, looked_at)
-        if recent is not None and recent[0] < time <= self.clock:
-            # Newer than every row: where it is also newer than all other facts, it changes no earlier row.
-            history = self._history(key)
-            is_exact = old.inexact_until <= self.clock and not history.index.is_full
-            if is_exact and time >= self.clock - bounds.FLOOR and history.is_newer(news[0]):
-                newest, healths = recent
-                points = list(zip(looked_at, healths or history.healths(looked_at), strict=True))
-                self.states[key] = old.kept(history.facts, NONE, place)
-                return self._in_order(key, history, history.extended(news, newest, points, self.clock), event)
-        self.states[key] = old
-        change = change_of(self._history(key), replace(old, position=place), facts, self.clock)
-        self._outlooks.forget_healths(key, time)
-        return self._changed(key, change, event)
-
     def _changed(self, key: str, change: FactChange, event: OfRelationship) -> list[Emission]:
         self.states[key] = change.state
         self._histories.put(key, change.history)
@@ -242,18 +241,24 @@ class ScoredPartition:
         return [Emission(key, program, at, place, row, changed=at == last, trigger=event) for at, row in rows.items()]
 
     def _in_order(
-        self, key: str, history: ScoreHistory, found: NewestRow | None, event: OfRelationship
+        self, key: str, history: ScoreHistory, found: NewestRow | None, event: OfRelationship, until: int
     ) -> list[Emission]:
-        """`found`: what the history says that has just taken the fact of the event."""
+        """`found`: what the history says that has just taken the fact of the event; `until`: the last midnight whose
+        health was known before it."""
         state, time = self.states[key], history.index.times[-1]
-        self._outlooks.forget_healths(key, time)
+        if until >= time:
+            self._outlooks.forget_healths(key, time)
         if found is None:
             change = FactChange(state, history, {}, history.index.floor(self.clock))
             return self._changed(key, with_newest(change, self.clock), event)
         row, due, outlook = found
         if due is None or due > self.clock:
             self._histories.put(key, history)
-            self._look_ahead(key, outlook, self.clock)
+            if self.clock // DAY * DAY <= until < time:
+                # All healths stay, and those of the last midnights are known.
+                self._due.put(key, outlook)
+            else:
+                self._look_ahead(key, outlook, self.clock)
             return [Emission(key, state.home.program, time, state.position, row, changed=True, trigger=event)]
         # The clock is beyond the fact: what comes between the two becomes due with it.
         rows = {time: row} | history.rows(time, self.clock)

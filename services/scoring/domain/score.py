@@ -4,7 +4,6 @@ One source for a single instant (`ONE`: floats) and for columns of many relation
 Exponentials and logarithms go through NumPy's ufuncs in both, the rest is IEEE arithmetic: so a value does not depend
 on how many are computed at once, to the last bit."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -77,6 +76,7 @@ class Operations:
     log: Callable[[Number], Number]
     log1p: Callable[[Number], Number]
     floor: Callable[[Number], Number]
+    """Of a number that is not below 0."""
     max: Callable[[Number, Number], Number]
     rint: Callable[[Number], Number]
     where: Callable[[Number, Number, Number], Number]
@@ -93,7 +93,7 @@ ONE = Operations(
     fresh=_fresh,
     log=np.log,
     log1p=np.log1p,
-    floor=math.floor,
+    floor=int,
     max=max,
     rint=round,
     where=lambda condition, a, b: a if condition else b,

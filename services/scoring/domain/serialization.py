@@ -95,7 +95,7 @@ def _score(row: HistoryRow) -> dict[str, Any]:
         "risk": evaluation.risk / ONE,
         "parts": [
             {"name": name, "value": value / ONE, "weight": weight, "contribution": share / ONE, "delta": delta / ONE}
-            for name, value, weight, share, delta in told_parts(row)
+            for name, value, weight, share, delta in zip(*told_columns(row), strict=True)
         ],
         "risk_terms": [
             {"name": name, "value": value / ONE}
@@ -133,11 +133,6 @@ class ToldParts(NamedTuple):
     weights: tuple[float, ...]
     contributions: tuple[int, ...]
     deltas: tuple[int, ...]
-
-
-def told_parts(row: HistoryRow) -> list[tuple[str, int, float, int, int]]:
-    """One by one: name, value, weight, contribution and delta."""
-    return list(zip(*told_columns(row), strict=True))
 
 
 def told_columns(row: HistoryRow) -> ToldParts:

@@ -123,7 +123,7 @@ class Timeline:
         if key.kind in NAMING:
             for at in named_by(key, fact):
                 _insert(named, at)
-        cause = cause_of(key, fact)
+        cause = CAUSE_OF_KIND[key.kind] if fact.position != NONE and not fact.marked else RETRACTED
         known[time] = tuple(sorted({*known[time], cause})) if time in known else (cause,)
 
     def forget(self) -> None:

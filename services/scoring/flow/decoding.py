@@ -1,7 +1,7 @@
 """Records of the log as events; what is none goes to quarantine with its bytes and the reason."""
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple, Protocol, final
 
 from pydantic import ValidationError
 
@@ -16,6 +16,7 @@ Header = tuple[str, bytes]
 MOST_BYTES_KEPT, MOST_HEADER_BYTES = 900_000, 1_000
 
 
+@final
 class Refusal(NamedTuple):
     """Why a value is no event: a code, where it is at fault, and in words."""
 
@@ -52,30 +53,42 @@ class Fetched(Placed, Protocol):
     def offset(self) -> int: ...
 
 
-def decoded(
-    fetched: Sequence[Fetched], partitions: int, breaker: Breaker
-) -> tuple[list[LogRecord], list[RefusedRecord]]:
-    """Every record counts as read; those that are no event carry none. `partitions` are those of the log. Raises
-    BadDeployError."""
-    records, refused = [], []
-    for record in fetched:
-        event = event_at(record, partitions)
-        if isinstance(event, Refusal):
-            breaker.refused(f"{event.path} {event.detail}".strip())
-            refused.append(_refused(record, event))
-            records.append(LogRecord(record.offset, "", None))
-            continue
-        breaker.passed()
-        records.append(LogRecord(record.offset, own_key(event) or "", event))
-    return records, refused
+class Decoding:
+    """The records of a batch, read one by one as they are applied: an event that is worked with at once is still in the
+    processor's cache, one of a whole batch that was read before it is not. Every record counts as read; those that are
+    no event carry none. So far `refused`, and the profiles that were `set`."""
+
+    def __init__(self, fetched: Iterable[Fetched], partitions: int, breaker: Breaker) -> None:
+        """`partitions` are those of the log."""
+        self.refused: list[RefusedRecord] = []
+        self.set: list[ProfileSet] = []
+        self._fetched, self._partitions, self._breaker = fetched, partitions, breaker
+
+    def __iter__(self) -> Iterator[LogRecord]:
+        """Raises BadDeployError."""
+        partitions, passed = self._partitions, self._breaker.passed
+        for record in self._fetched:
+            event = event_at(record, partitions)
+            # Asked of the type itself, of every record: pydantic answers whether it is a kind of event in twenty times
+            # as long.
+            if type(event) is Refusal:
+                self._breaker.refused(f"{event.path} {event.detail}".strip())
+                self.refused.append(_refused(record, event))
+                yield LogRecord(record.offset, "", None)
+                continue
+            passed()
+            if type(event) is ProfileSet:
+                self.set.append(event)
+            key = "" if type(event) is ProfileSet or type(event) is ClockReached else event.partitionkey
+            yield LogRecord(record.offset, key, event)
 
 
 def event_at(record: Placed, partitions: int) -> MentoringEvent | Refusal:
     """As `event_of`, of a record that lies where its event belongs. What is of a partition has a copy on each."""
     event = event_of(record.value)
-    if isinstance(event, Refusal) or (key := own_key(event)) is None:
+    if type(event) is Refusal or type(event) is ClockReached or type(event) is ProfileSet:
         return event
-    found = misplaced(record.key, record.partition, partitions, key)
+    found = misplaced(record.key, record.partition, partitions, event.partitionkey)
     return event if found is None else Refusal("misplaced", found.path, found.detail)
 
 
@@ -93,17 +106,11 @@ def event_of(value: bytes | None) -> MentoringEvent | Refusal:
         return Refusal(reason, known_path(first["loc"][1:]), words)
     except Exception as failure:  # noqa: BLE001 (put aside, told, and counted)
         return Refusal("failed", "", f"met an error of ours: {type(failure).__name__}")
-    # Asked of the type itself, of every record: pydantic answers whether it is a kind of event in twenty times as long.
     if type(event) is ClockReached or type(event) is ProfileSet:
         return event
     if event.partitionkey != partition_key(event.tenant, event.subject):
         return Refusal("invalid", "partitionkey", "must be tenant/subject")
     return event
-
-
-def own_key(event: MentoringEvent) -> str | None:
-    """None: it is of a partition, not of a relationship."""
-    return None if type(event) is ClockReached or type(event) is ProfileSet else event.partitionkey
 
 
 def _refused(record: Fetched, refusal: Refusal) -> RefusedRecord:

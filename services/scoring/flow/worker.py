@@ -12,9 +12,9 @@ from services.scoring.domain.bounds import DAY, MINUTE, NONE, SECOND
 from services.scoring.domain.changelog import Recovery
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.serialization import clock_event
-from services.scoring.domain.write_phases import LogRecord, Phase
+from services.scoring.domain.write_phases import PAUSE, Phase
 from services.scoring.flow.assigned_partition import AssignedPartition, Sizes, TimeSlice, restore
-from services.scoring.flow.decoding import Fetched, RefusedRecord, decoded
+from services.scoring.flow.decoding import Decoding, Fetched, RefusedRecord
 from services.scoring.flow.liveness import Liveness
 from services.scoring.flow.metrics import ScoringMetrics
 from services.scoring.flow.records import Outgoing, Write, record
@@ -134,21 +134,21 @@ class Worker:
                 return None
             if fetched[0].offset != partition.offset + 1:
                 return partition.offset + 1
-            records, refused = decoded(fetched, self._sizes.partitions, self._breaker)
+            records = Decoding(fetched, self._sizes.partitions, self._breaker)
             self._begun[number] = began
             try:
-                rows = await self._write(owned, owned.processor.run(records, wall_clock() + AHEAD), refused)
+                rows = await self._write(owned, owned.processor.run(records, wall_clock() + AHEAD), records.refused)
             finally:
                 del self._begun[number]
             if not owned.lost:
                 owned.applied = partition.offset
-                owned.unheard_records += len(records)
-                self._tell_profiles(number, records)
-                self._ran(number, fetched, len(refused), rows, time.monotonic() - began)
+                owned.unheard_records += len(fetched)
+                self._tell_profiles(number, records.set)
+                self._ran(number, fetched, len(records.refused), rows, time.monotonic() - began)
             return None
 
-    def _tell_profiles(self, number: int, records: Sequence[LogRecord]) -> None:
-        for event in (read.event for read in records if type(read.event) is ProfileSet):
+    def _tell_profiles(self, number: int, applied: Iterable[ProfileSet]) -> None:
+        for event in applied:
             versions = [profile.version for profile in event.data.profiles]
             programme = partition_key(event.tenant, event.program)
             self._log.info("profiles_applied", partition=number, programme=programme, versions=versions)
@@ -195,17 +195,20 @@ class Worker:
         refused: Sequence[RefusedRecord] = (),
     ) -> int:
         """Writes phase by phase, each acknowledged before the next, and stops when the partition is lost: then its
-        state in memory is of no use any more. Returns how many rows were emitted."""
-        rows, time_slice = 0, TimeSlice()
+        state in memory is of no use any more. `refused` grows as the records are read: what is in it is written before
+        the watermark that passes over it. Returns how many rows were emitted."""
+        rows, refusals, time_slice = 0, 0, TimeSlice()
         for phase in phases:
             if time_slice.is_over():
+                self._liveness.worked(time_slice.now)
                 await self._let_others_in(owned, time_slice)
             if owned.lost:
                 break
-            self._liveness.worked(time_slice.now)
-            if phase or refused:
-                rows += await self._write_phase(owned, [*refused, *phase])
-                refused = ()
+            # The outputs come before the watermark, though there may be none.
+            if phase or (phase is not PAUSE and len(refused) > refusals):
+                self._liveness.worked(time_slice.now)
+                rows += await self._write_phase(owned, [*refused[refusals:], *phase])
+                refusals = len(refused)
         return rows
 
     async def _write_slice(self, owned: AssignedPartition, phases: Iterable[Phase]) -> bool:

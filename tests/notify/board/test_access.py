@@ -11,9 +11,9 @@ from fastapi.routing import APIRoute
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Alert, DeliveryItem
 from schemas.tokens import BoardRole
-from services.notify.board.app import create_app
-from services.notify.board.auth import SESSION
-from services.notify.domain.attempts import refused
+from services.notify.board.access import SESSION
+from services.notify.board.service import create_app
+from services.notify.domain.deliveries import refused
 from tests.notify.board.conftest import Served
 from tests.notify.board.world import proof
 from tests.notify.building import day

@@ -7,11 +7,10 @@ import httpx
 import pytest
 
 from schemas.alerts import Delivery
-from services.notify.board.auth import DEVELOPER
+from services.notify.board.access import DEVELOPER
 from services.notify.board.wanted import ActInvalidError, act_on
-from services.notify.domain.attempts import AttemptResult, refused, settled, started
-from services.notify.domain.verdict import Arrived
-from services.notify.flow.requests import HEADER, REPLAY
+from services.notify.domain.deliveries import Arrived, AttemptResult, refused, settled, started
+from services.notify.flow.commanding import HEADER, REPLAY
 from services.runtime.kafka import Record, read_to_end
 from tests.notify.board.conftest import Served
 from tests.notify.board.world import World, proof

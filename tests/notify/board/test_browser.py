@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from deploy.local.kafka import LocalKafka
 from schemas.alert_commands import AlertSilence
 from services.notify.board.meetings import Gateway
-from services.notify.domain.attempts import refused
+from services.notify.domain.deliveries import refused
 from services.notify.domain.preferences import PersonalSettings, SwitchedOff
 from services.notify.domain.unsubscribing import Leaving
 from services.notify.names import Names

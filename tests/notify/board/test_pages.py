@@ -7,18 +7,18 @@ import pytest
 
 from schemas.alerts import Alert
 from schemas.programs import Programme, Source
-from services.notify.board.auth import DEVELOPER as ADMIN
+from schemas.scores import SupportCall
+from services.notify.board.access import DEVELOPER as ADMIN
 from services.notify.board.now import PER_PAGE, AlertChoice, now_page
 from services.notify.board.rows import AlertReader
 from services.notify.domain import record
-from services.notify.domain.attempts import AttemptResult, refused, settled, started
+from services.notify.domain.deliveries import Arrived, AttemptResult, refused, settled, started
 from services.notify.domain.record import WatchRecord
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import Tally
-from services.notify.domain.verdict import Arrived
 from tests.notify.board.conftest import Served
-from tests.notify.board.world import QUIET, World
+from tests.notify.board.world import LOW, QUIET, World
 from tests.notify.building import Pair, clock, day, hour
 from tests.notify.naming import participant
 from tests.notify.sending import episode
@@ -59,7 +59,7 @@ def test_a_row_says_who_what_since_when_why_whose_and_until_when(site: Served) -
 
     for words in ("Ana Ruiz &amp; Ben Ode", "health 38, low since 1 May", "points of health", "Nobody yet"):
         assert words in text
-    assert "Next: Ask both whether day and time still suit them" in text
+    assert "Next: Ask Ana Ruiz (mentor) and Ben Ode (mentee) whether day and time still suit them" in text
     assert "for Ines Ortiz (coordinator)" in text
     assert "Fri 10 May" in text  # a P3 within the week
     assert "spruce" in text
@@ -126,6 +126,30 @@ def test_the_most_urgent_stands_first_and_the_title_counts_it(site: Served) -> N
     assert "favicon.svg?urgent=1" in text
 
 
+def test_the_alerts_of_a_relationship_stand_by_urgency(site: Served) -> None:
+    world = site.world
+    world.low("4F2")
+    world.take(Pair("4F2").changed(hour(30), 2, health=LOW, risk=QUIET, last_contact=day(-20)), clock(hour(60)))
+
+    text = site.enter("p-3", "admin").get("/relationships/acme/4F2").text
+
+    assert text.index("going quiet since") < text.index("health 38, low since")
+
+
+def test_the_page_of_a_call_says_who_has_asked_to_those_who_act(site: Served) -> None:
+    site.world.name("4F2", "Ana Ruiz", "Ben Ode")
+    call = SupportCall(request_id="r-1", by="mentee")
+    site.world.take(Pair().changed(hour(0), caps=("support_open",), call=call), clock(hour(1)))
+    path = f"/alerts/{site.world.key('4F2', 'support_requested')}"
+
+    seen = site.enter("p-3", "coordinator", "spruce").get(path).text
+    looked = site.enter("p-9", "viewer", "spruce").get(path).text
+
+    assert "Ben Ode (mentee, who has asked)" in seen
+    assert "Ana Ruiz (mentor)" in seen
+    assert "who has asked" not in looked
+
+
 def test_the_page_of_an_alert_tells_all_about_it(site: Served) -> None:
     site.world.name("4F2", "Ana Ruiz", "Ben Ode")
     site.world.low("4F2")
@@ -135,7 +159,7 @@ def test_the_page_of_an_alert_tells_all_about_it(site: Served) -> None:
 
     for words in (
         "Do next",
-        "Ask both",
+        "Ask Ana Ruiz (mentor) and Ben Ode (mentee)",
         "Health is 38 of 100 (strained)",
         "facts carry 60 % of the health score",
         "by Fri 10 May",
@@ -157,6 +181,7 @@ def test_chances_are_points_and_never_log_odds(site: Served) -> None:
     text = client.get(f"/alerts/{world.key('4F2', 'disengaging')}").text
 
     assert "points of chance" in text
+    assert "New (P2): chance at or above 70 % for 24 h" in text
     for page in (text, *(client.get(path).text for path in others)):
         assert not re.search(r"\b1\.9\b", page)
 

@@ -6,8 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.tokens import BoardToken, secret_of
-from services.notify.board.auth import BoardSessions, signed_in
-from services.notify.board.requests import own_path
+from services.notify.board.access import BoardSessions, own_path, signed_in
 from services.notify.settings import NotifySettings
 from services.runtime.settings import Settings
 from tests import plain_http

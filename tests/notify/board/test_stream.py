@@ -10,8 +10,8 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.board.changes import LogPlace
-from services.notify.board.stream import MOST_PATCHED, MOST_STREAMS_OF_ONE, read, written
+from services.notify.board.changes import LogPlace, read, written
+from services.notify.board.stream import MOST_PATCHED, MOST_STREAMS_OF_ONE
 from tests.notify.board.conftest import Served
 from tests.notify.board.world import World
 from tests.notify.building import Pair, clock, hour

@@ -16,31 +16,28 @@ from schemas.events import to_json
 from schemas.primitives import to_micros
 from schemas.scores import ScoreEvent
 from schemas.tokens import BoardRole, BoardToken, hashed, secret_of
+from services.notify.board.access import BoardGate, BoardSessions
 from services.notify.board.actions import Acting, ActNotices, MeetingActs
-from services.notify.board.app import create_app
-from services.notify.board.auth import BoardSessions
 from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import Gateway
 from services.notify.board.rendering import Board
-from services.notify.board.requests import BoardGate
-from services.notify.board.service import IDLE_SECONDS, LIMITS, writer
+from services.notify.board.service import IDLE_SECONDS, LIMITS, create_app, writer
 from services.notify.board.state import BoardState
 from services.notify.domain import record
-from services.notify.domain.addresses_off import AddressesOff
 from services.notify.domain.decisions import subject_alert_changed
 from services.notify.domain.handling import silence_key
 from services.notify.domain.name_book import NameBook, PairRecord
 from services.notify.domain.partition_alerts import PartitionAlerts
+from services.notify.domain.preferences import AddressesOff
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, SubjectRecord, WatchRecord
-from services.notify.domain.routing import Addressing, Routing
+from services.notify.domain.routing import Addressing, DecisionContext, Routing
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import SubjectTransitioned
 from services.notify.domain.unsubscribing import LeavingLinks
 from services.notify.flow.commanding import Commanding
-from services.notify.flow.decision_context import DecisionContext
-from services.notify.flow.metrics import Metrics
-from services.notify.flow.people import Erased
+from services.notify.flow.inputs import Erased
+from services.notify.flow.report import Metrics
 from services.notify.names import Names
 from services.runtime.following import Follower
 from services.runtime.http.connection_guard import ConnectionGuard

@@ -1,10 +1,11 @@
-"""The body of a webhook: the alert as a receiver reads it. The same delivery gives the same bytes every time."""
+"""What machines read and keep: the body of a webhook, and an event of PagerDuty. Both hold ids and no names."""
 
+import json
 from collections.abc import Mapping
 
 from schemas.alerts import Delivery, DeliveryItem, Hash, Reading, Reason, TransitionName, Urgency
 from schemas.primitives import Count, Id, Instant, Message
-from services.notify.domain.wording import certainty
+from services.notify.domain.wording import certainty, cut
 
 
 class AlsoTold(Message):
@@ -57,7 +58,7 @@ class WebhookMessage(Message):
 
 
 def body(delivery: Delivery, link: str | None) -> str:
-    alert = delivery.alert
+    alert, url = delivery.alert, _link_of(delivery, link)
     message = WebhookMessage(
         type=f"mentoring.alert.{alert.transition}",
         timestamp=alert.at,
@@ -80,7 +81,7 @@ def body(delivery: Delivery, link: str | None) -> str:
             since=alert.since,
             decided_at=alert.decided_at,
             reading=alert.reading,
-            links=_links(delivery, link),
+            links={} if url is None else {"relationship": url},
             also=tuple(map(_also, delivery.items)),
             more=delivery.more,
         ),
@@ -91,6 +92,10 @@ def body(delivery: Delivery, link: str | None) -> str:
 def filled(link: str, tenant: str, program: str, relationship: str) -> str:
     """Raises KeyError for a name in braces that is none of the three."""
     return link.format_map({"tenant": tenant, "program": program, "relationship": relationship})
+
+
+def _link_of(delivery: Delivery, link: str | None) -> str | None:
+    return filled(link, delivery.tenant, delivery.program, delivery.relationship) if link else None
 
 
 def _also(item: DeliveryItem) -> AlsoTold:
@@ -107,7 +112,43 @@ def _also(item: DeliveryItem) -> AlsoTold:
     )
 
 
-def _links(delivery: Delivery, link: str | None) -> dict[str, str]:
-    if link is None:
-        return {}
-    return {"relationship": filled(link, delivery.tenant, delivery.program, delivery.relationship)}
+LONGEST_SUMMARY, LONGEST_KEY = 1_024, 255
+SEVERITIES: Mapping[Urgency, str] = {"P1": "critical", "P2": "error", "P3": "warning"}
+ACTIONS: Mapping[str, str] = {
+    "fired": "trigger",
+    # With the key of an open incident it is appended to that.
+    "escalated": "trigger",
+    "reminded": "trigger",
+    "unstable": "trigger",
+    "acknowledged": "acknowledge",
+    "resolved": "resolve",
+}
+
+
+def incident(delivery: Delivery, link: str | None) -> str:
+    """The event without its routing key, which is a secret: the channel adds it."""
+    alert = delivery.alert
+    url = _link_of(delivery, link)
+    event = {
+        "event_action": ACTIONS[alert.transition],
+        "dedup_key": delivery.dedup_key[:LONGEST_KEY],
+        "client": "Rapport",
+        "payload": {
+            "summary": cut(alert.summary, LONGEST_SUMMARY),
+            "source": f"{delivery.tenant}/{delivery.relationship}",
+            "severity": SEVERITIES[alert.urgency],
+            "timestamp": alert.at.isoformat(),
+            "component": delivery.program,
+            "group": delivery.tenant,
+            "class": alert.rule,
+            "custom_details": {
+                "why": [reason.words for reason in alert.reasons],
+                "next": alert.next_step,
+                "how_sure": certainty(alert.reading) if alert.reading else "",
+                "also": [item.alert.summary for item in delivery.items],
+                "more": delivery.more,
+            },
+        },
+        **({"links": [{"href": url, "text": "Relationship"}]} if url else {}),
+    }
+    return json.dumps(event, ensure_ascii=False)

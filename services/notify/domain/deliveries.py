@@ -1,14 +1,61 @@
-"""The life of one delivery: planned or held, started, and then delivered, dead, unknown, superseded, or planned again
-for later."""
+"""One message: what it tells of, and its life: planned or held, started, and then delivered, dead, unknown, superseded,
+or planned again for later, by what the answer of its receiver means."""
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, assert_never
 
-from schemas.alerts import ChannelName, Delivery, DeliveryState, Urgency
-from schemas.primitives import Instant
-from services.notify.domain.addresses_off import AddressOff
-from services.notify.domain.verdict import Again, Arrived, Down, Never, Unknown, Verdict
+from schemas.alerts import MOST_ITEMS, Alert, ChannelName, Delivery, DeliveryItem, DeliveryState, Urgency
+from schemas.primitives import Id, Instant
+from services.notify.domain.ids import Destination, delivery_id, list_id, transition_id
+from services.notify.domain.preferences import AddressOff
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """`provider_id`: what the receiver calls the message, if it says so; `refused`: digests of addresses that it has
+    refused for good, while others were taken."""
+
+    status: str
+    provider_id: str = ""
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Again:
+    """`wait`: what the receiver asked for (Retry-After), if it did."""
+
+    status: str
+    wait: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """It was sent, and the answer is missing."""
+
+    status: str
+
+
+@dataclass(frozen=True)
+class Never:
+    """The message is at fault: others may arrive, this one will not. `refused`: digests of addresses that are."""
+
+    status: str
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Down:
+    """The destination is at fault, or full: whatever waits for it waits on, and loses nothing."""
+
+    status: str
+    wait: timedelta | None = None
+
+
+Verdict = Arrived | Again | Unknown | Never | Down
+
 
 KEYED: frozenset[ChannelName] = frozenset({"log", "webhook", "pagerduty"})
 """Their receivers know a repeat by its key. A repeat through any other channel is a second message to a person."""
@@ -36,9 +83,32 @@ class AttemptResult:
     seconds: float
 
 
+def new_delivery(alert: Alert, about: tuple[Id, Id, Id], to: Destination, told: str, at: Instant) -> Delivery:
+    """Of an alert to one destination. `about`: tenant, programme and subject; `told`: what of it, which its id follows
+    from."""
+    tenant, program, subject = about
+    return Delivery(
+        delivery_id=delivery_id(told, to.channel, to.recipient),
+        dedup_key=alert.dedup_key,
+        transition=alert.transition,
+        channel=to.channel,
+        recipient=to.recipient,
+        state="planned",
+        attempt=0,
+        planned_at=at,
+        due_at=at,
+        changed_at=at,
+        alert=alert,
+        tenant=tenant,
+        program=program,
+        relationship=subject,
+    )
+
+
 def started(delivery: Delivery, at: Instant) -> Delivery:
     """What is unknown on a channel without keys may be a repeat now, and says so: its old body is of no use."""
-    again: dict[str, Any] = {"repeat": True, "body": None} if _is_second_message(delivery) else {}
+    is_second = delivery.state == "unknown" and delivery.channel not in KEYED
+    again: dict[str, Any] = {"repeat": True, "body": None} if is_second else {}
     return delivery.model_copy(
         update={
             "state": "started",
@@ -140,26 +210,24 @@ def has_ended(delivery: Delivery) -> bool:
         case "delivered" | "dead" | "superseded":
             return True
         case "unknown":
-            return not _may_be_sent_again(delivery)
+            # Once, marked, where a person waits for it; as often as it takes where the receiver knows it by its key.
+            is_wanted = delivery.alert.urgency in SENT_AGAIN and not delivery.repeat
+            return delivery.channel not in KEYED and not is_wanted
         case "planned" | "held" | "started":
             return False
         case _:
             assert_never(delivery.state)
 
 
+def is_given_up(delivery: Delivery) -> bool:
+    """Whether it has ended without having arrived for sure: a person may send it again, or discard it."""
+    return has_ended(delivery) and delivery.state in {"dead", "unknown"}
+
+
 def backoff(attempt: int, jitter: float) -> timedelta:
     """Full jitter: anything from nothing to the bound, which doubles from 1 s to 5 min, so that many deliveries that
     failed together do not come back together."""
     return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** max(0, min(attempt - 1, 20))) * jitter
-
-
-def _is_second_message(delivery: Delivery) -> bool:
-    return delivery.state == "unknown" and delivery.channel not in KEYED
-
-
-def _may_be_sent_again(delivery: Delivery) -> bool:
-    """Once, marked, where a person waits for it; as often as it takes where the receiver knows it by its key."""
-    return delivery.channel in KEYED or (delivery.alert.urgency in SENT_AGAIN and not delivery.repeat)
 
 
 def _later(delivery: Delivery, answer: AttemptResult, status: str, wait: timedelta) -> Delivery:
@@ -176,5 +244,55 @@ def _ended(delivery: Delivery, answer: AttemptResult, state: DeliveryState, stat
             "status": status[:LONGEST_STATUS],
             "changed_at": answer.at,
             "latency_seconds": answer.seconds,
+        }
+    )
+
+
+def latest(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """The last transition of every episode: what has fired and resolved since stands in one line."""
+    found: dict[str, Delivery] = {}
+    for delivery in deliveries:
+        known = found.get(delivery.dedup_key)
+        if known is None or delivery.alert.seq >= known.alert.seq:
+            found[delivery.dedup_key] = delivery
+    return list(found.values())
+
+
+def one_message(lines: Sequence[Delivery], now: Instant) -> Delivery:
+    """Of one recipient, to be sent now. Filed under its first line. What it is called follows from what it lists: the
+    same after any crash."""
+    first, *rest = sorted(
+        lines, key=lambda d: (d.transition == "resolved", d.alert.urgency, d.alert.since, d.relationship, d.alert.rule)
+    )
+    alone = replayed(first, now).model_copy(update={"status": "", "planned_at": now})
+    if not rest:
+        return alone
+    told = transition_id(first.dedup_key, first.alert.seq, first.transition)
+    items = tuple(
+        DeliveryItem(program=d.program, relationship=d.relationship, alert=d.alert) for d in rest[:MOST_ITEMS]
+    )
+    named = delivery_id(list_id(told), first.channel, first.recipient)
+    return alone.model_copy(update={"delivery_id": named, "items": items, "more": len(rest) - len(items)})
+
+
+def alerts_of(delivery: Delivery) -> list[Alert]:
+    """All that it lists."""
+    return [delivery.alert, *(item.alert for item in delivery.items)]
+
+
+def without(delivery: Delivery, relationships: AbstractSet[str]) -> Delivery | None:
+    """The same message with nothing of these relationships in it; None where nothing is left of it."""
+    items = tuple(item for item in delivery.items if item.relationship not in relationships)
+    if delivery.relationship not in relationships:
+        return delivery if items == delivery.items else delivery.model_copy(update={"items": items})
+    if not items:
+        return None
+    first, *others = items
+    return delivery.model_copy(
+        update={
+            "alert": first.alert,
+            "program": first.program,
+            "relationship": first.relationship,
+            "items": tuple(others),
         }
     )

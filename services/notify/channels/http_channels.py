@@ -1,0 +1,134 @@
+"""The channels over HTTP: a webhook, signed per Standard Webhooks, the chats of Slack and Teams, and PagerDuty. Each
+sends one POST, to the address that was checked, redirects not followed, bounded."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import httpx
+from pydantic import SecretStr
+from standardwebhooks import Webhook
+
+from schemas.alerts import Delivery
+from schemas.primitives import Instant
+from services.notify.channels.addresses import PrivateAddressError, resolve
+from services.notify.channels.answers import of_answer, of_pagerduty
+from services.notify.domain.deliveries import Down, Unknown, Verdict
+from services.runtime.bounded_http import AsyncBoundedHttp, Bounds, HttpAnswer
+
+LONGEST_ANSWER_BYTES = 64 * 1024
+JSON = {"content-type": "application/json", "user-agent": "rapport-notify"}
+
+
+@dataclass(frozen=True)
+class HttpTarget:
+    """Where posts go. The address may be a secret as a whole: nothing that is said of a failure holds it."""
+
+    url: str
+    allow_private: bool
+    timeout_seconds: float
+
+
+class Poster:
+    def __init__(self, target: HttpTarget) -> None:
+        self._target = target
+        self._url = httpx.URL(target.url)
+        self._http = AsyncBoundedHttp()
+        self._bounds = Bounds(target.timeout_seconds, LONGEST_ANSWER_BYTES)
+
+    async def post(self, content: bytes, headers: Mapping[str, str]) -> HttpAnswer | Down | Unknown:
+        """The status counts as soon as it is there: of the body a little is read, so that the connection serves the
+        next message, and a long or slow one is cut off."""
+        try:
+            return await self._http.ask(lambda: self._request(content, headers), self._bounds)
+        except PrivateAddressError as refused:
+            return Down(str(refused))
+        except TimeoutError:
+            return Unknown(f"Timeout: no answer within {self._bounds.seconds:g} s")
+        except (httpx.ConnectError, httpx.UnsupportedProtocol) as away:
+            return Down(type(away).__name__)
+        except httpx.TransportError as broken:
+            return Unknown(type(broken).__name__)
+        except OSError as away:
+            # The name is not known, or nobody listens there.
+            return Down(f"{type(away).__name__}: {away.strerror}")
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    def _request(self, content: bytes, headers: Mapping[str, str]) -> httpx.Request:
+        """To the address itself, so that a second look-up cannot lead elsewhere; the name stays in Host and TLS."""
+        port = self._url.port or (443 if self._url.scheme == "https" else 80)
+        address = resolve(self._url.host, port, allow_private=self._target.allow_private)
+        return httpx.Request(
+            "POST",
+            self._url.copy_with(host=address),
+            content=content,
+            headers={"Host": self._url.netloc.decode(), **headers},
+            extensions={"sni_hostname": self._url.host},
+        )
+
+
+@dataclass(frozen=True)
+class WebhookOptions:
+    target: HttpTarget
+    secret: SecretStr
+
+
+class WebhookChannel(Poster):
+    def __init__(self, options: WebhookOptions, now: Callable[[], Instant]) -> None:
+        super().__init__(options.target)
+        self._now, self._signer = now, Webhook(options.secret.get_secret_value())
+
+    async def send(self, delivery: Delivery) -> Verdict:
+        content = (delivery.body or "").encode()
+        answer = await self.post(content, JSON | self._signature(delivery, content))
+        if not isinstance(answer, HttpAnswer):
+            return answer
+        return of_answer(answer.status, answer.headers.get("retry-after"), self._now())
+
+    def _signature(self, delivery: Delivery, content: bytes) -> dict[str, str]:
+        now = self._now()
+        return {
+            "webhook-id": delivery.delivery_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": self._signer.sign(delivery.delivery_id, now, content.decode()),
+        }
+
+
+class ChatChannel(Poster):
+    """`verdict_of`: what the answers of this chat mean. The address is the secret; Teams' signs itself (`sig`), and a
+    header of authorization beside it would be refused."""
+
+    def __init__(
+        self,
+        target: HttpTarget,
+        verdict_of: Callable[[HttpAnswer, Instant], Verdict],
+        now: Callable[[], Instant],
+    ) -> None:
+        super().__init__(target)
+        self._verdict_of, self._now = verdict_of, now
+
+    async def send(self, delivery: Delivery) -> Verdict:
+        answer = await self.post((delivery.body or "").encode(), JSON)
+        return self._verdict_of(answer, self._now()) if isinstance(answer, HttpAnswer) else answer
+
+
+ENQUEUE_URL = "https://events.pagerduty.com/v2/enqueue"
+
+
+@dataclass(frozen=True)
+class PagerDutyOptions:
+    target: HttpTarget
+    routing_key: SecretStr
+
+
+class PagerDutyChannel(Poster):
+    def __init__(self, options: PagerDutyOptions, now: Callable[[], Instant]) -> None:
+        super().__init__(options.target)
+        self._key, self._now = options.routing_key, now
+
+    async def send(self, delivery: Delivery) -> Verdict:
+        event = {"routing_key": self._key.get_secret_value(), **json.loads(delivery.body or "{}")}
+        answer = await self.post(json.dumps(event).encode(), JSON)
+        return of_pagerduty(answer, self._now()) if isinstance(answer, HttpAnswer) else answer
