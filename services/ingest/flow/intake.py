@@ -17,7 +17,7 @@ from typing import Literal, TypeVar
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.scope import Scope
-from services.ingest.domain.verdict import Verdict
+from services.ingest.domain.verdict import Admitted, Verdict
 from services.ingest.flow.in_flight import UnavailableError, unwritten
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.runtime.kafka import KafkaError
