@@ -1,14 +1,18 @@
 """People: the only place for names, addresses and time zones."""
 
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from schemas.events import partition_key
-from schemas.primitives import Code, Id, Instant, Message, SourceUri, TimeZone
+from schemas.primitives import Code, EventId, Id, Instant, Message, SourceUri, TimeZone
 
 MOST_ADDRESSES, MOST_IDENTITIES = 100, 200
 """Far more than anybody has; a record with all of them stays well below what its topic takes."""
+
+MOST_CHANGES = 20
+"""Of one person's employment, the latest: two a year for ten years."""
 
 
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)]
@@ -27,8 +31,26 @@ Identities = Annotated[tuple[ToolIdentity, ...], Field(max_length=MOST_IDENTITIE
 Status = Literal["active", "leave", "exited"]
 
 
+class EmploymentChange(Message):
+    """Leave, exit or return as a connection told it, `told` then; it means something for pairs that are told of later
+    as well. `statement` tells it from others, `left_on` and `back_on` are days in `time_zone`."""
+
+    status: Status
+    told: Instant
+    statement: EventId
+    left_on: date | None = None
+    back_on: date | None = None
+    time_zone: TimeZone
+    program: Id | None = None
+    tool: Code
+    connection: Code
+    native_type: Annotated[str, Field(min_length=1, max_length=128)]
+    native_id: Annotated[str, Field(min_length=1, max_length=256)]
+
+
 class Participant(Message):
-    """A person of the directory, as all feeds together have described them."""
+    """A person of the directory, as all feeds together have described them. `employment`: how they left and came back,
+    the latest of it, in the order in which it was told; empty while nobody has told that they were away."""
 
     id: Id
     tenant: Id
@@ -38,12 +60,14 @@ class Participant(Message):
     time_zone: TimeZone
     status: Status = "active"
     consent: bool
+    employment: Annotated[tuple[EmploymentChange, ...], Field(max_length=MOST_CHANGES)] = ()
     recordedtime: Instant
 
 
 class PersonDescription(Message):
     """What a feed says of a person. `unsaid`: of `time_zone` and `consent` what it does not speak of; the value then
-    holds only of somebody who is not in the directory yet."""
+    holds only of somebody who is not in the directory yet. `change`: since when the status holds, where a connection
+    tells it."""
 
     name: Name
     addresses: Addresses = ()
@@ -52,6 +76,7 @@ class PersonDescription(Message):
     status: Status = "active"
     consent: bool
     unsaid: Annotated[tuple[Literal["time_zone", "consent"], ...], Field(max_length=2)] = ()
+    change: EmploymentChange | None = None
 
 
 class DirectoryStatement(Message):

@@ -32,14 +32,8 @@ def explained() -> Iterator[None]:
     """Turns what can go wrong outside of the program into one line and exit code 1."""
     try:
         yield
-    except SettingsError as problem:
+    except (SettingsError, ProjectionBehindError, UnwritableRecordError, BrokerUnreachableError) as problem:
         raise click.ClickException(str(problem)) from problem
-    except ProjectionBehindError as behind:
-        raise click.ClickException(str(behind)) from behind
-    except UnwritableRecordError as unwritable:
-        raise click.ClickException(str(unwritable)) from unwritable
-    except BrokerUnreachableError as nobody:
-        raise click.ClickException(str(nobody)) from nobody
     except KafkaError as away:
         raise click.ClickException(f"the broker does not answer: {away}") from away
     except OSError as failed:

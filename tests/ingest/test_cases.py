@@ -17,7 +17,7 @@ from services.ingest.domain.meetings.attendance_fold import AttendanceFold
 from services.ingest.domain.verdict import Admitted
 from services.ingest.flow.attendance import admitted_outcome
 from services.ingest.trying.attempt import AT_LAST
-from services.ingest.trying.telling import read_roster
+from services.ingest.trying.try_command import read_roster
 from services.runtime.strict_yaml import documents
 
 CASES = Path(__file__).parent / "cases"

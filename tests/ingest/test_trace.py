@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
 from schemas.topics import raw_of
 from services.ingest.__main__ import main
-from services.ingest.tracing.trace import OriginError, place_of
+from services.ingest.commands.trace import OriginError, place_of
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Partition
 from services.runtime.settings import Settings

@@ -43,13 +43,6 @@ class Erasable:
     programs: dict[str, str] = field(default_factory=dict)
     people: set[str] = field(default_factory=set)
 
-    def of(self, participant: str) -> list[str]:
-        """Their relationships that are not erased."""
-        return sorted(self.roster.ever(self.tenant, participant))
-
-    def is_erased(self, relationship: str) -> bool:
-        return self.roster.is_erased(self.tenant, relationship)
-
 
 def erasable(settings: Settings, tenant: str) -> Erasable:
     """Raises KafkaError."""
@@ -131,7 +124,8 @@ def erase(*, yes: bool, heals: bool, url: str | None, token: str | None, **optio
         known = erasable(settings, asked.tenant)
         relationships = _relationships(known, asked)
         if not yes:
-            click.confirm(_question(asked, relationships), abort=True)
+            listed = ", ".join([*filter(None, [asked.participant]), *relationships])
+            click.confirm(f"Erase of {asked.tenant}, for good: {listed or 'nothing'}?", abort=True)
         _erase(_client(settings, url, token), asked, _events(settings, known, asked, relationships))
         click.echo(
             f"erased: {len(relationships)} relationships" + (f", and {asked.participant}" * bool(asked.participant))
@@ -145,22 +139,16 @@ def erase(*, yes: bool, heals: bool, url: str | None, token: str | None, **optio
 def _relationships(known: Erasable, asked: _Asked) -> list[str]:
     """Those that are not erased yet. Raises ClickException for a name that nobody knows."""
     if asked.participant:
-        found = known.of(asked.participant)
+        found = list(known.roster.ever(known.tenant, asked.participant))
         if not found and asked.participant not in known.people:
             raise click.ClickException(f"nothing is known of a participant {asked.participant!r} of {asked.tenant}")
         return found
     for relationship in asked.relationships:
         if relationship not in known.programs:
             raise click.ClickException(f"there is no relationship {relationship!r} of {asked.tenant} on the log")
-        if known.is_erased(relationship):
+        if known.roster.is_erased(known.tenant, relationship):
             click.echo(f"{relationship} is erased already", err=True)
-    return [one for one in dict.fromkeys(asked.relationships) if not known.is_erased(one)]
-
-
-def _question(asked: _Asked, relationships: Sequence[str]) -> str:
-    what = [asked.participant] if asked.participant else []
-    listed = ", ".join([*what, *relationships])
-    return f"Erase of {asked.tenant}, for good: {listed or 'nothing'}?"
+    return [one for one in dict.fromkeys(asked.relationships) if not known.roster.is_erased(known.tenant, one)]
 
 
 def _events(settings: IngestSettings, known: Erasable, asked: _Asked, relationships: Sequence[str]) -> list[bytes]:
@@ -199,7 +187,10 @@ def _erase(client: httpx.Client, asked: _Asked, events: Sequence[bytes]) -> None
             for begin in range(0, len(events), 100):
                 _check(sender.send(events[begin : begin + 100], EVENTS_ENDPOINT))
             if asked.participant:
-                _erase_person(client, asked.participant)
+                answer = client.delete(f"{PARTICIPANTS_ENDPOINT.path}/{quote(asked.participant, safe='')}")
+                if answer.is_error:
+                    words = f"the directory does not forget: {answer.status_code}: {answer.text[:200]}"
+                    raise click.ClickException(words)
         except (ImportStoppedError, httpx.TransportError) as away:
             raise click.ClickException(f"not everything is erased, run it again: {away}") from away
 
@@ -209,9 +200,3 @@ def _check(answers: Sequence[Any]) -> None:
         if answer.reason not in TAKEN:
             faults = "; ".join(f"{error['path']}: {error['reason']}" for error in answer.errors)
             raise click.ClickException(f"not everything is erased: {answer.reason}: {faults}")
-
-
-def _erase_person(client: httpx.Client, participant: str) -> None:
-    answer = client.delete(f"{PARTICIPANTS_ENDPOINT.path}/{quote(participant, safe='')}")
-    if answer.is_error:
-        raise click.ClickException(f"the directory does not forget: {answer.status_code}: {answer.text[:200]}")

@@ -2,7 +2,7 @@
 them, or several YAML documents."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,8 @@ from services.runtime.strict_yaml import UnreadableError, documents
 FIRST_INSTANT = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
 """Of a log that is empty, on the log's clock."""
 
+LATE = "; scores of it that are out already were made by the defaults: see `rapport scoring heal`"
+
 
 @dataclass(frozen=True)
 class Faulty:
@@ -39,15 +41,8 @@ class Faulty:
 
 def read_programs(file: Path, now: datetime) -> list[Programme | Faulty]:
     """Every record in the order of the file, recorded `now`. Raises strict_yaml.UnreadableError, which says where."""
-    return [_programme(record, now) for record in _records(documents(file))]
-
-
-def _records(found: list[object]) -> Iterator[object]:
-    for document in found:
-        if isinstance(document, list):
-            yield from document
-        elif document is not None:
-            yield document
+    found = (one if isinstance(one, list) else [one] for one in documents(file) if one is not None)
+    return [_programme(record, now) for records in found for record in records]
 
 
 def _programme(record: object, now: datetime) -> Programme | Faulty:
@@ -83,12 +78,23 @@ def apply(file: Path) -> None:
         if faults := _faults(file, records, known.programmes, present):
             raise click.ClickException("nothing was written\n" + "\n".join(faults))
         wanted = {_key(record): record for record in records if isinstance(record, Programme)}
-        changed = {key: record for key, record in wanted.items() if not _is_known(known, key, record)}
+        held_now = known.programmes
+        changed = {
+            key: record
+            for key, record in wanted.items()
+            if key in known.unreadable or not is_same(held_now.get(key), record)
+        }
+        profiles = [
+            record
+            for key, record in changed.items()
+            if key not in held_now or held_now[key].profiles != record.profiles
+        ]
         # 1. The profiles, for scoring. 2. That they are applied: cut off in between, the same command does both again.
-        _publish(settings, [r for key, r in changed.items() if _sets_profiles(known.programmes.get(key), r)], present)
+        _publish(settings, profiles, present)
         write(settings, PROGRAMS.name, {key: record.model_dump_json().encode() for key, record in changed.items()})
     for key, record in wanted.items():
-        click.echo(f"{key}: {_outcome(known.programmes.get(key), record) if key in changed else 'unchanged'}")
+        is_late = key in changed and changes_the_past(held_now.get(key), record)
+        click.echo(f"{key}: {'applied' if key in changed else 'unchanged'}{LATE if is_late else ''}")
 
 
 @programs.command()
@@ -111,10 +117,6 @@ def _as_it_was(known: HeldProgrammes, record: Programme | Faulty) -> Programme |
         return Programme.model_validate_json(whole.model_dump_json())
     except ValidationError as invalid:
         return Faulty(explain(invalid))
-
-
-def _sets_profiles(before: Programme | None, record: Programme) -> bool:
-    return before is None or before.profiles != record.profiles
 
 
 def _publish(settings: IngestSettings, programmes: Iterable[Programme], present: Present) -> None:
@@ -151,35 +153,17 @@ def _faults(
     seen: set[str] = set()
     for number, record in enumerate(records, 1):
         name = f" ({_key(record)})" if isinstance(record, Programme) else ""
-        problems = _repeated(record, seen) or _problems(record, known, present)
+        if isinstance(record, Faulty):
+            problems = record.errors
+        elif _key(record) in seen:
+            problems = (Problem("id", "this programme is in the file twice"),)
+        else:
+            problems = violations(known.get(_key(record)), record, present)
+            seen.add(_key(record))
         lines += [
             f"{file}: record {number}{name}: {problem.path or 'the record'}: {problem.reason}" for problem in problems
         ]
-        if isinstance(record, Programme):
-            seen.add(_key(record))
     return lines
-
-
-def _repeated(record: Programme | Faulty, seen: set[str]) -> tuple[Problem, ...]:
-    if isinstance(record, Programme) and _key(record) in seen:
-        return (Problem("id", "this programme is in the file twice"),)
-    return ()
-
-
-def _problems(record: Programme | Faulty, known: Mapping[str, Programme], present: Present) -> tuple[Problem, ...]:
-    if isinstance(record, Faulty):
-        return record.errors
-    return violations(known.get(_key(record)), record, present)
-
-
-def _is_known(known: HeldProgrammes, key: str, record: Programme) -> bool:
-    return key not in known.unreadable and is_same(known.programmes.get(key), record)
-
-
-def _outcome(before: Programme | None, record: Programme) -> str:
-    if changes_the_past(before, record):
-        return "applied; scores of it that are out already were made by the defaults: see `rapport scoring heal`"
-    return "applied"
 
 
 def _key(programme: Programme) -> str:

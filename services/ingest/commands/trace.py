@@ -1,29 +1,101 @@
-"""`rapport ingest trace SOURCE ID` and `rapport ingest trace --payload ORIGIN`."""
+"""`rapport ingest trace SOURCE ID` and `rapport ingest trace --payload ORIGIN`: an event from the log to its scores and
+alerts, each with its place, as the warehouse has stored it."""
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import click
 
+from schemas.events import OfPartition
+from schemas.primitives import to_rfc3339
+from schemas.topics import ALERTS, EVENTS, RAW_CLOUDEVENTS, SCORES
 from services.ingest.console import explained, quiet_settings
+from services.ingest.domain.cloudevents import Parsed, read_record
+from services.ingest.domain.dead_letters import RAW_TOPICS, DeadLetterFilter, harmless
+from services.ingest.domain.ids import pseudonym_of
+from services.ingest.domain.tools.projection import Projection
+from services.ingest.domain.verdict import Ignored, Rejected
+from services.ingest.flow.dead_letters import read_rejected, requeued_keys
 from services.ingest.flow.people.followers import projection_now
 from services.ingest.service import connections_of
 from services.ingest.settings import IngestSettings
-from services.ingest.sources.connections import ConnectionsError
-from services.ingest.tracing.trace import (
-    EventName,
-    EventTrace,
-    OriginError,
-    TraceStep,
-    events_of,
-    in_words,
-    place_of,
-    quarantined,
-    record_at,
-)
+from services.ingest.sources.connections import Connection, ConnectionsError
+from services.ingest.trying.attempt import Attempt, Heard, Refusal, Tried
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
+from services.runtime.kafka import Partition, Record, reading
+
+SQL = Path(__file__).parent
+
+
+class TraceStep(NamedTuple):
+    """One thing on the way. `place` is topic/partition/offset, empty where it stands on no topic."""
+
+    what: str
+    place: str
+    words: str
+
+
+class EventName(NamedTuple):
+    """`tenant` is empty where it may be of any."""
+
+    source: str
+    id: str
+    tenant: str = ""
+
+
+class EventTrace:
+    """For one thread. Raises ClickHouseError, KafkaError."""
+
+    def __init__(self, settings: IngestSettings, clickhouse: ClickHouse) -> None:
+        self._settings, self._clickhouse = settings, clickhouse
+
+    def of(self, event: EventName) -> Iterator[TraceStep]:
+        """Nothing at all where no such event is on the log as far as the warehouse has read it."""
+        asked = {"source": event.source, "ids": self._ids(event), "tenant": event.tenant}
+        for tenant, relationship, kind, name, at, recorded, partition, offset in self._rows("events", asked):
+            place = f"{EVENTS.at(self._settings.log_epoch)}/{partition}/{offset}"
+            happened = f"{kind} of {tenant}/{relationship}, happened {to_rfc3339(at)}, recorded {to_rfc3339(recorded)}"
+            yield TraceStep("event", place, happened)
+            for letter in read_rejected(self._settings, DeadLetterFilter(keys=frozenset({place}))):
+                yield TraceStep("refused", place, f"by a reader of the log: {letter.reason}: {letter.detail}")
+            of_event = {"tenant": tenant, "relationship": relationship, "source": event.source, "id": name, "at": at}
+            yield from self._scores(of_event)
+            yield from self._alerts(of_event)
+
+    def _ids(self, event: EventName) -> list[str]:
+        """As it was sent, and as the log has it where it may be text."""
+        key = self._settings.ingest_digest_key.get_secret_value()
+        return [event.id, *([pseudonym_of(key, event.tenant)(event.id)] if key and event.tenant else [])]
+
+    def _scores(self, event: dict[str, object]) -> Iterator[TraceStep]:
+        rows = self._rows("scores", event)
+        for at, causes, was, before, health, band, risk, kind, mode, partition, offset in rows:
+            change = f"{health:.1f}" if was == "none" else f"{before:.1f} to {health:.1f}"
+            words = (
+                f"{to_rfc3339(at)}: health {change}, {band}, risk {risk:.2f}, by {', '.join(causes)} ({kind}, {mode})"
+            )
+            yield TraceStep("score", f"{SCORES.name}/{partition}/{offset}", words)
+        if not rows:
+            yield TraceStep("score", "", "none: the event is no fact to a score, or scoring has not come so far")
+
+    def _alerts(self, event: dict[str, object]) -> Iterator[TraceStep]:
+        rows = self._rows("alerts", event)
+        for at, rule, transition, urgency, why, summary, not_sent, partition, offset in rows:
+            unsent = f"; not sent: {not_sent}" if not_sent else ""
+            words = f"{to_rfc3339(at)}: {rule} {transition}, {urgency}, {why or summary}{unsent}"
+            yield TraceStep("alert", f"{ALERTS.name}/{partition}/{offset}", words)
+        if not rows:
+            yield TraceStep("alert", "", "none: no rule has changed by it")
+
+    def _rows(self, name: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        return self._clickhouse.query((SQL / f"trace_{name}.sql").read_text(), parameters)
+
 
 NOT_THERE = (
     "no such event is on the log, as far as the warehouse has read it. What was refused over HTTP was answered to its "
@@ -50,7 +122,7 @@ def trace(*, event: tuple[str, ...], payload: str | None, tenant: str, as_json: 
         try:
             for step in steps:
                 found = True
-                click.echo(json.dumps(step._asdict()) if as_json else in_words(step))
+                click.echo(json.dumps(step._asdict()) if as_json else _in_words(step))
         except ClickHouseError as away:
             raise click.ClickException(f"the warehouse does not answer: {away}") from away
         except (OriginError, ConnectionsError) as wrong:
@@ -58,6 +130,10 @@ def trace(*, event: tuple[str, ...], payload: str | None, tenant: str, as_json: 
     if not found:
         click.echo(NOT_THERE, err=True)
         sys.exit(1)
+
+
+def _in_words(step: TraceStep) -> str:
+    return harmless(f"{step.what:<10}{step.words}{f'  [{step.place}]' if step.place else ''}")
 
 
 def _of_payload(settings: IngestSettings, traced: EventTrace, origin: str) -> Iterator[TraceStep]:
@@ -76,3 +152,101 @@ def _of_payload(settings: IngestSettings, traced: EventTrace, origin: str) -> It
             yield one
         else:
             yield from list(traced.of(one)) or [TraceStep("event", "", f"{one.source} {one.id} is not on the log")]
+
+
+CONNECTION = "connection"
+
+
+class OriginError(Exception):
+    """The message says what an origin looks like."""
+
+
+def place_of(origin: str) -> tuple[Partition, int]:
+    """Of `mentoring.raw.zoom/0/17`, and of one payload of several: `mentoring.raw.zoom/0/17#2`. Raises OriginError."""
+    topic, _, rest = origin.partition("#")[0].partition("/")
+    partition, _, offset = rest.partition("/")
+    if topic not in RAW_TOPICS or not (partition.isdecimal() and offset.isdecimal()):
+        raise OriginError(f"{origin[:100]!r} is not written topic/partition/offset, with a topic of raw payloads")
+    return Partition(topic, int(partition)), int(offset)
+
+
+def record_at(settings: IngestSettings, partition: Partition, offset: int) -> Record | None:
+    """None where it is gone, or never was. Raises KafkaError."""
+    with reading(settings, [partition.topic]) as reader:
+        if partition not in reader.assignment():
+            return None
+        begin, end = reader.beginning_offsets([partition])[partition], reader.end_offsets([partition])[partition]
+        if not begin <= offset < end:
+            return None
+        for other in reader.assignment() - {partition}:
+            reader.pause([other])
+        reader.seek(partition, offset)
+        for polled in reader.up_to({partition: end}):
+            for found in islice(polled.get(partition, ()), 1):
+                return found if found.offset == offset else None
+    return None
+
+
+def quarantined(settings: IngestSettings, origin: str) -> Iterator[TraceStep]:
+    """What lies in quarantine of it, also of each of its payloads. Raises KafkaError."""
+    done = requeued_keys(settings)
+    for letter in read_rejected(settings, DeadLetterFilter()):
+        if letter.key == origin or letter.key.startswith(f"{origin}#"):
+            again = "; sent again by `rapport ingest requeue`" if letter.key in done else ""
+            yield TraceStep("refused", letter.key, f"{letter.reason}: {letter.detail}{again}")
+
+
+def events_of(
+    record: Record, connections: Mapping[str, Connection], projection: Projection
+) -> Iterator[TraceStep | EventName]:
+    """Each step, and after a statement the events that it became, to be traced."""
+    if record.topic == RAW_CLOUDEVENTS.name:
+        yield from _cloud_event(record)
+        return
+    name = next((value.decode(errors="replace") for key, value in record.headers if key == CONNECTION), "")
+    connection = connections.get(name)
+    if connection is None:
+        yield TraceStep(
+            "resolution", "", f"the connection {name[:100]!r} is not known: is RAPPORT_INGEST_CONNECTIONS set?"
+        )
+        return
+    for tried in Attempt(connection, projection, datetime.now(UTC)).of_record(record):
+        yield from _payload(tried)
+
+
+def _cloud_event(record: Record) -> Iterator[TraceStep | EventName]:
+    found = read_record(record.headers, record.value)
+    value = found.value if isinstance(found, Parsed) else None
+    if isinstance(value, dict) and isinstance(value.get("source"), str) and isinstance(value.get("id"), str):
+        yield TraceStep("payload", "", "a CloudEvent")
+        yield EventName(value["source"], value["id"])
+    else:
+        yield TraceStep("payload", "", "no CloudEvent that can be read")
+
+
+def _payload(tried: Tried) -> Iterator[TraceStep | EventName]:
+    if tried.pointer:
+        yield TraceStep("payload", "", f"points to {tried.pointer.resource}, which is fetched from the tool's API")
+    if tried.refusal:
+        yield TraceStep("payload", "", _reason(tried.refusal))
+    for heard in tried.heard:
+        yield from _statement(heard)
+
+
+def _statement(heard: Heard) -> Iterator[TraceStep | EventName]:
+    yield TraceStep("statement", "", type(heard.said).__name__.lower())
+    if heard.refusal:
+        yield TraceStep("resolution", "", _reason(heard.refusal))
+    for participant in heard.participants:
+        yield TraceStep("resolution", "", f"of the participant {participant.id}: the directory")
+    for event in heard.events:
+        if not isinstance(event, OfPartition):
+            yield TraceStep("resolution", "", f"of the relationship {event.subject}: {event.type} {event.id}")
+        yield EventName(event.source, event.id, event.tenant)
+
+
+def _reason(refusal: Refusal) -> str:
+    if isinstance(refusal, Ignored):
+        return f"ignored: {refusal.reason}"
+    assert isinstance(refusal, Rejected)
+    return f"rejected: {refusal.reason}: {'; '.join(f'{e.path}: {e.reason}' for e in refusal.errors)}"

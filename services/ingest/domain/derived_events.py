@@ -88,10 +88,10 @@ def raw_event(subject: Subject, content: EventContent) -> RawEvent:
     }
 
 
-def origin(connection_scope: ConnectionScope, native: Native) -> Mapping[str, str]:
+def origin(scope: ConnectionScope, native: Native) -> Mapping[str, str]:
     """Calendars make ids that look like addresses: whatever might be one is not kept."""
     return {
-        "tool": connection_scope.tool,
+        "tool": scope.tool,
         "native_type": _without_addresses(native.type)[:128],
         "native_id": _without_addresses(native.id)[:256],
     }

@@ -37,9 +37,10 @@ def with_what_stays(held: Programme | None, wanted: Programme) -> Programme:
     """What a file need not repeat: a version that names no coefficients, and named none when it was written, keeps the
     defaults of that time; and versions that `rapport scoring calibrate` appended stay where they are."""
     kept = {profile.version: profile for profile in held.profiles} if held else {}
+    former = {version for version, profile in kept.items() if profile.coefficients == FORMER_DEFAULTS}
     versions = [
         profile.model_copy(update={"coefficients": FORMER_DEFAULTS})
-        if profile.coefficients == Coefficients() and _had_former_defaults(kept.get(profile.version))
+        if profile.version in former and profile.coefficients == Coefficients()
         else profile
         for profile in wanted.profiles
     ]
@@ -54,14 +55,18 @@ def violations(held: Programme | None, wanted: Programme, present: Present) -> t
     """What keeps `wanted` from following `held`, the programme as it is now; empty if nothing does."""
     kept = {profile.version: profile for profile in held.profiles} if held else {}
     wants = {profile.version: profile for profile in wanted.profiles}
-    fixed = [profile for profile in kept.values() if _takes_effect_before(profile, present.earliest)]
-    changed = [_changed(profile) for profile in fixed if wants.get(profile.version) != profile]
-    hasty = [
-        _hasty(index, present)
-        for index, profile in enumerate(wanted.profiles)
-        if kept.get(profile.version) != profile and _is_hasty(profile, held, present.earliest)
+    problems = [
+        Problem("profiles", f"version {profile.version!r} is in force or about to be: it must stay as it is")
+        for profile in kept.values()
+        if _begins_before(present.earliest, profile) and wants.get(profile.version) != profile
     ]
-    return (*changed, *hasty)
+    begin = f"at least 1 hour from {present.words}, at {to_rfc3339(present.earliest)} or later"
+    for index, profile in enumerate(wanted.profiles):
+        # The first version of a new programme holds from the beginning; that of a known one can only be a change.
+        is_first = held is None and profile.effective_from is None
+        if kept.get(profile.version) != profile and not is_first and _begins_before(present.earliest, profile):
+            problems.append(Problem(f"profiles.{index}.effective_from", f"a new version must begin {begin}"))
+    return tuple(problems)
 
 
 def is_same(held: Programme | None, wanted: Programme) -> bool:
@@ -93,25 +98,5 @@ def profile_set(programme: Programme, recorded: datetime) -> ProfileSet:
     )
 
 
-def _had_former_defaults(profile: Profile | None) -> bool:
-    return profile is not None and profile.coefficients == FORMER_DEFAULTS
-
-
-def _takes_effect_before(profile: Profile, moment: datetime) -> bool:
+def _begins_before(moment: datetime, profile: Profile) -> bool:
     return profile.effective_from is None or profile.effective_from < moment
-
-
-def _is_hasty(profile: Profile, held: Programme | None, earliest: datetime) -> bool:
-    if profile.effective_from is None:
-        # The first version of a new programme holds from the beginning; that of a known one can only be a change.
-        return held is not None
-    return profile.effective_from < earliest
-
-
-def _changed(profile: Profile) -> Problem:
-    return Problem("profiles", f"version {profile.version!r} is in force or about to be: it must stay as it is")
-
-
-def _hasty(index: int, present: Present) -> Problem:
-    begin = f"at least 1 hour from {present.words}, at {to_rfc3339(present.earliest)} or later"
-    return Problem(f"profiles.{index}.effective_from", f"a new version must begin {begin}")

@@ -1,20 +1,24 @@
-"""The worker that concludes what became of booked sessions, from who joined and left on the log."""
+"""The worker that concludes from the log: what became of booked sessions, from who joined and left, and what was told
+of people's employment before the log told who is paired with whom."""
 
 import re
 import threading
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
 
-from schemas.events import MentoringEvent, ProfileSet
+from schemas.events import MentoringEvent, OfRelationship, ProfileSet
+from schemas.payloads import EventRetracted
 from schemas.topics import EVENTS
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.derived_events import RawEvent
 from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold, Expected
+from services.ingest.domain.people.fan_out import told_before
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Admitted, Rejected
@@ -25,8 +29,10 @@ from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.ingest.flow.tools.statements import PendingWrites
 from services.runtime import log
+from services.runtime.breaker import Breaker
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
 from services.runtime.loop import Batch, BatchLoop, later_if_away
+from services.runtime.unexpected import described
 
 GROUP = "rapport-attendance"
 # In the bytes of an event: whatever else tells the time only, and is not parsed.
@@ -37,13 +43,15 @@ RECORDED = re.compile(rb'"recordedtime":"([^"]{20,32})"')
 @dataclass(frozen=True)
 class AttendanceLog:
     """The reader of the group, and what may be read besides: the records of the day before an offset, and those from
-    one offset to another."""
+    one offset to another. `is_fresh`: whether people and relationships are known up to some seconds ago."""
 
     reader: Reader
     day_before: Callable[[Partition, int], Iterable[Record]]
     between: Callable[[Partition, int, int], Iterable[Record]]
+    is_fresh: Callable[[], bool]
 
 
+STARTED = "mentoring.relationship.started.v1"
 FIRST_READING = "v1;first"
 """Noted beside the committed offset of a partition of which nothing is said yet."""
 MOST_KEPT = 100_000
@@ -86,6 +94,34 @@ class FoldedPartition:
         return said
 
 
+LOOKED_AT_AGAIN_SECONDS = 60.0
+"""What a feed says while a pair begins may be fanned out where the pair is not known yet, and reach the directory only
+afterwards: several times as long as either takes."""
+
+
+class BegunPairs:
+    """Relationships that began, or whose start was taken back: looked at once, and once more a while later."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, str], None] = {}
+        self._again: dict[tuple[str, str], float] = {}
+
+    def add(self, event: OfRelationship) -> None:
+        data = event.data
+        if STARTED in {event.type, data.type if isinstance(data, EventRetracted) else ""}:
+            self._first[event.tenant, event.subject] = None
+
+    def due(self, now: float) -> list[tuple[str, str]]:
+        """Whoever is looked at is not due again before the second look; `now` of any clock that only goes forward."""
+        again = [pair for pair, since in self._again.items() if since + LOOKED_AT_AGAIN_SECONDS <= now]
+        for pair in again:
+            del self._again[pair]
+        found = [*self._first, *(pair for pair in again if pair not in self._first)]
+        self._again |= dict.fromkeys(self._first, now)
+        self._first.clear()
+        return found
+
+
 class AttendanceWork:
     """The work of a BatchLoop. What is due while a day is read again was said before the commit, and is not said
     anew."""
@@ -97,6 +133,7 @@ class AttendanceWork:
         self._partition_count = cache(log_.reader.partition_count)
         self._folded: dict[Partition, FoldedPartition] = {}
         self._unsaid: list[RawEvent] = []
+        self._begun_pairs, self._pairs_failed = BegunPairs(), Breaker()
         self._pending_writes = PendingWrites()
         self._pending_writes.of(self._given_up)
         self._unexpected = UnexpectedFailures()
@@ -139,6 +176,8 @@ class AttendanceWork:
                     known.conclude(known.fold.advance(clock.now))
                 # A log may end with offsets that are no records.
                 self._unsaid += known.to_say(0 if known.is_in_hand else reader.position(partition))
+        for pair in self._begun_pairs.due(time.monotonic()) if self._log.is_fresh() else ():
+            self._unsaid += self._told_before(pair, clock)
         self._say(notes)
         if notes:
             self._line.info("attendance_due", **notes)
@@ -180,12 +219,25 @@ class AttendanceWork:
         if isinstance(event, ProfileSet):
             return list(fold.advance(event.recordedtime))
         self._projection.apply(event)
+        self._begun_pairs.add(event)
         if event.source == ATTENDANCE:
             known.found(event.id)
         if late := fold.apply(event):
             notes["late"] += 1
             self._line.warning("attendance_late", event_id=event.id, **late._asdict())
         return list(fold.advance(event.recordedtime))
+
+    def _told_before(self, pair: tuple[str, str], clock: Clock) -> list[RawEvent]:
+        """What meets an error of ours tells nothing of this pair; a hundred in a row are a bad deploy. Raises
+        BadDeployError."""
+        try:
+            found = told_before(*pair, self._projection.roster, clock)
+        except Exception as failure:  # noqa: BLE001 (told and counted)
+            self._line.error("pair_failed", relationship="/".join(pair), **described(failure))
+            self._pairs_failed.refused(type(failure).__name__)
+            return []
+        self._pairs_failed.passed()
+        return found
 
     def _say(self, notes: Counter[str]) -> None:
         """What is concluded is kept until it is acknowledged: it will not be concluded again."""
@@ -202,13 +254,8 @@ class AttendanceWork:
         if isinstance(result, Rejected) or isinstance(verdict, Rejected):
             self._line.error("outcome_rejected", event_id=raw["id"], subject=raw["subject"], verdict=str(result))
             return "rejected"
-        self._pending_writes.owe(result.written, partial(self._again, verdict.event))
+        self._pending_writes.owe(result.written, partial(self._event_writer.record_again, verdict.event))
         return "repeated" if result.repeat else verdict.event.type.split(".")[2]
-
-    def _again(self, event: MentoringEvent) -> Future[None] | Rejected:
-        """What failed was forgotten, so that nothing contradicts it; it may have become too large for the log."""
-        receipt = self._event_writer.record(event)
-        return receipt if isinstance(receipt, Rejected) else receipt.written
 
     def _given_up(self, rejected: Rejected) -> Future[None]:
         """It came of several records, none of which is at fault: the log tells of it."""
@@ -219,7 +266,8 @@ class AttendanceWork:
 
 
 def admitted_outcome(raw: RawEvent, clock: Clock) -> Admitted | Rejected:
-    return admit(raw, Scope(str(raw["tenant"]), frozenset({ATTENDANCE}), internal=True), clock)
+    """Of what is concluded here, under whatever source of ours."""
+    return admit(raw, Scope(str(raw["tenant"]), frozenset({str(raw["source"])}), internal=True), clock)
 
 
 def _recorded(value: bytes) -> datetime | None:
@@ -239,12 +287,11 @@ MOST_SECONDS = 900
 def attendance(shared: Shared, known: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
     """Raises KafkaError."""
     settings = shared.settings
-    reader = Reader(settings, GROUP, max_poll_interval_ms=MOST_SECONDS * 1000)
-    try:
+    with closing(Reader(settings, GROUP, max_poll_interval_ms=MOST_SECONDS * 1000)) as reader:
         reader.subscribe([EVENTS.at(settings.log_epoch)])
-        log = AttendanceLog(reader, partial(day_before, settings), partial(between, settings))
+        log = AttendanceLog(
+            reader, partial(day_before, settings), partial(between, settings), lambda: known.follower.is_fresh
+        )
         work = AttendanceWork(log, shared.event_writer, known.projection, shared.clock)
         loop = BatchLoop(reader, work, shared.readiness.part("attendance"))
         yield {"attendance": partial(known.then, loop, stop)}
-    finally:
-        reader.close()

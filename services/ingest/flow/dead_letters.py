@@ -29,7 +29,6 @@ from services.runtime.kafka import (
     Partition,
     Producer,
     Record,
-    Sent,
     UnwritableRecordError,
     read_to_end,
 )
@@ -210,34 +209,26 @@ def _requeued(
 
 def _send(producer: Producer, some: Sequence[DeadLetter], found: Requeued, now: datetime) -> None:
     # 1. Sent first: a crash in between sends it once more, where the other order would lose it.
-    sending = [(one, sent) for one in some if (sent := _sent(producer, one, found))]
-    written = [one for one, sent in sending if _is_written(sent, found)]
+    sending = []
+    for one in some:
+        try:
+            sending.append((one, producer.send(one.topic, one.origin_key, one.value, headers=one.again())))
+        except UnwritableRecordError as failure:
+            found.hinder(failure)
+    written = []
+    for one, sent in sending:
+        try:
+            sent.get(ACKNOWLEDGED_SECONDS)
+        except UnwritableRecordError as failure:
+            found.hinder(failure)
+        else:
+            written.append(one)
     # 2. Marked, so that nobody sends it again.
     marker = [(REQUEUED, to_rfc3339(now).encode())]
     for sent in [producer.send(REJECTED.name, one.key.encode(), b"", headers=marker) for one in written]:
         sent.get(ACKNOWLEDGED_SECONDS)
 
 
-def _sent(producer: Producer, one: DeadLetter, found: Requeued) -> Sent | None:
-    try:
-        return producer.send(one.topic, one.origin_key, one.value, headers=one.again())
-    except UnwritableRecordError as failure:
-        found.hinder(failure)
-        return None
-
-
-def _is_written(sent: Sent, found: Requeued) -> bool:
-    try:
-        sent.get(ACKNOWLEDGED_SECONDS)
-    except UnwritableRecordError as failure:
-        found.hinder(failure)
-        return False
-    return True
-
-
 def _all(settings: Settings) -> Iterator[DeadLetter]:
-    return map(_quarantined, read_to_end(settings, [REJECTED.name]))
-
-
-def _quarantined(record: Record) -> DeadLetter:
-    return quarantined(record.key, record.value, record.headers, time_of(record))
+    for one in read_to_end(settings, [REJECTED.name]):
+        yield quarantined(one.key, one.value, one.headers, time_of(one))

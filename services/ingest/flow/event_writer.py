@@ -195,6 +195,11 @@ class EventWriter:
         with self.recording() as recording:
             return self.record_in(recording, prepared(event))
 
+    def record_again(self, event: MentoringEvent) -> Future[None] | Rejected:
+        """What failed was forgotten, so that nothing contradicts it; it may have become too large for the log."""
+        receipt = self.record(event)
+        return receipt if isinstance(receipt, Rejected) else receipt.written
+
     @contextmanager
     def recording(self) -> Iterator["RecordedTogether"]:
         """For events that are handed in together, by one thread."""

@@ -31,21 +31,18 @@ def all_of(parts: Iterable[Future[None]]) -> Future[None]:
         with lock:
             left -= 1
             last = left == 0
-        if last:
-            _finish(whole, waited)
+        if not last:
+            return
+        failure = next((error for part in waited if (error := part.exception())), None)
+        if failure is None:
+            whole.set_result(None)
+        else:
+            whole.set_exception(failure)
 
     for part in waited:
         part.add_done_callback(one_done)
     one_done(None)  # stands for the loop itself: without it no part at all would never end
     return whole
-
-
-def _finish(whole: Future[None], parts: list[Future[None]]) -> None:
-    failure = next((error for part in parts if (error := part.exception())), None)
-    if failure is None:
-        whole.set_result(None)
-    else:
-        whole.set_exception(failure)
 
 
 class UnavailableError(Exception):

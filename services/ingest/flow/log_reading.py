@@ -3,6 +3,7 @@ nothing. Scoring, which reads every record, puts it aside."""
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -114,29 +115,22 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 def day_before(settings: Settings, partition: Partition, offset: int) -> Iterator[Record]:
     """Up to that offset, by the time at which records came, however long ago that is. Raises KafkaError."""
-    reader = Reader(settings, group=None)
-    try:
+    with closing(Reader(settings, group=None)) as reader:
         reader.take([partition])
-        last = next(_read(reader, partition, (offset - 1, offset)), None) if offset > 0 else None
+        last = next(_read(reader, partition, offset - 1, offset), None) if offset > 0 else None
         first = reader.offset_at(partition, max(0, last.timestamp_ms - DAY_MS)) if last else None
         if first is not None:
-            yield from _read(reader, partition, (first, offset))
-    finally:
-        reader.close()
+            yield from _read(reader, partition, first, offset)
 
 
 def between(settings: Settings, partition: Partition, begin: int, end: int) -> Iterator[Record]:
     """From one offset up to another, as far as the topic still holds them. Raises KafkaError."""
-    reader = Reader(settings, group=None)
-    try:
+    with closing(Reader(settings, group=None)) as reader:
         reader.take([partition])
-        yield from _read(reader, partition, (begin, end))
-    finally:
-        reader.close()
+        yield from _read(reader, partition, begin, end)
 
 
-def _read(reader: Reader, partition: Partition, span: tuple[int, int]) -> Iterator[Record]:
-    begin, end = span
+def _read(reader: Reader, partition: Partition, begin: int, end: int) -> Iterator[Record]:
     reader.seek(partition, begin)
     for polled in reader.up_to({partition: end}):
         yield from (record for record in polled.get(partition, ()) if record.offset < end)

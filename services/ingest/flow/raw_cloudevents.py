@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -177,9 +177,6 @@ def raw_cloudevents(shared: Shared, known: ProjectionAccess, stop: threading.Eve
         known.wanted.set()
     sender = RawSender(scope, shared.gate(known.programs), shared.pseudonym(scope.tenant))
     work = RawEvents(shared.producer, shared.event_writer, sender, shared.metrics)
-    reader = Reader(shared.settings, GROUP, max_poll_records=MOST_RECORDS)
-    try:
+    with closing(Reader(shared.settings, GROUP, max_poll_records=MOST_RECORDS)) as reader:
         reader.subscribe([RAW_CLOUDEVENTS.name])
         yield {"raw": partial(BatchLoop(reader, work, health).run, stop)}
-    finally:
-        reader.close()

@@ -116,6 +116,8 @@ def say(
         projection.apply(one)
     for person in resolved.participants:
         projection.upsert(person)
+    if resolved.rejected:
+        return resolved.rejected
     return Ignored("unchanged") if resolved.changes_nothing else events
 
 

@@ -31,6 +31,7 @@ from services.ingest.domain.verdict import Ignored, Rejected
 from tests.ingest.people.building import (
     ADA,
     BEN,
+    CAT,
     MEETING,
     NATIVE,
     STRANGER,
@@ -51,6 +52,7 @@ from tests.ingest.people.building import (
 from tests.ingest.people.test_attendance_fold import SCOPE
 
 END = minute(100_000)
+OTHER_STRANGER = Person(address="other@example.org")
 
 visits = st.builds(
     lambda person, verb, at: verb(person, at),
@@ -157,6 +159,32 @@ def test_of_a_meeting_that_is_booked_and_changed_the_same_is_known_in_any_order(
         found.append((session.booking.cancelled, not session.booking.cancelled and session.booking[1:3]))
 
     assert found[0] == found[1] == found[2]
+
+
+lists_of_guests = st.builds(
+    lambda who, declined: booked(0, 60, *who, declined=tuple(declined)),
+    st.lists(st.sampled_from([ADA, BEN, CAT, STRANGER, OTHER_STRANGER, Person()]), min_size=1, unique=True),
+    st.sampled_from([[], [BEN], [ADA]]),
+)
+
+
+@given(st.data(), st.lists(lists_of_guests, min_size=1, max_size=4))
+def test_of_a_meeting_whose_guests_change_the_same_is_known_in_any_order(
+    data: st.DataObject, versions: list[Booked]
+) -> None:
+    first = booked(0, 60, *data.draw(st.sampled_from([(ADA, BEN), (ADA, BEN, CAT), (ADA, BEN, STRANGER)])))
+    said = [replace(one, key=f"{at}", time=minute(at - 500)) for at, one in enumerate([first, *versions])]
+
+    found = []
+    for order in (said, data.draw(st.permutations(said)), data.draw(st.permutations([*said, *said]))):
+        projection = known(pair(), pair("ada", "cat", subject="rel-2"), *map(participant, ("ada", "ben", "cat")))
+        for one in order:
+            assert not isinstance(told := say(projection, one), Rejected) or told.reason == "unresolved"
+        booked_for = (projection.bookings.of("acme", relationship) for relationship in ("rel-1", "rel-2"))
+        found.append([[session.booking.cancelled for session in sessions] for sessions in booked_for])
+
+    is_on = [[not all(cancelled) for cancelled in one] for one in found]
+    assert is_on[0] == is_on[1] == is_on[2]
 
 
 def test_a_change_after_the_end_of_a_meeting_does_not_bring_it_back_unless_it_says_so() -> None:

@@ -53,7 +53,7 @@ def worked(log: OwnLog) -> Iterator[tuple[AttendanceWork, ReadRecords]]:
     try:
         reader.take([Partition(log.topic, number) for number in range(PARTITIONS)])
         writer = EventWriter(log.producer, 1_000, log.topic)
-        beside = AttendanceLog(reader, partial(day_before, log.settings), read.between)
+        beside = AttendanceLog(reader, partial(day_before, log.settings), read.between, lambda: True)
         yield AttendanceWork(beside, writer, Projection(), lambda: Clock(datetime.now(UTC), mode="log")), read
     finally:
         reader.close()

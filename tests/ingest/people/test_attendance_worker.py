@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from schemas.directory import DirectoryStatement
 from schemas.events import OfRelationship, to_json
 from schemas.payloads import SessionHeld
 from schemas.primitives import to_rfc3339
-from services.ingest.flow.attendance import GROUP
+from schemas.topics import DIRECTORY_STATEMENTS
+from services.ingest.flow.attendance import GROUP, BegunPairs
 from services.runtime.kafka import Partition, Reader
 from services.runtime.settings import Settings
 from tests.ingest.people.building import event, minute
@@ -184,6 +186,44 @@ def test_a_copied_log_without_offsets_says_nothing_again(log_time: OwnLog, broke
     copy.producer.close()
 
     assert len(outcomes) == len(ids(outcomes)) == 2
+
+
+def test_who_had_left_before_the_log_told_of_the_pair_ends_it(log: OwnLog) -> None:
+    name = f"late-{log.epoch}"
+    change = {"status": "exited", "told": to_rfc3339(minute(60)), "statement": "exit", "left_on": "2026-03-02"}
+    by = {"tool": "hr", "connection": "feed", "native_type": "employee", "native_id": name, "time_zone": "UTC"}
+    person = {"name": "Ada", "time_zone": "UTC", "status": "exited", "consent": True, "change": change | by}
+    said = {"id": name, "tenant": "acme", "feed": "urn:rapport:acme:hr:feed", "kind": "merges", "person": person}
+    statement = DirectoryStatement.model_validate_json(json.dumps(said | {"recordedtime": to_rfc3339(minute(60))}))
+    log.producer.send(DIRECTORY_STATEMENTS.name, statement.key, statement.model_dump_json().encode()).get(30)
+
+    with log.worker():
+        started = {"mentors": [name], "mentees": ["p-ben"]}
+        log.write(event("relationship.started", started, subject="rel-late", time=minute(-3_000)))
+        eventually(lambda: len(log.events()) == 2, what="the end of the pair")
+
+    (_, ended) = log.events()
+    assert (ended.type, ended.subject, ended.source) == (
+        "mentoring.relationship.ended.v1",
+        "rel-late",
+        "urn:rapport:acme:hr:feed",
+    )
+    assert ended.time == datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def test_pairs_that_began_are_looked_at_twice() -> None:
+    pairs = BegunPairs()
+    start = event("relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ben"]})
+    target = {"source": start.source, "id": start.id, "type": start.type, "time": start.time, "slot": ""}
+    for one in (start, tick(2, 0), start):
+        pairs.add(one)
+
+    assert pairs.due(0.0) == [("acme", "rel-1")]
+    assert pairs.due(59.0) == []
+    assert pairs.due(60.0) == [("acme", "rel-1")]
+    assert pairs.due(200.0) == []
+    pairs.add(event("event.retracted", {"by": "admin", "evidence": "admin", **target}))
+    assert pairs.due(200.0) == [("acme", "rel-1")]
 
 
 def test_two_that_share_the_log_and_then_one_of_them_alone_say_each_outcome(log_time: OwnLog) -> None:

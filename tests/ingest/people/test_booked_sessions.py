@@ -30,6 +30,7 @@ from tests.ingest.people.building import (
 )
 
 OTHER = Meeting("99999")
+OTHER_STRANGER = Person(address="other@example.org")
 
 
 def test_a_meeting_of_a_pair_is_scheduled() -> None:
@@ -310,3 +311,55 @@ def test_somebody_by_an_unknown_address_may_be_the_one_who_was_booked(
 
     told = kinds(found) if isinstance(found, list) else []
     assert [kind for kind in told if kind != "session.scheduled"] == becomes
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "becomes"),
+    [
+        ((ADA, BEN, STRANGER), (ADA, STRANGER), ["session.cancelled"]),
+        ((ADA, BEN, STRANGER), (STRANGER, BEN), ["session.cancelled"]),
+        ((ADA, BEN, STRANGER), (Person(address="STRANGER@example.org"), ADA), ["session.cancelled"]),
+        ((ADA, BEN, STRANGER), (ADA, STRANGER, OTHER_STRANGER), []),
+        ((ADA, BEN, STRANGER), (STRANGER, OTHER_STRANGER), ["session.cancelled"]),
+        ((ADA, BEN), (STRANGER, OTHER_STRANGER), []),
+        ((ADA, BEN, Person()), (ADA, Person()), []),
+    ],
+    ids=[
+        "who was asked beside ben is not he",
+        "nor ada",
+        "an address in another case is the same",
+        "somebody else may be he",
+        "one cannot be two",
+        "two may be two",
+        "of whom nothing is told may be anybody",
+    ],
+)
+@pytest.mark.parametrize("is_told_late", [False, True])
+def test_a_stranger_who_was_asked_beside_somebody_is_not_the_same_person(
+    first: tuple[Person, ...],
+    second: tuple[Person, ...],
+    becomes: list[str],
+    is_told_late: bool,  # noqa: FBT001
+) -> None:
+    projection = known()
+    versions = [booked(60, 120, *first), booked(60, 120, *second, key="later", time=minute(-60))]
+    found = [say(projection, one) for one in (reversed(versions) if is_told_late else versions)]
+
+    told = [kind for one in found if isinstance(one, list) for kind in kinds(one)]
+
+    assert told == ["session.scheduled", *becomes]
+
+
+def test_whoever_is_named_no_more_is_called_off_though_the_others_are_no_pair_yet() -> None:
+    projection = known()
+    events(projection, booked(60, 120, ADA, BEN))
+
+    found = say(projection, booked(60, 120, ADA, CAT, key="later", time=minute(-60)))
+
+    assert isinstance(found, Rejected)
+    assert found.reason == "unresolved"
+    (session,) = projection.bookings.of("acme", "rel-1")
+    assert session.booking.cancelled
+    projection.apply(pair("ada", "cat", subject="rel-2"))
+    let_in = events(projection, booked(60, 120, ADA, CAT, key="later", time=minute(-60)))
+    assert [(one.type, one.subject) for one in let_in] == [("mentoring.session.scheduled.v1", "rel-2")]

@@ -67,8 +67,9 @@ class AttendanceFold:
             case p.SessionAttendance(session_id=session):
                 return self._see(SessionKey(event.tenant, event.subject, session), event)
             case p.SessionHeld(session_id=session) | p.SessionMissed(session_id=session):
-                if event.source == ATTENDANCE:
-                    self._mark_emitted(SessionKey(event.tenant, event.subject, session))
+                known = self._sessions.get(SessionKey(event.tenant, event.subject, session))
+                if known is not None and event.source == ATTENDANCE:
+                    known.is_emitted = True
             case p.RelationshipErased():
                 for key in list(self._of.get((event.tenant, event.subject), ())):
                     self._drop(key)
@@ -107,10 +108,6 @@ class AttendanceFold:
         heapq.heappush(self._queue, (at, key))
         return key if is_emitted and is_new else None
 
-    def _mark_emitted(self, key: SessionKey) -> None:
-        if key in self._sessions:
-            self._sessions[key].is_emitted = True
-
     def _concluded(self, key: SessionKey, session: _Session) -> Iterator[RawEvent]:
         booking = self._booking(key, session.attendance)
         runs = self._runs(key, booking)
@@ -135,12 +132,12 @@ class AttendanceFold:
         booked it: all that were for this booking, the first of them first. They are one meeting."""
         if booking is None or len(self._of[key.tenant, key.relationship]) > MOST_RUNS:
             return [key]
-        found = {one for one in self._of[key.tenant, key.relationship] if self._is_for(booking, one)} | {key}
+        found = {key}
+        for one in self._of[key.tenant, key.relationship]:
+            known = self._booking(one, self._sessions[one].attendance)
+            if known is not None and known.session == booking.session:
+                found.add(one)
         return sorted(found, key=lambda one: (self._sessions[one].attendance.begin, one))
-
-    def _is_for(self, booking: Booking, key: SessionKey) -> bool:
-        known = self._booking(key, self._sessions[key].attendance)
-        return known is not None and known.session == booking.session
 
     def _seen_in(self, runs: Iterable[SessionKey]) -> Attendance:
         told = [self._sessions[one].attendance for one in runs]

@@ -73,7 +73,9 @@ class Bookings:
                 self._book(
                     event.tenant, event.subject, Booking(data.session_id, data.starts_at, data.ends_at, event.time)
                 )
-                self._follow(event, data.session_id)
+                # Our own bookings say in `correlationid` which meeting of the tool they come from, see `matter_of`.
+                if event.correlationid and event.source.startswith(RESERVED):
+                    self._join(event.tenant, event.correlationid, data.session_id)
             case p.SessionCancelled(session_id=session, notice_hours=hours):
                 known = self.booking(event.tenant, event.subject, session)
                 if known is None:
@@ -176,12 +178,6 @@ class Bookings:
         if self._number > self._most:
             most = max(self._booked, key=lambda one: len(self._booked[one]))
             self._forget((most, *next(iter(self._booked[most]))))
-
-    def _follow(self, event: OfRelationship, session: str) -> None:
-        """Our own bookings say in `correlationid` which meeting of the tool they come from, see `matter_of`."""
-        if not event.correlationid or not event.source.startswith(RESERVED):
-            return
-        self._join(event.tenant, event.correlationid, session)
 
     def _join(self, tenant: str, matter: str, session: str) -> None:
         own, _, series = matter.partition(".")

@@ -2,6 +2,7 @@
 of a booking may be told before the booking, and a part of a change before an earlier one."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -18,21 +19,18 @@ MOST_BYTES = 200_000_000
 """Of all meetings, about. Most have a revision or two of two people; one that everybody is asked to has a thousand, and
 a revision for each who answers."""
 REVISION_BYTES, GUEST_BYTES = 1_300, 50
-"""As measured of a revision, and of each who is known to take part or to have declined."""
+"""As measured of a revision, and of each who is known to take part, is told apart from others, or has declined."""
 
 
 class Guests(NamedTuple):
     """Of a meeting: who is known to take part, who has declined, and how many take part of whom nobody knows who they
-    are: by no address, or by one that is not in the directory, for people have several."""
+    are: by no address, or by one that is not in the directory, for people have several. `strangers` are the digests of
+    those of them of whom anything is told: who was asked beside somebody in one version is not them in another."""
 
     present: frozenset[str] = frozenset()
     declined: frozenset[str] = frozenset()
     unknown: int = 0
-
-    def may_be(self, relationship: Relationship) -> bool:
-        """Whether each side that is not named may be somebody unknown."""
-        missing = [side for side in (relationship.mentors, relationship.mentees) if not side & self.present]
-        return len(missing) <= self.unknown and all(side - self.declined for side in missing)
+    strangers: frozenset[str] = frozenset()
 
 
 NO_GUESTS = Guests()
@@ -45,12 +43,33 @@ class Revision(NamedTuple):
     @property
     def size(self) -> int:
         """In bytes, about."""
-        return REVISION_BYTES + GUEST_BYTES * (len(self.guests.present) + len(self.guests.declined))
+        present, declined, _, strangers = self.guests
+        return REVISION_BYTES + GUEST_BYTES * (len(present) + len(declined) + len(strangers))
+
+    def may_meet(self, relationship: Relationship, versions: Sequence["Revision"]) -> bool:
+        """Whether each side that is not named may be somebody unknown, by this version of `versions` and those before.
+        A pair that has ended has no sessions any more, whoever comes."""
+        guests = self.guests
+        sides = (relationship.mentors, relationship.mentees)
+        missing = [side - guests.declined for side in sides if not side & guests.present]
+        if relationship.is_over(self.said.time) or not all(missing):
+            return False
+        others = [self._others_than(side, versions) for side in missing]
+        of_both = len(frozenset.intersection(*others)) if others else 0
+        return all(guests.unknown > len(one) for one in others) and guests.unknown >= len(missing) + of_both
+
+    def _others_than(self, side: frozenset[str], versions: Sequence["Revision"]) -> frozenset[str]:
+        """The strangers who are nobody of that side: they were asked beside each of it."""
+        before = [one.guests for one in versions if one.said.time <= self.said.time]
+        beside = (
+            frozenset[str]().union(*(one.strangers for one in before if person in one.present)) for person in side
+        )
+        return self.guests.strangers.intersection(*beside)
 
 
 class Revisions:
     """One thread tells it at a time, any thread asks. Of too many meetings, or too much of them, the one not heard of
-    for longest is forgotten. It knows people of the roster only."""
+    for longest is forgotten. It knows people of the roster, and digests of others."""
 
     def __init__(self, most: int = MOST_REVISED, most_bytes: int = MOST_BYTES) -> None:
         self._most, self._most_bytes, self._bytes = most, most_bytes, 0
@@ -76,6 +95,10 @@ class Revisions:
         of_series = self._of.get((source, Meeting(meeting.id)), ()) if meeting.instance else ()
         found = (*own, *(one for one in of_series if isinstance(one.said, Cancelled)))
         return tuple(sorted((one for one in found if one.said.time > moment), key=_in_order))
+
+    def of(self, source: str, *meetings: Meeting | None) -> tuple[Revision, ...]:
+        """All that was told of a meeting, under whatever ids it has had."""
+        return tuple(one for meeting in meetings if meeting for one in self._of.get((source, meeting), ()))
 
     def _keep(self, key: tuple[str, Meeting], one: Revision) -> None:
         known = self._of.pop(key, ())

@@ -6,53 +6,23 @@ from datetime import UTC, date, datetime, time
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from schemas.directory import DirectoryStatement, Participant
+from schemas.directory import DirectoryStatement, EmploymentChange, Participant
+from schemas.events import OfPartition, OfRelationship
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.activity import Employed, Person
-from services.ingest.domain.derived_events import EventContent, RawEvent, Subject, digest, origin, raw_event
+from services.ingest.domain.activity import Employed, Native
+from services.ingest.domain.admission import Clock, admit
+from services.ingest.domain.derived_events import EventContent, RawEvent, digest, origin, raw_event
 from services.ingest.domain.people.participants import completed, is_same, merged, merging
-from services.ingest.domain.people.relationship_history import Pause, Relationship
-from services.ingest.domain.people.roster import Roster
+from services.ingest.domain.people.relationship_history import (
+    FactKey,
+    Pause,
+    PausedFact,
+    Relationship,
+    RelationshipHistory,
+)
+from services.ingest.domain.people.roster import LATEST, Roster, subject
 from services.ingest.domain.scope import ConnectionScope
-from services.ingest.domain.verdict import Ignored, Rejected, rejected
-
-STRANGERS = Ignored("strangers")
-
-
-def company(people: Iterable[Person], connection_scope: ConnectionScope, roster: Roster) -> frozenset[str] | Rejected:
-    """The participants among the people; the others are none of our business. Rejected where one of them could be
-    several participants: it is not known then which pairs are together."""
-    known: set[str] = set()
-    for place, person in enumerate(people):
-        found = roster.identify(connection_scope.tenant, connection_scope.tool, person)
-        if len(found) > 1:
-            return several(f"people.{place}", found)
-        known |= found
-    return frozenset(known)
-
-
-def several(path: str, found: frozenset[str]) -> Rejected:
-    names = ", ".join(sorted(found)[:5])
-    return rejected("unresolved", path, f"what the tool knows of this person points to several participants: {names}")
-
-
-def pairs(
-    present: frozenset[str], connection_scope: ConnectionScope, roster: Roster, at: datetime
-) -> tuple[Relationship, ...] | Ignored | Rejected:
-    """The relationships whose two sides are present; never an empty tuple."""
-    found = roster.pairs(connection_scope.tenant, connection_scope.program, present, at)
-    if found:
-        return found
-    return no_pair(present, connection_scope) if len(present) > 1 else STRANGERS
-
-
-def no_pair(present: frozenset[str], connection_scope: ConnectionScope) -> Rejected:
-    where = f"in programme {connection_scope.program!r}" if connection_scope.program else "in any programme"
-    return rejected("unresolved", "people", f"{len(present)} participants are there, and no pair of them {where} yet")
-
-
-def subject(connection_scope: ConnectionScope, relationship: Relationship) -> Subject:
-    return Subject(connection_scope.source, connection_scope.tenant, relationship.program, relationship.id)
+from services.ingest.domain.verdict import Admitted, Rejected, rejected
 
 
 class Absence(NamedTuple):
@@ -90,35 +60,129 @@ class FannedOut(NamedTuple):
     participants: tuple[Participant, ...]
 
 
-def employed(told: Employed, connection_scope: ConnectionScope, roster: Roster) -> FannedOut | Rejected:
-    known = roster.known(connection_scope.tenant, told.participant)
+def employed(told: Employed, scope: ConnectionScope, roster: Roster) -> FannedOut | Rejected:
+    known = roster.known(scope.tenant, told.participant)
     said = completed(told, known)
-    statement = merging(told, connection_scope)
+    statement = merging(told, scope)
     if isinstance(statement, Rejected):
         return statement
     record = merged(statement, known)
     if isinstance(record, Rejected):
         return record
     try:
-        events = tuple(_FanOut(said, connection_scope, roster).events())
+        events = tuple(_FanOut(said, scope, roster).events())
     except OverflowError:
         return rejected("invalid", "left_on", "this day cannot be placed in any time zone")
     return FannedOut(events, statement, () if record is None or is_same(record, known) else (record,))
 
 
+def as_told(person: Participant, change: EmploymentChange) -> tuple[Employed, ConnectionScope]:
+    """By whom it was told, too."""
+    said = Employed(
+        change.statement,
+        change.told,
+        Native(change.native_type, change.native_id),
+        person.id,
+        person.name,
+        change.status,
+        time_zone=change.time_zone,
+        left_on=change.left_on,
+        back_on=change.back_on,
+    )
+    return said, ConnectionScope(person.tenant, change.program, change.tool, change.connection)
+
+
+def told_before(tenant: str, relationship: str, roster: Roster, clock: Clock) -> list[RawEvent]:
+    """What was told of people's employment before the log told who is paired with whom, as if it had been told
+    afterwards: each change again, in order, to a roster that knows this relationship alone. What the log holds already,
+    or held until it was retracted, is left out. Retracted is what a change brought about before it was known who else
+    is paired, and since when."""
+    history = roster.history(tenant, relationship)
+    people = [one for one in (roster.known(tenant, name) for name in sorted(history.people())) if one]
+    changes = [
+        (change.told, person.id, *as_told(person, change), change) for person in people for change in person.employment
+    ]
+    if not changes:
+        return []
+    alone, found = Roster(), list[tuple[RawEvent, OfRelationship]]()
+    alone.restore(tenant, relationship, history.without({scope.source for *_, scope, _ in changes}))
+    for person in people:
+        status = "active" if person.employment else person.status
+        alone.upsert(person.model_copy(update={"status": status, "addresses": (), "identities": (), "employment": ()}))
+    for _, name, said, scope, change in sorted(changes, key=lambda one: one[:2]):
+        for raw, event in _admitted(_FanOut(said, scope, alone).events(), scope, clock):
+            alone.apply(event)
+            found.append((raw, event))
+        known = alone.known(tenant, name)
+        assert known is not None, "only who is in the directory has changed"
+        alone.upsert(known.model_copy(update={"status": said.status, "employment": (*known.employment, change)}))
+    ids = frozenset(event.id for _, event in found)
+    for _, _, said, scope, _ in changes:
+        wrong = _FanOut(said, scope, alone).retractions(relationship, history, ids)
+        found += _admitted(wrong, scope, clock)
+    return [raw for raw, event in found if not history.has(event)]
+
+
+def _admitted(
+    raws: Iterable[RawEvent], scope: ConnectionScope, clock: Clock
+) -> Iterator[tuple[RawEvent, OfRelationship]]:
+    for raw in [*raws]:
+        verdict = admit(raw, scope.scope, clock)
+        if isinstance(verdict, Admitted) and not isinstance(verdict.event, OfPartition):
+            yield raw, verdict.event
+
+
 class _FanOut:
-    def __init__(self, said: Employed, connection_scope: ConnectionScope, roster: Roster) -> None:
-        self._said, self._connection_scope, self._roster = said, connection_scope, roster
+    def __init__(self, said: Employed, scope: ConnectionScope, roster: Roster) -> None:
+        self._said, self._scope, self._roster = said, scope, roster
         self._absence = absence(said)
 
     def events(self) -> Iterator[RawEvent]:
-        said, connection_scope = self._said, self._connection_scope
-        for one in self._roster.of(connection_scope.tenant, connection_scope.program, said.participant, said.time):
-            if said.status == "active":
+        said, scope = self._said, self._scope
+        found = self._roster.of(scope.tenant, scope.program, said.participant, said.time)
+        if said.status == "active":
+            # A pair that had ended, and begins anew later on, is not paused by what was told before its end.
+            anew = self._roster.of(scope.tenant, scope.program, said.participant, LATEST)
+            for one in {one.id: one for one in (*found, *anew)}.values():
                 yield from self._resumed(one)
-            elif one.ended is None and not self._lies_before(one) and not self._goes_on(one):
-                is_over = said.status == "exited" and self._begin(one) <= said.time
-                yield from self._ended(one) if is_over else self._paused(one)
+            return
+        for one in found:
+            if one.ended is None and not self._goes_on(one):
+                yield from self._last_to_leave(one).away(one)
+
+    def retractions(self, relationship: str, history: RelationshipHistory, ids: frozenset[str]) -> Iterator[RawEvent]:
+        """Of what this brought about and would not have, as is known now: pauses that are not among `ids`, and the end
+        of a relationship in which somebody else had taken the place of the person."""
+        said, source = self._said, self._scope.source
+        ended, pause_id = self._ended_id(relationship), self._absence.pause_id(said.participant)
+        for key, fact in history.standing():
+            then = self._roster.relationship(self._scope.tenant, relationship, key.time)
+            is_pause = isinstance(fact, PausedFact) and fact.pause_id == pause_id and key.id not in ids
+            is_end = key.id == ended and then is not None and said.participant not in then.people
+            if then and key.source == source and (is_pause or is_end):
+                yield self._retraction(then, key, "known since", max(key.time, then.started))
+
+    def _last_to_leave(self, relationship: Relationship) -> "_FanOut":
+        """Of a side that has left: when the last of it left, whoever is told of last. While one of it is on leave it
+        is not over."""
+        side = self._side(relationship) - {self._said.participant}
+        others = (self._roster.known(relationship.tenant, one) for one in side)
+        told = ((one, one.employment[-1]) for one in others if one and one.employment)
+        away = [self, *(_FanOut(*as_told(*one), self._roster) for one in told if one[1].status != "active")]
+        return max([one for one in away if one.is_on_leave] or away, key=_FanOut.begin)
+
+    @property
+    def is_on_leave(self) -> bool:
+        return self._said.status == "leave"
+
+    def begin(self) -> tuple[datetime, str]:
+        """Of the absence, and of whom."""
+        return self._absence.begin, self._said.participant
+
+    def away(self, relationship: Relationship) -> Iterator[RawEvent]:
+        if not self._lies_before(relationship):
+            is_over = self._said.status == "exited" and self._begin(relationship) <= self._said.time
+            yield from self._ended(relationship) if is_over else self._paused(relationship)
 
     def _lies_before(self, relationship: Relationship) -> bool:
         """An exit that is dated before the pair began, or a leave that was over by then, says nothing of it: who is
@@ -149,15 +213,23 @@ class _FanOut:
             if pause.pause_id.startswith(prefixes) and (pause.until is None or pause.until > said.time):
                 back = start_of(said.back_on, said) if said.back_on else said.time
                 time, tells = (back, "") if pause.told.time <= back < said.time else (said.time, said.key)
-                data = {"pause_id": pause.pause_id}
-                event = digest("resumed", pause.told.id, to_rfc3339(time), tells, relationship.id)
-                yield self._event(relationship, EventContent("mentoring.relationship.resumed.v1", event, time, data))
+                yield self._resumption(relationship, pause.told.id, pause.pause_id, time, tells)
+
+    def _resumption(
+        self, relationship: Relationship, paused: str, pause_id: str, time: datetime, tells: str = ""
+    ) -> RawEvent:
+        event = digest("resumed", paused, to_rfc3339(time), tells, relationship.id)
+        content = EventContent("mentoring.relationship.resumed.v1", event, time, {"pause_id": pause_id})
+        return self._event(relationship, content)
 
     def _ended(self, relationship: Relationship) -> Iterator[RawEvent]:
-        event = digest("ended", self._said.participant, self._absence.cause, relationship.id)
         data = {"planned": False, "reason_code": "left_organisation", "initiated_by": "system"}
+        event = self._ended_id(relationship.id)
         content = EventContent("mentoring.relationship.ended.v1", event, self._begin(relationship), data)
         yield self._event(relationship, content)
+
+    def _ended_id(self, relationship: str) -> str:
+        return digest("ended", self._said.participant, self._absence.cause, relationship)
 
     def _paused(self, relationship: Relationship) -> Iterator[RawEvent]:
         """An exit that lies ahead is a pause until it has come: nothing ends in the future."""
@@ -171,8 +243,12 @@ class _FanOut:
         tells = said.key if held is not None or begin > said.time else ""
         event = digest("paused", pause_id, to_rfc3339(begin), str(self._absence.until), tells, relationship.id)
         yield self._pause(relationship, event, pause_id, begin)
-        if held is not None and held.told.source == self._connection_scope.source:
-            yield self._correction(relationship, held, event)
+        now = self._roster.relationship(relationship.tenant, relationship.id)
+        if now and now.started > begin and said.participant not in now.people:
+            # Else whoever has taken their place would be paused until they are back.
+            yield self._resumption(now, event, pause_id, now.started)
+        if held is not None and held.told.source == self._scope.source:
+            yield self._retraction(relationship, held.told, event, said.time)
 
     def _held(self, relationship: Relationship) -> Pause | None:
         """The pause that this absence has brought about already. Without a day it is the one that lasts."""
@@ -195,13 +271,12 @@ class _FanOut:
         time = min(begin, self._said.time)
         return self._event(relationship, EventContent("mentoring.relationship.paused.v1", event, time, data))
 
-    def _correction(self, relationship: Relationship, wrong: Pause, right: str) -> RawEvent:
-        told = wrong.told
-        data = {"source": told.source, "id": told.id, "type": told.type, "time": to_rfc3339(told.time), "slot": ""}
-        event = digest("corrected", told.id, right)
-        return self._event(relationship, EventContent("mentoring.event.retracted.v1", event, self._said.time, data))
+    def _retraction(self, relationship: Relationship, wrong: FactKey, because: str, time: datetime) -> RawEvent:
+        data = {"source": wrong.source, "id": wrong.id, "type": wrong.type, "time": to_rfc3339(wrong.time), "slot": ""}
+        event = digest("corrected", wrong.id, because)
+        return self._event(relationship, EventContent("mentoring.event.retracted.v1", event, time, data))
 
     def _event(self, relationship: Relationship, content: EventContent) -> RawEvent:
-        native = origin(self._connection_scope, self._said.native)
+        native = origin(self._scope, self._said.native)
         data = {"by": "system", "evidence": "admin", "origin": native, **content.data}
-        return raw_event(subject(self._connection_scope, relationship), content._replace(data=data))
+        return raw_event(subject(self._scope, relationship), content._replace(data=data))

@@ -6,9 +6,16 @@ from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.directory import DirectoryStatement, Participant, PersonDescription, ToolIdentity
+from schemas.directory import (
+    MOST_CHANGES,
+    DirectoryStatement,
+    EmploymentChange,
+    Participant,
+    PersonDescription,
+)
 from schemas.primitives import Id, to_rfc3339
 from services.ingest.domain.activity import Employed
+from services.ingest.domain.derived_events import origin
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected, explain, rejected
 
@@ -16,14 +23,14 @@ from services.ingest.domain.verdict import Rejected, explain, rejected
 MOST_MEMBERS = 2_000
 
 PARTICIPANT_ID: TypeAdapter[str] = TypeAdapter(Id)
-_DESCRIBED = tuple(name for name in PersonDescription.model_fields if name != "unsaid")
+_DESCRIBED = tuple(name for name in PersonDescription.model_fields if name not in {"unsaid", "change"})
 
 
 def read_participant(raw: object, tenant: str, now: datetime) -> Participant | Rejected:
-    """`tenant` may be left out and must be the sender's; `recordedtime` is ours whatever it says."""
+    """`tenant` may be left out and must be the sender's; `recordedtime` and `employment` are ours whatever it says."""
     if not isinstance(raw, dict):
         return rejected("malformed", "", "a participant is a JSON object")
-    given = {name: value for name, value in raw.items() if value is not None}
+    given = {name: value for name, value in raw.items() if value is not None and name != "employment"}
     if given.get("tenant", tenant) != tenant:
         return rejected("forbidden", "tenant", f"this sender speaks for {tenant!r} only")
     try:
@@ -66,8 +73,20 @@ def replacing(participant: Participant, feed: str) -> DirectoryStatement:
     )
 
 
-def merging(activity: Employed, connection_scope: ConnectionScope) -> DirectoryStatement | Rejected:
+def merging(activity: Employed, scope: ConnectionScope) -> DirectoryStatement | Rejected:
     """What a feed says of somebody of whom others may know more."""
+    change = {
+        "status": activity.status,
+        "told": to_rfc3339(activity.time),
+        "statement": activity.key,
+        "left_on": activity.left_on and activity.left_on.isoformat(),
+        "back_on": activity.back_on and activity.back_on.isoformat(),
+        "time_zone": activity.time_zone,
+        "program": scope.program,
+        "tool": scope.tool,
+        "connection": scope.connection,
+        **{name: value for name, value in origin(scope, activity.native).items() if name != "tool"},
+    }
     described = {
         "name": activity.name,
         "addresses": activity.addresses,
@@ -76,13 +95,14 @@ def merging(activity: Employed, connection_scope: ConnectionScope) -> DirectoryS
         "status": activity.status,
         "consent": activity.consent,
         "unsaid": sorted(activity.unsaid),
+        "change": change,
     }
     try:
         return DirectoryStatement(
             person=PersonDescription.model_validate_json(json.dumps(described)),
             id=activity.participant,
-            tenant=connection_scope.tenant,
-            feed=connection_scope.source,
+            tenant=scope.tenant,
+            feed=scope.source,
             kind="merges",
             recordedtime=activity.time,
         )
@@ -93,21 +113,27 @@ def merging(activity: Employed, connection_scope: ConnectionScope) -> DirectoryS
 def merged(statement: DirectoryStatement, known: Participant | None) -> Participant | Rejected | None:
     """Who is in the directory after the statement, None where nobody is. Addresses are replaced, unless none are named;
     identities are replaced tool by tool: a feed that knows nothing of Slack leaves alone what another one named there.
+    That somebody was away stays true whoever describes them anew.
     Rejected where a person would have more of either than the directory holds."""
     described = statement.person
     if described is None:
         return None
     before = known if statement.kind == "merges" else None
+    named = {one.tool for one in described.identities}
+    others = [one for one in before.identities if one.tool not in named] if before else []
+    zone = before.time_zone if before and "time_zone" in described.unsaid else described.time_zone
+    change = described.change and described.change.model_copy(update={"time_zone": zone})
     try:
         return Participant(
             id=statement.id,
             tenant=statement.tenant,
             name=described.name,
             addresses=described.addresses or (before.addresses if before else ()),
-            identities=(*described.identities, *_of_other_tools(described, before)),
-            time_zone=before.time_zone if before and "time_zone" in described.unsaid else described.time_zone,
+            identities=(*described.identities, *others),
+            time_zone=zone,
             status=described.status,
             consent=before.consent if before and "consent" in described.unsaid else described.consent,
+            employment=_employment(change, known.employment if known else ()),
             recordedtime=statement.recordedtime,
         )
     except ValidationError as invalid:
@@ -124,6 +150,14 @@ def _content(one: Participant) -> dict[str, object]:
     return one.model_dump(exclude={"recordedtime"}) | {"identities": in_order}
 
 
-def _of_other_tools(described: PersonDescription, before: Participant | None) -> tuple[ToolIdentity, ...]:
-    named = {one.tool for one in described.identities}
-    return tuple(one for one in before.identities if one.tool not in named) if before else ()
+def _employment(change: EmploymentChange | None, known: tuple[EmploymentChange, ...]) -> tuple[EmploymentChange, ...]:
+    """A feed tells every night what it told before, and another one may know the day: what was told already since the
+    status is this one is no change, nor is the work of somebody who never was away. A repeat changes nothing."""
+    if change is None or change in known or (not known and change.status == "active"):
+        return known
+    for one in reversed(known):
+        if one.status != change.status:
+            break
+        if change.status == "active" or (one.left_on, one.back_on) == (change.left_on, change.back_on):
+            return known
+    return (*known, change)[-MOST_CHANGES:]

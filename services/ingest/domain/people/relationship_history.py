@@ -116,13 +116,13 @@ class RelationshipHistory:
     def at(self, tenant: str, relationship: str, moment: datetime) -> Relationship | None:
         """None where no start stands. Before its first start it is what it is going to be."""
         starts = sorted(
-            ((key.time, fact) for key, fact in self._standing() if isinstance(fact, StartedFact)), key=lambda s: s[0]
+            ((key.time, fact) for key, fact in self.standing() if isinstance(fact, StartedFact)), key=lambda s: s[0]
         )
         if not starts:
             return None
         begin, start = next((s for s in reversed(starts) if s[0] <= moment), starts[0])
         following = next((time for time, _ in starts if time > begin), None)
-        ends = (key.time for key, fact in self._standing() if isinstance(fact, EndedFact))
+        ends = (key.time for key, fact in self.standing() if isinstance(fact, EndedFact))
         ended = min((end for end in ends if begin <= end and not (following and end > following)), default=None)
         return Relationship(
             tenant, relationship, start.program, start.mentors, start.mentees, start.coordinator, begin, ended
@@ -134,19 +134,29 @@ class RelationshipHistory:
         return frozenset().union(*(fact.mentors | fact.mentees for fact in facts))
 
     def pauses(self) -> tuple[Pause, ...]:
+        standing = self.standing()
+        resumed = [(key.time, fact.pause_id) for key, fact in standing if isinstance(fact, ResumedFact)]
         return tuple(
             Pause(key, fact.pause_id, fact.begin, fact.until)
-            for key, fact in self._standing()
-            if isinstance(fact, PausedFact) and not self._is_closed(key.time, fact.pause_id)
+            for key, fact in standing
+            if isinstance(fact, PausedFact)
+            and not any(time >= key.time and closed in {None, fact.pause_id} for time, closed in resumed)
         )
 
-    def _is_closed(self, since: datetime, pause_id: str) -> bool:
-        return any(
-            isinstance(fact, ResumedFact) and key.time >= since and fact.pause_id in {None, pause_id}
-            for key, fact in self._standing()
-        )
+    def has(self, event: OfRelationship) -> bool:
+        """Whether it is told already, retracted or not, or, of a retraction, what it takes back is retracted."""
+        if isinstance(event.data, p.EventRetracted):
+            target = event.data
+            return FactKey(target.source, target.id, target.type, target.time) in self.retracted
+        keys = (*(key for key, _ in self.facts), *self.retracted)
+        return any((key.source, key.id) == (event.source, event.id) for key in keys)
 
-    def _standing(self) -> list[tuple[FactKey, Fact]]:
+    def without(self, sources: AbstractSet[str]) -> "RelationshipHistory":
+        """What others than these say."""
+        facts = tuple((key, fact) for key, fact in self.facts if key.source not in sources)
+        return RelationshipHistory(facts, frozenset(one for one in self.retracted if one.source not in sources))
+
+    def standing(self) -> list[tuple[FactKey, Fact]]:
         return [(key, fact) for key, fact in self.facts if key not in self.retracted]
 
 

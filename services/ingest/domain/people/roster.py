@@ -11,6 +11,7 @@ from schemas import payloads as p
 from schemas.directory import Participant
 from schemas.events import OfRelationship
 from services.ingest.domain.activity import Person
+from services.ingest.domain.derived_events import Subject
 from services.ingest.domain.ids import is_plain, pseudonym_of
 from services.ingest.domain.people.relationship_history import (
     Pause,
@@ -19,6 +20,8 @@ from services.ingest.domain.people.relationship_history import (
     bounded_history,
     is_overgrown,
 )
+from services.ingest.domain.scope import ConnectionScope
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
 
 Key = tuple[str, str, str]
 ADDRESS = ""
@@ -87,12 +90,8 @@ class Identities:
     def _claiming(self, key: Key) -> frozenset[str]:
         """Who has left gives an address free for somebody else."""
         owners = self._owners.get(key, NOBODY)
-        staying = frozenset(owner for owner in owners if not self._has_left(key[0], owner))
-        return staying or owners
-
-    def _has_left(self, tenant: str, participant: str) -> bool:
-        known = self._known.get((tenant, participant))
-        return known is not None and known.status == "exited"
+        known = ((owner, self._known.get((key[0], owner))) for owner in owners)
+        return frozenset(owner for owner, one in known if one is None or one.status != "exited") or owners
 
 
 def normal(value: str) -> str:
@@ -124,7 +123,8 @@ class Roster:
 
     def apply(self, event: OfRelationship) -> None:
         """Any event of the log; those that tell nothing of relationships change nothing."""
-        if not _concerns(event):
+        told = event.data.type if isinstance(event.data, p.EventRetracted) else event.type
+        if not told.startswith(TOLD):
             return
         key = event.tenant, event.subject
         if event.type == ERASED:
@@ -234,9 +234,43 @@ class Roster:
                 self._of.pop((key[0], person), None)
 
 
-def _concerns(event: OfRelationship) -> bool:
-    told = event.data.type if isinstance(event.data, p.EventRetracted) else event.type
-    return told.startswith(TOLD)
+STRANGERS = Ignored("strangers")
+
+
+def company(people: Iterable[Person], scope: ConnectionScope, roster: Roster) -> frozenset[str] | Rejected:
+    """The participants among the people; the others are none of our business. Rejected where one of them could be
+    several participants: it is not known then which pairs are together."""
+    known: set[str] = set()
+    for place, person in enumerate(people):
+        found = roster.identify(scope.tenant, scope.tool, person)
+        if len(found) > 1:
+            return several(f"people.{place}", found)
+        known |= found
+    return frozenset(known)
+
+
+def several(path: str, found: frozenset[str]) -> Rejected:
+    names = ", ".join(sorted(found)[:5])
+    return rejected("unresolved", path, f"what the tool knows of this person points to several participants: {names}")
+
+
+def pairs(
+    present: frozenset[str], scope: ConnectionScope, roster: Roster, at: datetime
+) -> tuple[Relationship, ...] | Ignored | Rejected:
+    """The relationships whose two sides are present; never an empty tuple."""
+    found = roster.pairs(scope.tenant, scope.program, present, at)
+    if found:
+        return found
+    return no_pair(present, scope) if len(present) > 1 else STRANGERS
+
+
+def no_pair(present: frozenset[str], scope: ConnectionScope) -> Rejected:
+    where = f"in programme {scope.program!r}" if scope.program else "in any programme"
+    return rejected("unresolved", "people", f"{len(present)} participants are there, and no pair of them {where} yet")
+
+
+def subject(scope: ConnectionScope, relationship: Relationship) -> Subject:
+    return Subject(scope.source, scope.tenant, relationship.program, relationship.id)
 
 
 def _begun(found: Iterable[Relationship], at: datetime) -> tuple[Relationship, ...]:

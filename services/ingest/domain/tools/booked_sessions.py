@@ -1,6 +1,6 @@
 """Which relationships a meeting of a tool is booked for, and for when."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -9,9 +9,9 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Booked, Cancelled, MeetingMoved, Missed
 from services.ingest.domain.derived_events import EventContent, RawEvent, event_id, origin, raw_event
 from services.ingest.domain.meetings.bookings import Booking, matter_of
-from services.ingest.domain.meetings.revisions import NO_GUESTS, Guests, Revision, as_move, still_said
-from services.ingest.domain.people.fan_out import STRANGERS, company, pairs, subject
+from services.ingest.domain.meetings.revisions import NO_GUESTS, Revision, as_move, still_said
 from services.ingest.domain.people.relationship_history import Relationship
+from services.ingest.domain.people.roster import STRANGERS, company, pairs, subject
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
@@ -25,21 +25,29 @@ class Slot(NamedTuple):
     known: Booking | None
 
 
-def booked_slots(session: str, connection_scope: ConnectionScope, projection: Projection) -> list[Slot]:
+def booked_slots(session: str, scope: ConnectionScope, projection: Projection) -> list[Slot]:
     found = []
-    for one in sorted(projection.bookings.whose(connection_scope.tenant, session)):
-        relationship = projection.roster.relationship(connection_scope.tenant, one)
-        if relationship and connection_scope.program in {None, relationship.program}:
+    for one in sorted(projection.bookings.whose(scope.tenant, session)):
+        relationship = projection.roster.relationship(scope.tenant, one)
+        if relationship and scope.program in {None, relationship.program}:
             found.append(_slot(relationship, session, projection))
     return found
 
 
 def slots_of_people(
-    said: Booked | Cancelled | Missed, session: str, connection_scope: ConnectionScope, projection: Projection
+    said: Cancelled | Missed, session: str, scope: ConnectionScope, projection: Projection
 ) -> list[Slot] | Ignored | Rejected:
     """Of the pairs among the people that the tool names."""
-    present = company(said.people, connection_scope, projection.roster)
-    found = present if isinstance(present, Rejected) else pairs(present, connection_scope, projection.roster, said.time)
+    present = company(said.people, scope, projection.roster)
+    if isinstance(present, Rejected):
+        return present
+    return slots_of(present, said.time, session, scope, projection)
+
+
+def slots_of(
+    present: frozenset[str], at: datetime, session: str, scope: ConnectionScope, projection: Projection
+) -> list[Slot] | Ignored | Rejected:
+    found = pairs(present, scope, projection.roster, at)
     return found if isinstance(found, Ignored | Rejected) else [_slot(one, session, projection) for one in found]
 
 
@@ -60,80 +68,108 @@ OVER = Ignored("over")
 Result = tuple[RawEvent, ...] | Ignored | Rejected
 
 
+class PartlyBooked(NamedTuple):
+    """Whoever is named no more is called off, though it is not known yet whose meeting it is now."""
+
+    events: tuple[RawEvent, ...]
+    rejected: Rejected
+
+
 class _Times(NamedTuple):
     starts_at: datetime
     ends_at: datetime
 
 
-def booked(said: Booked, connection_scope: ConnectionScope, projection: Projection) -> Result:
+def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Result | PartlyBooked:
     """A meeting that was moved keeps its session, also where the tool gives it another id. Whoever takes part no more
     has it cancelled, unless they may be one of those whom nobody can identify: then they meet as before, at the times
     that are told now."""
     bookings = projection.bookings
-    session = bookings.session(connection_scope.tenant, connection_scope.source, said.replaces or said.meeting)
-    slots = slots_of_people(said, session, connection_scope, projection)
-    if isinstance(slots, Rejected):
-        return slots
-    stay = () if isinstance(slots, Ignored) else slots
+    session = bookings.session(scope.tenant, scope.source, said.replaces or said.meeting)
+    present = company(said.people, scope, projection.roster)
+    if isinstance(present, Rejected):
+        return present
+    slots = slots_of(present, said.time, session, scope, projection)
+    stay = () if isinstance(slots, Ignored | Rejected) else slots
     # Else what is said next of the meeting, under its new id, would be of another session.
-    follows = bookings.session(connection_scope.tenant, connection_scope.source, said.meeting) != session
+    follows = bookings.session(scope.tenant, scope.source, said.meeting) != session
     staying = {slot.relationship.id for slot in stay}
-    others = () if said.is_partial else booked_slots(session, connection_scope, projection)
+    others = () if said.is_partial else booked_slots(session, scope, projection)
     unnamed = [slot for slot in others if slot.relationship.id not in staying and _goes_on(slot, said.time)]
-    later = projection.revisions.after(connection_scope.source, said.meeting, said.time)
-    guests = projection.guests(said, connection_scope) if unnamed else NO_GUESTS
-    may_stay = [slot for slot in unnamed if _may_meet(slot.relationship, guests, said.time)]
+    later = projection.revisions.after(scope.source, said.meeting, said.time)
+    this = Revision(said, projection.guests(said, scope) if unnamed or later else NO_GUESTS)
+    versions = (*projection.revisions.of(scope.source, said.meeting, said.replaces), this)
+    may_stay = [slot for slot in unnamed if this.may_meet(slot.relationship, versions)]
     events: list[RawEvent] = []
     times = _Times(said.starts_at, said.ends_at)
     for slot in (*stay, *may_stay):
         if slot.known is None or follows:
-            events.append(_booking(said, connection_scope, slot, times))
-            events += _what_became_of_it(said, connection_scope, slot, later)
+            events.append(_booking(said, scope, slot, times))
+            events += _what_became_of_it(said, scope, slot, later, versions)
         elif slot.known.told == said.time and _is_booked(slot, times):
             # Told again: of what was to be written then, this may be all that was.
-            events += _what_became_of_it(said, connection_scope, slot, later)
+            events += _what_became_of_it(said, scope, slot, later, versions)
         else:
-            events += _moved_to(as_move(said), connection_scope, slot, later)
-    gone = (slot for slot in unnamed if slot not in may_stay and not _was_told_since(slot, said.time))
-    events += [_cancellation(said, connection_scope, slot) for slot in gone]
-    return tuple(events) or (slots if isinstance(slots, Ignored) else UNCHANGED)
+            out = _left_out(slot.relationship, later, versions)
+            if out is None or not slot.known.cancelled:
+                events += _moved_to(as_move(said), scope, slot, later)
+            if out and _goes_on(slot, out.time) and not _was_told_since(slot, out.time):
+                events.append(_cancellation(out, scope, slot))
+    off = (slot for slot in unnamed if slot not in may_stay and not _was_told_since(slot, said.time))
+    gone = (slot for slot in off if not _is_back(slot, later, versions))
+    events += [_cancellation(said, scope, slot) for slot in gone]
+    if isinstance(slots, Rejected) and events:
+        return PartlyBooked(tuple(events), slots)
+    return tuple(events) or (slots if isinstance(slots, Ignored | Rejected) else UNCHANGED)
 
 
 def _what_became_of_it(
-    said: Booked, connection_scope: ConnectionScope, slot: Slot, later: tuple[Revision, ...]
+    said: Booked,
+    scope: ConnectionScope,
+    slot: Slot,
+    later: tuple[Revision, ...],
+    versions: Sequence[Revision],
 ) -> Iterator[RawEvent]:
     """What was told before of a meeting that is booked as this one of the tool: nobody knew then whose it was."""
     known = Booking(slot.session, said.starts_at, said.ends_at, told=said.time)
     for one in later:
-        then, at, move = one.said, slot._replace(known=known), _stays_as(one, slot.relationship)
+        then, at, move = one.said, slot._replace(known=known), _stays_as(one, slot.relationship, versions)
         if move and not isinstance(then, Cancelled) and (move.is_back or not known.cancelled):
             if (moved_to := _moved_times(move, known)) and not _is_booked(at, moved_to):
-                yield _booking(then, connection_scope, at, moved_to)
+                yield _booking(then, scope, at, moved_to)
                 known = Booking(slot.session, *moved_to, told=then.time)
         elif not move and not isinstance(then, MeetingMoved) and _goes_on(at, then.time):
             date = "" if then.meeting == said.meeting else slot.session
-            yield _cancellation(then, connection_scope, at, date)
+            yield _cancellation(then, scope, at, date)
             known = known._replace(told=then.time, cancelled=True)
 
 
-def _may_meet(relationship: Relationship, guests: Guests, moment: datetime) -> bool:
-    """A pair that has ended has no sessions any more, whoever comes."""
-    return guests.may_be(relationship) and not relationship.is_over(moment)
+def _left_out(relationship: Relationship, later: tuple[Revision, ...], versions: Sequence[Revision]) -> Booked | None:
+    """The version that names them no more, and after which they are not back. Whoever it does not name might have been
+    a stranger in it, until an earlier version that is told late names both."""
+    found: Booked | None = None
+    for one in later:
+        move = _stays_as(one, relationship, versions)
+        if move is None and isinstance(one.said, Booked):
+            found = found or one.said
+        elif move is not None and move.is_back:
+            found = None
+    return found
 
 
-def _stays_as(one: Revision, relationship: Relationship) -> MeetingMoved | None:
+def _stays_as(one: Revision, relationship: Relationship, versions: Sequence[Revision]) -> MeetingMoved | None:
     """None: it is off for this relationship."""
     match one.said:
         case MeetingMoved():
             return one.said
-        case Booked(time=time) if _may_meet(relationship, one.guests, time):
+        case Booked() if one.may_meet(relationship, versions):
             return replace(as_move(one.said), is_back=relationship.meets(one.guests.present))
         case _:
             return None
 
 
 def _moved_to(
-    said: MeetingMoved, connection_scope: ConnectionScope, slot: Slot, later: tuple[Revision, ...]
+    said: MeetingMoved, scope: ConnectionScope, slot: Slot, later: tuple[Revision, ...]
 ) -> Iterator[RawEvent]:
     """Told late, it counts for what nobody has said since, from when the rest was said."""
     known = slot.known
@@ -144,51 +180,50 @@ def _moved_to(
         return
     times = _moved_times(still_said(said, later), known)
     if times and not _is_booked(slot, times):
-        yield _booking(replace(said, time=max(said.time, known.told)), connection_scope, slot, times)
+        yield _booking(replace(said, time=max(said.time, known.told)), scope, slot, times)
 
 
-def moved(said: MeetingMoved, connection_scope: ConnectionScope, projection: Projection) -> Result:
-    session = projection.bookings.session(connection_scope.tenant, connection_scope.source, said.meeting)
-    slots = booked_slots(session, connection_scope, projection)
+def moved(said: MeetingMoved, scope: ConnectionScope, projection: Projection) -> Result:
+    session = projection.bookings.session(scope.tenant, scope.source, said.meeting)
+    slots = booked_slots(session, scope, projection)
     if not slots:
         return NOT_BOOKED
     if any(slot.known and _moved_times(said, slot.known) is None for slot in slots):
         return rejected("invalid", "starts_at", "ends beyond the end of time")
-    later = projection.revisions.after(connection_scope.source, said.meeting, said.time)
-    return tuple(one for slot in slots for one in _moved_to(said, connection_scope, slot, later)) or UNCHANGED
+    later = projection.revisions.after(scope.source, said.meeting, said.time)
+    return tuple(one for slot in slots for one in _moved_to(said, scope, slot, later)) or UNCHANGED
 
 
-def cancelled(said: Cancelled, connection_scope: ConnectionScope, projection: Projection) -> Result:
+def cancelled(said: Cancelled, scope: ConnectionScope, projection: Projection) -> Result:
     """Of those for whom it was booked; where that is not known, of the pairs among the people that the tool names. Of a
     recurring meeting without a date it is of all that lie ahead. What has moved to another meeting goes on there."""
     bookings = projection.bookings
-    if not said.is_partial and bookings.is_replaced(connection_scope.tenant, connection_scope.source, said.meeting):
+    if not said.is_partial and bookings.is_replaced(scope.tenant, scope.source, said.meeting):
         return MOVED_ON
-    session = bookings.session(connection_scope.tenant, connection_scope.source, said.meeting)
-    of_all = () if said.is_partial else booked_slots(session, connection_scope, projection)
-    if not (of_all or said.is_partial or said.meeting.instance) and (
-        dates := _dates(said, connection_scope, projection)
-    ):
+    session = bookings.session(scope.tenant, scope.source, said.meeting)
+    of_all = () if said.is_partial else booked_slots(session, scope, projection)
+    if not (of_all or said.is_partial or said.meeting.instance) and (dates := _dates(said, scope, projection)):
         undated = replace(said, starts_at=None)
-        return tuple(_cancellation(undated, connection_scope, one, one.session) for one in dates)
-    slots = of_all or slots_of_people(said, session, connection_scope, projection)
+        return tuple(_cancellation(undated, scope, one, one.session) for one in dates)
+    slots = of_all or slots_of_people(said, session, scope, projection)
     if isinstance(slots, Ignored | Rejected):
         return slots if said.people else NOT_BOOKED
     ahead = [slot for slot in slots if not (slot.known and slot.known.ends_at <= said.time)]
-    later = projection.revisions.after(connection_scope.source, said.meeting, said.time)
-    on = (slot for slot in ahead if not (slot.known and slot.known.cancelled) and not _is_back(slot, later))
-    return tuple(_cancellation(said, connection_scope, slot) for slot in on) or (UNCHANGED if ahead else OVER)
+    later = projection.revisions.after(scope.source, said.meeting, said.time)
+    versions = projection.revisions.of(scope.source, said.meeting)
+    on = (slot for slot in ahead if not (slot.known and slot.known.cancelled) and not _is_back(slot, later, versions))
+    return tuple(_cancellation(said, scope, slot) for slot in on) or (UNCHANGED if ahead else OVER)
 
 
-def _is_back(slot: Slot, later: tuple[Revision, ...]) -> bool:
+def _is_back(slot: Slot, later: tuple[Revision, ...], versions: Sequence[Revision]) -> bool:
     """Whether it was said since that they meet."""
-    moves = (_stays_as(one, slot.relationship) for one in later)
+    moves = (_stays_as(one, slot.relationship, versions) for one in later)
     return any(move is not None and move.is_back for move in moves)
 
 
-def _dates(said: Cancelled, connection_scope: ConnectionScope, projection: Projection) -> list[Slot]:
-    dates = projection.bookings.dates(connection_scope.tenant, connection_scope.source, said.meeting)
-    slots = (slot for date in dates for slot in booked_slots(date, connection_scope, projection))
+def _dates(said: Cancelled, scope: ConnectionScope, projection: Projection) -> list[Slot]:
+    dates = projection.bookings.dates(scope.tenant, scope.source, said.meeting)
+    slots = (slot for date in dates for slot in booked_slots(date, scope, projection))
     return [one for one in slots if one.known and not one.known.cancelled and one.known.starts_at > said.time]
 
 
@@ -214,36 +249,34 @@ def _moved_times(said: MeetingMoved, known: Booking) -> _Times | None:
         return None
 
 
-def _booking(said: Booked | MeetingMoved, connection_scope: ConnectionScope, slot: Slot, times: _Times) -> RawEvent:
+def _booking(said: Booked | MeetingMoved, scope: ConnectionScope, slot: Slot, times: _Times) -> RawEvent:
     replaces = isinstance(said, Booked) and said.replaces is not None
     verb = "rescheduled" if replaces or (slot.known and not slot.known.cancelled) else "scheduled"
-    data = _data(said, connection_scope, slot) | {name: to_rfc3339(time) for name, time in times._asdict().items()}
+    data = _data(said, scope, slot) | {name: to_rfc3339(time) for name, time in times._asdict().items()}
     return raw_event(
-        subject(connection_scope, slot.relationship),
+        subject(scope, slot.relationship),
         EventContent(
             f"mentoring.session.{verb}.v1",
             event_id(said.key, slot.relationship.id),
             said.time,
             data,
-            matter_of(connection_scope.source, said.meeting),
+            matter_of(scope.source, said.meeting),
         ),
     )
 
 
-def _cancellation(said: Booked | Cancelled, connection_scope: ConnectionScope, slot: Slot, date: str = "") -> RawEvent:
+def _cancellation(said: Booked | Cancelled, scope: ConnectionScope, slot: Slot, date: str = "") -> RawEvent:
     """`date` tells one of several dates from the others."""
     told = said.starts_at if isinstance(said, Cancelled) else None
     starts_at = told or (slot.known.starts_at if slot.known else None)
-    data = _data(said, connection_scope, slot) | {
-        "notice_hours": None if starts_at is None else _hours(starts_at - said.time)
-    }
+    data = _data(said, scope, slot) | {"notice_hours": None if starts_at is None else _hours(starts_at - said.time)}
     event = event_id(said.key, *filter(None, (slot.relationship.id, date)))
     content = EventContent("mentoring.session.cancelled.v1", event, said.time, data)
-    return raw_event(subject(connection_scope, slot.relationship), content)
+    return raw_event(subject(scope, slot.relationship), content)
 
 
-def _data(said: Booked | MeetingMoved | Cancelled, connection_scope: ConnectionScope, slot: Slot) -> dict[str, object]:
-    native = origin(connection_scope, said.native)
+def _data(said: Booked | MeetingMoved | Cancelled, scope: ConnectionScope, slot: Slot) -> dict[str, object]:
+    native = origin(scope, said.native)
     return {"by": "system", "evidence": "calendar", "origin": native, "session_id": slot.session}
 
 
@@ -251,19 +284,17 @@ def _hours(notice: timedelta) -> float:
     return min(max(0.0, notice / HOUR), LONGEST_NOTICE_HOURS)
 
 
-def missed(said: Missed, connection_scope: ConnectionScope, projection: Projection) -> Result:
+def missed(said: Missed, scope: ConnectionScope, projection: Projection) -> Result:
     """A side is absent when nobody of it came."""
-    absent = company(said.absent, connection_scope, projection.roster)
+    absent = company(said.absent, scope, projection.roster)
     if isinstance(absent, Rejected):
         return absent
-    session = projection.bookings.session(connection_scope.tenant, connection_scope.source, said.meeting)
-    slots = booked_slots(session, connection_scope, projection) or slots_of_people(
-        said, session, connection_scope, projection
-    )
+    session = projection.bookings.session(scope.tenant, scope.source, said.meeting)
+    slots = booked_slots(session, scope, projection) or slots_of_people(said, session, scope, projection)
     if isinstance(slots, Ignored | Rejected):
         return slots if said.people else NOT_BOOKED
     sides = ((slot, _absent(slot.relationship, absent)) for slot in slots)
-    return tuple(_event(said, connection_scope, slot, side) for slot, side in sides if side) or STRANGERS
+    return tuple(_event(said, scope, slot, side) for slot, side in sides if side) or STRANGERS
 
 
 def _absent(relationship: Relationship, absent: frozenset[str]) -> str | None:
@@ -273,13 +304,13 @@ def _absent(relationship: Relationship, absent: frozenset[str]) -> str | None:
     return "mentor" if no_mentor else "mentee" if no_mentee else None
 
 
-def _event(said: Missed, connection_scope: ConnectionScope, slot: Slot, absent: str) -> RawEvent:
+def _event(said: Missed, scope: ConnectionScope, slot: Slot, absent: str) -> RawEvent:
     data = {
         "by": "system",
         "evidence": said.evidence,
-        "origin": origin(connection_scope, said.native),
+        "origin": origin(scope, said.native),
         "session_id": slot.session,
         "absent": absent,
     }
     content = EventContent("mentoring.session.missed.v1", event_id(said.key, slot.relationship.id), said.time, data)
-    return raw_event(subject(connection_scope, slot.relationship), content)
+    return raw_event(subject(scope, slot.relationship), content)

@@ -14,9 +14,8 @@ from services.ingest.domain.derived_events import (
     raw_event,
     statement_id,
 )
-from services.ingest.domain.people.fan_out import STRANGERS, company, pairs, several
 from services.ingest.domain.people.relationship_history import Relationship
-from services.ingest.domain.people.roster import Roster
+from services.ingest.domain.people.roster import STRANGERS, Roster, company, pairs, several
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection, Spoken
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
@@ -34,29 +33,25 @@ class _Author(NamedTuple):
     participant: str | None
 
 
-def told(said: GenericActivity, connection_scope: ConnectionScope, roster: Roster) -> Result:
-    author = _author(said, connection_scope, roster)
+def told(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> Result:
+    author = _author(said, scope, roster)
     if isinstance(author, Ignored | Rejected):
         return author
     if said.relationship and said.type == STARTED:
-        return _started(said, connection_scope, roster)
-    found = (
-        _of_id(said, connection_scope, roster)
-        if said.relationship
-        else _of_people(said, connection_scope, roster, author)
-    )
+        return _started(said, scope, roster)
+    found = _of_id(said, scope, roster) if said.relationship else _of_people(said, scope, roster, author)
     if isinstance(found, Ignored | Rejected):
         return found
-    events = [_event(said, connection_scope, one, author) for one in found]
+    events = [_event(said, scope, one, author) for one in found]
     return next((one for one in events if isinstance(one, Rejected)), None) or tuple(
         one for one in events if not isinstance(one, Rejected)
     )
 
 
-def _author(said: GenericActivity, connection_scope: ConnectionScope, roster: Roster) -> _Author | Ignored | Rejected:
+def _author(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> _Author | Ignored | Rejected:
     if said.by is None:
         return _Author(None)
-    found = roster.identify(connection_scope.tenant, connection_scope.tool, said.by)
+    found = roster.identify(scope.tenant, scope.tool, said.by)
     if len(found) > 1:
         return several("by", found)
     if found:
@@ -66,65 +61,65 @@ def _author(said: GenericActivity, connection_scope: ConnectionScope, roster: Ro
     return _Author(None) if said.relationship else STRANGERS
 
 
-def _of_id(said: GenericActivity, connection_scope: ConnectionScope, roster: Roster) -> Found:
-    if roster.is_erased(connection_scope.tenant, said.relationship):
+def _of_id(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> Found:
+    if roster.is_erased(scope.tenant, said.relationship):
         return ERASED
-    found = roster.relationship(connection_scope.tenant, said.relationship, said.time)
+    found = roster.relationship(scope.tenant, said.relationship, said.time)
     if found is None:
         return rejected("unresolved", "relationship", "there is no such relationship yet")
     return (found,)
 
 
-def _of_people(said: GenericActivity, connection_scope: ConnectionScope, roster: Roster, author: _Author) -> Found:
-    others = company(said.people, connection_scope, roster)
+def _of_people(said: GenericActivity, scope: ConnectionScope, roster: Roster, author: _Author) -> Found:
+    others = company(said.people, scope, roster)
     if isinstance(others, Rejected):
         return others
     if author.participant is None:
-        return pairs(others, connection_scope, roster, said.time)
+        return pairs(others, scope, roster, said.time)
     if not said.people:
-        return _only(author.participant, said, connection_scope, roster)
-    found = pairs(others | {author.participant}, connection_scope, roster, said.time)
+        return _only(author.participant, said, scope, roster)
+    found = pairs(others | {author.participant}, scope, roster, said.time)
     if isinstance(found, Ignored | Rejected):
         return found
     return tuple(one for one in found if author.participant in one.people) or STRANGERS
 
 
-def _only(participant: str, said: GenericActivity, connection_scope: ConnectionScope, roster: Roster) -> Found:
-    found = roster.of(connection_scope.tenant, connection_scope.program, participant, said.time)
+def _only(participant: str, said: GenericActivity, scope: ConnectionScope, roster: Roster) -> Found:
+    found = roster.of(scope.tenant, scope.program, participant, said.time)
     if len(found) == 1:
         return found
     words = "is in several relationships, and which one is not said" if found else "is in no relationship yet"
     return rejected("unresolved", "by", words)
 
 
-def _started(said: GenericActivity, connection_scope: ConnectionScope, roster: Roster) -> Result:
+def _started(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> Result:
     """The one event that need not find its relationship: it is what makes it known."""
-    if roster.is_erased(connection_scope.tenant, said.relationship):
+    if roster.is_erased(scope.tenant, said.relationship):
         return ERASED
-    known = roster.relationship(connection_scope.tenant, said.relationship, said.time)
-    program = known.program if known else connection_scope.program
+    known = roster.relationship(scope.tenant, said.relationship, said.time)
+    program = known.program if known else scope.program
     if program is None:
         return rejected("invalid", "program", "a relationship starts in a programme: the connection must name one")
     return (
         _raw(
             said,
-            connection_scope,
-            Subject(connection_scope.source, connection_scope.tenant, program, said.relationship),
+            scope,
+            Subject(scope.source, scope.tenant, program, said.relationship),
             said.actor,
         ),
     )
 
 
 def _event(
-    said: GenericActivity, connection_scope: ConnectionScope, relationship: Relationship, author: _Author
+    said: GenericActivity, scope: ConnectionScope, relationship: Relationship, author: _Author
 ) -> RawEvent | Rejected:
     by = said.actor or _role(relationship, author)
     if by is None:
         return rejected("unresolved", "by", "is neither mentor nor mentee of this relationship, nor its coordinator")
     return _raw(
         said,
-        connection_scope,
-        Subject(connection_scope.source, connection_scope.tenant, relationship.program, relationship.id),
+        scope,
+        Subject(scope.source, scope.tenant, relationship.program, relationship.id),
         by,
     )
 
@@ -136,9 +131,9 @@ def _role(relationship: Relationship, author: _Author) -> str | None:
     return relationship.role(author.participant) or ("admin" if coordinates else None)
 
 
-def _raw(said: GenericActivity, connection_scope: ConnectionScope, subject: Subject, by: str | None) -> RawEvent:
+def _raw(said: GenericActivity, scope: ConnectionScope, subject: Subject, by: str | None) -> RawEvent:
     data = {**_references(said.data, subject.relationship), "by": by or "system", "evidence": said.evidence}
-    data["origin"] = origin(connection_scope, said.native)
+    data["origin"] = origin(scope, said.native)
     parts = (subject.relationship, said.part) if said.part else (subject.relationship,)
     return raw_event(subject, EventContent(said.type, event_id(said.key, *parts), said.time, data))
 
@@ -160,34 +155,32 @@ class RetractionTarget(NamedTuple):
     id: str
 
 
-def target_of(said: Voided, connection_scope: ConnectionScope) -> RetractionTarget:
-    return RetractionTarget(connection_scope.tenant, connection_scope.source, statement_id(said.target))
+def target_of(said: Voided, scope: ConnectionScope) -> RetractionTarget:
+    return RetractionTarget(scope.tenant, scope.source, statement_id(said.target))
 
 
 def voided(
-    said: Voided, connection_scope: ConnectionScope, projection: Projection, stored: tuple[Spoken, ...]
+    said: Voided, scope: ConnectionScope, projection: Projection, stored: tuple[Spoken, ...]
 ) -> tuple[RawEvent, ...] | Ignored | Rejected:
     """Found among what was said recently, else in what is `stored` of it."""
-    found = projection.memory.find(*target_of(said, connection_scope)) or stored
-    stands = [one for one in found if one.type != RETRACTED and connection_scope.program in {None, one.program}]
+    found = projection.memory.find(*target_of(said, scope)) or stored
+    stands = [one for one in found if one.type != RETRACTED and scope.program in {None, one.program}]
     if not stands:
         return rejected("unresolved", "target", "what this takes back is not known")
-    kept = [one for one in stands if not projection.roster.is_erased(connection_scope.tenant, one.relationship)]
-    return tuple(_retraction(said, connection_scope, one) for one in kept) or ERASED
+    kept = [one for one in stands if not projection.roster.is_erased(scope.tenant, one.relationship)]
+    return tuple(_retraction(said, scope, one) for one in kept) or ERASED
 
 
-def _retraction(said: Voided, connection_scope: ConnectionScope, spoken: Spoken) -> RawEvent:
+def _retraction(said: Voided, scope: ConnectionScope, spoken: Spoken) -> RawEvent:
     data = {
         "by": "system",
         "evidence": "observed",
-        "origin": origin(connection_scope, said.native),
-        "source": connection_scope.source,
+        "origin": origin(scope, said.native),
+        "source": scope.source,
         "id": spoken.id,
         "type": spoken.type,
         "time": to_rfc3339(spoken.time),
         "slot": said.slot or spoken.slot,
     }
     content = EventContent(RETRACTED, event_id(said.key, spoken.relationship, spoken.id), said.time, data)
-    return raw_event(
-        Subject(connection_scope.source, connection_scope.tenant, spoken.program, spoken.relationship), content
-    )
+    return raw_event(Subject(scope.source, scope.tenant, spoken.program, spoken.relationship), content)

@@ -13,12 +13,22 @@ from pydantic import BaseModel, ConfigDict
 from schemas import payloads as p
 from schemas.directory import Participant
 from schemas.events import MentoringEvent, OfPartition, OfRelationship
-from services.ingest.domain.activity import Activity, Booked, Joined, Left
+from services.ingest.domain.activity import (
+    Activity,
+    Booked,
+    Cancelled,
+    Ended,
+    Joined,
+    Left,
+    MeetingMoved,
+    Person,
+)
+from services.ingest.domain.derived_events import digest
 from services.ingest.domain.meetings.bookings import BookedSession, Bookings
 from services.ingest.domain.meetings.gatherings import UNIDENTIFIED, Presence
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Guests, Revisions
 from services.ingest.domain.people.relationship_history import RelationshipHistory, bounded_history
-from services.ingest.domain.people.roster import ERASED, Conflict, Roster
+from services.ingest.domain.people.roster import ERASED, Conflict, Roster, normal
 from services.ingest.domain.scope import RESERVED, ConnectionScope
 
 PROGRESS_KEY = b"\x00progress"
@@ -208,25 +218,32 @@ class Projection:
         with self._lock:
             self.roster.forget(tenant, participant)
 
-    def track(self, said: Activity, connection_scope: ConnectionScope) -> None:
+    def track(self, said: Activity, scope: ConnectionScope) -> None:
         """Who came to a meeting and who left, and how it was changed, for what is said of that meeting next; to be told
         after `resolve`, and, after a restart, for what was said within the last day. Whatever else is said changes
         nothing."""
-        who = UNIDENTIFIED
-        if isinstance(said, Joined | Left):
-            found = self.roster.participant(connection_scope.tenant, connection_scope.tool, said.person)
-            who = found or UNIDENTIFIED
-        guests = self.guests(said, connection_scope) if isinstance(said, Booked) else NO_GUESTS
-        with self._lock:
-            self.presence.apply(connection_scope.source, said, who)
-            self.revisions.apply(connection_scope.source, said, guests)
+        match said:
+            case Joined() | Left() | Ended():
+                who = None
+                if not isinstance(said, Ended):
+                    who = self.roster.participant(scope.tenant, scope.tool, said.person)
+                with self._lock:
+                    self.presence.apply(scope.source, said, who or UNIDENTIFIED)
+            case Booked() | Cancelled() | MeetingMoved():
+                guests = self.guests(said, scope) if isinstance(said, Booked) else NO_GUESTS
+                with self._lock:
+                    self.revisions.apply(scope.source, said, guests)
+            case _:
+                pass
 
-    def guests(self, said: Booked, connection_scope: ConnectionScope) -> Guests:
+    def guests(self, said: Booked, scope: ConnectionScope) -> Guests:
         """By what is known of people now."""
-        identify = partial(self.roster.identify, connection_scope.tenant, connection_scope.tool)
+        identify = partial(self.roster.identify, scope.tenant, scope.tool)
         found = [(person, identify(person)) for person in said.people]
+        strangers = [person for person, known in found if not known and person not in said.new]
         return Guests(
             frozenset[str]().union(*(known for _, known in found)),
             frozenset[str]().union(*map(identify, said.declined)),
-            sum(1 for person, known in found if not known and person not in said.new),
+            len(strangers),
+            frozenset(digest("stranger", normal(one.address or one.id)) for one in strangers if one != Person()),
         )

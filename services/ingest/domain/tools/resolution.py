@@ -31,10 +31,11 @@ from services.ingest.domain.derived_events import (
 )
 from services.ingest.domain.meetings.attendance import GONE
 from services.ingest.domain.meetings.gatherings import UNIDENTIFIED, Gathering, Visit, visit
-from services.ingest.domain.people.fan_out import STRANGERS, employed, no_pair, several, subject
+from services.ingest.domain.people.fan_out import FannedOut, employed
 from services.ingest.domain.people.relationship_history import Relationship
+from services.ingest.domain.people.roster import STRANGERS, no_pair, several, subject
 from services.ingest.domain.scope import ConnectionScope
-from services.ingest.domain.tools.booked_sessions import booked, cancelled, missed, moved
+from services.ingest.domain.tools.booked_sessions import PartlyBooked, booked, cancelled, missed, moved
 from services.ingest.domain.tools.generic_events import told, voided
 from services.ingest.domain.tools.projection import Projection, Spoken
 from services.ingest.domain.verdict import Ignored, Rejected
@@ -47,35 +48,29 @@ UNIDENTIFIED_GUEST = Ignored("unidentified_guest")
 Result = tuple[RawEvent, ...] | Ignored | Rejected
 
 
-def joined_or_left(said: Joined | Left, connection_scope: ConnectionScope, projection: Projection) -> Result:
-    """Of somebody whose other side has not come yet nothing is told; it follows when the other side comes."""
-    who = projection.roster.identify(connection_scope.tenant, connection_scope.tool, said.person)
-    if not who:
-        return _of_anybody(said, connection_scope, projection)
+def joined_or_left(said: Joined | Left, scope: ConnectionScope, projection: Projection) -> Result:
+    """Of somebody whose other side has not come yet nothing is told; it follows when the other side comes. Whom nobody
+    can identify, by an address that is not in the directory or without any, may be of every pair."""
+    who = projection.roster.identify(scope.tenant, scope.tool, said.person)
     if len(who) > 1:
         return several("person", who)
-    (participant,) = who
-    meeting, new = _Meeting(said, connection_scope, projection), visit(said, participant)
+    participant = next(iter(who), UNIDENTIFIED)
+    meeting, new = _Meeting(said, scope, projection), visit(said, participant)
     before, after = meeting.gathering.without(new), meeting.gathering.with_visit(new)
     found = meeting.relationships(after)
+    if not who:
+        told = tuple(event for one in found for event in meeting.events(one, before, after))
+        return told or (UNIDENTIFIED_GUEST if said.person == Person() else STRANGERS)
     ours = [one for one in found if participant in one.people]
     if not ours:
-        return _nobody(after, connection_scope, found)
+        return _nobody(after, scope, found)
     return tuple(event for one in ours for event in meeting.events(one, before, after)) or NOTHING_NEW
 
 
-def _of_anybody(said: Joined | Left, connection_scope: ConnectionScope, projection: Projection) -> Result:
-    """Somebody whom nobody can identify, by an address that is not in the directory, or without any."""
-    meeting, new = _Meeting(said, connection_scope, projection), visit(said, UNIDENTIFIED)
-    before, after = meeting.gathering.without(new), meeting.gathering.with_visit(new)
-    told = (event for one in meeting.relationships(after) for event in meeting.events(one, before, after))
-    return tuple(told) or (UNIDENTIFIED_GUEST if said.person == Person() else STRANGERS)
-
-
-def ended(said: Ended, connection_scope: ConnectionScope, projection: Projection) -> Result:
+def ended(said: Ended, scope: ConnectionScope, projection: Projection) -> Result:
     """Whoever has not said that they left has left now. A booked pair of whom nobody came, where others of ours did,
     has missed it."""
-    meeting = _Meeting(said, connection_scope, projection)
+    meeting = _Meeting(said, scope, projection)
     before, after = meeting.gathering.without(said), meeting.gathering.with_end(said)
     events = [event for one in meeting.relationships(after) for event in meeting.events(one, before, after)]
     return (*events, *meeting.missed()) or (NOTHING_NEW if after.people else STRANGERS)
@@ -84,13 +79,11 @@ def ended(said: Ended, connection_scope: ConnectionScope, projection: Projection
 class _Meeting:
     """One meeting of a tool, with the session that it is."""
 
-    def __init__(self, said: Joined | Left | Ended, connection_scope: ConnectionScope, projection: Projection) -> None:
-        self._said, self._connection_scope, self._projection = said, connection_scope, projection
-        self.gathering = projection.presence.at(connection_scope.source, said.meeting)
+    def __init__(self, said: Joined | Left | Ended, scope: ConnectionScope, projection: Projection) -> None:
+        self._said, self._connection_scope, self._projection = said, scope, projection
+        self.gathering = projection.presence.at(scope.source, said.meeting)
         self._begin = min([said.time, *(one.time for one in self.gathering.visits)])
-        self._session = projection.bookings.attended(
-            connection_scope.tenant, connection_scope.source, said.meeting, self._begin
-        )
+        self._session = projection.bookings.attended(scope.tenant, scope.source, said.meeting, self._begin)
 
     def relationships(self, gathering: Gathering) -> list[Relationship]:
         """Whose meeting it is: of the pairs that came, and of those who are expected and came in part."""
@@ -118,10 +111,10 @@ class _Meeting:
         word of it: a tool that tells of ends only, or tells them first, or calls the run otherwise."""
         if self.gathering.has_unidentified or not self.gathering.people:
             return
-        connection_scope, bookings = self._connection_scope, self._projection.bookings
-        for one in sorted(bookings.whose(connection_scope.tenant, self._session)):
-            found = self._projection.roster.relationship(connection_scope.tenant, one, self._said.time)
-            if found and connection_scope.program in {None, found.program} and not found.people & self.gathering.people:
+        scope, bookings = self._connection_scope, self._projection.bookings
+        for one in sorted(bookings.whose(scope.tenant, self._session)):
+            found = self._projection.roster.relationship(scope.tenant, one, self._said.time)
+            if found and scope.program in {None, found.program} and not found.people & self.gathering.people:
                 yield from self._missed_by(found)
 
     def _missed_by(self, relationship: Relationship) -> Iterable[RawEvent]:
@@ -162,21 +155,22 @@ class _Meeting:
         return bookings.expected(relationship.tenant, relationship.id, self._session, self._begin) is not None
 
 
-def _nobody(gathering: Gathering, connection_scope: ConnectionScope, others: list[Relationship]) -> Ignored | Rejected:
+def _nobody(gathering: Gathering, scope: ConnectionScope, others: list[Relationship]) -> Ignored | Rejected:
     if len(gathering.people) == 1:
         return ALONE
-    return NO_PAIR if others else no_pair(gathering.people, connection_scope)
+    return NO_PAIR if others else no_pair(gathering.people, scope)
 
 
 @dataclass(frozen=True)
 class Resolved:
     """Raw CloudEvents, not yet admitted, and what is said of people. One of the two is not empty. `participants`: as
     whom people are known after it, where that is another word than before; who knew less or more may find another, so
-    that what is said is written all the same."""
+    that what is said is written all the same. `rejected`: why the rest of it has to be told again."""
 
     events: tuple[Mapping[str, object], ...] = ()
     statements: tuple[DirectoryStatement, ...] = ()
     participants: tuple[Participant, ...] = ()
+    rejected: Rejected | None = None
 
     @property
     def changes_nothing(self) -> bool:
@@ -185,37 +179,46 @@ class Resolved:
 
 
 def resolve(
-    said: Activity, connection_scope: ConnectionScope, projection: Projection, stored: tuple[Spoken, ...] = ()
+    said: Activity, scope: ConnectionScope, projection: Projection, stored: tuple[Spoken, ...] = ()
 ) -> Resolved | Ignored | Rejected:
-    """Changes nothing and asks nobody but `knowledge`. The same statement gives the same ids, whatever became known
+    """Changes nothing and asks nobody but `projection`. The same statement gives the same ids, whatever became known
     since. Rejected("unresolved") may be asked again when more is known. `stored`: of a statement that is taken back,
     what the warehouse has, where the memory has forgotten it."""
+    result = _result(said, scope, projection, stored)
+    match result:
+        case Ignored() | Rejected():
+            return result
+        case FannedOut(events, statement, participants):
+            return Resolved(events, (statement,), participants)
+        case PartlyBooked(events, why):
+            return Resolved(events, rejected=why)
+        case events:
+            return Resolved(events)
+
+
+def _result(
+    said: Activity, scope: ConnectionScope, projection: Projection, stored: tuple[Spoken, ...]
+) -> Result | PartlyBooked | FannedOut:
+    result: Result | PartlyBooked | FannedOut
     match said:
         case Booked():
-            result = booked(said, connection_scope, projection)
+            result = booked(said, scope, projection)
         case Cancelled():
-            result = cancelled(said, connection_scope, projection)
+            result = cancelled(said, scope, projection)
         case MeetingMoved():
-            result = moved(said, connection_scope, projection)
+            result = moved(said, scope, projection)
         case Missed():
-            result = missed(said, connection_scope, projection)
+            result = missed(said, scope, projection)
         case Joined() | Left():
-            result = joined_or_left(said, connection_scope, projection)
+            result = joined_or_left(said, scope, projection)
         case Ended():
-            result = ended(said, connection_scope, projection)
+            result = ended(said, scope, projection)
         case GenericActivity():
-            result = told(said, connection_scope, projection.roster)
+            result = told(said, scope, projection.roster)
         case Voided():
-            result = voided(said, connection_scope, projection, stored)
+            result = voided(said, scope, projection, stored)
         case Employed():
-            return _directory(said, connection_scope, projection)
+            result = employed(said, scope, projection.roster)
         case _:
             assert_never(said)
-    return result if isinstance(result, Ignored | Rejected) else Resolved(result)
-
-
-def _directory(said: Employed, connection_scope: ConnectionScope, projection: Projection) -> Resolved | Rejected:
-    found = employed(said, connection_scope, projection.roster)
-    if isinstance(found, Rejected):
-        return found
-    return Resolved(found.events, (found.statement,), found.participants)
+    return result

@@ -4,6 +4,7 @@ then on."""
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from itertools import chain
 
@@ -103,15 +104,12 @@ class ProjectionFollower:
 
     def _follow(self, done: Callable[[], bool]) -> None:
         began = time.monotonic()
-        reader = Reader(
-            self._settings, group=None, isolation_level="read_committed", fetch_max_wait_ms=WAITING_FETCH_MS
-        )
-        try:
+        waits = WAITING_FETCH_MS
+        reader = Reader(self._settings, group=None, isolation_level="read_committed", fetch_max_wait_ms=waits)
+        with closing(reader):
             ends = self._begin(reader, done)
             if ends is not None:
                 self._read_on(reader, ends, done, began)
-        finally:
-            reader.close()
 
     def _begin(self, reader: Reader, done: Callable[[], bool]) -> Mapping[Partition, int] | None:
         """All that stands, after which `reader` goes on, with the last records of the log. Returns the ends of what

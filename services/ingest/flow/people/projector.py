@@ -196,19 +196,13 @@ def projector(
 ) -> Iterator[Parts]:
     """`shared` with whoever else of the process reads the projected topics. Raises KafkaError."""
     standing = shared or StandingRecords(settings, ())
-    reader = Reader(settings, GROUP, max_poll_records=MOST_RECORDS, max_poll_interval_ms=MOST_SECONDS * 1000)
-    try:
-        reader.subscribe([EVENTS.at(settings.log_epoch), DIRECTORY_STATEMENTS.name])
-        with closing(ProjectionWriter(reader, partial(_producer, settings))) as writer:
-            people = DirectoryProjector(settings, reader, writer, standing, health.metrics)
-            work = _EitherTopic(Projector(settings, reader, writer, standing), people)
-            loop = BatchLoop(reader, work, health, Limits(MOST_RECORDS, MOST_BYTES))
-            yield {"projector": partial(loop.run, stop)}
-    finally:
-        reader.close()
-
-
-def _producer(settings: IngestSettings) -> Producer:
+    limits = {"max_poll_records": MOST_RECORDS, "max_poll_interval_ms": MOST_SECONDS * 1000}
     # A replica with a name takes over from its predecessor at once; without one nobody else bears its name.
-    name = settings.instance or uuid4().hex
-    return Producer(settings, f"{GROUP}-{name}", transaction_timeout_ms=TRANSACTION_SECONDS * 1000)
+    name = f"{GROUP}-{settings.instance or uuid4().hex}"
+    producer = partial(Producer, settings, name, transaction_timeout_ms=TRANSACTION_SECONDS * 1000)
+    with closing(Reader(settings, GROUP, **limits)) as reader, closing(ProjectionWriter(reader, producer)) as writer:
+        reader.subscribe([EVENTS.at(settings.log_epoch), DIRECTORY_STATEMENTS.name])
+        people = DirectoryProjector(settings, reader, writer, standing, health.metrics)
+        work = _EitherTopic(Projector(settings, reader, writer, standing), people)
+        loop = BatchLoop(reader, work, health, Limits(MOST_RECORDS, MOST_BYTES))
+        yield {"projector": partial(loop.run, stop)}

@@ -4,7 +4,7 @@ far these topics reflect the log and what is said of people."""
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from itertools import chain
 from typing import NamedTuple
 
@@ -51,7 +51,7 @@ class StandingRecords:
         """The newest record of each key, up to the ends of these partitions as they are now. Raises KafkaError."""
         with self._lock:
             known = (None if self._is_over else self._read_once(lambda: False)) or NOTHING
-        with _reader(self._settings) as reader:
+        with closing(Reader(self._settings, group=None, isolation_level="read_committed")) as reader:
             reader.take(partitions)
             since = list(_between(reader, known.reached, reader.end_offsets(partitions), lambda: False))
         return newest_of_keys(chain(*(known.records.get(one, ()) for one in partitions), since))
@@ -69,21 +69,12 @@ class StandingRecords:
 
     def _read(self, done: Callable[[], bool]) -> TopicsAtStart | None:
         records: dict[Partition, list[Record]] = {}
-        with _reader(self._settings) as reader:
+        with closing(Reader(self._settings, group=None, isolation_level="read_committed")) as reader:
             partitions = reader.assign(self._topics)
             ends = reader.end_offsets(partitions)
             for record in newest_of_keys(_between(reader, {}, ends, done)):
                 records.setdefault(Partition(record.topic, record.partition), []).append(record)
         return None if done() else TopicsAtStart(records, ends)
-
-
-@contextmanager
-def _reader(settings: Settings) -> Iterator[Reader]:
-    reader = Reader(settings, group=None, isolation_level="read_committed")
-    try:
-        yield reader
-    finally:
-        reader.close()
 
 
 def _between(
@@ -122,19 +113,16 @@ class FoldedOffsets:
 
     def ask(self) -> int:
         """What is `left` now. Raises KafkaError."""
-        reached = self._reached()
+        reached, (events, roster, bookings) = self._reached(), self._topics
+        reflecting = {events: (roster, bookings), DIRECTORY_STATEMENTS.name: (DIRECTORY.name,)}
         self.left = sum(
-            max(0, end - min(reached.get((topic, source.number), 0) for topic in self._reflecting(source)))
+            max(0, end - min(reached.get((topic, source.number), 0) for topic in reflecting[source.topic]))
             for source, end in self._wanted.items()
         )
         return self.left
 
     def close(self) -> None:
         self._reader.close()
-
-    def _reflecting(self, source: Partition) -> tuple[str, ...]:
-        of_log = (self._topics.roster, self._topics.bookings)
-        return of_log if source.topic == self._topics.events else (DIRECTORY.name,)
 
     def _reached(self) -> dict[tuple[str, int], int]:
         found: dict[tuple[str, int], int] = {}

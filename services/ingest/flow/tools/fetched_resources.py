@@ -18,8 +18,8 @@ from services.ingest.domain.activity import Pointer
 from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.fetching import google_calendar, microsoft_graph
 from services.ingest.fetching.api import Api, Fetched, Gone, RetryAfterGate, Round, Stale, is_due_anew
+from services.ingest.fetching.calendars import VENDORS, Vendor
 from services.ingest.flow.in_flight import acknowledged, all_of, unwritable
 from services.ingest.flow.tools.raw_payloads import headers_of
 from services.ingest.sources.connections import Connection
@@ -49,16 +49,16 @@ class SyncTokens:
         for record in read_to_end(settings, [SYNC_TOKENS.name]):
             self._apply((record.key or b"").decode(errors="replace"), record.value)
 
-    def of(self, connection_scope: ConnectionScope, resource: str) -> SyncToken | None:
-        return self._tokens.get(_key(connection_scope, resource))
+    def of(self, scope: ConnectionScope, resource: str) -> SyncToken | None:
+        return self._tokens.get(_key(scope, resource))
 
-    def keep(self, connection_scope: ConnectionScope, resource: str, token: str, whole: datetime) -> None:
+    def keep(self, scope: ConnectionScope, resource: str, token: str, whole: datetime) -> None:
         """Durable when it returns. Raises KafkaError."""
-        key = _key(connection_scope, resource)
+        key = _key(scope, resource)
         kept = SyncToken(
-            tenant=connection_scope.tenant,
-            tool=connection_scope.tool,
-            connection=connection_scope.connection,
+            tenant=scope.tenant,
+            tool=scope.tool,
+            connection=scope.connection,
             resource=_digest(resource),
             token=token,
             whole=whole,
@@ -80,8 +80,8 @@ class SyncTokens:
             log.get(__name__).error("sync_token_unreadable", key=key[:LONGEST_SHOWN], **described(failure))
 
 
-def _key(connection_scope: ConnectionScope, resource: str) -> str:
-    return f"{connection_scope.tenant}/{connection_scope.tool}/{connection_scope.connection}/{_digest(resource)}"
+def _key(scope: ConnectionScope, resource: str) -> str:
+    return f"{scope.tenant}/{scope.tool}/{scope.connection}/{_digest(resource)}"
 
 
 def _digest(resource: str) -> str:
@@ -115,9 +115,9 @@ class Recording:
         return len(kept), [payload for payload in payloads if isinstance(payload, Rejected)]
 
     def _send(self, kept: Kept, connection: Connection) -> Future[None]:
-        connection_scope = connection.connection_scope
-        topic, key = raw_of(connection_scope.tool), connection_scope.connection.encode()
-        headers = headers_of(kept, connection_scope.connection)
+        scope = connection.connection_scope
+        topic, key = raw_of(scope.tool), scope.connection.encode()
+        headers = headers_of(kept, scope.connection)
         return acknowledged(self._producer.send(topic, key, kept.payload, headers=headers))
 
 
@@ -145,19 +145,6 @@ def _payload(kept: Kept | Rejected, number: int, connection: Connection) -> Kept
         words = f"connection {name}: a resource has {len(kept.payload):,} bytes, at most {MOST_BYTES:,} are recorded"
         return rejected("too_large", place, words)
     return kept
-
-
-class Vendor(NamedTuple):
-    """`changed`: what is new since a sync token. `whole`: everything around now."""
-
-    changed: Callable[[Api, str, str], Fetched]
-    whole: Callable[[Api, str, datetime], Fetched]
-
-
-VENDORS: Mapping[str, Vendor] = {
-    "google_calendar": Vendor(google_calendar.changed, google_calendar.whole),
-    "microsoft_graph": Vendor(microsoft_graph.changed, microsoft_graph.whole),
-}
 
 
 # Clocks of gateways differ: a notification counts as answered by a question that was asked so long after it.
@@ -207,18 +194,15 @@ class Fetcher:
         now = self._now()
         outcome = self._recorded(self._read(vendor, connection, pointer.resource), connection, pointer.resource)
         if isinstance(outcome, FetchedResources):
-            self._remember((name, pointer.resource), now)
+            with self._lock:
+                self._asked.pop((name, pointer.resource), None)
+                self._asked[name, pointer.resource] = now
+                if len(self._asked) > MOST_ASKED:
+                    self._asked.popitem(last=False)
         return outcome
 
     def close(self) -> None:
         self._http.close()
-
-    def _remember(self, question: tuple[str, str], now: datetime) -> None:
-        with self._lock:
-            self._asked.pop(question, None)
-            self._asked[question] = now
-            if len(self._asked) > MOST_ASKED:
-                self._asked.popitem(last=False)
 
     def _read(
         self, vendor: Vendor, connection: Connection, resource: str

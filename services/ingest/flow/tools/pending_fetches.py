@@ -99,7 +99,9 @@ class PendingFetches:
             begun.add(name)
             self._busy[name] = key
             self._inbox.put(fetch)
-            self._one_thread_more()
+            if self._threads < min(THREADS, len(self._busy)):
+                self._threads += 1
+                threading.Thread(target=self._work, name=f"fetch-{self._threads}", daemon=True).start()
 
     def done(self) -> Iterator[FinishedFetch]:
         """What has ended since, to be counted or put aside; what has to wait longer is tried again by itself."""
@@ -140,11 +142,6 @@ class PendingFetches:
             tries=patience.tries,
             reason=str(reason),
         )
-
-    def _one_thread_more(self) -> None:
-        if self._threads < min(THREADS, len(self._busy)):
-            self._threads += 1
-            threading.Thread(target=self._work, name=f"fetch-{self._threads}", daemon=True).start()
 
     def _work(self) -> None:
         while True:

@@ -204,63 +204,55 @@ class Statements:
         self.projection = projection
         self.pending_writes = PendingWrites()
 
-    def write(self, said: tuple[Activity, ...], connection_scope: ConnectionScope) -> Result:
+    def write(self, said: tuple[Activity, ...], scope: ConnectionScope) -> Result:
         """One payload. The first that is rejected rejects it, and what was written of it before stands: it is a
         repeat when the payload is sent again. Raises KafkaError or TryLaterError; then it may be told again."""
         results: list[Result] = []
         for statement in said:
-            result = self._one(statement, connection_scope)
+            result = self._one(statement, scope)
             if isinstance(result, Rejected):
                 return result
             results.append(result)
         return _whole(results)
 
-    def _one(self, said: Activity, connection_scope: ConnectionScope) -> Result:
-        resolved = resolve(said, connection_scope, self.projection, self._stored(said, connection_scope))
-        self.projection.track(said, connection_scope)
-        return self._recorded(resolved, connection_scope) if isinstance(resolved, Resolved) else resolved
+    def _one(self, said: Activity, scope: ConnectionScope) -> Result:
+        resolved = resolve(said, scope, self.projection, self._stored(said, scope))
+        self.projection.track(said, scope)
+        return self._recorded(resolved, scope) if isinstance(resolved, Resolved) else resolved
 
-    def _stored(self, said: Activity, connection_scope: ConnectionScope) -> tuple[Spoken, ...]:
+    def _stored(self, said: Activity, scope: ConnectionScope) -> tuple[Spoken, ...]:
         if not isinstance(said, Voided):
             return ()
-        target = target_of(said, connection_scope)
+        target = target_of(said, scope)
         return () if self.projection.memory.find(*target) else self._find(*target)
 
-    def _recorded(self, resolved: Resolved, connection_scope: ConnectionScope) -> Result:
+    def _recorded(self, resolved: Resolved, scope: ConnectionScope) -> Result:
         clock, repeats = self._clock(), []
-        verdicts = [admit(raw, connection_scope.scope, clock) for raw in resolved.events]
+        verdicts = [admit(raw, scope.scope, clock) for raw in resolved.events]
         for verdict in verdicts:
             result = verdict if isinstance(verdict, Rejected) else self._event(verdict.event)
             if isinstance(result, Rejected):
                 return result
             repeats.append(result.repeat)
         for statement in resolved.statements:
-            if refused := self._describe(statement):
-                return refused
+            send = partial(self._directory.write, statement)
+            sent = send()
+            if isinstance(sent, Rejected):
+                return sent
+            self.pending_writes.owe(sent, send)
         for participant in resolved.participants:
             self.projection.upsert(participant)
+        if resolved.rejected:
+            return resolved.rejected
         return UNCHANGED if resolved.changes_nothing else Written(not resolved.participants and all(repeats))
 
     def _event(self, event: MentoringEvent) -> Written | Rejected:
         receipt = self._event_writer.record(event)
         if isinstance(receipt, Rejected):
             return receipt
-        self.pending_writes.owe(receipt.written, partial(self._again, event))
+        self.pending_writes.owe(receipt.written, partial(self._event_writer.record_again, event))
         self.projection.apply(event)
         return Written(receipt.repeat)
-
-    def _again(self, event: MentoringEvent) -> Future[None] | Rejected:
-        """What failed was forgotten, so that nothing contradicts it; it may have become too large for the log."""
-        receipt = self._event_writer.record(event)
-        return receipt if isinstance(receipt, Rejected) else receipt.written
-
-    def _describe(self, statement: DirectoryStatement) -> Rejected | None:
-        send = partial(self._directory.write, statement)
-        sent = send()
-        if isinstance(sent, Rejected):
-            return sent
-        self.pending_writes.owe(sent, send)
-        return None
 
 
 def _whole(results: list[Result]) -> Result:

@@ -222,13 +222,8 @@ def _fetch(record: Record, payload: OpenedPayload, pointer: Pointer) -> Fetch:
         Partition(record.topic, record.partition), payload.connection.connection_scope.connection, pointer.resource
     )
     headers = tuple((name, value) for name, value in record.headers if name in KEPT_HEADERS)[:MOST_HEADERS]
-    return Fetch(
-        key, record.offset, replace(record, value=None, headers=headers), payload, time_of(record), _size(record)
-    )
-
-
-def _size(record: Record) -> int:
-    return len(record.value or b"") + len(record.key or b"") + sum(len(value or b"") for _, value in record.headers)
+    size = len(record.value or b"") + len(record.key or b"") + sum(len(value or b"") for _, value in record.headers)
+    return Fetch(key, record.offset, replace(record, value=None, headers=headers), payload, time_of(record), size)
 
 
 class RawTopics:
@@ -260,39 +255,25 @@ def tool_topics(shared: Shared, known: ProjectionAccess, stop: threading.Event) 
         health.tell("ready", "no connections, RAPPORT_INGEST_CONNECTIONS is not set")
         yield {}
         return
-    with _reader(shared) as reader:
-        topics = RawTopics(reader, shared.connections)
-        with _work(shared, known, topics) as work:
-            loop = BatchLoop(reader, work, health, Limits(records=MOST_RECORDS))
-
-            def run() -> None:
-                while not topics.subscribe():
-                    health.tell("ready", "RAPPORT_INGEST_CONNECTIONS names a file without connections")
-                    if stop.wait(NOTICED_SECONDS):
-                        return
-                known.then(loop, stop)
-
-            yield {"tools": run}
-
-
-@contextmanager
-def _reader(shared: Shared) -> Iterator[Reader]:
-    reader = Reader(shared.settings, GROUP, max_poll_records=MOST_RECORDS, max_poll_interval_ms=MOST_SECONDS * 1000)
-    try:
-        yield reader
-    finally:
-        reader.close()
-
-
-@contextmanager
-def _work(shared: Shared, known: ProjectionAccess, topics: RawTopics) -> Iterator[ToolRecords]:
     producer, settings = shared.producer, shared.settings
+    limits = {"max_poll_records": MOST_RECORDS, "max_poll_interval_ms": MOST_SECONDS * 1000}
     with (
+        closing(Reader(settings, GROUP, **limits)) as reader,
         closing(ClickHouse(settings)) as clickhouse,
         closing(Fetcher(producer, SyncTokens(settings, producer), lambda: datetime.now(UTC))) as fetcher,
     ):
-        find = StoredStatements(clickhouse).find
+        topics, find = RawTopics(reader, shared.connections), StoredStatements(clickhouse).find
         statements = Statements(shared.event_writer, Directory(producer), known.projection, shared.clock, find)
         past, span = partial(day_before, settings), partial(between, settings)
         tools = Tools(shared.connections, topics, fetcher, past, span, known.follower.check_fresh)
-        yield ToolRecords(tools, statements, producer, shared.metrics)
+        work = ToolRecords(tools, statements, producer, shared.metrics)
+        loop = BatchLoop(reader, work, health, Limits(records=MOST_RECORDS))
+
+        def run() -> None:
+            while not topics.subscribe():
+                health.tell("ready", "RAPPORT_INGEST_CONNECTIONS names a file without connections")
+                if stop.wait(NOTICED_SECONDS):
+                    return
+            known.then(loop, stop)
+
+        yield {"tools": run}

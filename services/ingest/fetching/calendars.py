@@ -1,6 +1,9 @@
-"""Microsoft Graph: the delta of a calendar view, an event of a group, the attendance reports of a meeting."""
+"""What is asked of each calendar's API. Google Calendar: all pages of what changed since the sync token, or of a whole
+window. Microsoft Graph: the delta of a calendar view, an event of a group, the attendance reports of a meeting."""
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from services.ingest.fetching.api import (
@@ -18,23 +21,52 @@ from services.ingest.fetching.api import (
 )
 from services.ingest.sources.microsoft_graph.events import MASTER, REMOVED, without_master
 
+# Instead of series their instances come, each with its id. These must be alike in every question of a sync token.
+GOOGLE_ALWAYS = {
+    "singleEvents": "true",
+    "showDeleted": "true",
+    "maxResults": "2500",
+    "fields": "nextPageToken,nextSyncToken,items(id,status,eventType,etag,updated,recurringEventId,originalStartTime,"
+    "recurrence,start,end,attendeesOmitted,organizer(id,email),attendees(id,email,responseStatus,resource,optional))",
+}
+
+
+def google_changed(api: Api, resource: str, token: str) -> Fetched:
+    return _google_pages(api, ApiQuestion(resource, GOOGLE_ALWAYS | {"syncToken": token}, resumes=True))
+
+
+def google_whole(api: Api, resource: str, now: datetime) -> Fetched:
+    earliest, latest = window(now)
+    return _google_pages(api, ApiQuestion(resource, GOOGLE_ALWAYS | {"timeMin": earliest, "timeMax": latest}))
+
+
+def _google_pages(api: Api, first: ApiQuestion) -> Fetched:
+    def following(body: Body) -> ApiQuestion | None:
+        page = body.get("nextPageToken")
+        if not isinstance(page, str) or not page:
+            return None
+        return ApiQuestion(first.path, {**(first.query or {}), "pageToken": page}, resumes=first.resumes)
+
+    return pages(api, first, "items", following, lambda body: sync_token(body.get("nextSyncToken")))
+
+
 VIEW, REPORTS = "/calendarView", "/attendanceReports"
 HEADERS = {"prefer": 'outlook.timezone="UTC", odata.maxpagesize=200'}
 MORE_RECORDS = "attendanceRecords@odata.nextLink"
 EXPANDED = {"$expand": "attendanceRecords"}
 
 
-def changed(api: Api, resource: str, token: str) -> Fetched:
+def graph_changed(api: Api, resource: str, token: str) -> Fetched:
     """Only calendar views give tokens."""
-    found = _pages(api, ApiQuestion(f"{resource}/delta", {"$deltatoken": token}, HEADERS, resumes=True))
+    found = _graph_pages(api, ApiQuestion(f"{resource}/delta", {"$deltatoken": token}, HEADERS, resumes=True))
     return _with_masters(api, resource, found)
 
 
-def whole(api: Api, resource: str, now: datetime) -> Fetched:
+def graph_whole(api: Api, resource: str, now: datetime) -> Fetched:
     if resource.endswith(VIEW):
         earliest, latest = window(now)
         query = {"startDateTime": earliest, "endDateTime": latest}
-        return _with_masters(api, resource, _pages(api, ApiQuestion(f"{resource}/delta", query, HEADERS)))
+        return _with_masters(api, resource, _graph_pages(api, ApiQuestion(f"{resource}/delta", query, HEADERS)))
     if resource.endswith(REPORTS):
         return _reports(api, resource)
     if REPORTS in resource:
@@ -42,20 +74,19 @@ def whole(api: Api, resource: str, now: datetime) -> Fetched:
     return _event(api, resource, now)
 
 
-def _pages(api: Api, first: ApiQuestion) -> Fetched:
+def _graph_pages(api: Api, first: ApiQuestion) -> Fetched:
     """The sync token alone is kept of the link that holds it: the link names the owner of the mailbox."""
 
     def following(body: Body) -> ApiQuestion | None:
         link = body.get("@odata.nextLink")
         return ApiQuestion(link, None, first.headers, resumes=first.resumes) if isinstance(link, str) else None
 
-    return pages(api, first, "value", following, _delta_token)
+    def delta_token(body: Body) -> str | None:
+        link = body.get("@odata.deltaLink")
+        query = dict(parse_qsl(urlsplit(link).query)) if isinstance(link, str) else {}
+        return sync_token(next((value for name, value in query.items() if name.lower() == "$deltatoken"), None))
 
-
-def _delta_token(body: Body) -> str | None:
-    link = body.get("@odata.deltaLink")
-    query = dict(parse_qsl(urlsplit(link).query)) if isinstance(link, str) else {}
-    return sync_token(next((value for name, value in query.items() if name.lower() == "$deltatoken"), None))
+    return pages(api, first, "value", following, delta_token)
 
 
 def _with_masters(api: Api, resource: str, found: Fetched) -> Fetched:
@@ -84,12 +115,12 @@ def _event(api: Api, resource: str, now: datetime) -> Fetched:
         return _listed(answer)
     earliest, latest = window(now)
     query = {"startDateTime": earliest, "endDateTime": latest}
-    return _pages(api, ApiQuestion(f"{resource}/instances", query, HEADERS))
+    return _graph_pages(api, ApiQuestion(f"{resource}/instances", query, HEADERS))
 
 
 def _reports(api: Api, resource: str) -> Fetched:
     """The list leaves out who was there, so each of a meeting's reports is asked for."""
-    listed = _pages(api, ApiQuestion(resource))
+    listed = _graph_pages(api, ApiQuestion(resource))
     if not isinstance(listed, Round):
         return listed
     found: list[object] = []
@@ -109,7 +140,7 @@ def _report(api: Api, resource: str) -> Fetched:
     link = answer.body.get(MORE_RECORDS) if isinstance(answer, Got) else None
     if not isinstance(answer, Got) or not isinstance(link, str):
         return _listed(answer)
-    more = _pages(api, ApiQuestion(link))
+    more = _graph_pages(api, ApiQuestion(link))
     if not isinstance(more, Round):
         return more
     first = answer.body.get("attendanceRecords")
@@ -125,3 +156,16 @@ def _values(found: Round) -> list[object]:
     values = found.body["value"]
     assert isinstance(values, list)
     return values
+
+
+class Vendor(NamedTuple):
+    """`changed`: what is new since a sync token. `whole`: everything around now."""
+
+    changed: Callable[[Api, str, str], Fetched]
+    whole: Callable[[Api, str, datetime], Fetched]
+
+
+VENDORS: Mapping[str, Vendor] = {
+    "google_calendar": Vendor(google_changed, google_whole),
+    "microsoft_graph": Vendor(graph_changed, graph_whole),
+}

@@ -1,1 +1,0 @@
-"""`rapport ingest trace`: what became of an event, or of what a tool sent."""
