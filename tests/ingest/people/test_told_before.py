@@ -128,6 +128,48 @@ def test_nothing_is_told_twice() -> None:
     assert tell(projection, pair(time=EARLY)) == []
 
 
+def _taken_back(one: OfRelationship) -> OfRelationship:
+    target = {"source": one.source, "id": one.id, "type": one.type, "time": one.time, "slot": ""}
+    return event("event.retracted", {"by": "admin", "evidence": "admin", **target})
+
+
+@pytest.mark.parametrize(
+    "wrong", [EXIT, employed("ada", "leave", left_on=date(2026, 3, 1)), employed("ada", "leave", back_on=None)]
+)
+@pytest.mark.parametrize("returned", [[], [employed("ada", "active", key="slip", time=NOON + DAY)]])
+@pytest.mark.parametrize("until", [None, date(2026, 6, 1)])
+def test_what_somebody_has_taken_back_is_no_reason_to_take_back_what_was_told_after_it(
+    wrong: Employed, returned: list[Employed], until: date | None
+) -> None:
+    start = pair(time=EARLY)
+    projection, (slip,) = history([start, wrong])
+    projection.apply(_taken_back(slip))
+    leave = employed("ada", "leave", key="leave", time=NOON + 9 * DAY, back_on=until)
+    for one in [*returned, leave]:
+        tell(projection, one)
+    before = is_alive(projection)
+
+    assert tell(projection, start) == []
+    assert is_alive(projection) == before
+    assert before[0]
+    assert len(before[1]) == 1
+
+
+@pytest.mark.parametrize("left_on", [None, date(2026, 3, 1)])
+def test_a_day_of_return_that_is_taken_back_again_stays_taken_back(left_on: date | None) -> None:
+    start, nights = pair(time=EARLY), [None, date(2026, 6, 1), None]
+    feed = [
+        employed("ada", "leave", key=f"night {number}", time=NOON + number * DAY, left_on=left_on, back_on=day)
+        for number, day in enumerate(nights)
+    ]
+    projection, _ = history([start, *feed])
+    before = is_alive(projection)
+
+    assert tell(projection, start) == []
+    assert is_alive(projection) == before == is_alive(history([*feed, start])[0])
+    assert before[1][0][1] is None
+
+
 def test_who_had_been_replaced_before_they_left_ends_nothing_though_it_is_told_late() -> None:
     start, change = pair(time=EARLY), pair("cat", time=EARLY + DAY)
     projection, found = history([start, EXIT, change])
