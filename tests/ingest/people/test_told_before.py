@@ -309,3 +309,44 @@ def test_people_who_are_described_anew_were_away_all_the_same() -> None:
     after = projection.roster.known("acme", "p-ada")
     assert after
     assert [change.status for change in after.employment] == ["exited", "active"]
+
+
+def test_what_two_feeds_tell_every_night_and_two_absences_of_one_are_remembered_once_each() -> None:
+    projection, payroll = known(*PEOPLE), ConnectionScope("acme", None, "hr", "payroll")
+    for night in range(5):
+        time = NOON + night * DAY
+        for number, day in enumerate([date(2026, 3, 1), date(2026, 7, 1)]):
+            say(projection, employed("ada", "leave", key=f"hr-{night}-{number}", time=time, left_on=day), HR)
+        say(projection, employed("ada", "leave", key=f"payroll-{night}", time=time), payroll)
+
+    person = projection.roster.known("acme", "p-ada")
+    assert person
+    assert [change.statement for change in person.employment] == ["hr-0-0", "hr-0-1", "payroll-0"]
+
+
+days = st.sampled_from([None, date(2026, 2, 20), date(2026, 3, 1), date(2026, 3, 4)])
+returns = st.sampled_from([None, date(2026, 6, 1), date(2026, 6, 5)])
+statuses = st.sampled_from(["active", "leave", "exited"])
+
+
+@given(st.data(), st.lists(st.tuples(st.sampled_from(["ada", "ben"]), statuses, days, returns), max_size=5))
+def test_whoever_looks_again_changes_nothing(
+    data: st.DataObject, feed: list[tuple[str, str, date | None, date | None]]
+) -> None:
+    """Also where somebody has taken back what has just been told."""
+    projection, _ = history([start := pair(time=EARLY)])
+    for number, (who, status, left_on, back_on) in enumerate(feed):
+        absence = {
+            "left_on": left_on if status != "active" else None,
+            "back_on": back_on if status == "leave" else None,
+        }
+        said = employed(who, status, key=f"night {number}", time=NOON + number * DAY, **absence)
+        told = [one for one in tell(projection, said) if one.type != "mentoring.event.retracted.v1"]
+        if told and data.draw(st.booleans()):
+            projection.apply(_taken_back(told[-1]))
+    before = is_alive(projection)
+
+    tell(projection, start)
+
+    assert is_alive(projection) == before
+    assert tell(projection, start) == []

@@ -95,61 +95,49 @@ def as_told(person: Participant, change: EmploymentChange) -> tuple[Employed, Co
     return said, ConnectionScope(person.tenant, change.program, change.tool, change.connection)
 
 
-Change = tuple[Employed, ConnectionScope, EmploymentChange]
-Found = list[tuple[RawEvent, OfRelationship]]
-
-
 def told_before(tenant: str, relationship: str, roster: Roster, clock: Clock) -> list[RawEvent]:
     """What was told of people's employment before the log told who is paired with whom, as if it had been told
     afterwards: each change again, in order, to a roster that knows this relationship alone. What the log holds already,
     or held until it was retracted, is left out. Retracted is what a change brought about before it was known who else
-    is paired, and since when."""
+    is paired, and since when. Where somebody has taken back any of it, all of it stays as it is: what a feed told since
+    was told on what they left."""
     history = roster.history(tenant, relationship)
     people = [one for one in (roster.known(tenant, name) for name in sorted(history.people())) if one]
-    changes = [(*as_told(person, change), change) for person in people for change in person.employment]
-    changes.sort(key=lambda one: (one[0].time, one[0].participant))
+    changes = [
+        (change.told, person.id, *as_told(person, change), change) for person in people for change in person.employment
+    ]
     if not changes:
         return []
-    taken_back = frozenset[FactKey]()
-    while True:
-        alone = Roster()
-        alone.restore(tenant, relationship, history.without({scope.source for _, scope, _ in changes}))
-        for person in people:
-            status = "active" if person.employment else person.status
-            nothing = {"addresses": (), "identities": (), "employment": ()}
-            alone.upsert(person.model_copy(update={"status": status} | nothing))
-        found = _told_again(changes, alone, clock, taken_back)
-        # What changes have replaced, by something that the log holds, they replace again; what else is retracted
-        # somebody has taken back.
-        replaced = {
-            key_of(event)
-            for (_, instead), (_, event) in pairwise(found)
-            if isinstance(event.data, EventRetracted) and history.has(instead)
-        }
-        told = (key_of(event) for _, event in found if not isinstance(event.data, EventRetracted))
-        first = next((key for key in told if key in history.retracted and key not in replaced), None)
-        if first is None:
-            break
-        taken_back |= {first}
+    alone, found = Roster(), list[tuple[RawEvent, OfRelationship]]()
+    alone.restore(tenant, relationship, history.without({scope.source for *_, scope, _ in changes}))
+    for person in people:
+        status = "active" if person.employment else person.status
+        alone.upsert(person.model_copy(update={"status": status, "addresses": (), "identities": (), "employment": ()}))
+    for _, name, said, scope, change in sorted(changes, key=lambda one: one[:2]):
+        for raw, event in _admitted(_FanOut(said, scope, alone).events(), scope, clock):
+            alone.apply(event)
+            found.append((raw, event))
+        known = alone.known(tenant, name)
+        assert known is not None, "only who is in the directory has changed"
+        alone.upsert(known.model_copy(update={"status": said.status, "employment": (*known.employment, change)}))
+    if _was_taken_back([event for _, event in found], history):
+        return []
     ids = frozenset(event.id for _, event in found)
-    for said, scope, _ in changes:
+    for _, _, said, scope, _ in changes:
         wrong = _FanOut(said, scope, alone).retractions(relationship, history, ids)
         found += _admitted(wrong, scope, clock)
     return [raw for raw, event in found if not history.has(event)]
 
 
-def _told_again(changes: Sequence[Change], alone: Roster, clock: Clock, taken_back: frozenset[FactKey]) -> Found:
-    """To `alone`, which is told what becomes of it, but not what is `taken_back`."""
-    found: Found = []
-    for said, scope, change in changes:
-        for raw, event in _admitted(_FanOut(said, scope, alone).events(), scope, clock):
-            if key_of(event) not in taken_back:
-                alone.apply(event)
-                found.append((raw, event))
-        known = alone.known(scope.tenant, said.participant)
-        assert known is not None, "only who is in the directory has changed"
-        alone.upsert(known.model_copy(update={"status": said.status, "employment": (*known.employment, change)}))
-    return found
+def _was_taken_back(told: Sequence[OfRelationship], history: RelationshipHistory) -> bool:
+    """Whether any of it is retracted that the changes have not replaced themselves by something that the log holds."""
+    replaced = {
+        key_of(event)
+        for instead, event in pairwise(told)
+        if isinstance(event.data, EventRetracted) and history.has(instead)
+    }
+    keys = {key_of(event) for event in told if not isinstance(event.data, EventRetracted)}
+    return bool((keys & history.retracted) - replaced)
 
 
 def _admitted(

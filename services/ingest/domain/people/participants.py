@@ -159,10 +159,10 @@ def _employment(change: EmploymentChange | None, known: tuple[EmploymentChange, 
     since = [*takewhile(lambda one: one.status == change.status, reversed(known))]
     if change.status == "active" and since:
         return known
-    # A day of return counts until the same feed names another one for the same absence, or none any more.
-    same = [one for one in since if one.left_on == change.left_on]
+    # What a feed says of an absence counts until it says something else of it. Without a day it is of any.
+    same = [one for one in since if one.left_on == change.left_on or None in (one.left_on, change.left_on)]
     feed = change.tool, change.connection
     latest = next((one for one in same if (one.tool, one.connection) == feed), same[0] if same else None)
-    if latest is not None and latest.back_on == change.back_on:
+    if latest is not None and (latest.left_on, latest.back_on) == (change.left_on, change.back_on):
         return known
     return (*known, change)[-MOST_CHANGES:]
