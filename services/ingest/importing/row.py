@@ -9,7 +9,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from services.ingest.domain.tools.allow_list import address_in, composed, mailboxes, visible
-from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, is_no_day, plain_name
+from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, damage_of, is_no_day, plain_name
 from services.ingest.domain.verdict import Problem
 from services.ingest.importing.moments import Forms, UncertainError
 from services.ingest.sources.vendor_model import zone_named
@@ -74,7 +74,10 @@ class TableRow:
 
     def name(self, column: str) -> str:
         """Of a person."""
-        return plain_name(self.text(column))
+        found = plain_name(self.text(column))
+        if damage := damage_of(found):
+            self.fault(column, f"{found[:LONGEST_SHOWN]!r} {damage[0]}")
+        return found
 
     def needed(self, column: str) -> str:
         self._needed.add(column)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 
 UTC_WORD = r"[Zz]|UTC|GMT"
 OFFSET = rf"{UTC_WORD}|[+-][0-9]{{2}}(?::?[0-9]{{2}})?"
@@ -133,13 +133,14 @@ def may_be_two_days(text: str) -> bool:
     return len({in_iso(text, one)[:10] for one in DAY_FORMATS if one != ISO and _reads(text, one)}) > 1
 
 
+# The same days stand in many rows.
+@lru_cache(maxsize=4096)
 def only_day(text: str, day_format: str | None) -> str:
     """In ISO 8601: as `day_format` reads it, or else as every form does that reads it. Empty if none does, or two read
     different days."""
-    readers = [one for one in DAY_FORMATS if one != ISO and _reads(text, one)]
-    if day_format in readers:
+    if day_format and day_format != ISO and _reads(text, day_format):
         return in_iso(text, day_format)[:10]
-    days = {in_iso(text, one)[:10] for one in readers}
+    days = {in_iso(text, one)[:10] for one in DAY_FORMATS if one != ISO and _reads(text, one)}
     return days.pop() if len(days) == 1 else ""
 
 
@@ -147,6 +148,7 @@ def _is_no_iso(text: str) -> bool:
     return not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text)
 
 
+@lru_cache(maxsize=65_536)
 def _reads(text: str, day_format: str) -> bool:
     iso = in_iso(text, day_format)
     if iso == text:
