@@ -17,6 +17,8 @@ DAY_FORMATS = (
 CENTURY = 2_000
 """Of years of two digits: nobody mentored whom Rapport knows of before."""
 NOON = 12
+LONGEST_WRITTEN = 64
+"""Characters of a day with its time of day."""
 _PARTS = {"dd": "(?P<d>[0-9]{1,2})", "mm": "(?P<m>[0-9]{1,2})", "yyyy": "(?P<y>[0-9]{4})", "yy": "(?P<y>[0-9]{2})"}
 _CLOCK = (
     r"(?:(?:,? |T)(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?P<second>:[0-9]{2})?(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
@@ -133,8 +135,6 @@ def may_be_two_days(text: str) -> bool:
     return len({in_iso(text, one)[:10] for one in DAY_FORMATS if one != ISO and _reads(text, one)}) > 1
 
 
-# The same days stand in many rows.
-@lru_cache(maxsize=4096)
 def only_day(text: str, day_format: str | None) -> str:
     """In ISO 8601: as `day_format` reads it, or else as every form does that reads it. Empty if none does, or two read
     different days."""
@@ -148,8 +148,13 @@ def _is_no_iso(text: str) -> bool:
     return not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text)
 
 
-@lru_cache(maxsize=65_536)
 def _reads(text: str, day_format: str) -> bool:
+    return len(text) <= LONGEST_WRITTEN and _reads_short(text, day_format)
+
+
+# The same days stand in many rows; none of them is so long that keeping it would cost.
+@lru_cache(maxsize=65_536)
+def _reads_short(text: str, day_format: str) -> bool:
     iso = in_iso(text, day_format)
     if iso == text:
         return False
