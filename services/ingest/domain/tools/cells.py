@@ -29,6 +29,8 @@ def is_no_day(text: str) -> bool:
     return plain in NOTHING or bool(ZEROS.fullmatch(text) or NO_DAYS.fullmatch(plain))
 
 
+# Without the marks that stand around one in formulas and links.
+ADDRESS = re.compile(r"[^@\s\"()<>\[\]]+@[^@\s\"()<>\[\]]+")
 # Nobody's name has a letter that was lost, or begins as a formula does.
 LOST = "\ufffd"
 FORMULA = "="

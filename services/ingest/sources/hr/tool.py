@@ -13,7 +13,7 @@ from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.derived_events import digest
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import CUT, address_in, composed, visible
-from services.ingest.domain.tools.cells import NO_RESULT, damage_of, plain_name
+from services.ingest.domain.tools.cells import ADDRESS, NO_RESULT, damage_of, plain_name
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.day_formats import may_be_two_days
 from services.ingest.sources.hr.columns import COLUMNS, DAYS, NAMES, plain
@@ -28,7 +28,6 @@ DAY = timedelta(days=1)
 # Of a participant in the directory (schemas.directory).
 LONGEST_NAME = 200
 LONGEST_ADDRESS = 320
-ADDRESS = re.compile(r"[^@\s\"()<>\[\]]+@[^@\s\"()<>\[\]]+")
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
