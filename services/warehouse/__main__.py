@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -201,6 +201,7 @@ def queries(name: str | None, *, given: tuple[str, ...], kind: str, sql: bool) -
         click.echo(known[name].statement, nl=False)
     else:
         click.echo(ask(known[name], given, kind), nl=False)
+        _tell_unfilled()
 
 
 def ask(query: Query, given: Sequence[str], kind: str) -> str:
@@ -209,6 +210,13 @@ def ask(query: Query, given: Sequence[str], kind: str) -> str:
     login = {"clickhouse_user": settings.warehouse_reader, "clickhouse_password": settings.warehouse_reader_password}
     with _explained(), closing(ClickHouse(settings.model_copy(update=login))) as reader:
         return written(reader.answer(query.statement, query.bound(given)), kind)
+
+
+def _tell_unfilled() -> None:
+    """Beside an answer, where our own login may see it: what was counted may lack what was stored before."""
+    with suppress(ClickHouseError), closing(ClickHouse(_settings())) as clickhouse:
+        if lacking := unfilled(clickhouse):
+            click.echo(f"answers may lack what was stored before, {FILL}: {', '.join(lacking)}", err=True)
 
 
 def _settings(**others: str) -> WarehouseSettings:

@@ -17,6 +17,7 @@ from services.scoring.domain.changelog import (
 from services.scoring.domain.facts import facts_of
 from services.scoring.domain.layout import facts_bytes
 from services.scoring.domain.partition import PartitionWatermark, ScoredPartition
+from services.scoring.domain.profiles import Programmes
 from services.scoring.domain.state import Home, RelationshipState
 from tests.scoring.building import booked, facts, held, message, micros, started
 
@@ -148,3 +149,13 @@ def test_a_state_that_cannot_be_read_makes_the_log_be_read_again_from_its_beginn
     assert found.watermark == PartitionWatermark()
     assert not found.states["t/r"].facts
     assert found.states["t/r"].stale_position == 7
+
+
+def test_states_are_written_in_the_same_order_by_whoever_works_on_the_same_log() -> None:
+    """A set of names has another order in every process."""
+    names = [f"acme/{number}" for number in range(50)]
+    partition = ScoredPartition(Programmes(), {}, PartitionWatermark())
+    for offset, name in enumerate(names):
+        partition.apply(held(1).model_copy(update={"subject": name[5:]}), name, offset)
+
+    assert list(partition.clocked(set(names))) == sorted(names)

@@ -54,9 +54,9 @@ class Telling:
 
     def answers(self) -> dict[str, tuple[list[Any], list[Any]]]:
         """Before and now, by query."""
-        return {name: (self._asked(NOW[name], BEFORE[name]), self._asked(NOW[name])) for name in BEFORE}
+        return {name: (self.asked(NOW[name], BEFORE[name]), self.asked(NOW[name])) for name in BEFORE}
 
-    def _asked(self, query: Query, before: str = "") -> list[Any]:
+    def asked(self, query: Query, before: str = "") -> list[Any]:
         sql = before or query.statement
         given = ASKED_OF | {"tenant": self.tenant}
         pairs = [f"{name}={value}" for name, value in given.items() if name in query.parameters]
@@ -168,3 +168,12 @@ def test_answers_are_those_of_every_event_and_score_whatever_happens_to_them(tel
     recompute_everything(telling.clickhouse, lambda _: None)
     telling.recompute()
     assert_same(telling)
+
+
+def test_what_was_just_stored_of_a_pair_is_in_its_timeline_at_once(telling: Telling) -> None:
+    """It reads the scores themselves, also of a pair that no derived table knows yet."""
+    of_pair = {one.as_of for pair, one in telling.scores if pair == PAIRS[0]}
+
+    telling.tell([], telling.scores)
+
+    assert {at for at, *_ in telling.asked(NOW["timeline"])} == {one.replace(tzinfo=None) for one in of_pair}

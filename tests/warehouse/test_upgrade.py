@@ -15,7 +15,7 @@ from services.runtime.settings import Settings
 from services.warehouse.__main__ import main
 from services.warehouse.domain.migration import ONE_SERVER, statements
 from services.warehouse.domain.tables import FILL
-from services.warehouse.domain.target import COPIED, DERIVED, EVENT_LOG, SCORE_HISTORY
+from services.warehouse.domain.target import COPIED, DERIVED, EVENT_LOG, RELATIONSHIPS, SCORE_HISTORY
 from services.warehouse.flow.derived import Derived
 from services.warehouse.flow.everything import recompute_everything
 from services.warehouse.flow.filling import unfilled
@@ -66,7 +66,9 @@ def drop(clickhouse: ClickHouse) -> None:
 
 
 def rapport(server: LocalClickHouse, *arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments, env={"RAPPORT_CLICKHOUSE": server.url})
+    # Nobody has made a login of its own for readers.
+    reader = {"RAPPORT_WAREHOUSE_READER": "default", "RAPPORT_WAREHOUSE_READER_PASSWORD": ""}
+    return CliRunner().invoke(main, arguments, env={"RAPPORT_CLICKHOUSE": server.url, **reader})
 
 
 @pytest.mark.parametrize("applied", [BEFORE, LAST], ids=["version", "commit"])
@@ -165,6 +167,24 @@ def test_a_filled_table_that_gets_new_columns_is_to_be_filled_once_more(
         "sum(milestones_celebrated), sum(smart_goals), sum(smart_criteria) FROM mentoring_mart.relationships"
     ) == [(1, 1, 1, 1, 1, 1, 4)]
     assert old.query("SELECT side, hours FROM mentoring_mart.replies") == [("mentor", 6.0)]
+
+
+def test_who_asks_before_they_are_filled_is_told_that_answers_may_lack_what_was_stored(
+    local_clickhouse: LocalClickHouse, empty: ClickHouse
+) -> None:
+    old = filled(empty, LAST)
+    then = [[table.filled_as] for table in (*COPIED, *DERIVED) if table is not RELATIONSHIPS]
+    old.insert("mentoring.filled", ["name"], then, {})
+    rapport(local_clickhouse, "migrate")
+    recompute_words = f"{FILL}: mentoring.relationships"
+
+    before = rapport(local_clickhouse, "queries", "goals")
+    rapport(local_clickhouse, "recompute")
+    after = rapport(local_clickhouse, "queries", "goals")
+
+    assert (before.exit_code, after.exit_code) == (0, 0), before.output + after.output
+    assert recompute_words in before.stderr
+    assert after.stderr == ""
 
 
 # Columns of kinds that no mart has any more, and where what they held is now.

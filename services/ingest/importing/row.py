@@ -9,7 +9,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from services.ingest.domain.tools.allow_list import address_in, composed, mailboxes, visible
-from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, is_no_day, plain_name
+from services.ingest.domain.tools.cells import ADDRESS, NO_RESULT, NO_VALUE, NOTHING, damage_of, is_no_day, plain_name
 from services.ingest.domain.verdict import Problem
 from services.ingest.importing.moments import Forms, UncertainError
 from services.ingest.sources.vendor_model import zone_named
@@ -74,7 +74,10 @@ class TableRow:
 
     def name(self, column: str) -> str:
         """Of a person."""
-        return plain_name(self.text(column))
+        found = plain_name(self.text(column))
+        if damage := damage_of(found):
+            self.fault(column, f"{found[:LONGEST_SHOWN]!r} {damage[0]}")
+        return found
 
     def needed(self, column: str) -> str:
         self._needed.add(column)
@@ -137,7 +140,10 @@ class TableRow:
 
     def addresses(self, column: str) -> list[str]:
         """As above, also with names before them."""
-        return [one for one in mailboxes(self.text(column)) if one.lower() not in NOTHING]
+        found = [one for one in mailboxes(self.text(column)) if one.lower() not in NOTHING]
+        if wrong := next((one for one in found if "@" in one and not ADDRESS.fullmatch(one)), ""):
+            self.fault(column, f"{wrong[:LONGEST_SHOWN]!r} is no address as in somebody@example.com")
+        return found
 
     def zone(self) -> ZoneInfo | None:
         """Of the row, else of the command; by any of its names. Raises UncertainError."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 
 UTC_WORD = r"[Zz]|UTC|GMT"
 OFFSET = rf"{UTC_WORD}|[+-][0-9]{{2}}(?::?[0-9]{{2}})?"
@@ -17,6 +17,8 @@ DAY_FORMATS = (
 CENTURY = 2_000
 """Of years of two digits: nobody mentored whom Rapport knows of before."""
 NOON = 12
+LONGEST_WRITTEN = 64
+"""Characters of a day with its time of day."""
 _PARTS = {"dd": "(?P<d>[0-9]{1,2})", "mm": "(?P<m>[0-9]{1,2})", "yyyy": "(?P<y>[0-9]{4})", "yy": "(?P<y>[0-9]{2})"}
 _CLOCK = (
     r"(?:(?:,? |T)(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?P<second>:[0-9]{2})?(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
@@ -136,10 +138,9 @@ def may_be_two_days(text: str) -> bool:
 def only_day(text: str, day_format: str | None) -> str:
     """In ISO 8601: as `day_format` reads it, or else as every form does that reads it. Empty if none does, or two read
     different days."""
-    readers = [one for one in DAY_FORMATS if one != ISO and _reads(text, one)]
-    if day_format in readers:
+    if day_format and day_format != ISO and _reads(text, day_format):
         return in_iso(text, day_format)[:10]
-    days = {in_iso(text, one)[:10] for one in readers}
+    days = {in_iso(text, one)[:10] for one in DAY_FORMATS if one != ISO and _reads(text, one)}
     return days.pop() if len(days) == 1 else ""
 
 
@@ -148,6 +149,12 @@ def _is_no_iso(text: str) -> bool:
 
 
 def _reads(text: str, day_format: str) -> bool:
+    return len(text) <= LONGEST_WRITTEN and _reads_short(text, day_format)
+
+
+# The same days stand in many rows; none of them is so long that keeping it would cost.
+@lru_cache(maxsize=65_536)
+def _reads_short(text: str, day_format: str) -> bool:
     iso = in_iso(text, day_format)
     if iso == text:
         return False

@@ -18,8 +18,9 @@ MOST_BYTES = 512 * 1024
 MOST_HEADER_ROWS = 30
 """Titles, filters and dates of exports stand above a header; further down nobody looks for it."""
 UTF_8 = "utf-8"
-ENCODINGS = ("cp1252", "cp1250", "mac_roman", "cp850")
-"""In which Excel, by its language and machine, writes what is not UTF-8."""
+ENCODINGS = ("cp1252", "cp1250", "cp1254", "cp1257", "mac_roman", "mac_latin2", "cp850", "cp852")
+"""In which Excel, by its language and machine, writes what is not UTF-8. Those of Turkey, the Baltic and Central
+Europe stand here also so that no name of theirs is read as one of the West: `Jānis` as `Jânis`."""
 DECLARED = frozenset({*ENCODINGS, "iso8859-1", "iso8859-2", "iso8859-15", "cp437", "utf-8", "ascii"})
 NO_TEXT = {
     b"PK\x03\x04": "a workbook or an archive, whatever its name says: call it .xlsx, or save it as CSV",
@@ -56,7 +57,11 @@ def encodings_of(texts: Iterable[bytes]) -> tuple[str, ...]:
     if not others:
         return (UTF_8,)
     readings = {name: _reading(others[:MOST_READ_FOR_ENCODING], name) for name in ENCODINGS}
-    likely = {name: words for name, words in readings.items() if words is not None}
+    likely = {
+        name: words
+        for name, words in readings.items()
+        if words is not None and readings.get(_BESIDE.get(name, ""), words) is not None
+    }
     return tuple(likely) if len(set(map(tuple, likely.values()))) > 1 else tuple(likely)[:1]
 
 
@@ -64,7 +69,7 @@ def encoding_called(name: str) -> str | None:
     """By any name, such as windows-1252; None if none of tables is called so. What is called Latin-1 is cp1252, as
     browsers have it: it has the same letters, and more."""
     try:
-        found = codecs.lookup(name).name.replace("mac-roman", "mac_roman")
+        found = codecs.lookup(name).name.replace("mac-", "mac_")
     except (LookupError, ValueError):
         return None
     return None if found not in DECLARED else {"iso8859-1": "cp1252", "ascii": UTF_8}.get(found, found)
@@ -80,29 +85,45 @@ def in_utf_8(line: Line, *encodings: str) -> Line:
 
 
 def _reading(texts: Sequence[bytes], encoding: str) -> list[str] | None:
-    """None where a letter stands that no word has in its place."""
+    """None where a letter stands that no word has in its place, or none of the languages of the encoding."""
+    allowed = _LETTERS_OF.get(encoding, _LETTERS)
     found = []
     for text in texts:
         words = text.decode(encoding, "replace")
         # The last byte is a letter that no name has, or a sign, in each of them.
-        if b"\xff" in text or any(
-            not _fits(words, place) for place, letter in enumerate(words) if not letter.isascii()
-        ):
+        if b"\xff" in text or _OTHER_SCRIPT.search(words):
+            return None
+        if not all(_fits(words, letter.start(), allowed) for letter in _NOT_ASCII.finditer(words)):
             return None
         found.append(words)
-    return found
+    letters = set(filter(str.isalpha, _NOT_ASCII.findall("".join(found))))
+    is_baltic = letters <= _BALTIC or letters & _IN_EVERY_BALTIC_TABLE
+    return found if encoding != "cp1257" or is_baltic else None
 
 
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+# `Žďár` has three letters in a row that are not ASCII; Cyrillic and Greek words have nothing else.
+_OTHER_SCRIPT = re.compile(r"[^\W\d_\x00-\x7f]{6}")
 # Letters of the languages that these encodings are for. No name of theirs is written with the others.
 _LETTERS = frozenset(map(chr, range(0xC0, 0x180))) - frozenset("\xd7\xf7\xff\u0178\u0138\u0149\u017f\u0131")
+_CENTRAL = "áčďéěíňóřšťúůýžäĺľôŕąćęłńśźżöőüűß"
+_LETTERS_OF = {
+    "cp1254": _LETTERS | {"\u0131"},
+    "mac_latin2": frozenset(_CENTRAL + _CENTRAL.upper()),
+    "cp852": frozenset(_CENTRAL + _CENTRAL.upper() + "ăâîşţđĂÂÎŞŢĐ"),
+}
+# Such machines are rare: what they write is likely only where it may be from one of the West too.
+_BESIDE = {"mac_latin2": "mac_roman", "cp852": "cp850"}
+_IN_EVERY_BALTIC_TABLE = frozenset("šžŠŽ")
+_BALTIC = frozenset("ąčęėįšųūžāēģīķļņōŗäöüõ" + "ąčęėįšųūžāēģīķļņōŗäöüõ".upper())
 # Within a word, an apostrophe or a blank; at its edges quotes, dashes and signs.
 _WITHIN = frozenset("\u2019\xa0")
 _AROUND = _WITHIN | frozenset("\u2018\u201c\u201d\u201e\u201a\u2039\u203a\xab\xbb\u2013\u2014\u2026\u20ac§°¿¡®")
 
 
-def _fits(words: str, place: int) -> bool:
+def _fits(words: str, place: int, allowed: frozenset[str]) -> bool:
     letter, before, after = words[place], words[place - 1 : place], words[place + 1 : place + 2]
-    if letter not in _LETTERS:
+    if letter not in allowed:
         return letter in (_WITHIN if before.isalpha() and after.isalpha() else _AROUND)
     if letter.isupper():
         return not before.islower()
@@ -230,18 +251,23 @@ def _best_cut(
 
 def fitted(cells: list[str], names: Sequence[str]) -> list[str]:
     """The cells without empty ones beyond the header. Columns without a name may be missing: Excel leaves out the empty
-    cells at the end of some rows, and writes them in others."""
-    while len(cells) > len(names) and not cells[-1].strip():
+    cells at the end of some rows, and writes them in others. `Lovelace, Ada` without quotes is two cells, and what
+    follows stands one too far: an empty cell more stays, and the row is refused."""
+    is_shifted = any(cell[:1] == " " != name[:1] and cell.strip() for cell, name in zip(cells, names, strict=False))
+    while not is_shifted and len(cells) > len(names) and not cells[-1].strip():
         cells.pop()
     named = max((place for place, name in enumerate(names, 1) if name.strip()), default=0)
     missing = len(names) - len(cells)
     return cells + [""] * missing if missing > 0 and len(cells) >= named else cells
 
 
-# What a row of empty cells is made of.
+# What a row of empty cells is made of, without and with quotes.
+BLANK = b",; \t|"
 EMPTY = b'",; \t|'
 # What Excel shows of a formula that went wrong: such a row is no note, and is refused with its column.
 _ERROR = re.compile(rb"#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|SPILL!|CALC!)")
+# `#4711` is how somebody writes an id.
+_NUMBERED = re.compile(rb"#[0-9]")
 _TOTAL = re.compile(
     rb"(grand |sub)?totals?|(zwischen|gesamt)?summe|sum|(ins)?gesamt(zahl)?|anzahl|count|totale|suma", re.IGNORECASE
 )
@@ -249,15 +275,21 @@ _COUNT = re.compile(r"[+-]?[0-9][0-9.,' \xa0%]*")
 
 
 def says_nothing(text: bytes, delimiter: str) -> bool:
-    """A row of empty cells; a note such as the example of a template: its first cell begins with #; or a row of totals,
+    """A row of empty cells; a note such as the example of a template: its first cell begins with #, and
+    no digit follows; or a row of totals,
     in which nothing but numbers stands beside that word."""
     words = text.strip(EMPTY)
     if not words:
         return True
     if words.startswith(b"#"):
-        return not _ERROR.match(words)
+        return not (_ERROR.match(words) or _NUMBERED.match(words))
     if not (total := _TOTAL.match(words)):
         return False
     beside = words[total.end() :].decode(UTF_8, "replace").replace('"', delimiter)
     cells = map(str.strip, re.split(f"[:{re.escape(delimiter)}]", beside))
     return all(_COUNT.fullmatch(cell) for cell in cells if cell)
+
+
+def is_total(text: bytes) -> bool:
+    """Whether a row, or a cell, begins with a word for totals."""
+    return _TOTAL.match(text.strip(EMPTY)) is not None

@@ -184,9 +184,9 @@ class ScoredPartition:
 
     def clocked(self, relationships: set[str]) -> dict[str, RelationshipState]:
         """The states of these relationships as they must be stored: trimmed, and marked with how far their rows are
-        out."""
+        out. In the order of their names: whoever works on the same log writes the same bytes in the same order."""
         found: dict[str, RelationshipState] = {}
-        for name in relationships & self.states.keys():
+        for name in sorted(relationships & self.states.keys()):
             state, history = self.states[name], self._histories.peek(name)
             facts = state.facts
             # Asked of the type itself: to ask whether it is a kind of mapping takes ten times as long.

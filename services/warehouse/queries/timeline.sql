@@ -1,18 +1,12 @@
 -- What happened to one pair, and what did each event do to its health?
 -- Parameter relationship: its id
--- Rows lie together by programme: without the first lines each programme would be searched for the pair.
-WITH of_programs AS
-(
-    SELECT tenant_id, program_id FROM mentoring_mart.relationship_current WHERE relationship_id = {relationship:String}
-)
 SELECT
     time, what, round(health, 1) AS health, round(change, 1) AS change, band, round(risk, 2) AS risk, calibrated
 FROM
 (
     SELECT as_of AS time, causes AS what, health, health - health_before AS change, band, risk, calibrated
     FROM mentoring_mart.scores
-    WHERE relationship_id = {relationship:String} AND (tenant_id, program_id) IN of_programs
-        AND ({tenant:String} = '' OR tenant_id = {tenant:String}) AND ({program:String} = '' OR program_id = {program:String})
+    WHERE relationship_id = {relationship:String} AND ({tenant:String} = '' OR tenant_id = {tenant:String}) AND ({program:String} = '' OR program_id = {program:String})
 
     UNION ALL
 

@@ -272,6 +272,23 @@ def test_an_encoding_in_which_alone_all_names_are_words_is_recognised(names: lis
     assert found.encoding in found.in_words()
 
 
+@pytest.mark.parametrize(
+    ("names", "encoding"),
+    [
+        (["Y\u0131ld\u0131z"], "cp1254"),
+        (["Petraitienė", "Žukas"], "cp1257"),
+        (["Jānis"], "cp1257"),
+        (["Волнов"], "cp1251"),
+        (["Kovać"], "cp852"),
+        (["Havlíček"], "mac_latin2"),
+    ],
+)
+def test_names_that_would_read_as_others_of_the_west_are_asked(names: list[str], encoding: str) -> None:
+    text = "participant;name;consent\n" + "".join(f"p-{at};{name};yes\n" for at, name in enumerate(names))
+
+    assert asked(text.encode(encoding)).option == "--encoding"
+
+
 @pytest.mark.parametrize("name", ["Hélène", "Jäger", "Nuñez", "Søren", "\x81"])
 def test_names_that_read_as_words_in_two_encodings_are_asked(name: str) -> None:
     text = f"participant;name;consent\np-1;{name};yes".encode("latin-1")

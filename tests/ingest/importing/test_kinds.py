@@ -393,6 +393,11 @@ def test_what_a_database_writes_for_nothing_is_nothing() -> None:
         ("participant", "NULL", "names no day, person or thing"),
         ("name", "(null)", "names no day, person or thing"),
         ("name", "#REF!", "formula that went wrong"),
+        ("name", "=B2&C2", "is a formula"),
+        ("name", "M\ufffdller", "a letter that was lost"),
+        ("addresses", "[mailto:ada@example.com]", "is no address"),
+        ("addresses", '=HYPERLINK("mailto:ada@example.com")', "is no address"),
+        ("name", "MÃ¼ller", "in another encoding than it was written in"),
         ("status", "#N/A", "formula that went wrong"),
     ],
 )

@@ -635,12 +635,13 @@ def test_fifty_thousand_rows_are_taken_in_seconds() -> None:
     row = "p-%d,A B,a%d@example.com,On Leave,2026-03-10,2026-03-20,\n"
     body = f"{HEADER}\n" + "".join(row % (number, number) for number in range(50_000))
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = taken(body)
 
     assert isinstance(found, RawPayloads)
     assert len(found.payloads) == 50_000
-    assert time.perf_counter() - begun < 60
+    # 2.6 s of CPU; of a machine that is busy with other things this says nothing.
+    assert time.process_time() - begun < 15
 
 
 SAMPLES = (

@@ -29,6 +29,30 @@ def is_no_day(text: str) -> bool:
     return plain in NOTHING or bool(ZEROS.fullmatch(text) or NO_DAYS.fullmatch(plain))
 
 
+# Without the marks that stand around one in formulas and links.
+ADDRESS = re.compile(r"[^@\s\"()<>\[\]]+@[^@\s\"()<>\[\]]+")
+# Nobody's name has a letter that was lost, or begins as a formula does.
+LOST = "\ufffd"
+FORMULA = "="
+# `MÃ¼ller`: UTF-8 that was read as cp1252 and saved so. A blank that does not break may follow a capital Ã.
+_READ_WRONGLY = re.compile(
+    "Ã[\x80-\x9f\xa1-\xbf\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u017d\u2018\u201c\u201d"
+    "\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u017e\u0178]"
+)
+READ_WRONGLY = "Ã¼"
+
+
+def damage_of(name: str) -> tuple[str, str] | None:
+    """What is wrong with what should be a name, and the least text that is wrong in the same way."""
+    if LOST in name:
+        return "holds a letter that was lost when the table was saved: save it anew, as UTF-8", LOST
+    if name.startswith(FORMULA):
+        return "is a formula: save the table with what its formulas give", FORMULA
+    if _READ_WRONGLY.search(name):
+        return "was read in another encoding than it was written in, and saved so: save the table anew", READ_WRONGLY
+    return None
+
+
 def unwrapped(cell: str) -> str:
     """`="00123"` is how a table says to Excel that a number is text."""
     found = _TEXT_FORMULA.fullmatch(cell)

@@ -1,5 +1,6 @@
 """What HR systems call what they say of a person, wherever in a record it stands."""
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
@@ -41,6 +42,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "consent": ("consent", "einwilligung"),
     "updated_at": ("updated_at", "last_modified", "last_modified_at", "modified_at", "meta.last_modified"),
 }
+# Which of them are of a name.
+NAMES = ("name", "first_name", "last_name")
 # Which of them are days.
 DAYS = ("leave_from", "leave_until", "back_on", "rehired_on", "terminated_on")
 # Of a value beside its name.
@@ -49,10 +52,16 @@ LABELLED = frozenset({"label", "value"})
 MOST_LEVELS = 4
 
 
+# What a header says of how its days are written.
+_FORM_OF_DAYS = re.compile(r"[(\[]\s*[dmytja]{1,4}([-./ ][dmytja]{1,4}){1,2}\s*[)\]]", re.IGNORECASE)
+
+
 # The same few names stand in every row.
 @lru_cache(maxsize=4096)
 def plain(name: str) -> str:
-    return "".join(letter for letter in visible(name).casefold() if letter.isalnum() or letter == ".")
+    return "".join(
+        letter for letter in _FORM_OF_DAYS.sub("", visible(name)).casefold() if letter.isalnum() or letter == "."
+    )
 
 
 # All of these names, plain.

@@ -10,10 +10,10 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_
 
 from schemas.primitives import EPOCH, FIRST_YEAR, LAST_YEAR, Code, TimeZone
 from services.ingest.domain.tools.allow_list import composed, mailboxes, visible
-from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, is_no_day
+from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, damage_of, is_no_day
 from services.ingest.domain.verdict import Problem
 from services.ingest.sources.day_formats import may_be_two_days
-from services.ingest.sources.hr.columns import COLUMNS, flat, plain
+from services.ingest.sources.hr.columns import COLUMNS, NAMES, flat, plain
 from services.ingest.sources.tables import ENCODINGS, encoding_called
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc
@@ -164,6 +164,9 @@ class Employee:
         found = self._read(column, _text, "")
         if NO_RESULT.fullmatch(found):
             self.fault(column, "is what a table shows of a formula that went wrong")
+            return ""
+        if column in NAMES and (damage := damage_of(found)):
+            self.fault(column, damage[0])
             return ""
         return found
 

@@ -2,8 +2,8 @@
 read as if it were not there."""
 
 import csv
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from services.ingest.domain.tools.cells import unwrapped
@@ -11,7 +11,9 @@ from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.hr.columns import KNOWN, plain
 from services.ingest.sources.hr.model import HrSettings
 from services.ingest.sources.tables import (
+    BLANK,
     MOST_HEADER_ROWS,
+    MOST_LINES,
     NO_TEXT,
     UTF_8,
     BrokenRowError,
@@ -22,6 +24,7 @@ from services.ingest.sources.tables import (
     find_header,
     fitted,
     in_utf_8,
+    is_total,
     says_nothing,
 )
 
@@ -31,6 +34,7 @@ UTF_32 = b"\xff\xfe\0\0"
 MOST_COLUMNS = 500
 # Of a column that settings name; of one that nobody reads it does not matter.
 TWICE = "stands twice in the header: nobody knows which of the two counts"
+TOTAL_OR_PERSON = "may be a row of totals, or of somebody who is called so: leave totals out of the table"
 NEEDED = ("id", "status")
 NO_COLUMN = "no column is the {}: settings.columns can name it"
 NOT_UTF_8 = "save the file as UTF-8, or name its encoding"
@@ -60,25 +64,51 @@ def read_rows(body: bytes, settings: HrSettings, charset: str = UTF_8) -> list[H
     encodings = encodings_of(texts)
     if encodings != (UTF_8,) and (named := settings.encoding or charset) != UTF_8:
         encodings = (named,)
-    lines = [in_utf_8(Line(number, text), *encodings) for number, text in enumerate(texts, 1)]
-    header = _header(lines, settings)
-    return header if isinstance(header, Rejected) else list(header.rows(lines))
+    header = _header(_lines(texts, encodings), settings)
+    return header if isinstance(header, Rejected) else list(header.rows(_lines(texts, encodings)))
+
+
+def _lines(texts: Sequence[bytes], encodings: Sequence[str]) -> Iterator[Line]:
+    """One by one, as a file may hold millions of empty ones. Those of a long gap are left out: no row goes over it."""
+    gap = 0
+    for number, text in enumerate(texts, 1):
+        gap = 0 if text.strip(BLANK) else gap + 1
+        if gap <= MOST_LINES:
+            yield in_utf_8(Line(number, text), *encodings)
 
 
 @dataclass(frozen=True)
 class _Header:
-    """`twice`: the names of several columns, of which nobody knows which is meant."""
+    """`twice`: the names of several columns, of which nobody knows which is meant. `alike`: the places of those
+    that are read as one (`Status`, `status`): of them all but one may be empty, or all say the same."""
 
     delimiter: str
     names: tuple[str, ...]
     last: int
     text: bytes
     twice: frozenset[str]
+    alike: tuple[tuple[int, ...], ...]
+    settings: HrSettings
 
-    def rows(self, lines: list[Line]) -> Iterator[HrRow]:
-        for row in Rows(lines[self.last :], self._fits):
-            if row.text.strip() != self.text and not says_nothing(row.text, self.delimiter):
+    def rows(self, lines: Iterable[Line]) -> Iterator[HrRow]:
+        below = (line for line in lines if line.number > self.last)
+        for row in Rows(below, self._fits):
+            if row.text.strip() == self.text:
+                continue
+            if not says_nothing(row.text, self.delimiter):
                 yield self._row(row)
+            elif self._may_be_somebody(row):
+                yield HrRow(row.number, {}, TOTAL_OR_PERSON)
+
+    def _may_be_somebody(self, row: Line) -> bool:
+        """`Sum;4711;1` below `name;id;active`: a sum, or somebody of that name."""
+        if not is_total(row.text):
+            return False
+        cells = dict(self._row(row).cells)
+        ids = [cell for name, cell in cells.items() if plain(name) in self.settings.names("id")]
+        statuses = [(cell, name) for name, cell in cells.items() if plain(name) in self.settings.names("status")]
+        is_known = any(self.settings.status(cell, name) for cell, name in statuses)
+        return is_known and any(cell.strip() and not is_total(cell.encode()) for cell in ids)
 
     def _fits(self, row: Line) -> bool:
         try:
@@ -102,6 +132,9 @@ class _Header:
 
     def _undecoded(self, cells: list[str]) -> Iterator[tuple[str, str]]:
         yield from ((name, TWICE) for name in self.twice)
+        for places in self.alike:
+            if len({cells[place].strip() for place in places} - {""}) > 1:
+                yield self.names[places[0]], TWICE
         for name, cell in zip(self.names, cells, strict=True):
             place = next((place for place, letter in enumerate(cell) if "\udc80" <= letter <= "\udcff"), None)
             if place is not None:
@@ -118,7 +151,7 @@ def _cells_of(text: bytes, delimiter: str, errors: str = "strict") -> list[str]:
         raise BrokenRowError(f"is no row of a CSV file: {broken}") from broken
 
 
-def _header(lines: list[Line], settings: HrSettings) -> _Header | Rejected:
+def _header(lines: Iterable[Line], settings: HrSettings) -> _Header | Rejected:
     def fit_of(written: Sequence[str]) -> HeaderFit:
         names = set(map(plain, written))
         is_complete = all(names.intersection(settings.names(column)) for column in NEEDED)
@@ -144,7 +177,11 @@ def _header(lines: list[Line], settings: HrSettings) -> _Header | Rejected:
             sought = ", ".join(settings.names(column))
             looked = f"the header was looked for in the first {MOST_HEADER_ROWS} rows, by {sought}"
             return rejected("malformed", place, f"{NO_COLUMN.format(column)}; {looked}")
-    return _Header(found.delimiter, names, found.last, found.text, twice)
+    by_plain = defaultdict[str, list[int]](list)
+    for at, name in enumerate(map(plain, names)):
+        by_plain[name].append(at)
+    alike = tuple(tuple(places) for name, places in by_plain.items() if name and len(places) > 1)
+    return _Header(found.delimiter, names, found.last, found.text, twice, alike, settings)
 
 
 def _escaped(cell: str) -> str:

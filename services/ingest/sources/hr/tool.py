@@ -13,13 +13,13 @@ from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.derived_events import digest
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import CUT, address_in, composed, visible
-from services.ingest.domain.tools.cells import NO_RESULT, plain_name
+from services.ingest.domain.tools.cells import ADDRESS, NO_RESULT, damage_of, plain_name
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.day_formats import may_be_two_days
-from services.ingest.sources.hr.columns import COLUMNS, DAYS, plain
+from services.ingest.sources.hr.columns import COLUMNS, DAYS, NAMES, plain
 from services.ingest.sources.hr.model import Employee, HrRecord, HrSettings, Status
 from services.ingest.sources.hr.records import CSV, EMPLOYEE, UNCLEAR, parse, people_in, take
-from services.ingest.sources.hr.rows import NOT_UTF_8, TWICE
+from services.ingest.sources.hr.rows import NOT_UTF_8, TOTAL_OR_PERSON, TWICE
 from services.ingest.sources.tool import Tool, ToolSettings, prove_either
 from services.ingest.sources.vendor_model import read, zone_named
 from services.ingest.sources.vocabulary import ID, as_one, native_id
@@ -28,7 +28,6 @@ DAY = timedelta(days=1)
 # Of a participant in the directory (schemas.directory).
 LONGEST_NAME = 200
 LONGEST_ADDRESS = 320
-ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
@@ -112,12 +111,13 @@ def _participant(person: Employee) -> str:
 
 
 def _name(person: Employee) -> str:
+    faults = len(person.problems)
     whole, first, last = person.text("name"), person.text("first_name"), person.text("last_name")
     if first and not last and first.casefold() not in whole.casefold():
         # "Name" beside a first name is the last one.
         whole, last = "", whole
     name = plain_name(whole or " ".join(filter(None, (first, last))))
-    if not name:
+    if not name and len(person.problems) == faults:
         person.fault("name", "is required, or first_name and last_name")
     if len(name) > LONGEST_NAME:
         person.fault("name", f"has more than {LONGEST_NAME} characters")
@@ -180,7 +180,7 @@ TOO_LONG = CUT * LONGEST_NAME
 FAULT = re.compile(
     r"has \d+ cells, the header has \d+|is no row of a CSV file: [a-z0-9 ,;\t'\"()-]{1,80}"
     rf"|is not UTF-8: byte 0x[0-9a-f]{{2}} at character \d+; {NOT_UTF_8}"
-    rf"|{UNCLEAR}|{TWICE}",
+    rf"|{UNCLEAR}|{TWICE}|{TOTAL_OR_PERSON}",
     re.ASCII,
 )
 AT_FAULT = "is at fault"
@@ -238,6 +238,8 @@ def _kept(person: Employee, column: str, value: object, settings: HrSettings) ->
         return found if value != "" else ""
     if isinstance(value, str) and NO_RESULT.fullmatch(composed(value)):
         return composed(value)
+    if column in NAMES and isinstance(value, str) and (damage := damage_of(composed(value))):
+        return damage[1]
     if column in DAYS and isinstance(value, str) and may_be_two_days(visible(value)):
         return visible(value)
     return CUT if isinstance(value, str | int) else NO_TEXT
