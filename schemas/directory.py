@@ -31,6 +31,12 @@ Identities = Annotated[tuple[ToolIdentity, ...], Field(max_length=MOST_IDENTITIE
 Status = Literal["active", "leave", "exited"]
 
 
+def _is_empty(value: object) -> bool:
+    """A field that came later is not written where it says nothing: readers of before refuse what they do not know, and
+    forget whom it describes."""
+    return not value
+
+
 class EmploymentChange(Message):
     """Leave, exit or return as a connection told it, `told` then; it means something for pairs that are told of later
     as well. `statement` tells it from others, `left_on` and `back_on` are days in `time_zone`."""
@@ -60,7 +66,7 @@ class Participant(Message):
     time_zone: TimeZone
     status: Status = "active"
     consent: bool
-    employment: Annotated[tuple[EmploymentChange, ...], Field(max_length=MOST_CHANGES)] = ()
+    employment: Annotated[tuple[EmploymentChange, ...], Field(max_length=MOST_CHANGES, exclude_if=_is_empty)] = ()
     recordedtime: Instant
 
 
@@ -76,7 +82,7 @@ class PersonDescription(Message):
     status: Status = "active"
     consent: bool
     unsaid: Annotated[tuple[Literal["time_zone", "consent"], ...], Field(max_length=2)] = ()
-    change: EmploymentChange | None = None
+    change: Annotated[EmploymentChange | None, Field(exclude_if=_is_empty)] = None
 
 
 class DirectoryStatement(Message):

@@ -106,7 +106,7 @@ def test_a_feed_is_recorded_row_by_row_and_a_row_at_fault_is_put_aside_alone(
     body = (
         "Employee ID;Name;E-Mail;Status;Leave Start\r\n"
         f"{known};A B;{pair.mentee};On Leave;2026-03-02\r\n"
-        f"new-{pair.relationship};M\xfcller;;Active;\r\n"
+        f"new-{pair.relationship};H\xe9l\xe8ne;;Active;\r\n"
         f"other-{pair.relationship};C D;;Active;\r\n"
     ).encode("latin-1")
     headers = {"authorization": f"Bearer {TOKEN}", "content-type": "text/csv"}

@@ -37,3 +37,16 @@ def test_only_an_erasure_describes_nobody(change: dict[str, object]) -> None:
     assert DirectoryStatement.model_validate_json(json.dumps(erasing)).person is None
     with pytest.raises(ValidationError, match="`person` is required"):
         DirectoryStatement.model_validate_json(json.dumps(example("directorystatement") | change))
+
+
+def test_of_what_came_later_nothing_is_written_where_it_says_nothing() -> None:
+    """Readers of before refuse a field that they do not know."""
+    person = put(example("participant"), ("employment",), [])
+    statement = put(example("directorystatement"), ("person", "change"), None)
+
+    written = Participant.model_validate_json(json.dumps(person)).model_dump_json()
+    said = DirectoryStatement.model_validate_json(json.dumps(statement)).model_dump_json()
+
+    assert json.loads(written).keys() == person.keys() - {"employment"}
+    assert json.loads(said)["person"].keys() == statement["person"].keys() - {"change"}
+    assert Participant.model_validate_json(written).employment == ()

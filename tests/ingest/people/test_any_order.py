@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, timedelta
 from itertools import permutations
+from sys import getsizeof
 
 import pytest
 from hypothesis import given
@@ -251,6 +252,19 @@ def test_meetings_of_very_many_people_are_forgotten_sooner() -> None:
     held = [bool(revisions.after("tool", Meeting(f"all-{at}"), minute(-1_000_000))) for at in range(3)]
 
     assert held == [False, True, True]
+
+
+def test_what_strangers_take_of_memory_is_counted() -> None:
+    revisions, count = Revisions(), 300
+    projection = Projection()
+    crowd = replace(booked(0, 60), people=tuple(Person(address=f"s{one}@example.org") for one in range(count)))
+    revisions.apply("tool", crowd, projection.guests(crowd, ZOOM))
+    (one,) = revisions.of("tool", crowd.meeting)
+
+    measured = getsizeof(one.guests.strangers) + sum(map(getsizeof, one.guests.strangers))
+
+    assert len(one.guests.strangers) == count
+    assert one.size >= measured
 
 
 def log() -> list[OfRelationship]:

@@ -128,6 +128,48 @@ def test_nothing_is_told_twice() -> None:
     assert tell(projection, pair(time=EARLY)) == []
 
 
+def _taken_back(one: OfRelationship) -> OfRelationship:
+    target = {"source": one.source, "id": one.id, "type": one.type, "time": one.time, "slot": ""}
+    return event("event.retracted", {"by": "admin", "evidence": "admin", **target})
+
+
+@pytest.mark.parametrize(
+    "wrong", [EXIT, employed("ada", "leave", left_on=date(2026, 3, 1)), employed("ada", "leave", back_on=None)]
+)
+@pytest.mark.parametrize("returned", [[], [employed("ada", "active", key="slip", time=NOON + DAY)]])
+@pytest.mark.parametrize("until", [None, date(2026, 6, 1)])
+def test_what_somebody_has_taken_back_is_no_reason_to_take_back_what_was_told_after_it(
+    wrong: Employed, returned: list[Employed], until: date | None
+) -> None:
+    start = pair(time=EARLY)
+    projection, (slip,) = history([start, wrong])
+    projection.apply(_taken_back(slip))
+    leave = employed("ada", "leave", key="leave", time=NOON + 9 * DAY, back_on=until)
+    for one in [*returned, leave]:
+        tell(projection, one)
+    before = is_alive(projection)
+
+    assert tell(projection, start) == []
+    assert is_alive(projection) == before
+    assert before[0]
+    assert len(before[1]) == 1
+
+
+@pytest.mark.parametrize("left_on", [None, date(2026, 3, 1)])
+def test_a_day_of_return_that_is_taken_back_again_stays_taken_back(left_on: date | None) -> None:
+    start, nights = pair(time=EARLY), [None, date(2026, 6, 1), None]
+    feed = [
+        employed("ada", "leave", key=f"night {number}", time=NOON + number * DAY, left_on=left_on, back_on=day)
+        for number, day in enumerate(nights)
+    ]
+    projection, _ = history([start, *feed])
+    before = is_alive(projection)
+
+    assert tell(projection, start) == []
+    assert is_alive(projection) == before == is_alive(history([*feed, start])[0])
+    assert before[1][0][1] is None
+
+
 def test_who_had_been_replaced_before_they_left_ends_nothing_though_it_is_told_late() -> None:
     start, change = pair(time=EARLY), pair("cat", time=EARLY + DAY)
     projection, found = history([start, EXIT, change])
@@ -267,3 +309,44 @@ def test_people_who_are_described_anew_were_away_all_the_same() -> None:
     after = projection.roster.known("acme", "p-ada")
     assert after
     assert [change.status for change in after.employment] == ["exited", "active"]
+
+
+def test_what_two_feeds_tell_every_night_and_two_absences_of_one_are_remembered_once_each() -> None:
+    projection, payroll = known(*PEOPLE), ConnectionScope("acme", None, "hr", "payroll")
+    for night in range(5):
+        time = NOON + night * DAY
+        for number, day in enumerate([date(2026, 3, 1), date(2026, 7, 1)]):
+            say(projection, employed("ada", "leave", key=f"hr-{night}-{number}", time=time, left_on=day), HR)
+        say(projection, employed("ada", "leave", key=f"payroll-{night}", time=time), payroll)
+
+    person = projection.roster.known("acme", "p-ada")
+    assert person
+    assert [change.statement for change in person.employment] == ["hr-0-0", "hr-0-1", "payroll-0"]
+
+
+days = st.sampled_from([None, date(2026, 2, 20), date(2026, 3, 1), date(2026, 3, 4)])
+returns = st.sampled_from([None, date(2026, 6, 1), date(2026, 6, 5)])
+statuses = st.sampled_from(["active", "leave", "exited"])
+
+
+@given(st.data(), st.lists(st.tuples(st.sampled_from(["ada", "ben"]), statuses, days, returns), max_size=5))
+def test_whoever_looks_again_changes_nothing(
+    data: st.DataObject, feed: list[tuple[str, str, date | None, date | None]]
+) -> None:
+    """Also where somebody has taken back what has just been told."""
+    projection, _ = history([start := pair(time=EARLY)])
+    for number, (who, status, left_on, back_on) in enumerate(feed):
+        absence = {
+            "left_on": left_on if status != "active" else None,
+            "back_on": back_on if status == "leave" else None,
+        }
+        said = employed(who, status, key=f"night {number}", time=NOON + number * DAY, **absence)
+        told = [one for one in tell(projection, said) if one.type != "mentoring.event.retracted.v1"]
+        if data.draw(st.booleans()) and told:
+            projection.apply(_taken_back(told[-1]))
+    before = is_alive(projection)
+
+    tell(projection, start)
+
+    assert is_alive(projection) == before
+    assert tell(projection, start) == []

@@ -18,8 +18,9 @@ MOST_REVISIONS = 20
 MOST_BYTES = 200_000_000
 """Of all meetings, about. Most have a revision or two of two people; one that everybody is asked to has a thousand, and
 a revision for each who answers."""
-REVISION_BYTES, GUEST_BYTES = 1_300, 50
-"""As measured of a revision, and of each who is known to take part, is told apart from others, or has declined."""
+REVISION_BYTES, GUEST_BYTES, STRANGER_BYTES = 1_300, 50, 120
+"""As measured of a revision, of each who is known to take part or to have declined, and of each of whom a digest tells
+them apart from others."""
 
 
 class Guests(NamedTuple):
@@ -44,7 +45,7 @@ class Revision(NamedTuple):
     def size(self) -> int:
         """In bytes, about."""
         present, declined, _, strangers = self.guests
-        return REVISION_BYTES + GUEST_BYTES * (len(present) + len(declined) + len(strangers))
+        return REVISION_BYTES + GUEST_BYTES * (len(present) + len(declined)) + STRANGER_BYTES * len(strangers)
 
     def may_meet(self, relationship: Relationship, versions: Sequence["Revision"]) -> bool:
         """Whether each side that is not named may be somebody unknown, by this version of `versions` and those before.

@@ -1,13 +1,15 @@
 """What somebody's employment means for each of their relationships: leave pauses it, return resumes it, exit ends
 it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from schemas.directory import DirectoryStatement, EmploymentChange, Participant
 from schemas.events import OfPartition, OfRelationship
+from schemas.payloads import EventRetracted
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Employed, Native
 from services.ingest.domain.admission import Clock, admit
@@ -19,6 +21,7 @@ from services.ingest.domain.people.relationship_history import (
     PausedFact,
     Relationship,
     RelationshipHistory,
+    key_of,
 )
 from services.ingest.domain.people.roster import LATEST, Roster, subject
 from services.ingest.domain.scope import ConnectionScope
@@ -96,7 +99,8 @@ def told_before(tenant: str, relationship: str, roster: Roster, clock: Clock) ->
     """What was told of people's employment before the log told who is paired with whom, as if it had been told
     afterwards: each change again, in order, to a roster that knows this relationship alone. What the log holds already,
     or held until it was retracted, is left out. Retracted is what a change brought about before it was known who else
-    is paired, and since when."""
+    is paired, and since when. Where somebody has taken back any of it, all of it stays as it is: what a feed told since
+    was told on what they left."""
     history = roster.history(tenant, relationship)
     people = [one for one in (roster.known(tenant, name) for name in sorted(history.people())) if one]
     changes = [
@@ -116,11 +120,24 @@ def told_before(tenant: str, relationship: str, roster: Roster, clock: Clock) ->
         known = alone.known(tenant, name)
         assert known is not None, "only who is in the directory has changed"
         alone.upsert(known.model_copy(update={"status": said.status, "employment": (*known.employment, change)}))
+    if _was_taken_back([event for _, event in found], history):
+        return []
     ids = frozenset(event.id for _, event in found)
     for _, _, said, scope, _ in changes:
         wrong = _FanOut(said, scope, alone).retractions(relationship, history, ids)
         found += _admitted(wrong, scope, clock)
     return [raw for raw, event in found if not history.has(event)]
+
+
+def _was_taken_back(told: Sequence[OfRelationship], history: RelationshipHistory) -> bool:
+    """Whether any of it is retracted that the changes have not replaced themselves by something that the log holds."""
+    replaced = {
+        key_of(event)
+        for instead, event in pairwise(told)
+        if isinstance(event.data, EventRetracted) and history.has(instead)
+    }
+    keys = {key_of(event) for event in told if not isinstance(event.data, EventRetracted)}
+    return bool((keys & history.retracted) - replaced)
 
 
 def _admitted(

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import datetime
+from itertools import takewhile
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -155,9 +156,13 @@ def _employment(change: EmploymentChange | None, known: tuple[EmploymentChange, 
     status is this one is no change, nor is the work of somebody who never was away. A repeat changes nothing."""
     if change is None or change in known or (not known and change.status == "active"):
         return known
-    for one in reversed(known):
-        if one.status != change.status:
-            break
-        if change.status == "active" or (one.left_on, one.back_on) == (change.left_on, change.back_on):
-            return known
+    since = [*takewhile(lambda one: one.status == change.status, reversed(known))]
+    if change.status == "active" and since:
+        return known
+    # What a feed says of an absence counts until it says something else of it. Without a day it is of any.
+    same = [one for one in since if one.left_on == change.left_on or None in (one.left_on, change.left_on)]
+    feed = change.tool, change.connection
+    latest = next((one for one in same if (one.tool, one.connection) == feed), same[0] if same else None)
+    if latest is not None and (latest.left_on, latest.back_on) == (change.left_on, change.back_on):
+        return known
     return (*known, change)[-MOST_CHANGES:]

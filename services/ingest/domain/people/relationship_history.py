@@ -56,6 +56,12 @@ class FactKey(NamedTuple):
     time: Instant
 
 
+def key_of(event: OfRelationship) -> FactKey:
+    """Of the fact that it tells, or retracts."""
+    told = event.data if isinstance(event.data, p.EventRetracted) else event
+    return FactKey(told.source, told.id, told.type, told.time)
+
+
 class StartedFact(NamedTuple):
     program: str
     mentors: frozenset[str]
@@ -98,11 +104,8 @@ class RelationshipHistory:
 
     def told(self, event: OfRelationship) -> "RelationshipHistory":
         if isinstance(event.data, p.EventRetracted):
-            target = event.data
-            return replace(
-                self, retracted=self.retracted | {FactKey(target.source, target.id, target.type, target.time)}
-            )
-        fact, key = _fact(event), FactKey(event.source, event.id, event.type, event.time)
+            return replace(self, retracted=self.retracted | {key_of(event)})
+        fact, key = _fact(event), key_of(event)
         if fact is None or any(key == known for known, _ in self.facts):
             return self
         return replace(self, facts=(*self.facts, (key, fact)))
@@ -146,8 +149,7 @@ class RelationshipHistory:
     def has(self, event: OfRelationship) -> bool:
         """Whether it is told already, retracted or not, or, of a retraction, what it takes back is retracted."""
         if isinstance(event.data, p.EventRetracted):
-            target = event.data
-            return FactKey(target.source, target.id, target.type, target.time) in self.retracted
+            return key_of(event) in self.retracted
         keys = (*(key for key, _ in self.facts), *self.retracted)
         return any((key.source, key.id) == (event.source, event.id) for key in keys)
 
