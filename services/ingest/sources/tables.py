@@ -275,9 +275,8 @@ _COUNT = re.compile(r"[+-]?[0-9][0-9.,' \xa0%]*")
 
 
 def says_nothing(text: bytes, delimiter: str) -> bool:
-    """A row of empty cells; a note such as the example of a template: its first cell begins with #, and
-    no digit follows; or a row of totals,
-    in which nothing but numbers stands beside that word."""
+    """A row of empty cells; a note such as the example of a template: its first cell begins with #, and no digit
+    follows; or a row of totals, in which nothing but numbers stands beside that word."""
     words = text.strip(EMPTY)
     if not words:
         return True
