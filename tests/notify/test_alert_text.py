@@ -300,6 +300,20 @@ def test_what_is_decided_when_nobody_works_is_due_on_the_day_on_which_people_hea
     assert dict(alert_text(delivery, people(), None).facts)["Until"] == until
 
 
+@pytest.mark.parametrize(
+    ("decided", "since"),
+    [(day(9), "1 May"), (day(182), "1 May"), (day(184), "1 May 2024"), (day(1_043), "1 May 2024")],
+)
+def test_a_day_that_is_long_past_has_its_year(decided: datetime, since: str) -> None:
+    first = episode("smtp", "team")[0]
+    late = first.model_copy(update={"alert": first.alert.model_copy(update={"decided_at": decided})})
+
+    text = text_of(late, people())
+
+    assert f"health 38, low since {since}. " in text
+    assert f"The last contact was on {since}, 1 day earlier." in text
+
+
 def test_a_contact_of_the_same_day_is_no_days_earlier() -> None:
     first = episode("smtp", "team", last_contact=hour(12))[0]
 

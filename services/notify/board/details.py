@@ -98,7 +98,7 @@ def alert_page(
     is_call = one.rule == SUPPORT_REQUESTED.name
     return AlertPage(
         row=row,
-        change=phrases.change(alert, row.naming) if alert else "Nothing more is known of it here.",
+        change=phrases.change(alert, row.naming, reader.now) if alert else "Nothing more is known of it here.",
         sure=phrases.sure(alert) if alert else "",
         causes=list(_causes(alert)) if alert else [],
         timeline=list(_timeline(reader, one)),

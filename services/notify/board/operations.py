@@ -193,7 +193,7 @@ def system_parts(reader: AlertReader, clock: Clock, history: str | None) -> list
         (
             "Decisions",
             "waiting" if silent else "good",
-            f"Notify last wrote on {written:%a} {written.day} {written:%b %H:%M} UTC."
+            f"Notify last wrote on {written:%a} {written.day} {written:%b %Y %H:%M} UTC."
             if written
             else "Notify has not written anything yet.",
         ),

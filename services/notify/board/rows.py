@@ -112,7 +112,7 @@ class AlertReader:
             state=state,
             icon=icon,
             who=self.who(one, naming),
-            happened=phrases.happened(alert, naming) if alert else f"{one.rule.replace('_', ' ')}",
+            happened=phrases.happened(alert, naming, self.now) if alert else f"{one.rule.replace('_', ' ')}",
             cause=phrases.because(alert.reasons[0], alert) if alert and alert.reasons else "",
             next=phrases.next_act(alert, naming) if alert else "",
             owner=self.owner(one, naming),

@@ -102,7 +102,7 @@ def _of_one(told: _Told, remarks: Sequence[str], people: NameBook, link: str | N
     return AlertText(
         first=_headline(told, naming, link),
         topic=f"{told.subject(naming)}: {phrases.topic(alert)}",
-        paragraphs=(*remarks, phrases.change(alert, naming)),
+        paragraphs=(*remarks, phrases.change(alert, naming, alert.decided_at)),
         act=phrases.next_act(alert, naming),
         because=tuple(phrases.because(reason, alert) for reason in alert.reasons) if is_open else (),
         facts=(
@@ -136,7 +136,7 @@ def _of_several(delivery: Delivery, all_: list[_Told], people: NameBook, link: s
 
 def _headline(told: _Told, naming: Naming, link: str | None) -> Headline:
     """`spruce: Ana Ruiz & Ben Ode: health 38, low since 1 May`: names give way to what has happened."""
-    happened = f": {phrases.happened(told.alert, naming)}"
+    happened = f": {phrases.happened(told.alert, naming, told.alert.decided_at)}"
     words = f"{cut(told.subject(naming), HEADLINE - len(happened))}{happened}"
     url = filled(link, told.tenant, told.program, told.relationship) if link else None
     return Headline(phrases.word(told.alert), told.alert.urgency, words, url)

@@ -52,6 +52,7 @@ ACTS: Mapping[str, str] = {
     "rating_drop": "Ask both, each alone, what would make the meetings more useful.",
 }
 """What to do next, by the costliest cause."""
+HALF_A_YEAR = timedelta(days=182)
 LONGEST_IN_ACT = 40
 """Characters of a name in what to do next."""
 _WHOM = re.compile(r"\b(?:(the mentor or the mentee|one of both)|both sides|both)\b")
@@ -67,14 +68,14 @@ def topic(alert: Alert) -> str:
     return TOPICS.get(alert.rule, alert.rule.replace("_", " "))
 
 
-def happened(alert: Alert, naming: Naming) -> str:
-    """In a few words, after the names of whom it is about."""
+def happened(alert: Alert, naming: Naming, seen: Instant) -> str:
+    """In a few words, after the names of whom it is about; `seen`: when somebody reads it."""
     if alert.why == ENDED:
         return "has ended, alert closed"
     value = _value(alert)
     match alert.transition:
         case "fired":
-            since = f"since {day(alert.since, naming)}"
+            since = f"since {day(alert.since, naming, seen)}"
             if alert.rule == "health_drop":
                 # Names have more need of the room than for how long a fall looks back.
                 return alert.why.partition(" within ")[0]
@@ -91,13 +92,13 @@ def happened(alert: Alert, naming: Naming) -> str:
             return f"better, {value}" if value else f"over: {topic(alert)}"
 
 
-def change(alert: Alert, naming: Naming) -> str:
+def change(alert: Alert, naming: Naming, seen: Instant) -> str:
     reading = alert.reading
     contact = ""
     if reading is not None and reading.last_contact is not None and reading.last_contact <= alert.at:
         ago = (alert.at - reading.last_contact).days
         earlier = days(ago) if ago else "less than a day"
-        contact = f" The last contact was on {day(reading.last_contact, naming)}, {earlier} earlier."
+        contact = f" The last contact was on {day(reading.last_contact, naming, seen)}, {earlier} earlier."
     if alert.transition == "resolved":
         return f"{_now(alert)}; closed because: {why(alert)}. It was open for {span(alert.at - alert.since)}.{contact}"
     return f"{_now(alert)}; since {moment(alert.since, naming)} ({why(alert)}).{contact}"
@@ -196,9 +197,10 @@ def _is_of_health(alert: Alert) -> bool:
     return alert.rule.startswith("health")
 
 
-def day(at: Instant, naming: Naming) -> str:
+def day(at: Instant, naming: Naming, seen: Instant) -> str:
+    """`1 May`; with its year where nobody would think of the nearest day of that name."""
     local = naming.calendar.local(at)
-    return f"{local.day} {local:%b}"
+    return f"{local.day} {local:%b}" + (f" {local:%Y}" if abs(seen - at) > HALF_A_YEAR else "")
 
 
 def moment(at: Instant, naming: Naming) -> str:

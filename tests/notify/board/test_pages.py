@@ -65,6 +65,18 @@ def test_a_row_says_who_what_since_when_why_whose_and_until_when(site: Served) -
     assert "spruce" in text
 
 
+def test_what_has_been_open_for_years_says_since_which_year(site: Served) -> None:
+    site.world.low("4F2")
+    (known,) = site.world.state.alerts()
+    site.world.now += timedelta(days=1_043)
+    person = site.enter("p-3", "admin")
+
+    row, page = person.get("/").text, person.get(f"/alerts/{known.dedup_key}").text
+
+    assert "health 38, low since 1 May 2024" in row
+    assert ">1 May 2024 00:00</time>" in page  # its timeline
+
+
 def test_an_alert_says_how_to_reach_both_to_those_who_act(site: Served) -> None:
     site.world.name("4F2", "Ana Ruiz", "Ben Ode")
     site.world.people.upsert(participant("4F2-m", "Ana Ruiz", addresses=("ana@acme.example", "a.ruiz@acme.example")))
