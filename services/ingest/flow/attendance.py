@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
+from itertools import takewhile
 
 from schemas.events import MentoringEvent, OfRelationship, ProfileSet
 from schemas.payloads import EventRetracted
@@ -104,7 +105,8 @@ class BegunPairs:
 
     def __init__(self) -> None:
         self._first: dict[tuple[str, str], None] = {}
-        self._again: dict[tuple[str, str], float] = {}
+        # In the order in which they are due: only those are gone through for each batch, however many began.
+        self._again: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def add(self, event: OfRelationship) -> None:
         data = event.data
@@ -113,11 +115,13 @@ class BegunPairs:
 
     def due(self, now: float) -> list[tuple[str, str]]:
         """Whoever is looked at is not due again before the second look; `now` of any clock that only goes forward."""
-        again = [pair for pair, since in self._again.items() if since + LOOKED_AT_AGAIN_SECONDS <= now]
+        again = list(takewhile(lambda pair: self._again[pair] + LOOKED_AT_AGAIN_SECONDS <= now, self._again))
         for pair in again:
             del self._again[pair]
         found = [*self._first, *(pair for pair in again if pair not in self._first)]
-        self._again |= dict.fromkeys(self._first, now)
+        for pair in self._first:
+            self._again[pair] = now
+            self._again.move_to_end(pair)
         self._first.clear()
         return found
 
