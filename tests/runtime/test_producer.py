@@ -26,7 +26,7 @@ from services.runtime.kafka import (
 )
 from services.runtime.kafka.admin import seal, unseal
 from services.runtime.kafka.outgoing import OutgoingRecord, record_size
-from services.runtime.kafka.producer import RecordAmongOthers, SentTogether
+from services.runtime.kafka.together import RecordAmongOthers, SentTogether
 from services.runtime.settings import Settings
 
 ACKNOWLEDGED_SECONDS = 30

@@ -3,7 +3,7 @@
 from kafka.errors import KafkaError
 
 from services.runtime.kafka.admin import create_topics
-from services.runtime.kafka.options import client_options
+from services.runtime.kafka.connecting import BrokerUnreachableError, await_broker, client_options
 from services.runtime.kafka.outgoing import (
     OutgoingRecord,
     ProducerReplacedError,
@@ -16,7 +16,6 @@ from services.runtime.kafka.outgoing import (
     is_fenced,
 )
 from services.runtime.kafka.producer import Producer
-from services.runtime.kafka.reachable import BrokerUnreachableError, await_broker
 from services.runtime.kafka.reader import (
     WAITING_FETCH_MS,
     Reader,

@@ -9,7 +9,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, ConfigSourceType
 from kafka.errors import KafkaError
 
-from services.runtime.kafka.options import client_options
+from services.runtime.kafka.connecting import client_options
 from services.runtime.kafka.outgoing import OPTION
 from services.runtime.settings import Settings
 

@@ -12,7 +12,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
 from services.runtime import log
-from services.runtime.kafka.options import client_options
+from services.runtime.kafka.connecting import client_options
 from services.runtime.settings import Settings
 
 

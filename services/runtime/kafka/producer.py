@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from functools import partial
 from typing import Any, cast
 
@@ -10,7 +9,7 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
 
 from services.runtime import log
-from services.runtime.kafka.options import ask_for_topics_at_once, client_options
+from services.runtime.kafka.connecting import ask_for_topics_at_once, client_options
 from services.runtime.kafka.outgoing import (
     OF_AUTHORIZATION,
     OutgoingRecord,
@@ -18,19 +17,16 @@ from services.runtime.kafka.outgoing import (
     ProducerReplacedError,
     Sent,
     TopicLimits,
-    UnwritableRecordError,
 )
 from services.runtime.kafka.reader import Reader
 from services.runtime.kafka.records import Committed, Headers, Partition, Record, offsets_and_metadata
 from services.runtime.kafka.replacement import Replacement, Suspect
+from services.runtime.kafka.together import RecordAmongOthers, SentTogether, append_to_open_batch
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
 
 TRANSACTION_SECONDS = 60.0
 """By default the broker itself gives up a transaction after so long."""
-
-MOST_GATHERED = 100
-"""Records that are handed to the client in one go: it takes half a millisecond, during which nothing else runs."""
 
 Trouble = Callable[[str | None], None]
 """Is told why nothing can be written for now, and None when it can be again."""
@@ -89,7 +85,7 @@ class Producer:
         """Raises RecordTooLargeError, and KafkaError when nothing can be written for now."""
         return self._send(OutgoingRecord(topic, value, key, list(headers), partition))
 
-    def together(self) -> "SentTogether":
+    def together(self) -> SentTogether:
         """For many records that are waited for as one. Not in transactions."""
         return SentTogether(self._check, self._append)
 
@@ -167,7 +163,7 @@ class Producer:
         if self._replacement is not None:
             raise ProducerReplacedError("the producer is being replaced after a refusal")
 
-    def _append(self, records: Sequence["RecordAmongOthers"]) -> None:
+    def _append(self, records: Sequence[RecordAmongOthers]) -> None:
         """Each hears what becomes of it. Those of one partition stay in their order."""
         client, by_partition = self._client, dict[tuple[str, int | None], list[RecordAmongOthers]]()
         for one in records:
@@ -186,14 +182,11 @@ class Producer:
                 if one.batch is None:
                     one.fail(failure)
 
-    def _append_to_partition(self, client: KafkaProducer, records: Sequence["RecordAmongOthers"]) -> bool:
+    def _append_to_partition(self, client: KafkaProducer, records: Sequence[RecordAmongOthers]) -> bool:
         """Whether the client's thread has to hear of it."""
         at, is_awaited, settle = 0, False, partial(self._settle, client)
         while at < len(records):
-            ours = _appended_to_open_batch(client, records[at:], settle)
-            if ours:
-                _await_batch(ours[0].batch, ours, settle)
-                at += len(ours)
+            at += append_to_open_batch(client, records[at:], settle)
             if at < len(records):
                 # The next one does not fit, or there is no open batch: kafka-python makes one.
                 sent, is_new = _appended(client, records[at].outgoing)
@@ -202,7 +195,7 @@ class Producer:
                 at, is_awaited = at + 1, is_awaited or is_new
         return is_awaited
 
-    def _settle(self, client: KafkaProducer, ours: Sequence["RecordAmongOthers"], result: Any) -> None:  # noqa: ANN401
+    def _settle(self, client: KafkaProducer, ours: Sequence[RecordAmongOthers], result: Any) -> None:  # noqa: ANN401
         """Runs on the thread of the client, once for all of a batch that were handed over together: a future and
         callbacks for each of them would take as long as sending it."""
         _offset, _timestamp_ms, failure_of = result
@@ -281,124 +274,6 @@ def _appended(client: KafkaProducer, outgoing: OutgoingRecord) -> tuple[Any, boo
     place = TopicPartition(topic, number)
     sent, is_full, is_new, _ = client._accumulator.append(place, timestamp_ms, key, value, headers)  # noqa: SLF001
     return sent, is_full or is_new
-
-
-def _appended_to_open_batch(
-    client: KafkaProducer, records: Sequence["RecordAmongOthers"], settle: "Settle"
-) -> Sequence["RecordAmongOthers"]:
-    """As many of these records, which are of one partition, as fit into the batch that gathers them now."""
-    accumulator, first = client._accumulator, records[0].outgoing  # noqa: SLF001
-    place, taken = TopicPartition(first.topic, first.partition), 0
-    accumulator._appends_in_progress.increment()  # noqa: SLF001 (a client that closes waits for it)
-    try:
-        with accumulator._tp_lock(place):  # noqa: SLF001
-            batches = accumulator._batches.get(place)  # noqa: SLF001
-            if not batches or accumulator._closed:  # noqa: SLF001
-                return ()
-            batch = batches[-1]
-            append, awaiting = batch.records.append, batch._record_futures.append  # noqa: SLF001
-            for one in records:
-                outgoing = one.outgoing
-                found = append(outgoing.timestamp_ms, outgoing.key, outgoing.value, outgoing.headers)
-                if found is None:
-                    break
-                one.batch, one.index, one.settle = batch.produce_future, found.offset, settle
-                awaiting(one)
-                taken += 1
-    finally:
-        accumulator._appends_in_progress.decrement()  # noqa: SLF001
-    return records[:taken]
-
-
-Settle = Callable[[Sequence["RecordAmongOthers"], Any], None]
-"""Is given records of one batch, and what kafka-python says of the batch."""
-
-
-def _await_batch(batch: Any, ours: Sequence["RecordAmongOthers"], settle: Settle) -> None:  # noqa: ANN401
-    def fail(failure: BaseException) -> None:
-        settle(ours, (-1, -1, lambda _index: failure))
-
-    batch._add_cb_eb(partial(settle, ours), fail)  # noqa: SLF001 (it takes one lock for both)
-
-
-class RecordAmongOthers:
-    """One of those that are handed over together, where kafka-python has a future in its batch. Thin: there is one for
-    each record."""
-
-    __slots__ = ("among", "batch", "index", "outgoing", "place", "settle")
-    index: int
-    settle: Settle
-
-    def __init__(self, outgoing: OutgoingRecord, among: "SentTogether", place: int) -> None:
-        self.outgoing, self.among, self.place = outgoing, among, place
-        self.batch: Any = None
-
-    def rebind(self, batch: Any, index: int) -> None:  # noqa: ANN401
-        """kafka-python calls it when the batch was too large for its topic and was split; that one never completes."""
-        self.batch, self.index = batch, index
-        _await_batch(batch, [self], self.settle)
-
-    def succeed(self, _: object) -> None:
-        self.among.succeed(1)
-
-    def fail(self, failure: BaseException) -> None:
-        self.among.fail(self.place, failure)
-
-
-class SentTogether:
-    """Many records that are waited for as one. `written` completes, on the client's thread, when it is known of all
-    what became of them. It fails with an UnwritableRecordError if one of them can never be written, else with the first
-    failure; `failures` then tells which are not on the log, and why, by their places in the order in which they were
-    sent. All others are. One thread sends."""
-
-    def __init__(
-        self, check: Callable[[OutgoingRecord], None], append: Callable[[Sequence[RecordAmongOthers]], None]
-    ) -> None:
-        self.written: Future[None] = Future()
-        self.written.set_running_or_notify_cancel()  # a waiter that gives up cannot cancel it under our hands
-        self.failures: dict[int, BaseException] = {}
-        self._check, self._append = check, append
-        self._gathered: list[RecordAmongOthers] = []
-        self._sent, self._left, self._lock = 0, 1, threading.Lock()
-
-    def send(self, outgoing: OutgoingRecord) -> int:
-        """Its place. Raises as `Producer.send`; what was sent before is waited for nevertheless."""
-        self._check(outgoing)
-        place = self._sent
-        self._sent += 1
-        self._gathered.append(RecordAmongOthers(outgoing, self, place))
-        if len(self._gathered) >= MOST_GATHERED:
-            self.hand_over()
-        return place
-
-    def hand_over(self) -> None:
-        """What was sent until now goes to the client. Whoever makes a break calls it."""
-        gathered, self._gathered = self._gathered, []
-        with self._lock:
-            self._left += len(gathered)
-        if gathered:
-            self._append(gathered)
-
-    def close(self) -> None:
-        """Nothing more is sent. Until then `written` is open, even without any record."""
-        self.hand_over()
-        self.succeed(1)
-
-    def succeed(self, settled: int) -> None:
-        """So many of them."""
-        with self._lock:
-            self._left -= settled
-            is_last = self._left == 0
-        if is_last and not self.failures:
-            self.written.set_result(None)
-        elif is_last:
-            found = list(self.failures.values())
-            unwritable = (one for one in found if isinstance(one, UnwritableRecordError))
-            self.written.set_exception(next(unwritable, found[0]))
-
-    def fail(self, place: int, failure: BaseException) -> None:
-        self.failures[place] = failure
-        self.succeed(1)
 
 
 def batch_of(sent: Any) -> Any:  # noqa: ANN401 (not typed)
