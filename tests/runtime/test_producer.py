@@ -25,7 +25,7 @@ from services.runtime.kafka import (
     read_to_end,
 )
 from services.runtime.kafka.admin import seal, unseal
-from services.runtime.kafka.outgoing import OutgoingRecord, record_size
+from services.runtime.kafka.records import OutgoingRecord, record_size
 from services.runtime.kafka.together import RecordAmongOthers, SentTogether
 from services.runtime.settings import Settings
 

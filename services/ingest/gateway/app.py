@@ -2,9 +2,8 @@
 
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache, partial
 
 from starlette.applications import Starlette
@@ -12,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from schemas.topics import TOKENS
 from services.ingest.domain.scope import RateLimiter
@@ -25,7 +23,7 @@ from services.ingest.flow.tools.statements import Directory
 from services.ingest.gateway import docs, openapi
 from services.ingest.gateway.directory_endpoint import DirectoryEndpoint
 from services.ingest.gateway.events_endpoint import EventsEndpoint, Intake
-from services.ingest.gateway.requests import InFlightBytes
+from services.ingest.gateway.requests import DirectAnswer, InFlightBytes
 from services.ingest.gateway.senders import Admission, BodyReading, RequestErrors, Senders
 from services.ingest.gateway.sources_endpoint import SourcesEndpoint
 from services.runtime.http.connection_guard import ConnectionGuard, ConnectionLimits
@@ -122,18 +120,6 @@ def create_app(events: EventsEndpoint, sources: SourcesEndpoint, directory: Dire
     app = Starlette(routes=routes, exception_handlers={HTTPException: _explained, Exception: _failed})
     app.router.redirect_slashes = False
     return app
-
-
-@dataclass(frozen=True)
-class DirectAnswer:
-    """Nothing stands between a request and who answers it: Starlette would look for errors of its own, which ours do
-    not raise."""
-
-    answer: Callable[[Request], Awaitable[Response]]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self.answer(Request(scope, receive, send))
-        await response(scope, receive, send)
 
 
 async def _explained(request: Request, error: Exception) -> Response:

@@ -10,16 +10,20 @@ from kafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
 
 from services.runtime import log
 from services.runtime.kafka.connecting import ask_for_topics_at_once, client_options
-from services.runtime.kafka.outgoing import (
+from services.runtime.kafka.reader import Reader
+from services.runtime.kafka.records import (
     OF_AUTHORIZATION,
+    Committed,
+    Headers,
     OutgoingRecord,
+    Partition,
     PendingRecord,
     ProducerReplacedError,
+    Record,
     Sent,
     TopicLimits,
+    offsets_and_metadata,
 )
-from services.runtime.kafka.reader import Reader
-from services.runtime.kafka.records import Committed, Headers, Partition, Record, offsets_and_metadata
 from services.runtime.kafka.replacement import Replacement, Suspect
 from services.runtime.kafka.together import RecordAmongOthers, SentTogether, append_to_open_batch
 from services.runtime.settings import Settings

@@ -10,7 +10,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from services.runtime import log
-from services.runtime.kafka.outgoing import (
+from services.runtime.kafka.records import (
     OF_AUTHORIZATION,
     OF_THE_RECORD,
     Awaited,

@@ -9,7 +9,7 @@ from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
 
-from services.runtime.kafka.outgoing import OutgoingRecord, UnwritableRecordError
+from services.runtime.kafka.records import OutgoingRecord, UnwritableRecordError
 
 MOST_GATHERED = 100
 """Records that are handed to the client in one go: it takes half a millisecond, during which nothing else runs."""
