@@ -12,19 +12,29 @@ from itertools import count
 from typing import Any
 
 import pytest
+from kafka.errors import InvalidRecordError
 
 from deploy.local.kafka import LocalKafka
 from schemas.topics import EVENTS
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import Scope
-from services.ingest.flow.event_writer import EventWriter
+from services.ingest.flow.event_writer import EventWriter, Receipt
 from services.ingest.flow.in_flight import UnavailableError
 from services.ingest.flow.intake import Gate, HandedIn, InFlightLimiter, Turns, Writing
 from services.ingest.flow.people.program_lookup import ProgramLookup
+from services.ingest.gateway.directory_endpoint import answer_people, became
 from services.ingest.gateway.events_endpoint import Intake, Outcome, answer_batch, answer_single
 from services.runtime.http.problems import ProblemError
-from services.runtime.kafka import Producer, create_topics, read_to_end
+from services.runtime.kafka import (
+    OutgoingRecord,
+    Producer,
+    ProducerReplacedError,
+    RecordRefusedError,
+    create_topics,
+    read_to_end,
+)
+from services.runtime.kafka.together import RecordAmongOthers, SentTogether
 from services.runtime.settings import Settings
 from tests.ingest.conftest import SOURCE, event
 from tests.receiver import eventually
@@ -171,3 +181,24 @@ def test_where_none_is_refused_and_the_broker_does_not_acknowledge_the_whole_req
         )
         with pytest.raises(UnavailableError, match="does not acknowledge"):
             taken(to, [event()])
+
+
+def test_of_people_that_are_written_together_each_hears_what_became_of_it() -> None:
+    handed: list[RecordAmongOthers] = []
+    sending = SentTogether(lambda _: None, handed.extend)
+    places = [sending.send(OutgoingRecord("any", b"{}", b"a key", [])) for _ in range(3)]
+    sending.close()
+
+    handed[0].succeed(None)
+    handed[1].fail(RecordRefusedError("any", InvalidRecordError()))
+    assert not sending.written.done()
+    handed[2].fail(ProducerReplacedError("may be sent again"))
+
+    answer = answer_people([became((f"p-{place}", Receipt(sending, place))) for place in places])
+    people = json.loads(bytes(answer.body))["participants"]
+    assert answer.status_code == 207
+    assert [(one["id"], one["status"], one["reason"]) for one in people] == [
+        ("p-0", 202, "recorded"),
+        (None, 422, "refused"),
+        (None, 503, "unavailable"),
+    ]

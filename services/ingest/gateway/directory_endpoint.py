@@ -72,7 +72,7 @@ class DirectoryEndpoint:
                 recorded = sum(isinstance(one, str) for one in found)
                 notes |= {"bytes": len(body), "participants": recorded, "rejected": len(found) - recorded}
                 size = len(found) * ANSWERED_BYTES
-                return await self._admission.aside(token.token_id, size, lambda: _answer(found))
+                return await self._admission.aside(token.token_id, size, lambda: answer_people(found))
 
     async def _taken(self, people: Sequence[object], handed_in: HandedIn, described: Described) -> list[Outcome]:
         """The id of each, on the topic, or why it is not."""
@@ -97,7 +97,7 @@ class DirectoryEndpoint:
 
         await self._writing.in_windows(people, handed_in, send)
         not_sent = UnavailableError("it was not sent any more")
-        return [*map(_became, found), *[not_sent] * (len(people) - len(found))]
+        return [*map(became, found), *[not_sent] * (len(people) - len(found))]
 
     async def _erased(self, request: Request, notes: dict[str, object]) -> Response:
         participant, now = request.path_params["participant"], datetime.now(UTC)
@@ -145,7 +145,7 @@ def _listed(body: bytes) -> Sequence[object]:
     return parsed.value
 
 
-def _became(one: tuple[str, Receipt] | Rejected) -> Outcome:
+def became(one: tuple[str, Receipt] | Rejected) -> Outcome:
     if isinstance(one, Rejected):
         return one
     participant, receipt = one
@@ -153,7 +153,7 @@ def _became(one: tuple[str, Receipt] | Rejected) -> Outcome:
     return participant if isinstance(became, Receipt) else became
 
 
-def _answer(found: Sequence[Outcome]) -> Response:
+def answer_people(found: Sequence[Outcome]) -> Response:
     listing = Listing()
     entries = [{"index": index, **_entry(one, listing)} for index, one in enumerate(found)]
     recorded = sum(isinstance(one, str) for one in found)
