@@ -66,11 +66,10 @@ Outcomes = Mapping[Entrant, Sequence[Run | Failure]]
 @click.option(
     "--before",
     type=click.Path(exists=True, file_okay=False, resolve_path=True),
-    default="",
     help="A worktree of another commit: its gateway runs in the same rounds.",
 )
 @click.option("--output", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True)
-def main(*, events: int, rounds: int, before: str, output: str) -> None:
+def main(*, events: int, rounds: int, before: str | None, output: str) -> None:
     """The same events, acknowledged by the same broker (acks=all, idempotent). Ratios are taken within each round.
 
     Ends with 1 if one of them failed."""
@@ -85,7 +84,7 @@ def main(*, events: int, rounds: int, before: str, output: str) -> None:
     sys.exit(1 if failed else 0)
 
 
-def _held(events: int, rounds: int, before: str) -> Outcomes:
+def _held(events: int, rounds: int, before: str | None) -> Outcomes:
     (KEPT / "bench").mkdir(parents=True, exist_ok=True)
     outcomes: dict[Entrant, list[Run | Failure]] = {one: [] for one in ENTRANTS + (BEFORE if before else ())}
     with tempfile.TemporaryDirectory(dir=KEPT / "bench", prefix="run-") as scratch:
@@ -97,7 +96,7 @@ def _held(events: int, rounds: int, before: str) -> Outcomes:
                 for place, (entrant, runs) in enumerate(outcomes.items()):
                     click.echo(f"round {number + 1} of {rounds}: {entrant.label}", err=True)
                     task = _task(settings, entrant, events, _fresh(folder, f"{place}-{number}"))
-                    project = before if entrant.is_before else ""
+                    project = before if before and entrant.is_before else ""
                     runs.append(race(entrant.module, replace(task, project=project)))
     return outcomes
 

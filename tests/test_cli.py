@@ -24,7 +24,7 @@ finally:
 HEAVY: dict[str, set[str]] = {
     "chdb": set(),
     "clickhouse_connect": {"ingest", "scoring", "warehouse"},
-    "fastapi": {"ingest"},
+    "fastapi": set(),
     "faust": {"scoring"},
     "matplotlib": set(),
     "scipy": set(),

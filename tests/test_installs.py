@@ -16,10 +16,10 @@ INSTALL_SECONDS = 900
 # What marks a service: none of the others may bring it.
 BROUGHT: dict[tuple[str, ...], set[str]] = {
     (): {"kafka"},
-    ("ingest",): {"fastapi", "uvicorn", "clickhouse_connect"},
+    ("ingest",): {"uvicorn", "clickhouse_connect"},
     ("scoring",): {"faust", "clickhouse_connect"},
     ("warehouse",): {"clickhouse_connect"},
-    ("notify",): {"standardwebhooks"},
+    ("notify",): {"clickhouse_connect", "fastapi", "standardwebhooks", "uvicorn"},
     ("local",): {"chdb"},
 }
 MARKS = sorted(set().union(*BROUGHT.values()) - {"kafka"})

@@ -1,6 +1,7 @@
 """The batch loop of a consuming service: poll, gather, handle, commit last. What cannot be handled now waits, with its
 partition paused and polling going on, so that the service stays a member of its group."""
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,10 +13,28 @@ from typing import Protocol, TypeVar, runtime_checkable
 from prometheus_client import Gauge
 
 from services.runtime import log
-from services.runtime.backoff import Backoff
 from services.runtime.breaker import BadDeployError
 from services.runtime.health import Health
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
+
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 30.0
+
+
+class Backoff:
+    """How often something was put off, and when it is due again: later each time, with jitter."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+        self._due = 0.0
+
+    def ready(self) -> bool:
+        return self._due <= time.monotonic()
+
+    def put_off(self) -> None:
+        longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**self.tries)
+        self.tries += 1
+        self._due = time.monotonic() + longest * (0.5 + random.random() / 2)  # noqa: S311 (jitter, no secret)
 
 
 @dataclass(frozen=True)
@@ -108,8 +127,6 @@ class PartitionBuffer:
 def _octets(records: Sequence[Record]) -> int:
     return sum(len(record.value or b"") for record in records)
 
-
-__all__ = ["Batch", "BatchLoop", "Limits", "TryLaterError", "Work", "later_if_away"]
 
 IDLE_POLL_SECONDS = 0.5
 # While something is in hand or waits, a round may not sleep longer than this.

@@ -10,8 +10,6 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import InvalidRecordError
-from kafka.producer.future import FutureProduceResult, FutureRecordMetadata
-from kafka.structs import TopicPartition
 
 from deploy.local.kafka import LocalKafka
 from services.runtime.kafka import (
@@ -27,8 +25,8 @@ from services.runtime.kafka import (
     read_to_end,
 )
 from services.runtime.kafka.admin import seal, unseal
-from services.runtime.kafka.outgoing import OutgoingRecord, record_size
-from services.runtime.kafka.producer import HandedOver, SentTogether
+from services.runtime.kafka.records import OutgoingRecord, record_size
+from services.runtime.kafka.together import RecordAmongOthers, SentTogether
 from services.runtime.settings import Settings
 
 ACKNOWLEDGED_SECONDS = 30
@@ -133,26 +131,24 @@ def test_of_records_that_are_waited_for_together_the_refused_one_is_told_and_the
     with pytest.raises(RecordRefusedError):
         together.written.result(ACKNOWLEDGED_SECONDS)
     assert [record.key for record in read_to_end(settings, [topic])] == [b"a", b"b"]
+    assert list(together.failures) == [1]
+    assert isinstance(together.failures[1], RecordRefusedError)
 
 
 @pytest.mark.parametrize("refused_at", [0, 1, 2])
-def test_the_refused_one_is_told_whatever_else_has_failed_because_of_it(refused_at: int, producer: Producer) -> None:
+def test_the_refused_one_is_told_whatever_else_has_failed_because_of_it(refused_at: int) -> None:
     """What is under way to other partitions fails at once, and may be sent again; who sent the refused one again would
     meet the same for ever."""
-    batches = [FutureProduceResult(TopicPartition("any", number)) for number in range(3)]
-    sent = iter([FutureRecordMetadata(batch, 0, -1, None, 0, 0, 0) for batch in batches])
-    together = SentTogether(
-        lambda outgoing: HandedOver(outgoing, next(sent), producer._client),
-        lambda handed, awaited: awaited.fail(handed.sent.exception),
-    )
+    handed: list[RecordAmongOthers] = []
+    together = SentTogether(lambda _: None, handed.extend)
     for number in range(3):
         together.send(OutgoingRecord("any", b"%d" % number, b"a key", []))
     together.close()
 
-    for number, batch in enumerate(batches):
+    for number, one in enumerate(handed):
         assert not together.written.done()
         refused = RecordRefusedError("any", InvalidRecordError())
-        batch.failure(refused if number == refused_at else ProducerReplacedError("may be sent again"))
+        one.fail(refused if number == refused_at else ProducerReplacedError("may be sent again"))
 
     assert isinstance(together.written.exception(), RecordRefusedError)
 
@@ -164,7 +160,7 @@ def test_the_refused_one_is_told_also_where_more_is_sent_long_after_its_batch(
 
     for number, key in enumerate([b"a", None, b"b"]):
         together.send(OutgoingRecord(topic, b"%d" % number, key, []))
-    together.look_after()
+    together.hand_over()
     until = time.monotonic() + ACKNOWLEDGED_SECONDS
     while len(troubles) < 2 and time.monotonic() < until:
         time.sleep(0.05)

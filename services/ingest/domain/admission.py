@@ -242,10 +242,10 @@ def admit(
 
 
 def _completed(given: Mapping[str, object], scope: Scope, clock: Clock) -> dict[str, object]:
-    ours: dict[str, object] = {"tenant": scope.tenant}
-    if given["type"] != CLOCK_REACHED:
-        ours["partitionkey"] = partition_key(scope.tenant, str(given.get("subject"))[:LONGEST_SUBJECT])
-    return {**ours, **given, "recordedtime": clock.now_text}
+    if given["type"] == CLOCK_REACHED:
+        return {"tenant": scope.tenant, **given, "recordedtime": clock.now_text}
+    key = partition_key(scope.tenant, str(given.get("subject"))[:LONGEST_SUBJECT])
+    return {"tenant": scope.tenant, "partitionkey": key, **given, "recordedtime": clock.now_text}
 
 
 def _validated(attributes: Mapping[str, object]) -> MentoringEvent | Rejected:

@@ -143,7 +143,9 @@ ENCODED = "data_base64"
 def normal_form(event: Mapping[str, object]) -> Mapping[str, object] | Rejected:
     """A member of null is unset. JSON by any name (`text/json`, `application/vnd.acme+json; charset=utf-8`) is
     `application/json`; data of another type stay as they are, and are refused by what validates the event."""
-    given = {name: value for name, value in event.items() if value is not None}
+    given = dict(event)
+    if None in given.values():
+        given = {name: value for name, value in event.items() if value is not None}
     declared = given.get("datacontenttype", JSON)
     if declared != JSON and (not isinstance(declared, str) or not read_media_type(declared).is_json):
         return given

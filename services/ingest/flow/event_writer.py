@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import NamedTuple, Protocol
 
@@ -16,7 +16,7 @@ from schemas.programs import SourceWatermark
 from schemas.topics import EVENTS, SOURCES
 from services.ingest.domain.ids import content_of, identity
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.in_flight import all_of, unwritable
+from services.ingest.flow.in_flight import UnavailableError, all_of, unwritable
 from services.runtime import log
 from services.runtime.kafka import Headers, KafkaError, OutgoingRecord, Sent, UnwritableRecordError, partition_of
 
@@ -43,19 +43,25 @@ class SourceWatermarks:
 
     def observe(self, events: Iterable[MentoringEvent]) -> None:
         """They are on the log."""
+        # 1. Of many that come together most are of one source.
+        latest: dict[tuple[str, str], tuple[Instant, Instant]] = {}
+        for event in events:
+            if isinstance(event, OfPartition):
+                continue
+            key, recorded = (event.tenant, event.source), event.recordedtime
+            # Nobody speaks from the future.
+            at = min(event.time, recorded)
+            before = latest.get(key)
+            latest[key] = (at, recorded) if before is None else (max(at, before[0]), max(recorded, before[1]))
+        # 2. What is known of each moves on.
         with self._lock:
-            for event in events:
-                if isinstance(event, OfPartition):
-                    continue
-                key = (event.tenant, event.source)
-                # Nobody speaks from the future.
-                at = min(event.time, event.recordedtime)
-                before = self._known.get(key)
-                if before is None:
-                    self._known[key] = _Spoken(at, event.recordedtime, moved=True)
-                elif at > before.time or event.recordedtime > before.recorded:
-                    latest = max(at, before.time), max(event.recordedtime, before.recorded)
-                    self._known[key] = _Spoken(*latest, moved=True, written=before.written)
+            for key, (at, recorded) in latest.items():
+                known = self._known.get(key)
+                if known is None:
+                    self._known[key] = _Spoken(at, recorded, moved=True)
+                elif at > known.time or recorded > known.recorded:
+                    moved = max(at, known.time), max(recorded, known.recorded)
+                    self._known[key] = _Spoken(*moved, moved=True, written=known.written)
                 self._known.move_to_end(key)
 
     def run(self, stop: threading.Event) -> None:
@@ -123,32 +129,56 @@ MOST_KEYS = 50_000
 CONFLICT = "this source has already said something else under this id; retract it, then use a new id"
 
 
-@dataclass(frozen=True)
-class Receipt:
-    """`written` completes when the event is on the log; for a repeat that may have been long ago. Events that were
-    handed in together share it."""
-
-    repeat: bool
-    written: Future[None]
-
-
-@dataclass(slots=True)
-class _Known:
-    content: bytes
-    written: Future[None]
-    event: MentoringEvent | None
-
-
 class Together(Protocol):
     """Many records, as `SentTogether` of the runtime."""
 
     written: Future[None]
+    failures: dict[int, BaseException]
 
-    def send(self, outgoing: OutgoingRecord) -> None: ...
+    def send(self, outgoing: OutgoingRecord) -> int: ...
 
-    def look_after(self) -> None: ...
+    def hand_over(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Receipt:
+    """`sending` is what the event was recorded together with, and `place` where among it: the last of its records, of
+    which an event of all partitions has several. `sending` is None for a repeat that was on the log long ago."""
+
+    sending: Together | None
+    place: int = 0
+    records: int = 1
+    repeat: bool = False
+
+    @property
+    def written(self) -> Future[None]:
+        """Completes when all of that is settled: for what was recorded alone, when the event is on the log."""
+        return _WRITTEN if self.sending is None else self.sending.written
+
+    def failure(self) -> BaseException | None:
+        """Why the event is not on the log, as far as that is known."""
+        if self.sending is None or not (failures := self.sending.failures):
+            return None
+        places = range(self.place - self.records + 1, self.place + 1)
+        found = [failures[place] for place in places if place in failures]
+        return next((one for one in found if isinstance(one, UnwritableRecordError)), found[0] if found else None)
+
+    def became(self) -> "Receipt | Rejected | UnavailableError":
+        """The receipt itself where the event is on the log; else why it is not, or that nobody knows yet."""
+        failure = self.failure()
+        if isinstance(failure, UnwritableRecordError):
+            return unwritable(failure)
+        if failure is not None or not self.written.done():
+            return UnavailableError(f"the broker does not acknowledge{f': {failure}' if failure else ''}")
+        return self
+
+
+class _UnderWay(NamedTuple):
+    content: bytes
+    receipt: Receipt
+    event: MentoringEvent
 
 
 class LogProducer(Protocol):
@@ -185,8 +215,9 @@ class EventWriter:
         self._partitions = producer.partitions(topic)
         # The keys of a day are few, and computing where one lies takes a tenth of the time of sending.
         self._partition_of = lru_cache(MOST_KEYS)(partial(partition_of, partitions=len(self._partitions)))
-        self._under_way: dict[bytes, _Known] = {}
-        self._recent: OrderedDict[bytes, _Known] = OrderedDict()
+        self._under_way: dict[bytes, _UnderWay] = {}
+        # Of what is on the log, the content by the identity.
+        self._recent: OrderedDict[bytes, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     def record(self, event: MentoringEvent) -> Receipt | Rejected:
@@ -208,46 +239,50 @@ class EventWriter:
             yield recording
         finally:
             # Outside of the lock, which the callback takes: it runs at once if all is settled already.
-            recording.sending.written.add_done_callback(partial(self._settle, recording.new))
-            recording.sending.close()
+            sending = recording.sending
+            sending.written.add_done_callback(partial(self._settle, recording.new, sending))
+            sending.close()
 
     def record_in(self, recording: "RecordedTogether", one: "PreparedEvent") -> Receipt | Rejected:
         """As `record`. When it raises, what was recorded before may have been sent."""
-        key = one.identity
         with self._lock:
-            known = self._under_way.get(key)
-            if known is None and (known := self._recent.get(key)):
-                self._recent.move_to_end(key)
-            if known is None:
+            known = self._under_way.get(one.identity)
+            content = known.content if known else self._recent.get(one.identity)
+            if content is None:
                 return self._sent(recording, one)
-        if known.content != one.content:
+            if known is None:
+                self._recent.move_to_end(one.identity)
+        if content != one.content:
             return rejected("conflict", "id", CONFLICT)
-        recording.others[known.written] = None
-        return Receipt(repeat=True, written=known.written)
+        if known is None:
+            return _LONG_AGO
+        recording.others[known.receipt.written] = None
+        return replace(known.receipt, repeat=True)
 
     def _sent(self, recording: "RecordedTogether", one: "PreparedEvent") -> Receipt | Rejected:
         numbers = self._partitions if one.key is None else (self._partition_of(one.key),)
+        sending, place = recording.sending, 0
         try:
             for number in numbers:
-                recording.sending.send(OutgoingRecord(self._topic, one.value, one.key, _HEADERS, number))
+                place = sending.send(OutgoingRecord(self._topic, one.value, one.key, _HEADERS, number))
         except UnwritableRecordError as failure:
             return unwritable(failure)
-        written = recording.sending.written
-        recording.new[one.identity] = self._under_way[one.identity] = _Known(one.content, written, one.event)
-        return recording.receipt
+        receipt = Receipt(sending, place, len(numbers))
+        recording.new[one.identity] = self._under_way[one.identity] = _UnderWay(one.content, receipt, one.event)
+        return receipt
 
-    def _settle(self, new: dict[bytes, _Known], written: Future[None]) -> None:
-        failed = written.exception() is not None
-        if self._watermarks is not None and not failed:
-            self._watermarks.observe([known.event for known in new.values() if known.event is not None])
+    def _settle(self, new: dict[bytes, _UnderWay], sending: Together, _: Future[None]) -> None:
+        """Each by itself: what is on the log is remembered, and what is not is forgotten, to be sent again."""
+        written = new
+        if sending.failures:
+            written = {key: known for key, known in new.items() if known.receipt.failure() is None}
+        if self._watermarks is not None:
+            self._watermarks.observe([known.event for known in written.values()])
         with self._lock:
-            for key, known in new.items():
+            for key in new:
                 del self._under_way[key]
-                if not failed:
-                    known.written = _WRITTEN
-                    # What was written is remembered by its content alone.
-                    known.event = None
-                    self._recent[key] = known
+            for key, known in written.items():
+                self._recent[key] = known.content
             while len(self._recent) > self._remembered:
                 self._recent.popitem(last=False)
 
@@ -273,8 +308,8 @@ class RecordedTogether:
     under way already."""
 
     def __init__(self, sending: Together) -> None:
-        self.sending, self.receipt = sending, Receipt(repeat=False, written=sending.written)
-        self.new: dict[bytes, _Known] = {}
+        self.sending = sending
+        self.new: dict[bytes, _UnderWay] = {}
         self.others: dict[Future[None], None] = {}
 
     def cut_off(self, failure: KafkaError) -> None:
@@ -298,3 +333,4 @@ def _written() -> Future[None]:
 
 # One for all: what was said long ago needs no future of its own.
 _WRITTEN = _written()
+_LONG_AGO = Receipt(sending=None, repeat=True)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable
 from concurrent.futures import Future
 
-from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.domain.verdict import Problem, Rejected, rejected
 from services.runtime.kafka import KafkaError, RecordTooLargeError, Sent, UnwritableRecordError
 
 
@@ -46,7 +46,12 @@ def all_of(parts: Iterable[Future[None]]) -> Future[None]:
 
 
 class UnavailableError(Exception):
-    """Nothing was promised: the same request may be sent again."""
+    """Nothing was promised: the same may be sent again."""
+
+    @property
+    def problem(self) -> Problem:
+        """As it stands beside what became of others of the same request."""
+        return Problem("", f"{self}; send the same again later")
 
 
 class RefusedError(Exception):

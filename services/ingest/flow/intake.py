@@ -18,7 +18,7 @@ from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Verdict
-from services.ingest.flow.in_flight import UnavailableError, unwritten
+from services.ingest.flow.in_flight import RefusedError, UnavailableError, unwritten
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.runtime.kafka import KafkaError
 
@@ -300,10 +300,22 @@ class Writing:
 
     async def in_windows(
         self, items: Sequence[Item], handed_in: HandedIn, send: Callable[[Sequence[Item]], Awaitable[Future[None]]]
-    ) -> None:
-        """`send` for some of the items after the other, each when those before are on the log. Raises what
-        `InFlightLimiter.written` does."""
+    ) -> RefusedError | None:
+        """`send` for some of the items after the other, each when it is settled what became of those before. None when
+        all are on the log. Otherwise one of them can never be; what became of each of the others is its own, and the
+        last ones may not have been sent at all. Raises UnavailableError while none was refused: then all of it may be
+        sent again."""
+        refusal: RefusedError | None = None
         for start in range(0, len(items), WINDOW):
             window = items[start : start + WINDOW]
             size = handed_in.size * len(window) // len(items)
-            await self.in_flight.written(size, partial(send, window))
+            try:
+                await self.in_flight.written(size, partial(send, window))
+            except RefusedError as refused:
+                refusal = refusal or refused
+            except UnavailableError:
+                # Who heard only this would send all of it again, the refused one among it, for ever.
+                if refusal is None:
+                    raise
+                break
+        return refusal

@@ -1,15 +1,16 @@
-"""The gateway: its web application, every route with its part of the OpenAPI document, errors explained, its server."""
+"""The gateway: its web application, its routes, errors explained, its server."""
 
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
+from functools import cache, partial
 
-from fastapi import FastAPI, Request
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
 
 from schemas.topics import TOKENS
 from services.ingest.domain.scope import RateLimiter
@@ -22,7 +23,7 @@ from services.ingest.flow.tools.statements import Directory
 from services.ingest.gateway import docs, openapi
 from services.ingest.gateway.directory_endpoint import DirectoryEndpoint
 from services.ingest.gateway.events_endpoint import EventsEndpoint, Intake
-from services.ingest.gateway.requests import InFlightBytes
+from services.ingest.gateway.requests import DirectAnswer, InFlightBytes
 from services.ingest.gateway.senders import Admission, BodyReading, RequestErrors, Senders
 from services.ingest.gateway.sources_endpoint import SourcesEndpoint
 from services.runtime.http.connection_guard import ConnectionGuard, ConnectionLimits
@@ -30,14 +31,10 @@ from services.runtime.http.problems import ProblemError, answer
 from services.runtime.http.server import Door, listen, run_server
 from services.runtime.kafka import WAITING_FETCH_MS, reading
 
-PEOPLE = "/v1/directory/participants"
-PERSON = PEOPLE + "/{participant}"
-TOOL = "/v1/sources/{tool}/{connection}"
-TOOL_ROUTE = TOOL + "/{route}"
 CODES = {404: "not_found", 405: "method_not_allowed"}
 LINKS = {
-    "events": "/v1/events",
-    "sources": TOOL,
+    "events": openapi.EVENTS,
+    "sources": openapi.TOOL,
     "openapi": "/openapi.json",
     "docs": "/docs",
 }
@@ -74,7 +71,7 @@ def _guard(shared: Shared) -> ConnectionGuard:
 
 def _app(
     shared: Shared, known: ProjectionAccess, table: TokenTable, guard: ConnectionGuard, stop: threading.Event
-) -> FastAPI:
+) -> Starlette:
     settings, metrics = shared.settings, shared.metrics
     writing = Writing(
         InFlightLimiter(settings.ingest_outstanding_bytes, settings.ingest_delivery_seconds, stop), Turns()
@@ -95,44 +92,34 @@ def _app(
     return create_app(events, sources, DirectoryEndpoint(table, Directory(shared.producer), writing, tokens))
 
 
-def create_app(events: EventsEndpoint, sources: SourcesEndpoint, directory: DirectoryEndpoint) -> FastAPI:
-    app = FastAPI(title="Rapport gateway", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.add_exception_handler(HTTPException, _explained)
-    app.add_exception_handler(Exception, _failed)
+def create_app(events: EventsEndpoint, sources: SourcesEndpoint, directory: DirectoryEndpoint) -> Starlette:
+    document = cache(openapi.document)
 
-    @app.get("/", summary="What is here")
-    @app.get("/v1", summary="What is here", include_in_schema=False)
-    async def hello() -> JSONResponse:
+    async def hello(_: Request) -> Response:
         return JSONResponse({"service": "rapport ingest", "links": LINKS})
 
-    @app.get("/docs", summary="What is here, for people", include_in_schema=False)
-    async def read_docs() -> HTMLResponse:
-        return HTMLResponse(docs.page(app.openapi()), headers={"content-security-policy": docs.POLICY})
+    async def describe(_: Request) -> Response:
+        return JSONResponse(document())
 
-    # The endpoints themselves, so that nothing stands between a request and who answers it.
-    taking = partial(app.post, status_code=202)
-    taking("/v1/events/batch", summary="Hand in several events", openapi_extra=openapi.BATCHES, name="post_events")(
-        events.post
-    )
-    taking("/v1/events", summary="Hand in events", openapi_extra=openapi.EVENTS, name="post_events")(events.post)
-    taking(TOOL, summary="Hand in what a tool says", openapi_extra=openapi.SENT, name="post_source")(sources.receive)
-    asked = partial(app.get, summary="What a tool asks first", openapi_extra=openapi.ASKED)
-    asked(TOOL_ROUTE, name="serve_route")(sources.receive)
-    for method in (app.put, app.post):
-        sent = partial(method, summary="For tools with routes of their own", openapi_extra=openapi.SENT_TO_ROUTE)
-        sent(TOOL_ROUTE, name="serve_route")(sources.receive)
-    taking(PEOPLE, summary="Write people", openapi_extra=openapi.WRITTEN, name="post_participants")(directory.post)
-    erasing = partial(app.delete, status_code=202, openapi_extra=openapi.ERASED)
-    erasing(PERSON, summary="Erase a person", name="delete_participant")(directory.delete)
-    app.openapi = partial(_described, app)  # type: ignore[method-assign]  # FastAPI's way
+    async def read_docs(_: Request) -> Response:
+        return HTMLResponse(docs.page(document()), headers={"content-security-policy": docs.POLICY})
+
+    # Routes are tried in this order: nearly all that comes is events.
+    routes = [
+        Route(openapi.EVENTS, DirectAnswer(events.post), methods=["POST"]),
+        Route(openapi.BATCH_OF_EVENTS, DirectAnswer(events.post), methods=["POST"]),
+        Route(openapi.TOOL, DirectAnswer(sources.receive), methods=["POST"]),
+        Route(openapi.TOOL_ROUTE, DirectAnswer(sources.receive), methods=["GET", "PUT", "POST"]),
+        Route(openapi.PEOPLE, DirectAnswer(directory.post), methods=["POST"]),
+        Route(openapi.PERSON, DirectAnswer(directory.delete), methods=["DELETE"]),
+        Route("/", hello),
+        Route("/v1", hello),
+        Route("/openapi.json", describe),
+        Route("/docs", read_docs),
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _explained, Exception: _failed})
+    app.router.redirect_slashes = False
     return app
-
-
-def _described(app: FastAPI) -> dict[str, Any]:
-    """FastAPI makes the document once, when it is first asked for; it knows nothing of how we are authorised."""
-    document = FastAPI.openapi(app)
-    document["components"] = {"securitySchemes": openapi.SECURITY, "schemas": openapi.event_schemas()}
-    return document
 
 
 async def _explained(request: Request, error: Exception) -> Response:

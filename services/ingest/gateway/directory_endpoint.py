@@ -13,6 +13,8 @@ from schemas.tokens import Token
 from services.ingest.domain.cloudevents import JSON, read_json
 from services.ingest.domain.people.participants import is_participant_id, read_participant, replacing
 from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.flow.event_writer import Receipt
+from services.ingest.flow.in_flight import UnavailableError
 from services.ingest.flow.intake import HandedIn, Writing
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.flow.tools.statements import Directory
@@ -24,6 +26,10 @@ from services.runtime.http.problems import ProblemError
 ACCEPTED, MIXED = 202, 207
 # Of an erasure, for the room that it takes while it waits for the broker.
 ERASURE_BYTES = 1_000
+
+
+Outcome = str | Rejected | UnavailableError
+"""Of one person: the id, or why it is not on the topic."""
 
 
 @dataclass(frozen=True)
@@ -63,36 +69,35 @@ class DirectoryEndpoint:
                 found = await self._taken(
                     people, HandedIn(token.token_id, len(body)), Described(token.tenant, feed, now)
                 )
-                refused = sum(isinstance(one, Rejected) for one in found)
-                notes |= {"bytes": len(body), "participants": len(found) - refused, "rejected": refused}
+                recorded = sum(isinstance(one, str) for one in found)
+                notes |= {"bytes": len(body), "participants": recorded, "rejected": len(found) - recorded}
                 size = len(found) * ANSWERED_BYTES
-                return await self._admission.aside(token.token_id, size, lambda: _answer(found))
+                return await self._admission.aside(token.token_id, size, lambda: answer_people(found))
 
-    async def _taken(self, people: Sequence[object], handed_in: HandedIn, described: Described) -> list[str | Rejected]:
+    async def _taken(self, people: Sequence[object], handed_in: HandedIn, described: Described) -> list[Outcome]:
         """The id of each, on the topic, or why it is not."""
-        found = list[str | Rejected]()
+        found = list[tuple[str, Receipt] | Rejected]()
 
         async def send(window: Sequence[object]) -> Future[None]:
             sending = self._directory.together()
 
-            def written(raw: object) -> str | Rejected:
+            def written(raw: object) -> None:
                 one = read_participant(raw, described.tenant, described.now)
                 if isinstance(one, Rejected):
-                    return one
-                return self._directory.write_for(sending, replacing(one, described.feed)) or one.id
-
-            def sent(some: list[str | Rejected]) -> None:
-                found.extend(some)
-                sending.look_after()
+                    found.append(one)
+                    return
+                receipt = self._directory.write_for(sending, replacing(one, described.feed))
+                found.append(receipt if isinstance(receipt, Rejected) else (one.id, receipt))
 
             try:
-                await self._writing.turns.in_slices(handed_in.sender, window, written, sent)
+                await self._writing.turns.in_slices(handed_in.sender, window, written, lambda _: sending.hand_over())
             finally:
                 sending.close()
             return sending.written
 
         await self._writing.in_windows(people, handed_in, send)
-        return found
+        not_sent = UnavailableError("it was not sent any more")
+        return [*map(became, found), *[not_sent] * (len(people) - len(found))]
 
     async def _erased(self, request: Request, notes: dict[str, object]) -> Response:
         participant, now = request.path_params["participant"], datetime.now(UTC)
@@ -140,22 +145,32 @@ def _listed(body: bytes) -> Sequence[object]:
     return parsed.value
 
 
-def _answer(found: Sequence[str | Rejected]) -> Response:
+def became(one: tuple[str, Receipt] | Rejected) -> Outcome:
+    if isinstance(one, Rejected):
+        return one
+    participant, receipt = one
+    became = receipt.became()
+    return participant if isinstance(became, Receipt) else became
+
+
+def answer_people(found: Sequence[Outcome]) -> Response:
     listing = Listing()
     entries = [{"index": index, **_entry(one, listing)} for index, one in enumerate(found)]
-    refused = sum(isinstance(one, Rejected) for one in found)
-    if refused == len(found):
+    recorded = sum(isinstance(one, str) for one in found)
+    if not any(isinstance(one, str | UnavailableError) for one in found):
         raise ProblemError(
             400, "nothing_taken", "see the participants for the reasons", extra={"participants": entries}
         )
-    counts = {"recorded": len(found) - refused, "rejected": refused}
+    counts = {"recorded": recorded, "rejected": len(found) - recorded}
     body = to_json({**counts, "participants": entries})
-    return Response(body, MIXED if refused else ACCEPTED, media_type=JSON)
+    return Response(body, ACCEPTED if recorded == len(found) else MIXED, media_type=JSON)
 
 
-def _entry(one: str | Rejected, listing: Listing) -> Mapping[str, object]:
+def _entry(one: Outcome, listing: Listing) -> Mapping[str, object]:
     match one:
         case Rejected(reason, errors):
             return {"id": None, "status": STATUS[reason], "reason": reason, "errors": listing.listed(errors)}
+        case UnavailableError():
+            return {"id": None, "status": 503, "reason": "unavailable", "errors": listing.listed((one.problem,))}
         case participant:
             return {"id": participant, "status": ACCEPTED, "reason": "recorded"}

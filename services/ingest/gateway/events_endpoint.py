@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from typing import NamedTuple
 
 from pydantic_core import to_json
 from starlette.requests import Request
@@ -15,6 +15,7 @@ from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.scope import Scope, scope_of
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.event_writer import EventWriter, PreparedEvent, Receipt, RecordedTogether, prepared
+from services.ingest.flow.in_flight import UnavailableError
 from services.ingest.flow.intake import Gate, HandedIn, Writing
 from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.tokens import TokenTable
@@ -24,19 +25,20 @@ from services.runtime.http.guarded_protocol import CONNECTION
 from services.runtime.http.problems import ProblemError
 from services.runtime.kafka import KafkaError
 
-ACCEPTED = 202
-MIXED = 207
+ACCEPTED, MIXED, UNAVAILABLE = 202, 207, 503
 LONGEST_ID_SHOWN = 256
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """`id` as on the log if it got there, else as the sender wrote it, if that can be read. `dropped`: attributes that
     are not on the log because we do not know them."""
 
     id: str | None
-    result: Receipt | Rejected
+    result: Receipt | Rejected | UnavailableError
     dropped: int = 0
+
+    def settled(self) -> "Outcome":
+        return self._replace(result=self.result.became()) if isinstance(self.result, Receipt) else self
 
 
 _Judged = Outcome | tuple[PreparedEvent, int]
@@ -50,8 +52,9 @@ class Intake:
         self._event_writer, self._writing, self._gate = event_writer, writing, gate
 
     async def take(self, raw_events: Sequence[object], scope: Scope, handed_in: HandedIn) -> list[Outcome]:
-        """Returns when every admitted event is on the log. Raises UnavailableError when the broker is away, too much
-        waits for it already, or relationships are not known up to now; some events may have been sent then."""
+        """Returns when it is known of every admitted event whether it is on the log. Raises UnavailableError when the
+        broker is away, too much waits for it already, or relationships are not known up to now; some events may have
+        been sent then."""
         judge, outcomes = self._gate.judge_of(scope), list[Outcome]()
 
         def judged(raw: object) -> _Judged:
@@ -61,7 +64,7 @@ class Intake:
             return prepared(verdict.event), verdict.dropped
 
         async def send(window: Sequence[object]) -> Future[None]:
-            found = list[_Judged]()
+            found, before = list[_Judged](), len(outcomes)
             with self._writing.turns.slices(handed_in.sender) as slices:
                 # 1. All of it is judged before any of it is sent.
                 await slices.each(window, judged, found.extend)
@@ -69,17 +72,18 @@ class Intake:
                 # shares a batch there, and a batch costs as much as sending twenty records.
                 with self._event_writer.recording() as recording:
 
-                    def sent(some: list[Outcome]) -> None:
-                        outcomes.extend(some)
-                        recording.sending.look_after()
+                    def record(one: _Judged) -> None:
+                        outcomes.append(self._recorded(recording, one))
 
                     try:
-                        await slices.each(found, partial(self._recorded, recording), sent, "first")
+                        await slices.each(found, record, lambda _: recording.sending.hand_over(), "first")
                     except KafkaError as failure:
                         recording.cut_off(failure)
+                        outcomes.extend(map(_not_sent, window[len(outcomes) - before :]))
             return recording.written
 
-        await self._writing.in_windows(raw_events, handed_in, send)
+        if await self._writing.in_windows(raw_events, handed_in, send):
+            return [*(one.settled() for one in outcomes), *map(_not_sent, raw_events[len(outcomes) :])]
         return outcomes
 
     def _recorded(self, recording: RecordedTogether, judged: _Judged) -> Outcome:
@@ -89,41 +93,60 @@ class Intake:
         return Outcome(one.event.id, self._event_writer.record_in(recording, one), dropped)
 
 
+def _not_sent(raw: object) -> Outcome:
+    return Outcome(_id_of(raw), UnavailableError("it was not sent any more"))
+
+
 def _id_of(raw: object) -> str | None:
     given = raw.get("id") if isinstance(raw, dict) else None
     return given[:LONGEST_ID_SHOWN] if isinstance(given, str) else None
 
 
 def answer_single(outcome: Outcome) -> Response:
-    """Raises ProblemError when the event was rejected."""
+    """Raises ProblemError when the event was rejected, and UnavailableError."""
+    if isinstance(outcome.result, UnavailableError):
+        raise outcome.result
     if isinstance(outcome.result, Rejected):
         raise rejection(outcome.result)
     return Response(to_json(_entry(outcome, Listing())), ACCEPTED, media_type=JSON)
 
 
 def answer_batch(outcomes: Sequence[Outcome]) -> Response:
-    """202 if all events are in, 207 if some are. Raises ProblemError if none is."""
+    """202 if all events are in, 207 if some are, or may be later. Raises ProblemError if none is."""
     listing = Listing()
     entries = [{"index": index, **_entry(outcome, listing)} for index, outcome in enumerate(outcomes)]
-    reasons = [entry["reason"] for entry in entries]
-    counts = {
-        "recorded": reasons.count("recorded"),
-        "duplicates": reasons.count("duplicate"),
-        "rejected": sum(isinstance(outcome.result, Rejected) for outcome in outcomes),
-    }
-    if counts["rejected"] == len(outcomes):
+    reasons = Counter([entry["reason"] for entry in entries])
+    taken = reasons["recorded"] + reasons["duplicate"]
+    rejected = len(outcomes) - taken - reasons["unavailable"]
+    if rejected == len(outcomes):
         raise _nothing_taken(entries)
+    counts = {"recorded": reasons["recorded"], "duplicates": reasons["duplicate"], "rejected": rejected}
+    if reasons["unavailable"]:
+        counts["unavailable"] = reasons["unavailable"]
     # pydantic writes ten thousand results in a millisecond.
     body = to_json({**counts, "events": entries})
-    return Response(body, MIXED if counts["rejected"] else ACCEPTED, media_type=JSON)
+    return Response(body, ACCEPTED if taken == len(outcomes) else MIXED, media_type=JSON)
 
 
 def _entry(outcome: Outcome, listing: Listing) -> dict[str, object]:
+    found: dict[str, object] = {"id": outcome.id, "status": ACCEPTED, "reason": _reason(outcome)}
     match outcome.result:
+        case UnavailableError() as away:
+            return {**found, "status": UNAVAILABLE, "errors": listing.listed((away.problem,))}
         case Rejected(reason, errors):
-            return {"id": outcome.id, "status": STATUS[reason], "reason": reason, "errors": listing.listed(errors)}
-        case receipt:
-            return {"id": outcome.id, "status": ACCEPTED, "reason": "duplicate" if receipt.repeat else "recorded"}
+            return {**found, "status": STATUS[reason], "errors": listing.listed(errors)}
+        case _:
+            return found
+
+
+def _reason(outcome: Outcome) -> str:
+    match outcome.result:
+        case Receipt() as receipt:
+            return "duplicate" if receipt.repeat else "recorded"
+        case Rejected(reason):
+            return reason
+        case _:
+            return "unavailable"
 
 
 def _nothing_taken(entries: list[dict[str, object]]) -> ProblemError:
@@ -135,7 +158,8 @@ def _nothing_taken(entries: list[dict[str, object]]) -> ProblemError:
 
 class EventsEndpoint:
     def __init__(self, tokens: TokenTable, intake: Intake, admission: Admission, metrics: IngestMetrics) -> None:
-        self._tokens, self._intake, self._admission, self._metrics = tokens, intake, admission, metrics
+        self._tokens, self._intake, self._admission = tokens, intake, admission
+        self._events, self._dropped = cache(partial(metrics.events.labels, "http")), metrics.dropped.labels("http")
 
     async def post(self, request: Request) -> Response:
         notes: dict[str, object] = {}
@@ -165,10 +189,10 @@ class EventsEndpoint:
                 return await self._admission.aside(token.token_id, size, lambda: answer_batch(outcomes))
 
     def _counted(self, outcomes: Sequence[Outcome]) -> dict[str, int]:
-        counts = Counter(_outcome(outcome) for outcome in outcomes)
+        counts = Counter(map(_reason, outcomes))
         for name, count in counts.items():
-            self._metrics.events.labels("http", name).inc(count)
-        self._metrics.dropped.labels("http").inc(sum(outcome.dropped for outcome in outcomes))
+            self._events(name).inc(count)
+        self._dropped.inc(sum(outcome.dropped for outcome in outcomes))
         return dict(counts)
 
 
@@ -181,11 +205,3 @@ def proven(tokens: TokenTable, request: Request) -> Token:
         raise ProblemError(401, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
     request.scope["state"][CONNECTION].proven()
     return token
-
-
-def _outcome(outcome: Outcome) -> str:
-    match outcome.result:
-        case Rejected(reason):
-            return reason
-        case receipt:
-            return "duplicate" if receipt.repeat else "recorded"

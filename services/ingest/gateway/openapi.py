@@ -1,4 +1,4 @@
-"""What FastAPI cannot see of our routes, because the endpoints read the bodies themselves."""
+"""The OpenAPI document: the paths of the gateway, and what may be sent to each and comes back."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,8 +9,15 @@ from services.ingest.domain.cloudevents import BATCH, JSON, STRUCTURED
 from services.ingest.gateway.requests import STATUS
 from services.runtime.http.problems import MEDIA_TYPE
 
+EVENTS = "/v1/events"
+BATCH_OF_EVENTS = "/v1/events/batch"
+PEOPLE = "/v1/directory/participants"
+PERSON = PEOPLE + "/{participant}"
+TOOL = "/v1/sources/{tool}/{connection}"
+TOOL_ROUTE = TOOL + "/{route}"
+
 _OBJECT = {"type": "object"}
-PROBLEM = {
+_PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
     "properties": {
@@ -30,13 +37,13 @@ PROBLEM = {
 }
 
 
-SECURITY = {"token": {"type": "http", "scheme": "bearer", "description": "from `rapport ingest token create`"}}
+_SECURITY = {"token": {"type": "http", "scheme": "bearer", "description": "from `rapport ingest token create`"}}
 
 
-def problems(described: Mapping[str, str]) -> dict[str, Any]:
+def _problems(described: Mapping[str, str]) -> dict[str, Any]:
     """Responses by status, each a problem."""
     return {
-        status: {"description": words, "content": {MEDIA_TYPE: {"schema": PROBLEM}}}
+        status: {"description": words, "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
         for status, words in described.items()
     }
 
@@ -53,7 +60,7 @@ _PROBLEMS = {
 }
 
 
-def entry(place: str, statuses: set[int], *accepted: str) -> dict[str, Any]:
+def _entry(place: str, statuses: set[int], *accepted: str) -> dict[str, Any]:
     """What is said of one of several that were handed in together; `accepted` are the reasons of those that are in."""
     return {
         "type": "object",
@@ -62,19 +69,20 @@ def entry(place: str, statuses: set[int], *accepted: str) -> dict[str, Any]:
             "index": {"type": "integer", "description": place},
             "id": {"type": ["string", "null"]},
             "status": {"enum": sorted(statuses)},
-            "reason": {"enum": [*accepted, *STATUS]},
+            "reason": {"enum": [*accepted, *STATUS, "unavailable"]},
             "errors": {"type": "array", "items": _OBJECT},
         },
     }
 
 
-_EVENT = entry("in the batch", {202, *STATUS.values()} - {413}, "recorded", "duplicate")
+_EVENT = _entry("in the batch", {202, *STATUS.values(), 503}, "recorded", "duplicate")
 _BATCH_RESULT = {
     "type": "object",
     "properties": {
         "recorded": {"type": "integer"},
         "duplicates": {"type": "integer"},
         "rejected": {"type": "integer"},
+        "unavailable": {"type": "integer", "description": "may be sent again; only where one was refused for good"},
         "events": {"type": "array", "items": _EVENT},
     },
 }
@@ -85,7 +93,7 @@ _ANY_EVENT = {"$ref": _REFERENCE.format(model="Event")}
 _ADDED = frozenset({"tenant", "partitionkey", "recordedtime"})
 
 
-def event_schemas() -> dict[str, Any]:
+def _event_schemas() -> dict[str, Any]:
     """Every type of event as a sender writes it, and `Event`: one of them, by its type. An attribute that we do not
     know is left out and no fault, so that each may have others."""
     found: dict[str, Any] = {}
@@ -116,7 +124,7 @@ _ANSWERS = {
         "description": "some events of the batch are on the log",
         "content": {"application/json": {"schema": _BATCH_RESULT}},
     },
-    **problems(_PROBLEMS),
+    **_problems(_PROBLEMS),
 }
 
 
@@ -126,13 +134,13 @@ def _taking(media_type: str, schema: Mapping[str, Any], words: str) -> dict[str,
 
 
 # Generators of clients make nothing that runs of an operation with several content types: each has its own.
-EVENTS = _taking(
+_EVENTS_TAKEN = _taking(
     STRUCTURED,
     _ANY_EVENT,
     f"One CloudEvent in structured mode. Also a batch ({BATCH}), and binary mode: attributes in `ce-` headers, `data` "
     f"as the body ({JSON}).",
 )
-BATCHES = _taking(
+_BATCHES_TAKEN = _taking(
     BATCH, {"type": "array", "items": _ANY_EVENT, "minItems": 1}, "The same for several events: a JSON array of them."
 )
 
@@ -167,7 +175,7 @@ _TOOL_PROBLEMS = {
     "503": "the broker is away: nothing was promised, Retry-After says when to send the same again",
 }
 
-SENT: dict[str, Any] = {
+_SENT: dict[str, Any] = {
     "parameters": _CONNECTION,
     "requestBody": {"required": False, "content": {"application/json": {"schema": _ANY}, "text/csv": {"schema": _ANY}}},
     "responses": {
@@ -177,15 +185,15 @@ SENT: dict[str, Any] = {
         },
         "200": _ANSWER,
         "204": {"description": "recorded, for tools that expect this answer"},
-        **problems(_TOOL_PROBLEMS),
+        **_problems(_TOOL_PROBLEMS),
     },
 }
-SENT_TO_ROUTE: dict[str, Any] = {**SENT, "parameters": _ROUTE}
-ASKED: dict[str, Any] = {
+_SENT_TO_ROUTE: dict[str, Any] = {**_SENT, "parameters": _ROUTE}
+_ASKED: dict[str, Any] = {
     "parameters": _ROUTE,
     "responses": {
         "200": _ANSWER,
-        **problems({name: _TOOL_PROBLEMS[name] for name in ("400", "401", "404", "405", "413", "429", "503")}),
+        **_problems({name: _TOOL_PROBLEMS[name] for name in ("400", "401", "404", "405", "413", "429", "503")}),
     },
 }
 
@@ -198,8 +206,11 @@ _OF_PEOPLE = {
     "429": "more than the token may hand in: nothing was taken, Retry-After says when to send the same again",
     "503": "the broker is away: nothing was promised, Retry-After says when to send the same again",
 }
-_PERSON = entry(
-    "in the array", {202, STATUS["invalid"], STATUS["forbidden"], STATUS["too_large"]}, "recorded", "erased"
+_PERSON = _entry(
+    "in the array",
+    {202, STATUS["invalid"], STATUS["forbidden"], STATUS["too_large"], STATUS["refused"], 503},
+    "recorded",
+    "erased",
 )
 _PEOPLE = {
     "type": "object",
@@ -209,7 +220,7 @@ _PEOPLE = {
         "participants": {"type": "array", "items": _PERSON},
     },
 }
-WRITTEN: dict[str, Any] = {
+_WRITTEN: dict[str, Any] = {
     "security": [{"token": []}],
     "requestBody": {
         "required": True,
@@ -221,10 +232,10 @@ WRITTEN: dict[str, Any] = {
             "content": {JSON: {"schema": _PEOPLE}},
         },
         "207": {"description": "some are on the way into the directory", "content": {JSON: {"schema": _PEOPLE}}},
-        **problems({**_OF_PEOPLE, "413": "more than 1 MiB", "415": "another content type"}),
+        **_problems({**_OF_PEOPLE, "413": "more than 1 MiB", "415": "another content type"}),
     },
 }
-ERASED: dict[str, Any] = {
+_ERASED: dict[str, Any] = {
     "security": [{"token": []}],
     "parameters": [{"name": "participant", "in": "path", "required": True, "schema": {"type": "string"}}],
     "responses": {
@@ -232,6 +243,44 @@ ERASED: dict[str, Any] = {
             "description": "the erasure is on its way into the directory: the broker has it",
             "content": {JSON: {"schema": _PERSON}},
         },
-        **problems(_OF_PEOPLE),
+        **_problems(_OF_PEOPLE),
     },
 }
+
+_HELLO = {"responses": {"200": {"description": "Successful Response", "content": {JSON: {"schema": {}}}}}}
+_OF_ROUTE = "serve_route_v1_sources__tool___connection___route__"
+_ROUTE_SUMMARY = "For tools with routes of their own"
+
+
+def document() -> dict[str, Any]:
+    """Clients are generated from it: they call their functions by these ids of operations."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Rapport gateway", "version": "1"},
+        "paths": {
+            "/": {"get": _operation("What is here", "hello__get", _HELLO)},
+            BATCH_OF_EVENTS: {
+                "post": _operation("Hand in several events", "post_events_v1_events_batch_post", _BATCHES_TAKEN)
+            },
+            EVENTS: {"post": _operation("Hand in events", "post_events_v1_events_post", _EVENTS_TAKEN)},
+            TOOL: {
+                "post": _operation("Hand in what a tool says", "post_source_v1_sources__tool___connection__post", _SENT)
+            },
+            TOOL_ROUTE: {
+                "get": _operation("What a tool asks first", _OF_ROUTE + "get", _ASKED),
+                "put": _operation(_ROUTE_SUMMARY, _OF_ROUTE + "put", _SENT_TO_ROUTE),
+                "post": _operation(_ROUTE_SUMMARY, _OF_ROUTE + "post", _SENT_TO_ROUTE),
+            },
+            PEOPLE: {"post": _operation("Write people", "post_participants_v1_directory_participants_post", _WRITTEN)},
+            PERSON: {
+                "delete": _operation(
+                    "Erase a person", "delete_participant_v1_directory_participants__participant__delete", _ERASED
+                )
+            },
+        },
+        "components": {"securitySchemes": _SECURITY, "schemas": _event_schemas()},
+    }
+
+
+def _operation(summary: str, operation: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    return {"summary": summary, "operationId": operation, **told}

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -108,7 +109,8 @@ class RequestErrors:
     """One for all routes of a gateway: what a sender was refused counts wherever it was."""
 
     def __init__(self, metrics: IngestMetrics) -> None:
-        self._metrics = metrics
+        # By status, of which there are few: to find it by its label takes as long as to count.
+        self._requests = cache(metrics.requests.labels)
         self._refused = RateLimiter(REFUSED_PER_SECOND)
         self._paused = Counter[str]()
         self._log = log.get(__name__)
@@ -132,7 +134,7 @@ class RequestErrors:
             # Here nothing of what was sent is held any more.
             await self._wait(_owner(request, notes), pause, response)
         seconds = time.monotonic() - began
-        self._metrics.requests.labels(response.status_code).observe(seconds)
+        self._requests(response.status_code).observe(seconds)
         self._log.info("request_done", status=response.status_code, **notes, seconds=round(seconds, 4))
         return response
 

@@ -92,11 +92,13 @@ class _WrittenAtOnce:
     def __init__(self, log: PretendedLog) -> None:
         self._log = log
         self.written: Future[None] = Future()
+        self.failures: dict[int, BaseException] = {}
 
-    def send(self, outgoing: OutgoingRecord) -> None:
+    def send(self, outgoing: OutgoingRecord) -> int:
         self._log.send(outgoing.topic, outgoing.key, outgoing.value, outgoing.partition, outgoing.headers)
+        return 0
 
-    def look_after(self) -> None:
+    def hand_over(self) -> None:
         """It is written already."""
 
     def close(self) -> None:

@@ -3,20 +3,8 @@
 from kafka.errors import KafkaError
 
 from services.runtime.kafka.admin import create_topics
-from services.runtime.kafka.options import client_options
-from services.runtime.kafka.outgoing import (
-    OutgoingRecord,
-    ProducerReplacedError,
-    RecordRefusedError,
-    RecordTooLargeError,
-    Sent,
-    TopicSealedError,
-    UnwritableRecordError,
-    acknowledged,
-    is_fenced,
-)
+from services.runtime.kafka.connecting import BrokerUnreachableError, await_broker, client_options
 from services.runtime.kafka.producer import Producer
-from services.runtime.kafka.reachable import BrokerUnreachableError, await_broker
 from services.runtime.kafka.reader import (
     WAITING_FETCH_MS,
     Reader,
@@ -26,7 +14,22 @@ from services.runtime.kafka.reader import (
     read_to_end,
     reading,
 )
-from services.runtime.kafka.records import Committed, Headers, Partition, Record, partition_of
+from services.runtime.kafka.records import (
+    Committed,
+    Headers,
+    OutgoingRecord,
+    Partition,
+    ProducerReplacedError,
+    Record,
+    RecordRefusedError,
+    RecordTooLargeError,
+    Sent,
+    TopicSealedError,
+    UnwritableRecordError,
+    acknowledged,
+    is_fenced,
+    partition_of,
+)
 from services.runtime.kafka.sign_in import SignInError, tls_context
 
 __all__ = [

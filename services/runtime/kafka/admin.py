@@ -9,8 +9,8 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, ConfigSourceType
 from kafka.errors import KafkaError
 
-from services.runtime.kafka.options import client_options
-from services.runtime.kafka.outgoing import OPTION
+from services.runtime.kafka.connecting import client_options
+from services.runtime.kafka.records import OPTION
 from services.runtime.settings import Settings
 
 # A record batch is never so small: whatever a producer sends, with whatever acks, is refused.

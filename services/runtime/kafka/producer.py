@@ -1,29 +1,31 @@
 """Writing: idempotent, acknowledged by all, in transactions where asked for. No record stops the writing of others."""
 
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from kafka import KafkaProducer, TopicPartition
 from kafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
 
 from services.runtime import log
-from services.runtime.kafka.options import ask_for_topics_at_once, client_options
-from services.runtime.kafka.outgoing import (
+from services.runtime.kafka.connecting import ask_for_topics_at_once, client_options
+from services.runtime.kafka.reader import Reader
+from services.runtime.kafka.records import (
     OF_AUTHORIZATION,
-    Awaited,
+    Committed,
+    Headers,
     OutgoingRecord,
+    Partition,
     PendingRecord,
     ProducerReplacedError,
+    Record,
     Sent,
     TopicLimits,
-    UnwritableRecordError,
+    offsets_and_metadata,
 )
-from services.runtime.kafka.reader import Reader
-from services.runtime.kafka.records import Committed, Headers, Partition, Record, offsets_and_metadata
 from services.runtime.kafka.replacement import Replacement, Suspect
+from services.runtime.kafka.together import RecordAmongOthers, SentTogether, append_to_open_batch
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
 
@@ -32,14 +34,6 @@ TRANSACTION_SECONDS = 60.0
 
 Trouble = Callable[[str | None], None]
 """Is told why nothing can be written for now, and None when it can be again."""
-
-
-class HandedOver(NamedTuple):
-    """A record that kafka-python has, its future there, and the client that has it."""
-
-    outgoing: OutgoingRecord
-    sent: Any
-    client: KafkaProducer
 
 
 class Producer:
@@ -95,9 +89,9 @@ class Producer:
         """Raises RecordTooLargeError, and KafkaError when nothing can be written for now."""
         return self._send(OutgoingRecord(topic, value, key, list(headers), partition))
 
-    def together(self) -> "SentTogether":
+    def together(self) -> SentTogether:
         """For many records that are waited for as one. Not in transactions."""
-        return SentTogether(self.hand_over, self.failed)
+        return SentTogether(self._check, self._append)
 
     def copy(self, record: Record, target: Partition) -> Sent:
         """The same record again, its time and its headers included. Raises as `send`."""
@@ -156,44 +150,95 @@ class Producer:
         if self._is_transactional:
             self._limits.check(outgoing)
             return cast("Sent", self._client.send(*outgoing))
-        pending, handed = PendingRecord(), self.hand_over(outgoing)
-        handed.sent.add_callback(pending.succeed)
-        handed.sent.add_errback(lambda _: self.failed(handed, pending))
+        self._check(outgoing)
+        pending, client = PendingRecord(), self._client
+        try:
+            sent, is_awaited = _appended(client, outgoing)
+        except IllegalStateError as closed:
+            raise _replaced(closed) from closed
+        if is_awaited:
+            client._sender.wakeup()  # noqa: SLF001
+        self._await(client, sent, Suspect(outgoing, pending))
         return pending
 
-    def hand_over(self, outgoing: OutgoingRecord) -> HandedOver:
-        """To kafka-python; whoever calls looks after what becomes of it. Raises as `send`."""
+    def _check(self, outgoing: OutgoingRecord) -> None:
+        """Raises as `send`."""
         self._limits.check(outgoing)
-        client = self._client
         if self._replacement is not None:
             raise ProducerReplacedError("the producer is being replaced after a refusal")
-        try:
-            sent = _appended(client, outgoing)
-        except IllegalStateError as closed:
-            raise ProducerReplacedError(f"the producer has been replaced: {closed}") from closed
-        if self._is_doubtful:
-            sent.add_callback(self._succeeded)
-        return HandedOver(outgoing, sent, client)
 
-    def _succeeded(self, _: object) -> None:
+    def _append(self, records: Sequence[RecordAmongOthers]) -> None:
+        """Each hears what becomes of it. Those of one partition stay in their order."""
+        client, by_partition = self._client, dict[tuple[str, int | None], list[RecordAmongOthers]]()
+        for one in records:
+            by_partition.setdefault((one.outgoing.topic, one.outgoing.partition), []).append(one)
+        failure: BaseException = ProducerReplacedError("it could not be handed over")
+        try:
+            awaited = [self._append_to_partition(client, ours) for ours in by_partition.values()]
+            if any(awaited):
+                client._sender.wakeup()  # noqa: SLF001
+        except IllegalStateError as closed:
+            failure = _replaced(closed)
+        except KafkaError as away:
+            failure = away
+        finally:
+            for one in records:
+                if one.batch is None:
+                    one.fail(failure)
+
+    def _append_to_partition(self, client: KafkaProducer, records: Sequence[RecordAmongOthers]) -> bool:
+        """Whether the client's thread has to hear of it."""
+        at, is_awaited, settle = 0, False, partial(self._settle, client)
+        while at < len(records):
+            at += append_to_open_batch(client, records[at:], settle)
+            if at < len(records):
+                # The next one does not fit, or there is no open batch: kafka-python makes one.
+                sent, is_new = _appended(client, records[at].outgoing)
+                records[at].batch = batch_of(sent)
+                self._await(client, sent, Suspect(records[at].outgoing, records[at]))
+                at, is_awaited = at + 1, is_awaited or is_new
+        return is_awaited
+
+    def _settle(self, client: KafkaProducer, ours: Sequence[RecordAmongOthers], result: Any) -> None:  # noqa: ANN401
+        """Runs on the thread of the client, once for all of a batch that were handed over together: a future and
+        callbacks for each of them would take as long as sending it."""
+        _offset, _timestamp_ms, failure_of = result
+        if failure_of is None:
+            self._succeeded(client)
+            ours[0].among.succeed(len(ours))
+        else:
+            for one in ours:
+                self._failed(client, one.batch, Suspect(one.outgoing, one), failure_of(one.index))
+
+    def _await(self, client: KafkaProducer, sent: Any, suspect: Suspect) -> None:  # noqa: ANN401
+        """One record, by kafka-python's own future."""
+
+        def succeed(metadata: Any) -> None:  # noqa: ANN401
+            self._succeeded(client)
+            suspect.awaited.succeed(metadata)
+
+        sent.add_callback(succeed)
+        # Its batch is asked for when it has failed: one that is too large for its topic is split.
+        sent.add_errback(lambda failure: self._failed(client, batch_of(sent), suspect, failure))
+
+    def _succeeded(self, client: KafkaProducer) -> None:
         """After a refusal of authorization only a record that gets through shows that all is well again."""
-        if self._is_doubtful:
+        if self._is_doubtful and client is self._client and self._replacement is None:
             self._is_doubtful = False
             self._tell_trouble(None)
 
-    def failed(self, handed: HandedOver, awaited: Awaited) -> None:
+    def _failed(self, client: KafkaProducer, batch: object, suspect: Suspect, failure: BaseException) -> None:
         """Runs on the thread of the client that has failed, for each of its records."""
-        outgoing, sent, client = handed
         refusal = _refusal_of(client)
         if refusal is None:
-            awaited.fail(sent.exception)
+            suspect.awaited.fail(failure)
             return
         with self._lock:
             if self._replacement is None and self._client is client:
                 self._replacement = self._start_replacing(client, refusal)
             replacement = self._replacement
-        if replacement is None or not replacement.takes(client, batch_of(sent), Suspect(outgoing, awaited)):
-            awaited.fail(ProducerReplacedError(f"the producer was replaced meanwhile: {refusal}"))
+        if replacement is None or not replacement.takes(client, batch, suspect):
+            suspect.awaited.fail(ProducerReplacedError(f"the producer was replaced meanwhile: {refusal}"))
 
     def _start_replacing(self, client: KafkaProducer, refusal: Exception) -> Replacement:
         self._is_doubtful = isinstance(refusal, OF_AUTHORIZATION)
@@ -218,92 +263,21 @@ class Producer:
             log.get(__name__).error("producer_trouble_not_told", **described(failure))
 
 
-def _appended(client: KafkaProducer, outgoing: OutgoingRecord) -> Any:  # noqa: ANN401 (kafka-python's future)
-    """As `KafkaProducer.send` of a record whose partition is given. Two fifths of that go into looking once more
-    whether all of it is bytes, and small enough, which is known here; no other call for an event costs as much."""
+def _replaced(closed: IllegalStateError) -> ProducerReplacedError:
+    return ProducerReplacedError(f"the producer has been replaced: {closed}")
+
+
+def _appended(client: KafkaProducer, outgoing: OutgoingRecord) -> tuple[Any, bool]:
+    """As `KafkaProducer.send` of a record whose partition is given: its future, and whether the client's thread has to
+    hear of it. Two fifths of what that takes go into looking once more whether all of it is bytes, and small enough,
+    which is known here."""
     topic, value, key, headers, number, timestamp_ms = outgoing
     # What a new client does not know yet it asks for, and waits.
     if number is None or number not in (client._metadata.partitions_for_topic(topic) or ()):  # noqa: SLF001
-        return client.send(*outgoing)
+        return client.send(*outgoing), False
     place = TopicPartition(topic, number)
     sent, is_full, is_new, _ = client._accumulator.append(place, timestamp_ms, key, value, headers)  # noqa: SLF001
-    if is_full or is_new:
-        client._sender.wakeup()  # noqa: SLF001
-    return sent
-
-
-class SentTogether:
-    """One future for many records: `written` completes, on the client's thread, when all are on the log, and fails with
-    an UnwritableRecordError if one of them can never be, else with the first failure: what is under way elsewhere fails
-    before the refused record is found, and who sent all of it again would meet the same for ever. Of each batch only
-    the last of them is waited for: a future or a callback for every record would take as long as sending it. One
-    thread sends."""
-
-    def __init__(
-        self, hand_over: Callable[[OutgoingRecord], HandedOver], failed: Callable[[HandedOver, Awaited], None]
-    ) -> None:
-        self.written: Future[None] = Future()
-        self.written.set_running_or_notify_cancel()  # a waiter that gives up cannot cancel it under our hands
-        self._hand_over, self._failed = hand_over, failed
-        self._handed: list[HandedOver] = []
-        self._left, self._lock = 1, threading.Lock()
-        self._failure: BaseException | None = None
-
-    def send(self, outgoing: OutgoingRecord) -> None:
-        """Raises as `Producer.send`; what was sent before is waited for nevertheless."""
-        self._handed.append(self._hand_over(outgoing))
-
-    def look_after(self) -> None:
-        """What was sent until now is waited for from here on. Whoever makes a break calls it: of a batch that is
-        refused while nobody looks, nobody would be told which record is at fault, and who sends all of it again would
-        meet the same for ever."""
-        handed, self._handed = self._handed, []
-        with self._lock:
-            self._left += len(handed)
-        batches: dict[Any, list[HandedOver]] = {}
-        for one in handed:
-            batches.setdefault(batch_of(one.sent), []).append(one)
-        for ours in batches.values():
-            self._await(ours)
-
-    def close(self) -> None:
-        """Nothing more is sent. Until then `written` is open, even without any record."""
-        self.look_after()
-        self._count(1)
-
-    def succeed(self, _: object) -> None:
-        self._count(1)
-
-    def fail(self, failure: BaseException) -> None:
-        if self._failure is None or isinstance(failure, UnwritableRecordError):
-            self._failure = failure
-        self._count(1)
-
-    def _await(self, ours: list[HandedOver]) -> None:
-        """A batch settles its records in their order."""
-        settle = partial(self._settle, ours)
-        ours[-1].sent.add_callback(settle)
-        ours[-1].sent.add_errback(settle)
-
-    def _settle(self, ours: list[HandedOver], _: object) -> None:
-        succeeded = 0
-        for one in ours:
-            if not one.sent.is_done:
-                self._await([one])  # its batch was too large, and was split
-            elif one.sent.exception is None:
-                succeeded += 1
-            else:
-                self._failed(one, self)
-        self._count(succeeded)
-
-    def _count(self, settled: int) -> None:
-        with self._lock:
-            self._left -= settled
-            last = settled and self._left == 0
-        if last and self._failure is None:
-            self.written.set_result(None)
-        elif last:
-            self.written.set_exception(self._failure)
+    return sent, is_full or is_new
 
 
 def batch_of(sent: Any) -> Any:  # noqa: ANN401 (not typed)

@@ -19,8 +19,7 @@ from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
 from kafka.record.util import decode_varint
 from kafka.structs import MemberState
 
-from services.runtime.kafka.options import ask_for_topics_at_once, client_options
-from services.runtime.kafka.reachable import BrokerUnreachableError
+from services.runtime.kafka.connecting import BrokerUnreachableError, ask_for_topics_at_once, client_options
 from services.runtime.kafka.records import Committed, Partition, Record, offsets_and_metadata, topic_partition
 from services.runtime.settings import Settings
 

@@ -10,7 +10,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from services.runtime import log
-from services.runtime.kafka.outgoing import (
+from services.runtime.kafka.records import (
     OF_AUTHORIZATION,
     OF_THE_RECORD,
     Awaited,
@@ -132,7 +132,10 @@ class Replacement:
 def _failure_of(client: KafkaProducer, suspect: Suspect) -> KafkaError | None:
     """Sends it alone. What is the record's own fault is returned and not told yet."""
     try:
-        metadata = client.send(*suspect.outgoing).get(ALONE_SECONDS)
+        sent = client.send(*suspect.outgoing)
+        # Nothing is gathered: of five hundred, each would wait for others that do not come.
+        client.flush(ALONE_SECONDS)
+        metadata = sent.get(ALONE_SECONDS)
     except OF_THE_RECORD as refusal:
         return refusal
     except KafkaError as away:

@@ -5,8 +5,8 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from services.runtime.backoff import Backoff
 from services.runtime.clickhouse import ClickHouseAwayError
+from services.runtime.loop import Backoff
 from services.warehouse.flow.derived import Derived
 
 # A stop waits no longer for a statement that the server is at: what it leaves undone is done by the next start.

@@ -15,9 +15,9 @@ from services.runtime.kafka import (
     Producer,
     Reader,
     create_topics,
-    outgoing,
     partition_of,
     read_to_end,
+    records,
 )
 from services.scoring.flow.repartition import checks
 from services.scoring.flow.repartition.plan import Epoch, NotRepartitionedError, Passed, Repartitioning, Tracked
@@ -117,7 +117,7 @@ def test_cut_off_anywhere_it_goes_on_where_it_was(
 ) -> None:
     events = long_log(32, 60)
     scored(scoring, keyed(events), end_of(events))
-    monkeypatch.setattr(outgoing, "UNDER_WAY", 50)
+    monkeypatch.setattr(records, "UNDER_WAY", 50)
 
     for step, after in (("copying the log", 1), ("copying the log", 200), ("rebuilding the states", 150)):
         with pytest.raises(CutOffError):

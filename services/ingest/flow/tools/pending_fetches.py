@@ -19,9 +19,8 @@ from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.flow.tools.fetched_resources import FetchedResources, Fetcher
 from services.ingest.flow.tools.raw_payloads import OpenedPayload
 from services.runtime import log
-from services.runtime.backoff import Backoff
 from services.runtime.kafka import Partition, Record
-from services.runtime.loop import TryLaterError
+from services.runtime.loop import Backoff, TryLaterError
 
 # So many connections are asked at the same time, each one thing at a time.
 THREADS = 8

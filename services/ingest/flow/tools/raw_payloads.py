@@ -158,9 +158,11 @@ class RawIntake:
         """Returns when all are on the topic. Raises UnavailableError when the broker is away or too much waits for it
         already, and RefusedError when one of them is more than a record may hold."""
         size = sum(len(kept.payload) for kept in payloads)
-        await self._writing.in_windows(
+        refused = await self._writing.in_windows(
             payloads, HandedIn(connection_scope.connection, size), lambda window: self._send(window, connection_scope)
         )
+        if refused:
+            raise refused
 
     async def _send(self, payloads: Sequence[Kept], connection_scope: ConnectionScope) -> Future[None]:
         # One key for a connection: its payloads stay in the order in which they came.
@@ -172,7 +174,9 @@ class RawIntake:
             sending.send(OutgoingRecord(topic, kept.payload, key, headers))
 
         try:
-            await self._writing.turns.in_slices(connection_scope.connection, payloads, send, lambda _: None)
+            await self._writing.turns.in_slices(
+                connection_scope.connection, payloads, send, lambda _: sending.hand_over()
+            )
         finally:
             sending.close()
         return sending.written

@@ -21,7 +21,7 @@ from services.ingest.domain.tools.generic_events import target_of
 from services.ingest.domain.tools.projection import Find, Projection, Spoken, spoken_of
 from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.flow.event_writer import EventWriter, LogProducer, Together
+from services.ingest.flow.event_writer import EventWriter, LogProducer, Receipt, Together
 from services.ingest.flow.in_flight import unwritable
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
@@ -103,21 +103,20 @@ class Directory:
     def write(self, statement: DirectoryStatement) -> Future[None] | Rejected:
         """Rejected where it is more than a record may hold."""
         sending = self._producer.together()
-        refused = self.write_for(sending, statement)
+        receipt = self.write_for(sending, statement)
         sending.close()
-        return refused or sending.written
+        return receipt if isinstance(receipt, Rejected) else receipt.written
 
     def together(self) -> Together:
         """For many statements, which complete together."""
         return self._producer.together()
 
-    def write_for(self, sending: Together, statement: DirectoryStatement) -> Rejected | None:
+    def write_for(self, sending: Together, statement: DirectoryStatement) -> Receipt | Rejected:
         """One of many."""
         try:
-            self._send(sending, statement)
+            return Receipt(sending, self._send(sending, statement))
         except UnwritableRecordError as failure:
             return unwritable(failure)
-        return None
 
     def erase(self, tenant: str, participant: str, feed: str, now: datetime) -> Future[None]:
         """What was said before counts no more: the directory gets a tombstone."""
@@ -127,9 +126,9 @@ class Directory:
         sending.close()
         return sending.written
 
-    def _send(self, sending: Together, statement: DirectoryStatement) -> None:
+    def _send(self, sending: Together, statement: DirectoryStatement) -> int:
         value = statement.model_dump_json().encode()
-        sending.send(OutgoingRecord(DIRECTORY_STATEMENTS.name, value, statement.key, []))
+        return sending.send(OutgoingRecord(DIRECTORY_STATEMENTS.name, value, statement.key, []))
 
 
 # The table is ordered by tenant first. One statement becomes an event per relationship; nobody is in a thousand.

@@ -1,14 +1,17 @@
-"""Whether the broker can be reached and lets us in, found out in seconds: kafka-python (3.0.12) tries for half a
-minute, and then says only that it could not get through."""
+"""How every client reaches the broker: addresses and credentials, the same for all, once it is known within seconds
+that it can be reached and lets us in. kafka-python (3.0.12) tries for half a minute, and then says only that it could
+not get through."""
 
+import socket
 import threading
 import time
+from typing import Any
 
 from kafka.errors import KafkaError
 
 from services.runtime import log
 from services.runtime.health import Health
-from services.runtime.kafka.sign_in import sign_in
+from services.runtime.kafka.sign_in import sign_in, tls_context
 from services.runtime.settings import Settings
 
 # A command that ends because of it has said so within 5 s, the start of Python included. A broker that is started again
@@ -17,6 +20,9 @@ PATIENCE_SECONDS = 1.5
 PAUSE_SECONDS = 0.2
 # A service that waits says so again after so long.
 WAIT_SECONDS = 5.0
+METADATA_PAUSE_MS = 10
+"""Between two questions about the topics of the cluster. A client asks for the first time when it is made; by default
+it would wait 100 ms before it asks for the topics that it is to read or write: at each start, in each command."""
 
 
 class BrokerUnreachableError(KafkaError):  # type: ignore[misc]  # kafka-python has no types
@@ -57,3 +63,25 @@ def await_broker(settings: Settings, health: Health, stop: threading.Event) -> b
         else:
             return True
     return False
+
+
+def ask_for_topics_at_once(cluster: Any) -> None:  # noqa: ANN401 (kafka-python's ClusterMetadata)
+    """Only of metadata: the option of the same name is the pause after errors, too, when it is given to a client. While
+    no broker can be reached, the pause grows by itself."""
+    cluster.config["retry_backoff_ms"] = METADATA_PAUSE_MS
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """Addresses and credentials, the same for every kafka-python client. Raises BrokerUnreachableError within seconds
+    where there is no broker, SignInError when one refuses them."""
+    check_reachable(settings)
+    password = settings.kafka_sasl_password
+    return {
+        "bootstrap_servers": settings.kafka.split(","),
+        "client_id": f"rapport-{socket.gethostname()}",
+        "security_protocol": settings.kafka_security_protocol,
+        "ssl_context": tls_context(settings),
+        "sasl_mechanism": settings.kafka_sasl_mechanism,
+        "sasl_plain_username": settings.kafka_sasl_username,
+        "sasl_plain_password": password.get_secret_value() if password else None,
+    }

@@ -1,0 +1,133 @@
+"""Many records that are waited for as one, each with an outcome of its own. A future and callbacks for each of them, as
+kafka-python has them, would take as long as sending it."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from kafka import KafkaProducer, TopicPartition
+
+from services.runtime.kafka.records import OutgoingRecord, UnwritableRecordError
+
+MOST_GATHERED = 100
+"""Records that are handed to the client in one go: it takes half a millisecond, during which nothing else runs."""
+
+Settle = Callable[[Sequence["RecordAmongOthers"], Any], None]
+"""Is given records of one batch, on the client's thread, and what kafka-python says of the batch."""
+
+
+class SentTogether:
+    """Many records that are waited for as one. `written` completes, on the client's thread, when it is known of all
+    what became of them. It fails with an UnwritableRecordError if one of them can never be written, else with the first
+    failure; `failures` then tells which are not on the log, and why, by their places in the order in which they were
+    sent. All others are. One thread sends."""
+
+    def __init__(
+        self, check: Callable[[OutgoingRecord], None], append: Callable[[Sequence["RecordAmongOthers"]], None]
+    ) -> None:
+        self.written: Future[None] = Future()
+        self.written.set_running_or_notify_cancel()  # a waiter that gives up cannot cancel it under our hands
+        self.failures: dict[int, BaseException] = {}
+        self._check, self._append = check, append
+        self._gathered: list[RecordAmongOthers] = []
+        self._sent, self._left, self._lock = 0, 1, threading.Lock()
+
+    def send(self, outgoing: OutgoingRecord) -> int:
+        """Its place. Raises as `Producer.send`; what was sent before is waited for nevertheless."""
+        self._check(outgoing)
+        place = self._sent
+        self._sent += 1
+        self._gathered.append(RecordAmongOthers(outgoing, self, place))
+        if len(self._gathered) >= MOST_GATHERED:
+            self.hand_over()
+        return place
+
+    def hand_over(self) -> None:
+        """What was sent until now goes to the client. Whoever makes a break calls it."""
+        gathered, self._gathered = self._gathered, []
+        with self._lock:
+            self._left += len(gathered)
+        if gathered:
+            self._append(gathered)
+
+    def close(self) -> None:
+        """Nothing more is sent. Until then `written` is open, even without any record."""
+        self.hand_over()
+        self.succeed(1)
+
+    def succeed(self, settled: int) -> None:
+        """So many of them."""
+        with self._lock:
+            self._left -= settled
+            is_last = self._left == 0
+        if is_last and not self.failures:
+            self.written.set_result(None)
+        elif is_last:
+            found = list(self.failures.values())
+            unwritable = (one for one in found if isinstance(one, UnwritableRecordError))
+            self.written.set_exception(next(unwritable, found[0]))
+
+    def fail(self, place: int, failure: BaseException) -> None:
+        self.failures[place] = failure
+        self.succeed(1)
+
+
+class RecordAmongOthers:
+    """One of those that are handed over together, where kafka-python has a future in its batch. Thin: there is one for
+    each record."""
+
+    __slots__ = ("among", "batch", "index", "outgoing", "place", "settle")
+    index: int
+    settle: Settle
+
+    def __init__(self, outgoing: OutgoingRecord, among: SentTogether, place: int) -> None:
+        self.outgoing, self.among, self.place = outgoing, among, place
+        self.batch: Any = None
+
+    def rebind(self, batch: Any, index: int) -> None:  # noqa: ANN401
+        """kafka-python calls it when the batch was too large for its topic and was split; that one never completes."""
+        self.batch, self.index = batch, index
+        _await_batch(batch, [self], self.settle)
+
+    def succeed(self, _: object) -> None:
+        self.among.succeed(1)
+
+    def fail(self, failure: BaseException) -> None:
+        self.among.fail(self.place, failure)
+
+
+def append_to_open_batch(client: KafkaProducer, records: Sequence[RecordAmongOthers], settle: Settle) -> int:
+    """How many of these records, which are of one partition, have gone into the batch that gathers them now."""
+    accumulator, first = client._accumulator, records[0].outgoing  # noqa: SLF001 (there is no public way)
+    place, taken = TopicPartition(first.topic, first.partition), 0
+    accumulator._appends_in_progress.increment()  # noqa: SLF001 (a client that closes waits for it)
+    try:
+        # While it is locked, the batch is neither sent nor split.
+        with accumulator._tp_lock(place):  # noqa: SLF001
+            batches = accumulator._batches.get(place)  # noqa: SLF001
+            if not batches or accumulator._closed:  # noqa: SLF001
+                return 0
+            batch = batches[-1]
+            append, await_one = batch.records.append, batch._record_futures.append  # noqa: SLF001
+            for one in records:
+                _topic, value, key, headers, _number, timestamp_ms = one.outgoing
+                found = append(timestamp_ms, key, value, headers)
+                if found is None:
+                    break
+                one.batch, one.index, one.settle = batch.produce_future, found.offset, settle
+                await_one(one)
+                taken += 1
+            if taken:
+                _await_batch(batch.produce_future, records[:taken], settle)
+    finally:
+        accumulator._appends_in_progress.decrement()  # noqa: SLF001
+    return taken
+
+
+def _await_batch(batch: Any, ours: Sequence[RecordAmongOthers], settle: Settle) -> None:  # noqa: ANN401 (not typed)
+    def fail(failure: BaseException) -> None:
+        settle(ours, (-1, -1, lambda _index: failure))
+
+    batch._add_cb_eb(partial(settle, ours), fail)  # noqa: SLF001 (it takes one lock for both)
