@@ -1,10 +1,13 @@
 """The first look at a table, before anything of it is sent: how it is written, and what only a person can know."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from services.ingest.domain.tools.allow_list import composed
+from services.ingest.domain.tools.cells import whole
 from services.ingest.importing.kinds.kind import Column
 from services.ingest.importing.kinds.registry import KINDS
 from services.ingest.importing.moments import Forms
@@ -48,6 +51,7 @@ class Look:
     encoding: str
     forms: Forms
     is_workbook: bool = False
+    contradicted: frozenset[str] = frozenset()
 
     @property
     def delimiter_of_reports(self) -> str:
@@ -102,7 +106,18 @@ def look(sample: Sequence[Line], given: TableOptions) -> Look | Question:
     forms = Forms(days, comma)
     check_scale(header, cells, forms)
     check_shares(header, cells, forms)
-    return _missing(header, cells, given.defaults, days) or Look(header, encoding, forms, given.is_workbook)
+    seen = Look(header, encoding, forms, given.is_workbook, _contradicted(header, cells))
+    return _missing(header, cells, given.defaults, days) or seen
+
+
+def _contradicted(header: Header, cells: SampledRows) -> frozenset[str]:
+    """The people of whom several rows say different things, be it only that they have left: whichever comes last would
+    count. An address in other letters is the same."""
+    said = defaultdict[str, set[tuple[str, ...]]](set)
+    for _, row in cells if "participant" in header.kind.needed else ():
+        others = (composed(cell).casefold() for name, cell in row.items() if name != "participant")
+        said[whole(composed(row["participant"]))].add(tuple(others))
+    return frozenset(person for person, rows in said.items() if len(rows) > 1)
 
 
 def _encoding(sample: Sequence[Line]) -> str | Question:

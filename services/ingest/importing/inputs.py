@@ -72,7 +72,7 @@ def _table(found: Input, options: Options, known: Known, ask: Ask, called: str) 
     click.echo(f"{called}: {recognised.in_words()}", err=True)
     lines = (in_utf_8(line, recognised.encoding) for line in chain(sample, found.lines))
     header = recognised.header
-    reading = RowReading(given.defaults, recognised.forms, _saved(found.file), known.person_at)
+    reading = RowReading(given.defaults, recognised.forms, _saved(found.file), recognised.contradicted, known.person_at)
     entry = row_entry(header, reading)
     return replace(found, lines=header.rows(lines), entry=lambda line: known.learn(entry(line)), look=recognised)
 

@@ -41,7 +41,10 @@ COLUMN_WORDS = {
     "evidence": ("known from", "nachweis", "beleg"),
     "goal_id": ("goal", "goal number", "ziel", "ziel-id", "zielnummer"),
     "change": ("action", "what changed", "status", "änderung", "zustand", "schritt"),
-    "at": ("date", "on", "when", "date and time", "datum", "am", "wann"),
+    "at": (
+        *("date", "on", "when", "date and time", "datum", "am", "wann"),
+        *("timestamp", "zeitstempel", "completion time", "fertigstellungszeit", "submitted at", "submit date"),
+    ),
     "percent": ("progress", "percent done", "fortschritt", "prozent", "%"),
     "due": ("due date", "deadline", "fällig", "fällig am", "frist"),
     "specific": ("spezifisch",),
@@ -55,7 +58,7 @@ COLUMN_WORDS = {
     "about": ("subject", "thema", "worüber", "bezug"),
     "participant": (
         *("id", "person", "person id", "participant id", "employee id", "employee number", "user id"),
-        *("personalnummer", "personen-id", "mitarbeiternummer", "mitarbeiter-id"),
+        *("personalnummer", "personal-nr", "personen-id", "mitarbeiternummer", "mitarbeiter-nr", "mitarbeiter-id"),
     ),
     "name": ("full name", "display name", "vor- und nachname", "anzeigename"),
     "consent": ("consent given", "has consented", "einwilligung", "zustimmung", "einverstanden"),
@@ -126,7 +129,10 @@ _WRITTEN = re.compile(
 DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?")
 FORM = "write it like 2026-03-31 16:30 or 2026-03-31T16:30:00+02:00"
 # What Excel shows of a day whose cell is no date to it: days since 1900.
-SERIAL = re.compile(r"[34][0-9]{4}(\.[0-9]+)?")
+SERIAL = re.compile(r"[34][0-9]{4}([.,][0-9]+)?")
+# `10:00-11:00` may be from ten to eleven, or in a zone eleven hours behind.
+_RANGE = re.compile(r".{10} (?P<begin>[0-9]{2}:[0-9]{2})-(?P<end>[0-9]{2}:[0-9]{2})")
+A_RANGE = "may be a range, or a time with an offset: write its end in a column of its own, or a T before the time"
 
 
 class UncertainError(ValueError):
@@ -208,6 +214,9 @@ class Forms:
 
     def moment(self, text: str, zone: ZoneInfo | None) -> str:
         """As `instant`."""
+        lasts = _RANGE.fullmatch(in_iso(text, self.day_format)) if "T" not in text else None
+        if lasts and lasts["begin"] < lasts["end"]:
+            raise UncertainError(A_RANGE)
         return self._hinted(text, lambda iso: instant(iso, zone))
 
     def day(self, text: str) -> str:

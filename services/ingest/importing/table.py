@@ -17,6 +17,7 @@ from services.ingest.importing.translation import Translation, guessed_kind, nam
 from services.ingest.sources.tables import (
     MOST_BYTES,
     MOST_HEADER_ROWS,
+    TOTAL_OR_PERSON,
     BrokenRowError,
     HeaderFit,
     HeaderRow,
@@ -25,6 +26,7 @@ from services.ingest.sources.tables import (
     find_header,
     fitted,
     is_open,
+    is_total,
     says_nothing,
 )
 
@@ -52,10 +54,19 @@ class Header:
         """Those below it that say anything."""
         below = (line for line in lines if line.number > self.last)
         rows = (row for row in Rows(below, self.fits) if row.text.strip() != self.text)
-        return (row for row in rows if not says_nothing(row.text, self.delimiter))
+        return (row for row in rows if not says_nothing(row.text, self.delimiter) or self.may_be_meant(row))
+
+    def may_be_meant(self, row: Line) -> bool:
+        """A row of totals in which nothing is missing: `Sum;4711;1` below `name;participant;consent`."""
+        if not is_total(row.text) or not self.fits(row):
+            return False
+        cells = dict(zip(self.columns, self.written_cells(row), strict=True))
+        return all(cells.get(name, "").strip() for name in self.kind.needed)
 
     def cells(self, row: Line) -> dict[str, str]:
         """Of the columns that are read, in our words. Raises BrokenRowError."""
+        if is_total(row.text) and says_nothing(row.text, self.delimiter):
+            raise BrokenRowError(TOTAL_OR_PERSON)
         found = self.written_cells(row)
         if len(found) != len(self.columns):
             raise BrokenRowError(f"has {len(found)} cells, the header has {len(self.columns)}")

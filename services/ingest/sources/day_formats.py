@@ -12,8 +12,12 @@ ISO = "yyyy-mm-dd"
 # Every order that people write, each part also without its leading zero.
 DAY_FORMATS = (
     *("dd.mm.yyyy", "dd.mm.yy", "dd/mm/yyyy", "dd/mm/yy", "mm/dd/yyyy", "mm/dd/yy"),
-    *("dd-mm-yyyy", "mm-dd-yyyy", "yyyy/mm/dd", "yyyy.mm.dd", ISO),
+    *("dd-mm-yyyy", "mm-dd-yyyy", "yy/mm/dd", "yyyy/mm/dd", "yyyy.mm.dd", ISO),
 )
+# `26/02/03` may be of 2026 or of 2003. A day begins with its year where that is one of these and, unless it is one of
+# the latest, what stands last is none: `20/11/26` ends with its year.
+YEARS_IN_USE = frozenset(range(15, 30))
+LATEST_YEARS = frozenset(range(22, 30))
 CENTURY = 2_000
 """Of years of two digits: nobody mentored whom Rapport knows of before."""
 NOON = 12
@@ -156,12 +160,20 @@ def _reads(text: str, day_format: str) -> bool:
 @lru_cache(maxsize=65_536)
 def _reads_short(text: str, day_format: str) -> bool:
     iso = in_iso(text, day_format)
-    if iso == text:
+    if iso == text or (day_format == "yy/mm/dd" and not _may_begin_with_year(text)):
         return False
     try:
         return bool(date.fromisoformat(iso[:10]))
     except ValueError:
         return False
+
+
+def _may_begin_with_year(text: str) -> bool:
+    found = pattern_of("yy/mm/dd").fullmatch(text)
+    if found is None:
+        return False
+    first, last = int(found["y"]), int(found["d"])
+    return first in LATEST_YEARS or (first in YEARS_IN_USE and last not in YEARS_IN_USE)
 
 
 def _is_rival(readable: dict[str, list[SampledCell]], name: str, best: str) -> bool:

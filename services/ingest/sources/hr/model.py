@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
@@ -23,7 +23,7 @@ Status = Literal["active", "leave", "exited"]
 # relationships is not guessed.
 STATUSES: Mapping[str, Status] = {
     **dict.fromkeys(("active", "employed", "current", "enabled", "true", "a", "hired", "rehired"), "active"),
-    **dict.fromkeys(("aktiv", "beschäftigt", "actif"), "active"),
+    **dict.fromkeys(("aktiv", "beschäftigt", "actif", "activo", "activa", "attivo", "attiva", "actief"), "active"),
     **dict.fromkeys(("beurlaubt", "elternzeit", "mutterschutz", "karenz", "karenziert"), "leave"),
     **dict.fromkeys(("ausgetreten", "ausgeschieden"), "exited"),
     **dict.fromkeys(("leave", "on leave", "leave of absence", "loa", "absent", "parental leave"), "leave"),
@@ -33,7 +33,7 @@ STATUSES: Mapping[str, Status] = {
 }
 # Of a column that asks whether somebody is active: how databases and forms write yes. The letters that they write for
 # no stand for other things elsewhere, so that only settings can make an exit of them.
-YES = frozenset({"true", "t", "yes", "y", "1", "on"})
+YES = frozenset({"true", "t", "yes", "y", "1", "1.0", "on", "x", "ja", "j", "wahr", "oui", "vrai", "sí", "si", "vero"})
 ACTIVE = re.compile(
     r"(?<!in)(?<!no)(?<!not)(?<!non)(?<!longer)(?<!nicht)(?<!mehr)(active|activ[oa]|actif|aktiv|attiv[oa]|ativ[oa])"
     r"|(?<!un)employed|enabled|angestellt|beschäftigt"
@@ -83,30 +83,50 @@ class HrSettings(ToolSettings):
             raise ValueError(f"columns.{unknown[0]} is none of ours: {', '.join(COLUMNS)}")
         return self
 
-    def names(self, column: str) -> tuple[str, ...]:
-        """Plain, in order of preference."""
-        given = self.columns.get(column, COLUMNS[column])
-        return tuple(map(plain, (given,) if isinstance(given, str) else given))
+    @cached_property
+    def names(self) -> Mapping[str, tuple[str, ...]]:
+        """What each of our columns is called, plain, in order of preference."""
+        given = {column: self.columns.get(column, usual) for column, usual in COLUMNS.items()}
+        return {
+            column: tuple(map(plain, (names,) if isinstance(names, str) else names)) for column, names in given.items()
+        }
 
     @cached_property
     def columns_read(self) -> frozenset[str]:
         """All columns that are read, by their plain names. Whatever else stands in a record is nobody's business."""
-        known = (name for column in COLUMNS for name in self.names(column))
+        known = (name for names in self.names.values() for name in names)
         return frozenset((*known, *map(plain, self.identities.values())))
 
-    def status(self, text: str, column: str = "") -> Status | None:
-        """`column` is the name of the column where it stands."""
-        written = visible(text).casefold()
-        folded = " ".join(written.replace("_", " ").split())
-        spaced = " ".join(folded.replace("-", " ").split())
+    # All rows of a table have the same members, and statuses are few: neither is found anew for each person.
+    @cached_property
+    def there(self) -> Callable[[tuple[str, ...]], Mapping[str, tuple[str, ...]]]:
+        """Of a record with these members, plain, those that each of our columns may be, in order of preference."""
+
+        @lru_cache(maxsize=64)
+        def there(members: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+            return {column: tuple(name for name in names if name in members) for column, names in self.names.items()}
+
+        return there
+
+    @cached_property
+    def status(self) -> Callable[[str, str], Status | None]:
+        """What a text says in the column of this name."""
         given = {visible(name).casefold(): status for name, status in self.statuses.items()}
-        if found := given.get(written) or given.get(folded):
-            return found
-        if folded in YES and ACTIVE.search(plain(column)):
-            return "active"
-        if folded in TRUTH and not _asks_who_is_active(plain(column)):
-            return None
-        return STATUSES.get(folded) or STATUSES.get(spaced)
+
+        @lru_cache(maxsize=1024)
+        def status(text: str, column: str) -> Status | None:
+            written = visible(text).casefold()
+            folded = " ".join(written.replace("_", " ").split())
+            spaced = " ".join(folded.replace("-", " ").split())
+            if found := given.get(written) or given.get(folded):
+                return found
+            if folded in YES and ACTIVE.search(plain(column)):
+                return "active"
+            if folded in TRUTH and not _asks_who_is_active(plain(column)):
+                return None
+            return STATUSES.get(folded) or STATUSES.get(spaced)
+
+        return status
 
 
 def _asks_who_is_active(column: str) -> bool:
@@ -136,8 +156,7 @@ class HrRecord(VendorModel):
 
 
 Read = TypeVar("Read")
-TRUE = frozenset({"true", "t", "yes", "y", "1", "on"})
-FALSE = frozenset({"false", "f", "no", "n", "0", "off"})
+FALSE = frozenset({"false", "f", "no", "n", "0", "0.0", "off", "nein", "falsch", "non", "faux", "falso"})
 # ISO 8601 days, with an offset as XML Schema writes them, and moments of which only the day counts: systems export
 # midnights.
 DAY = re.compile(r"(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d.*|[Zz]|[+-]\d\d(:?\d\d)?)?", re.ASCII)
@@ -145,6 +164,10 @@ LONGEST_DAY = 64
 # Without separators, as SAP writes days and ISO 8601 allows; and as OData 2 does, in milliseconds.
 DIGITS = re.compile(r"(?:19|20|99)\d{6}", re.ASCII)
 TICKS = re.compile(r"/Date\((-?\d{1,14})(?:[+-]\d{4})?\)/", re.ASCII)
+# As Excel counts days where a cell has not the format of one. Of the years from 2015 to 2035: what else is written in
+# five digits, such as a day of one digit before its month and year, is no number of these.
+SERIAL = re.compile(r"(4(?:200[5-9]|20[1-9]\d|2[1-9]\d\d|[3-8]\d{3}|9[0-5]\d\d))(?:[.,]\d{1,12})?", re.ASCII)
+DAY_0 = date(1899, 12, 30)
 TWO_DAYS = "this one may be two, by which comes first, day or month: settings.day_format can say it"
 # What may follow a day in the form of the settings.
 CLOCK = re.compile(r"[T ]\d\d:\d\d[\d:.]*$", re.ASCII)
@@ -157,6 +180,7 @@ class Employee:
     def __init__(self, place: str, members: Mapping[str, object], settings: HrSettings) -> None:
         self._place, self._settings = place, settings
         self._members = flat(members)
+        self._there = settings.there(tuple(self._members))
         self.problems: list[Problem] = []
 
     def text(self, column: str) -> str:
@@ -215,7 +239,7 @@ class Employee:
 
     def all_of(self, column: str) -> list[tuple[str, object]]:
         """All of the columns that could say it and are there."""
-        return [self._members[name] for name in self._settings.names(column) if name in self._members]
+        return [self._members[name] for name in self._there[column]]
 
     def fault(self, column: str, words: str) -> None:
         """At the first of the columns that could say it and is there."""
@@ -237,8 +261,9 @@ class Employee:
 
     def _says_nothing(self, column: str, value: object) -> bool:
         """A status may be called `None` or `-` where the settings say what that means."""
-        is_status = column == "status" and isinstance(value, str) and self._settings.status(value) is not None
-        return _is_nothing(value) and not is_status
+        if not _is_nothing(value):
+            return False
+        return not (column == "status" and isinstance(value, str) and self._settings.status(value, "") is not None)
 
     def _day(self, value: object) -> date | None:
         text = visible(_text(value))
@@ -249,6 +274,8 @@ class Employee:
                 return _lived(date.fromisoformat(found[1]))
             if found := TICKS.fullmatch(text[:LONGEST_DAY]):
                 return _lived((EPOCH + timedelta(milliseconds=int(found[1]))).date())
+            if found := SERIAL.fullmatch(text[:LONGEST_DAY]):
+                return DAY_0 + timedelta(days=int(found[1]))
             return self._written(text)
         except ValueError as wrong:
             example = date(2026, 3, 31)
@@ -279,6 +306,8 @@ def _text(value: object) -> str:
         return str(value).lower()
     if isinstance(value, str | int):
         return composed(str(value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     raise ValueError("must be a text or a whole number")
 
 
@@ -306,6 +335,6 @@ def _moment(value: object) -> datetime:
 
 def _flag(value: object) -> bool:
     text = _text(value).lower()
-    if text not in TRUE | FALSE:
+    if text not in YES | FALSE:
         raise ValueError("must be true or false")
-    return text in TRUE
+    return text in YES

@@ -13,7 +13,7 @@ from services.ingest.domain.tools.allow_list import is_word, visible
 from services.ingest.domain.tools.cells import is_no_day
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.day_formats import SampledCell, day_format_of, only_day
-from services.ingest.sources.hr.columns import COLUMNS, DAYS, flat, plain
+from services.ingest.sources.hr.columns import COLUMNS, DAYS, contradiction, flat, plain
 from services.ingest.sources.hr.model import DAY, ISO, LONGEST_DAY, Employee, HrRecord, HrSettings
 from services.ingest.sources.hr.rows import NEEDED, NO_COLUMN, HrRow, read_rows
 from services.ingest.sources.tables import encoding_called
@@ -38,7 +38,7 @@ CSV = frozenset(
 PEOPLE = ("employees", "resources", "report_entry", "employee")
 AROUND = (
     *("report_data", "value", "results", "result", "d", "data", "items", "workers", "people", "persons", "users"),
-    *("members", "records", "rows", "entries", "response", "payload", "content", "list", "_embedded"),
+    *("members", "records", "rows", "entries", "response", "payload", "content", "list", "embedded"),
 )
 MOST_AROUND = 3
 _USUAL = HrSettings()
@@ -79,7 +79,7 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloa
     parsed = parse(received.body, media_type, settings)
     if isinstance(parsed, Rejected):
         return parsed
-    people = people_in(parsed.value)
+    people = people_in(parsed.value, settings)
     if missing := _nobody(parsed.value, settings) or _missing(people, settings):
         return missing
     try:
@@ -90,22 +90,28 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloa
         return rejected("malformed", "", "is nested too deeply")
 
 
-def people_in(value: object) -> list[object]:
+def people_in(value: object, settings: HrSettings) -> list[object]:
     """One person, or a list of them, each as a record."""
     found = _list_in(value, MOST_AROUND)
-    if isinstance(found, list):
-        return [_of_json(one, index) for index, one in enumerate(found) if one is not None]
-    return [_of_json(found, 0)]
+    people = found if isinstance(found, list) else [found]
+    return [_of_json(one, index, settings) for index, one in enumerate(people) if one is not None or people != found]
 
 
 def _list_in(value: object, around: int) -> object:
     """The list that the value is or holds, or the value: then it is one person, or nobody."""
     if not isinstance(value, dict) or not around or isinstance(value.get(EMPLOYEE), dict):
         return value
-    named = {name.lower(): inner for name, inner in value.items() if isinstance(inner, list | dict)}
+    if value.get("totalResults") == 0 and "Resources" not in value:
+        return []
+    # `wd:Report_Data`, `_data`.
+    named = {_called(name): inner for name, inner in value.items() if isinstance(inner, list | dict)}
     names = PEOPLE if _is_person(value) else (*PEOPLE, *AROUND)
     inner = next((named[name] for name in names if name in named), None)
     return value if inner is None else _list_in(inner, around - 1)
+
+
+def _called(name: str) -> str:
+    return name.lower().rpartition(":")[2].lstrip("_")
 
 
 def _is_person(value: Mapping[str, object]) -> bool:
@@ -122,10 +128,13 @@ def _encoding(charset: str) -> str:
         return UNKNOWN
 
 
-def _of_json(value: object, index: int) -> object:
+def _of_json(value: object, index: int, settings: HrSettings) -> object:
     """What is a record already stays as it is."""
-    is_record = isinstance(value, dict) and isinstance(value.get(EMPLOYEE), dict)
-    return value if is_record else {"index": index, EMPLOYEE: value}
+    if not isinstance(value, dict) or isinstance(value.get(EMPLOYEE), dict):
+        return value if isinstance(value, dict) else {"index": index, EMPLOYEE: value}
+    if name := contradiction(value, settings.columns_read):
+        return {"index": index, EMPLOYEE: {}, "fault": {"column": name, "words": TWO_VALUES}}
+    return {"index": index, EMPLOYEE: value}
 
 
 def _of_row(row: HrRow) -> dict[str, object]:
@@ -149,7 +158,7 @@ def _with_days(records: list[object], settings: HrSettings) -> list[object]:
     """Their days in ISO 8601, where settings do not say how they are written and they themselves do."""
     if settings.day_format != ISO:
         return records
-    columns = {name for column in DAYS for name in settings.names(column)}
+    columns = {name for column in DAYS for name in settings.names[column]}
     cells = [
         (employee, SampledCell(place, name, text))
         for place, record in enumerate(records)
@@ -195,32 +204,35 @@ def _missing(people: Iterable[object], settings: HrSettings) -> Rejected | None:
     return None
 
 
+TWO_VALUES = "says two things: nobody knows which of the two counts"
 UNCLEAR = "stands in several rows, of which none is active: nobody knows which of them counts"
 
 
 def distinct(records: Sequence[object], settings: HrSettings) -> list[object]:
     """The records in their order. Of several of one person the first that is active counts or, where they all say the
     same, the first; the others say `counts_elsewhere`. Where that leaves it open, each of them is at fault: which one
-    holds, and so whether somebody has left, is not guessed. One whose status nobody knows is at fault by itself."""
+    holds, and so whether somebody has left, is not guessed. One whose status nobody knows is at fault by itself, and
+    leaves it open too: it may be of the post that they hold."""
     found = list(records)
     for people in _repeated(records, settings):
-        active = next((place for place, person in people.items() if _status(person, settings) == "active"), None)
+        statuses = {place: _status(person, settings) for place, person in people.items()}
+        active = next((place for place, status in statuses.items() if status == "active"), None)
         is_same = len({repr([person.found(column)[1] for column in COLUMNS]) for person in people.values()}) == 1
         one = min(people) if active is None and is_same else active
         for place in people.keys() - {one}:
-            said = {"fault": {"words": UNCLEAR}} if one is None else {"counts_elsewhere": True}
-            found[place] = _only_place(records[place]) | said
+            if statuses[place] is not None:
+                said = {"fault": {"words": UNCLEAR}} if one is None else {"counts_elsewhere": True}
+                found[place] = _only_place(records[place]) | said
     return found
 
 
 def _repeated(records: Sequence[object], settings: HrSettings) -> Iterator[Mapping[int, Employee]]:
-    """Of each person of whom several records have a status that is known, these, by their places."""
+    """Of each person of whom there are several records, these, by their places."""
     people = defaultdict[str, dict[int, Employee]](dict)
     for place, record in enumerate(records):
         if isinstance(record, dict) and isinstance(record.get(EMPLOYEE), dict) and record.get("fault") is None:
             person = Employee("", record["employee"], settings)
-            if _status(person, settings):
-                people[visible(person.text("id"))][place] = person
+            people[visible(person.text("id"))][place] = person
     yield from (found for name, found in people.items() if name and len(found) > 1)
 
 

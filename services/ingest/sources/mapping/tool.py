@@ -1,6 +1,7 @@
 """What expressions gave, read as times, ids, people and data."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import visible
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.sources.day_formats import LONGEST_WRITTEN, in_iso
 from services.ingest.sources.mapping.applied import NOT_MEANT, fault_of, is_applied, kept_again, recorded, translated
 from services.ingest.sources.mapping.settings import (
     Compiled,
@@ -38,6 +40,8 @@ MOST_PEOPLE = 100
 LONGEST_PERSON = 320
 ZONED: TypeAdapter[datetime] = TypeAdapter(Zoned)
 LOCAL: TypeAdapter[datetime] = TypeAdapter(Local)
+# As Ruby writes it.
+_NAMED_UTC = re.compile(r" ?(UTC|GMT)$")
 PER_SECOND = {"seconds": 1, "milliseconds": 1000}
 
 
@@ -50,6 +54,9 @@ def text_of(value: object) -> str | Rejected:
     """Empty where there is nothing."""
     if value is None:
         return ""
+    if isinstance(value, float) and value.is_integer():
+        # To JSON 12.0 is a whole number.
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return rejected("invalid", "", "must give a text or a whole number")
     if isinstance(value, int) and abs(value) >= 2**63:
@@ -71,6 +78,9 @@ def time_of(value: object, settings: MappingSettings) -> datetime | Rejected:
 
 
 def _written(value: object, settings: MappingSettings) -> datetime:
+    if isinstance(value, str) and len(value) <= LONGEST_WRITTEN:
+        iso = value if settings.times == "iso8601" else in_iso(value.strip(), settings.times)
+        value = _NAMED_UTC.sub("Z", iso)
     if settings.time_zone is None:
         return ZONED.validate_python(value)
     try:
@@ -277,7 +287,7 @@ class _Applied:
             return rejected("invalid", "by", f"must give one person, not {len(by)}")
         if not (by or people or relationship):
             return rejected("invalid", "relationship" if self.rule.relationship else "people", "gives nobody")
-        return _About(by[0] if by else None, people, relationship)
+        return _About(by[0] if by else None, people, visible(relationship))
 
     def _people(self, member: str, expression: Compiled | None) -> tuple[Person, ...] | Rejected:
         found = self._found(member, expression)

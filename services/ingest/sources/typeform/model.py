@@ -38,8 +38,15 @@ FILLED: Mapping[str, str] = {
     FIT: "fit",
 }
 SettingName = Annotated[str, Field(min_length=1, max_length=256)]
-# What a choice is called: compared without regard to how its letters are spelt.
-Word = Annotated[str, AfterValidator(composed)]
+
+
+def word(text: str) -> str:
+    """What a choice is called, as it is compared: without regard to how its letters are spelt, and to which blanks
+    stand between its words, such as the one before a French exclamation mark."""
+    return " ".join(composed(text).split())
+
+
+Word = Annotated[str, AfterValidator(word)]
 
 
 class TypeformPart(BaseModel):
@@ -105,6 +112,8 @@ def _list(value: object) -> object:
     return [] if value is None else value
 
 
+# A group may hold a group of questions that stand beside each other.
+MOST_GROUPS = 2
 WHOLE, PARTIAL = "form_response", "form_response_partial"
 NPS, OPINION_SCALE, RATING = "nps", "opinion_scale", "rating"
 # What is kept where only the settings know what is read: nothing, until keeping.py has asked them.
@@ -167,7 +176,7 @@ class TypeformAnswer(Questioned):
             found.add(str(self.boolean).lower())
         if self.number is not None:
             found.add(f"{self.number:.15g}")
-        return frozenset(map(composed, found)) - {""}
+        return frozenset(map(word, found)) - {""}
 
 
 class Properties(VendorModel):

@@ -6,10 +6,10 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from hashlib import sha256
 
 from services.ingest.domain.activity import GenericActivity, Native, Person, Statement, Translation
+from services.ingest.domain.tools.allow_list import visible
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import (
     BodyNeeded,
@@ -23,6 +23,7 @@ from services.ingest.sources.tool import (
 )
 from services.ingest.sources.typeform.keeping import keep, take
 from services.ingest.sources.typeform.model import (
+    MOST_GROUPS,
     PARTIAL,
     WHOLE,
     Defined,
@@ -64,7 +65,7 @@ class FilledIn:
         """Empty if the form was not given it."""
         found = self.response.hidden.get(name)
         text = str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
-        return "" if text == PLACEHOLDER else text
+        return "" if text == PLACEHOLDER else visible(text)
 
     def statement(self, question: str) -> Statement:
         token = self.response.token
@@ -89,13 +90,13 @@ def filled_in(response: Response) -> FilledIn:
 def _scales(response: Response) -> Mapping[str, Scale]:
     """A question defined otherwise than we read has no scale here: only an answer that needs one is at fault."""
     scales: dict[str, Scale] = {}
-    for value in response.definition.fields:
-        defined = read(Defined, value)
-        if isinstance(defined, Rejected):
-            continue
-        for one in (defined, *map(partial(read, Defined), defined.properties.fields)):
-            if not isinstance(one, Rejected) and one.scale:
+    fields = response.definition.fields
+    for _ in range(MOST_GROUPS + 1):
+        defined = [one for value in fields if isinstance(one := read(Defined, value), Defined)]
+        for one in defined:
+            if one.scale:
                 scales |= dict.fromkeys(one.names, one.scale)
+        fields = tuple(value for one in defined for value in one.properties.fields)
     return scales
 
 
