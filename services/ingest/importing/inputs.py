@@ -1,7 +1,10 @@
-"""A file that is to be imported, opened and recognised: its lines, and what each of them asks for."""
+"""The files that are to be imported: each opened and recognised, with what each of its lines asks for; several of them
+in order: people first, then pairs, then everything as it happened, so that nobody judges a pair of which only half is
+there."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -12,12 +15,11 @@ import click
 from schemas.primitives import to_rfc3339
 from services.ingest.importing.entry import STDIN, ImportEntry, LinesFile, event_entry, event_lines
 from services.ingest.importing.excel import ExcelFile
-from services.ingest.importing.first_look import Look, TableOptions, look, sampled
+from services.ingest.importing.first_look import DECIMAL_COMMA, Look, TableOptions, look, sampled
 from services.ingest.importing.known import Known
 from services.ingest.importing.options import PROPOSED, Ask, Options, Question
 from services.ingest.importing.row import RowReading
-from services.ingest.importing.sampled_cells import DECIMAL_COMMA
-from services.ingest.importing.sender import ImportStoppedError
+from services.ingest.importing.sender import EVENTS_ENDPOINT, PARTICIPANTS_ENDPOINT, ImportStoppedError
 from services.ingest.importing.table import HeaderWish, row_entry
 from services.ingest.importing.translation import read_translation
 from services.ingest.sources.tables import UTF_8, Line, in_utf_8
@@ -134,3 +136,77 @@ def _with_columns(given: TableOptions, question: Question, file: Path, ask: Ask)
     if ask(Question("--columns", words, default=str(beside))) != str(beside):
         raise ImportStoppedError(f"change {beside} first, then give --columns {beside}")
     return replace(given, wish=replace(given.wish, translation=read_translation([beside])))
+
+
+STARTED = b'"mentoring.relationship.started.v1"'
+PEOPLE, PAIRS, REST = range(3)
+_TABLE = """
+CREATE TABLE message (stage INTEGER, time TEXT, later INTEGER, input INTEGER, line INTEGER, part INTEGER,
+                      row BLOB, message BLOB)
+"""
+_IN_ORDER = """
+SELECT input, line, row, message, time
+FROM message ORDER BY stage, time, later, input, line, part
+"""
+
+
+@contextmanager
+def in_order(
+    inputs: Sequence[Input], refused: Callable[[ImportEntry], None], stage_of_pairs: int
+) -> Iterator["SortedMessages"]:
+    """Reads all of them; what cannot be sent is told to `refused`. `stage_of_pairs` is PAIRS, or on the log's clock
+    REST: there pairs begin in their own time, lest their first days come late."""
+    # A database without a name lies in a temporary file, which goes with it: files of any length can be sorted.
+    with closing(sqlite3.connect("")) as database:
+        database.execute(_TABLE)
+        for number, found in sorted(enumerate(inputs), key=lambda one: one[1].rank):
+            for entry in found.entries():
+                if entry.refusal:
+                    refused(replace(entry, input=number))
+                else:
+                    database.executemany(
+                        "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _rows(entry, number, stage_of_pairs)
+                    )
+        yield SortedMessages(database, inputs)
+
+
+class SortedMessages:
+    """Iterates over what is to be sent, one message each."""
+
+    def __init__(self, database: sqlite3.Connection, inputs: Sequence[Input]) -> None:
+        self._database, self._inputs = database, inputs
+
+    def __len__(self) -> int:
+        (count,) = self._database.execute("SELECT count(*) FROM message").fetchone()
+        return int(count)
+
+    def __iter__(self) -> Iterator[ImportEntry]:
+        for number, line, row, message, time in self._database.execute(_IN_ORDER):
+            look = self._inputs[number].look
+            kind = look.header.kind if look else None
+            yield ImportEntry(
+                Line(line, row),
+                (message,),
+                times=(time,) if time else (),
+                column=kind.column if kind else lambda _: "",
+                original="row" if kind else "event",
+                endpoint=kind.endpoint if kind else EVENTS_ENDPOINT,
+                input=number,
+            )
+
+
+def _rows(entry: ImportEntry, number: int, stage_of_pairs: int) -> Iterator[tuple[object, ...]]:
+    times = entry.times or ("",) * len(entry.messages)
+    for part, (message, time) in enumerate(zip(entry.messages, times, strict=True)):
+        begins = STARTED in message
+        stage = PEOPLE if entry.endpoint is PARTICIPANTS_ENDPOINT else stage_of_pairs if begins else REST
+        line = entry.line
+        yield (stage, _utc(time), not begins, number, line.number, part, line.text, message)
+
+
+def _utc(time: str) -> str:
+    """As it is compared; what is no time is refused by the gateway, wherever it stands."""
+    try:
+        return to_rfc3339(datetime.fromisoformat(time).astimezone(UTC)) if time else ""
+    except (ValueError, OverflowError):
+        return time

@@ -16,7 +16,7 @@ from schemas.topics import EVENTS
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.cloudevents import Parsed, read_json
 from services.ingest.importing.entry import Checkpoint, ImportEntry, batches
-from services.ingest.importing.inputs import Input, opened
+from services.ingest.importing.inputs import PAIRS, REST, Input, in_order, opened
 from services.ingest.importing.known import Known, LateRows, Rehearsal
 from services.ingest.importing.options import Options, ask
 from services.ingest.importing.sender import (
@@ -28,7 +28,6 @@ from services.ingest.importing.sender import (
     Sender,
 )
 from services.ingest.importing.tally import ImportTally, Reports, shown
-from services.ingest.importing.together import PAIRS, REST, in_order
 from services.ingest.sources.tables import Line
 from services.runtime.kafka import Reader
 from services.runtime.settings import Settings

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.ingest.domain.tools.allow_list import composed, visible
 from services.ingest.domain.verdict import explain
+from services.ingest.importing.kinds import KINDS
 from services.ingest.importing.kinds.kind import Column, TableKind
-from services.ingest.importing.kinds.registry import KINDS
-from services.ingest.importing.moments import COLUMN_WORDS, VALUE_WORDS
 from services.ingest.importing.sender import ImportStoppedError
+from services.ingest.sources.table_words import COLUMN_WORDS, VALUE_WORDS
 
 LARGEST_FILE = 64 * 1024
 _Name = Annotated[str, Field(max_length=200)]

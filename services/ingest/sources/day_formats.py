@@ -30,30 +30,12 @@ _CLOCK = (
 )
 
 
-# In English and German, as Excel shortens them and as they are spelt.
-MONTHS = {
-    "jan": 1,
-    "feb": 2,
-    "mar": 3,
-    "mär": 3,
-    "mrz": 3,
-    "apr": 4,
-    "may": 5,
-    "mai": 5,
-    "jun": 6,
-    "jul": 7,
-    "aug": 8,
-    "sep": 9,
-    "oct": 10,
-    "okt": 10,
-    "nov": 11,
-    "dec": 12,
-    "dez": 12,
-}
-MONTH_NAMES = (
-    *("january", "february", "march", "april", "may", "june", "july", "august", "september", "sept", "october"),
-    *("november", "december", "januar", "februar", "märz", "mrz", "mai", "juni", "juli", "oktober", "dezember"),
+# In English and German; they are shortened as Excel does (`Mrz`) or to any of their first letters from the third on.
+_MONTHS = (
+    *("january januar", "february februar", "march märz mrz", "april", "may mai", "june juni", "july juli", "august"),
+    *("september", "october oktober", "november", "december dezember"),
 )
+MONTH_NAMES = {name: number for number, names in enumerate(_MONTHS, 1) for name in names.split()}
 _NAME = r"(?P<m>[A-Za-zäÄ]{3,9})\.?"
 _YEAR = r"(?P<y>[0-9]{4}|[0-9]{2})"
 _DAY_MONTH = re.compile(rf"(?P<d>[0-9]{{1,2}})[-./ ]{{1,2}}{_NAME}[-./ ]{{1,2}}{_YEAR}{_CLOCK}")
@@ -91,7 +73,7 @@ def in_iso(text: str, day_format: str) -> str:
     if found is None:
         return text
     year = int(found["y"]) if len(found["y"]) > len("yy") else CENTURY + int(found["y"])
-    month = MONTHS.get(found["m"][:3].casefold()) or int(found["m"])
+    month = _month(found["m"]) or int(found["m"])
     return f"{year:04}-{month:02}-{int(found['d']):02}" + _clock(found)
 
 
@@ -99,7 +81,12 @@ def _with_month(text: str) -> re.Match[str] | None:
     """`20-Nov-2026`, `20. Dez. 26`, `November 20, 2026`: whatever the form of the others, there is one way to read
     it."""
     found = _DAY_MONTH.fullmatch(text) or _MONTH_DAY.fullmatch(text)
-    return found if found and any(one.startswith(found["m"].casefold()) for one in MONTH_NAMES) else None
+    return found if found and _month(found["m"]) else None
+
+
+def _month(name: str) -> int | None:
+    """None: it is none, or a number."""
+    return next((number for month, number in MONTH_NAMES.items() if month.startswith(name.casefold())), None)
 
 
 def _clock(found: re.Match[str]) -> str:

@@ -5,79 +5,8 @@ from collections.abc import Container, Iterator, Mapping
 from functools import lru_cache
 
 from services.ingest.domain.tools.allow_list import visible
+from services.ingest.sources.table_words import PEOPLE_COLUMNS
 
-# Compared without case, blanks and punctuation: "Employee ID", "employee_id" and "employeeId" are the same.
-# `leave_until` is the last day of a leave, `back_on` the day after it, `last_day` that before `terminated_on`,
-# `rehired_on` that on which who had left came back; `updated_at` counts only where nobody says when the record was
-# received.
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "id": (
-        *(
-            "id",
-            "participant",
-            "participant_id",
-            "employee_id",
-            "employee_number",
-            "employee_no",
-            "emp_id",
-            "person_id",
-        ),
-        *("person_number", "personnel_number", "worker_id", "external_id", "user_id"),
-        *("personalnummer", "personal_nr", "pers_nr", "mitarbeiternummer", "mitarbeiter_nr", "mitarbeiter_id", "ma_nr"),
-        *("matricule", "matricola", "numéro_d_employé", "número_de_empleado", "personeelsnummer"),
-    ),
-    "name": (
-        *("name", "full_name", "display_name", "legal_name", "name.formatted", "name.full_name", "employee_name"),
-        *("worker", "user.display_name", "last_name_first_name", "nachname_vorname", "name_vorname"),
-    ),
-    "first_name": (
-        *("first_name", "given_name", "forename", "name.given_name", "vorname", "prénom", "nombre", "voornaam"),
-        *("legal_first_name", "preferred_first_name"),
-    ),
-    "last_name": (
-        *("last_name", "family_name", "surname", "name.family_name", "nachname", "familienname", "nom", "cognome"),
-        *("apellido", "apellidos", "achternaam", "legal_last_name"),
-    ),
-    "addresses": (
-        *("addresses", "address", "email", "emails", "mail", "email_address", "work_email", "business_email"),
-        *(
-            "primary_work_email",
-            "primary_email",
-            "email_primary_work",
-            "company_email",
-            "email_work",
-            "work_email_address",
-        ),
-        *("emails.work", "work.email", "contact.email"),
-        *("e_mail_adresse", "mailadresse", "dienstliche_e_mail", "e_mail_geschäftlich", "e_mail_dienstlich"),
-        *("adresse_e_mail", "courriel", "correo_electrónico", "e_mailadres", "indirizzo_email"),
-    ),
-    "status": (
-        *("status", "employment_status", "employee_status", "worker_status", "active", "is_active", "active_status"),
-        *("employment.status", "internal.status", "role_state", "beschäftigungsstatus", "mitarbeiterstatus"),
-        *("aktiv", "statut", "stato"),
-    ),
-    "leave_from": ("leave_from", "leave_start", "leave_start_date", "leave_begin", "first_day_of_leave"),
-    "leave_until": ("leave_until", "leave_end", "leave_end_date", "last_day_of_leave"),
-    "back_on": ("back_on", "return_date", "returns_on", "first_day_back"),
-    "rehired_on": ("rehired_on", "rehire_date"),
-    "terminated_on": (
-        *("terminated_on", "termination_date", "date_of_termination", "left_on", "exit_date", "employment_end_date"),
-        *(
-            "leaving_date",
-            "date_of_leaving",
-            "separation_date",
-            "austrittsdatum",
-            "austritt",
-            "date_de_sortie",
-            "end_date",
-        ),
-    ),
-    "last_day": ("last_day", "last_day_of_work", "last_working_day", "last_day_worked", "letzter_arbeitstag"),
-    "time_zone": ("time_zone", "timezone", "tz", "zeitzone"),
-    "consent": ("consent", "einwilligung"),
-    "updated_at": ("updated_at", "last_modified", "last_modified_at", "modified_at", "meta.last_modified"),
-}
 # Which of them are of a name.
 NAMES = ("name", "first_name", "last_name")
 # Which of them are days.
@@ -111,7 +40,7 @@ def plain(name: str) -> str:
 
 
 # All of these names, plain.
-KNOWN = frozenset(plain(name) for names in COLUMNS.values() for name in names)
+KNOWN = frozenset(plain(name) for names in PEOPLE_COLUMNS.values() for name in names)
 
 
 def flat(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:

@@ -13,7 +13,8 @@ from services.ingest.domain.tools.allow_list import composed, mailboxes, visible
 from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, damage_of, is_no_day
 from services.ingest.domain.verdict import Problem
 from services.ingest.sources.day_formats import may_be_two_days
-from services.ingest.sources.hr.columns import COLUMNS, NAMES, flat, plain
+from services.ingest.sources.hr.columns import NAMES, flat, plain
+from services.ingest.sources.table_words import PEOPLE_COLUMNS
 from services.ingest.sources.tables import ENCODINGS, encoding_called
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc
@@ -64,7 +65,7 @@ def _known_encoding(name: str | None) -> str | None:
 
 
 class HrSettings(ToolSettings):
-    """`columns` names ours (see COLUMNS) where the usual names do not fit. `statuses` adds to ours. Days are
+    """`columns` names ours (see PEOPLE_COLUMNS) where the usual names do not fit. `statuses` adds to ours. Days are
     ISO 8601, or in `day_format`; without one, in the form that the days of a table show without doubt. `encoding` is
     that of tables that are not UTF-8, where they do not show it. `identities`: the column that holds who somebody is in
     another tool. `time_zone` and `consent` are those of rows without."""
@@ -79,14 +80,14 @@ class HrSettings(ToolSettings):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        if unknown := sorted(self.columns.keys() - COLUMNS.keys()):
-            raise ValueError(f"columns.{unknown[0]} is none of ours: {', '.join(COLUMNS)}")
+        if unknown := sorted(self.columns.keys() - PEOPLE_COLUMNS.keys()):
+            raise ValueError(f"columns.{unknown[0]} is none of ours: {', '.join(PEOPLE_COLUMNS)}")
         return self
 
     @cached_property
     def names(self) -> Mapping[str, tuple[str, ...]]:
         """What each of our columns is called, plain, in order of preference."""
-        given = {column: self.columns.get(column, usual) for column, usual in COLUMNS.items()}
+        given = {column: self.columns.get(column, usual) for column, usual in PEOPLE_COLUMNS.items()}
         return {
             column: tuple(map(plain, (names,) if isinstance(names, str) else names)) for column, names in given.items()
         }
@@ -131,7 +132,7 @@ class HrSettings(ToolSettings):
 
 def _asks_who_is_active(column: str) -> bool:
     """By its plain name. The usual names of a status do where nothing else is said of them."""
-    is_usual = not column or column in map(plain, COLUMNS["status"])
+    is_usual = not column or column in map(plain, PEOPLE_COLUMNS["status"])
     return (is_usual or bool(ACTIVE.search(column))) and not (GONE.search(column) or ACCOUNT.search(column))
 
 

@@ -13,9 +13,10 @@ from services.ingest.domain.tools.allow_list import is_word, visible
 from services.ingest.domain.tools.cells import is_no_day
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.day_formats import SampledCell, day_format_of, only_day
-from services.ingest.sources.hr.columns import COLUMNS, DAYS, contradiction, flat, plain
+from services.ingest.sources.hr.columns import DAYS, contradiction, flat, plain
 from services.ingest.sources.hr.model import DAY, ISO, LONGEST_DAY, Employee, HrRecord, HrSettings
 from services.ingest.sources.hr.rows import NEEDED, NO_COLUMN, HrRow, read_rows
+from services.ingest.sources.table_words import PEOPLE_COLUMNS
 from services.ingest.sources.tables import encoding_called
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
 from services.ingest.sources.vendor_model import read
@@ -117,7 +118,7 @@ def _called(name: str) -> str:
 def _is_person(value: Mapping[str, object]) -> bool:
     """Who has an id and a name is not what a list stands in, unless the list is called nothing else."""
     columns = flat(value).keys()
-    return all(columns & set(map(plain, COLUMNS[column])) for column in ("id", "name"))
+    return all(columns & set(map(plain, PEOPLE_COLUMNS[column])) for column in ("id", "name"))
 
 
 def _encoding(charset: str) -> str:
@@ -217,7 +218,7 @@ def distinct(records: Sequence[object], settings: HrSettings) -> list[object]:
     for people in _repeated(records, settings):
         statuses = {place: _status(person, settings) for place, person in people.items()}
         active = next((place for place, status in statuses.items() if status == "active"), None)
-        is_same = len({repr([person.found(column)[1] for column in COLUMNS]) for person in people.values()}) == 1
+        is_same = len({repr([person.found(column)[1] for column in PEOPLE_COLUMNS]) for person in people.values()}) == 1
         one = min(people) if active is None and is_same else active
         for place in people.keys() - {one}:
             if statuses[place] is not None:

@@ -16,10 +16,11 @@ from services.ingest.domain.tools.allow_list import CUT, address_in, composed, v
 from services.ingest.domain.tools.cells import ADDRESS, NO_RESULT, damage_of, plain_name, whole
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.day_formats import may_be_two_days
-from services.ingest.sources.hr.columns import COLUMNS, DAYS, NAMES, plain
+from services.ingest.sources.hr.columns import DAYS, NAMES, plain
 from services.ingest.sources.hr.model import Employee, HrRecord, HrSettings, Status
 from services.ingest.sources.hr.records import CSV, EMPLOYEE, TWO_VALUES, UNCLEAR, parse, people_in, take
 from services.ingest.sources.hr.rows import NOT_UTF_8, TWICE
+from services.ingest.sources.table_words import PEOPLE_COLUMNS
 from services.ingest.sources.tables import TOTAL_OR_PERSON
 from services.ingest.sources.tool import Tool, ToolSettings, prove_either
 from services.ingest.sources.vendor_model import read, zone_named
@@ -217,7 +218,7 @@ def _record(value: object, settings: HrSettings, pseudonym: Pseudonym) -> object
 
 def _columns(person: Employee, settings: HrSettings, pseudonym: Pseudonym) -> Iterator[tuple[str, object]]:
     """A column that says two things is kept as the last of them, an identity."""
-    for column in COLUMNS:
+    for column in PEOPLE_COLUMNS:
         name, value = person.found(column)
         if value is not None:
             yield name, _kept(person, column, value, settings)
