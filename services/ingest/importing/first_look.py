@@ -10,7 +10,7 @@ from itertools import islice
 from services.ingest.domain.tools.allow_list import composed
 from services.ingest.domain.tools.cells import NO_VALUE, is_no_day, whole
 from services.ingest.importing.kinds import KINDS
-from services.ingest.importing.kinds.kind import Column, TableKind
+from services.ingest.importing.kinds.kind import TableKind
 from services.ingest.importing.moments import Forms, UncertainError
 from services.ingest.importing.options import Question
 from services.ingest.importing.row import NO, YES, Defaults, in_line
@@ -86,23 +86,23 @@ def look(sample: Sequence[Line], given: TableOptions) -> Look | Question:
         return encoding
     lines = [in_utf_8(line, encoding) for line in sample]
     header = _header(lines, given.wish)
-    cells = [] if isinstance(header, Question) else list(_cells(lines, header))
     if isinstance(header, Question):
         return header
+    cells = list(_cells(lines, header))
     if question := _untranslated(header, cells, given.wish):
         return question
-    days = given.day_format or day_format_asked(of_form(header.kind, cells, "time", "day"))
+    days = given.day_format or _day_format(_of_form(header.kind, cells, "time", "day"))
     comma = given.has_decimal_comma
     if comma is None:
-        found = decimal_comma(of_form(header.kind, cells, "number", "percent"))
+        found = _decimal_comma(_of_form(header.kind, cells, "number", "percent"))
         if isinstance(found, Question):
             return found
         comma = found
     if isinstance(days, Question):
         return days
     forms = Forms(days, comma)
-    check_scale(header, cells, forms)
-    check_shares(header, cells, forms)
+    _check_scale(header, cells, forms)
+    _check_shares(header, cells, forms)
     seen = Look(header, encoding, forms, given.is_workbook, _contradicted(header, cells))
     return _missing(header, cells, given.defaults, days) or seen
 
@@ -180,16 +180,13 @@ def _guessed_values(header: Header, cells: SampledRows) -> dict[str, dict[str, s
     found: dict[str, dict[str, str]] = {}
     for column in header.kind.columns.values():
         if column.values and column.name in header.columns:
-            known = _foreign(column, (row.get(column.name, "").strip() for _, row in cells))
-            if any(known.values()):
-                found[column.name] = {theirs: ours for theirs, ours in known.items() if ours}
+            known = {"", *column.values, *(YES | NO if column.form == "yes or no" else ())}
+            texts = (row.get(column.name, "").strip() for _, row in cells)
+            others = dict.fromkeys(text for text in texts if text.lower() not in known)
+            guesses = {text[:200]: guessed_value(column, text) for text in islice(others, MOST_VALUES)}
+            if any(guesses.values()):
+                found[column.name] = {theirs: ours for theirs, ours in guesses.items() if ours}
     return found
-
-
-def _foreign(column: Column, texts: Iterable[str]) -> dict[str, str]:
-    known = {*column.values, *(YES | NO if column.form == "yes or no" else ())}
-    others = dict.fromkeys(text for text in texts if text and text.lower() not in known)
-    return {text[:200]: guessed_value(column, text) for text in islice(others, MOST_VALUES)}
 
 
 _WITH_OFFSET = re.compile(rf"({OFFSET})$")
@@ -203,7 +200,7 @@ def _missing(header: Header, cells: SampledRows, defaults: Defaults, day_format:
     if "source" in absent and not defaults.source:
         return Question("--source", "as which source (of the token) do the rows speak?", example="URI")
     if "time_zone" in absent and not defaults.time_zone:
-        times = [in_iso(one.text, day_format) for one in of_form(header.kind, cells, "time")]
+        times = [in_iso(one.text, day_format) for one in _of_form(header.kind, cells, "time")]
         hung = [text for text in times if not _WITH_OFFSET.search(text[10:])]
         if len(hung) * 2 > len(times) or header.kind.name == "directory":
             words = "where did the clocks hang by which times are written?"
@@ -211,7 +208,7 @@ def _missing(header: Header, cells: SampledRows, defaults: Defaults, day_format:
     return None
 
 
-def of_form(kind: TableKind, cells: SampledRows, *forms: str) -> list[SampledCell]:
+def _of_form(kind: TableKind, cells: SampledRows, *forms: str) -> list[SampledCell]:
     """Where something is said, as rows are read."""
     columns = [column for column in kind.columns.values() if column.form in forms]
     found = (
@@ -227,7 +224,7 @@ def of_form(kind: TableKind, cells: SampledRows, *forms: str) -> list[SampledCel
     ]
 
 
-def day_format_asked(seen: Sequence[SampledCell]) -> str | Question:
+def _day_format(seen: Sequence[SampledCell]) -> str | Question:
     found = day_format_of(seen)
     if isinstance(found, str):
         return found
@@ -240,7 +237,7 @@ _COMMA = re.compile(r"[+-]?[0-9.]+,[0-9]+ ?%?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
 
 
-def decimal_comma(seen: Sequence[SampledCell]) -> bool | Question:
+def _decimal_comma(seen: Sequence[SampledCell]) -> bool | Question:
     found = Counter(bool(_THOUSANDS.fullmatch(one.text)) for one in seen if _COMMA.fullmatch(one.text))
     if found[False]:
         return True
@@ -260,11 +257,11 @@ FEW = 20
 """A single rating off the scale is a slip, and so is one of so many: it is refused with its row."""
 
 
-def check_scale(header: Header, cells: SampledRows, forms: Forms) -> None:
+def _check_scale(header: Header, cells: SampledRows, forms: Forms) -> None:
     """Raises ImportStoppedError where ratings lie off the scale that is meant where none is told: the others are then
     of another one as well, and would count for better or worse than they are."""
     untold = [(line, row) for line, row in cells if not row.get("scale_max", "").strip()]
-    ratings = list(_numbers(of_form(header.kind, untold, "number"), "rating", forms))
+    ratings = list(_numbers(_of_form(header.kind, untold, "number"), "rating", forms))
     lowest, highest = SCALE
     off = [(number, line) for number, line in ratings if not lowest <= number <= highest]
     if len(off) > 1 and len(off) * FEW > len(ratings):
@@ -273,9 +270,9 @@ def check_scale(header: Header, cells: SampledRows, forms: Forms) -> None:
         raise ImportStoppedError(f"{words}: add the columns scale_min and scale_max")
 
 
-def check_shares(header: Header, cells: SampledRows, forms: Forms) -> None:
+def _check_shares(header: Header, cells: SampledRows, forms: Forms) -> None:
     """Raises ImportStoppedError where percentages may be shares, as Excel keeps them: 0.4 for 40 %."""
-    found = list(_numbers(of_form(header.kind, cells, "percent"), "percent", forms))
+    found = list(_numbers(_of_form(header.kind, cells, "percent"), "percent", forms))
     broken = [(number, line) for number, line in found if number % 1]
     if broken and all(0 <= number <= 1 for number, _ in found):
         number, line = broken[0]

@@ -196,8 +196,9 @@ class Employee:
         return found
 
     def needed(self, column: str) -> str:
+        faults = len(self.problems)
         found = self.text(column)
-        if not found and not any(problem.path == self._path(column) for problem in self.problems):
+        if not found and len(self.problems) == faults:
             self.fault(column, "is required")
         return found
 
@@ -228,10 +229,6 @@ class Employee:
         """How it is called here, and what stands there; None if there is no such column."""
         return self._members.get(plain(name), (name, None))
 
-    def has(self, column: str) -> bool:
-        """Whether there is a column that could say it, be it empty."""
-        return self.found(column)[1] is not None
-
     def found(self, column: str) -> tuple[str, object]:
         """The first of the columns that could say it that is filled in, else the first that is there."""
         there = self.all_of(column)
@@ -244,11 +241,8 @@ class Employee:
 
     def fault(self, column: str, words: str) -> None:
         """At the first of the columns that could say it and is there."""
-        self.problems.append(Problem(self._path(column), words))
-
-    def _path(self, column: str) -> str:
         name, _ = self.found(column)
-        return f"{self._place}, column {name}"
+        self.problems.append(Problem(f"{self._place}, column {name}", words))
 
     def _read(self, column: str, read: Callable[[object], Read], nothing: Read) -> Read:
         _, value = self.found(column)
@@ -277,20 +271,17 @@ class Employee:
                 return _lived((EPOCH + timedelta(milliseconds=int(found[1]))).date())
             if found := SERIAL.fullmatch(text[:LONGEST_DAY]):
                 return DAY_0 + timedelta(days=int(found[1]))
-            return self._written(text)
+            form, written = self._settings.day_format, text[:LONGEST_DAY]
+            if form == ISO and DIGITS.fullmatch(written):
+                return _lived(date.fromisoformat(written))
+            # Systems that export days may write their midnights.
+            timed = written if "%H" in form or "%I" in form else CLOCK.sub("", written)
+            return _lived(datetime.strptime(timed, form).date())  # noqa: DTZ007 (a day has no zone)
         except ValueError as wrong:
             example = date(2026, 3, 31)
             forms = dict.fromkeys(example.strftime(form) for form in (ISO, self._settings.day_format))
             twofold = f"; {TWO_DAYS}" if may_be_two_days(text[:LONGEST_DAY]) else ""
             raise ValueError(f"must be a day as in {' or '.join(forms)}{twofold}") from wrong
-
-    def _written(self, text: str) -> date | None:
-        form, written = self._settings.day_format, text[:LONGEST_DAY]
-        if form == ISO and DIGITS.fullmatch(written):
-            return _lived(date.fromisoformat(written))
-        # Systems that export days may write their midnights.
-        timed = written if "%H" in form or "%I" in form else CLOCK.sub("", written)
-        return _lived(datetime.strptime(timed, form).date())  # noqa: DTZ007 (a day has no zone)
 
 
 def _is_nothing(value: object) -> bool:
@@ -312,19 +303,16 @@ def _text(value: object) -> str:
     raise ValueError("must be a text or a whole number")
 
 
-def _addresses(value: object) -> tuple[str, ...]:
-    values = value if isinstance(value, list) else [value]
-    given = (_inner(one) if isinstance(one, dict) else one for one in values)
-    texts = (_text(one) for one in given if one is not None)
-    return tuple(dict.fromkeys(one for text in texts for one in mailboxes(text) if one.lower() not in NOTHING))
-
-
 # How lists call the address beside its kind: SCIM, Microsoft, and others.
 ADDRESS_MEMBERS = ("value", "address", "email", "emailAddress")
 
 
-def _inner(address: Mapping[str, object]) -> object:
-    return next((address[name] for name in ADDRESS_MEMBERS if address.get(name)), None)
+def _addresses(value: object) -> tuple[str, ...]:
+    found: list[str] = []
+    for one in value if isinstance(value, list) else [value]:
+        given = next((one[name] for name in ADDRESS_MEMBERS if one.get(name)), None) if isinstance(one, dict) else one
+        found += mailboxes(_text(given)) if given is not None else []
+    return tuple(one for one in dict.fromkeys(found) if one.lower() not in NOTHING)
 
 
 def _moment(value: object) -> datetime:

@@ -55,7 +55,9 @@ def parse(body: bytes, media_type: str, settings: HrSettings = _USUAL) -> Parsed
         return (_read_lines(body) or parsed) if isinstance(parsed, Rejected) else parsed
     charset = encoding_called(media.charset)
     if charset is None:
-        return rejected("malformed", "", f"CSV is read in UTF-8, not in {_encoding(media.charset)}")
+        # A header may hold any words.
+        is_known = is_word(media.charset) and _is_codec(media.charset)
+        return rejected("malformed", "", f"CSV is read in UTF-8, not in {media.charset if is_known else UNKNOWN}")
     rows = read_rows(body, settings, charset)
     return rows if isinstance(rows, Rejected) else Parsed([_of_row(row) for row in rows])
 
@@ -85,7 +87,10 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloa
         return missing
     try:
         judged = distinct(_with_days([_judged(record, settings) for record in people], settings), settings)
-        stamped = [_stamped(record, now) for record in judged]
+        stamped = (
+            {**one, "received_at": to_rfc3339(now)} if isinstance(one, dict) and one.get("received_at") is None else one
+            for one in judged
+        )
         return RawPayloads(tuple(json.dumps(one, ensure_ascii=False).encode() for one in stamped) or (b"[]",))
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
@@ -121,12 +126,11 @@ def _is_person(value: Mapping[str, object]) -> bool:
     return all(columns & set(map(plain, PEOPLE_COLUMNS[column])) for column in ("id", "name"))
 
 
-def _encoding(charset: str) -> str:
-    """Its name, if there is such an encoding: a header may hold any words."""
+def _is_codec(name: str) -> bool:
     try:
-        return charset if is_word(charset) and codecs.lookup(charset) else UNKNOWN
+        return bool(codecs.lookup(name))
     except (LookupError, ValueError):
-        return UNKNOWN
+        return False
 
 
 def _of_json(value: object, index: int, settings: HrSettings) -> object:
@@ -165,22 +169,13 @@ def _with_days(records: list[object], settings: HrSettings) -> list[object]:
         for place, record in enumerate(records)
         if isinstance(record, dict) and isinstance(employee := record.get(EMPLOYEE), dict)
         for name, value in employee.items()
-        if plain(name) in columns and isinstance(value, str) and (text := visible(value)) and _is_no_iso(text)
+        if plain(name) in columns and isinstance(value, str) and (text := visible(value))
+        if not DAY.fullmatch(text[:LONGEST_DAY]) and not is_no_day(text)
     ]
     form = day_format_of([cell for _, cell in cells])
     for employee, cell in cells:
         employee[cell.column] = only_day(cell.text, form if isinstance(form, str) else None) or employee[cell.column]
     return records
-
-
-def _is_no_iso(text: str) -> bool:
-    return not DAY.fullmatch(text[:LONGEST_DAY]) and not is_no_day(text)
-
-
-def _stamped(record: object, now: datetime) -> object:
-    if not isinstance(record, dict) or record.get("received_at") is not None:
-        return record
-    return {**record, "received_at": to_rfc3339(now)}
 
 
 def _nobody(value: object, settings: HrSettings) -> Rejected | None:
@@ -200,7 +195,7 @@ def _missing(people: Iterable[object], settings: HrSettings) -> Rejected | None:
         return None
     person = Employee(row.place, row.employee, settings)
     for column in NEEDED:
-        if not person.has(column):
+        if person.found(column)[1] is None:
             return rejected("malformed", "line 1", NO_COLUMN.format(column))
     return None
 
@@ -223,7 +218,11 @@ def distinct(records: Sequence[object], settings: HrSettings) -> list[object]:
         for place in people.keys() - {one}:
             if statuses[place] is not None:
                 said = {"fault": {"words": UNCLEAR}} if one is None else {"counts_elsewhere": True}
-                found[place] = _only_place(records[place]) | said
+                record = records[place]
+                assert isinstance(record, dict), "it is of a person"
+                found[place] = (
+                    {name: record[name] for name in ("line", "index") if name in record} | {EMPLOYEE: {}} | said
+                )
     return found
 
 
@@ -239,8 +238,3 @@ def _repeated(records: Sequence[object], settings: HrSettings) -> Iterator[Mappi
 
 def _status(person: Employee, settings: HrSettings) -> str | None:
     return settings.status(person.text("status"), person.found("status")[0])
-
-
-def _only_place(record: object) -> dict[str, object]:
-    assert isinstance(record, dict)
-    return {name: record[name] for name in ("line", "index") if name in record} | {"employee": {}}

@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter, ValidationError
@@ -143,6 +144,7 @@ def data_of(name: str, wanted: Mapping[str, Member], scope: object) -> Mapping[s
 
 
 NOTHING = ExpressionResult(None)
+Read = TypeVar("Read")
 
 
 # Around a payload of which only what is right, or only what is at fault, is meant.
@@ -210,13 +212,6 @@ def _parts(payload: object, settings: MappingSettings) -> Iterator[tuple[str, Tr
 
 
 @dataclass(frozen=True)
-class _About:
-    by: Person | None
-    people: tuple[Person, ...]
-    relationship: str
-
-
-@dataclass(frozen=True)
 class _Applied:
     """A rule and what its expressions look at."""
 
@@ -225,41 +220,46 @@ class _Applied:
     settings: MappingSettings
 
     def said(self) -> Translation:
-        meant = self._found("when", self.rule.when)
+        rule, settings = self.rule, self.settings
+        meant = self._read("when", rule.when, is_true)
         if isinstance(meant, Rejected):
             return meant
-        if self.rule.when and not is_true(meant.value):
+        if rule.when and not meant:
             return NOT_MEANT
-        heading = self._heading()
-        if isinstance(heading, Rejected):
-            return heading
-        if self.rule.voids:
-            target = heading.key.replace(self.rule.name, self.rule.voids, 1)
-            return (Voided(heading.key, heading.time, heading.native, target),)
-        return self._told(heading, str(self.rule.type))
-
-    def _heading(self) -> Statement | Rejected:
-        native = self._text("id", self.rule.id)
+        native = self._read("id", rule.id, text_of)
         if isinstance(native, Rejected):
             return native
         if not native:
             return rejected("invalid", "id", "is required: it tells a repeat from another statement")
-        found = self._found("time", self.rule.time)
-        at = found if isinstance(found, Rejected) else time_of(found.value, self.settings)
+        at = self._read("time", rule.time, lambda value: time_of(value, settings))
         if isinstance(at, Rejected):
-            return at if isinstance(found, Rejected) else within("time", at)
-        return _statement(self.rule.name, native, at)
+            return at
+        heading = Statement(f"{rule.name}:{native}", at, Native(rule.name, native_id(native)))
+        if rule.voids:
+            return (Voided(heading.key, at, heading.native, f"{rule.voids}:{native}"),)
+        return self._told(heading, str(rule.type))
 
     def _told(self, heading: Statement, name: str) -> Translation:
-        about = self._about()
-        if isinstance(about, Rejected):
-            return about
-        data = data_of(name, self.rule.data, self.scope)
+        rule = self.rule
+        by = self._read("by", rule.by, self._people)
+        if isinstance(by, Rejected):
+            return by
+        people = self._read("people", rule.people, self._people)
+        if isinstance(people, Rejected):
+            return people
+        relationship = self._read("relationship", rule.relationship, text_of)
+        if isinstance(relationship, Rejected):
+            return relationship
+        if len(by) > 1 or (rule.by and not by):
+            return rejected("invalid", "by", f"must give one person, not {len(by)}")
+        if not (by or people or relationship):
+            return rejected("invalid", "relationship" if rule.relationship else "people", "gives nobody")
+        data = data_of(name, rule.data, self.scope)
         if isinstance(data, Rejected):
             return within("data", data)
         if isinstance(answered := data.get("reply_to"), str):
             # The message that is answered is known by what it was called here.
-            data = {**data, "reply_to": f"{self.rule.name}:{answered}"}
+            data = {**data, "reply_to": f"{rule.name}:{answered}"}
         return (
             GenericActivity(
                 key=heading.key,
@@ -267,49 +267,22 @@ class _Applied:
                 native=heading.native,
                 type=name,
                 data=data,
-                by=about.by,
-                people=about.people,
-                relationship=about.relationship,
-                evidence=self.rule.evidence,
+                by=by[0] if by else None,
+                people=people,
+                relationship=visible(relationship),
+                evidence=rule.evidence,
             ),
         )
 
-    def _about(self) -> _About | Rejected:
-        by, people = self._people("by", self.rule.by), self._people("people", self.rule.people)
-        if isinstance(by, Rejected):
-            return by
-        if isinstance(people, Rejected):
-            return people
-        relationship = self._text("relationship", self.rule.relationship)
-        if isinstance(relationship, Rejected):
-            return relationship
-        if len(by) > 1 or (self.rule.by and not by):
-            return rejected("invalid", "by", f"must give one person, not {len(by)}")
-        if not (by or people or relationship):
-            return rejected("invalid", "relationship" if self.rule.relationship else "people", "gives nobody")
-        return _About(by[0] if by else None, people, visible(relationship))
+    def _people(self, value: object) -> tuple[Person, ...] | Rejected:
+        return people_of(value, self.settings)
 
-    def _people(self, member: str, expression: Compiled | None) -> tuple[Person, ...] | Rejected:
-        found = self._found(member, expression)
-        if isinstance(found, Rejected):
-            return found
-        people = people_of(found.value, self.settings)
-        return within(member, people) if isinstance(people, Rejected) else people
-
-    def _text(self, member: str, expression: Compiled | None) -> str | Rejected:
-        found = self._found(member, expression)
-        if isinstance(found, Rejected):
-            return found
-        text = text_of(found.value)
-        return within(member, text) if isinstance(text, Rejected) else text
-
-    def _found(self, member: str, expression: Compiled | None) -> ExpressionResult | Rejected:
+    def _read(
+        self, member: str, expression: Compiled | None, read: Callable[[object], Read | Rejected]
+    ) -> Read | Rejected:
         found = expression.of(self.scope) if expression else NOTHING
-        return within(member, found) if isinstance(found, Rejected) else found
-
-
-def _statement(rule: str, native: str, at: datetime) -> Statement:
-    return Statement(f"{rule}:{native}", at, Native(rule, native_id(native)))
+        value = found if isinstance(found, Rejected) else read(found.value)
+        return within(member, value) if isinstance(value, Rejected) else value
 
 
 def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
