@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from schemas.primitives import to_rfc3339
-from services.ingest.importing.entry import STDIN, ImportEntry, LinesFile, event_entry, event_lines
+from services.ingest.importing.entry import STDIN, ImportEntry, LinesFile, event_entry
 from services.ingest.importing.excel import ExcelFile
 from services.ingest.importing.first_look import DECIMAL_COMMA, Look, TableOptions, look, sampled
 from services.ingest.importing.known import Known
@@ -60,10 +60,10 @@ def opened(file: Path, options: Options, known: Known, ask: Ask, stack: ExitStac
         found = Input(file, iter(workbook), event_entry, workbook.position, workbook.size)
         return _table(found, options, known, ask, for_sheet)
     lines = stack.enter_context(LinesFile(file, options.encoding))
-    found = Input(file, event_lines(iter(lines)), event_entry, lines.position, lines.size)
-    if not options.is_table(file):
-        return found
-    return _table(replace(found, lines=iter(lines)), options, known, ask, file.name)
+    found = Input(file, iter(lines), event_entry, lines.position, lines.size)
+    if options.is_table(file):
+        return _table(found, options, known, ask, file.name)
+    return replace(found, lines=(line for line in found.lines if line.text.strip()))
 
 
 def _table(found: Input, options: Options, known: Known, ask: Ask, called: str) -> Input:
@@ -81,19 +81,16 @@ def _table(found: Input, options: Options, known: Known, ask: Ask, called: str) 
 
 def _given(options: Options, file: Path) -> TableOptions:
     translation = read_translation(options.columns_for(file))
+    is_wide = options.encoding is not None and "\n".encode(options.encoding) != b"\n"
     return TableOptions(
         HeaderWish(options.kind, options.skip_column, translation),
         # Wide encodings are turned into UTF-8 where the file is read.
-        UTF_8 if options.is_workbook(file) or (options.encoding and _is_wide(options.encoding)) else options.encoding,
+        UTF_8 if options.is_workbook(file) or is_wide else options.encoding,
         options.day_format,
         options.decimal_comma,
         options.defaults,
         options.is_workbook(file),
     )
-
-
-def _is_wide(encoding: str) -> bool:
-    return "\n".encode(encoding) != b"\n"
 
 
 def _saved(file: Path) -> str:
@@ -116,12 +113,9 @@ def _with(given: TableOptions, option: str, answer: str) -> TableOptions:
             return replace(given, encoding=answer)
         case "--day-format":
             return replace(given, day_format=answer)
-        case "--program":
-            return replace(given, defaults=replace(given.defaults, program=answer))
-        case "--source":
-            return replace(given, defaults=replace(given.defaults, source=answer))
-        case "--time-zone":
-            return replace(given, defaults=replace(given.defaults, time_zone=answer))
+        case "--program" | "--source" | "--time-zone":
+            default = option.removeprefix("--").replace("-", "_")
+            return replace(given, defaults=replace(given.defaults, **{default: answer}))
         case _:
             return replace(given, has_decimal_comma=answer == DECIMAL_COMMA)
 

@@ -42,6 +42,9 @@ _DAY_MONTH = re.compile(rf"(?P<d>[0-9]{{1,2}})[-./ ]{{1,2}}{_NAME}[-./ ]{{1,2}}{
 _MONTH_DAY = re.compile(rf"{_NAME}[-./ ](?P<d>[0-9]{{1,2}}),? {_YEAR}{_CLOCK}")
 
 
+_ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
 @dataclass(frozen=True)
 class SampledCell:
     """A cell, and where it stands."""
@@ -105,7 +108,7 @@ def day_format_of(seen: Sequence[SampledCell]) -> str | RivalFormats:
         one
         for one in seen
         if not pattern_of(ISO).fullmatch(one.text.replace("T", " "))
-        and _is_no_iso(one.text)
+        and not _ISO_DAY.match(one.text)
         and not _with_month(one.text)
     ]
     readable = {name: [one for one in others if _reads(one.text, name)] for name in DAY_FORMATS if name != ISO}
@@ -133,10 +136,6 @@ def only_day(text: str, day_format: str | None) -> str:
         return in_iso(text, day_format)[:10]
     days = {in_iso(text, one)[:10] for one in DAY_FORMATS if one != ISO and _reads(text, one)}
     return days.pop() if len(days) == 1 else ""
-
-
-def _is_no_iso(text: str) -> bool:
-    return not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text)
 
 
 def _reads(text: str, day_format: str) -> bool:

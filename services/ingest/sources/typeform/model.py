@@ -232,25 +232,18 @@ def data_of(
     """Without the members that hidden fields hold. Paths begin at the answer."""
     if question.when and not answer.names & set(question.when):
         return NOT_SAID
-    if question.filled is None:
-        return question.data
-    filled = _filled(answer, question, in_form)
+    filled: Mapping[str, object] | Rejected = {}
+    if question.filled is not None and question.values:
+        filled = _by_values(answer, question)
+    elif question.filled == "due":
+        filled = {"due": answer.date[:10]} if answer.date else {}
+    elif question.filled is not None and answer.number is not None:
+        filled = _measured(answer.number, question, in_form)
+    elif question.filled is not None and question.type != "mentoring.checkin.answered.v1":
+        # Of a check-in, that it was answered is worth knowing; the rating may be missing.
+        words = f"is required: {question.type} needs a number, or values in the settings"
+        return rejected("invalid", "number", words)
     return filled if isinstance(filled, Rejected) else {**question.data, **filled}
-
-
-def _filled(
-    answer: TypeformAnswer, question: TypeformQuestion, in_form: Scale | None
-) -> Mapping[str, object] | Rejected:
-    if question.values:
-        return _by_values(answer, question)
-    if question.filled == "due":
-        return {"due": answer.date[:10]} if answer.date else {}
-    if answer.number is not None:
-        return _measured(answer.number, question, in_form)
-    if question.type == "mentoring.checkin.answered.v1":
-        # That it was answered is worth knowing; the rating may be missing.
-        return {}
-    return rejected("invalid", "number", f"is required: {question.type} needs a number, or values in the settings")
 
 
 def _by_values(answer: TypeformAnswer, question: TypeformQuestion) -> Mapping[str, object] | Rejected:
@@ -262,21 +255,15 @@ def _by_values(answer: TypeformAnswer, question: TypeformQuestion) -> Mapping[st
         return rejected("invalid", answer.type, "the settings do not say what this answer stands for (values)")
     if isinstance(meant, str) or question.type not in MEASURED:
         return {str(question.filled): meant}
-    ours = OURS if question.type in RATED else None
-    return _measured(meant, question, ours)
+    return _measured(meant, question, OURS if question.type in RATED else None)
 
 
 def _measured(number: float, question: TypeformQuestion, in_form: Scale | None) -> Mapping[str, object] | Rejected:
-    scale = _scale(question, in_form)
-    if isinstance(scale, Rejected):
-        return scale
-    return off_scale(number, scale, "number") or on_our_scale(question.type, number, scale)
-
-
-def _scale(question: TypeformQuestion, in_form: Scale | None) -> Scale | Rejected:
     given = question.scale
     if given and in_form and given != in_form:
         form, ours = (f"{scale.min:g} to {scale.max:g}" for scale in (in_form, given))
         return rejected("invalid", "number", f"the form's scale is {form}, that of the settings {ours}")
-    found = given or in_form or (PERCENT if question.filled == "percent" else None)
-    return found or rejected("invalid", "number", "its scale stands neither in the form nor in the settings")
+    scale = given or in_form or (PERCENT if question.filled == "percent" else None)
+    if scale is None:
+        return rejected("invalid", "number", "its scale stands neither in the form nor in the settings")
+    return off_scale(number, scale, "number") or on_our_scale(question.type, number, scale)
