@@ -15,7 +15,7 @@ from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.day_formats import SampledCell, day_format_of, only_day
 from services.ingest.sources.hr.columns import DAYS, contradiction, flat, plain
 from services.ingest.sources.hr.model import DAY, ISO, LONGEST_DAY, Employee, HrRecord, HrSettings
-from services.ingest.sources.hr.rows import NEEDED, NO_COLUMN, HrRow, read_rows
+from services.ingest.sources.hr.rows import NEEDED, NO_COLUMN, read_rows
 from services.ingest.sources.table_words import PEOPLE_COLUMNS
 from services.ingest.sources.tables import encoding_called
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
@@ -59,7 +59,17 @@ def parse(body: bytes, media_type: str, settings: HrSettings = _USUAL) -> Parsed
         is_known = is_word(media.charset) and _is_codec(media.charset)
         return rejected("malformed", "", f"CSV is read in UTF-8, not in {media.charset if is_known else UNKNOWN}")
     rows = read_rows(body, settings, charset)
-    return rows if isinstance(rows, Rejected) else Parsed([_of_row(row) for row in rows])
+    if isinstance(rows, Rejected):
+        return rows
+    records: list[object] = []
+    for row in rows:
+        record: dict[str, object] = {"line": row.line, EMPLOYEE: row.cells}
+        if row.fault:
+            record["fault"] = {"words": row.fault}
+        elif row.undecoded:
+            record[UNDECODED] = dict(row.undecoded)
+        records.append(record)
+    return Parsed(records)
 
 
 def _read_lines(body: bytes) -> Parsed | None:
@@ -97,33 +107,38 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloa
 
 
 def people_in(value: object, settings: HrSettings) -> list[object]:
-    """One person, or a list of them, each as a record."""
+    """One person, or a list of them, each as a record. What is a record already stays as it is."""
     found = _list_in(value, MOST_AROUND)
     people = found if isinstance(found, list) else [found]
-    return [_of_json(one, index, settings) for index, one in enumerate(people) if one is not None or people != found]
+    records: list[object] = []
+    for index, person in enumerate(people):
+        if isinstance(person, dict) and isinstance(person.get(EMPLOYEE), dict):
+            records.append(person)
+        elif isinstance(person, dict) and (name := contradiction(person, settings.columns_read)):
+            records.append({"index": index, EMPLOYEE: {}, "fault": {"column": name, "words": TWO_VALUES}})
+        elif person is not None or people is not found:
+            records.append({"index": index, EMPLOYEE: person})
+    return records
 
 
 def _list_in(value: object, around: int) -> object:
-    """The list that the value is or holds, or the value: then it is one person, or nobody."""
+    """The list that the value is or holds, or the value: then it is one person, or nobody. Who has an id and a name is
+    not what a list stands in, unless the list is called nothing else."""
     if not isinstance(value, dict) or not around or isinstance(value.get(EMPLOYEE), dict):
         return value
     if value.get("totalResults") == 0 and "Resources" not in value:
         return []
     # `wd:Report_Data`, `_data`.
-    named = {_called(name): inner for name, inner in value.items() if isinstance(inner, list | dict)}
-    names = PEOPLE if _is_person(value) else (*PEOPLE, *AROUND)
+    named = {
+        name.lower().rpartition(":")[2].lstrip("_"): inner
+        for name, inner in value.items()
+        if isinstance(inner, list | dict)
+    }
+    columns = flat(value).keys()
+    is_person = all(columns & set(map(plain, PEOPLE_COLUMNS[column])) for column in ("id", "name"))
+    names = PEOPLE if is_person else (*PEOPLE, *AROUND)
     inner = next((named[name] for name in names if name in named), None)
     return value if inner is None else _list_in(inner, around - 1)
-
-
-def _called(name: str) -> str:
-    return name.lower().rpartition(":")[2].lstrip("_")
-
-
-def _is_person(value: Mapping[str, object]) -> bool:
-    """Who has an id and a name is not what a list stands in, unless the list is called nothing else."""
-    columns = flat(value).keys()
-    return all(columns & set(map(plain, PEOPLE_COLUMNS[column])) for column in ("id", "name"))
 
 
 def _is_codec(name: str) -> bool:
@@ -131,22 +146,6 @@ def _is_codec(name: str) -> bool:
         return bool(codecs.lookup(name))
     except (LookupError, ValueError):
         return False
-
-
-def _of_json(value: object, index: int, settings: HrSettings) -> object:
-    """What is a record already stays as it is."""
-    if not isinstance(value, dict) or isinstance(value.get(EMPLOYEE), dict):
-        return value if isinstance(value, dict) else {"index": index, EMPLOYEE: value}
-    if name := contradiction(value, settings.columns_read):
-        return {"index": index, EMPLOYEE: {}, "fault": {"column": name, "words": TWO_VALUES}}
-    return {"index": index, EMPLOYEE: value}
-
-
-def _of_row(row: HrRow) -> dict[str, object]:
-    record: dict[str, object] = {"line": row.line, EMPLOYEE: row.cells}
-    if row.fault:
-        return record | {"fault": {"words": row.fault}}
-    return record | {UNDECODED: dict(row.undecoded)} if row.undecoded else record
 
 
 def _judged(record: object, settings: HrSettings) -> object:

@@ -17,7 +17,6 @@ from services.ingest.sources.typeform.model import (
     Questioned,
     Response,
     TypeformAnswer,
-    TypeformPlace,
     TypeformQuestion,
     TypeformSettings,
     Webhook,
@@ -95,13 +94,8 @@ def _hidden(settings: TypeformSettings) -> Iterator[tuple[str, Leaf]]:
     if settings.relationship:
         yield settings.relationship, HIDDEN_ID
     for place in filter(None, (settings.respondent, settings.other)):
-        yield from ((name, leaf) for name, leaf in _leaves(place) if name)
-
-
-def _leaves(place: TypeformPlace) -> Iterator[tuple[str | None, Leaf]]:
-    yield place.participant, HIDDEN_ID
-    yield place.id, PERSON_ID
-    yield place.address, ADDRESS
+        leaves = ((place.participant, HIDDEN_ID), (place.id, PERSON_ID), (place.address, ADDRESS))
+        yield from ((name, leaf) for name, leaf in leaves if name)
 
 
 def _email_questions(settings: TypeformSettings) -> frozenset[str]:
