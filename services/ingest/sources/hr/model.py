@@ -169,6 +169,7 @@ TICKS = re.compile(r"/Date\((-?\d{1,14})(?:[+-]\d{4})?\)/", re.ASCII)
 # five digits, such as a day of one digit before its month and year, is no number of these.
 SERIAL = re.compile(r"(4(?:200[5-9]|20[1-9]\d|2[1-9]\d\d|[3-8]\d{3}|9[0-5]\d\d))(?:[.,]\d{1,12})?", re.ASCII)
 DAY_0 = date(1899, 12, 30)
+CENTURY = 100
 TWO_DAYS = "this one may be two, by which comes first, day or month: settings.day_format can say it"
 # What may follow a day in the form of the settings.
 CLOCK = re.compile(r"[T ]\d\d:\d\d[\d:.]*$", re.ASCII)
@@ -289,7 +290,9 @@ def _is_nothing(value: object) -> bool:
 
 
 def _lived(day: date) -> date | None:
-    """Systems write 9999-12-31 or 1900-01-01 for a day that is not known."""
+    """Systems write 9999-12-31 or 1900-01-01 for a day that is not known. 0026-11-20 is a slip."""
+    if 1 < day.year < CENTURY:
+        raise ValueError("the year has lost its century")
     return day if FIRST_YEAR <= day.year <= LAST_YEAR else None
 
 
