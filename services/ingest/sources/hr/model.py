@@ -1,139 +1,19 @@
-"""What HR systems send of a person, and what they mean by it."""
+"""A person as an HR system tells of them: what stands in the columns that we read, and what is wrong with it."""
 
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from functools import cached_property, lru_cache
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError
 
-from schemas.primitives import EPOCH, FIRST_YEAR, LAST_YEAR, Code, TimeZone
+from schemas.primitives import EPOCH, FIRST_YEAR, LAST_YEAR
 from services.ingest.domain.tools.allow_list import composed, mailboxes, visible
 from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, damage_of, is_no_day
 from services.ingest.domain.verdict import Problem
 from services.ingest.sources.day_formats import may_be_two_days
-from services.ingest.sources.hr.columns import NAMES, flat, plain
-from services.ingest.sources.table_words import PEOPLE_COLUMNS
-from services.ingest.sources.tables import ENCODINGS, encoding_called
-from services.ingest.sources.tool import ToolSettings
+from services.ingest.sources.hr.settings import ISO, NAMES, YES, HrSettings, flat, plain
 from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc
-
-Status = Literal["active", "leave", "exited"]
-# "Inactive" is a leave to some systems and an exit to others, and "T" may be true or terminated: what would end
-# relationships is not guessed.
-STATUSES: Mapping[str, Status] = {
-    **dict.fromkeys(("active", "employed", "current", "enabled", "true", "a", "hired", "rehired"), "active"),
-    **dict.fromkeys(("aktiv", "beschäftigt", "actif", "activo", "activa", "attivo", "attiva", "actief"), "active"),
-    **dict.fromkeys(("beurlaubt", "elternzeit", "mutterschutz", "karenz", "karenziert"), "leave"),
-    **dict.fromkeys(("ausgetreten", "ausgeschieden"), "exited"),
-    **dict.fromkeys(("leave", "on leave", "leave of absence", "loa", "absent", "parental leave"), "leave"),
-    **dict.fromkeys(("maternity leave", "paternity leave", "medical leave", "sabbatical"), "leave"),
-    **dict.fromkeys(("terminated", "exited", "left", "resigned", "retired", "dismissed", "deceased"), "exited"),
-    **dict.fromkeys(("former", "ex-employee", "separated", "false"), "exited"),
-}
-# Of a column that asks whether somebody is active: how databases and forms write yes. The letters that they write for
-# no stand for other things elsewhere, so that only settings can make an exit of them.
-YES = frozenset({"true", "t", "yes", "y", "1", "1.0", "on", "x", "ja", "j", "wahr", "oui", "vrai", "sí", "si", "vero"})
-ACTIVE = re.compile(
-    r"(?<!in)(?<!no)(?<!not)(?<!non)(?<!longer)(?<!nicht)(?<!mehr)(active|activ[oa]|actif|aktiv|attiv[oa]|ativ[oa])"
-    r"|(?<!un)employed|enabled|angestellt|beschäftigt"
-)
-# Of a column that asks whether somebody is gone, true and false mean the opposite, or nothing that we know. The same
-# goes for a column of a name that only the settings know: it may ask for anything, in any language.
-GONE = re.compile(r"inactive|terminat|exit|left|leave|absent|former|resign|retire|disabled|deleted|suspend|blocked")
-# Whoever is on leave may have an account that is switched off.
-ACCOUNT = re.compile(r"enabled|account|login|konto")
-TRUTH = frozenset({"true", "false"})
-ISO = "%Y-%m-%d"
-Name = Annotated[str, Field(min_length=1, max_length=100)]
-
-
-def _readable(form: str) -> str:
-    """A form that cannot read what it has written names no day."""
-    for day in (date(2026, 2, 3), date(1999, 12, 31)):
-        if datetime.strptime(day.strftime(form), form).date() != day:  # noqa: DTZ007 (a day has no zone)
-            raise ValueError("must be a form of days as in %d.%m.%Y")
-    return form
-
-
-def _known_encoding(name: str | None) -> str | None:
-    found = encoding_called(name) if name else None
-    if name and not found:
-        raise ValueError(f"is no encoding that tables are read in, such as {', '.join(ENCODINGS)}")
-    return found
-
-
-class HrSettings(ToolSettings):
-    """`columns` names ours (see PEOPLE_COLUMNS) where the usual names do not fit. `statuses` adds to ours. Days are
-    ISO 8601, or in `day_format`; without one, in the form that the days of a table show without doubt. `encoding` is
-    that of tables that are not UTF-8, where they do not show it. `identities`: the column that holds who somebody is in
-    another tool. `time_zone` and `consent` are those of rows without."""
-
-    columns: Mapping[str, Name | tuple[Name, ...]] = Field(default_factory=dict)
-    statuses: Mapping[Name, Status] = Field(default_factory=dict)
-    identities: Mapping[Code, Name] = Field(default_factory=dict)
-    encoding: Annotated[str | None, AfterValidator(_known_encoding)] = None
-    day_format: Annotated[str, AfterValidator(_readable)] = ISO
-    time_zone: TimeZone = "UTC"
-    consent: bool = False
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        if unknown := sorted(self.columns.keys() - PEOPLE_COLUMNS.keys()):
-            raise ValueError(f"columns.{unknown[0]} is none of ours: {', '.join(PEOPLE_COLUMNS)}")
-        return self
-
-    @cached_property
-    def names(self) -> Mapping[str, tuple[str, ...]]:
-        """What each of our columns is called, plain, in order of preference."""
-        given = {column: self.columns.get(column, usual) for column, usual in PEOPLE_COLUMNS.items()}
-        return {
-            column: tuple(map(plain, (names,) if isinstance(names, str) else names)) for column, names in given.items()
-        }
-
-    @cached_property
-    def columns_read(self) -> frozenset[str]:
-        """All columns that are read, by their plain names. Whatever else stands in a record is nobody's business."""
-        known = (name for names in self.names.values() for name in names)
-        return frozenset((*known, *map(plain, self.identities.values())))
-
-    # All rows of a table have the same members, and statuses are few: neither is found anew for each person.
-    @cached_property
-    def there(self) -> Callable[[tuple[str, ...]], Mapping[str, tuple[str, ...]]]:
-        """Of a record with these members, plain, those that each of our columns may be, in order of preference."""
-
-        @lru_cache(maxsize=64)
-        def there(members: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-            return {column: tuple(name for name in names if name in members) for column, names in self.names.items()}
-
-        return there
-
-    @cached_property
-    def status(self) -> Callable[[str, str], Status | None]:
-        """What a text says in the column of this name."""
-        given = {visible(name).casefold(): status for name, status in self.statuses.items()}
-
-        @lru_cache(maxsize=1024)
-        def status(text: str, column: str) -> Status | None:
-            written = visible(text).casefold()
-            folded = " ".join(written.replace("_", " ").split())
-            spaced = " ".join(folded.replace("-", " ").split())
-            if found := given.get(written) or given.get(folded):
-                return found
-            if folded in YES and ACTIVE.search(plain(column)):
-                return "active"
-            if folded in TRUTH and not _asks_who_is_active(plain(column)):
-                return None
-            return STATUSES.get(folded) or STATUSES.get(spaced)
-
-        return status
-
-
-def _asks_who_is_active(column: str) -> bool:
-    """By its plain name. The usual names of a status do where nothing else is said of them."""
-    is_usual = not column or column in map(plain, PEOPLE_COLUMNS["status"])
-    return (is_usual or bool(ACTIVE.search(column))) and not (GONE.search(column) or ACCOUNT.search(column))
 
 
 class HrFault(VendorModel):

@@ -13,9 +13,9 @@ from services.ingest.domain.tools.allow_list import is_word, visible
 from services.ingest.domain.tools.cells import is_no_day
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.day_formats import SampledCell, day_format_of, only_day
-from services.ingest.sources.hr.columns import DAYS, contradiction, flat, plain
-from services.ingest.sources.hr.model import DAY, ISO, LONGEST_DAY, Employee, HrRecord, HrSettings
+from services.ingest.sources.hr.model import DAY, LONGEST_DAY, Employee, HrRecord
 from services.ingest.sources.hr.rows import NEEDED, NO_COLUMN, read_rows
+from services.ingest.sources.hr.settings import DAYS, ISO, HrSettings, contradiction, flat, plain
 from services.ingest.sources.table_words import PEOPLE_COLUMNS
 from services.ingest.sources.tables import encoding_called
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings

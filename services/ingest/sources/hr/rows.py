@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from services.ingest.domain.tools.cells import unwrapped
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.hr.columns import KNOWN, plain
-from services.ingest.sources.hr.model import HrSettings
+from services.ingest.sources.hr.settings import KNOWN, HrSettings, plain
 from services.ingest.sources.tables import (
     BLANK,
     MOST_HEADER_ROWS,

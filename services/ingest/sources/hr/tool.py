@@ -16,10 +16,10 @@ from services.ingest.domain.tools.allow_list import CUT, address_in, composed, v
 from services.ingest.domain.tools.cells import ADDRESS, NO_RESULT, damage_of, plain_name, whole
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.day_formats import may_be_two_days
-from services.ingest.sources.hr.columns import DAYS, NAMES, plain
-from services.ingest.sources.hr.model import Employee, HrRecord, HrSettings, Status
+from services.ingest.sources.hr.model import Employee, HrRecord
 from services.ingest.sources.hr.records import CSV, EMPLOYEE, TWO_VALUES, UNCLEAR, parse, people_in, take
 from services.ingest.sources.hr.rows import NOT_UTF_8, TWICE
+from services.ingest.sources.hr.settings import DAYS, NAMES, HrSettings, Status, plain
 from services.ingest.sources.table_words import PEOPLE_COLUMNS
 from services.ingest.sources.tables import TOTAL_OR_PERSON
 from services.ingest.sources.tool import Tool, ToolSettings, prove_either
