@@ -162,14 +162,15 @@ class HrSettings(ToolSettings):
         known = (name for names in self.names.values() for name in names)
         return frozenset((*known, *map(plain, self.identities.values())))
 
-    # All rows of a table have the same members, and statuses are few: neither is found anew for each person, unless it is
-    # so long that keeping it would cost.
+    # All rows of a table have the same members, and statuses are few: neither is found anew for each person, unless it
+    # is so long that keeping it would cost.
     @cached_property
     def there(self) -> Callable[[tuple[str, ...]], Mapping[str, tuple[str, ...]]]:
         """Of a record with these members, plain, those that each of our columns may be, in order of preference."""
 
         def there(members: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-            return {column: tuple(name for name in names if name in members) for column, names in self.names.items()}
+            known = set(members)
+            return {column: tuple(name for name in names if name in known) for column, names in self.names.items()}
 
         kept = lru_cache(maxsize=64)(there)
         return lambda members: (kept if sum(map(len, members)) <= LONGEST_KEPT else there)(members)
