@@ -5,18 +5,26 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter, ValidationError
 
-from services.ingest.domain.activity import GenericActivity, Native, Person, Statement, Translation, Voided
+from services.ingest.domain.activity import Person, Translation
 from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import visible
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.day_formats import LONGEST_WRITTEN, in_iso
-from services.ingest.sources.mapping.applied import NOT_MEANT, fault_of, is_applied, kept_again, recorded, translated
+from services.ingest.sources.mapping.applied import (
+    NOT_MEANT,
+    Made,
+    activity_of,
+    is_applied,
+    kept_again,
+    recorded,
+    translated,
+)
 from services.ingest.sources.mapping.settings import (
     Compiled,
     ExpressionResult,
@@ -34,7 +42,7 @@ from services.ingest.sources.tool import (
     prove_bearer,
 )
 from services.ingest.sources.vendor_model import Local, Zoned, epoch, in_zone, within
-from services.ingest.sources.vocabulary import as_one, native_id
+from services.ingest.sources.vocabulary import as_one
 
 LONGEST_ID = 512
 MOST_PEOPLE = 100
@@ -127,8 +135,8 @@ def _by_text(value: object, settings: MappingSettings) -> Person | Rejected:
     return Person(participant=text) if settings.people == "participant" else Person(id=text)
 
 
-def data_of(name: str, wanted: Mapping[str, Member], scope: object) -> Mapping[str, object] | Rejected:
-    """The data of an event of this type, as complete and right as the catalogue asks. What is null is left out."""
+def data_of(wanted: Mapping[str, Member], scope: object) -> Mapping[str, object] | Rejected:
+    """The data of an event, without what is null. `activity_of` tells whether the catalogue allows them."""
     data: dict[str, object] = {}
     for member, value in wanted.items():
         found = value.of(scope) if isinstance(value, Compiled) else None
@@ -140,7 +148,7 @@ def data_of(name: str, wanted: Mapping[str, Member], scope: object) -> Mapping[s
         elif given is not None:
             # To JSON 4.0 is a whole number.
             data[member] = int(given) if isinstance(given, float) and given.is_integer() else given
-    return fault_of(name, data) or data
+    return data
 
 
 NOTHING = ExpressionResult(None)
@@ -220,7 +228,7 @@ class _Applied:
     settings: MappingSettings
 
     def said(self) -> Translation:
-        rule, settings = self.rule, self.settings
+        rule = self.rule
         meant = self._read("when", rule.when, is_true)
         if isinstance(meant, Rejected):
             return meant
@@ -231,15 +239,17 @@ class _Applied:
             return native
         if not native:
             return rejected("invalid", "id", "is required: it tells a repeat from another statement")
-        at = self._read("time", rule.time, lambda value: time_of(value, settings))
+        at = self._read("time", rule.time, lambda value: time_of(value, self.settings))
         if isinstance(at, Rejected):
             return at
-        heading = Statement(f"{rule.name}:{native}", at, Native(rule.name, native_id(native)))
-        if rule.voids:
-            return (Voided(heading.key, at, heading.native, f"{rule.voids}:{native}"),)
-        return self._told(heading, str(rule.type))
+        told = {} if rule.voids else self._told()
+        if isinstance(told, Rejected):
+            return told
+        one = activity_of(Made.model_construct(rule=rule.name, id=native, time=at, **told), rule)
+        return one if isinstance(one, Rejected) else (one,)
 
-    def _told(self, heading: Statement, name: str) -> Translation:
+    def _told(self) -> dict[str, Any] | Rejected:
+        """Whom it is about, and its data."""
         rule = self.rule
         by = self._read("by", rule.by, self._people)
         if isinstance(by, Rejected):
@@ -254,25 +264,15 @@ class _Applied:
             return rejected("invalid", "by", f"must give one person, not {len(by)}")
         if not (by or people or relationship):
             return rejected("invalid", "relationship" if rule.relationship else "people", "gives nobody")
-        data = data_of(name, rule.data, self.scope)
+        data = data_of(rule.data, self.scope)
         if isinstance(data, Rejected):
             return within("data", data)
-        if isinstance(answered := data.get("reply_to"), str):
-            # The message that is answered is known by what it was called here.
-            data = {**data, "reply_to": f"{rule.name}:{answered}"}
-        return (
-            GenericActivity(
-                key=heading.key,
-                time=heading.time,
-                native=heading.native,
-                type=name,
-                data=data,
-                by=by[0] if by else None,
-                people=people,
-                relationship=visible(relationship),
-                evidence=rule.evidence,
-            ),
-        )
+        return {
+            "by": by[0] if by else None,
+            "people": people,
+            "relationship": visible(relationship),
+            "data": data,
+        }
 
     def _people(self, value: object) -> tuple[Person, ...] | Rejected:
         return people_of(value, self.settings)
