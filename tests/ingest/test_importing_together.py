@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from schemas.topics import EVENTS
 from services.ingest.__main__ import main
-from services.ingest.importing.kinds.registry import KINDS
+from services.ingest.importing.kinds import KINDS
 from services.runtime.settings import Settings
 from tests.ingest.conftest import Log, event
 from tests.ingest.test_import_tables import EVERY, SOURCE, Tables, ended, told

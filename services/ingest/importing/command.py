@@ -11,8 +11,8 @@ import click
 
 from services.ingest.console import explained
 from services.ingest.importing.excel import ABOUT_THE_TABLE, SUFFIXES, openpyxl_or_stop
+from services.ingest.importing.kinds import KINDS
 from services.ingest.importing.kinds.kind import Column, TableKind
-from services.ingest.importing.kinds.registry import KINDS
 from services.ingest.importing.options import chosen, zone_of
 from services.ingest.importing.run import run
 from services.ingest.importing.sender import ImportStoppedError

@@ -61,7 +61,9 @@ class LinesFile:
         try:
             for text in _texts(unpacked, self._encoding):
                 number += 1
-                yield Line(number, (_begin(text) if number == 1 else text).rstrip(b"\r\n"))
+                if number == 1 and text.startswith(GZIP):
+                    raise ImportStoppedError("the file is gzipped: call it .gz")
+                yield Line(number, (text.removeprefix(BOM) if number == 1 else text).rstrip(b"\r\n"))
         except UnicodeError as broken:
             raise ImportStoppedError(f"{self._file} cannot be read on after line {number}: {broken}") from broken
         except (OSError, EOFError, zlib.error) as broken:
@@ -90,12 +92,6 @@ def _bounded(unpacked: BinaryIO | gzip.GzipFile) -> bytes:
     while len(rest) > MOST_BYTES and not rest.endswith(b"\n"):
         rest = unpacked.readline(MOST_BYTES + 1)
     return text
-
-
-def _begin(text: bytes) -> bytes:
-    if text.startswith(GZIP):
-        raise ImportStoppedError("the file is gzipped: call it .gz")
-    return text.removeprefix(BOM)
 
 
 MOST_MESSAGES = 200
@@ -144,10 +140,6 @@ def batches(entries: Iterable[ImportEntry]) -> Iterator[list[ImportEntry]]:
         size += entry.size
     if batch:
         yield batch
-
-
-def event_lines(lines: Iterator[Line]) -> Iterator[Line]:
-    return (line for line in lines if line.text.strip())
 
 
 def event_entry(line: Line) -> ImportEntry:

@@ -34,6 +34,8 @@ OPEN_FORMULA = re.compile(
     rb"<c [^>]{1,200}>\s*<f[^>]{0,200}>[^<]{1,%d}</f>\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>" % LONGEST_FORMULA
 )
 _CHUNK = 2**16
+# Of numbers that are shown with zeros before them, as those of people are: 00042.
+ZEROS = re.compile("0{2,20}")
 
 
 class ExcelFile:
@@ -117,8 +119,9 @@ class ExcelFile:
             raise ImportStoppedError(f"the sheet has more than {MOST_COLUMNS} columns: no table has as many")
         self._width = max(self._width, filled)
         text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow(cells[: self._width])
-        return text.getvalue().encode(errors="replace") if filled else b""
+        # Cells that hold line breaks are quoted only where a row ends in one.
+        csv.writer(text, lineterminator="\n").writerow(cells[: self._width])
+        return text.getvalue().removesuffix("\n").encode(errors="replace") if filled else b""
 
     def _check_parts(self) -> bool:
         """Before anything is unpacked for good: what a part claims to be long is as far as it is ever read. Whether
@@ -179,6 +182,8 @@ def _written(cell: Any) -> str:  # noqa: ANN401 (of several classes of openpyxl)
             return value.isoformat()
         case timedelta():
             return str(value)
+        case int() if ZEROS.fullmatch(shown):
+            return str(value).zfill(len(shown))
         case int() | float():
             return f"{_number(value * 100)}%" if "%" in shown else _number(value)
         case _:

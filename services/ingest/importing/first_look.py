@@ -1,31 +1,31 @@
 """The first look at a table, before anything of it is sent: how it is written, and what only a person can know."""
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
-from services.ingest.importing.kinds.kind import Column
-from services.ingest.importing.kinds.registry import KINDS
-from services.ingest.importing.moments import Forms
+from services.ingest.domain.tools.allow_list import composed
+from services.ingest.domain.tools.cells import NO_VALUE, is_no_day, whole
+from services.ingest.importing.kinds import KINDS
+from services.ingest.importing.kinds.kind import TableKind
+from services.ingest.importing.moments import Forms, UncertainError
 from services.ingest.importing.options import Question
-from services.ingest.importing.row import NO, YES, Defaults
-from services.ingest.importing.sampled_cells import (
-    SampledRows,
-    check_scale,
-    check_shares,
-    day_format_asked,
-    decimal_comma,
-    of_form,
-)
+from services.ingest.importing.row import NO, YES, Defaults, in_line
+from services.ingest.importing.sender import ImportStoppedError
 from services.ingest.importing.table import Header, HeaderWish, UnknownColumnsError, read_header
 from services.ingest.importing.translation import guessed, guessed_kind, guessed_value, proposal
-from services.ingest.sources.day_formats import ISO, OFFSET, in_iso
+from services.ingest.sources.day_formats import ISO, OFFSET, SampledCell, day_format_of, in_iso
 from services.ingest.sources.tables import ENCODINGS, UTF_8, BrokenRowError, Line, encodings_of, in_utf_8
 
 MOST_LOOKED_AT = 20_000
 MOST_BYTES_LOOKED_AT = 8 * 2**20
 MOST_VALUES = 50
+SampledRows = Sequence[tuple[int, dict[str, str]]]
+"""Of each row its line and its cells, in our words."""
+DECIMAL_COMMA, NO_DECIMAL_COMMA = "--decimal-comma", "--no-decimal-comma"
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Look:
     encoding: str
     forms: Forms
     is_workbook: bool = False
+    contradicted: frozenset[str] = frozenset()
 
     @property
     def delimiter_of_reports(self) -> str:
@@ -85,24 +86,35 @@ def look(sample: Sequence[Line], given: TableOptions) -> Look | Question:
         return encoding
     lines = [in_utf_8(line, encoding) for line in sample]
     header = _header(lines, given.wish)
-    cells = [] if isinstance(header, Question) else list(_cells(lines, header))
     if isinstance(header, Question):
         return header
+    cells = list(_cells(lines, header))
     if question := _untranslated(header, cells, given.wish):
         return question
-    days = given.day_format or day_format_asked(of_form(header.kind, cells, "time", "day"))
+    days = given.day_format or _day_format(_of_form(header.kind, cells, "time", "day"))
     comma = given.has_decimal_comma
     if comma is None:
-        found = decimal_comma(of_form(header.kind, cells, "number", "percent"))
+        found = _decimal_comma(_of_form(header.kind, cells, "number", "percent"))
         if isinstance(found, Question):
             return found
         comma = found
     if isinstance(days, Question):
         return days
     forms = Forms(days, comma)
-    check_scale(header, cells, forms)
-    check_shares(header, cells, forms)
-    return _missing(header, cells, given.defaults, days) or Look(header, encoding, forms, given.is_workbook)
+    _check_scale(header, cells, forms)
+    _check_shares(header, cells, forms)
+    seen = Look(header, encoding, forms, given.is_workbook, _contradicted(header, cells))
+    return _missing(header, cells, given.defaults, days) or seen
+
+
+def _contradicted(header: Header, cells: SampledRows) -> frozenset[str]:
+    """The people of whom several rows say different things, be it only that they have left: whichever comes last would
+    count. An address in other letters is the same."""
+    said = defaultdict[str, set[tuple[str, ...]]](set)
+    for _, row in cells if "participant" in header.kind.needed else ():
+        others = (composed(cell).casefold() for name, cell in row.items() if name != "participant")
+        said[whole(composed(row["participant"]))].add(tuple(others))
+    return frozenset(person for person, rows in said.items() if len(rows) > 1)
 
 
 def _encoding(sample: Sequence[Line]) -> str | Question:
@@ -168,16 +180,13 @@ def _guessed_values(header: Header, cells: SampledRows) -> dict[str, dict[str, s
     found: dict[str, dict[str, str]] = {}
     for column in header.kind.columns.values():
         if column.values and column.name in header.columns:
-            known = _foreign(column, (row.get(column.name, "").strip() for _, row in cells))
-            if any(known.values()):
-                found[column.name] = {theirs: ours for theirs, ours in known.items() if ours}
+            known = {"", *column.values, *(YES | NO if column.form == "yes or no" else ())}
+            texts = (row.get(column.name, "").strip() for _, row in cells)
+            others = dict.fromkeys(text for text in texts if text.lower() not in known)
+            guesses = {text[:200]: guessed_value(column, text) for text in islice(others, MOST_VALUES)}
+            if any(guesses.values()):
+                found[column.name] = {theirs: ours for theirs, ours in guesses.items() if ours}
     return found
-
-
-def _foreign(column: Column, texts: Iterable[str]) -> dict[str, str]:
-    known = {*column.values, *(YES | NO if column.form == "yes or no" else ())}
-    others = dict.fromkeys(text for text in texts if text and text.lower() not in known)
-    return {text[:200]: guessed_value(column, text) for text in islice(others, MOST_VALUES)}
 
 
 _WITH_OFFSET = re.compile(rf"({OFFSET})$")
@@ -191,9 +200,90 @@ def _missing(header: Header, cells: SampledRows, defaults: Defaults, day_format:
     if "source" in absent and not defaults.source:
         return Question("--source", "as which source (of the token) do the rows speak?", example="URI")
     if "time_zone" in absent and not defaults.time_zone:
-        times = [in_iso(one.text, day_format) for one in of_form(header.kind, cells, "time")]
+        times = [in_iso(one.text, day_format) for one in _of_form(header.kind, cells, "time")]
         hung = [text for text in times if not _WITH_OFFSET.search(text[10:])]
         if len(hung) * 2 > len(times) or header.kind.name == "directory":
             words = "where did the clocks hang by which times are written?"
             return Question("--time-zone", words, example="Europe/Berlin")
     return None
+
+
+def _of_form(kind: TableKind, cells: SampledRows, *forms: str) -> list[SampledCell]:
+    """Where something is said, as rows are read."""
+    columns = [column for column in kind.columns.values() if column.form in forms]
+    found = (
+        SampledCell(line, column.name, in_line(composed(row.get(column.name, ""))))
+        for line, row in cells
+        for column in columns
+    )
+    of_days = {column.name for column in columns if column.form in {"time", "day"}}
+    return [
+        one
+        for one in found
+        if one.text and one.text not in NO_VALUE and not (one.column in of_days and is_no_day(one.text))
+    ]
+
+
+def _day_format(seen: Sequence[SampledCell]) -> str | Question:
+    found = day_format_of(seen)
+    if isinstance(found, str):
+        return found
+    one = found.cell
+    words = f"which day is {one.text!r} (line {one.line}, column {one.column})? {found.counts}"
+    return Question("--day-format", words, found.formats)
+
+
+_COMMA = re.compile(r"[+-]?[0-9.]+,[0-9]+ ?%?")
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
+
+
+def _decimal_comma(seen: Sequence[SampledCell]) -> bool | Question:
+    found = Counter(bool(_THOUSANDS.fullmatch(one.text)) for one in seen if _COMMA.fullmatch(one.text))
+    if found[False]:
+        return True
+    if not found[True]:
+        return False
+    one = next(one for one in seen if _THOUSANDS.fullmatch(one.text))
+    return Question(
+        "",
+        f"is {one.text!r} (line {one.line}, column {one.column}) a number with a decimal comma?",
+        (DECIMAL_COMMA, NO_DECIMAL_COMMA),
+    )
+
+
+SCALE = (1, 5)
+"""Of ratings of which no column says it."""
+FEW = 20
+"""A single rating off the scale is a slip, and so is one of so many: it is refused with its row."""
+
+
+def _check_scale(header: Header, cells: SampledRows, forms: Forms) -> None:
+    """Raises ImportStoppedError where ratings lie off the scale that is meant where none is told: the others are then
+    of another one as well, and would count for better or worse than they are."""
+    untold = [(line, row) for line, row in cells if not row.get("scale_max", "").strip()]
+    ratings = list(_numbers(_of_form(header.kind, untold, "number"), "rating", forms))
+    lowest, highest = SCALE
+    off = [(number, line) for number, line in ratings if not lowest <= number <= highest]
+    if len(off) > 1 and len(off) * FEW > len(ratings):
+        number, line = off[0]
+        words = f"on which scale are the ratings? {number:g} (line {line}) is not on that from {lowest} to {highest}"
+        raise ImportStoppedError(f"{words}: add the columns scale_min and scale_max")
+
+
+def _check_shares(header: Header, cells: SampledRows, forms: Forms) -> None:
+    """Raises ImportStoppedError where percentages may be shares, as Excel keeps them: 0.4 for 40 %."""
+    found = list(_numbers(_of_form(header.kind, cells, "percent"), "percent", forms))
+    broken = [(number, line) for number, line in found if number % 1]
+    if broken and all(0 <= number <= 1 for number, _ in found):
+        number, line = broken[0]
+        raise ImportStoppedError(
+            f"is {number:g} (line {line}, column percent) less than one percent? Write {number:g}% or {number * 100:g}"
+        )
+
+
+def _numbers(seen: Iterable[SampledCell], column: str, forms: Forms) -> Iterator[tuple[float, int]]:
+    """With their lines; what is none is refused when it is its turn."""
+    for one in seen:
+        if one.column == column:
+            with suppress(UncertainError):
+                yield forms.number(one.text), one.line

@@ -1,7 +1,10 @@
-"""A file that is to be imported, opened and recognised: its lines, and what each of them asks for."""
+"""The files that are to be imported: each opened and recognised, with what each of its lines asks for; several of them
+in order: people first, then pairs, then everything as it happened, so that nobody judges a pair of which only half is
+there."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -10,14 +13,13 @@ from pathlib import Path
 import click
 
 from schemas.primitives import to_rfc3339
-from services.ingest.importing.entry import STDIN, ImportEntry, LinesFile, event_entry, event_lines
+from services.ingest.importing.entry import STDIN, ImportEntry, LinesFile, event_entry
 from services.ingest.importing.excel import ExcelFile
-from services.ingest.importing.first_look import Look, TableOptions, look, sampled
+from services.ingest.importing.first_look import DECIMAL_COMMA, Look, TableOptions, look, sampled
 from services.ingest.importing.known import Known
 from services.ingest.importing.options import PROPOSED, Ask, Options, Question
 from services.ingest.importing.row import RowReading
-from services.ingest.importing.sampled_cells import DECIMAL_COMMA
-from services.ingest.importing.sender import ImportStoppedError
+from services.ingest.importing.sender import EVENTS_ENDPOINT, PARTICIPANTS_ENDPOINT, ImportStoppedError
 from services.ingest.importing.table import HeaderWish, row_entry
 from services.ingest.importing.translation import read_translation
 from services.ingest.sources.tables import UTF_8, Line, in_utf_8
@@ -58,10 +60,10 @@ def opened(file: Path, options: Options, known: Known, ask: Ask, stack: ExitStac
         found = Input(file, iter(workbook), event_entry, workbook.position, workbook.size)
         return _table(found, options, known, ask, for_sheet)
     lines = stack.enter_context(LinesFile(file, options.encoding))
-    found = Input(file, event_lines(iter(lines)), event_entry, lines.position, lines.size)
-    if not options.is_table(file):
-        return found
-    return _table(replace(found, lines=iter(lines)), options, known, ask, file.name)
+    found = Input(file, iter(lines), event_entry, lines.position, lines.size)
+    if options.is_table(file):
+        return _table(found, options, known, ask, file.name)
+    return replace(found, lines=(line for line in found.lines if line.text.strip()))
 
 
 def _table(found: Input, options: Options, known: Known, ask: Ask, called: str) -> Input:
@@ -72,26 +74,23 @@ def _table(found: Input, options: Options, known: Known, ask: Ask, called: str) 
     click.echo(f"{called}: {recognised.in_words()}", err=True)
     lines = (in_utf_8(line, recognised.encoding) for line in chain(sample, found.lines))
     header = recognised.header
-    reading = RowReading(given.defaults, recognised.forms, _saved(found.file), known.person_at)
+    reading = RowReading(given.defaults, recognised.forms, _saved(found.file), recognised.contradicted, known.person_at)
     entry = row_entry(header, reading)
     return replace(found, lines=header.rows(lines), entry=lambda line: known.learn(entry(line)), look=recognised)
 
 
 def _given(options: Options, file: Path) -> TableOptions:
     translation = read_translation(options.columns_for(file))
+    is_wide = options.encoding is not None and "\n".encode(options.encoding) != b"\n"
     return TableOptions(
         HeaderWish(options.kind, options.skip_column, translation),
         # Wide encodings are turned into UTF-8 where the file is read.
-        UTF_8 if options.is_workbook(file) or (options.encoding and _is_wide(options.encoding)) else options.encoding,
+        UTF_8 if options.is_workbook(file) or is_wide else options.encoding,
         options.day_format,
         options.decimal_comma,
         options.defaults,
         options.is_workbook(file),
     )
-
-
-def _is_wide(encoding: str) -> bool:
-    return "\n".encode(encoding) != b"\n"
 
 
 def _saved(file: Path) -> str:
@@ -114,12 +113,9 @@ def _with(given: TableOptions, option: str, answer: str) -> TableOptions:
             return replace(given, encoding=answer)
         case "--day-format":
             return replace(given, day_format=answer)
-        case "--program":
-            return replace(given, defaults=replace(given.defaults, program=answer))
-        case "--source":
-            return replace(given, defaults=replace(given.defaults, source=answer))
-        case "--time-zone":
-            return replace(given, defaults=replace(given.defaults, time_zone=answer))
+        case "--program" | "--source" | "--time-zone":
+            default = option.removeprefix("--").replace("-", "_")
+            return replace(given, defaults=replace(given.defaults, **{default: answer}))
         case _:
             return replace(given, has_decimal_comma=answer == DECIMAL_COMMA)
 
@@ -134,3 +130,77 @@ def _with_columns(given: TableOptions, question: Question, file: Path, ask: Ask)
     if ask(Question("--columns", words, default=str(beside))) != str(beside):
         raise ImportStoppedError(f"change {beside} first, then give --columns {beside}")
     return replace(given, wish=replace(given.wish, translation=read_translation([beside])))
+
+
+STARTED = b'"mentoring.relationship.started.v1"'
+PEOPLE, PAIRS, REST = range(3)
+_TABLE = """
+CREATE TABLE message (stage INTEGER, time TEXT, later INTEGER, input INTEGER, line INTEGER, part INTEGER,
+                      row BLOB, message BLOB)
+"""
+_IN_ORDER = """
+SELECT input, line, row, message, time
+FROM message ORDER BY stage, time, later, input, line, part
+"""
+
+
+@contextmanager
+def in_order(
+    inputs: Sequence[Input], refused: Callable[[ImportEntry], None], stage_of_pairs: int
+) -> Iterator["SortedMessages"]:
+    """Reads all of them; what cannot be sent is told to `refused`. `stage_of_pairs` is PAIRS, or on the log's clock
+    REST: there pairs begin in their own time, lest their first days come late."""
+    # A database without a name lies in a temporary file, which goes with it: files of any length can be sorted.
+    with closing(sqlite3.connect("")) as database:
+        database.execute(_TABLE)
+        for number, found in sorted(enumerate(inputs), key=lambda one: one[1].rank):
+            for entry in found.entries():
+                if entry.refusal:
+                    refused(replace(entry, input=number))
+                else:
+                    database.executemany(
+                        "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _rows(entry, number, stage_of_pairs)
+                    )
+        yield SortedMessages(database, inputs)
+
+
+class SortedMessages:
+    """Iterates over what is to be sent, one message each."""
+
+    def __init__(self, database: sqlite3.Connection, inputs: Sequence[Input]) -> None:
+        self._database, self._inputs = database, inputs
+
+    def __len__(self) -> int:
+        (count,) = self._database.execute("SELECT count(*) FROM message").fetchone()
+        return int(count)
+
+    def __iter__(self) -> Iterator[ImportEntry]:
+        for number, line, row, message, time in self._database.execute(_IN_ORDER):
+            look = self._inputs[number].look
+            kind = look.header.kind if look else None
+            yield ImportEntry(
+                Line(line, row),
+                (message,),
+                times=(time,) if time else (),
+                column=kind.column if kind else lambda _: "",
+                original="row" if kind else "event",
+                endpoint=kind.endpoint if kind else EVENTS_ENDPOINT,
+                input=number,
+            )
+
+
+def _rows(entry: ImportEntry, number: int, stage_of_pairs: int) -> Iterator[tuple[object, ...]]:
+    times = entry.times or ("",) * len(entry.messages)
+    for part, (message, time) in enumerate(zip(entry.messages, times, strict=True)):
+        begins = STARTED in message
+        stage = PEOPLE if entry.endpoint is PARTICIPANTS_ENDPOINT else stage_of_pairs if begins else REST
+        line = entry.line
+        yield (stage, _utc(time), not begins, number, line.number, part, line.text, message)
+
+
+def _utc(time: str) -> str:
+    """As it is compared; what is no time is refused by the gateway, wherever it stands."""
+    try:
+        return to_rfc3339(datetime.fromisoformat(time).astimezone(UTC)) if time else ""
+    except (ValueError, OverflowError):
+        return time

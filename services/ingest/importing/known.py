@@ -72,11 +72,8 @@ class Rehearsal:
 
     def send(self, messages: Sequence[bytes], endpoint: Endpoint) -> list[ImportAnswer]:
         judge = self._participant if endpoint is PARTICIPANTS_ENDPOINT else self._event
-        return [self._judged(message, judge) for message in messages]
-
-    def _judged(self, message: bytes, judge: Callable[[object], ImportAnswer]) -> ImportAnswer:
-        parsed = read_json(message)
-        return judge(parsed.value) if isinstance(parsed, Parsed) else refusal(parsed)
+        parsed = map(read_json, messages)
+        return [judge(one.value) if isinstance(one, Parsed) else refusal(one) for one in parsed]
 
     def _participant(self, value: object) -> ImportAnswer:
         found = read_participant(value, TENANT, self._clock().now)
@@ -91,14 +88,10 @@ class Rehearsal:
         self._recent.move_to_end(key)
         if len(self._recent) > REMEMBERED:
             self._recent.popitem(last=False)
-        return self._answer(known, said)
-
-    def _answer(self, known: bytes, said: bytes) -> ImportAnswer:
         if known is said:
             return NEW
-        return (
-            AGAIN if known == said else refusal(rejected("conflict", "id", "this id was used above for another event"))
-        )
+        conflict = rejected("conflict", "id", "this id was used above for another event")
+        return AGAIN if known == said else refusal(conflict)
 
 
 GIVEN = "given"

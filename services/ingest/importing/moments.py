@@ -9,114 +9,6 @@ from zoneinfo import ZoneInfo
 from schemas.primitives import to_rfc3339, to_utc
 from services.ingest.sources.day_formats import ISO, OFFSET, UTC_WORD, in_iso
 
-COLUMN_WORDS = {
-    "relationship": (
-        *("relationship id", "pair", "pair id", "match", "match id", "mentorship", "mentoring pair"),
-        *("beziehung", "tandem", "tandem id", "tandem-nr", "tandemnummer", "paar", "mentoringpaar"),
-    ),
-    "started_at": ("start", "start date", "started", "started on", "since", "beginn", "startdatum", "anfang", "seit"),
-    "mentors": ("mentor", "mentor id", "mentorin", "mentoren", "mentor:in", "mentorinnen", "mentor/in"),
-    "mentees": ("mentee", "mentee id", "mentee:in"),
-    "kind": ("type", "art", "form"),
-    "cadence_days": ("cadence", "every days", "meeting interval", "rhythmus", "takt", "abstand", "rhythmus in tagen"),
-    "planned_end": ("planned end date", "end planned for", "geplantes ende", "ende geplant am", "laufzeit bis"),
-    "coordinator": ("programme manager", "koordination", "koordinator", "koordinatorin"),
-    "cohort": ("group", "kohorte", "jahrgang"),
-    "ended_at": ("ended", "end", "end date", "ended on", "ende", "enddatum", "beendet am"),
-    "end_planned": ("ended as planned", "as planned", "wie geplant", "planmäßig", "planmäßig beendet"),
-    "end_reason": ("reason", "reason for the end", "grund", "grund des endes"),
-    "ended_by": ("beendet durch", "beendet von"),
-    "status": ("state", "result", "outcome", "what happened", "zustand", "ergebnis"),
-    "starts_at": (
-        *("start", "start time", "starts", "date", "date and time", "meeting date", "when"),
-        *("beginn", "datum", "termin", "datum und uhrzeit", "start am"),
-    ),
-    "session_id": ("session", "meeting id", "meeting", "termin-id", "terminnummer", "sitzung"),
-    "ends_at": ("end", "end time", "ends", "ende", "bis"),
-    "minutes": ("duration", "length", "minutes held", "dauer", "minuten", "dauer in minuten"),
-    "absent": ("no show", "who was absent", "abwesend", "fehlte", "gefehlt hat"),
-    "booked_at": ("booked", "booked on", "gebucht am", "vereinbart am"),
-    "cancelled_at": ("cancelled", "canceled", "cancelled on", "canceled on", "abgesagt am"),
-    "by": ("from", "given by", "role", "von", "durch", "rolle"),
-    "evidence": ("known from", "nachweis", "beleg"),
-    "goal_id": ("goal", "goal number", "ziel", "ziel-id", "zielnummer"),
-    "change": ("action", "what changed", "status", "änderung", "zustand", "schritt"),
-    "at": ("date", "on", "when", "date and time", "datum", "am", "wann"),
-    "percent": ("progress", "percent done", "fortschritt", "prozent", "%"),
-    "due": ("due date", "deadline", "fällig", "fällig am", "frist"),
-    "specific": ("spezifisch",),
-    "measurable": ("messbar",),
-    "achievable": ("attainable", "erreichbar"),
-    "relevant": ("realistic",),
-    "time_bound": ("timebound", "time-boxed", "terminiert"),
-    "rating": ("score", "stars", "grade", "bewertung", "note", "punkte", "sterne"),
-    "scale_min": ("scale from", "lowest", "skala von"),
-    "scale_max": ("scale to", "highest", "out of", "skala bis"),
-    "about": ("subject", "thema", "worüber", "bezug"),
-    "participant": (
-        *("id", "person", "person id", "participant id", "employee id", "employee number", "user id"),
-        *("personalnummer", "personen-id", "mitarbeiternummer", "mitarbeiter-id"),
-    ),
-    "name": ("full name", "display name", "vor- und nachname", "anzeigename"),
-    "consent": ("consent given", "has consented", "einwilligung", "zustimmung", "einverstanden"),
-    "addresses": ("email", "e-mail", "mail", "email address", "e-mail-adresse", "e-mail-adressen", "mailadresse"),
-    "identities": ("tool ids", "kennungen"),
-    "time_zone": ("timezone", "tz", "zeitzone"),
-    "program": ("programme", "program id", "programm"),
-    "source": ("quelle",),
-}
-
-_SIDES = {
-    "mentor": ("mentorin", "mentor:in", "mentor/in", "der mentor", "die mentorin"),
-    "mentee": ("mentee:in", "die mentee", "der mentee", "mentees"),
-    "admin": ("hr", "verwaltung", "koordination"),
-}
-VALUE_WORDS = {
-    "yes or no": {
-        "yes": ("ja", "j", "wahr", "x", "ok", "given", "erteilt"),
-        "no": ("nein", "falsch", "none", "kein", "not given", "nicht erteilt"),
-    },
-    "status": {
-        "held": (
-            "took place",
-            "completed",
-            "done",
-            "happened",
-            "attended",
-            "stattgefunden",
-            "durchgeführt",
-            "fand statt",
-        ),
-        "missed": ("no show", "did not show", "not attended", "ausgefallen", "nicht erschienen", "verpasst"),
-        "cancelled": ("canceled", "called off", "abgesagt", "storniert"),
-        "scheduled": ("planned", "booked", "upcoming", "geplant", "vereinbart", "gebucht"),
-        "active": ("aktiv", "employed", "angestellt"),
-        "leave": ("on leave", "karenz", "elternzeit", "beurlaubt", "parental leave"),
-        "exited": ("left", "terminated", "ausgetreten", "ausgeschieden"),
-    },
-    "absent": {**_SIDES, "both": ("beide", "nobody came", "keiner")},
-    "by": _SIDES,
-    "ended_by": _SIDES,
-    "kind": {
-        "one_to_one": ("1:1", "one-to-one", "one on one", "einzeln", "eins zu eins", "zu zweit"),
-        "group": ("gruppe",),
-        "reverse": ("umgekehrt", "reverse mentoring"),
-    },
-    "change": {
-        "set": ("new", "created", "agreed", "neu", "gesetzt", "vereinbart", "angelegt"),
-        "revised": ("changed", "updated", "angepasst", "geändert", "überarbeitet"),
-        "progressed": ("progress", "in progress", "fortschritt", "in arbeit"),
-        "achieved": ("done", "completed", "reached", "erreicht", "erledigt"),
-        "missed": ("not reached", "verfehlt", "nicht erreicht"),
-        "abandoned": ("dropped", "given up", "aufgegeben", "verworfen"),
-    },
-    "about": {
-        "session": ("meeting", "treffen", "termin", "sitzung"),
-        "relationship": ("overall", "mentoring", "beziehung", "tandem", "insgesamt"),
-    },
-}
-
-
 # fromisoformat would also read week dates and digits without separators, which are numbers in other tables.
 _WRITTEN = re.compile(
     r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -126,7 +18,10 @@ _WRITTEN = re.compile(
 DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?")
 FORM = "write it like 2026-03-31 16:30 or 2026-03-31T16:30:00+02:00"
 # What Excel shows of a day whose cell is no date to it: days since 1900.
-SERIAL = re.compile(r"[34][0-9]{4}(\.[0-9]+)?")
+SERIAL = re.compile(r"[34][0-9]{4}([.,][0-9]+)?")
+# `10:00-11:00` may be from ten to eleven, or in a zone eleven hours behind.
+_RANGE = re.compile(r".{10} (?P<begin>[0-9]{2}:[0-9]{2})-(?P<end>[0-9]{2}:[0-9]{2})")
+A_RANGE = "may be a range, or a time with an offset: write its end in a column of its own, or a T before the time"
 
 
 class UncertainError(ValueError):
@@ -208,6 +103,9 @@ class Forms:
 
     def moment(self, text: str, zone: ZoneInfo | None) -> str:
         """As `instant`."""
+        lasts = _RANGE.fullmatch(in_iso(text, self.day_format)) if "T" not in text else None
+        if lasts and lasts["begin"] < lasts["end"]:
+            raise UncertainError(A_RANGE)
         return self._hinted(text, lambda iso: instant(iso, zone))
 
     def day(self, text: str) -> str:

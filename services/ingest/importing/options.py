@@ -56,9 +56,8 @@ def _at_the_terminal(question: Question) -> str:
 
 def _stopped(question: Question) -> str:
     given = question.choices or (question.default or question.example or "...",)
-    raise ImportStoppedError(
-        f"{question.words}: give {' or '.join(f'{question.option} {one}'.strip() for one in given)}"
-    )
+    options = " or ".join(f"{question.option} {one}".strip() for one in given)
+    raise ImportStoppedError(f"{question.words}: give {options}")
 
 
 # `.txt` is what Excel calls its tables of Unicode.

@@ -9,7 +9,16 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from services.ingest.domain.tools.allow_list import address_in, composed, mailboxes, visible
-from services.ingest.domain.tools.cells import ADDRESS, NO_RESULT, NO_VALUE, NOTHING, damage_of, is_no_day, plain_name
+from services.ingest.domain.tools.cells import (
+    ADDRESS,
+    NO_RESULT,
+    NO_VALUE,
+    NOTHING,
+    damage_of,
+    is_no_day,
+    plain_name,
+    whole,
+)
 from services.ingest.domain.verdict import Problem
 from services.ingest.importing.moments import Forms, UncertainError
 from services.ingest.sources.vendor_model import zone_named
@@ -43,12 +52,14 @@ def nobody_by_address(_: str) -> str:
 
 @dataclass(frozen=True)
 class RowReading:
-    """How all rows of a table are read. `saved`: RFC 3339, when the table was last written. `person_at` tells the id
+    """How all rows of a table are read. `saved`: RFC 3339, when the table was last written. `contradicted`: the people
+    of whom several rows say different things. `person_at` tells the id
     of whom an address belongs to, or raises UncertainError."""
 
     defaults: Defaults = field(default_factory=Defaults)
     forms: Forms = field(default_factory=Forms)
     saved: str = ""
+    contradicted: frozenset[str] = frozenset()
     person_at: Callable[[str], str] = nobody_by_address
 
 
@@ -203,7 +214,7 @@ def _id(text: str) -> str:
     """Raises UncertainError."""
     if _NAME.search(text):
         raise UncertainError(A_NAME)
-    return text
+    return whole(text)
 
 
 def _flag(text: str) -> bool:

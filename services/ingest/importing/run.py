@@ -16,19 +16,17 @@ from schemas.topics import EVENTS
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.cloudevents import Parsed, read_json
 from services.ingest.importing.entry import Checkpoint, ImportEntry, batches
-from services.ingest.importing.inputs import Input, opened
+from services.ingest.importing.inputs import PAIRS, REST, Input, in_order, opened
 from services.ingest.importing.known import Known, LateRows, Rehearsal
 from services.ingest.importing.options import Options, ask
 from services.ingest.importing.sender import (
     ANSWER_SECONDS,
     EVENTS_ENDPOINT,
-    ImportAnswer,
     ImportStoppedError,
     MessageRecipient,
     Sender,
 )
 from services.ingest.importing.tally import ImportTally, Reports, shown
-from services.ingest.importing.together import PAIRS, REST, in_order
 from services.ingest.sources.tables import Line
 from services.runtime.kafka import Reader
 from services.runtime.settings import Settings
@@ -161,7 +159,7 @@ class _Import:
         for entry in batch:
             own = [next(answers) for _ in entry.messages] if entry.refusal is None else [entry.refusal]
             self.tally.count(entry, own)
-            if _is_new(own):
+            if any(answer.reason == "recorded" for answer in own):
                 self.past.told(entry.times)
 
 
@@ -169,7 +167,11 @@ def run(options: Options) -> int:
     """Returns the exit code: 1 if a line was rejected or the import could not go on. Raises KafkaError."""
     place = Checkpoint(options.state)
     if not options.resume:
-        _begin_anew(options, place)
+        place.forget()
+        for report in (options.rejected, *map(options.refused_rows, options.files)):
+            # What somebody named may be a device.
+            if report and report not in options.files and report.is_file():
+                report.unlink()
     names = [file.name for file in options.files] if len(options.files) > 1 else []
     reports, known = Reports(options.rejected, adds=options.resume), Known(options.settings, options.token)
     tally, past = ImportTally(reports, names), LateRows(_clock(options))
@@ -180,22 +182,10 @@ def run(options: Options) -> int:
     if undeclared := known.undeclared():
         click.echo(undeclared)
     if tally.rejected and options.rejected:
-        _tell_reports(options, reports)
+        click.echo(f"what was rejected is in {options.rejected}", err=True)
+        for table in reports.tables:
+            click.echo(f"to mend its rows and import them again: {table}", err=True)
     return max(code, _healed(options, tally, past)) if code in {0, 1} else code
-
-
-def _tell_reports(options: Options, reports: Reports) -> None:
-    click.echo(f"what was rejected is in {options.rejected}", err=True)
-    for table in reports.tables:
-        click.echo(f"to mend its rows and import them again: {table}", err=True)
-
-
-def _begin_anew(options: Options, place: Checkpoint) -> None:
-    place.forget()
-    for report in (options.rejected, *map(options.refused_rows, options.files)):
-        # What somebody named may be a device.
-        if report and report not in options.files and report.is_file():
-            report.unlink()
 
 
 def _attempt(work: _Import) -> int:
@@ -232,10 +222,6 @@ def _recipient(options: Options) -> Iterator[MessageRecipient]:
 
 def _clock(options: Options) -> Clock:
     return Clock(datetime.now(UTC), options.settings.clock)
-
-
-def _is_new(answers: Sequence[ImportAnswer]) -> bool:
-    return any(answer.reason == "recorded" for answer in answers)
 
 
 def _healed(options: Options, tally: ImportTally, past: LateRows) -> int:

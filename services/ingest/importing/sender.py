@@ -67,21 +67,21 @@ class Sender:
     def _answered(self, body: bytes, endpoint: Endpoint) -> httpx.Response:
         until, wait = time.monotonic() + self._patience, FIRST_WAIT_SECONDS
         while True:
-            response = self._tried(body, endpoint)
-            if isinstance(response, httpx.Response) and response.status_code not in LATER:
-                return response
-            pause = _asked_for(response) or wait
+            asked_for = ""
+            try:
+                response = self._client.post(endpoint.path, content=body, headers={"content-type": endpoint.media_type})
+                if response.status_code not in LATER:
+                    return response
+                words = f"the gateway answers {response.status_code}: {_json(response).get('detail', '')}"
+                asked_for = response.headers.get("retry-after", "")
+            except httpx.TransportError as away:
+                words = f"no answer from the gateway: {away or type(away).__name__}"
+            pause = (min(float(asked_for), LONGEST_WAIT_SECONDS) if asked_for.isdecimal() else 0.0) or wait
             if time.monotonic() + pause > until:
-                raise ImportStoppedError(f"the gateway stays away: {_words(response)}")
-            self._waiting(f"{_words(response)}; trying again in {pause:.1f} s")
+                raise ImportStoppedError(f"the gateway stays away: {words}")
+            self._waiting(f"{words}; trying again in {pause:.1f} s")
             time.sleep(pause)
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
-
-    def _tried(self, body: bytes, endpoint: Endpoint) -> httpx.Response | httpx.TransportError:
-        try:
-            return self._client.post(endpoint.path, content=body, headers={"content-type": endpoint.media_type})
-        except httpx.TransportError as away:
-            return away
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:
@@ -90,14 +90,3 @@ def _json(response: httpx.Response) -> dict[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _asked_for(response: httpx.Response | httpx.TransportError) -> float:
-    given = response.headers.get("retry-after", "") if isinstance(response, httpx.Response) else ""
-    return min(float(given), LONGEST_WAIT_SECONDS) if given.isdecimal() else 0.0
-
-
-def _words(response: httpx.Response | httpx.TransportError) -> str:
-    if isinstance(response, httpx.Response):
-        return f"the gateway answers {response.status_code}: {_json(response).get('detail', '')}"
-    return f"no answer from the gateway: {response or type(response).__name__}"

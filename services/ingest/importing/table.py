@@ -3,20 +3,21 @@
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from services.ingest.domain.tools.cells import unwrapped
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.importing.entry import ImportEntry, refusal
+from services.ingest.importing.kinds import KINDS
 from services.ingest.importing.kinds.kind import TableKind
-from services.ingest.importing.kinds.registry import KINDS, recognised
 from services.ingest.importing.row import RowReading, TableRow
 from services.ingest.importing.sender import ImportStoppedError
 from services.ingest.importing.translation import Translation, guessed_kind, name_of
 from services.ingest.sources.tables import (
     MOST_BYTES,
     MOST_HEADER_ROWS,
+    TOTAL_OR_PERSON,
     BrokenRowError,
     HeaderFit,
     HeaderRow,
@@ -25,6 +26,7 @@ from services.ingest.sources.tables import (
     find_header,
     fitted,
     is_open,
+    is_total,
     says_nothing,
 )
 
@@ -52,10 +54,19 @@ class Header:
         """Those below it that say anything."""
         below = (line for line in lines if line.number > self.last)
         rows = (row for row in Rows(below, self.fits) if row.text.strip() != self.text)
-        return (row for row in rows if not says_nothing(row.text, self.delimiter))
+        return (row for row in rows if not says_nothing(row.text, self.delimiter) or self.may_be_meant(row))
+
+    def may_be_meant(self, row: Line) -> bool:
+        """A row of totals in which nothing is missing: `Sum;4711;1` below `name;participant;consent`."""
+        if not is_total(row.text) or not self.fits(row):
+            return False
+        cells = dict(zip(self.columns, self.written_cells(row), strict=True))
+        return all(cells.get(name, "").strip() for name in self.kind.needed)
 
     def cells(self, row: Line) -> dict[str, str]:
         """Of the columns that are read, in our words. Raises BrokenRowError."""
+        if is_total(row.text) and says_nothing(row.text, self.delimiter):
+            raise BrokenRowError(TOTAL_OR_PERSON)
         found = self.written_cells(row)
         if len(found) != len(self.columns):
             raise BrokenRowError(f"has {len(found)} cells, the header has {len(self.columns)}")
@@ -136,73 +147,56 @@ def _taken_apart(text: bytes, delimiter: str) -> list[str]:
         where = len(text[: broken.start].decode()) + 1
         raise BrokenRowError(f"is not UTF-8: byte {text[broken.start]:#x} at character {where}") from broken
     except csv.Error as broken:
-        raise BrokenRowError(_in_words(text, str(broken))) from broken
+        returns = "has a carriage return within a line: save the file with LF or CRLF at the ends of lines"
+        raise BrokenRowError(returns if b"\r" in text else f"is no row of a table: {broken}") from broken
     return found[0] if found else []
 
 
-def _in_words(text: bytes, words: str) -> str:
-    if b"\r" in text:
-        return "has a carriage return within a line: save the file with LF or CRLF at the ends of lines"
-    return f"is no row of a table: {words}"
-
-
 def _recognised(columns: tuple[str, ...]) -> TableKind:
-    found = recognised(columns)
+    """That of which every required column is there."""
+    found = [kind for kind in KINDS.values() if kind.needed <= set(columns)]
     if len(found) == 1:
         return found[0]
-    needs: Callable[[TableKind], str] = lambda kind: f"{kind.name} needs {', '.join(sorted(kind.needed))}"  # noqa: E731
     if found:
         raise ImportStoppedError(f"the header may be of {' or '.join(k.name for k in found)}: name it with --kind")
-    known = "; ".join(map(needs, KINDS.values()))
+    known = "; ".join(f"{kind.name} needs {', '.join(sorted(kind.needed))}" for kind in KINDS.values())
     words = f"the header {', '.join(columns)[:200]!r} is of no table that is known, nor is another of the first"
     raise ImportStoppedError(f"{words} {MOST_HEADER_ROWS} rows: {known}")
 
 
 def _check(columns: tuple[str, ...], kind: TableKind) -> None:
-    missing = sorted(kind.needed - set(columns))
+    faults = [f"the column {name!r} is missing" for name in sorted(kind.needed - set(columns))]
     twice = sorted({name for name in columns if name and columns.count(name) > 1})
-    unknown = [name for name in columns if name and name not in kind.columns]
-    faults = [f"the column {name!r} is missing" for name in missing]
     faults += [f"the column {name!r} is there twice" for name in twice]
-    faults += [_unknown(name, kind) for name in unknown]
+    for name in columns:
+        if name and name not in kind.columns:
+            close = get_close_matches(name[:100], kind.columns, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"leave it out with --skip-column {name[:100]!r}"
+            faults.append(f"the column {name[:100]!r} is not known; {hint}")
     if faults:
         raise ImportStoppedError(f"the header of {kind.name}: {'; '.join(faults)}")
-
-
-def _unknown(name: str, kind: TableKind) -> str:
-    close = get_close_matches(name[:100], kind.columns, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"leave it out with --skip-column {name[:100]!r}"
-    return f"the column {name[:100]!r} is not known; {hint}"
 
 
 ORIGINAL = "row"
 
 
 def row_entry(header: Header, reading: RowReading) -> Callable[[Line], ImportEntry]:
+    kind = header.kind
+
     def entry(line: Line) -> ImportEntry:
+        asked = ImportEntry(line, column=kind.column, original=ORIGINAL, endpoint=kind.endpoint)
         try:
             row = TableRow(header.cells(line), reading)
         except BrokenRowError as broken:
-            answer = refusal(rejected("malformed", "", str(broken)))
-            return ImportEntry(line, refusal=answer, original=ORIGINAL, endpoint=header.kind.endpoint)
-        messages = header.kind.read(row)
+            return replace(asked, refusal=refusal(rejected("malformed", "", str(broken))))
+        messages = kind.read(row)
         if row.problems:
-            answer = refusal(Rejected("invalid", tuple(row.problems)))
-            return ImportEntry(
-                line,
-                refusal=answer,
-                column=header.kind.column,
-                original=ORIGINAL,
-                endpoint=header.kind.endpoint,
-            )
-        return ImportEntry(
-            line,
-            tuple(json.dumps(message).encode() for message in messages),
+            return replace(asked, refusal=refusal(Rejected("invalid", tuple(row.problems))))
+        return replace(
+            asked,
+            messages=tuple(json.dumps(message).encode() for message in messages),
             times=tuple(str(message["time"]) for message in messages if "time" in message),
-            column=header.kind.column,
-            original=ORIGINAL,
-            endpoint=header.kind.endpoint,
-            relationship=row.text("relationship") if header.kind.speaks_of_relationships else "",
+            relationship=row.text("relationship") if kind.speaks_of_relationships else "",
         )
 
     return entry

@@ -47,30 +47,22 @@ class RefusedRows:
         said = [str(entry.line.number), named, value[:LONGEST_VALUE], reason]
         # What is beyond the header stays, so that it is seen.
         row = [cells[one] if one < len(cells) else "" for one in self._kept] + cells[len(header.written) :]
-        self._writer().writerow([*map(_harmless, said), *row])
+        rows = [[*(f"'{text}" if text.startswith(_CALCULATED) else text for text in said), *row]]
+        if self._file is None:
+            continues = self._adds and self.path.exists()
+            encoding = "utf-8" if continues else "utf-8-sig"
+            self._file = self.path.open("a" if continues else "w", encoding=encoding, newline="")
+            if not continues:
+                rows.insert(0, [*REPORT, *(header.written[one] for one in self._kept)])
+        csv.writer(self._file, delimiter=self._look.delimiter_of_reports).writerows(rows)
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
 
-    def _writer(self) -> Any:  # noqa: ANN401 (its class is private to csv)
-        header, continues = self._look.header, self._adds and self.path.exists()
-        is_new = self._file is None
-        if self._file is None:
-            encoding = "utf-8" if continues else "utf-8-sig"
-            self._file = self.path.open("a" if continues else "w", encoding=encoding, newline="")
-        writer = csv.writer(self._file, delimiter=self._look.delimiter_of_reports)
-        if is_new and not continues:
-            writer.writerow([*REPORT, *(header.written[one] for one in self._kept)])
-        return writer
-
 
 def in_words(error: Mapping[str, str]) -> str:
     return f"{error.get('column') or error['path']}: {error['reason']}".removeprefix(": ")
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_CALCULATED) else text
 
 
 # On the console; the report has them all.
@@ -138,17 +130,14 @@ class ImportTally:
             self.rejected += 1
             if self._names:
                 self._refused.add((entry.input, entry.line.number))
-            self._reject(entry, fault)
+            errors = [_placed(entry, error["path"], error["reason"]) for error in fault.errors]
+            if self.rejected <= MOST_SHOWN:
+                place = f"{self._names[entry.input]}, line" if self._names else "line"
+                click.echo(f"{place} {entry.line.number}: {fault.reason}: {'; '.join(map(in_words, errors))}", err=True)
+            self._reports.add(entry, fault, errors)
 
     def summary(self) -> str:
         return f"{self.recorded} new, {self.duplicates} duplicates, {self.rejected} rejected"
-
-    def _reject(self, entry: ImportEntry, answer: ImportAnswer) -> None:
-        errors = [_placed(entry, error["path"], error["reason"]) for error in answer.errors]
-        if self.rejected <= MOST_SHOWN:
-            place = f"{self._names[entry.input]}, line" if self._names else "line"
-            click.echo(f"{place} {entry.line.number}: {answer.reason}: {'; '.join(map(in_words, errors))}", err=True)
-        self._reports.add(entry, answer, errors)
 
 
 def _placed(entry: ImportEntry, path: str, reason: str) -> dict[str, str]:
@@ -164,24 +153,14 @@ Shown = Callable[[int], None]
 
 @contextmanager
 def shown(size: int | None, tally: ImportTally) -> Iterator[Shown]:
-    """`size` of the file in bytes, None if nobody knows."""
+    """`size` of the file in bytes, None if nobody knows: a bar at a terminal, else a line from time to time."""
     if sys.stderr.isatty() and size:
-        with _bar(size, tally) as show:
-            yield show
-    else:
-        yield _line_by_line(size, tally)
-
-
-@contextmanager
-def _bar(size: int, tally: ImportTally) -> Iterator[Shown]:
-    bar: Any  # its class is private to click
-    with click.progressbar(
-        length=size, label="import", file=sys.stderr, item_show_func=lambda _: f"{tally.lines:,} lines"
-    ) as bar:
-        yield lambda position: bar.update(position - bar.pos)
-
-
-def _line_by_line(size: int | None, tally: ImportTally) -> Shown:
+        bar: Any  # its class is private to click
+        with click.progressbar(
+            length=size, label="import", file=sys.stderr, item_show_func=lambda _: f"{tally.lines:,} lines"
+        ) as bar:
+            yield lambda position: bar.update(position - bar.pos)
+        return
     began = said = time.monotonic()
 
     def show(position: int) -> None:
@@ -192,4 +171,4 @@ def _line_by_line(size: int | None, tally: ImportTally) -> Shown:
             part = f"{100 * position / size:.0f} %, " if size else ""
             click.echo(f"{part}{tally.lines:,} lines, {tally.lines / (now - began):,.0f}/s", err=True)
 
-    return show
+    yield show

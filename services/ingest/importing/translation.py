@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.ingest.domain.tools.allow_list import composed, visible
 from services.ingest.domain.verdict import explain
+from services.ingest.importing.kinds import KINDS
 from services.ingest.importing.kinds.kind import Column, TableKind
-from services.ingest.importing.kinds.registry import KINDS
-from services.ingest.importing.moments import COLUMN_WORDS, VALUE_WORDS
 from services.ingest.importing.sender import ImportStoppedError
+from services.ingest.sources.table_words import COLUMN_WORDS, VALUE_WORDS
 
 LARGEST_FILE = 64 * 1024
 _Name = Annotated[str, Field(max_length=200)]
@@ -96,15 +96,13 @@ def guessed(written: Iterable[str], kind: TableKind) -> dict[str, str]:
     """Their columns, each with the one of ours that it most likely is; those without are not in it."""
     found: dict[str, str] = {}
     for name in written:
-        close = next((ours for ours in kind.columns if _is_called(name, ours) and ours not in found.values()), None)
-        if close:
-            found[name] = close
+        plain = _plain(name)
+        for ours in kind.columns:
+            is_called = plain in {_plain(ours), *map(_plain, COLUMN_WORDS.get(ours, ()))}
+            if plain and is_called and ours not in found.values():
+                found[name] = ours
+                break
     return found
-
-
-def _is_called(written: str, ours: str) -> bool:
-    plain = _plain(written)
-    return bool(plain) and plain in {_plain(ours), *map(_plain, COLUMN_WORDS.get(ours, ()))}
 
 
 def _plain(text: str) -> str:

@@ -12,8 +12,12 @@ ISO = "yyyy-mm-dd"
 # Every order that people write, each part also without its leading zero.
 DAY_FORMATS = (
     *("dd.mm.yyyy", "dd.mm.yy", "dd/mm/yyyy", "dd/mm/yy", "mm/dd/yyyy", "mm/dd/yy"),
-    *("dd-mm-yyyy", "mm-dd-yyyy", "yyyy/mm/dd", "yyyy.mm.dd", ISO),
+    *("dd-mm-yyyy", "mm-dd-yyyy", "yy/mm/dd", "yyyy/mm/dd", "yyyy.mm.dd", ISO),
 )
+# `26/02/03` may be of 2026 or of 2003. A day begins with its year where that is one of these and, unless it is one of
+# the latest, what stands last is none: `20/11/26` ends with its year.
+YEARS_IN_USE = frozenset(range(15, 30))
+LATEST_YEARS = frozenset(range(22, 30))
 CENTURY = 2_000
 """Of years of two digits: nobody mentored whom Rapport knows of before."""
 NOON = 12
@@ -26,34 +30,19 @@ _CLOCK = (
 )
 
 
-# In English and German, as Excel shortens them and as they are spelt.
-MONTHS = {
-    "jan": 1,
-    "feb": 2,
-    "mar": 3,
-    "mär": 3,
-    "mrz": 3,
-    "apr": 4,
-    "may": 5,
-    "mai": 5,
-    "jun": 6,
-    "jul": 7,
-    "aug": 8,
-    "sep": 9,
-    "oct": 10,
-    "okt": 10,
-    "nov": 11,
-    "dec": 12,
-    "dez": 12,
-}
-MONTH_NAMES = (
-    *("january", "february", "march", "april", "may", "june", "july", "august", "september", "sept", "october"),
-    *("november", "december", "januar", "februar", "märz", "mrz", "mai", "juni", "juli", "oktober", "dezember"),
+# In English and German; they are shortened as Excel does (`Mrz`) or to any of their first letters from the third on.
+_MONTHS = (
+    *("january januar", "february februar", "march märz mrz", "april", "may mai", "june juni", "july juli", "august"),
+    *("september", "october oktober", "november", "december dezember"),
 )
+MONTH_NAMES = {name: number for number, names in enumerate(_MONTHS, 1) for name in names.split()}
 _NAME = r"(?P<m>[A-Za-zäÄ]{3,9})\.?"
 _YEAR = r"(?P<y>[0-9]{4}|[0-9]{2})"
 _DAY_MONTH = re.compile(rf"(?P<d>[0-9]{{1,2}})[-./ ]{{1,2}}{_NAME}[-./ ]{{1,2}}{_YEAR}{_CLOCK}")
 _MONTH_DAY = re.compile(rf"{_NAME}[-./ ](?P<d>[0-9]{{1,2}}),? {_YEAR}{_CLOCK}")
+
+
+_ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True)
@@ -87,7 +76,7 @@ def in_iso(text: str, day_format: str) -> str:
     if found is None:
         return text
     year = int(found["y"]) if len(found["y"]) > len("yy") else CENTURY + int(found["y"])
-    month = MONTHS.get(found["m"][:3].casefold()) or int(found["m"])
+    month = _month(found["m"]) or int(found["m"])
     return f"{year:04}-{month:02}-{int(found['d']):02}" + _clock(found)
 
 
@@ -95,7 +84,12 @@ def _with_month(text: str) -> re.Match[str] | None:
     """`20-Nov-2026`, `20. Dez. 26`, `November 20, 2026`: whatever the form of the others, there is one way to read
     it."""
     found = _DAY_MONTH.fullmatch(text) or _MONTH_DAY.fullmatch(text)
-    return found if found and any(one.startswith(found["m"].casefold()) for one in MONTH_NAMES) else None
+    return found if found and _month(found["m"]) else None
+
+
+def _month(name: str) -> int | None:
+    """None: it is none, or a number."""
+    return next((number for month, number in MONTH_NAMES.items() if month.startswith(name.casefold())), None)
 
 
 def _clock(found: re.Match[str]) -> str:
@@ -114,7 +108,7 @@ def day_format_of(seen: Sequence[SampledCell]) -> str | RivalFormats:
         one
         for one in seen
         if not pattern_of(ISO).fullmatch(one.text.replace("T", " "))
-        and _is_no_iso(one.text)
+        and not _ISO_DAY.match(one.text)
         and not _with_month(one.text)
     ]
     readable = {name: [one for one in others if _reads(one.text, name)] for name in DAY_FORMATS if name != ISO}
@@ -144,10 +138,6 @@ def only_day(text: str, day_format: str | None) -> str:
     return days.pop() if len(days) == 1 else ""
 
 
-def _is_no_iso(text: str) -> bool:
-    return not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text)
-
-
 def _reads(text: str, day_format: str) -> bool:
     return len(text) <= LONGEST_WRITTEN and _reads_short(text, day_format)
 
@@ -156,12 +146,20 @@ def _reads(text: str, day_format: str) -> bool:
 @lru_cache(maxsize=65_536)
 def _reads_short(text: str, day_format: str) -> bool:
     iso = in_iso(text, day_format)
-    if iso == text:
+    if iso == text or (day_format == "yy/mm/dd" and not _may_begin_with_year(text)):
         return False
     try:
         return bool(date.fromisoformat(iso[:10]))
     except ValueError:
         return False
+
+
+def _may_begin_with_year(text: str) -> bool:
+    found = pattern_of("yy/mm/dd").fullmatch(text)
+    if found is None:
+        return False
+    first, last = int(found["y"]), int(found["d"])
+    return first in LATEST_YEARS or (first in YEARS_IN_USE and last not in YEARS_IN_USE)
 
 
 def _is_rival(readable: dict[str, list[SampledCell]], name: str, best: str) -> bool:

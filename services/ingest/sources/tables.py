@@ -34,10 +34,11 @@ MOST_READ_FOR_ENCODING = 2_000
 @dataclass(frozen=True)
 class Line:
     """`number` counts from 1; `text` is without the line's end. A row of a table whose cells hold line breaks is one
-    Line of several."""
+    Line of several, `lines` of a file; of a workbook it is one."""
 
     number: int
     text: bytes
+    lines: int = 1
 
 
 class BrokenRowError(ValueError):
@@ -162,7 +163,7 @@ class Rows:
             taken.append(line)
             size += len(line.text)
             if is_open(line.text):
-                row = Line(first.number, b"\n".join(one.text for one in taken))
+                row = Line(first.number, b"\n".join(one.text for one in taken), len(taken))
                 if self._fits(row):
                     return row
                 break
@@ -245,7 +246,7 @@ def _best_cut(
         raise BrokenRowError(f"line {row.number}: the header {problem}") from problem
     fits = {delimiter: fit_of(names) for delimiter, names in found.items()}
     cut = max(found, key=lambda one: (fits[one].known, len(found[one])))
-    last = row.number + row.text.count(b"\n")
+    last = row.number + row.lines - 1
     return fits[cut], HeaderRow(row.number, last, cut, tuple(found[cut]), row.text.strip())
 
 
@@ -272,6 +273,9 @@ _TOTAL = re.compile(
     rb"(grand |sub)?totals?|(zwischen|gesamt)?summe|sum|(ins)?gesamt(zahl)?|anzahl|count|totale|suma", re.IGNORECASE
 )
 _COUNT = re.compile(r"[+-]?[0-9][0-9.,' \xa0%]*")
+
+
+TOTAL_OR_PERSON = "may be a row of totals, or of somebody who is called so: leave totals out of the table"
 
 
 def says_nothing(text: bytes, delimiter: str) -> bool:

@@ -7,14 +7,15 @@ import pytest
 import yaml
 
 from services.ingest.importing.first_look import Look, TableOptions, look
-from services.ingest.importing.kinds.registry import KINDS
-from services.ingest.importing.moments import COLUMN_WORDS, VALUE_WORDS, Forms, UncertainError
+from services.ingest.importing.kinds import KINDS
+from services.ingest.importing.moments import Forms, UncertainError
 from services.ingest.importing.options import Question, ask
 from services.ingest.importing.row import Defaults
 from services.ingest.importing.sender import ImportStoppedError
 from services.ingest.importing.table import HeaderWish
 from services.ingest.importing.translation import read_translation
 from services.ingest.sources.day_formats import DAY_FORMATS
+from services.ingest.sources.table_words import COLUMN_WORDS, VALUE_WORDS
 from services.ingest.sources.tables import ENCODINGS, Line
 
 EVERY = TableOptions(defaults=Defaults("urn:csv", "spruce", "Europe/Berlin"))

@@ -14,7 +14,7 @@ from services.ingest.domain.people.participants import read_participant
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted
 from services.ingest.importing.entry import ImportEntry
-from services.ingest.importing.kinds.registry import KINDS
+from services.ingest.importing.kinds import KINDS
 from services.ingest.importing.moments import Forms
 from services.ingest.importing.row import A_NAME, Defaults, RowReading, TableRow
 from services.ingest.importing.table import Header, row_entry

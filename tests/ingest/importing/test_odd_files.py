@@ -146,3 +146,112 @@ def test_a_workbook_with_titles_above_its_header_and_a_row_of_totals_is_read(tmp
 
     assert "sessions, header in line 3" in result.stderr
     assert result.stdout.strip() == NOTHING.replace("0 new", "2 new")
+
+
+BERLIN = "Europe/Berlin"
+
+
+@pytest.mark.parametrize(
+    ("table", "summary", "words"),
+    [
+        # In a column of people a word for totals may be somebody's name: with all that is needed it is told.
+        ("name;participant;consent\nAnn;p-1;yes\nSum;4711;1\n", "1 new, 0 duplicates, 1 rejected", "line 3: malformed"),
+        # Without it is a sum, and nobody's.
+        ("name;participant;consent\nAnn;p-1;yes\nTotal;1;\n", "1 new, 0 duplicates, 0 rejected", ""),
+        # Whichever came last would count: who has left, and who has consented, is not decided by an order.
+        (
+            "participant;name;consent;status\np-1;Ann;yes;exited\np-2;Bo;yes;active\np-1;Ann;yes;active\n",
+            "1 new, 0 duplicates, 2 rejected",
+            "line 2: invalid: participant: stands in several rows, which say different things",
+        ),
+        ("participant;name;consent\np-1;Ann;yes\np-1;Ann;no\n", "0 new, 0 duplicates, 2 rejected", "line 3: invalid"),
+        # The same in other letters is the same.
+        (
+            """participant;name;consent;addresses
+p-1;Ann;yes;A@example.com
+4.0;Bo;yes;b@example.com
+p-1;Ann;Yes;a@EXAMPLE.com
+4;Bo;yes;b@example.com
+""",
+            "4 new, 0 duplicates, 0 rejected",
+            "",
+        ),
+        # A range of times is no offset.
+        (
+            """relationship;status;starts_at
+r;held;2026-03-02 10:00-10:45
+r;held;2026-03-02 10:00-11:00
+r;held;2026-03-02 10:00-05:00
+r;held;2026-03-02T10:00-11:00
+""",
+            "2 new, 0 duplicates, 2 rejected",
+            "may be a range, or a time with an offset",
+        ),
+        # A year may stand first: it is asked, and nothing is sent before.
+        (
+            "relationship;goal_id;change;at\nr;g;set;26/02/03\n",
+            "0 new, 0 duplicates, 0 rejected",
+            "--day-format dd/mm/yy or --day-format yy/mm/dd",
+        ),
+        (
+            "relationship;goal_id;change;at\nr;g;set;26/02/03\nr;g;set;05/02/26\n",
+            "2 new, 0 duplicates, 0 rejected",
+            "days as dd/mm/yy",
+        ),
+        # With the decimal comma of the table's language, too.
+        (
+            "relationship;status;starts_at\nr;held;46083,416\n",
+            "0 new, 0 duplicates, 1 rejected",
+            "Excel counts days so",
+        ),
+    ],
+)
+def test_what_a_table_may_mean_in_two_ways_is_not_guessed(table: str, summary: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(table)
+
+    result = dry_run(tmp_path / "a.csv")
+
+    assert result.stdout.strip().endswith(f"nothing was sent: {summary}"), result.output
+    assert words in result.stderr
+
+
+def test_the_columns_of_an_export_of_microsoft_forms_are_proposed(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(
+        "ID,Start time,Completion time,Email,Name,Pair,Role,Rating\n"
+        "1,3/2/26 10:00:05,3/2/26 10:01:05,anonymous,,r1,Mentee,4\n"
+    )
+
+    dry_run(tmp_path / "a.csv")
+
+    proposed = (tmp_path / "a.csv.columns.yaml").read_text()
+    assert "Completion time: at\n" in proposed
+    assert "Start time: ''\n" in proposed
+
+
+def test_cells_of_a_workbook_may_hold_line_breaks(tmp_path: Path) -> None:
+    book(
+        [
+            ["relation-\nship", "started_at", "mentors", "mentees"],
+            ["rel-1", "2026-01-05", "p-1\np-2", "p-3"],
+            ["rel-2", "2026-01-05", "p-1", "p-3"],
+        ]
+    )(tmp_path / "a.xlsx")
+    (tmp_path / "names.yaml").write_text("columns: {relation- ship: relationship}\n")
+
+    result = dry_run(tmp_path / "a.xlsx", "--columns", str(tmp_path / "names.yaml"))
+
+    assert result.stdout.strip() == NOTHING.replace("0 new", "2 new"), result.output
+
+
+def test_a_number_that_a_workbook_shows_with_zeros_before_it_has_them(tmp_path: Path) -> None:
+    made = openpyxl.Workbook()
+    assert made.active is not None
+    made.active.append(["participant", "name", "consent", "time_zone"])
+    made.active.append([42, "Ann", "yes", BERLIN])
+    made.active.append(["00042", "Ann", "no", BERLIN])
+    made.active["A2"].number_format = "00000"
+    made.save(tmp_path / "a.xlsx")
+
+    result = dry_run(tmp_path / "a.xlsx")
+
+    assert "2 rejected" in result.stdout, "both are of 00042, and say different things"

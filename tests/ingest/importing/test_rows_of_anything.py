@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.cloudevents import Parsed, read_json
-from services.ingest.importing.kinds.registry import KINDS
+from services.ingest.importing.kinds import KINDS
 from services.ingest.importing.known import Rehearsal
 from services.ingest.importing.row import Defaults, RowReading
 from services.ingest.importing.sender import EVENTS_ENDPOINT, PARTICIPANTS_ENDPOINT

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from services.ingest.domain.activity import Employed
 from services.ingest.domain.cloudevents import Parsed
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.hr.model import HrSettings
+from services.ingest.sources.hr.settings import HrSettings
 from services.ingest.sources.hr.tool import TOOL
 from services.ingest.sources.tool import RawPayloads, Received, Unverified, Verified
 from tests.ingest.sources.keeping import PSEUDONYM, kept_of

@@ -290,6 +290,9 @@ UNSEEN = "Cf"
 
 def composed(text: str) -> str:
     """The same letters spelt in the same way (NFC), without blanks and unseen characters around them."""
+    # Nearly all text is ASCII: one spelling, and no unseen characters but blanks.
+    if text.isascii():
+        return text.strip()
     found = unicodedata.normalize("NFC", text)
     while found and (_is_unseen(found[0]) or _is_unseen(found[-1])):
         found = found.strip("".join(filter(_is_unseen, {found[0], found[-1]})))
@@ -298,7 +301,6 @@ def composed(text: str) -> str:
 
 def visible(text: str) -> str:
     """Without any unseen character: for ids, addresses and words that are compared, in which none has a meaning."""
-    # Nearly all text is ASCII, in which there are none.
     if text.isascii():
         return text.strip()
     return "".join(letter for letter in composed(text) if unicodedata.category(letter) != UNSEEN)

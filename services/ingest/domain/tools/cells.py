@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from html import unescape
 
 from services.ingest.domain.tools.allow_list import UNSEEN
 
@@ -59,9 +60,22 @@ def unwrapped(cell: str) -> str:
     return found[1] if found else cell
 
 
+_WHOLE = re.compile(r"([0-9]{1,15})\.0", re.ASCII)
+
+
+def whole(written: str) -> str:
+    """`4711.0` is how programs write a whole number of a column of which some cells are empty."""
+    found = _WHOLE.fullmatch(written)
+    return found[1] if found else written
+
+
+_OF_HTML = re.compile(r"&(?:#[0-9]{2,6}|#[xX][0-9a-fA-F]{2,5}|[A-Za-z]{2,8});")
+
+
 def plain_name(text: str) -> str:
-    """The name of a person in one line, without controls and marks of direction. Joiners stay: names have them."""
-    line = " ".join(text.split())
+    """The name of a person in one line, without controls, marks of direction and escapes of HTML (`M&uuml;ller`).
+    Joiners stay: names have them."""
+    line = " ".join(_OF_HTML.sub(lambda found: unescape(found[0]), text).split())
     if line.isprintable():
         return line
     return "".join(one for one in line if one in _JOINERS or unicodedata.category(one) not in {"Cc", UNSEEN})

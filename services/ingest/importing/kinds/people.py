@@ -1,5 +1,6 @@
 """Tables of people: who mentors whom, since when and until when, and the directory."""
 
+from services.ingest.domain.tools.cells import whole
 from services.ingest.importing.kinds.kind import BY, COMMON, SUBJECT, Column, Message, TableKind, check_common, event
 from services.ingest.importing.row import TableRow, present
 from services.ingest.importing.sender import PARTICIPANTS_ENDPOINT
@@ -95,7 +96,9 @@ RELATIONSHIPS = TableKind(
 
 
 def _read_person(row: TableRow) -> list[Message]:
-    participant = row.needed("participant")
+    participant = whole(row.needed("participant"))
+    if participant in row.reading.contradicted:
+        row.fault("participant", "stands in several rows, which say different things: keep the one that holds")
     row.needed("name")
     row.needed("consent")
     zone = _zone(row)

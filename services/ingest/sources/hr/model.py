@@ -1,118 +1,19 @@
-"""What HR systems send of a person, and what they mean by it."""
+"""A person as an HR system tells of them: what stands in the columns that we read, and what is wrong with it."""
 
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from functools import cached_property
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError
 
-from schemas.primitives import EPOCH, FIRST_YEAR, LAST_YEAR, Code, TimeZone
+from schemas.primitives import EPOCH, FIRST_YEAR, LAST_YEAR
 from services.ingest.domain.tools.allow_list import composed, mailboxes, visible
 from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, damage_of, is_no_day
 from services.ingest.domain.verdict import Problem
 from services.ingest.sources.day_formats import may_be_two_days
-from services.ingest.sources.hr.columns import COLUMNS, NAMES, flat, plain
-from services.ingest.sources.tables import ENCODINGS, encoding_called
-from services.ingest.sources.tool import ToolSettings
+from services.ingest.sources.hr.settings import ISO, NAMES, YES, HrSettings, flat, plain
 from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc
-
-Status = Literal["active", "leave", "exited"]
-# "Inactive" is a leave to some systems and an exit to others, and "T" may be true or terminated: what would end
-# relationships is not guessed.
-STATUSES: Mapping[str, Status] = {
-    **dict.fromkeys(("active", "employed", "current", "enabled", "true", "a", "hired", "rehired"), "active"),
-    **dict.fromkeys(("aktiv", "beschäftigt", "actif"), "active"),
-    **dict.fromkeys(("beurlaubt", "elternzeit", "mutterschutz", "karenz", "karenziert"), "leave"),
-    **dict.fromkeys(("ausgetreten", "ausgeschieden"), "exited"),
-    **dict.fromkeys(("leave", "on leave", "leave of absence", "loa", "absent", "parental leave"), "leave"),
-    **dict.fromkeys(("maternity leave", "paternity leave", "medical leave", "sabbatical"), "leave"),
-    **dict.fromkeys(("terminated", "exited", "left", "resigned", "retired", "dismissed", "deceased"), "exited"),
-    **dict.fromkeys(("former", "ex-employee", "separated", "false"), "exited"),
-}
-# Of a column that asks whether somebody is active: how databases and forms write yes. The letters that they write for
-# no stand for other things elsewhere, so that only settings can make an exit of them.
-YES = frozenset({"true", "t", "yes", "y", "1", "on"})
-ACTIVE = re.compile(
-    r"(?<!in)(?<!no)(?<!not)(?<!non)(?<!longer)(?<!nicht)(?<!mehr)(active|activ[oa]|actif|aktiv|attiv[oa]|ativ[oa])"
-    r"|(?<!un)employed|enabled|angestellt|beschäftigt"
-)
-# Of a column that asks whether somebody is gone, true and false mean the opposite, or nothing that we know. The same
-# goes for a column of a name that only the settings know: it may ask for anything, in any language.
-GONE = re.compile(r"inactive|terminat|exit|left|leave|absent|former|resign|retire|disabled|deleted|suspend|blocked")
-# Whoever is on leave may have an account that is switched off.
-ACCOUNT = re.compile(r"enabled|account|login|konto")
-TRUTH = frozenset({"true", "false"})
-ISO = "%Y-%m-%d"
-Name = Annotated[str, Field(min_length=1, max_length=100)]
-
-
-def _readable(form: str) -> str:
-    """A form that cannot read what it has written names no day."""
-    for day in (date(2026, 2, 3), date(1999, 12, 31)):
-        if datetime.strptime(day.strftime(form), form).date() != day:  # noqa: DTZ007 (a day has no zone)
-            raise ValueError("must be a form of days as in %d.%m.%Y")
-    return form
-
-
-def _known_encoding(name: str | None) -> str | None:
-    found = encoding_called(name) if name else None
-    if name and not found:
-        raise ValueError(f"is no encoding that tables are read in, such as {', '.join(ENCODINGS)}")
-    return found
-
-
-class HrSettings(ToolSettings):
-    """`columns` names ours (see COLUMNS) where the usual names do not fit. `statuses` adds to ours. Days are
-    ISO 8601, or in `day_format`; without one, in the form that the days of a table show without doubt. `encoding` is
-    that of tables that are not UTF-8, where they do not show it. `identities`: the column that holds who somebody is in
-    another tool. `time_zone` and `consent` are those of rows without."""
-
-    columns: Mapping[str, Name | tuple[Name, ...]] = Field(default_factory=dict)
-    statuses: Mapping[Name, Status] = Field(default_factory=dict)
-    identities: Mapping[Code, Name] = Field(default_factory=dict)
-    encoding: Annotated[str | None, AfterValidator(_known_encoding)] = None
-    day_format: Annotated[str, AfterValidator(_readable)] = ISO
-    time_zone: TimeZone = "UTC"
-    consent: bool = False
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        if unknown := sorted(self.columns.keys() - COLUMNS.keys()):
-            raise ValueError(f"columns.{unknown[0]} is none of ours: {', '.join(COLUMNS)}")
-        return self
-
-    def names(self, column: str) -> tuple[str, ...]:
-        """Plain, in order of preference."""
-        given = self.columns.get(column, COLUMNS[column])
-        return tuple(map(plain, (given,) if isinstance(given, str) else given))
-
-    @cached_property
-    def columns_read(self) -> frozenset[str]:
-        """All columns that are read, by their plain names. Whatever else stands in a record is nobody's business."""
-        known = (name for column in COLUMNS for name in self.names(column))
-        return frozenset((*known, *map(plain, self.identities.values())))
-
-    def status(self, text: str, column: str = "") -> Status | None:
-        """`column` is the name of the column where it stands."""
-        written = visible(text).casefold()
-        folded = " ".join(written.replace("_", " ").split())
-        spaced = " ".join(folded.replace("-", " ").split())
-        given = {visible(name).casefold(): status for name, status in self.statuses.items()}
-        if found := given.get(written) or given.get(folded):
-            return found
-        if folded in YES and ACTIVE.search(plain(column)):
-            return "active"
-        if folded in TRUTH and not _asks_who_is_active(plain(column)):
-            return None
-        return STATUSES.get(folded) or STATUSES.get(spaced)
-
-
-def _asks_who_is_active(column: str) -> bool:
-    """By its plain name. The usual names of a status do where nothing else is said of them."""
-    is_usual = not column or column in map(plain, COLUMNS["status"])
-    return (is_usual or bool(ACTIVE.search(column))) and not (GONE.search(column) or ACCOUNT.search(column))
 
 
 class HrFault(VendorModel):
@@ -136,8 +37,7 @@ class HrRecord(VendorModel):
 
 
 Read = TypeVar("Read")
-TRUE = frozenset({"true", "t", "yes", "y", "1", "on"})
-FALSE = frozenset({"false", "f", "no", "n", "0", "off"})
+FALSE = frozenset({"false", "f", "no", "n", "0", "0.0", "off", "nein", "falsch", "non", "faux", "falso"})
 # ISO 8601 days, with an offset as XML Schema writes them, and moments of which only the day counts: systems export
 # midnights.
 DAY = re.compile(r"(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d.*|[Zz]|[+-]\d\d(:?\d\d)?)?", re.ASCII)
@@ -145,6 +45,11 @@ LONGEST_DAY = 64
 # Without separators, as SAP writes days and ISO 8601 allows; and as OData 2 does, in milliseconds.
 DIGITS = re.compile(r"(?:19|20|99)\d{6}", re.ASCII)
 TICKS = re.compile(r"/Date\((-?\d{1,14})(?:[+-]\d{4})?\)/", re.ASCII)
+# As Excel counts days where a cell has not the format of one. Of the years from 2015 to 2035: what else is written in
+# five digits, such as a day of one digit before its month and year, is no number of these.
+SERIAL = re.compile(r"(4(?:200[5-9]|20[1-9]\d|2[1-9]\d\d|[3-8]\d{3}|9[0-5]\d\d))(?:[.,]\d{1,12})?", re.ASCII)
+DAY_0 = date(1899, 12, 30)
+CENTURY = 100
 TWO_DAYS = "this one may be two, by which comes first, day or month: settings.day_format can say it"
 # What may follow a day in the form of the settings.
 CLOCK = re.compile(r"[T ]\d\d:\d\d[\d:.]*$", re.ASCII)
@@ -157,6 +62,7 @@ class Employee:
     def __init__(self, place: str, members: Mapping[str, object], settings: HrSettings) -> None:
         self._place, self._settings = place, settings
         self._members = flat(members)
+        self._there = settings.there(tuple(self._members))
         self.problems: list[Problem] = []
 
     def text(self, column: str) -> str:
@@ -171,8 +77,9 @@ class Employee:
         return found
 
     def needed(self, column: str) -> str:
+        faults = len(self.problems)
         found = self.text(column)
-        if not found and not any(problem.path == self._path(column) for problem in self.problems):
+        if not found and len(self.problems) == faults:
             self.fault(column, "is required")
         return found
 
@@ -203,10 +110,6 @@ class Employee:
         """How it is called here, and what stands there; None if there is no such column."""
         return self._members.get(plain(name), (name, None))
 
-    def has(self, column: str) -> bool:
-        """Whether there is a column that could say it, be it empty."""
-        return self.found(column)[1] is not None
-
     def found(self, column: str) -> tuple[str, object]:
         """The first of the columns that could say it that is filled in, else the first that is there."""
         there = self.all_of(column)
@@ -215,15 +118,12 @@ class Employee:
 
     def all_of(self, column: str) -> list[tuple[str, object]]:
         """All of the columns that could say it and are there."""
-        return [self._members[name] for name in self._settings.names(column) if name in self._members]
+        return [self._members[name] for name in self._there[column]]
 
     def fault(self, column: str, words: str) -> None:
         """At the first of the columns that could say it and is there."""
-        self.problems.append(Problem(self._path(column), words))
-
-    def _path(self, column: str) -> str:
         name, _ = self.found(column)
-        return f"{self._place}, column {name}"
+        self.problems.append(Problem(f"{self._place}, column {name}", words))
 
     def _read(self, column: str, read: Callable[[object], Read], nothing: Read) -> Read:
         _, value = self.found(column)
@@ -237,8 +137,9 @@ class Employee:
 
     def _says_nothing(self, column: str, value: object) -> bool:
         """A status may be called `None` or `-` where the settings say what that means."""
-        is_status = column == "status" and isinstance(value, str) and self._settings.status(value) is not None
-        return _is_nothing(value) and not is_status
+        if not _is_nothing(value):
+            return False
+        return not (column == "status" and isinstance(value, str) and self._settings.status(value, "") is not None)
 
     def _day(self, value: object) -> date | None:
         text = visible(_text(value))
@@ -249,20 +150,19 @@ class Employee:
                 return _lived(date.fromisoformat(found[1]))
             if found := TICKS.fullmatch(text[:LONGEST_DAY]):
                 return _lived((EPOCH + timedelta(milliseconds=int(found[1]))).date())
-            return self._written(text)
+            if found := SERIAL.fullmatch(text[:LONGEST_DAY]):
+                return DAY_0 + timedelta(days=int(found[1]))
+            form, written = self._settings.day_format, text[:LONGEST_DAY]
+            if form == ISO and DIGITS.fullmatch(written):
+                return _lived(date.fromisoformat(written))
+            # Systems that export days may write their midnights.
+            timed = written if "%H" in form or "%I" in form else CLOCK.sub("", written)
+            return _lived(datetime.strptime(timed, form).date())  # noqa: DTZ007 (a day has no zone)
         except ValueError as wrong:
             example = date(2026, 3, 31)
             forms = dict.fromkeys(example.strftime(form) for form in (ISO, self._settings.day_format))
             twofold = f"; {TWO_DAYS}" if may_be_two_days(text[:LONGEST_DAY]) else ""
             raise ValueError(f"must be a day as in {' or '.join(forms)}{twofold}") from wrong
-
-    def _written(self, text: str) -> date | None:
-        form, written = self._settings.day_format, text[:LONGEST_DAY]
-        if form == ISO and DIGITS.fullmatch(written):
-            return _lived(date.fromisoformat(written))
-        # Systems that export days may write their midnights.
-        timed = written if "%H" in form or "%I" in form else CLOCK.sub("", written)
-        return _lived(datetime.strptime(timed, form).date())  # noqa: DTZ007 (a day has no zone)
 
 
 def _is_nothing(value: object) -> bool:
@@ -270,7 +170,9 @@ def _is_nothing(value: object) -> bool:
 
 
 def _lived(day: date) -> date | None:
-    """Systems write 9999-12-31 or 1900-01-01 for a day that is not known."""
+    """Systems write 9999-12-31 or 1900-01-01 for a day that is not known. 0026-11-20 is a slip."""
+    if 1 < day.year < CENTURY:
+        raise ValueError("the year has lost its century")
     return day if FIRST_YEAR <= day.year <= LAST_YEAR else None
 
 
@@ -279,22 +181,21 @@ def _text(value: object) -> str:
         return str(value).lower()
     if isinstance(value, str | int):
         return composed(str(value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     raise ValueError("must be a text or a whole number")
-
-
-def _addresses(value: object) -> tuple[str, ...]:
-    values = value if isinstance(value, list) else [value]
-    given = (_inner(one) if isinstance(one, dict) else one for one in values)
-    texts = (_text(one) for one in given if one is not None)
-    return tuple(dict.fromkeys(one for text in texts for one in mailboxes(text) if one.lower() not in NOTHING))
 
 
 # How lists call the address beside its kind: SCIM, Microsoft, and others.
 ADDRESS_MEMBERS = ("value", "address", "email", "emailAddress")
 
 
-def _inner(address: Mapping[str, object]) -> object:
-    return next((address[name] for name in ADDRESS_MEMBERS if address.get(name)), None)
+def _addresses(value: object) -> tuple[str, ...]:
+    found: list[str] = []
+    for one in value if isinstance(value, list) else [value]:
+        given = next((one[name] for name in ADDRESS_MEMBERS if one.get(name)), None) if isinstance(one, dict) else one
+        found += mailboxes(_text(given)) if given is not None else []
+    return tuple(one for one in dict.fromkeys(found) if one.lower() not in NOTHING)
 
 
 def _moment(value: object) -> datetime:
@@ -306,6 +207,6 @@ def _moment(value: object) -> datetime:
 
 def _flag(value: object) -> bool:
     text = _text(value).lower()
-    if text not in TRUE | FALSE:
+    if text not in YES | FALSE:
         raise ValueError("must be true or false")
-    return text in TRUE
+    return text in YES

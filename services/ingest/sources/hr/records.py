@@ -13,9 +13,10 @@ from services.ingest.domain.tools.allow_list import is_word, visible
 from services.ingest.domain.tools.cells import is_no_day
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.day_formats import SampledCell, day_format_of, only_day
-from services.ingest.sources.hr.columns import COLUMNS, DAYS, flat, plain
-from services.ingest.sources.hr.model import DAY, ISO, LONGEST_DAY, Employee, HrRecord, HrSettings
-from services.ingest.sources.hr.rows import NEEDED, NO_COLUMN, HrRow, read_rows
+from services.ingest.sources.hr.model import DAY, LONGEST_DAY, Employee, HrRecord
+from services.ingest.sources.hr.rows import NEEDED, NO_COLUMN, read_rows
+from services.ingest.sources.hr.settings import DAYS, ISO, HrSettings, contradiction, flat, plain
+from services.ingest.sources.table_words import PEOPLE_COLUMNS
 from services.ingest.sources.tables import encoding_called
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
 from services.ingest.sources.vendor_model import read
@@ -38,7 +39,7 @@ CSV = frozenset(
 PEOPLE = ("employees", "resources", "report_entry", "employee")
 AROUND = (
     *("report_data", "value", "results", "result", "d", "data", "items", "workers", "people", "persons", "users"),
-    *("members", "records", "rows", "entries", "response", "payload", "content", "list", "_embedded"),
+    *("members", "records", "rows", "entries", "response", "payload", "content", "list", "embedded"),
 )
 MOST_AROUND = 3
 _USUAL = HrSettings()
@@ -54,9 +55,21 @@ def parse(body: bytes, media_type: str, settings: HrSettings = _USUAL) -> Parsed
         return (_read_lines(body) or parsed) if isinstance(parsed, Rejected) else parsed
     charset = encoding_called(media.charset)
     if charset is None:
-        return rejected("malformed", "", f"CSV is read in UTF-8, not in {_encoding(media.charset)}")
+        # A header may hold any words.
+        is_known = is_word(media.charset) and _is_codec(media.charset)
+        return rejected("malformed", "", f"CSV is read in UTF-8, not in {media.charset if is_known else UNKNOWN}")
     rows = read_rows(body, settings, charset)
-    return rows if isinstance(rows, Rejected) else Parsed([_of_row(row) for row in rows])
+    if isinstance(rows, Rejected):
+        return rows
+    records: list[object] = []
+    for row in rows:
+        record: dict[str, object] = {"line": row.line, EMPLOYEE: row.cells}
+        if row.fault:
+            record["fault"] = {"words": row.fault}
+        elif row.undecoded:
+            record[UNDECODED] = dict(row.undecoded)
+        records.append(record)
+    return Parsed(records)
 
 
 def _read_lines(body: bytes) -> Parsed | None:
@@ -79,60 +92,60 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloa
     parsed = parse(received.body, media_type, settings)
     if isinstance(parsed, Rejected):
         return parsed
-    people = people_in(parsed.value)
+    people = people_in(parsed.value, settings)
     if missing := _nobody(parsed.value, settings) or _missing(people, settings):
         return missing
     try:
         judged = distinct(_with_days([_judged(record, settings) for record in people], settings), settings)
-        stamped = [_stamped(record, now) for record in judged]
+        stamped = (
+            {**one, "received_at": to_rfc3339(now)} if isinstance(one, dict) and one.get("received_at") is None else one
+            for one in judged
+        )
         return RawPayloads(tuple(json.dumps(one, ensure_ascii=False).encode() for one in stamped) or (b"[]",))
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
 
 
-def people_in(value: object) -> list[object]:
-    """One person, or a list of them, each as a record."""
+def people_in(value: object, settings: HrSettings) -> list[object]:
+    """One person, or a list of them, each as a record. What is a record already stays as it is."""
     found = _list_in(value, MOST_AROUND)
-    if isinstance(found, list):
-        return [_of_json(one, index) for index, one in enumerate(found) if one is not None]
-    return [_of_json(found, 0)]
+    people = found if isinstance(found, list) else [found]
+    records: list[object] = []
+    for index, person in enumerate(people):
+        if isinstance(person, dict) and isinstance(person.get(EMPLOYEE), dict):
+            records.append(person)
+        elif isinstance(person, dict) and (name := contradiction(person, settings.columns_read)):
+            records.append({"index": index, EMPLOYEE: {}, "fault": {"column": name, "words": TWO_VALUES}})
+        elif person is not None or people is not found:
+            records.append({"index": index, EMPLOYEE: person})
+    return records
 
 
 def _list_in(value: object, around: int) -> object:
-    """The list that the value is or holds, or the value: then it is one person, or nobody."""
+    """The list that the value is or holds, or the value: then it is one person, or nobody. Who has an id and a name is
+    not what a list stands in, unless the list is called nothing else."""
     if not isinstance(value, dict) or not around or isinstance(value.get(EMPLOYEE), dict):
         return value
-    named = {name.lower(): inner for name, inner in value.items() if isinstance(inner, list | dict)}
-    names = PEOPLE if _is_person(value) else (*PEOPLE, *AROUND)
+    if value.get("totalResults") == 0 and "Resources" not in value:
+        return []
+    # `wd:Report_Data`, `_data`.
+    named = {
+        name.lower().rpartition(":")[2].lstrip("_"): inner
+        for name, inner in value.items()
+        if isinstance(inner, list | dict)
+    }
+    columns = flat(value).keys()
+    is_person = all(columns & set(map(plain, PEOPLE_COLUMNS[column])) for column in ("id", "name"))
+    names = PEOPLE if is_person else (*PEOPLE, *AROUND)
     inner = next((named[name] for name in names if name in named), None)
     return value if inner is None else _list_in(inner, around - 1)
 
 
-def _is_person(value: Mapping[str, object]) -> bool:
-    """Who has an id and a name is not what a list stands in, unless the list is called nothing else."""
-    columns = flat(value).keys()
-    return all(columns & set(map(plain, COLUMNS[column])) for column in ("id", "name"))
-
-
-def _encoding(charset: str) -> str:
-    """Its name, if there is such an encoding: a header may hold any words."""
+def _is_codec(name: str) -> bool:
     try:
-        return charset if is_word(charset) and codecs.lookup(charset) else UNKNOWN
+        return bool(codecs.lookup(name))
     except (LookupError, ValueError):
-        return UNKNOWN
-
-
-def _of_json(value: object, index: int) -> object:
-    """What is a record already stays as it is."""
-    is_record = isinstance(value, dict) and isinstance(value.get(EMPLOYEE), dict)
-    return value if is_record else {"index": index, EMPLOYEE: value}
-
-
-def _of_row(row: HrRow) -> dict[str, object]:
-    record: dict[str, object] = {"line": row.line, EMPLOYEE: row.cells}
-    if row.fault:
-        return record | {"fault": {"words": row.fault}}
-    return record | {UNDECODED: dict(row.undecoded)} if row.undecoded else record
+        return False
 
 
 def _judged(record: object, settings: HrSettings) -> object:
@@ -149,28 +162,19 @@ def _with_days(records: list[object], settings: HrSettings) -> list[object]:
     """Their days in ISO 8601, where settings do not say how they are written and they themselves do."""
     if settings.day_format != ISO:
         return records
-    columns = {name for column in DAYS for name in settings.names(column)}
+    columns = {name for column in DAYS for name in settings.names[column]}
     cells = [
         (employee, SampledCell(place, name, text))
         for place, record in enumerate(records)
         if isinstance(record, dict) and isinstance(employee := record.get(EMPLOYEE), dict)
         for name, value in employee.items()
-        if plain(name) in columns and isinstance(value, str) and (text := visible(value)) and _is_no_iso(text)
+        if plain(name) in columns and isinstance(value, str) and (text := visible(value))
+        if not DAY.fullmatch(text[:LONGEST_DAY]) and not is_no_day(text)
     ]
     form = day_format_of([cell for _, cell in cells])
     for employee, cell in cells:
         employee[cell.column] = only_day(cell.text, form if isinstance(form, str) else None) or employee[cell.column]
     return records
-
-
-def _is_no_iso(text: str) -> bool:
-    return not DAY.fullmatch(text[:LONGEST_DAY]) and not is_no_day(text)
-
-
-def _stamped(record: object, now: datetime) -> object:
-    if not isinstance(record, dict) or record.get("received_at") is not None:
-        return record
-    return {**record, "received_at": to_rfc3339(now)}
 
 
 def _nobody(value: object, settings: HrSettings) -> Rejected | None:
@@ -190,44 +194,46 @@ def _missing(people: Iterable[object], settings: HrSettings) -> Rejected | None:
         return None
     person = Employee(row.place, row.employee, settings)
     for column in NEEDED:
-        if not person.has(column):
+        if person.found(column)[1] is None:
             return rejected("malformed", "line 1", NO_COLUMN.format(column))
     return None
 
 
+TWO_VALUES = "says two things: nobody knows which of the two counts"
 UNCLEAR = "stands in several rows, of which none is active: nobody knows which of them counts"
 
 
 def distinct(records: Sequence[object], settings: HrSettings) -> list[object]:
     """The records in their order. Of several of one person the first that is active counts or, where they all say the
     same, the first; the others say `counts_elsewhere`. Where that leaves it open, each of them is at fault: which one
-    holds, and so whether somebody has left, is not guessed. One whose status nobody knows is at fault by itself."""
+    holds, and so whether somebody has left, is not guessed. One whose status nobody knows is at fault by itself, and
+    leaves it open too: it may be of the post that they hold."""
     found = list(records)
     for people in _repeated(records, settings):
-        active = next((place for place, person in people.items() if _status(person, settings) == "active"), None)
-        is_same = len({repr([person.found(column)[1] for column in COLUMNS]) for person in people.values()}) == 1
+        statuses = {place: _status(person, settings) for place, person in people.items()}
+        active = next((place for place, status in statuses.items() if status == "active"), None)
+        is_same = len({repr([person.found(column)[1] for column in PEOPLE_COLUMNS]) for person in people.values()}) == 1
         one = min(people) if active is None and is_same else active
         for place in people.keys() - {one}:
-            said = {"fault": {"words": UNCLEAR}} if one is None else {"counts_elsewhere": True}
-            found[place] = _only_place(records[place]) | said
+            if statuses[place] is not None:
+                said = {"fault": {"words": UNCLEAR}} if one is None else {"counts_elsewhere": True}
+                record = records[place]
+                assert isinstance(record, dict), "it is of a person"
+                found[place] = (
+                    {name: record[name] for name in ("line", "index") if name in record} | {EMPLOYEE: {}} | said
+                )
     return found
 
 
 def _repeated(records: Sequence[object], settings: HrSettings) -> Iterator[Mapping[int, Employee]]:
-    """Of each person of whom several records have a status that is known, these, by their places."""
+    """Of each person of whom there are several records, these, by their places."""
     people = defaultdict[str, dict[int, Employee]](dict)
     for place, record in enumerate(records):
         if isinstance(record, dict) and isinstance(record.get(EMPLOYEE), dict) and record.get("fault") is None:
             person = Employee("", record["employee"], settings)
-            if _status(person, settings):
-                people[visible(person.text("id"))][place] = person
+            people[visible(person.text("id"))][place] = person
     yield from (found for name, found in people.items() if name and len(found) > 1)
 
 
 def _status(person: Employee, settings: HrSettings) -> str | None:
     return settings.status(person.text("status"), person.found("status")[0])
-
-
-def _only_place(record: object) -> dict[str, object]:
-    assert isinstance(record, dict)
-    return {name: record[name] for name in ("line", "index") if name in record} | {"employee": {}}

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from services.ingest.domain.tools.cells import unwrapped
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.hr.columns import KNOWN, plain
-from services.ingest.sources.hr.model import HrSettings
+from services.ingest.sources.hr.settings import KNOWN, HrSettings, plain
 from services.ingest.sources.tables import (
     BLANK,
     MOST_HEADER_ROWS,
     MOST_LINES,
     NO_TEXT,
+    TOTAL_OR_PERSON,
     UTF_8,
     BrokenRowError,
     HeaderFit,
@@ -34,7 +34,6 @@ UTF_32 = b"\xff\xfe\0\0"
 MOST_COLUMNS = 500
 # Of a column that settings name; of one that nobody reads it does not matter.
 TWICE = "stands twice in the header: nobody knows which of the two counts"
-TOTAL_OR_PERSON = "may be a row of totals, or of somebody who is called so: leave totals out of the table"
 NEEDED = ("id", "status")
 NO_COLUMN = "no column is the {}: settings.columns can name it"
 NOT_UTF_8 = "save the file as UTF-8, or name its encoding"
@@ -105,8 +104,8 @@ class _Header:
         if not is_total(row.text):
             return False
         cells = dict(self._row(row).cells)
-        ids = [cell for name, cell in cells.items() if plain(name) in self.settings.names("id")]
-        statuses = [(cell, name) for name, cell in cells.items() if plain(name) in self.settings.names("status")]
+        ids = [cell for name, cell in cells.items() if plain(name) in self.settings.names["id"]]
+        statuses = [(cell, name) for name, cell in cells.items() if plain(name) in self.settings.names["status"]]
         is_known = any(self.settings.status(cell, name) for cell, name in statuses)
         return is_known and any(cell.strip() and not is_total(cell.encode()) for cell in ids)
 
@@ -154,7 +153,7 @@ def _cells_of(text: bytes, delimiter: str, errors: str = "strict") -> list[str]:
 def _header(lines: Iterable[Line], settings: HrSettings) -> _Header | Rejected:
     def fit_of(written: Sequence[str]) -> HeaderFit:
         names = set(map(plain, written))
-        is_complete = all(names.intersection(settings.names(column)) for column in NEEDED)
+        is_complete = all(names.intersection(settings.names[column]) for column in NEEDED)
         return HeaderFit(is_complete, len(names & (KNOWN | settings.columns_read)))
 
     try:
@@ -173,8 +172,8 @@ def _header(lines: Iterable[Line], settings: HrSettings) -> _Header | Rejected:
         return rejected("malformed", place, f"the column {known!r} is there twice")
     there = set(map(plain, names))
     for column in NEEDED:
-        if not there.intersection(settings.names(column)):
-            sought = ", ".join(settings.names(column))
+        if not there.intersection(settings.names[column]):
+            sought = ", ".join(settings.names[column])
             looked = f"the header was looked for in the first {MOST_HEADER_ROWS} rows, by {sought}"
             return rejected("malformed", place, f"{NO_COLUMN.format(column)}; {looked}")
     by_plain = defaultdict[str, list[int]](list)

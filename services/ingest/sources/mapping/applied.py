@@ -100,7 +100,7 @@ def translated(payload: Mapping[str, object], settings: MappingSettings) -> Tran
     said: list[Activity] = []
     for index, made in enumerate(applied.made):
         rule = rules.get(made.rule)
-        one = rejected("invalid", "rule", "is none of the settings") if rule is None else _said(made, rule)
+        one = rejected("invalid", "rule", "is none of the settings") if rule is None else activity_of(made, rule)
         if isinstance(one, Rejected):
             return within(f"{APPLIED}.made.{index}", one)
         said.append(one)
@@ -152,17 +152,19 @@ def _whom(person: Person, pseudonym: Pseudonym) -> Mapping[str, str]:
     return {name: address_in(text) or pseudonym(text) for name, text in known.items() if text}
 
 
-def _said(made: Made, rule: MappingRule) -> Activity | Rejected:
+def activity_of(made: Made, rule: MappingRule) -> Activity | Rejected:
+    """Rejected("invalid") where the catalogue does not allow it."""
     key, native = f"{rule.name}:{made.id}", Native(rule.name, native_id(made.id))
     if rule.voids:
         return Voided(key, made.time, native, f"{rule.voids}:{made.id}")
     name = str(rule.type)
-    if wrong := fault_of(name, made.data):
+    if wrong := _fault_of(name, made.data):
         return within("data", wrong)
     if not (made.by or made.people or made.relationship):
         return rejected("invalid", "people", "gives nobody")
     data = dict(made.data)
     if isinstance(answered := data.get("reply_to"), str):
+        # The message that is answered is known by what it was called here.
         data["reply_to"] = f"{rule.name}:{answered}"
     return GenericActivity(
         key=key,
@@ -181,7 +183,7 @@ def _person(whom: Whom) -> Person:
     return Person(whom.id, whom.address, whom.participant)
 
 
-def fault_of(name: str, data: Mapping[str, object]) -> Rejected | None:
+def _fault_of(name: str, data: Mapping[str, object]) -> Rejected | None:
     """What the catalogue does not allow in the data of an event of this type; None if there is nothing."""
     if unknown := data.keys() - members(name):
         return rejected("invalid", "", f"{name} has fewer members: {len(unknown)} are not known in it")

@@ -12,11 +12,12 @@ import jmespath
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from jmespath.functions import Functions
 from jmespath.parser import ParsedResult
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
 
 from schemas.payloads import Evidence
 from schemas.primitives import Code, TimeZone
 from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.sources.day_formats import DAY_FORMATS
 from services.ingest.sources.tool import (
     BodyNeeded,
     Received,
@@ -122,8 +123,10 @@ def _unfit(words: str) -> Rejected:
 def _wrong_calls(node: Mapping[str, Any]) -> Iterator[str]:
     if node["type"] == "function_expression":
         yield from _wrong_call(node["value"], len(node["children"]))
+    # Those of a slice are its numbers.
     for child in node["children"]:
-        yield from _wrong_calls(child)
+        if isinstance(child, dict):
+            yield from _wrong_calls(child)
 
 
 def _wrong_call(name: str, arguments: int) -> Iterator[str]:
@@ -191,14 +194,21 @@ class MappingRule(BaseModel):
             raise ValueError(f"rule {self.name}: relationship, by or people is required")
 
 
+def _day_format(name: str) -> str:
+    if name not in DAY_FORMATS:
+        raise ValueError(f"must be iso8601, seconds, milliseconds or one of {', '.join(DAY_FORMATS)}")
+    return name
+
+
 class MappingSettings(ProvenSettings):
     """Every rule that fits a payload speaks. `people` says what a person is that comes as mere text without an @: the
-    id of our directory, or the tool's own. `times` is how times are written; `time_zone` is that of times without one.
+    id of our directory, or the tool's own. `times` is how times are written, `mm/dd/yyyy` and the like with the time
+    after it; `time_zone` is that of times without one.
     `free_text` stands in older files and says nothing any more: only what the rules make of a payload is kept."""
 
     rules: Annotated[tuple[MappingRule, ...], Field(min_length=1, max_length=200)]
     people: Literal["participant", "id"] = "participant"
-    times: Literal["iso8601", "seconds", "milliseconds"] = "iso8601"
+    times: Literal["iso8601", "seconds", "milliseconds"] | Annotated[str, AfterValidator(_day_format)] = "iso8601"
     time_zone: TimeZone | None = None
     free_text: frozenset[Annotated[str, Field(min_length=1)]] = frozenset()
 

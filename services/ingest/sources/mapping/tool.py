@@ -1,19 +1,30 @@
 """What expressions gave, read as times, ids, people and data."""
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter, ValidationError
 
-from services.ingest.domain.activity import GenericActivity, Native, Person, Statement, Translation, Voided
+from services.ingest.domain.activity import Person, Translation
 from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import visible
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.mapping.applied import NOT_MEANT, fault_of, is_applied, kept_again, recorded, translated
+from services.ingest.sources.day_formats import LONGEST_WRITTEN, in_iso
+from services.ingest.sources.mapping.applied import (
+    NOT_MEANT,
+    Made,
+    activity_of,
+    is_applied,
+    kept_again,
+    recorded,
+    translated,
+)
 from services.ingest.sources.mapping.settings import (
     Compiled,
     ExpressionResult,
@@ -31,13 +42,15 @@ from services.ingest.sources.tool import (
     prove_bearer,
 )
 from services.ingest.sources.vendor_model import Local, Zoned, epoch, in_zone, within
-from services.ingest.sources.vocabulary import as_one, native_id
+from services.ingest.sources.vocabulary import as_one
 
 LONGEST_ID = 512
 MOST_PEOPLE = 100
 LONGEST_PERSON = 320
 ZONED: TypeAdapter[datetime] = TypeAdapter(Zoned)
 LOCAL: TypeAdapter[datetime] = TypeAdapter(Local)
+# As Ruby writes it.
+_NAMED_UTC = re.compile(r" ?(UTC|GMT)$")
 PER_SECOND = {"seconds": 1, "milliseconds": 1000}
 
 
@@ -50,6 +63,9 @@ def text_of(value: object) -> str | Rejected:
     """Empty where there is nothing."""
     if value is None:
         return ""
+    if isinstance(value, float) and value.is_integer():
+        # To JSON 12.0 is a whole number.
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return rejected("invalid", "", "must give a text or a whole number")
     if isinstance(value, int) and abs(value) >= 2**63:
@@ -71,6 +87,9 @@ def time_of(value: object, settings: MappingSettings) -> datetime | Rejected:
 
 
 def _written(value: object, settings: MappingSettings) -> datetime:
+    if isinstance(value, str) and len(value) <= LONGEST_WRITTEN:
+        iso = value if settings.times == "iso8601" else in_iso(value.strip(), settings.times)
+        value = _NAMED_UTC.sub("Z", iso)
     if settings.time_zone is None:
         return ZONED.validate_python(value)
     try:
@@ -116,8 +135,8 @@ def _by_text(value: object, settings: MappingSettings) -> Person | Rejected:
     return Person(participant=text) if settings.people == "participant" else Person(id=text)
 
 
-def data_of(name: str, wanted: Mapping[str, Member], scope: object) -> Mapping[str, object] | Rejected:
-    """The data of an event of this type, as complete and right as the catalogue asks. What is null is left out."""
+def data_of(wanted: Mapping[str, Member], scope: object) -> Mapping[str, object] | Rejected:
+    """The data of an event, without what is null. `activity_of` tells whether the catalogue allows them."""
     data: dict[str, object] = {}
     for member, value in wanted.items():
         found = value.of(scope) if isinstance(value, Compiled) else None
@@ -129,10 +148,11 @@ def data_of(name: str, wanted: Mapping[str, Member], scope: object) -> Mapping[s
         elif given is not None:
             # To JSON 4.0 is a whole number.
             data[member] = int(given) if isinstance(given, float) and given.is_integer() else given
-    return fault_of(name, data) or data
+    return data
 
 
 NOTHING = ExpressionResult(None)
+Read = TypeVar("Read")
 
 
 # Around a payload of which only what is right, or only what is at fault, is meant.
@@ -200,13 +220,6 @@ def _parts(payload: object, settings: MappingSettings) -> Iterator[tuple[str, Tr
 
 
 @dataclass(frozen=True)
-class _About:
-    by: Person | None
-    people: tuple[Person, ...]
-    relationship: str
-
-
-@dataclass(frozen=True)
 class _Applied:
     """A rule and what its expressions look at."""
 
@@ -215,91 +228,61 @@ class _Applied:
     settings: MappingSettings
 
     def said(self) -> Translation:
-        meant = self._found("when", self.rule.when)
+        rule = self.rule
+        meant = self._read("when", rule.when, is_true)
         if isinstance(meant, Rejected):
             return meant
-        if self.rule.when and not is_true(meant.value):
+        if rule.when and not meant:
             return NOT_MEANT
-        heading = self._heading()
-        if isinstance(heading, Rejected):
-            return heading
-        if self.rule.voids:
-            target = heading.key.replace(self.rule.name, self.rule.voids, 1)
-            return (Voided(heading.key, heading.time, heading.native, target),)
-        return self._told(heading, str(self.rule.type))
-
-    def _heading(self) -> Statement | Rejected:
-        native = self._text("id", self.rule.id)
+        native = self._read("id", rule.id, text_of)
         if isinstance(native, Rejected):
             return native
         if not native:
             return rejected("invalid", "id", "is required: it tells a repeat from another statement")
-        found = self._found("time", self.rule.time)
-        at = found if isinstance(found, Rejected) else time_of(found.value, self.settings)
+        at = self._read("time", rule.time, lambda value: time_of(value, self.settings))
         if isinstance(at, Rejected):
-            return at if isinstance(found, Rejected) else within("time", at)
-        return _statement(self.rule.name, native, at)
+            return at
+        told = {} if rule.voids else self._told()
+        if isinstance(told, Rejected):
+            return told
+        one = activity_of(Made.model_construct(rule=rule.name, id=native, time=at, **told), rule)
+        return one if isinstance(one, Rejected) else (one,)
 
-    def _told(self, heading: Statement, name: str) -> Translation:
-        about = self._about()
-        if isinstance(about, Rejected):
-            return about
-        data = data_of(name, self.rule.data, self.scope)
-        if isinstance(data, Rejected):
-            return within("data", data)
-        if isinstance(answered := data.get("reply_to"), str):
-            # The message that is answered is known by what it was called here.
-            data = {**data, "reply_to": f"{self.rule.name}:{answered}"}
-        return (
-            GenericActivity(
-                key=heading.key,
-                time=heading.time,
-                native=heading.native,
-                type=name,
-                data=data,
-                by=about.by,
-                people=about.people,
-                relationship=about.relationship,
-                evidence=self.rule.evidence,
-            ),
-        )
-
-    def _about(self) -> _About | Rejected:
-        by, people = self._people("by", self.rule.by), self._people("people", self.rule.people)
+    def _told(self) -> dict[str, Any] | Rejected:
+        """Whom it is about, and its data."""
+        rule = self.rule
+        by = self._read("by", rule.by, self._people)
         if isinstance(by, Rejected):
             return by
+        people = self._read("people", rule.people, self._people)
         if isinstance(people, Rejected):
             return people
-        relationship = self._text("relationship", self.rule.relationship)
+        relationship = self._read("relationship", rule.relationship, text_of)
         if isinstance(relationship, Rejected):
             return relationship
-        if len(by) > 1 or (self.rule.by and not by):
+        if len(by) > 1 or (rule.by and not by):
             return rejected("invalid", "by", f"must give one person, not {len(by)}")
         if not (by or people or relationship):
-            return rejected("invalid", "relationship" if self.rule.relationship else "people", "gives nobody")
-        return _About(by[0] if by else None, people, relationship)
+            return rejected("invalid", "relationship" if rule.relationship else "people", "gives nobody")
+        data = data_of(rule.data, self.scope)
+        if isinstance(data, Rejected):
+            return within("data", data)
+        return {
+            "by": by[0] if by else None,
+            "people": people,
+            "relationship": visible(relationship),
+            "data": data,
+        }
 
-    def _people(self, member: str, expression: Compiled | None) -> tuple[Person, ...] | Rejected:
-        found = self._found(member, expression)
-        if isinstance(found, Rejected):
-            return found
-        people = people_of(found.value, self.settings)
-        return within(member, people) if isinstance(people, Rejected) else people
+    def _people(self, value: object) -> tuple[Person, ...] | Rejected:
+        return people_of(value, self.settings)
 
-    def _text(self, member: str, expression: Compiled | None) -> str | Rejected:
-        found = self._found(member, expression)
-        if isinstance(found, Rejected):
-            return found
-        text = text_of(found.value)
-        return within(member, text) if isinstance(text, Rejected) else text
-
-    def _found(self, member: str, expression: Compiled | None) -> ExpressionResult | Rejected:
+    def _read(
+        self, member: str, expression: Compiled | None, read: Callable[[object], Read | Rejected]
+    ) -> Read | Rejected:
         found = expression.of(self.scope) if expression else NOTHING
-        return within(member, found) if isinstance(found, Rejected) else found
-
-
-def _statement(rule: str, native: str, at: datetime) -> Statement:
-    return Statement(f"{rule}:{native}", at, Native(rule, native_id(native)))
+        value = found if isinstance(found, Rejected) else read(found.value)
+        return within(member, value) if isinstance(value, Rejected) else value
 
 
 def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:

@@ -6,20 +6,21 @@ from datetime import datetime
 
 from services.ingest.domain.cloudevents import Parsed, read_json
 from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.tools.allow_list import ADDRESS, ID, PERSON_ID, AllowList, Leaf, allow_list, composed
+from services.ingest.domain.tools.allow_list import ADDRESS, ID, PERSON_ID, AllowList, Leaf, allow_list, visible
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings, as_it_came
 from services.ingest.sources.typeform.model import (
+    MOST_GROUPS,
     WHOLE,
     Defined,
     Properties,
     Questioned,
     Response,
     TypeformAnswer,
-    TypeformPlace,
     TypeformQuestion,
     TypeformSettings,
     Webhook,
+    word,
 )
 from services.ingest.sources.vendor_model import read
 
@@ -55,6 +56,8 @@ def _names(answer: object) -> frozenset[str]:
 
 SEVERAL = 2
 PLACE: Mapping[str, object] = {"field": {}}
+# Links that people have copied hold blanks around an id.
+HIDDEN_ID = Leaf(ID.name, lambda text, pseudonym: ID.of_text(visible(text), pseudonym), ID.others)
 NO_ANSWER = AllowList(members={"field": AllowList()})
 
 
@@ -73,10 +76,11 @@ def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> objec
 
 def _response(settings: TypeformSettings) -> AllowList:
     names = _one_of({*settings.questions, *_email_questions(settings)})
-    inner = allow_list(Defined).with_members(id=names, ref=names)
+    field = question = allow_list(Defined).with_members(id=names, ref=names)
     # A group of questions holds their definitions.
-    properties = allow_list(Properties).with_members(fields=AllowList(items=inner))
-    field = inner.with_members(properties=properties)
+    for _ in range(MOST_GROUPS):
+        properties = allow_list(Properties).with_members(fields=AllowList(items=field))
+        field = question.with_members(properties=properties)
     hidden = AllowList(members={name: AllowList(leaf=leaf) for name, leaf in _hidden(settings)})
     return allow_list(Response).with_members(
         hidden=hidden, definition=AllowList(members={"fields": AllowList(items=field)})
@@ -86,17 +90,12 @@ def _response(settings: TypeformSettings) -> AllowList:
 def _hidden(settings: TypeformSettings) -> Iterator[tuple[str, Leaf]]:
     """Of a field that is two things the last counts."""
     for question in settings.questions.values():
-        yield from ((name, ID) for name in question.hidden.values())
+        yield from ((name, HIDDEN_ID) for name in question.hidden.values())
     if settings.relationship:
-        yield settings.relationship, ID
+        yield settings.relationship, HIDDEN_ID
     for place in filter(None, (settings.respondent, settings.other)):
-        yield from ((name, leaf) for name, leaf in _leaves(place) if name)
-
-
-def _leaves(place: TypeformPlace) -> Iterator[tuple[str | None, Leaf]]:
-    yield place.participant, ID
-    yield place.id, PERSON_ID
-    yield place.address, ADDRESS
+        leaves = ((place.participant, HIDDEN_ID), (place.id, PERSON_ID), (place.address, ADDRESS))
+        yield from ((name, leaf) for name, leaf in leaves if name)
 
 
 def _email_questions(settings: TypeformSettings) -> frozenset[str]:
@@ -134,4 +133,4 @@ def _read_of(questions: Collection[TypeformQuestion]) -> Iterator[tuple[str, All
 
 def _one_of(words: Collection[str]) -> AllowList:
     """The settings' own words. Any other leaves nothing behind that settings could mean something by."""
-    return AllowList(leaf=Leaf("a word of the settings", lambda text, _: text if composed(text) in words else ""))
+    return AllowList(leaf=Leaf("a word of the settings", lambda text, _: text if word(text) in words else ""))

@@ -38,8 +38,15 @@ FILLED: Mapping[str, str] = {
     FIT: "fit",
 }
 SettingName = Annotated[str, Field(min_length=1, max_length=256)]
-# What a choice is called: compared without regard to how its letters are spelt.
-Word = Annotated[str, AfterValidator(composed)]
+
+
+def word(text: str) -> str:
+    """What a choice is called, as it is compared: without regard to how its letters are spelt, and to which blanks
+    stand between its words, such as the one before a French exclamation mark."""
+    return " ".join(composed(text).split())
+
+
+Word = Annotated[str, AfterValidator(word)]
 
 
 class TypeformPart(BaseModel):
@@ -105,6 +112,8 @@ def _list(value: object) -> object:
     return [] if value is None else value
 
 
+# A group may hold a group of questions that stand beside each other.
+MOST_GROUPS = 2
 WHOLE, PARTIAL = "form_response", "form_response_partial"
 NPS, OPINION_SCALE, RATING = "nps", "opinion_scale", "rating"
 # What is kept where only the settings know what is read: nothing, until keeping.py has asked them.
@@ -167,7 +176,7 @@ class TypeformAnswer(Questioned):
             found.add(str(self.boolean).lower())
         if self.number is not None:
             found.add(f"{self.number:.15g}")
-        return frozenset(map(composed, found)) - {""}
+        return frozenset(map(word, found)) - {""}
 
 
 class Properties(VendorModel):
@@ -223,25 +232,18 @@ def data_of(
     """Without the members that hidden fields hold. Paths begin at the answer."""
     if question.when and not answer.names & set(question.when):
         return NOT_SAID
-    if question.filled is None:
-        return question.data
-    filled = _filled(answer, question, in_form)
+    filled: Mapping[str, object] | Rejected = {}
+    if question.filled is not None and question.values:
+        filled = _by_values(answer, question)
+    elif question.filled == "due":
+        filled = {"due": answer.date[:10]} if answer.date else {}
+    elif question.filled is not None and answer.number is not None:
+        filled = _measured(answer.number, question, in_form)
+    elif question.filled is not None and question.type != "mentoring.checkin.answered.v1":
+        # Of a check-in, that it was answered is worth knowing; the rating may be missing.
+        words = f"is required: {question.type} needs a number, or values in the settings"
+        return rejected("invalid", "number", words)
     return filled if isinstance(filled, Rejected) else {**question.data, **filled}
-
-
-def _filled(
-    answer: TypeformAnswer, question: TypeformQuestion, in_form: Scale | None
-) -> Mapping[str, object] | Rejected:
-    if question.values:
-        return _by_values(answer, question)
-    if question.filled == "due":
-        return {"due": answer.date[:10]} if answer.date else {}
-    if answer.number is not None:
-        return _measured(answer.number, question, in_form)
-    if question.type == "mentoring.checkin.answered.v1":
-        # That it was answered is worth knowing; the rating may be missing.
-        return {}
-    return rejected("invalid", "number", f"is required: {question.type} needs a number, or values in the settings")
 
 
 def _by_values(answer: TypeformAnswer, question: TypeformQuestion) -> Mapping[str, object] | Rejected:
@@ -253,21 +255,15 @@ def _by_values(answer: TypeformAnswer, question: TypeformQuestion) -> Mapping[st
         return rejected("invalid", answer.type, "the settings do not say what this answer stands for (values)")
     if isinstance(meant, str) or question.type not in MEASURED:
         return {str(question.filled): meant}
-    ours = OURS if question.type in RATED else None
-    return _measured(meant, question, ours)
+    return _measured(meant, question, OURS if question.type in RATED else None)
 
 
 def _measured(number: float, question: TypeformQuestion, in_form: Scale | None) -> Mapping[str, object] | Rejected:
-    scale = _scale(question, in_form)
-    if isinstance(scale, Rejected):
-        return scale
-    return off_scale(number, scale, "number") or on_our_scale(question.type, number, scale)
-
-
-def _scale(question: TypeformQuestion, in_form: Scale | None) -> Scale | Rejected:
     given = question.scale
     if given and in_form and given != in_form:
         form, ours = (f"{scale.min:g} to {scale.max:g}" for scale in (in_form, given))
         return rejected("invalid", "number", f"the form's scale is {form}, that of the settings {ours}")
-    found = given or in_form or (PERCENT if question.filled == "percent" else None)
-    return found or rejected("invalid", "number", "its scale stands neither in the form nor in the settings")
+    scale = given or in_form or (PERCENT if question.filled == "percent" else None)
+    if scale is None:
+        return rejected("invalid", "number", "its scale stands neither in the form nor in the settings")
+    return off_scale(number, scale, "number") or on_our_scale(question.type, number, scale)

@@ -6,10 +6,10 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from hashlib import sha256
 
-from services.ingest.domain.activity import GenericActivity, Native, Person, Statement, Translation
+from services.ingest.domain.activity import GenericActivity, Native, Person, Translation
+from services.ingest.domain.tools.allow_list import visible
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import (
     BodyNeeded,
@@ -23,6 +23,7 @@ from services.ingest.sources.tool import (
 )
 from services.ingest.sources.typeform.keeping import keep, take
 from services.ingest.sources.typeform.model import (
+    MOST_GROUPS,
     PARTIAL,
     WHOLE,
     Defined,
@@ -64,38 +65,31 @@ class FilledIn:
         """Empty if the form was not given it."""
         found = self.response.hidden.get(name)
         text = str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
-        return "" if text == PLACEHOLDER else text
-
-    def statement(self, question: str) -> Statement:
-        token = self.response.token
-        return Statement(f"{token}:{question}", self.response.submitted_at, Native("form_response", native_id(token)))
+        return "" if text == PLACEHOLDER else visible(text)
 
 
 def filled_in(response: Response) -> FilledIn:
     answers: dict[str, TypeformPlaced] = {}
     fault: Rejected | None = None
     for index, value in enumerate(response.answers):
-        if value is None:
-            continue
-        path = f"answers.{index}"
-        answer = read(Questioned, value)
-        if isinstance(answer, Rejected):
-            fault = fault or within(path, answer)
-        else:
-            answers |= dict.fromkeys(answer.field.names, TypeformPlaced(path, value))
+        answer = read(Questioned, value) if value is not None else None
+        if isinstance(answer, Questioned):
+            answers |= dict.fromkeys(answer.field.names, TypeformPlaced(f"answers.{index}", value))
+        elif answer is not None:
+            fault = fault or within(f"answers.{index}", answer)
     return FilledIn(response, answers, _scales(response), fault)
 
 
 def _scales(response: Response) -> Mapping[str, Scale]:
     """A question defined otherwise than we read has no scale here: only an answer that needs one is at fault."""
     scales: dict[str, Scale] = {}
-    for value in response.definition.fields:
-        defined = read(Defined, value)
-        if isinstance(defined, Rejected):
-            continue
-        for one in (defined, *map(partial(read, Defined), defined.properties.fields)):
-            if not isinstance(one, Rejected) and one.scale:
+    fields = response.definition.fields
+    for _ in range(MOST_GROUPS + 1):
+        defined = [one for value in fields if isinstance(one := read(Defined, value), Defined)]
+        for one in defined:
+            if one.scale:
                 scales |= dict.fromkeys(one.names, one.scale)
+        fields = tuple(value for one in defined for value in one.properties.fields)
     return scales
 
 
@@ -104,19 +98,6 @@ class People:
     respondent: Person
     others: tuple[Person, ...]
     relationship: str
-
-    def told(self, statement: Statement, name: str, data: Mapping[str, object]) -> GenericActivity:
-        return GenericActivity(
-            key=statement.key,
-            time=statement.time,
-            native=statement.native,
-            type=name,
-            data=data,
-            by=self.respondent,
-            people=self.others,
-            relationship=self.relationship,
-            evidence="self_reported",
-        )
 
 
 def people_of(form: FilledIn, settings: TypeformSettings) -> People | Rejected:
@@ -133,21 +114,18 @@ def people_of(form: FilledIn, settings: TypeformSettings) -> People | Rejected:
 
 
 def _person(form: FilledIn, place: TypeformPlace) -> Person | Rejected:
-    if place.answer:
-        return _by_answer(form, place.answer)
-    name = place.participant or place.address or place.id or ""
-    text = form.hidden(name)
-    if not text:
-        return _unknown(name)
-    if place.address:
-        return Person(address=text)
-    return Person(participant=text) if place.participant else Person(id=text)
-
-
-def _by_answer(form: FilledIn, question: str) -> Person | Rejected:
-    placed = form.answers.get(question)
+    if not place.answer:
+        name = place.participant or place.address or place.id or ""
+        text = form.hidden(name)
+        if not text:
+            return _unknown(name)
+        if place.address:
+            return Person(address=text)
+        return Person(participant=text) if place.participant else Person(id=text)
+    placed = form.answers.get(place.answer)
     if placed is None:
-        return rejected("invalid", "answers", f"the question {question!r}, which tells who it is, is not answered")
+        words = f"the question {place.answer!r}, which tells who it is, is not answered"
+        return rejected("invalid", "answers", words)
     answer = read(TypeformAnswer, placed.value)
     if isinstance(answer, Rejected):
         return within(placed.path, answer)
@@ -174,35 +152,40 @@ def translate(value: object, settings: ToolSettings) -> Translation:
 
 def _said(response: Response, settings: TypeformSettings) -> Translation:
     form = filled_in(response)
-    known = [name for name in settings.questions if name in form.answers]
+    known = {name: question for name, question in settings.questions.items() if name in form.answers}
     if not known:
         return form.fault or Ignored("no_answer_of_interest")
     people = people_of(form, settings)
     if isinstance(people, Rejected):
         return people
-    sayings = _Sayings(form, people)
-    return as_one((form.answers[name].path, sayings.of(name, settings.questions[name])) for name in known)
+    return as_one(
+        (form.answers[name].path, _answered(form, people, name, question)) for name, question in known.items()
+    )
 
 
-@dataclass(frozen=True)
-class _Sayings:
-    form: FilledIn
-    people: People
-
-    def of(self, name: str, question: TypeformQuestion) -> Translation:
-        answer = read(TypeformAnswer, self.form.answers[name].value)
-        if isinstance(answer, Rejected):
-            return answer
-        data = data_of(answer, question, self.form.scales.get(name))
-        if isinstance(data, Ignored | Rejected):
-            return data
-        hidden = {member: self.form.hidden(field) for member, field in question.hidden.items()}
-        return (self.people.told(self.form.statement(name), question.type, {**data, **_known(hidden)}),)
-
-
-def _known(hidden: Mapping[str, str]) -> Mapping[str, str]:
-    """What was not passed to the form is left out, and missed in the event by its name."""
-    return {member: text for member, text in hidden.items() if text}
+def _answered(form: FilledIn, people: People, name: str, question: TypeformQuestion) -> Translation:
+    answer = read(TypeformAnswer, form.answers[name].value)
+    if isinstance(answer, Rejected):
+        return answer
+    data = data_of(answer, question, form.scales.get(name))
+    if isinstance(data, Ignored | Rejected):
+        return data
+    # What was not passed to the form is left out, and missed in the event by its name.
+    hidden = {member: text for member, field in question.hidden.items() if (text := form.hidden(field))}
+    token = form.response.token
+    return (
+        GenericActivity(
+            key=f"{token}:{name}",
+            time=form.response.submitted_at,
+            native=Native("form_response", native_id(token)),
+            type=question.type,
+            data={**data, **hidden},
+            by=people.respondent,
+            people=people.others,
+            relationship=people.relationship,
+            evidence="self_reported",
+        ),
+    )
 
 
 PREFIX = "sha256="

@@ -1,0 +1,133 @@
+"""What tables and feeds call their columns, and what stands in them, in the languages that people write."""
+
+from collections.abc import Mapping
+
+
+def _listed(text: str) -> Mapping[str, tuple[str, ...]]:
+    """By the name before the colon the words after it; a line that is indented goes on with the one above."""
+    lines = (line.partition(": ") for line in text.strip().replace("\n    ", " ").splitlines())
+    return {name: tuple(words.split(", ")) for name, _, words in lines}
+
+
+# Of feeds of people: compared without case, blanks and punctuation, so that "Employee ID", "employee_id" and
+# "employeeId" are the same. `leave_until` is the last day of a leave, `back_on` the day after it, `last_day` that
+# before `terminated_on`, `rehired_on` that on which who had left came back; `updated_at` counts only where nobody says
+# when the record was received.
+PEOPLE_COLUMNS = _listed("""
+id: id, participant, participant_id, employee_id, employee_number, employee_no, emp_id, person_id, person_number,
+    personnel_number, worker_id, external_id, user_id, personalnummer, personal_nr, pers_nr, mitarbeiternummer,
+    mitarbeiter_nr, mitarbeiter_id, ma_nr, matricule, matricola, numéro_d_employé, número_de_empleado,
+    personeelsnummer
+name: name, full_name, display_name, legal_name, name.formatted, name.full_name, employee_name, worker,
+    user.display_name, last_name_first_name, nachname_vorname, name_vorname
+first_name: first_name, given_name, forename, name.given_name, vorname, prénom, nombre, voornaam, legal_first_name,
+    preferred_first_name
+last_name: last_name, family_name, surname, name.family_name, nachname, familienname, nom, cognome, apellido,
+    apellidos, achternaam, legal_last_name
+addresses: addresses, address, email, emails, mail, email_address, work_email, business_email, primary_work_email,
+    primary_email, email_primary_work, company_email, email_work, work_email_address, emails.work, work.email,
+    contact.email, e_mail_adresse, mailadresse, dienstliche_e_mail, e_mail_geschäftlich, e_mail_dienstlich,
+    adresse_e_mail, courriel, correo_electrónico, e_mailadres, indirizzo_email
+status: status, employment_status, employee_status, worker_status, active, is_active, active_status,
+    employment.status, internal.status, role_state, beschäftigungsstatus, mitarbeiterstatus, aktiv, statut, stato
+leave_from: leave_from, leave_start, leave_start_date, leave_begin, first_day_of_leave
+leave_until: leave_until, leave_end, leave_end_date, last_day_of_leave
+back_on: back_on, return_date, returns_on, first_day_back
+rehired_on: rehired_on, rehire_date
+terminated_on: terminated_on, termination_date, date_of_termination, left_on, exit_date, employment_end_date,
+    leaving_date, date_of_leaving, separation_date, austrittsdatum, austritt, date_de_sortie, end_date
+last_day: last_day, last_day_of_work, last_working_day, last_day_worked, letzter_arbeitstag
+time_zone: time_zone, timezone, tz, zeitzone
+consent: consent, einwilligung
+updated_at: updated_at, last_modified, last_modified_at, modified_at, meta.last_modified
+""")
+
+# Of tables that are imported, beside our own names: they are proposed, and used when somebody found them right.
+COLUMN_WORDS = _listed("""
+relationship: relationship id, pair, pair id, match, match id, mentorship, mentoring pair, beziehung, tandem, tandem
+    id, tandem-nr, tandemnummer, paar, mentoringpaar
+started_at: start, start date, started, started on, since, beginn, startdatum, anfang, seit
+mentors: mentor, mentor id, mentorin, mentoren, mentor:in, mentorinnen, mentor/in
+mentees: mentee, mentee id, mentee:in
+kind: type, art, form
+cadence_days: cadence, every days, meeting interval, rhythmus, takt, abstand, rhythmus in tagen
+planned_end: planned end date, end planned for, geplantes ende, ende geplant am, laufzeit bis
+coordinator: programme manager, koordination, koordinator, koordinatorin
+cohort: group, kohorte, jahrgang
+ended_at: ended, end, end date, ended on, ende, enddatum, beendet am
+end_planned: ended as planned, as planned, wie geplant, planmäßig, planmäßig beendet
+end_reason: reason, reason for the end, grund, grund des endes
+ended_by: beendet durch, beendet von
+status: state, result, outcome, what happened, zustand, ergebnis
+starts_at: start, start time, starts, date, date and time, meeting date, when, beginn, datum, termin, datum und
+    uhrzeit, start am
+session_id: session, meeting id, meeting, termin-id, terminnummer, sitzung
+ends_at: end, end time, ends, ende, bis
+minutes: duration, length, minutes held, dauer, minuten, dauer in minuten
+absent: no show, who was absent, abwesend, fehlte, gefehlt hat
+booked_at: booked, booked on, gebucht am, vereinbart am
+cancelled_at: cancelled, canceled, cancelled on, canceled on, abgesagt am
+by: from, given by, role, von, durch, rolle
+evidence: known from, nachweis, beleg
+goal_id: goal, goal number, ziel, ziel-id, zielnummer
+change: action, what changed, status, änderung, zustand, schritt
+at: date, on, when, date and time, datum, am, wann, timestamp, zeitstempel, completion time, fertigstellungszeit,
+    submitted at, submit date
+percent: progress, percent done, fortschritt, prozent, %
+due: due date, deadline, fällig, fällig am, frist
+specific: spezifisch
+measurable: messbar
+achievable: attainable, erreichbar
+relevant: realistic
+time_bound: timebound, time-boxed, terminiert
+rating: score, stars, grade, bewertung, note, punkte, sterne
+scale_min: scale from, lowest, skala von
+scale_max: scale to, highest, out of, skala bis
+about: subject, thema, worüber, bezug
+participant: id, person, person id, participant id, employee id, employee number, user id, personalnummer,
+    personal-nr, personen-id, mitarbeiternummer, mitarbeiter-nr, mitarbeiter-id
+name: full name, display name, vor- und nachname, anzeigename
+consent: consent given, has consented, einwilligung, zustimmung, einverstanden
+addresses: email, e-mail, mail, email address, e-mail-adresse, e-mail-adressen, mailadresse
+identities: tool ids, kennungen
+time_zone: timezone, tz, zeitzone
+program: programme, program id, programm
+source: quelle
+""")
+
+_SIDES = _listed("""
+mentor: mentorin, mentor:in, mentor/in, der mentor, die mentorin
+mentee: mentee:in, die mentee, der mentee, mentees
+admin: hr, verwaltung, koordination
+""")
+_VALUES = _listed("""
+yes or no = yes: ja, j, wahr, x, ok, given, erteilt
+yes or no = no: nein, falsch, none, kein, not given, nicht erteilt
+status = held: took place, completed, done, happened, attended, stattgefunden, durchgeführt, fand statt
+status = missed: no show, did not show, not attended, ausgefallen, nicht erschienen, verpasst
+status = cancelled: canceled, called off, abgesagt, storniert
+status = scheduled: planned, booked, upcoming, geplant, vereinbart, gebucht
+status = active: aktiv, employed, angestellt
+status = leave: on leave, karenz, elternzeit, beurlaubt, parental leave
+status = exited: left, terminated, ausgetreten, ausgeschieden
+absent = both: beide, nobody came, keiner
+kind = one_to_one: 1:1, one-to-one, one on one, einzeln, eins zu eins, zu zweit
+kind = group: gruppe
+kind = reverse: umgekehrt, reverse mentoring
+change = set: new, created, agreed, neu, gesetzt, vereinbart, angelegt
+change = revised: changed, updated, angepasst, geändert, überarbeitet
+change = progressed: progress, in progress, fortschritt, in arbeit
+change = achieved: done, completed, reached, erreicht, erledigt
+change = missed: not reached, verfehlt, nicht erreicht
+change = abandoned: dropped, given up, aufgegeben, verworfen
+about = session: meeting, treffen, termin, sitzung
+about = relationship: overall, mentoring, beziehung, tandem, insgesamt
+""")
+VALUE_WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    column: {
+        **(_SIDES if column in {"absent", "by", "ended_by"} else {}),
+        **{name.partition(" = ")[2]: words for name, words in _VALUES.items() if name.startswith(f"{column} = ")},
+    }
+    for column in ("yes or no", "status", "absent", "by", "ended_by", "kind", "change", "about")
+}
+"""Likewise, by column and by the value of ours that they stand for."""
