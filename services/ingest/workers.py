@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from services.ingest.flow.connections_file import PATH, forwarding_act
+from services.ingest.flow.connections_reload import PATH, forwarding_act
 from services.ingest.settings import IngestSettings
 from services.runtime import log
 from services.runtime.health import Condition, Health, served

@@ -15,6 +15,7 @@ import click
 from schemas.events import OfPartition
 from schemas.primitives import to_rfc3339
 from schemas.topics import ALERTS, EVENTS, RAW_CLOUDEVENTS, SCORES
+from services.ingest.commands.attempt import Attempt, Heard, Refusal, Tried
 from services.ingest.console import explained, quiet_settings
 from services.ingest.domain.cloudevents import Parsed, read_record
 from services.ingest.domain.dead_letters import RAW_TOPICS, DeadLetterFilter, harmless
@@ -26,7 +27,6 @@ from services.ingest.flow.people.followers import projection_now
 from services.ingest.service import connections_of
 from services.ingest.settings import IngestSettings
 from services.ingest.sources.connections import Connection, ConnectionsError
-from services.ingest.trying.attempt import Attempt, Heard, Refusal, Tried
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
 from services.runtime.kafka import Partition, Record, reading
 

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from schemas.topics import BOOKINGS, DIRECTORY, ROSTER
-from services.ingest.domain.tools.projection import PROGRESS_KEY, ProgressRecord, dump
 from services.ingest.flow.people import standing_records
+from services.ingest.flow.people.projected_topics import PROGRESS_KEY, ProgressRecord, dump
 from services.ingest.flow.people.standing_records import FoldedOffsets, StandingRecords
 from services.runtime.kafka import Partition, Record, create_topics
 from services.runtime.kafka.admin import delete_topics

@@ -30,14 +30,13 @@ from services.ingest.domain.derived_events import (
     visitor_id,
 )
 from services.ingest.domain.meetings.attendance import GONE
-from services.ingest.domain.meetings.gatherings import UNIDENTIFIED, Gathering, Visit, visit
 from services.ingest.domain.people.fan_out import FannedOut, employed
 from services.ingest.domain.people.relationship_history import Relationship
 from services.ingest.domain.people.roster import STRANGERS, no_pair, several, subject
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.booked_sessions import PartlyBooked, booked, cancelled, missed, moved
 from services.ingest.domain.tools.generic_events import told, voided
-from services.ingest.domain.tools.projection import Projection, Spoken
+from services.ingest.domain.tools.projection import UNIDENTIFIED, Gathering, Projection, Spoken, Visit, visit
 from services.ingest.domain.verdict import Ignored, Rejected
 
 ALONE = Ignored("alone")

@@ -12,10 +12,16 @@ from pydantic import ValidationError
 from schemas.directory import DirectoryStatement, Participant
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
 from services.ingest.domain.people.participants import is_same, merged
-from services.ingest.domain.tools.projection import PROGRESS_KEY, ProgressRecord, load
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.dead_letters import UnexpectedFailures
-from services.ingest.flow.people.projection_writer import MOST_WRITTEN_BYTES, Projected, ProjectionWriter
+from services.ingest.flow.people.projected_topics import (
+    MOST_WRITTEN_BYTES,
+    PROGRESS_KEY,
+    ProgressRecord,
+    Projected,
+    ProjectionWriter,
+    load,
+)
 from services.ingest.flow.people.standing_records import StandingRecords
 from services.runtime import log
 from services.runtime.kafka import Committed, Partition, Reader, Record, read_partition

@@ -19,9 +19,8 @@ from services.ingest.flow.people.directory_projector import DirectoryProjector
 from services.ingest.flow.people.partition_projection import (
     PartitionProjection,
     UnreadableProjectionError,
-    topics_of,
 )
-from services.ingest.flow.people.projection_writer import Projected, ProjectionWriter
+from services.ingest.flow.people.projected_topics import Projected, ProjectionWriter, topics_of
 from services.ingest.flow.people.standing_records import StandingRecords
 from services.ingest.flow.supervise import Parts
 from services.ingest.settings import IngestSettings

@@ -11,8 +11,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
-from services.ingest.domain.tools.projection import PROGRESS_KEY, ProgressRecord, load
-from services.ingest.flow.people.partition_projection import topics_of
+from services.ingest.flow.people.projected_topics import PROGRESS_KEY, ProgressRecord, load, topics_of
 from services.runtime.kafka import Partition, Reader, Record, newest_of_keys
 from services.runtime.settings import Settings
 
@@ -63,18 +62,16 @@ class StandingRecords:
                 self._standing, self._is_over = None, True
 
     def _read_once(self, done: Callable[[], bool]) -> TopicsAtStart | None:
-        if self._standing is None:
-            self._standing, self._read_at = self._read(done), time.monotonic()
-        return self._standing
-
-    def _read(self, done: Callable[[], bool]) -> TopicsAtStart | None:
+        if self._standing is not None:
+            return self._standing
         records: dict[Partition, list[Record]] = {}
         with closing(Reader(self._settings, group=None, isolation_level="read_committed")) as reader:
             partitions = reader.assign(self._topics)
             ends = reader.end_offsets(partitions)
             for record in newest_of_keys(_between(reader, {}, ends, done)):
                 records.setdefault(Partition(record.topic, record.partition), []).append(record)
-        return None if done() else TopicsAtStart(records, ends)
+        self._standing, self._read_at = None if done() else TopicsAtStart(records, ends), time.monotonic()
+        return self._standing
 
 
 def _between(

@@ -11,6 +11,17 @@ from typing import Any, NamedTuple
 import click
 
 from schemas.events import MentoringEvent, to_json
+from services.ingest.commands.attempt import (
+    PRETENDED_KEY,
+    Attempt,
+    Conclusion,
+    Heard,
+    NoAccountError,
+    Refusal,
+    Tried,
+    TryOptions,
+    connection_of,
+)
 from services.ingest.console import explained, quiet_settings
 from services.ingest.domain.admission import Clock, admit, any_pseudonym, any_scope
 from services.ingest.domain.cloudevents import read_json
@@ -22,17 +33,6 @@ from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.flow.people.followers import projection_now
 from services.ingest.sources.connections import Connection
 from services.ingest.sources.registry import TOOLS
-from services.ingest.trying.attempt import (
-    PRETENDED_KEY,
-    Attempt,
-    Conclusion,
-    Heard,
-    NoAccountError,
-    Refusal,
-    Tried,
-    TryOptions,
-    connection_of,
-)
 
 READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 MEDIA_TYPES = dict.fromkeys((".csv", ".tsv", ".txt"), "text/csv")
