@@ -24,8 +24,8 @@ from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored, Rejected, explain
 from services.ingest.flow.attendance import admitted_outcome
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.tools.raw_payloads import OpenedPayload, headers_of, opened, taken
-from services.ingest.flow.tools.statements import Directory, Statements
+from services.ingest.flow.tools.raw_payloads import headers_of, taken
+from services.ingest.flow.tools.statements import Directory, OpenedPayload, Statements, opened
 from services.ingest.sources.connections import Connection, ConnectionsError, load_connections
 from services.ingest.sources.tool import Kept, Received, Tool, ToolSettings
 from services.runtime.kafka import Headers, OutgoingRecord, Record

@@ -25,10 +25,10 @@ from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Admitted, Rejected
 from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.event_writer import EventWriter
+from services.ingest.flow.in_flight import PendingWrites
 from services.ingest.flow.log_reading import between, day_before, event_or_note
 from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
-from services.ingest.flow.tools.statements import PendingWrites
 from services.runtime import log
 from services.runtime.breaker import Breaker
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record

@@ -118,7 +118,7 @@ def say(
         projection.upsert(person)
     if resolved.rejected:
         return resolved.rejected
-    return Ignored("unchanged") if resolved.changes_nothing else events
+    return events if resolved.events or resolved.participants else Ignored("unchanged")
 
 
 def events(projection: Projection, said: Activity, connection_scope: ConnectionScope = ZOOM) -> list[OfRelationship]:

@@ -171,11 +171,6 @@ class Resolved:
     participants: tuple[Participant, ...] = ()
     rejected: Rejected | None = None
 
-    @property
-    def changes_nothing(self) -> bool:
-        """As far as is known here."""
-        return not self.events and not self.participants
-
 
 def resolve(
     said: Activity, scope: ConnectionScope, projection: Projection, stored: tuple[Spoken, ...] = ()

@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 from services.ingest.domain.activity import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.flow.dead_letters import time_of
 from services.ingest.flow.tools.fetched_resources import FetchedResources, Fetcher
-from services.ingest.flow.tools.raw_payloads import OpenedPayload
+from services.ingest.flow.tools.statements import OpenedPayload
 from services.runtime import log
 from services.runtime.backoff import Backoff
 from services.runtime.kafka import Partition, Record
@@ -27,6 +28,8 @@ from services.runtime.loop import TryLaterError
 THREADS = 8
 # Of one connection, of all, and bytes of all: what is beyond goes to quarantine, from where it can be requeued.
 MOST_OF_ONE, MOST, MOST_OCTETS = 1_000, 10_000, 64 * 2**20
+# Of a record that waits: only what quarantine needs, for it may be held for long.
+KEPT_HEADERS, MOST_HEADERS = frozenset({"connection", "content-type", "text_cut", "requeued_from"}), 8
 _NOTE = re.compile(r"v1;waiting=(\d{1,19})")
 
 Outcome = FetchedResources | Ignored | Rejected
@@ -49,6 +52,15 @@ class Fetch:
     payload: OpenedPayload
     told_at: datetime
     octets: int
+
+
+def fetch_of(record: Record, payload: OpenedPayload, pointer: Pointer) -> Fetch:
+    key = FetchKey(
+        Partition(record.topic, record.partition), payload.connection.connection_scope.connection, pointer.resource
+    )
+    headers = tuple((name, value) for name, value in record.headers if name in KEPT_HEADERS)[:MOST_HEADERS]
+    size = len(record.value or b"") + len(record.key or b"") + sum(len(value or b"") for _, value in record.headers)
+    return Fetch(key, record.offset, replace(record, value=None, headers=headers), payload, time_of(record), size)
 
 
 class FinishedFetch(NamedTuple):
@@ -110,7 +122,10 @@ class PendingFetches:
             name = fetch.key.connection
             self._busy.pop(name, None)
             if isinstance(outcome, TryLaterError):
-                self._put_off(name, outcome)
+                patience = self._patience.setdefault(name, Backoff())
+                patience.put_off()
+                waiting = {"connection": name, "waiting": self._of[name], "tries": patience.tries}
+                self._log.warning("fetch_put_off", **waiting, reason=str(outcome))
                 continue
             self._patience.pop(name, None)
             known = self._pending.get(fetch.key)
@@ -131,17 +146,6 @@ class PendingFetches:
     def _remove(self, key: FetchKey) -> None:
         self._octets -= self._pending.pop(key).octets
         self._of[key.connection] -= 1
-
-    def _put_off(self, connection: str, reason: TryLaterError) -> None:
-        patience = self._patience.setdefault(connection, Backoff())
-        patience.put_off()
-        self._log.warning(
-            "fetch_put_off",
-            connection=connection,
-            waiting=self._of[connection],
-            tries=patience.tries,
-            reason=str(reason),
-        )
 
     def _work(self) -> None:
         while True:
