@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cache, partial
 from itertools import takewhile
 
-from schemas.events import MentoringEvent, OfRelationship, ProfileSet
+from schemas.events import OfRelationship, ProfileSet
 from schemas.payloads import EventRetracted
 from schemas.topics import EVENTS
 from services.ingest.domain.admission import Clock, admit
@@ -214,10 +214,8 @@ class AttendanceWork:
         if not TELLING.search(value):
             return list(fold.advance(_recorded(value) or fold.clock))
         event = event_or_note(record, self._partition_count(record.topic), self._line, notes)
-        return self._told(known, event, notes) if event else []
-
-    def _told(self, known: FoldedPartition, event: MentoringEvent, notes: Counter[str]) -> list[RawEvent]:
-        fold = known.fold
+        if event is None:
+            return []
         if event.type == "mentoring.clock.reached.v1":
             return list(fold.advance(event.data.time))
         if isinstance(event, ProfileSet):
@@ -248,18 +246,19 @@ class AttendanceWork:
         self._pending_writes.settle()
         with later_if_away():
             while self._unsaid:
-                notes[self._record(self._unsaid[0])] += 1
+                raw = self._unsaid[0]
+                verdict = admitted_outcome(raw, self._clock())
+                result = verdict if isinstance(verdict, Rejected) else self._event_writer.record(verdict.event)
+                if isinstance(result, Rejected) or isinstance(verdict, Rejected):
+                    said = "rejected"
+                    names = {"event_id": raw["id"], "subject": raw["subject"]}
+                    self._line.error("outcome_rejected", **names, verdict=str(result))
+                else:
+                    said = "repeated" if result.repeat else verdict.event.type.split(".")[2]
+                    self._pending_writes.owe(result.written, partial(self._event_writer.record_again, verdict.event))
+                notes[said] += 1
                 del self._unsaid[0]
         self._pending_writes.settle()
-
-    def _record(self, raw: RawEvent) -> str:
-        verdict = admitted_outcome(raw, self._clock())
-        result = verdict if isinstance(verdict, Rejected) else self._event_writer.record(verdict.event)
-        if isinstance(result, Rejected) or isinstance(verdict, Rejected):
-            self._line.error("outcome_rejected", event_id=raw["id"], subject=raw["subject"], verdict=str(result))
-            return "rejected"
-        self._pending_writes.owe(result.written, partial(self._event_writer.record_again, verdict.event))
-        return "repeated" if result.repeat else verdict.event.type.split(".")[2]
 
     def _given_up(self, rejected: Rejected) -> Future[None]:
         """It came of several records, none of which is at fault: the log tells of it."""

@@ -73,10 +73,9 @@ class SourceWatermarks:
             try:
                 sent = self._producer.send(self._topic, f"{tenant}/{source}".encode(), mark.model_dump_json().encode())
             except KafkaError as away:
-                log.get(__name__).warning("watermark_not_written", tenant=tenant, reason=str(away))
-                self._again(tenant, source)
+                self._again(tenant, source, away)
                 continue
-            sent.add_errback(partial(self._failed, tenant, source))
+            sent.add_errback(partial(self._again, tenant, source))
             written += 1
         return written
 
@@ -95,11 +94,8 @@ class SourceWatermarks:
                 del self._known[key]
         return due
 
-    def _failed(self, tenant: str, source: str, failure: BaseException) -> None:
+    def _again(self, tenant: str, source: str, failure: BaseException) -> None:
         log.get(__name__).warning("watermark_not_written", tenant=tenant, reason=str(failure))
-        self._again(tenant, source)
-
-    def _again(self, tenant: str, source: str) -> None:
         with self._lock:
             spoken = self._known.get((tenant, source))
             if spoken is not None:
@@ -219,22 +215,19 @@ class EventWriter:
             if known is None and (known := self._recent.get(key)):
                 self._recent.move_to_end(key)
             if known is None:
-                return self._sent(recording, one)
+                numbers = self._partitions if one.key is None else (self._partition_of(one.key),)
+                try:
+                    for number in numbers:
+                        recording.sending.send(OutgoingRecord(self._topic, one.value, one.key, _HEADERS, number))
+                except UnwritableRecordError as failure:
+                    return unwritable(failure)
+                new = _Known(one.content, recording.sending.written, one.event)
+                recording.new[key] = self._under_way[key] = new
+                return recording.receipt
         if known.content != one.content:
             return rejected("conflict", "id", CONFLICT)
         recording.others[known.written] = None
         return Receipt(repeat=True, written=known.written)
-
-    def _sent(self, recording: "RecordedTogether", one: "PreparedEvent") -> Receipt | Rejected:
-        numbers = self._partitions if one.key is None else (self._partition_of(one.key),)
-        try:
-            for number in numbers:
-                recording.sending.send(OutgoingRecord(self._topic, one.value, one.key, _HEADERS, number))
-        except UnwritableRecordError as failure:
-            return unwritable(failure)
-        written = recording.sending.written
-        recording.new[one.identity] = self._under_way[one.identity] = _Known(one.content, written, one.event)
-        return recording.receipt
 
     def _settle(self, new: dict[bytes, _Known], written: Future[None]) -> None:
         failed = written.exception() is not None
@@ -290,11 +283,6 @@ class RecordedTogether:
         return all_of([self.sending.written, *self.others]) if self.others else self.sending.written
 
 
-def _written() -> Future[None]:
-    done: Future[None] = Future()
-    done.set_result(None)
-    return done
-
-
 # One for all: what was said long ago needs no future of its own.
-_WRITTEN = _written()
+_WRITTEN = Future[None]()
+_WRITTEN.set_result(None)

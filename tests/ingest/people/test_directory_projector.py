@@ -324,7 +324,7 @@ def test_statements_that_their_topic_has_let_go_are_waited_for_by_nobody(
 
 
 def test_a_batch_that_is_handed_over_again_is_merged_once_and_written_again() -> None:
-    directory = MergedDirectory()
+    directory = MergedDirectory({})
     said = [posted("acme"), row("acme", identities=(("zoom", "z-1"),))]
     values = [(f"acme/{one.id}".encode(), one.model_dump_json().encode()) for one in said]
     batch = [Record(DIRECTORY_STATEMENTS.name, 0, offset, *one, (), 0) for offset, one in enumerate(values)]

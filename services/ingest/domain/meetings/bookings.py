@@ -42,9 +42,6 @@ class Booking(NamedTuple):
     told: Instant
     cancelled: bool = False
 
-    def covers(self, moment: datetime) -> bool:
-        return not self.cancelled and self.starts_at - EARLY <= moment <= self.ends_at
-
 
 class BookedSession(NamedTuple):
     """`matters`: of which meetings of tools it is, see `matter_of`."""
@@ -153,7 +150,8 @@ class Bookings:
         if own is not None:
             return None if own.cancelled else own
         booked = (self.booking(tenant, relationship, one) for one in self._of.get((tenant, relationship), NONE))
-        return min((one for one in booked if one and one.covers(moment)), default=None, key=lambda one: one.starts_at)
+        around = (one for one in booked if one and not one.cancelled and one.starts_at - EARLY <= moment <= one.ends_at)
+        return min(around, default=None, key=lambda one: one.starts_at)
 
     def _book(self, tenant: str, relationship: str, booking: Booking) -> None:
         of_tenant, key = self._booked[tenant], (relationship, booking.session)
@@ -168,12 +166,8 @@ class Bookings:
         self._number += 1
         _add(self._of, (tenant, relationship), booking.session)
         _add(self._whose, (tenant, booking.session), relationship)
-        self._make_room(tenant, relationship)
-
-    def _make_room(self, tenant: str, relationship: str) -> None:
         if len(sessions := self._of[tenant, relationship]) > MOST_OF_RELATIONSHIP:
-            booked = self._booked[tenant]
-            first = min(sessions, key=lambda one: (booked[relationship, one].ends_at, one))
+            first = min(sessions, key=lambda one: (of_tenant[relationship, one].ends_at, one))
             self._forget((tenant, relationship, first))
         if self._number > self._most:
             most = max(self._booked, key=lambda one: len(self._booked[one]))

@@ -197,21 +197,23 @@ class _FanOut:
         return self._absence.begin, self._said.participant
 
     def away(self, relationship: Relationship) -> Iterator[RawEvent]:
-        if not self._lies_before(relationship):
-            is_over = self._said.status == "exited" and self._begin(relationship) <= self._said.time
-            yield from self._ended(relationship) if is_over else self._paused(relationship)
-
-    def _lies_before(self, relationship: Relationship) -> bool:
         """An exit that is dated before the pair began, or a leave that was over by then, says nothing of it: who is
         paired has come back since, or it is an old post of theirs that is told. The pair would else end as it begins,
         and for good."""
-        absence = self._absence
-        if self._said.status == "exited":
-            return self._said.left_on is not None and absence.begin <= relationship.started
-        return absence.until is not None and absence.until <= relationship.started
-
-    def _begin(self, relationship: Relationship) -> datetime:
-        return max(self._absence.begin, relationship.started)
+        said, absence = self._said, self._absence
+        if said.status == "exited":
+            lies_before = said.left_on is not None and absence.begin <= relationship.started
+        else:
+            lies_before = absence.until is not None and absence.until <= relationship.started
+        if lies_before:
+            return
+        begin = max(absence.begin, relationship.started)
+        if said.status == "exited" and begin <= said.time:
+            data = {"planned": False, "reason_code": "left_organisation", "initiated_by": "system"}
+            event = self._ended_id(relationship.id)
+            yield self._event(relationship, EventContent("mentoring.relationship.ended.v1", event, begin, data))
+        else:
+            yield from self._paused(relationship, begin)
 
     def _goes_on(self, relationship: Relationship) -> bool:
         tenant = relationship.tenant
@@ -239,27 +241,28 @@ class _FanOut:
         content = EventContent("mentoring.relationship.resumed.v1", event, time, {"pause_id": pause_id})
         return self._event(relationship, content)
 
-    def _ended(self, relationship: Relationship) -> Iterator[RawEvent]:
-        data = {"planned": False, "reason_code": "left_organisation", "initiated_by": "system"}
-        event = self._ended_id(relationship.id)
-        content = EventContent("mentoring.relationship.ended.v1", event, self._begin(relationship), data)
-        yield self._event(relationship, content)
-
     def _ended_id(self, relationship: str) -> str:
         return digest("ended", self._said.participant, self._absence.cause, relationship)
 
-    def _paused(self, relationship: Relationship) -> Iterator[RawEvent]:
+    def _paused(self, relationship: Relationship, begin: datetime) -> Iterator[RawEvent]:
         """An exit that lies ahead is a pause until it has come: nothing ends in the future."""
         said, held = self._said, self._held(relationship)
-        begin, pause_id = self._begin(relationship), self._absence.pause_id(said.participant)
+        until, pause_id = self._absence.until, self._absence.pause_id(said.participant)
         if held is not None and said.left_on is None:
             begin, pause_id = held.begin, held.pause_id
-        if held is not None and (held.begin, held.until) == (begin, self._absence.until):
+        if held is not None and (held.begin, held.until) == (begin, until):
             return
         # Known by its day alone, so that every feed says the same; by the statement too where that may not be enough.
         tells = said.key if held is not None or begin > said.time else ""
-        event = digest("paused", pause_id, to_rfc3339(begin), str(self._absence.until), tells, relationship.id)
-        yield self._pause(relationship, event, pause_id, begin)
+        event = digest("paused", pause_id, to_rfc3339(begin), str(until), tells, relationship.id)
+        data = {
+            "pause_id": pause_id,
+            "from": to_rfc3339(begin),
+            "until": None if until is None else to_rfc3339(until),
+            "reason": "leave" if said.status == "leave" else "exit",
+        }
+        content = EventContent("mentoring.relationship.paused.v1", event, min(begin, said.time), data)
+        yield self._event(relationship, content)
         now = self._roster.relationship(relationship.tenant, relationship.id)
         if now and now.started > begin and said.participant not in now.people:
             # Else whoever has taken their place would be paused until they are back.
@@ -276,17 +279,6 @@ class _FanOut:
             return next((one for one in pauses if one.pause_id == wanted), None)
         ours = (one for one in pauses if one.pause_id.startswith(pauses_of(said.participant)))
         return next((one for one in ours if one.until is None or one.until > said.time), None)
-
-    def _pause(self, relationship: Relationship, event: str, pause_id: str, begin: datetime) -> RawEvent:
-        until = self._absence.until
-        data = {
-            "pause_id": pause_id,
-            "from": to_rfc3339(begin),
-            "until": None if until is None else to_rfc3339(until),
-            "reason": "leave" if self._said.status == "leave" else "exit",
-        }
-        time = min(begin, self._said.time)
-        return self._event(relationship, EventContent("mentoring.relationship.paused.v1", event, time, data))
 
     def _retraction(self, relationship: Relationship, wrong: FactKey, because: str, time: datetime) -> RawEvent:
         data = {"source": wrong.source, "id": wrong.id, "type": wrong.type, "time": to_rfc3339(wrong.time), "slot": ""}

@@ -140,8 +140,9 @@ class Roster:
 
     def erase(self, tenant: str, relationship: str) -> None:
         """For good: whatever is heard of it later is not kept."""
-        self._erased.add((tenant, relationship))
-        self._drop((tenant, relationship))
+        key = tenant, relationship
+        self._erased.add(key)
+        self._leave(key, self._histories.pop(key, RelationshipHistory()).people())
 
     def history(self, tenant: str, relationship: str) -> RelationshipHistory:
         """Empty where nothing is known."""
@@ -160,7 +161,8 @@ class Roster:
     def identify(self, tenant: str, tool: str, person: Person) -> frozenset[str]:
         """Whom the tool means: nobody of ours, one, or several where what is known of the person contradicts itself."""
         claims = list(self._identities.claiming(tenant, tool, person))
-        if person.participant and self._is_ours(tenant, person.participant):
+        key = tenant, person.participant
+        if person.participant and (self.known(*key) is not None or key in self._of):
             claims.append(frozenset({person.participant}))
         if not claims:
             return NOBODY
@@ -211,9 +213,6 @@ class Roster:
             if found and not found.is_over(at) and found.people & participants and program in {None, found.program}:
                 yield found
 
-    def _is_ours(self, tenant: str, participant: str) -> bool:
-        return self.known(tenant, participant) is not None or (tenant, participant) in self._of
-
     def _keep(self, key: tuple[str, str], life: RelationshipHistory) -> None:
         if is_overgrown(life):
             self._leave(key, life.people())
@@ -221,9 +220,6 @@ class Roster:
         self._histories[key] = life
         for person in life.people():
             self._of[key[0], person] = self._of.get((key[0], person), NOBODY) | {key[1]}
-
-    def _drop(self, key: tuple[str, str]) -> None:
-        self._leave(key, self._histories.pop(key, RelationshipHistory()).people())
 
     def _leave(self, key: tuple[str, str], people: Iterable[str]) -> None:
         for person in people:

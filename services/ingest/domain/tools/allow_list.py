@@ -122,10 +122,6 @@ def _addresses(text: str, _: Pseudonym) -> str:
     return ";".join(filter(None, map(address_in, re.split("[;,]", text))))
 
 
-def _id(text: str, pseudonym: Pseudonym) -> str:
-    return pseudonym(text)
-
-
 def _person_id(text: str, pseudonym: Pseudonym) -> str:
     return address_in(text) or pseudonym(text.strip()) if text.strip() else ""
 
@@ -137,7 +133,7 @@ FLAG = Leaf("true or false", matching(re.compile("true|false", re.IGNORECASE)), 
 WORD = Leaf("a word", matching(_WORD))
 ADDRESS = Leaf("an address", lambda text, _: address_in(text))
 ADDRESSES = Leaf("addresses, separated by `;` or `,`", _addresses)
-ID = Leaf("an id, or its digest where it may be text", _id, frozenset({int}))
+ID = Leaf("an id, or its digest where it may be text", lambda text, pseudonym: pseudonym(text), frozenset({int}))
 PERSON_ID = Leaf("an address, an id, or its digest where it may be text", _person_id, frozenset({int}))
 
 
