@@ -62,7 +62,10 @@ def serve_in_workers(settings: IngestSettings, stop: threading.Event, count: int
     ):
         log.get(__name__).info("serving", workers=count, pids=[one.process.pid for one in workers])
         while not stop.wait(WATCHED_SECONDS):
-            _check(workers)
+            for worker in workers:
+                if (code := worker.process.poll()) is not None:
+                    ended = f"worker {worker.number} ended with exit code {code}"
+                    raise WorkerEndedError(f"{ended}; its last lines say why")
             _tell(health, workers, client)
         health.tell("stopping")
     log.get(__name__).info("stopped")
@@ -90,7 +93,14 @@ def _launched(settings: IngestSettings, listener: socket.socket, count: int) -> 
     finally:
         for worker in workers:
             worker.process.terminate()
-        _await_end(workers)
+        # Killed is who has not ended in time.
+        until = time.monotonic() + STOP_SECONDS
+        for worker in workers:
+            try:
+                worker.process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
 
 
 def _launch(settings: IngestSettings, listener: socket.socket, number: int) -> _Worker:
@@ -109,26 +119,9 @@ def _reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 (asked, not bound)
 
 
-def _check(workers: Sequence[_Worker]) -> None:
-    for worker in workers:
-        if (code := worker.process.poll()) is not None:
-            raise WorkerEndedError(f"worker {worker.number} ended with exit code {code}; its last lines say why")
-
-
 def _tell(health: Health, workers: Sequence[_Worker], client: httpx.Client) -> None:
     conditions = {worker.number: worker.condition(client) for worker in workers}
     unready = {number: one for number, one in conditions.items() if one.state != "ready"}
     worst = next(iter(unready.values()), Condition("ready"))
     details = (f"worker {number}: {one.detail or one.state}" for number, one in conditions.items())
     health.tell(worst.state, "; ".join(details))
-
-
-def _await_end(workers: Sequence[_Worker]) -> None:
-    """Killed is who has not ended in time."""
-    until = time.monotonic() + STOP_SECONDS
-    for worker in workers:
-        try:
-            worker.process.wait(max(0.0, until - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            worker.process.kill()
-            worker.process.wait()

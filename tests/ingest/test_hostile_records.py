@@ -33,9 +33,9 @@ from services.ingest.flow.dead_letters import quarantine, time_of
 from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.in_flight import PendingWrites
 from services.ingest.flow.intake import Gate
-from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.ingest.flow.raw_cloudevents import RawEvents, RawSender
+from services.ingest.flow.shared import IngestMetrics
 from services.ingest.flow.supervise import supervise
 from services.runtime.breaker import BadDeployError
 from services.runtime.kafka import KafkaError, Partition, Producer, Record, RecordRefusedError

@@ -54,9 +54,12 @@ def try_(*, tool: str, files: tuple[Path, ...], as_json: bool, **options: Any) -
 
     With a roster the events are shown, and what becomes of the meetings when they are over; without one the statements
     only. Ends with 1 if anything is rejected."""
-    now = datetime.now(UTC)
+    now, names = datetime.now(UTC), ("connections", "connection", "settings", "tenant")
     with explained():
-        connection = _connection(tool, options)
+        try:
+            connection = connection_of(TOOLS[tool], TryOptions(**{name: options[name] for name in names}))
+        except NoAccountError as missing:
+            raise click.ClickException(str(missing)) from missing
         projection = _projection(connection, options, Clock(now))
     attempt = Attempt(connection, projection, now)
     found = [
@@ -68,14 +71,6 @@ def try_(*, tool: str, files: tuple[Path, ...], as_json: bool, **options: Any) -
     for line in told:
         click.echo(line)
     sys.exit(1 if any(one.tried.is_rejected for one in found) else 0)
-
-
-def _connection(tool: str, options: dict[str, Any]) -> Connection:
-    names = ("connections", "connection", "settings", "tenant")
-    try:
-        return connection_of(TOOLS[tool], TryOptions(**{name: options[name] for name in names}))
-    except NoAccountError as missing:
-        raise click.ClickException(str(missing)) from missing
 
 
 def _projection(connection: Connection, options: dict[str, Any], clock: Clock) -> Projection | None:
@@ -143,8 +138,12 @@ def all_in_json(found: list[Shown], conclusion: Conclusion) -> Iterator[str]:
     """One line for each payload. What became of the meetings is told with the last: by then all is told of them."""
     for place, one in enumerate(found, 1):
         last = conclusion if place == len(found) else Conclusion()
-        value = {"file": one.file, "payload": one.number, **in_json(one.tried), **_concluded_json(last)}
-        yield json.dumps(value)
+        outcomes = [json.loads(to_json(event)) for event in last.outcomes]
+        undecided = [
+            {"subject": key.relationship, "session_id": key.session, "reason": reason} for key, reason in last.undecided
+        ]
+        concluded = {"outcomes": outcomes, "undecided": undecided}
+        yield json.dumps({"file": one.file, "payload": one.number, **in_json(one.tried), **concluded})
 
 
 def all_in_words(found: list[Shown], conclusion: Conclusion) -> Iterator[str]:
@@ -159,18 +158,9 @@ def all_in_words(found: list[Shown], conclusion: Conclusion) -> Iterator[str]:
         yield harmless(f"  nothing is said of session {key.session} of {key.relationship}: {reason}")
 
 
-def _concluded_json(conclusion: Conclusion) -> dict[str, object]:
-    return {
-        "outcomes": [json.loads(to_json(event)) for event in conclusion.outcomes],
-        "undecided": [
-            {"subject": key.relationship, "session_id": key.session, "reason": reason}
-            for key, reason in conclusion.undecided
-        ],
-    }
-
-
 def in_json(tried: Tried) -> dict[str, object]:
-    outcome: dict[str, object] = {"outcome": _outcome(tried)}
+    kind = "pointer" if tried.pointer else "ignored" if tried.refusal else "told"
+    outcome: dict[str, object] = {"outcome": "rejected" if tried.is_rejected else kind}
     if tried.pointer:
         outcome["resource"] = tried.pointer.resource
     if tried.refusal:
@@ -192,14 +182,6 @@ def in_words(tried: Tried) -> Iterator[str]:
         yield from _refused(tried.refusal)
     for one in tried.heard:
         yield from _heard(one)
-
-
-def _outcome(tried: Tried) -> str:
-    if tried.is_rejected:
-        return "rejected"
-    if tried.pointer:
-        return "pointer"
-    return "ignored" if tried.refusal else "told"
 
 
 def _refusal(refusal: Refusal) -> dict[str, object]:

@@ -152,15 +152,6 @@ class LogProducer(Protocol):
 
     def partitions(self, topic: str) -> list[int]: ...
 
-    def send(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        partition: int | None = None,
-        headers: Headers = (),
-    ) -> Sent: ...
-
     def together(self) -> Together: ...
 
 

@@ -21,8 +21,7 @@ from services.ingest.flow.dead_letters import DeadLetterPart, UnexpectedFailures
 from services.ingest.flow.event_writer import STRUCTURED, EventWriter, Receipt
 from services.ingest.flow.in_flight import UnavailableError, unwritable
 from services.ingest.flow.intake import Gate
-from services.ingest.flow.metrics import IngestMetrics
-from services.ingest.flow.shared import ProjectionAccess, Shared
+from services.ingest.flow.shared import IngestMetrics, ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, UnwritableRecordError
 from services.runtime.loop import Batch, BatchLoop, TryLaterError, later_if_away

@@ -20,8 +20,7 @@ from services.ingest.domain.ids import is_plain
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.flow.dead_letters import DeadLetterPart, UnexpectedFailures, quarantine
 from services.ingest.flow.log_reading import between, day_before
-from services.ingest.flow.metrics import IngestMetrics
-from services.ingest.flow.shared import ProjectionAccess, Shared
+from services.ingest.flow.shared import IngestMetrics, ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.ingest.flow.tools.fetched_resources import FetchedResources, Fetcher, SyncTokens
 from services.ingest.flow.tools.pending_fetches import PendingFetches, fetch_of, note_of, oldest_noted
