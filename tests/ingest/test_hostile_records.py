@@ -29,9 +29,9 @@ from services.ingest.domain.cloudevents import Parsed, read_record
 from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.dead_letters import quarantine, time_of
+from services.ingest.flow.dead_letters import quarantine
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.in_flight import PendingWrites
+from services.ingest.flow.in_flight import PendingWrites, time_of
 from services.ingest.flow.intake import Gate
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.ingest.flow.raw_cloudevents import RawEvents, RawSender

@@ -17,15 +17,14 @@ from schemas.events import OfRelationship, ProfileSet
 from schemas.payloads import EventRetracted
 from schemas.topics import EVENTS
 from services.ingest.domain.admission import Clock, admit
-from services.ingest.domain.derived_events import RawEvent
+from services.ingest.domain.ids import RawEvent
 from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold, Expected
 from services.ingest.domain.people.fan_out import told_before
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Admitted, Rejected
-from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.in_flight import PendingWrites
+from services.ingest.flow.in_flight import PendingWrites, UnexpectedFailures
 from services.ingest.flow.log_reading import between, day_before, event_or_note
 from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts

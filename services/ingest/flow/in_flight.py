@@ -1,14 +1,28 @@
-"""What is under way to the broker: a future for one record or for several parts, how their failures are told, and what
-a worker sends again."""
+"""What all share who work on records: the time of one, what is under way to the broker and how its failures are told,
+what a worker sends again, and what it puts aside because it met an error of ours."""
 
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import NamedTuple, TypeVar
 
+from schemas.primitives import EPOCH, LAST_YEAR
 from services.ingest.domain.verdict import Rejected, rejected
-from services.runtime.kafka import KafkaError, RecordTooLargeError, Sent, UnwritableRecordError
+from services.runtime import log
+from services.runtime.breaker import Breaker
+from services.runtime.kafka import KafkaError, Partition, Record, RecordTooLargeError, Sent, UnwritableRecordError
 from services.runtime.loop import TryLaterError, later_if_away
+from services.runtime.unexpected import described
+
+T = TypeVar("T")
+
+LAST_MS = round((datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) - EPOCH).total_seconds() * 1000) - 1
+
+
+def time_of(record: Record) -> datetime:
+    """Its writer may have put any number there: what is no time of ours counts as now's past, the beginning."""
+    return datetime.fromtimestamp(record.timestamp_ms / 1000, UTC) if 0 <= record.timestamp_ms <= LAST_MS else EPOCH
 
 
 def acknowledged(sent: Sent) -> Future[None]:
@@ -135,3 +149,34 @@ def _failure_of(written: Future[None]) -> KafkaError | None:
     except KafkaError as failure:
         return failure
     return None
+
+
+class UnexpectedFailures:
+    """For one thread. A record that is tried again, because the broker was away, counts once."""
+
+    def __init__(self) -> None:
+        self._breaker = Breaker()
+        self._counted: dict[Partition, int] = {}
+        self._log = log.get(__name__)
+
+    def attempt(self, record: Record, work: Callable[[], T], *known: type[Exception]) -> T | Rejected:
+        """What `work` returns; Rejected when it meets an error of ours, which is told and counted. `known` errors are
+        raised as they are, and count for nothing. Raises BadDeployError."""
+        try:
+            found = work()
+        except known:
+            raise
+        except Exception as failure:  # noqa: BLE001 (told and counted)
+            return self.rejected(record, failure)
+        self._breaker.passed()
+        return found
+
+    def rejected(self, record: Record, failure: Exception) -> Rejected:
+        """Raises BadDeployError."""
+        found = described(failure)
+        self._log.error("record_failed", topic=record.topic, partition=record.partition, offset=record.offset, **found)
+        place = Partition(record.topic, record.partition)
+        if self._counted.get(place, -1) < record.offset:
+            self._counted[place] = record.offset
+            self._breaker.refused(f"{found['error']} at {found['raised_at']}")
+        return rejected("failed", "", f"met an error of ours: {found['error']}")

@@ -17,9 +17,9 @@ from services.ingest.domain.dead_letters import leavings, without_words
 from services.ingest.domain.ids import NoDigestKeyError, Pseudonym
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.dead_letters import DeadLetterPart, UnexpectedFailures, quarantine
+from services.ingest.flow.dead_letters import DeadLetterPart, quarantine
 from services.ingest.flow.event_writer import STRUCTURED, EventWriter, Receipt
-from services.ingest.flow.in_flight import UnavailableError, unwritable
+from services.ingest.flow.in_flight import UnavailableError, UnexpectedFailures, unwritable
 from services.ingest.flow.intake import Gate
 from services.ingest.flow.shared import IngestMetrics, ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts

@@ -21,7 +21,7 @@ from services.ingest.domain.activity import (
     Person,
 )
 from services.ingest.domain.admission import Clock, admit
-from services.ingest.domain.derived_events import RawEvent
+from services.ingest.domain.ids import RawEvent
 from services.ingest.domain.scope import ConnectionScope, Scope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.resolution import Resolved, resolve

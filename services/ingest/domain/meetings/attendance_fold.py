@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, assert_never
 from schemas import payloads as p
 from schemas.events import OfRelationship
 from schemas.primitives import EPOCH, to_rfc3339
-from services.ingest.domain.derived_events import EventContent, RawEvent, Subject, outcome_id, raw_event
+from services.ingest.domain.ids import EventContent, RawEvent, Subject, outcome_id, raw_event
 from services.ingest.domain.meetings.attendance import (
     Attendance,
     HeldOutcome,

@@ -9,7 +9,7 @@ from schemas import payloads as p
 from schemas.events import OfRelationship
 from schemas.primitives import Instant
 from services.ingest.domain.activity import Meeting
-from services.ingest.domain.derived_events import series_id, session_id
+from services.ingest.domain.ids import series_id, session_id
 from services.ingest.domain.scope import RESERVED
 
 MOST_SESSIONS = 200_000

@@ -13,7 +13,7 @@ from schemas.payloads import EventRetracted
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Employed, Native
 from services.ingest.domain.admission import Clock, admit
-from services.ingest.domain.derived_events import EventContent, RawEvent, digest, origin, raw_event
+from services.ingest.domain.ids import EventContent, RawEvent, digest, origin, raw_event
 from services.ingest.domain.people.participants import completed, is_same, merged, merging
 from services.ingest.domain.people.relationship_history import (
     FactKey,

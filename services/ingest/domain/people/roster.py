@@ -11,8 +11,7 @@ from schemas import payloads as p
 from schemas.directory import Participant
 from schemas.events import OfRelationship
 from services.ingest.domain.activity import Person
-from services.ingest.domain.derived_events import Subject
-from services.ingest.domain.ids import is_plain, pseudonym_of
+from services.ingest.domain.ids import Subject, is_plain, pseudonym_of
 from services.ingest.domain.people.relationship_history import (
     Pause,
     Relationship,

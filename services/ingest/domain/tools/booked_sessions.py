@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Booked, Cancelled, MeetingMoved, Missed
-from services.ingest.domain.derived_events import EventContent, RawEvent, event_id, origin, raw_event
+from services.ingest.domain.ids import EventContent, RawEvent, event_id, origin, raw_event
 from services.ingest.domain.meetings.bookings import Booking, matter_of
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Revision, as_move, still_said
 from services.ingest.domain.people.relationship_history import Relationship

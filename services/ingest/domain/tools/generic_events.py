@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import GenericActivity, Voided
-from services.ingest.domain.derived_events import (
+from services.ingest.domain.ids import (
     EventContent,
     RawEvent,
     Subject,

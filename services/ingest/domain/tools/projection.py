@@ -26,7 +26,7 @@ from services.ingest.domain.activity import (
     Person,
     Statement,
 )
-from services.ingest.domain.derived_events import digest
+from services.ingest.domain.ids import digest
 from services.ingest.domain.meetings.attendance import is_there
 from services.ingest.domain.meetings.bookings import BookedSession, Bookings
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Guests, Revisions

@@ -20,7 +20,7 @@ from services.ingest.domain.activity import (
     Person,
     Voided,
 )
-from services.ingest.domain.derived_events import (
+from services.ingest.domain.ids import (
     EventContent,
     RawEvent,
     event_id,

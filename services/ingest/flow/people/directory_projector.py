@@ -13,7 +13,7 @@ from schemas.directory import DirectoryStatement, Participant
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
 from services.ingest.domain.people.participants import is_same, merged
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.dead_letters import UnexpectedFailures
+from services.ingest.flow.in_flight import UnexpectedFailures
 from services.ingest.flow.people.projected_topics import (
     MOST_WRITTEN_BYTES,
     PROGRESS_KEY,

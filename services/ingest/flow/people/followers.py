@@ -14,7 +14,7 @@ from schemas.directory import Participant
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
 from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.tools.projection import Projection
-from services.ingest.flow.dead_letters import UnexpectedFailures
+from services.ingest.flow.in_flight import UnexpectedFailures
 from services.ingest.flow.log_reading import event_at
 from services.ingest.flow.people.partition_projection import restore
 from services.ingest.flow.people.projected_topics import PROGRESS_KEY, ProgressRecord, load, topics_of
@@ -23,7 +23,6 @@ from services.runtime import log
 from services.runtime.health import Health, State
 from services.runtime.kafka import WAITING_FETCH_MS, KafkaError, Partition, Reader, Record
 from services.runtime.log_place import Misplaced
-from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
 from services.validation_errors import places
 
@@ -55,7 +54,9 @@ class ProjectionFollower:
         self._sources = (self._topics.events,) if roster_only else (self._topics.events, STATEMENTS.topic)
         self.standing = StandingRecords(settings, self._compacted)
         self._caught_up = threading.Event()
-        self._fresh_at = 0.0
+        self.fresh_until = 0.0
+        """On the clock of `time.monotonic`: until then all that was on the log, and was said of people, a few seconds
+        ago is known."""
         self._progress: dict[tuple[str, int], int] = {}
         self._wanted: Mapping[Partition, int] = {}
         self._partitions = 0
@@ -75,13 +76,7 @@ class ProjectionFollower:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether all that was on the log, and was said of people, a few seconds ago is known."""
-        return self._caught_up.is_set() and time.monotonic() - self._fresh_at < FRESH_SECONDS
-
-    def check_fresh(self) -> None:
-        """Raises TryLaterError."""
-        if not self.is_fresh:
-            raise TryLaterError("the projection of the log is behind: does `rapport ingest work` run its projector?")
+        return time.monotonic() < self.fresh_until
 
     def caught_up(self, stop: threading.Event) -> None:
         """Returns when all that was written before `run` began is known, or when `stop` is set."""
@@ -141,7 +136,7 @@ class ProjectionFollower:
                 for record in found:
                     self._take(record)
             if self.behind == 0 and all(reader.position(one) >= end for one, end in ends.items()):
-                self._fresh_at = probed_at
+                self.fresh_until = probed_at + FRESH_SECONDS
                 if not self._caught_up.is_set():
                     self._log.info("caught_up", seconds=round(time.monotonic() - began, 3))
                     self._caught_up.set()

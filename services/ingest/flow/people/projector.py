@@ -13,7 +13,7 @@ from uuid import uuid4
 from schemas.events import OfPartition
 from schemas.topics import DIRECTORY_STATEMENTS, EVENTS, position
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.dead_letters import UnexpectedFailures
+from services.ingest.flow.in_flight import UnexpectedFailures
 from services.ingest.flow.log_reading import event_or_note
 from services.ingest.flow.people.directory_projector import DirectoryProjector
 from services.ingest.flow.people.partition_projection import (

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from services.ingest.domain.activity import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.flow.dead_letters import time_of
+from services.ingest.flow.in_flight import time_of
 from services.ingest.flow.tools.fetched_resources import FetchedResources, Fetcher
 from services.ingest.flow.tools.statements import OpenedPayload
 from services.runtime import log

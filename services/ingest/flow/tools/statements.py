@@ -24,9 +24,8 @@ from services.ingest.domain.tools.generic_events import target_of
 from services.ingest.domain.tools.projection import Find, Projection, Spoken, spoken_of
 from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.flow.dead_letters import time_of
 from services.ingest.flow.event_writer import EventWriter, LogProducer, Together
-from services.ingest.flow.in_flight import PendingWrites, unwritable
+from services.ingest.flow.in_flight import PendingWrites, time_of, unwritable
 from services.ingest.sources.connections import Connection
 from services.ingest.sources.tool import MOST_BYTES, Kept, Received
 from services.runtime import log

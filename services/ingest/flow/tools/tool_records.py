@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -18,8 +19,10 @@ from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.dead_letters import NOTHING_KEPT, REQUEUED_FROM
 from services.ingest.domain.ids import is_plain
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.flow.dead_letters import DeadLetterPart, UnexpectedFailures, quarantine
+from services.ingest.flow.dead_letters import DeadLetterPart, quarantine
+from services.ingest.flow.in_flight import UnexpectedFailures
 from services.ingest.flow.log_reading import between, day_before
+from services.ingest.flow.people.followers import ProjectionFollower
 from services.ingest.flow.shared import IngestMetrics, ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.ingest.flow.tools.fetched_resources import FetchedResources, Fetcher, SyncTokens
@@ -57,15 +60,14 @@ MOST_SECONDS = 900
 @dataclass(frozen=True)
 class Tools:
     """Who may speak, what has to be fetched for them, and what they said: `past` are the records of the last day before
-    an offset, `between` those from one offset up to another. `check_known` raises TryLaterError while relationships are
-    not known up to now."""
+    an offset, `between` those from one offset up to another. `fresh_until`: see the follower."""
 
     connections: Mapping[str, Connection]
     topics: "RawTopics"
     fetcher: Fetcher
     past: Callable[[Partition, int], Iterable[Record]]
     between: Callable[[Partition, int, int], Iterable[Record]]
-    check_known: Callable[[], None]
+    follower: ProjectionFollower
 
 
 class Waiting:
@@ -118,7 +120,9 @@ class ToolRecords:
     def handle(self, batch: Batch) -> Mapping[str, object]:
         """Raises BadDeployError when an error of ours met too many records in a row."""
         outcomes: Counter[str] = Counter()
-        self._tools.check_known()
+        # A pair that began meanwhile would be strangers.
+        if time.monotonic() >= self._tools.follower.fresh_until:
+            raise TryLaterError("the projection of the log is behind: does `rapport ingest work` run its projector?")
         # What an earlier try wrote and the broker did not take comes first: what follows relies on it.
         self._statements.pending_writes.settle()
         with later_if_away():
@@ -300,7 +304,7 @@ def tool_topics(shared: Shared, known: ProjectionAccess, stop: threading.Event) 
 
         statements = Statements(shared.event_writer, Directory(producer), known.projection, clock, find)
         past, span = partial(day_before, settings), partial(between, settings)
-        tools = Tools(shared.connections, topics, fetcher, past, span, known.follower.check_fresh)
+        tools = Tools(shared.connections, topics, fetcher, past, span, known.follower)
         work = ToolRecords(tools, statements, producer, shared.metrics)
         loop = BatchLoop(reader, work, health, Limits(records=MOST_RECORDS))
 
