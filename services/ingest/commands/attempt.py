@@ -229,17 +229,11 @@ def connection_of(tool: Tool, asked: TryOptions) -> Connection:
     return Connection(connection_scope, tool, settings, secret="", digest_key=PRETENDED_KEY)
 
 
-class _Pretended(Mapping[str, str]):
+class _Pretended(dict[str, str]):
     """Secrets are not needed to try a payload: every variable has one, each another."""
 
-    def __getitem__(self, name: str) -> str:
+    def __missing__(self, name: str) -> str:
         return f"pretended-{name}"
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
     def __contains__(self, name: object) -> bool:
         return True

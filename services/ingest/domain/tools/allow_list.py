@@ -118,10 +118,6 @@ class _OneOf:
         return text if text in self.words else CUT
 
 
-def _addresses(text: str, _: Pseudonym) -> str:
-    return ";".join(filter(None, map(address_in, re.split("[;,]", text))))
-
-
 def _person_id(text: str, pseudonym: Pseudonym) -> str:
     return address_in(text) or pseudonym(text.strip()) if text.strip() else ""
 
@@ -132,7 +128,10 @@ NUMBER = Leaf("a number", matching(_NUMBER), NUMBERS)
 FLAG = Leaf("true or false", matching(re.compile("true|false", re.IGNORECASE)), NUMBERS)
 WORD = Leaf("a word", matching(_WORD))
 ADDRESS = Leaf("an address", lambda text, _: address_in(text))
-ADDRESSES = Leaf("addresses, separated by `;` or `,`", _addresses)
+ADDRESSES = Leaf(
+    "addresses, separated by `;` or `,`",
+    lambda text, _: ";".join(filter(None, map(address_in, re.split("[;,]", text)))),
+)
 ID = Leaf("an id, or its digest where it may be text", lambda text, pseudonym: pseudonym(text), frozenset({int}))
 PERSON_ID = Leaf("an address, an id, or its digest where it may be text", _person_id, frozenset({int}))
 
