@@ -14,8 +14,8 @@ import click
 
 from services.ingest import service
 from services.ingest.console import explained, quiet_settings
+from services.ingest.flow.people.projected_topics import FoldedOffsets
 from services.ingest.flow.people.projector import projector
-from services.ingest.flow.people.standing_records import FoldedOffsets
 from services.ingest.flow.supervise import supervise
 from services.ingest.settings import IngestSettings
 from services.ingest.sources.connections import Connection, ConnectionsError, listed

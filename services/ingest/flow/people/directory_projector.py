@@ -20,9 +20,9 @@ from services.ingest.flow.people.projected_topics import (
     ProgressRecord,
     Projected,
     ProjectionWriter,
+    StandingRecords,
     load,
 )
-from services.ingest.flow.people.standing_records import StandingRecords
 from services.runtime import log
 from services.runtime.kafka import Committed, Partition, Reader, Record, read_partition
 from services.runtime.loop import Batch, later_if_away

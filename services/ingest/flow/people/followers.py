@@ -17,8 +17,7 @@ from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.in_flight import UnexpectedFailures
 from services.ingest.flow.log_reading import event_at
 from services.ingest.flow.people.partition_projection import restore
-from services.ingest.flow.people.projected_topics import PROGRESS_KEY, ProgressRecord, load, topics_of
-from services.ingest.flow.people.standing_records import StandingRecords
+from services.ingest.flow.people.projected_topics import PROGRESS_KEY, ProgressRecord, StandingRecords, load, topics_of
 from services.runtime import log
 from services.runtime.health import Health, State
 from services.runtime.kafka import WAITING_FETCH_MS, KafkaError, Partition, Reader, Record

@@ -20,8 +20,7 @@ from services.ingest.flow.people.partition_projection import (
     PartitionProjection,
     UnreadableProjectionError,
 )
-from services.ingest.flow.people.projected_topics import Projected, ProjectionWriter, topics_of
-from services.ingest.flow.people.standing_records import StandingRecords
+from services.ingest.flow.people.projected_topics import Projected, ProjectionWriter, StandingRecords, topics_of
 from services.ingest.flow.supervise import Parts
 from services.ingest.settings import IngestSettings
 from services.runtime import log
