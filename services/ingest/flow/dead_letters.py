@@ -22,13 +22,7 @@ from services.ingest.domain.dead_letters import (
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.in_flight import acknowledged, time_of
 from services.runtime import log
-from services.runtime.kafka import (
-    Headers,
-    Producer,
-    Record,
-    UnwritableRecordError,
-    read_to_end,
-)
+from services.runtime.kafka import Headers, Producer, Record, UnwritableRecordError, read_to_end
 from services.runtime.settings import Settings
 
 # A broker takes 1 MiB by default, headers included. Whatever is larger is no event and is cut.

@@ -7,13 +7,7 @@ from itertools import takewhile
 
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.directory import (
-    MOST_CHANGES,
-    DirectoryStatement,
-    EmploymentChange,
-    Participant,
-    PersonDescription,
-)
+from schemas.directory import MOST_CHANGES, DirectoryStatement, EmploymentChange, Participant, PersonDescription
 from schemas.primitives import Id, to_rfc3339
 from services.ingest.domain.activity import Employed
 from services.ingest.domain.ids import origin

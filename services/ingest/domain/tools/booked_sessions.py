@@ -124,11 +124,7 @@ def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Resu
 
 
 def _what_became_of_it(
-    said: Booked,
-    scope: ConnectionScope,
-    slot: Slot,
-    later: tuple[Revision, ...],
-    versions: Sequence[Revision],
+    said: Booked, scope: ConnectionScope, slot: Slot, later: tuple[Revision, ...], versions: Sequence[Revision]
 ) -> Iterator[RawEvent]:
     """What was told before of a meeting that is booked as this one of the tool: nobody knew then whose it was."""
     known = Booking(slot.session, said.starts_at, said.ends_at, told=said.time)

@@ -4,15 +4,7 @@ from typing import NamedTuple
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import GenericActivity, Voided
-from services.ingest.domain.ids import (
-    EventContent,
-    RawEvent,
-    Subject,
-    event_id,
-    origin,
-    raw_event,
-    statement_id,
-)
+from services.ingest.domain.ids import EventContent, RawEvent, Subject, event_id, origin, raw_event, statement_id
 from services.ingest.domain.people.relationship_history import Relationship
 from services.ingest.domain.people.roster import STRANGERS, Roster, company, pairs, several
 from services.ingest.domain.scope import ConnectionScope

@@ -20,15 +20,7 @@ from services.ingest.domain.activity import (
     Person,
     Voided,
 )
-from services.ingest.domain.ids import (
-    EventContent,
-    RawEvent,
-    event_id,
-    origin,
-    outcome_id,
-    raw_event,
-    visitor_id,
-)
+from services.ingest.domain.ids import EventContent, RawEvent, event_id, origin, outcome_id, raw_event, visitor_id
 from services.ingest.domain.meetings.attendance import GONE
 from services.ingest.domain.people.fan_out import FannedOut, employed
 from services.ingest.domain.people.relationship_history import Relationship
