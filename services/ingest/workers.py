@@ -36,15 +36,6 @@ class _Worker:
     process: subprocess.Popen[bytes]
     health_url: str
 
-    def condition(self, client: httpx.Client) -> Condition:
-        if not self.health_url:
-            return Condition("ready")
-        try:
-            told = client.get(self.health_url).json()
-        except (httpx.TransportError, json.JSONDecodeError) as silent:
-            return Condition("starting", f"it does not say: {type(silent).__name__}")
-        return Condition(told["state"], told["detail"])
-
 
 def serve_in_workers(settings: IngestSettings, stop: threading.Event, count: int) -> None:
     """Returns after `stop`, when all have ended. Raises OSError if the address is taken, and WorkerEndedError when one
@@ -120,7 +111,16 @@ def _reachable(host: str) -> str:
 
 
 def _tell(health: Health, workers: Sequence[_Worker], client: httpx.Client) -> None:
-    conditions = {worker.number: worker.condition(client) for worker in workers}
+    conditions = {worker.number: Condition("ready") for worker in workers}
+    for worker in workers:
+        if not worker.health_url:
+            continue
+        try:
+            told = client.get(worker.health_url).json()
+        except (httpx.TransportError, json.JSONDecodeError) as silent:
+            conditions[worker.number] = Condition("starting", f"it does not say: {type(silent).__name__}")
+        else:
+            conditions[worker.number] = Condition(told["state"], told["detail"])
     unready = {number: one for number, one in conditions.items() if one.state != "ready"}
     worst = next(iter(unready.values()), Condition("ready"))
     details = (f"worker {number}: {one.detail or one.state}" for number, one in conditions.items())

@@ -27,7 +27,7 @@ from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.tools.raw_payloads import headers_of, taken
 from services.ingest.flow.tools.statements import Directory, Statements, opened
 from services.ingest.sources.connections import Connection, ConnectionsError, load_connections
-from services.ingest.sources.tool import Kept, Received, Tool
+from services.ingest.sources.tool import Received, Tool
 from services.runtime.kafka import OutgoingRecord, Record
 from services.runtime.strict_yaml import UnreadableError, documents
 
@@ -136,8 +136,13 @@ class Attempt:
         if isinstance(request, Rejected):
             yield Tried(refusal=request)
             return
+        name, tool = self._connection.connection_scope.connection, self._connection.tool.name
         for kept in request.payloads:
-            yield from self.of_record(self._record(kept), tuple(cut_paths(kept.before, kept.value)))
+            # As the gateway puts it on the tool's raw topic.
+            self._records += 1
+            noted, time = headers_of(kept, name), round(self._now.timestamp() * 1000)
+            record = Record(raw_of(tool), 0, self._records, name.encode(), kept.payload, noted, time)
+            yield from self.of_record(record, tuple(cut_paths(kept.before, kept.value)))
 
     def of_record(self, record: Record, cut: tuple[str, ...] = ()) -> Iterator[Tried]:
         """Every payload of a record of the tool's raw topic."""
@@ -166,13 +171,6 @@ class Attempt:
             self._event_writer.record(verdict.event)
         outcomes, _ = self._log.taken()
         return Conclusion(outcomes, undecided)
-
-    def _record(self, kept: Kept) -> Record:
-        """As the gateway puts it on the tool's raw topic."""
-        name, tool = self._connection.connection_scope.connection, self._connection.tool.name
-        self._records += 1
-        headers, time = headers_of(kept, name), round(self._now.timestamp() * 1000)
-        return Record(raw_of(tool), 0, self._records, name.encode(), kept.payload, headers, time)
 
     def _heard(self, said: tuple[Activity, ...]) -> Iterator[Heard]:
         """One statement after the other, for each its own; after one that is rejected the service reads no further."""

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from schemas.primitives import to_rfc3339
 from schemas.tokens import Token, hashed, secret_of
 from schemas.topics import TOKENS
-from services.ingest.console import command_settings, explained, in_words, print_columns, write
+from services.ingest.console import command_settings, explained, print_columns, write
 from services.ingest.domain.scope import RESERVED
+from services.ingest.domain.verdict import explain
 from services.ingest.flow.tokens import read_tokens
 
 RANDOM_BYTES = 32
@@ -75,7 +76,8 @@ def _token(token_id: str, secret: str, scopes: dict[str, object]) -> Token:
         ours = {"token_id": token_id, "sha256": hashed(secret), "created": datetime.now(UTC)}
         made = Token.model_validate({**ours, **scopes})
     except ValidationError as invalid:
-        raise click.ClickException(in_words(invalid)) from invalid
+        faults = "; ".join(f"{problem.path}: {problem.reason}" for problem in explain(invalid))
+        raise click.ClickException(faults) from invalid
     if any(source.startswith(RESERVED) for source in made.sources):
         raise click.ClickException(f"sources: those that begin with {RESERVED} are Rapport's own")
     return made

@@ -61,12 +61,14 @@ def try_(*, tool: str, files: tuple[Path, ...], as_json: bool, **options: Any) -
         except NoAccountError as missing:
             raise click.ClickException(str(missing)) from missing
         projection = _projection(connection, options, Clock(now))
-    attempt = Attempt(connection, projection, now)
-    found = [
-        Shown(str(file), number, tried)
-        for file in files
-        for number, tried in enumerate(attempt.of(file.read_bytes(), _headers(file, options["headers"])), 1)
-    ]
+    attempt, found = Attempt(connection, projection, now), list[Shown]()
+    given = (header.partition(":") for header in options["headers"])
+    named = {name.strip().lower(): value.strip() for name, _, value in given}
+    for file in files:
+        headers = {"content-type": MEDIA_TYPES.get(file.suffix.lower(), "application/json")} | named
+        found += [
+            Shown(str(file), number, tried) for number, tried in enumerate(attempt.of(file.read_bytes(), headers), 1)
+        ]
     told = all_in_json(found, attempt.concluded()) if as_json else all_in_words(found, attempt.concluded())
     for line in told:
         click.echo(line)
@@ -82,11 +84,6 @@ def _projection(connection: Connection, options: dict[str, Any], clock: Clock) -
         return read_roster(options["roster"], connection.connection_scope.tenant, clock) if options["roster"] else None
     except BrokenRosterError as broken:
         raise click.ClickException(str(broken)) from broken
-
-
-def _headers(file: Path, given: tuple[str, ...]) -> dict[str, str]:
-    guessed = {"content-type": MEDIA_TYPES.get(file.suffix.lower(), "application/json")}
-    return guessed | {name.strip().lower(): value.strip() for name, _, value in (h.partition(":") for h in given)}
 
 
 class BrokenRosterError(Exception):

@@ -70,10 +70,6 @@ def window(now: datetime) -> tuple[str, str]:
     return to_rfc3339(now - BEHIND), to_rfc3339(now + AHEAD)
 
 
-def is_due_anew(whole: datetime, now: datetime) -> bool:
-    return now - whole > ANEW_AFTER
-
-
 # Whatever a tool says: later the operator would rather see it fail again than wait.
 LONGEST_WAIT = timedelta(hours=1)
 NO_WAIT = timedelta(0)

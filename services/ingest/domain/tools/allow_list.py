@@ -252,15 +252,11 @@ def _of_type(kind: object, notes: tuple[object, ...] = ()) -> AllowList:
         return reduce(AllowList.and_also, (_of_type(one) for one in arguments if one is not NoneType))
     if origin is Literal:
         return AllowList(leaf=one_of(*arguments))
-    if isinstance(origin, type):
-        return _of_collection(origin, arguments)
-    return _of_class(kind)
-
-
-def _of_collection(origin: type, arguments: tuple[object, ...]) -> AllowList:
-    if issubclass(origin, Mapping):
+    if isinstance(origin, type) and issubclass(origin, Mapping):
         return AllowList(entries=_of_type(arguments[1]))
-    return AllowList(items=reduce(AllowList.and_also, (_of_type(one) for one in arguments if one is not Ellipsis)))
+    if isinstance(origin, type):
+        return AllowList(items=reduce(AllowList.and_also, (_of_type(one) for one in arguments if one is not Ellipsis)))
+    return _of_class(kind)
 
 
 def _of_class(kind: object) -> AllowList:

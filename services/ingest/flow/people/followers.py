@@ -141,7 +141,11 @@ class ProjectionFollower:
                     self._caught_up.set()
             if time.monotonic() - asked_at >= PROBE_SECONDS:
                 asked_at = time.monotonic()
-                self._tell()
+                if self.is_fresh:
+                    self._health.tell("ready", f"caught up, lag {self.behind}")
+                else:
+                    state: State = "degraded" if self._caught_up.is_set() else "starting"
+                    self._health.tell(state, f"the projection is {self.behind} records behind the log")
                 self.standing.forget()
                 # A new question only when the last one is answered, else a busy log is never caught up with.
                 if self.behind == 0 and (now := self._probed(reader)):
@@ -194,13 +198,6 @@ class ProjectionFollower:
         except KafkaError as away:
             self._health.tell("degraded", f"the broker does not answer: {away}")
             return None
-
-    def _tell(self) -> None:
-        if self.is_fresh:
-            self._health.tell("ready", f"caught up, lag {self.behind}")
-        else:
-            state: State = "degraded" if self._caught_up.is_set() else "starting"
-            self._health.tell(state, f"the projection is {self.behind} records behind the log")
 
 
 AWAITED_SECONDS = 60.0

@@ -18,7 +18,7 @@ from services.ingest.domain.activity import Pointer
 from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.fetching.api import Api, Fetched, Gone, RetryAfterGate, Round, Stale, is_due_anew
+from services.ingest.fetching.api import ANEW_AFTER, Api, Fetched, Gone, RetryAfterGate, Round, Stale
 from services.ingest.fetching.calendars import VENDORS, Vendor
 from services.ingest.flow.in_flight import acknowledged, all_of, unwritable
 from services.ingest.flow.tools.raw_payloads import headers_of
@@ -160,7 +160,7 @@ class Fetcher:
         whole = now if kept is None else kept.whole
         if kept is not None and isinstance(found, Stale):
             self._log.warning("sync_token_stale", connection=api.name, kept_since=kept.whole.isoformat())
-        elif isinstance(found, Round) and is_due_anew(whole, now):
+        elif isinstance(found, Round) and now - whole > ANEW_AFTER:
             before = (found,)
         if before or isinstance(found, Stale):
             found, whole = vendor.whole(api, resource, now), now

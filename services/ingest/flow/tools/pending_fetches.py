@@ -76,7 +76,7 @@ class PendingFetches:
         self._pending: OrderedDict[FetchKey, Fetch] = OrderedDict()
         self._of: Counter[str] = Counter()
         self._octets = 0
-        self._patience: dict[str, Backoff] = {}
+        self._backoffs: dict[str, Backoff] = {}
         self._busy: dict[str, FetchKey] = {}
         self._inbox: SimpleQueue[Fetch] = SimpleQueue()
         self._done: SimpleQueue[tuple[Fetch, Outcome | TryLaterError]] = SimpleQueue()
@@ -106,7 +106,7 @@ class PendingFetches:
             name = key.connection
             if len(self._busy) >= THREADS:
                 return
-            if name in begun or name in self._busy or not self._patience.setdefault(name, Backoff()).ready():
+            if name in begun or name in self._busy or not self._backoffs.setdefault(name, Backoff()).ready():
                 continue
             begun.add(name)
             self._busy[name] = key
@@ -122,12 +122,12 @@ class PendingFetches:
             name = fetch.key.connection
             self._busy.pop(name, None)
             if isinstance(outcome, TryLaterError):
-                patience = self._patience.setdefault(name, Backoff())
-                patience.put_off()
-                waiting = {"connection": name, "waiting": self._of[name], "tries": patience.tries}
+                backoff = self._backoffs.setdefault(name, Backoff())
+                backoff.put_off()
+                waiting = {"connection": name, "waiting": self._of[name], "tries": backoff.tries}
                 self._log.warning("fetch_put_off", **waiting, reason=str(outcome))
                 continue
-            self._patience.pop(name, None)
+            self._backoffs.pop(name, None)
             known = self._pending.get(fetch.key)
             # Of a partition that was given away nothing is kept; what was said meanwhile is looked at once more.
             if known is not None and known.told_at <= fetch.told_at:
