@@ -16,7 +16,7 @@ COMMANDS = {
     "rejected": ("services.ingest.commands.dead_letters", "rejected"),
     "requeue": ("services.ingest.commands.dead_letters", "requeue"),
     "project": ("services.ingest.commands.serving", "project"),
-    "try": ("services.ingest.trying.try_command", "try_"),
+    "try": ("services.ingest.commands.try_command", "try_"),
     "trace": ("services.ingest.commands.trace", "trace"),
     "connections": ("services.ingest.commands.connections", "connections"),
     "erase": ("services.ingest.commands.erase", "erase"),

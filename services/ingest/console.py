@@ -4,9 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import click
-from pydantic import ValidationError
 
-from services.ingest.domain.verdict import explain
 from services.ingest.flow.people.followers import ProjectionBehindError
 from services.ingest.settings import IngestSettings
 from services.runtime import log
@@ -69,7 +67,3 @@ def write_to_all(settings: Settings, topic: str, values: Sequence[bytes]) -> Non
         acknowledged(producer.send(topic, None, value, number) for number in range(partitions) for value in values)
     finally:
         producer.close(5)
-
-
-def in_words(invalid: ValidationError) -> str:
-    return "; ".join(f"{problem.path}: {problem.reason}" for problem in explain(invalid))

@@ -10,16 +10,15 @@ from functools import partial
 
 from schemas.topics import DIRECTORY_STATEMENTS, EVENTS, REJECTED, SOURCES
 from services.ingest.flow.attendance import attendance
-from services.ingest.flow.connections_file import PATH, ConnectionsFile, reload_act
+from services.ingest.flow.connections_reload import PATH, reload_act
 from services.ingest.flow.event_writer import EventWriter, SourceWatermarks
-from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.raw_cloudevents import raw_cloudevents
-from services.ingest.flow.shared import Shared, projection
+from services.ingest.flow.shared import IngestMetrics, Shared, projection
 from services.ingest.flow.supervise import Parts, PartsReadiness, supervise
 from services.ingest.flow.tools.tool_records import tool_topics, topics_of
 from services.ingest.settings import AnyPart, IngestSettings
-from services.ingest.sources.connections import Connection, ConnectionsError, load_connections
+from services.ingest.sources.connections import Connection, ConnectionsError, ConnectionsFile, load_connections
 from services.runtime import log
 from services.runtime.health import Health, served
 from services.runtime.kafka import KafkaError, Producer, await_broker

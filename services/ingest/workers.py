@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from services.ingest.flow.connections_file import PATH, forwarding_act
+from services.ingest.flow.connections_reload import PATH, forwarding_act
 from services.ingest.settings import IngestSettings
 from services.runtime import log
 from services.runtime.health import Condition, Health, served
@@ -36,15 +36,6 @@ class _Worker:
     process: subprocess.Popen[bytes]
     health_url: str
 
-    def condition(self, client: httpx.Client) -> Condition:
-        if not self.health_url:
-            return Condition("ready")
-        try:
-            told = client.get(self.health_url).json()
-        except (httpx.TransportError, json.JSONDecodeError) as silent:
-            return Condition("starting", f"it does not say: {type(silent).__name__}")
-        return Condition(told["state"], told["detail"])
-
 
 def serve_in_workers(settings: IngestSettings, stop: threading.Event, count: int) -> None:
     """Returns after `stop`, when all have ended. Raises OSError if the address is taken, and WorkerEndedError when one
@@ -62,7 +53,10 @@ def serve_in_workers(settings: IngestSettings, stop: threading.Event, count: int
     ):
         log.get(__name__).info("serving", workers=count, pids=[one.process.pid for one in workers])
         while not stop.wait(WATCHED_SECONDS):
-            _check(workers)
+            for worker in workers:
+                if (code := worker.process.poll()) is not None:
+                    ended = f"worker {worker.number} ended with exit code {code}"
+                    raise WorkerEndedError(f"{ended}; its last lines say why")
             _tell(health, workers, client)
         health.tell("stopping")
     log.get(__name__).info("stopped")
@@ -90,7 +84,14 @@ def _launched(settings: IngestSettings, listener: socket.socket, count: int) -> 
     finally:
         for worker in workers:
             worker.process.terminate()
-        _await_end(workers)
+        # Killed is who has not ended in time.
+        until = time.monotonic() + STOP_SECONDS
+        for worker in workers:
+            try:
+                worker.process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
 
 
 def _launch(settings: IngestSettings, listener: socket.socket, number: int) -> _Worker:
@@ -109,26 +110,18 @@ def _reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 (asked, not bound)
 
 
-def _check(workers: Sequence[_Worker]) -> None:
-    for worker in workers:
-        if (code := worker.process.poll()) is not None:
-            raise WorkerEndedError(f"worker {worker.number} ended with exit code {code}; its last lines say why")
-
-
 def _tell(health: Health, workers: Sequence[_Worker], client: httpx.Client) -> None:
-    conditions = {worker.number: worker.condition(client) for worker in workers}
+    conditions = {worker.number: Condition("ready") for worker in workers}
+    for worker in workers:
+        if not worker.health_url:
+            continue
+        try:
+            told = client.get(worker.health_url).json()
+        except (httpx.TransportError, json.JSONDecodeError) as silent:
+            conditions[worker.number] = Condition("starting", f"it does not say: {type(silent).__name__}")
+        else:
+            conditions[worker.number] = Condition(told["state"], told["detail"])
     unready = {number: one for number, one in conditions.items() if one.state != "ready"}
     worst = next(iter(unready.values()), Condition("ready"))
     details = (f"worker {number}: {one.detail or one.state}" for number, one in conditions.items())
     health.tell(worst.state, "; ".join(details))
-
-
-def _await_end(workers: Sequence[_Worker]) -> None:
-    """Killed is who has not ended in time."""
-    until = time.monotonic() + STOP_SECONDS
-    for worker in workers:
-        try:
-            worker.process.wait(max(0.0, until - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            worker.process.kill()
-            worker.process.wait()

@@ -12,9 +12,9 @@ from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import Scope
 from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.intake import Gate
-from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.ingest.flow.raw_cloudevents import RawEvents, RawSender
+from services.ingest.flow.shared import IngestMetrics
 from services.runtime.kafka import Headers, Partition, Producer, Record
 from services.runtime.loop import Batch
 from services.runtime.settings import Settings

@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from schemas.events import MENTORING_EVENT, MentoringEvent, OfPartition, to_json
 from services.ingest.__main__ import main
+from services.ingest.commands.attempt import AT_LAST
+from services.ingest.commands.try_command import read_roster
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.meetings.attendance_fold import AttendanceFold
 from services.ingest.domain.verdict import Admitted
 from services.ingest.flow.attendance import admitted_outcome
-from services.ingest.trying.attempt import AT_LAST
-from services.ingest.trying.try_command import read_roster
 from services.runtime.strict_yaml import documents
 
 CASES = Path(__file__).parent / "cases"

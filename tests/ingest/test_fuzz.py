@@ -20,7 +20,8 @@ from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Admitted, Ignored, Rejected
-from services.ingest.flow.tools.raw_payloads import OpenedPayload, opened, part_of
+from services.ingest.flow.tools.statements import OpenedPayload, opened
+from services.ingest.flow.tools.tool_records import part_of
 from services.ingest.sources.connections import Connection
 from services.ingest.sources.mapping.settings import MappingSettings
 from services.ingest.sources.registry import TOOLS

@@ -29,14 +29,14 @@ from services.ingest.domain.cloudevents import Parsed, read_record
 from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.dead_letters import quarantine, time_of
+from services.ingest.flow.dead_letters import quarantine
 from services.ingest.flow.event_writer import EventWriter
+from services.ingest.flow.in_flight import PendingWrites, time_of
 from services.ingest.flow.intake import Gate
-from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.ingest.flow.raw_cloudevents import RawEvents, RawSender
+from services.ingest.flow.shared import IngestMetrics
 from services.ingest.flow.supervise import supervise
-from services.ingest.flow.tools.statements import PendingWrites
 from services.runtime.breaker import BadDeployError
 from services.runtime.kafka import KafkaError, Partition, Producer, Record, RecordRefusedError
 from services.runtime.kafka.records import OutgoingRecord, record_size

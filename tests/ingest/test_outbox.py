@@ -2,8 +2,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from services.ingest.flow.tools import statements as module
-from services.ingest.flow.tools.statements import PendingWrites
+from services.ingest.flow import in_flight as module
+from services.ingest.flow.in_flight import PendingWrites
 from services.runtime.kafka import KafkaError
 from services.runtime.loop import TryLaterError
 

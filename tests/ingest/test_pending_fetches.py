@@ -9,7 +9,7 @@ import pytest
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.tools import pending_fetches
 from services.ingest.flow.tools.pending_fetches import Fetch, FetchKey, PendingFetches, note_of, oldest_noted
-from services.ingest.flow.tools.raw_payloads import OpenedPayload
+from services.ingest.flow.tools.statements import OpenedPayload
 from services.ingest.sources.google_calendar import TOOL, GoogleCalendarSettings
 from services.runtime.kafka import Partition, Record
 from services.runtime.settings import Settings

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.ingest.domain.scope import BURST_SECONDS
-from services.ingest.flow.metrics import IngestMetrics
+from services.ingest.flow.shared import IngestMetrics
 from services.ingest.gateway import senders
 from services.ingest.gateway.requests import MOST_BYTES
 from services.ingest.gateway.senders import (

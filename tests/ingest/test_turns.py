@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from services.ingest.domain.scope import BURST_SECONDS, MOST_BUCKETS, RateLimiter, items_of
 from services.ingest.flow.intake import SLICE_SECONDS, AmongOwn, Turns
-from services.ingest.flow.metrics import IngestMetrics
+from services.ingest.flow.shared import IngestMetrics
 from services.ingest.gateway.requests import QUICKLY_READ_BYTES, InFlightBytes, read_body
 from services.ingest.gateway.senders import HUGE_BYTES_PER_SECOND, Admission, BodyReading, RequestErrors, Senders
 from services.runtime.http.problems import ProblemError

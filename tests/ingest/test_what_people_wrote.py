@@ -8,7 +8,8 @@ import pytest
 
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.tools.raw_payloads import OpenedPayload, opened, part_of, without_text
+from services.ingest.flow.tools.statements import OpenedPayload, opened
+from services.ingest.flow.tools.tool_records import part_of, without_text
 from services.ingest.sources.connections import Connection
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.tool import ToolSettings

@@ -19,9 +19,10 @@ from services.ingest.console import write
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.people.participants import replacing
 from services.ingest.domain.scope import Scope
-from services.ingest.domain.tools.projection import PROGRESS_KEY, ProgressRecord, Projection, load
+from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Admitted
 from services.ingest.flow.people.followers import ProjectionFollower
+from services.ingest.flow.people.projected_topics import PROGRESS_KEY, ProgressRecord, load
 from services.ingest.sources.tool import signed
 from services.runtime.health import Health
 from services.runtime.kafka import Record, read_to_end, reading

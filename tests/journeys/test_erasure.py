@@ -11,8 +11,8 @@ import pytest
 from deploy.local.data_folder import ClockMode
 from schemas.topics import DIRECTORY
 from services.ingest.domain.activity import Person
-from services.ingest.domain.tools.projection import PROGRESS_KEY
 from services.ingest.flow.people.followers import projection_now
+from services.ingest.flow.people.projected_topics import PROGRESS_KEY
 from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.health import Health

@@ -15,7 +15,7 @@ from schemas.alerts import AlertChanged, Delivery
 from schemas.events import to_json
 from schemas.topics import ALERTS, DELIVERIES, DIRECTORY, PROGRAMS, ROSTER
 from services.ingest.domain.people.relationship_history import RelationshipHistory
-from services.ingest.domain.tools.projection import roster_value
+from services.ingest.flow.people.projected_topics import roster_value
 from services.notify.__main__ import main
 from services.notify.domain.decisions import alert_changed
 from services.notify.domain.deliveries import refused

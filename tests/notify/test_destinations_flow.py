@@ -8,7 +8,7 @@ import pytest
 
 from schemas.alerts import Delivery
 from services.ingest.domain.people.relationship_history import RelationshipHistory
-from services.ingest.domain.tools.projection import RosterRecord, dump, roster_value
+from services.ingest.flow.people.projected_topics import RosterRecord, dump, roster_value
 from services.notify.domain.deliveries import replayed, started
 from services.notify.flow.commanding import DISCARD, HEADER, REPLAY
 from services.runtime.kafka import Producer, read_to_end

@@ -9,7 +9,7 @@ import pytest
 from schemas.primitives import Side
 from schemas.scores import ScoreChanged, SupportCall, Trigger
 from services.ingest.domain.people.relationship_history import RelationshipHistory
-from services.ingest.domain.tools.projection import roster_value
+from services.ingest.flow.people.projected_topics import roster_value
 from services.notify.channels.destinations import DestinationConfig, DestinationsConfig
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.name_book import NameBook, PairRecord

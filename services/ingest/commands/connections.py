@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from services.ingest.console import command_settings, explained
-from services.ingest.flow.connections_file import LOOK_SECONDS, ReloadRefusedError, ask_to_reload
+from services.ingest.flow.connections_reload import ReloadRefusedError, ask_to_reload
 from services.ingest.settings import IngestSettings
-from services.ingest.sources.connections import ConnectionsError, listed, load_connections
+from services.ingest.sources.connections import LOOK_SECONDS, ConnectionsError, listed, load_connections
 
 UNSET = "RAPPORT_INGEST_CONNECTIONS is not set: it names the file, for the processes of ingest and for this command"
 NOBODY = (

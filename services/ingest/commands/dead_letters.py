@@ -15,7 +15,7 @@ import click
 from schemas.primitives import to_rfc3339
 from services.ingest.console import command_settings, explained, print_columns
 from services.ingest.domain.dead_letters import DeadLetter, DeadLetterFilter, harmless, shown
-from services.ingest.flow.dead_letters import Requeued, read_rejected, rehearse, requeued_keys
+from services.ingest.flow.dead_letters import read_rejected, rehearse, requeued_keys
 from services.ingest.flow.dead_letters import requeue as send_again
 from services.ingest.importing.moments import UncertainError, instant
 
@@ -84,7 +84,11 @@ def list_(*, limit: int, as_json: bool, **options: Any) -> None:  # noqa: ANN401
         for one in found:
             click.echo(json.dumps(_told(one) | {"state": _state(one, done)}))
         return
-    print_columns([HEAD, *(_row(one, done) for one in found)])
+    rows: list[tuple[str, ...]] = [HEAD]
+    for one in found:
+        cells = (one.reason, one.tool, one.connection, one.key, one.detail[:LONGEST_DETAIL])
+        rows.append((to_rfc3339(one.since)[:19] + "Z", _state(one, done), *map(harmless, cells)))
+    print_columns(rows)
     click.echo(f"{len(found)} listed" + (", there may be more: --limit" if len(found) == limit else ""), err=True)
 
 
@@ -128,11 +132,6 @@ def _state(one: DeadLetter, done: frozenset[str]) -> str:
     return "requeued" if one.key in done else "waiting"
 
 
-def _row(one: DeadLetter, done: frozenset[str]) -> tuple[str, ...]:
-    cells = (one.reason, one.tool, one.connection, one.key, one.detail[:LONGEST_DETAIL])
-    return (to_rfc3339(one.since)[:19] + "Z", _state(one, done), *map(harmless, cells))
-
-
 def _told(one: DeadLetter) -> dict[str, object]:
     ours = {"origin": one.key, "set_aside": to_rfc3339(one.since)}
     return {**ours, "reason": one.reason, "tool": one.tool, "connection": one.connection, "notes": dict(one.notes)}
@@ -164,12 +163,8 @@ def requeue(*, origins: tuple[str, ...], dry_run: bool, **options: Any) -> None:
     with explained():
         settings = command_settings()
         done = rehearse(settings, chosen) if dry_run else send_again(settings, chosen, datetime.now(UTC))
-    click.echo(_in_words(done, "would be sent again" if dry_run else "sent again"))
-
-
-def _in_words(done: Requeued, verb: str) -> str:
-    parts = [f"{done.again} {verb}"]
+    parts = [f"{done.again} {'would be sent again' if dry_run else 'sent again'}"]
     if done.before:
         parts.append(f"{done.before} had been already")
     parts += [f"{count} cannot be: {words}" for words, count in sorted(done.hindered.items())]
-    return ", ".join(parts)
+    click.echo(", ".join(parts))

@@ -27,7 +27,7 @@ from services.ingest.importing.sender import (
     Sender,
 )
 from services.ingest.settings import IngestSettings
-from services.runtime.kafka import Record, partition_count, read_to_end
+from services.runtime.kafka import partition_count, read_to_end
 from services.runtime.settings import Settings
 
 # Of the others one per relationship is enough, to know its programme.
@@ -51,20 +51,24 @@ def erasable(settings: Settings, tenant: str) -> Erasable:
     for topic in (DIRECTORY.name, DIRECTORY_STATEMENTS.name):
         for record in read_to_end(settings, [topic], isolation_level="read_committed"):
             if (record.key or b"").startswith(beginning):
-                _know_person(known, (record.key or b"")[len(beginning) :].decode(errors="replace"), record)
+                participant = (record.key or b"")[len(beginning) :].decode(errors="replace")
+                if record.value is None or (topic == DIRECTORY_STATEMENTS.name and _erases(record.value, record.key)):
+                    known.people.discard(participant)
+                else:
+                    known.people.add(participant)
     events = EVENTS.at(settings.log_epoch)
     partitions = partition_count(settings, events)
     for record in read_to_end(settings, [events]):
-        if (record.key or b"").startswith(beginning):
-            _apply(known, (record.key or b"")[len(beginning) :].decode(errors="replace"), record, partitions)
+        if not (record.key or b"").startswith(beginning):
+            continue
+        relationship = (record.key or b"")[len(beginning) :].decode(errors="replace")
+        if relationship in known.programs and not any(words in (record.value or b"") for words in TELLING):
+            continue
+        event = event_or_none(record, partitions)
+        if event and not isinstance(event, OfPartition):
+            known.programs.setdefault(relationship, event.program)
+            known.roster.apply(event)
     return known
-
-
-def _know_person(known: Erasable, participant: str, record: Record) -> None:
-    if record.value is None or (record.topic == DIRECTORY_STATEMENTS.name and _erases(record.value, record.key)):
-        known.people.discard(participant)
-    else:
-        known.people.add(participant)
 
 
 def _erases(value: bytes, key: bytes | None) -> bool:
@@ -74,15 +78,6 @@ def _erases(value: bytes, key: bytes | None) -> bool:
     except ValidationError:
         return False
     return statement.kind == "erases" and statement.key == key
-
-
-def _apply(known: Erasable, relationship: str, record: Record, partitions: int) -> None:
-    if relationship in known.programs and not any(words in (record.value or b"") for words in TELLING):
-        return
-    event = event_or_none(record, partitions)
-    if event and not isinstance(event, OfPartition):
-        known.programs.setdefault(relationship, event.program)
-        known.roster.apply(event)
 
 
 # An answer of the gateway to an erasure that is on the log already, told at another time.
@@ -185,18 +180,14 @@ def _erase(client: httpx.Client, asked: _Asked, events: Sequence[bytes]) -> None
         sender = Sender(client, asked.patience, lambda words: click.echo(words, err=True))
         try:
             for begin in range(0, len(events), 100):
-                _check(sender.send(events[begin : begin + 100], EVENTS_ENDPOINT))
+                for answer in sender.send(events[begin : begin + 100], EVENTS_ENDPOINT):
+                    if answer.reason not in TAKEN:
+                        faults = "; ".join(f"{error['path']}: {error['reason']}" for error in answer.errors)
+                        raise click.ClickException(f"not everything is erased: {answer.reason}: {faults}")
             if asked.participant:
-                answer = client.delete(f"{PARTICIPANTS_ENDPOINT.path}/{quote(asked.participant, safe='')}")
-                if answer.is_error:
-                    words = f"the directory does not forget: {answer.status_code}: {answer.text[:200]}"
+                deleted = client.delete(f"{PARTICIPANTS_ENDPOINT.path}/{quote(asked.participant, safe='')}")
+                if deleted.is_error:
+                    words = f"the directory does not forget: {deleted.status_code}: {deleted.text[:200]}"
                     raise click.ClickException(words)
         except (ImportStoppedError, httpx.TransportError) as away:
             raise click.ClickException(f"not everything is erased, run it again: {away}") from away
-
-
-def _check(answers: Sequence[Any]) -> None:
-    for answer in answers:
-        if answer.reason not in TAKEN:
-            faults = "; ".join(f"{error['path']}: {error['reason']}" for error in answer.errors)
-            raise click.ClickException(f"not everything is erased: {answer.reason}: {faults}")

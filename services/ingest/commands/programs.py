@@ -73,7 +73,13 @@ def apply(file: Path) -> None:
     with explained():
         settings = command_settings()
         known, present = held(settings), _present(settings)
-        records = [_as_it_was(known, record) for record in _read(file, datetime.now(UTC))]
+        try:
+            read = read_programs(file, datetime.now(UTC))
+        except UnreadableError as broken:
+            raise click.ClickException(str(broken)) from broken
+        if not read:
+            raise click.ClickException(f"{file}: there is no programme in it")
+        records = [_as_it_was(known, record) for record in read]
         _warn(known)
         if faults := _faults(file, records, known.programmes, present):
             raise click.ClickException("nothing was written\n" + "\n".join(faults))
@@ -129,16 +135,6 @@ def _present(settings: IngestSettings) -> Present:
     if settings.clock == "log":
         return Present(log_end(settings), "the end of the log")
     return Present(datetime.now(UTC))
-
-
-def _read(file: Path, now: datetime) -> list[Programme | Faulty]:
-    try:
-        records = read_programs(file, now)
-    except UnreadableError as broken:
-        raise click.ClickException(str(broken)) from broken
-    if not records:
-        raise click.ClickException(f"{file}: there is no programme in it")
-    return records
 
 
 def _warn(known: HeldProgrammes) -> None:

@@ -14,8 +14,8 @@ import click
 
 from services.ingest import service
 from services.ingest.console import explained, quiet_settings
+from services.ingest.flow.people.projected_topics import FoldedOffsets
 from services.ingest.flow.people.projector import projector
-from services.ingest.flow.people.standing_records import FoldedOffsets
 from services.ingest.flow.supervise import supervise
 from services.ingest.settings import IngestSettings
 from services.ingest.sources.connections import Connection, ConnectionsError, listed
@@ -80,8 +80,12 @@ def _run(
     run: Callable[[IngestSettings, threading.Event, Mapping[str, Connection]], None],
     check: bool,  # noqa: FBT001 (handed on from click)
 ) -> None:
-    settings = _settings()
-    connections = _connections(settings)
+    try:
+        settings = load(IngestSettings, "ingest")
+        connections = service.connections_of(settings)
+    except (SettingsError, ConnectionsError) as problem:
+        click.echo(f"rapport ingest: {problem}", err=True)
+        sys.exit(2)
     if check:
         click.echo("\n".join([describe(settings), *listed(connections)]))
         return
@@ -98,22 +102,6 @@ def _run(
         except Exception as failure:  # noqa: BLE001 (the last line of a process that must not live on)
             log.get(__name__).error("ingest_failed", error=reason_of(failure), exc_info=failure)
             sys.exit(1)
-
-
-def _settings() -> IngestSettings:
-    try:
-        return load(IngestSettings, "ingest")
-    except SettingsError as problem:
-        click.echo(f"rapport ingest: {problem}", err=True)
-        sys.exit(2)
-
-
-def _connections(settings: IngestSettings) -> Mapping[str, Connection]:
-    try:
-        return service.connections_of(settings)
-    except ConnectionsError as problem:
-        click.echo(f"rapport ingest: {problem}", err=True)
-        sys.exit(2)
 
 
 ASKED_SECONDS = 0.5

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from schemas.primitives import to_rfc3339
 from schemas.tokens import Token, hashed, secret_of
 from schemas.topics import TOKENS
-from services.ingest.console import command_settings, explained, in_words, print_columns, write
+from services.ingest.console import command_settings, explained, print_columns, write
 from services.ingest.domain.scope import RESERVED
+from services.ingest.domain.verdict import explain
 from services.ingest.flow.tokens import read_tokens
-from services.ingest.settings import IngestSettings
 
 RANDOM_BYTES = 32
 
@@ -37,7 +37,7 @@ def create(token_id: str | None, **scopes: object) -> None:
         created = _token(name, secret, scopes)
         if name in read_tokens(settings):
             raise click.ClickException(f"there is a token {name!r} already")
-        _save(settings, created)
+        write(settings, TOKENS.name, {name: created.model_dump_json().encode()})
     click.echo(f"token {name} of tenant {created.tenant}; its secret is shown only now:", err=True)
     click.echo(secret)
 
@@ -47,8 +47,13 @@ def show() -> None:
     """List the tokens, without their secrets, which nobody has kept."""
     with explained():
         tokens = read_tokens(command_settings())
-    header = ("ID", "TENANT", "STATE", "ADMIN", "CREATED", "PROGRAMMES", "SOURCES")
-    print_columns([header, *map(_row, tokens.values())])
+    rows = [("ID", "TENANT", "STATE", "ADMIN", "CREATED", "PROGRAMMES", "SOURCES")]
+    for one in tokens.values():
+        state = f"revoked {to_rfc3339(one.revoked)}" if one.revoked else "valid"
+        created, programs = to_rfc3339(one.created), ", ".join(one.programs) or "all"
+        admin = "yes" if one.admin else "no"
+        rows.append((one.token_id, one.tenant, state, admin, created, programs, ", ".join(one.sources)))
+    print_columns(rows)
 
 
 @token.command()
@@ -61,38 +66,18 @@ def revoke(token_id: str) -> None:
         if known is None:
             raise click.ClickException(f"there is no token {token_id!r}")
         if known.revoked is None:
-            _save(settings, known.model_copy(update={"revoked": datetime.now(UTC)}))
+            revoked = known.model_copy(update={"revoked": datetime.now(UTC)})
+            write(settings, TOKENS.name, {token_id: revoked.model_dump_json().encode()})
     click.echo(f"token {token_id} is revoked")
 
 
 def _token(token_id: str, secret: str, scopes: dict[str, object]) -> Token:
     try:
-        made = Token.model_validate(
-            {
-                "token_id": token_id,
-                "sha256": hashed(secret),
-                "created": datetime.now(UTC),
-                **scopes,
-            }
-        )
+        ours = {"token_id": token_id, "sha256": hashed(secret), "created": datetime.now(UTC)}
+        made = Token.model_validate({**ours, **scopes})
     except ValidationError as invalid:
-        raise click.ClickException(in_words(invalid)) from invalid
+        faults = "; ".join(f"{problem.path}: {problem.reason}" for problem in explain(invalid))
+        raise click.ClickException(faults) from invalid
     if any(source.startswith(RESERVED) for source in made.sources):
         raise click.ClickException(f"sources: those that begin with {RESERVED} are Rapport's own")
     return made
-
-
-def _save(settings: IngestSettings, saved: Token) -> None:
-    write(settings, TOKENS.name, {saved.token_id: saved.model_dump_json().encode()})
-
-
-def _row(listed: Token) -> tuple[str, ...]:
-    return (
-        listed.token_id,
-        listed.tenant,
-        f"revoked {to_rfc3339(listed.revoked)}" if listed.revoked else "valid",
-        "yes" if listed.admin else "no",
-        to_rfc3339(listed.created),
-        ", ".join(listed.programs) or "all",
-        ", ".join(listed.sources),
-    )

@@ -15,6 +15,7 @@ import click
 from schemas.events import OfPartition
 from schemas.primitives import to_rfc3339
 from schemas.topics import ALERTS, EVENTS, RAW_CLOUDEVENTS, SCORES
+from services.ingest.commands.attempt import Attempt, Heard, Refusal
 from services.ingest.console import explained, quiet_settings
 from services.ingest.domain.cloudevents import Parsed, read_record
 from services.ingest.domain.dead_letters import RAW_TOPICS, DeadLetterFilter, harmless
@@ -26,7 +27,6 @@ from services.ingest.flow.people.followers import projection_now
 from services.ingest.service import connections_of
 from services.ingest.settings import IngestSettings
 from services.ingest.sources.connections import Connection, ConnectionsError
-from services.ingest.trying.attempt import Attempt, Heard, Refusal, Tried
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
 from services.runtime.kafka import Partition, Record, reading
 
@@ -57,7 +57,10 @@ class EventTrace:
 
     def of(self, event: EventName) -> Iterator[TraceStep]:
         """Nothing at all where no such event is on the log as far as the warehouse has read it."""
-        asked = {"source": event.source, "ids": self._ids(event), "tenant": event.tenant}
+        key = self._settings.ingest_digest_key.get_secret_value()
+        # As it was sent, and as the log has it where it may be text.
+        ids = [event.id, *([pseudonym_of(key, event.tenant)(event.id)] if key and event.tenant else [])]
+        asked = {"source": event.source, "ids": ids, "tenant": event.tenant}
         for tenant, relationship, kind, name, at, recorded, partition, offset in self._rows("events", asked):
             place = f"{EVENTS.at(self._settings.log_epoch)}/{partition}/{offset}"
             happened = f"{kind} of {tenant}/{relationship}, happened {to_rfc3339(at)}, recorded {to_rfc3339(recorded)}"
@@ -67,11 +70,6 @@ class EventTrace:
             of_event = {"tenant": tenant, "relationship": relationship, "source": event.source, "id": name, "at": at}
             yield from self._scores(of_event)
             yield from self._alerts(of_event)
-
-    def _ids(self, event: EventName) -> list[str]:
-        """As it was sent, and as the log has it where it may be text."""
-        key = self._settings.ingest_digest_key.get_secret_value()
-        return [event.id, *([pseudonym_of(key, event.tenant)(event.id)] if key and event.tenant else [])]
 
     def _scores(self, event: dict[str, object]) -> Iterator[TraceStep]:
         rows = self._rows("scores", event)
@@ -122,7 +120,8 @@ def trace(*, event: tuple[str, ...], payload: str | None, tenant: str, as_json: 
         try:
             for step in steps:
                 found = True
-                click.echo(json.dumps(step._asdict()) if as_json else _in_words(step))
+                words = f"{step.what:<10}{step.words}{f'  [{step.place}]' if step.place else ''}"
+                click.echo(json.dumps(step._asdict()) if as_json else harmless(words))
         except ClickHouseError as away:
             raise click.ClickException(f"the warehouse does not answer: {away}") from away
         except (OriginError, ConnectionsError) as wrong:
@@ -130,10 +129,6 @@ def trace(*, event: tuple[str, ...], payload: str | None, tenant: str, as_json: 
     if not found:
         click.echo(NOT_THERE, err=True)
         sys.exit(1)
-
-
-def _in_words(step: TraceStep) -> str:
-    return harmless(f"{step.what:<10}{step.words}{f'  [{step.place}]' if step.place else ''}")
 
 
 def _of_payload(settings: IngestSettings, traced: EventTrace, origin: str) -> Iterator[TraceStep]:
@@ -201,7 +196,13 @@ def events_of(
 ) -> Iterator[TraceStep | EventName]:
     """Each step, and after a statement the events that it became, to be traced."""
     if record.topic == RAW_CLOUDEVENTS.name:
-        yield from _cloud_event(record)
+        found = read_record(record.headers, record.value)
+        value = found.value if isinstance(found, Parsed) else None
+        if isinstance(value, dict) and isinstance(value.get("source"), str) and isinstance(value.get("id"), str):
+            yield TraceStep("payload", "", "a CloudEvent")
+            yield EventName(value["source"], value["id"])
+        else:
+            yield TraceStep("payload", "", "no CloudEvent that can be read")
         return
     name = next((value.decode(errors="replace") for key, value in record.headers if key == CONNECTION), "")
     connection = connections.get(name)
@@ -211,26 +212,12 @@ def events_of(
         )
         return
     for tried in Attempt(connection, projection, datetime.now(UTC)).of_record(record):
-        yield from _payload(tried)
-
-
-def _cloud_event(record: Record) -> Iterator[TraceStep | EventName]:
-    found = read_record(record.headers, record.value)
-    value = found.value if isinstance(found, Parsed) else None
-    if isinstance(value, dict) and isinstance(value.get("source"), str) and isinstance(value.get("id"), str):
-        yield TraceStep("payload", "", "a CloudEvent")
-        yield EventName(value["source"], value["id"])
-    else:
-        yield TraceStep("payload", "", "no CloudEvent that can be read")
-
-
-def _payload(tried: Tried) -> Iterator[TraceStep | EventName]:
-    if tried.pointer:
-        yield TraceStep("payload", "", f"points to {tried.pointer.resource}, which is fetched from the tool's API")
-    if tried.refusal:
-        yield TraceStep("payload", "", _reason(tried.refusal))
-    for heard in tried.heard:
-        yield from _statement(heard)
+        if tried.pointer:
+            yield TraceStep("payload", "", f"points to {tried.pointer.resource}, which is fetched from the tool's API")
+        if tried.refusal:
+            yield TraceStep("payload", "", _reason(tried.refusal))
+        for heard in tried.heard:
+            yield from _statement(heard)
 
 
 def _statement(heard: Heard) -> Iterator[TraceStep | EventName]:

@@ -70,10 +70,6 @@ def window(now: datetime) -> tuple[str, str]:
     return to_rfc3339(now - BEHIND), to_rfc3339(now + AHEAD)
 
 
-def is_due_anew(whole: datetime, now: datetime) -> bool:
-    return now - whole > ANEW_AFTER
-
-
 # Whatever a tool says: later the operator would rather see it fail again than wait.
 LONGEST_WAIT = timedelta(hours=1)
 NO_WAIT = timedelta(0)
@@ -155,8 +151,9 @@ class Api:
     def get(self, question: ApiQuestion) -> ApiAnswer:
         """Raises TryLaterError when the tool is away, or wants to be left alone for now."""
         self._gate.check(self.name, self._now())
-        url = self._url(question.path)
-        if url is None:
+        path = question.path
+        url = path if path.startswith(("http://", "https://")) else f"{self._base}/{path}"
+        if not url.startswith(f"{self._base}/"):
             return rejected("forbidden", "", f"connection {self.name}: the API leads elsewhere, its token does not")
         answer = self._answer(url, question)
         if answer.cut == "octets":
@@ -171,7 +168,9 @@ class Api:
         if seconds <= 0:
             raise TryLaterError(f"connection {self.name}: its API takes more than {MOST_SECONDS:g} s for all its pages")
         try:
-            ours = {"authorization": f"Bearer {self._token()}", "accept": "application/json", "user-agent": "rapport"}
+            file = self._connection.api_token_file
+            token = file.read_text("utf-8").strip() if file else self._connection.api_token
+            ours = {"authorization": f"Bearer {token}", "accept": "application/json", "user-agent": "rapport"}
             headers = {**ours, **(question.headers or {})}
             answer = self._http.ask(
                 lambda: httpx.Request("GET", url, params=question.query, headers=headers), Bounds(seconds, self._left)
@@ -184,15 +183,6 @@ class Api:
             raise TryLaterError(f"connection {self.name}: no whole answer from the API within {seconds:.0f} s")
         return answer
 
-    def _url(self, path: str) -> str | None:
-        if path.startswith(("http://", "https://")):
-            return path if path.startswith(f"{self._base}/") else None
-        return f"{self._base}/{path}"
-
-    def _token(self) -> str:
-        file = self._connection.api_token_file
-        return file.read_text("utf-8").strip() if file else self._connection.api_token
-
     def _judged(self, answer: HttpAnswer, question: ApiQuestion) -> ApiAnswer:
         code, words = answer.status, answer.body[:MOST_READ].decode(errors="replace")
         if code == OK:
@@ -203,7 +193,12 @@ class Api:
             return Stale()
         if code in {NOT_FOUND, GONE}:
             return Gone()
-        return self._refused(code)
+        # Nothing of the answer's text is kept: tools quote addresses and tokens in it.
+        self._log.error("tool_refuses_us", connection=self.name, tool=self._connection.tool.name, status=code)
+        if code in {UNAUTHORIZED, FORBIDDEN}:
+            words = "renew its api_token, or give it the scopes that the README names; then requeue"
+            return rejected("forbidden", "", f"connection {self.name}: the API answers {code}: {words}")
+        return rejected("invalid", "", f"connection {self.name}: the API answers {code}")
 
     def _read(self, answer: HttpAnswer) -> Got | Rejected:
         parsed = read_json(answer.body)
@@ -212,14 +207,6 @@ class Api:
         if not isinstance(parsed.value, dict):
             return rejected("malformed", "", f"connection {self.name}: the API's answer is no object")
         return Got(parsed.value)
-
-    def _refused(self, code: int) -> Rejected:
-        """Nothing of the answer's text is kept: tools quote addresses and tokens in it."""
-        self._log.error("tool_refuses_us", connection=self.name, tool=self._connection.tool.name, status=code)
-        if code in {UNAUTHORIZED, FORBIDDEN}:
-            words = "renew its api_token, or give it the scopes that the README names; then requeue"
-            return rejected("forbidden", "", f"connection {self.name}: the API answers {code}: {words}")
-        return rejected("invalid", "", f"connection {self.name}: the API answers {code}")
 
 
 # More pages than any calendar has: an API that says `next` for ever is broken.

@@ -13,22 +13,21 @@ from datetime import datetime
 from functools import cache, partial
 from itertools import takewhile
 
-from schemas.events import MentoringEvent, OfRelationship, ProfileSet
+from schemas.events import OfRelationship, ProfileSet
 from schemas.payloads import EventRetracted
 from schemas.topics import EVENTS
 from services.ingest.domain.admission import Clock, admit
-from services.ingest.domain.derived_events import RawEvent
+from services.ingest.domain.ids import RawEvent
 from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold, Expected
 from services.ingest.domain.people.fan_out import told_before
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Admitted, Rejected
-from services.ingest.flow.dead_letters import UnexpectedFailures
 from services.ingest.flow.event_writer import EventWriter
+from services.ingest.flow.in_flight import PendingWrites, UnexpectedFailures
 from services.ingest.flow.log_reading import between, day_before, event_or_note
 from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
-from services.ingest.flow.tools.statements import PendingWrites
 from services.runtime import log
 from services.runtime.breaker import Breaker
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
@@ -214,10 +213,8 @@ class AttendanceWork:
         if not TELLING.search(value):
             return list(fold.advance(_recorded(value) or fold.clock))
         event = event_or_note(record, self._partition_count(record.topic), self._line, notes)
-        return self._told(known, event, notes) if event else []
-
-    def _told(self, known: FoldedPartition, event: MentoringEvent, notes: Counter[str]) -> list[RawEvent]:
-        fold = known.fold
+        if event is None:
+            return []
         if event.type == "mentoring.clock.reached.v1":
             return list(fold.advance(event.data.time))
         if isinstance(event, ProfileSet):
@@ -248,18 +245,19 @@ class AttendanceWork:
         self._pending_writes.settle()
         with later_if_away():
             while self._unsaid:
-                notes[self._record(self._unsaid[0])] += 1
+                raw = self._unsaid[0]
+                verdict = admitted_outcome(raw, self._clock())
+                result = verdict if isinstance(verdict, Rejected) else self._event_writer.record(verdict.event)
+                if isinstance(result, Rejected) or isinstance(verdict, Rejected):
+                    said = "rejected"
+                    names = {"event_id": raw["id"], "subject": raw["subject"]}
+                    self._line.error("outcome_rejected", **names, verdict=str(result))
+                else:
+                    said = "repeated" if result.repeat else verdict.event.type.split(".")[2]
+                    self._pending_writes.owe(result.written, partial(self._event_writer.record_again, verdict.event))
+                notes[said] += 1
                 del self._unsaid[0]
         self._pending_writes.settle()
-
-    def _record(self, raw: RawEvent) -> str:
-        verdict = admitted_outcome(raw, self._clock())
-        result = verdict if isinstance(verdict, Rejected) else self._event_writer.record(verdict.event)
-        if isinstance(result, Rejected) or isinstance(verdict, Rejected):
-            self._line.error("outcome_rejected", event_id=raw["id"], subject=raw["subject"], verdict=str(result))
-            return "rejected"
-        self._pending_writes.owe(result.written, partial(self._event_writer.record_again, verdict.event))
-        return "repeated" if result.repeat else verdict.event.type.split(".")[2]
 
     def _given_up(self, rejected: Rejected) -> Future[None]:
         """It came of several records, none of which is at fault: the log tells of it."""

@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TypeVar
+from datetime import datetime
 
-from schemas.primitives import EPOCH, LAST_YEAR, to_rfc3339
+from schemas.primitives import to_rfc3339
 from schemas.topics import REJECTED
 from services.ingest.domain.dead_letters import (
     HEADERS_CUT,
@@ -20,22 +19,11 @@ from services.ingest.domain.dead_letters import (
     is_marker,
     quarantined,
 )
-from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.in_flight import acknowledged
+from services.ingest.domain.verdict import Rejected
+from services.ingest.flow.in_flight import acknowledged, time_of
 from services.runtime import log
-from services.runtime.breaker import Breaker
-from services.runtime.kafka import (
-    Headers,
-    Partition,
-    Producer,
-    Record,
-    UnwritableRecordError,
-    read_to_end,
-)
+from services.runtime.kafka import Headers, Producer, Record, UnwritableRecordError, read_to_end
 from services.runtime.settings import Settings
-from services.runtime.unexpected import described
-
-T = TypeVar("T")
 
 # A broker takes 1 MiB by default, headers included. Whatever is larger is no event and is cut.
 MOST_BYTES_KEPT = 900_000
@@ -45,12 +33,6 @@ MOST_HEADER_BYTES = 1_000
 MOST_ORIGINAL_HEADERS = 100
 MOST_ORIGINAL_HEADERS_BYTES = 16_000
 HEADER_OVERHEAD = 10
-LAST_MS = round((datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) - EPOCH).total_seconds() * 1000) - 1
-
-
-def time_of(record: Record) -> datetime:
-    """Its writer may have put any number there: what is no time of ours counts as now's past, the beginning."""
-    return datetime.fromtimestamp(record.timestamp_ms / 1000, UTC) if 0 <= record.timestamp_ms <= LAST_MS else EPOCH
 
 
 @dataclass(frozen=True)
@@ -104,37 +86,6 @@ def _original(headers: Headers) -> Iterator[tuple[str, bytes]]:
             return
         if value is not None:
             yield kept, value
-
-
-class UnexpectedFailures:
-    """For one thread. A record that is tried again, because the broker was away, counts once."""
-
-    def __init__(self) -> None:
-        self._breaker = Breaker()
-        self._counted: dict[Partition, int] = {}
-        self._log = log.get(__name__)
-
-    def attempt(self, record: Record, work: Callable[[], T], *known: type[Exception]) -> T | Rejected:
-        """What `work` returns; Rejected when it meets an error of ours, which is told and counted. `known` errors are
-        raised as they are, and count for nothing. Raises BadDeployError."""
-        try:
-            found = work()
-        except known:
-            raise
-        except Exception as failure:  # noqa: BLE001 (told and counted)
-            return self.rejected(record, failure)
-        self._breaker.passed()
-        return found
-
-    def rejected(self, record: Record, failure: Exception) -> Rejected:
-        """Raises BadDeployError."""
-        found = described(failure)
-        self._log.error("record_failed", topic=record.topic, partition=record.partition, offset=record.offset, **found)
-        place = Partition(record.topic, record.partition)
-        if self._counted.get(place, -1) < record.offset:
-            self._counted[place] = record.offset
-            self._breaker.refused(f"{found['error']} at {found['raised_at']}")
-        return rejected("failed", "", f"met an error of ours: {found['error']}")
 
 
 # Sent, and then marked as sent, together.

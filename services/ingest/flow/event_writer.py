@@ -79,10 +79,9 @@ class SourceWatermarks:
             try:
                 sent = self._producer.send(self._topic, f"{tenant}/{source}".encode(), mark.model_dump_json().encode())
             except KafkaError as away:
-                log.get(__name__).warning("watermark_not_written", tenant=tenant, reason=str(away))
-                self._again(tenant, source)
+                self._again(tenant, source, away)
                 continue
-            sent.add_errback(partial(self._failed, tenant, source))
+            sent.add_errback(partial(self._again, tenant, source))
             written += 1
         return written
 
@@ -101,11 +100,8 @@ class SourceWatermarks:
                 del self._known[key]
         return due
 
-    def _failed(self, tenant: str, source: str, failure: BaseException) -> None:
+    def _again(self, tenant: str, source: str, failure: BaseException) -> None:
         log.get(__name__).warning("watermark_not_written", tenant=tenant, reason=str(failure))
-        self._again(tenant, source)
-
-    def _again(self, tenant: str, source: str) -> None:
         with self._lock:
             spoken = self._known.get((tenant, source))
             if spoken is not None:
@@ -185,15 +181,6 @@ class LogProducer(Protocol):
     """As the producer of the runtime."""
 
     def partitions(self, topic: str) -> list[int]: ...
-
-    def send(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        partition: int | None = None,
-        headers: Headers = (),
-    ) -> Sent: ...
 
     def together(self) -> Together: ...
 
@@ -325,12 +312,7 @@ class RecordedTogether:
         return all_of([self.sending.written, *self.others]) if self.others else self.sending.written
 
 
-def _written() -> Future[None]:
-    done: Future[None] = Future()
-    done.set_result(None)
-    return done
-
-
 # One for all: what was said long ago needs no future of its own.
-_WRITTEN = _written()
+_WRITTEN = Future[None]()
+_WRITTEN.set_result(None)
 _LONG_AGO = Receipt(sending=None, repeat=True)

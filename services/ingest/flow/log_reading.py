@@ -66,24 +66,16 @@ LOOKED_AT = 1_000
 def log_end(settings: Settings) -> datetime:
     """The latest time of recording; BEGINNING when the log is empty. Raises KafkaError."""
     events = EVENTS.at(settings.log_epoch)
+    latest = BEGINNING
     with reading(settings, [events]) as reader:
-        return max(_last_times(reader, reader.partition_count(events)), default=BEGINNING)
-
-
-def _last_times(reader: Reader, partitions: int) -> list[datetime]:
-    ends = reader.end_offsets(sorted(reader.assignment()))
-    for partition, end in ends.items():
-        reader.seek(partition, max(reader.position(partition), end - LOOKED_AT))
-    found: list[datetime] = []
-    for polled in reader.up_to(ends):
-        for records in polled.values():
-            found += [time for record in records if (time := _recorded(record, partitions))]
-    return found
-
-
-def _recorded(record: Record, partitions: int) -> datetime | None:
-    event = event_or_none(record, partitions)
-    return event.recordedtime if event else None
+        partitions, ends = reader.partition_count(events), reader.end_offsets(sorted(reader.assignment()))
+        for partition, end in ends.items():
+            reader.seek(partition, max(reader.position(partition), end - LOOKED_AT))
+        for polled in reader.up_to(ends):
+            for records in polled.values():
+                told = (event_or_none(record, partitions) for record in records)
+                latest = max([latest, *(event.recordedtime for event in told if event)])
+    return latest
 
 
 class HeldProgrammes(NamedTuple):

@@ -17,12 +17,11 @@ from services.ingest.domain.dead_letters import leavings, without_words
 from services.ingest.domain.ids import NoDigestKeyError, Pseudonym
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.dead_letters import DeadLetterPart, UnexpectedFailures, quarantine
+from services.ingest.flow.dead_letters import DeadLetterPart, quarantine
 from services.ingest.flow.event_writer import STRUCTURED, EventWriter, Receipt
-from services.ingest.flow.in_flight import UnavailableError, unwritable
+from services.ingest.flow.in_flight import UnavailableError, UnexpectedFailures, unwritable
 from services.ingest.flow.intake import Gate
-from services.ingest.flow.metrics import IngestMetrics
-from services.ingest.flow.shared import ProjectionAccess, Shared
+from services.ingest.flow.shared import IngestMetrics, ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, UnwritableRecordError
 from services.runtime.loop import Batch, BatchLoop, TryLaterError, later_if_away
@@ -95,8 +94,9 @@ class RawEvents:
         return outcomes
 
     def _deal(self, record: Record) -> tuple[str, Future[None]]:
+        work = partial(self._recorded, record)
         try:
-            result = self._unexpected.attempt(record, partial(self._recorded, record), KafkaError, UnavailableError)
+            result = self._unexpected.attempt(record, work, KafkaError, UnavailableError)
             if isinstance(result, Rejected):
                 return result.reason, self._put_aside(record, result)
         except KafkaError as away:
@@ -117,7 +117,11 @@ class RawEvents:
         """In structured mode what may be kept of the event, and a digest of all of it; never a header, a key or a name
         that anybody may have written."""
         sender, size = self._sender, len(record.value or b"")
-        kept = leavings(_value_of(record), sender.scope, sender.pseudonym)
+        try:
+            raw = _read(record)
+        except Exception:  # noqa: BLE001 (told when it was judged)
+            raw = Parsed(None)
+        kept = leavings(None if isinstance(raw, Rejected) else raw.value, sender.scope, sender.pseudonym)
         value = json.dumps(kept.event, ensure_ascii=False).encode() if kept.event else b""
         notes = () if kept.whole else (("cut_from_bytes", str(size)), ("digest", sender.digest(record.value or b"")))
         key = record.key if KEY.fullmatch(record.key or b"") else None
@@ -140,15 +144,6 @@ def _read(record: Record) -> Parsed | Rejected:
     if len(record.headers) > MOST_HEADERS:
         return rejected("too_large", "headers", f"a record has at most {MOST_HEADERS} headers")
     return read_record(record.headers, record.value)
-
-
-def _value_of(record: Record) -> object:
-    """None where nothing can be read of it, whatever the reason."""
-    try:
-        raw = _read(record)
-    except Exception:  # noqa: BLE001 (told when it was judged)
-        return None
-    return None if isinstance(raw, Rejected) else raw.value
 
 
 def _refusal(written: Future[None]) -> Rejected | None:

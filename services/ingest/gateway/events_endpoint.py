@@ -17,7 +17,7 @@ from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.event_writer import EventWriter, PreparedEvent, Receipt, RecordedTogether, prepared
 from services.ingest.flow.in_flight import UnavailableError
 from services.ingest.flow.intake import Gate, HandedIn, Writing
-from services.ingest.flow.metrics import IngestMetrics
+from services.ingest.flow.shared import IngestMetrics
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.gateway.requests import STATUS, Listing, media_type, read_body, read_content, rejection
 from services.ingest.gateway.senders import ANSWERED_BYTES, Admission, not_too_many

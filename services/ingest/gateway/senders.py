@@ -16,7 +16,7 @@ from starlette.responses import Response
 from services.ingest.domain.scope import RateLimiter, items_of
 from services.ingest.flow.in_flight import RefusedError, UnavailableError
 from services.ingest.flow.intake import RESTS, Turns
-from services.ingest.flow.metrics import IngestMetrics
+from services.ingest.flow.shared import IngestMetrics
 from services.ingest.gateway.requests import (
     HEARD_OUT_BYTES,
     MOST_BYTES,

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from services.ingest.domain.tools.allow_list import is_word
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.metrics import IngestMetrics
+from services.ingest.flow.shared import IngestMetrics
 from services.ingest.flow.tools.raw_payloads import RawIntake, taken
 from services.ingest.gateway.requests import InFlightBytes, read_body, rejection
 from services.ingest.gateway.senders import Admission

@@ -1,6 +1,9 @@
-"""The file of connections, and where their secrets come from: the environment or files, never the file itself."""
+"""The file of connections as it is now, and where their secrets come from: the environment or files, never the file
+itself."""
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +17,7 @@ from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected, explain
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.tool import Kept, Received, Tool, ToolSettings, Verification, kept
+from services.runtime import log
 from services.runtime.secrets import Secrets, UnknownSecretError
 from services.runtime.strict_yaml import UnreadableError, one_document
 
@@ -73,6 +77,100 @@ def listed(connections: Mapping[str, Connection]) -> Iterator[str]:
         programmes = connection_scope.program or "every programme"
         token = ", API token set" if connection.api_token else ""
         yield f"{connection_scope.tool}/{name}: tenant {connection_scope.tenant}, {programmes}, secret set{token}"
+
+
+LOOK_SECONDS = 2.0
+"""A change is taken up when two looks have found the same: an editor may be in the middle of writing."""
+
+Stamp = tuple[int, int, int] | None
+
+
+class ConnectionsFile(Mapping[str, Connection]):
+    """The connections as their file names them now. A file that is at fault changes nothing: it is told, and what was
+    read before counts. For any thread. `load` reads the file with all secrets and raises ConnectionsError. With
+    `looks_twice` a connection that is not known makes the file be read at once where it has changed: what a gateway
+    with the new file has taken is no stranger to a worker that has not looked yet."""
+
+    def __init__(
+        self,
+        file: Path,
+        found: Mapping[str, Connection],
+        load: Callable[[], Mapping[str, Connection]],
+        *,
+        looks_twice: bool = False,
+    ) -> None:
+        self._file, self._current, self._load, self._looks_twice = file, found, load, looks_twice
+        self._lock = threading.Lock()
+        self._seen = self._stamps()
+        self._before = self._seen
+        self._fault: str | None = None
+        self._log = log.get(__name__)
+
+    def __getitem__(self, name: str) -> Connection:
+        if self._looks_twice and name not in self._current and self._stamps() != self._seen:
+            self._try_reload()
+        return self._current[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._current)
+
+    def __len__(self) -> int:
+        return len(self._current)
+
+    def run(self, stop: threading.Event) -> None:
+        """Looks for changes until `stop` is set."""
+        while not stop.wait(LOOK_SECONDS):
+            self.look()
+
+    def look(self) -> None:
+        """Takes up a change that the look before has found as well. What is at fault is tried at each look: a secret
+        that was missing may lie there now."""
+        stamps = self._stamps()
+        if stamps == self._before and (stamps != self._seen or self._fault is not None):
+            self._try_reload()
+        self._before = stamps
+
+    def reload(self) -> Mapping[str, Connection]:
+        """What counts from now on. Raises ConnectionsError, and then nothing has changed."""
+        with self._lock:
+            file = _stamp(self._file)
+            try:
+                found = self._load()
+            except ConnectionsError as fault:
+                self._refuse(str(fault))
+                raise
+            if found != self._current or self._fault is not None:
+                names = {"connections": sorted(found), "gone": sorted(self._current.keys() - found.keys())}
+                self._log.info("connections_changed", **names)
+            self._current, self._fault = found, None
+            # Of the file as it was before it was read: what is written meanwhile is read again.
+            self._seen = self._before = (file, *self._secret_stamps())
+            return found
+
+    def _try_reload(self) -> None:
+        with suppress(ConnectionsError):  # it is logged, and what was read before counts
+            self.reload()
+
+    def _refuse(self, fault: str) -> None:
+        self._seen = self._stamps()
+        if fault != self._fault:
+            self._fault = fault
+            self._log.error("connections_at_fault", reason=fault)
+
+    def _stamps(self) -> tuple[Stamp, ...]:
+        return (_stamp(self._file), *self._secret_stamps())
+
+    def _secret_stamps(self) -> list[Stamp]:
+        return [_stamp(one.secret_file) for one in self._current.values() if one.secret_file is not None]
+
+
+def _stamp(file: Path) -> Stamp:
+    """None for a file that is away: whoever replaces one may have no file for a moment."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 class _ConnectionsYaml(BaseModel):

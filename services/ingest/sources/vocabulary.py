@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from schemas.events import ADMIN_TYPES, OfRelationship, type_of
 from schemas.payloads import OneSided, Payload
 from services.ingest.domain.activity import Activity, Translation
-from services.ingest.domain.derived_events import digest
+from services.ingest.domain.ids import digest
 from services.ingest.domain.verdict import WORDS, Ignored, Problem, Rejected, explain, rejected
 from services.ingest.sources.vendor_model import within
 

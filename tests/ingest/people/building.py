@@ -21,7 +21,7 @@ from services.ingest.domain.activity import (
     Person,
 )
 from services.ingest.domain.admission import Clock, admit
-from services.ingest.domain.derived_events import RawEvent
+from services.ingest.domain.ids import RawEvent
 from services.ingest.domain.scope import ConnectionScope, Scope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.resolution import Resolved, resolve
@@ -118,7 +118,7 @@ def say(
         projection.upsert(person)
     if resolved.rejected:
         return resolved.rejected
-    return Ignored("unchanged") if resolved.changes_nothing else events
+    return events if resolved.events or resolved.participants else Ignored("unchanged")
 
 
 def events(projection: Projection, said: Activity, connection_scope: ConnectionScope = ZOOM) -> list[OfRelationship]:

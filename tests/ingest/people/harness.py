@@ -14,10 +14,9 @@ from services.ingest.domain.meetings.attendance_fold import ATTENDANCE
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.attendance import attendance
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.metrics import IngestMetrics
 from services.ingest.flow.people.followers import ProjectionFollower
 from services.ingest.flow.people.projector import projector
-from services.ingest.flow.shared import ProjectionAccess, Shared
+from services.ingest.flow.shared import IngestMetrics, ProjectionAccess, Shared
 from services.ingest.flow.supervise import PartsReadiness, supervise
 from services.ingest.settings import IngestSettings
 from services.runtime.health import Health

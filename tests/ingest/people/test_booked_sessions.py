@@ -6,7 +6,7 @@ import pytest
 
 from schemas import payloads as p
 from services.ingest.domain.activity import Meeting, MeetingMoved, Missed, Person
-from services.ingest.domain.derived_events import session_id
+from services.ingest.domain.ids import session_id
 from services.ingest.domain.verdict import Ignored, Rejected
 from tests.ingest.people.building import (
     ADA,

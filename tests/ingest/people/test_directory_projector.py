@@ -21,10 +21,10 @@ from services.ingest.commands.erase import erasable
 from services.ingest.domain.people import participants
 from services.ingest.domain.people.participants import merging, replacing
 from services.ingest.domain.scope import ConnectionScope
-from services.ingest.domain.tools.projection import PROGRESS_KEY
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.people.directory_projector import MergedDirectory
 from services.ingest.flow.people.followers import ProjectionBehindError, projection_now
+from services.ingest.flow.people.projected_topics import PROGRESS_KEY
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.supervise import supervise
 from services.ingest.flow.tools.statements import Directory
@@ -153,7 +153,7 @@ def test_a_restart_goes_on_where_it_stopped_and_doubles_nothing(alone: Settings,
 def test_what_takes_many_transactions_is_the_same_directory(
     alone: Settings, says: Directory, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("projection_writer", "directory_projector"):
+    for module in ("projected_topics", "directory_projector"):
         monkeypatch.setattr(f"services.ingest.flow.people.{module}.MOST_WRITTEN_BYTES", 1)
     say(says, *(posted(tenant, f"p{number % 3}", addresses=(f"a{number}@example.com",)) for number in range(12)))
 
@@ -324,7 +324,7 @@ def test_statements_that_their_topic_has_let_go_are_waited_for_by_nobody(
 
 
 def test_a_batch_that_is_handed_over_again_is_merged_once_and_written_again() -> None:
-    directory = MergedDirectory()
+    directory = MergedDirectory({})
     said = [posted("acme"), row("acme", identities=(("zoom", "z-1"),))]
     values = [(f"acme/{one.id}".encode(), one.model_dump_json().encode()) for one in said]
     batch = [Record(DIRECTORY_STATEMENTS.name, 0, offset, *one, (), 0) for offset, one in enumerate(values)]

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -14,14 +16,19 @@ from schemas.topics import DIRECTORY
 from services.ingest.commands.erase import erasable
 from services.ingest.domain.activity import Person
 from services.ingest.domain.tools.projection import Projection
+from services.ingest.flow.in_flight import PendingWrites
 from services.ingest.flow.log_reading import BEGINNING, log_end
 from services.ingest.flow.people.followers import ProjectionFollower, projection_now
+from services.ingest.flow.supervise import PartsReadiness
+from services.ingest.flow.tools.tool_records import ToolRecords
 from services.runtime.health import Health
-from services.runtime.kafka import partition_of
-from services.runtime.loop import TryLaterError
+from services.runtime.kafka import Partition, partition_of
+from services.runtime.loop import Batch, TryLaterError
 from tests.ingest.people.building import NOON, event, minute, pair, participant
 from tests.ingest.people.harness import PARTITIONS, OwnLog
 from tests.receiver import eventually
+
+NO_RECORDS = Batch(Partition("mentoring.raw.zoom", 0), ())
 
 
 @contextmanager
@@ -120,13 +127,16 @@ def test_while_nothing_projects_the_log_nobody_is_judged(log: OwnLog, monkeypatc
     monkeypatch.setattr("services.ingest.flow.people.followers.FRESH_SECONDS", 2.0)
     health, projection = Health(), Projection()
     follower = ProjectionFollower(log.settings, projection, health)
+    tools: Any = SimpleNamespace(connections={}, fetcher=None, follower=follower)
+    nothing_said: Any = SimpleNamespace(pending_writes=PendingWrites())
+    work, batch = ToolRecords(tools, nothing_said, log.producer, log.shared(PartsReadiness(health)).metrics), NO_RECORDS
     with running(follower):
-        follower.check_fresh()
+        assert work.handle(batch) == {}
         log.write(pair(tenant="late"))
 
         eventually(lambda: not follower.is_fresh, what="the projection to be behind")
         with pytest.raises(TryLaterError, match="does `rapport ingest work` run its projector"):
-            follower.check_fresh()
+            work.handle(batch)
         eventually(lambda: health.condition.state == "degraded", what="readiness to say so")
 
         with log.projected():

@@ -9,7 +9,7 @@ from schemas.topics import ROSTER
 from services.ingest.domain.meetings.bookings import MOST_OF_RELATIONSHIP, Bookings
 from services.ingest.domain.people.relationship_history import MOST_CHANGES, MOST_STARTS
 from services.ingest.domain.people.roster import Roster
-from services.ingest.domain.tools.projection import RosterRecord, load, roster_value
+from services.ingest.flow.people.projected_topics import RosterRecord, load, roster_value
 from tests.ingest.people.building import NOON, START, event, minute, pair
 
 LONGEST = {"subject": "s" * 128, "program": "p" * 128, "source": '"' * 512}

@@ -1,8 +1,7 @@
 from schemas.events import MENTORING_EVENT
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Meeting
-from services.ingest.domain.meetings.gatherings import MOST_VISITS, Gathering, Presence, Visit
-from services.ingest.domain.tools.projection import Projection
+from services.ingest.domain.tools.projection import MOST_VISITS, Gathering, Presence, Projection, Visit
 from tests.ingest.people.building import ADA, MEETING, NATIVE, ZOOM, booked, ended, joined, known, minute
 
 OTHER = Meeting("other")

@@ -10,11 +10,11 @@ from services.ingest.domain.meetings.bookings import Bookings
 from services.ingest.domain.people.relationship_history import MOST_CHANGES, MOST_STARTS, bounded_history
 from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.scope import RESERVED
-from services.ingest.domain.tools.projection import (
+from services.ingest.domain.tools.projection import Projection
+from services.ingest.flow.people.projected_topics import (
     MOST_SESSIONS,
     OVER_FOR,
     BookingsRecord,
-    Projection,
     RosterRecord,
     alive,
     dump,
@@ -63,9 +63,10 @@ def projected(whole: Projection, reader: Projection) -> None:
         name = f"rel-{number}"
         erased = roster.is_erased("acme", name)
         record = RosterRecord(position=1, erased=erased, history=bounded_history(roster.history("acme", name)))
-        reader.apply_roster("acme", name, load(RosterRecord, dump(record)))
+        told = load(RosterRecord, dump(record))
+        reader.restore_history("acme", name, None if told.erased else told.history)
         sessions = BookingsRecord(position=1, sessions=alive(bookings.of("acme", name), NOON))
-        reader.apply_bookings("acme", name, load(BookingsRecord, dump(sessions)))
+        reader.restore_bookings("acme", name, load(BookingsRecord, dump(sessions)).sessions)
 
 
 def answers(projection: Projection) -> object:

@@ -12,8 +12,9 @@ from schemas.events import OfRelationship
 from schemas.topics import BOOKINGS, ROSTER, Topic
 from services.ingest.__main__ import main
 from services.ingest.domain.people.relationship_history import RelationshipHistory, StartedFact
-from services.ingest.domain.tools.projection import PROGRESS_KEY, Projection, roster_value
+from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.people.followers import ProjectionBehindError, projection_now
+from services.ingest.flow.people.projected_topics import PROGRESS_KEY, roster_value
 from services.ingest.flow.people.projector import GROUP
 from services.runtime.kafka import Record, create_topics, partition_of, read_to_end
 from services.runtime.kafka.admin import delete_topics

@@ -5,8 +5,8 @@ import pytest
 from schemas.events import OfRelationship, to_json
 from schemas.payloads import SessionAttendance, SessionScheduled
 from services.ingest.domain.activity import Activity, Meeting, Person
-from services.ingest.domain.derived_events import session_id
-from services.ingest.domain.meetings.gatherings import MOST_UNIDENTIFIED
+from services.ingest.domain.ids import session_id
+from services.ingest.domain.tools.projection import MOST_UNIDENTIFIED
 from services.ingest.domain.verdict import Ignored, Rejected
 from tests.ingest.people.building import (
     ADA,

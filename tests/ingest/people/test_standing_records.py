@@ -7,9 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from schemas.topics import BOOKINGS, DIRECTORY, ROSTER
-from services.ingest.domain.tools.projection import PROGRESS_KEY, ProgressRecord, dump
-from services.ingest.flow.people import standing_records
-from services.ingest.flow.people.standing_records import FoldedOffsets, StandingRecords
+from services.ingest.flow.people import projected_topics
+from services.ingest.flow.people.projected_topics import (
+    PROGRESS_KEY,
+    FoldedOffsets,
+    ProgressRecord,
+    StandingRecords,
+    dump,
+)
 from services.runtime.kafka import Partition, Record, create_topics
 from services.runtime.kafka.admin import delete_topics
 from tests.ingest.people.building import event, pair
@@ -24,7 +29,7 @@ class Counting:
 
     def __init__(self) -> None:
         self.records = 0
-        self._between = standing_records._between
+        self._between = projected_topics._between
 
     def __call__(self, *asked: object) -> Iterator[Record]:
         for record in self._between(*asked):  # type: ignore[arg-type]
@@ -35,7 +40,7 @@ class Counting:
 @pytest.fixture
 def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
     found = Counting()
-    monkeypatch.setattr(standing_records, "_between", found)
+    monkeypatch.setattr(projected_topics, "_between", found)
     return found
 
 
@@ -92,7 +97,7 @@ def test_what_was_read_is_not_kept_and_who_comes_later_reads_what_it_asks_for(
         put(log, b"k", b"1", number)
     standing = StandingRecords(log.settings, [ROSTER.at(log.epoch)])
     standing.whole(lambda: False)
-    monkeypatch.setattr(standing_records, "KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(projected_topics, "KEPT_SECONDS", 0.0)
     standing.forget()
 
     assert values(standing.of(roster(log)[1:2])) == {b"k": b"1"}

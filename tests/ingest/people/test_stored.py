@@ -8,7 +8,7 @@ import pytest
 
 from deploy.local.clickhouse import LocalClickHouse
 from schemas.events import OfRelationship, to_json
-from services.ingest.domain.derived_events import event_id, statement_id
+from services.ingest.domain.ids import event_id, statement_id
 from services.ingest.domain.tools.projection import Spoken
 from services.ingest.flow.tools.statements import StoredStatements
 from services.runtime.clickhouse import ClickHouse

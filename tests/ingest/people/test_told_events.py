@@ -1,7 +1,7 @@
 import pytest
 
 from services.ingest.domain.activity import Native, Person, Voided
-from services.ingest.domain.derived_events import event_id
+from services.ingest.domain.ids import event_id
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Memory, Spoken, slot_of
 from services.ingest.domain.tools.resolution import Resolved, resolve

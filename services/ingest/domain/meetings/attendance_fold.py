@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple, assert_never
+from typing import Literal, NamedTuple, assert_never
 
 from schemas import payloads as p
 from schemas.events import OfRelationship
 from schemas.primitives import EPOCH, to_rfc3339
-from services.ingest.domain.derived_events import EventContent, RawEvent, Subject, outcome_id, raw_event
+from services.ingest.domain.ids import EventContent, RawEvent, Subject, outcome_id, raw_event
 from services.ingest.domain.meetings.attendance import (
     Attendance,
     HeldOutcome,
@@ -65,7 +65,10 @@ class AttendanceFold:
         """Returns the session of which the event tells too late, when its outcome has been said."""
         match event.data:
             case p.SessionAttendance(session_id=session):
-                return self._see(SessionKey(event.tenant, event.subject, session), event)
+                verb: Literal["joined", "left"] = "joined" if event.type == "mentoring.session.joined.v1" else "left"
+                told = f"{event.source} {event.id}"
+                seen = Sighting(event.data.role, event.correlationid or "", verb, event.time, told)
+                return self._see(SessionKey(event.tenant, event.subject, session), event, seen)
             case p.SessionHeld(session_id=session) | p.SessionMissed(session_id=session):
                 known = self._sessions.get(SessionKey(event.tenant, event.subject, session))
                 if known is not None and event.source == ATTENDANCE:
@@ -85,7 +88,11 @@ class AttendanceFold:
             session = self._sessions.get(key)
             if session is not None and session.due == at and not session.is_emitted:
                 yield from self._concluded(key, session)
-        self._forget()
+        while self._sessions:
+            oldest = next(iter(self._sessions))
+            if self._sessions[oldest].attendance.recorded >= self.clock - REMEMBERED:
+                return
+            self._drop(oldest)
 
     def undecided(self) -> Iterator[tuple[SessionKey, str]]:
         """The sessions of which nothing would be said by what is known now, and why not."""
@@ -95,8 +102,7 @@ class AttendanceFold:
             if isinstance(found, NoOutcome) and not session.is_emitted:
                 yield key, found.reason
 
-    def _see(self, key: SessionKey, event: OfRelationship) -> SessionKey | None:
-        seen = _seen(event)
+    def _see(self, key: SessionKey, event: OfRelationship, seen: Sighting) -> SessionKey | None:
         known = self._sessions.pop(key, None)
         attendance = known.attendance if known else Attendance(frozenset(), event.recordedtime)
         grown = attendance.with_seen(seen, event.recordedtime)
@@ -152,21 +158,6 @@ class AttendanceFold:
 
     def _booking(self, key: SessionKey, attendance: Attendance) -> Booking | None:
         return self._expected(key.tenant, key.relationship, key.session, attendance.begin)
-
-    def _forget(self) -> None:
-        while self._sessions:
-            key = next(iter(self._sessions))
-            if self._sessions[key].attendance.recorded >= self.clock - REMEMBERED:
-                return
-            self._drop(key)
-
-
-def _seen(event: OfRelationship) -> Sighting:
-    assert isinstance(event.data, p.SessionAttendance), "who asks has looked"
-    visitor, told = event.correlationid or "", f"{event.source} {event.id}"
-    if event.type == "mentoring.session.joined.v1":
-        return Sighting(event.data.role, visitor, "joined", event.time, told)
-    return Sighting(event.data.role, visitor, "left", event.time, told)
 
 
 def _content(key: SessionKey, result: HeldOutcome | MissedOutcome | NoOutcome) -> EventContent | None:

@@ -9,7 +9,8 @@ from schemas import payloads as p
 from schemas.events import OfRelationship
 from schemas.primitives import Instant
 from services.ingest.domain.activity import Meeting
-from services.ingest.domain.derived_events import series_id, session_id
+from services.ingest.domain.ids import series_id, session_id
+from services.ingest.domain.people.roster import Sets, add, take
 from services.ingest.domain.scope import RESERVED
 
 MOST_SESSIONS = 200_000
@@ -22,10 +23,6 @@ EARLY = timedelta(minutes=30)
 SAME_DATE = timedelta(hours=12)
 """A run of a recurring meeting that is further from the booked time belongs to another date, or to none."""
 NONE: frozenset[str] = frozenset()
-
-
-_Sets = dict[tuple[str, str], frozenset[str]]
-"""Sets are replaced, never changed, so that any thread may ask while one writes."""
 
 
 def matter_of(source: str, meeting: Meeting) -> str:
@@ -42,9 +39,6 @@ class Booking(NamedTuple):
     told: Instant
     cancelled: bool = False
 
-    def covers(self, moment: datetime) -> bool:
-        return not self.cancelled and self.starts_at - EARLY <= moment <= self.ends_at
-
 
 class BookedSession(NamedTuple):
     """`matters`: of which meetings of tools it is, see `matter_of`."""
@@ -60,11 +54,11 @@ class Bookings:
         self._most = most
         self._booked: dict[str, OrderedDict[tuple[str, str], Booking]] = defaultdict(OrderedDict)
         self._number = 0
-        self._of: _Sets = {}
-        self._whose: _Sets = {}
+        self._of: Sets = {}
+        self._whose: Sets = {}
         self._moved: dict[tuple[str, str], str] = {}
-        self._series: _Sets = {}
-        self._matters: _Sets = {}
+        self._series: Sets = {}
+        self._matters: Sets = {}
 
     def apply(self, event: OfRelationship) -> None:
         """Any event of the log; those that book nothing change nothing."""
@@ -153,7 +147,8 @@ class Bookings:
         if own is not None:
             return None if own.cancelled else own
         booked = (self.booking(tenant, relationship, one) for one in self._of.get((tenant, relationship), NONE))
-        return min((one for one in booked if one and one.covers(moment)), default=None, key=lambda one: one.starts_at)
+        around = (one for one in booked if one and not one.cancelled and one.starts_at - EARLY <= moment <= one.ends_at)
+        return min(around, default=None, key=lambda one: one.starts_at)
 
     def _book(self, tenant: str, relationship: str, booking: Booking) -> None:
         of_tenant, key = self._booked[tenant], (relationship, booking.session)
@@ -166,14 +161,10 @@ class Bookings:
             of_tenant.move_to_end(key)
             return
         self._number += 1
-        _add(self._of, (tenant, relationship), booking.session)
-        _add(self._whose, (tenant, booking.session), relationship)
-        self._make_room(tenant, relationship)
-
-    def _make_room(self, tenant: str, relationship: str) -> None:
+        add(self._of, (tenant, relationship), booking.session)
+        add(self._whose, (tenant, booking.session), relationship)
         if len(sessions := self._of[tenant, relationship]) > MOST_OF_RELATIONSHIP:
-            booked = self._booked[tenant]
-            first = min(sessions, key=lambda one: (booked[relationship, one].ends_at, one))
+            first = min(sessions, key=lambda one: (of_tenant[relationship, one].ends_at, one))
             self._forget((tenant, relationship, first))
         if self._number > self._most:
             most = max(self._booked, key=lambda one: len(self._booked[one]))
@@ -183,30 +174,18 @@ class Bookings:
         own, _, series = matter.partition(".")
         if own != session:
             self._moved[tenant, own] = session
-        _add(self._series, (tenant, series), session)
-        _add(self._matters, (tenant, session), matter)
+        add(self._series, (tenant, series), session)
+        add(self._matters, (tenant, session), matter)
 
     def _forget(self, key: tuple[str, str, str]) -> None:
         tenant, relationship, session = key
         del self._booked[tenant][relationship, session]
         self._number -= 1
-        _take(self._of, (tenant, relationship), session)
-        _take(self._whose, (tenant, session), relationship)
+        take(self._of, (tenant, relationship), session)
+        take(self._whose, (tenant, session), relationship)
         if (tenant, session) in self._whose:
             return
         for matter in self._matters.pop((tenant, session), NONE):
             own, _, series = matter.partition(".")
             self._moved.pop((tenant, own), None)
-            _take(self._series, (tenant, series), session)
-
-
-def _add(sets: _Sets, key: tuple[str, str], one: str) -> None:
-    sets[key] = sets.get(key, NONE) | {one}
-
-
-def _take(sets: _Sets, key: tuple[str, str], one: str) -> None:
-    left = sets.get(key, NONE) - {one}
-    if left:
-        sets[key] = left
-    else:
-        sets.pop(key, None)
+            take(self._series, (tenant, series), session)

@@ -13,7 +13,7 @@ from schemas.payloads import EventRetracted
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Employed, Native
 from services.ingest.domain.admission import Clock, admit
-from services.ingest.domain.derived_events import EventContent, RawEvent, digest, origin, raw_event
+from services.ingest.domain.ids import EventContent, RawEvent, digest, origin, raw_event
 from services.ingest.domain.people.participants import completed, is_same, merged, merging
 from services.ingest.domain.people.relationship_history import (
     FactKey,
@@ -151,11 +151,11 @@ def _admitted(
 
 class _FanOut:
     def __init__(self, said: Employed, scope: ConnectionScope, roster: Roster) -> None:
-        self._said, self._scope, self._roster = said, scope, roster
-        self._absence = absence(said)
+        self.said, self._scope, self._roster = said, scope, roster
+        self.absence = absence(said)
 
     def events(self) -> Iterator[RawEvent]:
-        said, scope = self._said, self._scope
+        said, scope = self.said, self._scope
         found = self._roster.of(scope.tenant, scope.program, said.participant, said.time)
         if said.status == "active":
             # A pair that had ended, and begins anew later on, is not paused by what was told before its end.
@@ -164,14 +164,16 @@ class _FanOut:
                 yield from self._resumed(one)
             return
         for one in found:
-            if one.ended is None and not self._goes_on(one):
+            others = (self._roster.known(one.tenant, name) for name in self._side(one) - {said.participant})
+            goes_on = any(known is None or known.status == "active" for known in others)
+            if one.ended is None and not goes_on:
                 yield from self._last_to_leave(one).away(one)
 
     def retractions(self, relationship: str, history: RelationshipHistory, ids: frozenset[str]) -> Iterator[RawEvent]:
         """Of what this brought about and would not have, as is known now: pauses that are not among `ids`, and the end
         of a relationship in which somebody else had taken the place of the person."""
-        said, source = self._said, self._scope.source
-        ended, pause_id = self._ended_id(relationship), self._absence.pause_id(said.participant)
+        said, source = self.said, self._scope.source
+        ended, pause_id = self._ended_id(relationship), self.absence.pause_id(said.participant)
         for key, fact in history.standing():
             then = self._roster.relationship(self._scope.tenant, relationship, key.time)
             is_pause = isinstance(fact, PausedFact) and fact.pause_id == pause_id and key.id not in ids
@@ -182,49 +184,39 @@ class _FanOut:
     def _last_to_leave(self, relationship: Relationship) -> "_FanOut":
         """Of a side that has left: when the last of it left, whoever is told of last. While one of it is on leave it
         is not over."""
-        side = self._side(relationship) - {self._said.participant}
+        side = self._side(relationship) - {self.said.participant}
         others = (self._roster.known(relationship.tenant, one) for one in side)
         told = ((one, one.employment[-1]) for one in others if one and one.employment)
         away = [self, *(_FanOut(*as_told(*one), self._roster) for one in told if one[1].status != "active")]
-        return max([one for one in away if one.is_on_leave] or away, key=_FanOut.begin)
-
-    @property
-    def is_on_leave(self) -> bool:
-        return self._said.status == "leave"
-
-    def begin(self) -> tuple[datetime, str]:
-        """Of the absence, and of whom."""
-        return self._absence.begin, self._said.participant
+        on_leave = [one for one in away if one.said.status == "leave"]
+        return max(on_leave or away, key=lambda one: (one.absence.begin, one.said.participant))
 
     def away(self, relationship: Relationship) -> Iterator[RawEvent]:
-        if not self._lies_before(relationship):
-            is_over = self._said.status == "exited" and self._begin(relationship) <= self._said.time
-            yield from self._ended(relationship) if is_over else self._paused(relationship)
-
-    def _lies_before(self, relationship: Relationship) -> bool:
         """An exit that is dated before the pair began, or a leave that was over by then, says nothing of it: who is
         paired has come back since, or it is an old post of theirs that is told. The pair would else end as it begins,
         and for good."""
-        absence = self._absence
-        if self._said.status == "exited":
-            return self._said.left_on is not None and absence.begin <= relationship.started
-        return absence.until is not None and absence.until <= relationship.started
-
-    def _begin(self, relationship: Relationship) -> datetime:
-        return max(self._absence.begin, relationship.started)
-
-    def _goes_on(self, relationship: Relationship) -> bool:
-        tenant = relationship.tenant
-        known = (self._roster.known(tenant, one) for one in self._side(relationship) - {self._said.participant})
-        return any(one is None or one.status == "active" for one in known)
+        said, absence = self.said, self.absence
+        if said.status == "exited":
+            lies_before = said.left_on is not None and absence.begin <= relationship.started
+        else:
+            lies_before = absence.until is not None and absence.until <= relationship.started
+        if lies_before:
+            return
+        begin = max(absence.begin, relationship.started)
+        if said.status == "exited" and begin <= said.time:
+            data = {"planned": False, "reason_code": "left_organisation", "initiated_by": "system"}
+            event = self._ended_id(relationship.id)
+            yield self._event(relationship, EventContent("mentoring.relationship.ended.v1", event, begin, data))
+        else:
+            yield from self._paused(relationship, begin)
 
     def _side(self, relationship: Relationship) -> frozenset[str]:
         mentors = relationship.mentors
-        return mentors if self._said.participant in mentors else relationship.mentees
+        return mentors if self.said.participant in mentors else relationship.mentees
 
     def _resumed(self, relationship: Relationship) -> Iterator[RawEvent]:
         """Also what colleagues of the same side had paused: the side has somebody again."""
-        said = self._said
+        said = self.said
         prefixes = tuple(pauses_of(one) for one in self._side(relationship))
         for pause in self._roster.pauses(relationship.tenant, relationship.id):
             if pause.pause_id.startswith(prefixes) and (pause.until is None or pause.until > said.time):
@@ -239,27 +231,28 @@ class _FanOut:
         content = EventContent("mentoring.relationship.resumed.v1", event, time, {"pause_id": pause_id})
         return self._event(relationship, content)
 
-    def _ended(self, relationship: Relationship) -> Iterator[RawEvent]:
-        data = {"planned": False, "reason_code": "left_organisation", "initiated_by": "system"}
-        event = self._ended_id(relationship.id)
-        content = EventContent("mentoring.relationship.ended.v1", event, self._begin(relationship), data)
-        yield self._event(relationship, content)
-
     def _ended_id(self, relationship: str) -> str:
-        return digest("ended", self._said.participant, self._absence.cause, relationship)
+        return digest("ended", self.said.participant, self.absence.cause, relationship)
 
-    def _paused(self, relationship: Relationship) -> Iterator[RawEvent]:
+    def _paused(self, relationship: Relationship, begin: datetime) -> Iterator[RawEvent]:
         """An exit that lies ahead is a pause until it has come: nothing ends in the future."""
-        said, held = self._said, self._held(relationship)
-        begin, pause_id = self._begin(relationship), self._absence.pause_id(said.participant)
+        said, held = self.said, self._held(relationship)
+        until, pause_id = self.absence.until, self.absence.pause_id(said.participant)
         if held is not None and said.left_on is None:
             begin, pause_id = held.begin, held.pause_id
-        if held is not None and (held.begin, held.until) == (begin, self._absence.until):
+        if held is not None and (held.begin, held.until) == (begin, until):
             return
         # Known by its day alone, so that every feed says the same; by the statement too where that may not be enough.
         tells = said.key if held is not None or begin > said.time else ""
-        event = digest("paused", pause_id, to_rfc3339(begin), str(self._absence.until), tells, relationship.id)
-        yield self._pause(relationship, event, pause_id, begin)
+        event = digest("paused", pause_id, to_rfc3339(begin), str(until), tells, relationship.id)
+        data = {
+            "pause_id": pause_id,
+            "from": to_rfc3339(begin),
+            "until": None if until is None else to_rfc3339(until),
+            "reason": "leave" if said.status == "leave" else "exit",
+        }
+        content = EventContent("mentoring.relationship.paused.v1", event, min(begin, said.time), data)
+        yield self._event(relationship, content)
         now = self._roster.relationship(relationship.tenant, relationship.id)
         if now and now.started > begin and said.participant not in now.people:
             # Else whoever has taken their place would be paused until they are back.
@@ -269,24 +262,13 @@ class _FanOut:
 
     def _held(self, relationship: Relationship) -> Pause | None:
         """The pause that this absence has brought about already. Without a day it is the one that lasts."""
-        said = self._said
+        said = self.said
         pauses = self._roster.pauses(relationship.tenant, relationship.id)
         if said.left_on is not None:
-            wanted = self._absence.pause_id(said.participant)
+            wanted = self.absence.pause_id(said.participant)
             return next((one for one in pauses if one.pause_id == wanted), None)
         ours = (one for one in pauses if one.pause_id.startswith(pauses_of(said.participant)))
         return next((one for one in ours if one.until is None or one.until > said.time), None)
-
-    def _pause(self, relationship: Relationship, event: str, pause_id: str, begin: datetime) -> RawEvent:
-        until = self._absence.until
-        data = {
-            "pause_id": pause_id,
-            "from": to_rfc3339(begin),
-            "until": None if until is None else to_rfc3339(until),
-            "reason": "leave" if self._said.status == "leave" else "exit",
-        }
-        time = min(begin, self._said.time)
-        return self._event(relationship, EventContent("mentoring.relationship.paused.v1", event, time, data))
 
     def _retraction(self, relationship: Relationship, wrong: FactKey, because: str, time: datetime) -> RawEvent:
         data = {"source": wrong.source, "id": wrong.id, "type": wrong.type, "time": to_rfc3339(wrong.time), "slot": ""}
@@ -294,6 +276,6 @@ class _FanOut:
         return self._event(relationship, EventContent("mentoring.event.retracted.v1", event, time, data))
 
     def _event(self, relationship: Relationship, content: EventContent) -> RawEvent:
-        native = origin(self._scope, self._said.native)
+        native = origin(self._scope, self.said.native)
         data = {"by": "system", "evidence": "admin", "origin": native, **content.data}
         return raw_event(subject(self._scope, relationship), content._replace(data=data))

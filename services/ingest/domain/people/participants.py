@@ -7,16 +7,10 @@ from itertools import takewhile
 
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.directory import (
-    MOST_CHANGES,
-    DirectoryStatement,
-    EmploymentChange,
-    Participant,
-    PersonDescription,
-)
+from schemas.directory import MOST_CHANGES, DirectoryStatement, EmploymentChange, Participant, PersonDescription
 from schemas.primitives import Id, to_rfc3339
 from services.ingest.domain.activity import Employed
-from services.ingest.domain.derived_events import origin
+from services.ingest.domain.ids import origin
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected, explain, rejected
 

@@ -1,4 +1,4 @@
-"""Under which tool ids and addresses the people of the directory are known. One identity belongs to one person: where
+"""Who is who, and who is paired with whom. Under a tool's id or an address one person of the directory is known: where
 two claim it, it is nobody's, because a meeting must never count for the wrong person."""
 
 import unicodedata
@@ -11,8 +11,7 @@ from schemas import payloads as p
 from schemas.directory import Participant
 from schemas.events import OfRelationship
 from services.ingest.domain.activity import Person
-from services.ingest.domain.derived_events import Subject
-from services.ingest.domain.ids import is_plain, pseudonym_of
+from services.ingest.domain.ids import Subject, is_plain, pseudonym_of
 from services.ingest.domain.people.relationship_history import (
     Pause,
     Relationship,
@@ -37,61 +36,21 @@ class Conflict(NamedTuple):
     participants: tuple[str, ...]
 
 
-class Identities:
-    """Sets are replaced, never changed, so that any thread may ask while one writes. With the installation's digest
-    key, people are also known by the digests that stand in payloads for ids of theirs that may be text."""
+Sets = dict[tuple[str, ...], frozenset[str]]
+"""Sets are replaced, never changed, so that any thread may ask while one writes."""
 
-    def __init__(self, digest_key: str = "") -> None:
-        self._digest_key = digest_key
-        self._known: dict[tuple[str, str], Participant] = {}
-        self._owners: dict[Key, frozenset[str]] = {}
 
-    def get(self, tenant: str, participant: str) -> Participant | None:
-        return self._known.get((tenant, participant))
+def add(sets: Sets, key: tuple[str, ...], one: str) -> None:
+    sets[key] = sets.get(key, NOBODY) | {one}
 
-    def upsert(self, participant: Participant) -> tuple[Conflict, ...]:
-        """Replaces what was known of the participant. Returns the identities that others claim as well."""
-        self.forget(participant.tenant, participant.id)
-        self._known[participant.tenant, participant.id] = participant
-        conflicts = []
-        for key in set(self._keys(participant)):
-            self._owners[key] = self._owners.get(key, NOBODY) | {participant.id}
-            if len(claimed := self._claiming(key)) > 1:
-                conflicts.append(Conflict(participant.tenant, key[1] or "address", tuple(sorted(claimed))))
-        return tuple(conflicts)
 
-    def forget(self, tenant: str, participant: str) -> None:
-        known = self._known.pop((tenant, participant), None)
-        for key in set(self._keys(known)) if known else ():
-            left = self._owners[key] - {participant}
-            if left:
-                self._owners[key] = left
-            else:
-                del self._owners[key]
-
-    def claiming(self, tenant: str, tool: str, person: Person) -> Iterator[frozenset[str]]:
-        """For each thing that is known of the person, whom it points to, if to anybody."""
-        for value in filter(None, (person.id, person.address)):
-            found = self._claiming((tenant, tool, normal(value)))
-            if "@" in value:
-                found |= self._claiming((tenant, ADDRESS, normal(value)))
-            if found:
-                yield found
-
-    def _keys(self, participant: Participant) -> Iterator[Key]:
-        for address in participant.addresses:
-            yield participant.tenant, ADDRESS, normal(address)
-        for identity in participant.identities:
-            yield participant.tenant, identity.tool, normal(identity.id)
-            if self._digest_key and not is_plain(identity.id):
-                digest = pseudonym_of(self._digest_key, participant.tenant)(identity.id.strip())
-                yield participant.tenant, identity.tool, digest
-
-    def _claiming(self, key: Key) -> frozenset[str]:
-        """Who has left gives an address free for somebody else."""
-        owners = self._owners.get(key, NOBODY)
-        known = ((owner, self._known.get((key[0], owner))) for owner in owners)
-        return frozenset(owner for owner, one in known if one is None or one.status != "exited") or owners
+def take(sets: Sets, key: tuple[str, ...], one: str) -> None:
+    """The set goes with its last one."""
+    left = sets.get(key, NOBODY) - {one}
+    if left:
+        sets[key] = left
+    else:
+        sets.pop(key, None)
 
 
 def normal(value: str) -> str:
@@ -113,12 +72,15 @@ LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class Roster:
-    """One thread tells it at a time, any thread asks."""
+    """One thread tells it at a time, any thread asks. With the installation's digest key, people are also known by the
+    digests that stand in payloads for ids of theirs that may be text."""
 
     def __init__(self, digest_key: str = "") -> None:
-        self._identities = Identities(digest_key)
+        self._digest_key = digest_key
+        self._known: dict[tuple[str, str], Participant] = {}
+        self._owners: Sets = {}
         self._histories: dict[tuple[str, str], RelationshipHistory] = {}
-        self._of: dict[tuple[str, str], frozenset[str]] = {}
+        self._of: Sets = {}
         self._erased: set[tuple[str, str]] = set()
 
     def apply(self, event: OfRelationship) -> None:
@@ -140,27 +102,45 @@ class Roster:
 
     def erase(self, tenant: str, relationship: str) -> None:
         """For good: whatever is heard of it later is not kept."""
-        self._erased.add((tenant, relationship))
-        self._drop((tenant, relationship))
+        key = tenant, relationship
+        self._erased.add(key)
+        for person in self._histories.pop(key, RelationshipHistory()).people():
+            take(self._of, (tenant, person), relationship)
 
     def history(self, tenant: str, relationship: str) -> RelationshipHistory:
         """Empty where nothing is known."""
         return self._histories.get((tenant, relationship), RelationshipHistory())
 
     def upsert(self, participant: Participant) -> tuple[Conflict, ...]:
-        return self._identities.upsert(participant)
+        """Replaces what was known of the participant. Returns the identities that others claim as well."""
+        self.forget(participant.tenant, participant.id)
+        self._known[participant.tenant, participant.id] = participant
+        conflicts = []
+        for key in set(self._keys(participant)):
+            add(self._owners, key, participant.id)
+            if len(claimed := self._claiming(key)) > 1:
+                conflicts.append(Conflict(participant.tenant, key[1] or "address", tuple(sorted(claimed))))
+        return tuple(conflicts)
 
     def forget(self, tenant: str, participant: str) -> None:
-        self._identities.forget(tenant, participant)
+        known = self._known.pop((tenant, participant), None)
+        for key in set(self._keys(known)) if known else ():
+            take(self._owners, key, participant)
 
     def known(self, tenant: str, participant: str) -> Participant | None:
         """As the directory has them; somebody may be in a relationship and not in the directory."""
-        return self._identities.get(tenant, participant)
+        return self._known.get((tenant, participant))
 
     def identify(self, tenant: str, tool: str, person: Person) -> frozenset[str]:
         """Whom the tool means: nobody of ours, one, or several where what is known of the person contradicts itself."""
-        claims = list(self._identities.claiming(tenant, tool, person))
-        if person.participant and self._is_ours(tenant, person.participant):
+        claims: list[frozenset[str]] = []
+        for value in filter(None, (person.id, person.address)):
+            found = self._claiming((tenant, tool, normal(value)))
+            if "@" in value:
+                found |= self._claiming((tenant, ADDRESS, normal(value)))
+            claims += [found] if found else []
+        key = tenant, person.participant
+        if person.participant and (key in self._known or key in self._of):
             claims.append(frozenset({person.participant}))
         if not claims:
             return NOBODY
@@ -211,27 +191,30 @@ class Roster:
             if found and not found.is_over(at) and found.people & participants and program in {None, found.program}:
                 yield found
 
-    def _is_ours(self, tenant: str, participant: str) -> bool:
-        return self.known(tenant, participant) is not None or (tenant, participant) in self._of
-
     def _keep(self, key: tuple[str, str], life: RelationshipHistory) -> None:
+        tenant, relationship = key
         if is_overgrown(life):
-            self._leave(key, life.people())
+            for person in life.people():
+                take(self._of, (tenant, person), relationship)
             life = bounded_history(life)
         self._histories[key] = life
         for person in life.people():
-            self._of[key[0], person] = self._of.get((key[0], person), NOBODY) | {key[1]}
+            add(self._of, (tenant, person), relationship)
 
-    def _drop(self, key: tuple[str, str]) -> None:
-        self._leave(key, self._histories.pop(key, RelationshipHistory()).people())
+    def _keys(self, participant: Participant) -> Iterator[Key]:
+        for address in participant.addresses:
+            yield participant.tenant, ADDRESS, normal(address)
+        for identity in participant.identities:
+            yield participant.tenant, identity.tool, normal(identity.id)
+            if self._digest_key and not is_plain(identity.id):
+                digest = pseudonym_of(self._digest_key, participant.tenant)(identity.id.strip())
+                yield participant.tenant, identity.tool, digest
 
-    def _leave(self, key: tuple[str, str], people: Iterable[str]) -> None:
-        for person in people:
-            left = self._of.get((key[0], person), NOBODY) - {key[1]}
-            if left:
-                self._of[key[0], person] = left
-            else:
-                self._of.pop((key[0], person), None)
+    def _claiming(self, key: Key) -> frozenset[str]:
+        """Who has left gives an address free for somebody else."""
+        owners = self._owners.get(key, NOBODY)
+        known = ((owner, self._known.get((key[0], owner))) for owner in owners)
+        return frozenset(owner for owner, one in known if one is None or one.status != "exited") or owners
 
 
 STRANGERS = Ignored("strangers")

@@ -118,14 +118,6 @@ class _OneOf:
         return text if text in self.words else CUT
 
 
-def _addresses(text: str, _: Pseudonym) -> str:
-    return ";".join(filter(None, map(address_in, re.split("[;,]", text))))
-
-
-def _id(text: str, pseudonym: Pseudonym) -> str:
-    return pseudonym(text)
-
-
 def _person_id(text: str, pseudonym: Pseudonym) -> str:
     return address_in(text) or pseudonym(text.strip()) if text.strip() else ""
 
@@ -136,8 +128,11 @@ NUMBER = Leaf("a number", matching(_NUMBER), NUMBERS)
 FLAG = Leaf("true or false", matching(re.compile("true|false", re.IGNORECASE)), NUMBERS)
 WORD = Leaf("a word", matching(_WORD))
 ADDRESS = Leaf("an address", lambda text, _: address_in(text))
-ADDRESSES = Leaf("addresses, separated by `;` or `,`", _addresses)
-ID = Leaf("an id, or its digest where it may be text", _id, frozenset({int}))
+ADDRESSES = Leaf(
+    "addresses, separated by `;` or `,`",
+    lambda text, _: ";".join(filter(None, map(address_in, re.split("[;,]", text)))),
+)
+ID = Leaf("an id, or its digest where it may be text", lambda text, pseudonym: pseudonym(text), frozenset({int}))
 PERSON_ID = Leaf("an address, an id, or its digest where it may be text", _person_id, frozenset({int}))
 
 
@@ -257,15 +252,11 @@ def _of_type(kind: object, notes: tuple[object, ...] = ()) -> AllowList:
         return reduce(AllowList.and_also, (_of_type(one) for one in arguments if one is not NoneType))
     if origin is Literal:
         return AllowList(leaf=one_of(*arguments))
-    if isinstance(origin, type):
-        return _of_collection(origin, arguments)
-    return _of_class(kind)
-
-
-def _of_collection(origin: type, arguments: tuple[object, ...]) -> AllowList:
-    if issubclass(origin, Mapping):
+    if isinstance(origin, type) and issubclass(origin, Mapping):
         return AllowList(entries=_of_type(arguments[1]))
-    return AllowList(items=reduce(AllowList.and_also, (_of_type(one) for one in arguments if one is not Ellipsis)))
+    if isinstance(origin, type):
+        return AllowList(items=reduce(AllowList.and_also, (_of_type(one) for one in arguments if one is not Ellipsis)))
+    return _of_class(kind)
 
 
 def _of_class(kind: object) -> AllowList:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Booked, Cancelled, MeetingMoved, Missed
-from services.ingest.domain.derived_events import EventContent, RawEvent, event_id, origin, raw_event
+from services.ingest.domain.ids import EventContent, RawEvent, event_id, origin, raw_event
 from services.ingest.domain.meetings.bookings import Booking, matter_of
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Revision, as_move, still_said
 from services.ingest.domain.people.relationship_history import Relationship
@@ -124,11 +124,7 @@ def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Resu
 
 
 def _what_became_of_it(
-    said: Booked,
-    scope: ConnectionScope,
-    slot: Slot,
-    later: tuple[Revision, ...],
-    versions: Sequence[Revision],
+    said: Booked, scope: ConnectionScope, slot: Slot, later: tuple[Revision, ...], versions: Sequence[Revision]
 ) -> Iterator[RawEvent]:
     """What was told before of a meeting that is booked as this one of the tool: nobody knew then whose it was."""
     known = Booking(slot.session, said.starts_at, said.ends_at, told=said.time)
@@ -202,9 +198,13 @@ def cancelled(said: Cancelled, scope: ConnectionScope, projection: Projection) -
         return MOVED_ON
     session = bookings.session(scope.tenant, scope.source, said.meeting)
     of_all = () if said.is_partial else booked_slots(session, scope, projection)
-    if not (of_all or said.is_partial or said.meeting.instance) and (dates := _dates(said, scope, projection)):
+    if not (of_all or said.is_partial or said.meeting.instance):
+        series = bookings.dates(scope.tenant, scope.source, said.meeting)
+        dates = [slot for date in series for slot in booked_slots(date, scope, projection)]
         undated = replace(said, starts_at=None)
-        return tuple(_cancellation(undated, scope, one, one.session) for one in dates)
+        off = [one for one in dates if one.known and not one.known.cancelled and one.known.starts_at > said.time]
+        if off:
+            return tuple(_cancellation(undated, scope, one, one.session) for one in off)
     slots = of_all or slots_of_people(said, session, scope, projection)
     if isinstance(slots, Ignored | Rejected):
         return slots if said.people else NOT_BOOKED
@@ -219,12 +219,6 @@ def _is_back(slot: Slot, later: tuple[Revision, ...], versions: Sequence[Revisio
     """Whether it was said since that they meet."""
     moves = (_stays_as(one, slot.relationship, versions) for one in later)
     return any(move is not None and move.is_back for move in moves)
-
-
-def _dates(said: Cancelled, scope: ConnectionScope, projection: Projection) -> list[Slot]:
-    dates = projection.bookings.dates(scope.tenant, scope.source, said.meeting)
-    slots = (slot for date in dates for slot in booked_slots(date, scope, projection))
-    return [one for one in slots if one.known and not one.known.cancelled and one.known.starts_at > said.time]
 
 
 def _is_booked(slot: Slot, times: _Times) -> bool:
@@ -269,19 +263,16 @@ def _cancellation(said: Booked | Cancelled, scope: ConnectionScope, slot: Slot, 
     """`date` tells one of several dates from the others."""
     told = said.starts_at if isinstance(said, Cancelled) else None
     starts_at = told or (slot.known.starts_at if slot.known else None)
-    data = _data(said, scope, slot) | {"notice_hours": None if starts_at is None else _hours(starts_at - said.time)}
+    notice = None if starts_at is None else min(max(0.0, (starts_at - said.time) / HOUR), LONGEST_NOTICE_HOURS)
+    data = _data(said, scope, slot) | {"notice_hours": notice}
     event = event_id(said.key, *filter(None, (slot.relationship.id, date)))
     content = EventContent("mentoring.session.cancelled.v1", event, said.time, data)
     return raw_event(subject(scope, slot.relationship), content)
 
 
-def _data(said: Booked | MeetingMoved | Cancelled, scope: ConnectionScope, slot: Slot) -> dict[str, object]:
+def _data(said: Booked | MeetingMoved | Cancelled | Missed, scope: ConnectionScope, slot: Slot) -> dict[str, object]:
     native = origin(scope, said.native)
     return {"by": "system", "evidence": "calendar", "origin": native, "session_id": slot.session}
-
-
-def _hours(notice: timedelta) -> float:
-    return min(max(0.0, notice / HOUR), LONGEST_NOTICE_HOURS)
 
 
 def missed(said: Missed, scope: ConnectionScope, projection: Projection) -> Result:
@@ -293,24 +284,13 @@ def missed(said: Missed, scope: ConnectionScope, projection: Projection) -> Resu
     slots = booked_slots(session, scope, projection) or slots_of_people(said, session, scope, projection)
     if isinstance(slots, Ignored | Rejected):
         return slots if said.people else NOT_BOOKED
-    sides = ((slot, _absent(slot.relationship, absent)) for slot in slots)
-    return tuple(_event(said, scope, slot, side) for slot, side in sides if side) or STRANGERS
-
-
-def _absent(relationship: Relationship, absent: frozenset[str]) -> str | None:
-    no_mentor, no_mentee = relationship.mentors <= absent, relationship.mentees <= absent
-    if no_mentor and no_mentee:
-        return "both"
-    return "mentor" if no_mentor else "mentee" if no_mentee else None
-
-
-def _event(said: Missed, scope: ConnectionScope, slot: Slot, absent: str) -> RawEvent:
-    data = {
-        "by": "system",
-        "evidence": said.evidence,
-        "origin": origin(scope, said.native),
-        "session_id": slot.session,
-        "absent": absent,
-    }
-    content = EventContent("mentoring.session.missed.v1", event_id(said.key, slot.relationship.id), said.time, data)
-    return raw_event(subject(scope, slot.relationship), content)
+    events: list[RawEvent] = []
+    for slot in slots:
+        no_mentor, no_mentee = slot.relationship.mentors <= absent, slot.relationship.mentees <= absent
+        if no_mentor or no_mentee:
+            side = "both" if no_mentor and no_mentee else "mentor" if no_mentor else "mentee"
+            data = _data(said, scope, slot) | {"evidence": said.evidence, "absent": side}
+            event = event_id(said.key, slot.relationship.id)
+            content = EventContent("mentoring.session.missed.v1", event, said.time, data)
+            events.append(raw_event(subject(scope, slot.relationship), content))
+    return tuple(events) or STRANGERS

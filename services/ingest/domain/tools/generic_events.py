@@ -1,19 +1,10 @@
 """Whatever else a tool tells, finds its relationship by the id that it names or by the people it is about."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import GenericActivity, Voided
-from services.ingest.domain.derived_events import (
-    EventContent,
-    RawEvent,
-    Subject,
-    event_id,
-    origin,
-    raw_event,
-    statement_id,
-)
+from services.ingest.domain.ids import EventContent, RawEvent, Subject, event_id, origin, raw_event, statement_id
 from services.ingest.domain.people.relationship_history import Relationship
 from services.ingest.domain.people.roster import STRANGERS, Roster, company, pairs, several
 from services.ingest.domain.scope import ConnectionScope
@@ -37,15 +28,25 @@ def told(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> Resul
     author = _author(said, scope, roster)
     if isinstance(author, Ignored | Rejected):
         return author
-    if said.relationship and said.type == STARTED:
-        return _started(said, scope, roster)
-    found = _of_id(said, scope, roster) if said.relationship else _of_people(said, scope, roster, author)
+    if said.relationship and roster.is_erased(scope.tenant, said.relationship):
+        return ERASED
+    if said.relationship:
+        one = roster.relationship(scope.tenant, said.relationship, said.time)
+        if said.type == STARTED:
+            return _started(said, scope, one)
+        found: Found = (one,) if one else rejected("unresolved", "relationship", "there is no such relationship yet")
+    else:
+        found = _of_people(said, scope, roster, author)
     if isinstance(found, Ignored | Rejected):
         return found
-    events = [_event(said, scope, one, author) for one in found]
-    return next((one for one in events if isinstance(one, Rejected)), None) or tuple(
-        one for one in events if not isinstance(one, Rejected)
-    )
+    events: list[RawEvent] = []
+    for one in found:
+        by = said.actor or _role(one, author)
+        if by is None:
+            words = "is neither mentor nor mentee of this relationship, nor its coordinator"
+            return rejected("unresolved", "by", words)
+        events.append(_raw(said, Subject(scope.source, scope.tenant, one.program, one.id), by, scope))
+    return tuple(events)
 
 
 def _author(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> _Author | Ignored | Rejected:
@@ -61,15 +62,6 @@ def _author(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> _A
     return _Author(None) if said.relationship else STRANGERS
 
 
-def _of_id(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> Found:
-    if roster.is_erased(scope.tenant, said.relationship):
-        return ERASED
-    found = roster.relationship(scope.tenant, said.relationship, said.time)
-    if found is None:
-        return rejected("unresolved", "relationship", "there is no such relationship yet")
-    return (found,)
-
-
 def _of_people(said: GenericActivity, scope: ConnectionScope, roster: Roster, author: _Author) -> Found:
     others = company(said.people, scope, roster)
     if isinstance(others, Rejected):
@@ -77,51 +69,22 @@ def _of_people(said: GenericActivity, scope: ConnectionScope, roster: Roster, au
     if author.participant is None:
         return pairs(others, scope, roster, said.time)
     if not said.people:
-        return _only(author.participant, said, scope, roster)
+        only = roster.of(scope.tenant, scope.program, author.participant, said.time)
+        words = "is in several relationships, and which one is not said" if only else "is in no relationship yet"
+        return only if len(only) == 1 else rejected("unresolved", "by", words)
     found = pairs(others | {author.participant}, scope, roster, said.time)
     if isinstance(found, Ignored | Rejected):
         return found
     return tuple(one for one in found if author.participant in one.people) or STRANGERS
 
 
-def _only(participant: str, said: GenericActivity, scope: ConnectionScope, roster: Roster) -> Found:
-    found = roster.of(scope.tenant, scope.program, participant, said.time)
-    if len(found) == 1:
-        return found
-    words = "is in several relationships, and which one is not said" if found else "is in no relationship yet"
-    return rejected("unresolved", "by", words)
-
-
-def _started(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> Result:
+def _started(said: GenericActivity, scope: ConnectionScope, known: Relationship | None) -> Result:
     """The one event that need not find its relationship: it is what makes it known."""
-    if roster.is_erased(scope.tenant, said.relationship):
-        return ERASED
-    known = roster.relationship(scope.tenant, said.relationship, said.time)
     program = known.program if known else scope.program
     if program is None:
         return rejected("invalid", "program", "a relationship starts in a programme: the connection must name one")
-    return (
-        _raw(
-            said,
-            scope,
-            Subject(scope.source, scope.tenant, program, said.relationship),
-            said.actor,
-        ),
-    )
-
-
-def _event(
-    said: GenericActivity, scope: ConnectionScope, relationship: Relationship, author: _Author
-) -> RawEvent | Rejected:
-    by = said.actor or _role(relationship, author)
-    if by is None:
-        return rejected("unresolved", "by", "is neither mentor nor mentee of this relationship, nor its coordinator")
-    return _raw(
-        said,
-        scope,
-        Subject(scope.source, scope.tenant, relationship.program, relationship.id),
-        by,
-    )
+    subject = Subject(scope.source, scope.tenant, program, said.relationship)
+    return (_raw(said, subject, said.actor or "system", scope),)
 
 
 def _role(relationship: Relationship, author: _Author) -> str | None:
@@ -131,17 +94,13 @@ def _role(relationship: Relationship, author: _Author) -> str | None:
     return relationship.role(author.participant) or ("admin" if coordinates else None)
 
 
-def _raw(said: GenericActivity, scope: ConnectionScope, subject: Subject, by: str | None) -> RawEvent:
-    data = {**_references(said.data, subject.relationship), "by": by or "system", "evidence": said.evidence}
-    data["origin"] = origin(scope, said.native)
+def _raw(said: GenericActivity, subject: Subject, by: str, scope: ConnectionScope) -> RawEvent:
+    data = {**said.data, "by": by, "evidence": said.evidence, "origin": origin(scope, said.native)}
+    # A tool names the message that is answered by its key: the event that it became has an id of ours.
+    if isinstance(answered := said.data.get("reply_to"), str):
+        data["reply_to"] = event_id(answered, subject.relationship)
     parts = (subject.relationship, said.part) if said.part else (subject.relationship,)
     return raw_event(subject, EventContent(said.type, event_id(said.key, *parts), said.time, data))
-
-
-def _references(data: Mapping[str, object], relationship: str) -> Mapping[str, object]:
-    """A tool names the message that is answered by its key: the event that it became has an id of ours."""
-    answered = data.get("reply_to")
-    return {**data, "reply_to": event_id(answered, relationship)} if isinstance(answered, str) else data
 
 
 RETRACTED = "mentoring.event.retracted.v1"
@@ -168,19 +127,11 @@ def voided(
     if not stands:
         return rejected("unresolved", "target", "what this takes back is not known")
     kept = [one for one in stands if not projection.roster.is_erased(scope.tenant, one.relationship)]
-    return tuple(_retraction(said, scope, one) for one in kept) or ERASED
-
-
-def _retraction(said: Voided, scope: ConnectionScope, spoken: Spoken) -> RawEvent:
-    data = {
-        "by": "system",
-        "evidence": "observed",
-        "origin": origin(scope, said.native),
-        "source": scope.source,
-        "id": spoken.id,
-        "type": spoken.type,
-        "time": to_rfc3339(spoken.time),
-        "slot": said.slot or spoken.slot,
-    }
-    content = EventContent(RETRACTED, event_id(said.key, spoken.relationship, spoken.id), said.time, data)
-    return raw_event(Subject(scope.source, scope.tenant, spoken.program, spoken.relationship), content)
+    events: list[RawEvent] = []
+    for spoken in kept:
+        ours = {"by": "system", "evidence": "observed", "origin": origin(scope, said.native), "source": scope.source}
+        told = {"id": spoken.id, "type": spoken.type, "time": to_rfc3339(spoken.time)}
+        data = {**ours, **told, "slot": said.slot or spoken.slot}
+        content = EventContent(RETRACTED, event_id(said.key, spoken.relationship, spoken.id), said.time, data)
+        events.append(raw_event(Subject(scope.source, scope.tenant, spoken.program, spoken.relationship), content))
+    return tuple(events) or ERASED

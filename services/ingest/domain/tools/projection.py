@@ -1,18 +1,18 @@
-"""What ingest knows while it works, as topics hold it: who is paired, what is booked, who meets, what tools said."""
+"""What ingest knows while it works: who is paired, what is booked, and, for as long as there is room, what is on no
+topic: who came to which meeting of a tool and who left, and what tools said."""
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
-from typing import Literal, NamedTuple, TypeVar
-
-from pydantic import BaseModel, ConfigDict
+from typing import Literal, NamedTuple
 
 from schemas import payloads as p
 from schemas.directory import Participant
 from schemas.events import MentoringEvent, OfPartition, OfRelationship
+from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import (
     Activity,
     Booked,
@@ -20,88 +20,117 @@ from services.ingest.domain.activity import (
     Ended,
     Joined,
     Left,
+    Meeting,
     MeetingMoved,
+    Native,
     Person,
+    Statement,
 )
-from services.ingest.domain.derived_events import digest
+from services.ingest.domain.ids import digest
+from services.ingest.domain.meetings.attendance import is_there
 from services.ingest.domain.meetings.bookings import BookedSession, Bookings
-from services.ingest.domain.meetings.gatherings import UNIDENTIFIED, Presence
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Guests, Revisions
-from services.ingest.domain.people.relationship_history import RelationshipHistory, bounded_history
+from services.ingest.domain.people.relationship_history import RelationshipHistory
 from services.ingest.domain.people.roster import ERASED, Conflict, Roster, normal
 from services.ingest.domain.scope import RESERVED, ConnectionScope
 
-PROGRESS_KEY = b"\x00progress"
-"""No tenant/relationship begins with a zero byte."""
-MOST_BYTES = 900_000
-"""Of one record: Kafka takes 1,048,588 with the key and all that it adds."""
-MOST_SESSIONS = 100
-"""Of one relationship, those that end last: two years of weekly meetings booked ahead."""
-MOST_MATTERS = 20
-"""Of one session: meetings of tools that it was moved from."""
-OVER_FOR = timedelta(days=35)
-"""A session that ended so long before the latest word on its relationship is asked for no more: tools tell of a
-meeting within days, and what is cancelled later was over anyway."""
+MOST_MEETINGS = 50_000
+"""Held at a time, across all tools; a meeting of two takes about 2 KB."""
+MOST_VISITS = 1_000
+"""Of one meeting: a gathering of many, told twice each, is still whole."""
+UNIDENTIFIED = ""
+"""Stands for whoever is no participant that we know."""
+MOST_UNIDENTIFIED = 20
+"""Comings and goings of them in one meeting: that there were any is all that counts."""
 
 
-class _ProjectionRecord(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+@dataclass(frozen=True)
+class Visit:
+    """Somebody came or left."""
+
+    participant: str
+    verb: Literal["joined", "left"]
+    key: str
+    time: datetime
+    native: Native
 
 
-class RosterRecord(_ProjectionRecord):
-    """Of `mentoring.roster`, key tenant/relationship. An erased relationship keeps nothing but that it is erased."""
+@dataclass(frozen=True)
+class Gathering:
+    """One meeting. Order and repetition of what the tool says do not matter."""
 
-    version: Literal[1] = 1
-    position: int
-    erased: bool = False
-    history: RelationshipHistory = RelationshipHistory()
+    visits: frozenset[Visit] = frozenset()
+    ends: frozenset[Ended] = frozenset()
 
+    @property
+    def people(self) -> frozenset[str]:
+        """Those of ours."""
+        return frozenset(visit.participant for visit in self.visits) - {UNIDENTIFIED}
 
-class BookingsRecord(_ProjectionRecord):
-    """Of `mentoring.bookings`, key tenant/relationship."""
+    @property
+    def has_unidentified(self) -> bool:
+        return any(visit.participant == UNIDENTIFIED for visit in self.visits)
 
-    version: Literal[1] = 1
-    position: int
-    sessions: tuple[BookedSession, ...] = ()
+    def with_visit(self, visit: Visit) -> "Gathering":
+        is_known = visit.participant != UNIDENTIFIED
+        alike = sum((one.participant != UNIDENTIFIED) is is_known for one in self.visits)
+        is_full = alike >= (MOST_VISITS if is_known else MOST_UNIDENTIFIED)
+        return self if is_full else replace(self, visits=self.visits | {visit})
 
+    def with_end(self, end: Ended) -> "Gathering":
+        return self if len(self.ends) >= MOST_VISITS else replace(self, ends=self.ends | {end})
 
-class ProgressRecord(_ProjectionRecord):
-    """Of either topic, under PROGRESS_KEY: how far the partition of the log with the same number is folded. It comes
-    after all that it speaks of."""
+    def without(self, said: Visit | Ended) -> "Gathering":
+        return replace(self, visits=self.visits - {said}, ends=self.ends - {said})
 
-    version: Literal[1] = 1
-    next_offset: int
-
-
-AnyRecord = TypeVar("AnyRecord", RosterRecord, BookingsRecord, ProgressRecord)
-
-
-def dump(record: RosterRecord | BookingsRecord | ProgressRecord) -> bytes:
-    return record.__pydantic_serializer__.to_json(record)
-
-
-def load(model: type[AnyRecord], value: bytes) -> AnyRecord:
-    """Raises pydantic.ValidationError for a layout that this version does not know."""
-    return model.model_validate_json(value)
-
-
-def roster_value(at: int, history: RelationshipHistory) -> bytes:
-    """Of a relationship that is not erased. Sources and ids may be long, and twice as long in JSON: then less is kept
-    than usually."""
-    share = 1
-    while len(value := dump(RosterRecord(position=at, history=bounded_history(history, share)))) > MOST_BYTES:
-        share *= 2
-    return value
+    def of(self, people: frozenset[str]) -> frozenset[Visit]:
+        """All comings and goings of these people: whoever did not say that they left has left when it was over."""
+        own = {visit for visit in self.visits if visit.participant in people}
+        left = {
+            Visit(person, "left", end.key, end.time, end.native)
+            for end in self.ends
+            for person in people
+            if is_there(visit for visit in self.visits if visit.participant == person and visit.time <= end.time)
+        }
+        return frozenset(own | left)
 
 
-def alive(sessions: tuple[BookedSession, ...], latest: datetime) -> tuple[BookedSession, ...]:
-    """Those that are not long over at the latest word on their relationship."""
-    lasting = (one for one in sessions if one.booking.ends_at >= latest - OVER_FOR)
-    in_order = sorted(lasting, key=lambda one: (one.booking.ends_at, one.booking.session))
-    return tuple(
-        one if len(one.matters) <= MOST_MATTERS else one._replace(matters=one.matters[:MOST_MATTERS])
-        for one in in_order[-MOST_SESSIONS:]
-    )
+EMPTY = Gathering()
+
+
+def visit(said: Joined | Left, participant: str) -> Visit:
+    """What tells those apart whom nobody knows would be theirs, and is not kept."""
+    verb: Literal["joined", "left"] = "joined" if isinstance(said, Joined) else "left"
+    anybody = f"unidentified:{verb}:{said.meeting.id}:{said.meeting.instance}:{to_rfc3339(said.time)}"
+    return Visit(participant, verb, said.key if participant else anybody, said.time, said.native)
+
+
+class Presence:
+    """Who came to which meeting of a tool, and who left. One thread tells it at a time, any thread asks. It knows
+    people of the roster only; of others nothing is kept but when somebody came or left: who it was is not known, and it
+    may have been one of ours. Of too many meetings the one not heard of for longest is forgotten."""
+
+    def __init__(self, most: int = MOST_MEETINGS) -> None:
+        self._most = most
+        self._gatherings: OrderedDict[tuple[str, Meeting], Gathering] = OrderedDict()
+
+    def at(self, source: str, meeting: Meeting) -> Gathering:
+        return self._gatherings.get((source, meeting), EMPTY)
+
+    def apply(self, source: str, said: Statement, participant: str = UNIDENTIFIED) -> None:
+        """`participant` is whom `said` is about."""
+        match said:
+            case Joined(meeting=meeting) | Left(meeting=meeting):
+                gathering = self.at(source, meeting).with_visit(visit(said, participant))
+            case Ended(meeting=meeting):
+                # Even of a meeting that nobody of ours is known to be in: it may be told before who came.
+                gathering = self.at(source, meeting).with_end(said)
+            case _:
+                return
+        self._gatherings.pop((source, meeting), None)
+        self._gatherings[source, meeting] = gathering
+        if len(self._gatherings) > self._most:
+            self._gatherings.popitem(last=False)
 
 
 MOST_STATEMENTS = 100_000
@@ -126,7 +155,7 @@ Find = Callable[[str, str, str], tuple[Spoken, ...]]
 
 
 class Memory:
-    """One thread tells it at a time, any thread asks."""
+    """What tools said. One thread tells it at a time, any thread asks."""
 
     def __init__(self, most: int = MOST_STATEMENTS) -> None:
         self._most = most
@@ -196,18 +225,19 @@ class Projection:
             with self._lock:
                 self.memory.apply(event)
 
-    def apply_roster(self, tenant: str, relationship: str, record: RosterRecord) -> None:
+    def restore_history(self, tenant: str, relationship: str, history: RelationshipHistory | None) -> None:
+        """As the roster's topic holds it; None where the relationship is erased."""
         with self._lock:
-            if record.erased:
+            if history is None:
                 self.roster.erase(tenant, relationship)
                 self.bookings.forget(tenant, relationship)
             else:
-                self.roster.restore(tenant, relationship, record.history)
+                self.roster.restore(tenant, relationship, history)
 
-    def apply_bookings(self, tenant: str, relationship: str, record: BookingsRecord) -> None:
+    def restore_bookings(self, tenant: str, relationship: str, sessions: Iterable[BookedSession]) -> None:
         with self._lock:
             if not self.roster.is_erased(tenant, relationship):
-                self.bookings.restore(tenant, relationship, record.sessions)
+                self.bookings.restore(tenant, relationship, sessions)
 
     def upsert(self, participant: Participant) -> tuple[Conflict, ...]:
         """Returns the identities that others claim as well: they are nobody's from now on."""

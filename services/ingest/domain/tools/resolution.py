@@ -20,24 +20,15 @@ from services.ingest.domain.activity import (
     Person,
     Voided,
 )
-from services.ingest.domain.derived_events import (
-    EventContent,
-    RawEvent,
-    event_id,
-    origin,
-    outcome_id,
-    raw_event,
-    visitor_id,
-)
+from services.ingest.domain.ids import EventContent, RawEvent, event_id, origin, outcome_id, raw_event, visitor_id
 from services.ingest.domain.meetings.attendance import GONE
-from services.ingest.domain.meetings.gatherings import UNIDENTIFIED, Gathering, Visit, visit
 from services.ingest.domain.people.fan_out import FannedOut, employed
 from services.ingest.domain.people.relationship_history import Relationship
 from services.ingest.domain.people.roster import STRANGERS, no_pair, several, subject
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.booked_sessions import PartlyBooked, booked, cancelled, missed, moved
 from services.ingest.domain.tools.generic_events import told, voided
-from services.ingest.domain.tools.projection import Projection, Spoken
+from services.ingest.domain.tools.projection import UNIDENTIFIED, Gathering, Projection, Spoken, Visit, visit
 from services.ingest.domain.verdict import Ignored, Rejected
 
 ALONE = Ignored("alone")
@@ -62,8 +53,10 @@ def joined_or_left(said: Joined | Left, scope: ConnectionScope, projection: Proj
         told = tuple(event for one in found for event in meeting.events(one, before, after))
         return told or (UNIDENTIFIED_GUEST if said.person == Person() else STRANGERS)
     ours = [one for one in found if participant in one.people]
+    if not ours and len(after.people) == 1:
+        return ALONE
     if not ours:
-        return _nobody(after, scope, found)
+        return NO_PAIR if found else no_pair(after.people, scope)
     return tuple(event for one in ours for event in meeting.events(one, before, after)) or NOTHING_NEW
 
 
@@ -114,51 +107,30 @@ class _Meeting:
         scope, bookings = self._connection_scope, self._projection.bookings
         for one in sorted(bookings.whose(scope.tenant, self._session)):
             found = self._projection.roster.relationship(scope.tenant, one, self._said.time)
-            if found and scope.program in {None, found.program} and not found.people & self.gathering.people:
-                yield from self._missed_by(found)
-
-    def _missed_by(self, relationship: Relationship) -> Iterable[RawEvent]:
-        booking = self._projection.bookings.booking(relationship.tenant, relationship.id, self._session)
-        # A run that somebody tries before the time, or ends early, is not the last one: they may come to the next.
-        if booking is None or booking.cancelled or max(booking.starts_at, booking.ends_at - GONE) > self._said.time:
-            return
-        occasion = to_rfc3339(booking.starts_at)
-        # Nothing of this end of several: each tells the same event.
-        data = {"by": "system", "evidence": "observed", "session_id": self._session, "absent": "both"}
-        outcome = outcome_id("missed", relationship.id, self._session, occasion)
-        yield raw_event(
-            subject(self._connection_scope, relationship),
-            EventContent("mentoring.session.missed.v1", outcome, booking.starts_at, data),
-        )
+            booking = bookings.booking(scope.tenant, one, self._session)
+            if not found or scope.program not in {None, found.program} or found.people & self.gathering.people:
+                continue
+            # A run that somebody tries before the time, or ends early, is not the last one: they may come to the next.
+            if booking is None or booking.cancelled or max(booking.starts_at, booking.ends_at - GONE) > self._said.time:
+                continue
+            # Nothing of this end of several: each tells the same event.
+            data = {"by": "system", "evidence": "observed", "session_id": self._session, "absent": "both"}
+            outcome = outcome_id("missed", one, self._session, to_rfc3339(booking.starts_at))
+            content = EventContent("mentoring.session.missed.v1", outcome, booking.starts_at, data)
+            yield raw_event(subject(scope, found), content)
 
     def _visit(self, one: Visit, relationship: Relationship) -> RawEvent:
-        role = relationship.role(one.participant)
-        native = origin(self._connection_scope, one.native)
-        data = {
-            "by": role or "system",
-            "evidence": "observed",
-            "origin": native,
-            "session_id": self._session,
-            "role": role or "unidentified",
-        }
-        content = EventContent(
-            f"mentoring.session.{one.verb}.v1",
-            event_id(one.key, relationship.id, one.participant),
-            one.time,
-            data,
-            visitor_id(self._connection_scope.source, self._said.meeting, one.participant),
-        )
-        return raw_event(subject(self._connection_scope, relationship), content)
+        role, scope = relationship.role(one.participant), self._connection_scope
+        said = {"by": role or "system", "evidence": "observed", "origin": origin(scope, one.native)}
+        data = {**said, "session_id": self._session, "role": role or "unidentified"}
+        event = event_id(one.key, relationship.id, one.participant)
+        visitor = visitor_id(scope.source, self._said.meeting, one.participant)
+        content = EventContent(f"mentoring.session.{one.verb}.v1", event, one.time, data, visitor)
+        return raw_event(subject(scope, relationship), content)
 
     def _is_expected(self, relationship: Relationship) -> bool:
         bookings = self._projection.bookings
         return bookings.expected(relationship.tenant, relationship.id, self._session, self._begin) is not None
-
-
-def _nobody(gathering: Gathering, scope: ConnectionScope, others: list[Relationship]) -> Ignored | Rejected:
-    if len(gathering.people) == 1:
-        return ALONE
-    return NO_PAIR if others else no_pair(gathering.people, scope)
 
 
 @dataclass(frozen=True)
@@ -171,11 +143,6 @@ class Resolved:
     statements: tuple[DirectoryStatement, ...] = ()
     participants: tuple[Participant, ...] = ()
     rejected: Rejected | None = None
-
-    @property
-    def changes_nothing(self) -> bool:
-        """As far as is known here."""
-        return not self.events and not self.participants
 
 
 def resolve(

@@ -12,11 +12,17 @@ from pydantic import ValidationError
 from schemas.directory import DirectoryStatement, Participant
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
 from services.ingest.domain.people.participants import is_same, merged
-from services.ingest.domain.tools.projection import PROGRESS_KEY, ProgressRecord, load
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.dead_letters import UnexpectedFailures
-from services.ingest.flow.people.projection_writer import MOST_WRITTEN_BYTES, Projected, ProjectionWriter
-from services.ingest.flow.people.standing_records import StandingRecords
+from services.ingest.flow.in_flight import UnexpectedFailures
+from services.ingest.flow.people.projected_topics import (
+    MOST_WRITTEN_BYTES,
+    PROGRESS_KEY,
+    ProgressRecord,
+    Projected,
+    ProjectionWriter,
+    StandingRecords,
+    load,
+)
 from services.runtime import log
 from services.runtime.kafka import Committed, Partition, Reader, Record, read_partition
 from services.runtime.loop import Batch, later_if_away
@@ -30,19 +36,13 @@ class MergedDirectory:
     """The people of the directory by their keys, each as their record says it: who is spoken of is parsed, and nobody
     else. `unwritten` is what has changed since `written`."""
 
-    def __init__(self) -> None:
-        self._people: dict[bytes, bytes] = {}
+    def __init__(self, people: dict[bytes, bytes]) -> None:
+        """As they lie on the topic of the directory. A value that cannot be read is kept, to be erased or replaced."""
+        self._people = people
         self._next = 0
         self.unwritten: list[Projected] = []
         self.unwritten_bytes = 0
         self._log = log.get(__name__)
-
-    def restore(self, key: bytes, value: bytes | None) -> None:
-        """What lies on the topic of the directory. A value that cannot be read is kept, to be erased or replaced."""
-        if value is None:
-            self._people.pop(key, None)
-        else:
-            self._people[key] = value
 
     def apply(self, record: Record) -> str | None:
         """What became of a statement; None where it was applied already, by a batch that could not be written."""
@@ -67,10 +67,6 @@ class MergedDirectory:
         self.unwritten.clear()
         self.unwritten_bytes = 0
 
-    def _write(self, projected: Projected) -> None:
-        self.unwritten.append(projected)
-        self.unwritten_bytes += projected.size
-
     def _merged(self, key: bytes, statement: DirectoryStatement) -> str:
         known = self._known(key)
         result = merged(statement, known)
@@ -83,15 +79,19 @@ class MergedDirectory:
         if is_same(result, known):
             return "unchanged"
         self._people[key] = result.model_dump_json().encode()
-        self._write(Projected(DIRECTORY.name, key, self._people[key]))
+        self._change(key)
         return "merged"
 
     def _erased(self, key: bytes) -> str:
         if key not in self._people:
             return "unchanged"
         del self._people[key]
-        self._write(Projected(DIRECTORY.name, key, None))
+        self._change(key)
         return "erased"
+
+    def _change(self, key: bytes) -> None:
+        self.unwritten.append(Projected(DIRECTORY.name, key, self._people.get(key)))
+        self.unwritten_bytes += self.unwritten[-1].size
 
     def _known(self, key: bytes) -> Participant | None:
         """None as well for a record that cannot be read: it counts as forgotten with whoever follows the directory."""
@@ -117,7 +117,7 @@ class DirectoryProjector:
         metrics: CollectorRegistry,
     ) -> None:
         self._settings, self._reader, self._writer, self._standing = settings, reader, writer, standing
-        self._directory, self._next = MergedDirectory(), NOWHERE
+        self._directory, self._next = MergedDirectory({}), NOWHERE
         self._unexpected = UnexpectedFailures()
         self._outcomes = Counted(
             "rapport_ingest_directory_statements",
@@ -151,45 +151,41 @@ class DirectoryProjector:
 
     def idle(self) -> None:
         if not any(one.topic == DIRECTORY_STATEMENTS.name for one in self._reader.assignment()):
-            self._directory, self._next = MergedDirectory(), NOWHERE
+            self._directory, self._next = MergedDirectory({}), NOWHERE
 
     def _restored(self, number: int) -> tuple[MergedDirectory, int]:
         """What lies on the topic, and the offset of the statements up to which that is all."""
-        directory, reached = MergedDirectory(), 0
+        people, reached = dict[bytes, bytes](), 0
         for record in self._standing.of([Partition(DIRECTORY.name, number)]):
             if record.key == PROGRESS_KEY:
-                reached = self._progress(record)
-            elif record.key is not None:
-                directory.restore(record.key, record.value)
-        return directory, reached
-
-    def _progress(self, record: Record) -> int:
-        """0 where it cannot be read: to merge anew is harmless."""
-        try:
-            return load(ProgressRecord, record.value or b"").next_offset
-        except ValidationError as unknown:
-            self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places(unknown))
-            return 0
+                try:
+                    reached = load(ProgressRecord, record.value or b"").next_offset
+                except ValidationError as unknown:
+                    # To merge anew is harmless.
+                    reached = 0
+                    self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places(unknown))
+            elif record.key is not None and record.value is None:
+                people.pop(record.key, None)
+            elif record.key is not None and record.value is not None:
+                people[record.key] = record.value
+        return MergedDirectory(people), reached
 
     def _merge(self, partition: Partition, records: Iterable[Record], offsets: range) -> Counter[str]:
         """All of them, written now and then: each word about a person may write a record of its own, much larger than
         the word."""
         outcomes, start = Counter[str](), offsets.start
         for record in records:
-            self._apply(record, outcomes)
+            # What meets an error of ours counts for nothing here; a hundred in a row are a bad deploy.
+            found = self._unexpected.attempt(record, partial(self._directory.apply, record))
+            outcome = "failed" if isinstance(found, Rejected) else found
+            if outcome is not None:
+                outcomes[outcome] += 1
+                self._outcomes.labels(outcome).inc()
             if self._directory.unwritten_bytes >= MOST_WRITTEN_BYTES:
                 self._write(partition, range(start, record.offset + 1))
                 start = record.offset + 1
         self._write(partition, range(start, offsets.stop))
         return outcomes
-
-    def _apply(self, record: Record, outcomes: Counter[str]) -> None:
-        """What meets an error of ours counts for nothing here; a hundred in a row are a bad deploy."""
-        found = self._unexpected.attempt(record, partial(self._directory.apply, record))
-        outcome = "failed" if isinstance(found, Rejected) else found
-        if outcome is not None:
-            outcomes[outcome] += 1
-            self._outcomes.labels(outcome).inc()
 
     def _write(self, partition: Partition, offsets: range) -> None:
         self._writer.write(self._directory.unwritten, [DIRECTORY.name], partition, offsets)

@@ -13,16 +13,15 @@ from pydantic import ValidationError
 from schemas.directory import Participant
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
 from services.ingest.domain.people.roster import Roster
-from services.ingest.domain.tools.projection import PROGRESS_KEY, ProgressRecord, Projection, load
-from services.ingest.flow.dead_letters import UnexpectedFailures
+from services.ingest.domain.tools.projection import Projection
+from services.ingest.flow.in_flight import UnexpectedFailures
 from services.ingest.flow.log_reading import event_at
-from services.ingest.flow.people.partition_projection import restore, topics_of
-from services.ingest.flow.people.standing_records import StandingRecords
+from services.ingest.flow.people.partition_projection import restore
+from services.ingest.flow.people.projected_topics import PROGRESS_KEY, ProgressRecord, StandingRecords, load, topics_of
 from services.runtime import log
 from services.runtime.health import Health, State
 from services.runtime.kafka import WAITING_FETCH_MS, KafkaError, Partition, Reader, Record
 from services.runtime.log_place import Misplaced
-from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
 from services.validation_errors import places
 
@@ -54,7 +53,9 @@ class ProjectionFollower:
         self._sources = (self._topics.events,) if roster_only else (self._topics.events, STATEMENTS.topic)
         self.standing = StandingRecords(settings, self._compacted)
         self._caught_up = threading.Event()
-        self._fresh_at = 0.0
+        self.fresh_until = 0.0
+        """On the clock of `time.monotonic`: until then all that was on the log, and was said of people, a few seconds
+        ago is known."""
         self._progress: dict[tuple[str, int], int] = {}
         self._wanted: Mapping[Partition, int] = {}
         self._partitions = 0
@@ -62,24 +63,19 @@ class ProjectionFollower:
         self._log = log.get(__name__)
 
     @property
-    def is_caught_up(self) -> bool:
-        return self._caught_up.is_set()
-
-    @property
     def behind(self) -> int:
         """Records of the log, and statements about people, that the projection does not reflect, as of the last
         question."""
-        return self._behind(self._wanted)
+        folded = (self._topics.roster,) if self._roster_only else (self._topics.roster, self._topics.bookings)
+        behind = 0
+        for partition, end in self._wanted.items():
+            reflecting = (DIRECTORY.name,) if partition == STATEMENTS else folded
+            behind += max(0, end - min(self._progress.get((topic, partition.number), 0) for topic in reflecting))
+        return behind
 
     @property
     def is_fresh(self) -> bool:
-        """Whether all that was on the log, and was said of people, a few seconds ago is known."""
-        return self._caught_up.is_set() and time.monotonic() - self._fresh_at < FRESH_SECONDS
-
-    def check_fresh(self) -> None:
-        """Raises TryLaterError."""
-        if not self.is_fresh:
-            raise TryLaterError("the projection of the log is behind: does `rapport ingest work` run its projector?")
+        return time.monotonic() < self.fresh_until
 
     def caught_up(self, stop: threading.Event) -> None:
         """Returns when all that was written before `run` began is known, or when `stop` is set."""
@@ -139,20 +135,21 @@ class ProjectionFollower:
                 for record in found:
                     self._take(record)
             if self.behind == 0 and all(reader.position(one) >= end for one, end in ends.items()):
-                self._reached_all(probed_at, began)
+                self.fresh_until = probed_at + FRESH_SECONDS
+                if not self._caught_up.is_set():
+                    self._log.info("caught_up", seconds=round(time.monotonic() - began, 3))
+                    self._caught_up.set()
             if time.monotonic() - asked_at >= PROBE_SECONDS:
                 asked_at = time.monotonic()
-                self._tell()
+                if self.is_fresh:
+                    self._health.tell("ready", f"caught up, lag {self.behind}")
+                else:
+                    state: State = "degraded" if self._caught_up.is_set() else "starting"
+                    self._health.tell(state, f"the projection is {self.behind} records behind the log")
                 self.standing.forget()
                 # A new question only when the last one is answered, else a busy log is never caught up with.
                 if self.behind == 0 and (now := self._probed(reader)):
                     self._wanted, probed_at = now, asked_at
-
-    def _reached_all(self, probed_at: float, began: float) -> None:
-        self._fresh_at = probed_at
-        if not self._caught_up.is_set():
-            self._log.info("caught_up", seconds=round(time.monotonic() - began, 3))
-            self._caught_up.set()
 
     def _take(self, record: Record) -> None:
         """What meets an error of ours counts for nothing, as with scoring."""
@@ -163,7 +160,10 @@ class ProjectionFollower:
 
     def _heard(self, record: Record) -> None:
         if record.topic == self._topics.events:
-            self._recall(record)
+            if OF_TOOLS in (record.value or b""):
+                event = event_at(record, self._partitions)
+                if not isinstance(event, Misplaced):  # the projector tells of it
+                    self._projection.recall(event)
         elif record.key == PROGRESS_KEY:
             progress = load(ProgressRecord, record.value or b"")
             self._progress[record.topic, record.partition] = progress.next_offset
@@ -171,12 +171,6 @@ class ProjectionFollower:
             self._person(record)
         else:
             restore(self._projection, record, self._topics)
-
-    def _recall(self, record: Record) -> None:
-        if OF_TOOLS in (record.value or b""):
-            event = event_at(record, self._partitions)
-            if not isinstance(event, Misplaced):  # the projector tells of it
-                self._projection.recall(event)
 
     def _person(self, record: Record) -> None:
         """What cannot be read any more counts as forgotten: nobody shall be resolved by what once was."""
@@ -204,21 +198,6 @@ class ProjectionFollower:
         except KafkaError as away:
             self._health.tell("degraded", f"the broker does not answer: {away}")
             return None
-
-    def _tell(self) -> None:
-        if self.is_fresh:
-            self._health.tell("ready", f"caught up, lag {self.behind}")
-        else:
-            state: State = "degraded" if self._caught_up.is_set() else "starting"
-            self._health.tell(state, f"the projection is {self.behind} records behind the log")
-
-    def _behind(self, ends: Mapping[Partition, int]) -> int:
-        return sum(max(0, end - self._reached(partition)) for partition, end in ends.items())
-
-    def _reached(self, partition: Partition) -> int:
-        folded = (self._topics.roster,) if self._roster_only else (self._topics.roster, self._topics.bookings)
-        reflecting = (DIRECTORY.name,) if partition == STATEMENTS else folded
-        return min(self._progress.get((topic, partition.number), 0) for topic in reflecting)
 
 
 AWAITED_SECONDS = 60.0

@@ -10,21 +10,20 @@ from pydantic import ValidationError
 from schemas.events import OfRelationship
 from schemas.payloads import SessionCancelled, SessionScheduled
 from schemas.primitives import EPOCH
-from schemas.topics import BOOKINGS, EVENTS, ROSTER
-from services.ingest.domain.tools.projection import (
+from services.ingest.domain.tools.projection import Projection
+from services.ingest.flow.people.projected_topics import (
     PROGRESS_KEY,
     BookingsRecord,
     ProgressRecord,
-    Projection,
+    Projected,
+    ProjectionTopics,
     RosterRecord,
     alive,
     dump,
     load,
     roster_value,
 )
-from services.ingest.flow.people.projection_writer import Projected
 from services.runtime.kafka import Record
-from services.runtime.settings import Settings
 from services.runtime.unexpected import described
 from services.validation_errors import places
 
@@ -35,24 +34,15 @@ CHECKED_AT_ONCE = 50
 """Records, once in each round of the loop: they take some milliseconds."""
 
 
-class ProjectionTopics(NamedTuple):
-    events: str
-    roster: str
-    bookings: str
-
-
-def topics_of(settings: Settings) -> ProjectionTopics:
-    return ProjectionTopics(*(topic.at(settings.log_epoch) for topic in (EVENTS, ROSTER, BOOKINGS)))
-
-
 def restore(projection: Projection, record: Record, topics: ProjectionTopics) -> None:
     """What was projected before, from either topic. Raises ValidationError for a record that this version does not
     know."""
     tenant, _, relationship = (record.key or b"").decode(errors="replace").partition("/")
     if record.topic == topics.roster:
-        projection.apply_roster(tenant, relationship, load(RosterRecord, record.value or b""))
+        told = load(RosterRecord, record.value or b"")
+        projection.restore_history(tenant, relationship, None if told.erased else told.history)
     else:
-        projection.apply_bookings(tenant, relationship, load(BookingsRecord, record.value or b""))
+        projection.restore_bookings(tenant, relationship, load(BookingsRecord, record.value or b"").sessions)
 
 
 class TouchedRelationship(NamedTuple):
@@ -93,7 +83,10 @@ class PartitionProjection:
         on bookings leave who is paired as it was, and a start of any service reads every record. Raises
         UnreadableProjectionError."""
         key, roster = (event.tenant, event.subject), self._projection.roster
-        self._recall(f"{event.tenant}/{event.subject}".encode())
+        held = f"{event.tenant}/{event.subject}".encode()
+        for record in self._held.get(held, ()):
+            self._understand(record, self._projection)
+        self._held.pop(held, None)
         before, was_erased = roster.history(*key), roster.is_erased(*key)
         self._projection.apply(event)
         known = self.touched.get(key, UNTOUCHED)
@@ -113,7 +106,7 @@ class PartitionProjection:
         if value.startswith(THIS_LAYOUT):
             self._unchecked.append(record)
         else:
-            self._check(record)
+            self._understand(record, Projection())
         self._held.setdefault(record.key or b"", []).append(record)
 
     def check_some(self) -> bool:
@@ -121,17 +114,9 @@ class PartitionProjection:
         whose record cannot. False when all were checked. Raises UnreadableProjectionError."""
         some = self._unchecked[-CHECKED_AT_ONCE:]
         for record in some:
-            self._check(record)
+            self._understand(record, Projection())
         del self._unchecked[-CHECKED_AT_ONCE:]
         return bool(some)
-
-    def _recall(self, key: bytes) -> None:
-        for record in self._held.get(key, ()):
-            self._understand(record, self._projection)
-        self._held.pop(key, None)
-
-    def _check(self, record: Record) -> None:
-        self._understand(record, Projection())
 
     def _understand(self, record: Record, projection: Projection) -> None:
         _or_unreadable(record, partial(restore, projection, record, self._topics))

@@ -13,29 +13,17 @@ from uuid import uuid4
 from schemas.events import OfPartition
 from schemas.topics import DIRECTORY_STATEMENTS, EVENTS, position
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.dead_letters import UnexpectedFailures
+from services.ingest.flow.in_flight import UnexpectedFailures
 from services.ingest.flow.log_reading import event_or_note
 from services.ingest.flow.people.directory_projector import DirectoryProjector
-from services.ingest.flow.people.partition_projection import (
-    PartitionProjection,
-    UnreadableProjectionError,
-    topics_of,
-)
-from services.ingest.flow.people.projection_writer import Projected, ProjectionWriter
-from services.ingest.flow.people.standing_records import StandingRecords
+from services.ingest.flow.people.partition_projection import PartitionProjection, UnreadableProjectionError
+from services.ingest.flow.people.projected_topics import Projected, ProjectionWriter, StandingRecords, topics_of
 from services.ingest.flow.supervise import Parts
 from services.ingest.settings import IngestSettings
 from services.runtime import log
 from services.runtime.breaker import Breaker
 from services.runtime.health import Health
-from services.runtime.kafka import (
-    Committed,
-    Partition,
-    Producer,
-    Reader,
-    Record,
-    read_partition,
-)
+from services.runtime.kafka import Committed, Partition, Producer, Reader, Record, read_partition
 from services.runtime.loop import Batch, BatchLoop, Limits, Work, later_if_away
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described

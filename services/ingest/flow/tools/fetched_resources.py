@@ -3,7 +3,7 @@
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from services.ingest.domain.activity import Pointer
 from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.fetching.api import Api, Fetched, Gone, RetryAfterGate, Round, Stale, is_due_anew
+from services.ingest.fetching.api import ANEW_AFTER, Api, Fetched, Gone, RetryAfterGate, Round, Stale
 from services.ingest.fetching.calendars import VENDORS, Vendor
 from services.ingest.flow.in_flight import acknowledged, all_of, unwritable
 from services.ingest.flow.tools.raw_payloads import headers_of
@@ -47,7 +47,16 @@ class SyncTokens:
         self._producer = producer
         self._tokens: dict[str, SyncToken] = {}
         for record in read_to_end(settings, [SYNC_TOKENS.name]):
-            self._apply((record.key or b"").decode(errors="replace"), record.value)
+            key = (record.key or b"").decode(errors="replace")
+            self._tokens.pop(key, None)
+            try:
+                if record.value is not None:
+                    self._tokens[key] = SyncToken.model_validate_json(record.value)
+            except ValidationError as invalid:
+                # Without it the calendar is read anew, which repeats things and loses none.
+                log.get(__name__).warning("sync_token_unreadable", key=key[:LONGEST_SHOWN], places=places(invalid))
+            except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next token is read)
+                log.get(__name__).error("sync_token_unreadable", key=key[:LONGEST_SHOWN], **described(failure))
 
     def of(self, scope: ConnectionScope, resource: str) -> SyncToken | None:
         return self._tokens.get(_key(scope, resource))
@@ -67,18 +76,6 @@ class SyncTokens:
         self._producer.send(SYNC_TOKENS.name, key.encode(), value).get(ACKNOWLEDGED_WITHIN)
         self._tokens[key] = kept
 
-    def _apply(self, key: str, value: bytes | None) -> None:
-        self._tokens.pop(key, None)
-        if value is None:
-            return
-        try:
-            self._tokens[key] = SyncToken.model_validate_json(value)
-        except ValidationError as invalid:
-            # Without it the calendar is read anew, which repeats things and loses none.
-            log.get(__name__).warning("sync_token_unreadable", key=key[:LONGEST_SHOWN], places=places(invalid))
-        except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next token is read)
-            log.get(__name__).error("sync_token_unreadable", key=key[:LONGEST_SHOWN], **described(failure))
-
 
 def _key(scope: ConnectionScope, resource: str) -> str:
     return f"{scope.tenant}/{scope.tool}/{scope.connection}/{_digest(resource)}"
@@ -90,63 +87,6 @@ def _digest(resource: str) -> str:
 
 # Beyond the longest delivery timeout, after which the producer itself gives up.
 MOST_SECONDS = 180.0
-
-
-class Recording:
-    """What was fetched goes the way of what is pushed: taken apart, what is kept of it onto the raw topic. For any
-    thread."""
-
-    def __init__(self, producer: Producer) -> None:
-        self._producer = producer
-
-    def record(self, found: Round, connection: Connection, now: datetime) -> tuple[int, list[Rejected]] | Rejected:
-        """How many resources are on the topic when it returns, and what is wrong with others. Raises TryLaterError when
-        the broker is away."""
-        payloads = _payloads(found.body, connection, now)
-        if isinstance(payloads, Rejected):
-            return payloads
-        kept = [payload for payload in payloads if isinstance(payload, Kept)]
-        try:
-            all_of([self._send(payload, connection) for payload in kept]).result(MOST_SECONDS)
-        except UnwritableRecordError as failure:
-            return unwritable(failure)
-        except (KafkaError, TimeoutError) as away:
-            raise TryLaterError(f"the broker does not acknowledge: {away}") from away
-        return len(kept), [payload for payload in payloads if isinstance(payload, Rejected)]
-
-    def _send(self, kept: Kept, connection: Connection) -> Future[None]:
-        scope = connection.connection_scope
-        topic, key = raw_of(scope.tool), scope.connection.encode()
-        headers = headers_of(kept, scope.connection)
-        return acknowledged(self._producer.send(topic, key, kept.payload, headers=headers))
-
-
-def _payloads(body: Mapping[str, object], connection: Connection, now: datetime) -> list[Kept | Rejected] | Rejected:
-    if not any(body.values()):
-        return []
-    page = Received({"content-type": JSON}, json.dumps(body, ensure_ascii=False).encode())
-    taken = connection.tool.take(page, connection.settings, now)
-    if isinstance(taken, Rejected):
-        return taken
-    return [
-        _payload(connection.kept(payload, taken.media_type), number, connection)
-        for number, payload in enumerate(taken.payloads)
-    ]
-
-
-def _payload(kept: Kept | Rejected, number: int, connection: Connection) -> Kept | Rejected:
-    """One that cannot be recorded costs itself: the broker would refuse what is too large for ever, and with it all
-    that comes after it in this calendar."""
-    name, place = connection.connection_scope.connection, f"resources.{number}"
-    if isinstance(kept, Rejected):
-        first = kept.errors[0]
-        return rejected(kept.reason, f"{place}.{first.path}", f"connection {name}: {first.reason}", first.stored)
-    if len(kept.payload) > MOST_BYTES:
-        words = f"connection {name}: a resource has {len(kept.payload):,} bytes, at most {MOST_BYTES:,} are recorded"
-        return rejected("too_large", place, words)
-    return kept
-
-
 # Clocks of gateways differ: a notification counts as answered by a question that was asked so long after it.
 SKEW = timedelta(seconds=5)
 # What is forgotten is only asked for once more.
@@ -173,7 +113,7 @@ class Fetcher:
     token repeats the reading, which is harmless."""
 
     def __init__(self, producer: Producer, tokens: SyncTokens, now: Callable[[], datetime]) -> None:
-        self._recording, self._tokens, self._now = Recording(producer), tokens, now
+        self._producer, self._tokens, self._now = producer, tokens, now
         self._http = BoundedHttp(proxies_of_environment=True)
         self._gate = RetryAfterGate()
         self._lock = threading.Lock()
@@ -192,7 +132,13 @@ class Fetcher:
         if asked is not None and asked > told_at + SKEW:
             return Ignored("just_fetched")
         now = self._now()
-        outcome = self._recorded(self._read(vendor, connection, pointer.resource), connection, pointer.resource)
+        reading = self._read(vendor, connection, pointer.resource)
+        if isinstance(reading, Rejected):
+            return reading
+        if not isinstance(reading, _CalendarReading):
+            self._log.warning("pointer_leads_nowhere", connection=name)
+            return Ignored("gone")
+        outcome = self._record(reading, connection, pointer.resource)
         if isinstance(outcome, FetchedResources):
             with self._lock:
                 self._asked.pop((name, pointer.resource), None)
@@ -209,53 +155,70 @@ class Fetcher:
     ) -> _CalendarReading | Gone | Stale | Rejected:
         api, now = Api(self._http, connection, self._gate, self._now), self._now()
         kept = self._tokens.of(connection.connection_scope, resource)
-        if kept is None:
-            return _as_reading(vendor.whole(api, resource, now), now)
-        changed = vendor.changed(api, resource, kept.token)
-        if isinstance(changed, Stale):
+        found: Fetched = Stale() if kept is None else vendor.changed(api, resource, kept.token)
+        before: tuple[Round, ...] = ()
+        whole = now if kept is None else kept.whole
+        if kept is not None and isinstance(found, Stale):
             self._log.warning("sync_token_stale", connection=api.name, kept_since=kept.whole.isoformat())
-            return _as_reading(vendor.whole(api, resource, now), now)
-        if isinstance(changed, Round) and is_due_anew(kept.whole, now):
-            return _as_reading(vendor.whole(api, resource, now), now, changed)
-        return _as_reading(changed, kept.whole)
+        elif isinstance(found, Round) and now - whole > ANEW_AFTER:
+            before = (found,)
+        if before or isinstance(found, Stale):
+            found, whole = vendor.whole(api, resource, now), now
+        return _CalendarReading((*before, found), whole) if isinstance(found, Round) else found
 
-    def _recorded(
-        self, reading: _CalendarReading | Gone | Stale | Rejected, connection: Connection, resource: str
-    ) -> FetchedResources | Ignored | Rejected:
-        match reading:
-            case Rejected():
-                return reading
-            case Gone() | Stale():
-                self._log.warning("pointer_leads_nowhere", connection=connection.connection_scope.connection)
-                return Ignored("gone")
-            case _CalendarReading(rounds, whole):
-                return self._kept(rounds, whole, connection, resource)
-
-    def _kept(
-        self, rounds: tuple[Round, ...], whole: datetime, connection: Connection, resource: str
-    ) -> FetchedResources | Rejected:
+    def _record(self, reading: _CalendarReading, connection: Connection, resource: str) -> FetchedResources | Rejected:
+        """What was fetched goes the way of what is pushed: taken apart, what is kept of it onto the raw topic."""
         resources, unrecorded = 0, list[Rejected]()
-        for found in rounds:
-            recorded = self._recording.record(found, connection, self._now())
-            if isinstance(recorded, Rejected):
-                return recorded
-            number, others = recorded
-            resources += number
-            unrecorded += others
-        if token := rounds[-1].token:
+        for found in reading.rounds:
+            payloads = _payloads(found.body, connection, self._now())
+            if isinstance(payloads, Rejected):
+                return payloads
+            kept = [payload for payload in payloads if isinstance(payload, Kept)]
+            try:
+                all_of([self._send(payload, connection.connection_scope) for payload in kept]).result(MOST_SECONDS)
+            except UnwritableRecordError as failure:
+                return unwritable(failure)
+            except (KafkaError, TimeoutError) as away:
+                raise TryLaterError(f"the broker does not acknowledge: {away}") from away
+            resources += len(kept)
+            unrecorded += [payload for payload in payloads if isinstance(payload, Rejected)]
+        if token := reading.rounds[-1].token:
             with later_if_away():
-                self._tokens.keep(connection.connection_scope, resource, token, whole)
-        return FetchedResources(resources, _as_one(unrecorded))
+                self._tokens.keep(connection.connection_scope, resource, token, reading.whole)
+        if not unrecorded:
+            return FetchedResources(resources)
+        # Quarantine takes one reason for a notification: it says how many more there are.
+        first, *others = unrecorded
+        (problem, *_), more = first.errors, f"; {len(others)} more could not be recorded" if others else ""
+        stored = problem.stored and f"{problem.stored}{more}"
+        return FetchedResources(resources, rejected(first.reason, problem.path, f"{problem.reason}{more}", stored))
+
+    def _send(self, kept: Kept, scope: ConnectionScope) -> Future[None]:
+        headers = headers_of(kept, scope.connection)
+        return acknowledged(
+            self._producer.send(raw_of(scope.tool), scope.connection.encode(), kept.payload, headers=headers)
+        )
 
 
-def _as_one(unrecorded: Sequence[Rejected]) -> Rejected | None:
-    """Quarantine takes one reason for a notification: it says how many more there are."""
-    if not unrecorded:
-        return None
-    first, *others = unrecorded
-    (problem, *_), more = first.errors, f"; {len(others)} more could not be recorded" if others else ""
-    return rejected(first.reason, problem.path, f"{problem.reason}{more}", problem.stored and f"{problem.stored}{more}")
-
-
-def _as_reading(found: Fetched, whole: datetime, *before: Round) -> _CalendarReading | Gone | Stale | Rejected:
-    return _CalendarReading((*before, found), whole) if isinstance(found, Round) else found
+def _payloads(body: Mapping[str, object], connection: Connection, now: datetime) -> list[Kept | Rejected] | Rejected:
+    """One that cannot be recorded costs itself: the broker would refuse what is too large for ever, and with it all
+    that comes after it in this calendar."""
+    if not any(body.values()):
+        return []
+    page = Received({"content-type": JSON}, json.dumps(body, ensure_ascii=False).encode())
+    taken = connection.tool.take(page, connection.settings, now)
+    if isinstance(taken, Rejected):
+        return taken
+    found: list[Kept | Rejected] = []
+    for number, payload in enumerate(taken.payloads):
+        name, place = connection.connection_scope.connection, f"resources.{number}"
+        kept = connection.kept(payload, taken.media_type)
+        if isinstance(kept, Rejected):
+            first = kept.errors[0]
+            words = f"connection {name}: {first.reason}"
+            kept = rejected(kept.reason, f"{place}.{first.path}", words, first.stored)
+        elif len(kept.payload) > MOST_BYTES:
+            size = f"{len(kept.payload):,} bytes, at most {MOST_BYTES:,} are recorded"
+            kept = rejected("too_large", place, f"connection {name}: a resource has {size}")
+        found.append(kept)
+    return found

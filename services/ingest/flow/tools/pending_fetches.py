@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 from services.ingest.domain.activity import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.flow.in_flight import time_of
 from services.ingest.flow.tools.fetched_resources import FetchedResources, Fetcher
-from services.ingest.flow.tools.raw_payloads import OpenedPayload
+from services.ingest.flow.tools.statements import OpenedPayload
 from services.runtime import log
 from services.runtime.kafka import Partition, Record
 from services.runtime.loop import Backoff, TryLaterError
@@ -26,6 +27,8 @@ from services.runtime.loop import Backoff, TryLaterError
 THREADS = 8
 # Of one connection, of all, and bytes of all: what is beyond goes to quarantine, from where it can be requeued.
 MOST_OF_ONE, MOST, MOST_OCTETS = 1_000, 10_000, 64 * 2**20
+# Of a record that waits: only what quarantine needs, for it may be held for long.
+KEPT_HEADERS, MOST_HEADERS = frozenset({"connection", "content-type", "text_cut", "requeued_from"}), 8
 _NOTE = re.compile(r"v1;waiting=(\d{1,19})")
 
 Outcome = FetchedResources | Ignored | Rejected
@@ -50,6 +53,15 @@ class Fetch:
     octets: int
 
 
+def fetch_of(record: Record, payload: OpenedPayload, pointer: Pointer) -> Fetch:
+    key = FetchKey(
+        Partition(record.topic, record.partition), payload.connection.connection_scope.connection, pointer.resource
+    )
+    headers = tuple((name, value) for name, value in record.headers if name in KEPT_HEADERS)[:MOST_HEADERS]
+    size = len(record.value or b"") + len(record.key or b"") + sum(len(value or b"") for _, value in record.headers)
+    return Fetch(key, record.offset, replace(record, value=None, headers=headers), payload, time_of(record), size)
+
+
 class FinishedFetch(NamedTuple):
     fetch: Fetch
     outcome: Outcome
@@ -63,7 +75,7 @@ class PendingFetches:
         self._pending: OrderedDict[FetchKey, Fetch] = OrderedDict()
         self._of: Counter[str] = Counter()
         self._octets = 0
-        self._patience: dict[str, Backoff] = {}
+        self._backoffs: dict[str, Backoff] = {}
         self._busy: dict[str, FetchKey] = {}
         self._inbox: SimpleQueue[Fetch] = SimpleQueue()
         self._done: SimpleQueue[tuple[Fetch, Outcome | TryLaterError]] = SimpleQueue()
@@ -93,7 +105,7 @@ class PendingFetches:
             name = key.connection
             if len(self._busy) >= THREADS:
                 return
-            if name in begun or name in self._busy or not self._patience.setdefault(name, Backoff()).ready():
+            if name in begun or name in self._busy or not self._backoffs.setdefault(name, Backoff()).ready():
                 continue
             begun.add(name)
             self._busy[name] = key
@@ -109,9 +121,12 @@ class PendingFetches:
             name = fetch.key.connection
             self._busy.pop(name, None)
             if isinstance(outcome, TryLaterError):
-                self._put_off(name, outcome)
+                backoff = self._backoffs.setdefault(name, Backoff())
+                backoff.put_off()
+                waiting = {"connection": name, "waiting": self._of[name], "tries": backoff.tries}
+                self._log.warning("fetch_put_off", **waiting, reason=str(outcome))
                 continue
-            self._patience.pop(name, None)
+            self._backoffs.pop(name, None)
             known = self._pending.get(fetch.key)
             # Of a partition that was given away nothing is kept; what was said meanwhile is looked at once more.
             if known is not None and known.told_at <= fetch.told_at:
@@ -130,17 +145,6 @@ class PendingFetches:
     def _remove(self, key: FetchKey) -> None:
         self._octets -= self._pending.pop(key).octets
         self._of[key.connection] -= 1
-
-    def _put_off(self, connection: str, reason: TryLaterError) -> None:
-        patience = self._patience.setdefault(connection, Backoff())
-        patience.put_off()
-        self._log.warning(
-            "fetch_put_off",
-            connection=connection,
-            waiting=self._of[connection],
-            tries=patience.tries,
-            reason=str(reason),
-        )
 
     def _work(self) -> None:
         while True:

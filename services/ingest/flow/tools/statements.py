@@ -1,96 +1,93 @@
-"""What tools and the API say, onto the log and onto the topic of statements about people."""
+"""What tools and the API say: opened from the records of raw topics, and written onto the log and onto the topic of
+statements about people."""
 
 import json
-from collections.abc import Callable
-from concurrent.futures import Future, wait
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
 from schemas.directory import DirectoryStatement
-from schemas.events import MENTORING_EVENT, MentoringEvent, OfPartition, partition_key
+from schemas.events import MENTORING_EVENT, OfPartition, partition_key
 from schemas.primitives import from_micros, to_rfc3339
 from schemas.topics import DIRECTORY_STATEMENTS
-from services.ingest.domain.activity import Activity, Voided
+from services.ingest.domain.activity import Activity, Translation, Voided
 from services.ingest.domain.admission import Clock, admit
+from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.generic_events import target_of
 from services.ingest.domain.tools.projection import Find, Projection, Spoken, spoken_of
 from services.ingest.domain.tools.resolution import Resolved, resolve
-from services.ingest.domain.verdict import Ignored, Rejected
+from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.flow.event_writer import EventWriter, LogProducer, Receipt, Together
-from services.ingest.flow.in_flight import unwritable
+from services.ingest.flow.in_flight import PendingWrites, time_of, unwritable
+from services.ingest.sources.connections import Connection
+from services.ingest.sources.tool import MOST_BYTES, Kept, Received
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
-from services.runtime.kafka import KafkaError, OutgoingRecord, UnwritableRecordError
-from services.runtime.loop import TryLaterError, later_if_away
+from services.runtime.kafka import OutgoingRecord, Record, UnwritableRecordError
 
-# The loop polls again after this; the producer goes on trying meanwhile.
-MOST_SECONDS = 20.0
+# Of a record from the gateway there are three.
+MOST_HEADERS = 10_000
 
-Send = Callable[[], Future[None] | Rejected]
-PutAside = Callable[[Rejected], Future[None]]
-
-
-class _Owed(NamedTuple):
-    written: Future[None]
-    again: Send
-    put_aside: PutAside | None
+CONNECTION, CONTENT_TYPE = "connection", "content-type"
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
-class PendingWrites:
-    """For one thread."""
+@dataclass(frozen=True)
+class OpenedPayload:
+    """Of what may be kept of it; an enterprise that writes records itself has cut nothing. `number` tells it from the
+    others of its record; None if it is the only one."""
 
-    def __init__(self) -> None:
-        self._owed: list[_Owed] = []
-        self._failed: list[_Owed] = []
-        self._put_aside: PutAside | None = None
+    connection: Connection
+    kept: Kept | Rejected
+    number: int | None = None
 
-    def of(self, put_aside: PutAside) -> None:
-        """What is owed from now on came of the record that this puts aside, should the broker never take it."""
-        self._put_aside = put_aside
-
-    def owe(self, written: Future[None], again: Send) -> None:
-        """It has been sent; `again` sends the same once more."""
-        self._owed.append(_Owed(written, again, self._put_aside))
-
-    def settle(self) -> None:
-        """Returns when all is acknowledged. Raises TryLaterError: then the next call sends again what is not."""
-        with later_if_away():
-            while self._failed:
-                self._owed.append(self._failed[0]._replace(written=_sent_again(self._failed[0])))
-                del self._failed[0]
-        wait([owed.written for owed in self._owed], MOST_SECONDS)
-        self._failed = [owed for owed in self._owed if _failure_of(owed.written)]
-        self._owed = [owed for owed in self._owed if not owed.written.done()]
-        if self._failed or self._owed:
-            raise TryLaterError("the broker does not acknowledge")
+    def translated(self) -> Translation:
+        if isinstance(self.kept, Rejected):
+            return self.kept
+        return self.connection.tool.translate(self.kept.value, self.connection.settings)
 
 
-def _sent_again(owed: _Owed) -> Future[None]:
-    """What can never be written is put aside: it would be refused as often as it is sent."""
-    failure = _failure_of(owed.written)
-    if isinstance(failure, UnwritableRecordError) and owed.put_aside:
-        return owed.put_aside(unwritable(failure))
-    sent = owed.again()
-    if isinstance(sent, Future):
-        return sent
-    assert owed.put_aside, "only what came of a record can be rejected when it is sent again"
-    return owed.put_aside(sent)
+def opened(record: Record, connections: Mapping[str, Connection]) -> list[OpenedPayload] | Rejected:
+    """Never empty: a record of an enterprise may hold several, which are split as they would have been over HTTP."""
+    if len(record.headers) > MOST_HEADERS:
+        return rejected("too_large", "headers", f"a record has at most {MOST_HEADERS} headers")
+    found = connection_of(record, connections)
+    if isinstance(found, Rejected):
+        return found
+    if len(record.value or b"") > max(MOST_BYTES, found.tool.most_bytes):
+        return rejected("too_large", "", f"a record has at most {found.tool.most_bytes} bytes")
+    received = Received({CONTENT_TYPE: header_of(record, CONTENT_TYPE) or JSON}, record.value or b"")
+    taken = found.tool.take(received, found.settings, time_of(record))
+    if isinstance(taken, Rejected):
+        return taken
+    several = len(taken.payloads) > 1
+    return [
+        OpenedPayload(found, found.kept(value, taken.media_type), number if several else None)
+        for number, value in enumerate(taken.payloads)
+    ]
 
 
-def _failure_of(written: Future[None]) -> KafkaError | None:
-    """None as well where it is not known yet: then the same record is waited for again."""
-    try:
-        written.result(0)
-    except TimeoutError:
-        return None
-    except KafkaError as failure:
-        return failure
-    return None
+def connection_of(record: Record, connections: Mapping[str, Connection]) -> Connection | Rejected:
+    name, tool = header_of(record, CONNECTION), record.topic.rpartition(".")[2]
+    if not name:
+        return rejected("invalid", "header connection", "is required: it names the connection that speaks")
+    found = connections.get(name)
+    if found is None or found.tool.name != tool:
+        named = name if NAME.fullmatch(name) else "of this name"
+        return rejected("invalid", "header connection", f"there is no connection {named} of {tool}")
+    return found
+
+
+def header_of(record: Record, name: str) -> str:
+    """Empty if it is not there; of several the first."""
+    return next((value.decode(errors="replace") for key, value in record.headers if key == name and value), "")
 
 
 class Directory:
@@ -205,34 +202,34 @@ class Statements:
 
     def write(self, said: tuple[Activity, ...], scope: ConnectionScope) -> Result:
         """One payload. The first that is rejected rejects it, and what was written of it before stands: it is a
-        repeat when the payload is sent again. Raises KafkaError or TryLaterError; then it may be told again."""
+        repeat when the payload is sent again. Else what is written counts, then what was there, then the first reason
+        why nothing was. Raises KafkaError or TryLaterError; then it may be told again."""
         results: list[Result] = []
         for statement in said:
-            result = self._one(statement, scope)
+            stored: tuple[Spoken, ...] = ()
+            if isinstance(statement, Voided):
+                target = target_of(statement, scope)
+                stored = () if self.projection.memory.find(*target) else self._find(*target)
+            resolved = resolve(statement, scope, self.projection, stored)
+            self.projection.track(statement, scope)
+            result = self._recorded(resolved, scope) if isinstance(resolved, Resolved) else resolved
             if isinstance(result, Rejected):
                 return result
             results.append(result)
-        return _whole(results)
-
-    def _one(self, said: Activity, scope: ConnectionScope) -> Result:
-        resolved = resolve(said, scope, self.projection, self._stored(said, scope))
-        self.projection.track(said, scope)
-        return self._recorded(resolved, scope) if isinstance(resolved, Resolved) else resolved
-
-    def _stored(self, said: Activity, scope: ConnectionScope) -> tuple[Spoken, ...]:
-        if not isinstance(said, Voided):
-            return ()
-        target = target_of(said, scope)
-        return () if self.projection.memory.find(*target) else self._find(*target)
+        written = [result for result in results if isinstance(result, Written)]
+        return Written(repeat=all(result.repeat for result in written)) if written else results[0]
 
     def _recorded(self, resolved: Resolved, scope: ConnectionScope) -> Result:
         clock, repeats = self._clock(), []
-        verdicts = [admit(raw, scope.scope, clock) for raw in resolved.events]
-        for verdict in verdicts:
-            result = verdict if isinstance(verdict, Rejected) else self._event(verdict.event)
-            if isinstance(result, Rejected):
-                return result
-            repeats.append(result.repeat)
+        for verdict in [admit(raw, scope.scope, clock) for raw in resolved.events]:
+            if isinstance(verdict, Rejected):
+                return verdict
+            receipt = self._event_writer.record(verdict.event)
+            if isinstance(receipt, Rejected):
+                return receipt
+            self.pending_writes.owe(receipt.written, partial(self._event_writer.record_again, verdict.event))
+            self.projection.apply(verdict.event)
+            repeats.append(receipt.repeat)
         for statement in resolved.statements:
             send = partial(self._directory.write, statement)
             sent = send()
@@ -243,20 +240,6 @@ class Statements:
             self.projection.upsert(participant)
         if resolved.rejected:
             return resolved.rejected
-        return UNCHANGED if resolved.changes_nothing else Written(not resolved.participants and all(repeats))
-
-    def _event(self, event: MentoringEvent) -> Written | Rejected:
-        receipt = self._event_writer.record(event)
-        if isinstance(receipt, Rejected):
-            return receipt
-        self.pending_writes.owe(receipt.written, partial(self._event_writer.record_again, event))
-        self.projection.apply(event)
-        return Written(receipt.repeat)
-
-
-def _whole(results: list[Result]) -> Result:
-    """What is written counts, then what was there, then the first reason why nothing was."""
-    written = [result for result in results if isinstance(result, Written)]
-    if written:
-        return Written(repeat=all(result.repeat for result in written))
-    return results[0]
+        if not resolved.events and not resolved.participants:
+            return UNCHANGED
+        return Written(not resolved.participants and all(repeats))

@@ -1,6 +1,8 @@
 """The raw topics of tools: each payload becomes events, is ignored for a reason, or goes to quarantine with one."""
 
+import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -11,17 +13,34 @@ from functools import partial
 from typing import assert_never
 
 from schemas.topics import raw_of
-from services.ingest.domain.activity import Pointer
+from services.ingest.domain.activity import Pointer, Translation
+from services.ingest.domain.admission import Clock
+from services.ingest.domain.cloudevents import JSON
+from services.ingest.domain.dead_letters import NOTHING_KEPT, REQUEUED_FROM
+from services.ingest.domain.ids import is_plain
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.flow.dead_letters import DeadLetterPart, UnexpectedFailures, quarantine, time_of
+from services.ingest.flow.dead_letters import DeadLetterPart, quarantine
+from services.ingest.flow.in_flight import UnexpectedFailures
 from services.ingest.flow.log_reading import between, day_before
-from services.ingest.flow.metrics import IngestMetrics
-from services.ingest.flow.shared import ProjectionAccess, Shared
+from services.ingest.flow.people.followers import ProjectionFollower
+from services.ingest.flow.shared import IngestMetrics, ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.ingest.flow.tools.fetched_resources import FetchedResources, Fetcher, SyncTokens
-from services.ingest.flow.tools.pending_fetches import Fetch, FetchKey, PendingFetches, note_of, oldest_noted
-from services.ingest.flow.tools.raw_payloads import OpenedPayload, nothing_of, opened, part_of, without_text
-from services.ingest.flow.tools.statements import Directory, Result, Statements, StoredStatements, Written
+from services.ingest.flow.tools.pending_fetches import PendingFetches, fetch_of, note_of, oldest_noted
+from services.ingest.flow.tools.statements import (
+    CONNECTION,
+    CONTENT_TYPE,
+    NAME,
+    Directory,
+    OpenedPayload,
+    Result,
+    Statements,
+    StoredStatements,
+    Written,
+    connection_of,
+    header_of,
+    opened,
+)
 from services.ingest.sources.connections import Connection
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse
@@ -36,27 +55,19 @@ MOST_RECORDS = 100
 NOTICED_SECONDS = 0.5
 # So long such a batch may take before the group gives its partitions away.
 MOST_SECONDS = 900
-# Of a record that waits for its fetch.
-KEPT_HEADERS, MOST_HEADERS = frozenset({"connection", "content-type", "text_cut", "requeued_from"}), 8
-
-
-Past = Callable[[Partition, int], Iterable[Record]]
-"""The records of the last day before an offset."""
-Between = Callable[[Partition, int, int], Iterable[Record]]
-"""The records from one offset up to another."""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """Who may speak, what has to be fetched for them, and what they said. `check_known` raises TryLaterError while
-    relationships are not known up to now."""
+    """Who may speak, what has to be fetched for them, and what they said: `past` are the records of the last day before
+    an offset, `between` those from one offset up to another. `fresh_until`: see the follower."""
 
     connections: Mapping[str, Connection]
     topics: "RawTopics"
     fetcher: Fetcher
-    past: Past
-    between: Between
-    check_known: Callable[[], None]
+    past: Callable[[Partition, int], Iterable[Record]]
+    between: Callable[[Partition, int, int], Iterable[Record]]
+    follower: ProjectionFollower
 
 
 class Waiting:
@@ -73,12 +84,17 @@ class ToolRecords:
         self._log = log.get(__name__)
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
-        """Hears once more who came and left within the last day: what comes now may be of the same meetings; and what
-        was not fetched yet."""
+        """Hears once more what was not fetched yet; and who came and left within the last day: what comes now may be of
+        the same meetings."""
+        self._fetches.forget(partition)
+        if committed is None:
+            return
+        oldest = oldest_noted(committed.metadata)
         with later_if_away():
-            self._fetch_again(partition, committed)
-            for record in self._tools.past(partition, committed.offset) if committed else ():
-                self._once_more(self._attend, record)
+            for record in () if oldest is None else self._tools.between(partition, oldest, committed.offset):
+                self._once_more(record, self._fetch)
+            for record in self._tools.past(partition, committed.offset):
+                self._once_more(record, self._attend)
 
     def idle(self) -> None:
         """What was pointed to is fetched by time, beside the batches; and who may speak by now is listened to."""
@@ -104,7 +120,9 @@ class ToolRecords:
     def handle(self, batch: Batch) -> Mapping[str, object]:
         """Raises BadDeployError when an error of ours met too many records in a row."""
         outcomes: Counter[str] = Counter()
-        self._tools.check_known()
+        # A pair that began meanwhile would be strangers.
+        if time.monotonic() >= self._tools.follower.fresh_until:
+            raise TryLaterError("the projection of the log is behind: does `rapport ingest work` run its projector?")
         # What an earlier try wrote and the broker did not take comes first: what follows relies on it.
         self._statements.pending_writes.settle()
         with later_if_away():
@@ -117,58 +135,61 @@ class ToolRecords:
             self._metrics.payloads.labels(tool, "log", outcome).inc(count)
         return outcomes
 
-    def _fetch_again(self, partition: Partition, committed: Committed | None) -> None:
-        self._fetches.forget(partition)
-        oldest = oldest_noted(committed.metadata) if committed else None
-        if committed is None or oldest is None:
-            return
-        for record in self._tools.between(partition, oldest, committed.offset):
-            self._once_more(self._fetch_pointers, record)
-
-    def _fetch_pointers(self, record: Record) -> None:
-        payloads = opened(record, self._tools.connections)
-        for payload in payloads if isinstance(payloads, list) else ():
-            pointer = payload.translated()
-            if isinstance(pointer, Pointer):
-                self._fetches.add(_fetch(record, payload, pointer))
-
-    def _once_more(self, read: Callable[[Record], None], record: Record) -> None:
+    def _once_more(self, record: Record, take: Callable[[Record, OpenedPayload, Translation], object]) -> None:
         """Whatever it meets it met before, and has been put aside for it."""
         try:
-            read(record)
+            payloads = opened(record, self._tools.connections)
+            for payload in payloads if isinstance(payloads, list) else ():
+                take(record, payload, payload.translated())
         except KafkaError:
             raise
         except Exception as failure:  # noqa: BLE001 (told; it counts for nothing)
             place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
             self._log.error("record_not_heard_again", **place, **described(failure))
 
-    def _attend(self, record: Record) -> None:
-        payloads = opened(record, self._tools.connections)
-        for payload in payloads if isinstance(payloads, list) else ():
-            said = payload.translated()
-            for statement in said if isinstance(said, tuple) else ():
-                self._statements.projection.track(statement, payload.connection.connection_scope)
+    def _fetch(self, record: Record, payload: OpenedPayload, pointer: Translation) -> None:
+        if isinstance(pointer, Pointer):
+            self._fetches.add(fetch_of(record, payload, pointer))
+
+    def _attend(self, _: Record, payload: OpenedPayload, said: Translation) -> None:
+        for statement in said if isinstance(said, tuple) else ():
+            self._statements.projection.track(statement, payload.connection.connection_scope)
 
     def _outcomes(self, record: Record) -> list[str]:
+        """Of each payload. What was written of one before it met an error of ours stands, as with one that is
+        rejected."""
         try:
             payloads = opened(record, self._tools.connections)
         except Exception as failure:  # noqa: BLE001 (put aside, told, and counted)
             payloads = self._unexpected.rejected(record, failure)
         if isinstance(payloads, Rejected):
             return [self._put_aside(record, payloads)]
-        return [self._outcome(record, payload) for payload in payloads]
+        outcomes: list[str] = []
+        for payload in payloads:
+            work = partial(self._result, record, payload)
+            result = self._unexpected.attempt(record, work, KafkaError, TryLaterError)
+            outcomes.append(self._told(record, payload, result))
+        return outcomes
 
-    def _outcome(self, record: Record, payload: OpenedPayload) -> str:
-        """What was written of a payload before it met an error of ours stands, as with one that is rejected."""
-        work = partial(self._result, record, payload)
-        return self._told(record, payload, self._unexpected.attempt(record, work, KafkaError, TryLaterError))
+    def _result(self, record: Record, payload: OpenedPayload) -> Result | Waiting:
+        match payload.translated():
+            case Ignored() | Rejected() as nothing:
+                return nothing
+            case Pointer() as pointer:
+                return self._fetches.add(fetch_of(record, payload, pointer)) or Waiting()
+            case said:
+                return self._statements.write(said, payload.connection.connection_scope)
 
     def _told(self, record: Record, payload: OpenedPayload, result: Result | FetchedResources | Waiting) -> str:
         match result:
             case Rejected() as rejected:
                 return self._put_aside(record, rejected, payload)
             case Ignored(reason):
-                self._say_if_loud(reason, payload.connection)
+                if reason in payload.connection.tool.loud:
+                    scope = payload.connection.connection_scope
+                    self._log.warning(
+                        "tool_needs_attention", tool=scope.tool, connection=scope.connection, reason=reason
+                    )
                 return f"ignored:{reason}"
             case Written(repeat):
                 return "duplicate" if repeat else "admitted"
@@ -179,16 +200,6 @@ class ToolRecords:
             case other:
                 assert_never(other)
 
-    def _result(self, record: Record, payload: OpenedPayload) -> Result | Waiting:
-        connection = payload.connection
-        match payload.translated():
-            case Ignored() | Rejected() as nothing:
-                return nothing
-            case Pointer() as pointer:
-                return self._fetches.add(_fetch(record, payload, pointer)) or Waiting()
-            case said:
-                return self._statements.write(said, connection.connection_scope)
-
     def _put_aside(self, record: Record, rejected: Rejected, payload: OpenedPayload | None = None) -> str:
         send = partial(self._quarantined, record, rejected, payload)
         self._statements.pending_writes.owe(send(), send)
@@ -196,34 +207,58 @@ class ToolRecords:
 
     def _quarantined(self, record: Record, rejected: Rejected, payload: OpenedPayload | None = None) -> Future[None]:
         bare = without_text(record, self._tools.connections)
-        return quarantine(self._producer, bare, rejected, self._part(record, payload))
-
-    def _part(self, record: Record, payload: OpenedPayload | None = None) -> DeadLetterPart:
         try:
-            return part_of(record, self._tools.connections, payload)
+            part = part_of(record, self._tools.connections, payload)
         except Exception as failure:  # noqa: BLE001 (told; what cannot be freed of text is not kept)
             self._log.error("text_not_cut", topic=record.topic, offset=record.offset, **described(failure))
-            return nothing_of(record, payload)
-
-    def _say_if_loud(self, reason: str, connection: Connection) -> None:
-        if reason in connection.tool.loud:
-            connection_scope = connection.connection_scope
-            self._log.warning(
-                "tool_needs_attention",
-                tool=connection_scope.tool,
-                connection=connection_scope.connection,
-                reason=reason,
-            )
+            # Where it was is kept, nothing else.
+            part = replace(_nothing_of(record.value or b"", ()), number=payload.number if payload else None)
+        return quarantine(self._producer, bare, rejected, part)
 
 
-def _fetch(record: Record, payload: OpenedPayload, pointer: Pointer) -> Fetch:
-    """Of the record only what quarantine needs beside the payload: it may be held for long."""
-    key = FetchKey(
-        Partition(record.topic, record.partition), payload.connection.connection_scope.connection, pointer.resource
-    )
-    headers = tuple((name, value) for name, value in record.headers if name in KEPT_HEADERS)[:MOST_HEADERS]
-    size = len(record.value or b"") + len(record.key or b"") + sum(len(value or b"") for _, value in record.headers)
-    return Fetch(key, record.offset, replace(record, value=None, headers=headers), payload, time_of(record), size)
+TEXT_CUT = "text_cut"
+HEADERS: Mapping[str, re.Pattern[bytes]] = {
+    CONNECTION: re.compile(NAME.pattern.encode()),
+    TEXT_CUT: re.compile(rb"1"),
+    REQUEUED_FROM: re.compile(rb"[a-z0-9._/#-]{1,300}"),
+}
+
+
+def part_of(
+    record: Record, connections: Mapping[str, Connection], payload: OpenedPayload | None = None
+) -> DeadLetterPart:
+    """What is put aside: what may be kept of the payload, or of the record as a whole if it could not be opened."""
+    known, whole = connection_of(record, connections), record.value or b""
+    if isinstance(known, Rejected):
+        name = header_of(record, CONNECTION)
+        return _nothing_of(whole, ((CONNECTION, name),) if NAME.fullmatch(name) else ())
+    kept = payload.kept if payload else known.kept(whole, header_of(record, CONTENT_TYPE) or JSON)
+    notes = ((CONNECTION, known.connection_scope.connection),)
+    number = payload.number if payload else None
+    if isinstance(kept, Rejected):
+        return replace(_nothing_of(whole, notes), number=number)
+    is_cut = kept.was_cut or header_of(record, TEXT_CUT)
+    return DeadLetterPart(kept.payload, number, (*notes, (TEXT_CUT, "1")) if is_cut else notes)
+
+
+def without_text(record: Record, connections: Mapping[str, Connection]) -> Record:
+    """Its key and its headers as they may stand in quarantine: those that we read, with values such as we write. What
+    is kept beside them is JSON, in whichever form it came."""
+    known = connection_of(record, connections)
+    headers = [
+        (name, value) for name, value in record.headers if name in HEADERS and HEADERS[name].fullmatch(value or b"")
+    ]
+    headers = [*headers, (CONTENT_TYPE, JSON.encode())]
+    key = record.key
+    if key is not None and not is_plain(key.decode(errors="replace")):
+        key = None if isinstance(known, Rejected) else known.connection_scope.connection.encode()
+    return replace(record, key=key, headers=tuple(dict(reversed(headers)).items()))
+
+
+def _nothing_of(value: bytes, notes: tuple[tuple[str, str], ...]) -> DeadLetterPart:
+    """Of an unknown connection, or unreadable. The original lies on its topic for a while."""
+    words = f"all {len(value)} bytes: what people wrote cannot be told from the rest"
+    return DeadLetterPart(b"", notes=(*notes, (NOTHING_KEPT, words)))
 
 
 class RawTopics:
@@ -263,9 +298,13 @@ def tool_topics(shared: Shared, known: ProjectionAccess, stop: threading.Event) 
         closing(Fetcher(producer, SyncTokens(settings, producer), lambda: datetime.now(UTC))) as fetcher,
     ):
         topics, find = RawTopics(reader, shared.connections), StoredStatements(clickhouse).find
-        statements = Statements(shared.event_writer, Directory(producer), known.projection, shared.clock, find)
+
+        def clock() -> Clock:
+            return Clock(datetime.now(UTC), settings.clock)
+
+        statements = Statements(shared.event_writer, Directory(producer), known.projection, clock, find)
         past, span = partial(day_before, settings), partial(between, settings)
-        tools = Tools(shared.connections, topics, fetcher, past, span, known.follower.check_fresh)
+        tools = Tools(shared.connections, topics, fetcher, past, span, known.follower)
         work = ToolRecords(tools, statements, producer, shared.metrics)
         loop = BatchLoop(reader, work, health, Limits(records=MOST_RECORDS))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from schemas.primitives import to_rfc3339
 from services.ingest.domain import activity as said
 from services.ingest.domain.activity import Native, Translation
-from services.ingest.domain.derived_events import digest
+from services.ingest.domain.ids import digest
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.caliper.model import (
     MESSAGE,

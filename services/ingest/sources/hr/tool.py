@@ -10,8 +10,7 @@ from datetime import date, datetime, timedelta
 from schemas.primitives import EPOCH, to_rfc3339
 from services.ingest.domain.activity import Employed, Native, Translation
 from services.ingest.domain.cloudevents import JSON
-from services.ingest.domain.derived_events import digest
-from services.ingest.domain.ids import Pseudonym
+from services.ingest.domain.ids import Pseudonym, digest
 from services.ingest.domain.tools.allow_list import CUT, address_in, composed, visible
 from services.ingest.domain.tools.cells import ADDRESS, NO_RESULT, damage_of, plain_name, whole
 from services.ingest.domain.verdict import Ignored, Rejected, rejected

@@ -8,7 +8,7 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain import activity as said
 from services.ingest.domain.activity import GenericActivity, Native, Person, Translation, Voided
 from services.ingest.domain.activity import Statement as Heading
-from services.ingest.domain.derived_events import digest
+from services.ingest.domain.ids import digest
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import read, within

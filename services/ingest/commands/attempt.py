@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -24,23 +24,12 @@ from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored, Rejected, explain
 from services.ingest.flow.attendance import admitted_outcome
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.tools.raw_payloads import OpenedPayload, headers_of, opened, taken
-from services.ingest.flow.tools.statements import Directory, Statements
+from services.ingest.flow.tools.raw_payloads import headers_of, taken
+from services.ingest.flow.tools.statements import Directory, Statements, opened
 from services.ingest.sources.connections import Connection, ConnectionsError, load_connections
-from services.ingest.sources.tool import Kept, Received, Tool, ToolSettings
-from services.runtime.kafka import Headers, OutgoingRecord, Record
+from services.ingest.sources.tool import Received, Tool
+from services.runtime.kafka import OutgoingRecord, Record
 from services.runtime.strict_yaml import UnreadableError, documents
-
-
-class _Acknowledged:
-    """It is on the log."""
-
-    def get(self, timeout: float | None = None) -> Any: ...  # noqa: ANN401 (as kafka-python's)
-
-    def add_callback(self, callback: Any) -> Any:  # noqa: ANN401
-        callback(None)
-
-    def add_errback(self, errback: Any) -> Any: ...  # noqa: ANN401
 
 
 class PretendedLog:
@@ -56,23 +45,13 @@ class PretendedLog:
     def partitions(self, topic: str) -> list[int]:
         return [0] if topic == EVENTS.name else []
 
-    def send(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        partition: int | None = None,
-        headers: Headers = (),
-    ) -> _Acknowledged:
-        assert key, partition in {None, 0} and headers is not None
-        if topic == EVENTS.name:
-            self._events.append(MENTORING_EVENT.validate_json(value or b""))
-        else:
-            assert topic == DIRECTORY_STATEMENTS.name, "an attempt writes events and what is said of people"
-            self._merge(DirectoryStatement.model_validate_json(value or b""))
-        return _Acknowledged()
-
-    def _merge(self, statement: DirectoryStatement) -> None:
+    def write(self, outgoing: OutgoingRecord) -> None:
+        value = outgoing.value or b""
+        if outgoing.topic == EVENTS.name:
+            self._events.append(MENTORING_EVENT.validate_json(value))
+            return
+        assert outgoing.topic == DIRECTORY_STATEMENTS.name, "an attempt writes events and what is said of people"
+        statement = DirectoryStatement.model_validate_json(value)
         known = self._known(statement.tenant, statement.id)
         found = merged(statement, known)
         if isinstance(found, Participant) and not is_same(found, known):
@@ -95,7 +74,7 @@ class _WrittenAtOnce:
         self.failures: dict[int, BaseException] = {}
 
     def send(self, outgoing: OutgoingRecord) -> int:
-        self._log.send(outgoing.topic, outgoing.key, outgoing.value, outgoing.partition, outgoing.headers)
+        self._log.write(outgoing)
         return 0
 
     def hand_over(self) -> None:
@@ -162,8 +141,13 @@ class Attempt:
         if isinstance(request, Rejected):
             yield Tried(refusal=request)
             return
+        name, tool = self._connection.connection_scope.connection, self._connection.tool.name
         for kept in request.payloads:
-            yield from self.of_record(self._record(kept), tuple(cut_paths(kept.before, kept.value)))
+            # As the gateway puts it on the tool's raw topic.
+            self._records += 1
+            noted, time = headers_of(kept, name), round(self._now.timestamp() * 1000)
+            record = Record(raw_of(tool), 0, self._records, name.encode(), kept.payload, noted, time)
+            yield from self.of_record(record, tuple(cut_paths(kept.before, kept.value)))
 
     def of_record(self, record: Record, cut: tuple[str, ...] = ()) -> Iterator[Tried]:
         """Every payload of a record of the tool's raw topic."""
@@ -172,7 +156,13 @@ class Attempt:
             yield Tried(refusal=payloads, cut=cut)
             return
         for payload in payloads:
-            yield self._tried(payload, cut)
+            match payload.translated():
+                case Pointer() as pointer:
+                    yield Tried(pointer=pointer, cut=cut)
+                case Ignored() | Rejected() as refusal:
+                    yield Tried(refusal=refusal, cut=cut)
+                case statements:
+                    yield Tried(tuple(self._heard(statements)), cut=cut)
 
     def concluded(self) -> Conclusion:
         """As the attendance worker concludes it, once every meeting is over."""
@@ -186,22 +176,6 @@ class Attempt:
             self._event_writer.record(verdict.event)
         outcomes, _ = self._log.taken()
         return Conclusion(outcomes, undecided)
-
-    def _record(self, kept: Kept) -> Record:
-        """As the gateway puts it on the tool's raw topic."""
-        name, tool = self._connection.connection_scope.connection, self._connection.tool.name
-        self._records += 1
-        headers, time = headers_of(kept, name), round(self._now.timestamp() * 1000)
-        return Record(raw_of(tool), 0, self._records, name.encode(), kept.payload, headers, time)
-
-    def _tried(self, payload: OpenedPayload, cut: tuple[str, ...]) -> Tried:
-        match payload.translated():
-            case Pointer() as pointer:
-                return Tried(pointer=pointer, cut=cut)
-            case Ignored() | Rejected() as refusal:
-                return Tried(refusal=refusal, cut=cut)
-            case statements:
-                return Tried(tuple(self._heard(statements)), cut=cut)
 
     def _heard(self, said: tuple[Activity, ...]) -> Iterator[Heard]:
         """One statement after the other, for each its own; after one that is rejected the service reads no further."""
@@ -220,12 +194,9 @@ class Attempt:
         result = statements.write((said,), self._connection.connection_scope)
         events, participants = self._log.taken()
         for event in events:
-            self._follow(event)
+            if self._fold is not None and not isinstance(event, OfPartition):
+                self._fold.apply(event)
         return Heard(said, events, participants, result if isinstance(result, Ignored | Rejected) else None)
-
-    def _follow(self, event: MentoringEvent) -> None:
-        if self._fold is not None and not isinstance(event, OfPartition):
-            self._fold.apply(event)
 
 
 NAMELESS = "try"
@@ -249,21 +220,23 @@ def connection_of(tool: Tool, asked: TryOptions) -> Connection:
     """Raises NoAccountError."""
     if asked.connections is not None:
         return _connected(tool, asked.connections, asked.connection)
+    try:
+        read = documents(asked.settings) if asked.settings else []
+        settings = tool.settings.model_validate(read[0] if read else {})
+    except UnreadableError as broken:
+        raise NoAccountError(str(broken)) from broken
+    except ValidationError as invalid:
+        faults = "; ".join(f"{fault.path}: {fault.reason}" for fault in explain(invalid))
+        raise NoAccountError(f"the settings of {tool.name} (--settings): {faults}") from invalid
     connection_scope = ConnectionScope(asked.tenant, None, tool.name, NAMELESS)
-    return Connection(connection_scope, tool, _settings(tool, asked.settings), secret="", digest_key=PRETENDED_KEY)
+    return Connection(connection_scope, tool, settings, secret="", digest_key=PRETENDED_KEY)
 
 
-class _Pretended(Mapping[str, str]):
+class _Pretended(dict[str, str]):
     """Secrets are not needed to try a payload: every variable has one, each another."""
 
-    def __getitem__(self, name: str) -> str:
+    def __missing__(self, name: str) -> str:
         return f"pretended-{name}"
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
     def __contains__(self, name: object) -> bool:
         return True
@@ -281,14 +254,3 @@ def _connected(tool: Tool, file: Path, name: str | None) -> Connection:
             f"name a connection of {tool.name} with --connection: {', '.join(of_tool) or 'there is none'}"
         )
     return of_tool[chosen]
-
-
-def _settings(tool: Tool, file: Path | None) -> ToolSettings:
-    try:
-        read = documents(file) if file else []
-        return tool.settings.model_validate(read[0] if read else {})
-    except UnreadableError as broken:
-        raise NoAccountError(str(broken)) from broken
-    except ValidationError as invalid:
-        faults = "; ".join(f"{fault.path}: {fault.reason}" for fault in explain(invalid))
-        raise NoAccountError(f"the settings of {tool.name} (--settings): {faults}") from invalid

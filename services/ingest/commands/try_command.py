@@ -11,6 +11,17 @@ from typing import Any, NamedTuple
 import click
 
 from schemas.events import MentoringEvent, to_json
+from services.ingest.commands.attempt import (
+    PRETENDED_KEY,
+    Attempt,
+    Conclusion,
+    Heard,
+    NoAccountError,
+    Refusal,
+    Tried,
+    TryOptions,
+    connection_of,
+)
 from services.ingest.console import explained, quiet_settings
 from services.ingest.domain.admission import Clock, admit, any_pseudonym, any_scope
 from services.ingest.domain.cloudevents import read_json
@@ -22,17 +33,6 @@ from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.flow.people.followers import projection_now
 from services.ingest.sources.connections import Connection
 from services.ingest.sources.registry import TOOLS
-from services.ingest.trying.attempt import (
-    PRETENDED_KEY,
-    Attempt,
-    Conclusion,
-    Heard,
-    NoAccountError,
-    Refusal,
-    Tried,
-    TryOptions,
-    connection_of,
-)
 
 READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 MEDIA_TYPES = dict.fromkeys((".csv", ".tsv", ".txt"), "text/csv")
@@ -54,28 +54,25 @@ def try_(*, tool: str, files: tuple[Path, ...], as_json: bool, **options: Any) -
 
     With a roster the events are shown, and what becomes of the meetings when they are over; without one the statements
     only. Ends with 1 if anything is rejected."""
-    now = datetime.now(UTC)
+    now, names = datetime.now(UTC), ("connections", "connection", "settings", "tenant")
     with explained():
-        connection = _connection(tool, options)
+        try:
+            connection = connection_of(TOOLS[tool], TryOptions(**{name: options[name] for name in names}))
+        except NoAccountError as missing:
+            raise click.ClickException(str(missing)) from missing
         projection = _projection(connection, options, Clock(now))
-    attempt = Attempt(connection, projection, now)
-    found = [
-        Shown(str(file), number, tried)
-        for file in files
-        for number, tried in enumerate(attempt.of(file.read_bytes(), _headers(file, options["headers"])), 1)
-    ]
+    attempt, found = Attempt(connection, projection, now), list[Shown]()
+    given = (header.partition(":") for header in options["headers"])
+    named = {name.strip().lower(): value.strip() for name, _, value in given}
+    for file in files:
+        headers = {"content-type": MEDIA_TYPES.get(file.suffix.lower(), "application/json")} | named
+        found += [
+            Shown(str(file), number, tried) for number, tried in enumerate(attempt.of(file.read_bytes(), headers), 1)
+        ]
     told = all_in_json(found, attempt.concluded()) if as_json else all_in_words(found, attempt.concluded())
     for line in told:
         click.echo(line)
     sys.exit(1 if any(one.tried.is_rejected for one in found) else 0)
-
-
-def _connection(tool: str, options: dict[str, Any]) -> Connection:
-    names = ("connections", "connection", "settings", "tenant")
-    try:
-        return connection_of(TOOLS[tool], TryOptions(**{name: options[name] for name in names}))
-    except NoAccountError as missing:
-        raise click.ClickException(str(missing)) from missing
 
 
 def _projection(connection: Connection, options: dict[str, Any], clock: Clock) -> Projection | None:
@@ -87,11 +84,6 @@ def _projection(connection: Connection, options: dict[str, Any], clock: Clock) -
         return read_roster(options["roster"], connection.connection_scope.tenant, clock) if options["roster"] else None
     except BrokenRosterError as broken:
         raise click.ClickException(str(broken)) from broken
-
-
-def _headers(file: Path, given: tuple[str, ...]) -> dict[str, str]:
-    guessed = {"content-type": MEDIA_TYPES.get(file.suffix.lower(), "application/json")}
-    return guessed | {name.strip().lower(): value.strip() for name, _, value in (h.partition(":") for h in given)}
 
 
 class BrokenRosterError(Exception):
@@ -143,8 +135,12 @@ def all_in_json(found: list[Shown], conclusion: Conclusion) -> Iterator[str]:
     """One line for each payload. What became of the meetings is told with the last: by then all is told of them."""
     for place, one in enumerate(found, 1):
         last = conclusion if place == len(found) else Conclusion()
-        value = {"file": one.file, "payload": one.number, **in_json(one.tried), **_concluded_json(last)}
-        yield json.dumps(value)
+        outcomes = [json.loads(to_json(event)) for event in last.outcomes]
+        undecided = [
+            {"subject": key.relationship, "session_id": key.session, "reason": reason} for key, reason in last.undecided
+        ]
+        concluded = {"outcomes": outcomes, "undecided": undecided}
+        yield json.dumps({"file": one.file, "payload": one.number, **in_json(one.tried), **concluded})
 
 
 def all_in_words(found: list[Shown], conclusion: Conclusion) -> Iterator[str]:
@@ -159,18 +155,9 @@ def all_in_words(found: list[Shown], conclusion: Conclusion) -> Iterator[str]:
         yield harmless(f"  nothing is said of session {key.session} of {key.relationship}: {reason}")
 
 
-def _concluded_json(conclusion: Conclusion) -> dict[str, object]:
-    return {
-        "outcomes": [json.loads(to_json(event)) for event in conclusion.outcomes],
-        "undecided": [
-            {"subject": key.relationship, "session_id": key.session, "reason": reason}
-            for key, reason in conclusion.undecided
-        ],
-    }
-
-
 def in_json(tried: Tried) -> dict[str, object]:
-    outcome: dict[str, object] = {"outcome": _outcome(tried)}
+    kind = "pointer" if tried.pointer else "ignored" if tried.refusal else "told"
+    outcome: dict[str, object] = {"outcome": "rejected" if tried.is_rejected else kind}
     if tried.pointer:
         outcome["resource"] = tried.pointer.resource
     if tried.refusal:
@@ -192,14 +179,6 @@ def in_words(tried: Tried) -> Iterator[str]:
         yield from _refused(tried.refusal)
     for one in tried.heard:
         yield from _heard(one)
-
-
-def _outcome(tried: Tried) -> str:
-    if tried.is_rejected:
-        return "rejected"
-    if tried.pointer:
-        return "pointer"
-    return "ignored" if tried.refusal else "told"
 
 
 def _refusal(refusal: Refusal) -> dict[str, object]:

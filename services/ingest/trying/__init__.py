@@ -1,1 +1,0 @@
-"""`rapport ingest try`: what becomes of a payload, told without sending anything."""
