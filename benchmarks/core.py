@@ -25,13 +25,13 @@ from schemas.events import MENTORING_EVENT, OfRelationship
 from schemas.primitives import to_micros
 from services.runtime.garbage import collect_seldom
 from services.scoring.domain import write_phases
-from services.scoring.domain.applied_profiles import programmes_of
 from services.scoring.domain.bounds import DAY, NONE
 from services.scoring.domain.changelog import WATERMARK, ChangelogEntry, Recovery, watermark_entry
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
-from services.scoring.domain.partition import Emission, PartitionWatermark, ScoredPartition
-from services.scoring.domain.profiles import DEFAULT, Programmes
+from services.scoring.domain.layout import PartitionWatermark
+from services.scoring.domain.partition import Emission, ScoredPartition
+from services.scoring.domain.profiles import DEFAULT, Programmes, programmes_of
 from services.scoring.domain.serialization import score_event
 from services.scoring.domain.verification import comparable, digest
 

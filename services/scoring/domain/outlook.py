@@ -16,8 +16,8 @@ import numpy.typing as npt
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY, FOREVER, NONE, UNSET
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.score import KNOWN, STEADY, WIDTH, Aging, OpenGoal
-from services.scoring.domain.snapshots.snapshot import Snapshot
+from services.scoring.domain.score import Aging, OpenGoal
+from services.scoring.domain.snapshots.snapshot import KNOWN, STEADY, WIDTH, Snapshot
 from services.scoring.domain.timeline import Ahead
 
 KEPT_DAYS = 30

@@ -9,10 +9,9 @@ from schemas.events import ClockReached, ProfileSet
 from schemas.primitives import to_micros
 from services.runtime.kafka import Partition, Record, partition_count, partition_of, read_partition
 from services.runtime.settings import Settings
-from services.scoring.domain.applied_profiles import applied_profiles
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.explaining.knowledge import Logged
-from services.scoring.domain.profiles import Programmes
+from services.scoring.domain.profiles import Programmes, applied_profiles
 from services.scoring.flow.log_reading import events_of, stored
 from services.scoring.topics import Topics
 

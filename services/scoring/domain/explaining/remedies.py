@@ -4,26 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from services.scoring.domain.bounds import ONE
-from services.scoring.domain.evaluation import (
-    BANDS,
-    CAPPED_BAND_BELOW,
-    LOWEST_BAND,
-    Evaluation,
-    Moment,
-    evaluation_of,
-    scores_at,
-)
+from services.scoring.domain.evaluation import evaluation_of
 from services.scoring.domain.explaining.good_acts import CAP, Act, good_acts
 from services.scoring.domain.explaining.knowledge import Knowledge
 from services.scoring.domain.facts import facts_of, merged
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.row import BAND_BEGINS, BANDS, BEST_CAPPED, Evaluation, HistoryRow
 from services.scoring.domain.timeline import Timeline
 
 HYPOTHETICAL = 2**62
 """A position beyond every log."""
-BEST_TO_WORST = (*(band for _, band in BANDS), LOWEST_BAND)
+BEST_TO_WORST = BANDS[::-1]
 
 
 class Trial(NamedTuple):
@@ -62,7 +53,7 @@ def remedies(known: Knowledge, profiles: Profiles, row: HistoryRow, at: int, cau
         for event in (event for act in acts for event in act.events):
             facts = merged(facts, facts_of(event, HYPOTHETICAL))
         snapshot = Timeline(facts, profiles).at(at)
-        found = evaluation_of(snapshot, scores_at(Moment(snapshot, at)))
+        found = evaluation_of(snapshot, snapshot.scores(at))
         return Trial(tuple(step for act in acts for step in act.steps), found.health, found.band, found.risk)
 
     present = trial_of([])
@@ -82,7 +73,7 @@ def remedies(known: Knowledge, profiles: Profiles, row: HistoryRow, at: int, cau
 def _costliest_first(now: Evaluation, causes: Sequence[str]) -> list[str]:
     """What caps the band comes first where nothing else holds it down; and whatever an act may answer comes last."""
     rest = [part.name for part in now.parts if part.name not in causes]
-    binding = now.caps and now.health >= CAPPED_BAND_BELOW * ONE
+    binding = now.caps and now.health >= BAND_BEGINS[BEST_CAPPED]
     return [*([CAP] if binding else []), *causes, *([] if binding or not now.caps else [CAP]), *rest]
 
 

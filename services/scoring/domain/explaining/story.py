@@ -5,10 +5,9 @@ from itertools import groupby
 from typing import NamedTuple
 
 from services.scoring.domain.bounds import ONE
-from services.scoring.domain.evaluation import SILENCE, Evaluation
 from services.scoring.domain.explaining.points import TENTH, shares, shown_health
 from services.scoring.domain.explaining.words import cause_words, passing
-from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.row import SILENCE, Evaluation, HistoryRow
 from services.scoring.domain.timeline import MIDNIGHT
 
 _OF_ALL = "base"

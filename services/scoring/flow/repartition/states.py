@@ -10,8 +10,8 @@ from services.runtime.kafka import Partition, Producer, Record, acknowledged, pa
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import ChangelogEntry, Recovery, programme_entry, state_entry, watermark_entry
 from services.scoring.domain.facts import FullHistory
+from services.scoring.domain.layout import RelationshipState
 from services.scoring.domain.repartition import Differs, carried, repartitioned
-from services.scoring.domain.state import RelationshipState
 from services.scoring.flow.log_reading import events_of, histories_of_events
 from services.scoring.flow.repartition.copying import Digest
 from services.scoring.flow.repartition.plan import NotRepartitionedError, Passed, Repartitioning, Tracked
