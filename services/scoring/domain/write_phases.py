@@ -75,11 +75,13 @@ class PartitionProcessor:
                 yield from self._apply_profiles(event, offset)
                 continue
             changed = self.partition.take(event, key, offset)
+            round_.touched.add(key)
+            if not changed:
+                continue
             # Where the wall clock stopped the record, even its own row is one that it may not bring again.
             if self._brings_more(changed, to_micros(event.time) if recorded == clock else NONE):
                 round_.passes = self.partition.clock
             round_.outputs += changed
-            round_.touched.add(key)
             if len(round_.outputs) >= ROUND:
                 yield from self._acknowledge(round_)
         yield from self._acknowledge(round_)
