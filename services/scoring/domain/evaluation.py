@@ -95,12 +95,16 @@ def evaluations_of(moments: Sequence[Moment]) -> list[Evaluation]:
     """The same for many at once, to the last bit."""
     if len(moments) <= FEW:
         return [evaluation_of(snapshot, snapshot.scores(at)) for snapshot, at in moments]
-    found: dict[int, Evaluation] = {}
-    for parameters, places in _by_parameters(moments):
-        some = [moments[place] for place in places]
+    versions = {id(snapshot.parameters): snapshot.parameters for snapshot, _ in moments}
+    found: dict[Moment, Evaluation] = {}
+    for parameters in versions.values():
+        some = [moment for moment in moments if moment.snapshot.parameters is parameters]
         caps = [snapshot.voices.caps for snapshot, _ in some]
-        found.update(zip(places, evaluations(parameters, *columns_of(some), caps), strict=True))
-    return [found[place] for place in range(len(moments))]
+        evaluated = evaluations(parameters, *columns_of(some), caps)
+        if len(versions) == 1:
+            return evaluated
+        found.update(zip(some, evaluated, strict=True))
+    return [found[moment] for moment in moments]
 
 
 def evaluations(
@@ -218,14 +222,6 @@ def _shared(pickers: Sequence[Picker], of_all: Sequence[Any]) -> Iterator[tuple[
     """What is the same for all that show the same."""
     found = {pick: pick(of_all) for pick in set(pickers)}
     return map(found.__getitem__, pickers)
-
-
-def _by_parameters(moments: Sequence[Moment]) -> Iterable[tuple[Parameters, list[int]]]:
-    found: dict[int, tuple[Parameters, list[int]]] = {}
-    for place, moment in enumerate(moments):
-        parameters = moment.snapshot.parameters
-        found.setdefault(id(parameters), (parameters, []))[1].append(place)
-    return found.values()
 
 
 POINTS = (28, 21, 14, 7)

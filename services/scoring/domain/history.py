@@ -294,7 +294,7 @@ class ScoreHistory:
     def _evaluate(self, moments: Iterable[Moment]) -> None:
         missing = [moment for moment in moments if moment.at not in self._evaluations]
         standing = [moment for moment in missing if moment.snapshot.exists]
-        found = dict(zip((moment.at for moment in standing), evaluations_of(standing), strict=True))
+        found = dict(zip([at for _, at in standing], evaluations_of(standing), strict=True))
         for _, at in missing:
             evaluation = self._evaluations[at] = found.get(at)
             if at % DAY == 0:
@@ -319,6 +319,7 @@ class ScoreHistory:
 def _row(instant: Instant, scored: tuple[Evaluation, PrecedingRow | None, int], profile: Profile) -> HistoryRow:
     """`scored`: the evaluation, what its deltas are measured against, and the trend."""
     at, causes, snapshot = instant
+    bookings = snapshot.meetings.bookings
     # By place: to name the fields takes twice as long, and many rows are made.
     return HistoryRow(
         causes,
@@ -327,7 +328,7 @@ def _row(instant: Instant, scored: tuple[Evaluation, PrecedingRow | None, int], 
         snapshot.started,
         snapshot.frame.cadence,
         snapshot.last_contact,
-        snapshot.next_session(at),
+        bookings[bisect_right(bookings, at)] if bookings and bookings[-1] > at else None,
         snapshot.voices.requests,
         snapshot.sources,
         profile.version,

@@ -141,7 +141,7 @@ class PackedFacts(Mapping[Key, Fact]):
 
     def unpacked(self) -> dict[Key, Fact]:
         """Raises struct.error, ValueError or LookupError for bytes that are no facts."""
-        names, at = _load_names(self.data)
+        names, at = load_names(self.data)
         (count,) = _U32.unpack_from(self.data, at)
         at += _U32.size
         if len(self.data) != at + count * _FACT.size:
@@ -236,7 +236,7 @@ class GrowingBytes:
     def __init__(self) -> None:
         self._facts: list[tuple[Key, Fact]] = []
         self._packed = bytearray()
-        self._named = _names_bytes(())
+        self._named = names_bytes(())
         self._numbers: dict[str, int] = {}
         self._uses: dict[str, int] = {}
 
@@ -270,7 +270,7 @@ class GrowingBytes:
         if len(uses) > len(self._numbers):
             # With another name the numbers of all are different.
             names = sorted(uses)
-            self._named, self._numbers = _names_bytes(names), {name: number for number, name in enumerate(names)}
+            self._named, self._numbers = names_bytes(names), {name: number for number, name in enumerate(names)}
             news, self._packed = self._facts, bytearray()
         numbers = self._numbers
         for key, fact in news:
@@ -286,10 +286,11 @@ def facts_bytes(facts: Facts) -> bytes:
     numbers = {name: number for number, name in enumerate(names)}
     ordered = ((key, facts[key]) for key in sorted(facts))
     all_packed = [_FACT.pack(*key, *fact[:-2], numbers[fact.source], numbers[fact.name]) for key, fact in ordered]
-    return b"".join([_names_bytes(names), _U32.pack(len(facts)), *all_packed])
+    return b"".join([names_bytes(names), _U32.pack(len(facts)), *all_packed])
 
 
-def _names_bytes(names: Sequence[str]) -> bytes:
+def names_bytes(names: Sequence[str]) -> bytes:
+    """u16 count of names, then each name (u16 length, UTF-8)"""
     encoded = [name.encode() for name in names]
     return b"".join([_U16.pack(len(names)), *(_U16.pack(len(name)) + name for name in encoded)])
 
@@ -302,9 +303,10 @@ def _end_of_names(data: bytes) -> int:
     return int(at)
 
 
-def _load_names(data: bytes) -> tuple[list[str], int]:
-    (count,) = _U16.unpack_from(data)
-    at, names = _U16.size, []
+def load_names(data: bytes, at: int = 0) -> tuple[list[str], int]:
+    """And where they end."""
+    (count,) = _U16.unpack_from(data, at)
+    at, names = at + _U16.size, []
     for _ in range(count):
         (length,) = _U16.unpack_from(data, at)
         at += _U16.size

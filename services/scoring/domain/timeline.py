@@ -28,10 +28,6 @@ NAMING = frozenset({FactKind.SCHEDULED, FactKind.RESCHEDULED, FactKind.PAUSED})
 """Facts that name instants to come."""
 
 
-def cause_of(key: Key, fact: Fact) -> str:
-    return CAUSE_OF_KIND[key.kind] if fact.stands else RETRACTED
-
-
 def named_by(key: Key, fact: Fact) -> set[int]:
     """The instants that a fact names beside its own."""
     if key.kind not in NAMING:
@@ -201,7 +197,7 @@ class Timeline:
     def _causes_of_facts(self) -> dict[int, tuple[str, ...]]:
         found: dict[int, set[str]] = {}
         for key, fact in self._facts.items():
-            found.setdefault(key.time, set()).add(cause_of(key, fact))
+            found.setdefault(key.time, set()).add(CAUSE_OF_KIND[key.kind] if fact.stands else RETRACTED)
         return {at: tuple(sorted(causes)) for at, causes in found.items()}
 
     def _keep(self, snapshots: Sequence[tuple[tuple[int, int], Snapshot]]) -> None:

@@ -98,9 +98,9 @@ def _differences(before: Evaluation, now: Evaluation) -> dict[str, int]:
 
 def _count_words(began: Sequence[str], ceased: Sequence[str]) -> str:
     """`goals now count`, `support no longer counts`."""
-    told = [(began, "now"), (ceased, "no longer")]
-    return ", ".join(f"{' and '.join(names)} {when} {_counts(names)}" for names, when in told if names)
-
-
-def _counts(names: Sequence[str]) -> str:
-    return "count" if len(names) > 1 or (names[0].endswith("s") and names[0] != "responsiveness") else "counts"
+    told = []
+    for names, when in ((began, "now"), (ceased, "no longer")):
+        if names:
+            is_plural = len(names) > 1 or (names[0].endswith("s") and names[0] != "responsiveness")
+            told.append(f"{' and '.join(names)} {when} {'count' if is_plural else 'counts'}")
+    return ", ".join(told)

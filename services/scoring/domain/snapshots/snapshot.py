@@ -1,7 +1,6 @@
 """Everything that rows say of a relationship until its next fact, and the numbers that its score is computed from."""
 
 import math
-from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter, mul
@@ -123,10 +122,6 @@ class Snapshot:
         pauses, bookings = self.frame.pauses, self.meetings.bookings
         now = pauses.active(at) if pauses.union else at
         return score(self.aging, now, 1.0 if bookings and bookings[-1] > at else 0.0, ONE)
-
-    def next_session(self, at: int) -> int | None:
-        bookings = self.meetings.bookings
-        return bookings[place] if (place := bisect_right(bookings, at)) < len(bookings) else None
 
     @property
     def sources(self) -> tuple[str, ...]:
