@@ -245,7 +245,19 @@ class GrowingBytes:
 
     def without(self, places: Sequence[int]) -> PackedFacts:
         """All of them but those at these places, which are in order."""
-        self._pack()
+        # Those that came since, of a live relationship one at a time.
+        news, uses = self._facts[len(self._packed) // _FACT.size :], self._uses
+        for _, fact in news:
+            for name in (fact.source, fact.name):
+                uses[name] = uses.get(name, 0) + 1
+        if len(uses) > len(self._numbers):
+            # With another name the numbers of all are different.
+            names = sorted(uses)
+            self._named, self._numbers = names_bytes(names), {name: number for number, name in enumerate(names)}
+            news, self._packed = self._facts, bytearray()
+        numbers = self._numbers
+        for key, fact in news:
+            self._packed += _FACT.pack(*key, *fact[:-2], numbers[fact.source], numbers[fact.name])
         if not places:
             return PackedFacts(b"".join((self._named, _U32.pack(len(self._facts)), self._packed)))
         whole, parts, begin, gone = memoryview(self._packed), list[memoryview](), 0, dict[str, int]()
@@ -260,21 +272,6 @@ class GrowingBytes:
             left_out = set(places)
             return PackedFacts(facts_bytes(dict(f for place, f in enumerate(self._facts) if place not in left_out)))
         return PackedFacts(b"".join((self._named, _U32.pack(len(self._facts) - len(places)), *parts, whole[begin:])))
-
-    def _pack(self) -> None:
-        """Those that came since, of a live relationship one at a time."""
-        news, uses = self._facts[len(self._packed) // _FACT.size :], self._uses
-        for _, fact in news:
-            for name in (fact.source, fact.name):
-                uses[name] = uses.get(name, 0) + 1
-        if len(uses) > len(self._numbers):
-            # With another name the numbers of all are different.
-            names = sorted(uses)
-            self._named, self._numbers = names_bytes(names), {name: number for number, name in enumerate(names)}
-            news, self._packed = self._facts, bytearray()
-        numbers = self._numbers
-        for key, fact in news:
-            self._packed += _FACT.pack(*key, *fact[:-2], numbers[fact.source], numbers[fact.name])
 
 
 def facts_bytes(facts: Facts) -> bytes:

@@ -252,22 +252,14 @@ def pace(view: View, frame: Frame) -> Pace:
     else:
         gaps = [_LOGS[b - a] for a, b in pairwise(days)]
         recent = [_RECENT[days[-1] - day] for day in days]
-    mu = typical_gap(math.log(frame.cadence), len(gaps), math.fsum(gaps))
-    shape = steepness(len(gaps), math.fsum([(gap - mu) * (gap - mu) for gap in gaps]))
+    # mu: mean of the log gaps, the expected cadence counting as one of them.
+    mu = (CADENCE_WEIGHT * math.log(frame.cadence) + math.fsum(gaps)) / (CADENCE_WEIGHT + len(gaps))
+    # The shape c of the log-logistic: pi / sqrt(3 var), var the predictive variance of the next log gap.
+    squares = math.fsum([(gap - mu) * (gap - mu) for gap in gaps])
+    variance = (SPREAD_WEIGHT * SPREAD * SPREAD + squares) / (SPREAD_WEIGHT + len(gaps))
+    variance *= 1.0 + 1.0 / (CADENCE_WEIGHT + len(gaps))
+    shape = math.pi / math.sqrt(3.0 * variance)
     return Pace(math.exp(mu), shape, math.log1p(max(1, len(days))), math.log1p(math.fsum(recent)))
-
-
-def typical_gap(log_cadence: float, count: int, total: float) -> float:
-    """mu: mean of the log gaps, the expected cadence counting as one of them."""
-    return (CADENCE_WEIGHT * log_cadence + total) / (CADENCE_WEIGHT + count)
-
-
-def steepness(count: int, squares: float) -> float:
-    """The shape c of the log-logistic: pi / sqrt(3 var), var the predictive variance of the next log gap.
-    `squares` is the sum of squared deviations of the log gaps from mu."""
-    variance = (SPREAD_WEIGHT * SPREAD * SPREAD + squares) / (SPREAD_WEIGHT + count)
-    variance *= 1.0 + 1.0 / (CADENCE_WEIGHT + count)
-    return math.pi / math.sqrt(3.0 * variance)
 
 
 def _active_days(frame: Frame, a: int, b: int) -> float:
