@@ -1,4 +1,5 @@
-"""`rapport scoring what-if --profile FILE`: who would have alerted with another profile, and when."""
+"""`rapport scoring what-if --profile FILE`: who would have alerted with another profile, and when; as
+tables, or as one JSON document."""
 
 import json
 from collections.abc import Sequence

@@ -2,7 +2,8 @@
 under the generation of the assignment that wrote it.
 
 A worker that lost its partition may still write for a moment. Its records carry another generation, so they never
-replace a successor's; recovery merges all generations of a key, to which an old state adds nothing wrong.
+replace a successor's; recovery merges all generations of a key, to which an old state adds nothing wrong. Profiles are
+remembered because nobody who starts on a partition reads the log from its beginning.
 
 What nobody of ours has written stops nobody: a record that cannot be read is put aside, and where it hides a state or
 the watermark, the log, which has everything, is read again from its beginning."""

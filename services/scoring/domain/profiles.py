@@ -1,4 +1,5 @@
-"""Which profile scores a relationship at an instant: a look-up in the versions of its programme."""
+"""Which profile scores a relationship at an instant: a look-up in the versions of its programme. They are
+events of the log, so the place among the other events decides."""
 
 import hashlib
 import math

@@ -1,5 +1,6 @@
 """When the next row of each relationship of a partition is due: at the next midnight, together with all others for whom
-nothing but time passes, or at an instant of its own."""
+nothing but time passes, or at an instant of its own. And the histories that were worked with last: indexed facts take
+many times the room of packed ones."""
 
 import heapq
 from collections import OrderedDict

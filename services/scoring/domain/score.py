@@ -2,7 +2,7 @@
 
 One source for a single instant (`ONE`: floats) and for columns of many relationships and instants (`MANY`: arrays).
 Exponentials and logarithms go through NumPy's ufuncs in both, the rest is IEEE arithmetic: so a value does not depend
-on how many are computed at once, to the last bit."""
+on how many are computed at once, to the last bit. And the levels that a score is watched at."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

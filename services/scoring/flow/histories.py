@@ -1,4 +1,5 @@
-"""Histories for backtests: from a file, or from the log."""
+"""Histories for backtests: from the log, or from a file, plain or gzipped: CloudEvents, one JSON per line, as they are
+sent in or as they stand on the log; or who was in contact with whom, and when, as CSV."""
 
 import csv
 import gzip

@@ -1,4 +1,6 @@
-"""Calibration: the disengagement model's coefficients, learnt from an organisation's own history."""
+"""Calibration: the disengagement model's coefficients, learnt from an organisation's own history.
+
+Logistic regression: convex, with bounds on its coefficients and a ridge towards what is believed beforehand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields

@@ -1,4 +1,5 @@
-"""What to do: the act that answers the costliest cause, found by trying good acts as if they had just happened."""
+"""What to do: the act that answers the costliest cause, found by trying good acts as if they had just happened,
+as the events that they would leave on the log."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence

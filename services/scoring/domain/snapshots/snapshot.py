@@ -1,4 +1,5 @@
-"""Everything that rows say of a relationship until its next fact, and the numbers that its score is computed from."""
+"""Everything that rows say of a relationship until its next fact, and the numbers that its score is computed from:
+of one, or as columns of many."""
 
 import math
 from dataclasses import dataclass

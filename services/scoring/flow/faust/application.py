@@ -1,4 +1,5 @@
-"""Builds the Faust application: one agent, one timer, one table that only recovers. Nothing is built at import."""
+"""Builds the Faust application: one agent, one timer, one table that only recovers; and the process around it: how it
+starts, how it hears of a signal, how it ends. Nothing is built at import."""
 
 import asyncio
 import gc

@@ -7,7 +7,10 @@ were never seen again, and recovery waited for them for ever.
 
 After recovery Faust sets its note of what it has read back to the committed offsets, while batches may be on their way
 already. It takes all up to the next batch for a gap, and a gap behind an acknowledged batch for acknowledged: it
-committed batches that were still worked on."""
+committed batches that were still worked on.
+
+The broker takes header names that are no UTF-8 from any client, and aiokafka (0.14) then raises at every fetch, for
+ever: one such record on the log or in the changelog would stop all scoring."""
 
 import struct
 import time

@@ -1,5 +1,8 @@
 """Contiguous delivery. Faust's own position after a restart may jump: read around its seek, records are marked as a gap
-and committed, and are never seen again. So the position comes from our watermark, and nothing is stepped over."""
+and committed, and are never seen again. So the position comes from our watermark, and nothing is stepped over.
+
+What is handed over waits for its own partition only: while one works for minutes, because its clock moves far, the
+others go on."""
 
 import asyncio
 from collections import deque

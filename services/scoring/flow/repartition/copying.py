@@ -1,7 +1,8 @@
 """Copies the log, record by record, each old partition to those that come of it, and what notify remembers beside it.
 
 What an old partition gives to a new one is always the same sequence of records. So a copy that was cut off goes on
-behind what is there, and at the end the digest of what had to come is compared with that of what is there."""
+behind what is there, and at the end the digest of what had to come is compared with that of what is there. The
+states of the new partitions come from their log; each is compared with the state that it comes of."""
 
 import hashlib
 import time

@@ -1,4 +1,5 @@
-"""What grows into what, under which names, and who has to have read it."""
+"""What grows into what, under which names; and whether it may now: everybody has read the log to its end, and nobody is
+at work."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing

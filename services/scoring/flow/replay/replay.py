@@ -1,4 +1,5 @@
-"""`rapport scoring replay`: all rows computed afresh from the log, into a shadow that takes the table's place."""
+"""`rapport scoring replay`: all rows computed afresh from the log, into a shadow that takes the table's place;
+and where it reads from, as it is asked for: `kafka`, or a file."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,5 @@
-"""What a process of a replay does: the rows of some relationships, from their records to the shadow."""
+"""What a process of a replay does: the rows of some relationships, from their records to the shadow, whose columns are
+those that the sink writes from the events that tell them."""
 
 import hashlib
 import signal
