@@ -8,8 +8,7 @@ from benchmarks.broker import PARTITIONS, Written
 from schemas.events import MENTORING_EVENT, OfPartition
 from services.scoring.domain.changelog import state_entry, watermark_entry
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of
-from services.scoring.domain.partition import PartitionWatermark
-from services.scoring.domain.state import Home, RelationshipState
+from services.scoring.domain.layout import Home, PartitionWatermark, RelationshipState
 
 WRITES = 10
 FACTS = 30

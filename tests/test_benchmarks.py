@@ -12,7 +12,8 @@ from benchmarks.lineup import LINEUP, NAMES, Contestant
 from benchmarks.race import Failure, Run
 from schemas.events import MENTORING_EVENT
 from services.scoring.domain.changelog import ChangelogEntry
-from services.scoring.domain.partition import PartitionWatermark, ScoredPartition
+from services.scoring.domain.layout import PartitionWatermark
+from services.scoring.domain.partition import ScoredPartition
 from services.scoring.domain.profiles import Programmes
 from services.scoring.domain.write_phases import LogRecord, PartitionProcessor
 

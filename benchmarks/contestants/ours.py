@@ -10,9 +10,9 @@ from typing import Any
 from benchmarks.contestants.shares import Shares
 from benchmarks.contestants.task import Meter, Task, asked
 from schemas.events import ClockReached, MentoringEvent
-from services.scoring.domain import changelog, serialization, write_phases
+from services.scoring.domain import layout, serialization, write_phases
+from services.scoring.domain.layout import Home, RelationshipState
 from services.scoring.domain.partition import Emission, ScoredPartition
-from services.scoring.domain.state import Home, RelationshipState
 from services.scoring.flow import decoding, records, worker
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.service import run
@@ -74,7 +74,7 @@ def _timed(shares: Shares) -> Others:
     return {
         (decoding.Decoding, "__iter__"): shares.timed_steps("decoding", decoding.Decoding.__iter__),
         (records, "score_event"): shares.timed("telling", serialization.score_event),
-        (write_phases, "state_entry"): shares.timed("states to bytes", changelog.state_entry),
+        (write_phases, "dump"): shares.timed("states to bytes", layout.dump),
         (write_phases.PartitionProcessor, "run"): shares.timed_steps(
             "facts and rows", write_phases.PartitionProcessor.run
         ),

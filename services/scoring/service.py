@@ -8,8 +8,7 @@ from services.runtime import health as health_
 from services.runtime import log
 from services.runtime.garbage import collect_seldom
 from services.runtime.kafka import KafkaError, partition_count
-from services.scoring.flow.faust.application import application
-from services.scoring.flow.faust.process import execute
+from services.scoring.flow.faust.application import application, execute
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.topics import Topics
 

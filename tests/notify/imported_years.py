@@ -12,10 +12,11 @@ from schemas.rules import RULES
 from services.notify.channels.destinations import DestinationsConfig
 from services.notify.domain.guards import SETTLE
 from services.notify.domain.lifecycle import OPEN
-from services.scoring.domain.applied_profiles import programmes_of
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.healing import HealBound, healing
-from services.scoring.domain.partition import PartitionWatermark, ScoredPartition
+from services.scoring.domain.layout import PartitionWatermark
+from services.scoring.domain.partition import ScoredPartition
+from services.scoring.domain.profiles import programmes_of
 from services.scoring.domain.row import HistoryRow
 from services.scoring.domain.serialization import score_event
 from services.scoring.domain.verification import comparable

@@ -8,12 +8,12 @@ from schemas import payloads as p
 from schemas.events import EventRetracted, OfRelationship, ProfileSet, type_of
 from schemas.primitives import Side, to_micros
 from schemas.programs import Profile, ProfilesSet
-from services.scoring.domain.evaluation import Evaluation, Moment, evaluation_of, scores_at
+from services.scoring.domain.evaluation import evaluation_of
 from services.scoring.domain.evaluation import features as features_of
 from services.scoring.domain.facts import Facts, facts_of, merged
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT, Profiles
-from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.row import Evaluation, HistoryRow
 from services.scoring.domain.score import FEATURES, Scores
 from services.scoring.domain.snapshots.snapshot import Snapshot
 from services.scoring.domain.timeline import Timeline
@@ -258,7 +258,7 @@ class Scorer(NamedTuple):
     snapshot: Snapshot
 
     def scores(self, at: int) -> Scores:
-        return scores_at(Moment(self.snapshot, at))
+        return self.snapshot.scores(at)
 
     def numbers(self, at: int) -> tuple[int, int]:
         """Health and risk in millionths."""

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from schemas.events import MentoringEvent
 from schemas.primitives import to_micros
 from services.scoring.domain import write_phases
-from services.scoring.domain.applied_profiles import programmes_of
 from services.scoring.domain.bounds import DAY, FOREVER
 from services.scoring.domain.changelog import ChangelogEntry
 from services.scoring.domain.partition import ScoredPartition
+from services.scoring.domain.profiles import programmes_of
 from tests.scoring.random_logs import ORIGIN, TICK
 from tests.scoring.readers import Told
 from tests.scoring.simulated_maintenance import STEP, Broker, HealHold, Write, healed, replayed

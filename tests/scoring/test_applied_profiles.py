@@ -6,13 +6,24 @@ from dataclasses import replace
 import pytest
 
 from schemas.programs import Profile, Weights
-from services.scoring.domain import applied_profiles
-from services.scoring.domain.applied_profiles import AppliedProfiles, dump, load, programmes_of
-from services.scoring.domain.changelog import PROGRAMME, ChangelogEntry, Recovery, programme_entry
-from services.scoring.domain.layout import UnknownLayoutError
-from services.scoring.domain.partition import Emission, PartitionWatermark, ScoredPartition
-from services.scoring.domain.profiles import DEFAULT, Profiles, Programmes
-from services.scoring.domain.state import RelationshipState
+from services.scoring.domain.changelog import (
+    PROGRAMME,
+    ChangelogEntry,
+    Recovery,
+    dump_profiles,
+    load_profiles,
+    programme_entry,
+)
+from services.scoring.domain.layout import PartitionWatermark, RelationshipState, UnknownLayoutError
+from services.scoring.domain.partition import Emission, ScoredPartition
+from services.scoring.domain.profiles import (
+    DEFAULT,
+    AppliedProfiles,
+    Profiles,
+    Programmes,
+    applied_profiles,
+    programmes_of,
+)
 from services.scoring.domain.timeline import PROFILE_CHANGED
 from services.scoring.domain.write_phases import LogRecord, PartitionProcessor, Phase
 from tests.scoring.building import KEY, at, held, micros, profile_set
@@ -51,22 +62,22 @@ def applied(found: ScoredPartition, profiles: AppliedProfiles) -> set[str]:
 
 
 def test_what_was_applied_survives_its_bytes() -> None:
-    found = applied_profiles.applied_profiles(profile_set(at(1), FIRST, later(3)), 7)
+    found = applied_profiles(profile_set(at(1), FIRST, later(3)), 7)
 
     assert found == described(7, FIRST, later(3))
-    assert load(NAME, dump(found)) == found
+    assert load_profiles(NAME, dump_profiles(found)) == found
 
 
 def test_what_an_older_version_was_told_is_known_from_before_the_log() -> None:
-    older = bytes([1]) + dump(described(40, FIRST, later(3)))[1:]
+    older = bytes([1]) + dump_profiles(described(40, FIRST, later(3)))[1:]
 
-    assert load(NAME, older) == described(-1, FIRST, later(3))
+    assert load_profiles(NAME, older) == described(-1, FIRST, later(3))
 
 
 @pytest.mark.parametrize("newer", [lambda b: bytes([9]) + b[1:], lambda b: b.replace(b'"version"', b'"colour"', 1)])
 def test_what_a_newer_service_applied_is_refused(newer: Callable[[bytes], bytes]) -> None:
     with pytest.raises(UnknownLayoutError, match="t/p"):
-        load(NAME, newer(dump(described(1, FIRST))))
+        load_profiles(NAME, newer(dump_profiles(described(1, FIRST))))
 
 
 def test_the_changelog_remembers_by_generation_and_the_last_on_the_log_counts() -> None:

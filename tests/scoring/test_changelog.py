@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.scoring.domain import layout
-from services.scoring.domain.applied_profiles import programmes_of
 from services.scoring.domain.changelog import (
     PROGRAMME,
     WATERMARK,
@@ -15,10 +14,9 @@ from services.scoring.domain.changelog import (
     watermark_entry,
 )
 from services.scoring.domain.facts import facts_of
-from services.scoring.domain.layout import facts_bytes
-from services.scoring.domain.partition import PartitionWatermark, ScoredPartition
-from services.scoring.domain.profiles import Programmes
-from services.scoring.domain.state import Home, RelationshipState
+from services.scoring.domain.layout import Home, PartitionWatermark, RelationshipState, facts_bytes
+from services.scoring.domain.partition import ScoredPartition
+from services.scoring.domain.profiles import Programmes, programmes_of
 from tests.scoring.building import booked, facts, held, message, micros, started
 
 

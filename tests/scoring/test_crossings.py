@@ -2,15 +2,17 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.programs import Coefficients, Profile
 from services.scoring.domain.bounds import DAY, FOREVER, ONE, SECOND
-from services.scoring.domain.crossings import Level, SilentTime, crossing, passed
+from services.scoring.domain.crossings import SilentTime, crossings
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import Profiles
+from services.scoring.domain.score import Level, passed
 from tests.scoring.building import Scorer, facts, goal_set, held, message, micros, scorer, started
 from tests.scoring.strategies import ALL_ON, Story, profiles, stories
 
@@ -21,7 +23,11 @@ MET = (started(0, 7), held(1), goal_set(1.5), message(1.6, "mentee"))
 
 def silence(scores: Scorer, begin: int) -> SilentTime:
     snapshot = scores.snapshot
-    return SilentTime(snapshot.aging, snapshot.active(begin), snapshot.booked(begin))
+    return SilentTime(snapshot.aging, snapshot.active(begin), float(max(snapshot.meetings.bookings, default=0) > begin))
+
+
+def crossing(silence: SilentTime, begin: int, end: int, level: Level) -> int | None:
+    return crossings(silence, np.array([begin]), np.array([end]), [level])[0]
 
 
 def is_passed(scores: Scorer, level: Level, at: int) -> bool:

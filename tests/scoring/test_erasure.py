@@ -4,10 +4,10 @@ from services.scoring.domain.facts import facts_of, merged
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.kinds import FactKind
 from services.scoring.domain.late_facts import change_of
+from services.scoring.domain.layout import PartitionWatermark, RelationshipState
 from services.scoring.domain.memory import trimmed
-from services.scoring.domain.partition import PartitionWatermark, ScoredPartition
+from services.scoring.domain.partition import ScoredPartition
 from services.scoring.domain.profiles import DEFAULT, Programmes
-from services.scoring.domain.state import RelationshipState
 from tests.scoring.building import KEY, erased, facts, held, message, micros, retraction, started
 
 LIFE = (started(0), held(1), message(2, "mentor"))

@@ -9,8 +9,7 @@ from rich.console import Console
 
 from schemas.events import OfRelationship
 from schemas.programs import CalibrationEvidence, Profile
-from services.scoring.commands.explain import document
-from services.scoring.commands.explain_report import report
+from services.scoring.commands.explain import document, report
 from services.scoring.domain.explaining.explanation import Explanation, explain
 from services.scoring.domain.explaining.knowledge import knowledge_of
 from services.scoring.domain.profiles import DEFAULT, Profiles

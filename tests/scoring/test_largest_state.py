@@ -6,8 +6,8 @@ from schemas.topics import SCORING_STATE, USUAL_BYTES
 from services.scoring.domain import bounds, layout
 from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.kinds import FactKind, slots_of
+from services.scoring.domain.layout import Home, RelationshipState
 from services.scoring.domain.memory import trimmed
-from services.scoring.domain.state import Home, RelationshipState
 
 LONGEST_SOURCE, LONGEST_NAME, LONGEST_KEY = 512, 128, 300
 SPACING = round(timedelta(minutes=10).total_seconds()) * bounds.SECOND

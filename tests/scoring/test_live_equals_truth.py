@@ -16,12 +16,11 @@ from services.scoring.domain.bounds import DAY
 from services.scoring.domain.facts import Facts, facts_of, merged
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.kinds import FactKind
-from services.scoring.domain.layout import facts_bytes
+from services.scoring.domain.layout import RelationshipState, facts_bytes
 from services.scoring.domain.memory import trimmed
 from services.scoring.domain.partition import ScoredPartition
 from services.scoring.domain.profiles import DEFAULT
 from services.scoring.domain.row import HistoryRow
-from services.scoring.domain.state import RelationshipState
 from services.scoring.domain.verification import ComparableRow, comparable
 from tests.scoring import building as b
 from tests.scoring import readers
@@ -44,11 +43,11 @@ def _small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "KEPT_WHOLE", 5)
     monkeypatch.setattr(bounds, "CONTACT_DAYS", 5)
     monkeypatch.setattr(bounds, "CONTACT_WINDOW_DAYS", 20)
-    monkeypatch.setattr("services.scoring.domain.row.POINTS", (5, 3, 1))
+    monkeypatch.setattr("services.scoring.domain.evaluation.POINTS", (5, 3, 1))
     monkeypatch.setattr("services.scoring.domain.write_phases.ROUND", 3)
     monkeypatch.setattr("services.scoring.domain.partition.DUE_AT_ONCE", 2)
     monkeypatch.setattr("services.scoring.domain.history.REMEMBERED", 1)
-    monkeypatch.setattr("services.scoring.domain.timeline.REMEMBERED_CROSSINGS", 1)
+    monkeypatch.setattr("services.scoring.domain.crossings.REMEMBERED", 1)
     monkeypatch.setattr("services.scoring.domain.history.REMEMBERED_HEALTHS", 2)
     monkeypatch.setattr("services.scoring.domain.history.WINDOW", 2 * bounds.DAY)
     monkeypatch.setattr("services.scoring.domain.timeline.REMEMBERED", 1)

@@ -7,10 +7,9 @@ import pytest
 from services.scoring.domain import layout
 from services.scoring.domain.changelog import ChangelogEntry, Recovery, state_entry, watermark_entry
 from services.scoring.domain.facts import facts_of
-from services.scoring.domain.layout import facts_bytes
-from services.scoring.domain.partition import PartitionWatermark, ScoredPartition
+from services.scoring.domain.layout import Home, PartitionWatermark, RelationshipState, facts_bytes
+from services.scoring.domain.partition import ScoredPartition
 from services.scoring.domain.profiles import Programmes
-from services.scoring.domain.state import Home, RelationshipState
 from tests.scoring.building import held, micros
 
 LAYOUT_1 = struct.pack(">B6qqH", 1, 42, 0, 0, 0, 0, 0, 3, len("mentors")) + b"mentors and facts in another order"

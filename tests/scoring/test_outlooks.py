@@ -9,16 +9,14 @@ from random import Random
 import pytest
 
 from services.scoring.domain import midnights, outlook, partition, schedule
-from services.scoring.domain.applied_profiles import programmes_of
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.changelog import Recovery, state_entry, watermark_entry
 from services.scoring.domain.facts import Facts
 from services.scoring.domain.history import ScoreHistory
-from services.scoring.domain.layout import facts_bytes
-from services.scoring.domain.partition import Emission, PartitionWatermark, ScoredPartition
-from services.scoring.domain.profiles import DEFAULT, Profiles, Programmes
+from services.scoring.domain.layout import Home, PartitionWatermark, RelationshipState, facts_bytes
+from services.scoring.domain.partition import Emission, ScoredPartition
+from services.scoring.domain.profiles import DEFAULT, Profiles, Programmes, programmes_of
 from services.scoring.domain.row import HistoryRow
-from services.scoring.domain.state import Home, RelationshipState
 from tests.scoring.building import (
     booked,
     cancelled,

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from schemas.events import OfRelationship
 from schemas.primitives import Side
 from services.scoring.domain.bounds import CONTACT_DAYS, CONTACT_WINDOW_DAYS, DAY, ONE
-from services.scoring.domain.evaluation import Evaluation
 from services.scoring.domain.facts import reference
 from services.scoring.domain.kinds import CONTACTS, FactKind
 from services.scoring.domain.profiles import DEFAULT, Profiles
+from services.scoring.domain.row import Evaluation
 from services.scoring.domain.snapshots.contacts import LEAST_MESSAGES, RATED_MESSAGES
 from tests.scoring import building as b
 from tests.scoring.effort import PROPERTY

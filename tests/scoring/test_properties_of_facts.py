@@ -13,11 +13,10 @@ from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import Facts
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.kinds import GOALS, FactKind
-from services.scoring.domain.layout import facts_bytes
+from services.scoring.domain.layout import RelationshipState, facts_bytes
 from services.scoring.domain.memory import LOOKED_AT
 from services.scoring.domain.profiles import DEFAULT
 from services.scoring.domain.score import FEATURES
-from services.scoring.domain.state import RelationshipState
 from tests.scoring import building as b
 from tests.scoring.effort import PROPERTY
 from tests.scoring.strategies import ALL_ON, Story, later, stories
@@ -60,7 +59,7 @@ def _small_bounds() -> Iterator[None]:
         patch.setattr(bounds, "LOOKBACK", 5 * bounds.DAY)
         patch.setattr(bounds, "KEPT_WHOLE", 5)
         patch.setattr(bounds, "CONTACT_DAYS", 5)
-        patch.setattr("services.scoring.domain.row.POINTS", (5, 3, 1))
+        patch.setattr("services.scoring.domain.evaluation.POINTS", (5, 3, 1))
         for name in memory.LOOKED_AT:
             patch.setitem(memory.LOOKED_AT, name, min(4, memory.LOOKED_AT[name]))
         yield

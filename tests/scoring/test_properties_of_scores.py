@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 
 from schemas.programs import Profile, Weights
 from services.scoring.domain.bounds import ONE, SECOND
-from services.scoring.domain.crossings import levels
 from services.scoring.domain.evaluation import factors
 from services.scoring.domain.explaining.points import shown_health, shown_points
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.score import ONE as SINGLE
-from services.scoring.domain.score import probability
+from services.scoring.domain.score import levels, probability
 from tests.scoring import building as b
 from tests.scoring.effort import PROPERTY
 from tests.scoring.strategies import DAYS, Story, profiles, stories

@@ -6,9 +6,8 @@ import pytest
 
 from schemas.events import OfRelationship
 from services.scoring.domain.facts import FullHistory
-from services.scoring.domain.partition import PartitionWatermark
+from services.scoring.domain.layout import Home, PartitionWatermark, RelationshipState
 from services.scoring.domain.repartition import Differs, PartitionSplit, carried, is_finished, repartitioned
-from services.scoring.domain.state import Home, RelationshipState
 from tests.scoring import building as b
 
 NEW_EPOCH = 1 << 48

@@ -6,7 +6,8 @@ from schemas.events import ClockReached, OfRelationship
 from schemas.payloads import KnownUntil
 from schemas.scores import SCORE_EVENT, ScoreRow
 from services.scoring.domain.history import ScoreHistory
-from services.scoring.domain.partition import Emission, PartitionWatermark, ScoredPartition
+from services.scoring.domain.layout import PartitionWatermark
+from services.scoring.domain.partition import Emission, ScoredPartition
 from services.scoring.domain.profiles import DEFAULT, Programmes
 from services.scoring.domain.serialization import clock_event, event_id, score_event
 from services.scoring.domain.verification import ComparableRow, Verdict, comparable

@@ -9,12 +9,19 @@ import pytest
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.crossings import SilentTime
-from services.scoring.domain.evaluation import Moment, evaluation_of, evaluations_of, scores_at, scores_of
+from services.scoring.domain.evaluation import (
+    Moment,
+    evaluation_of,
+    evaluations_of,
+    midnights,
+    scores_of,
+    trend_of,
+    trends,
+)
 from services.scoring.domain.kinds import FactKind
 from services.scoring.domain.layout import facts_bytes
 from services.scoring.domain.memory import LOOKED_AT, trimmed
 from services.scoring.domain.profiles import DEFAULT, Profiles
-from services.scoring.domain.row import midnights, trend_of, trends
 from services.scoring.domain.snapshots.index import FactIndex
 from services.scoring.domain.snapshots.snapshot import Snapshot
 from services.scoring.domain.timeline import Timeline
@@ -47,7 +54,7 @@ def test_many_scores_at_once_are_those_that_are_computed_one_by_one(profiles: Pr
         for days in (0, 1, 40)
         if timeline.at(key.time).exists
     ]
-    single = [scores_at(moment) for moment in moments]
+    single = [snapshot.scores(at) for snapshot, at in moments]
 
     assert len(moments) > 2_000
     assert scores_of(moments) == single
@@ -61,9 +68,11 @@ def test_many_scores_at_once_are_those_that_are_computed_one_by_one(profiles: Pr
     ):
         later = np.arange(60) * (DAY // 24)
         snapshot, at = moment
-        found = SilentTime(snapshot.aging, snapshot.active(at), snapshot.booked(at)).scores(later)
+        found = SilentTime(
+            snapshot.aging, snapshot.active(at), float(max(snapshot.meetings.bookings, default=0) > at)
+        ).scores(later)
         health, risk = found.health, found.risk
-        one_by_one = [scores_at(Moment(moment.snapshot, moment.at + int(span))) for span in later]
+        one_by_one = [moment.snapshot.scores(moment.at + int(span)) for span in later]
         assert [*zip(health, risk, strict=True)] == [(scores.health, scores.risk) for scores in one_by_one]
 
 

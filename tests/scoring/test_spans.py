@@ -11,7 +11,8 @@ from schemas.events import OfRelationship
 from schemas.primitives import to_micros
 from services.scoring.domain.bounds import DAY, MINUTE
 from services.scoring.domain.changelog import WATERMARK, ChangelogEntry, Recovery
-from services.scoring.domain.partition import Emission, PartitionWatermark, ScoredPartition
+from services.scoring.domain.layout import PartitionWatermark
+from services.scoring.domain.partition import Emission, ScoredPartition
 from services.scoring.domain.profiles import Programmes
 from services.scoring.domain.write_phases import LogRecord, PartitionProcessor, Phase
 from tests.scoring.building import KEY, held, micros

@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 import pytest
 
-from services.scoring.flow.faust.versions import PINNED, UnsupportedVersionError, assert_versions
+from services.scoring.flow.faust.configured_app import PINNED, UnsupportedVersionError, assert_versions
 from tests.test_extras import project
 
 

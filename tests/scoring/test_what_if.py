@@ -15,17 +15,16 @@ from rich.console import Console
 from schemas.events import OfRelationship
 from schemas.programs import Profile, WatchLevels, Weights
 from schemas.rules import DISENGAGING, HEALTH_LOW, LEVELLED_RULES, Rule
-from services.scoring.commands.what_if import LevelForHours, tried_rules
-from services.scoring.commands.what_if_report import document, report
+from services.scoring.commands.what_if import LevelForHours, document, report, tried_rules
 from services.scoring.domain.bounds import HOUR
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.profiles import DEFAULT, Profiles
-from services.scoring.domain.what_if.alerts import TrialAlert
 from services.scoring.domain.what_if.trial import (
     Balance,
     Candidates,
     Compared,
     Summary,
+    TrialAlert,
     TrialQuestion,
     TrialSpan,
     balance,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from services.scoring.flow.replay.shadow_sql import ReplayTables, next_number
+from services.scoring.flow.replay.shadow import ReplayTables, next_number
 from services.warehouse.__main__ import main
 from services.warehouse.domain.migration import Topology, statements
 from services.warehouse.domain.target import TABLES

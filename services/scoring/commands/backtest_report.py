@@ -25,7 +25,7 @@ from services.scoring.domain.backtesting.backtest import (
 from services.scoring.domain.backtesting.calibration import NotLearnable
 from services.scoring.domain.backtesting.measures import Interval
 from services.scoring.domain.score import FEATURES
-from services.scoring.flow.history_file import HistoryError
+from services.scoring.flow.histories import HistoryError
 from services.scoring.flow.reliability_figure import draw
 
 MEASURES = {"AUC": "auc", "Brier": "brier", "log-loss": "log_loss", "ECE": "ece", "lift": "lift"}

@@ -33,7 +33,7 @@ from services.scoring.flow.calibrated_programmes import (
     append_version,
     known_programmes,
 )
-from services.scoring.flow.history_file import HistoryError
+from services.scoring.flow.histories import HistoryError
 from services.scoring.topics import Topics
 
 HELD_OUT = 0.25
@@ -99,7 +99,10 @@ def as_text(record: CalibrationRecord, file: Path) -> None:
     console = output()
     console.print(Text(verdict(record), style="bold"), soft_wrap=True)
     console.print("\n".join([*_facts(record), ""]), soft_wrap=True, markup=False)
-    section(console, "Coefficients", _coefficients(record))
+    made = table(coefficient="left", default="right", learnt="right")
+    for name, value in record.coefficients:
+        made.add_row(*cells(name, f"{getattr(DEFAULTS, name):g}", f"{value:.3f}"))
+    section(console, "Coefficients", made)
     if record.held_out is not None:
         judged = record.held_out
         title = (
@@ -152,13 +155,6 @@ def _facts(record: CalibrationRecord) -> Iterator[str]:
     yield f"{span}: {record.cases} cases of {record.pairs} pairs, {record.faded / record.cases:.1%} without contact"
     if record.learnt == "intercept":
         yield f"Only the intercept is learnt: everything else takes {FEW_PAIRS} pairs."
-
-
-def _coefficients(record: CalibrationRecord) -> Table:
-    made = table(coefficient="left", default="right", learnt="right")
-    for name, value in record.coefficients:
-        made.add_row(*cells(name, f"{getattr(DEFAULTS, name):g}", f"{value:.3f}"))
-    return made
 
 
 def _metrics(held_out: HeldOut) -> Table:

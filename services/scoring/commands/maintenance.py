@@ -51,7 +51,13 @@ def heal_(relationships: tuple[str, ...], *, as_json: bool) -> None:
         working() as at,
     ):
         report = heal(HealEnvironment(settings, names, check=held.check), relationships, at)
-    (_as_json if as_json else _as_text)(report)
+    if as_json:
+        healed = {name: {"told": told, "deleted": deleted} for name, (told, deleted) in sorted(report.healed.items())}
+        click.echo(
+            json.dumps({"healed": healed, "stale_again": list(report.again), "left": list(report.left)}, indent=1)
+        )
+    else:
+        _as_text(report)
     sys.exit(1 if report.left else 0)
 
 
@@ -74,11 +80,6 @@ def _as_text(report: HealReport) -> None:
 
 def _named(names: Sequence[str]) -> str:
     return ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
-
-
-def _as_json(report: HealReport) -> None:
-    healed = {name: {"told": told, "deleted": deleted} for name, (told, deleted) in sorted(report.healed.items())}
-    click.echo(json.dumps({"healed": healed, "stale_again": list(report.again), "left": list(report.left)}, indent=1))
 
 
 @click.command("accept-gap")

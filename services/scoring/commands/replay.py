@@ -16,8 +16,17 @@ from services.scoring.commands.console import cells, command_settings, explained
 from services.scoring.flow.heal import HealEnvironment
 from services.scoring.flow.log_reading import LogCutOffError
 from services.scoring.flow.maintenance import EXCLUSIVE, maintained
-from services.scoring.flow.replay.origin import KAFKA, ReplayOrigin, origin, rehearsal_of_file
-from services.scoring.flow.replay.replay import Computed, Effort, Wish, rehearse, replay
+from services.scoring.flow.replay.replay import (
+    KAFKA,
+    Computed,
+    Effort,
+    ReplayOrigin,
+    Wish,
+    origin,
+    rehearsal_of_file,
+    rehearse,
+    replay,
+)
 from services.scoring.flow.replay.shadow import UnusableShadowError
 from services.scoring.flow.replay.source import ReplaySourceError
 from services.scoring.flow.replay.work import Task

@@ -2,7 +2,8 @@
 under the generation of the assignment that wrote it.
 
 A worker that lost its partition may still write for a moment. Its records carry another generation, so they never
-replace a successor's; recovery merges all generations of a key, to which an old state adds nothing wrong.
+replace a successor's; recovery merges all generations of a key, to which an old state adds nothing wrong. Profiles are
+remembered because nobody who starts on a partition reads the log from its beginning.
 
 What nobody of ours has written stops nobody: a record that cannot be read is put aside, and where it hides a state or
 the watermark, the log, which has everything, is read again from its beginning."""
@@ -10,18 +11,24 @@ the watermark, the log, which has everything, is read again from its beginning."
 import struct
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import reduce
 from typing import NamedTuple
 
-from services.scoring.domain import applied_profiles, layout
-from services.scoring.domain.applied_profiles import AppliedProfiles
-from services.scoring.domain.partition import PartitionWatermark
-from services.scoring.domain.state import RelationshipState
+from pydantic import TypeAdapter, ValidationError
+
+from schemas.programs import Profile
+from services.scoring.domain import layout
+from services.scoring.domain.bounds import NONE
+from services.scoring.domain.layout import PartitionWatermark, RelationshipState, UnknownLayoutError
+from services.scoring.domain.profiles import AppliedProfiles, Profiles
 
 WATERMARK = "\0watermark"
 PROGRAMME = "\0programme\0"
 _GENERATION = struct.Struct(">Q")
-_WATERMARK = struct.Struct(">Bqqq")
-_WATERMARK_VERSION = 1
+PROFILES_VERSION = 2
+"""Layout 1 had an offset of the topic of programmes, from before profiles were events of the log."""
+_PROFILES_HEAD = struct.Struct(">Bq")
+_PROFILES = TypeAdapter(tuple[Profile, ...])
 
 
 class ChangelogEntry(NamedTuple):
@@ -53,11 +60,11 @@ def state_entry(relationship: str, generation: int, state: RelationshipState) ->
 
 
 def watermark_entry(generation: int, watermark: PartitionWatermark) -> ChangelogEntry:
-    return ChangelogEntry(WATERMARK, generation, _WATERMARK.pack(_WATERMARK_VERSION, *watermark))
+    return ChangelogEntry(WATERMARK, generation, layout.dump_watermark(watermark))
 
 
 def programme_entry(generation: int, applied: AppliedProfiles) -> ChangelogEntry:
-    return ChangelogEntry(PROGRAMME + applied.name, generation, applied_profiles.dump(applied))
+    return ChangelogEntry(PROGRAMME + applied.name, generation, dump_profiles(applied))
 
 
 # What reading bytes raises that are no layout of ours; a newer layout is another thing.
@@ -113,13 +120,13 @@ class Recovery:
 
     def _merge(self, name: str, values: list[bytes]) -> None:
         if name == WATERMARK:
-            self.watermark = max(map(_load_watermark, values))
+            self.watermark = max(map(layout.load_watermark, values))
         elif name.startswith(PROGRAMME):
             program = name.removeprefix(PROGRAMME)
-            self.profiles[program] = max((applied_profiles.load(program, v) for v in values), key=lambda a: a.position)
+            self.profiles[program] = max((load_profiles(program, v) for v in values), key=lambda a: a.position)
         else:
             outdated = not all(map(layout.is_current, values))
-            self.states[name] = _merged(values)
+            self.states[name] = reduce(RelationshipState.merge, map(layout.load, values))
             self._outdated = self._outdated or outdated
 
 
@@ -137,19 +144,25 @@ def _parsed(key: bytes) -> tuple[str, int]:
     return name, generation
 
 
-def _merged(values: list[bytes]) -> RelationshipState:
-    """Raises one of NO_LAYOUT."""
-    first, *rest = map(layout.load, values)
-    for other in rest:
-        first = first.merge(other)
-    return first
+def dump_profiles(applied: AppliedProfiles) -> bytes:
+    """u8 version | i64 position | the profiles as JSON"""
+    return _PROFILES_HEAD.pack(PROFILES_VERSION, applied.position) + _PROFILES.dump_json(
+        tuple(applied.profiles.versions)
+    )
 
 
-def _load_watermark(value: bytes) -> PartitionWatermark:
-    version = value[0]
-    if not 1 <= version <= _WATERMARK_VERSION + layout.NEWER:
-        raise ValueError("no layout of a watermark")
-    if version != _WATERMARK_VERSION:
-        raise layout.UnknownLayoutError(f"the watermark has layout {version}, this service knows {_WATERMARK_VERSION}")
-    _, offset, clock, clock_next = _WATERMARK.unpack(value)
-    return PartitionWatermark(offset, clock, clock_next)
+def load_profiles(name: str, data: bytes) -> AppliedProfiles:
+    """Raises UnknownLayoutError for what a newer service wrote, struct.error or ValueError for what is no layout."""
+    version, position = _PROFILES_HEAD.unpack_from(data)
+    if not 1 <= version <= PROFILES_VERSION + layout.NEWER:
+        raise ValueError("no layout of a programme's profiles")
+    if version > PROFILES_VERSION:
+        raise UnknownLayoutError(f"the profiles of {name} have layout {version}, this service knows {PROFILES_VERSION}")
+    try:
+        profiles = Profiles(_PROFILES.validate_json(data[_PROFILES_HEAD.size :]))
+    except ValidationError as invalid:
+        first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
+        words = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+        raise UnknownLayoutError(f"the profiles of {name} are of a newer service: {words}") from invalid
+    tenant, _, program = name.partition("/")
+    return AppliedProfiles(tenant, program, profiles, position if version == PROFILES_VERSION else NONE)

@@ -1,33 +1,19 @@
 """Crossings: the first whole seconds at which silence alone takes a score to a watched level."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from schemas.programs import WatchLevels
-from services.scoring.domain.bounds import SECOND, millionths
-from services.scoring.domain.score import MANY, Aging, Number, Scores, score
+from services.scoring.domain.bounds import DAY, NONE, SECOND
+from services.scoring.domain.evaluation import Moment, columns_of, score_columns
+from services.scoring.domain.profiles import Profiles
+from services.scoring.domain.score import FEW, MANY, Aging, Level, Number, Scores, passed, score
+from services.scoring.domain.snapshots.snapshot import Snapshot
 
-
-class Level(NamedTuple):
-    """Health falls to it, risk rises to it."""
-
-    cause: str
-    is_health: bool
-    bound: int
-
-    def is_passed(self, health: Number, risk: Number) -> Any:  # noqa: ANN401 (a bool, or an array of them)
-        return health <= self.bound if self.is_health else risk >= self.bound
-
-
-def levels(watch: WatchLevels) -> tuple[Level, ...]:
-    health = (Level(f"crossing.health.{level:g}", True, millionths(level)) for level in watch.health)  # noqa: FBT003
-    risk = (Level(f"crossing.risk.{level:g}", False, millionths(level)) for level in watch.risk)  # noqa: FBT003
-    return (*health, *risk)
-
-
+REMEMBERED = 4
+"""Crossings that are kept: whoever asks for what is due asks for its row next."""
 GRID = 300
 """Instants of one call: of a single search a day of seconds is through in two. A call takes as long as some hundred
 instants."""
@@ -35,6 +21,80 @@ LEAST_GRID = 40
 """Of each of many searches that share a call."""
 
 Instants = npt.NDArray[np.int64]
+
+
+class Instant(NamedTuple):
+    """`snapshot`: of the facts up to it."""
+
+    at: int
+    causes: tuple[str, ...]
+    snapshot: Snapshot
+
+
+class SilentSpan(NamedTuple):
+    """Time in which silence alone changes the score. A level may be crossed at whole seconds in (begin, last]; at
+    `edge`, which is `last` or just behind it, whoever has crossed one in between is past it."""
+
+    snapshot: Snapshot
+    begin: int
+    last: int
+    edge: int
+
+
+class CrossingSearch:
+    def __init__(self, profiles: Profiles) -> None:
+        self._profiles = profiles
+        self.known: dict[tuple[Snapshot, Level], int] = {}
+        """Whoever adds a fact clears it."""
+
+    def instants(self, spans: Sequence[SilentSpan]) -> list[Instant]:
+        """Where levels are passed in these spans, in order."""
+        # 1. Which are passed at all.
+        wanted = self._passed([span for span in spans if span.last // SECOND * SECOND > span.begin])
+        # 2. When. Under one snapshot a level is crossed once, wherever the search begins.
+        unknown = [
+            (span, level)
+            for span, level in wanted
+            if not span.begin < self.known.get((span.snapshot, level), NONE) <= span.last
+        ]
+        for (span, level), at in zip(unknown, _searched(unknown), strict=True):
+            if at is not None:
+                self.known[span.snapshot, level] = at
+        # 3. What is crossed in the same second is one row; a midnight has its own, and the level is passed there.
+        together: dict[int, tuple[Snapshot, list[str]]] = {}
+        for span, level in wanted:
+            at = self.known.get((span.snapshot, level))
+            if at is not None and span.begin < at <= span.last and at % DAY != 0:
+                together.setdefault(at, (span.snapshot, []))[1].append(level.cause)
+        return [Instant(at, tuple(sorted(causes)), snapshot) for at, (snapshot, causes) in sorted(together.items())]
+
+    def forget(self) -> None:
+        """All but the last."""
+        if len(self.known) > 2 * REMEMBERED:
+            self.known = dict(list(self.known.items())[-REMEMBERED:])
+
+    def _passed(self, spans: Sequence[SilentSpan]) -> list[tuple[SilentSpan, Level]]:
+        levels, number = self._profiles.levels, self._profiles.number
+        if len(spans) * 2 <= FEW:
+            return [
+                (span, level)
+                for span in spans
+                for level in passed(
+                    levels[number(span.begin)], span.snapshot.scores(span.begin), span.snapshot.scores(span.edge)
+                )
+            ]
+        # Both ends of all of them at once.
+        moments = [Moment(span.snapshot, span.begin) for span in spans]
+        both = score_columns([*moments, *(Moment(span.snapshot, span.edge) for span in spans)])
+        halves = zip(np.split(both.health, 2), np.split(both.risk, 2), strict=True)
+        begin, end = [both._replace(health=health, risk=risk) for health, risk in halves]
+        versions = [number(span.begin) for span in spans]
+        return [
+            (spans[place], level)
+            for version, some in enumerate(levels)
+            for place, level in passed_of_many(some, begin, end)
+            if versions[place] == version
+        ]
 
 
 class SilentTime(NamedTuple):
@@ -50,16 +110,6 @@ class SilentTime(NamedTuple):
         return score(self.aging, (self.active + later).astype(np.float64), self.booked, MANY)
 
 
-def passed(watched: Sequence[Level], begin: Scores, end: Scores) -> list[Level]:
-    """The levels that are passed at the end and were not at the begin. Between facts health never rises and risk never
-    falls, so each was crossed once."""
-    return [
-        level
-        for level in watched
-        if (end.health <= level.bound < begin.health if level.is_health else begin.risk < level.bound <= end.risk)
-    ]
-
-
 def passed_of_many(watched: Sequence[Level], begin: Scores, end: Scores) -> Iterator[tuple[int, Level]]:
     """The same of columns, each with its place in them."""
     for level in watched:
@@ -67,15 +117,9 @@ def passed_of_many(watched: Sequence[Level], begin: Scores, end: Scores) -> Iter
         yield from ((place, level) for place in np.flatnonzero(now & ~was).tolist())
 
 
-def crossing(silence: SilentTime, begin: int, end: int, level: Level) -> int | None:
-    """The first whole second after `begin`, when the silence began, and up to `end` at which the level is passed; None:
-    there is none."""
-    return crossings(silence, np.array([begin]), np.array([end]), [level])[0]
-
-
 def crossings(silences: SilentTime, begins: Instants, ends: Instants, watched: Sequence[Level]) -> list[int | None]:
-    """The same of many silences, whose numbers are columns, and of a level for each. Each round looks at a grid of
-    seconds, ever finer ones."""
+    """Of each silence the first whole second after its begin and up to its end at which its level is passed; None:
+    there is none. Each round looks at a grid of seconds, ever finer ones."""
     of_health = np.array([level.is_health for level in watched])
     bounds = np.array([level.bound for level in watched])
     low, high = begins // SECOND, ends // SECOND
@@ -98,3 +142,12 @@ def crossings(silences: SilentTime, begins: Instants, ends: Instants, watched: S
         before = np.take_along_axis(grid, np.maximum(first - 1, 0)[None, :], axis=0)[0]
         low, high = np.where(first > 0, before, low), at
     return [None] * len(ends)
+
+
+def _searched(crossed: Sequence[tuple[SilentSpan, Level]]) -> list[int | None]:
+    """When each level is crossed in its span; None: only behind it."""
+    if not crossed:
+        return []
+    numbers, now, booked = columns_of([Moment(span.snapshot, span.begin) for span, _ in crossed])
+    begins, lasts = np.array([(span.begin, span.last) for span, _ in crossed]).T
+    return crossings(SilentTime(numbers.aging, now, booked), begins, lasts, [level for _, level in crossed])

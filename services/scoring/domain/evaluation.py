@@ -1,27 +1,24 @@
-"""One score: health with its parts and risk with its terms, in millionths; of one instant, or of many in columns."""
+"""One score: health with its parts and risk with its terms, in millionths, and the trend that led there. Of one
+instant, or of many in columns."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import repeat
-from operator import itemgetter, mul, sub
+from operator import call, itemgetter, mul, sub
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from services.scoring.domain.bounds import ONE
+from services.scoring.domain.bounds import DAY, NONE, ONE
 from services.scoring.domain.profiles import Parameters
-from services.scoring.domain.score import FACTORS, FEATURES, FEW, MANY, Numbers, Scores, columns, score
+from services.scoring.domain.row import BAND_BEGINS, BANDS, BEST_CAPPED, SILENCE, Evaluation
+from services.scoring.domain.score import BASE, FACTORS, FEATURES, FEW, MANY, Number, Operations, Scores, score
 from services.scoring.domain.score import ONE as SINGLE
-from services.scoring.domain.snapshots.snapshot import Snapshot
+from services.scoring.domain.snapshots.snapshot import Numbers, Snapshot, columns
 
-BANDS = ((75, "thriving"), (50, "steady"), (25, "strained"))
-LOWEST_BAND = "critical"
-CAPPED_BAND_BELOW = 50
-"""What caps a band lets it be strained at the best."""
-SILENCE = "silence"
-BASE = "base"
 ALWAYS_SHOWN = frozenset({"base", "silence", "pace", "history"})
 """The model's own features are shown in any case, covariates only where they apply."""
 WHERE_WEIGHED = frozenset({"elapsed", "activity"})
@@ -31,47 +28,6 @@ Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 
 
-class PartValue(NamedTuple):
-    """`value` 0..1 and `contribution` in millionths (of a point), `weight` in points."""
-
-    name: str
-    value: int
-    weight: float
-    contribution: int
-
-
-class Evaluation(NamedTuple):
-    """`health` is the sum of the contributions, exactly. `risk` in millionths. Of the parts and of the terms a column
-    each, most of which many rows share; `caps`: what holds the band at strained at the best."""
-
-    health: int
-    risk: int
-    names: tuple[str, ...]
-    weights: tuple[float, ...]
-    values: tuple[int, ...]
-    contributions: tuple[int, ...]
-    term_names: tuple[str, ...]
-    effects: tuple[int, ...]
-    confidence: int
-    caps: tuple[str, ...] = ()
-
-    @property
-    def parts(self) -> tuple[PartValue, ...]:
-        return tuple(map(PartValue, self.names, self.values, self.weights, self.contributions))
-
-    @property
-    def terms(self) -> tuple[tuple[str, int], ...]:
-        return tuple(zip(self.term_names, self.effects, strict=True))
-
-    @property
-    def band(self) -> str:
-        health, caps = self.health, self.caps
-        for least, name in BANDS:
-            if health >= least * ONE and (not caps or least < CAPPED_BAND_BELOW):
-                return name
-        return LOWEST_BAND
-
-
 class Moment(NamedTuple):
     """A snapshot at an instant."""
 
@@ -79,27 +35,38 @@ class Moment(NamedTuple):
     at: int
 
 
-def scores_at(moment: Moment) -> Scores:
-    snapshot, at = moment
-    pauses, bookings = snapshot.frame.pauses, snapshot.meetings.bookings
-    now = pauses.active(at) if pauses.union else at
-    return score(snapshot.aging, now, 1.0 if bookings and bookings[-1] > at else 0.0, SINGLE)
-
-
 def scores_of(moments: Sequence[Moment]) -> list[Scores]:
     """The same for many at once, to the last bit."""
     if len(moments) <= FEW:
-        return [scores_at(moment) for moment in moments]
+        return [snapshot.scores(at) for snapshot, at in moments]
     return [Scores(*values) for values in zip(*(column.tolist() for column in score_columns(moments)), strict=True)]
 
 
 def score_columns(moments: Sequence[Moment]) -> Scores:
     """As columns."""
-    return score(numbers_of([moment.snapshot for moment in moments]).aging, *_times(moments), MANY)
+    numbers, now, booked = columns_of(moments)
+    return score(numbers.aging, now, booked, MANY)
+
+
+def columns_of(moments: Sequence[Moment]) -> tuple[Numbers, Floats, Floats]:
+    """Numbers of their snapshots, most of which stand several times in a row; where they are on the active clock; and
+    whether a booking lies ahead, 1.0 or 0.0."""
+    places: dict[Snapshot, int] = {}
+    rows = np.array([places.setdefault(snapshot, len(places)) for snapshot, _ in moments])
+    table = np.array([snapshot.column for snapshot in places])
+    booked_until = np.array([max(snapshot.meetings.bookings[-1:], default=NONE) for snapshot in places])
+    instants = np.array([at for _, at in moments])
+    now = instants
+    if any(snapshot.frame.pauses.union for snapshot in places):
+        now = np.array([snapshot.active(at) for snapshot, at in moments])
+    numbers = columns(np.take(table.T, rows, axis=1))
+    return numbers, now.astype(np.float64), (booked_until[rows] > instants).astype(np.float64)
 
 
 def evaluation_of(snapshot: Snapshot, scores: Scores) -> Evaluation:
     points, parameters, health = snapshot.points, snapshot.parameters, int(scores.health)
+    caps = snapshot.voices.caps
+    band = BANDS[min(bisect_right(BAND_BEGINS, health), BEST_CAPPED if caps else len(BANDS))]
     # 1. The parts: what the factors with data give, and what silence takes; in millionths that sum to the health, by
     # largest remainder, ties to the earlier.
     values = (*factors(snapshot.steady, scores), scores.silence)
@@ -121,24 +88,27 @@ def evaluation_of(snapshot: Snapshot, scores: Scores) -> Evaluation:
     effects = map(round, map(mul, map(mul, pick(slopes), pick(known)), repeat(ONE)))
     parts = (names, weights, tuple(shown), tuple(contributions))
     terms = (term_names, tuple(effects))
-    return Evaluation(health, int(scores.risk), *parts, *terms, snapshot.confidence, snapshot.voices.caps)
+    return Evaluation(health, int(scores.risk), band, *parts, *terms, snapshot.confidence, caps)
 
 
 def evaluations_of(moments: Sequence[Moment]) -> list[Evaluation]:
     """The same for many at once, to the last bit."""
     if len(moments) <= FEW:
-        return [evaluation_of(moment.snapshot, scores_at(moment)) for moment in moments]
-    found: dict[int, Evaluation] = {}
-    for parameters, places in _by_parameters(moments):
-        some = [moments[place] for place in places]
-        caps = [moment.snapshot.voices.caps for moment in some]
-        numbers = numbers_of([moment.snapshot for moment in some])
-        found.update(zip(places, evaluations(numbers, parameters, *_times(some), caps), strict=True))
-    return [found[place] for place in range(len(moments))]
+        return [evaluation_of(snapshot, snapshot.scores(at)) for snapshot, at in moments]
+    versions = {id(snapshot.parameters): snapshot.parameters for snapshot, _ in moments}
+    found: dict[Moment, Evaluation] = {}
+    for parameters in versions.values():
+        some = [moment for moment in moments if moment.snapshot.parameters is parameters]
+        caps = [snapshot.voices.caps for snapshot, _ in some]
+        evaluated = evaluations(parameters, *columns_of(some), caps)
+        if len(versions) == 1:
+            return evaluated
+        found.update(zip(some, evaluated, strict=True))
+    return [found[moment] for moment in moments]
 
 
 def evaluations(
-    numbers: Numbers, parameters: Parameters, now: Floats, booked: Floats, caps: Iterable[tuple[str, ...]]
+    parameters: Parameters, numbers: Numbers, now: Floats, booked: Floats, caps: Sequence[tuple[str, ...]]
 ) -> list[Evaluation]:
     """A column of `numbers` for each, all under the same version of a profile."""
     scores = score(numbers.aging, now, booked, MANY)
@@ -150,28 +120,25 @@ def evaluations(
     effects = np.rint(np.array(slopes)[:, None] * known * ONE).astype(np.int64)
     of_terms = _pickers(_is_shown_term(known != 0.0, slopes))
     health, risk = (column.astype(np.int64).tolist() for column in (scores.health, scores.risk))
+    begins: Floats = np.array(BAND_BEGINS, dtype=np.float64)
+    of_health: Floats = scores.health
+    bands = np.searchsorted(begins, of_health, side="right").tolist()
     return list(
         map(
             Evaluation,
             health,
             risk,
+            [BANDS[min(band, BEST_CAPPED) if cap else band] for band, cap in zip(bands, caps, strict=True)],
             _shared(of_parts, _NAMES),
             _shared(of_parts, (*parameters.weights, 0.0)),
-            _picked(of_parts, shown),
-            _picked(of_parts, _apportioned(numbers.points, values, scores)),
+            map(call, of_parts, shown.T.tolist()),
+            map(call, of_parts, _apportioned(numbers.points, values, scores).T.tolist()),
             _shared(of_terms, _TERM_NAMES),
-            _picked(of_terms, effects),
+            map(call, of_terms, effects.T.tolist()),
             numbers.confidence.astype(np.int64).tolist(),
             caps,
         )
     )
-
-
-def numbers_of(snapshots: Sequence[Snapshot]) -> Numbers:
-    """A column for each, though most of them stand several times in a row."""
-    places: dict[Snapshot, int] = {}
-    rows = np.array([places.setdefault(snapshot, len(places)) for snapshot in snapshots])
-    return columns(np.take(np.array([snapshot.column for snapshot in places]).T, rows, axis=1))
 
 
 def factors(steady: Iterable[Any], scores: Scores) -> tuple[Any, ...]:
@@ -257,20 +224,44 @@ def _shared(pickers: Sequence[Picker], of_all: Sequence[Any]) -> Iterator[tuple[
     return map(found.__getitem__, pickers)
 
 
-def _picked(pickers: Sequence[Picker], numbers: Integers) -> list[tuple[int, ...]]:
-    """Of each column of numbers."""
-    return [pick(column) for pick, column in zip(pickers, numbers.T.tolist(), strict=True)]
+POINTS = (28, 21, 14, 7)
+"""Health is read again at the midnights so many days before a row's day."""
+PERIOD = 28
+"""A trend is in points per this many days."""
 
 
-def _by_parameters(moments: Sequence[Moment]) -> Iterable[tuple[Parameters, list[int]]]:
-    found: dict[int, tuple[Parameters, list[int]]] = {}
-    for place, moment in enumerate(moments):
-        parameters = moment.snapshot.parameters
-        found.setdefault(id(parameters), (parameters, []))[1].append(place)
-    return found.values()
+def midnights(at: Number) -> list[Any]:
+    """At which health is read again for a row at an instant; of a column of instants a column for each."""
+    day = at // DAY
+    return [(day - days) * DAY for days in POINTS]
 
 
-def _times(moments: Sequence[Moment]) -> tuple[Floats, Floats]:
-    """On the active clock, and whether a booking lies ahead."""
-    now = np.array([moment.snapshot.active(moment.at) for moment in moments], dtype=np.float64)
-    return now, np.array([moment.snapshot.booked(moment.at) for moment in moments])
+def trend(times: Sequence[Number], healths: Sequence[Number], counts: Sequence[Number], ops: Operations) -> Any:  # noqa: ANN401
+    """Least-squares slope, in millionths of a point per four weeks; 0 through a single point. `times` in microseconds,
+    the newest last; `healths` in millionths, `counts` 1.0, or 0.0 for a point that is none. Summed in order, so that
+    it does not depend on how many are computed at once."""
+    newest, points, total, from_first = times[-1], 0.0, 0.0, 0.0
+    days = [(time - newest) / DAY for time in times]
+    for day, health, count in zip(days, healths, counts, strict=True):
+        points = points + count
+        from_first = from_first + count * day
+        total = total + count * health
+    mean_day, mean_health, spread, slope = from_first / points, total / points, 0.0, 0.0
+    for day, health, count in zip(days, healths, counts, strict=True):
+        from_mean = count * (day - mean_day)
+        spread = spread + from_mean * from_mean
+        slope = slope + from_mean * (health - mean_health)
+    return ops.rint(ops.where(spread > 0.0, slope / ops.where(spread > 0.0, spread, 1.0), 0.0) * PERIOD)
+
+
+def trends(times: Sequence[Number], healths: Sequence[Floats]) -> list[int]:
+    """Of many rows: a column for each point, the newest last; not a number where nothing stood then."""
+    counts = [np.isfinite(column) * 1.0 for column in healths]
+    found: list[int] = trend(times, list(map(np.nan_to_num, healths)), counts, MANY).astype(np.int64).tolist()
+    return found
+
+
+def trend_of(points: Sequence[tuple[int, int | None]]) -> int:
+    """Of one row, with its points (instant, health); None: nothing stood then."""
+    times, healths = zip(*[point for point in points if point[1] is not None], strict=True)
+    return int(trend(times, healths, (1.0,) * len(times), SINGLE))

@@ -128,19 +128,15 @@ def _cancelled(data: p.SessionCancelled) -> Content:
 
 def _goal_set(data: p.GoalSet) -> Content:
     smart = data.smart
-    return Content(_goal(data), value=SMART_UNKNOWN if smart is None else sum(flag for _, flag in smart))
+    return Content(reference(data.goal_id), value=SMART_UNKNOWN if smart is None else sum(flag for _, flag in smart))
 
 
 def _goal_progressed(data: p.GoalProgressed) -> Content:
-    return Content(_goal(data), value=millionths(data.percent / 100))
+    return Content(reference(data.goal_id), value=millionths(data.percent / 100))
 
 
 def _goal_ended(data: p.GoalChanged) -> Content:
-    return Content(_goal(data))
-
-
-def _goal(data: p.GoalChanged) -> int:
-    return reference(data.goal_id)
+    return Content(reference(data.goal_id))
 
 
 def _celebrated(data: p.MilestoneCelebrated) -> Content:

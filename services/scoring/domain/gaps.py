@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from services.scoring.domain.bounds import NONE
-from services.scoring.domain.partition import PartitionWatermark
+from services.scoring.domain.layout import PartitionWatermark
 
 
 class Gap(NamedTuple):

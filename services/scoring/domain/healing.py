@@ -7,9 +7,9 @@ from services.scoring.domain.bounds import FOREVER, NONE
 from services.scoring.domain.changelog import ChangelogEntry, state_entry
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.layout import RelationshipState
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import Programmes
-from services.scoring.domain.state import RelationshipState
 from services.scoring.domain.verification import ComparableRow, comparable
 
 OF_HEAL = 1 << 63

@@ -8,16 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from schemas.programs import Profile
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY, FOREVER, NONE
-from services.scoring.domain.crossings import passed
+from services.scoring.domain.crossings import CrossingSearch, Instant, SilentSpan
 from services.scoring.domain.evaluation import (
-    Evaluation,
     Moment,
     evaluation_of,
     evaluations_of,
-    scores_at,
+    midnights,
     scores_of,
+    trend_of,
+    trends,
 )
 from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.kinds import FactKind
@@ -25,9 +27,9 @@ from services.scoring.domain.layout import PackedFacts, facts_bytes
 from services.scoring.domain.memory import trimmed
 from services.scoring.domain.outlook import NO_OUTLOOK, Outlook, outlook_of
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.row import HistoryRow, PrecedingRow, ScoredRow, midnights, row_of, trend_of, trends
-from services.scoring.domain.score import FEW
-from services.scoring.domain.timeline import CrossingSearch, Instant, SilentSpan, Timeline
+from services.scoring.domain.row import Evaluation, HistoryRow, PrecedingRow
+from services.scoring.domain.score import FEW, passed
+from services.scoring.domain.timeline import Timeline
 
 REMEMBERED = 4
 """Evaluations kept for a relationship: the next row is measured against the last."""
@@ -129,19 +131,18 @@ class ScoreHistory:
         causes = timeline.causes(snapshot, at)
         if not causes:
             return None
-        moment, version = Moment(snapshot, at), bisect_right(profiles.changes, at)
-        scores = scores_at(moment)
+        version, scores = bisect_right(profiles.changes, at), snapshot.scores(at)
         evaluation = evaluation_of(snapshot, scores)
         before = None if earlier is None else PrecedingRow(low, earlier)
-        scored = ScoredRow(evaluation, before, trend_of([*healths, (at, evaluation.health)]))
-        row = row_of(moment, causes, scored, profiles.versions[version])
+        slope = trend_of([*healths, (at, evaluation.health)])
+        row = _row(Instant(at, causes, snapshot), (evaluation, before, slope), profiles.versions[version])
         # 3. When the next one is due.
         ahead, midnight = timeline.ahead(snapshot, at), (at // DAY + 1) * DAY
         due: int | None = min(midnight, ahead.upcoming)
         if row.status != "active":
             named = timeline.next_named(at)
             due = None if named == FOREVER else named
-        elif due is not None and passed(profiles.levels[version], scores, scores_at(Moment(snapshot, due))):
+        elif due is not None and passed(profiles.levels[version], scores, snapshot.scores(due)):
             due = self.due(at)
         # 4. All that the next fact needs of this history.
         timeline.forget()
@@ -187,7 +188,7 @@ class ScoreHistory:
             return None
         if at not in self._evaluations:
             snapshot = self._timeline.at(at)
-            found = evaluation_of(snapshot, scores_at(Moment(snapshot, at))) if snapshot.exists else None
+            found = evaluation_of(snapshot, snapshot.scores(at)) if snapshot.exists else None
             self._evaluations[at] = found
         return self._evaluations[at]
 
@@ -216,7 +217,7 @@ class ScoreHistory:
         timeline = self._timeline
         snapshot = timeline.at(after)
         if snapshot.is_running(after):
-            due = min((after // DAY + 1) * DAY, timeline.upcoming(snapshot, after))
+            due = min((after // DAY + 1) * DAY, timeline.ahead(snapshot, after).upcoming)
             crossed = self._search.instants([SilentSpan(snapshot, timeline.left(snapshot, after), due, due)])
             due = crossed[0].at if crossed else due
         else:
@@ -239,7 +240,7 @@ class ScoreHistory:
         time = key.time
         self.facts[key] = fact
         self._timeline.append(key, fact)
-        self._search.forget_all()
+        self._search.known.clear()
         if self._evaluations and max(self._evaluations) >= time:
             self._evaluations = {at: found for at, found in self._evaluations.items() if at < time}
         if self._healths and max(self._healths) >= time:
@@ -266,13 +267,11 @@ class ScoreHistory:
         # 3. The rows.
         rows: dict[int, HistoryRow] = {}
         slopes = self._trends(times, [evaluation.health for evaluation in found if evaluation is not None])
-        for moment, (at, causes, _), evaluation, then, slope in zip(
-            moments, instants, found, before, slopes, strict=True
-        ):
+        for instant, evaluation, then, slope in zip(instants, found, before, slopes, strict=True):
             assert evaluation is not None, "a row needs a fact that stands"
             earlier = self._evaluations[then]
-            scored = ScoredRow(evaluation, None if earlier is None else PrecedingRow(then, earlier), slope)
-            rows[at] = row_of(moment, causes, scored, self._profiles.at(at))
+            scored = (evaluation, None if earlier is None else PrecedingRow(then, earlier), slope)
+            rows[instant.at] = _row(instant, scored, self._profiles.at(instant.at))
         self._forget()
         return rows
 
@@ -295,7 +294,7 @@ class ScoreHistory:
     def _evaluate(self, moments: Iterable[Moment]) -> None:
         missing = [moment for moment in moments if moment.at not in self._evaluations]
         standing = [moment for moment in missing if moment.snapshot.exists]
-        found = dict(zip((moment.at for moment in standing), evaluations_of(standing), strict=True))
+        found = dict(zip([at for _, at in standing], evaluations_of(standing), strict=True))
         for _, at in missing:
             evaluation = self._evaluations[at] = found.get(at)
             if at % DAY == 0:
@@ -315,3 +314,24 @@ class ScoreHistory:
             self._evaluations = dict(sorted(self._evaluations.items())[-REMEMBERED:])
         if len(self._healths) > 2 * REMEMBERED_HEALTHS:
             self._healths = dict(sorted(self._healths.items())[-REMEMBERED_HEALTHS:])
+
+
+def _row(instant: Instant, scored: tuple[Evaluation, PrecedingRow | None, int], profile: Profile) -> HistoryRow:
+    """`scored`: the evaluation, what its deltas are measured against, and the trend."""
+    at, causes, snapshot = instant
+    bookings = snapshot.meetings.bookings
+    # By place: to name the fields takes twice as long, and many rows are made.
+    return HistoryRow(
+        causes,
+        *scored,
+        snapshot.status(at),
+        snapshot.started,
+        snapshot.frame.cadence,
+        snapshot.last_contact,
+        bookings[bisect_right(bookings, at)] if bookings and bookings[-1] > at else None,
+        snapshot.voices.requests,
+        snapshot.sources,
+        profile.version,
+        profile.calibration,
+        profile.evidence,
+    )

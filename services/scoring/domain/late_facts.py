@@ -7,9 +7,9 @@ from typing import NamedTuple
 from services.scoring.domain.facts import Facts, adds_nothing, merged
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.kinds import FactKind
+from services.scoring.domain.layout import RelationshipState
 from services.scoring.domain.memory import trimmed
 from services.scoring.domain.row import HistoryRow
-from services.scoring.domain.state import RelationshipState
 
 
 class FactChange(NamedTuple):

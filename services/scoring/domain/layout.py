@@ -1,10 +1,11 @@
-"""Facts and states as bytes: fixed, versioned, integers and names only, so that equal facts are equal bytes. In memory,
-too, facts lie like this while nobody works with them.
+"""The state of a relationship: its kept facts, and beside them how far its history is out. States merge. As bytes they
+are fixed, versioned, integers and names only, so that equal facts are equal bytes. In memory, too, facts lie like this
+while nobody works with them.
 
 facts: u16 count of names, then each name (u16 length, UTF-8), sorted | u32 count of facts, then each fact in key order
 fact: i64 time, u8 kind, 16 bytes uid, i64 slot, i64 position, u8 marked, i64 first, i64 second, i64 ref, i64 value,
       u8 evidence, u16 index of the source, u16 index of the name
-state: u8 version | i64 per mark, in the order of state.MARKS | i64 position and u16 length, UTF-8 of the programme
+state: u8 version | i64 per mark, in the order of MARKS | i64 position and u16 length, UTF-8 of the programme
        | u32 length and bytes of the facts | u32 CRC-32 of all before | what is derived of the facts (outlook)
 
 Layout 2 of a state ends with its facts, whose length is not told. Layout 1 knew a third of the kinds of facts only:
@@ -14,11 +15,102 @@ what it lacks is on the log, so a partition that holds it is rebuilt.
 import struct
 import zlib
 from collections.abc import ItemsView, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import NamedTuple
 
-from services.scoring.domain.facts import Fact, Facts, Key
+from services.scoring.domain import memory
+from services.scoring.domain.bounds import NONE
+from services.scoring.domain.facts import Fact, Facts, Key, merged
 from services.scoring.domain.memory import groups
-from services.scoring.domain.state import MARKS, Home, RelationshipState
+
+
+class PartitionWatermark(NamedTuple):
+    """Everything up to `offset` is in the states, every row up to `clock` is out, those up to `clock_next` may be."""
+
+    offset: int = NONE
+    clock: int = NONE
+    clock_next: int = NONE
+
+
+class Home(NamedTuple):
+    """The programme of a relationship, as its first fact on the log named it; it never changes."""
+
+    position: int
+    program: str
+
+
+NOWHERE = Home(NONE, "")
+
+
+@dataclass(slots=True)
+class RelationshipState:
+    """Never changed: it is not frozen because each event makes three, and to freeze one takes four times as long.
+
+    `position` is the greatest log position folded in. `clock`: rows due up to here are out.
+    Rows are stale where a fact arrived below the floor (`stale_position`), a full group made them inexact
+    (`inexact_until`) or a programme's profiles changed after they were out, until a heal has covered position and
+    clock. `stale_programme`: so did an older version note the latter, as an offset of the topic of programmes."""
+
+    facts: Facts = field(default_factory=dict)
+    position: int = NONE
+    clock: int = NONE
+    stale_position: int = NONE
+    inexact_until: int = NONE
+    healed_position: int = NONE
+    healed_clock: int = NONE
+    stale_programme: int = NONE
+    healed_programme: int = NONE
+    home: Home = NOWHERE
+    derived: bytes = field(default=b"", compare=False, repr=False)
+    """Of the facts, as it was when the state was stored (outlook); empty where it has to be computed anew."""
+
+    def merge(self, other: "RelationshipState") -> "RelationshipState":
+        """Associative, commutative, idempotent: union of the facts, then the same trimming; the rest by maximum."""
+        marks = {name: max(getattr(self, name), getattr(other, name)) for name in MARKS}
+        homes = [home for home in (self.home, other.home) if home != NOWHERE]
+        home = min(homes, default=NOWHERE)
+        # A heal stores no facts: those of the worker stay, and what is derived of them.
+        for one, another in ((self, other), (other, self)):
+            if not another.facts and one.derived:
+                return RelationshipState(one.facts, **marks, home=home, derived=one.derived)
+        return RelationshipState(memory.trimmed(merged(self.facts, other.facts)), **marks, home=home)
+
+    def is_stale(self, clock: int) -> bool:
+        return (
+            self.stale_position > self.healed_position
+            or min(clock, self.inexact_until) > self.healed_clock
+            or self.stale_programme > self.healed_programme
+        )
+
+    def kept(self, facts: Facts, clock: int, position: int = NONE, derived: bytes = b"") -> "RelationshipState":
+        """With these facts, the newest of which came at a position, and rows that are out up to the clock. On the way
+        of every event, so fields are named one by one: `replace` takes as long as all the rest of storing."""
+        return RelationshipState(
+            facts,
+            self.position if self.position > position else position,  # noqa: FURB136 (`max` takes three times as long)
+            self.clock if self.clock > clock else clock,  # noqa: FURB136
+            self.stale_position,
+            self.inexact_until,
+            self.healed_position,
+            self.healed_clock,
+            self.stale_programme,
+            self.healed_programme,
+            self.home,
+            derived,
+        )
+
+
+MARKS = (
+    "position",
+    "clock",
+    "stale_position",
+    "inexact_until",
+    "healed_position",
+    "healed_clock",
+    "stale_programme",
+    "healed_programme",
+)
 
 VERSION = 3
 NEWER = 8
@@ -28,6 +120,8 @@ _HEAD = struct.Struct(f">B{len(MARKS)}qqH")
 _HEAD_1 = struct.Struct(">B6qqH")
 _FACT = struct.Struct(">qB16sqqBqqqqBHH")
 _KEY = struct.Struct(">qB16sq")
+_WATERMARK = struct.Struct(">Bqqq")
+_WATERMARK_VERSION = 1
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
 _marks = attrgetter(*MARKS)
@@ -43,16 +137,11 @@ class PackedFacts(Mapping[Key, Fact]):
     __slots__ = ("data",)
 
     def __init__(self, data: bytes) -> None:
-        """The bytes are those of facts: `checked` finds out."""
         self.data = data
 
-    def checked(self) -> "PackedFacts":
-        """Raises struct.error, ValueError or LookupError for what is none."""
-        self.unpacked()
-        return self
-
     def unpacked(self) -> dict[Key, Fact]:
-        names, at = _load_names(self.data)
+        """Raises struct.error, ValueError or LookupError for bytes that are no facts."""
+        names, at = load_names(self.data)
         (count,) = _U32.unpack_from(self.data, at)
         at += _U32.size
         if len(self.data) != at + count * _FACT.size:
@@ -107,25 +196,33 @@ def load(data: bytes) -> RelationshipState:
     home = Home(home_position, data[head.size : at].decode())
     if head is _HEAD_1:
         return RelationshipState(stale_position=values[0], home=home)
-    facts, derived = _parts(data, at) if version == VERSION else (_checked(data[at:]), b"")
-    return RelationshipState(facts, **dict(zip(MARKS, values, strict=True)), home=home, derived=derived)
-
-
-def _parts(data: bytes, at: int) -> tuple[PackedFacts, bytes]:
-    """The sum vouches for the facts: to unpack those of all relationships would make a start long."""
-    (length,) = _U32.unpack_from(data, at)
-    begin, end = at + _U32.size, at + _U32.size + length
-    (told,) = _U32.unpack_from(data, end)
-    if zlib.crc32(data[:end]) != told:
+    marks = dict(zip(MARKS, values, strict=True))
+    if version != VERSION:
+        facts = PackedFacts(data[at:])
+        for key in facts.unpacked():
+            groups(key)  # raises LookupError for a kind of fact that there is not
+        return RelationshipState(facts, **marks, home=home)
+    (size,) = _U32.unpack_from(data, at)
+    begin, end = at + _U32.size, at + _U32.size + size
+    # The sum vouches for the facts: to unpack those of all relationships would make a start long.
+    if (zlib.crc32(data[:end]),) != _U32.unpack_from(data, end):
         raise ValueError("the bytes of a state are not those that were written")
-    return PackedFacts(data[begin:end]), data[end + _U32.size :]
+    return RelationshipState(PackedFacts(data[begin:end]), **marks, home=home, derived=data[end + _U32.size :])
 
 
-def _checked(data: bytes) -> PackedFacts:
-    facts = PackedFacts(data).checked()
-    for key in facts:
-        groups(key)  # raises LookupError for a kind of fact that there is not
-    return facts
+def dump_watermark(watermark: PartitionWatermark) -> bytes:
+    return _WATERMARK.pack(_WATERMARK_VERSION, *watermark)
+
+
+def load_watermark(data: bytes) -> PartitionWatermark:
+    """Raises as `load`."""
+    version = data[0]
+    if not 1 <= version <= _WATERMARK_VERSION + NEWER:
+        raise ValueError("no layout of a watermark")
+    if version != _WATERMARK_VERSION:
+        raise UnknownLayoutError(f"the watermark has layout {version}, this service knows {_WATERMARK_VERSION}")
+    _, *values = _WATERMARK.unpack(data)
+    return PartitionWatermark(*values)
 
 
 def packed(facts: Facts) -> PackedFacts:
@@ -139,7 +236,7 @@ class GrowingBytes:
     def __init__(self) -> None:
         self._facts: list[tuple[Key, Fact]] = []
         self._packed = bytearray()
-        self._named = _names_bytes(())
+        self._named = names_bytes(())
         self._numbers: dict[str, int] = {}
         self._uses: dict[str, int] = {}
 
@@ -148,7 +245,19 @@ class GrowingBytes:
 
     def without(self, places: Sequence[int]) -> PackedFacts:
         """All of them but those at these places, which are in order."""
-        self._pack()
+        # Those that came since, of a live relationship one at a time.
+        news, uses = self._facts[len(self._packed) // _FACT.size :], self._uses
+        for _, fact in news:
+            for name in (fact.source, fact.name):
+                uses[name] = uses.get(name, 0) + 1
+        if len(uses) > len(self._numbers):
+            # With another name the numbers of all are different.
+            names = sorted(uses)
+            self._named, self._numbers = names_bytes(names), {name: number for number, name in enumerate(names)}
+            news, self._packed = self._facts, bytearray()
+        numbers = self._numbers
+        for key, fact in news:
+            self._packed += _FACT.pack(*key, *fact[:-2], numbers[fact.source], numbers[fact.name])
         if not places:
             return PackedFacts(b"".join((self._named, _U32.pack(len(self._facts)), self._packed)))
         whole, parts, begin, gone = memoryview(self._packed), list[memoryview](), 0, dict[str, int]()
@@ -164,21 +273,6 @@ class GrowingBytes:
             return PackedFacts(facts_bytes(dict(f for place, f in enumerate(self._facts) if place not in left_out)))
         return PackedFacts(b"".join((self._named, _U32.pack(len(self._facts) - len(places)), *parts, whole[begin:])))
 
-    def _pack(self) -> None:
-        """Those that came since, of a live relationship one at a time."""
-        news, uses = self._facts[len(self._packed) // _FACT.size :], self._uses
-        for _, fact in news:
-            for name in (fact.source, fact.name):
-                uses[name] = uses.get(name, 0) + 1
-        if len(uses) > len(self._numbers):
-            # With another name the numbers of all are different.
-            names = sorted(uses)
-            self._named, self._numbers = _names_bytes(names), {name: number for number, name in enumerate(names)}
-            news, self._packed = self._facts, bytearray()
-        numbers = self._numbers
-        for key, fact in news:
-            self._packed += _FACT.pack(*key, *fact[:-2], numbers[fact.source], numbers[fact.name])
-
 
 def facts_bytes(facts: Facts) -> bytes:
     """What is compared between states: equal facts give equal bytes."""
@@ -189,10 +283,11 @@ def facts_bytes(facts: Facts) -> bytes:
     numbers = {name: number for number, name in enumerate(names)}
     ordered = ((key, facts[key]) for key in sorted(facts))
     all_packed = [_FACT.pack(*key, *fact[:-2], numbers[fact.source], numbers[fact.name]) for key, fact in ordered]
-    return b"".join([_names_bytes(names), _U32.pack(len(facts)), *all_packed])
+    return b"".join([names_bytes(names), _U32.pack(len(facts)), *all_packed])
 
 
-def _names_bytes(names: Sequence[str]) -> bytes:
+def names_bytes(names: Sequence[str]) -> bytes:
+    """u16 count of names, then each name (u16 length, UTF-8)"""
     encoded = [name.encode() for name in names]
     return b"".join([_U16.pack(len(names)), *(_U16.pack(len(name)) + name for name in encoded)])
 
@@ -205,9 +300,10 @@ def _end_of_names(data: bytes) -> int:
     return int(at)
 
 
-def _load_names(data: bytes) -> tuple[list[str], int]:
-    (count,) = _U16.unpack_from(data)
-    at, names = _U16.size, []
+def load_names(data: bytes, at: int = 0) -> tuple[list[str], int]:
+    """And where they end."""
+    (count,) = _U16.unpack_from(data, at)
+    at, names = at + _U16.size, []
     for _ in range(count):
         (length,) = _U16.unpack_from(data, at)
         at += _U16.size

@@ -104,7 +104,11 @@ def trimmed(facts: Facts) -> dict[Key, Fact]:
     """
     if not facts:
         return {}
-    by_group = _by_group(facts)
+    by_group: dict[str, list[Key]] = defaultdict(list)
+    """Newest first within each group."""
+    for key in sorted(facts, reverse=True):
+        for name in groups(key):
+            by_group[name].append(key)
     if "erased" in by_group:
         least = by_group["erased"][-1]
         return {least: facts[least]}
@@ -139,17 +143,7 @@ def contact_days(contacts: Iterable[Key], count: int) -> dict[int, list[Key]]:
     days: dict[int, list[Key]] = defaultdict(list)
     for key in contacts:
         days[key.time // bounds.DAY].append(key)
-    return {day: least_two(days[day]) for day in sorted(days, reverse=True)[:count]}
-
-
-def least_two(keys: Iterable[Key]) -> list[Key]:
-    return sorted(keys, key=lambda key: (key.uid, key))[:LEAST_OF_DAY]
-
-
-def _by_group(facts: Facts) -> dict[str, list[Key]]:
-    """Newest first within each group."""
-    found: dict[str, list[Key]] = defaultdict(list)
-    for key in sorted(facts, reverse=True):
-        for name in groups(key):
-            found[name].append(key)
-    return found
+    return {
+        day: sorted(days[day], key=lambda key: (key.uid, key))[:LEAST_OF_DAY]
+        for day in sorted(days, reverse=True)[:count]
+    }

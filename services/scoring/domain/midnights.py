@@ -1,6 +1,6 @@
 """Midnights of many relationships at once: their rows, and when each is due again, as operations on columns."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,15 +9,20 @@ import numpy.typing as npt
 from schemas.programs import Profile
 from services.scoring.domain.bounds import DAY, FOREVER, NONE, UNSET
 from services.scoring.domain.crossings import SilentTime, crossings, passed_of_many
-from services.scoring.domain.evaluation import Evaluation, evaluations
+from services.scoring.domain.evaluation import evaluations, midnights, trends
 from services.scoring.domain.outlook import BLOCK, KEPT_DAYS, NO_HEALTH, SESSION_FIELDS, Labels, Outlooks, Records
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.row import HistoryRow, PrecedingRow, ScoredRow, midnights, trends
-from services.scoring.domain.score import MANY, Aging, Scores, columns, score
+from services.scoring.domain.row import Evaluation, HistoryRow, PrecedingRow
+from services.scoring.domain.score import MANY, Aging, Scores, score
+from services.scoring.domain.snapshots.snapshot import columns
 from services.scoring.domain.timeline import MIDNIGHT
 
 Places = npt.NDArray[np.int64]
 """Rows of a block."""
+
+
+_Scored = tuple[Evaluation, PrecedingRow, int]
+"""With what its deltas are measured against, and the trend."""
 
 
 class Group(NamedTuple):
@@ -58,7 +63,7 @@ def midnight_rows(outlooks: Outlooks, group: Group, midnight: int, profiles: Pro
     block = outlooks.blocks[group.block]
     some = block[group.places]
     found, before = _evaluated(outlooks, group, some, midnight, profiles)
-    scored = list(map(ScoredRow, found, before, _trends(some, midnight, found)))
+    scored = zip(found, before, _trends(some, midnight, found), strict=True)
     rows = _rows(some, scored, _labels(outlooks, group), profiles.versions[group.version])
     block["healths"][group.places, midnight // DAY % KEPT_DAYS] = [evaluation.health for evaluation in found]
     block["healths_until"][group.places] = midnight
@@ -124,19 +129,19 @@ def _evaluated(
     booked = (np.tile(some["booked_until"], 2) > instants).astype(np.float64)
     caps = [label.caps for label in _labels(outlooks, group)]
     both = columns(np.hstack([numbers, numbers]))
-    found = evaluations(both, profiles.parameters[group.version], now, booked, caps * 2)
+    found = evaluations(profiles.parameters[group.version], both, now, booked, caps * 2)
     return found[: len(some)], list(map(PrecedingRow, some["newest"].tolist(), found[len(some) :]))
 
 
-def _rows(some: Records, scored: Sequence[ScoredRow], labels: Sequence[Labels], profile: Profile) -> list[HistoryRow]:
+def _rows(some: Records, scored: Iterable[_Scored], labels: Sequence[Labels], profile: Profile) -> list[HistoryRow]:
     cadences = columns(some["numbers"].T).aging.cadence.tolist()
     instants = [some[name].tolist() for name in ("started", "last_contact", "next_session")]
     return [
         HistoryRow(
             causes=(MIDNIGHT,),
-            evaluation=one.evaluation,
-            before=one.before,
-            trend=one.trend,
+            evaluation=evaluation,
+            before=before,
+            trend=slope,
             status="active",
             started=started,
             cadence=cadence,
@@ -148,7 +153,9 @@ def _rows(some: Records, scored: Sequence[ScoredRow], labels: Sequence[Labels], 
             calibration=profile.calibration,
             evidence=profile.evidence,
         )
-        for one, label, cadence, started, contact, session in zip(scored, labels, cadences, *instants, strict=True)
+        for (evaluation, before, slope), label, cadence, started, contact, session in zip(
+            scored, labels, cadences, *instants, strict=True
+        )
     ]
 
 

@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY, FOREVER, NONE, UNSET
+from services.scoring.domain.layout import load_names, names_bytes
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.score import KNOWN, STEADY, WIDTH, Aging, OpenGoal
-from services.scoring.domain.snapshots.snapshot import Snapshot
+from services.scoring.domain.score import Aging, OpenGoal
+from services.scoring.domain.snapshots.snapshot import KNOWN, STEADY, WIDTH, Snapshot
 from services.scoring.domain.timeline import Ahead
 
 KEPT_DAYS = 30
@@ -93,7 +94,7 @@ _HEALTHS_AT = _NUMBERS.size
 _I64 = struct.Struct("<q")
 _UNTIL_AT = _PROSPECT_AT - _I64.size
 _NEWEST_AT = _PROSPECT_AT + Prospect._fields.index("newest") * _I64.size
-_U32, _U16 = struct.Struct(">I"), struct.Struct(">H")
+_U32 = struct.Struct(">I")
 VERSION = zlib.crc32(f"{_FORMULAS} {Aging._fields} {OpenGoal._fields} {STEADY} {KNOWN} {RECORD}".encode())
 """Of what is derived: another set of numbers is another version of its own accord."""
 
@@ -251,8 +252,8 @@ class Outlooks:
         self._bytes[place // BLOCK][begin : begin + RECORD.itemsize] = derived[_U32.size : end]
         labels, at = [], end
         for _ in Labels._fields:
-            names, at = _loaded_names(derived, at)
-            labels.append(names)
+            names, at = load_names(derived, at)
+            labels.append(tuple(names))
         found = Labels(*labels)
         self._labels[place] = self._interned.setdefault(found, found)
         return place
@@ -274,21 +275,4 @@ class Outlooks:
 @lru_cache(1 << 10)
 def _dumped_labels(labels: Labels) -> bytes:
     """Remembered: the same for most relationships."""
-    return b"".join(map(_dumped_names, labels))
-
-
-def _dumped_names(names: Sequence[str]) -> bytes:
-    encoded = [name.encode() for name in names]
-    return b"".join([_U16.pack(len(names)), *(_U16.pack(len(name)) + name for name in encoded)])
-
-
-def _loaded_names(data: bytes, at: int) -> tuple[tuple[str, ...], int]:
-    (count,) = _U16.unpack_from(data, at)
-    at += _U16.size
-    names = []
-    for _ in range(count):
-        (length,) = _U16.unpack_from(data, at)
-        at += _U16.size
-        names.append(data[at : at + length].decode())
-        at += length
-    return tuple(names), at
+    return b"".join(map(names_bytes, labels))

@@ -11,18 +11,16 @@ from schemas.events import ClockReached, OfRelationship, ProfileSet
 from schemas.primitives import to_micros
 from schemas.topics import position
 from services.scoring.domain import bounds
-from services.scoring.domain.applied_profiles import AppliedProfiles, applied_profiles
 from services.scoring.domain.bounds import DAY, FOREVER, NONE
+from services.scoring.domain.evaluation import midnights
 from services.scoring.domain.facts import facts_of
-from services.scoring.domain.histories import Histories
 from services.scoring.domain.history import NewestRow, ScoreHistory
 from services.scoring.domain.late_facts import FactChange, change_of, with_newest
-from services.scoring.domain.layout import PackedFacts, packed
+from services.scoring.domain.layout import Home, PackedFacts, PartitionWatermark, RelationshipState, packed
 from services.scoring.domain.outlook import Outlook
-from services.scoring.domain.profiles import Profiles, Programmes
-from services.scoring.domain.row import HistoryRow, midnights
-from services.scoring.domain.schedule import Schedule
-from services.scoring.domain.state import Home, RelationshipState
+from services.scoring.domain.profiles import AppliedProfiles, Profiles, Programmes, applied_profiles
+from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.schedule import Histories, Schedule
 
 SPARE = 64
 """Facts beyond the bounded memory that a history may hold, beside as many as are in it."""
@@ -32,14 +30,6 @@ LOADED_AT_ONCE = 250
 """Relationships whose outlooks are taken from their states in one go."""
 INDEXED_FACTS = 100_000
 """Facts that are indexed in memory, unless the settings say otherwise: some 200 MB."""
-
-
-class PartitionWatermark(NamedTuple):
-    """Everything up to `offset` is in the states, every row up to `clock` is out, those up to `clock_next` may be."""
-
-    offset: int = NONE
-    clock: int = NONE
-    clock_next: int = NONE
 
 
 class Emission(NamedTuple):

@@ -1,18 +1,19 @@
-"""Which profile scores a relationship at an instant: a look-up in the versions of its programme."""
+"""Which profile scores a relationship at an instant: a look-up in the versions of its programme. They are
+events of the log, so the place among the other events decides."""
 
 import hashlib
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from schemas.events import ProfileSet, partition_key
 from schemas.primitives import to_micros
 from schemas.programs import DEFAULT_PROFILE, Profile
 from services.scoring.domain.bounds import DAY, NONE
-from services.scoring.domain.crossings import Level, levels
-from services.scoring.domain.score import FEATURES, LOWERING, STALLED_REVIEWS
+from services.scoring.domain.score import FEATURES, LOWERING, STALLED_REVIEWS, Level, levels
 
 
 class Parameters(NamedTuple):
@@ -115,3 +116,27 @@ class Programmes:
 def _content_of(profile: Profile) -> Profile:
     """What a profile says, whenever it began to."""
     return profile.model_copy(update={"effective_from": None})
+
+
+class AppliedProfiles(NamedTuple):
+    """`position` of the event on the log; NONE: they were told before profiles were events of it."""
+
+    tenant: str
+    program: str
+    profiles: Profiles
+    position: int
+
+    @property
+    def name(self) -> str:
+        return partition_key(self.tenant, self.program)
+
+
+def applied_profiles(event: ProfileSet, position: int) -> AppliedProfiles:
+    return AppliedProfiles(event.tenant, event.program, Profiles(event.data.profiles), position)
+
+
+def programmes_of(applied: Iterable[AppliedProfiles]) -> Programmes:
+    programmes = Programmes()
+    for one in applied:
+        programmes.apply(*one)
+    return programmes

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from services.scoring.domain import memory
 from services.scoring.domain.facts import Fact, Facts, FullHistory, Key
-from services.scoring.domain.partition import PartitionWatermark
-from services.scoring.domain.state import RelationshipState
+from services.scoring.domain.layout import PartitionWatermark, RelationshipState
 
 
 class PartitionSplit(NamedTuple):

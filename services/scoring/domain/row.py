@@ -1,14 +1,51 @@
-"""One row of a relationship's history: what is known of it at one instant, and the trend that led there."""
+"""What is known of a relationship at one instant: its score, and a row of its history."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
+from schemas.programs import CalibrationEvidence
+from services.scoring.domain.bounds import ONE
 
-from schemas.programs import CalibrationEvidence, Profile
-from services.scoring.domain.bounds import DAY
-from services.scoring.domain.evaluation import Evaluation, Moment
-from services.scoring.domain.score import MANY, ONE, Floats, Number, Operations
+SILENCE = "silence"
+"""The part that silence takes of all factors."""
+BANDS = ("critical", "strained", "steady", "thriving")
+BAND_BEGINS = (25 * ONE, 50 * ONE, 75 * ONE)
+"""Health from which on it is the next better band."""
+BEST_CAPPED = 1
+"""What caps a band lets it be strained at the best."""
+
+
+class PartValue(NamedTuple):
+    """`value` 0..1 and `contribution` in millionths (of a point), `weight` in points."""
+
+    name: str
+    value: int
+    weight: float
+    contribution: int
+
+
+class Evaluation(NamedTuple):
+    """`health` is the sum of the contributions, exactly. `risk` in millionths. Of the parts and of the terms a column
+    each, most of which many rows share; `caps`: what holds the band at strained at the best."""
+
+    health: int
+    risk: int
+    band: str
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+    values: tuple[int, ...]
+    contributions: tuple[int, ...]
+    term_names: tuple[str, ...]
+    effects: tuple[int, ...]
+    confidence: int
+    caps: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> tuple[PartValue, ...]:
+        return tuple(map(PartValue, self.names, self.values, self.weights, self.contributions))
+
+    @property
+    def terms(self) -> tuple[tuple[str, int], ...]:
+        return tuple(zip(self.term_names, self.effects, strict=True))
 
 
 class PrecedingRow(NamedTuple):
@@ -35,73 +72,3 @@ class HistoryRow(NamedTuple):
     profile: str
     calibration: str | None
     evidence: CalibrationEvidence | None
-
-
-class ScoredRow(NamedTuple):
-    """What is computed of a row."""
-
-    evaluation: Evaluation
-    before: PrecedingRow | None
-    trend: int
-
-
-def row_of(moment: Moment, causes: tuple[str, ...], scored: ScoredRow, profile: Profile) -> HistoryRow:
-    snapshot, at = moment
-    # By place: to name the fields takes twice as long, and many rows are made.
-    return HistoryRow(
-        causes,
-        *scored,
-        snapshot.status(at),
-        snapshot.started,
-        snapshot.frame.cadence,
-        snapshot.last_contact,
-        snapshot.next_session(at),
-        snapshot.voices.requests,
-        snapshot.sources,
-        profile.version,
-        profile.calibration,
-        profile.evidence,
-    )
-
-
-POINTS = (28, 21, 14, 7)
-"""Health is read again at the midnights so many days before a row's day."""
-PERIOD = 28
-"""A trend is in points per this many days."""
-
-
-def midnights(at: Number) -> list[Any]:
-    """At which health is read again for a row at an instant; of a column of instants a column for each."""
-    day = at // DAY
-    return [(day - days) * DAY for days in POINTS]
-
-
-def trend(times: Sequence[Number], healths: Sequence[Number], counts: Sequence[Number], ops: Operations) -> Any:  # noqa: ANN401
-    """Least-squares slope, in millionths of a point per four weeks; 0 through a single point. `times` in microseconds,
-    the newest last; `healths` in millionths, `counts` 1.0, or 0.0 for a point that is none. Summed in order, so that
-    it does not depend on how many are computed at once."""
-    newest, points, total, from_first = times[-1], 0.0, 0.0, 0.0
-    days = [(time - newest) / DAY for time in times]
-    for day, health, count in zip(days, healths, counts, strict=True):
-        points = points + count
-        from_first = from_first + count * day
-        total = total + count * health
-    mean_day, mean_health, spread, slope = from_first / points, total / points, 0.0, 0.0
-    for day, health, count in zip(days, healths, counts, strict=True):
-        from_mean = count * (day - mean_day)
-        spread = spread + from_mean * from_mean
-        slope = slope + from_mean * (health - mean_health)
-    return ops.rint(ops.where(spread > 0.0, slope / ops.where(spread > 0.0, spread, 1.0), 0.0) * PERIOD)
-
-
-def trends(times: Sequence[Number], healths: Sequence[Floats]) -> list[int]:
-    """Of many rows: a column for each point, the newest last; not a number where nothing stood then."""
-    counts = [np.isfinite(column) * 1.0 for column in healths]
-    found: list[int] = trend(times, list(map(np.nan_to_num, healths)), counts, MANY).astype(np.int64).tolist()
-    return found
-
-
-def trend_of(points: Sequence[tuple[int, int | None]]) -> int:
-    """Of one row, with its points (instant, health); None: nothing stood then."""
-    times, healths = zip(*[point for point in points if point[1] is not None], strict=True)
-    return int(trend(times, healths, (1.0,) * len(times), ONE))

@@ -2,7 +2,7 @@
 
 One source for a single instant (`ONE`: floats) and for columns of many relationships and instants (`MANY`: arrays).
 Exponentials and logarithms go through NumPy's ufuncs in both, the rest is IEEE arithmetic: so a value does not depend
-on how many are computed at once, to the last bit."""
+on how many are computed at once, to the last bit. And the levels that a score is watched at."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from services.scoring.domain.bounds import DAY
+from schemas.programs import WatchLevels
+from services.scoring.domain.bounds import DAY, millionths
 
 FACTORS = (
     "rhythm",
@@ -38,6 +39,8 @@ FEATURES = (
     "booked",
 )
 """Of the disengagement model, in the order of its coefficients."""
+BASE = "base"
+"""The term that all share."""
 LOWERING = frozenset({"history", "activity", "booked"})
 """A long history, contacts of late and a booking ahead lower the risk, everything else raises it."""
 
@@ -243,48 +246,28 @@ def _expectations(s: Aging, now: Number, ops: Operations) -> Number:
     return (s.done + (EXPECTED_THINGS - s.done) * missed) / EXPECTED_THINGS
 
 
-# What the score needs as a row of numbers, as a partition keeps it, and as the columns that many are computed from.
-STEADY = ("reliability", "feedback", "mutual", "responsiveness", "support")
-"""The factors that time does not change."""
-KNOWN = ("pace", "history", "activity", "missed", "cancelled_late", "rating_drop")
-"""The features of the disengagement model that time does not change."""
-_PLAIN = len(Aging._fields) - 1
-_POINTS = _PLAIN + len(FACTORS)
-_STEADY = _POINTS + len(STEADY)
-_KNOWN = _STEADY + len(KNOWN)
-_GOAL = len(OpenGoal._fields)
-WIDTH = _KNOWN + 1 + GOALS_RATED * _GOAL
-"""Numbers of a snapshot."""
-_NO_GOAL = (0.0,) * _GOAL
+class Level(NamedTuple):
+    """Health falls to it, risk rises to it."""
+
+    cause: str
+    is_health: bool
+    bound: int
+
+    def is_passed(self, health: Number, risk: Number) -> Any:  # noqa: ANN401 (a bool, or an array of them)
+        return health <= self.bound if self.is_health else risk >= self.bound
 
 
-class Numbers(NamedTuple):
-    """A column for each snapshot; `points`, `steady` and `features` have a row for each of theirs."""
-
-    aging: Aging
-    points: Floats
-    steady: Floats
-    features: Floats
-    confidence: Floats
+def levels(watch: WatchLevels) -> tuple[Level, ...]:
+    health = (Level(f"crossing.health.{level:g}", True, millionths(level)) for level in watch.health)  # noqa: FBT003
+    risk = (Level(f"crossing.risk.{level:g}", False, millionths(level)) for level in watch.risk)  # noqa: FBT003
+    return (*health, *risk)
 
 
-def flat(
-    aging: Aging, points: Sequence[float], steady: Sequence[float], features: Sequence[float], confidence: int
-) -> tuple[float, ...]:
-    """So many as WIDTH. Goals are filled up with some that weigh nothing."""
-    *plain, goals = aging
-    filled = [number for goal in goals for number in goal] + [*_NO_GOAL] * (GOALS_RATED - len(goals))
-    return (*plain, *points, *steady, *features, confidence, *filled)
-
-
-def columns(numbers: Floats) -> Numbers:
-    """Of a table with a row for each number and a column for each snapshot. Goals that weigh nothing anywhere are left
-    out."""
-    goals = [numbers[begin : begin + _GOAL] for begin in range(_KNOWN + 1, WIDTH, _GOAL)]
-    return Numbers(
-        aging=Aging._make((*numbers[:_PLAIN], [OpenGoal(*goal) for goal in goals if goal[0].any()])),
-        points=numbers[_PLAIN:_POINTS],
-        steady=numbers[_POINTS:_STEADY],
-        features=numbers[_STEADY:_KNOWN],
-        confidence=numbers[_KNOWN],
-    )
+def passed(watched: Sequence[Level], begin: Scores, end: Scores) -> list[Level]:
+    """The levels that are passed at the end and were not at the begin. Between facts health never rises and risk never
+    falls, so each was crossed once."""
+    return [
+        level
+        for level in watched
+        if (end.health <= level.bound < begin.health if level.is_health else begin.risk < level.bound <= end.risk)
+    ]

@@ -7,22 +7,16 @@ from functools import cached_property
 from operator import itemgetter
 from typing import NamedTuple
 
-import numpy as np
-
 from services.scoring.domain.bounds import DAY, FOREVER, NONE, SECOND, UNSET
-from services.scoring.domain.crossings import Level, SilentTime, crossing, crossings, passed, passed_of_many
-from services.scoring.domain.evaluation import Moment, numbers_of, score_columns, scores_at
+from services.scoring.domain.crossings import Instant, SilentSpan
 from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.kinds import CAUSE_OF_KIND, FactKind
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.score import FEW
 from services.scoring.domain.snapshots.index import FactIndex, View
 from services.scoring.domain.snapshots.snapshot import Snapshot, snapshot
 
 REMEMBERED = 2
 """Snapshots kept for a relationship: those of the newest facts."""
-REMEMBERED_CROSSINGS = 4
-"""Whoever asks for what is due asks for its row next."""
 
 RETRACTED = "event.retracted"
 MIDNIGHT = "midnight"
@@ -34,37 +28,11 @@ NAMING = frozenset({FactKind.SCHEDULED, FactKind.RESCHEDULED, FactKind.PAUSED})
 """Facts that name instants to come."""
 
 
-def cause_of(key: Key, fact: Fact) -> str:
-    return CAUSE_OF_KIND[key.kind] if fact.stands else RETRACTED
-
-
 def named_by(key: Key, fact: Fact) -> set[int]:
     """The instants that a fact names beside its own."""
     if key.kind not in NAMING:
         return set()
     return {fact.first, *((fact.second,) if key.kind == FactKind.PAUSED else ())} - {UNSET}
-
-
-class Instant(NamedTuple):
-    """`snapshot`: of the facts up to it."""
-
-    at: int
-    causes: tuple[str, ...]
-    snapshot: Snapshot
-
-
-class SilentSpan(NamedTuple):
-    """Time in which silence alone changes the score. A level may be crossed at whole seconds in (begin, last]; at
-    `edge`, which is `last` or just behind it, whoever has crossed one in between is past it."""
-
-    snapshot: Snapshot
-    begin: int
-    last: int
-    edge: int
-
-    @property
-    def ends(self) -> tuple[Moment, Moment]:
-        return Moment(self.snapshot, self.begin), Moment(self.snapshot, self.edge)
 
 
 SESSIONS = 4
@@ -198,21 +166,16 @@ class Timeline:
         place = bisect_right(self.named, after)
         return self.named[place] if place < len(self.named) else FOREVER
 
-    def upcoming(self, snapshot: Snapshot, after: int) -> int:
-        """The next instant that facts, profiles or stalling goals name; FOREVER: there is none."""
-        named, place, stalls = self.named, bisect_right(self.named, after), snapshot.stalls
-        following = named[place] if place < len(named) else FOREVER
-        return following if stalls is None or stalls <= after else min(following, stalls)
-
     def ahead(self, snapshot: Snapshot, after: int) -> Ahead:
-        upcoming, bookings = self.upcoming(snapshot, after), snapshot.meetings.bookings
+        named, place, bookings = self.named, bisect_right(self.named, after), snapshot.meetings.bookings
+        stalls = FOREVER if snapshot.stalls is None or snapshot.stalls <= after else snapshot.stalls
+        upcoming = min(named[place], stalls) if place < len(named) else stalls
         if not bookings or bookings[-1] <= after:
             return Ahead(upcoming, upcoming, _NO_SESSIONS)
-        begins = bookings[(place := bisect_right(bookings, after)) : place + SESSIONS]
+        begins = bookings[(first := bisect_right(bookings, after)) : first + SESSIONS]
         # Where still more are booked, nobody would know of them once the last of these has begun.
-        plain = begins if place + SESSIONS >= len(bookings) else begins[:-1]
-        turn = FOREVER if snapshot.stalls is None or snapshot.stalls <= after else snapshot.stalls
-        for at in self.named[bisect_right(self.named, after) :]:
+        plain, turn = begins if first + SESSIONS >= len(bookings) else begins[:-1], stalls
+        for at in named[place:]:
             if at >= turn or at not in plain or at in self._causes_of_facts:
                 turn = min(turn, at)
                 break
@@ -234,7 +197,7 @@ class Timeline:
     def _causes_of_facts(self) -> dict[int, tuple[str, ...]]:
         found: dict[int, set[str]] = {}
         for key, fact in self._facts.items():
-            found.setdefault(key.time, set()).add(cause_of(key, fact))
+            found.setdefault(key.time, set()).add(CAUSE_OF_KIND[key.kind] if fact.stands else RETRACTED)
         return {at: tuple(sorted(causes)) for at, causes in found.items()}
 
     def _keep(self, snapshots: Sequence[tuple[tuple[int, int], Snapshot]]) -> None:
@@ -243,76 +206,7 @@ class Timeline:
         self._latest = {version: found for (_, version), found in snapshots}
 
 
-class CrossingSearch:
-    def __init__(self, profiles: Profiles) -> None:
-        self._profiles = profiles
-        self._crossed: dict[tuple[Snapshot, Level], int] = {}
-
-    def instants(self, spans: Sequence[SilentSpan]) -> list[Instant]:
-        """Where levels are passed in these spans, in order."""
-        # 1. Which are passed at all.
-        wanted = self._passed([span for span in spans if span.last // SECOND * SECOND > span.begin])
-        # 2. When. Under one snapshot a level is crossed once, wherever the search begins.
-        unknown = [
-            (span, level)
-            for span, level in wanted
-            if not span.begin < self._crossed.get((span.snapshot, level), NONE) <= span.last
-        ]
-        for (span, level), at in zip(unknown, _searched(unknown), strict=True):
-            if at is not None:
-                self._crossed[span.snapshot, level] = at
-        # 3. What is crossed in the same second is one row; a midnight has its own, and the level is passed there.
-        together: dict[int, tuple[Snapshot, list[str]]] = {}
-        for span, level in wanted:
-            at = self._crossed.get((span.snapshot, level))
-            if at is not None and span.begin < at <= span.last and at % DAY != 0:
-                together.setdefault(at, (span.snapshot, []))[1].append(level.cause)
-        return [Instant(at, tuple(sorted(causes)), snapshot) for at, (snapshot, causes) in sorted(together.items())]
-
-    def forget(self) -> None:
-        """All but the last."""
-        if len(self._crossed) > 2 * REMEMBERED_CROSSINGS:
-            self._crossed = dict(list(self._crossed.items())[-REMEMBERED_CROSSINGS:])
-
-    def forget_all(self) -> None:
-        self._crossed.clear()
-
-    def _passed(self, spans: Sequence[SilentSpan]) -> list[tuple[SilentSpan, Level]]:
-        levels, number = self._profiles.levels, self._profiles.number
-        if len(spans) * 2 <= FEW:
-            watched = ((span, levels[number(span.begin)]) for span in spans)
-            return [(span, level) for span, some in watched for level in passed(some, *map(scores_at, span.ends))]
-        begin, end = (score_columns(moments) for moments in zip(*[span.ends for span in spans], strict=True))
-        versions = [number(span.begin) for span in spans]
-        return [
-            (spans[place], level)
-            for version, some in enumerate(levels)
-            for place, level in passed_of_many(some, begin, end)
-            if versions[place] == version
-        ]
-
-
 def _insert(instants: list[int], at: int) -> None:
     place = bisect_left(instants, at)
     if instants[place : place + 1] != [at]:
         instants.insert(place, at)
-
-
-def _searched(crossed: Sequence[tuple[SilentSpan, Level]]) -> list[int | None]:
-    """When each level is crossed in its span; None: only behind it."""
-    if len(crossed) <= 1:
-        return [
-            crossing(SilentTime(one.snapshot.aging, *_silence(one)), one.begin, one.last, level)
-            for one, level in crossed
-        ]
-    spans = [span for span, _ in crossed]
-    aging = numbers_of([span.snapshot for span in spans]).aging
-    active, booked = zip(*map(_silence, spans), strict=True)
-    silences = SilentTime(aging, np.array(active), np.array(booked))
-    begins, lasts = np.array([(span.begin, span.last) for span in spans]).T
-    return crossings(silences, begins, lasts, [level for _, level in crossed])
-
-
-def _silence(span: SilentSpan) -> tuple[int, float]:
-    """Where it begins on the active clock, and whether a booking lies ahead."""
-    return span.snapshot.active(span.begin), span.snapshot.booked(span.begin)

@@ -1,33 +1,42 @@
 """Whether stored rows are the truth: both told in the same words, hashed, and the first difference named."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import itemgetter
+from struct import pack
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
 from schemas.primitives import from_micros, to_rfc3339
-from services.scoring.domain.bounds import millionths
-from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.bounds import UNSET, millionths
+from services.scoring.domain.row import SILENCE, HistoryRow
+from services.scoring.domain.score import BASE, FACTORS, FEATURES
 from services.scoring.domain.serialization import UNCALIBRATED, told_columns
+
+PARTS = (*FACTORS, SILENCE)
+TERMS = (BASE, *FEATURES)
 
 
 class ComparableRow(NamedTuple):
-    """What is compared of a row: all of it but id, position, trigger, recordedtime and mode. Numbers in millionths,
-    `parts` as (name, value, weight, contribution, delta) and `terms` as (name, value) by name, `before` as (as_of,
-    health, band, risk)."""
+    """What is compared of a row: all of it but id, position, trigger, recordedtime and mode. Numbers in millionths. Of
+    parts and terms a column each, in the order of PARTS and TERMS; `before` as (as_of, health, band, risk)."""
 
     causes: tuple[str, ...]
     health: int
     band: str
     caps: tuple[str, ...]
     risk: int
-    parts: tuple[tuple[str, int, int, int, int], ...]
+    names: tuple[str, ...]
+    values: tuple[int, ...]
+    weights: tuple[int, ...]
+    contributions: tuple[int, ...]
+    deltas: tuple[int, ...]
     before: tuple[int, int, str, int] | None
-    terms: tuple[tuple[str, int], ...]
+    term_names: tuple[str, ...]
+    effects: tuple[int, ...]
     confidence: int
     trend: int
     status: str
@@ -77,40 +86,35 @@ class Verdict:
 
 
 def comparable(row: HistoryRow) -> ComparableRow:
-    evaluation, before = row.evaluation, row.before
-    names, values, weights, shares, deltas = told_columns(row)
-    parts, terms = _by_name(names), _by_name(evaluation.term_names)
-    told = None
+    # Everything by place: to name the fields takes four times as long.
+    causes, now, before, slope, status, started, cadence, contact, session, requests, sources, profile, made_by, _ = row
+    health, risk, band, now_names, *_, term_names, effects, confidence, caps = now
+    names, values, weights, contributions, deltas = told_columns(row)
+    of_parts, told = _in_millionths(weights), None
     if before is not None:
-        told = (before.at, before.evaluation.health, before.evaluation.band, before.evaluation.risk)
-    # By place: to name the fields takes four times as long.
+        at, then = before
+        told = (at, then.health, then.band, then.risk)
+        if len(names) > len(now_names):
+            # What has gone is told behind all others.
+            names, values, of_parts, contributions, deltas = map(
+                _picker(names), (names, values, of_parts, contributions, deltas)
+            )
     return ComparableRow(
-        row.causes,
-        evaluation.health,
-        evaluation.band,
-        evaluation.caps,
-        evaluation.risk,
-        tuple(zip(*map(parts, (names, values, _in_millionths(weights), shares, deltas)), strict=True)),
-        told,
-        tuple(zip(*map(terms, (evaluation.term_names, evaluation.effects)), strict=True)),
-        evaluation.confidence,
-        row.trend,
-        row.status,
-        row.started,
-        millionths(row.cadence),
-        row.last_contact,
-        row.next_session,
-        row.open_requests,
-        row.profile,
-        row.calibration or UNCALIBRATED,
-        row.sources,
+        *(causes, health, band, caps, risk, names, values, of_parts, contributions, deltas, told, term_names, effects),
+        *(confidence, slope, status, started, millionths(cadence), contact, session, requests, profile),
+        made_by or UNCALIBRATED,
+        sources,
     )
 
 
-@lru_cache(1 << 10)
-def _by_name(names: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """Puts a column in the order of the names. Remembered: most rows have the same, and to sort each takes long."""
-    return itemgetter(*sorted(range(len(names)), key=names.__getitem__)) if len(names) > 1 else tuple
+def in_order(names: Iterable[str], of_all: Sequence[str]) -> tuple[str, ...]:
+    """In the order of PARTS or TERMS."""
+    return tuple(sorted(names, key=lambda name: (of_all.index(name) if name in of_all else len(of_all), name)))
+
+
+def _picker(names: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Puts a column in the order of PARTS; there are two parts at the least."""
+    return itemgetter(*map(names.index, in_order(names, PARTS)))
 
 
 @lru_cache(1 << 10)
@@ -120,11 +124,25 @@ def _in_millionths(weights: tuple[float, ...]) -> tuple[int, ...]:
 
 
 def digest(relationship: str, statements: Mapping[int, ComparableRow]) -> bytes:
-    """Of the rows of one relationship; empty where it has none."""
-    found = hashlib.sha256()
-    for as_of in sorted(statements):
-        found.update(to_json([relationship, as_of, *statements[as_of]]) + b"\n")
+    """Of the rows of one relationship; empty where it has none. Words, which most rows share, as JSON, numbers as
+    integers of 64 bits: to make JSON of all would take most of the time of whoever computes rows to compare them."""
+    found = hashlib.sha256(f"{relationship}\0".encode())
+    for as_of, row in sorted(statements.items()):
+        causes, health, band, caps, risk, names, values, weights, contributions, deltas, before, *_ = row
+        contact, session = row.last_contact, row.next_session
+        at, was_healthy, was_in, was_at_risk = before or (UNSET, UNSET, "", UNSET)
+        numbers = [as_of, health, risk, row.confidence, row.trend, row.started, row.cadence]
+        numbers += (UNSET if contact is None else contact, UNSET if session is None else session)
+        numbers += (at, was_healthy, was_at_risk, *values, *weights, *contributions, *deltas, *row.effects)
+        labels = (was_in, row.term_names, row.status, row.open_requests, row.profile, row.calibration, row.sources)
+        found.update(_words(causes, band, caps, names, *labels))
+        found.update(pack(f"<{len(numbers)}q", *numbers))
     return found.digest() if statements else b""
+
+
+@lru_cache(1 << 12)
+def _words(*said: str | tuple[str, ...]) -> bytes:
+    return to_json(said) + b"\n"
 
 
 def combined(digests: Mapping[str, bytes]) -> str:

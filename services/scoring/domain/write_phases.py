@@ -16,10 +16,9 @@ from services.scoring.domain.changelog import (
     ChangelogEntry,
     discarded,
     programme_entry,
-    state_entry,
-    watermark_entry,
 )
-from services.scoring.domain.partition import Emission, PartitionWatermark, ScoredPartition
+from services.scoring.domain.layout import PartitionWatermark, dump, dump_watermark
+from services.scoring.domain.partition import Emission, ScoredPartition
 
 Write = Emission | ChangelogEntry
 Phase = Sequence[Write]
@@ -76,11 +75,13 @@ class PartitionProcessor:
                 yield from self._apply_profiles(event, offset)
                 continue
             changed = self.partition.take(event, key, offset)
+            round_.touched.add(key)
+            if not changed:
+                continue
             # Where the wall clock stopped the record, even its own row is one that it may not bring again.
             if self._brings_more(changed, to_micros(event.time) if recorded == clock else NONE):
                 round_.passes = self.partition.clock
             round_.outputs += changed
-            round_.touched.add(key)
             if len(round_.outputs) >= ROUND:
                 yield from self._acknowledge(round_)
         yield from self._acknowledge(round_)
@@ -132,7 +133,7 @@ class PartitionProcessor:
 
     def _store(self, names: set[str]) -> Iterator[Phase]:
         states = self.partition.clocked(names)
-        yield [state_entry(name, self._number, state) for name, state in states.items()]
+        yield [ChangelogEntry(name, self._number, dump(state)) for name, state in states.items()]
         yield self._forget(states)
 
     def _acknowledge(self, round_: "_Round") -> Iterator[Phase]:
@@ -142,7 +143,7 @@ class PartitionProcessor:
             yield from self._announce(round_.passes)
         yield round_.outputs
         states = self.partition.clocked(round_.touched)
-        yield [state_entry(name, self._number, state) for name, state in states.items()]
+        yield [ChangelogEntry(name, self._number, dump(state)) for name, state in states.items()]
         yield [*self._forget(states), *self._watermark()] if self._older else self._watermark()
         round_.clear()
 
@@ -169,7 +170,7 @@ class PartitionProcessor:
     def _watermark_of(self, watermark: PartitionWatermark) -> list[ChangelogEntry]:
         forgotten = self._forget([WATERMARK]) if self._marked and self._older else []
         self._marked = True
-        return [*forgotten, watermark_entry(self._number, watermark)]
+        return [*forgotten, ChangelogEntry(WATERMARK, self._number, dump_watermark(watermark))]
 
     def _forget(self, names: Iterable[str]) -> list[ChangelogEntry]:
         """Tombstones for the records of older generations that were merged into what is now acknowledged."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from services.scoring.domain.applied_profiles import programmes_of
 from services.scoring.domain.changelog import WATERMARK, ChangelogEntry, Recovery
+from services.scoring.domain.layout import RelationshipState
 from services.scoring.domain.partition import ScoredPartition
-from services.scoring.domain.state import RelationshipState
+from services.scoring.domain.profiles import programmes_of
 from services.scoring.domain.write_phases import PartitionProcessor
 from services.scoring.topics import Topics
 

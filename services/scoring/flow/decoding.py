@@ -66,21 +66,24 @@ class Decoding:
 
     def __iter__(self) -> Iterator[LogRecord]:
         """Raises BadDeployError."""
-        partitions, passed = self._partitions, self._breaker.passed
+        partitions, breaker = self._partitions, self._breaker
         for record in self._fetched:
             event = event_at(record, partitions)
             # Asked of the type itself, of every record: pydantic answers whether it is a kind of event in twenty times
             # as long.
             if type(event) is Refusal:
-                self._breaker.refused(f"{event.path} {event.detail}".strip())
+                breaker.refused(f"{event.path} {event.detail}".strip())
                 self.refused.append(_refused(record, event))
                 yield LogRecord(record.offset, "", None)
                 continue
-            passed()
-            if type(event) is ProfileSet:
+            breaker.passed()
+            if type(event) is ClockReached:
+                yield LogRecord(record.offset, "", event)
+            elif type(event) is ProfileSet:
                 self.set.append(event)
-            key = "" if type(event) is ProfileSet or type(event) is ClockReached else event.partitionkey
-            yield LogRecord(record.offset, key, event)
+                yield LogRecord(record.offset, "", event)
+            else:
+                yield LogRecord(record.offset, event.partitionkey, event)
 
 
 def event_at(record: Placed, partitions: int) -> MentoringEvent | Refusal:

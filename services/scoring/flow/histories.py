@@ -1,18 +1,30 @@
-"""Histories for backtests: from a file, or from the log."""
+"""Histories for backtests: from the log, or from a file, plain or gzipped: CloudEvents, one JSON per line, as they are
+sent in or as they stand on the log; or who was in contact with whom, and when, as CSV."""
 
+import csv
+import gzip
+import json
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from io import TextIOWrapper
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
-from schemas.events import MentoringEvent, OfPartition
-from schemas.primitives import to_micros
+from pydantic import TypeAdapter, ValidationError
+
+from schemas import events as e
+from schemas import payloads as p
+from schemas.events import MentoringEvent, OfPartition, OfRelationship, partition_key
+from schemas.primitives import EPOCH, FIRST_YEAR, LAST_YEAR, Id, Side, to_micros, to_utc
 from services.runtime.kafka import partition_count, read_to_end
 from services.runtime.settings import Settings
 from services.scoring.domain.backtesting.pairs import PairHistories, histories_of
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import Fact, Key, facts_of, merge_into
-from services.scoring.flow.contacts_csv import csv_events
-from services.scoring.flow.history_file import HistoryError, jsonl_events, kind_of
+from services.scoring.flow.decoding import Refusal, event_of
 from services.scoring.flow.log_reading import LoggedEvent, events_of
 from services.scoring.topics import Topics
 
@@ -49,3 +61,120 @@ def read_histories(events: Iterable[LoggedEvent], program: str | None) -> PairHi
         others = f"; there are the programmes {', '.join(sorted(programs))}" if program and programs else ""
         raise HistoryError(f"no relationship was ever in contact{others}")
     return histories
+
+
+class HistoryError(Exception):
+    """The history cannot be used; the message names the place and the reason."""
+
+
+def kind_of(file: Path) -> str:
+    """`.csv` of `contacts.csv` and of `contacts.csv.gz`; empty where there is none."""
+    return next((suffix for suffix in reversed(file.suffixes) if suffix != ".gz"), "")
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[BinaryIO]:
+    """Its bytes, whether they are zipped or not. Raises HistoryError where the file breaks off or is not what its name
+    says."""
+    try:
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as octets:
+            yield cast("BinaryIO", octets)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as broken:
+        raise HistoryError(f"{file}: cannot be read: {broken}") from broken
+
+
+"""Whose events they are where they do not say it: ingest adds it by the token."""
+
+
+def jsonl_events(file: Path) -> Iterator[MentoringEvent]:
+    """Blank lines are passed over. Raises HistoryError."""
+    with opened(file) as octets, TextIOWrapper(octets, "utf-8-sig") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield _event(line, f"{file}: line {number}")
+
+
+def _event(line: str, place: str) -> MentoringEvent:
+    try:
+        sent = json.loads(line)
+    except (ValueError, RecursionError) as broken:
+        raise HistoryError(f"{place}: is no JSON: {broken}") from broken
+    if not isinstance(sent, dict):
+        raise HistoryError(f"{place}: must be one CloudEvent, a JSON object")
+    event = event_of(json.dumps(_completed(sent)).encode())
+    if isinstance(event, Refusal):
+        raise HistoryError(f"{place}, {event.path or 'the event'}: {event.detail}")
+    return event
+
+
+def _completed(sent: dict[str, Any]) -> dict[str, Any]:
+    """With what ingest would have added."""
+    event = {"tenant": TENANT, "recordedtime": sent.get("time"), **sent}
+    if "subject" in event:
+        event.setdefault("partitionkey", partition_key(event["tenant"], event["subject"]))
+    return event
+
+
+SOURCE, TENANT, PROGRAM = "/history", "history", "history"
+COLUMNS = ("pair_id", "t", "dir")
+SIDES: Mapping[str, Side | None] = {"-1": None, "0": "mentor", "1": "mentee"}
+"""-1: it was of both, or nobody knows whose."""
+_ID: TypeAdapter[str] = TypeAdapter(Id)
+
+
+def csv_events(file: Path) -> Iterator[OfRelationship]:
+    """A row is a held session, or a message where `dir` names a side. Raises HistoryError."""
+    with opened(file) as octets, TextIOWrapper(octets, "utf-8-sig") as lines:
+        rows = csv.DictReader(lines, strict=True)
+        if sorted(rows.fieldnames or ()) != sorted(COLUMNS):
+            raise HistoryError(f"{file}: line 1: the columns must be {','.join(COLUMNS)}")
+        for row in rows:
+            yield _contact(row, f"{file}: line {rows.line_num}")
+
+
+def _contact(row: Mapping[str | None, str | None], place: str) -> OfRelationship:
+    if None in row or None in row.values():
+        raise HistoryError(f"{place}: must have {len(COLUMNS)} columns")
+    pair, when, side = (str(row[name]) for name in COLUMNS)
+    return _told(_pair(pair, place), _moment(when, place), _side(side, place))
+
+
+def _pair(text: str, place: str) -> str:
+    try:
+        return _ID.validate_python(text)
+    except ValidationError:
+        raise HistoryError(f"{place}, column pair_id: must be letters and digits, not {text!r}") from None
+
+
+def _moment(text: str, place: str) -> datetime:
+    try:
+        return to_utc(EPOCH + timedelta(seconds=int(text)))
+    except (ValueError, OverflowError):
+        wanted = f"seconds since 1970, in the years {FIRST_YEAR} to {LAST_YEAR}"
+        raise HistoryError(f"{place}, column t: must be whole {wanted}, not {text!r}") from None
+
+
+def _side(text: str, place: str) -> Side | None:
+    if text not in SIDES:
+        raise HistoryError(f"{place}, column dir: must be one of {', '.join(SIDES)}, not {text!r}")
+    return SIDES[text]
+
+
+def _told(pair: str, when: datetime, side: Side | None) -> OfRelationship:
+    """The same row twice is one contact."""
+    identity = f"{pair}-{when.timestamp():.0f}"
+    envelope: dict[str, Any] = {
+        "source": SOURCE,
+        "id": identity,
+        "time": when,
+        "recordedtime": when,
+        "tenant": TENANT,
+        "subject": pair,
+        "program": PROGRAM,
+        "partitionkey": partition_key(TENANT, pair),
+    }
+    if side is None:
+        held = p.SessionHeld(session_id=identity, started_at=when, evidence="inferred")
+        return e.SessionHeld(type="mentoring.session.held.v1", data=held, **envelope)
+    message = p.MessageSent(by=side, channel="history", evidence="inferred")
+    return e.MessageSent(type="mentoring.message.sent.v1", data=message, **envelope)

@@ -9,13 +9,11 @@ from schemas.events import MentoringEvent, OfPartition, ProfileSet
 from schemas.topics import position
 from services.runtime.kafka import Partition, Record, partition_count, partition_of, read_partition, read_to_end
 from services.runtime.settings import Settings
-from services.scoring.domain.applied_profiles import applied_profiles, programmes_of
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.changelog import Recovery
 from services.scoring.domain.facts import FullHistory
-from services.scoring.domain.partition import PartitionWatermark
-from services.scoring.domain.profiles import Profiles, Programmes
-from services.scoring.domain.state import RelationshipState
+from services.scoring.domain.layout import PartitionWatermark, RelationshipState
+from services.scoring.domain.profiles import Profiles, Programmes, applied_profiles, programmes_of
 from services.scoring.flow.decoding import Refusal, event_at
 from services.scoring.topics import Topics
 

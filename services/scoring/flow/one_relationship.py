@@ -9,10 +9,9 @@ from schemas.events import ClockReached, ProfileSet
 from schemas.primitives import to_micros
 from services.runtime.kafka import Partition, Record, partition_count, partition_of, read_partition
 from services.runtime.settings import Settings
-from services.scoring.domain.applied_profiles import applied_profiles
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.explaining.knowledge import Logged
-from services.scoring.domain.profiles import Programmes
+from services.scoring.domain.profiles import Programmes, applied_profiles
 from services.scoring.flow.log_reading import events_of, stored
 from services.scoring.topics import Topics
 
@@ -38,7 +37,14 @@ def read_relationship(settings: Settings, names: Topics, asked: str, passed: Cal
     """`asked`: tenant/id, or the id alone; `passed` is called with every record that was read.
     Raises UnknownRelationshipError and KafkaError."""
     if "/" not in asked:
-        asked = _with_tenant(asked, _known(settings, names))
+        known = _known(settings, names)
+        of_that_id = [name for name in known if _id(name) == asked]
+        if len(of_that_id) > 1:
+            tenants = ", ".join(of_that_id)
+            raise UnknownRelationshipError(f"more than one tenant has {asked}: {tenants}; name one of them")
+        if not of_that_id:
+            raise UnknownRelationshipError(_unknown(asked, known))
+        (asked,) = of_that_id
     log = _read(settings, names, asked, passed)
     if not log.events:
         raise UnknownRelationshipError(_unknown(asked, _known(settings, names)))
@@ -70,15 +76,6 @@ def _read(settings: Settings, names: Topics, relationship: str, passed: Callable
 def _known(settings: Settings, names: Topics) -> list[str]:
     """The relationships that scoring keeps a state of."""
     return sorted(stored(settings, names).states)
-
-
-def _with_tenant(asked: str, known: Sequence[str]) -> str:
-    found = [name for name in known if _id(name) == asked]
-    if len(found) > 1:
-        raise UnknownRelationshipError(f"more than one tenant has {asked}: {', '.join(found)}; name one of them")
-    if not found:
-        raise UnknownRelationshipError(_unknown(asked, known))
-    return found[0]
 
 
 def _unknown(asked: str, known: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from schemas.primitives import from_micros
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Reader
 from services.runtime.settings import Settings
-from services.scoring.domain.verification import ComparableRow
+from services.scoring.domain.verification import PARTS, TERMS, ComparableRow, in_order
 
 GROUP = "rapport-warehouse"
 WITHIN = 120
@@ -61,16 +61,21 @@ def _statement(columns: Sequence[Any]) -> ComparableRow:
     causes, health, band, caps, risk, factors, values, weights, deltas, *more = columns
     before, terms, (confidence, trend, status, started, cadence) = more[:4], more[4], more[5:10]
     contact, session, requests, profile, calibration, sources = more[10:]
-    parts = sorted((name, values[name], weights[name], points, deltas[name]) for name, points in factors.items())
+    names, term_names = in_order(factors, PARTS), in_order(terms, TERMS)
     return ComparableRow(
         causes=tuple(causes),
         health=health,
         band=band,
         caps=tuple(caps),
         risk=risk,
-        parts=tuple(parts),
+        names=names,
+        values=tuple(values[name] for name in names),
+        weights=tuple(weights[name] for name in names),
+        contributions=tuple(factors[name] for name in names),
+        deltas=tuple(deltas[name] for name in names),
         before=None if before[2] == "none" else tuple(before),
-        terms=tuple(sorted(terms.items())),
+        term_names=term_names,
+        effects=tuple(terms[name] for name in term_names),
         confidence=confidence,
         trend=trend,
         status=status,

@@ -9,8 +9,8 @@ from services.runtime.settings import Settings
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
-from services.scoring.domain.verification import ComparableRow, Verdict, comparable
-from services.scoring.flow.log_reading import Stored, WholeLog, stored, whole_log
+from services.scoring.domain.verification import Verdict, comparable
+from services.scoring.flow.log_reading import Stored, stored, whole_log
 from services.scoring.flow.sink import await_sink, stored_rows
 from services.scoring.topics import Topics
 
@@ -72,12 +72,9 @@ def _compared(settings: Settings, known: Stored, until: int | None, progress: Pr
         chunk = relationships[begin : begin + RELATIONSHIPS_AT_ONCE]
         table = stored_rows(warehouse, chunk, until)
         for relationship in chunk:
-            verdict.add(relationship, _truth(log, relationship, until), table.get(relationship, {}))
+            # What the log says, scored by the profiles that it says.
+            account = log.accounts.get(relationship, FullHistory())
+            rows = ScoreHistory(account.facts, log.profiles_of(relationship, account.program)).rows(NONE, until)
+            true = {as_of: comparable(row) for as_of, row in rows.items()}
+            verdict.add(relationship, true, table.get(relationship, {}))
     return VerifyReport(until, verdict, sorted(stale), len(relationships))
-
-
-def _truth(log: WholeLog, relationship: str, until: int) -> dict[int, ComparableRow]:
-    """What the log says, scored by the profiles that it says."""
-    account = log.accounts.get(relationship, FullHistory())
-    rows = ScoreHistory(account.facts, log.profiles_of(relationship, account.program)).rows(NONE, until)
-    return {as_of: comparable(row) for as_of, row in rows.items()}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.scoring.domain.backtesting import baselines, bgnbd
+from services.scoring.domain.backtesting import baselines
 from services.scoring.domain.backtesting.measures import reliability
 from tests.scoring.backtesting.past import cases, known, many, met
 from tests.scoring.building import micros
@@ -11,7 +11,7 @@ from tests.scoring.building import micros
 
 def test_each_rule_ranks_by_what_it_is_named_after() -> None:
     found = cases(known(400, met([0.5, 10.5, 20.5]), met([0.5, 1.5, 2.5])), active_days=200)
-    model = bgnbd.BgNbd(1.0, 10.0, 1.0, 3.0)
+    model = baselines.BgNbd(1.0, 10.0, 1.0, 3.0)
 
     scores = baselines.scores(found, model, 30)
 
@@ -21,7 +21,7 @@ def test_each_rule_ranks_by_what_it_is_named_after() -> None:
     assert np.exp(scores["own mean gap"]) == pytest.approx(found.silence / gaps)
     assert scores["100 - health"] == pytest.approx(100 - found.health)
     chance = 1 / (1 + np.exp(-scores["BG/NBD"]))
-    assert chance == pytest.approx(bgnbd.silent(model, found.past, 30))
+    assert chance == pytest.approx(baselines.silent(model, found.past, 30))
 
 
 def test_bg_nbd_learns_from_all_pairs_seen_before_the_split_and_from_nothing_after_it() -> None:
@@ -60,6 +60,6 @@ def test_the_rules_are_defined_for_every_case_of_a_random_history() -> None:
     histories = many(40, 500, seed=14)
     found = cases(histories)
 
-    scores = baselines.scores(found, bgnbd.fitted(baselines.pasts(histories, micros(300))), 30)
+    scores = baselines.scores(found, baselines.fitted_bgnbd(baselines.pasts(histories, micros(300))), 30)
 
     assert all(np.isfinite(score).all() for score in scores.values())

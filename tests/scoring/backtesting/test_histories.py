@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.scoring.domain.backtesting.pairs import PairHistories
-from services.scoring.flow.histories import file_events, read_histories
-from services.scoring.flow.history_file import HistoryError
+from services.scoring.flow.histories import HistoryError, file_events, read_histories
 
 DAY = 86_400
 T = 1_600_000_000

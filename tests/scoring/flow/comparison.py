@@ -12,9 +12,9 @@ from schemas.topics import position
 from services.runtime.kafka import Reader, read_to_end
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
-from services.scoring.domain.layout import facts_bytes
+from services.scoring.domain.layout import PartitionWatermark, facts_bytes
 from services.scoring.domain.memory import trimmed
-from services.scoring.domain.partition import Emission, PartitionWatermark
+from services.scoring.domain.partition import Emission
 from services.scoring.domain.serialization import score_event
 from services.scoring.flow.decoding import Refusal, event_of
 from services.scoring.flow.log_reading import Stored, WholeLog, stored, whole_log

@@ -27,8 +27,8 @@ from services.scoring.domain.changelog import state_entry
 from services.scoring.domain.explaining.explanation import Explanation, explain
 from services.scoring.domain.explaining.knowledge import knowledge_of
 from services.scoring.domain.facts import facts_of
+from services.scoring.domain.layout import RelationshipState
 from services.scoring.domain.profiles import DEFAULT
-from services.scoring.domain.state import RelationshipState
 from services.scoring.flow.one_relationship import RelationshipLog, UnknownRelationshipError, read_relationship
 from services.scoring.topics import Topics
 from tests.scoring.building import held, micros, missed, retraction, started

@@ -16,8 +16,8 @@ from schemas.events import OfRelationship
 from schemas.primitives import to_micros
 from services.scoring.domain import layout
 from services.scoring.domain.facts import FullHistory
+from services.scoring.domain.layout import Home, RelationshipState
 from services.scoring.domain.memory import trimmed
-from services.scoring.domain.state import Home, RelationshipState
 from services.scoring.flow.heal import HealEnvironment, heal
 from services.scoring.flow.log_reading import stored
 from tests.receiver import eventually

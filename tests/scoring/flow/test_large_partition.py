@@ -4,8 +4,7 @@ import pytest
 
 from services.runtime.kafka import Producer
 from services.scoring.domain.changelog import state_entry, watermark_entry
-from services.scoring.domain.partition import PartitionWatermark
-from services.scoring.domain.state import Home, RelationshipState
+from services.scoring.domain.layout import Home, PartitionWatermark, RelationshipState
 from tests.receiver import eventually
 from tests.scoring.building import SIDES, facts, message, micros
 from tests.scoring.flow.harness import Scoring

@@ -18,7 +18,7 @@ from services.scoring.flow.maintenance import (
     MaintenanceRefusedError,
     maintained,
 )
-from services.scoring.flow.replay.origin import origin
+from services.scoring.flow.replay.replay import origin
 from tests.scoring.flow.harness import Scoring
 from tests.scoring.flow.long_log import long_log
 from tests.scoring.flow.test_heal import applied, said, with_late_facts

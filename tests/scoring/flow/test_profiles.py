@@ -9,9 +9,8 @@ from schemas.events import to_json
 from schemas.primitives import to_rfc3339
 from schemas.programs import Profile, Weights
 from services.runtime.kafka import Producer
-from services.scoring.domain.applied_profiles import AppliedProfiles
 from services.scoring.domain.changelog import ChangelogEntry, programme_entry
-from services.scoring.domain.profiles import Profiles
+from services.scoring.domain.profiles import AppliedProfiles, Profiles
 from services.scoring.domain.timeline import PROFILE_CHANGED
 from services.scoring.flow.log_reading import stored
 from tests.receiver import eventually

@@ -19,10 +19,10 @@ from services.runtime.kafka import (
     read_to_end,
     records,
 )
-from services.scoring.flow.repartition import checks
+from services.scoring.flow.repartition import plan
+from services.scoring.flow.repartition.copying import Repartitioned
 from services.scoring.flow.repartition.plan import Epoch, NotRepartitionedError, Passed, Repartitioning, Tracked
 from services.scoring.flow.repartition.repartition import abandon, is_repartitioned, repartition
-from services.scoring.flow.repartition.states import Repartitioned
 from tests.scoring.flow.comparison import compare
 from tests.scoring.flow.harness import Scoring
 from tests.scoring.flow.long_log import Keyed, end_of, keyed, long_log, moved
@@ -147,7 +147,7 @@ def test_it_does_not_grow_while_somebody_is_at_work_or_behind(
     scoring.reach(end_of(events))
     service = scoring.start()
     scoring.await_clock(end_of(events))
-    monkeypatch.setattr(checks, "FORGOTTEN_WITHIN", 5)
+    monkeypatch.setattr(plan, "FORGOTTEN_WITHIN", 5)
     with pytest.raises(NotRepartitionedError, match=f"{scoring.names.group} is at work"):
         repartition(scoring.settings, growth, NEW_PARTITIONS, quiet)
     stops_well(service)

@@ -14,8 +14,17 @@ from deploy.local.clickhouse import LocalClickHouse
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import read_to_end
 from services.scoring.flow.heal import HealEnvironment, Progress, heal
-from services.scoring.flow.replay.origin import ReplayOrigin, origin, rehearsal_of_file
-from services.scoring.flow.replay.replay import Computed, Effort, Replayed, Wish, rehearse, replay
+from services.scoring.flow.replay.replay import (
+    Computed,
+    Effort,
+    Replayed,
+    ReplayOrigin,
+    Wish,
+    origin,
+    rehearsal_of_file,
+    rehearse,
+    replay,
+)
 from services.scoring.flow.replay.shadow import Changes, UnusableShadowError
 from services.scoring.flow.replay.source import ReplaySourceError
 from services.scoring.flow.replay.work import Task

@@ -4,9 +4,9 @@ import pytest
 
 from services.scoring.domain import layout
 from services.scoring.domain.changelog import WATERMARK, ChangelogEntry, Recovery
-from services.scoring.domain.partition import PartitionWatermark, ScoredPartition
+from services.scoring.domain.layout import Home, PartitionWatermark, RelationshipState
+from services.scoring.domain.partition import ScoredPartition
 from services.scoring.domain.profiles import Programmes
-from services.scoring.domain.state import Home, RelationshipState
 from tests.scoring.building import KEY, facts, held, micros
 
 

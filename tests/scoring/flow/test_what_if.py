@@ -16,7 +16,7 @@ from schemas.topics import PROGRAMS
 from services.runtime.kafka import Producer, create_topics, read_to_end
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import watermark_entry
-from services.scoring.domain.partition import PartitionWatermark
+from services.scoring.domain.layout import PartitionWatermark
 from services.scoring.flow.what_if import NothingScoredError, read_log
 from services.scoring.topics import Topics
 from tests.scoring.building import held, micros, started

@@ -8,7 +8,7 @@ import numpy as np
 
 from schemas.primitives import from_micros
 from services.scoring.domain.backtesting.cases import Cases
-from services.scoring.domain.backtesting.measures import Floats, Interval, Resamples, Texts, brier, mean
+from services.scoring.domain.backtesting.measures import Floats, Interval, Resamples, brier, mean
 from services.scoring.domain.bounds import DAY
 
 YEARLY_FROM = 3 * 365 * DAY
@@ -36,7 +36,8 @@ class Drift:
 
 def drift(earlier: Cases, later: Cases, predicted: Floats) -> tuple[Drift, ...]:
     """By period of the later cases, in order."""
-    names = _periods(later)
+    moments, is_long = [from_micros(int(at)) for at in later.at], later.at.max() - later.at.min() > YEARLY_FROM
+    names = np.array([f"{at.year}" if is_long else f"{at.year} Q{(at.month + 2) // 3}" for at in moments])
     before = _Rate.of(Resamples(earlier.pair), earlier.faded)
     return tuple(
         _of_period(name, later.where(names == name), predicted[names == name], before) for name in sorted(set(names))
@@ -75,10 +76,3 @@ def _of_period(name: str, cases: Cases, predicted: Floats, before: _Rate) -> Dri
         brier=resamples.value(partial(brier, cases.faded, predicted)),
         flags=tuple(what for what, found in differs.items() if found and cases.pairs >= LEAST_PAIRS),
     )
-
-
-def _periods(cases: Cases) -> Texts:
-    moments = [from_micros(int(at)) for at in cases.at]
-    if cases.at.max() - cases.at.min() > YEARLY_FROM:
-        return np.array([str(moment.year) for moment in moments])
-    return np.array([f"{moment.year} Q{(moment.month + 2) // 3}" for moment in moments])

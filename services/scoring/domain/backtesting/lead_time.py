@@ -30,7 +30,7 @@ class LeadTime:
     right: float
     fades: int
     never: float
-    days: tuple[float, float, float] | None
+    days: tuple[float, ...] | None
 
 
 class ContactGap(NamedTuple):
@@ -70,7 +70,7 @@ def lead_time(level: float, told: Sequence[WatchedGap], rule: CaseRule, span: Hi
         right=_share(sum(known), len(known)),
         fades=len(fades),
         never=_share(len(fades) - len(leads), len(fades)),
-        days=_quartiles(leads),
+        days=tuple(map(float, np.quantile(leads, QUARTILES))) if leads else None,
     )
 
 
@@ -102,13 +102,6 @@ def _is_silent(silence: ContactGap, upto: int, span: HistorySpan) -> bool | None
     if silence.following is not None and silence.following <= upto:
         return False
     return True if upto <= span.end else None
-
-
-def _quartiles(days: Sequence[int]) -> tuple[float, float, float] | None:
-    if not days:
-        return None
-    low, median, high = np.quantile(days, QUARTILES)
-    return float(low), float(median), float(high)
 
 
 def _share(part: int, whole: int) -> float:

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from services.scoring.domain.bounds import ONE
-from services.scoring.domain.evaluation import SILENCE, Evaluation, PartValue
 from services.scoring.domain.explaining.words import since_words
-from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.row import SILENCE, Evaluation, HistoryRow, PartValue
 
 TENTH = ONE // 10
 HUNDREDTH = ONE // 100

@@ -5,10 +5,9 @@ from itertools import groupby
 from typing import NamedTuple
 
 from services.scoring.domain.bounds import ONE
-from services.scoring.domain.evaluation import SILENCE, Evaluation
 from services.scoring.domain.explaining.points import TENTH, shares, shown_health
 from services.scoring.domain.explaining.words import cause_words, passing
-from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.row import SILENCE, Evaluation, HistoryRow
 from services.scoring.domain.timeline import MIDNIGHT
 
 _OF_ALL = "base"
@@ -99,9 +98,9 @@ def _differences(before: Evaluation, now: Evaluation) -> dict[str, int]:
 
 def _count_words(began: Sequence[str], ceased: Sequence[str]) -> str:
     """`goals now count`, `support no longer counts`."""
-    told = [(began, "now"), (ceased, "no longer")]
-    return ", ".join(f"{' and '.join(names)} {when} {_counts(names)}" for names, when in told if names)
-
-
-def _counts(names: Sequence[str]) -> str:
-    return "count" if len(names) > 1 or (names[0].endswith("s") and names[0] != "responsiveness") else "counts"
+    told = []
+    for names, when in ((began, "now"), (ceased, "no longer")):
+        if names:
+            is_plural = len(names) > 1 or (names[0].endswith("s") and names[0] != "responsiveness")
+            told.append(f"{' and '.join(names)} {when} {'count' if is_plural else 'counts'}")
+    return ", ".join(told)

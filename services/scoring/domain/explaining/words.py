@@ -1,6 +1,6 @@
 """What happened, in words that a programme coordinator uses: what an event says, and why a row exists."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from string import Formatter
 
 from schemas.events import OfRelationship
@@ -54,11 +54,11 @@ def short_type(type_: str) -> str:
 
 def words_of(event: OfRelationship) -> str:
     fields = dict(event.data)
-    return "".join(piece.format(**fields) for piece in WORDS[short_type(event.type)] if _is_known(piece, fields))
-
-
-def _is_known(piece: str, fields: Mapping[str, object]) -> bool:
-    return all(fields[name] is not None for _, name, _, _ in _FORMATTER.parse(piece) if name)
+    return "".join(
+        piece.format(**fields)
+        for piece in WORDS[short_type(event.type)]
+        if all(fields[name] is not None for _, name, _, _ in _FORMATTER.parse(piece) if name)
+    )
 
 
 OF_TIME = {
@@ -71,7 +71,14 @@ OF_TIME = {
 
 def cause_words(at: int, row: HistoryRow, told: Sequence[str]) -> tuple[str, ...]:
     """Of a row that is more than a midnight; `told`: what events say happened at this instant."""
-    return (*told, *_of_time(at, row))
+    words = list(told)
+    for cause in row.causes:
+        if cause.startswith("crossing."):
+            _, measure, level = cause.split(".", 2)
+            words.append(f"{passing(at, row)}: {'health falls' if measure == 'health' else 'risk rises'} to {level}")
+        elif cause != MIDNIGHT and cause not in WORDS:
+            words.append(OF_TIME.get(cause, cause.replace(".", " ").replace("_", " ")))
+    return tuple(words)
 
 
 def passing(at: int, row: HistoryRow) -> str:
@@ -90,17 +97,3 @@ def since_words(what: str, last: int | None, started: int, at: int) -> str:
 def spell(days: float) -> str:
     whole = round(days)
     return "1 day" if whole == 1 else f"{whole} days"
-
-
-def _of_time(at: int, row: HistoryRow) -> Iterator[str]:
-    for cause in row.causes:
-        if cause.startswith("crossing."):
-            yield f"{passing(at, row)}: {_crossing(cause)}"
-        elif cause != MIDNIGHT and cause not in WORDS:
-            yield OF_TIME.get(cause, cause.replace(".", " ").replace("_", " "))
-
-
-def _crossing(cause: str) -> str:
-    """`crossing.risk.0.55`: `risk rises to 0.55`."""
-    _, measure, level = cause.split(".", 2)
-    return f"health falls to {level}" if measure == "health" else f"risk rises to {level}"

@@ -58,6 +58,9 @@ def meetings(view: View) -> Meetings:
         if entry.place > last and decided.get(entry.place, entry).kind == _MISSED
     ]
     late = [e for e in view.standing("cancelled_late") if e.place > last and not _is_replaced(e, booked)]
+    # The newest word on each session counts; a cancelled one is not booked.
+    newest = {booking.ref: booking for booking in booked}
+    called_off = {outcome.ref: outcome.place for outcome in outcomes if outcome.kind == _CANCELLED}
     return Meetings(
         reliability=reliability(kinds.count(_HELD), kinds.count(_MISSED), kinds.count(_CANCELLED)),
         outcomes=len(rated),
@@ -65,7 +68,7 @@ def meetings(view: View) -> Meetings:
         sessions=sessions,
         missed=len(missed),
         cancelled_late=1 if late else 0,
-        bookings=_bookings(booked, outcomes),
+        bookings=tuple(sorted([one.first for one in newest.values() if called_off.get(one.ref, -1) < one.place])),
     )
 
 
@@ -162,13 +165,6 @@ def _is_replaced(cancelled: IndexedFact, booked: Sequence[IndexedFact]) -> bool:
     return False
 
 
-def _bookings(booked: Sequence[IndexedFact], outcomes: Sequence[IndexedFact]) -> tuple[int, ...]:
-    """The newest word on each session counts; a cancelled one is not booked."""
-    newest = {booking.ref: booking for booking in booked}
-    cancelled = {outcome.ref: outcome.place for outcome in outcomes if outcome.kind == _CANCELLED}
-    return tuple(sorted([one.first for one in newest.values() if cancelled.get(one.ref, -1) < one.place]))
-
-
 MESSAGE_GROUPS = ("messages_by_mentor", "messages_by_mentee")
 
 RATED_MESSAGES = 24
@@ -251,31 +247,19 @@ class Pace(NamedTuple):
 def pace(view: View, frame: Frame) -> Pace:
     days = view.contact_days(bounds.CONTACT_DAYS, bounds.CONTACT_WINDOW_DAYS)
     if frame.pauses.union or (days and days[-1] - days[0] >= len(_LOGS)):
-        gaps = [_log_gap(frame, a, b) for a, b in pairwise(days)]
+        gaps = [math.log(max(1.0, _active_days(frame, a, b))) for a, b in pairwise(days)]
         recent = [math.exp2(-_active_days(frame, day, days[-1]) / RECENT_HALVED_DAYS) for day in days]
     else:
         gaps = [_LOGS[b - a] for a, b in pairwise(days)]
         recent = [_RECENT[days[-1] - day] for day in days]
-    mu = typical_gap(math.log(frame.cadence), len(gaps), math.fsum(gaps))
-    shape = steepness(len(gaps), math.fsum([(gap - mu) * (gap - mu) for gap in gaps]))
+    # mu: mean of the log gaps, the expected cadence counting as one of them.
+    mu = (CADENCE_WEIGHT * math.log(frame.cadence) + math.fsum(gaps)) / (CADENCE_WEIGHT + len(gaps))
+    # The shape c of the log-logistic: pi / sqrt(3 var), var the predictive variance of the next log gap.
+    squares = math.fsum([(gap - mu) * (gap - mu) for gap in gaps])
+    variance = (SPREAD_WEIGHT * SPREAD * SPREAD + squares) / (SPREAD_WEIGHT + len(gaps))
+    variance *= 1.0 + 1.0 / (CADENCE_WEIGHT + len(gaps))
+    shape = math.pi / math.sqrt(3.0 * variance)
     return Pace(math.exp(mu), shape, math.log1p(max(1, len(days))), math.log1p(math.fsum(recent)))
-
-
-def typical_gap(log_cadence: float, count: int, total: float) -> float:
-    """mu: mean of the log gaps, the expected cadence counting as one of them."""
-    return (CADENCE_WEIGHT * log_cadence + total) / (CADENCE_WEIGHT + count)
-
-
-def steepness(count: int, squares: float) -> float:
-    """The shape c of the log-logistic: pi / sqrt(3 var), var the predictive variance of the next log gap.
-    `squares` is the sum of squared deviations of the log gaps from mu."""
-    variance = (SPREAD_WEIGHT * SPREAD * SPREAD + squares) / (SPREAD_WEIGHT + count)
-    variance *= 1.0 + 1.0 / (CADENCE_WEIGHT + count)
-    return math.pi / math.sqrt(3.0 * variance)
-
-
-def _log_gap(frame: Frame, a: int, b: int) -> float:
-    return math.log(max(1.0, _active_days(frame, a, b)))
 
 
 def _active_days(frame: Frame, a: int, b: int) -> float:

@@ -208,7 +208,10 @@ class FactIndex:
             for name, group in self.groups.items()
             if group and (group[0].time <= begin or len(group) > bounds.KEPT_WHOLE)
         }
-        looked_at = {name: self._newest_of(name, end) for name, end in others.items()}
+        looked_at: dict[str, Sequence[IndexedFact]] = {
+            name: self.goals[name][end] if name in PER_GOAL else self.groups[name][max(0, end - LOOKED_AT[name]) : end]
+            for name, end in others.items()
+        }
         if all(len(looked_at[name]) == end for name, end in others.items()):
             return []
         # 2. What none of its groups keeps, but the oldest of all, and days with contact by two of theirs.
@@ -220,10 +223,6 @@ class FactIndex:
         for ids in contact_days(contacts, bounds.CONTACT_DAYS).values():
             kept.update(bisect_left(self.keys, key) for key in ids)
         return [place for place in range(len(self.keys)) if place not in kept]
-
-    def _newest_of(self, name: str, end: int) -> Sequence[IndexedFact]:
-        """What a score looks at of the first facts of a group."""
-        return self.goals[name][end] if name in PER_GOAL else self.groups[name][max(0, end - LOOKED_AT[name]) : end]
 
 
 class View:
@@ -248,10 +247,6 @@ class View:
         end, group = self.ends[name], self.index.groups[name]
         # Nearly always of all facts there are.
         return group[-LOOKED_AT[name] :] if end == len(group) else group[max(0, end - LOOKED_AT[name]) : end]
-
-    def newest_of_goals(self, name: str) -> Sequence[IndexedFact]:
-        """The newest fact of a kind of each goal, the newest goals first."""
-        return self.index.goals[name][self.ends[name]]
 
     def standing(self, name: str) -> list[IndexedFact]:
         """Those selected facts of a group that stand."""

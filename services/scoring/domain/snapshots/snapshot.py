@@ -1,7 +1,7 @@
-"""Everything that rows say of a relationship until its next fact, and the numbers that its score is computed from."""
+"""Everything that rows say of a relationship until its next fact, and the numbers that its score is computed from:
+of one, or as columns of many."""
 
 import math
-from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter, mul
@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from services.scoring.domain.bounds import FOREVER, millionths
+from services.scoring.domain.bounds import FOREVER
+from services.scoring.domain.bounds import ONE as MILLION
 from services.scoring.domain.memory import LOOKED_AT, PER_GOAL
 from services.scoring.domain.profiles import Parameters
-from services.scoring.domain.score import FACTORS, FEATURES, KNOWN, STEADY, Aging, Floats, OpenGoal, flat
+from services.scoring.domain.score import FACTORS, FEATURES, GOALS_RATED, ONE, Aging, Floats, OpenGoal, Scores, score
 from services.scoring.domain.snapshots import contacts as contact_facts
 from services.scoring.domain.snapshots import frame as frames
 from services.scoring.domain.snapshots import voices as voice_facts
@@ -25,6 +26,44 @@ CONFIDENT_AT = 3
 """Facts at which a factor is half trusted: n / (n + 3)."""
 ALWAYS_KNOWN = frozenset({"rhythm", "reliability", "growth", "expectations"})
 """Time and attendance say something from the beginning on; the other factors need facts."""
+
+
+# What the score needs as a row of numbers, as a partition keeps it, and as the columns that many are computed from.
+STEADY = ("reliability", "feedback", "mutual", "responsiveness", "support")
+"""The factors that time does not change."""
+KNOWN = ("pace", "history", "activity", "missed", "cancelled_late", "rating_drop")
+"""The features of the disengagement model that time does not change."""
+_PLAIN = len(Aging._fields) - 1
+_POINTS = _PLAIN + len(FACTORS)
+_STEADY = _POINTS + len(STEADY)
+_KNOWN = _STEADY + len(KNOWN)
+_GOAL = len(OpenGoal._fields)
+WIDTH = _KNOWN + 1 + GOALS_RATED * _GOAL
+"""Numbers of a snapshot."""
+_NO_GOAL = (0.0,) * _GOAL
+
+
+class Numbers(NamedTuple):
+    """A column for each snapshot; `points`, `steady` and `features` have a row for each of theirs."""
+
+    aging: Aging
+    points: Floats
+    steady: Floats
+    features: Floats
+    confidence: Floats
+
+
+def columns(numbers: Floats) -> Numbers:
+    """Of a table with a row for each number and a column for each snapshot. Goals that weigh nothing anywhere are left
+    out."""
+    goals = [numbers[begin : begin + _GOAL] for begin in range(_KNOWN + 1, WIDTH, _GOAL)]
+    return Numbers(
+        aging=Aging._make((*numbers[:_PLAIN], [OpenGoal(*goal) for goal in goals if goal[0].any()])),
+        points=numbers[_PLAIN:_POINTS],
+        steady=numbers[_POINTS:_STEADY],
+        features=numbers[_STEADY:_KNOWN],
+        confidence=numbers[_KNOWN],
+    )
 
 
 @dataclass(eq=False, slots=True)
@@ -79,14 +118,11 @@ class Snapshot:
         pauses = self.frame.pauses
         return pauses.active(at) if pauses.union else at
 
-    def booked(self, at: int) -> float:
-        """1.0 while a booking lies ahead, else 0.0."""
-        bookings = self.meetings.bookings
-        return 1.0 if bookings and bookings[-1] > at else 0.0
-
-    def next_session(self, at: int) -> int | None:
-        bookings = self.meetings.bookings
-        return bookings[place] if (place := bisect_right(bookings, at)) < len(bookings) else None
+    def scores(self, at: int) -> Scores:
+        """At an instant of the facts in view or later."""
+        pauses, bookings = self.frame.pauses, self.meetings.bookings
+        now = pauses.active(at) if pauses.union else at
+        return score(self.aging, now, 1.0 if bookings and bookings[-1] > at else 0.0, ONE)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -103,8 +139,10 @@ class Snapshot:
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """As a row of a table, see score.columns."""
-        return flat(self.aging, self.points, self.steady, self.features, self.confidence)
+        """So many as WIDTH, as a row of a table, see `columns`. Goals are filled up with some that weigh nothing."""
+        *plain, goals = self.aging
+        filled = [number for goal in goals for number in goal] + [*_NO_GOAL] * (GOALS_RATED - len(goals))
+        return (*plain, *self.points, *self.steady, *self.features, self.confidence, *filled)
 
     @property
     def column(self) -> Floats:
@@ -204,7 +242,7 @@ def _weighed(weights: tuple[float, ...], counts: tuple[int, ...]) -> tuple[tuple
     total, everything = math.fsum(known), math.fsum(weights)
     points = tuple([100.0 * weight / total if total else 0.0 for weight in known])
     trusted = math.fsum([weight * count / (count + CONFIDENT_AT) for weight, count in zip(known, counts, strict=True)])
-    confidence = millionths(trusted / everything if everything else 0.0)
+    confidence = round(trusted / everything * MILLION) if everything else 0
     return points, tuple([points[place] for place in _STEADY_PLACES]), confidence
 
 
@@ -234,33 +272,34 @@ def _aging(
             [OpenGoal(g.smart, g.done, active(g.since) if active else g.since) for g in goals.rated if g.is_open]
         )
     coefficients = parameters.coefficients
+    # By place: to name the fields takes twice as long, and every event has one.
     return Aging(
-        steady=math.fsum(map(mul, of_steady, steady)),
-        rhythm_weight=points[_RHYTHM],
-        goals_weight=points[_GOALS],
-        growth_weight=points[_GROWTH],
-        expectations_weight=points[_EXPECTATIONS],
-        cadence=frame.cadence,
-        review=parameters.review,
-        start=start,
-        held=held,
-        contact=contact,
-        mentor_growth=mentor_growth,
-        mentee_growth=mentee_growth,
-        goal_changed=changed,
-        stalls=changed + parameters.stalled_after if open_goals else FOREVER,
-        done=voices.done,
-        rated_goals=len(goals.rated),
-        ended_goals=ended_goals,
-        median=pace.median,
-        shape=pace.shape,
-        horizon=parameters.horizon,
-        others=parameters.base + math.fsum(map(mul, _of_known(coefficients), features)),
-        silence_weight=coefficients[_SILENCE],
-        elapsed_weight=coefficients[_ELAPSED],
-        stalled_weight=coefficients[_STALLED],
-        booked_weight=-coefficients[_BOOKED],
-        goals=open_goals,
+        math.fsum(map(mul, of_steady, steady)),
+        points[_RHYTHM],
+        points[_GOALS],
+        points[_GROWTH],
+        points[_EXPECTATIONS],
+        frame.cadence,
+        parameters.review,
+        start,
+        held,
+        contact,
+        mentor_growth,
+        mentee_growth,
+        changed,
+        changed + parameters.stalled_after if open_goals else FOREVER,
+        voices.done,
+        len(goals.rated),
+        ended_goals,
+        pace.median,
+        pace.shape,
+        parameters.horizon,
+        parameters.base + math.fsum(map(mul, _of_known(coefficients), features)),
+        coefficients[_SILENCE],
+        coefficients[_ELAPSED],
+        coefficients[_STALLED],
+        -coefficients[_BOOKED],
+        open_goals,
     )
 
 

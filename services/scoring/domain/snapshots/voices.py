@@ -48,7 +48,9 @@ class Voices(NamedTuple):
 
 def voices(view: View) -> Voices:
     by_mentor, by_mentee = view.standing("ratings_by_mentor"), view.standing("ratings_by_mentee")
-    pulses, requests = view.standing("pulses"), _open_requests(view)
+    pulses, reports = view.standing("pulses"), view.standing("support")
+    resolved = {entry.ref: entry.place for entry in reports if entry.kind == FactKind.RESOLVED}
+    requests = [e for e in reports if e.kind == FactKind.REQUESTED and resolved.get(e.ref, -1) < e.place]
     fits = [view.newest(name) for name in ("fit_by_mentor", "fit_by_mentee")]
     growth = [view.newest(name) for name in ("growth_of_mentor", "growth_of_mentee")]
     things = [view.newest(name) for name in ("agreed", "prepared_mentor", "prepared_mentee")]
@@ -99,13 +101,6 @@ def _sum(ratings: list[IndexedFact]) -> float:
     return math.fsum([entry.value / ONE for entry in ratings])
 
 
-def _open_requests(view: View) -> list[IndexedFact]:
-    """The requests for support that nobody has resolved."""
-    reports = view.standing("support")
-    resolved = {entry.ref: entry.place for entry in reports if entry.kind == FactKind.RESOLVED}
-    return [e for e in reports if e.kind == FactKind.REQUESTED and resolved.get(e.ref, -1) < e.place]
-
-
 GOAL_GROUPS = ("goals_set", "goals_progressed", "goals_revised", "goals_ended")
 SMART_LEAST, SMART_STEP, SMART_FULL = 0.6, 0.08, 1.0
 """A goal counts by its SMART flags, 0.6 for none to 1 for all five; unknown flags are no fault."""
@@ -136,7 +131,8 @@ NO_GOALS = Goals((), None, (), 0)
 def goals(view: View) -> Goals:
     if not any(view.ends[name] for name in GOAL_GROUPS):
         return NO_GOALS
-    of_each = [{entry.slot: entry for entry in view.newest_of_goals(name)} for name in GOAL_GROUPS]
+    # The newest fact of each kind of each goal, the newest goals first.
+    of_each = [{entry.slot: entry for entry in view.index.goals[name][view.ends[name]]} for name in GOAL_GROUPS]
     set_, progressed, revised, ended = of_each
     rated: list[Goal] = []
     for name, entry in set_.items():

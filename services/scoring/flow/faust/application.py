@@ -1,7 +1,13 @@
-"""Builds the Faust application: one agent, one timer, one table that only recovers. Nothing is built at import."""
+"""Builds the Faust application: one agent, one timer, one table that only recovers; and the process around it: how it
+starts, how it hears of a signal, how it ends. Nothing is built at import."""
 
 import asyncio
 import gc
+import logging
+import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
@@ -12,13 +18,17 @@ from services.runtime import log
 from services.runtime.health import Health
 from services.scoring.flow.assigned_partition import Sizes
 from services.scoring.flow.faust.configured_app import faust_app, rebalance_seconds
-from services.scoring.flow.faust.consumer import commit_applied, note_heartbeats, note_poll, refetch_dropped
-from services.scoring.flow.faust.partition_buffers import PartitionBuffers
+from services.scoring.flow.faust.consumer import (
+    commit_applied,
+    note_heartbeats,
+    note_poll,
+    refetch_dropped,
+)
 from services.scoring.flow.faust.producer import FaustProducer
-from services.scoring.flow.faust.scheduler import Sequencer, Untyped, scheduler_class
+from services.scoring.flow.faust.scheduler import PartitionBuffers, Sequencer, Untyped, scheduler_class
 from services.scoring.flow.faust.table import BatchSchema
 from services.scoring.flow.gaps import Gaps
-from services.scoring.flow.liveness import STALLED_SECONDS, Liveness, NotAliveError
+from services.scoring.flow.liveness import STALLED_SECONDS, Liveness, NotAliveError, watch
 from services.scoring.flow.metrics import metrics
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.flow.worker import Worker, wall_clock
@@ -220,3 +230,33 @@ async def _told(answer: Awaitable[Mapping[Untyped, int]]) -> Mapping[Untyped, in
         return await asyncio.wait_for(answer, STALLED_SECONDS)
     except TimeoutError:
         raise NotAliveError(f"the broker has told no offsets of the log for {STALLED_SECONDS} s") from None
+
+
+STOP_SECONDS = 1.8
+"""So long a stop may take at the most; two seconds are promised."""
+
+
+def execute(built: Application) -> None:
+    """Does not return: exits with 0 after a signal, with 1 after anything unexpected."""
+    # The level is only passed so that Faust draws no spinner; the logging is ours.
+    worker = Process(built.app, loglevel=logging.INFO, quiet=True, override_logging=False, redirect_stdouts=False)
+    watch(built.liveness.check, lambda: bool(worker.crashed))
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as ended:
+        # All is written and said. To free the states one by one, as Python does at its end, would take seconds.
+        sys.stderr.flush()
+        os._exit(int(ended.code or 0))
+
+
+class Process(faust.Worker):  # type: ignore[misc]
+    def _schedule_shutdown(self, number: signal.Signals) -> None:
+        """The batch in work is finished. Told while it starts, Faust may wait for ever for what it has not yet begun;
+        to end then is as good as any crash: it leaves no hole."""
+        end = threading.Timer(STOP_SECONDS, os._exit, [0])
+        end.daemon = True
+        end.start()
+        super()._schedule_shutdown(number)
+
+    async def _sentinel_task(self) -> None:
+        """Faust sleeps for a second here, when everything has ended: half of the time that a stop may take."""

@@ -9,10 +9,14 @@ from services.runtime.settings import Settings
 from services.scoring.domain.changelog import WATERMARK, Recovery
 from services.scoring.domain.repartition import PartitionSplit
 from services.scoring.flow.log_reading import recovered_partitions
-from services.scoring.flow.repartition.checks import problems
-from services.scoring.flow.repartition.copying import Digest, copy_alert_state, copy_partition
-from services.scoring.flow.repartition.plan import NotRepartitionedError, Repartitioning, Tracked
-from services.scoring.flow.repartition.states import Repartitioned, rebuild_states
+from services.scoring.flow.repartition.copying import (
+    Digest,
+    Repartitioned,
+    copy_alert_state,
+    copy_partition,
+    rebuild_states,
+)
+from services.scoring.flow.repartition.plan import NotRepartitionedError, Repartitioning, Tracked, problems
 
 
 def repartition(settings: Settings, repartitioning: Repartitioning, partitions: int, told: Tracked) -> Repartitioned:

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple, get_args
 
 from schemas.events import OfPartition, ProfileSet, type_of
 from schemas.primitives import to_micros
-from services.scoring.domain.applied_profiles import applied_profiles
 from services.scoring.domain.bounds import NONE
-from services.scoring.domain.profiles import Programmes
+from services.scoring.domain.profiles import Programmes, applied_profiles
 from services.scoring.flow.decoding import event_of
-from services.scoring.flow.history_file import HistoryError, opened
+from services.scoring.flow.histories import HistoryError, opened
 from services.scoring.flow.log_reading import SAID_EVERY, Passed
 from services.scoring.flow.replay.source import ReplaySourceError, SourcePart, SourceRecord, Upto
 
