@@ -7,6 +7,8 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Annotated
 
+from pydantic import WrapValidator
+
 from services.ingest.domain.activity import (
     Activity,
     Booked,
@@ -43,13 +45,19 @@ from services.ingest.sources.vendor_model import (
     Zoned,
     blank_if_unread,
     native_id,
+    none_if_unread,
     read,
 )
+
+
+class Seat(VendorModel):
+    referenceUid: MaybeIdent = ""  # noqa: N815
 
 
 class Attendee(VendorModel):
     email: MaybeAddress = ""
     noShow: bool | None = None  # noqa: N815 (Cal.com's name)
+    bookingSeat: Annotated[Seat | None, WrapValidator(none_if_unread)] = None  # noqa: N815
 
 
 Attendees = tuple[Annotated[Attendee, blank_if_unread(Attendee)], ...]
@@ -74,6 +82,12 @@ class CalcomBooking(VendorModel):
     rescheduled: bool | None = None
     requestReschedule: bool | None = None  # noqa: N815
     seatsPerTimeSlot: int | None = None  # noqa: N815
+    attendeeSeatId: MaybeIdent = ""  # noqa: N815
+
+    @property
+    def has_seats(self) -> bool:
+        """The number of seats is of the kind of event, and not every trigger tells it; whose seat it is also says so."""
+        return bool(self.seatsPerTimeSlot or self.attendeeSeatId) or any(one.bookingSeat for one in self.attendees or ())
 
     @property
     def people(self) -> tuple[Person, ...]:
@@ -286,7 +300,7 @@ def _booked(value: object) -> Translation:
         ends_at=booking.endTime,
         people=booking.people,
         replaces=Meeting(booking.rescheduleUid) if booking.rescheduleUid not in {"", booking.uid} else None,
-        is_partial=bool(booking.seatsPerTimeSlot),
+        is_partial=booking.has_seats,
         new=persons([booking.organizer.email]) if booking.organizer and told.triggerEvent == REASSIGNED else (),
     )
     return (booked,)
@@ -303,8 +317,8 @@ def _cancelled(value: object) -> Translation:
     if booking.startTime and booking.startTime <= told.createdAt:
         return Ignored("already_over")
     meeting = Meeting(booking.uid)
-    seats = bool(booking.seatsPerTimeSlot)
-    return (Cancelled(_key(told), told.createdAt, _native(told), meeting, booking.people, booking.startTime, seats),)
+    people, seats = booking.people, booking.has_seats
+    return (Cancelled(_key(told), told.createdAt, _native(told), meeting, people, booking.startTime, seats),)
 
 
 def _key(told: CalcomBookingEvent) -> str:

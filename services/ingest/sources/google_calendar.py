@@ -95,6 +95,7 @@ class _GoogleWhom(VendorModel):
     answer: Annotated[MaybeText, ANSWERS] = Field("", alias="responseStatus")
     is_room: bool | None = Field(None, alias="resource")
     is_reader: bool | None = Field(None, alias="self")
+    has_asked: bool | None = Field(None, alias="organizer")
     brought: Annotated[int | None, WrapValidator(none_if_unread)] = Field(None, alias="additionalGuests")
 
     @property
@@ -132,14 +133,17 @@ class _GooglePeople(VendorModel):
         return bool(self.organizer and self.organizer.is_reader)
 
     def taking_part(self) -> list[Person]:
-        """The organizer need not be among the attendees; without anybody else there are none."""
+        """The organizer need not be among the attendees; without anybody else there are none. Where nobody is named as
+        the organizer, somebody has asked all the same."""
         asked = self.attendees or ()
         declined = {one.email.casefold() for one in asked if one.answer == "declined" and one.email}
         organizers = [one for one in (self.organizer,) if one and one.email.casefold() not in declined]
         coming = [one for one in (*organizers, *asked) if one.answer != "declined" and not one.is_nobody]
         # Whom somebody brings along is told by number only, and one is enough not to know who comes.
         brought = [Person() for one in coming if one.brought][:1]
-        return [*(one.person for one in coming), *brought]
+        is_asked_by_one = self.organizer is not None or any(one.has_asked for one in asked)
+        unnamed = [] if is_asked_by_one else [Person()]
+        return [*(one.person for one in coming), *brought, *unnamed]
 
 
 class _GoogleMeeting(_GooglePeople):

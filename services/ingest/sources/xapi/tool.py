@@ -119,7 +119,14 @@ def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPaylo
 
 
 def _posted(parsed: Parsed) -> list[RawStatement] | Rejected:
-    values = [one for one in parsed.value if one is not None] if isinstance(parsed.value, list) else [parsed.value]
+    match parsed.value:
+        case list(listed):
+            values = [one for one in listed if one is not None]
+        # As a record store answers who asks for statements, and writes them where they are exported.
+        case {"statements": list(listed), **others} if not others.keys() & {"id", "verb"}:
+            values = [one for one in listed if one is not None]
+        case one:
+            values = [one]
     statements = [value for value in values if isinstance(value, dict)]
     if len(statements) < len(values):
         return rejected("malformed", "", "a statement is a JSON object; several are an array of them")

@@ -39,9 +39,12 @@ AT_THE_DOOR = frozenset(
         "meeting.participant_admitted",
         "meeting.participant_jbh_waiting",
         "meeting.participant_phone_callout_accepted",
+        "meeting.participant_room_system_callout_accepted",
+        "meeting.participant_joined_breakout_room",
     }
 )
-"""Who waits, is let in or is called by phone joins too; where that is not heard, somebody was there all the same."""
+"""Who waits, is let in, is called by phone or goes to a breakout room joins too; where that is not heard, somebody was
+there all the same. In a breakout room they meet only who is there with them."""
 
 READ: dict[str, type[VendorModel]] = {
     "meeting.created": ZoomBookingEvent,
