@@ -20,19 +20,13 @@ from services.ingest.domain.activity import (
     Translation,
     Voided,
 )
-from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.tools.allow_list import allow_list
-from services.ingest.domain.verdict import Ignored, Rejected
+from services.ingest.domain.verdict import Ignored
 from services.ingest.sources.tool import (
-    BodyNeeded,
     Received,
     Tool,
-    ToolSettings,
     Unverified,
     Verification,
-    Verified,
-    same,
-    signed,
+    verify_body,
 )
 from services.ingest.sources.vendor_model import (
     AnyMaybeTime,
@@ -46,8 +40,8 @@ from services.ingest.sources.vendor_model import (
     blank_if_unread,
     native_id,
     none_if_unread,
-    read,
 )
+from services.ingest.sources.webhook import Reading, Webhook
 
 
 class Seat(VendorModel):
@@ -86,8 +80,10 @@ class CalcomBooking(VendorModel):
 
     @property
     def has_seats(self) -> bool:
-        """The number of seats is of the kind of event, and not every trigger tells it; whose seat it is also says so."""
-        return bool(self.seatsPerTimeSlot or self.attendeeSeatId) or any(one.bookingSeat for one in self.attendees or ())
+        """The number of seats is of the kind of event, and not always told; whose seat it is says so, too."""
+        return bool(self.seatsPerTimeSlot or self.attendeeSeatId) or any(
+            one.bookingSeat for one in self.attendees or ()
+        )
 
     @property
     def people(self) -> tuple[Person, ...]:
@@ -162,19 +158,12 @@ def verify(received: Received, secret: str, _now: datetime) -> Verification:
     signature = received.headers.get(HEADER, "")
     if not signature:
         return Unverified(f"{HEADER} is required")
-    if received.is_head:
-        return BodyNeeded()
     # A webhook without a secret sends the words `no-secret-provided` instead, which fit no body either.
-    if not secret or not same(signed(secret, received.body), signature):
-        return Unverified(f"{HEADER} does not fit the body")
-    return Verified()
+    return verify_body(received, secret, "", [signature], f"{HEADER} does not fit the body")
 
 
-def marked(value: object) -> Translation:
+def marked(told: NoShowEvent) -> Translation:
     """By hand, and perhaps unmarked again: only those who changed are named."""
-    told = read(NoShowEvent, value)
-    if isinstance(told, Rejected):
-        return told
     known = [attendee for attendee in told.payload.attendees or () if attendee.email.strip()]
     absent = persons(attendee.email for attendee in known if attendee.noShow)
     present = persons(attendee.email for attendee in known if attendee.noShow is False)
@@ -182,11 +171,8 @@ def marked(value: object) -> Translation:
     return (*missed, *(_voided(told, person) for person in present)) or Ignored("nobody_named")
 
 
-def detected(value: object) -> Translation:
+def detected(told: NoShowEvent) -> Translation:
     """By Cal Video, so many minutes after the start. Older versions mark no attendee: then none of them has come."""
-    told = read(NoShowEvent, value)
-    if isinstance(told, Rejected):
-        return told
     if told.triggerEvent == "AFTER_HOSTS_CAL_VIDEO_NO_SHOW":
         absent = persons([told.payload.hostEmail])
     else:
@@ -197,12 +183,8 @@ def detected(value: object) -> Translation:
     return tuple(_missed(told, person) for person in absent) or Ignored("nobody_named")
 
 
-def in_retrospect(value: object) -> Translation:
-    """At the scheduled end, in a flat payload."""
-    flat = isinstance(value, dict) and not isinstance(value.get("payload"), dict)
-    told = read(CalcomPast, value) if flat else read(WrappedPast, value)
-    if isinstance(told, Rejected):
-        return told
+def in_retrospect(told: CalcomPast | WrappedPast) -> Translation:
+    """At the scheduled end."""
     past = told if isinstance(told, CalcomPast) else told.payload
     native, meeting = Native("MEETING_ENDED", native_id(past.uid)), Meeting(past.uid)
     missed = [Missed(_absence_key(past.uid, one), past.endTime, native, meeting, (one,)) for one in past.absent]
@@ -241,53 +223,7 @@ REASSIGNED = "BOOKING_REASSIGNED"
 NOT_CONFIRMED = frozenset({"BOOKING_REQUESTED", "BOOKING_REJECTED", "BOOKING_PAYMENT_INITIATED", "BOOKING_PAID"})
 
 
-class _Trigger(VendorModel):
-    triggerEvent: Word  # noqa: N815 (Cal.com's name)
-
-
-READ: dict[str, tuple[type[VendorModel], ...]] = {
-    **dict.fromkeys(("BOOKING_CREATED", "BOOKING_RESCHEDULED", REASSIGNED, "BOOKING_CANCELLED"), (CalcomBookingEvent,)),
-    "BOOKING_NO_SHOW_UPDATED": (NoShowEvent,),
-    "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": (NoShowEvent,),
-    "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": (NoShowEvent,),
-    "MEETING_ENDED": (_Trigger, CalcomPast, WrappedPast),
-}
-"""With which models each event is read; of any other nothing but its name is kept."""
-
-
-def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
-    trigger = read(_Trigger, value)
-    models = (_Trigger,) if isinstance(trigger, Rejected) else READ.get(trigger.triggerEvent, (_Trigger,))
-    return allow_list(*models).kept(value, pseudonym)
-
-
-def translate(value: object, _settings: ToolSettings) -> Translation:
-    trigger = read(_Trigger, value)
-    return trigger if isinstance(trigger, Rejected) else _by_trigger(trigger.triggerEvent, value)
-
-
-def _by_trigger(trigger: str, value: object) -> Translation:
-    match trigger:
-        case "BOOKING_CREATED" | "BOOKING_RESCHEDULED" | "BOOKING_REASSIGNED":
-            return _booked(value)
-        case "BOOKING_CANCELLED":
-            return _cancelled(value)
-        case "BOOKING_NO_SHOW_UPDATED":
-            return marked(value)
-        case "AFTER_HOSTS_CAL_VIDEO_NO_SHOW" | "AFTER_GUESTS_CAL_VIDEO_NO_SHOW":
-            return detected(value)
-        case "MEETING_ENDED":
-            return in_retrospect(value)
-        case _ if trigger in NOT_CONFIRMED:
-            return Ignored("not_confirmed")
-        case _:
-            return Ignored("ping" if trigger == "PING" else "event_not_used")
-
-
-def _booked(value: object) -> Translation:
-    told = read(CalcomSlotEvent, value)
-    if isinstance(told, Rejected):
-        return told
+def _booked(told: CalcomSlotEvent) -> Translation:
     booking = told.payload
     if booking.status.upper() in NO_BOOKING:
         return Ignored("not_confirmed")
@@ -306,11 +242,8 @@ def _booked(value: object) -> Translation:
     return (booked,)
 
 
-def _cancelled(value: object) -> Translation:
+def _cancelled(told: CalcomBookingEvent) -> Translation:
     """With `requestReschedule` the host asks for another date: the booking that comes of it replaces this one."""
-    told = read(CalcomBookingEvent, value)
-    if isinstance(told, Rejected):
-        return told
     booking = told.payload
     if booking.rescheduled or booking.requestReschedule:
         return Ignored("rescheduled")
@@ -329,4 +262,24 @@ def _native(told: CalcomBookingEvent) -> Native:
     return Native(told.triggerEvent, native_id(told.payload.uid))
 
 
-TOOL = Tool(name="calcom", verify=verify, translate=translate, keep=keep)
+def _unused(trigger: str) -> Ignored:
+    return Ignored("not_confirmed" if trigger in NOT_CONFIRMED else "ping" if trigger == "PING" else "event_not_used")
+
+
+class _Trigger(VendorModel):
+    triggerEvent: Word  # noqa: N815 (Cal.com's name)
+
+
+WEBHOOK = Webhook(
+    _Trigger,
+    {
+        **dict.fromkeys(("BOOKING_CREATED", "BOOKING_RESCHEDULED", REASSIGNED), Reading(CalcomSlotEvent, _booked)),
+        "BOOKING_CANCELLED": Reading(CalcomBookingEvent, _cancelled),
+        "BOOKING_NO_SHOW_UPDATED": Reading(NoShowEvent, marked),
+        "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": Reading(NoShowEvent, detected),
+        "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": Reading(NoShowEvent, detected),
+        "MEETING_ENDED": Reading[CalcomPast | WrappedPast](WrappedPast, in_retrospect, flat=CalcomPast),
+    },
+    _unused,
+)
+TOOL = Tool(name="calcom", verify=verify, translate=WEBHOOK.translate, keep=WEBHOOK.keep)

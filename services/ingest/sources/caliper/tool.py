@@ -31,8 +31,7 @@ from services.ingest.sources.caliper.model import (
     places_of,
     terms,
 )
-from services.ingest.sources.caliper.people import expressed
-from services.ingest.sources.caliper.translation import translate
+from services.ingest.sources.caliper.translation import expressed, translate
 from services.ingest.sources.mapping.settings import Compiled
 from services.ingest.sources.tool import RawPayloads, Received, Tool, ToolSettings, prove_bearer
 from services.ingest.sources.vendor_model import read

@@ -3,10 +3,10 @@ registry that people use for mentoring."""
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from urllib.parse import quote, unquote
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import (
@@ -22,6 +22,15 @@ from services.ingest.domain.tools.allow_list import (
     matching,
     one_of,
 )
+from services.ingest.sources.learning_records import (
+    HELD,
+    MESSAGE_SENT,
+    PREPARED,
+    SHARED,
+    Meaning,
+    first_that_fits,
+    places_named,
+)
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import (
     NONE_IF_EMPTY,
@@ -36,51 +45,30 @@ from services.ingest.sources.vendor_model import (
     VendorModel,
     read,
 )
-from services.ingest.sources.vocabulary import SayableType, Scale, check_members
+from services.ingest.sources.vocabulary import FEEDBACK, PROGRESSED, Scale
 
 ADL = "http://adlnet.gov/expapi/verbs/"
 STREAMS = "http://activitystrea.ms/schema/1.0/"
 REGISTRY = "http://id.tincanapi.com/verb/"
 VOIDED, MENTORED = f"{ADL}voided", f"{REGISTRY}mentored"
-# What a statement itself says of an event.
-DERIVED = frozenset({"session_id", "started_at", "goal_id", "request_id", "rating", "percent"})
 Iri = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
-class XapiMeaning(BaseModel):
-    """`data` is fixed. With `activity` (the id or type of an activity, or of one to which it belongs) the verb means
-    this only there."""
+class XapiMeaning(Meaning):
+    """The verb means this only at an `activity`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    type: SayableType
-    data: Mapping[str, object] = Field(default_factory=dict)
-    activity: Iri | None = None
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        check_members(self.type, self.data, DERIVED)
-        return self
+    place: Iri | None = Field(None, alias="activity")
 
 
-HELD = (XapiMeaning(type="mentoring.session.held.v1"),)
-PREPARED = (XapiMeaning(type="mentoring.preparation.completed.v1", data={"kind": "training"}),)
-RATED = (XapiMeaning(type="mentoring.feedback.given.v1", data={"about": "session"}),)
-WRITTEN = (XapiMeaning(type="mentoring.message.sent.v1", data={"channel": "xapi"}),)
-SHARED = (XapiMeaning(type="mentoring.resource.shared.v1"),)
+COMPLETED = (XapiMeaning(type=PREPARED, data={"kind": "training"}),)
+WRITTEN = (XapiMeaning(type=MESSAGE_SENT, data={"channel": "xapi"}),)
 DEFAULTS: Mapping[str, tuple[XapiMeaning, ...]] = {
-    f"{ADL}attended": HELD,
-    f"{STREAMS}attend": HELD,
-    MENTORED: HELD,
-    f"{ADL}completed": PREPARED,
-    f"{STREAMS}complete": PREPARED,
-    f"{ADL}scored": RATED,
-    f"{REGISTRY}rated": RATED,
-    f"{ADL}commented": WRITTEN,
-    f"{ADL}responded": WRITTEN,
-    f"{ADL}shared": SHARED,
-    f"{STREAMS}share": SHARED,
-    f"{ADL}progressed": (XapiMeaning(type="mentoring.goal.progressed.v1"),),
+    **dict.fromkeys((f"{ADL}attended", f"{STREAMS}attend", MENTORED), (XapiMeaning(type=HELD),)),
+    **dict.fromkeys((f"{ADL}completed", f"{STREAMS}complete"), COMPLETED),
+    **dict.fromkeys((f"{ADL}scored", f"{REGISTRY}rated"), (XapiMeaning(type=FEEDBACK, data={"about": "session"}),)),
+    **dict.fromkeys((f"{ADL}commented", f"{ADL}responded"), WRITTEN),
+    **dict.fromkeys((f"{ADL}shared", f"{STREAMS}share"), (XapiMeaning(type=SHARED),)),
+    f"{ADL}progressed": (XapiMeaning(type=PROGRESSED),),
 }
 
 
@@ -101,13 +89,11 @@ class XapiSettings(ToolSettings):
     @property
     def activities(self) -> frozenset[str]:
         """The ids and types of activities at which a verb has a meaning of its own."""
-        meanings = (meant for meanings in self.verbs.values() for meant in meanings)
-        return frozenset(meant.activity for meant in meanings if meant.activity is not None)
+        return places_named(self.verbs)
 
     def meaning(self, verb: str, activities: frozenset[str]) -> XapiMeaning | None:
         """The first that fits what the verb was done to."""
-        meanings = self.verbs.get(verb, DEFAULTS.get(verb, ()))
-        return next((meant for meant in meanings if meant.activity is None or meant.activity in activities), None)
+        return first_that_fits(self.verbs.get(verb, DEFAULTS.get(verb, ())), activities)
 
 
 # cmi5 says here how far somebody has come, from 0 to 100.
@@ -147,6 +133,7 @@ ALONE = "activity"
 AROUND, BELONGING, MOST_AROUND = "contextActivities", ("parent", "grouping"), 100
 SEPARATOR = re.compile(r"[/#:]")
 SHA1 = re.compile(r"[0-9A-Fa-f]{40}", re.ASCII)
+UUID_SHAPE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 Extensions = Annotated[dict[str, object], NULL_IS_EMPTY, BY_SETTINGS]
 
 
@@ -213,6 +200,11 @@ class Context(VendorModel):
     instructor: Actor | None = None
     team: Actor | None = None
     extensions: Extensions = Field(default_factory=dict)
+
+
+def is_home(page: str, directory_home: str) -> bool:
+    """Whether names on that page are those of our directory."""
+    return bool(directory_home) and page.rstrip("/") == directory_home.rstrip("/")
 
 
 def course_word(kind: str) -> str:

@@ -32,18 +32,19 @@ from services.ingest.sources.xapi.model import (
     DEFAULTS,
     GROUP,
     SUB_STATEMENT,
+    UUID_SHAPE,
     VOIDED,
     Actor,
     XapiOutline,
     XapiSettings,
     XapiStatement,
     XapiTarget,
+    is_home,
     kind_word,
     names_of,
     surroundings,
 )
-from services.ingest.sources.xapi.people import is_home, is_uuid, made_id
-from services.ingest.sources.xapi.translation import translate
+from services.ingest.sources.xapi.translation import made_id, translate
 
 VERSION_HEADER = "X-Experience-API-Version"
 VERSION = "1.0.3"
@@ -135,7 +136,7 @@ def _posted(parsed: Parsed) -> list[RawStatement] | Rejected:
         given = statement.get("id")
         if given is None:
             continue
-        if not isinstance(given, str) or not is_uuid(given):
+        if not isinstance(given, str) or not UUID_SHAPE.fullmatch(given):
             return rejected("invalid", f"{index}.id", "must be a UUID")
         if given.lower() in ids:
             return rejected("invalid", f"{index}.id", "is that of another statement of this request")
@@ -145,7 +146,7 @@ def _posted(parsed: Parsed) -> list[RawStatement] | Rejected:
 
 def _put(received: Received, parsed: Parsed) -> list[RawStatement] | Rejected:
     name = received.query.get("statementId", "")
-    if not is_uuid(name):
+    if not UUID_SHAPE.fullmatch(name):
         return rejected("invalid", "statementId", "PUT needs ?statementId= and the UUID of the statement")
     if not isinstance(parsed.value, dict):
         return rejected("malformed", "", "PUT carries one statement")

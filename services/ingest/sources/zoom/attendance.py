@@ -1,7 +1,6 @@
 """What Zoom sends of who is in a meeting, and what that says of attendance: who joins, leaves or waits at the door, and
 when a run of a meeting ends."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -19,7 +18,6 @@ from services.ingest.sources.vendor_model import (
     Word,
     blank_if_unread,
     native_id,
-    read,
 )
 
 
@@ -113,44 +111,30 @@ class WaitingEvent(VendorModel):
     payload: _AwaitedPayload
 
 
-def waits(value: object) -> Translation:
+def waits(told: WaitingEvent) -> Translation:
     """Whoever is kept at the door was not absent, and has not met anybody: as with a guest whom nobody can name, nobody
     knows that the other side did not come. Once they are let in, they join like anybody else."""
-    told = read(WaitingEvent, value)
-    if isinstance(told, Rejected):
-        return told
     at_door = told.payload.object.participant
     return _seen(Joined, told, at_door.join_time or at_door.date_time, "", Person())
 
 
-def joined(value: object) -> Translation:
-    return _attended(Joined, value, lambda participant: participant.join_time)
+def joined(told: ParticipantEvent) -> Translation:
+    who = told.payload.object.participant
+    return _seen(Joined, told, who.join_time or who.date_time, who.presence, who.person)
 
 
-def left(value: object) -> Translation:
-    return _attended(Left, value, lambda participant: participant.leave_time)
+def left(told: ParticipantEvent) -> Translation:
+    who = told.payload.object.participant
+    return _seen(Left, told, who.leave_time or who.date_time, who.presence, who.person)
 
 
-def ended(value: object) -> Translation:
-    told = read(EndEvent, value)
-    if isinstance(told, Rejected):
-        return told
+def ended(told: EndEvent) -> Translation:
     run = told.payload.object
     time = run.end_time or told.event_ts
     if time is None:
         return _timeless()
     key, native = _attendance_key("ended", run.meeting, "", time), Native(told.event, native_id(run.id or run.uuid))
     return (Ended(key, time, native, run.meeting),)
-
-
-def _attended(
-    said: type[Joined] | type[Left], value: object, named: Callable[[_Participant], datetime | None]
-) -> Translation:
-    told = read(ParticipantEvent, value)
-    if isinstance(told, Rejected):
-        return told
-    who = told.payload.object.participant
-    return _seen(said, told, named(who) or who.date_time, who.presence, who.person)
 
 
 def _seen(

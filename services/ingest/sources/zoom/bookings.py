@@ -244,21 +244,15 @@ class ZoomChangeEvent(ZoomBookingEvent):
 RECOVERED = "meeting.recovered"
 
 
-def created(value: object) -> Translation:
-    told = read(ZoomBookingEvent, value)
-    if isinstance(told, Rejected):
-        return told
+def created(told: ZoomBookingEvent) -> Translation:
     if told.payload.object.type in NO_FIXED_TIME:
         return Ignored("no_fixed_time")
     return _whole([_booked(told, date) for date in told.payload.object.dates], "no_fixed_time")
 
 
-def updated(value: object) -> Translation:
+def updated(told: ZoomChangeEvent) -> Translation:
     """Zoom names what has changed and what it was before; of a meeting taken back out of the trash it names all but
     those who were invited, who are seldom named anyway."""
-    told = read(ZoomChangeEvent, value)
-    if isinstance(told, Rejected):
-        return told
     meeting = told.payload.object
     if meeting.type in NO_FIXED_TIME:
         return Ignored("no_fixed_time")
@@ -267,10 +261,7 @@ def updated(value: object) -> Translation:
     return _whole([*changed, *dropped], "nothing_used_has_changed")
 
 
-def deleted(value: object) -> Translation:
-    told = read(ZoomBookingEvent, value)
-    if isinstance(told, Rejected):
-        return told
+def deleted(told: ZoomBookingEvent) -> Translation:
     meeting = told.payload.object
     is_whole = meeting.type == RECURRING and not meeting.occurrences
     if is_whole and told.payload.operation not in WHOLE:
