@@ -185,8 +185,10 @@ def _in(conversation: Conversation, event: MessageEvent) -> Translation:
     if event.subtype == DELETED:
         return _deleted(conversation, event, event.deleted_ts)
     if event.subtype == CHANGED:
-        is_deleted = event.message is not None and event.message.subtype == TOMBSTONE
-        return _deleted(conversation, event, event.message and event.message.ts) if is_deleted else Ignored("edited")
+        changed = event.message
+        if changed is None or changed.subtype != TOMBSTONE:
+            return Ignored("edited")
+        return _deleted(conversation, event, changed.ts)
     if event.is_of_a_bot:
         return Ignored("bot")
     if event.subtype not in WRITTEN or event.is_about_another:
