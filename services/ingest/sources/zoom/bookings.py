@@ -7,7 +7,6 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -28,6 +27,7 @@ from services.ingest.domain.activity import (
 )
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.vendor_model import (
+    NONE_IF_EMPTY,
     NULL_IS_EMPTY,
     ZONE,
     AnyTime,
@@ -77,9 +77,7 @@ def _lived(moment: datetime) -> datetime:
 
 
 # Without an offset it is of the zone of the meeting.
-MaybeAnyTime = Annotated[
-    Annotated[AnyTime, AfterValidator(_lived)] | None, BeforeValidator(lambda value: None if value == "" else value)
-]
+MaybeAnyTime = Annotated[Annotated[AnyTime, AfterValidator(_lived)] | None, NONE_IF_EMPTY]
 
 
 class Occurrence(VendorModel):
@@ -194,8 +192,11 @@ class ZoomPayload(VendorModel):
         host = Person(meeting.host_id, meeting.host_email or (self.operator if hosted_by_operator else ""))
         others = meeting.settings.alternative_hosts.replace(",", ";").split(";")
         invited = _by_address(invitee.email for invitee in meeting.invitees)
+        people = [host, *_by_address(others), *invited]
+        # The host may be invited too, and is known by the address then.
+        named = {person.address.lower() or person.id: person for person in reversed(people) if person != Person()}
         unknown = [person for person in (host, *invited) if person == Person()]
-        return (*_each_once([host, *_by_address(others), *invited]), *unknown)
+        return (*reversed(named.values()), *unknown)
 
     @property
     def replaced(self) -> tuple[Date, ...]:
@@ -301,9 +302,3 @@ def _cancelled(told: ZoomBookingEvent, date: Date) -> Cancelled | None:
 
 def _by_address(addresses: Iterable[str]) -> list[Person]:
     return [Person(address=address.strip()) for address in addresses]
-
-
-def _each_once(people: list[Person]) -> tuple[Person, ...]:
-    # The host may be invited too, and is known by the address then.
-    named = {person.address.lower() or person.id: person for person in reversed(people) if person != Person()}
-    return tuple(reversed(named.values()))
