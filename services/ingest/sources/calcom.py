@@ -167,8 +167,11 @@ def marked(told: NoShowEvent) -> Translation:
     known = [attendee for attendee in told.payload.attendees or () if attendee.email.strip()]
     absent = persons(attendee.email for attendee in known if attendee.noShow)
     present = persons(attendee.email for attendee in known if attendee.noShow is False)
-    missed = [_missed(told, person) for person in absent]
-    return (*missed, *(_voided(told, person) for person in present)) or Ignored("nobody_named")
+    uid, time = told.payload.bookingUid, told.createdAt
+    native = Native(told.triggerEvent, native_id(uid))
+    keys = [_absence_key(uid, person) for person in present]
+    voided = [Voided(f"{key}:unmarked:{time.isoformat()}", time, native, target=key) for key in keys]
+    return (*(_missed(told, person) for person in absent), *voided) or Ignored("nobody_named")
 
 
 def detected(told: NoShowEvent) -> Translation:
@@ -202,12 +205,6 @@ def _missed(told: NoShowEvent, person: Person) -> Activity:
         absent=(person,),
         evidence="observed" if seen else "self_reported",
     )
-
-
-def _voided(told: NoShowEvent, person: Person) -> Activity:
-    uid = told.payload.bookingUid
-    key = f"{_absence_key(uid, person)}:unmarked:{told.createdAt.isoformat()}"
-    return Voided(key, told.createdAt, Native(told.triggerEvent, native_id(uid)), target=_absence_key(uid, person))
 
 
 def _absence_key(uid: str, person: Person) -> str:

@@ -191,10 +191,6 @@ def as_it_came(received: Received, _settings: ToolSettings, _now: datetime) -> R
     return RawPayloads((received.body,), received.headers.get("content-type", JSON))
 
 
-def _posted() -> Mapping[str, frozenset[str]]:
-    return {"": frozenset({"POST"})}
-
-
 @dataclass(frozen=True)
 class Tool:
     """`prove` gets the request, the connection's secret and now. `translate` gets what `parse` made of a body (or of
@@ -212,7 +208,7 @@ class Tool:
     settings: type[ToolSettings] = ToolSettings
     parse: Callable[[bytes, str], Parsed | Rejected] = parse_json
     take: Callable[[Received, ToolSettings, datetime], RawPayloads | Rejected] = as_it_came
-    routes: Mapping[str, frozenset[str]] = field(default_factory=_posted)
+    routes: Mapping[str, frozenset[str]] = field(default_factory=lambda: {"": frozenset({"POST"})})
     most_bytes: int = MOST_BYTES
     media_types: frozenset[str] = frozenset({JSON})
     loud: frozenset[str] = frozenset()
