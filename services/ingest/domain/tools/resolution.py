@@ -61,7 +61,7 @@ def joined_or_left(said: Joined | Left, scope: ConnectionScope, projection: Proj
     if not who:
         told = tuple(event for one in found for event in meeting.events(one, before, after))
         return told or (UNIDENTIFIED_GUEST if said.person == Person() else STRANGERS)
-    ours = [one for one in found if participant in one.people]
+    ours = [one for one in found if participant in one.people | meeting.company(one, after)]
     if not ours:
         return _nobody(after, scope, found)
     return tuple(event for one in ours for event in meeting.events(one, before, after)) or NOTHING_NEW
@@ -101,10 +101,20 @@ class _Meeting:
         people = relationship.people
         if self._is_expected(relationship):
             # Only who was expected can be missed: whoever nobody can identify may be they.
-            people |= {UNIDENTIFIED}
+            people |= {UNIDENTIFIED} | self.company(relationship, after)
         told = before.of(people) if relationship.meets(before.people) else frozenset()
         new = after.of(people) - told
         return [self._visit(one, relationship) for one in sorted(new, key=lambda v: (v.time, v.key, v.participant))]
+
+    def company(self, relationship: Relationship, gathering: Gathering) -> frozenset[str]:
+        """Who else of ours is there, where nothing but the time says that it is the meeting for which a pair is booked,
+        of whom one is there: it may be another one, and then nobody has missed theirs."""
+        tenant, bookings = relationship.tenant, self._projection.bookings
+        booking = bookings.expected(tenant, relationship.id, self._session, self._begin)
+        if booking is None or booking.session == self._session or relationship.meets(gathering.people):
+            return frozenset()
+        booked = (self._projection.roster.relationship(tenant, one) for one in bookings.whose(tenant, booking.session))
+        return gathering.people.difference(*(one.people for one in booked if one))
 
     def missed(self) -> Iterable[RawEvent]:
         """A meeting that ended was begun by somebody. If nobody of whom we were told was there, what is missing is the
