@@ -1,6 +1,7 @@
-"""What xAPI and Caliper have in common: what settings say that an action means, and where, and why some concern no
-pair."""
+"""What xAPI and Caliper have in common: what settings say that an action means, and where, why some concern no
+pair, and which kinds of places are public, or of mentoring."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Self, TypeVar
 
@@ -40,7 +41,6 @@ class Meaning(BaseModel):
 
 
 AnyMeaning = TypeVar("AnyMeaning", bound=Meaning)
-Meanings = Mapping[str, tuple[AnyMeaning, ...]]
 
 
 def first_that_fits(meanings: Iterable[AnyMeaning], places: frozenset[str]) -> AnyMeaning | None:
@@ -50,3 +50,45 @@ def first_that_fits(meanings: Iterable[AnyMeaning], places: frozenset[str]) -> A
 def places_named(meanings: Mapping[str, tuple[AnyMeaning, ...]]) -> frozenset[str]:
     """Where an action has a meaning of its own."""
     return frozenset(meant.place for each in meanings.values() for meant in each if meant.place is not None)
+
+
+SEPARATOR = re.compile(r"[/#:]")
+# Where many are taught or talk to each other.
+COURSES = frozenset(
+    {
+        *("course", "courseoffering", "coursesection", "module", "lesson", "unit", "lecture"),
+        *("class", "classroom", "virtual-classroom", "webinar", "seminar", "workshop", "training"),
+        *("discussion", "forum", "forum-topic", "forum-post", "forum-reply", "forum-thread", "thread"),
+    }
+)
+# What is mentoring, with whom it may be.
+MENTORING = "mentoring"
+OF_MENTORING = frozenset({MENTORING, "mentoring-session", "tutor-session"})
+# What two people do or say together, or is a person's own word: with whom and to whom the type does not say.
+TOGETHER = frozenset({"meeting", "chat", "conversation", "message", "note"})
+ALONE = "activity"
+"""Stands for any other kind of activity."""
+
+
+def term(text: str) -> str:
+    """JSON-LD lets a term be written short (`Posted`) or as an IRI."""
+    return SEPARATOR.split(text)[-1]
+
+
+def course_word(kind: str) -> str:
+    """The last step of an activity's type where that is a part of a course or a forum; else empty."""
+    step = _last_step(kind)
+    return step if step in COURSES else ""
+
+
+def kind_word(kind: str) -> str:
+    """Of the kind of what something is done to: that it is mentoring, of TOGETHER, of a course, or another such as a
+    video or a quiz; empty where nothing is said."""
+    step = _last_step(kind)
+    if step in OF_MENTORING:
+        return MENTORING
+    return step if not kind or step in TOGETHER else course_word(kind) or ALONE
+
+
+def _last_step(kind: str) -> str:
+    return term(kind.rstrip("/#")).lower()

@@ -1,6 +1,5 @@
 """What Caliper sends, and what its actions mean. The defaults are those that mean the same everywhere."""
 
-import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from services.ingest.sources.learning_records import (
     Meaning,
     first_that_fits,
     places_named,
+    term,
 )
 from services.ingest.sources.mapping.settings import Expression
 from services.ingest.sources.tool import ToolSettings
@@ -83,12 +83,6 @@ class CaliperSettings(ToolSettings):
 
 # 1.2 only adds to 1.1 (events and entities that are read here alike).
 VERSIONS = frozenset({"http://purl.imsglobal.org/ctx/caliper/v1p1", "http://purl.imsglobal.org/ctx/caliper/v1p2"})
-SEPARATOR = re.compile(r"[/#:]")
-
-
-def term(text: str) -> str:
-    """JSON-LD lets a term be written short (`Posted`) or as an IRI."""
-    return SEPARATOR.split(text)[-1]
 
 
 def _term(value: object) -> object:

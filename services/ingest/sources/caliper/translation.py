@@ -30,9 +30,8 @@ from services.ingest.sources.caliper.model import (
     Thing,
     is_public_place,
     places_of,
-    term,
 )
-from services.ingest.sources.learning_records import CONTACTS, HELD, MESSAGE_SENT, NOBODY_ADDRESSED, OF_A_COURSE
+from services.ingest.sources.learning_records import CONTACTS, HELD, MESSAGE_SENT, NOBODY_ADDRESSED, OF_A_COURSE, term
 from services.ingest.sources.mapping.settings import Compiled, ExpressionResult
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import read, within

@@ -13,6 +13,7 @@ from services.ingest.domain.cloudevents import JSON, Parsed, read_json
 from services.ingest.domain.ids import Pseudonym, is_plain
 from services.ingest.domain.tools.allow_list import ID, AllowList, Leaf, address_in, allow_list, one_of
 from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.sources.learning_records import kind_word
 from services.ingest.sources.tool import (
     Answer,
     Handshake,
@@ -40,7 +41,6 @@ from services.ingest.sources.xapi.model import (
     XapiStatement,
     XapiTarget,
     is_home,
-    kind_word,
     names_of,
     surroundings,
 )

@@ -10,9 +10,19 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain import activity as said
 from services.ingest.domain.activity import GenericActivity, Native, Person, Translation, Voided
 from services.ingest.domain.derived_events import digest
-from services.ingest.domain.tools.allow_list import address_in
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.learning_records import CONTACTS, HELD, NOBODY_ADDRESSED, OF_A_COURSE, PREPARED
+from services.ingest.sources.learning_records import (
+    ALONE,
+    CONTACTS,
+    HELD,
+    MENTORING,
+    NOBODY_ADDRESSED,
+    OF_A_COURSE,
+    PREPARED,
+    TOGETHER,
+    course_word,
+    kind_word,
+)
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import read, within
 from services.ingest.sources.vocabulary import (
@@ -28,20 +38,13 @@ from services.ingest.sources.vocabulary import (
     on_our_scale,
 )
 from services.ingest.sources.xapi.model import (
-    AGENT,
-    ALONE,
-    GROUP,
     MENTORED,
-    MENTORING,
     PROGRESS,
-    SHA1,
     STATEMENT_REF,
     SUB_STATEMENT,
-    TOGETHER,
     UUID_SHAPE,
     VOIDED,
-    Actor,
-    Agent,
+    XapiCircle,
     XapiMeaning,
     XapiOutline,
     XapiResult,
@@ -49,10 +52,7 @@ from services.ingest.sources.xapi.model import (
     XapiStatement,
     XapiStored,
     XapiTarget,
-    address_of,
-    course_word,
-    is_home,
-    kind_word,
+    circle_of,
     names_of,
     surroundings,
 )
@@ -143,95 +143,6 @@ def _heading(statement: XapiStatement, value: object) -> said.Statement | Reject
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
     return said.Statement(name, at, Native(statement.verb.id[:LONGEST_NATIVE_TYPE], name))
-
-
-@dataclass(frozen=True)
-class XapiCircle:
-    """`actors`: who did it, several if it was a group. `others`: the object, if that is people, and those of the
-    context: instructor and team. `is_to_people`: the object is."""
-
-    actors: tuple[Person, ...]
-    others: tuple[Person, ...]
-    relationship: str
-    is_to_people: bool
-
-    @property
-    def all(self) -> tuple[Person, ...]:
-        return tuple(dict.fromkeys((*self.actors, *self.others)))
-
-    @property
-    def is_of_one(self) -> bool:
-        """Nobody but who did it is named."""
-        return len(self.all) <= 1
-
-    @property
-    def is_addressed(self) -> bool:
-        """It says itself with whom, or to whom, it was done: a relationship, people as its object, or several who did
-        it together."""
-        return bool(self.relationship or len(self.actors) > 1 or (self.is_to_people and not self.is_of_one))
-
-
-def circle_of(statement: XapiStatement, target: XapiTarget, settings: XapiSettings) -> XapiCircle | Rejected:
-    """Where nothing names the relationship, the people tell."""
-    context, is_to_people = statement.context, target.objectType in {AGENT, GROUP}
-    thing = read(Actor, statement.object) if is_to_people else None
-    named = {"object": thing, "context.instructor": context.instructor, "context.team": context.team}
-    actors = people_in(statement.actor, settings.directory_home)
-    if isinstance(actors, Rejected):
-        return within("actor", actors)
-    others: list[Person] = []
-    for path, actor in named.items():
-        found = people_in(actor, settings.directory_home) if isinstance(actor, Actor) else actor or ()
-        if isinstance(found, Rejected):
-            return within(path, found)
-        others += found
-    relationship = "" if settings.relationship is None else context.extensions.get(settings.relationship, "")
-    if not isinstance(relationship, str):
-        return rejected("invalid", f"context.extensions.{settings.relationship}", "must be the id of a relationship")
-    return XapiCircle(actors, tuple(dict.fromkeys(others)), relationship, is_to_people)
-
-
-# Of an address, and of an identity in the directory (schemas.directory).
-LONGEST = 320
-# A session has few people; a list longer than this is a mailing list.
-MOST_MEMBERS = 100
-
-
-def people_in(actor: Actor, directory_home: str) -> tuple[Person, ...] | Rejected:
-    """An agent is one person. A group is its members: who belongs to one that names none, nobody here knows, so that
-    it is empty. An account on `directory_home` has the name that our directory gives."""
-    if not actor.is_group:
-        found = _person(actor, directory_home)
-        return found if isinstance(found, Rejected) else (found,)
-    members = actor.member or ()
-    if len(members) > MOST_MEMBERS:
-        return rejected("invalid", "member", f"a group has at most {MOST_MEMBERS} members")
-    people: list[Person] = []
-    for index, member in enumerate(members):
-        person = _person(member, directory_home)
-        if isinstance(person, Rejected):
-            return within(f"member.{index}", person)
-        people.append(person)
-    return tuple(dict.fromkeys(people))
-
-
-def _person(actor: Agent, directory_home: str) -> Person | Rejected:
-    if actor.mbox:
-        address = address_of(actor.mbox)
-        if address and len(address) <= LONGEST:
-            return Person(address=address)
-        return rejected("invalid", "mbox", "must be an address as in mailto:somebody@example.com")
-    if actor.mbox_sha1sum:
-        sha1 = actor.mbox_sha1sum.lower()
-        return Person(id=sha1) if SHA1.fullmatch(sha1) else rejected("invalid", "mbox_sha1sum", "must be a SHA-1")
-    if actor.openid:
-        return Person(id=actor.openid[:LONGEST])
-    if actor.account is None:
-        return rejected("invalid", "", "names nobody: mbox, mbox_sha1sum, openid or account is required")
-    home, name = actor.account.homePage, actor.account.name
-    # Many systems use the address as the account's name.
-    is_ours = is_home(home, directory_home)
-    return Person(participant=name) if is_ours else Person(id=f"{home}#{name}", address=address_in(name))
 
 
 # What is of a pair, and not of one person alone.
