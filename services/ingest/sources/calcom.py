@@ -41,7 +41,7 @@ from services.ingest.sources.vendor_model import (
     native_id,
     none_if_unread,
 )
-from services.ingest.sources.webhook import Reading, Webhook
+from services.ingest.sources.webhook import EventReading, WebhookEvents
 
 
 class Seat(VendorModel):
@@ -267,16 +267,16 @@ class _Trigger(VendorModel):
     triggerEvent: Word  # noqa: N815 (Cal.com's name)
 
 
-WEBHOOK = Webhook(
+EVENTS = WebhookEvents(
     _Trigger,
     {
-        **dict.fromkeys(("BOOKING_CREATED", "BOOKING_RESCHEDULED", REASSIGNED), Reading(CalcomSlotEvent, _booked)),
-        "BOOKING_CANCELLED": Reading(CalcomBookingEvent, _cancelled),
-        "BOOKING_NO_SHOW_UPDATED": Reading(NoShowEvent, marked),
-        "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": Reading(NoShowEvent, detected),
-        "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": Reading(NoShowEvent, detected),
-        "MEETING_ENDED": Reading[CalcomPast | WrappedPast](WrappedPast, in_retrospect, flat=CalcomPast),
+        **dict.fromkeys(("BOOKING_CREATED", "BOOKING_RESCHEDULED", REASSIGNED), EventReading(CalcomSlotEvent, _booked)),
+        "BOOKING_CANCELLED": EventReading(CalcomBookingEvent, _cancelled),
+        "BOOKING_NO_SHOW_UPDATED": EventReading(NoShowEvent, marked),
+        "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": EventReading(NoShowEvent, detected),
+        "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": EventReading(NoShowEvent, detected),
+        "MEETING_ENDED": EventReading[CalcomPast | WrappedPast](WrappedPast, in_retrospect, flat=CalcomPast),
     },
     _unused,
 )
-TOOL = Tool(name="calcom", verify=verify, translate=WEBHOOK.translate, keep=WEBHOOK.keep)
+TOOL = Tool(name="calcom", verify=verify, translate=EVENTS.translate, keep=EVENTS.keep)

@@ -36,7 +36,7 @@ from services.ingest.sources.vendor_model import (
     none_if_unread,
     signed_at,
 )
-from services.ingest.sources.webhook import Reading, Webhook
+from services.ingest.sources.webhook import EventReading, WebhookEvents
 
 # https://api.calendly.com/scheduled_events/<event>/invitees/<invitee>
 _URI = re.compile(r"/scheduled_events/([^/?#]+)/invitees/([^/?#]+)/?$")
@@ -228,13 +228,13 @@ class _CalendlyEvent(VendorModel):
     event: Word
 
 
-WEBHOOK = Webhook(
+EVENTS = WebhookEvents(
     _CalendlyEvent,
     {
-        "invitee.created": Reading(BookingEvent, _created),
-        "invitee.canceled": Reading(InviteeEvent, _cancelled),
-        "invitee_no_show.created": Reading(InviteeEvent, _missed),
-        "invitee_no_show.deleted": Reading(InviteeEvent, _unmarked),
+        "invitee.created": EventReading(BookingEvent, _created),
+        "invitee.canceled": EventReading(InviteeEvent, _cancelled),
+        "invitee_no_show.created": EventReading(InviteeEvent, _missed),
+        "invitee_no_show.deleted": EventReading(InviteeEvent, _unmarked),
     },
 )
-TOOL = Tool(name="calendly", verify=verify, translate=WEBHOOK.translate, keep=WEBHOOK.keep)
+TOOL = Tool(name="calendly", verify=verify, translate=EVENTS.translate, keep=EVENTS.keep)

@@ -15,7 +15,7 @@ Told = TypeVar("Told", bound=VendorModel)
 
 
 @dataclass(frozen=True)
-class Reading(Generic[Told]):
+class EventReading(Generic[Told]):
     """`flat` is the model of a payload that older versions send without an envelope."""
 
     model: type[Told]
@@ -29,12 +29,12 @@ class Reading(Generic[Told]):
 
 
 @dataclass(frozen=True)
-class Webhook:
+class WebhookEvents:
     """`named` is a model of one member, the name of what happened. Of what has no reading nothing but its name is kept,
     and `unused` says why it is ignored."""
 
     named: type[VendorModel]
-    readings: Mapping[str, Reading[Any]]
+    readings: Mapping[str, EventReading[Any]]
     unused: Callable[[str], Ignored] = lambda _: Ignored("event_not_used")
 
     def keep(self, value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:

@@ -21,7 +21,7 @@ from services.ingest.sources.tool import (
     verify_v0,
 )
 from services.ingest.sources.vendor_model import Ident, VendorModel, Word, read
-from services.ingest.sources.webhook import Reading, Webhook
+from services.ingest.sources.webhook import EventReading, WebhookEvents
 from services.ingest.sources.zoom.attendance import EndEvent, ParticipantEvent, WaitingEvent, ended, joined, left, waits
 from services.ingest.sources.zoom.bookings import ZoomBookingEvent, ZoomChangeEvent, created, deleted, updated
 
@@ -30,19 +30,19 @@ class _ZoomEvent(VendorModel):
     event: Word
 
 
-WAITED = Reading(WaitingEvent, waits)
+WAITED = EventReading(WaitingEvent, waits)
 """Who waits, is let in, is called by phone or goes to a breakout room joins too; where that is not heard, somebody was
 there all the same. In a breakout room they meet only who is there with them."""
 
-WEBHOOK = Webhook(
+EVENTS = WebhookEvents(
     _ZoomEvent,
     {
-        "meeting.created": Reading(ZoomBookingEvent, created),
-        "meeting.updated": Reading(ZoomChangeEvent, updated),
-        "meeting.recovered": Reading(ZoomChangeEvent, updated),
-        "meeting.deleted": Reading(ZoomBookingEvent, deleted),
-        "meeting.participant_joined": Reading(ParticipantEvent, joined),
-        "meeting.participant_left": Reading(ParticipantEvent, left),
+        "meeting.created": EventReading(ZoomBookingEvent, created),
+        "meeting.updated": EventReading(ZoomChangeEvent, updated),
+        "meeting.recovered": EventReading(ZoomChangeEvent, updated),
+        "meeting.deleted": EventReading(ZoomBookingEvent, deleted),
+        "meeting.participant_joined": EventReading(ParticipantEvent, joined),
+        "meeting.participant_left": EventReading(ParticipantEvent, left),
         "meeting.participant_joined_waiting_room": WAITED,
         "meeting.participant_put_in_waiting_room": WAITED,
         "meeting.participant_admitted": WAITED,
@@ -50,7 +50,7 @@ WEBHOOK = Webhook(
         "meeting.participant_phone_callout_accepted": WAITED,
         "meeting.participant_room_system_callout_accepted": WAITED,
         "meeting.participant_joined_breakout_room": WAITED,
-        "meeting.ended": Reading(EndEvent, ended),
+        "meeting.ended": EventReading(EndEvent, ended),
     },
     # Also meeting.started: the host who started it joins too.
     lambda event: Ignored("webinar" if event.startswith("webinar.") else "event_not_used"),
@@ -97,4 +97,4 @@ def take(received: Received, _settings: ToolSettings, _now: datetime) -> RawPayl
     return RawPayloads((received.body,), received.headers.get("content-type", JSON), RECORDED)
 
 
-TOOL = Tool(name="zoom", verify=verify, translate=WEBHOOK.translate, keep=WEBHOOK.keep, take=take)
+TOOL = Tool(name="zoom", verify=verify, translate=EVENTS.translate, keep=EVENTS.keep, take=take)
