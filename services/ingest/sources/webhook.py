@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from services.ingest.domain.activity import Translation
@@ -23,8 +24,8 @@ class EventReading(Generic[Told]):
     flat: type[Told] | None = None
 
     def of(self, value: object) -> Translation:
-        is_flat = self.flat and isinstance(value, dict) and not isinstance(value.get("payload"), dict)
-        told = read(self.flat if self.flat and is_flat else self.model, value)
+        is_wrapped = isinstance(value, dict) and isinstance(value.get("payload"), dict)
+        told = read(self.model if is_wrapped or not self.flat else self.flat, value)
         return told if isinstance(told, Rejected) else self.translate(told)
 
 
@@ -52,6 +53,11 @@ class WebhookEvents:
         reading = self.readings.get(name)
         return reading.of(value) if reading else self.unused(name)
 
+    @cached_property
+    def _member(self) -> str:
+        # Every payload asks for it, and pydantic looks it up slowly.
+        return next(iter(self.named.model_fields))
+
     def _name_in(self, value: object) -> str | Rejected:
         found = read(self.named, value)
-        return found if isinstance(found, Rejected) else str(getattr(found, next(iter(self.named.model_fields))))
+        return found if isinstance(found, Rejected) else str(getattr(found, self._member))
