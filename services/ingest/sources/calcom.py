@@ -7,6 +7,8 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Annotated
 
+from pydantic import WrapValidator
+
 from services.ingest.domain.activity import (
     Activity,
     Booked,
@@ -18,19 +20,13 @@ from services.ingest.domain.activity import (
     Translation,
     Voided,
 )
-from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.tools.allow_list import allow_list
-from services.ingest.domain.verdict import Ignored, Rejected
+from services.ingest.domain.verdict import Ignored
 from services.ingest.sources.tool import (
-    BodyNeeded,
     Received,
     Tool,
-    ToolSettings,
     Unverified,
     Verification,
-    Verified,
-    same,
-    signed,
+    verify_body,
 )
 from services.ingest.sources.vendor_model import (
     AnyMaybeTime,
@@ -43,13 +39,19 @@ from services.ingest.sources.vendor_model import (
     Zoned,
     blank_if_unread,
     native_id,
-    read,
+    none_if_unread,
 )
+from services.ingest.sources.webhook import EventReading, WebhookEvents
+
+
+class Seat(VendorModel):
+    referenceUid: MaybeIdent = ""  # noqa: N815
 
 
 class Attendee(VendorModel):
     email: MaybeAddress = ""
     noShow: bool | None = None  # noqa: N815 (Cal.com's name)
+    bookingSeat: Annotated[Seat | None, WrapValidator(none_if_unread)] = None  # noqa: N815
 
 
 Attendees = tuple[Annotated[Attendee, blank_if_unread(Attendee)], ...]
@@ -74,6 +76,14 @@ class CalcomBooking(VendorModel):
     rescheduled: bool | None = None
     requestReschedule: bool | None = None  # noqa: N815
     seatsPerTimeSlot: int | None = None  # noqa: N815
+    attendeeSeatId: MaybeIdent = ""  # noqa: N815
+
+    @property
+    def has_seats(self) -> bool:
+        """The number of seats is of the kind of event, and not always told; whose seat it is says so, too."""
+        return bool(self.seatsPerTimeSlot or self.attendeeSeatId) or any(
+            one.bookingSeat for one in self.attendees or ()
+        )
 
     @property
     def people(self) -> tuple[Person, ...]:
@@ -148,31 +158,24 @@ def verify(received: Received, secret: str, _now: datetime) -> Verification:
     signature = received.headers.get(HEADER, "")
     if not signature:
         return Unverified(f"{HEADER} is required")
-    if received.is_head:
-        return BodyNeeded()
     # A webhook without a secret sends the words `no-secret-provided` instead, which fit no body either.
-    if not secret or not same(signed(secret, received.body), signature):
-        return Unverified(f"{HEADER} does not fit the body")
-    return Verified()
+    return verify_body(received, secret, "", [signature], f"{HEADER} does not fit the body")
 
 
-def marked(value: object) -> Translation:
+def marked(told: NoShowEvent) -> Translation:
     """By hand, and perhaps unmarked again: only those who changed are named."""
-    told = read(NoShowEvent, value)
-    if isinstance(told, Rejected):
-        return told
     known = [attendee for attendee in told.payload.attendees or () if attendee.email.strip()]
     absent = persons(attendee.email for attendee in known if attendee.noShow)
     present = persons(attendee.email for attendee in known if attendee.noShow is False)
-    missed = [_missed(told, person) for person in absent]
-    return (*missed, *(_voided(told, person) for person in present)) or Ignored("nobody_named")
+    uid, time = told.payload.bookingUid, told.createdAt
+    native = Native(told.triggerEvent, native_id(uid))
+    keys = [_absence_key(uid, person) for person in present]
+    voided = [Voided(f"{key}:unmarked:{time.isoformat()}", time, native, target=key) for key in keys]
+    return (*(_missed(told, person) for person in absent), *voided) or Ignored("nobody_named")
 
 
-def detected(value: object) -> Translation:
+def detected(told: NoShowEvent) -> Translation:
     """By Cal Video, so many minutes after the start. Older versions mark no attendee: then none of them has come."""
-    told = read(NoShowEvent, value)
-    if isinstance(told, Rejected):
-        return told
     if told.triggerEvent == "AFTER_HOSTS_CAL_VIDEO_NO_SHOW":
         absent = persons([told.payload.hostEmail])
     else:
@@ -183,12 +186,8 @@ def detected(value: object) -> Translation:
     return tuple(_missed(told, person) for person in absent) or Ignored("nobody_named")
 
 
-def in_retrospect(value: object) -> Translation:
-    """At the scheduled end, in a flat payload."""
-    flat = isinstance(value, dict) and not isinstance(value.get("payload"), dict)
-    told = read(CalcomPast, value) if flat else read(WrappedPast, value)
-    if isinstance(told, Rejected):
-        return told
+def in_retrospect(told: CalcomPast | WrappedPast) -> Translation:
+    """At the scheduled end."""
     past = told if isinstance(told, CalcomPast) else told.payload
     native, meeting = Native("MEETING_ENDED", native_id(past.uid)), Meeting(past.uid)
     missed = [Missed(_absence_key(past.uid, one), past.endTime, native, meeting, (one,)) for one in past.absent]
@@ -208,12 +207,6 @@ def _missed(told: NoShowEvent, person: Person) -> Activity:
     )
 
 
-def _voided(told: NoShowEvent, person: Person) -> Activity:
-    uid = told.payload.bookingUid
-    key = f"{_absence_key(uid, person)}:unmarked:{told.createdAt.isoformat()}"
-    return Voided(key, told.createdAt, Native(told.triggerEvent, native_id(uid)), target=_absence_key(uid, person))
-
-
 def _absence_key(uid: str, person: Person) -> str:
     """Without the address: keys may be shown."""
     return f"no_show:{uid}:{sha256(person.address.lower().encode()).hexdigest()}"
@@ -227,53 +220,7 @@ REASSIGNED = "BOOKING_REASSIGNED"
 NOT_CONFIRMED = frozenset({"BOOKING_REQUESTED", "BOOKING_REJECTED", "BOOKING_PAYMENT_INITIATED", "BOOKING_PAID"})
 
 
-class _Trigger(VendorModel):
-    triggerEvent: Word  # noqa: N815 (Cal.com's name)
-
-
-READ: dict[str, tuple[type[VendorModel], ...]] = {
-    **dict.fromkeys(("BOOKING_CREATED", "BOOKING_RESCHEDULED", REASSIGNED, "BOOKING_CANCELLED"), (CalcomBookingEvent,)),
-    "BOOKING_NO_SHOW_UPDATED": (NoShowEvent,),
-    "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": (NoShowEvent,),
-    "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": (NoShowEvent,),
-    "MEETING_ENDED": (_Trigger, CalcomPast, WrappedPast),
-}
-"""With which models each event is read; of any other nothing but its name is kept."""
-
-
-def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
-    trigger = read(_Trigger, value)
-    models = (_Trigger,) if isinstance(trigger, Rejected) else READ.get(trigger.triggerEvent, (_Trigger,))
-    return allow_list(*models).kept(value, pseudonym)
-
-
-def translate(value: object, _settings: ToolSettings) -> Translation:
-    trigger = read(_Trigger, value)
-    return trigger if isinstance(trigger, Rejected) else _by_trigger(trigger.triggerEvent, value)
-
-
-def _by_trigger(trigger: str, value: object) -> Translation:
-    match trigger:
-        case "BOOKING_CREATED" | "BOOKING_RESCHEDULED" | "BOOKING_REASSIGNED":
-            return _booked(value)
-        case "BOOKING_CANCELLED":
-            return _cancelled(value)
-        case "BOOKING_NO_SHOW_UPDATED":
-            return marked(value)
-        case "AFTER_HOSTS_CAL_VIDEO_NO_SHOW" | "AFTER_GUESTS_CAL_VIDEO_NO_SHOW":
-            return detected(value)
-        case "MEETING_ENDED":
-            return in_retrospect(value)
-        case _ if trigger in NOT_CONFIRMED:
-            return Ignored("not_confirmed")
-        case _:
-            return Ignored("ping" if trigger == "PING" else "event_not_used")
-
-
-def _booked(value: object) -> Translation:
-    told = read(CalcomSlotEvent, value)
-    if isinstance(told, Rejected):
-        return told
+def _booked(told: CalcomSlotEvent) -> Translation:
     booking = told.payload
     if booking.status.upper() in NO_BOOKING:
         return Ignored("not_confirmed")
@@ -286,25 +233,22 @@ def _booked(value: object) -> Translation:
         ends_at=booking.endTime,
         people=booking.people,
         replaces=Meeting(booking.rescheduleUid) if booking.rescheduleUid not in {"", booking.uid} else None,
-        is_partial=bool(booking.seatsPerTimeSlot),
+        is_partial=booking.has_seats,
         new=persons([booking.organizer.email]) if booking.organizer and told.triggerEvent == REASSIGNED else (),
     )
     return (booked,)
 
 
-def _cancelled(value: object) -> Translation:
+def _cancelled(told: CalcomBookingEvent) -> Translation:
     """With `requestReschedule` the host asks for another date: the booking that comes of it replaces this one."""
-    told = read(CalcomBookingEvent, value)
-    if isinstance(told, Rejected):
-        return told
     booking = told.payload
     if booking.rescheduled or booking.requestReschedule:
         return Ignored("rescheduled")
     if booking.startTime and booking.startTime <= told.createdAt:
         return Ignored("already_over")
     meeting = Meeting(booking.uid)
-    seats = bool(booking.seatsPerTimeSlot)
-    return (Cancelled(_key(told), told.createdAt, _native(told), meeting, booking.people, booking.startTime, seats),)
+    people, seats = booking.people, booking.has_seats
+    return (Cancelled(_key(told), told.createdAt, _native(told), meeting, people, booking.startTime, seats),)
 
 
 def _key(told: CalcomBookingEvent) -> str:
@@ -315,4 +259,24 @@ def _native(told: CalcomBookingEvent) -> Native:
     return Native(told.triggerEvent, native_id(told.payload.uid))
 
 
-TOOL = Tool(name="calcom", verify=verify, translate=translate, keep=keep)
+def _unused(trigger: str) -> Ignored:
+    return Ignored("not_confirmed" if trigger in NOT_CONFIRMED else "ping" if trigger == "PING" else "event_not_used")
+
+
+class _Trigger(VendorModel):
+    triggerEvent: Word  # noqa: N815 (Cal.com's name)
+
+
+EVENTS = WebhookEvents(
+    _Trigger,
+    {
+        **dict.fromkeys(("BOOKING_CREATED", "BOOKING_RESCHEDULED", REASSIGNED), EventReading(CalcomSlotEvent, _booked)),
+        "BOOKING_CANCELLED": EventReading(CalcomBookingEvent, _cancelled),
+        "BOOKING_NO_SHOW_UPDATED": EventReading(NoShowEvent, marked),
+        "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": EventReading(NoShowEvent, detected),
+        "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": EventReading(NoShowEvent, detected),
+        "MEETING_ENDED": EventReading[CalcomPast | WrappedPast](WrappedPast, in_retrospect, flat=CalcomPast),
+    },
+    _unused,
+)
+TOOL = Tool(name="calcom", verify=verify, translate=EVENTS.translate, keep=EVENTS.keep)

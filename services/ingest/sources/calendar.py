@@ -1,6 +1,7 @@
 """What calendars have in common: an entry is a session of those who take part, or it is none (any more)."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, NamedTuple, Protocol, Self
@@ -9,7 +10,9 @@ from pydantic import Field, model_validator
 
 from schemas.primitives import to_rfc3339, to_utc
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, Native, Person, Translation
+from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.sources.tool import RawPayloads, Received
 from services.ingest.sources.vendor_model import ZONE, AnyTime, MaybeText, VendorModel, in_zone, read, zone_named
 
 # It takes two to meet.
@@ -109,6 +112,25 @@ def cancelled(entry: CalendarEntry, people: EntryPeople | Rejected, value: objec
     slot = None if isinstance(times, Rejected) else times.start
     takers = () if isinstance(people, Rejected) else people.taking_part()
     return no_session(entry, takers, slot.utc if slot else None)
+
+
+def split(
+    received: Received,
+    name: str,
+    stamped: Callable[[object], object],
+    completed: Callable[[list[object]], list[object]] = list,
+) -> RawPayloads | Rejected:
+    """Each entry of a page, which lists them under `name`, or what is posted alone. `stamped` adds when we heard of an
+    entry to one that comes without the time of its change; what needs none stays the bytes that it is."""
+    parsed = read_json(received.body)
+    if isinstance(parsed, Rejected):
+        return parsed
+    listed = parsed.value.get(name) if isinstance(parsed.value, dict) else None
+    entries = [stamped(one) for one in completed(listed)] if isinstance(listed, list) else []
+    alone = stamped(parsed.value)
+    if not entries and alone == parsed.value:
+        return RawPayloads((received.body,))
+    return RawPayloads(tuple(json.dumps(one, ensure_ascii=False).encode() for one in entries or [alone]))
 
 
 def as_translation(said: Booked | Cancelled | Ignored | Rejected) -> Translation:

@@ -10,20 +10,15 @@ from pydantic import AfterValidator, WrapValidator
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, Missed, Native, Person, Translation, Voided
-from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.tools.allow_list import Leaf, allow_list, matching
-from services.ingest.domain.verdict import Ignored, Rejected, rejected
+from services.ingest.domain.tools.allow_list import Leaf, matching
+from services.ingest.domain.verdict import Ignored, rejected
 from services.ingest.sources.tool import (
-    BodyNeeded,
     Received,
     Tool,
-    ToolSettings,
     Unverified,
     Verification,
-    Verified,
     is_fresh,
-    same,
-    signed,
+    verify_body,
 )
 from services.ingest.sources.vendor_model import (
     Address,
@@ -39,9 +34,9 @@ from services.ingest.sources.vendor_model import (
     blank_if_unread,
     native_id,
     none_if_unread,
-    read,
     signed_at,
 )
+from services.ingest.sources.webhook import EventReading, WebhookEvents
 
 # https://api.calendly.com/scheduled_events/<event>/invitees/<invitee>
 _URI = re.compile(r"/scheduled_events/([^/?#]+)/invitees/([^/?#]+)/?$")
@@ -160,51 +155,10 @@ def verify(received: Received, secret: str, now: datetime) -> Verification:
         return Unverified(f"{HEADER} with one t and at least one v1 is required")
     if not is_fresh(moment, now):
         return Unverified("t is more than 5 minutes away from now")
-    if received.is_head:
-        return BodyNeeded()
-    expected = signed(secret, f"{stamps[0]}.".encode() + received.body)
-    if not secret or not any(same(expected, signature) for signature in signatures):
-        return Unverified("no v1 fits the body")
-    return Verified()
+    return verify_body(received, secret, f"{stamps[0]}.", signatures, "no v1 fits the body")
 
 
 CANCELED = frozenset({"canceled", "cancelled"})
-USED = frozenset({"invitee.created", "invitee.canceled", "invitee_no_show.created", "invitee_no_show.deleted"})
-
-
-class _CalendlyEvent(VendorModel):
-    event: Word
-
-
-def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
-    """Of an event that is not used nothing but its name."""
-    envelope = read(_CalendlyEvent, value)
-    is_used = isinstance(envelope, _CalendlyEvent) and envelope.event in USED
-    return allow_list(InviteeEvent if is_used else _CalendlyEvent).kept(value, pseudonym)
-
-
-def translate(value: object, _settings: ToolSettings) -> Translation:
-    envelope = read(_CalendlyEvent, value)
-    if isinstance(envelope, Rejected):
-        return envelope
-    if envelope.event not in USED:
-        return Ignored("event_not_used")
-    if envelope.event == "invitee.created":
-        booking = read(BookingEvent, value)
-        return booking if isinstance(booking, Rejected) else _created(booking)
-    told = read(InviteeEvent, value)
-    return told if isinstance(told, Rejected) else _by_event(told)
-
-
-def _by_event(told: InviteeEvent) -> Translation:
-    match told.event:
-        case "invitee.canceled":
-            return _cancelled(told)
-        case "invitee_no_show.created":
-            return _missed(told)
-        case _:
-            key = f"{told.event}:{told.payload.uri}:{to_rfc3339(told.created_at)}"
-            return (Voided(key, told.created_at, _native(told), target=_no_show_key(told)),)
 
 
 def _created(told: BookingEvent) -> Translation:
@@ -252,6 +206,11 @@ def _missed(told: InviteeEvent) -> Translation:
     return (missed,)
 
 
+def _unmarked(told: InviteeEvent) -> Translation:
+    key = f"{told.event}:{told.payload.uri}:{to_rfc3339(told.created_at)}"
+    return (Voided(key, told.created_at, _native(told), target=_no_show_key(told)),)
+
+
 def _key(told: InviteeEvent) -> str:
     return f"{told.event}:{told.payload.uri}"
 
@@ -265,4 +224,17 @@ def _native(told: InviteeEvent) -> Native:
     return Native(told.event, native_id(f"{meeting.id}/{meeting.instance}"))
 
 
-TOOL = Tool(name="calendly", verify=verify, translate=translate, keep=keep)
+class _CalendlyEvent(VendorModel):
+    event: Word
+
+
+EVENTS = WebhookEvents(
+    _CalendlyEvent,
+    {
+        "invitee.created": EventReading(BookingEvent, _created),
+        "invitee.canceled": EventReading(InviteeEvent, _cancelled),
+        "invitee_no_show.created": EventReading(InviteeEvent, _missed),
+        "invitee_no_show.deleted": EventReading(InviteeEvent, _unmarked),
+    },
+)
+TOOL = Tool(name="calendly", verify=verify, translate=EVENTS.translate, keep=EVENTS.keep)

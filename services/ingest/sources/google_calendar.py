@@ -12,7 +12,6 @@ from pydantic import Field, WrapValidator
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Booked, Cancelled, Person, Pointer, Translation
-from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.ids import Pseudonym, is_plain
 from services.ingest.domain.tools.allow_list import CUT, ID, TIME, WORD, AllowList, Leaf, address_in, allow_list, one_of
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
@@ -25,6 +24,7 @@ from services.ingest.sources.calendar import (
     cancelled,
     no_session,
     session,
+    split,
 )
 from services.ingest.sources.tool import (
     ApiSettings,
@@ -95,6 +95,7 @@ class _GoogleWhom(VendorModel):
     answer: Annotated[MaybeText, ANSWERS] = Field("", alias="responseStatus")
     is_room: bool | None = Field(None, alias="resource")
     is_reader: bool | None = Field(None, alias="self")
+    has_asked: bool | None = Field(None, alias="organizer")
     brought: Annotated[int | None, WrapValidator(none_if_unread)] = Field(None, alias="additionalGuests")
 
     @property
@@ -113,14 +114,6 @@ class _GooglePeople(VendorModel):
     visibility: Annotated[MaybeText, SECRET] = ""
 
     @property
-    def is_hidden(self) -> bool:
-        """Of an entry that is private to our reader, or of which not all was asked for, we are told when it is, and not
-        of whom, or not of all. In any copy but the organizer's somebody was asked."""
-        is_stripped = not self._is_organizers and not self.attendees
-        asked = (*filter(None, [self.organizer]), *(self.attendees or ()))
-        return is_stripped or not any(one.person != Person() for one in asked)
-
-    @property
     def invited(self) -> Invited:
         asked = [one for one in (self.organizer, *(self.attendees or ())) if one and not one.is_nobody]
         is_partial = self.are_seen is False and not self._is_organizers
@@ -132,19 +125,31 @@ class _GooglePeople(VendorModel):
         return bool(self.organizer and self.organizer.is_reader)
 
     def taking_part(self) -> list[Person]:
-        """The organizer need not be among the attendees; without anybody else there are none."""
+        """The organizer need not be among the attendees; without anybody else there are none. Where nobody is named as
+        the organizer, somebody has asked all the same."""
         asked = self.attendees or ()
         declined = {one.email.casefold() for one in asked if one.answer == "declined" and one.email}
         organizers = [one for one in (self.organizer,) if one and one.email.casefold() not in declined]
         coming = [one for one in (*organizers, *asked) if one.answer != "declined" and not one.is_nobody]
         # Whom somebody brings along is told by number only, and one is enough not to know who comes.
         brought = [Person() for one in coming if one.brought][:1]
-        return [*(one.person for one in coming), *brought]
+        is_asked_by_one = self.organizer is not None or any(one.has_asked for one in asked)
+        unnamed = [] if is_asked_by_one else [Person()]
+        return [*(one.person for one in coming), *brought, *unnamed]
 
 
 class _GoogleMeeting(_GooglePeople):
     start: CalendarSlot
     end: CalendarSlot
+
+    def session_of(self, entry: CalendarEntry) -> Booked | Cancelled | Ignored | Rejected:
+        """Of an entry that is private to our reader, or of which not all was asked for, we are told when it is, and not
+        of whom, or not of all. In any copy but the organizer's somebody was asked."""
+        is_stripped = not self._is_organizers and not self.attendees
+        asked = (*filter(None, [self.organizer]), *(self.attendees or ()))
+        if is_stripped or not any(one.person != Person() for one in asked):
+            return Ignored("nobody_named")
+        return session(entry, self.start.utc, self.end.utc, self.invited)
 
 
 EVENT = allow_list(_GoogleHead, _Days, _GoogleMeeting, CalendarTimes)
@@ -161,25 +166,18 @@ def said_of(value: object) -> Booked | Cancelled | Ignored | Rejected:
         return Ignored("no_meeting")
     if head.recurrence:
         return Ignored("series")
-    said = _meeting(head.entry, value)
+    days = read(_Days, value)
+    if not isinstance(days, Rejected) and days.start and days.start.date:
+        said: Booked | Cancelled | Ignored | Rejected = no_session(head.entry)
+    else:
+        meeting = read(_GoogleMeeting, value)
+        said = meeting if isinstance(meeting, Rejected) else meeting.session_of(head.entry)
     if not head.are_omitted or isinstance(said, Ignored | Rejected):
         return said
     # Whoever is named takes part, and others may.
     if isinstance(said, Booked) and Person() not in said.people:
         return replace(said, is_partial=True)
     return rejected("invalid", "attendeesOmitted", "ask for all attendees: who takes part cannot be told")
-
-
-def _meeting(entry: CalendarEntry, value: object) -> Booked | Cancelled | Ignored | Rejected:
-    days = read(_Days, value)
-    if not isinstance(days, Rejected) and days.start and days.start.date:
-        return no_session(entry)
-    meeting = read(_GoogleMeeting, value)
-    if isinstance(meeting, Rejected):
-        return meeting
-    if meeting.is_hidden:
-        return Ignored("nobody_named")
-    return session(entry, meeting.start.utc, meeting.end.utc, meeting.invited)
 
 
 URI = "x-goog-resource-uri"
@@ -256,30 +254,18 @@ PREFIX = "x-goog-"
 
 
 def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
-    """A push has no body. A cancelled instance may come without the time of its change: it is when we heard of it."""
+    """A push has no body. A cancelled instance may come without the time of its change."""
     if STATE in received.headers:
-        return RawPayloads((_push(received),))
-    parsed = read_json(received.body)
-    if isinstance(parsed, Rejected):
-        return parsed
-    match parsed.value:
-        case {"items": [_, *_] as items}:
-            return RawPayloads(tuple(_stamped(item, now) for item in items))
-        case dict() as event if "id" in event and "items" not in event and not event.get("updated"):
-            return RawPayloads((_stamped(event, now),))
-        case _:
-            return RawPayloads((received.body,))
+        told = {name: text for name, text in received.headers.items() if name.startswith(PREFIX)}
+        told.pop(CHANNEL_TOKEN, None)
+        return RawPayloads((json.dumps(told, sort_keys=True).encode(),))
 
+    def stamped(event: object) -> object:
+        if isinstance(event, dict) and "id" in event and "items" not in event and not event.get("updated"):
+            return {**event, "updated": to_rfc3339(now)}
+        return event
 
-def _push(received: Received) -> bytes:
-    told = {name: text for name, text in received.headers.items() if name.startswith(PREFIX) and name != CHANNEL_TOKEN}
-    return json.dumps(told, sort_keys=True).encode()
-
-
-def _stamped(event: object, now: datetime) -> bytes:
-    if isinstance(event, dict) and not event.get("updated"):
-        event = {**event, "updated": to_rfc3339(now)}
-    return json.dumps(event, ensure_ascii=False).encode()
+    return split(received, "items", stamped)
 
 
 # A page holds up to 2,500 events, each of which is recorded for itself.

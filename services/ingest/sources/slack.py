@@ -41,10 +41,6 @@ class Conversation(BaseModel):
             raise ValueError("needs either relationship or people")
         return self
 
-    @property
-    def members(self) -> tuple[Person, ...]:
-        return tuple(Person(user) for user in self.people)
-
     def includes(self, user: str) -> bool:
         return not self.people or user in self.people
 
@@ -146,13 +142,11 @@ class _Verification(VendorModel):
 
 def verify(received: Received, secret: str, now: datetime) -> Verification:
     proof = verify_v0(received, secret, now, HEADERS)
-    return proof if not isinstance(proof, Verified) else _answered(received.body)
-
-
-def _answered(body: bytes) -> Handshake | Verified:
-    parsed = read_json(body)
+    if not isinstance(proof, Verified):
+        return proof
+    parsed = read_json(received.body)
     asked = read(_Verification, parsed.value) if isinstance(parsed, Parsed) else parsed
-    return Verified() if isinstance(asked, Rejected) else Handshake(json.dumps({"challenge": asked.challenge}).encode())
+    return proof if isinstance(asked, Rejected) else Handshake(json.dumps({"challenge": asked.challenge}).encode())
 
 
 # Slack holds events back for a minute then, and sends them never.
@@ -176,10 +170,8 @@ def translate(value: object, settings: ToolSettings) -> Translation:
         return Ignored("rate_limited" if outer.type == RATE_LIMITED else "event_not_used")
     if outer.event is None:
         return rejected("invalid", "event", "is required")
-    return _messages(value, settings) if outer.is_message else Ignored("event_not_used")
-
-
-def _messages(value: object, settings: SlackSettings) -> Translation:
+    if not outer.is_message:
+        return Ignored("event_not_used")
     callback = read(Callback, value)
     if isinstance(callback, Rejected):
         return callback
@@ -201,7 +193,25 @@ def _in(conversation: Conversation, event: MessageEvent) -> Translation:
         return Ignored("bot")
     if event.subtype not in WRITTEN or event.is_about_another:
         return Ignored("subtype_not_used")
-    return _written(conversation, event)
+    if not event.user:
+        return rejected("invalid", "event.user", "is required")
+    if not conversation.includes(event.user):
+        return Ignored("not_of_this_conversation")
+    key, data = _id(event, event.ts), {"channel": "direct" if event.channel_type == DIRECT else "channel"}
+    if event.thread_ts and event.thread_ts != event.ts:
+        # The key of the message at the head of the thread, which names itself once it is answered.
+        data["reply_to"] = _id(event, event.thread_ts)
+    told = GenericActivity(
+        key=key,
+        time=epoch(event.ts),
+        native=Native("message", key),
+        type="mentoring.message.sent.v1",
+        data=data,
+        by=Person(event.user),
+        people=tuple(Person(user) for user in conversation.people),
+        relationship=conversation.relationship or "",
+    )
+    return (told,)
 
 
 def _deleted(conversation: Conversation, event: MessageEvent, stamp: str | None) -> Translation:
@@ -215,33 +225,8 @@ def _deleted(conversation: Conversation, event: MessageEvent, stamp: str | None)
         return Ignored("subtype_not_used")
     if before and before.user and not conversation.includes(before.user):
         return Ignored("not_of_this_conversation")
-    native = Native(f"message.{event.subtype}", _id(event, stamp))
-    return (Voided(f"deleted:{_id(event, stamp)}", epoch(event.ts), native, target=_id(event, stamp)),)
-
-
-def _written(conversation: Conversation, event: MessageEvent) -> Translation:
-    if not event.user:
-        return rejected("invalid", "event.user", "is required")
-    if not conversation.includes(event.user):
-        return Ignored("not_of_this_conversation")
-    told = GenericActivity(
-        key=_id(event, event.ts),
-        time=epoch(event.ts),
-        native=Native("message", _id(event, event.ts)),
-        type="mentoring.message.sent.v1",
-        data=_data(event),
-        by=Person(event.user),
-        people=conversation.members,
-        relationship=conversation.relationship or "",
-    )
-    return (told,)
-
-
-def _data(event: MessageEvent) -> dict[str, object]:
-    """`reply_to` is the key of the message at the head of the thread; the head names itself once it is answered."""
-    channel = "direct" if event.channel_type == DIRECT else "channel"
-    answered = event.thread_ts if event.thread_ts != event.ts else None
-    return {"channel": channel, "reply_to": _id(event, answered)} if answered else {"channel": channel}
+    key = _id(event, stamp)
+    return (Voided(f"deleted:{key}", epoch(event.ts), Native(f"message.{event.subtype}", key), target=key),)
 
 
 def _id(event: MessageEvent, stamp: str) -> str:

@@ -154,16 +154,7 @@ def _milliseconds(value: object) -> datetime:
 
 def _iso_or_epoch(value: object) -> object:
     is_number = isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value) is not None)
-    return _milliseconds(value) if is_number else _iso_text(_none_if_empty(value))
-
-
-def _as_text(value: object) -> object:
-    """Ids that some send as a number and some as text are text."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _unless_null(value: object) -> object:
-    return "" if value is None else value
+    return _milliseconds(value) if is_number else _iso_text(value)
 
 
 def _iso_text(value: object) -> object:
@@ -188,19 +179,6 @@ def _no_text(value: object) -> object:
     return value
 
 
-def _empty_object(value: object) -> object:
-    """What PHP writes of an object without members is an empty list."""
-    return {} if value in (None, []) else value
-
-
-def _without_nulls(value: object) -> object:
-    return [one for one in value if one is not None] if isinstance(value, list) else value
-
-
-def _none_if_empty(value: object) -> object:
-    return None if value == "" else value
-
-
 def _utc_if_bare(moment: datetime) -> datetime:
     return to_utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
@@ -211,29 +189,40 @@ def _bare(moment: datetime) -> datetime:
     return moment
 
 
+# Of an object that some leave out and some send as null or, from PHP, as an empty list:
+# `result: Annotated[Result, NULL_IS_EMPTY] = Result()`.
+NULL_IS_EMPTY = BeforeValidator(lambda value: {} if value in (None, []) else value)
+# Of what is said by a text alone: `""` says nothing.
+NONE_IF_EMPTY = BeforeValidator(lambda value: None if value == "" else value)
+BLANK_IF_NULL = BeforeValidator(lambda value: "" if value is None else value)
+# Of a list: what is null in it stands for nothing, and the rest is read.
+WITHOUT_NULLS = BeforeValidator(
+    lambda value: [one for one in value if one is not None] if isinstance(value, list) else value
+)
+# Ids that some send as a number and some as text are text.
+AS_TEXT = BeforeValidator(lambda value: str(value) if type(value) is int else value)
+
 # Each says what of its text is kept, see services/ingest/domain/tools/allow_list.py.
 # Text that is there: an id, as text or as a whole number.
-Ident = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), BeforeValidator(_as_text), ID]
+Ident = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), AS_TEXT, ID]
 # The same where missing, null and "" all mean that the tool does not say it: `name: MaybeIdent = ""`.
-MaybeIdent = Annotated[str, Field(max_length=LONGEST_ID), BeforeValidator(_as_text), BeforeValidator(_unless_null), ID]
+MaybeIdent = Annotated[str, Field(max_length=LONGEST_ID), AS_TEXT, BLANK_IF_NULL, ID]
 # Of a person; some tools use addresses for them. Empty as above.
-MaybePersonId = Annotated[
-    str, Field(max_length=LONGEST_ID), BeforeValidator(_as_text), BeforeValidator(_unless_null), PERSON_ID
-]
+MaybePersonId = Annotated[str, Field(max_length=LONGEST_ID), AS_TEXT, BLANK_IF_NULL, PERSON_ID]
 Address = Annotated[str, Field(min_length=1), ADDRESS]
-MaybeAddress = Annotated[str, BeforeValidator(_unless_null), ADDRESS]
-MaybeAddresses = Annotated[str, BeforeValidator(_unless_null), ADDRESSES]
+MaybeAddress = Annotated[str, BLANK_IF_NULL, ADDRESS]
+MaybeAddresses = Annotated[str, BLANK_IF_NULL, ADDRESSES]
 # What kind of thing it is, in the tool's own words, which never hold a blank.
 Word = Annotated[str, Field(min_length=1), WORD]
-MaybeWord = Annotated[str, BeforeValidator(_unless_null), WORD]
+MaybeWord = Annotated[str, BLANK_IF_NULL, WORD]
 # Text to compare with; empty as above. It does not say what of it is kept: no allow-list is made of it.
-MaybeText = Annotated[str, BeforeValidator(_unless_null)]
+MaybeText = Annotated[str, BLANK_IF_NULL]
 # ISO 8601 with a zone, in UTC.
 Zoned = Annotated[AwareDatetime, BeforeValidator(_iso_text), AfterValidator(to_utc), TIME]
 # ISO 8601, in UTC; without a zone it is UTC already.
 ZonedOrUtc = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_utc_if_bare)]
 # The same where missing, null and "" all mean that the tool does not say it: `start: MaybeTime = None`.
-MaybeTime = Annotated[ZonedOrUtc | None, BeforeValidator(_none_if_empty)]
+MaybeTime = Annotated[ZonedOrUtc | None, NONE_IF_EMPTY]
 # The same of a time without which the rest can be told, be it ISO 8601 or since 1970: one that cannot be read is not
 # said either.
 AnyMaybeTime = Annotated[
@@ -249,13 +238,6 @@ EpochMilliseconds = Annotated[datetime, BeforeValidator(_milliseconds)]
 Duration = Annotated[timedelta, BeforeValidator(_iso_duration), Leaf("a duration", matching(_DURATION))]
 # As JSON has it: no text, and no bool, which Python counts among the numbers.
 Number = Annotated[float, BeforeValidator(_no_text)]
-# Of an object that some leave out and some send as null or as an empty list:
-# `result: Annotated[Result, NULL_IS_EMPTY] = Result()`.
-NULL_IS_EMPTY = BeforeValidator(_empty_object)
-# Of what is said by a text alone: `""` says nothing.
-NONE_IF_EMPTY = BeforeValidator(_none_if_empty)
-# Of a list: what is null in it stands for nothing, and the rest is read.
-WITHOUT_NULLS = BeforeValidator(_without_nulls)
 
 
 DIGEST_BYTES = 16

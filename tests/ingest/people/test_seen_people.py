@@ -181,6 +181,31 @@ def test_at_a_booked_meeting_it_is_told_that_somebody_unidentified_was_there(
     assert not any("stranger" in to_json(one).decode() for one in told)
 
 
+def test_somebody_else_of_ours_at_a_time_that_another_tool_has_booked_is_told_as_anybody_would_be() -> None:
+    def told(other: Person) -> list[OfRelationship]:
+        projection = known()
+        events(projection, booked(0, 60), CALENDAR)
+        say(projection, joined(ADA, 0))
+        return [one for one in events(projection, joined(other, 1)) if getattr(one.data, "role", "") == "unidentified"]
+
+    of_ours = told(CAT)
+
+    assert kinds(of_ours) == ["session.joined"]
+    assert [to_json(one) for one in of_ours] == [to_json(one) for one in told(STRANGER)]
+
+
+def test_of_many_others_of_ours_one_is_told() -> None:
+    crowd = [f"p{number}" for number in range(30)]
+    projection = known(pair(), *map(participant, ("ada", "ben", *crowd)))
+    events(projection, booked(0, 60), CALENDAR)
+    for name in crowd:
+        say(projection, joined(Person(address=f"{name}@example.com"), 1))
+
+    told = events(projection, joined(ADA, 2))
+
+    assert sorted(str(getattr(one.data, "role", "")) for one in told) == ["mentor", "unidentified"]
+
+
 def test_of_a_guest_where_nothing_is_booked_nothing_is_told() -> None:
     projection = known()
 

@@ -99,10 +99,15 @@ EMPTY = Gathering()
 
 
 def visit(said: Joined | Left, participant: str) -> Visit:
-    """What tells those apart whom nobody knows would be theirs, and is not kept."""
     verb: Literal["joined", "left"] = "joined" if isinstance(said, Joined) else "left"
-    anybody = f"unidentified:{verb}:{said.meeting.id}:{said.meeting.instance}:{to_rfc3339(said.time)}"
-    return Visit(participant, verb, said.key if participant else anybody, said.time, said.native)
+    known = Visit(participant, verb, said.key, said.time, said.native)
+    return known if participant else of_anybody(known, said.meeting)
+
+
+def of_anybody(one: Visit, meeting: Meeting) -> Visit:
+    """What tells those apart whom nobody knows would be theirs, and is not kept."""
+    key = f"unidentified:{one.verb}:{meeting.id}:{meeting.instance}:{to_rfc3339(one.time)}"
+    return replace(one, participant=UNIDENTIFIED, key=key)
 
 
 class Presence:

@@ -28,7 +28,15 @@ from services.ingest.domain.people.roster import STRANGERS, no_pair, several, su
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.booked_sessions import PartlyBooked, booked, cancelled, missed, moved
 from services.ingest.domain.tools.generic_events import told, voided
-from services.ingest.domain.tools.projection import UNIDENTIFIED, Gathering, Projection, Spoken, Visit, visit
+from services.ingest.domain.tools.projection import (
+    UNIDENTIFIED,
+    Gathering,
+    Projection,
+    Spoken,
+    Visit,
+    of_anybody,
+    visit,
+)
 from services.ingest.domain.verdict import Ignored, Rejected
 
 ALONE = Ignored("alone")
@@ -52,7 +60,7 @@ def joined_or_left(said: Joined | Left, scope: ConnectionScope, projection: Proj
     if not who:
         told = tuple(event for one in found for event in meeting.events(one, before, after))
         return told or (UNIDENTIFIED_GUEST if said.person == Person() else STRANGERS)
-    ours = [one for one in found if participant in one.people]
+    ours = [one for one in found if participant in one.people | meeting.company(one, after)]
     if not ours and len(after.people) == 1:
         return ALONE
     if not ours:
@@ -91,13 +99,26 @@ class _Meeting:
 
     def events(self, relationship: Relationship, before: Gathering, after: Gathering) -> Iterable[RawEvent]:
         """What `after` tells of a relationship that was not told `before`."""
-        people = relationship.people
+        people, company = relationship.people, self.company(relationship, after)
         if self._is_expected(relationship):
             # Only who was expected can be missed: whoever nobody can identify may be they.
-            people |= {UNIDENTIFIED}
+            people |= {UNIDENTIFIED} | company
         told = before.of(people) if relationship.meets(before.people) else frozenset()
-        new = after.of(people) - told
-        return [self._visit(one, relationship) for one in sorted(new, key=lambda v: (v.time, v.key, v.participant))]
+        new = {of_anybody(one, self._said.meeting) if one.participant in company else one for one in after.of(people)}
+        found = sorted(new - told, key=lambda visit: (visit.time, visit.key, visit.participant))
+        return [self._visit(one, relationship) for one in found]
+
+    def company(self, relationship: Relationship, gathering: Gathering) -> frozenset[str]:
+        """One of the others of ours who are there, where nothing but the time says that it is the meeting for which a
+        pair is booked, of whom one is there: it may be another one, and then nobody has missed theirs."""
+        tenant, bookings = relationship.tenant, self._projection.bookings
+        booking = bookings.expected(tenant, relationship.id, self._session, self._begin)
+        if booking is None or booking.session == self._session or relationship.meets(gathering.people):
+            return frozenset()
+        booked = (self._projection.roster.relationship(tenant, one) for one in bookings.whose(tenant, booking.session))
+        others = gathering.people.difference(*(one.people for one in booked if one))
+        # That there is anybody is all that counts, however many they are.
+        return frozenset(sorted(others)[:1])
 
     def missed(self) -> Iterable[RawEvent]:
         """A meeting that ended was begun by somebody. If nobody of whom we were told was there, what is missing is the

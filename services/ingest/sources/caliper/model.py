@@ -1,12 +1,11 @@
 """What Caliper sends, and what its actions mean. The defaults are those that mean the same everywhere."""
 
-import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import (
@@ -20,42 +19,38 @@ from services.ingest.domain.tools.allow_list import (
     allow_list,
     one_of,
 )
+from services.ingest.sources.learning_records import (
+    MESSAGE_SENT,
+    PREPARED,
+    SHARED,
+    Meaning,
+    first_that_fits,
+    places_named,
+    term,
+)
 from services.ingest.sources.mapping.settings import Expression
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import Duration, Ident, MaybeText, Number, VendorModel, ZonedOrUtc
-from services.ingest.sources.vocabulary import SayableType, Scale, check_members
+from services.ingest.sources.vocabulary import FEEDBACK, Scale
 
-# What an event itself says.
-DERIVED = frozenset({"session_id", "started_at", "goal_id", "request_id", "rating", "percent"})
 ActionName = Annotated[str, Field(pattern=r"^[A-Za-z]+\.[A-Za-z]+$")]
 
 
-class CaliperMeaning(BaseModel):
-    """`data` is fixed. With `object` (the id or type of an entity, or of the thread, forum, course or group that it
-    belongs to) the action means this only there."""
+class CaliperMeaning(Meaning):
+    """The action means this only at an `object`, or in the thread, forum, course or group to which that belongs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    type: SayableType
-    data: Mapping[str, object] = Field(default_factory=dict)
-    object: str | None = None
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        check_members(self.type, self.data, DERIVED)
-        return self
+    place: str | None = Field(None, alias="object")
 
 
-WRITTEN = (CaliperMeaning(type="mentoring.message.sent.v1", data={"channel": "caliper"}),)
-PREPARED = (CaliperMeaning(type="mentoring.preparation.completed.v1", data={"kind": "training"}),)
-RATED = (CaliperMeaning(type="mentoring.feedback.given.v1", data={"about": "relationship"}),)
+COMPLETED = (CaliperMeaning(type=PREPARED, data={"kind": "training"}),)
+RATED = (CaliperMeaning(type=FEEDBACK, data={"about": "relationship"}),)
 DEFAULTS: Mapping[str, tuple[CaliperMeaning, ...]] = {
-    "MessageEvent.Posted": WRITTEN,
-    "AssignableEvent.Completed": PREPARED,
-    "AssessmentEvent.Submitted": PREPARED,
+    "MessageEvent.Posted": (CaliperMeaning(type=MESSAGE_SENT, data={"channel": "caliper"}),),
+    "AssignableEvent.Completed": COMPLETED,
+    "AssessmentEvent.Submitted": COMPLETED,
     "GradeEvent.Graded": RATED,
     "FeedbackEvent.Ranked": RATED,
-    "AnnotationEvent.Shared": (CaliperMeaning(type="mentoring.resource.shared.v1"),),
+    "AnnotationEvent.Shared": (CaliperMeaning(type=SHARED),),
 }
 
 
@@ -79,23 +74,15 @@ class CaliperSettings(ToolSettings):
     @property
     def objects(self) -> frozenset[str]:
         """The ids and types of entities at which an action has a meaning of its own."""
-        meanings = (meant for meanings in self.events.values() for meant in meanings)
-        return frozenset(meant.object for meant in meanings if meant.object is not None)
+        return places_named(self.events)
 
     def meaning(self, action: str, objects: frozenset[str]) -> CaliperMeaning | None:
         """The first that fits the object."""
-        meanings = self.events.get(action, DEFAULTS.get(action, ()))
-        return next((meant for meant in meanings if meant.object is None or meant.object in objects), None)
+        return first_that_fits(self.events.get(action, DEFAULTS.get(action, ())), objects)
 
 
 # 1.2 only adds to 1.1 (events and entities that are read here alike).
 VERSIONS = frozenset({"http://purl.imsglobal.org/ctx/caliper/v1p1", "http://purl.imsglobal.org/ctx/caliper/v1p2"})
-SEPARATOR = re.compile(r"[/#:]")
-
-
-def term(text: str) -> str:
-    """JSON-LD lets a term be written short (`Posted`) or as an IRI."""
-    return SEPARATOR.split(text)[-1]
 
 
 def _term(value: object) -> object:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from services.ingest.domain.cloudevents import read_json
@@ -31,8 +32,7 @@ from services.ingest.sources.caliper.model import (
     places_of,
     terms,
 )
-from services.ingest.sources.caliper.people import expressed
-from services.ingest.sources.caliper.translation import translate
+from services.ingest.sources.caliper.translation import expressed, translate
 from services.ingest.sources.mapping.settings import Compiled
 from services.ingest.sources.tool import RawPayloads, Received, Tool, ToolSettings, prove_bearer
 from services.ingest.sources.vendor_model import read
@@ -110,20 +110,21 @@ def _outline(settings: CaliperSettings) -> AllowList:
 
 
 def _list(settings: CaliperSettings) -> AllowList:
-    known = settings.objects
-    identified = Leaf("an IRI", lambda text, pseudonym: text if text in known else IRI.of_text(text, pseudonym))
-    members = {
-        **allow_list(Thing).members,
-        "id": AllowList(leaf=identified),
-        "type": AllowList(leaf=terms({PERSON, MESSAGE, *known}, CUT)),
-        EXPRESSED: ENTITY.members[EXPRESSED],
-        PART: _place(settings, MOST_LEVELS),
-    }
+    place = _place(settings, MOST_LEVELS)
+    thing = allow_list(Thing).with_members(
+        id=AllowList(leaf=place.leaf),
+        type=AllowList(leaf=terms({PERSON, MESSAGE, *settings.objects}, CUT)),
+        **{EXPRESSED: ENTITY.members[EXPRESSED], PART: place},
+    )
     found = AllowList(members={"people": ENTITIES, "relationship": AllowList(leaf=ID)})
-    whole = {**allow_list(CaliperEvent).members, **_outline(settings).members, EXPRESSED: found}
-    whole[GROUP] = _place(settings, MOST_LEVELS)
-    whole |= {"object": AllowList(leaf=identified, members=members), "generated": allow_list(Scored)}
-    return AllowList(members=whole)
+    return (
+        allow_list(CaliperEvent)
+        .with_members(
+            **_outline(settings).members,
+            **{EXPRESSED: found, GROUP: place, "generated": allow_list(Scored)},
+        )
+        .with_members(object=replace(thing, leaf=place.leaf))
+    )
 
 
 def _place(settings: CaliperSettings, levels: int) -> AllowList:
@@ -159,9 +160,7 @@ def _changed(value: object, place: tuple[str, ...], settings: CaliperSettings) -
 
 
 def _people(value: object, settings: CaliperSettings) -> object:
-    if isinstance(value, list):
-        return [_person(one, settings) for one in value]
-    return _person(value, settings)
+    return [_person(one, settings) for one in value] if isinstance(value, list) else _person(value, settings)
 
 
 def _person(value: object, settings: CaliperSettings) -> object:

@@ -1,4 +1,5 @@
-"""From an event of Caliper to what it says about people and their relationship."""
+"""From an event of Caliper to what it says about people, its actor and whoever else it or the settings name, and about
+their relationship."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -6,11 +7,15 @@ from dataclasses import dataclass
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain import activity as said
-from services.ingest.domain.activity import Native, Translation
+from services.ingest.domain.activity import Native, Person, Translation
 from services.ingest.domain.ids import digest
+from services.ingest.domain.tools.allow_list import address_in
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.caliper.model import (
+    EXPRESSED,
+    MAILTO,
     MESSAGE,
+    PERSON,
     PERSONS,
     VERSIONS,
     Action,
@@ -25,9 +30,9 @@ from services.ingest.sources.caliper.model import (
     Thing,
     is_public_place,
     places_of,
-    term,
 )
-from services.ingest.sources.caliper.people import CaliperCircle, circle_of
+from services.ingest.sources.learning_records import CONTACTS, HELD, MESSAGE_SENT, NOBODY_ADDRESSED, OF_A_COURSE, term
+from services.ingest.sources.mapping.settings import Compiled, ExpressionResult
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import read, within
 from services.ingest.sources.vocabulary import (
@@ -36,18 +41,13 @@ from services.ingest.sources.vocabulary import (
     Scale,
     as_id,
     as_one,
-    members,
     minutes_of,
     native_id,
     off_scale,
     on_our_scale,
 )
 
-HELD = "mentoring.session.held.v1"
-
-CONTACTS = frozenset({"mentoring.message.sent.v1", "mentoring.resource.shared.v1"})
 GRADE = "GradeEvent"
-OF_A_COURSE, NOBODY_ADDRESSED = Ignored("of_a_course_or_forum"), Ignored("nobody_addressed")
 # Of what an event is about, and of what it generates: what only sessions and only ratings are made of. In any other
 # event they say nothing here, and cannot be at fault.
 TIMES = frozenset({"startedAtTime", "endedAtTime", "duration"})
@@ -94,14 +94,7 @@ def _meant(value: object, meaning: CaliperMeaning, settings: CaliperSettings) ->
         return within("object", thing)
     if isinstance(scored, Rejected):
         return within("generated", scored)
-    return _said(CaliperTold(event, thing, scored, value), meaning, settings)
-
-
-def _without(members: Collection[str], entity: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in entity.items() if name not in members}
-
-
-def _said(told: CaliperTold, meaning: CaliperMeaning, settings: CaliperSettings) -> Translation:
+    told = CaliperTold(event, thing, scored, value)
     circle = circle_of(told, settings)
     if isinstance(circle, Rejected):
         return circle
@@ -110,10 +103,11 @@ def _said(told: CaliperTold, meaning: CaliperMeaning, settings: CaliperSettings)
     data = _data(told, meaning, settings)
     if isinstance(data, Rejected):
         return data
-    event = told.event
+    # A message that is posted is known by its own id, anything else by that of its event.
+    is_message = meaning.type == MESSAGE_SENT and thing.type == MESSAGE and thing.id
     return (
         said.GenericActivity(
-            key=_key(told, meaning),
+            key=_message_key(thing.id) if is_message else event.id,
             time=event.eventTime,
             native=Native(f"{event.type}.{event.action}"[:128], native_id(event.id)),
             type=meaning.type,
@@ -125,13 +119,99 @@ def _said(told: CaliperTold, meaning: CaliperMeaning, settings: CaliperSettings)
     )
 
 
+def _without(members: Collection[str], entity: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in entity.items() if name not in members}
+
+
+# Of an identity in the directory (schemas.directory).
+LONGEST = 320
+MOST_PEOPLE = 100
+
+
+@dataclass(frozen=True)
+class CaliperCircle:
+    by: Person
+    others: tuple[Person, ...]
+    relationship: str
+
+
+def circle_of(told: CaliperTold, settings: CaliperSettings) -> CaliperCircle | Rejected:
+    """The others are whose attempt it was, whom it is about, who wrote what is spoken of, who wrote what it answers,
+    with whom it is shared, and whom the settings find."""
+    by = _person(told.event.actor, settings)
+    if isinstance(by, Rejected):
+        return within("actor", by)
+    named = _named(told, settings)
+    if isinstance(named, Rejected):
+        return within("settings.people", named)
+    assignees = [one for one in (told.thing.assignee, told.scored.attempt.assignee) if one]
+    about = [told.event.object] if told.thing.type == PERSON else []
+    others: dict[Person, None] = {}
+    for entity in (
+        *(*assignees, *about, *told.thing.creators),
+        *(*told.thing.replyTo.creators, *told.scored.withAgents, *named),
+    ):
+        person = _person(entity, settings)
+        if isinstance(person, Rejected):
+            return person
+        others[person] = None
+    relationship = _text("relationship", settings.relationship, told.raw)
+    if isinstance(relationship, Rejected):
+        return within("settings.relationship", relationship)
+    return CaliperCircle(by, tuple(person for person in others if person != by), relationship)
+
+
+def _named(told: CaliperTold, settings: CaliperSettings) -> tuple[Mapping[str, object], ...] | Rejected:
+    found = expressed("people", settings.people, told.raw) if settings.people else None
+    if found is None or isinstance(found, Rejected):
+        return found or ()
+    values = found.value if isinstance(found.value, list) else [] if found.value is None else [found.value]
+    entities = tuple({"id": one} if isinstance(one, str) else one for one in values if one is not None)
+    if len(entities) > MOST_PEOPLE or not all(isinstance(entity, dict) for entity in entities):
+        return rejected("invalid", "", f"must give people, at most {MOST_PEOPLE}: IRIs or entities")
+    return entities
+
+
+def _person(entity: Mapping[str, object], settings: CaliperSettings) -> Person | Rejected:
+    iri = entity.get("id")
+    if not isinstance(iri, str) or not 0 < len(iri) <= LONGEST:
+        return rejected("invalid", "id", f"must be an IRI of at most {LONGEST} characters")
+    participant = _text("participant", settings.participant, entity)
+    address = _text("address", settings.address, entity)
+    if isinstance(participant, Rejected):
+        return participant
+    if isinstance(address, Rejected):
+        return address
+    if iri.lower().startswith(MAILTO):
+        return Person(address=address_in(iri) or iri[len(MAILTO) :], participant=participant)
+    return Person(id=iri, address=address, participant=participant)
+
+
+def expressed(name: str, expression: Compiled, value: object) -> ExpressionResult | Rejected:
+    """What the expression finds in an entity or an event or, of one that was stored, what it found."""
+    kept = value.get(EXPRESSED) if isinstance(value, dict) else None
+    return ExpressionResult(kept.get(name)) if isinstance(kept, dict) else expression.of(value)
+
+
+def _text(name: str, expression: Compiled | None, value: object) -> str | Rejected:
+    """Empty where there is nothing."""
+    found = expressed(name, expression, value) if expression else None
+    if isinstance(found, Rejected):
+        return found
+    if found is None or found.value is None:
+        return ""
+    if isinstance(found.value, str | int) and not isinstance(found.value, bool):
+        return str(found.value)
+    return rejected("invalid", "", "must give a text")
+
+
 def _concerns_nobody(
     told: CaliperTold, circle: CaliperCircle, meaning: CaliperMeaning, settings: CaliperSettings
 ) -> Ignored | None:
     """None where it is of the pair. What somebody writes or shares is no contact of the only pair that they are of,
     because nobody else is named, and a grade of what was handed in within a course is no judgement of mentoring: the
     settings have to say so, of the place or, where there is none, of the action."""
-    if meaning.object is not None or circle.relationship:
+    if meaning.place is not None or circle.relationship:
         return None
     is_public = isinstance(told.raw, dict) and is_public_place(told.raw)
     is_mapped = f"{told.event.type}.{told.event.action}" in settings.events
@@ -147,42 +227,23 @@ def _concerns_nobody(
 
 
 def _data(told: CaliperTold, meaning: CaliperMeaning, settings: CaliperSettings) -> Mapping[str, object] | Rejected:
-    """What is fixed in the settings stays as it is."""
-    measures = measured(told, meaning.type, settings)
-    if isinstance(measures, Rejected):
-        return measures
-    wanted = members(meaning.type)
-    subject = told.thing.id or told.event.id
+    measured: Mapping[str, object] | Rejected = {}
+    if meaning.type == HELD:
+        measured = _session(told)
+    elif meaning.type in MEASURED:
+        measured = _score(told.scored, meaning.type, settings)
+    if isinstance(measured, Rejected):
+        return measured
+    subject, answered = told.thing.id or told.event.id, told.thing.replyTo.id
     ids = {"session_id": digest("entity", subject), "goal_id": as_id(subject), "request_id": as_id(told.event.id)}
-    if told.thing.replyTo.id:
-        ids["reply_to"] = _message_key(told.thing.replyTo.id)
-    return {**{name: value for name, value in ids.items() if name in wanted}, **measures, **meaning.data}
-
-
-def _key(told: CaliperTold, meaning: CaliperMeaning) -> str:
-    """A message that is posted is known by its own id, anything else by that of its event."""
-    is_message = meaning.type == "mentoring.message.sent.v1" and told.thing.type == MESSAGE and told.thing.id
-    return _message_key(told.thing.id) if is_message else told.event.id
+    if answered:
+        ids["reply_to"] = _message_key(answered)
+    return meaning.data_with(ids, measured)
 
 
 def _message_key(message: str) -> str:
     """A message is the statement that it was written: who answers it knows its id, and not that of the event."""
     return f"message:{message}"
-
-
-@dataclass(frozen=True)
-class Chosen:
-    number: float
-    scale: Scale
-
-
-def measured(told: CaliperTold, name: str, settings: CaliperSettings) -> Mapping[str, object] | Rejected:
-    """Members of the data of an event of this type; none where it measures nothing."""
-    if name == HELD:
-        return _session(told)
-    if name in MEASURED:
-        return _score_of(told, name, settings)
-    return {}
 
 
 def _session(told: CaliperTold) -> Mapping[str, object] | Rejected:
@@ -196,50 +257,36 @@ def _session(told: CaliperTold) -> Mapping[str, object] | Rejected:
     return minutes if isinstance(minutes, Rejected) else {**data, **minutes}
 
 
-def _score_of(told: CaliperTold, name: str, settings: CaliperSettings) -> Mapping[str, object] | Rejected:
-    found = chosen(told.scored, settings.scale)
-    if isinstance(found, Rejected):
-        return within("generated", found)
-    if found:
-        return on_our_scale(name, found.number, found.scale)
-    is_needed = name != "mentoring.checkin.answered.v1"
-    return rejected("invalid", "generated", f"a score or a rating is required in {name}") if is_needed else {}
-
-
-def chosen(scored: Scored, default: Scale | None) -> Chosen | Rejected | None:
-    """None if nothing was generated. Paths begin at `generated`."""
-    if scored.scoreGiven is not None:
-        return _score(scored, scored.scoreGiven, default)
-    return _rating(scored, default) if any(scored.selections) else None
-
-
-def _score(scored: Scored, given: float, default: Scale | None) -> Chosen | Rejected:
-    scale = default if scored.maxScore is None else read(Scale, {"min": 0, "max": scored.maxScore})
-    if scale is None:
-        return rejected("invalid", "maxScore", "is required: neither the event nor the settings say the scale")
-    return within("maxScore", scale) if isinstance(scale, Rejected) else _on(scale, given, "scoreGiven")
-
-
-def _rating(scored: Scored, default: Scale | None) -> Chosen | Rejected:
+def _score(scored: Scored, name: str, settings: CaliperSettings) -> Mapping[str, object] | Rejected:
+    """A score, or a rating by one choice; only a check-in may come without."""
     selected = [one for one in scored.selections if one]
-    number = _number(selected[0])
-    if len(selected) > 1 or number is None:
-        return rejected("invalid", "selections", "must be one number")
-    points = scored.question.scale
-    values = [value for value in map(_number, points.itemValues) if value is not None]
-    if len(values) < len(points.itemValues):
-        # The one that is missing may be the least or the greatest.
-        values = []
-    if points.minValue is not None and points.maxValue is not None:
-        values = [points.minValue, points.maxValue]
-    scale = read(Scale, {"min": min(values), "max": max(values)}) if values else default
+    if scored.scoreGiven is None and not selected:
+        is_needed = name != "mentoring.checkin.answered.v1"
+        return rejected("invalid", "generated", f"a score or a rating is required in {name}") if is_needed else {}
+    if scored.scoreGiven is not None:
+        number, path, of_scale = scored.scoreGiven, "generated.scoreGiven", "generated.maxScore"
+        scale = settings.scale if scored.maxScore is None else read(Scale, {"min": 0, "max": scored.maxScore})
+    else:
+        chosen = _number(selected[0])
+        if len(selected) > 1 or chosen is None:
+            return rejected("invalid", "generated.selections", "must be one number")
+        number, path, of_scale = chosen, "generated.selections", "generated.question.scale"
+        values = _ends(scored)
+        scale = read(Scale, {"min": min(values), "max": max(values)}) if values else settings.scale
     if scale is None:
-        return rejected("invalid", "question.scale", "is required: neither the event nor the settings say the scale")
-    return within("question.scale", scale) if isinstance(scale, Rejected) else _on(scale, number, "selections")
+        return rejected("invalid", of_scale, "is required: neither the event nor the settings say the scale")
+    if isinstance(scale, Rejected):
+        return within(of_scale, scale)
+    return off_scale(number, scale, path) or on_our_scale(name, number, scale)
 
 
-def _on(scale: Scale, number: float, path: str) -> Chosen | Rejected:
-    return off_scale(number, scale, path) or Chosen(number, scale)
+def _ends(scored: Scored) -> list[float]:
+    """Of a Likert scale with a gap nobody knows them: the value that is missing may be the least or the greatest."""
+    points = scored.question.scale
+    if points.minValue is not None and points.maxValue is not None:
+        return [points.minValue, points.maxValue]
+    values = [value for value in map(_number, points.itemValues) if value is not None]
+    return values if len(values) == len(points.itemValues) else []
 
 
 def _number(text: str) -> float | None:

@@ -1,7 +1,7 @@
 """Events of Outlook. The delta of a calendar view tells of an occurrence only when it is and of which series: the
 rest is the master's."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, TypeGuard
 
 from pydantic import Field
@@ -47,31 +47,21 @@ INHERITED = (
 
 def completed(listed: Sequence[object]) -> list[object]:
     """Every occurrence whose master is in the list says who takes part."""
-    masters = {
-        one.get("id"): one for one in listed if isinstance(one, dict) and one.get("type") == MASTER and _has_id(one)
-    }
-    return [{**_inherited(masters, one), **one} if _is_sparse(one) else one for one in listed]
+    series = [one for one in listed if isinstance(one, dict) and one.get("type") == MASTER]
+    masters = {one["id"]: one for one in series if isinstance(one.get("id"), str)}
+    inherited = {name: {key: one[key] for key in INHERITED if key in one} for name, one in masters.items()}
+    return [{**inherited.get(one["seriesMasterId"], {}), **one} if _is_sparse(one) else one for one in listed]
 
 
 def without_master(listed: Iterable[object]) -> list[str]:
     """The ids of the series of which there are occurrences that do not say who takes part."""
-    found = {one["seriesMasterId"]: None for one in listed if _is_sparse(one)}
-    return [master for master in found if isinstance(master, str)]
-
-
-def _inherited(masters: Mapping[object, Mapping[str, object]], one: Mapping[str, object]) -> dict[str, object]:
-    master = masters.get(one["seriesMasterId"], {})
-    return {name: master[name] for name in INHERITED if name in master}
+    return list(dict.fromkeys(str(one["seriesMasterId"]) for one in listed if _is_sparse(one)))
 
 
 def _is_sparse(one: object) -> TypeGuard[dict[str, object]]:
     if not isinstance(one, dict) or one.get("type") != OCCURRENCE or "organizer" in one:
         return False
     return isinstance(one.get("seriesMasterId"), str)
-
-
-def _has_id(one: Mapping[str, object]) -> bool:
-    return isinstance(one.get("id"), str)
 
 
 NATIVE_TYPE = "event"
@@ -142,14 +132,11 @@ class _GraphPeople(VendorModel):
         coming = [one.person for one in asked if not one.has_declined]
         declined = {one.person.address.casefold() for one in asked if one.has_declined} - {""}
         organizers = [self.organizer.person if self.organizer else Person()]
-        if self._owner_declined and len(coming) == 1 and coming[0] != Person():
+        has_owner_declined = not self.is_organizer and self.answer is not None and self.answer.response == DECLINED
+        if has_owner_declined and len(coming) == 1 and coming[0] != Person():
             # Only the organizer's copy knows the answers; here the calendar's owner is the only one whom it can mean.
             coming = []
         return [*(one for one in organizers if one.address.casefold() not in declined), *coming]
-
-    @property
-    def _owner_declined(self) -> bool:
-        return not self.is_organizer and self.answer is not None and self.answer.response == DECLINED
 
 
 class _GraphMeeting(_GraphPeople):
@@ -179,16 +166,10 @@ def said_of(value: dict[str, object]) -> Booked | Cancelled | Ignored | Rejected
         # Of a series each date is told by itself; under the id of the series something may have been booked before.
         is_series = head.kind == MASTER
         return no_session(head.entry) if is_series else cancelled(head.entry, read(_GraphPeople, value), value)
-    if head.is_draft:
-        return Ignored("draft")
-    if head.kind == MASTER:
-        return Ignored("series")
+    if head.is_draft or head.kind == MASTER:
+        return Ignored("draft" if head.is_draft else "series")
     if head.is_all_day:
         return no_session(head.entry)
-    return _meeting(head.entry, value)
-
-
-def _meeting(entry: CalendarEntry, value: object) -> Booked | Cancelled | Ignored | Rejected:
     meeting = read(_GraphMeeting, value)
     if isinstance(meeting, Rejected):
         return meeting
@@ -196,4 +177,4 @@ def _meeting(entry: CalendarEntry, value: object) -> Booked | Cancelled | Ignore
         return rejected("invalid", "organizer", "is required: without it and the attendees nobody is known to meet")
     if meeting.attendees is None:
         return rejected("invalid", "attendees", "is required, be it empty: who takes part was not asked for")
-    return session(entry, meeting.start.utc, meeting.end.utc, meeting.invited)
+    return session(head.entry, meeting.start.utc, meeting.end.utc, meeting.invited)

@@ -42,12 +42,9 @@ def stays(intervals: Iterable[GraphStay]) -> list[GraphStay]:
 NATIVE_TYPE = "meetingAttendanceReport"
 
 
-def _none_if_unset(value: object) -> object:
-    """.NET writes the first day of its calendar where there is no time."""
-    return None if isinstance(value, str) and value.startswith("0001-01-01") else value
-
-
-MaybeMoment = Annotated[ZonedOrUtc | None, BeforeValidator(_none_if_unset)]
+# .NET writes the first day of its calendar where there is no time.
+UNSET = BeforeValidator(lambda value: None if isinstance(value, str) and value.startswith("0001-01-01") else value)
+MaybeMoment = Annotated[ZonedOrUtc | None, UNSET]
 
 
 # A week: no meeting lasts longer.
@@ -58,11 +55,6 @@ class _Interval(VendorModel):
     joined: MaybeMoment = Field(None, alias="joinDateTime")
     left: MaybeMoment = Field(None, alias="leaveDateTime")
     seconds: Annotated[Seconds | None, WrapValidator(none_if_unread)] = Field(None, alias="durationInSeconds")
-
-    @property
-    def lasted_until(self) -> datetime | None:
-        """By how long it was."""
-        return self.joined + timedelta(seconds=self.seconds) if self.joined and self.seconds else None
 
 
 AnyInterval = Annotated[_Interval | None, WrapValidator(none_if_unread)]
@@ -84,7 +76,9 @@ class _Record(VendorModel):
 
     def stays(self, began: datetime | None, ended: datetime | None) -> Iterator[GraphStay]:
         for interval in filter(None, self.intervals or ()):
-            joined, left = interval.joined or began, interval.left or ended or interval.lasted_until
+            joined, left = interval.joined or began, interval.left or ended
+            if left is None and interval.joined and interval.seconds:
+                left = interval.joined + timedelta(seconds=interval.seconds)
             if joined and left and joined < left:
                 yield GraphStay(joined, left)
 
@@ -146,22 +140,19 @@ def said_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Reject
             by_person.setdefault(Person(), []).append(report.whole)
     if report.is_partial and report.whole:
         by_person.setdefault(Person(), []).append(report.whole)
-    return tuple(_told(report, by_person)) or Ignored("nobody_was_there")
-
-
-def _told(report: _Report, by_person: dict[Person, list[GraphStay]]) -> Iterator[Activity]:
-    """In the order in which it happened: who leaves and comes back at the same instant is there afterwards."""
     there = {person: stays(found) for person, found in by_person.items()}
-    ways: list[Joined | Left] = [way for person, found in there.items() for way in _ways(report, person, found)]
-    yield from sorted(ways, key=lambda way: (way.time, isinstance(way, Joined)))
+    ways = [way for person, found in there.items() for stay in found for way in _ways(report, person, stay)]
+    # In the order in which it happened: who leaves and comes back at the same instant is there afterwards.
+    told: list[Activity] = [*sorted(ways, key=lambda way: (way.time, isinstance(way, Joined)))]
     if end := report.ended or max((stay.left for found in there.values() for stay in found), default=None):
-        yield Ended(f"{report.id}/ended", end, report.native, report.meeting)
+        told.append(Ended(f"{report.id}/ended", end, report.native, report.meeting))
+    return tuple(told) or Ignored("nobody_was_there")
 
 
-def _ways(report: _Report, person: Person, found: list[GraphStay]) -> Iterator[Joined | Left]:
-    for stay in found:
-        yield Joined(_key(report, person, "joined", stay.joined), stay.joined, report.native, report.meeting, person)
-        yield Left(_key(report, person, "left", stay.left), stay.left, report.native, report.meeting, person)
+def _ways(report: _Report, person: Person, stay: GraphStay) -> tuple[Joined, Left]:
+    native, meeting = report.native, report.meeting
+    joined, left = _key(report, person, "joined", stay.joined), _key(report, person, "left", stay.left)
+    return Joined(joined, stay.joined, native, meeting, person), Left(left, stay.left, native, meeting, person)
 
 
 def _key(report: _Report, person: Person, way: str, time: datetime) -> str:

@@ -1,9 +1,7 @@
 """Graph first asks whether it speaks with us, then every notification carries the clientState of its subscription.
 Who sends events and reports themselves bears the same secret."""
 
-import json
 import re
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, TypeGuard
 from urllib.parse import quote, unquote
@@ -14,9 +12,9 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Pointer, Translation
 from services.ingest.domain.cloudevents import Parsed, read_json
 from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.tools.allow_list import CUT, AllowList, Leaf, address_in, allow_list
+from services.ingest.domain.tools.allow_list import CUT, Leaf, address_in, allow_list
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.calendar import as_translation
+from services.ingest.sources.calendar import as_translation, split
 from services.ingest.sources.microsoft_graph import events, reports
 from services.ingest.sources.microsoft_graph.events import CHANGED, REMOVED, completed
 from services.ingest.sources.tool import (
@@ -113,18 +111,17 @@ def _pointer(path: str) -> Pointer | Ignored:
 def _path(resource: str) -> str:
     """In one way of writing, every id quoted, so that no id leads elsewhere than below its parent."""
     steps = [step for part in _PART.findall(resource) for step in _steps(part)]
-    return "/".join(_WORDS.get(step.lower()) or _quoted(step) for step in steps)
+    return "/".join(_WORDS.get(step.lower()) or _quoted(unquote(step)) for step in steps)
+
+
+def _quoted(step: str) -> str:
+    # Dots alone would be steps upwards, whoever reads the address.
+    return "%2E" * len(step) if set(step) <= {"."} else quote(step, safe="@=")
 
 
 def _steps(part: str) -> tuple[str, ...]:
     keyed = _KEYED.fullmatch(part)
     return (keyed["word"], keyed["key"]) if keyed else (part,)
-
-
-def _quoted(step: str) -> str:
-    # Dots alone would be steps upwards, whoever reads the address.
-    text = unquote(step)
-    return quote(text, safe="@=").replace(".", "%2E") if set(text) <= {"."} else quote(text, safe="@=")
 
 
 # As Graph makes it, it is shorter by far; nobody shall have us say a novel.
@@ -144,17 +141,13 @@ def verify(received: Received, secret: str, now: datetime) -> Verification:
         return BodyNeeded(MOST_UNPROVEN_BYTES)
     parsed = read_json(received.body)
     told = in_notifications(parsed.value) if isinstance(parsed, Parsed) else ()
-    if secret and told and _all_same(told, secret):
+    states = [one.get("clientState") if isinstance(one, dict) else None for one in told]
+    # Every one is compared, lest the time of the answer tell which one was wrong.
+    if secret and states and all([isinstance(state, str) and same(state, secret) for state in states]):  # noqa: C419
         return Verified()
     return Unverified(
         "every notification must carry the clientState with which this connection's subscriptions were made"
     )
-
-
-def _all_same(notifications: Iterable[object], secret: str) -> bool:
-    states = [one.get("clientState") if isinstance(one, dict) else None for one in notifications]
-    # Every one is compared, lest the time of the answer tell which one was wrong.
-    return all([isinstance(state, str) and same(state, secret) for state in states])  # noqa: C419
 
 
 class MicrosoftGraphSettings(ApiSettings):
@@ -165,25 +158,14 @@ class MicrosoftGraphSettings(ApiSettings):
 
 def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
     """What was removed comes without the time of its removal, and an event of which parts were chosen perhaps without
-    that of its change: it is when we heard of it."""
-    parsed = read_json(received.body)
-    if isinstance(parsed, Rejected):
-        return parsed
-    match parsed.value:
-        case {"value": [_, *_] as listed}:
-            return RawPayloads(
-                tuple(json.dumps(_stamped(one, now), ensure_ascii=False).encode() for one in completed(listed))
-            )
-        case dict() as one if _stamped(one, now) != one:
-            return RawPayloads((json.dumps(_stamped(one, now), ensure_ascii=False).encode(),))
-        case _:
-            return RawPayloads((received.body,))
+    that of its change."""
 
+    def stamped(one: object) -> object:
+        if isinstance(one, dict) and not one.get(CHANGED) and (REMOVED in one or {"id", "start", "end"} <= one.keys()):
+            return {**one, CHANGED: to_rfc3339(now)}
+        return one
 
-def _stamped(one: object, now: datetime) -> object:
-    if isinstance(one, dict) and not one.get(CHANGED) and (REMOVED in one or {"id", "start", "end"} <= one.keys()):
-        return {**one, CHANGED: to_rfc3339(now)}
-    return one
+    return split(received, "value", stamped, completed)
 
 
 # A page holds up to 1,000 events, and a POST many notifications, each of which is recorded for itself.
@@ -212,13 +194,12 @@ def _is_other(value: object) -> bool:
 
 
 def _kept(value: object, pseudonym: Pseudonym) -> object:
-    return OTHER if _is_other(value) else _list_of(value).kept(value, pseudonym)
-
-
-def _list_of(value: object) -> AllowList:
+    if _is_other(value):
+        return OTHER
     if is_notification(value):
-        return NOTIFICATION
-    return reports.REPORT if isinstance(value, dict) and reports.is_report(value) else events.EVENT
+        return NOTIFICATION.kept(value, pseudonym)
+    kind = reports.REPORT if isinstance(value, dict) and reports.is_report(value) else events.EVENT
+    return kind.kept(value, pseudonym)
 
 
 def translate(value: object, _settings: ToolSettings) -> Translation:

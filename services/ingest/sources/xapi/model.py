@@ -1,13 +1,14 @@
-"""What a statement of xAPI holds, and what its verbs mean. The defaults are the verbs of ADL's vocabulary and of the
-registry that people use for mentoring."""
+"""What a statement of xAPI holds, who is in it, and what verbs of ADL's vocabulary and of the registry mean."""
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Literal, Self
+from dataclasses import dataclass
+from typing import Annotated, Literal
 from urllib.parse import quote, unquote
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
+from services.ingest.domain.activity import Person
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import (
     CUT,
@@ -22,6 +23,16 @@ from services.ingest.domain.tools.allow_list import (
     matching,
     one_of,
 )
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.sources.learning_records import (
+    HELD,
+    MESSAGE_SENT,
+    PREPARED,
+    SHARED,
+    Meaning,
+    first_that_fits,
+    places_named,
+)
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import (
     NONE_IF_EMPTY,
@@ -35,52 +46,32 @@ from services.ingest.sources.vendor_model import (
     Number,
     VendorModel,
     read,
+    within,
 )
-from services.ingest.sources.vocabulary import SayableType, Scale, check_members
+from services.ingest.sources.vocabulary import FEEDBACK, PROGRESSED, Scale
 
 ADL = "http://adlnet.gov/expapi/verbs/"
 STREAMS = "http://activitystrea.ms/schema/1.0/"
 REGISTRY = "http://id.tincanapi.com/verb/"
 VOIDED, MENTORED = f"{ADL}voided", f"{REGISTRY}mentored"
-# What a statement itself says of an event.
-DERIVED = frozenset({"session_id", "started_at", "goal_id", "request_id", "rating", "percent"})
 Iri = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
-class XapiMeaning(BaseModel):
-    """`data` is fixed. With `activity` (the id or type of an activity, or of one to which it belongs) the verb means
-    this only there."""
+class XapiMeaning(Meaning):
+    """The verb means this only at an `activity`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    type: SayableType
-    data: Mapping[str, object] = Field(default_factory=dict)
-    activity: Iri | None = None
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        check_members(self.type, self.data, DERIVED)
-        return self
+    place: Iri | None = Field(None, alias="activity")
 
 
-HELD = (XapiMeaning(type="mentoring.session.held.v1"),)
-PREPARED = (XapiMeaning(type="mentoring.preparation.completed.v1", data={"kind": "training"}),)
-RATED = (XapiMeaning(type="mentoring.feedback.given.v1", data={"about": "session"}),)
-WRITTEN = (XapiMeaning(type="mentoring.message.sent.v1", data={"channel": "xapi"}),)
-SHARED = (XapiMeaning(type="mentoring.resource.shared.v1"),)
+COMPLETED = (XapiMeaning(type=PREPARED, data={"kind": "training"}),)
+WRITTEN = (XapiMeaning(type=MESSAGE_SENT, data={"channel": "xapi"}),)
 DEFAULTS: Mapping[str, tuple[XapiMeaning, ...]] = {
-    f"{ADL}attended": HELD,
-    f"{STREAMS}attend": HELD,
-    MENTORED: HELD,
-    f"{ADL}completed": PREPARED,
-    f"{STREAMS}complete": PREPARED,
-    f"{ADL}scored": RATED,
-    f"{REGISTRY}rated": RATED,
-    f"{ADL}commented": WRITTEN,
-    f"{ADL}responded": WRITTEN,
-    f"{ADL}shared": SHARED,
-    f"{STREAMS}share": SHARED,
-    f"{ADL}progressed": (XapiMeaning(type="mentoring.goal.progressed.v1"),),
+    **dict.fromkeys((f"{ADL}attended", f"{STREAMS}attend", MENTORED), (XapiMeaning(type=HELD),)),
+    **dict.fromkeys((f"{ADL}completed", f"{STREAMS}complete"), COMPLETED),
+    **dict.fromkeys((f"{ADL}scored", f"{REGISTRY}rated"), (XapiMeaning(type=FEEDBACK, data={"about": "session"}),)),
+    **dict.fromkeys((f"{ADL}commented", f"{ADL}responded"), WRITTEN),
+    **dict.fromkeys((f"{ADL}shared", f"{STREAMS}share"), (XapiMeaning(type=SHARED),)),
+    f"{ADL}progressed": (XapiMeaning(type=PROGRESSED),),
 }
 
 
@@ -101,13 +92,11 @@ class XapiSettings(ToolSettings):
     @property
     def activities(self) -> frozenset[str]:
         """The ids and types of activities at which a verb has a meaning of its own."""
-        meanings = (meant for meanings in self.verbs.values() for meant in meanings)
-        return frozenset(meant.activity for meant in meanings if meant.activity is not None)
+        return places_named(self.verbs)
 
     def meaning(self, verb: str, activities: frozenset[str]) -> XapiMeaning | None:
         """The first that fits what the verb was done to."""
-        meanings = self.verbs.get(verb, DEFAULTS.get(verb, ()))
-        return next((meant for meant in meanings if meant.activity is None or meant.activity in activities), None)
+        return first_that_fits(self.verbs.get(verb, DEFAULTS.get(verb, ())), activities)
 
 
 # cmi5 says here how far somebody has come, from 0 to 100.
@@ -129,24 +118,9 @@ AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT = "Agent", "Group", "StatementRef", "
 Kind = Annotated[MaybeText, one_of(AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT, "Activity")]
 # What is kept where only the settings know what is read: nothing, until `keep` has asked them.
 BY_SETTINGS = AllowList()
-# Where many are taught or talk to each other.
-COURSES = frozenset(
-    {
-        *("course", "courseoffering", "coursesection", "module", "lesson", "unit", "lecture"),
-        *("class", "classroom", "virtual-classroom", "webinar", "seminar", "workshop", "training"),
-        *("discussion", "forum", "forum-topic", "forum-post", "forum-reply", "forum-thread", "thread"),
-    }
-)
-# What is mentoring, with whom it may be.
-MENTORING = "mentoring"
-OF_MENTORING = frozenset({MENTORING, "mentoring-session", "tutor-session"})
-# What two people do or say together, or is a person's own word: with whom and to whom the type does not say.
-TOGETHER = frozenset({"meeting", "chat", "conversation", "message", "note"})
-ALONE = "activity"
-"""Stands for any other kind of activity."""
 AROUND, BELONGING, MOST_AROUND = "contextActivities", ("parent", "grouping"), 100
-SEPARATOR = re.compile(r"[/#:]")
 SHA1 = re.compile(r"[0-9A-Fa-f]{40}", re.ASCII)
+UUID_SHAPE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 Extensions = Annotated[dict[str, object], NULL_IS_EMPTY, BY_SETTINGS]
 
 
@@ -215,23 +189,9 @@ class Context(VendorModel):
     extensions: Extensions = Field(default_factory=dict)
 
 
-def course_word(kind: str) -> str:
-    """The last step of an activity's type where that is a part of a course or a forum; else empty."""
-    step = _last_step(kind)
-    return step if step in COURSES else ""
-
-
-def kind_word(kind: str) -> str:
-    """Of the kind of what something is done to: that it is mentoring, of TOGETHER, of a course, or another such as a
-    video or a quiz; empty where nothing is said."""
-    step = _last_step(kind)
-    if step in OF_MENTORING:
-        return MENTORING
-    return step if not kind or step in TOGETHER else course_word(kind) or ALONE
-
-
-def _last_step(kind: str) -> str:
-    return SEPARATOR.split(kind.rstrip("/#"))[-1].lower()
+def is_home(page: str, directory_home: str) -> bool:
+    """Whether names on that page are those of our directory."""
+    return bool(directory_home) and page.rstrip("/") == directory_home.rstrip("/")
 
 
 def names_of(activities: Iterable[XapiTarget]) -> frozenset[str]:
@@ -271,3 +231,92 @@ class XapiStatement(XapiOutline):
 
 class XapiStored(VendorModel):
     stored: MaybeTime = None
+
+
+@dataclass(frozen=True)
+class XapiCircle:
+    """`actors`: who did it, several if it was a group. `others`: the object, if that is people, and those of the
+    context: instructor and team. `is_to_people`: the object is."""
+
+    actors: tuple[Person, ...]
+    others: tuple[Person, ...]
+    relationship: str
+    is_to_people: bool
+
+    @property
+    def all(self) -> tuple[Person, ...]:
+        return tuple(dict.fromkeys((*self.actors, *self.others)))
+
+    @property
+    def is_of_one(self) -> bool:
+        """Nobody but who did it is named."""
+        return len(self.all) <= 1
+
+    @property
+    def is_addressed(self) -> bool:
+        """It says itself with whom, or to whom, it was done: a relationship, people as its object, or several who did
+        it together."""
+        return bool(self.relationship or len(self.actors) > 1 or (self.is_to_people and not self.is_of_one))
+
+
+def circle_of(statement: XapiStatement, target: XapiTarget, settings: XapiSettings) -> XapiCircle | Rejected:
+    """Where nothing names the relationship, the people tell."""
+    context, is_to_people = statement.context, target.objectType in {AGENT, GROUP}
+    thing = read(Actor, statement.object) if is_to_people else None
+    named = {"object": thing, "context.instructor": context.instructor, "context.team": context.team}
+    actors = people_in(statement.actor, settings.directory_home)
+    if isinstance(actors, Rejected):
+        return within("actor", actors)
+    others: list[Person] = []
+    for path, actor in named.items():
+        found = people_in(actor, settings.directory_home) if isinstance(actor, Actor) else actor or ()
+        if isinstance(found, Rejected):
+            return within(path, found)
+        others += found
+    relationship = "" if settings.relationship is None else context.extensions.get(settings.relationship, "")
+    if not isinstance(relationship, str):
+        return rejected("invalid", f"context.extensions.{settings.relationship}", "must be the id of a relationship")
+    return XapiCircle(actors, tuple(dict.fromkeys(others)), relationship, is_to_people)
+
+
+# Of an address, and of an identity in the directory (schemas.directory).
+LONGEST = 320
+# A session has few people; a list longer than this is a mailing list.
+MOST_MEMBERS = 100
+
+
+def people_in(actor: Actor, directory_home: str) -> tuple[Person, ...] | Rejected:
+    """An agent is one person. A group is its members: who belongs to one that names none, nobody here knows, so that
+    it is empty. An account on `directory_home` has the name that our directory gives."""
+    if not actor.is_group:
+        found = _person(actor, directory_home)
+        return found if isinstance(found, Rejected) else (found,)
+    members = actor.member or ()
+    if len(members) > MOST_MEMBERS:
+        return rejected("invalid", "member", f"a group has at most {MOST_MEMBERS} members")
+    people: list[Person] = []
+    for index, member in enumerate(members):
+        person = _person(member, directory_home)
+        if isinstance(person, Rejected):
+            return within(f"member.{index}", person)
+        people.append(person)
+    return tuple(dict.fromkeys(people))
+
+
+def _person(actor: Agent, directory_home: str) -> Person | Rejected:
+    if actor.mbox:
+        address = address_of(actor.mbox)
+        if address and len(address) <= LONGEST:
+            return Person(address=address)
+        return rejected("invalid", "mbox", "must be an address as in mailto:somebody@example.com")
+    if actor.mbox_sha1sum:
+        sha1 = actor.mbox_sha1sum.lower()
+        return Person(id=sha1) if SHA1.fullmatch(sha1) else rejected("invalid", "mbox_sha1sum", "must be a SHA-1")
+    if actor.openid:
+        return Person(id=actor.openid[:LONGEST])
+    if actor.account is None:
+        return rejected("invalid", "", "names nobody: mbox, mbox_sha1sum, openid or account is required")
+    home, name = actor.account.homePage, actor.account.name
+    # Many systems use the address as the account's name.
+    is_ours = is_home(home, directory_home)
+    return Person(participant=name) if is_ours else Person(id=f"{home}#{name}", address=address_in(name))

@@ -13,6 +13,7 @@ from services.ingest.domain.cloudevents import JSON, Parsed, read_json
 from services.ingest.domain.ids import Pseudonym, is_plain
 from services.ingest.domain.tools.allow_list import ID, AllowList, Leaf, address_in, allow_list, one_of
 from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.sources.learning_records import kind_word
 from services.ingest.sources.tool import (
     Answer,
     Handshake,
@@ -32,19 +33,20 @@ from services.ingest.sources.xapi.model import (
     DEFAULTS,
     GROUP,
     SUB_STATEMENT,
+    UUID_SHAPE,
     VOIDED,
     Actor,
     XapiOutline,
     XapiSettings,
     XapiStatement,
     XapiTarget,
-    kind_word,
+    is_home,
     names_of,
     surroundings,
 )
-from services.ingest.sources.xapi.people import is_home, is_uuid, made_id
-from services.ingest.sources.xapi.translation import translate
+from services.ingest.sources.xapi.translation import made_id, translate
 
+POST, PUT, GET = "POST", "PUT", "GET"
 VERSION_HEADER = "X-Experience-API-Version"
 VERSION = "1.0.3"
 ABOUT = "/about"
@@ -57,13 +59,9 @@ def verify(received: Received, secret: str, now: datetime) -> Verification:
         return Handshake(json.dumps({"version": [VERSION]}).encode())
     proof = verify_basic(received, secret, now)
     spoken = received.headers.get(VERSION_HEADER.lower(), "").strip()
-    if isinstance(proof, Verified) and not SPOKEN.fullmatch(spoken):
-        return _other_version(spoken)
-    return proof
-
-
-def _other_version(spoken: str) -> Handshake:
-    """The standard asks for 400 rather than for a recorded statement (Communication 3.3)."""
+    if not isinstance(proof, Verified) or SPOKEN.fullmatch(spoken):
+        return proof
+    # The standard asks for 400 rather than for a recorded statement (Communication 3.3).
     words = f"the header {VERSION_HEADER} must be {VERSION}" + (f", not {spoken[:20]}" if spoken else "")
     return Handshake(json.dumps({"status": 400, "reason": "version", "detail": words}).encode(), status=400)
 
@@ -104,7 +102,7 @@ def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPaylo
     parsed = parse(received.body, received.headers.get("content-type", ""))
     if isinstance(parsed, Rejected):
         return parsed
-    statements = _put(received, parsed) if received.method == "PUT" else _posted(parsed)
+    statements = _put(received, parsed) if received.method == PUT else _posted(parsed)
     if isinstance(statements, Rejected):
         return statements
     try:
@@ -112,14 +110,21 @@ def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPaylo
         payloads = tuple(json.dumps(statement, ensure_ascii=False).encode() for statement in completed)
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
+    ids = json.dumps([str(statement["id"]) for statement in completed]).encode()
+    answer = Answer(204, headers=HEADERS) if received.method == PUT else Answer(200, ids, headers=HEADERS)
     # An empty array is right, and says nothing.
-    return RawPayloads(
-        payloads or (b"[]",), answer=_answer(received, [str(statement["id"]) for statement in completed])
-    )
+    return RawPayloads(payloads or (b"[]",), answer=answer)
 
 
 def _posted(parsed: Parsed) -> list[RawStatement] | Rejected:
-    values = [one for one in parsed.value if one is not None] if isinstance(parsed.value, list) else [parsed.value]
+    match parsed.value:
+        case list(listed):
+            values = [one for one in listed if one is not None]
+        # As a record store answers who asks for statements, and writes them where they are exported.
+        case {"statements": list(listed), **others} if not others.keys() & {"id", "verb"}:
+            values = [one for one in listed if one is not None]
+        case one:
+            values = [one]
     statements = [value for value in values if isinstance(value, dict)]
     if len(statements) < len(values):
         return rejected("malformed", "", "a statement is a JSON object; several are an array of them")
@@ -128,7 +133,7 @@ def _posted(parsed: Parsed) -> list[RawStatement] | Rejected:
         given = statement.get("id")
         if given is None:
             continue
-        if not isinstance(given, str) or not is_uuid(given):
+        if not isinstance(given, str) or not UUID_SHAPE.fullmatch(given):
             return rejected("invalid", f"{index}.id", "must be a UUID")
         if given.lower() in ids:
             return rejected("invalid", f"{index}.id", "is that of another statement of this request")
@@ -138,7 +143,7 @@ def _posted(parsed: Parsed) -> list[RawStatement] | Rejected:
 
 def _put(received: Received, parsed: Parsed) -> list[RawStatement] | Rejected:
     name = received.query.get("statementId", "")
-    if not is_uuid(name):
+    if not UUID_SHAPE.fullmatch(name):
         return rejected("invalid", "statementId", "PUT needs ?statementId= and the UUID of the statement")
     if not isinstance(parsed.value, dict):
         return rejected("malformed", "", "PUT carries one statement")
@@ -160,12 +165,6 @@ def _completed(statement: RawStatement, now: datetime) -> RawStatement:
     return timed
 
 
-def _answer(received: Received, ids: list[str]) -> Answer:
-    if received.method == "PUT":
-        return Answer(204, headers=HEADERS)
-    return Answer(200, json.dumps(ids).encode(), headers=HEADERS)
-
-
 # Where a statement and its context name people.
 STATEMENT_PEOPLE, CONTEXT_PEOPLE = ("actor", "object"), ("instructor", "team")
 
@@ -180,37 +179,20 @@ def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> objec
 def _kept(statement: object, settings: XapiSettings, pseudonym: Pseudonym) -> object:
     outline = read(XapiOutline, statement)
     target = outline if isinstance(outline, Rejected) else read(XapiTarget, outline.object)
-    if (
-        isinstance(outline, Rejected)
-        or isinstance(target, Rejected)
-        or not _means_something(statement, outline, target, settings)
-    ):
-        return _unused(settings).kept(statement, pseudonym)
-    found = _list(settings)
-    if target.objectType in {AGENT, GROUP}:
-        found = found.with_members(object=_object(settings).and_also(allow_list(Actor)))
-    return found.kept(_identified(statement, settings), pseudonym)
-
-
-def _means_something(statement: object, outline: XapiOutline, target: XapiTarget, settings: XapiSettings) -> bool:
-    if outline.verb.id == VOIDED:
-        return True
-    around = surroundings(statement) if isinstance(statement, dict) else ()
-    is_meant = settings.meaning(outline.verb.id, names_of((target, *around))) is not None
-    return target.objectType != SUB_STATEMENT and is_meant
-
-
-def _unused(settings: XapiSettings) -> AllowList:
-    return AllowList(members={"verb": _verb(settings), "object": allow_list(XapiTarget)})
-
-
-def _list(settings: XapiSettings) -> AllowList:
+    verb, activity, is_used = _verb(settings), _object(settings), False
+    if not isinstance(outline, Rejected) and not isinstance(target, Rejected):
+        around = surroundings(statement) if isinstance(statement, dict) else ()
+        is_meant = settings.meaning(outline.verb.id, names_of((target, *around))) is not None
+        is_used = outline.verb.id == VOIDED or (is_meant and target.objectType != SUB_STATEMENT)
+    if not is_used or isinstance(target, Rejected):
+        return AllowList(members={"verb": verb, "object": allow_list(XapiTarget)}).kept(statement, pseudonym)
     whole = allow_list(XapiStatement)
     named = {settings.relationship: AllowList(leaf=ID)} if settings.relationship else {}
-    activity = _object(settings)
-    around = AllowList(members=dict.fromkeys(BELONGING, replace(activity, items=activity)))
-    context = whole.members["context"].with_members(extensions=AllowList(members=named), **{AROUND: around})
-    return whole.with_members(verb=_verb(settings), object=_object(settings), context=context)
+    around_it = AllowList(members=dict.fromkeys(BELONGING, replace(activity, items=activity)))
+    context = whole.members["context"].with_members(extensions=AllowList(members=named), **{AROUND: around_it})
+    people = allow_list(Actor) if target.objectType in {AGENT, GROUP} else AllowList()
+    found = whole.with_members(verb=verb, object=activity.and_also(people), context=context)
+    return found.kept(_identified(statement, settings), pseudonym)
 
 
 def _verb(settings: XapiSettings) -> AllowList:
@@ -239,16 +221,14 @@ def _identified(statement: object, settings: XapiSettings) -> object:
 
 
 def _with_groups(holder: Mapping[str, object], names: tuple[str, ...], settings: XapiSettings) -> Mapping[str, object]:
-    return {**holder, **{name: _group(holder[name], settings) for name in names if name in holder}}
-
-
-def _group(actor: object, settings: XapiSettings) -> object:
-    if not isinstance(actor, dict):
-        return actor
-    members = actor.get("member")
-    if isinstance(members, list):
-        actor = {**actor, "member": [_agent(member, settings) for member in members]}
-    return _agent(actor, settings)
+    found = dict(holder)
+    for name in names:
+        actor = holder.get(name)
+        if isinstance(actor, dict) and isinstance(actor.get("member"), list):
+            actor = {**actor, "member": [_agent(member, settings) for member in actor["member"]]}
+        if name in holder:
+            found[name] = _agent(actor, settings)
+    return found
 
 
 def _agent(actor: object, settings: XapiSettings) -> object:
@@ -262,7 +242,6 @@ def _agent(actor: object, settings: XapiSettings) -> object:
     return {**{member: value for member, value in actor.items() if member != "account"}, "openid": identity}
 
 
-POST, PUT, GET = "POST", "PUT", "GET"
 TOOL = Tool(
     name="xapi",
     verify=verify,

@@ -3,13 +3,14 @@ when a run of a meeting ends."""
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Self
+from functools import partial
+from typing import Annotated, Generic, Self, TypeVar
 
 from pydantic import model_validator
 
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.activity import Ended, Joined, Left, Meeting, Native, Person, Translation
-from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.domain.activity import Activity, Ended, Joined, Left, Meeting, Native, Person, Translation
+from services.ingest.domain.verdict import rejected
 from services.ingest.sources.vendor_model import (
     AnyMaybeTime,
     MaybeAddress,
@@ -19,7 +20,6 @@ from services.ingest.sources.vendor_model import (
     Word,
     blank_if_unread,
     native_id,
-    read,
 )
 
 
@@ -81,96 +81,48 @@ class _Awaited(_ZoomRun):
     participant: Annotated[_AtDoor, blank_if_unread(_AtDoor)] = _AtDoor()
 
 
-class _RunPayload(VendorModel):
-    object: _ZoomRun
+Run = TypeVar("Run", bound=_ZoomRun)
+Said = Callable[[str, datetime, Native, Meeting], Activity]
 
 
-class _AttendedPayload(VendorModel):
-    object: _Attended
+class _OfRun(VendorModel, Generic[Run]):
+    object: Run
 
 
-class _AwaitedPayload(VendorModel):
-    object: _Awaited
-
-
-class EndEvent(VendorModel):
+class RunEvent(VendorModel, Generic[Run]):
     event: Word
     event_ts: AnyMaybeTime = None
-    payload: _RunPayload
+    payload: _OfRun[Run]
+
+    def says(self, said: Said, what: str, who: str, at: datetime | None) -> Translation:
+        """`event_ts` comes last: what Zoom sends, it sends seconds later."""
+        run, time = self.payload.object, at or self.event_ts
+        if time is None:
+            return rejected("invalid", "event_ts", "is required where the object has no time of its own")
+        key = f"{what}:{run.meeting.id}:{run.meeting.instance}:{who}:{to_rfc3339(time)}"
+        return (said(key, time, Native(self.event, native_id(run.id or run.uuid)), run.meeting),)
 
 
-class ParticipantEvent(VendorModel):
-    event: Word
-    event_ts: AnyMaybeTime = None
-    payload: _AttendedPayload
+def waits(told: RunEvent[_Awaited]) -> Translation:
+    """Until they are let in, or until the host comes. Whoever is kept at the door was not absent, and has not met
+    anybody: as with a guest whom nobody can name, nobody knows that the other side did not come. Once they are let in,
+    they join like anybody else."""
+    door = told.payload.object.participant
+    return told.says(partial(Joined, person=Person()), "joined", "", door.join_time or door.date_time)
 
 
-class WaitingEvent(VendorModel):
-    """Somebody waits until they are let in, or until the host comes."""
-
-    event: Word
-    event_ts: AnyMaybeTime = None
-    payload: _AwaitedPayload
-
-
-def waits(value: object) -> Translation:
-    """Whoever is kept at the door was not absent, and has not met anybody: as with a guest whom nobody can name, nobody
-    knows that the other side did not come. Once they are let in, they join like anybody else."""
-    told = read(WaitingEvent, value)
-    if isinstance(told, Rejected):
-        return told
-    at_door = told.payload.object.participant
-    return _seen(Joined, told, at_door.join_time or at_door.date_time, "", Person())
-
-
-def joined(value: object) -> Translation:
-    return _attended(Joined, value, lambda participant: participant.join_time)
-
-
-def left(value: object) -> Translation:
-    return _attended(Left, value, lambda participant: participant.leave_time)
-
-
-def ended(value: object) -> Translation:
-    told = read(EndEvent, value)
-    if isinstance(told, Rejected):
-        return told
-    run = told.payload.object
-    time = run.end_time or told.event_ts
-    if time is None:
-        return _timeless()
-    key, native = _attendance_key("ended", run.meeting, "", time), Native(told.event, native_id(run.id or run.uuid))
-    return (Ended(key, time, native, run.meeting),)
-
-
-def _attended(
-    said: type[Joined] | type[Left], value: object, named: Callable[[_Participant], datetime | None]
-) -> Translation:
-    told = read(ParticipantEvent, value)
-    if isinstance(told, Rejected):
-        return told
+def joined(told: RunEvent[_Attended]) -> Translation:
     who = told.payload.object.participant
-    return _seen(said, told, named(who) or who.date_time, who.presence, who.person)
+    return told.says(partial(Joined, person=who.person), "joined", who.presence, who.join_time or who.date_time)
 
 
-def _seen(
-    said: type[Joined] | type[Left],
-    told: ParticipantEvent | WaitingEvent,
-    at: datetime | None,
-    presence: str,
-    person: Person,
-) -> Translation:
-    """`event_ts` comes last: what Zoom sends, it sends seconds later."""
-    run, time = told.payload.object, at or told.event_ts
-    if time is None:
-        return _timeless()
-    key = _attendance_key(said.__name__.lower(), run.meeting, presence, time)
-    return (said(key, time, Native(told.event, native_id(run.id or run.uuid)), run.meeting, person),)
+def left(told: RunEvent[_Attended]) -> Translation:
+    who = told.payload.object.participant
+    return told.says(partial(Left, person=who.person), "left", who.presence, who.leave_time or who.date_time)
 
 
-def _attendance_key(what: str, meeting: Meeting, who: str, time: datetime) -> str:
-    return f"{what}:{meeting.id}:{meeting.instance}:{who}:{to_rfc3339(time)}"
+def ended(told: RunEvent[_ZoomRun]) -> Translation:
+    return told.says(Ended, "ended", "", told.payload.object.end_time)
 
 
-def _timeless() -> Rejected:
-    return rejected("invalid", "event_ts", "is required where the object has no time of its own")
+EndEvent, ParticipantEvent, WaitingEvent = RunEvent[_ZoomRun], RunEvent[_Attended], RunEvent[_Awaited]

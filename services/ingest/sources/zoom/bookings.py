@@ -7,7 +7,6 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -28,6 +27,7 @@ from services.ingest.domain.activity import (
 )
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.vendor_model import (
+    NONE_IF_EMPTY,
     NULL_IS_EMPTY,
     ZONE,
     AnyTime,
@@ -77,9 +77,7 @@ def _lived(moment: datetime) -> datetime:
 
 
 # Without an offset it is of the zone of the meeting.
-MaybeAnyTime = Annotated[
-    Annotated[AnyTime, AfterValidator(_lived)] | None, BeforeValidator(lambda value: None if value == "" else value)
-]
+MaybeAnyTime = Annotated[Annotated[AnyTime, AfterValidator(_lived)] | None, NONE_IF_EMPTY]
 
 
 class Occurrence(VendorModel):
@@ -194,8 +192,11 @@ class ZoomPayload(VendorModel):
         host = Person(meeting.host_id, meeting.host_email or (self.operator if hosted_by_operator else ""))
         others = meeting.settings.alternative_hosts.replace(",", ";").split(";")
         invited = _by_address(invitee.email for invitee in meeting.invitees)
+        people = [host, *_by_address(others), *invited]
+        # The host may be invited too, and is known by the address then.
+        named = {person.address.lower() or person.id: person for person in reversed(people) if person != Person()}
         unknown = [person for person in (host, *invited) if person == Person()]
-        return (*_each_once([host, *_by_address(others), *invited]), *unknown)
+        return (*reversed(named.values()), *unknown)
 
     @property
     def replaced(self) -> tuple[Date, ...]:
@@ -244,21 +245,15 @@ class ZoomChangeEvent(ZoomBookingEvent):
 RECOVERED = "meeting.recovered"
 
 
-def created(value: object) -> Translation:
-    told = read(ZoomBookingEvent, value)
-    if isinstance(told, Rejected):
-        return told
+def created(told: ZoomBookingEvent) -> Translation:
     if told.payload.object.type in NO_FIXED_TIME:
         return Ignored("no_fixed_time")
     return _whole([_booked(told, date) for date in told.payload.object.dates], "no_fixed_time")
 
 
-def updated(value: object) -> Translation:
+def updated(told: ZoomChangeEvent) -> Translation:
     """Zoom names what has changed and what it was before; of a meeting taken back out of the trash it names all but
     those who were invited, who are seldom named anyway."""
-    told = read(ZoomChangeEvent, value)
-    if isinstance(told, Rejected):
-        return told
     meeting = told.payload.object
     if meeting.type in NO_FIXED_TIME:
         return Ignored("no_fixed_time")
@@ -267,10 +262,7 @@ def updated(value: object) -> Translation:
     return _whole([*changed, *dropped], "nothing_used_has_changed")
 
 
-def deleted(value: object) -> Translation:
-    told = read(ZoomBookingEvent, value)
-    if isinstance(told, Rejected):
-        return told
+def deleted(told: ZoomBookingEvent) -> Translation:
     meeting = told.payload.object
     is_whole = meeting.type == RECURRING and not meeting.occurrences
     if is_whole and told.payload.operation not in WHOLE:
@@ -310,9 +302,3 @@ def _cancelled(told: ZoomBookingEvent, date: Date) -> Cancelled | None:
 
 def _by_address(addresses: Iterable[str]) -> list[Person]:
     return [Person(address=address.strip()) for address in addresses]
-
-
-def _each_once(people: list[Person]) -> tuple[Person, ...]:
-    # The host may be invited too, and is known by the address then.
-    named = {person.address.lower() or person.id: person for person in reversed(people) if person != Person()}
-    return tuple(reversed(named.values()))

@@ -5,10 +5,7 @@ import json
 from datetime import datetime
 from typing import Literal
 
-from services.ingest.domain.activity import Translation
 from services.ingest.domain.cloudevents import JSON, Parsed, read_json
-from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.tools.allow_list import allow_list
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.tool import (
     Answer,
@@ -24,6 +21,7 @@ from services.ingest.sources.tool import (
     verify_v0,
 )
 from services.ingest.sources.vendor_model import Ident, VendorModel, Word, read
+from services.ingest.sources.webhook import EventReading, WebhookEvents
 from services.ingest.sources.zoom.attendance import EndEvent, ParticipantEvent, WaitingEvent, ended, joined, left, waits
 from services.ingest.sources.zoom.bookings import ZoomBookingEvent, ZoomChangeEvent, created, deleted, updated
 
@@ -32,61 +30,30 @@ class _ZoomEvent(VendorModel):
     event: Word
 
 
-AT_THE_DOOR = frozenset(
+WAITED = EventReading(WaitingEvent, waits)
+"""Who waits, is let in or is called by phone or in a room joins too; where that is not heard, somebody was there all
+the same. Whoever goes to a breakout room has joined before."""
+
+EVENTS = WebhookEvents(
+    _ZoomEvent,
     {
-        "meeting.participant_joined_waiting_room",
-        "meeting.participant_put_in_waiting_room",
-        "meeting.participant_admitted",
-        "meeting.participant_jbh_waiting",
-        "meeting.participant_phone_callout_accepted",
-    }
+        "meeting.created": EventReading(ZoomBookingEvent, created),
+        "meeting.updated": EventReading(ZoomChangeEvent, updated),
+        "meeting.recovered": EventReading(ZoomChangeEvent, updated),
+        "meeting.deleted": EventReading(ZoomBookingEvent, deleted),
+        "meeting.participant_joined": EventReading(ParticipantEvent, joined),
+        "meeting.participant_left": EventReading(ParticipantEvent, left),
+        "meeting.participant_joined_waiting_room": WAITED,
+        "meeting.participant_put_in_waiting_room": WAITED,
+        "meeting.participant_admitted": WAITED,
+        "meeting.participant_jbh_waiting": WAITED,
+        "meeting.participant_phone_callout_accepted": WAITED,
+        "meeting.participant_room_system_callout_accepted": WAITED,
+        "meeting.ended": EventReading(EndEvent, ended),
+    },
+    # Also meeting.started: the host who started it joins too.
+    lambda event: Ignored("webinar" if event.startswith("webinar.") else "event_not_used"),
 )
-"""Who waits, is let in or is called by phone joins too; where that is not heard, somebody was there all the same."""
-
-READ: dict[str, type[VendorModel]] = {
-    "meeting.created": ZoomBookingEvent,
-    "meeting.updated": ZoomChangeEvent,
-    "meeting.recovered": ZoomChangeEvent,
-    "meeting.deleted": ZoomBookingEvent,
-    "meeting.participant_joined": ParticipantEvent,
-    "meeting.participant_left": ParticipantEvent,
-    **dict.fromkeys(sorted(AT_THE_DOOR), WaitingEvent),
-    "meeting.ended": EndEvent,
-}
-"""With which model each event is read; of any other nothing but its name is kept."""
-
-
-def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
-    envelope = read(_ZoomEvent, value)
-    model = _ZoomEvent if isinstance(envelope, Rejected) else READ.get(envelope.event, _ZoomEvent)
-    return allow_list(model).kept(value, pseudonym)
-
-
-def translate(value: object, _settings: ToolSettings) -> Translation:
-    envelope = read(_ZoomEvent, value)
-    return envelope if isinstance(envelope, Rejected) else _by_event(envelope.event, value)
-
-
-def _by_event(event: str, value: object) -> Translation:
-    match event:
-        case "meeting.created":
-            return created(value)
-        case "meeting.updated" | "meeting.recovered":
-            return updated(value)
-        case "meeting.deleted":
-            return deleted(value)
-        case "meeting.participant_joined":
-            return joined(value)
-        case "meeting.participant_left":
-            return left(value)
-        case "meeting.ended":
-            return ended(value)
-        case _ if event in AT_THE_DOOR:
-            return waits(value)
-        case _:
-            # Also meeting.started: the host who started it joins too.
-            return Ignored("webinar" if event.startswith("webinar.") else "event_not_used")
-
 
 HEADERS = Headers("x-zm-signature", "x-zm-request-timestamp")
 
@@ -129,4 +96,4 @@ def take(received: Received, _settings: ToolSettings, _now: datetime) -> RawPayl
     return RawPayloads((received.body,), received.headers.get("content-type", JSON), RECORDED)
 
 
-TOOL = Tool(name="zoom", verify=verify, translate=translate, keep=keep, take=take)
+TOOL = Tool(name="zoom", verify=verify, translate=EVENTS.translate, keep=EVENTS.keep, take=take)
