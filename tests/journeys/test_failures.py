@@ -37,7 +37,7 @@ def in_mid_stream(data: Path, seconds: float, every: int) -> Iterator[InMidStrea
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InMidStream]:
     """One stream, through which all goes wrong in turn."""
-    with in_mid_stream(tmp_path_factory.mktemp("failures"), seconds=60, every=4) as found:
+    with in_mid_stream(tmp_path_factory.mktemp("failures"), seconds=60, every=8) as found:
         yield found
 
 
