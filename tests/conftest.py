@@ -2,16 +2,23 @@
 
 import gc
 import os
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
+from deploy.local.folder_lock import FolderLock
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from services.runtime import log
+from services.runtime.clickhouse import ClickHouse
+from services.warehouse.domain.migration import Topology
+from services.warehouse.flow.migrator import migrate
+from services.warehouse.settings import WarehouseSettings
 from tests.scoring.effort import PROPERTY
 
 # As in every process of ours (services/cli.py), before anything imports numpy.
@@ -27,6 +34,10 @@ settings.load_profile("asked for")
 # Services run in threads beside the commands that tests call: what a command prints on stdout is its output alone.
 log.to_stderr()
 
+WithTables = Callable[[Path], Path]
+"""Puts our tables, without rows, into the folder of a ClickHouse that is to be started, which it returns."""
+# A machine that is busy with other tests takes several times what an idle one does.
+MIGRATED_SECONDS = 240.0
 JARS_CACHE = Path(__file__).parents[1] / ".rapport" / "cache"
 # Whole systems, crashes and thousands of random examples, the longest first.
 SLOW = (
@@ -82,4 +93,35 @@ def local_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka
 def local_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClickHouse]:
     """One server open to the user `default`; tests use database names of their own."""
     with LocalClickHouse(ClickHouseConfig(data=tmp_path_factory.mktemp("clickhouse"))) as clickhouse:
+        yield clickhouse
+
+
+@pytest.fixture(scope="session")
+def with_tables(tmp_path_factory: pytest.TempPathFactory) -> WithTables:
+    """To make the tables takes four seconds of CPU, to copy an engine that has them next to none: one is made for all
+    workers of a run."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    made = shared / "tables"
+    with FolderLock(shared / "tables.lock", MIGRATED_SECONDS):
+        if not made.exists():
+            making = shared / "tables-partial"
+            with (
+                LocalClickHouse(ClickHouseConfig(data=making)) as server,
+                closing(ClickHouse(WarehouseSettings(clickhouse=server.url))) as clickhouse,
+            ):
+                migrate(clickhouse, Topology(), lambda _: None)
+            making.rename(made)
+
+    def copied(data: Path) -> Path:
+        shutil.copytree(made / "engine", data / "engine", symlinks=True)
+        return data
+
+    return copied
+
+
+@pytest.fixture(scope="session")
+def migrated_clickhouse(with_tables: WithTables, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClickHouse]:
+    """The same with our tables; tests use tenants of their own, or empty the tables first."""
+    with LocalClickHouse(ClickHouseConfig(data=with_tables(tmp_path_factory.mktemp("migrated")))) as clickhouse:
         yield clickhouse

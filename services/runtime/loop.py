@@ -204,6 +204,9 @@ class BatchLoop:
         self._follow_assignment()
         for partition, records in polled.items():
             self._take(partition, records)
+        if polled:
+            # A batch may take seconds: whoever waits until nothing is left to do has to see what is in hand.
+            self._report()
         for partition, buffer in self._buffers.items():
             if buffer.backoff.ready():
                 self._proceed(partition, buffer, self._limits)

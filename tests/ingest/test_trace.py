@@ -3,7 +3,6 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,28 +14,26 @@ from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
 from schemas.topics import raw_of
 from services.ingest.__main__ import main
 from services.ingest.commands.trace import OriginError, place_of
-from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Partition
 from services.runtime.settings import Settings
-from services.warehouse.domain.migration import Topology
 from services.warehouse.domain.target import feed_of
-from services.warehouse.flow.migrator import migrate
 from services.warehouse.service import serve
 from services.warehouse.settings import WarehouseSettings
+from tests.conftest import WithTables
 from tests.ingest.conftest import DIGEST_KEY, SOURCE, Gateway, Log, event, make_token, running_gateway
 from tests.ingest.tooling import connections_file, make_pair, meeting_id, post_zoom, zoom
 from tests.receiver import eventually
 
 
 @pytest.fixture(scope="module")
-def stored(broker: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehouseSettings]:
+def stored(
+    broker: Settings, with_tables: WithTables, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WarehouseSettings]:
     """A warehouse that stores what comes onto the log."""
-    with LocalClickHouse(ClickHouseConfig(tmp_path_factory.mktemp("tables"))) as server:
+    with LocalClickHouse(ClickHouseConfig(with_tables(tmp_path_factory.mktemp("tables")))) as server:
         # Nobody looks at what is derived; to derive it takes half a second of CPU each time.
         rarely: dict[str, Any] = {"warehouse_flush_seconds": 0.2, "warehouse_recompute_seconds": 60}
         settings = WarehouseSettings(kafka=broker.kafka, clickhouse=server.url, **rarely)
-        with closing(ClickHouse(settings)) as clickhouse:
-            migrate(clickhouse, Topology(), lambda _: None)
         stop = threading.Event()
         thread = threading.Thread(target=serve, args=(settings, feed_of(0), stop))
         thread.start()

@@ -26,12 +26,11 @@ from services.ingest.sources.registry import TOOLS
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Producer, Record
 from services.runtime.settings import Settings
-from services.warehouse.domain.migration import Topology
 from services.warehouse.domain.target import feed_of
-from services.warehouse.flow.migrator import migrate
 from services.warehouse.service import serve
 from services.warehouse.settings import WarehouseSettings
 from tests import plain_http
+from tests.conftest import WithTables
 from tests.ingest.conftest import DIGEST_KEY, Gateway, Log, make_token, running_gateway
 from tests.ingest.marking import MARKER, at_once, is_marked, replaced, strings
 from tests.ingest.signing import SECRET, headers_of
@@ -113,14 +112,14 @@ def _as_headers(push: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def warehouse(broker: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehouseSettings]:
+def warehouse(
+    broker: Settings, with_tables: WithTables, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WarehouseSettings]:
     """A warehouse that stores what comes onto the log."""
-    with LocalClickHouse(ClickHouseConfig(tmp_path_factory.mktemp("tables"))) as server:
+    with LocalClickHouse(ClickHouseConfig(with_tables(tmp_path_factory.mktemp("tables")))) as server:
         # Nobody looks at what is derived; to derive it takes half a second of CPU each time.
         rarely: dict[str, Any] = {"warehouse_flush_seconds": 0.2, "warehouse_recompute_seconds": 60}
         settings = WarehouseSettings(kafka=broker.kafka, clickhouse=server.url, **rarely)
-        with closing(ClickHouse(settings)) as clickhouse:
-            migrate(clickhouse, Topology(), lambda _: None)
         stop = threading.Event()
         thread = threading.Thread(target=serve, args=(settings, feed_of(0), stop))
         thread.start()

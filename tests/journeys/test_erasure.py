@@ -28,6 +28,7 @@ from services.warehouse.flow.store import Store
 from services.warehouse.service import group_reader, recomputing
 from services.warehouse.settings import WarehouseSettings
 from tests import plain_http
+from tests.conftest import WithTables
 from tests.journeys.system import System, event, system
 from tests.receiver import eventually
 
@@ -39,8 +40,10 @@ NEVER = dict.fromkeys(TABLES, 0)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with system(tmp_path_factory.mktemp("erasure"), ClockMode.WALL) as running:
+def whole(with_tables: WithTables, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    data = tmp_path_factory.mktemp("erasure")
+    with_tables(data / "clickhouse")
+    with system(data, ClockMode.WALL) as running:
         token = running.token("acme", "/test")
         assert running.post(token, list(_told())).status_code == 202
         _write_people(running, token)

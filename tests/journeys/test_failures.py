@@ -13,6 +13,7 @@ import pytest
 
 from deploy.local.data_folder import ClockMode
 from deploy.local.services import NAMES
+from tests.conftest import WithTables
 from tests.journeys.streaming import Streaming, finish, streaming
 from tests.journeys.system import DERIVED_SELDOM, System, system
 from tests.receiver import eventually
@@ -35,9 +36,11 @@ def in_mid_stream(data: Path, seconds: float, every: int) -> Iterator[InMidStrea
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InMidStream]:
+def running(with_tables: WithTables, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InMidStream]:
     """One stream, through which all goes wrong in turn."""
-    with in_mid_stream(tmp_path_factory.mktemp("failures"), seconds=60, every=4) as found:
+    data = tmp_path_factory.mktemp("failures")
+    with_tables(data / "clickhouse")
+    with in_mid_stream(data, seconds=60, every=8) as found:
         yield found
 
 

@@ -16,6 +16,7 @@ from deploy.local.demo.progress import wait_for
 from deploy.local.display import display_on
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.stack import Stack, StackConfig
+from tests.conftest import WithTables
 from tests.journeys.system import CACHE, DERIVED_SELDOM, System, clock_reached, event
 from tests.receiver import SECRET, Receiver, receiving
 
@@ -26,8 +27,9 @@ PAIRS = 12
 WEEKS = 10
 
 
-def test_the_system_grows_and_nobody_is_told_anything_twice(tmp_path: Path) -> None:
+def test_the_system_grows_and_nobody_is_told_anything_twice(with_tables: WithTables, tmp_path: Path) -> None:
     """Every second pair falls silent after ten weeks; the others a year later, on the grown log."""
+    with_tables(tmp_path / "data" / "clickhouse")
     with receiving() as receiver:
         with Stack(config(tmp_path, receiver), quiet()) as stack:
             whole = System(stack, receiver)

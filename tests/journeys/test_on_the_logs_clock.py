@@ -12,6 +12,7 @@ import pytest
 from deploy.local.data_folder import ClockMode
 from deploy.local.demo.progress import wait_for
 from deploy.local.stack import CommandFailedError
+from tests.conftest import WithTables
 from tests.journeys.system import System, clock_reached, event, system
 from tests.receiver import eventually
 
@@ -33,8 +34,10 @@ FROM mentoring.score_history FINAL WHERE relationship_id = {relationship:String}
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with system(tmp_path_factory.mktemp("journey") / "data", ClockMode.LOG) as running:
+def whole(with_tables: WithTables, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    data = tmp_path_factory.mktemp("journey")
+    with_tables(data / "clickhouse")
+    with system(data, ClockMode.LOG) as running:
         yield running
 
 

@@ -20,16 +20,15 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.health import Health
 from services.runtime.kafka import Committed, Partition, Producer, Reader, create_topics, partition_of
 from services.runtime.loop import Batch, BatchLoop, Limits
-from services.warehouse.domain.migration import Topology
 from services.warehouse.domain.target import Feed
 from services.warehouse.flow.derived import Derived
 from services.warehouse.flow.meters import Meters
-from services.warehouse.flow.migrator import migrate
 from services.warehouse.flow.recomputing import Recomputing
 from services.warehouse.flow.sink import Sink
 from services.warehouse.flow.store import Store
 from services.warehouse.service import group_reader
 from services.warehouse.settings import WarehouseSettings
+from tests.conftest import WithTables
 from tests.receiver import eventually
 from tests.warehouse.run_service import feed
 
@@ -175,15 +174,14 @@ class Warehouse:
 
 
 @pytest.fixture(scope="session")
-def warehouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClickHouse]:
+def warehouse_server(with_tables: WithTables, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClickHouse]:
     """One of our own: some tests stop it, others change its tables for a while."""
     users = (
         User.with_password("default", "", Role.WRITER),
         User.with_password("reader", READER_PASSWORD, Role.READER),
     )
-    with LocalClickHouse(ClickHouseConfig(tmp_path_factory.mktemp("warehouse"), users=users)) as server:
-        with closing(ClickHouse(WarehouseSettings(clickhouse=server.url))) as clickhouse:
-            migrate(clickhouse, Topology(), lambda _: None)
+    data = with_tables(tmp_path_factory.mktemp("warehouse"))
+    with LocalClickHouse(ClickHouseConfig(data, users=users)) as server:
         yield server
 
 

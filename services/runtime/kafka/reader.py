@@ -27,7 +27,7 @@ ANSWER_SECONDS = 15.0
 """What a broker has not answered within this it will not answer: some questions of kafka-python would wait for ever."""
 SILENT_SECONDS = 60.0
 """Who reads up to an end gives up where nothing of it has come for so long."""
-WAITING_FETCH_MS = 500
+WAITING_FETCH_MS = 1_000
 """So long the broker keeps a fetch open for which it has nothing. Whoever waits for news most of the time, as a member
 of a group does, asks seldom: every empty answer costs it and the broker a millisecond."""
 ASKING_FETCH_MS = 100

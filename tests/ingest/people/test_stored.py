@@ -14,18 +14,15 @@ from services.ingest.flow.tools.statements import StoredStatements
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
 from services.warehouse.domain.events import COLUMNS, EVENTS, event_row
-from services.warehouse.domain.migration import Topology
 from services.warehouse.domain.record import Place
-from services.warehouse.flow.migrator import migrate
 from tests.ingest.people.building import NOON, event
 
 SLACK = "urn:rapport:acme:slack:slack_acme"
 
 
 @pytest.fixture(scope="module")
-def clickhouse(local_clickhouse: LocalClickHouse) -> Iterator[ClickHouse]:
-    with closing(ClickHouse(Settings(clickhouse=local_clickhouse.url))) as client:
-        migrate(client, Topology(), lambda _: None)
+def clickhouse(migrated_clickhouse: LocalClickHouse) -> Iterator[ClickHouse]:
+    with closing(ClickHouse(Settings(clickhouse=migrated_clickhouse.url))) as client:
         yield client
 
 

@@ -42,8 +42,8 @@ FAST = {"DRILL_RUN_LENGTH": "500", "RAPPORT_SCORING_SESSION_SECONDS": "15"}
 
 
 @pytest.fixture
-def place(scoring: Scoring, local_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
-    with storing(scoring, local_clickhouse) as found:
+def place(scoring: Scoring, migrated_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
+    with storing(scoring, migrated_clickhouse) as found:
         yield found
 
 

@@ -20,8 +20,8 @@ LATE = timedelta(days=400)
 
 
 @pytest.fixture
-def place(scoring: Scoring, local_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
-    with storing(scoring, local_clickhouse) as found:
+def place(scoring: Scoring, migrated_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
+    with storing(scoring, migrated_clickhouse) as found:
         yield found
 
 

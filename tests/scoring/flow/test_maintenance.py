@@ -27,8 +27,8 @@ from tests.scoring.flow.with_warehouse import storing, table_of, truth_of
 
 
 @pytest.fixture
-def place(scoring: Scoring, local_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
-    with storing(scoring, local_clickhouse) as found:
+def place(scoring: Scoring, migrated_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
+    with storing(scoring, migrated_clickhouse) as found:
         yield found
 
 

@@ -43,8 +43,8 @@ WITHOUT_TRIGGER = """* EXCEPT (
 
 
 @pytest.fixture
-def place(scoring: Scoring, local_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
-    with storing(scoring, local_clickhouse) as found:
+def place(scoring: Scoring, migrated_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
+    with storing(scoring, migrated_clickhouse) as found:
         yield found
 
 

@@ -13,9 +13,7 @@ from services.scoring.flow.heal import HealEnvironment
 from services.scoring.flow.log_reading import stored, whole_log
 from services.scoring.flow.sink import await_sink, stored_rows
 from services.warehouse import service
-from services.warehouse.domain.migration import Topology
 from services.warehouse.domain.target import EVENT_LOG, SCORE_HISTORY, Feed
-from services.warehouse.flow.migrator import migrate
 from services.warehouse.settings import WarehouseSettings
 from tests.scoring.flow.harness import Scoring
 
@@ -29,7 +27,7 @@ WHERE database = 'mentoring' AND engine LIKE '%MergeTree' AND name != 'migration
 
 @contextmanager
 def storing(scoring: Scoring, server: LocalClickHouse) -> Iterator[HealEnvironment]:
-    """Empty tables; a sink stores events and scores while the block runs."""
+    """A server that has our tables, which are emptied; a sink stores events and scores while the block runs."""
     names, group = scoring.names, f"{scoring.names.group}-sink"
     settings = WarehouseSettings(
         kafka=scoring.settings.kafka,
@@ -39,7 +37,6 @@ def storing(scoring: Scoring, server: LocalClickHouse) -> Iterator[HealEnvironme
     )
     feed = Feed(group, {names.events: EVENT_LOG, names.scores: SCORE_HISTORY})
     with closing(ClickHouse(settings)) as clickhouse:
-        migrate(clickhouse, Topology(), lambda _: None)
         # To make the tables anew for each test would take as much of the engine's time as the test itself.
         for (table,) in clickhouse.query(FILLED):
             # What a replay was asked to keep is a table of its own.

@@ -1,0 +1,47 @@
+"""The batch loop of a consuming service, on the real broker."""
+
+import threading
+from contextlib import closing
+from uuid import uuid4
+
+from deploy.local.kafka import LocalKafka
+from services.runtime.health import Health
+from services.runtime.kafka import Partition, Producer, Reader, create_topics
+from services.runtime.loop import Batch, BatchLoop
+from services.runtime.settings import Settings
+
+
+class LookingWork:
+    """Looks at the metrics while it is at work, once."""
+
+    def __init__(self, health: Health, stop: threading.Event) -> None:
+        self._health, self._stop = health, stop
+        self.seen: list[float | None] = []
+
+    def resume(self, partition: Partition, committed: object) -> None:
+        """Any batch may come."""
+
+    def handle(self, batch: Batch) -> None:
+        self.seen.append(self._health.metrics.get_sample_value("rapport_consumer_lag"))
+        if batch.last == 3:
+            self._stop.set()
+
+    def idle(self) -> None:
+        """Nothing is due."""
+
+
+def test_what_is_in_hand_is_not_handled_yet(local_kafka: LocalKafka) -> None:
+    """A batch may take seconds: whoever waits until nothing is left to do would else see nothing meanwhile."""
+    settings, topic = Settings(kafka=local_kafka.bootstrap), f"loop-{uuid4().hex}"
+    create_topics(settings, {topic: {"num_partitions": 1, "replication_factor": 1, "configs": {}}})
+    health, stop = Health(), threading.Event()
+    work = LookingWork(health, stop)
+    with closing(Producer(settings)) as producer, closing(Reader(settings, f"{topic}-group")) as reader:
+        for value in (b"1", b"2", b"3", b"4"):
+            producer.send(topic, b"key", value, partition=0)
+        producer.flush()
+        reader.subscribe([topic])
+
+        BatchLoop(reader, work, health).run(stop)
+
+    assert work.seen[0] == 4
