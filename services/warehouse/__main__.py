@@ -70,7 +70,8 @@ def run(settings: WarehouseSettings, feed: Feed) -> None:
 @main.command()
 @click.option("--print", "printed", is_flag=True, help="Print all statements, for a server of nothing, and run none.")
 @click.option("--cluster", help="Another cluster than RAPPORT_WAREHOUSE_CLUSTER names; empty: one server.")
-def migrate(*, printed: bool, cluster: str | None) -> None:
+@click.option("--fill", is_flag=True, help="Fill new tables too, as `recompute` does: dashboards see what is in them.")
+def migrate(*, printed: bool, cluster: str | None, fill: bool) -> None:
     """Create the tables and views, or bring them up to date, and let rows leave as RAPPORT_WAREHOUSE_KEEP_..._DAYS say.
     Harmless to repeat."""
     settings = _settings() if cluster is None else _settings(warehouse_cluster=cluster)
@@ -81,6 +82,9 @@ def migrate(*, printed: bool, cluster: str | None) -> None:
     with _explained(), closing(ClickHouse(settings)) as clickhouse:
         bring_up_to_date(clickhouse, topology, click.echo)
         retain(clickhouse, topology, settings.retention, click.echo)
+        if fill and (lacking := unfilled(clickhouse)):
+            recompute_everything(clickhouse, lambda doing: click.echo(f"  {doing}", err=True), settings.retention)
+            click.echo(f"filled   {', '.join(lacking)}")
 
 
 @main.command()
@@ -148,9 +152,10 @@ def restore(name: str, *, offsets_only: bool) -> None:
 @main.command()
 @click.option("--format", "kind", type=click.Choice(dictionary.FORMATS), default="markdown", show_default=True)
 def docs(kind: str) -> None:
-    """Print the data dictionary: every table, view and column in its own words; `dbt`: the marts as its sources."""
+    """Print the data dictionary: every table, view and column in its own words, and above all which tables are still to
+    be filled; `dbt`: the marts as its sources."""
     with _explained(), closing(ClickHouse(_settings())) as clickhouse:
-        click.echo(dictionary.written(dictionary.read_dictionary(clickhouse), kind), nl=False)
+        click.echo(dictionary.written(dictionary.read_dictionary(clickhouse), kind, _lacking()), nl=False)
 
 
 @main.group()
@@ -201,7 +206,8 @@ def queries(name: str | None, *, given: tuple[str, ...], kind: str, sql: bool) -
         click.echo(known[name].statement, nl=False)
     else:
         click.echo(ask(known[name], given, kind), nl=False)
-        _tell_unfilled()
+        if lacking := _lacking():
+            click.echo(lacking, err=True)
 
 
 def ask(query: Query, given: Sequence[str], kind: str) -> str:
@@ -212,11 +218,12 @@ def ask(query: Query, given: Sequence[str], kind: str) -> str:
         return written(reader.answer(query.statement, query.bound(given)), kind)
 
 
-def _tell_unfilled() -> None:
-    """Beside an answer, where our own login may see it: what was counted may lack what was stored before."""
+def _lacking() -> str:
+    """What is said beside answers, where our own login may see it: they may lack what was stored before. Or nothing."""
     with suppress(ClickHouseError), closing(ClickHouse(_settings())) as clickhouse:
         if lacking := unfilled(clickhouse):
-            click.echo(f"answers may lack what was stored before, {FILL}: {', '.join(lacking)}", err=True)
+            return f"answers may lack what was stored before, {FILL}: {', '.join(lacking)}"
+    return ""
 
 
 def _settings(**others: str) -> WarehouseSettings:

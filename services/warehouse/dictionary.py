@@ -73,13 +73,18 @@ def read_dictionary(clickhouse: ClickHouse) -> list[DescribedDatabase]:
     return [DescribedDatabase(name, words.get(name, ""), tables[name]) for name in DATABASES if name in tables]
 
 
-def written(databases: Sequence[DescribedDatabase], kind: str) -> str:
-    ways = {"markdown": _markdown, "html": _html, "dbt": _dbt}
-    return "".join(ways[kind](databases))
+def written(databases: Sequence[DescribedDatabase], kind: str, lacking: str = "") -> str:
+    """`lacking` says which tables are incomplete, to whoever reads them without a command of ours."""
+    if kind == "dbt":
+        # A file that is kept: what holds today does not belong into it.
+        return "".join(_dbt(databases))
+    return "".join(_html(databases, lacking) if kind == "html" else _markdown(databases, lacking))
 
 
-def _markdown(databases: Sequence[DescribedDatabase]) -> Iterator[str]:
+def _markdown(databases: Sequence[DescribedDatabase], lacking: str) -> Iterator[str]:
     yield "# Data dictionary\n"
+    if lacking:
+        yield f"\n**{lacking}**\n"
     for database in databases:
         yield f"\n## {database.name}\n\n{database.words}\n"
         for table in database.tables:
@@ -93,8 +98,10 @@ def _markdown(databases: Sequence[DescribedDatabase]) -> Iterator[str]:
                 yield f"| `{column.name}` | `{column.type}` | {words} |\n"
 
 
-def _html(databases: Sequence[DescribedDatabase]) -> Iterator[str]:
+def _html(databases: Sequence[DescribedDatabase], lacking: str) -> Iterator[str]:
     yield _HEAD
+    if lacking:
+        yield f"<p><strong>{escape(lacking)}</strong></p>\n"
     for database in databases:
         yield f"<h2>{escape(database.name)}</h2>\n<p>{escape(database.words)}</p>\n"
         for table in database.tables:

@@ -99,6 +99,22 @@ def test_its_rows_are_there_afterwards_and_what_is_derived_is_computed_from_them
     assert old.query("SELECT count(), countIf(retracted) FROM mentoring_mart.events_by_type") == [(22, 0)]
 
 
+def test_what_is_new_is_filled_at_once_where_that_is_asked_for(
+    local_clickhouse: LocalClickHouse, old: ClickHouse
+) -> None:
+    done, docs, again = (
+        rapport(local_clickhouse, *words) for words in (("migrate",), ("docs",), ("migrate", "--fill"))
+    )
+    filled_docs, last = rapport(local_clickhouse, "docs"), rapport(local_clickhouse, "migrate", "--fill")
+
+    assert [one.exit_code for one in (done, docs, again, filled_docs, last)] == [0] * 5
+    assert f"**answers may lack what was stored before, {FILL}: " in docs.output
+    assert "filled   mentoring.events_by_type, " in again.output
+    assert FILL not in filled_docs.output + last.output
+    assert "filled   " not in last.output
+    assert old.query("SELECT sum(sessions), max(relationships) FROM mentoring_mart.program_day") == [(3, 3)]
+
+
 class DiedError(Exception):
     """What ends a process between two steps."""
 
