@@ -11,7 +11,8 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Reader
 from services.runtime.settings import Settings
 from services.scoring.domain.bounds import UNSET
-from services.scoring.domain.verification import PARTS, TERMS, ComparableRow, in_order
+from services.scoring.domain.evaluation import PARTS, TERMS
+from services.scoring.domain.verification import ComparableRow, in_order
 
 GROUP = "rapport-warehouse"
 WITHIN = 120
