@@ -17,7 +17,7 @@ from services.scoring.commands.maintenance import accept_gap_, heal_, repartitio
 from services.scoring.commands.past import backtest_, calibrate_
 from services.scoring.commands.replay import replay_
 from services.scoring.commands.what_if import what_if_
-from services.scoring.flow.faust.configured_app import UnsupportedVersionError, assert_versions
+from services.scoring.flow.faust.versions import UnsupportedVersionError, assert_versions
 from services.scoring.flow.sink import SinkBehindError
 from services.scoring.flow.verify import NotVerifiableError, VerifyReport, verify
 from services.scoring.topics import Topics

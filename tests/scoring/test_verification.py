@@ -1,14 +1,96 @@
-"""The hash of many relationships does not depend on who computed which of them, and when."""
+"""The hash of many relationships does not depend on who computed which of them, and when; and whatever a row says else
+is another hash."""
 
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from services.scoring.domain.bounds import UNSET
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT
-from services.scoring.domain.verification import ComparableRow, combined, comparable, digest
-from tests.scoring.building import facts, held, micros, started
+from services.scoring.domain.verification import ComparableRow, Verdict, combined, comparable, digest
+from tests.scoring.building import booked, facts, feedback, held, micros, requested, started
 
 
 def _statements(*days: float) -> dict[int, ComparableRow]:
     rows = ScoreHistory(facts(started(0), *map(held, days)), DEFAULT).rows(-1, micros(3))
     return {at: comparable(row) for at, row in rows.items()}
+
+
+def _full() -> ComparableRow:
+    """It has something to say in nearly every field."""
+    told = facts(
+        started(0), held(1), feedback(1.1, "mentor", 4, 5), requested(1.2, "q", "immediate"), booked(1.3, "s", 9)
+    )
+    return comparable(ScoreHistory(told, DEFAULT).rows(-1, micros(2))[micros(2)])
+
+
+def _others(said: object) -> Iterator[Any]:
+    """The nearest that one could take for the same."""
+    match said:
+        case None:
+            yield from (0, -1, UNSET + 1)
+        case int():
+            yield from (said + 1, said - 1, -said - 1)
+        case str():
+            yield from (f"{said} ", "", f'{said}","')
+        case tuple():
+            if len(set(map(type, said))) <= 1:
+                yield from (said[1:], said[:-1], (*said, *(said[:1] or ("x",))))
+            for place, one in enumerate(said):
+                yield from ((*said[:place], other, *said[place + 1 :]) for other in _others(one))
+            if said and isinstance(said[0], str):
+                yield from ((",".join(said),), ('","'.join(said), *said[1:]), tuple(reversed(said)))
+
+
+FULL, BARE = _full(), _statements()[micros(1)]
+CHANGED = [
+    pytest.param(row, name, other, id=f"{'bare' if row is BARE else 'full'} {name} {number}")
+    for row in (FULL, BARE)
+    for name, said in row._asdict().items()
+    for number, other in enumerate(_others(said))
+    if other != said
+]
+
+
+@pytest.mark.parametrize(("true", "name", "other"), CHANGED)
+def test_each_single_field_that_says_something_else_is_noticed(true: ComparableRow, name: str, other: Any) -> None:  # noqa: ANN401
+    stored = true._replace(**{name: other})
+
+    verdict = Verdict()
+    verdict.add("t/r", {7: true}, {7: stored})
+
+    assert digest("t/r", {7: true}) != digest("t/r", {7: stored})
+    assert not verdict.equal
+    assert f"{name} is " in (verdict.first_difference or "")
+
+
+def _kind(said: object) -> object:
+    return tuple(map(type, said)) if isinstance(said, tuple) else type(said)
+
+
+ALIKE = [
+    (one, another)
+    for (one, said), (another, says) in combinations(FULL._asdict().items(), 2)
+    if _kind(said) == _kind(says) and said != says
+]
+
+
+@pytest.mark.parametrize(("one", "another"), ALIKE)
+def test_what_two_fields_say_of_each_other_is_noticed(one: str, another: str) -> None:
+    exchanged = FULL._replace(**{one: getattr(FULL, another), another: getattr(FULL, one)})
+
+    assert digest("t/r", {7: FULL}) != digest("t/r", {7: exchanged})
+
+
+def test_another_instant_or_relationship_is_noticed() -> None:
+    row = FULL
+
+    found = {digest("t/r", {7: row}), digest("t/r", {8: row}), digest("t/s", {7: row}), digest("t/r", {7: row, 8: row})}
+
+    assert len(found) == 4
 
 
 def test_digests_combine_to_the_same_hash_in_any_order() -> None:

@@ -1,10 +1,12 @@
 """Scoring runs on the versions it was tried with, and says so where others are installed."""
 
+import subprocess
+import sys
 from importlib.metadata import version
 
 import pytest
 
-from services.scoring.flow.faust.configured_app import PINNED, UnsupportedVersionError, assert_versions
+from services.scoring.flow.faust.versions import PINNED, UnsupportedVersionError, assert_versions
 from tests.test_extras import project
 
 
@@ -20,3 +22,12 @@ def test_another_version_is_named_with_what_to_do() -> None:
 
     with pytest.raises(UnsupportedVersionError, match=r"aiokafka 0\.15\.0 instead of 0\.14\.0: pip install"):
         assert_versions(installed.__getitem__)
+
+
+def test_the_command_imports_none_of_them_before_their_versions_are_checked() -> None:
+    """Another version may lack the private names: then nobody would be told which one is wrong."""
+    asked = "import sys, services.scoring.__main__; print({'faust', 'mode', 'aiokafka'} & sys.modules.keys())"
+
+    found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+
+    assert found.stdout.strip() == "set()"

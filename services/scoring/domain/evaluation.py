@@ -19,6 +19,8 @@ from services.scoring.domain.score import BASE, FACTORS, FEATURES, FEW, MANY, Nu
 from services.scoring.domain.score import ONE as SINGLE
 from services.scoring.domain.snapshots.snapshot import Numbers, Snapshot, columns
 
+PARTS = (*FACTORS, SILENCE)
+TERMS = (BASE, *FEATURES)
 ALWAYS_SHOWN = frozenset({"base", "silence", "pace", "history"})
 """The model's own features are shown in any case, covariates only where they apply."""
 WHERE_WEIGHED = frozenset({"elapsed", "activity"})
@@ -129,11 +131,11 @@ def evaluations(
             health,
             risk,
             [BANDS[min(band, BEST_CAPPED) if cap else band] for band, cap in zip(bands, caps, strict=True)],
-            _shared(of_parts, _NAMES),
+            _shared(of_parts, PARTS),
             _shared(of_parts, (*parameters.weights, 0.0)),
             map(call, of_parts, shown.T.tolist()),
             map(call, of_parts, _apportioned(numbers.points, values, scores).T.tolist()),
-            _shared(of_terms, _TERM_NAMES),
+            _shared(of_terms, TERMS),
             map(call, of_terms, effects.T.tolist()),
             numbers.confidence.astype(np.int64).tolist(),
             caps,
@@ -170,8 +172,6 @@ def _apportioned(points: Floats, values: Floats, scores: Scores) -> Integers:
     return found
 
 
-_NAMES = (*FACTORS, SILENCE)
-_TERM_NAMES = (BASE, *FEATURES)
 Picker = Callable[[Sequence[Any]], tuple[Any, ...]]
 """Of what is known of all factors and of silence, or of all terms, what is shown."""
 
@@ -184,7 +184,7 @@ def _is_shown_part(points: Floats) -> Booleans:
 def _is_shown_term(applies: Booleans, slopes: Sequence[float]) -> Booleans:
     """A row for each term; `applies`: where its feature is not 0."""
     shown = applies.copy()
-    for place, (name, slope) in enumerate(zip(_TERM_NAMES, slopes, strict=True)):
+    for place, (name, slope) in enumerate(zip(TERMS, slopes, strict=True)):
         if name in ALWAYS_SHOWN:
             shown[place] = True
         elif name in WHERE_WEIGHED:
@@ -198,13 +198,13 @@ def _shown_parts(
 ) -> tuple[Picker, tuple[str, ...], tuple[float, ...]]:
     """What is shown of one row, under which names and weights."""
     (pick,) = _pickers(_is_shown_part(np.array([points]).T))
-    return pick, pick(_NAMES), pick((*weights, 0.0))
+    return pick, pick(PARTS), pick((*weights, 0.0))
 
 
 @lru_cache(1 << 12)
 def _shown_terms(applies: tuple[bool, ...], slopes: tuple[float, ...]) -> tuple[Picker, tuple[str, ...]]:
     (pick,) = _pickers(_is_shown_term(np.array([applies]).T, slopes))
-    return pick, pick(_TERM_NAMES)
+    return pick, pick(TERMS)
 
 
 def _pickers(is_shown: Booleans) -> list[Picker]:

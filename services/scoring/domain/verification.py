@@ -12,17 +12,14 @@ from pydantic_core import to_json
 
 from schemas.primitives import from_micros, to_rfc3339
 from services.scoring.domain.bounds import UNSET, millionths
-from services.scoring.domain.row import SILENCE, HistoryRow
-from services.scoring.domain.score import BASE, FACTORS, FEATURES
+from services.scoring.domain.evaluation import PARTS
+from services.scoring.domain.row import HistoryRow
 from services.scoring.domain.serialization import UNCALIBRATED, told_columns
-
-PARTS = (*FACTORS, SILENCE)
-TERMS = (BASE, *FEATURES)
 
 
 class ComparableRow(NamedTuple):
     """What is compared of a row: all of it but id, position, trigger, recordedtime and mode. Numbers in millionths. Of
-    parts and terms a column each, in the order of PARTS and TERMS; `before` as (as_of, health, band, risk)."""
+    parts and terms a column each, in the order in which they are computed; `before` as (as_of, health, band, risk)."""
 
     causes: tuple[str, ...]
     health: int
@@ -108,7 +105,7 @@ def comparable(row: HistoryRow) -> ComparableRow:
 
 
 def in_order(names: Iterable[str], of_all: Sequence[str]) -> tuple[str, ...]:
-    """In the order of PARTS or TERMS."""
+    """`of_all`: evaluation.PARTS or TERMS."""
     return tuple(sorted(names, key=lambda name: (of_all.index(name) if name in of_all else len(of_all), name)))
 
 

@@ -83,9 +83,6 @@ def opened(file: Path) -> Iterator[BinaryIO]:
         raise HistoryError(f"{file}: cannot be read: {broken}") from broken
 
 
-"""Whose events they are where they do not say it: ingest adds it by the token."""
-
-
 def jsonl_events(file: Path) -> Iterator[MentoringEvent]:
     """Blank lines are passed over. Raises HistoryError."""
     with opened(file) as octets, TextIOWrapper(octets, "utf-8-sig") as lines:
@@ -116,6 +113,7 @@ def _completed(sent: dict[str, Any]) -> dict[str, Any]:
 
 
 SOURCE, TENANT, PROGRAM = "/history", "history", "history"
+"""Whose events they are where they do not say it: ingest adds the tenant by the token."""
 COLUMNS = ("pair_id", "t", "dir")
 SIDES: Mapping[str, Side | None] = {"-1": None, "0": "mentor", "1": "mentee"}
 """-1: it was of both, or nobody knows whose."""

@@ -10,7 +10,9 @@ from schemas.primitives import from_micros
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Reader
 from services.runtime.settings import Settings
-from services.scoring.domain.verification import PARTS, TERMS, ComparableRow, in_order
+from services.scoring.domain.bounds import UNSET
+from services.scoring.domain.evaluation import PARTS, TERMS
+from services.scoring.domain.verification import ComparableRow, in_order
 
 GROUP = "rapport-warehouse"
 WITHIN = 120
@@ -61,7 +63,10 @@ def _statement(columns: Sequence[Any]) -> ComparableRow:
     causes, health, band, caps, risk, factors, values, weights, deltas, *more = columns
     before, terms, (confidence, trend, status, started, cadence) = more[:4], more[4], more[5:10]
     contact, session, requests, profile, calibration, sources = more[10:]
-    names, term_names = in_order(factors, PARTS), in_order(terms, TERMS)
+    # Of a spoilt row one column may have parts that another lacks: that is a difference to be told, like any other.
+    of_parts = (values, weights, factors, deltas)
+    names, term_names = in_order(set().union(*of_parts), PARTS), in_order(terms, TERMS)
+    values, weights, contributions, deltas = [tuple([part.get(name, UNSET) for name in names]) for part in of_parts]
     return ComparableRow(
         causes=tuple(causes),
         health=health,
@@ -69,10 +74,10 @@ def _statement(columns: Sequence[Any]) -> ComparableRow:
         caps=tuple(caps),
         risk=risk,
         names=names,
-        values=tuple(values[name] for name in names),
-        weights=tuple(weights[name] for name in names),
-        contributions=tuple(factors[name] for name in names),
-        deltas=tuple(deltas[name] for name in names),
+        values=values,
+        weights=weights,
+        contributions=contributions,
+        deltas=deltas,
         before=None if before[2] == "none" else tuple(before),
         term_names=term_names,
         effects=tuple(terms[name] for name in term_names),

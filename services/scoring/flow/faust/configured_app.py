@@ -1,11 +1,6 @@
-"""Faust, set so that it neither loses nor doubles anything; each setting was found by a drill or in its source.
-
-Private names of three libraries are used here, and each drill was run with just these versions: another one may lose or
-double events without any error."""
+"""Faust, set so that it neither loses nor doubles anything; each setting was found by a drill or in its source."""
 
 import os
-from collections.abc import Callable, Mapping
-from importlib.metadata import version
 
 import faust
 from mode.supervisors import CrashingSupervisor
@@ -83,20 +78,3 @@ def credentials(settings: ScoringSettings) -> Untyped:
             mechanism=settings.kafka_sasl_mechanism,
         )
     return faust.SSLCredentials(context) if context else None
-
-
-PINNED: Mapping[str, str] = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
-
-
-class UnsupportedVersionError(Exception):
-    """Another version is installed; the message says which, and what to do."""
-
-
-def assert_versions(installed: Callable[[str], str] = version) -> None:
-    """Raises UnsupportedVersionError."""
-    found = {name: installed(name) for name in PINNED}
-    others = [f"{name} {found[name]} instead of {wanted}" for name, wanted in PINNED.items() if found[name] != wanted]
-    if others:
-        raise UnsupportedVersionError(
-            f"scoring does not run on {', '.join(others)}: pip install --constraint constraints.txt 'rapport[scoring]'"
-        )
