@@ -173,15 +173,18 @@ class Producer:
         for one in records:
             by_partition.setdefault((one.outgoing.topic, one.outgoing.partition), []).append(one)
         failure: BaseException = ProducerReplacedError("it could not be handed over")
+        is_awaited = True
         try:
             awaited = [self._append_to_partition(client, ours) for ours in by_partition.values()]
-            if any(awaited):
-                client._sender.wakeup()  # noqa: SLF001
+            is_awaited = any(awaited)
         except IllegalStateError as closed:
             failure = _replaced(closed)
         except KafkaError as away:
             failure = away
         finally:
+            # Also where only some were handed over: those would lie there until they expire.
+            if is_awaited:
+                client._sender.wakeup()  # noqa: SLF001
             for one in records:
                 if one.batch is None:
                     one.fail(failure)
