@@ -190,7 +190,7 @@ class BatchLoop:
         """Returns when `stop` is set and what is in hand was tried once; raises what the work raises."""
         try:
             while not stop.is_set():
-                self._round()
+                self._round(stop.is_set)
         except BadDeployError as reason:
             # Others may go on in this process: whoever looks after it is told by its readiness.
             self._health.tell("degraded", f"stopped: {reason}")
@@ -199,10 +199,11 @@ class BatchLoop:
         deadline = time.monotonic() + DRAIN_SECONDS
         for partition, buffer in self._buffers.items():
             # What had to wait is not waited for: its new owner repeats it.
-            if not buffer.backoff.tries and time.monotonic() < deadline:
-                self._proceed(partition, buffer, Limits(records=self._limits.records))
+            if not buffer.backoff.tries:
+                last = Limits(records=self._limits.records)
+                self._proceed(partition, buffer, last, lambda: time.monotonic() >= deadline)
 
-    def _round(self) -> None:
+    def _round(self, over: Callable[[], bool]) -> None:
         busy = any(buffer.busy for buffer in self._buffers.values())
         polled = self._reader.poll(BUSY_POLL_SECONDS if busy else IDLE_POLL_SECONDS)
         self._follow_assignment()
@@ -213,7 +214,7 @@ class BatchLoop:
             self._report()
         for partition, buffer in self._buffers.items():
             if buffer.backoff.ready():
-                self._proceed(partition, buffer, self._limits)
+                self._proceed(partition, buffer, self._limits, over)
         self._rest()
         self._report()
 
@@ -227,13 +228,16 @@ class BatchLoop:
             self._buffers[partition] = PartitionBuffer(partition)
         self._buffers[partition].take(records)
 
-    def _proceed(self, partition: Partition, buffer: PartitionBuffer, limits: Limits) -> None:
+    def _proceed(self, partition: Partition, buffer: PartitionBuffer, limits: Limits, over: Callable[[], bool]) -> None:
+        """Batch after batch, until `over`."""
+        if over():
+            return
         try:
             if not buffer.resumed:
                 buffer.committed = _unless_away(lambda: self._reader.committed(partition))
                 buffer.until = self._work.resume(partition, buffer.committed)
                 buffer.resumed = True
-            while batch := buffer.batch(limits):
+            while not over() and (batch := buffer.batch(limits)):
                 if buffer.notes is None:
                     buffer.notes = self._handle(batch)
                 self._commit(batch, buffer.notes)

@@ -4,7 +4,8 @@ records without a key that a compacted topic gets."""
 import asyncio
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -202,3 +203,25 @@ def test_of_people_that_are_written_together_each_hears_what_became_of_it() -> N
         (None, 422, "refused"),
         (None, 503, "unavailable"),
     ]
+
+
+class FailingMeanwhile(Future[None]):
+    """Fails when somebody asks whether it is done."""
+
+    def __init__(self, fail: Callable[[], None]) -> None:
+        super().__init__()
+        self._fail = fail
+
+    def done(self) -> bool:
+        self._fail()
+        return super().done()
+
+
+def test_what_fails_while_it_is_asked_for_is_not_taken_for_recorded() -> None:
+    handed: list[RecordAmongOthers] = []
+    sending = SentTogether(lambda _: None, handed.extend)
+    sending.written = FailingMeanwhile(lambda: handed[0].fail(ProducerReplacedError("may be sent again")))
+    place = sending.send(OutgoingRecord("any", b"{}", b"a key", []))
+    sending.close()
+
+    assert isinstance(Receipt(sending, place).became(), UnavailableError)

@@ -1,13 +1,14 @@
 """The batch loop of a consuming service, on the real broker."""
 
 import threading
+import time
 from contextlib import closing
 from uuid import uuid4
 
 from deploy.local.kafka import LocalKafka
 from services.runtime.health import Health
 from services.runtime.kafka import Partition, Producer, Reader, create_topics
-from services.runtime.loop import Batch, BatchLoop
+from services.runtime.loop import Batch, BatchLoop, Limits
 from services.runtime.settings import Settings
 
 
@@ -45,3 +46,32 @@ def test_what_is_in_hand_is_not_handled_yet(local_kafka: LocalKafka) -> None:
         BatchLoop(reader, work, health).run(stop)
 
     assert work.seen[0] == 4
+
+
+class SlowWork(LookingWork):
+    """Is told to stop while it is at its first batch."""
+
+    def handle(self, batch: Batch) -> None:
+        self.seen.append(batch.last)
+        self._stop.set()
+        time.sleep(0.7)
+
+
+def test_a_stop_begins_no_more_batches_than_there_is_time_for(local_kafka: LocalKafka) -> None:
+    """Whoever waits for it kills it after a few seconds."""
+    settings, topic = Settings(kafka=local_kafka.bootstrap), f"loop-{uuid4().hex}"
+    create_topics(settings, {topic: {"num_partitions": 1, "replication_factor": 1, "configs": {}}})
+    health, stop = Health(), threading.Event()
+    work = SlowWork(health, stop)
+    with closing(Producer(settings)) as producer, closing(Reader(settings, f"{topic}-group")) as reader:
+        for number in range(8):
+            producer.send(topic, b"key", b"%d" % number, partition=0)
+        producer.flush()
+        reader.subscribe([topic])
+
+        BatchLoop(reader, work, health, Limits(records=1)).run(stop)
+
+        assert work.seen == [0, 1, 2]
+        committed = reader.committed(Partition(topic, 0))
+        assert committed is not None
+        assert committed.offset == 3

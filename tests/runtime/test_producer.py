@@ -2,8 +2,9 @@
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from random import Random
 
 import pytest
@@ -25,7 +26,8 @@ from services.runtime.kafka import (
     read_to_end,
 )
 from services.runtime.kafka.admin import seal, unseal
-from services.runtime.kafka.records import OutgoingRecord, record_size
+from services.runtime.kafka.records import OutgoingRecord, TopicLimits, record_size
+from services.runtime.kafka.replacement import Replacement, Suspect
 from services.runtime.kafka.together import RecordAmongOthers, SentTogether
 from services.runtime.settings import Settings
 
@@ -184,6 +186,92 @@ def test_records_whose_batch_is_too_large_for_their_topic_are_all_waited_for(
     together.written.result(ACKNOWLEDGED_SECONDS)
 
     assert b"".join(record.value or b"" for record in read_to_end(settings, [topic])) == NOISE[: 2 * LIMIT]
+
+
+def test_a_batch_that_is_split_again_and_again_has_each_record_once_and_each_hears_of_it(
+    settings: Settings, producer: Producer
+) -> None:
+    """The topic takes a tenth of what is gathered; meanwhile more goes into the batches that were split off."""
+    topic = made(settings, {"max.message.bytes": str(LIMIT)})
+    sending, several = [], 8
+    for first in range(several):
+        together = producer.together()
+        for number in range(60):
+            value = b"%d " % (first * 60 + number) + NOISE[number * 500 : number * 500 + 500]
+            together.send(OutgoingRecord(topic, value, b"a key", [], 0))
+            if number % 7 == 0:
+                together.hand_over()
+        together.close()
+        sending.append(together)
+        time.sleep(0.1)
+
+    for together in sending:
+        together.written.result(ACKNOWLEDGED_SECONDS)
+
+    found = [int((record.value or b"").split(b" ")[0]) for record in read_to_end(settings, [topic])]
+    assert sorted(found) == list(range(several * 60))
+
+
+def test_a_record_that_no_client_can_write_leaves_none_of_those_beside_it_open(
+    settings: Settings, producer: Producer
+) -> None:
+    """An error of ours: nothing would ever give back the room of what is waited for."""
+    topic, together = made(settings, {}), producer.together()
+    producer.partitions(topic)
+
+    for number, name in enumerate(["a", "b", "\ud800", "c"]):
+        together.send(OutgoingRecord(topic, b"%d" % number, b"a key", [(name, b"")], 0))
+    with pytest.raises(UnicodeEncodeError):
+        together.close()
+
+    with pytest.raises(ProducerReplacedError):
+        together.written.result(ACKNOWLEDGED_SECONDS)
+    assert sorted(together.failures) == [2, 3]
+    assert [record.value for record in read_to_end(settings, [topic])] == [b"0", b"1"]
+
+
+def test_a_producer_that_is_closed_while_it_is_replaced_tells_nobody_twice(settings: Settings) -> None:
+    """Who heard twice of one record would take another for settled."""
+    told: list[tuple[int, str]] = []
+    replacement = Replacement(
+        Refusing(), InvalidRecordError(), lambda: Refusing(replacement.stop), TopicLimits(settings, LIMIT)
+    )
+    batch = object()
+    for number in range(3):
+        suspect = Suspect(OutgoingRecord("any", b"1", None, []), Telling(number, told))
+        assert replacement.takes(replacement._client, batch, suspect)
+
+    assert replacement.run() is None
+
+    assert told == [(0, "RecordRefusedError"), (1, "ProducerReplacedError"), (2, "ProducerReplacedError")]
+
+
+class Refusing:
+    """A client of a broker that takes nothing; `closing` is called when it is closed."""
+
+    def __init__(self, closing: Callable[[], None] = lambda: None) -> None:
+        self._closing = closing
+
+    def send(self, *_: object) -> object:
+        raise InvalidRecordError
+
+    def close(self, timeout: float) -> None:
+        assert timeout
+        self._closing()
+
+
+@dataclass(frozen=True)
+class Telling:
+    """Waits for one record."""
+
+    number: int
+    told: list[tuple[int, str]]
+
+    def succeed(self, metadata: object) -> None:
+        self.told.append((self.number, f"written: {metadata}"))
+
+    def fail(self, failure: BaseException) -> None:
+        self.told.append((self.number, type(failure).__name__))
 
 
 def test_who_waits_for_no_record_waits_until_nothing_more_is_sent(producer: Producer) -> None:

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from services.runtime.kafka import (
     BrokerUnreachableError,
     Committed,
     KafkaError,
+    OutgoingRecord,
     Partition,
     Producer,
     Reader,
@@ -135,3 +136,20 @@ def test_a_follower_does_not_wait_for_ever_for_what_is_there(
         Follower(lambda _: None).following(Settings(kafka=kafka.bootstrap), [PLACE.topic]),
     ):
         pass
+
+
+def test_a_record_that_expires_after_it_was_sent_leaves_a_producer_that_writes(kafka: LocalKafka) -> None:
+    """kafka-python would neither write nor fail anything more, for ever."""
+    settings = Settings(kafka=kafka.bootstrap)
+    with closing(Producer(settings, request_timeout_ms=1_000, delivery_timeout_ms=1_500)) as writing:
+        writing.send("silent-too", b"key", b"before", partition=0).get(30)
+        with standing_still(kafka), pytest.raises(KafkaError):
+            writing.send("silent-too", b"key", b"meanwhile", partition=0).get(30)
+
+        together = writing.together()
+        together.send(OutgoingRecord("silent-too", b"after", b"key", [], 0))
+        together.close()
+        with suppress(KafkaError):
+            together.written.result(30)
+
+        writing.send("silent-too", b"key", b"at last", partition=0).get(30)

@@ -163,10 +163,12 @@ class Receipt:
 
     def became(self) -> "Receipt | Rejected | UnavailableError":
         """The receipt itself where the event is on the log; else why it is not, or that nobody knows yet."""
+        # In this order: what fails between the two questions would else count as written.
+        settled = self.written.done()
         failure = self.failure()
         if isinstance(failure, UnwritableRecordError):
             return unwritable(failure)
-        if failure is not None or not self.written.done():
+        if failure is not None or not settled:
             return UnavailableError(f"the broker does not acknowledge{f': {failure}' if failure else ''}")
         return self
 

@@ -55,6 +55,7 @@ _PROBLEMS = {
     "409": "the id is taken by another event",
     "413": "more than 1 MiB",
     "415": "another content type",
+    "422": "the broker does not take the record, however often it is sent",
     "429": "more events than the token may hand in: nothing was taken, Retry-After says when to send the same again",
     "503": "the broker is away: nothing was promised, Retry-After says when to send the same again",
 }
@@ -171,6 +172,7 @@ _TOOL_PROBLEMS = {
     **_NOT_FOUND,
     "413": "larger than the tool may send",
     "415": "another content type than the tool's",
+    "422": "the broker does not take one of the records, however often it is sent",
     "429": "more than the connection may hand in: nothing was taken, Retry-After says when to send the same again",
     "503": "the broker is away: nothing was promised, Retry-After says when to send the same again",
 }

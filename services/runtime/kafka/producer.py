@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from kafka import KafkaProducer, TopicPartition
 from kafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
+from kafka.producer.transaction_manager import TransactionState
 
 from services.runtime import log
 from services.runtime.kafka.connecting import ask_for_topics_at_once, client_options
@@ -144,6 +145,7 @@ class Producer:
     def _connect(self) -> KafkaProducer:
         client = KafkaProducer(**(client_options(self._settings) | self._options))
         ask_for_topics_at_once(client._metadata)  # noqa: SLF001 (there is no public way)
+        _ask_for_another_id(client)
         return client
 
     def _send(self, outgoing: OutgoingRecord) -> Sent:
@@ -173,15 +175,18 @@ class Producer:
         for one in records:
             by_partition.setdefault((one.outgoing.topic, one.outgoing.partition), []).append(one)
         failure: BaseException = ProducerReplacedError("it could not be handed over")
+        is_awaited = True
         try:
             awaited = [self._append_to_partition(client, ours) for ours in by_partition.values()]
-            if any(awaited):
-                client._sender.wakeup()  # noqa: SLF001
+            is_awaited = any(awaited)
         except IllegalStateError as closed:
             failure = _replaced(closed)
         except KafkaError as away:
             failure = away
         finally:
+            # Also where only some were handed over: those would lie there until they expire.
+            if is_awaited:
+                client._sender.wakeup()  # noqa: SLF001
             for one in records:
                 if one.batch is None:
                     one.fail(failure)
@@ -278,6 +283,23 @@ def _appended(client: KafkaProducer, outgoing: OutgoingRecord) -> tuple[Any, boo
     place = TopicPartition(topic, number)
     sent, is_full, is_new, _ = client._accumulator.append(place, timestamp_ms, key, value, headers)  # noqa: SLF001
     return sent, is_full or is_new
+
+
+def _ask_for_another_id(client: KafkaProducer) -> None:
+    """Without transactions: when a record expires that was sent before, kafka-python (3.0.12) drops the producer's id
+    and never asks for another one, since it takes itself for ready: nothing would be sent or fail any more, ever."""
+    manager = client._transaction_manager  # noqa: SLF001
+    if manager is None or manager.is_transactional():
+        return
+    drop = manager.reset_producer_id
+
+    def drop_and_ask() -> None:
+        with manager._lock:  # noqa: SLF001
+            drop()
+            if manager._current_state is TransactionState.READY:  # noqa: SLF001
+                manager._current_state = TransactionState.UNINITIALIZED  # noqa: SLF001
+
+    manager.reset_producer_id = drop_and_ask
 
 
 def batch_of(sent: Any) -> Any:  # noqa: ANN401 (not typed)

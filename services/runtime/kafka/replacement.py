@@ -66,6 +66,7 @@ class Replacement:
         _close(self._client)
         with self._lock:
             suspects, self._suspects = self._suspects or [], None
+        resent = len(suspects)
         # 2. Each suspect alone: who is refused now is the one.
         try:
             client, refused = self._tried(suspects)
@@ -74,9 +75,7 @@ class Replacement:
                 suspect.awaited.fail(stopped)
             return None
         seconds = round(time.monotonic() - began, 3)
-        self._log.error(
-            "producer_replaced", reason=str(self._refusal), resent=len(suspects), refused=refused, seconds=seconds
-        )
+        self._log.error("producer_replaced", reason=str(self._refusal), resent=resent, refused=refused, seconds=seconds)
         return client
 
     def stop(self) -> None:
@@ -99,9 +98,11 @@ class Replacement:
             failure = _failure_of(client, suspect)
             if isinstance(failure, OF_THE_RECORD):
                 refused += self._refuse(suspect, failure)
+            # It is settled: who stops this while it connects settles only those that are left.
+            del suspects[0]
+            if isinstance(failure, OF_THE_RECORD):
                 _close(client)
                 client = self._connected()
-            del suspects[0]
         return client, refused
 
     def _refuse(self, suspect: Suspect, failure: KafkaError) -> bool:

@@ -54,8 +54,10 @@ class SentTogether:
 
     def close(self) -> None:
         """Nothing more is sent. Until then `written` is open, even without any record."""
-        self.hand_over()
-        self.succeed(1)
+        try:
+            self.hand_over()
+        finally:
+            self.succeed(1)
 
     def succeed(self, settled: int) -> None:
         """So many of them."""
@@ -111,16 +113,19 @@ def append_to_open_batch(client: KafkaProducer, records: Sequence[RecordAmongOth
                 return 0
             batch = batches[-1]
             append, await_one = batch.records.append, batch._record_futures.append  # noqa: SLF001
-            for one in records:
-                _topic, value, key, headers, _number, timestamp_ms = one.outgoing
-                found = append(timestamp_ms, key, value, headers)
-                if found is None:
-                    break
-                one.batch, one.index, one.settle = batch.produce_future, found.offset, settle
-                await_one(one)
-                taken += 1
-            if taken:
-                _await_batch(batch.produce_future, records[:taken], settle)
+            try:
+                for one in records:
+                    _topic, value, key, headers, _number, timestamp_ms = one.outgoing
+                    found = append(timestamp_ms, key, value, headers)
+                    if found is None:
+                        break
+                    one.batch, one.index, one.settle = batch.produce_future, found.offset, settle
+                    await_one(one)
+                    taken += 1
+            finally:
+                # Also where one of them is none that kafka-python can write: those before it are sent.
+                if taken:
+                    _await_batch(batch.produce_future, records[:taken], settle)
     finally:
         accumulator._appends_in_progress.decrement()  # noqa: SLF001
     return taken

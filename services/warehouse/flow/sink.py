@@ -33,12 +33,12 @@ class Sink:
         self._partition_count = cache(reader.partition_count)
         self._planned: dict[Partition, Plan] = {}
         self._sorted: dict[Partition, tuple[Batch, Sorted]] = {}
-        self._ahead: dict[Partition, tuple[Sequence[Record], Sequence[tuple[int, Outcome]]]] = {}
+        # Of one batch at most, whatever partitions come and go: what is read ahead is what the loop goes on with.
+        self._ahead: tuple[Sequence[Record], Sequence[tuple[int, Outcome]]] = ((), ())
 
     def resume(self, partition: Partition, committed: Committed | None) -> int | None:
         """What was planned and perhaps not finished is sent again, exactly that range."""
         self._sorted.pop(partition, None)
-        self._ahead.pop(partition, None)
         self._planned.pop(partition, None)
         planned = read_note(committed.offset, committed.metadata) if committed else None
         if planned is None or self._feed.targets[partition.topic].holes == "compacted":
@@ -81,9 +81,11 @@ class Sink:
         known = self._sorted.get(batch.partition)
         if known is not None and known[0] is batch:
             return known[1]
-        records, outcomes = self._ahead.pop(batch.partition, ((), ()))
+        ahead, outcomes = self._ahead
         # The same objects: what was read anew after a rebalance is judged anew.
-        if not records or len(records) != len(batch.records) or records[0] is not batch.records[0]:
+        if len(ahead) == len(batch.records) and ahead[0] is batch.records[0]:
+            self._ahead = ((), ())
+        else:
             outcomes = self._outcomes(batch.records, target)
         for _, outcome in outcomes:
             self._store.judged(outcome)
@@ -122,8 +124,8 @@ class Sink:
         # 3. Insert; far behind, read the next batch meanwhile: ClickHouse takes half as long as reading one does.
         with ThreadPoolExecutor(1) as beside:
             storing = beside.submit(self._store.put, batch, sorted_out.blocks)
-            if batch.following and batch.partition not in self._ahead:
-                self._ahead[batch.partition] = (batch.following, self._outcomes(batch.following, target))
+            if batch.following and batch.following is not self._ahead[0]:
+                self._ahead = (batch.following, self._outcomes(batch.following, target))
             refused = {**sorted_out.refused, **storing.result()}
         # 4. Set aside what cannot be stored, before the commit says that the range is done.
         self._store.set_aside(batch, refused)
