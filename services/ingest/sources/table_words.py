@@ -12,30 +12,30 @@ def _listed(text: str) -> Mapping[str, tuple[str, ...]]:
 # Of feeds of people: compared without case, blanks and punctuation, so that "Employee ID", "employee_id" and
 # "employeeId" are the same. `leave_until` is the last day of a leave, `back_on` the day after it, `last_day` that
 # before `terminated_on`, `rehired_on` that on which who had left came back; `updated_at` counts only where nobody says
-# when the record was received.
+# when the record was received. Of several that are there the first counts: a name that is added stands behind those
+# that tables may be read by already.
 PEOPLE_COLUMNS = _listed("""
-id: id, participant, participant_id, employee_id, employee_number, employee_no, emp_id, person_id, person_number,
-    personnel_number, worker_id, external_id, user_id, personalnummer, personal_nr, pers_nr, mitarbeiternummer,
-    mitarbeiter_nr, mitarbeiter_id, ma_nr, matricule, matricola, numéro_d_employé, número_de_empleado,
-    personeelsnummer
-name: name, full_name, display_name, legal_name, name.formatted, name.full_name, employee_name, worker,
+id: id, participant, participant_id, employee_id, employee_number, emp_id, person_id, person_number, personnel_number,
+    worker_id, external_id, personalnummer, personal_nr, mitarbeiternummer, mitarbeiter_id, matricule, employee_no,
+    pers_nr, mitarbeiter_nr, ma_nr, matricola, numéro_d_employé, número_de_empleado, personeelsnummer, user_id
+name: name, full_name, display_name, legal_name, name.formatted, employee_name, worker, name.full_name,
     user.display_name, last_name_first_name, nachname_vorname, name_vorname
 first_name: first_name, given_name, forename, name.given_name, vorname, prénom, nombre, voornaam, legal_first_name,
     preferred_first_name
 last_name: last_name, family_name, surname, name.family_name, nachname, familienname, nom, cognome, apellido,
     apellidos, achternaam, legal_last_name
-addresses: addresses, address, email, emails, mail, email_address, work_email, business_email, primary_work_email,
-    primary_email, email_primary_work, company_email, email_work, work_email_address, emails.work, work.email,
-    contact.email, e_mail_adresse, mailadresse, dienstliche_e_mail, e_mail_geschäftlich, e_mail_dienstlich,
-    adresse_e_mail, courriel, correo_electrónico, e_mailadres, indirizzo_email
-status: status, employment_status, employee_status, worker_status, active, is_active, active_status,
-    employment.status, internal.status, role_state, beschäftigungsstatus, mitarbeiterstatus, aktiv, statut, stato
+addresses: addresses, address, email, emails, mail, email_address, work_email, business_email, e_mail_adresse,
+    mailadresse, adresse_e_mail, courriel, primary_work_email, primary_email, email_primary_work, company_email,
+    email_work, work_email_address, emails.work, work.email, contact.email, dienstliche_e_mail, e_mail_geschäftlich,
+    e_mail_dienstlich, correo_electrónico, e_mailadres, indirizzo_email
+status: status, employment_status, employee_status, worker_status, active, is_active, beschäftigungsstatus,
+    mitarbeiterstatus, statut, active_status, employment.status, internal.status, role_state, aktiv, stato
 leave_from: leave_from, leave_start, leave_start_date, leave_begin, first_day_of_leave
 leave_until: leave_until, leave_end, leave_end_date, last_day_of_leave
 back_on: back_on, return_date, returns_on, first_day_back
 rehired_on: rehired_on, rehire_date
-terminated_on: terminated_on, termination_date, date_of_termination, left_on, exit_date, employment_end_date,
-    leaving_date, date_of_leaving, separation_date, austrittsdatum, austritt, date_de_sortie, end_date
+terminated_on: terminated_on, termination_date, left_on, exit_date, employment_end_date, austrittsdatum,
+    date_of_termination, leaving_date, date_of_leaving, separation_date, austritt, date_de_sortie, end_date
 last_day: last_day, last_day_of_work, last_working_day, last_day_worked, letzter_arbeitstag
 time_zone: time_zone, timezone, tz, zeitzone
 consent: consent, einwilligung

@@ -117,11 +117,14 @@ def known_type(name: str) -> str:
 SayableType = Annotated[str, AfterValidator(known_type)]
 
 
+# Every event is checked by these, and there are as many as types.
+@cache
 def members(name: str) -> frozenset[str]:
     """All that the data of this type may hold."""
     return frozenset(_fields(name)) - NOT_SAID
 
 
+@cache
 def required(name: str) -> frozenset[str]:
     return frozenset(field for field, is_required in _fields(name).items() if is_required) - NOT_SAID
 

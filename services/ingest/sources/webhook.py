@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from services.ingest.domain.activity import Translation
 from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.tools.allow_list import allow_list
+from services.ingest.domain.tools.allow_list import AllowList, allow_list
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import VendorModel, read
@@ -24,8 +24,10 @@ class EventReading(Generic[Told]):
     flat: type[Told] | None = None
 
     def of(self, value: object) -> Translation:
-        is_wrapped = isinstance(value, dict) and isinstance(value.get("payload"), dict)
-        told = read(self.model if is_wrapped or not self.flat else self.flat, value)
+        model = self.model
+        if self.flat and not (isinstance(value, dict) and isinstance(value.get("payload"), dict)):
+            model = self.flat
+        told = read(model, value)
         return told if isinstance(told, Rejected) else self.translate(told)
 
 
@@ -40,11 +42,8 @@ class WebhookEvents:
 
     def keep(self, value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
         name = self._name_in(value)
-        reading = None if isinstance(name, Rejected) else self.readings.get(name)
-        models: list[type[VendorModel]] = [self.named]
-        if reading:
-            models += [model for model in (reading.model, reading.flat) if model]
-        return allow_list(*models).kept(value, pseudonym)
+        kept = self._kept[""] if isinstance(name, Rejected) else self._kept.get(name, self._kept[""])
+        return kept.kept(value, pseudonym)
 
     def translate(self, value: object, _settings: ToolSettings) -> Translation:
         name = self._name_in(value)
@@ -53,9 +52,18 @@ class WebhookEvents:
         reading = self.readings.get(name)
         return reading.of(value) if reading else self.unused(name)
 
+    # Every payload asks for these, and they are made slowly.
+    @cached_property
+    def _kept(self) -> Mapping[str, AllowList]:
+        """By the name of what happened; of all others under no name."""
+        kept = {"": allow_list(self.named)}
+        for name, one in self.readings.items():
+            models: tuple[type[VendorModel], ...] = (self.named, one.model, one.flat or one.model)
+            kept[name] = allow_list(*models)
+        return kept
+
     @cached_property
     def _member(self) -> str:
-        # Every payload asks for it, and pydantic looks it up slowly.
         return next(iter(self.named.model_fields))
 
     def _name_in(self, value: object) -> str | Rejected:

@@ -32,6 +32,7 @@ from services.ingest.domain.verdict import Ignored, Rejected
 from tests.ingest.people.building import (
     ADA,
     BEN,
+    CALENDAR,
     CAT,
     MEETING,
     NATIVE,
@@ -54,6 +55,7 @@ from tests.ingest.people.test_attendance_fold import SCOPE
 
 END = minute(100_000)
 OTHER_STRANGER = Person(address="other@example.org")
+DI = Person(address="di@example.com")
 
 visits = st.builds(
     lambda person, verb, at: verb(person, at),
@@ -123,6 +125,49 @@ def test_both_who_drop_out_and_are_back_have_one_outcome_of_all_their_time(stays
     (held,) = found
     assert held.type == "mentoring.session.held.v1"
     assert getattr(held.data, "minutes", None) == 20.0 + sum(lasts for lasts, _ in stays)
+
+
+company = st.builds(
+    lambda person, verb, at: verb(person, at),
+    st.sampled_from([ADA, BEN, CAT, DI, STRANGER]),
+    st.sampled_from([joined, left]),
+    st.integers(-10, 90),
+)
+in_company = st.lists(st.one_of(company, st.builds(ended, st.integers(30, 95))), min_size=1, max_size=9, unique=True)
+in_calendars = st.sampled_from(
+    [
+        [booked(0, 60, ADA, BEN)],
+        [booked(0, 60, ADA, BEN), booked(0, 60, ADA, CAT, key="of two", meeting=Meeting("2"))],
+        [booked(0, 60, ADA, BEN, CAT)],
+    ]
+)
+
+
+@given(st.data(), in_company, in_calendars, st.booleans())
+def test_whoever_else_of_ours_is_there_makes_the_same_of_it_in_any_order(
+    data: st.DataObject,
+    said: list[Activity],
+    in_calendar: list[Activity],
+    is_cat_mentored: bool,  # noqa: FBT001
+) -> None:
+    """Of the mentor of two, and of somebody who is in no pair, at times at which a calendar has booked them."""
+    other = data.draw(st.permutations([*said, *data.draw(st.lists(st.sampled_from(said), max_size=4))]))
+
+    found = []
+    for order in (said, other):
+        pairs = [pair(), *([pair("ada", "cat", subject="rel-2")] if is_cat_mentored else [])]
+        projection = known(*pairs, *map(participant, ("ada", "ben", "cat", "di")))
+        for one in in_calendar:
+            say(projection, one, CALENDAR)
+        fold = AttendanceFold(projection.bookings.expected)
+        for one in order:
+            told = say(projection, one)
+            assert not isinstance(told, Rejected) or told.reason == "unresolved"
+            for visit in told if isinstance(told, list) else []:
+                fold.apply(visit.model_copy(update={"recordedtime": END}))
+        found.append([admitted(raw, SCOPE) for raw in fold.advance(END + timedelta(hours=12))])
+
+    assert found[0] == found[1]
 
 
 def test_somebody_with_two_devices_of_which_one_leaves_is_there_until_the_end() -> None:

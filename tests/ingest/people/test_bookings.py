@@ -81,3 +81,13 @@ def test_a_cancellation_that_is_told_before_its_booking_outlives_it() -> None:
     again = bookings(off, scheduled("s-1"), scheduled("s-1", told=50)).booking("acme", "rel-1", "s-1")
     assert again is not None
     assert not again.cancelled
+
+
+def test_of_several_bookings_of_one_time_every_process_expects_the_same() -> None:
+    sessions = [f"s-{number}" for number in range(10, 40)]
+    made = bookings(*map(scheduled, reversed(sessions)), most=100)
+
+    expected = made.expected("acme", "rel-1", "another run", minute(100))
+
+    assert expected is not None
+    assert expected.session == sessions[0]

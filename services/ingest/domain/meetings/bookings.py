@@ -148,7 +148,8 @@ class Bookings:
             return None if own.cancelled else own
         booked = (self.booking(tenant, relationship, one) for one in self._of.get((tenant, relationship), NONE))
         around = (one for one in booked if one and not one.cancelled and one.starts_at - EARLY <= moment <= one.ends_at)
-        return min(around, default=None, key=lambda one: one.starts_at)
+        # Calendars and rooms tell of one meeting each: of those of one time all processes, and all runs, take the same.
+        return min(around, default=None, key=lambda one: (one.starts_at, one.session))
 
     def _book(self, tenant: str, relationship: str, booking: Booking) -> None:
         of_tenant, key = self._booked[tenant], (relationship, booking.session)

@@ -10,7 +10,7 @@ from datetime import datetime
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.cloudevents import Parsed, is_too_dense, read_json, read_media_type
 from services.ingest.domain.tools.allow_list import is_word, visible
-from services.ingest.domain.tools.cells import is_no_day
+from services.ingest.domain.tools.cells import is_no_day, whole
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.day_formats import SampledCell, day_format_of, only_day
 from services.ingest.sources.hr.model import DAY, LONGEST_DAY, Employee, HrRecord
@@ -231,7 +231,7 @@ def _repeated(records: Sequence[object], settings: HrSettings) -> Iterator[Mappi
     for place, record in enumerate(records):
         if isinstance(record, dict) and isinstance(record.get(EMPLOYEE), dict) and record.get("fault") is None:
             person = Employee("", record["employee"], settings)
-            people[visible(person.text("id"))][place] = person
+            people[whole(visible(person.text("id")))][place] = person
     yield from (found for name, found in people.items() if name and len(found) > 1)
 
 

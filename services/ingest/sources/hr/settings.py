@@ -62,12 +62,14 @@ def flat(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
 
 
 def contradiction(employee: Mapping[str, object], columns: Container[str]) -> str:
-    """The first name of one of these columns, plain, that stands there twice (`Status`, `status`) and says two things;
-    empty if there is none."""
-    found: dict[str, object] = {}
+    """The first name of one of these columns, plain, that stands there twice (`Status`, `status`) and says two things,
+    not only in other letters (`Active`, `ACTIVE`) or as a number and a text; empty if there is none."""
+    found: dict[str, str] = {}
     for name, value in _leaves("", employee, MOST_LEVELS):
-        if value not in (None, "") and plain(name) in columns and found.setdefault(plain(name), value) != value:
-            return name
+        if value not in (None, "") and (column := plain(name)) in columns:
+            said = visible(str(value)).casefold()
+            if found.setdefault(column, said) != said:
+                return name
     return ""
 
 

@@ -99,8 +99,9 @@ class RunEvent(VendorModel, Generic[Run]):
         run, time = self.payload.object, at or self.event_ts
         if time is None:
             return rejected("invalid", "event_ts", "is required where the object has no time of its own")
-        key = f"{what}:{run.meeting.id}:{run.meeting.instance}:{who}:{to_rfc3339(time)}"
-        return (said(key, time, Native(self.event, native_id(run.id or run.uuid)), run.meeting),)
+        meeting = run.meeting
+        key = f"{what}:{meeting.id}:{meeting.instance}:{who}:{to_rfc3339(time)}"
+        return (said(key, time, Native(self.event, native_id(run.id or run.uuid)), meeting),)
 
 
 def waits(told: RunEvent[_Awaited]) -> Translation:
