@@ -14,10 +14,9 @@ DAY_FORMATS = (
     *("dd.mm.yyyy", "dd.mm.yy", "dd/mm/yyyy", "dd/mm/yy", "mm/dd/yyyy", "mm/dd/yy"),
     *("dd-mm-yyyy", "mm-dd-yyyy", "yy/mm/dd", "yyyy/mm/dd", "yyyy.mm.dd", ISO),
 )
-# `26/02/03` may be of 2026 or of 2003. A day begins with its year where that is one of these and, unless it is one of
-# the latest, what stands last is none: `20/11/26` ends with its year.
+# `26/02/03` may be of 2026 or of 2003. A day may begin with its year where that is one of these and what stands last is
+# none: `28/11/26` ends with its year, as nearly everybody writes it who leaves the century out.
 YEARS_IN_USE = frozenset(range(15, 30))
-LATEST_YEARS = frozenset(range(22, 30))
 CENTURY = 2_000
 """Of years of two digits: nobody mentored whom Rapport knows of before."""
 NOON = 12
@@ -158,8 +157,7 @@ def _may_begin_with_year(text: str) -> bool:
     found = pattern_of("yy/mm/dd").fullmatch(text)
     if found is None:
         return False
-    first, last = int(found["y"]), int(found["d"])
-    return first in LATEST_YEARS or (first in YEARS_IN_USE and last not in YEARS_IN_USE)
+    return int(found["y"]) in YEARS_IN_USE and int(found["d"]) not in YEARS_IN_USE
 
 
 def _is_rival(readable: dict[str, list[SampledCell]], name: str, best: str) -> bool:
