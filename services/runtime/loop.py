@@ -39,12 +39,10 @@ class Backoff:
 
 @dataclass(frozen=True)
 class Batch:
-    """Records of one partition, in offset order, without anything between them left out. `following` are those of the
-    next batch, where it is complete: what can be done of it beforehand may be done while this one is waited for."""
+    """Records of one partition, in offset order, without anything between them left out."""
 
     partition: Partition
     records: Sequence[Record]
-    following: Sequence[Record] = ()
 
     @property
     def first(self) -> int:
@@ -104,9 +102,7 @@ class PartitionBuffer:
     def batch(self, limits: Limits) -> Batch | None:
         """The next complete batch; the same object until it is dropped."""
         if self._batch is None and self._complete(limits):
-            head = self._head(limits.records)
-            after = self._records[len(head) : len(head) + limits.records]
-            self._batch = Batch(self._partition, head, after if len(after) == limits.records else ())
+            self._batch = Batch(self._partition, self._head(limits.records))
         return self._batch
 
     def drop(self, batch: Batch) -> None:

@@ -47,10 +47,10 @@ def group_reader(settings: WarehouseSettings, feed: Feed) -> Reader:
         feed.group,
         # Alerts are written in transactions: what was aborted is not for us.
         isolation_level="read_committed",
-        # What is stored at once, and the batch after it, can be fetched at once: behind by much, batches would else be
-        # as small as a fetch, and every batch costs two commits and an insert for each table and month.
-        max_poll_records=2 * settings.warehouse_flush_records,
-        max_partition_fetch_bytes=2 * Limits.octets,
+        # What is stored at once can be fetched at once: behind by much, batches would else be as small as a fetch, and
+        # every batch costs two commits and an insert for each table and month.
+        max_poll_records=settings.warehouse_flush_records,
+        max_partition_fetch_bytes=Limits.octets,
     )
     reader.subscribe(sorted(feed.targets))
     return reader

@@ -47,27 +47,6 @@ def test_records_are_gathered_until_they_are_large_enough() -> None:
     assert span(found.batch(PATIENT)) == (4, 5)
 
 
-def test_a_batch_knows_the_records_of_the_next_one_once_that_is_complete() -> None:
-    alone, followed = buffer(1, 2, 3, 4, 5).batch(PATIENT), buffer(1, 2, 3, 4, 5, 6, 7).batch(PATIENT)
-
-    assert alone is not None
-    assert not alone.following
-    assert followed is not None
-    assert [one.offset for one in followed.following] == [4, 5, 6]
-
-
-def test_what_follows_a_batch_is_what_the_next_one_is_made_of() -> None:
-    found = buffer(1, 2, 3, 4, 5, 6, 7)
-    first = found.batch(PATIENT)
-    assert first is not None
-
-    found.drop(first)
-
-    second = found.batch(PATIENT)
-    assert second is not None
-    assert all(one is ahead for one, ahead in zip(second.records, first.following, strict=True))
-
-
 def test_a_batch_stays_the_same_until_it_is_dropped_whatever_arrives() -> None:
     found = buffer(4, 5, 6)
     first = found.batch(PATIENT)

@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -62,31 +61,6 @@ def test_after_a_crash_between_insert_and_commit_every_row_is_there_once(warehou
 
     assert ranges == [(0, 19), (20, 29)]
     assert warehouse.count("mentoring.score_history") == 30
-
-
-def test_what_was_read_ahead_is_stored_once_and_what_is_refused_of_it_counts_once(warehouse: Warehouse) -> None:
-    events = [held(NOON + n * HOUR, tenant=warehouse.tenant) for n in range(40)]
-    warehouse.write("events", *events[:25])
-    warehouse.write_bytes("events", [b"no event"])
-    warehouse.write("events", *events[25:])
-    with closing(outsider(warehouse)) as reader:
-        sink = warehouse.sink_on(reader, warehouse.recomputing(threading.Event()))
-        told = first_batch(warehouse, reader, "events", 41)
-        first = Batch(told.partition, told.records[:20], told.records[20:40])
-
-        sink.handle(first)
-        assert warehouse.count("mentoring.events") == 20
-        noted = sink.handle(Batch(told.partition, told.records[20:40]))
-        # Read anew, as after a rebalance, it is not what was read ahead.
-        sink.handle(Batch(told.partition, told.records[:20], told.records[20:40]))
-        again = sink.handle(Batch(told.partition, [replace(one) for one in told.records[20:41]]))
-
-    assert (noted["rows"], noted["refused"]) == (19, 1)
-    assert (again["rows"], again["refused"]) == (20, 1)
-    assert warehouse.count("mentoring.events") == 40
-    assert warehouse.ask(
-        f"SELECT log_offset, count() FROM mentoring.dead_letter FINAL WHERE topic = '{told.partition.topic}' GROUP BY 1"
-    ) == [(25, 1)]
 
 
 def test_a_log_that_does_not_hold_what_was_planned_stops_the_service_and_names_the_range(warehouse: Warehouse) -> None:

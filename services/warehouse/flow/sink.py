@@ -1,7 +1,6 @@
 """Batches of the log into tables, each row once: plan, insert, set aside; the loop commits last."""
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from functools import cache
 
 from services.runtime import log
@@ -33,8 +32,6 @@ class Sink:
         self._partition_count = cache(reader.partition_count)
         self._planned: dict[Partition, Plan] = {}
         self._sorted: dict[Partition, tuple[Batch, Sorted]] = {}
-        # Of one batch at most, whatever partitions come and go: what is read ahead is what the loop goes on with.
-        self._ahead: tuple[Sequence[Record], Sequence[tuple[int, Outcome]]] = ((), ())
 
     def resume(self, partition: Partition, committed: Committed | None) -> int | None:
         """What was planned and perhaps not finished is sent again, exactly that range."""
@@ -54,7 +51,7 @@ class Sink:
         # 1. Decide what every record becomes.
         sorted_out = self._sort(batch, target)
         try:
-            refused = self._put(batch, found, sorted_out, target)
+            refused = self._put(batch, found, sorted_out)
         except ClickHouseAwayError as away:
             raise TryLaterError(f"ClickHouse is away: {away}") from away
         self._sorted.pop(batch.partition, None)
@@ -81,23 +78,16 @@ class Sink:
         known = self._sorted.get(batch.partition)
         if known is not None and known[0] is batch:
             return known[1]
-        ahead, outcomes = self._ahead
-        # The same objects: what was read anew after a rebalance is judged anew.
-        if len(ahead) == len(batch.records) and ahead[0] is batch.records[0]:
-            self._ahead = ((), ())
-        else:
-            outcomes = self._outcomes(batch.records, target)
-        for _, outcome in outcomes:
+        outcomes: list[tuple[int, Outcome]] = []
+        for record in batch.records:
+            # Of a compacted topic a key without a value says that it is no more.
+            value = b"" if record.value is None and target.holes == "compacted" else record.value
+            outcome = NO_VALUE if value is None else self._read(record, value, target)
             self._store.judged(outcome)
+            outcomes.append((record.offset, outcome))
         found = sort_out(outcomes)
         self._sorted[batch.partition] = (batch, found)
         return found
-
-    def _outcomes(self, records: Sequence[Record], target: Target) -> Sequence[tuple[int, Outcome]]:
-        # Of a compacted topic a key without a value says that it is no more.
-        absent = b"" if target.holes == "compacted" else None
-        values = ((record, absent if record.value is None else record.value) for record in records)
-        return [(one.offset, NO_VALUE if value is None else self._read(one, value, target)) for one, value in values]
 
     def _read(self, record: Record, value: bytes, target: Target) -> Outcome:
         """What meets an error of ours is set aside as anything else that cannot be stored, and counts as that."""
@@ -115,18 +105,14 @@ class Sink:
         elsewhere = misplaced(record.key, record.partition, partitions, named)
         return Refused("misplaced", elsewhere.path) if elsewhere else outcome
 
-    def _put(self, batch: Batch, found: Plan, sorted_out: Sorted, target: Target) -> Mapping[int, Refused]:
+    def _put(self, batch: Batch, found: Plan, sorted_out: Sorted) -> Mapping[int, Refused]:
         if not sorted_out.rows and not sorted_out.refused:
             return {}
         # 2. Plan: after a crash from here on exactly this range is sent again.
         if not self._reader.commit({batch.partition: Committed(batch.first, found.note())}):
             raise TryLaterError("a rebalance is under way")
-        # 3. Insert; far behind, read the next batch meanwhile: ClickHouse takes half as long as reading one does.
-        with ThreadPoolExecutor(1) as beside:
-            storing = beside.submit(self._store.put, batch, sorted_out.blocks)
-            if batch.following and batch.following is not self._ahead[0]:
-                self._ahead = (batch.following, self._outcomes(batch.following, target))
-            refused = {**sorted_out.refused, **storing.result()}
+        # 3. Insert.
+        refused = {**sorted_out.refused, **self._store.put(batch, sorted_out.blocks)}
         # 4. Set aside what cannot be stored, before the commit says that the range is done.
         self._store.set_aside(batch, refused)
         self._recomputing.stored()
