@@ -24,14 +24,8 @@ from services.ingest.sources.vendor_model import read
 # As browsers and scripts call a table on machines with Excel.
 CSV = frozenset(
     {
-        *(
-            "text/csv",
-            "application/csv",
-            "text/x-csv",
-            "text/tab-separated-values",
-            "text/plain",
-            "application/vnd.ms-excel",
-        ),
+        *("text/csv", "application/csv", "text/x-csv", "text/tab-separated-values", "text/plain"),
+        "application/vnd.ms-excel",
     }
 )
 # What lists of people are called: by us, by SCIM 2.0, by Workday's reports, by OData, and by most others. Some stand in
