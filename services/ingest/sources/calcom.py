@@ -128,6 +128,7 @@ class CalcomPast(VendorModel):
 
     uid: Ident
     endTime: Zoned  # noqa: N815
+    status: MaybeWord = ""
     userPrimaryEmail: MaybeAddress = ""  # noqa: N815
     user: Attendee | None = None
     noShowHost: bool | None = None  # noqa: N815
@@ -189,6 +190,8 @@ def detected(told: NoShowEvent) -> Translation:
 def in_retrospect(told: CalcomPast | WrappedPast) -> Translation:
     """At the scheduled end."""
     past = told if isinstance(told, CalcomPast) else told.payload
+    if past.status.upper() in NO_BOOKING:
+        return Ignored("not_confirmed")
     native, meeting = Native("MEETING_ENDED", native_id(past.uid)), Meeting(past.uid)
     missed = [Missed(_absence_key(past.uid, one), past.endTime, native, meeting, (one,)) for one in past.absent]
     return tuple(missed) or Ignored("ended_by_the_clock")

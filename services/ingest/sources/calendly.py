@@ -80,6 +80,7 @@ class Guest(VendorModel):
 class ScheduledEvent(VendorModel):
     """Only who books needs to say when it is."""
 
+    status: MaybeWord = ""
     start_time: AnyMaybeTime = None
     end_time: AnyMaybeTime = None
     event_memberships: tuple[Annotated[Membership, blank_if_unread(Membership)], ...] | None = None
@@ -165,8 +166,8 @@ def _created(told: BookingEvent) -> Translation:
     invitee, event = told.payload, told.payload.scheduled_event
     if event is None:
         return rejected("invalid", "payload.scheduled_event", "is required")
-    if invitee.status in CANCELED:
-        # It was put together after the invitee had cancelled.
+    if {invitee.status, event.status} & CANCELED:
+        # It was put together after the invitee, or the host for all of them, had cancelled.
         return Ignored("already_canceled")
     booked = Booked(
         key=_key(told),

@@ -216,6 +216,11 @@ def test_that_the_time_of_a_booking_is_over_says_nothing_of_who_came() -> None:
     assert verdict({"triggerEvent": "MEETING_ENDED", "payload": flat_end()}) == Ignored("ended_by_the_clock")
 
 
+@pytest.mark.parametrize("status", ["CANCELLED", "cancelled", "REJECTED", "PENDING"])
+def test_what_was_called_off_or_never_confirmed_was_missed_by_nobody(status: str) -> None:
+    assert verdict(flat_end(noShowHost=True, status=status)) == Ignored("not_confirmed")
+
+
 def test_at_the_end_those_who_were_marked_have_missed_it() -> None:
     one, other = said(flat_end(noShowHost=True, attendees=[ABSENT, {"email": "bob@example.com"}]))
 
