@@ -30,18 +30,19 @@ from services.ingest.sources.tool import (
 )
 from services.ingest.sources.vendor_model import (
     AnyMaybeTime,
+    EventReading,
     Ident,
     MaybeAddress,
     MaybeIdent,
     MaybeWord,
     VendorModel,
+    WebhookEvents,
     Word,
     Zoned,
     blank_if_unread,
     native_id,
     none_if_unread,
 )
-from services.ingest.sources.webhook import EventReading, WebhookEvents
 
 
 class Seat(VendorModel):

@@ -23,12 +23,14 @@ from services.ingest.sources.tool import (
 from services.ingest.sources.vendor_model import (
     Address,
     AnyMaybeTime,
+    EventReading,
     Ident,
     MaybeAddress,
     MaybeIdent,
     MaybePersonId,
     MaybeWord,
     VendorModel,
+    WebhookEvents,
     Word,
     Zoned,
     blank_if_unread,
@@ -36,7 +38,6 @@ from services.ingest.sources.vendor_model import (
     none_if_unread,
     signed_at,
 )
-from services.ingest.sources.webhook import EventReading, WebhookEvents
 
 # https://api.calendly.com/scheduled_events/<event>/invitees/<invitee>
 _URI = re.compile(r"/scheduled_events/([^/?#]+)/invitees/([^/?#]+)/?$")
