@@ -74,6 +74,7 @@ class CalcomBooking(VendorModel):
     team: Team | None = None
     attendees: Attendees | None = None
     rescheduleUid: MaybeIdent = ""  # noqa: N815
+    rescheduledToUid: MaybeIdent = ""  # noqa: N815
     rescheduled: bool | None = None
     requestReschedule: bool | None = None  # noqa: N815
     seatsPerTimeSlot: int | None = None  # noqa: N815
@@ -246,7 +247,7 @@ def _booked(told: CalcomSlotEvent) -> Translation:
 def _cancelled(told: CalcomBookingEvent) -> Translation:
     """With `requestReschedule` the host asks for another date: the booking that comes of it replaces this one."""
     booking = told.payload
-    if booking.rescheduled or booking.requestReschedule:
+    if booking.rescheduled or booking.requestReschedule or booking.rescheduledToUid:
         return Ignored("rescheduled")
     if booking.startTime and booking.startTime <= told.createdAt:
         return Ignored("already_over")

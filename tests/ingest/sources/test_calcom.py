@@ -175,6 +175,12 @@ def test_a_host_who_asks_for_another_date_cancels_nothing() -> None:
     assert isinstance(only(cancelled(requestReschedule=False)), Cancelled)
 
 
+def test_a_cancellation_that_names_the_booking_in_its_place_cancels_nothing() -> None:
+    """As when the guest has chosen another date; `rescheduled` does not always say so."""
+    assert verdict(cancelled(rescheduledToUid="new-uid")) == Ignored("rescheduled")
+    assert isinstance(only(cancelled(rescheduledToUid=None)), Cancelled)
+
+
 def test_tidying_up_a_booking_that_is_over_cancels_nothing() -> None:
     assert verdict(cancelled(startTime="2026-03-01T09:00:00Z")) == Ignored("already_over")
 
