@@ -82,7 +82,7 @@ class _GoogleHead(VendorModel):
     def entry_of(self, invited: Invited | None = None) -> CalendarEntry:
         """Copies have one id, unless a calendar got them from elsewhere. `invited`: None where they are not known."""
         entry = CalendarEntry(native_id(self.id), NATIVE_TYPE, self.etag, self.updated)
-        if invited is None or self.recurrence or (self.series and not self.first):
+        if invited is None or self.are_omitted or self.recurrence or (self.series and not self.first):
             return entry
         return entry.shared_as(self.uid, self.first.utc if self.first else None, invited)
 

@@ -3,7 +3,7 @@ topic: who came to which meeting of a tool and who left, and what tools said."""
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -26,7 +26,7 @@ from services.ingest.domain.activity import (
     Person,
     Statement,
 )
-from services.ingest.domain.ids import digest
+from services.ingest.domain.ids import RawEvent, digest
 from services.ingest.domain.meetings.attendance import is_there
 from services.ingest.domain.meetings.bookings import BookedSession, Bookings
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Guests, Revisions
@@ -57,10 +57,12 @@ class Visit:
 
 @dataclass(frozen=True)
 class Gathering:
-    """One meeting. Order and repetition of what the tool says do not matter."""
+    """One meeting. Order and repetition of what the tool says do not matter. `session` is the one of which it was
+    told on the log first: what comes later is of the same, whatever was booked meanwhile."""
 
     visits: frozenset[Visit] = frozenset()
     ends: frozenset[Ended] = frozenset()
+    session: str = ""
 
     @property
     def people(self) -> frozenset[str]:
@@ -122,8 +124,8 @@ class Presence:
     def at(self, source: str, meeting: Meeting) -> Gathering:
         return self._gatherings.get((source, meeting), EMPTY)
 
-    def apply(self, source: str, said: Statement, participant: str = UNIDENTIFIED) -> None:
-        """`participant` is whom `said` is about."""
+    def apply(self, source: str, said: Statement, participant: str = UNIDENTIFIED, session: str = "") -> None:
+        """`participant` is whom `said` is about, `session` of which it was told, empty where nothing was."""
         match said:
             case Joined(meeting=meeting) | Left(meeting=meeting):
                 gathering = self.at(source, meeting).with_visit(visit(said, participant))
@@ -133,7 +135,7 @@ class Presence:
             case _:
                 return
         self._gatherings.pop((source, meeting), None)
-        self._gatherings[source, meeting] = gathering
+        self._gatherings[source, meeting] = replace(gathering, session=gathering.session or session)
         if len(self._gatherings) > self._most:
             self._gatherings.popitem(last=False)
 
@@ -253,17 +255,20 @@ class Projection:
         with self._lock:
             self.roster.forget(tenant, participant)
 
-    def track(self, said: Activity, scope: ConnectionScope) -> None:
+    def track(self, said: Activity, scope: ConnectionScope, events: Sequence[RawEvent] = ()) -> None:
         """Who came to a meeting and who left, and how it was changed, for what is said of that meeting next; to be told
-        after `resolve`, and, after a restart, for what was said within the last day. Whatever else is said changes
-        nothing."""
+        after `resolve`, with what that made of it, and, after a restart, for what was said within the last day.
+        Whatever else is said changes nothing."""
         match said:
             case Joined() | Left() | Ended():
                 who = None
                 if not isinstance(said, Ended):
                     who = self.roster.participant(scope.tenant, scope.tool, said.person)
+                # All that one statement tells of a meeting is of one session.
+                told = events[0]["data"] if events else None
+                session = str(told["session_id"]) if isinstance(told, Mapping) else ""
                 with self._lock:
-                    self.presence.apply(scope.source, said, who or UNIDENTIFIED)
+                    self.presence.apply(scope.source, said, who or UNIDENTIFIED, session)
             case Booked() | Cancelled() | MeetingMoved():
                 guests = self.guests(said, scope) if isinstance(said, Booked) else NO_GUESTS
                 with self._lock:

@@ -210,7 +210,7 @@ class Statements:
                 target = target_of(statement, scope)
                 stored = () if self.projection.memory.find(*target) else self._find(*target)
             resolved = resolve(statement, scope, self.projection, stored)
-            self.projection.track(statement, scope)
+            self.projection.track(statement, scope, resolved.events if isinstance(resolved, Resolved) else ())
             result = self._recorded(resolved, scope) if isinstance(resolved, Resolved) else resolved
             if isinstance(result, Rejected):
                 return result
