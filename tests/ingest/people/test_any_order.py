@@ -214,7 +214,11 @@ in_copies = st.one_of(
         st.sampled_from([0, 15]),
         st.sampled_from("ab"),
     ),
-    st.builds(lambda whose: Cancelled("", END, NATIVE, Meeting(whose), copy_of=SHARED), st.sampled_from("ab")),
+    st.builds(
+        lambda whose, who: Cancelled("", END, NATIVE, Meeting(whose), who, copy_of=SHARED),
+        st.sampled_from("ab"),
+        st.sampled_from([(), (ADA, BEN)]),
+    ),
     st.builds(lambda whose: Cancelled("", END, NATIVE, Meeting(whose)), st.sampled_from("ab")),
 )
 

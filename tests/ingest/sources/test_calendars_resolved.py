@@ -181,6 +181,20 @@ def test_the_dates_of_a_series_in_two_mailboxes_are_one_session_each(projection:
     assert len(found) == 2
 
 
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_who_is_asked_in_somebodys_place_meets_although_the_others_copy_is_cancelled(
+    projection: Projection, order: tuple[int, ...]
+) -> None:
+    projection.apply(pair("ada", "cat", subject="rel-2", time="2026-01-01T00:00:00Z"))
+    cats = graph_event("02-28", id="in-adas", attendees=[graph.guest("p-cat@example.com", "none")])
+    _, bens = copies("03-01", isCancelled=True)
+    values = [copies()[0], cats, bens]
+
+    assert told(projection, GRAPH, *(values[one] for one in order)) in ([None], [])
+    (of_cat,) = projection.bookings.of("acme", "rel-2")
+    assert (of_cat.booking.starts_at, of_cat.booking.cancelled) == (TEN, False)
+
+
 def test_of_more_than_two_each_copy_is_a_meeting_of_its_own(projection: Projection) -> None:
     """A guest who is asked no more has a cancelled copy, and the others meet all the same."""
     everybody = [graph.guest(BEN, "accepted"), graph.guest("p-cat@example.com", "accepted")]

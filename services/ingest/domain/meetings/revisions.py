@@ -47,6 +47,11 @@ class Revision(NamedTuple):
         present, declined, _, strangers = self.guests
         return REVISION_BYTES + GUEST_BYTES * (len(present) + len(declined)) + STRANGER_BYTES * len(strangers)
 
+    def concerns(self, relationship: Relationship) -> bool:
+        """A copy that was cancelled for those whom it names says nothing of who was asked in their place."""
+        is_off = isinstance(self.said, Cancelled)
+        return not is_off or not self.guests.present or relationship.meets(self.guests.present)
+
     def may_meet(self, relationship: Relationship, versions: Sequence["Revision"]) -> bool:
         """Whether each side that is not named may be somebody unknown, by this version of `versions` and those before.
         A pair that has ended has no sessions any more, whoever comes."""
@@ -78,15 +83,15 @@ class Revisions:
         self._shared: OrderedDict[tuple[str, Meeting], Meeting] = OrderedDict()
 
     def apply(self, source: str, said: Statement, guests: Guests = NO_GUESTS) -> None:
-        """`guests` are those of a booking. What is said of a part of the guests only says nothing of the meeting;
-        whatever is no revision changes nothing."""
+        """`guests` are those of a booking, or of a cancelled copy. What is said of a part of the guests only says
+        nothing of the meeting; whatever is no revision changes nothing."""
         match said:
             case Booked(is_partial=False) if said.starts_at < said.ends_at:
                 self._keep(source, Revision(replace(said, people=(), declined=(), new=()), guests))
             case MeetingMoved():
                 self._keep(source, Revision(said))
             case Cancelled(is_partial=False):
-                self._keep(source, Revision(replace(said, people=())))
+                self._keep(source, Revision(replace(said, people=()), guests))
             case _:
                 pass
 

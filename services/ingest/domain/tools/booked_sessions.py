@@ -105,20 +105,21 @@ def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Resu
     events: list[RawEvent] = []
     times = _Times(said.starts_at, said.ends_at)
     for slot in (*stay, *may_stay):
+        since = tuple(one for one in later if one.concerns(slot.relationship))
         if slot.known is None or (follows and not is_copy):
             events.append(_booking(said, scope, slot, times))
-            events += _what_became_of_it(said, scope, slot, later, versions)
+            events += _what_became_of_it(said, scope, slot, since, versions)
         elif slot.known.told == said.time and _is_booked(slot, times) and not is_copy:
             # Told again: of what was to be written then, this may be all that was.
-            events += _what_became_of_it(said, scope, slot, later, versions)
+            events += _what_became_of_it(said, scope, slot, since, versions)
         else:
-            out = _left_out(slot.relationship, later, versions)
+            out = _left_out(slot.relationship, since, versions)
             is_left = out is not None and slot.known.cancelled
-            move = () if is_left else tuple(_moved_to(as_move(said), scope, slot, later))
+            move = () if is_left else tuple(_moved_to(as_move(said), scope, slot, since))
             if is_copy:
                 # It stands on the log of what it is a copy: what is told of it next may name nothing but its id.
-                move = move or tuple(_as_known(said, scope, slot, later, versions))
-                removed = _removed_before(slot, later, versions)
+                move = move or tuple(_as_known(said, scope, slot, since, versions))
+                removed = _removed_before(slot, since, versions)
                 move += (_cancellation(removed, scope, slot),) if removed else ()
             events += move
             if out and _goes_on(slot, out.time) and not _was_told_since(slot, out.time):
@@ -138,7 +139,10 @@ def _as_known(
     is called off again."""
     known = slot.known
     assert known is not None, "what there is a copy of was booked"
-    yield _booking(said, scope, slot, _Times(known.starts_at, known.ends_at))
+    # Of what was called off before it was booked no times are known.
+    is_timed = known.starts_at < known.ends_at
+    times = _Times(known.starts_at, known.ends_at) if is_timed else _Times(said.starts_at, said.ends_at)
+    yield _booking(said, scope, slot, times)
     if known.cancelled and known.told <= said.time:
         yield from _what_became_of_it(said, scope, slot, later, versions)
 
@@ -221,7 +225,8 @@ def moved(said: MeetingMoved, scope: ConnectionScope, projection: Projection) ->
 
 
 def cancelled(said: Cancelled, scope: ConnectionScope, projection: Projection) -> Result:
-    """Of those for whom it was booked; where that is not known, of the pairs among the people that the tool names. Of a
+    """Of those for whom it was booked; where that is not known, and of a copy that names them, of the pairs among the
+    people that the tool names: who is asked no more has a cancelled copy, and others may be asked in their place. Of a
     recurring meeting without a date it is of all that lie ahead. What has moved to another meeting goes on there."""
     bookings = projection.bookings
     if not said.is_partial and bookings.is_replaced(scope.tenant, scope.source, said.meeting):
@@ -235,7 +240,10 @@ def cancelled(said: Cancelled, scope: ConnectionScope, projection: Projection) -
         off = [one for one in dates if one.known and not one.known.cancelled and one.known.starts_at > said.time]
         if off:
             return tuple(_cancellation(undated, scope, one, one.session) for one in off)
-    slots = of_all or slots_of_people(said, session, scope, projection)
+    slots: Sequence[Slot] | Ignored | Rejected = of_all
+    if not of_all or (said.copy_of and said.people):
+        named = slots_of_people(said, session, scope, projection)
+        slots = of_all if of_all and isinstance(named, Ignored | Rejected) else named
     if isinstance(slots, Ignored | Rejected):
         return slots if said.people else NOT_BOOKED
     ahead = [slot for slot in slots if not (slot.known and slot.known.ends_at <= said.time)]

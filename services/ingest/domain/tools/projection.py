@@ -270,16 +270,20 @@ class Projection:
                 with self._lock:
                     self.presence.apply(scope.source, said, who or UNIDENTIFIED, session)
             case Booked() | Cancelled() | MeetingMoved():
-                guests = self.guests(said, scope) if isinstance(said, Booked) else NO_GUESTS
+                guests = NO_GUESTS
+                if isinstance(said, Booked) or (isinstance(said, Cancelled) and said.copy_of):
+                    guests = self.guests(said, scope)
                 with self._lock:
                     self.revisions.apply(scope.source, said, guests)
             case _:
                 pass
 
-    def guests(self, said: Booked, scope: ConnectionScope) -> Guests:
+    def guests(self, said: Booked | Cancelled, scope: ConnectionScope) -> Guests:
         """By what is known of people now."""
         identify = partial(self.roster.identify, scope.tenant, scope.tool)
         found = [(person, identify(person)) for person in said.people]
+        if isinstance(said, Cancelled):
+            return Guests(frozenset[str]().union(*(known for _, known in found)))
         strangers = [person for person, known in found if not known and person not in said.new]
         return Guests(
             frozenset[str]().union(*(known for _, known in found)),
