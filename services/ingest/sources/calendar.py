@@ -65,7 +65,7 @@ class CalendarEntry:
     def copy_of(self) -> Meeting | None:
         return Meeting(self.shared) if self.shared else None
 
-    def shared_as(self, uid: str | None, begin: datetime | None, invited: "Invited") -> Self:
+    def shared_as(self, uid: str, begin: datetime | None, invited: "Invited") -> Self:
         """`begin` tells one date of a series from the others: when it first was to be. Of more than two people each
         copy is a meeting of its own: a guest's does not know what the others answer, and is cancelled when that guest
         alone is asked no more."""

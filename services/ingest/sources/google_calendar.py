@@ -67,6 +67,18 @@ SECRET = one_of(*SECRETS)
 ANSWERS = one_of("needsAction", "declined", "tentative", "accepted")
 
 
+# As Google makes them, of a series that was split with the date; no address is like that.
+_MADE = re.compile(r"([0-9a-v]{20,64}(?:_R[0-9T]{1,20})?)@google\.com")
+
+
+def _without_domain(uid: str) -> str:
+    made = _MADE.fullmatch(uid)
+    return made[1] if made else uid
+
+
+UID = Leaf("an id, or its digest where it may be text", lambda uid, pseudonym: pseudonym(_without_domain(uid)))
+
+
 class _GoogleHead(VendorModel):
     id: Annotated[str, Field(min_length=1, max_length=1024), ID]
     status: MaybeWord = ""
@@ -75,7 +87,7 @@ class _GoogleHead(VendorModel):
     updated: Zoned
     recurrence: tuple[Annotated[str | None, RECURS], ...] | None = None
     are_omitted: bool | None = Field(None, alias="attendeesOmitted")
-    uid: Annotated[MaybeIdent | None, WrapValidator(none_if_unread)] = Field(None, alias="iCalUID")
+    uid: Annotated[str | None, WrapValidator(none_if_unread), UID] = Field(None, alias="iCalUID")
     series: Annotated[MaybeIdent | None, WrapValidator(none_if_unread)] = Field(None, alias="recurringEventId")
     first: Annotated[CalendarSlot | None, WrapValidator(none_if_unread)] = Field(None, alias="originalStartTime")
 
@@ -84,7 +96,7 @@ class _GoogleHead(VendorModel):
         entry = CalendarEntry(native_id(self.id), NATIVE_TYPE, self.etag, self.updated)
         if invited is None or self.are_omitted or self.recurrence or (self.series and not self.first):
             return entry
-        return entry.shared_as(self.uid, self.first.utc if self.first else None, invited)
+        return entry.shared_as(_without_domain(self.uid or ""), self.first.utc if self.first else None, invited)
 
 
 class _Day(VendorModel):
