@@ -18,7 +18,8 @@ from services.ingest.flow.shared import IngestMetrics, Shared, projection
 from services.ingest.flow.supervise import Parts, PartsReadiness, supervise
 from services.ingest.flow.tools.tool_records import tool_topics, topics_of
 from services.ingest.settings import AnyPart, IngestSettings
-from services.ingest.sources.connections import Connection, ConnectionsError, ConnectionsFile, load_connections
+from services.ingest.sources.connections import ConnectionsError, ConnectionsFile, load_connections
+from services.ingest.sources.tool import Connection
 from services.runtime import log
 from services.runtime.health import Health, served
 from services.runtime.kafka import KafkaError, Producer, await_broker

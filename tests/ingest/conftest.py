@@ -22,7 +22,7 @@ from services.ingest.domain.ids import pseudonym_of
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.supervise import supervise
 from services.ingest.settings import IngestSettings
-from services.ingest.sources.connections import Connection
+from services.ingest.sources.tool import Connection
 from services.runtime.health import Health
 from services.runtime.kafka import Reader, Record, create_topics
 from services.runtime.settings import Settings

@@ -81,7 +81,8 @@ def notified(running: Gateway, *notifications: dict[str, Any]) -> httpx.Response
 
 def between(pair: Pair, name: str, updated: str, **changes: object) -> dict[str, Any]:
     attendees = [google.guest(pair.mentor), google.guest(pair.mentee)]
-    return google.event(id=name, updated=updated, organizer={"email": pair.mentor}, attendees=attendees, **changes)
+    names = {"id": name, "iCalUID": f"{name}@google.com"}
+    return google.event(**names, updated=updated, organizer={"email": pair.mentor}, attendees=attendees, **changes)
 
 
 def types(pair: Pair, log: Log) -> list[str]:

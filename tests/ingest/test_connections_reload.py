@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 from deploy.local.ports import free_port
 from services.ingest.__main__ import main
 from services.ingest.flow.connections_reload import PATH
-from services.ingest.sources.connections import Connection, ConnectionsError, ConnectionsFile, load_connections
+from services.ingest.sources.connections import ConnectionsError, ConnectionsFile, load_connections
+from services.ingest.sources.tool import Connection
 from services.runtime.settings import Settings
 from tests import plain_http
 from tests.ingest.conftest import DIGEST_KEY, Gateway, make_token, running_gateway

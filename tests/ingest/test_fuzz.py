@@ -22,10 +22,9 @@ from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Admitted, Ignored, Rejected
 from services.ingest.flow.tools.statements import OpenedPayload, opened
 from services.ingest.flow.tools.tool_records import part_of
-from services.ingest.sources.connections import Connection
 from services.ingest.sources.mapping.settings import MappingSettings
 from services.ingest.sources.registry import TOOLS
-from services.ingest.sources.tool import ToolSettings
+from services.ingest.sources.tool import Connection, ToolSettings
 from services.runtime.kafka import Record
 from tests.ingest.conftest import DIGEST_KEY
 from tests.ingest.mutating import bodies

@@ -13,8 +13,9 @@ from schemas.sync_tokens import SyncToken
 from schemas.topics import SYNC_TOKENS
 from services.ingest.domain.activity import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected
+from services.ingest.fetching.calendars import GOOGLE_ALWAYS
 from services.ingest.flow.tools.fetched_resources import FetchedResources
-from services.ingest.sources.google_calendar import TOOL, GoogleCalendarSettings
+from services.ingest.sources.google_calendar import EVENT, TOOL, GoogleCalendarSettings
 from services.runtime.kafka import read_to_end
 from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
@@ -59,6 +60,23 @@ def test_all_pages_come_first_and_then_only_what_changed(google: Following, vend
     assert whole["singleEvents"] == changed["singleEvents"] == "true"
     assert (whole["timeMin"], "syncToken" in whole) == ("2026-02-15T08:01:00.000000Z", False)
     assert ("timeMin" in changed, changed["syncToken"]) == (False, "s0.5")
+
+
+def _asked_for(fields: str) -> dict[str, Any]:
+    """What a partial answer of Google's holds: `a,b(c,d)`."""
+    spelled = re.sub(r"(\w+)", r'"\1":{}', fields).replace("{}(", "{").replace(")", "}")
+    return dict(json.loads(f"{{{spelled}}}"))
+
+
+def test_all_that_is_read_of_an_event_is_asked_for() -> None:
+    """Also whose copy it is, who may see the guests, and whom they bring along."""
+    asked = _asked_for(GOOGLE_ALWAYS["fields"])["items"]
+
+    assert set(asked) == set(EVENT.members)
+    assert set(asked["organizer"]) == {"id", "email", "self"}, "an organizer has no more, and Google refuses others"
+    guests = EVENT.members["attendees"].items
+    assert guests
+    assert set(asked["attendees"]) == set(guests.members)
 
 
 def test_each_event_is_recorded_like_one_that_was_pushed(google: Following, vendors: Vendors) -> None:

@@ -10,9 +10,8 @@ from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.tools.statements import OpenedPayload, opened
 from services.ingest.flow.tools.tool_records import part_of, without_text
-from services.ingest.sources.connections import Connection
 from services.ingest.sources.registry import TOOLS
-from services.ingest.sources.tool import ToolSettings
+from services.ingest.sources.tool import Connection, ToolSettings
 from services.runtime.kafka import Record
 from tests.ingest.conftest import DIGEST_KEY
 from tests.ingest.marking import MARKER, at_once, in_turn, is_marked

@@ -20,9 +20,9 @@ from schemas.events import to_json
 from schemas.topics import EVENTS, REJECTED, TOPICS, raw_of
 from services.ingest.console import write
 from services.ingest.domain.scope import ConnectionScope
-from services.ingest.sources.connections import Connection
 from services.ingest.sources.google_calendar import is_push
 from services.ingest.sources.registry import TOOLS
+from services.ingest.sources.tool import Connection
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Producer, Record
 from services.runtime.settings import Settings

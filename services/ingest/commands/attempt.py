@@ -26,8 +26,8 @@ from services.ingest.flow.attendance import admitted_outcome
 from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.tools.raw_payloads import headers_of, taken
 from services.ingest.flow.tools.statements import Directory, Statements, opened
-from services.ingest.sources.connections import Connection, ConnectionsError, load_connections
-from services.ingest.sources.tool import Received, Tool
+from services.ingest.sources.connections import ConnectionsError, load_connections
+from services.ingest.sources.tool import Connection, Received, Tool
 from services.runtime.kafka import OutgoingRecord, Record
 from services.runtime.strict_yaml import UnreadableError, documents
 

@@ -18,7 +18,8 @@ from services.ingest.flow.people.projected_topics import FoldedOffsets
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.supervise import supervise
 from services.ingest.settings import IngestSettings
-from services.ingest.sources.connections import Connection, ConnectionsError, listed
+from services.ingest.sources.connections import ConnectionsError, listed
+from services.ingest.sources.tool import Connection
 from services.ingest.workers import inherited, serve_in_workers
 from services.runtime import log
 from services.runtime.garbage import importing

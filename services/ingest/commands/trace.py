@@ -26,7 +26,8 @@ from services.ingest.flow.dead_letters import read_rejected, requeued_keys
 from services.ingest.flow.people.followers import projection_now
 from services.ingest.service import connections_of
 from services.ingest.settings import IngestSettings
-from services.ingest.sources.connections import Connection, ConnectionsError
+from services.ingest.sources.connections import ConnectionsError
+from services.ingest.sources.tool import Connection
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
 from services.runtime.kafka import Partition, Record, reading
 

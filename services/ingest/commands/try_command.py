@@ -31,8 +31,8 @@ from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.flow.people.followers import projection_now
-from services.ingest.sources.connections import Connection
 from services.ingest.sources.registry import TOOLS
+from services.ingest.sources.tool import Connection
 
 READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 MEDIA_TYPES = dict.fromkeys((".csv", ".tsv", ".txt"), "text/csv")

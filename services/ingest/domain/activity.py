@@ -51,7 +51,8 @@ class Booked(Statement):
     """A meeting stands in a calendar, new or changed: the roster knows which. `replaces` is the meeting that was moved
     here, where the tool gives a moved meeting another id. Nobody else takes part than `people`. Of them some may be
     unknown (empty, or by what the directory does not know): they may be anybody but those who `declined`, unless they
-    are `new`: then they took the place of somebody else. If it `is_partial`, nothing is said of others."""
+    are `new`: then they took the place of somebody else. If it `is_partial`, nothing is said of others. `copy_of`: what
+    every copy of it is called, where each of those who take part has one, under an id of its own."""
 
     meeting: Meeting
     starts_at: datetime
@@ -61,29 +62,32 @@ class Booked(Statement):
     is_partial: bool = False
     declined: tuple[Person, ...] = ()
     new: tuple[Person, ...] = ()
+    copy_of: Meeting | None = None
 
 
 @dataclass(frozen=True)
 class Cancelled(Statement):
     """`people` may be empty: then it is of those who were booked. `starts_at` where the tool says it. `is_partial`: of
-    the pairs among `people` only; others meet all the same."""
+    the pairs among `people` only; others meet all the same. `copy_of` as in Booked."""
 
     meeting: Meeting
     people: tuple[Person, ...] = ()
     starts_at: datetime | None = None
     is_partial: bool = False
+    copy_of: Meeting | None = None
 
 
 @dataclass(frozen=True)
 class MeetingMoved(Statement):
     """A booked meeting takes place at another time, with the same people: for a tool that says only what changed. None
     stays as it was. Of a meeting that nobody knows to be booked, or that was called off, it says nothing, unless it
-    `is_back`."""
+    `is_back`. `copy_of` as in Booked."""
 
     meeting: Meeting
     starts_at: datetime | None = None
     lasts: timedelta | None = None
     is_back: bool = False
+    copy_of: Meeting | None = None
 
 
 @dataclass(frozen=True)

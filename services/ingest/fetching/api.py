@@ -13,8 +13,7 @@ import httpx
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.connections import Connection
-from services.ingest.sources.tool import ApiSettings
+from services.ingest.sources.tool import ApiSettings, Connection
 from services.runtime import log
 from services.runtime.bounded_http import BoundedHttp, Bounds, HttpAnswer
 from services.runtime.loop import TryLaterError

@@ -26,8 +26,9 @@ GOOGLE_ALWAYS = {
     "singleEvents": "true",
     "showDeleted": "true",
     "maxResults": "2500",
-    "fields": "nextPageToken,nextSyncToken,items(id,status,eventType,etag,updated,recurringEventId,originalStartTime,"
-    "recurrence,start,end,attendeesOmitted,organizer(id,email),attendees(id,email,responseStatus,resource,optional))",
+    "fields": "nextPageToken,nextSyncToken,items(id,iCalUID,status,eventType,etag,updated,recurringEventId,"
+    "originalStartTime,recurrence,start,end,visibility,attendeesOmitted,guestsCanSeeOtherGuests,"
+    "organizer(id,email,self),attendees(id,email,responseStatus,resource,self,organizer,additionalGuests))",
 }
 
 

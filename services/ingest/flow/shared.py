@@ -19,7 +19,7 @@ from services.ingest.flow.people.followers import ProjectionFollower
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.ingest.flow.supervise import Parts, PartsReadiness
 from services.ingest.settings import IngestSettings
-from services.ingest.sources.connections import Connection
+from services.ingest.sources.tool import Connection
 from services.runtime.kafka import Producer
 from services.runtime.loop import BatchLoop
 

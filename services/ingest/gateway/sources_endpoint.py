@@ -14,11 +14,11 @@ from services.ingest.flow.shared import IngestMetrics
 from services.ingest.flow.tools.raw_payloads import RawIntake, taken
 from services.ingest.gateway.requests import InFlightBytes, read_body, rejection
 from services.ingest.gateway.senders import Admission
-from services.ingest.sources.connections import Connection
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.tool import (
     Answer,
     BodyNeeded,
+    Connection,
     Handshake,
     Received,
     Tool,

@@ -30,18 +30,19 @@ from services.ingest.sources.tool import (
 )
 from services.ingest.sources.vendor_model import (
     AnyMaybeTime,
+    EventReading,
     Ident,
     MaybeAddress,
     MaybeIdent,
     MaybeWord,
     VendorModel,
+    WebhookEvents,
     Word,
     Zoned,
     blank_if_unread,
     native_id,
     none_if_unread,
 )
-from services.ingest.sources.webhook import EventReading, WebhookEvents
 
 
 class Seat(VendorModel):
@@ -73,6 +74,7 @@ class CalcomBooking(VendorModel):
     team: Team | None = None
     attendees: Attendees | None = None
     rescheduleUid: MaybeIdent = ""  # noqa: N815
+    rescheduledToUid: MaybeIdent = ""  # noqa: N815
     rescheduled: bool | None = None
     requestReschedule: bool | None = None  # noqa: N815
     seatsPerTimeSlot: int | None = None  # noqa: N815
@@ -128,6 +130,7 @@ class CalcomPast(VendorModel):
 
     uid: Ident
     endTime: Zoned  # noqa: N815
+    status: MaybeWord = ""
     userPrimaryEmail: MaybeAddress = ""  # noqa: N815
     user: Attendee | None = None
     noShowHost: bool | None = None  # noqa: N815
@@ -189,6 +192,8 @@ def detected(told: NoShowEvent) -> Translation:
 def in_retrospect(told: CalcomPast | WrappedPast) -> Translation:
     """At the scheduled end."""
     past = told if isinstance(told, CalcomPast) else told.payload
+    if past.status.upper() in NO_BOOKING:
+        return Ignored("not_confirmed")
     native, meeting = Native("MEETING_ENDED", native_id(past.uid)), Meeting(past.uid)
     missed = [Missed(_absence_key(past.uid, one), past.endTime, native, meeting, (one,)) for one in past.absent]
     return tuple(missed) or Ignored("ended_by_the_clock")
@@ -242,7 +247,7 @@ def _booked(told: CalcomSlotEvent) -> Translation:
 def _cancelled(told: CalcomBookingEvent) -> Translation:
     """With `requestReschedule` the host asks for another date: the booking that comes of it replaces this one."""
     booking = told.payload
-    if booking.rescheduled or booking.requestReschedule:
+    if booking.rescheduled or booking.requestReschedule or booking.rescheduledToUid:
         return Ignored("rescheduled")
     if booking.startTime and booking.startTime <= told.createdAt:
         return Ignored("already_over")

@@ -44,12 +44,14 @@ class CalendarTimes(VendorModel):
 
 @dataclass(frozen=True)
 class CalendarEntry:
-    """`version` tells one wording of the entry from the next, `changed` is when it was worded so, UTC."""
+    """`version` tells one wording of the entry from the next, `changed` is when it was worded so, UTC. `shared` is what
+    the entry is called in every calendar, empty where that is not known; each calendar gives it an id of its own."""
 
     id: str
     type: str
     version: str
     changed: datetime
+    shared: str = ""
 
     @property
     def key(self) -> str:
@@ -58,6 +60,18 @@ class CalendarEntry:
     @property
     def native(self) -> Native:
         return Native(self.type, self.id)
+
+    @property
+    def copy_of(self) -> Meeting | None:
+        return Meeting(self.shared) if self.shared else None
+
+    def shared_as(self, uid: str, begin: datetime | None, invited: "Invited") -> Self:
+        """`begin` tells one date of a series from the others: when it first was to be. Of more than two people each
+        copy is a meeting of its own: a guest's does not know what the others answer, and is cancelled when that guest
+        alone is asked no more."""
+        if not uid or invited.is_partial or len(_each_once(invited.asked)) != FEWEST:
+            return self
+        return replace(self, shared=f"icaluid:{uid}/{to_rfc3339(begin) if begin else ''}")
 
 
 class Invited(NamedTuple):
@@ -92,6 +106,7 @@ def session(
         people=takers,
         is_partial=is_partial,
         declined=tuple(person for person in _each_once(invited.asked) if person not in takers),
+        copy_of=entry.copy_of,
     )
 
 
@@ -99,7 +114,8 @@ def no_session(entry: CalendarEntry, people: Iterable[Person] = (), starts_at: d
     """If it was one before, it is off for these people, or for those who were booked; if not, nobody waits for it."""
     takers = _each_once(person for person in people if person != Person())
     meant = takers if len(takers) >= FEWEST else ()
-    return Cancelled(entry.key, entry.changed, entry.native, Meeting(entry.id), meant, starts_at)
+    meeting = Meeting(entry.id)
+    return Cancelled(entry.key, entry.changed, entry.native, meeting, meant, starts_at, copy_of=entry.copy_of)
 
 
 class EntryPeople(Protocol):

@@ -23,12 +23,14 @@ from services.ingest.sources.tool import (
 from services.ingest.sources.vendor_model import (
     Address,
     AnyMaybeTime,
+    EventReading,
     Ident,
     MaybeAddress,
     MaybeIdent,
     MaybePersonId,
     MaybeWord,
     VendorModel,
+    WebhookEvents,
     Word,
     Zoned,
     blank_if_unread,
@@ -36,7 +38,6 @@ from services.ingest.sources.vendor_model import (
     none_if_unread,
     signed_at,
 )
-from services.ingest.sources.webhook import EventReading, WebhookEvents
 
 # https://api.calendly.com/scheduled_events/<event>/invitees/<invitee>
 _URI = re.compile(r"/scheduled_events/([^/?#]+)/invitees/([^/?#]+)/?$")
@@ -80,6 +81,7 @@ class Guest(VendorModel):
 class ScheduledEvent(VendorModel):
     """Only who books needs to say when it is."""
 
+    status: MaybeWord = ""
     start_time: AnyMaybeTime = None
     end_time: AnyMaybeTime = None
     event_memberships: tuple[Annotated[Membership, blank_if_unread(Membership)], ...] | None = None
@@ -165,8 +167,8 @@ def _created(told: BookingEvent) -> Translation:
     invitee, event = told.payload, told.payload.scheduled_event
     if event is None:
         return rejected("invalid", "payload.scheduled_event", "is required")
-    if invitee.status in CANCELED:
-        # It was put together after the invitee had cancelled.
+    if {invitee.status, event.status} & CANCELED:
+        # It was put together after the invitee, or the host for all of them, had cancelled.
         return Ignored("already_canceled")
     booked = Booked(
         key=_key(told),

@@ -4,50 +4,19 @@ itself."""
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.primitives import Code, Id
-from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import ConnectionScope
-from services.ingest.domain.verdict import Rejected, explain
+from services.ingest.domain.verdict import explain
 from services.ingest.sources.registry import TOOLS
-from services.ingest.sources.tool import Kept, Received, Tool, ToolSettings, Verification, kept
+from services.ingest.sources.tool import Connection, ToolSettings
 from services.runtime import log
 from services.runtime.secrets import Secrets, UnknownSecretError
 from services.runtime.strict_yaml import UnreadableError, one_document
-
-
-@dataclass(frozen=True)
-class Connection:
-    """`secret` proves requests. `api_token` is for a tool whose notifications are pointers; where it stands in a
-    file, it is read anew for each use, because such tokens live for an hour and something else renews the file.
-    `secret_file` is where the secret was read, None for a variable.
-    `digest_key` is the installation's, see `pseudonym_of`."""
-
-    connection_scope: ConnectionScope
-    tool: Tool
-    settings: ToolSettings
-    secret: str
-    api_token: str = ""
-    api_token_file: Path | None = None
-    digest_key: str = field(default="", repr=False)
-    secret_file: Path | None = None
-
-    def verify(self, received: Received, now: datetime) -> Verification:
-        by_settings = self.tool.verify_by
-        verify = by_settings(self.settings) if by_settings else self.tool.verify
-        return verify(received, self.secret, now)
-
-    def kept(self, payload: bytes, media_type: str) -> Kept | Rejected:
-        """All that may be stored of one of its payloads."""
-        return kept(
-            payload, media_type, self.tool, self.settings, pseudonym_of(self.digest_key, self.connection_scope.tenant)
-        )
 
 
 class ConnectionsError(Exception):

@@ -67,6 +67,18 @@ SECRET = one_of(*SECRETS)
 ANSWERS = one_of("needsAction", "declined", "tentative", "accepted")
 
 
+# As Google makes them, of a series that was split with the date; no address is like that.
+_MADE = re.compile(r"([0-9a-v]{20,64}(?:_R[0-9T]{1,20})?)@google\.com")
+
+
+def _without_domain(uid: str) -> str:
+    made = _MADE.fullmatch(uid)
+    return made[1] if made else uid
+
+
+UID = Leaf("an id, or its digest where it may be text", lambda uid, pseudonym: pseudonym(_without_domain(uid)))
+
+
 class _GoogleHead(VendorModel):
     id: Annotated[str, Field(min_length=1, max_length=1024), ID]
     status: MaybeWord = ""
@@ -75,10 +87,16 @@ class _GoogleHead(VendorModel):
     updated: Zoned
     recurrence: tuple[Annotated[str | None, RECURS], ...] | None = None
     are_omitted: bool | None = Field(None, alias="attendeesOmitted")
+    uid: Annotated[str | None, WrapValidator(none_if_unread), UID] = Field(None, alias="iCalUID")
+    series: Annotated[MaybeIdent | None, WrapValidator(none_if_unread)] = Field(None, alias="recurringEventId")
+    first: Annotated[CalendarSlot | None, WrapValidator(none_if_unread)] = Field(None, alias="originalStartTime")
 
-    @property
-    def entry(self) -> CalendarEntry:
-        return CalendarEntry(native_id(self.id), NATIVE_TYPE, self.etag, self.updated)
+    def entry_of(self, invited: Invited | None = None) -> CalendarEntry:
+        """Copies have one id, unless a calendar got them from elsewhere. `invited`: None where they are not known."""
+        entry = CalendarEntry(native_id(self.id), NATIVE_TYPE, self.etag, self.updated)
+        if invited is None or self.are_omitted or self.recurrence or (self.series and not self.first):
+            return entry
+        return entry.shared_as(_without_domain(self.uid or ""), self.first.utc if self.first else None, invited)
 
 
 class _Day(VendorModel):
@@ -159,19 +177,21 @@ def said_of(value: object) -> Booked | Cancelled | Ignored | Rejected:
     head = read(_GoogleHead, value)
     if isinstance(head, Rejected):
         return head
+    people = read(_GooglePeople, value)
+    entry = head.entry_of(None if isinstance(people, Rejected) else people.invited)
     if head.status == "cancelled":
         # Of a series each date is told by itself; under the id of the series something may have been booked before.
-        return no_session(head.entry) if head.recurrence else cancelled(head.entry, read(_GooglePeople, value), value)
+        return no_session(entry) if head.recurrence else cancelled(entry, people, value)
     if head.kind not in MEETINGS:
         return Ignored("no_meeting")
     if head.recurrence:
         return Ignored("series")
     days = read(_Days, value)
     if not isinstance(days, Rejected) and days.start and days.start.date:
-        said: Booked | Cancelled | Ignored | Rejected = no_session(head.entry)
+        said: Booked | Cancelled | Ignored | Rejected = no_session(entry)
     else:
         meeting = read(_GoogleMeeting, value)
-        said = meeting if isinstance(meeting, Rejected) else meeting.session_of(head.entry)
+        said = meeting if isinstance(meeting, Rejected) else meeting.session_of(entry)
     if not head.are_omitted or isinstance(said, Ignored | Rejected):
         return said
     # Whoever is named takes part, and others may.

@@ -1,4 +1,5 @@
-"""What every tool is: how its requests are proven, what of them is recorded, and what is made of that."""
+"""What every tool is: how its requests are proven, what of them is recorded, and what is made of that; and what one
+account of a tool is, a connection."""
 
 import hmac
 import json
@@ -8,13 +9,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.ingest.domain.activity import Translation
 from services.ingest.domain.cloudevents import JSON, Parsed, read_json, read_media_type
-from services.ingest.domain.ids import NoDigestKeyError, Pseudonym
+from services.ingest.domain.ids import NoDigestKeyError, Pseudonym, pseudonym_of
+from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.vendor_model import signed_at
 
@@ -247,6 +250,34 @@ def is_served(content_type: str, tool: Tool) -> bool:
         return True
     media = read_media_type(content_type)
     return media.name in tool.media_types or (JSON in tool.media_types and media.is_json)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """`secret` proves requests. `api_token` is for a tool whose notifications are pointers; where it stands in a
+    file, it is read anew for each use, because such tokens live for an hour and something else renews the file.
+    `secret_file` is where the secret was read, None for a variable.
+    `digest_key` is the installation's, see `pseudonym_of`."""
+
+    connection_scope: ConnectionScope
+    tool: Tool
+    settings: ToolSettings
+    secret: str
+    api_token: str = ""
+    api_token_file: Path | None = None
+    digest_key: str = field(default="", repr=False)
+    secret_file: Path | None = None
+
+    def verify(self, received: Received, now: datetime) -> Verification:
+        by_settings = self.tool.verify_by
+        verify = by_settings(self.settings) if by_settings else self.tool.verify
+        return verify(received, self.secret, now)
+
+    def kept(self, payload: bytes, media_type: str) -> Kept | Rejected:
+        """All that may be stored of one of its payloads."""
+        return kept(
+            payload, media_type, self.tool, self.settings, pseudonym_of(self.digest_key, self.connection_scope.tenant)
+        )
 
 
 # Joined with paths: without a slash at the end, a query or a fragment. What carries a token is encrypted, unless it

@@ -108,7 +108,7 @@ def say(
 ) -> list[OfRelationship] | Ignored | Rejected:
     """As the worker does: resolved, attended, admitted, and heard at once."""
     resolved = resolve(said, connection_scope, projection)
-    projection.track(said, connection_scope)
+    projection.track(said, connection_scope, resolved.events if isinstance(resolved, Resolved) else ())
     if not isinstance(resolved, Resolved):
         return resolved
     events = [admitted(raw, connection_scope.scope) for raw in resolved.events]

@@ -207,6 +207,43 @@ def test_of_a_meeting_that_is_booked_and_changed_the_same_is_known_in_any_order(
     assert found[0] == found[1] == found[2]
 
 
+SHARED = Meeting("every copy")
+in_copies = st.one_of(
+    st.builds(
+        lambda at, whose: booked(at, at + 60, meeting=Meeting(whose), copy_of=SHARED),
+        st.sampled_from([0, 15]),
+        st.sampled_from("ab"),
+    ),
+    st.builds(
+        lambda whose, who: Cancelled("", END, NATIVE, Meeting(whose), who, copy_of=SHARED),
+        st.sampled_from("ab"),
+        st.sampled_from([(), (ADA, BEN)]),
+    ),
+    st.builds(lambda whose: Cancelled("", END, NATIVE, Meeting(whose)), st.sampled_from("ab")),
+)
+
+
+@given(st.data(), st.lists(in_copies, max_size=6))
+def test_of_a_meeting_in_two_calendars_the_same_is_known_in_any_order(
+    data: st.DataObject, changed: list[Activity]
+) -> None:
+    """Of an entry that was removed a calendar tells nothing but its own id."""
+    first: list[Activity] = [booked(0, 60, meeting=Meeting(whose), copy_of=SHARED) for whose in "ab"]
+    said = [replace(one, key=f"{at}", time=minute(at - 500)) for at, one in enumerate([*first, *changed])]
+
+    found = []
+    for order in (said, data.draw(st.permutations(said)), data.draw(st.permutations([*said, *said]))):
+        projection = known()
+        written: dict[str, OfRelationship] = {}
+        for one in order:
+            for each in _told(say(projection, one)):
+                assert written.setdefault(each.id, each) == each
+        (session,) = projection.bookings.of("acme", "rel-1")
+        found.append((session.booking.cancelled, not session.booking.cancelled and session.booking[1:3]))
+
+    assert found[0] == found[1] == found[2]
+
+
 lists_of_guests = st.builds(
     lambda who, declined: booked(0, 60, *who, declined=tuple(declined)),
     st.lists(st.sampled_from([ADA, BEN, CAT, STRANGER, OTHER_STRANGER, Person()]), min_size=1, unique=True),

@@ -1,4 +1,5 @@
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -6,7 +7,8 @@ from schemas.events import OfRelationship, to_json
 from schemas.payloads import SessionAttendance, SessionScheduled
 from services.ingest.domain.activity import Activity, Meeting, Person
 from services.ingest.domain.ids import session_id
-from services.ingest.domain.tools.projection import MOST_UNIDENTIFIED
+from services.ingest.domain.meetings.attendance_fold import AttendanceFold
+from services.ingest.domain.tools.projection import MOST_UNIDENTIFIED, Projection
 from services.ingest.domain.verdict import Ignored, Rejected
 from tests.ingest.people.building import (
     ADA,
@@ -25,10 +27,16 @@ from tests.ingest.people.building import (
     kinds,
     known,
     left,
+    minute,
     pair,
     participant,
     say,
 )
+
+
+def events_of(projection: Projection, *said: Activity) -> list[Any]:
+    told = (say(projection, one) for one in said)
+    return [one for found in told if isinstance(found, list) for one in found]
 
 
 def test_of_somebody_alone_nothing_is_told_until_the_other_side_comes() -> None:
@@ -325,6 +333,24 @@ def test_a_run_far_from_every_booked_date_is_a_session_of_its_own() -> None:
     found = events(projection, joined(BEN, 1441))
 
     assert {getattr(one.data, "session_id", None) for one in found} == {session_id(ZOOM.source, MEETING)}
+
+
+def test_a_run_that_was_told_before_its_booking_stays_one_session() -> None:
+    """Else whoever was told of by then would have missed the rest of it."""
+    projection = known()
+    told = [*events_of(projection, joined(ADA, 0), joined(BEN, 1), left(ADA, 35))]
+
+    say(projection, booked(40, 100, meeting=Meeting(MEETING.id)))
+    after = events_of(projection, left(BEN, 60), joined(ADA, 0), joined(BEN, 1))
+
+    assert len({one.data.session_id for one in [*told, *after]}) == 1
+    # What a feed plays back is what was told before, to the letter.
+    assert {one.id: one for one in told}.items() <= {one.id: one for one in [*told, *after]}.items()
+    fold = AttendanceFold(projection.bookings.expected)
+    for one in [*told, *after]:
+        fold.apply(one)
+    concluded = [raw["type"] for raw in fold.advance(minute(24 * 60))]
+    assert concluded == ["mentoring.session.held.v1"]
 
 
 def test_nobody_came_to_any_run_of_a_booked_meeting() -> None:

@@ -175,6 +175,12 @@ def test_a_host_who_asks_for_another_date_cancels_nothing() -> None:
     assert isinstance(only(cancelled(requestReschedule=False)), Cancelled)
 
 
+def test_a_cancellation_that_names_the_booking_in_its_place_cancels_nothing() -> None:
+    """As when the guest has chosen another date; `rescheduled` does not always say so."""
+    assert verdict(cancelled(rescheduledToUid="new-uid")) == Ignored("rescheduled")
+    assert isinstance(only(cancelled(rescheduledToUid=None)), Cancelled)
+
+
 def test_tidying_up_a_booking_that_is_over_cancels_nothing() -> None:
     assert verdict(cancelled(startTime="2026-03-01T09:00:00Z")) == Ignored("already_over")
 
@@ -214,6 +220,11 @@ def test_guests_whom_cal_video_did_not_see_missed_it() -> None:
 def test_that_the_time_of_a_booking_is_over_says_nothing_of_who_came() -> None:
     assert verdict(flat_end()) == Ignored("ended_by_the_clock")
     assert verdict({"triggerEvent": "MEETING_ENDED", "payload": flat_end()}) == Ignored("ended_by_the_clock")
+
+
+@pytest.mark.parametrize("status", ["CANCELLED", "cancelled", "REJECTED", "PENDING"])
+def test_what_was_called_off_or_never_confirmed_was_missed_by_nobody(status: str) -> None:
+    assert verdict(flat_end(noShowHost=True, status=status)) == Ignored("not_confirmed")
 
 
 def test_at_the_end_those_who_were_marked_have_missed_it() -> None:

@@ -1,15 +1,20 @@
 """What the entries of a calendar become, one after the other, for Ada who mentors Ben."""
 
+import json
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
 
+from services.ingest.domain.activity import Meeting
+from services.ingest.domain.ids import series_id, session_id
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.google_calendar import TOOL as GOOGLE
 from services.ingest.sources.microsoft_graph.tool import TOOL as GRAPH
-from services.ingest.sources.tool import Tool
+from services.ingest.sources.tool import RawPayloads, Received, Tool
 from tests.ingest.people.building import event as told_event
 from tests.ingest.people.building import kinds, known, pair, participant, say
 from tests.ingest.sources import test_google_calendar_events as google
@@ -89,11 +94,139 @@ def test_what_was_never_booked_is_nobodys(projection: Projection, attendees: obj
     assert outcome == Ignored("not_booked" if attendees is None else "strangers")
 
 
-def test_two_mailboxes_tell_of_the_same_meeting_at_the_same_time(projection: Projection) -> None:
-    """Each copy has an id of its own; meetings at one time are joined where they are scored."""
-    copies = [graph_event("02-27", id="in-adas"), graph_event("02-27", id="in-bens", isOrganizer=False)]
+def copies(changed: str = "02-27", **changes: Any) -> list[dict[str, Any]]:  # noqa: ANN401 (any member)
+    """One meeting, as the mailboxes of who asked and of who was asked have it."""
+    answer = {"response": "accepted", "time": "2026-02-27T08:00:00Z"}
+    guests = {"id": "in-bens", "isOrganizer": False, "responseStatus": answer, "changeKey": "bens"}
+    return [graph_event(changed, id="in-adas", **changes), graph_event(changed, **guests, **changes)]
 
-    assert [tell(projection, GRAPH, copy) for copy in copies] == [["session.scheduled"]] * 2
+
+def told(projection: Projection, tool: Tool, *values: object) -> list[datetime | None]:
+    """What is known of the sessions of the pair afterwards: one for each, and when it is, unless it is off."""
+    for value in values:
+        assert not isinstance(tell(projection, tool, value), Rejected)
+    known_now = (one.booking for one in projection.bookings.of("acme", "rel-1"))
+    return [None if one.cancelled else one.starts_at for one in known_now]
+
+
+TEN, TWO = datetime(2026, 3, 5, 9, tzinfo=UTC), datetime(2026, 3, 5, 13, tzinfo=UTC)
+LATER = {"start": graph.local(14), "end": graph.local(15)}
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_one_meeting_in_two_mailboxes_is_one_session_whichever_tells_it_first(
+    projection: Projection, order: tuple[int, ...]
+) -> None:
+    values = [*copies(), *copies("02-28", **LATER)]
+
+    assert told(projection, GRAPH, *(values[one] for one in order)) == [TWO]
+
+
+def test_two_mailboxes_tell_of_the_same_meeting_at_the_same_time(projection: Projection) -> None:
+    """The second says which session its id is, and books nothing anew."""
+    outcomes = [tell(projection, GRAPH, copy) for copy in (*copies(), *copies())]
+
+    assert outcomes == [*[["session.scheduled"]] * 2, *[Ignored("unchanged")] * 2]
+
+
+@pytest.mark.parametrize("whose", ["in-adas", "in-bens"])
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_whichever_copy_is_removed_the_one_session_is_off(
+    projection: Projection, whose: str, order: tuple[int, ...]
+) -> None:
+    """All that is told of what was removed is the id in that mailbox."""
+    removed = {"id": whose, "@removed": {"reason": "deleted"}, "lastModifiedDateTime": "2026-02-28T08:00:00Z"}
+    values = [*copies(), removed]
+
+    assert told(projection, GRAPH, *(values[one] for one in order)) == [None]
+
+
+def test_a_meeting_that_is_called_off_in_both_mailboxes_is_cancelled_once(projection: Projection) -> None:
+    outcomes = [tell(projection, GRAPH, one) for one in (*copies(), *copies("02-28", isCancelled=True))]
+
+    assert outcomes[2:] == [["session.cancelled"], Ignored("unchanged")]
+
+
+UID = "040000008200E00074C5B7101A82E008{}D0D5A3F5A5B7DC01000000000000000010000000A1B2"
+SERIES = {"iCalUId": UID.format("00000000"), "type": "seriesMaster", "recurrence": {"pattern": {"type": "weekly"}}}
+
+
+def dates_of(mailbox: str, *, is_organizer: bool) -> list[dict[str, Any]]:
+    """A page of a calendar view: the series, a date as it was to be, and one that was moved, which comes whole."""
+    master = graph_event("02-27", id=f"{mailbox}-series", isOrganizer=is_organizer, **SERIES)
+    date = {"id": f"{mailbox}-1", "type": "occurrence", "seriesMasterId": master["id"]}
+    moved = {"iCalUId": UID.format("07EA030C"), "type": "exception", "originalStart": "2026-03-12T09:00:00Z"}
+    when = {name: {**LATER[name], "dateTime": LATER[name]["dateTime"].replace("-05T", "-13T")} for name in LATER}
+    listed = [
+        master,
+        date | {"start": graph.local(10), "end": graph.local(11)},
+        graph_event("02-28", id=f"{mailbox}-2", seriesMasterId=master["id"], isOrganizer=is_organizer, **moved, **when),
+    ]
+    received = Received({"content-type": "application/json"}, json.dumps({"value": listed}).encode())
+    taken = GRAPH.take(received, GRAPH.settings(), datetime(2026, 3, 1, tzinfo=UTC))
+    assert isinstance(taken, RawPayloads)
+    return [one for one in map(json.loads, taken.payloads) if one["type"] != "seriesMaster"]
+
+
+def test_the_dates_of_a_series_in_two_mailboxes_are_one_session_each(projection: Projection) -> None:
+    mine, theirs = dates_of("adas", is_organizer=True), dates_of("bens", is_organizer=False)
+    unmoved = mine[1] | {"type": "occurrence", "start": graph.local(10), "end": graph.local(11), "id": "adas-2"}
+    for side in ("start", "end"):
+        unmoved[side] = {**unmoved[side], "dateTime": unmoved[side]["dateTime"].replace("-05T", "-12T")}
+    unmoved |= {"lastModifiedDateTime": "2026-02-27T08:00:00Z"}
+
+    found = told(projection, GRAPH, *theirs, unmoved, *mine)
+
+    assert sorted(filter(None, found)) == [TEN, TWO + timedelta(days=8)]
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_who_is_asked_in_somebodys_place_meets_although_the_others_copy_is_cancelled(
+    projection: Projection, order: tuple[int, ...]
+) -> None:
+    projection.apply(pair("ada", "cat", subject="rel-2", time="2026-01-01T00:00:00Z"))
+    cats = graph_event("02-28", id="in-adas", attendees=[graph.guest("p-cat@example.com", "none")])
+    _, bens = copies("03-01", isCancelled=True)
+    values = [copies()[0], cats, bens]
+
+    assert told(projection, GRAPH, *(values[one] for one in order)) in ([None], [])
+    (of_cat,) = projection.bookings.of("acme", "rel-2")
+    assert (of_cat.booking.starts_at, of_cat.booking.cancelled) == (TEN, False)
+
+
+def test_of_more_than_two_each_copy_is_a_meeting_of_its_own(projection: Projection) -> None:
+    """A guest who is asked no more has a cancelled copy, and the others meet all the same."""
+    everybody = [graph.guest(BEN, "accepted"), graph.guest("p-cat@example.com", "accepted")]
+    adas, cats = copies(attendees=everybody)
+    _, asked_no_more = copies("02-28", attendees=everybody, isCancelled=True)
+
+    found = told(projection, GRAPH, adas, cats, asked_no_more)
+
+    assert sorted(found, key=str) == [TEN, None]
+
+
+def test_what_was_booked_before_copies_were_known_stays_the_session_that_it_is(projection: Projection) -> None:
+    source = "urn:rapport:acme:microsoft_graph:one"
+    own = session_id(source, Meeting("in-adas"))
+    times = {"starts_at": "2026-03-05T09:00:00Z", "ends_at": "2026-03-05T10:00:00Z"}
+    matter = {"source": source, "correlationid": f"{own}.{series_id(source, Meeting('in-adas'))}"}
+    before = {"session_id": own, **times, "by": "system", "evidence": "calendar"}
+    projection.apply(told_event("session.scheduled", before, time="2026-02-01T08:00:00Z", **matter))
+
+    assert told(projection, GRAPH, *copies("02-28", **LATER)) == [TWO]
+    assert projection.bookings.of("acme", "rel-1")[0].booking.session == own
+    assert tell(projection, GRAPH, copies("03-01", isCancelled=True)[0]) == ["session.cancelled"]
+
+
+def test_one_entry_of_google_that_two_calendars_call_otherwise_is_one_session(projection: Projection) -> None:
+    first = {"recurringEventId": "s", "originalStartTime": {"dateTime": "2026-03-05T10:00:00+01:00"}}
+    second = {"recurringEventId": "_6", "originalStartTime": {"dateTime": "2026-03-05T09:00:00Z"}, "id": "_6_20260305"}
+    another = {"recurringEventId": "s", "originalStartTime": {"dateTime": "2026-03-12T10:00:00+01:00"}, "id": "s_12"}
+
+    found = told(projection, GOOGLE, *(google_event("02-27", **one) for one in (first, second, another)))
+
+    assert len(found) == 2
 
 
 def test_a_relationship_that_ended_books_nothing(projection: Projection) -> None:

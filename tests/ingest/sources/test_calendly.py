@@ -198,6 +198,13 @@ def test_tidying_up_a_meeting_that_is_over_cancels_nothing() -> None:
     assert verdict(canceled(cancellation=late)) == Ignored("already_over")
 
 
+def test_what_was_put_together_after_the_host_had_cancelled_books_nothing() -> None:
+    """A request that is sent again tells what is known then."""
+    off = created()["payload"]["scheduled_event"] | {"status": "canceled"}
+
+    assert verdict(created(scheduled_event=off)) == Ignored("already_canceled")
+
+
 def test_an_invitee_who_did_not_show_up_missed_the_meeting() -> None:
     one = only(no_show())
 

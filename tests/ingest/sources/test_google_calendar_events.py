@@ -86,6 +86,7 @@ def test_a_meeting_of_two_is_booked_in_utc() -> None:
         starts_at=STARTS,
         ends_at=ENDS,
         people=(ADA, BEN),
+        copy_of=Meeting("icaluid:7cbh8rpc10lrc0ckih9tafss99/"),
     )
 
 

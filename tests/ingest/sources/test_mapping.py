@@ -16,10 +16,9 @@ from schemas.events import ADMIN_TYPES, EVENT_TYPES
 from services.ingest.domain.activity import GenericActivity, Native, Person, Voided
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.connections import Connection
 from services.ingest.sources.mapping.settings import MappingSettings
 from services.ingest.sources.mapping.tool import TOOL
-from services.ingest.sources.tool import RawPayloads, Received, Unverified, Verification, Verified
+from services.ingest.sources.tool import Connection, RawPayloads, Received, Unverified, Verification, Verified
 from services.ingest.sources.vocabulary import required
 from services.runtime.strict_yaml import documents
 from tests.ingest.sources.keeping import PSEUDONYM, kept_of

@@ -92,6 +92,7 @@ def test_a_meeting_of_two_is_booked_in_utc_and_a_room_is_nobody() -> None:
         starts_at=STARTS,
         ends_at=ENDS,
         people=(ADA, BEN),
+        copy_of=Meeting("icaluid:040000008200E00074C5B7101A82E00800000000/"),
     )
 
 

@@ -59,7 +59,7 @@ class Account:
     def _resolved(self, said: Any) -> list[MentoringEvent]:  # noqa: ANN401
         resolved = resolve(said, self._connection_scope, self._projection)
         assert not isinstance(resolved, Rejected), resolved
-        self._projection.track(said, self._connection_scope)
+        self._projection.track(said, self._connection_scope, getattr(resolved, "events", ()))
         events = [self._admitted(raw) for raw in resolved.events] if isinstance(resolved, Resolved) else []
         for event in events:
             self._projection.apply(event)

@@ -23,11 +23,15 @@ EARLY = timedelta(minutes=30)
 SAME_DATE = timedelta(hours=12)
 """A run of a recurring meeting that is further from the booked time belongs to another date, or to none."""
 NONE: frozenset[str] = frozenset()
+OF_ONE_ALONE = 2
+"""So many names has the matter of a meeting of which there is one copy."""
 
 
-def matter_of(source: str, meeting: Meeting) -> str:
-    """The `correlationid` of what books a meeting: the session that it would be by itself, and its series."""
-    return f"{session_id(source, meeting)}.{series_id(source, meeting)}"
+def matter_of(source: str, meeting: Meeting, copy_of: Meeting | None = None) -> str:
+    """The `correlationid` of what books a meeting: the session that it would be by itself, its series, and, of a copy,
+    the session that all copies are."""
+    shared = (session_id(source, copy_of),) if copy_of else ()
+    return ".".join((session_id(source, meeting), series_id(source, meeting), *shared))
 
 
 class Booking(NamedTuple):
@@ -102,16 +106,19 @@ class Bookings:
             if (booking := self.booking(tenant, relationship, session))
         )
 
-    def session(self, tenant: str, source: str, meeting: Meeting) -> str:
-        """The session that the tool's meeting is: one that was moved keeps the id of its first booking."""
+    def session(self, tenant: str, source: str, meeting: Meeting, copy_of: Meeting | None = None) -> str:
+        """The session that the tool's meeting is: one that was moved keeps the id of its first booking. A copy that is
+        not booked yet is the session of the others."""
         own = session_id(source, meeting)
-        return self._moved.get((tenant, own), own)
+        known = self._moved.get((tenant, own), own)
+        return known if copy_of is None or self.whose(tenant, known) else self.session(tenant, source, copy_of)
 
     def is_replaced(self, tenant: str, source: str, meeting: Meeting) -> bool:
         """Whether the session that the meeting was booked as has moved to another meeting of the tool."""
         own = session_id(source, meeting)
-        known = self._matters.get((tenant, own), NONE)
-        return any(matter.partition(".")[0] != own for matter in known)
+        known = (matter.split(".") for matter in self._matters.get((tenant, own), NONE))
+        # What was booked in its place is no copy of it.
+        return any(names[0] != own and len(names) == OF_ONE_ALONE for names in known)
 
     def attended(self, tenant: str, source: str, meeting: Meeting, moment: datetime) -> str:
         """The session that one run of a meeting is: tools number runs otherwise than dates, which are told apart by
@@ -172,9 +179,9 @@ class Bookings:
             self._forget((most, *next(iter(self._booked[most]))))
 
     def _join(self, tenant: str, matter: str, session: str) -> None:
-        own, _, series = matter.partition(".")
-        if own != session:
-            self._moved[tenant, own] = session
+        own, series, *shared = matter.split(".")
+        for name in {own, *shared} - {session}:
+            self._moved[tenant, name] = session
         add(self._series, (tenant, series), session)
         add(self._matters, (tenant, session), matter)
 
@@ -187,6 +194,7 @@ class Bookings:
         if (tenant, session) in self._whose:
             return
         for matter in self._matters.pop((tenant, session), NONE):
-            own, _, series = matter.partition(".")
-            self._moved.pop((tenant, own), None)
+            own, series, *shared = matter.split(".")
+            for name in (own, *shared):
+                self._moved.pop((tenant, name), None)
             take(self._series, (tenant, series), session)

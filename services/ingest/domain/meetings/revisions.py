@@ -47,6 +47,11 @@ class Revision(NamedTuple):
         present, declined, _, strangers = self.guests
         return REVISION_BYTES + GUEST_BYTES * (len(present) + len(declined)) + STRANGER_BYTES * len(strangers)
 
+    def concerns(self, relationship: Relationship) -> bool:
+        """A copy that was cancelled for those whom it names says nothing of who was asked in their place."""
+        is_off = isinstance(self.said, Cancelled)
+        return not is_off or not self.guests.present or relationship.meets(self.guests.present)
+
     def may_meet(self, relationship: Relationship, versions: Sequence["Revision"]) -> bool:
         """Whether each side that is not named may be somebody unknown, by this version of `versions` and those before.
         A pair that has ended has no sessions any more, whoever comes."""
@@ -75,35 +80,51 @@ class Revisions:
     def __init__(self, most: int = MOST_REVISED, most_bytes: int = MOST_BYTES) -> None:
         self._most, self._most_bytes, self._bytes = most, most_bytes, 0
         self._of: OrderedDict[tuple[str, Meeting], tuple[Revision, ...]] = OrderedDict()
+        self._shared: OrderedDict[tuple[str, Meeting], Meeting] = OrderedDict()
 
     def apply(self, source: str, said: Statement, guests: Guests = NO_GUESTS) -> None:
-        """`guests` are those of a booking. What is said of a part of the guests only says nothing of the meeting;
-        whatever is no revision changes nothing."""
+        """`guests` are those of a booking, or of a cancelled copy. What is said of a part of the guests only says
+        nothing of the meeting; whatever is no revision changes nothing."""
         match said:
             case Booked(is_partial=False) if said.starts_at < said.ends_at:
-                nobody = replace(said, people=(), declined=(), new=())
-                self._keep((source, said.meeting), Revision(nobody, guests))
+                self._keep(source, Revision(replace(said, people=(), declined=(), new=()), guests))
             case MeetingMoved():
-                self._keep((source, said.meeting), Revision(said))
+                self._keep(source, Revision(said))
             case Cancelled(is_partial=False):
-                self._keep((source, said.meeting), Revision(replace(said, people=())))
+                self._keep(source, Revision(replace(said, people=()), guests))
             case _:
                 pass
 
-    def after(self, source: str, meeting: Meeting, moment: datetime) -> tuple[Revision, ...]:
-        """What happened to the meeting after that moment, in order; the end of a whole series is that of its dates."""
-        own = self._of.get((source, meeting), ())
+    def after(
+        self, source: str, meeting: Meeting, moment: datetime, copy_of: Meeting | None = None
+    ) -> tuple[Revision, ...]:
+        """What happened to the meeting after that moment, in order; the end of a whole series is that of its dates, and
+        what is told of a copy is of all of them."""
+        own = self.of(source, meeting, copy_of)
         of_series = self._of.get((source, Meeting(meeting.id)), ()) if meeting.instance else ()
         found = (*own, *(one for one in of_series if isinstance(one.said, Cancelled)))
         return tuple(sorted((one for one in found if one.said.time > moment), key=_in_order))
 
     def of(self, source: str, *meetings: Meeting | None) -> tuple[Revision, ...]:
-        """All that was told of a meeting, under whatever ids it has had."""
-        return tuple(one for meeting in meetings if meeting for one in self._of.get((source, meeting), ()))
+        """All that was told of a meeting, under whatever ids it and its copies have had."""
+        shared = (self._shared.get((source, meeting)) for meeting in meetings if meeting)
+        names = dict.fromkeys((*meetings, *shared))
+        return tuple(one for meeting in names if meeting for one in self._of.get((source, meeting), ()))
 
-    def _keep(self, key: tuple[str, Meeting], one: Revision) -> None:
+    def _keep(self, source: str, one: Revision) -> None:
+        own = source, one.said.meeting
+        key = source, one.said.copy_of or self._shared.get(own) or one.said.meeting
         known = self._of.pop(key, ())
-        kept = known if one in known else tuple(sorted((*known, one), key=_in_order))[-MOST_REVISIONS:]
+        told = [one]
+        if key != own:
+            # What was told of the copy before it was known to be one is of all of them.
+            told += self._of.pop(own, ())
+            self._shared.pop(own, None)
+            self._shared[own] = key[1]
+            if len(self._shared) > self._most:
+                self._shared.popitem(last=False)
+            self._bytes -= _size(tuple(told[1:]))
+        kept = tuple(sorted(dict.fromkeys((*known, *told)), key=_in_order))[-MOST_REVISIONS:]
         self._of[key] = kept
         self._bytes += _size(kept) - _size(known)
         while len(self._of) > self._most or self._bytes > self._most_bytes:
@@ -123,8 +144,9 @@ def as_move(said: Booked | MeetingMoved) -> MeetingMoved:
     """Of whoever takes part."""
     if isinstance(said, MeetingMoved):
         return said
-    lasts = said.ends_at - said.starts_at
-    return MeetingMoved(said.key, said.time, said.native, said.meeting, said.starts_at, lasts, is_back=True)
+    lasts, copy_of = said.ends_at - said.starts_at, said.copy_of
+    moved = MeetingMoved(said.key, said.time, said.native, said.meeting, said.starts_at, lasts, copy_of=copy_of)
+    return replace(moved, is_back=True)
 
 
 def _size(revisions: tuple[Revision, ...]) -> int:

@@ -85,7 +85,7 @@ def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Resu
     has it cancelled, unless they may be one of those whom nobody can identify: then they meet as before, at the times
     that are told now."""
     bookings = projection.bookings
-    session = bookings.session(scope.tenant, scope.source, said.replaces or said.meeting)
+    session = bookings.session(scope.tenant, scope.source, said.replaces or said.meeting, said.copy_of)
     present = company(said.people, scope, projection.roster)
     if isinstance(present, Rejected):
         return present
@@ -93,26 +93,35 @@ def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Resu
     stay = () if isinstance(slots, Ignored | Rejected) else slots
     # Else what is said next of the meeting, under its new id, would be of another session.
     follows = bookings.session(scope.tenant, scope.source, said.meeting) != session
+    # A copy of what may be booked already changes nothing of it but what it says itself.
+    is_copy = follows and said.replaces is None
     staying = {slot.relationship.id for slot in stay}
     others = () if said.is_partial else booked_slots(session, scope, projection)
     unnamed = [slot for slot in others if slot.relationship.id not in staying and _goes_on(slot, said.time)]
-    later = projection.revisions.after(scope.source, said.meeting, said.time)
+    later = projection.revisions.after(scope.source, said.meeting, said.time, said.copy_of)
     this = Revision(said, projection.guests(said, scope) if unnamed or later else NO_GUESTS)
-    versions = (*projection.revisions.of(scope.source, said.meeting, said.replaces), this)
+    versions = (*projection.revisions.of(scope.source, said.meeting, said.replaces, said.copy_of), this)
     may_stay = [slot for slot in unnamed if this.may_meet(slot.relationship, versions)]
     events: list[RawEvent] = []
     times = _Times(said.starts_at, said.ends_at)
     for slot in (*stay, *may_stay):
-        if slot.known is None or follows:
+        since = tuple(one for one in later if one.concerns(slot.relationship))
+        if slot.known is None or (follows and not is_copy):
             events.append(_booking(said, scope, slot, times))
-            events += _what_became_of_it(said, scope, slot, later, versions)
-        elif slot.known.told == said.time and _is_booked(slot, times):
+            events += _what_became_of_it(said, scope, slot, since, versions)
+        elif slot.known.told == said.time and _is_booked(slot, times) and not is_copy:
             # Told again: of what was to be written then, this may be all that was.
-            events += _what_became_of_it(said, scope, slot, later, versions)
+            events += _what_became_of_it(said, scope, slot, since, versions)
         else:
-            out = _left_out(slot.relationship, later, versions)
-            if out is None or not slot.known.cancelled:
-                events += _moved_to(as_move(said), scope, slot, later)
+            out = _left_out(slot.relationship, since, versions)
+            is_left = out is not None and slot.known.cancelled
+            move = () if is_left else tuple(_moved_to(as_move(said), scope, slot, since))
+            if is_copy:
+                # It stands on the log of what it is a copy: what is told of it next may name nothing but its id.
+                move = move or tuple(_as_known(said, scope, slot, since, versions))
+                removed = _removed_before(slot, since, versions)
+                move += (_cancellation(removed, scope, slot),) if removed else ()
+            events += move
             if out and _goes_on(slot, out.time) and not _was_told_since(slot, out.time):
                 events.append(_cancellation(out, scope, slot))
     off = (slot for slot in unnamed if slot not in may_stay and not _was_told_since(slot, said.time))
@@ -121,6 +130,31 @@ def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Resu
     if isinstance(slots, Rejected) and events:
         return PartlyBooked(tuple(events), slots)
     return tuple(events) or (slots if isinstance(slots, Ignored | Rejected) else UNCHANGED)
+
+
+def _as_known(
+    said: Booked, scope: ConnectionScope, slot: Slot, later: tuple[Revision, ...], versions: Sequence[Revision]
+) -> Iterator[RawEvent]:
+    """A copy that changes nothing: it is said of the session as it is known. What was called off before it, and since,
+    is called off again."""
+    known = slot.known
+    assert known is not None, "what there is a copy of was booked"
+    # Of what was called off before it was booked no times are known.
+    is_timed = known.starts_at < known.ends_at
+    times = _Times(known.starts_at, known.ends_at) if is_timed else _Times(said.starts_at, said.ends_at)
+    yield _booking(said, scope, slot, times)
+    if known.cancelled and known.told <= said.time:
+        yield from _what_became_of_it(said, scope, slot, later, versions)
+
+
+def _removed_before(slot: Slot, later: tuple[Revision, ...], versions: Sequence[Revision]) -> Cancelled | None:
+    """That a copy was removed, told before it was known of what it is one: all that is told then is its own id."""
+    for place, one in enumerate(revision.said for revision in later):
+        if not isinstance(one, Cancelled) or one.copy_of or not _goes_on(slot, one.time):
+            continue
+        if not _was_told_since(slot, one.time) and not _is_back(slot, later[place + 1 :], versions):
+            return one
+    return None
 
 
 def _what_became_of_it(
@@ -191,12 +225,13 @@ def moved(said: MeetingMoved, scope: ConnectionScope, projection: Projection) ->
 
 
 def cancelled(said: Cancelled, scope: ConnectionScope, projection: Projection) -> Result:
-    """Of those for whom it was booked; where that is not known, of the pairs among the people that the tool names. Of a
+    """Of those for whom it was booked; where that is not known, and of a copy that names them, of the pairs among the
+    people that the tool names: who is asked no more has a cancelled copy, and others may be asked in their place. Of a
     recurring meeting without a date it is of all that lie ahead. What has moved to another meeting goes on there."""
     bookings = projection.bookings
     if not said.is_partial and bookings.is_replaced(scope.tenant, scope.source, said.meeting):
         return MOVED_ON
-    session = bookings.session(scope.tenant, scope.source, said.meeting)
+    session = bookings.session(scope.tenant, scope.source, said.meeting, said.copy_of)
     of_all = () if said.is_partial else booked_slots(session, scope, projection)
     if not (of_all or said.is_partial or said.meeting.instance):
         series = bookings.dates(scope.tenant, scope.source, said.meeting)
@@ -205,12 +240,15 @@ def cancelled(said: Cancelled, scope: ConnectionScope, projection: Projection) -
         off = [one for one in dates if one.known and not one.known.cancelled and one.known.starts_at > said.time]
         if off:
             return tuple(_cancellation(undated, scope, one, one.session) for one in off)
-    slots = of_all or slots_of_people(said, session, scope, projection)
+    slots: Sequence[Slot] | Ignored | Rejected = of_all
+    if not of_all or (said.copy_of and said.people):
+        named = slots_of_people(said, session, scope, projection)
+        slots = of_all if of_all and isinstance(named, Ignored | Rejected) else named
     if isinstance(slots, Ignored | Rejected):
         return slots if said.people else NOT_BOOKED
     ahead = [slot for slot in slots if not (slot.known and slot.known.ends_at <= said.time)]
-    later = projection.revisions.after(scope.source, said.meeting, said.time)
-    versions = projection.revisions.of(scope.source, said.meeting)
+    later = projection.revisions.after(scope.source, said.meeting, said.time, said.copy_of)
+    versions = projection.revisions.of(scope.source, said.meeting, said.copy_of)
     on = (slot for slot in ahead if not (slot.known and slot.known.cancelled) and not _is_back(slot, later, versions))
     return tuple(_cancellation(said, scope, slot) for slot in on) or (UNCHANGED if ahead else OVER)
 
@@ -245,7 +283,8 @@ def _moved_times(said: MeetingMoved, known: Booking) -> _Times | None:
 
 def _booking(said: Booked | MeetingMoved, scope: ConnectionScope, slot: Slot, times: _Times) -> RawEvent:
     replaces = isinstance(said, Booked) and said.replaces is not None
-    verb = "rescheduled" if replaces or (slot.known and not slot.known.cancelled) else "scheduled"
+    is_moved = slot.known and not slot.known.cancelled and not _is_booked(slot, times)
+    verb = "rescheduled" if replaces or is_moved else "scheduled"
     data = _data(said, scope, slot) | {name: to_rfc3339(time) for name, time in times._asdict().items()}
     return raw_event(
         subject(scope, slot.relationship),
@@ -254,7 +293,7 @@ def _booking(said: Booked | MeetingMoved, scope: ConnectionScope, slot: Slot, ti
             event_id(said.key, slot.relationship.id),
             said.time,
             data,
-            matter_of(scope.source, said.meeting),
+            matter_of(scope.source, said.meeting, said.copy_of),
         ),
     )
 

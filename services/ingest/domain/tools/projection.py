@@ -3,7 +3,7 @@ topic: who came to which meeting of a tool and who left, and what tools said."""
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -26,7 +26,7 @@ from services.ingest.domain.activity import (
     Person,
     Statement,
 )
-from services.ingest.domain.ids import digest
+from services.ingest.domain.ids import RawEvent, digest
 from services.ingest.domain.meetings.attendance import is_there
 from services.ingest.domain.meetings.bookings import BookedSession, Bookings
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Guests, Revisions
@@ -57,10 +57,12 @@ class Visit:
 
 @dataclass(frozen=True)
 class Gathering:
-    """One meeting. Order and repetition of what the tool says do not matter."""
+    """One meeting. Order and repetition of what the tool says do not matter. `session` is the one of which it was
+    told on the log first: what comes later is of the same, whatever was booked meanwhile."""
 
     visits: frozenset[Visit] = frozenset()
     ends: frozenset[Ended] = frozenset()
+    session: str = ""
 
     @property
     def people(self) -> frozenset[str]:
@@ -122,8 +124,8 @@ class Presence:
     def at(self, source: str, meeting: Meeting) -> Gathering:
         return self._gatherings.get((source, meeting), EMPTY)
 
-    def apply(self, source: str, said: Statement, participant: str = UNIDENTIFIED) -> None:
-        """`participant` is whom `said` is about."""
+    def apply(self, source: str, said: Statement, participant: str = UNIDENTIFIED, session: str = "") -> None:
+        """`participant` is whom `said` is about, `session` of which it was told, empty where nothing was."""
         match said:
             case Joined(meeting=meeting) | Left(meeting=meeting):
                 gathering = self.at(source, meeting).with_visit(visit(said, participant))
@@ -133,7 +135,7 @@ class Presence:
             case _:
                 return
         self._gatherings.pop((source, meeting), None)
-        self._gatherings[source, meeting] = gathering
+        self._gatherings[source, meeting] = replace(gathering, session=gathering.session or session)
         if len(self._gatherings) > self._most:
             self._gatherings.popitem(last=False)
 
@@ -253,28 +255,35 @@ class Projection:
         with self._lock:
             self.roster.forget(tenant, participant)
 
-    def track(self, said: Activity, scope: ConnectionScope) -> None:
+    def track(self, said: Activity, scope: ConnectionScope, events: Sequence[RawEvent] = ()) -> None:
         """Who came to a meeting and who left, and how it was changed, for what is said of that meeting next; to be told
-        after `resolve`, and, after a restart, for what was said within the last day. Whatever else is said changes
-        nothing."""
+        after `resolve`, with what that made of it, and, after a restart, for what was said within the last day.
+        Whatever else is said changes nothing."""
         match said:
             case Joined() | Left() | Ended():
                 who = None
                 if not isinstance(said, Ended):
                     who = self.roster.participant(scope.tenant, scope.tool, said.person)
+                # All that one statement tells of a meeting is of one session.
+                told = events[0]["data"] if events else None
+                session = str(told["session_id"]) if isinstance(told, Mapping) else ""
                 with self._lock:
-                    self.presence.apply(scope.source, said, who or UNIDENTIFIED)
+                    self.presence.apply(scope.source, said, who or UNIDENTIFIED, session)
             case Booked() | Cancelled() | MeetingMoved():
-                guests = self.guests(said, scope) if isinstance(said, Booked) else NO_GUESTS
+                guests = NO_GUESTS
+                if isinstance(said, Booked) or (isinstance(said, Cancelled) and said.copy_of):
+                    guests = self.guests(said, scope)
                 with self._lock:
                     self.revisions.apply(scope.source, said, guests)
             case _:
                 pass
 
-    def guests(self, said: Booked, scope: ConnectionScope) -> Guests:
+    def guests(self, said: Booked | Cancelled, scope: ConnectionScope) -> Guests:
         """By what is known of people now."""
         identify = partial(self.roster.identify, scope.tenant, scope.tool)
         found = [(person, identify(person)) for person in said.people]
+        if isinstance(said, Cancelled):
+            return Guests(frozenset[str]().union(*(known for _, known in found)))
         strangers = [person for person, known in found if not known and person not in said.new]
         return Guests(
             frozenset[str]().union(*(known for _, known in found)),

@@ -84,7 +84,9 @@ class _Meeting:
         self._said, self._connection_scope, self._projection = said, scope, projection
         self.gathering = projection.presence.at(scope.source, said.meeting)
         self._begin = min([said.time, *(one.time for one in self.gathering.visits)])
-        self._session = projection.bookings.attended(scope.tenant, scope.source, said.meeting, self._begin)
+        self._session = self.gathering.session or projection.bookings.attended(
+            scope.tenant, scope.source, said.meeting, self._begin
+        )
 
     def relationships(self, gathering: Gathering) -> list[Relationship]:
         """Whose meeting it is: of the pairs that came, and of those who are expected and came in part."""

@@ -22,8 +22,7 @@ from services.ingest.fetching.api import ANEW_AFTER, Api, Fetched, Gone, RetryAf
 from services.ingest.fetching.calendars import VENDORS, Vendor
 from services.ingest.flow.in_flight import acknowledged, all_of, unwritable
 from services.ingest.flow.tools.raw_payloads import headers_of
-from services.ingest.sources.connections import Connection
-from services.ingest.sources.tool import MOST_BYTES, Kept, Received
+from services.ingest.sources.tool import MOST_BYTES, Connection, Kept, Received
 from services.runtime import log
 from services.runtime.bounded_http import BoundedHttp
 from services.runtime.kafka import KafkaError, Producer, UnwritableRecordError, read_to_end

@@ -9,8 +9,7 @@ from schemas.topics import raw_of
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.intake import HandedIn, Writing
-from services.ingest.sources.connections import Connection
-from services.ingest.sources.tool import MOST_BYTES, Answer, Kept, Received
+from services.ingest.sources.tool import MOST_BYTES, Answer, Connection, Kept, Received
 from services.runtime.kafka import Headers, OutgoingRecord, Producer
 
 

@@ -26,8 +26,7 @@ from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.flow.event_writer import EventWriter, LogProducer, Receipt, Together
 from services.ingest.flow.in_flight import PendingWrites, time_of, unwritable
-from services.ingest.sources.connections import Connection
-from services.ingest.sources.tool import MOST_BYTES, Kept, Received
+from services.ingest.sources.tool import MOST_BYTES, Connection, Kept, Received
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
 from services.runtime.kafka import OutgoingRecord, Record, UnwritableRecordError
@@ -211,7 +210,7 @@ class Statements:
                 target = target_of(statement, scope)
                 stored = () if self.projection.memory.find(*target) else self._find(*target)
             resolved = resolve(statement, scope, self.projection, stored)
-            self.projection.track(statement, scope)
+            self.projection.track(statement, scope, resolved.events if isinstance(resolved, Resolved) else ())
             result = self._recorded(resolved, scope) if isinstance(resolved, Resolved) else resolved
             if isinstance(result, Rejected):
                 return result

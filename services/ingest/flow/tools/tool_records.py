@@ -41,7 +41,7 @@ from services.ingest.flow.tools.statements import (
     header_of,
     opened,
 )
-from services.ingest.sources.connections import Connection
+from services.ingest.sources.tool import Connection
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record

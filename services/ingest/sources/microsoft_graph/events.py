@@ -1,13 +1,15 @@
-"""Events of Outlook. The delta of a calendar view tells of an occurrence only when it is and of which series: the
-rest is the master's."""
+"""Events of Outlook: each mailbox has its copy, under an id of its own. The delta of a calendar view tells of an
+occurrence only when it is and of which series: the rest is the master's."""
 
+import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Annotated, TypeGuard
 
-from pydantic import Field
+from pydantic import Field, WrapValidator
 
 from services.ingest.domain.activity import Booked, Cancelled, Person
-from services.ingest.domain.tools.allow_list import ID, AllowList, allow_list, one_of
+from services.ingest.domain.tools.allow_list import ID, AllowList, Leaf, allow_list, one_of
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.calendar import (
     CalendarEntry,
@@ -19,6 +21,7 @@ from services.ingest.sources.calendar import (
     session,
 )
 from services.ingest.sources.vendor_model import (
+    AnyMaybeTime,
     MaybeAddress,
     MaybeIdent,
     MaybeText,
@@ -27,13 +30,14 @@ from services.ingest.sources.vendor_model import (
     ZonedOrUtc,
     blank_if_unread,
     native_id,
+    none_if_unread,
     read,
 )
 
 REMOVED = "@removed"
 CHANGED = "lastModifiedDateTime"
 
-MASTER, OCCURRENCE = "seriesMaster", "occurrence"
+MASTER, OCCURRENCE, ALONE = "seriesMaster", "occurrence", "singleInstance"
 INHERITED = (
     "organizer",
     "attendees",
@@ -42,6 +46,7 @@ INHERITED = (
     "isAllDay",
     "isCancelled",
     "lastModifiedDateTime",
+    "iCalUId",
 )
 
 
@@ -69,6 +74,17 @@ DECLINED, ROOM = "declined", "resource"
 ANSWERS = one_of("none", "organizer", "tentativelyAccepted", "accepted", DECLINED, "notResponded")
 
 
+# Exchange's ids hold the day of the date in four bytes, which are zero in that of the series.
+_DATED = re.compile("(040000008200E00074C5B7101A82E008)[0-9A-F]{8}", re.IGNORECASE)
+
+
+def _of_series(uid: str) -> str:
+    return _DATED.sub(r"\g<1>00000000", uid)
+
+
+UID = Leaf("an id, or its digest where it may be text, alike for all dates", lambda uid, told: told(_of_series(uid)))
+
+
 class _GraphHead(VendorModel):
     id: Annotated[str, Field(min_length=1, max_length=1024), ID]
     kind: MaybeWord = Field("", alias="type")
@@ -78,10 +94,16 @@ class _GraphHead(VendorModel):
     is_cancelled: bool | None = Field(None, alias="isCancelled")
     is_all_day: bool | None = Field(None, alias="isAllDay")
     is_draft: bool | None = Field(None, alias="isDraft")
+    uid: Annotated[str | None, WrapValidator(none_if_unread), UID] = Field(None, alias="iCalUId")
+    first: AnyMaybeTime = Field(None, alias="originalStart")
 
-    @property
-    def entry(self) -> CalendarEntry:
-        return CalendarEntry(native_id(self.id), NATIVE_TYPE, self.change_key or self.etag, self.changed)
+    def entry_of(self, invited: Invited | None, start: datetime | None) -> CalendarEntry:
+        """`invited`: None where they are not known. An occurrence that was not moved begins as it first was to."""
+        entry = CalendarEntry(native_id(self.id), NATIVE_TYPE, self.change_key or self.etag, self.changed)
+        first = self.first or (start if self.kind == OCCURRENCE else None)
+        if invited is None or self.kind == MASTER or not (first or self.kind == ALONE):
+            return entry
+        return entry.shared_as(_of_series(self.uid or ""), first, invited)
 
 
 class _Mailbox(VendorModel):
@@ -162,14 +184,16 @@ def said_of(value: dict[str, object]) -> Booked | Cancelled | Ignored | Rejected
     head = read(_GraphHead, value)
     if isinstance(head, Rejected):
         return head
+    people, times = read(_GraphPeople, value), read(CalendarTimes, value)
+    start = None if isinstance(times, Rejected) or not times.start else times.start.utc
+    entry = head.entry_of(None if isinstance(people, Rejected) else people.invited, start)
     if head.is_cancelled or REMOVED in value:
         # Of a series each date is told by itself; under the id of the series something may have been booked before.
-        is_series = head.kind == MASTER
-        return no_session(head.entry) if is_series else cancelled(head.entry, read(_GraphPeople, value), value)
+        return no_session(entry) if head.kind == MASTER else cancelled(entry, people, value)
     if head.is_draft or head.kind == MASTER:
         return Ignored("draft" if head.is_draft else "series")
     if head.is_all_day:
-        return no_session(head.entry)
+        return no_session(entry)
     meeting = read(_GraphMeeting, value)
     if isinstance(meeting, Rejected):
         return meeting
@@ -177,4 +201,4 @@ def said_of(value: dict[str, object]) -> Booked | Cancelled | Ignored | Rejected
         return rejected("invalid", "organizer", "is required: without it and the attendees nobody is known to meet")
     if meeting.attendees is None:
         return rejected("invalid", "attendees", "is required, be it empty: who takes part was not asked for")
-    return session(head.entry, meeting.start.utc, meeting.end.utc, meeting.invited)
+    return session(entry, meeting.start.utc, meeting.end.utc, meeting.invited)
