@@ -255,3 +255,20 @@ def test_a_number_that_a_workbook_shows_with_zeros_before_it_has_them(tmp_path: 
     result = dry_run(tmp_path / "a.xlsx")
 
     assert "2 rejected" in result.stdout, "both are of 00042, and say different things"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".xlsx"])
+def test_people_who_are_contradicted_far_below_are_refused_as_well(ending: str, tmp_path: Path) -> None:
+    """Far below what the first look reads."""
+    many = 21_000
+    rows = [["participant", "name", "consent"], ["p-1", "Ann", "yes"], ["p-2", "Bo", "yes"]]
+    rows += [[f"q-{number}", "Cy", "yes"] for number in range(many)]
+    rows += [["p-1", "Ann", "no"], ["p-2", "BO", "yes"]]
+    write = book(rows) if ending == ".xlsx" else raw("".join(f"{','.join(row)}\n" for row in rows).encode())
+    write(tmp_path / f"a{ending}")
+
+    result = dry_run(tmp_path / f"a{ending}")
+
+    assert result.stdout.strip().endswith(f"{many + 2} new, 0 duplicates, 2 rejected"), result.output
+    for line in (2, many + 4):
+        assert f"line {line}: invalid: participant: stands in several rows, which say different" in result.stderr

@@ -97,6 +97,10 @@ class Employee:
     def flag(self, column: str) -> bool | None:
         return self._read(column, _flag, None)
 
+    def says_yes(self, column: str) -> bool:
+        """No where anything else stands, such as a day."""
+        return str(self.found(column)[1]).lower() in YES
+
     def named(self, name: str) -> str:
         """Of a column that only the settings know."""
         _, value = self.member(name)

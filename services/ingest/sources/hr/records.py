@@ -15,7 +15,7 @@ from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.day_formats import SampledCell, day_format_of, only_day
 from services.ingest.sources.hr.model import DAY, LONGEST_DAY, Employee, HrRecord
 from services.ingest.sources.hr.rows import NEEDED, NO_COLUMN, read_rows
-from services.ingest.sources.hr.settings import DAYS, ISO, HrSettings, contradiction, flat, plain
+from services.ingest.sources.hr.settings import DAYS, ISO, NAMES, HrSettings, contradiction, flat, plain
 from services.ingest.sources.table_words import PEOPLE_COLUMNS
 from services.ingest.sources.tables import encoding_called
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
@@ -36,6 +36,13 @@ AROUND = (
     *("members", "records", "rows", "entries", "response", "payload", "content", "list", "embedded"),
 )
 MOST_AROUND = 3
+# Where systems say what was done to a record, and how they say that it was deleted.
+OF_CHANGES = ("action", "event", "eventtype", "type", "topic")
+DELETED = frozenset({"delete", "deleted", "employee.deleted", "person.deleted", "employee_with_fields.deleted"})
+AS_THEY_ARE = "have the whole record sent, with id, name and status, by a webhook with fields, a report or an export"
+OF_NOBODY = f"names somebody and says neither what they are called nor their status, as notifications do: {AS_THEY_ARE}"
+OF_DELETED = "says that a record was deleted, which is not that the person left: send them once more as terminated"
+OF_A_CHANGE = f"says what changes and not how people are then, as PATCH of SCIM and notifications do: {AS_THEY_ARE}"
 _USUAL = HrSettings()
 UNKNOWN = "an encoding that nobody knows"
 EMPLOYEE, UNDECODED = "employee", "undecoded"
@@ -108,11 +115,24 @@ def people_in(value: object, settings: HrSettings) -> list[object]:
     for index, person in enumerate(people):
         if isinstance(person, dict) and isinstance(person.get(EMPLOYEE), dict):
             records.append(person)
-        elif isinstance(person, dict) and (name := contradiction(person, settings.columns_read)):
-            records.append({"index": index, EMPLOYEE: {}, "fault": {"column": name, "words": TWO_VALUES}})
+        elif isinstance(person, dict) and (fault := _fault(person, settings)):
+            records.append({"index": index, EMPLOYEE: {}, "fault": fault})
         elif person is not None or people is not found:
             records.append({"index": index, EMPLOYEE: person})
     return records
+
+
+def _fault(person: Mapping[str, object], settings: HrSettings) -> Mapping[str, str] | None:
+    """Of the person as a whole. A system that says what was done to its record, and no more, says nothing of them."""
+    if name := contradiction(person, settings.columns_of_one_value):
+        return {"column": name, "words": TWO_VALUES}
+    there = flat(person)
+    if any(name in there and str(there[name][1]).casefold() in DELETED for name in OF_CHANGES):
+        return {"words": OF_DELETED}
+    named = (name for column in (*NAMES, "status") for name in settings.names[column])
+    if there.keys() & {"id", *OF_CHANGES, *settings.names["id"]} and not any(name in there for name in named):
+        return {"words": OF_NOBODY}
+    return None
 
 
 def _list_in(value: object, around: int) -> object:
@@ -173,9 +193,13 @@ def _with_days(records: list[object], settings: HrSettings) -> list[object]:
 
 def _nobody(value: object, settings: HrSettings) -> Rejected | None:
     """An object in which there is neither a list nor a single member of a person."""
+    if isinstance(value, dict) and isinstance(value.get("Operations"), list):
+        return rejected("malformed", "Operations", OF_A_CHANGE)
     found = _list_in(value, MOST_AROUND)
     if not isinstance(found, dict) or EMPLOYEE in found or flat(found).keys() & settings.columns_read:
         return None
+    if isinstance(value, dict) and flat(value).keys() & {*OF_CHANGES}:
+        return rejected("malformed", "", OF_A_CHANGE)
     return rejected("malformed", "", f"holds no list of people: it was looked for in {', '.join((*PEOPLE, *AROUND))}")
 
 
