@@ -107,6 +107,10 @@ def look(sample: Sequence[Line], given: TableOptions) -> Look | Question:
 
 
 def _encoding(sample: Sequence[Line]) -> str | Question:
+    """Raises ImportStoppedError for a wide one that its mark does not name."""
+    if sample and b"\0" in sample[0].text:
+        wide = "utf-16-be" if sample[0].text.startswith(b"\0") else "utf-16-le"
+        raise ImportStoppedError(f"line 1 is likely UTF-16 without the mark that says so: give --encoding {wide}")
     found = encodings_of(line.text for line in sample)
     if len(found) == 1:
         return found[0]

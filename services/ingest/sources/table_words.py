@@ -20,8 +20,8 @@ id: id, participant, participant_id, employee_id, employee_number, emp_id, perso
     pers_nr, mitarbeiter_nr, ma_nr, matricola, numéro_d_employé, número_de_empleado, personeelsnummer, user_id
 name: name, full_name, display_name, legal_name, name.formatted, employee_name, worker, name.full_name,
     user.display_name, last_name_first_name, nachname_vorname, name_vorname
-first_name: first_name, given_name, forename, name.given_name, vorname, prénom, nombre, voornaam, legal_first_name,
-    preferred_first_name
+first_name: first_name, given_name, forename, name.given_name, vorname, prénom, nombre, nome, voornaam,
+    legal_first_name, preferred_first_name
 last_name: last_name, family_name, surname, name.family_name, nachname, familienname, nom, cognome, apellido,
     apellidos, achternaam, legal_last_name
 addresses: addresses, address, email, emails, mail, email_address, work_email, business_email, e_mail_adresse,
@@ -32,8 +32,10 @@ status: status, employment_status, employee_status, worker_status, active, is_ac
     mitarbeiterstatus, statut, active_status, employment.status, internal.status, role_state, aktiv, stato
 on_leave: on_leave, is_on_leave, currently_on_leave
 has_left: has_left, terminated, is_terminated
-leave_from: leave_from, leave_start, leave_start_date, leave_begin, first_day_of_leave
-leave_until: leave_until, leave_end, leave_end_date, last_day_of_leave, estimated_last_day_of_leave
+leave_from: leave_from, leave_start, leave_start_date, leave_begin, first_day_of_leave, karenz_ab,
+    karenz_von, elternzeit_ab, elternzeit_von
+leave_until: leave_until, leave_end, leave_end_date, last_day_of_leave, estimated_last_day_of_leave, karenz_bis,
+    elternzeit_bis
 back_on: back_on, return_date, returns_on, first_day_back
 rehired_on: rehired_on, rehire_date
 terminated_on: terminated_on, termination_date, left_on, exit_date, employment_end_date, austrittsdatum,
@@ -82,7 +84,7 @@ measurable: messbar
 achievable: attainable, erreichbar
 relevant: realistic
 time_bound: timebound, time-boxed, terminiert
-rating: score, stars, grade, bewertung, note, punkte, sterne
+rating: score, stars, bewertung, punkte, sterne
 scale_min: scale from, lowest, skala von
 scale_max: scale to, highest, out of, skala bis
 about: subject, thema, worüber, bezug

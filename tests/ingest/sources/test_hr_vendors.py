@@ -10,7 +10,7 @@ from services.ingest.domain.verdict import Rejected
 from services.ingest.sources.hr.records import OF_A_CHANGE, OF_DELETED, OF_NOBODY
 from services.ingest.sources.hr.tool import TOOL
 from tests.ingest.sources.keeping import kept_of
-from tests.ingest.sources.test_hr import configured, kept, people, refusal, results
+from tests.ingest.sources.test_hr import configured, faults, kept, people, person, refusal, results
 
 JSON = "application/json"
 ADA = {"id": "p-ada", "name": "A B", "status": "active"}
@@ -149,3 +149,75 @@ def test_a_flag_that_somebody_is_active_says_nothing_of_leaves(
     (found,) = people(json.dumps(person), JSON, **settings)
 
     assert ("leave" not in found.unsaid) == knows_leaves
+
+
+LEFT = "id,name,status,terminated_on,time_zone"
+VIENNA = "Europe/Vienna"
+
+
+@pytest.mark.parametrize(
+    ("written", "zone", "day"),
+    [
+        ("2026-10-31T00:00:00Z", "", date(2026, 10, 31)),
+        ("2026-10-31T00:00:00.000+00:00", VIENNA, date(2026, 10, 31)),
+        ("2026-10-31T00:00:00+01:00", "", date(2026, 10, 31)),
+        ("2026-10-30T23:00:00.000Z", VIENNA, date(2026, 10, 31)),
+        ("2026-07-30T22:00:00Z", VIENNA, date(2026, 7, 31)),
+        ("2026-10-30T15:00:00Z", "Asia/Tokyo", date(2026, 10, 31)),
+        ("2026-10-31T04:00:00Z", "America/New_York", date(2026, 10, 31)),
+        ("2026-10-31 17:00:00Z", "", date(2026, 10, 31)),
+        ("/Date(1793404800000)/", VIENNA, date(2026, 10, 31)),
+        ("/Date(1793401200000)/", VIENNA, date(2026, 10, 31)),
+    ],
+)
+def test_a_day_may_be_written_as_its_midnight_here_or_in_utc(written: str, zone: str, day: date) -> None:
+    assert person(f"p-1,A,terminated,{written},{zone}", LEFT).left_on == day
+
+
+@pytest.mark.parametrize("written", ["2026-10-30T23:00:00Z", "2026-07-30 22:00+00", "/Date(1793401200000)/"])
+def test_a_midnight_of_nobody_knows_where_is_refused_until_a_zone_is_known(written: str) -> None:
+    row = f"p-1,A,terminated,{written},"
+
+    ((path, reason),) = faults(row, LEFT)
+    (record,) = kept(f"{LEFT}\n{row}\n")
+
+    assert (path, "settings.time_zone" in reason) == ("line 2, column terminated_on", True)
+    assert TOOL.translate(record, configured()) == results(f"{LEFT}\n{row}\n")[0]
+    assert person(row, LEFT, time_zone=VIENNA).left_on == date(2026, 7 if "-07-" in written else 10, 31)
+
+
+@pytest.mark.parametrize("written", ["1.23457E+11", '"1,23457E+11"', "4.711E3", "4.7e+03"])
+def test_an_id_of_which_a_table_has_left_digits_out_is_refused(written: str) -> None:
+    table = f"id,name,status\n{written},A,active\n"
+
+    ((path, reason),) = faults(f"{written},A,active", "id,name,status")
+    (record,) = kept(table)
+
+    assert (path, "left digits out" in reason) == ("line 2, column id", True)
+    assert TOOL.translate(kept_of(TOOL, record, configured()), configured()) == results(table)[0]
+
+
+@pytest.mark.parametrize(
+    ("row", "is_refused"),
+    [
+        ("p-1,A,active,2026-02-01,2026-03-31", True),
+        ("p-1,A,active,2026-03-02,2026-03-31", False),
+        ("p-1,A,active,2025-02-01,2025-03-31", False),
+        ("p-1,A,active,2026-02-01,", False),
+        ("p-1,A,leave,2026-02-01,2026-03-31", False),
+    ],
+)
+def test_who_is_active_and_on_a_leave_that_is_not_over_is_refused(row: str, *, is_refused: bool) -> None:
+    (found,) = results(f"id,name,status,leave_from,leave_until\n{row}\n")
+
+    assert isinstance(found, Rejected) == is_refused
+    if isinstance(found, Rejected):
+        assert found.errors[0].path == "line 2, column leave_from"
+
+
+def test_people_of_other_languages_have_their_first_names_and_the_days_of_their_leave() -> None:
+    rossi = person("12;Rossi;Ada;Attivo", "Matricola;Cognome;Nome;Stato")
+    karenz = person("12;A;Karenz;01.10.2026;31.01.2027", "Personalnummer;Name;Status;Karenz ab;Karenz bis")
+
+    assert rossi.name == "Ada Rossi"
+    assert (karenz.left_on, karenz.back_on) == (date(2026, 10, 1), date(2027, 2, 1))

@@ -12,10 +12,10 @@ from services.ingest.domain.activity import Employed, Native, Translation
 from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.ids import Pseudonym, digest
 from services.ingest.domain.tools.allow_list import CUT, address_in, composed, visible
-from services.ingest.domain.tools.cells import ADDRESS, NO_RESULT, damage_of, plain_name, whole
+from services.ingest.domain.tools.cells import ADDRESS, LOST_DIGITS, NO_RESULT, SHORTENED, damage_of, plain_name, whole
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.day_formats import may_be_two_days
-from services.ingest.sources.hr.model import Employee, HrRecord
+from services.ingest.sources.hr.model import Employee, HrRecord, is_moment
 from services.ingest.sources.hr.records import (
     CSV,
     EMPLOYEE,
@@ -72,7 +72,9 @@ def _employed(record: HrRecord, person: Employee, settings: HrSettings) -> Emplo
     if at is None:
         person.fault("updated_at", "is required where it is not said when the record was received")
     participant = whole(visible(person.needed("id")))
-    if participant and not ID.fullmatch(participant):
+    if SHORTENED.fullmatch(participant):
+        person.fault("id", LOST_DIGITS)
+    elif participant and not ID.fullmatch(participant):
         person.fault("id", "must be an id of letters, digits and . _ : -, at most 128 characters")
     name = _name(person)
     if at is None or status is None:
@@ -155,6 +157,11 @@ def _days(person: Employee, status: Status, at: datetime) -> tuple[date | None, 
         return left_on, None
     left_on, last = person.day("leave_from") if status == "leave" else None, person.day("leave_until")
     back_on = person.day("back_on") or rehired_on or (last + DAY if last else None)
+    begin = person.day("leave_from") if status == "active" else None
+    if begin and back_on and begin <= at.date() < back_on:
+        person.fault(
+            "leave_from", "begins a leave that is not over, another column says that they are active: which holds?"
+        )
     if left_on and back_on and back_on <= left_on:
         person.fault("leave_until", "lies before the leave begins")
     return left_on, back_on
@@ -238,7 +245,7 @@ def _kept(person: Employee, column: str, value: object, settings: HrSettings) ->
         return composed(value)
     if column in NAMES and isinstance(value, str) and (damage := damage_of(composed(value))):
         return damage[1]
-    if column in DAYS and isinstance(value, str) and may_be_two_days(visible(value)):
+    if column in DAYS and isinstance(value, str) and (may_be_two_days(visible(value)) or is_moment(visible(value))):
         return visible(value)
     return CUT if isinstance(value, str | int) else NO_TEXT
 
@@ -267,7 +274,8 @@ def _read(person: Employee, column: str, settings: HrSettings) -> object:
 def _word(text: str, column: str, person: Employee, settings: HrSettings) -> str:
     match column:
         case "id":
-            return visible(text) if ID.fullmatch(visible(text)) else CUT_ID
+            known = ID.fullmatch(visible(text)) or SHORTENED.fullmatch(visible(text))
+            return visible(text) if known else CUT_ID
         case "status":
             # Too long for settings to give it a meaning.
             return text if settings.status(text, person.found(column)[0]) else TOO_LONG
