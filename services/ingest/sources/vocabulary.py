@@ -57,6 +57,14 @@ def off_scale(number: float, scale: Scale, path: str) -> Rejected | None:
     return rejected("invalid", path, f"must lie on the scale from {scale.min:g} to {scale.max:g}")
 
 
+MAY_BE_SHARE = "must be a percentage; less than one percent may be a share (0.4 for 40)"
+
+
+def may_be_share(percent: object) -> bool:
+    """Of a percentage that nothing but itself tells of."""
+    return isinstance(percent, int | float) and not isinstance(percent, bool) and 0 < percent < 1
+
+
 def minutes_of(lasted: timedelta, path: str) -> Mapping[str, object] | Rejected:
     """How long a session lasted, as a member of its data."""
     if not timedelta(0) < lasted <= LONGEST_SESSION:
