@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from services.ingest.domain.verdict import Rejected
-from services.ingest.sources.hr.records import OF_A_CHANGE, OF_DELETED, OF_NOBODY
-from services.ingest.sources.hr.tool import TOOL
+from services.ingest.sources.hr.records import OF_A_CHANGE, OF_DELETED
+from services.ingest.sources.hr.tool import OF_NOBODY, TOOL
 from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.test_hr import configured, faults, kept, people, person, refusal, results
 

@@ -15,7 +15,7 @@ from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.day_formats import SampledCell, day_format_of, only_day
 from services.ingest.sources.hr.model import DAY, LONGEST_DAY, Employee, HrRecord
 from services.ingest.sources.hr.rows import NEEDED, NO_COLUMN, read_rows
-from services.ingest.sources.hr.settings import DAYS, ISO, NAMES, HrSettings, contradiction, flat, plain
+from services.ingest.sources.hr.settings import DAYS, ISO, HrSettings, contradiction, flat, plain
 from services.ingest.sources.table_words import PEOPLE_COLUMNS
 from services.ingest.sources.tables import encoding_called
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
@@ -37,10 +37,9 @@ AROUND = (
 )
 MOST_AROUND = 3
 # Where systems say what was done to a record, and how they say that it was deleted.
-OF_CHANGES = ("action", "event", "eventtype", "type", "topic")
+OF_CHANGES = frozenset({"action", "event", "eventtype", "type", "topic"})
 DELETED = frozenset({"delete", "deleted", "employee.deleted", "person.deleted", "employee_with_fields.deleted"})
 AS_THEY_ARE = "have the whole record sent, with id, name and status, by a webhook with fields, a report or an export"
-OF_NOBODY = f"names somebody and says neither what they are called nor their status, as notifications do: {AS_THEY_ARE}"
 OF_DELETED = "says that a record was deleted, which is not that the person left: send them once more as terminated"
 OF_A_CHANGE = f"says what changes and not how people are then, as PATCH of SCIM and notifications do: {AS_THEY_ARE}"
 _USUAL = HrSettings()
@@ -126,13 +125,8 @@ def _fault(person: Mapping[str, object], settings: HrSettings) -> Mapping[str, s
     """Of the person as a whole. A system that says what was done to its record, and no more, says nothing of them."""
     if name := contradiction(person, settings.columns_of_one_value):
         return {"column": name, "words": TWO_VALUES}
-    there = flat(person)
-    if any(name in there and str(there[name][1]).casefold() in DELETED for name in OF_CHANGES):
-        return {"words": OF_DELETED}
-    named = (name for column in (*NAMES, "status") for name in settings.names[column])
-    if there.keys() & {"id", *OF_CHANGES, *settings.names["id"]} and not any(name in there for name in named):
-        return {"words": OF_NOBODY}
-    return None
+    was_deleted = any(plain(name) in OF_CHANGES and str(said).casefold() in DELETED for name, said in person.items())
+    return {"words": OF_DELETED} if was_deleted else None
 
 
 def _list_in(value: object, around: int) -> object:
@@ -198,7 +192,7 @@ def _nobody(value: object, settings: HrSettings) -> Rejected | None:
     found = _list_in(value, MOST_AROUND)
     if not isinstance(found, dict) or EMPLOYEE in found or flat(found).keys() & settings.columns_read:
         return None
-    if isinstance(value, dict) and flat(value).keys() & {*OF_CHANGES}:
+    if isinstance(value, dict) and flat(value).keys() & OF_CHANGES:
         return rejected("malformed", "", OF_A_CHANGE)
     return rejected("malformed", "", f"holds no list of people: it was looked for in {', '.join((*PEOPLE, *AROUND))}")
 

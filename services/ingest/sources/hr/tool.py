@@ -17,10 +17,10 @@ from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.day_formats import may_be_two_days
 from services.ingest.sources.hr.model import Employee, HrRecord, is_moment
 from services.ingest.sources.hr.records import (
+    AS_THEY_ARE,
     CSV,
     EMPLOYEE,
     OF_DELETED,
-    OF_NOBODY,
     TWO_VALUES,
     UNCLEAR,
     parse,
@@ -57,6 +57,8 @@ def _translated(value: object, settings: HrSettings) -> Translation:
     if record.counts_elsewhere:
         return Ignored("another_row_counts")
     person = Employee(record.place, record.employee, settings)
+    if record.line is None and record.employee and not any(person.all_of(one) for one in (*NAMES, "status")):
+        return rejected("invalid", record.place, OF_NOBODY)
     try:
         said = _employed(record, person, settings)
     except RecursionError:
@@ -176,6 +178,7 @@ def _zone(person: Employee, settings: HrSettings) -> str:
         return name
 
 
+OF_NOBODY = f"names somebody and says neither what they are called nor their status, as notifications do: {AS_THEY_ARE}"
 # Stands where a value was that is neither text nor number: the column is at fault, as it was before.
 NO_TEXT: list[object] = [[]]
 # No id, where an id that may be text stood.
@@ -185,7 +188,7 @@ TOO_LONG = CUT * LONGEST_NAME
 FAULT = re.compile(
     r"has \d+ cells, the header has \d+|is no row of a CSV file: [a-z0-9 ,;\t'\"()-]{1,80}"
     rf"|is not UTF-8: byte 0x[0-9a-f]{{2}} at character \d+; {NOT_UTF_8}"
-    rf"|{UNCLEAR}|{TWICE}|{TWO_VALUES}|{TOTAL_OR_PERSON}|{OF_NOBODY}|{OF_DELETED}",
+    rf"|{UNCLEAR}|{TWICE}|{TWO_VALUES}|{TOTAL_OR_PERSON}|{OF_DELETED}",
     re.ASCII,
 )
 AT_FAULT = "is at fault"
