@@ -124,10 +124,13 @@ class Employee:
         return self._members.get(plain(name), (name, None))
 
     def found(self, column: str) -> tuple[str, object]:
-        """The first of the columns that could say it that is filled in, else the first that is there."""
+        """The first of the columns that could say it that is filled in, else the first that is there. Thin where there
+        is one at most: every column of every row is asked for several times."""
+        names = self._there[column]
+        if len(names) <= 1:
+            return self._members[names[0]] if names else (column, None)
         there = self.all_of(column)
-        filled = (one for one in there if not self._says_nothing(column, one[1]))
-        return next(filled, there[0] if there else (column, None))
+        return next((one for one in there if not self._says_nothing(column, one[1])), there[0])
 
     def all_of(self, column: str) -> list[tuple[str, object]]:
         """All of the columns that could say it and are there."""
