@@ -263,11 +263,12 @@ def _score_data(name: str, result: XapiResult, settings: XapiSettings) -> Mappin
     """Of a type that is MEASURED; only a check-in may come without a score."""
     if name == PROGRESSED and PROGRESS in result.extensions:
         progress = result.extensions[PROGRESS]
-        is_number = isinstance(progress, int | float) and not isinstance(progress, bool)
-        if is_number and PERCENT.holds(progress) and not may_be_share(progress):
+        path = f"result.extensions.{PROGRESS}"
+        if may_be_share(progress):
+            return rejected("invalid", path, MAY_BE_SHARE)
+        if isinstance(progress, int | float) and not isinstance(progress, bool) and PERCENT.holds(progress):
             return on_our_scale(PROGRESSED, progress, PERCENT)
-        words = MAY_BE_SHARE if may_be_share(progress) else "must be a number from 0 to 100"
-        return rejected("invalid", f"result.extensions.{PROGRESS}", words)
+        return rejected("invalid", path, "must be a number from 0 to 100")
     score, scale = result.score, _raw_scale(result, settings)
     if isinstance(scale, Rejected):
         return within("result.score", scale)
