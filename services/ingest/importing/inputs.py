@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 
 import click
@@ -20,7 +20,7 @@ from services.ingest.importing.excel import ExcelFile
 from services.ingest.importing.first_look import DECIMAL_COMMA, Look, TableOptions, look, sampled
 from services.ingest.importing.known import Known
 from services.ingest.importing.options import PROPOSED, Ask, Options, Question
-from services.ingest.importing.row import RowReading, derived
+from services.ingest.importing.row import RowReading
 from services.ingest.importing.sender import EVENTS_ENDPOINT, PARTICIPANTS_ENDPOINT, ImportStoppedError
 from services.ingest.importing.table import Header, HeaderWish, row_entry
 from services.ingest.importing.translation import read_translation
@@ -93,16 +93,29 @@ class _PeopleApart:
     more memory than one of a few rows, and which people it contradicts itself of is known before the first is sent."""
 
     def __init__(self, database: sqlite3.Connection, rows: Iterable[Line], header: Header) -> None:
-        self._database, self._read = database, 0
-        database.execute("CREATE TABLE row (line INTEGER, text BLOB, lines INTEGER, person TEXT, said TEXT)")
-        told = ((row.number, row.text, row.lines, *_said(row, header)) for row in rows)
-        self.size = database.executemany("INSERT INTO row VALUES (?, ?, ?, ?, ?)", told).rowcount
+        self._database, self._header, self._read = database, header, 0
+        database.execute("CREATE TABLE row (line INTEGER, text BLOB, lines INTEGER, person TEXT)")
+        told = ((row.number, row.text, row.lines, self._person(row)) for row in rows)
+        self.size = database.executemany("INSERT INTO row VALUES (?, ?, ?, ?)", told).rowcount
 
     def contradicted(self) -> frozenset[str]:
         """Of whom several rows say different things, be it only that they have left: whichever comes last would
-        count."""
-        people = "SELECT person FROM row GROUP BY person HAVING count(DISTINCT said) > 1"
-        return frozenset(person for (person,) in self._database.execute(people))
+        count. An address in other letters is the same."""
+        found = set[str]()
+        several = "SELECT person FROM row WHERE person != '' GROUP BY person HAVING count(DISTINCT text) > 1"
+        rows = f"SELECT person, line, text FROM row WHERE person IN ({several}) ORDER BY person"  # noqa: S608 (ours)
+        for person, told in groupby(self._database.execute(rows), lambda row: row[0]):
+            cells = (self._header.cells(Line(line, text)) | {"participant": person} for _, line, text in told)
+            if len({tuple(composed(cell).casefold() for cell in each.values()) for each in cells}) > 1:
+                found.add(person)
+        return frozenset(found)
+
+    def _person(self, row: Line) -> str:
+        """Nobody of a row that is refused when it is its turn."""
+        try:
+            return whole(composed(self._header.cells(row)["participant"]))
+        except BrokenRowError:
+            return ""
 
     def position(self) -> int:
         return self._read
@@ -111,16 +124,6 @@ class _PeopleApart:
         for row in self._database.execute("SELECT line, text, lines FROM row ORDER BY rowid"):
             self._read += 1
             yield Line(*row)
-
-
-def _said(row: Line, header: Header) -> tuple[str, str]:
-    """Of whom, and what. An address in other letters is the same."""
-    try:
-        cells = header.cells(row)
-    except BrokenRowError:
-        return "", ""  # refused when it is its turn
-    person = whole(composed(cells.pop("participant")))
-    return person, derived(*(composed(cell).casefold() for cell in cells.values()))
 
 
 def _given(options: Options, file: Path) -> TableOptions:
