@@ -125,8 +125,8 @@ def _fault(person: Mapping[str, object], settings: HrSettings) -> Mapping[str, s
     """Of the person as a whole. A system that says what was done to its record, and no more, says nothing of them."""
     if name := contradiction(person, settings.columns_of_one_value):
         return {"column": name, "words": TWO_VALUES}
-    was_deleted = any(plain(name) in OF_CHANGES and str(said).casefold() in DELETED for name, said in person.items())
-    return {"words": OF_DELETED} if was_deleted else None
+    said = (one for name, one in person.items() if isinstance(one, str) and plain(name) in OF_CHANGES)
+    return {"words": OF_DELETED} if any(one.casefold() in DELETED for one in said) else None
 
 
 def _list_in(value: object, around: int) -> object:

@@ -2,7 +2,7 @@
 mean: as everybody has it, and as the settings of a connection do."""
 
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from datetime import date, datetime
 from functools import cached_property, lru_cache
 from typing import Annotated, Literal, Self
@@ -58,15 +58,17 @@ def flat(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
     found: dict[str, tuple[str, object]] = {}
     for name, value in _leaves("", employee, MOST_LEVELS):
         called, before = found.get(plain(name), (name, None))
-        if before is not None and before != value and "@" in str(before) and "@" in str(value):
-            found[plain(name)] = (called, [*_listed(before), *_listed(value)])
+        if before is not None and before != value and (first := _addresses(before)) and (more := _addresses(value)):
+            found[plain(name)] = (called, [*first, *more])
         elif value not in (None, "") or plain(name) not in found:
             found[plain(name)] = (name, value)
     return found
 
 
-def _listed(value: object) -> Iterable[object]:
-    return value if isinstance(value, list) else [value]
+def _addresses(value: object) -> list[object]:
+    """None of what is no text, and no list of texts, with an @."""
+    texts = value if isinstance(value, list) else [value]
+    return texts if all(isinstance(one, str) and "@" in one for one in texts) else []
 
 
 def contradiction(employee: Mapping[str, object], columns: Container[str]) -> str:
