@@ -108,7 +108,8 @@ class Employee:
 
     def says_yes(self, column: str) -> bool:
         """No where anything else stands, such as a day."""
-        return str(self.found(column)[1]).lower() in YES
+        _, value = self.found(column)
+        return isinstance(value, str | int) and str(value).lower() in YES
 
     def named(self, name: str) -> str:
         """Of a column that only the settings know."""
