@@ -2,7 +2,6 @@
 person counts, and in which form their days are written."""
 
 import codecs
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -18,7 +17,7 @@ from services.ingest.sources.hr.rows import NEEDED, NO_COLUMN, read_rows
 from services.ingest.sources.hr.settings import DAYS, ISO, HrSettings, contradiction, flat, plain
 from services.ingest.sources.table_words import PEOPLE_COLUMNS
 from services.ingest.sources.tables import encoding_called
-from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
+from services.ingest.sources.tool import RawPayloads, Received, ToolSettings, as_records
 from services.ingest.sources.vendor_model import read
 
 # As browsers and scripts call a table on machines with Excel.
@@ -97,13 +96,12 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloa
         return missing
     try:
         judged = distinct(_with_days([_judged(record, settings) for record in people], settings), settings)
-        stamped = (
-            {**one, "received_at": to_rfc3339(now)} if isinstance(one, dict) and one.get("received_at") is None else one
-            for one in judged
-        )
-        return RawPayloads(tuple(json.dumps(one, ensure_ascii=False).encode() for one in stamped) or (b"[]",))
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
+    stamp = {"received_at": to_rfc3339(now)}
+    return as_records(
+        {**one, **stamp} if isinstance(one, dict) and one.get("received_at") is None else one for one in judged
+    )
 
 
 def people_in(value: object, settings: HrSettings) -> list[object]:

@@ -1,6 +1,5 @@
 """What expressions gave, read as times, ids, people and data."""
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from services.ingest.sources.tool import (
     Tool,
     ToolSettings,
     as_it_came,
+    as_records,
     prove_bearer,
 )
 from services.ingest.sources.vendor_model import Local, Zoned, epoch, in_zone, within
@@ -176,11 +176,7 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloa
     said = [type(part) for _, part in _parts(parsed.value, settings)]
     if Rejected not in said or tuple not in said:
         return as_it_came(received, settings, now)
-    records = ({PART: part, PAYLOAD: parsed.value} for part in (RIGHT, WRONG))
-    try:
-        return RawPayloads(tuple(json.dumps(record, ensure_ascii=False).encode() for record in records))
-    except RecursionError:
-        return rejected("malformed", "", "is nested too deeply")
+    return as_records({PART: part, PAYLOAD: parsed.value} for part in (RIGHT, WRONG))
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
