@@ -72,7 +72,8 @@ class Participant(Message):
 
 class PersonDescription(Message):
     """What a feed says of a person. `unsaid`: of `time_zone` and `consent` what it does not speak of; the value then
-    holds only of somebody who is not in the directory yet. `change`: since when the status holds, where a connection
+    holds only of somebody who is not in the directory yet. With `leave` among them, who is active may be on a leave
+    that another feed has told. `change`: since when the status holds, where a connection
     tells it."""
 
     name: Name
@@ -81,7 +82,7 @@ class PersonDescription(Message):
     time_zone: TimeZone
     status: Status = "active"
     consent: bool
-    unsaid: Annotated[tuple[Literal["time_zone", "consent"], ...], Field(max_length=2)] = ()
+    unsaid: Annotated[tuple[Literal["time_zone", "consent", "leave"], ...], Field(max_length=3)] = ()
     change: Annotated[EmploymentChange | None, Field(exclude_if=_is_empty)] = None
 
 

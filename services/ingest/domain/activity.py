@@ -150,7 +150,8 @@ class Voided(Statement):
 class Employed(Statement):
     """A person of the directory. `left_on`: leave or exit takes effect that day, in `time_zone`; `back_on`: the day
     they are back from leave, where it is known. `unsaid`: of `time_zone` and `consent`, what the feed does not speak
-    of, so that it holds only of somebody of whom nothing is known yet."""
+    of, so that it holds only of somebody of whom nothing is known yet; of `leave`, so that who is active may be on
+    one."""
 
     participant: str
     name: str

@@ -34,8 +34,11 @@ OPEN_FORMULA = re.compile(
     rb"<c [^>]{1,200}>\s*<f[^>]{0,200}>[^<]{1,%d}</f>\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>" % LONGEST_FORMULA
 )
 _CHUNK = 2**16
-# Of numbers that are shown with zeros before them, as those of people are: 00042.
-ZEROS = re.compile("0{2,20}")
+# Of numbers that are shown as those of people are: 00042, E0042, 12-345; what only follows a number is its unit.
+_SHOWN_AS_ID = re.compile(r'(?=.*00|.*[^0#].*[0#])(?:[0#]|"[A-Za-z0-9._-]*"|\\[A-Za-z0-9._-]|-){2,40}')
+_PART_OF_ID = re.compile(r'[0#]|"([^"]*)"|\\(.)|-')
+_DIGITS_KEPT = 1e15
+"""Excel keeps no more digits of a number: of a longer one nobody knows the last."""
 
 
 class ExcelFile:
@@ -182,16 +185,33 @@ def _written(cell: Any) -> str:  # noqa: ANN401 (of several classes of openpyxl)
             return value.isoformat()
         case timedelta():
             return str(value)
-        case int() if ZEROS.fullmatch(shown):
-            return str(value).zfill(len(shown))
         case int() | float():
-            return f"{_number(value * 100)}%" if "%" in shown else _number(value)
+            return _number(value, shown)
         case _:
             return str(value)
 
 
-def _number(value: float) -> str:
+def _number(value: float, shown: str) -> str:
     """Never in the form of groups of thousands: 1.125 is 1.1250."""
-    exact = Decimal(repr(round(value, 10))).normalize()
+    if isinstance(value, int) and value >= 0 and _SHOWN_AS_ID.fullmatch(shown):
+        return _as_id(value, shown)
+    if isinstance(value, float) and abs(value) >= _DIGITS_KEPT:
+        return f"{value:E}"
+    exact = Decimal(repr(round(value * 100 if "%" in shown else value, 10))).normalize()
     text = f"{exact:f}"
-    return f"{text}0" if len(text.partition(".")[2]) == 3 else text  # noqa: PLR2004 (digits of a group)
+    grouped = f"{text}0" if len(text.partition(".")[2]) == 3 else text  # noqa: PLR2004 (digits of a group)
+    return f"{grouped}%" if "%" in shown else grouped
+
+
+def _as_id(value: int, shown: str) -> str:
+    """Its digits in the places of the format, from the right; those that are left over stand in the first place."""
+    digits, found, places = list(str(value)), "", list(_PART_OF_ID.finditer(shown))
+    last = next((at for at, place in enumerate(places) if place[0] in "0#"), None)
+    for at, place in reversed(list(enumerate(places))):
+        if place[0] not in "0#":
+            found = (place[1] or place[2] or place[0].strip('"')) + found
+        elif at == last:
+            found = ("".join(digits) or ("0" if place[0] == "0" else "")) + found
+        else:
+            found = (digits.pop() if digits else "0" if place[0] == "0" else "") + found
+    return found

@@ -1,14 +1,14 @@
 """The first look at a table, before anything of it is sent: how it is written, and what only a person can know."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
 from services.ingest.domain.tools.allow_list import composed
-from services.ingest.domain.tools.cells import NO_VALUE, is_no_day, whole
+from services.ingest.domain.tools.cells import NO_VALUE, is_no_day
 from services.ingest.importing.kinds import KINDS
 from services.ingest.importing.kinds.kind import TableKind
 from services.ingest.importing.moments import Forms, UncertainError
@@ -48,7 +48,6 @@ class Look:
     encoding: str
     forms: Forms
     is_workbook: bool = False
-    contradicted: frozenset[str] = frozenset()
 
     @property
     def delimiter_of_reports(self) -> str:
@@ -103,21 +102,15 @@ def look(sample: Sequence[Line], given: TableOptions) -> Look | Question:
     forms = Forms(days, comma)
     _check_scale(header, cells, forms)
     _check_shares(header, cells, forms)
-    seen = Look(header, encoding, forms, given.is_workbook, _contradicted(header, cells))
+    seen = Look(header, encoding, forms, given.is_workbook)
     return _missing(header, cells, given.defaults, days) or seen
 
 
-def _contradicted(header: Header, cells: SampledRows) -> frozenset[str]:
-    """The people of whom several rows say different things, be it only that they have left: whichever comes last would
-    count. An address in other letters is the same."""
-    said = defaultdict[str, set[tuple[str, ...]]](set)
-    for _, row in cells if "participant" in header.kind.needed else ():
-        others = (composed(cell).casefold() for name, cell in row.items() if name != "participant")
-        said[whole(composed(row["participant"]))].add(tuple(others))
-    return frozenset(person for person, rows in said.items() if len(rows) > 1)
-
-
 def _encoding(sample: Sequence[Line]) -> str | Question:
+    """Raises ImportStoppedError for a wide one that its mark does not name."""
+    if sample and b"\0" in sample[0].text:
+        wide = "utf-16-be" if sample[0].text.startswith(b"\0") else "utf-16-le"
+        raise ImportStoppedError(f"line 1 is likely UTF-16 without the mark that says so: give --encoding {wide}")
     found = encodings_of(line.text for line in sample)
     if len(found) == 1:
         return found[0]

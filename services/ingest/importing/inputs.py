@@ -3,16 +3,18 @@ in order: people first, then pairs, then everything as it happened, so that nobo
 there."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 
 import click
 
 from schemas.primitives import to_rfc3339
+from services.ingest.domain.tools.allow_list import composed
+from services.ingest.domain.tools.cells import whole
 from services.ingest.importing.entry import STDIN, ImportEntry, LinesFile, event_entry
 from services.ingest.importing.excel import ExcelFile
 from services.ingest.importing.first_look import DECIMAL_COMMA, Look, TableOptions, look, sampled
@@ -20,16 +22,18 @@ from services.ingest.importing.known import Known
 from services.ingest.importing.options import PROPOSED, Ask, Options, Question
 from services.ingest.importing.row import RowReading
 from services.ingest.importing.sender import EVENTS_ENDPOINT, PARTICIPANTS_ENDPOINT, ImportStoppedError
-from services.ingest.importing.table import HeaderWish, row_entry
+from services.ingest.importing.table import Header, HeaderWish, row_entry
 from services.ingest.importing.translation import read_translation
-from services.ingest.sources.tables import UTF_8, Line, in_utf_8
+from services.ingest.sources.tables import UTF_8, BrokenRowError, Line, in_utf_8
 
 
 @dataclass(frozen=True)
 class Input:
-    """`look` is None of a file of events. `position` of at most `size`, None if nobody knows."""
+    """`called` in what is said of it. `look` is None of a file of events. `position` of at most `size`, None if nobody
+    knows."""
 
     file: Path
+    called: str
     lines: Iterator[Line]
     entry: Callable[[Line], ImportEntry]
     position: Callable[[], int]
@@ -57,26 +61,69 @@ def opened(file: Path, options: Options, known: Known, ask: Ask, stack: ExitStac
             choices = (workbook.sheet, *workbook.others)
             answer = ask(Question("--sheet", f"{file.name} has several sheets: which holds the table?", choices))
             return opened(file, replace(options, sheet=answer), known, ask, stack)
-        found = Input(file, iter(workbook), event_entry, workbook.position, workbook.size)
-        return _table(found, options, known, ask, for_sheet)
+        found = Input(file, for_sheet, iter(workbook), event_entry, workbook.position, workbook.size)
+        return _table(found, options, known, ask, stack)
     lines = stack.enter_context(LinesFile(file, options.encoding))
-    found = Input(file, iter(lines), event_entry, lines.position, lines.size)
+    found = Input(file, file.name, iter(lines), event_entry, lines.position, lines.size)
     if options.is_table(file):
-        return _table(found, options, known, ask, file.name)
+        return _table(found, options, known, ask, stack)
     return replace(found, lines=(line for line in found.lines if line.text.strip()))
 
 
-def _table(found: Input, options: Options, known: Known, ask: Ask, called: str) -> Input:
+def _table(found: Input, options: Options, known: Known, ask: Ask, stack: ExitStack) -> Input:
     sample = sampled(found.lines)
     given = _answered(sample, _given(options, found.file), ask, found.file)
     recognised = look(sample, given)
     assert isinstance(recognised, Look), "every question is answered"
-    click.echo(f"{called}: {recognised.in_words()}", err=True)
-    lines = (in_utf_8(line, recognised.encoding) for line in chain(sample, found.lines))
+    click.echo(f"{found.called}: {recognised.in_words()}", err=True)
     header = recognised.header
-    reading = RowReading(given.defaults, recognised.forms, _saved(found.file), recognised.contradicted, known.person_at)
+    found = replace(found, lines=header.rows(in_utf_8(one, recognised.encoding) for one in chain(sample, found.lines)))
+    contradicted = frozenset[str]()
+    if "participant" in header.kind.needed:
+        apart = _PeopleApart(stack.enter_context(closing(sqlite3.connect(""))), found.lines, header)
+        contradicted = apart.contradicted()
+        found = replace(found, lines=iter(apart), position=apart.position, size=apart.size)
+    reading = RowReading(given.defaults, recognised.forms, _saved(found.file), contradicted, known.person_at)
     entry = row_entry(header, reading)
-    return replace(found, lines=header.rows(lines), entry=lambda line: known.learn(entry(line)), look=recognised)
+    return replace(found, entry=lambda line: known.learn(entry(line)), look=recognised)
+
+
+class _PeopleApart:
+    """Iterates over all rows of a table of people, which lie in a database meanwhile: a table of any length takes no
+    more memory than one of a few rows, and which people it contradicts itself of is known before the first is sent."""
+
+    def __init__(self, database: sqlite3.Connection, rows: Iterable[Line], header: Header) -> None:
+        self._database, self._header, self._read = database, header, 0
+        database.execute("CREATE TABLE row (line INTEGER, text BLOB, lines INTEGER, person TEXT)")
+        told = ((row.number, row.text, row.lines, self._person(row)) for row in rows)
+        self.size = database.executemany("INSERT INTO row VALUES (?, ?, ?, ?)", told).rowcount
+
+    def contradicted(self) -> frozenset[str]:
+        """Of whom several rows say different things, be it only that they have left: whichever comes last would
+        count. An address in other letters is the same."""
+        found = set[str]()
+        several = "SELECT person FROM row WHERE person != '' GROUP BY person HAVING count(DISTINCT text) > 1"
+        rows = f"SELECT person, line, text FROM row WHERE person IN ({several}) ORDER BY person"  # noqa: S608 (ours)
+        for person, told in groupby(self._database.execute(rows), lambda row: row[0]):
+            cells = (self._header.cells(Line(line, text)) | {"participant": person} for _, line, text in told)
+            if len({tuple(composed(cell).casefold() for cell in each.values()) for each in cells}) > 1:
+                found.add(person)
+        return frozenset(found)
+
+    def _person(self, row: Line) -> str:
+        """Nobody of a row that is refused when it is its turn."""
+        try:
+            return whole(composed(self._header.cells(row)["participant"]))
+        except BrokenRowError:
+            return ""
+
+    def position(self) -> int:
+        return self._read
+
+    def __iter__(self) -> Iterator[Line]:
+        for row in self._database.execute("SELECT line, text, lines FROM row ORDER BY rowid"):
+            self._read += 1
+            yield Line(*row)
 
 
 def _given(options: Options, file: Path) -> TableOptions:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from schemas.primitives import to_rfc3339, to_utc
@@ -19,9 +19,13 @@ DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?
 FORM = "write it like 2026-03-31 16:30 or 2026-03-31T16:30:00+02:00"
 # What Excel shows of a day whose cell is no date to it: days since 1900.
 SERIAL = re.compile(r"[34][0-9]{4}([.,][0-9]+)?")
-# `10:00-11:00` may be from ten to eleven, or in a zone eleven hours behind.
-_RANGE = re.compile(r".{10} (?P<begin>[0-9]{2}:[0-9]{2})-(?P<end>[0-9]{2}:[0-9]{2})")
-A_RANGE = "may be a range, or a time with an offset: write its end in a column of its own, or a T before the time"
+# `10:00-11:00` may be from ten to eleven, or in a zone eleven hours behind; `16:30-08:00` is no meeting of 15 hours.
+_RANGE = re.compile(r"(?P<day>.{10}) (?P<begin>[0-9]{2}:[0-9]{2})-(?P<end>[0-9]{2}:[0-9]{2})")
+LONGEST_RANGE = timedelta(hours=12)
+A_RANGE = (
+    "may be a range, or a time with an offset: write its end in a column of its own, or a T before the time, or name "
+    "the zone, if that is its offset there"
+)
 
 
 class UncertainError(ValueError):
@@ -103,10 +107,12 @@ class Forms:
 
     def moment(self, text: str, zone: ZoneInfo | None) -> str:
         """As `instant`."""
-        lasts = _RANGE.fullmatch(in_iso(text, self.day_format)) if "T" not in text else None
-        if lasts and lasts["begin"] < lasts["end"]:
+        found = self._hinted(text, lambda iso: instant(iso, zone))
+        begin = None if "T" in text else _begin_of_range(in_iso(text, self.day_format))
+        # Where the clocks hung by that offset, a range begins at the same instant.
+        if begin is not None and (zone is None or begin.replace(tzinfo=zone) != datetime.fromisoformat(found)):
             raise UncertainError(A_RANGE)
-        return self._hinted(text, lambda iso: instant(iso, zone))
+        return found
 
     def day(self, text: str) -> str:
         """Also of a cell that has a time beside its day, as Excel writes days that it counts by the second."""
@@ -133,3 +139,12 @@ class Forms:
             if iso != text or self.day_format == ISO or _WRITTEN.fullmatch(text):
                 raise
             raise UncertainError(f"{wrong}, or as {self.day_format}") from wrong
+
+
+def _begin_of_range(text: str) -> datetime | None:
+    """By the clock there, of a text that may be a range; None of what is none."""
+    found = _RANGE.fullmatch(text)
+    if found is None or max(found["begin"], found["end"]) >= "24:00":
+        return None
+    begin, end = (datetime.fromisoformat(f"{found['day']} {found[name]}") for name in ("begin", "end"))
+    return begin if timedelta(0) < (end - begin) % timedelta(days=1) <= LONGEST_RANGE else None

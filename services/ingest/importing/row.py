@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 from services.ingest.domain.tools.allow_list import address_in, composed, mailboxes, visible
 from services.ingest.domain.tools.cells import (
     ADDRESS,
+    LOST_DIGITS,
     NO_RESULT,
     NO_VALUE,
     NOTHING,
+    SHORTENED,
     damage_of,
     is_no_day,
     plain_name,
@@ -212,6 +214,8 @@ def in_line(text: str) -> str:
 
 def _id(text: str) -> str:
     """Raises UncertainError."""
+    if SHORTENED.fullmatch(text):
+        raise UncertainError(LOST_DIGITS)
     if _NAME.search(text):
         raise UncertainError(A_NAME)
     return whole(text)

@@ -12,16 +12,16 @@ def _listed(text: str) -> Mapping[str, tuple[str, ...]]:
 # Of feeds of people: compared without case, blanks and punctuation, so that "Employee ID", "employee_id" and
 # "employeeId" are the same. `leave_until` is the last day of a leave, `back_on` the day after it, `last_day` that
 # before `terminated_on`, `rehired_on` that on which who had left came back; `updated_at` counts only where nobody says
-# when the record was received. Of several that are there the first counts: a name that is added stands behind those
-# that tables may be read by already.
+# when the record was received. `on_leave` and `has_left` are yes or no beside a status that says less. Of several that
+# are there the first counts: a name that is added stands behind those that tables may be read by already.
 PEOPLE_COLUMNS = _listed("""
 id: id, participant, participant_id, employee_id, employee_number, emp_id, person_id, person_number, personnel_number,
     worker_id, external_id, personalnummer, personal_nr, mitarbeiternummer, mitarbeiter_id, matricule, employee_no,
     pers_nr, mitarbeiter_nr, ma_nr, matricola, numéro_d_employé, número_de_empleado, personeelsnummer, user_id
 name: name, full_name, display_name, legal_name, name.formatted, employee_name, worker, name.full_name,
     user.display_name, last_name_first_name, nachname_vorname, name_vorname
-first_name: first_name, given_name, forename, name.given_name, vorname, prénom, nombre, voornaam, legal_first_name,
-    preferred_first_name
+first_name: first_name, given_name, forename, name.given_name, vorname, prénom, nombre, nome, voornaam,
+    legal_first_name, preferred_first_name
 last_name: last_name, family_name, surname, name.family_name, nachname, familienname, nom, cognome, apellido,
     apellidos, achternaam, legal_last_name
 addresses: addresses, address, email, emails, mail, email_address, work_email, business_email, e_mail_adresse,
@@ -30,8 +30,12 @@ addresses: addresses, address, email, emails, mail, email_address, work_email, b
     e_mail_dienstlich, correo_electrónico, e_mailadres, indirizzo_email
 status: status, employment_status, employee_status, worker_status, active, is_active, beschäftigungsstatus,
     mitarbeiterstatus, statut, active_status, employment.status, internal.status, role_state, aktiv, stato
-leave_from: leave_from, leave_start, leave_start_date, leave_begin, first_day_of_leave
-leave_until: leave_until, leave_end, leave_end_date, last_day_of_leave
+on_leave: on_leave, is_on_leave, currently_on_leave
+has_left: has_left, terminated, is_terminated
+leave_from: leave_from, leave_start, leave_start_date, leave_begin, first_day_of_leave, karenz_ab,
+    karenz_von, elternzeit_ab, elternzeit_von
+leave_until: leave_until, leave_end, leave_end_date, last_day_of_leave, estimated_last_day_of_leave, karenz_bis,
+    elternzeit_bis
 back_on: back_on, return_date, returns_on, first_day_back
 rehired_on: rehired_on, rehire_date
 terminated_on: terminated_on, termination_date, left_on, exit_date, employment_end_date, austrittsdatum,
@@ -80,7 +84,7 @@ measurable: messbar
 achievable: attainable, erreichbar
 relevant: realistic
 time_bound: timebound, time-boxed, terminiert
-rating: score, stars, grade, bewertung, note, punkte, sterne
+rating: score, stars, bewertung, punkte, sterne
 scale_min: scale from, lowest, skala von
 scale_max: scale to, highest, out of, skala bis
 about: subject, thema, worüber, bezug

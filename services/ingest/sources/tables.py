@@ -254,6 +254,8 @@ def fitted(cells: list[str], names: Sequence[str]) -> list[str]:
     """The cells without empty ones beyond the header. Columns without a name may be missing: Excel leaves out the empty
     cells at the end of some rows, and writes them in others. `Lovelace, Ada` without quotes is two cells, and what
     follows stands one too far: an empty cell more stays, and the row is refused."""
+    if len(cells) == len(names):
+        return cells
     is_shifted = any(cell[:1] == " " != name[:1] and cell.strip() for cell, name in zip(cells, names, strict=False))
     while not is_shifted and len(cells) > len(names) and not cells[-1].strip():
         cells.pop()

@@ -194,6 +194,14 @@ def as_it_came(received: Received, _settings: ToolSettings, _now: datetime) -> R
     return RawPayloads((received.body,), received.headers.get("content-type", JSON))
 
 
+def as_records(values: Iterable[object]) -> RawPayloads | Rejected:
+    """Each as a record of its own; an empty list says nothing."""
+    try:
+        return RawPayloads(tuple(json.dumps(one, ensure_ascii=False).encode() for one in values) or (b"[]",))
+    except RecursionError:
+        return rejected("malformed", "", "is nested too deeply")
+
+
 @dataclass(frozen=True)
 class Tool:
     """`prove` gets the request, the connection's secret and now. `translate` gets what `parse` made of a body (or of

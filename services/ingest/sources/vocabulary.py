@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 from functools import cache
-from typing import Annotated, Self, get_args
+from typing import Annotated, NamedTuple, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from schemas.events import ADMIN_TYPES, OfRelationship, type_of
 from schemas.payloads import OneSided, Payload
-from services.ingest.domain.activity import Activity, Translation
+from services.ingest.domain.activity import Activity, Person, Translation
 from services.ingest.domain.ids import digest
 from services.ingest.domain.verdict import WORDS, Ignored, Problem, Rejected, explain, rejected
 from services.ingest.sources.vendor_model import within
@@ -26,6 +26,14 @@ MEASURED = RATED | {FEEDBACK, PROGRESSED}
 # Of `data.minutes`.
 LONGEST_SESSION = timedelta(days=1)
 Bound = Annotated[float, Field(ge=-1e9, le=1e9)]
+
+
+class Circle(NamedTuple):
+    """Who says or does something, whom else it concerns, and in which relationship, where that is said."""
+
+    by: Person
+    others: tuple[Person, ...] = ()
+    relationship: str = ""
 
 
 class Scale(BaseModel):
@@ -55,6 +63,14 @@ def off_scale(number: float, scale: Scale, path: str) -> Rejected | None:
     if scale.holds(number):
         return None
     return rejected("invalid", path, f"must lie on the scale from {scale.min:g} to {scale.max:g}")
+
+
+MAY_BE_SHARE = "must be a percentage; less than one percent may be a share (0.4 for 40)"
+
+
+def may_be_share(percent: object) -> bool:
+    """Of a percentage that nothing but itself tells of."""
+    return isinstance(percent, int | float) and not isinstance(percent, bool) and 0 < percent < 1
 
 
 def minutes_of(lasted: timedelta, path: str) -> Mapping[str, object] | Rejected:

@@ -70,6 +70,38 @@ def test_percentages_are_what_the_sheet_shows(tmp_path: Path) -> None:
     assert lines(tmp_path / "a.xlsx") == [(1, b"40%")]
 
 
+@pytest.mark.parametrize(
+    ("number", "shown", "written"),
+    [
+        (42, "00000", "00042"),
+        (42, "0000#", "00042"),
+        (42, '"E"0000', "E0042"),
+        (42, "\\E0000", "E0042"),
+        (12345, "00-000", "12-345"),
+        (1234567, "00-000", "1234-567"),
+        (0, "000", "000"),
+        # A unit, or a number as numbers are.
+        (45, '0" min"', "45"),
+        (45, '0"d"', "45"),
+        (45, "#,##0", "45"),
+        (45, "0.00", "45"),
+        (-4, "000", "-4"),
+        # Excel has forgotten their last digits.
+        (1.23457e17, "0", "1.234570E+17"),
+        (1234567890123456789.0, "General", "1.234568E+18"),
+        (123456789012345, "0", "123456789012345"),
+    ],
+)
+def test_a_number_that_is_shown_as_an_id_is_that_id(number: float, shown: str, written: str, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet["A1"], sheet["A1"].number_format = number, shown
+    book.save(tmp_path / "a.xlsx")
+
+    assert lines(tmp_path / "a.xlsx") == [(1, written.encode())]
+
+
 def test_what_unpacks_to_too_much_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(excel, "MOST_UNPACKED", 10 * 2**20)
     bomb = packed(tmp_path / "bomb.xlsx", sheet=b" " * 11 * 2**20)

@@ -2,7 +2,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.ingest.importing.moments import UncertainError, day, instant
+from services.ingest.importing.moments import Forms, UncertainError, day, instant
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -68,3 +68,40 @@ def test_a_day_is_written_in_one_way() -> None:
     for text in ("2026-02-30", "20260331", "31.03.2026", "2026-W14-2", "2026-3-31"):
         with pytest.raises(UncertainError, match="is no day"):
             day(text)
+
+
+LOS_ANGELES = ZoneInfo("America/Los_Angeles")
+
+
+@pytest.mark.parametrize(
+    ("written", "zone"),
+    [
+        ("2026-03-01 03:30-08:00", LOS_ANGELES),
+        ("3/1/2026 3:30-08:00", LOS_ANGELES),
+        ("2026-03-01 03:30:00-08:00", None),
+        ("2026-03-01T03:30-08:00", None),
+        ("2026-03-01 03:30 -08:00", None),
+    ],
+)
+def test_an_offset_is_one_where_a_range_would_begin_at_the_same_instant(written: str, zone: ZoneInfo | None) -> None:
+    assert Forms("mm/dd/yyyy").moment(written, zone) == "2026-03-01T11:30:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("written", "zone"),
+    [
+        ("2026-03-01 03:30-08:00", None),
+        ("2026-03-01 03:30-08:00", BERLIN),
+        ("2026-07-01 03:30-08:00", LOS_ANGELES),
+        # Over midnight.
+        ("2026-03-01 22:30-01:00", BERLIN),
+        ("2026-03-01 23:00-00:15", None),
+    ],
+)
+def test_what_may_be_a_range_or_an_offset_is_not_guessed(written: str, zone: ZoneInfo | None) -> None:
+    with pytest.raises(UncertainError, match="may be a range"):
+        Forms().moment(written, zone)
+
+
+def test_an_offset_at_which_no_meeting_would_end_is_one() -> None:
+    assert Forms().moment("2026-03-31 16:30-08:00", None) == "2026-04-01T00:30:00.000000Z"

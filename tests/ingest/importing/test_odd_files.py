@@ -48,6 +48,9 @@ def raw(content: bytes) -> Callable[[Path], None]:
         ("a.csv", raw(b"%PDF-1.7\n"), "is a PDF: save the table as .xlsx, or as CSV"),
         ("a.csv", raw((HEADER + ROW).replace(b"\n", b"\r")), "has a carriage return within a line"),
         ("a.csv", raw(bytes(range(128, 256)) * 20), "is not UTF-8; which of these reads right?"),
+        ("a.csv", raw((HEADER + ROW).decode().encode("utf-16-le")), "UTF-16 without the mark that says so: give"),
+        ("a.csv", raw((HEADER + ROW).decode().encode("utf-16-be")), "give --encoding utf-16-be"),
+        ("a.csv", raw(b"relationship,by,at,Note\nr,mentee,2026-03-02,1\n"), "is of no table that is known"),
     ],
 )
 def test_what_is_no_table_says_what_it_is_and_nothing_is_sent(
@@ -176,6 +179,17 @@ p-1;Ann;Yes;a@EXAMPLE.com
             "4 new, 0 duplicates, 0 rejected",
             "",
         ),
+        # Digits that were left out of an id.
+        (
+            "relationship,started_at,mentors,mentees\nr1,2026-01-15,1.23457E+11,p-2\nr2,2026-01-15,p-1,4.711E3\n",
+            "0 new, 0 duplicates, 2 rejected",
+            "line 3: invalid: mentees: '4.711E3' is a number of which a table has left digits out",
+        ),
+        (
+            "participant;name;consent\n4.711E3;A;yes\n4,711E+03;B;yes\n4711E3;C;yes\n",
+            "1 new, 0 duplicates, 2 rejected",
+            "line 2: invalid: participant: is a number of which a table has left digits out",
+        ),
         # A range of times is no offset.
         (
             """relationship;status;starts_at
@@ -255,3 +269,20 @@ def test_a_number_that_a_workbook_shows_with_zeros_before_it_has_them(tmp_path: 
     result = dry_run(tmp_path / "a.xlsx")
 
     assert "2 rejected" in result.stdout, "both are of 00042, and say different things"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".xlsx"])
+def test_people_who_are_contradicted_far_below_are_refused_as_well(ending: str, tmp_path: Path) -> None:
+    """Far below what the first look reads."""
+    many = 21_000
+    rows = [["participant", "name", "consent"], ["p-1", "Ann", "yes"], ["p-2", "Bo", "yes"]]
+    rows += [[f"q-{number}", "Cy", "yes"] for number in range(many)]
+    rows += [["p-1", "Ann", "no"], ["p-2", "BO", "yes"]]
+    write = book(rows) if ending == ".xlsx" else raw("".join(f"{','.join(row)}\n" for row in rows).encode())
+    write(tmp_path / f"a{ending}")
+
+    result = dry_run(tmp_path / f"a{ending}")
+
+    assert result.stdout.strip().endswith(f"{many + 2} new, 0 duplicates, 2 rejected"), result.output
+    for line in (2, many + 4):
+        assert f"line {line}: invalid: participant: stands in several rows, which say different" in result.stderr

@@ -263,6 +263,47 @@ def test_what_a_feed_does_not_speak_of_is_kept() -> None:
     assert found[0].data.from_ == datetime(2026, 3, 8, 23, tzinfo=UTC)
 
 
+ACCOUNTS = ConnectionScope("acme", None, "hr", "accounts")
+
+
+@pytest.mark.parametrize("back_on", [None, date(2026, 3, 20)])
+def test_a_leave_lasts_though_an_account_is_active_for_a_feed_that_knows_no_leaves(back_on: date | None) -> None:
+    projection = known()
+    leave = employed("ada", "leave", left_on=FIRST_OF_MARCH, back_on=back_on)
+    account = employed("ada", "active", key="account", time=NOON + DAY, unsaid=frozenset({"leave"}))
+    fanned(projection, leave)
+
+    assert say(projection, account, ACCOUNTS) == Ignored("unchanged")
+    assert say(projection, employed("ada", "leave", left_on=FIRST_OF_MARCH, back_on=back_on), HR) == Ignored(
+        "unchanged"
+    )
+    person = projection.roster.known("acme", "p-ada")
+    assert person is not None
+    assert person.status == "leave"
+    renamed = employed("ada", "active", name="Ada B", time=NOON + DAY, unsaid=frozenset({"leave"}))
+    assert [one.status for one in people(projection, renamed)] == ["leave"]
+    (resumed,) = fanned(projection, employed("ada", "active", key="back", time=NOON + DAY))
+    assert resumed.type == "mentoring.relationship.resumed.v1"
+
+
+def test_an_account_that_is_active_after_the_day_of_return_is_of_somebody_who_is_back() -> None:
+    projection = known()
+    fanned(projection, employed("ada", "leave", left_on=FIRST_OF_MARCH, back_on=NEXT_WEEK))
+    account = employed("ada", "active", key="account", time=NOON + 9 * DAY, unsaid=frozenset({"leave"}))
+
+    assert [one.status for one in people(projection, account)] == ["active"]
+
+
+def test_of_somebody_who_is_new_or_gone_an_active_account_counts() -> None:
+    projection = known()
+    account = {"key": "account", "time": NOON + DAY, "unsaid": frozenset({"leave"})}
+    fanned(projection, employed("ben", "exited", left_on=NEXT_WEEK))
+
+    (new,), (ben,) = (people(projection, employed(name, "active", **account)) for name in ("dan", "ben"))
+
+    assert (new.status, ben.status) == ("active", "active")
+
+
 def people(projection: Any, said: Employed) -> tuple[Participant, ...]:  # noqa: ANN401
     found = resolve(said, HR, projection)
     assert isinstance(found, Resolved)

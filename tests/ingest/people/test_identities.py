@@ -1,3 +1,5 @@
+from hashlib import sha1
+
 from schemas.directory import ToolIdentity
 from services.ingest.domain.activity import Person
 from services.ingest.domain.ids import pseudonym_of
@@ -130,3 +132,28 @@ def test_the_domain_of_an_address_may_be_written_in_two_ways() -> None:
     assert known.participant("acme", "zoom", Person(address="Ada@XN--BCHER-KVA.example")) == "p-ada"
     assert known.participant("acme", "zoom", Person(address="ben@BÜCHER.example")) == "p-ben"
     assert known.participant("acme", "zoom", Person(address="ädä@x..y")) is None
+
+
+def hashed(address: str) -> Person:
+    return Person(id=sha1(f"mailto:{address}".encode(), usedforsecurity=False).hexdigest())
+
+
+def test_the_sha1_of_an_address_is_that_of_whoever_has_the_address() -> None:
+    known = roster(participant("ada", addresses=("Ada@example.com",)), participant("ben", tenant="beta"))
+
+    assert known.participant("acme", "xapi", hashed("Ada@example.com")) == "p-ada"
+    assert known.participant("acme", "xapi", hashed("ada@example.com")) == "p-ada"
+    assert known.participant("acme", "xapi", hashed("ben@example.com")) is None
+    assert known.participant("acme", "xapi", Person(id="a" * 40)) is None
+
+
+def test_the_sha1_of_an_address_goes_with_the_address() -> None:
+    known = roster(participant("ada"), participant("ben", addresses=("ADA@example.com",)))
+    assert known.identify("acme", "xapi", hashed("ada@example.com")) == {"p-ada", "p-ben"}
+
+    known.forget("acme", "p-ben")
+    assert known.participant("acme", "xapi", hashed("ada@example.com")) == "p-ada"
+    known.upsert(participant("ada", addresses=("new@example.com",)))
+
+    assert known.identify("acme", "xapi", hashed("ada@example.com")) == frozenset()
+    assert known.participant("acme", "xapi", hashed("new@example.com")) == "p-ada"

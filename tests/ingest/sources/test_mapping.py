@@ -529,3 +529,35 @@ def test_whatever_comes_gets_a_verdict(
     translated(TOOL, value, settings)
     translated(TOOL, value, other_settings)
     assert isinstance(TOOL.take(Received({}, raw), settings, NOW), RawPayloads | Rejected)
+
+
+@pytest.mark.parametrize("pair", [None, ""])
+def test_of_an_answer_that_does_not_say_its_relationship_nobody_guesses_it(pair: str | None) -> None:
+    one = rule(by="who")
+
+    assert fault(achieved(pair=pair, who="p-ada"), configured(one))[0] == "one.relationship"
+    assert (
+        said(achieved(pair=pair, who="p-ada", other="p-ben"), configured(one | {"people": "other"})).relationship == ""
+    )
+    assert said(achieved(who="p-ada"), configured(one)).relationship == "rel-1"
+
+
+@pytest.mark.parametrize("at", ["11/01/2026 1:30 AM", "03/08/2026 02:30"])
+def test_a_time_that_the_change_of_clocks_doubles_or_skips_needs_its_zone(at: str) -> None:
+    settings = configured(times="mm/dd/yyyy", time_zone="America/New_York")
+
+    path, words = fault(achieved(at=at), settings)
+
+    assert (path, "the clocks change then in America/New_York" in words) == ("one.time", True)
+    assert said(achieved(at="2026-11-01T01:30:00-05:00"), settings).time == datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("percent", "is_right"), [(0.4, False), (0.999, False), (0, True), (1, True), (40.5, True)])
+def test_a_percentage_that_may_be_a_share_is_no_progress(percent: float, *, is_right: bool) -> None:
+    settings = configured(rule(type="mentoring.goal.progressed.v1", data={"goal_id": "goal", "percent": "done"}))
+
+    found = TOOL.translate(achieved(done=percent), settings)
+
+    assert isinstance(found, tuple) == is_right
+    if isinstance(found, Rejected):
+        assert found.errors[0].path == "one.data.percent"

@@ -224,6 +224,13 @@ def test_progress_is_a_percentage_or_a_share_of_its_scale() -> None:
     assert "from 0 to 100" in fault(response(rated(101, "number", "progress")))[1]
 
 
+@pytest.mark.parametrize("share", [0.4, 0.999])
+def test_a_percentage_that_may_be_a_share_is_no_progress(share: float) -> None:
+    path, words = fault(response(rated(share, "number", "progress")))
+
+    assert (path, "may be a share" in words) == ("form_response.answers.0.number", True)
+
+
 def test_a_date_is_when_a_goal_is_due() -> None:
     assert said(response(answer("due", "date", date="2026-06-30"))).data == {"goal_id": "g-1", "due": "2026-06-30"}
     assert said(response(answer("due", "date", date="2026-06-30T00:00:00Z"))).data["due"] == "2026-06-30"

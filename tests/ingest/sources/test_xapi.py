@@ -216,7 +216,7 @@ def test_progress_on_a_goal_is_a_percentage() -> None:
     assert said(statement("progressed", result={"score": {"raw": 3, "min": 1, "max": 5}})).data["percent"] == 50
 
 
-@pytest.mark.parametrize("progress", [101, -1, 10**400, True, "40", None])
+@pytest.mark.parametrize("progress", [101, -1, 10**400, True, "40", None, 0.4, 0.999])
 def test_progress_off_its_scale_is_a_fault(progress: object) -> None:
     extension = {"https://w3id.org/xapi/cmi5/result/extensions/progress": progress}
 

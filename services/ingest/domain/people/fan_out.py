@@ -14,7 +14,7 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Employed, Native
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.ids import EventContent, RawEvent, digest, origin, raw_event
-from services.ingest.domain.people.participants import completed, is_same, merged, merging
+from services.ingest.domain.people.participants import completed, is_same, merged, merging, stays_on_leave
 from services.ingest.domain.people.relationship_history import (
     FactKey,
     Pause,
@@ -73,7 +73,8 @@ def employed(told: Employed, scope: ConnectionScope, roster: Roster) -> FannedOu
     if isinstance(record, Rejected):
         return record
     try:
-        events = tuple(_FanOut(said, scope, roster).events())
+        on_leave = stays_on_leave(said.status, said.unsaid, known, said.time)
+        events = () if on_leave else tuple(_FanOut(said, scope, roster).events())
     except OverflowError:
         return rejected("invalid", "left_on", "this day cannot be placed in any time zone")
     return FannedOut(events, statement, () if record is None or is_same(record, known) else (record,))

@@ -1,9 +1,11 @@
 """A person of the directory as a sender hands them in, and as all statements together describe them."""
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
+from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -118,6 +120,7 @@ def merged(statement: DirectoryStatement, known: Participant | None) -> Particip
     others = [one for one in before.identities if one.tool not in named] if before else []
     zone = before.time_zone if before and "time_zone" in described.unsaid else described.time_zone
     change = described.change and described.change.model_copy(update={"time_zone": zone})
+    on_leave = stays_on_leave(described.status, described.unsaid, before, statement.recordedtime)
     try:
         return Participant(
             id=statement.id,
@@ -126,13 +129,22 @@ def merged(statement: DirectoryStatement, known: Participant | None) -> Particip
             addresses=described.addresses or (before.addresses if before else ()),
             identities=(*described.identities, *others),
             time_zone=zone,
-            status=described.status,
+            status="leave" if on_leave else described.status,
             consent=before.consent if before and "consent" in described.unsaid else described.consent,
-            employment=_employment(change, known.employment if known else ()),
+            employment=_employment(None if on_leave else change, known.employment if known else ()),
             recordedtime=statement.recordedtime,
         )
     except ValidationError as invalid:
         return Rejected("invalid", explain(invalid))
+
+
+def stays_on_leave(status: str, unsaid: Collection[str], known: Participant | None, at: datetime) -> bool:
+    """Whether somebody is active for a feed that knows nothing of leaves, and on one that is not over for another."""
+    if known is None or known.status != "leave" or status != "active" or "leave" not in unsaid:
+        return False
+    latest = known.employment[-1] if known.employment else None
+    back_on = latest.back_on if latest and latest.status == "leave" else None
+    return back_on is None or at.astimezone(ZoneInfo(known.time_zone)).date() < back_on
 
 
 def is_same(one: Participant, other: Participant | None) -> bool:

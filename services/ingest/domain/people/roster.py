@@ -1,10 +1,12 @@
 """Who is who, and who is paired with whom. Under a tool's id or an address one person of the directory is known: where
 two claim it, it is nobody's, because a meeting must never count for the wrong person."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
+from hashlib import sha1
 from typing import NamedTuple
 
 from schemas import payloads as p
@@ -26,6 +28,8 @@ Key = tuple[str, str, str]
 ADDRESS = ""
 """Stands for the tool where any tool may know the address."""
 NOBODY: frozenset[str] = frozenset()
+SHA1 = re.compile(r"[0-9a-f]{40}", re.ASCII)
+"""In place of an address, as xAPI may tell of somebody: that of `mailto:` and the address."""
 
 
 class Conflict(NamedTuple):
@@ -79,6 +83,7 @@ class Roster:
         self._digest_key = digest_key
         self._known: dict[tuple[str, str], Participant] = {}
         self._owners: Sets = {}
+        self._hashed: dict[tuple[str, bytes], str] = {}
         self._histories: dict[tuple[str, str], RelationshipHistory] = {}
         self._of: Sets = {}
         self._erased: set[tuple[str, str]] = set()
@@ -115,6 +120,7 @@ class Roster:
         """Replaces what was known of the participant. Returns the identities that others claim as well."""
         self.forget(participant.tenant, participant.id)
         self._known[participant.tenant, participant.id] = participant
+        self._hashed.update({(participant.tenant, digest): address for digest, address in _hashes(participant)})
         conflicts = []
         for key in set(self._keys(participant)):
             add(self._owners, key, participant.id)
@@ -126,6 +132,9 @@ class Roster:
         known = self._known.pop((tenant, participant), None)
         for key in set(self._keys(known)) if known else ():
             take(self._owners, key, participant)
+        for digest, address in _hashes(known) if known else ():
+            if (tenant, ADDRESS, normal(address)) not in self._owners:
+                self._hashed.pop((tenant, digest), None)
 
     def known(self, tenant: str, participant: str) -> Participant | None:
         """As the directory has them; somebody may be in a relationship and not in the directory."""
@@ -134,7 +143,8 @@ class Roster:
     def identify(self, tenant: str, tool: str, person: Person) -> frozenset[str]:
         """Whom the tool means: nobody of ours, one, or several where what is known of the person contradicts itself."""
         claims: list[frozenset[str]] = []
-        for value in filter(None, (person.id, person.address)):
+        hashed = self._hashed.get((tenant, bytes.fromhex(person.id)), "") if SHA1.fullmatch(person.id) else ""
+        for value in filter(None, (person.id, person.address, hashed)):
             found = self._claiming((tenant, tool, normal(value)))
             if "@" in value:
                 found |= self._claiming((tenant, ADDRESS, normal(value)))
@@ -254,6 +264,13 @@ def no_pair(present: frozenset[str], scope: ConnectionScope) -> Rejected:
 
 def subject(scope: ConnectionScope, relationship: Relationship) -> Subject:
     return Subject(scope.source, scope.tenant, relationship.program, relationship.id)
+
+
+def _hashes(participant: Participant) -> Iterator[tuple[bytes, str]]:
+    """Of addresses as the directory has them and in lower case: others write them so."""
+    for address in participant.addresses:
+        for written in {address, address.casefold()}:
+            yield sha1(f"mailto:{written}".encode(), usedforsecurity=False).digest(), address
 
 
 def _begun(found: Iterable[Relationship], at: datetime) -> tuple[Relationship, ...]:

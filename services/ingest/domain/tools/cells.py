@@ -69,6 +69,10 @@ def whole(written: str) -> str:
     return found[1] if found else written
 
 
+# `4.711E+03`, or without the sign: how tables show a number that is too long for its column.
+SHORTENED = re.compile(r"[0-9][.,][0-9]{1,15}[eE]\+?[0-9]{1,3}", re.ASCII)
+LOST_DIGITS = "is a number of which a table has left digits out: give the column the format of text, and its ids anew"
+
 _OF_HTML = re.compile(r"&(?:#[0-9]{2,6}|#[xX][0-9a-fA-F]{2,5}|[A-Za-z]{2,8});")
 
 

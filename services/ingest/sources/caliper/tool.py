@@ -1,6 +1,5 @@
 """Envelopes as a sensor sends them, one event each."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -8,7 +7,7 @@ from datetime import datetime
 from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import CUT, ID, AllowList, Leaf, allow_list
-from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.domain.verdict import Rejected
 from services.ingest.sources.caliper.model import (
     ENTITIES,
     ENTITY,
@@ -34,7 +33,7 @@ from services.ingest.sources.caliper.model import (
 )
 from services.ingest.sources.caliper.translation import expressed, translate
 from services.ingest.sources.mapping.settings import Compiled
-from services.ingest.sources.tool import RawPayloads, Received, Tool, ToolSettings, prove_bearer
+from services.ingest.sources.tool import RawPayloads, Received, Tool, ToolSettings, as_records, prove_bearer
 from services.ingest.sources.vendor_model import read
 
 
@@ -48,12 +47,7 @@ def take(received: Received, _settings: ToolSettings, _now: datetime) -> RawPayl
     if not isinstance(envelope, dict) or not isinstance(data, list) or len(data) <= 1:
         return RawPayloads((received.body,))
     items = [item for item in data if item is not None] or data[:1]
-    try:
-        return RawPayloads(
-            tuple(json.dumps({**envelope, "data": [item]}, ensure_ascii=False).encode() for item in items)
-        )
-    except RecursionError:
-        return rejected("malformed", "", "is nested too deeply")
+    return as_records({**envelope, "data": [item]} for item in items)
 
 
 # Where an event names people, outer ones first: what is found in an entity is found in it as it came.

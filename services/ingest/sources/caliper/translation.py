@@ -3,7 +3,6 @@ their relationship."""
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain import activity as said
@@ -38,6 +37,7 @@ from services.ingest.sources.vendor_model import read, within
 from services.ingest.sources.vocabulary import (
     FEEDBACK,
     MEASURED,
+    Circle,
     Scale,
     as_id,
     as_one,
@@ -128,14 +128,7 @@ LONGEST = 320
 MOST_PEOPLE = 100
 
 
-@dataclass(frozen=True)
-class CaliperCircle:
-    by: Person
-    others: tuple[Person, ...]
-    relationship: str
-
-
-def circle_of(told: CaliperTold, settings: CaliperSettings) -> CaliperCircle | Rejected:
+def circle_of(told: CaliperTold, settings: CaliperSettings) -> Circle | Rejected:
     """The others are whose attempt it was, whom it is about, who wrote what is spoken of, who wrote what it answers,
     with whom it is shared, and whom the settings find."""
     by = _person(told.event.actor, settings)
@@ -158,7 +151,7 @@ def circle_of(told: CaliperTold, settings: CaliperSettings) -> CaliperCircle | R
     relationship = _text("relationship", settings.relationship, told.raw)
     if isinstance(relationship, Rejected):
         return within("settings.relationship", relationship)
-    return CaliperCircle(by, tuple(person for person in others if person != by), relationship)
+    return Circle(by, tuple(person for person in others if person != by), relationship)
 
 
 def _named(told: CaliperTold, settings: CaliperSettings) -> tuple[Mapping[str, object], ...] | Rejected:
@@ -206,7 +199,7 @@ def _text(name: str, expression: Compiled | None, value: object) -> str | Reject
 
 
 def _concerns_nobody(
-    told: CaliperTold, circle: CaliperCircle, meaning: CaliperMeaning, settings: CaliperSettings
+    told: CaliperTold, circle: Circle, meaning: CaliperMeaning, settings: CaliperSettings
 ) -> Ignored | None:
     """None where it is of the pair. What somebody writes or shares is no contact of the only pair that they are of,
     because nobody else is named, and a grade of what was handed in within a course is no judgement of mentoring: the

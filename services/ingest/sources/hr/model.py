@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
 from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -13,7 +14,7 @@ from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, dam
 from services.ingest.domain.verdict import Problem
 from services.ingest.sources.day_formats import may_be_two_days
 from services.ingest.sources.hr.settings import ISO, NAMES, YES, HrSettings, flat, plain
-from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc
+from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc, zone_named
 
 
 class HrFault(VendorModel):
@@ -44,6 +45,10 @@ DAY = re.compile(r"(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d.*|[Zz]|[+-]\d\d(:?\d\d)?)?", 
 LONGEST_DAY = 64
 # Without separators, as SAP writes days and ISO 8601 allows; and as OData 2 does, in milliseconds.
 DIGITS = re.compile(r"(?:19|20|99)\d{6}", re.ASCII)
+IN_UTC = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.0{1,9})?(?:[Zz]|[+-]00(?::?00)?)", re.ASCII)
+MIDNIGHTS_OF_EUROPE = frozenset({time(22), time(23)})
+"""In UTC, with the day before."""
+ELSEWHERE = "may be midnight of the next day in a zone to the east: settings.time_zone can say where days begin"
 TICKS = re.compile(r"/Date\((-?\d{1,14})(?:[+-]\d{4})?\)/", re.ASCII)
 # As Excel counts days where a cell has not the format of one. Of the years from 2015 to 2035: what else is written in
 # five digits, such as a day of one digit before its month and year, is no number of these.
@@ -54,6 +59,10 @@ TWO_DAYS = "this one may be two, by which comes first, day or month: settings.da
 # What may follow a day in the form of the settings.
 CLOCK = re.compile(r"[T ]\d\d:\d\d[\d:.]*$", re.ASCII)
 MOMENT: TypeAdapter[datetime] = TypeAdapter(ZonedOrUtc)
+
+
+class UncertainDayError(ValueError):
+    """The moment is in one of two days, by where its clock hangs."""
 
 
 class Employee:
@@ -97,6 +106,11 @@ class Employee:
     def flag(self, column: str) -> bool | None:
         return self._read(column, _flag, None)
 
+    def says_yes(self, column: str) -> bool:
+        """No where anything else stands, such as a day."""
+        _, value = self.found(column)
+        return isinstance(value, str | int) and str(value).lower() in YES
+
     def named(self, name: str) -> str:
         """Of a column that only the settings know."""
         _, value = self.member(name)
@@ -111,10 +125,13 @@ class Employee:
         return self._members.get(plain(name), (name, None))
 
     def found(self, column: str) -> tuple[str, object]:
-        """The first of the columns that could say it that is filled in, else the first that is there."""
+        """The first of the columns that could say it that is filled in, else the first that is there. Thin where there
+        is one at most: every column of every row is asked for several times."""
+        names = self._there[column]
+        if len(names) <= 1:
+            return self._members[names[0]] if names else (column, None)
         there = self.all_of(column)
-        filled = (one for one in there if not self._says_nothing(column, one[1]))
-        return next(filled, there[0] if there else (column, None))
+        return next((one for one in there if not self._says_nothing(column, one[1])), there[0])
 
     def all_of(self, column: str) -> list[tuple[str, object]]:
         """All of the columns that could say it and are there."""
@@ -146,10 +163,12 @@ class Employee:
         if is_no_day(text):
             return None
         try:
+            if found := IN_UTC.fullmatch(text[:LONGEST_DAY]):
+                return self._day_of(datetime.fromisoformat(f"{found[1]}T{found[2]}+00:00"))
             if found := DAY.fullmatch(text[:LONGEST_DAY]):
                 return _lived(date.fromisoformat(found[1]))
             if found := TICKS.fullmatch(text[:LONGEST_DAY]):
-                return _lived((EPOCH + timedelta(milliseconds=int(found[1]))).date())
+                return self._day_of(EPOCH + timedelta(milliseconds=int(found[1])))
             if found := SERIAL.fullmatch(text[:LONGEST_DAY]):
                 return DAY_0 + timedelta(days=int(found[1]))
             form, written = self._settings.day_format, text[:LONGEST_DAY]
@@ -158,11 +177,30 @@ class Employee:
             # Systems that export days may write their midnights.
             timed = written if "%H" in form or "%I" in form else CLOCK.sub("", written)
             return _lived(datetime.strptime(timed, form).date())  # noqa: DTZ007 (a day has no zone)
+        except UncertainDayError as wrong:
+            raise ValueError(ELSEWHERE) from wrong
         except ValueError as wrong:
             example = date(2026, 3, 31)
             forms = dict.fromkeys(example.strftime(form) for form in (ISO, self._settings.day_format))
             twofold = f"; {TWO_DAYS}" if may_be_two_days(text[:LONGEST_DAY]) else ""
             raise ValueError(f"must be a day as in {' or '.join(forms)}{twofold}") from wrong
+
+    def _day_of(self, moment: datetime) -> date | None:
+        """Systems export days as midnights, of UTC or of where they are: then its date in UTC is the day before."""
+        name = self.text("time_zone") or self._settings.time_zone
+        if moment.time() == time.min:
+            return _lived(moment.date())
+        if name != "UTC":
+            with suppress(ValueError):
+                return _lived(moment.astimezone(zone_named(name)).date())
+        if moment.time() in MIDNIGHTS_OF_EUROPE:
+            raise UncertainDayError
+        return _lived(moment.date())
+
+
+def is_moment(text: str) -> bool:
+    """Whether it names one that is in one of two days, by where its clock hangs."""
+    return bool(IN_UTC.fullmatch(text[:LONGEST_DAY]) or TICKS.fullmatch(text[:LONGEST_DAY]))
 
 
 def _is_nothing(value: object) -> bool:

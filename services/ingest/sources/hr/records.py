@@ -2,7 +2,6 @@
 person counts, and in which form their days are written."""
 
 import codecs
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -18,7 +17,7 @@ from services.ingest.sources.hr.rows import NEEDED, NO_COLUMN, read_rows
 from services.ingest.sources.hr.settings import DAYS, ISO, HrSettings, contradiction, flat, plain
 from services.ingest.sources.table_words import PEOPLE_COLUMNS
 from services.ingest.sources.tables import encoding_called
-from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
+from services.ingest.sources.tool import RawPayloads, Received, ToolSettings, as_records
 from services.ingest.sources.vendor_model import read
 
 # As browsers and scripts call a table on machines with Excel.
@@ -36,6 +35,12 @@ AROUND = (
     *("members", "records", "rows", "entries", "response", "payload", "content", "list", "embedded"),
 )
 MOST_AROUND = 3
+# Where systems say what was done to a record, and how they say that it was deleted.
+OF_CHANGES = frozenset({"action", "event", "eventtype", "type", "topic"})
+DELETED = frozenset({"delete", "deleted", "employee.deleted", "person.deleted", "employee_with_fields.deleted"})
+AS_THEY_ARE = "have the whole record sent, with id, name and status, by a webhook with fields, a report or an export"
+OF_DELETED = "says that a record was deleted, which is not that the person left: send them once more as terminated"
+OF_A_CHANGE = f"says what changes and not how people are then, as PATCH of SCIM and notifications do: {AS_THEY_ARE}"
 _USUAL = HrSettings()
 UNKNOWN = "an encoding that nobody knows"
 EMPLOYEE, UNDECODED = "employee", "undecoded"
@@ -91,13 +96,12 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloa
         return missing
     try:
         judged = distinct(_with_days([_judged(record, settings) for record in people], settings), settings)
-        stamped = (
-            {**one, "received_at": to_rfc3339(now)} if isinstance(one, dict) and one.get("received_at") is None else one
-            for one in judged
-        )
-        return RawPayloads(tuple(json.dumps(one, ensure_ascii=False).encode() for one in stamped) or (b"[]",))
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
+    stamp = {"received_at": to_rfc3339(now)}
+    return as_records(
+        {**one, **stamp} if isinstance(one, dict) and one.get("received_at") is None else one for one in judged
+    )
 
 
 def people_in(value: object, settings: HrSettings) -> list[object]:
@@ -108,11 +112,19 @@ def people_in(value: object, settings: HrSettings) -> list[object]:
     for index, person in enumerate(people):
         if isinstance(person, dict) and isinstance(person.get(EMPLOYEE), dict):
             records.append(person)
-        elif isinstance(person, dict) and (name := contradiction(person, settings.columns_read)):
-            records.append({"index": index, EMPLOYEE: {}, "fault": {"column": name, "words": TWO_VALUES}})
+        elif isinstance(person, dict) and (fault := _fault(person, settings)):
+            records.append({"index": index, EMPLOYEE: {}, "fault": fault})
         elif person is not None or people is not found:
             records.append({"index": index, EMPLOYEE: person})
     return records
+
+
+def _fault(person: Mapping[str, object], settings: HrSettings) -> Mapping[str, str] | None:
+    """Of the person as a whole. A system that says what was done to its record, and no more, says nothing of them."""
+    if name := contradiction(person, settings.columns_of_one_value):
+        return {"column": name, "words": TWO_VALUES}
+    said = (one for name, one in person.items() if isinstance(one, str) and plain(name) in OF_CHANGES)
+    return {"words": OF_DELETED} if any(one.casefold() in DELETED for one in said) else None
 
 
 def _list_in(value: object, around: int) -> object:
@@ -173,9 +185,13 @@ def _with_days(records: list[object], settings: HrSettings) -> list[object]:
 
 def _nobody(value: object, settings: HrSettings) -> Rejected | None:
     """An object in which there is neither a list nor a single member of a person."""
+    if isinstance(value, dict) and isinstance(value.get("Operations"), list):
+        return rejected("malformed", "Operations", OF_A_CHANGE)
     found = _list_in(value, MOST_AROUND)
     if not isinstance(found, dict) or EMPLOYEE in found or flat(found).keys() & settings.columns_read:
         return None
+    if isinstance(value, dict) and flat(value).keys() & OF_CHANGES:
+        return rejected("malformed", "", OF_A_CHANGE)
     return rejected("malformed", "", f"holds no list of people: it was looked for in {', '.join((*PEOPLE, *AROUND))}")
 
 

@@ -132,6 +132,8 @@ class _Header:
     def _undecoded(self, cells: list[str]) -> Iterator[tuple[str, str]]:
         yield from ((name, TWICE) for name in self.twice)
         for places in self.alike:
+            if plain(self.names[places[0]]) in self.settings.names["addresses"]:
+                continue
             if len({cells[place].strip() for place in places} - {""}) > 1:
                 yield self.names[places[0]], TWICE
         for name, cell in zip(self.names, cells, strict=True):

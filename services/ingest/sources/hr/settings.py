@@ -53,12 +53,22 @@ KNOWN = frozenset(plain(name) for names in PEOPLE_COLUMNS.values() for name in n
 
 def flat(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
     """By plain name, what stands there and how it is called there; `name.formatted` is a member of a member. Of two
-    that are called alike (`Email`, `E-Mail`) one that is empty says nothing."""
+    that are called alike (`Email`, `E-Mail`) one that is empty says nothing, and two addresses are a list of both:
+    somebody may have several."""
     found: dict[str, tuple[str, object]] = {}
     for name, value in _leaves("", employee, MOST_LEVELS):
-        if value not in (None, "") or plain(name) not in found:
+        called, before = found.get(plain(name), (name, None))
+        if before is not None and before != value and (first := _addresses(before)) and (more := _addresses(value)):
+            found[plain(name)] = (called, [*first, *more])
+        elif value not in (None, "") or plain(name) not in found:
             found[plain(name)] = (name, value)
     return found
+
+
+def _addresses(value: object) -> list[object]:
+    """None of what is no text, and no list of texts, with an @."""
+    texts = value if isinstance(value, list) else [value]
+    return texts if all(isinstance(one, str) and "@" in one for one in texts) else []
 
 
 def contradiction(employee: Mapping[str, object], columns: Container[str]) -> str:
@@ -157,6 +167,11 @@ class HrSettings(ToolSettings):
         return {
             column: tuple(map(plain, (names,) if isinstance(names, str) else names)) for column, names in given.items()
         }
+
+    @cached_property
+    def columns_of_one_value(self) -> frozenset[str]:
+        """Those of which somebody has one at most: all but addresses."""
+        return self.columns_read - frozenset(self.names["addresses"])
 
     @cached_property
     def columns_read(self) -> frozenset[str]:

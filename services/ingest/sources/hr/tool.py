@@ -12,13 +12,23 @@ from services.ingest.domain.activity import Employed, Native, Translation
 from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.ids import Pseudonym, digest
 from services.ingest.domain.tools.allow_list import CUT, address_in, composed, visible
-from services.ingest.domain.tools.cells import ADDRESS, NO_RESULT, damage_of, plain_name, whole
+from services.ingest.domain.tools.cells import ADDRESS, LOST_DIGITS, NO_RESULT, SHORTENED, damage_of, plain_name, whole
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.day_formats import may_be_two_days
-from services.ingest.sources.hr.model import Employee, HrRecord
-from services.ingest.sources.hr.records import CSV, EMPLOYEE, TWO_VALUES, UNCLEAR, parse, people_in, take
+from services.ingest.sources.hr.model import Employee, HrRecord, is_moment
+from services.ingest.sources.hr.records import (
+    AS_THEY_ARE,
+    CSV,
+    EMPLOYEE,
+    OF_DELETED,
+    TWO_VALUES,
+    UNCLEAR,
+    parse,
+    people_in,
+    take,
+)
 from services.ingest.sources.hr.rows import NOT_UTF_8, TWICE
-from services.ingest.sources.hr.settings import DAYS, NAMES, HrSettings, Status, plain
+from services.ingest.sources.hr.settings import DAYS, NAMES, YES, HrSettings, Status, plain
 from services.ingest.sources.table_words import PEOPLE_COLUMNS
 from services.ingest.sources.tables import TOTAL_OR_PERSON
 from services.ingest.sources.tool import Tool, ToolSettings, prove_either
@@ -47,6 +57,8 @@ def _translated(value: object, settings: HrSettings) -> Translation:
     if record.counts_elsewhere:
         return Ignored("another_row_counts")
     person = Employee(record.place, record.employee, settings)
+    if record.line is None and record.employee and not any(person.all_of(one) for one in (*NAMES, "status")):
+        return rejected("invalid", record.place, OF_NOBODY)
     try:
         said = _employed(record, person, settings)
     except RecursionError:
@@ -62,7 +74,9 @@ def _employed(record: HrRecord, person: Employee, settings: HrSettings) -> Emplo
     if at is None:
         person.fault("updated_at", "is required where it is not said when the record was received")
     participant = whole(visible(person.needed("id")))
-    if participant and not ID.fullmatch(participant):
+    if SHORTENED.fullmatch(participant):
+        person.fault("id", LOST_DIGITS)
+    elif participant and not ID.fullmatch(participant):
         person.fault("id", "must be an id of letters, digits and . _ : -, at most 128 characters")
     name = _name(person)
     if at is None or status is None:
@@ -85,7 +99,7 @@ def _employed(record: HrRecord, person: Employee, settings: HrSettings) -> Emplo
         consent=settings.consent if consent is None else consent,
         left_on=left_on,
         back_on=back_on,
-        unsaid=frozenset(column for column in ("time_zone", "consent") if person.found(column)[1] is None),
+        unsaid=frozenset(_unsaid(person, settings)),
     )
     # Of what the record says, and not of the record or when it was received: a new salary is no new statement, and the
     # same feed every night says the same. `asdict` copies every text deeply, which took a fifth of the time of a row.
@@ -100,7 +114,19 @@ def _status(person: Employee, settings: HrSettings) -> Status | None:
         person.fault("status", "is no status that is known here: settings.statuses can say what it means")
     if status == "exited" and any(_says_active(*one, settings) for one in person.all_of("status")):
         person.fault("status", "says that they have left, another column that they are active: which holds?")
-    return status
+    if status == "active" and person.says_yes("has_left"):
+        person.fault("has_left", "says that they have left, another column that they are active: which holds?")
+    # Whoever is on leave is employed, which some systems call active.
+    return "leave" if status == "active" and person.flag("on_leave") else status
+
+
+def _unsaid(person: Employee, settings: HrSettings) -> Iterator[str]:
+    yield from (column for column in ("time_zone", "consent") if person.found(column)[1] is None)
+    columns = ("on_leave", "leave_from", "leave_until", "back_on")
+    tells_leaves = "leave" in settings.statuses.values() or any(person.found(one)[1] is not None for one in columns)
+    if not tells_leaves and person.text("status").lower() in YES:
+        # An account is active, or a person is employed, also while they are on leave.
+        yield "leave"
 
 
 def _says_active(column: str, value: object, settings: HrSettings) -> bool:
@@ -133,6 +159,11 @@ def _days(person: Employee, status: Status, at: datetime) -> tuple[date | None, 
         return left_on, None
     left_on, last = person.day("leave_from") if status == "leave" else None, person.day("leave_until")
     back_on = person.day("back_on") or rehired_on or (last + DAY if last else None)
+    begin = person.day("leave_from") if status == "active" else None
+    if begin and back_on and begin <= at.date() < back_on:
+        person.fault(
+            "leave_from", "begins a leave that is not over, another column says that they are active: which holds?"
+        )
     if left_on and back_on and back_on <= left_on:
         person.fault("leave_until", "lies before the leave begins")
     return left_on, back_on
@@ -147,6 +178,7 @@ def _zone(person: Employee, settings: HrSettings) -> str:
         return name
 
 
+OF_NOBODY = f"names somebody and says neither what they are called nor their status, as notifications do: {AS_THEY_ARE}"
 # Stands where a value was that is neither text nor number: the column is at fault, as it was before.
 NO_TEXT: list[object] = [[]]
 # No id, where an id that may be text stood.
@@ -156,7 +188,7 @@ TOO_LONG = CUT * LONGEST_NAME
 FAULT = re.compile(
     r"has \d+ cells, the header has \d+|is no row of a CSV file: [a-z0-9 ,;\t'\"()-]{1,80}"
     rf"|is not UTF-8: byte 0x[0-9a-f]{{2}} at character \d+; {NOT_UTF_8}"
-    rf"|{UNCLEAR}|{TWICE}|{TWO_VALUES}|{TOTAL_OR_PERSON}",
+    rf"|{UNCLEAR}|{TWICE}|{TWO_VALUES}|{TOTAL_OR_PERSON}|{OF_DELETED}",
     re.ASCII,
 )
 AT_FAULT = "is at fault"
@@ -216,7 +248,7 @@ def _kept(person: Employee, column: str, value: object, settings: HrSettings) ->
         return composed(value)
     if column in NAMES and isinstance(value, str) and (damage := damage_of(composed(value))):
         return damage[1]
-    if column in DAYS and isinstance(value, str) and may_be_two_days(visible(value)):
+    if column in DAYS and isinstance(value, str) and (may_be_two_days(visible(value)) or is_moment(visible(value))):
         return visible(value)
     return CUT if isinstance(value, str | int) else NO_TEXT
 
@@ -226,7 +258,9 @@ def _read(person: Employee, column: str, settings: HrSettings) -> object:
         case "updated_at":
             moment = person.moment(column)
             return to_rfc3339(moment) if moment else ""
-        case "consent":
+        case "has_left":
+            return str(person.says_yes(column)).lower()
+        case "consent" | "on_leave":
             flag = person.flag(column)
             return "" if flag is None else str(flag).lower()
         case "addresses":
@@ -243,7 +277,8 @@ def _read(person: Employee, column: str, settings: HrSettings) -> object:
 def _word(text: str, column: str, person: Employee, settings: HrSettings) -> str:
     match column:
         case "id":
-            return visible(text) if ID.fullmatch(visible(text)) else CUT_ID
+            known = ID.fullmatch(visible(text)) or SHORTENED.fullmatch(visible(text))
+            return visible(text) if known else CUT_ID
         case "status":
             # Too long for settings to give it a meaning.
             return text if settings.status(text, person.found(column)[0]) else TOO_LONG

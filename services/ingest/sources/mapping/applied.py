@@ -13,7 +13,15 @@ from services.ingest.domain.tools.allow_list import address_in
 from services.ingest.domain.verdict import Ignored, Problem, Rejected, rejected
 from services.ingest.sources.mapping.settings import MappingRule, MappingSettings
 from services.ingest.sources.vendor_model import Zoned, read, within
-from services.ingest.sources.vocabulary import members, native_id, problems, required
+from services.ingest.sources.vocabulary import (
+    MAY_BE_SHARE,
+    PROGRESSED,
+    may_be_share,
+    members,
+    native_id,
+    problems,
+    required,
+)
 
 # The one member of what is recorded: nothing that a tool sends has it.
 APPLIED = "rapport_rules_applied"
@@ -189,5 +197,7 @@ def _fault_of(name: str, data: Mapping[str, object]) -> Rejected | None:
         return rejected("invalid", "", f"{name} has fewer members: {len(unknown)} are not known in it")
     if missing := sorted(required(name) - data.keys()):
         return Rejected("invalid", tuple(Problem(member, f"is required in {name}") for member in missing))
+    if name == PROGRESSED and may_be_share(data["percent"]):
+        return rejected("invalid", "percent", MAY_BE_SHARE)
     wrong = problems(name, data)
     return Rejected("invalid", wrong) if wrong else None

@@ -1,6 +1,5 @@
 """What expressions gave, read as times, ids, people and data."""
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from services.ingest.sources.tool import (
     Tool,
     ToolSettings,
     as_it_came,
+    as_records,
     prove_bearer,
 )
 from services.ingest.sources.vendor_model import Local, Zoned, epoch, in_zone, within
@@ -93,9 +93,12 @@ def _written(value: object, settings: MappingSettings) -> datetime:
     if settings.time_zone is None:
         return ZONED.validate_python(value)
     try:
-        return in_zone(LOCAL.validate_python(value), ZoneInfo(settings.time_zone))
+        local, zone = LOCAL.validate_python(value), ZoneInfo(settings.time_zone)
     except ValidationError:
         return ZONED.validate_python(value)
+    if local.replace(tzinfo=zone, fold=0).utcoffset() != local.replace(tzinfo=zone, fold=1).utcoffset():
+        raise ValueError(f"must give a time with its zone: the clocks change then in {zone.key}")
+    return in_zone(local, zone)
 
 
 def people_of(value: object, settings: MappingSettings) -> tuple[Person, ...] | Rejected:
@@ -173,11 +176,7 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloa
     said = [type(part) for _, part in _parts(parsed.value, settings)]
     if Rejected not in said or tuple not in said:
         return as_it_came(received, settings, now)
-    records = ({PART: part, PAYLOAD: parsed.value} for part in (RIGHT, WRONG))
-    try:
-        return RawPayloads(tuple(json.dumps(record, ensure_ascii=False).encode() for record in records))
-    except RecursionError:
-        return rejected("malformed", "", "is nested too deeply")
+    return as_records({PART: part, PAYLOAD: parsed.value} for part in (RIGHT, WRONG))
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
@@ -264,6 +263,11 @@ class _Applied:
             return rejected("invalid", "by", f"must give one person, not {len(by)}")
         if not (by or people or relationship):
             return rejected("invalid", "relationship" if rule.relationship else "people", "gives nobody")
+        if rule.relationship and not (relationship or rule.people):
+            # Whoever is in one relationship alone may mean another, which nobody here has heard of.
+            return rejected(
+                "invalid", "relationship", "gives nothing, and the rule says that it tells whom this is about"
+            )
         data = data_of(rule.data, self.scope)
         if isinstance(data, Rejected):
             return within("data", data)

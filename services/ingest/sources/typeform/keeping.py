@@ -1,14 +1,13 @@
 """What is recorded of a response: each answer that means something by itself, and nothing of any other."""
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 
 from services.ingest.domain.cloudevents import Parsed, read_json
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import ADDRESS, ID, PERSON_ID, AllowList, Leaf, allow_list, visible
-from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.tool import RawPayloads, Received, ToolSettings, as_it_came
+from services.ingest.domain.verdict import Rejected
+from services.ingest.sources.tool import RawPayloads, Received, ToolSettings, as_it_came, as_records
 from services.ingest.sources.typeform.model import (
     MOST_GROUPS,
     WHOLE,
@@ -42,11 +41,7 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloa
     if len(places) < SEVERAL:
         return as_it_came(received, settings, now)
     told = ([a if at == one or names[at] & who else PLACE for at, a in enumerate(answers)] for one in places)
-    records = ({**whole, WHOLE: {**response, "answers": each}} for each in told)
-    try:
-        return RawPayloads(tuple(json.dumps(record, ensure_ascii=False).encode() for record in records))
-    except RecursionError:
-        return rejected("malformed", "", "is nested too deeply")
+    return as_records({**whole, WHOLE: {**response, "answers": each}} for each in told)
 
 
 def _names(answer: object) -> frozenset[str]:

@@ -19,11 +19,13 @@ from services.ingest.sources.vendor_model import (
     Zoned,
 )
 from services.ingest.sources.vocabulary import (
+    MAY_BE_SHARE,
     MEASURED,
     RATED,
     SayableType,
     Scale,
     check_members,
+    may_be_share,
     off_scale,
     on_our_scale,
 )
@@ -266,4 +268,6 @@ def _measured(number: float, question: TypeformQuestion, in_form: Scale | None) 
     scale = given or in_form or (PERCENT if question.filled == "percent" else None)
     if scale is None:
         return rejected("invalid", "number", "its scale stands neither in the form nor in the settings")
+    if scale is PERCENT and may_be_share(number):
+        return rejected("invalid", "number", MAY_BE_SHARE)
     return off_scale(number, scale, "number") or on_our_scale(question.type, number, scale)

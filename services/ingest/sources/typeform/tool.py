@@ -37,7 +37,7 @@ from services.ingest.sources.typeform.model import (
     data_of,
 )
 from services.ingest.sources.vendor_model import read, within
-from services.ingest.sources.vocabulary import Scale, as_one, native_id
+from services.ingest.sources.vocabulary import Circle, Scale, as_one, native_id
 
 # What the links that Typeform suggests say of a hidden field that nobody has filled in.
 PLACEHOLDER = "xxxxx"
@@ -93,14 +93,7 @@ def _scales(response: Response) -> Mapping[str, Scale]:
     return scales
 
 
-@dataclass(frozen=True)
-class People:
-    respondent: Person
-    others: tuple[Person, ...]
-    relationship: str
-
-
-def people_of(form: FilledIn, settings: TypeformSettings) -> People | Rejected:
+def circle_of(form: FilledIn, settings: TypeformSettings) -> Circle | Rejected:
     respondent = _person(form, settings.respondent)
     if isinstance(respondent, Rejected):
         return respondent
@@ -110,7 +103,7 @@ def people_of(form: FilledIn, settings: TypeformSettings) -> People | Rejected:
     relationship = form.hidden(settings.relationship) if settings.relationship else ""
     if settings.relationship and not relationship:
         return _unknown(settings.relationship)
-    return People(respondent, (other,) if other else (), relationship)
+    return Circle(respondent, (other,) if other else (), relationship)
 
 
 def _person(form: FilledIn, place: TypeformPlace) -> Person | Rejected:
@@ -155,15 +148,15 @@ def _said(response: Response, settings: TypeformSettings) -> Translation:
     known = {name: question for name, question in settings.questions.items() if name in form.answers}
     if not known:
         return form.fault or Ignored("no_answer_of_interest")
-    people = people_of(form, settings)
-    if isinstance(people, Rejected):
-        return people
+    circle = circle_of(form, settings)
+    if isinstance(circle, Rejected):
+        return circle
     return as_one(
-        (form.answers[name].path, _answered(form, people, name, question)) for name, question in known.items()
+        (form.answers[name].path, _answered(form, circle, name, question)) for name, question in known.items()
     )
 
 
-def _answered(form: FilledIn, people: People, name: str, question: TypeformQuestion) -> Translation:
+def _answered(form: FilledIn, circle: Circle, name: str, question: TypeformQuestion) -> Translation:
     answer = read(TypeformAnswer, form.answers[name].value)
     if isinstance(answer, Rejected):
         return answer
@@ -180,9 +173,9 @@ def _answered(form: FilledIn, people: People, name: str, question: TypeformQuest
             native=Native("form_response", native_id(token)),
             type=question.type,
             data={**data, **hidden},
-            by=people.respondent,
-            people=people.others,
-            relationship=people.relationship,
+            by=circle.by,
+            people=circle.others,
+            relationship=circle.relationship,
             evidence="self_reported",
         ),
     )

@@ -179,7 +179,8 @@ def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> objec
 def _kept(statement: object, settings: XapiSettings, pseudonym: Pseudonym) -> object:
     outline = read(XapiOutline, statement)
     target = outline if isinstance(outline, Rejected) else read(XapiTarget, outline.object)
-    verb, activity, is_used = _verb(settings), _object(settings), False
+    verb = AllowList(members={"id": AllowList(leaf=one_of(VOIDED, *DEFAULTS, *settings.verbs))})
+    activity, is_used = _object(settings), False
     if not isinstance(outline, Rejected) and not isinstance(target, Rejected):
         around = surroundings(statement) if isinstance(statement, dict) else ()
         is_meant = settings.meaning(outline.verb.id, names_of((target, *around))) is not None
@@ -193,10 +194,6 @@ def _kept(statement: object, settings: XapiSettings, pseudonym: Pseudonym) -> ob
     people = allow_list(Actor) if target.objectType in {AGENT, GROUP} else AllowList()
     found = whole.with_members(verb=verb, object=activity.and_also(people), context=context)
     return found.kept(_identified(statement, settings), pseudonym)
-
-
-def _verb(settings: XapiSettings) -> AllowList:
-    return AllowList(members={"id": AllowList(leaf=one_of(VOIDED, *DEFAULTS, *settings.verbs))})
 
 
 def _object(settings: XapiSettings) -> AllowList:

@@ -27,12 +27,14 @@ from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import read, within
 from services.ingest.sources.vocabulary import (
     FEEDBACK,
+    MAY_BE_SHARE,
     MEASURED,
     PROGRESSED,
     Scale,
     as_id,
     as_one,
     is_one_sided,
+    may_be_share,
     minutes_of,
     off_scale,
     on_our_scale,
@@ -261,9 +263,12 @@ def _score_data(name: str, result: XapiResult, settings: XapiSettings) -> Mappin
     """Of a type that is MEASURED; only a check-in may come without a score."""
     if name == PROGRESSED and PROGRESS in result.extensions:
         progress = result.extensions[PROGRESS]
+        path = f"result.extensions.{PROGRESS}"
+        if may_be_share(progress):
+            return rejected("invalid", path, MAY_BE_SHARE)
         if isinstance(progress, int | float) and not isinstance(progress, bool) and PERCENT.holds(progress):
             return on_our_scale(PROGRESSED, progress, PERCENT)
-        return rejected("invalid", f"result.extensions.{PROGRESS}", "must be a number from 0 to 100")
+        return rejected("invalid", path, "must be a number from 0 to 100")
     score, scale = result.score, _raw_scale(result, settings)
     if isinstance(scale, Rejected):
         return within("result.score", scale)
