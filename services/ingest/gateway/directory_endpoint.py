@@ -15,7 +15,7 @@ from services.ingest.domain.people.participants import is_participant_id, read_p
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.event_writer import Receipt
 from services.ingest.flow.in_flight import UnavailableError
-from services.ingest.flow.intake import HandedIn, Writing
+from services.ingest.flow.intake import Begun, HandedIn, Writing
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.flow.tools.statements import Directory
 from services.ingest.gateway.events_endpoint import proven
@@ -78,8 +78,9 @@ class DirectoryEndpoint:
         """The id of each, on the topic, or why it is not."""
         found = list[tuple[str, Receipt] | Rejected]()
 
-        async def send(window: Sequence[object]) -> Future[None]:
+        async def send(window: Sequence[object], begun: Begun) -> Future[None]:
             sending = self._directory.together()
+            begun(sending.written)
 
             def written(raw: object) -> None:
                 one = read_participant(raw, described.tenant, described.now)
@@ -107,7 +108,7 @@ class DirectoryEndpoint:
         if not is_participant_id(participant):
             raise rejection(rejected("invalid", "id", "is no id of a participant"))
 
-        async def send() -> Future[None]:
+        async def send(_: Begun) -> Future[None]:
             async with self._writing.turns.turn(token.token_id):
                 return self._directory.erase(token.tenant, participant, _feed_of(token), now)
 

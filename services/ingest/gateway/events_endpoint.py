@@ -16,7 +16,7 @@ from services.ingest.domain.scope import Scope, scope_of
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.event_writer import EventWriter, PreparedEvent, Receipt, RecordedTogether, prepared
 from services.ingest.flow.in_flight import UnavailableError
-from services.ingest.flow.intake import Gate, HandedIn, Writing
+from services.ingest.flow.intake import Begun, Gate, HandedIn, Writing
 from services.ingest.flow.shared import IngestMetrics
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.gateway.requests import STATUS, Listing, media_type, read_body, read_content, rejection
@@ -63,7 +63,7 @@ class Intake:
                 return Outcome(_id_of(raw), verdict)
             return prepared(verdict.event), verdict.dropped
 
-        async def send(window: Sequence[object]) -> Future[None]:
+        async def send(window: Sequence[object], begun: Begun) -> Future[None]:
             found, before = list[_Judged](), len(outcomes)
             with self._writing.turns.slices(handed_in.sender) as slices:
                 # 1. All of it is judged before any of it is sent.
@@ -71,6 +71,7 @@ class Intake:
                 # 2. Sent in its order, before the sender's other requests go on: what goes to the broker in one go
                 # shares a batch there, and a batch costs as much as sending twenty records.
                 with self._event_writer.recording() as recording:
+                    begun(recording.sending.written)
 
                     def record(one: _Judged) -> None:
                         outcomes.append(self._recorded(recording, one))
