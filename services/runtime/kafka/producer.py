@@ -1,7 +1,8 @@
 """Writing: idempotent, acknowledged by all, in transactions where asked for. No record stops the writing of others."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -91,8 +92,17 @@ class Producer:
         return self._send(OutgoingRecord(topic, value, key, list(headers), partition))
 
     def together(self) -> SentTogether:
-        """For many records that are waited for as one. Not in transactions."""
-        return SentTogether(self._check, self._append)
+        """For many records that are waited for as one. Not in transactions. Where `know` was called of their topics it
+        waits for nothing, as an event loop needs it: a topic that is not there any more fails its own records at once,
+        and delays no others."""
+        return SentTogether(self._check_known, self._append)
+
+    def know(self, topics: Collection[str]) -> None:
+        """Waits for their partitions and limits, so that nobody does who sends to them. Raises KafkaError as
+        `partitions`."""
+        for topic in topics:
+            self.partitions(topic)
+        self._limits.know(topics)
 
     def copy(self, record: Record, target: Partition) -> Sent:
         """The same record again, its time and its headers included. Raises as `send`."""
@@ -146,6 +156,14 @@ class Producer:
         client = KafkaProducer(**(client_options(self._settings) | self._options))
         ask_for_topics_at_once(client._metadata)  # noqa: SLF001 (there is no public way)
         _ask_for_another_id(client)
+        # In place of another one: those who send together do not wait for what it does not know. One question tells of
+        # all topics.
+        known = list(self._limits.topics)
+        for topic in known:
+            client._sender.add_topic(topic)  # noqa: SLF001
+        if known:
+            with suppress(KafkaError):
+                client.partitions_for(known[0])
         return client
 
     def _send(self, outgoing: OutgoingRecord) -> Sent:
@@ -163,6 +181,12 @@ class Producer:
         self._await(client, sent, Suspect(outgoing, pending))
         return pending
 
+    def _check_known(self, outgoing: OutgoingRecord) -> None:
+        """Raises as `send`."""
+        if outgoing.topic not in self._limits.topics:
+            self.know([outgoing.topic])
+        self._check(outgoing)
+
     def _check(self, outgoing: OutgoingRecord) -> None:
         """Raises as `send`."""
         self._limits.check(outgoing)
@@ -177,6 +201,8 @@ class Producer:
         failure: BaseException = ProducerReplacedError("it could not be handed over")
         is_awaited = True
         try:
+            for topic, _ in by_partition:
+                _check_there(client, topic)
             awaited = [self._append_to_partition(client, ours) for ours in by_partition.values()]
             is_awaited = any(awaited)
         except IllegalStateError as closed:
@@ -266,6 +292,15 @@ class Producer:
             self._trouble(why)
         except Exception as failure:  # noqa: BLE001 (whatever it is, it has nothing to do with what is written)
             log.get(__name__).error("producer_trouble_not_told", **described(failure))
+
+
+def _check_there(client: KafkaProducer, topic: str) -> None:
+    """Raises KafkaTimeoutError where the client's own `send` would wait, and asks as that does."""
+    if client._metadata.partitions_for_topic(topic) is None:  # noqa: SLF001
+        client._sender.add_topic(topic)  # noqa: SLF001
+        client._metadata.request_update()  # noqa: SLF001
+        client._sender.wakeup()  # noqa: SLF001
+        raise KafkaTimeoutError(f"there is no topic {topic}, or the broker has not told of it yet")
 
 
 def _replaced(closed: IllegalStateError) -> ProducerReplacedError:

@@ -3,7 +3,7 @@ it, and which the broker will never take."""
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
@@ -239,11 +239,17 @@ class TopicLimits:
         self._refresh_at = 0.0
         self._log = log.get(__name__)
 
+    @property
+    def topics(self) -> Collection[str]:
+        """Whose limits are known."""
+        return self._limits.keys()
+
     def check(self, outgoing: OutgoingRecord) -> None:
         """Raises RecordTooLargeError, TopicSealedError, and KafkaError when the broker does not say."""
         limit = self._limits.get(outgoing.topic)
         if limit is None:
-            limit = self._ask(outgoing.topic)
+            self._ask([outgoing.topic])
+            limit = self._limits[outgoing.topic]
         elif time.monotonic() >= self._refresh_at:
             self._refresh_aside()
         if limit == 0:
@@ -253,11 +259,14 @@ class TopicLimits:
         if _at_most(outgoing) > limit and (size := record_size(outgoing)) > limit:
             raise RecordTooLargeError(outgoing.topic, size, limit)
 
+    def know(self, topics: Iterable[str]) -> None:
+        """Of those that are new. Raises KafkaError."""
+        self._ask([topic for topic in topics if topic not in self._limits])
+
     def refresh(self) -> None:
         """Raises KafkaError."""
         self._refresh_at = time.monotonic() + REFRESH_SECONDS
-        for topic in list(self._limits):
-            self._ask(topic)
+        self._ask(list(self._limits))
 
     def is_sealed(self, topic: str) -> bool:
         return self._limits.get(topic) == 0
@@ -275,22 +284,26 @@ class TopicLimits:
         except KafkaError as away:
             self._log.warning("topic_limits_not_refreshed", reason=str(away))
 
-    def _ask(self, topic: str) -> int:
+    def _ask(self, topics: Sequence[str]) -> None:
+        if not topics:
+            return
         timeout = round(ASK_SECONDS * 1000)
         options = client_options(self._settings) | {"request_timeout_ms": timeout, "bootstrap_timeout_ms": timeout}
         admin = KafkaAdminClient(**options)
         try:
-            resource = ConfigResource(ConfigResourceType.TOPIC, topic, [OPTION])
-            found = admin.describe_configs([resource], config_filter="all")["topic"].get(topic, {})
+            resources = [ConfigResource(ConfigResourceType.TOPIC, topic, [OPTION]) for topic in topics]
+            answer = admin.describe_configs(resources, config_filter="all")["topic"]
         finally:
             admin.close()
-        # kafka-python leaves out what the broker refuses to tell: there is no such topic, or DescribeConfigs is denied.
-        limit = int(found[OPTION]["value"]) if OPTION in found else self._limits.get(topic, USUAL_LIMIT)
-        if OPTION not in found:
-            self._log.warning("topic_limit_unknown", topic=topic, assumed=limit)
-        self._limits[topic] = limit
+        for topic in topics:
+            found = answer.get(topic, {})
+            # kafka-python leaves out what the broker refuses to tell: there is no such topic, or DescribeConfigs is
+            # denied.
+            limit = int(found[OPTION]["value"]) if OPTION in found else self._limits.get(topic, USUAL_LIMIT)
+            if OPTION not in found:
+                self._log.warning("topic_limit_unknown", topic=topic, assumed=limit)
+            self._limits[topic] = limit
         self._refresh_at = self._refresh_at or time.monotonic() + REFRESH_SECONDS
-        return limit
 
 
 def _at_most(outgoing: OutgoingRecord) -> int:
