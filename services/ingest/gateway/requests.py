@@ -189,6 +189,7 @@ def _too_large(most: int) -> ProblemError:
     return ProblemError(413, "too_large", f"a request has at most {most} bytes: send smaller batches")
 
 
+COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"})
 PREFIX = "ce-"
 QUOTED = re.compile(r'"(.*)"', re.DOTALL)
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -202,8 +203,17 @@ class RequestContent:
     is_batch: bool
 
 
+def check_encoding(headers: Mapping[str, str]) -> None:
+    """Raises ProblemError 415. Some clients write a character set into this header: that says nothing."""
+    found = {one.strip().lower() for one in headers.get("content-encoding", "").split(",")} & COMPRESSIONS
+    if found:
+        detail = f"the body is compressed ({', '.join(sorted(found))}): send it as it is, without Content-Encoding"
+        raise ProblemError(415, "unsupported_media_type", detail, headers={"Accept-Encoding": "identity"})
+
+
 def media_type(headers: Headers) -> str:
     """Raises ProblemError 415. In binary mode the type may be missing, or any kind of JSON."""
+    check_encoding(headers)
     found = read_media_type(headers.get("content-type", JSON if _is_binary(headers) else ""))
     if found.name not in {STRUCTURED, BATCH, JSON} and not (_is_binary(headers) and _may_be_data(found)):
         raise _unsupported(f"the content type is {found.name or 'none'}; send {STRUCTURED}, {BATCH} or {JSON}")

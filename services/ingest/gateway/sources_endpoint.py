@@ -12,7 +12,7 @@ from services.ingest.domain.tools.allow_list import is_word
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.shared import IngestMetrics
 from services.ingest.flow.tools.raw_payloads import RawIntake, taken
-from services.ingest.gateway.requests import InFlightBytes, read_body, rejection
+from services.ingest.gateway.requests import InFlightBytes, check_encoding, read_body, rejection
 from services.ingest.gateway.senders import Admission
 from services.ingest.sources.connections import Connection
 from services.ingest.sources.registry import TOOLS
@@ -160,6 +160,7 @@ def _check_route(received: Received, tool: Tool) -> None:
 
 def _check_media(received: Received, tool: Tool) -> None:
     """Raises ProblemError 415."""
+    check_encoding(received.headers)
     if received.body and not is_served(received.headers.get("content-type", ""), tool):
         accepted = ", ".join(sorted(tool.media_types))
         raise ProblemError(415, "unsupported_media_type", f"send {accepted}", headers={"Accept-Post": accepted})

@@ -75,6 +75,7 @@ class Producer:
         self._settings, self._options, self._trouble = settings, defaults | options, trouble
         self._limits = TopicLimits(settings, self._options["max_request_size"])
         self._is_transactional = transactional_id is not None
+        self._known = set[str]()
         self._lock = threading.Lock()
         self._client = self._connect()
         self._replacement: Replacement | None = None
@@ -103,6 +104,7 @@ class Producer:
         for topic in topics:
             self.partitions(topic)
         self._limits.know(topics)
+        self._known.update(topics)
 
     def copy(self, record: Record, target: Partition) -> Sent:
         """The same record again, its time and its headers included. Raises as `send`."""
@@ -158,12 +160,11 @@ class Producer:
         _ask_for_another_id(client)
         # In place of another one: those who send together do not wait for what it does not know. One question tells of
         # all topics.
-        known = list(self._limits.topics)
-        for topic in known:
+        for topic in self._known:
             client._sender.add_topic(topic)  # noqa: SLF001
-        if known:
+        if self._known:
             with suppress(KafkaError):
-                client.partitions_for(known[0])
+                client.partitions_for(min(self._known))
         return client
 
     def _send(self, outgoing: OutgoingRecord) -> Sent:
@@ -183,7 +184,7 @@ class Producer:
 
     def _check_known(self, outgoing: OutgoingRecord) -> None:
         """Raises as `send`."""
-        if outgoing.topic not in self._limits.topics:
+        if outgoing.topic not in self._known:
             self.know([outgoing.topic])
         self._check(outgoing)
 

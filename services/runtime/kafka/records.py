@@ -3,7 +3,7 @@ it, and which the broker will never take."""
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
@@ -238,11 +238,6 @@ class TopicLimits:
         self._lock = threading.Lock()
         self._refresh_at = 0.0
         self._log = log.get(__name__)
-
-    @property
-    def topics(self) -> Collection[str]:
-        """Whose limits are known."""
-        return self._limits.keys()
 
     def check(self, outgoing: OutgoingRecord) -> None:
         """Raises RecordTooLargeError, TopicSealedError, and KafkaError when the broker does not say."""
