@@ -259,7 +259,11 @@ def _validated(attributes: Mapping[str, object]) -> MentoringEvent | Rejected:
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
     except ValidationError as invalid:
-        return Rejected("invalid", explain(invalid))
+        problems = explain(invalid)
+        # It would name a place in our text, which the sender has never seen.
+        if "recursion limit" in problems[0].reason:
+            return rejected("invalid", "", "is nested too deeply")
+        return Rejected("invalid", problems)
 
 
 def _text(attributes: Mapping[str, object]) -> bytes:

@@ -52,7 +52,8 @@ class SourceWatermarks:
             # Nobody speaks from the future.
             at = min(event.time, recorded)
             before = latest.get(key)
-            latest[key] = (at, recorded) if before is None else (max(at, before[0]), max(recorded, before[1]))
+            if before is None or at > before[0] or recorded > before[1]:
+                latest[key] = (at, recorded) if before is None else (max(at, before[0]), max(recorded, before[1]))
         # 2. What is known of each moves on.
         with self._lock:
             for key, (at, recorded) in latest.items():

@@ -57,7 +57,8 @@ class DirectoryEndpoint:
         now = datetime.now(UTC)
         token = self._of_the_tenant(request, notes)
         feed = _feed_of(token)
-        _check_media(request)
+        if media_type(request.headers) != JSON:
+            raise ProblemError(415, "unsupported_media_type", f"send {JSON}", headers={"Accept-Post": JSON})
         with self._admission.senders.entered(token.token_id) as entered:
             body = await read_body(request, entered.held)
             entered.pay_bytes(len(body))
@@ -128,12 +129,6 @@ class DirectoryEndpoint:
 
 def _feed_of(token: Token) -> str:
     return f"api:{token.token_id}"
-
-
-def _check_media(request: Request) -> None:
-    """Raises ProblemError 415."""
-    if media_type(request.headers) != JSON:
-        raise ProblemError(415, "unsupported_media_type", f"send {JSON}", headers={"Accept-Post": JSON})
 
 
 def _listed(body: bytes) -> Sequence[object]:
