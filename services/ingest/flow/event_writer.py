@@ -52,8 +52,7 @@ class SourceWatermarks:
             # Nobody speaks from the future.
             at = min(event.time, recorded)
             before = latest.get(key)
-            if before is None or at > before[0] or recorded > before[1]:
-                latest[key] = (at, recorded) if before is None else (max(at, before[0]), max(recorded, before[1]))
+            latest[key] = (at, recorded) if before is None else (max(at, before[0]), max(recorded, before[1]))
         # 2. What is known of each moves on.
         with self._lock:
             for key, (at, recorded) in latest.items():
@@ -263,9 +262,7 @@ class EventWriter:
 
     def _settle(self, new: dict[bytes, _UnderWay], failures: Mapping[int, BaseException], _: Future[None]) -> None:
         """Each by itself: what is on the log is remembered, and what is not is forgotten, to be sent again."""
-        written = new
-        if failures:
-            written = {key: known for key, known in new.items() if known.receipt.failure() is None}
+        written = {key: known for key, known in new.items() if known.receipt.failure() is None} if failures else new
         if self._watermarks is not None:
             self._watermarks.observe([known.event for known in written.values()])
         with self._lock:
@@ -275,8 +272,7 @@ class EventWriter:
                 self._recent[key] = known.content
             while len(self._recent) > self._remembered:
                 self._recent.popitem(last=False)
-        # The future keeps its callback, hence `new`, whose receipts keep the future: all of these events would wait for
-        # Python's collector, which then stops the process for them.
+        # The future keeps `new`, whose receipts keep the future: only Python's collector would free these events.
         new.clear()
 
 
