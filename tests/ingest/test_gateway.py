@@ -304,6 +304,7 @@ def test_what_is_not_served_is_answered_in_the_same_form(gateway: Gateway) -> No
     assert (nothing.status_code, nothing.json()["type"]) == (404, "urn:rapport:problem:not_found")
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
     assert wrong.headers["content-type"] == "application/problem+json"
+    assert wrong.json()["detail"] == "GET /v1/events: POST is served here"
 
 
 def test_the_gateway_says_what_it_serves(gateway: Gateway) -> None:
