@@ -3,7 +3,7 @@
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -76,14 +76,15 @@ def run_parts(composition: Composition, stop: threading.Event) -> None:
         if not await_broker(settings, writing, stop):
             return
         producer = stack.enter_context(_producer(settings, writing))
-        _check_topics(
-            producer, [REJECTED.name, DIRECTORY_STATEMENTS.name, SOURCES.name, *topics_of(composition.connections)]
-        )
+        # The first record of a topic would else wait for what is known of it, on the event loop. The error names the
+        # topic that is missing.
+        log_topic = EVENTS.at(settings.log_epoch)
+        ours = [log_topic, REJECTED.name, DIRECTORY_STATEMENTS.name, SOURCES.name]
+        producer.know([*ours, *topics_of(composition.connections)])
         connections = _connections_file(composition, producer)
         if connections is not None:
             health.acts[PATH] = reload_act(connections, settings.ingest_digest_key.get_secret_value())
         watermarks = SourceWatermarks(producer)
-        log_topic = EVENTS.at(settings.log_epoch)
         event_writer = EventWriter(producer, settings.ingest_remembered, log_topic, watermarks)
         known = composition.connections if connections is None else connections
         shared = Shared(settings, producer, event_writer, IngestMetrics(health.metrics), readiness, known)
@@ -96,13 +97,6 @@ def run_parts(composition: Composition, stop: threading.Event) -> None:
     log.get(__name__).info("stopped")
 
 
-def _check_topics(producer: Producer, topics: Iterable[str]) -> None:
-    """The first record of a topic would else wait for its metadata, on the event loop. Raises KafkaError, which names
-    the topic that is missing."""
-    for topic in topics:
-        producer.partitions(topic)
-
-
 def _connections_file(composition: Composition, producer: Producer) -> ConnectionsFile | None:
     settings = composition.settings
     if settings.ingest_connections is None:
@@ -111,7 +105,7 @@ def _connections_file(composition: Composition, producer: Producer) -> Connectio
     def load() -> Mapping[str, Connection]:
         found = connections_of(settings)
         try:
-            _check_topics(producer, topics_of(found))
+            producer.know(topics_of(found))
         except KafkaError as missing:
             raise ConnectionsError(str(missing)) from missing
         return found

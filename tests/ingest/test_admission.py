@@ -155,7 +155,7 @@ def test_deep_nesting_within_the_parser_s_reach_is_refused_too() -> None:
     for _ in range(300):
         nested = [nested]
 
-    assert refusal(held(data=nested))[0] == "invalid"
+    assert refusal(held(data=nested)) == ("invalid", [("", "is nested too deeply")])
 
 
 def test_a_missing_type_is_required() -> None:

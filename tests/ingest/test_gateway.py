@@ -213,6 +213,20 @@ def test_another_content_type_is_answered_415(gateway: Gateway, log: Log, conten
     assert log.growth() == 0
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "Deflate", "identity, br"])
+def test_a_compressed_body_is_told_to_come_as_it_is(gateway: Gateway, log: Log, encoding: str) -> None:
+    answer = gateway.post(event(), **{"content-encoding": encoding})
+
+    assert answer.status_code == 415
+    assert "send it as it is, without Content-Encoding" in answer.json()["detail"]
+    assert log.growth() == 0
+
+
+@pytest.mark.parametrize("encoding", ["identity", "utf-8", ""])
+def test_what_says_nothing_of_compression_is_no_reason_to_refuse(gateway: Gateway, encoding: str) -> None:
+    assert gateway.post(event(), **{"content-encoding": encoding}).status_code == 202
+
+
 def test_five_megabytes_are_answered_413(gateway: Gateway, log: Log) -> None:
     body = json.dumps([event() for _ in range(20_000)]).encode()
 
@@ -290,6 +304,7 @@ def test_what_is_not_served_is_answered_in_the_same_form(gateway: Gateway) -> No
     assert (nothing.status_code, nothing.json()["type"]) == (404, "urn:rapport:problem:not_found")
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
     assert wrong.headers["content-type"] == "application/problem+json"
+    assert wrong.json()["detail"] == "GET /v1/events: POST is served here"
 
 
 def test_the_gateway_says_what_it_serves(gateway: Gateway) -> None:

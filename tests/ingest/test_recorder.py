@@ -1,5 +1,7 @@
 """What was written is remembered, and what is under way is never forgotten."""
 
+import gc
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.event_writer import EventWriter, Receipt, prepared
 from services.runtime.kafka import Producer, ProducerReplacedError, RecordRefusedError, create_topics, read_to_end
 from services.runtime.settings import Settings
+from tests.receiver import eventually
 
 REMEMBERED = 3
 _epochs = count(40_000)
@@ -115,3 +118,21 @@ def test_of_what_is_written_so_many_are_remembered_and_the_oldest_is_forgotten_f
         repeats = [receipt(event_writer.record(made(number))).repeat for number in (1, 2, 3, 0)]
 
     assert repeats == [True, True, True, False]
+
+
+def test_what_is_on_the_log_is_freed_without_a_search_for_garbage(local_kafka: LocalKafka, topic: str) -> None:
+    """Each event that waited for one would make the searches frequent, and they stop the whole process."""
+    with recording(local_kafka, topic) as event_writer:
+        events = [made(number) for number in range(3)]
+        seen = [weakref.ref(one) for one in events]
+        gc.disable()
+        try:
+            with event_writer.recording() as recorded:
+                for one in events:
+                    event_writer.record_in(recorded, prepared(one))
+            recorded.written.result(20)
+            del recorded, events, one
+
+            eventually(lambda: [ref() for ref in seen] == [None] * 3, 20, "freed")
+        finally:
+            gc.enable()

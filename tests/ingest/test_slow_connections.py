@@ -1,5 +1,6 @@
 """Connections that cost much and say little, against the server as it runs, with either parser."""
 
+import asyncio
 import json
 import re
 import socket
@@ -19,7 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from services.runtime.http.connection_guard import TOLD_AFTER, ConnectionGuard, ConnectionLimits
-from services.runtime.http.guarded_protocol import CONNECTION
+from services.runtime.http.guarded_protocol import CONNECTION, MOST_HEAD_BYTES, MOST_HEAD_LINES
 from services.runtime.http.server import Door, listen, run_server
 from tests.receiver import eventually
 
@@ -36,7 +37,7 @@ BEGUN: list[Scope] = []
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """`/read` reads the body, `/refuse` answers before it, `/proven` believes the head, `/long` answers at length,
-    `/begin` is in BEGUN while its body comes."""
+    `/begin` is in BEGUN while its body comes, `/slow` answers after a while."""
     if scope["type"] != "http":
         return
     if scope["path"] == "/proven":
@@ -48,6 +49,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         finally:
             BEGUN.remove(scope)
     body = b"" if scope["path"] == "/refuse" else await Request(scope, receive).body()
+    if scope["path"] == "/slow":
+        await asyncio.sleep(0.5)
     answer = b"x" * 64 * 2**20 if scope["path"] == "/long" else str(len(body)).encode()
     await Response(answer, 401 if scope["path"] == "/refuse" else 200)(scope, receive, send)
 
@@ -321,6 +324,55 @@ def test_a_large_head_is_refused_while_it_comes(served: Served, head: bytes) -> 
 
     answer = answer_of(connection)
     assert not answer or b" 431 " in answer or b" 400 " in answer
+    assert b"200 OK" in served.ask()
+
+
+@pytest.mark.parametrize("before", [b"", HEAD + b"Content-Length: 2\r\n\r\n{}"], ids=["first", "second"])
+@pytest.mark.parametrize(
+    "lines",
+    [b"a:b\r\n" * (MOST_HEAD_LINES + 1), b"X-Large: " + b"x" * MOST_HEAD_BYTES + b"\r\n"],
+    ids=["lines", "long"],
+)
+def test_a_head_that_is_a_little_too_large_is_told_so(served: Served, before: bytes, lines: bytes) -> None:
+    connection = served.connect(before)
+    if before:
+        assert b" 200 OK" in answer_of(connection)
+
+    connection.sendall(HEAD + lines + b"Content-Length: 2\r\n\r\n")
+    answer = answer_of(connection)
+
+    assert b" 431 " in answer
+    assert b"16384 bytes in 200 lines" in answer
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"READ\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 200,
+        HEAD + b"no colon\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        HEAD + b"Content-Length: -1\r\n\r\n",
+    ],
+    ids=["line", "tls", "header", "chunk", "length"],
+)
+def test_what_is_no_http_is_told_so_as_any_other_fault_is(served: Served, sent: bytes) -> None:
+    answer = answer_of(served.connect(sent))
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b" 400 " in head
+    assert b"content-type: application/problem+json" in head
+    assert json.loads(body)["detail"].startswith("HTTP/1.1 is served here, and this is none: ")
+
+
+def test_what_is_no_http_behind_a_request_is_not_told_as_the_answer_of_that(served: Served) -> None:
+    """Whoever hears 400 of an event that is on the log takes it for refused."""
+    connection = served.connect(HEAD.replace(b"/read", b"/slow") + b"Content-Length: 2\r\n\r\n{}")
+    connection.sendall(b"\x16\x03\x01\x02\r\n\r\n")
+
+    answer = answer_of(connection)
+
+    assert not answer or answer.startswith(b"HTTP/1.1 200 OK")
     assert b"200 OK" in served.ask()
 
 

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import InvalidRecordError
+from kafka.errors import InvalidRecordError, KafkaTimeoutError
 
 from deploy.local.kafka import LocalKafka
 from services.runtime.kafka import (
@@ -24,12 +24,14 @@ from services.runtime.kafka import (
     TopicSealedError,
     create_topics,
     read_to_end,
+    records,
 )
 from services.runtime.kafka.admin import seal, unseal
 from services.runtime.kafka.records import OutgoingRecord, TopicLimits, record_size
 from services.runtime.kafka.replacement import Replacement, Suspect
 from services.runtime.kafka.together import RecordAmongOthers, SentTogether
 from services.runtime.settings import Settings
+from tests.receiver import eventually
 
 ACKNOWLEDGED_SECONDS = 30
 LIMIT = 20_000
@@ -228,6 +230,69 @@ def test_a_record_that_no_client_can_write_leaves_none_of_those_beside_it_open(
         together.written.result(ACKNOWLEDGED_SECONDS)
     assert sorted(together.failures) == [2, 3]
     assert [record.value for record in read_to_end(settings, [topic])] == [b"0", b"1"]
+
+
+def test_a_topic_that_is_not_there_any_more_delays_no_record_of_another(settings: Settings) -> None:
+    """Those who share a producer would else wait for it in turn, an event loop or whoever waits for a lock among
+    them."""
+    gone, there = made(settings, {}), made(settings, {})
+    with closing(Producer(settings, max_block_ms=10_000)) as producer:
+        producer.know([gone, there])
+        admin = KafkaAdminClient(bootstrap_servers=settings.kafka)
+        admin.delete_topics([gone])
+        admin.close()
+        eventually(lambda: forgets(producer, gone), ACKNOWLEDGED_SECONDS)
+
+        began = time.monotonic()
+        lost, kept = producer.together(), producer.together()
+        lost.send(OutgoingRecord(gone, b"1", b"a key", [], 0))
+        lost.close()
+        kept.send(OutgoingRecord(there, b"1", b"a key", [], 0))
+        kept.close()
+        seconds = time.monotonic() - began
+
+        with pytest.raises(KafkaTimeoutError, match=f"there is no topic {gone}"):
+            lost.written.result(ACKNOWLEDGED_SECONDS)
+        kept.written.result(ACKNOWLEDGED_SECONDS)
+    assert seconds < 3
+
+
+def forgets(producer: Producer, topic: str) -> bool:
+    producer._client._metadata.request_update()
+    return producer._client._metadata.partitions_for_topic(topic) is None
+
+
+def test_of_topics_that_are_known_the_broker_is_asked_nothing_more_by_who_sends(
+    settings: Settings, producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = made(settings, {"max.message.bytes": str(LIMIT)}), made(settings, {})
+    producer.know([one, other])
+    monkeypatch.setattr(records, "KafkaAdminClient", None)
+    together = producer.together()
+
+    for topic in (one, other):
+        together.send(OutgoingRecord(topic, b"1", b"a key", []))
+    with pytest.raises(RecordTooLargeError):
+        together.send(OutgoingRecord(one, NOISE, b"a key", []))
+    together.close()
+
+    together.written.result(ACKNOWLEDGED_SECONDS)
+
+
+def test_a_producer_in_place_of_another_knows_its_topics(
+    settings: Settings, producer: Producer, troubles: list[str | None]
+) -> None:
+    compact, plain = made(settings, {"cleanup.policy": "compact"}), made(settings, {})
+    producer.know([compact, plain])
+    with pytest.raises(RecordRefusedError):
+        producer.send(compact, None, b"without a key").get(ACKNOWLEDGED_SECONDS)
+    eventually(lambda: len(troubles) == 2, ACKNOWLEDGED_SECONDS)
+
+    together = producer.together()
+    together.send(OutgoingRecord(plain, b"1", b"a key", [], 0))
+    together.close()
+
+    together.written.result(ACKNOWLEDGED_SECONDS)
 
 
 def test_a_producer_that_is_closed_while_it_is_replaced_tells_nobody_twice(settings: Settings) -> None:

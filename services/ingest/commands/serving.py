@@ -32,7 +32,7 @@ from services.validation_errors import reason_of
 SWITCH_SECONDS = 0.0005
 # A collection stops all senders while it looks at what is young and alive: some 300 ns an object. So each object of a
 # large body is looked at twice, in pieces of a few milliseconds; by default it would be several times.
-COLLECTED_AFTER = (5_000, 4, 100)
+COLLECTED_AFTER = (10_000, 4, 100)
 
 
 # As many as a machine has cores; more of them only remember less each.

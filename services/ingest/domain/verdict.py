@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -44,8 +44,7 @@ class Rejected:
     errors: tuple[Problem, ...]
 
 
-@dataclass(frozen=True)
-class Admitted:
+class Admitted(NamedTuple):
     """Complete and trusted, as it goes to the log. `dropped`: how many attributes of the sender's are not in it."""
 
     event: MentoringEvent

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -229,7 +229,7 @@ class EventWriter:
         finally:
             # Outside of the lock, which the callback takes: it runs at once if all is settled already.
             sending = recording.sending
-            sending.written.add_done_callback(partial(self._settle, recording.new, sending))
+            sending.written.add_done_callback(partial(self._settle, recording.new, sending.failures))
             sending.close()
 
     def record_in(self, recording: "RecordedTogether", one: "PreparedEvent") -> Receipt | Rejected:
@@ -260,11 +260,9 @@ class EventWriter:
         recording.new[one.identity] = self._under_way[one.identity] = _UnderWay(one.content, receipt, one.event)
         return receipt
 
-    def _settle(self, new: dict[bytes, _UnderWay], sending: Together, _: Future[None]) -> None:
+    def _settle(self, new: dict[bytes, _UnderWay], failures: Mapping[int, BaseException], _: Future[None]) -> None:
         """Each by itself: what is on the log is remembered, and what is not is forgotten, to be sent again."""
-        written = new
-        if sending.failures:
-            written = {key: known for key, known in new.items() if known.receipt.failure() is None}
+        written = {key: known for key, known in new.items() if known.receipt.failure() is None} if failures else new
         if self._watermarks is not None:
             self._watermarks.observe([known.event for known in written.values()])
         with self._lock:
@@ -274,6 +272,8 @@ class EventWriter:
                 self._recent[key] = known.content
             while len(self._recent) > self._remembered:
                 self._recent.popitem(last=False)
+        # The future keeps `new`, whose receipts keep the future: only Python's collector would free these events.
+        new.clear()
 
 
 class PreparedEvent(NamedTuple):

@@ -18,7 +18,7 @@ from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Verdict
-from services.ingest.flow.in_flight import RefusedError, UnavailableError, unwritten
+from services.ingest.flow.in_flight import RefusedError, UnavailableError, all_of, unwritten
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.runtime.kafka import KafkaError
 
@@ -233,6 +233,10 @@ def clock_now(mode: Literal["wall", "log"]) -> Clock:
 STOP_NOTICED_SECONDS = 0.5
 
 
+Begun = Callable[[Future[None]], None]
+"""Is told before anything is handed over what will complete when all of that is settled, however sending ends."""
+
+
 class InFlightLimiter:
     """`limit` bounds the bytes that wait for the broker. A request waits for `patience` seconds, or until `stop` is
     set. What it has sent may come onto the log after that: it keeps its place until it does, and whoever sends the
@@ -243,18 +247,18 @@ class InFlightLimiter:
         self._lock = threading.Lock()
         self.outstanding = 0
 
-    async def written(self, size: int, send: Callable[[], Awaitable[Future[None]]]) -> None:
+    async def written(self, size: int, send: Callable[[Begun], Awaitable[Future[None]]]) -> None:
         """Sends a request of `size` bytes, and returns when all of it is on the log. Raises UnavailableError when the
         broker is away or too much waits for it already, and RefusedError."""
         self._enter(size)
+        begun = list[Future[None]]()
         try:
-            sent = await send()
-        except KafkaError as away:
-            self._leave(size)
-            raise unwritten(away, "answer") from away
-        except BaseException:
-            # Whatever it was: nothing is under way, and what is not counted off is lost for good.
-            self._leave(size)
+            sent = await send(begun.append)
+        except BaseException as failure:
+            # Whatever it was: what is not counted off is lost for good, and what was handed over is still under way.
+            all_of(begun).add_done_callback(lambda _: self._leave(size))
+            if isinstance(failure, KafkaError):
+                raise unwritten(failure, "answer") from failure
             raise
         sent.add_done_callback(lambda _: self._leave(size))
         try:
@@ -299,7 +303,10 @@ class Writing:
     turns: Turns
 
     async def in_windows(
-        self, items: Sequence[Item], handed_in: HandedIn, send: Callable[[Sequence[Item]], Awaitable[Future[None]]]
+        self,
+        items: Sequence[Item],
+        handed_in: HandedIn,
+        send: Callable[[Sequence[Item], Begun], Awaitable[Future[None]]],
     ) -> RefusedError | None:
         """`send` for some of the items after the other, each when it is settled what became of those before. None when
         all are on the log. Otherwise one of them can never be; what became of each of the others is its own, and the

@@ -124,7 +124,9 @@ def create_app(events: EventsEndpoint, sources: SourcesEndpoint, directory: Dire
 
 async def _explained(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    detail = f"{request.method} {request.url.path[:200]}: GET / says what is served"
+    allowed = (error.headers or {}).get("Allow")
+    served = f"{allowed} is served here" if allowed else "GET / says what is served"
+    detail = f"{request.method} {request.url.path[:200]}: {served}"
     code = CODES.get(error.status_code, "invalid")
     return answer(ProblemError(error.status_code, code, detail, headers=error.headers))
 

@@ -15,7 +15,7 @@ from services.ingest.domain.people.participants import is_participant_id, read_p
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.event_writer import Receipt
 from services.ingest.flow.in_flight import UnavailableError
-from services.ingest.flow.intake import HandedIn, Writing
+from services.ingest.flow.intake import Begun, HandedIn, Writing
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.flow.tools.statements import Directory
 from services.ingest.gateway.events_endpoint import proven
@@ -57,7 +57,8 @@ class DirectoryEndpoint:
         now = datetime.now(UTC)
         token = self._of_the_tenant(request, notes)
         feed = _feed_of(token)
-        _check_media(request)
+        if media_type(request.headers) != JSON:
+            raise ProblemError(415, "unsupported_media_type", f"send {JSON}", headers={"Accept-Post": JSON})
         with self._admission.senders.entered(token.token_id) as entered:
             body = await read_body(request, entered.held)
             entered.pay_bytes(len(body))
@@ -78,8 +79,9 @@ class DirectoryEndpoint:
         """The id of each, on the topic, or why it is not."""
         found = list[tuple[str, Receipt] | Rejected]()
 
-        async def send(window: Sequence[object]) -> Future[None]:
+        async def send(window: Sequence[object], begun: Begun) -> Future[None]:
             sending = self._directory.together()
+            begun(sending.written)
 
             def written(raw: object) -> None:
                 one = read_participant(raw, described.tenant, described.now)
@@ -107,7 +109,7 @@ class DirectoryEndpoint:
         if not is_participant_id(participant):
             raise rejection(rejected("invalid", "id", "is no id of a participant"))
 
-        async def send() -> Future[None]:
+        async def send(_: Begun) -> Future[None]:
             async with self._writing.turns.turn(token.token_id):
                 return self._directory.erase(token.tenant, participant, _feed_of(token), now)
 
@@ -127,12 +129,6 @@ class DirectoryEndpoint:
 
 def _feed_of(token: Token) -> str:
     return f"api:{token.token_id}"
-
-
-def _check_media(request: Request) -> None:
-    """Raises ProblemError 415."""
-    if media_type(request.headers) != JSON:
-        raise ProblemError(415, "unsupported_media_type", f"send {JSON}", headers={"Accept-Post": JSON})
 
 
 def _listed(body: bytes) -> Sequence[object]:

@@ -14,9 +14,9 @@ from schemas.tokens import Token, authenticate
 from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.scope import Scope, scope_of
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.event_writer import EventWriter, PreparedEvent, Receipt, RecordedTogether, prepared
+from services.ingest.flow.event_writer import EventWriter, PreparedEvent, Receipt, prepared
 from services.ingest.flow.in_flight import UnavailableError
-from services.ingest.flow.intake import Gate, HandedIn, Writing
+from services.ingest.flow.intake import Begun, Gate, HandedIn, Writing
 from services.ingest.flow.shared import IngestMetrics
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.gateway.requests import STATUS, Listing, media_type, read_body, read_content, rejection
@@ -63,7 +63,7 @@ class Intake:
                 return Outcome(_id_of(raw), verdict)
             return prepared(verdict.event), verdict.dropped
 
-        async def send(window: Sequence[object]) -> Future[None]:
+        async def send(window: Sequence[object], begun: Begun) -> Future[None]:
             found, before = list[_Judged](), len(outcomes)
             with self._writing.turns.slices(handed_in.sender) as slices:
                 # 1. All of it is judged before any of it is sent.
@@ -71,9 +71,13 @@ class Intake:
                 # 2. Sent in its order, before the sender's other requests go on: what goes to the broker in one go
                 # shares a batch there, and a batch costs as much as sending twenty records.
                 with self._event_writer.recording() as recording:
+                    begun(recording.sending.written)
 
-                    def record(one: _Judged) -> None:
-                        outcomes.append(self._recorded(recording, one))
+                    def record(judged: _Judged) -> None:
+                        if not isinstance(judged, Outcome):
+                            one, dropped = judged
+                            judged = Outcome(one.event.id, self._event_writer.record_in(recording, one), dropped)
+                        outcomes.append(judged)
 
                     try:
                         await slices.each(found, record, lambda _: recording.sending.hand_over(), "first")
@@ -85,12 +89,6 @@ class Intake:
         if await self._writing.in_windows(raw_events, handed_in, send):
             return [*(one.settled() for one in outcomes), *map(_not_sent, raw_events[len(outcomes) :])]
         return outcomes
-
-    def _recorded(self, recording: RecordedTogether, judged: _Judged) -> Outcome:
-        if isinstance(judged, Outcome):
-            return judged
-        one, dropped = judged
-        return Outcome(one.event.id, self._event_writer.record_in(recording, one), dropped)
 
 
 def _not_sent(raw: object) -> Outcome:
@@ -119,7 +117,9 @@ def answer_batch(outcomes: Sequence[Outcome]) -> Response:
     taken = reasons["recorded"] + reasons["duplicate"]
     rejected = len(outcomes) - taken - reasons["unavailable"]
     if rejected == len(outcomes):
-        raise _nothing_taken(entries)
+        statuses = {STATUS[one.result.reason] for one in outcomes if isinstance(one.result, Rejected)}
+        status = statuses.pop() if len(statuses) == 1 else 400
+        raise ProblemError(status, "no_event_taken", "see the events for the reasons", extra={"events": entries})
     counts = {"recorded": reasons["recorded"], "duplicates": reasons["duplicate"], "rejected": rejected}
     if reasons["unavailable"]:
         counts["unavailable"] = reasons["unavailable"]
@@ -147,13 +147,6 @@ def _reason(outcome: Outcome) -> str:
             return reason
         case _:
             return "unavailable"
-
-
-def _nothing_taken(entries: list[dict[str, object]]) -> ProblemError:
-    statuses = {entry["status"] for entry in entries}
-    status = statuses.pop() if len(statuses) == 1 else 400
-    assert isinstance(status, int)
-    return ProblemError(status, "no_event_taken", "see the events for the reasons", extra={"events": entries})
 
 
 class EventsEndpoint:

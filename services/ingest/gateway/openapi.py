@@ -54,7 +54,7 @@ _PROBLEMS = {
     "403": "the token does not allow this",
     "409": "the id is taken by another event",
     "413": "more than 1 MiB",
-    "415": "another content type",
+    "415": "another content type, or a compressed body",
     "422": "the broker does not take the record, however often it is sent",
     "429": "more events than the token may hand in: nothing was taken, Retry-After says when to send the same again",
     "503": "the broker is away: nothing was promised, Retry-After says when to send the same again",
@@ -171,7 +171,7 @@ _TOOL_PROBLEMS = {
     **_UNPROVEN,
     **_NOT_FOUND,
     "413": "larger than the tool may send",
-    "415": "another content type than the tool's",
+    "415": "another content type than the tool's, or a compressed body",
     "422": "the broker does not take one of the records, however often it is sent",
     "429": "more than the connection may hand in: nothing was taken, Retry-After says when to send the same again",
     "503": "the broker is away: nothing was promised, Retry-After says when to send the same again",
@@ -234,7 +234,7 @@ _WRITTEN: dict[str, Any] = {
             "content": {JSON: {"schema": _PEOPLE}},
         },
         "207": {"description": "some are on the way into the directory", "content": {JSON: {"schema": _PEOPLE}}},
-        **_problems({**_OF_PEOPLE, "413": "more than 1 MiB", "415": "another content type"}),
+        **_problems({**_OF_PEOPLE, "413": "more than 1 MiB", "415": "another content type, or a compressed body"}),
     },
 }
 _ERASED: dict[str, Any] = {

@@ -16,7 +16,6 @@ from services.ingest.domain.cloudevents import (
     BATCH,
     JSON,
     STRUCTURED,
-    MediaType,
     Parsed,
     read_attributes,
     read_binary,
@@ -189,6 +188,7 @@ def _too_large(most: int) -> ProblemError:
     return ProblemError(413, "too_large", f"a request has at most {most} bytes: send smaller batches")
 
 
+COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"})
 PREFIX = "ce-"
 QUOTED = re.compile(r'"(.*)"', re.DOTALL)
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -202,10 +202,20 @@ class RequestContent:
     is_batch: bool
 
 
+def check_encoding(headers: Mapping[str, str]) -> None:
+    """Raises ProblemError 415. Some clients write a character set into this header: that says nothing."""
+    found = {one.strip().lower() for one in headers.get("content-encoding", "").split(",")} & COMPRESSIONS
+    if found:
+        detail = f"the body is compressed ({', '.join(sorted(found))}): send it as it is, without Content-Encoding"
+        raise ProblemError(415, "unsupported_media_type", detail, headers={"Accept-Encoding": "identity"})
+
+
 def media_type(headers: Headers) -> str:
     """Raises ProblemError 415. In binary mode the type may be missing, or any kind of JSON."""
+    check_encoding(headers)
     found = read_media_type(headers.get("content-type", JSON if _is_binary(headers) else ""))
-    if found.name not in {STRUCTURED, BATCH, JSON} and not (_is_binary(headers) and _may_be_data(found)):
+    may_be_data = found.is_json and not found.name.startswith("application/cloudevents")
+    if found.name not in {STRUCTURED, BATCH, JSON} and not (_is_binary(headers) and may_be_data):
         raise _unsupported(f"the content type is {found.name or 'none'}; send {STRUCTURED}, {BATCH} or {JSON}")
     if not found.is_json:
         raise _unsupported("JSON is sent in UTF-8")
@@ -215,7 +225,12 @@ def media_type(headers: Headers) -> str:
 def read_content(media: str, headers: Headers, body: bytes) -> RequestContent:
     """Raises ProblemError 400."""
     if media == BATCH:
-        return RequestContent(_batch(_value(read_json(body))), is_batch=True)
+        events = _value(read_json(body))
+        if not isinstance(events, list):
+            raise rejection(rejected("malformed", "", "a batch is a JSON array of events"))
+        if not events:
+            raise ProblemError(400, "empty_batch", "a batch holds at least one event")
+        return RequestContent(events, is_batch=True)
     if media != STRUCTURED and _is_binary(headers):
         return RequestContent([_binary(headers, body)], is_batch=False)
     event = _value(read_json(body))
@@ -228,22 +243,10 @@ def _is_binary(headers: Headers) -> bool:
     return any(name.startswith(PREFIX) for name in headers)
 
 
-def _may_be_data(media: MediaType) -> bool:
-    return media.is_json and not media.name.startswith("application/cloudevents")
-
-
 def _value(parsed: Parsed | Rejected) -> object:
     if isinstance(parsed, Rejected):
         raise rejection(parsed)
     return parsed.value
-
-
-def _batch(value: object) -> list[object]:
-    if not isinstance(value, list):
-        raise rejection(rejected("malformed", "", "a batch is a JSON array of events"))
-    if not value:
-        raise ProblemError(400, "empty_batch", "a batch holds at least one event")
-    return value
 
 
 def _binary(headers: Headers, body: bytes) -> object:

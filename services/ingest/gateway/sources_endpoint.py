@@ -12,11 +12,10 @@ from services.ingest.domain.tools.allow_list import is_word
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.shared import IngestMetrics
 from services.ingest.flow.tools.raw_payloads import RawIntake, taken
-from services.ingest.gateway.requests import InFlightBytes, read_body, rejection
+from services.ingest.gateway.requests import InFlightBytes, check_encoding, read_body, rejection
 from services.ingest.gateway.senders import Admission
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.tool import (
-    Answer,
     BodyNeeded,
     Connection,
     Handshake,
@@ -100,7 +99,7 @@ class SourcesEndpoint:
             dict(request.headers), b"", dict(request.query_params), request.method, target.suffix, is_head=True
         )
         now = datetime.now(UTC)
-        with self._unproven.held(_address(request)) as held:
+        with self._unproven.held(str(request.scope["state"][CONNECTION].address)) as held:
             received, proof = head, asked.verify(head, now)
             if isinstance(proof, BodyNeeded):
                 body = await read_body(request, held, min(proof.most_bytes, asked.tool.most_bytes))
@@ -141,11 +140,11 @@ class SourcesEndpoint:
                 entered.pay_items(len(found.payloads))
                 await self._intake.take(found.payloads, connection.connection_scope)
         notes |= {"outcome": "recorded", "payloads": len(found.payloads)}
-        return _answer(found.answer)
-
-
-def _address(request: Request) -> str:
-    return str(request.scope["state"][CONNECTION].address)
+        given = found.answer
+        if given is None:
+            return JSONResponse({"status": 202, "reason": "recorded"}, 202)
+        media = given.media_type if given.body else None
+        return Response(given.body, given.status, dict(given.headers), media_type=media)
 
 
 def _check_route(received: Received, tool: Tool) -> None:
@@ -160,12 +159,7 @@ def _check_route(received: Received, tool: Tool) -> None:
 
 def _check_media(received: Received, tool: Tool) -> None:
     """Raises ProblemError 415."""
+    check_encoding(received.headers)
     if received.body and not is_served(received.headers.get("content-type", ""), tool):
         accepted = ", ".join(sorted(tool.media_types))
         raise ProblemError(415, "unsupported_media_type", f"send {accepted}", headers={"Accept-Post": accepted})
-
-
-def _answer(given: Answer | None) -> Response:
-    if given is None:
-        return JSONResponse({"status": 202, "reason": "recorded"}, 202)
-    return Response(given.body, given.status, dict(given.headers), media_type=given.media_type if given.body else None)

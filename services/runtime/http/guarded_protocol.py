@@ -2,6 +2,7 @@
 where a request ends, and whoever is refused is told why."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -24,6 +25,8 @@ FREE_FRAMING = 2**10
 FRAMING_SHARE = 16
 # Requests that are sent before the first of them is answered.
 MOST_AHEAD = 100
+# Of what a parser says of it, which may quote it.
+LONGEST_FAULT_SHOWN = 200
 END_OF_HEAD = b"\r\n\r\n"
 # Under this name each request's scope has the connection that it came on.
 CONNECTION = "connection"
@@ -93,6 +96,16 @@ class Guarded:
         if self.phase == "answer":  # of the next request, which had come already
             self.guard.is_whole(self)
 
+    def send_400_response(self, msg: str) -> None:
+        """The server calls it when the parser cannot read what comes. Behind a request that is still to be answered
+        nothing is said: it would be taken for that one's answer."""
+        if self.phase != "answer" and not (self.phase == "body" and self.cycle.response_started):
+            words = str(sys.exception() or msg)[:LONGEST_FAULT_SHOWN]
+            self.transport.write(
+                _raw(ProblemError(400, "not_http", f"HTTP/1.1 is served here, and this is none: {words}"))
+            )
+        self.transport.close()
+
     @property
     def phase(self) -> Phase:
         if self.cycle is None:
@@ -125,6 +138,8 @@ class Guarded:
     def silence(self) -> None:
         """Nothing more is taken of it, until it is cut."""
         self._is_ended = True
+        # It is no idle connection, which uvicorn would close before it is told why.
+        self._unset_keepalive_if_required()
         self.flow.pause_reading()
         self._give_up()
 
@@ -164,10 +179,11 @@ class Guarded:
             super().data_received(piece)  # type: ignore[misc]
             return
         before, phase = self.cycle, self.phase
+        # Before anything is refused: who has said nothing is told nothing.
+        self._progress.received += len(piece)
         if phase in {"head", "idle"} and self._is_too_large(piece):
             self.guard.refuse(self, "head_too_large")
             return
-        self._progress.received += len(piece)
         held = len(before.body) if before is not None else 0
         super().data_received(piece)  # type: ignore[misc]
         if self.cycle is not before:
@@ -194,7 +210,8 @@ class Guarded:
         end = seen.find(END_OF_HEAD)
         self._lines += (seen if end < 0 else seen[:end]).count(b"\n") - self._tail.count(b"\n")
         self._tail = seen[-len(END_OF_HEAD) + 1 :]
-        return self._lines > MOST_HEAD_LINES or (end < 0 and self._progress.received + len(piece) > MOST_HEAD_BYTES)
+        behind = 0 if end < 0 else len(seen) - end - len(END_OF_HEAD)
+        return self._lines > MOST_HEAD_LINES or self._progress.received - behind > MOST_HEAD_BYTES
 
 
 def guarded(guard: ConnectionGuard, protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:

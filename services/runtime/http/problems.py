@@ -8,6 +8,7 @@ from starlette.responses import Response
 MEDIA_TYPE = "application/problem+json"
 TITLES = {
     "malformed": "The body cannot be read",
+    "not_http": "The request cannot be read",
     "invalid": "The event is not valid",
     "unknown_type": "There is no such type of event",
     "future": "The event lies in the future",

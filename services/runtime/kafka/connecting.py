@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from kafka.errors import KafkaError
+from kafka.producer.transaction_manager import TransactionState
 
 from services.runtime import log
 from services.runtime.health import Health
@@ -69,6 +70,22 @@ def ask_for_topics_at_once(cluster: Any) -> None:  # noqa: ANN401 (kafka-python'
     """Only of metadata: the option of the same name is the pause after errors, too, when it is given to a client. While
     no broker can be reached, the pause grows by itself."""
     cluster.config["retry_backoff_ms"] = METADATA_PAUSE_MS
+
+
+def ask_for_another_id(manager: Any) -> None:  # noqa: ANN401 (kafka-python's TransactionManager)
+    """Without transactions: when a record expires that was sent before, kafka-python (3.0.12) drops the producer's id
+    and never asks for another one, since it takes itself for ready: nothing would be sent or fail any more, ever."""
+    if manager is None or manager.is_transactional():
+        return
+    drop = manager.reset_producer_id
+
+    def drop_and_ask() -> None:
+        with manager._lock:  # noqa: SLF001
+            drop()
+            if manager._current_state is TransactionState.READY:  # noqa: SLF001
+                manager._current_state = TransactionState.UNINITIALIZED  # noqa: SLF001
+
+    manager.reset_producer_id = drop_and_ask
 
 
 def client_options(settings: Settings) -> dict[str, Any]:

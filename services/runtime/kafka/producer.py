@@ -1,16 +1,16 @@
 """Writing: idempotent, acknowledged by all, in transactions where asked for. No record stops the writing of others."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
-from kafka import KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from kafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
-from kafka.producer.transaction_manager import TransactionState
 
 from services.runtime import log
-from services.runtime.kafka.connecting import ask_for_topics_at_once, client_options
+from services.runtime.kafka.connecting import ask_for_another_id, ask_for_topics_at_once, client_options
 from services.runtime.kafka.reader import Reader
 from services.runtime.kafka.records import (
     OF_AUTHORIZATION,
@@ -26,7 +26,14 @@ from services.runtime.kafka.records import (
     offsets_and_metadata,
 )
 from services.runtime.kafka.replacement import Replacement, Suspect
-from services.runtime.kafka.together import RecordAmongOthers, SentTogether, append_to_open_batch
+from services.runtime.kafka.together import (
+    RecordAmongOthers,
+    SentTogether,
+    append_to_open_batch,
+    appended,
+    batch_of,
+    check_there,
+)
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
 
@@ -74,6 +81,7 @@ class Producer:
         self._settings, self._options, self._trouble = settings, defaults | options, trouble
         self._limits = TopicLimits(settings, self._options["max_request_size"])
         self._is_transactional = transactional_id is not None
+        self._known = set[str]()
         self._lock = threading.Lock()
         self._client = self._connect()
         self._replacement: Replacement | None = None
@@ -91,8 +99,18 @@ class Producer:
         return self._send(OutgoingRecord(topic, value, key, list(headers), partition))
 
     def together(self) -> SentTogether:
-        """For many records that are waited for as one. Not in transactions."""
-        return SentTogether(self._check, self._append)
+        """For many records that are waited for as one. Not in transactions. Where `know` was called of their topics it
+        waits for nothing, as an event loop needs it: a topic that is not there any more fails its own records at once,
+        and delays no others."""
+        return SentTogether(self._check_known, self._append)
+
+    def know(self, topics: Collection[str]) -> None:
+        """Waits for their partitions and limits, so that nobody does who sends to them. Raises KafkaError as
+        `partitions`."""
+        for topic in topics:
+            self.partitions(topic)
+        self._limits.know(topics)
+        self._known.update(topics)
 
     def copy(self, record: Record, target: Partition) -> Sent:
         """The same record again, its time and its headers included. Raises as `send`."""
@@ -145,7 +163,14 @@ class Producer:
     def _connect(self) -> KafkaProducer:
         client = KafkaProducer(**(client_options(self._settings) | self._options))
         ask_for_topics_at_once(client._metadata)  # noqa: SLF001 (there is no public way)
-        _ask_for_another_id(client)
+        ask_for_another_id(client._transaction_manager)  # noqa: SLF001
+        # In place of another one: those who send together do not wait for what it does not know. One question tells of
+        # all topics.
+        for topic in self._known:
+            client._sender.add_topic(topic)  # noqa: SLF001
+        if self._known:
+            with suppress(KafkaError):
+                client.partitions_for(min(self._known))
         return client
 
     def _send(self, outgoing: OutgoingRecord) -> Sent:
@@ -155,13 +180,19 @@ class Producer:
         self._check(outgoing)
         pending, client = PendingRecord(), self._client
         try:
-            sent, is_awaited = _appended(client, outgoing)
+            sent, is_awaited = appended(client, outgoing)
         except IllegalStateError as closed:
             raise _replaced(closed) from closed
         if is_awaited:
             client._sender.wakeup()  # noqa: SLF001
         self._await(client, sent, Suspect(outgoing, pending))
         return pending
+
+    def _check_known(self, outgoing: OutgoingRecord) -> None:
+        """Raises as `send`."""
+        if outgoing.topic not in self._known:
+            self.know([outgoing.topic])
+        self._check(outgoing)
 
     def _check(self, outgoing: OutgoingRecord) -> None:
         """Raises as `send`."""
@@ -177,6 +208,8 @@ class Producer:
         failure: BaseException = ProducerReplacedError("it could not be handed over")
         is_awaited = True
         try:
+            for topic, _ in by_partition:
+                check_there(client, topic)
             awaited = [self._append_to_partition(client, ours) for ours in by_partition.values()]
             is_awaited = any(awaited)
         except IllegalStateError as closed:
@@ -198,7 +231,7 @@ class Producer:
             at += append_to_open_batch(client, records[at:], settle)
             if at < len(records):
                 # The next one does not fit, or there is no open batch: kafka-python makes one.
-                sent, is_new = _appended(client, records[at].outgoing)
+                sent, is_new = appended(client, records[at].outgoing)
                 records[at].batch = batch_of(sent)
                 self._await(client, sent, Suspect(records[at].outgoing, records[at]))
                 at, is_awaited = at + 1, is_awaited or is_new
@@ -270,41 +303,6 @@ class Producer:
 
 def _replaced(closed: IllegalStateError) -> ProducerReplacedError:
     return ProducerReplacedError(f"the producer has been replaced: {closed}")
-
-
-def _appended(client: KafkaProducer, outgoing: OutgoingRecord) -> tuple[Any, bool]:
-    """As `KafkaProducer.send` of a record whose partition is given: its future, and whether the client's thread has to
-    hear of it. Two fifths of what that takes go into looking once more whether all of it is bytes, and small enough,
-    which is known here."""
-    topic, value, key, headers, number, timestamp_ms = outgoing
-    # What a new client does not know yet it asks for, and waits.
-    if number is None or number not in (client._metadata.partitions_for_topic(topic) or ()):  # noqa: SLF001
-        return client.send(*outgoing), False
-    place = TopicPartition(topic, number)
-    sent, is_full, is_new, _ = client._accumulator.append(place, timestamp_ms, key, value, headers)  # noqa: SLF001
-    return sent, is_full or is_new
-
-
-def _ask_for_another_id(client: KafkaProducer) -> None:
-    """Without transactions: when a record expires that was sent before, kafka-python (3.0.12) drops the producer's id
-    and never asks for another one, since it takes itself for ready: nothing would be sent or fail any more, ever."""
-    manager = client._transaction_manager  # noqa: SLF001
-    if manager is None or manager.is_transactional():
-        return
-    drop = manager.reset_producer_id
-
-    def drop_and_ask() -> None:
-        with manager._lock:  # noqa: SLF001
-            drop()
-            if manager._current_state is TransactionState.READY:  # noqa: SLF001
-                manager._current_state = TransactionState.UNINITIALIZED  # noqa: SLF001
-
-    manager.reset_producer_id = drop_and_ask
-
-
-def batch_of(sent: Any) -> Any:  # noqa: ANN401 (not typed)
-    """Whatever was under way fails, often with the very error of the refused batch: only the future tells which."""
-    return sent._produce_future  # noqa: SLF001
 
 
 def _refusal_of(client: KafkaProducer) -> Exception | None:

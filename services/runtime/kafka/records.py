@@ -243,21 +243,29 @@ class TopicLimits:
         """Raises RecordTooLargeError, TopicSealedError, and KafkaError when the broker does not say."""
         limit = self._limits.get(outgoing.topic)
         if limit is None:
-            limit = self._ask(outgoing.topic)
+            self._ask([outgoing.topic])
+            limit = self._limits[outgoing.topic]
         elif time.monotonic() >= self._refresh_at:
             self._refresh_aside()
         if limit == 0:
             raise TopicSealedError(f"{outgoing.topic} is sealed")
         limit = min(limit, self._most)
-        # Counting the bytes exactly takes half as long as sending: of what is clearly small it is not worth it.
-        if _at_most(outgoing) > limit and (size := record_size(outgoing)) > limit:
+        # Counting the bytes exactly takes half as long as sending: of what is clearly small it is not worth it. Never
+        # less than the exact size: characters have up to four bytes, lengths five, and a batch begins with 82.
+        most = len(outgoing.value or b"") + len(outgoing.key or b"") + 100
+        for name, value in outgoing.headers:
+            most += 4 * len(name) + len(value) + 10
+        if most > limit and (size := record_size(outgoing)) > limit:
             raise RecordTooLargeError(outgoing.topic, size, limit)
+
+    def know(self, topics: Iterable[str]) -> None:
+        """Of those that are new. Raises KafkaError."""
+        self._ask([topic for topic in topics if topic not in self._limits])
 
     def refresh(self) -> None:
         """Raises KafkaError."""
         self._refresh_at = time.monotonic() + REFRESH_SECONDS
-        for topic in list(self._limits):
-            self._ask(topic)
+        self._ask(list(self._limits))
 
     def is_sealed(self, topic: str) -> bool:
         return self._limits.get(topic) == 0
@@ -275,27 +283,23 @@ class TopicLimits:
         except KafkaError as away:
             self._log.warning("topic_limits_not_refreshed", reason=str(away))
 
-    def _ask(self, topic: str) -> int:
+    def _ask(self, topics: Sequence[str]) -> None:
+        if not topics:
+            return
         timeout = round(ASK_SECONDS * 1000)
         options = client_options(self._settings) | {"request_timeout_ms": timeout, "bootstrap_timeout_ms": timeout}
         admin = KafkaAdminClient(**options)
         try:
-            resource = ConfigResource(ConfigResourceType.TOPIC, topic, [OPTION])
-            found = admin.describe_configs([resource], config_filter="all")["topic"].get(topic, {})
+            resources = [ConfigResource(ConfigResourceType.TOPIC, topic, [OPTION]) for topic in topics]
+            answer = admin.describe_configs(resources, config_filter="all")["topic"]
         finally:
             admin.close()
-        # kafka-python leaves out what the broker refuses to tell: there is no such topic, or DescribeConfigs is denied.
-        limit = int(found[OPTION]["value"]) if OPTION in found else self._limits.get(topic, USUAL_LIMIT)
-        if OPTION not in found:
-            self._log.warning("topic_limit_unknown", topic=topic, assumed=limit)
-        self._limits[topic] = limit
+        for topic in topics:
+            found = answer.get(topic, {})
+            # kafka-python leaves out what the broker refuses to tell: there is no such topic, or DescribeConfigs is
+            # denied.
+            limit = int(found[OPTION]["value"]) if OPTION in found else self._limits.get(topic, USUAL_LIMIT)
+            if OPTION not in found:
+                self._log.warning("topic_limit_unknown", topic=topic, assumed=limit)
+            self._limits[topic] = limit
         self._refresh_at = self._refresh_at or time.monotonic() + REFRESH_SECONDS
-        return limit
-
-
-def _at_most(outgoing: OutgoingRecord) -> int:
-    """Never less than the exact size: characters have up to four bytes, lengths five, and a batch begins with 82."""
-    size = len(outgoing.value or b"") + len(outgoing.key or b"") + 100
-    for name, value in outgoing.headers:
-        size += 4 * len(name) + len(value) + 10
-    return size

@@ -1,5 +1,5 @@
-"""Many records that are waited for as one, each with an outcome of its own. A future and callbacks for each of them, as
-kafka-python has them, would take as long as sending it."""
+"""How records get into the batches of kafka-python, and many that are waited for as one, each with an outcome of its
+own: a future and callbacks for each of them, as kafka-python has them, would take as long as sending it."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from services.runtime.kafka.records import OutgoingRecord, UnwritableRecordError
 
@@ -100,6 +101,28 @@ class RecordAmongOthers:
         self.among.fail(self.place, failure)
 
 
+def check_there(client: KafkaProducer, topic: str) -> None:
+    """Raises KafkaTimeoutError where the client's own `send` would wait, and asks as that does."""
+    if client._metadata.partitions_for_topic(topic) is None:  # noqa: SLF001
+        client._sender.add_topic(topic)  # noqa: SLF001
+        client._metadata.request_update()  # noqa: SLF001
+        client._sender.wakeup()  # noqa: SLF001
+        raise KafkaTimeoutError(f"there is no topic {topic}, or the broker has not told of it yet")
+
+
+def appended(client: KafkaProducer, outgoing: OutgoingRecord) -> tuple[Any, bool]:
+    """As `KafkaProducer.send` of a record whose partition is given: its future, and whether the client's thread has to
+    hear of it. Two fifths of what that takes go into looking once more whether all of it is bytes, and small enough,
+    which is known here."""
+    topic, value, key, headers, number, timestamp_ms = outgoing
+    # What a new client does not know yet it asks for, and waits.
+    if number is None or number not in (client._metadata.partitions_for_topic(topic) or ()):  # noqa: SLF001
+        return client.send(*outgoing), False
+    place = TopicPartition(topic, number)
+    sent, is_full, is_new, _ = client._accumulator.append(place, timestamp_ms, key, value, headers)  # noqa: SLF001
+    return sent, is_full or is_new
+
+
 def append_to_open_batch(client: KafkaProducer, records: Sequence[RecordAmongOthers], settle: Settle) -> int:
     """How many of these records, which are of one partition, have gone into the batch that gathers them now."""
     accumulator, first = client._accumulator, records[0].outgoing  # noqa: SLF001 (there is no public way)
@@ -129,6 +152,11 @@ def append_to_open_batch(client: KafkaProducer, records: Sequence[RecordAmongOth
     finally:
         accumulator._appends_in_progress.decrement()  # noqa: SLF001
     return taken
+
+
+def batch_of(sent: Any) -> Any:  # noqa: ANN401 (not typed)
+    """Whatever was under way fails, often with the very error of the refused batch: only the future tells which."""
+    return sent._produce_future  # noqa: SLF001
 
 
 def _await_batch(batch: Any, ours: Sequence[RecordAmongOthers], settle: Settle) -> None:  # noqa: ANN401 (not typed)

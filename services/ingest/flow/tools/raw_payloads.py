@@ -8,7 +8,7 @@ from datetime import datetime
 from schemas.topics import raw_of
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.intake import HandedIn, Writing
+from services.ingest.flow.intake import Begun, HandedIn, Writing
 from services.ingest.sources.tool import MOST_BYTES, Answer, Connection, Kept, Received
 from services.runtime.kafka import Headers, OutgoingRecord, Producer
 
@@ -48,15 +48,18 @@ class RawIntake:
         already, and RefusedError when one of them is more than a record may hold."""
         size = sum(len(kept.payload) for kept in payloads)
         refused = await self._writing.in_windows(
-            payloads, HandedIn(connection_scope.connection, size), lambda window: self._send(window, connection_scope)
+            payloads,
+            HandedIn(connection_scope.connection, size),
+            lambda window, begun: self._send(window, connection_scope, begun),
         )
         if refused:
             raise refused
 
-    async def _send(self, payloads: Sequence[Kept], connection_scope: ConnectionScope) -> Future[None]:
+    async def _send(self, payloads: Sequence[Kept], connection_scope: ConnectionScope, begun: Begun) -> Future[None]:
         # One key for a connection: its payloads stay in the order in which they came.
         topic, key = raw_of(connection_scope.tool), connection_scope.connection.encode()
         sending = self._producer.together()
+        begun(sending.written)
 
         def send(kept: Kept) -> None:
             headers = list(headers_of(kept, connection_scope.connection))
