@@ -29,7 +29,7 @@ from services.scoring.domain.outlook import NO_OUTLOOK, Outlook, outlook_of
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.row import Evaluation, HistoryRow, PrecedingRow
 from services.scoring.domain.score import FEW, passed
-from services.scoring.domain.timeline import Timeline
+from services.scoring.domain.timeline import MIDNIGHT, Timeline
 
 REMEMBERED = 4
 """Evaluations kept for a relationship: the next row is measured against the last."""
@@ -233,6 +233,7 @@ class ScoreHistory:
         if not self._facts:
             return []
         found, spans = self._timeline.between(max(after, self.index.times[0] - 1), upto)
+        found += [Instant(midnight, (MIDNIGHT,), span.snapshot) for span in spans for midnight in span.midnights]
         return sorted([*found, *self._search.instants(spans)])
 
     def append(self, key: Key, fact: Fact) -> None:

@@ -69,14 +69,17 @@ class Verdict:
     def stored_hash(self) -> str:
         return self._stored.hexdigest()
 
+    def add_equal(self, rows: int, computed: bytes) -> None:
+        """A relationship whose rows have this digest in truth and in the table."""
+        self.rows += rows
+        self.stored_rows += rows
+        self._true.update(computed)
+        self._stored.update(computed)
+
     def add(self, relationship: str, true: Mapping[int, ComparableRow], stored: Mapping[int, ComparableRow]) -> None:
         self.rows += len(true)
         self.stored_rows += len(stored)
-        computed = digest(relationship, true)
-        self._true.update(computed)
-        if true == stored:
-            self._stored.update(computed)
-            return
+        self._true.update(digest(relationship, true))
         self._stored.update(digest(relationship, stored))
         if self.first_difference is None:
             self.first_difference = _difference(relationship, true, stored)
@@ -120,25 +123,35 @@ def _in_millionths(weights: tuple[float, ...]) -> tuple[int, ...]:
     return tuple(map(millionths, weights))
 
 
+END_OF_WORDS = b"\0"
+"""JSON has no such byte: what follows are numbers."""
+
+
 def digest(relationship: str, statements: Mapping[int, ComparableRow]) -> bytes:
-    """Of the rows of one relationship; empty where it has none. Words, which most rows share, as JSON, numbers as
-    integers of 64 bits: to make JSON of all would take most of the time of whoever computes rows to compare them."""
-    found = hashlib.sha256(f"{relationship}\0".encode())
+    """Of the rows of one relationship; empty where it has none. First the words of all rows, which most of them share,
+    as JSON, then the numbers of all as integers of 64 bits: to make JSON of all would take most of the time of whoever
+    computes rows to compare them. How many numbers a row has its words say."""
+    said, numbers = list[bytes](), list[int]()
     for as_of, row in sorted(statements.items()):
         causes, health, band, caps, risk, names, values, weights, contributions, deltas, before, *_ = row
         contact, session = row.last_contact, row.next_session
         at, was_healthy, was_in, was_at_risk = before or (UNSET, UNSET, "", UNSET)
-        numbers = [as_of, health, risk, row.confidence, row.trend, row.started, row.cadence]
+        numbers += (as_of, health, risk, row.confidence, row.trend, row.started, row.cadence)
         numbers += (UNSET if contact is None else contact, UNSET if session is None else session)
         numbers += (at, was_healthy, was_at_risk, *values, *weights, *contributions, *deltas, *row.effects)
         labels = (was_in, row.term_names, row.status, row.open_requests, row.profile, row.calibration, row.sources)
-        found.update(_words(causes, band, caps, names, *labels))
-        found.update(pack(f"<{len(numbers)}q", *numbers))
+        said.append(words(causes, band, caps, names, *labels))
+    found = hashlib.sha256(beginning(relationship) + b"".join(said) + END_OF_WORDS)
+    found.update(pack(f"<{len(numbers)}q", *numbers))
     return found.digest() if statements else b""
 
 
+def beginning(relationship: str) -> bytes:
+    return f"{relationship}\0".encode()
+
+
 @lru_cache(1 << 12)
-def _words(*said: str | tuple[str, ...]) -> bytes:
+def words(*said: str | tuple[str, ...]) -> bytes:
     return to_json(said) + b"\n"
 
 

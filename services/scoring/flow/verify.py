@@ -9,7 +9,8 @@ from services.runtime.settings import Settings
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
-from services.scoring.domain.verification import Verdict, comparable
+from services.scoring.domain.verification import Verdict, comparable, digest
+from services.scoring.domain.whole_histories import WholeHistory, digests
 from services.scoring.flow.log_reading import Stored, stored, whole_log
 from services.scoring.flow.sink import await_sink, stored_rows
 from services.scoring.topics import Topics
@@ -71,10 +72,18 @@ def _compared(settings: Settings, known: Stored, until: int | None, progress: Pr
         progress(f"computing and comparing, {begin} of {len(relationships)} relationships done")
         chunk = relationships[begin : begin + RELATIONSHIPS_AT_ONCE]
         table = stored_rows(warehouse, chunk, until)
-        for relationship in chunk:
-            # What the log says, scored by the profiles that it says.
-            account = log.accounts.get(relationship, FullHistory())
-            rows = ScoreHistory(account.facts, log.profiles_of(relationship, account.program)).rows(NONE, until)
-            true = {as_of: comparable(row) for as_of, row in rows.items()}
-            verdict.add(relationship, true, table.get(relationship, {}))
+        # What the log says, scored by the profiles that it says.
+        accounts = [log.accounts.get(relationship, FullHistory()) for relationship in chunk]
+        histories = [
+            WholeHistory(relationship, account.facts, log.profiles_of(relationship, account.program), until)
+            for relationship, account in zip(chunk, accounts, strict=True)
+        ]
+        for history, (rows, computed) in zip(histories, digests(histories), strict=True):
+            relationship, facts, profiles, _ = history
+            found = table.get(relationship, {})
+            if computed == digest(relationship, found):
+                verdict.add_equal(rows, computed)
+                continue
+            true = ScoreHistory(facts, profiles).rows(NONE, until)
+            verdict.add(relationship, {as_of: comparable(row) for as_of, row in true.items()}, found)
     return VerifyReport(until, verdict, sorted(stale), len(relationships))
