@@ -5,8 +5,8 @@ import pytest
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT, Profiles
-from services.scoring.domain.verification import comparable, digest
-from services.scoring.domain.whole_histories import RowsDigest, WholeHistory, digests
+from services.scoring.domain.verification import NO_ROWS, RowsDigest, comparable, digest
+from services.scoring.domain.whole_histories import WholeHistory, digests
 from tests.scoring.building import micros
 from tests.scoring.test_themes import EVERYTHING_COUNTS
 from tests.scoring.whole_logs import CHANGING, relationships
@@ -48,4 +48,4 @@ def test_what_has_no_rows_has_no_digest() -> None:
     some = [WholeHistory("t/none", {}, DEFAULT, micros(9)), *histories(DEFAULT, -9)]
 
     assert digests([]) == []
-    assert digests(some) == [RowsDigest(0, b"")] * len(some)
+    assert digests(some) == [NO_ROWS] * len(some)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.scoring.domain.bounds import DAY, NONE, SECOND
-from services.scoring.domain.evaluation import Moment, columns_of, score_columns
+from services.scoring.domain.evaluation import Moment, SnapshotTable, columns_of
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.score import FEW, MANY, Aging, Level, Number, Scores, passed, score
 from services.scoring.domain.snapshots.snapshot import Snapshot
@@ -102,15 +102,18 @@ def passed_levels(spans: Sequence[tuple[SilentSpan, tuple[Level, ...]]]) -> list
             for level in passed(watched, span.snapshot.scores(span.begin), span.snapshot.scores(span.edge))
         ]
     # Both ends of all of them at once.
-    moments = [Moment(span.snapshot, span.begin) for span, _ in spans]
-    both = score_columns([*moments, *(Moment(span.snapshot, span.edge) for span, _ in spans)])
+    places: dict[Snapshot, int] = {}
+    rows = np.array([places.setdefault(span.snapshot, len(places)) for span, _ in spans])
+    ends = np.array([(span.begin, span.edge) for span, _ in spans]).T
+    columns = SnapshotTable(list(places)).columns(np.tile(rows, 2), ends.ravel())
+    both = score(columns[0].aging, *columns[1:], MANY)
     halves = zip(np.split(both.health, 2), np.split(both.risk, 2), strict=True)
     begin, end = [both._replace(health=health, risk=risk) for health, risk in halves]
     return [
         (spans[place][0], level)
-        for some in dict.fromkeys(watched for _, watched in spans)
+        for some in {id(watched): watched for _, watched in spans}.values()
         for place, level in passed_of_many(some, begin, end)
-        if spans[place][1] == some
+        if spans[place][1] is some
     ]
 
 

@@ -55,7 +55,8 @@ class SnapshotTable:
 
     def __init__(self, snapshots: Sequence[Snapshot]) -> None:
         self._snapshots = snapshots
-        self._numbers = np.array([snapshot.column for snapshot in snapshots]).T
+        table = np.frombuffer(b"".join([snapshot.column for snapshot in snapshots]))
+        self._numbers = table.reshape(len(snapshots), -1).T
         self._booked_until = np.array([max(snapshot.meetings.bookings[-1:], default=NONE) for snapshot in snapshots])
         self._has_pauses = np.array([bool(snapshot.frame.pauses.union) for snapshot in snapshots])
 

@@ -8,8 +8,6 @@ from operator import itemgetter
 from struct import pack
 from typing import Any, NamedTuple
 
-from pydantic_core import to_json
-
 from schemas.primitives import from_micros, to_rfc3339
 from services.scoring.domain.bounds import UNSET, millionths
 from services.scoring.domain.evaluation import PARTS
@@ -47,6 +45,16 @@ class ComparableRow(NamedTuple):
     sources: tuple[str, ...]
 
 
+class RowsDigest(NamedTuple):
+    """Of the rows of one relationship; `digest` is empty where there are none."""
+
+    rows: int
+    digest: bytes
+
+
+NO_ROWS = RowsDigest(0, b"")
+
+
 @dataclass
 class Verdict:
     """Grows relationship by relationship, in one order. The hashes are equal if and only if the statements are."""
@@ -69,12 +77,12 @@ class Verdict:
     def stored_hash(self) -> str:
         return self._stored.hexdigest()
 
-    def add_equal(self, rows: int, computed: bytes) -> None:
+    def add_equal(self, found: RowsDigest) -> None:
         """A relationship whose rows have this digest in truth and in the table."""
-        self.rows += rows
-        self.stored_rows += rows
-        self._true.update(computed)
-        self._stored.update(computed)
+        self.rows += found.rows
+        self.stored_rows += found.rows
+        self._true.update(found.digest)
+        self._stored.update(found.digest)
 
     def add(self, relationship: str, true: Mapping[int, ComparableRow], stored: Mapping[int, ComparableRow]) -> None:
         self.rows += len(true)
@@ -123,14 +131,8 @@ def _in_millionths(weights: tuple[float, ...]) -> tuple[int, ...]:
     return tuple(map(millionths, weights))
 
 
-END_OF_WORDS = b"\0"
-"""JSON has no such byte: what follows are numbers."""
-
-
 def digest(relationship: str, statements: Mapping[int, ComparableRow]) -> bytes:
-    """Of the rows of one relationship; empty where it has none. First the words of all rows, which most of them share,
-    as JSON, then the numbers of all as integers of 64 bits: to make JSON of all would take most of the time of whoever
-    computes rows to compare them. How many numbers a row has its words say."""
+    """Equal for equal rows only."""
     said, numbers = list[bytes](), list[int]()
     for as_of, row in sorted(statements.items()):
         causes, health, band, caps, risk, names, values, weights, contributions, deltas, before, *_ = row
@@ -141,18 +143,25 @@ def digest(relationship: str, statements: Mapping[int, ComparableRow]) -> bytes:
         numbers += (at, was_healthy, was_at_risk, *values, *weights, *contributions, *deltas, *row.effects)
         labels = (was_in, row.term_names, row.status, row.open_requests, row.profile, row.calibration, row.sources)
         said.append(words(causes, band, caps, names, *labels))
-    found = hashlib.sha256(beginning(relationship) + b"".join(said) + END_OF_WORDS)
-    found.update(pack(f"<{len(numbers)}q", *numbers))
-    return found.digest() if statements else b""
+    return digest_of(relationship, said, pack(f"<{len(numbers)}q", *numbers)).digest
 
 
-def beginning(relationship: str) -> bytes:
-    return f"{relationship}\0".encode()
+def digest_of(relationship: str, said: Sequence[bytes], numbers: bytes) -> RowsDigest:
+    """Of the words of each row, and the numbers of all as integers of 64 bits, the least byte first. How many numbers
+    a row has its words say."""
+    if not said:
+        return NO_ROWS
+    # Where there is no word and no length of one, numbers begin.
+    found = hashlib.sha256(b"".join([relationship.encode(), b"\0", *said, b"\0", numbers]))
+    return RowsDigest(len(said), found.digest())
 
 
 @lru_cache(1 << 12)
 def words(*said: str | tuple[str, ...]) -> bytes:
-    return to_json(said) + b"\n"
+    """Each with its length, and where there are several first how many: so that a database can say the same, and no two
+    rows share it. Remembered: most rows have the same words."""
+    flat = [word for one in said for word in ((one,) if isinstance(one, str) else (str(len(one)), *one))]
+    return b"".join([b"%d:%b" % (len(word), word) for word in map(str.encode, flat)])
 
 
 def combined(digests: Mapping[str, bytes]) -> str:

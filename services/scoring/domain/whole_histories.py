@@ -3,7 +3,6 @@
 A row is an object only where somebody reads it: here it is a place in columns, and what is said of it goes from there
 into the digest that verification.digest makes of the same rows, to the last bit."""
 
-import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -28,13 +27,13 @@ from services.scoring.domain.evaluation import (
 )
 from services.scoring.domain.facts import Facts
 from services.scoring.domain.kinds import FactKind
-from services.scoring.domain.profiles import Profiles
+from services.scoring.domain.profiles import Parameters, Profiles
 from services.scoring.domain.row import BANDS
 from services.scoring.domain.score import MANY, Level
 from services.scoring.domain.serialization import UNCALIBRATED
 from services.scoring.domain.snapshots.snapshot import Snapshot
 from services.scoring.domain.timeline import MIDNIGHT, Timeline
-from services.scoring.domain.verification import END_OF_WORDS, beginning, words
+from services.scoring.domain.verification import NO_ROWS, RowsDigest, digest_of, words
 
 ROWS_AT_ONCE = 20_000
 """Some 50 MB of columns; more at once makes no row cheaper."""
@@ -52,13 +51,6 @@ class WholeHistory(NamedTuple):
     facts: Facts
     profiles: Profiles
     until: int
-
-
-class RowsDigest(NamedTuple):
-    """`digest` is empty where there are no rows."""
-
-    rows: int
-    digest: bytes
 
 
 def digests(histories: Sequence[WholeHistory]) -> list[RowsDigest]:
@@ -89,13 +81,12 @@ class _Rows(NamedTuple):
 
 
 class _Told(NamedTuple):
-    """What was read of the histories: a timeline of each, None where no fact is left; every snapshot once, with the
-    number of the profile that it is under; all causes once."""
+    """What was read of the histories: a timeline of each, None where no fact is left; every snapshot once, and all
+    causes; and by the identity of the parameters, which snapshots name, a number and the version they are of."""
 
     timelines: list[Timeline | None]
     snapshots: dict[Snapshot, int]
-    profile_of: list[int]
-    profiles: dict[int, tuple[int, Profile, Snapshot]]
+    profiles: dict[int, tuple[int, Profile, Parameters]]
     causes: dict[tuple[str, ...], int]
 
 
@@ -103,14 +94,14 @@ def _digested(histories: Sequence[WholeHistory]) -> Iterator[RowsDigest]:
     told, rows = _read(histories)
     begins = np.searchsorted(rows.history, np.arange(len(histories) + 1))
     if not len(rows.at):
-        return iter([RowsDigest(0, b"")] * len(histories))
-    table = SnapshotTable(list(told.snapshots))
+        return iter([NO_ROWS] * len(histories))
     before, of_others = _before(told, rows)
+    table = SnapshotTable(list(told.snapshots))
     # 1. Every row, and what is no row but what the deltas of some are measured against.
     places = np.concatenate([rows.snapshot, [place for place, _ in of_others]]).astype(np.int64)
     instants = np.concatenate([rows.at, [at for _, at in of_others]]).astype(np.int64)
-    made_by = np.array(told.profile_of)[places]
-    slopes = np.array([slopes_of(snapshot.parameters) for _, _, snapshot in told.profiles.values()]).T
+    made_by = np.array([told.profiles[id(s.parameters)][0] for s in told.snapshots])[places]
+    slopes = np.array([slopes_of(parameters) for _, _, parameters in told.profiles.values()]).T
     capped = np.array([bool(snapshot.voices.caps) for snapshot in told.snapshots])
     found = evaluated(slopes[:, made_by], *table.columns(places, instants), capped[places])
     # 2. What is said of them in words, and in numbers.
@@ -118,24 +109,16 @@ def _digested(histories: Sequence[WholeHistory]) -> Iterator[RowsDigest]:
     said = _words(told, rows, (found, before, made_by))
     ends = np.concatenate([[0], np.cumsum(lengths)])[begins].tolist()
     return (
-        _digest(history.relationship, said[begin:end], numbers[first:last])
+        digest_of(history.relationship, said[begin:end], numbers[first:last].tobytes())
         for history, begin, end, first, last in zip(
             histories, begins.tolist(), begins[1:].tolist(), ends, ends[1:], strict=False
         )
     )
 
 
-def _digest(relationship: str, said: Sequence[bytes], numbers: Column) -> RowsDigest:
-    if not said:
-        return RowsDigest(0, b"")
-    found = hashlib.sha256(beginning(relationship) + b"".join(said) + END_OF_WORDS)
-    found.update(numbers.astype("<i8").tobytes())
-    return RowsDigest(len(said), found.digest())
-
-
 def _read(histories: Sequence[WholeHistory]) -> tuple[_Told, _Rows]:
     """Which instants have a row: those that facts and profiles name, the midnights in between, and crossings."""
-    told = _Told([], {}, [], {}, {})
+    told = _Told([], {}, {}, {})
     spans: list[tuple[int, SilentSpan]] = []
     watched: list[tuple[SilentSpan, tuple[Level, ...]]] = []
     named: list[tuple[int, Instant]] = []
@@ -150,8 +133,8 @@ def _read(histories: Sequence[WholeHistory]) -> tuple[_Told, _Rows]:
         named += [(number, point) for point in points]
         spans += [(number, span) for span in silent]
         watched += [(span, profiles.levels[profiles.number(span.begin)]) for span in silent]
-        for snapshot, at in [(p.snapshot, p.at) for p in points] + [(s.snapshot, s.begin) for s in silent]:
-            _know(told, snapshot, profiles, at)
+        for version, parameters in zip(profiles.versions, profiles.parameters, strict=True):
+            told.profiles.setdefault(id(parameters), (len(told.profiles), version, parameters))
     named += _crossings(spans, passed_levels(watched))
     # Points by themselves first, then the midnights of each span.
     ones = np.array(
@@ -160,7 +143,7 @@ def _read(histories: Sequence[WholeHistory]) -> tuple[_Told, _Rows]:
                 number,
                 at,
                 told.causes.setdefault(causes, len(told.causes)),
-                told.snapshots[snapshot],
+                told.snapshots.setdefault(snapshot, len(told.snapshots)),
                 _STATUS.index(snapshot.status(at)),
                 _next_session(snapshot, at),
             )
@@ -174,7 +157,7 @@ def _read(histories: Sequence[WholeHistory]) -> tuple[_Told, _Rows]:
                 number,
                 span.begin // DAY,
                 max(0, (span.edge - 1) // DAY - span.begin // DAY),
-                told.snapshots[span.snapshot],
+                told.snapshots.setdefault(span.snapshot, len(told.snapshots)),
                 _next_session(span.snapshot, span.begin),
             )
             for number, span in spans
@@ -188,13 +171,6 @@ def _read(histories: Sequence[WholeHistory]) -> tuple[_Told, _Rows]:
     cause = np.full(len(of_span), told.causes.setdefault((MIDNIGHT,), len(told.causes)))
     columns = np.hstack([ones.T, [number, midnight, cause, place, np.zeros_like(number), session]])
     return told, _Rows._make(columns[:, np.lexsort((columns[1], columns[0]))])
-
-
-def _know(told: _Told, snapshot: Snapshot, profiles: Profiles, at: int) -> None:
-    if snapshot not in told.snapshots:
-        told.snapshots[snapshot] = len(told.snapshots)
-        found = told.profiles.setdefault(id(snapshot.parameters), (len(told.profiles), profiles.at(at), snapshot))
-        told.profile_of.append(found[0])
 
 
 def _crossings(
@@ -231,9 +207,8 @@ def _before(told: _Told, rows: _Rows) -> tuple[Column, list[tuple[int, int]]]:
         if snapshot is None or not snapshot.exists:
             before[place] = -1
             continue
-        _know(told, snapshot, timeline.profiles, at)
         before[place] = len(rows.at) + len(others)
-        others.append((told.snapshots[snapshot], at))
+        others.append((told.snapshots.setdefault(snapshot, len(told.snapshots)), at))
     return before, others
 
 
@@ -284,8 +259,8 @@ def _numbers(told: _Told, rows: _Rows, scored: _Scored, trends: Column) -> tuple
             for s in told.snapshots
         ]
     )
-    of_profiles = [profile_of.parameters.weights for _, _, profile_of in told.profiles.values()]
-    weights = np.rint(np.array([(*weights, 0.0) for weights in of_profiles]) * ONE).astype(np.int64).T
+    of_profiles = np.array([(*parameters.weights, 0.0) for _, _, parameters in told.profiles.values()])
+    weights = np.rint(of_profiles * ONE).astype(np.int64).T
     # A factor that was not there before counts from 0; one that has gone is told with what it took away.
     was_shown = found.parts[:, before] & ~is_first
     shown = own.parts | was_shown
@@ -305,7 +280,7 @@ def _numbers(told: _Told, rows: _Rows, scored: _Scored, trends: Column) -> tuple
     )
     always = np.ones((len(table) - 4 * len(PARTS) - len(TERMS), count), dtype=bool)
     is_told = np.vstack([always, shown, shown, shown, shown, own.terms])
-    return table.T[is_told.T], is_told.sum(axis=0)
+    return table.T[is_told.T].astype("<i8"), is_told.sum(axis=0)
 
 
 def _words(told: _Told, rows: _Rows, scored: tuple[Evaluated, Column, Column]) -> list[bytes]:

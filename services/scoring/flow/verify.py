@@ -9,10 +9,10 @@ from services.runtime.settings import Settings
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
-from services.scoring.domain.verification import Verdict, comparable, digest
+from services.scoring.domain.verification import NO_ROWS, Verdict, comparable
 from services.scoring.domain.whole_histories import WholeHistory, digests
 from services.scoring.flow.log_reading import Stored, stored, whole_log
-from services.scoring.flow.sink import await_sink, stored_rows
+from services.scoring.flow.sink import await_sink, stored_digests, stored_rows
 from services.scoring.topics import Topics
 
 RELATIONSHIPS_AT_ONCE = 100
@@ -71,19 +71,19 @@ def _compared(settings: Settings, known: Stored, until: int | None, progress: Pr
     for begin in range(0, len(relationships), RELATIONSHIPS_AT_ONCE):
         progress(f"computing and comparing, {begin} of {len(relationships)} relationships done")
         chunk = relationships[begin : begin + RELATIONSHIPS_AT_ONCE]
-        table = stored_rows(warehouse, chunk, until)
-        # What the log says, scored by the profiles that it says.
-        accounts = [log.accounts.get(relationship, FullHistory()) for relationship in chunk]
+        # What the log says, scored by the profiles that it says. Only of those that differ are the rows looked at.
+        accounts = [log.accounts.get(name, FullHistory()) for name in chunk]
         histories = [
-            WholeHistory(relationship, account.facts, log.profiles_of(relationship, account.program), until)
-            for relationship, account in zip(chunk, accounts, strict=True)
+            WholeHistory(name, account.facts, log.profiles_of(name, account.program), until)
+            for name, account in zip(chunk, accounts, strict=True)
         ]
-        for history, (rows, computed) in zip(histories, digests(histories), strict=True):
-            relationship, facts, profiles, _ = history
-            found = table.get(relationship, {})
-            if computed == digest(relationship, found):
-                verdict.add_equal(rows, computed)
-                continue
-            true = ScoreHistory(facts, profiles).rows(NONE, until)
-            verdict.add(relationship, {as_of: comparable(row) for as_of, row in true.items()}, found)
+        true, table = digests(histories), stored_digests(warehouse, chunk, until)
+        differing = [name for name, one in zip(chunk, true, strict=True) if table.get(name, NO_ROWS) != one]
+        rows = stored_rows(warehouse, differing, until) if differing else {}
+        for (name, facts, profiles, _), one in zip(histories, true, strict=True):
+            if name in differing:
+                told = {at: comparable(row) for at, row in ScoreHistory(facts, profiles).rows(NONE, until).items()}
+                verdict.add(name, told, rows.get(name, {}))
+            else:
+                verdict.add_equal(one)
     return VerifyReport(until, verdict, sorted(stale), len(relationships))
