@@ -114,10 +114,7 @@ def evaluations_of(moments: Sequence[Moment]) -> list[Evaluation]:
     for parameters in versions.values():
         some = [moment for moment in moments if moment.snapshot.parameters is parameters]
         caps = [snapshot.voices.caps for snapshot, _ in some]
-        evaluated = evaluations(parameters, *columns_of(some), caps)
-        if len(versions) == 1:
-            return evaluated
-        found.update(zip(some, evaluated, strict=True))
+        found.update(zip(some, evaluations(parameters, *columns_of(some), caps), strict=True))
     return [found[moment] for moment in moments]
 
 

@@ -1,18 +1,17 @@
 """Whether stored rows are the truth: both told in the same words, hashed, and the first difference named."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from operator import itemgetter
 from struct import pack
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from schemas.primitives import from_micros, to_rfc3339
 from services.scoring.domain.bounds import UNSET, millionths
 from services.scoring.domain.evaluation import PARTS
 from services.scoring.domain.row import HistoryRow
-from services.scoring.domain.serialization import UNCALIBRATED, told_columns
+from services.scoring.domain.serialization import UNCALIBRATED, ToldParts, told_columns
 
 
 class ComparableRow(NamedTuple):
@@ -97,18 +96,18 @@ def comparable(row: HistoryRow) -> ComparableRow:
     # Everything by place: to name the fields takes four times as long.
     causes, now, before, slope, status, started, cadence, contact, session, requests, sources, profile, made_by, _ = row
     health, risk, band, now_names, *_, term_names, effects, confidence, caps = now
-    names, values, weights, contributions, deltas = told_columns(row)
-    of_parts, told = _in_millionths(weights), None
+    parts, told = told_columns(row), None
     if before is not None:
         at, then = before
         told = (at, then.health, then.band, then.risk)
-        if len(names) > len(now_names):
+        if len(parts.names) > len(now_names):
             # What has gone is told behind all others.
-            names, values, of_parts, contributions, deltas = map(
-                _picker(names), (names, values, of_parts, contributions, deltas)
-            )
+            in_turn = sorted(zip(*parts, strict=True), key=lambda part: PARTS.index(part[0]))
+            parts = ToldParts(*zip(*in_turn, strict=True))
+    names, values, weights, contributions, deltas = parts
+    of_parts = (names, values, tuple(map(millionths, weights)), contributions, deltas)
     return ComparableRow(
-        *(causes, health, band, caps, risk, names, values, of_parts, contributions, deltas, told, term_names, effects),
+        *(causes, health, band, caps, risk, *of_parts, told, term_names, effects),
         *(confidence, slope, status, started, millionths(cadence), contact, session, requests, profile),
         made_by or UNCALIBRATED,
         sources,
@@ -118,17 +117,6 @@ def comparable(row: HistoryRow) -> ComparableRow:
 def in_order(names: Iterable[str], of_all: Sequence[str]) -> tuple[str, ...]:
     """`of_all`: evaluation.PARTS or TERMS."""
     return tuple(sorted(names, key=lambda name: (of_all.index(name) if name in of_all else len(of_all), name)))
-
-
-def _picker(names: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """Puts a column in the order of PARTS; there are two parts at the least."""
-    return itemgetter(*map(names.index, in_order(names, PARTS)))
-
-
-@lru_cache(1 << 10)
-def _in_millionths(weights: tuple[float, ...]) -> tuple[int, ...]:
-    """Remembered: the same for most rows."""
-    return tuple(map(millionths, weights))
 
 
 def digest(relationship: str, statements: Mapping[int, ComparableRow]) -> bytes:

@@ -59,7 +59,7 @@ def digests(histories: Sequence[WholeHistory]) -> list[RowsDigest]:
     some: list[WholeHistory] = []
     rows = 0
     for history in histories:
-        days = (history.until - min(history.facts).time) // DAY if history.facts else 0
+        days = max(0, history.until - min(history.facts).time) // DAY if history.facts else 0
         if some and rows + days > ROWS_AT_ONCE:
             found += _digested(some)
             some, rows = [], 0
@@ -90,6 +90,17 @@ class _Told(NamedTuple):
     causes: dict[tuple[str, ...], int]
 
 
+class _Scored(NamedTuple):
+    """`found`: of all rows, and behind them of what is none but the deltas of some are measured against. `before`: of
+    each row the place of what its own are, -1 if nothing stood then. Of each evaluation its instant, and the number of
+    the version that made it."""
+
+    found: Evaluated
+    before: Column
+    instants: Column
+    made_by: Column
+
+
 def _digested(histories: Sequence[WholeHistory]) -> Iterator[RowsDigest]:
     told, rows = _read(histories)
     begins = np.searchsorted(rows.history, np.arange(len(histories) + 1))
@@ -97,7 +108,7 @@ def _digested(histories: Sequence[WholeHistory]) -> Iterator[RowsDigest]:
         return iter([NO_ROWS] * len(histories))
     before, of_others = _before(told, rows)
     table = SnapshotTable(list(told.snapshots))
-    # 1. Every row, and what is no row but what the deltas of some are measured against.
+    # 1. The scores.
     places = np.concatenate([rows.snapshot, [place for place, _ in of_others]]).astype(np.int64)
     instants = np.concatenate([rows.at, [at for _, at in of_others]]).astype(np.int64)
     made_by = np.array([told.profiles[id(s.parameters)][0] for s in told.snapshots])[places]
@@ -105,8 +116,9 @@ def _digested(histories: Sequence[WholeHistory]) -> Iterator[RowsDigest]:
     capped = np.array([bool(snapshot.voices.caps) for snapshot in told.snapshots])
     found = evaluated(slopes[:, made_by], *table.columns(places, instants), capped[places])
     # 2. What is said of them in words, and in numbers.
-    numbers, lengths = _numbers(told, rows, (found, before, instants, made_by), _trends(told, rows, found))
-    said = _words(told, rows, (found, before, made_by))
+    scored = _Scored(found, before, instants, made_by)
+    numbers, lengths = _numbers(told, rows, scored, _trends(told, rows, found))
+    said = _words(told, rows, scored)
     ends = np.concatenate([[0], np.cumsum(lengths)])[begins].tolist()
     return (
         digest_of(history.relationship, said[begin:end], numbers[first:last].tobytes())
@@ -136,7 +148,11 @@ def _read(histories: Sequence[WholeHistory]) -> tuple[_Told, _Rows]:
         for version, parameters in zip(profiles.versions, profiles.parameters, strict=True):
             told.profiles.setdefault(id(parameters), (len(told.profiles), version, parameters))
     named += _crossings(spans, passed_levels(watched))
-    # Points by themselves first, then the midnights of each span.
+    return told, _in_order(told, named, spans)
+
+
+def _in_order(told: _Told, named: Sequence[tuple[int, Instant]], spans: Sequence[tuple[int, SilentSpan]]) -> _Rows:
+    """The rows that something names, and every midnight of the spans in between."""
     ones = np.array(
         [
             (
@@ -170,7 +186,7 @@ def _read(histories: Sequence[WholeHistory]) -> tuple[_Told, _Rows]:
     midnight = (day + 1 + np.arange(len(of_span)) - (np.cumsum(counts) - counts)[of_span]) * DAY
     cause = np.full(len(of_span), told.causes.setdefault((MIDNIGHT,), len(told.causes)))
     columns = np.hstack([ones.T, [number, midnight, cause, place, np.zeros_like(number), session]])
-    return told, _Rows._make(columns[:, np.lexsort((columns[1], columns[0]))])
+    return _Rows._make(columns[:, np.lexsort((columns[1], columns[0]))])
 
 
 def _crossings(
@@ -243,10 +259,6 @@ def _trends(told: _Told, rows: _Rows, found: Evaluated) -> Column:
     return slopes
 
 
-_Scored = tuple[Evaluated, Column, Column, Column]
-"""The evaluations, of each row the place of that before, and of each evaluation the instant and the profile."""
-
-
 def _numbers(told: _Told, rows: _Rows, scored: _Scored, trends: Column) -> tuple[Column, Column]:
     """As verification.digest puts them one after the other, and how many of them each row has."""
     found, before, instants, made_by = scored
@@ -283,9 +295,9 @@ def _numbers(told: _Told, rows: _Rows, scored: _Scored, trends: Column) -> tuple
     return table.T[is_told.T].astype("<i8"), is_told.sum(axis=0)
 
 
-def _words(told: _Told, rows: _Rows, scored: tuple[Evaluated, Column, Column]) -> list[bytes]:
+def _words(told: _Told, rows: _Rows, scored: _Scored) -> list[bytes]:
     """The same for most rows: each that is said is made once."""
-    found, before, made_by = scored
+    found, before, _, made_by = scored
     causes, profiles = list(told.causes), [profile for _, profile, _ in told.profiles.values()]
     labels: dict[tuple[tuple[str, ...], ...], int] = {}
     label_of = np.array(
