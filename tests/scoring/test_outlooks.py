@@ -18,6 +18,7 @@ from services.scoring.domain.partition import Emission, ScoredPartition
 from services.scoring.domain.profiles import DEFAULT, Profiles, Programmes, programmes_of
 from services.scoring.domain.row import HistoryRow
 from tests.scoring.building import (
+    apply,
     booked,
     cancelled,
     facts,
@@ -223,7 +224,7 @@ def test_what_lies_packed_in_memory_is_counted() -> None:
     empty = worker.packed_bytes - sum(len(facts_bytes(found)) for found in PLAIN.values())
     name, found = next(iter(PLAIN.items()))
 
-    worker.apply(message((CLOCK - micros(0)) / DAY + 1, "mentor"), name, 10)
+    apply(worker, message((CLOCK - micros(0)) / DAY + 1, "mentor"), name, 10)
     assert worker.packed_bytes == empty + sum(len(facts_bytes(f)) for other, f in PLAIN.items() if other != name)
     states = worker.clocked({name})
 

@@ -13,6 +13,7 @@ from services.scoring.domain.serialization import clock_event, event_id, score_e
 from services.scoring.domain.verification import ComparableRow, Verdict, comparable
 from tests.scoring.building import (
     KEY,
+    apply,
     at,
     facts,
     held,
@@ -28,7 +29,7 @@ from tests.scoring.building import (
 
 def _told(*events: OfRelationship) -> list[Emission]:
     partition = ScoredPartition(Programmes(), {}, PartitionWatermark())
-    return [one for offset, event in enumerate(events) for one in partition.apply(event, KEY, offset)]
+    return [one for offset, event in enumerate(events) for one in apply(partition, event, KEY, offset)]
 
 
 def test_every_told_row_is_valid_and_loses_nothing() -> None:
@@ -99,7 +100,7 @@ def test_the_clock_event_is_valid() -> None:
 
 def test_the_clock_of_the_log_brings_due_rows_without_touching_a_relationship() -> None:
     partition = ScoredPartition(Programmes(), {}, PartitionWatermark())
-    partition.apply(started(0), KEY, 0)
+    apply(partition, started(0), KEY, 0)
     reached = ClockReached(
         type="mentoring.clock.reached.v1",
         source="/s",
@@ -110,7 +111,7 @@ def test_the_clock_of_the_log_brings_due_rows_without_touching_a_relationship() 
         data=KnownUntil(time=at(2)),
     )
 
-    told = partition.apply(reached, "", 1)
+    told = apply(partition, reached, "", 1)
 
     assert [one.as_of for one in told] == [micros(1), micros(2)]
     assert partition.states[KEY].position == 0
@@ -119,7 +120,7 @@ def test_the_clock_of_the_log_brings_due_rows_without_touching_a_relationship() 
 def test_a_copy_of_a_known_fact_far_below_the_floor_makes_nothing_stale() -> None:
     partition = ScoredPartition(Programmes(), {}, PartitionWatermark())
     for offset, event in enumerate([started(0), held(1), held(90), held(1)]):
-        partition.apply(event, KEY, offset)
+        apply(partition, event, KEY, offset)
 
     assert not partition.states[KEY].is_stale(partition.clock)
 
@@ -127,7 +128,7 @@ def test_a_copy_of_a_known_fact_far_below_the_floor_makes_nothing_stale() -> Non
 def test_a_new_fact_far_below_the_floor_makes_its_relationship_stale() -> None:
     partition = ScoredPartition(Programmes(), {}, PartitionWatermark())
     for offset, event in enumerate([started(0), held(90), held(1)]):
-        partition.apply(event, KEY, offset)
+        apply(partition, event, KEY, offset)
 
     assert partition.states[KEY].is_stale(partition.clock)
 

@@ -8,10 +8,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from schemas.events import ClockReached, OfRelationship, ProfileSet
-from schemas.primitives import to_micros
 from schemas.topics import position
 from services.scoring.domain import bounds
-from services.scoring.domain.bounds import DAY, FOREVER, NONE
+from services.scoring.domain.bounds import DAY, NONE
 from services.scoring.domain.evaluation import midnights
 from services.scoring.domain.facts import facts_of
 from services.scoring.domain.history import NewestRow, ScoreHistory
@@ -92,18 +91,9 @@ class ScoredPartition:
                     self._histories.drop(relationship)
                 yield relationship
 
-    def apply(
-        self, event: OfRelationship | ClockReached, key: str, offset: int, ceiling: int = FOREVER
-    ) -> list[Emission]:
-        """One record of the log, `key` being its partition key; it moves the clock up to `ceiling` at the most. First
-        the rows that became due before it, oldest first, then those it changes: past ones oldest first, the newest
-        always last."""
-        clock = min(to_micros(event.recordedtime), ceiling)
-        due = [emission for step in self.advance(clock) for emission in step]
-        return [*due, *self.take(event, key, offset)]
-
     def take(self, event: OfRelationship | ClockReached, key: str, offset: int) -> list[Emission]:
-        """The same of a record whose clock is reached already: the rows it changes."""
+        """One record of the log, `key` being its partition key, whose clock is reached already: the rows it changes,
+        past ones oldest first, the newest always last."""
         self.offset, place = offset, self._begin + offset
         # Asked of the type itself: pydantic answers whether it is a kind of event in twenty times as long.
         if type(event) is ClockReached:
