@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from services.scoring.domain import midnights, outlook, partition, schedule
+from services.scoring.domain import midnights, outlook, partition
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.changelog import Recovery, state_entry, watermark_entry
 from services.scoring.domain.facts import Facts
@@ -55,7 +55,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         found["anew"] += 1
         look(self, relationship, *after)
 
-    monkeypatch.setattr(schedule, "midnight_rows", rows)
+    monkeypatch.setattr(midnights, "midnight_rows", rows)
     monkeypatch.setattr(ScoredPartition, "_schedule", look_anew)
     return found
 
