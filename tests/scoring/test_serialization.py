@@ -10,7 +10,7 @@ from services.scoring.domain.layout import PartitionWatermark
 from services.scoring.domain.partition import Emission, ScoredPartition
 from services.scoring.domain.profiles import DEFAULT, Programmes
 from services.scoring.domain.serialization import clock_event, event_id, score_event
-from services.scoring.domain.verification import ComparableRow, Verdict, comparable
+from services.scoring.domain.verification import comparable
 from tests.scoring.building import (
     KEY,
     apply,
@@ -25,6 +25,7 @@ from tests.scoring.building import (
     retraction,
     started,
 )
+from tests.scoring.readers import verdict
 
 
 def _told(*events: OfRelationship) -> list[Emission]:
@@ -140,10 +141,10 @@ def test_a_verdict_is_equal_only_if_every_row_is() -> None:
     }
     changed = {**rows, micros(2): rows[micros(2)]._replace(health=1, causes=("midnight", "x"))}
 
-    assert _verdict(rows, rows).equal
-    assert _verdict(rows, rows).first_difference is None
-    assert "health is 1 in the table" in (_verdict(rows, changed).first_difference or "")
-    assert not _verdict(rows, changed).equal
+    assert verdict(KEY, rows, rows).equal
+    assert verdict(KEY, rows, rows).first_difference is None
+    assert "health is 1 in the table" in (verdict(KEY, rows, changed).first_difference or "")
+    assert not verdict(KEY, rows, changed).equal
 
 
 @pytest.mark.parametrize(("missing", "words"), [(True, "missing from the table"), (False, "not part of the truth")])
@@ -153,13 +154,7 @@ def test_a_verdict_names_a_row_that_only_one_side_has(missing: bool, words: str)
     }
     fewer = {at_: said for at_, said in rows.items() if at_ != micros(1)}
 
-    verdict = _verdict(rows, fewer) if missing else _verdict(fewer, rows)
+    found = verdict(KEY, rows, fewer) if missing else verdict(KEY, fewer, rows)
 
-    assert words in (verdict.first_difference or "")
-    assert "t/r at 2024-01-02T00:00:00" in (verdict.first_difference or "")
-
-
-def _verdict(true: dict[int, ComparableRow], stored: dict[int, ComparableRow]) -> Verdict:
-    verdict = Verdict()
-    verdict.add(KEY, true, stored)
-    return verdict
+    assert words in (found.first_difference or "")
+    assert "t/r at 2024-01-02T00:00:00" in (found.first_difference or "")

@@ -5,9 +5,10 @@ import pytest
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT, Profiles
-from services.scoring.domain.verification import NO_ROWS, RowsDigest, comparable, digest
+from services.scoring.domain.verification import NO_ROWS, RowsDigest, comparable
 from services.scoring.domain.whole_histories import WholeHistory, digests
 from tests.scoring.building import micros
+from tests.scoring.readers import digest
 from tests.scoring.test_themes import EVERYTHING_COUNTS
 from tests.scoring.whole_logs import CHANGING, relationships
 

@@ -4,11 +4,10 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from struct import pack
 from typing import NamedTuple
 
 from schemas.primitives import from_micros, to_rfc3339
-from services.scoring.domain.bounds import UNSET, millionths
+from services.scoring.domain.bounds import millionths
 from services.scoring.domain.evaluation import PARTS
 from services.scoring.domain.row import HistoryRow
 from services.scoring.domain.serialization import UNCALIBRATED, ToldParts, told_columns
@@ -76,20 +75,11 @@ class Verdict:
     def stored_hash(self) -> str:
         return self._stored.hexdigest()
 
-    def add_equal(self, found: RowsDigest) -> None:
-        """A relationship whose rows have this digest in truth and in the table."""
-        self.rows += found.rows
-        self.stored_rows += found.rows
-        self._true.update(found.digest)
-        self._stored.update(found.digest)
-
-    def add(self, relationship: str, true: Mapping[int, ComparableRow], stored: Mapping[int, ComparableRow]) -> None:
-        self.rows += len(true)
-        self.stored_rows += len(stored)
-        self._true.update(digest(relationship, true))
-        self._stored.update(digest(relationship, stored))
-        if self.first_difference is None:
-            self.first_difference = _difference(relationship, true, stored)
+    def add(self, true: RowsDigest, stored: RowsDigest) -> None:
+        self.rows += true.rows
+        self.stored_rows += stored.rows
+        self._true.update(true.digest)
+        self._stored.update(stored.digest)
 
 
 def comparable(row: HistoryRow) -> ComparableRow:
@@ -119,24 +109,12 @@ def in_order(names: Iterable[str], of_all: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (of_all.index(name) if name in of_all else len(of_all), name)))
 
 
-def digest(relationship: str, statements: Mapping[int, ComparableRow]) -> bytes:
-    """Equal for equal rows only."""
-    said, numbers = list[bytes](), list[int]()
-    for as_of, row in sorted(statements.items()):
-        causes, health, band, caps, risk, names, values, weights, contributions, deltas, before, *_ = row
-        contact, session = row.last_contact, row.next_session
-        at, was_healthy, was_in, was_at_risk = before or (UNSET, UNSET, "", UNSET)
-        numbers += (as_of, health, risk, row.confidence, row.trend, row.started, row.cadence)
-        numbers += (UNSET if contact is None else contact, UNSET if session is None else session)
-        numbers += (at, was_healthy, was_at_risk, *values, *weights, *contributions, *deltas, *row.effects)
-        labels = (was_in, row.term_names, row.status, row.open_requests, row.profile, row.calibration, row.sources)
-        said.append(words(causes, band, caps, names, *labels))
-    return digest_of(relationship, said, pack(f"<{len(numbers)}q", *numbers)).digest
-
-
 def digest_of(relationship: str, said: Sequence[bytes], numbers: bytes) -> RowsDigest:
-    """Of the words of each row, and the numbers of all as integers of 64 bits, the least byte first. How many numbers
-    a row has its words say."""
+    """Equal for equal rows only. `said`: of each row `words` of its causes, band, caps, parts, of the band before ("":
+    there is no row before), of its terms, status, open requests, profile, calibration and sources. `numbers`: of all,
+    integers of 64 bits, the least byte first: instant, health, risk, confidence, trend, start, cadence, last contact,
+    next session, instant, health and risk before (UNSET for none); values, weights, contributions and deltas of the
+    parts, and the terms. How many these are its words say."""
     if not said:
         return NO_ROWS
     # Where there is no word and no length of one, numbers begin.
@@ -160,9 +138,7 @@ def combined(digests: Mapping[str, bytes]) -> str:
     return found.hexdigest()
 
 
-def _difference(
-    relationship: str, true: Mapping[int, ComparableRow], stored: Mapping[int, ComparableRow]
-) -> str | None:
+def difference(relationship: str, true: Mapping[int, ComparableRow], stored: Mapping[int, ComparableRow]) -> str | None:
     for as_of in sorted(true.keys() | stored.keys()):
         ours, theirs = true.get(as_of), stored.get(as_of)
         if ours == theirs:

@@ -9,7 +9,7 @@ from services.runtime.settings import Settings
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
-from services.scoring.domain.verification import NO_ROWS, Verdict, comparable
+from services.scoring.domain.verification import NO_ROWS, Verdict, comparable, difference
 from services.scoring.domain.whole_histories import WholeHistory, digests
 from services.scoring.flow.log_reading import Stored, stored, whole_log
 from services.scoring.flow.sink import await_sink, stored_digests, stored_rows
@@ -71,19 +71,18 @@ def _compared(settings: Settings, known: Stored, until: int | None, progress: Pr
     for begin in range(0, len(relationships), RELATIONSHIPS_AT_ONCE):
         progress(f"computing and comparing, {begin} of {len(relationships)} relationships done")
         chunk = relationships[begin : begin + RELATIONSHIPS_AT_ONCE]
-        # What the log says, scored by the profiles that it says. Only of those that differ are the rows looked at.
+        # What the log says, scored by the profiles that it says. Rows are only looked at where the first ones differ.
         accounts = [log.accounts.get(name, FullHistory()) for name in chunk]
         histories = [
             WholeHistory(name, account.facts, log.profiles_of(name, account.program), until)
             for name, account in zip(chunk, accounts, strict=True)
         ]
-        true, table = digests(histories), stored_digests(warehouse, chunk, until)
-        differing = [name for name, one in zip(chunk, true, strict=True) if table.get(name, NO_ROWS) != one]
-        rows = stored_rows(warehouse, differing, until) if differing else {}
-        for (name, facts, profiles, _), one in zip(histories, true, strict=True):
-            if name in differing:
+        table = stored_digests(warehouse, chunk, until)
+        for (name, facts, profiles, _), true in zip(histories, digests(histories), strict=True):
+            stored_ones = table.get(name, NO_ROWS)
+            verdict.add(true, stored_ones)
+            if stored_ones != true and verdict.first_difference is None:
                 told = {at: comparable(row) for at, row in ScoreHistory(facts, profiles).rows(NONE, until).items()}
-                verdict.add(name, told, rows.get(name, {}))
-            else:
-                verdict.add_equal(one)
+                rows = stored_rows(warehouse, [name], until).get(name, {})
+                verdict.first_difference = difference(name, told, rows)
     return VerifyReport(until, verdict, sorted(stale), len(relationships))

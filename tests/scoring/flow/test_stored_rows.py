@@ -11,11 +11,12 @@ from services.runtime.settings import Settings
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import DEFAULT
-from services.scoring.domain.verification import ComparableRow, RowsDigest, Verdict, comparable, digest
+from services.scoring.domain.verification import ComparableRow, RowsDigest, Verdict, comparable
 from services.scoring.flow.replay.shadow import INSERT, TABLE
 from services.scoring.flow.replay.work import columns
 from services.scoring.flow.sink import stored_digests, stored_rows
 from tests.scoring.building import booked, facts, feedback, held, micros, requested, started
+from tests.scoring.readers import digest, verdict
 
 NAME, AT, POSITION = "stored/r", micros(2), 7
 FIRST = 2 * POSITION
@@ -53,9 +54,7 @@ def _stored_with(clickhouse: ClickHouse, version: int, changed: str) -> Verdict:
     first = f"(SELECT * FROM {TABLE} WHERE version = {FIRST})"
     clickhouse.command(f"INSERT INTO {TABLE} SELECT * REPLACE ({changed}, {version} AS version) FROM {first}")
     assert stored_digests(clickhouse, [NAME], AT) == {NAME: RowsDigest(1, digest(NAME, _stored(clickhouse)))}
-    verdict = Verdict()
-    verdict.add(NAME, {AT: comparable(ROW)}, _stored(clickhouse))
-    return verdict
+    return verdict(NAME, {AT: comparable(ROW)}, _stored(clickhouse))
 
 
 def _stored(clickhouse: ClickHouse) -> dict[int, ComparableRow]:
