@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.programs import Profile
-from services.scoring.domain.bounds import DAY, LOOKBACK, ONE, UNSET
+from services.scoring.domain import bounds
+from services.scoring.domain.bounds import DAY, ONE, UNSET
 from services.scoring.domain.crossings import Instant, SilentSpan, passed_levels, searched
 from services.scoring.domain.evaluation import (
     PARTS,
@@ -212,10 +213,10 @@ def _before(told: _Told, rows: _Rows) -> tuple[Column, list[tuple[int, int]]]:
     place behind all rows of one of these snapshots and instants; -1: nothing stood then."""
     before = np.arange(len(rows.at)) - 1
     is_far = np.ones(len(rows.at), dtype=bool)
-    is_far[1:] = (rows.history[1:] != rows.history[:-1]) | (rows.at[:-1] < rows.at[1:] - LOOKBACK)
+    is_far[1:] = (rows.history[1:] != rows.history[:-1]) | (rows.at[:-1] < rows.at[1:] - bounds.LOOKBACK)
     others: list[tuple[int, int]] = []
     for place in np.flatnonzero(is_far).tolist():
-        at, snapshot = int(rows.at[place]) - LOOKBACK, None
+        at, snapshot = int(rows.at[place]) - bounds.LOOKBACK, None
         timeline = told.timelines[rows.history[place]]
         assert timeline is not None, "who has rows has facts"
         if at >= timeline.index.times[0]:
