@@ -92,7 +92,7 @@ def told_by_scoring(kind: str) -> tuple[Said, ...]:
         recorded = NOW + 5 * MINUTE * offset / len(events)
         late = _recorded(event, recorded)
         place = offset + 1
-        for emission in partition.apply(late, "acme/one-pair", place):
+        for emission in facts.apply(partition, late, "acme/one-pair", place):
             said.append(Said(recorded, score_event(emission)))
             stored.pop(emission.as_of, None)
             if emission.row is not None:
@@ -115,7 +115,7 @@ def told_in_time(kind: str) -> tuple[Said, ...]:
         late = _recorded(event, _began() + (event.time - facts.at(0)))
         said += [
             Said(_instant(emission.as_of), score_event(emission))
-            for emission in partition.apply(late, "acme/one-pair", offset + 1)
+            for emission in facts.apply(partition, late, "acme/one-pair", offset + 1)
         ]
     for emissions in partition.advance(to_micros(NOW)):
         said += [Said(_instant(emission.as_of), score_event(emission)) for emission in emissions]

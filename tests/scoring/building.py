@@ -5,13 +5,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 from schemas import payloads as p
-from schemas.events import EventRetracted, OfRelationship, ProfileSet, type_of
+from schemas.events import ClockReached, EventRetracted, OfRelationship, ProfileSet, type_of
 from schemas.primitives import Side, to_micros
 from schemas.programs import Profile, ProfilesSet
+from services.scoring.domain.bounds import FOREVER
 from services.scoring.domain.evaluation import evaluation_of
 from services.scoring.domain.evaluation import features as features_of
 from services.scoring.domain.facts import Facts, facts_of, merged
 from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.partition import Emission, ScoredPartition
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from services.scoring.domain.row import Evaluation, HistoryRow
 from services.scoring.domain.score import FEATURES, Scores
@@ -231,6 +233,15 @@ def facts(*events: OfRelationship) -> Facts:
     for offset, event in enumerate(events):
         known = merged(known, facts_of(event, offset))
     return known
+
+
+def apply(
+    partition: ScoredPartition, event: OfRelationship | ClockReached, key: str, offset: int, ceiling: int = FOREVER
+) -> list[Emission]:
+    """A record of the log, which moves the clock up to `ceiling` at the most: first the rows that became due before it,
+    oldest first, then those it changes."""
+    due = [emission for step in partition.advance(min(to_micros(event.recordedtime), ceiling)) for emission in step]
+    return [*due, *partition.take(event, key, offset)]
 
 
 def row(days: float, *events: OfRelationship) -> HistoryRow:

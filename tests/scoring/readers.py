@@ -1,11 +1,21 @@
-"""What the readers of `mentoring.scores` make of it: the warehouse's tables, and the row that notify shows."""
+"""What the readers of `mentoring.scores` make of it: the warehouse's tables, the row that notify shows, a verdict."""
 
 from collections.abc import Mapping, Sequence
+from struct import pack
 from typing import NamedTuple
 
+from services.scoring.domain.bounds import UNSET
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.row import HistoryRow
-from services.scoring.domain.verification import ComparableRow, comparable
+from services.scoring.domain.verification import (
+    ComparableRow,
+    RowsDigest,
+    Verdict,
+    comparable,
+    difference,
+    digest_of,
+    words,
+)
 
 Table = Mapping[tuple[str, int], HistoryRow]
 """By relationship and instant."""
@@ -69,3 +79,24 @@ def statements(found: Table, relationship: str, upto: int) -> dict[int, Comparab
 def _is_overtaken(told: Told, window: Mapping[tuple[str, int], Told]) -> bool:
     name, at = told.place
     return any(other.emission.row is not None and place[0] == name and place[1] > at for place, other in window.items())
+
+
+def digest(relationship: str, statements: Mapping[int, ComparableRow]) -> bytes:
+    """As verification.digest_of describes it, of rows one by one."""
+    said, numbers = list[bytes](), list[int]()
+    for as_of, row in sorted(statements.items()):
+        causes, health, band, caps, risk, names, values, weights, contributions, deltas, before, *_ = row
+        contact, session = row.last_contact, row.next_session
+        at, was_healthy, was_in, was_at_risk = before or (UNSET, UNSET, "", UNSET)
+        numbers += (as_of, health, risk, row.confidence, row.trend, row.started, row.cadence)
+        numbers += (UNSET if contact is None else contact, UNSET if session is None else session)
+        numbers += (at, was_healthy, was_at_risk, *values, *weights, *contributions, *deltas, *row.effects)
+        labels = (was_in, row.term_names, row.status, row.open_requests, row.profile, row.calibration, row.sources)
+        said.append(words(causes, band, caps, names, *labels))
+    return digest_of(relationship, said, pack(f"<{len(numbers)}q", *numbers)).digest
+
+
+def verdict(relationship: str, true: Mapping[int, ComparableRow], stored: Mapping[int, ComparableRow]) -> Verdict:
+    found = Verdict(first_difference=difference(relationship, true, stored))
+    found.add(*(RowsDigest(len(rows), digest(relationship, rows)) for rows in (true, stored)))
+    return found

@@ -26,7 +26,7 @@ from services.scoring.domain.profiles import (
 )
 from services.scoring.domain.timeline import PROFILE_CHANGED
 from services.scoring.domain.write_phases import LogRecord, PartitionProcessor, Phase
-from tests.scoring.building import KEY, at, held, micros, profile_set
+from tests.scoring.building import KEY, apply, at, held, micros, profile_set
 
 FIRST = Profile(version="default-1")
 NAME = "t/p"
@@ -44,7 +44,7 @@ def partition(*days: float) -> ScoredPartition:
     """One relationship of programme p, with rows up to two days after the last session."""
     found = ScoredPartition(Programmes(), {}, PartitionWatermark())
     for offset, day in enumerate(days):
-        found.apply(held(day), KEY, offset)
+        apply(found, held(day), KEY, offset)
     list(found.advance(micros(days[-1] + 2)))
     return found
 

@@ -17,7 +17,7 @@ from services.scoring.domain.facts import facts_of
 from services.scoring.domain.layout import Home, PartitionWatermark, RelationshipState, facts_bytes
 from services.scoring.domain.partition import ScoredPartition
 from services.scoring.domain.profiles import Programmes, programmes_of
-from tests.scoring.building import booked, facts, held, message, micros, started
+from tests.scoring.building import apply, booked, facts, held, message, micros, started
 
 
 def test_a_state_survives_its_bytes() -> None:
@@ -154,6 +154,6 @@ def test_states_are_written_in_the_same_order_by_whoever_works_on_the_same_log()
     names = [f"acme/{number}" for number in range(50)]
     partition = ScoredPartition(Programmes(), {}, PartitionWatermark())
     for offset, name in enumerate(names):
-        partition.apply(held(1).model_copy(update={"subject": name[5:]}), name, offset)
+        apply(partition, held(1).model_copy(update={"subject": name[5:]}), name, offset)
 
     assert list(partition.clocked(set(names))) == sorted(names)

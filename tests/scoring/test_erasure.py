@@ -8,7 +8,7 @@ from services.scoring.domain.layout import PartitionWatermark, RelationshipState
 from services.scoring.domain.memory import trimmed
 from services.scoring.domain.partition import ScoredPartition
 from services.scoring.domain.profiles import DEFAULT, Programmes
-from tests.scoring.building import KEY, erased, facts, held, message, micros, retraction, started
+from tests.scoring.building import KEY, apply, erased, facts, held, message, micros, retraction, started
 
 LIFE = (started(0), held(1), message(2, "mentor"))
 
@@ -59,12 +59,12 @@ def test_an_erasure_cannot_be_retracted() -> None:
 
 def test_all_rows_above_the_floor_are_deleted_at_once_and_nothing_follows() -> None:
     partition = ScoredPartition(Programmes(), {}, PartitionWatermark())
-    told = [one for offset, event in enumerate(LIFE) for one in partition.apply(event, KEY, offset)]
+    told = [one for offset, event in enumerate(LIFE) for one in apply(partition, event, KEY, offset)]
 
-    gone = partition.apply(erased(4.5), KEY, 9)
+    gone = apply(partition, erased(4.5), KEY, 9)
 
     there = {one.as_of for one in told} | {micros(3), micros(4)}
     assert {one.as_of for one in gone if one.row is None} == there
     assert [one.changed for one in gone if one.row is None] == [False] * (len(there) - 1) + [True]
-    assert partition.apply(held(5), KEY, 10) == []
+    assert apply(partition, held(5), KEY, 10) == []
     assert [one for step in partition.advance(micros(30)) for one in step] == []

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from services.scoring.domain import midnights, outlook, partition, schedule
+from services.scoring.domain import midnights, outlook, partition
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.changelog import Recovery, state_entry, watermark_entry
 from services.scoring.domain.facts import Facts
@@ -18,6 +18,7 @@ from services.scoring.domain.partition import Emission, ScoredPartition
 from services.scoring.domain.profiles import DEFAULT, Profiles, Programmes, programmes_of
 from services.scoring.domain.row import HistoryRow
 from tests.scoring.building import (
+    apply,
     booked,
     cancelled,
     facts,
@@ -54,7 +55,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         found["anew"] += 1
         look(self, relationship, *after)
 
-    monkeypatch.setattr(schedule, "midnight_rows", rows)
+    monkeypatch.setattr(midnights, "midnight_rows", rows)
     monkeypatch.setattr(ScoredPartition, "_schedule", look_anew)
     return found
 
@@ -223,7 +224,7 @@ def test_what_lies_packed_in_memory_is_counted() -> None:
     empty = worker.packed_bytes - sum(len(facts_bytes(found)) for found in PLAIN.values())
     name, found = next(iter(PLAIN.items()))
 
-    worker.apply(message((CLOCK - micros(0)) / DAY + 1, "mentor"), name, 10)
+    apply(worker, message((CLOCK - micros(0)) / DAY + 1, "mentor"), name, 10)
     assert worker.packed_bytes == empty + sum(len(facts_bytes(f)) for other, f in PLAIN.items() if other != name)
     states = worker.clocked({name})
 

@@ -10,9 +10,10 @@ from services.scoring.domain.layout import PartitionWatermark
 from services.scoring.domain.partition import Emission, ScoredPartition
 from services.scoring.domain.profiles import DEFAULT, Programmes
 from services.scoring.domain.serialization import clock_event, event_id, score_event
-from services.scoring.domain.verification import ComparableRow, Verdict, comparable
+from services.scoring.domain.verification import comparable
 from tests.scoring.building import (
     KEY,
+    apply,
     at,
     facts,
     held,
@@ -24,11 +25,12 @@ from tests.scoring.building import (
     retraction,
     started,
 )
+from tests.scoring.readers import verdict
 
 
 def _told(*events: OfRelationship) -> list[Emission]:
     partition = ScoredPartition(Programmes(), {}, PartitionWatermark())
-    return [one for offset, event in enumerate(events) for one in partition.apply(event, KEY, offset)]
+    return [one for offset, event in enumerate(events) for one in apply(partition, event, KEY, offset)]
 
 
 def test_every_told_row_is_valid_and_loses_nothing() -> None:
@@ -99,7 +101,7 @@ def test_the_clock_event_is_valid() -> None:
 
 def test_the_clock_of_the_log_brings_due_rows_without_touching_a_relationship() -> None:
     partition = ScoredPartition(Programmes(), {}, PartitionWatermark())
-    partition.apply(started(0), KEY, 0)
+    apply(partition, started(0), KEY, 0)
     reached = ClockReached(
         type="mentoring.clock.reached.v1",
         source="/s",
@@ -110,7 +112,7 @@ def test_the_clock_of_the_log_brings_due_rows_without_touching_a_relationship() 
         data=KnownUntil(time=at(2)),
     )
 
-    told = partition.apply(reached, "", 1)
+    told = apply(partition, reached, "", 1)
 
     assert [one.as_of for one in told] == [micros(1), micros(2)]
     assert partition.states[KEY].position == 0
@@ -119,7 +121,7 @@ def test_the_clock_of_the_log_brings_due_rows_without_touching_a_relationship() 
 def test_a_copy_of_a_known_fact_far_below_the_floor_makes_nothing_stale() -> None:
     partition = ScoredPartition(Programmes(), {}, PartitionWatermark())
     for offset, event in enumerate([started(0), held(1), held(90), held(1)]):
-        partition.apply(event, KEY, offset)
+        apply(partition, event, KEY, offset)
 
     assert not partition.states[KEY].is_stale(partition.clock)
 
@@ -127,7 +129,7 @@ def test_a_copy_of_a_known_fact_far_below_the_floor_makes_nothing_stale() -> Non
 def test_a_new_fact_far_below_the_floor_makes_its_relationship_stale() -> None:
     partition = ScoredPartition(Programmes(), {}, PartitionWatermark())
     for offset, event in enumerate([started(0), held(90), held(1)]):
-        partition.apply(event, KEY, offset)
+        apply(partition, event, KEY, offset)
 
     assert partition.states[KEY].is_stale(partition.clock)
 
@@ -139,10 +141,10 @@ def test_a_verdict_is_equal_only_if_every_row_is() -> None:
     }
     changed = {**rows, micros(2): rows[micros(2)]._replace(health=1, causes=("midnight", "x"))}
 
-    assert _verdict(rows, rows).equal
-    assert _verdict(rows, rows).first_difference is None
-    assert "health is 1 in the table" in (_verdict(rows, changed).first_difference or "")
-    assert not _verdict(rows, changed).equal
+    assert verdict(KEY, rows, rows).equal
+    assert verdict(KEY, rows, rows).first_difference is None
+    assert "health is 1 in the table" in (verdict(KEY, rows, changed).first_difference or "")
+    assert not verdict(KEY, rows, changed).equal
 
 
 @pytest.mark.parametrize(("missing", "words"), [(True, "missing from the table"), (False, "not part of the truth")])
@@ -152,13 +154,7 @@ def test_a_verdict_names_a_row_that_only_one_side_has(missing: bool, words: str)
     }
     fewer = {at_: said for at_, said in rows.items() if at_ != micros(1)}
 
-    verdict = _verdict(rows, fewer) if missing else _verdict(fewer, rows)
+    found = verdict(KEY, rows, fewer) if missing else verdict(KEY, fewer, rows)
 
-    assert words in (verdict.first_difference or "")
-    assert "t/r at 2024-01-02T00:00:00" in (verdict.first_difference or "")
-
-
-def _verdict(true: dict[int, ComparableRow], stored: dict[int, ComparableRow]) -> Verdict:
-    verdict = Verdict()
-    verdict.add(KEY, true, stored)
-    return verdict
+    assert words in (found.first_difference or "")
+    assert "t/r at 2024-01-02T00:00:00" in (found.first_difference or "")

@@ -10,8 +10,9 @@ import pytest
 from services.scoring.domain.bounds import UNSET
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT
-from services.scoring.domain.verification import ComparableRow, Verdict, combined, comparable, digest
+from services.scoring.domain.verification import ComparableRow, combined, comparable
 from tests.scoring.building import booked, facts, feedback, held, micros, requested, started
+from tests.scoring.readers import digest, verdict
 
 
 def _statements(*days: float) -> dict[int, ComparableRow]:
@@ -59,12 +60,11 @@ CHANGED = [
 def test_each_single_field_that_says_something_else_is_noticed(true: ComparableRow, name: str, other: Any) -> None:  # noqa: ANN401
     stored = true._replace(**{name: other})
 
-    verdict = Verdict()
-    verdict.add("t/r", {7: true}, {7: stored})
+    found = verdict("t/r", {7: true}, {7: stored})
 
     assert digest("t/r", {7: true}) != digest("t/r", {7: stored})
-    assert not verdict.equal
-    assert f"{name} is " in (verdict.first_difference or "")
+    assert not found.equal
+    assert f"{name} is " in (found.first_difference or "")
 
 
 def _kind(said: object) -> object:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.scoring.domain.bounds import DAY, NONE, SECOND
-from services.scoring.domain.evaluation import Moment, columns_of, score_columns
+from services.scoring.domain.evaluation import Moment, SnapshotTable, columns_of
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.score import FEW, MANY, Aging, Level, Number, Scores, passed, score
 from services.scoring.domain.snapshots.snapshot import Snapshot
@@ -17,8 +17,8 @@ REMEMBERED = 4
 GRID = 300
 """Instants of one call: of a single search a day of seconds is through in two. A call takes as long as some hundred
 instants."""
-LEAST_GRID = 40
-"""Of each of many searches that share a call."""
+LEAST_GRID = 4
+"""Of each of many searches that share a call: with so many a day is through in nine, with the fewest instants."""
 
 Instants = npt.NDArray[np.int64]
 
@@ -40,6 +40,10 @@ class SilentSpan(NamedTuple):
     last: int
     edge: int
 
+    @property
+    def midnights(self) -> range:
+        return range((self.begin // DAY + 1) * DAY, self.edge, DAY)
+
 
 class CrossingSearch:
     def __init__(self, profiles: Profiles) -> None:
@@ -50,14 +54,15 @@ class CrossingSearch:
     def instants(self, spans: Sequence[SilentSpan]) -> list[Instant]:
         """Where levels are passed in these spans, in order."""
         # 1. Which are passed at all.
-        wanted = self._passed([span for span in spans if span.last // SECOND * SECOND > span.begin])
+        levels, number = self._profiles.levels, self._profiles.number
+        wanted = passed_levels([(span, levels[number(span.begin)]) for span in spans])
         # 2. When. Under one snapshot a level is crossed once, wherever the search begins.
         unknown = [
             (span, level)
             for span, level in wanted
             if not span.begin < self.known.get((span.snapshot, level), NONE) <= span.last
         ]
-        for (span, level), at in zip(unknown, _searched(unknown), strict=True):
+        for (span, level), at in zip(unknown, searched(unknown), strict=True):
             if at is not None:
                 self.known[span.snapshot, level] = at
         # 3. What is crossed in the same second is one row; a midnight has its own, and the level is passed there.
@@ -73,29 +78,6 @@ class CrossingSearch:
         if len(self.known) > 2 * REMEMBERED:
             self.known = dict(list(self.known.items())[-REMEMBERED:])
 
-    def _passed(self, spans: Sequence[SilentSpan]) -> list[tuple[SilentSpan, Level]]:
-        levels, number = self._profiles.levels, self._profiles.number
-        if len(spans) * 2 <= FEW:
-            return [
-                (span, level)
-                for span in spans
-                for level in passed(
-                    levels[number(span.begin)], span.snapshot.scores(span.begin), span.snapshot.scores(span.edge)
-                )
-            ]
-        # Both ends of all of them at once.
-        moments = [Moment(span.snapshot, span.begin) for span in spans]
-        both = score_columns([*moments, *(Moment(span.snapshot, span.edge) for span in spans)])
-        halves = zip(np.split(both.health, 2), np.split(both.risk, 2), strict=True)
-        begin, end = [both._replace(health=health, risk=risk) for health, risk in halves]
-        versions = [number(span.begin) for span in spans]
-        return [
-            (spans[place], level)
-            for version, some in enumerate(levels)
-            for place, level in passed_of_many(some, begin, end)
-            if versions[place] == version
-        ]
-
 
 class SilentTime(NamedTuple):
     """Time in which nothing happens, from the instant `active` of the active clock on; `booked`: 1.0 while a booking
@@ -108,6 +90,31 @@ class SilentTime(NamedTuple):
     def scores(self, later: Number) -> Scores:
         """So many microseconds after it began."""
         return score(self.aging, (self.active + later).astype(np.float64), self.booked, MANY)
+
+
+def passed_levels(spans: Sequence[tuple[SilentSpan, tuple[Level, ...]]]) -> list[tuple[SilentSpan, Level]]:
+    """Of spans and the levels that are watched in each: which levels are passed."""
+    spans = [(span, watched) for span, watched in spans if span.last // SECOND * SECOND > span.begin]
+    if len(spans) * 2 <= FEW:
+        return [
+            (span, level)
+            for span, watched in spans
+            for level in passed(watched, span.snapshot.scores(span.begin), span.snapshot.scores(span.edge))
+        ]
+    # Both ends of all of them at once.
+    places: dict[Snapshot, int] = {}
+    rows = np.array([places.setdefault(span.snapshot, len(places)) for span, _ in spans])
+    ends = np.array([(span.begin, span.edge) for span, _ in spans]).T
+    columns = SnapshotTable(list(places)).columns(np.tile(rows, 2), ends.ravel())
+    both = score(columns[0].aging, *columns[1:], MANY)
+    halves = zip(np.split(both.health, 2), np.split(both.risk, 2), strict=True)
+    begin, end = [both._replace(health=health, risk=risk) for health, risk in halves]
+    return [
+        (spans[place][0], level)
+        for some in {id(watched): watched for _, watched in spans}.values()
+        for place, level in passed_of_many(some, begin, end)
+        if spans[place][1] is some
+    ]
 
 
 def passed_of_many(watched: Sequence[Level], begin: Scores, end: Scores) -> Iterator[tuple[int, Level]]:
@@ -144,7 +151,7 @@ def crossings(silences: SilentTime, begins: Instants, ends: Instants, watched: S
     return [None] * len(ends)
 
 
-def _searched(crossed: Sequence[tuple[SilentSpan, Level]]) -> list[int | None]:
+def searched(crossed: Sequence[tuple[SilentSpan, Level]]) -> list[int | None]:
     """When each level is crossed in its span; None: only behind it."""
     if not crossed:
         return []

@@ -50,19 +50,31 @@ def score_columns(moments: Sequence[Moment]) -> Scores:
     return score(numbers.aging, now, booked, MANY)
 
 
+class SnapshotTable:
+    """Of each snapshot the numbers of its score."""
+
+    def __init__(self, snapshots: Sequence[Snapshot]) -> None:
+        self._snapshots = snapshots
+        table = np.frombuffer(b"".join([snapshot.column for snapshot in snapshots]))
+        self._numbers = table.reshape(len(snapshots), -1).T
+        self._booked_until = np.array([max(snapshot.meetings.bookings[-1:], default=NONE) for snapshot in snapshots])
+        self._has_pauses = np.array([bool(snapshot.frame.pauses.union) for snapshot in snapshots])
+
+    def columns(self, places: Integers, instants: Integers) -> tuple[Numbers, Floats, Floats]:
+        """Of snapshots at instants: their numbers; where they are on the active clock; and whether a booking lies
+        ahead, 1.0 or 0.0."""
+        now = instants.copy()
+        for place in np.flatnonzero(self._has_pauses[places]).tolist():
+            now[place] = self._snapshots[places[place]].active(int(instants[place]))
+        numbers = columns(np.take(self._numbers, places, axis=1))
+        return numbers, now.astype(np.float64), (self._booked_until[places] > instants).astype(np.float64)
+
+
 def columns_of(moments: Sequence[Moment]) -> tuple[Numbers, Floats, Floats]:
-    """Numbers of their snapshots, most of which stand several times in a row; where they are on the active clock; and
-    whether a booking lies ahead, 1.0 or 0.0."""
+    """As a SnapshotTable gives them; most snapshots stand several times in a row."""
     places: dict[Snapshot, int] = {}
     rows = np.array([places.setdefault(snapshot, len(places)) for snapshot, _ in moments])
-    table = np.array([snapshot.column for snapshot in places])
-    booked_until = np.array([max(snapshot.meetings.bookings[-1:], default=NONE) for snapshot in places])
-    instants = np.array([at for _, at in moments])
-    now = instants
-    if any(snapshot.frame.pauses.union for snapshot in places):
-        now = np.array([snapshot.active(at) for snapshot, at in moments])
-    numbers = columns(np.take(table.T, rows, axis=1))
-    return numbers, now.astype(np.float64), (booked_until[rows] > instants).astype(np.float64)
+    return SnapshotTable(list(places)).columns(rows, np.array([at for _, at in moments]))
 
 
 def evaluation_of(snapshot: Snapshot, scores: Scores) -> Evaluation:
@@ -102,45 +114,73 @@ def evaluations_of(moments: Sequence[Moment]) -> list[Evaluation]:
     for parameters in versions.values():
         some = [moment for moment in moments if moment.snapshot.parameters is parameters]
         caps = [snapshot.voices.caps for snapshot, _ in some]
-        evaluated = evaluations(parameters, *columns_of(some), caps)
-        if len(versions) == 1:
-            return evaluated
-        found.update(zip(some, evaluated, strict=True))
+        found.update(zip(some, evaluations(parameters, *columns_of(some), caps), strict=True))
     return [found[moment] for moment in moments]
+
+
+class Evaluated(NamedTuple):
+    """As an Evaluation, of many. Of parts (PARTS) and terms (TERMS) a row for each, of which every column shows some;
+    `bands`: the numbers of BANDS."""
+
+    health: Integers
+    risk: Integers
+    bands: Integers
+    parts: Booleans
+    values: Integers
+    contributions: Integers
+    terms: Booleans
+    effects: Integers
+    confidence: Integers
+
+
+def evaluated(slopes: Floats, numbers: Numbers, now: Floats, booked: Floats, is_capped: Booleans) -> Evaluated:
+    """A column of `numbers` for each. `slopes`: coefficients in the order of TERMS, of each or of all."""
+    scores = score(numbers.aging, now, booked, MANY)
+    values = np.array(factors(numbers.steady, scores))
+    known = np.array([np.ones(len(now)), *_features(numbers.features, scores)])
+    begins: Floats = np.array(BAND_BEGINS, dtype=np.float64)
+    of_health: Floats = scores.health
+    bands = np.searchsorted(begins, of_health, side="right")
+    return Evaluated(
+        scores.health.astype(np.int64),
+        scores.risk.astype(np.int64),
+        np.where(is_capped, np.minimum(bands, BEST_CAPPED), bands),
+        _is_shown_part(numbers.points),
+        np.rint(np.vstack([values, scores.silence]) * ONE).astype(np.int64),
+        _apportioned(numbers.points, values, scores),
+        _is_shown_term(known != 0.0, slopes),
+        np.rint(slopes * known * ONE).astype(np.int64),
+        numbers.confidence.astype(np.int64),
+    )
 
 
 def evaluations(
     parameters: Parameters, numbers: Numbers, now: Floats, booked: Floats, caps: Sequence[tuple[str, ...]]
 ) -> list[Evaluation]:
     """A column of `numbers` for each, all under the same version of a profile."""
-    scores = score(numbers.aging, now, booked, MANY)
-    values = np.array(factors(numbers.steady, scores))
-    shown = np.rint(np.vstack([values, scores.silence]) * ONE).astype(np.int64)
-    of_parts = _pickers(_is_shown_part(numbers.points))
-    known = np.array([np.ones(len(now)), *_features(numbers.features, scores)])
-    slopes = (parameters.base, *parameters.coefficients)
-    effects = np.rint(np.array(slopes)[:, None] * known * ONE).astype(np.int64)
-    of_terms = _pickers(_is_shown_term(known != 0.0, slopes))
-    health, risk = (column.astype(np.int64).tolist() for column in (scores.health, scores.risk))
-    begins: Floats = np.array(BAND_BEGINS, dtype=np.float64)
-    of_health: Floats = scores.health
-    bands = np.searchsorted(begins, of_health, side="right").tolist()
+    found = evaluated(slopes_of(parameters)[:, None], numbers, now, booked, np.array([bool(some) for some in caps]))
+    of_parts, of_terms = _pickers(found.parts), _pickers(found.terms)
     return list(
         map(
             Evaluation,
-            health,
-            risk,
-            [BANDS[min(band, BEST_CAPPED) if cap else band] for band, cap in zip(bands, caps, strict=True)],
+            found.health.tolist(),
+            found.risk.tolist(),
+            map(BANDS.__getitem__, found.bands.tolist()),
             _shared(of_parts, PARTS),
             _shared(of_parts, (*parameters.weights, 0.0)),
-            map(call, of_parts, shown.T.tolist()),
-            map(call, of_parts, _apportioned(numbers.points, values, scores).T.tolist()),
+            map(call, of_parts, found.values.T.tolist()),
+            map(call, of_parts, found.contributions.T.tolist()),
             _shared(of_terms, TERMS),
-            map(call, of_terms, effects.T.tolist()),
-            numbers.confidence.astype(np.int64).tolist(),
+            map(call, of_terms, found.effects.T.tolist()),
+            found.confidence.tolist(),
             caps,
         )
     )
+
+
+def slopes_of(parameters: Parameters) -> Floats:
+    """In the order of TERMS."""
+    return np.array((parameters.base, *parameters.coefficients))
 
 
 def factors(steady: Iterable[Any], scores: Scores) -> tuple[Any, ...]:
@@ -181,7 +221,7 @@ def _is_shown_part(points: Floats) -> Booleans:
     return np.vstack([points > 0.0, np.ones(points.shape[1:], dtype=bool)])
 
 
-def _is_shown_term(applies: Booleans, slopes: Sequence[float]) -> Booleans:
+def _is_shown_term(applies: Booleans, slopes: Floats) -> Booleans:
     """A row for each term; `applies`: where its feature is not 0."""
     shown = applies.copy()
     for place, (name, slope) in enumerate(zip(TERMS, slopes, strict=True)):
@@ -203,7 +243,7 @@ def _shown_parts(
 
 @lru_cache(1 << 12)
 def _shown_terms(applies: tuple[bool, ...], slopes: tuple[float, ...]) -> tuple[Picker, tuple[str, ...]]:
-    (pick,) = _pickers(_is_shown_term(np.array([applies]).T, slopes))
+    (pick,) = _pickers(_is_shown_term(np.array([applies]).T, np.array([slopes]).T))
     return pick, pick(TERMS)
 
 

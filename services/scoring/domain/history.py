@@ -3,7 +3,6 @@ all of them give the truth, the kept ones give the same above the floor."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -29,14 +28,12 @@ from services.scoring.domain.outlook import NO_OUTLOOK, Outlook, outlook_of
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.row import Evaluation, HistoryRow, PrecedingRow
 from services.scoring.domain.score import FEW, passed
-from services.scoring.domain.timeline import Timeline
+from services.scoring.domain.timeline import MIDNIGHT, Timeline
 
 REMEMBERED = 4
 """Evaluations kept for a relationship: the next row is measured against the last."""
 REMEMBERED_HEALTHS = 40
 """Midnights whose health is kept: a trend looks back on the last 28, and some rows may be computed again."""
-WINDOW = 1_000 * DAY
-"""Of a history, whose rows are computed at once: to begin anew costs as much as a hundred rows."""
 
 
 class Quiet(NamedTuple):
@@ -93,18 +90,11 @@ class ScoreHistory:
         return self.index.bytes.without(surplus)
 
     def rows(self, after: int, upto: int) -> dict[int, HistoryRow]:
-        """{as_of: row} of all instants in (after, upto], in order. Computed window by window, so that a long history
-        needs no more memory than a short one, beside its rows."""
+        """{as_of: row} of all instants in (after, upto], in order."""
         known = self._quiet
         is_quiet = known is not None and upto <= known.until and (known.newest is None or known.newest <= after)
         if not self._facts or is_quiet:
             return {}
-        out, least = dict[int, HistoryRow](), max(after, self.index.times[0] - 1)
-        for begin, end in pairwise((after, *range(least + WINDOW, upto, WINDOW), upto)):
-            out |= self._rows_in(begin, end)
-        return out
-
-    def _rows_in(self, after: int, upto: int) -> dict[int, HistoryRow]:
         instants = self.instants(after, upto)
         out, known = self._rows(after, instants), self._quiet
         if after < self.index.times[0] or (known is not None and after <= known.until <= upto):
@@ -233,6 +223,7 @@ class ScoreHistory:
         if not self._facts:
             return []
         found, spans = self._timeline.between(max(after, self.index.times[0] - 1), upto)
+        found += [Instant(midnight, (MIDNIGHT,), span.snapshot) for span in spans for midnight in span.midnights]
         return sorted([*found, *self._search.instants(spans)])
 
     def append(self, key: Key, fact: Fact) -> None:

@@ -1,6 +1,6 @@
 """Midnights of many relationships at once: their rows, and when each is due again, as operations on columns."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,9 @@ from services.scoring.domain.timeline import MIDNIGHT
 Places = npt.NDArray[np.int64]
 """Rows of a block."""
 
+
+ProfilesOf = Callable[[str], Profiles]
+"""Those of a relationship."""
 
 _Scored = tuple[Evaluation, PrecedingRow, int]
 """With what its deltas are measured against, and the trend."""
@@ -43,14 +46,57 @@ class NightlyRow(NamedTuple):
     nightly: bool
 
 
-def due_groups(outlooks: Outlooks, midnight: int, most: int) -> Iterator[Group]:
+def due_at(outlooks: Outlooks, midnight: int, most: int, profiles_of: ProfilesOf) -> Iterator[list[NightlyRow]]:
+    """The rows of all those whose next one is that of this midnight, so many at the most at once; they are scheduled
+    anew."""
+    if outlooks.nearest_night > midnight:
+        return
+    for group in _due_groups(outlooks, midnight, most):
+        rows = midnight_rows(outlooks, group, midnight, profiles_of(_names(outlooks, group)[0]))
+        for found in rows:
+            if not found.nightly:
+                outlooks.put_alone(found.name, found.due)
+        yield rows
+    outlooks.find_nearest_night()
+
+
+def take_stored(outlooks: Outlooks, stored: Mapping[str, bytes], clock: int, profiles_of: ProfilesOf) -> set[str]:
+    """Takes outlooks as they were stored, by relationship, as far as nothing but midnights lies between then and the
+    clock. Returns the others: these have to be looked at anew."""
+    anew: set[str] = set()
+    places: dict[int, list[int]] = {}
+    for name, derived in stored.items():
+        place = outlooks.load(name, derived)
+        if place is None:
+            anew.add(name)
+        else:
+            places.setdefault(place // BLOCK, []).append(place % BLOCK)
+    for number, rows in places.items():
+        block = outlooks.blocks[number]
+        for group in _groups(block, number, np.array(rows), BLOCK):
+            names = dict(zip(group.places.tolist(), _names(outlooks, group), strict=True))
+            profiles, left = profiles_of(next(iter(names.values()))), group.places
+            if profiles.fingerprint == group.profiles:
+                left = _carried(outlooks, group, clock, profiles)
+            else:
+                for name in names.values():
+                    outlooks.forget_healths(name, 0)
+            block["nightly"][left] = 0
+            for row in np.setdiff1d(group.places[block["nightly"][group.places] == 0], left).tolist():
+                outlooks.put_alone(names[row], int(block["due"][row]))
+            anew.update(names[row] for row in left.tolist())
+    outlooks.find_nearest_night()
+    return anew
+
+
+def _due_groups(outlooks: Outlooks, midnight: int, most: int) -> Iterator[Group]:
     """The relationships whose next row is that of this midnight, so many at the most in one group."""
     for number, block in enumerate(outlooks.blocks):
         places = np.flatnonzero((block["due"] == midnight) & (block["nightly"] == 1))
-        yield from groups(block, number, places, most)
+        yield from _groups(block, number, places, most)
 
 
-def groups(block: Records, number: int, places: Places, most: int) -> Iterator[Group]:
+def _groups(block: Records, number: int, places: Places, most: int) -> Iterator[Group]:
     made_by = np.stack([block["profiles"][places], block["version"][places]], axis=1)
     for profiles, version in np.unique(made_by, axis=0).tolist():
         own = places[(made_by == (profiles, version)).all(axis=1)]
@@ -69,12 +115,12 @@ def midnight_rows(outlooks: Outlooks, group: Group, midnight: int, profiles: Pro
     block["healths_until"][group.places] = midnight
     block["newest"][group.places] = midnight
     due = _due_next(outlooks, group, np.full(len(some), midnight), midnight + DAY, profiles)
-    names = [outlooks.names[group.block * BLOCK + place] for place in group.places.tolist()]
+    names = _names(outlooks, group)
     nightly = block["nightly"][group.places].astype(bool).tolist()
     return list(map(NightlyRow, names, rows, due, nightly))
 
 
-def carried(outlooks: Outlooks, group: Group, clock: int, profiles: Profiles) -> Places:
+def _carried(outlooks: Outlooks, group: Group, clock: int, profiles: Profiles) -> Places:
     """Brings outlooks that were stored at some time to a clock up to which all rows are out: those that nothing has
     become due of stay as they are, and those that nothing but midnights and sessions that began lay in between of are
     carried on, whatever lies ahead. Returns the places of the others: these have to be looked at anew, which takes a
@@ -191,6 +237,10 @@ def _due_next(outlooks: Outlooks, group: Group, newest: Places, midnight: int, p
     block["due"][places], block["nightly"][places] = due, nightly
     found: list[int] = due.tolist()
     return found
+
+
+def _names(outlooks: Outlooks, group: Group) -> list[str]:
+    return [outlooks.names[group.block * BLOCK + place] for place in group.places.tolist()]
 
 
 def _labels(outlooks: Outlooks, group: Group) -> list[Labels]:

@@ -1,8 +1,10 @@
 """What a relationship looks forward to: the numbers of its snapshot, its healths of the last four weeks, when its next
-row is due. Of all relationships of a partition as columns, so that a midnight is a few operations on arrays.
+row is due: at the next midnight, together with all others for whom nothing but time passes, or at one of its own. Of
+all relationships of a partition as columns, so that a midnight is a few operations on arrays.
 
 It is derived of the facts: a stored one counts only under the version of the formulas and profiles that made it."""
 
+import heapq
 import struct
 import zlib
 from bisect import bisect_right
@@ -158,6 +160,7 @@ class Outlooks:
         self.names: list[str] = []
         self.nearest_night = FOREVER
         """No midnight before it is the next row of a relationship."""
+        self._alone: list[tuple[int, str]] = []
         self._bytes: list[memoryview] = []
         self._places: dict[str, int] = {}
         self._labels: list[Labels] = []
@@ -206,6 +209,32 @@ class Outlooks:
         self._labels[place] = self._interned.setdefault(labels, labels)
         if prospect.nightly:
             self.nearest_night = min(self.nearest_night, prospect.due)
+        else:
+            self.put_alone(name, prospect.due)
+
+    def next_due(self) -> int | None:
+        """No row is due before it; None: none is ever, without another fact."""
+        alone, night = self.next_alone(), self.nearest_night
+        return alone if night == FOREVER or (alone is not None and alone < night) else night
+
+    def next_alone(self) -> int | None:
+        """The least instant at which a relationship is due that has to be looked at by itself; entries that a later one
+        replaced are thrown away."""
+        while self._alone:
+            due, name = self._alone[0]
+            prospect = self.prospect(name)
+            if prospect is not None and prospect.due == due and not prospect.nightly:
+                return due
+            heapq.heappop(self._alone)
+        return None
+
+    def pop_alone(self) -> str:
+        """The relationship that is due at `next_alone`."""
+        return heapq.heappop(self._alone)[1]
+
+    def put_alone(self, name: str, due: int) -> None:
+        if due != FOREVER:
+            heapq.heappush(self._alone, (due, name))
 
     def find_nearest_night(self) -> None:
         nights = (block["due"][block["nightly"] == 1] for block in self.blocks)

@@ -3,24 +3,24 @@
 A state holds enough to compute every row above its floor; this file says which rows an event changes, which become due
 as time passes, and marks as stale what the bounded memory can no longer tell."""
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from schemas.events import ClockReached, OfRelationship, ProfileSet
-from schemas.primitives import to_micros
 from schemas.topics import position
 from services.scoring.domain import bounds
-from services.scoring.domain.bounds import DAY, FOREVER, NONE
+from services.scoring.domain.bounds import DAY, NONE
 from services.scoring.domain.evaluation import midnights
 from services.scoring.domain.facts import facts_of
 from services.scoring.domain.history import NewestRow, ScoreHistory
 from services.scoring.domain.late_facts import FactChange, change_of, with_newest
 from services.scoring.domain.layout import Home, PackedFacts, PartitionWatermark, RelationshipState, packed
-from services.scoring.domain.outlook import Outlook
+from services.scoring.domain.midnights import due_at, take_stored
+from services.scoring.domain.outlook import Outlook, Outlooks
 from services.scoring.domain.profiles import AppliedProfiles, Profiles, Programmes, applied_profiles
 from services.scoring.domain.row import HistoryRow
-from services.scoring.domain.schedule import Histories, Schedule
 
 SPARE = 64
 """Facts beyond the bounded memory that a history may hold, beside as many as are in it."""
@@ -62,9 +62,12 @@ class ScoredPartition:
         self._programmes, self._begin = programmes, position(epoch, 0)
         self.states = dict(states)
         self.offset, self.clock = watermark.offset, watermark.clock
-        self._due = Schedule()
-        self._outlooks = self._due.outlooks
-        self._histories = Histories(indexed_facts)
+        self._outlooks = Outlooks()
+        self._histories: OrderedDict[str, ScoreHistory] = OrderedDict()
+        """Those that were worked with last at the end."""
+        self._sizes: dict[str, int] = {}
+        self.indexed_facts, self._most_indexed = 0, indexed_facts
+        """Facts of the histories in memory."""
         self._unscheduled = list(self.states)
         self._packed_facts = sum(map(_packed_size, self.states.values()))
 
@@ -72,11 +75,6 @@ class ScoredPartition:
     def packed_bytes(self) -> int:
         """Of the facts as they were last stored, and of the outlooks."""
         return self._packed_facts + self._outlooks.size
-
-    @property
-    def indexed_facts(self) -> int:
-        """Of the histories in memory."""
-        return self._histories.facts
 
     def scheduling(self) -> Iterator[str]:
         """Finds when each relationship is due first, one a step; whoever asks what is due finishes what is left."""
@@ -89,21 +87,12 @@ class ScoredPartition:
                 if relationship in anew:
                     self._schedule(relationship)
                     # Nobody works with it yet.
-                    self._histories.drop(relationship)
+                    self._drop(relationship)
                 yield relationship
 
-    def apply(
-        self, event: OfRelationship | ClockReached, key: str, offset: int, ceiling: int = FOREVER
-    ) -> list[Emission]:
-        """One record of the log, `key` being its partition key; it moves the clock up to `ceiling` at the most. First
-        the rows that became due before it, oldest first, then those it changes: past ones oldest first, the newest
-        always last."""
-        clock = min(to_micros(event.recordedtime), ceiling)
-        due = [emission for step in self.advance(clock) for emission in step]
-        return [*due, *self.take(event, key, offset)]
-
     def take(self, event: OfRelationship | ClockReached, key: str, offset: int) -> list[Emission]:
-        """The same of a record whose clock is reached already: the rows it changes."""
+        """One record of the log, `key` being its partition key, whose clock is reached already: the rows it changes,
+        past ones oldest first, the newest always last."""
         self.offset, place = offset, self._begin + offset
         # Asked of the type itself: pydantic answers whether it is a kind of event in twenty times as long.
         if type(event) is ClockReached:
@@ -163,7 +152,7 @@ class ScoredPartition:
             if (name.split("/", 1)[0], state.home.program) != (tenant, program):
                 yield None
                 continue
-            self._histories.drop(name)
+            self._drop(name)
             self._outlooks.forget_healths(name, since)
             self._schedule(name)
             if since <= max(self.clock, state.clock) and state.facts:
@@ -177,7 +166,7 @@ class ScoredPartition:
         out. In the order of their names: whoever works on the same log writes the same bytes in the same order."""
         found: dict[str, RelationshipState] = {}
         for name in sorted(relationships & self.states.keys()):
-            state, history = self.states[name], self._histories.peek(name)
+            state, history = self.states[name], self._histories.get(name)
             facts = state.facts
             # Asked of the type itself: to ask whether it is a kind of mapping takes ten times as long.
             if type(facts) is not PackedFacts:
@@ -187,14 +176,14 @@ class ScoredPartition:
             found[name] = state.kept(facts, self.clock, derived=self._outlooks.dumped(name))
             if history is not None and history.surplus * 2 > len(history.facts) + SPARE:
                 # What is beyond the memory was kept for a while, since to leave out a fact is to index all others anew.
-                self._histories.drop(name)
-        self._histories.shrink(lambda name: type(self.states[name].facts) is PackedFacts)
+                self._drop(name)
+        self._shrink()
         return found
 
     def _due_rows(self, end: int) -> Iterator[list[Emission]]:
         out: list[Emission] = []
-        while (due := self._due.next_alone()) is not None and due <= end:
-            relationship = self._due.pop_alone()
+        while (due := self._outlooks.next_alone()) is not None and due <= end:
+            relationship = self._outlooks.pop_alone()
             state = self.states[relationship]
             became_due = self._history(relationship).rows(max(self.clock, state.clock), end)
             out += [self._due_row(relationship, at, row) for at, row in became_due.items()]
@@ -206,10 +195,10 @@ class ScoredPartition:
                 # One that is looked at by itself takes as long as many others: whoever writes may pause here.
                 yield []
         yield sorted(out, key=_by_instant)
-        for rows in self._due.midnight(end, DUE_AT_ONCE, self._profiles_of):
+        for rows in due_at(self._outlooks, end, DUE_AT_ONCE, self._profiles_of):
             for found in rows:
                 # The next event of who is worked with is measured against this row.
-                history = self._histories.peek(found.name)
+                history = self._histories.get(found.name)
                 if history is not None:
                     history.tell(end, found.row.evaluation)
             yield [self._due_row(found.name, end, found.row) for found in rows]
@@ -220,7 +209,7 @@ class ScoredPartition:
 
     def _changed(self, key: str, change: FactChange, event: OfRelationship) -> list[Emission]:
         self.states[key] = change.state
-        self._histories.put(key, change.history)
+        self._keep(key, change.history)
         self._schedule(key)
         return self._emissions(key, change.rows, event)
 
@@ -243,10 +232,10 @@ class ScoredPartition:
             return self._changed(key, with_newest(change, self.clock), event)
         row, due, outlook = found
         if due is None or due > self.clock:
-            self._histories.put(key, history)
+            self._keep(key, history)
             if self.clock // DAY * DAY <= until < time:
                 # All healths stay, and those of the last midnights are known.
-                self._due.put(key, outlook)
+                self._outlooks.write(key, outlook)
             else:
                 self._look_ahead(key, outlook, self.clock)
             return [Emission(key, state.home.program, time, state.position, row, changed=True, trigger=event)]
@@ -255,16 +244,40 @@ class ScoredPartition:
         due, last = history.due(self.clock), next(reversed(rows))
         history.resume(last, self.clock)
         self._look_ahead(key, history.look_ahead(self.clock, last, due), self.clock)
-        self._histories.put(key, history)
+        self._keep(key, history)
         return self._emissions(key, dict(rows), event)
 
     def _history(self, relationship: str) -> ScoreHistory:
         found = self._histories.get(relationship)
         if found is None:
-            state = self.states[relationship]
-            found = ScoreHistory(state.facts, self._profiles_of(relationship))
-            self._histories.put(relationship, found)
+            found = ScoreHistory(self.states[relationship].facts, self._profiles_of(relationship))
+            self._keep(relationship, found)
+        else:
+            self._histories.move_to_end(relationship)
         return found
+
+    def _keep(self, name: str, history: ScoreHistory) -> None:
+        """Also one that is there and has grown."""
+        self._histories[name] = history
+        self._histories.move_to_end(name)
+        size = len(history.facts)
+        self.indexed_facts += size - self._sizes.get(name, 0)
+        self._sizes[name] = size
+
+    def _drop(self, name: str) -> None:
+        if self._histories.pop(name, None) is not None:
+            self.indexed_facts -= self._sizes.pop(name)
+
+    def _shrink(self) -> None:
+        """Drops those that nobody has worked with for longest, as far as their facts lie elsewhere too."""
+        for _ in range(len(self._histories)):
+            if self.indexed_facts <= self._most_indexed:
+                return
+            name = next(iter(self._histories))
+            if type(self.states[name].facts) is PackedFacts:
+                self._drop(name)
+            else:
+                self._histories.move_to_end(name)
 
     def _carry(self, relationships: Sequence[str]) -> set[str]:
         """Takes what the states were stored with. Returns those that have to be looked at anew."""
@@ -275,7 +288,7 @@ class ScoredPartition:
             facts = packed(state.facts)
             self._packed_facts += len(facts.data) - _packed_size(state)
             self.states[name] = state.kept(facts, state.clock)
-        return self._due.carry(stored, self.clock, self._profiles_of)
+        return take_stored(self._outlooks, stored, self.clock, self._profiles_of)
 
     def _schedule(self, relationship: str, after: int = NONE) -> None:
         """Looks anew at a relationship all of whose rows up to the clock are out."""
@@ -284,10 +297,10 @@ class ScoredPartition:
         newest = history.newest(upto)
         due = history.due(upto)
         self._look_ahead(relationship, history.look_ahead(upto, NONE if newest is None else newest, due), upto)
-        self._histories.shrink(lambda name: isinstance(self.states[name].facts, PackedFacts))
+        self._shrink()
 
     def _look_ahead(self, relationship: str, outlook: Outlook, upto: int) -> None:
-        self._due.put(relationship, outlook)
+        self._outlooks.write(relationship, outlook)
         missing = self._outlooks.missing_healths(relationship, upto // DAY * DAY)
         if missing:
             self._outlooks.keep_healths(relationship, missing, self._history(relationship).healths(missing))
@@ -295,7 +308,7 @@ class ScoredPartition:
     def _next_due(self) -> int | None:
         for _ in self.scheduling():
             pass
-        return self._due.next_due()
+        return self._outlooks.next_due()
 
     def _profiles_of(self, relationship: str) -> Profiles:
         return self._programmes.of(relationship, self.states[relationship].home.program)

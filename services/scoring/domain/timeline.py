@@ -57,7 +57,7 @@ class Timeline:
 
     def __init__(self, facts: Facts, profiles: Profiles) -> None:
         self.index = FactIndex(facts)
-        self._facts, self._profiles = facts, profiles
+        self._facts, self.profiles = facts, profiles
         self._changes = profiles.changes
         self._remembered: dict[tuple[int, int], Snapshot] = {}
         self._latest: dict[int, Snapshot] = {}
@@ -69,7 +69,7 @@ class Timeline:
         found = self._remembered.get(place)
         if found is None:
             count, version = place
-            before, parameters = self._latest.get(version), self._profiles.parameters[version]
+            before, parameters = self._latest.get(version), self.profiles.parameters[version]
             if before is not None and before.view.count + 1 == count:
                 view, changed = before.view.with_next()
                 found = snapshot(view, parameters, before, changed)
@@ -111,7 +111,8 @@ class Timeline:
         self._keep(sorted(kept, key=itemgetter(0)))
 
     def between(self, after: int, upto: int) -> tuple[list[Instant], list[SilentSpan]]:
-        """The instants in (after, upto] that have a row for another reason than a crossing, and the time in between."""
+        """The instants in (after, upto] that have a row by what facts and profiles name, and the time in between, in
+        which every midnight has one, and every crossing."""
         found: list[Instant] = []
         spans: list[SilentSpan] = []
         points = self.named[bisect_right(self.named, after) : bisect_right(self.named, upto)]
@@ -125,8 +126,6 @@ class Timeline:
                 causes = self.causes(following, edge)
                 if snapshot.is_running(at):
                     # Between two named instants nothing but midnights and crossings has a row.
-                    midnights = range((at // DAY + 1) * DAY, edge, DAY)
-                    found += [Instant(midnight, (MIDNIGHT,), snapshot) for midnight in midnights]
                     spans.append(SilentSpan(snapshot, self.left(snapshot, at), edge - 1 if causes else edge, edge))
                 if causes:
                     found.append(Instant(edge, causes, following))

@@ -1,20 +1,16 @@
 """Whether stored rows are the truth: both told in the same words, hashed, and the first difference named."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from operator import itemgetter
-from struct import pack
-from typing import Any, NamedTuple
-
-from pydantic_core import to_json
+from typing import NamedTuple
 
 from schemas.primitives import from_micros, to_rfc3339
-from services.scoring.domain.bounds import UNSET, millionths
+from services.scoring.domain.bounds import millionths
 from services.scoring.domain.evaluation import PARTS
 from services.scoring.domain.row import HistoryRow
-from services.scoring.domain.serialization import UNCALIBRATED, told_columns
+from services.scoring.domain.serialization import UNCALIBRATED, ToldParts, told_columns
 
 
 class ComparableRow(NamedTuple):
@@ -47,6 +43,16 @@ class ComparableRow(NamedTuple):
     sources: tuple[str, ...]
 
 
+class RowsDigest(NamedTuple):
+    """Of the rows of one relationship; `digest` is empty where there are none."""
+
+    rows: int
+    digest: bytes
+
+
+NO_ROWS = RowsDigest(0, b"")
+
+
 @dataclass
 class Verdict:
     """Grows relationship by relationship, in one order. The hashes are equal if and only if the statements are."""
@@ -69,35 +75,29 @@ class Verdict:
     def stored_hash(self) -> str:
         return self._stored.hexdigest()
 
-    def add(self, relationship: str, true: Mapping[int, ComparableRow], stored: Mapping[int, ComparableRow]) -> None:
-        self.rows += len(true)
-        self.stored_rows += len(stored)
-        computed = digest(relationship, true)
-        self._true.update(computed)
-        if true == stored:
-            self._stored.update(computed)
-            return
-        self._stored.update(digest(relationship, stored))
-        if self.first_difference is None:
-            self.first_difference = _difference(relationship, true, stored)
+    def add(self, true: RowsDigest, stored: RowsDigest) -> None:
+        self.rows += true.rows
+        self.stored_rows += stored.rows
+        self._true.update(true.digest)
+        self._stored.update(stored.digest)
 
 
 def comparable(row: HistoryRow) -> ComparableRow:
     # Everything by place: to name the fields takes four times as long.
     causes, now, before, slope, status, started, cadence, contact, session, requests, sources, profile, made_by, _ = row
     health, risk, band, now_names, *_, term_names, effects, confidence, caps = now
-    names, values, weights, contributions, deltas = told_columns(row)
-    of_parts, told = _in_millionths(weights), None
+    parts, told = told_columns(row), None
     if before is not None:
         at, then = before
         told = (at, then.health, then.band, then.risk)
-        if len(names) > len(now_names):
+        if len(parts.names) > len(now_names):
             # What has gone is told behind all others.
-            names, values, of_parts, contributions, deltas = map(
-                _picker(names), (names, values, of_parts, contributions, deltas)
-            )
+            in_turn = sorted(zip(*parts, strict=True), key=lambda part: PARTS.index(part[0]))
+            parts = ToldParts(*zip(*in_turn, strict=True))
+    names, values, weights, contributions, deltas = parts
+    of_parts = (names, values, tuple(map(millionths, weights)), contributions, deltas)
     return ComparableRow(
-        *(causes, health, band, caps, risk, names, values, of_parts, contributions, deltas, told, term_names, effects),
+        *(causes, health, band, caps, risk, *of_parts, told, term_names, effects),
         *(confidence, slope, status, started, millionths(cadence), contact, session, requests, profile),
         made_by or UNCALIBRATED,
         sources,
@@ -109,37 +109,25 @@ def in_order(names: Iterable[str], of_all: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (of_all.index(name) if name in of_all else len(of_all), name)))
 
 
-def _picker(names: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """Puts a column in the order of PARTS; there are two parts at the least."""
-    return itemgetter(*map(names.index, in_order(names, PARTS)))
-
-
-@lru_cache(1 << 10)
-def _in_millionths(weights: tuple[float, ...]) -> tuple[int, ...]:
-    """Remembered: the same for most rows."""
-    return tuple(map(millionths, weights))
-
-
-def digest(relationship: str, statements: Mapping[int, ComparableRow]) -> bytes:
-    """Of the rows of one relationship; empty where it has none. Words, which most rows share, as JSON, numbers as
-    integers of 64 bits: to make JSON of all would take most of the time of whoever computes rows to compare them."""
-    found = hashlib.sha256(f"{relationship}\0".encode())
-    for as_of, row in sorted(statements.items()):
-        causes, health, band, caps, risk, names, values, weights, contributions, deltas, before, *_ = row
-        contact, session = row.last_contact, row.next_session
-        at, was_healthy, was_in, was_at_risk = before or (UNSET, UNSET, "", UNSET)
-        numbers = [as_of, health, risk, row.confidence, row.trend, row.started, row.cadence]
-        numbers += (UNSET if contact is None else contact, UNSET if session is None else session)
-        numbers += (at, was_healthy, was_at_risk, *values, *weights, *contributions, *deltas, *row.effects)
-        labels = (was_in, row.term_names, row.status, row.open_requests, row.profile, row.calibration, row.sources)
-        found.update(_words(causes, band, caps, names, *labels))
-        found.update(pack(f"<{len(numbers)}q", *numbers))
-    return found.digest() if statements else b""
+def digest_of(relationship: str, said: Sequence[bytes], numbers: bytes) -> RowsDigest:
+    """Equal for equal rows only. `said`: of each row `words` of its causes, band, caps, parts, of the band before ("":
+    there is no row before), of its terms, status, open requests, profile, calibration and sources. `numbers`: of all,
+    integers of 64 bits, the least byte first: instant, health, risk, confidence, trend, start, cadence, last contact,
+    next session, instant, health and risk before (UNSET for none); values, weights, contributions and deltas of the
+    parts, and the terms. How many these are its words say."""
+    if not said:
+        return NO_ROWS
+    # Where there is no word and no length of one, numbers begin.
+    found = hashlib.sha256(b"".join([relationship.encode(), b"\0", *said, b"\0", numbers]))
+    return RowsDigest(len(said), found.digest())
 
 
 @lru_cache(1 << 12)
-def _words(*said: str | tuple[str, ...]) -> bytes:
-    return to_json(said) + b"\n"
+def words(*said: str | tuple[str, ...]) -> bytes:
+    """Each with its length, and where there are several first how many: so that a database can say the same, and no two
+    rows share it. Remembered: most rows have the same words."""
+    flat = [word for one in said for word in ((one,) if isinstance(one, str) else (str(len(one)), *one))]
+    return b"".join([b"%d:%b" % (len(word), word) for word in map(str.encode, flat)])
 
 
 def combined(digests: Mapping[str, bytes]) -> str:
@@ -150,9 +138,7 @@ def combined(digests: Mapping[str, bytes]) -> str:
     return found.hexdigest()
 
 
-def _difference(
-    relationship: str, true: Mapping[int, ComparableRow], stored: Mapping[int, ComparableRow]
-) -> str | None:
+def difference(relationship: str, true: Mapping[int, ComparableRow], stored: Mapping[int, ComparableRow]) -> str | None:
     for as_of in sorted(true.keys() | stored.keys()):
         ours, theirs = true.get(as_of), stored.get(as_of)
         if ours == theirs:

@@ -4,6 +4,7 @@ has stored, in the words in which rows are compared."""
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from struct import pack
 from typing import Any
 
 from schemas.primitives import from_micros
@@ -12,7 +13,7 @@ from services.runtime.kafka import Reader
 from services.runtime.settings import Settings
 from services.scoring.domain.bounds import UNSET
 from services.scoring.domain.evaluation import PARTS, TERMS
-from services.scoring.domain.verification import ComparableRow, in_order
+from services.scoring.domain.verification import ComparableRow, RowsDigest, digest_of, in_order
 
 GROUP = "rapport-warehouse"
 WITHIN = 120
@@ -49,6 +50,58 @@ SELECT concat(tenant_id, '/', relationship_id) AS relationship, toUnixTimestamp6
 FROM mentoring.score_history FINAL
 WHERE as_of <= {until:DateTime64(6, 'UTC')} AND concat(tenant_id, '/', relationship_id) IN {names:Array(String)}
 """
+
+
+# The words and the numbers of verification.digest, of each row: whoever compares needs no more of rows that are as they
+# should be. A part that one column lacks has no number there; {nothing} is how a number says so.
+_DIGESTED = """
+WITH arraySort(name -> (if(has({parts:Array(String)}, name), indexOf({parts:Array(String)}, name), 1000), name),
+               arrayDistinct(arrayMap(name -> toString(name), arrayConcat(
+                   mapKeys(factors), mapKeys(factor_values), mapKeys(weights), mapKeys(deltas))))) AS names,
+     arraySort(name -> (if(has({terms:Array(String)}, name), indexOf({terms:Array(String)}, name), 1000), name),
+               arrayMap(name -> toString(name), mapKeys(risk_terms))) AS term_names,
+     before_band = 'none' AS is_first,
+     toInt64({nothing:String}) AS nothing
+SELECT concat(tenant_id, '/', relationship_id) AS relationship,
+       arrayStringConcat(arrayMap(word -> concat(toString(length(word)), ':', word), arrayConcat(
+           [toString(length(causes))], CAST(causes, 'Array(String)'), [toString(band)],
+           [toString(length(caps))], CAST(caps, 'Array(String)'), [toString(length(names))], names,
+           [if(is_first, '', toString(before_band)), toString(length(term_names))], term_names,
+           [toString(status), toString(length(open_requests))], CAST(open_requests, 'Array(String)'),
+           [toString(profile), toString(calibration), toString(length(sources))], CAST(sources, 'Array(String)')))),
+       arrayConcat(
+           arrayMap(number -> toInt64(number), [toUnixTimestamp64Micro(as_of), health, risk, confidence, trend,
+               toUnixTimestamp64Micro(started), cadence_days]),
+           arrayMap(at -> if(at = 0, nothing, at),
+               [toUnixTimestamp64Micro(last_contact), toUnixTimestamp64Micro(next_session)]),
+           arrayMap(number -> if(is_first, nothing, toInt64(number)),
+               [toUnixTimestamp64Micro(before_as_of), before_health, before_risk]),
+           arrayMap(name -> if(mapContains(factor_values, name), toInt64(factor_values[name]), nothing), names),
+           arrayMap(name -> if(mapContains(weights, name), toInt64(weights[name]), nothing), names),
+           arrayMap(name -> if(mapContains(factors, name), toInt64(factors[name]), nothing), names),
+           arrayMap(name -> if(mapContains(deltas, name), toInt64(deltas[name]), nothing), names),
+           arrayMap(name -> toInt64(risk_terms[name]), term_names))
+FROM mentoring.score_history FINAL
+WHERE as_of <= {until:DateTime64(6, 'UTC')} AND concat(tenant_id, '/', relationship_id) IN {names:Array(String)}
+ORDER BY relationship, as_of
+"""
+
+
+def stored_digests(warehouse: ClickHouse, names: Sequence[str], until: int) -> dict[str, RowsDigest]:
+    """Of each relationship that has rows up to `until`. Raises ClickHouseError."""
+    asked = {
+        "until": from_micros(until),
+        "names": list(names),
+        "parts": list(PARTS),
+        "terms": list(TERMS),
+        "nothing": str(UNSET),
+    }
+    found: dict[str, tuple[list[bytes], list[bytes]]] = {}
+    for name, words, numbers in warehouse.query(_DIGESTED, asked):
+        said, told = found.setdefault(name, ([], []))
+        said.append(words.encode())
+        told.append(pack(f"<{len(numbers)}q", *numbers))
+    return {name: digest_of(name, said, b"".join(told)) for name, (said, told) in found.items()}
 
 
 def stored_rows(warehouse: ClickHouse, names: Sequence[str], until: int) -> dict[str, dict[int, ComparableRow]]:

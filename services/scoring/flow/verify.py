@@ -9,9 +9,10 @@ from services.runtime.settings import Settings
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
-from services.scoring.domain.verification import Verdict, comparable
+from services.scoring.domain.verification import NO_ROWS, Verdict, comparable, difference
+from services.scoring.domain.whole_histories import WholeHistory, digests
 from services.scoring.flow.log_reading import Stored, stored, whole_log
-from services.scoring.flow.sink import await_sink, stored_rows
+from services.scoring.flow.sink import await_sink, stored_digests, stored_rows
 from services.scoring.topics import Topics
 
 RELATIONSHIPS_AT_ONCE = 100
@@ -70,11 +71,18 @@ def _compared(settings: Settings, known: Stored, until: int | None, progress: Pr
     for begin in range(0, len(relationships), RELATIONSHIPS_AT_ONCE):
         progress(f"computing and comparing, {begin} of {len(relationships)} relationships done")
         chunk = relationships[begin : begin + RELATIONSHIPS_AT_ONCE]
-        table = stored_rows(warehouse, chunk, until)
-        for relationship in chunk:
-            # What the log says, scored by the profiles that it says.
-            account = log.accounts.get(relationship, FullHistory())
-            rows = ScoreHistory(account.facts, log.profiles_of(relationship, account.program)).rows(NONE, until)
-            true = {as_of: comparable(row) for as_of, row in rows.items()}
-            verdict.add(relationship, true, table.get(relationship, {}))
+        # What the log says, scored by the profiles that it says. Rows are only looked at where the first ones differ.
+        accounts = [log.accounts.get(name, FullHistory()) for name in chunk]
+        histories = [
+            WholeHistory(name, account.facts, log.profiles_of(name, account.program), until)
+            for name, account in zip(chunk, accounts, strict=True)
+        ]
+        table = stored_digests(warehouse, chunk, until)
+        for (name, facts, profiles, _), true in zip(histories, digests(histories), strict=True):
+            stored_ones = table.get(name, NO_ROWS)
+            verdict.add(true, stored_ones)
+            if stored_ones != true and verdict.first_difference is None:
+                told = {at: comparable(row) for at, row in ScoreHistory(facts, profiles).rows(NONE, until).items()}
+                rows = stored_rows(warehouse, [name], until).get(name, {})
+                verdict.first_difference = difference(name, told, rows)
     return VerifyReport(until, verdict, sorted(stale), len(relationships))

@@ -11,11 +11,12 @@ from services.runtime.settings import Settings
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import DEFAULT
-from services.scoring.domain.verification import ComparableRow, Verdict, comparable
+from services.scoring.domain.verification import ComparableRow, RowsDigest, Verdict, comparable
 from services.scoring.flow.replay.shadow import INSERT, TABLE
 from services.scoring.flow.replay.work import columns
-from services.scoring.flow.sink import stored_rows
+from services.scoring.flow.sink import stored_digests, stored_rows
 from tests.scoring.building import booked, facts, feedback, held, micros, requested, started
+from tests.scoring.readers import digest, verdict
 
 NAME, AT, POSITION = "stored/r", micros(2), 7
 FIRST = 2 * POSITION
@@ -52,9 +53,8 @@ def _stored_with(clickhouse: ClickHouse, version: int, changed: str) -> Verdict:
     """`changed`: of the row as it was inserted first."""
     first = f"(SELECT * FROM {TABLE} WHERE version = {FIRST})"
     clickhouse.command(f"INSERT INTO {TABLE} SELECT * REPLACE ({changed}, {version} AS version) FROM {first}")
-    verdict = Verdict()
-    verdict.add(NAME, {AT: comparable(ROW)}, _stored(clickhouse))
-    return verdict
+    assert stored_digests(clickhouse, [NAME], AT) == {NAME: RowsDigest(1, digest(NAME, _stored(clickhouse)))}
+    return verdict(NAME, {AT: comparable(ROW)}, _stored(clickhouse))
 
 
 def _stored(clickhouse: ClickHouse) -> dict[int, ComparableRow]:
@@ -63,6 +63,9 @@ def _stored(clickhouse: ClickHouse) -> dict[int, ComparableRow]:
 
 def test_a_stored_row_is_the_one_that_was_computed(clickhouse: ClickHouse) -> None:
     assert _stored(clickhouse) == {AT: comparable(ROW)}
+    assert stored_digests(clickhouse, [NAME, "stored/none"], AT) == {
+        NAME: RowsDigest(1, digest(NAME, {AT: comparable(ROW)}))
+    }
 
 
 def test_each_column_that_says_something_else_is_noticed(clickhouse: ClickHouse) -> None:

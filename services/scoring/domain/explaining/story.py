@@ -40,11 +40,6 @@ def story(rows: Mapping[int, HistoryRow], words: Mapping[int, tuple[str, ...]]) 
             yield from (_change([(at, row)], cause_words(at, row, words.get(at, ()))) for at, row in stretch)
 
 
-def largest_term(evaluation: Evaluation) -> str:
-    """What raises the risk most; where nothing does, what lowers it least."""
-    return max((value, name) for name, value in evaluation.terms if name != _OF_ALL)[1]
-
-
 def _change(stretch: Sequence[tuple[int, HistoryRow]], words: tuple[str, ...]) -> Change:
     (begin, first), (end, last) = stretch[0], stretch[-1]
     before, now = first.before.evaluation if first.before else None, last.evaluation
@@ -58,7 +53,8 @@ def _change(stretch: Sequence[tuple[int, HistoryRow]], words: tuple[str, ...]) -
         band=now.band,
         moved=_moved(before, now),
         risk=now.risk,
-        term=largest_term(now),
+        # What raises the risk most; where nothing does, what lowers it least.
+        term=max((value, name) for name, value in now.terms if name != _OF_ALL)[1],
     )
 
 

@@ -2,12 +2,11 @@
 of one, or as columns of many."""
 
 import math
+import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter, mul
 from typing import NamedTuple
-
-import numpy as np
 
 from services.scoring.domain.bounds import FOREVER
 from services.scoring.domain.bounds import ONE as MILLION
@@ -40,6 +39,7 @@ _KNOWN = _STEADY + len(KNOWN)
 _GOAL = len(OpenGoal._fields)
 WIDTH = _KNOWN + 1 + GOALS_RATED * _GOAL
 """Numbers of a snapshot."""
+_COLUMN = struct.Struct(f"={WIDTH}d")
 _NO_GOAL = (0.0,) * _GOAL
 
 
@@ -97,7 +97,7 @@ class Snapshot:
     stalls: int | None
     """When the open goals count as stalled, unless something changes."""
     _sources: tuple[str, ...] | None = None
-    _column: Floats | None = None
+    _column: bytes | None = None
 
     def status(self, at: int) -> str:
         """At an instant of the facts in view or later."""
@@ -145,10 +145,10 @@ class Snapshot:
         return (*plain, *self.points, *self.steady, *self.features, self.confidence, *filled)
 
     @property
-    def column(self) -> Floats:
-        """The same as a column of many. Remembered: a history looks at each several times."""
+    def column(self) -> bytes:
+        """The same as 64 bit floats, for a column of many. Remembered: a history looks at each several times."""
         if self._column is None:
-            self._column = np.array(self.numbers, dtype=np.float64)
+            self._column = _COLUMN.pack(*self.numbers)
         return self._column
 
 

@@ -77,15 +77,11 @@ def rated(total: float, count: int) -> float:
     return (1.0 + total) / (1.0 + count)
 
 
-def both_sides(a: float, b: float) -> float:
-    """The less content side counts more: one happy side is no happy pair."""
-    return 0.5 * min(a, b) + 0.25 * (a + b)
-
-
 def _feedback(by_mentor: list[IndexedFact], by_mentee: list[IndexedFact]) -> float:
     mentor, mentee = (rated(_sum(ratings), len(ratings)) for ratings in (by_mentor, by_mentee))
     if by_mentor and by_mentee:
-        return both_sides(mentor, mentee)
+        # The less content side counts more: one happy side is no happy pair.
+        return 0.5 * min(mentor, mentee) + 0.25 * (mentor + mentee)
     return mentor if by_mentor else mentee
 
 

@@ -21,7 +21,7 @@ from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import Programmes
 from services.scoring.domain.row import HistoryRow, PrecedingRow
 from services.scoring.domain.serialization import MODEL, SOURCE, UNCALIBRATED, event_id, told_columns
-from services.scoring.domain.verification import comparable, digest
+from services.scoring.domain.whole_histories import WholeHistory, digests
 from services.scoring.flow.decoding import Refusal, event_of
 from services.scoring.flow.replay.shadow import DONE, INSERT, SHADOW
 from services.scoring.flow.replay.source import Upto
@@ -68,23 +68,27 @@ class Task:
 def work(task: Task, jobs: Sequence[ReplayJob]) -> Worked:
     """Raises ClickHouseError: then the same jobs may be done again."""
     done, emissions, marks = Worked(), list[tuple[int, Emission]](), list[tuple[str, Upto]]()
+    computed: list[WholeHistory] = []
     for job in jobs:
         account, refused = _account(job)
+        done.add(Worked(1, len(job.records), len(account.facts), 0, refused))
         profiles = task.programmes[job.partition].of(job.relationship, account.program)
         upto = task.upto[job.partition]
-        rows = ScoreHistory(account.facts, profiles).rows(NONE, upto.clock)
-        done.add(Worked(1, len(job.records), len(account.facts), len(rows), refused))
         if task.warehouse is None:
-            done.digests[job.relationship] = digest(job.relationship, {at: comparable(r) for at, r in rows.items()})
-        else:
-            place = job.relationship, account.program
-            emissions += [
-                (job.partition, Emission(*place, at, account.position, row, changed=True, trigger=None))
-                for at, row in rows.items()
-            ]
-            marks.append((job.relationship, upto))
+            computed.append(WholeHistory(job.relationship, account.facts, profiles, upto.clock))
+            continue
+        place, rows = (job.relationship, account.program), ScoreHistory(account.facts, profiles).rows(NONE, upto.clock)
+        done.rows += len(rows)
+        emissions += [
+            (job.partition, Emission(*place, at, account.position, row, changed=True, trigger=None))
+            for at, row in rows.items()
+        ]
+        marks.append((job.relationship, upto))
     if task.warehouse is not None:
         _store(task.warehouse, emissions, marks)
+    for history, (rows_of_it, digest) in zip(computed, digests(computed), strict=True):
+        done.rows += rows_of_it
+        done.digests[history.relationship] = digest
     return done
 
 

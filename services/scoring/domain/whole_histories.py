@@ -1,0 +1,330 @@
+"""Whole histories of many relationships at once, as columns: what `replay --dry-run` and `verify` tell of their rows.
+
+A row is an object only where somebody reads it: here it is a place in columns, and what is said of it goes from there
+into the digest that verification.digest makes of the same rows, to the last bit."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.programs import Profile
+from services.scoring.domain import bounds
+from services.scoring.domain.bounds import DAY, ONE, UNSET
+from services.scoring.domain.crossings import Instant, SilentSpan, passed_levels, searched
+from services.scoring.domain.evaluation import (
+    PARTS,
+    TERMS,
+    Evaluated,
+    Moment,
+    SnapshotTable,
+    evaluated,
+    midnights,
+    score_columns,
+    slopes_of,
+    trend,
+)
+from services.scoring.domain.facts import Facts
+from services.scoring.domain.kinds import FactKind
+from services.scoring.domain.profiles import Parameters, Profiles
+from services.scoring.domain.row import BANDS
+from services.scoring.domain.score import MANY, Level
+from services.scoring.domain.serialization import UNCALIBRATED
+from services.scoring.domain.snapshots.snapshot import Snapshot
+from services.scoring.domain.timeline import MIDNIGHT, Timeline
+from services.scoring.domain.verification import NO_ROWS, RowsDigest, digest_of, words
+
+ROWS_AT_ONCE = 20_000
+"""Some 50 MB of columns; more at once makes no row cheaper."""
+_STATUS = ("active", "paused", "ended")
+_KEYED = 1 << 32
+"""More days than there are."""
+
+Column = npt.NDArray[np.int64]
+
+
+class WholeHistory(NamedTuple):
+    """All facts of a relationship (`tenant/id`), and up to which instant its rows are asked for."""
+
+    relationship: str
+    facts: Facts
+    profiles: Profiles
+    until: int
+
+
+def digests(histories: Sequence[WholeHistory]) -> list[RowsDigest]:
+    """Of each what verification.digest says of its rows."""
+    found: list[RowsDigest] = []
+    some: list[WholeHistory] = []
+    rows = 0
+    for history in histories:
+        days = max(0, history.until - min(history.facts).time) // DAY if history.facts else 0
+        if some and rows + days > ROWS_AT_ONCE:
+            found += _digested(some)
+            some, rows = [], 0
+        some.append(history)
+        rows += days + len(history.facts)
+    return [*found, *_digested(some)]
+
+
+class _Rows(NamedTuple):
+    """In order of histories and instants. Of each the number of its history, its instant, and the numbers of its
+    causes, its snapshot and its status; the next session that is booked, UNSET if there is none."""
+
+    history: Column
+    at: Column
+    cause: Column
+    snapshot: Column
+    status: Column
+    next_session: Column
+
+
+class _Told(NamedTuple):
+    """What was read of the histories: a timeline of each, None where no fact is left; every snapshot once, and all
+    causes; and by the identity of the parameters, which snapshots name, a number and the version they are of."""
+
+    timelines: list[Timeline | None]
+    snapshots: dict[Snapshot, int]
+    profiles: dict[int, tuple[int, Profile, Parameters]]
+    causes: dict[tuple[str, ...], int]
+
+
+class _Scored(NamedTuple):
+    """`found`: of all rows, and behind them of what is none but the deltas of some are measured against. `before`: of
+    each row the place of what its own are, -1 if nothing stood then. Of each evaluation its instant, and the number of
+    the version that made it."""
+
+    found: Evaluated
+    before: Column
+    instants: Column
+    made_by: Column
+
+
+def _digested(histories: Sequence[WholeHistory]) -> Iterator[RowsDigest]:
+    told, rows = _read(histories)
+    begins = np.searchsorted(rows.history, np.arange(len(histories) + 1))
+    if not len(rows.at):
+        return iter([NO_ROWS] * len(histories))
+    before, of_others = _before(told, rows)
+    table = SnapshotTable(list(told.snapshots))
+    # 1. The scores.
+    places = np.concatenate([rows.snapshot, [place for place, _ in of_others]]).astype(np.int64)
+    instants = np.concatenate([rows.at, [at for _, at in of_others]]).astype(np.int64)
+    made_by = np.array([told.profiles[id(s.parameters)][0] for s in told.snapshots])[places]
+    slopes = np.array([slopes_of(parameters) for _, _, parameters in told.profiles.values()]).T
+    capped = np.array([bool(snapshot.voices.caps) for snapshot in told.snapshots])
+    found = evaluated(slopes[:, made_by], *table.columns(places, instants), capped[places])
+    # 2. What is said of them in words, and in numbers.
+    scored = _Scored(found, before, instants, made_by)
+    numbers, lengths = _numbers(told, rows, scored, _trends(told, rows, found))
+    said = _words(told, rows, scored)
+    ends = np.concatenate([[0], np.cumsum(lengths)])[begins].tolist()
+    return (
+        digest_of(history.relationship, said[begin:end], numbers[first:last].tobytes())
+        for history, begin, end, first, last in zip(
+            histories, begins.tolist(), begins[1:].tolist(), ends, ends[1:], strict=False
+        )
+    )
+
+
+def _read(histories: Sequence[WholeHistory]) -> tuple[_Told, _Rows]:
+    """Which instants have a row: those that facts and profiles name, the midnights in between, and crossings."""
+    told = _Told([], {}, {}, {})
+    spans: list[tuple[int, SilentSpan]] = []
+    watched: list[tuple[SilentSpan, tuple[Level, ...]]] = []
+    named: list[tuple[int, Instant]] = []
+    for number, (_, facts, profiles, until) in enumerate(histories):
+        # An erasure is absorbing: it takes the whole history with it.
+        if not facts or any(key.kind == FactKind.ERASED for key in facts):
+            told.timelines.append(None)
+            continue
+        timeline = Timeline(facts, profiles)
+        told.timelines.append(timeline)
+        points, silent = timeline.between(timeline.index.times[0] - 1, until)
+        named += [(number, point) for point in points]
+        spans += [(number, span) for span in silent]
+        watched += [(span, profiles.levels[profiles.number(span.begin)]) for span in silent]
+        for version, parameters in zip(profiles.versions, profiles.parameters, strict=True):
+            told.profiles.setdefault(id(parameters), (len(told.profiles), version, parameters))
+    named += _crossings(spans, passed_levels(watched))
+    return told, _in_order(told, named, spans)
+
+
+def _in_order(told: _Told, named: Sequence[tuple[int, Instant]], spans: Sequence[tuple[int, SilentSpan]]) -> _Rows:
+    """The rows that something names, and every midnight of the spans in between."""
+    ones = np.array(
+        [
+            (
+                number,
+                at,
+                told.causes.setdefault(causes, len(told.causes)),
+                told.snapshots.setdefault(snapshot, len(told.snapshots)),
+                _STATUS.index(snapshot.status(at)),
+                _next_session(snapshot, at),
+            )
+            for number, (at, causes, snapshot) in named
+        ],
+        dtype=np.int64,
+    ).reshape(-1, len(_Rows._fields))
+    nights = np.array(
+        [
+            (
+                number,
+                span.begin // DAY,
+                max(0, (span.edge - 1) // DAY - span.begin // DAY),
+                told.snapshots.setdefault(span.snapshot, len(told.snapshots)),
+                _next_session(span.snapshot, span.begin),
+            )
+            for number, span in spans
+        ],
+        dtype=np.int64,
+    ).reshape(-1, 5)
+    counts = nights[:, 2]
+    of_span = np.repeat(np.arange(len(nights)), counts)
+    number, day, _, place, session = nights[of_span].T
+    midnight = (day + 1 + np.arange(len(of_span)) - (np.cumsum(counts) - counts)[of_span]) * DAY
+    cause = np.full(len(of_span), told.causes.setdefault((MIDNIGHT,), len(told.causes)))
+    columns = np.hstack([ones.T, [number, midnight, cause, place, np.zeros_like(number), session]])
+    return _Rows._make(columns[:, np.lexsort((columns[1], columns[0]))])
+
+
+def _crossings(
+    spans: Sequence[tuple[int, SilentSpan]], wanted: Sequence[tuple[SilentSpan, Level]]
+) -> Iterator[tuple[int, Instant]]:
+    """What is crossed in the same second is one row; a midnight has its own, and the level is passed there."""
+    number_of = {span: number for number, span in spans}
+    together: dict[tuple[int, int], tuple[Snapshot, list[str]]] = {}
+    for (span, level), at in zip(wanted, searched(wanted), strict=True):
+        if at is not None and span.begin < at <= span.last and at % DAY != 0:
+            together.setdefault((number_of[span], at), (span.snapshot, []))[1].append(level.cause)
+    for (number, at), (snapshot, causes) in together.items():
+        yield number, Instant(at, tuple(sorted(causes)), snapshot)
+
+
+def _next_session(snapshot: Snapshot, at: int) -> int:
+    bookings = snapshot.meetings.bookings
+    return bookings[bisect_right(bookings, at)] if bookings and bookings[-1] > at else UNSET
+
+
+def _before(told: _Told, rows: _Rows) -> tuple[Column, list[tuple[int, int]]]:
+    """What the deltas of each row are measured against: the place of the row before, or where that is too long ago the
+    place behind all rows of one of these snapshots and instants; -1: nothing stood then."""
+    before = np.arange(len(rows.at)) - 1
+    is_far = np.ones(len(rows.at), dtype=bool)
+    is_far[1:] = (rows.history[1:] != rows.history[:-1]) | (rows.at[:-1] < rows.at[1:] - bounds.LOOKBACK)
+    others: list[tuple[int, int]] = []
+    for place in np.flatnonzero(is_far).tolist():
+        at, snapshot = int(rows.at[place]) - bounds.LOOKBACK, None
+        timeline = told.timelines[rows.history[place]]
+        assert timeline is not None, "who has rows has facts"
+        if at >= timeline.index.times[0]:
+            snapshot = timeline.at(at)
+        if snapshot is None or not snapshot.exists:
+            before[place] = -1
+            continue
+        before[place] = len(rows.at) + len(others)
+        others.append((told.snapshots.setdefault(snapshot, len(told.snapshots)), at))
+    return before, others
+
+
+def _trends(told: _Told, rows: _Rows, found: Evaluated) -> Column:
+    """Most of the midnights that they look back on are rows."""
+    is_night = rows.at % DAY == 0
+    nights = rows.history[is_night] * _KEYED + rows.at[is_night] // DAY
+    times = midnights(rows.at)
+    wanted = [rows.history * _KEYED + time // DAY for time in times]
+    firsts = np.array([timeline.index.times[0] if timeline else 0 for timeline in told.timelines])[rows.history]
+    # 1. Those that are none, as in a pause.
+    missing = np.unique(np.concatenate([keys[time >= firsts] for keys, time in zip(wanted, times, strict=True)]))
+    moments: dict[int, Moment] = {}
+    for key in missing[~np.isin(missing, nights)].tolist():
+        timeline, at = told.timelines[key // _KEYED], key % _KEYED * DAY
+        if timeline is not None and (snapshot := timeline.at(at)).exists:
+            moments[key] = Moment(snapshot, at)
+    known = np.concatenate([nights, np.array(list(moments), dtype=np.int64)])
+    healths = found.health[: len(rows.at)]
+    kept = np.concatenate([healths[is_night], score_columns(list(moments.values())).health if moments else []])
+    order = np.argsort(known)
+    known, kept = known[order], kept[order]
+    # 2. All of them.
+    then, counts = [], []
+    for keys in wanted:
+        place = np.minimum(np.searchsorted(known, keys), max(0, len(known) - 1))
+        is_known = known[place] == keys if len(known) else np.zeros(len(keys), dtype=bool)
+        then.append(np.where(is_known, kept[place] if len(kept) else 0.0, 0.0))
+        counts.append(is_known * 1.0)
+    ones = np.ones(len(rows.at))
+    slopes: Column = trend([*times, rows.at], [*then, healths * 1.0], [*counts, ones], MANY).astype(np.int64)
+    return slopes
+
+
+def _numbers(told: _Told, rows: _Rows, scored: _Scored, trends: Column) -> tuple[Column, Column]:
+    """As verification.digest puts them one after the other, and how many of them each row has."""
+    found, before, instants, made_by = scored
+    count = len(rows.at)
+    own = Evaluated._make(column[..., :count] for column in found)
+    is_first = before < 0
+    of_snapshots = np.array(
+        [
+            (s.started, round(s.frame.cadence * ONE), UNSET if s.last_contact is None else s.last_contact)
+            for s in told.snapshots
+        ]
+    )
+    of_profiles = np.array([(*parameters.weights, 0.0) for _, _, parameters in told.profiles.values()])
+    weights = np.rint(of_profiles * ONE).astype(np.int64).T
+    # A factor that was not there before counts from 0; one that has gone is told with what it took away.
+    was_shown = found.parts[:, before] & ~is_first
+    shown = own.parts | was_shown
+    contributions = np.where(own.parts, own.contributions, 0)
+    table = np.vstack(
+        [
+            *(rows.at, own.health, own.risk, own.confidence, trends),
+            *of_snapshots[rows.snapshot].T,
+            rows.next_session,
+            *(np.where(is_first, UNSET, column[before]) for column in (instants, found.health, found.risk)),
+            np.where(own.parts, own.values, 0),
+            np.where(own.parts, weights[:, made_by[:count]], 0),
+            contributions,
+            contributions - np.where(was_shown, found.contributions[:, before], 0),
+            own.effects,
+        ]
+    )
+    always = np.ones((len(table) - 4 * len(PARTS) - len(TERMS), count), dtype=bool)
+    is_told = np.vstack([always, shown, shown, shown, shown, own.terms])
+    return table.T[is_told.T].astype("<i8"), is_told.sum(axis=0)
+
+
+def _words(told: _Told, rows: _Rows, scored: _Scored) -> list[bytes]:
+    """The same for most rows: each that is said is made once."""
+    found, before, _, made_by = scored
+    causes, profiles = list(told.causes), [profile for _, profile, _ in told.profiles.values()]
+    labels: dict[tuple[tuple[str, ...], ...], int] = {}
+    label_of = np.array(
+        [labels.setdefault((s.voices.caps, s.voices.requests, s.sources), len(labels)) for s in told.snapshots]
+    )
+    of_labels = list(labels)
+    count, is_first = len(rows.at), before < 0
+    shown = found.parts[:, :count] | (found.parts[:, before] & ~is_first)
+    parts, terms = (np.left_shift(1, np.arange(len(mask))) @ mask for mask in (shown, found.terms[:, :count]))
+    was_in = np.where(is_first, len(BANDS), found.bands[before])
+    bands = (*BANDS, "")
+    known: dict[tuple[int, ...], bytes] = {}
+    said: list[bytes] = []
+    columns = (rows.cause, found.bands[:count], label_of[rows.snapshot], parts, was_in, terms, rows.status)
+    for codes in zip(*(column.tolist() for column in (*columns, made_by[:count])), strict=True):
+        if codes not in known:
+            cause, band, label, part, then, term, status, profile = codes
+            caps, requests, sources = of_labels[label]
+            by = profiles[profile]
+            of_scores = (bands[then], _picked(term, TERMS), _STATUS[status], requests)
+            of_profile = (by.version, by.calibration or UNCALIBRATED, sources)
+            known[codes] = words(causes[cause], bands[band], caps, _picked(part, PARTS), *of_scores, *of_profile)
+        said.append(known[codes])
+    return said
+
+
+def _picked(mask: int, of_all: Sequence[str]) -> tuple[str, ...]:
+    """By the bits of a number."""
+    return tuple([name for place, name in enumerate(of_all) if mask >> place & 1])
