@@ -39,7 +39,8 @@ WithTables = Callable[[Path], Path]
 # A machine that is busy with other tests takes several times what an idle one does.
 MIGRATED_SECONDS = 240.0
 JARS_CACHE = Path(__file__).parents[1] / ".rapport" / "cache"
-# Whole systems, crashes and thousands of random examples, the longest first.
+# Whole systems, crashes and thousands of random examples, the longest first. Imports look through the log of their
+# worker's broker each time: they come before the tests that flood it.
 SLOW = (
     "tests/journeys/test_failures.py",
     "tests/journeys/test_first_event.py",
@@ -50,6 +51,8 @@ SLOW = (
     "tests/scoring/flow/",
     "tests/scoring/",
     "tests/warehouse/test_crashes.py",
+    "tests/ingest/test_tables_of_excel.py",
+    "tests/ingest/test_import",
     "tests/ingest/test_process.py",
     "tests/ingest/test_what_people_wrote_way.py",
     "tests/ingest/people/test_attendance_worker.py",
