@@ -19,11 +19,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from services.runtime.garbage import importing
 
 ROOT = Path(__file__).parents[1]
+SCORING = ROOT / "services" / "scoring" / "__main__.py"
+"""`rapport scoring`."""
 REQUEST_BYTES = 2**16
 STATUS_BYTES, PID_BYTES = 4, 8
 
@@ -69,7 +72,28 @@ class WarmProcess:
 
 def start(script: Path, arguments: Sequence[str], environment: Mapping[str, str], log: int) -> WarmProcess:
     """`python SCRIPT ARGUMENTS` in the project's folder; `log`: the open file that it writes to."""
-    return _parent(script).fork({"arguments": list(arguments), "environment": dict(environment)}, log)
+    return _started(script, arguments, environment, (log, log))
+
+
+def run(
+    script: Path, arguments: Sequence[str], environment: Mapping[str, str], seconds: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """The same, when it has ended. Raises subprocess.TimeoutExpired."""
+    with TemporaryFile() as out, TemporaryFile() as errors:
+        process = _started(script, arguments, environment, (out.fileno(), errors.fileno()))
+        try:
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        said = [os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode() for file in (out, errors)]
+    return subprocess.CompletedProcess([str(script), *arguments], code, *said)
+
+
+def _started(
+    script: Path, arguments: Sequence[str], environment: Mapping[str, str], outputs: tuple[int, int]
+) -> WarmProcess:
+    return _parent(script).fork({"arguments": list(arguments), "environment": dict(environment)}, outputs)
 
 
 @cache
@@ -95,11 +119,11 @@ class _Parent:
         self._asking = threading.Lock()
         atexit.register(self._close)
 
-    def fork(self, request: Mapping[str, object], log: int) -> WarmProcess:
+    def fork(self, request: Mapping[str, object], outputs: tuple[int, int]) -> WarmProcess:
         status, told = os.pipe()
         try:
             with self._asking:
-                socket.send_fds(self._asks, [json.dumps(request).encode() + b"\n"], [log, told])
+                socket.send_fds(self._asks, [json.dumps(request).encode() + b"\n"], [*outputs, told])
                 answer = self._asks.recv(PID_BYTES, socket.MSG_WAITALL)
         finally:
             os.close(told)
@@ -123,19 +147,20 @@ def _forked(asked: socket.socket) -> list[str] | None:
             _tell_who_ended(statuses)
         if asked not in ready:
             continue
-        line, files, _, _ = socket.recv_fds(asked, REQUEST_BYTES, 2)
+        line, files, _, _ = socket.recv_fds(asked, REQUEST_BYTES, 3)
         if not line:
             for pid in statuses:
                 os.kill(pid, signal.SIGKILL)
             return None
         while not line.endswith(b"\n"):
             line += asked.recv(REQUEST_BYTES)
-        log, status = files
+        *outputs, status = files
         pid = os.fork()
         if pid == 0:
             parents = [one.detach() for one in (asked, ended, wakeup)]
-            return _began(json.loads(line), log, [*parents, status, *statuses.values()])
-        os.close(log)
+            return _began(json.loads(line), outputs, [*parents, status, *statuses.values()])
+        for file in outputs:
+            os.close(file)
         statuses[pid] = status
         asked.sendall(pid.to_bytes(PID_BYTES, "big"))
 
@@ -151,16 +176,16 @@ def _woken_by_ends() -> tuple[socket.socket, socket.socket]:
     return ended, wakeup
 
 
-def _began(request: dict[str, Any], log: int, parents: Sequence[int]) -> list[str]:
+def _began(request: dict[str, Any], outputs: Sequence[int], parents: Sequence[int]) -> list[str]:
     """`parents`: the open files that are not this process's."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for file in parents:
         os.close(file)
-    for standard in (1, 2):
-        os.dup2(log, standard)
-    os.close(log)
+    for standard, file in enumerate(outputs, 1):
+        os.dup2(file, standard)
+        os.close(file)
     os.environ.clear()
     os.environ.update(request["environment"])
     # Else all would draw the same random numbers.
