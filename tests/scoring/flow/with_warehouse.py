@@ -20,8 +20,6 @@ from tests.scoring.flow.harness import Scoring
 Rows = dict[str, dict[int, ComparableRow]]
 # What is derived is looked at after a recomputation that the test asks for; each takes half a second of CPU.
 RECOMPUTE_SECONDS = 600.0
-# Each insert is 70 ms of the engine's CPU, however few its rows are.
-FLUSH_SECONDS = 1.0
 # What earlier tests may have filled; that the migrations have run stays known.
 FILLED = """SELECT name FROM system.tables
 WHERE database = 'mentoring' AND engine LIKE '%MergeTree' AND name != 'migrations'"""
@@ -34,7 +32,7 @@ def storing(scoring: Scoring, server: LocalClickHouse) -> Iterator[HealEnvironme
     settings = WarehouseSettings(
         kafka=scoring.settings.kafka,
         clickhouse=server.url,
-        warehouse_flush_seconds=FLUSH_SECONDS,
+        warehouse_flush_seconds=0.2,
         warehouse_recompute_seconds=RECOMPUTE_SECONDS,
     )
     feed = Feed(group, {names.events: EVENT_LOG, names.scores: SCORE_HISTORY})
