@@ -4,7 +4,8 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def canonical(requirement: str) -> str:
 
 def imported(package: str) -> set[str]:
     """The distributions of all modules that the package imports, itself or through other modules of ours."""
-    distributions = packages_distributions()
+    distributions = _installed()
     third_party = {
         top
         for module in reached(package)
@@ -83,6 +84,12 @@ def imported(package: str) -> set[str]:
         if (top := name.split(".")[0]) not in OURS | sys.stdlib_module_names
     }
     return {named(top, distributions[top]) for top in third_party}
+
+
+@cache
+def _installed() -> Mapping[str, list[str]]:
+    """The distributions by the modules that they bring."""
+    return packages_distributions()
 
 
 def named(module: str, distributions: list[str]) -> str:
@@ -105,11 +112,16 @@ def modules_under(package: str) -> Iterator[str]:
         yield ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imports(module: str) -> Iterator[str]:
+@cache
+def imports(module: str) -> frozenset[str]:
     """Everything that its source imports, wherever in the file; `from a import b` may mean the module a.b."""
     file = path_of(module)
     assert file is not None, f"{module} is a module of ours"
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    return frozenset(_imported_by(ast.parse(file.read_bytes())))
+
+
+def _imported_by(source: ast.Module) -> Iterator[str]:
+    for node in ast.walk(source):
         match node:
             case ast.Import(names=names):
                 yield from (alias.name for alias in names)

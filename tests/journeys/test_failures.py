@@ -40,7 +40,7 @@ def running(with_tables: WithTables, tmp_path_factory: pytest.TempPathFactory) -
     """One stream, through which all goes wrong in turn."""
     data = tmp_path_factory.mktemp("failures")
     with_tables(data / "clickhouse")
-    with in_mid_stream(data, seconds=60, every=8) as found:
+    with in_mid_stream(data, seconds=60, every=16) as found:
         yield found
 
 

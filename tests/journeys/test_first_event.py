@@ -99,6 +99,8 @@ def _a_pair_without_its_meetings(folder: Path) -> tuple[str, str]:
     _shell(PAIRS_ALONE, folder)
     deadline, risk = time.monotonic() + WAITED, ""
     while not risk and time.monotonic() < deadline:
+        # A question takes the engine longer than the pause.
+        time.sleep(0.3)
         risk = _shell(ASKED.format(query=RISK), folder)
     return risk.strip(), _shell(ASKED.format(query=ALERTS), folder)
 

@@ -1,26 +1,21 @@
 """`rapport` as the stack calls it, without the services: `small_rapport.py NAME COMMAND ...`.
 
 `serve`, `work` and `board` run small_service.py on the health port; the other commands use the broker and the engine
-for real.
+for real. Each imports what it needs: a service is started a hundred times and needs none of it.
 """
 
 import json
 import os
 import sys
-import urllib.request
 from pathlib import Path
-
-from pydantic import TypeAdapter
-
-from deploy.local.kafka.handshake import serves_clients
-from schemas.primitives import Code
-from services.warehouse.domain.tables import FILL
 
 name, command = sys.argv[1:3]
 data = Path(os.environ["RAPPORT_DATA"])
 
 
 def ask_clickhouse() -> str:
+    import urllib.request  # noqa: PLC0415
+
     request = urllib.request.Request(os.environ["RAPPORT_CLICKHOUSE"], data=b"SELECT currentRoles()")
     request.add_header("X-ClickHouse-User", os.environ.get("RAPPORT_CLICKHOUSE_USER", "default"))
     request.add_header("X-ClickHouse-Key", os.environ.get("RAPPORT_CLICKHOUSE_PASSWORD", ""))
@@ -30,6 +25,8 @@ def ask_clickhouse() -> str:
 
 match command:
     case "create":
+        from deploy.local.kafka.handshake import serves_clients
+
         host, _, port = os.environ["RAPPORT_KAFKA"].partition(":")
         assert serves_clients(host, int(port))
     case "migrate":
@@ -37,10 +34,16 @@ match command:
         if (data / "refuse-migration").exists():
             sys.exit("no such table")
         if (data / "filled-before").exists():
+            from services.warehouse.domain.tables import FILL
+
             print(f"to fill  weeks: {FILL}")  # noqa: T201
     case "recompute":
         (data / "filled-before").unlink()
     case "token":
+        from pydantic import TypeAdapter
+
+        from schemas.primitives import Code
+
         named = data / "tokens" / TypeAdapter(Code).validate_python(sys.argv[sys.argv.index("--id") + 1])
         if named.exists():
             sys.exit(f"token {named.name} exists already")

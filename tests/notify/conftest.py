@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,10 +18,10 @@ from services.notify.flow.restore import read_deliveries
 from services.notify.names import Names
 from services.runtime.kafka import Partition, Producer, Reader, create_topics, read_to_end
 from services.runtime.settings import Settings
+from tests import warm
 from tests.notify.run_service import names
 from tests.receiver import SECRET, Receiver, receiving
 
-ROOT = Path(__file__).parents[2]
 PARTITIONS = 2
 
 
@@ -37,17 +35,13 @@ class Notify:
     receiver: Receiver
     logs: Path
     script: str = "run_service.py"
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[warm.WarmProcess] = field(default_factory=list)
 
-    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[bytes]:
-        log = (self.logs / f"notify-{len(self.processes)}.log").open("wb")
-        process = subprocess.Popen(
-            [sys.executable, str(ROOT / "tests/notify" / self.script), self.names.identity, *arguments],
-            cwd=ROOT,
-            env=self._environ() | environ,
-            stderr=log,
-        )
-        log.close()
+    def start(self, *arguments: str, **environ: str) -> warm.WarmProcess:
+        script = Path(__file__).with_name(self.script)
+        with (self.logs / f"notify-{len(self.processes)}.log").open("wb") as log:
+            given = [self.names.identity, *arguments]
+            process = warm.start(script, given, self._environ() | environ, log.fileno())
         self.processes.append(process)
         return process
 
@@ -89,7 +83,7 @@ class Notify:
     def _environ(self) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(warm.ROOT),
             "RAPPORT_KAFKA": self.settings.kafka,
             "RAPPORT_CLOCK": "log",
             "RAPPORT_LOG_FORMAT": "json",

@@ -28,6 +28,7 @@ from tests.notify.emulators import ROUTING_KEY, Answer, PagerDuty, Slack, emulat
 from tests.notify.test_smtp import MailServer
 from tests.notify.test_smtp import serving as serving_mail
 from tests.receiver import Call, eventually, receiving
+from tests.warm import WarmProcess
 
 HELD = ("held by webhook", "held by slack", "held by smtp")
 """The receiver has the message, and has not answered."""
@@ -136,7 +137,7 @@ class HoldingMail(MailServer):
 
 @dataclass
 class Instance:
-    process: subprocess.Popen[bytes]
+    process: WarmProcess
     number: int
     point: str
     gate: Path
@@ -421,7 +422,7 @@ def _world(kafka: LocalKafka, folder: Path) -> Iterator[Notify]:
         yield found
 
 
-def _has_died(process: subprocess.Popen[bytes]) -> bool:
+def _has_died(process: WarmProcess) -> bool:
     """A signal takes a moment."""
     try:
         process.wait(1)

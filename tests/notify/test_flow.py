@@ -1,7 +1,6 @@
 """Notify as a process on the real broker, with a real receiver."""
 
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Mapping
@@ -14,13 +13,14 @@ from services.notify.flow.restore import read_deliveries
 from tests.notify.building import Pair, clock, day, hour, late_trigger
 from tests.notify.conftest import Notify
 from tests.receiver import STOP_WITHIN_SECONDS, Call, Receiver, eventually
+from tests.warm import WarmProcess
 
 LOW = 30.0
 TAKEOVER_SECONDS = 45.0
 """The session of a dead leader lasts 10 s; the rest is for a machine that is busy with other tests."""
 
 
-def stopped(process: subprocess.Popen[bytes]) -> tuple[int, float]:
+def stopped(process: WarmProcess) -> tuple[int, float]:
     """Exit code after SIGTERM, and the seconds it took."""
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)

@@ -1,7 +1,8 @@
 """Programmes change while a log is fed, crashes and heals included: the rows told are those of the profiles as they are
 in the end, or their relationship is stale; after a heal all of them are.
 
-`RANDOM_LOGS=5000` tries so many logs instead of the usual number."""
+As many logs are tried as there are examples of other properties, at most 150 with notice and 150 without;
+`RANDOM_LOGS=5000` tries so many of each."""
 
 import os
 from collections.abc import Iterator
@@ -23,11 +24,12 @@ from services.scoring.domain.timeline import PROFILE_CHANGED
 from services.scoring.domain.verification import ComparableRow, comparable
 from tests.scoring.building import at, held, profile_set
 from tests.scoring.chances import live
+from tests.scoring.effort import PROPERTY
 from tests.scoring.random_logs import ORIGIN, random_log
 from tests.scoring.readers import statements, table
 from tests.scoring.simulation import Crash, Play
 
-CASES = int(os.environ.get("RANDOM_LOGS", "150"))
+CASES = int(os.environ.get("RANDOM_LOGS", str(min(150, PROPERTY.max_examples // 2))))
 FIRST = Profile(version="default-1")
 
 

@@ -1,8 +1,6 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from contextlib import closing
@@ -15,11 +13,12 @@ from services.runtime.kafka import Committed, Partition, Reader, Record
 from services.runtime.loop import Batch
 from services.warehouse.domain.plan import plan
 from services.warehouse.flow.sink import PlanBrokenError
+from tests import warm
 from tests.receiver import STOP_WITHIN_SECONDS, eventually
 from tests.warehouse.conftest import Warehouse
 from tests.warehouse.samples import NOON, alert, changed, held, row
 
-ROOT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).with_name("run_service.py")
 HOUR = timedelta(hours=1)
 
 
@@ -137,10 +136,10 @@ def counted_days(warehouse: Warehouse) -> tuple[object, ...]:
     return counts
 
 
-def serve(warehouse: Warehouse, log: Path) -> subprocess.Popen[bytes]:
+def serve(warehouse: Warehouse, log: Path) -> warm.WarmProcess:
     environ = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(warm.ROOT),
         "RAPPORT_KAFKA": warehouse.settings.kafka,
         "RAPPORT_CLICKHOUSE": warehouse.settings.clickhouse,
         "RAPPORT_INSTANCE": "1",
@@ -148,8 +147,7 @@ def serve(warehouse: Warehouse, log: Path) -> subprocess.Popen[bytes]:
         "RAPPORT_LOG_FORMAT": "json",
     }
     with log.open("ab") as out:
-        command = [sys.executable, str(ROOT / "tests/warehouse/run_service.py"), warehouse.feed.group]
-        return subprocess.Popen(command, cwd=ROOT, env=environ, stderr=out)
+        return warm.start(SCRIPT, [warehouse.feed.group], environ, out.fileno())
 
 
 def outsider(warehouse: Warehouse) -> Reader:

@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -19,10 +17,11 @@ from deploy.local.ports import free_port
 from services.runtime.kafka import Producer
 from services.runtime.settings import Settings
 from services.scoring.topics import Topics
+from tests import warm
 from tests.receiver import eventually
 from tests.scoring.flow.long_log import Keyed, clock_reached, slices
 
-ROOT = Path(__file__).parents[3]
+SCRIPT = Path(__file__).with_name("run_service.py")
 PARTITIONS = 4
 STARTS = 5
 """Until a fault is met."""
@@ -33,7 +32,7 @@ _GAUGE = re.compile(r'^rapport_scoring_(\w+)\{partition="(\d+)"\} (\S+)$', re.MU
 class Service:
     """One process of the service."""
 
-    process: "subprocess.Popen[bytes]"
+    process: warm.WarmProcess
     port: int
     log: Path
 
@@ -111,13 +110,7 @@ class Scoring:
         log = self.folder / f"scoring-{number}.log"
         port = free_port({service.port for service in self.services})
         with log.open("wb") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, str(ROOT / "tests/scoring/flow/run_service.py"), self.names.group],
-                cwd=ROOT,
-                env=self._environ(port) | environ,
-                stdout=stderr,
-                stderr=stderr,
-            )
+            process = warm.start(SCRIPT, [self.names.group], self._environ(port) | environ, stderr.fileno())
         self.services.append(Service(process, port, log))
         return self.services[-1]
 
@@ -189,7 +182,7 @@ class Scoring:
     def _environ(self, port: int) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(warm.ROOT),
             "RAPPORT_KAFKA": self.settings.kafka,
             "RAPPORT_CLOCK": "log",
             "RAPPORT_LOG_EPOCH": str(self.names.epoch),

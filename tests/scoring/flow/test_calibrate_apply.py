@@ -3,10 +3,8 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 
 from deploy.local.kafka import LocalKafka
 from schemas.events import OfRelationship, to_json
@@ -14,9 +12,9 @@ from schemas.programs import DEFAULT_PROFILE, PROFILE_NOTICE, Programme
 from schemas.topics import EVENTS, PROGRAMS
 from services.runtime.kafka import Producer, create_topics, read_to_end
 from services.runtime.settings import Settings
+from tests import warm
 from tests.scoring.building import held
 
-ROOT = Path(__file__).parents[3]
 EPOCH = 31_001
 """Of a log that no other test works on."""
 WEEKS = 100
@@ -102,7 +100,6 @@ def calibrate(settings: Settings, *arguments: str, code: int = 0) -> "subprocess
         "RAPPORT_CLOCK": settings.clock,
         "RAPPORT_LOG_EPOCH": str(settings.log_epoch),
     }
-    command = [sys.executable, "-m", "services.cli", "scoring", "calibrate", "--apply", *arguments]
-    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    ran = warm.run(warm.SCORING, ["calibrate", "--apply", *arguments], environment)
     assert ran.returncode == code, ran.stdout + ran.stderr
     return ran

@@ -3,9 +3,7 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -31,11 +29,11 @@ from services.scoring.domain.layout import RelationshipState
 from services.scoring.domain.profiles import DEFAULT
 from services.scoring.flow.one_relationship import RelationshipLog, UnknownRelationshipError, read_relationship
 from services.scoring.topics import Topics
+from tests import warm
 from tests.scoring.building import held, micros, missed, retraction, started
 from tests.scoring.flow.harness import PARTITIONS, Scoring
 from tests.scoring.flow.long_log import clock_reached, keyed
 
-ROOT = Path(__file__).parents[3]
 SESSION = held(1.5)
 STORY = (started(0.5, 7), SESSION, missed(20.5), retraction(30, SESSION))
 PAIRS = ("t/spruce-1", "t/spruce-2", "t/birch", "u/birch", "t/maple")
@@ -141,20 +139,13 @@ class Command:
         producer.close()
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "services.scoring", "explain", *arguments],
-            cwd=ROOT,
-            env={
-                "PATH": os.environ["PATH"],
-                "RAPPORT_KAFKA": self._settings.kafka,
-                "RAPPORT_LOG_EPOCH": str(self._settings.log_epoch),
-                "RAPPORT_CLOCK": "log",
-            },
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
+        environment = {
+            "PATH": os.environ["PATH"],
+            "RAPPORT_KAFKA": self._settings.kafka,
+            "RAPPORT_LOG_EPOCH": str(self._settings.log_epoch),
+            "RAPPORT_CLOCK": "log",
+        }
+        return warm.run(warm.SCORING, ["explain", *arguments], environment)
 
 
 def of(name: str, events: Sequence[OfRelationship]) -> list[OfRelationship]:

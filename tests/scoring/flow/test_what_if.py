@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -19,11 +18,11 @@ from services.scoring.domain.changelog import watermark_entry
 from services.scoring.domain.layout import PartitionWatermark
 from services.scoring.flow.what_if import NothingScoredError, read_log
 from services.scoring.topics import Topics
+from tests import warm
 from tests.scoring.building import held, micros, started
 from tests.scoring.flow.harness import Scoring
 from tests.scoring.flow.long_log import keyed
 
-ROOT = Path(__file__).parents[3]
 SILENT = (started(0.5), *(held(1.5 + day) for day in range(6)))
 LIVELY = (started(0.5), *(held(1.5 + 7 * week) for week in range(12)))
 END = 84
@@ -87,12 +86,5 @@ def of(relationship: str, event: OfRelationship) -> OfRelationship:
 
 def what_if(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess[str]":
     environment = {"PATH": os.environ["PATH"], "RAPPORT_KAFKA": settings.kafka}
-    return subprocess.run(
-        [sys.executable, "-m", "services.scoring", "what-if", *arguments],
-        cwd=ROOT,
-        env={**environment, "RAPPORT_LOG_EPOCH": str(settings.log_epoch)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    environment["RAPPORT_LOG_EPOCH"] = str(settings.log_epoch)
+    return warm.run(warm.SCORING, ["what-if", *arguments], environment)
