@@ -17,6 +17,7 @@ from services.warehouse.domain.record import (
     refusal,
 )
 from services.warehouse.domain.tables import WarehouseTable
+from services.warehouse.domain.written import WrittenEvent, as_written
 
 COLUMNS = (
     "tenant_id",
@@ -70,14 +71,9 @@ FIRST_WINS = 2**63
 
 
 def event_row(value: bytes, place: Place) -> Outcome:
-    try:
-        event = MENTORING_EVENT.validate_json(value)
-    except ValidationError as invalid:
-        return refusal(invalid)
-    if isinstance(event, OfPartition):
-        return NotStored("clock" if isinstance(event, ClockReached) else "profiles")
-    if event.partitionkey != partition_key(event.tenant, event.subject):
-        return Refused("misplaced", "partitionkey")
+    event = as_written(value) or _checked(value)
+    if isinstance(event, NotStored | Refused):
+        return event
     return (StoredRow(EVENTS.name, place.offset, month(event.time), _values(event, place)),)
 
 
@@ -86,7 +82,19 @@ def key_of(row: StoredRow) -> str:
     return partition_key(str(row.values[TENANT]), str(row.values[RELATIONSHIP]))
 
 
-def _values(event: OfRelationship, place: Place) -> tuple[object, ...]:
+def _checked(value: bytes) -> OfRelationship | NotStored | Refused:
+    try:
+        event = MENTORING_EVENT.validate_json(value)
+    except ValidationError as invalid:
+        return refusal(invalid)
+    if isinstance(event, OfPartition):
+        return NotStored("clock" if isinstance(event, ClockReached) else "profiles")
+    if event.partitionkey != partition_key(event.tenant, event.subject):
+        return Refused("misplaced", "partitionkey")
+    return event
+
+
+def _values(event: OfRelationship | WrittenEvent, place: Place) -> tuple[object, ...]:
     data, place_on_log = event.data, position(place.epoch, place.offset)
     # Not getattr: where a model lacks a field, pydantic looks for it for longer than all else here takes.
     fields = vars(data)
