@@ -11,8 +11,9 @@ from deploy.local.clickhouse import LocalClickHouse
 from schemas.events import to_json
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.domain.marts import MARTS
-from services.warehouse.domain.target import ALERT_LOG, EVENT_LOG
+from services.warehouse.domain.target import ALERT_LOG, COPIED, DERIVED, EVENT_LOG
 from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.filling import mark_filled
 from services.warehouse.settings import WarehouseSettings
 from tests.warehouse.known_history import at, event, put, tell
 from tests.warehouse.samples import alert
@@ -64,6 +65,21 @@ def test_a_view_has_one_row_per_key(filled: ClickHouse, mart: str) -> None:
 
     assert rows == keys
     assert rows > 0 or mart in {"rejected_inputs", "dead_letters", "erasures"}
+
+
+def test_readers_of_marts_are_told_which_tables_do_not_know_all_of_before(filled: ClickHouse) -> None:
+    names = {table.name: table.filled_as for table in (*COPIED, *DERIVED)}
+    asked = "SELECT table_name, filled, filled_at IS NULL FROM mentoring_mart.filled_tables"
+    filled.command("TRUNCATE TABLE mentoring.filled")
+
+    untold = filled.query(asked)
+    filled.insert("mentoring.filled", ["name"], [[names["mentoring.relationships"]]], {"async_insert": 0})
+    one = filled.query(f"{asked} WHERE filled")
+    mark_filled(filled)
+
+    assert sorted(untold) == [(name, False, True) for name in sorted(names)]
+    assert one == [("mentoring.relationships", True, False)]
+    assert sorted(filled.query(asked)) == [(name, True, False) for name in sorted(names)]
 
 
 def test_nothing_that_is_not_there_is_said_to_be_in_1970(filled: ClickHouse) -> None:

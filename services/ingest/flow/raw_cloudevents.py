@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -125,7 +125,7 @@ class RawEvents:
         value = json.dumps(kept.event, ensure_ascii=False).encode() if kept.event else b""
         notes = () if kept.whole else (("cut_from_bytes", str(size)), ("digest", sender.digest(record.value or b"")))
         key = record.key if KEY.fullmatch(record.key or b"") else None
-        shown = replace(record, key=key, headers=STRUCTURED if value else ())
+        shown = record._replace(key=key, headers=STRUCTURED if value else ())
         return quarantine(self._producer, shown, without_words(refused), DeadLetterPart(value, notes=notes))
 
     def _settled(self, pending: list[_Pending]) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""Reading: consumers that commit by hand, topics read to their end, and records that kafka-python cannot read."""
+"""Reading: consumers that commit by hand, and topics read to their end."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,12 +14,10 @@ from kafka.errors import (
     RebalanceInProgressError,
     UnknownTopicOrPartitionError,
 )
-from kafka.record import memory_records
-from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
-from kafka.record.util import decode_varint
 from kafka.structs import MemberState
 
 from services.runtime.kafka.connecting import BrokerUnreachableError, ask_for_topics_at_once, client_options
+from services.runtime.kafka.fetched import FetchedRecords
 from services.runtime.kafka.records import Committed, Partition, Record, offsets_and_metadata, topic_partition
 from services.runtime.settings import Settings
 
@@ -54,9 +52,8 @@ class Reader:
             "metrics_enabled": False,
             "partition_assignment_strategy": [CooperativeStickyAssignor],
         }
-        # For every consumer of this process: kafka-python has no setting for it.
-        memory_records.DefaultRecordBatch = TolerantBatch
         self._client = KafkaConsumer(**(client_options(settings) | defaults | options))
+        self._client._fetcher.PartitionRecords = FetchedRecords  # noqa: SLF001 (there is no public way)
         ask_for_topics_at_once(self._client._cluster)  # noqa: SLF001 (there is no public way)
 
     def subscribe(self, topics: Sequence[str]) -> None:
@@ -98,7 +95,7 @@ class Reader:
         self._go_on_joining()
         self._fetch_again_what_was_parked()
         polled = self._client.poll(timeout_ms=round(timeout * 1000), max_records=most)
-        return {Partition(tp.topic, tp.partition): [_record(r) for r in rs] for tp, rs in polled.items() if rs}
+        return {Partition(tp.topic, tp.partition): records for tp, records in polled.items() if records}
 
     def _go_on_joining(self) -> None:
         """A poll that ends in the middle of a join leaves it to the next one. Where new metadata was the cause of the
@@ -272,46 +269,3 @@ def read_partition(
 
 def _not_told(what: str) -> BrokerUnreachableError:
     return BrokerUnreachableError(f"the broker has not told {what} within {ANSWER_SECONDS:g} s")
-
-
-def _record(r: Any) -> Record:  # noqa: ANN401
-    return Record(r.topic, r.partition, r.offset, r.key, r.value, tuple(r.headers), r.timestamp)
-
-
-class TolerantBatch(DefaultRecordBatch):  # type: ignore[misc]
-    r"""Reads records whose header names are no UTF-8, of which \xNN is shown; all else is kafka-python's own. The
-    broker takes them from any client, and kafka-python (3.0.12) raises at every poll then, for ever: one such record
-    would stop its partition."""
-
-    __slots__ = ()
-
-    def _read_msg(self, decode_varint: Any = decode_varint) -> Any:  # noqa: ANN401 (kafka-python's, which has no types)
-        try:
-            return super()._read_msg(decode_varint)
-        except UnicodeDecodeError:
-            return self._read_escaped()
-
-    def _read_escaped(self) -> DefaultRecord:
-        """The same record once more; the position has not moved, and its structure has been found to be sound up to
-        the name."""
-        length, start = decode_varint(self._buffer, self._pos)  # type: ignore[has-type]
-        _attributes, at = decode_varint(self._buffer, start)
-        ahead, at = decode_varint(self._buffer, at)
-        delta, at = decode_varint(self._buffer, at)
-        key, at = self._octets(at)
-        value, at = self._octets(at)
-        count, at = decode_varint(self._buffer, at)
-        headers = []
-        for _ in range(count):
-            name, at = self._octets(at)
-            said, at = self._octets(at)
-            headers.append(((name or b"").decode("utf-8", "backslashreplace"), said))
-        if at - start != length:
-            raise ValueError(f"a record of {length} bytes has {at - start}")
-        self._pos = at  # type: ignore[misc]  # a slot of the base class
-        time = self.max_timestamp if self.timestamp_type == self.LOG_APPEND_TIME else self.first_timestamp + ahead
-        return DefaultRecord(length, self.base_offset + delta, time, self.timestamp_type, key, value, headers)
-
-    def _octets(self, at: int) -> tuple[bytes | None, int]:
-        length, at = decode_varint(self._buffer, at)
-        return (None, at) if length < 0 else (bytes(self._buffer[at : at + length]), at + length)

@@ -2,8 +2,8 @@
 
 from pydantic import ValidationError
 
-from schemas import payloads as p
 from schemas.events import MENTORING_EVENT, ClockReached, OfPartition, OfRelationship, partition_key
+from schemas.primitives import to_micros
 from schemas.topics import position
 from services.warehouse.domain.record import (
     NotStored,
@@ -12,11 +12,11 @@ from services.warehouse.domain.record import (
     Refused,
     StoredRow,
     event_id,
-    micros,
     month,
     refusal,
 )
 from services.warehouse.domain.tables import WarehouseTable
+from services.warehouse.domain.written import WrittenEvent, as_written
 
 COLUMNS = (
     "tenant_id",
@@ -70,14 +70,9 @@ FIRST_WINS = 2**63
 
 
 def event_row(value: bytes, place: Place) -> Outcome:
-    try:
-        event = MENTORING_EVENT.validate_json(value)
-    except ValidationError as invalid:
-        return refusal(invalid)
-    if isinstance(event, OfPartition):
-        return NotStored("clock" if isinstance(event, ClockReached) else "profiles")
-    if event.partitionkey != partition_key(event.tenant, event.subject):
-        return Refused("misplaced", "partitionkey")
+    event = as_written(value) or _checked(value)
+    if isinstance(event, NotStored | Refused):
+        return event
     return (StoredRow(EVENTS.name, place.offset, month(event.time), _values(event, place)),)
 
 
@@ -86,27 +81,39 @@ def key_of(row: StoredRow) -> str:
     return partition_key(str(row.values[TENANT]), str(row.values[RELATIONSHIP]))
 
 
-def _values(event: OfRelationship, place: Place) -> tuple[object, ...]:
+def _checked(value: bytes) -> OfRelationship | NotStored | Refused:
+    try:
+        event = MENTORING_EVENT.validate_json(value)
+    except ValidationError as invalid:
+        return refusal(invalid)
+    if isinstance(event, OfPartition):
+        return NotStored("clock" if isinstance(event, ClockReached) else "profiles")
+    if event.partitionkey != partition_key(event.tenant, event.subject):
+        return Refused("misplaced", "partitionkey")
+    return event
+
+
+def _values(event: OfRelationship | WrittenEvent, place: Place) -> tuple[object, ...]:
     data, place_on_log = event.data, position(place.epoch, place.offset)
-    # Not getattr: where a model lacks a field, pydantic looks for it for longer than all else here takes.
+    # Not getattr or isinstance: pydantic looks for a field that a model lacks for longer than all else here takes.
     fields = vars(data)
     return (
         event.tenant,
         event.program,
         event.subject,
-        micros(event.time),
+        to_micros(event.time),
         event_id(event.tenant, event.source, event.id),
         event.type,
         event.source,
         event.id,
-        micros(event.recordedtime),
+        to_micros(event.recordedtime),
         data.by,
         data.evidence,
         data.origin.tool if data.origin else "",
         fields.get("session_id", ""),
         fields.get("goal_id") or "",
         fields.get("minutes") or 0.0,
-        (*data.mentors, *data.mentees) if isinstance(data, p.RelationshipStarted) else (),
+        (*fields["mentors"], *fields["mentees"]) if "mentors" in fields else (),
         data.__pydantic_serializer__.to_json(data, exclude_none=True).decode(),
         event.correlationid or "",
         # It grows within a relationship, which has one partition.

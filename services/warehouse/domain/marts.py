@@ -32,6 +32,7 @@ MARTS: dict[str, tuple[str, ...]] = {
     "rejected_inputs": ("origin_topic", "origin_partition", "origin_offset", "part"),
     "dead_letters": ("topic", "log_partition", "log_offset"),
     "erasures": ("tenant_id", "erased_at", "table_name"),
+    "filled_tables": ("table_name",),
 }
 # What a programme's own reader may see: views whose every row says of which programme it is.
 OF_PROGRAMS = tuple(mart for mart, key in MARTS.items() if key[: len(PROGRAM)] == PROGRAM)

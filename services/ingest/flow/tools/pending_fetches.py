@@ -59,7 +59,7 @@ def fetch_of(record: Record, payload: OpenedPayload, pointer: Pointer) -> Fetch:
     )
     headers = tuple((name, value) for name, value in record.headers if name in KEPT_HEADERS)[:MOST_HEADERS]
     size = len(record.value or b"") + len(record.key or b"") + sum(len(value or b"") for _, value in record.headers)
-    return Fetch(key, record.offset, replace(record, value=None, headers=headers), payload, time_of(record), size)
+    return Fetch(key, record.offset, record._replace(value=None, headers=headers), payload, time_of(record), size)
 
 
 class FinishedFetch(NamedTuple):

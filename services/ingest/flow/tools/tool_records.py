@@ -252,7 +252,7 @@ def without_text(record: Record, connections: Mapping[str, Connection]) -> Recor
     key = record.key
     if key is not None and not is_plain(key.decode(errors="replace")):
         key = None if isinstance(known, Rejected) else known.connection_scope.connection.encode()
-    return replace(record, key=key, headers=tuple(dict(reversed(headers)).items()))
+    return record._replace(key=key, headers=tuple(dict(reversed(headers)).items()))
 
 
 def _nothing_of(value: bytes, notes: tuple[tuple[str, str], ...]) -> DeadLetterPart:

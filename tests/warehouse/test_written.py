@@ -1,0 +1,140 @@
+"""What is read by one expression is what the schema reads, and nothing that the schema refuses."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from benchmarks.events import log
+from schemas.events import MENTORING_EVENT, OfPartition, RelationshipEvent, to_json
+from schemas.primitives import EventId, Id, SourceUri
+from services.warehouse.domain.events import event_row
+from services.warehouse.domain.record import Place, Refused
+from services.warehouse.domain.written import EVENT_ID, ID, NOTE, SOURCE, as_written
+from tests.warehouse.samples import held, started
+
+EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
+PLACE = Place(3, 17)
+
+
+def examples() -> Iterator[Any]:
+    """Every example of an event of a relationship."""
+    for path in sorted(EXAMPLES.glob("*.v1.json")):
+        try:
+            event = MENTORING_EVENT.validate_json(path.read_bytes())
+        except ValidationError:
+            continue
+        if not isinstance(event, OfPartition):
+            yield event
+
+
+def same(value: bytes) -> bool:
+    """Whether it was read by the expression; either way its rows are those of the schema."""
+    with pytest.MonkeyPatch.context() as only_the_schema:
+        only_the_schema.setattr("services.warehouse.domain.events.as_written", lambda _value: None)
+        expected = event_row(value, PLACE)
+    assert event_row(value, PLACE) == expected
+    return as_written(value) is not None
+
+
+def test_every_type_is_read_by_the_expression_as_rapport_writes_it() -> None:
+    found = [to_json(event) for event in examples()]
+
+    assert len(found) > 30
+    assert [value for value in found if not same(value)] == []
+
+
+def test_what_need_not_be_said_may_be_said() -> None:
+    said: dict[str, Any] = {
+        "correlationid": "c 1",
+        "causationid": "d",
+        "dataschema": "",
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "tracestate": "rojo=00f067aa0ba902b7",
+    }
+
+    assert same(to_json(held(**said)))
+    assert same(to_json(held(correlationid="c-1")))
+
+
+def test_a_log_as_tools_write_it_is_read_by_the_expression() -> None:
+    assert all(same(value) for _, value in log(2_000, 50))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"time":"2024', '"time":"1970'),
+        ('"time":"2024', '"time":"2200'),
+        ('"time":"2024-03-31', '"time":"2024-02-30'),
+        ("12:00:00.123456Z", "24:00:00.123456Z"),
+        ("12:00:00.123456Z", "12:00:60.123456Z"),
+        ("12:00:00.123456Z", "12:00:00.123456+02:00"),
+        ("12:00:00.123456Z", "12:00:00Z"),
+        ('"source":"zoom"', '"source":"zo om"'),
+        ('"source":"zoom"', '"source":"z\\u006fom"'),
+        ('"source":"zoom"', '"source":"zöom"'),
+        ('"source":"zoom"', f'"source":"{"z" * 513}"'),
+        ('"id":"', '"id":"' + 256 * "i"),
+        ('"id":"', '"id":"ä'),
+        ("session.held", "session.hold"),
+        ("mentoring.session.held.v1", "mentoring.clock.reached.v1"),
+        ('"partitionkey":"acme/r-1"', '"partitionkey":"acme/r-2"'),
+        ('"partitionkey":"acme/r-1"', '"partitionkey":"other/r-1"'),
+        ('"subject":"r-1"', '"subject":"r/1"'),
+        ('"tenant":"acme"', '"tenant":"acme","tenant":"acme"'),
+        ('"minutes":45.5', '"minutes":"45.5"'),
+        ('"minutes":45.5', '"minutes":45'),
+        ('"minutes":45.5', '"minutes":45.5,"more":1'),
+        ('"minutes":45.5', '"minutes":45.5,"minutes":46'),
+        ('"minutes":45.5', '"minutes":0'),
+        ('"minutes":45.5}', '"minutes":45.5},"data":{"minutes":1}'),
+        ('"minutes":45.5}', '"minutes":45.5},"subject":"r-1","program":"spruce","x":{}'),
+        ('"specversion":"1.0"', '"specversion":"1.1"'),
+        ('{"specversion"', ' {"specversion"'),
+        ('acme/r-1"}', 'acme/r-1"}\n'),
+        ('acme/r-1"}', 'acme/r-1"}}'),
+    ],
+)
+def test_whatever_is_otherwise_becomes_what_the_schema_says(old: str, new: str) -> None:
+    value = to_json(held()).decode()
+    assert old in value
+
+    same(value.replace(old, new, 1).encode())
+
+
+def test_a_refusal_is_told_as_before() -> None:
+    value = to_json(held()).replace(b'"minutes":45.5', b'"minutes":-1')
+
+    assert event_row(value, PLACE) == Refused("greater_than", "mentoring.session.held.v1.data.minutes")
+
+
+@given(st.integers(0, 10**9))
+def test_no_change_of_single_bytes_makes_another_row_than_the_schema_does(seed: int) -> None:
+    chance = random.Random(seed)
+    value = bytearray(to_json(chance.choice([held(), started()])))
+    for _ in range(chance.randint(1, 3)):
+        at = chance.randrange(len(value))
+        value[at : at + chance.randint(0, 2)] = chance.choice([b"", b'"', b"{", b"}", b",", b"0", b"9", b"\\", b"\xc3"])
+
+    same(bytes(value))
+
+
+def test_the_expression_admits_no_more_than_the_types_of_the_schema() -> None:
+    """Who changes one of these types looks at the expression too."""
+    assert TypeAdapter(Id).json_schema()["pattern"] == f"^{ID}$"
+    assert (TypeAdapter(SourceUri).json_schema()["pattern"], SOURCE) == ("^[!-~]{1,512}$", r"[!#-\[\]-~]{1,512}")
+    said = {"type": "string", "minLength": 1, "maxLength": 256, "pattern": r"^[^\x00-\x1F\x7F-\x9F]*$"}
+    assert (TypeAdapter(EventId).json_schema(), EVENT_ID) == (said, r"[ !#-\[\]-~]{1,256}")
+    notes = RelationshipEvent.model_json_schema()["properties"]
+    longest = [notes[name]["anyOf"][0]["maxLength"] for name in ("dataschema", "traceparent", "tracestate")]
+    assert (longest, NOTE) == ([512, 128, 512], r"[ !#-\[\]-~]{0,128}")
+    assert list(RelationshipEvent.model_fields) == [
+        *("specversion", "source", "id", "type", "time", "recordedtime", "tenant", "correlationid", "causationid"),
+        *("datacontenttype", "dataschema", "traceparent", "tracestate", "data", "subject", "program", "partitionkey"),
+    ]
