@@ -105,3 +105,13 @@ def test_a_relationship_without_rows_adds_nothing() -> None:
     rows = {"t/a": digest("t/a", _statements(1))}
 
     assert combined({**rows, "t/b": digest("t/b", {})}) == combined(rows)
+
+
+def test_what_is_denied_of_all_rows_is_a_difference() -> None:
+    verdict, rows = Verdict(), _statements(1)
+    verdict.add("t/r", rows, rows)
+
+    verdict.deny("t/r", "model is another")
+
+    assert not verdict.equal
+    assert verdict.first_difference == "t/r: model is another"

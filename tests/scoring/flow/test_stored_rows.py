@@ -11,10 +11,12 @@ from services.runtime.settings import Settings
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import DEFAULT
+from services.scoring.domain.serialization import MODEL
 from services.scoring.domain.verification import ComparableRow, Verdict, comparable
 from services.scoring.flow.replay.shadow import INSERT, TABLE
 from services.scoring.flow.replay.work import columns
 from services.scoring.flow.sink import stored_rows
+from services.scoring.flow.verify import denied, stored_labels
 from tests.scoring.building import booked, facts, feedback, held, micros, requested, started
 
 NAME, AT, POSITION = "stored/r", micros(2), 7
@@ -87,3 +89,23 @@ def test_a_part_that_one_column_has_too_many_or_too_few_is_noticed(clickhouse: C
     ]
 
     assert unnoticed == []
+
+
+def test_what_all_rows_say_alike_is_noticed_where_it_is_not_the_truth(clickhouse: ClickHouse) -> None:
+    said = {"": list(denied(stored_labels(clickhouse, AT)[NAME], "p"))}
+    others = {"model": "'silence-0'", "calibrated": "NOT calibrated", "program_id": "'another'"}
+    for version, (name, other) in enumerate(others.items(), FIRST + 1):
+        _stored_with(clickhouse, version, f"{other} AS {name}")
+        said[name] = list(denied(stored_labels(clickhouse, AT)[NAME], "p"))
+
+    assert said == {
+        "": [],
+        "model": [f"model is silence-0 in the table, {MODEL} in truth"],
+        "calibrated": ["calibrated contradicts the calibration in 1 rows"],
+        # Of two programmes there are two rows: the one before it is there still.
+        "program_id": [
+            "program_id is another, p in the table, p in truth",
+            "calibrated contradicts the calibration in 1 rows",
+        ],
+    }
+    assert list(denied(None, "p")) == [], "there are no rows"
