@@ -7,7 +7,7 @@ from typing import Protocol
 
 from schemas.events import ProfileSet, partition_key
 from services.runtime import log
-from services.runtime.breaker import Breaker
+from services.runtime.kafka import Partition
 from services.scoring.domain.bounds import DAY, MINUTE, NONE, SECOND
 from services.scoring.domain.changelog import Recovery
 from services.scoring.domain.partition import Emission
@@ -51,7 +51,6 @@ class Worker:
         self._begun: dict[int, float] = {}
         """When the batch in work of each partition began."""
         self._assignments = 0
-        self._breaker = Breaker()
         self._log = log.get(__name__)
 
     def next_offset(self, number: int) -> int | None:
@@ -134,7 +133,8 @@ class Worker:
                 return None
             if fetched[0].offset != partition.offset + 1:
                 return partition.offset + 1
-            records = Decoding(fetched, self._sizes.partitions, self._breaker)
+            place = Partition(self._names.events, number)
+            records = Decoding(fetched, place, self._sizes.partitions, owned.breaker)
             self._begun[number] = began
             try:
                 rows = await self._write(owned, owned.processor.run(records, wall_clock() + AHEAD), records.refused)

@@ -96,7 +96,7 @@ class _Wiring:
         self._joined = False
         self.liveness.left()
         self._sequencer.forget_all()
-        self._buffers.forget_pauses()
+        self._buffers.forget_full()
         self._lost.clear()
         self._health.tell("starting", "rebalancing")
         await self._worker.drop_all()
