@@ -86,7 +86,7 @@ def _compared(settings: Settings, known: Stored, until: int | None, progress: Pr
     return VerifyReport(until, verdict, sorted(stale), len(relationships))
 
 
-class Labels(NamedTuple):
+class StoredLabels(NamedTuple):
     """What the rows of a relationship say that is the same in all of them. `contradictions`: rows of which `calibrated`
     says another thing than the name of the calibration, which is compared row by row."""
 
@@ -95,13 +95,13 @@ class Labels(NamedTuple):
     contradictions: int
 
 
-def stored_labels(warehouse: ClickHouse, until: int) -> dict[str, Labels]:
+def stored_labels(warehouse: ClickHouse, until: int) -> dict[str, StoredLabels]:
     """Of each relationship that has rows up to `until`. Raises ClickHouseError."""
     asked = {"until": from_micros(until), "uncalibrated": UNCALIBRATED}
-    return {name: Labels(*labels) for name, *labels in warehouse.query(_LABELS, asked)}
+    return {name: StoredLabels(*labels) for name, *labels in warehouse.query(_LABELS, asked)}
 
 
-def denied(labels: Labels | None, program: str) -> Iterator[str]:
+def denied(labels: StoredLabels | None, program: str) -> Iterator[str]:
     """What they say and is not the truth; None: there are no rows."""
     if labels is None:
         return

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from schemas.events import ProfileSet, partition_key
+from schemas.events import partition_key
 from services.runtime import log
 from services.runtime.kafka import Partition
 from services.scoring.domain.bounds import DAY, MINUTE, NONE, SECOND
@@ -74,7 +74,9 @@ class Worker:
         async with owned.lock:
             if recovery.unreadable:
                 unreadable = sorted(recovery.unreadable)
-                self._tell_unreadable(number, unreadable)
+                self._metrics.unreadable_states.inc(len(unreadable))
+                first = [key[:LONGEST_SHOWN].decode(errors="backslashreplace") for key in unreadable[:MOST_NAMED]]
+                self._log.error("states_unreadable", partition=number, count=len(unreadable), first=first)
                 await self._write(owned, owned.processor.discard(unreadable))
             if recovery.watermark.clock_next > recovery.watermark.clock:
                 await self._write(owned, owned.processor.resume(recovery.watermark.clock_next))
@@ -94,11 +96,6 @@ class Worker:
         """Asked between two slices of a recovery, which may take minutes: the group hears that we are alive."""
         self._liveness.worked(time.monotonic())
         return assignment == self._assignments
-
-    def _tell_unreadable(self, number: int, keys: Sequence[bytes]) -> None:
-        self._metrics.unreadable_states.inc(len(keys))
-        first = [key[:LONGEST_SHOWN].decode(errors="backslashreplace") for key in keys[:MOST_NAMED]]
-        self._log.error("states_unreadable", partition=number, count=len(keys), first=first)
 
     async def step_over(self, number: int, offset: int) -> None:
         """An operator accepted that the log begins at this offset; what was before it is lost."""
@@ -143,15 +140,12 @@ class Worker:
             if not owned.lost:
                 owned.applied = partition.offset
                 owned.unheard_records += len(fetched)
-                self._tell_profiles(number, records.set)
+                for event in records.set:
+                    versions = [profile.version for profile in event.data.profiles]
+                    programme = partition_key(event.tenant, event.program)
+                    self._log.info("profiles_applied", partition=number, programme=programme, versions=versions)
                 self._ran(number, fetched, len(records.refused), rows, time.monotonic() - began)
             return None
-
-    def _tell_profiles(self, number: int, applied: Iterable[ProfileSet]) -> None:
-        for event in applied:
-            versions = [profile.version for profile in event.data.profiles]
-            programme = partition_key(event.tenant, event.program)
-            self._log.info("profiles_applied", partition=number, programme=programme, versions=versions)
 
     async def tick(self, number: int, end: int, clock: int | None) -> None:
         """Called about once a second with the end of the partition and the wall clock (log mode: None). Only a

@@ -1,5 +1,5 @@
-"""Builds the Faust application: one agent, one timer, one table that only recovers; and the process around it: how it
-starts, how it hears of a signal, how it ends. Nothing is built at import."""
+"""Builds the Faust application: an agent, a timer, a table that only recovers, a producer; and the process around it:
+how it starts, how it hears of a signal, how it ends. Nothing is built at import."""
 
 import asyncio
 import gc
@@ -9,8 +9,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 import faust
 
@@ -19,12 +20,12 @@ from services.runtime.health import Health
 from services.scoring.flow.assigned_partition import Sizes
 from services.scoring.flow.faust.configured_app import faust_app, rebalance_seconds
 from services.scoring.flow.faust.consumer import commit_applied, note_heartbeats, note_poll, refetch_dropped
-from services.scoring.flow.faust.producer import FaustProducer
 from services.scoring.flow.faust.scheduler import PartitionBuffers, Sequencer, Untyped, scheduler_class
 from services.scoring.flow.faust.table import BatchSchema
 from services.scoring.flow.gaps import Gaps
 from services.scoring.flow.liveness import STALLED_SECONDS, Liveness, NotAliveError, watch
 from services.scoring.flow.metrics import metrics
+from services.scoring.flow.records import Outgoing
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.flow.worker import Worker, wall_clock
 from services.scoring.topics import Topics
@@ -225,6 +226,40 @@ async def _told(answer: Awaitable[Mapping[Untyped, int]]) -> Mapping[Untyped, in
         return await asyncio.wait_for(answer, STALLED_SECONDS)
     except TimeoutError:
         raise NotAliveError(f"the broker has told no offsets of the log for {STALLED_SECONDS} s") from None
+
+
+class FaustProducer:
+    """The application's own producer: a phase of writes in record batches, hundreds of records, one acknowledgement."""
+
+    def __init__(self, app: Untyped) -> None:
+        self._app = app
+
+    async def write(self, outgoing: Iterable[Outgoing]) -> None:
+        """In their order within each partition. Each is on the log when this returns."""
+        # The one of aiokafka: it sends whole batches. There is no public way to it.
+        client = self._app.producer._ensure_producer()  # noqa: SLF001
+        sent = []
+        for (topic, partition), records in groupby(outgoing, lambda one: (one.topic, one.partition)):
+            if partition is None:
+                # Whatever the key says: few, and nothing waits for them alone.
+                sent += [await client.send(topic, r.value, key=r.key, headers=list(r.headers)) for r in records]
+            else:
+                sent += [await client.send_batch(b, topic, partition=partition) for b in _batches(client, records)]
+        for acknowledgement in sent:
+            await acknowledgement
+
+
+def _batches(client: Untyped, records: Iterable[Outgoing]) -> Iterator[Untyped]:
+    """Closed ones: they do not linger. A record larger than a batch may be gets one of its own."""
+    batch = client.create_batch()
+    for _topic, _partition, key, value, headers in records:
+        if batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+            batch.close()
+            yield batch
+            batch = client.create_batch()
+            batch.append(timestamp=None, key=key, value=value, headers=list(headers))
+    batch.close()
+    yield batch
 
 
 STOP_SECONDS = 1.8
