@@ -14,8 +14,7 @@ from services.scoring.domain.changelog import Recovery
 from services.scoring.flow.assigned_partition import Sizes
 from services.scoring.flow.liveness import Liveness
 from services.scoring.flow.metrics import metrics
-from services.scoring.flow.records import Outgoing
-from services.scoring.flow.worker import Worker
+from services.scoring.flow.worker import Outgoing, Worker
 from services.scoring.topics import Topics
 from tests.scoring.building import held
 

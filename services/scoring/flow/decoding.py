@@ -1,6 +1,6 @@
 """Records of the log as events; what is none goes to quarantine with its bytes and the reason."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol, final
 
 from pydantic import ValidationError
@@ -13,6 +13,8 @@ from services.runtime.log_place import misplaced
 from services.scoring.domain.write_phases import LogRecord
 
 Header = tuple[str, bytes]
+STRUCTURED: Sequence[Header] = [("content-type", b"application/cloudevents+json")]
+"""Of a record whose value is a CloudEvent."""
 # As ingest keeps of what it rejects: with all headers it fits into a record, whatever somebody has written.
 MOST_BYTES_KEPT, MOST_HEADER_BYTES = 900_000, 1_000
 

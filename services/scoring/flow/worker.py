@@ -3,21 +3,21 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from schemas.events import partition_key
 from services.runtime import log
 from services.runtime.kafka import Partition
 from services.scoring.domain.bounds import DAY, MINUTE, NONE, SECOND
-from services.scoring.domain.changelog import Recovery
+from services.scoring.domain.changelog import ChangelogEntry, Recovery
 from services.scoring.domain.partition import Emission
-from services.scoring.domain.serialization import clock_event
+from services.scoring.domain.serialization import clock_event, score_event
 from services.scoring.domain.write_phases import PAUSE, Phase
+from services.scoring.domain.write_phases import Write as ProcessorWrite
 from services.scoring.flow.assigned_partition import AssignedPartition, Sizes, TimeSlice, restore
-from services.scoring.flow.decoding import Decoding, Fetched, RefusedRecord
+from services.scoring.flow.decoding import STRUCTURED, Decoding, Fetched, Header, RefusedRecord
 from services.scoring.flow.liveness import Liveness
 from services.scoring.flow.metrics import ScoringMetrics
-from services.scoring.flow.records import Outgoing, Write, record
 from services.scoring.topics import Topics
 
 AHEAD = 5 * MINUTE
@@ -34,6 +34,20 @@ SHORT_SECONDS = 0.1
 """Most batches are over by then. One that is not, because it moves the clock far, gives way to those that are."""
 GIVES_WAY_SECONDS = 0.03
 """So long between two slices of its own: however many others there are, a quarter of the time is its own."""
+
+
+Write = ProcessorWrite | RefusedRecord | bytes
+"""`bytes`: a word on the partition's clock."""
+
+
+class Outgoing(NamedTuple):
+    """A record for the broker; `partition` None: wherever the key belongs."""
+
+    topic: str
+    partition: int | None
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header] = ()
 
 
 class BatchProducer(Protocol):
@@ -244,7 +258,7 @@ class Worker:
         """Nothing is written where the partition is lost while its rows become bytes."""
         outgoing, time_slice = list[Outgoing](), TimeSlice()
         for write in writes:
-            outgoing.append(record(self._names, write, owned.number))
+            outgoing.append(_outgoing(self._names, write, owned.number))
             if time_slice.is_over():
                 await self._let_others_in(owned, time_slice)
         self._liveness.check()
@@ -279,3 +293,15 @@ class Worker:
 def wall_clock(now: Callable[[], float] = time.time) -> int:
     """Microseconds since 1970."""
     return round(now() * SECOND)
+
+
+def _outgoing(names: Topics, write: Write, number: int) -> Outgoing:
+    match write:
+        case ChangelogEntry():
+            return Outgoing(names.state, number, write.key, write.value)
+        case RefusedRecord():
+            return Outgoing(names.rejected, None, write.key, write.value, write.headers)
+        case bytes():
+            return Outgoing(names.scores, number, None, write, STRUCTURED)
+        case _:
+            return Outgoing(names.scores, number, write.relationship.encode(), score_event(write), STRUCTURED)

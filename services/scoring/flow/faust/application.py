@@ -25,9 +25,8 @@ from services.scoring.flow.faust.table import BatchSchema
 from services.scoring.flow.gaps import Gaps
 from services.scoring.flow.liveness import STALLED_SECONDS, Liveness, NotAliveError, watch
 from services.scoring.flow.metrics import metrics
-from services.scoring.flow.records import Outgoing
 from services.scoring.flow.settings import ScoringSettings
-from services.scoring.flow.worker import Worker, wall_clock
+from services.scoring.flow.worker import Outgoing, Worker, wall_clock
 from services.scoring.topics import Topics
 
 QUEUED_BATCHES = 8
