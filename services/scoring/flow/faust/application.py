@@ -178,17 +178,14 @@ class _Wiring:
         """A midnight of many relationships takes long: those of other partitions do not wait for it."""
         try:
             await self._worker.tick(tp.partition, end, None if self._settings.clock == "log" else wall_clock())
-            self._look_whether_it_stands(tp, end)
+            wanted, progress = self._worker.next_offset(tp.partition), self.liveness.progress
+            if wanted is None or self._buffers.is_busy(tp):
+                # It stands where it is as long as its batch is worked on, however many those of others are meanwhile.
+                progress.forget(tp.partition)
+            elif progress.has_lost_its_position(tp.partition, wanted - 1, end, time.monotonic()):
+                self._lost.add(tp)
         finally:
             self._ticking.discard(tp.partition)
-
-    def _look_whether_it_stands(self, tp: Untyped, end: int) -> None:
-        wanted, progress = self._worker.next_offset(tp.partition), self.liveness.progress
-        if wanted is None or self._buffers.is_busy(tp):
-            # It stands where it is as long as its batch is worked on, however many those of others are meanwhile.
-            progress.forget(tp.partition)
-        elif progress.has_lost_its_position(tp.partition, wanted - 1, end, time.monotonic()):
-            self._lost.add(tp)
 
     async def _seek_lost(self) -> None:
         """One question for all of them. The broker answers it after the fetch that waits for records, 1.5 s each:
